@@ -1,0 +1,90 @@
+//! Header fields of items: which bytes may stand in them and which names an item may not set.
+//!
+//! Names and values are parsed with the `http` crate's types, which refuse CR, LF, NUL and what is
+//! no token (RFC 9110 §5.1, §5.5); [`checked_field`] adds what this gateway refuses on top.
+
+use http::{HeaderName, HeaderValue};
+
+/// An item's fields, in the order given.
+pub type Fields = Vec<(HeaderName, HeaderValue)>;
+
+/// Why a field can't stand in an item.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldError {
+    /// The name is no token.
+    #[error("is no header field name")]
+    Name,
+    /// The value has a control character or is not visible ASCII with spaces and tabs.
+    #[error("has a value with characters that a header field can't carry")]
+    Value,
+    /// The gateway or the connection sets this field; an item may not.
+    #[error("can't be set by an item")]
+    Forbidden,
+}
+
+/// Parses one field of an item.
+///
+/// # Errors
+/// Says why the field can't stand in an item.
+pub fn checked_field(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), FieldError> {
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| FieldError::Name)?;
+    if is_forbidden_in_item(&name) {
+        return Err(FieldError::Forbidden);
+    }
+    let value = trim_blanks(value);
+    if value.iter().any(|&byte| byte != b'\t' && (byte < 0x20 || byte == 0x7f)) {
+        return Err(FieldError::Value);
+    }
+    let value = HeaderValue::from_bytes(value).map_err(|_| FieldError::Value)?;
+    Ok((name, value))
+}
+
+/// Whether an item may not set this field: framing, hop-by-hop, and what the gateway itself
+/// says about the hop (protocol §1). Names with an underscore are refused too: servers behind CGI
+/// read `X_Forwarded_For` as `X-Forwarded-For`.
+#[must_use]
+pub fn is_forbidden_in_item(name: &HeaderName) -> bool {
+    is_hop_by_hop(name)
+        || name.as_str().contains('_')
+        || name.as_str().starts_with("x-forwarded-")
+        || matches!(
+            name.as_str(),
+            "host"
+                | "content-length"
+                | "expect"
+                | "forwarded"
+                | "via"
+                | "x-request-id"
+                | "traceparent"
+                | "tracestate"
+                | "x-real-ip"
+        )
+}
+
+/// Whether the field describes one connection only (RFC 9110 §7.6.1, RFC 9112).
+#[must_use]
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+fn trim_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}

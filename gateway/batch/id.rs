@@ -1,0 +1,52 @@
+//! What tells one item from another: the client's id, and its place in the batch.
+
+use std::fmt;
+
+/// The client's name for an item, unique in its batch; where the client gave none, the item's
+/// 1-based position. Compared byte by byte, never folded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemId(Box<str>);
+
+impl ItemId {
+    /// The id of an item to which the client gave none.
+    #[must_use]
+    pub fn of_position(index: ItemIndex) -> Self {
+        Self(index.position().to_string().into_boxed_str())
+    }
+
+    /// The id as the client wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for ItemId {
+    fn from(id: &str) -> Self {
+        Self(id.into())
+    }
+}
+
+impl From<String> for ItemId {
+    fn from(id: String) -> Self {
+        Self(id.into_boxed_str())
+    }
+}
+
+impl fmt::Display for ItemId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// An item's place in its batch, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemIndex(pub usize);
+
+impl ItemIndex {
+    /// The place as people count it, from 1.
+    #[must_use]
+    pub fn position(self) -> usize {
+        self.0 + 1
+    }
+}

@@ -1,0 +1,47 @@
+//! One item, and the batch that holds it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+
+use super::{Fields, ItemId, ItemRejection};
+
+/// An ordered list of items. N of them in, N results out, each exactly once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The items in the order of the request; `items[i]` is the item of `ItemIndex(i)`.
+    pub items: Vec<BatchItem>,
+}
+
+/// Who an item is, kept from reading to reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The item's id.
+    pub id: ItemId,
+    /// Its method; `GET` where none could be read.
+    pub method: Method,
+    /// Its url as the client gave it; empty where none could be read.
+    pub href: Box<str>,
+}
+
+/// An item as a format read it: good, or bad alone among good ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchItem {
+    /// Who it is.
+    pub subject: Subject,
+    /// What it asks for, or why it is refused.
+    pub content: Result<Item, ItemRejection>,
+}
+
+/// What an item asks for, beside its subject.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Item {
+    /// The item's own fields, checked by [`super::checked_field`]; a media type stands here as
+    /// `content-type`.
+    pub headers: Fields,
+    /// The body's bytes; `None` where the item has no body (an empty one is `Some`).
+    pub body: Option<Bytes>,
+    /// The item's own time limit; it can only shorten the upstream's.
+    pub timeout: Option<Duration>,
+}

@@ -1,0 +1,40 @@
+//! What one batch may cost; every number comes from configuration and has a safe default.
+
+/// Limits on one batch, as a batch endpoint sets them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Items in one batch.
+    pub max_items: usize,
+    /// Bytes of the batch's body, before and after content decoding.
+    pub max_body: usize,
+    /// Nesting of JSON values or XML elements in the batch.
+    pub max_depth: usize,
+    /// Bytes of one item's id.
+    pub max_id: usize,
+    /// Bytes of one item's url.
+    pub max_url: usize,
+    /// Fields of one item.
+    pub max_headers: usize,
+    /// Bytes of one item's fields, names and values together.
+    pub max_header_bytes: usize,
+    /// Bytes of one item's reply body.
+    pub max_item_reply: usize,
+    /// Bytes of all items' reply bodies together.
+    pub max_reply: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self {
+            max_items: 1000,
+            max_body: 8 << 20,
+            max_depth: 64,
+            max_id: 128,
+            max_url: 8 << 10,
+            max_headers: 64,
+            max_header_bytes: 16 << 10,
+            max_item_reply: 8 << 20,
+            max_reply: 128 << 20,
+        }
+    }
+}

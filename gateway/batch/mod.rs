@@ -1,0 +1,20 @@
+//! Both ends of the talk: what a batch is when it comes in, and what its results are when they go
+//! out. Pure data with no I/O; every other module speaks in these words.
+
+mod field;
+mod id;
+mod item;
+mod limits;
+mod problem;
+mod refusal;
+mod rejection;
+mod result;
+
+pub use field::{FieldError, Fields, checked_field, is_forbidden_in_item, is_hop_by_hop};
+pub use id::{ItemId, ItemIndex};
+pub use item::{Batch, BatchItem, Item, Subject};
+pub use limits::BatchLimits;
+pub use problem::{Problem, ProxyError};
+pub use refusal::{BatchRefusal, Place};
+pub use rejection::ItemRejection;
+pub use result::{GatewayMade, ItemResult, MultiStatus, OutcomeKind, ResultBody, Summary};

@@ -1,0 +1,155 @@
+//! Why a batch is refused whole; nothing of it is sent upstream. Which status each variant gets is
+//! decided in `stitch::problem` only.
+
+use std::fmt;
+
+use super::ItemIndex;
+
+/// Where in the batch's body something is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes from the start of the (decoded) body.
+    pub offset: usize,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in bytes, from 1.
+    pub column: usize,
+    /// The item it is in, where that is known.
+    pub item: Option<ItemIndex>,
+}
+
+impl Place {
+    /// The place of the byte at `offset` of `body`.
+    #[must_use]
+    pub fn at(body: &[u8], offset: usize) -> Self {
+        let offset = offset.min(body.len());
+        let before = body.get(..offset).unwrap_or_default();
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+        Self {
+            offset,
+            line: memchr::memchr_iter(b'\n', before).count() + 1,
+            column: offset - line_start + 1,
+            item: None,
+        }
+    }
+
+    /// The same place, in a known item.
+    #[must_use]
+    pub fn in_item(self, item: ItemIndex) -> Self {
+        Self { item: Some(item), ..self }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}, column {} (byte {})", self.line, self.column, self.offset)?;
+        match self.item {
+            Some(item) => write!(formatter, ", in item {}", item.position()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The client's batch is at fault, or the gateway can't take it now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchRefusal {
+    /// The body is not well-formed JSON or XML.
+    #[error("the batch is not well-formed: {reason} at {place}")]
+    Malformed {
+        /// What the parser says; for people only.
+        reason: String,
+        /// Where.
+        place: Place,
+    },
+    /// The body is well-formed but no batch.
+    #[error("this is not a batch: {reason} at {place}")]
+    NotABatch {
+        /// What is missing or wrong; for people only.
+        reason: String,
+        /// Where.
+        place: Place,
+    },
+    /// A member of the batch or of an item stands there twice.
+    #[error("the member `{member}` stands twice at {place}")]
+    DuplicateMember {
+        /// The member's name.
+        member: String,
+        /// Where the second one is.
+        place: Place,
+    },
+    /// A document type, an entity, or an encoding that XML batches can't have.
+    #[error("{what} at {place}")]
+    ForbiddenXml {
+        /// What, as a sentence.
+        what: &'static str,
+        /// Where.
+        place: Place,
+    },
+    /// Two items have the same id.
+    #[error("the id of item {} is used twice", item.position())]
+    DuplicateId {
+        /// The second of them.
+        item: ItemIndex,
+    },
+    /// Nesting over `max_depth`.
+    #[error("the batch nests deeper than the limit of {limit} (max_depth) at {place}")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+        /// Where.
+        place: Place,
+    },
+    /// More items than `max_items`.
+    #[error("the batch has more items than the limit of {limit} (max_items)")]
+    TooManyItems {
+        /// The limit.
+        limit: usize,
+    },
+    /// The body is longer than `max_body`, as sent or once decoded.
+    #[error("the batch's body is over the limit of {limit} bytes (max_body)")]
+    BodyTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The body is not in the Content-Encoding it claims.
+    #[error("the batch's body is not valid {coding}")]
+    BadContentEncoding {
+        /// The coding.
+        coding: &'static str,
+    },
+    /// No reader for this Content-Encoding.
+    #[error("this Content-Encoding is not supported; send gzip, br, zstd or none")]
+    UnsupportedContentEncoding,
+    /// No reader for this Content-Type.
+    #[error("this Content-Type is no batch format; send application/json or application/xml")]
+    UnsupportedMediaType,
+    /// No writer for this Accept.
+    #[error("no format in Accept can be written; accept application/json or application/xml")]
+    NotAcceptable,
+    /// A form-like type from another site (protocol §2).
+    #[error("a cross-site page may not post a batch in a type that browsers send without asking")]
+    CrossSite,
+    /// The endpoint takes POST, and GET for its limits.
+    #[error("a batch endpoint takes POST (a batch) and GET (its limits)")]
+    MethodNotAllowed,
+    /// The client did not send the body in time.
+    #[error("the batch's body did not arrive within {seconds} s (limits.body_timeout)")]
+    BodyTimeout {
+        /// The limit in seconds.
+        seconds: u64,
+    },
+    /// The request itself is broken, or the client left in mid-body.
+    #[error("the batch's body could not be read")]
+    BodyUnreadable,
+    /// A preference of the batch has a value that makes no sense.
+    #[error("the preference `{preference}` {problem}")]
+    BadPreference {
+        /// Its name.
+        preference: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A fault of ours.
+    #[error("the gateway failed to handle this batch")]
+    Internal,
+}

@@ -1,0 +1,83 @@
+//! Why the gateway refuses one item. The item fails alone; its neighbours go on. Which status each
+//! variant gets is decided in `stitch::problem` only.
+
+use super::FieldError;
+
+/// The client's item is at fault; nothing was sent for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ItemRejection {
+    /// The item is not an object (JSON) or not a `request` element (XML).
+    #[error("the item is not {expected}")]
+    WrongShape {
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A member that every item needs is not there.
+    #[error("the item has no `{member}`")]
+    MissingMember {
+        /// The member's name.
+        member: &'static str,
+    },
+    /// A member has the wrong type or value.
+    #[error("the item's `{member}` {problem}")]
+    BadMember {
+        /// The member's name.
+        member: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A header field can't stand in an item.
+    #[error("the item's header `{name}` {error}")]
+    BadHeader {
+        /// The field's name as given, cut to a sensible length.
+        name: String,
+        /// Why not.
+        error: FieldError,
+    },
+    /// A limit of the batch endpoint on one item.
+    #[error("the item's {what} is over the limit of {limit}")]
+    OverLimit {
+        /// What is too large, with its configuration key: `id (max_id)`.
+        what: &'static str,
+        /// The limit, in bytes or fields.
+        limit: usize,
+    },
+    /// The body is not in the encoding it claims.
+    #[error("the item's body {problem}")]
+    BadBody {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The url could lead elsewhere than it says: another host, `..`, an encoded slash.
+    #[error("the item's url {problem}")]
+    ForbiddenUrl {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A `Destination` or `If` leads out of the route's upstream (RFC 4918 §10.3, §10.4).
+    #[error("the item's `{field}` {problem}")]
+    ForbiddenReference {
+        /// The field's name.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The url is a batch endpoint's.
+    #[error("a batch can't hold a batch")]
+    NestedBatch,
+    /// No route has this path.
+    #[error("no route is configured for this path")]
+    NoRoute,
+    /// The route does not allow the method.
+    #[error("the route does not allow this method; it allows {allowed}")]
+    MethodNotAllowed {
+        /// The methods that it allows, comma-separated.
+        allowed: String,
+    },
+    /// The item wants what this gateway can't do.
+    #[error("{what}")]
+    NotImplemented {
+        /// What it can't do, as a sentence.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,10 @@
+//! batchgate: a reverse-proxy batching gateway.
+//!
+//! One batch request in, calls to single-resource services out, one `207 Multi-Status` back. The
+//! modules stand in the order in which a batch meets them; `gateway/ARCHITECTURE.md` tells its life.
+
+pub mod phase;
+pub mod clock;
+pub mod batch;
+pub mod route;
+pub mod settings;

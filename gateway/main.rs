@@ -1,0 +1,3 @@
+//! The `batchgate` program: everything is in the library, this only ends the process.
+
+fn main() {}

@@ -1,0 +1,240 @@
+//! The one path canonicaliser: routes are matched on, and batches forward, exactly its output.
+//!
+//! In: the path of a url in origin-form (RFC 9112 §3.2.1). Out: the same path with needlessly
+//! encoded characters decoded (RFC 3986 §6.2.2.2) and hex digits in upper case, or the reason why
+//! the path is refused. Canonicalising twice changes nothing. Never resolves `..`: a path that
+//! has it is refused, because the upstream might resolve it differently.
+
+use std::borrow::Cow;
+
+/// A path that means the same to every server that reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CanonicalPath(Box<str>);
+
+/// How much of what servers read differently is let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// Items of a batch: no encoded slash, backslash or percent sign games, no empty segments.
+    Item,
+    /// Ordinary proxying: encoded slashes and empty segments are data, as in any proxy; only
+    /// dot segments and broken encodings are refused.
+    Proxied,
+}
+
+/// Why a path is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// It does not start with one slash.
+    #[error("has to start with a single `/`")]
+    NotAbsolute,
+    /// `//` inside, at an item.
+    #[error("has an empty path segment (`//`)")]
+    EmptySegment,
+    /// `.` or `..`, plain or encoded, with or without parameters behind.
+    #[error("has a dot segment (`.` or `..`, plain or percent-encoded)")]
+    DotSegment,
+    /// `%` without two hex digits behind.
+    #[error("has a broken percent-encoding")]
+    BrokenEncoding,
+    /// `%2F`, `%5C`, `%00` and doubly encoded forms of them.
+    #[error("has an encoded slash, backslash, control character or doubly encoded character")]
+    EncodedSeparator,
+    /// A character that has to be percent-encoded in a path.
+    #[error("has a character that must be percent-encoded")]
+    Character,
+}
+
+impl CanonicalPath {
+    /// Canonicalises `path` (no query, no fragment).
+    ///
+    /// # Errors
+    /// Says why the path is refused.
+    pub fn parse(path: &str, strictness: Strictness) -> Result<Self, PathError> {
+        let bytes = path.as_bytes();
+        if bytes.first() != Some(&b'/') || bytes.get(1) == Some(&b'/') {
+            return Err(PathError::NotAbsolute);
+        }
+        let decoded = decode_unreserved(path, strictness)?;
+        for segment in decoded.split('/').skip(1) {
+            check_segment(segment)?;
+        }
+        if strictness == Strictness::Item && decoded.contains("//") {
+            return Err(PathError::EmptySegment);
+        }
+        Ok(Self(decoded.into_owned().into_boxed_str()))
+    }
+
+    /// The path's text; starts with a slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn check_segment(segment: &str) -> Result<(), PathError> {
+    let name = segment.split(';').next().unwrap_or(segment);
+    if name == "." || name == ".." {
+        return Err(PathError::DotSegment);
+    }
+    Ok(())
+}
+
+fn decode_unreserved(path: &str, strictness: Strictness) -> Result<Cow<'_, str>, PathError> {
+    if let Some(bad) = path.bytes().find(|byte| !is_path_byte(*byte)) {
+        // Real clients leave some harmless bytes raw (`[`, `|`, `"`); proxies pass them on.
+        let harmless = bad.is_ascii_graphic() && !matches!(bad, b'\\' | b'#' | b'?');
+        if strictness == Strictness::Item || !harmless {
+            return Err(PathError::Character);
+        }
+    }
+    if !path.contains('%') {
+        return Ok(Cow::Borrowed(path));
+    }
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        let (before, encoded) = rest.split_at(at);
+        out.push_str(before);
+        let byte = decoded_byte(encoded).ok_or(PathError::BrokenEncoding)?;
+        let behind = encoded.get(3..).ok_or(PathError::BrokenEncoding)?;
+        check_encoded(byte, behind, strictness)?;
+        if is_unreserved(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.extend(encoded.get(1..3).unwrap_or_default().chars().map(|digit| digit.to_ascii_uppercase()));
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    Ok(Cow::Owned(out))
+}
+
+fn check_encoded(byte: u8, behind: &str, strictness: Strictness) -> Result<(), PathError> {
+    if byte == 0 {
+        return Err(PathError::EncodedSeparator);
+    }
+    if strictness == Strictness::Proxied {
+        return Ok(());
+    }
+    let separator = byte < 0x20 || byte == 0x7f || matches!(byte, b'/' | b'\\');
+    // `%252e`: a server that decodes twice would read a dot or a slash.
+    let doubly =
+        byte == b'%' && behind.as_bytes().first_chunk().is_some_and(|digits| doubly_encoded(*digits));
+    if separator || doubly { Err(PathError::EncodedSeparator) } else { Ok(()) }
+}
+
+fn doubly_encoded(digits: [u8; 2]) -> bool {
+    matches!(&digits.map(|digit| digit.to_ascii_lowercase()), b"2e" | b"2f" | b"5c" | b"25" | b"00")
+}
+
+fn decoded_byte(encoded: &str) -> Option<u8> {
+    let digits = encoded.get(1..3)?;
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    u8::from_str_radix(digits, 16).ok()
+}
+
+/// RFC 3986 §2.3.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 §3.3: pchar, slash and percent.
+const fn is_path_byte(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(
+            byte,
+            b'!' | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b':'
+                | b'@'
+                | b'/'
+                | b'%'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn item(path: &str) -> Result<String, PathError> {
+        CanonicalPath::parse(path, Strictness::Item).map(|path| path.as_str().to_owned())
+    }
+
+    #[test]
+    fn plain_paths_stay() {
+        for path in ["/", "/orders/7", "/a;v=1/b,c", "/users('x')", "/~me/a-b_c.d", "/x/"] {
+            assert_eq!(item(path).as_deref(), Ok(path));
+        }
+    }
+
+    #[test]
+    fn needless_encodings_go() {
+        assert_eq!(item("/%61dmin/%7e%c3%a4").as_deref(), Ok("/admin/~%C3%A4"));
+        assert_eq!(item("/a%2ejpg").as_deref(), Ok("/a.jpg"));
+    }
+
+    #[test]
+    fn what_servers_read_differently_is_refused() {
+        let table = [
+            ("", PathError::NotAbsolute),
+            ("orders", PathError::NotAbsolute),
+            ("//evil.example/", PathError::NotAbsolute),
+            ("/a//b", PathError::EmptySegment),
+            ("/a/../b", PathError::DotSegment),
+            ("/a/./b", PathError::DotSegment),
+            ("/a/..", PathError::DotSegment),
+            ("/a/%2e%2E/b", PathError::DotSegment),
+            ("/a/.%2e/b", PathError::DotSegment),
+            ("/a/..;x=1/b", PathError::DotSegment),
+            ("/a%2fb", PathError::EncodedSeparator),
+            ("/a%5Cb", PathError::EncodedSeparator),
+            ("/a%00", PathError::EncodedSeparator),
+            ("/a%0d%0ab", PathError::EncodedSeparator),
+            ("/a/%252e%252e/b", PathError::EncodedSeparator),
+            ("/a%252fb", PathError::EncodedSeparator),
+            ("/a%", PathError::BrokenEncoding),
+            ("/a%2", PathError::BrokenEncoding),
+            ("/a%+1", PathError::BrokenEncoding),
+            ("/a%2\u{e4}", PathError::Character),
+            ("/a b", PathError::Character),
+            ("/a\\b", PathError::Character),
+            ("/a#b", PathError::Character),
+            ("/\u{ff0f}admin", PathError::Character),
+        ];
+        for (path, error) in table {
+            assert_eq!(item(path), Err(error), "{path}");
+        }
+    }
+
+    #[test]
+    fn proxied_paths_keep_their_data() {
+        let proxied =
+            |path| CanonicalPath::parse(path, Strictness::Proxied).map(|path| path.as_str().to_owned());
+        assert_eq!(proxied("/group%2Fproject").as_deref(), Ok("/group%2Fproject"));
+        assert_eq!(proxied("/a//b").as_deref(), Ok("/a//b"));
+        assert_eq!(proxied("/a[1]|b").as_deref(), Ok("/a[1]|b"));
+        assert_eq!(proxied("/a/%2e%2e/b"), Err(PathError::DotSegment));
+    }
+
+    proptest! {
+        #[test]
+        fn twice_is_once(path in "/[a-z%2eEfF5cC./;~]{0,24}") {
+            if let Ok(once) = item(&path) {
+                prop_assert_eq!(item(&once), Ok(once.clone()));
+                prop_assert!(!once.split('/').any(|segment| segment == ".."));
+            }
+        }
+    }
+}

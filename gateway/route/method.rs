@@ -1,0 +1,74 @@
+//! Methods: which ones a route allows, and their labels in metrics.
+
+use http::Method;
+
+/// The methods with a name in metrics and in messages: RFC 9110 §9, RFC 5789, RFC 4918 §9,
+/// RFC 3253 §3.6, RFC 3744, RFC 5323, RFC 4791.
+const KNOWN: [&str; 21] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "PATCH",
+    "OPTIONS",
+    "TRACE",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "REPORT",
+    "SEARCH",
+    "ACL",
+    "MKCALENDAR",
+    "VERSION-CONTROL",
+    "QUERY",
+];
+
+/// The method's label in metrics: its name, or `_OTHER`, so that clients can't add series.
+#[must_use]
+pub fn method_label(method: &Method) -> &'static str {
+    KNOWN.iter().find(|known| **known == method.as_str()).copied().unwrap_or("_OTHER")
+}
+
+/// The method that `name` means: a known one in any case, else the token as it is.
+#[must_use]
+pub fn known_method(name: &str) -> Option<Method> {
+    let known = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(name)).copied();
+    Method::from_bytes(known.unwrap_or(name).as_bytes()).ok()
+}
+
+/// The methods that a route allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MethodSet {
+    /// Every one but CONNECT, which is no request for a resource.
+    #[default]
+    Any,
+    /// These only, in the order of the configuration.
+    Only(Vec<Method>),
+}
+
+impl MethodSet {
+    /// Whether the method is allowed. HEAD is, wherever GET is (RFC 9110 §9.3.2).
+    #[must_use]
+    pub fn allows(&self, method: &Method) -> bool {
+        match self {
+            Self::Any => method != Method::CONNECT,
+            Self::Only(methods) => {
+                methods.contains(method) || (method == Method::HEAD && methods.contains(&Method::GET))
+            }
+        }
+    }
+
+    /// The methods as an Allow field's value (RFC 9110 §10.2.1); `None` where all are allowed.
+    #[must_use]
+    pub fn allow_value(&self) -> Option<String> {
+        match self {
+            Self::Any => None,
+            Self::Only(methods) => Some(methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The route table: the longest path prefix wins.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::{CanonicalPath, Mapping, MethodSet};
+
+/// A route's place in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteIndex(pub usize);
+
+/// An upstream's place in the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamIndex(pub usize);
+
+/// One route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Its name in metrics and logs: the configured name, or the path.
+    pub name: String,
+    /// The path prefix. `/orders/` matches what is below it; `/orders` also matches itself and
+    /// `/orders/…` but not `/ordersX`.
+    pub path: CanonicalPath,
+    /// Which methods it allows.
+    pub methods: MethodSet,
+    /// What it does.
+    pub action: RouteAction,
+}
+
+/// What a route does with a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RouteAction {
+    /// Calls an upstream.
+    Forward {
+        /// Which.
+        upstream: UpstreamIndex,
+        /// How urls map between the gateway's side and the upstream's.
+        mapping: Mapping,
+    },
+    /// Answers by itself.
+    Respond(Respond),
+}
+
+/// A fixed answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Respond {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Bytes,
+    /// The body's media type.
+    pub content_type: String,
+}
+
+/// All routes, longest prefix first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RouteTable {
+    routes: Vec<Route>,
+    by_length: Vec<RouteIndex>,
+}
+
+impl RouteTable {
+    /// A table of these routes; a route's index is its place in `routes`.
+    #[must_use]
+    pub fn new(routes: Vec<Route>) -> Self {
+        let mut by_length: Vec<_> = (0..routes.len()).map(RouteIndex).collect();
+        by_length.sort_by_key(|index| {
+            std::cmp::Reverse(routes.get(index.0).map_or(0, |route| route.path.as_str().len()))
+        });
+        Self { routes, by_length }
+    }
+
+    /// The route with the longest prefix of `path`.
+    #[must_use]
+    pub fn find(&self, path: &CanonicalPath) -> Option<(RouteIndex, &Route)> {
+        self.by_length
+            .iter()
+            .filter_map(|index| Some((*index, self.get(*index)?)))
+            .find(|(_, route)| route.covers(path))
+    }
+
+    /// The route at this index.
+    #[must_use]
+    pub fn get(&self, index: RouteIndex) -> Option<&Route> {
+        self.routes.get(index.0)
+    }
+
+    /// All routes in the order of the configuration.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+}
+
+impl Route {
+    fn covers(&self, path: &CanonicalPath) -> bool {
+        match path.as_str().strip_prefix(self.path.as_str()) {
+            Some(rest) => rest.is_empty() || self.path.as_str().ends_with('/') || rest.starts_with('/'),
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::Strictness;
+
+    fn path(text: &str) -> CanonicalPath {
+        CanonicalPath::parse(text, Strictness::Item).unwrap()
+    }
+
+    fn table(paths: &[&str]) -> RouteTable {
+        let routes = paths.iter().map(|text| Route {
+            name: (*text).to_owned(),
+            path: path(text),
+            methods: MethodSet::Any,
+            action: RouteAction::Respond(Respond {
+                status: StatusCode::OK,
+                body: Bytes::new(),
+                content_type: String::new(),
+            }),
+        });
+        RouteTable::new(routes.collect())
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_on_segment_bounds() {
+        let table = table(&["/", "/orders", "/orders/archive/", "/files/"]);
+        let found = |text| table.find(&path(text)).map(|(_, route)| route.name.as_str());
+        assert_eq!(found("/orders"), Some("/orders"));
+        assert_eq!(found("/orders/7"), Some("/orders"));
+        assert_eq!(found("/orders/archive/7"), Some("/orders/archive/"));
+        assert_eq!(found("/orders/archive"), Some("/orders"));
+        assert_eq!(found("/ordersX"), Some("/"));
+        assert_eq!(found("/files"), Some("/"));
+    }
+
+    #[test]
+    fn no_route_is_none() {
+        assert!(table(&["/a"]).find(&path("/b")).is_none());
+    }
+}

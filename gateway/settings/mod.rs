@@ -1,0 +1,10 @@
+//! What the operator wrote, resolved: every default filled in, every name looked up, every unit
+//! parsed. `document` is the YAML 1:1, `resolve` turns it into [`Settings`] or into every error of
+//! the file at once, `diagnostic` says each with its place.
+
+mod types;
+
+pub use types::{
+    Balance, BatchEndpoint, Cors, Drain, Engine, HeaderChanges, HostPolicy, Limits, ListenAddress, Listener,
+    LogFormat, LogSettings, Order, Scheme, Settings, Target, TlsFiles, Upstream, UpstreamTimeouts,
+};

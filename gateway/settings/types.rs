@@ -1,0 +1,277 @@
+//! The settings themselves: plain data that can't be wrong.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::batch::BatchLimits;
+use crate::route::{CanonicalPath, RouteTable, UpstreamIndex};
+
+/// A gateway's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where clients come in; at least one.
+    pub listen: Vec<Listener>,
+    /// Where operators come in: `/metrics`, `/healthz`, `/readyz`, `/config`. `None`: nowhere.
+    pub admin: Option<ListenAddress>,
+    /// The upstreams; a [`UpstreamIndex`] points here.
+    pub upstreams: Vec<Upstream>,
+    /// The routes.
+    pub routes: RouteTable,
+    /// The batch endpoints, each with its own path.
+    pub batch: Vec<BatchEndpoint>,
+    /// Limits of the whole gateway.
+    pub limits: Limits,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// How the gateway ends.
+    pub drain: Drain,
+    /// Worker threads; `None`: one for each core.
+    pub threads: Option<NonZeroUsize>,
+    /// Origins of web pages that may post batches in form-like types (protocol §2).
+    pub cors: Cors,
+}
+
+impl Settings {
+    /// The upstream at this index.
+    #[must_use]
+    pub fn upstream(&self, index: UpstreamIndex) -> Option<&Upstream> {
+        self.upstreams.get(index.0)
+    }
+
+    /// The batch endpoint with exactly this path.
+    #[must_use]
+    pub fn batch_endpoint(&self, path: &CanonicalPath) -> Option<&BatchEndpoint> {
+        self.batch.iter().find(|endpoint| endpoint.path == *path)
+    }
+}
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its address.
+    pub address: ListenAddress,
+    /// Its certificate, if it speaks TLS (then h2 by ALPN; without TLS, h2c by prior knowledge).
+    pub tls: Option<TlsFiles>,
+}
+
+/// An address to listen on: `host:port`, or `unix:/path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// TCP; a literal IP address and a port.
+    Tcp(std::net::SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// A certificate chain and its key, PEM files that exist and fit each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// A service that knows one resource at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    /// Its name in metrics and logs.
+    pub name: String,
+    /// Where it runs; at least one.
+    pub targets: Vec<Target>,
+    /// How targets are chosen.
+    pub balance: Balance,
+    /// How calls are made.
+    pub engine: Engine,
+    /// Calls under way at once, over all batches.
+    pub concurrency: NonZeroUsize,
+    /// Time limits of a call.
+    pub timeout: UpstreamTimeouts,
+    /// Fields set on and removed from every call.
+    pub headers: HeaderChanges,
+    /// The Host of a call.
+    pub host: HostPolicy,
+    /// A file of PEM certificates to trust instead of the system's; TLS targets only.
+    pub ca: Option<PathBuf>,
+    /// Whether a TLS target's certificate is checked.
+    pub verify: bool,
+}
+
+/// One address of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// How it is spoken to.
+    pub scheme: Scheme,
+    /// Its host: a name or an IP address (IPv6 without brackets).
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Its share of the calls, relative to the other targets'.
+    pub weight: NonZeroUsize,
+}
+
+impl Target {
+    /// `host` or `host:port`, the port left out where it is the scheme's own; what Host says.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let default_port = if self.scheme.is_tls() { 443 } else { 80 };
+        if self.port == default_port { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
+/// How a target is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// HTTP/1.1 over TCP.
+    Http,
+    /// HTTP/1.1 or HTTP/2 over TLS, as ALPN says.
+    Https,
+    /// HTTP/2 over TCP by prior knowledge (RFC 9113 §3.3).
+    H2c,
+    /// HTTP/2 over TLS only.
+    H2,
+}
+
+impl Scheme {
+    /// Whether the connection is encrypted.
+    #[must_use]
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::H2)
+    }
+
+    /// The scheme in urls of the hop: `http` or `https`.
+    #[must_use]
+    pub const fn url_scheme(self) -> &'static str {
+        if self.is_tls() { "https" } else { "http" }
+    }
+}
+
+/// How an upstream's targets share its calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// In turn, by weight.
+    #[default]
+    RoundRobin,
+}
+
+/// How calls are made (`gateway/ARCHITECTURE.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// HTTP/1.1: a few connections of a batch, each held for a run of calls.
+    Lanes,
+    /// HTTP/2: many calls share a connection. Follows from `h2://` and `h2c://` targets.
+    H2,
+}
+
+/// Time limits of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// To open a connection, TLS handshake included.
+    pub connect: Duration,
+    /// From the start of the call to the last byte of its reply.
+    pub item: Duration,
+}
+
+/// Fields an upstream's calls get and lose.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeaderChanges {
+    /// Set, in place of what was there.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Removed, before anything is set.
+    pub remove: Vec<HeaderName>,
+}
+
+/// The Host (`:authority`) that calls carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HostPolicy {
+    /// The chosen target's own authority.
+    #[default]
+    Target,
+    /// What the client sent to the gateway.
+    Preserve,
+    /// This one.
+    Fixed(String),
+}
+
+/// A batch endpoint: POST sends a batch, GET tells its limits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchEndpoint {
+    /// Its exact path; its label in metrics.
+    pub path: CanonicalPath,
+    /// What a batch may cost here.
+    pub limits: BatchLimits,
+    /// Items of one batch under way at once.
+    pub concurrency: NonZeroUsize,
+    /// From the batch's last byte in to the reply's first byte out.
+    pub deadline: Duration,
+    /// Whether items run side by side or one by one.
+    pub order: Order,
+    /// The reply's status once a batch was accepted; 207 unless set to 200 or 202.
+    pub reply_status: StatusCode,
+    /// The outer fields that items inherit; `None`: all but those of protocol §1.
+    pub inherit: Option<Vec<HeaderName>>,
+}
+
+/// In which order a batch's items run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Side by side.
+    #[default]
+    Parallel,
+    /// One by one.
+    Sequential,
+}
+
+/// Limits of the whole gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A batch's whole body must have arrived by then.
+    pub body_timeout: Duration,
+    /// A reply may stand still for so long.
+    pub write_timeout: Duration,
+    /// Idle connections kept to all upstreams together.
+    pub idle_connections: usize,
+    /// How long a connection to an upstream is kept idle.
+    pub idle_timeout: Duration,
+    /// How long a client's connection is kept idle.
+    pub keepalive_timeout: Duration,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// One JSON object a line, or text for people.
+    pub format: LogFormat,
+    /// A `tracing` filter: `info`, `warn,batchgate=debug`, …
+    pub level: String,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// How the gateway ends on SIGTERM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Keeps accepting for so long after `/readyz` turned 503.
+    pub delay: Duration,
+    /// Ends the last batches after so long, at the latest.
+    pub deadline: Duration,
+}
+
+/// Web pages that may use the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cors {
+    /// `scheme://host[:port]` of pages that may post in form-like types.
+    pub allow_origins: Vec<String>,
+}
