@@ -7,4 +7,6 @@ pub mod phase;
 pub mod clock;
 pub mod batch;
 pub mod route;
+pub mod plan;
+pub mod dispatch;
 pub mod settings;
