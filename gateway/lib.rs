@@ -8,3 +8,4 @@ pub mod clock;
 pub mod batch;
 pub mod route;
 pub mod settings;
+pub mod server;
