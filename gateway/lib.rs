@@ -9,3 +9,6 @@ pub mod batch;
 pub mod route;
 pub mod settings;
 pub mod server;
+mod terminal;
+pub mod demo;
+pub mod cli;
