@@ -10,3 +10,7 @@ pub mod route;
 pub mod plan;
 pub mod dispatch;
 pub mod settings;
+pub mod server;
+mod terminal;
+pub mod demo;
+pub mod cli;
