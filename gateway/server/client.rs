@@ -20,9 +20,17 @@ const MAX_REPLY: usize = 64 << 20;
 /// Why a call has no response.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// No connection, or one that broke, or a response that is no HTTP.
+    /// No connection could be made: nothing was sent.
+    #[error("no connection to {target}: {reason}")]
+    NotConnected {
+        /// Whom we called.
+        target: SocketAddr,
+        /// What pingora says.
+        reason: String,
+    },
+    /// The connection broke, or the response is no HTTP.
     #[error("no response from {target}: {reason}")]
-    Connection {
+    NoResponse {
         /// Whom we called.
         target: SocketAddr,
         /// What pingora says.
@@ -48,18 +56,34 @@ pub enum ClientError {
 /// # Errors
 /// There is no whole response; says why.
 pub async fn send(target: SocketAddr, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
-    match tokio::time::timeout(CALL_TIMEOUT, exchange(target, request)).await {
-        Ok(Ok(Some(response))) => Ok(response),
-        Ok(Ok(None)) => Err(ClientError::TooLarge { target }),
-        Ok(Err(error)) => Err(ClientError::Connection { target, reason: error.to_string() }),
-        Err(_) => Err(ClientError::TimedOut { target }),
+    tokio::time::timeout(CALL_TIMEOUT, connect_and_exchange(target, request))
+        .await
+        .unwrap_or(Err(ClientError::TimedOut { target }))
+}
+
+async fn connect_and_exchange(
+    target: SocketAddr,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, ClientError> {
+    let connector: Connector = Connector::new(None);
+    let peer = HttpPeer::new(target, false, String::new());
+    let (mut session, _) = connector
+        .get_http_session(&peer)
+        .await
+        .map_err(|error| ClientError::NotConnected { target, reason: error.to_string() })?;
+    match exchange(&mut session, target, request).await {
+        Ok(Some(response)) => Ok(response),
+        Ok(None) => Err(ClientError::TooLarge { target }),
+        Err(error) => Err(ClientError::NoResponse { target, reason: error.to_string() }),
     }
 }
 
-async fn exchange(target: SocketAddr, request: Request<Bytes>) -> pingora::Result<Option<Response<Bytes>>> {
-    let connector: Connector = Connector::new(None);
-    let peer = HttpPeer::new(target, false, String::new());
-    let (mut session, _) = connector.get_http_session(&peer).await?;
+/// The response, or `None` if its body is larger than [`MAX_REPLY`].
+async fn exchange(
+    session: &mut HttpSession,
+    target: SocketAddr,
+    request: Request<Bytes>,
+) -> pingora::Result<Option<Response<Bytes>>> {
     let (head, body) = request.into_parts();
     let mut head = RequestHeader::from(head);
     head.insert_header(HOST, target.to_string())?;
@@ -67,10 +91,9 @@ async fn exchange(target: SocketAddr, request: Request<Bytes>) -> pingora::Resul
     session.write_request_header(Box::new(head)).await?;
     session.write_request_body(body, true).await?;
     session.finish_request_body().await?;
-    read_response(&mut session).await
+    read_response(session).await
 }
 
-/// The response, or `None` if its body is larger than [`MAX_REPLY`].
 async fn read_response(session: &mut HttpSession) -> pingora::Result<Option<Response<Bytes>>> {
     let head = loop {
         session.read_response_header().await?;
@@ -90,4 +113,16 @@ async fn read_response(session: &mut HttpSession) -> pingora::Result<Option<Resp
         body.extend_from_slice(&piece);
     }
     Ok(Some(Response::from_parts(head, body.freeze())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn where_nobody_listens_nothing_is_sent() {
+        let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = send(target, Request::new(Bytes::new())).await.unwrap_err();
+        assert!(matches!(error, ClientError::NotConnected { .. }), "{error:?}");
+    }
 }
