@@ -9,3 +9,5 @@ pub mod batch;
 pub mod route;
 pub mod settings;
 pub mod server;
+mod terminal;
+pub mod demo;
