@@ -11,3 +11,4 @@ pub mod settings;
 pub mod server;
 mod terminal;
 pub mod demo;
+pub mod cli;
