@@ -108,9 +108,8 @@ async fn show(ports: Ports, until: DemoUntil) -> Result<(), DemoError> {
     let colour = Colour::of_stdout();
     let url = format!("http://{}{}", ports.gateway, sample::ENDPOINT);
     say(screen::request(&url, sample::BATCH, colour));
-    let stopwatch = Stopwatch::start();
-    let reply = send_batch(ports.gateway).await?;
-    say(screen::reply_line(reply.status(), stopwatch.elapsed(), colour));
+    let (reply, took) = send_batch(ports.gateway).await?;
+    say(screen::reply_line(reply.status(), took, colour));
     let body = String::from_utf8_lossy(reply.body()).into_owned();
     if reply.status() != StatusCode::MULTI_STATUS {
         return Err(DemoError::NoMultiStatus { status: reply.status(), body });
@@ -125,19 +124,20 @@ async fn show(ports: Ports, until: DemoUntil) -> Result<(), DemoError> {
     }
 }
 
-/// Sends the batch as soon as the gateway takes connections. Nothing is sent twice: only a
-/// connection that could not be made is tried again.
-async fn send_batch(gateway: SocketAddr) -> Result<Response<Bytes>, DemoError> {
+/// Sends the batch as soon as the gateway takes connections, and tells how long the reply then took.
+/// Nothing is sent twice: only a connection that could not be made is tried again.
+async fn send_batch(gateway: SocketAddr) -> Result<(Response<Bytes>, Duration), DemoError> {
     let deadline = Deadline::after(START_TIMEOUT);
     loop {
         let request = Request::post(sample::ENDPOINT)
             .header(CONTENT_TYPE, "application/json")
             .body(Bytes::from_static(sample::BATCH.as_bytes()))?;
+        let stopwatch = Stopwatch::start();
         match send(gateway, request).await {
             Err(ClientError::NotConnected { .. }) if !deadline.is_over() => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            result => return Ok(result?),
+            result => return Ok((result?, stopwatch.elapsed())),
         }
     }
 }

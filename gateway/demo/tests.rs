@@ -45,7 +45,7 @@ async fn the_batch_waits_until_the_gateway_listens() {
     // In this order the batch meets a closed port first.
     tokio::select! {
         biased;
-        reply = send_batch(address) => assert_eq!(reply.unwrap().body(), sample::BATCH),
+        reply = send_batch(address) => assert_eq!(reply.unwrap().0.body(), sample::BATCH),
         () = late => panic!("it ended by itself"),
     }
 }
