@@ -6,5 +6,6 @@
 pub mod phase;
 pub mod clock;
 pub mod batch;
+pub mod format;
 pub mod route;
 pub mod settings;
