@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Findings, Place, nearest, quoted};
 use super::form::{
-    Property, example, is_mapping, is_scalar, known_keys, noun, properties, property, required,
+    Property, example, is_mapping, is_scalar, known_keys, noun, one_required, properties, property, required,
     scalar_problem,
 };
 use super::later;
@@ -113,6 +113,7 @@ impl<'a> Walk<'a> {
     fn mapping(&mut self, entries: &mut Vec<(Key, Node)>, schema: &'a Value, position: &Position) -> Fitness {
         self.repeated_keys(entries);
         let missing = self.missing_keys(entries, schema, position);
+        let chosen = has_any(entries, schema);
         entries.retain_mut(|(key, value)| match property(schema, &key.name) {
             Property::Known(schema) => {
                 let position = position.below(&key.name, key.place);
@@ -128,7 +129,9 @@ impl<'a> Walk<'a> {
             }
         });
         let complete = required(schema).all(|name| entries.iter().any(|(key, _)| key.name == name));
-        if missing || !complete { Fitness::Broken } else { Fitness::Usable }
+        // Whoever looks for one of several keys must not miss one that was taken out.
+        let lost = chosen && !has_any(entries, schema);
+        if missing || lost || !complete { Fitness::Broken } else { Fitness::Usable }
     }
 
     fn repeated_keys(&mut self, entries: &mut Vec<(Key, Node)>) {
@@ -233,6 +236,11 @@ impl<'a> Walk<'a> {
             None => vec![schema],
         }
     }
+}
+
+/// Whether one of the keys is there of which the schema wants one.
+fn has_any(entries: &[(Key, Node)], schema: &Value) -> bool {
+    one_required(schema).any(|name| entries.iter().any(|(key, _)| key.name == name))
 }
 
 /// The key of the schema that was probably meant by an unknown one.
