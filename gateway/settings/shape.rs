@@ -4,6 +4,8 @@
 //! up to the nearest key that may be absent, so that the rest can still be read and its names looked
 //! up in the same run. In: tree and schema. Out: the tree without what was reported.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Findings, Place, nearest, quoted};
@@ -135,16 +137,15 @@ impl<'a> Walk<'a> {
     }
 
     fn repeated_keys(&mut self, entries: &mut Vec<(Key, Node)>) {
-        let mut seen: Vec<Key> = Vec::new();
+        let mut seen: HashMap<String, Place> = HashMap::new();
         entries.retain(|(key, _)| {
-            let earlier = seen.iter().find(|earlier| earlier.name == key.name);
-            if let Some(earlier) = earlier {
+            if let Some(earlier) = seen.get(&key.name) {
                 let message = format!("the key {} is there twice", quoted(&key.name));
-                let help = format!("it is on line {} already", earlier.place.line);
+                let help = format!("it is on line {} already", earlier.line);
                 self.findings.push(Diagnostic::error(Some(key.place), message).help(help));
                 return false;
             }
-            seen.push(key.clone());
+            seen.insert(key.name.clone(), key.place);
             true
         });
     }

@@ -271,6 +271,24 @@ fn anchors_and_merge_keys_work_and_bombs_do_not() {
     assert!(parse_at(&deep, "deep.yaml", Path::new("")).is_err());
 }
 
+/// Every key of a complete file, misspelt one at a time: each is found at its place, with its name.
+#[test]
+fn every_misspelt_key_is_recognised() {
+    let text = FULL.replace("[h2c", "\n      [h2c");
+    let keys =
+        ["listen", "targets", "connect", "methods", "strip_prefix", "content_type", "max_items", "format"];
+    for key in keys {
+        let (before, after) = text.split_once(&format!("{key}:")).unwrap();
+        let report = parse_at(&format!("{before}{key}s_:{after}"), "test.yaml", Path::new("")).unwrap_err();
+        let line = before.lines().count();
+        let found = report.iter().find(|found| found.message() == format!("unknown key `{key}s_`"));
+        let found = found.unwrap_or_else(|| panic!("{key}\n{report}"));
+        assert_eq!(found.hint(), Some(format!("did you mean `{key}`?").as_str()));
+        assert_eq!(found.line(), Some(line + usize::from(before.ends_with('\n'))), "{key}");
+        assert_eq!(report.iter().filter(|found| found.severity() == Severity::Error).count(), 1, "{report}");
+    }
+}
+
 /// A part of the annotated file, cut or changed anywhere.
 fn mutated(cut: &[(usize, usize, String)]) -> String {
     let mut text = FULL.to_owned();
