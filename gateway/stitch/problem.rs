@@ -407,3 +407,6 @@ fn verdict(row: &Row, detail: String, place: Option<Place>, outcome: OutcomeKind
         reason: row.reason,
     }
 }
+
+#[cfg(test)]
+mod tests;
