@@ -1,10 +1,7 @@
 //! Not there yet.
 use crate::format::rope::Rope;
-use crate::format::{Batch, BatchLimits, BatchRefusal, MultiStatus, Problem};
+use crate::format::{MultiStatus, Problem};
 use bytes::Bytes;
-pub(in crate::format) fn read(_: &Bytes, _: &BatchLimits) -> Result<Batch, BatchRefusal> {
-    Err(BatchRefusal::UnsupportedMediaType)
-}
 pub(in crate::format) fn write(_: MultiStatus) -> Vec<Bytes> {
     Vec::new()
 }
