@@ -160,11 +160,6 @@ impl<'l> Draft<'l> {
         }
     }
 
-    /// Declares the body's media type beside the fields; they must not contradict each other.
-    pub(super) fn set_media_type(&mut self, value: &str) {
-        self.add_header("content-type", value.as_bytes());
-    }
-
     fn set_content_type(&mut self, value: HeaderValue) {
         match self.headers.iter().find(|(name, _)| name == CONTENT_TYPE) {
             None => self.headers.push((CONTENT_TYPE, value)),

@@ -38,7 +38,7 @@ impl<'a> RawBody<'a> {
     /// into the draft.
     pub(super) fn read(tokens: &mut Tokens<'a>, tag: &Tag<'a>, draft: &mut Draft<'_>) -> Result<Self, Fault> {
         if let Some(media_type) = tag.attribute("type") {
-            draft.set_media_type(media_type);
+            draft.add_header("content-type", media_type.as_bytes());
         }
         let is_base64 = match tag.attribute("encoding") {
             None | Some("") => false,

@@ -11,10 +11,21 @@ mod reader;
 mod request;
 mod body;
 mod fragment;
-mod stub;
+pub mod dav;
+mod multistatus;
+mod response;
+mod escape;
+mod item;
+mod problem;
+mod writer;
 
+pub(super) use problem::write as write_problem;
 pub(super) use reader::read;
-pub(super) use stub::{write, write_problem};
+pub(super) use writer::write;
 
 /// The namespace of the protocol's elements; in batches they may as well have none.
 const BATCH_NAMESPACE: &str = "urn:batchgate:batch";
+
+/// The prefixes of the gateway's own documents.
+const BATCH_PREFIX: &str = "b";
+const DAV_PREFIX: &str = "D";

@@ -1,8 +1,0 @@
-//! Not there yet.
-use crate::format::rope::Rope;
-use crate::format::{MultiStatus, Problem};
-use bytes::Bytes;
-pub(in crate::format) fn write(_: MultiStatus) -> Vec<Bytes> {
-    Vec::new()
-}
-pub(in crate::format) fn write_problem(_: &mut Rope, _: &Problem) {}
