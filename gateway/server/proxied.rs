@@ -236,7 +236,7 @@ pub(super) fn response_body(
         );
     }
     if end {
-        let mapped = xml::map_hrefs(&held, &|url| proxied.to_gateway(url, snapshot, reached).into());
+        let mapped = xml::dav::map_hrefs(&held, &|url| proxied.to_gateway(url, snapshot, reached).into());
         *body = Some(mapped.map_or_else(|| held.freeze(), Bytes::from));
     } else {
         proxied.mapped_body = Some(held);
