@@ -87,8 +87,8 @@ impl Work {
             tokio::select! {
                 biased;
                 done = workers.next() => if done.is_none() { break },
-                () = Ramp::wait(), if may_open_more => {
-                    let growth = ramp.growth(self.completed.load(Ordering::Relaxed));
+                waited = Ramp::wait(), if may_open_more => {
+                    let growth = ramp.growth(waited, self.completed.load(Ordering::Relaxed));
                     for (queue, open) in self.queues.iter().zip(&mut open) {
                         let wanted = self.lanes_wanted(queue, *open * growth);
                         for _ in *open..wanted {

@@ -4,11 +4,17 @@
 
 use std::time::Duration;
 
+use crate::clock::Stopwatch;
+
 /// Lanes that a batch opens at once.
 pub(super) const FIRST_LANES: usize = 8;
 
 /// How long nothing may come back before more lanes open.
 const PATIENCE: Duration = Duration::from_millis(1);
+
+/// A wait that takes this long says that the gateway itself is busy; that nothing came back then says
+/// little about the upstream.
+const BUSY: Duration = Duration::from_millis(4);
 
 /// How many times as many lanes there are after each time of waiting.
 const GROWTH: usize = 4;
@@ -20,15 +26,17 @@ pub(super) struct Ramp {
 }
 
 impl Ramp {
-    /// Waits as long as nothing may come back.
-    pub(super) async fn wait() {
+    /// Waits as long as nothing may come back. Says how long that took.
+    pub(super) async fn wait() -> Duration {
+        let stopwatch = Stopwatch::start();
         tokio::time::sleep(PATIENCE).await;
+        stopwatch.elapsed()
     }
 
-    /// How many times as many lanes there should be, now that a wait is over and `completed` items
-    /// are done in all.
-    pub(super) fn growth(&mut self, completed: usize) -> usize {
-        let stalled = completed <= self.completed_before;
+    /// How many times as many lanes there should be, now that a wait is over that took `waited`, and
+    /// `completed` items are done in all.
+    pub(super) fn growth(&mut self, waited: Duration, completed: usize) -> usize {
+        let stalled = completed <= self.completed_before && waited < BUSY;
         self.completed_before = completed;
         if stalled { GROWTH } else { 1 }
     }
@@ -41,8 +49,13 @@ mod tests {
     #[test]
     fn lanes_open_only_while_nothing_comes_back() {
         let mut ramp = Ramp::default();
-        assert_eq!(ramp.growth(0), GROWTH);
-        assert_eq!(ramp.growth(5), 1);
-        assert_eq!(ramp.growth(5), GROWTH);
+        assert_eq!(ramp.growth(PATIENCE, 0), GROWTH);
+        assert_eq!(ramp.growth(PATIENCE, 5), 1);
+        assert_eq!(ramp.growth(PATIENCE, 5), GROWTH);
+    }
+
+    #[test]
+    fn a_busy_gateway_opens_no_lanes() {
+        assert_eq!(Ramp::default().growth(BUSY, 0), 1);
     }
 }

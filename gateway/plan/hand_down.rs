@@ -28,7 +28,9 @@ pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>) -> Heade
             inherited.append(name.clone(), value.clone());
         }
     }
-    strip_named_by_connection(outer, &mut inherited);
+    for name in named_by_connection(outer) {
+        inherited.remove(name);
+    }
     inherited
 }
 
@@ -57,26 +59,37 @@ fn describes_the_outer_message(name: &HeaderName) -> bool {
         )
 }
 
-/// Removes from `fields` what the outer request's Connection field names (RFC 9110 §7.6.1).
-fn strip_named_by_connection(outer: &HeaderMap, fields: &mut HeaderMap) {
-    for value in outer.get_all(header::CONNECTION) {
-        for name in value.to_str().unwrap_or_default().split(',') {
-            if let Ok(name) = HeaderName::from_bytes(name.trim().as_bytes()) {
-                fields.remove(name);
-            }
-        }
+/// The fields that Connection names (RFC 9110 §7.6.1), beside the options that are no fields.
+fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {
+    let mut named = Vec::new();
+    for value in fields.get_all(header::CONNECTION) {
+        let options = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        let is_name = |option: &&str| {
+            !(option.eq_ignore_ascii_case("keep-alive") || option.eq_ignore_ascii_case("close"))
+        };
+        named.extend(
+            options.filter(is_name).filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok()),
+        );
     }
+    named
 }
+
+/// The hop-by-hop fields that replies have most often; the rest is looked for by name.
+const COMMON_HOP_BY_HOP: [HeaderName; 2] = [header::CONNECTION, header::TRANSFER_ENCODING];
 
 /// Removes hop-by-hop fields, and what Connection names, from a message's fields.
 pub fn strip_connection_fields(fields: &mut HeaderMap) {
-    if fields.contains_key(header::CONNECTION) {
-        let outer = fields.clone();
-        strip_named_by_connection(&outer, fields);
-    }
-    let hop: Vec<_> = fields.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
-    for name in hop {
+    for name in named_by_connection(fields) {
         fields.remove(name);
+    }
+    for name in COMMON_HOP_BY_HOP {
+        fields.remove(name);
+    }
+    if fields.keys().any(is_hop_by_hop) {
+        let hop: Vec<_> = fields.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+        for name in hop {
+            fields.remove(name);
+        }
     }
 }
 
