@@ -19,7 +19,7 @@ use crate::format::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, Item
 /// Reads a batch.
 pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
     let text = text_of(body)?;
-    let mut reader = Reader { body, limits, items: Vec::new(), groups: Vec::new(), in_items: false };
+    let mut reader = Reader { body, limits, items: Vec::new(), groups: Vec::new(), in_item: false };
     match reader.read(Lexer::new(text, limits.max_depth)) {
         Ok(()) => reader.finish(),
         Err(fault) => Err(reader.refusal(fault)),
@@ -46,8 +46,8 @@ struct Reader<'a> {
     items: Vec<BatchItem>,
     /// The items that named an atomicity group, with its name.
     groups: Vec<(usize, Cow<'a, str>)>,
-    /// Whether the place reached is between the first item's start and the last one's end.
-    in_items: bool,
+    /// Whether the place reached is within an item.
+    in_item: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -82,7 +82,6 @@ impl<'a> Reader<'a> {
             return Err(not_a_batch(at, "the member `requests` is no array"));
         }
         lexer.open_array()?;
-        self.in_items = true;
         let mut first = true;
         while lexer.next_element(&mut first)? {
             if self.items.len() == self.limits.max_items {
@@ -90,13 +89,14 @@ impl<'a> Reader<'a> {
             }
             self.read_item(lexer)?;
         }
-        self.in_items = false;
         Ok(())
     }
 
     fn read_item(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
         let index = ItemIndex(self.items.len());
+        self.in_item = true;
         let (item, group) = ItemReader::new(self.body, self.limits).read(lexer, index)?;
+        self.in_item = false;
         self.items.push(item);
         self.groups.extend(group.map(|name| (index.0, name)));
         Ok(())
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
 
     fn refusal(&self, fault: Fault) -> BatchRefusal {
         let place = Place::at(self.body, fault.at);
-        let place = if self.in_items { place.in_item(ItemIndex(self.items.len())) } else { place };
+        let place = if self.in_item { place.in_item(ItemIndex(self.items.len())) } else { place };
         fault.into_refusal(place, self.limits)
     }
 }

@@ -20,12 +20,11 @@ const TAG_OVERHEAD: usize = 1024;
 /// Reads a batch.
 pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
     let mut items = Vec::new();
-    // Between the first item's start and the last one's end, faults are some item's.
-    let mut in_items = false;
-    let read = read_batch(body, limits, &mut items, &mut in_items);
+    let mut in_item = false;
+    let read = read_batch(body, limits, &mut items, &mut in_item);
     if let Err(fault) = read {
         let place = Place::at(body, fault.at);
-        let place = if in_items { place.in_item(ItemIndex(items.len())) } else { place };
+        let place = if in_item { place.in_item(ItemIndex(items.len())) } else { place };
         return Err(fault.into_refusal(place, limits));
     }
     check_ids(&items)?;
@@ -36,7 +35,7 @@ fn read_batch(
     body: &Bytes,
     limits: &BatchLimits,
     items: &mut Vec<BatchItem>,
-    in_items: &mut bool,
+    in_item: &mut bool,
 ) -> Result<(), Fault> {
     let token_limits = TokenLimits {
         depth: limits.max_depth,
@@ -52,10 +51,10 @@ fn read_batch(
                 if items.len() == limits.max_items {
                     return Err(Fault { at: tag.start, kind: FaultKind::TooManyItems });
                 }
-                *in_items = true;
+                *in_item = true;
                 let index = ItemIndex(items.len());
                 items.push(request::read(&mut tokens, &tag, index, body, limits)?);
-                *in_items = false;
+                *in_item = false;
             }
             Token::Text(text) if !is_blank_text(&text) => {
                 return Err(Fault::not_a_batch(
