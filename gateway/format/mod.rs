@@ -48,6 +48,12 @@ pub struct Written {
 }
 
 impl Written {
+    /// One piece; its media type stands elsewhere.
+    #[must_use]
+    pub fn of(body: Bytes) -> Self {
+        Self { content_type: "", chunks: if body.is_empty() { Vec::new() } else { vec![body] } }
+    }
+
     /// Bytes in all chunks together.
     #[must_use]
     pub fn length(&self) -> usize {
@@ -65,6 +71,15 @@ impl Format {
         match self {
             Self::Json => "json",
             Self::Xml => "xml",
+        }
+    }
+
+    /// The media type that a client asks for it by.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Xml => "application/xml",
         }
     }
 

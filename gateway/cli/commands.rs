@@ -1,0 +1,45 @@
+//! The commands that read a configuration.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::settings::{self, Settings};
+use crate::terminal::{complain, say};
+
+/// Serves until it is told to end.
+pub(super) fn run(file: &Path) -> ExitCode {
+    crate::server::run(file)
+}
+
+/// Says what is wrong with a configuration.
+pub(super) fn check(file: &Path) -> ExitCode {
+    match settings::load(file) {
+        Ok(loaded) => {
+            if !loaded.warnings.is_empty() {
+                complain(&loaded.warnings);
+            }
+            say(ok_line(file, &loaded.settings));
+            ExitCode::SUCCESS
+        }
+        Err(diagnostics) => {
+            complain(diagnostics);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints the JSON Schema of configurations.
+pub(super) fn schema() -> ExitCode {
+    say(settings::schema().trim_end());
+    ExitCode::SUCCESS
+}
+
+fn ok_line(file: &Path, settings: &Settings) -> String {
+    format!(
+        "{}: ok ({} upstreams, {} routes, {} batch endpoints)",
+        file.display(),
+        settings.upstreams.len(),
+        settings.routes.routes().len(),
+        settings.batch.len(),
+    )
+}

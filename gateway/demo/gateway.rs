@@ -1,0 +1,53 @@
+//! The gateway of the demonstration: its configuration, and its start.
+
+use std::path::Path;
+
+use tokio::runtime::Handle;
+
+use crate::server::{self, Running, StartError};
+use crate::settings::{self, Diagnostics};
+
+use super::ports::Ports;
+
+/// The configuration; [`variable`] knows what stands in it as `${NAME}`.
+pub(super) const CONFIGURATION: &str = include_str!("demo.yaml");
+
+/// Why there is no gateway.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum GatewayError {
+    /// The demonstration's own configuration is at fault.
+    #[error("{0}")]
+    Configuration(#[from] Diagnostics),
+    /// It can't start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Starts the gateway as tasks of `runtime`; it ends with the value.
+pub(super) fn start(ports: Ports, runtime: &Handle) -> Result<Running, GatewayError> {
+    let loaded = settings::parse(CONFIGURATION, "demo.yaml", Path::new("."), &|name| variable(ports, name))?;
+    Ok(runtime.block_on(server::start(loaded.settings))?)
+}
+
+/// The value of `${name}` in the configuration.
+pub(super) fn variable(ports: Ports, name: &str) -> Option<String> {
+    match name {
+        "GATEWAY" => Some(ports.gateway.to_string()),
+        "LEGACY_API" => Some(ports.legacy.to_string()),
+        "ADMIN" => Some(ports.admin.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_of_the_configuration_has_a_value() {
+        let names = CONFIGURATION.split("${").skip(1).filter_map(|rest| rest.split('}').next());
+        let values: Vec<_> = names.map(|name| variable(Ports::new(Some(7000)), name)).collect();
+        let expected = ["127.0.0.1:7000", "127.0.0.1:7002", "127.0.0.1:7001"];
+        assert_eq!(values, expected.map(|address| Some(address.to_owned())));
+    }
+}
