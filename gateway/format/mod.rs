@@ -15,6 +15,8 @@ mod coding;
 mod rope;
 mod json;
 pub mod xml;
+#[cfg(test)]
+mod properties;
 
 use bytes::Bytes;
 

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::lexer::{Fault, Lexer, RawString};
+use super::fault::Fault;
+use super::lexer::{Lexer, RawString};
 use crate::format::draft::Draft;
 use crate::format::media::MediaKind;
 use crate::format::{ItemRejection, base64, charset};
@@ -90,5 +91,94 @@ fn not_a_string(kind: MediaKind) -> &'static str {
         MediaKind::TextInReplies | MediaKind::Binary => {
             "is no base64 string, which the item's Content-Type calls for"
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reader::read;
+    use super::*;
+    use crate::format::{BatchLimits, BatchRefusal, Item};
+
+    fn read_item(media_type: Option<&str>, body: &str) -> Result<Item, ItemRejection> {
+        let headers = media_type
+            .map_or_else(String::new, |value| format!(r#","headers":{{"content-type":"{value}"}}"#));
+        // The body comes first: its type may still be unknown when it is read.
+        let batch = format!(r#"{{"requests":[{{"body":{body},"method":"PUT","url":"/a"{headers}}}]}}"#);
+        read(&Bytes::from(batch), &BatchLimits::default()).unwrap().items.remove(0).content
+    }
+
+    fn sent(media_type: &str, body: &str) -> Option<Vec<u8>> {
+        read_item(Some(media_type), body).unwrap().body.map(Vec::from)
+    }
+
+    #[test]
+    fn json_is_passed_on_as_it_stands() {
+        let json = r#"{ "a" : [1e999, 1.0 ,"\u00e9\ud800"], "a":  2 }"#;
+        let item = read_item(None, json).unwrap();
+        assert_eq!(item.body.as_deref(), Some(json.as_bytes()));
+        assert_eq!(
+            item.headers,
+            [(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"))]
+        );
+        for body in ["1", "false", "\"x\\n\"", "[]", "{}"] {
+            assert_eq!(sent("application/merge-patch+json", body).as_deref(), Some(body.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn json_is_a_slice_of_the_batch() {
+        let batch = Bytes::from_static(br#"{"requests":[{"method":"PUT","url":"/a","body":[1,2]}]}"#);
+        let item = read(&batch, &BatchLimits::default()).unwrap().items.remove(0).content.unwrap();
+        assert_eq!(item.body.unwrap().as_ptr(), batch[47..].as_ptr());
+    }
+
+    #[test]
+    fn null_is_no_body() {
+        for media_type in [None, Some("application/json"), Some("text/plain"), Some("image/png")] {
+            assert_eq!(read_item(media_type, "null").unwrap().body, None);
+        }
+        assert!(read_item(None, "null").unwrap().headers.is_empty());
+    }
+
+    #[test]
+    fn text_is_a_string_in_its_charset() {
+        assert_eq!(sent("text/plain", r#""a\né""#).unwrap(), "a\né".as_bytes());
+        assert_eq!(sent("text/plain", r#""plain é""#).unwrap(), "plain é".as_bytes());
+        assert_eq!(sent("text/plain; charset=iso-8859-1", "\"é\"").unwrap(), [0xe9]);
+        assert_eq!(sent("application/soap+xml", r#""<a b=\"\"/>""#).unwrap(), br#"<a b=""/>"#);
+        assert_eq!(sent("text/csv", "\"\"").unwrap(), b"");
+    }
+
+    #[test]
+    fn the_rest_is_base64() {
+        assert_eq!(sent("image/png", "\"_-8\"").unwrap(), [0xff, 0xef]);
+        assert_eq!(sent("image/png", r#""\/+8=""#).unwrap(), [0xff, 0xef]);
+        assert_eq!(sent("application/x-www-form-urlencoded", "\"YT1i\"").unwrap(), b"a=b");
+    }
+
+    #[test]
+    fn bodies_that_do_not_fit_their_type_reject_the_item() {
+        let bad = [
+            ("text/plain", "{}"),
+            ("text/plain", "1"),
+            ("application/xml", "[]"),
+            ("image/png", "1"),
+            ("image/png", "\"a=b\""),
+            ("image/png", r#""YQ==\n""#),
+            ("text/plain; charset=us-ascii", "\"é\""),
+            ("text/plain; charset=klingon", "\"a\""),
+        ];
+        for (media_type, body) in bad {
+            let rejected = read_item(Some(media_type), body);
+            assert!(matches!(rejected, Err(ItemRejection::BadBody { .. })), "{media_type}: {body}");
+        }
+    }
+
+    #[test]
+    fn a_lone_surrogate_in_text_is_no_text() {
+        let batch = r#"{"requests":[{"method":"PUT","url":"/a","headers":{"content-type":"text/plain"},"body":"\udead"}]}"#;
+        let refused = read(&Bytes::from(batch), &BatchLimits::default());
+        assert!(matches!(refused, Err(BatchRefusal::Malformed { .. })));
     }
 }

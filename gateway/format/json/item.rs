@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::body::RawBody;
-use super::lexer::{Fault, FaultKind, Lexer, RawString};
+use super::fault::{Fault, FaultKind};
+use super::lexer::{Lexer, RawString};
 use super::reader::NO_OBJECT;
 use crate::format::draft::{Draft, MemberNames, NO_CONDITIONS, NO_DEPENDENCIES, shown};
 use crate::format::{BatchItem, BatchLimits, FieldError, ItemIndex};
@@ -200,4 +201,140 @@ fn string_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, Fault> {
         return lexer.string().map(Value::String);
     }
     Ok(if lexer.value()? == "null" { Value::Null } else { Value::Other })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::reader::read;
+    use super::*;
+    use crate::format::{BatchRefusal, ItemRejection};
+
+    /// The item with these members beside a method and a url.
+    fn item(members: &str) -> BatchItem {
+        whole_item(&format!(
+            r#"{{"method":"PUT","url":"/a"{}{members}}}"#,
+            if members.is_empty() { "" } else { "," }
+        ))
+    }
+
+    fn whole_item(item: &str) -> BatchItem {
+        let body = Bytes::from(format!(r#"{{"requests":[{item}]}}"#));
+        read(&body, &BatchLimits::default()).unwrap().items.remove(0)
+    }
+
+    fn rejection(item: BatchItem) -> ItemRejection {
+        item.content.unwrap_err()
+    }
+
+    #[test]
+    fn all_members_are_read() {
+        let item = item(
+            r#""id":"x","headers":{"If-Match":"\"1\"","X-A":["1","2"]},"timeout":250,"dependsOn":[],"if":null,"extra":[{}]"#,
+        );
+        assert_eq!(item.subject.id.as_str(), "x");
+        let content = item.content.unwrap();
+        let headers: Vec<_> =
+            content.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(headers, [("if-match", "\"1\""), ("x-a", "1"), ("x-a", "2")]);
+        assert_eq!(content.timeout, Some(Duration::from_millis(250)));
+        assert_eq!(content.body, None);
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent() {
+        let members = ["id", "headers", "body", "timeout", "dependsOn", "atomicityGroup", "if"];
+        let members: Vec<_> = members.iter().map(|name| format!("\"{name}\":null")).collect();
+        let item = item(&members.join(","));
+        assert_eq!(item.subject.id.as_str(), "1");
+        assert_eq!(item.content, Ok(crate::format::Item::default()));
+    }
+
+    #[test]
+    fn what_is_no_object_is_no_item() {
+        for text in ["1", "null", "\"x\"", "[]", "true"] {
+            assert_eq!(rejection(whole_item(text)), NO_OBJECT, "{text}");
+        }
+    }
+
+    #[test]
+    fn method_and_url_have_to_be_there() {
+        assert_eq!(
+            rejection(whole_item(r#"{"url":"/"}"#)),
+            ItemRejection::MissingMember { member: "method" }
+        );
+        assert_eq!(
+            rejection(whole_item(r#"{"method":"GET"}"#)),
+            ItemRejection::MissingMember { member: "url" }
+        );
+        assert_eq!(rejection(whole_item("{}")), ItemRejection::MissingMember { member: "method" });
+    }
+
+    #[test]
+    fn members_of_the_wrong_type_reject_the_item() {
+        let members = [
+            ("id", "1"),
+            ("id", "\"\""),
+            ("timeout", "\"1\""),
+            ("timeout", "1.5"),
+            ("timeout", "-1"),
+            ("headers", "[]"),
+            ("dependsOn", "\"a\""),
+            ("dependsOn", "[1]"),
+            ("atomicityGroup", "1"),
+        ];
+        for (name, value) in members {
+            let rejected = rejection(item(&format!("\"{name}\":{value}")));
+            assert!(
+                matches!(rejected, ItemRejection::BadMember { member, .. } if member == name),
+                "{name}: {value}"
+            );
+        }
+        for (name, value) in [("method", "1"), ("method", "\"G T\""), ("url", "{}"), ("url", "\"\"")] {
+            let rejected = rejection(whole_item(&format!("{{\"{name}\":{value}}}")));
+            assert!(
+                matches!(rejected, ItemRejection::BadMember { member, .. } if member == name),
+                "{name}: {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rejected_item_keeps_what_could_be_read() {
+        let rejected = item(r#""id":"x","timeout":0"#);
+        assert_eq!((rejected.subject.id.as_str(), &*rejected.subject.href), ("x", "/a"));
+        assert_eq!(rejected.subject.method, http::Method::PUT);
+    }
+
+    #[test]
+    fn dependencies_and_conditions_are_not_there_yet() {
+        assert_eq!(rejection(item(r#""dependsOn":["a"]"#)), NO_DEPENDENCIES);
+        assert_eq!(rejection(item(r#""if":"$a/$succeeded""#)), NO_CONDITIONS);
+    }
+
+    #[test]
+    fn headers_are_checked() {
+        let error = |headers: &str| {
+            let rejected = rejection(item(&format!("\"headers\":{headers}")));
+            let ItemRejection::BadHeader { error, .. } = rejected else { panic!("{rejected:?}") };
+            error
+        };
+        assert_eq!(error(r#"{"Host":"x"}"#), FieldError::Forbidden);
+        assert_eq!(error(r#"{"a b":"x"}"#), FieldError::Name);
+        assert_eq!(error(r#"{"":"x"}"#), FieldError::Name);
+        assert_eq!(error(r#"{"a":"x\r\nb: c"}"#), FieldError::Value);
+        assert_eq!(error(r#"{"a":1}"#), FieldError::NotText);
+        assert_eq!(error(r#"{"a":null}"#), FieldError::NotText);
+        assert_eq!(error(r#"{"a":["x",["y"]]}"#), FieldError::NotText);
+        assert_eq!(error(r#"{"a":"1","A":"2"}"#), FieldError::Twice);
+        assert_eq!(error(r#"{"Content-Type":["a/b","c/d"]}"#), FieldError::Twice);
+    }
+
+    #[test]
+    fn members_are_counted() {
+        let members: Vec<_> = (0..70).map(|index| format!("\"m{index}\":0")).collect();
+        let body = Bytes::from(format!("{{\"requests\":[{{{}}}]}}", members.join(",")));
+        assert!(matches!(read(&body, &BatchLimits::default()), Err(BatchRefusal::NotABatch { .. })));
+    }
 }

@@ -1,6 +1,7 @@
 //! `application/json`: batches and results in the shape of OData 4.01 and Microsoft Graph
 //! (protocol §2.1, §4.1).
 
+mod fault;
 mod lexer;
 mod strings;
 mod reader;

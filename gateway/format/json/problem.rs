@@ -27,3 +27,32 @@ pub(in crate::format) fn write(rope: &mut Rope, problem: &Problem) {
     }
     rope.put(b"}");
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+    use crate::format::{ItemIndex, Place};
+
+    #[test]
+    fn a_place_is_told_in_members_of_its_own() {
+        let place = Place { offset: 7, line: 2, column: 3, item: Some(ItemIndex(0)) };
+        let problem = Problem {
+            kind: "urn:x",
+            title: "Broken",
+            status: StatusCode::BAD_REQUEST,
+            detail: "\u{1}".into(),
+            place: Some(place),
+        };
+        let mut rope = Rope::new(0);
+        write(&mut rope, &problem);
+        let document: serde_json::Value = serde_json::from_slice(&rope.finish().concat()).unwrap();
+        let expected = json!({
+            "type": "urn:x", "title": "Broken", "status": 400, "detail": "\u{1}",
+            "offset": 7, "line": 2, "column": 3, "item": 1,
+        });
+        assert_eq!(document, expected);
+    }
+}

@@ -10,15 +10,16 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
+use super::fault::{Fault, FaultKind};
 use super::item::{ItemReader, Members};
-use super::lexer::{Fault, FaultKind, Lexer};
+use super::lexer::Lexer;
 use crate::format::draft::{NO_TRANSACTIONS, check_ids};
 use crate::format::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection, Place};
 
 /// Reads a batch.
 pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
     let text = text_of(body)?;
-    let mut reader = Reader { body, limits, items: Vec::new(), groups: Vec::new(), in_items: false };
+    let mut reader = Reader { body, limits, items: Vec::new(), groups: Vec::new(), in_item: false };
     match reader.read(Lexer::new(text, limits.max_depth)) {
         Ok(()) => reader.finish(),
         Err(fault) => Err(reader.refusal(fault)),
@@ -45,8 +46,8 @@ struct Reader<'a> {
     items: Vec<BatchItem>,
     /// The items that named an atomicity group, with its name.
     groups: Vec<(usize, Cow<'a, str>)>,
-    /// Whether the place reached is between the first item's start and the last one's end.
-    in_items: bool,
+    /// Whether the place reached is within an item.
+    in_item: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -81,7 +82,6 @@ impl<'a> Reader<'a> {
             return Err(not_a_batch(at, "the member `requests` is no array"));
         }
         lexer.open_array()?;
-        self.in_items = true;
         let mut first = true;
         while lexer.next_element(&mut first)? {
             if self.items.len() == self.limits.max_items {
@@ -89,13 +89,14 @@ impl<'a> Reader<'a> {
             }
             self.read_item(lexer)?;
         }
-        self.in_items = false;
         Ok(())
     }
 
     fn read_item(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
         let index = ItemIndex(self.items.len());
+        self.in_item = true;
         let (item, group) = ItemReader::new(self.body, self.limits).read(lexer, index)?;
+        self.in_item = false;
         self.items.push(item);
         self.groups.extend(group.map(|name| (index.0, name)));
         Ok(())
@@ -119,14 +120,8 @@ impl<'a> Reader<'a> {
 
     fn refusal(&self, fault: Fault) -> BatchRefusal {
         let place = Place::at(self.body, fault.at);
-        let place = if self.in_items { place.in_item(ItemIndex(self.items.len())) } else { place };
-        match fault.kind {
-            FaultKind::Syntax(reason) => BatchRefusal::Malformed { reason: reason.into(), place },
-            FaultKind::NotABatch(reason) => BatchRefusal::NotABatch { reason: reason.into(), place },
-            FaultKind::TooDeep => BatchRefusal::TooDeep { limit: self.limits.max_depth, place },
-            FaultKind::Twice(member) => BatchRefusal::DuplicateMember { member, place },
-            FaultKind::TooManyItems => BatchRefusal::TooManyItems { limit: self.limits.max_items },
-        }
+        let place = if self.in_item { place.in_item(ItemIndex(self.items.len())) } else { place };
+        fault.into_refusal(place, self.limits)
     }
 }
 
@@ -136,3 +131,120 @@ fn not_a_batch(at: usize, reason: &'static str) -> Fault {
 
 /// What every element of `requests` has to be.
 pub(super) const NO_OBJECT: ItemRejection = ItemRejection::WrongShape { expected: "an object" };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_batch(body: &str) -> Result<Batch, BatchRefusal> {
+        read(&Bytes::copy_from_slice(body.as_bytes()), &BatchLimits::default())
+    }
+
+    fn place(body: &str) -> Place {
+        let refused = read_batch(body);
+        let Err(BatchRefusal::Malformed { place, .. }) = refused else { panic!("{refused:?}") };
+        place
+    }
+
+    const GOOD: &str = r#"{"id":"a","method":"GET","url":"/a"}"#;
+
+    #[test]
+    fn items_keep_their_order() {
+        let batch = read_batch(
+            r#"{"more":{"x":[1]},"requests":[{"method":"get","url":"/b"},{"id":"x","method":"PATCH","url":"/a"}]}"#,
+        );
+        let items = batch.unwrap().items;
+        assert_eq!(items.len(), 2);
+        assert_eq!((items[0].subject.id.as_str(), items[0].subject.method.as_str()), ("1", "GET"));
+        assert_eq!((items[1].subject.id.as_str(), &*items[1].subject.href), ("x", "/a"));
+        assert!(items.iter().all(|item| item.content.is_ok()));
+    }
+
+    #[test]
+    fn an_empty_batch_is_a_batch() {
+        assert_eq!(read_batch(r#"{"requests":[]}"#), Ok(Batch::default()));
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed_at_its_place() {
+        let place_of = |offset, line, column, item: Option<usize>| Place {
+            offset,
+            line,
+            column,
+            item: item.map(ItemIndex),
+        };
+        assert_eq!(place(""), place_of(0, 1, 1, None));
+        assert_eq!(place("\u{feff}{}"), place_of(0, 1, 1, None));
+        assert_eq!(place(&format!("{{\n\"requests\":[{GOOD},\n{{x")), place_of(53, 3, 2, Some(1)));
+        assert_eq!(place("{\"requests\":[]} x"), place_of(16, 1, 17, None));
+        let lone = r#"{"requests":[{"id":"\ud800"}]}"#;
+        assert_eq!(place(lone), place_of(20, 1, 21, Some(0)));
+        let bytes = Bytes::from_static(b"{\"requests\":\"\xff\"}");
+        let refused = read(&bytes, &BatchLimits::default());
+        assert!(matches!(refused, Err(BatchRefusal::Malformed { place: Place { offset: 13, .. }, .. })));
+    }
+
+    #[test]
+    fn what_is_no_batch_is_told_so() {
+        for body in
+            ["[]", "1", "null", "{}", r#"{"requests":{}}"#, r#"{"requests":null}"#, r#"{"responses":[]}"#]
+        {
+            assert!(matches!(read_batch(body), Err(BatchRefusal::NotABatch { .. })), "{body}");
+        }
+    }
+
+    #[test]
+    fn duplicate_members_refuse_the_batch() {
+        let member = |body: &str| match read_batch(body) {
+            Err(BatchRefusal::DuplicateMember { member, .. }) => member,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(member(r#"{"requests":[],"requests":[]}"#), "requests");
+        assert_eq!(member(r#"{"a":1,"\u0061":1,"requests":[]}"#), "a");
+        assert_eq!(member(r#"{"requests":[{"url":"/a","method":"GET","url":"/b"}]}"#), "url");
+        assert!(read_batch(r#"{"requests":[{"method":"PUT","url":"/a","body":{"a":1,"a":2}}]}"#).is_ok());
+    }
+
+    #[test]
+    fn duplicate_ids_refuse_the_batch() {
+        let twice =
+            |body: &str| matches!(read_batch(body), Err(BatchRefusal::DuplicateId { item: ItemIndex(1) }));
+        assert!(twice(&format!("{{\"requests\":[{GOOD},{GOOD}]}}")));
+        assert!(twice(r#"{"requests":[{"method":"GET","url":"/"},{"id":"1","method":"GET","url":"/"}]}"#));
+    }
+
+    #[test]
+    fn items_are_counted_while_they_are_read() {
+        let limits = BatchLimits { max_items: 2, ..BatchLimits::default() };
+        // What follows the third item's start is not even looked at.
+        let body = Bytes::from_static(b"{\"requests\":[{},{},{ no JSON");
+        assert_eq!(read(&body, &limits), Err(BatchRefusal::TooManyItems { limit: 2 }));
+        let body = Bytes::from_static(b"{\"requests\":[1,2]}");
+        assert_eq!(read(&body, &limits).map(|batch| batch.items.len()), Ok(2));
+    }
+
+    #[test]
+    fn depth_is_limited_everywhere() {
+        let limits = BatchLimits { max_depth: 4, ..BatchLimits::default() };
+        let depth = |body: &str| read(&Bytes::copy_from_slice(body.as_bytes()), &limits);
+        assert!(depth(r#"{"requests":[{"method":"PUT","url":"/a","body":[1]}]}"#).is_ok());
+        assert!(matches!(
+            depth(r#"{"requests":[{"method":"PUT","url":"/a","body":[[1]]}]}"#),
+            Err(BatchRefusal::TooDeep { limit: 4, place: Place { offset: 48, .. } })
+        ));
+        assert!(matches!(depth(r#"{"x":[[[[1]]]]}"#), Err(BatchRefusal::TooDeep { .. })));
+    }
+
+    #[test]
+    fn a_group_of_one_runs_and_a_larger_one_does_not() {
+        let item = |id: &str, group: &str| {
+            format!(r#"{{"id":"{id}","method":"PUT","url":"/a","atomicityGroup":{group}}}"#)
+        };
+        let body =
+            [item("a", "\"g\""), item("b", "\"h\""), item("c", "\"\\u0067\""), item("d", "null")].join(",");
+        let batch = read_batch(&format!("{{\"requests\":[{body}]}}")).unwrap();
+        let refused: Vec<bool> =
+            batch.items.iter().map(|item| item.content == Err(NO_TRANSACTIONS)).collect();
+        assert_eq!(refused, [true, false, true, false]);
+    }
+}

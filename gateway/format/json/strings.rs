@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::lexer::{Fault, FaultKind, RawString};
+use super::fault::{Fault, FaultKind};
+use super::lexer::RawString;
 use crate::format::rope::Rope;
 
 impl<'a> RawString<'a> {
@@ -56,6 +57,34 @@ fn unescape_unicode(escape: &str) -> Option<(char, usize)> {
     pair.ok().map(|character| (character, 12))
 }
 
+/// Bytes before the first quote, backslash or control character; eight are looked at a time, as
+/// all of a batch goes through here.
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut length = 0;
+    for chunk in bytes.chunks_exact(8) {
+        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
+        let quotes = word ^ (ONES * 0x22);
+        let backslashes = word ^ (ONES * 0x5c);
+        // The high bit of a byte in which the subtraction borrows; the lowest such byte is exact.
+        let controls = word.wrapping_sub(ONES * 0x20) & !word;
+        let found = controls
+            | (quotes.wrapping_sub(ONES) & !quotes)
+            | (backslashes.wrapping_sub(ONES) & !backslashes);
+        let found = found & (ONES << 7);
+        if found != 0 {
+            return length + found.trailing_zeros() as usize / 8;
+        }
+        length += 8;
+    }
+    let rest = bytes.get(length..).unwrap_or_default();
+    length + rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len())
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
 /// Writes the text as a JSON string, quotes included.
 pub(super) fn write(rope: &mut Rope, text: &str) {
     rope.put(b"\"");
@@ -66,14 +95,13 @@ pub(super) fn write(rope: &mut Rope, text: &str) {
 /// Writes the text as it stands within a JSON string.
 pub(super) fn write_content(rope: &mut Rope, text: &str) {
     let mut rest = text.as_bytes();
-    while let Some(special) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        let (plain, from_special) = rest.split_at(special);
+    loop {
+        let (plain, from_special) = rest.split_at(plain_length(rest));
         rope.put(plain);
         let Some((&byte, after)) = from_special.split_first() else { break };
         write_escape(rope, byte);
         rest = after;
     }
-    rope.put(rest);
 }
 
 fn write_escape(rope: &mut Rope, byte: u8) {
@@ -117,6 +145,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_bytes_are_counted_exactly(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let expected = bytes.iter().position(|&byte| is_special(byte)).unwrap_or(bytes.len());
+            prop_assert_eq!(plain_length(&bytes), expected);
+        }
+
+        #[test]
+        fn text_without_specials_is_plain(text in "[ !#-\\[\\]-\u{ff}]{0,40}", end in "[\"\\\\\n]?") {
+            let whole = format!("{text}{end}rest");
+            let expected = if end.is_empty() { whole.len() } else { text.len() };
+            prop_assert_eq!(plain_length(whole.as_bytes()), expected);
+        }
+
         #[test]
         fn what_is_written_is_what_serde_json_reads(text in any::<String>()) {
             let mut rope = Rope::new(0);

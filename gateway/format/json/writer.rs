@@ -160,3 +160,151 @@ fn write_base64(rope: &mut Rope, bytes: &[u8]) -> bool {
 fn without_byte_order_mark(bytes: Bytes) -> Bytes {
     if bytes.starts_with(b"\xef\xbb\xbf") { bytes.slice(3..) } else { bytes }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderValue, Method, StatusCode};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::batch::{GatewayMade, OutcomeKind, ProxyError};
+    use crate::format::{ItemId, Problem, Subject};
+
+    fn result(fields: &[(&'static str, &[u8])], body: ResultBody) -> ItemResult {
+        let field = |(name, value): &(&'static str, &[u8])| {
+            (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
+        };
+        ItemResult {
+            subject: Subject { id: ItemId::from("a\"\n"), method: Method::GET, href: "/a".into() },
+            status: StatusCode::OK,
+            headers: fields.iter().map(field).collect(),
+            body,
+            gateway: None,
+            retryable: false,
+            retry_after: None,
+        }
+    }
+
+    fn upstream(media_type: &'static str, body: &[u8]) -> ItemResult {
+        result(&[("content-type", media_type.as_bytes())], ResultBody::Bytes(Bytes::copy_from_slice(body)))
+    }
+
+    fn text(results: Vec<ItemResult>) -> String {
+        String::from_utf8(write(MultiStatus { results }).concat()).unwrap()
+    }
+
+    fn item(result: ItemResult) -> Value {
+        let mut document: Value = serde_json::from_str(&text(vec![result])).unwrap();
+        document["responses"][0].take()
+    }
+
+    #[test]
+    fn the_document_is_that_of_the_protocol() {
+        let mut failed = upstream("text/plain", b"no\n");
+        failed.status = StatusCode::NOT_FOUND;
+        let expected = concat!(
+            r#"{"responses":[{"id":"a\"\n","status":200,"headers":{"Content-Type":"application/json"},"body": {"x": 1.0} },"#,
+            r#"{"id":"a\"\n","status":404,"headers":{"Content-Type":"text/plain"},"body":"no\n"}],"#,
+            r#""summary":{"items":2,"failed":1}}"#,
+        );
+        assert_eq!(text(vec![upstream("application/json", br#" {"x": 1.0} "#), failed]), expected);
+        assert_eq!(text(Vec::new()), r#"{"responses":[],"summary":{"items":0,"failed":0}}"#);
+    }
+
+    #[test]
+    fn what_the_gateway_made_says_so() {
+        let problem = Problem {
+            kind: "urn:x",
+            title: "Too slow",
+            status: StatusCode::GATEWAY_TIMEOUT,
+            detail: "a \"detail\"".into(),
+            place: None,
+        };
+        let mut made = result(
+            &[("proxy-status", b"x"), ("content-type", b"text/x")],
+            ResultBody::Problem(Box::new(problem)),
+        );
+        made.status = StatusCode::GATEWAY_TIMEOUT;
+        made.gateway =
+            Some(GatewayMade { outcome: OutcomeKind::NotSent, error: ProxyError("connection_timeout") });
+        made.retryable = true;
+        made.retry_after = Some(Duration::from_secs(1));
+        let expected = json!({
+            "id": "a\"\n", "status": 504,
+            "headers": {"Content-Type": "application/problem+json", "Proxy-Status": "x"},
+            "body": {"type": "urn:x", "title": "Too slow", "status": 504, "detail": "a \"detail\""},
+            "outcome": "not_sent", "retryable": true,
+        });
+        assert_eq!(item(made), expected);
+    }
+
+    #[test]
+    fn fields_that_occur_twice_are_joined_but_cookies_are_listed() {
+        let fields: [(&str, &[u8]); 6] = [
+            ("set-cookie", b"a=1"),
+            ("vary", b"a"),
+            ("etag", b"\"1\""),
+            ("vary", b"b"),
+            ("set-cookie", b"b=2"),
+            ("x-a", b"\xe9\xff"),
+        ];
+        let found = item(result(&fields, ResultBody::Absent));
+        let expected = json!({"Set-Cookie": ["a=1", "b=2"], "Vary": "a, b", "ETag": "\"1\"", "X-A": "éÿ"});
+        assert_eq!(found["headers"], expected);
+        assert_eq!(found.get("body"), None);
+        let single = item(result(&[("set-cookie", b"a=1")], ResultBody::Absent));
+        assert_eq!(single["headers"], json!({"Set-Cookie": "a=1"}));
+        let bare = item(result(&[], ResultBody::Absent));
+        assert_eq!(bare["headers"], json!({}));
+    }
+
+    #[test]
+    fn bodies_follow_their_media_type() {
+        let cases: [(&str, &[u8], Value, bool); 16] = [
+            ("application/json", b"null", Value::Null, false),
+            ("application/hal+json; charset=utf-8", b"[1,\"x\"]", json!([1, "x"]), false),
+            ("application/json", b"\xef\xbb\xbf{}", json!({}), false),
+            ("application/json", b"", json!(""), true),
+            ("application/json", b"{]", json!("e10="), true),
+            ("application/json", b"1 2", json!("MSAy"), true),
+            ("application/json", b"\"\xff\"", json!("Iv8i"), true),
+            ("text/plain", b"", json!(""), false),
+            ("text/html", "é<\0".as_bytes(), json!("é<\0"), false),
+            ("text/plain", b"\xe9", json!("6Q=="), true),
+            ("text/plain; charset=iso-8859-1", b"\xe9", json!("é"), false),
+            ("text/plain; charset=klingon", b"a", json!("YQ=="), true),
+            ("application/atom+xml", b"<a/>", json!("<a/>"), false),
+            ("application/x-www-form-urlencoded", b"a=b", json!("a=b"), false),
+            ("application/octet-stream", b"\0\x01", json!("AAE="), true),
+            ("x", b"a", json!("YQ=="), true),
+        ];
+        for (media_type, body, expected, encoded) in cases {
+            let item = item(upstream(media_type, body));
+            assert_eq!(item["body"], expected, "{media_type} {body:?}");
+            assert_eq!(item.get("encoding").is_some(), encoded, "{media_type} {body:?}");
+        }
+        let item = item(result(&[], ResultBody::Bytes(Bytes::from_static(b"a"))));
+        assert_eq!((&item["body"], &item["encoding"]), (&json!("YQ=="), &json!("base64")));
+    }
+
+    #[test]
+    fn json_that_nests_too_deep_is_not_embedded() {
+        let nested = |depth| [b"[".repeat(depth), b"]".repeat(depth)].concat();
+        let fine = item(upstream("application/json", &nested(MAX_EMBEDDED_DEPTH)));
+        assert!(fine["body"].is_array());
+        let deep = item(upstream("application/json", &nested(MAX_EMBEDDED_DEPTH + 1)));
+        assert!(deep["body"].is_string() && deep["encoding"] == "base64");
+        assert!(item(upstream("application/json", &nested(1_000_000)))["body"].is_string());
+    }
+
+    #[test]
+    fn large_json_is_shared_with_the_upstream() {
+        let body = Bytes::from(format!("\"{}\"", "x".repeat(100_000)));
+        let result = result(&[("content-type", b"application/json")], ResultBody::Bytes(body.clone()));
+        let chunks = write(MultiStatus { results: vec![result] });
+        assert_eq!(chunks.len(), 3);
+        assert_eq!(chunks[1].as_ptr(), body.as_ptr());
+    }
+}

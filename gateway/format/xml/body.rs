@@ -142,3 +142,118 @@ fn binary(draft: &mut Draft<'_>, mut text: String) -> Result<Bytes, &'static str
     text.retain(|character| !u8::try_from(character).is_ok_and(is_blank));
     base64::decode(&text).map(Bytes::from).ok_or("is no base64, as its encoding says")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::reader::read;
+    use super::*;
+    use crate::format::{BatchLimits, Item};
+
+    fn read_item(batch: &str, body: &str) -> Result<Item, ItemRejection> {
+        let (open, close) = batch.split_once("...").unwrap();
+        let batch = Bytes::from(format!("{open}<request method='PUT' href='/a'>{body}</request>{close}"));
+        read(&batch, &BatchLimits::default()).unwrap().items.remove(0).content
+    }
+
+    /// Media type and bytes.
+    fn sent(body: &str) -> (String, Vec<u8>) {
+        let item = read_item("<batch>...</batch>", body).unwrap();
+        let media_type = item.headers[0].1.to_str().unwrap().to_owned();
+        (media_type, item.body.unwrap().to_vec())
+    }
+
+    fn text(body: &str) -> (String, String) {
+        let (media_type, bytes) = sent(body);
+        (media_type, String::from_utf8(bytes).unwrap())
+    }
+
+    fn is_bad(body: &str) -> bool {
+        matches!(read_item("<batch>...</batch>", body), Err(ItemRejection::BadBody { .. }))
+    }
+
+    #[test]
+    fn elements_become_a_document() {
+        let document = "<!-- a --><order  b='1'><!-- c --><![CDATA[<]]>&lt;<x/> </order >\r\n<?pi?>";
+        let (media_type, sent) = text(&format!("<body>\n {document} \n</body>"));
+        assert_eq!((media_type.as_str(), sent.as_str()), ("application/xml", document));
+        let (media_type, _) = text("<body type='application/atom+xml'><a/></body>");
+        assert_eq!(media_type, "application/atom+xml");
+    }
+
+    #[test]
+    fn a_document_without_foreign_namespaces_is_a_slice_of_the_batch() {
+        let batch =
+            Bytes::from_static(b"<batch><request method='PUT' href='/'><body><a/></body></request></batch>");
+        let item = read(&batch, &BatchLimits::default()).unwrap().items.remove(0).content.unwrap();
+        assert_eq!(item.body.unwrap().as_ptr(), batch[44..].as_ptr());
+    }
+
+    #[test]
+    fn namespaces_in_scope_go_with_the_document() {
+        let batch = "<b:batch xmlns:b='urn:batchgate:batch' xmlns='urn:o' xmlns:p='urn:p&amp;' xmlns:q='urn:q'>...</b:batch>";
+        let batch = batch.replace("<request", "<b:request");
+        let (open, close) = batch.split_once("...").unwrap();
+        let body = format!(
+            "{open}<b:request method='PUT' href='/'><b:body><a p:x='1' xmlns:q='urn:r'><q:c/></a></b:body></b:request>{close}"
+        );
+        let item =
+            read(&Bytes::from(body), &BatchLimits::default()).unwrap().items.remove(0).content.unwrap();
+        let expected = "<a xmlns=\"urn:o\" xmlns:p=\"urn:p&amp;\" p:x='1' xmlns:q='urn:r'><q:c/></a>";
+        assert_eq!(item.body.as_deref(), Some(expected.as_bytes()));
+    }
+
+    #[test]
+    fn text_is_unescaped() {
+        let (media_type, sent) = text("<body>a&lt;b\r\n<![CDATA[&amp;]]><!-- c -->&#13;</body>");
+        assert_eq!((media_type.as_str(), sent.as_str()), ("text/plain; charset=utf-8", "a<b\n&amp;\r"));
+        assert_eq!(text("<body type='application/json'>{\"a\":1}</body>").1, "{\"a\":1}");
+        assert_eq!(text("<body type='text/plain'> \n</body>").1, " \n");
+        assert_eq!(text("<body/>").1, "");
+        assert_eq!(text("<body><!-- c --></body>").1, "");
+        assert_eq!(text("<body type='text/xml'>&lt;a/></body>").1, "<a/>");
+    }
+
+    #[test]
+    fn charsets_are_kept() {
+        let latin = "text/plain; charset=iso-8859-1";
+        assert_eq!(sent(&format!("<body type='{latin}'>é</body>")), (latin.to_owned(), vec![0xe9]));
+        let xml = "application/xml; charset=iso-8859-1";
+        assert_eq!(sent(&format!("<body type='{xml}'><a>é</a></body>")).1, b"<a>\xe9</a>");
+        assert!(is_bad(&format!("<body type='{latin}'>€</body>")));
+        assert!(is_bad("<body type='text/plain; charset=klingon'>a</body>"));
+    }
+
+    #[test]
+    fn base64_may_be_broken_into_lines() {
+        let (media_type, bytes) = sent("<body encoding='base64'>\n /+8\n = </body>");
+        assert_eq!(
+            (media_type.as_str(), bytes.as_slice()),
+            ("application/octet-stream", [0xff, 0xef].as_slice())
+        );
+        assert_eq!(sent("<body type='image/png' encoding='base64'/>").1, b"");
+    }
+
+    #[test]
+    fn bodies_that_can_not_be_meant_reject_the_item() {
+        for body in [
+            "<body>x<a/></body>",
+            "<body><a/>x</body>",
+            "<body><a/><b/></body>",
+            "<body encoding='base64'><a/></body>",
+            "<body encoding='base64'>a=b</body>",
+            "<body encoding='hex'>00</body>",
+            "<body type='application/json'><a/></body>",
+            "<body type='text/plain'><a/></body>",
+        ] {
+            assert!(is_bad(body), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_header_may_say_the_type() {
+        let item =
+            read_item("<batch>...</batch>", "<header name='content-type'>text/csv</header><body>a,b</body>");
+        let headers = item.unwrap().headers;
+        assert_eq!(headers, [(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/csv"))]);
+    }
+}

@@ -18,6 +18,8 @@ mod escape;
 mod item;
 mod problem;
 mod writer;
+#[cfg(test)]
+pub(super) mod read_back;
 
 pub(super) use problem::write as write_problem;
 pub(super) use reader::read;

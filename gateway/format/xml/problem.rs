@@ -37,3 +37,44 @@ pub(super) fn write_element(rope: &mut Rope, problem: &Problem) {
     }
     rope.put(b"</problem>");
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::super::read_back::Element;
+    use super::*;
+    use crate::format::{ItemIndex, Place};
+
+    #[test]
+    fn a_problem_is_a_document() {
+        let place = Place { offset: 7, line: 2, column: 3, item: Some(ItemIndex(0)) };
+        let problem = Problem {
+            kind: "urn:x",
+            title: "Broken",
+            status: StatusCode::BAD_REQUEST,
+            detail: "a <b> & c".into(),
+            place: Some(place),
+        };
+        let mut rope = Rope::new(0);
+        write(&mut rope, &problem);
+        let document = Element::parse(&rope.finish().concat());
+        assert_eq!(document.name, "{urn:ietf:rfc:7807}problem");
+        let members: Vec<_> = document
+            .children
+            .iter()
+            .map(|child| (child.name.trim_start_matches("{urn:ietf:rfc:7807}"), child.text.as_str()))
+            .collect();
+        let expected = [
+            ("type", "urn:x"),
+            ("title", "Broken"),
+            ("status", "400"),
+            ("detail", "a <b> & c"),
+            ("offset", "7"),
+            ("line", "2"),
+            ("column", "3"),
+            ("item", "1"),
+        ];
+        assert_eq!(members, expected);
+    }
+}

@@ -122,3 +122,98 @@ fn check_attributes(draft: &mut Draft<'_>, tag: &Tag<'_>, known: &[&str]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::reader;
+    use super::*;
+    use crate::format::{BatchRefusal, FieldError, Item};
+
+    fn read_one(item: &str) -> Result<BatchItem, BatchRefusal> {
+        let body = Bytes::from(format!("<batch>{item}</batch>"));
+        reader::read(&body, &BatchLimits::default()).map(|mut batch| batch.items.remove(0))
+    }
+
+    fn with_attributes(attributes: &str) -> Result<Item, ItemRejection> {
+        read_one(&format!("<request method='PUT' href='/a' {attributes}/>")).unwrap().content
+    }
+
+    fn with_content(content: &str) -> Result<Item, ItemRejection> {
+        read_one(&format!("<request method='PUT' href='/a'>{content}</request>")).unwrap().content
+    }
+
+    #[test]
+    fn attributes_and_headers_are_read() {
+        let item = read_one(
+            "<request id='&#x78;' method='move' href='/a?b=1&amp;c=2' timeout='250' depends-on=' ' if='' xml:lang='en' \
+             xmlns:o='urn:o' o:x='1'><!-- c --><header name='Destination'>\n /b&amp;c\n</header>\n\
+             <header name='X-A'><![CDATA[<1>]]></header><header name='X-A'/></request>",
+        )
+        .unwrap();
+        assert_eq!((item.subject.id.as_str(), item.subject.method.as_str()), ("x", "MOVE"));
+        assert_eq!(&*item.subject.href, "/a?b=1&c=2");
+        let content = item.content.unwrap();
+        assert_eq!(content.timeout, Some(Duration::from_millis(250)));
+        let headers: Vec<_> =
+            content.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(headers, [("destination", "/b&c"), ("x-a", "<1>"), ("x-a", "")]);
+        assert_eq!(content.body, None);
+    }
+
+    #[test]
+    fn method_and_href_have_to_be_there() {
+        let missing = |item: &str| read_one(item).unwrap().content;
+        assert_eq!(missing("<request href='/'/>"), Err(ItemRejection::MissingMember { member: "method" }));
+        assert_eq!(missing("<request method='GET'/>"), Err(ItemRejection::MissingMember { member: "href" }));
+    }
+
+    #[test]
+    fn typos_are_told_by_name() {
+        let unknown = |rejected: Result<Item, ItemRejection>| {
+            let Err(ItemRejection::UnknownMember { member }) = rejected else { panic!("{rejected:?}") };
+            member
+        };
+        assert_eq!(unknown(with_attributes("depend-on='1'")), "depend-on");
+        assert_eq!(unknown(with_attributes("url='/b'")), "url");
+        assert_eq!(unknown(with_content("<headers/>")), "headers");
+        assert_eq!(unknown(with_content("<o:body xmlns:o='urn:o'>x</o:body>")), "body");
+        assert_eq!(unknown(with_content("<header Name='x'>y</header>")), "Name");
+        assert_eq!(unknown(with_content("<body content-type='text/plain'>y</body>")), "content-type");
+    }
+
+    #[test]
+    fn dependencies_and_conditions_are_not_there_yet() {
+        assert_eq!(with_attributes("depends-on='1'"), Err(NO_DEPENDENCIES));
+        assert_eq!(with_attributes("if='1'"), Err(NO_CONDITIONS));
+    }
+
+    #[test]
+    fn headers_are_checked() {
+        let error = |content: &str| {
+            let rejected = with_content(content);
+            let Err(ItemRejection::BadHeader { error, .. }) = rejected else { panic!("{rejected:?}") };
+            error
+        };
+        assert_eq!(error("<header name='Host'>x</header>"), FieldError::Forbidden);
+        assert_eq!(error("<header name='a b'>x</header>"), FieldError::Name);
+        assert_eq!(error("<header name=''>x</header>"), FieldError::Name);
+        assert_eq!(error("<header name='a'>x&#13;&#10;b: c</header>"), FieldError::Value);
+        assert_eq!(error("<header name='a'>x\ny</header>"), FieldError::Value);
+        let two = "<header name='Content-Type'>a/b</header><header name='Content-Type'>c/d</header>";
+        assert_eq!(error(two), FieldError::Twice);
+        assert_eq!(error("<header name='content-type'>a/b</header><body type='c/d'/>"), FieldError::Twice);
+        for content in ["<header>x</header>", "<header name='a'>x<y/></header>"] {
+            assert!(matches!(with_content(content), Err(ItemRejection::BadMember { member: "header", .. })));
+        }
+    }
+
+    #[test]
+    fn text_and_second_bodies_refuse_the_batch() {
+        let text = read_one("<request method='PUT' href='/'>text</request>");
+        assert!(matches!(text, Err(BatchRefusal::NotABatch { .. })));
+        let two = read_one("<request method='PUT' href='/'><body>1</body><body>2</body></request>");
+        assert!(matches!(two, Err(BatchRefusal::DuplicateMember { .. })));
+    }
+}

@@ -1,0 +1,40 @@
+//! What can be wrong with a JSON batch, and at which byte of it.
+
+use crate::format::{BatchLimits, BatchRefusal, Place};
+
+/// What is wrong with the text, and at which byte of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// Bytes from the start of the text.
+    pub(super) at: usize,
+    /// What.
+    pub(super) kind: FaultKind,
+}
+
+/// What is wrong with the text. The lexer itself knows the first two, the reader the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FaultKind {
+    /// It is no JSON.
+    Syntax(&'static str),
+    /// It nests deeper than allowed.
+    TooDeep,
+    /// It is JSON, but no batch.
+    NotABatch(&'static str),
+    /// A member stands there twice.
+    Twice(String),
+    /// It has more items than allowed.
+    TooManyItems,
+}
+
+impl Fault {
+    /// The same, as the reason why a batch is refused, `place` being that of [`Self::at`].
+    pub(super) fn into_refusal(self, place: Place, limits: &BatchLimits) -> BatchRefusal {
+        match self.kind {
+            FaultKind::Syntax(reason) => BatchRefusal::Malformed { reason: reason.into(), place },
+            FaultKind::NotABatch(reason) => BatchRefusal::NotABatch { reason: reason.into(), place },
+            FaultKind::TooDeep => BatchRefusal::TooDeep { limit: limits.max_depth, place },
+            FaultKind::Twice(member) => BatchRefusal::DuplicateMember { member, place },
+            FaultKind::TooManyItems => BatchRefusal::TooManyItems { limit: limits.max_items },
+        }
+    }
+}
