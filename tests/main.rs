@@ -1,0 +1,16 @@
+//! Every integration test, in one binary: a build links the gateway's 120 MB once. `README.md` says
+//! where a new test goes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that can't go on must stop and say so"
+)]
+
+/// Gateways, upstreams, clients: what every test stands on.
+mod harness;
+
+/// The harness itself: that its judges and fakes do what they say.
+mod harness_works;
