@@ -14,3 +14,21 @@ mod harness;
 
 /// The harness itself: that its judges and fakes do what they say.
 mod harness_works;
+
+/// The mission document's clients and servers.
+mod mission;
+
+/// WebDAV through the proxy, judged by litmus.
+mod litmus;
+
+/// Batches: items, fields, negotiation, refusals.
+mod batch;
+
+/// Batches: bodies of every kind, in and out.
+mod batch_bodies;
+
+/// Batches: order, concurrency, deadlines.
+mod batch_time;
+
+/// Upstreams that fail in every way, and what an item then says.
+mod upstream_faults;

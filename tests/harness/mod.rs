@@ -7,6 +7,7 @@ pub(crate) mod certificate;
 pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod metrics;
+pub(crate) mod multistatus;
 pub(crate) mod nginx;
 pub(crate) mod ports;
 pub(crate) mod process;

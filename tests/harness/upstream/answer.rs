@@ -62,7 +62,7 @@ impl Answer {
     }
 
     /// A reply in JSON.
-    pub(crate) fn json(status: u16, body: &str) -> Self {
+    pub(crate) fn json(status: u16, body: impl AsRef<[u8]>) -> Self {
         Self::of(status, "application/json", body)
     }
 
@@ -81,6 +81,11 @@ impl Answer {
     /// Exactly these bytes; then the connection closes.
     pub(crate) fn raw(bytes: impl AsRef<[u8]>) -> Self {
         Self { end: End::Close, ..Self::message(Message::Raw(bytes.as_ref().to_vec())) }
+    }
+
+    /// Exactly these bytes; then the next request is awaited.
+    pub(crate) fn raw_kept(bytes: impl AsRef<[u8]>) -> Self {
+        Self { end: End::NextRequest, ..Self::raw(bytes) }
     }
 
     /// Closes the connection without a word.
