@@ -44,7 +44,7 @@ fn faults_are_what_they_say() {
     let gate = Gate::closed();
     upstream.on("/cut", Answer::text(200, "0123456789").cut_after(20));
     upstream.on("/close", Answer::close());
-    upstream.on("/paused", Answer::text(200, "0123456789").pause_after(17, &gate));
+    upstream.on("/paused", Answer::text(200, "0123456789").pause_after("200", &gate));
     let ask = |path: &str| {
         let mut connection = Connection::open(upstream.address());
         connection.write(&Request::get(path).to_bytes(upstream.address()));

@@ -32,3 +32,27 @@ mod batch_time;
 
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
+
+/// What is no batch: streamed, mapped, balanced.
+mod proxy;
+
+/// HTTP/2 and TLS, in front and behind.
+mod proxy_http2;
+
+/// Metrics and the admin listener.
+mod metrics;
+
+/// Start, reload, drain, end.
+mod lifecycle;
+
+/// The log and trace context.
+mod logs;
+
+/// Documents and structure that can't go stale.
+mod documents;
+
+/// What holds for every batch.
+mod properties;
+
+/// `batchgate demo`.
+mod demo;

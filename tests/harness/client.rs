@@ -57,18 +57,16 @@ impl Request {
 
     /// The bytes on the wire.
     pub(crate) fn to_bytes(&self, host: SocketAddr) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        let mut lines = vec![format!("{} {} HTTP/1.1", self.method, self.target)];
         let has = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         if !has("Host") {
-            head += &format!("Host: {host}\r\n");
+            lines.push(format!("Host: {host}"));
         }
         if let Some(body) = self.body.as_ref().filter(|_| !has("Content-Length")) {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            lines.push(format!("Content-Length: {}", body.len()));
         }
-        for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += "\r\n";
+        lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        let head = lines.join("\r\n") + "\r\n\r\n";
         [head.as_bytes(), self.body.as_deref().unwrap_or_default()].concat()
     }
 

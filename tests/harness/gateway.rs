@@ -232,12 +232,10 @@ fn is_healthy(admin: SocketAddr) -> bool {
 }
 
 fn has_member(line: &Value, name: &str, value: &str) -> bool {
-    match line {
-        Value::Object(members) => members.iter().any(|(member, inner)| {
-            (member == name && scalar(inner) == value) || has_member(inner, name, value)
-        }),
-        _ => false,
-    }
+    let Some(members) = line.as_object() else { return false };
+    members
+        .iter()
+        .any(|(member, inner)| (member == name && scalar(inner) == value) || has_member(inner, name, value))
 }
 
 fn scalar(value: &Value) -> String {

@@ -31,6 +31,11 @@ impl Metrics {
         format!("{sum}").parse().unwrap_or_else(|_| panic!("{name} is no count: {sum}"))
     }
 
+    /// Whether there is a series with this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.keys().any(|series| series.0 == name)
+    }
+
     /// How many series there are.
     pub(crate) fn series(&self) -> usize {
         self.0.len()

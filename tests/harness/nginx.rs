@@ -1,4 +1,4 @@
-//! A real nginx as an upstream: WebDAV below `/webdav`, and whatever else a test configures.
+//! A real nginx as an upstream: `WebDAV` below `/webdav`, and whatever else a test configures.
 
 use std::fs;
 use std::net::SocketAddr;

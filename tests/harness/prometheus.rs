@@ -44,9 +44,9 @@ impl Prometheus {
         Self { process, port, _folder: folder }
     }
 
-    /// The value of a PromQL expression that gives one number; `None` while it gives nothing.
+    /// The value of a `PromQL` expression that gives one number; `None` while it gives nothing.
     pub(crate) fn query(&self, expression: &str) -> Option<f64> {
-        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = percent_encoding::utf8_percent_encode(expression, percent_encoding::NON_ALPHANUMERIC);
         let reply = Request::get(&format!("/api/v1/query?query={encoded}")).send(loopback(self.port));
         let answer = reply.json();
         assert_eq!(answer["status"], "success", "{answer} {}", self.process.output());

@@ -13,7 +13,7 @@ use super::Recorded;
 pub(crate) struct Answer {
     reply: Message,
     before: Option<Gate>,
-    middle: Option<(usize, Gate)>,
+    middle: Option<(&'static str, Gate)>,
     delay: Duration,
     drip: Option<(usize, Duration)>,
     cut: Option<usize>,
@@ -27,7 +27,7 @@ enum Message {
         interim: Vec<u16>,
         version: &'static str,
         status: u16,
-        fields: String,
+        fields: Vec<String>,
         body: Vec<u8>,
         framing: Framing,
     },
@@ -72,7 +72,7 @@ impl Answer {
             interim: Vec::new(),
             version: "HTTP/1.1",
             status,
-            fields: String::new(),
+            fields: Vec::new(),
             body: Vec::new(),
             framing: Framing::Bodiless,
         })
@@ -113,7 +113,7 @@ impl Answer {
     /// With one more field.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         if let Message::Made { fields, .. } = &mut self.reply {
-            *fields += &format!("{name}: {value}\r\n");
+            fields.push(format!("{name}: {value}\r\n"));
         }
         self
     }
@@ -154,11 +154,6 @@ impl Answer {
         Self { cut: Some(bytes), end: End::Close, ..self }
     }
 
-    /// Sends the reply, then keeps the connection but says no more, not even to the next request.
-    pub(crate) fn then_hang(self) -> Self {
-        Self { end: End::Hang, ..self }
-    }
-
     /// Sends the reply, then closes.
     pub(crate) fn then_close(self) -> Self {
         Self { end: End::Close, ..self }
@@ -169,9 +164,9 @@ impl Answer {
         Self { before: Some(gate.clone()), ..self }
     }
 
-    /// The first bytes of the reply at once, the rest when the gate is open.
-    pub(crate) fn pause_after(self, bytes: usize, gate: &Gate) -> Self {
-        Self { middle: Some((bytes, gate.clone())), ..self }
+    /// The reply up to this text at once, the rest when the gate is open.
+    pub(crate) fn pause_after(self, text: &'static str, gate: &Gate) -> Self {
+        Self { middle: Some((text, gate.clone())), ..self }
     }
 
     /// After so long.
@@ -207,8 +202,7 @@ impl Answer {
         }
         let bytes = self.reply.to_bytes(&to.method);
         let bytes = &bytes[..self.cut.unwrap_or(bytes.len()).min(bytes.len())];
-        let (first, last) =
-            bytes.split_at(self.middle.as_ref().map_or(0, |(after, _)| *after).min(bytes.len()));
+        let (first, last) = bytes.split_at(self.middle.as_ref().map_or(0, |(text, _)| end_of(text, bytes)));
         if self.write(stream, first).is_err() {
             answered();
             return false;
@@ -256,7 +250,8 @@ impl Message {
             Framing::Chunked => "Transfer-Encoding: chunked\r\n".to_owned(),
             Framing::UntilClose | Framing::Bodiless => String::new(),
         };
-        bytes.extend(format!("{version} {status} Scripted\r\n{fields}{framing_field}\r\n").bytes());
+        bytes
+            .extend(format!("{version} {status} Scripted\r\n{}{framing_field}\r\n", fields.concat()).bytes());
         if method != "HEAD" {
             bytes.extend(framing.body(body));
         }
@@ -278,6 +273,11 @@ impl Framing {
         chunks.extend_from_slice(b"0\r\n\r\n");
         chunks
     }
+}
+
+/// Where this text ends in a reply; it has to be there.
+fn end_of(text: &str, bytes: &[u8]) -> usize {
+    memchr::memmem::find(bytes, text.as_bytes()).map(|start| start + text.len()).unwrap()
 }
 
 /// Reads and forgets until the client closes or the stream's own timeout is over.
