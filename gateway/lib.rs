@@ -6,5 +6,12 @@
 pub mod phase;
 pub mod clock;
 pub mod batch;
+pub mod format;
 pub mod route;
+pub mod plan;
+pub mod dispatch;
 pub mod settings;
+pub mod server;
+mod terminal;
+pub mod demo;
+pub mod cli;

@@ -20,6 +20,12 @@ pub enum FieldError {
     /// The gateway or the connection sets this field; an item may not.
     #[error("can't be set by an item")]
     Forbidden,
+    /// The item has the field twice, in different places or cases.
+    #[error("stands twice; write a list of strings for a field with several values")]
+    Twice,
+    /// The field's value is no string.
+    #[error("has a value that is neither a string nor a list of strings")]
+    NotText,
 }
 
 /// Parses one field of an item.

@@ -26,6 +26,12 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// An attribute or element that no item has; in XML only, where such are mostly typos.
+    #[error("the item has `{member}`, which no item can have")]
+    UnknownMember {
+        /// Its name as given, cut to a sensible length.
+        member: String,
+    },
     /// A header field can't stand in an item.
     #[error("the item's header `{name}` {error}")]
     BadHeader {

@@ -2,9 +2,28 @@
 //! parsed. `document` is the YAML 1:1, `resolve` turns it into [`Settings`] or into every error of
 //! the file at once, `diagnostic` says each with its place.
 
+mod diagnostic;
+mod document;
+mod effective;
+mod environment;
+mod form;
+mod later;
+mod load;
+mod resolve;
+mod schema;
+mod shape;
+mod tree;
+mod typed;
 mod types;
 
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use effective::redacted;
+pub use load::{Loaded, load, parse};
+pub use schema::schema;
 pub use types::{
     Balance, BatchEndpoint, Cors, Drain, Engine, HeaderChanges, HostPolicy, Limits, ListenAddress, Listener,
     LogFormat, LogSettings, Order, Scheme, Settings, Target, TlsFiles, Upstream, UpstreamTimeouts,
 };
+
+#[cfg(test)]
+mod tests;

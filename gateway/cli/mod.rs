@@ -1,0 +1,173 @@
+//! The command line: reads it, calls the command, turns its end into an exit code.
+//!
+//! Exit codes: 0 all is well, 1 the command failed, 2 the command line is wrong.
+
+mod commands;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::demo::{self, DemoOptions, DemoUntil, LAST_FIRST_PORT};
+
+/// The program's version and pingora's, which `Cargo.toml` pins.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (pingora 0.9.1)");
+
+/// A reverse-proxy batching gateway: one batch in, real calls out, a 207 Multi-Status back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "batchgate",
+    version = VERSION,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  batchgate demo                             see it work, without any configuration
+  batchgate check --config batchgate.yaml    every error of the file at once
+  batchgate run --config batchgate.yaml      serve"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves until SIGTERM, which drains; a changed file and SIGHUP reload
+    #[command(after_help = "Examples:
+  batchgate run --config batchgate.yaml
+  kill -HUP $(pidof batchgate)     read the file again; a bad file changes nothing
+  kill -TERM $(pidof batchgate)    finish the batches under way, then end")]
+    Run(ConfigFile),
+    /// Says everything that is wrong with a configuration, each with its place
+    #[command(after_help = "Examples:
+  batchgate check --config batchgate.yaml && systemctl reload batchgate
+
+Exit code: 0 if the file can be served, warnings or not; 1 if not. Errors and warnings go to
+stderr.")]
+    Check(ConfigFile),
+    /// Prints the JSON Schema of the configuration
+    #[command(after_help = "Examples:
+  batchgate schema > batchgate.schema.json
+
+An editor with a YAML language server completes and checks a file that begins with
+  # yaml-language-server: $schema=batchgate.schema.json")]
+    Schema,
+    /// Runs a legacy API, the gateway in front of it and a batch to see; no configuration
+    #[command(after_help = "Examples:
+  batchgate demo                send a batch, show it, then serve until Ctrl-C
+  batchgate demo --once         send a batch, show it, end
+  batchgate demo --port 7000    gateway on 7000, legacy API on 7001, admin on 7002
+
+Ports: 8080 (gateway), 8081 (legacy API) and 9090 (admin), on 127.0.0.1 only. Colour goes away when
+stdout is no terminal or NO_COLOR is set.")]
+    Demo(DemoArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration, a YAML file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct DemoArguments {
+    /// Ends after the batch
+    #[arg(long)]
+    once: bool,
+    /// Takes the ports N, N+1 and N+2
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(LAST_FIRST_PORT)))]
+    port: Option<u16>,
+}
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => cli.command.run(),
+        Err(message) => {
+            // `--help` and `--version` come here too, with 0. Who closed the pipe wants no error.
+            let _ = message.print();
+            u8::try_from(message.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> ExitCode {
+        match self {
+            Self::Run(file) => commands::run(&file.config),
+            Self::Check(file) => commands::check(&file.config),
+            Self::Schema => commands::schema(),
+            Self::Demo(arguments) => demo::run(arguments.into()),
+        }
+    }
+}
+
+impl From<DemoArguments> for DemoOptions {
+    fn from(arguments: DemoArguments) -> Self {
+        let until = if arguments.once { DemoUntil::BatchAnswered } else { DemoUntil::Interrupted };
+        Self { until, port: arguments.port }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    fn error(line: &str) -> ErrorKind {
+        Cli::try_parse_from(line.split(' ')).unwrap_err().kind()
+    }
+
+    fn demo(line: &str) -> DemoOptions {
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Demo(arguments) => arguments.into(),
+            Command::Run(_) | Command::Check(_) | Command::Schema => panic!("{line} is no demo"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_are_read() {
+        assert_eq!(demo("batchgate demo"), DemoOptions { until: DemoUntil::Interrupted, port: None });
+        assert_eq!(
+            demo("batchgate demo --once --port 7000"),
+            DemoOptions { until: DemoUntil::BatchAnswered, port: Some(7000) }
+        );
+        let run = Cli::try_parse_from(["batchgate", "run", "--config", "a.yaml"]).unwrap();
+        assert!(matches!(run.command, Command::Run(file) if file.config == *"a.yaml"));
+    }
+
+    #[test]
+    fn wrong_lines_are_refused() {
+        assert_eq!(error("batchgate run"), ErrorKind::MissingRequiredArgument);
+        assert_eq!(error("batchgate check extra"), ErrorKind::UnknownArgument);
+        assert_eq!(error("batchgate serve"), ErrorKind::InvalidSubcommand);
+        assert_eq!(error("batchgate demo --port 65534"), ErrorKind::ValueValidation);
+        assert_eq!(error("batchgate demo --port 0"), ErrorKind::ValueValidation);
+        assert_eq!(error("batchgate"), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+    }
+
+    #[test]
+    fn the_version_names_pingora_too() {
+        let shown = Cli::try_parse_from(["batchgate", "--version"]).unwrap_err().to_string();
+        let manifest = include_str!("../../Cargo.toml");
+        let (_, after) = manifest.split_once("pingora = { version = \"=").unwrap();
+        let (pinned, _) = after.split_once('"').unwrap();
+        assert_eq!(shown, format!("batchgate {} (pingora {pinned})\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(text.contains(&format!("  batchgate {}", command.get_name())), "{text}");
+        }
+    }
+}

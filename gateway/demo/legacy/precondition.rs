@@ -1,0 +1,42 @@
+//! `If-Match` and `If-None-Match` (RFC 9110 §13.1, in the order of §13.2.2).
+
+use http::header::{IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderName, Method};
+
+use super::fault::Fault;
+
+/// What a request with these preconditions may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Permission {
+    /// Go on.
+    Go,
+    /// It reads what the client has already: 304.
+    Unchanged,
+}
+
+/// Checks a request's preconditions against the resource's `ETag`; `None`: there is no resource.
+pub(super) fn check(
+    method: &Method,
+    headers: &HeaderMap,
+    current: Option<&str>,
+) -> Result<Permission, Fault> {
+    if names(headers, &IF_MATCH, current) == Some(false) {
+        return Err(Fault::PreconditionFailed);
+    }
+    match names(headers, &IF_NONE_MATCH, current) {
+        Some(true) if *method == Method::GET || *method == Method::HEAD => Ok(Permission::Unchanged),
+        Some(true) => Err(Fault::PreconditionFailed),
+        Some(false) | None => Ok(Permission::Go),
+    }
+}
+
+/// Whether the field names the current `ETag`; `None` if there is no such field.
+fn names(headers: &HeaderMap, field: &HeaderName, current: Option<&str>) -> Option<bool> {
+    let mut values = headers.get_all(field).iter().peekable();
+    values.peek()?;
+    let named = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|tag| current.is_some_and(|current| tag.trim() == "*" || tag.trim() == current));
+    Some(named)
+}

@@ -1,0 +1,177 @@
+//! `batchgate demo`: a legacy API with state, the gateway in front of it, a batch to see and the
+//! addresses to try. Needs no configuration and nothing but free ports on this machine.
+
+mod gateway;
+mod legacy;
+mod ports;
+mod sample;
+mod screen;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Request, Response, StatusCode};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use self::gateway::GatewayError;
+use self::legacy::LegacyApi;
+use self::ports::Ports;
+use crate::clock::{Deadline, Stopwatch};
+use crate::server::{ClientError, PlainService, send};
+use crate::terminal::{Colour, complain, say};
+
+pub(crate) use self::ports::LAST_FIRST_PORT;
+
+/// The gateway must take connections by then.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is under way at the end gets this long.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the user asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DemoOptions {
+    /// When it ends.
+    pub until: DemoUntil,
+    /// The first of three ports in a row; `None`: 8080, 8081 and 9090.
+    pub port: Option<u16>,
+}
+
+/// When the demonstration ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DemoUntil {
+    /// After the batch (`--once`).
+    BatchAnswered,
+    /// At Ctrl-C or SIGTERM.
+    Interrupted,
+}
+
+/// Why the demonstration can't go on.
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    #[error("{0}")]
+    Gateway(#[from] GatewayError),
+    #[error("{0}")]
+    Client(#[from] ClientError),
+    #[error("the batch can't be sent: {0}")]
+    Request(#[from] http::Error),
+    #[error("the gateway answered {status} and no 207:\n{body}")]
+    NoMultiStatus { status: StatusCode, body: String },
+    #[error("the gateway's reply can't be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+/// Runs the demonstration.
+#[must_use]
+pub fn run(options: DemoOptions) -> ExitCode {
+    let ports = Ports::new(options.port);
+    let taken = ports.taken();
+    if !taken.is_empty() {
+        for (whose, error) in taken {
+            complain(format_args!("batchgate demo: {whose} {error}"));
+        }
+        complain("`batchgate demo --port N` takes the ports N, N+1 and N+2 instead.");
+        return ExitCode::FAILURE;
+    }
+    match serve(ports, options.until) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(format_args!("batchgate demo: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(ports: Ports, until: DemoUntil) -> Result<(), DemoError> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let (stop, stopped) = watch::channel(false);
+    let result = start(ports, &runtime, &stopped).and_then(|()| runtime.block_on(show(ports, until)));
+    stop.send_replace(true);
+    runtime.shutdown_timeout(STOP_TIMEOUT);
+    result
+}
+
+fn start(ports: Ports, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> Result<(), DemoError> {
+    let mut legacy = PlainService::new("legacy API", LegacyApi::new());
+    legacy.listen(ports.legacy)?;
+    runtime.spawn(legacy.serve(stopped.clone()));
+    Ok(gateway::start(ports, runtime.handle(), stopped.clone())?)
+}
+
+async fn show(ports: Ports, until: DemoUntil) -> Result<(), DemoError> {
+    let colour = Colour::of_stdout();
+    let url = format!("http://{}{}", ports.gateway, sample::ENDPOINT);
+    say(screen::request(&url, sample::BATCH, colour));
+    let (reply, took) = send_batch(ports.gateway).await?;
+    say(screen::reply_line(reply.status(), took, colour));
+    let body = String::from_utf8_lossy(reply.body()).into_owned();
+    if reply.status() != StatusCode::MULTI_STATUS {
+        return Err(DemoError::NoMultiStatus { status: reply.status(), body });
+    }
+    say(format_args!("\n{}", screen::table(sample::BATCH, &body, colour)?));
+    match until {
+        DemoUntil::BatchAnswered => Ok(()),
+        DemoUntil::Interrupted => {
+            say(addresses(ports));
+            Ok(interrupted().await?)
+        }
+    }
+}
+
+/// Sends the batch as soon as the gateway takes connections, and tells how long the reply then took.
+/// Nothing is sent twice: only a connection that could not be made is tried again.
+async fn send_batch(gateway: SocketAddr) -> Result<(Response<Bytes>, Duration), DemoError> {
+    let deadline = Deadline::after(START_TIMEOUT);
+    loop {
+        let request = Request::post(sample::ENDPOINT)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Bytes::from_static(sample::BATCH.as_bytes()))?;
+        let stopwatch = Stopwatch::start();
+        match send(gateway, request).await {
+            Err(ClientError::NotConnected { .. }) if !deadline.is_over() => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            result => return Ok((result?, stopwatch.elapsed())),
+        }
+    }
+}
+
+async fn interrupted() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// What to try next.
+fn addresses(ports: Ports) -> String {
+    let Ports { gateway, legacy, admin } = ports;
+    let endpoint = sample::ENDPOINT;
+    let (json, xml) = (sample::JSON_TO_TRY, sample::XML_TO_TRY);
+    format!(
+        "
+In another terminal:
+  curl -i http://{gateway}{endpoint} -H 'Content-Type: application/json' --data '{json}'
+  curl -i http://{gateway}{endpoint} -H 'Content-Type: application/xml' --data '{xml}'
+  curl -i http://{gateway}/orders/9
+
+In a browser:
+  http://{gateway}{endpoint}      limits and formats of the batch endpoint
+  http://{gateway}/orders/1   one order, through the gateway
+  http://{legacy}/orders/1   the same from the legacy API itself
+  http://{admin}/metrics    counters for Prometheus
+  http://{admin}/config     the configuration that is served
+
+Ctrl-C ends it."
+    )
+}
+
+#[cfg(test)]
+mod tests;

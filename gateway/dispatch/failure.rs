@@ -1,0 +1,60 @@
+//! Why a call brought no reply. Which status each variant gets is decided in `stitch::problem`.
+
+/// A call that brought no reply: the upstream, the network, or a limit is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallFailure {
+    /// The upstream has no target now, its name resolves to nothing.
+    #[error("the upstream has no target to call")]
+    NoTarget,
+    /// Every target refused the connection.
+    #[error("the upstream refused the connection")]
+    ConnectionRefused,
+    /// No connection within `timeout.connect`.
+    #[error("no connection to the upstream in time (timeout.connect)")]
+    ConnectionTimeout,
+    /// The network has no way to the target, or the connection broke while it was opened.
+    #[error("no connection to the upstream")]
+    ConnectionFailed,
+    /// The TLS handshake failed, or the certificate is not trusted.
+    #[error("the TLS handshake with the upstream failed")]
+    TlsHandshake,
+    /// The item's turn did not come before the batch's deadline.
+    #[error("the batch's deadline came before this item's turn")]
+    DeadlineBeforeCall,
+    /// The item's time was over before a byte was sent.
+    #[error("the item's time was over before it was sent")]
+    TimeoutBeforeSending,
+    /// The connection broke while the call was sent or before its reply was complete.
+    #[error("the upstream closed the connection before its reply was complete")]
+    ConnectionLost,
+    /// The reply was not complete within the item's time.
+    #[error("the upstream's reply did not arrive in time (timeout.item)")]
+    ReplyTimeout,
+    /// The batch's deadline came while the item was under way.
+    #[error("the batch's deadline came before the upstream's reply")]
+    DeadlineDuringCall,
+    /// The reply breaks HTTP.
+    #[error("the upstream's reply breaks HTTP")]
+    ReplyMalformed,
+    /// The reply's body is over `max_item_reply`.
+    #[error("the upstream's reply is over the limit of {limit} bytes (max_item_reply)")]
+    ReplyTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The reply's body does not fit into `max_reply` beside its neighbours'.
+    #[error("the batch's replies are over the limit of {limit} bytes together (max_reply)")]
+    RepliesTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The reply's body is not in the Content-Encoding it claims, or in one that can't be undone.
+    #[error("the upstream's reply has a Content-Encoding that can't be undone")]
+    ReplyCoding,
+    /// The client left before the item was done.
+    #[error("the client left before this item was done")]
+    ClientGone,
+    /// A fault of ours; only this item is touched.
+    #[error("the gateway failed to handle this item")]
+    Internal,
+}

@@ -1,0 +1,297 @@
+//! The work of one batch: queues of items, workers that take from them, and the slots they fill.
+//!
+//! Items for one upstream stand in one queue; in sequential order all stand in one. A worker takes
+//! the next item of its queue, makes its call on the lane it holds, fills the item's slot, and goes
+//! on until the queue is empty. Taking is by an atomic cursor, so no item is taken twice; a slot
+//! is a `OnceLock`, so none is filled twice.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::Semaphore;
+
+use crate::clock::Deadline;
+use crate::plan::{Call, Plan, PlannedItem, Step};
+use crate::route::UpstreamIndex;
+
+use super::ramp::{FIRST_LANES, Ramp};
+use super::{
+    Attempt, End, CallFailure, DispatchLimits, DispatchedItem, Engine, Lane, Outcome, Progress, ReplyBudget, Sent,
+    SkipReason,
+};
+
+/// An item with its slot.
+struct Place {
+    item: PlannedItem,
+    progress: Progress,
+    slot: OnceLock<(Outcome, Duration)>,
+}
+
+/// Items that wait for the same workers, by their place in the batch.
+struct Queue {
+    places: Vec<usize>,
+    next: AtomicUsize,
+}
+
+/// A batch's work.
+pub(super) struct Work {
+    places: Vec<Place>,
+    queues: Vec<Queue>,
+    limits: DispatchLimits,
+    budget: ReplyBudget,
+    /// Bounds all queues' workers together; not needed where there is one queue.
+    concurrency: Option<Semaphore>,
+    stopped: AtomicBool,
+    completed: AtomicUsize,
+}
+
+impl Work {
+    pub(super) fn new(plan: Plan, limits: DispatchLimits) -> Self {
+        let places: Vec<_> = plan
+            .items
+            .into_iter()
+            .map(|item| Place { item, progress: Progress::default(), slot: OnceLock::new() })
+            .collect();
+        let callable = places_before_a_stop(&places, limits.stop_on_error);
+        let queues = queues(callable, limits.sequential);
+        let concurrency = (queues.len() > 1).then(|| Semaphore::new(limits.concurrency));
+        Self {
+            places,
+            queues,
+            limits,
+            budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
+            concurrency,
+            stopped: AtomicBool::new(false),
+            completed: AtomicUsize::new(0),
+        }
+    }
+
+    /// Makes all calls. Dropping the future drops the calls under way.
+    pub(super) async fn run<E: Engine>(&self, engine: &E) {
+        let mut workers = FuturesUnordered::new();
+        let mut open: Vec<usize> = Vec::with_capacity(self.queues.len());
+        for queue in &self.queues {
+            let first = self.lanes_wanted(queue, FIRST_LANES);
+            open.push(first);
+            workers.extend((0..first).map(|_| self.work_off(queue, engine)));
+        }
+        let mut ramp = Ramp::default();
+        loop {
+            let may_open_more = self.may_open_more(&open);
+            tokio::select! {
+                biased;
+                done = workers.next() => if done.is_none() { break },
+                () = Ramp::wait(), if may_open_more => {
+                    let growth = ramp.growth(self.completed.load(Ordering::Relaxed));
+                    for (queue, open) in self.queues.iter().zip(&mut open) {
+                        let wanted = self.lanes_wanted(queue, *open * growth);
+                        workers.extend((*open..wanted).map(|_| self.work_off(queue, engine)));
+                        *open = wanted.max(*open);
+                    }
+                }
+            }
+        }
+    }
+
+    fn may_open_more(&self, open: &[usize]) -> bool {
+        self.queues
+            .iter()
+            .zip(open)
+            .any(|(queue, open)| queue.waiting() > 0 && *open < self.limits.concurrency)
+    }
+
+    fn lanes_wanted(&self, queue: &Queue, wish: usize) -> usize {
+        let most = if self.limits.sequential { 1 } else { self.limits.concurrency.max(1) };
+        wish.min(most).min(queue.places.len())
+    }
+
+    /// One worker: takes items until its queue is empty.
+    async fn work_off<E: Engine>(&self, queue: &Queue, engine: &E) {
+        let mut held: Option<(UpstreamIndex, E::Lane<'_>)> = None;
+        while let Some((place, call)) = self.take(queue) {
+            let lane = match held.take() {
+                Some((upstream, lane)) if upstream == call.upstream => lane,
+                Some((_, other)) => {
+                    other.close().await;
+                    engine.lane(call.upstream)
+                }
+                None => engine.lane(call.upstream),
+            };
+            held = self.settle(place, call, engine, lane).await.map(|lane| (call.upstream, lane));
+        }
+        if let Some((_, lane)) = held {
+            lane.close().await;
+        }
+    }
+
+    fn take(&self, queue: &Queue) -> Option<(&Place, &Call)> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        let next = queue.next.fetch_add(1, Ordering::Relaxed);
+        let place = self.places.get(*queue.places.get(next)?)?;
+        match &place.item.step {
+            Step::Call(call) => Some((place, call)),
+            Step::Respond(_) | Step::Rejected(_) => None,
+        }
+    }
+
+    /// Makes one item's call and fills its slot. Gives the lane back unless the call broke it.
+    async fn settle<'engine, E: Engine>(
+        &self,
+        place: &Place,
+        call: &Call,
+        engine: &'engine E,
+        mut lane: E::Lane<'engine>,
+    ) -> Option<E::Lane<'engine>> {
+        let turn = self.turn(engine, call.upstream).await;
+        if self.stopped.load(Ordering::Relaxed) {
+            return Some(lane);
+        }
+        place.progress.mark_started();
+        let patience = engine.call_timeout(call.upstream);
+        let patience = call.timeout.map_or(patience, |own| own.min(patience));
+        let attempt = Attempt { progress: &place.progress, budget: &self.budget };
+        let made = AssertUnwindSafe(lane.call(&place.item.subject.method, call, attempt)).catch_unwind();
+        let made = Deadline::after(patience).race(made).await;
+        drop(turn);
+        let (outcome, lane) = match made {
+            Some(Ok(Ok(reply))) => (Outcome::Answered(reply), Some(lane)),
+            Some(Ok(Err(failure))) => (place.failed(failure), Some(lane)),
+            Some(Err(_panic)) => (place.failed(CallFailure::Internal), None),
+            None => (place.over_time(), None),
+        };
+        self.fill(place, outcome);
+        lane
+    }
+
+    /// Waits until the batch and the upstream have room for one more call.
+    async fn turn<'permit, E: Engine>(
+        &'permit self,
+        engine: &'permit E,
+        upstream: UpstreamIndex,
+    ) -> Turn<'permit> {
+        Turn {
+            _batch: acquire(self.concurrency.as_ref()).await,
+            _upstream: acquire(engine.permits(upstream)).await,
+        }
+    }
+
+    fn fill(&self, place: &Place, outcome: Outcome) {
+        if self.limits.stop_on_error && outcome.is_error() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        let elapsed = place.progress.elapsed().unwrap_or_default();
+        if place.slot.set((outcome, elapsed)).is_ok() {
+            self.completed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The items with their outcomes, once the workers came to this `end`.
+    pub(super) fn into_items(self, end: End) -> Vec<DispatchedItem> {
+        self.places.into_iter().map(|place| place.into_item(end)).collect()
+    }
+}
+
+impl Place {
+    fn failed(&self, failure: CallFailure) -> Outcome {
+        Outcome::Failed { failure, sent: self.progress.sent() }
+    }
+
+    /// The failure of a call whose time was over, by whether bytes of it may have left.
+    fn over_time(&self) -> Outcome {
+        self.failed(match self.progress.sent() {
+            Sent::No => CallFailure::TimeoutBeforeSending,
+            Sent::Maybe => CallFailure::ReplyTimeout,
+        })
+    }
+
+    fn into_item(self, end: End) -> DispatchedItem {
+        let upstream = match &self.item.step {
+            Step::Call(call) => Some(call.upstream),
+            Step::Respond(_) | Step::Rejected(_) => None,
+        };
+        let sent = self.progress.sent();
+        let started = self.progress.elapsed();
+        let (outcome, elapsed) = match (self.slot.into_inner(), self.item.step) {
+            (Some(filled), _) => filled,
+            (None, Step::Respond(respond)) => (Outcome::Responded(respond), Duration::ZERO),
+            (None, Step::Rejected(rejection)) => (Outcome::Rejected(rejection), Duration::ZERO),
+            (None, Step::Call(_)) => {
+                (unfilled(end, started.is_some(), sent), started.unwrap_or_default())
+            },
+        };
+        DispatchedItem { subject: self.item.subject, route: self.item.route, upstream, outcome, elapsed }
+    }
+}
+
+fn unfilled(end: End, started: bool, sent: Sent) -> Outcome {
+    let failure = match (end, sent) {
+        (End::ClientGone, _) => CallFailure::ClientGone,
+        (End::Finished | End::Deadline, Sent::Maybe) => CallFailure::DeadlineDuringCall,
+        (End::Deadline, Sent::No) if started => CallFailure::TimeoutBeforeSending,
+        (End::Deadline, Sent::No) => CallFailure::DeadlineBeforeCall,
+        (End::Finished, Sent::No) => return Outcome::Skipped(SkipReason::BatchStopped),
+    };
+    Outcome::Failed { failure, sent }
+}
+
+/// What a call holds while it is under way.
+struct Turn<'permit> {
+    _batch: Option<tokio::sync::SemaphorePermit<'permit>>,
+    _upstream: Option<tokio::sync::SemaphorePermit<'permit>>,
+}
+
+async fn acquire(permits: Option<&Semaphore>) -> Option<tokio::sync::SemaphorePermit<'_>> {
+    match permits {
+        // An error would mean that the semaphore was closed; none ever is.
+        Some(permits) => permits.acquire().await.ok(),
+        None => None,
+    }
+}
+
+/// The calls that may be started: with `stop_on_error`, none behind an item that failed already.
+fn places_before_a_stop(places: &[Place], stop_on_error: bool) -> Vec<(usize, UpstreamIndex)> {
+    let mut callable = Vec::with_capacity(places.len());
+    for (number, place) in places.iter().enumerate() {
+        match &place.item.step {
+            Step::Call(call) => callable.push((number, call.upstream)),
+            Step::Respond(respond) if stop_on_error && respond.status.as_u16() >= 400 => break,
+            Step::Rejected(_) if stop_on_error => break,
+            Step::Respond(_) | Step::Rejected(_) => {}
+        }
+    }
+    callable
+}
+
+fn queues(callable: Vec<(usize, UpstreamIndex)>, sequential: bool) -> Vec<Queue> {
+    let mut queues: Vec<(UpstreamIndex, Queue)> = Vec::new();
+    for (number, upstream) in callable {
+        let found = queues.iter_mut().find(|(other, _)| sequential || *other == upstream);
+        match found {
+            Some((_, queue)) => queue.places.push(number),
+            None => queues.push((upstream, Queue { places: vec![number], next: AtomicUsize::new(0) })),
+        }
+    }
+    queues.into_iter().map(|(_, queue)| queue).collect()
+}
+
+impl Queue {
+    fn waiting(&self) -> usize {
+        self.places.len().saturating_sub(self.next.load(Ordering::Relaxed))
+    }
+}
+
+impl Outcome {
+    fn is_error(&self) -> bool {
+        match self {
+            Self::Answered(reply) => reply.status.as_u16() >= 400,
+            Self::Responded(respond) => respond.status.as_u16() >= 400,
+            Self::Rejected(_) | Self::Skipped(_) | Self::Failed { .. } => true,
+        }
+    }
+}

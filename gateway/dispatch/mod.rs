@@ -1,0 +1,144 @@
+//! Do it: the calls of a plan are made, and each item ends in exactly one outcome.
+//!
+//! In: a [`Plan`] by move, an [`Engine`] that can make calls, and [`DispatchLimits`]. Out: one
+//! [`DispatchedItem`] for each planned item, in order, whatever happens: a timeout, a panic, the
+//! batch's deadline. Knows time, not pingora. Everything of one batch runs in one task, so dropping
+//! the future cancels all calls under way and starts no more.
+
+mod failure;
+mod lanes;
+mod outcome;
+mod progress;
+mod ramp;
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use tokio::sync::Semaphore;
+
+use crate::batch::Subject;
+use crate::clock::Deadline;
+use crate::plan::{Call, Plan};
+use crate::route::{RouteIndex, UpstreamIndex};
+
+pub use failure::CallFailure;
+pub use outcome::{Outcome, SkipReason};
+pub use progress::{Progress, ReplyBudget, Sent};
+
+/// Makes calls to upstreams. The second user beside the server is the property tests' fake.
+pub trait Engine: Sync {
+    /// What one worker of a batch holds on to between its calls.
+    type Lane<'engine>: Lane
+    where
+        Self: 'engine;
+
+    /// A lane to an upstream. Opens nothing yet.
+    fn lane(&self, upstream: UpstreamIndex) -> Self::Lane<'_>;
+
+    /// What bounds the calls under way to an upstream, over all batches.
+    fn permits(&self, upstream: UpstreamIndex) -> Option<&Semaphore>;
+
+    /// How long a call to an upstream may take.
+    fn call_timeout(&self, upstream: UpstreamIndex) -> Duration;
+}
+
+/// Makes one call after another.
+pub trait Lane: Send {
+    /// Makes one call; marks in `progress` when its first byte may have left.
+    fn call(
+        &mut self,
+        method: &Method,
+        call: &Call,
+        attempt: Attempt<'_>,
+    ) -> impl Future<Output = Result<UpstreamReply, CallFailure>> + Send;
+
+    /// Gives back what can be used again.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What a call is made under.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'dispatch> {
+    /// Where the call says how far it got.
+    pub progress: &'dispatch Progress,
+    /// Where bytes of reply bodies are counted.
+    pub budget: &'dispatch ReplyBudget,
+}
+
+/// An upstream's whole reply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamReply {
+    /// Its final status.
+    pub status: StatusCode,
+    /// Its fields as received.
+    pub headers: HeaderMap,
+    /// Its body as received: transfer codings undone, content codings not.
+    pub body: Bytes,
+}
+
+/// What bounds the dispatch of one batch.
+#[derive(Clone, Copy, Debug)]
+pub struct DispatchLimits {
+    /// Calls of this batch under way at once; at least 1.
+    pub concurrency: usize,
+    /// One by one, in the order of the request.
+    pub sequential: bool,
+    /// Start nothing after the first status of 400 or above.
+    pub stop_on_error: bool,
+    /// When the reply has to leave.
+    pub deadline: Deadline,
+    /// Bytes of one reply's body.
+    pub max_item_reply: usize,
+    /// Bytes of all replies' bodies together.
+    pub max_reply: usize,
+}
+
+/// An item and how it ended.
+#[derive(Debug)]
+pub struct DispatchedItem {
+    /// Who it is.
+    pub subject: Subject,
+    /// The route it met, if any.
+    pub route: Option<RouteIndex>,
+    /// The upstream it was for, if any.
+    pub upstream: Option<UpstreamIndex>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From its turn in the batch to its end; zero where it never had a turn.
+    pub elapsed: Duration,
+}
+
+/// Why dispatching came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Finished,
+    Deadline,
+    ClientGone,
+}
+
+/// Makes a plan's calls. N planned items in, N dispatched items out, in order.
+///
+/// When `gone` ends (the client has left), nothing more is started and what is under way is
+/// dropped; the items still come out, so that metrics count each of them.
+pub async fn dispatch<E: Engine>(
+    plan: Plan,
+    engine: &E,
+    limits: DispatchLimits,
+    gone: impl Future<Output = ()> + Send,
+) -> Vec<DispatchedItem> {
+    let work = lanes::Work::new(plan, limits);
+    let end = {
+        let run = limits.deadline.race(work.run(engine));
+        tokio::select! {
+            biased;
+            finished = run => if finished.is_some() { End::Finished } else { End::Deadline },
+            () = gone => End::ClientGone,
+        }
+    };
+    work.into_items(end)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! How an item ended: one slot for each item, filled once.
+
+use crate::batch::ItemRejection;
+use crate::route::Respond;
+
+use super::{CallFailure, Sent, UpstreamReply};
+
+/// How an item ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The upstream answered.
+    Answered(UpstreamReply),
+    /// The route answered by itself.
+    Responded(Respond),
+    /// The gateway refused it.
+    Rejected(ItemRejection),
+    /// It was never started.
+    Skipped(SkipReason),
+    /// It was started and brought no reply.
+    Failed {
+        /// Why.
+        failure: CallFailure,
+        /// Whether a byte of it may have reached the upstream.
+        sent: Sent,
+    },
+}
+
+/// Why an item was not started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// `continue-on-error=false`, and an earlier item failed.
+    BatchStopped,
+}

@@ -1,0 +1,294 @@
+//! The dispatcher against a fake engine: whatever each call does, every item ends exactly once.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::batch::{ItemId, ItemRejection};
+use crate::plan::{PlannedItem, Step};
+
+/// What the fake does with a call, by its target path.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Act {
+    Answer(u16),
+    FailUnsent,
+    FailSent,
+    Panic,
+    Hang,
+    HangUnsent,
+}
+
+#[derive(Default)]
+struct Fake {
+    acts: Vec<Act>,
+    permits: Vec<Semaphore>,
+    under_way: AtomicUsize,
+    most_under_way: AtomicUsize,
+    calls: Mutex<Vec<usize>>,
+}
+
+impl Fake {
+    fn new(acts: &[Act], permits: usize) -> Self {
+        Self {
+            acts: acts.to_vec(),
+            permits: (0..3).map(|_| Semaphore::new(permits)).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn plan(&self, upstreams: usize) -> Plan {
+        Plan { items: (0..self.acts.len()).map(|number| planned(number, number % upstreams)).collect() }
+    }
+
+    fn calls(&self) -> Vec<usize> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+struct FakeLane<'engine>(&'engine Fake);
+
+impl Engine for Fake {
+    type Lane<'engine> = FakeLane<'engine>;
+
+    fn lane(&self, _: UpstreamIndex) -> FakeLane<'_> {
+        FakeLane(self)
+    }
+
+    fn permits(&self, upstream: UpstreamIndex) -> Option<&Semaphore> {
+        self.permits.get(upstream.0)
+    }
+
+    fn call_timeout(&self, _: UpstreamIndex) -> Duration {
+        Duration::from_millis(500)
+    }
+}
+
+struct UnderWay<'engine>(&'engine Fake);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Lane for FakeLane<'_> {
+    async fn call(
+        &mut self,
+        _: &Method,
+        call: &Call,
+        attempt: Attempt<'_>,
+    ) -> Result<UpstreamReply, CallFailure> {
+        let number: usize = call.target.trim_start_matches('/').parse().unwrap();
+        self.0.calls.lock().unwrap().push(number);
+        let now = self.0.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.most_under_way.fetch_max(now, Ordering::Relaxed);
+        let _under_way = UnderWay(self.0);
+        tokio::task::yield_now().await;
+        if !matches!(self.0.acts[number], Act::FailUnsent | Act::HangUnsent) {
+            attempt.progress.mark_sent();
+        }
+        match self.0.acts[number] {
+            Act::Answer(status) => Ok(UpstreamReply {
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+            }),
+            Act::FailUnsent => Err(CallFailure::ConnectionRefused),
+            Act::FailSent => Err(CallFailure::ConnectionLost),
+            Act::Panic => panic!("a fault of ours"),
+            Act::Hang | Act::HangUnsent => std::future::pending().await,
+        }
+    }
+
+    async fn close(self) {}
+}
+
+fn planned(number: usize, upstream: usize) -> PlannedItem {
+    PlannedItem {
+        subject: subject(number),
+        route: None,
+        step: Step::Call(Call {
+            upstream: UpstreamIndex(upstream),
+            target: format!("/{number}").into(),
+            headers: Vec::new(),
+            references: Vec::new(),
+            body: None,
+            timeout: None,
+        }),
+    }
+}
+
+fn subject(number: usize) -> Subject {
+    Subject { id: ItemId::from(number.to_string()), method: Method::GET, href: format!("/{number}").into() }
+}
+
+fn limits() -> DispatchLimits {
+    DispatchLimits {
+        concurrency: 4,
+        sequential: false,
+        stop_on_error: false,
+        deadline: Deadline::after(Duration::from_secs(5)),
+        max_item_reply: 10,
+        max_reply: 100,
+    }
+}
+
+fn run(fake: &Fake, upstreams: usize, change: impl FnOnce(&mut DispatchLimits)) -> Vec<DispatchedItem> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut limits = limits();
+        change(&mut limits);
+        dispatch(fake.plan(upstreams), fake, limits, std::future::pending()).await
+    })
+}
+
+fn failure(item: &DispatchedItem) -> Option<(CallFailure, Sent)> {
+    if let Outcome::Failed { failure, sent } = &item.outcome { Some((*failure, *sent)) } else { None }
+}
+
+#[test]
+fn each_kind_of_end_is_told_apart() {
+    let fake = Fake::new(
+        &[Act::Answer(200), Act::FailUnsent, Act::FailSent, Act::Panic, Act::Hang, Act::HangUnsent],
+        9,
+    );
+    let ends: Vec<_> = run(&fake, 1, |_| {}).iter().map(failure).collect();
+    let expected = [
+        None,
+        Some((CallFailure::ConnectionRefused, Sent::No)),
+        Some((CallFailure::ConnectionLost, Sent::Maybe)),
+        Some((CallFailure::Internal, Sent::Maybe)),
+        Some((CallFailure::ReplyTimeout, Sent::Maybe)),
+        Some((CallFailure::TimeoutBeforeSending, Sent::No)),
+    ];
+    assert_eq!(ends, expected);
+}
+
+#[test]
+fn the_deadline_ends_what_is_under_way_and_what_waits() {
+    let fake = Fake::new(&[Act::Hang, Act::HangUnsent, Act::Hang], 9);
+    let items = run(&fake, 1, |limits| {
+        limits.concurrency = 2;
+        limits.deadline = Deadline::after(Duration::from_millis(20));
+    });
+    let ends: Vec<_> = items.iter().map(failure).collect();
+    let expected = [
+        Some((CallFailure::DeadlineDuringCall, Sent::Maybe)),
+        Some((CallFailure::TimeoutBeforeSending, Sent::No)),
+        Some((CallFailure::DeadlineBeforeCall, Sent::No)),
+    ];
+    assert_eq!(ends, expected);
+}
+
+#[test]
+fn sequential_order_is_the_request_order_over_all_upstreams() {
+    let fake = Fake::new(&[Act::Answer(200); 9], 9);
+    run(&fake, 3, |limits| limits.sequential = true);
+    assert_eq!(fake.calls(), (0..9).collect::<Vec<_>>());
+    assert_eq!(fake.most_under_way.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_stop_skips_the_rest() {
+    let fake = Fake::new(&[Act::Answer(200), Act::Answer(404), Act::Answer(200)], 9);
+    let items = run(&fake, 1, |limits| {
+        limits.sequential = true;
+        limits.stop_on_error = true;
+    });
+    assert_eq!(fake.calls(), [0, 1]);
+    assert!(matches!(items[2].outcome, Outcome::Skipped(SkipReason::BatchStopped)));
+}
+
+#[test]
+fn nothing_behind_a_rejected_item_starts_once_the_batch_stops_on_errors() {
+    let fake = Fake::new(&[Act::Answer(200); 3], 9);
+    let mut plan = fake.plan(1);
+    plan.items[1].step = Step::Rejected(ItemRejection::NoRoute);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let limits = DispatchLimits { stop_on_error: true, ..runtime.block_on(async { limits() }) };
+    let items = runtime.block_on(dispatch(plan, &fake, limits, std::future::pending()));
+    assert_eq!(fake.calls(), [0]);
+    assert!(matches!(items[1].outcome, Outcome::Rejected(ItemRejection::NoRoute)));
+    assert!(matches!(items[2].outcome, Outcome::Skipped(SkipReason::BatchStopped)));
+}
+
+#[test]
+fn a_client_that_leaves_ends_every_item() {
+    let fake = Fake::new(&[Act::Answer(200), Act::Hang, Act::Hang], 9);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let items = runtime.block_on(async {
+        let limits = DispatchLimits { concurrency: 2, ..limits() };
+        let gone = tokio::time::sleep(Duration::from_millis(10));
+        dispatch(fake.plan(1), &fake, limits, gone).await
+    });
+    let ends: Vec<_> = items.iter().map(failure).collect();
+    let gone = CallFailure::ClientGone;
+    assert_eq!(ends, [None, Some((gone, Sent::Maybe)), Some((gone, Sent::Maybe))]);
+    assert_eq!(fake.calls(), [0, 1, 2]);
+}
+
+#[test]
+fn slow_upstreams_get_all_lanes_at_once() {
+    let fake = Fake::new(&[Act::Hang; 100], 100);
+    run(&fake, 1, |limits| limits.concurrency = 100);
+    assert_eq!(fake.most_under_way.load(Ordering::Relaxed), 100);
+}
+
+#[test]
+fn the_reply_budget_names_the_limit() {
+    let budget = ReplyBudget::new(10, 6);
+    assert_eq!(budget.take(0, 7), Err(CallFailure::ReplyTooLarge { limit: 6 }));
+    assert_eq!(budget.take(0, 6), Ok(()));
+    assert_eq!(budget.take(0, 5), Err(CallFailure::RepliesTooLarge { limit: 10 }));
+    budget.give_back(6);
+    assert_eq!(budget.take(0, 5), Ok(()));
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (200u16..600).prop_map(Act::Answer),
+        1 => Just(Act::FailUnsent),
+        1 => Just(Act::FailSent),
+        1 => Just(Act::Panic),
+        1 => Just(Act::Hang),
+        1 => Just(Act::HangUnsent),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn n_items_in_n_outcomes_out(
+        acts in proptest::collection::vec(act(), 0..40),
+        upstreams in 1usize..4,
+        concurrency in 1usize..9,
+        permits in 1usize..5,
+        sequential: bool,
+        stop_on_error: bool,
+        deadline in 0u64..2000,
+    ) {
+        let fake = Fake::new(&acts, permits);
+        let items = run(&fake, upstreams, |limits| {
+            limits.concurrency = concurrency;
+            limits.sequential = sequential;
+            limits.stop_on_error = stop_on_error;
+            limits.deadline = Deadline::after(Duration::from_millis(deadline));
+        });
+        let ids: Vec<_> = items.iter().map(|item| item.subject.id.clone()).collect();
+        prop_assert_eq!(ids, (0..acts.len()).map(|number| subject(number).id).collect::<Vec<_>>());
+        let mut calls = fake.calls();
+        calls.sort_unstable();
+        let once = calls.windows(2).all(|pair| pair[0] < pair[1]);
+        prop_assert!(once, "an item was called twice: {:?}", calls);
+        prop_assert!(fake.most_under_way.load(Ordering::Relaxed) <= concurrency.min(permits * upstreams));
+        for (number, item) in items.iter().enumerate() {
+            let skipped = matches!(item.outcome, Outcome::Skipped(_));
+            prop_assert!(!skipped || (stop_on_error && !calls.contains(&number)));
+            if let Outcome::Answered(reply) = &item.outcome {
+                prop_assert_eq!(Act::Answer(reply.status.as_u16()), acts[number]);
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The field Accept (RFC 9110 §12.5.1): media ranges with weights, the most precise one that
+//! matches a type being the one that counts.
+//!
+//! Parameters other than `q` are not compared: clients write `application/json;odata.metadata=…`
+//! and mean JSON.
+
+/// How much a type is wanted: its weight in thousandths, then how precisely it is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Weight {
+    thousandths: u16,
+    precision: Precision,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Precision {
+    Anything,
+    Type,
+    Exact,
+}
+
+#[derive(Debug)]
+struct Range<'a> {
+    kind: &'a str,
+    subtype: &'a str,
+    thousandths: u16,
+}
+
+/// The ranges of an Accept field.
+#[derive(Debug)]
+pub(super) struct Ranges<'a>(Vec<Range<'a>>);
+
+impl<'a> Ranges<'a> {
+    /// Parses the field's value. What is no media range is passed over.
+    pub(super) fn parse(accept: &'a str) -> Self {
+        Self(Unquoted { rest: accept, separator: b',' }.filter_map(Range::parse).collect())
+    }
+
+    /// Whether there is none: then anything is acceptable.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What the field says of a media type; `None` where it is not acceptable.
+    pub(super) fn weight_of(&self, name: &str) -> Option<Weight> {
+        let weights = self.0.iter().filter_map(|range| {
+            let precision = range.precision_for(name)?;
+            Some(Weight { thousandths: range.thousandths, precision })
+        });
+        weights
+            .max_by_key(|weight| (weight.precision, weight.thousandths))
+            .filter(|weight| weight.thousandths > 0)
+    }
+}
+
+impl<'a> Range<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = Unquoted { rest: text, separator: b';' };
+        let name = parts.next()?.trim();
+        // Java's old default has a bare `*` in it.
+        let (kind, subtype) = if name == "*" { ("*", "*") } else { name.split_once('/')? };
+        let mut thousandths = 1000;
+        for parameter in parts {
+            if let Some((name, value)) = parameter.split_once('=')
+                && name.trim().eq_ignore_ascii_case("q")
+            {
+                thousandths = parse_weight(value.trim())?;
+            }
+        }
+        Some(Self { kind, subtype, thousandths })
+    }
+
+    fn precision_for(&self, name: &str) -> Option<Precision> {
+        let (kind, subtype) = name.split_once('/')?;
+        if (self.kind, self.subtype) == ("*", "*") {
+            Some(Precision::Anything)
+        } else if !self.kind.eq_ignore_ascii_case(kind) {
+            None
+        } else if self.subtype == "*" {
+            Some(Precision::Type)
+        } else {
+            self.subtype.eq_ignore_ascii_case(subtype).then_some(Precision::Exact)
+        }
+    }
+}
+
+/// A weight (RFC 9110 §12.4.2) in thousandths. `.5` is read as well: some clients write it.
+fn parse_weight(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let whole: u16 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) || text.is_empty() {
+        return None;
+    }
+    let thousandths = whole.checked_mul(1000)?.checked_add(format!("{fraction:0<3}").parse().ok()?)?;
+    (thousandths <= 1000).then_some(thousandths)
+}
+
+/// The parts of a text between separators, those within quotes aside.
+struct Unquoted<'a> {
+    rest: &'a str,
+    separator: u8,
+}
+
+impl<'a> Iterator for Unquoted<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let mut quoted = false;
+        let mut escaped = false;
+        let end = self.rest.bytes().position(|byte| {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                _ => return byte == self.separator && !quoted,
+            }
+            false
+        });
+        let (part, rest) = match end {
+            Some(end) => (self.rest.get(..end)?, self.rest.get(end + 1..)?),
+            None => (self.rest, ""),
+        };
+        self.rest = rest;
+        Some(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_read_in_thousandths() {
+        let cases = [
+            ("1", Some(1000)),
+            ("1.000", Some(1000)),
+            ("0", Some(0)),
+            ("0.5", Some(500)),
+            ("0.", Some(0)),
+            (".25", Some(250)),
+            ("0.001", Some(1)),
+            ("1.001", None),
+            ("2", None),
+            ("0.0001", None),
+            ("-1", None),
+            ("", None),
+            ("x", None),
+        ];
+        for (text, thousandths) in cases {
+            assert_eq!(parse_weight(text), thousandths, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_most_precise_range_counts() {
+        let weight = |accept, name| Ranges::parse(accept).weight_of(name).map(|weight| weight.thousandths);
+        let accept = "*/*;q=0.1, application/*;q=0.2, application/json;q=0.3";
+        assert_eq!(weight(accept, "application/json"), Some(300));
+        assert_eq!(weight(accept, "application/xml"), Some(200));
+        assert_eq!(weight(accept, "text/xml"), Some(100));
+        assert_eq!(weight("*/*, text/xml;q=0", "text/xml"), None);
+        assert_eq!(weight("APPLICATION/Json ; Q=0.7", "application/json"), Some(700));
+    }
+
+    #[test]
+    fn commas_in_quotes_part_nothing() {
+        let ranges = Ranges::parse(r#"text/plain;a="x, application/json;q=1\", y";q=0.5, , text/xml"#);
+        assert_eq!(ranges.0.len(), 2);
+        assert_eq!(ranges.weight_of("application/json"), None);
+    }
+
+    #[test]
+    fn broken_ranges_are_passed_over() {
+        assert!(Ranges::parse("").is_empty());
+        assert!(Ranges::parse(" , ,").is_empty());
+        assert!(Ranges::parse("json, application/json;q=high").is_empty());
+    }
+}

@@ -1,0 +1,316 @@
+//! An item while a format reads it: the members that all formats have, checked against the
+//! batch's limits. The first thing wrong with an item rejects that item alone; reading goes on.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+
+use super::media::MediaType;
+use super::{
+    BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, Item, ItemId, ItemIndex, ItemRejection,
+    Subject, checked_field,
+};
+use crate::route::known_method;
+
+/// Bytes of a method's name; the longest registered one has 17.
+const MAX_METHOD: usize = 32;
+
+/// Bytes of a name that are repeated in a rejection.
+const MAX_NAME_SHOWN: usize = 64;
+
+/// Shown for the dependencies that a later version resolves.
+pub(super) const NO_DEPENDENCIES: ItemRejection = ItemRejection::NotImplemented {
+    what: "dependencies between items are not supported; send it in a later batch",
+};
+/// Shown for conditions on other items.
+pub(super) const NO_CONDITIONS: ItemRejection = ItemRejection::NotImplemented {
+    what: "conditions on other items are not supported; send it in a later batch",
+};
+/// Shown for every item of a group of several.
+pub(super) const NO_TRANSACTIONS: ItemRejection = ItemRejection::NotImplemented {
+    what: "the upstreams share no transaction, so that a group of several items can't be atomic; \
+           nothing of the group was sent",
+};
+
+/// What a member is called in a format.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MemberNames {
+    /// `url` or `href`.
+    pub(super) url: &'static str,
+}
+
+/// What has been read of an item.
+#[derive(Debug)]
+pub(super) struct Draft<'l> {
+    limits: &'l BatchLimits,
+    names: MemberNames,
+    id: Option<ItemId>,
+    method: Option<Method>,
+    href: Option<Box<str>>,
+    headers: Fields,
+    header_bytes: usize,
+    timeout: Option<Duration>,
+    rejection: Option<ItemRejection>,
+}
+
+impl<'l> Draft<'l> {
+    /// Nothing yet.
+    pub(super) fn new(limits: &'l BatchLimits, names: MemberNames) -> Self {
+        Self {
+            limits,
+            names,
+            id: None,
+            method: None,
+            href: None,
+            headers: Fields::new(),
+            header_bytes: 0,
+            timeout: None,
+            rejection: None,
+        }
+    }
+
+    /// Rejects the item, unless it is rejected already.
+    pub(super) fn reject(&mut self, rejection: ItemRejection) {
+        self.rejection.get_or_insert(rejection);
+    }
+
+    /// Rejects the item because of a member's type or value.
+    pub(super) fn reject_member(&mut self, member: &'static str, problem: &'static str) {
+        self.reject(ItemRejection::BadMember { member, problem });
+    }
+
+    /// Whether the item is rejected, so that there is no use in preparing its body.
+    pub(super) fn is_rejected(&self) -> bool {
+        self.rejection.is_some()
+    }
+
+    /// An id that can't be echoed in every format is none: the item keeps its position as id.
+    pub(super) fn set_id(&mut self, id: &str) {
+        if id.is_empty() {
+            self.reject_member("id", "is empty");
+        } else if id.len() > self.limits.max_id {
+            self.reject(ItemRejection::OverLimit { what: "id (max_id)", limit: self.limits.max_id });
+        } else if id.chars().any(is_unfit_for_names) {
+            self.reject_member("id", "has characters that no format can carry in an id");
+        } else {
+            self.id = Some(id.into());
+        }
+    }
+
+    /// Any token is a method here; which ones a route allows is for the plan.
+    pub(super) fn set_method(&mut self, name: &str) {
+        self.method = known_method(name).filter(|_| name.len() <= MAX_METHOD);
+        if self.method.is_none() {
+            self.reject_member("method", "is no HTTP method");
+        }
+    }
+
+    /// Whether the url leads anywhere is for the plan.
+    pub(super) fn set_url(&mut self, url: &str) {
+        if url.is_empty() {
+            self.reject_member(self.names.url, "is empty");
+        } else if url.len() > self.limits.max_url {
+            self.reject(ItemRejection::OverLimit { what: "url (max_url)", limit: self.limits.max_url });
+        } else if url.chars().any(is_unfit_for_names) {
+            self.reject_member(self.names.url, "has control characters");
+        } else {
+            self.href = Some(url.into());
+        }
+    }
+
+    /// One value of one field.
+    pub(super) fn add_header(&mut self, name: &str, value: &[u8]) {
+        self.header_bytes = self.header_bytes.saturating_add(name.len()).saturating_add(value.len());
+        if self.header_bytes > self.limits.max_header_bytes {
+            let limit = self.limits.max_header_bytes;
+            self.reject(ItemRejection::OverLimit { what: "header bytes (max_header_bytes)", limit });
+        } else if self.headers.len() == self.limits.max_headers {
+            let limit = self.limits.max_headers;
+            self.reject(ItemRejection::OverLimit { what: "number of headers (max_headers)", limit });
+        } else {
+            match checked_field(name, value) {
+                Ok(field) => self.headers.push(field),
+                Err(error) => self.reject_header(name, error),
+            }
+        }
+    }
+
+    /// Rejects the item because of a field.
+    pub(super) fn reject_header(&mut self, name: &str, error: FieldError) {
+        self.reject(ItemRejection::BadHeader { name: shown(name), error });
+    }
+
+    /// Whether a field of this name was added.
+    pub(super) fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(given, _)| given.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// The item's own time limit in milliseconds.
+    pub(super) fn set_timeout(&mut self, milliseconds: &str) {
+        // `parse` would take a sign, too.
+        let digits = milliseconds.bytes().all(|byte| byte.is_ascii_digit());
+        match milliseconds.parse::<u64>() {
+            Ok(milliseconds @ 1..) if digits => self.timeout = Some(Duration::from_millis(milliseconds)),
+            Ok(_) | Err(_) => self.reject_member("timeout", "is no whole number of milliseconds above 0"),
+        }
+    }
+
+    /// Declares the body's media type, where the client did not.
+    pub(super) fn default_media_type(&mut self, value: &'static str) {
+        if self.media_type().is_none() {
+            self.headers.push((http::header::CONTENT_TYPE, http::HeaderValue::from_static(value)));
+        }
+    }
+
+    /// The media type that the item's fields declare.
+    pub(super) fn media_type(&self) -> Option<MediaType<'_>> {
+        MediaType::of(&self.headers)
+    }
+
+    /// The item, with the body that the format made of it.
+    pub(super) fn finish(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
+        if self.method.is_none() {
+            self.reject(ItemRejection::MissingMember { member: "method" });
+        }
+        if self.href.is_none() {
+            self.reject(ItemRejection::MissingMember { member: self.names.url });
+        }
+        let subject = Subject {
+            id: self.id.unwrap_or_else(|| ItemId::of_position(index)),
+            method: self.method.unwrap_or_default(),
+            href: self.href.unwrap_or_default(),
+        };
+        let content = match self.rejection {
+            Some(rejection) => Err(rejection),
+            None => Ok(Item { headers: self.headers, body, timeout: self.timeout }),
+        };
+        BatchItem { subject, content }
+    }
+}
+
+/// Characters that an id or url can't have in every format: control characters, and what XML 1.0
+/// §2.2 can't carry.
+fn is_unfit_for_names(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}')
+}
+
+/// A name from the client, cut to a sensible length and free of control characters.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().filter(|character| !is_unfit_for_names(*character)).take(MAX_NAME_SHOWN).collect()
+}
+
+/// Checks that no two items have the same id, the implied ones included (protocol §1).
+pub(super) fn check_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
+    let mut seen = HashSet::with_capacity(items.len());
+    let twice = items.iter().position(|item| !seen.insert(&item.subject.id));
+    twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: MemberNames = MemberNames { url: "url" };
+
+    fn read(fill: impl FnOnce(&mut Draft<'_>)) -> BatchItem {
+        let limits = BatchLimits::default();
+        let mut draft = Draft::new(&limits, NAMES);
+        draft.set_method("get");
+        draft.set_url("/a");
+        fill(&mut draft);
+        draft.finish(ItemIndex(6), None)
+    }
+
+    #[test]
+    fn a_good_item_has_what_was_set() {
+        let item = read(|draft| {
+            draft.set_id("x");
+            draft.add_header("X-A", b" 1 ");
+            draft.set_timeout("1500");
+        });
+        assert_eq!(item.subject.id.as_str(), "x");
+        assert_eq!(item.subject.method, Method::GET);
+        let content = item.content.unwrap();
+        assert_eq!(content.headers.len(), 1);
+        assert_eq!(content.timeout, Some(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn without_an_id_the_position_is_the_id() {
+        assert_eq!(read(|_| ()).subject.id.as_str(), "7");
+    }
+
+    #[test]
+    fn an_id_that_can_not_be_echoed_is_the_position_too() {
+        for id in ["", "a\0b", "a\nb", "\u{ffff}", &"x".repeat(129)] {
+            let item = read(|draft| draft.set_id(id));
+            assert_eq!(item.subject.id.as_str(), "7");
+            assert!(item.content.is_err(), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_problem_is_the_one_that_is_told() {
+        let item = read(|draft| {
+            draft.set_timeout("0");
+            draft.set_id("");
+        });
+        let problem = "is no whole number of milliseconds above 0";
+        assert_eq!(item.content, Err(ItemRejection::BadMember { member: "timeout", problem }));
+    }
+
+    #[test]
+    fn timeouts_are_plain_positive_numbers() {
+        for text in ["", "0", "-1", "+1", "1.5", "1e3", "18446744073709551616", " 1"] {
+            assert!(read(|draft| draft.set_timeout(text)).content.is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_hold_for_each_item() {
+        let limit = |item: BatchItem| match item.content {
+            Err(ItemRejection::OverLimit { what, .. }) => what,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(limit(read(|draft| draft.set_url(&"/a".repeat(5000)))), "url (max_url)");
+        let many = |draft: &mut Draft<'_>| (0..65).for_each(|_| draft.add_header("a", b"b"));
+        assert_eq!(limit(read(many)), "number of headers (max_headers)");
+        let long = |draft: &mut Draft<'_>| draft.add_header("a", &[b'x'; 16 << 10]);
+        assert_eq!(limit(read(long)), "header bytes (max_header_bytes)");
+    }
+
+    #[test]
+    fn a_method_is_a_token() {
+        for name in ["", "G T", "GET\r\n", "GÉT", &"X".repeat(33)] {
+            assert!(read(|draft| draft.set_method(name)).content.is_err(), "{name}");
+        }
+        assert_eq!(read(|draft| draft.set_method("propfind")).subject.method.as_str(), "PROPFIND");
+        assert_eq!(read(|draft| draft.set_method("brew")).subject.method.as_str(), "brew");
+    }
+
+    #[test]
+    fn names_are_cut_before_they_are_repeated() {
+        let item = read(|draft| draft.add_header(&format!("a b\r\n{}", "é".repeat(500)), b""));
+        let Err(ItemRejection::BadHeader { name, error: FieldError::Name }) = item.content else { panic!() };
+        assert_eq!(name.chars().count(), MAX_NAME_SHOWN);
+        assert!(!name.chars().any(char::is_control));
+    }
+
+    #[test]
+    fn an_id_used_twice_refuses_the_batch() {
+        let item = |id: &str, index| {
+            let limits = BatchLimits::default();
+            let mut draft = Draft::new(&limits, NAMES);
+            if !id.is_empty() {
+                draft.set_id(id);
+            }
+            draft.finish(ItemIndex(index), None)
+        };
+        assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)]), Ok(()));
+        let twice = Err(BatchRefusal::DuplicateId { item: ItemIndex(1) });
+        assert_eq!(check_ids(&[item("", 0), item("1", 1)]), twice);
+        assert_eq!(check_ids(&[item("2", 0), item("", 1)]), twice);
+    }
+}

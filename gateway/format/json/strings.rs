@@ -1,0 +1,134 @@
+//! JSON strings (RFC 8259 §7): escapes undone on the way in, made on the way out.
+
+use std::borrow::Cow;
+
+use super::lexer::{Fault, FaultKind, RawString};
+use crate::format::rope::Rope;
+
+impl<'a> RawString<'a> {
+    /// The characters that the string stands for. A lone surrogate stands for none: a fault.
+    pub(super) fn decode(self) -> Result<Cow<'a, str>, Fault> {
+        if !self.escaped {
+            return Ok(Cow::Borrowed(self.content));
+        }
+        let mut decoded = String::with_capacity(self.content.len());
+        let mut rest = self.content;
+        while let Some(start) = memchr::memchr(b'\\', rest.as_bytes()) {
+            decoded.push_str(rest.get(..start).unwrap_or_default());
+            let escape = rest.get(start..).unwrap_or_default();
+            let Some((character, length)) = unescape(escape) else {
+                let at = self.at + self.content.len() - escape.len();
+                return Err(Fault { at, kind: FaultKind::Syntax("this surrogate is not one of a pair") });
+            };
+            decoded.push(character);
+            rest = escape.get(length..).unwrap_or_default();
+        }
+        decoded.push_str(rest);
+        Ok(Cow::Owned(decoded))
+    }
+}
+
+/// The character that an escape stands for, and the escape's length in bytes.
+fn unescape(escape: &str) -> Option<(char, usize)> {
+    let character = match escape.as_bytes().get(1)? {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return unescape_unicode(escape),
+        other => char::from(*other),
+    };
+    Some((character, 2))
+}
+
+/// `\uXXXX`, or two of them where the first is the first half of a pair (RFC 8259 §7).
+fn unescape_unicode(escape: &str) -> Option<(char, usize)> {
+    let unit = |from: usize| {
+        let digits = escape.get(from..from + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let first = unit(0)?;
+    if !(0xd800..0xe000).contains(&first) {
+        return char::from_u32(first.into()).map(|character| (character, 6));
+    }
+    let pair = char::decode_utf16([first, unit(6)?]).next()?;
+    pair.ok().map(|character| (character, 12))
+}
+
+/// Writes the text as a JSON string, quotes included.
+pub(super) fn write(rope: &mut Rope, text: &str) {
+    rope.put(b"\"");
+    write_content(rope, text);
+    rope.put(b"\"");
+}
+
+/// Writes the text as it stands within a JSON string.
+pub(super) fn write_content(rope: &mut Rope, text: &str) {
+    let mut rest = text.as_bytes();
+    while let Some(special) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        let (plain, from_special) = rest.split_at(special);
+        rope.put(plain);
+        let Some((&byte, after)) = from_special.split_first() else { break };
+        write_escape(rope, byte);
+        rest = after;
+    }
+    rope.put(rest);
+}
+
+fn write_escape(rope: &mut Rope, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' => rope.put(b"\\\""),
+        b'\\' => rope.put(b"\\\\"),
+        b'\n' => rope.put(b"\\n"),
+        b'\r' => rope.put(b"\\r"),
+        b'\t' => rope.put(b"\\t"),
+        _ => {
+            let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
+            rope.put(b"\\u00");
+            rope.put(&[digit(byte >> 4), digit(byte & 0xf)]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::lexer::Lexer;
+    use super::*;
+
+    fn decoded(json: &str) -> Result<String, Fault> {
+        Lexer::new(json, 1).string()?.decode().map(Cow::into_owned)
+    }
+
+    #[test]
+    fn escapes_are_undone() {
+        let json = r#""a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\u0000z""#;
+        assert_eq!(decoded(json).unwrap(), "a\"\\/\u{8}\u{c}\n\r\té😀\0z");
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_a_fault_at_its_place() {
+        for json in [r#""ab\ud800""#, r#""ab\udc00\ud800""#, r#""ab\ud800\u0041""#, r#""ab\ud800x""#] {
+            assert_eq!(decoded(json).unwrap_err().at, 3, "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_what_serde_json_reads(text in any::<String>()) {
+            let mut rope = Rope::new(0);
+            write(&mut rope, &text);
+            let json = String::from_utf8(rope.finish().concat()).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<String>(&json).unwrap(), &text);
+            prop_assert_eq!(&decoded(&json).unwrap(), &text);
+        }
+
+        #[test]
+        fn what_serde_json_writes_is_read(text in any::<String>()) {
+            prop_assert_eq!(decoded(&serde_json::to_string(&text).unwrap()).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Which format a batch is in and which one its reply goes out in (protocol §2, §4), and what a
+//! web page of another site could have sent.
+//!
+//! In follows Content-Type, or the first byte where Content-Type says nothing; out follows Accept
+//! (RFC 9110 §12.5.1).
+
+use super::accept::{Ranges, Weight};
+use super::media::MediaType;
+use super::{BatchRefusal, Format, Place};
+
+/// Types that a web page can post to another site without that site's consent (Fetch §2.2.2).
+const POSTABLE_CROSS_SITE: [&str; 3] =
+    ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"];
+
+/// The format of a batch with this Content-Type and this body, content codings undone.
+///
+/// # Errors
+/// Refuses what is in none of the formats, and XML in another charset than UTF-8.
+pub fn request_format(content_type: Option<&str>, body: &[u8]) -> Result<Format, BatchRefusal> {
+    let media = MediaType::parse(content_type.unwrap_or_default());
+    let same = |name: &str| media.essence.eq_ignore_ascii_case(name);
+    let format = if same("application/json") {
+        Format::Json
+    } else if same("application/xml") || same("text/xml") {
+        Format::Xml
+    } else if same("") || same("application/x-www-form-urlencoded") || same("text/plain") {
+        sniffed(body).ok_or(BatchRefusal::UnsupportedMediaType)?
+    } else {
+        return Err(BatchRefusal::UnsupportedMediaType);
+    };
+    let foreign = media.charset.is_some_and(|charset| !is_utf_8(charset));
+    // RFC 8259 §11: a charset means nothing for JSON, whatever clients write.
+    if format == Format::Xml && foreign {
+        return Err(BatchRefusal::ForbiddenXml {
+            what: "an XML batch has to be in UTF-8; Content-Type names another charset",
+            place: Place::at(body, 0),
+        });
+    }
+    Ok(format)
+}
+
+/// US-ASCII is a part of UTF-8.
+fn is_utf_8(charset: &str) -> bool {
+    ["utf-8", "utf8", "us-ascii"].iter().any(|name| name.eq_ignore_ascii_case(charset))
+}
+
+/// The format that a body shows by its first byte, a byte order mark and blanks aside.
+fn sniffed(body: &[u8]) -> Option<Format> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    match body.iter().find(|byte| !byte.is_ascii_whitespace())? {
+        b'<' => Some(Format::Xml),
+        b'{' | b'[' => Some(Format::Json),
+        _ => None,
+    }
+}
+
+/// The format to reply in to a batch that came in `request`.
+///
+/// # Errors
+/// Refuses if no format is acceptable.
+pub fn reply_format(accept: Option<&str>, request: Format) -> Result<Format, BatchRefusal> {
+    preferred(accept, request, types_of).ok_or(BatchRefusal::NotAcceptable)
+}
+
+/// The format for a problem detail to a client that sent these fields. Every client gets one, even
+/// if it accepts nothing that can be written.
+#[must_use]
+pub fn problem_format(accept: Option<&str>, content_type: Option<&str>) -> Format {
+    let essence = MediaType::parse(content_type.unwrap_or_default()).essence;
+    let sends_xml = ["application/xml", "text/xml"].iter().any(|name| name.eq_ignore_ascii_case(essence));
+    let fallback = if sends_xml { Format::Xml } else { Format::Json };
+    preferred(accept, fallback, problem_types_of).unwrap_or(fallback)
+}
+
+const fn types_of(format: Format) -> &'static [&'static str] {
+    match format {
+        Format::Json => &["application/json"],
+        Format::Xml => &["application/xml", "text/xml"],
+    }
+}
+
+const fn problem_types_of(format: Format) -> &'static [&'static str] {
+    match format {
+        Format::Json => &["application/json", "application/problem+json"],
+        Format::Xml => &["application/xml", "text/xml", "application/problem+xml"],
+    }
+}
+
+/// The format with the highest weight; among equals the one that Accept names more precisely, then
+/// `usual`.
+fn preferred(
+    accept: Option<&str>,
+    usual: Format,
+    types: impl Fn(Format) -> &'static [&'static str],
+) -> Option<Format> {
+    let ranges = Ranges::parse(accept.unwrap_or_default());
+    if ranges.is_empty() {
+        return Some(usual);
+    }
+    let weighted = Format::ALL.into_iter().filter_map(|format| {
+        let best: Weight = types(format).iter().filter_map(|name| ranges.weight_of(name)).max()?;
+        Some((best, format == usual, format))
+    });
+    weighted.max_by_key(|(weight, is_usual, _)| (*weight, *is_usual)).map(|(_, _, format)| format)
+}
+
+/// Whether a page of another site could post a body of this type without asking first. A missing
+/// type counts: a page can leave it out by posting a Blob without one.
+#[must_use]
+pub fn is_postable_cross_site(content_type: Option<&str>) -> bool {
+    let essence = MediaType::parse(content_type.unwrap_or_default()).essence;
+    essence.is_empty() || POSTABLE_CROSS_SITE.iter().any(|name| name.eq_ignore_ascii_case(essence))
+}
+
+/// Whether a browser sent this for a page of another site than the gateway's (W3C Fetch Metadata
+/// §2.3; RFC 6454). `same-site` is another site here: subdomains are not trusted with each other.
+/// An origin in `allowed_origins` (`https://app.example`) is never another site.
+///
+/// Without either field it is no browser's doing: all of them send Origin with a POST.
+#[must_use]
+pub fn cross_site(headers: &http::HeaderMap, own_authority: &str, allowed_origins: &[String]) -> bool {
+    let is_allowed = |origin: &[u8]| {
+        allowed_origins
+            .iter()
+            .any(|allowed| allowed.trim_end_matches('/').as_bytes().eq_ignore_ascii_case(origin))
+    };
+    let mut origins =
+        headers.get_all(http::header::ORIGIN).iter().map(http::HeaderValue::as_bytes).peekable();
+    if origins.peek().is_some() {
+        let foreign = |origin: &[u8]| !is_allowed(origin) && !is_own_origin(origin, own_authority);
+        let mut all_allowed = true;
+        for origin in origins {
+            if foreign(origin) {
+                return true;
+            }
+            all_allowed &= is_allowed(origin);
+        }
+        if all_allowed {
+            return false;
+        }
+    }
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    sites.any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
+}
+
+/// Whether an origin is this gateway's. The scheme is not compared, for TLS may end before the
+/// gateway; a default port is as good as none.
+fn is_own_origin(origin: &[u8], own_authority: &str) -> bool {
+    let Some((scheme, authority)) = std::str::from_utf8(origin).ok().and_then(|text| text.split_once("://"))
+    else {
+        return false;
+    };
+    let default_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return false,
+    };
+    let without_port = |authority: &'_ str| -> String {
+        authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase()
+    };
+    !authority.is_empty() && without_port(authority) == without_port(own_authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_follows_content_type() {
+        let cases = [
+            ("application/json", Format::Json),
+            ("Application/JSON; charset=iso-8859-1", Format::Json),
+            ("application/xml", Format::Xml),
+            ("text/xml; charset=\"UTF-8\"", Format::Xml),
+        ];
+        for (content_type, format) in cases {
+            assert_eq!(request_format(Some(content_type), b"?"), Ok(format), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn without_a_telling_type_the_first_byte_decides() {
+        let form = "application/x-www-form-urlencoded; charset=UTF-8";
+        for content_type in [None, Some(""), Some(form), Some("text/plain")] {
+            assert_eq!(request_format(content_type, b" \r\n\t{"), Ok(Format::Json));
+            assert_eq!(request_format(content_type, b"["), Ok(Format::Json));
+            assert_eq!(request_format(content_type, b"\xef\xbb\xbf\n<b"), Ok(Format::Xml));
+            for body in [b"".as_slice(), b"  ", b"a=b", b"\"", b"--b\r\n"] {
+                assert_eq!(request_format(content_type, body), Err(BatchRefusal::UnsupportedMediaType));
+            }
+        }
+    }
+
+    #[test]
+    fn other_types_are_not_sniffed() {
+        for content_type in
+            ["application/problem+json", "text/html", "multipart/mixed", "json", "*/*", "text/json"]
+        {
+            let refused = request_format(Some(content_type), b"{}");
+            assert_eq!(refused, Err(BatchRefusal::UnsupportedMediaType), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn xml_in_another_charset_is_refused() {
+        for content_type in ["application/xml; charset=utf-16", "text/plain;charset=iso-8859-1"] {
+            let refused = request_format(Some(content_type), b"<batch/>");
+            assert!(matches!(refused, Err(BatchRefusal::ForbiddenXml { .. })), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn the_reply_follows_accept() {
+        let json = Ok(Format::Json);
+        let xml = Ok(Format::Xml);
+        let none = Err(BatchRefusal::NotAcceptable);
+        // Accept, the reply to JSON, the reply to XML.
+        let cases = [
+            ("", json.clone(), xml.clone()),
+            ("*/*", json.clone(), xml.clone()),
+            ("application/*", json.clone(), xml.clone()),
+            ("application/json", json.clone(), json.clone()),
+            ("text/xml", xml.clone(), xml.clone()),
+            ("text/*", xml.clone(), xml.clone()),
+            ("application/xml;q=0.5, application/json;q=0.4", xml.clone(), xml.clone()),
+            ("application/json;q=0.5, */*;q=0.1", json.clone(), json.clone()),
+            ("application/json, text/plain, */*", json.clone(), json.clone()),
+            ("application/json, application/xml", json.clone(), xml.clone()),
+            ("*/*, application/json;q=0", xml.clone(), xml.clone()),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", xml.clone(), xml.clone()),
+            ("application/json;odata.metadata=minimal;IEEE754Compatible=true", json.clone(), json.clone()),
+            ("multipart/mixed", none.clone(), none.clone()),
+            ("*/*;q=0", none.clone(), none.clone()),
+            ("application/*;q=0, text/*", xml.clone(), xml.clone()),
+            ("text/html, image/gif, *; q=.2, */*; q=.2", json, xml),
+        ];
+        for (accept, to_json, to_xml) in cases {
+            assert_eq!(reply_format(Some(accept), Format::Json), to_json, "{accept}");
+            assert_eq!(reply_format(Some(accept), Format::Xml), to_xml, "{accept}");
+        }
+        assert_eq!(reply_format(None, Format::Xml), Ok(Format::Xml));
+    }
+
+    #[test]
+    fn every_client_gets_a_problem() {
+        assert_eq!(problem_format(None, None), Format::Json);
+        assert_eq!(problem_format(Some("*/*"), Some("text/xml; charset=utf-8")), Format::Xml);
+        assert_eq!(problem_format(Some("application/problem+xml"), Some("application/json")), Format::Xml);
+        assert_eq!(problem_format(Some("application/json"), Some("application/xml")), Format::Json);
+        assert_eq!(problem_format(Some("image/png"), Some("application/xml")), Format::Xml);
+        assert_eq!(problem_format(Some("image/png"), None), Format::Json);
+    }
+
+    #[test]
+    fn types_that_pages_can_post_are_known() {
+        for content_type in [None, Some(""), Some("TEXT/Plain;x=y"), Some("multipart/form-data; boundary=a")]
+        {
+            assert!(is_postable_cross_site(content_type), "{content_type:?}");
+        }
+        for content_type in ["application/json", "text/xml", "application/xml", "multipart/mixed"] {
+            assert!(!is_postable_cross_site(Some(content_type)), "{content_type}");
+        }
+    }
+
+    fn is_cross_site(fields: &[(&'static str, &'static str)]) -> bool {
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, http::HeaderValue::from_static(value));
+        }
+        cross_site(&headers, "gateway.example:443", &["https://app.example".to_owned()])
+    }
+
+    #[test]
+    fn cross_site_requests_are_told_by_their_fields() {
+        let site = "sec-fetch-site";
+        assert!(!is_cross_site(&[]));
+        assert!(!is_cross_site(&[("sec-fetch-mode", "cors")]));
+        for (value, is_foreign) in
+            [("same-origin", false), ("none", false), ("same-site", true), ("cross-site", true), ("x", true)]
+        {
+            assert_eq!(is_cross_site(&[(site, value)]), is_foreign, "{value}");
+        }
+        for (origin, is_foreign) in [
+            ("https://gateway.example", false),
+            ("https://GATEWAY.example:443", false),
+            ("https://gateway.example:444", true),
+            ("http://gateway.example:8080", true),
+            ("https://app.example", false),
+            ("http://app.example", true),
+            ("https://evil.example", true),
+            ("https://gateway.example.evil.example", true),
+            ("null", true),
+            ("", true),
+            ("file://", true),
+        ] {
+            assert_eq!(is_cross_site(&[("origin", origin)]), is_foreign, "{origin}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_origin_is_cross_site_by_permission() {
+        assert!(!is_cross_site(&[("origin", "https://app.example"), ("sec-fetch-site", "cross-site")]));
+        assert!(is_cross_site(&[("origin", "https://gateway.example"), ("sec-fetch-site", "cross-site")]));
+        assert!(is_cross_site(&[("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")]));
+        assert!(is_cross_site(&[("origin", "https://app.example"), ("origin", "https://evil.example")]));
+    }
+}

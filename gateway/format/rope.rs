@@ -1,0 +1,101 @@
+//! A reply under construction: chunks of bytes, the large ones shared with whoever made them.
+//!
+//! Small pieces are copied one after the other into a buffer; bodies above [`SHARED_FROM`] bytes
+//! are chunks of their own and not copied at all.
+
+use bytes::{Bytes, BytesMut};
+
+/// Bodies at least this long (in bytes) are not copied: below, a chunk more costs more than the
+/// copy.
+const SHARED_FROM: usize = 16 << 10;
+
+/// Bytes by which the buffer grows, and the most that is reserved at first.
+const SEGMENT: usize = 64 << 10;
+
+/// A growing list of chunks.
+#[derive(Debug)]
+pub(super) struct Rope {
+    chunks: Vec<Bytes>,
+    buffer: BytesMut,
+}
+
+impl Rope {
+    /// An empty one, for about `expected` bytes.
+    pub(super) fn new(expected: usize) -> Self {
+        Self { chunks: Vec::new(), buffer: BytesMut::with_capacity(expected.min(4 * SEGMENT)) }
+    }
+
+    /// Copies the bytes to the end.
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        if self.buffer.capacity() - self.buffer.len() < bytes.len() {
+            self.seal();
+            self.buffer.reserve(bytes.len().max(SEGMENT));
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Appends the number in decimal.
+    pub(super) fn put_number(&mut self, number: impl itoa::Integer) {
+        self.put(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// Appends the bytes, shared if that is cheaper than copying them.
+    pub(super) fn put_shared(&mut self, bytes: Bytes) {
+        if bytes.len() < SHARED_FROM {
+            self.put(&bytes);
+        } else {
+            self.seal();
+            self.chunks.push(bytes);
+        }
+    }
+
+    /// The chunks; none of them is empty.
+    pub(super) fn finish(mut self) -> Vec<Bytes> {
+        self.seal();
+        self.chunks
+    }
+
+    /// Closes the current chunk; what is left of the buffer's memory serves the next one.
+    fn seal(&mut self) {
+        if !self.buffer.is_empty() {
+            self.chunks.push(self.buffer.split().freeze());
+        }
+    }
+}
+
+/// What a body adds to the buffer: nothing where it is shared.
+pub(super) fn copied_length(bytes: &[u8]) -> usize {
+    if bytes.len() < SHARED_FROM { bytes.len() } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_bodies_are_shared_and_small_ones_copied() {
+        let large = Bytes::from(vec![b'x'; SHARED_FROM]);
+        let mut rope = Rope::new(8);
+        rope.put(b"a");
+        rope.put_shared(large.clone());
+        rope.put_shared(Bytes::from_static(b"b"));
+        rope.put_number(42_u16);
+        let chunks = rope.finish();
+        assert_eq!(chunks.len(), 3);
+        assert_eq!(chunks[1].as_ptr(), large.as_ptr());
+        assert_eq!(chunks[2], "b42");
+    }
+
+    #[test]
+    fn nothing_is_lost_when_the_buffer_is_full() {
+        let mut rope = Rope::new(3);
+        let mut expected = Vec::new();
+        for number in 0..60_000_u32 {
+            rope.put_number(number);
+            expected.extend_from_slice(number.to_string().as_bytes());
+        }
+        let chunks = rope.finish();
+        assert!(chunks.len() > 1 && chunks.iter().all(|chunk| !chunk.is_empty()));
+        assert_eq!(chunks.concat(), expected);
+    }
+}

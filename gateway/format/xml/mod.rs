@@ -1,0 +1,5 @@
+//! `application/xml` and `text/xml`: batches as the protocol's own vocabulary (§2.2), results as
+//! an RFC 4918 multistatus (§4.2).
+
+mod stub;
+pub(super) use stub::{read, write, write_problem};

@@ -1,0 +1,204 @@
+//! Header hand-down (protocol §1): which of the outer request's fields reach the items, and what a
+//! call's fields are in the end.
+//!
+//! A call's fields, each step overriding the ones before: what the outer request hands down; the
+//! item's own; what the upstream's configuration removes and sets; what the gateway says about
+//! the hop (X-Forwarded-*, Via, X-Request-Id, trace context). The first and the last two are the
+//! same for all of a batch's calls to an upstream, so they are made once ([`CallHeaders`]).
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::batch::{Fields, is_forbidden_in_item, is_hop_by_hop};
+
+/// What the gateway says about the hop.
+#[derive(Clone, Debug, Default)]
+pub struct ForwardedBy {
+    /// The fields, ready to be set.
+    pub fields: Fields,
+}
+
+/// The fields that the items of a batch inherit: all but those that describe the outer message
+/// (protocol §1), or only the ones in `only`.
+#[must_use]
+pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>) -> HeaderMap {
+    let mut inherited = HeaderMap::with_capacity(outer.len());
+    for (name, value) in outer {
+        let wanted = only.is_none_or(|names| names.contains(name));
+        if wanted && !describes_the_outer_message(name) {
+            inherited.append(name.clone(), value.clone());
+        }
+    }
+    strip_named_by_connection(outer, &mut inherited);
+    inherited
+}
+
+fn describes_the_outer_message(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    is_forbidden_in_item(name)
+        || text.starts_with("content-")
+        || text.starts_with("if-")
+        || matches!(
+            text,
+            "accept"
+                | "accept-encoding"
+                | "prefer"
+                | "range"
+                | "idempotency-key"
+                | "if"
+                | "destination"
+                | "overwrite"
+                | "depth"
+                | "lock-token"
+                | "timeout"
+                | "sec-fetch-site"
+                | "sec-fetch-mode"
+                | "sec-fetch-dest"
+                | "sec-fetch-user"
+        )
+}
+
+/// Removes from `fields` what the outer request's Connection field names (RFC 9110 §7.6.1).
+fn strip_named_by_connection(outer: &HeaderMap, fields: &mut HeaderMap) {
+    for value in outer.get_all(header::CONNECTION) {
+        for name in value.to_str().unwrap_or_default().split(',') {
+            if let Ok(name) = HeaderName::from_bytes(name.trim().as_bytes()) {
+                fields.remove(name);
+            }
+        }
+    }
+}
+
+/// Removes hop-by-hop fields, and what Connection names, from a message's fields.
+pub fn strip_connection_fields(fields: &mut HeaderMap) {
+    if fields.contains_key(header::CONNECTION) {
+        let outer = fields.clone();
+        strip_named_by_connection(&outer, fields);
+    }
+    let hop: Vec<_> = fields.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    for name in hop {
+        fields.remove(name);
+    }
+}
+
+/// The fields of all of a batch's calls to one upstream.
+#[derive(Clone, Debug)]
+pub struct CallHeaders {
+    shared: HeaderMap,
+    remove: Vec<HeaderName>,
+    set: Fields,
+}
+
+impl CallHeaders {
+    /// Prepares the shared part: `inherited`, then the upstream's changes, then the hop's fields.
+    #[must_use]
+    pub fn new(inherited: &HeaderMap, remove: &[HeaderName], set: &Fields, hop: &ForwardedBy) -> Self {
+        let mut shared = inherited.clone();
+        for name in remove {
+            shared.remove(name);
+        }
+        for (name, value) in set {
+            shared.insert(name.clone(), value.clone());
+        }
+        for (name, value) in &hop.fields {
+            shared.insert(name.clone(), value.clone());
+        }
+        Self { shared, remove: remove.to_vec(), set: set.clone() }
+    }
+
+    /// The fields of one call: the shared ones overridden by the item's `own`, except where the
+    /// upstream's configuration removes or sets a field.
+    #[must_use]
+    pub fn compose(&self, own: &[(HeaderName, HeaderValue)]) -> HeaderMap {
+        let mut fields = self.shared.clone();
+        let mut previous: Option<&HeaderName> = None;
+        for (name, value) in own {
+            if self.remove.contains(name) || self.set.iter().any(|(set, _)| set == name) {
+                continue;
+            }
+            // The same name again in one item is a second value, not an override.
+            if previous == Some(name)
+                || own
+                    .iter()
+                    .take_while(|(other, _)| !std::ptr::eq(other, name))
+                    .any(|(other, _)| other == name)
+            {
+                fields.append(name.clone(), value.clone());
+            } else {
+                fields.insert(name.clone(), value.clone());
+            }
+            previous = Some(name);
+        }
+        fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    fn own(fields: &[(&str, &str)]) -> Fields {
+        fields
+            .iter()
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn what_describes_the_outer_message_stays_behind() {
+        let outer = map(&[
+            ("authorization", "Bearer x"),
+            ("accept-language", "de"),
+            ("cookie", "a=b"),
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+            ("accept", "application/xml"),
+            ("accept-encoding", "gzip"),
+            ("if-match", "*"),
+            ("prefer", "return=minimal"),
+            ("host", "gw"),
+            ("connection", "x-hop, close"),
+            ("x-hop", "1"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("traceparent", "00-x"),
+            ("idempotency-key", "k"),
+            ("expect", "100-continue"),
+            ("range", "bytes=0-1"),
+        ]);
+        let inherited = inherited_fields(&outer, None);
+        let mut names: Vec<_> = inherited.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["accept-language", "authorization", "cookie"]);
+        let only = inherited_fields(&outer, Some(&[header::AUTHORIZATION, header::HOST]));
+        assert_eq!(only.keys().collect::<Vec<_>>(), [header::AUTHORIZATION]);
+    }
+
+    #[test]
+    fn items_override_the_outer_request_and_the_operator_overrides_items() {
+        let inherited = map(&[("authorization", "outer"), ("x-a", "outer"), ("cookie", "c")]);
+        let set = own(&[("authorization", "operator")]);
+        let hop = ForwardedBy { fields: own(&[("via", "1.1 batchgate")]) };
+        let headers = CallHeaders::new(&inherited, &[header::COOKIE], &set, &hop);
+        let fields = headers.compose(&own(&[
+            ("x-a", "one"),
+            ("x-b", "b"),
+            ("x-a", "two"),
+            ("authorization", "item"),
+            ("cookie", "item"),
+        ]));
+        assert_eq!(fields.get_all("x-a").iter().collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(fields["authorization"], "operator");
+        assert_eq!(fields["x-b"], "b");
+        assert!(!fields.contains_key("cookie"));
+    }
+
+    #[test]
+    fn connection_strips_only_what_came_with_it() {
+        let mut fields = map(&[("connection", "x-hop"), ("x-hop", "1"), ("keep-alive", "5"), ("x-a", "1")]);
+        strip_connection_fields(&mut fields);
+        assert_eq!(fields.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-a"]);
+    }
+}

@@ -1,0 +1,49 @@
+//! The operators' listener: metrics, health, readiness, and the configuration in use.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+
+use super::gateway::Gateway;
+use super::plain::PlainHandler;
+
+/// Answers operators.
+pub(super) struct Admin(pub(super) Arc<Gateway>);
+
+/// Prometheus' text format.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+const INDEX: &str = "batchgate\n\n\
+    /metrics   for Prometheus\n\
+    /healthz   200 while the process lives\n\
+    /readyz    200 while it takes requests, 503 once it drains\n\
+    /config    the configuration in use, without secrets\n";
+
+impl PlainHandler for Admin {
+    async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut refused = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET\n");
+            refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return refused;
+        }
+        match request.uri().path() {
+            "/" => reply(StatusCode::OK, TEXT, INDEX),
+            "/metrics" => reply(StatusCode::OK, METRICS, self.0.metrics.exposition()),
+            "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
+            "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
+            "/readyz" => reply(StatusCode::OK, TEXT, "ready\n"),
+            "/config" => reply(StatusCode::OK, JSON, self.0.snapshot().redacted.clone()),
+            _ => reply(StatusCode::NOT_FOUND, TEXT, INDEX),
+        }
+    }
+}
+
+fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

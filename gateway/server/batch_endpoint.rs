@@ -1,0 +1,248 @@
+//! A batch endpoint: the life of one batch, phase by phase. Each phase takes what the one before
+//! gave by move; what they learn goes into one report at the end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName};
+use http::Method;
+use pingora::proxy::Session;
+
+use crate::batch::{BatchRefusal, MultiStatus};
+use crate::clock::{Deadline, Stopwatch};
+use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
+use crate::format::{Format, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format, request_format};
+use crate::phase::Phase;
+use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
+use crate::settings::{BatchEndpoint, Order};
+use crate::stitch::{ItemReport, StitchContext, problem, stitch};
+use crate::telemetry::{BatchEnd, BatchReport, PhaseTimes, RequestId, TraceContext};
+
+use super::engine::BatchEngine;
+use super::exchange::{ReplyHead, client_gone, read_body, write_reply};
+use super::forwarding::Reached;
+use super::gateway::Gateway;
+use super::limits_document::limits_document;
+use super::snapshot::Snapshot;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Who asks, and under which configuration.
+pub(super) struct Asked<'request> {
+    pub(super) gateway: &'request Arc<Gateway>,
+    pub(super) snapshot: &'request Snapshot,
+    pub(super) endpoint: &'request BatchEndpoint,
+    pub(super) reached: &'request Reached,
+    pub(super) request_id: &'request RequestId,
+    pub(super) trace: TraceContext,
+}
+
+/// Answers a request to a batch endpoint.
+pub(super) async fn serve(session: &mut Session, asked: &Asked<'_>) -> pingora::Result<()> {
+    let method = session.req_header().method.clone();
+    if method == Method::GET || method == Method::HEAD {
+        let head = ReplyHead::new(http::StatusCode::OK);
+        return write_reply(session, head, limits_document(asked.endpoint)).await;
+    }
+    asked.gateway.metrics.batches_in_flight.inc();
+    let mut life = Life { asked, phases: PhaseTimes::default(), format: "", bytes_in: 0 };
+    let served = life.run(session, &method).await;
+    asked.gateway.metrics.batches_in_flight.dec();
+    served
+}
+
+/// One batch, from its header to its reply.
+struct Life<'request> {
+    asked: &'request Asked<'request>,
+    phases: PhaseTimes,
+    format: &'static str,
+    bytes_in: usize,
+}
+
+/// A batch that was read and planned.
+struct Planned {
+    plan: Plan,
+    preferences: Preferences,
+    reply_format: Format,
+    inherited: HeaderMap,
+}
+
+impl Life<'_> {
+    async fn run(&mut self, session: &mut Session, method: &Method) -> pingora::Result<()> {
+        let stopwatch = Stopwatch::start();
+        let received = self.receive(session, method).await;
+        self.phases.set(Phase::Receive, stopwatch.elapsed());
+        match received.and_then(|body| self.parse_and_plan(session, body)) {
+            Ok(planned) => self.answer(session, planned).await,
+            Err(refusal) => self.refuse(session, &refusal).await,
+        }
+    }
+
+    async fn receive(&self, session: &mut Session, method: &Method) -> Result<Bytes, BatchRefusal> {
+        if *method != Method::POST {
+            return Err(BatchRefusal::MethodNotAllowed);
+        }
+        let headers = &session.req_header().headers;
+        let settings = &self.asked.snapshot.settings;
+        let postable = is_postable_cross_site(text(headers, &header::CONTENT_TYPE));
+        if postable && cross_site(headers, &self.asked.reached.authority, &settings.cors.allow_origins) {
+            return Err(BatchRefusal::CrossSite);
+        }
+        read_body(session, self.asked.endpoint.limits.max_body, settings.limits.body_timeout).await
+    }
+
+    fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
+        let stopwatch = Stopwatch::start();
+        self.bytes_in = body.len();
+        let Asked { snapshot, endpoint, reached, .. } = self.asked;
+        let headers = &session.req_header().headers;
+        let preferences = Preferences::parse(headers)?;
+        let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
+        let format = request_format(text(headers, &header::CONTENT_TYPE), &body)?;
+        let accept = joined(headers, &header::ACCEPT);
+        let reply_format = reply_format((!accept.is_empty()).then_some(accept.as_str()), format)?;
+        self.format = format.as_str();
+        let batch = format.read(&body, &endpoint.limits)?;
+        self.phases.set(Phase::Parse, stopwatch.elapsed());
+        let stopwatch = Stopwatch::start();
+        let context = PlanContext {
+            routes: &snapshot.settings.routes,
+            own_authority: &reached.authority,
+            is_batch_endpoint: &|path| snapshot.settings.batch_endpoint(path).is_some(),
+        };
+        let plan = plan(batch, &context);
+        let inherited = inherited_fields(headers, endpoint.inherit.as_deref());
+        self.phases.set(Phase::Plan, stopwatch.elapsed());
+        Ok(Planned { plan, preferences, reply_format, inherited })
+    }
+
+    async fn answer(&mut self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
+        let Planned { plan, preferences, reply_format, inherited } = planned;
+        let stopwatch = Stopwatch::start();
+        let (items, gone) = self.dispatch(session, plan, &preferences, inherited).await;
+        self.phases.set(Phase::Dispatch, stopwatch.elapsed());
+        let stopwatch = Stopwatch::start();
+        let (results, reports) = self.stitch(items, &preferences);
+        let summary = results.summary();
+        let failures = noted_failures(&results);
+        let head = self
+            .head(self.asked.endpoint.reply_status)
+            .with(header::RETRY_AFTER, results.retry_after().map(|after| after.as_secs().to_string()))
+            .with(PREFERENCE_APPLIED, preferences.applied());
+        let written = reply_format.write(results);
+        self.phases.set(Phase::Stitch, stopwatch.elapsed());
+        let mut report = self.report(BatchEnd::of_items(summary.items, summary.failed), head.status);
+        report.items = reports;
+        report.failures = failures;
+        report.bytes_out = written.length();
+        let stopwatch = Stopwatch::start();
+        let sent = if gone { Ok(()) } else { write_reply(session, head, written).await };
+        report.phases.set(Phase::Send, stopwatch.elapsed());
+        if gone || sent.is_err() {
+            report.end = BatchEnd::ClientGone;
+        }
+        self.record(&report);
+        sent
+    }
+
+    /// Gives the items, and whether the client has left meanwhile.
+    async fn dispatch(
+        &self,
+        session: &mut Session,
+        plan: Plan,
+        preferences: &Preferences,
+        inherited: HeaderMap,
+    ) -> (Vec<DispatchedItem>, bool) {
+        let Asked { gateway, snapshot, endpoint, reached, request_id, trace } = self.asked;
+        let hop = reached.forwarded_by(&session.req_header().headers, request_id);
+        let engine = BatchEngine::new(gateway, snapshot, reached, *trace, (inherited, hop));
+        let patience = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
+        let limits = DispatchLimits {
+            concurrency: endpoint.concurrency.get(),
+            sequential: preferences.sequential || endpoint.order == Order::Sequential,
+            stop_on_error: preferences.continue_on_error == Some(false),
+            deadline: Deadline::after(patience),
+            max_item_reply: endpoint.limits.max_item_reply,
+            max_reply: endpoint.limits.max_reply,
+        };
+        let mut left = false;
+        let gone = async {
+            client_gone(session).await;
+            left = true;
+        };
+        let items = dispatch(plan, &engine, limits, gone).await;
+        (items, left)
+    }
+
+    fn stitch(&self, items: Vec<DispatchedItem>, preferences: &Preferences) -> (MultiStatus, Vec<ItemReport>) {
+        let Asked { snapshot, endpoint, reached, .. } = self.asked;
+        let context = StitchContext {
+            routes: &snapshot.settings.routes,
+            is_upstream: &|upstream, authority| snapshot.goes_by(upstream, authority, &reached.authority),
+            own_origin: &reached.origin(),
+            max_item_reply: endpoint.limits.max_item_reply,
+            minimal: preferences.minimal,
+        };
+        stitch(items, &context)
+    }
+
+    async fn refuse(&self, session: &mut Session, refusal: &BatchRefusal) -> pingora::Result<()> {
+        let verdict = problem::of_refusal(refusal);
+        let headers = &session.req_header().headers;
+        let format = problem_format(text(headers, &header::ACCEPT), text(headers, &header::CONTENT_TYPE));
+        let written = format.write_problem(&verdict.problem);
+        let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
+        report.bytes_out = written.length();
+        let head = self.head(verdict.problem.status).with(header::ALLOW, verdict.allow);
+        self.record(&report);
+        write_reply(session, head, written).await
+    }
+
+    fn head(&self, status: http::StatusCode) -> ReplyHead {
+        ReplyHead::new(status).with(X_REQUEST_ID, Some(self.asked.request_id.as_str().to_owned()))
+    }
+
+    fn report(&self, end: BatchEnd, status: http::StatusCode) -> BatchReport {
+        BatchReport {
+            endpoint: self.asked.endpoint.path.as_str().to_owned(),
+            format: self.format,
+            end,
+            status,
+            items: Vec::new(),
+            failures: Vec::new(),
+            phases: self.phases,
+            bytes_in: self.bytes_in,
+            bytes_out: 0,
+            request_id: self.asked.request_id.clone(),
+            trace: self.asked.trace,
+            client: self.asked.reached.client.clone(),
+        }
+    }
+
+    fn record(&self, report: &BatchReport) {
+        let names = self.asked.snapshot.names();
+        self.asked.gateway.metrics.record_batch(report, names);
+        report.log(names);
+    }
+}
+
+fn noted_failures(results: &MultiStatus) -> Vec<crate::telemetry::FailedItem> {
+    let mut failures = Vec::new();
+    for (index, result) in results.results.iter().enumerate() {
+        if result.is_failed() {
+            BatchReport::note_failure(&mut failures, index + 1, result.subject.id.as_str());
+        }
+    }
+    failures
+}
+
+fn text<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// All values of a list field as one (RFC 9110 §5.3).
+fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
+    let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    values.join(", ")
+}

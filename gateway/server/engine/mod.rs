@@ -1,0 +1,152 @@
+//! Calls over pingora's connectors. One engine a batch: it knows what the batch hands down, and makes
+//! lanes that hold connections. Which kind of lane follows from the upstream: HTTP/1.1 connections
+//! held for a run of calls, or streams of a shared HTTP/2 connection.
+
+mod call;
+mod held;
+mod reply;
+mod streams;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use tokio::sync::Semaphore;
+
+use crate::dispatch::{Attempt, CallFailure, Engine, Lane, UpstreamReply};
+use crate::plan::{Call, CallHeaders, ForwardedBy};
+use crate::route::UpstreamIndex;
+use crate::settings;
+use crate::telemetry::TraceContext;
+
+use super::balance::Peer;
+use super::failure;
+use super::forwarding::Reached;
+use super::gateway::Gateway;
+use super::snapshot::{Snapshot, UpstreamState};
+
+/// A call that its engine can't make, because no upstream has this index; a fault of ours.
+const NO_UPSTREAM: CallFailure = CallFailure::Internal;
+
+/// The engine of one batch.
+pub(super) struct BatchEngine<'batch> {
+    pub(super) gateway: &'batch Gateway,
+    pub(super) snapshot: &'batch Snapshot,
+    pub(super) reached: &'batch Reached,
+    pub(super) trace: TraceContext,
+    /// What the outer request hands down.
+    inherited: HeaderMap,
+    hop: ForwardedBy,
+    /// By upstream: what all of the batch's calls to it have in common.
+    headers: Vec<OnceLock<CallHeaders>>,
+}
+
+impl<'batch> BatchEngine<'batch> {
+    pub(super) fn new(
+        gateway: &'batch Gateway,
+        snapshot: &'batch Snapshot,
+        reached: &'batch Reached,
+        trace: TraceContext,
+        handed_down: (HeaderMap, ForwardedBy),
+    ) -> Self {
+        let (inherited, hop) = handed_down;
+        let headers = snapshot.upstreams.iter().map(|_| OnceLock::new()).collect();
+        Self { gateway, snapshot, reached, trace, inherited, hop, headers }
+    }
+
+    fn headers_for(&self, index: UpstreamIndex, upstream: &UpstreamState) -> Option<&CallHeaders> {
+        let changes = &upstream.settings.headers;
+        let make = || CallHeaders::new(&self.inherited, &changes.remove, &changes.set, &self.hop);
+        self.headers.get(index.0).map(|headers| headers.get_or_init(make))
+    }
+
+    /// Tries the upstream's targets in turn until `connect` succeeds with one of them.
+    async fn with_failover<T, F>(
+        &self,
+        upstream: &UpstreamState,
+        connect: impl Fn(Arc<Peer>) -> F,
+    ) -> Result<T, CallFailure>
+    where
+        F: Future<Output = pingora::Result<T>>,
+    {
+        let mut tried: Vec<SocketAddr> = Vec::new();
+        let mut last = CallFailure::NoTarget;
+        while let Some(peer) = upstream.targets.next(&tried) {
+            tried.push(peer.address);
+            match connect(peer).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => {
+                    last = failure::of_connect(&error);
+                    self.gateway.count_connect_error(&upstream.settings.name, last);
+                }
+            }
+        }
+        Err(last)
+    }
+
+    fn count_attempt(&self, upstream: &UpstreamState, made: Result<&UpstreamReply, CallFailure>) {
+        match made {
+            Ok(reply) if reply.status == http::StatusCode::OK => upstream.attempts_ok.inc(),
+            Ok(reply) => self.gateway.count_attempt(&upstream.settings.name, reply.status.as_str()),
+            Err(_) => self.gateway.count_attempt(&upstream.settings.name, ""),
+        }
+    }
+}
+
+impl Engine for BatchEngine<'_> {
+    type Lane<'engine>
+        = UpstreamLane<'engine>
+    where
+        Self: 'engine;
+
+    fn lane(&self, index: UpstreamIndex) -> UpstreamLane<'_> {
+        let lane = self.snapshot.upstream(index).and_then(|upstream| {
+            let headers = self.headers_for(index, upstream)?;
+            let calls = call::Calls { engine: self, upstream, headers };
+            Some(match upstream.settings.engine {
+                settings::Engine::Lanes => Kind::Held(held::HeldConnection::new(calls)),
+                settings::Engine::H2 => Kind::Streams(streams::Streams::new(calls)),
+            })
+        });
+        UpstreamLane(lane)
+    }
+
+    fn permits(&self, index: UpstreamIndex) -> Option<&Semaphore> {
+        self.snapshot.upstream(index).map(|upstream| &*upstream.permits)
+    }
+
+    fn call_timeout(&self, index: UpstreamIndex) -> Duration {
+        self.snapshot.upstream(index).map_or(Duration::ZERO, |upstream| upstream.settings.timeout.item)
+    }
+}
+
+/// A lane of whichever kind its upstream wants.
+pub(super) struct UpstreamLane<'engine>(Option<Kind<'engine>>);
+
+enum Kind<'engine> {
+    Held(held::HeldConnection<'engine>),
+    Streams(streams::Streams<'engine>),
+}
+
+impl Lane for UpstreamLane<'_> {
+    async fn call(
+        &mut self,
+        method: &Method,
+        call: &Call,
+        attempt: Attempt<'_>,
+    ) -> Result<UpstreamReply, CallFailure> {
+        match &mut self.0 {
+            Some(Kind::Held(lane)) => lane.call(method, call, attempt).await,
+            Some(Kind::Streams(lane)) => lane.call(method, call, attempt).await,
+            None => Err(NO_UPSTREAM),
+        }
+    }
+
+    async fn close(self) {
+        match self.0 {
+            Some(Kind::Held(lane)) => lane.close(),
+            Some(Kind::Streams(_)) | None => {}
+        }
+    }
+}

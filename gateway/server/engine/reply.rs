@@ -1,0 +1,151 @@
+//! An upstream's reply, read whole within the batch's budget. Interim replies (1xx, RFC 9110 §15.2)
+//! are passed over; what goes over the limits is dropped with its connection.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use pingora::protocols::http::client::HttpSession as AnySession;
+use pingora::protocols::http::v1::client::HttpSession;
+
+use crate::dispatch::{CallFailure, ReplyBudget, UpstreamReply};
+
+use super::super::failure;
+
+/// Interim replies that are passed over before the final one.
+const MAX_INTERIM: usize = 32;
+
+/// A call that brought no reply.
+pub(super) struct Unanswered {
+    pub(super) failure: CallFailure,
+    /// Not one byte of a reply came.
+    pub(super) nothing_received: bool,
+}
+
+impl From<CallFailure> for Unanswered {
+    fn from(failure: CallFailure) -> Self {
+        Self { failure, nothing_received: false }
+    }
+}
+
+/// A session whose reply can be read: HTTP/1.1 held by a lane, or a stream of HTTP/2.
+pub(super) trait Replies {
+    async fn read_header(&mut self) -> pingora::Result<()>;
+    fn head(&self) -> Option<(StatusCode, &HeaderMap)>;
+    async fn read_some(&mut self) -> pingora::Result<Option<Bytes>>;
+    fn is_done(&mut self) -> bool;
+}
+
+impl Replies for HttpSession {
+    async fn read_header(&mut self) -> pingora::Result<()> {
+        self.read_response().await.map(|_| ())
+    }
+
+    fn head(&self) -> Option<(StatusCode, &HeaderMap)> {
+        self.resp_header().map(|header| (header.status, &header.headers))
+    }
+
+    async fn read_some(&mut self) -> pingora::Result<Option<Bytes>> {
+        self.read_body_bytes().await
+    }
+
+    fn is_done(&mut self) -> bool {
+        self.is_body_done()
+    }
+}
+
+impl Replies for AnySession {
+    async fn read_header(&mut self) -> pingora::Result<()> {
+        self.read_response_header().await
+    }
+
+    fn head(&self) -> Option<(StatusCode, &HeaderMap)> {
+        self.response_header().map(|header| (header.status, &header.headers))
+    }
+
+    async fn read_some(&mut self) -> pingora::Result<Option<Bytes>> {
+        self.read_response_body().await
+    }
+
+    fn is_done(&mut self) -> bool {
+        self.response_done()
+    }
+}
+
+/// Reads a reply whole.
+pub(super) async fn collect(session: &mut impl Replies, budget: &ReplyBudget) -> Result<UpstreamReply, Unanswered> {
+    let (status, headers) = read_final_header(session).await?;
+    let head_bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    budget.take(0, head_bytes)?;
+    match read_body(session, budget).await {
+        Ok(body) => Ok(UpstreamReply { status, headers, body }),
+        Err(failure) => {
+            budget.give_back(head_bytes);
+            Err(failure.into())
+        }
+    }
+}
+
+async fn read_final_header(session: &mut impl Replies) -> Result<(StatusCode, HeaderMap), Unanswered> {
+    for interim in 0..=MAX_INTERIM {
+        if let Err(error) = session.read_header().await {
+            let failure = failure::of_exchange(&error);
+            let nothing_received = interim == 0 && failure == CallFailure::ConnectionLost;
+            return Err(Unanswered { failure, nothing_received });
+        }
+        match session.head() {
+            // 101 answers an Upgrade, which no call asks for (RFC 9110 §7.8).
+            Some((StatusCode::SWITCHING_PROTOCOLS, _)) | None => return Err(CallFailure::ReplyMalformed.into()),
+            Some((status, _)) if status.is_informational() => {}
+            Some((status, headers)) => return Ok((status, headers.clone())),
+        }
+    }
+    Err(CallFailure::ReplyMalformed.into())
+}
+
+async fn read_body(session: &mut impl Replies, budget: &ReplyBudget) -> Result<Bytes, CallFailure> {
+    let mut body = Body { first: Bytes::new(), rest: BytesMut::new() };
+    let read = fill(session, budget, &mut body).await;
+    if read.is_err() {
+        budget.give_back(body.len());
+    }
+    read.map(|()| body.into_bytes())
+}
+
+async fn fill(session: &mut impl Replies, budget: &ReplyBudget, body: &mut Body) -> Result<(), CallFailure> {
+    while !session.is_done() {
+        match session.read_some().await {
+            Ok(Some(bytes)) => {
+                budget.take(body.len(), bytes.len())?;
+                body.push(bytes);
+            }
+            Ok(None) => break,
+            Err(error) => return Err(failure::of_exchange(&error)),
+        }
+    }
+    Ok(())
+}
+
+/// Most replies come in one piece, which is kept as it is; more pieces are joined.
+struct Body {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Body {
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        if self.len() == 0 {
+            self.first = bytes;
+        } else {
+            let first = std::mem::take(&mut self.first);
+            self.rest.extend_from_slice(&first);
+            self.rest.extend_from_slice(&bytes);
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+    }
+}

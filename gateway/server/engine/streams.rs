@@ -1,0 +1,77 @@
+//! A lane over HTTP/2: each call is a stream of a connection that many calls share (RFC 9113 §5).
+
+use http::Method;
+use pingora::protocols::http::client::HttpSession;
+
+use crate::dispatch::{Attempt, CallFailure, UpstreamReply};
+use crate::plan::Call;
+use crate::stitch::problem::is_idempotent;
+
+use super::super::failure;
+use super::call::Calls;
+use super::reply::{Unanswered, collect};
+
+/// The lane.
+pub(super) struct Streams<'engine> {
+    calls: Calls<'engine>,
+}
+
+impl<'engine> Streams<'engine> {
+    pub(super) const fn new(calls: Calls<'engine>) -> Self {
+        Self { calls }
+    }
+
+    pub(super) async fn call(
+        &mut self,
+        method: &Method,
+        call: &Call,
+        attempt: Attempt<'_>,
+    ) -> Result<UpstreamReply, CallFailure> {
+        match self.exchange(method, call, attempt).await {
+            // The connection may have been closed while the call was on its way (GOAWAY).
+            Err(Unanswered { nothing_received: true, .. }) if is_idempotent(method) => {
+                attempt.progress.mark_unsent();
+                self.exchange(method, call, attempt).await.map_err(|unanswered| unanswered.failure)
+            }
+            made => made.map_err(|unanswered| unanswered.failure),
+        }
+    }
+
+    async fn exchange(&self, method: &Method, call: &Call, attempt: Attempt<'_>) -> Result<UpstreamReply, Unanswered> {
+        let Calls { engine, upstream, .. } = self.calls;
+        let connector = &engine.gateway.connector;
+        let (peer, mut session, reused) = engine
+            .with_failover(upstream, async |peer| {
+                let (session, reused) = connector.get_http_session(&peer.http).await?;
+                Ok((peer, session, reused))
+            })
+            .await?;
+        if !reused {
+            upstream.opened.inc();
+        }
+        let header = self.calls.header_h2(method, call, &peer)?;
+        attempt.progress.mark_sent();
+        upstream.in_flight.inc();
+        let made = send_and_collect(&mut session, header, call, attempt).await;
+        upstream.in_flight.dec();
+        engine.count_attempt(upstream, made.as_ref().map_err(|unanswered| unanswered.failure));
+        let reply = made?;
+        connector.release_http_session(session, &peer.http, peer.http.options.idle_timeout).await;
+        Ok(reply)
+    }
+}
+
+async fn send_and_collect(
+    session: &mut HttpSession,
+    header: Box<pingora::http::RequestHeader>,
+    call: &Call,
+    attempt: Attempt<'_>,
+) -> Result<UpstreamReply, Unanswered> {
+    let lost = |error: Box<pingora::Error>| Unanswered { failure: failure::of_exchange(&error), nothing_received: true };
+    session.write_request_header(header).await.map_err(lost)?;
+    match call.body.as_ref().filter(|body| !body.is_empty()) {
+        Some(body) => session.write_request_body(body.clone(), true).await.map_err(lost)?,
+        None => session.finish_request_body().await.map_err(lost)?,
+    }
+    collect(session, attempt.budget).await
+}

@@ -1,0 +1,116 @@
+//! Talking to the client: reading a body within its limits, noticing that the client has left, and
+//! writing a reply.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderName};
+use http::{HeaderValue, StatusCode};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+
+use crate::batch::BatchRefusal;
+use crate::clock::Deadline;
+use crate::format::Written;
+
+/// After a refusal, so much time is given to the client to stop sending (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Reads the request's body whole. Answers `Expect: 100-continue` first (RFC 9110 §10.1.1), unless
+/// the length says already that the body is too large.
+pub(super) async fn read_body(session: &mut Session, limit: usize, timeout: Duration) -> Result<Bytes, BatchRefusal> {
+    let announced = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let announced = announced.and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(BatchRefusal::BodyTooLarge { limit });
+    }
+    if session.req_header().headers.contains_key(header::EXPECT) {
+        let continued = session.as_downstream_mut().write_continue_response().await;
+        continued.map_err(|_| BatchRefusal::BodyUnreadable)?;
+    }
+    let reading = read_within(session, limit, announced.unwrap_or(0));
+    match Deadline::after(timeout).race(reading).await {
+        Some(read) => read,
+        None => Err(BatchRefusal::BodyTimeout { seconds: timeout.as_secs() }),
+    }
+}
+
+async fn read_within(session: &mut Session, limit: usize, announced: usize) -> Result<Bytes, BatchRefusal> {
+    let mut body = BytesMut::new();
+    loop {
+        let read = session.as_downstream_mut().read_request_body().await;
+        match read.map_err(|_| BatchRefusal::BodyUnreadable)? {
+            None => return Ok(body.freeze()),
+            Some(bytes) if body.len() + bytes.len() > limit => return Err(BatchRefusal::BodyTooLarge { limit }),
+            // Memory is taken for what came, or for what was announced once some of it came.
+            Some(bytes) => {
+                if body.is_empty() {
+                    body.reserve(announced.max(bytes.len()));
+                }
+                body.extend_from_slice(&bytes);
+            }
+        }
+    }
+}
+
+/// Returns once the client has closed its connection or reset its stream. The request's body must
+/// have been read.
+pub(super) async fn client_gone(session: &mut Session) {
+    loop {
+        if session.as_downstream_mut().read_body_or_idle(true).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A reply's header, without its body's fields.
+pub(super) struct ReplyHead {
+    pub(super) status: StatusCode,
+    pub(super) fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl ReplyHead {
+    pub(super) fn new(status: StatusCode) -> Self {
+        Self { status, fields: vec![(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))] }
+    }
+
+    /// Adds a field, unless its value can't stand in one.
+    pub(super) fn with(mut self, name: HeaderName, value: Option<String>) -> Self {
+        if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            self.fields.push((name, value));
+        }
+        self
+    }
+}
+
+/// Writes a whole reply. A body that was not read to its end closes the connection.
+pub(super) async fn write_reply(session: &mut Session, head: ReplyHead, body: Written) -> pingora::Result<()> {
+    let length = body.length();
+    let mut header = ResponseHeader::build_no_case(head.status, Some(head.fields.len() + 3))?;
+    for (name, value) in head.fields {
+        header.append_header(name, value)?;
+    }
+    if length > 0 {
+        header.insert_header(header::CONTENT_TYPE, body.content_type)?;
+    }
+    header.insert_header(header::CONTENT_LENGTH, length)?;
+    let downstream = session.as_downstream_mut();
+    let unread = !downstream.is_body_done();
+    if unread {
+        downstream.set_keepalive(None);
+        downstream.set_total_drain_timeout(Some(LINGER));
+    }
+    let without_body = length == 0 || session.req_header().method == http::Method::HEAD;
+    session.write_response_header(Box::new(header), without_body).await?;
+    if !without_body {
+        let last = body.chunks.len().saturating_sub(1);
+        for (number, chunk) in body.chunks.into_iter().enumerate() {
+            session.write_response_body(Some(chunk), number == last).await?;
+        }
+    }
+    if unread {
+        // The client may still be sending: a reset would make it lose the reply.
+        let _ = session.as_downstream_mut().drain_request_body().await;
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! What the gateway says about the hop to an upstream: who asked, by which name, over what, and under
+//! which request id. X-Forwarded-For is appended to, the others are the gateway's own word: a
+//! client can't choose them.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use pingora::proxy::Session;
+
+use crate::plan::ForwardedBy;
+use crate::settings::HostPolicy;
+use crate::stitch::GATEWAY_NAME;
+use crate::telemetry::RequestId;
+
+use super::balance::Peer;
+
+/// How the client reached the gateway.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reached {
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
+    /// What the client called the gateway: Host, or `:authority`.
+    pub(super) authority: String,
+    /// The client's address without the port.
+    pub(super) client: String,
+    /// The HTTP version as Via says it.
+    version: &'static str,
+}
+
+impl Reached {
+    pub(super) fn of(session: &Session) -> Self {
+        let request = session.req_header();
+        let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+        let authority = request.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
+        let tls = session.as_downstream().digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let client = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_string());
+        Self {
+            scheme: if tls { "https" } else { "http" },
+            authority: authority.to_owned(),
+            client: client.unwrap_or_else(|| "unix".to_owned()),
+            version: if session.is_http2() { "2" } else { "1.1" },
+        }
+    }
+
+    /// `scheme://authority`.
+    pub(super) fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
+
+    /// The fields of the hop, for a request with these `outer` fields.
+    pub(super) fn forwarded_by(&self, outer: &HeaderMap, request_id: &RequestId) -> ForwardedBy {
+        let appended = |name: &str, own: &str| {
+            let mut values: Vec<_> = outer.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+            values.push(own);
+            values.join(", ")
+        };
+        let via = format!("{} {GATEWAY_NAME}", self.version);
+        let fields = [
+            ("x-forwarded-for", appended("x-forwarded-for", &self.client)),
+            ("x-forwarded-proto", self.scheme.to_owned()),
+            ("x-forwarded-host", self.authority.clone()),
+            ("via", appended("via", &via)),
+            ("x-request-id", request_id.as_str().to_owned()),
+        ];
+        let field = |(name, value): (&'static str, String)| {
+            Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+        };
+        ForwardedBy { fields: fields.into_iter().filter_map(field).collect() }
+    }
+}
+
+/// The Host of a call to this peer.
+pub(super) fn host_of(policy: &HostPolicy, peer: &Peer, own_authority: &str) -> HeaderValue {
+    let chosen = match policy {
+        HostPolicy::Target => None,
+        HostPolicy::Preserve => HeaderValue::from_str(own_authority).ok(),
+        HostPolicy::Fixed(host) => HeaderValue::from_str(host).ok(),
+    };
+    chosen.unwrap_or_else(|| peer.host.clone())
+}
+
+/// `scheme://host` of a call to this peer, for urls in its fields (RFC 4918 §10.3).
+pub(super) fn origin_of(policy: &HostPolicy, peer: &Peer, own_authority: &str) -> String {
+    let scheme = peer.scheme.url_scheme();
+    match policy {
+        HostPolicy::Target => peer.origin.clone(),
+        HostPolicy::Preserve => format!("{scheme}://{own_authority}"),
+        HostPolicy::Fixed(host) => format!("{scheme}://{host}"),
+    }
+}

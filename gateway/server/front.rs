@@ -1,0 +1,205 @@
+//! The front: every request comes in here. Batch endpoints and routes that answer by themselves are
+//! served at once; all else is proxied by pingora, with the hooks of `proxied`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource};
+
+use crate::batch::ItemRejection;
+use crate::format::{Written, problem_format};
+use crate::route::{CanonicalPath, RouteAction, Strictness};
+use crate::stitch::problem::{self, Verdict};
+
+use super::batch_endpoint::{self, Asked};
+use super::exchange::{ReplyHead, write_reply};
+use super::gateway::Gateway;
+use super::proxied::{self, Context, Proxied};
+
+/// The front of a gateway.
+pub(super) struct Front {
+    gateway: Arc<Gateway>,
+}
+
+impl Front {
+    pub(super) const fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+
+    /// Serves the request, or says how to proxy it.
+    async fn serve(&self, session: &mut Session, context: &mut Context) -> pingora::Result<Option<Proxied>> {
+        let raw = session.req_header().uri.path();
+        let path = match CanonicalPath::parse(raw, Strictness::Proxied) {
+            Ok(path) => path,
+            Err(_) => return self.refuse(session, context, &refused_path()).await,
+        };
+        let snapshot = Arc::clone(&context.snapshot);
+        if let Some(endpoint) = snapshot.settings.batch_endpoint(&path) {
+            context.is_batch = true;
+            let asked = Asked {
+                gateway: &self.gateway,
+                snapshot: &snapshot,
+                endpoint,
+                reached: &context.reached,
+                request_id: &context.request_id,
+                trace: context.trace,
+            };
+            batch_endpoint::serve(session, &asked).await?;
+            return Ok(None);
+        }
+        let Some((index, route)) = snapshot.settings.routes.find(&path) else {
+            return self.refuse(session, context, &ItemRejection::NoRoute).await;
+        };
+        context.route = Some(index);
+        if !route.methods.allows(&session.req_header().method) {
+            let allowed = route.methods.allow_value().unwrap_or_default();
+            return self.refuse(session, context, &ItemRejection::MethodNotAllowed { allowed }).await;
+        }
+        match &route.action {
+            RouteAction::Respond(respond) => {
+                let chunks = if respond.body.is_empty() { Vec::new() } else { vec![respond.body.clone()] };
+                context.content_type.clone_from(&respond.content_type);
+                let written = Written { content_type: "text/plain; charset=utf-8", chunks };
+                context.status = Some(respond.status);
+                write_reply(session, ReplyHead::new(respond.status), written).await?;
+                Ok(None)
+            }
+            RouteAction::Forward { upstream, mapping } => {
+                match proxied::prepare(session, context, &path, (*upstream, mapping)) {
+                    Ok(proxied) => Ok(Some(proxied)),
+                    Err(rejection) => self.refuse(session, context, &rejection).await,
+                }
+            }
+        }
+    }
+
+    async fn refuse<T>(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        rejection: &ItemRejection,
+    ) -> pingora::Result<Option<T>> {
+        write_verdict(session, context, problem::of_rejection(rejection)).await?;
+        Ok(None)
+    }
+}
+
+const fn refused_path() -> ItemRejection {
+    ItemRejection::ForbiddenUrl { problem: "has a path that servers could read differently" }
+}
+
+/// Answers with a problem detail.
+async fn write_verdict(session: &mut Session, context: &mut Context, verdict: Verdict) -> pingora::Result<()> {
+    let headers = &session.req_header().headers;
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let written = problem_format(accept, None).write_problem(&verdict.problem);
+    context.status = Some(verdict.problem.status);
+    context.reason = Some(verdict.reason);
+    let head = ReplyHead::new(verdict.problem.status)
+        .with(header::ALLOW, verdict.allow.clone())
+        .with(header::RETRY_AFTER, verdict.retry_after.map(|after| after.as_secs().to_string()))
+        .with(header::HeaderName::from_static("proxy-status"), Some(verdict.proxy_status()));
+    write_reply(session, head, written).await
+}
+
+#[async_trait]
+impl ProxyHttp for Front {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(&self.gateway)
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<()> {
+        context.meet(session);
+        let limits = &context.snapshot.settings.limits;
+        let downstream = session.as_downstream_mut();
+        downstream.set_write_timeout(Some(limits.write_timeout));
+        // Without it, a client that sends its next request early would be cut off (RFC 9112 §9.3.2).
+        downstream.set_pipelining_enabled(true);
+        if downstream.get_keepalive().is_some() {
+            downstream.set_keepalive(Some(limits.keepalive_timeout.as_secs().max(1)));
+        }
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
+        context.proxied = self.serve(session, context).await?;
+        if context.proxied.is_some() && session.req_header().headers.contains_key(header::EXPECT) {
+            // Answered here, at once: upstreams behind a proxy often never do (RFC 9110 §10.1.1).
+            session.as_downstream_mut().write_continue_response().await?;
+        }
+        Ok(context.proxied.is_none())
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+        proxied::choose(context)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> pingora::Result<()> {
+        proxied::request(session, request, context)
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> pingora::Result<()> {
+        proxied::response(response, context)
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        context: &mut Context,
+    ) -> pingora::Result<Option<std::time::Duration>> {
+        proxied::response_body(body, end, context)?;
+        Ok(None)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        context: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        proxied::connect_failed(&self.gateway, context, error)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        let mut code = 0;
+        if *error.esource() != ErrorSource::Downstream && session.response_written().is_none() {
+            let verdict = proxied::verdict(session, error, context);
+            code = verdict.problem.status.as_u16();
+            if write_verdict(session, context, verdict).await.is_err() {
+                code = 0;
+            }
+        }
+        FailToProxy { error_code: code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
+        if !context.is_batch {
+            proxied::report(&self.gateway, session, context);
+        }
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+        // The request's own log line says it, with its reason.
+        true
+    }
+}

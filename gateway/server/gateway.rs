@@ -1,0 +1,99 @@
+//! What outlives a reload: the snapshot in use, connections, metrics, and the count of what is under
+//! way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use pingora::connectors::http::Connector;
+use pingora::connectors::{ConnectorOptions, TransportConnector};
+use tokio::sync::Notify;
+
+use crate::dispatch::CallFailure;
+use crate::stitch::problem::failure_reason;
+use crate::telemetry::Metrics;
+
+use super::snapshot::Snapshot;
+
+/// A gateway at work.
+pub struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    /// Connections that lanes hold.
+    pub(super) transport: TransportConnector,
+    /// Connections that streams share.
+    pub(super) connector: Connector,
+    pub(super) metrics: Metrics,
+    requests: AtomicUsize,
+    idle: Notify,
+    draining: AtomicBool,
+}
+
+impl Gateway {
+    pub(super) fn new(snapshot: Snapshot, metrics: Metrics) -> Self {
+        let idle_connections = snapshot.settings.limits.idle_connections;
+        let options = || Some(ConnectorOptions::new(idle_connections));
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            transport: TransportConnector::new(options()),
+            connector: Connector::new(options()),
+            metrics,
+            requests: AtomicUsize::new(0),
+            idle: Notify::new(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// The configuration in use.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    pub(super) fn replace(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// Counts a request as under way until the guard is dropped.
+    pub(super) fn enter(self: &Arc<Self>) -> UnderWay {
+        self.requests.fetch_add(1, Ordering::AcqRel);
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Returns once no request is under way.
+    pub(super) async fn idle(&self) {
+        loop {
+            let notified = self.idle.notified();
+            if self.requests.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// From here on the gateway says that it is not ready.
+    pub(super) fn start_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    pub(super) fn count_attempt(&self, upstream: &str, code: &str) {
+        self.metrics.attempts.with_label_values(&[upstream, code]).inc();
+    }
+
+    pub(super) fn count_connect_error(&self, upstream: &str, failure: CallFailure) {
+        self.metrics.connect_errors.with_label_values(&[upstream, failure_reason(failure)]).inc();
+    }
+}
+
+/// A request under way.
+pub(super) struct UnderWay(Arc<Gateway>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.0.requests.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What GET on a batch endpoint answers: its limits, formats and defaults, so that a client can cut
+//! its batches to size (protocol §4).
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::format::{Format, Written};
+use crate::settings::{BatchEndpoint, Order};
+
+/// The document of one endpoint.
+pub(super) fn limits_document(endpoint: &BatchEndpoint) -> Written {
+    let limits = &endpoint.limits;
+    let order = match endpoint.order {
+        Order::Parallel => "parallel",
+        Order::Sequential => "sequential",
+    };
+    let document = json!({
+        "endpoint": endpoint.path.as_str(),
+        "formats": Format::ALL.map(Format::media_type),
+        "contentEncodings": ["gzip", "br", "zstd"],
+        "limits": {
+            "maxItems": limits.max_items,
+            "maxBody": limits.max_body,
+            "maxDepth": limits.max_depth,
+            "maxId": limits.max_id,
+            "maxUrl": limits.max_url,
+            "maxHeaders": limits.max_headers,
+            "maxHeaderBytes": limits.max_header_bytes,
+            "maxItemReply": limits.max_item_reply,
+            "maxReply": limits.max_reply,
+        },
+        "concurrency": endpoint.concurrency,
+        "deadlineMilliseconds": u64::try_from(endpoint.deadline.as_millis()).unwrap_or(u64::MAX),
+        "order": order,
+        "continueOnError": true,
+        "replyStatus": endpoint.reply_status.as_u16(),
+        "preferences": ["return=minimal", "order=sequential", "continue-on-error", "wait"],
+    });
+    let text = format!("{document:#}\n");
+    Written { content_type: "application/json", chunks: vec![Bytes::from(text)] }
+}

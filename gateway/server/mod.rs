@@ -1,0 +1,32 @@
+//! The only place that names pingora: everything that listens or connects.
+//!
+//! `front` takes requests; batches go through `batch_endpoint` (the phases, by way of `exchange` and
+//! `engine`), all else is proxied. A [`Gateway`] holds what outlives a reload; a `Snapshot` is one
+//! configuration at work.
+
+mod admin;
+mod balance;
+mod batch_endpoint;
+mod client;
+mod engine;
+mod exchange;
+mod failure;
+mod forwarding;
+mod front;
+mod gateway;
+mod lifecycle;
+mod limits_document;
+mod plain;
+mod proxied;
+mod reload;
+mod snapshot;
+mod socket;
+
+pub use client::{ClientError, send};
+pub use gateway::Gateway;
+pub use lifecycle::{Running, StartError, run, start};
+pub use plain::{PlainHandler, PlainService};
+pub use socket::check_free;
+
+/// The version of pingora that this gateway is built on.
+pub const PINGORA_VERSION: &str = "0.9.1";

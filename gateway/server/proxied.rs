@@ -1,0 +1,285 @@
+//! Ordinary proxying: what happens to a request that is no batch, and to its reply. The same rules as
+//! for items hold (protocol §1): fields of the hop, `Destination` and `If`, urls mapped back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::Session;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType};
+
+use crate::batch::ItemRejection;
+use crate::clock::Stopwatch;
+use crate::dispatch::{CallFailure, Sent};
+use crate::format::xml;
+use crate::plan::ForwardedBy;
+use crate::route::{
+    CanonicalPath, Mapping, OriginText, RouteIndex, UpstreamIndex, map_reference, method_label,
+};
+use crate::stitch::problem::{self, Verdict};
+use crate::telemetry::{RequestId, RequestReport, TraceContext};
+
+use super::balance::Peer;
+use super::failure;
+use super::forwarding::{Reached, host_of, origin_of};
+use super::gateway::{Gateway, UnderWay};
+use super::snapshot::Snapshot;
+
+/// Bytes of a DAV body that are held while its hrefs are mapped.
+const MAX_MAPPED_BODY: usize = 16 << 20;
+
+/// What is known of one request.
+pub(super) struct Context {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) reached: Reached,
+    pub(super) request_id: RequestId,
+    pub(super) trace: TraceContext,
+    pub(super) route: Option<RouteIndex>,
+    pub(super) is_batch: bool,
+    pub(super) proxied: Option<Proxied>,
+    pub(super) status: Option<StatusCode>,
+    pub(super) reason: Option<&'static str>,
+    pub(super) content_type: String,
+    stopwatch: Stopwatch,
+    _under_way: UnderWay,
+}
+
+/// How a request is proxied.
+pub(super) struct Proxied {
+    upstream: UpstreamIndex,
+    mapping: Mapping,
+    /// The upstream's path, where it is not the client's.
+    path: Option<String>,
+    references: Vec<(HeaderName, OriginText)>,
+    hop: ForwardedBy,
+    peer: Option<Arc<Peer>>,
+    tried: Vec<SocketAddr>,
+    connect_failure: Option<CallFailure>,
+    /// The DAV body whose hrefs are to be mapped, as far as it has come.
+    mapped_body: Option<BytesMut>,
+}
+
+impl Context {
+    pub(super) fn new(gateway: &Arc<Gateway>) -> Self {
+        let nothing = HeaderMap::new();
+        Self {
+            snapshot: gateway.snapshot(),
+            reached: Reached::default(),
+            request_id: RequestId::of(&nothing),
+            trace: TraceContext::of(&nothing),
+            route: None,
+            is_batch: false,
+            proxied: None,
+            status: None,
+            reason: None,
+            content_type: String::new(),
+            stopwatch: Stopwatch::start(),
+            _under_way: gateway.enter(),
+        }
+    }
+
+    /// Learns who asks.
+    pub(super) fn meet(&mut self, session: &Session) {
+        let headers = &session.req_header().headers;
+        self.reached = Reached::of(session);
+        self.request_id = RequestId::of(headers);
+        self.trace = TraceContext::of(headers);
+        self.stopwatch = Stopwatch::start();
+    }
+}
+
+/// Decides how a request is proxied.
+pub(super) fn prepare(
+    session: &Session,
+    context: &Context,
+    path: &CanonicalPath,
+    to: (UpstreamIndex, &Mapping),
+) -> Result<Proxied, ItemRejection> {
+    let (upstream, mapping) = to;
+    let request = session.req_header();
+    let own = |authority: &str| authority.eq_ignore_ascii_case(&context.reached.authority);
+    let mut references = Vec::new();
+    for (name, field) in [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")] {
+        let Some(value) = request.headers.get(&name) else { continue };
+        let refuse = |problem| ItemRejection::ForbiddenReference { field, problem };
+        let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
+        let mapped = map_reference(field, text, &context.snapshot.settings.routes, own, upstream);
+        references.push((name, mapped.map_err(refuse)?));
+    }
+    Ok(Proxied {
+        upstream,
+        mapping: mapping.clone(),
+        path: upstream_path(request.uri.path(), path, mapping),
+        references,
+        hop: context.reached.forwarded_by(&request.headers, &context.request_id),
+        peer: None,
+        tried: Vec::new(),
+        connect_failure: None,
+        mapped_body: None,
+    })
+}
+
+/// The path that the upstream gets, where it differs from the client's. The client's own spelling is
+/// kept (signatures may cover it) unless the prefix is spelt in another way than configured.
+fn upstream_path(raw: &str, canonical: &CanonicalPath, mapping: &Mapping) -> Option<String> {
+    if mapping.is_identity() {
+        return None;
+    }
+    let stripped = mapping.to_upstream(raw);
+    let kept = if stripped.len() < raw.len() { stripped } else { mapping.to_upstream(canonical.as_str()) };
+    Some(kept.to_owned())
+}
+
+/// The next target.
+pub(super) fn choose(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+    let (Some(proxied), snapshot) = (&mut context.proxied, &context.snapshot) else {
+        return Error::e_explain(ErrorType::InternalError, "no route was chosen");
+    };
+    let next = snapshot.upstream(proxied.upstream).and_then(|upstream| upstream.targets.next(&proxied.tried));
+    let Some(peer) = next else {
+        proxied.connect_failure.get_or_insert(CallFailure::NoTarget);
+        return Error::e_explain(ErrorType::ConnectError, "the upstream has no target");
+    };
+    proxied.tried.push(peer.address);
+    let http = peer.http.clone();
+    proxied.peer = Some(peer);
+    Ok(Box::new(http))
+}
+
+/// Completes the request to the upstream.
+pub(super) fn request(session: &Session, request: &mut RequestHeader, context: &Context) -> pingora::Result<()> {
+    let Some(proxied) = &context.proxied else { return Ok(()) };
+    let (Some(peer), Some(upstream)) = (&proxied.peer, context.snapshot.upstream(proxied.upstream)) else {
+        return Ok(());
+    };
+    if let Some(path) = &proxied.path {
+        let query = session.req_header().uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        request.set_raw_path(format!("{path}{query}").as_bytes())?;
+    }
+    let settings = &upstream.settings;
+    request.remove_header(&header::EXPECT);
+    request.remove_header("forwarded");
+    for name in &settings.headers.remove {
+        request.remove_header(name);
+    }
+    let own_authority = &context.reached.authority;
+    request.insert_header(header::HOST, host_of(&settings.host, peer, own_authority))?;
+    for (name, value) in settings.headers.set.iter().chain(&proxied.hop.fields) {
+        request.insert_header(name.clone(), value.clone())?;
+    }
+    request.insert_header("traceparent", context.trace.of_call())?;
+    for (name, text) in &proxied.references {
+        request.insert_header(name.clone(), text.with_origin(&origin_of(&settings.host, peer, own_authority)))?;
+    }
+    if !proxied.mapping.is_identity() {
+        // A body whose hrefs are to be mapped has to be readable.
+        request.remove_header(&header::ACCEPT_ENCODING);
+    }
+    Ok(())
+}
+
+/// Maps the reply's fields, and prepares for mapping its body.
+pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> pingora::Result<()> {
+    let request_id = context.request_id.as_str().to_owned();
+    let Context { snapshot, reached, proxied, .. } = context;
+    let Some(proxied) = proxied else { return Ok(()) };
+    if response.status.is_informational() {
+        return Ok(());
+    }
+    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+        let Some(url) = response.headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
+        let mapped = proxied.to_gateway(url, snapshot, reached);
+        if mapped != url {
+            response.insert_header(name, HeaderValue::from_str(&mapped).map_err(|_| unmappable())?)?;
+        }
+    }
+    response.insert_header("x-request-id", request_id)?;
+    if !proxied.mapping.is_identity() && is_xml(&response.headers) {
+        response.remove_header(&header::CONTENT_LENGTH);
+        response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        proxied.mapped_body = Some(BytesMut::new());
+    }
+    Ok(())
+}
+
+fn is_xml(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let plain = !headers.contains_key(header::CONTENT_ENCODING);
+    plain && content_type.is_some_and(|value| value.starts_with("text/xml") || value.starts_with("application/xml"))
+}
+
+/// Holds back a body whose hrefs are to be mapped until it is whole.
+pub(super) fn response_body(body: &mut Option<Bytes>, end: bool, context: &mut Context) -> pingora::Result<()> {
+    let Context { snapshot, reached, proxied, .. } = context;
+    let Some(proxied) = proxied else { return Ok(()) };
+    let Some(mut held) = proxied.mapped_body.take() else { return Ok(()) };
+    if let Some(bytes) = body.take() {
+        held.extend_from_slice(&bytes);
+    }
+    if held.len() > MAX_MAPPED_BODY {
+        return Error::e_explain(ErrorType::InternalError, "a body whose hrefs are to be mapped is too large");
+    }
+    if end {
+        let mapped = xml::map_hrefs(&held, &|url| proxied.to_gateway(url, snapshot, reached).into());
+        *body = Some(mapped.map_or_else(|| held.freeze(), Bytes::from));
+    } else {
+        proxied.mapped_body = Some(held);
+    }
+    Ok(())
+}
+
+impl Proxied {
+    fn to_gateway(&self, url: &str, snapshot: &Snapshot, reached: &Reached) -> String {
+        let is_upstream = |authority: &str| snapshot.goes_by(self.upstream, authority, &reached.authority);
+        self.mapping.reference_to_gateway(url, is_upstream, &reached.origin()).into_owned()
+    }
+}
+
+/// A connection could not be opened: the next target is tried, if there is one.
+pub(super) fn connect_failed(gateway: &Gateway, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+    let (Some(proxied), snapshot) = (&mut context.proxied, &context.snapshot) else { return error };
+    let failure = failure::of_connect(&error);
+    proxied.connect_failure = Some(failure);
+    if let Some(upstream) = snapshot.upstream(proxied.upstream) {
+        gateway.count_connect_error(&upstream.settings.name, failure);
+        let another = upstream.targets.next(&proxied.tried).is_some();
+        error.set_retry(another);
+    }
+    error
+}
+
+/// What an upstream's failure means for the client.
+pub(super) fn verdict(session: &Session, error: &Error, context: &Context) -> Verdict {
+    let connect_failure = context.proxied.as_ref().and_then(|proxied| proxied.connect_failure);
+    let method: &Method = &session.req_header().method;
+    match connect_failure {
+        Some(failure) if failure::is_connect(error) => problem::of_failure(failure, Sent::No, method),
+        Some(_) | None => problem::of_failure(failure::of_exchange(error), Sent::Maybe, method),
+    }
+}
+
+fn unmappable() -> Box<Error> {
+    Error::explain(ErrorType::InvalidHTTPHeader, "a mapped url can't stand in a field")
+}
+
+/// Records a request that is over.
+pub(super) fn report(gateway: &Gateway, session: &Session, context: &Context) {
+    let upstream = context.proxied.as_ref().filter(|proxied| proxied.peer.is_some()).map(|proxied| proxied.upstream);
+    let report = RequestReport {
+        route: context.route,
+        upstream,
+        method: method_label(&session.req_header().method),
+        status: session.response_written().map(|response| response.status),
+        elapsed: context.stopwatch.elapsed(),
+        reason: context.reason,
+        request_id: context.request_id.clone(),
+        trace: context.trace,
+        client: context.reached.client.clone(),
+    };
+    gateway.metrics.record_request(&report, context.snapshot.names());
+    report.log(context.snapshot.names());
+}

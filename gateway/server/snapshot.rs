@@ -1,0 +1,85 @@
+//! One configuration at work. Requests hold on to the snapshot they started under, so a reload
+//! touches none of them.
+
+use std::sync::Arc;
+
+use prometheus::{IntCounter, IntGauge};
+use tokio::sync::Semaphore;
+
+use crate::route::UpstreamIndex;
+use crate::settings::{HostPolicy, Settings, Upstream};
+use crate::telemetry::{Metrics, Names};
+
+use super::balance::Targets;
+
+/// A configuration and what it takes to serve it.
+pub(super) struct Snapshot {
+    pub(super) settings: Settings,
+    pub(super) upstreams: Vec<UpstreamState>,
+    /// The configuration for operators: defaults filled in, secrets left out.
+    pub(super) redacted: String,
+}
+
+/// An upstream at work.
+pub(super) struct UpstreamState {
+    pub(super) settings: Upstream,
+    pub(super) targets: Targets,
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) in_flight: IntGauge,
+    pub(super) opened: IntCounter,
+    /// Attempts that were answered with 200, by far the most; the others are looked up.
+    pub(super) attempts_ok: IntCounter,
+}
+
+impl Snapshot {
+    /// Sets a configuration to work. Upstreams that were there `before` keep their permits, so that
+    /// calls under way still count.
+    pub(super) async fn new(
+        settings: Settings,
+        redacted: String,
+        metrics: &Metrics,
+        before: Option<&Self>,
+    ) -> Self {
+        let mut upstreams = Vec::with_capacity(settings.upstreams.len());
+        for upstream in &settings.upstreams {
+            let kept = before.and_then(|before| before.permits_of(upstream));
+            upstreams.push(UpstreamState {
+                targets: Targets::new(upstream, &settings.limits).await,
+                permits: kept.unwrap_or_else(|| Arc::new(Semaphore::new(upstream.concurrency.get()))),
+                in_flight: metrics.items_in_flight.with_label_values(&[&upstream.name]),
+                opened: metrics.connections_opened.with_label_values(&[&upstream.name]),
+                attempts_ok: metrics.attempts.with_label_values(&[&upstream.name, "200"]),
+                settings: upstream.clone(),
+            });
+        }
+        metrics.prepare(&settings);
+        Self { settings, upstreams, redacted }
+    }
+
+    fn permits_of(&self, upstream: &Upstream) -> Option<Arc<Semaphore>> {
+        let same = |state: &&UpstreamState| {
+            state.settings.name == upstream.name && state.settings.concurrency == upstream.concurrency
+        };
+        self.upstreams.iter().find(same).map(|state| Arc::clone(&state.permits))
+    }
+
+    pub(super) fn upstream(&self, index: UpstreamIndex) -> Option<&UpstreamState> {
+        self.upstreams.get(index.0)
+    }
+
+    pub(super) fn names(&self) -> Names<'_> {
+        Names(&self.settings)
+    }
+
+    /// Whether an authority in an upstream's reply is the upstream's own name for itself.
+    pub(super) fn goes_by(&self, index: UpstreamIndex, authority: &str, own_authority: &str) -> bool {
+        self.upstream(index).is_some_and(|upstream| {
+            upstream.targets.go_by(authority)
+                || match &upstream.settings.host {
+                    HostPolicy::Target => false,
+                    HostPolicy::Preserve => authority.eq_ignore_ascii_case(own_authority),
+                    HostPolicy::Fixed(host) => authority.eq_ignore_ascii_case(host),
+                }
+        })
+    }
+}

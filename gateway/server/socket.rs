@@ -1,0 +1,124 @@
+//! Listening sockets, bound before pingora sees them.
+//!
+//! pingora binds when a service starts, tries a taken port for 30 seconds and then panics. A socket
+//! bound here fails at once with an error that names the address, already queues connections
+//! before its service runs, and knows the port that the system chose for port 0.
+
+use std::fmt::Display;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+
+use pingora::listeners::Listeners;
+use pingora::server::{Fds, ListenFds};
+
+/// Says whether `address` can be listened on, by listening on it for a moment. `SO_REUSEADDR` is
+/// set, as pingora does: connections of an earlier process that linger don't make an address taken.
+///
+/// # Errors
+/// The address is taken or not ours; the error's text names it.
+pub fn check_free(address: SocketAddr) -> io::Result<()> {
+    bind_tcp(address).map(drop)
+}
+
+/// Sockets that are bound and wait for their service.
+#[derive(Default)]
+pub(super) struct BoundSockets {
+    tcp: Vec<(SocketAddr, OwnedFd)>,
+    unix: Vec<(String, OwnedFd)>,
+}
+
+impl BoundSockets {
+    /// Binds a TCP address; port 0 lets the system choose, and the answer says what it chose.
+    pub(super) fn bind(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let listener = bind_tcp(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        self.tcp.push((bound, listener.into()));
+        Ok(bound)
+    }
+
+    /// Binds a Unix socket. A socket file that a dead process left behind is replaced; a live
+    /// one's, and any other file, is an error.
+    pub(super) fn bind_unix(&mut self, path: &Path) -> io::Result<()> {
+        let Some(name) = path.to_str() else {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8");
+            return Err(cannot_listen(path.display(), &error));
+        };
+        remove_if_stale(path);
+        let listener = UnixListener::bind(path).map_err(|error| cannot_listen(name, &error))?;
+        listener.set_nonblocking(true)?;
+        self.unix.push((name.to_owned(), listener.into()));
+        Ok(())
+    }
+
+    /// Hands the sockets to a service's listeners. What comes back goes into `start_service`, which
+    /// looks a socket up by its address and then owns it.
+    pub(super) fn hand_over(self, listeners: &mut Listeners) -> ListenFds {
+        let mut sockets = Fds::new();
+        for (address, socket) in self.tcp {
+            listeners.add_tcp(&address.to_string());
+            sockets.add(address.to_string(), socket.into_raw_fd());
+        }
+        for (path, socket) in self.unix {
+            listeners.add_uds(&path, None);
+            sockets.add(path, socket.into_raw_fd());
+        }
+        Arc::new(sockets.into())
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| cannot_listen(address, &error))
+}
+
+/// Removes the socket file if nobody listens on it. Whatever fails here shows when binding.
+fn remove_if_stale(path: &Path) {
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).is_err_and(refused) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+fn cannot_listen(address: impl Display, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("can't listen on {address}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_an_error_that_names_the_address() {
+        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = holder.local_addr().unwrap();
+        let error = check_free(address).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().starts_with(&format!("can't listen on {address}: ")), "{error}");
+    }
+
+    #[test]
+    fn port_zero_tells_the_chosen_port() {
+        let bound = BoundSockets::default().bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_ne!(bound.port(), 0);
+    }
+
+    #[test]
+    fn a_dead_process_s_socket_file_is_replaced_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        drop(UnixListener::bind(&path).unwrap());
+        let mut sockets = BoundSockets::default();
+        sockets.bind_unix(&path).unwrap();
+        assert_eq!(sockets.bind_unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "kept").unwrap();
+        assert!(sockets.bind_unix(&file).is_err());
+        assert_eq!(std::fs::read(&file).unwrap(), b"kept");
+    }
+}

@@ -1,0 +1,93 @@
+//! `batch`: the endpoints that take batches, and what a batch may cost there.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{At, ByteSize, TimeLimit};
+use crate::batch::BatchLimits;
+
+/// A batch endpoint: POST sends a batch, GET tells its limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["path"]))]
+pub(in super::super) struct BatchDocument {
+    /// Its exact path.
+    pub(in super::super) path: At<String>,
+    /// Items in one batch.
+    #[schemars(range(max = 1_000_000))]
+    pub(in super::super) max_items: NonZeroUsize,
+    /// The batch's body, before and after content decoding.
+    pub(in super::super) max_body: ByteSize,
+    /// Items of one batch under way at once.
+    #[schemars(range(max = 65536))]
+    pub(in super::super) concurrency: NonZeroUsize,
+    /// From the batch's last byte in to the reply's first byte out; what is not done by then ends in 504.
+    pub(in super::super) deadline: At<TimeLimit>,
+    /// Whether items run side by side or one by one.
+    pub(in super::super) order: OrderDocument,
+    /// The reply's status once a batch was accepted: 207, or 200 or 202 for clients that insist.
+    pub(in super::super) reply_status: At<u16>,
+    /// The only fields of the batch that its items inherit. Absent: all but those that describe the batch itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    pub(in super::super) inherit: Option<Vec<At<String>>>,
+    /// Nesting of JSON values or XML elements.
+    #[schemars(range(max = 128))]
+    pub(in super::super) max_depth: NonZeroUsize,
+    /// One item's id.
+    pub(in super::super) max_id: ByteSize,
+    /// One item's url.
+    pub(in super::super) max_url: ByteSize,
+    /// Header fields of one item.
+    #[schemars(range(max = 1024))]
+    pub(in super::super) max_headers: NonZeroUsize,
+    /// One item's header fields, names and values together.
+    pub(in super::super) max_header_bytes: ByteSize,
+    /// The body of one item's reply.
+    pub(in super::super) max_item_reply: At<ByteSize>,
+    /// The bodies of all items' replies together.
+    pub(in super::super) max_reply: ByteSize,
+}
+
+/// In which order items run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum OrderDocument {
+    /// Side by side.
+    #[default]
+    Parallel,
+    /// One by one, each after the one before has ended.
+    Sequential,
+}
+
+impl Default for BatchDocument {
+    fn default() -> Self {
+        let limits = BatchLimits::default();
+        let number = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            path: "/batch".to_owned().into(),
+            max_items: number(limits.max_items),
+            max_body: ByteSize(limits.max_body),
+            concurrency: number(32),
+            deadline: TimeLimit(Duration::from_secs(30)).into(),
+            order: OrderDocument::Parallel,
+            reply_status: 207.into(),
+            inherit: None,
+            max_depth: number(limits.max_depth),
+            max_id: ByteSize(limits.max_id),
+            max_url: ByteSize(limits.max_url),
+            max_headers: number(limits.max_headers),
+            max_header_bytes: ByteSize(limits.max_header_bytes),
+            max_item_reply: ByteSize(limits.max_item_reply).into(),
+            max_reply: ByteSize(limits.max_reply),
+        }
+    }
+}
+
+/// One endpoint at `/batch`.
+pub(in super::super) fn default_batch() -> Vec<At<BatchDocument>> {
+    vec![BatchDocument::default().into()]
+}

@@ -1,0 +1,89 @@
+//! `limits`, `log`, `drain` and `cors`: what holds for the whole gateway.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{At, Span, TimeLimit};
+
+/// Limits of the whole gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in super::super) struct LimitsDocument {
+    /// A batch's whole body must have arrived by then.
+    pub(in super::super) body_timeout: TimeLimit,
+    /// A reply may stand still for so long.
+    pub(in super::super) write_timeout: TimeLimit,
+    /// Idle connections kept to all upstreams together.
+    #[schemars(range(max = 65536))]
+    pub(in super::super) idle_connections: u64,
+    /// How long an idle connection to an upstream is kept.
+    pub(in super::super) idle_timeout: TimeLimit,
+    /// How long a client's idle connection is kept.
+    pub(in super::super) keepalive_timeout: TimeLimit,
+}
+
+impl Default for LimitsDocument {
+    fn default() -> Self {
+        let seconds = |seconds| TimeLimit(Duration::from_secs(seconds));
+        Self {
+            body_timeout: seconds(60),
+            write_timeout: seconds(30),
+            idle_connections: 512,
+            idle_timeout: seconds(60),
+            keepalive_timeout: seconds(75),
+        }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in super::super) struct LogDocument {
+    /// How a line looks.
+    pub(in super::super) format: LogFormatDocument,
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`; also by part: `warn,batchgate=debug`.
+    pub(in super::super) level: At<String>,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum LogFormatDocument {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// Text for people.
+    Text,
+}
+
+impl Default for LogDocument {
+    fn default() -> Self {
+        Self { format: LogFormatDocument::Json, level: "info".to_owned().into() }
+    }
+}
+
+/// How the gateway ends on SIGTERM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in super::super) struct DrainDocument {
+    /// Keeps accepting for so long after `/readyz` turned 503, until balancers have noticed.
+    pub(in super::super) delay: Span,
+    /// Ends the last batches after so long, at the latest.
+    pub(in super::super) deadline: TimeLimit,
+}
+
+impl Default for DrainDocument {
+    fn default() -> Self {
+        Self { delay: Span(Duration::ZERO), deadline: TimeLimit(Duration::from_secs(30)) }
+    }
+}
+
+/// Web pages of other origins that may use the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in super::super) struct CorsDocument {
+    /// Origins (`https://app.example`) whose pages may post batches in the types a form can send.
+    pub(in super::super) allow_origins: Vec<At<String>>,
+}

@@ -1,0 +1,83 @@
+//! The configuration file 1:1: what the operator wrote, with defaults, before any name is looked up.
+//!
+//! Every doc comment here is a description in the published JSON Schema, and every default stands
+//! in it. No `flatten` and no internally tagged enum: both lose the places of what is inside.
+
+mod batch;
+mod gateway;
+mod listener;
+mod place;
+mod route;
+mod unit;
+mod upstream;
+
+use std::num::NonZeroUsize;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use batch::default_batch;
+pub(super) use batch::{BatchDocument, OrderDocument};
+pub(super) use gateway::{CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument};
+pub(super) use listener::{ListenDocument, TlsDocument};
+pub(super) use place::{AT, At, Named, ONE_OR_MANY, OneOrMany};
+pub(super) use route::{RespondDocument, RouteDocument};
+pub(super) use unit::{ByteSize, Span, TimeLimit, UNIT_KEYWORD, Unit};
+pub(super) use upstream::{
+    BalanceDocument, HeaderValueDocument, HeadersDocument, TargetDocument, TimeoutDocument, UpstreamDocument,
+    UpstreamTlsDocument,
+};
+
+/// Everything one batchgate does: where it listens, which upstreams it knows, which routes lead to
+/// them, and which paths take batches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "batchgate configuration")]
+pub(super) struct Document {
+    /// Where clients come in: one address or a list.
+    #[schemars(example = &"0.0.0.0:8080")]
+    pub(super) listen: OneOrMany<ListenDocument>,
+
+    /// Where operators come in: `/metrics`, `/healthz`, `/readyz` and `/config`. An IP address with
+    /// a port, `unix:/path`, or `off`.
+    #[serde(default = "default_admin")]
+    pub(super) admin: At<String>,
+
+    /// The services behind the gateway, by name.
+    #[serde(default)]
+    pub(super) upstreams: Named<UpstreamDocument>,
+
+    /// Which paths lead where; the longest path prefix wins.
+    #[schemars(length(min = 1), extend("examples" = [[{ "path": "/", "upstream": "NAME" }]]))]
+    pub(super) routes: Vec<At<RouteDocument>>,
+
+    /// The batch endpoints: each takes batches by POST at its own path.
+    #[serde(default = "default_batch")]
+    #[schemars(length(min = 1))]
+    pub(super) batch: Vec<At<BatchDocument>>,
+
+    /// Limits of the whole gateway.
+    #[serde(default)]
+    pub(super) limits: LimitsDocument,
+
+    /// What is logged, and how.
+    #[serde(default)]
+    pub(super) log: LogDocument,
+
+    /// How the gateway ends on SIGTERM.
+    #[serde(default)]
+    pub(super) drain: DrainDocument,
+
+    /// Worker threads; one for each core where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroUsize", range(max = 1024))]
+    pub(super) threads: Option<NonZeroUsize>,
+
+    /// Web pages of other origins that may use the gateway.
+    #[serde(default)]
+    pub(super) cors: CorsDocument,
+}
+
+fn default_admin() -> At<String> {
+    "127.0.0.1:9090".to_owned().into()
+}

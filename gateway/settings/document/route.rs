@@ -1,0 +1,60 @@
+//! `routes`: which paths lead where.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::At;
+
+/// One route: to an upstream, or a fixed answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct RouteDocument {
+    /// The path prefix. `/orders/` takes all that is below it; `/orders` takes itself too, and not
+    /// `/ordersX`.
+    #[schemars(example = &"/orders/")]
+    pub(in super::super) path: At<String>,
+
+    /// The name of the upstream that it leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(in super::super) upstream: Option<At<String>>,
+
+    /// The methods it allows; HEAD comes with GET. All where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub(in super::super) methods: Option<Vec<At<String>>>,
+
+    /// What is taken off the path before the upstream sees it, and put back in its replies' urls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(in super::super) strip_prefix: Option<At<String>>,
+
+    /// A fixed answer instead of an upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RespondDocument")]
+    pub(in super::super) respond: Option<At<RespondDocument>>,
+
+    /// Its name in metrics and logs; the path where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(in super::super) name: Option<At<String>>,
+}
+
+/// A fixed answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct RespondDocument {
+    /// Its status.
+    #[schemars(range(min = 200, max = 599))]
+    pub(in super::super) status: u16,
+    /// Its body.
+    #[serde(default)]
+    pub(in super::super) body: At<String>,
+    /// The body's media type.
+    #[serde(default = "default_content_type")]
+    pub(in super::super) content_type: At<String>,
+}
+
+fn default_content_type() -> At<String> {
+    "text/plain; charset=utf-8".to_owned().into()
+}

@@ -1,0 +1,182 @@
+//! `upstreams`: where a service runs and how it is called.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::listener::short_form;
+use super::{At, Named, TimeLimit};
+
+/// A service that knows one resource at a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct UpstreamDocument {
+    /// The addresses it runs at; calls are shared among them.
+    #[schemars(length(min = 1), extend("examples" = [["http://10.0.0.1:9001"]]))]
+    pub(in super::super) targets: Vec<At<TargetDocument>>,
+
+    /// How the targets share the calls.
+    #[serde(default)]
+    pub(in super::super) balance: BalanceDocument,
+
+    /// Calls under way at once, over all batches.
+    #[serde(default = "default_concurrency")]
+    #[schemars(range(max = 65536))]
+    pub(in super::super) concurrency: NonZeroUsize,
+
+    /// Time limits of a call.
+    #[serde(default)]
+    pub(in super::super) timeout: TimeoutDocument,
+
+    /// Header fields of the calls.
+    #[serde(default)]
+    pub(in super::super) headers: HeadersDocument,
+
+    /// The Host of the calls: `target` (the target's own), `preserve` (the client's), or a name.
+    #[serde(default = "default_host")]
+    pub(in super::super) host: At<String>,
+
+    /// How the certificates of `https` and `h2` targets are checked.
+    #[serde(default)]
+    pub(in super::super) tls: At<UpstreamTlsDocument>,
+}
+
+/// One target; without a weight, the url alone will do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = with_short_form)]
+pub(in super::super) struct TargetDocument {
+    /// `http://`, `https://`, `h2c://` (HTTP/2 without TLS) or `h2://` (HTTP/2 with TLS), a host, and a
+    /// port where it is not 80 or 443.
+    pub(in super::super) url: At<String>,
+
+    /// Its share of the calls, relative to the other targets'.
+    #[serde(default = "default_weight")]
+    #[schemars(range(max = 1000))]
+    pub(in super::super) weight: NonZeroUsize,
+}
+
+/// How targets share the calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum BalanceDocument {
+    /// In turn, by weight.
+    #[default]
+    RoundRobin,
+}
+
+/// Time limits of a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in super::super) struct TimeoutDocument {
+    /// To open a connection, TLS handshake included.
+    pub(in super::super) connect: At<TimeLimit>,
+    /// From the start of the call to the last byte of its reply.
+    pub(in super::super) item: At<TimeLimit>,
+}
+
+impl Default for TimeoutDocument {
+    fn default() -> Self {
+        Self {
+            connect: TimeLimit(Duration::from_secs(1)).into(),
+            item: TimeLimit(Duration::from_secs(5)).into(),
+        }
+    }
+}
+
+/// Header fields that calls get and lose; first they are removed, then set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in super::super) struct HeadersDocument {
+    /// Fields to set, in place of what the client sent.
+    pub(in super::super) set: Named<At<HeaderValueDocument>>,
+    /// Names of fields to remove.
+    pub(in super::super) remove: Vec<At<String>>,
+}
+
+/// A field's value, or the file that holds it. Read as a mapping whose first key may stand alone, like
+/// the other short forms; the schema has only the short form of `text`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct HeaderValueDocument {
+    #[serde(default)]
+    pub(in super::super) text: Option<At<String>>,
+    #[serde(default)]
+    pub(in super::super) file: Option<At<String>>,
+}
+
+impl Serialize for HeaderValueDocument {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.file {
+            Some(file) => BTreeMap::from([("file", file)]).serialize(serializer),
+            None => self.text.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for HeaderValueDocument {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HeaderValue".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A field's value, or the file that holds it: read once, trimmed, never shown.",
+            "anyOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "properties": {
+                        "file": {
+                            "description": "The file's path, relative to the configuration file.",
+                            "type": "string",
+                        },
+                    },
+                    "required": ["file"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    }
+}
+
+/// How a target's certificate is checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in super::super) struct UpstreamTlsDocument {
+    /// A PEM file of certificates to trust instead of the system's; relative to the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(in super::super) ca: Option<At<String>>,
+    /// Whether the certificate is checked at all.
+    pub(in super::super) verify: At<bool>,
+}
+
+impl Default for UpstreamTlsDocument {
+    fn default() -> Self {
+        Self { ca: None, verify: true.into() }
+    }
+}
+
+const fn default_concurrency() -> NonZeroUsize {
+    // A `NonZero` has no literal; the second arm never applies.
+    match NonZeroUsize::new(64) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+const fn default_weight() -> NonZeroUsize {
+    NonZeroUsize::MIN
+}
+
+fn default_host() -> At<String> {
+    "target".to_owned().into()
+}
+
+fn with_short_form(schema: &mut Schema) {
+    short_form(schema, "url");
+}

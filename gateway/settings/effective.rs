@@ -1,0 +1,194 @@
+//! The configuration in effect, written as a configuration file: every default filled in, secrets
+//! as `***`. What the admin's `/config` shows.
+
+use http::HeaderValue;
+
+use super::document::{
+    BalanceDocument, BatchDocument, ByteSize, CorsDocument, Document, DrainDocument, HeaderValueDocument,
+    HeadersDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument, Named, OneOrMany,
+    OrderDocument, RespondDocument, RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument,
+    TlsDocument, UpstreamDocument, UpstreamTlsDocument,
+};
+use super::{
+    Balance, BatchEndpoint, HostPolicy, ListenAddress, Listener, LogFormat, Order, Scheme, Settings, Target,
+    Upstream,
+};
+use crate::route::{MethodSet, Route, RouteAction};
+
+/// The settings as YAML, fit to be shown.
+#[must_use]
+pub fn redacted(settings: &Settings) -> String {
+    // Every key and value is text, number or list: nothing that YAML could not carry.
+    serde_saphyr::to_string(&document(settings)).unwrap_or_default()
+}
+
+fn document(settings: &Settings) -> Document {
+    let limits = &settings.limits;
+    Document {
+        listen: OneOrMany(settings.listen.iter().map(listener).collect()),
+        admin: settings.admin.as_ref().map_or_else(|| "off".to_owned(), address).into(),
+        upstreams: Named(
+            settings.upstreams.iter().map(|item| (item.name.clone().into(), upstream(item))).collect(),
+        ),
+        routes: settings.routes.routes().iter().map(|item| route(item, settings).into()).collect(),
+        batch: settings.batch.iter().map(|endpoint| batch(endpoint).into()).collect(),
+        limits: LimitsDocument {
+            body_timeout: TimeLimit(limits.body_timeout),
+            write_timeout: TimeLimit(limits.write_timeout),
+            idle_connections: u64::try_from(limits.idle_connections).unwrap_or(u64::MAX),
+            idle_timeout: TimeLimit(limits.idle_timeout),
+            keepalive_timeout: TimeLimit(limits.keepalive_timeout),
+        },
+        log: LogDocument {
+            format: match settings.log.format {
+                LogFormat::Json => LogFormatDocument::Json,
+                LogFormat::Text => LogFormatDocument::Text,
+            },
+            level: settings.log.level.clone().into(),
+        },
+        drain: DrainDocument {
+            delay: Span(settings.drain.delay),
+            deadline: TimeLimit(settings.drain.deadline),
+        },
+        threads: settings.threads,
+        cors: CorsDocument {
+            allow_origins: settings.cors.allow_origins.iter().cloned().map(Into::into).collect(),
+        },
+    }
+}
+
+fn address(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(tcp) => tcp.to_string(),
+        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+fn listener(listener: &Listener) -> ListenDocument {
+    let path = |path: &std::path::Path| path.display().to_string().into();
+    ListenDocument {
+        address: address(&listener.address).into(),
+        tls: listener
+            .tls
+            .as_ref()
+            .map(|files| TlsDocument { certificate: path(&files.certificate), key: path(&files.key) }.into()),
+    }
+}
+
+fn upstream(upstream: &Upstream) -> UpstreamDocument {
+    let set = upstream.headers.set.iter();
+    UpstreamDocument {
+        targets: upstream.targets.iter().map(|item| target(item).into()).collect(),
+        balance: match upstream.balance {
+            Balance::RoundRobin => BalanceDocument::RoundRobin,
+        },
+        concurrency: upstream.concurrency,
+        timeout: TimeoutDocument {
+            connect: TimeLimit(upstream.timeout.connect).into(),
+            item: TimeLimit(upstream.timeout.item).into(),
+        },
+        headers: HeadersDocument {
+            set: Named(
+                set.map(|(name, value)| (name.as_str().to_owned().into(), header_value(value).into()))
+                    .collect(),
+            ),
+            remove: upstream.headers.remove.iter().map(|name| name.as_str().to_owned().into()).collect(),
+        },
+        host: match &upstream.host {
+            HostPolicy::Target => "target".to_owned().into(),
+            HostPolicy::Preserve => "preserve".to_owned().into(),
+            HostPolicy::Fixed(name) => name.clone().into(),
+        },
+        tls: UpstreamTlsDocument {
+            ca: upstream.ca.as_ref().map(|path| path.display().to_string().into()),
+            verify: upstream.verify.into(),
+        }
+        .into(),
+    }
+}
+
+fn header_value(value: &HeaderValue) -> HeaderValueDocument {
+    let shown = if value.is_sensitive() {
+        "***".to_owned()
+    } else {
+        literal(&String::from_utf8_lossy(value.as_bytes()))
+    };
+    HeaderValueDocument { text: Some(shown.into()), file: None }
+}
+
+/// Text that stays as it is when it is read again.
+fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+fn target(target: &Target) -> TargetDocument {
+    let scheme = match target.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+        Scheme::H2c => "h2c",
+        Scheme::H2 => "h2",
+    };
+    TargetDocument { url: format!("{scheme}://{}", target.authority()).into(), weight: target.weight }
+}
+
+fn route(route: &Route, settings: &Settings) -> RouteDocument {
+    let mut document = RouteDocument {
+        path: literal(route.path.as_str()).into(),
+        upstream: None,
+        methods: match &route.methods {
+            MethodSet::Any => None,
+            MethodSet::Only(methods) => {
+                Some(methods.iter().map(|method| method.as_str().to_owned().into()).collect())
+            }
+        },
+        strip_prefix: None,
+        respond: None,
+        name: Some(literal(&route.name).into()),
+    };
+    match &route.action {
+        RouteAction::Forward { upstream, mapping } => {
+            document.upstream = settings.upstream(*upstream).map(|upstream| literal(&upstream.name).into());
+            let prefix = mapping.to_gateway("");
+            document.strip_prefix = (!prefix.is_empty()).then(|| literal(&prefix).into());
+        }
+        RouteAction::Respond(respond) => {
+            document.respond = Some(
+                RespondDocument {
+                    status: respond.status.as_u16(),
+                    body: literal(&String::from_utf8_lossy(&respond.body)).into(),
+                    content_type: literal(&respond.content_type).into(),
+                }
+                .into(),
+            );
+        }
+    }
+    document
+}
+
+fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
+    let limits = &endpoint.limits;
+    let number = |number| std::num::NonZeroUsize::new(number).unwrap_or(std::num::NonZeroUsize::MIN);
+    BatchDocument {
+        path: literal(endpoint.path.as_str()).into(),
+        max_items: number(limits.max_items),
+        max_body: ByteSize(limits.max_body),
+        concurrency: endpoint.concurrency,
+        deadline: TimeLimit(endpoint.deadline).into(),
+        order: match endpoint.order {
+            Order::Parallel => OrderDocument::Parallel,
+            Order::Sequential => OrderDocument::Sequential,
+        },
+        reply_status: endpoint.reply_status.as_u16().into(),
+        inherit: endpoint
+            .inherit
+            .as_ref()
+            .map(|names| names.iter().map(|name| name.as_str().to_owned().into()).collect()),
+        max_depth: number(limits.max_depth),
+        max_id: ByteSize(limits.max_id),
+        max_url: ByteSize(limits.max_url),
+        max_headers: number(limits.max_headers),
+        max_header_bytes: ByteSize(limits.max_header_bytes),
+        max_item_reply: ByteSize(limits.max_item_reply).into(),
+        max_reply: ByteSize(limits.max_reply),
+    }
+}

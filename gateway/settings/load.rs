@@ -1,0 +1,132 @@
+//! From a file to settings, in five steps: tree, environment, shape, document, names.
+//!
+//! Each step hands on what it could make sense of, so that one run reports what is wrong at every
+//! level. A file that is no YAML has no tree, and is the only case with a single error.
+
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::diagnostic::{Diagnostic, Diagnostics, Findings, Source};
+use super::document::Document;
+use super::environment::{Environment, substitute};
+use super::resolve::Resolver;
+use super::shape::Fitness;
+use super::tree::{Node, NodeValue};
+use super::{Settings, schema, shape, tree};
+
+/// Bytes of a configuration file.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Settings, and what is odd about them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// What is allowed but hardly meant.
+    pub warnings: Diagnostics,
+}
+
+/// Loads a configuration file; paths in it are relative to its folder.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    let name = path.display().to_string();
+    let text = read(path).map_err(|message| Diagnostics::of_file(&name, message))?;
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    parse(&text, &name, base, &|name| std::env::var(name).ok())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let failure = |error: std::io::Error| format!("the file can't be read: {error}");
+    let file = std::fs::File::open(path).map_err(failure)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failure)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err("the file is larger than 1 MiB".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        format!("the file is not UTF-8: byte {} starts no character", error.utf8_error().valid_up_to())
+    })
+}
+
+/// Reads a configuration from `text`.
+///
+/// `name` is what messages call the file, `base` the folder for relative paths, and `env` reads an
+/// environment variable.
+///
+/// # Errors
+/// Everything that is wrong with the text.
+pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Result<Loaded, Diagnostics> {
+    let mut source = Source { file: name, text, secret: Vec::new() };
+    let mut findings = Findings::default();
+    let mut tree = match tree::read(text) {
+        Ok(tree) => tree,
+        Err(error) => {
+            findings.push(*error);
+            return Err(source.diagnostics(findings));
+        }
+    };
+    source.secret = secrets(&tree);
+    let upstream_names = upstream_names(&tree);
+    substitute(&mut tree, text, env, &mut findings);
+    let settings = document(&mut tree, &mut findings).and_then(|document| {
+        Resolver { base, upstream_names: &upstream_names, findings: &mut findings }.settings(&document).ok()
+    });
+    let failed = findings.has_errors();
+    let diagnostics = source.diagnostics(findings);
+    match settings {
+        Some(settings) if !failed => Ok(Loaded { settings, warnings: diagnostics }),
+        Some(_) | None => Err(diagnostics),
+    }
+}
+
+fn document(tree: &mut Node, findings: &mut Findings) -> Option<Document> {
+    if tree.value == NodeValue::Empty {
+        findings.push(
+            Diagnostic::error(None, "the configuration is empty")
+                .help("it needs `listen` and `routes`; `batchgate demo` runs without any"),
+        );
+        return None;
+    }
+    if shape::check(tree, &schema::value(), findings) == Fitness::Broken {
+        return None;
+    }
+    match Document::deserialize(&*tree) {
+        Ok(document) => Some(document),
+        Err(error) => {
+            findings.push(Diagnostic::error(None, format!("the configuration can't be read: {error}")));
+            None
+        }
+    }
+}
+
+fn upstream_names(tree: &Node) -> Vec<String> {
+    let upstreams = tree.get("upstreams").map(Node::entries).unwrap_or_default();
+    upstreams.iter().map(|(key, _)| key.name.clone()).collect()
+}
+
+/// The bytes of header values, wherever they are: tokens are written there, and a snippet of the same
+/// line must not show them.
+fn secrets(node: &Node) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    let upstreams = node.get("upstreams").map(Node::entries).unwrap_or_default();
+    for (_, upstream) in upstreams {
+        if let Some(set) = upstream.get("headers").and_then(|headers| headers.get("set")) {
+            scalars(set, &mut ranges);
+        }
+    }
+    ranges
+}
+
+fn scalars(node: &Node, ranges: &mut Vec<Range<usize>>) {
+    match &node.value {
+        NodeValue::Scalar(_) => ranges.push(node.place.start..node.place.end),
+        NodeValue::List(items) => items.iter().for_each(|item| scalars(item, ranges)),
+        NodeValue::Mapping(entries) => entries.iter().for_each(|(_, value)| scalars(value, ranges)),
+        NodeValue::Broken | NodeValue::Empty => {}
+    }
+}

@@ -1,0 +1,110 @@
+//! Limits, log, drain and origins.
+
+use http::uri::Authority;
+use tracing_subscriber::EnvFilter;
+
+use super::super::diagnostic::nearest;
+use super::super::document::{
+    At, CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument,
+};
+use super::super::{Cors, Drain, Limits, LogFormat, LogSettings};
+use super::{Resolved, Resolver, all};
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+pub(super) fn limits(document: &LimitsDocument) -> Limits {
+    Limits {
+        body_timeout: document.body_timeout.0,
+        write_timeout: document.write_timeout.0,
+        idle_connections: usize::try_from(document.idle_connections).unwrap_or(usize::MAX),
+        idle_timeout: document.idle_timeout.0,
+        keepalive_timeout: document.keepalive_timeout.0,
+    }
+}
+
+pub(super) fn drain(document: &DrainDocument) -> Drain {
+    Drain { delay: document.delay.0, deadline: document.deadline.0 }
+}
+
+impl Resolver<'_> {
+    pub(super) fn log(&mut self, document: &LogDocument) -> Resolved<LogSettings> {
+        self.level(&document.level)?;
+        Ok(LogSettings {
+            format: match document.format {
+                LogFormatDocument::Json => LogFormat::Json,
+                LogFormatDocument::Text => LogFormat::Text,
+            },
+            level: document.level.value.clone(),
+        })
+    }
+
+    /// A filter takes any lone word that is no level for a module's name, and would log nothing at all;
+    /// so those are checked here.
+    fn level(&mut self, level: &At<String>) -> Resolved<()> {
+        let stray = level.value.split(',').map(str::trim).find(|directive| {
+            !directive.contains(['=', '['])
+                && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(directive))
+        });
+        if stray.is_none() && EnvFilter::builder().parse(&level.value).is_ok() {
+            return Ok(());
+        }
+        let help = match stray.and_then(|stray| nearest(stray, LEVELS)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("write one of {}; by part: `warn,batchgate=debug`", LEVELS.join(", ")),
+        };
+        self.refuse(level.place, format!("{} is not a log level", level.shown()), help)
+    }
+
+    pub(super) fn cors(&mut self, document: &CorsDocument) -> Resolved<Cors> {
+        let origins = document.allow_origins.iter().map(|origin| self.origin(origin)).collect();
+        Ok(Cors { allow_origins: all(origins)? })
+    }
+
+    fn origin(&mut self, origin: &At<String>) -> Resolved<String> {
+        if let Some(origin) = normal_origin(&origin.value) {
+            return Ok(origin);
+        }
+        let help = match origin.value.as_str() {
+            "*" | "null" => "name each origin; any page at all could post batches otherwise",
+            _ => "write `https://host` or `https://host:port`, nothing behind it",
+        };
+        self.refuse(origin.place, format!("{} is not an origin", origin.shown()), help)
+    }
+}
+
+/// An origin as browsers send it: lower case, no default port (RFC 6454 §6.2).
+fn normal_origin(origin: &str) -> Option<String> {
+    let origin = origin.to_ascii_lowercase();
+    let (scheme, authority) = origin.split_once("://")?;
+    let default_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return None,
+    };
+    let valid = authority.parse::<Authority>().is_ok_and(|parsed| !parsed.host().is_empty());
+    if !valid || authority.contains('@') {
+        return None;
+    }
+    Some(format!("{scheme}://{}", authority.strip_suffix(default_port).unwrap_or(authority)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_as_browsers_send_them() {
+        for (written, normal) in [
+            ("https://App.example", Some("https://app.example")),
+            ("https://app.example:443", Some("https://app.example")),
+            ("http://app.example:8080", Some("http://app.example:8080")),
+            ("https://app.example/", None),
+            ("https://u@app.example", None),
+            ("app.example", None),
+            ("*", None),
+            ("null", None),
+        ] {
+            assert_eq!(normal_origin(written).as_deref(), normal, "{written}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! From what the operator wrote to [`Settings`], or to every error at once.
+//!
+//! Each part is resolved on its own and says all that is wrong with it; a part that fails yields
+//! [`Refused`] and the others go on. In: the document, and the names that the file defines even where
+//! their definition is broken, so that one error does not bring forth others.
+
+mod endpoint;
+mod gateway;
+mod header;
+mod listener;
+mod pem;
+mod route;
+mod target;
+mod upstream;
+
+use std::path::{Path, PathBuf};
+
+use super::Settings;
+use super::diagnostic::{Diagnostic, Findings, Place};
+use super::document::{At, Document};
+use crate::route::{CanonicalPath, RouteTable, Strictness};
+
+/// A part is wrong, and that has been reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refused;
+
+/// A part, if nothing in it is wrong.
+type Resolved<T> = Result<T, Refused>;
+
+/// What every part needs to be resolved.
+pub(super) struct Resolver<'a> {
+    /// The configuration file's folder.
+    pub(super) base: &'a Path,
+    /// Names of upstreams in the file, resolved or not, in its order.
+    pub(super) upstream_names: &'a [String],
+    /// What was found.
+    pub(super) findings: &'a mut Findings,
+}
+
+impl Resolver<'_> {
+    /// The settings, if nothing in them is wrong.
+    pub(super) fn settings(&mut self, document: &Document) -> Resolved<Settings> {
+        let listen = self.listeners(&document.listen.0);
+        let admin = self.admin(&document.admin, &document.listen.0);
+        let upstreams = self.upstreams(&document.upstreams);
+        let routes = self.routes(&document.routes);
+        let batch = self.endpoints(&document.batch);
+        self.hidden_routes(document);
+        self.unused_upstreams(document);
+        self.deadlines(document);
+        let log = self.log(&document.log);
+        let cors = self.cors(&document.cors);
+        Ok(Settings {
+            listen: listen?,
+            admin: admin?,
+            upstreams: upstreams?,
+            routes: RouteTable::new(routes?),
+            batch: batch?,
+            limits: gateway::limits(&document.limits),
+            log: log?,
+            drain: gateway::drain(&document.drain),
+            threads: document.threads,
+            cors: cors?,
+        })
+    }
+
+    /// Reports an error; stands where a value would.
+    fn refuse<T>(
+        &mut self,
+        place: Option<Place>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Resolved<T> {
+        self.findings.push(Diagnostic::error(place, message).help(help));
+        Err(Refused)
+    }
+
+    fn warn(&mut self, place: Option<Place>, message: impl Into<String>, help: impl Into<String>) {
+        self.findings.push(Diagnostic::warning(place, message).help(help));
+    }
+
+    /// A path of the gateway's side.
+    fn path(&mut self, path: &At<String>) -> Resolved<CanonicalPath> {
+        match CanonicalPath::parse(&path.value, Strictness::Item) {
+            Ok(canonical) => Ok(canonical),
+            Err(error) => {
+                let message = format!("the path {} {error}", path.shown());
+                self.refuse(path.place, message, "write it as clients send it, such as `/orders/`")
+            }
+        }
+    }
+
+    fn file(&self, path: &At<String>) -> PathBuf {
+        self.base.join(&path.value)
+    }
+}
+
+/// All of them, or none if one failed; every one has been looked at.
+fn all<T>(parts: Vec<Resolved<T>>) -> Resolved<Vec<T>> {
+    parts.into_iter().collect()
+}
+
+/// Finds what is there twice.
+struct Seen<K>(Vec<(K, Option<Place>)>);
+
+impl<K: PartialEq> Seen<K> {
+    const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The help to give where an equal key was seen before; else remembers this one.
+    fn earlier(&mut self, key: K, place: Option<Place>) -> Option<String> {
+        let earlier = self.0.iter().find(|(other, _)| *other == key).map(|(_, place)| already(*place));
+        if earlier.is_none() {
+            self.0.push((key, place));
+        }
+        earlier
+    }
+}
+
+/// `it is on line 7 already`, for the help of what is there twice.
+fn already(place: Option<Place>) -> String {
+    match place {
+        Some(place) => format!("it is on line {} already", place.line),
+        None => "it is there by default".to_owned(),
+    }
+}

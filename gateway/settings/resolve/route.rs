@@ -1,0 +1,161 @@
+//! Routes: each leads somewhere, none hides another.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
+
+use super::super::diagnostic::nearest;
+use super::super::document::{At, RespondDocument, RouteDocument};
+use super::{Refused, Resolved, Resolver, Seen, all};
+use crate::route::{
+    CanonicalPath, Mapping, MethodSet, Respond, Route, RouteAction, UpstreamIndex, known_method, method_label,
+};
+
+impl Resolver<'_> {
+    pub(super) fn routes(&mut self, documents: &[At<RouteDocument>]) -> Resolved<Vec<Route>> {
+        let mut paths = Seen::new();
+        let mut names = Seen::new();
+        let routes = documents.iter().map(|document| {
+            let route = self.route(document);
+            let path = &document.value.path;
+            if let Ok(canonical) = CanonicalPath::parse(&path.value, crate::route::Strictness::Item)
+                && let Some(earlier) = paths.earlier(canonical, path.place)
+            {
+                let message = format!("the path {} has two routes; this one is never reached", path.shown());
+                return self.refuse(path.place, message, earlier);
+            }
+            let name = document.value.name.as_ref().unwrap_or(path);
+            if let Some(earlier) = names.earlier(name.value.clone(), name.place) {
+                let message = format!("the name {} has two routes", name.shown());
+                return self.refuse(name.place, message, earlier);
+            }
+            route
+        });
+        let routes = routes.collect();
+        all(routes)
+    }
+
+    fn route(&mut self, document: &At<RouteDocument>) -> Resolved<Route> {
+        let RouteDocument { path, methods, name, .. } = &document.value;
+        let named = match name {
+            Some(name) => self.label(name),
+            None => Ok(()),
+        };
+        let canonical = self.path(path);
+        let methods = self.methods(methods.as_deref());
+        let action = self.action(document, canonical.as_ref().ok());
+        named?;
+        Ok(Route {
+            name: name.as_ref().unwrap_or(path).value.clone(),
+            path: canonical?,
+            methods: methods?,
+            action: action?,
+        })
+    }
+
+    fn action(
+        &mut self,
+        document: &At<RouteDocument>,
+        path: Option<&CanonicalPath>,
+    ) -> Resolved<RouteAction> {
+        let RouteDocument { upstream, strip_prefix, respond, .. } = &document.value;
+        match (upstream, respond) {
+            (Some(upstream), None) => {
+                let mapping = self.mapping(strip_prefix.as_ref(), path);
+                let upstream = self.upstream_named(upstream);
+                Ok(RouteAction::Forward { upstream: upstream?, mapping: mapping? })
+            }
+            (None, Some(respond)) => {
+                if let Some(strip_prefix) = strip_prefix {
+                    self.warn(
+                        strip_prefix.place,
+                        "`strip_prefix` does nothing on a route that answers by itself",
+                        "remove it",
+                    );
+                }
+                self.respond(&respond.value).map(RouteAction::Respond)
+            }
+            (Some(_), Some(respond)) => {
+                self.refuse(respond.place, "a route has either `upstream` or `respond`", "remove one of them")
+            }
+            (None, None) => self.refuse(
+                document.place,
+                "the route leads nowhere",
+                "add `upstream: NAME`, or `respond: { status: 404 }`",
+            ),
+        }
+    }
+
+    fn upstream_named(&mut self, name: &At<String>) -> Resolved<UpstreamIndex> {
+        if let Some(index) = self.upstream_names.iter().position(|known| *known == name.value) {
+            return Ok(UpstreamIndex(index));
+        }
+        let known = self.upstream_names;
+        let help = match nearest(&name.value, known.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if known.is_empty() => "add it under `upstreams`".to_owned(),
+            None => format!("known upstreams: {}", known.join(", ")),
+        };
+        self.refuse(name.place, format!("unknown upstream {}", name.shown()), help)
+    }
+
+    fn mapping(&mut self, strip: Option<&At<String>>, path: Option<&CanonicalPath>) -> Resolved<Mapping> {
+        let Some(strip) = strip else { return Ok(Mapping::default()) };
+        let prefix = self.path(strip)?;
+        let path = path.ok_or(Refused)?;
+        let trimmed = prefix.as_str().trim_end_matches('/');
+        let rest = path.as_str().strip_prefix(trimmed);
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            return Ok(Mapping::stripping(&prefix));
+        }
+        let message = format!("`strip_prefix` {} is not a prefix of the route's path", strip.shown());
+        self.refuse(strip.place, message, format!("the path is `{}`", path.as_str()))
+    }
+
+    fn methods(&mut self, names: Option<&[At<String>]>) -> Resolved<MethodSet> {
+        let Some(names) = names else { return Ok(MethodSet::Any) };
+        let methods = names.iter().map(|name| self.method(name)).collect();
+        let mut only: Vec<Method> = Vec::new();
+        for method in all(methods)? {
+            if !only.contains(&method) {
+                only.push(method);
+            }
+        }
+        Ok(MethodSet::Only(only))
+    }
+
+    fn method(&mut self, name: &At<String>) -> Resolved<Method> {
+        let Some(method) = known_method(&name.value) else {
+            let message = format!("{} is not a method", name.shown());
+            return self.refuse(name.place, message, "write `GET`, `POST`, `PROPFIND`, …");
+        };
+        if method == Method::CONNECT {
+            let help = "it opens tunnels and is no request for a resource; remove it";
+            return self.refuse(name.place, "CONNECT can't be routed", help);
+        }
+        if method_label(&method) == "_OTHER" {
+            let message = format!("{} is no method with a standard", name.shown());
+            self.warn(name.place, message, "it is passed on as it is, and counted as `_OTHER`");
+        }
+        Ok(method)
+    }
+
+    fn respond(&mut self, document: &RespondDocument) -> Resolved<Respond> {
+        let RespondDocument { status, body, content_type } = document;
+        let status = StatusCode::from_u16(*status).map_err(|_| Refused)?;
+        let bodyless =
+            matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+        if bodyless && !body.value.is_empty() {
+            let message = format!("a reply with status {} has no body", status.as_u16());
+            return self.refuse(body.place, message, "remove the body, or answer with another status");
+        }
+        if HeaderValue::from_str(&content_type.value).is_err() || !content_type.value.contains('/') {
+            let message = format!("{} is not a media type", content_type.shown());
+            return self.refuse(content_type.place, message, "write it as `text/plain; charset=utf-8`");
+        }
+        Ok(Respond {
+            status,
+            body: Bytes::from(body.value.clone()),
+            content_type: content_type.value.clone(),
+        })
+    }
+}

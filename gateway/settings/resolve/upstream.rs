@@ -1,0 +1,161 @@
+//! Upstreams: targets that fit each other, headers, Host and trust.
+
+use http::uri::Authority;
+
+use super::super::document::{
+    At, BalanceDocument, Document, Named, TargetDocument, UpstreamDocument, UpstreamTlsDocument,
+};
+use super::super::{Balance, Engine, HostPolicy, Scheme, Target, Upstream, UpstreamTimeouts};
+use super::{Refused, Resolved, Resolver, Seen, all, pem, target};
+
+/// Characters of a name, which is a label of every metric.
+const MAX_NAME: usize = 64;
+
+impl Resolver<'_> {
+    pub(super) fn upstreams(&mut self, documents: &Named<UpstreamDocument>) -> Resolved<Vec<Upstream>> {
+        all(documents.0.iter().map(|(name, document)| self.upstream(name, document)).collect())
+    }
+
+    fn upstream(&mut self, name: &At<String>, document: &UpstreamDocument) -> Resolved<Upstream> {
+        let named = self.label(name);
+        let targets = self.targets(&document.targets);
+        let headers = self.headers(&document.headers);
+        let host = self.host(&document.host);
+        let encrypted =
+            targets.as_ref().map_or(true, |targets| targets.iter().any(|target| target.scheme.is_tls()));
+        let ca = self.trust(name, &document.tls, encrypted);
+        let targets = targets?;
+        let engine =
+            if targets.iter().any(|target| is_h2(target.scheme)) { Engine::H2 } else { Engine::Lanes };
+        named?;
+        Ok(Upstream {
+            name: name.value.clone(),
+            targets,
+            balance: match document.balance {
+                BalanceDocument::RoundRobin => Balance::RoundRobin,
+            },
+            engine,
+            concurrency: document.concurrency,
+            timeout: UpstreamTimeouts {
+                connect: document.timeout.connect.value.0,
+                item: document.timeout.item.value.0,
+            },
+            headers: headers?,
+            host: host?,
+            ca: ca?,
+            verify: document.tls.value.verify.value,
+        })
+    }
+
+    /// A name that can be a metric's label.
+    pub(super) fn label(&mut self, name: &At<String>) -> Resolved<()> {
+        let good = !name.value.trim().is_empty()
+            && name.value.chars().count() <= MAX_NAME
+            && !name.value.chars().any(char::is_control);
+        if good {
+            return Ok(());
+        }
+        let message = format!("{} can't be a name", name.shown());
+        self.refuse(name.place, message, format!("a name has 1 to {MAX_NAME} characters on one line"))
+    }
+
+    fn targets(&mut self, documents: &[At<TargetDocument>]) -> Resolved<Vec<Target>> {
+        let mut seen = Seen::new();
+        let targets = documents.iter().map(|document| {
+            let TargetDocument { url, weight } = &document.value;
+            let target = match target::parse(&url.value, *weight) {
+                Ok(target) => target,
+                Err(error) => {
+                    let shown = if error.problem == "has a user name" {
+                        "the target".to_owned()
+                    } else {
+                        format!("the target {}", url.shown())
+                    };
+                    return self.refuse(url.place, format!("{shown} {}", error.problem), error.help);
+                }
+            };
+            let address = (target.host.clone(), target.port);
+            if let Some(earlier) = seen.earlier(address, url.place) {
+                let help = format!("{earlier}; for a larger share, give it a `weight`");
+                self.warn(url.place, format!("the target {} is there twice", url.shown()), help);
+            }
+            Ok(target)
+        });
+        let targets = all(targets.collect())?;
+        self.one_protocol(documents, &targets)?;
+        Ok(targets)
+    }
+
+    /// An upstream has one engine, so its targets have one version of HTTP.
+    fn one_protocol(&mut self, documents: &[At<TargetDocument>], targets: &[Target]) -> Resolved<()> {
+        let first = is_h2(targets.first().ok_or(Refused)?.scheme);
+        let Some(odd) = targets.iter().position(|target| is_h2(target.scheme) != first) else {
+            return Ok(());
+        };
+        let place = documents.get(odd).and_then(|document| document.value.url.place);
+        self.refuse(
+            place,
+            "the targets of one upstream can't mix HTTP/1.1 (`http`, `https`) and HTTP/2 (`h2c`, `h2`)",
+            "make it two upstreams",
+        )
+    }
+
+    fn host(&mut self, host: &At<String>) -> Resolved<HostPolicy> {
+        match host.value.as_str() {
+            "target" => Ok(HostPolicy::Target),
+            "preserve" => Ok(HostPolicy::Preserve),
+            name if name.parse::<Authority>().is_ok() && !name.contains('@') => {
+                Ok(HostPolicy::Fixed(name.to_owned()))
+            }
+            _ => {
+                let message = format!("{} is not a host", host.shown());
+                self.refuse(
+                    host.place,
+                    message,
+                    "write `target`, `preserve`, or a name such as `api.example`",
+                )
+            }
+        }
+    }
+
+    /// `None`: the system's certificates.
+    fn trust(
+        &mut self,
+        name: &At<String>,
+        tls: &At<UpstreamTlsDocument>,
+        encrypted: bool,
+    ) -> Resolved<Option<std::path::PathBuf>> {
+        if tls.place.is_some() && !encrypted {
+            let message = format!("`tls` does nothing: no target of {} speaks TLS", name.shown());
+            self.warn(tls.place, message, "write `https://` or `h2://` targets");
+        }
+        if !tls.value.verify.value {
+            let message = format!("the certificates of {} are not checked", name.shown());
+            self.warn(tls.value.verify.place, message, "give the file of its `ca` instead");
+        }
+        let Some(ca) = &tls.value.ca else { return Ok(None) };
+        let path = self.file(ca);
+        self.pem(ca, pem::roots(&path))?;
+        Ok(Some(path))
+    }
+
+    /// Warns about upstreams that no route leads to.
+    pub(super) fn unused_upstreams(&mut self, document: &Document) {
+        for (name, _) in &document.upstreams.0 {
+            let used = document.routes.iter().any(|route| {
+                route.value.upstream.as_ref().is_some_and(|upstream| upstream.value == name.value)
+            });
+            if !used {
+                let message = format!("no route leads to the upstream {}", name.shown());
+                self.warn(name.place, message, "remove it, or add a route");
+            }
+        }
+    }
+}
+
+const fn is_h2(scheme: Scheme) -> bool {
+    match scheme {
+        Scheme::Http | Scheme::Https => false,
+        Scheme::H2c | Scheme::H2 => true,
+    }
+}

@@ -1,0 +1,242 @@
+//! Checks a tree against the schema, and reports everything that does not fit, not the first only.
+//!
+//! serde stops at its first error; this walk does not. What does not fit is taken out of the tree,
+//! up to the nearest key that may be absent, so that the rest can still be read and its names looked
+//! up in the same run. In: tree and schema. Out: the tree without what was reported.
+
+use serde_json::Value;
+
+use super::diagnostic::{Diagnostic, Findings, Place, nearest, quoted};
+use super::form::{
+    Property, example, is_mapping, is_scalar, known_keys, noun, properties, property, required,
+    scalar_problem,
+};
+use super::later;
+use super::tree::{Key, Node, NodeValue};
+
+/// Whether what was checked can be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fitness {
+    /// It fits.
+    Usable,
+    /// It does not, and that has been reported.
+    Broken,
+}
+
+/// Checks `tree` against the root of `schema`.
+pub(super) fn check(tree: &mut Node, schema: &Value, findings: &mut Findings) -> Fitness {
+    let place = tree.place;
+    Walk { root: schema, findings }.node(tree, schema, &Position { path: String::new(), place })
+}
+
+struct Walk<'a> {
+    root: &'a Value,
+    findings: &'a mut Findings,
+}
+
+/// Where the walk is: the path of the schema (`upstreams.*.timeout`), and where to point when the
+/// value itself has no place.
+struct Position {
+    path: String,
+    place: Place,
+}
+
+impl Position {
+    fn below(&self, step: &str, place: Place) -> Self {
+        let dot = if self.path.is_empty() || step.starts_with('[') { "" } else { "." };
+        Self { path: format!("{}{dot}{step}", self.path), place }
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn node(&mut self, node: &mut Node, schema: &'a Value, position: &Position) -> Fitness {
+        let forms = self.forms(schema);
+        let place = node.place;
+        match &mut node.value {
+            NodeValue::Broken => Fitness::Broken,
+            NodeValue::Empty => self.refuse(position.place, "has no value", &forms, position),
+            NodeValue::Scalar(text) => match forms.iter().find(|form| is_scalar(form)) {
+                Some(form) => {
+                    let shown = if node.from_environment { None } else { Some(text.as_str()) };
+                    let problem = scalar_problem(text, shown, form, &position.path);
+                    self.outcome(
+                        problem.map(|(message, help)| Diagnostic::error(Some(place), message).help(help)),
+                    )
+                }
+                None => self.refuse(place, "has the wrong shape", &forms, position),
+            },
+            NodeValue::List(items) => match forms.iter().find(|form| form.get("items").is_some()) {
+                Some(form) => self.list(items, form, position),
+                None => self.refuse(place, "is a list", &forms, position),
+            },
+            NodeValue::Mapping(entries) => match forms.iter().find(|form| is_mapping(form)) {
+                Some(form) => self.mapping(entries, form, position),
+                None => self.refuse(place, "is a mapping", &forms, position),
+            },
+        }
+    }
+
+    fn outcome(&mut self, problem: Option<Diagnostic>) -> Fitness {
+        match problem {
+            Some(problem) => {
+                self.findings.push(problem);
+                Fitness::Broken
+            }
+            None => Fitness::Usable,
+        }
+    }
+
+    fn refuse(&mut self, place: Place, what: &str, forms: &[&Value], position: &Position) -> Fitness {
+        let subject = match position.path.as_str() {
+            "" => "the file".to_owned(),
+            path => quoted(path),
+        };
+        let expected: Vec<_> = forms.iter().map(|form| noun(form)).collect();
+        let message = format!("{subject} {what}; {} is expected", expected.join(" or "));
+        self.outcome(Some(Diagnostic::error(Some(place), message)))
+    }
+
+    fn list(&mut self, items: &mut Vec<Node>, schema: &'a Value, position: &Position) -> Fitness {
+        if items.is_empty() && schema.get("minItems").is_some() {
+            let message = format!("{} is empty; it needs at least one element", quoted(&position.path));
+            return self.outcome(Some(Diagnostic::error(Some(position.place), message)));
+        }
+        if let Some(element) = schema.get("items") {
+            items.retain_mut(|item| {
+                let position = position.below("[]", item.place);
+                self.node(item, element, &position) == Fitness::Usable
+            });
+        }
+        Fitness::Usable
+    }
+
+    fn mapping(&mut self, entries: &mut Vec<(Key, Node)>, schema: &'a Value, position: &Position) -> Fitness {
+        self.repeated_keys(entries);
+        let missing = self.missing_keys(entries, schema, position);
+        entries.retain_mut(|(key, value)| match property(schema, &key.name) {
+            Property::Known(schema) => {
+                let position = position.below(&key.name, key.place);
+                self.node(value, schema, &position) == Fitness::Usable
+            }
+            Property::Named(schema) => {
+                let position = position.below("*", key.place);
+                self.node(value, schema, &position) == Fitness::Usable
+            }
+            Property::Unknown => {
+                self.unknown_key(key, schema, position);
+                false
+            }
+        });
+        let complete = required(schema).all(|name| entries.iter().any(|(key, _)| key.name == name));
+        if missing || !complete { Fitness::Broken } else { Fitness::Usable }
+    }
+
+    fn repeated_keys(&mut self, entries: &mut Vec<(Key, Node)>) {
+        let mut seen: Vec<Key> = Vec::new();
+        entries.retain(|(key, _)| {
+            let earlier = seen.iter().find(|earlier| earlier.name == key.name);
+            if let Some(earlier) = earlier {
+                let message = format!("the key {} is there twice", quoted(&key.name));
+                let help = format!("it is on line {} already", earlier.place.line);
+                self.findings.push(Diagnostic::error(Some(key.place), message).help(help));
+                return false;
+            }
+            seen.push(key.clone());
+            true
+        });
+    }
+
+    fn missing_keys(&mut self, entries: &[(Key, Node)], schema: &Value, position: &Position) -> bool {
+        let mut missing = false;
+        for name in required(schema) {
+            if entries.iter().any(|(key, _)| key.name == name) {
+                continue;
+            }
+            missing = true;
+            if entries.iter().any(|(key, _)| meant_by(&key.name, schema) == Some(name)) {
+                // Its misspelling is reported.
+                continue;
+            }
+            let message = match position.path.as_str() {
+                "" => format!("the key {} is missing", quoted(name)),
+                path => format!("the key {} is missing in {}", quoted(name), quoted(path)),
+            };
+            let mut finding = Diagnostic::error(Some(position.place), message);
+            if let Some(example) = example(schema, name) {
+                finding = finding.help(format!("add it, for example `{name}: {example}`"));
+            }
+            self.findings.push(finding);
+        }
+        missing
+    }
+
+    fn unknown_key(&mut self, key: &Key, schema: &Value, position: &Position) {
+        if later::is_key(&position.path, &key.name) {
+            let message = format!("{} is not supported yet by this version", quoted(&key.name));
+            self.findings.push(
+                Diagnostic::error(Some(key.place), message)
+                    .help("remove it; the gateway does not ignore what it can't do"),
+            );
+            return;
+        }
+        let help = if let Some(meant) = meant_by(&key.name, schema) {
+            format!("did you mean `{meant}`?")
+        } else if let Some(place) = self.elsewhere(&key.name) {
+            format!("`{}` is a key of {place}", key.name)
+        } else {
+            format!("known here: {}", known_keys(schema).join(", "))
+        };
+        let message = format!("unknown key {}", quoted(&key.name));
+        self.findings.push(Diagnostic::error(Some(key.place), message).help(help));
+    }
+
+    /// Where in the schema a key of this name may stand.
+    fn elsewhere(&self, name: &str) -> Option<String> {
+        let mut places = Vec::new();
+        self.search(self.root, name, "", &mut places);
+        places.sort();
+        places.dedup();
+        (!places.is_empty()).then(|| places.join(", "))
+    }
+
+    fn search(&self, schema: &'a Value, name: &str, path: &str, places: &mut Vec<String>) {
+        for form in self.forms(schema) {
+            for (key, property) in properties(form).into_iter().flatten() {
+                if key == name {
+                    places.push(if path.is_empty() {
+                        "the top level".to_owned()
+                    } else {
+                        format!("`{path}`")
+                    });
+                }
+                let dot = if path.is_empty() { "" } else { "." };
+                self.search(property, name, &format!("{path}{dot}{key}"), places);
+            }
+            if let Some(any @ Value::Object(_)) = form.get("additionalProperties") {
+                self.search(any, name, &format!("{path}.*"), places);
+            }
+            if let Some(element) = form.get("items") {
+                self.search(element, name, &format!("{path}[]"), places);
+            }
+        }
+    }
+
+    /// The forms that a value may take: the schema without references and alternatives. The document
+    /// has no recursive type, so this ends.
+    fn forms(&self, schema: &'a Value) -> Vec<&'a Value> {
+        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+            let target = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+            return target.map(|target| self.forms(target)).unwrap_or_default();
+        }
+        match schema.get("anyOf").and_then(Value::as_array) {
+            Some(any) => any.iter().flat_map(|one| self.forms(one)).collect(),
+            None => vec![schema],
+        }
+    }
+}
+
+/// The key of the schema that was probably meant by an unknown one.
+fn meant_by<'a>(name: &str, schema: &'a Value) -> Option<&'a str> {
+    let known = known_keys(schema);
+    if known.contains(&name) { None } else { nearest(name, known) }
+}

@@ -1,0 +1,299 @@
+//! The whole way from text to settings: golden reports, the committed schema, every file under
+//! `config/`, and that nothing panics.
+//!
+//! `tests/diagnostics/NAME.yaml` goes in, `NAME.txt` is the exact report; adding a case is adding a
+//! file. With `UPDATE_GOLDEN=1` in the environment the expected files are written anew.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::StatusCode;
+use proptest::prelude::*;
+
+use super::*;
+use crate::batch::BatchLimits;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What the golden cases may count on; all else is unset.
+fn environment(name: &str) -> Option<String> {
+    let value = match name {
+        "TOKEN" => "t0p-secret",
+        "BAD" => "t0p-secret\u{7}",
+        "TARGET" => "http://t0p-secret:1/t0p-secret",
+        "NUMBER" => "t0p-secret",
+        "ITEMS" => "50",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+fn parse_at(text: &str, name: &str, folder: &Path) -> Result<Loaded, Diagnostics> {
+    parse(text, name, folder, &environment)
+}
+
+fn settings(text: &str) -> Settings {
+    parse_at(text, "test.yaml", Path::new("")).map_err(|report| panic!("{report}")).unwrap().settings
+}
+
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Compares with the committed file, or writes it.
+fn golden(path: &Path, found: &str) -> Result<(), String> {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, found).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    let name = path.display();
+    (expected == found)
+        .then_some(())
+        .ok_or_else(|| format!("=== {name}\n--- expected\n{expected}--- found\n{found}"))
+}
+
+#[test]
+fn every_bad_configuration_is_reported_as_written() {
+    let folder = repository().join("tests/diagnostics");
+    let cases = yaml_files(&folder);
+    assert!(cases.len() >= 25, "only {} cases", cases.len());
+    let mut failures = Vec::new();
+    for case in cases {
+        let text = std::fs::read_to_string(&case).unwrap();
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let report = match parse_at(&text, &name, &folder) {
+            Ok(loaded) => loaded.warnings.to_string(),
+            Err(report) => report.to_string(),
+        };
+        if report.is_empty() {
+            failures.push(format!("=== {name}: nothing to report"));
+        }
+        if report.contains("t0p-secret") || report.contains("s3cret") {
+            failures.push(format!("=== {name}: shows a secret\n{report}"));
+        }
+        failures.extend(golden(&case.with_extension("txt"), &report).err());
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn the_committed_schema_is_the_generated_one() {
+    golden(&repository().join("config/schema.json"), &schema()).unwrap();
+}
+
+#[test]
+fn every_configuration_under_config_loads_without_a_warning() {
+    let mut files = yaml_files(&repository().join("config"));
+    files.extend(yaml_files(&repository().join("config/examples")));
+    assert!(files.len() >= 4);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let schema = text.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=");
+        let schema = file.with_file_name(schema.expect("the schema on the first line"));
+        assert!(schema.is_file(), "{}", schema.display());
+        let loaded = load(&file).unwrap_or_else(|report| panic!("{report}"));
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    }
+}
+
+/// The annotated file claims to name every default; so it must read as what a bare file does.
+#[test]
+fn the_annotated_configuration_shows_the_defaults() {
+    let annotated = load(&repository().join("config/batchgate.yaml")).unwrap().settings;
+    let bare = settings(
+        "listen: 0.0.0.0:8080\nupstreams: { orders: { targets: ['http://127.0.0.1:9001'] } }\nroutes: [{ path: /orders/, upstream: orders }]\n",
+    );
+    assert_eq!(annotated, bare);
+}
+
+/// Every key of the schema has to stand in the annotated file, if only in a comment.
+#[test]
+fn the_annotated_configuration_names_every_key() {
+    let text = std::fs::read_to_string(repository().join("config/batchgate.yaml")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
+    let mut keys = Vec::new();
+    collect_keys(&schema, &mut keys);
+    assert!(keys.len() > 50);
+    let missing: Vec<_> = keys.iter().filter(|key| !text.contains(&format!("{key}:"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+fn collect_keys(schema: &serde_json::Value, keys: &mut Vec<String>) {
+    if let Some(properties) = schema.get("properties").and_then(serde_json::Value::as_object) {
+        keys.extend(properties.keys().cloned());
+    }
+    if let Some(object) = schema.as_object() {
+        object.values().for_each(|value| collect_keys(value, keys));
+    }
+    if let Some(array) = schema.as_array() {
+        array.iter().for_each(|value| collect_keys(value, keys));
+    }
+}
+
+#[test]
+fn a_small_file_gets_every_default() {
+    let settings = settings("listen: 127.0.0.1:80\nroutes: [{ path: /, respond: { status: 404 } }]\n");
+    assert_eq!(settings.admin, Some(ListenAddress::Tcp("127.0.0.1:9090".parse().unwrap())));
+    let [endpoint] = settings.batch.as_slice() else { panic!("{:?}", settings.batch) };
+    assert_eq!(endpoint.path.as_str(), "/batch");
+    assert_eq!(endpoint.limits, BatchLimits::default());
+    assert_eq!(endpoint.concurrency.get(), 32);
+    assert_eq!(endpoint.deadline, Duration::from_secs(30));
+    assert_eq!(endpoint.reply_status, StatusCode::MULTI_STATUS);
+    assert_eq!(settings.limits.body_timeout, Duration::from_secs(60));
+    assert_eq!(settings.limits.write_timeout, Duration::from_secs(30));
+    assert_eq!(settings.drain, Drain { delay: Duration::ZERO, deadline: Duration::from_secs(30) });
+    assert_eq!(settings.threads, None);
+}
+
+const FULL: &str = r#"
+listen: [0.0.0.0:8080, { address: "unix:/run/batchgate.sock" }]
+admin: off
+upstreams:
+  orders:
+    targets: [h2c://10.0.0.1:9001, { url: "h2://[::1]", weight: 2 }]
+    concurrency: 7
+    timeout: { connect: 1.5s, item: 2m }
+    host: api.example:81
+    headers: { set: { X-Price: "5$", Authorization: "Bearer ${TOKEN}" }, remove: [Cookie] }
+    tls: { verify: false }
+routes:
+  - { path: /a/b, upstream: orders, methods: [get, PROPFIND], strip_prefix: /a, name: main }
+  - { path: /, respond: { status: 503, body: "later: ${ITEMS}", content_type: text/html } }
+batch:
+  - path: /odata/$batch
+    max_items: ${ITEMS}
+    max_body: 1MiB
+    deadline: 10m
+    order: sequential
+    reply_status: 200
+    inherit: [Authorization]
+  - path: /batch
+limits: { body_timeout: 5s, idle_connections: 0 }
+log: { format: text, level: "warn,batchgate=debug" }
+drain: { delay: 5s }
+threads: 2
+cors: { allow_origins: ["https://App.example:443"] }
+"#;
+
+#[test]
+fn every_key_reaches_the_settings() {
+    let settings = settings(FULL);
+    let upstream = &settings.upstreams[0];
+    assert_eq!(upstream.engine, Engine::H2);
+    assert_eq!(upstream.targets[1].host, "::1");
+    assert_eq!(upstream.targets[1].weight.get(), 2);
+    assert_eq!(upstream.timeout.connect, Duration::from_millis(1500));
+    assert_eq!(upstream.host, HostPolicy::Fixed("api.example:81".to_owned()));
+    assert!(!upstream.verify);
+    let (name, value) = &upstream.headers.set[1];
+    assert_eq!((name.as_str(), value.as_bytes()), ("authorization", b"Bearer t0p-secret".as_slice()));
+    assert!(value.is_sensitive());
+    assert!(!upstream.headers.set[0].1.is_sensitive());
+    let route = &settings.routes.routes()[0];
+    assert_eq!(route.name, "main");
+    assert_eq!(route.methods.allow_value().as_deref(), Some("GET, PROPFIND"));
+    assert_eq!(settings.batch[0].limits.max_items, 50);
+    assert_eq!(settings.batch[0].order, Order::Sequential);
+    assert_eq!(settings.admin, None);
+    assert_eq!(settings.limits.idle_connections, 0);
+    assert_eq!(settings.cors.allow_origins, ["https://app.example"]);
+}
+
+#[test]
+fn what_is_shown_reads_back_but_for_secrets() {
+    let original = settings(FULL);
+    let shown = redacted(&original);
+    assert!(!shown.contains("t0p-secret"), "{shown}");
+    assert!(shown.contains("***"), "{shown}");
+    let mut again = settings(&shown);
+    again.upstreams[0].headers.set[1].1 = original.upstreams[0].headers.set[1].1.clone();
+    assert_eq!(again, original);
+}
+
+#[test]
+fn a_secret_comes_from_its_file() {
+    let folder = repository().join("tests/diagnostics");
+    let text = "listen: 127.0.0.1:80\nupstreams: { a: { targets: ['http://x'], headers: { set: { X-A: { file: files/token } } } } }\nroutes: [{ path: /, upstream: a }]\n";
+    let settings = parse_at(text, "test.yaml", &folder).unwrap().settings;
+    let (_, value) = &settings.upstreams[0].headers.set[0];
+    assert_eq!(value.as_bytes(), b"s3cret-t0ken");
+    assert!(value.is_sensitive());
+    assert!(!redacted(&settings).contains("s3cret"));
+}
+
+#[test]
+fn a_certificate_and_its_key_are_taken() {
+    let folder = repository().join("tests/diagnostics");
+    let text = "listen: { address: '127.0.0.1:443', tls: { certificate: files/server.crt, key: files/server.key } }\nupstreams: { a: { targets: ['https://x'], tls: { ca: files/server.crt } } }\nroutes: [{ path: /, upstream: a }]\n";
+    let settings = parse_at(text, "test.yaml", &folder).unwrap().settings;
+    assert_eq!(settings.listen[0].tls.as_ref().unwrap().key, folder.join("files/server.key"));
+    assert_eq!(settings.upstreams[0].ca, Some(folder.join("files/server.crt")));
+}
+
+#[test]
+fn a_file_that_is_no_configuration_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.yaml");
+    let report = |path: &Path| load(path).unwrap_err().to_string();
+    assert!(report(&path).contains("can't be read"));
+    std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert!(report(&path).contains("larger than 1 MiB"));
+    std::fs::write(&path, b"listen: \xff").unwrap();
+    assert!(report(&path).contains("not UTF-8"));
+}
+
+#[test]
+fn anchors_and_merge_keys_work_and_bombs_do_not() {
+    let text = "listen: 127.0.0.1:80\nupstreams:\n  a: &a { targets: ['http://x'], concurrency: 3 }\n  b: { <<: *a, concurrency: 4 }\nroutes: [{ path: /a, upstream: a }, { path: /b, upstream: b }]\n";
+    let settings = settings(text);
+    assert_eq!(settings.upstreams[1].concurrency.get(), 4);
+    assert_eq!(settings.upstreams[1].targets, settings.upstreams[0].targets);
+    let mut bomb = "a0: &a0 [x, x]\n".to_owned();
+    for level in 1..24 {
+        let below = level - 1;
+        bomb.push_str(&format!("a{level}: &a{level} [*a{below}, *a{below}]\n"));
+    }
+    assert!(parse_at(&bomb, "bomb.yaml", Path::new("")).is_err());
+    let deep = format!("listen: {}", "[".repeat(5000));
+    assert!(parse_at(&deep, "deep.yaml", Path::new("")).is_err());
+}
+
+/// A part of the annotated file, cut or changed anywhere.
+fn mutated(cut: &[(usize, usize, String)]) -> String {
+    let mut text = FULL.to_owned();
+    for (at, length, new) in cut {
+        let start = text.floor_char_boundary(at % (text.len() + 1));
+        let end = text.floor_char_boundary((start + length).min(text.len())).max(start);
+        text.replace_range(start..end, new);
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn garbage_never_panics(text in "[ -~\\n\\t\u{e4}\u{1f600}\u{0}-\u{1f}]{0,200}") {
+        let _ = parse_at(&text, "garbage.yaml", Path::new("")).map_err(|report| report.to_string());
+    }
+
+    #[test]
+    fn mutations_never_panic(
+        cut in prop::collection::vec((0_usize..4096, 0_usize..12, "[a-z:{}\\[\\]$&*!|>'\" \\n0-9\u{e4}-]{0,6}"), 1..4)
+    ) {
+        let text = mutated(&cut);
+        if let Err(report) = parse_at(&text, "mutated.yaml", Path::new("")) {
+            prop_assert!(!report.is_empty());
+            prop_assert!(!report.to_string().contains("t0p-secret"));
+        }
+    }
+}

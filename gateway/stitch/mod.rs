@@ -1,0 +1,180 @@
+//! Say what happened: outcomes become results, in the order of the request. Pure.
+//!
+//! In: the dispatched items by move. Out: a [`MultiStatus`] for the client and one [`ItemReport`]
+//! an item for metrics and logs. Replies lose what belongs to the connection only, their content
+//! codings, and the upstream's names in urls; nothing else changes.
+
+pub mod problem;
+mod reply;
+
+use std::time::Duration;
+
+use http::{HeaderValue, Method, StatusCode, header};
+
+use crate::batch::{
+    Fields, GatewayMade, ItemResult, MultiStatus, OutcomeKind, Problem, ProxyError, ResultBody, Subject,
+};
+use crate::dispatch::{DispatchedItem, Outcome, Sent};
+use crate::route::{Respond, RouteIndex, RouteTable, UpstreamIndex, method_label};
+
+use problem::Verdict;
+
+/// The name under which this gateway stands in Proxy-Status and Via (RFC 9209 §2, RFC 9110 §7.6.3).
+pub const GATEWAY_NAME: &str = "batchgate";
+
+/// What stitching needs to know beside the outcomes.
+pub struct StitchContext<'context> {
+    /// The routes, for mapping urls back.
+    pub routes: &'context RouteTable,
+    /// Whether an authority is one that the upstream goes by.
+    pub is_upstream: &'context (dyn Fn(UpstreamIndex, &str) -> bool + Sync),
+    /// The gateway's own `scheme://authority`, as the client used it.
+    pub own_origin: &'context str,
+    /// Bytes of one item's body once content codings are undone.
+    pub max_item_reply: usize,
+    /// `return=minimal`: no headers and bodies of items below 400.
+    pub minimal: bool,
+}
+
+/// One item for metrics and logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemReport {
+    /// The route it met, if any.
+    pub route: Option<RouteIndex>,
+    /// The upstream it was for, if any.
+    pub upstream: Option<UpstreamIndex>,
+    /// Its method's label.
+    pub method: &'static str,
+    /// Its final status.
+    pub status: StatusCode,
+    /// How it ended.
+    pub outcome: OutcomeKind,
+    /// From its turn to its end; `None` where it never had a turn.
+    pub elapsed: Option<Duration>,
+    /// Why, where the gateway made the status: a word of a closed set.
+    pub reason: Option<&'static str>,
+}
+
+/// Stitches a batch's results. N items in, N results and N reports out, in order.
+#[must_use]
+pub fn stitch(items: Vec<DispatchedItem>, context: &StitchContext<'_>) -> (MultiStatus, Vec<ItemReport>) {
+    let mut results = Vec::with_capacity(items.len());
+    let mut reports = Vec::with_capacity(items.len());
+    for item in items {
+        let (result, report) = stitch_item(item, context);
+        results.push(result);
+        reports.push(report);
+    }
+    (MultiStatus { results }, reports)
+}
+
+fn stitch_item(item: DispatchedItem, context: &StitchContext<'_>) -> (ItemResult, ItemReport) {
+    let DispatchedItem { subject, route, upstream, outcome, elapsed } = item;
+    let method = subject.method.clone();
+    let (mut result, reason) = match outcome {
+        Outcome::Answered(reply) => {
+            let origin = reply::Origin { route, upstream, context };
+            match reply::readable(reply, &method, &origin) {
+                Ok(reply) => (answered(subject, reply), None),
+                Err(failure) => gateway_made(subject, problem::of_failure(failure, Sent::Maybe, &method)),
+            }
+        }
+        Outcome::Responded(respond) => (responded(subject, &respond), None),
+        Outcome::Rejected(rejection) => gateway_made(subject, problem::of_rejection(&rejection)),
+        Outcome::Skipped(reason) => gateway_made(subject, problem::of_skip(reason)),
+        Outcome::Failed { failure, sent } => gateway_made(subject, problem::of_failure(failure, sent, &method)),
+    };
+    if context.minimal && !result.is_failed() {
+        result.headers.clear();
+        result.body = ResultBody::Absent;
+    }
+    let report = ItemReport {
+        route,
+        upstream,
+        method: method_label(&method),
+        status: result.status,
+        outcome: result.gateway.map_or(OutcomeKind::Answered, |made| made.outcome),
+        elapsed: (elapsed > Duration::ZERO).then_some(elapsed),
+        reason,
+    };
+    (result, report)
+}
+
+fn answered(subject: Subject, reply: reply::Readable) -> ItemResult {
+    let busy = reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status == StatusCode::SERVICE_UNAVAILABLE;
+    let retry_after = if busy { retry_after(&reply.headers) } else { None };
+    ItemResult {
+        subject,
+        status: reply.status,
+        headers: reply.headers,
+        body: reply.body,
+        gateway: None,
+        retryable: busy,
+        retry_after,
+    }
+}
+
+/// RFC 9110 §10.2.3: seconds, or a date.
+fn retry_after(headers: &Fields) -> Option<Duration> {
+    let (_, value) = headers.iter().find(|(name, _)| *name == header::RETRY_AFTER)?;
+    let value = value.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let at = httpdate::parse_http_date(value).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(at.saturating_sub(crate::clock::unix_time()))
+}
+
+fn responded(subject: Subject, respond: &Respond) -> ItemResult {
+    let body = if subject.method == Method::HEAD || respond.body.is_empty() {
+        ResultBody::Absent
+    } else {
+        ResultBody::Bytes(respond.body.clone())
+    };
+    let content_type = HeaderValue::from_str(&respond.content_type).ok();
+    let headers = match (&body, content_type) {
+        (ResultBody::Bytes(_), Some(value)) => vec![(header::CONTENT_TYPE, value)],
+        (ResultBody::Bytes(_) | ResultBody::Absent | ResultBody::Problem(_), _) => Vec::new(),
+    };
+    let retryable = respond.status == StatusCode::SERVICE_UNAVAILABLE;
+    ItemResult { subject, status: respond.status, headers, body, gateway: None, retryable, retry_after: None }
+}
+
+fn gateway_made(subject: Subject, verdict: Verdict) -> (ItemResult, Option<&'static str>) {
+    let Verdict { problem, made, retryable, retry_after, allow, reason } = verdict;
+    let mut headers = vec![(
+        header::HeaderName::from_static("proxy-status"),
+        proxy_status(&problem, made, retryable),
+    )];
+    let mut add = |name, value: Option<String>| {
+        if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            headers.push((name, value));
+        }
+    };
+    add(header::ALLOW, allow);
+    add(header::RETRY_AFTER, retry_after.map(|after| after.as_secs().to_string()));
+    let body = if subject.method == Method::HEAD {
+        ResultBody::Absent
+    } else {
+        ResultBody::Problem(Box::new(problem.clone()))
+    };
+    let result =
+        ItemResult { subject, status: problem.status, headers, body, gateway: Some(made), retryable, retry_after };
+    (result, Some(reason))
+}
+
+/// RFC 9209 §2: the gateway, the error, and our own parameters `outcome` and `retryable`.
+fn proxy_status(problem: &Problem, made: GatewayMade, retryable: bool) -> HeaderValue {
+    let ProxyError(error) = made.error;
+    let retryable = if retryable { "; retryable" } else { "" };
+    let text = format!(
+        "{GATEWAY_NAME}; error={error}; received-status={}; outcome={}{retryable}",
+        problem.status.as_u16(),
+        made.outcome.as_str()
+    );
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(GATEWAY_NAME))
+}
+
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! The only chooser of status codes: what each way to fail means for the client.
+//!
+//! One table for refused batches, one for rejected items, one for calls without a reply. A row
+//! is the status, the problem type (RFC 9457 §3.1.1), the error of Proxy-Status (RFC 9209 §2.3),
+//! the outcome, whether the item may be sent again (protocol §3), and a reason for metrics. The test
+//! beside it pins every row.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+use crate::batch::{BatchRefusal, GatewayMade, ItemRejection, OutcomeKind, Place, Problem, ProxyError};
+use crate::dispatch::{CallFailure, Sent, SkipReason};
+
+/// What a failure means for the client and for metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The problem detail.
+    pub problem: Problem,
+    /// The outcome and Proxy-Status error.
+    pub made: GatewayMade,
+    /// Whether sending it again is safe and may help.
+    pub retryable: bool,
+    /// How long to wait before that.
+    pub retry_after: Option<Duration>,
+    /// The methods for an Allow field.
+    pub allow: Option<String>,
+    /// A word of a closed set, for metrics and logs.
+    pub reason: &'static str,
+}
+
+/// A row of a table.
+struct Row {
+    status: StatusCode,
+    reason: &'static str,
+    kind: &'static str,
+    title: &'static str,
+    error: &'static str,
+}
+
+macro_rules! row {
+    ($status:ident, $reason:literal, $title:literal, $error:literal) => {
+        Row {
+            status: StatusCode::$status,
+            reason: $reason,
+            kind: concat!("urn:batchgate:problem:", $reason),
+            title: $title,
+            error: $error,
+        }
+    };
+}
+
+/// How long a client should wait before it sends again what found no target.
+const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
+
+/// The verdict on a batch that is refused whole.
+#[must_use]
+pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
+    let row = refusal_row(refusal);
+    let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, POST".to_owned());
+    Verdict { allow, ..verdict(&row, refusal.to_string(), refusal_place(refusal), OutcomeKind::Rejected) }
+}
+
+fn refusal_row(refusal: &BatchRefusal) -> Row {
+    match refusal {
+        BatchRefusal::Malformed { .. } => {
+            row!(BAD_REQUEST, "malformed", "The batch is not well-formed", "http_request_error")
+        }
+        BatchRefusal::NotABatch { .. } => {
+            row!(BAD_REQUEST, "not_a_batch", "The body is no batch", "http_request_error")
+        }
+        BatchRefusal::DuplicateMember { .. } => {
+            row!(BAD_REQUEST, "duplicate_member", "A member stands twice", "http_request_error")
+        }
+        BatchRefusal::ForbiddenXml { .. } => {
+            row!(BAD_REQUEST, "forbidden_xml", "XML that a batch can't have", "http_request_error")
+        }
+        BatchRefusal::DuplicateId { .. } => {
+            row!(BAD_REQUEST, "duplicate_id", "Two items have the same id", "http_request_error")
+        }
+        BatchRefusal::BadContentEncoding { .. } => {
+            row!(BAD_REQUEST, "bad_content_encoding", "The body is not in its Content-Encoding", "http_request_error")
+        }
+        BatchRefusal::BadPreference { .. } => {
+            row!(BAD_REQUEST, "bad_preference", "A preference makes no sense", "http_request_error")
+        }
+        BatchRefusal::BodyUnreadable => {
+            row!(BAD_REQUEST, "body_unreadable", "The body could not be read", "http_request_error")
+        }
+        BatchRefusal::TooDeep { .. } => {
+            row!(BAD_REQUEST, "too_deep", "The batch nests too deeply", "http_request_error")
+        }
+        BatchRefusal::TooManyItems { .. } => {
+            row!(PAYLOAD_TOO_LARGE, "too_many_items", "The batch has too many items", "http_request_error")
+        }
+        BatchRefusal::BodyTooLarge { .. } => {
+            row!(PAYLOAD_TOO_LARGE, "body_too_large", "The batch is too large", "http_request_error")
+        }
+        BatchRefusal::UnsupportedContentEncoding => {
+            row!(UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding", "Unsupported Content-Encoding", "http_request_error")
+        }
+        BatchRefusal::UnsupportedMediaType => {
+            row!(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported Content-Type", "http_request_error")
+        }
+        BatchRefusal::NotAcceptable => {
+            row!(NOT_ACCEPTABLE, "not_acceptable", "No format in Accept can be written", "http_request_error")
+        }
+        BatchRefusal::CrossSite => {
+            row!(FORBIDDEN, "cross_site", "Cross-site batches are refused", "http_request_denied")
+        }
+        BatchRefusal::MethodNotAllowed => {
+            row!(METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed", "http_request_error")
+        }
+        BatchRefusal::BodyTimeout { .. } => {
+            row!(REQUEST_TIMEOUT, "body_timeout", "The batch did not arrive in time", "http_request_error")
+        }
+        BatchRefusal::Internal => {
+            row!(INTERNAL_SERVER_ERROR, "internal", "The gateway failed", "proxy_internal_error")
+        }
+    }
+}
+
+fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
+    match refusal {
+        BatchRefusal::Malformed { place, .. }
+        | BatchRefusal::NotABatch { place, .. }
+        | BatchRefusal::DuplicateMember { place, .. }
+        | BatchRefusal::ForbiddenXml { place, .. }
+        | BatchRefusal::TooDeep { place, .. } => Some(*place),
+        BatchRefusal::DuplicateId { item } => Some(Place { item: Some(*item), ..Place::default() }),
+        BatchRefusal::BadContentEncoding { .. }
+        | BatchRefusal::BadPreference { .. }
+        | BatchRefusal::BodyUnreadable
+        | BatchRefusal::TooManyItems { .. }
+        | BatchRefusal::BodyTooLarge { .. }
+        | BatchRefusal::UnsupportedContentEncoding
+        | BatchRefusal::UnsupportedMediaType
+        | BatchRefusal::NotAcceptable
+        | BatchRefusal::CrossSite
+        | BatchRefusal::MethodNotAllowed
+        | BatchRefusal::BodyTimeout { .. }
+        | BatchRefusal::Internal => None,
+    }
+}
+
+/// The reasons of all refusals, so that their counters start at zero.
+pub const REFUSAL_REASONS: [&str; 18] = [
+    "malformed", "not_a_batch", "duplicate_member", "forbidden_xml", "duplicate_id", "bad_content_encoding",
+    "bad_preference", "body_unreadable", "too_deep", "too_many_items", "body_too_large",
+    "unsupported_content_encoding", "unsupported_media_type", "not_acceptable", "cross_site", "method_not_allowed",
+    "body_timeout", "internal",
+];
+
+/// The verdict on an item that the gateway refuses.
+#[must_use]
+pub fn of_rejection(rejection: &ItemRejection) -> Verdict {
+    let allow =
+        if let ItemRejection::MethodNotAllowed { allowed } = rejection { Some(allowed.clone()) } else { None };
+    Verdict { allow, ..verdict(&rejection_row(rejection), rejection.to_string(), None, OutcomeKind::Rejected) }
+}
+
+fn rejection_row(rejection: &ItemRejection) -> Row {
+    match rejection {
+        ItemRejection::WrongShape { .. }
+        | ItemRejection::MissingMember { .. }
+        | ItemRejection::BadMember { .. } => {
+            row!(BAD_REQUEST, "bad_item", "The item is malformed", "http_request_error")
+        }
+        ItemRejection::BadHeader { .. } => {
+            row!(BAD_REQUEST, "bad_header", "The item has a header that it can't have", "http_request_error")
+        }
+        ItemRejection::BadBody { .. } => {
+            row!(BAD_REQUEST, "bad_body", "The item's body is malformed", "http_request_error")
+        }
+        ItemRejection::OverLimit { .. } => {
+            row!(PAYLOAD_TOO_LARGE, "item_over_limit", "The item is over a limit", "http_request_error")
+        }
+        ItemRejection::ForbiddenUrl { .. } => {
+            row!(BAD_REQUEST, "forbidden_url", "The item's url is refused", "http_request_error")
+        }
+        ItemRejection::ForbiddenReference { .. } => {
+            row!(FORBIDDEN, "forbidden_reference", "The item leads elsewhere", "http_request_denied")
+        }
+        ItemRejection::NestedBatch => {
+            row!(FORBIDDEN, "nested_batch", "A batch can't hold a batch", "http_request_denied")
+        }
+        ItemRejection::NoRoute => {
+            row!(NOT_FOUND, "no_route", "No route has this path", "destination_not_found")
+        }
+        ItemRejection::MethodNotAllowed { .. } => {
+            row!(METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed", "http_request_denied")
+        }
+        ItemRejection::NotImplemented { .. } => {
+            row!(NOT_IMPLEMENTED, "not_implemented", "The gateway can't do this", "http_request_error")
+        }
+    }
+}
+
+/// The verdict on an item that was not started.
+#[must_use]
+pub fn of_skip(reason: SkipReason) -> Verdict {
+    let (row, detail) = match reason {
+        SkipReason::BatchStopped => (
+            row!(FAILED_DEPENDENCY, "batch_stopped", "The batch stopped before this item", "http_request_denied"),
+            "an earlier item failed, and the batch asked to stop at the first error (continue-on-error=false)",
+        ),
+    };
+    verdict(&row, detail.to_owned(), None, OutcomeKind::Skipped)
+}
+
+/// The verdict on a call that brought no reply.
+#[must_use]
+pub fn of_failure(failure: CallFailure, sent: Sent, method: &Method) -> Verdict {
+    let row = failure_row(failure);
+    let outcome = match sent {
+        Sent::No => OutcomeKind::NotSent,
+        Sent::Maybe => OutcomeKind::Unknown,
+    };
+    let retryable = sent == Sent::No || is_idempotent(method);
+    let retry_after = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
+    Verdict { retryable, retry_after, ..verdict(&row, failure.to_string(), None, outcome) }
+}
+
+fn failure_row(failure: CallFailure) -> Row {
+    match failure {
+        CallFailure::NoTarget => {
+            row!(SERVICE_UNAVAILABLE, "no_target", "The upstream is unavailable", "destination_unavailable")
+        }
+        CallFailure::ConnectionRefused => {
+            row!(BAD_GATEWAY, "connection_refused", "The upstream refused the connection", "connection_refused")
+        }
+        CallFailure::ConnectionTimeout => {
+            row!(GATEWAY_TIMEOUT, "connection_timeout", "No connection in time", "connection_timeout")
+        }
+        CallFailure::ConnectionFailed => {
+            row!(BAD_GATEWAY, "connection_failed", "No connection to the upstream", "destination_ip_unroutable")
+        }
+        CallFailure::TlsHandshake => {
+            row!(BAD_GATEWAY, "tls_handshake", "No TLS with the upstream", "tls_protocol_error")
+        }
+        CallFailure::DeadlineBeforeCall => {
+            row!(GATEWAY_TIMEOUT, "deadline_before_call", "The batch's time was over", "http_response_timeout")
+        }
+        CallFailure::TimeoutBeforeSending => {
+            row!(GATEWAY_TIMEOUT, "timeout_before_sending", "The item's time was over", "connection_timeout")
+        }
+        CallFailure::ConnectionLost => {
+            row!(BAD_GATEWAY, "connection_lost", "The upstream's reply was lost", "connection_terminated")
+        }
+        CallFailure::ReplyTimeout => {
+            row!(GATEWAY_TIMEOUT, "reply_timeout", "No reply in time", "connection_read_timeout")
+        }
+        CallFailure::DeadlineDuringCall => {
+            row!(GATEWAY_TIMEOUT, "deadline_during_call", "The batch's time was over", "http_response_timeout")
+        }
+        CallFailure::ReplyMalformed => {
+            row!(BAD_GATEWAY, "reply_malformed", "The upstream's reply breaks HTTP", "http_protocol_error")
+        }
+        CallFailure::ReplyTooLarge { .. } => {
+            row!(BAD_GATEWAY, "reply_too_large", "The upstream's reply is too large", "http_response_body_size")
+        }
+        CallFailure::RepliesTooLarge { .. } => {
+            row!(BAD_GATEWAY, "replies_too_large", "The batch's replies are too large", "http_response_body_size")
+        }
+        CallFailure::ReplyCoding => {
+            row!(BAD_GATEWAY, "reply_coding", "The upstream's reply can't be decoded", "http_response_content_coding")
+        }
+        CallFailure::ClientGone => {
+            row!(BAD_GATEWAY, "client_gone", "The client left", "connection_terminated")
+        }
+        CallFailure::Internal => {
+            row!(BAD_GATEWAY, "internal", "The gateway failed", "proxy_internal_error")
+        }
+    }
+}
+
+/// RFC 9110 §9.2.2, and the idempotent methods of RFC 4918, RFC 3253 and RFC 5323.
+#[must_use]
+pub fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        method.as_str(),
+        "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE" | "PROPFIND" | "PROPPATCH" | "MKCOL" | "COPY" | "MOVE"
+            | "UNLOCK" | "REPORT" | "SEARCH" | "QUERY" | "ACL" | "MKCALENDAR"
+    )
+}
+
+fn verdict(row: &Row, detail: String, place: Option<Place>, outcome: OutcomeKind) -> Verdict {
+    Verdict {
+        problem: Problem { kind: row.kind, title: row.title, status: row.status, detail, place },
+        made: GatewayMade { outcome, error: ProxyError(row.error) },
+        retryable: false,
+        retry_after: None,
+        allow: None,
+        reason: row.reason,
+    }
+}

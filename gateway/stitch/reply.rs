@@ -1,0 +1,121 @@
+//! An upstream's reply as a client may read it: content codings undone, connection fields gone,
+//! the upstream's urls mapped to the gateway's.
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+
+use crate::batch::{Fields, ResultBody};
+use crate::dispatch::{CallFailure, UpstreamReply};
+use crate::format::{ReplyCodingError, decode_reply, map_hrefs};
+use crate::plan::strip_connection_fields;
+use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex};
+
+use super::StitchContext;
+
+/// Where a reply came from.
+pub(super) struct Origin<'origin> {
+    pub(super) route: Option<RouteIndex>,
+    pub(super) upstream: Option<UpstreamIndex>,
+    pub(super) context: &'origin StitchContext<'origin>,
+}
+
+/// A reply that a format can write.
+pub(super) struct Readable {
+    pub(super) status: StatusCode,
+    pub(super) headers: Fields,
+    pub(super) body: ResultBody,
+}
+
+pub(super) fn readable(reply: UpstreamReply, method: &Method, origin: &Origin<'_>) -> Result<Readable, CallFailure> {
+    let UpstreamReply { status, mut headers, body } = reply;
+    strip_connection_fields(&mut headers);
+    let body = if has_no_body(status, method) { None } else { Some(decoded(&mut headers, body, origin)?) };
+    headers.remove(header::CONTENT_ENCODING);
+    if body.is_some() {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    let body = body.map(|body| origin.map_body(&headers, body));
+    Ok(Readable {
+        status,
+        headers: origin.map_fields(headers),
+        body: body.map_or(ResultBody::Absent, ResultBody::Bytes),
+    })
+}
+
+/// RFC 9110 §6.4.1.
+fn has_no_body(status: StatusCode, method: &Method) -> bool {
+    *method == Method::HEAD
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn decoded(headers: &mut HeaderMap, body: Bytes, origin: &Origin<'_>) -> Result<Bytes, CallFailure> {
+    if !headers.contains_key(header::CONTENT_ENCODING) {
+        return Ok(body);
+    }
+    let codings: Vec<_> =
+        headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?")).collect();
+    let limit = origin.context.max_item_reply;
+    decode_reply(&codings.join(","), body, limit).map_err(|error| match error {
+        ReplyCodingError::TooLarge => CallFailure::ReplyTooLarge { limit },
+        ReplyCodingError::Unsupported | ReplyCodingError::Corrupt => CallFailure::ReplyCoding,
+    })
+}
+
+impl Origin<'_> {
+    fn mapping(&self) -> Option<(&Mapping, UpstreamIndex)> {
+        let upstream = self.upstream?;
+        match &self.context.routes.get(self.route?)?.action {
+            RouteAction::Forward { mapping, .. } => Some((mapping, upstream)),
+            RouteAction::Respond(_) => None,
+        }
+    }
+
+    fn map_fields(&self, headers: HeaderMap) -> Fields {
+        let mut fields = Fields::with_capacity(headers.len());
+        let mut last: Option<HeaderName> = None;
+        for (name, value) in headers {
+            // A HeaderMap names a repeated field once only.
+            if let Some(name) = name.or_else(|| last.clone()) {
+                last = Some(name.clone());
+                let value = self.map_field(&name, value);
+                fields.push((name, value));
+            }
+        }
+        fields
+    }
+
+    fn map_field(&self, name: &HeaderName, value: HeaderValue) -> HeaderValue {
+        if *name != header::LOCATION && *name != header::CONTENT_LOCATION {
+            return value;
+        }
+        let mapped = value.to_str().ok().zip(self.mapping()).map(|(url, (mapping, upstream))| {
+            self.to_gateway(url, mapping, upstream).into_owned()
+        });
+        mapped.and_then(|url| HeaderValue::from_str(&url).ok()).unwrap_or(value)
+    }
+
+    fn to_gateway<'url>(
+        &self,
+        url: &'url str,
+        mapping: &Mapping,
+        upstream: UpstreamIndex,
+    ) -> std::borrow::Cow<'url, str> {
+        let is_upstream = |authority: &str| (self.context.is_upstream)(upstream, authority);
+        mapping.reference_to_gateway(url, is_upstream, self.context.own_origin)
+    }
+
+    /// Maps the hrefs of a DAV body (RFC 4918 §8.3).
+    fn map_body(&self, headers: &HeaderMap, body: Bytes) -> Bytes {
+        let is_xml = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.to_ascii_lowercase().contains("xml"));
+        match self.mapping() {
+            Some((mapping, upstream)) if is_xml => {
+                map_hrefs(&body, &|url| self.to_gateway(url, mapping, upstream)).map_or(body, Bytes::from)
+            }
+            Some(_) | None => body,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Log lines: one a batch, one a failed item, one a proxied request. Values are fields, never
+//! pasted into text, so that what a client sends can't start a line of its own. Never logged:
+//! bodies, credentials, query strings.
+
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::settings::{LogFormat, LogSettings};
+use crate::stitch::ItemReport;
+
+use super::{BatchEnd, BatchReport, FailedItem, Names, RequestReport};
+
+/// Log lines of failed items that one batch may write.
+const MAX_FAILED_ITEMS: usize = 100;
+
+/// Logging can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// `log.level` is no filter.
+    #[error("log.level is no filter: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Logging was started before.
+    #[error("logging was started before: {0}")]
+    Started(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Starts logging to standard error, pingora's messages included.
+///
+/// # Errors
+/// The level is no filter, or logging was started before.
+pub fn start_logging(settings: &LogSettings) -> Result<(), LogError> {
+    use tracing_subscriber::util::SubscriberInitExt;
+    let filter = EnvFilter::try_new(&settings.level)?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::NONE)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    match settings.format {
+        LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
+        LogFormat::Text => lines.with_ansi(false).finish().try_init()?,
+    }
+    Ok(())
+}
+
+impl BatchReport {
+    /// Notes a failed item for its log line, up to a sensible number.
+    pub fn note_failure(failures: &mut Vec<FailedItem>, position: usize, id: &str) {
+        if failures.len() < MAX_FAILED_ITEMS {
+            failures.push(FailedItem { position, id: id.chars().take(64).collect() });
+        }
+    }
+
+    /// Writes the batch's line and a line for each failed item.
+    pub fn log(&self, names: Names<'_>) {
+        let failed = self.items.iter().filter(|item| item.status.as_u16() >= 400).count();
+        let reason = if let BatchEnd::Refused(reason) = self.end { reason } else { "" };
+        let whole: Duration = self.phases.iter().map(|(_, took)| took).sum();
+        tracing::info!(
+            kind = "batch",
+            request_id = self.request_id.as_str(),
+            trace_id = self.trace.trace_id(),
+            span_id = self.trace.span_id(),
+            client = self.client,
+            endpoint = self.endpoint,
+            format = self.format,
+            outcome = self.end.as_str(),
+            reason,
+            status = self.status.as_u16(),
+            items = self.items.len(),
+            failed,
+            bytes_in = self.bytes_in,
+            bytes_out = self.bytes_out,
+            duration_ms = milliseconds(whole),
+        );
+        for failure in &self.failures {
+            if let Some(item) = self.items.get(failure.position - 1) {
+                self.log_item(failure, item, names);
+            }
+        }
+    }
+
+    fn log_item(&self, failure: &FailedItem, item: &ItemReport, names: Names<'_>) {
+        tracing::info!(
+            kind = "item",
+            request_id = self.request_id.as_str(),
+            trace_id = self.trace.trace_id(),
+            position = failure.position,
+            id = failure.id,
+            route = names.route(item.route),
+            upstream = names.upstream(item.upstream),
+            method = item.method,
+            status = item.status.as_u16(),
+            outcome = item.outcome.as_str(),
+            reason = item.reason.unwrap_or(""),
+            duration_ms = milliseconds(item.elapsed.unwrap_or_default()),
+        );
+    }
+}
+
+impl RequestReport {
+    /// Writes the request's line.
+    pub fn log(&self, names: Names<'_>) {
+        tracing::info!(
+            kind = "request",
+            request_id = self.request_id.as_str(),
+            trace_id = self.trace.trace_id(),
+            client = self.client,
+            route = names.route(self.route),
+            upstream = names.upstream(self.upstream),
+            method = self.method,
+            status = self.status.map_or(0, |status| status.as_u16()),
+            reason = self.reason.unwrap_or(""),
+            duration_ms = milliseconds(self.elapsed),
+        );
+    }
+}
+
+/// With three digits: microseconds are enough for a log.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,309 @@
+//! The metrics. Names and labels are those that dashboards rely on (README, "Metrics"); label
+//! values come from the configuration and from closed sets only, so clients can't add series.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::batch::OutcomeKind;
+use crate::format::Format;
+use crate::settings::Settings;
+use crate::stitch::ItemReport;
+use crate::stitch::problem::REFUSAL_REASONS;
+
+use super::{BatchEnd, BatchReport, Names, RequestReport};
+
+/// Seconds; OpenTelemetry's boundaries for HTTP, with two more for what is slow.
+const LATENCY: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0];
+const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+const BYTES: [f64; 9] =
+    [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
+
+/// All metrics of a gateway.
+pub struct Metrics {
+    registry: Registry,
+    items: IntCounterVec,
+    item_duration: HistogramVec,
+    item_failures: IntCounterVec,
+    batches: IntCounterVec,
+    batch_items: HistogramVec,
+    batch_duration: HistogramVec,
+    batch_bytes_in: HistogramVec,
+    batch_bytes_out: HistogramVec,
+    phase_duration: HistogramVec,
+    rejections: IntCounterVec,
+    requests: IntCounterVec,
+    request_duration: HistogramVec,
+    reload_ok: IntGauge,
+    reload_time: IntGauge,
+    reloads: IntCounterVec,
+    /// Batches under way.
+    pub batches_in_flight: IntGauge,
+    /// Calls under way, by upstream.
+    pub items_in_flight: IntGaugeVec,
+    /// Every attempt, by upstream and final status; `code` is empty where no reply came.
+    pub attempts: IntCounterVec,
+    /// Connections that could not be opened, by upstream and reason.
+    pub connect_errors: IntCounterVec,
+    /// Connections opened, by upstream.
+    pub connections_opened: IntCounterVec,
+    /// Log lines that could not be written.
+    pub log_lines_dropped: IntCounter,
+}
+
+/// The metrics could not be set up; only a fault of ours does that.
+#[derive(Debug, thiserror::Error)]
+#[error("the metrics could not be set up: {0}")]
+pub struct MetricsError(#[from] prometheus::Error);
+
+struct Maker(Registry);
+
+impl Maker {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(counters.clone()))?;
+        Ok(counters)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(gauges.clone()))?;
+        Ok(gauges)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        let gauge = IntGauge::new(name, help)?;
+        self.0.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        let counter = IntCounter::new(name, help)?;
+        self.0.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let histograms = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
+        self.0.register(Box::new(histograms.clone()))?;
+        Ok(histograms)
+    }
+}
+
+impl Metrics {
+    /// Registers all metrics; `pingora_version` goes into the build information.
+    ///
+    /// # Errors
+    /// Two metrics have the same name.
+    #[expect(clippy::too_many_lines, reason = "one line a metric: a list reads best in one piece")]
+    pub fn new(pingora_version: &str) -> Result<Self, MetricsError> {
+        let make = Maker(Registry::new());
+        let build = make.gauges("batchgate_build_info", "Always 1; the labels say what runs.", &["version", "pingora"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION"), pingora_version]).set(1);
+        make.0.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(Self {
+            items: make.counters(
+                "batchgate_items_total",
+                "Items that ended, by final status and by who made it.",
+                &["route", "upstream", "method", "code", "outcome"],
+            )?,
+            item_duration: make.histograms(
+                "batchgate_item_duration_seconds",
+                "From an item's turn in its batch to its end.",
+                &["route"],
+                &LATENCY,
+            )?,
+            item_failures: make.counters(
+                "batchgate_item_failures_total",
+                "Items whose status the gateway made, by reason.",
+                &["route", "reason"],
+            )?,
+            batches: make.counters(
+                "batchgate_batches_total",
+                "Batches that ended.",
+                &["endpoint", "format", "outcome"],
+            )?,
+            batch_items: make.histograms("batchgate_batch_items", "Items of a batch.", &["endpoint"], &ITEMS)?,
+            batch_duration: make.histograms(
+                "batchgate_batch_duration_seconds",
+                "From a batch's header to the end of its reply.",
+                &["endpoint"],
+                &LATENCY,
+            )?,
+            batch_bytes_in: make.histograms(
+                "batchgate_batch_request_bytes",
+                "Bytes of a batch's body as sent.",
+                &["endpoint"],
+                &BYTES,
+            )?,
+            batch_bytes_out: make.histograms(
+                "batchgate_batch_reply_bytes",
+                "Bytes of a batch's reply body.",
+                &["endpoint"],
+                &BYTES,
+            )?,
+            phase_duration: make.histograms(
+                "batchgate_batch_phase_seconds",
+                "Time of a batch in each phase.",
+                &["phase"],
+                &LATENCY,
+            )?,
+            rejections: make.counters(
+                "batchgate_rejections_total",
+                "Batches refused whole, by reason.",
+                &["endpoint", "reason"],
+            )?,
+            requests: make.counters(
+                "batchgate_requests_total",
+                "Requests that were no batch, by final status.",
+                &["route", "upstream", "method", "code"],
+            )?,
+            request_duration: make.histograms(
+                "batchgate_request_duration_seconds",
+                "From a proxied request's header to the end of its reply.",
+                &["route"],
+                &LATENCY,
+            )?,
+            reload_ok: make
+                .gauge("batchgate_config_last_reload_successful", "1 if the last (re)load of the configuration worked.")?,
+            reload_time: make.gauge(
+                "batchgate_config_last_reload_success_timestamp_seconds",
+                "When a configuration was last taken.",
+            )?,
+            reloads: make.counters("batchgate_config_reloads_total", "Loads of the configuration.", &["result"])?,
+            batches_in_flight: make.gauge("batchgate_batches_in_flight", "Batches under way.")?,
+            items_in_flight: make.gauges("batchgate_items_in_flight", "Calls under way.", &["upstream"])?,
+            attempts: make.counters(
+                "batchgate_upstream_attempts_total",
+                "Attempts of calls by status; an empty code is an attempt without a reply.",
+                &["upstream", "code"],
+            )?,
+            connect_errors: make.counters(
+                "batchgate_upstream_connect_errors_total",
+                "Connections that could not be opened.",
+                &["upstream", "reason"],
+            )?,
+            connections_opened: make.counters(
+                "batchgate_upstream_connections_opened_total",
+                "Connections opened for calls.",
+                &["upstream"],
+            )?,
+            log_lines_dropped: make.counter("batchgate_log_lines_dropped_total", "Log lines that could not be written.")?,
+            registry: make.0,
+        })
+    }
+
+    /// Makes the series of a configuration start at zero, so that `rate()` sees the first event.
+    pub fn prepare(&self, settings: &Settings) {
+        for endpoint in &settings.batch {
+            let endpoint = endpoint.path.as_str();
+            for reason in REFUSAL_REASONS {
+                self.rejections.with_label_values(&[endpoint, reason]);
+            }
+            for format in Format::ALL {
+                for word in BatchEnd::WORDS {
+                    self.batches.with_label_values(&[endpoint, format.as_str(), word]);
+                }
+            }
+            self.batch_duration.with_label_values(&[endpoint]);
+            self.batch_items.with_label_values(&[endpoint]);
+        }
+        for route in settings.routes.routes() {
+            self.item_duration.with_label_values(&[&route.name]);
+        }
+        for upstream in &settings.upstreams {
+            self.items_in_flight.with_label_values(&[&upstream.name]);
+        }
+    }
+
+    /// Records a load of the configuration.
+    pub fn record_reload(&self, taken: bool) {
+        self.reload_ok.set(i64::from(taken));
+        self.reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
+        if taken {
+            self.reload_time.set(i64::try_from(crate::clock::unix_time().as_secs()).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Records a batch that is over.
+    pub fn record_batch(&self, report: &BatchReport, names: Names<'_>) {
+        let endpoint = report.endpoint.as_str();
+        self.batches.with_label_values(&[endpoint, report.format, report.end.as_str()]).inc();
+        if let BatchEnd::Refused(reason) = report.end {
+            self.rejections.with_label_values(&[endpoint, reason]).inc();
+        } else {
+            self.batch_items.with_label_values(&[endpoint]).observe(count(report.items.len()));
+            self.batch_bytes_out.with_label_values(&[endpoint]).observe(count(report.bytes_out));
+        }
+        self.batch_bytes_in.with_label_values(&[endpoint]).observe(count(report.bytes_in));
+        let mut whole = Duration::ZERO;
+        for (phase, took) in report.phases.iter() {
+            whole += took;
+            self.phase_duration.with_label_values(&[phase.as_str()]).observe(took.as_secs_f64());
+        }
+        self.batch_duration.with_label_values(&[endpoint]).observe(whole.as_secs_f64());
+        self.record_items(&report.items, names);
+    }
+
+    /// Items of a batch are mostly alike, so runs of the same labels are counted at once.
+    fn record_items(&self, items: &[ItemReport], names: Names<'_>) {
+        let alike = |one: &ItemReport, other: &ItemReport| {
+            (one.route, one.upstream, one.method, one.status, one.outcome, one.reason)
+                == (other.route, other.upstream, other.method, other.status, other.outcome, other.reason)
+        };
+        for run in items.chunk_by(alike) {
+            let Some(item) = run.first() else { continue };
+            let (route, upstream) = (names.route(item.route), names.upstream(item.upstream));
+            let labels = [route, upstream, item.method, item.status.as_str(), item.outcome.as_str()];
+            self.items.with_label_values(&labels).inc_by(run.len() as u64);
+            if let Some(reason) = item.reason {
+                self.item_failures.with_label_values(&[route, reason]).inc_by(run.len() as u64);
+            }
+            if item.outcome != OutcomeKind::Rejected {
+                observe_all(&self.item_duration.with_label_values(&[route]), run);
+            }
+        }
+    }
+
+    /// Records a proxied request that is over.
+    pub fn record_request(&self, report: &RequestReport, names: Names<'_>) {
+        let route = names.route(report.route);
+        let code = report.status.as_ref().map_or("", |status| status.as_str());
+        let labels = [route, names.upstream(report.upstream), report.method, code];
+        self.requests.with_label_values(&labels).inc();
+        self.request_duration.with_label_values(&[route]).observe(report.elapsed.as_secs_f64());
+    }
+
+    /// All metrics in Prometheus' text format 0.0.4.
+    #[must_use]
+    pub fn exposition(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "the metrics could not be written");
+        }
+        text
+    }
+}
+
+fn observe_all(histogram: &Histogram, items: &[ItemReport]) {
+    let local = histogram.local();
+    for elapsed in items.iter().filter_map(|item| item.elapsed) {
+        local.observe(elapsed.as_secs_f64());
+    }
+    local.flush();
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a histogram's buckets need no more than 52 bits")]
+const fn count(number: usize) -> f64 {
+    number as f64
+}

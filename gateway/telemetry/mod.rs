@@ -1,0 +1,12 @@
+//! What operators see: metrics, log lines and trace context. Fed by reports that the phases
+//! return; no phase calls into this module.
+
+mod log_lines;
+mod metrics;
+mod report;
+mod trace;
+
+pub use log_lines::{LogError, start_logging};
+pub use metrics::Metrics;
+pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};
+pub use trace::{RequestId, TraceContext};

@@ -1,0 +1,103 @@
+//! What people see in a terminal: text to stdout and stderr, in colour where it helps.
+//!
+//! Nothing here fails: when the reader of a pipe is gone, there is nobody to tell.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+/// Writes a line to stdout.
+pub(crate) fn say(line: impl Display) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
+/// Writes a line to stderr.
+pub(crate) fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Whether text is painted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colour {
+    On,
+    Off,
+}
+
+/// How text is painted (ECMA-48 select graphic rendition).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paint {
+    Bold,
+    Dim,
+    Red,
+    Green,
+    Yellow,
+    Magenta,
+    Cyan,
+}
+
+impl Colour {
+    /// On if stdout is a terminal and `NO_COLOR` is not set (<https://no-color.org>).
+    pub(crate) fn of_stdout() -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if io::stdout().is_terminal() && !refused { Self::On } else { Self::Off }
+    }
+
+    /// The text, painted or not.
+    pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
+        match self {
+            Self::On if !text.is_empty() => format!("\x1b[{}m{text}\x1b[0m", paint.code()),
+            Self::On | Self::Off => text.to_owned(),
+        }
+    }
+}
+
+impl Paint {
+    fn code(self) -> u8 {
+        match self {
+            Self::Bold => 1,
+            Self::Dim => 2,
+            Self::Red => 31,
+            Self::Green => 32,
+            Self::Yellow => 33,
+            Self::Magenta => 35,
+            Self::Cyan => 36,
+        }
+    }
+}
+
+/// At most `width` characters of the text, on one line and harmless: white space becomes one blank,
+/// and what could steer a terminal a dot.
+pub(crate) fn one_line(text: &str, width: usize) -> String {
+    let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let is_harmless = |character: &char| !character.is_control() && !is_direction_mark(*character);
+    let mut shown: String =
+        flat.chars().take(width).map(|c| Some(c).filter(is_harmless).unwrap_or('·')).collect();
+    if flat.chars().count() > width {
+        shown.pop();
+        shown.push('…');
+    }
+    shown
+}
+
+/// Characters that make a terminal show the others in another order.
+fn is_direction_mark(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_and_harmless() {
+        assert_eq!(one_line("a \n\t b", 9), "a b");
+        assert_eq!(one_line("\u{1b}[31mred\u{202e}", 9), "·[31mred·");
+        assert_eq!(one_line("12345", 5), "12345");
+        assert_eq!(one_line("123456", 5), "1234…");
+    }
+
+    #[test]
+    fn without_colour_text_stays_as_it_is() {
+        assert_eq!(Colour::Off.paint(Paint::Red, "a"), "a");
+        assert_eq!(Colour::On.paint(Paint::Red, "a"), "\x1b[31ma\x1b[0m");
+    }
+}
