@@ -8,7 +8,7 @@ use crate::harness::gateway::{batchgate, check};
 use crate::harness::programs::{run, text};
 
 /// Which module may use which: only those of a lower rank, and its own.
-const RANKS: [(&str, usize); 15] = [
+const RANKS: [(&str, usize); 16] = [
     ("phase", 0),
     ("clock", 0),
     ("batch", 0),
@@ -20,10 +20,11 @@ const RANKS: [(&str, usize); 15] = [
     ("telemetry", 4),
     ("settings", 5),
     ("server", 6),
+    ("terminal", 6),
     ("demo", 7),
-    ("cli", 7),
-    ("main", 7),
-    ("lib", 7),
+    ("cli", 8),
+    ("main", 9),
+    ("lib", 9),
 ];
 
 /// Lines in a file of the gateway, tests beside the code included.
