@@ -43,7 +43,7 @@ fn a_mixed_batch_in_json_is_answered_in_order() {
     assert_eq!(reply.results()[0]["body"], json!({"id": 1}));
     assert_eq!(reply.results()[3]["body"], "no such order");
     assert_eq!(reply.json()["summary"], json!({"items": 4, "failed": 1}));
-    assert_eq!(upstream.requests_to("/orders/2")[0].text(), r#"{"status": "paid"}"#.replace(' ', ""));
+    assert_eq!(upstream.requests_to("/orders/2")[0].text(), r#"{"status":"paid"}"#);
 }
 
 #[test]
@@ -122,7 +122,6 @@ fn the_reply_is_in_the_format_that_accept_prefers() {
         ("application/xml", &xml, Some("application/json"), "application/json"),
         ("application/xml", &xml, Some("application/json;q=0, */*"), "application/xml"),
         ("text/xml; charset=utf-8", &xml, None, "xml"),
-        ("application/vnd.shop+json", &json, None, "json"),
     ] {
         let request = Request::post("/batch", content_type, body);
         let reply = gateway.send(&accept.map_or(request.clone(), |accept| request.header("Accept", accept)));

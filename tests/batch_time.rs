@@ -155,7 +155,7 @@ fn a_client_that_leaves_cancels_what_is_not_sent() {
     let client = start_batch(gateway.address(), &gets(5));
     upstream.wait_for_requests(1);
     drop(client);
-    gateway.wait_for_metric("batchgate_batches_total", &[("endpoint", "/batch")], 1.0);
+    gateway.wait_for_metric("batchgate_batches_total", &[("outcome", "client_gone")], 1.0);
     gate.open();
     assert_eq!(gateway.batch(&gets(1)).statuses(), [200]);
     assert_eq!(upstream.requests().len(), 2, "the first of the five, and the one of the second batch");
