@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::future::FutureExt;
+use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 
@@ -20,8 +20,8 @@ use crate::route::UpstreamIndex;
 
 use super::ramp::{FIRST_LANES, Ramp};
 use super::{
-    Attempt, End, CallFailure, DispatchLimits, DispatchedItem, Engine, Lane, Outcome, Progress, ReplyBudget, Sent,
-    SkipReason,
+    Attempt, CallFailure, DispatchLimits, DispatchedItem, End, Engine, Lane, Outcome, Progress, ReplyBudget,
+    Sent, SkipReason,
 };
 
 /// An item with its slot.
@@ -71,13 +71,15 @@ impl Work {
     }
 
     /// Makes all calls. Dropping the future drops the calls under way.
-    pub(super) async fn run<E: Engine>(&self, engine: &E) {
+    pub(super) async fn run<'work, E: Engine>(&'work self, engine: &'work E) {
         let mut workers = FuturesUnordered::new();
         let mut open: Vec<usize> = Vec::with_capacity(self.queues.len());
         for queue in &self.queues {
             let first = self.lanes_wanted(queue, FIRST_LANES);
             open.push(first);
-            workers.extend((0..first).map(|_| self.work_off(queue, engine)));
+            for _ in 0..first {
+                workers.push(self.worker(queue, engine));
+            }
         }
         let mut ramp = Ramp::default();
         loop {
@@ -89,7 +91,9 @@ impl Work {
                     let growth = ramp.growth(self.completed.load(Ordering::Relaxed));
                     for (queue, open) in self.queues.iter().zip(&mut open) {
                         let wanted = self.lanes_wanted(queue, *open * growth);
-                        workers.extend((*open..wanted).map(|_| self.work_off(queue, engine)));
+                        for _ in *open..wanted {
+                            workers.push(self.worker(queue, engine));
+                        }
                         *open = wanted.max(*open);
                     }
                 }
@@ -109,9 +113,14 @@ impl Work {
         wish.min(most).min(queue.places.len())
     }
 
+    /// A worker; boxed, so that the compiler need not see through it to know that it is `Send`.
+    fn worker<'work, E: Engine>(&'work self, queue: &'work Queue, engine: &'work E) -> BoxFuture<'work, ()> {
+        self.work_off(queue, engine).boxed()
+    }
+
     /// One worker: takes items until its queue is empty.
-    async fn work_off<E: Engine>(&self, queue: &Queue, engine: &E) {
-        let mut held: Option<(UpstreamIndex, E::Lane<'_>)> = None;
+    async fn work_off<'work, E: Engine>(&'work self, queue: &'work Queue, engine: &'work E) {
+        let mut held: Option<(UpstreamIndex, E::Lane)> = None;
         while let Some((place, call)) = self.take(queue) {
             let lane = match held.take() {
                 Some((upstream, lane)) if upstream == call.upstream => lane,
@@ -141,13 +150,13 @@ impl Work {
     }
 
     /// Makes one item's call and fills its slot. Gives the lane back unless the call broke it.
-    async fn settle<'engine, E: Engine>(
+    async fn settle<E: Engine>(
         &self,
         place: &Place,
         call: &Call,
-        engine: &'engine E,
-        mut lane: E::Lane<'engine>,
-    ) -> Option<E::Lane<'engine>> {
+        engine: &E,
+        mut lane: E::Lane,
+    ) -> Option<E::Lane> {
         let turn = self.turn(engine, call.upstream).await;
         if self.stopped.load(Ordering::Relaxed) {
             return Some(lane);
@@ -221,9 +230,7 @@ impl Place {
             (Some(filled), _) => filled,
             (None, Step::Respond(respond)) => (Outcome::Responded(respond), Duration::ZERO),
             (None, Step::Rejected(rejection)) => (Outcome::Rejected(rejection), Duration::ZERO),
-            (None, Step::Call(_)) => {
-                (unfilled(end, started.is_some(), sent), started.unwrap_or_default())
-            },
+            (None, Step::Call(_)) => (unfilled(end, started.is_some(), sent), started.unwrap_or_default()),
         };
         DispatchedItem { subject: self.item.subject, route: self.item.route, upstream, outcome, elapsed }
     }

@@ -30,12 +30,10 @@ pub use progress::{Progress, ReplyBudget, Sent};
 /// Makes calls to upstreams. The second user beside the server is the property tests' fake.
 pub trait Engine: Sync {
     /// What one worker of a batch holds on to between its calls.
-    type Lane<'engine>: Lane
-    where
-        Self: 'engine;
+    type Lane: Lane;
 
     /// A lane to an upstream. Opens nothing yet.
-    fn lane(&self, upstream: UpstreamIndex) -> Self::Lane<'_>;
+    fn lane(&self, upstream: UpstreamIndex) -> Self::Lane;
 
     /// What bounds the calls under way to an upstream, over all batches.
     fn permits(&self, upstream: UpstreamIndex) -> Option<&Semaphore>;

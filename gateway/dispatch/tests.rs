@@ -49,10 +49,10 @@ impl Fake {
 
 struct FakeLane<'engine>(&'engine Fake);
 
-impl Engine for Fake {
-    type Lane<'engine> = FakeLane<'engine>;
+impl<'fake> Engine for &'fake Fake {
+    type Lane = FakeLane<'fake>;
 
-    fn lane(&self, _: UpstreamIndex) -> FakeLane<'_> {
+    fn lane(&self, _: UpstreamIndex) -> FakeLane<'fake> {
         FakeLane(self)
     }
 
@@ -141,7 +141,7 @@ fn run(fake: &Fake, upstreams: usize, change: impl FnOnce(&mut DispatchLimits)) 
     runtime.block_on(async {
         let mut limits = limits();
         change(&mut limits);
-        dispatch(fake.plan(upstreams), fake, limits, std::future::pending()).await
+        dispatch(fake.plan(upstreams), &fake, limits, std::future::pending()).await
     })
 }
 
@@ -209,7 +209,7 @@ fn nothing_behind_a_rejected_item_starts_once_the_batch_stops_on_errors() {
     plan.items[1].step = Step::Rejected(ItemRejection::NoRoute);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let limits = DispatchLimits { stop_on_error: true, ..runtime.block_on(async { limits() }) };
-    let items = runtime.block_on(dispatch(plan, &fake, limits, std::future::pending()));
+    let items = runtime.block_on(dispatch(plan, &&fake, limits, std::future::pending()));
     assert_eq!(fake.calls(), [0]);
     assert!(matches!(items[1].outcome, Outcome::Rejected(ItemRejection::NoRoute)));
     assert!(matches!(items[2].outcome, Outcome::Skipped(SkipReason::BatchStopped)));
@@ -218,11 +218,12 @@ fn nothing_behind_a_rejected_item_starts_once_the_batch_stops_on_errors() {
 #[test]
 fn a_client_that_leaves_ends_every_item() {
     let fake = Fake::new(&[Act::Answer(200), Act::Hang, Act::Hang], 9);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let items = runtime.block_on(async {
         let limits = DispatchLimits { concurrency: 2, ..limits() };
         let gone = tokio::time::sleep(Duration::from_millis(10));
-        dispatch(fake.plan(1), &fake, limits, gone).await
+        dispatch(fake.plan(1), &&fake, limits, gone).await
     });
     let ends: Vec<_> = items.iter().map(failure).collect();
     let gone = CallFailure::ClientGone;

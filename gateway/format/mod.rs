@@ -66,6 +66,15 @@ impl Format {
         }
     }
 
+    /// The media type that a client asks for it by.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Xml => "application/xml",
+        }
+    }
+
     /// Reads a batch. What is wrong with one item alone stands in that item.
     ///
     /// # Errors

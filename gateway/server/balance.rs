@@ -47,8 +47,13 @@ pub(super) struct Targets {
 
 impl Targets {
     pub(super) async fn new(upstream: &Upstream, limits: &Limits) -> Self {
-        let discovery = Discovery { upstream: upstream.clone(), limits: *limits, authorities_of_trust: trusted(upstream) };
-        let has_names = upstream.targets.iter().any(|target| target.host.parse::<std::net::IpAddr>().is_err());
+        let discovery = Discovery {
+            upstream: upstream.clone(),
+            limits: *limits,
+            authorities_of_trust: trusted(upstream),
+        };
+        let has_names =
+            upstream.targets.iter().any(|target| target.host.parse::<std::net::IpAddr>().is_err());
         let targets = Self {
             balancer: LoadBalancer::from_backends(Backends::new(Box::new(discovery))),
             has_names,
@@ -177,7 +182,8 @@ fn trusted(upstream: &Upstream) -> Option<Arc<CaType>> {
     let path = upstream.ca.as_ref()?;
     match pingora::tls::load_pem_file_ca(&path.display().to_string()) {
         Ok(certificate) => {
-            let certificates: Box<CaType> = vec![WrappedX509::new(certificate, parse_x509)].into_boxed_slice();
+            let certificates: Box<CaType> =
+                vec![WrappedX509::new(certificate, parse_x509)].into_boxed_slice();
             Some(certificates.into())
         }
         Err(error) => {

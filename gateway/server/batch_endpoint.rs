@@ -4,14 +4,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName};
+use futures_util::future::BoxFuture;
 use http::Method;
+use http::header::{self, HeaderMap, HeaderName};
 use pingora::proxy::Session;
 
 use crate::batch::{BatchRefusal, MultiStatus};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
-use crate::format::{Format, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format, request_format};
+use crate::format::{
+    Format, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format, request_format,
+};
 use crate::phase::Phase;
 use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
 use crate::settings::{BatchEndpoint, Order};
@@ -171,11 +174,15 @@ impl Life<'_> {
             client_gone(session).await;
             left = true;
         };
-        let items = dispatch(plan, &engine, limits, gone).await;
+        let items = make_calls(plan, &engine, limits, Box::pin(gone)).await;
         (items, left)
     }
 
-    fn stitch(&self, items: Vec<DispatchedItem>, preferences: &Preferences) -> (MultiStatus, Vec<ItemReport>) {
+    fn stitch(
+        &self,
+        items: Vec<DispatchedItem>,
+        preferences: &Preferences,
+    ) -> (MultiStatus, Vec<ItemReport>) {
         let Asked { snapshot, endpoint, reached, .. } = self.asked;
         let context = StitchContext {
             routes: &snapshot.settings.routes,
@@ -225,6 +232,16 @@ impl Life<'_> {
         self.asked.gateway.metrics.record_batch(report, names);
         report.log(names);
     }
+}
+
+/// Boxed, so that the compiler need not see through the whole dispatch to know that it is `Send`.
+fn make_calls<'call>(
+    plan: Plan,
+    engine: &'call BatchEngine<'call>,
+    limits: DispatchLimits,
+    gone: BoxFuture<'call, ()>,
+) -> BoxFuture<'call, Vec<DispatchedItem>> {
+    Box::pin(async move { dispatch(plan, &engine, limits, gone).await })
 }
 
 fn noted_failures(results: &MultiStatus) -> Vec<crate::telemetry::FailedItem> {

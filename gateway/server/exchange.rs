@@ -18,8 +18,13 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Reads the request's body whole. Answers `Expect: 100-continue` first (RFC 9110 §10.1.1), unless
 /// the length says already that the body is too large.
-pub(super) async fn read_body(session: &mut Session, limit: usize, timeout: Duration) -> Result<Bytes, BatchRefusal> {
-    let announced = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+pub(super) async fn read_body(
+    session: &mut Session,
+    limit: usize,
+    timeout: Duration,
+) -> Result<Bytes, BatchRefusal> {
+    let announced =
+        session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced = announced.and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(BatchRefusal::BodyTooLarge { limit });
@@ -41,7 +46,9 @@ async fn read_within(session: &mut Session, limit: usize, announced: usize) -> R
         let read = session.as_downstream_mut().read_request_body().await;
         match read.map_err(|_| BatchRefusal::BodyUnreadable)? {
             None => return Ok(body.freeze()),
-            Some(bytes) if body.len() + bytes.len() > limit => return Err(BatchRefusal::BodyTooLarge { limit }),
+            Some(bytes) if body.len() + bytes.len() > limit => {
+                return Err(BatchRefusal::BodyTooLarge { limit });
+            }
             // Memory is taken for what came, or for what was announced once some of it came.
             Some(bytes) => {
                 if body.is_empty() {
@@ -84,7 +91,11 @@ impl ReplyHead {
 }
 
 /// Writes a whole reply. A body that was not read to its end closes the connection.
-pub(super) async fn write_reply(session: &mut Session, head: ReplyHead, body: Written) -> pingora::Result<()> {
+pub(super) async fn write_reply(
+    session: &mut Session,
+    head: ReplyHead,
+    body: Written,
+) -> pingora::Result<()> {
     let length = body.length();
     let mut header = ResponseHeader::build_no_case(head.status, Some(head.fields.len() + 3))?;
     for (name, value) in head.fields {

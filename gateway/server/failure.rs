@@ -31,7 +31,7 @@ pub(super) fn of_exchange(error: &Error) -> CallFailure {
         CallFailure::ReplyTimeout
     } else if is(&[ErrorType::InvalidHTTPHeader, ErrorType::H1Error, ErrorType::InvalidH2]) {
         CallFailure::ReplyMalformed
-    } else if error.etype().as_str().contains("CHUNK") {
+    } else if error.etype().as_str().contains("Chunk") {
         // pingora's v1 body reader names a broken chunk only by a custom error.
         CallFailure::ReplyMalformed
     } else {

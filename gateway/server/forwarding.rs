@@ -29,9 +29,13 @@ impl Reached {
     pub(super) fn of(session: &Session) -> Self {
         let request = session.req_header();
         let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-        let authority = request.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
+        let authority =
+            request.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
         let tls = session.as_downstream().digest().is_some_and(|digest| digest.ssl_digest.is_some());
-        let client = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_string());
+        let client = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(|address| address.ip().to_string());
         Self {
             scheme: if tls { "https" } else { "http" },
             authority: authority.to_owned(),
@@ -48,7 +52,8 @@ impl Reached {
     /// The fields of the hop, for a request with these `outer` fields.
     pub(super) fn forwarded_by(&self, outer: &HeaderMap, request_id: &RequestId) -> ForwardedBy {
         let appended = |name: &str, own: &str| {
-            let mut values: Vec<_> = outer.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+            let mut values: Vec<_> =
+                outer.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
             values.push(own);
             values.join(", ")
         };

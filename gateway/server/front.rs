@@ -94,7 +94,11 @@ const fn refused_path() -> ItemRejection {
 }
 
 /// Answers with a problem detail.
-async fn write_verdict(session: &mut Session, context: &mut Context, verdict: Verdict) -> pingora::Result<()> {
+async fn write_verdict(
+    session: &mut Session,
+    context: &mut Context,
+    verdict: Verdict,
+) -> pingora::Result<()> {
     let headers = &session.req_header().headers;
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let written = problem_format(accept, None).write_problem(&verdict.problem);
@@ -115,7 +119,11 @@ impl ProxyHttp for Front {
         Context::new(&self.gateway)
     }
 
-    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<()> {
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> pingora::Result<()> {
         context.meet(session);
         let limits = &context.snapshot.settings.limits;
         let downstream = session.as_downstream_mut();
@@ -180,7 +188,12 @@ impl ProxyHttp for Front {
         proxied::connect_failed(&self.gateway, context, error)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
         let mut code = 0;
         if *error.esource() != ErrorSource::Downstream && session.response_written().is_none() {
             let verdict = proxied::verdict(session, error, context);

@@ -103,7 +103,9 @@ pub(super) fn prepare(
     let request = session.req_header();
     let own = |authority: &str| authority.eq_ignore_ascii_case(&context.reached.authority);
     let mut references = Vec::new();
-    for (name, field) in [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")] {
+    for (name, field) in
+        [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")]
+    {
         let Some(value) = request.headers.get(&name) else { continue };
         let refuse = |problem| ItemRejection::ForbiddenReference { field, problem };
         let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
@@ -151,7 +153,11 @@ pub(super) fn choose(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
 }
 
 /// Completes the request to the upstream.
-pub(super) fn request(session: &Session, request: &mut RequestHeader, context: &Context) -> pingora::Result<()> {
+pub(super) fn request(
+    session: &Session,
+    request: &mut RequestHeader,
+    context: &Context,
+) -> pingora::Result<()> {
     let Some(proxied) = &context.proxied else { return Ok(()) };
     let (Some(peer), Some(upstream)) = (&proxied.peer, context.snapshot.upstream(proxied.upstream)) else {
         return Ok(());
@@ -173,7 +179,8 @@ pub(super) fn request(session: &Session, request: &mut RequestHeader, context: &
     }
     request.insert_header("traceparent", context.trace.of_call())?;
     for (name, text) in &proxied.references {
-        request.insert_header(name.clone(), text.with_origin(&origin_of(&settings.host, peer, own_authority)))?;
+        request
+            .insert_header(name.clone(), text.with_origin(&origin_of(&settings.host, peer, own_authority)))?;
     }
     if !proxied.mapping.is_identity() {
         // A body whose hrefs are to be mapped has to be readable.
@@ -209,11 +216,17 @@ pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> 
 fn is_xml(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let plain = !headers.contains_key(header::CONTENT_ENCODING);
-    plain && content_type.is_some_and(|value| value.starts_with("text/xml") || value.starts_with("application/xml"))
+    plain
+        && content_type
+            .is_some_and(|value| value.starts_with("text/xml") || value.starts_with("application/xml"))
 }
 
 /// Holds back a body whose hrefs are to be mapped until it is whole.
-pub(super) fn response_body(body: &mut Option<Bytes>, end: bool, context: &mut Context) -> pingora::Result<()> {
+pub(super) fn response_body(
+    body: &mut Option<Bytes>,
+    end: bool,
+    context: &mut Context,
+) -> pingora::Result<()> {
     let Context { snapshot, reached, proxied, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
     let Some(mut held) = proxied.mapped_body.take() else { return Ok(()) };
@@ -221,7 +234,10 @@ pub(super) fn response_body(body: &mut Option<Bytes>, end: bool, context: &mut C
         held.extend_from_slice(&bytes);
     }
     if held.len() > MAX_MAPPED_BODY {
-        return Error::e_explain(ErrorType::InternalError, "a body whose hrefs are to be mapped is too large");
+        return Error::e_explain(
+            ErrorType::InternalError,
+            "a body whose hrefs are to be mapped is too large",
+        );
     }
     if end {
         let mapped = xml::map_hrefs(&held, &|url| proxied.to_gateway(url, snapshot, reached).into());
@@ -268,7 +284,8 @@ fn unmappable() -> Box<Error> {
 
 /// Records a request that is over.
 pub(super) fn report(gateway: &Gateway, session: &Session, context: &Context) {
-    let upstream = context.proxied.as_ref().filter(|proxied| proxied.peer.is_some()).map(|proxied| proxied.upstream);
+    let upstream =
+        context.proxied.as_ref().filter(|proxied| proxied.peer.is_some()).map(|proxied| proxied.upstream);
     let report = RequestReport {
         route: context.route,
         upstream,

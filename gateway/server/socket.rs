@@ -14,7 +14,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pingora::listeners::Listeners;
+use pingora::listeners::tls::TlsSettings;
 use pingora::server::{Fds, ListenFds};
+
+use crate::settings::{ListenAddress, Listener, TlsFiles};
 
 /// Says whether `address` can be listened on, by listening on it for a moment. `SO_REUSEADDR` is
 /// set, as pingora does: connections of an earlier process that linger don't make an address taken.
@@ -28,17 +31,31 @@ pub fn check_free(address: SocketAddr) -> io::Result<()> {
 /// Sockets that are bound and wait for their service.
 #[derive(Default)]
 pub(super) struct BoundSockets {
-    tcp: Vec<(SocketAddr, OwnedFd)>,
+    tcp: Vec<(SocketAddr, OwnedFd, Option<TlsFiles>)>,
     unix: Vec<(String, OwnedFd)>,
 }
 
 impl BoundSockets {
+    /// Binds a listener of the configuration.
+    pub(super) fn listen(&mut self, listener: &Listener) -> io::Result<()> {
+        match &listener.address {
+            ListenAddress::Tcp(address) => {
+                self.bind(*address)?;
+                if let Some((_, _, tls)) = self.tcp.last_mut() {
+                    tls.clone_from(&listener.tls);
+                }
+                Ok(())
+            }
+            ListenAddress::Unix(path) => self.bind_unix(path),
+        }
+    }
+
     /// Binds a TCP address; port 0 lets the system choose, and the answer says what it chose.
     pub(super) fn bind(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         let listener = bind_tcp(address)?;
         listener.set_nonblocking(true)?;
         let bound = listener.local_addr()?;
-        self.tcp.push((bound, listener.into()));
+        self.tcp.push((bound, listener.into(), None));
         Ok(bound)
     }
 
@@ -58,18 +75,35 @@ impl BoundSockets {
 
     /// Hands the sockets to a service's listeners. What comes back goes into `start_service`, which
     /// looks a socket up by its address and then owns it.
-    pub(super) fn hand_over(self, listeners: &mut Listeners) -> ListenFds {
+    ///
+    /// # Errors
+    /// A certificate can't be used.
+    pub(super) fn hand_over(self, listeners: &mut Listeners) -> io::Result<ListenFds> {
         let mut sockets = Fds::new();
-        for (address, socket) in self.tcp {
-            listeners.add_tcp(&address.to_string());
+        for (address, socket, tls) in self.tcp {
+            match tls {
+                None => listeners.add_tcp(&address.to_string()),
+                Some(files) => {
+                    listeners.add_tls_with_settings(&address.to_string(), None, tls_settings(&files)?)
+                }
+            }
             sockets.add(address.to_string(), socket.into_raw_fd());
         }
         for (path, socket) in self.unix {
             listeners.add_uds(&path, None);
             sockets.add(path, socket.into_raw_fd());
         }
-        Arc::new(sockets.into())
+        Ok(Arc::new(sockets.into()))
     }
+}
+
+/// TLS with HTTP/2 by ALPN.
+fn tls_settings(files: &TlsFiles) -> io::Result<TlsSettings> {
+    let (certificate, key) = (files.certificate.display().to_string(), files.key.display().to_string());
+    let mut settings = TlsSettings::intermediate(&certificate, &key)
+        .map_err(|error| io::Error::other(format!("the certificate {certificate} can't be used: {error}")))?;
+    settings.enable_h2();
+    Ok(settings)
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -14,6 +14,9 @@ const SNIPPET_REACH: usize = 80;
 /// Characters of a quoted name or value.
 const MAX_QUOTED: usize = 64;
 
+/// What stands for a value that must not be shown.
+pub(super) const HIDDEN: &str = "`***` (from the environment)";
+
 /// Everything found in one file, in the order of its lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -290,7 +293,7 @@ mod tests {
     #[test]
     fn a_report_looks_like_a_compilers() {
         let text = "a: 1\nkey: secret\n";
-        let source = Source { file: "c.yaml", text, secret: vec![10..16] };
+        let source = Source { file: "c.yaml", text, secret: Vec::from([10..16, 0..0]) };
         let mut findings = Findings::default();
         let place = Place { line: 2, column: 1, start: 5, end: 8 };
         findings.push(Diagnostic::error(Some(place), "unknown key `key`").help("did you mean `kex`?"));

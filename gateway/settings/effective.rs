@@ -44,7 +44,7 @@ fn document(settings: &Settings) -> Document {
                 LogFormat::Json => LogFormatDocument::Json,
                 LogFormat::Text => LogFormatDocument::Text,
             },
-            level: settings.log.level.clone().into(),
+            level: literal(&settings.log.level).into(),
         },
         drain: DrainDocument {
             delay: Span(settings.drain.delay),
@@ -60,12 +60,12 @@ fn document(settings: &Settings) -> Document {
 fn address(address: &ListenAddress) -> String {
     match address {
         ListenAddress::Tcp(tcp) => tcp.to_string(),
-        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+        ListenAddress::Unix(path) => literal(&format!("unix:{}", path.display())),
     }
 }
 
 fn listener(listener: &Listener) -> ListenDocument {
-    let path = |path: &std::path::Path| path.display().to_string().into();
+    let path = |path: &std::path::Path| literal(&path.display().to_string()).into();
     ListenDocument {
         address: address(&listener.address).into(),
         tls: listener
@@ -97,10 +97,10 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
         host: match &upstream.host {
             HostPolicy::Target => "target".to_owned().into(),
             HostPolicy::Preserve => "preserve".to_owned().into(),
-            HostPolicy::Fixed(name) => name.clone().into(),
+            HostPolicy::Fixed(name) => literal(name).into(),
         },
         tls: UpstreamTlsDocument {
-            ca: upstream.ca.as_ref().map(|path| path.display().to_string().into()),
+            ca: upstream.ca.as_ref().map(|path| literal(&path.display().to_string()).into()),
             verify: upstream.verify.into(),
         }
         .into(),

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::diagnostic::{nearest, quoted};
+use super::diagnostic::{HIDDEN, nearest, quoted};
 use super::document::{UNIT_KEYWORD, Unit};
 use super::later;
 
@@ -38,6 +38,11 @@ pub(super) fn required(schema: &Value) -> impl Iterator<Item = &str> {
     schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
+/// The keys of which the schema wants exactly one.
+pub(super) fn one_required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema.get("oneOf").and_then(Value::as_array).into_iter().flatten().flat_map(required)
+}
+
 pub(super) fn example(schema: &Value, name: &str) -> Option<String> {
     let example = properties(schema)?.get(name)?.get("examples")?.get(0)?;
     Some(example.as_str().map_or_else(|| example.to_string(), str::to_owned))
@@ -57,13 +62,13 @@ fn type_of(form: &Value) -> Option<&str> {
     types.as_str().or_else(|| types.get(0)?.as_str())
 }
 
-/// The values of an enumeration.
+/// The values of an enumeration of names.
 fn choices(form: &Value) -> Option<Vec<&str>> {
     if let Some(values) = form.get("enum").and_then(Value::as_array) {
-        return Some(values.iter().filter_map(Value::as_str).collect());
+        return values.iter().map(Value::as_str).collect();
     }
     let variants = form.get("oneOf").and_then(Value::as_array)?;
-    Some(variants.iter().filter_map(|variant| variant.get("const")?.as_str()).collect())
+    variants.iter().map(|variant| variant.get("const")?.as_str()).collect()
 }
 
 fn unit(form: &Value) -> Option<Unit> {
@@ -100,7 +105,7 @@ pub(super) fn scalar_problem(
     form: &Value,
     path: &str,
 ) -> Option<(String, String)> {
-    let subject = shown.map_or_else(|| "the value from the environment".to_owned(), quoted);
+    let subject = shown.map_or_else(|| HIDDEN.to_owned(), quoted);
     if let Some(unit) = unit(form) {
         let error = unit.parse(text).err()?;
         let message = match error.problem {

@@ -109,14 +109,14 @@ fn upstream_names(tree: &Node) -> Vec<String> {
     upstreams.iter().map(|(key, _)| key.name.clone()).collect()
 }
 
-/// The bytes of header values, wherever they are: tokens are written there, and a snippet of the same
-/// line must not show them.
+/// The bytes of header values: tokens are written there, and a snippet of the same line must not show
+/// them. Names of variables and files are no secret, and what a report about them has to show.
 fn secrets(node: &Node) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let upstreams = node.get("upstreams").map(Node::entries).unwrap_or_default();
     for (_, upstream) in upstreams {
         if let Some(set) = upstream.get("headers").and_then(|headers| headers.get("set")) {
-            scalars(set, &mut ranges);
+            set.entries().iter().for_each(|(_, value)| scalars(value, &mut ranges));
         }
     }
     ranges
@@ -124,9 +124,14 @@ fn secrets(node: &Node) -> Vec<Range<usize>> {
 
 fn scalars(node: &Node, ranges: &mut Vec<Range<usize>>) {
     match &node.value {
+        NodeValue::Scalar(text) if text.contains("${") && !text.contains(":-") => {}
         NodeValue::Scalar(_) => ranges.push(node.place.start..node.place.end),
         NodeValue::List(items) => items.iter().for_each(|item| scalars(item, ranges)),
-        NodeValue::Mapping(entries) => entries.iter().for_each(|(_, value)| scalars(value, ranges)),
+        NodeValue::Mapping(entries) => {
+            for (_, value) in entries.iter().filter(|(key, _)| key.name != "file") {
+                scalars(value, ranges);
+            }
+        }
         NodeValue::Broken | NodeValue::Empty => {}
     }
 }

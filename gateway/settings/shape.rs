@@ -4,11 +4,13 @@
 //! up to the nearest key that may be absent, so that the rest can still be read and its names looked
 //! up in the same run. In: tree and schema. Out: the tree without what was reported.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Findings, Place, nearest, quoted};
 use super::form::{
-    Property, example, is_mapping, is_scalar, known_keys, noun, properties, property, required,
+    Property, example, is_mapping, is_scalar, known_keys, noun, one_required, properties, property, required,
     scalar_problem,
 };
 use super::later;
@@ -113,6 +115,7 @@ impl<'a> Walk<'a> {
     fn mapping(&mut self, entries: &mut Vec<(Key, Node)>, schema: &'a Value, position: &Position) -> Fitness {
         self.repeated_keys(entries);
         let missing = self.missing_keys(entries, schema, position);
+        let chosen = has_any(entries, schema);
         entries.retain_mut(|(key, value)| match property(schema, &key.name) {
             Property::Known(schema) => {
                 let position = position.below(&key.name, key.place);
@@ -128,20 +131,21 @@ impl<'a> Walk<'a> {
             }
         });
         let complete = required(schema).all(|name| entries.iter().any(|(key, _)| key.name == name));
-        if missing || !complete { Fitness::Broken } else { Fitness::Usable }
+        // Whoever looks for one of several keys must not miss one that was taken out.
+        let lost = chosen && !has_any(entries, schema);
+        if missing || lost || !complete { Fitness::Broken } else { Fitness::Usable }
     }
 
     fn repeated_keys(&mut self, entries: &mut Vec<(Key, Node)>) {
-        let mut seen: Vec<Key> = Vec::new();
+        let mut seen: HashMap<String, Place> = HashMap::new();
         entries.retain(|(key, _)| {
-            let earlier = seen.iter().find(|earlier| earlier.name == key.name);
-            if let Some(earlier) = earlier {
+            if let Some(earlier) = seen.get(&key.name) {
                 let message = format!("the key {} is there twice", quoted(&key.name));
-                let help = format!("it is on line {} already", earlier.place.line);
+                let help = format!("it is on line {} already", earlier.line);
                 self.findings.push(Diagnostic::error(Some(key.place), message).help(help));
                 return false;
             }
-            seen.push(key.clone());
+            seen.insert(key.name.clone(), key.place);
             true
         });
     }
@@ -233,6 +237,11 @@ impl<'a> Walk<'a> {
             None => vec![schema],
         }
     }
+}
+
+/// Whether one of the keys is there of which the schema wants one.
+fn has_any(entries: &[(Key, Node)], schema: &Value) -> bool {
+    one_required(schema).any(|name| entries.iter().any(|(key, _)| key.name == name))
 }
 
 /// The key of the schema that was probably meant by an unknown one.

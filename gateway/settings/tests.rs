@@ -4,6 +4,7 @@
 //! `tests/diagnostics/NAME.yaml` goes in, `NAME.txt` is the exact report; adding a case is adding a
 //! file. With `UPDATE_GOLDEN=1` in the environment the expected files are written anew.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,10 +21,9 @@ fn repository() -> &'static Path {
 /// What the golden cases may count on; all else is unset.
 fn environment(name: &str) -> Option<String> {
     let value = match name {
-        "TOKEN" => "t0p-secret",
+        "TOKEN" | "NUMBER" => "t0p-secret",
         "BAD" => "t0p-secret\u{7}",
         "TARGET" => "http://t0p-secret:1/t0p-secret",
-        "NUMBER" => "t0p-secret",
         "ITEMS" => "50",
         _ => return None,
     };
@@ -131,10 +131,14 @@ fn collect_keys(schema: &serde_json::Value, keys: &mut Vec<String>) {
         keys.extend(properties.keys().cloned());
     }
     if let Some(object) = schema.as_object() {
-        object.values().for_each(|value| collect_keys(value, keys));
+        for value in object.values() {
+            collect_keys(value, keys);
+        }
     }
     if let Some(array) = schema.as_array() {
-        array.iter().for_each(|value| collect_keys(value, keys));
+        for value in array {
+            collect_keys(value, keys);
+        }
     }
 }
 
@@ -260,11 +264,29 @@ fn anchors_and_merge_keys_work_and_bombs_do_not() {
     let mut bomb = "a0: &a0 [x, x]\n".to_owned();
     for level in 1..24 {
         let below = level - 1;
-        bomb.push_str(&format!("a{level}: &a{level} [*a{below}, *a{below}]\n"));
+        writeln!(bomb, "a{level}: &a{level} [*a{below}, *a{below}]").unwrap();
     }
     assert!(parse_at(&bomb, "bomb.yaml", Path::new("")).is_err());
     let deep = format!("listen: {}", "[".repeat(5000));
     assert!(parse_at(&deep, "deep.yaml", Path::new("")).is_err());
+}
+
+/// Every key of a complete file, misspelt one at a time: each is found at its place, with its name.
+#[test]
+fn every_misspelt_key_is_recognised() {
+    let text = FULL.replace("[h2c", "\n      [h2c");
+    let keys =
+        ["listen", "targets", "connect", "methods", "strip_prefix", "content_type", "max_items", "format"];
+    for key in keys {
+        let (before, after) = text.split_once(&format!("{key}:")).unwrap();
+        let report = parse_at(&format!("{before}{key}s_:{after}"), "test.yaml", Path::new("")).unwrap_err();
+        let line = before.lines().count();
+        let found = report.iter().find(|found| found.message() == format!("unknown key `{key}s_`"));
+        let found = found.unwrap_or_else(|| panic!("{key}\n{report}"));
+        assert_eq!(found.hint(), Some(format!("did you mean `{key}`?").as_str()));
+        assert_eq!(found.line(), Some(line + usize::from(before.ends_with('\n'))), "{key}");
+        assert_eq!(report.iter().filter(|found| found.severity() == Severity::Error).count(), 1, "{report}");
+    }
 }
 
 /// A part of the annotated file, cut or changed anywhere.

@@ -97,6 +97,16 @@ fn not_yaml(error: &serde_saphyr::Error) -> Diagnostic {
     // The place is said once, in front of the snippet.
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
     let place = error.location().map(Place::from);
+    if message.starts_with("budget breached: Documents") {
+        return Diagnostic::error(place, "the file has more than one document")
+            .help("a configuration is one; remove everything from the second `---` on");
+    }
+    if message.starts_with("budget breached") || message.contains("limit exceeded") {
+        return Diagnostic::error(
+            place,
+            "the file is nested too deeply, or too large once its aliases are expanded",
+        );
+    }
     Diagnostic::error(place, format!("the file is not valid YAML: {message}"))
 }
 
@@ -233,9 +243,9 @@ mod tests {
 
     fn scalars(text: &str) -> Vec<(String, usize, usize)> {
         let tree = read(text).unwrap();
-        let scalar = |node: &Node| match &node.value {
-            NodeValue::Scalar(text) => (text.clone(), node.place.line, node.place.column),
-            other => (format!("{other:?}"), node.place.line, node.place.column),
+        let scalar = |node: &Node| {
+            let NodeValue::Scalar(text) = &node.value else { panic!("{node:?}") };
+            (text.clone(), node.place.line, node.place.column)
         };
         tree.entries().iter().map(|(_, value)| scalar(value)).collect()
     }

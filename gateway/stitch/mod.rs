@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::batch::{
-    Fields, GatewayMade, ItemResult, MultiStatus, OutcomeKind, Problem, ProxyError, ResultBody, Subject,
-};
+use crate::batch::{Fields, ItemResult, MultiStatus, OutcomeKind, ResultBody, Subject};
 use crate::dispatch::{DispatchedItem, Outcome, Sent};
 use crate::route::{Respond, RouteIndex, RouteTable, UpstreamIndex, method_label};
 
@@ -82,7 +80,9 @@ fn stitch_item(item: DispatchedItem, context: &StitchContext<'_>) -> (ItemResult
         Outcome::Responded(respond) => (responded(subject, &respond), None),
         Outcome::Rejected(rejection) => gateway_made(subject, problem::of_rejection(&rejection)),
         Outcome::Skipped(reason) => gateway_made(subject, problem::of_skip(reason)),
-        Outcome::Failed { failure, sent } => gateway_made(subject, problem::of_failure(failure, sent, &method)),
+        Outcome::Failed { failure, sent } => {
+            gateway_made(subject, problem::of_failure(failure, sent, &method))
+        }
     };
     if context.minimal && !result.is_failed() {
         result.headers.clear();
@@ -101,7 +101,8 @@ fn stitch_item(item: DispatchedItem, context: &StitchContext<'_>) -> (ItemResult
 }
 
 fn answered(subject: Subject, reply: reply::Readable) -> ItemResult {
-    let busy = reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status == StatusCode::SERVICE_UNAVAILABLE;
+    let busy =
+        reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status == StatusCode::SERVICE_UNAVAILABLE;
     let retry_after = if busy { retry_after(&reply.headers) } else { None };
     ItemResult {
         subject,
@@ -141,40 +142,23 @@ fn responded(subject: Subject, respond: &Respond) -> ItemResult {
 }
 
 fn gateway_made(subject: Subject, verdict: Verdict) -> (ItemResult, Option<&'static str>) {
+    let proxy_status = verdict.proxy_status();
     let Verdict { problem, made, retryable, retry_after, allow, reason } = verdict;
-    let mut headers = vec![(
-        header::HeaderName::from_static("proxy-status"),
-        proxy_status(&problem, made, retryable),
-    )];
+    let mut headers = Fields::new();
     let mut add = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
             headers.push((name, value));
         }
     };
+    add(header::HeaderName::from_static("proxy-status"), Some(proxy_status));
     add(header::ALLOW, allow);
     add(header::RETRY_AFTER, retry_after.map(|after| after.as_secs().to_string()));
+    let status = problem.status;
     let body = if subject.method == Method::HEAD {
         ResultBody::Absent
     } else {
-        ResultBody::Problem(Box::new(problem.clone()))
+        ResultBody::Problem(Box::new(problem))
     };
-    let result =
-        ItemResult { subject, status: problem.status, headers, body, gateway: Some(made), retryable, retry_after };
+    let result = ItemResult { subject, status, headers, body, gateway: Some(made), retryable, retry_after };
     (result, Some(reason))
 }
-
-/// RFC 9209 §2: the gateway, the error, and our own parameters `outcome` and `retryable`.
-fn proxy_status(problem: &Problem, made: GatewayMade, retryable: bool) -> HeaderValue {
-    let ProxyError(error) = made.error;
-    let retryable = if retryable { "; retryable" } else { "" };
-    let text = format!(
-        "{GATEWAY_NAME}; error={error}; received-status={}; outcome={}{retryable}",
-        problem.status.as_u16(),
-        made.outcome.as_str()
-    );
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(GATEWAY_NAME))
-}
-
-
-#[cfg(test)]
-mod tests;

@@ -12,6 +12,8 @@ use http::{Method, StatusCode};
 use crate::batch::{BatchRefusal, GatewayMade, ItemRejection, OutcomeKind, Place, Problem, ProxyError};
 use crate::dispatch::{CallFailure, Sent, SkipReason};
 
+use super::GATEWAY_NAME;
+
 /// What a failure means for the client and for metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -27,6 +29,18 @@ pub struct Verdict {
     pub allow: Option<String>,
     /// A word of a closed set, for metrics and logs.
     pub reason: &'static str,
+}
+
+impl Verdict {
+    /// The value of Proxy-Status (RFC 9209 §2): the gateway, the error, and our own parameters
+    /// `outcome` and `retryable`.
+    #[must_use]
+    pub fn proxy_status(&self) -> String {
+        let ProxyError(error) = self.made.error;
+        let retryable = if self.retryable { "; retryable" } else { "" };
+        let outcome = self.made.outcome.as_str();
+        format!("{GATEWAY_NAME}; error={error}; outcome={outcome}{retryable}")
+    }
 }
 
 /// A row of a table.
@@ -79,7 +93,12 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
             row!(BAD_REQUEST, "duplicate_id", "Two items have the same id", "http_request_error")
         }
         BatchRefusal::BadContentEncoding { .. } => {
-            row!(BAD_REQUEST, "bad_content_encoding", "The body is not in its Content-Encoding", "http_request_error")
+            row!(
+                BAD_REQUEST,
+                "bad_content_encoding",
+                "The body is not in its Content-Encoding",
+                "http_request_error"
+            )
         }
         BatchRefusal::BadPreference { .. } => {
             row!(BAD_REQUEST, "bad_preference", "A preference makes no sense", "http_request_error")
@@ -97,10 +116,20 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
             row!(PAYLOAD_TOO_LARGE, "body_too_large", "The batch is too large", "http_request_error")
         }
         BatchRefusal::UnsupportedContentEncoding => {
-            row!(UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding", "Unsupported Content-Encoding", "http_request_error")
+            row!(
+                UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_content_encoding",
+                "Unsupported Content-Encoding",
+                "http_request_error"
+            )
         }
         BatchRefusal::UnsupportedMediaType => {
-            row!(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported Content-Type", "http_request_error")
+            row!(
+                UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Unsupported Content-Type",
+                "http_request_error"
+            )
         }
         BatchRefusal::NotAcceptable => {
             row!(NOT_ACCEPTABLE, "not_acceptable", "No format in Accept can be written", "http_request_error")
@@ -145,24 +174,45 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
 
 /// The reasons of all refusals, so that their counters start at zero.
 pub const REFUSAL_REASONS: [&str; 18] = [
-    "malformed", "not_a_batch", "duplicate_member", "forbidden_xml", "duplicate_id", "bad_content_encoding",
-    "bad_preference", "body_unreadable", "too_deep", "too_many_items", "body_too_large",
-    "unsupported_content_encoding", "unsupported_media_type", "not_acceptable", "cross_site", "method_not_allowed",
-    "body_timeout", "internal",
+    "malformed",
+    "not_a_batch",
+    "duplicate_member",
+    "forbidden_xml",
+    "duplicate_id",
+    "bad_content_encoding",
+    "bad_preference",
+    "body_unreadable",
+    "too_deep",
+    "too_many_items",
+    "body_too_large",
+    "unsupported_content_encoding",
+    "unsupported_media_type",
+    "not_acceptable",
+    "cross_site",
+    "method_not_allowed",
+    "body_timeout",
+    "internal",
 ];
 
 /// The verdict on an item that the gateway refuses.
 #[must_use]
 pub fn of_rejection(rejection: &ItemRejection) -> Verdict {
-    let allow =
-        if let ItemRejection::MethodNotAllowed { allowed } = rejection { Some(allowed.clone()) } else { None };
-    Verdict { allow, ..verdict(&rejection_row(rejection), rejection.to_string(), None, OutcomeKind::Rejected) }
+    let allow = if let ItemRejection::MethodNotAllowed { allowed } = rejection {
+        Some(allowed.clone())
+    } else {
+        None
+    };
+    Verdict {
+        allow,
+        ..verdict(&rejection_row(rejection), rejection.to_string(), None, OutcomeKind::Rejected)
+    }
 }
 
 fn rejection_row(rejection: &ItemRejection) -> Row {
     match rejection {
         ItemRejection::WrongShape { .. }
         | ItemRejection::MissingMember { .. }
+        | ItemRejection::UnknownMember { .. }
         | ItemRejection::BadMember { .. } => {
             row!(BAD_REQUEST, "bad_item", "The item is malformed", "http_request_error")
         }
@@ -201,7 +251,12 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
 pub fn of_skip(reason: SkipReason) -> Verdict {
     let (row, detail) = match reason {
         SkipReason::BatchStopped => (
-            row!(FAILED_DEPENDENCY, "batch_stopped", "The batch stopped before this item", "http_request_denied"),
+            row!(
+                FAILED_DEPENDENCY,
+                "batch_stopped",
+                "The batch stopped before this item",
+                "http_request_denied"
+            ),
             "an earlier item failed, and the batch asked to stop at the first error (continue-on-error=false)",
         ),
     };
@@ -221,25 +276,46 @@ pub fn of_failure(failure: CallFailure, sent: Sent, method: &Method) -> Verdict 
     Verdict { retryable, retry_after, ..verdict(&row, failure.to_string(), None, outcome) }
 }
 
+/// The word for a failure in metrics and logs.
+#[must_use]
+pub fn failure_reason(failure: CallFailure) -> &'static str {
+    failure_row(failure).reason
+}
+
 fn failure_row(failure: CallFailure) -> Row {
     match failure {
         CallFailure::NoTarget => {
             row!(SERVICE_UNAVAILABLE, "no_target", "The upstream is unavailable", "destination_unavailable")
         }
         CallFailure::ConnectionRefused => {
-            row!(BAD_GATEWAY, "connection_refused", "The upstream refused the connection", "connection_refused")
+            row!(
+                BAD_GATEWAY,
+                "connection_refused",
+                "The upstream refused the connection",
+                "connection_refused"
+            )
         }
         CallFailure::ConnectionTimeout => {
             row!(GATEWAY_TIMEOUT, "connection_timeout", "No connection in time", "connection_timeout")
         }
         CallFailure::ConnectionFailed => {
-            row!(BAD_GATEWAY, "connection_failed", "No connection to the upstream", "destination_ip_unroutable")
+            row!(
+                BAD_GATEWAY,
+                "connection_failed",
+                "No connection to the upstream",
+                "destination_ip_unroutable"
+            )
         }
         CallFailure::TlsHandshake => {
             row!(BAD_GATEWAY, "tls_handshake", "No TLS with the upstream", "tls_protocol_error")
         }
         CallFailure::DeadlineBeforeCall => {
-            row!(GATEWAY_TIMEOUT, "deadline_before_call", "The batch's time was over", "http_response_timeout")
+            row!(
+                GATEWAY_TIMEOUT,
+                "deadline_before_call",
+                "The batch's time was over",
+                "http_response_timeout"
+            )
         }
         CallFailure::TimeoutBeforeSending => {
             row!(GATEWAY_TIMEOUT, "timeout_before_sending", "The item's time was over", "connection_timeout")
@@ -251,19 +327,39 @@ fn failure_row(failure: CallFailure) -> Row {
             row!(GATEWAY_TIMEOUT, "reply_timeout", "No reply in time", "connection_read_timeout")
         }
         CallFailure::DeadlineDuringCall => {
-            row!(GATEWAY_TIMEOUT, "deadline_during_call", "The batch's time was over", "http_response_timeout")
+            row!(
+                GATEWAY_TIMEOUT,
+                "deadline_during_call",
+                "The batch's time was over",
+                "http_response_timeout"
+            )
         }
         CallFailure::ReplyMalformed => {
             row!(BAD_GATEWAY, "reply_malformed", "The upstream's reply breaks HTTP", "http_protocol_error")
         }
         CallFailure::ReplyTooLarge { .. } => {
-            row!(BAD_GATEWAY, "reply_too_large", "The upstream's reply is too large", "http_response_body_size")
+            row!(
+                BAD_GATEWAY,
+                "reply_too_large",
+                "The upstream's reply is too large",
+                "http_response_body_size"
+            )
         }
         CallFailure::RepliesTooLarge { .. } => {
-            row!(BAD_GATEWAY, "replies_too_large", "The batch's replies are too large", "http_response_body_size")
+            row!(
+                BAD_GATEWAY,
+                "replies_too_large",
+                "The batch's replies are too large",
+                "http_response_body_size"
+            )
         }
         CallFailure::ReplyCoding => {
-            row!(BAD_GATEWAY, "reply_coding", "The upstream's reply can't be decoded", "http_response_content_coding")
+            row!(
+                BAD_GATEWAY,
+                "reply_coding",
+                "The upstream's reply can't be decoded",
+                "http_response_content_coding"
+            )
         }
         CallFailure::ClientGone => {
             row!(BAD_GATEWAY, "client_gone", "The client left", "connection_terminated")
@@ -279,8 +375,23 @@ fn failure_row(failure: CallFailure) -> Row {
 pub fn is_idempotent(method: &Method) -> bool {
     matches!(
         method.as_str(),
-        "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE" | "PROPFIND" | "PROPPATCH" | "MKCOL" | "COPY" | "MOVE"
-            | "UNLOCK" | "REPORT" | "SEARCH" | "QUERY" | "ACL" | "MKCALENDAR"
+        "GET"
+            | "HEAD"
+            | "PUT"
+            | "DELETE"
+            | "OPTIONS"
+            | "TRACE"
+            | "PROPFIND"
+            | "PROPPATCH"
+            | "MKCOL"
+            | "COPY"
+            | "MOVE"
+            | "UNLOCK"
+            | "REPORT"
+            | "SEARCH"
+            | "QUERY"
+            | "ACL"
+            | "MKCALENDAR"
     )
 }
 

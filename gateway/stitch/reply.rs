@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 
 use crate::batch::{Fields, ResultBody};
 use crate::dispatch::{CallFailure, UpstreamReply};
-use crate::format::{ReplyCodingError, decode_reply, map_hrefs};
+use crate::format::{ReplyCodingError, decode_reply, xml};
 use crate::plan::strip_connection_fields;
 use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex};
 
@@ -27,7 +27,11 @@ pub(super) struct Readable {
     pub(super) body: ResultBody,
 }
 
-pub(super) fn readable(reply: UpstreamReply, method: &Method, origin: &Origin<'_>) -> Result<Readable, CallFailure> {
+pub(super) fn readable(
+    reply: UpstreamReply,
+    method: &Method,
+    origin: &Origin<'_>,
+) -> Result<Readable, CallFailure> {
     let UpstreamReply { status, mut headers, body } = reply;
     strip_connection_fields(&mut headers);
     let body = if has_no_body(status, method) { None } else { Some(decoded(&mut headers, body, origin)?) };
@@ -89,9 +93,11 @@ impl Origin<'_> {
         if *name != header::LOCATION && *name != header::CONTENT_LOCATION {
             return value;
         }
-        let mapped = value.to_str().ok().zip(self.mapping()).map(|(url, (mapping, upstream))| {
-            self.to_gateway(url, mapping, upstream).into_owned()
-        });
+        let mapped = value
+            .to_str()
+            .ok()
+            .zip(self.mapping())
+            .map(|(url, (mapping, upstream))| self.to_gateway(url, mapping, upstream).into_owned());
         mapped.and_then(|url| HeaderValue::from_str(&url).ok()).unwrap_or(value)
     }
 
@@ -113,7 +119,8 @@ impl Origin<'_> {
             .is_some_and(|value| value.to_ascii_lowercase().contains("xml"));
         match self.mapping() {
             Some((mapping, upstream)) if is_xml => {
-                map_hrefs(&body, &|url| self.to_gateway(url, mapping, upstream)).map_or(body, Bytes::from)
+                xml::map_hrefs(&body, &|url| self.to_gateway(url, mapping, upstream))
+                    .map_or(body, Bytes::from)
             }
             Some(_) | None => body,
         }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::batch::OutcomeKind;
@@ -108,7 +108,11 @@ impl Metrics {
     #[expect(clippy::too_many_lines, reason = "one line a metric: a list reads best in one piece")]
     pub fn new(pingora_version: &str) -> Result<Self, MetricsError> {
         let make = Maker(Registry::new());
-        let build = make.gauges("batchgate_build_info", "Always 1; the labels say what runs.", &["version", "pingora"])?;
+        let build = make.gauges(
+            "batchgate_build_info",
+            "Always 1; the labels say what runs.",
+            &["version", "pingora"],
+        )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), pingora_version]).set(1);
         make.0.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
@@ -133,7 +137,12 @@ impl Metrics {
                 "Batches that ended.",
                 &["endpoint", "format", "outcome"],
             )?,
-            batch_items: make.histograms("batchgate_batch_items", "Items of a batch.", &["endpoint"], &ITEMS)?,
+            batch_items: make.histograms(
+                "batchgate_batch_items",
+                "Items of a batch.",
+                &["endpoint"],
+                &ITEMS,
+            )?,
             batch_duration: make.histograms(
                 "batchgate_batch_duration_seconds",
                 "From a batch's header to the end of its reply.",
@@ -174,13 +183,19 @@ impl Metrics {
                 &["route"],
                 &LATENCY,
             )?,
-            reload_ok: make
-                .gauge("batchgate_config_last_reload_successful", "1 if the last (re)load of the configuration worked.")?,
+            reload_ok: make.gauge(
+                "batchgate_config_last_reload_successful",
+                "1 if the last (re)load of the configuration worked.",
+            )?,
             reload_time: make.gauge(
                 "batchgate_config_last_reload_success_timestamp_seconds",
                 "When a configuration was last taken.",
             )?,
-            reloads: make.counters("batchgate_config_reloads_total", "Loads of the configuration.", &["result"])?,
+            reloads: make.counters(
+                "batchgate_config_reloads_total",
+                "Loads of the configuration.",
+                &["result"],
+            )?,
             batches_in_flight: make.gauge("batchgate_batches_in_flight", "Batches under way.")?,
             items_in_flight: make.gauges("batchgate_items_in_flight", "Calls under way.", &["upstream"])?,
             attempts: make.counters(
@@ -198,7 +213,8 @@ impl Metrics {
                 "Connections opened for calls.",
                 &["upstream"],
             )?,
-            log_lines_dropped: make.counter("batchgate_log_lines_dropped_total", "Log lines that could not be written.")?,
+            log_lines_dropped: make
+                .counter("batchgate_log_lines_dropped_total", "Log lines that could not be written.")?,
             registry: make.0,
         })
     }

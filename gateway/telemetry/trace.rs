@@ -29,7 +29,9 @@ impl RequestId {
 }
 
 fn is_plain(id: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=');
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=')
+    };
     (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
 }
 
@@ -108,7 +110,10 @@ mod tests {
     fn calls_stay_in_the_trace_with_spans_of_their_own() {
         let context = of("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
         let (first, second) = (context.of_call(), context.of_call());
-        assert!(first.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && first.ends_with("-01"), "{first}");
+        assert!(
+            first.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && first.ends_with("-01"),
+            "{first}"
+        );
         assert_ne!(first, second);
         assert!(!first.contains("b7ad6b7169203331"));
     }

@@ -26,7 +26,12 @@ pub(super) struct Calls<'engine> {
 
 impl Calls<'_> {
     /// The header of a call to a target over HTTP/1.1.
-    pub(super) fn header(&self, method: &Method, call: &Call, peer: &Peer) -> Result<Box<RequestHeader>, CallFailure> {
+    pub(super) fn header(
+        &self,
+        method: &Method,
+        call: &Call,
+        peer: &Peer,
+    ) -> Result<Box<RequestHeader>, CallFailure> {
         let uri = call.target.parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(method, call, peer, uri)?;
         let host = host_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
@@ -35,7 +40,12 @@ impl Calls<'_> {
     }
 
     /// The header of a call over HTTP/2, which has the authority in its url (RFC 9113 §8.3.1).
-    pub(super) fn header_h2(&self, method: &Method, call: &Call, peer: &Peer) -> Result<Box<RequestHeader>, CallFailure> {
+    pub(super) fn header_h2(
+        &self,
+        method: &Method,
+        call: &Call,
+        peer: &Peer,
+    ) -> Result<Box<RequestHeader>, CallFailure> {
         let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
         let uri = format!("{origin}{}", call.target).parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(method, call, peer, uri)?;
@@ -61,7 +71,8 @@ impl Calls<'_> {
         parts.headers.insert(TRACEPARENT, HeaderValue::from_str(&trace).map_err(|_| CallFailure::Internal)?);
         for (name, text) in &call.references {
             let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
-            let value = HeaderValue::from_str(&text.with_origin(&origin)).map_err(|_| CallFailure::Internal)?;
+            let value =
+                HeaderValue::from_str(&text.with_origin(&origin)).map_err(|_| CallFailure::Internal)?;
             parts.headers.insert(name.clone(), value);
         }
         Ok(RequestHeader::from(parts))

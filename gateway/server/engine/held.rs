@@ -14,6 +14,7 @@ use crate::stitch::problem::is_idempotent;
 
 use super::super::balance::Peer;
 use super::super::failure;
+use super::Failover;
 use super::call::Calls;
 use super::reply::{Unanswered, collect};
 
@@ -63,20 +64,24 @@ impl<'engine> HeldConnection<'engine> {
     async fn connect(&self, may_reuse: bool) -> Result<Connection, CallFailure> {
         let Calls { engine, upstream, .. } = self.calls;
         let connector = &engine.gateway.transport;
-        let connection = engine
-            .with_failover(upstream, async |peer| {
-                let (stream, used) = if may_reuse {
-                    connector.get_stream(&peer.http).await?
-                } else {
-                    (connector.new_stream(&peer.http).await?, false)
-                };
-                Ok(Connection { peer, stream, used })
-            })
-            .await?;
-        if !connection.used {
-            upstream.opened.inc();
+        let mut failover = Failover::new(engine, upstream);
+        while let Some(peer) = failover.next() {
+            let opened = if may_reuse {
+                connector.get_stream(&peer.http).await
+            } else {
+                connector.new_stream(&peer.http).await.map(|stream| (stream, false))
+            };
+            match opened {
+                Ok((stream, used)) => {
+                    if !used {
+                        upstream.opened.inc();
+                    }
+                    return Ok(Connection { peer, stream, used });
+                }
+                Err(error) => failover.failed(&error),
+            }
         }
-        Ok(connection)
+        Err(failover.last)
     }
 
     async fn exchange(
@@ -129,7 +134,11 @@ async fn send_and_collect(
     }
 }
 
-async fn send(session: &mut HttpSession, header: Box<pingora::http::RequestHeader>, call: &Call) -> pingora::Result<()> {
+async fn send(
+    session: &mut HttpSession,
+    header: Box<pingora::http::RequestHeader>,
+    call: &Call,
+) -> pingora::Result<()> {
     session.write_request_header(header).await?;
     if let Some(body) = call.body.as_ref().filter(|body| !body.is_empty()) {
         session.write_body(body).await?;

@@ -61,30 +61,6 @@ impl<'batch> BatchEngine<'batch> {
         self.headers.get(index.0).map(|headers| headers.get_or_init(make))
     }
 
-    /// Tries the upstream's targets in turn until `connect` succeeds with one of them.
-    async fn with_failover<T, F>(
-        &self,
-        upstream: &UpstreamState,
-        connect: impl Fn(Arc<Peer>) -> F,
-    ) -> Result<T, CallFailure>
-    where
-        F: Future<Output = pingora::Result<T>>,
-    {
-        let mut tried: Vec<SocketAddr> = Vec::new();
-        let mut last = CallFailure::NoTarget;
-        while let Some(peer) = upstream.targets.next(&tried) {
-            tried.push(peer.address);
-            match connect(peer).await {
-                Ok(connected) => return Ok(connected),
-                Err(error) => {
-                    last = failure::of_connect(&error);
-                    self.gateway.count_connect_error(&upstream.settings.name, last);
-                }
-            }
-        }
-        Err(last)
-    }
-
     fn count_attempt(&self, upstream: &UpstreamState, made: Result<&UpstreamReply, CallFailure>) {
         match made {
             Ok(reply) if reply.status == http::StatusCode::OK => upstream.attempts_ok.inc(),
@@ -94,16 +70,14 @@ impl<'batch> BatchEngine<'batch> {
     }
 }
 
-impl Engine for BatchEngine<'_> {
-    type Lane<'engine>
-        = UpstreamLane<'engine>
-    where
-        Self: 'engine;
+impl<'engine> Engine for &'engine BatchEngine<'engine> {
+    type Lane = UpstreamLane<'engine>;
 
-    fn lane(&self, index: UpstreamIndex) -> UpstreamLane<'_> {
-        let lane = self.snapshot.upstream(index).and_then(|upstream| {
-            let headers = self.headers_for(index, upstream)?;
-            let calls = call::Calls { engine: self, upstream, headers };
+    fn lane(&self, index: UpstreamIndex) -> UpstreamLane<'engine> {
+        let engine: &'engine BatchEngine<'engine> = self;
+        let lane = engine.snapshot.upstream(index).and_then(|upstream| {
+            let headers = engine.headers_for(index, upstream)?;
+            let calls = call::Calls { engine, upstream, headers };
             Some(match upstream.settings.engine {
                 settings::Engine::Lanes => Kind::Held(held::HeldConnection::new(calls)),
                 settings::Engine::H2 => Kind::Streams(streams::Streams::new(calls)),
@@ -118,6 +92,33 @@ impl Engine for BatchEngine<'_> {
 
     fn call_timeout(&self, index: UpstreamIndex) -> Duration {
         self.snapshot.upstream(index).map_or(Duration::ZERO, |upstream| upstream.settings.timeout.item)
+    }
+}
+
+/// Tries an upstream's targets in turn.
+struct Failover<'engine> {
+    engine: &'engine BatchEngine<'engine>,
+    upstream: &'engine UpstreamState,
+    tried: Vec<SocketAddr>,
+    last: CallFailure,
+}
+
+impl<'engine> Failover<'engine> {
+    const fn new(engine: &'engine BatchEngine<'engine>, upstream: &'engine UpstreamState) -> Self {
+        Self { engine, upstream, tried: Vec::new(), last: CallFailure::NoTarget }
+    }
+
+    /// A target that was not tried yet.
+    fn next(&mut self) -> Option<Arc<Peer>> {
+        let peer = self.upstream.targets.next(&self.tried)?;
+        self.tried.push(peer.address);
+        Some(peer)
+    }
+
+    /// The target could not be connected to.
+    fn failed(&mut self, error: &pingora::Error) {
+        self.last = failure::of_connect(error);
+        self.engine.gateway.count_connect_error(&self.upstream.settings.name, self.last);
     }
 }
 

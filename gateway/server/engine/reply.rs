@@ -71,7 +71,10 @@ impl Replies for AnySession {
 }
 
 /// Reads a reply whole.
-pub(super) async fn collect(session: &mut impl Replies, budget: &ReplyBudget) -> Result<UpstreamReply, Unanswered> {
+pub(super) async fn collect(
+    session: &mut impl Replies,
+    budget: &ReplyBudget,
+) -> Result<UpstreamReply, Unanswered> {
     let (status, headers) = read_final_header(session).await?;
     let head_bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     budget.take(0, head_bytes)?;
@@ -93,7 +96,9 @@ async fn read_final_header(session: &mut impl Replies) -> Result<(StatusCode, He
         }
         match session.head() {
             // 101 answers an Upgrade, which no call asks for (RFC 9110 §7.8).
-            Some((StatusCode::SWITCHING_PROTOCOLS, _)) | None => return Err(CallFailure::ReplyMalformed.into()),
+            Some((StatusCode::SWITCHING_PROTOCOLS, _)) | None => {
+                return Err(CallFailure::ReplyMalformed.into());
+            }
             Some((status, _)) if status.is_informational() => {}
             Some((status, headers)) => return Ok((status, headers.clone())),
         }

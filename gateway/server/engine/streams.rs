@@ -1,5 +1,7 @@
 //! A lane over HTTP/2: each call is a stream of a connection that many calls share (RFC 9113 §5).
 
+use std::sync::Arc;
+
 use http::Method;
 use pingora::protocols::http::client::HttpSession;
 
@@ -7,7 +9,9 @@ use crate::dispatch::{Attempt, CallFailure, UpstreamReply};
 use crate::plan::Call;
 use crate::stitch::problem::is_idempotent;
 
+use super::super::balance::Peer;
 use super::super::failure;
+use super::Failover;
 use super::call::Calls;
 use super::reply::{Unanswered, collect};
 
@@ -37,18 +41,32 @@ impl<'engine> Streams<'engine> {
         }
     }
 
-    async fn exchange(&self, method: &Method, call: &Call, attempt: Attempt<'_>) -> Result<UpstreamReply, Unanswered> {
+    async fn connect(&self) -> Result<(Arc<Peer>, HttpSession), CallFailure> {
+        let Calls { engine, upstream, .. } = self.calls;
+        let mut failover = Failover::new(engine, upstream);
+        while let Some(peer) = failover.next() {
+            match engine.gateway.connector.get_http_session(&peer.http).await {
+                Ok((session, reused)) => {
+                    if !reused {
+                        upstream.opened.inc();
+                    }
+                    return Ok((peer, session));
+                }
+                Err(error) => failover.failed(&error),
+            }
+        }
+        Err(failover.last)
+    }
+
+    async fn exchange(
+        &self,
+        method: &Method,
+        call: &Call,
+        attempt: Attempt<'_>,
+    ) -> Result<UpstreamReply, Unanswered> {
         let Calls { engine, upstream, .. } = self.calls;
         let connector = &engine.gateway.connector;
-        let (peer, mut session, reused) = engine
-            .with_failover(upstream, async |peer| {
-                let (session, reused) = connector.get_http_session(&peer.http).await?;
-                Ok((peer, session, reused))
-            })
-            .await?;
-        if !reused {
-            upstream.opened.inc();
-        }
+        let (peer, mut session) = self.connect().await?;
         let header = self.calls.header_h2(method, call, &peer)?;
         attempt.progress.mark_sent();
         upstream.in_flight.inc();
@@ -67,7 +85,10 @@ async fn send_and_collect(
     call: &Call,
     attempt: Attempt<'_>,
 ) -> Result<UpstreamReply, Unanswered> {
-    let lost = |error: Box<pingora::Error>| Unanswered { failure: failure::of_exchange(&error), nothing_received: true };
+    let lost = |error: Box<pingora::Error>| Unanswered {
+        failure: failure::of_exchange(&error),
+        nothing_received: true,
+    };
     session.write_request_header(header).await.map_err(lost)?;
     match call.body.as_ref().filter(|body| !body.is_empty()) {
         Some(body) => session.write_request_body(body.clone(), true).await.map_err(lost)?,

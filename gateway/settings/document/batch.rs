@@ -15,6 +15,7 @@ use crate::batch::BatchLimits;
 #[schemars(extend("required" = ["path"]))]
 pub(in super::super) struct BatchDocument {
     /// Its exact path.
+    #[schemars(example = &"/batch")]
     pub(in super::super) path: At<String>,
     /// Items in one batch.
     #[schemars(range(max = 1_000_000))]
@@ -29,6 +30,7 @@ pub(in super::super) struct BatchDocument {
     /// Whether items run side by side or one by one.
     pub(in super::super) order: OrderDocument,
     /// The reply's status once a batch was accepted: 207, or 200 or 202 for clients that insist.
+    #[schemars(extend("enum" = [207, 200, 202]))]
     pub(in super::super) reply_status: At<u16>,
     /// The only fields of the batch that its items inherit. Absent: all but those that describe the batch itself.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,7 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::super::diagnostic::{Place, quoted};
+use super::super::diagnostic::{HIDDEN, Place, quoted};
 
 /// The newtype name by which [`At`] asks for the place.
 pub(in super::super) const AT: &str = "batchgate::At";
@@ -37,7 +37,7 @@ impl<T> From<T> for At<T> {
 impl At<String> {
     /// The value as a message may show it.
     pub(in super::super) fn shown(&self) -> String {
-        if self.from_environment { "the value from the environment".to_owned() } else { quoted(&self.value) }
+        if self.from_environment { HIDDEN.to_owned() } else { quoted(&self.value) }
     }
 }
 

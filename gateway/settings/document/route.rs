@@ -8,6 +8,7 @@ use super::At;
 /// One route: to an upstream, or a fixed answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["upstream"] }, { "required": ["respond"] }]))]
 pub(in super::super) struct RouteDocument {
     /// The path prefix. `/orders/` takes all that is below it; `/orders` takes itself too, and not
     /// `/ordersX`.

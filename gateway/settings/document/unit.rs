@@ -148,7 +148,7 @@ impl Unit {
             Self::Span | Self::TimeLimit => {
                 format!("`{number}s` for seconds or `{number}ms` for milliseconds")
             }
-            Self::Size => format!("`{number}B` for bytes, `{number}KiB` or `{number}MiB`"),
+            Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
         }
     }
 

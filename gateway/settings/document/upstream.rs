@@ -51,6 +51,7 @@ pub(in super::super) struct UpstreamDocument {
 pub(in super::super) struct TargetDocument {
     /// `http://`, `https://`, `h2c://` (HTTP/2 without TLS) or `h2://` (HTTP/2 with TLS), a host, and a
     /// port where it is not 80 or 443.
+    #[schemars(example = &"http://10.0.0.1:9001")]
     pub(in super::super) url: At<String>,
 
     /// Its share of the calls, relative to the other targets'.

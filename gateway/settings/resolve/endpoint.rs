@@ -6,6 +6,7 @@ use super::super::document::{At, BatchDocument, Document, OrderDocument, TimeLim
 use super::super::{BatchEndpoint, Order};
 use super::{Resolved, Resolver, Seen, all};
 use crate::batch::BatchLimits;
+use crate::route::{CanonicalPath, Strictness};
 
 impl Resolver<'_> {
     pub(super) fn endpoints(&mut self, documents: &[At<BatchDocument>]) -> Resolved<Vec<BatchEndpoint>> {
@@ -86,7 +87,11 @@ impl Resolver<'_> {
     pub(super) fn hidden_routes(&mut self, document: &Document) {
         for route in &document.routes {
             let path = &route.value.path;
-            let endpoint = document.batch.iter().find(|endpoint| endpoint.value.path.value == path.value);
+            let canonical = |path: &At<String>| CanonicalPath::parse(&path.value, Strictness::Item).ok();
+            let Some(wanted) = canonical(path) else { continue };
+            let mut endpoints = document.batch.iter();
+            let endpoint =
+                endpoints.find(|endpoint| canonical(&endpoint.value.path).as_ref() == Some(&wanted));
             if let Some(endpoint) = endpoint {
                 let message = format!("the route {} is at a batch endpoint's path", path.shown());
                 let help = match endpoint.value.path.place {

@@ -46,10 +46,13 @@ impl Resolver<'_> {
         let routes = self.routes(&document.routes);
         let batch = self.endpoints(&document.batch);
         self.hidden_routes(document);
-        self.unused_upstreams(document);
         self.deadlines(document);
         let log = self.log(&document.log);
         let cors = self.cors(&document.cors);
+        if !self.findings.has_errors() {
+            // A route that is wrong may have been the one.
+            self.unused_upstreams(document);
+        }
         Ok(Settings {
             listen: listen?,
             admin: admin?,

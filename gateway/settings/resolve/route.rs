@@ -7,7 +7,8 @@ use super::super::diagnostic::nearest;
 use super::super::document::{At, RespondDocument, RouteDocument};
 use super::{Refused, Resolved, Resolver, Seen, all};
 use crate::route::{
-    CanonicalPath, Mapping, MethodSet, Respond, Route, RouteAction, UpstreamIndex, known_method, method_label,
+    CanonicalPath, Mapping, MethodSet, Respond, Route, RouteAction, Strictness, UpstreamIndex, known_method,
+    method_label,
 };
 
 impl Resolver<'_> {
@@ -17,7 +18,7 @@ impl Resolver<'_> {
         let routes = documents.iter().map(|document| {
             let route = self.route(document);
             let path = &document.value.path;
-            if let Ok(canonical) = CanonicalPath::parse(&path.value, crate::route::Strictness::Item)
+            if let Ok(canonical) = CanonicalPath::parse(&path.value, Strictness::Item)
                 && let Some(earlier) = paths.earlier(canonical, path.place)
             {
                 let message = format!("the path {} has two routes; this one is never reached", path.shown());

@@ -1,0 +1,243 @@
+//! Start and end of a gateway: sockets are bound, services run, signals are obeyed.
+//!
+//! pingora's own `Server` is not used: it sleeps through its grace period whatever happens, and SIGHUP
+//! kills it. Its services run as tasks of our runtime instead. SIGTERM drains: `/readyz` says 503,
+//! after `drain.delay` no connection is accepted, and the process ends as soon as no request is
+//! under way, or after `drain.deadline`. A second SIGTERM, or SIGINT, ends it at once.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use pingora::apps::HttpServerOptions;
+use pingora::connectors::ConnectorOptions;
+use pingora::proxy::{HttpProxy, ProxyServiceBuilder};
+use pingora::server::ListenFds;
+use pingora::server::configuration::ServerConf;
+use pingora::services::Service as _;
+use pingora::services::listening::Service;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::Deadline;
+use crate::settings::{self, ListenAddress, Loaded, Settings};
+use crate::telemetry::{Metrics, MetricsError, start_logging};
+use crate::terminal::complain;
+
+use super::admin::Admin;
+use super::front::Front;
+use super::gateway::Gateway;
+use super::plain::PlainService;
+use super::reload::Reloader;
+use super::snapshot::Snapshot;
+use super::socket::BoundSockets;
+
+/// Targets that one proxied request may try.
+const MAX_TRIES: usize = 4;
+
+/// Why a gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's address is taken or not ours, or its certificate can't be used.
+    #[error("{0}")]
+    Listen(#[from] std::io::Error),
+    /// A fault of ours.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+}
+
+/// A gateway that runs as tasks of a runtime.
+pub struct Running {
+    gateway: Arc<Gateway>,
+    services: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+/// Starts a gateway as tasks of the runtime that this is called in.
+///
+/// # Errors
+/// A listener can't be had.
+pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    let mut front = BoundSockets::default();
+    for listener in &settings.listen {
+        front.listen(listener)?;
+    }
+    let metrics = Metrics::new(super::PINGORA_VERSION)?;
+    let redacted = settings::redacted(&settings);
+    let admin = settings.admin.clone();
+    let idle_connections = settings.limits.idle_connections;
+    let snapshot = Snapshot::new(settings, redacted, &metrics, None).await;
+    let gateway = Arc::new(Gateway::new(snapshot, metrics));
+    gateway.metrics.record_reload(true);
+    let (stop, stopped) = watch::channel(false);
+    let mut services = Vec::new();
+    if let Some(address) = admin {
+        let mut admin = PlainService::new("admin", Admin(Arc::clone(&gateway)));
+        match address {
+            ListenAddress::Tcp(address) => admin.listen(address).map(drop)?,
+            ListenAddress::Unix(path) => admin.listen_unix(&path)?,
+        }
+        services.push(spawn(admin.serve(stopped.clone())));
+    }
+    services.push(spawn(front_service(Arc::clone(&gateway), front, idle_connections)?.serve(stopped)));
+    services.push(spawn(keep_resolving(Arc::clone(&gateway))));
+    Ok(Running { gateway, services, stop })
+}
+
+#[expect(clippy::disallowed_methods, reason = "services live as long as the gateway, which aborts them")]
+fn spawn(service: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(service)
+}
+
+/// The front with its sockets, ready to be served.
+struct FrontService {
+    service: Service<HttpProxy<Front, ()>>,
+    sockets: ListenFds,
+}
+
+fn front_service(
+    gateway: Arc<Gateway>,
+    sockets: BoundSockets,
+    idle_connections: usize,
+) -> std::io::Result<FrontService> {
+    let conf = Arc::new(ServerConf { max_retries: MAX_TRIES, ..ServerConf::default() });
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    let mut service = ProxyServiceBuilder::new(&conf, Front::new(gateway))
+        .name("front")
+        .client_options(ConnectorOptions::new(idle_connections))
+        .server_options(options)
+        .build();
+    let sockets = sockets.hand_over(service.endpoints())?;
+    Ok(FrontService { service, sockets })
+}
+
+impl FrontService {
+    async fn serve(mut self, stopped: watch::Receiver<bool>) {
+        self.service.start_service(Some(self.sockets), stopped, 1).await;
+    }
+}
+
+/// Resolves the names of targets again from time to time.
+async fn keep_resolving(gateway: Arc<Gateway>) {
+    const INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        let snapshot = gateway.snapshot();
+        for upstream in snapshot.upstreams.iter().filter(|upstream| upstream.targets.has_names()) {
+            upstream.targets.resolve().await;
+        }
+    }
+}
+
+impl Running {
+    /// Drains and ends: returns once no request is under way, or the drain's deadline has come.
+    pub async fn drain(self) {
+        let drain = self.gateway.snapshot().settings.drain;
+        self.gateway.start_draining();
+        tokio::time::sleep(drain.delay).await;
+        // The admin listener ends with the others: what follows is short.
+        let _ = self.stop.send(true);
+        if Deadline::after(drain.deadline).race(self.gateway.idle()).await.is_none() {
+            tracing::warn!("requests were still under way at drain.deadline");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for service in &self.services {
+            service.abort();
+        }
+    }
+}
+
+/// Serves the configuration in `file` until a signal says to end.
+#[must_use]
+pub fn run(file: &Path) -> ExitCode {
+    let loaded = match settings::load(file) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => {
+            complain(diagnostics);
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Err(error) = start_logging(&loaded.settings.log) {
+        complain(format_args!("batchgate: {error}"));
+        return ExitCode::FAILURE;
+    }
+    let runtime = match runtime(&loaded.settings) {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(format_args!("batchgate: no worker threads: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(serve(file.to_owned(), loaded));
+    // Connections that are still open are cut; their requests are over.
+    runtime.shutdown_background();
+    code
+}
+
+fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = settings.threads {
+        builder.worker_threads(threads.get());
+    }
+    builder.enable_all().build()
+}
+
+async fn serve(file: PathBuf, loaded: Loaded) -> ExitCode {
+    for warning in loaded.warnings.to_string().lines().filter(|line| !line.is_empty()) {
+        tracing::warn!(kind = "config", "{warning}");
+    }
+    let running = match start(loaded.settings).await {
+        Ok(running) => running,
+        Err(error) => {
+            complain(format_args!("batchgate: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    tracing::info!(kind = "start", config = %file.display(), version = env!("CARGO_PKG_VERSION"));
+    let reloader = Reloader::new(file, Arc::clone(&running.gateway));
+    match until_told(reloader).await {
+        Ok(()) => {}
+        Err(error) => {
+            complain(format_args!("batchgate: signals can't be received: {error}"));
+            return ExitCode::FAILURE;
+        }
+    }
+    tracing::info!(kind = "drain");
+    tokio::select! {
+        () = running.drain() => {}
+        _ = told_again() => tracing::warn!("told to end at once"),
+    }
+    tracing::info!(kind = "end");
+    ExitCode::SUCCESS
+}
+
+/// Reloads when told to, and returns when told to end.
+async fn until_told(mut reloader: Reloader) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => reloader.reload("SIGHUP").await,
+            () = reloader.changed() => reloader.reload("the file has changed").await,
+        }
+    }
+}
+
+async fn told_again() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
+}

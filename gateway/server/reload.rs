@@ -1,0 +1,118 @@
+//! A new configuration without a restart: on SIGHUP, or when the file has changed. A file with an error
+//! changes nothing: the old configuration stays, and the log says why the new one was refused.
+//!
+//! The file's folder is watched, not the file: editors and Kubernetes replace files by renaming. An
+//! event is only a hint; what counts is whether the file's content differs from the last one read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+
+use crate::settings::{self, Settings};
+
+use super::gateway::Gateway;
+use super::snapshot::Snapshot;
+
+/// Writes to a file come in bursts; so long has to pass without one.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Network file systems tell nothing: so often the file is looked at anyway.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Reloads one gateway from one file.
+pub(super) struct Reloader {
+    file: PathBuf,
+    gateway: Arc<Gateway>,
+    content: Option<Vec<u8>>,
+    events: mpsc::Receiver<()>,
+    /// Watches as long as it lives; `None` where the system can't watch.
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl Reloader {
+    pub(super) fn new(file: PathBuf, gateway: Arc<Gateway>) -> Self {
+        let (sender, events) = mpsc::channel(1);
+        let watcher = match watch(&file, sender) {
+            Ok(watcher) => Some(watcher),
+            Err(error) => {
+                tracing::warn!(%error, "the configuration's folder can't be watched; SIGHUP still reloads");
+                None
+            }
+        };
+        let content = std::fs::read(&file).ok();
+        Self { file, gateway, content, events, _watcher: watcher }
+    }
+
+    /// Returns when the file's content has changed.
+    pub(super) async fn changed(&mut self) {
+        loop {
+            tokio::select! {
+                event = self.events.recv() => if event.is_none() { tokio::time::sleep(LOOK).await },
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            tokio::time::sleep(SETTLE).await;
+            let content = std::fs::read(&self.file).ok();
+            if content.is_some() && content != self.content {
+                return;
+            }
+        }
+    }
+
+    /// Takes the file's configuration, or says why not.
+    pub(super) async fn reload(&mut self, cause: &str) {
+        self.content = std::fs::read(&self.file).ok();
+        match settings::load(&self.file) {
+            Ok(loaded) => {
+                self.warn_of_restart(&loaded.settings);
+                self.take(loaded.settings).await;
+                tracing::info!(kind = "reload", cause, "the new configuration is in use");
+            }
+            Err(diagnostics) => {
+                self.gateway.metrics.record_reload(false);
+                let errors = diagnostics.to_string();
+                tracing::error!(
+                    kind = "reload",
+                    cause,
+                    errors,
+                    "the new configuration is refused; the old one stays"
+                );
+            }
+        }
+    }
+
+    async fn take(&self, settings: Settings) {
+        let before = self.gateway.snapshot();
+        let redacted = settings::redacted(&settings);
+        let snapshot = Snapshot::new(settings, redacted, &self.gateway.metrics, Some(&before)).await;
+        self.gateway.replace(snapshot);
+        self.gateway.metrics.record_reload(true);
+    }
+
+    fn warn_of_restart(&self, new: &Settings) {
+        let before = self.gateway.snapshot();
+        let old = &before.settings;
+        let restart = [
+            ("listen", old.listen != new.listen),
+            ("admin", old.admin != new.admin),
+            ("threads", old.threads != new.threads),
+            ("log", old.log != new.log),
+            ("limits.idle_connections", old.limits.idle_connections != new.limits.idle_connections),
+        ];
+        for (key, _) in restart.iter().filter(|(_, differs)| *differs) {
+            tracing::warn!(kind = "reload", key, "this change takes effect only at the next start");
+        }
+    }
+}
+
+fn watch(file: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut watcher = notify::recommended_watcher(move |_| {
+        // A hint that is already waiting stands for this one too.
+        let _ = sender.try_send(());
+    })?;
+    watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}
