@@ -340,7 +340,7 @@ fn get_tells_the_limits_and_other_methods_are_not_allowed() {
     let reply = gateway.send(&Request::get("/batch"));
     assert_eq!(reply.status, 200);
     let told = reply.json().to_string();
-    assert!(told.contains("77") && told.contains("max_items") && told.contains("application/xml"), "{told}");
+    assert!(told.contains("77") && told.contains("maxItems") && told.contains("application/xml"), "{told}");
     for method in ["PUT", "DELETE", "PATCH", "PROPFIND"] {
         let reply = gateway.send(&Request::new(method, "/batch"));
         assert_eq!(reply.status, 405, "{method}");

@@ -37,7 +37,7 @@ fn a_term_signal_lets_batches_finish_and_ends_as_soon_as_idle() {
 fn a_term_signal_lets_a_proxied_reply_finish() {
     let gate = Gate::closed();
     let upstream = Upstream::start();
-    upstream.on("/a", Answer::text(200, "first, last").pause_after("first", &gate));
+    upstream.on("/a", Answer::text(200, "first, last").chunked().pause_after("first", &gate));
     let gateway = Gateway::before(&upstream);
     let mut client = gateway.connect();
     client.write(&Request::get("/a").to_bytes(gateway.address()));
@@ -45,7 +45,7 @@ fn a_term_signal_lets_a_proxied_reply_finish() {
     gateway.signal("TERM");
     until_true("new connections refused", || !accepts(gateway.address()));
     gate.open();
-    client.through(b", last");
+    client.through(b"last");
     assert!(gateway.wait_for_exit().success());
 }
 

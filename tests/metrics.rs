@@ -72,7 +72,10 @@ fn every_item_counts_once_by_how_it_ended() {
 fn batches_and_rejections_count_by_endpoint() {
     let upstream = Upstream::start();
     let metrics = gateway_with_traffic(&upstream).metrics();
-    assert_eq!(metrics.count("batchgate_batches_total", &[("endpoint", "/batch"), ("outcome", "partial")]), 1);
+    assert_eq!(
+        metrics.count("batchgate_batches_total", &[("endpoint", "/batch"), ("outcome", "partial")]),
+        1
+    );
     assert_eq!(metrics.count("batchgate_rejections_total", &[("endpoint", "/batch")]), 1);
     let attempts = |labels: &[(&str, &str)]| metrics.count("batchgate_upstream_attempts_total", labels);
     assert_eq!(attempts(&[("upstream", "orders"), ("code", "200")]), 3);

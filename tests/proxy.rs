@@ -25,23 +25,40 @@ fn any_method_passes_with_its_body_and_comes_back_as_answered() {
 }
 
 #[test]
-fn replies_stream_to_the_client_as_they_come() {
-    let upstream = Upstream::start();
-    let gate = Gate::closed();
-    let answer = Answer::text(200, "first part, last part");
-    upstream.on("/length", answer.clone().pause_after("first", &gate));
-    upstream.on("/chunked", answer.chunked().pause_after("first", &gate));
+fn chunks_stream_to_the_client_as_they_come() {
+    let (upstream, gate) = (Upstream::start(), Gate::closed());
+    upstream.on("/a", Answer::text(200, "first part, last part").chunked().pause_after("first", &gate));
     let gateway = Gateway::before(&upstream);
-    let mut clients = ["/length", "/chunked"].map(|path| {
-        let mut client = gateway.connect();
-        client.write(&Request::get(path).to_bytes(gateway.address()));
-        client.through(b"first");
-        client
-    });
+    let mut client = gateway.connect();
+    client.write(&Request::get("/a").to_bytes(gateway.address()));
+    client.through(b"first");
     gate.open();
-    for client in &mut clients {
-        client.through(b"part");
-    }
+    client.through(b"part");
+}
+
+#[test]
+fn a_reply_of_known_length_streams_too() {
+    let (upstream, gate) = (Upstream::start(), Gate::closed());
+    let body = format!("{}middle{}", "x".repeat(1 << 20), "y".repeat(1 << 20));
+    upstream.on("/a", Answer::text(200, &body).pause_after("middle", &gate));
+    let gateway = Gateway::before(&upstream);
+    let mut client = gateway.connect();
+    client.write(&Request::get("/a").to_bytes(gateway.address()));
+    client.through("x".repeat(512 << 10).as_bytes());
+    gate.open();
+    client.through("y".repeat(1 << 20).as_bytes());
+}
+
+#[test]
+fn a_short_reply_of_known_length_is_not_held_back() {
+    let (upstream, gate) = (Upstream::start(), Gate::closed());
+    upstream.on("/a", Answer::text(200, "first part, last part").pause_after("first", &gate));
+    let gateway = Gateway::before(&upstream);
+    let mut client = gateway.connect();
+    client.write(&Request::get("/a").to_bytes(gateway.address()));
+    client.through(b"first");
+    gate.open();
+    client.through(b"last part");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn clients_may_speak_tls_with_the_protocol_they_choose() {
     let (upstream, certificate) = (Upstream::start(), Certificate::for_loopback());
     let gateway = Setup::routing_to(&[upstream.url()]).with_tls(&certificate).start();
     let url = format!("https://{}/a", gateway.tls_address());
-    let trusted = certificate.chain().display().to_string();
+    let trusted = certificate.authority().display().to_string();
     assert_eq!(curl(&["--cacert", &trusted, "--http2", &url]), "2 200");
     assert_eq!(curl(&["--cacert", &trusted, "--http1.1", &url]), "1.1 200");
     let batch = json!({"requests": [{"method": "GET", "url": "/b"}]}).to_string();
@@ -73,7 +73,7 @@ fn an_upstream_may_speak_h2c() {
 fn an_upstream_may_speak_https() {
     let certificate = Certificate::for_loopback();
     let nginx = https_nginx(&certificate, "ssl");
-    let members = format!("tls: {{ ca: {} }}", certificate.chain().display());
+    let members = format!("tls: {{ ca: {} }}", certificate.authority().display());
     let gateway = Setup::tuned(&format!("https://{}", nginx.address()), &members, "").start();
     let result = gateway.item(&json!({"method": "GET", "url": "/items/1"}));
     assert_eq!(result["status"], 200, "{result} {}", nginx.output());
@@ -84,7 +84,7 @@ fn an_upstream_may_speak_https() {
 fn an_upstream_may_speak_h2_over_tls() {
     let certificate = Certificate::for_loopback();
     let nginx = https_nginx(&certificate, "ssl http2");
-    let members = format!("tls: {{ ca: {} }}", certificate.chain().display());
+    let members = format!("tls: {{ ca: {} }}", certificate.authority().display());
     let gateway = Setup::tuned(&format!("h2://{}", nginx.address()), &members, "").start();
     let result = gateway.item(&json!({"method": "GET", "url": "/items/1"}));
     assert_eq!(result["status"], 200, "{result} {}", nginx.output());

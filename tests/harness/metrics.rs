@@ -56,8 +56,9 @@ fn sample(line: &str) -> Option<(Series, f64)> {
     let Some((name, labels)) = series.split_once('{') else {
         return Some(((series.to_owned(), BTreeMap::new()), value));
     };
-    let labels = labels.strip_suffix('}')?.trim_end_matches(',');
-    let pairs = labels.split("\",").filter(|pair| !pair.is_empty()).map(|pair| pair.trim_end_matches('"'));
-    let pairs = pairs.map(|pair| pair.split_once("=\"").map(|(l, v)| (l.trim().to_owned(), v.to_owned())));
+    let labels = labels.strip_suffix('}')?.trim_end_matches(',').strip_suffix('"')?;
+    let pairs = labels
+        .split("\",")
+        .map(|pair| pair.split_once("=\"").map(|(l, v)| (l.trim().to_owned(), v.to_owned())));
     Some(((name.to_owned(), pairs.collect::<Option<_>>()?), value))
 }
