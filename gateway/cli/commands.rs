@@ -3,35 +3,20 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::terminal::{complain, say};
 
-/// A configuration that was read.
-struct Loaded {
-    settings: Settings,
-    warnings: Vec<String>,
-}
-
-/// Why none was.
-#[derive(Debug, thiserror::Error)]
-enum LoadError {
-    /// This build of the program can't.
-    #[error("configurations are not built in")]
-    NotBuiltIn,
-}
-
 /// Serves until it is told to end.
-pub(super) fn run(_file: &Path) -> ExitCode {
-    complain("batchgate: the gateway is not built in");
-    ExitCode::FAILURE
+pub(super) fn run(file: &Path) -> ExitCode {
+    crate::server::run(file)
 }
 
 /// Says what is wrong with a configuration.
 pub(super) fn check(file: &Path) -> ExitCode {
-    match load(file) {
+    match settings::load(file) {
         Ok(loaded) => {
-            for warning in &loaded.warnings {
-                complain(warning);
+            if !loaded.warnings.is_empty() {
+                complain(&loaded.warnings);
             }
             say(ok_line(file, &loaded.settings));
             ExitCode::SUCCESS
@@ -45,12 +30,8 @@ pub(super) fn check(file: &Path) -> ExitCode {
 
 /// Prints the JSON Schema of configurations.
 pub(super) fn schema() -> ExitCode {
-    complain("batchgate: the schema is not built in");
-    ExitCode::FAILURE
-}
-
-fn load(_file: &Path) -> Result<Loaded, LoadError> {
-    Err(LoadError::NotBuiltIn)
+    say(settings::schema().trim_end());
+    ExitCode::SUCCESS
 }
 
 fn ok_line(file: &Path, settings: &Settings) -> String {

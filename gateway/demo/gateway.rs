@@ -1,32 +1,34 @@
 //! The gateway of the demonstration: its configuration, and its start.
 
+use std::path::Path;
+
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+
+use crate::server::{self, Running, StartError};
+use crate::settings::{self, Diagnostics};
 
 use super::ports::Ports;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "read by the gateway, which is not built in yet"))]
 /// The configuration; [`variable`] knows what stands in it as `${NAME}`.
 pub(super) const CONFIGURATION: &str = include_str!("demo.yaml");
 
 /// Why there is no gateway.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum GatewayError {
-    /// This build of the program has none.
-    #[error("the gateway is not built in")]
-    NotBuiltIn,
+    /// The demonstration's own configuration is at fault.
+    #[error("{0}")]
+    Configuration(#[from] Diagnostics),
+    /// It can't start.
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
-/// Starts the gateway as tasks of `runtime`; it ends when `stop` turns true.
-pub(super) fn start(
-    _ports: Ports,
-    _runtime: &Handle,
-    _stop: watch::Receiver<bool>,
-) -> Result<(), GatewayError> {
-    Err(GatewayError::NotBuiltIn)
+/// Starts the gateway as tasks of `runtime`; it ends with the value.
+pub(super) fn start(ports: Ports, runtime: &Handle) -> Result<Running, GatewayError> {
+    let loaded = settings::parse(CONFIGURATION, "demo.yaml", Path::new("."), &|name| variable(ports, name))?;
+    Ok(runtime.block_on(server::start(loaded.settings))?)
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "read by the gateway, which is not built in yet"))]
 /// The value of `${name}` in the configuration.
 pub(super) fn variable(ports: Ports, name: &str) -> Option<String> {
     match name {

@@ -22,7 +22,7 @@ use self::gateway::GatewayError;
 use self::legacy::LegacyApi;
 use self::ports::Ports;
 use crate::clock::{Deadline, Stopwatch};
-use crate::server::{ClientError, PlainService, send};
+use crate::server::{ClientError, PlainService, Running, send};
 use crate::terminal::{Colour, complain, say};
 
 pub(crate) use self::ports::LAST_FIRST_PORT;
@@ -91,17 +91,21 @@ pub fn run(options: DemoOptions) -> ExitCode {
 fn serve(ports: Ports, until: DemoUntil) -> Result<(), DemoError> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let (stop, stopped) = watch::channel(false);
-    let result = start(ports, &runtime, &stopped).and_then(|()| runtime.block_on(show(ports, until)));
+    let result = start(ports, &runtime, &stopped).and_then(|gateway| {
+        let shown = runtime.block_on(show(ports, until));
+        drop(gateway);
+        shown
+    });
     stop.send_replace(true);
     runtime.shutdown_timeout(STOP_TIMEOUT);
     result
 }
 
-fn start(ports: Ports, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> Result<(), DemoError> {
+fn start(ports: Ports, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> Result<Running, DemoError> {
     let mut legacy = PlainService::new("legacy API", LegacyApi::new());
     legacy.listen(ports.legacy)?;
     runtime.spawn(legacy.serve(stopped.clone()));
-    Ok(gateway::start(ports, runtime.handle(), stopped.clone())?)
+    Ok(gateway::start(ports, runtime.handle())?)
 }
 
 async fn show(ports: Ports, until: DemoUntil) -> Result<(), DemoError> {

@@ -17,6 +17,14 @@ pub(super) enum CharsetError {
     Unmappable,
 }
 
+/// What is wrong with a body, as a sentence's end.
+pub(super) fn problem(error: CharsetError) -> &'static str {
+    match error {
+        CharsetError::Unknown => "has a charset that the gateway can't write",
+        CharsetError::Unmappable => "has characters that its charset does not have",
+    }
+}
+
 /// The text in the charset; without one, in UTF-8.
 pub(super) fn encode<'a>(charset: Option<&str>, text: &'a str) -> Result<Cow<'a, [u8]>, CharsetError> {
     let Some(label) = charset else {

@@ -1,6 +1,26 @@
-//! Content codings (RFC 9110 §8.4): undone for batches and for replies.
-use super::BatchRefusal;
+//! Content codings (RFC 9110 §8.4) undone, for batches and for the replies of upstreams: gzip
+//! (RFC 1952), deflate (RFC 1950), br (RFC 7932) and zstd (RFC 8878).
+//!
+//! Safe with hostile input: what comes out is counted while it comes, no more than the limit is
+//! kept, windows are capped (RFC 9659), a list has two codings at most, and what ends too early or
+//! too late is an error.
+
+use std::io::Read;
+
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use bytes::Bytes;
+use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+
+use super::BatchRefusal;
+
+/// Codings applied one after the other; more are an attack or a mistake.
+const MAX_CODINGS: usize = 2;
+
+/// Bytes decoded at a time.
+const PIECE: usize = 16 << 10;
+
+/// 8 MiB: the window that RFC 9659 §3 allows for zstd as a content coding.
+const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// Why a reply's content codings can't be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,24 +32,377 @@ pub enum ReplyCodingError {
     #[error("the reply is not in the content coding that it claims")]
     Corrupt,
     /// What comes out is longer than allowed.
-    #[error("the reply is too long once decoded")]
+    #[error("the reply is too long once its content coding is undone")]
     TooLarge,
 }
 
-/// Undoes a batch's codings.
+/// Undoes the codings of a batch's body, `content_encoding` being the field's value (the values of
+/// several fields joined by commas).
 ///
 /// # Errors
-/// Refuses it.
+/// Refuses unknown codings, broken bodies, and those that are over `limit` bytes at any stage.
 pub fn decode_batch(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, BatchRefusal> {
-    let _ = (content_encoding, limit);
-    Ok(body)
+    decode(content_encoding, body, limit).map_err(|fault| match fault {
+        Fault::Unsupported => BatchRefusal::UnsupportedContentEncoding,
+        Fault::Corrupt(coding) => BatchRefusal::BadContentEncoding { coding: coding.as_str() },
+        Fault::TooLarge => BatchRefusal::BodyTooLarge { limit },
+    })
 }
 
-/// Undoes a reply's codings.
+/// Undoes the codings of a reply's body; `limit` holds for a body without codings, too.
 ///
 /// # Errors
-/// Says why.
+/// Says why they can't be undone.
 pub fn decode_reply(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, ReplyCodingError> {
-    let _ = (content_encoding, limit);
-    Ok(body)
+    decode(content_encoding, body, limit).map_err(|fault| match fault {
+        Fault::Unsupported => ReplyCodingError::Unsupported,
+        Fault::Corrupt(_) => ReplyCodingError::Corrupt,
+        Fault::TooLarge => ReplyCodingError::TooLarge,
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Identity,
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Unsupported,
+    Corrupt(Coding),
+    TooLarge,
+}
+
+impl Coding {
+    /// The coding of a name; RFC 9110 §8.4.1.3 has `x-gzip` mean the same as `gzip`.
+    fn parse(name: &str) -> Option<Self> {
+        let names = [
+            ("identity", Self::Identity),
+            ("gzip", Self::Gzip),
+            ("x-gzip", Self::Gzip),
+            ("deflate", Self::Deflate),
+            ("br", Self::Brotli),
+            ("zstd", Self::Zstd),
+        ];
+        names.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, coding)| coding)
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    fn undo(self, body: &Bytes, limit: usize) -> Result<Bytes, Fault> {
+        let corrupt = Fault::Corrupt(self);
+        match self {
+            Self::Identity if body.len() > limit => Err(Fault::TooLarge),
+            Self::Identity => Ok(body.clone()),
+            Self::Gzip => drain(MultiGzDecoder::new(body.as_ref()), limit, corrupt),
+            Self::Deflate => undo_deflate(body, limit, corrupt),
+            Self::Brotli => undo_brotli(body, limit, corrupt),
+            Self::Zstd => {
+                let mut decoder =
+                    zstd::stream::read::Decoder::with_buffer(body.as_ref()).map_err(|_| corrupt)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|_| corrupt)?;
+                drain(decoder, limit, corrupt)
+            }
+        }
+    }
+}
+
+fn decode(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, Fault> {
+    let mut codings = Vec::with_capacity(MAX_CODINGS);
+    for name in content_encoding.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if codings.len() == MAX_CODINGS {
+            return Err(Fault::Unsupported);
+        }
+        codings.push(Coding::parse(name).ok_or(Fault::Unsupported)?);
+    }
+    if body.len() > limit {
+        return Err(Fault::TooLarge);
+    }
+    // Many servers name a coding though there is nothing to code.
+    if body.is_empty() {
+        return Ok(body);
+    }
+    // They are listed in the order in which they were applied.
+    codings.into_iter().rev().try_fold(body, |body, coding| coding.undo(&body, limit))
+}
+
+/// Collects what was decoded, counting it.
+struct Decoded {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Decoded {
+    fn new(limit: usize) -> Self {
+        Self { bytes: Vec::new(), limit }
+    }
+
+    /// Appends a piece. Grows by doubling, but never over the limit.
+    fn push(&mut self, piece: &[u8]) -> Result<(), Fault> {
+        let room = self.limit - self.bytes.len();
+        if piece.len() > room {
+            return Err(Fault::TooLarge);
+        }
+        if self.bytes.capacity() - self.bytes.len() < piece.len() {
+            self.bytes.reserve_exact(self.bytes.len().max(piece.len()).min(room));
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+}
+
+fn drain(mut reader: impl Read, limit: usize, corrupt: Fault) -> Result<Bytes, Fault> {
+    let mut decoded = Decoded::new(limit);
+    let mut piece = vec![0; PIECE];
+    loop {
+        match reader.read(&mut piece) {
+            Ok(0) => return Ok(decoded.bytes.into()),
+            Ok(length) => decoded.push(piece.get(..length).unwrap_or_default())?,
+            Err(_) => return Err(corrupt),
+        }
+    }
+}
+
+/// `deflate` is the zlib format (RFC 9110 §8.4.1.2); some servers have always left out its
+/// wrapper, which shows in the first two bytes (RFC 1950 §2.2).
+fn undo_deflate(body: &Bytes, limit: usize, corrupt: Fault) -> Result<Bytes, Fault> {
+    let wrapped = match body.get(..2) {
+        Some(&[method, flags]) => {
+            method & 0x0f == 8 && u16::from_be_bytes([method, flags]).is_multiple_of(31)
+        }
+        Some(_) | None => false,
+    };
+    // Neither decoder looks behind the end by itself.
+    let (decoded, rest) = if wrapped {
+        let mut decoder = ZlibDecoder::new(body.as_ref());
+        (drain(&mut decoder, limit, corrupt)?, decoder.into_inner())
+    } else {
+        let mut decoder = DeflateDecoder::new(body.as_ref());
+        (drain(&mut decoder, limit, corrupt)?, decoder.into_inner())
+    };
+    if rest.is_empty() { Ok(decoded) } else { Err(corrupt) }
+}
+
+/// Strict: no windows beyond RFC 7932's 16 MiB.
+fn undo_brotli(body: &Bytes, limit: usize, corrupt: Fault) -> Result<Bytes, Fault> {
+    let (alloc_bytes, alloc_words, alloc_codes) =
+        (StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
+    let mut state = BrotliState::new_strict(alloc_bytes, alloc_words, alloc_codes);
+    let mut decoded = Decoded::new(limit);
+    let mut piece = vec![0; PIECE];
+    let (mut left, mut read, mut total) = (body.len(), 0, 0);
+    loop {
+        let (mut room, mut written) = (piece.len(), 0);
+        let result = BrotliDecompressStream(
+            &mut left,
+            &mut read,
+            body,
+            &mut room,
+            &mut written,
+            &mut piece,
+            &mut total,
+            &mut state,
+        );
+        decoded.push(piece.get(..written).unwrap_or_default())?;
+        match result {
+            BrotliResult::ResultSuccess if left == 0 => return Ok(decoded.bytes.into()),
+            BrotliResult::NeedsMoreOutput => {}
+            BrotliResult::ResultSuccess | BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure => {
+                return Err(corrupt);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLAIN: &[u8] = b"{\"requests\":[]}";
+    const LIMIT: usize = 1 << 20;
+    /// What the reference encoder makes of [`PLAIN`], and of ten million zeros.
+    const BROTLI_PLAIN: [u8; 19] = [
+        0x0b, 0x07, 0x80, 0x7b, 0x22, 0x72, 0x65, 0x71, 0x75, 0x65, 0x73, 0x74, 0x73, 0x22, 0x3a, 0x5b, 0x5d,
+        0x7d, 0x03,
+    ];
+    const BROTLI_BOMB: [u8; 27] = [
+        0xcb, 0xff, 0xff, 0x3f, 0xf8, 0x25, 0x60, 0xe2, 0xb1, 0x40, 0x20, 0xf7, 0xfe, 0x2f, 0xff, 0x2c, 0x31,
+        0xf0, 0x4b, 0x00, 0xc4, 0x61, 0x11, 0x80, 0x8e, 0x23, 0x06,
+    ];
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zlib(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn raw_deflate(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(plain: &[u8]) -> Vec<u8> {
+        zstd::stream::encode_all(plain, 1).unwrap()
+    }
+
+    fn brotli() -> Vec<u8> {
+        BROTLI_PLAIN.to_vec()
+    }
+
+    fn all() -> Vec<(&'static str, Vec<u8>)> {
+        vec![
+            ("gzip", gzip(PLAIN)),
+            ("X-GZIP", gzip(PLAIN)),
+            ("deflate", zlib(PLAIN)),
+            ("deflate", raw_deflate(PLAIN)),
+            ("zstd", zstd(PLAIN)),
+            ("br", brotli()),
+            ("identity", PLAIN.to_vec()),
+            ("", PLAIN.to_vec()),
+            ("gzip, zstd", zstd(&gzip(PLAIN))),
+            (" , identity ,gzip", gzip(PLAIN)),
+        ]
+    }
+
+    fn reply(coding: &str, body: Vec<u8>, limit: usize) -> Result<Bytes, ReplyCodingError> {
+        decode_reply(coding, body.into(), limit)
+    }
+
+    #[test]
+    fn every_coding_is_undone() {
+        for (coding, body) in all() {
+            assert_eq!(reply(coding, body, LIMIT).as_deref(), Ok(PLAIN), "{coding}");
+        }
+    }
+
+    #[test]
+    fn the_limit_is_exact() {
+        for (coding, body) in all().into_iter().filter(|(_, body)| body.len() <= PLAIN.len()) {
+            let limit = PLAIN.len();
+            assert!(reply(coding, body.clone(), limit).is_ok(), "{coding}");
+            assert_eq!(reply(coding, body, limit - 1), Err(ReplyCodingError::TooLarge), "{coding}");
+        }
+        let plain = vec![b'0'; 5000];
+        for (coding, body) in [("gzip", gzip(&plain)), ("zstd", zstd(&plain)), ("deflate", zlib(&plain))] {
+            assert!(reply(coding, body.clone(), 5000).is_ok(), "{coding}");
+            assert_eq!(reply(coding, body, 4999), Err(ReplyCodingError::TooLarge), "{coding}");
+        }
+    }
+
+    #[test]
+    fn bombs_stop_at_the_limit() {
+        let plain = vec![b'0'; 10_000_000];
+        let bombs = [
+            ("gzip", gzip(&plain)),
+            ("zstd", zstd(&plain)),
+            ("deflate", zlib(&plain)),
+            ("br", BROTLI_BOMB.to_vec()),
+            ("gzip, gzip", gzip(&gzip(&plain))),
+        ];
+        for (coding, body) in bombs {
+            assert_eq!(reply(coding, body, LIMIT), Err(ReplyCodingError::TooLarge), "{coding}");
+        }
+    }
+
+    #[test]
+    fn what_ends_too_early_or_too_late_is_corrupt() {
+        for (coding, body) in all().into_iter().filter(|(coding, _)| !matches!(*coding, "" | "identity")) {
+            for length in 1..body.len() {
+                let cut = reply(coding, body[..length].to_vec(), LIMIT);
+                assert_eq!(cut, Err(ReplyCodingError::Corrupt), "{coding} cut to {length} bytes");
+            }
+            for garbage in [b"\0".as_slice(), b"x", b"garbage at the end"] {
+                let longer = reply(coding, [body.as_slice(), garbage].concat(), LIMIT);
+                assert_eq!(longer, Err(ReplyCodingError::Corrupt), "{coding} and {garbage:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_nothing_in_every_coding() {
+        for (coding, _) in all() {
+            assert_eq!(reply(coding, Vec::new(), LIMIT).as_deref(), Ok(b"".as_slice()), "{coding}");
+        }
+    }
+
+    #[test]
+    fn members_of_gzip_follow_each_other() {
+        let twice = [gzip(b"ab"), gzip(b"cd")].concat();
+        assert_eq!(reply("gzip", twice, LIMIT).as_deref(), Ok(b"abcd".as_slice()));
+    }
+
+    #[test]
+    fn unknown_codings_and_long_lists_are_not_supported() {
+        for coding in
+            ["compress", "gzip;q=1", "gzip br", "gzip, gzip, gzip", "identity,identity,identity", "*"]
+        {
+            assert_eq!(reply(coding, PLAIN.to_vec(), LIMIT), Err(ReplyCodingError::Unsupported), "{coding}");
+        }
+    }
+
+    #[test]
+    fn a_zstd_window_over_the_cap_is_corrupt() {
+        // Magic, a frame header descriptor without anything optional, a 16 MiB window, an empty
+        // last block (RFC 8878 §3.1.1).
+        let frame =
+            |window_log: u8| vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, (window_log - 10) << 3, 0x01, 0x00, 0x00];
+        assert_eq!(reply("zstd", frame(23), LIMIT).as_deref(), Ok(b"".as_slice()));
+        assert_eq!(reply("zstd", frame(24), LIMIT), Err(ReplyCodingError::Corrupt));
+    }
+
+    #[test]
+    fn batches_are_refused_in_their_own_words() {
+        let batch = |coding, body: &[u8]| decode_batch(coding, Bytes::copy_from_slice(body), 100);
+        assert_eq!(batch("lzma", PLAIN), Err(BatchRefusal::UnsupportedContentEncoding));
+        assert_eq!(batch("x-gzip", PLAIN), Err(BatchRefusal::BadContentEncoding { coding: "gzip" }));
+        assert_eq!(batch("gzip", &gzip(&[0; 101])), Err(BatchRefusal::BodyTooLarge { limit: 100 }));
+        assert_eq!(batch("", &[b' '; 101]), Err(BatchRefusal::BodyTooLarge { limit: 100 }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_decoder_panic_or_run_away(body in prop::collection::vec(any::<u8>(), 0..400)) {
+            for coding in ["gzip", "deflate", "br", "zstd"] {
+                if let Ok(decoded) = reply(coding, body.clone(), 4096) {
+                    prop_assert!(decoded.len() <= 4096);
+                }
+            }
+        }
+
+        #[test]
+        fn damaged_bodies_never_pass_the_limit(at in 0_usize..60, byte in any::<u8>()) {
+            for (coding, mut body) in all() {
+                let length = body.len();
+                body[at % length] = byte;
+                if let Ok(decoded) = reply(coding, body, 64) {
+                    prop_assert!(decoded.len() <= 64);
+                }
+            }
+        }
+    }
 }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
 
 use super::media::MediaType;
 use super::{
@@ -131,6 +132,8 @@ impl<'l> Draft<'l> {
             self.reject(ItemRejection::OverLimit { what: "number of headers (max_headers)", limit });
         } else {
             match checked_field(name, value) {
+                // Which of two would say what the body is?
+                Ok((name, value)) if name == CONTENT_TYPE => self.set_content_type(value),
                 Ok(field) => self.headers.push(field),
                 Err(error) => self.reject_header(name, error),
             }
@@ -157,10 +160,18 @@ impl<'l> Draft<'l> {
         }
     }
 
+    fn set_content_type(&mut self, value: HeaderValue) {
+        match self.headers.iter().find(|(name, _)| name == CONTENT_TYPE) {
+            None => self.headers.push((CONTENT_TYPE, value)),
+            Some((_, given)) if *given == value => {}
+            Some(_) => self.reject_header("Content-Type", FieldError::Twice),
+        }
+    }
+
     /// Declares the body's media type, where the client did not.
     pub(super) fn default_media_type(&mut self, value: &'static str) {
         if self.media_type().is_none() {
-            self.headers.push((http::header::CONTENT_TYPE, http::HeaderValue::from_static(value)));
+            self.headers.push((CONTENT_TYPE, HeaderValue::from_static(value)));
         }
     }
 

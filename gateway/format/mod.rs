@@ -46,6 +46,12 @@ pub struct Written {
 }
 
 impl Written {
+    /// One piece; its media type stands elsewhere.
+    #[must_use]
+    pub fn of(body: Bytes) -> Self {
+        Self { content_type: "", chunks: if body.is_empty() { Vec::new() } else { vec![body] } }
+    }
+
     /// Bytes in all chunks together.
     #[must_use]
     pub fn length(&self) -> usize {

@@ -14,7 +14,7 @@ pub(super) struct Admin(pub(super) Arc<Gateway>);
 /// Prometheus' text format.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
+const YAML: &str = "application/yaml";
 
 const INDEX: &str = "batchgate\n\n\
     /metrics   for Prometheus\n\
@@ -35,7 +35,7 @@ impl PlainHandler for Admin {
             "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
             "/readyz" => reply(StatusCode::OK, TEXT, "ready\n"),
-            "/config" => reply(StatusCode::OK, JSON, self.0.snapshot().redacted.clone()),
+            "/config" => reply(StatusCode::OK, YAML, self.0.snapshot().redacted.clone()),
             _ => reply(StatusCode::NOT_FOUND, TEXT, INDEX),
         }
     }

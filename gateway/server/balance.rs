@@ -17,6 +17,9 @@ use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
 use crate::settings::{Limits, Scheme, Target, Upstream};
 
 /// Streams that share one HTTP/2 connection to a target.
@@ -27,8 +30,6 @@ pub(super) struct Peer {
     /// What pingora connects to.
     pub(super) http: HttpPeer,
     /// `host[:port]` as Host says it.
-    pub(super) authority: String,
-    /// The same as a field's value.
     pub(super) host: HeaderValue,
     /// `scheme://host[:port]`.
     pub(super) origin: String,
@@ -47,11 +48,7 @@ pub(super) struct Targets {
 
 impl Targets {
     pub(super) async fn new(upstream: &Upstream, limits: &Limits) -> Self {
-        let discovery = Discovery {
-            upstream: upstream.clone(),
-            limits: *limits,
-            authorities_of_trust: trusted(upstream),
-        };
+        let discovery = Discovery { upstream: upstream.clone(), limits: *limits, trusted: trusted(upstream) };
         let has_names =
             upstream.targets.iter().any(|target| target.host.parse::<std::net::IpAddr>().is_err());
         let targets = Self {
@@ -105,7 +102,7 @@ fn spellings(target: &Target) -> [String; 2] {
 struct Discovery {
     upstream: Upstream,
     limits: Limits,
-    authorities_of_trust: Option<Arc<CaType>>,
+    trusted: Option<Arc<CaType>>,
 }
 
 #[async_trait]
@@ -136,7 +133,7 @@ impl Discovery {
         options.idle_timeout = Some(self.limits.idle_timeout);
         options.verify_cert = self.upstream.verify;
         options.verify_hostname = self.upstream.verify;
-        options.ca = self.authorities_of_trust.clone();
+        options.ca.clone_from(&self.trusted);
         options.max_h2_streams = MAX_STREAMS;
         options.alpn = match target.scheme {
             Scheme::Http => ALPN::H1,
@@ -147,7 +144,6 @@ impl Discovery {
             http,
             host: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("")),
             origin: format!("{}://{authority}", target.scheme.url_scheme()),
-            authority,
             address,
             scheme: target.scheme,
         }
@@ -180,11 +176,11 @@ async fn resolve(target: &Target) -> Vec<SocketAddr> {
 /// The certificates to trust instead of the system's, from `tls.ca`.
 fn trusted(upstream: &Upstream) -> Option<Arc<CaType>> {
     let path = upstream.ca.as_ref()?;
-    match pingora::tls::load_pem_file_ca(&path.display().to_string()) {
-        Ok(certificate) => {
-            let certificates: Box<CaType> =
-                vec![WrappedX509::new(certificate, parse_x509)].into_boxed_slice();
-            Some(certificates.into())
+    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match certificates {
+        Ok(certificates) => {
+            let parse = |certificate: CertificateDer<'_>| WrappedX509::new(certificate.to_vec(), parse_x509);
+            Some(certificates.into_iter().map(parse).collect::<Box<CaType>>().into())
         }
         Err(error) => {
             tracing::error!(upstream = upstream.name, %error, "tls.ca could not be read");

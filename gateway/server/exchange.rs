@@ -101,7 +101,7 @@ pub(super) async fn write_reply(
     for (name, value) in head.fields {
         header.append_header(name, value)?;
     }
-    if length > 0 {
+    if !body.content_type.is_empty() {
         header.insert_header(header::CONTENT_TYPE, body.content_type)?;
     }
     header.insert_header(header::CONTENT_LENGTH, length)?;

@@ -34,9 +34,8 @@ impl Front {
     /// Serves the request, or says how to proxy it.
     async fn serve(&self, session: &mut Session, context: &mut Context) -> pingora::Result<Option<Proxied>> {
         let raw = session.req_header().uri.path();
-        let path = match CanonicalPath::parse(raw, Strictness::Proxied) {
-            Ok(path) => path,
-            Err(_) => return self.refuse(session, context, &refused_path()).await,
+        let Ok(path) = CanonicalPath::parse(raw, Strictness::Proxied) else {
+            return self.refuse(session, context, &refused_path()).await;
         };
         let snapshot = Arc::clone(&context.snapshot);
         if let Some(endpoint) = snapshot.settings.batch_endpoint(&path) {
@@ -62,11 +61,11 @@ impl Front {
         }
         match &route.action {
             RouteAction::Respond(respond) => {
-                let chunks = if respond.body.is_empty() { Vec::new() } else { vec![respond.body.clone()] };
-                context.content_type.clone_from(&respond.content_type);
-                let written = Written { content_type: "text/plain; charset=utf-8", chunks };
-                context.status = Some(respond.status);
-                write_reply(session, ReplyHead::new(respond.status), written).await?;
+                let head = ReplyHead::new(respond.status).with(
+                    header::CONTENT_TYPE,
+                    (!respond.body.is_empty()).then(|| respond.content_type.clone()),
+                );
+                write_reply(session, head, Written::of(respond.body.clone())).await?;
                 Ok(None)
             }
             RouteAction::Forward { upstream, mapping } => {
@@ -102,7 +101,6 @@ async fn write_verdict(
     let headers = &session.req_header().headers;
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let written = problem_format(accept, None).write_problem(&verdict.problem);
-    context.status = Some(verdict.problem.status);
     context.reason = Some(verdict.reason);
     let head = ReplyHead::new(verdict.problem.status)
         .with(header::ALLOW, verdict.allow.clone())

@@ -79,16 +79,11 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
             ListenAddress::Tcp(address) => admin.listen(address).map(drop)?,
             ListenAddress::Unix(path) => admin.listen_unix(&path)?,
         }
-        services.push(spawn(admin.serve(stopped.clone())));
+        services.push(tokio::spawn(admin.serve(stopped.clone())));
     }
-    services.push(spawn(front_service(Arc::clone(&gateway), front, idle_connections)?.serve(stopped)));
-    services.push(spawn(keep_resolving(Arc::clone(&gateway))));
+    services.push(tokio::spawn(front_service(Arc::clone(&gateway), front, idle_connections)?.serve(stopped)));
+    services.push(tokio::spawn(keep_resolving(Arc::clone(&gateway))));
     Ok(Running { gateway, services, stop })
-}
-
-#[expect(clippy::disallowed_methods, reason = "services live as long as the gateway, which aborts them")]
-fn spawn(service: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-    tokio::spawn(service)
 }
 
 /// The front with its sockets, ready to be served.

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -41,9 +41,7 @@ pub(super) struct Context {
     pub(super) route: Option<RouteIndex>,
     pub(super) is_batch: bool,
     pub(super) proxied: Option<Proxied>,
-    pub(super) status: Option<StatusCode>,
     pub(super) reason: Option<&'static str>,
-    pub(super) content_type: String,
     stopwatch: Stopwatch,
     _under_way: UnderWay,
 }
@@ -74,9 +72,7 @@ impl Context {
             route: None,
             is_batch: false,
             proxied: None,
-            status: None,
             reason: None,
-            content_type: String::new(),
             stopwatch: Stopwatch::start(),
             _under_way: gateway.enter(),
         }
@@ -240,7 +236,7 @@ pub(super) fn response_body(
         );
     }
     if end {
-        let mapped = xml::map_hrefs(&held, &|url| proxied.to_gateway(url, snapshot, reached).into());
+        let mapped = xml::dav::map_hrefs(&held, &|url| proxied.to_gateway(url, snapshot, reached).into());
         *body = Some(mapped.map_or_else(|| held.freeze(), Bytes::from));
     } else {
         proxied.mapped_body = Some(held);
@@ -256,6 +252,7 @@ impl Proxied {
 }
 
 /// A connection could not be opened: the next target is tried, if there is one.
+#[expect(clippy::unnecessary_box_returns, reason = "pingora's hook wants it so")]
 pub(super) fn connect_failed(gateway: &Gateway, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
     let (Some(proxied), snapshot) = (&mut context.proxied, &context.snapshot) else { return error };
     let failure = failure::of_connect(&error);
@@ -278,6 +275,7 @@ pub(super) fn verdict(session: &Session, error: &Error, context: &Context) -> Ve
     }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "pingora's results want it so")]
 fn unmappable() -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, "a mapped url can't stand in a field")
 }

@@ -84,7 +84,7 @@ impl BoundSockets {
             match tls {
                 None => listeners.add_tcp(&address.to_string()),
                 Some(files) => {
-                    listeners.add_tls_with_settings(&address.to_string(), None, tls_settings(&files)?)
+                    listeners.add_tls_with_settings(&address.to_string(), None, tls_settings(&files)?);
                 }
             }
             sockets.add(address.to_string(), socket.into_raw_fd());

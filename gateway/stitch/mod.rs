@@ -162,3 +162,6 @@ fn gateway_made(subject: Subject, verdict: Verdict) -> (ItemResult, Option<&'sta
     let result = ItemResult { subject, status, headers, body, gateway: Some(made), retryable, retry_after };
     (result, Some(reason))
 }
+
+#[cfg(test)]
+mod tests;

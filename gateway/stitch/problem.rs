@@ -75,6 +75,7 @@ pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     Verdict { allow, ..verdict(&row, refusal.to_string(), refusal_place(refusal), OutcomeKind::Rejected) }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
 fn refusal_row(refusal: &BatchRefusal) -> Row {
     match refusal {
         BatchRefusal::Malformed { .. } => {
@@ -282,6 +283,7 @@ pub fn failure_reason(failure: CallFailure) -> &'static str {
     failure_row(failure).reason
 }
 
+#[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
 fn failure_row(failure: CallFailure) -> Row {
     match failure {
         CallFailure::NoTarget => {
@@ -405,3 +407,6 @@ fn verdict(row: &Row, detail: String, place: Option<Place>, outcome: OutcomeKind
         reason: row.reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,7 +119,7 @@ impl Origin<'_> {
             .is_some_and(|value| value.to_ascii_lowercase().contains("xml"));
         match self.mapping() {
             Some((mapping, upstream)) if is_xml => {
-                xml::map_hrefs(&body, &|url| self.to_gateway(url, mapping, upstream))
+                xml::dav::map_hrefs(&body, &|url| self.to_gateway(url, mapping, upstream))
                     .map_or(body, Bytes::from)
             }
             Some(_) | None => body,

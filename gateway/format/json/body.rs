@@ -6,10 +6,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::lexer::{Fault, Lexer, RawString};
-use crate::format::charset::{self, CharsetError};
 use crate::format::draft::Draft;
 use crate::format::media::MediaKind;
-use crate::format::{ItemRejection, base64};
+use crate::format::{ItemRejection, base64, charset};
 
 /// The member `body` as it stands in the batch.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +62,7 @@ impl<'a> RawBody<'a> {
         let bytes = match kind {
             MediaKind::Json | MediaKind::Xml | MediaKind::Text => {
                 let charset = draft.media_type().and_then(|media| media.charset);
-                charset::encode(charset, &text).map_err(charset_problem).map(|bytes| match bytes {
+                charset::encode(charset, &text).map_err(charset::problem).map(|bytes| match bytes {
                     // Without escapes, UTF-8 text stands in the batch as it is sent.
                     Cow::Borrowed(bytes) if !content.escaped => whole.slice_ref(bytes),
                     Cow::Borrowed(_) | Cow::Owned(_) => Bytes::from(bytes.into_owned()),
@@ -91,13 +90,5 @@ fn not_a_string(kind: MediaKind) -> &'static str {
         MediaKind::TextInReplies | MediaKind::Binary => {
             "is no base64 string, which the item's Content-Type calls for"
         }
-    }
-}
-
-/// The sentence for a client.
-pub(in crate::format) fn charset_problem(error: CharsetError) -> &'static str {
-    match error {
-        CharsetError::Unknown => "has a charset that the gateway can't write",
-        CharsetError::Unmappable => "has characters that its charset does not have",
     }
 }

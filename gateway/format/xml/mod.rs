@@ -1,10 +1,31 @@
-//! `application/xml` and `text/xml`: batches as the protocol's own vocabulary (§2.2), results as
+//! `application/xml` and `text/xml`: batches in the protocol's own vocabulary (§2.2), results as
 //! an RFC 4918 multistatus (§4.2).
 
-mod stub;
-pub(super) use stub::{read, write, write_problem};
+mod chars;
+mod fault;
+mod unescape;
+mod tag;
+mod namespaces;
+mod tokens;
+mod reader;
+mod request;
+mod body;
+mod fragment;
+pub mod dav;
+mod multistatus;
+mod response;
+mod escape;
+mod item;
+mod problem;
+mod writer;
 
-/// Not yet.
-pub fn map_hrefs(_: &[u8], _: &dyn Fn(&str) -> std::borrow::Cow<'_, str>) -> Option<Vec<u8>> {
-    None
-}
+pub(super) use problem::write as write_problem;
+pub(super) use reader::read;
+pub(super) use writer::write;
+
+/// The namespace of the protocol's elements; in batches they may as well have none.
+const BATCH_NAMESPACE: &str = "urn:batchgate:batch";
+
+/// The prefixes of the gateway's own documents.
+const BATCH_PREFIX: &str = "b";
+const DAV_PREFIX: &str = "D";

@@ -1,0 +1,443 @@
+//! An XML document as tokens. quick-xml finds the markup and matches the tags; what it leaves
+//! unchecked is checked here (XML 1.0, Namespaces in XML 1.0), so that whatever comes out is part
+//! of a document that every parser reads alike.
+//!
+//! A document type is refused as soon as it starts. Nothing recurses, nothing is fetched, and
+//! what is kept per open element is bounded by [`TokenLimits`].
+
+use std::borrow::Cow;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesDecl, Event};
+
+use super::chars::{find_illegal, is_blank_text, is_plain_name};
+use super::fault::{Fault, FaultKind, naming};
+use super::namespaces::{Declaration, Scope};
+use super::tag::{Name, Tag};
+use super::unescape::{Blanks, referred, unescape};
+
+/// What a document may cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TokenLimits {
+    /// Elements open at a time.
+    pub(super) depth: usize,
+    /// Bytes of one tag.
+    pub(super) tag: usize,
+    /// Attributes of one tag.
+    pub(super) attributes: usize,
+    /// Namespace declarations in force at a time.
+    pub(super) declarations: usize,
+}
+
+/// A piece of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token<'a> {
+    /// An element starts.
+    Open(Tag<'a>),
+    /// The element opened last ends. For an empty element's tag, this comes right after.
+    Close,
+    /// Characters, references undone and line ends normalised. Text next to each other may come
+    /// in pieces.
+    Text(Cow<'a, str>),
+    /// A comment or a processing instruction.
+    Other,
+    /// The document is over.
+    End,
+}
+
+/// A document being read.
+#[derive(Debug)]
+pub(super) struct Tokens<'a> {
+    reader: Reader<&'a [u8]>,
+    source: &'a str,
+    /// Bytes before `source` in the body: its byte order mark.
+    offset: usize,
+    limits: TokenLimits,
+    scope: Scope<'a>,
+    depth: usize,
+    /// Whether the last token opened an empty element, which is to be closed next.
+    empty: bool,
+    /// Whether the root element was there.
+    rooted: bool,
+    /// Where the last token starts and ends.
+    span: (usize, usize),
+}
+
+impl<'a> Tokens<'a> {
+    /// Starts reading.
+    pub(super) fn new(body: &'a [u8], limits: TokenLimits) -> Result<Self, Fault> {
+        let foreign = |at| Fault::forbidden(at, "an XML batch has to be in UTF-8");
+        let text = std::str::from_utf8(body).map_err(|error| foreign(error.valid_up_to()))?;
+        let source = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let offset = text.len() - source.len();
+        if let Some(at) = find_illegal(source) {
+            return Err(Fault::syntax(offset + at, "this character can't stand in XML"));
+        }
+        let mut reader = Reader::from_str(source);
+        let config = reader.config_mut();
+        config.check_comments = true;
+        Ok(Self {
+            reader,
+            source,
+            offset,
+            limits,
+            scope: Scope::default(),
+            depth: 0,
+            empty: false,
+            rooted: false,
+            span: (offset, offset),
+        })
+    }
+
+    /// Where the last token starts.
+    pub(super) fn start(&self) -> usize {
+        self.span.0
+    }
+
+    /// Where the last token ends.
+    pub(super) fn end(&self) -> usize {
+        self.span.1
+    }
+
+    /// Elements open after the last token.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The namespace of the element opened last, which has this name.
+    pub(super) fn namespace_of(&self, name: Name<'_>) -> Result<&str, Fault> {
+        self.scope.resolve(name, self.span.0)
+    }
+
+    /// The declarations in force at the element opened last, its own not among them.
+    pub(super) fn declarations_around(&self, tag: &Tag<'a>) -> Vec<Declaration<'a>> {
+        self.scope.in_force_for(tag)
+    }
+
+    /// The document's text between two places.
+    pub(super) fn slice(&self, from: usize, to: usize) -> &'a str {
+        self.source.get(from.saturating_sub(self.offset)..to.saturating_sub(self.offset)).unwrap_or_default()
+    }
+
+    /// The next token.
+    pub(super) fn next(&mut self) -> Result<Token<'a>, Fault> {
+        if self.empty {
+            self.empty = false;
+            return Ok(self.close());
+        }
+        self.refuse_document_type()?;
+        let start = self.position();
+        let event = self.reader.read_event().map_err(|error| self.fault(&error))?;
+        self.span = (start, self.position());
+        let content = self.slice(start, self.span.1);
+        match event {
+            Event::Start(_) => self.open(content, false),
+            Event::Empty(_) => self.open(content, true),
+            Event::End(_) => Ok(self.close()),
+            Event::Text(_) => self.text(content),
+            Event::CData(_) => self.cdata(content),
+            Event::GeneralRef(_) => self.reference(content),
+            Event::Comment(_) => Ok(Token::Other),
+            Event::PI(instruction) => {
+                check_target(instruction.target(), start)?;
+                Ok(Token::Other)
+            }
+            Event::Decl(declaration) => self.declaration(&declaration),
+            Event::DocType(_) => Err(Fault::forbidden(start, NO_DOCUMENT_TYPE)),
+            Event::Eof => self.eof(),
+        }
+    }
+
+    /// Skips to the end of the element opened last.
+    pub(super) fn skip_element(&mut self) -> Result<(), Fault> {
+        let outside = self.depth.saturating_sub(1);
+        while self.depth > outside {
+            self.next()?;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, content: &'a str, empty: bool) -> Result<Token<'a>, Fault> {
+        let start = self.span.0;
+        if content.len() > self.limits.tag {
+            return Err(Fault::forbidden(start, "a tag is longer than an XML batch's tags can be"));
+        }
+        if self.depth == 0 && self.rooted {
+            return Err(Fault::syntax(start, "there is a second root element"));
+        }
+        if self.depth == self.limits.depth {
+            return Err(Fault { at: start, kind: FaultKind::TooDeep });
+        }
+        let tag = Tag::parse(content, start, self.limits.attributes)?;
+        self.depth += 1;
+        self.rooted = true;
+        self.empty = empty;
+        self.scope.enter(&tag, self.depth, self.limits.declarations)?;
+        self.scope.resolve(tag.name, start)?;
+        Ok(Token::Open(tag))
+    }
+
+    fn close(&mut self) -> Token<'a> {
+        self.scope.leave(self.depth);
+        self.depth = self.depth.saturating_sub(1);
+        Token::Close
+    }
+
+    fn text(&self, content: &'a str) -> Result<Token<'a>, Fault> {
+        let start = self.span.0;
+        if self.depth == 0 && !is_blank_text(content) {
+            return Err(Fault::syntax(start, "there is text outside of the root element"));
+        }
+        if let Some(found) = memchr::memmem::find(content.as_bytes(), b"]]>") {
+            return Err(Fault::syntax(start + found, "`]]>` stands in text; write `]]&gt;`"));
+        }
+        unescape(content, start, Blanks::Lines).map(Token::Text)
+    }
+
+    fn cdata(&self, content: &'a str) -> Result<Token<'a>, Fault> {
+        if self.depth == 0 {
+            return Err(Fault::syntax(self.span.0, "there is text outside of the root element"));
+        }
+        let content = content.strip_prefix("<![CDATA[").and_then(|content| content.strip_suffix("]]>"));
+        Ok(Token::Text(with_plain_line_ends(content.unwrap_or_default())))
+    }
+
+    fn reference(&self, content: &'a str) -> Result<Token<'a>, Fault> {
+        let start = self.span.0;
+        let name = content.strip_prefix('&').and_then(|content| content.strip_suffix(';'));
+        let character = referred(name.unwrap_or_default(), start)?;
+        if self.depth == 0 {
+            return Err(Fault::syntax(start, "there is text outside of the root element"));
+        }
+        Ok(Token::Text(Cow::Owned(character.into())))
+    }
+
+    /// The XML declaration (§2.8): at the very start, version 1.0, UTF-8.
+    fn declaration(&self, declaration: &BytesDecl<'_>) -> Result<Token<'a>, Fault> {
+        let start = self.span.0;
+        if start != self.offset {
+            return Err(Fault::syntax(start, "an XML declaration can stand at the very start only"));
+        }
+        let content: &str = declaration;
+        let source = format!("<{content}>");
+        let tag = Tag::parse(&source, start, 3)?;
+        let names: Vec<&str> = tag.attributes.iter().map(|attribute| attribute.name.local).collect();
+        if !matches!(
+            names.as_slice(),
+            ["version"] | ["version", "encoding" | "standalone"] | ["version", "encoding", "standalone"]
+        ) {
+            return Err(Fault::syntax(
+                start,
+                "an XML declaration has `version`, `encoding` and `standalone`",
+            ));
+        }
+        if tag.attribute("version") != Some("1.0") {
+            return Err(Fault::forbidden(start, "an XML batch has to be XML 1.0"));
+        }
+        if !matches!(tag.attribute("standalone"), None | Some("yes" | "no")) {
+            return Err(Fault::syntax(start, "`standalone` is `yes` or `no`"));
+        }
+        let encoding = tag.attribute("encoding").unwrap_or("utf-8");
+        if ["utf-8", "utf8", "us-ascii"].iter().any(|name| name.eq_ignore_ascii_case(encoding)) {
+            Ok(Token::Other)
+        } else {
+            Err(Fault::forbidden(start, "an XML batch has to be in UTF-8, and to say so if it says anything"))
+        }
+    }
+
+    fn eof(&self) -> Result<Token<'a>, Fault> {
+        if self.depth > 0 {
+            Err(Fault::syntax(self.span.1, "the document ends within an element"))
+        } else if self.rooted {
+            Ok(Token::End)
+        } else {
+            Err(Fault::syntax(self.span.1, "there is no root element"))
+        }
+    }
+
+    /// Not even its end is looked for.
+    fn refuse_document_type(&self) -> Result<(), Fault> {
+        let start = self.position();
+        let next = self.source.as_bytes().get(start - self.offset..start - self.offset + 9);
+        if next.is_some_and(|next| next.eq_ignore_ascii_case(b"<!DOCTYPE")) {
+            return Err(Fault::forbidden(start, NO_DOCUMENT_TYPE));
+        }
+        Ok(())
+    }
+
+    fn position(&self) -> usize {
+        self.offset + usize::try_from(self.reader.buffer_position()).unwrap_or(self.source.len())
+    }
+
+    fn fault(&self, error: &quick_xml::Error) -> Fault {
+        let at = usize::try_from(self.reader.error_position()).unwrap_or_default();
+        // Names in its messages are as long as the client's tags.
+        let reason: String = error.to_string().chars().take(MAX_REASON).collect();
+        Fault::syntax(self.offset + at, &reason)
+    }
+}
+
+const NO_DOCUMENT_TYPE: &str = "an XML batch can't have a document type (DTD)";
+
+/// Characters of a parser's message that are passed on.
+const MAX_REASON: usize = 200;
+
+/// The target of a processing instruction (§2.6): a name, and not a reserved one.
+fn check_target(target: &str, at: usize) -> Result<(), Fault> {
+    if is_plain_name(target) && !target.eq_ignore_ascii_case("xml") {
+        Ok(())
+    } else {
+        Err(Fault::syntax(at, &naming("this is no processing instruction's name:", target)))
+    }
+}
+
+/// CR LF and CR are LF (§2.11).
+fn with_plain_line_ends(text: &str) -> Cow<'_, str> {
+    if text.contains('\r') {
+        Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: TokenLimits = TokenLimits { depth: 4, tag: 100, attributes: 4, declarations: 4 };
+
+    /// The tokens in short: `(name`, `)`, text, `?`.
+    fn short(body: &str) -> Result<String, Fault> {
+        let mut tokens = Tokens::new(body.as_bytes(), LIMITS)?;
+        let mut short = String::new();
+        loop {
+            match tokens.next()? {
+                Token::Open(tag) => short = [&short, "(", tag.name.local].concat(),
+                Token::Close => short.push(')'),
+                Token::Text(text) => short.push_str(&text),
+                Token::Other => short.push('?'),
+                Token::End => return Ok(short),
+            }
+        }
+    }
+
+    fn is_forbidden(body: &str) -> bool {
+        matches!(short(body), Err(Fault { kind: FaultKind::Forbidden(_), .. }))
+    }
+
+    fn is_broken(body: &str) -> bool {
+        matches!(short(body), Err(Fault { kind: FaultKind::Syntax(_), .. }))
+    }
+
+    #[test]
+    fn documents_become_tokens() {
+        let body = "\u{feff}<?xml version='1.0' encoding='UTF-8'?>\n<!--c--><a b='>'>x&lt;&#65;<b/>\r\n\
+                    <![CDATA[<&\r\n]]><?pi x?></a >\n<?pi?>";
+        assert_eq!(short(body).unwrap(), "?\n?(ax<A(b)\n<&\n?)\n?");
+    }
+
+    #[test]
+    fn spans_are_bytes_of_the_body() {
+        let body = "\u{feff}<a>é<b c='1'/></a>";
+        let mut tokens = Tokens::new(body.as_bytes(), LIMITS).unwrap();
+        let mut spans = Vec::new();
+        while tokens.next().unwrap() != Token::End {
+            spans.push(&body[tokens.start()..tokens.end()]);
+        }
+        assert_eq!(spans, ["<a>", "é", "<b c='1'/>", "<b c='1'/>", "</a>"]);
+    }
+
+    #[test]
+    fn what_batches_never_need_is_forbidden() {
+        for body in [
+            "<!DOCTYPE a><a/>",
+            "<!doctype a [<!ENTITY b 'c'>]><a>&b;</a>",
+            "<!DOCTYPE a [ never closed",
+            "<a><!DOCTYPE b></a>",
+            "<a>&b;</a>",
+            "<a b='&c;'/>",
+            "<?xml version='1.0' encoding='utf-16'?><a/>",
+            "<?xml version='1.1'?><a/>",
+        ] {
+            assert!(is_forbidden(body), "{body} {:?}", short(body));
+        }
+        assert!(Tokens::new(b"\xff\xfe<\0a\0", LIMITS).is_err());
+        assert!(Tokens::new(b"<a>\xe9</a>", LIMITS).is_err());
+    }
+
+    #[test]
+    fn what_is_no_xml_is_refused() {
+        for body in [
+            "",
+            " ",
+            "a",
+            "<a>",
+            "<a></b>",
+            "</a>",
+            "<a/><b/>",
+            "<a/>x",
+            "x<a/>",
+            "<a/>&lt;",
+            "<a/><![CDATA[]]>",
+            "<a>]]></a>",
+            "<a><!-- -- --></a>",
+            "<a><!-- --->",
+            "<a><![CDATA[</a>",
+            "<a>&</a>",
+            "<a>& b</a>",
+            "<a>&#0;</a>",
+            "<a b='1'c='2'/>",
+            "<a b='1' b='1'/>",
+            "<p:a/>",
+            "<a p:b=''/>",
+            " <?xml version='1.0'?><a/>",
+            "<?xml?><a/>",
+            "<?xml encoding='utf-8'?><a/>",
+            "<?xml version='1.0' x='1'?><a/>",
+            "<a><?xml version='1.0'?></a>",
+            "<?XML version='1.0'?><a/>",
+            "<a><?1?></a>",
+            "<a>\u{1}</a>",
+            "<a>\u{ffff}</a>",
+            "<!ELEMENT a><a/>",
+            "<a",
+            "<a b='",
+            "<a><?pi",
+            "<a></a b='1'>",
+            "<![CDATA[x]]>",
+            "<!-- --><a></ a>",
+        ] {
+            assert!(is_broken(body), "{body:?} {:?}", short(body));
+        }
+    }
+
+    #[test]
+    fn costs_are_limited() {
+        assert!(short("<a><a><a><a/></a></a></a>").is_ok());
+        let fault = short("<a><a><a><a><a/></a></a></a></a>").unwrap_err();
+        assert_eq!(fault, Fault { at: 12, kind: FaultKind::TooDeep });
+        assert!(is_forbidden(&format!("<a b='{}'/>", "x".repeat(100))));
+        assert!(is_forbidden("<a b='' c='' d='' e='' f=''/>"));
+    }
+
+    #[test]
+    fn elements_are_skipped_whole() {
+        let mut tokens = Tokens::new(b"<a><b><c/>x</b><d/>y</a>", LIMITS).unwrap();
+        tokens.next().unwrap();
+        tokens.next().unwrap();
+        tokens.skip_element().unwrap();
+        assert!(matches!(tokens.next(), Ok(Token::Open(Tag { name: Name { local: "d", .. }, .. }))));
+        tokens.skip_element().unwrap();
+        assert_eq!(tokens.next(), Ok(Token::Text("y".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_ends_in_tokens_or_a_fault(body in "[<>/!?&;=' \"a:\\[\\]x#-]{0,60}") {
+            let _ = short(&body);
+            let _ = short(&format!("<a>{body}</a>"));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Pins each row: variant → status, Proxy-Status error, outcome, retryable.
+
+use super::*;
+use crate::batch::{FieldError, ItemIndex};
+
+fn line(verdict: &Verdict) -> String {
+    let retryable = if verdict.retryable { " retryable" } else { "" };
+    let ProxyError(error) = verdict.made.error;
+    let (status, outcome) = (verdict.problem.status.as_u16(), verdict.made.outcome.as_str());
+    assert_eq!(verdict.problem.kind, format!("urn:batchgate:problem:{}", verdict.reason));
+    format!("{status} {} {error} {outcome}{retryable}", verdict.reason)
+}
+
+#[test]
+fn calls_that_were_not_sent_may_be_sent_again() {
+    let table = [
+        (CallFailure::NoTarget, "503 no_target destination_unavailable not_sent retryable"),
+        (CallFailure::ConnectionRefused, "502 connection_refused connection_refused not_sent retryable"),
+        (CallFailure::ConnectionTimeout, "504 connection_timeout connection_timeout not_sent retryable"),
+        (CallFailure::ConnectionFailed, "502 connection_failed destination_ip_unroutable not_sent retryable"),
+        (CallFailure::TlsHandshake, "502 tls_handshake tls_protocol_error not_sent retryable"),
+        (
+            CallFailure::DeadlineBeforeCall,
+            "504 deadline_before_call http_response_timeout not_sent retryable",
+        ),
+        (
+            CallFailure::TimeoutBeforeSending,
+            "504 timeout_before_sending connection_timeout not_sent retryable",
+        ),
+    ];
+    for (failure, expected) in table {
+        assert_eq!(line(&of_failure(failure, Sent::No, &Method::POST)), expected);
+    }
+}
+
+#[test]
+fn calls_whose_answer_was_lost_may_be_sent_again_only_if_idempotent() {
+    let table = [
+        (CallFailure::ConnectionLost, "502 connection_lost connection_terminated unknown"),
+        (CallFailure::ReplyTimeout, "504 reply_timeout connection_read_timeout unknown"),
+        (CallFailure::DeadlineDuringCall, "504 deadline_during_call http_response_timeout unknown"),
+        (CallFailure::ReplyMalformed, "502 reply_malformed http_protocol_error unknown"),
+        (CallFailure::ReplyTooLarge { limit: 1 }, "502 reply_too_large http_response_body_size unknown"),
+        (CallFailure::RepliesTooLarge { limit: 1 }, "502 replies_too_large http_response_body_size unknown"),
+        (CallFailure::ReplyCoding, "502 reply_coding http_response_content_coding unknown"),
+        (CallFailure::ClientGone, "502 client_gone connection_terminated unknown"),
+        (CallFailure::Internal, "502 internal proxy_internal_error unknown"),
+    ];
+    for (failure, expected) in table {
+        assert_eq!(line(&of_failure(failure, Sent::Maybe, &Method::POST)), expected);
+        assert_eq!(line(&of_failure(failure, Sent::Maybe, &Method::PUT)), format!("{expected} retryable"));
+    }
+}
+
+#[test]
+fn refused_batches_have_their_status_and_place() {
+    let place = Place { offset: 3, line: 1, column: 4, item: None };
+    let refuse = |refusal| {
+        let verdict = of_refusal(&refusal);
+        (line(&verdict), verdict.problem.place)
+    };
+    let malformed = BatchRefusal::Malformed { reason: "x".into(), place };
+    assert_eq!(refuse(malformed), ("400 malformed http_request_error rejected".into(), Some(place)));
+    let items = BatchRefusal::TooManyItems { limit: 1 };
+    assert_eq!(refuse(items), ("413 too_many_items http_request_error rejected".into(), None));
+    let duplicate = BatchRefusal::DuplicateId { item: ItemIndex(4) };
+    assert_eq!(refuse(duplicate).1.and_then(|place| place.item), Some(ItemIndex(4)));
+    assert_eq!(of_refusal(&BatchRefusal::MethodNotAllowed).allow.as_deref(), Some("GET, POST"));
+}
+
+#[test]
+fn every_refusal_has_a_reason_that_starts_at_zero() {
+    let place = Place::default();
+    let member = String::new();
+    let refusals = [
+        BatchRefusal::Malformed { reason: String::new(), place },
+        BatchRefusal::NotABatch { reason: String::new(), place },
+        BatchRefusal::DuplicateMember { member, place },
+        BatchRefusal::ForbiddenXml { what: "", place },
+        BatchRefusal::DuplicateId { item: ItemIndex(0) },
+        BatchRefusal::TooDeep { limit: 1, place },
+        BatchRefusal::TooManyItems { limit: 1 },
+        BatchRefusal::BodyTooLarge { limit: 1 },
+        BatchRefusal::BadContentEncoding { coding: "gzip" },
+        BatchRefusal::UnsupportedContentEncoding,
+        BatchRefusal::UnsupportedMediaType,
+        BatchRefusal::NotAcceptable,
+        BatchRefusal::CrossSite,
+        BatchRefusal::MethodNotAllowed,
+        BatchRefusal::BodyTimeout { seconds: 1 },
+        BatchRefusal::BodyUnreadable,
+        BatchRefusal::BadPreference { preference: "wait", problem: "" },
+        BatchRefusal::Internal,
+    ];
+    let reasons: std::collections::BTreeSet<_> =
+        refusals.iter().map(|refusal| of_refusal(refusal).reason).collect();
+    assert_eq!(reasons, REFUSAL_REASONS.into_iter().collect());
+}
+
+#[test]
+fn rejected_items_have_their_status() {
+    let name = || "x".to_owned();
+    let table = [
+        (ItemRejection::WrongShape { expected: "" }, "400 bad_item http_request_error rejected"),
+        (
+            ItemRejection::BadHeader { name: name(), error: FieldError::Name },
+            "400 bad_header http_request_error rejected",
+        ),
+        (ItemRejection::BadBody { problem: "" }, "400 bad_body http_request_error rejected"),
+        (ItemRejection::OverLimit { what: "", limit: 1 }, "413 item_over_limit http_request_error rejected"),
+        (ItemRejection::ForbiddenUrl { problem: "" }, "400 forbidden_url http_request_error rejected"),
+        (
+            ItemRejection::ForbiddenReference { field: "If", problem: "" },
+            "403 forbidden_reference http_request_denied rejected",
+        ),
+        (ItemRejection::NestedBatch, "403 nested_batch http_request_denied rejected"),
+        (ItemRejection::NoRoute, "404 no_route destination_not_found rejected"),
+        (
+            ItemRejection::MethodNotAllowed { allowed: "GET".into() },
+            "405 method_not_allowed http_request_denied rejected",
+        ),
+        (ItemRejection::NotImplemented { what: "" }, "501 not_implemented http_request_error rejected"),
+    ];
+    for (rejection, expected) in table {
+        assert_eq!(line(&of_rejection(&rejection)), expected);
+    }
+}
+
+#[test]
+fn skipped_items_say_so() {
+    assert_eq!(line(&of_skip(SkipReason::BatchStopped)), "424 batch_stopped http_request_denied skipped");
+}
