@@ -228,7 +228,7 @@ impl Connection {
         std::mem::take(&mut self.unread)
     }
 
-    /// Reads once; false at the end of the connection.
+    /// Reads once, which may bring nothing; false at the end of the connection.
     fn read_more(&mut self) -> bool {
         let mut buffer = [0; 16 << 10];
         match self.stream.read(&mut buffer) {
@@ -238,6 +238,7 @@ impl Connection {
                 true
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(error) => panic!("no reply within {PATIENCE:?}: {error}"),
         }
     }

@@ -7,7 +7,7 @@ mod unreachable;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -197,6 +197,7 @@ impl request::Source for Shared {
     fn read_from(&self, stream: &mut TcpStream, unread: &mut Vec<u8>) -> bool {
         let mut buffer = [0; 16 << 10];
         match stream.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Ok(0) | Err(_) => false,
             Ok(length) => {
                 unread.extend_from_slice(&buffer[..length]);
