@@ -150,6 +150,19 @@ fn a_compression_bomb_is_refused_within_the_limit() {
 }
 
 #[test]
+fn a_thousand_long_replies_stay_within_memory() {
+    let body = "0123456789abcdef".repeat(4 << 10);
+    let upstream = Upstream::answering(move |_| Answer::text(200, &body));
+    let gateway = Gateway::before(&upstream);
+    let urls: Vec<_> = (0..1000).map(|n| format!("/{n}")).collect();
+    let reply = get_all(&gateway, &urls.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(reply.statuses(), [200; 1000]);
+    assert!(reply.body.len() > 64_000 * 1000);
+    let peak = gateway.process().peak_memory();
+    assert!(peak < 200 << 20, "{} MiB", peak >> 20);
+}
+
+#[test]
 fn xml_bodies_go_up_as_elements_text_and_base64() {
     let upstream = Upstream::start();
     let reply = Gateway::before(&upstream).send(&Request::xml_batch(

@@ -81,6 +81,29 @@ fn bodies_stream_to_the_upstream_as_they_come() {
 }
 
 #[test]
+fn replies_without_a_body_leave_the_connection_usable() {
+    let upstream = Upstream::start();
+    upstream
+        .on("/204", Answer::empty(204))
+        .on("/304", Answer::empty(304))
+        .on("/early", Answer::empty(204).after_interim(103));
+    let gateway = Gateway::before(&upstream);
+    let mut client = gateway.connect();
+    for (method, path, status) in [
+        ("HEAD", "/a", 200),
+        ("GET", "/204", 204),
+        ("GET", "/304", 304),
+        ("GET", "/early", 204),
+        ("HEAD", "/304", 304),
+    ] {
+        client.write(&Request::new(method, path).to_bytes(gateway.address()));
+        assert_eq!(client.reply_to(method).status, status, "{method} {path}");
+    }
+    client.write(&Request::get("/last").to_bytes(gateway.address()));
+    assert_eq!(client.reply_to("GET").text(), "ok");
+}
+
+#[test]
 fn the_longest_path_prefix_wins() {
     let (general, orders) = (Upstream::start(), Upstream::start());
     let gateway = Gateway::start(format!(

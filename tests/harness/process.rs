@@ -1,5 +1,6 @@
 //! A program under test: what it writes is kept line by line, and it never outlives its test.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,14 @@ impl Process {
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child().id()
+    }
+
+    /// The most memory it has ever had resident, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        let kibibytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kibibytes << 10
     }
 
     /// Whether it has not ended yet.
