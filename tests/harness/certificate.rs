@@ -1,0 +1,64 @@
+//! A certificate for 127.0.0.1 and localhost and the authority that signed it, made by openssl for one
+//! test. (rustls takes no certificate that is its own authority.)
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::programs::{program, succeed};
+
+/// A certificate and its key, in a folder of their own.
+#[derive(Debug)]
+pub(crate) struct Certificate(TempDir);
+
+impl Certificate {
+    /// Makes one, and the authority that signs it.
+    pub(crate) fn for_loopback() -> Self {
+        let certificate = Self(tempfile::tempdir().unwrap());
+        fs::write(certificate.file("openssl.cnf"), "[req]\ndistinguished_name = name\n[name]\n").unwrap();
+        let (authority, authority_key) = (certificate.authority(), certificate.file("authority-key.pem"));
+        let mut root = certificate.openssl("/CN=the authority of a test");
+        root.args([
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+        ]);
+        succeed(root.arg("-keyout").arg(&authority_key).arg("-out").arg(&authority));
+        let mut leaf = certificate.openssl("/CN=localhost");
+        leaf.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        leaf.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
+        leaf.arg("-CA").arg(&authority).arg("-CAkey").arg(&authority_key);
+        succeed(leaf.arg("-keyout").arg(certificate.key()).arg("-out").arg(certificate.chain()));
+        certificate
+    }
+
+    /// openssl, about to make a key and a certificate with nothing of the system's configuration.
+    fn openssl(&self, subject: &str) -> Command {
+        let mut openssl = Command::new(program("openssl"));
+        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+        openssl.args(["-days", "2", "-subj", subject]).arg("-config").arg(self.file("openssl.cnf"));
+        openssl
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The file with the authority's certificate, for who is to trust it.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.file("authority.pem")
+    }
+
+    /// The file with the certificate.
+    pub(crate) fn chain(&self) -> PathBuf {
+        self.file("certificate.pem")
+    }
+
+    /// The file with the private key.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.file("key.pem")
+    }
+}

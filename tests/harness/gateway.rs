@@ -1,0 +1,243 @@
+//! The real gateway: the binary of this build, started with a configuration in a folder of its own,
+//! on ports of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::certificate::Certificate;
+use super::client::{Connection, Reply, Request};
+use super::metrics::Metrics;
+use super::ports::{accepts, loopback, start_on_free_ports};
+use super::process::Process;
+use super::upstream::Upstream;
+use super::wait::{until, until_true};
+
+/// What to start a gateway with: a configuration without `listen` and `admin`, which the harness adds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setup {
+    yaml: String,
+    certificate: Option<(PathBuf, PathBuf)>,
+    environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// With this configuration.
+    pub(crate) fn of(yaml: impl Into<String>) -> Self {
+        Self { yaml: yaml.into(), ..Self::default() }
+    }
+
+    /// With every path routed to these targets, and a batch endpoint at `/batch`.
+    pub(crate) fn routing_to(targets: &[String]) -> Self {
+        Self::of(routes_to(targets, "", ""))
+    }
+
+    /// Like [`Setup::routing_to`], with more members of the upstream and of the batch endpoint, each
+    /// written as in a YAML flow mapping: `concurrency: 2, deadline: 1s`.
+    pub(crate) fn tuned(target: &str, upstream: &str, endpoint: &str) -> Self {
+        Self::of(routes_to(&[target.to_owned()], upstream, endpoint))
+    }
+
+    /// With a second listener that speaks TLS.
+    pub(crate) fn with_tls(self, certificate: &Certificate) -> Self {
+        Self { certificate: Some((certificate.chain(), certificate.key())), ..self }
+    }
+
+    /// With a variable in the environment.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it.
+    pub(crate) fn start(self) -> Gateway {
+        Gateway::start_with(self)
+    }
+
+    fn document(&self, [main, admin, tls]: [u16; 3]) -> String {
+        let tls = self.certificate.as_ref().map_or_else(String::new, |(chain, key)| {
+            let (chain, key) = (chain.display(), key.display());
+            format!(", {{ address: 127.0.0.1:{tls}, tls: {{ certificate: {chain}, key: {key} }} }}")
+        });
+        let yaml = &self.yaml;
+        format!("listen: [127.0.0.1:{main}{tls}]\nadmin: 127.0.0.1:{admin}\n{yaml}\n")
+    }
+}
+
+/// YAML that routes every path to one upstream and has a batch endpoint at `/batch`.
+fn routes_to(targets: &[String], upstream: &str, endpoint: &str) -> String {
+    let targets = targets.join(", ");
+    format!(
+        "upstreams:\n  legacy: {{ targets: [{targets}], {upstream} }}\n\
+         routes:\n  - {{ path: /, upstream: legacy }}\n\
+         batch:\n  - {{ path: /batch, {endpoint} }}"
+    )
+}
+
+/// A gateway that runs.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    process: Process,
+    setup: Setup,
+    ports: [u16; 3],
+    folder: TempDir,
+}
+
+impl Gateway {
+    /// One with this configuration, which has no `listen` and no `admin`.
+    pub(crate) fn start(yaml: impl Into<String>) -> Self {
+        Setup::of(yaml).start()
+    }
+
+    /// One that routes all to this upstream and takes batches at `/batch`.
+    pub(crate) fn before(upstream: &Upstream) -> Self {
+        Setup::routing_to(&[upstream.url()]).start()
+    }
+
+    fn start_with(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = config_file(&folder);
+        let command = |ports| {
+            fs::write(&file, setup.document(ports)).unwrap();
+            let mut command = batchgate();
+            command.arg("run").arg("--config").arg(&file).envs(setup.environment.iter().cloned());
+            command
+        };
+        let ready = |[main, admin, _]: [u16; 3]| accepts(loopback(main)) && is_healthy(loopback(admin));
+        let (process, ports) = start_on_free_ports("batchgate", command, ready);
+        Self { process, setup, ports, folder }
+    }
+
+    /// Where clients come in.
+    pub(crate) fn address(&self) -> SocketAddr {
+        loopback(self.ports[0])
+    }
+
+    /// Where operators come in.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        loopback(self.ports[1])
+    }
+
+    /// Where clients come in with TLS, if it was set up.
+    pub(crate) fn tls_address(&self) -> SocketAddr {
+        loopback(self.ports[2])
+    }
+
+    /// The url of a path, as seen by clients.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    /// The process.
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Its configuration file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        config_file(&self.folder)
+    }
+
+    /// Sends a request and reads the reply.
+    pub(crate) fn send(&self, request: &Request) -> Reply {
+        request.send(self.address())
+    }
+
+    /// Posts a batch in JSON to `/batch`.
+    pub(crate) fn batch(&self, batch: &Value) -> Reply {
+        self.send(&Request::batch(batch))
+    }
+
+    /// Posts one item in JSON to `/batch` and returns its result.
+    pub(crate) fn item(&self, item: &Value) -> Value {
+        self.batch(&serde_json::json!({ "requests": [item] })).only_result()
+    }
+
+    /// A connection of a client.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.address())
+    }
+
+    /// Gets a path of the admin listener.
+    pub(crate) fn admin_get(&self, path: &str) -> Reply {
+        Request::get(path).send(self.admin())
+    }
+
+    /// Its metrics now.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let reply = self.admin_get("/metrics");
+        assert_eq!(reply.status, 200);
+        Metrics::parse(&reply.text())
+    }
+
+    /// Waits until a metric has at least this value.
+    pub(crate) fn wait_for_metric(&self, name: &str, labels: &[(&str, &str)], at_least: f64) {
+        until_true(&format!("{name} {labels:?} >= {at_least}"), || {
+            self.metrics().sum(name, labels) >= at_least
+        });
+    }
+
+    /// Writes another configuration, again without `listen` and `admin`, over the file.
+    pub(crate) fn write_config(&self, yaml: &str) {
+        let setup = Setup { yaml: yaml.to_owned(), ..self.setup.clone() };
+        fs::write(self.config_file(), setup.document(self.ports)).unwrap();
+    }
+
+    /// Sends a signal, by its name without SIG.
+    pub(crate) fn signal(&self, signal: &str) {
+        self.process.signal(signal);
+    }
+
+    /// How it ended; waits for that.
+    pub(crate) fn wait_for_exit(&self) -> ExitStatus {
+        self.process.wait()
+    }
+
+    /// Waits for a JSON log line in which these members have these values.
+    pub(crate) fn log_line(&self, members: &[(&str, &str)]) -> Value {
+        until(&format!("a log line with {members:?}"), || self.log_lines(members).into_iter().next())
+    }
+
+    /// The JSON log lines so far in which these members, at any depth, have these values.
+    pub(crate) fn log_lines(&self, members: &[(&str, &str)]) -> Vec<Value> {
+        let lines = self.process.lines();
+        let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let fits = |line: &Value| members.iter().all(|(name, value)| has_member(line, name, value));
+        lines.filter(fits).collect()
+    }
+}
+
+/// The program under test.
+pub(crate) fn batchgate() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_batchgate"));
+    command.env_remove("RUST_LOG").env("NO_COLOR", "1");
+    command
+}
+
+/// Runs `batchgate check` on a file.
+pub(crate) fn check(file: &Path) -> std::process::Output {
+    super::programs::run(batchgate().arg("check").arg("--config").arg(file))
+}
+
+fn config_file(folder: &TempDir) -> PathBuf {
+    folder.path().join("batchgate.yaml")
+}
+
+fn is_healthy(admin: SocketAddr) -> bool {
+    accepts(admin) && Request::get("/healthz").send(admin).status == 200
+}
+
+fn has_member(line: &Value, name: &str, value: &str) -> bool {
+    let Some(members) = line.as_object() else { return false };
+    members
+        .iter()
+        .any(|(member, inner)| (member == name && scalar(inner) == value) || has_member(inner, name, value))
+}
+
+fn scalar(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,72 @@
+//! Free ports on loopback. A port is found by binding number 0 and let go again, so somebody else may
+//! take it before its program does; [`start_on_free_ports`] then tries with new ones.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use batchgate::clock::Deadline;
+
+use super::process::Process;
+use super::wait::PATIENCE;
+
+/// Ports this run of the tests has given out; none is given out twice.
+static GIVEN_OUT: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// How often a program may find its ports taken.
+const ATTEMPTS: usize = 5;
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let port = TcpListener::bind(loopback(0)).unwrap().local_addr().unwrap().port();
+        if GIVEN_OUT.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            return port;
+        }
+    }
+}
+
+/// The address of a port on loopback.
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Whether something accepts connections there.
+pub(crate) fn accepts(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+}
+
+/// Starts a program that listens on `N` ports and returns once it is ready.
+///
+/// # Panics
+/// When the program ends for another reason than a taken port, or is not ready in time; with all
+/// that it has written.
+pub(crate) fn start_on_free_ports<const N: usize>(
+    name: &str,
+    command: impl Fn([u16; N]) -> Command,
+    ready: impl Fn([u16; N]) -> bool,
+) -> (Process, [u16; N]) {
+    for _ in 0..ATTEMPTS {
+        let ports = std::array::from_fn(|_| free_port());
+        let process = Process::start(name, command(ports));
+        let deadline = Deadline::after(PATIENCE);
+        while process.is_running() {
+            if ready(ports) && process.is_running() {
+                return (process, ports);
+            }
+            assert!(!deadline.is_over(), "{name} is not ready; it wrote:\n{}", process.output());
+            thread::sleep(Duration::from_millis(10));
+        }
+        let output = process.final_output();
+        assert!(says_port_taken(&output), "{name} ended at its start; it wrote:\n{output}");
+    }
+    panic!("{name} found its ports taken {ATTEMPTS} times");
+}
+
+fn says_port_taken(output: &str) -> bool {
+    let output = output.to_lowercase();
+    ["in use", "could not bind", "taken"].iter().any(|words| output.contains(words))
+}

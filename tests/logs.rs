@@ -1,0 +1,146 @@
+//! The log: one line a batch, one a failed item, with ids and trace context; nobody writes lines into it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::wait::until_true;
+use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[test]
+fn a_batch_is_one_line_and_a_failed_item_is_one() {
+    let upstream = Upstream::start();
+    upstream.on("/bad", Answer::text(500, "no"));
+    let gateway = Gateway::before(&upstream);
+    let batch = json!({"requests": [
+        {"id": "good", "method": "GET", "url": "/good"}, {"id": "bad", "method": "GET", "url": "/bad"},
+        {"id": "lost", "method": "GET", "url": "//nowhere"},
+    ]});
+    let reply = gateway.send(&Request::batch(&batch).header("X-Request-Id", "batch-77"));
+    assert_eq!(reply.results().len(), 3);
+    gateway.log_line(&[("id", "lost")]);
+    until_true("the line of the batch", || lines_with(&gateway, "batch-77").len() >= 3);
+    let lines = lines_with(&gateway, "batch-77");
+    assert_eq!(lines.len(), 3, "one for the batch, two for its failed items: {lines:#?}");
+    let batches: Vec<_> = lines.iter().filter(|line| has_number(line, "items", 3)).collect();
+    assert_eq!(batches.len(), 1, "{lines:#?}");
+    assert!(has_number(batches[0], "failed", 2), "{}", batches[0]);
+    assert_eq!(gateway.log_lines(&[("id", "bad"), ("status", "500")]).len(), 1);
+}
+
+#[test]
+fn every_line_is_json() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    gateway.send(&Request::get("/a"));
+    gateway.send(&Request::post("/batch", "application/json", "{"));
+    gateway.item(&json!({"method": "GET", "url": "/b"}));
+    gateway.signal("TERM");
+    gateway.wait_for_exit();
+    for line in gateway.process().final_output().lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "no JSON: {line}");
+    }
+}
+
+#[test]
+fn each_item_is_a_span_of_its_own_in_the_clients_trace() {
+    let upstream = Upstream::start();
+    let items: Vec<_> = (0..5).map(|n| json!({"method": "GET", "url": format!("/{n}")})).collect();
+    let request = Request::batch(&json!({ "requests": items })).header("traceparent", PARENT);
+    let reply = Gateway::before(&upstream).send(&request.header("tracestate", "vendor=1"));
+    assert_eq!(reply.statuses(), [200; 5]);
+    let requests = upstream.requests();
+    let mut spans = BTreeSet::new();
+    for request in &requests {
+        let parts: Vec<_> = request.header("traceparent").unwrap().split('-').collect();
+        assert_eq!((parts.len(), parts[0], parts[1], parts[3]), (4, "00", TRACE, "01"));
+        assert_eq!(request.header("tracestate"), Some("vendor=1"));
+        spans.insert(parts[2].to_owned());
+    }
+    assert_eq!(spans.len(), 5, "a span id for each item: {spans:?}");
+    assert!(!spans.contains("00f067aa0ba902b7"));
+}
+
+#[test]
+fn a_batch_without_a_trace_begins_one() {
+    let upstream = Upstream::start();
+    let items: Vec<_> = (0..3).map(|n| json!({"method": "GET", "url": format!("/{n}")})).collect();
+    let request = Request::batch(&json!({ "requests": items })).header("traceparent", "00-not-a-trace");
+    assert_eq!(Gateway::before(&upstream).send(&request).statuses(), [200; 3]);
+    let requests = upstream.requests();
+    let traces: BTreeSet<_> =
+        requests.iter().map(|r| r.header("traceparent").unwrap()[3..35].to_owned()).collect();
+    assert_eq!(traces.len(), 1, "{traces:?}");
+    assert!(
+        traces
+            .iter()
+            .all(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()) && !id.starts_with("0000000000"))
+    );
+}
+
+#[test]
+fn the_log_names_the_trace() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let batch = json!({"requests": [{"method": "GET", "url": "/a"}]});
+    gateway.send(&Request::batch(&batch).header("traceparent", PARENT));
+    let line = gateway.process().line_with(&[TRACE]);
+    assert!(serde_json::from_str::<Value>(&line).is_ok(), "{line}");
+}
+
+#[test]
+fn nobody_writes_lines_into_the_log() {
+    for format in ["json", "text"] {
+        let upstream = Upstream::answering(|_| Answer::text(500, "no\nforged: body"));
+        let yaml = format!(
+            "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
+             batch: [{{ path: /batch }}]\nlog: {{ format: {format} }}",
+            upstream.url()
+        );
+        let gateway = Setup::of(yaml).start();
+        let id = "id\nforged: id\u{1b}[31m\r\u{2028}";
+        gateway.batch(&json!({"requests": [
+            {"id": id, "method": "GET", "url": "/a?x=%0Aforged: query"}, {"id": "x", "method": "GET\nforged: x", "url": "/b"},
+            {"id": "y", "method": "GET", "url": "/c\nforged: url"}, {"id": "last-one", "method": "GET", "url": "/d"},
+        ]}));
+        gateway.process().line_with(&["last-one"]);
+        for line in gateway.process().lines() {
+            assert!(!line.trim_start().starts_with("forged"), "{format}: {line}");
+            assert!(!line.contains('\u{1b}') && !line.contains('\r'), "{format}: {line:?}");
+        }
+    }
+}
+
+#[test]
+fn secrets_stay_out_of_the_log() {
+    let upstream = Upstream::answering(|_| Answer::text(500, "no"));
+    let members = "headers: { set: { X-Api-Key: \"${KEY}\" } }";
+    let gateway =
+        Setup::tuned(&upstream.url(), members, "").with_variable("KEY", "the-upstreams-key").start();
+    let batch = json!({"requests": [{"id": "last", "method": "GET", "url": "/a", "headers": {"Authorization": "Bearer item-secret"}}]});
+    gateway.send(&Request::batch(&batch).header("Cookie", "session=outer-secret"));
+    gateway.process().line_with(&["last"]);
+    let log = gateway.process().output();
+    assert!(
+        !log.contains("the-upstreams-key") && !log.contains("item-secret") && !log.contains("outer-secret"),
+        "{log}"
+    );
+}
+
+/// The log lines that have this text.
+fn lines_with(gateway: &Gateway, text: &str) -> Vec<Value> {
+    let lines = gateway.process().lines();
+    let with_text = lines.iter().filter(|line| line.contains(text));
+    with_text.filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Whether a member with this name, at any depth, is this number.
+fn has_number(line: &Value, name: &str, number: u64) -> bool {
+    let Value::Object(members) = line else { return false };
+    members
+        .iter()
+        .any(|(member, value)| (member == name && *value == number) || has_number(value, name, number))
+}

@@ -1,0 +1,58 @@
+//! Every integration test, in one binary: a build links the gateway's 120 MB once. `README.md` says
+//! where a new test goes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that can't go on must stop and say so"
+)]
+
+/// Gateways, upstreams, clients: what every test stands on.
+mod harness;
+
+/// The harness itself: that its judges and fakes do what they say.
+mod harness_works;
+
+/// The mission document's clients and servers.
+mod mission;
+
+/// WebDAV through the proxy, judged by litmus.
+mod litmus;
+
+/// Batches: items, fields, negotiation, refusals.
+mod batch;
+
+/// Batches: bodies of every kind, in and out.
+mod batch_bodies;
+
+/// Batches: order, concurrency, deadlines.
+mod batch_time;
+
+/// Upstreams that fail in every way, and what an item then says.
+mod upstream_faults;
+
+/// What is no batch: streamed, mapped, balanced.
+mod proxy;
+
+/// HTTP/2 and TLS, in front and behind.
+mod proxy_http2;
+
+/// Metrics and the admin listener.
+mod metrics;
+
+/// Start, reload, drain, end.
+mod lifecycle;
+
+/// The log and trace context.
+mod logs;
+
+/// Documents and structure that can't go stale.
+mod documents;
+
+/// What holds for every batch.
+mod properties;
+
+/// `batchgate demo`.
+mod demo;

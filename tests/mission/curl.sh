@@ -1,0 +1,1 @@
+curl -i -X POST -d "@batch-data.xml" http://example.com/batch-operation
