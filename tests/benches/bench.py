@@ -8,6 +8,7 @@ import fnmatch
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import statistics
@@ -234,8 +235,8 @@ def message_of(line):
 
 def children_cpu():
     """Seconds of the processes that ended: the load tools."""
-    times = os.times()
-    return times.children_user + times.children_system
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 # The report.
