@@ -18,7 +18,7 @@ use crate::clock::Deadline;
 use crate::plan::{Call, Plan, PlannedItem, Step};
 use crate::route::UpstreamIndex;
 
-use super::ramp::{FIRST_LANES, Ramp};
+use super::ramp::{Ramp, first_lanes};
 use super::{
     Attempt, CallFailure, DispatchLimits, DispatchedItem, End, Engine, Lane, Outcome, Progress, ReplyBudget,
     Sent, SkipReason,
@@ -75,7 +75,7 @@ impl Work {
         let mut workers = FuturesUnordered::new();
         let mut open: Vec<usize> = Vec::with_capacity(self.queues.len());
         for queue in &self.queues {
-            let first = self.lanes_wanted(queue, FIRST_LANES);
+            let first = self.lanes_wanted(queue, first_lanes(queue.places.len()));
             open.push(first);
             for _ in 0..first {
                 workers.push(self.worker(queue, engine));
@@ -87,8 +87,8 @@ impl Work {
             tokio::select! {
                 biased;
                 done = workers.next() => if done.is_none() { break },
-                waited = Ramp::wait(), if may_open_more => {
-                    let growth = ramp.growth(waited, self.completed.load(Ordering::Relaxed));
+                pause = Ramp::wait(), if may_open_more => {
+                    let growth = ramp.growth(pause, self.completed.load(Ordering::Relaxed));
                     for (queue, open) in self.queues.iter().zip(&mut open) {
                         let wanted = self.lanes_wanted(queue, *open * growth);
                         for _ in *open..wanted {

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use crate::clock::Stopwatch;
 
-/// Lanes that a batch opens at once.
-pub(super) const FIRST_LANES: usize = 8;
+/// Lanes that a batch opens at once, for a queue of `calls`: a connection is worth opening for a run
+/// of calls, not for one.
+pub(super) fn first_lanes(calls: usize) -> usize {
+    (calls / 4).clamp(2, 8)
+}
 
 /// How long nothing may come back before more lanes open.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -17,7 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(1);
 const BUSY: Duration = Duration::from_millis(4);
 
 /// How many times as many lanes there are after each time of waiting.
-const GROWTH: usize = 4;
+const GROWTH: usize = 16;
 
 /// Decides when to open more lanes.
 #[derive(Debug, Default)]

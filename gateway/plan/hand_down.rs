@@ -60,7 +60,8 @@ fn describes_the_outer_message(name: &HeaderName) -> bool {
 }
 
 /// The fields that Connection names (RFC 9110 §7.6.1), beside the options that are no fields.
-fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {
+#[must_use]
+pub fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {
     let mut named = Vec::new();
     for value in fields.get_all(header::CONNECTION) {
         let options = value.to_str().unwrap_or_default().split(',').map(str::trim);

@@ -19,7 +19,9 @@ use crate::route::{
     CanonicalPath, OriginText, Respond, RouteAction, RouteIndex, RouteTable, UpstreamIndex, map_reference,
 };
 
-pub use hand_down::{CallHeaders, ForwardedBy, inherited_fields, strip_connection_fields};
+pub use hand_down::{
+    CallHeaders, ForwardedBy, inherited_fields, named_by_connection, strip_connection_fields,
+};
 pub use preferences::Preferences;
 pub use url::{ItemUrl, parse_item_url};
 

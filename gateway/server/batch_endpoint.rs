@@ -29,6 +29,7 @@ use super::limits_document::limits_document;
 use super::snapshot::Snapshot;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Who asks, and under which configuration.
@@ -98,7 +99,7 @@ impl Life<'_> {
     fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
         let stopwatch = Stopwatch::start();
         self.bytes_in = body.len();
-        let Asked { snapshot, endpoint, reached, .. } = self.asked;
+        let Asked { snapshot, endpoint, reached, trace, .. } = self.asked;
         let headers = &session.req_header().headers;
         let preferences = Preferences::parse(headers)?;
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
@@ -115,7 +116,12 @@ impl Life<'_> {
             is_batch_endpoint: &|path| snapshot.settings.batch_endpoint(path).is_some(),
         };
         let plan = plan(batch, &context);
-        let inherited = inherited_fields(headers, endpoint.inherit.as_deref());
+        let mut inherited = inherited_fields(headers, endpoint.inherit.as_deref());
+        if trace.is_continued()
+            && let Some(state) = headers.get(&TRACESTATE)
+        {
+            inherited.insert(TRACESTATE, state.clone());
+        }
         self.phases.set(Phase::Plan, stopwatch.elapsed());
         Ok(Planned { plan, preferences, reply_format, inherited })
     }

@@ -33,6 +33,11 @@ impl Front {
 
     /// Serves the request, or says how to proxy it.
     async fn serve(&self, session: &mut Session, context: &mut Context) -> pingora::Result<Option<Proxied>> {
+        if has_fragment(session) {
+            return self
+                .refuse(session, context, &ItemRejection::ForbiddenUrl { problem: "has a fragment" })
+                .await;
+        }
         let raw = session.req_header().uri.path();
         let Ok(path) = CanonicalPath::parse(raw, Strictness::Proxied) else {
             return self.refuse(session, context, &refused_path()).await;
@@ -86,6 +91,15 @@ impl Front {
         write_verdict(session, context, problem::of_rejection(rejection)).await?;
         Ok(None)
     }
+}
+
+/// RFC 9112 §3.2: a request-target has no fragment. The parser cuts it off, and what is left would
+/// name another resource: `DELETE /folder/#file` would delete the folder.
+fn has_fragment(session: &Session) -> bool {
+    let Some(http1) = session.as_downstream().as_http1() else { return false };
+    let raw = http1.get_headers_raw_bytes();
+    let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    memchr::memchr(b'#', line).is_some()
 }
 
 const fn refused_path() -> ItemRejection {

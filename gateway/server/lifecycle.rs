@@ -5,7 +5,7 @@
 //! after `drain.delay` no connection is accepted, and the process ends as soon as no request is
 //! under way, or after `drain.deadline`. A second SIGTERM, or SIGINT, ends it at once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -30,7 +30,7 @@ use super::admin::Admin;
 use super::front::Front;
 use super::gateway::Gateway;
 use super::plain::PlainService;
-use super::reload::Reloader;
+use super::reload::{Reloader, WatchedFile};
 use super::snapshot::Snapshot;
 use super::socket::BoundSockets;
 
@@ -40,7 +40,8 @@ const MAX_TRIES: usize = 4;
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A listener's address is taken or not ours, or its certificate can't be used.
+    /// A listener's address is taken or not ours, its certificate can't be used, or signals can't
+    /// be received.
     #[error("{0}")]
     Listen(#[from] std::io::Error),
     /// A fault of ours.
@@ -152,6 +153,8 @@ impl Drop for Running {
 /// Serves the configuration in `file` until a signal says to end.
 #[must_use]
 pub fn run(file: &Path) -> ExitCode {
+    // Before the file is loaded: a change from here on is noticed.
+    let watched = WatchedFile::new(file.to_owned());
     let loaded = match settings::load(file) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
@@ -170,7 +173,7 @@ pub fn run(file: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(serve(file.to_owned(), loaded));
+    let code = runtime.block_on(serve(watched, loaded));
     // Connections that are still open are cut; their requests are over.
     runtime.shutdown_background();
     code
@@ -184,55 +187,62 @@ fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn serve(file: PathBuf, loaded: Loaded) -> ExitCode {
-    for warning in loaded.warnings.to_string().lines().filter(|line| !line.is_empty()) {
-        tracing::warn!(kind = "config", "{warning}");
-    }
-    let running = match start(loaded.settings).await {
-        Ok(running) => running,
+async fn serve(watched: WatchedFile, loaded: Loaded) -> ExitCode {
+    match serve_until_told(watched, loaded).await {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(format_args!("batchgate: {error}"));
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    tracing::info!(kind = "start", config = %file.display(), version = env!("CARGO_PKG_VERSION"));
-    let reloader = Reloader::new(file, Arc::clone(&running.gateway));
-    match until_told(reloader).await {
-        Ok(()) => {}
-        Err(error) => {
-            complain(format_args!("batchgate: signals can't be received: {error}"));
-            return ExitCode::FAILURE;
+    }
+}
+
+async fn serve_until_told(watched: WatchedFile, loaded: Loaded) -> Result<(), StartError> {
+    // Before clients can come in: from here on no signal kills.
+    let mut signals = Signals::new()?;
+    for warning in loaded.warnings.iter() {
+        tracing::warn!(kind = "config", line = warning.line(), warning = warning.message());
+    }
+    let running = start(loaded.settings).await?;
+    tracing::info!(kind = "start", config = %watched.path().display(), version = env!("CARGO_PKG_VERSION"));
+    let mut reloader = Reloader::new(watched, Arc::clone(&running.gateway));
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hang_up.recv() => reloader.reload("SIGHUP").await,
+            () = reloader.changed() => reloader.reload("the file has changed").await,
         }
     }
     tracing::info!(kind = "drain");
     tokio::select! {
         () = running.drain() => {}
-        _ = told_again() => tracing::warn!("told to end at once"),
+        () = signals.told_to_end() => tracing::warn!(kind = "drain", "told again: ending at once"),
     }
     tracing::info!(kind = "end");
-    ExitCode::SUCCESS
+    Ok(())
 }
 
-/// Reloads when told to, and returns when told to end.
-async fn until_told(mut reloader: Reloader) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => reloader.reload("SIGHUP").await,
-            () = reloader.changed() => reloader.reload("the file has changed").await,
-        }
+/// The signals that a gateway obeys.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
-}
 
-async fn told_again() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+    async fn told_to_end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::batch::ItemRejection;
 use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, Sent};
 use crate::format::xml;
-use crate::plan::ForwardedBy;
+use crate::plan::{ForwardedBy, named_by_connection};
 use crate::route::{
     CanonicalPath, Mapping, OriginText, RouteIndex, UpstreamIndex, map_reference, method_label,
 };
@@ -165,6 +165,9 @@ pub(super) fn request(
     let settings = &upstream.settings;
     request.remove_header(&header::EXPECT);
     request.remove_header("forwarded");
+    if !context.trace.is_continued() {
+        request.remove_header("tracestate");
+    }
     for name in &settings.headers.remove {
         request.remove_header(name);
     }
@@ -191,7 +194,11 @@ pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> 
     let Context { snapshot, reached, proxied, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
     if response.status.is_informational() {
+        // Also 101, whose Connection names the upgrade.
         return Ok(());
+    }
+    for name in named_by_connection(&response.headers) {
+        response.remove_header(&name);
     }
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let Some(url) = response.headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };

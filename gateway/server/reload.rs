@@ -22,49 +22,72 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// Network file systems tell nothing: so often the file is looked at anyway.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Reloads one gateway from one file.
-pub(super) struct Reloader {
-    file: PathBuf,
-    gateway: Arc<Gateway>,
+/// The configuration's file, and what it held when it was last read.
+pub(super) struct WatchedFile {
+    path: PathBuf,
     content: Option<Vec<u8>>,
     events: mpsc::Receiver<()>,
-    /// Watches as long as it lives; `None` where the system can't watch.
-    _watcher: Option<RecommendedWatcher>,
+    /// Watches as long as it lives; says why where the system can't watch.
+    watcher: notify::Result<RecommendedWatcher>,
+}
+
+impl WatchedFile {
+    /// Watches from now on.
+    pub(super) fn new(path: PathBuf) -> Self {
+        let (sender, events) = mpsc::channel(1);
+        let watcher = watch(&path, sender);
+        let content = std::fs::read(&path).ok();
+        Self { path, content, events, watcher }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn has_changed(&self) -> bool {
+        let content = std::fs::read(&self.path).ok();
+        content.is_some() && content != self.content
+    }
+
+    fn remember(&mut self) {
+        self.content = std::fs::read(&self.path).ok();
+    }
+
+    /// Returns when there may be a change.
+    async fn hint(&mut self) {
+        tokio::select! {
+            event = self.events.recv() => if event.is_none() { tokio::time::sleep(LOOK).await },
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        tokio::time::sleep(SETTLE).await;
+    }
+}
+
+/// Reloads one gateway from one file.
+pub(super) struct Reloader {
+    file: WatchedFile,
+    gateway: Arc<Gateway>,
 }
 
 impl Reloader {
-    pub(super) fn new(file: PathBuf, gateway: Arc<Gateway>) -> Self {
-        let (sender, events) = mpsc::channel(1);
-        let watcher = match watch(&file, sender) {
-            Ok(watcher) => Some(watcher),
-            Err(error) => {
-                tracing::warn!(%error, "the configuration's folder can't be watched; SIGHUP still reloads");
-                None
-            }
-        };
-        let content = std::fs::read(&file).ok();
-        Self { file, gateway, content, events, _watcher: watcher }
+    pub(super) fn new(file: WatchedFile, gateway: Arc<Gateway>) -> Self {
+        if let Err(error) = &file.watcher {
+            tracing::warn!(%error, "the configuration's folder can't be watched; SIGHUP still reloads");
+        }
+        Self { file, gateway }
     }
 
     /// Returns when the file's content has changed.
     pub(super) async fn changed(&mut self) {
-        loop {
-            tokio::select! {
-                event = self.events.recv() => if event.is_none() { tokio::time::sleep(LOOK).await },
-                () = tokio::time::sleep(LOOK) => {}
-            }
-            tokio::time::sleep(SETTLE).await;
-            let content = std::fs::read(&self.file).ok();
-            if content.is_some() && content != self.content {
-                return;
-            }
+        while !self.file.has_changed() {
+            self.file.hint().await;
         }
     }
 
     /// Takes the file's configuration, or says why not.
     pub(super) async fn reload(&mut self, cause: &str) {
-        self.content = std::fs::read(&self.file).ok();
-        match settings::load(&self.file) {
+        self.file.remember();
+        match settings::load(self.file.path()) {
             Ok(loaded) => {
                 self.warn_of_restart(&loaded.settings);
                 self.take(loaded.settings).await;

@@ -13,8 +13,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use pingora::listeners::Listeners;
 use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::{ListenerConfig, Listeners};
+use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::{Fds, ListenFds};
 
 use crate::settings::{ListenAddress, Listener, TlsFiles};
@@ -81,12 +82,13 @@ impl BoundSockets {
     pub(super) fn hand_over(self, listeners: &mut Listeners) -> io::Result<ListenFds> {
         let mut sockets = Fds::new();
         for (address, socket, tls) in self.tcp {
-            match tls {
-                None => listeners.add_tcp(&address.to_string()),
-                Some(files) => {
-                    listeners.add_tls_with_settings(&address.to_string(), None, tls_settings(&files)?);
-                }
-            }
+            // pingora holds back the start of a reply of known length until 1460 bytes are there.
+            let unheld = L4BufferSettings::default().write(0);
+            let config = ListenerConfig::tcp(address.to_string()).l4_buffer(unheld);
+            listeners.add_listener(match tls {
+                None => config,
+                Some(files) => config.tls(tls_settings(&files)?),
+            });
             sockets.add(address.to_string(), socket.into_raw_fd());
         }
         for (path, socket) in self.unix {

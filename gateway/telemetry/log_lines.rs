@@ -15,6 +15,10 @@ use super::{BatchEnd, BatchReport, FailedItem, Names, RequestReport};
 /// Log lines of failed items that one batch may write.
 const MAX_FAILED_ITEMS: usize = 100;
 
+/// pingora calls it an error when a pooled connection is no longer usable; a new one is opened, and
+/// connections that can't be opened are counted and reported by ourselves.
+const QUIET: &str = "pingora_core::connectors=off";
+
 /// Logging can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -32,7 +36,7 @@ pub enum LogError {
 /// The level is no filter, or logging was started before.
 pub fn start_logging(settings: &LogSettings) -> Result<(), LogError> {
     use tracing_subscriber::util::SubscriberInitExt;
-    let filter = EnvFilter::try_new(&settings.level)?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.level))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)

@@ -41,6 +41,7 @@ pub struct TraceContext {
     trace: u128,
     span: u64,
     flags: u8,
+    continued: bool,
 }
 
 impl TraceContext {
@@ -50,13 +51,20 @@ impl TraceContext {
     pub fn of(headers: &HeaderMap) -> Self {
         let given = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(parse);
         let (trace, flags) = given.unwrap_or_else(|| (non_zero(rand::random), 0));
-        Self { trace, span: non_zero(rand::random), flags }
+        Self { trace, span: non_zero(rand::random), flags, continued: given.is_some() }
     }
 
     /// The `traceparent` of one call: the same trace, a new span.
     #[must_use]
     pub fn of_call(&self) -> String {
         format!("00-{:032x}-{:016x}-{:02x}", self.trace, non_zero(rand::random::<u64>), self.flags)
+    }
+
+    /// Whether the client began the trace: only then its `tracestate` means something (W3C Trace
+    /// Context §3.3).
+    #[must_use]
+    pub const fn is_continued(&self) -> bool {
+        self.continued
     }
 
     /// The trace's id, as logs say it.
