@@ -14,7 +14,7 @@ pub enum FieldError {
     /// The name is no token.
     #[error("is no header field name")]
     Name,
-    /// The value has a control character or is not visible ASCII with spaces and tabs.
+    /// The value has a control character other than a tab.
     #[error("has a value with characters that a header field can't carry")]
     Value,
     /// The gateway or the connection sets this field; an item may not.

@@ -3,7 +3,7 @@
 //! pingora's own `Server` is not used: it sleeps through its grace period whatever happens, and SIGHUP
 //! kills it. Its services run as tasks of our runtime instead. SIGTERM drains: `/readyz` says 503,
 //! after `drain.delay` no connection is accepted, and the process ends as soon as no request is
-//! under way, or after `drain.deadline`. A second SIGTERM, or SIGINT, ends it at once.
+//! under way, or after `drain.deadline`. SIGINT does the same. A second one of either ends it at once.
 
 use std::path::Path;
 use std::process::ExitCode;
