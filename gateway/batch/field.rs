@@ -46,12 +46,15 @@ pub fn checked_field(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValu
 }
 
 /// Whether an item may not set this field: framing, hop-by-hop, and what the gateway itself
-/// says about the hop (protocol §1). Names with an underscore are refused too: servers behind CGI
-/// read `X_Forwarded_For` as `X-Forwarded-For`.
+/// says about the hop (protocol §1). A name that differs only by underscores is refused too:
+/// servers behind CGI read `X_Forwarded_For` as `X-Forwarded-For`.
 #[must_use]
 pub fn is_forbidden_in_item(name: &HeaderName) -> bool {
+    if name.as_str().contains('_') {
+        let dashed = HeaderName::try_from(name.as_str().replace('_', "-"));
+        return dashed.is_ok_and(|dashed| is_forbidden_in_item(&dashed));
+    }
     is_hop_by_hop(name)
-        || name.as_str().contains('_')
         || name.as_str().starts_with("x-forwarded-")
         || matches!(
             name.as_str(),

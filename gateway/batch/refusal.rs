@@ -10,7 +10,7 @@ use super::ItemIndex;
 pub struct Place {
     /// Bytes from the start of the (decoded) body.
     pub offset: usize,
-    /// Line, from 1.
+    /// Line, from 1; 0 where only the item is known.
     pub line: usize,
     /// Column in bytes, from 1.
     pub column: usize,
@@ -141,14 +141,6 @@ pub enum BatchRefusal {
     /// The request itself is broken, or the client left in mid-body.
     #[error("the batch's body could not be read")]
     BodyUnreadable,
-    /// A preference of the batch has a value that makes no sense.
-    #[error("the preference `{preference}` {problem}")]
-    BadPreference {
-        /// Its name.
-        preference: &'static str,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
     /// A fault of ours.
     #[error("the gateway failed to handle this batch")]
     Internal,

@@ -102,10 +102,8 @@ impl Work {
     }
 
     fn may_open_more(&self, open: &[usize]) -> bool {
-        self.queues
-            .iter()
-            .zip(open)
-            .any(|(queue, open)| queue.waiting() > 0 && *open < self.limits.concurrency)
+        let wants_more = |queue: &Queue, open: usize| open < self.lanes_wanted(queue, usize::MAX);
+        self.queues.iter().zip(open).any(|(queue, open)| queue.waiting() > 0 && wants_more(queue, *open))
     }
 
     fn lanes_wanted(&self, queue: &Queue, wish: usize) -> usize {
@@ -202,7 +200,14 @@ impl Work {
 
     /// The items with their outcomes, once the workers came to this `end`.
     pub(super) fn into_items(self, end: End) -> Vec<DispatchedItem> {
-        self.places.into_iter().map(|place| place.into_item(end)).collect()
+        let mut stopped = false;
+        let mut items = Vec::with_capacity(self.places.len());
+        for place in self.places {
+            let item = place.into_item(end, stopped);
+            stopped |= self.limits.stop_on_error && item.outcome.is_error();
+            items.push(item);
+        }
+        items
     }
 }
 
@@ -219,7 +224,8 @@ impl Place {
         })
     }
 
-    fn into_item(self, end: End) -> DispatchedItem {
+    /// `stopped`: an item before this one failed, and the batch stops at errors.
+    fn into_item(self, end: End, stopped: bool) -> DispatchedItem {
         let upstream = match &self.item.step {
             Step::Call(call) => Some(call.upstream),
             Step::Respond(_) | Step::Rejected(_) => None,
@@ -228,6 +234,9 @@ impl Place {
         let started = self.progress.elapsed();
         let (outcome, elapsed) = match (self.slot.into_inner(), self.item.step) {
             (Some(filled), _) => filled,
+            (None, Step::Respond(_) | Step::Rejected(_)) if stopped => {
+                (Outcome::Skipped(SkipReason::BatchStopped), Duration::ZERO)
+            }
             (None, Step::Respond(respond)) => (Outcome::Responded(respond), Duration::ZERO),
             (None, Step::Rejected(rejection)) => (Outcome::Rejected(rejection), Duration::ZERO),
             (None, Step::Call(_)) => (unfilled(end, started.is_some(), sent), started.unwrap_or_default()),

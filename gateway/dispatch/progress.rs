@@ -36,11 +36,6 @@ impl Progress {
         self.sent.store(true, Ordering::Relaxed);
     }
 
-    /// A call whose connection proved dead before it took a byte starts over.
-    pub fn mark_unsent(&self) {
-        self.sent.store(false, Ordering::Relaxed);
-    }
-
     /// The time since the item's turn came; `None` where it has not.
     #[must_use]
     pub fn elapsed(&self) -> Option<Duration> {

@@ -92,7 +92,7 @@ impl<'l> Draft<'l> {
         if id.is_empty() {
             self.reject_member("id", "is empty");
         } else if id.len() > self.limits.max_id {
-            self.reject(ItemRejection::OverLimit { what: "id (max_id)", limit: self.limits.max_id });
+            self.reject(ItemRejection::OverLimit { what: ID_OVER_LIMIT, limit: self.limits.max_id });
         } else if id.chars().any(is_unfit_for_names) {
             self.reject_member("id", "has characters that no format can carry in an id");
         } else {
@@ -212,11 +212,23 @@ pub(super) fn shown(name: &str) -> String {
     name.chars().filter(|character| !is_unfit_for_names(*character)).take(MAX_NAME_SHOWN).collect()
 }
 
+const ID_OVER_LIMIT: &str = "id (max_id)";
+
 /// Checks that no two items have the same id, the implied ones included (protocol §1).
 pub(super) fn check_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
-    let twice = items.iter().position(|item| !seen.insert(&item.subject.id));
+    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(&item.subject.id));
     twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
+}
+
+/// An item that is rejected for its id has its position in the id's place. That may be another
+/// item's id, which is no fault of that other item.
+fn has_bad_id(item: &BatchItem) -> bool {
+    matches!(
+        item.content,
+        Err(ItemRejection::BadMember { member: "id", .. }
+            | ItemRejection::OverLimit { what: ID_OVER_LIMIT, .. })
+    )
 }
 
 #[cfg(test)]

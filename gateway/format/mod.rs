@@ -27,7 +27,9 @@ use crate::batch::{
 use rope::Rope;
 
 pub use coding::{ReplyCodingError, decode_batch, decode_reply};
-pub use negotiation::{cross_site, is_postable_cross_site, problem_format, reply_format, request_format};
+pub use negotiation::{
+    cross_site, is_postable_cross_site, problem_format, reply_format, request_format, wants_text_xml,
+};
 
 /// A format of batches and results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -72,6 +72,14 @@ pub fn problem_format(accept: Option<&str>, content_type: Option<&str>) -> Forma
     preferred(accept, fallback, problem_types_of).unwrap_or(fallback)
 }
 
+/// Whether the client names `text/xml` and takes no `application/xml` (RFC 7303 §9.2 calls them the
+/// same).
+#[must_use]
+pub fn wants_text_xml(accept: Option<&str>) -> bool {
+    let ranges = Ranges::parse(accept.unwrap_or_default());
+    ranges.weight_of("text/xml").is_some() && ranges.weight_of("application/xml").is_none()
+}
+
 const fn types_of(format: Format) -> &'static [&'static str] {
     match format {
         Format::Json => &["application/json"],

@@ -17,6 +17,7 @@ use http::{HeaderName, Method};
 use crate::batch::{Batch, BatchItem, Fields, Item, ItemRejection, Subject};
 use crate::route::{
     CanonicalPath, OriginText, Respond, RouteAction, RouteIndex, RouteTable, UpstreamIndex, map_reference,
+    same_authority,
 };
 
 pub use hand_down::{
@@ -154,7 +155,7 @@ fn split_references(
         let field = if name == "destination" { "Destination" } else { "If" };
         let refuse = |problem| ItemRejection::ForbiddenReference { field, problem };
         let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
-        let own = |authority: &str| authority.eq_ignore_ascii_case(context.own_authority);
+        let own = |authority: &str| same_authority(authority, context.own_authority);
         let mapped = map_reference(field, text, context.routes, own, upstream).map_err(refuse)?;
         references.push((name, mapped));
     }

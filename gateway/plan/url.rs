@@ -2,7 +2,7 @@
 //! name another host, and its path goes through the one canonicaliser.
 
 use crate::batch::ItemRejection;
-use crate::route::{CanonicalPath, PathError, Strictness};
+use crate::route::{CanonicalPath, PathError, Strictness, same_authority};
 
 /// A url that stays at the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
             if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
         {
             let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-            if !authority.eq_ignore_ascii_case(own_authority) {
+            if !same_authority(authority, own_authority) {
                 return Err(refuse("names another host than this gateway"));
             }
             if target.is_empty() { "/" } else { target }

@@ -4,7 +4,7 @@ use http::Method;
 
 /// The methods with a name in metrics and in messages: RFC 9110 §9, RFC 5789, RFC 4918 §9,
 /// RFC 3253 §3.6, RFC 3744, RFC 5323, RFC 4791.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 22] = [
     "GET",
     "HEAD",
     "POST",
@@ -13,6 +13,7 @@ const KNOWN: [&str; 21] = [
     "PATCH",
     "OPTIONS",
     "TRACE",
+    "CONNECT",
     "PROPFIND",
     "PROPPATCH",
     "MKCOL",

@@ -27,8 +27,10 @@ const MAX_STREAMS: usize = 100;
 
 /// A target at one address, ready to be connected to.
 pub(super) struct Peer {
-    /// What pingora connects to.
+    /// What pingora connects to: HTTP/2 wherever the target speaks it.
     pub(super) http: HttpPeer,
+    /// The same, for lanes: HTTP/1.1 only.
+    pub(super) http1: HttpPeer,
     /// `host[:port]` as Host says it.
     pub(super) host: HeaderValue,
     /// `scheme://host[:port]`.
@@ -72,24 +74,25 @@ impl Targets {
         self.has_names
     }
 
-    /// How many addresses there are.
-    pub(super) fn len(&self) -> usize {
-        self.balancer.backends().get_backend().len()
-    }
-
-    /// The next target, leaving out the ones in `tried`.
+    /// The next target, leaving out the ones in `tried`. The first is the balancer's choice; after
+    /// it every target that was not tried yet has its turn.
     pub(super) fn next(&self, tried: &[SocketAddr]) -> Option<Arc<Peer>> {
-        let fresh = |backend: &Backend, ready: bool| {
-            ready && !backend.addr.as_inet().is_some_and(|address| tried.contains(address))
-        };
-        let backend = self.balancer.select_with(b"", self.len().max(1), fresh)?;
-        backend.ext.get::<Arc<Peer>>().cloned()
+        let chosen = if tried.is_empty() { self.balancer.select(b"", 1) } else { None };
+        if let Some(backend) = chosen {
+            return peer_of(&backend);
+        }
+        let all = self.balancer.backends().get_backend();
+        all.iter().filter_map(peer_of).find(|peer| !tried.contains(&peer.address))
     }
 
     /// Whether an authority is one of the targets'.
     pub(super) fn go_by(&self, authority: &str) -> bool {
         self.authorities.iter().any(|own| own.eq_ignore_ascii_case(authority))
     }
+}
+
+fn peer_of(backend: &Backend) -> Option<Arc<Peer>> {
+    backend.ext.get::<Arc<Peer>>().cloned()
 }
 
 /// With and without the port that the scheme has anyway.
@@ -140,8 +143,11 @@ impl Discovery {
             Scheme::Https => ALPN::H2H1,
             Scheme::H2c | Scheme::H2 => ALPN::H2,
         };
+        let mut http1 = http.clone();
+        http1.options.alpn = ALPN::H1;
         Peer {
             http,
+            http1,
             host: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("")),
             origin: format!("{}://{authority}", target.scheme.url_scheme()),
             address,

@@ -14,6 +14,7 @@ use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
 use crate::format::{
     Format, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format, request_format,
+    wants_text_xml,
 };
 use crate::phase::Phase;
 use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
@@ -46,14 +47,29 @@ pub(super) struct Asked<'request> {
 pub(super) async fn serve(session: &mut Session, asked: &Asked<'_>) -> pingora::Result<()> {
     let method = session.req_header().method.clone();
     if method == Method::GET || method == Method::HEAD {
-        let head = ReplyHead::new(http::StatusCode::OK);
+        let head = ReplyHead::new(http::StatusCode::OK)
+            .with(X_REQUEST_ID, Some(asked.request_id.as_str().to_owned()));
         return write_reply(session, head, limits_document(asked.endpoint)).await;
     }
-    asked.gateway.metrics.batches_in_flight.inc();
+    let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
     let mut life = Life { asked, phases: PhaseTimes::default(), format: "", bytes_in: 0 };
-    let served = life.run(session, &method).await;
-    asked.gateway.metrics.batches_in_flight.dec();
-    served
+    life.run(session, &method).await
+}
+
+/// Counts a batch as in flight until it is dropped.
+struct BatchInFlight<'metrics>(&'metrics prometheus::IntGauge);
+
+impl<'metrics> BatchInFlight<'metrics> {
+    fn new(gauge: &'metrics prometheus::IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for BatchInFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// One batch, from its header to its reply.
@@ -101,7 +117,7 @@ impl Life<'_> {
         self.bytes_in = body.len();
         let Asked { snapshot, endpoint, reached, trace, .. } = self.asked;
         let headers = &session.req_header().headers;
-        let preferences = Preferences::parse(headers)?;
+        let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
         let format = request_format(text(headers, &header::CONTENT_TYPE), &body)?;
         let accept = joined(headers, &header::ACCEPT);
@@ -135,11 +151,16 @@ impl Life<'_> {
         let (results, reports) = self.stitch(items, &preferences);
         let summary = results.summary();
         let failures = noted_failures(&results);
+        let endpoint_deadline = self.asked.endpoint.deadline;
         let head = self
             .head(self.asked.endpoint.reply_status)
-            .with(header::RETRY_AFTER, results.retry_after().map(|after| after.as_secs().to_string()))
-            .with(PREFERENCE_APPLIED, preferences.applied());
-        let written = reply_format.write(results);
+            .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
+            .with(PREFERENCE_APPLIED, preferences.applied(endpoint_deadline));
+        let mut written = reply_format.write(results);
+        if reply_format == Format::Xml && wants_text_xml(text(&session.req_header().headers, &header::ACCEPT))
+        {
+            written.content_type = "text/xml; charset=utf-8";
+        }
         self.phases.set(Phase::Stitch, stopwatch.elapsed());
         let mut report = self.report(BatchEnd::of_items(summary.items, summary.failed), head.status);
         report.items = reports;
@@ -195,6 +216,7 @@ impl Life<'_> {
             is_upstream: &|upstream, authority| snapshot.goes_by(upstream, authority, &reached.authority),
             own_origin: &reached.origin(),
             max_item_reply: endpoint.limits.max_item_reply,
+            max_reply: endpoint.limits.max_reply,
             minimal: preferences.minimal,
         };
         stitch(items, &context)
@@ -203,7 +225,10 @@ impl Life<'_> {
     async fn refuse(&self, session: &mut Session, refusal: &BatchRefusal) -> pingora::Result<()> {
         let verdict = problem::of_refusal(refusal);
         let headers = &session.req_header().headers;
-        let format = problem_format(text(headers, &header::ACCEPT), text(headers, &header::CONTENT_TYPE));
+        // A batch whose format was found is refused in that format, whatever its Content-Type said.
+        let found = Format::ALL.into_iter().find(|format| format.as_str() == self.format);
+        let content_type = found.map(Format::media_type).or(text(headers, &header::CONTENT_TYPE));
+        let format = problem_format(text(headers, &header::ACCEPT), content_type);
         let written = format.write_problem(&verdict.problem);
         let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
         report.bytes_out = written.length();
@@ -258,6 +283,11 @@ fn noted_failures(results: &MultiStatus) -> Vec<crate::telemetry::FailedItem> {
         }
     }
     failures
+}
+
+/// Rounded up: a client that waits so long does not come too early (RFC 9110 §10.2.3).
+fn whole_seconds(after: std::time::Duration) -> String {
+    (after.as_secs() + u64::from(after.subsec_nanos() > 0)).to_string()
 }
 
 fn text<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {

@@ -104,7 +104,10 @@ pub(super) async fn write_reply(
     if !body.content_type.is_empty() {
         header.insert_header(header::CONTENT_TYPE, body.content_type)?;
     }
-    header.insert_header(header::CONTENT_LENGTH, length)?;
+    if head.status != StatusCode::NO_CONTENT {
+        // RFC 9110 §8.6: a 204 has none.
+        header.insert_header(header::CONTENT_LENGTH, length)?;
+    }
     let downstream = session.as_downstream_mut();
     let unread = !downstream.is_body_done();
     if unread {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header;
+use http::{Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -38,13 +38,18 @@ impl Front {
                 .refuse(session, context, &ItemRejection::ForbiddenUrl { problem: "has a fragment" })
                 .await;
         }
+        if session.req_header().method == Method::OPTIONS && session.req_header().uri.path() == "*" {
+            // RFC 9110 §9.3.7: about the server in general.
+            write_reply(session, ReplyHead::new(StatusCode::NO_CONTENT), Written::of(Bytes::new())).await?;
+            return Ok(None);
+        }
         let raw = session.req_header().uri.path();
         let Ok(path) = CanonicalPath::parse(raw, Strictness::Proxied) else {
             return self.refuse(session, context, &refused_path()).await;
         };
         let snapshot = Arc::clone(&context.snapshot);
         if let Some(endpoint) = snapshot.settings.batch_endpoint(&path) {
-            context.is_batch = true;
+            context.is_batch = !matches!(session.req_header().method, Method::GET | Method::HEAD);
             let asked = Asked {
                 gateway: &self.gateway,
                 snapshot: &snapshot,
@@ -117,6 +122,7 @@ async fn write_verdict(
     let written = problem_format(accept, None).write_problem(&verdict.problem);
     context.reason = Some(verdict.reason);
     let head = ReplyHead::new(verdict.problem.status)
+        .with(header::HeaderName::from_static("x-request-id"), Some(context.request_id.as_str().to_owned()))
         .with(header::ALLOW, verdict.allow.clone())
         .with(header::RETRY_AFTER, verdict.retry_after.map(|after| after.as_secs().to_string()))
         .with(header::HeaderName::from_static("proxy-status"), Some(verdict.proxy_status()));

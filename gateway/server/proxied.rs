@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -19,6 +19,7 @@ use crate::format::xml;
 use crate::plan::{ForwardedBy, named_by_connection};
 use crate::route::{
     CanonicalPath, Mapping, OriginText, RouteIndex, UpstreamIndex, map_reference, method_label,
+    same_authority,
 };
 use crate::stitch::problem::{self, Verdict};
 use crate::telemetry::{RequestId, RequestReport, TraceContext};
@@ -57,6 +58,9 @@ pub(super) struct Proxied {
     peer: Option<Arc<Peer>>,
     tried: Vec<SocketAddr>,
     connect_failure: Option<CallFailure>,
+    /// Whether hrefs in the reply's body are mapped: the prefix is stripped, and the method is one of
+    /// WebDAV's. Other bodies are untouched.
+    maps_bodies: bool,
     /// The DAV body whose hrefs are to be mapped, as far as it has come.
     mapped_body: Option<BytesMut>,
 }
@@ -97,7 +101,7 @@ pub(super) fn prepare(
 ) -> Result<Proxied, ItemRejection> {
     let (upstream, mapping) = to;
     let request = session.req_header();
-    let own = |authority: &str| authority.eq_ignore_ascii_case(&context.reached.authority);
+    let own = |authority: &str| same_authority(authority, &context.reached.authority);
     let mut references = Vec::new();
     for (name, field) in
         [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")]
@@ -111,6 +115,7 @@ pub(super) fn prepare(
     Ok(Proxied {
         upstream,
         mapping: mapping.clone(),
+        maps_bodies: !mapping.is_identity() && !is_plain_http(&request.method),
         path: upstream_path(request.uri.path(), path, mapping),
         references,
         hop: context.reached.forwarded_by(&request.headers, &context.request_id),
@@ -119,6 +124,12 @@ pub(super) fn prepare(
         connect_failure: None,
         mapped_body: None,
     })
+}
+
+/// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918
+/// §9.6.1).
+fn is_plain_http(method: &Method) -> bool {
+    matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "OPTIONS" | "TRACE")
 }
 
 /// The path that the upstream gets, where it differs from the client's. The client's own spelling is
@@ -181,7 +192,7 @@ pub(super) fn request(
         request
             .insert_header(name.clone(), text.with_origin(&origin_of(&settings.host, peer, own_authority)))?;
     }
-    if !proxied.mapping.is_identity() {
+    if proxied.maps_bodies {
         // A body whose hrefs are to be mapped has to be readable.
         request.remove_header(&header::ACCEPT_ENCODING);
     }
@@ -208,7 +219,7 @@ pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> 
         }
     }
     response.insert_header("x-request-id", request_id)?;
-    if !proxied.mapping.is_identity() && is_xml(&response.headers) {
+    if proxied.maps_bodies && response.status != StatusCode::NO_CONTENT && is_xml(&response.headers) {
         response.remove_header(&header::CONTENT_LENGTH);
         response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         proxied.mapped_body = Some(BytesMut::new());

@@ -30,6 +30,8 @@ pub struct StitchContext<'context> {
     pub own_origin: &'context str,
     /// Bytes of one item's body once content codings are undone.
     pub max_item_reply: usize,
+    /// Bytes of all items' bodies together once content codings are undone.
+    pub max_reply: usize,
     /// `return=minimal`: no headers and bodies of items below 400.
     pub minimal: bool,
 }
@@ -58,21 +60,26 @@ pub struct ItemReport {
 pub fn stitch(items: Vec<DispatchedItem>, context: &StitchContext<'_>) -> (MultiStatus, Vec<ItemReport>) {
     let mut results = Vec::with_capacity(items.len());
     let mut reports = Vec::with_capacity(items.len());
+    let mut left = context.max_reply;
     for item in items {
-        let (result, report) = stitch_item(item, context);
+        let (result, report) = stitch_item(item, context, &mut left);
         results.push(result);
         reports.push(report);
     }
     (MultiStatus { results }, reports)
 }
 
-fn stitch_item(item: DispatchedItem, context: &StitchContext<'_>) -> (ItemResult, ItemReport) {
+fn stitch_item(
+    item: DispatchedItem,
+    context: &StitchContext<'_>,
+    left: &mut usize,
+) -> (ItemResult, ItemReport) {
     let DispatchedItem { subject, route, upstream, outcome, elapsed } = item;
     let method = subject.method.clone();
     let (mut result, reason) = match outcome {
         Outcome::Answered(reply) => {
             let origin = reply::Origin { route, upstream, context };
-            match reply::readable(reply, &method, &origin) {
+            match reply::readable(reply, &method, &origin, left) {
                 Ok(reply) => (answered(subject, reply), None),
                 Err(failure) => gateway_made(subject, problem::of_failure(failure, Sent::Maybe, &method)),
             }
@@ -100,9 +107,13 @@ fn stitch_item(item: DispatchedItem, context: &StitchContext<'_>) -> (ItemResult
     (result, report)
 }
 
+/// Statuses that ask to come again later (RFC 6585 §4, RFC 9110 §15.6.4).
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
 fn answered(subject: Subject, reply: reply::Readable) -> ItemResult {
-    let busy =
-        reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status == StatusCode::SERVICE_UNAVAILABLE;
+    let busy = is_busy(reply.status);
     let retry_after = if busy { retry_after(&reply.headers) } else { None };
     ItemResult {
         subject,
@@ -137,7 +148,7 @@ fn responded(subject: Subject, respond: &Respond) -> ItemResult {
         (ResultBody::Bytes(_), Some(value)) => vec![(header::CONTENT_TYPE, value)],
         (ResultBody::Bytes(_) | ResultBody::Absent | ResultBody::Problem(_), _) => Vec::new(),
     };
-    let retryable = respond.status == StatusCode::SERVICE_UNAVAILABLE;
+    let retryable = is_busy(respond.status);
     ItemResult { subject, status: respond.status, headers, body, gateway: None, retryable, retry_after: None }
 }
 

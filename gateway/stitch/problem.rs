@@ -101,9 +101,6 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
                 "http_request_error"
             )
         }
-        BatchRefusal::BadPreference { .. } => {
-            row!(BAD_REQUEST, "bad_preference", "A preference makes no sense", "http_request_error")
-        }
         BatchRefusal::BodyUnreadable => {
             row!(BAD_REQUEST, "body_unreadable", "The body could not be read", "http_request_error")
         }
@@ -159,7 +156,6 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
         | BatchRefusal::TooDeep { place, .. } => Some(*place),
         BatchRefusal::DuplicateId { item } => Some(Place { item: Some(*item), ..Place::default() }),
         BatchRefusal::BadContentEncoding { .. }
-        | BatchRefusal::BadPreference { .. }
         | BatchRefusal::BodyUnreadable
         | BatchRefusal::TooManyItems { .. }
         | BatchRefusal::BodyTooLarge { .. }
@@ -174,14 +170,13 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
 }
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 18] = [
+pub const REFUSAL_REASONS: [&str; 17] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
     "forbidden_xml",
     "duplicate_id",
     "bad_content_encoding",
-    "bad_preference",
     "body_unreadable",
     "too_deep",
     "too_many_items",

@@ -27,19 +27,22 @@ pub(super) struct Readable {
     pub(super) body: ResultBody,
 }
 
+/// `left` is what the batch's bodies may still hold together.
 pub(super) fn readable(
     reply: UpstreamReply,
     method: &Method,
     origin: &Origin<'_>,
+    left: &mut usize,
 ) -> Result<Readable, CallFailure> {
     let UpstreamReply { status, mut headers, body } = reply;
     strip_connection_fields(&mut headers);
-    let body = if has_no_body(status, method) { None } else { Some(decoded(&mut headers, body, origin)?) };
+    let body = if has_no_body(status, method) { None } else { Some(decoded(&headers, body, origin, *left)?) };
     headers.remove(header::CONTENT_ENCODING);
     if body.is_some() {
         headers.remove(header::CONTENT_LENGTH);
     }
     let body = body.map(|body| origin.map_body(&headers, body));
+    *left = left.saturating_sub(body.as_ref().map_or(0, Bytes::len));
     Ok(Readable {
         status,
         headers: origin.map_fields(headers),
@@ -53,14 +56,18 @@ fn has_no_body(status: StatusCode, method: &Method) -> bool {
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn decoded(headers: &mut HeaderMap, body: Bytes, origin: &Origin<'_>) -> Result<Bytes, CallFailure> {
+fn decoded(headers: &HeaderMap, body: Bytes, origin: &Origin<'_>, left: usize) -> Result<Bytes, CallFailure> {
     if !headers.contains_key(header::CONTENT_ENCODING) {
         return Ok(body);
     }
     let codings: Vec<_> =
         headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?")).collect();
-    let limit = origin.context.max_item_reply;
+    let context = origin.context;
+    let limit = context.max_item_reply.min(left);
     decode_reply(&codings.join(","), body, limit).map_err(|error| match error {
+        ReplyCodingError::TooLarge if limit < context.max_item_reply => {
+            CallFailure::RepliesTooLarge { limit: context.max_reply }
+        }
         ReplyCodingError::TooLarge => CallFailure::ReplyTooLarge { limit },
         ReplyCodingError::Unsupported | ReplyCodingError::Corrupt => CallFailure::ReplyCoding,
     })

@@ -31,6 +31,7 @@ fn stitched(item: DispatchedItem, minimal: bool) -> (ItemResult, ItemReport) {
         is_upstream: &|_, authority| authority == "up:81",
         own_origin: "https://gw.example",
         max_item_reply: 1000,
+        max_reply: 5000,
         minimal,
     };
     let (mut results, mut reports) = stitch(vec![item], &context);

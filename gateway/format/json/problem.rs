@@ -18,7 +18,9 @@ pub(in crate::format) fn write(rope: &mut Rope, problem: &Problem) {
     if let Some(place) = problem.place {
         let item = place.item.map(|item| ("item", item.position()));
         let members = [("offset", place.offset), ("line", place.line), ("column", place.column)];
-        for (name, number) in members.into_iter().chain(item) {
+        // Where only the item is known, the place has no line.
+        let members = members.into_iter().filter(|_| place.line > 0);
+        for (name, number) in members.chain(item) {
             rope.put(b",\"");
             rope.put(name.as_bytes());
             rope.put(b"\":");

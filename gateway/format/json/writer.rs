@@ -57,10 +57,12 @@ fn write_item(rope: &mut Rope, result: ItemResult) {
     write_string(rope, result.subject.id.as_str());
     rope.put(b",\"status\":");
     rope.put_number(result.status.as_u16());
-    rope.put(b",\"headers\":{");
     let own_media_type = matches!(result.body, ResultBody::Problem(_));
-    write_fields(rope, &result.headers, own_media_type);
-    rope.put(b"}");
+    if own_media_type || !result.headers.is_empty() {
+        rope.put(b",\"headers\":{");
+        write_fields(rope, &result.headers, own_media_type);
+        rope.put(b"}");
+    }
     let encoded = match result.body {
         ResultBody::Absent => false,
         ResultBody::Bytes(bytes) => {

@@ -17,6 +17,7 @@ use super::super::failure;
 use super::Failover;
 use super::call::Calls;
 use super::reply::{Unanswered, collect};
+use super::under_way::CallUnderWay;
 
 /// The lane.
 pub(super) struct HeldConnection<'engine> {
@@ -53,7 +54,6 @@ impl<'engine> HeldConnection<'engine> {
             // RFC 9110 §9.2.2, RFC 9112 §9.3.1: an idle connection may have been closed under us; what
             // is idempotent may be sent again on a fresh one.
             Err(Unanswered { nothing_received: true, .. }) if used && is_idempotent(method) => {
-                attempt.progress.mark_unsent();
                 let fresh = self.connect(false).await?;
                 self.exchange(fresh, method, call, attempt).await.map_err(|unanswered| unanswered.failure)
             }
@@ -67,9 +67,9 @@ impl<'engine> HeldConnection<'engine> {
         let mut failover = Failover::new(engine, upstream);
         while let Some(peer) = failover.next() {
             let opened = if may_reuse {
-                connector.get_stream(&peer.http).await
+                connector.get_stream(&peer.http1).await
             } else {
-                connector.new_stream(&peer.http).await.map(|stream| (stream, false))
+                connector.new_stream(&peer.http1).await.map(|stream| (stream, false))
             };
             match opened {
                 Ok((stream, used)) => {
@@ -94,14 +94,11 @@ impl<'engine> HeldConnection<'engine> {
         let Calls { engine, upstream, .. } = self.calls;
         let Connection { peer, stream, .. } = connection;
         let header = self.calls.header(method, call, &peer)?;
-        let mut session = HttpSession::new_with_options(stream, &peer.http);
+        let mut session = HttpSession::new_with_options(stream, &peer.http1);
         attempt.progress.mark_sent();
-        upstream.in_flight.inc();
-        let in_flight = scopeguard(&upstream.in_flight);
-        let made = send_and_collect(&mut session, header, call, attempt).await;
-        drop(in_flight);
-        engine.count_attempt(upstream, made.as_ref().map_err(|unanswered| unanswered.failure));
-        let reply = made?;
+        let under_way = CallUnderWay::new(engine, upstream);
+        let reply = send_and_collect(&mut session, header, call, attempt).await?;
+        under_way.answered(reply.status);
         session.respect_keepalive();
         self.connection = session.reuse().await.map(|stream| Connection { peer, stream, used: true });
         Ok(reply)
@@ -110,8 +107,8 @@ impl<'engine> HeldConnection<'engine> {
     /// Gives the connection back to the pool.
     pub(super) fn close(self) {
         if let Some(Connection { peer, stream, .. }) = self.connection {
-            let idle = peer.http.idle_timeout();
-            self.calls.engine.gateway.transport.release_stream(stream, peer.http.reuse_hash(), idle);
+            let idle = peer.http1.idle_timeout();
+            self.calls.engine.gateway.transport.release_stream(stream, peer.http1.reuse_hash(), idle);
         }
     }
 }
@@ -145,14 +142,4 @@ async fn send(
     }
     session.finish_body().await?;
     Ok(())
-}
-
-fn scopeguard(gauge: &prometheus::IntGauge) -> impl Drop + '_ {
-    struct Guard<'gauge>(&'gauge prometheus::IntGauge);
-    impl Drop for Guard<'_> {
-        fn drop(&mut self) {
-            self.0.dec();
-        }
-    }
-    Guard(gauge)
 }

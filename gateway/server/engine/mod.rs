@@ -6,6 +6,7 @@ mod call;
 mod held;
 mod reply;
 mod streams;
+mod under_way;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -59,14 +60,6 @@ impl<'batch> BatchEngine<'batch> {
         let changes = &upstream.settings.headers;
         let make = || CallHeaders::new(&self.inherited, &changes.remove, &changes.set, &self.hop);
         self.headers.get(index.0).map(|headers| headers.get_or_init(make))
-    }
-
-    fn count_attempt(&self, upstream: &UpstreamState, made: Result<&UpstreamReply, CallFailure>) {
-        match made {
-            Ok(reply) if reply.status == http::StatusCode::OK => upstream.attempts_ok.inc(),
-            Ok(reply) => self.gateway.count_attempt(&upstream.settings.name, reply.status.as_str()),
-            Err(_) => self.gateway.count_attempt(&upstream.settings.name, ""),
-        }
     }
 }
 

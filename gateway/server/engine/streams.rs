@@ -14,6 +14,7 @@ use super::super::failure;
 use super::Failover;
 use super::call::Calls;
 use super::reply::{Unanswered, collect};
+use super::under_way::CallUnderWay;
 
 /// The lane.
 pub(super) struct Streams<'engine> {
@@ -34,7 +35,6 @@ impl<'engine> Streams<'engine> {
         match self.exchange(method, call, attempt).await {
             // The connection may have been closed while the call was on its way (GOAWAY).
             Err(Unanswered { nothing_received: true, .. }) if is_idempotent(method) => {
-                attempt.progress.mark_unsent();
                 self.exchange(method, call, attempt).await.map_err(|unanswered| unanswered.failure)
             }
             made => made.map_err(|unanswered| unanswered.failure),
@@ -69,11 +69,9 @@ impl<'engine> Streams<'engine> {
         let (peer, mut session) = self.connect().await?;
         let header = self.calls.header_h2(method, call, &peer)?;
         attempt.progress.mark_sent();
-        upstream.in_flight.inc();
-        let made = send_and_collect(&mut session, header, call, attempt).await;
-        upstream.in_flight.dec();
-        engine.count_attempt(upstream, made.as_ref().map_err(|unanswered| unanswered.failure));
-        let reply = made?;
+        let under_way = CallUnderWay::new(engine, upstream);
+        let reply = send_and_collect(&mut session, header, call, attempt).await?;
+        under_way.answered(reply.status);
         connector.release_http_session(session, &peer.http, peer.http.options.idle_timeout).await;
         Ok(reply)
     }

@@ -89,7 +89,6 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::MethodNotAllowed,
         BatchRefusal::BodyTimeout { seconds: 1 },
         BatchRefusal::BodyUnreadable,
-        BatchRefusal::BadPreference { preference: "wait", problem: "" },
         BatchRefusal::Internal,
     ];
     let reasons: std::collections::BTreeSet<_> =
