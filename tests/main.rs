@@ -56,3 +56,9 @@ mod properties;
 
 /// `batchgate demo`.
 mod demo;
+
+/// Reads the golden cases.
+mod case;
+
+/// The golden cases: malformed and hostile batches.
+mod cases;

@@ -175,4 +175,6 @@ fn gateway_made(subject: Subject, verdict: Verdict) -> (ItemResult, Option<&'sta
 }
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod tests;

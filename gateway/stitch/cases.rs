@@ -1,0 +1,157 @@
+//! Runs the golden cases in `tests/cases` through the pure path of a batch: what the server asks
+//! of a request in the same order, but without a socket.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use super::problem::{Verdict, of_refusal, of_rejection};
+use crate::batch::{BatchLimits, BatchRefusal};
+use crate::format::{
+    cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format, request_format,
+};
+use crate::plan::{Plan, PlanContext, Preferences, Step, plan};
+use crate::route::{
+    CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteTable, Strictness, UpstreamIndex,
+};
+
+#[path = "../../tests/case.rs"]
+mod case;
+
+use case::{Case, ExpectedEnd};
+
+const OWN_AUTHORITY: &str = "gateway.test";
+
+fn headers(case: &Case) -> HeaderMap {
+    let field = |(name, value): &(String, String)| {
+        (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in case.fields.iter().map(field) {
+        headers.append(name, value);
+    }
+    headers
+}
+
+fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
+    headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join(",")
+}
+
+fn run(case: &Case) -> Result<Plan, BatchRefusal> {
+    if *case.method != Method::POST {
+        return Err(BatchRefusal::MethodNotAllowed);
+    }
+    let headers = headers(case);
+    let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap());
+    if is_postable_cross_site(content_type) && cross_site(&headers, OWN_AUTHORITY, &[]) {
+        return Err(BatchRefusal::CrossSite);
+    }
+    let limits = BatchLimits::default();
+    if case.body.len() > limits.max_body {
+        return Err(BatchRefusal::BodyTooLarge { limit: limits.max_body });
+    }
+    Preferences::parse(&headers)?;
+    let body = Bytes::copy_from_slice(&case.body);
+    let body = decode_batch(&joined(&headers, &header::CONTENT_ENCODING), body, limits.max_body)?;
+    let format = request_format(content_type, &body)?;
+    let accept = joined(&headers, &header::ACCEPT);
+    reply_format((!accept.is_empty()).then_some(accept.as_str()), format)?;
+    let batch = format.read(&body, &limits)?;
+    let context = PlanContext {
+        routes: &routes(),
+        own_authority: OWN_AUTHORITY,
+        is_batch_endpoint: &|path| path.as_str() == "/batch",
+    };
+    Ok(plan(batch, &context))
+}
+
+fn routes() -> RouteTable {
+    let path = CanonicalPath::parse("/up/", Strictness::Item).unwrap();
+    let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
+    RouteTable::new(vec![Route { name: "up".into(), path, methods: MethodSet::Any, action }])
+}
+
+fn kind(verdict: &Verdict) -> &str {
+    verdict.problem.kind.rsplit(':').next().unwrap()
+}
+
+/// What is wrong with the outcome of a case, if anything.
+fn check(case: &Case) -> Result<(), String> {
+    let expected = &case.expected;
+    match run(case) {
+        Ok(plan) if expected.status == 207 => check_items(case, &plan),
+        Ok(_) => Err("the batch is accepted".to_owned()),
+        Err(refusal) => {
+            let verdict = of_refusal(&refusal);
+            let found = (verdict.problem.status.as_u16(), Some(kind(&verdict)));
+            if found != (expected.status, expected.kind.as_deref()) {
+                return Err(format!("it is refused with {found:?}: {refusal}"));
+            }
+            if let Some(missing) =
+                expected.details.iter().find(|detail| !verdict.problem.detail.contains(*detail))
+            {
+                return Err(format!("the detail lacks `{missing}`: {}", verdict.problem.detail));
+            }
+            check_content_type(case, &verdict)
+        }
+    }
+}
+
+fn check_content_type(case: &Case, verdict: &Verdict) -> Result<(), String> {
+    let headers = headers(case);
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap());
+    let format = problem_format(text(header::ACCEPT), text(header::CONTENT_TYPE));
+    let written = format.write_problem(&verdict.problem);
+    match &case.expected.content_type {
+        Some(expected) if expected != written.content_type => {
+            Err(format!("the problem is {}", written.content_type))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
+    let found: Vec<(String, ExpectedEnd)> = plan
+        .items
+        .iter()
+        .map(|item| {
+            let end = match &item.step {
+                Step::Rejected(rejection) => {
+                    let verdict = of_rejection(rejection);
+                    ExpectedEnd::Settled {
+                        status: verdict.problem.status.as_u16(),
+                        outcome: verdict.made.outcome.as_str().to_owned(),
+                        kind: kind(&verdict).to_owned(),
+                    }
+                }
+                Step::Call(_) | Step::Respond(_) => ExpectedEnd::Sent,
+            };
+            (item.subject.id.as_str().to_owned(), end)
+        })
+        .collect();
+    let expected: Vec<_> =
+        case.expected.items.iter().map(|item| (item.id.clone(), item.end.clone())).collect();
+    if found == expected { Ok(()) } else { Err(format!("the items end otherwise: {found:#?}")) }
+}
+
+fn run_folder(folder: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder);
+    let cases = case::read_folder(&folder).unwrap();
+    assert!(!cases.is_empty());
+    let wrong: Vec<_> = cases
+        .iter()
+        .filter_map(|case| check(case).err().map(|error| format!("{}: {}\n  {error}", case.name, case.about)))
+        .collect();
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn hostile_batches_are_refused() {
+    run_folder("refused");
+}
+
+#[test]
+fn hostile_items_are_refused_alone() {
+    run_folder("item");
+}

@@ -1,0 +1,147 @@
+//! Golden cases: every malformed or hostile batch of `cases/` against the running gateway. What is
+//! refused leaves no trace at the upstream. `cases/README.md` says what a file looks like.
+
+use std::fmt::Debug;
+
+use serde_json::Value;
+
+use crate::case::{Case, ExpectedEnd, ExpectedItem, read_folder};
+use crate::harness::programs::test_file;
+use crate::harness::{Gateway, Reply, Request, Setup, Upstream};
+
+#[test]
+fn refused_batches_are_refused_and_nothing_is_sent() {
+    run_folder("refused", 60, |case, reply, sent| {
+        let mut faults = problem_faults(case, reply);
+        faults.extend(differs("requests at the upstream", &sent.len(), &0));
+        faults
+    });
+}
+
+#[test]
+fn refused_items_fail_alone() {
+    run_folder("item", 20, |case, reply, sent| {
+        let expected = &case.expected.items;
+        let results = reply.json()["responses"].as_array().cloned().unwrap_or_default();
+        let mut faults = differs("results", &results.len(), &expected.len());
+        for (item, result) in expected.iter().zip(&results) {
+            faults.extend(item_faults(item, result));
+        }
+        let due = expected.iter().filter(|item| item.end == ExpectedEnd::Sent).count();
+        faults.extend(differs(&format!("requests at the upstream ({sent:?})"), &sent.len(), &due));
+        faults
+    });
+}
+
+/// Sends each case of a folder and fails with the faults of all of them together.
+fn run_folder(folder: &str, at_least: usize, judge: impl Fn(&Case, &Reply, &[String]) -> Vec<String>) {
+    let cases = read_folder(&test_file("cases").join(folder)).unwrap_or_else(|error| panic!("{error}"));
+    assert!(cases.len() >= at_least, "only {} cases in {folder}", cases.len());
+    let (upstream, gateway) = start();
+    let mut failed = Vec::new();
+    for case in &cases {
+        let before = upstream.requests().len();
+        let reply = gateway.send(&request(case));
+        let sent: Vec<_> =
+            upstream.requests()[before..].iter().map(|request| request.target.clone()).collect();
+        let mut faults = differs("status", &reply.status, &case.expected.status);
+        faults.extend(case.expected.content_type.iter().flat_map(|expected| {
+            let got = reply.header("Content-Type").unwrap_or_default().split(';').next().unwrap_or_default();
+            differs("Content-Type", &got, &expected.as_str())
+        }));
+        if faults.is_empty() {
+            faults.extend(judge(case, &reply, &sent));
+        }
+        if !faults.is_empty() {
+            failed.push(format!(
+                "{folder}/{} ({}): {}\n{}",
+                case.name,
+                case.about,
+                faults.join("; "),
+                start_of(&reply)
+            ));
+        }
+    }
+    assert!(failed.is_empty(), "{} of {} cases:\n\n{}", failed.len(), cases.len(), failed.join("\n\n"));
+}
+
+/// The gateway that `cases/README.md` describes.
+fn start() -> (Upstream, Gateway) {
+    let upstream = Upstream::start();
+    let gateway = Setup::of(format!(
+        "upstreams: {{ up: {{ targets: [{}] }} }}\nroutes: [{{ path: /up/, upstream: up }}]\nbatch: [{{ path: /batch }}]",
+        upstream.url()
+    ));
+    (upstream, gateway.start())
+}
+
+/// The case's request; results are read as JSON where the case does not say otherwise.
+fn request(case: &Case) -> Request {
+    let accepts = case.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept"));
+    let mut request = Request::new(&case.method, &case.target).body(&case.body);
+    if !accepts && !case.expected.items.is_empty() {
+        request = request.header("Accept", "application/json");
+    }
+    case.fields.iter().fold(request, |request, (name, value)| request.header(name, value))
+}
+
+/// What is wrong with the problem that a refused batch is answered with.
+fn problem_faults(case: &Case, reply: &Reply) -> Vec<String> {
+    let (kind, detail) = if reply.header("Content-Type").is_some_and(|format| format.contains("xml")) {
+        (element(&reply.text(), "type"), element(&reply.text(), "detail"))
+    } else {
+        let problem = reply.json();
+        (text(&problem["type"]), text(&problem["detail"]))
+    };
+    let mut faults = Vec::new();
+    if let Some(expected) = &case.expected.kind {
+        faults.extend(differs("type", &kind.rsplit(':').next().unwrap_or_default(), &expected.as_str()));
+    }
+    let missing = case.expected.details.iter().filter(|part| !detail.contains(part.as_str()));
+    faults.extend(missing.map(|part| format!("`{part}` is not in the detail `{detail}`")));
+    faults
+}
+
+fn item_faults(item: &ExpectedItem, result: &Value) -> Vec<String> {
+    let mut faults = differs("id", &text(&result["id"]), &item.id);
+    match &item.end {
+        ExpectedEnd::Sent => {
+            faults.extend(differs(&format!("status of {}", item.id), &result["status"], &200.into()));
+        }
+        ExpectedEnd::Settled { status, outcome, kind } => {
+            faults.extend(differs(&format!("status of {}", item.id), &result["status"], &(*status).into()));
+            faults.extend(differs(&format!("outcome of {}", item.id), &text(&result["outcome"]), outcome));
+            let problem = text(&result["body"]["type"]);
+            faults.extend(differs(
+                &format!("problem of {}", item.id),
+                &problem.rsplit(':').next(),
+                &Some(kind.as_str()),
+            ));
+        }
+    }
+    faults
+}
+
+fn differs<T: PartialEq + Debug>(what: &str, got: &T, expected: &T) -> Vec<String> {
+    if got == expected { Vec::new() } else { vec![format!("{what}: {got:?}, expected {expected:?}")] }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The text of the first element with this name; problems are flat.
+fn element(document: &str, name: &str) -> String {
+    let after = document.split_once(&format!("<{name}>")).map_or("", |(_, after)| after);
+    let escaped = after.split("</").next().unwrap_or_default();
+    escaped
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&amp;", "&")
+}
+
+fn start_of(reply: &Reply) -> String {
+    String::from_utf8_lossy(&reply.body).chars().take(600).collect()
+}
