@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::harness::certificate::Certificate;
 use crate::harness::nginx::Nginx;
 use crate::harness::programs::{program, succeed};
-use crate::harness::{Gateway, Setup, Upstream};
+use crate::harness::{Gateway, Setup, Upstream, until};
 
 /// What curl writes about a transfer: protocol and status.
 const WRITE_OUT: &str = "%{http_version} %{http_code}";
@@ -65,8 +65,9 @@ fn an_upstream_may_speak_h2c() {
         );
     }
     assert_eq!(curl(&[&gateway.url("/items/plain")]), "1.1 200");
-    let log = nginx.access_log();
-    assert_eq!(log.lines().filter(|line| line.ends_with("200 HTTP/2.0")).count(), 21, "{log}");
+    let calls = || nginx.access_log().lines().filter(|line| line.ends_with("200 HTTP/2.0")).count();
+    until("all calls in nginx's log", || (calls() >= 21).then_some(()));
+    assert_eq!(calls(), 21, "{}", nginx.access_log());
 }
 
 #[test]
@@ -88,7 +89,8 @@ fn an_upstream_may_speak_h2_over_tls() {
     let gateway = Setup::tuned(&format!("h2://{}", nginx.address()), &members, "").start();
     let result = gateway.item(&json!({"method": "GET", "url": "/items/1"}));
     assert_eq!(result["status"], 200, "{result} {}", nginx.output());
-    assert!(nginx.access_log().contains("HTTP/2.0"), "{}", nginx.access_log());
+    // nginx writes its log after it has answered.
+    until("the call in nginx's log", || nginx.access_log().contains("HTTP/2.0").then_some(()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::batch::{BatchLimits, BatchRefusal};
 use crate::format::{
     cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format, request_format,
 };
-use crate::plan::{Plan, PlanContext, Preferences, Step, plan};
+use crate::plan::{Plan, PlanContext, Step, plan};
 use crate::route::{
     CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteTable, Strictness, UpstreamIndex,
 };
@@ -51,7 +51,6 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
     if case.body.len() > limits.max_body {
         return Err(BatchRefusal::BodyTooLarge { limit: limits.max_body });
     }
-    Preferences::parse(&headers)?;
     let body = Bytes::copy_from_slice(&case.body);
     let body = decode_batch(&joined(&headers, &header::CONTENT_ENCODING), body, limits.max_body)?;
     let format = request_format(content_type, &body)?;
