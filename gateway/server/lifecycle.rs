@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Deadline;
 use crate::settings::{self, ListenAddress, Loaded, Settings};
-use crate::telemetry::{Metrics, MetricsError, start_logging};
+use crate::telemetry::{Logging, Metrics, MetricsError, start_logging};
 use crate::terminal::complain;
 
 use super::admin::Admin;
@@ -162,10 +162,13 @@ pub fn run(file: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if let Err(error) = start_logging(&loaded.settings.log) {
-        complain(format_args!("batchgate: {error}"));
-        return ExitCode::FAILURE;
-    }
+    let logging = match start_logging(&loaded.settings.log) {
+        Ok(logging) => logging,
+        Err(error) => {
+            complain(format_args!("batchgate: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
     let runtime = match runtime(&loaded.settings) {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -173,7 +176,7 @@ pub fn run(file: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(serve(watched, loaded));
+    let code = runtime.block_on(serve(watched, loaded, &logging));
     // Connections that are still open are cut; their requests are over.
     runtime.shutdown_background();
     code
@@ -187,8 +190,8 @@ fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn serve(watched: WatchedFile, loaded: Loaded) -> ExitCode {
-    match serve_until_told(watched, loaded).await {
+async fn serve(watched: WatchedFile, loaded: Loaded, logging: &Logging) -> ExitCode {
+    match serve_until_told(watched, loaded, logging).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(format_args!("batchgate: {error}"));
@@ -197,13 +200,14 @@ async fn serve(watched: WatchedFile, loaded: Loaded) -> ExitCode {
     }
 }
 
-async fn serve_until_told(watched: WatchedFile, loaded: Loaded) -> Result<(), StartError> {
+async fn serve_until_told(watched: WatchedFile, loaded: Loaded, logging: &Logging) -> Result<(), StartError> {
     // Before clients can come in: from here on no signal kills.
     let mut signals = Signals::new()?;
     for warning in loaded.warnings.iter() {
         tracing::warn!(kind = "config", line = warning.line(), warning = warning.message());
     }
     let running = start(loaded.settings).await?;
+    running.gateway.metrics.watch_log(logging.dropped_lines());
     tracing::info!(kind = "start", config = %watched.path().display(), version = env!("CARGO_PKG_VERSION"));
     let mut reloader = Reloader::new(watched, Arc::clone(&running.gateway));
     loop {

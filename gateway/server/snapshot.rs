@@ -12,6 +12,9 @@ use crate::telemetry::{Metrics, Names};
 
 use super::balance::Targets;
 
+/// Calls that may look for an HTTP/2 connection at once.
+const SEEKING: usize = 4;
+
 /// A configuration and what it takes to serve it.
 pub(super) struct Snapshot {
     pub(super) settings: Settings,
@@ -25,6 +28,9 @@ pub(super) struct UpstreamState {
     pub(super) settings: Upstream,
     pub(super) targets: Targets,
     pub(super) permits: Arc<Semaphore>,
+    /// HTTP/2: how many calls may look for a connection at once. Each that finds none opens one, so a
+    /// batch that starts cold would open as many as it has lanes.
+    pub(super) seeking: Semaphore,
     pub(super) in_flight: IntGauge,
     pub(super) opened: IntCounter,
     /// Attempts that were answered with 200, by far the most; the others are looked up.
@@ -46,6 +52,7 @@ impl Snapshot {
             upstreams.push(UpstreamState {
                 targets: Targets::new(upstream, &settings.limits).await,
                 permits: kept.unwrap_or_else(|| Arc::new(Semaphore::new(upstream.concurrency.get()))),
+                seeking: Semaphore::new(SEEKING),
                 in_flight: metrics.items_in_flight.with_label_values(&[&upstream.name]),
                 opened: metrics.connections_opened.with_label_values(&[&upstream.name]),
                 attempts_ok: metrics.attempts.with_label_values(&[&upstream.name, "200"]),

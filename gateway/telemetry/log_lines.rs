@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -19,6 +20,9 @@ const MAX_FAILED_ITEMS: usize = 100;
 /// connections that can't be opened are counted and reported by ourselves.
 const QUIET: &str = "pingora_core::connectors=off";
 
+/// Log lines that may wait to be written.
+const MAX_WAITING_LINES: usize = 16 * 1024;
+
 /// Logging can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -30,23 +34,43 @@ pub enum LogError {
     Started(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts logging to standard error, pingora's messages included.
+/// Logging at work. Lines that still wait are written when it is dropped.
+pub struct Logging {
+    _writer: WorkerGuard,
+    dropped: ErrorCounter,
+}
+
+impl Logging {
+    /// Counts the lines that were dropped because the log's reader was too slow.
+    #[must_use]
+    pub fn dropped_lines(&self) -> ErrorCounter {
+        self.dropped.clone()
+    }
+}
+
+/// Starts logging to standard error, pingora's messages included. Lines are written by a thread of
+/// their own; when [`MAX_WAITING_LINES`] wait for it, further ones are dropped and counted.
 ///
 /// # Errors
 /// The level is no filter, or logging was started before.
-pub fn start_logging(settings: &LogSettings) -> Result<(), LogError> {
+pub fn start_logging(settings: &LogSettings) -> Result<Logging, LogError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.level))?;
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(MAX_WAITING_LINES)
+        .finish(std::io::stderr());
+    let dropped = writer.error_counter();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_target(false);
     match settings.format {
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
         LogFormat::Text => lines.with_ansi(false).finish().try_init()?,
     }
-    Ok(())
+    Ok(Logging { _writer: guard, dropped })
 }
 
 impl BatchReport {

@@ -1,12 +1,15 @@
 //! The metrics. Names and labels are those that dashboards rely on (README, "Metrics"); label
 //! values come from the configuration and from closed sets only, so clients can't add series.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+
+use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::batch::OutcomeKind;
 use crate::format::Format;
@@ -51,8 +54,8 @@ pub struct Metrics {
     pub connect_errors: IntCounterVec,
     /// Connections opened, by upstream.
     pub connections_opened: IntCounterVec,
-    /// Log lines that could not be written.
-    pub log_lines_dropped: IntCounter,
+    log_lines_dropped: IntCounter,
+    log: OnceLock<ErrorCounter>,
 }
 
 /// The metrics could not be set up; only a fault of ours does that.
@@ -213,8 +216,11 @@ impl Metrics {
                 "Connections opened for calls.",
                 &["upstream"],
             )?,
-            log_lines_dropped: make
-                .counter("batchgate_log_lines_dropped_total", "Log lines that could not be written.")?,
+            log_lines_dropped: make.counter(
+                "batchgate_log_lines_dropped_total",
+                "Log lines dropped because the log's reader was too slow.",
+            )?,
+            log: OnceLock::new(),
             registry: make.0,
         })
     }
@@ -300,9 +306,20 @@ impl Metrics {
         self.request_duration.with_label_values(&[route]).observe(report.elapsed.as_secs_f64());
     }
 
+    /// From here on, lines that the log drops are counted.
+    pub fn watch_log(&self, dropped: ErrorCounter) {
+        self.log.get_or_init(|| dropped);
+    }
+
+    fn count_dropped_lines(&self) {
+        let dropped = self.log.get().map_or(0, ErrorCounter::dropped_lines) as u64;
+        self.log_lines_dropped.inc_by(dropped.saturating_sub(self.log_lines_dropped.get()));
+    }
+
     /// All metrics in Prometheus' text format 0.0.4.
     #[must_use]
     pub fn exposition(&self) -> Vec<u8> {
+        self.count_dropped_lines();
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics could not be written");

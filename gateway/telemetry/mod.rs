@@ -6,7 +6,7 @@ mod metrics;
 mod report;
 mod trace;
 
-pub use log_lines::{LogError, start_logging};
+pub use log_lines::{LogError, Logging, start_logging};
 pub use metrics::{Metrics, MetricsError};
 pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};
 pub use trace::{RequestId, TraceContext};

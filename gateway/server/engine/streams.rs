@@ -43,6 +43,7 @@ impl<'engine> Streams<'engine> {
 
     async fn connect(&self) -> Result<(Arc<Peer>, HttpSession), CallFailure> {
         let Calls { engine, upstream, .. } = self.calls;
+        let _seeking = upstream.seeking.acquire().await;
         let mut failover = Failover::new(engine, upstream);
         while let Some(peer) = failover.next() {
             match engine.gateway.connector.get_http_session(&peer.http).await {
