@@ -53,7 +53,10 @@ pub enum StartError {
 pub struct Running {
     gateway: Arc<Gateway>,
     services: Vec<JoinHandle<()>>,
+    /// Tells the front to stop accepting.
     stop: watch::Sender<bool>,
+    /// The admin listener serves until the end, so that a drain can be watched.
+    _admin: watch::Sender<bool>,
 }
 
 /// Starts a gateway as tasks of the runtime that this is called in.
@@ -73,6 +76,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let gateway = Arc::new(Gateway::new(snapshot, metrics));
     gateway.metrics.record_reload(true);
     let (stop, stopped) = watch::channel(false);
+    let (admin_stop, admin_stopped) = watch::channel(false);
     let mut services = Vec::new();
     if let Some(address) = admin {
         let mut admin = PlainService::new("admin", Admin(Arc::clone(&gateway)));
@@ -80,11 +84,11 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
             ListenAddress::Tcp(address) => admin.listen(address).map(drop)?,
             ListenAddress::Unix(path) => admin.listen_unix(&path)?,
         }
-        services.push(tokio::spawn(admin.serve(stopped.clone())));
+        services.push(tokio::spawn(admin.serve(admin_stopped)));
     }
     services.push(tokio::spawn(front_service(Arc::clone(&gateway), front, idle_connections)?.serve(stopped)));
     services.push(tokio::spawn(keep_resolving(Arc::clone(&gateway))));
-    Ok(Running { gateway, services, stop })
+    Ok(Running { gateway, services, stop, _admin: admin_stop })
 }
 
 /// The front with its sockets, ready to be served.
@@ -134,7 +138,6 @@ impl Running {
         let drain = self.gateway.snapshot().settings.drain;
         self.gateway.start_draining();
         tokio::time::sleep(drain.delay).await;
-        // The admin listener ends with the others: what follows is short.
         let _ = self.stop.send(true);
         if Deadline::after(drain.deadline).race(self.gateway.idle()).await.is_none() {
             tracing::warn!("requests were still under way at drain.deadline");
