@@ -283,8 +283,10 @@ fn targets_take_turns_by_weight() {
     let (first, second) = (Upstream::start(), Upstream::start());
     let heavy = format!("{{ url: {}, weight: 3 }}", second.url());
     let gateway = Setup::routing_to(&[first.url(), heavy]).start();
-    let items = vec![json!({"method": "GET", "url": "/a"}); 8];
-    assert_eq!(gateway.batch(&json!({ "requests": items })).statuses(), [200; 8]);
+    // A batch holds its connections for a run of items, so only many batches meet every target.
+    for _ in 0..8 {
+        assert_eq!(gateway.item(&json!({"method": "GET", "url": "/a"}))["status"], 200);
+    }
     for _ in 0..8 {
         gateway.send(&Request::get("/b"));
     }
