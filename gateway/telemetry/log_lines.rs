@@ -49,7 +49,7 @@ impl Logging {
 }
 
 /// Starts logging to standard error, pingora's messages included. Lines are written by a thread of
-/// their own; when [`MAX_WAITING_LINES`] wait for it, further ones are dropped and counted.
+/// their own; when 16384 wait for it, further ones are dropped and counted.
 ///
 /// # Errors
 /// The level is no filter, or logging was started before.
