@@ -132,9 +132,13 @@ impl Reloader {
 
 fn watch(file: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut watcher = notify::recommended_watcher(move |_| {
-        // A hint that is already waiting stands for this one too.
-        let _ = sender.try_send(());
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Our own reading is an event as well; it must not make us read again. An error may stand for
+        // lost events.
+        if event.is_err() || event.is_ok_and(|event| !event.kind.is_access()) {
+            // A hint that is already waiting stands for this one too.
+            let _ = sender.try_send(());
+        }
     })?;
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
     Ok(watcher)
