@@ -20,21 +20,60 @@ fn refused_batches_are_refused_and_nothing_is_sent() {
 
 #[test]
 fn refused_items_fail_alone() {
-    run_folder("item", 20, |case, reply, sent| {
-        let expected = &case.expected.items;
-        let results = reply.json()["responses"].as_array().cloned().unwrap_or_default();
-        let mut faults = differs("results", &results.len(), &expected.len());
-        for (item, result) in expected.iter().zip(&results) {
-            faults.extend(item_faults(item, result));
-        }
-        let due = expected.iter().filter(|item| item.end == ExpectedEnd::Sent).count();
-        faults.extend(differs(&format!("requests at the upstream ({sent:?})"), &sent.len(), &due));
+    run_folder("item", 20, result_faults);
+}
+
+#[test]
+fn refused_lines_fail_alone_where_the_batch_is_read_whole() {
+    run_folder("ndjson", 30, result_faults);
+}
+
+#[test]
+fn refused_lines_fail_alone_in_a_stream() {
+    let stream = |case: &Case| request(case).header("Accept", "application/x-ndjson");
+    run_folder_as(stream, "ndjson", 30, |case, reply, sent| {
+        let mut lines = reply.lines();
+        let summary = lines.pop().unwrap_or_default();
+        let position = |line: &Value| case.expected.items.iter().position(|item| line["id"] == item.id);
+        lines.sort_by_key(position);
+        let mut faults = all_item_faults(&case.expected.items, &lines, sent);
+        faults.extend(differs("summary", &summary["summary"]["items"], &lines.len().into()));
         faults
     });
 }
 
-/// Sends each case of a folder and fails with the faults of all of them together.
+fn result_faults(case: &Case, reply: &Reply, sent: &[String]) -> Vec<String> {
+    let results = reply.json()["responses"].as_array().cloned().unwrap_or_default();
+    all_item_faults(&case.expected.items, &results, sent)
+}
+
+fn all_item_faults(expected: &[ExpectedItem], results: &[Value], sent: &[String]) -> Vec<String> {
+    let mut faults = differs("results", &results.len(), &expected.len());
+    for (item, result) in expected.iter().zip(results) {
+        faults.extend(item_faults(item, result));
+    }
+    let due = expected.iter().filter(|item| item.end == ExpectedEnd::Sent).count();
+    faults.extend(differs(&format!("requests at the upstream ({sent:?})"), &sent.len(), &due));
+    faults
+}
+
+/// Sends each case of a folder and fails with the faults of all of them together. Results are read as
+/// JSON where the case does not say otherwise.
 fn run_folder(folder: &str, at_least: usize, judge: impl Fn(&Case, &Reply, &[String]) -> Vec<String>) {
+    let as_json = |case: &Case| {
+        let accepts = case.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept"));
+        let default = !accepts && !case.expected.items.is_empty();
+        if default { request(case).header("Accept", "application/json") } else { request(case) }
+    };
+    run_folder_as(as_json, folder, at_least, judge);
+}
+
+fn run_folder_as(
+    request: impl Fn(&Case) -> Request,
+    folder: &str,
+    at_least: usize,
+    judge: impl Fn(&Case, &Reply, &[String]) -> Vec<String>,
+) {
     let cases = read_folder(&test_file("cases").join(folder)).unwrap_or_else(|error| panic!("{error}"));
     assert!(cases.len() >= at_least, "only {} cases in {folder}", cases.len());
     let (upstream, gateway) = start();
@@ -75,13 +114,9 @@ fn start() -> (Upstream, Gateway) {
     (upstream, gateway.start())
 }
 
-/// The case's request; results are read as JSON where the case does not say otherwise.
+/// The case's request.
 fn request(case: &Case) -> Request {
-    let accepts = case.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept"));
-    let mut request = Request::new(&case.method, &case.target).body(&case.body);
-    if !accepts && !case.expected.items.is_empty() {
-        request = request.header("Accept", "application/json");
-    }
+    let request = Request::new(&case.method, &case.target).body(&case.body);
     case.fields.iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 

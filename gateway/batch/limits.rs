@@ -5,6 +5,8 @@
 pub struct BatchLimits {
     /// Items in one batch.
     pub max_items: usize,
+    /// Items of one stream (NDJSON answered as NDJSON), in place of `max_items`.
+    pub max_stream_items: usize,
     /// Bytes of the batch's body, before and after content decoding.
     pub max_body: usize,
     /// Nesting of JSON values or XML elements in the batch.
@@ -27,6 +29,7 @@ impl Default for BatchLimits {
     fn default() -> Self {
         Self {
             max_items: 1000,
+            max_stream_items: 1_000_000,
             max_body: 8 << 20,
             max_depth: 64,
             max_id: 128,

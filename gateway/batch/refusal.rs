@@ -105,6 +105,12 @@ pub enum BatchRefusal {
         /// The limit.
         limit: usize,
     },
+    /// More lines than `max_stream_items`.
+    #[error("the stream has more items than the limit of {limit} (max_stream_items)")]
+    StreamTooLong {
+        /// The limit.
+        limit: usize,
+    },
     /// The body is longer than `max_body`, as sent or once decoded.
     #[error("the batch's body is over the limit of {limit} bytes (max_body)")]
     BodyTooLarge {
@@ -121,10 +127,14 @@ pub enum BatchRefusal {
     #[error("this Content-Encoding is not supported; send gzip, br, zstd or none")]
     UnsupportedContentEncoding,
     /// No reader for this Content-Type.
-    #[error("this Content-Type is no batch format; send application/json or application/xml")]
+    #[error(
+        "this Content-Type is no batch format; send application/json, application/xml or application/x-ndjson"
+    )]
     UnsupportedMediaType,
     /// No writer for this Accept.
-    #[error("no format in Accept can be written; accept application/json or application/xml")]
+    #[error(
+        "no format in Accept can be written; accept application/json, application/xml or application/x-ndjson"
+    )]
     NotAcceptable,
     /// A form-like type from another site (protocol §2).
     #[error("a cross-site page may not post a batch in a type that browsers send without asking")]

@@ -1,11 +1,19 @@
 //! Why the gateway refuses one item. The item fails alone; its neighbours go on. Which status each
 //! variant gets is decided in `stitch::problem` only.
 
-use super::FieldError;
+use super::{FieldError, Place};
 
 /// The client's item is at fault; nothing was sent for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ItemRejection {
+    /// A line of a batch of lines is no item at all.
+    #[error("the line is no item: {reason} at {place}")]
+    BadLine {
+        /// What the parser says; for people only.
+        reason: String,
+        /// Where in the body.
+        place: Place,
+    },
     /// The item is not an object (JSON) or not a `request` element (XML).
     #[error("the item is not {expected}")]
     WrongShape {

@@ -262,7 +262,7 @@ struct Turn<'permit> {
     _upstream: Option<tokio::sync::SemaphorePermit<'permit>>,
 }
 
-async fn acquire(permits: Option<&Semaphore>) -> Option<tokio::sync::SemaphorePermit<'_>> {
+pub(super) async fn acquire(permits: Option<&Semaphore>) -> Option<tokio::sync::SemaphorePermit<'_>> {
     match permits {
         // An error would mean that the semaphore was closed; none ever is.
         Some(permits) => permits.acquire().await.ok(),
@@ -303,7 +303,7 @@ impl Queue {
 }
 
 impl Outcome {
-    fn is_error(&self) -> bool {
+    pub(super) fn is_error(&self) -> bool {
         match self {
             Self::Answered(reply) => reply.status.as_u16() >= 400,
             Self::Responded(respond) => respond.status.as_u16() >= 400,

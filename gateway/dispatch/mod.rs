@@ -10,6 +10,7 @@ mod lanes;
 mod outcome;
 mod progress;
 mod ramp;
+mod stream;
 
 use std::future::Future;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::route::{RouteIndex, UpstreamIndex};
 pub use failure::CallFailure;
 pub use outcome::{Outcome, SkipReason};
 pub use progress::{Progress, ReplyBudget, Sent};
+pub use stream::{StreamDispatch, StreamLimits, StreamWork, StreamedItem};
 
 /// Makes calls to upstreams. The second user beside the server is the property tests' fake.
 pub trait Engine: Sync {
@@ -74,6 +76,15 @@ pub struct UpstreamReply {
     pub headers: HeaderMap,
     /// Its body as received: transfer codings undone, content codings not.
     pub body: Bytes,
+}
+
+impl UpstreamReply {
+    /// Bytes of its fields and its body, as a [`ReplyBudget`] counts them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let fields: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        fields + self.body.len()
+    }
 }
 
 /// What bounds the dispatch of one batch.

@@ -11,7 +11,7 @@ use crate::plan::{PlannedItem, Step};
 
 /// What the fake does with a call, by its target path.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Act {
+pub(super) enum Act {
     Answer(u16),
     FailUnsent,
     FailSent,
@@ -21,16 +21,16 @@ enum Act {
 }
 
 #[derive(Default)]
-struct Fake {
+pub(super) struct Fake {
     acts: Vec<Act>,
     permits: Vec<Semaphore>,
     under_way: AtomicUsize,
-    most_under_way: AtomicUsize,
+    pub(super) most_under_way: AtomicUsize,
     calls: Mutex<Vec<usize>>,
 }
 
 impl Fake {
-    fn new(acts: &[Act], permits: usize) -> Self {
+    pub(super) fn new(acts: &[Act], permits: usize) -> Self {
         Self {
             acts: acts.to_vec(),
             permits: (0..3).map(|_| Semaphore::new(permits)).collect(),
@@ -42,12 +42,16 @@ impl Fake {
         Plan { items: (0..self.acts.len()).map(|number| planned(number, number % upstreams)).collect() }
     }
 
-    fn calls(&self) -> Vec<usize> {
+    pub(super) fn count(&self) -> usize {
+        self.acts.len()
+    }
+
+    pub(super) fn calls(&self) -> Vec<usize> {
         self.calls.lock().unwrap().clone()
     }
 }
 
-struct FakeLane<'engine>(&'engine Fake);
+pub(super) struct FakeLane<'engine>(&'engine Fake);
 
 impl<'fake> Engine for &'fake Fake {
     type Lane = FakeLane<'fake>;
@@ -105,7 +109,7 @@ impl Lane for FakeLane<'_> {
     async fn close(self) {}
 }
 
-fn planned(number: usize, upstream: usize) -> PlannedItem {
+pub(super) fn planned(number: usize, upstream: usize) -> PlannedItem {
     PlannedItem {
         subject: subject(number),
         route: None,
@@ -248,7 +252,7 @@ fn the_reply_budget_names_the_limit() {
     assert_eq!(budget.take(0, 5), Ok(()));
 }
 
-fn act() -> impl Strategy<Value = Act> {
+pub(super) fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => (200u16..600).prop_map(Act::Answer),
         1 => Just(Act::FailUnsent),

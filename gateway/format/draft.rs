@@ -35,6 +35,11 @@ pub(super) const NO_TRANSACTIONS: ItemRejection = ItemRejection::NotImplemented 
            nothing of the group was sent",
 };
 
+/// Shown for an item of a group whose other items may stand in any later line.
+pub(super) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
+    what: "items in lines can't be in an atomicity group; send the group as application/json",
+};
+
 /// What a member is called in a format.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MemberNames {

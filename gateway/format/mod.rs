@@ -14,6 +14,7 @@ mod negotiation;
 mod coding;
 mod rope;
 mod json;
+pub mod ndjson;
 pub mod xml;
 #[cfg(test)]
 mod properties;
@@ -28,7 +29,8 @@ use rope::Rope;
 
 pub use coding::{ReplyCodingError, decode_batch, decode_reply};
 pub use negotiation::{
-    cross_site, is_postable_cross_site, problem_format, reply_format, request_format, wants_text_xml,
+    cross_site, is_ndjson, is_postable_cross_site, problem_format, reply_format, request_format,
+    wants_text_xml,
 };
 
 /// A format of batches and results.
@@ -38,6 +40,8 @@ pub enum Format {
     Json,
     /// `application/xml` (protocol §2.2, §4.2).
     Xml,
+    /// `application/x-ndjson` (protocol §2.4, §4.4).
+    Ndjson,
 }
 
 /// Something written, ready to be sent.
@@ -65,7 +69,7 @@ impl Written {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 2] = [Self::Json, Self::Xml];
+    pub const ALL: [Self; 3] = [Self::Json, Self::Xml, Self::Ndjson];
 
     /// The format's name in metrics and messages.
     #[must_use]
@@ -73,6 +77,7 @@ impl Format {
         match self {
             Self::Json => "json",
             Self::Xml => "xml",
+            Self::Ndjson => "ndjson",
         }
     }
 
@@ -82,6 +87,7 @@ impl Format {
         match self {
             Self::Json => "application/json",
             Self::Xml => "application/xml",
+            Self::Ndjson => ndjson::MEDIA_TYPE,
         }
     }
 
@@ -93,6 +99,7 @@ impl Format {
         match self {
             Self::Json => json::read(body, limits),
             Self::Xml => xml::read(body, limits),
+            Self::Ndjson => ndjson::read(body, limits),
         }
     }
 
@@ -104,6 +111,7 @@ impl Format {
             Self::Xml => {
                 Written { content_type: "application/xml; charset=utf-8", chunks: xml::write(results) }
             }
+            Self::Ndjson => Written { content_type: ndjson::MEDIA_TYPE, chunks: ndjson::write(results) },
         }
     }
 
@@ -112,7 +120,7 @@ impl Format {
     pub fn write_problem(self, problem: &Problem) -> Written {
         let mut rope = Rope::new(256 + problem.detail.len());
         let content_type = match self {
-            Self::Json => {
+            Self::Json | Self::Ndjson => {
                 json::write_problem(&mut rope, problem);
                 "application/problem+json"
             }

@@ -23,6 +23,8 @@ pub fn request_format(content_type: Option<&str>, body: &[u8]) -> Result<Format,
         Format::Json
     } else if same("application/xml") || same("text/xml") {
         Format::Xml
+    } else if is_ndjson(content_type) {
+        Format::Ndjson
     } else if same("") || same("application/x-www-form-urlencoded") || same("text/plain") {
         sniffed(body).ok_or(BatchRefusal::UnsupportedMediaType)?
     } else {
@@ -37,6 +39,13 @@ pub fn request_format(content_type: Option<&str>, body: &[u8]) -> Result<Format,
         });
     }
     Ok(format)
+}
+
+/// Whether this Content-Type says that each line is an item.
+#[must_use]
+pub fn is_ndjson(content_type: Option<&str>) -> bool {
+    let essence = MediaType::parse(content_type.unwrap_or_default()).essence;
+    types_of(Format::Ndjson).iter().any(|name| name.eq_ignore_ascii_case(essence))
 }
 
 /// US-ASCII is a part of UTF-8.
@@ -84,6 +93,7 @@ const fn types_of(format: Format) -> &'static [&'static str] {
     match format {
         Format::Json => &["application/json"],
         Format::Xml => &["application/xml", "text/xml"],
+        Format::Ndjson => &["application/x-ndjson", "application/jsonl"],
     }
 }
 
@@ -91,11 +101,13 @@ const fn problem_types_of(format: Format) -> &'static [&'static str] {
     match format {
         Format::Json => &["application/json", "application/problem+json"],
         Format::Xml => &["application/xml", "text/xml", "application/problem+xml"],
+        // A problem is no stream; who asks for lines gets it as JSON.
+        Format::Ndjson => &[],
     }
 }
 
 /// The format with the highest weight; among equals the one that Accept names more precisely, then
-/// `usual`.
+/// `usual`, then the first of [`Format::ALL`].
 fn preferred(
     accept: Option<&str>,
     usual: Format,
@@ -109,7 +121,10 @@ fn preferred(
         let best: Weight = types(format).iter().filter_map(|name| ranges.weight_of(name)).max()?;
         Some((best, format == usual, format))
     });
-    weighted.max_by_key(|(weight, is_usual, _)| (*weight, *is_usual)).map(|(_, _, format)| format)
+    let order = |format: Format| std::cmp::Reverse(Format::ALL.iter().position(|known| *known == format));
+    weighted
+        .max_by_key(|(weight, is_usual, format)| (*weight, *is_usual, order(*format)))
+        .map(|(_, _, format)| format)
 }
 
 /// Whether a page of another site could post a body of this type without asking first. A missing

@@ -49,6 +49,12 @@ impl Rope {
         }
     }
 
+    /// The chunks so far; more can follow.
+    pub(super) fn take(&mut self) -> Vec<Bytes> {
+        self.seal();
+        std::mem::take(&mut self.chunks)
+    }
+
     /// The chunks; none of them is empty.
     pub(super) fn finish(mut self) -> Vec<Bytes> {
         self.seal();

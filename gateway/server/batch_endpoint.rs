@@ -1,55 +1,37 @@
 //! A batch endpoint: the life of one batch, phase by phase. Each phase takes what the one before
 //! gave by move; what they learn goes into one report at the end.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use pingora::proxy::Session;
 
-use crate::batch::{BatchRefusal, MultiStatus};
+use crate::batch::{BatchRefusal, MultiStatus, Summary};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
 use crate::format::{
-    Format, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format, request_format,
-    wants_text_xml,
+    Format, cross_site, decode_batch, is_ndjson, is_postable_cross_site, problem_format, reply_format,
+    request_format, wants_text_xml,
 };
 use crate::phase::Phase;
-use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
-use crate::settings::{BatchEndpoint, Order};
-use crate::stitch::{ItemReport, StitchContext, problem, stitch};
-use crate::telemetry::{BatchEnd, BatchReport, PhaseTimes, RequestId, TraceContext};
+use crate::plan::{Plan, Preferences};
+use crate::stitch::{ItemReport, problem};
+use crate::telemetry::{BatchEnd, BatchReport, FailedItem, PhaseTimes};
 
+use super::asked::Asked;
 use super::engine::BatchEngine;
-use super::exchange::{ReplyHead, client_gone, read_body, write_reply};
-use super::forwarding::Reached;
-use super::gateway::Gateway;
+use super::exchange::{client_gone, read_body, write_reply};
 use super::limits_document::limits_document;
-use super::snapshot::Snapshot;
+use super::stream_endpoint;
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-
-/// Who asks, and under which configuration.
-pub(super) struct Asked<'request> {
-    pub(super) gateway: &'request Arc<Gateway>,
-    pub(super) snapshot: &'request Snapshot,
-    pub(super) endpoint: &'request BatchEndpoint,
-    pub(super) reached: &'request Reached,
-    pub(super) request_id: &'request RequestId,
-    pub(super) trace: TraceContext,
-}
+pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Answers a request to a batch endpoint.
 pub(super) async fn serve(session: &mut Session, asked: &Asked<'_>) -> pingora::Result<()> {
     let method = session.req_header().method.clone();
     if method == Method::GET || method == Method::HEAD {
-        let head = ReplyHead::new(http::StatusCode::OK)
-            .with(X_REQUEST_ID, Some(asked.request_id.as_str().to_owned()));
-        return write_reply(session, head, limits_document(asked.endpoint)).await;
+        return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
     let mut life = Life { asked, phases: PhaseTimes::default(), format: "", bytes_in: 0 };
@@ -73,11 +55,11 @@ impl Drop for BatchInFlight<'_> {
 }
 
 /// One batch, from its header to its reply.
-struct Life<'request> {
-    asked: &'request Asked<'request>,
-    phases: PhaseTimes,
+pub(super) struct Life<'request> {
+    pub(super) asked: &'request Asked<'request>,
+    pub(super) phases: PhaseTimes,
     format: &'static str,
-    bytes_in: usize,
+    pub(super) bytes_in: usize,
 }
 
 /// A batch that was read and planned.
@@ -90,6 +72,13 @@ struct Planned {
 
 impl Life<'_> {
     async fn run(&mut self, session: &mut Session, method: &Method) -> pingora::Result<()> {
+        if *method == Method::POST && is_stream(&session.req_header().headers) {
+            self.format = Format::Ndjson.as_str();
+            return match stream_endpoint::serve(session, self).await {
+                Ok(sent) => sent,
+                Err(refusal) => self.refuse(session, &refusal).await,
+            };
+        }
         let stopwatch = Stopwatch::start();
         let received = self.receive(session, method).await;
         self.phases.set(Phase::Receive, stopwatch.elapsed());
@@ -115,7 +104,7 @@ impl Life<'_> {
     fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
         let stopwatch = Stopwatch::start();
         self.bytes_in = body.len();
-        let Asked { snapshot, endpoint, reached, trace, .. } = self.asked;
+        let endpoint = self.asked.endpoint;
         let headers = &session.req_header().headers;
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
@@ -126,18 +115,8 @@ impl Life<'_> {
         let batch = format.read(&body, &endpoint.limits)?;
         self.phases.set(Phase::Parse, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
-        let context = PlanContext {
-            routes: &snapshot.settings.routes,
-            own_authority: &reached.authority,
-            is_batch_endpoint: &|path| snapshot.settings.batch_endpoint(path).is_some(),
-        };
-        let plan = plan(batch, &context);
-        let mut inherited = inherited_fields(headers, endpoint.inherit.as_deref());
-        if trace.is_continued()
-            && let Some(state) = headers.get(&TRACESTATE)
-        {
-            inherited.insert(TRACESTATE, state.clone());
-        }
+        let plan = self.asked.plan(batch);
+        let inherited = self.asked.inherited(headers);
         self.phases.set(Phase::Plan, stopwatch.elapsed());
         Ok(Planned { plan, preferences, reply_format, inherited })
     }
@@ -148,11 +127,13 @@ impl Life<'_> {
         let (items, gone) = self.dispatch(session, plan, &preferences, inherited).await;
         self.phases.set(Phase::Dispatch, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
-        let (results, reports) = self.stitch(items, &preferences);
+        let (results, reports) = self.asked.stitch(items, &preferences);
         let summary = results.summary();
-        let failures = noted_failures(&results);
+        let failures = noted_failures(&results, &reports);
+        self.record_items(&reports);
         let endpoint_deadline = self.asked.endpoint.deadline;
         let head = self
+            .asked
             .head(self.asked.endpoint.reply_status)
             .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
             .with(PREFERENCE_APPLIED, preferences.applied(endpoint_deadline));
@@ -163,7 +144,7 @@ impl Life<'_> {
         }
         self.phases.set(Phase::Stitch, stopwatch.elapsed());
         let mut report = self.report(BatchEnd::of_items(summary.items, summary.failed), head.status);
-        report.items = reports;
+        report.summary = summary;
         report.failures = failures;
         report.bytes_out = written.length();
         let stopwatch = Stopwatch::start();
@@ -184,13 +165,12 @@ impl Life<'_> {
         preferences: &Preferences,
         inherited: HeaderMap,
     ) -> (Vec<DispatchedItem>, bool) {
-        let Asked { gateway, snapshot, endpoint, reached, request_id, trace } = self.asked;
-        let hop = reached.forwarded_by(&session.req_header().headers, request_id);
-        let engine = BatchEngine::new(gateway, snapshot, reached, *trace, (inherited, hop));
+        let endpoint = self.asked.endpoint;
+        let engine = self.asked.engine(&session.req_header().headers, inherited);
         let patience = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
         let limits = DispatchLimits {
             concurrency: endpoint.concurrency.get(),
-            sequential: preferences.sequential || endpoint.order == Order::Sequential,
+            sequential: self.asked.is_sequential(preferences),
             stop_on_error: preferences.continue_on_error == Some(false),
             deadline: Deadline::after(patience),
             max_item_reply: endpoint.limits.max_item_reply,
@@ -205,23 +185,6 @@ impl Life<'_> {
         (items, left)
     }
 
-    fn stitch(
-        &self,
-        items: Vec<DispatchedItem>,
-        preferences: &Preferences,
-    ) -> (MultiStatus, Vec<ItemReport>) {
-        let Asked { snapshot, endpoint, reached, .. } = self.asked;
-        let context = StitchContext {
-            routes: &snapshot.settings.routes,
-            is_upstream: &|upstream, authority| snapshot.goes_by(upstream, authority, &reached.authority),
-            own_origin: &reached.origin(),
-            max_item_reply: endpoint.limits.max_item_reply,
-            max_reply: endpoint.limits.max_reply,
-            minimal: preferences.minimal,
-        };
-        stitch(items, &context)
-    }
-
     async fn refuse(&self, session: &mut Session, refusal: &BatchRefusal) -> pingora::Result<()> {
         let verdict = problem::of_refusal(refusal);
         let headers = &session.req_header().headers;
@@ -232,22 +195,18 @@ impl Life<'_> {
         let written = format.write_problem(&verdict.problem);
         let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
         report.bytes_out = written.length();
-        let head = self.head(verdict.problem.status).with(header::ALLOW, verdict.allow);
+        let head = self.asked.head(verdict.problem.status).with(header::ALLOW, verdict.allow);
         self.record(&report);
         write_reply(session, head, written).await
     }
 
-    fn head(&self, status: http::StatusCode) -> ReplyHead {
-        ReplyHead::new(status).with(X_REQUEST_ID, Some(self.asked.request_id.as_str().to_owned()))
-    }
-
-    fn report(&self, end: BatchEnd, status: http::StatusCode) -> BatchReport {
+    pub(super) fn report(&self, end: BatchEnd, status: http::StatusCode) -> BatchReport {
         BatchReport {
             endpoint: self.asked.endpoint.path.as_str().to_owned(),
             format: self.format,
             end,
             status,
-            items: Vec::new(),
+            summary: Summary { items: 0, failed: 0 },
             failures: Vec::new(),
             phases: self.phases,
             bytes_in: self.bytes_in,
@@ -258,9 +217,13 @@ impl Life<'_> {
         }
     }
 
-    fn record(&self, report: &BatchReport) {
+    pub(super) fn record_items(&self, reports: &[ItemReport]) {
+        self.asked.gateway.metrics.record_items(reports, self.asked.snapshot.names());
+    }
+
+    pub(super) fn record(&self, report: &BatchReport) {
         let names = self.asked.snapshot.names();
-        self.asked.gateway.metrics.record_batch(report, names);
+        self.asked.gateway.metrics.record_batch(report);
         report.log(names);
     }
 }
@@ -275,11 +238,11 @@ fn make_calls<'call>(
     Box::pin(async move { dispatch(plan, &engine, limits, gone).await })
 }
 
-fn noted_failures(results: &MultiStatus) -> Vec<crate::telemetry::FailedItem> {
+fn noted_failures(results: &MultiStatus, reports: &[ItemReport]) -> Vec<FailedItem> {
     let mut failures = Vec::new();
-    for (index, result) in results.results.iter().enumerate() {
+    for (index, (result, report)) in results.results.iter().zip(reports).enumerate() {
         if result.is_failed() {
-            BatchReport::note_failure(&mut failures, index + 1, result.subject.id.as_str());
+            BatchReport::note_failure(&mut failures, index + 1, result.subject.id.as_str(), report);
         }
     }
     failures
@@ -288,6 +251,16 @@ fn noted_failures(results: &MultiStatus) -> Vec<crate::telemetry::FailedItem> {
 /// Rounded up: a client that waits so long does not come too early (RFC 9110 §10.2.3).
 fn whole_seconds(after: std::time::Duration) -> String {
     (after.as_secs() + u64::from(after.subsec_nanos() > 0)).to_string()
+}
+
+/// Whether the batch is a stream: lines in and lines out. What is compressed is read whole.
+fn is_stream(headers: &HeaderMap) -> bool {
+    let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
+    let accept = joined(headers, &header::ACCEPT);
+    let accept = (!accept.is_empty()).then_some(accept.as_str());
+    !coded
+        && is_ndjson(text(headers, &header::CONTENT_TYPE))
+        && reply_format(accept, Format::Ndjson) == Ok(Format::Ndjson)
 }
 
 fn text<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {

@@ -29,15 +29,21 @@ pub(super) async fn read_body(
     if announced.is_some_and(|length| length > limit) {
         return Err(BatchRefusal::BodyTooLarge { limit });
     }
-    if session.req_header().headers.contains_key(header::EXPECT) {
-        let continued = session.as_downstream_mut().write_continue_response().await;
-        continued.map_err(|_| BatchRefusal::BodyUnreadable)?;
-    }
+    let_client_send(session).await?;
     let reading = read_within(session, limit, announced.unwrap_or(0));
     match Deadline::after(timeout).race(reading).await {
         Some(read) => read,
         None => Err(BatchRefusal::BodyTimeout { seconds: timeout.as_secs() }),
     }
+}
+
+/// Answers `Expect: 100-continue`.
+pub(super) async fn let_client_send(session: &mut Session) -> Result<(), BatchRefusal> {
+    if session.req_header().headers.contains_key(header::EXPECT) {
+        let continued = session.as_downstream_mut().write_continue_response().await;
+        continued.map_err(|_| BatchRefusal::BodyUnreadable)?;
+    }
+    Ok(())
 }
 
 async fn read_within(session: &mut Session, limit: usize, announced: usize) -> Result<Bytes, BatchRefusal> {
@@ -108,12 +114,7 @@ pub(super) async fn write_reply(
         // RFC 9110 §8.6: a 204 has none.
         header.insert_header(header::CONTENT_LENGTH, length)?;
     }
-    let downstream = session.as_downstream_mut();
-    let unread = !downstream.is_body_done();
-    if unread {
-        downstream.set_keepalive(None);
-        downstream.set_total_drain_timeout(Some(LINGER));
-    }
+    let unread = close_if_unread(session);
     let without_body = length == 0 || session.req_header().method == http::Method::HEAD;
     session.write_response_header(Box::new(header), without_body).await?;
     if !without_body {
@@ -123,8 +124,23 @@ pub(super) async fn write_reply(
         }
     }
     if unread {
-        // The client may still be sending: a reset would make it lose the reply.
-        let _ = session.as_downstream_mut().drain_request_body().await;
+        linger(session).await;
     }
     Ok(())
+}
+
+/// Whether the request's body was not read to its end; then the connection is not used again.
+pub(super) fn close_if_unread(session: &mut Session) -> bool {
+    let downstream = session.as_downstream_mut();
+    let unread = !downstream.is_body_done();
+    if unread {
+        downstream.set_keepalive(None);
+        downstream.set_total_drain_timeout(Some(LINGER));
+    }
+    unread
+}
+
+/// The client may still be sending: a reset would make it lose the reply.
+pub(super) async fn linger(session: &mut Session) {
+    let _ = session.as_downstream_mut().drain_request_body().await;
 }

@@ -16,7 +16,8 @@ use crate::format::{Written, problem_format};
 use crate::route::{CanonicalPath, RouteAction, Strictness};
 use crate::stitch::problem::{self, Verdict};
 
-use super::batch_endpoint::{self, Asked};
+use super::asked::Asked;
+use super::batch_endpoint;
 use super::exchange::{ReplyHead, write_reply};
 use super::gateway::Gateway;
 use super::proxied::{self, Context, Proxied};

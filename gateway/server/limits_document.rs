@@ -20,6 +20,7 @@ pub(super) fn limits_document(endpoint: &BatchEndpoint) -> Written {
         "contentEncodings": ["gzip", "br", "zstd"],
         "limits": {
             "maxItems": limits.max_items,
+            "maxStreamItems": limits.max_stream_items,
             "maxBody": limits.max_body,
             "maxDepth": limits.max_depth,
             "maxId": limits.max_id,

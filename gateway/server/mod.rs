@@ -1,10 +1,11 @@
 //! The only place that names pingora: everything that listens or connects.
 //!
 //! `front` takes requests; batches go through `batch_endpoint` (the phases, by way of `exchange` and
-//! `engine`), all else is proxied. A [`Gateway`] holds what outlives a reload; a `Snapshot` is one
+//! `engine`) or, line by line, through `stream_endpoint`, all else is proxied. A [`Gateway`] holds what outlives a reload; a `Snapshot` is one
 //! configuration at work.
 
 mod admin;
+mod asked;
 mod balance;
 mod batch_endpoint;
 mod client;
@@ -21,6 +22,8 @@ mod proxied;
 mod reload;
 mod snapshot;
 mod socket;
+mod stream_endpoint;
+mod stream_reply;
 
 pub use client::{ClientError, send};
 pub use gateway::Gateway;

@@ -171,6 +171,7 @@ fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
     BatchDocument {
         path: literal(endpoint.path.as_str()).into(),
         max_items: number(limits.max_items),
+        max_stream_items: number(limits.max_stream_items),
         max_body: ByteSize(limits.max_body),
         concurrency: endpoint.concurrency,
         deadline: TimeLimit(endpoint.deadline).into(),

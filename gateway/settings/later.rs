@@ -1,14 +1,13 @@
 //! Settings of later versions: known by name, so that they are refused plainly and not as typos.
 
 /// Keys, with the schema path of the mapping that will hold them.
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 8] = [
     ("", "bulk"),
     ("upstreams.*", "retry"),
     ("upstreams.*", "health_check"),
     ("upstreams.*", "engine"),
     ("upstreams.*", "pipeline_depth"),
     ("batch[]", "dialect"),
-    ("batch[]", "max_stream_items"),
     ("limits", "memory"),
     ("limits", "header_timeout"),
 ];

@@ -154,3 +154,8 @@ fn hostile_batches_are_refused() {
 fn hostile_items_are_refused_alone() {
     run_folder("item");
 }
+
+#[test]
+fn hostile_lines_are_refused_alone() {
+    run_folder("ndjson");
+}

@@ -107,7 +107,7 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
         BatchRefusal::TooDeep { .. } => {
             row!(BAD_REQUEST, "too_deep", "The batch nests too deeply", "http_request_error")
         }
-        BatchRefusal::TooManyItems { .. } => {
+        BatchRefusal::TooManyItems { .. } | BatchRefusal::StreamTooLong { .. } => {
             row!(PAYLOAD_TOO_LARGE, "too_many_items", "The batch has too many items", "http_request_error")
         }
         BatchRefusal::BodyTooLarge { .. } => {
@@ -158,6 +158,7 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
         BatchRefusal::BadContentEncoding { .. }
         | BatchRefusal::BodyUnreadable
         | BatchRefusal::TooManyItems { .. }
+        | BatchRefusal::StreamTooLong { .. }
         | BatchRefusal::BodyTooLarge { .. }
         | BatchRefusal::UnsupportedContentEncoding
         | BatchRefusal::UnsupportedMediaType
@@ -198,14 +199,18 @@ pub fn of_rejection(rejection: &ItemRejection) -> Verdict {
     } else {
         None
     };
+    let place = if let ItemRejection::BadLine { place, .. } = rejection { Some(*place) } else { None };
     Verdict {
         allow,
-        ..verdict(&rejection_row(rejection), rejection.to_string(), None, OutcomeKind::Rejected)
+        ..verdict(&rejection_row(rejection), rejection.to_string(), place, OutcomeKind::Rejected)
     }
 }
 
 fn rejection_row(rejection: &ItemRejection) -> Row {
     match rejection {
+        ItemRejection::BadLine { .. } => {
+            row!(BAD_REQUEST, "bad_line", "The line is malformed", "http_request_error")
+        }
         ItemRejection::WrongShape { .. }
         | ItemRejection::MissingMember { .. }
         | ItemRejection::UnknownMember { .. }

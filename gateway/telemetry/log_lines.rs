@@ -75,15 +75,14 @@ pub fn start_logging(settings: &LogSettings) -> Result<Logging, LogError> {
 
 impl BatchReport {
     /// Notes a failed item for its log line, up to a sensible number.
-    pub fn note_failure(failures: &mut Vec<FailedItem>, position: usize, id: &str) {
+    pub fn note_failure(failures: &mut Vec<FailedItem>, position: usize, id: &str, item: &ItemReport) {
         if failures.len() < MAX_FAILED_ITEMS {
-            failures.push(FailedItem { position, id: id.chars().take(64).collect() });
+            failures.push(FailedItem { position, id: id.chars().take(64).collect(), item: item.clone() });
         }
     }
 
     /// Writes the batch's line and a line for each failed item.
     pub fn log(&self, names: Names<'_>) {
-        let failed = self.items.iter().filter(|item| item.status.as_u16() >= 400).count();
         let reason = if let BatchEnd::Refused(reason) = self.end { reason } else { "" };
         let whole: Duration = self.phases.iter().map(|(_, took)| took).sum();
         tracing::info!(
@@ -97,20 +96,19 @@ impl BatchReport {
             outcome = self.end.as_str(),
             reason,
             status = self.status.as_u16(),
-            items = self.items.len(),
-            failed,
+            items = self.summary.items,
+            failed = self.summary.failed,
             bytes_in = self.bytes_in,
             bytes_out = self.bytes_out,
             duration_ms = milliseconds(whole),
         );
         for failure in &self.failures {
-            if let Some(item) = self.items.get(failure.position - 1) {
-                self.log_item(failure, item, names);
-            }
+            self.log_item(failure, names);
         }
     }
 
-    fn log_item(&self, failure: &FailedItem, item: &ItemReport, names: Names<'_>) {
+    fn log_item(&self, failure: &FailedItem, names: Names<'_>) {
+        let item = &failure.item;
         tracing::info!(
             kind = "item",
             request_id = self.request_id.as_str(),

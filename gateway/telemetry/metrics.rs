@@ -257,14 +257,14 @@ impl Metrics {
         }
     }
 
-    /// Records a batch that is over.
-    pub fn record_batch(&self, report: &BatchReport, names: Names<'_>) {
+    /// Records a batch that is over; its items are recorded by themselves.
+    pub fn record_batch(&self, report: &BatchReport) {
         let endpoint = report.endpoint.as_str();
         self.batches.with_label_values(&[endpoint, report.format, report.end.as_str()]).inc();
         if let BatchEnd::Refused(reason) = report.end {
             self.rejections.with_label_values(&[endpoint, reason]).inc();
         } else {
-            self.batch_items.with_label_values(&[endpoint]).observe(count(report.items.len()));
+            self.batch_items.with_label_values(&[endpoint]).observe(count(report.summary.items));
             self.batch_bytes_out.with_label_values(&[endpoint]).observe(count(report.bytes_out));
         }
         self.batch_bytes_in.with_label_values(&[endpoint]).observe(count(report.bytes_in));
@@ -274,11 +274,11 @@ impl Metrics {
             self.phase_duration.with_label_values(&[phase.as_str()]).observe(took.as_secs_f64());
         }
         self.batch_duration.with_label_values(&[endpoint]).observe(whole.as_secs_f64());
-        self.record_items(&report.items, names);
     }
 
-    /// Items of a batch are mostly alike, so runs of the same labels are counted at once.
-    fn record_items(&self, items: &[ItemReport], names: Names<'_>) {
+    /// Records items that ended. Those of a batch are mostly alike, so runs of the same labels are
+    /// counted at once.
+    pub fn record_items(&self, items: &[ItemReport], names: Names<'_>) {
         let alike = |one: &ItemReport, other: &ItemReport| {
             (one.route, one.upstream, one.method, one.status, one.outcome, one.reason)
                 == (other.route, other.upstream, other.method, other.status, other.outcome, other.reason)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::batch::Summary;
 use crate::phase::Phase;
 use crate::route::{RouteIndex, UpstreamIndex};
 use crate::settings::Settings;
@@ -84,8 +85,8 @@ pub struct BatchReport {
     pub end: BatchEnd,
     /// The reply's status.
     pub status: StatusCode,
-    /// Its items; none where it was refused.
-    pub items: Vec<ItemReport>,
+    /// Its items, and how many of them failed.
+    pub summary: Summary,
     /// Failed items with what a log line says of them, the first few only.
     pub failures: Vec<FailedItem>,
     /// How long each phase took.
@@ -109,6 +110,8 @@ pub struct FailedItem {
     pub position: usize,
     /// Its id, cut to a sensible length.
     pub id: String,
+    /// How it ended.
+    pub item: ItemReport,
 }
 
 /// A proxied request that is over.

@@ -38,6 +38,11 @@ impl Request {
         Self::post("/batch", "application/json", batch.to_string())
     }
 
+    /// A batch in NDJSON to `/batch`.
+    pub(crate) fn lines(lines: impl AsRef<[u8]>) -> Self {
+        Self::post("/batch", "application/x-ndjson", lines)
+    }
+
     /// A batch in XML to `/batch`.
     pub(crate) fn xml_batch(batch: &str) -> Self {
         Self::post("/batch", "application/xml", batch)
@@ -107,6 +112,13 @@ impl Reply {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {} {text}", self.status))
     }
 
+    /// The lines of a body in NDJSON.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let text = self.text();
+        let line = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
+        text.lines().map(line).collect()
+    }
+
     /// The results of a batch that was accepted, in JSON.
     pub(crate) fn results(&self) -> Vec<Value> {
         assert_eq!(self.status, 207, "no multi-status: {}", String::from_utf8_lossy(&self.body));
@@ -131,6 +143,8 @@ impl Reply {
 pub(crate) struct Connection {
     stream: TcpStream,
     unread: Vec<u8>,
+    /// Of a body that is read line by line: what was read, its transfer coding undone.
+    body: Vec<u8>,
 }
 
 impl Connection {
@@ -140,7 +154,7 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self { stream, unread: Vec::new(), body: Vec::new() }
     }
 
     /// Sends these bytes. A server that has closed already is not an error: it may have answered.
@@ -177,6 +191,22 @@ impl Connection {
             .collect();
         let status = status.unwrap_or_else(|| panic!("no status line in {head:?}"));
         Reply { status, headers, body: Vec::new() }
+    }
+
+    /// Reads a line of a body in chunks, as JSON.
+    pub(crate) fn body_line(&mut self) -> Value {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.body) {
+                let line: Vec<u8> = self.body.drain(..=end).collect();
+                return serde_json::from_slice(&line).unwrap();
+            }
+            let size = String::from_utf8(self.through(b"\r\n")).unwrap();
+            let size = usize::from_str_radix(size.trim(), 16).unwrap();
+            assert!(size > 0, "the body ended");
+            let chunk = self.exactly(size);
+            self.body.extend(chunk);
+            assert_eq!(self.exactly(2), b"\r\n");
+        }
     }
 
     fn body(&mut self, head: &Reply) -> Vec<u8> {

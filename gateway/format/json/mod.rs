@@ -6,10 +6,12 @@ mod lexer;
 mod strings;
 mod reader;
 mod item;
+mod line;
 mod body;
 mod writer;
 mod problem;
 
+pub(super) use line::{LineFault, read_item};
 pub(super) use problem::write as write_problem;
 pub(super) use reader::read;
-pub(super) use writer::write;
+pub(super) use writer::{write, write_item as write_result};

@@ -52,7 +52,8 @@ fn expected_length(result: &ItemResult) -> usize {
     ITEM_OVERHEAD + result.subject.id.as_str().len() + fields + body
 }
 
-fn write_item(rope: &mut Rope, result: ItemResult) {
+/// Writes one result.
+pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult) {
     rope.put(b"{\"id\":");
     write_string(rope, result.subject.id.as_str());
     rope.put(b",\"status\":");

@@ -76,14 +76,37 @@ pub(super) async fn collect(
     budget: &ReplyBudget,
 ) -> Result<UpstreamReply, Unanswered> {
     let (status, headers) = read_final_header(session).await?;
-    let head_bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    budget.take(0, head_bytes)?;
-    match read_body(session, budget).await {
-        Ok(body) => Ok(UpstreamReply { status, headers, body }),
-        Err(failure) => {
-            budget.give_back(head_bytes);
-            Err(failure.into())
-        }
+    let mut reply = UpstreamReply { status, headers, body: Bytes::new() };
+    let mut held = Held { budget, bytes: 0 };
+    held.take(0, reply.bytes())?;
+    reply.body = read_body(session, &mut held).await?;
+    held.keep();
+    Ok(reply)
+}
+
+/// What a reply holds of the budget; given back unless the reply is kept, also when its call is
+/// dropped in the middle.
+struct Held<'budget> {
+    budget: &'budget ReplyBudget,
+    bytes: usize,
+}
+
+impl Held<'_> {
+    /// Takes `more` bytes for a body that has `body` already.
+    fn take(&mut self, body: usize, more: usize) -> Result<(), CallFailure> {
+        self.budget.take(body, more)?;
+        self.bytes += more;
+        Ok(())
+    }
+
+    fn keep(mut self) {
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
     }
 }
 
@@ -106,27 +129,19 @@ async fn read_final_header(session: &mut impl Replies) -> Result<(StatusCode, He
     Err(CallFailure::ReplyMalformed.into())
 }
 
-async fn read_body(session: &mut impl Replies, budget: &ReplyBudget) -> Result<Bytes, CallFailure> {
+async fn read_body(session: &mut impl Replies, held: &mut Held<'_>) -> Result<Bytes, CallFailure> {
     let mut body = Body { first: Bytes::new(), rest: BytesMut::new() };
-    let read = fill(session, budget, &mut body).await;
-    if read.is_err() {
-        budget.give_back(body.len());
-    }
-    read.map(|()| body.into_bytes())
-}
-
-async fn fill(session: &mut impl Replies, budget: &ReplyBudget, body: &mut Body) -> Result<(), CallFailure> {
     while !session.is_done() {
         match session.read_some().await {
             Ok(Some(bytes)) => {
-                budget.take(body.len(), bytes.len())?;
+                held.take(body.len(), bytes.len())?;
                 body.push(bytes);
             }
             Ok(None) => break,
             Err(error) => return Err(failure::of_exchange(&error)),
         }
     }
-    Ok(())
+    Ok(body.into_bytes())
 }
 
 /// Most replies come in one piece, which is kept as it is; more pieces are joined.

@@ -20,12 +20,16 @@ pub(in super::super) struct BatchDocument {
     /// Items in one batch.
     #[schemars(range(max = 1_000_000))]
     pub(in super::super) max_items: NonZeroUsize,
-    /// The batch's body, before and after content decoding.
+    /// Items of one NDJSON batch that is answered as NDJSON; it counts against this instead of `max_items`.
+    #[schemars(range(max = 1_000_000_000))]
+    pub(in super::super) max_stream_items: NonZeroUsize,
+    /// The batch's body, before and after content decoding. Of an NDJSON stream: one line.
     pub(in super::super) max_body: ByteSize,
     /// Items of one batch under way at once.
     #[schemars(range(max = 65536))]
     pub(in super::super) concurrency: NonZeroUsize,
     /// From the batch's last byte in to the reply's first byte out; what is not done by then ends in 504.
+    /// Of an NDJSON stream: for each item, from its line.
     pub(in super::super) deadline: At<TimeLimit>,
     /// Whether items run side by side or one by one.
     pub(in super::super) order: OrderDocument,
@@ -72,6 +76,7 @@ impl Default for BatchDocument {
         Self {
             path: "/batch".to_owned().into(),
             max_items: number(limits.max_items),
+            max_stream_items: number(limits.max_stream_items),
             max_body: ByteSize(limits.max_body),
             concurrency: number(32),
             deadline: TimeLimit(Duration::from_secs(30)).into(),

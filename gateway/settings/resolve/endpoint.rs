@@ -72,6 +72,7 @@ impl Resolver<'_> {
         }
         BatchLimits {
             max_items: document.max_items.get(),
+            max_stream_items: document.max_stream_items.get(),
             max_body: document.max_body.0,
             max_depth: document.max_depth.get(),
             max_id: document.max_id.0,

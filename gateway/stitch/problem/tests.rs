@@ -80,6 +80,7 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::DuplicateId { item: ItemIndex(0) },
         BatchRefusal::TooDeep { limit: 1, place },
         BatchRefusal::TooManyItems { limit: 1 },
+        BatchRefusal::StreamTooLong { limit: 1 },
         BatchRefusal::BodyTooLarge { limit: 1 },
         BatchRefusal::BadContentEncoding { coding: "gzip" },
         BatchRefusal::UnsupportedContentEncoding,
@@ -100,6 +101,10 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
 fn rejected_items_have_their_status() {
     let name = || "x".to_owned();
     let table = [
+        (
+            ItemRejection::BadLine { reason: String::new(), place: Place::default() },
+            "400 bad_line http_request_error rejected",
+        ),
         (ItemRejection::WrongShape { expected: "" }, "400 bad_item http_request_error rejected"),
         (
             ItemRejection::BadHeader { name: name(), error: FieldError::Name },

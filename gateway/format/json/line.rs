@@ -1,0 +1,41 @@
+//! One item that stands alone in a text of its own, as in a line of NDJSON.
+
+use bytes::Bytes;
+
+use super::fault::{Fault, FaultKind};
+use super::item::ItemReader;
+use super::lexer::Lexer;
+use crate::format::{BatchItem, BatchLimits, ItemIndex};
+
+/// Why a text is no item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::format) struct LineFault {
+    /// Bytes from the start of the text.
+    pub(in crate::format) at: usize,
+    /// What the parser says; for people only.
+    pub(in crate::format) reason: String,
+}
+
+/// Reads the item, and whether it names an atomicity group.
+pub(in crate::format) fn read_item(
+    text: &Bytes,
+    index: ItemIndex,
+    limits: &BatchLimits,
+) -> Result<(BatchItem, bool), LineFault> {
+    let json = std::str::from_utf8(text)
+        .map_err(|error| LineFault { at: error.valid_up_to(), reason: "JSON has to be UTF-8".to_owned() })?;
+    let mut lexer = Lexer::new(json, limits.max_depth);
+    let read = ItemReader::new(text, limits).read(&mut lexer, index);
+    read.and_then(|(item, group)| lexer.end().map(|()| (item, group.is_some())))
+        .map_err(|fault| line_fault(fault, limits))
+}
+
+fn line_fault(fault: Fault, limits: &BatchLimits) -> LineFault {
+    let reason = match fault.kind {
+        FaultKind::Syntax(reason) | FaultKind::NotABatch(reason) => reason.to_owned(),
+        FaultKind::TooDeep => format!("it nests deeper than the limit of {} (max_depth)", limits.max_depth),
+        FaultKind::Twice(member) => format!("the member `{member}` stands twice"),
+        FaultKind::TooManyItems => "it has too many items".to_owned(),
+    };
+    LineFault { at: fault.at, reason }
+}

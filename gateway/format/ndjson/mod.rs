@@ -1,0 +1,19 @@
+//! `application/x-ndjson`: one JSON item a line, one result a line (protocol §2.4, §4.4).
+//!
+//! In a stream, [`Lines`] takes the body as it arrives, [`read_line`] makes an item of a line, and
+//! [`LineWriter`] makes lines of results. A batch that is read whole goes through the same three.
+
+mod lines;
+mod item;
+mod batch;
+mod writer;
+
+pub use item::{check_start, read_line};
+pub use lines::{Line, Lines};
+pub use writer::{LineWriter, StreamEnd};
+
+pub(super) use batch::read;
+pub(super) use writer::write;
+
+/// The media type of a reply.
+pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";

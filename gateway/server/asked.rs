@@ -1,0 +1,88 @@
+//! Who asks for a batch and under which configuration, and what follows from that for its phases.
+
+use std::sync::Arc;
+
+use http::header::{HeaderMap, HeaderName};
+
+use crate::batch::{Batch, MultiStatus};
+use crate::dispatch::DispatchedItem;
+use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
+use crate::settings::{BatchEndpoint, Order};
+use crate::stitch::{ItemReport, StitchContext, stitch};
+use crate::telemetry::{RequestId, TraceContext};
+
+use super::engine::BatchEngine;
+use super::exchange::ReplyHead;
+use super::forwarding::Reached;
+use super::gateway::Gateway;
+use super::snapshot::Snapshot;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Who asks, and under which configuration.
+pub(super) struct Asked<'request> {
+    pub(super) gateway: &'request Arc<Gateway>,
+    pub(super) snapshot: &'request Snapshot,
+    pub(super) endpoint: &'request BatchEndpoint,
+    pub(super) reached: &'request Reached,
+    pub(super) request_id: &'request RequestId,
+    pub(super) trace: TraceContext,
+}
+
+impl Asked<'_> {
+    /// Plans a batch, or one item of a stream.
+    pub(super) fn plan(&self, batch: Batch) -> Plan {
+        let context = PlanContext {
+            routes: &self.snapshot.settings.routes,
+            own_authority: &self.reached.authority,
+            is_batch_endpoint: &|path| self.snapshot.settings.batch_endpoint(path).is_some(),
+        };
+        plan(batch, &context)
+    }
+
+    /// What the outer request hands down to the items.
+    pub(super) fn inherited(&self, outer: &HeaderMap) -> HeaderMap {
+        let mut inherited = inherited_fields(outer, self.endpoint.inherit.as_deref());
+        if self.trace.is_continued()
+            && let Some(state) = outer.get(&TRACESTATE)
+        {
+            inherited.insert(TRACESTATE, state.clone());
+        }
+        inherited
+    }
+
+    /// The engine for the items of an outer request with these fields.
+    pub(super) fn engine(&self, outer: &HeaderMap, inherited: HeaderMap) -> BatchEngine<'_> {
+        let hop = self.reached.forwarded_by(outer, self.request_id);
+        BatchEngine::new(self.gateway, self.snapshot, self.reached, self.trace, (inherited, hop))
+    }
+
+    /// Whether items run one by one.
+    pub(super) fn is_sequential(&self, preferences: &Preferences) -> bool {
+        preferences.sequential || self.endpoint.order == Order::Sequential
+    }
+
+    /// Stitches items that ended.
+    pub(super) fn stitch(
+        &self,
+        items: Vec<DispatchedItem>,
+        preferences: &Preferences,
+    ) -> (MultiStatus, Vec<ItemReport>) {
+        let Asked { snapshot, endpoint, reached, .. } = self;
+        let context = StitchContext {
+            routes: &snapshot.settings.routes,
+            is_upstream: &|upstream, authority| snapshot.goes_by(upstream, authority, &reached.authority),
+            own_origin: &reached.origin(),
+            max_item_reply: endpoint.limits.max_item_reply,
+            max_reply: endpoint.limits.max_reply,
+            minimal: preferences.minimal,
+        };
+        stitch(items, &context)
+    }
+
+    /// The start of a reply's header.
+    pub(super) fn head(&self, status: http::StatusCode) -> ReplyHead {
+        ReplyHead::new(status).with(X_REQUEST_ID, Some(self.request_id.as_str().to_owned()))
+    }
+}

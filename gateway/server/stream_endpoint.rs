@@ -1,0 +1,278 @@
+//! A batch that is a stream: an item starts when its line arrives, its result leaves when it ends
+//! (protocol §2.4). Body, calls and reply all go on in one task.
+//!
+//! Bounds: no line is taken while `concurrency` items are under way, an item being under way until its
+//! result is handed to the client's connection; nothing is read while a taken piece has lines left. So
+//! a client that stops reading stops the sending, and a slow upstream stops the reading.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use pingora::proxy::Session;
+
+use crate::batch::{Batch, BatchRefusal};
+use crate::clock::{Deadline, Stopwatch};
+use crate::dispatch::{StreamDispatch, StreamLimits, StreamWork};
+use crate::format::ndjson::{Line, Lines, check_start, read_line};
+use crate::phase::Phase;
+use crate::plan::Preferences;
+use crate::stitch::problem;
+use crate::telemetry::BatchEnd;
+
+use super::asked::Asked;
+use super::batch_endpoint::Life;
+use super::engine::BatchEngine;
+use super::exchange::{client_gone, let_client_send};
+use super::stream_reply::{StreamReply, write_lines};
+
+/// Results that leave together at the most.
+const MOST_AT_ONCE: usize = 64;
+
+/// Serves a stream.
+///
+/// # Errors
+/// The stream is refused before anything of it was taken; nothing was written.
+pub(super) async fn serve(
+    session: &mut Session,
+    life: &mut Life<'_>,
+) -> Result<pingora::Result<()>, BatchRefusal> {
+    let stopwatch = Stopwatch::start();
+    let asked = life.asked;
+    // Silence has a limit of its own here.
+    session.as_downstream_mut().set_read_timeout(None);
+    let_client_send(session).await?;
+    let headers = &session.req_header().headers;
+    let preferences = Preferences::parse(headers);
+    let engine = asked.engine(headers, asked.inherited(headers));
+    let work = StreamWork::new(limits(asked, &preferences));
+    let mut reply = StreamReply::new(asked, preferences);
+    let engine = &engine;
+    let mut stream = Stream::new(asked, &work, &engine);
+    let left = stream.carry(session, &mut reply).await;
+    drop_rest(&mut stream, &mut reply);
+    life.bytes_in = stream.bytes_in;
+    let refusal = stream.refusal.take();
+    if let Some(refusal) = refusal.as_ref().filter(|_| reply.summary.items == 0 && left.is_ok()) {
+        return Err(refusal.clone());
+    }
+    let sent = match left {
+        Ok(()) => reply.end(session, refusal.as_ref()).await,
+        Err(gone) => Err(gone),
+    };
+    life.phases.set(Phase::Dispatch, stopwatch.elapsed());
+    record(life, reply, refusal.as_ref(), sent.is_err());
+    Ok(sent)
+}
+
+fn limits(asked: &Asked<'_>, preferences: &Preferences) -> StreamLimits {
+    let endpoint = asked.endpoint;
+    StreamLimits {
+        concurrency: endpoint.concurrency.get(),
+        sequential: asked.is_sequential(preferences),
+        stop_on_error: preferences.continue_on_error == Some(false),
+        patience: preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline)),
+        max_bytes: endpoint.limits.max_body,
+        max_item_reply: endpoint.limits.max_item_reply,
+        max_reply: endpoint.limits.max_reply,
+    }
+}
+
+/// Items of a client that left are counted like all others.
+fn drop_rest(stream: &mut Stream<'_>, reply: &mut StreamReply<'_>) {
+    stream.dispatch.abandon();
+    stream.take_results(reply, usize::MAX);
+}
+
+fn record(life: &Life<'_>, reply: StreamReply<'_>, refusal: Option<&BatchRefusal>, gone: bool) {
+    let end = match refusal {
+        _ if gone => BatchEnd::ClientGone,
+        Some(refusal) => BatchEnd::Refused(problem::of_refusal(refusal).reason),
+        None => BatchEnd::of_items(reply.summary.items, reply.summary.failed),
+    };
+    let mut report = life.report(end, life.asked.endpoint.reply_status);
+    report.summary = reply.summary;
+    report.failures = reply.failures;
+    report.bytes_out = reply.bytes_out;
+    life.record(&report);
+}
+
+/// What is under way between the client's two directions.
+struct Stream<'stream> {
+    asked: &'stream Asked<'stream>,
+    dispatch: StreamDispatch<'stream, &'stream BatchEngine<'stream>>,
+    lines: Lines,
+    taken: usize,
+    bytes_in: usize,
+    body: Body,
+    refusal: Option<BatchRefusal>,
+    /// When a client that sends nothing, and has nothing under way, has been silent for too long.
+    silence: Deadline,
+}
+
+/// How far the body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    Open,
+    Ended,
+    /// No more of it is read.
+    Refused,
+}
+
+/// What happened next.
+enum Event {
+    Result,
+    Piece(pingora::Result<Option<Bytes>>),
+    Silence,
+    Gone,
+}
+
+impl<'stream> Stream<'stream> {
+    fn new(
+        asked: &'stream Asked<'stream>,
+        work: &'stream StreamWork,
+        engine: &'stream &'stream BatchEngine<'stream>,
+    ) -> Self {
+        Self {
+            asked,
+            dispatch: StreamDispatch::new(work, engine),
+            lines: Lines::new(asked.endpoint.limits.max_body),
+            taken: 0,
+            bytes_in: 0,
+            body: Body::Open,
+            refusal: None,
+            silence: Deadline::after(asked.snapshot.settings.limits.body_timeout),
+        }
+    }
+
+    /// Returns once the body is over, all that was taken has ended, and its results are written. An
+    /// error: the client has left.
+    ///
+    /// Boxed, so that the compiler need not see through the whole dispatch to know that it is `Send`.
+    fn carry<'carry>(
+        &'carry mut self,
+        session: &'carry mut Session,
+        reply: &'carry mut StreamReply<'_>,
+    ) -> BoxFuture<'carry, pingora::Result<()>> {
+        Box::pin(async move {
+            loop {
+                self.take_lines();
+                if self.take_results(reply, MOST_AT_ONCE) > 0 {
+                    self.write(session, reply).await?;
+                    continue;
+                }
+                if self.is_over() {
+                    return Ok(());
+                }
+                match self.next_event(session).await {
+                    Event::Result => {}
+                    Event::Piece(piece) => self.take_piece(piece?),
+                    Event::Silence => {
+                        self.refuse(BatchRefusal::BodyTimeout { seconds: self.patience().as_secs() });
+                    }
+                    Event::Gone => {
+                        return Err(pingora::Error::new_down(pingora::ErrorType::ConnectionClosed));
+                    }
+                }
+            }
+        })
+    }
+
+    fn is_over(&mut self) -> bool {
+        let no_more_lines = match self.body {
+            Body::Open => false,
+            Body::Ended => self.lines.is_empty(),
+            Body::Refused => true,
+        };
+        no_more_lines && self.dispatch.under_way() == 0
+    }
+
+    fn patience(&self) -> Duration {
+        self.asked.snapshot.settings.limits.body_timeout
+    }
+
+    fn refuse(&mut self, refusal: BatchRefusal) {
+        self.refusal = Some(refusal);
+        self.body = Body::Refused;
+    }
+
+    fn take_piece(&mut self, piece: Option<Bytes>) {
+        self.silence = Deadline::after(self.patience());
+        if let Some(piece) = piece {
+            self.bytes_in += piece.len();
+            self.lines.push(piece);
+        } else {
+            self.body = Body::Ended;
+            self.lines.end();
+        }
+    }
+
+    /// Starts the items of the lines that have arrived, as far as there is room.
+    fn take_lines(&mut self) {
+        while self.body != Body::Refused && self.dispatch.has_room() {
+            let Some(line) = self.lines.next_line() else { return };
+            if let Err(refusal) = self.take_line(line) {
+                self.refuse(refusal);
+            }
+        }
+    }
+
+    fn take_line(&mut self, line: Line) -> Result<(), BatchRefusal> {
+        check_start(&line)?;
+        let limits = &self.asked.endpoint.limits;
+        if self.taken == limits.max_stream_items {
+            return Err(BatchRefusal::StreamTooLong { limit: limits.max_stream_items });
+        }
+        self.taken += 1;
+        let (position, bytes) = (line.number, line.content.as_ref().map_or(0, Bytes::len));
+        let batch = Batch { items: vec![read_line(line, limits)] };
+        for item in self.asked.plan(batch).items {
+            self.dispatch.start(position, item, bytes);
+        }
+        Ok(())
+    }
+
+    /// Takes results that are ready, and says how many.
+    fn take_results(&mut self, reply: &mut StreamReply<'_>, most: usize) -> usize {
+        let ended: Vec<_> = std::iter::from_fn(|| self.dispatch.take()).take(most).collect();
+        let count = ended.len();
+        if count > 0 {
+            reply.add(ended);
+        }
+        count
+    }
+
+    /// Writes what is ready; meanwhile the calls go on.
+    async fn write(&mut self, session: &mut Session, reply: &mut StreamReply<'_>) -> pingora::Result<()> {
+        let (head, chunks) = (reply.begin(), reply.take());
+        self.dispatch.beside(write_lines(session, head, chunks)).await?;
+        self.silence = Deadline::after(self.patience());
+        Ok(())
+    }
+
+    async fn next_event(&mut self, session: &mut Session) -> Event {
+        let busy = self.dispatch.under_way() > 0;
+        let reads = self.body == Body::Open && self.lines.is_empty();
+        let Self { dispatch, silence, body, .. } = self;
+        tokio::select! {
+            () = dispatch.ready(), if busy => Event::Result,
+            event = client_event(session, reads, *body) => event,
+            _ = silence.race(std::future::pending::<()>()), if reads && !busy => Event::Silence,
+        }
+    }
+}
+
+/// What the client does next. Dropping the future loses nothing.
+async fn client_event(session: &mut Session, reads: bool, body: Body) -> Event {
+    if reads {
+        return Event::Piece(session.as_downstream_mut().read_request_body().await);
+    }
+    match body {
+        Body::Ended => {
+            client_gone(session).await;
+            Event::Gone
+        }
+        // Lines wait, so that nothing is read; whether the client is there shows with the next result.
+        Body::Open | Body::Refused => std::future::pending().await,
+    }
+}
