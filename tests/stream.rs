@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::nginx::Nginx;
+use crate::harness::programs::{python, succeed, test_file};
 use crate::harness::wait::until_true;
 use crate::harness::{Answer, Connection, Gate, Gateway, Request, Setup, Upstream};
 
@@ -319,6 +320,21 @@ fn a_stream_is_logged_and_counted_once() {
     until_true("a hundred lines of failed items", || gateway.log_lines(&[("kind", "item")]).len() == 100);
     assert_eq!(items(&gateway, &[]), "2000");
     assert_eq!(items(&gateway, &[("code", "500")]), "200");
+}
+
+#[test]
+fn ordinary_python_clients_stream_lines() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    for client in ["requests", "httpx"] {
+        let mut command = std::process::Command::new(python());
+        command.arg(test_file("python/stream.py")).args([client, &gateway.url("/batch"), "500"]);
+        let seen: Value = serde_json::from_str(&succeed(&mut command)).unwrap();
+        assert_eq!((&seen["status"], &seen["statuses"]), (&json!(207), &json!([200])), "{client}");
+        assert_eq!(seen["ids"].as_array().unwrap().len(), 500, "{client}");
+        assert_eq!(seen["results"], 500, "{client}");
+        assert_eq!(seen["summary"], json!({"items": 500, "failed": 0}), "{client}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ from processes import BenchError
 
 ITEM = "{urn:batchgate:batch}item"
 BODY = "{urn:batchgate:batch}body"
-MEDIA_TYPES = {"json": "application/json", "xml": "application/xml"}
+MEDIA_TYPES = {"json": "application/json", "xml": "application/xml", "ndjson": "application/x-ndjson"}
 
 
 def batch(form, path, size):
@@ -17,7 +17,9 @@ def batch(form, path, size):
     if form == "xml":
         items = (f'<request id="{n}" method="GET" href="{path}{n}"/>' for n in numbers)
         return f"<batch>{''.join(items)}</batch>".encode()
-    items = (f'{{"id":"{n}","method":"GET","url":"{path}{n}"}}' for n in numbers)
+    items = [f'{{"id":"{n}","method":"GET","url":"{path}{n}"}}' for n in numbers]
+    if form == "ndjson":
+        return "".join(item + "\n" for item in items).encode()
     return f'{{"requests":[{",".join(items)}]}}'.encode()
 
 
@@ -47,11 +49,16 @@ def get(port, path):
 
 
 def results(form, reply):
-    """The items of a batch's reply, in order: id, status, body as bytes."""
+    """The items of a batch's reply, in order: id, status, body as bytes. Lines come as items end."""
     if form == "xml":
         root = ElementTree.fromstring(reply)
         return [(item.get("id"), int(item.get("status")), xml_body(item.find(BODY))) for item in root.iter(ITEM)]
-    return [(item["id"], item["status"], json_body(item)) for item in json.loads(reply)["responses"]]
+    if form == "ndjson":
+        *items, _summary = map(json.loads, reply.splitlines())
+        items.sort(key=lambda item: int(item["id"]))
+    else:
+        items = json.loads(reply)["responses"]
+    return [(item["id"], item["status"], json_body(item)) for item in items]
 
 
 def xml_body(element):
