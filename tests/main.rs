@@ -36,6 +36,9 @@ mod upstream_faults;
 /// What is no batch: streamed, mapped, balanced.
 mod proxy;
 
+/// The rules of HTTP for intermediaries.
+mod proxy_rules;
+
 /// HTTP/2 and TLS, in front and behind.
 mod proxy_http2;
 

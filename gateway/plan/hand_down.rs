@@ -31,7 +31,21 @@ pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>) -> Heade
     for name in named_by_connection(outer) {
         inherited.remove(name);
     }
+    if let Some(cookie) = joined_cookies(&inherited) {
+        inherited.insert(header::COOKIE, cookie);
+    }
     inherited
+}
+
+/// The one Cookie field that several are outside of HTTP/2, whose clients may send a field for each
+/// cookie (RFC 9113 §8.2.3); `None` where there is one at most.
+#[must_use]
+pub fn joined_cookies(fields: &HeaderMap) -> Option<HeaderValue> {
+    let cookies: Vec<_> = fields.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() < 2 {
+        return None;
+    }
+    HeaderValue::from_bytes(&cookies.join(b"; ".as_slice())).ok()
 }
 
 fn describes_the_outer_message(name: &HeaderName) -> bool {
@@ -188,6 +202,14 @@ mod tests {
         assert_eq!(names, ["accept-language", "authorization", "cookie"]);
         let only = inherited_fields(&outer, Some(&[header::AUTHORIZATION, header::HOST]));
         assert_eq!(only.keys().collect::<Vec<_>>(), [header::AUTHORIZATION]);
+    }
+
+    #[test]
+    fn the_cookies_of_http_2_are_one_field() {
+        let outer = map(&[("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2")]);
+        let inherited = inherited_fields(&outer, None);
+        assert_eq!(inherited.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+        assert_eq!(joined_cookies(&inherited), None);
     }
 
     #[test]

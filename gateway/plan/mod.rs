@@ -16,12 +16,12 @@ use http::{HeaderName, Method};
 
 use crate::batch::{Batch, BatchItem, Fields, Item, ItemRejection, Subject};
 use crate::route::{
-    CanonicalPath, OriginText, Respond, RouteAction, RouteIndex, RouteTable, UpstreamIndex, map_reference,
-    same_authority,
+    CanonicalPath, OriginText, Respond, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
+    map_reference, same_authority,
 };
 
 pub use hand_down::{
-    CallHeaders, ForwardedBy, inherited_fields, named_by_connection, strip_connection_fields,
+    CallHeaders, ForwardedBy, inherited_fields, joined_cookies, named_by_connection, strip_connection_fields,
 };
 pub use preferences::Preferences;
 pub use url::{ItemUrl, parse_item_url};
@@ -110,7 +110,7 @@ fn plan_content(
     let (index, route) = context.routes.find(&url.path).ok_or(ItemRejection::NoRoute)?;
     *met = Some(index);
     if !route.methods.allows(&subject.method) {
-        let allowed = route.methods.allow_value().unwrap_or_else(|| "every method but CONNECT".to_owned());
+        let allowed = route.methods.allow_value();
         return Err(ItemRejection::MethodNotAllowed { allowed });
     }
     if subject.method == Method::TRACE && item.body.is_some() {
@@ -156,8 +156,8 @@ fn split_references(
         let refuse = |problem| ItemRejection::ForbiddenReference { field, problem };
         let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
         let own = |authority: &str| same_authority(authority, context.own_authority);
-        let mapped = map_reference(field, text, context.routes, own, upstream).map_err(refuse)?;
-        references.push((name, mapped));
+        let mapped = map_reference((field, text), context.routes, own, upstream, Strictness::Item);
+        references.push((name, mapped.map_err(refuse)?));
     }
     Ok((plain, references))
 }

@@ -157,8 +157,8 @@ impl Life<'_> {
             .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
             .with(PREFERENCE_APPLIED, preferences.applied(endpoint_deadline));
         let mut written = reply_format.write(results);
-        if reply_format == Format::Xml && wants_text_xml(text(&session.req_header().headers, &header::ACCEPT))
-        {
+        let accept = joined(&session.req_header().headers, &header::ACCEPT);
+        if reply_format == Format::Xml && wants_text_xml(Some(&accept)) {
             written.content_type = "text/xml; charset=utf-8";
         }
         self.phases.set(Phase::Stitch, stopwatch.elapsed());
@@ -228,7 +228,7 @@ impl Life<'_> {
         // A batch whose format was found is refused in that format, whatever its Content-Type said.
         let found = Format::ALL.into_iter().find(|format| format.as_str() == self.format);
         let content_type = found.map(Format::media_type).or(text(headers, &header::CONTENT_TYPE));
-        let format = problem_format(text(headers, &header::ACCEPT), content_type);
+        let format = problem_format(Some(&joined(headers, &header::ACCEPT)), content_type);
         let written = format.write_problem(&verdict.problem);
         let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
         report.bytes_out = written.length();
@@ -290,8 +290,9 @@ fn whole_seconds(after: std::time::Duration) -> String {
     (after.as_secs() + u64::from(after.subsec_nanos() > 0)).to_string()
 }
 
+/// A field's value. What is no text is no absent field either.
 fn text<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }
 
 /// All values of a list field as one (RFC 9110 §5.3).

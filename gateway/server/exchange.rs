@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderName};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
@@ -29,7 +29,7 @@ pub(super) async fn read_body(
     if announced.is_some_and(|length| length > limit) {
         return Err(BatchRefusal::BodyTooLarge { limit });
     }
-    if session.req_header().headers.contains_key(header::EXPECT) {
+    if waits_for_continue(session) {
         let continued = session.as_downstream_mut().write_continue_response().await;
         continued.map_err(|_| BatchRefusal::BodyUnreadable)?;
     }
@@ -38,6 +38,14 @@ pub(super) async fn read_body(
         Some(read) => read,
         None => Err(BatchRefusal::BodyTimeout { seconds: timeout.as_secs() }),
     }
+}
+
+/// Whether the client waits for a 100 before it sends its body. One that speaks HTTP/1.0 does not
+/// know what that is (RFC 9110 §10.1.1).
+pub(super) fn waits_for_continue(session: &Session) -> bool {
+    let request = session.req_header();
+    let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    request.version != Version::HTTP_10 && request.headers.get_all(header::EXPECT).iter().any(expects)
 }
 
 async fn read_within(session: &mut Session, limit: usize, announced: usize) -> Result<Bytes, BatchRefusal> {

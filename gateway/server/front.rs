@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource};
@@ -17,9 +18,10 @@ use crate::route::{CanonicalPath, RouteAction, Strictness};
 use crate::stitch::problem::{self, Verdict};
 
 use super::batch_endpoint::{self, Asked};
-use super::exchange::{ReplyHead, write_reply};
+use super::exchange::{ReplyHead, waits_for_continue, write_reply};
 use super::gateway::Gateway;
 use super::proxied::{self, Context, Proxied};
+use super::request_check;
 
 /// The front of a gateway.
 pub(super) struct Front {
@@ -33,13 +35,10 @@ impl Front {
 
     /// Serves the request, or says how to proxy it.
     async fn serve(&self, session: &mut Session, context: &mut Context) -> pingora::Result<Option<Proxied>> {
-        if has_fragment(session) {
-            return self
-                .refuse(session, context, &ItemRejection::ForbiddenUrl { problem: "has a fragment" })
-                .await;
+        if let Some(rejection) = request_check::rejection(session) {
+            return self.refuse(session, context, &rejection).await;
         }
-        if session.req_header().method == Method::OPTIONS && session.req_header().uri.path() == "*" {
-            // RFC 9110 §9.3.7: about the server in general.
+        if request_check::is_about_the_gateway(session) {
             write_reply(session, ReplyHead::new(StatusCode::NO_CONTENT), Written::of(Bytes::new())).await?;
             return Ok(None);
         }
@@ -66,7 +65,7 @@ impl Front {
         };
         context.route = Some(index);
         if !route.methods.allows(&session.req_header().method) {
-            let allowed = route.methods.allow_value().unwrap_or_default();
+            let allowed = route.methods.allow_value();
             return self.refuse(session, context, &ItemRejection::MethodNotAllowed { allowed }).await;
         }
         match &route.action {
@@ -96,15 +95,6 @@ impl Front {
         write_verdict(session, context, problem::of_rejection(rejection)).await?;
         Ok(None)
     }
-}
-
-/// RFC 9112 §3.2: a request-target has no fragment. The parser cuts it off, and what is left would
-/// name another resource: `DELETE /folder/#file` would delete the folder.
-fn has_fragment(session: &Session) -> bool {
-    let Some(http1) = session.as_downstream().as_http1() else { return false };
-    let raw = http1.get_headers_raw_bytes();
-    let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    memchr::memchr(b'#', line).is_some()
 }
 
 const fn refused_path() -> ItemRejection {
@@ -148,6 +138,12 @@ impl ProxyHttp for Front {
         downstream.set_write_timeout(Some(limits.write_timeout));
         // Without it, a client that sends its next request early would be cut off (RFC 9112 §9.3.2).
         downstream.set_pipelining_enabled(true);
+        if let ServerSession::H1(http1) = downstream
+            && http1.req_header().version == Version::HTTP_10
+        {
+            // It would take an interim reply for the reply (RFC 9110 §15.2).
+            http1.set_ignore_info_resp(true);
+        }
         if downstream.get_keepalive().is_some() {
             downstream.set_keepalive(Some(limits.keepalive_timeout.as_secs().max(1)));
         }
@@ -156,7 +152,7 @@ impl ProxyHttp for Front {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
         context.proxied = self.serve(session, context).await?;
-        if context.proxied.is_some() && session.req_header().headers.contains_key(header::EXPECT) {
+        if context.proxied.is_some() && waits_for_continue(session) {
             // Answered here, at once: upstreams behind a proxy often never do (RFC 9110 §10.1.1).
             session.as_downstream_mut().write_continue_response().await?;
         }
@@ -178,11 +174,13 @@ impl ProxyHttp for Front {
 
     async fn response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        proxied::response(response, context)
+        proxied::response(response, context)?;
+        proxied::suit_http_1_0(session, response);
+        Ok(())
     }
 
     fn response_body_filter(

@@ -19,6 +19,7 @@ mod limits_document;
 mod plain;
 mod proxied;
 mod reload;
+mod request_check;
 mod snapshot;
 mod socket;
 

@@ -71,7 +71,7 @@ const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     let row = refusal_row(refusal);
-    let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, POST".to_owned());
+    let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, HEAD, POST".to_owned());
     Verdict { allow, ..verdict(&row, refusal.to_string(), refusal_place(refusal), OutcomeKind::Rejected) }
 }
 

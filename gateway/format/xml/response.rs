@@ -10,6 +10,7 @@ use super::dav::{is_xml, root_of};
 use super::multistatus::{self, UpstreamResponse};
 use crate::format::media::MediaType;
 use crate::format::{ItemIndex, ItemResult, ResultBody};
+use crate::route::{CanonicalPath, Strictness};
 
 /// What stands in one `D:response`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,10 +95,15 @@ impl Responses {
         }
     }
 
-    /// The response of a url; urls that differ in a trailing slash only are the same, as servers
-    /// name collections either way (RFC 4918 §5.2).
+    /// The response of a url. Urls that differ in a trailing slash only are the same, as servers
+    /// name collections either way (RFC 4918 §5.2), and so are different spellings of one path
+    /// (RFC 3986 §6.2.2): Apache writes `%c3` for `%C3`.
     fn of(&mut self, href: &str) -> &mut Response {
-        let key = href.strip_suffix('/').unwrap_or(href).to_owned();
+        let (path, query) = href.split_at(href.find('?').unwrap_or(href.len()));
+        let canonical = CanonicalPath::parse(path, Strictness::Proxied);
+        let path = canonical.as_ref().map_or(path, CanonicalPath::as_str);
+        let key = format!("{path}{query}");
+        let key = key.strip_suffix('/').map(str::to_owned).unwrap_or(key);
         let order = self.by_href.len();
         let new = || (order, Response { href: href.to_owned(), ..Response::default() });
         let (_, response) = self.by_href.entry(key).or_insert_with(new);

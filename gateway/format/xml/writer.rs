@@ -160,6 +160,23 @@ mod tests {
     }
 
     #[test]
+    fn spellings_of_one_url_share_a_response() {
+        let listing = "<multistatus xmlns='DAV:'><response><href>/a/%c3%a9</href><status>HTTP/1.1 423 Locked</status></response></multistatus>";
+        let document = document(vec![
+            result(Method::GET, "/a/%C3%A9", 200),
+            body(result(Method::DELETE, "/a", 207), "text/xml", listing.as_bytes()),
+            result(Method::GET, "/a/%62", 200),
+            result(Method::GET, "/a/b", 404),
+        ]);
+        let expected = [
+            ("/a/%C3%A9", Some("HTTP/1.1 423 Locked")),
+            ("/a", Some("HTTP/1.1 207 Multi-Status")),
+            ("/a/%62", Some("HTTP/1.1 404 Not Found")),
+        ];
+        assert_eq!(responses(&document), expected);
+    }
+
+    #[test]
     fn each_url_has_its_response() {
         let created = with(result(Method::PUT, "/a&b", 201), "etag", "\"1\"");
         let document = document(vec![created, result(Method::GET, "/c", 404), result(Method::GET, "", 299)]);

@@ -65,7 +65,7 @@ fn refused_batches_have_their_status_and_place() {
     assert_eq!(refuse(items), ("413 too_many_items http_request_error rejected".into(), None));
     let duplicate = BatchRefusal::DuplicateId { item: ItemIndex(4) };
     assert_eq!(refuse(duplicate).1.and_then(|place| place.item), Some(ItemIndex(4)));
-    assert_eq!(of_refusal(&BatchRefusal::MethodNotAllowed).allow.as_deref(), Some("GET, POST"));
+    assert_eq!(of_refusal(&BatchRefusal::MethodNotAllowed).allow.as_deref(), Some("GET, HEAD, POST"));
 }
 
 #[test]
