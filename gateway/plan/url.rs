@@ -35,7 +35,7 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
     if query.contains('#') || path.contains('#') {
         return Err(refuse("has a fragment"));
     }
-    if !query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+    if !query.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\')) {
         return Err(refuse("has a query with a character that must be percent-encoded"));
     }
     let path = CanonicalPath::parse(path, Strictness::Item).map_err(|error| refuse(words(error)))?;
@@ -95,6 +95,9 @@ mod tests {
             "/a b",
             "/a?b c",
             "/a?b\nc",
+            "/a?b\"c",
+            "/a?b<c",
+            "/a?b>c",
             "/a#b",
             "/a?b#c",
             "/a/../b",
