@@ -52,7 +52,12 @@ async fn read_within(session: &mut Session, limit: usize, announced: usize) -> R
     let mut body = BytesMut::new();
     loop {
         let read = session.as_downstream_mut().read_request_body().await;
-        match read.map_err(|_| BatchRefusal::BodyUnreadable)? {
+        let Ok(read) = read else {
+            // Where this request ends is not known: what follows can't be taken for the next one.
+            session.as_downstream_mut().set_keepalive(None);
+            return Err(BatchRefusal::BodyUnreadable);
+        };
+        match read {
             None => return Ok(body.freeze()),
             Some(bytes) if body.len() + bytes.len() > limit => {
                 return Err(BatchRefusal::BodyTooLarge { limit });

@@ -1,6 +1,6 @@
 //! The only place that names pingora: everything that listens or connects.
 //!
-//! `front` takes requests; batches go through `batch_endpoint` (the phases, by way of `exchange` and
+//! `door` takes connections, `front` takes requests; batches go through `batch_endpoint` (the phases, by way of `exchange` and
 //! `engine`), all else is proxied. A [`Gateway`] holds what outlives a reload; a `Snapshot` is one
 //! configuration at work.
 
@@ -8,6 +8,7 @@ mod admin;
 mod balance;
 mod batch_endpoint;
 mod client;
+mod door;
 mod engine;
 mod exchange;
 mod failure;
