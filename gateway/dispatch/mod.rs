@@ -108,6 +108,14 @@ pub struct DispatchedItem {
     pub elapsed: Duration,
 }
 
+impl DispatchedItem {
+    /// Whether its reply has a content coding, which takes time to undo.
+    #[must_use]
+    pub fn is_coded(&self) -> bool {
+        matches!(&self.outcome, Outcome::Answered(reply) if reply.headers.contains_key(http::header::CONTENT_ENCODING))
+    }
+}
+
 /// Why dispatching came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {

@@ -70,6 +70,10 @@ fn describes_the_outer_message(name: &HeaderName) -> bool {
                 | "sec-fetch-mode"
                 | "sec-fetch-dest"
                 | "sec-fetch-user"
+                // Would change what the items' methods mean, past the routes' own lists.
+                | "x-http-method-override"
+                | "x-http-method"
+                | "x-method-override"
         )
 }
 
@@ -120,8 +124,9 @@ impl CallHeaders {
     /// Prepares the shared part: `inherited`, then the upstream's changes, then the hop's fields.
     #[must_use]
     pub fn new(inherited: &HeaderMap, remove: &[HeaderName], set: &Fields, hop: &ForwardedBy) -> Self {
+        let decided: Vec<_> = remove.iter().chain(set.iter().map(|(name, _)| name)).collect();
         let mut shared = inherited.clone();
-        for name in remove {
+        for name in inherited.keys().filter(|name| decided.iter().any(|decided| same_to_cgi(decided, name))) {
             shared.remove(name);
         }
         for (name, value) in set {
@@ -140,7 +145,7 @@ impl CallHeaders {
         let mut fields = self.shared.clone();
         let mut previous: Option<&HeaderName> = None;
         for (name, value) in own {
-            if self.remove.contains(name) || self.set.iter().any(|(set, _)| set == name) {
+            if self.decides(name) {
                 continue;
             }
             // The same name again in one item is a second value, not an override.
@@ -158,6 +163,22 @@ impl CallHeaders {
         }
         fields
     }
+
+    /// Whether the upstream's configuration removes or sets the field, also under a name that servers
+    /// behind CGI read as the same (`X_Api_Key`).
+    fn decides(&self, name: &HeaderName) -> bool {
+        self.remove
+            .iter()
+            .chain(self.set.iter().map(|(set, _)| set))
+            .any(|decided| same_to_cgi(decided, name))
+    }
+}
+
+/// RFC 3875 §4.1.18: to a CGI script, a dash and an underscore in a name are the same.
+fn same_to_cgi(one: &HeaderName, other: &HeaderName) -> bool {
+    one == other
+        || (other.as_str().contains('_')
+            && one.as_str().replace('-', "_") == other.as_str().replace('-', "_"))
 }
 
 #[cfg(test)]
@@ -224,7 +245,11 @@ mod tests {
             ("x-a", "two"),
             ("authorization", "item"),
             ("cookie", "item"),
+            ("x_b", "kept"),
         ]));
+        let disguised =
+            CallHeaders::new(&inherited, &[HeaderName::from_static("x-api-key")], &Vec::new(), &hop);
+        assert!(!disguised.compose(&own(&[("x_api_key", "item")])).contains_key("x_api_key"));
         assert_eq!(fields.get_all("x-a").iter().collect::<Vec<_>>(), ["one", "two"]);
         assert_eq!(fields["authorization"], "operator");
         assert_eq!(fields["x-b"], "b");

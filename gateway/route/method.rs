@@ -70,7 +70,10 @@ impl MethodSet {
     pub fn allow_value(&self) -> String {
         let allowed: Vec<_> = match self {
             Self::Any => KNOWN.into_iter().filter(|name| *name != Method::CONNECT.as_str()).collect(),
-            Self::Only(methods) => methods.iter().map(Method::as_str).collect(),
+            Self::Only(methods) => {
+                let head = methods.contains(&Method::GET) && !methods.contains(&Method::HEAD);
+                methods.iter().map(Method::as_str).chain(head.then_some("HEAD")).collect()
+            }
         };
         allowed.join(", ")
     }
@@ -85,6 +88,6 @@ mod tests {
         let allow = MethodSet::Any.allow_value();
         assert!(allow.starts_with("GET, HEAD, POST, "), "{allow}");
         assert!(!allow.contains("CONNECT"), "{allow}");
-        assert_eq!(MethodSet::Only(vec![Method::GET, Method::PUT]).allow_value(), "GET, PUT");
+        assert_eq!(MethodSet::Only(vec![Method::GET, Method::PUT]).allow_value(), "GET, PUT, HEAD");
     }
 }

@@ -23,7 +23,7 @@ use crate::stitch::{ItemReport, StitchContext, problem, stitch};
 use crate::telemetry::{BatchEnd, BatchReport, PhaseTimes, RequestId, TraceContext};
 
 use super::engine::BatchEngine;
-use super::exchange::{ReplyHead, client_gone, read_body, write_reply};
+use super::exchange::{ReplyHead, client_gone, joined, read_body, write_reply};
 use super::forwarding::Reached;
 use super::gateway::Gateway;
 use super::limits_document::limits_document;
@@ -219,6 +219,10 @@ impl Life<'_> {
             max_reply: endpoint.limits.max_reply,
             minimal: preferences.minimal,
         };
+        if items.iter().any(DispatchedItem::is_coded) {
+            // Undoing codings can take long: this thread's other connections go to another one.
+            return tokio::task::block_in_place(|| stitch(items, &context));
+        }
         stitch(items, &context)
     }
 
@@ -293,10 +297,4 @@ fn whole_seconds(after: std::time::Duration) -> String {
 /// A field's value. What is no text is no absent field either.
 fn text<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("?"))
-}
-
-/// All values of a list field as one (RFC 9110 §5.3).
-fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
-    let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    values.join(", ")
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -140,4 +140,10 @@ pub(super) async fn write_reply(
         let _ = session.as_downstream_mut().drain_request_body().await;
     }
     Ok(())
+}
+
+/// All values of a list field as one (RFC 9110 §5.3).
+pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
+    let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    values.join(", ")
 }

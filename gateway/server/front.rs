@@ -18,7 +18,7 @@ use crate::route::{CanonicalPath, RouteAction, Strictness};
 use crate::stitch::problem::{self, Verdict};
 
 use super::batch_endpoint::{self, Asked};
-use super::exchange::{ReplyHead, waits_for_continue, write_reply};
+use super::exchange::{ReplyHead, joined, waits_for_continue, write_reply};
 use super::gateway::Gateway;
 use super::proxied::{self, Context, Proxied};
 use super::request_check;
@@ -108,8 +108,9 @@ async fn write_verdict(
     verdict: Verdict,
 ) -> pingora::Result<()> {
     let headers = &session.req_header().headers;
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let written = problem_format(accept, None).write_problem(&verdict.problem);
+    let accept = joined(headers, &header::ACCEPT);
+    let written =
+        problem_format((!accept.is_empty()).then_some(accept.as_str()), None).write_problem(&verdict.problem);
     context.reason = Some(verdict.reason);
     let head = ReplyHead::new(verdict.problem.status)
         .with(header::HeaderName::from_static("x-request-id"), Some(context.request_id.as_str().to_owned()))

@@ -204,7 +204,7 @@ fn every_key_reaches_the_settings() {
     assert!(!upstream.headers.set[0].1.is_sensitive());
     let route = &settings.routes.routes()[0];
     assert_eq!(route.name, "main");
-    assert_eq!(route.methods.allow_value(), "GET, PROPFIND");
+    assert_eq!(route.methods.allow_value(), "GET, PROPFIND, HEAD");
     assert_eq!(settings.batch[0].limits.max_items, 50);
     assert_eq!(settings.batch[0].order, Order::Sequential);
     assert_eq!(settings.admin, None);

@@ -100,6 +100,27 @@ fn content_codings_are_undone_or_fail_the_item() {
 }
 
 #[test]
+fn replies_that_are_decoded_for_nothing_are_bounded_together() {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&[b'x'; 5000]).unwrap();
+    let bomb = encoder.finish().unwrap();
+    let items =
+        (0..40).map(|_| item(Method::GET, reply(200, &[("content-encoding", "gzip")], &bomb))).collect();
+    let context = StitchContext {
+        routes: &routes(),
+        is_upstream: &|_, _| false,
+        own_origin: "http://gw",
+        max_item_reply: 1000,
+        max_reply: 5000,
+        minimal: false,
+    };
+    let (_, reports) = stitch(items, &context);
+    let count = |reason| reports.iter().filter(|report| report.reason == Some(reason)).count();
+    assert_eq!((count("reply_too_large"), count("replies_too_large")), (20, 20));
+}
+
+#[test]
 fn busy_upstreams_make_items_retryable() {
     let (result, _) = stitched(item(Method::POST, reply(503, &[("retry-after", "7")], b"")), false);
     assert!(result.retryable);

@@ -158,7 +158,19 @@ fn href_of(index: ItemIndex, result: &ItemResult) -> String {
     let created = location_of(result).filter(|_| created).and_then(path_of);
     let href = created.unwrap_or(&result.subject.href);
     let href = href.split('#').next().unwrap_or_default();
-    if href.is_empty() { format!("urn:batchgate:item:{}", index.position()) } else { href.to_owned() }
+    // RFC 4918 §8.3: an absolute URI or a path. A rejected item's url may be neither.
+    let is_path = href.starts_with('/') && !href.starts_with("//");
+    let is_reference = is_path || href.starts_with("http://") || href.starts_with("https://");
+    if is_reference && href.bytes().all(can_stand_in_a_uri) {
+        href.to_owned()
+    } else {
+        format!("urn:batchgate:item:{}", index.position())
+    }
+}
+
+/// RFC 3986 §2.
+const fn can_stand_in_a_uri(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
 fn location_of(result: &ItemResult) -> Option<&str> {
