@@ -11,7 +11,7 @@ use crate::harness::{Gateway, Reply, Request, Setup, Upstream};
 
 #[test]
 fn refused_batches_are_refused_and_nothing_is_sent() {
-    run_folder("refused", 60, |case, reply, sent| {
+    run_folder("refused", 190, |case, reply, sent| {
         let mut faults = problem_faults(case, reply);
         faults.extend(differs("requests at the upstream", &sent.len(), &0));
         faults
@@ -20,7 +20,7 @@ fn refused_batches_are_refused_and_nothing_is_sent() {
 
 #[test]
 fn refused_items_fail_alone() {
-    run_folder("item", 20, |case, reply, sent| {
+    run_folder("item", 60, |case, reply, sent| {
         let expected = &case.expected.items;
         let results = reply.json()["responses"].as_array().cloned().unwrap_or_default();
         let mut faults = differs("results", &results.len(), &expected.len());

@@ -27,6 +27,9 @@ mod batch;
 /// Batches: bodies of every kind, in and out.
 mod batch_bodies;
 
+/// Batches in multipart/mixed, and the clients that send them.
+mod multipart;
+
 /// Batches: order, concurrency, deadlines.
 mod batch_time;
 

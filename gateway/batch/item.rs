@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 
-use super::{Fields, ItemId, ItemRejection};
+use super::{Fields, IdForm, ItemId, ItemRejection};
 
 /// An ordered list of items. N of them in, N results out, each exactly once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +23,17 @@ pub struct Subject {
     pub method: Method,
     /// Its url as the client gave it; empty where none could be read.
     pub href: Box<str>,
+    /// How it stood in its batch.
+    pub form: ItemForm,
+}
+
+/// What a result mirrors of how its item was written; only a multipart reply looks at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ItemForm {
+    /// How its id was written.
+    pub id: IdForm,
+    /// Whether it was the one request of a change set.
+    pub in_set: bool,
 }
 
 /// An item as a format read it: good, or bad alone among good ones.

@@ -11,8 +11,8 @@ mod rejection;
 mod result;
 
 pub use field::{FieldError, Fields, checked_field, is_forbidden_in_item, is_hop_by_hop};
-pub use id::{ItemId, ItemIndex};
-pub use item::{Batch, BatchItem, Item, Subject};
+pub use id::{IdForm, ItemId, ItemIndex};
+pub use item::{Batch, BatchItem, Item, ItemForm, Subject};
 pub use limits::BatchLimits;
 pub use problem::{Problem, ProxyError};
 pub use refusal::{BatchRefusal, Place};

@@ -53,7 +53,7 @@ impl fmt::Display for Place {
 /// The client's batch is at fault, or the gateway can't take it now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatchRefusal {
-    /// The body is not well-formed JSON or XML.
+    /// The body is not well-formed JSON, XML or multipart.
     #[error("the batch is not well-formed: {reason} at {place}")]
     Malformed {
         /// What the parser says; for people only.
@@ -121,10 +121,14 @@ pub enum BatchRefusal {
     #[error("this Content-Encoding is not supported; send gzip, br, zstd or none")]
     UnsupportedContentEncoding,
     /// No reader for this Content-Type.
-    #[error("this Content-Type is no batch format; send application/json or application/xml")]
+    #[error(
+        "this Content-Type is no batch format; send application/json, application/xml or multipart/mixed"
+    )]
     UnsupportedMediaType,
     /// No writer for this Accept.
-    #[error("no format in Accept can be written; accept application/json or application/xml")]
+    #[error(
+        "no format in Accept can be written; accept application/json, application/xml or multipart/mixed"
+    )]
     NotAcceptable,
     /// A form-like type from another site (protocol §2).
     #[error("a cross-site page may not post a batch in a type that browsers send without asking")]

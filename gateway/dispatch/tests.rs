@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::batch::{ItemId, ItemRejection};
+use crate::batch::{ItemForm, ItemId, ItemRejection};
 use crate::plan::{PlannedItem, Step};
 
 /// What the fake does with a call, by its target path.
@@ -121,7 +121,12 @@ fn planned(number: usize, upstream: usize) -> PlannedItem {
 }
 
 fn subject(number: usize) -> Subject {
-    Subject { id: ItemId::from(number.to_string()), method: Method::GET, href: format!("/{number}").into() }
+    Subject {
+        id: ItemId::from(number.to_string()),
+        method: Method::GET,
+        href: format!("/{number}").into(),
+        form: ItemForm::default(),
+    }
 }
 
 fn limits() -> DispatchLimits {

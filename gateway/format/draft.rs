@@ -10,8 +10,8 @@ use http::{HeaderValue, Method};
 
 use super::media::MediaType;
 use super::{
-    BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, Item, ItemId, ItemIndex, ItemRejection,
-    Subject, checked_field,
+    BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, IdForm, Item, ItemForm, ItemId, ItemIndex,
+    ItemRejection, Subject, checked_field,
 };
 use crate::route::known_method;
 
@@ -48,6 +48,7 @@ pub(super) struct Draft<'l> {
     limits: &'l BatchLimits,
     names: MemberNames,
     id: Option<ItemId>,
+    form: ItemForm,
     method: Option<Method>,
     href: Option<Box<str>>,
     headers: Fields,
@@ -63,6 +64,7 @@ impl<'l> Draft<'l> {
             limits,
             names,
             id: None,
+            form: ItemForm::default(),
             method: None,
             href: None,
             headers: Fields::new(),
@@ -97,7 +99,21 @@ impl<'l> Draft<'l> {
             self.reject_member("id", "has characters that no format can carry in an id");
         } else {
             self.id = Some(id.into());
+            self.form.id = IdForm::Plain;
         }
+    }
+
+    /// An id that the client wrote between angle brackets.
+    pub(super) fn set_bracketed_id(&mut self, id: &str) {
+        self.set_id(id);
+        if self.form.id == IdForm::Plain {
+            self.form.id = IdForm::Bracketed;
+        }
+    }
+
+    /// The item is the one request of a change set.
+    pub(super) fn set_in_set(&mut self) {
+        self.form.in_set = true;
     }
 
     /// Any token is a method here; which ones a route allows is for the plan.
@@ -192,6 +208,7 @@ impl<'l> Draft<'l> {
             id: self.id.unwrap_or_else(|| ItemId::of_position(index)),
             method: self.method.unwrap_or_default(),
             href: self.href.unwrap_or_default(),
+            form: self.form,
         };
         let content = match self.rejection {
             Some(rejection) => Err(rejection),

@@ -15,14 +15,17 @@ mod coding;
 mod rope;
 mod json;
 pub mod xml;
+mod multipart;
 #[cfg(test)]
 mod properties;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 
 use crate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, Item, ItemId, ItemIndex, ItemRejection,
-    ItemResult, MultiStatus, Place, Problem, ResultBody, Subject, checked_field,
+    Batch, BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, IdForm, Item, ItemForm, ItemId,
+    ItemIndex, ItemRejection, ItemResult, MultiStatus, Place, Problem, ResultBody, Subject, checked_field,
 };
 use rope::Rope;
 
@@ -38,13 +41,28 @@ pub enum Format {
     Json,
     /// `application/xml` (protocol §2.2, §4.2).
     Xml,
+    /// `multipart/mixed` of `application/http` (protocol §2.3, §4.3).
+    Multipart,
+}
+
+/// What a reader knows of a batch beside its body.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadContext<'context> {
+    /// What the batch may cost.
+    pub limits: &'context BatchLimits,
+    /// The batch's Content-Type, if it has one.
+    pub content_type: Option<&'context str>,
+    /// The path of the endpoint it was sent to, against which relative urls are resolved.
+    pub endpoint: &'context str,
+    /// The authority under which the client reached the gateway.
+    pub own_authority: &'context str,
 }
 
 /// Something written, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// The media type, as it stands in Content-Type.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// The bytes; the large chunks are shared with the upstream's replies. None is empty.
     pub chunks: Vec<Bytes>,
 }
@@ -53,7 +71,10 @@ impl Written {
     /// One piece; its media type stands elsewhere.
     #[must_use]
     pub fn of(body: Bytes) -> Self {
-        Self { content_type: "", chunks: if body.is_empty() { Vec::new() } else { vec![body] } }
+        Self {
+            content_type: Cow::Borrowed(""),
+            chunks: if body.is_empty() { Vec::new() } else { vec![body] },
+        }
     }
 
     /// Bytes in all chunks together.
@@ -65,7 +86,7 @@ impl Written {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 2] = [Self::Json, Self::Xml];
+    pub const ALL: [Self; 3] = [Self::Json, Self::Xml, Self::Multipart];
 
     /// The format's name in metrics and messages.
     #[must_use]
@@ -73,6 +94,7 @@ impl Format {
         match self {
             Self::Json => "json",
             Self::Xml => "xml",
+            Self::Multipart => "multipart",
         }
     }
 
@@ -82,6 +104,7 @@ impl Format {
         match self {
             Self::Json => "application/json",
             Self::Xml => "application/xml",
+            Self::Multipart => "multipart/mixed",
         }
     }
 
@@ -89,10 +112,11 @@ impl Format {
     ///
     /// # Errors
     /// Says why the batch is refused whole, and where it is wrong.
-    pub fn read(self, body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
+    pub fn read(self, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
         match self {
-            Self::Json => json::read(body, limits),
-            Self::Xml => xml::read(body, limits),
+            Self::Json => json::read(body, context.limits),
+            Self::Xml => xml::read(body, context.limits),
+            Self::Multipart => multipart::read(body, context),
         }
     }
 
@@ -100,10 +124,9 @@ impl Format {
     #[must_use]
     pub fn write(self, results: MultiStatus) -> Written {
         match self {
-            Self::Json => Written { content_type: "application/json", chunks: json::write(results) },
-            Self::Xml => {
-                Written { content_type: "application/xml; charset=utf-8", chunks: xml::write(results) }
-            }
+            Self::Json => written("application/json", json::write(results)),
+            Self::Xml => written("application/xml; charset=utf-8", xml::write(results)),
+            Self::Multipart => multipart::write(results),
         }
     }
 
@@ -112,7 +135,8 @@ impl Format {
     pub fn write_problem(self, problem: &Problem) -> Written {
         let mut rope = Rope::new(256 + problem.detail.len());
         let content_type = match self {
-            Self::Json => {
+            // In a batch refused whole there are no parts to answer.
+            Self::Json | Self::Multipart => {
                 json::write_problem(&mut rope, problem);
                 "application/problem+json"
             }
@@ -121,6 +145,10 @@ impl Format {
                 "application/problem+xml"
             }
         };
-        Written { content_type, chunks: rope.finish() }
+        written(content_type, rope.finish())
     }
+}
+
+fn written(content_type: &'static str, chunks: Vec<Bytes>) -> Written {
+    Written { content_type: Cow::Borrowed(content_type), chunks }
 }

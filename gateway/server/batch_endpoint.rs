@@ -13,8 +13,8 @@ use crate::batch::{BatchRefusal, MultiStatus};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
 use crate::format::{
-    Format, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format, request_format,
-    wants_text_xml,
+    Format, ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format,
+    request_format, wants_text_xml,
 };
 use crate::phase::Phase;
 use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
@@ -119,11 +119,18 @@ impl Life<'_> {
         let headers = &session.req_header().headers;
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
-        let format = request_format(text(headers, &header::CONTENT_TYPE), &body)?;
+        let content_type = text(headers, &header::CONTENT_TYPE);
+        let format = request_format(content_type, &body)?;
         let accept = joined(headers, &header::ACCEPT);
         let reply_format = reply_format((!accept.is_empty()).then_some(accept.as_str()), format)?;
         self.format = format.as_str();
-        let batch = format.read(&body, &endpoint.limits)?;
+        let context = ReadContext {
+            limits: &endpoint.limits,
+            content_type,
+            endpoint: endpoint.path.as_str(),
+            own_authority: &reached.authority,
+        };
+        let batch = format.read(&body, &context)?;
         self.phases.set(Phase::Parse, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
         let context = PlanContext {
@@ -159,7 +166,7 @@ impl Life<'_> {
         let mut written = reply_format.write(results);
         let accept = joined(&session.req_header().headers, &header::ACCEPT);
         if reply_format == Format::Xml && wants_text_xml(Some(&accept)) {
-            written.content_type = "text/xml; charset=utf-8";
+            written.content_type = "text/xml; charset=utf-8".into();
         }
         self.phases.set(Phase::Stitch, stopwatch.elapsed());
         let mut report = self.report(BatchEnd::of_items(summary.items, summary.failed), head.status);

@@ -115,7 +115,7 @@ pub(super) async fn write_reply(
         header.append_header(name, value)?;
     }
     if !body.content_type.is_empty() {
-        header.insert_header(header::CONTENT_TYPE, body.content_type)?;
+        header.insert_header(header::CONTENT_TYPE, body.content_type.as_ref())?;
     }
     if head.status != StatusCode::NO_CONTENT {
         // RFC 9110 §8.6: a 204 has none.

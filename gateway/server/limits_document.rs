@@ -37,5 +37,5 @@ pub(super) fn limits_document(endpoint: &BatchEndpoint) -> Written {
         "preferences": ["return=minimal", "order=sequential", "continue-on-error", "wait"],
     });
     let text = format!("{document:#}\n");
-    Written { content_type: "application/json", chunks: vec![Bytes::from(text)] }
+    Written { content_type: "application/json".into(), chunks: vec![Bytes::from(text)] }
 }

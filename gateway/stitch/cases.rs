@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use super::problem::{Verdict, of_refusal, of_rejection};
 use crate::batch::{BatchLimits, BatchRefusal};
 use crate::format::{
-    cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format, request_format,
+    ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format,
+    request_format,
 };
 use crate::plan::{Plan, PlanContext, Step, plan};
 use crate::route::{
@@ -56,7 +57,9 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
     let format = request_format(content_type, &body)?;
     let accept = joined(&headers, &header::ACCEPT);
     reply_format((!accept.is_empty()).then_some(accept.as_str()), format)?;
-    let batch = format.read(&body, &limits)?;
+    let reading =
+        ReadContext { limits: &limits, content_type, endpoint: "/batch", own_authority: OWN_AUTHORITY };
+    let batch = format.read(&body, &reading)?;
     let context = PlanContext {
         routes: &routes(),
         own_authority: OWN_AUTHORITY,
@@ -103,7 +106,7 @@ fn check_content_type(case: &Case, verdict: &Verdict) -> Result<(), String> {
     let format = problem_format(text(header::ACCEPT), text(header::CONTENT_TYPE));
     let written = format.write_problem(&verdict.problem);
     match &case.expected.content_type {
-        Some(expected) if expected != written.content_type => {
+        Some(expected) if *expected != written.content_type => {
             Err(format!("the problem is {}", written.content_type))
         }
         Some(_) | None => Ok(()),

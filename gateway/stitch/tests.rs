@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::*;
-use crate::batch::{ItemId, ItemRejection};
+use crate::batch::{ItemForm, ItemId, ItemRejection};
 use crate::dispatch::UpstreamReply;
 use crate::route::{CanonicalPath, Mapping, MethodSet, Route, RouteAction, Strictness};
 
@@ -17,7 +17,7 @@ fn routes() -> RouteTable {
 
 fn item(method: Method, outcome: Outcome) -> DispatchedItem {
     DispatchedItem {
-        subject: Subject { id: ItemId::from("1"), method, href: "/dav/x".into() },
+        subject: Subject { id: ItemId::from("1"), method, href: "/dav/x".into(), form: ItemForm::default() },
         route: Some(RouteIndex(0)),
         upstream: Some(UpstreamIndex(0)),
         outcome,

@@ -115,7 +115,7 @@ mod tests {
     use super::super::read_back::Element;
     use super::*;
     use crate::batch::{GatewayMade, OutcomeKind, ProxyError};
-    use crate::format::{ItemId, Problem, Subject};
+    use crate::format::{ItemForm, ItemId, Problem, Subject};
 
     const RESPONSE: &str = "{DAV:}response";
     const HREF: &str = "{DAV:}href";
@@ -127,7 +127,12 @@ mod tests {
 
     fn result(method: Method, href: &str, status: u16) -> ItemResult {
         ItemResult {
-            subject: Subject { id: ItemId::from("<a>"), method, href: href.into() },
+            subject: Subject {
+                id: ItemId::from("<a>"),
+                method,
+                href: href.into(),
+                form: ItemForm::default(),
+            },
             status: StatusCode::from_u16(status).unwrap(),
             headers: Vec::new(),
             body: ResultBody::Absent,
