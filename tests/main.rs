@@ -30,6 +30,9 @@ mod batch_bodies;
 /// Batches: order, concurrency, deadlines.
 mod batch_time;
 
+/// Bulk routes: records in every form.
+mod bulk;
+
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 

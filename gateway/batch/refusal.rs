@@ -123,6 +123,12 @@ pub enum BatchRefusal {
     /// No reader for this Content-Type.
     #[error("this Content-Type is no batch format; send application/json or application/xml")]
     UnsupportedMediaType,
+    /// No reader of records for this Content-Type.
+    #[error(
+        "this Content-Type is no form of records; send application/json, application/x-ndjson, text/csv or \
+         application/xml, in UTF-8"
+    )]
+    NoRecords,
     /// No writer for this Accept.
     #[error("no format in Accept can be written; accept application/json or application/xml")]
     NotAcceptable,
