@@ -176,9 +176,9 @@ fn its_own_limits_hold() {
 }
 
 #[test]
-fn a_hundred_thousand_records_are_a_hundred_thousand_calls_not_sent_when_bad() {
+fn each_of_a_hundred_thousand_records_is_answered() {
     let (upstream, gateway) = start_with("max_items: 100000");
-    let lines: String = (0..100_000).map(|number| format!("{{\"key\":{number}}}\n")).collect();
+    let lines = "{\"key\":7}\n".repeat(100_000);
     let reply = gateway.send(&patch("application/x-ndjson", &lines));
     assert_eq!(reply.json()["summary"], json!({"items": 100_000, "failed": 100_000}));
     assert_eq!(upstream.requests().len(), 0);

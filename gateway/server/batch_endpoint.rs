@@ -12,9 +12,10 @@ use pingora::proxy::Session;
 use crate::batch::{BatchRefusal, MultiStatus};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
+use crate::explain::{Audience, ExplainContext, explain};
 use crate::format::{
-    Form, Format, Intake, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format,
-    wants_text_xml,
+    Form, Format, Intake, Written, cross_site, decode_batch, is_postable_cross_site, problem_format,
+    reply_format, wants_text_xml,
 };
 use crate::phase::Phase;
 use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
@@ -100,6 +101,7 @@ impl Life<'_> {
         let received = self.receive(session, method).await;
         self.phases.set(Phase::Receive, stopwatch.elapsed());
         match received.and_then(|body| self.parse_and_plan(session, body)) {
+            Ok(planned) if planned.preferences.explain => self.explain(session, &planned).await,
             Ok(planned) => self.answer(session, planned).await,
             Err(refusal) => self.refuse(session, &refusal).await,
         }
@@ -150,6 +152,28 @@ impl Life<'_> {
         }
         self.phases.set(Phase::Plan, stopwatch.elapsed());
         Ok(Planned { plan, preferences, reply_format, inherited })
+    }
+
+    /// Says what would happen, and sends nothing (`Prefer: handling=explain`).
+    async fn explain(&self, session: &mut Session, planned: &Planned) -> pingora::Result<()> {
+        let Asked { snapshot, endpoint, reached, request_id, .. } = self.asked;
+        let context = ExplainContext {
+            settings: &snapshot.settings,
+            endpoint,
+            preferences: planned.preferences,
+            inherited: &planned.inherited,
+            hop: &reached.forwarded_by(&session.req_header().headers, request_id),
+            audience: Audience::Client,
+        };
+        let document = explain(&planned.plan, self.format(), &context).to_json();
+        let written = Written { content_type: "application/json", chunks: vec![document.into()] };
+        let head = self
+            .head(http::StatusCode::OK)
+            .with(PREFERENCE_APPLIED, planned.preferences.applied(endpoint.deadline));
+        let mut report = self.report(BatchEnd::Explained, head.status);
+        report.bytes_out = written.length();
+        self.record(&report);
+        write_reply(session, head, written).await
     }
 
     async fn answer(&mut self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
@@ -251,10 +275,15 @@ impl Life<'_> {
         ReplyHead::new(status).with(X_REQUEST_ID, Some(self.asked.request_id.as_str().to_owned()))
     }
 
+    /// The word for the form of the items; empty where none was found.
+    fn format(&self) -> &'static str {
+        self.form.map_or("", Form::as_str)
+    }
+
     fn report(&self, end: BatchEnd, status: http::StatusCode) -> BatchReport {
         BatchReport {
             endpoint: self.asked.endpoint.path.as_str().to_owned(),
-            format: self.form.map_or("", Form::as_str),
+            format: self.format(),
             end,
             status,
             items: Vec::new(),

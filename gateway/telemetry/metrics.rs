@@ -270,7 +270,7 @@ impl Metrics {
         self.batches.with_label_values(&[endpoint, report.format, report.end.as_str()]).inc();
         if let BatchEnd::Refused(reason) = report.end {
             self.rejections.with_label_values(&[endpoint, reason]).inc();
-        } else {
+        } else if report.end != BatchEnd::Explained {
             self.batch_items.with_label_values(&[endpoint]).observe(count(report.items.len()));
             self.batch_bytes_out.with_label_values(&[endpoint]).observe(count(report.bytes_out));
         }

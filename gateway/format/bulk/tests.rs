@@ -179,7 +179,7 @@ fn the_form_follows_content_type_or_the_first_byte() {
 fn what_is_no_collection_is_refused_with_its_place() {
     let place = |content_type, body| match read(content_type, body) {
         Err(BatchRefusal::Malformed { place, .. } | BatchRefusal::NotABatch { place, .. }) => {
-            (place.line, place.column, place.item.map(|item| item.position()))
+            (place.line, place.column, place.item.map(crate::format::ItemIndex::position))
         }
         other => panic!("{other:?}"),
     };
@@ -225,4 +225,25 @@ fn deep_records_are_refused() {
     let lines = read("application/x-ndjson", "{\"a\":[[[1]]]}\n{\"id\":1}").unwrap();
     assert!(matches!(lines[0].content, Err(ItemRejection::BadLine { line: 1, .. })));
     assert!(lines[1].content.is_ok());
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_comes_is_read_or_refused(
+        body in "[\\[\\]{}\"',:<>/=&;id0-9 \\r\\n\\\\\u{feff}é.%]{0,60}",
+        query in "[id=&,%+2fx]{0,30}",
+    ) {
+        for content_type in ["application/json", "application/x-ndjson", "text/csv", "text/xml", ""] {
+            let limits = BatchLimits { max_items: 5, ..BatchLimits::default() };
+            for method in [Method::PATCH, Method::DELETE] {
+                let items = read_with(&limits, &method, (content_type, &query), &body).unwrap_or_default();
+                proptest::prop_assert!(items.len() <= 5);
+                for (index, item) in items.iter().enumerate() {
+                    proptest::prop_assert_eq!(item.subject.id.as_str(), (index + 1).to_string());
+                    let is_under = item.subject.href.strip_prefix("/orders/").is_some_and(|rest| !rest.is_empty());
+                    proptest::prop_assert!(item.content.is_err() || is_under);
+                }
+            }
+        }
+    }
 }
