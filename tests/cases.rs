@@ -69,7 +69,9 @@ fn run_folder(folder: &str, at_least: usize, judge: impl Fn(&Case, &Reply, &[Str
 fn start() -> (Upstream, Gateway) {
     let upstream = Upstream::start();
     let gateway = Setup::of(format!(
-        "upstreams: {{ up: {{ targets: [{}] }} }}\nroutes: [{{ path: /up/, upstream: up }}]\nbatch: [{{ path: /batch }}]",
+        "upstreams: {{ up: {{ targets: [{}] }} }}\nroutes: [{{ path: /up/, upstream: up }}, {{ path: /up/records/archive, upstream: up }}]\n\
+         batch: [{{ path: /batch }}]\n\
+         bulk: [{{ path: /up/records, methods: [PATCH, PUT, POST, GET, DELETE], each: '/up/records/{{id}}' }}]",
         upstream.url()
     ));
     (upstream, gateway.start())

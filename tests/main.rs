@@ -33,6 +33,12 @@ mod multipart;
 /// Batches: order, concurrency, deadlines.
 mod batch_time;
 
+/// Bulk routes: records in every form.
+mod bulk;
+
+/// What would happen to a batch, by the command and the preference.
+mod explain;
+
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 

@@ -153,7 +153,8 @@ fn what_a_server_says_before_the_next_call_is_sent_is_not_its_answer() {
     idle.open();
     leaving.wait_for_close();
     slow.open();
-    assert_eq!(client.reply_to("POST").statuses(), [200; 3]);
+    let statuses = client.reply_to("POST").statuses();
+    assert_eq!(statuses, [200; 3], "{}", String::from_utf8_lossy(&leaving.received()));
 }
 
 #[test]

@@ -125,6 +125,12 @@ pub enum BatchRefusal {
         "this Content-Type is no batch format; send application/json, application/xml or multipart/mixed"
     )]
     UnsupportedMediaType,
+    /// No reader of records for this Content-Type.
+    #[error(
+        "this Content-Type is no form of records; send application/json, application/x-ndjson, text/csv or \
+         application/xml, in UTF-8"
+    )]
+    NoRecords,
     /// No writer for this Accept.
     #[error(
         "no format in Accept can be written; accept application/json, application/xml or multipart/mixed"

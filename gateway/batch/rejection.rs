@@ -26,6 +26,22 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A record of a bulk has no use for its url's template: a variable is missing, or is no text.
+    #[error("the record's `{variable}` {problem}")]
+    BadVariable {
+        /// The variable's name.
+        variable: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A line of a bulk can't be read, and the others can.
+    #[error("line {line} {problem}")]
+    BadLine {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// An attribute or element that no item has; in XML only, where such are mostly typos.
     #[error("the item has `{member}`, which no item can have")]
     UnknownMember {
@@ -68,6 +84,9 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A record's url lies under another route than its template.
+    #[error("the record's url leads to another route than the template of its bulk route")]
+    OtherRoute,
     /// The url is a batch endpoint's.
     #[error("a batch can't hold a batch")]
     NestedBatch,

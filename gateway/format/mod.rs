@@ -5,9 +5,11 @@
 //! Content-Type and Accept (protocol §2, §4). A new format is a new folder and a new variant.
 
 mod accept;
+mod bulk;
 mod base64;
 mod charset;
 mod draft;
+mod intake;
 mod field_names;
 mod media;
 mod negotiation;
@@ -29,7 +31,9 @@ use crate::batch::{
 };
 use rope::Rope;
 
+pub use bulk::{Bulk, RecordForm, takes_query};
 pub use coding::{ReplyCodingError, decode_batch, decode_reply};
+pub use intake::{Form, Intake};
 pub use negotiation::{
     cross_site, is_postable_cross_site, problem_format, reply_format, request_format, wants_text_xml,
 };

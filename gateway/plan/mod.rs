@@ -80,6 +80,8 @@ pub struct PlanContext<'context> {
     pub own_authority: &'context str,
     /// Whether a path is a batch endpoint's.
     pub is_batch_endpoint: &'context (dyn Fn(&CanonicalPath) -> bool + Sync),
+    /// The only route that items may meet; a bulk's records can't leave their template's.
+    pub only_route: Option<RouteIndex>,
 }
 
 /// Plans a batch: N items in, N planned items out, in order.
@@ -108,6 +110,9 @@ fn plan_content(
         return Err(ItemRejection::NestedBatch);
     }
     let (index, route) = context.routes.find(&url.path).ok_or(ItemRejection::NoRoute)?;
+    if context.only_route.is_some_and(|only| only != index) {
+        return Err(ItemRejection::OtherRoute);
+    }
     *met = Some(index);
     if !route.methods.allows(&subject.method) {
         let allowed = route.methods.allow_value();

@@ -17,6 +17,9 @@ pub struct Preferences {
     /// `wait=N` (RFC 7240 §4.3): the client's patience in seconds; it can only shorten the
     /// endpoint's deadline.
     pub wait: Option<Duration>,
+    /// `handling=explain`: what would happen, and nothing sent. RFC 7240 §4.4 names this preference and
+    /// leaves room for other values.
+    pub explain: bool,
 }
 
 impl Preferences {
@@ -45,6 +48,7 @@ impl Preferences {
                 "false" => self.continue_on_error = Some(false),
                 _ => {}
             },
+            "handling" => self.explain = value.eq_ignore_ascii_case("explain"),
             // `parse` would take a sign, too.
             "wait" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 if let Ok(seconds) = value.parse::<u32>() {
@@ -60,6 +64,9 @@ impl Preferences {
     #[must_use]
     pub fn applied(&self, deadline: Duration) -> Option<String> {
         let mut applied = Vec::new();
+        if self.explain {
+            applied.push("handling=explain".to_owned());
+        }
         if self.minimal {
             applied.push("return=minimal".to_owned());
         }
@@ -123,6 +130,13 @@ mod tests {
         assert_eq!(preferences.wait, Some(Duration::from_secs(7)));
         assert_eq!(preferences.applied(DEADLINE).unwrap(), "return=minimal, continue-on-error=false, wait=7");
         assert_eq!(parse(&[]).applied(DEADLINE), None);
+    }
+
+    #[test]
+    fn a_batch_may_be_explained() {
+        let preferences = parse(&["handling=explain, order=sequential"]);
+        assert_eq!(preferences.applied(DEADLINE).unwrap(), "handling=explain, order=sequential");
+        assert!(!parse(&["handling=strict"]).explain);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A batch endpoint: the life of one batch, phase by phase. Each phase takes what the one before
+//! A batch endpoint or a bulk route: the life of one batch, phase by phase. Each phase takes what the one before
 //! gave by move; what they learn goes into one report at the end.
 
 use std::sync::Arc;
@@ -12,12 +12,14 @@ use pingora::proxy::Session;
 use crate::batch::{BatchRefusal, MultiStatus};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
+use crate::explain::{Audience, ExplainContext, explain};
 use crate::format::{
-    Format, ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format,
-    request_format, wants_text_xml,
+    Form, Format, Intake, ReadContext, Written, cross_site, decode_batch, is_postable_cross_site,
+    problem_format, reply_format, wants_text_xml,
 };
 use crate::phase::Phase;
 use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
+use crate::route::RouteIndex;
 use crate::settings::{BatchEndpoint, Order};
 use crate::stitch::{ItemReport, StitchContext, problem, stitch};
 use crate::telemetry::{BatchEnd, BatchReport, PhaseTimes, RequestId, TraceContext};
@@ -38,6 +40,10 @@ pub(super) struct Asked<'request> {
     pub(super) gateway: &'request Arc<Gateway>,
     pub(super) snapshot: &'request Snapshot,
     pub(super) endpoint: &'request BatchEndpoint,
+    /// A batch, or the records of a bulk.
+    pub(super) intake: Intake<'request>,
+    /// The only route that items may meet.
+    pub(super) only_route: Option<RouteIndex>,
     pub(super) reached: &'request Reached,
     pub(super) request_id: &'request RequestId,
     pub(super) trace: TraceContext,
@@ -46,13 +52,14 @@ pub(super) struct Asked<'request> {
 /// Answers a request to a batch endpoint.
 pub(super) async fn serve(session: &mut Session, asked: &Asked<'_>) -> pingora::Result<()> {
     let method = session.req_header().method.clone();
-    if method == Method::GET || method == Method::HEAD {
+    let is_read = method == Method::GET || method == Method::HEAD;
+    if is_read && matches!(asked.intake, Intake::Batch) {
         let head = ReplyHead::new(http::StatusCode::OK)
             .with(X_REQUEST_ID, Some(asked.request_id.as_str().to_owned()));
         return write_reply(session, head, limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
-    let mut life = Life { asked, phases: PhaseTimes::default(), format: "", bytes_in: 0 };
+    let mut life = Life { asked, phases: PhaseTimes::default(), form: None, bytes_in: 0 };
     life.run(session, &method).await
 }
 
@@ -76,7 +83,7 @@ impl Drop for BatchInFlight<'_> {
 struct Life<'request> {
     asked: &'request Asked<'request>,
     phases: PhaseTimes,
-    format: &'static str,
+    form: Option<Form>,
     bytes_in: usize,
 }
 
@@ -94,18 +101,22 @@ impl Life<'_> {
         let received = self.receive(session, method).await;
         self.phases.set(Phase::Receive, stopwatch.elapsed());
         match received.and_then(|body| self.parse_and_plan(session, body)) {
+            Ok(planned) if planned.preferences.explain => self.explain(session, &planned).await,
             Ok(planned) => self.answer(session, planned).await,
             Err(refusal) => self.refuse(session, &refusal).await,
         }
     }
 
     async fn receive(&self, session: &mut Session, method: &Method) -> Result<Bytes, BatchRefusal> {
-        if *method != Method::POST {
+        if *method != Method::POST && matches!(self.asked.intake, Intake::Batch) {
             return Err(BatchRefusal::MethodNotAllowed);
         }
         let headers = &session.req_header().headers;
         let settings = &self.asked.snapshot.settings;
-        let postable = is_postable_cross_site(text(headers, &header::CONTENT_TYPE));
+        // A page of another site has to ask before it may use other methods (Fetch §2.2.1), and GET
+        // changes nothing.
+        let postable =
+            *method == Method::POST && is_postable_cross_site(text(headers, &header::CONTENT_TYPE));
         if postable && cross_site(headers, &self.asked.reached.authority, &settings.cors.allow_origins) {
             return Err(BatchRefusal::CrossSite);
         }
@@ -115,28 +126,29 @@ impl Life<'_> {
     fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
         let stopwatch = Stopwatch::start();
         self.bytes_in = body.len();
-        let Asked { snapshot, endpoint, reached, trace, .. } = self.asked;
+        let Asked { snapshot, endpoint, intake, only_route, reached, trace, .. } = self.asked;
         let headers = &session.req_header().headers;
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
         let content_type = text(headers, &header::CONTENT_TYPE);
-        let format = request_format(content_type, &body)?;
+        let form = intake.form(content_type, &body)?;
         let accept = joined(headers, &header::ACCEPT);
-        let reply_format = reply_format((!accept.is_empty()).then_some(accept.as_str()), format)?;
-        self.format = format.as_str();
+        let reply_format = reply_format((!accept.is_empty()).then_some(accept.as_str()), form.usual_reply())?;
+        self.form = Some(form);
         let context = ReadContext {
             limits: &endpoint.limits,
             content_type,
             endpoint: endpoint.path.as_str(),
             own_authority: &reached.authority,
         };
-        let batch = format.read(&body, &context)?;
+        let batch = intake.read(form, &body, &context)?;
         self.phases.set(Phase::Parse, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
         let context = PlanContext {
             routes: &snapshot.settings.routes,
             own_authority: &reached.authority,
             is_batch_endpoint: &|path| snapshot.settings.batch_endpoint(path).is_some(),
+            only_route: *only_route,
         };
         let plan = plan(batch, &context);
         let mut inherited = inherited_fields(headers, endpoint.inherit.as_deref());
@@ -147,6 +159,28 @@ impl Life<'_> {
         }
         self.phases.set(Phase::Plan, stopwatch.elapsed());
         Ok(Planned { plan, preferences, reply_format, inherited })
+    }
+
+    /// Says what would happen, and sends nothing (`Prefer: handling=explain`).
+    async fn explain(&self, session: &mut Session, planned: &Planned) -> pingora::Result<()> {
+        let Asked { snapshot, endpoint, reached, request_id, .. } = self.asked;
+        let context = ExplainContext {
+            settings: &snapshot.settings,
+            endpoint,
+            preferences: planned.preferences,
+            inherited: &planned.inherited,
+            hop: &reached.forwarded_by(&session.req_header().headers, request_id),
+            audience: Audience::Client,
+        };
+        let document = explain(&planned.plan, self.format(), &context).to_json();
+        let written = Written { content_type: "application/json".into(), chunks: vec![document.into()] };
+        let head = self
+            .head(http::StatusCode::OK)
+            .with(PREFERENCE_APPLIED, planned.preferences.applied(endpoint.deadline));
+        let mut report = self.report(BatchEnd::Explained, head.status);
+        report.bytes_out = written.length();
+        self.record(&report);
+        write_reply(session, head, written).await
     }
 
     async fn answer(&mut self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
@@ -191,7 +225,7 @@ impl Life<'_> {
         preferences: &Preferences,
         inherited: HeaderMap,
     ) -> (Vec<DispatchedItem>, bool) {
-        let Asked { gateway, snapshot, endpoint, reached, request_id, trace } = self.asked;
+        let Asked { gateway, snapshot, endpoint, reached, request_id, trace, .. } = self.asked;
         let hop = reached.forwarded_by(&session.req_header().headers, request_id);
         let engine = BatchEngine::new(gateway, snapshot, reached, *trace, (inherited, hop));
         let patience = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
@@ -237,8 +271,8 @@ impl Life<'_> {
         let verdict = problem::of_refusal(refusal);
         let headers = &session.req_header().headers;
         // A batch whose format was found is refused in that format, whatever its Content-Type said.
-        let found = Format::ALL.into_iter().find(|format| format.as_str() == self.format);
-        let content_type = found.map(Format::media_type).or(text(headers, &header::CONTENT_TYPE));
+        let found = self.form.map(|form| form.usual_reply().media_type());
+        let content_type = found.or(text(headers, &header::CONTENT_TYPE));
         let format = problem_format(Some(&joined(headers, &header::ACCEPT)), content_type);
         let written = format.write_problem(&verdict.problem);
         let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
@@ -252,10 +286,15 @@ impl Life<'_> {
         ReplyHead::new(status).with(X_REQUEST_ID, Some(self.asked.request_id.as_str().to_owned()))
     }
 
+    /// The word for the form of the items; empty where none was found.
+    fn format(&self) -> &'static str {
+        self.form.map_or("", Form::as_str)
+    }
+
     fn report(&self, end: BatchEnd, status: http::StatusCode) -> BatchReport {
         BatchReport {
             endpoint: self.asked.endpoint.path.as_str().to_owned(),
-            format: self.format,
+            format: self.format(),
             end,
             status,
             items: Vec::new(),

@@ -13,7 +13,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource};
 
 use crate::batch::ItemRejection;
-use crate::format::{Written, problem_format};
+use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, RouteAction, Strictness};
 use crate::stitch::problem::{self, Verdict};
 
@@ -47,17 +47,7 @@ impl Front {
             return self.refuse(session, context, &refused_path()).await;
         };
         let snapshot = Arc::clone(&context.snapshot);
-        if let Some(endpoint) = snapshot.settings.batch_endpoint(&path) {
-            context.is_batch = !matches!(session.req_header().method, Method::GET | Method::HEAD);
-            let asked = Asked {
-                gateway: &self.gateway,
-                snapshot: &snapshot,
-                endpoint,
-                reached: &context.reached,
-                request_id: &context.request_id,
-                trace: context.trace,
-            };
-            batch_endpoint::serve(session, &asked).await?;
+        if self.serve_items(session, context, &path).await? {
             return Ok(None);
         }
         let Some((index, route)) = snapshot.settings.routes.find(&path) else {
@@ -84,6 +74,43 @@ impl Front {
                 }
             }
         }
+    }
+
+    /// Serves a request to a batch endpoint, or a bulk. Whether it was one.
+    async fn serve_items(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        path: &CanonicalPath,
+    ) -> pingora::Result<bool> {
+        let snapshot = Arc::clone(&context.snapshot);
+        let method = session.req_header().method.clone();
+        let query = session.req_header().uri.query().unwrap_or_default().to_owned();
+        let (endpoint, intake, only_route) = if let Some(endpoint) = snapshot.settings.batch_endpoint(path) {
+            context.is_batch = !matches!(method, Method::GET | Method::HEAD);
+            (endpoint, Intake::Batch, None)
+        } else if let Some(route) = snapshot.settings.bulk_route(path, &method) {
+            let bulk = Bulk { each: &route.each, method: &method, query: &query };
+            if !bulk.is_meant() {
+                return Ok(false);
+            }
+            context.is_batch = true;
+            (&route.endpoint, Intake::Bulk(bulk), Some(route.route))
+        } else {
+            return Ok(false);
+        };
+        let asked = Asked {
+            gateway: &self.gateway,
+            snapshot: &snapshot,
+            endpoint,
+            intake,
+            only_route,
+            reached: &context.reached,
+            request_id: &context.request_id,
+            trace: context.trace,
+        };
+        batch_endpoint::serve(session, &asked).await?;
+        Ok(true)
     }
 
     async fn refuse<T>(

@@ -9,12 +9,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use super::problem::{Verdict, of_refusal, of_rejection};
 use crate::batch::{BatchLimits, BatchRefusal};
 use crate::format::{
-    ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format,
-    request_format,
+    Bulk, Intake, ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format,
 };
 use crate::plan::{Plan, PlanContext, Step, plan};
 use crate::route::{
-    CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteTable, Strictness, UpstreamIndex,
+    CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
+    UrlTemplate,
 };
 
 #[path = "../../tests/case.rs"]
@@ -40,12 +40,20 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
 }
 
 fn run(case: &Case) -> Result<Plan, BatchRefusal> {
-    if *case.method != Method::POST {
-        return Err(BatchRefusal::MethodNotAllowed);
-    }
+    let (path, query) = case.target.split_once('?').unwrap_or((&case.target, ""));
+    let method: Method = case.method.parse().unwrap();
+    let each = UrlTemplate::parse("/up/records/{id}").unwrap();
+    let intake = match path {
+        "/up/records" => Intake::Bulk(Bulk { each: &each, method: &method, query }),
+        _ if method != Method::POST => return Err(BatchRefusal::MethodNotAllowed),
+        _ => Intake::Batch,
+    };
     let headers = headers(case);
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap());
-    if is_postable_cross_site(content_type) && cross_site(&headers, OWN_AUTHORITY, &[]) {
+    if method == Method::POST
+        && is_postable_cross_site(content_type)
+        && cross_site(&headers, OWN_AUTHORITY, &[])
+    {
         return Err(BatchRefusal::CrossSite);
     }
     let limits = BatchLimits::default();
@@ -54,24 +62,29 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
     }
     let body = Bytes::copy_from_slice(&case.body);
     let body = decode_batch(&joined(&headers, &header::CONTENT_ENCODING), body, limits.max_body)?;
-    let format = request_format(content_type, &body)?;
+    let form = intake.form(content_type, &body)?;
     let accept = joined(&headers, &header::ACCEPT);
-    reply_format((!accept.is_empty()).then_some(accept.as_str()), format)?;
+    reply_format((!accept.is_empty()).then_some(accept.as_str()), form.usual_reply())?;
     let reading =
         ReadContext { limits: &limits, content_type, endpoint: "/batch", own_authority: OWN_AUTHORITY };
-    let batch = format.read(&body, &reading)?;
+    let batch = intake.read(form, &body, &reading)?;
     let context = PlanContext {
         routes: &routes(),
         own_authority: OWN_AUTHORITY,
         is_batch_endpoint: &|path| path.as_str() == "/batch",
+        only_route: matches!(intake, Intake::Bulk(_)).then_some(RouteIndex(0)),
     };
     Ok(plan(batch, &context))
 }
 
 fn routes() -> RouteTable {
-    let path = CanonicalPath::parse("/up/", Strictness::Item).unwrap();
-    let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
-    RouteTable::new(vec![Route { name: "up".into(), path, methods: MethodSet::Any, action }])
+    let route = |path: &str| {
+        let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
+        let name = path.to_owned();
+        let path = CanonicalPath::parse(path, Strictness::Item).unwrap();
+        Route { name, path, methods: MethodSet::Any, action }
+    };
+    RouteTable::new(vec![route("/up/"), route("/up/records/archive")])
 }
 
 fn kind(verdict: &Verdict) -> &str {

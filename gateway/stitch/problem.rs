@@ -121,7 +121,7 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
                 "http_request_error"
             )
         }
-        BatchRefusal::UnsupportedMediaType => {
+        BatchRefusal::UnsupportedMediaType | BatchRefusal::NoRecords => {
             row!(
                 UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -161,6 +161,7 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
         | BatchRefusal::BodyTooLarge { .. }
         | BatchRefusal::UnsupportedContentEncoding
         | BatchRefusal::UnsupportedMediaType
+        | BatchRefusal::NoRecords
         | BatchRefusal::NotAcceptable
         | BatchRefusal::CrossSite
         | BatchRefusal::MethodNotAllowed
@@ -209,6 +210,8 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
         ItemRejection::WrongShape { .. }
         | ItemRejection::MissingMember { .. }
         | ItemRejection::UnknownMember { .. }
+        | ItemRejection::BadVariable { .. }
+        | ItemRejection::BadLine { .. }
         | ItemRejection::BadMember { .. } => {
             row!(BAD_REQUEST, "bad_item", "The item is malformed", "http_request_error")
         }
@@ -226,6 +229,9 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
         }
         ItemRejection::ForbiddenReference { .. } => {
             row!(FORBIDDEN, "forbidden_reference", "The item leads elsewhere", "http_request_denied")
+        }
+        ItemRejection::OtherRoute => {
+            row!(FORBIDDEN, "other_route", "The record leads elsewhere", "http_request_denied")
         }
         ItemRejection::NestedBatch => {
             row!(FORBIDDEN, "nested_batch", "A batch can't hold a batch", "http_request_denied")

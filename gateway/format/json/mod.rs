@@ -5,6 +5,7 @@ mod fault;
 mod lexer;
 mod strings;
 mod reader;
+mod records;
 mod item;
 mod body;
 mod writer;
@@ -12,4 +13,5 @@ mod problem;
 
 pub(super) use problem::write as write_problem;
 pub(super) use reader::read;
+pub(super) use records::{read_array as read_records, read_line};
 pub(super) use writer::write;

@@ -27,7 +27,7 @@ pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batc
 }
 
 /// The body as text. RFC 8259 §8.1: UTF-8, and no byte order mark.
-fn text_of(body: &[u8]) -> Result<&str, BatchRefusal> {
+pub(super) fn text_of(body: &[u8]) -> Result<&str, BatchRefusal> {
     let malformed =
         |reason: &str, at| Err(BatchRefusal::Malformed { reason: reason.into(), place: Place::at(body, at) });
     if body.is_empty() {

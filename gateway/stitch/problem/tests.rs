@@ -84,6 +84,7 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::BadContentEncoding { coding: "gzip" },
         BatchRefusal::UnsupportedContentEncoding,
         BatchRefusal::UnsupportedMediaType,
+        BatchRefusal::NoRecords,
         BatchRefusal::NotAcceptable,
         BatchRefusal::CrossSite,
         BatchRefusal::MethodNotAllowed,
@@ -112,6 +113,12 @@ fn rejected_items_have_their_status() {
             ItemRejection::ForbiddenReference { field: "If", problem: "" },
             "403 forbidden_reference http_request_denied rejected",
         ),
+        (
+            ItemRejection::BadVariable { variable: name(), problem: "" },
+            "400 bad_item http_request_error rejected",
+        ),
+        (ItemRejection::BadLine { line: 1, problem: name() }, "400 bad_item http_request_error rejected"),
+        (ItemRejection::OtherRoute, "403 other_route http_request_denied rejected"),
         (ItemRejection::NestedBatch, "403 nested_batch http_request_denied rejected"),
         (ItemRejection::NoRoute, "404 no_route destination_not_found rejected"),
         (
