@@ -120,7 +120,7 @@ fn people_read_lines() {
         "   path      /7?x=1",
         "   header    cookie: ***",
         "   limits    250 ms for the call, 7 calls at once to this upstream",
-        "   rejected  405 method_not_allowed: the route does not allow this method; it allows GET, MOVE",
+        "   rejected  405 method_not_allowed: the route does not allow this method; it allows GET, MOVE, HEAD",
         "   answered  404 by the route itself",
         "3 to be sent or answered, 1 rejected; nothing was sent",
     ] {
