@@ -30,6 +30,9 @@ mod batch_bodies;
 /// Batches: order, concurrency, deadlines.
 mod batch_time;
 
+/// Items that wait for each other, and references.
+mod dependencies;
+
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 

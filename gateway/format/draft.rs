@@ -9,6 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
 use super::media::MediaType;
+use super::template;
 use super::{
     BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, Item, ItemId, ItemIndex, ItemRejection,
     Subject, checked_field,
@@ -21,10 +22,6 @@ const MAX_METHOD: usize = 32;
 /// Bytes of a name that are repeated in a rejection.
 const MAX_NAME_SHOWN: usize = 64;
 
-/// Shown for the dependencies that a later version resolves.
-pub(super) const NO_DEPENDENCIES: ItemRejection = ItemRejection::NotImplemented {
-    what: "dependencies between items are not supported; send it in a later batch",
-};
 /// Shown for conditions on other items.
 pub(super) const NO_CONDITIONS: ItemRejection = ItemRejection::NotImplemented {
     what: "conditions on other items are not supported; send it in a later batch",
@@ -53,6 +50,8 @@ pub(super) struct Draft<'l> {
     headers: Fields,
     header_bytes: usize,
     timeout: Option<Duration>,
+    depends_on: Vec<ItemId>,
+    group: Option<ItemId>,
     rejection: Option<ItemRejection>,
 }
 
@@ -68,6 +67,8 @@ impl<'l> Draft<'l> {
             headers: Fields::new(),
             header_bytes: 0,
             timeout: None,
+            depends_on: Vec::new(),
+            group: None,
             rejection: None,
         }
     }
@@ -160,6 +161,22 @@ impl<'l> Draft<'l> {
         }
     }
 
+    /// The id or the group of an item that this one depends on.
+    pub(super) fn add_dependency(&mut self, name: &str) {
+        // An item can't depend on more than there are; the same one twice is no use.
+        if self.depends_on.len() == self.limits.max_items {
+            let limit = self.limits.max_items;
+            self.reject(ItemRejection::OverLimit { what: "number of dependencies (max_items)", limit });
+        } else {
+            self.depends_on.push(name.into());
+        }
+    }
+
+    /// The name of the group that the item is in.
+    pub(super) fn set_group(&mut self, name: &str) {
+        self.group = Some(name.into());
+    }
+
     fn set_content_type(&mut self, value: HeaderValue) {
         match self.headers.iter().find(|(name, _)| name == CONTENT_TYPE) {
             None => self.headers.push((CONTENT_TYPE, value)),
@@ -188,16 +205,20 @@ impl<'l> Draft<'l> {
         if self.href.is_none() {
             self.reject(ItemRejection::MissingMember { member: self.names.url });
         }
-        let subject = Subject {
-            id: self.id.unwrap_or_else(|| ItemId::of_position(index)),
-            method: self.method.unwrap_or_default(),
-            href: self.href.unwrap_or_default(),
-        };
-        let content = match self.rejection {
+        let href = self.href.take().unwrap_or_default();
+        let content = match self.rejection.take() {
             Some(rejection) => Err(rejection),
-            None => Ok(Item { headers: self.headers, body, timeout: self.timeout }),
+            None => template::find(&href, &self.headers, body.as_ref(), self.limits).map(|template| Item {
+                headers: self.headers,
+                body,
+                timeout: self.timeout,
+                depends_on: self.depends_on,
+                template,
+            }),
         };
-        BatchItem { subject, content }
+        let id = self.id.unwrap_or_else(|| ItemId::of_position(index));
+        let subject = Subject { id, method: self.method.unwrap_or_default(), href };
+        BatchItem { subject, group: self.group, content }
     }
 }
 

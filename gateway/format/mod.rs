@@ -13,7 +13,8 @@ mod media;
 mod negotiation;
 mod coding;
 mod rope;
-mod json;
+mod template;
+pub mod json;
 pub mod xml;
 #[cfg(test)]
 mod properties;
@@ -30,6 +31,12 @@ pub use coding::{ReplyCodingError, decode_batch, decode_reply};
 pub use negotiation::{
     cross_site, is_postable_cross_site, problem_format, reply_format, request_format, wants_text_xml,
 };
+
+/// Whether a Content-Type is JSON's, or that of a type made of it.
+#[must_use]
+pub fn is_json(content_type: &str) -> bool {
+    media::MediaType::parse(content_type).kind == media::MediaKind::Json
+}
 
 /// A format of batches and results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

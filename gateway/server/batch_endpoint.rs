@@ -131,7 +131,7 @@ impl Life<'_> {
             own_authority: &reached.authority,
             is_batch_endpoint: &|path| snapshot.settings.batch_endpoint(path).is_some(),
         };
-        let plan = plan(batch, &context);
+        let plan = plan(batch, &context)?;
         let mut inherited = inherited_fields(headers, endpoint.inherit.as_deref());
         if trace.is_continued()
             && let Some(state) = headers.get(&TRACESTATE)
