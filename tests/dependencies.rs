@@ -118,7 +118,7 @@ fn no_answer_leads_a_later_item_elsewhere() {
     ))
     .start();
     for value in ["admin", "../admin", "..", "a/b", "%2e%2e", ""] {
-        let answer = Answer::json(200, &json!({ "id": value }).to_string());
+        let answer = Answer::json(200, json!({ "id": value }).to_string());
         upstream.on("/up/a", answer.header("Location", &format!("/up/{value}/../admin")));
         let reply = gateway.batch(&json!({"requests": [
             {"id": "a", "method": "GET", "url": "/up/a"},
