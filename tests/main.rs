@@ -39,6 +39,9 @@ mod bulk;
 /// What would happen to a batch, by the command and the preference.
 mod explain;
 
+/// Items that wait for each other, and references.
+mod dependencies;
+
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 
-use super::{Fields, IdForm, ItemId, ItemRejection};
+use super::{Fields, IdForm, ItemId, ItemRejection, Template};
 
 /// An ordered list of items. N of them in, N results out, each exactly once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,6 +41,8 @@ pub struct ItemForm {
 pub struct BatchItem {
     /// Who it is.
     pub subject: Subject,
+    /// Its group's name, by which later items may depend on it.
+    pub group: Option<ItemId>,
     /// What it asks for, or why it is refused.
     pub content: Result<Item, ItemRejection>,
 }
@@ -55,4 +57,8 @@ pub struct Item {
     pub body: Option<Bytes>,
     /// The item's own time limit; it can only shorten the upstream's.
     pub timeout: Option<Duration>,
+    /// The ids and groups of the items that have to end below 400 before this one starts, as given.
+    pub depends_on: Vec<ItemId>,
+    /// Where it refers to the results of other items, if it does.
+    pub template: Option<Box<Template>>,
 }

@@ -91,6 +91,35 @@ pub enum BatchRefusal {
         /// The second of them.
         item: ItemIndex,
     },
+    /// An item depends on what is no item and no group.
+    #[error("item {} depends on `{name}`, which is no item's id and no group of this batch", item.position())]
+    UnknownDependency {
+        /// The item.
+        item: ItemIndex,
+        /// The name as given, cut to a sensible length.
+        name: String,
+    },
+    /// An item depends on a later one, so that the two might wait for each other.
+    #[error(
+        "item {} depends on `{name}` (item {}), which comes after it; an item can depend on earlier items only",
+        item.position(), on.position()
+    )]
+    ForwardDependency {
+        /// The item.
+        item: ItemIndex,
+        /// The one it depends on.
+        on: ItemIndex,
+        /// That one's name as given, cut to a sensible length.
+        name: String,
+    },
+    /// An item depends on itself, or on its own group.
+    #[error("item {} depends on itself (`{name}`)", item.position())]
+    SelfDependency {
+        /// The item.
+        item: ItemIndex,
+        /// The name as given, cut to a sensible length.
+        name: String,
+    },
     /// Nesting over `max_depth`.
     #[error("the batch nests deeper than the limit of {limit} (max_depth) at {place}")]
     TooDeep {

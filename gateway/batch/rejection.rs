@@ -87,6 +87,14 @@ pub enum ItemRejection {
     /// A record's url lies under another route than its template.
     #[error("the record's url leads to another route than the template of its bulk route")]
     OtherRoute,
+    /// A reference to another item's result is malformed, or there is no such earlier item.
+    #[error("the item's reference `{reference}` {problem}")]
+    BadReference {
+        /// The reference as given, cut to a sensible length.
+        reference: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The url is a batch endpoint's.
     #[error("a batch can't hold a batch")]
     NestedBatch,

@@ -94,7 +94,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
         is_batch_endpoint: &|path| settings.batch_endpoint(path).is_some(),
         only_route,
     };
-    let plan = plan(batch, &context);
+    let plan = plan(batch, &context)?;
     let context = ExplainContext {
         settings,
         endpoint,

@@ -5,11 +5,13 @@
 //! batch's deadline. Knows time, not pingora. Everything of one batch runs in one task, so dropping
 //! the future cancels all calls under way and starts no more.
 
+mod answer;
 mod failure;
 mod lanes;
 mod outcome;
 mod progress;
 mod ramp;
+mod resolve;
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,12 +22,13 @@ use tokio::sync::Semaphore;
 
 use crate::batch::Subject;
 use crate::clock::Deadline;
-use crate::plan::{Call, Plan};
+use crate::plan::{Call, CallTemplate, Plan};
 use crate::route::{RouteIndex, UpstreamIndex};
 
 pub use failure::CallFailure;
 pub use outcome::{Outcome, SkipReason};
 pub use progress::{Progress, ReplyBudget, Sent};
+pub use resolve::{Answers, Surroundings, Unfit, resolve};
 
 /// Makes calls to upstreams. The second user beside the server is the property tests' fake.
 pub trait Engine: Sync {
@@ -40,6 +43,12 @@ pub trait Engine: Sync {
 
     /// How long a call to an upstream may take.
     fn call_timeout(&self, upstream: UpstreamIndex) -> Duration;
+
+    /// Fills in a call's references, by [`resolve`] with what the engine knows of the gateway.
+    ///
+    /// # Errors
+    /// Says why the call can't be made.
+    fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit>;
 }
 
 /// Makes one call after another.

@@ -12,7 +12,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde::Serialize;
 
-use crate::plan::{Call, ForwardedBy, Plan, PlannedItem, Preferences, Step};
+use crate::plan::{Call, CallTemplate, ForwardedBy, Plan, PlannedItem, Preferences, Step};
+use crate::route::UpstreamIndex;
 use crate::settings::{BatchEndpoint, Order, Scheme, Settings, Target, Upstream};
 use crate::stitch::problem;
 
@@ -63,6 +64,9 @@ struct ExplainedItem {
     id: String,
     method: String,
     url: String,
+    /// The positions of the items that have to end well first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    after: Vec<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
     #[serde(flatten)]
@@ -74,8 +78,12 @@ struct ExplainedItem {
 #[serde(rename_all = "camelCase")]
 enum Fate {
     Call(ExplainedCall),
-    Respond { status: u16 },
+    Respond {
+        status: u16,
+    },
     Rejected(ExplainedRejection),
+    /// Where it goes is known only once the item is there that its url refers to.
+    Later,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -113,7 +121,13 @@ pub fn explain(plan: &Plan, format: &'static str, context: &ExplainContext<'_>) 
         continue_on_error: preferences.continue_on_error.unwrap_or(true),
         concurrency: if is_sequential { 1 } else { endpoint.concurrency.get() },
         deadline_milliseconds: milliseconds(deadline),
-        items: items.map(|(index, item)| explain_item(index + 1, item, context)).collect(),
+        items: items
+            .map(|(index, item)| {
+                let after =
+                    plan.dependencies.get(index).into_iter().flatten().map(|on| on.position()).collect();
+                explain_item(index + 1, item, after, context)
+            })
+            .collect(),
     }
 }
 
@@ -131,12 +145,19 @@ impl Explanation {
     }
 }
 
-fn explain_item(position: usize, item: &PlannedItem, context: &ExplainContext<'_>) -> ExplainedItem {
+fn explain_item(
+    position: usize,
+    item: &PlannedItem,
+    after: Vec<usize>,
+    context: &ExplainContext<'_>,
+) -> ExplainedItem {
     let route = item.route.and_then(|index| context.settings.routes.get(index));
     let fate = match &item.step {
-        Step::Call(call) => match context.settings.upstream(call.upstream) {
-            Some(upstream) => Fate::Call(explain_call(call, upstream, context)),
-            None => Fate::Respond { status: 502 },
+        Step::Call(call) => fate_of_call(call, context),
+        // Shown with its references as they stand: what they become is known only later.
+        Step::Later(template) => match template.destination {
+            Some(destination) => fate_of_call(&as_written(template, destination.upstream), context),
+            None => Fate::Later,
         },
         Step::Respond(respond) => Fate::Respond { status: respond.status.as_u16() },
         Step::Rejected(rejection) => {
@@ -153,8 +174,27 @@ fn explain_item(position: usize, item: &PlannedItem, context: &ExplainContext<'_
         id: item.subject.id.as_str().to_owned(),
         method: item.subject.method.as_str().to_owned(),
         url: item.subject.href.to_string(),
+        after,
         route: route.map(|route| route.name.clone()),
         fate,
+    }
+}
+
+fn fate_of_call(call: &Call, context: &ExplainContext<'_>) -> Fate {
+    match context.settings.upstream(call.upstream) {
+        Some(upstream) => Fate::Call(explain_call(call, upstream, context)),
+        None => Fate::Respond { status: 502 },
+    }
+}
+
+fn as_written(template: &CallTemplate, upstream: UpstreamIndex) -> Call {
+    Call {
+        upstream,
+        target: template.href.clone(),
+        headers: template.headers.clone(),
+        references: Vec::new(),
+        body: template.body.clone(),
+        timeout: template.timeout,
     }
 }
 

@@ -47,7 +47,7 @@ fn explained(audience: Audience) -> Explanation {
         is_batch_endpoint: &|_| false,
         only_route: None,
     };
-    let plan = plan(batch, &context);
+    let plan = plan(batch, &context).unwrap();
     let mut inherited = HeaderMap::new();
     inherited.insert("authorization", HeaderValue::from_static("Bearer b3arer"));
     inherited.insert("x-gone", HeaderValue::from_static("1"));

@@ -36,15 +36,20 @@ impl fmt::Display for Explanation {
 }
 
 fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
-    let ExplainedItem { position, id, method, url, route, fate } = item;
+    let ExplainedItem { position, id, method, url, after, route, fate } = item;
     let (id, url) = (one_line(id, WIDTH), one_line(url, WIDTH));
     writeln!(formatter, "\n{position}. {id}  {method} {url}")?;
+    if !after.is_empty() {
+        let positions: Vec<_> = after.iter().map(ToString::to_string).collect();
+        writeln!(formatter, "   after     {}", positions.join(", "))?;
+    }
     if let Some(route) = route {
         writeln!(formatter, "   route     {route}")?;
     }
     match fate {
         Fate::Call(call) => write_call(formatter, call),
         Fate::Respond { status } => writeln!(formatter, "   answered  {status} by the route itself"),
+        Fate::Later => writeln!(formatter, "   later     its url refers to another item's result"),
         Fate::Rejected(rejection) => {
             let detail = one_line(&rejection.detail, WIDTH);
             writeln!(formatter, "   rejected  {} {}: {detail}", rejection.status, rejection.reason)

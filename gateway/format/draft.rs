@@ -9,10 +9,12 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
 use super::media::MediaType;
+use super::template;
 use super::{
     BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, IdForm, Item, ItemForm, ItemId, ItemIndex,
     ItemRejection, Subject, checked_field,
 };
+use crate::batch::Template;
 use crate::route::known_method;
 
 /// Bytes of a method's name; the longest registered one has 17.
@@ -21,10 +23,6 @@ const MAX_METHOD: usize = 32;
 /// Bytes of a name that are repeated in a rejection.
 const MAX_NAME_SHOWN: usize = 64;
 
-/// Shown for the dependencies that a later version resolves.
-pub(super) const NO_DEPENDENCIES: ItemRejection = ItemRejection::NotImplemented {
-    what: "dependencies between items are not supported; send it in a later batch",
-};
 /// Shown for conditions on other items.
 pub(super) const NO_CONDITIONS: ItemRejection = ItemRejection::NotImplemented {
     what: "conditions on other items are not supported; send it in a later batch",
@@ -54,6 +52,8 @@ pub(super) struct Draft<'l> {
     headers: Fields,
     header_bytes: usize,
     timeout: Option<Duration>,
+    depends_on: Vec<ItemId>,
+    group: Option<ItemId>,
     rejection: Option<ItemRejection>,
 }
 
@@ -70,6 +70,8 @@ impl<'l> Draft<'l> {
             headers: Fields::new(),
             header_bytes: 0,
             timeout: None,
+            depends_on: Vec::new(),
+            group: None,
             rejection: None,
         }
     }
@@ -176,6 +178,22 @@ impl<'l> Draft<'l> {
         }
     }
 
+    /// The id or the group of an item that this one depends on.
+    pub(super) fn add_dependency(&mut self, name: &str) {
+        // An item can't depend on more than there are; the same one twice is no use.
+        if self.depends_on.len() == self.limits.max_items {
+            let limit = self.limits.max_items;
+            self.reject(ItemRejection::OverLimit { what: "number of dependencies (max_items)", limit });
+        } else {
+            self.depends_on.push(name.into());
+        }
+    }
+
+    /// The name of the group that the item is in.
+    pub(super) fn set_group(&mut self, name: &str) {
+        self.group = Some(name.into());
+    }
+
     fn set_content_type(&mut self, value: HeaderValue) {
         match self.headers.iter().find(|(name, _)| name == CONTENT_TYPE) {
             None => self.headers.push((CONTENT_TYPE, value)),
@@ -204,17 +222,37 @@ impl<'l> Draft<'l> {
         if self.href.is_none() {
             self.reject(ItemRejection::MissingMember { member: self.names.url });
         }
-        let subject = Subject {
-            id: self.id.unwrap_or_else(|| ItemId::of_position(index)),
-            method: self.method.unwrap_or_default(),
-            href: self.href.unwrap_or_default(),
-            form: self.form,
-        };
-        let content = match self.rejection {
+        let href = self.href.take().unwrap_or_default();
+        let template = template::find(&href, &self.headers, body.as_ref(), self.limits);
+        self.into_item(index, href, body, template)
+    }
+
+    /// The item of a bulk's record: its body is data, in which nothing is looked for.
+    pub(super) fn finish_record(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
+        let href = self.href.take().unwrap_or_default();
+        self.into_item(index, href, body, Ok(None))
+    }
+
+    fn into_item(
+        mut self,
+        index: ItemIndex,
+        href: Box<str>,
+        body: Option<Bytes>,
+        template: Result<Option<Box<Template>>, ItemRejection>,
+    ) -> BatchItem {
+        let content = match self.rejection.take() {
             Some(rejection) => Err(rejection),
-            None => Ok(Item { headers: self.headers, body, timeout: self.timeout }),
+            None => template.map(|template| Item {
+                headers: self.headers,
+                body,
+                timeout: self.timeout,
+                depends_on: self.depends_on,
+                template,
+            }),
         };
-        BatchItem { subject, content }
+        let id = self.id.unwrap_or_else(|| ItemId::of_position(index));
+        let subject = Subject { id, method: self.method.unwrap_or_default(), href, form: self.form };
+        BatchItem { subject, group: self.group, content }
     }
 }
 

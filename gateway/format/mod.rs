@@ -15,7 +15,8 @@ mod media;
 mod negotiation;
 mod coding;
 mod rope;
-mod json;
+mod template;
+pub mod json;
 pub mod xml;
 mod multipart;
 #[cfg(test)]
@@ -37,6 +38,12 @@ pub use intake::{Form, Intake};
 pub use negotiation::{
     cross_site, is_postable_cross_site, problem_format, reply_format, request_format, wants_text_xml,
 };
+
+/// Whether a Content-Type is JSON's, or that of a type made of it.
+#[must_use]
+pub fn is_json(content_type: &str) -> bool {
+    media::MediaType::parse(content_type).kind == media::MediaKind::Json
+}
 
 /// A format of batches and results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -150,7 +150,7 @@ impl Life<'_> {
             is_batch_endpoint: &|path| snapshot.settings.batch_endpoint(path).is_some(),
             only_route: *only_route,
         };
-        let plan = plan(batch, &context);
+        let plan = plan(batch, &context)?;
         let mut inherited = inherited_fields(headers, endpoint.inherit.as_deref());
         if trace.is_continued()
             && let Some(state) = headers.get(&TRACESTATE)

@@ -74,7 +74,7 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
         is_batch_endpoint: &|path| path.as_str() == "/batch",
         only_route: matches!(intake, Intake::Bulk(_)).then_some(RouteIndex(0)),
     };
-    Ok(plan(batch, &context))
+    plan(batch, &context)
 }
 
 fn routes() -> RouteTable {
@@ -127,10 +127,13 @@ fn check_content_type(case: &Case, verdict: &Verdict) -> Result<(), String> {
 }
 
 fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
+    let mut failed = vec![false; plan.items.len()];
     let found: Vec<(String, ExpectedEnd)> = plan
         .items
         .iter()
-        .map(|item| {
+        .enumerate()
+        .map(|(number, item)| {
+            let waits_for = plan.dependencies.get(number).map_or(&[][..], Vec::as_slice);
             let end = match &item.step {
                 Step::Rejected(rejection) => {
                     let verdict = of_rejection(rejection);
@@ -140,8 +143,17 @@ fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
                         kind: kind(&verdict).to_owned(),
                     }
                 }
-                Step::Call(_) | Step::Respond(_) => ExpectedEnd::Sent,
+                // What is sent is answered with 200.
+                Step::Call(_) | Step::Later(_) if waits_for.iter().any(|on| failed[on.0]) => {
+                    ExpectedEnd::Settled {
+                        status: 424,
+                        outcome: "skipped".to_owned(),
+                        kind: "dependency_failed".to_owned(),
+                    }
+                }
+                Step::Call(_) | Step::Later(_) | Step::Respond(_) => ExpectedEnd::Sent,
             };
+            failed[number] = end != ExpectedEnd::Sent;
             (item.subject.id.as_str().to_owned(), end)
         })
         .collect();

@@ -93,6 +93,20 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
         BatchRefusal::DuplicateId { .. } => {
             row!(BAD_REQUEST, "duplicate_id", "Two items have the same id", "http_request_error")
         }
+        BatchRefusal::UnknownDependency { .. } => {
+            row!(
+                BAD_REQUEST,
+                "unknown_dependency",
+                "An item depends on what the batch does not have",
+                "http_request_error"
+            )
+        }
+        BatchRefusal::ForwardDependency { .. } => {
+            row!(BAD_REQUEST, "forward_dependency", "An item depends on a later one", "http_request_error")
+        }
+        BatchRefusal::SelfDependency { .. } => {
+            row!(BAD_REQUEST, "self_dependency", "An item depends on itself", "http_request_error")
+        }
         BatchRefusal::BadContentEncoding { .. } => {
             row!(
                 BAD_REQUEST,
@@ -154,7 +168,10 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
         | BatchRefusal::DuplicateMember { place, .. }
         | BatchRefusal::ForbiddenXml { place, .. }
         | BatchRefusal::TooDeep { place, .. } => Some(*place),
-        BatchRefusal::DuplicateId { item } => Some(Place { item: Some(*item), ..Place::default() }),
+        BatchRefusal::DuplicateId { item }
+        | BatchRefusal::UnknownDependency { item, .. }
+        | BatchRefusal::ForwardDependency { item, .. }
+        | BatchRefusal::SelfDependency { item, .. } => Some(Place { item: Some(*item), ..Place::default() }),
         BatchRefusal::BadContentEncoding { .. }
         | BatchRefusal::BodyUnreadable
         | BatchRefusal::TooManyItems { .. }
@@ -171,12 +188,15 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
 }
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 17] = [
+pub const REFUSAL_REASONS: [&str; 20] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
     "forbidden_xml",
     "duplicate_id",
+    "unknown_dependency",
+    "forward_dependency",
+    "self_dependency",
     "bad_content_encoding",
     "body_unreadable",
     "too_deep",
@@ -227,6 +247,9 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
         ItemRejection::ForbiddenUrl { .. } => {
             row!(BAD_REQUEST, "forbidden_url", "The item's url is refused", "http_request_error")
         }
+        ItemRejection::BadReference { .. } => {
+            row!(BAD_REQUEST, "bad_reference", "The item's reference is refused", "http_request_error")
+        }
         ItemRejection::ForbiddenReference { .. } => {
             row!(FORBIDDEN, "forbidden_reference", "The item leads elsewhere", "http_request_denied")
         }
@@ -259,10 +282,29 @@ pub fn of_skip(reason: SkipReason) -> Verdict {
                 "The batch stopped before this item",
                 "http_request_denied"
             ),
-            "an earlier item failed, and the batch asked to stop at the first error (continue-on-error=false)",
+            "an earlier item failed, and the batch asked to stop at the first error (continue-on-error=false)"
+                .to_owned(),
+        ),
+        SkipReason::DependencyFailed { on } => (
+            row!(
+                FAILED_DEPENDENCY,
+                "dependency_failed",
+                "An item that this one depends on failed",
+                "http_request_denied"
+            ),
+            format!("this item depends on `{on}`, which did not end below 400"),
+        ),
+        SkipReason::ReferenceUnresolved { reference, problem } => (
+            row!(
+                FAILED_DEPENDENCY,
+                "reference_unresolved",
+                "A reference of this item leads to nothing",
+                "http_request_denied"
+            ),
+            format!("the reference `{reference}` does not resolve: {problem}"),
         ),
     };
-    verdict(&row, detail.to_owned(), None, OutcomeKind::Skipped)
+    verdict(&row, detail, None, OutcomeKind::Skipped)
 }
 
 /// The verdict on a call that brought no reply.

@@ -110,7 +110,7 @@ impl<'a> Collector<'a> {
             }
             Err(rejection) => draft.reject(rejection),
         }
-        self.items.push(draft.finish(index, body));
+        self.items.push(draft.finish_record(index, body));
     }
 
     fn url_of(&self, record: &Record<'_>) -> Result<String, ItemRejection> {

@@ -10,8 +10,12 @@ mod item;
 mod body;
 mod writer;
 mod problem;
+mod pointer;
+mod template;
 
+pub use pointer::{quoted, text_of_value, value_at};
 pub(super) use problem::write as write_problem;
 pub(super) use reader::read;
 pub(super) use records::{read_array as read_records, read_line};
+pub(super) use template::template;
 pub(super) use writer::write;
