@@ -12,6 +12,7 @@ pub mod plan;
 pub mod dispatch;
 pub mod stitch;
 pub mod settings;
+pub mod explain;
 pub mod telemetry;
 pub mod server;
 mod terminal;

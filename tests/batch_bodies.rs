@@ -256,3 +256,18 @@ fn stored_brotli(bytes: &[u8]) -> Vec<u8> {
     stream.push(3);
     stream
 }
+
+#[test]
+fn a_type_that_is_no_text_is_no_absent_type() {
+    let gateway = Gateway::before(&Upstream::start());
+    let request = Request::post("/batch", "application/js\u{f6}n", r#"{"requests":[]}"#);
+    assert_eq!(gateway.send(&request).status, 415);
+}
+
+#[test]
+fn a_problem_is_in_the_format_that_any_accept_field_asks_for() {
+    let gateway = Gateway::before(&Upstream::start());
+    let request = Request::post("/batch", "application/json", "{");
+    let reply = gateway.send(&request.header("Accept", "image/png").header("Accept", "application/xml"));
+    assert_eq!(reply.header("Content-Type"), Some("application/problem+xml"));
+}

@@ -11,7 +11,7 @@ use crate::harness::{Gateway, Reply, Request, Setup, Upstream};
 
 #[test]
 fn refused_batches_are_refused_and_nothing_is_sent() {
-    run_folder("refused", 60, |case, reply, sent| {
+    run_folder("refused", 190, |case, reply, sent| {
         let mut faults = problem_faults(case, reply);
         faults.extend(differs("requests at the upstream", &sent.len(), &0));
         faults
@@ -20,7 +20,7 @@ fn refused_batches_are_refused_and_nothing_is_sent() {
 
 #[test]
 fn refused_items_fail_alone() {
-    run_folder("item", 20, result_faults);
+    run_folder("item", 60, result_faults);
 }
 
 #[test]
@@ -108,7 +108,9 @@ fn run_folder_as(
 fn start() -> (Upstream, Gateway) {
     let upstream = Upstream::start();
     let gateway = Setup::of(format!(
-        "upstreams: {{ up: {{ targets: [{}] }} }}\nroutes: [{{ path: /up/, upstream: up }}]\nbatch: [{{ path: /batch }}]",
+        "upstreams: {{ up: {{ targets: [{}] }} }}\nroutes: [{{ path: /up/, upstream: up }}, {{ path: /up/records/archive, upstream: up }}]\n\
+         batch: [{{ path: /batch }}]\n\
+         bulk: [{{ path: /up/records, methods: [PATCH, PUT, POST, GET, DELETE], each: '/up/records/{{id}}' }}]",
         upstream.url()
     ));
     (upstream, gateway.start())

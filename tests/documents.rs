@@ -8,7 +8,7 @@ use crate::harness::gateway::{batchgate, check};
 use crate::harness::programs::{run, text};
 
 /// Which module may use which: only those of a lower rank, and its own.
-const RANKS: [(&str, usize); 16] = [
+const RANKS: [(&str, usize); 17] = [
     ("phase", 0),
     ("clock", 0),
     ("batch", 0),
@@ -20,6 +20,7 @@ const RANKS: [(&str, usize); 16] = [
     ("stitch", 3),
     ("settings", 4),
     ("telemetry", 5),
+    ("explain", 5),
     ("server", 6),
     ("demo", 7),
     ("cli", 8),

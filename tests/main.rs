@@ -27,17 +27,31 @@ mod batch;
 /// Batches: bodies of every kind, in and out.
 mod batch_bodies;
 
+/// Batches in multipart/mixed, and the clients that send them.
+mod multipart;
+
 /// Batches: order, concurrency, deadlines.
 mod batch_time;
 
 /// Streams: NDJSON in and out, line by line.
 mod stream;
+/// Bulk routes: records in every form.
+mod bulk;
+
+/// What would happen to a batch, by the command and the preference.
+mod explain;
+
+/// Items that wait for each other, and references.
+mod dependencies;
 
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 
 /// What is no batch: streamed, mapped, balanced.
 mod proxy;
+
+/// The rules of HTTP for intermediaries.
+mod proxy_rules;
 
 /// HTTP/2 and TLS, in front and behind.
 mod proxy_http2;

@@ -381,6 +381,42 @@ fn ambiguous_framing_is_refused_or_read_one_way() {
 }
 
 #[test]
+fn a_body_with_broken_chunks_ends_its_connection() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let mut client = gateway.connect();
+    let head = "POST /batch HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.write(format!("{head}zz\r\n").as_bytes());
+    let reply = client.reply_to("POST");
+    assert_eq!((reply.status, reply.header("Connection")), (400, Some("close")));
+    client.write(b"GET /batch HTTP/1.1\r\nHost: gateway\r\n\r\n");
+    assert_eq!(client.rest(), b"", "what follows is no request");
+}
+
+#[test]
+fn a_request_shorter_than_the_preface_of_http2_is_answered_at_once() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    for short in ["OPTIONS / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "PUT / HTTP/1.0\r\n\r\n"] {
+        let mut client = gateway.connect();
+        client.write(short.as_bytes());
+        assert_eq!(client.head().status, 200, "{short:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed() {
+    let gateway =
+        Gateway::start("routes: [{ path: /, respond: { status: 200 } }]\nlimits: { keepalive_timeout: 1s }");
+    let http2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for said in ["", "P", "PRI * HTTP/2.0\r\n", http2] {
+        let mut client = gateway.connect();
+        client.write(said.as_bytes());
+        client.rest();
+    }
+}
+
+#[test]
 fn a_slow_batch_body_is_ended_in_time() {
     let upstream = Upstream::start();
     let url = upstream.url();

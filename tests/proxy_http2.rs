@@ -41,6 +41,20 @@ fn clients_may_speak_tls_with_the_protocol_they_choose() {
 }
 
 #[test]
+fn the_cookies_of_http2_are_one_field_for_http1() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let batch = json!({"requests": [{"method": "GET", "url": "/b"}]}).to_string();
+    let cookies = ["--http2-prior-knowledge", "-H", "Cookie: a=1", "-H", "Cookie: b=2"];
+    assert_eq!(curl(&[&cookies[..], &[&gateway.url("/a")]].concat()), "2 200");
+    assert_eq!(curl(&[&cookies[..], &["-d", &batch, &gateway.url("/batch")]].concat()), "2 207");
+    for request in upstream.requests() {
+        assert_eq!(request.header("Cookie"), Some("a=1; b=2"), "{}", request.target);
+    }
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[test]
 fn a_large_reply_comes_whole_over_http2() {
     let body = "0123456789abcdef".repeat(64 << 10);
     let expected = body.len();

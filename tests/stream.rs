@@ -388,3 +388,30 @@ fn gated(gate: &Gate) -> Upstream {
     let gate = gate.clone();
     Upstream::answering(move |_| Answer::text(200, "ok").when(&gate))
 }
+
+#[test]
+fn what_refers_to_no_result_is_sent_in_a_line() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let lines = concat!(
+        r#"{"id":"a","method":"GET","url":"/a","headers":{"X-A":"{{$responses.b.status}"}}"#,
+        "\n",
+        r#"{"id":"b","method":"GET","url":"/b/{$responses.a.status}"}"#,
+    );
+    let mut reply = gateway.send(&Request::lines(lines)).lines();
+    reply.pop();
+    reply.sort_by_key(|line| line["id"].to_string());
+    assert_eq!((&reply[0]["status"], &reply[1]["status"]), (&json!(200), &json!(501)));
+    assert_eq!(upstream.requests().len(), 1);
+    assert_eq!(upstream.requests()[0].header("X-A"), Some("{$responses.b.status}"));
+}
+
+#[test]
+fn lines_are_explained_whole() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let reply = gateway.send(&Request::lines(gets(2)).header("Prefer", "handling=explain"));
+    assert_eq!((reply.status, reply.header("Content-Type")), (200, Some("application/json")));
+    assert_eq!(reply.json()["items"].as_array().map(Vec::len), Some(2));
+    assert!(upstream.requests().is_empty());
+}

@@ -23,6 +23,12 @@ pub enum FieldError {
     /// The item has the field twice, in different places or cases.
     #[error("stands twice; write a list of strings for a field with several values")]
     Twice,
+    /// A Host that is not the gateway's own.
+    #[error("names another host than this gateway")]
+    OtherHost,
+    /// A Content-Length that the body has not.
+    #[error("does not fit the body")]
+    Length,
     /// The field's value is no string.
     #[error("has a value that is neither a string nor a list of strings")]
     NotText,

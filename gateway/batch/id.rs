@@ -39,6 +39,18 @@ impl fmt::Display for ItemId {
     }
 }
 
+/// How the client wrote an item's id, where its result has to be marked in kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdForm {
+    /// Not at all: the id is the item's position.
+    #[default]
+    Position,
+    /// As it is.
+    Plain,
+    /// `<id>`, a Content-ID as RFC 2045 §7 has it.
+    Bracketed,
+}
+
 /// An item's place in its batch, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemIndex(pub usize);

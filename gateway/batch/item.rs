@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 
-use super::{Fields, ItemId, ItemRejection};
+use super::{Fields, IdForm, ItemId, ItemRejection, Template};
 
 /// An ordered list of items. N of them in, N results out, each exactly once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +23,17 @@ pub struct Subject {
     pub method: Method,
     /// Its url as the client gave it; empty where none could be read.
     pub href: Box<str>,
+    /// How it stood in its batch.
+    pub form: ItemForm,
+}
+
+/// What a result mirrors of how its item was written; only a multipart reply looks at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ItemForm {
+    /// How its id was written.
+    pub id: IdForm,
+    /// Whether it was the one request of a change set.
+    pub in_set: bool,
 }
 
 /// An item as a format read it: good, or bad alone among good ones.
@@ -30,6 +41,8 @@ pub struct Subject {
 pub struct BatchItem {
     /// Who it is.
     pub subject: Subject,
+    /// Its group's name, by which later items may depend on it.
+    pub group: Option<ItemId>,
     /// What it asks for, or why it is refused.
     pub content: Result<Item, ItemRejection>,
 }
@@ -44,4 +57,8 @@ pub struct Item {
     pub body: Option<Bytes>,
     /// The item's own time limit; it can only shorten the upstream's.
     pub timeout: Option<Duration>,
+    /// The ids and groups of the items that have to end below 400 before this one starts, as given.
+    pub depends_on: Vec<ItemId>,
+    /// Where it refers to the results of other items, if it does.
+    pub template: Option<Box<Template>>,
 }

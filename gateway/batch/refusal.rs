@@ -53,7 +53,7 @@ impl fmt::Display for Place {
 /// The client's batch is at fault, or the gateway can't take it now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatchRefusal {
-    /// The body is not well-formed JSON or XML.
+    /// The body is not well-formed JSON, XML or multipart.
     #[error("the batch is not well-formed: {reason} at {place}")]
     Malformed {
         /// What the parser says; for people only.
@@ -90,6 +90,35 @@ pub enum BatchRefusal {
     DuplicateId {
         /// The second of them.
         item: ItemIndex,
+    },
+    /// An item depends on what is no item and no group.
+    #[error("item {} depends on `{name}`, which is no item's id and no group of this batch", item.position())]
+    UnknownDependency {
+        /// The item.
+        item: ItemIndex,
+        /// The name as given, cut to a sensible length.
+        name: String,
+    },
+    /// An item depends on a later one, so that the two might wait for each other.
+    #[error(
+        "item {} depends on `{name}` (item {}), which comes after it; an item can depend on earlier items only",
+        item.position(), on.position()
+    )]
+    ForwardDependency {
+        /// The item.
+        item: ItemIndex,
+        /// The one it depends on.
+        on: ItemIndex,
+        /// That one's name as given, cut to a sensible length.
+        name: String,
+    },
+    /// An item depends on itself, or on its own group.
+    #[error("item {} depends on itself (`{name}`)", item.position())]
+    SelfDependency {
+        /// The item.
+        item: ItemIndex,
+        /// The name as given, cut to a sensible length.
+        name: String,
     },
     /// Nesting over `max_depth`.
     #[error("the batch nests deeper than the limit of {limit} (max_depth) at {place}")]
@@ -128,12 +157,20 @@ pub enum BatchRefusal {
     UnsupportedContentEncoding,
     /// No reader for this Content-Type.
     #[error(
-        "this Content-Type is no batch format; send application/json, application/xml or application/x-ndjson"
+        "this Content-Type is no batch format; send application/json, application/xml, application/x-ndjson or \
+         multipart/mixed"
     )]
     UnsupportedMediaType,
+    /// No reader of records for this Content-Type.
+    #[error(
+        "this Content-Type is no form of records; send application/json, application/x-ndjson, text/csv or \
+         application/xml, in UTF-8"
+    )]
+    NoRecords,
     /// No writer for this Accept.
     #[error(
-        "no format in Accept can be written; accept application/json, application/xml or application/x-ndjson"
+        "no format in Accept can be written; accept application/json, application/xml, application/x-ndjson or \
+         multipart/mixed"
     )]
     NotAcceptable,
     /// A form-like type from another site (protocol §2).

@@ -34,6 +34,22 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A record of a bulk has no use for its url's template: a variable is missing, or is no text.
+    #[error("the record's `{variable}` {problem}")]
+    BadVariable {
+        /// The variable's name.
+        variable: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A line of a bulk can't be read, and the others can.
+    #[error("line {line} {problem}")]
+    BadRecordLine {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// An attribute or element that no item has; in XML only, where such are mostly typos.
     #[error("the item has `{member}`, which no item can have")]
     UnknownMember {
@@ -73,6 +89,17 @@ pub enum ItemRejection {
     ForbiddenReference {
         /// The field's name.
         field: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A record's url lies under another route than its template.
+    #[error("the record's url leads to another route than the template of its bulk route")]
+    OtherRoute,
+    /// A reference to another item's result is malformed, or there is no such earlier item.
+    #[error("the item's reference `{reference}` {problem}")]
+    BadReference {
+        /// The reference as given, cut to a sensible length.
+        reference: String,
         /// What is wrong with it.
         problem: &'static str,
     },

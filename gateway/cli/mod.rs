@@ -3,6 +3,7 @@
 //! Exit codes: 0 all is well, 1 the command failed, 2 the command line is wrong.
 
 mod commands;
+mod explain;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +46,17 @@ enum Command {
 Exit code: 0 if the file can be served, warnings or not; 1 if not. Errors and warnings go to
 stderr.")]
     Check(ConfigFile),
+    /// Says what would happen to each item of a batch, and sends nothing
+    #[command(after_help = "Examples:
+  batchgate explain --config batchgate.yaml batch.json
+  curl … | batchgate explain --config batchgate.yaml -          the batch from stdin
+  batchgate explain --config batchgate.yaml -H 'Prefer: order=sequential' batch.xml
+  batchgate explain --config batchgate.yaml --endpoint /orders --method PATCH orders.csv
+
+The format follows --content-type, the file's ending (.json, .xml, .ndjson, .csv), or the first character.
+Values of headers that may be secret are masked. Exit code: 0 if the batch would be accepted, whatever its
+items; 1 if it would be refused.")]
+    Explain(ExplainArguments),
     /// Prints the JSON Schema of the configuration
     #[command(after_help = "Examples:
   batchgate schema > batchgate.schema.json
@@ -68,6 +80,33 @@ struct ConfigFile {
     /// The configuration, a YAML file
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct ExplainArguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The batch, a file or `-` for stdin
+    #[arg(value_name = "BATCHFILE")]
+    batch: PathBuf,
+    /// The batch's media type
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// The path it would be sent to: a batch endpoint's or a bulk route's; the first batch endpoint by default
+    #[arg(long, value_name = "PATH")]
+    endpoint: Option<String>,
+    /// The method of a bulk
+    #[arg(long, value_name = "METHOD", default_value = "POST")]
+    method: String,
+    /// A field of the request, `Name: value`; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "FIELD")]
+    headers: Vec<String>,
+    /// What the client calls the gateway, for absolute urls
+    #[arg(long, value_name = "HOST", default_value = "localhost")]
+    host: String,
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -98,6 +137,7 @@ impl Command {
         match self {
             Self::Run(file) => commands::run(&file.config),
             Self::Check(file) => commands::check(&file.config),
+            Self::Explain(arguments) => explain::run(&arguments),
             Self::Schema => commands::schema(),
             Self::Demo(arguments) => demo::run(arguments.into()),
         }
@@ -124,7 +164,9 @@ mod tests {
     fn demo(line: &str) -> DemoOptions {
         match Cli::try_parse_from(line.split(' ')).unwrap().command {
             Command::Demo(arguments) => arguments.into(),
-            Command::Run(_) | Command::Check(_) | Command::Schema => panic!("{line} is no demo"),
+            Command::Run(_) | Command::Check(_) | Command::Explain(_) | Command::Schema => {
+                panic!("{line} is no demo")
+            }
         }
     }
 
@@ -142,6 +184,16 @@ mod tests {
         );
         let run = Cli::try_parse_from(["batchgate", "run", "--config", "a.yaml"]).unwrap();
         assert!(matches!(run.command, Command::Run(file) if file.config == *"a.yaml"));
+    }
+
+    #[test]
+    fn a_batch_to_explain_is_named() {
+        let line = "batchgate explain --config a.yaml -H A:b --header C:d --json -";
+        let read = Cli::try_parse_from(line.split(' ')).unwrap().command;
+        let Command::Explain(arguments) = read else { panic!("{read:?}") };
+        assert_eq!((arguments.batch.as_path(), arguments.json), (std::path::Path::new("-"), true));
+        assert_eq!(arguments.headers, ["A:b", "C:d"]);
+        assert_eq!(error("batchgate explain --config a.yaml"), ErrorKind::MissingRequiredArgument);
     }
 
     #[test]

@@ -158,13 +158,17 @@ async fn interrupted() -> std::io::Result<()> {
 fn addresses(ports: Ports) -> String {
     let Ports { gateway, legacy, admin } = ports;
     let endpoint = sample::ENDPOINT;
-    let (json, xml) = (sample::JSON_TO_TRY, sample::XML_TO_TRY);
+    let (json, xml, records) = (sample::JSON_TO_TRY, sample::XML_TO_TRY, sample::RECORDS_TO_TRY);
     format!(
         "
 In another terminal:
   curl -i http://{gateway}{endpoint} -H 'Content-Type: application/json' --data '{json}'
   curl -i http://{gateway}{endpoint} -H 'Content-Type: application/xml' --data '{xml}'
   curl -i http://{gateway}/orders/9
+
+The API knows one order at a time. Several at once, only their data:
+  curl -X PATCH http://{gateway}/orders -d '{records}'
+  curl -X DELETE 'http://{gateway}/orders?id=14,15'
 
 In a browser:
   http://{gateway}{endpoint}      limits and formats of the batch endpoint

@@ -25,6 +25,10 @@ pub(super) const BATCH: &str = r#"{"requests":[
 /// A smaller batch to paste into a shell, in JSON; it has no single quote.
 pub(super) const JSON_TO_TRY: &str = r#"{"requests":[{"method":"GET","url":"/orders/1"},{"method":"PATCH","url":"/orders/6","body":{"status":"paid"}}]}"#;
 
+/// Records for the bulk route.
+pub(super) const RECORDS_TO_TRY: &str =
+    r#"[{"id":7,"status":"paid"},{"id":10,"quantity":3},{"id":99,"status":"paid"}]"#;
+
 /// The same in XML.
 pub(super) const XML_TO_TRY: &str = r#"<batch><request method="GET" href="/legacy/orders/1"/><request method="PATCH" href="/legacy/orders/6"><body><order><status>paid</status></order></body></request></batch>"#;
 

@@ -4,6 +4,10 @@
 //! the next item of its queue, makes its call on the lane it holds, fills the item's slot, and goes
 //! on until the queue is empty. Taking is by an atomic cursor, so no item is taken twice; a slot
 //! is a `OnceLock`, so none is filled twice.
+//!
+//! Where items wait for each other, [`graph`] takes the queues' place.
+
+mod graph;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
@@ -14,6 +18,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 
+use crate::batch::ItemIndex;
 use crate::clock::Deadline;
 use crate::plan::{Call, Plan, PlannedItem, Step};
 use crate::route::UpstreamIndex;
@@ -41,6 +46,8 @@ struct Queue {
 pub(super) struct Work {
     places: Vec<Place>,
     queues: Vec<Queue>,
+    /// What each place waits for; empty where none does.
+    dependencies: Vec<Vec<ItemIndex>>,
     limits: DispatchLimits,
     budget: ReplyBudget,
     /// Bounds all queues' workers together; not needed where there is one queue.
@@ -57,11 +64,13 @@ impl Work {
             .map(|item| Place { item, progress: Progress::default(), slot: OnceLock::new() })
             .collect();
         let callable = places_before_a_stop(&places, limits.stop_on_error);
-        let queues = queues(callable, limits.sequential);
+        let queues =
+            if plan.dependencies.is_empty() { queues(callable, limits.sequential) } else { Vec::new() };
         let concurrency = (queues.len() > 1).then(|| Semaphore::new(limits.concurrency));
         Self {
             places,
             queues,
+            dependencies: plan.dependencies,
             limits,
             budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
             concurrency,
@@ -72,6 +81,9 @@ impl Work {
 
     /// Makes all calls. Dropping the future drops the calls under way.
     pub(super) async fn run<'work, E: Engine>(&'work self, engine: &'work E) {
+        if !self.dependencies.is_empty() {
+            return self.run_graph(engine).boxed().await;
+        }
         let mut workers = FuturesUnordered::new();
         let mut open: Vec<usize> = Vec::with_capacity(self.queues.len());
         for queue in &self.queues {
@@ -143,7 +155,8 @@ impl Work {
         let place = self.places.get(*queue.places.get(next)?)?;
         match &place.item.step {
             Step::Call(call) => Some((place, call)),
-            Step::Respond(_) | Step::Rejected(_) => None,
+            // The first only where items wait for each other.
+            Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => None,
         }
     }
 
@@ -202,8 +215,9 @@ impl Work {
     pub(super) fn into_items(self, end: End) -> Vec<DispatchedItem> {
         let mut stopped = false;
         let mut items = Vec::with_capacity(self.places.len());
-        for place in self.places {
-            let item = place.into_item(end, stopped);
+        for (number, place) in self.places.into_iter().enumerate() {
+            let waits = self.dependencies.get(number).is_some_and(|on| !on.is_empty());
+            let item = place.into_item(end, stopped, waits);
             stopped |= self.limits.stop_on_error && item.outcome.is_error();
             items.push(item);
         }
@@ -224,10 +238,12 @@ impl Place {
         })
     }
 
-    /// `stopped`: an item before this one failed, and the batch stops at errors.
-    fn into_item(self, end: End, stopped: bool) -> DispatchedItem {
+    /// `stopped`: an item before this one failed, and the batch stops at errors. `waits`: it waits for
+    /// other items.
+    fn into_item(self, end: End, stopped: bool, waits: bool) -> DispatchedItem {
         let upstream = match &self.item.step {
             Step::Call(call) => Some(call.upstream),
+            Step::Later(template) => template.destination.map(|destination| destination.upstream),
             Step::Respond(_) | Step::Rejected(_) => None,
         };
         let sent = self.progress.sent();
@@ -237,9 +253,12 @@ impl Place {
             (None, Step::Respond(_) | Step::Rejected(_)) if stopped => {
                 (Outcome::Skipped(SkipReason::BatchStopped), Duration::ZERO)
             }
+            (None, Step::Respond(_)) if waits => (unfilled(end, false, Sent::No), Duration::ZERO),
             (None, Step::Respond(respond)) => (Outcome::Responded(respond), Duration::ZERO),
             (None, Step::Rejected(rejection)) => (Outcome::Rejected(rejection), Duration::ZERO),
-            (None, Step::Call(_)) => (unfilled(end, started.is_some(), sent), started.unwrap_or_default()),
+            (None, Step::Call(_) | Step::Later(_)) => {
+                (unfilled(end, started.is_some(), sent), started.unwrap_or_default())
+            }
         };
         DispatchedItem { subject: self.item.subject, route: self.item.route, upstream, outcome, elapsed }
     }
@@ -278,7 +297,7 @@ fn places_before_a_stop(places: &[Place], stop_on_error: bool) -> Vec<(usize, Up
             Step::Call(call) => callable.push((number, call.upstream)),
             Step::Respond(respond) if stop_on_error && respond.status.as_u16() >= 400 => break,
             Step::Rejected(_) if stop_on_error => break,
-            Step::Respond(_) | Step::Rejected(_) => {}
+            Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => {}
         }
     }
     callable

@@ -5,11 +5,13 @@
 //! batch's deadline. Knows time, not pingora. Everything of one batch runs in one task, so dropping
 //! the future cancels all calls under way and starts no more.
 
+mod answer;
 mod failure;
 mod lanes;
 mod outcome;
 mod progress;
 mod ramp;
+mod resolve;
 mod stream;
 
 use std::future::Future;
@@ -21,12 +23,13 @@ use tokio::sync::Semaphore;
 
 use crate::batch::Subject;
 use crate::clock::Deadline;
-use crate::plan::{Call, Plan};
+use crate::plan::{Call, CallTemplate, Plan};
 use crate::route::{RouteIndex, UpstreamIndex};
 
 pub use failure::CallFailure;
 pub use outcome::{Outcome, SkipReason};
 pub use progress::{Progress, ReplyBudget, Sent};
+pub use resolve::{Answers, Surroundings, Unfit, resolve};
 pub use stream::{StreamDispatch, StreamLimits, StreamWork, StreamedItem};
 
 /// Makes calls to upstreams. The second user beside the server is the property tests' fake.
@@ -42,6 +45,12 @@ pub trait Engine: Sync {
 
     /// How long a call to an upstream may take.
     fn call_timeout(&self, upstream: UpstreamIndex) -> Duration;
+
+    /// Fills in a call's references, by [`resolve`] with what the engine knows of the gateway.
+    ///
+    /// # Errors
+    /// Says why the call can't be made.
+    fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit>;
 }
 
 /// Makes one call after another.
@@ -117,6 +126,14 @@ pub struct DispatchedItem {
     pub outcome: Outcome,
     /// From its turn in the batch to its end; zero where it never had a turn.
     pub elapsed: Duration,
+}
+
+impl DispatchedItem {
+    /// Whether its reply has a content coding, which takes time to undo.
+    #[must_use]
+    pub fn is_coded(&self) -> bool {
+        matches!(&self.outcome, Outcome::Answered(reply) if reply.headers.contains_key(http::header::CONTENT_ENCODING))
+    }
 }
 
 /// Why dispatching came to its end.

@@ -1,6 +1,6 @@
 //! How an item ended: one slot for each item, filled once.
 
-use crate::batch::ItemRejection;
+use crate::batch::{ItemId, ItemRejection};
 use crate::route::Respond;
 
 use super::{CallFailure, Sent, UpstreamReply};
@@ -26,8 +26,20 @@ pub enum Outcome {
 }
 
 /// Why an item was not started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SkipReason {
     /// `continue-on-error=false`, and an earlier item failed.
     BatchStopped,
+    /// An item that it depends on did not end below 400.
+    DependencyFailed {
+        /// The first of them.
+        on: ItemId,
+    },
+    /// It refers to a part of an earlier item's result that is not there.
+    ReferenceUnresolved {
+        /// The reference, as in the item.
+        reference: String,
+        /// Why it leads to nothing.
+        problem: &'static str,
+    },
 }

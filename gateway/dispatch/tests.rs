@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
+mod dependencies;
+mod references;
+
 use super::*;
-use crate::batch::{ItemId, ItemRejection};
+use crate::batch::{ItemForm, ItemId, ItemRejection};
 use crate::plan::{PlannedItem, Step};
 
 /// What the fake does with a call, by its target path.
@@ -27,6 +30,10 @@ pub(super) struct Fake {
     under_way: AtomicUsize,
     pub(super) most_under_way: AtomicUsize,
     calls: Mutex<Vec<usize>>,
+    /// The calls that were answered, in the order of the answers.
+    answered: Mutex<Vec<usize>>,
+    /// What had been answered when each call was made.
+    before: Mutex<Vec<(usize, Vec<usize>)>>,
 }
 
 impl Fake {
@@ -39,7 +46,18 @@ impl Fake {
     }
 
     fn plan(&self, upstreams: usize) -> Plan {
-        Plan { items: (0..self.acts.len()).map(|number| planned(number, number % upstreams)).collect() }
+        Plan {
+            items: (0..self.acts.len()).map(|number| planned(number, number % upstreams)).collect(),
+            dependencies: Vec::new(),
+        }
+    }
+
+    fn answer(&self, number: usize, status: u16) -> UpstreamReply {
+        if status < 400 {
+            self.answered.lock().unwrap().push(number);
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        UpstreamReply { status, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -67,6 +85,10 @@ impl<'fake> Engine for &'fake Fake {
     fn call_timeout(&self, _: UpstreamIndex) -> Duration {
         Duration::from_millis(500)
     }
+
+    fn resolve(&self, _: &CallTemplate, _: &mut Answers<'_>) -> Result<Call, Unfit> {
+        unreachable!("no item of these refers to another")
+    }
 }
 
 struct UnderWay<'engine>(&'engine Fake);
@@ -86,6 +108,7 @@ impl Lane for FakeLane<'_> {
     ) -> Result<UpstreamReply, CallFailure> {
         let number: usize = call.target.trim_start_matches('/').parse().unwrap();
         self.0.calls.lock().unwrap().push(number);
+        self.0.before.lock().unwrap().push((number, self.0.answered.lock().unwrap().clone()));
         let now = self.0.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.0.most_under_way.fetch_max(now, Ordering::Relaxed);
         let _under_way = UnderWay(self.0);
@@ -94,11 +117,7 @@ impl Lane for FakeLane<'_> {
             attempt.progress.mark_sent();
         }
         match self.0.acts[number] {
-            Act::Answer(status) => Ok(UpstreamReply {
-                status: StatusCode::from_u16(status).unwrap(),
-                headers: HeaderMap::new(),
-                body: Bytes::new(),
-            }),
+            Act::Answer(status) => Ok(self.0.answer(number, status)),
             Act::FailUnsent => Err(CallFailure::ConnectionRefused),
             Act::FailSent => Err(CallFailure::ConnectionLost),
             Act::Panic => panic!("a fault of ours"),
@@ -125,7 +144,12 @@ pub(super) fn planned(number: usize, upstream: usize) -> PlannedItem {
 }
 
 fn subject(number: usize) -> Subject {
-    Subject { id: ItemId::from(number.to_string()), method: Method::GET, href: format!("/{number}").into() }
+    Subject {
+        id: ItemId::from(number.to_string()),
+        method: Method::GET,
+        href: format!("/{number}").into(),
+        form: ItemForm::default(),
+    }
 }
 
 fn limits() -> DispatchLimits {
@@ -140,12 +164,16 @@ fn limits() -> DispatchLimits {
 }
 
 fn run(fake: &Fake, upstreams: usize, change: impl FnOnce(&mut DispatchLimits)) -> Vec<DispatchedItem> {
+    run_plan(fake, fake.plan(upstreams), change)
+}
+
+fn run_plan(fake: &Fake, plan: Plan, change: impl FnOnce(&mut DispatchLimits)) -> Vec<DispatchedItem> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut limits = limits();
         change(&mut limits);
-        dispatch(fake.plan(upstreams), &fake, limits, std::future::pending()).await
+        dispatch(plan, &fake, limits, std::future::pending()).await
     })
 }
 

@@ -95,9 +95,11 @@ fn parse_weight(text: &str) -> Option<u16> {
 }
 
 /// The parts of a text between separators, those within quotes aside.
-struct Unquoted<'a> {
-    rest: &'a str,
-    separator: u8,
+pub(super) struct Unquoted<'a> {
+    /// What is left.
+    pub(super) rest: &'a str,
+    /// The separator.
+    pub(super) separator: u8,
 }
 
 impl<'a> Iterator for Unquoted<'a> {

@@ -9,10 +9,12 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
 use super::media::MediaType;
+use super::template;
 use super::{
-    BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, Item, ItemId, ItemIndex, ItemRejection,
-    Subject, checked_field,
+    BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, IdForm, Item, ItemForm, ItemId, ItemIndex,
+    ItemRejection, Subject, checked_field,
 };
+use crate::batch::Template;
 use crate::route::known_method;
 
 /// Bytes of a method's name; the longest registered one has 17.
@@ -21,10 +23,6 @@ const MAX_METHOD: usize = 32;
 /// Bytes of a name that are repeated in a rejection.
 const MAX_NAME_SHOWN: usize = 64;
 
-/// Shown for the dependencies that a later version resolves.
-pub(super) const NO_DEPENDENCIES: ItemRejection = ItemRejection::NotImplemented {
-    what: "dependencies between items are not supported; send it in a later batch",
-};
 /// Shown for conditions on other items.
 pub(super) const NO_CONDITIONS: ItemRejection = ItemRejection::NotImplemented {
     what: "conditions on other items are not supported; send it in a later batch",
@@ -34,10 +32,14 @@ pub(super) const NO_TRANSACTIONS: ItemRejection = ItemRejection::NotImplemented 
     what: "the upstreams share no transaction, so that a group of several items can't be atomic; \
            nothing of the group was sent",
 };
-
 /// Shown for an item of a group whose other items may stand in any later line.
 pub(super) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
     what: "items in lines can't be in an atomicity group; send the group as application/json",
+};
+/// Shown for an item that needs the results of other lines, which a stream does not keep.
+pub(super) const NO_DEPENDENCIES_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
+    what: "items in lines can't depend on each other or refer to each other's results; \
+           send them as application/json",
 };
 
 /// What a member is called in a format.
@@ -53,11 +55,14 @@ pub(super) struct Draft<'l> {
     limits: &'l BatchLimits,
     names: MemberNames,
     id: Option<ItemId>,
+    form: ItemForm,
     method: Option<Method>,
     href: Option<Box<str>>,
     headers: Fields,
     header_bytes: usize,
     timeout: Option<Duration>,
+    depends_on: Vec<ItemId>,
+    group: Option<ItemId>,
     rejection: Option<ItemRejection>,
 }
 
@@ -68,11 +73,14 @@ impl<'l> Draft<'l> {
             limits,
             names,
             id: None,
+            form: ItemForm::default(),
             method: None,
             href: None,
             headers: Fields::new(),
             header_bytes: 0,
             timeout: None,
+            depends_on: Vec::new(),
+            group: None,
             rejection: None,
         }
     }
@@ -102,7 +110,21 @@ impl<'l> Draft<'l> {
             self.reject_member("id", "has characters that no format can carry in an id");
         } else {
             self.id = Some(id.into());
+            self.form.id = IdForm::Plain;
         }
+    }
+
+    /// An id that the client wrote between angle brackets.
+    pub(super) fn set_bracketed_id(&mut self, id: &str) {
+        self.set_id(id);
+        if self.form.id == IdForm::Plain {
+            self.form.id = IdForm::Bracketed;
+        }
+    }
+
+    /// The item is the one request of a change set.
+    pub(super) fn set_in_set(&mut self) {
+        self.form.in_set = true;
     }
 
     /// Any token is a method here; which ones a route allows is for the plan.
@@ -165,6 +187,22 @@ impl<'l> Draft<'l> {
         }
     }
 
+    /// The id or the group of an item that this one depends on.
+    pub(super) fn add_dependency(&mut self, name: &str) {
+        // An item can't depend on more than there are; the same one twice is no use.
+        if self.depends_on.len() == self.limits.max_items {
+            let limit = self.limits.max_items;
+            self.reject(ItemRejection::OverLimit { what: "number of dependencies (max_items)", limit });
+        } else {
+            self.depends_on.push(name.into());
+        }
+    }
+
+    /// The name of the group that the item is in.
+    pub(super) fn set_group(&mut self, name: &str) {
+        self.group = Some(name.into());
+    }
+
     fn set_content_type(&mut self, value: HeaderValue) {
         match self.headers.iter().find(|(name, _)| name == CONTENT_TYPE) {
             None => self.headers.push((CONTENT_TYPE, value)),
@@ -193,16 +231,37 @@ impl<'l> Draft<'l> {
         if self.href.is_none() {
             self.reject(ItemRejection::MissingMember { member: self.names.url });
         }
-        let subject = Subject {
-            id: self.id.unwrap_or_else(|| ItemId::of_position(index)),
-            method: self.method.unwrap_or_default(),
-            href: self.href.unwrap_or_default(),
-        };
-        let content = match self.rejection {
+        let href = self.href.take().unwrap_or_default();
+        let template = template::find(&href, &self.headers, body.as_ref(), self.limits);
+        self.into_item(index, href, body, template)
+    }
+
+    /// The item of a bulk's record: its body is data, in which nothing is looked for.
+    pub(super) fn finish_record(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
+        let href = self.href.take().unwrap_or_default();
+        self.into_item(index, href, body, Ok(None))
+    }
+
+    fn into_item(
+        mut self,
+        index: ItemIndex,
+        href: Box<str>,
+        body: Option<Bytes>,
+        template: Result<Option<Box<Template>>, ItemRejection>,
+    ) -> BatchItem {
+        let content = match self.rejection.take() {
             Some(rejection) => Err(rejection),
-            None => Ok(Item { headers: self.headers, body, timeout: self.timeout }),
+            None => template.map(|template| Item {
+                headers: self.headers,
+                body,
+                timeout: self.timeout,
+                depends_on: self.depends_on,
+                template,
+            }),
         };
-        BatchItem { subject, content }
+        let id = self.id.unwrap_or_else(|| ItemId::of_position(index));
+        let subject = Subject { id, method: self.method.unwrap_or_default(), href, form: self.form };
+        BatchItem { subject, group: self.group, content }
     }
 }
 

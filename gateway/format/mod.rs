@@ -5,33 +5,47 @@
 //! Content-Type and Accept (protocol §2, §4). A new format is a new folder and a new variant.
 
 mod accept;
+mod bulk;
 mod base64;
 mod charset;
 mod draft;
+mod intake;
 mod field_names;
 mod media;
 mod negotiation;
 mod coding;
 mod rope;
-mod json;
+mod template;
+pub mod json;
 pub mod ndjson;
 pub mod xml;
+mod multipart;
 #[cfg(test)]
 mod properties;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 
 use crate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, Item, ItemId, ItemIndex, ItemRejection,
-    ItemResult, MultiStatus, Place, Problem, ResultBody, Subject, checked_field,
+    Batch, BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, IdForm, Item, ItemForm, ItemId,
+    ItemIndex, ItemRejection, ItemResult, MultiStatus, Place, Problem, ResultBody, Subject, checked_field,
 };
 use rope::Rope;
 
+pub use bulk::{Bulk, RecordForm, takes_query};
 pub use coding::{ReplyCodingError, decode_batch, decode_reply};
+pub use intake::{Form, Intake};
 pub use negotiation::{
     cross_site, is_ndjson, is_postable_cross_site, problem_format, reply_format, request_format,
     wants_text_xml,
 };
+
+/// Whether a Content-Type is JSON's, or that of a type made of it.
+#[must_use]
+pub fn is_json(content_type: &str) -> bool {
+    media::MediaType::parse(content_type).kind == media::MediaKind::Json
+}
 
 /// A format of batches and results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,13 +56,28 @@ pub enum Format {
     Xml,
     /// `application/x-ndjson` (protocol §2.4, §4.4).
     Ndjson,
+    /// `multipart/mixed` of `application/http` (protocol §2.3, §4.3).
+    Multipart,
+}
+
+/// What a reader knows of a batch beside its body.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadContext<'context> {
+    /// What the batch may cost.
+    pub limits: &'context BatchLimits,
+    /// The batch's Content-Type, if it has one.
+    pub content_type: Option<&'context str>,
+    /// The path of the endpoint it was sent to, against which relative urls are resolved.
+    pub endpoint: &'context str,
+    /// The authority under which the client reached the gateway.
+    pub own_authority: &'context str,
 }
 
 /// Something written, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// The media type, as it stands in Content-Type.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// The bytes; the large chunks are shared with the upstream's replies. None is empty.
     pub chunks: Vec<Bytes>,
 }
@@ -57,7 +86,10 @@ impl Written {
     /// One piece; its media type stands elsewhere.
     #[must_use]
     pub fn of(body: Bytes) -> Self {
-        Self { content_type: "", chunks: if body.is_empty() { Vec::new() } else { vec![body] } }
+        Self {
+            content_type: Cow::Borrowed(""),
+            chunks: if body.is_empty() { Vec::new() } else { vec![body] },
+        }
     }
 
     /// Bytes in all chunks together.
@@ -69,7 +101,7 @@ impl Written {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 3] = [Self::Json, Self::Xml, Self::Ndjson];
+    pub const ALL: [Self; 4] = [Self::Json, Self::Xml, Self::Multipart, Self::Ndjson];
 
     /// The format's name in metrics and messages.
     #[must_use]
@@ -78,6 +110,7 @@ impl Format {
             Self::Json => "json",
             Self::Xml => "xml",
             Self::Ndjson => "ndjson",
+            Self::Multipart => "multipart",
         }
     }
 
@@ -88,6 +121,7 @@ impl Format {
             Self::Json => "application/json",
             Self::Xml => "application/xml",
             Self::Ndjson => ndjson::MEDIA_TYPE,
+            Self::Multipart => "multipart/mixed",
         }
     }
 
@@ -95,11 +129,12 @@ impl Format {
     ///
     /// # Errors
     /// Says why the batch is refused whole, and where it is wrong.
-    pub fn read(self, body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
+    pub fn read(self, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
         match self {
-            Self::Json => json::read(body, limits),
-            Self::Xml => xml::read(body, limits),
-            Self::Ndjson => ndjson::read(body, limits),
+            Self::Json => json::read(body, context.limits),
+            Self::Xml => xml::read(body, context.limits),
+            Self::Ndjson => ndjson::read(body, context.limits),
+            Self::Multipart => multipart::read(body, context),
         }
     }
 
@@ -107,11 +142,10 @@ impl Format {
     #[must_use]
     pub fn write(self, results: MultiStatus) -> Written {
         match self {
-            Self::Json => Written { content_type: "application/json", chunks: json::write(results) },
-            Self::Xml => {
-                Written { content_type: "application/xml; charset=utf-8", chunks: xml::write(results) }
-            }
-            Self::Ndjson => Written { content_type: ndjson::MEDIA_TYPE, chunks: ndjson::write(results) },
+            Self::Json => written("application/json", json::write(results)),
+            Self::Xml => written("application/xml; charset=utf-8", xml::write(results)),
+            Self::Ndjson => written(ndjson::MEDIA_TYPE, ndjson::write(results)),
+            Self::Multipart => multipart::write(results),
         }
     }
 
@@ -120,7 +154,8 @@ impl Format {
     pub fn write_problem(self, problem: &Problem) -> Written {
         let mut rope = Rope::new(256 + problem.detail.len());
         let content_type = match self {
-            Self::Json | Self::Ndjson => {
+            // In a batch refused whole there are no parts to answer, and a problem is no stream.
+            Self::Json | Self::Multipart | Self::Ndjson => {
                 json::write_problem(&mut rope, problem);
                 "application/problem+json"
             }
@@ -129,6 +164,10 @@ impl Format {
                 "application/problem+xml"
             }
         };
-        Written { content_type, chunks: rope.finish() }
+        written(content_type, rope.finish())
     }
+}
+
+fn written(content_type: &'static str, chunks: Vec<Bytes>) -> Written {
+    Written { content_type: Cow::Borrowed(content_type), chunks }
 }

@@ -25,6 +25,8 @@ pub fn request_format(content_type: Option<&str>, body: &[u8]) -> Result<Format,
         Format::Xml
     } else if is_ndjson(content_type) {
         Format::Ndjson
+    } else if same("multipart/mixed") || same("multipart/batch") {
+        Format::Multipart
     } else if same("") || same("application/x-www-form-urlencoded") || same("text/plain") {
         sniffed(body).ok_or(BatchRefusal::UnsupportedMediaType)?
     } else {
@@ -94,6 +96,7 @@ const fn types_of(format: Format) -> &'static [&'static str] {
         Format::Json => &["application/json"],
         Format::Xml => &["application/xml", "text/xml"],
         Format::Ndjson => &["application/x-ndjson", "application/jsonl"],
+        Format::Multipart => &["multipart/mixed"],
     }
 }
 
@@ -101,8 +104,8 @@ const fn problem_types_of(format: Format) -> &'static [&'static str] {
     match format {
         Format::Json => &["application/json", "application/problem+json"],
         Format::Xml => &["application/xml", "text/xml", "application/problem+xml"],
-        // A problem is no stream; who asks for lines gets it as JSON.
-        Format::Ndjson => &[],
+        // A batch that is refused whole has no parts to answer, and a problem is no stream; it is JSON.
+        Format::Multipart | Format::Ndjson => &[],
     }
 }
 
@@ -117,7 +120,7 @@ fn preferred(
     if ranges.is_empty() {
         return Some(usual);
     }
-    let weighted = Format::ALL.into_iter().filter_map(|format| {
+    let weighted = Format::ALL.into_iter().rev().filter_map(|format| {
         let best: Weight = types(format).iter().filter_map(|name| ranges.weight_of(name)).max()?;
         Some((best, format == usual, format))
     });
@@ -195,6 +198,8 @@ mod tests {
             ("Application/JSON; charset=iso-8859-1", Format::Json),
             ("application/xml", Format::Xml),
             ("text/xml; charset=\"UTF-8\"", Format::Xml),
+            ("multipart/mixed; boundary=b", Format::Multipart),
+            ("Multipart/Batch; type=\"application/http;version=1.1\"; boundary=b", Format::Multipart),
         ];
         for (content_type, format) in cases {
             assert_eq!(request_format(Some(content_type), b"?"), Ok(format), "{content_type}");
@@ -217,7 +222,7 @@ mod tests {
     #[test]
     fn other_types_are_not_sniffed() {
         for content_type in
-            ["application/problem+json", "text/html", "multipart/mixed", "json", "*/*", "text/json"]
+            ["application/problem+json", "text/html", "multipart/related", "json", "*/*", "text/json"]
         {
             let refused = request_format(Some(content_type), b"{}");
             assert_eq!(refused, Err(BatchRefusal::UnsupportedMediaType), "{content_type}");
@@ -252,7 +257,7 @@ mod tests {
             ("*/*, application/json;q=0", xml.clone(), xml.clone()),
             ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", xml.clone(), xml.clone()),
             ("application/json;odata.metadata=minimal;IEEE754Compatible=true", json.clone(), json.clone()),
-            ("multipart/mixed", none.clone(), none.clone()),
+            ("multipart/form-data", none.clone(), none.clone()),
             ("*/*;q=0", none.clone(), none.clone()),
             ("application/*;q=0, text/*", xml.clone(), xml.clone()),
             ("text/html, image/gif, *; q=.2, */*; q=.2", json, xml),
@@ -262,6 +267,27 @@ mod tests {
             assert_eq!(reply_format(Some(accept), Format::Xml), to_xml, "{accept}");
         }
         assert_eq!(reply_format(None, Format::Xml), Ok(Format::Xml));
+    }
+
+    #[test]
+    fn multipart_is_answered_in_kind_unless_the_client_wants_another() {
+        let multipart = Format::Multipart;
+        let cases = [
+            (None, multipart),
+            (Some("*/*"), multipart),
+            (Some("multipart/mixed"), multipart),
+            (Some("multipart/*, application/json;q=0.5"), multipart),
+            (Some("application/json"), Format::Json),
+            (Some("application/json, application/xml"), Format::Json),
+            (Some("application/*"), Format::Json),
+            (Some("text/xml"), Format::Xml),
+        ];
+        for (accept, expected) in cases {
+            assert_eq!(reply_format(accept, multipart), Ok(expected), "{accept:?}");
+        }
+        assert_eq!(reply_format(Some("multipart/mixed"), Format::Json), Ok(multipart));
+        assert_eq!(problem_format(Some("multipart/mixed"), Some("multipart/mixed")), Format::Json);
+        assert_eq!(problem_format(Some("application/xml"), Some("multipart/mixed")), Format::Xml);
     }
 
     #[test]

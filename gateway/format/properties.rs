@@ -45,7 +45,12 @@ fn any_result() -> impl Strategy<Value = ItemResult> {
                 media_type.map(|value| (http::header::CONTENT_TYPE, HeaderValue::from_static(value)));
             let field = (HeaderName::from_static("x-a"), HeaderValue::from_bytes(value.as_bytes()).unwrap());
             ItemResult {
-                subject: Subject { id: "".into(), method: Method::GET, href: href.into() },
+                subject: Subject {
+                    id: "".into(),
+                    method: Method::GET,
+                    href: href.into(),
+                    form: ItemForm::default(),
+                },
                 status: StatusCode::from_u16(status).unwrap(),
                 headers: media_type.into_iter().chain([field]).collect(),
                 body: body.map_or(ResultBody::Absent, |body| ResultBody::Bytes(body.into())),
@@ -127,6 +132,20 @@ const XML_BATCH: &str = "<?xml version='1.0' encoding='utf-8'?><!-- c --><b:batc
     </b:body></b:request><b:request method='PUT' href='/b' timeout='5'><b:body type='text/plain'>a&#65;&lt;</b:body>\
     </b:request><b:request method='PUT' href='/c'><b:body encoding='base64'>AAEC</b:body></b:request></b:batch>";
 
+/// Two requests, a change set of one, and one of two, with bare line breaks here and there.
+const MULTIPART_BATCH: &str = "preamble\r\n--b\r\nContent-Type: application/http\r\nContent-ID: <a>\r\n\r\n\
+    PATCH /a?b=c HTTP/1.1\r\nHost: gw\r\nContent-Length: 3\r\nX: y\r\n\r\nx\r\n\r\n--b\nContent-Type:application/http\n\n\
+    GET rel\n\n\n--b\r\nContent-Type: multipart/mixed; boundary=\"c =\"\r\n\r\n--c =\r\nContent-ID: 1\r\n\
+    Content-Type: application/http;\r\n msgtype=request\r\n\r\nPUT /c HTTP/1.1\r\n\r\n\r\nx\r\n--c =--\r\n--b\n\
+    Content-Type: multipart/mixed; boundary=d\n\n--d\nContent-Type: application/http\n\nGET /a\n\n--d\n\
+    Content-Type: application/http\n\nGET /b\n--d--\n--b--";
+
+/// What the readers are told beside the body.
+fn context(limits: &BatchLimits) -> ReadContext<'_> {
+    let content_type = Some("multipart/mixed; boundary=b");
+    ReadContext { limits, content_type, endpoint: "/svc/batch", own_authority: "gw" }
+}
+
 fn small_limits() -> BatchLimits {
     BatchLimits {
         max_items: 5,
@@ -141,7 +160,7 @@ fn small_limits() -> BatchLimits {
 /// Reads; what comes out keeps the limits, and a place lies within the body.
 fn check_reading(format: Format, body: Vec<u8>) -> Result<(), TestCaseError> {
     let (body, limits) = (Bytes::from(body), small_limits());
-    match format.read(&body, &limits) {
+    match format.read(&body, &context(&limits)) {
         Ok(batch) => {
             prop_assert!(batch.items.len() <= limits.max_items);
             for item in batch.items {
@@ -239,13 +258,16 @@ proptest! {
     fn damaged_batches_are_read_or_refused(damages in prop::collection::vec(any::<(Index, u8, u8)>(), 1..6)) {
         check_reading(Format::Json, damaged(JSON_BATCH, &damages))?;
         check_reading(Format::Xml, damaged(XML_BATCH, &damages))?;
+        check_reading(Format::Multipart, damaged(MULTIPART_BATCH, &damages))?;
     }
 
     #[test]
     fn a_cut_batch_is_refused(at in any::<Index>()) {
-        for (format, body) in [(Format::Json, JSON_BATCH), (Format::Xml, XML_BATCH)] {
+        let batches =
+            [(Format::Json, JSON_BATCH), (Format::Xml, XML_BATCH), (Format::Multipart, MULTIPART_BATCH)];
+        for (format, body) in batches {
             let cut = Bytes::copy_from_slice(&body.as_bytes()[..at.index(body.len())]);
-            prop_assert!(format.read(&cut, &BatchLimits::default()).is_err());
+            prop_assert!(format.read(&cut, &context(&BatchLimits::default())).is_err());
         }
     }
 
@@ -257,7 +279,7 @@ proptest! {
             "id": format!("{index}{id}"), "method": "PUT", "url": url, "body": body,
         })).collect();
         let batch = Bytes::from(json!({"requests": written}).to_string());
-        let batch = Format::Json.read(&batch, &BatchLimits::default()).unwrap();
+        let batch = Format::Json.read(&batch, &context(&BatchLimits::default())).unwrap();
         prop_assert_eq!(batch.items.len(), items.len());
         for (index, (item, (id, url, body))) in batch.items.into_iter().zip(items).enumerate() {
             prop_assert_eq!(item.subject.id.as_str(), format!("{index}{id}"));

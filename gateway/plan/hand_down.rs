@@ -31,7 +31,21 @@ pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>) -> Heade
     for name in named_by_connection(outer) {
         inherited.remove(name);
     }
+    if let Some(cookie) = joined_cookies(&inherited) {
+        inherited.insert(header::COOKIE, cookie);
+    }
     inherited
+}
+
+/// The one Cookie field that several are outside of HTTP/2, whose clients may send a field for each
+/// cookie (RFC 9113 §8.2.3); `None` where there is one at most.
+#[must_use]
+pub fn joined_cookies(fields: &HeaderMap) -> Option<HeaderValue> {
+    let cookies: Vec<_> = fields.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() < 2 {
+        return None;
+    }
+    HeaderValue::from_bytes(&cookies.join(b"; ".as_slice())).ok()
 }
 
 fn describes_the_outer_message(name: &HeaderName) -> bool {
@@ -56,6 +70,10 @@ fn describes_the_outer_message(name: &HeaderName) -> bool {
                 | "sec-fetch-mode"
                 | "sec-fetch-dest"
                 | "sec-fetch-user"
+                // Would change what the items' methods mean, past the routes' own lists.
+                | "x-http-method-override"
+                | "x-http-method"
+                | "x-method-override"
         )
 }
 
@@ -106,8 +124,9 @@ impl CallHeaders {
     /// Prepares the shared part: `inherited`, then the upstream's changes, then the hop's fields.
     #[must_use]
     pub fn new(inherited: &HeaderMap, remove: &[HeaderName], set: &Fields, hop: &ForwardedBy) -> Self {
+        let decided: Vec<_> = remove.iter().chain(set.iter().map(|(name, _)| name)).collect();
         let mut shared = inherited.clone();
-        for name in remove {
+        for name in inherited.keys().filter(|name| decided.iter().any(|decided| same_to_cgi(decided, name))) {
             shared.remove(name);
         }
         for (name, value) in set {
@@ -126,7 +145,7 @@ impl CallHeaders {
         let mut fields = self.shared.clone();
         let mut previous: Option<&HeaderName> = None;
         for (name, value) in own {
-            if self.remove.contains(name) || self.set.iter().any(|(set, _)| set == name) {
+            if self.decides(name) {
                 continue;
             }
             // The same name again in one item is a second value, not an override.
@@ -144,6 +163,22 @@ impl CallHeaders {
         }
         fields
     }
+
+    /// Whether the upstream's configuration removes or sets the field, also under a name that servers
+    /// behind CGI read as the same (`X_Api_Key`).
+    fn decides(&self, name: &HeaderName) -> bool {
+        self.remove
+            .iter()
+            .chain(self.set.iter().map(|(set, _)| set))
+            .any(|decided| same_to_cgi(decided, name))
+    }
+}
+
+/// RFC 3875 §4.1.18: to a CGI script, a dash and an underscore in a name are the same.
+fn same_to_cgi(one: &HeaderName, other: &HeaderName) -> bool {
+    one == other
+        || (other.as_str().contains('_')
+            && one.as_str().replace('-', "_") == other.as_str().replace('-', "_"))
 }
 
 #[cfg(test)]
@@ -191,6 +226,14 @@ mod tests {
     }
 
     #[test]
+    fn the_cookies_of_http_2_are_one_field() {
+        let outer = map(&[("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2")]);
+        let inherited = inherited_fields(&outer, None);
+        assert_eq!(inherited.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+        assert_eq!(joined_cookies(&inherited), None);
+    }
+
+    #[test]
     fn items_override_the_outer_request_and_the_operator_overrides_items() {
         let inherited = map(&[("authorization", "outer"), ("x-a", "outer"), ("cookie", "c")]);
         let set = own(&[("authorization", "operator")]);
@@ -202,7 +245,11 @@ mod tests {
             ("x-a", "two"),
             ("authorization", "item"),
             ("cookie", "item"),
+            ("x_b", "kept"),
         ]));
+        let disguised =
+            CallHeaders::new(&inherited, &[HeaderName::from_static("x-api-key")], &Vec::new(), &hop);
+        assert!(!disguised.compose(&own(&[("x_api_key", "item")])).contains_key("x_api_key"));
         assert_eq!(fields.get_all("x-a").iter().collect::<Vec<_>>(), ["one", "two"]);
         assert_eq!(fields["authorization"], "operator");
         assert_eq!(fields["x-b"], "b");

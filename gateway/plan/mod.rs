@@ -5,7 +5,9 @@
 //! item, in order. Nothing a client writes can name a host: a call has a route from the
 //! configuration and a path that went through the canonicaliser.
 
+mod dependencies;
 mod hand_down;
+mod later;
 mod preferences;
 mod url;
 
@@ -14,15 +16,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, Method};
 
-use crate::batch::{Batch, BatchItem, Fields, Item, ItemRejection, Subject};
+use crate::batch::{Batch, BatchItem, BatchRefusal, Fields, Item, ItemIndex, ItemRejection, Subject};
 use crate::route::{
-    CanonicalPath, OriginText, Respond, RouteAction, RouteIndex, RouteTable, UpstreamIndex, map_reference,
-    same_authority,
+    CanonicalPath, OriginText, Respond, Route, RouteAction, RouteIndex, RouteTable, Strictness,
+    UpstreamIndex, map_reference, same_authority,
 };
 
+use dependencies::Names;
 pub use hand_down::{
-    CallHeaders, ForwardedBy, inherited_fields, named_by_connection, strip_connection_fields,
+    CallHeaders, ForwardedBy, inherited_fields, joined_cookies, named_by_connection, strip_connection_fields,
 };
+
+pub use later::{CallTemplate, Destination, Filled, Sources};
 pub use preferences::Preferences;
 pub use url::{ItemUrl, parse_item_url};
 
@@ -31,6 +36,9 @@ pub use url::{ItemUrl, parse_item_url};
 pub struct Plan {
     /// One for each item, in the order of the request.
     pub items: Vec<PlannedItem>,
+    /// What each item waits for, by place in the batch, in order; all of it comes before the item. Empty
+    /// where no item of the batch waits for any.
+    pub dependencies: Vec<Vec<ItemIndex>>,
 }
 
 /// One item and what happens to it.
@@ -49,6 +57,8 @@ pub struct PlannedItem {
 pub enum Step {
     /// An upstream is called.
     Call(Call),
+    /// An upstream is called, once the results are there that the item refers to.
+    Later(Box<CallTemplate>),
     /// The route answers by itself.
     Respond(Respond),
     /// The gateway refuses it; nothing is sent.
@@ -73,6 +83,7 @@ pub struct Call {
 }
 
 /// What a batch's endpoint knows that planning needs.
+#[derive(Clone, Copy)]
 pub struct PlanContext<'context> {
     /// The routes.
     pub routes: &'context RouteTable,
@@ -80,16 +91,49 @@ pub struct PlanContext<'context> {
     pub own_authority: &'context str,
     /// Whether a path is a batch endpoint's.
     pub is_batch_endpoint: &'context (dyn Fn(&CanonicalPath) -> bool + Sync),
+    /// The only route that items may meet; a bulk's records can't leave their template's.
+    pub only_route: Option<RouteIndex>,
 }
 
 /// Plans a batch: N items in, N planned items out, in order.
-#[must_use]
-pub fn plan(batch: Batch, context: &PlanContext<'_>) -> Plan {
-    Plan { items: batch.items.into_iter().map(|item| plan_item(item, context)).collect() }
+///
+/// # Errors
+/// Says which item depends on what it can't wait for.
+pub fn plan(batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
+    if let Some(names) = Names::of(&batch) {
+        return plan_dependent(batch, &names, context);
+    }
+    let items = batch.items.into_iter().map(|item| plan_item(item, context)).collect();
+    Ok(Plan { items, dependencies: Vec::new() })
+}
+
+/// The same for a batch in which items depend on each other.
+fn plan_dependent(batch: Batch, names: &Names, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
+    let mut dependencies = names.resolve(&batch)?;
+    let mut planned = Vec::with_capacity(batch.items.len());
+    for (number, (item, waits_for)) in batch.items.into_iter().zip(&mut dependencies).enumerate() {
+        let one = match item {
+            BatchItem { subject, content: Ok(asked), .. } if asked.template.is_some() => {
+                let neighbours = later::Neighbours { index: ItemIndex(number), names, planned: &planned };
+                let mut route = None;
+                let step = later::plan_template(&subject, asked, &neighbours, context, &mut route);
+                let step = step.map_or_else(Step::Rejected, |(step, sources)| {
+                    waits_for.extend(sources);
+                    step
+                });
+                PlannedItem { subject, route, step }
+            }
+            item => plan_item(item, context),
+        };
+        waits_for.sort_unstable();
+        waits_for.dedup();
+        planned.push(one);
+    }
+    Ok(Plan { items: planned, dependencies })
 }
 
 fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {
-    let BatchItem { subject, content } = item;
+    let BatchItem { subject, content, .. } = item;
     let mut route = None;
     let step = content
         .and_then(|content| plan_content(&subject, content, context, &mut route))
@@ -103,25 +147,13 @@ fn plan_content(
     context: &PlanContext<'_>,
     met: &mut Option<RouteIndex>,
 ) -> Result<Step, ItemRejection> {
-    let url = parse_item_url(&subject.href, context.own_authority)?;
-    if (context.is_batch_endpoint)(&url.path) {
-        return Err(ItemRejection::NestedBatch);
-    }
-    let (index, route) = context.routes.find(&url.path).ok_or(ItemRejection::NoRoute)?;
-    *met = Some(index);
-    if !route.methods.allows(&subject.method) {
-        let allowed = route.methods.allow_value().unwrap_or_else(|| "every method but CONNECT".to_owned());
-        return Err(ItemRejection::MethodNotAllowed { allowed });
-    }
-    if subject.method == Method::TRACE && item.body.is_some() {
-        return Err(ItemRejection::BadBody { problem: "can't go with TRACE (RFC 9110 §9.3.8)" });
-    }
+    let (url, _, route) = meet(&subject.href, &subject.method, item.body.is_some(), context, met)?;
     match &route.action {
         RouteAction::Respond(respond) => Ok(Step::Respond(respond.clone())),
         RouteAction::Forward { upstream, mapping } => {
             let path = mapping.to_upstream(url.path.as_str());
             let target = format!("{path}{}", url.query).into_boxed_str();
-            let (headers, references) = split_references(item.headers, *upstream, context)?;
+            let (headers, references) = map_fields(item.headers, *upstream, context)?;
             Ok(Step::Call(Call {
                 upstream: *upstream,
                 target,
@@ -134,9 +166,42 @@ fn plan_content(
     }
 }
 
+/// The route that a url meets; it stands in `met` even where it does not allow the item.
+fn meet<'url, 'context>(
+    href: &'url str,
+    method: &Method,
+    has_body: bool,
+    context: &PlanContext<'context>,
+    met: &mut Option<RouteIndex>,
+) -> Result<(ItemUrl<'url>, RouteIndex, &'context Route), ItemRejection> {
+    let url = parse_item_url(href, context.own_authority)?;
+    if (context.is_batch_endpoint)(&url.path) {
+        return Err(ItemRejection::NestedBatch);
+    }
+    let (index, route) = context.routes.find(&url.path).ok_or(ItemRejection::NoRoute)?;
+    if context.only_route.is_some_and(|only| only != index) {
+        return Err(ItemRejection::OtherRoute);
+    }
+    *met = Some(index);
+    check_method(route, method, has_body)?;
+    Ok((url, index, route))
+}
+
+fn check_method(route: &Route, method: &Method, has_body: bool) -> Result<(), ItemRejection> {
+    if !route.methods.allows(method) {
+        let allowed = route.methods.allow_value();
+        return Err(ItemRejection::MethodNotAllowed { allowed });
+    }
+    if *method == Method::TRACE && has_body {
+        return Err(ItemRejection::BadBody { problem: "can't go with TRACE (RFC 9110 §9.3.8)" });
+    }
+    Ok(())
+}
+
 type Split = (Fields, Vec<(HeaderName, OriginText)>);
 
-fn split_references(
+/// Maps the fields whose urls lead somewhere: Destination and If.
+fn map_fields(
     fields: Fields,
     upstream: UpstreamIndex,
     context: &PlanContext<'_>,
@@ -156,8 +221,8 @@ fn split_references(
         let refuse = |problem| ItemRejection::ForbiddenReference { field, problem };
         let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
         let own = |authority: &str| same_authority(authority, context.own_authority);
-        let mapped = map_reference(field, text, context.routes, own, upstream).map_err(refuse)?;
-        references.push((name, mapped));
+        let mapped = map_reference((field, text), context.routes, own, upstream, Strictness::Item);
+        references.push((name, mapped.map_err(refuse)?));
     }
     Ok((plain, references))
 }

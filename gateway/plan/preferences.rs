@@ -17,6 +17,9 @@ pub struct Preferences {
     /// `wait=N` (RFC 7240 §4.3): the client's patience in seconds; it can only shorten the
     /// endpoint's deadline.
     pub wait: Option<Duration>,
+    /// `handling=explain`: what would happen, and nothing sent. RFC 7240 §4.4 names this preference and
+    /// leaves room for other values.
+    pub explain: bool,
 }
 
 impl Preferences {
@@ -26,9 +29,9 @@ impl Preferences {
     pub fn parse(headers: &HeaderMap) -> Self {
         let mut preferences = Self::default();
         for value in headers.get_all("prefer").iter().rev() {
-            for token in value.to_str().unwrap_or_default().rsplit(',') {
+            for token in outside_quotes(value.to_str().unwrap_or_default(), ',').into_iter().rev() {
                 // Parameters behind `;` belong to a preference; batchgate's have none.
-                let token = token.split(';').next().unwrap_or_default();
+                let token = outside_quotes(token, ';').first().copied().unwrap_or_default();
                 let (name, value) = token.split_once('=').unwrap_or((token, ""));
                 preferences.set(name.trim(), value.trim().trim_matches('"'));
             }
@@ -45,7 +48,9 @@ impl Preferences {
                 "false" => self.continue_on_error = Some(false),
                 _ => {}
             },
-            "wait" => {
+            "handling" => self.explain = value.eq_ignore_ascii_case("explain"),
+            // `parse` would take a sign, too.
+            "wait" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 if let Ok(seconds) = value.parse::<u32>() {
                     self.wait = Some(Duration::from_secs(seconds.into()));
                 }
@@ -59,6 +64,9 @@ impl Preferences {
     #[must_use]
     pub fn applied(&self, deadline: Duration) -> Option<String> {
         let mut applied = Vec::new();
+        if self.explain {
+            applied.push("handling=explain".to_owned());
+        }
         if self.minimal {
             applied.push("return=minimal".to_owned());
         }
@@ -75,9 +83,37 @@ impl Preferences {
     }
 }
 
+/// The parts of a value between separators; what is quoted stays whole (RFC 9110 §5.6.4).
+fn outside_quotes(value: &str, separator: char) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let parts = value.split(|character: char| {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ => return character == separator && !quoted,
+        }
+        false
+    });
+    parts.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_another_preference_quotes_is_not_ours() {
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append("prefer", value.parse().unwrap());
+            Preferences::parse(&headers)
+        };
+        let nothing = Preferences::default();
+        assert_eq!(read(r#"foo="a, return=minimal, \", wait=1", bar; x="; order=sequential""#), nothing);
+        assert!(read(r#"foo="a,b";x="c;d", return="minimal""#).minimal);
+        assert_eq!(read("wait=+3"), nothing);
+    }
 
     const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -94,6 +130,13 @@ mod tests {
         assert_eq!(preferences.wait, Some(Duration::from_secs(7)));
         assert_eq!(preferences.applied(DEADLINE).unwrap(), "return=minimal, continue-on-error=false, wait=7");
         assert_eq!(parse(&[]).applied(DEADLINE), None);
+    }
+
+    #[test]
+    fn a_batch_may_be_explained() {
+        let preferences = parse(&["handling=explain, order=sequential"]);
+        assert_eq!(preferences.applied(DEADLINE).unwrap(), "handling=explain, order=sequential");
+        assert!(!parse(&["handling=strict"]).explain);
     }
 
     #[test]

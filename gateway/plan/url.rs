@@ -35,11 +35,16 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
     if query.contains('#') || path.contains('#') {
         return Err(refuse("has a fragment"));
     }
-    if !query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+    if !query.bytes().all(can_stand_in_a_query) {
         return Err(refuse("has a query with a character that must be percent-encoded"));
     }
     let path = CanonicalPath::parse(path, Strictness::Item).map_err(|error| refuse(words(error)))?;
     Ok(ItemUrl { path, query })
+}
+
+/// RFC 3986 §3.4, and what real clients leave raw (`[`, `|`, `{`, …); the others can't be sent.
+const fn can_stand_in_a_query(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>')
 }
 
 const fn words(error: PathError) -> &'static str {
@@ -76,6 +81,17 @@ mod tests {
     }
 
     #[test]
+    fn every_url_that_passes_can_be_sent() {
+        for byte in 0..=u8::MAX {
+            for url in [format!("/a{}", char::from(byte)), format!("/a?b={}", char::from(byte))] {
+                if let Ok((path, query)) = parse(&url) {
+                    assert!(format!("{path}{query}").parse::<http::Uri>().is_ok(), "{url}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn no_url_leads_elsewhere() {
         for url in [
             "http://169.254.169.254/",
@@ -95,6 +111,10 @@ mod tests {
             "/a b",
             "/a?b c",
             "/a?b\nc",
+            "/a?b=\"c\"",
+            "/a?b=<c",
+            "/a?b=c>",
+            "/a?b\\c",
             "/a#b",
             "/a?b#c",
             "/a/../b",

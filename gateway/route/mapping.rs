@@ -52,17 +52,27 @@ impl Mapping {
         upstream: impl Fn(&str) -> bool,
         origin: &str,
     ) -> std::borrow::Cow<'url, str> {
-        if let Some((scheme, rest)) = url.split_once("://") {
-            let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if let Some(rest) = url.strip_prefix("//") {
+            let (authority, path) = split_authority(rest);
+            if upstream(authority) {
+                return format!("{origin}{}", self.to_gateway(path)).into();
+            }
+        } else if let Some((scheme, rest)) = url.split_once("://") {
+            let (authority, path) = split_authority(rest);
             let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
             if http && upstream(authority) {
                 return format!("{origin}{}", self.to_gateway(path)).into();
             }
-        } else if url.starts_with('/') && !url.starts_with("//") && !self.is_identity() {
+        } else if url.starts_with('/') && !self.is_identity() {
             return self.to_gateway(url).into();
         }
         url.into()
     }
+}
+
+/// The authority, and what follows it.
+fn split_authority(rest: &str) -> (&str, &str) {
+    rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
 }
 
 /// Text with holes for the upstream's origin (`scheme://authority`), which is known only once a
@@ -80,18 +90,20 @@ impl OriginText {
 
 /// Maps a `Destination` url, or the tagged urls of an `If` field, by the rules of item urls.
 ///
-/// `own` says whether an authority is the gateway's; `upstream` is where the request itself goes.
+/// `field` is its name and value; `own` says whether an authority is the gateway's; `upstream` is
+/// where the request itself goes; `strictness` is that for the request's own path.
 ///
 /// # Errors
 /// Says why the field is refused: it leads to another host, another upstream, or no route.
 pub fn map_reference(
-    field: &str,
-    value: &str,
+    field: (&str, &str),
     routes: &RouteTable,
     own: impl Fn(&str) -> bool,
     upstream: UpstreamIndex,
+    strictness: Strictness,
 ) -> Result<OriginText, &'static str> {
-    let map = |url: &str| map_url(url, routes, &own, upstream);
+    let map = |url: &str| map_url(url, routes, &own, upstream, strictness);
+    let (field, value) = field;
     if field.eq_ignore_ascii_case("destination") {
         return Ok(OriginText(vec![String::new(), map(value.trim())?]));
     }
@@ -150,6 +162,7 @@ fn map_url(
     routes: &RouteTable,
     own: &impl Fn(&str) -> bool,
     upstream: UpstreamIndex,
+    strictness: Strictness,
 ) -> Result<String, &'static str> {
     let path = match url.split_once("://") {
         Some((scheme, rest)) => {
@@ -164,7 +177,7 @@ fn map_url(
         None => url,
     };
     let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
-    let path = CanonicalPath::parse(path, Strictness::Item).map_err(|_| "has a path that is refused")?;
+    let path = CanonicalPath::parse(path, strictness).map_err(|_| "has a path that is refused")?;
     match routes.find(&path).map(|(_, route)| &route.action) {
         Some(RouteAction::Forward { upstream: other, mapping }) if *other == upstream => {
             Ok(format!("{}{query}", mapping.to_upstream(path.as_str())))
@@ -198,8 +211,23 @@ mod tests {
     }
 
     fn map(field: &str, value: &str) -> Result<String, &'static str> {
-        map_reference(field, value, &table(), |authority| authority == "gw.example", UpstreamIndex(0))
+        map_as(Strictness::Item, field, value)
+    }
+
+    fn map_as(strictness: Strictness, field: &str, value: &str) -> Result<String, &'static str> {
+        let own = |authority: &str| authority == "gw.example";
+        map_reference((field, value), &table(), own, UpstreamIndex(0), strictness)
             .map(|text| text.with_origin("http://up:81"))
+    }
+
+    #[test]
+    fn a_destination_may_be_what_the_path_of_its_request_may() {
+        let url = "http://gw.example/dav/a[1]%2F%255c";
+        assert_eq!(map("destination", url), Err("has a path that is refused"));
+        let proxied = |url| map_as(Strictness::Proxied, "destination", url);
+        assert_eq!(proxied(url).as_deref(), Ok("http://up:81/a[1]%2F%255c"));
+        assert_eq!(proxied("/dav/../other/b"), Err("has a path that is refused"));
+        assert_eq!(proxied("/dav/é"), Err("has a path that is refused"));
     }
 
     #[test]
@@ -235,6 +263,8 @@ mod tests {
         let back =
             |url| mapping.reference_to_gateway(url, |a| a == "up:81", "https://gw.example").into_owned();
         assert_eq!(back("http://up:81/x?y"), "https://gw.example/dav/x?y");
+        assert_eq!(back("//up:81/x?y"), "https://gw.example/dav/x?y");
+        assert_eq!(back("//elsewhere/x"), "//elsewhere/x");
         assert_eq!(back("/x"), "/dav/x");
         assert_eq!(back("http://elsewhere/x"), "http://elsewhere/x");
         assert_eq!(back("relative"), "relative");

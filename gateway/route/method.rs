@@ -64,12 +64,30 @@ impl MethodSet {
         }
     }
 
-    /// The methods as an Allow field's value (RFC 9110 §10.2.1); `None` where all are allowed.
+    /// The methods as an Allow field's value (RFC 9110 §10.2.1): a list of tokens. Where any is
+    /// allowed, these are the known ones.
     #[must_use]
-    pub fn allow_value(&self) -> Option<String> {
-        match self {
-            Self::Any => None,
-            Self::Only(methods) => Some(methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")),
-        }
+    pub fn allow_value(&self) -> String {
+        let allowed: Vec<_> = match self {
+            Self::Any => KNOWN.into_iter().filter(|name| *name != Method::CONNECT.as_str()).collect(),
+            Self::Only(methods) => {
+                let head = methods.contains(&Method::GET) && !methods.contains(&Method::HEAD);
+                methods.iter().map(Method::as_str).chain(head.then_some("HEAD")).collect()
+            }
+        };
+        allowed.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allow_is_a_list_of_methods_even_where_any_is_allowed() {
+        let allow = MethodSet::Any.allow_value();
+        assert!(allow.starts_with("GET, HEAD, POST, "), "{allow}");
+        assert!(!allow.contains("CONNECT"), "{allow}");
+        assert_eq!(MethodSet::Only(vec![Method::GET, Method::PUT]).allow_value(), "GET, PUT, HEAD");
     }
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderName};
 
-use crate::batch::{Batch, MultiStatus};
+use crate::batch::{Batch, BatchRefusal, MultiStatus};
 use crate::dispatch::DispatchedItem;
+use crate::format::Intake;
 use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
+use crate::route::RouteIndex;
 use crate::settings::{BatchEndpoint, Order};
 use crate::stitch::{ItemReport, StitchContext, stitch};
 use crate::telemetry::{RequestId, TraceContext};
@@ -25,6 +27,10 @@ pub(super) struct Asked<'request> {
     pub(super) gateway: &'request Arc<Gateway>,
     pub(super) snapshot: &'request Snapshot,
     pub(super) endpoint: &'request BatchEndpoint,
+    /// A batch, or the records of a bulk.
+    pub(super) intake: Intake<'request>,
+    /// The only route that items may meet.
+    pub(super) only_route: Option<RouteIndex>,
     pub(super) reached: &'request Reached,
     pub(super) request_id: &'request RequestId,
     pub(super) trace: TraceContext,
@@ -32,11 +38,15 @@ pub(super) struct Asked<'request> {
 
 impl Asked<'_> {
     /// Plans a batch, or one item of a stream.
-    pub(super) fn plan(&self, batch: Batch) -> Plan {
+    ///
+    /// # Errors
+    /// Says which item depends on what it can't wait for.
+    pub(super) fn plan(&self, batch: Batch) -> Result<Plan, BatchRefusal> {
         let context = PlanContext {
             routes: &self.snapshot.settings.routes,
             own_authority: &self.reached.authority,
             is_batch_endpoint: &|path| self.snapshot.settings.batch_endpoint(path).is_some(),
+            only_route: self.only_route,
         };
         plan(batch, &context)
     }
@@ -78,6 +88,10 @@ impl Asked<'_> {
             max_reply: endpoint.limits.max_reply,
             minimal: preferences.minimal,
         };
+        if items.iter().any(DispatchedItem::is_coded) {
+            // Undoing codings can take long: this thread's other connections go to another one.
+            return tokio::task::block_in_place(|| stitch(items, &context));
+        }
         stitch(items, &context)
     }
 

@@ -1,5 +1,5 @@
-//! A batch endpoint: the life of one batch, phase by phase. Each phase takes what the one before
-//! gave by move; what they learn goes into one report at the end.
+//! A batch endpoint or a bulk route: the life of one batch, phase by phase. Each phase takes what the one
+//! before gave by move; what they learn goes into one report at the end.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -10,9 +10,10 @@ use pingora::proxy::Session;
 use crate::batch::{BatchRefusal, MultiStatus, Summary};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
+use crate::explain::{Audience, ExplainContext, explain};
 use crate::format::{
-    Format, cross_site, decode_batch, is_ndjson, is_postable_cross_site, problem_format, reply_format,
-    request_format, wants_text_xml,
+    Form, Format, Intake, ReadContext, Written, cross_site, decode_batch, is_ndjson, is_postable_cross_site,
+    problem_format, reply_format, wants_text_xml,
 };
 use crate::phase::Phase;
 use crate::plan::{Plan, Preferences};
@@ -21,7 +22,7 @@ use crate::telemetry::{BatchEnd, BatchReport, FailedItem, PhaseTimes};
 
 use super::asked::Asked;
 use super::engine::BatchEngine;
-use super::exchange::{client_gone, read_body, write_reply};
+use super::exchange::{client_gone, joined, read_body, write_reply};
 use super::limits_document::limits_document;
 use super::stream_endpoint;
 
@@ -30,11 +31,12 @@ pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("prefe
 /// Answers a request to a batch endpoint.
 pub(super) async fn serve(session: &mut Session, asked: &Asked<'_>) -> pingora::Result<()> {
     let method = session.req_header().method.clone();
-    if method == Method::GET || method == Method::HEAD {
+    let is_read = method == Method::GET || method == Method::HEAD;
+    if is_read && matches!(asked.intake, Intake::Batch) {
         return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
-    let mut life = Life { asked, phases: PhaseTimes::default(), format: "", bytes_in: 0 };
+    let mut life = Life { asked, phases: PhaseTimes::default(), form: None, bytes_in: 0 };
     life.run(session, &method).await
 }
 
@@ -58,7 +60,7 @@ impl Drop for BatchInFlight<'_> {
 pub(super) struct Life<'request> {
     pub(super) asked: &'request Asked<'request>,
     pub(super) phases: PhaseTimes,
-    format: &'static str,
+    form: Option<Form>,
     pub(super) bytes_in: usize,
 }
 
@@ -72,8 +74,8 @@ struct Planned {
 
 impl Life<'_> {
     async fn run(&mut self, session: &mut Session, method: &Method) -> pingora::Result<()> {
-        if *method == Method::POST && is_stream(&session.req_header().headers) {
-            self.format = Format::Ndjson.as_str();
+        if *method == Method::POST && self.is_stream(&session.req_header().headers) {
+            self.form = Some(Form::Batch(Format::Ndjson));
             return match stream_endpoint::serve(session, self).await {
                 Ok(sent) => sent,
                 Err(refusal) => self.refuse(session, &refusal).await,
@@ -83,18 +85,35 @@ impl Life<'_> {
         let received = self.receive(session, method).await;
         self.phases.set(Phase::Receive, stopwatch.elapsed());
         match received.and_then(|body| self.parse_and_plan(session, body)) {
+            Ok(planned) if planned.preferences.explain => self.explain(session, &planned).await,
             Ok(planned) => self.answer(session, planned).await,
             Err(refusal) => self.refuse(session, &refusal).await,
         }
     }
 
+    /// Whether the batch is a stream: lines in and lines out. What is compressed or only explained is
+    /// read whole, as the records of a bulk are.
+    fn is_stream(&self, headers: &HeaderMap) -> bool {
+        let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
+        let accept = joined(headers, &header::ACCEPT);
+        let accept = (!accept.is_empty()).then_some(accept.as_str());
+        matches!(self.asked.intake, Intake::Batch)
+            && !coded
+            && is_ndjson(text(headers, &header::CONTENT_TYPE))
+            && reply_format(accept, Format::Ndjson) == Ok(Format::Ndjson)
+            && !Preferences::parse(headers).explain
+    }
+
     async fn receive(&self, session: &mut Session, method: &Method) -> Result<Bytes, BatchRefusal> {
-        if *method != Method::POST {
+        if *method != Method::POST && matches!(self.asked.intake, Intake::Batch) {
             return Err(BatchRefusal::MethodNotAllowed);
         }
         let headers = &session.req_header().headers;
         let settings = &self.asked.snapshot.settings;
-        let postable = is_postable_cross_site(text(headers, &header::CONTENT_TYPE));
+        // A page of another site has to ask before it may use other methods (Fetch §2.2.1), and GET
+        // changes nothing.
+        let postable =
+            *method == Method::POST && is_postable_cross_site(text(headers, &header::CONTENT_TYPE));
         if postable && cross_site(headers, &self.asked.reached.authority, &settings.cors.allow_origins) {
             return Err(BatchRefusal::CrossSite);
         }
@@ -104,21 +123,51 @@ impl Life<'_> {
     fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
         let stopwatch = Stopwatch::start();
         self.bytes_in = body.len();
-        let endpoint = self.asked.endpoint;
+        let Asked { endpoint, intake, reached, .. } = self.asked;
         let headers = &session.req_header().headers;
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
-        let format = request_format(text(headers, &header::CONTENT_TYPE), &body)?;
+        let content_type = text(headers, &header::CONTENT_TYPE);
+        let form = intake.form(content_type, &body)?;
         let accept = joined(headers, &header::ACCEPT);
-        let reply_format = reply_format((!accept.is_empty()).then_some(accept.as_str()), format)?;
-        self.format = format.as_str();
-        let batch = format.read(&body, &endpoint.limits)?;
+        let reply_format = reply_format((!accept.is_empty()).then_some(accept.as_str()), form.usual_reply())?;
+        self.form = Some(form);
+        let context = ReadContext {
+            limits: &endpoint.limits,
+            content_type,
+            endpoint: endpoint.path.as_str(),
+            own_authority: &reached.authority,
+        };
+        let batch = intake.read(form, &body, &context)?;
         self.phases.set(Phase::Parse, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
-        let plan = self.asked.plan(batch);
+        let plan = self.asked.plan(batch)?;
         let inherited = self.asked.inherited(headers);
         self.phases.set(Phase::Plan, stopwatch.elapsed());
         Ok(Planned { plan, preferences, reply_format, inherited })
+    }
+
+    /// Says what would happen, and sends nothing (`Prefer: handling=explain`).
+    async fn explain(&self, session: &mut Session, planned: &Planned) -> pingora::Result<()> {
+        let Asked { snapshot, endpoint, reached, request_id, .. } = self.asked;
+        let context = ExplainContext {
+            settings: &snapshot.settings,
+            endpoint,
+            preferences: planned.preferences,
+            inherited: &planned.inherited,
+            hop: &reached.forwarded_by(&session.req_header().headers, request_id),
+            audience: Audience::Client,
+        };
+        let document = explain(&planned.plan, self.format(), &context).to_json();
+        let written = Written { content_type: "application/json".into(), chunks: vec![document.into()] };
+        let head = self
+            .asked
+            .head(http::StatusCode::OK)
+            .with(PREFERENCE_APPLIED, planned.preferences.applied(endpoint.deadline));
+        let mut report = self.report(BatchEnd::Explained, head.status);
+        report.bytes_out = written.length();
+        self.record(&report);
+        write_reply(session, head, written).await
     }
 
     async fn answer(&mut self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
@@ -138,9 +187,9 @@ impl Life<'_> {
             .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
             .with(PREFERENCE_APPLIED, preferences.applied(endpoint_deadline));
         let mut written = reply_format.write(results);
-        if reply_format == Format::Xml && wants_text_xml(text(&session.req_header().headers, &header::ACCEPT))
-        {
-            written.content_type = "text/xml; charset=utf-8";
+        let accept = joined(&session.req_header().headers, &header::ACCEPT);
+        if reply_format == Format::Xml && wants_text_xml(Some(&accept)) {
+            written.content_type = "text/xml; charset=utf-8".into();
         }
         self.phases.set(Phase::Stitch, stopwatch.elapsed());
         let mut report = self.report(BatchEnd::of_items(summary.items, summary.failed), head.status);
@@ -189,9 +238,9 @@ impl Life<'_> {
         let verdict = problem::of_refusal(refusal);
         let headers = &session.req_header().headers;
         // A batch whose format was found is refused in that format, whatever its Content-Type said.
-        let found = Format::ALL.into_iter().find(|format| format.as_str() == self.format);
-        let content_type = found.map(Format::media_type).or(text(headers, &header::CONTENT_TYPE));
-        let format = problem_format(text(headers, &header::ACCEPT), content_type);
+        let found = self.form.map(|form| form.usual_reply().media_type());
+        let content_type = found.or(text(headers, &header::CONTENT_TYPE));
+        let format = problem_format(Some(&joined(headers, &header::ACCEPT)), content_type);
         let written = format.write_problem(&verdict.problem);
         let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
         report.bytes_out = written.length();
@@ -200,10 +249,15 @@ impl Life<'_> {
         write_reply(session, head, written).await
     }
 
+    /// The word for the form of the items; empty where none was found.
+    fn format(&self) -> &'static str {
+        self.form.map_or("", Form::as_str)
+    }
+
     pub(super) fn report(&self, end: BatchEnd, status: http::StatusCode) -> BatchReport {
         BatchReport {
             endpoint: self.asked.endpoint.path.as_str().to_owned(),
-            format: self.format,
+            format: self.format(),
             end,
             status,
             summary: Summary { items: 0, failed: 0 },
@@ -253,22 +307,7 @@ fn whole_seconds(after: std::time::Duration) -> String {
     (after.as_secs() + u64::from(after.subsec_nanos() > 0)).to_string()
 }
 
-/// Whether the batch is a stream: lines in and lines out. What is compressed is read whole.
-fn is_stream(headers: &HeaderMap) -> bool {
-    let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
-    let accept = joined(headers, &header::ACCEPT);
-    let accept = (!accept.is_empty()).then_some(accept.as_str());
-    !coded
-        && is_ndjson(text(headers, &header::CONTENT_TYPE))
-        && reply_format(accept, Format::Ndjson) == Ok(Format::Ndjson)
-}
-
+/// A field's value. What is no text is no absent field either.
 fn text<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// All values of a list field as one (RFC 9110 §5.3).
-fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
-    let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    values.join(", ")
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }

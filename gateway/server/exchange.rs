@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderName};
-use http::{HeaderValue, StatusCode};
+use http::header::{self, HeaderMap, HeaderName};
+use http::{HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
@@ -39,18 +39,31 @@ pub(super) async fn read_body(
 
 /// Answers `Expect: 100-continue`.
 pub(super) async fn let_client_send(session: &mut Session) -> Result<(), BatchRefusal> {
-    if session.req_header().headers.contains_key(header::EXPECT) {
+    if waits_for_continue(session) {
         let continued = session.as_downstream_mut().write_continue_response().await;
         continued.map_err(|_| BatchRefusal::BodyUnreadable)?;
     }
     Ok(())
 }
 
+/// Whether the client waits for a 100 before it sends its body. One that speaks HTTP/1.0 does not
+/// know what that is (RFC 9110 §10.1.1).
+pub(super) fn waits_for_continue(session: &Session) -> bool {
+    let request = session.req_header();
+    let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    request.version != Version::HTTP_10 && request.headers.get_all(header::EXPECT).iter().any(expects)
+}
+
 async fn read_within(session: &mut Session, limit: usize, announced: usize) -> Result<Bytes, BatchRefusal> {
     let mut body = BytesMut::new();
     loop {
         let read = session.as_downstream_mut().read_request_body().await;
-        match read.map_err(|_| BatchRefusal::BodyUnreadable)? {
+        let Ok(read) = read else {
+            // Where this request ends is not known: what follows can't be taken for the next one.
+            session.as_downstream_mut().set_keepalive(None);
+            return Err(BatchRefusal::BodyUnreadable);
+        };
+        match read {
             None => return Ok(body.freeze()),
             Some(bytes) if body.len() + bytes.len() > limit => {
                 return Err(BatchRefusal::BodyTooLarge { limit });
@@ -108,7 +121,7 @@ pub(super) async fn write_reply(
         header.append_header(name, value)?;
     }
     if !body.content_type.is_empty() {
-        header.insert_header(header::CONTENT_TYPE, body.content_type)?;
+        header.insert_header(header::CONTENT_TYPE, body.content_type.as_ref())?;
     }
     if head.status != StatusCode::NO_CONTENT {
         // RFC 9110 §8.6: a 204 has none.
@@ -143,4 +156,10 @@ pub(super) fn close_if_unread(session: &mut Session) -> bool {
 /// The client may still be sending: a reset would make it lose the reply.
 pub(super) async fn linger(session: &mut Session) {
     let _ = session.as_downstream_mut().drain_request_body().await;
+}
+
+/// All values of a list field as one (RFC 9110 §5.3).
+pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
+    let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    values.join(", ")
 }

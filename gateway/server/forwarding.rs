@@ -2,6 +2,7 @@
 //! which request id. X-Forwarded-For is appended to, the others are the gateway's own word: a
 //! client can't choose them.
 
+use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::proxy::Session;
 
@@ -40,7 +41,11 @@ impl Reached {
             scheme: if tls { "https" } else { "http" },
             authority: authority.to_owned(),
             client: client.unwrap_or_else(|| "unix".to_owned()),
-            version: if session.is_http2() { "2" } else { "1.1" },
+            version: match request.version {
+                Version::HTTP_2 => "2",
+                Version::HTTP_10 => "1.0",
+                _ => "1.1",
+            },
         }
     }
 

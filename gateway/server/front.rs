@@ -5,22 +5,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource};
 
 use crate::batch::ItemRejection;
-use crate::format::{Written, problem_format};
+use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, RouteAction, Strictness};
 use crate::stitch::problem::{self, Verdict};
 
 use super::asked::Asked;
 use super::batch_endpoint;
-use super::exchange::{ReplyHead, write_reply};
+use super::exchange::{ReplyHead, joined, waits_for_continue, write_reply};
 use super::gateway::Gateway;
 use super::proxied::{self, Context, Proxied};
+use super::request_check;
 
 /// The front of a gateway.
 pub(super) struct Front {
@@ -34,13 +36,10 @@ impl Front {
 
     /// Serves the request, or says how to proxy it.
     async fn serve(&self, session: &mut Session, context: &mut Context) -> pingora::Result<Option<Proxied>> {
-        if has_fragment(session) {
-            return self
-                .refuse(session, context, &ItemRejection::ForbiddenUrl { problem: "has a fragment" })
-                .await;
+        if let Some(rejection) = request_check::rejection(session) {
+            return self.refuse(session, context, &rejection).await;
         }
-        if session.req_header().method == Method::OPTIONS && session.req_header().uri.path() == "*" {
-            // RFC 9110 §9.3.7: about the server in general.
+        if request_check::is_about_the_gateway(session) {
             write_reply(session, ReplyHead::new(StatusCode::NO_CONTENT), Written::of(Bytes::new())).await?;
             return Ok(None);
         }
@@ -49,17 +48,7 @@ impl Front {
             return self.refuse(session, context, &refused_path()).await;
         };
         let snapshot = Arc::clone(&context.snapshot);
-        if let Some(endpoint) = snapshot.settings.batch_endpoint(&path) {
-            context.is_batch = !matches!(session.req_header().method, Method::GET | Method::HEAD);
-            let asked = Asked {
-                gateway: &self.gateway,
-                snapshot: &snapshot,
-                endpoint,
-                reached: &context.reached,
-                request_id: &context.request_id,
-                trace: context.trace,
-            };
-            batch_endpoint::serve(session, &asked).await?;
+        if self.serve_items(session, context, &path).await? {
             return Ok(None);
         }
         let Some((index, route)) = snapshot.settings.routes.find(&path) else {
@@ -67,7 +56,7 @@ impl Front {
         };
         context.route = Some(index);
         if !route.methods.allows(&session.req_header().method) {
-            let allowed = route.methods.allow_value().unwrap_or_default();
+            let allowed = route.methods.allow_value();
             return self.refuse(session, context, &ItemRejection::MethodNotAllowed { allowed }).await;
         }
         match &route.action {
@@ -88,6 +77,43 @@ impl Front {
         }
     }
 
+    /// Serves a request to a batch endpoint, or a bulk. Whether it was one.
+    async fn serve_items(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        path: &CanonicalPath,
+    ) -> pingora::Result<bool> {
+        let snapshot = Arc::clone(&context.snapshot);
+        let method = session.req_header().method.clone();
+        let query = session.req_header().uri.query().unwrap_or_default().to_owned();
+        let (endpoint, intake, only_route) = if let Some(endpoint) = snapshot.settings.batch_endpoint(path) {
+            context.is_batch = !matches!(method, Method::GET | Method::HEAD);
+            (endpoint, Intake::Batch, None)
+        } else if let Some(route) = snapshot.settings.bulk_route(path, &method) {
+            let bulk = Bulk { each: &route.each, method: &method, query: &query };
+            if !bulk.is_meant() {
+                return Ok(false);
+            }
+            context.is_batch = true;
+            (&route.endpoint, Intake::Bulk(bulk), Some(route.route))
+        } else {
+            return Ok(false);
+        };
+        let asked = Asked {
+            gateway: &self.gateway,
+            snapshot: &snapshot,
+            endpoint,
+            intake,
+            only_route,
+            reached: &context.reached,
+            request_id: &context.request_id,
+            trace: context.trace,
+        };
+        batch_endpoint::serve(session, &asked).await?;
+        Ok(true)
+    }
+
     async fn refuse<T>(
         &self,
         session: &mut Session,
@@ -97,15 +123,6 @@ impl Front {
         write_verdict(session, context, problem::of_rejection(rejection)).await?;
         Ok(None)
     }
-}
-
-/// RFC 9112 §3.2: a request-target has no fragment. The parser cuts it off, and what is left would
-/// name another resource: `DELETE /folder/#file` would delete the folder.
-fn has_fragment(session: &Session) -> bool {
-    let Some(http1) = session.as_downstream().as_http1() else { return false };
-    let raw = http1.get_headers_raw_bytes();
-    let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    memchr::memchr(b'#', line).is_some()
 }
 
 const fn refused_path() -> ItemRejection {
@@ -119,8 +136,9 @@ async fn write_verdict(
     verdict: Verdict,
 ) -> pingora::Result<()> {
     let headers = &session.req_header().headers;
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let written = problem_format(accept, None).write_problem(&verdict.problem);
+    let accept = joined(headers, &header::ACCEPT);
+    let written =
+        problem_format((!accept.is_empty()).then_some(accept.as_str()), None).write_problem(&verdict.problem);
     context.reason = Some(verdict.reason);
     let head = ReplyHead::new(verdict.problem.status)
         .with(header::HeaderName::from_static("x-request-id"), Some(context.request_id.as_str().to_owned()))
@@ -149,6 +167,12 @@ impl ProxyHttp for Front {
         downstream.set_write_timeout(Some(limits.write_timeout));
         // Without it, a client that sends its next request early would be cut off (RFC 9112 §9.3.2).
         downstream.set_pipelining_enabled(true);
+        if let ServerSession::H1(http1) = downstream
+            && http1.req_header().version == Version::HTTP_10
+        {
+            // It would take an interim reply for the reply (RFC 9110 §15.2).
+            http1.set_ignore_info_resp(true);
+        }
         if downstream.get_keepalive().is_some() {
             downstream.set_keepalive(Some(limits.keepalive_timeout.as_secs().max(1)));
         }
@@ -157,7 +181,7 @@ impl ProxyHttp for Front {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
         context.proxied = self.serve(session, context).await?;
-        if context.proxied.is_some() && session.req_header().headers.contains_key(header::EXPECT) {
+        if context.proxied.is_some() && waits_for_continue(session) {
             // Answered here, at once: upstreams behind a proxy often never do (RFC 9110 §10.1.1).
             session.as_downstream_mut().write_continue_response().await?;
         }
@@ -179,11 +203,13 @@ impl ProxyHttp for Front {
 
     async fn response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        proxied::response(response, context)
+        proxied::response(response, context)?;
+        proxied::suit_http_1_0(session, response);
+        Ok(())
     }
 
     fn response_body_filter(

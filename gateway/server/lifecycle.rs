@@ -10,8 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use pingora::apps::HttpServerOptions;
-use pingora::connectors::ConnectorOptions;
-use pingora::proxy::{HttpProxy, ProxyServiceBuilder};
+use pingora::proxy::http_proxy;
 use pingora::server::ListenFds;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
@@ -27,6 +26,7 @@ use crate::telemetry::{Logging, Metrics, MetricsError, start_logging};
 use crate::terminal::complain;
 
 use super::admin::Admin;
+use super::door::Door;
 use super::front::Front;
 use super::gateway::Gateway;
 use super::plain::PlainService;
@@ -93,7 +93,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 
 /// The front with its sockets, ready to be served.
 struct FrontService {
-    service: Service<HttpProxy<Front, ()>>,
+    service: Service<Door>,
     sockets: ListenFds,
 }
 
@@ -102,14 +102,17 @@ fn front_service(
     sockets: BoundSockets,
     idle_connections: usize,
 ) -> std::io::Result<FrontService> {
-    let conf = Arc::new(ServerConf { max_retries: MAX_TRIES, ..ServerConf::default() });
+    let conf = Arc::new(ServerConf {
+        max_retries: MAX_TRIES,
+        upstream_keepalive_pool_size: idle_connections,
+        ..ServerConf::default()
+    });
+    let mut front = http_proxy(&conf, Front::new(Arc::clone(&gateway)));
     let mut options = HttpServerOptions::default();
     options.h2c = true;
-    let mut service = ProxyServiceBuilder::new(&conf, Front::new(gateway))
-        .name("front")
-        .client_options(ConnectorOptions::new(idle_connections))
-        .server_options(options)
-        .build();
+    options.h2_idle_timeout = Some(gateway.snapshot().settings.limits.keepalive_timeout);
+    front.server_options = Some(options);
+    let mut service = Service::new("front".to_owned(), Door::new(gateway, front));
     let sockets = sockets.hand_over(service.endpoints())?;
     Ok(FrontService { service, sockets })
 }

@@ -35,8 +35,8 @@ pub(super) fn limits_document(endpoint: &BatchEndpoint) -> Written {
         "order": order,
         "continueOnError": true,
         "replyStatus": endpoint.reply_status.as_u16(),
-        "preferences": ["return=minimal", "order=sequential", "continue-on-error", "wait"],
+        "preferences": ["return=minimal", "order=sequential", "continue-on-error", "wait", "handling=explain"],
     });
     let text = format!("{document:#}\n");
-    Written { content_type: "application/json", chunks: vec![Bytes::from(text)] }
+    Written { content_type: "application/json".into(), chunks: vec![Bytes::from(text)] }
 }

@@ -1,7 +1,8 @@
 //! The only place that names pingora: everything that listens or connects.
 //!
-//! `front` takes requests; batches go through `batch_endpoint` (the phases, by way of `exchange` and
-//! `engine`) or, line by line, through `stream_endpoint`, all else is proxied. A [`Gateway`] holds what outlives a reload; a `Snapshot` is one
+//! `door` takes connections, `front` takes requests; batches go through `batch_endpoint` (the phases, by
+//! way of `exchange` and `engine`) or, line by line, through `stream_endpoint`, all else is proxied. A
+//! [`Gateway`] holds what outlives a reload; a `Snapshot` is one
 //! configuration at work.
 
 mod admin;
@@ -9,6 +10,7 @@ mod asked;
 mod balance;
 mod batch_endpoint;
 mod client;
+mod door;
 mod engine;
 mod exchange;
 mod failure;
@@ -20,6 +22,7 @@ mod limits_document;
 mod plain;
 mod proxied;
 mod reload;
+mod request_check;
 mod snapshot;
 mod socket;
 mod stream_endpoint;

@@ -6,19 +6,19 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
-use crate::batch::ItemRejection;
+use crate::batch::{ItemRejection, is_forbidden_in_item};
 use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, Sent};
 use crate::format::xml;
-use crate::plan::{ForwardedBy, named_by_connection};
+use crate::plan::{ForwardedBy, joined_cookies, named_by_connection};
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, RouteIndex, UpstreamIndex, map_reference, method_label,
+    CanonicalPath, Mapping, OriginText, RouteIndex, Strictness, UpstreamIndex, map_reference, method_label,
     same_authority,
 };
 use crate::stitch::problem::{self, Verdict};
@@ -109,14 +109,15 @@ pub(super) fn prepare(
         let Some(value) = request.headers.get(&name) else { continue };
         let refuse = |problem| ItemRejection::ForbiddenReference { field, problem };
         let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
-        let mapped = map_reference(field, text, &context.snapshot.settings.routes, own, upstream);
+        let routes = &context.snapshot.settings.routes;
+        let mapped = map_reference((field, text), routes, own, upstream, Strictness::Proxied);
         references.push((name, mapped.map_err(refuse)?));
     }
     Ok(Proxied {
         upstream,
         mapping: mapping.clone(),
         maps_bodies: !mapping.is_identity() && !is_plain_http(&request.method),
-        path: upstream_path(request.uri.path(), path, mapping),
+        path: upstream_path(request, path, mapping),
         references,
         hop: context.reached.forwarded_by(&request.headers, &context.request_id),
         peer: None,
@@ -133,10 +134,12 @@ fn is_plain_http(method: &Method) -> bool {
 }
 
 /// The path that the upstream gets, where it differs from the client's. The client's own spelling is
-/// kept (signatures may cover it) unless the prefix is spelt in another way than configured.
-fn upstream_path(raw: &str, canonical: &CanonicalPath, mapping: &Mapping) -> Option<String> {
+/// kept (signatures may cover it) unless the prefix is spelt in another way than configured. A url
+/// in absolute-form is for the gateway only; an upstream gets its path (RFC 9112 §3.2.1).
+fn upstream_path(request: &RequestHeader, canonical: &CanonicalPath, mapping: &Mapping) -> Option<String> {
+    let raw = request.uri.path();
     if mapping.is_identity() {
-        return None;
+        return (!request.raw_path().starts_with(b"/")).then(|| raw.to_owned());
     }
     let stripped = mapping.to_upstream(raw);
     let kept = if stripped.len() < raw.len() { stripped } else { mapping.to_upstream(canonical.as_str()) };
@@ -175,7 +178,15 @@ pub(super) fn request(
     }
     let settings = &upstream.settings;
     request.remove_header(&header::EXPECT);
-    request.remove_header("forwarded");
+    for name in claims_of_the_hop(&request.headers) {
+        request.remove_header(&name);
+    }
+    if let Some(cookie) = joined_cookies(&request.headers) {
+        request.insert_header(header::COOKIE, cookie)?;
+    }
+    if let Some(forwards) = max_forwards(session.req_header()) {
+        request.insert_header(header::MAX_FORWARDS, forwards.saturating_sub(1))?;
+    }
     if !context.trace.is_continued() {
         request.remove_header("tracestate");
     }
@@ -199,6 +210,26 @@ pub(super) fn request(
     Ok(())
 }
 
+/// The fields that only a gateway may say, not a client (protocol §1); those that are appended to are
+/// written anew with all their values.
+fn claims_of_the_hop(fields: &HeaderMap) -> Vec<HeaderName> {
+    let is_claim = |name: &&HeaderName| {
+        let text = name.as_str();
+        is_forbidden_in_item(name)
+            && (text.contains('_')
+                || text.starts_with("x-forwarded-")
+                || matches!(text, "forwarded" | "x-real-ip"))
+    };
+    fields.keys().filter(is_claim).cloned().collect()
+}
+
+/// How often a TRACE or OPTIONS request may still be forwarded, where it says so (RFC 9110 §7.6.2).
+pub(super) fn max_forwards(request: &RequestHeader) -> Option<u64> {
+    let counts = matches!(request.method, Method::TRACE | Method::OPTIONS);
+    let value = request.headers.get(header::MAX_FORWARDS).filter(|_| counts)?;
+    value.to_str().ok()?.trim().parse().ok()
+}
+
 /// Maps the reply's fields, and prepares for mapping its body.
 pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> pingora::Result<()> {
     let request_id = context.request_id.as_str().to_owned();
@@ -210,6 +241,10 @@ pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> 
     }
     for name in named_by_connection(&response.headers) {
         response.remove_header(&name);
+    }
+    // RFC 9110 §7.6.1: of the upstream's connection, whether its Connection names them or not.
+    for name in ["keep-alive", "proxy-connection", "upgrade"] {
+        response.remove_header(name);
     }
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let Some(url) = response.headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
@@ -225,6 +260,17 @@ pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> 
         proxied.mapped_body = Some(BytesMut::new());
     }
     Ok(())
+}
+
+/// RFC 9112 §6.1, RFC 9110 §15.2: a client that speaks HTTP/1.0 knows neither chunks nor interim
+/// replies; the end of the connection is the end of a body without a length.
+pub(super) fn suit_http_1_0(session: &mut Session, response: &mut ResponseHeader) {
+    if session.req_header().version != Version::HTTP_10 || response.status.is_informational() {
+        return;
+    }
+    if response.remove_header(&header::TRANSFER_ENCODING).is_some() {
+        session.as_downstream_mut().set_keepalive(None);
+    }
 }
 
 fn is_xml(headers: &HeaderMap) -> bool {

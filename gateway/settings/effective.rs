@@ -4,14 +4,14 @@
 use http::HeaderValue;
 
 use super::document::{
-    BalanceDocument, BatchDocument, ByteSize, CorsDocument, Document, DrainDocument, HeaderValueDocument,
-    HeadersDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument, Named, OneOrMany,
-    OrderDocument, RespondDocument, RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument,
-    TlsDocument, UpstreamDocument, UpstreamTlsDocument,
+    BalanceDocument, BatchDocument, BulkDocument, ByteSize, CorsDocument, Document, DrainDocument,
+    HeaderValueDocument, HeadersDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument,
+    Named, OneOrMany, OrderDocument, RespondDocument, RouteDocument, Span, TargetDocument, TimeLimit,
+    TimeoutDocument, TlsDocument, UpstreamDocument, UpstreamTlsDocument,
 };
 use super::{
-    Balance, BatchEndpoint, HostPolicy, ListenAddress, Listener, LogFormat, Order, Scheme, Settings, Target,
-    Upstream,
+    Balance, BatchEndpoint, BulkRoute, HostPolicy, ListenAddress, Listener, LogFormat, Order, Scheme,
+    Settings, Target, Upstream,
 };
 use crate::route::{MethodSet, Route, RouteAction};
 
@@ -32,6 +32,7 @@ fn document(settings: &Settings) -> Document {
         ),
         routes: settings.routes.routes().iter().map(|item| route(item, settings).into()).collect(),
         batch: settings.batch.iter().map(|endpoint| batch(endpoint).into()).collect(),
+        bulk: settings.bulk.iter().map(|route| bulk(route).into()).collect(),
         limits: LimitsDocument {
             body_timeout: TimeLimit(limits.body_timeout),
             write_timeout: TimeLimit(limits.write_timeout),
@@ -192,4 +193,9 @@ fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
         max_item_reply: ByteSize(limits.max_item_reply).into(),
         max_reply: ByteSize(limits.max_reply),
     }
+}
+
+fn bulk(route: &BulkRoute) -> BulkDocument {
+    let methods = route.methods.iter().map(|method| method.as_str().to_owned().into()).collect();
+    BulkDocument::of(batch(&route.endpoint), methods, literal(route.each.as_str()).into())
 }

@@ -1,8 +1,7 @@
 //! Settings of later versions: known by name, so that they are refused plainly and not as typos.
 
 /// Keys, with the schema path of the mapping that will hold them.
-const KEYS: [(&str, &str); 8] = [
-    ("", "bulk"),
+const KEYS: [(&str, &str); 7] = [
     ("upstreams.*", "retry"),
     ("upstreams.*", "health_check"),
     ("upstreams.*", "engine"),

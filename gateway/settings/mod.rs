@@ -21,8 +21,8 @@ pub use effective::redacted;
 pub use load::{Loaded, load, parse};
 pub use schema::schema;
 pub use types::{
-    Balance, BatchEndpoint, Cors, Drain, Engine, HeaderChanges, HostPolicy, Limits, ListenAddress, Listener,
-    LogFormat, LogSettings, Order, Scheme, Settings, Target, TlsFiles, Upstream, UpstreamTimeouts,
+    Balance, BatchEndpoint, BulkRoute, Cors, Drain, Engine, HeaderChanges, HostPolicy, Limits, ListenAddress,
+    Listener, LogFormat, LogSettings, Order, Scheme, Settings, Target, TlsFiles, Upstream, UpstreamTimeouts,
 };
 
 #[cfg(test)]

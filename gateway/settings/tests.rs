@@ -181,6 +181,8 @@ batch:
     reply_status: 200
     inherit: [Authorization]
   - path: /batch
+bulk:
+  - { path: /a/bulk, methods: [get, PROPFIND], each: "/a/b/{x}?y={x}", max_items: 9, order: sequential, inherit: [cookie] }
 limits: { body_timeout: 5s, idle_connections: 0 }
 log: { format: text, level: "warn,batchgate=debug" }
 drain: { delay: 5s }
@@ -204,9 +206,13 @@ fn every_key_reaches_the_settings() {
     assert!(!upstream.headers.set[0].1.is_sensitive());
     let route = &settings.routes.routes()[0];
     assert_eq!(route.name, "main");
-    assert_eq!(route.methods.allow_value().as_deref(), Some("GET, PROPFIND"));
+    assert_eq!(route.methods.allow_value(), "GET, PROPFIND, HEAD");
     assert_eq!(settings.batch[0].limits.max_items, 50);
     assert_eq!(settings.batch[0].order, Order::Sequential);
+    let bulk = &settings.bulk[0];
+    assert_eq!((bulk.endpoint.path.as_str(), bulk.endpoint.limits.max_items), ("/a/bulk", 9));
+    assert_eq!((bulk.each.as_str(), bulk.route.0), ("/a/b/{x}?y={x}", 0));
+    assert_eq!(bulk.methods, [http::Method::GET, http::Method::from_bytes(b"PROPFIND").unwrap()]);
     assert_eq!(settings.admin, None);
     assert_eq!(settings.limits.idle_connections, 0);
     assert_eq!(settings.cors.allow_origins, ["https://app.example"]);

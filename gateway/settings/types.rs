@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::batch::BatchLimits;
-use crate::route::{CanonicalPath, RouteTable, UpstreamIndex};
+use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
 
 /// A gateway's settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Settings {
     pub routes: RouteTable,
     /// The batch endpoints, each with its own path.
     pub batch: Vec<BatchEndpoint>,
+    /// The bulk routes, each with its own path, which no batch endpoint has.
+    pub bulk: Vec<BulkRoute>,
     /// Limits of the whole gateway.
     pub limits: Limits,
     /// What is logged, and how.
@@ -45,6 +47,12 @@ impl Settings {
     #[must_use]
     pub fn batch_endpoint(&self, path: &CanonicalPath) -> Option<&BatchEndpoint> {
         self.batch.iter().find(|endpoint| endpoint.path == *path)
+    }
+
+    /// The bulk route with exactly this path, if it takes this method.
+    #[must_use]
+    pub fn bulk_route(&self, path: &CanonicalPath, method: &Method) -> Option<&BulkRoute> {
+        self.bulk.iter().find(|bulk| bulk.endpoint.path == *path && bulk.methods.contains(method))
     }
 }
 
@@ -214,6 +222,19 @@ pub struct BatchEndpoint {
     pub reply_status: StatusCode,
     /// The outer fields that items inherit; `None`: all but those of protocol §1.
     pub inherit: Option<Vec<HeaderName>>,
+}
+
+/// A bulk route: records at its path become items, with the url that its template makes of each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BulkRoute {
+    /// Its path and limits, which are of the same kind as a batch endpoint's.
+    pub endpoint: BatchEndpoint,
+    /// The methods that bring records.
+    pub methods: Vec<Method>,
+    /// The url of each record.
+    pub each: UrlTemplate,
+    /// The route that the template lies under; no record leaves it.
+    pub route: RouteIndex,
 }
 
 /// In which order a batch's items run.

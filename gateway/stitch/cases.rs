@@ -9,11 +9,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use super::problem::{Verdict, of_refusal, of_rejection};
 use crate::batch::{BatchLimits, BatchRefusal};
 use crate::format::{
-    cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format, request_format,
+    Bulk, Intake, ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format,
 };
 use crate::plan::{Plan, PlanContext, Step, plan};
 use crate::route::{
-    CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteTable, Strictness, UpstreamIndex,
+    CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
+    UrlTemplate,
 };
 
 #[path = "../../tests/case.rs"]
@@ -39,12 +40,20 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
 }
 
 fn run(case: &Case) -> Result<Plan, BatchRefusal> {
-    if *case.method != Method::POST {
-        return Err(BatchRefusal::MethodNotAllowed);
-    }
+    let (path, query) = case.target.split_once('?').unwrap_or((&case.target, ""));
+    let method: Method = case.method.parse().unwrap();
+    let each = UrlTemplate::parse("/up/records/{id}").unwrap();
+    let intake = match path {
+        "/up/records" => Intake::Bulk(Bulk { each: &each, method: &method, query }),
+        _ if method != Method::POST => return Err(BatchRefusal::MethodNotAllowed),
+        _ => Intake::Batch,
+    };
     let headers = headers(case);
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap());
-    if is_postable_cross_site(content_type) && cross_site(&headers, OWN_AUTHORITY, &[]) {
+    if method == Method::POST
+        && is_postable_cross_site(content_type)
+        && cross_site(&headers, OWN_AUTHORITY, &[])
+    {
         return Err(BatchRefusal::CrossSite);
     }
     let limits = BatchLimits::default();
@@ -53,22 +62,29 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
     }
     let body = Bytes::copy_from_slice(&case.body);
     let body = decode_batch(&joined(&headers, &header::CONTENT_ENCODING), body, limits.max_body)?;
-    let format = request_format(content_type, &body)?;
+    let form = intake.form(content_type, &body)?;
     let accept = joined(&headers, &header::ACCEPT);
-    reply_format((!accept.is_empty()).then_some(accept.as_str()), format)?;
-    let batch = format.read(&body, &limits)?;
+    reply_format((!accept.is_empty()).then_some(accept.as_str()), form.usual_reply())?;
+    let reading =
+        ReadContext { limits: &limits, content_type, endpoint: "/batch", own_authority: OWN_AUTHORITY };
+    let batch = intake.read(form, &body, &reading)?;
     let context = PlanContext {
         routes: &routes(),
         own_authority: OWN_AUTHORITY,
         is_batch_endpoint: &|path| path.as_str() == "/batch",
+        only_route: matches!(intake, Intake::Bulk(_)).then_some(RouteIndex(0)),
     };
-    Ok(plan(batch, &context))
+    plan(batch, &context)
 }
 
 fn routes() -> RouteTable {
-    let path = CanonicalPath::parse("/up/", Strictness::Item).unwrap();
-    let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
-    RouteTable::new(vec![Route { name: "up".into(), path, methods: MethodSet::Any, action }])
+    let route = |path: &str| {
+        let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
+        let name = path.to_owned();
+        let path = CanonicalPath::parse(path, Strictness::Item).unwrap();
+        Route { name, path, methods: MethodSet::Any, action }
+    };
+    RouteTable::new(vec![route("/up/"), route("/up/records/archive")])
 }
 
 fn kind(verdict: &Verdict) -> &str {
@@ -103,7 +119,7 @@ fn check_content_type(case: &Case, verdict: &Verdict) -> Result<(), String> {
     let format = problem_format(text(header::ACCEPT), text(header::CONTENT_TYPE));
     let written = format.write_problem(&verdict.problem);
     match &case.expected.content_type {
-        Some(expected) if expected != written.content_type => {
+        Some(expected) if *expected != written.content_type => {
             Err(format!("the problem is {}", written.content_type))
         }
         Some(_) | None => Ok(()),
@@ -111,10 +127,13 @@ fn check_content_type(case: &Case, verdict: &Verdict) -> Result<(), String> {
 }
 
 fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
+    let mut failed = vec![false; plan.items.len()];
     let found: Vec<(String, ExpectedEnd)> = plan
         .items
         .iter()
-        .map(|item| {
+        .enumerate()
+        .map(|(number, item)| {
+            let waits_for = plan.dependencies.get(number).map_or(&[][..], Vec::as_slice);
             let end = match &item.step {
                 Step::Rejected(rejection) => {
                     let verdict = of_rejection(rejection);
@@ -124,8 +143,17 @@ fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
                         kind: kind(&verdict).to_owned(),
                     }
                 }
-                Step::Call(_) | Step::Respond(_) => ExpectedEnd::Sent,
+                // What is sent is answered with 200.
+                Step::Call(_) | Step::Later(_) if waits_for.iter().any(|on| failed[on.0]) => {
+                    ExpectedEnd::Settled {
+                        status: 424,
+                        outcome: "skipped".to_owned(),
+                        kind: "dependency_failed".to_owned(),
+                    }
+                }
+                Step::Call(_) | Step::Later(_) | Step::Respond(_) => ExpectedEnd::Sent,
             };
+            failed[number] = end != ExpectedEnd::Sent;
             (item.subject.id.as_str().to_owned(), end)
         })
         .collect();

@@ -60,9 +60,9 @@ pub struct ItemReport {
 pub fn stitch(items: Vec<DispatchedItem>, context: &StitchContext<'_>) -> (MultiStatus, Vec<ItemReport>) {
     let mut results = Vec::with_capacity(items.len());
     let mut reports = Vec::with_capacity(items.len());
-    let mut left = context.max_reply;
+    let mut budget = reply::BodyBudget::new(context.max_reply);
     for item in items {
-        let (result, report) = stitch_item(item, context, &mut left);
+        let (result, report) = stitch_item(item, context, &mut budget);
         results.push(result);
         reports.push(report);
     }
@@ -72,14 +72,14 @@ pub fn stitch(items: Vec<DispatchedItem>, context: &StitchContext<'_>) -> (Multi
 fn stitch_item(
     item: DispatchedItem,
     context: &StitchContext<'_>,
-    left: &mut usize,
+    budget: &mut reply::BodyBudget,
 ) -> (ItemResult, ItemReport) {
     let DispatchedItem { subject, route, upstream, outcome, elapsed } = item;
     let method = subject.method.clone();
     let (mut result, reason) = match outcome {
         Outcome::Answered(reply) => {
             let origin = reply::Origin { route, upstream, context };
-            match reply::readable(reply, &method, &origin, left) {
+            match reply::readable(reply, &method, &origin, budget) {
                 Ok(reply) => (answered(subject, reply), None),
                 Err(failure) => gateway_made(subject, problem::of_failure(failure, Sent::Maybe, &method)),
             }

@@ -5,6 +5,8 @@
 //! the outcome, whether the item may be sent again (protocol §3), and a reason for metrics. The test
 //! beside it pins every row.
 
+mod idempotent;
+
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -13,6 +15,8 @@ use crate::batch::{BatchRefusal, GatewayMade, ItemRejection, OutcomeKind, Place,
 use crate::dispatch::{CallFailure, Sent, SkipReason};
 
 use super::GATEWAY_NAME;
+
+pub use idempotent::is_idempotent;
 
 /// What a failure means for the client and for metrics.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +75,7 @@ const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     let row = refusal_row(refusal);
-    let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, POST".to_owned());
+    let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, HEAD, POST".to_owned());
     Verdict { allow, ..verdict(&row, refusal.to_string(), refusal_place(refusal), OutcomeKind::Rejected) }
 }
 
@@ -92,6 +96,20 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
         }
         BatchRefusal::DuplicateId { .. } => {
             row!(BAD_REQUEST, "duplicate_id", "Two items have the same id", "http_request_error")
+        }
+        BatchRefusal::UnknownDependency { .. } => {
+            row!(
+                BAD_REQUEST,
+                "unknown_dependency",
+                "An item depends on what the batch does not have",
+                "http_request_error"
+            )
+        }
+        BatchRefusal::ForwardDependency { .. } => {
+            row!(BAD_REQUEST, "forward_dependency", "An item depends on a later one", "http_request_error")
+        }
+        BatchRefusal::SelfDependency { .. } => {
+            row!(BAD_REQUEST, "self_dependency", "An item depends on itself", "http_request_error")
         }
         BatchRefusal::BadContentEncoding { .. } => {
             row!(
@@ -121,7 +139,7 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
                 "http_request_error"
             )
         }
-        BatchRefusal::UnsupportedMediaType => {
+        BatchRefusal::UnsupportedMediaType | BatchRefusal::NoRecords => {
             row!(
                 UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -154,7 +172,10 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
         | BatchRefusal::DuplicateMember { place, .. }
         | BatchRefusal::ForbiddenXml { place, .. }
         | BatchRefusal::TooDeep { place, .. } => Some(*place),
-        BatchRefusal::DuplicateId { item } => Some(Place { item: Some(*item), ..Place::default() }),
+        BatchRefusal::DuplicateId { item }
+        | BatchRefusal::UnknownDependency { item, .. }
+        | BatchRefusal::ForwardDependency { item, .. }
+        | BatchRefusal::SelfDependency { item, .. } => Some(Place { item: Some(*item), ..Place::default() }),
         BatchRefusal::BadContentEncoding { .. }
         | BatchRefusal::BodyUnreadable
         | BatchRefusal::TooManyItems { .. }
@@ -162,6 +183,7 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
         | BatchRefusal::BodyTooLarge { .. }
         | BatchRefusal::UnsupportedContentEncoding
         | BatchRefusal::UnsupportedMediaType
+        | BatchRefusal::NoRecords
         | BatchRefusal::NotAcceptable
         | BatchRefusal::CrossSite
         | BatchRefusal::MethodNotAllowed
@@ -171,12 +193,15 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
 }
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 17] = [
+pub const REFUSAL_REASONS: [&str; 20] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
     "forbidden_xml",
     "duplicate_id",
+    "unknown_dependency",
+    "forward_dependency",
+    "self_dependency",
     "bad_content_encoding",
     "body_unreadable",
     "too_deep",
@@ -214,6 +239,8 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
         ItemRejection::WrongShape { .. }
         | ItemRejection::MissingMember { .. }
         | ItemRejection::UnknownMember { .. }
+        | ItemRejection::BadVariable { .. }
+        | ItemRejection::BadRecordLine { .. }
         | ItemRejection::BadMember { .. } => {
             row!(BAD_REQUEST, "bad_item", "The item is malformed", "http_request_error")
         }
@@ -229,8 +256,14 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
         ItemRejection::ForbiddenUrl { .. } => {
             row!(BAD_REQUEST, "forbidden_url", "The item's url is refused", "http_request_error")
         }
+        ItemRejection::BadReference { .. } => {
+            row!(BAD_REQUEST, "bad_reference", "The item's reference is refused", "http_request_error")
+        }
         ItemRejection::ForbiddenReference { .. } => {
             row!(FORBIDDEN, "forbidden_reference", "The item leads elsewhere", "http_request_denied")
+        }
+        ItemRejection::OtherRoute => {
+            row!(FORBIDDEN, "other_route", "The record leads elsewhere", "http_request_denied")
         }
         ItemRejection::NestedBatch => {
             row!(FORBIDDEN, "nested_batch", "A batch can't hold a batch", "http_request_denied")
@@ -258,10 +291,29 @@ pub fn of_skip(reason: SkipReason) -> Verdict {
                 "The batch stopped before this item",
                 "http_request_denied"
             ),
-            "an earlier item failed, and the batch asked to stop at the first error (continue-on-error=false)",
+            "an earlier item failed, and the batch asked to stop at the first error (continue-on-error=false)"
+                .to_owned(),
+        ),
+        SkipReason::DependencyFailed { on } => (
+            row!(
+                FAILED_DEPENDENCY,
+                "dependency_failed",
+                "An item that this one depends on failed",
+                "http_request_denied"
+            ),
+            format!("this item depends on `{on}`, which did not end below 400"),
+        ),
+        SkipReason::ReferenceUnresolved { reference, problem } => (
+            row!(
+                FAILED_DEPENDENCY,
+                "reference_unresolved",
+                "A reference of this item leads to nothing",
+                "http_request_denied"
+            ),
+            format!("the reference `{reference}` does not resolve: {problem}"),
         ),
     };
-    verdict(&row, detail.to_owned(), None, OutcomeKind::Skipped)
+    verdict(&row, detail, None, OutcomeKind::Skipped)
 }
 
 /// The verdict on a call that brought no reply.
@@ -370,31 +422,6 @@ fn failure_row(failure: CallFailure) -> Row {
             row!(BAD_GATEWAY, "internal", "The gateway failed", "proxy_internal_error")
         }
     }
-}
-
-/// RFC 9110 §9.2.2, and the idempotent methods of RFC 4918, RFC 3253 and RFC 5323.
-#[must_use]
-pub fn is_idempotent(method: &Method) -> bool {
-    matches!(
-        method.as_str(),
-        "GET"
-            | "HEAD"
-            | "PUT"
-            | "DELETE"
-            | "OPTIONS"
-            | "TRACE"
-            | "PROPFIND"
-            | "PROPPATCH"
-            | "MKCOL"
-            | "COPY"
-            | "MOVE"
-            | "UNLOCK"
-            | "REPORT"
-            | "SEARCH"
-            | "QUERY"
-            | "ACL"
-            | "MKCALENDAR"
-    )
 }
 
 fn verdict(row: &Row, detail: String, place: Option<Place>, outcome: OutcomeKind) -> Verdict {

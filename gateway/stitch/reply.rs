@@ -27,22 +27,43 @@ pub(super) struct Readable {
     pub(super) body: ResultBody,
 }
 
-/// `left` is what the batch's bodies may still hold together.
+/// What the bodies of a batch may still cost together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyBudget {
+    /// Bytes that they may still hold, content codings undone.
+    left: usize,
+    /// Bytes that may still be decoded for nothing: from replies that turn out too large or corrupt.
+    waste: usize,
+}
+
+/// Bytes decoded for nothing, as a multiple of what a batch may hold.
+const WASTE: usize = 4;
+
+/// The most that one byte of a coded body is reckoned to become (DEFLATE's own bound is 1032).
+const EXPANSION: usize = 1100;
+
+impl BodyBudget {
+    pub(super) const fn new(max_reply: usize) -> Self {
+        Self { left: max_reply, waste: max_reply.saturating_mul(WASTE) }
+    }
+}
+
 pub(super) fn readable(
     reply: UpstreamReply,
     method: &Method,
     origin: &Origin<'_>,
-    left: &mut usize,
+    budget: &mut BodyBudget,
 ) -> Result<Readable, CallFailure> {
     let UpstreamReply { status, mut headers, body } = reply;
     strip_connection_fields(&mut headers);
-    let body = if has_no_body(status, method) { None } else { Some(decoded(&headers, body, origin, *left)?) };
+    let body =
+        if has_no_body(status, method) { None } else { Some(decoded(&headers, body, origin, budget)?) };
     headers.remove(header::CONTENT_ENCODING);
     if body.is_some() {
         headers.remove(header::CONTENT_LENGTH);
     }
     let body = body.map(|body| origin.map_body(&headers, body));
-    *left = left.saturating_sub(body.as_ref().map_or(0, Bytes::len));
+    budget.left = budget.left.saturating_sub(body.as_ref().map_or(0, Bytes::len));
     Ok(Readable {
         status,
         headers: origin.map_fields(headers),
@@ -56,15 +77,28 @@ fn has_no_body(status: StatusCode, method: &Method) -> bool {
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn decoded(headers: &HeaderMap, body: Bytes, origin: &Origin<'_>, left: usize) -> Result<Bytes, CallFailure> {
+fn decoded(
+    headers: &HeaderMap,
+    body: Bytes,
+    origin: &Origin<'_>,
+    budget: &mut BodyBudget,
+) -> Result<Bytes, CallFailure> {
     if !headers.contains_key(header::CONTENT_ENCODING) {
         return Ok(body);
     }
     let codings: Vec<_> =
         headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?")).collect();
     let context = origin.context;
-    let limit = context.max_item_reply.min(left);
-    decode_reply(&codings.join(","), body, limit).map_err(|error| match error {
+    let limit = context.max_item_reply.min(budget.left);
+    let cost = limit.min(body.len().saturating_mul(EXPANSION));
+    if cost > budget.waste {
+        return Err(CallFailure::RepliesTooLarge { limit: context.max_reply });
+    }
+    let decoded = decode_reply(&codings.join(","), body, limit);
+    if decoded.is_err() {
+        budget.waste -= cost;
+    }
+    decoded.map_err(|error| match error {
         ReplyCodingError::TooLarge if limit < context.max_item_reply => {
             CallFailure::RepliesTooLarge { limit: context.max_reply }
         }

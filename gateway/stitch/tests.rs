@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::*;
-use crate::batch::{ItemId, ItemRejection};
+use crate::batch::{ItemForm, ItemId, ItemRejection};
 use crate::dispatch::UpstreamReply;
 use crate::route::{CanonicalPath, Mapping, MethodSet, Route, RouteAction, Strictness};
 
@@ -17,7 +17,7 @@ fn routes() -> RouteTable {
 
 fn item(method: Method, outcome: Outcome) -> DispatchedItem {
     DispatchedItem {
-        subject: Subject { id: ItemId::from("1"), method, href: "/dav/x".into() },
+        subject: Subject { id: ItemId::from("1"), method, href: "/dav/x".into(), form: ItemForm::default() },
         route: Some(RouteIndex(0)),
         upstream: Some(UpstreamIndex(0)),
         outcome,
@@ -97,6 +97,27 @@ fn content_codings_are_undone_or_fail_the_item() {
     let (broken, report) = stitched(item(Method::POST, reply(200, &coded, b"no gzip")), false);
     assert_eq!((broken.status.as_u16(), broken.retryable), (502, false));
     assert_eq!((report.outcome, report.reason), (OutcomeKind::Unknown, Some("reply_coding")));
+}
+
+#[test]
+fn replies_that_are_decoded_for_nothing_are_bounded_together() {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&[b'x'; 5000]).unwrap();
+    let bomb = encoder.finish().unwrap();
+    let items =
+        (0..40).map(|_| item(Method::GET, reply(200, &[("content-encoding", "gzip")], &bomb))).collect();
+    let context = StitchContext {
+        routes: &routes(),
+        is_upstream: &|_, _| false,
+        own_origin: "http://gw",
+        max_item_reply: 1000,
+        max_reply: 5000,
+        minimal: false,
+    };
+    let (_, reports) = stitch(items, &context);
+    let count = |reason| reports.iter().filter(|report| report.reason == Some(reason)).count();
+    assert_eq!((count("reply_too_large"), count("replies_too_large")), (20, 20));
 }
 
 #[test]

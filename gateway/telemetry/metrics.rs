@@ -12,8 +12,8 @@ use prometheus::{
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::batch::OutcomeKind;
-use crate::format::Format;
-use crate::settings::Settings;
+use crate::format::{Format, RecordForm};
+use crate::settings::{BatchEndpoint, Settings};
 use crate::stitch::ItemReport;
 use crate::stitch::problem::REFUSAL_REASONS;
 
@@ -228,17 +228,10 @@ impl Metrics {
     /// Makes the series of a configuration start at zero, so that `rate()` sees the first event.
     pub fn prepare(&self, settings: &Settings) {
         for endpoint in &settings.batch {
-            let endpoint = endpoint.path.as_str();
-            for reason in REFUSAL_REASONS {
-                self.rejections.with_label_values(&[endpoint, reason]);
-            }
-            for format in Format::ALL {
-                for word in BatchEnd::WORDS {
-                    self.batches.with_label_values(&[endpoint, format.as_str(), word]);
-                }
-            }
-            self.batch_duration.with_label_values(&[endpoint]);
-            self.batch_items.with_label_values(&[endpoint]);
+            self.prepare_endpoint(endpoint, &Format::ALL.map(Format::as_str));
+        }
+        for bulk in &settings.bulk {
+            self.prepare_endpoint(&bulk.endpoint, &RecordForm::ALL.map(RecordForm::as_str));
         }
         for route in settings.routes.routes() {
             self.item_duration.with_label_values(&[&route.name]);
@@ -246,6 +239,20 @@ impl Metrics {
         for upstream in &settings.upstreams {
             self.items_in_flight.with_label_values(&[&upstream.name]);
         }
+    }
+
+    fn prepare_endpoint(&self, endpoint: &BatchEndpoint, formats: &[&str]) {
+        let endpoint = endpoint.path.as_str();
+        for reason in REFUSAL_REASONS {
+            self.rejections.with_label_values(&[endpoint, reason]);
+        }
+        for format in formats {
+            for word in BatchEnd::WORDS {
+                self.batches.with_label_values(&[endpoint, format, word]);
+            }
+        }
+        self.batch_duration.with_label_values(&[endpoint]);
+        self.batch_items.with_label_values(&[endpoint]);
     }
 
     /// Records a load of the configuration.
@@ -263,7 +270,7 @@ impl Metrics {
         self.batches.with_label_values(&[endpoint, report.format, report.end.as_str()]).inc();
         if let BatchEnd::Refused(reason) = report.end {
             self.rejections.with_label_values(&[endpoint, reason]).inc();
-        } else {
+        } else if report.end != BatchEnd::Explained {
             self.batch_items.with_label_values(&[endpoint]).observe(count(report.summary.items));
             self.batch_bytes_out.with_label_values(&[endpoint]).observe(count(report.bytes_out));
         }

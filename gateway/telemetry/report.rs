@@ -25,11 +25,13 @@ pub enum BatchEnd {
     Refused(&'static str),
     /// The client left before its reply.
     ClientGone,
+    /// It was explained, and nothing of it was sent.
+    Explained,
 }
 
 impl BatchEnd {
     /// The words for metrics.
-    pub const WORDS: [&'static str; 5] = ["ok", "partial", "failed", "refused", "client_gone"];
+    pub const WORDS: [&'static str; 6] = ["ok", "partial", "failed", "refused", "client_gone", "explained"];
 
     /// The end of a batch whose items ended so.
     #[must_use]
@@ -52,6 +54,7 @@ impl BatchEnd {
             Self::Failed => "failed",
             Self::Refused(_) => "refused",
             Self::ClientGone => "client_gone",
+            Self::Explained => "explained",
         }
     }
 }

@@ -16,10 +16,11 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::plan::PlannedItem;
+use crate::batch::ItemRejection;
+use crate::plan::{CallTemplate, PlannedItem, Step};
 
 use super::ramp::{Ramp, first_lanes};
-use super::{DispatchedItem, Engine};
+use super::{Answers, DispatchedItem, Engine, Unfit};
 
 pub use work::StreamWork;
 
@@ -95,7 +96,10 @@ impl<'work, E: Engine> StreamDispatch<'work, E> {
     }
 
     /// Starts an item of so many `bytes`.
-    pub fn start(&mut self, position: usize, item: PlannedItem, bytes: usize) {
+    pub fn start(&mut self, position: usize, mut item: PlannedItem, bytes: usize) {
+        if let Step::Later(template) = &item.step {
+            item.step = settled(self.engine, template);
+        }
         self.under_way += 1;
         self.bytes_under_way += bytes;
         self.work.add(position, item, bytes);
@@ -177,6 +181,18 @@ impl<'work, E: Engine> StreamDispatch<'work, E> {
         }
         self.pause = None;
         false
+    }
+}
+
+/// What an item with a template comes to; in a stream it refers to no other (`format/ndjson/item.rs`).
+fn settled<E: Engine>(engine: &E, template: &CallTemplate) -> Step {
+    let mut answers = Answers { of: &|_| None, left: &mut 0 };
+    match engine.resolve(template, &mut answers) {
+        Ok(call) => Step::Call(call),
+        Err(Unfit::Rejected(rejection)) => Step::Rejected(rejection),
+        Err(Unfit::Skipped(_)) => Step::Rejected(ItemRejection::NotImplemented {
+            what: "items in lines can't refer to each other's results",
+        }),
     }
 }
 

@@ -52,8 +52,10 @@ impl StreamWork {
         let entry = Entry { item, progress: Progress::default(), deadline, position, bytes };
         match &entry.item.step {
             Step::Call(_) if !self.is_stopped() => lock(&self.waiting).push_back(entry),
-            Step::Respond(_) | Step::Rejected(_) if !self.is_stopped() => self.settle_without_call(entry),
-            Step::Call(_) | Step::Respond(_) | Step::Rejected(_) => self.end(entry, SKIPPED),
+            Step::Later(_) | Step::Respond(_) | Step::Rejected(_) if !self.is_stopped() => {
+                self.settle_without_call(entry);
+            }
+            Step::Call(_) | Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => self.end(entry, SKIPPED),
         }
     }
 
@@ -62,7 +64,10 @@ impl StreamWork {
         let outcome = match std::mem::replace(&mut entry.item.step, rejected) {
             Step::Respond(respond) => Outcome::Responded(respond),
             Step::Rejected(rejection) => Outcome::Rejected(rejection),
-            Step::Call(_) => Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No },
+            // Neither comes here: the one is called, the other was made a call.
+            Step::Call(_) | Step::Later(_) => {
+                Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No }
+            }
         };
         self.end(entry, outcome);
     }
@@ -91,7 +96,7 @@ impl StreamWork {
         let Entry { item: PlannedItem { subject, route, step }, progress, position, bytes, .. } = entry;
         let upstream = match step {
             Step::Call(call) => Some(call.upstream),
-            Step::Respond(_) | Step::Rejected(_) => None,
+            Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => None,
         };
         let elapsed = progress.elapsed().unwrap_or(Duration::ZERO);
         let item = DispatchedItem { subject, route, upstream, outcome, elapsed };

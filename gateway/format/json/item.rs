@@ -8,12 +8,14 @@ use super::body::RawBody;
 use super::fault::{Fault, FaultKind};
 use super::lexer::{Lexer, RawString};
 use super::reader::NO_OBJECT;
-use crate::format::draft::{Draft, MemberNames, NO_CONDITIONS, NO_DEPENDENCIES, shown};
+use crate::format::draft::{Draft, MemberNames, NO_CONDITIONS, shown};
 use crate::format::{BatchItem, BatchLimits, FieldError, ItemIndex};
 
 /// Members of a batch or an item. Far more than the protocol has, and few enough to compare each
 /// with all.
 const MAX_MEMBERS: usize = 64;
+
+const NO_IDS: &str = "is neither a list of ids nor an id";
 
 const NAMES: MemberNames = MemberNames { url: "url" };
 
@@ -41,21 +43,16 @@ pub(super) struct ItemReader<'a> {
     whole: &'a Bytes,
     draft: Draft<'a>,
     body: RawBody<'a>,
-    group: Option<Cow<'a, str>>,
 }
 
 impl<'a> ItemReader<'a> {
     /// For the next item of the batch `whole`.
     pub(super) fn new(whole: &'a Bytes, limits: &'a BatchLimits) -> Self {
-        Self { whole, draft: Draft::new(limits, NAMES), body: RawBody::Absent, group: None }
+        Self { whole, draft: Draft::new(limits, NAMES), body: RawBody::Absent }
     }
 
-    /// Reads the item, and the name of its atomicity group if it is in one.
-    pub(super) fn read(
-        mut self,
-        lexer: &mut Lexer<'a>,
-        index: ItemIndex,
-    ) -> Result<(BatchItem, Option<Cow<'a, str>>), Fault> {
+    /// Reads the item.
+    pub(super) fn read(mut self, lexer: &mut Lexer<'a>, index: ItemIndex) -> Result<BatchItem, Fault> {
         if lexer.peek() == Some(b'{') {
             self.read_members(lexer)?;
         } else {
@@ -63,7 +60,7 @@ impl<'a> ItemReader<'a> {
             self.draft.reject(NO_OBJECT);
         }
         let body = self.body.prepare(&mut self.draft, self.whole)?;
-        Ok((self.draft.finish(index, body), self.group))
+        Ok(self.draft.finish(index, body))
     }
 
     fn read_members(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
@@ -104,7 +101,11 @@ impl<'a> ItemReader<'a> {
                 number => self.draft.set_timeout(number),
             },
             "dependsOn" => self.read_dependencies(lexer)?,
-            "atomicityGroup" => self.group = self.text(lexer, "atomicityGroup")?,
+            "atomicityGroup" => {
+                if let Some(name) = self.text(lexer, "atomicityGroup")? {
+                    self.draft.set_group(&name);
+                }
+            }
             "if" => {
                 if lexer.value()? != "null" {
                     self.draft.reject(NO_CONDITIONS);
@@ -130,11 +131,13 @@ impl<'a> ItemReader<'a> {
         }
     }
 
-    /// Dependencies are not resolved in this version: none may be asked for.
+    /// A list of ids and groups, or a single one.
     fn read_dependencies(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
         if lexer.peek() != Some(b'[') {
-            if lexer.value()? != "null" {
-                self.draft.reject_member("dependsOn", "is no list of ids");
+            match string_or_skip(lexer)? {
+                Value::String(name) => self.draft.add_dependency(&name.decode()?),
+                Value::Null => {}
+                Value::Other => self.draft.reject_member("dependsOn", NO_IDS),
             }
             return Ok(());
         }
@@ -142,8 +145,8 @@ impl<'a> ItemReader<'a> {
         let mut first = true;
         while lexer.next_element(&mut first)? {
             match string_or_skip(lexer)? {
-                Value::String(_) => self.draft.reject(NO_DEPENDENCIES),
-                Value::Null | Value::Other => self.draft.reject_member("dependsOn", "is no list of ids"),
+                Value::String(name) => self.draft.add_dependency(&name.decode()?),
+                Value::Null | Value::Other => self.draft.reject_member("dependsOn", NO_IDS),
             }
         }
         Ok(())
@@ -280,8 +283,11 @@ mod tests {
             ("timeout", "1.5"),
             ("timeout", "-1"),
             ("headers", "[]"),
-            ("dependsOn", "\"a\""),
+            ("dependsOn", "1"),
+            ("dependsOn", "{}"),
             ("dependsOn", "[1]"),
+            ("dependsOn", "[[\"a\"]]"),
+            ("dependsOn", "[null]"),
             ("atomicityGroup", "1"),
         ];
         for (name, value) in members {
@@ -308,8 +314,17 @@ mod tests {
     }
 
     #[test]
-    fn dependencies_and_conditions_are_not_there_yet() {
-        assert_eq!(rejection(item(r#""dependsOn":["a"]"#)), NO_DEPENDENCIES);
+    fn dependencies_are_a_list_or_a_single_id() {
+        let names = |value: &str| item(&format!("\"dependsOn\":{value}")).content.unwrap().depends_on;
+        assert_eq!(names(r#"["b","a","\u0062"]"#), ["b".into(), "a".into(), "b".into()]);
+        assert_eq!(names(r#""a""#), ["a".into()]);
+        assert!(names("[]").is_empty());
+        let many = format!("\"dependsOn\":[{}]", vec!["\"a\""; 1001].join(","));
+        assert!(matches!(rejection(item(&many)), ItemRejection::OverLimit { limit: 1000, .. }));
+    }
+
+    #[test]
+    fn conditions_are_not_there_yet() {
         assert_eq!(rejection(item(r#""if":"$a/$succeeded""#)), NO_CONDITIONS);
     }
 

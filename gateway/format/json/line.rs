@@ -16,18 +16,17 @@ pub(in crate::format) struct LineFault {
     pub(in crate::format) reason: String,
 }
 
-/// Reads the item, and whether it names an atomicity group.
+/// Reads the item.
 pub(in crate::format) fn read_item(
     text: &Bytes,
     index: ItemIndex,
     limits: &BatchLimits,
-) -> Result<(BatchItem, bool), LineFault> {
+) -> Result<BatchItem, LineFault> {
     let json = std::str::from_utf8(text)
         .map_err(|error| LineFault { at: error.valid_up_to(), reason: "JSON has to be UTF-8".to_owned() })?;
     let mut lexer = Lexer::new(json, limits.max_depth);
     let read = ItemReader::new(text, limits).read(&mut lexer, index);
-    read.and_then(|(item, group)| lexer.end().map(|()| (item, group.is_some())))
-        .map_err(|fault| line_fault(fault, limits))
+    read.and_then(|item| lexer.end().map(|()| item)).map_err(|fault| line_fault(fault, limits))
 }
 
 fn line_fault(fault: Fault, limits: &BatchLimits) -> LineFault {

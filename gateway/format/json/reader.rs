@@ -5,7 +5,6 @@
 //! rejects that item. Members that the protocol does not know are skipped, for clients send more
 //! than it asks for.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -14,12 +13,12 @@ use super::fault::{Fault, FaultKind};
 use super::item::{ItemReader, Members};
 use super::lexer::Lexer;
 use crate::format::draft::{NO_TRANSACTIONS, check_ids};
-use crate::format::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection, Place};
+use crate::format::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemId, ItemIndex, ItemRejection, Place};
 
 /// Reads a batch.
 pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
     let text = text_of(body)?;
-    let mut reader = Reader { body, limits, items: Vec::new(), groups: Vec::new(), in_item: false };
+    let mut reader = Reader { body, limits, items: Vec::new(), in_item: false };
     match reader.read(Lexer::new(text, limits.max_depth)) {
         Ok(()) => reader.finish(),
         Err(fault) => Err(reader.refusal(fault)),
@@ -27,7 +26,7 @@ pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batc
 }
 
 /// The body as text. RFC 8259 §8.1: UTF-8, and no byte order mark.
-fn text_of(body: &[u8]) -> Result<&str, BatchRefusal> {
+pub(super) fn text_of(body: &[u8]) -> Result<&str, BatchRefusal> {
     let malformed =
         |reason: &str, at| Err(BatchRefusal::Malformed { reason: reason.into(), place: Place::at(body, at) });
     if body.is_empty() {
@@ -44,8 +43,6 @@ struct Reader<'a> {
     body: &'a Bytes,
     limits: &'a BatchLimits,
     items: Vec<BatchItem>,
-    /// The items that named an atomicity group, with its name.
-    groups: Vec<(usize, Cow<'a, str>)>,
     /// Whether the place reached is within an item.
     in_item: bool,
 }
@@ -95,23 +92,22 @@ impl<'a> Reader<'a> {
     fn read_item(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
         let index = ItemIndex(self.items.len());
         self.in_item = true;
-        let (item, group) = ItemReader::new(self.body, self.limits).read(lexer, index)?;
+        let item = ItemReader::new(self.body, self.limits).read(lexer, index)?;
         self.in_item = false;
         self.items.push(item);
-        self.groups.extend(group.map(|name| (index.0, name)));
         Ok(())
     }
 
     /// Settles what only the whole batch can tell: ids, and how large its groups are.
     fn finish(mut self) -> Result<Batch, BatchRefusal> {
         check_ids(&self.items)?;
-        let mut sizes: HashMap<&str, usize> = HashMap::new();
-        for (_, name) in &self.groups {
+        let mut sizes: HashMap<ItemId, usize> = HashMap::new();
+        for name in self.items.iter().filter_map(|item| item.group.clone()) {
             *sizes.entry(name).or_default() += 1;
         }
-        for (index, name) in &self.groups {
-            let size = sizes.get(name.as_ref()).copied().unwrap_or_default();
-            if let Some(item) = self.items.get_mut(*index).filter(|_| size > 1) {
+        for item in &mut self.items {
+            let size = item.group.as_ref().and_then(|name| sizes.get(name));
+            if size.is_some_and(|size| *size > 1) {
                 item.content = Err(NO_TRANSACTIONS);
             }
         }

@@ -173,14 +173,19 @@ mod tests {
 
     use super::*;
     use crate::batch::{GatewayMade, OutcomeKind, ProxyError};
-    use crate::format::{ItemId, Problem, Subject};
+    use crate::format::{ItemForm, ItemId, Problem, Subject};
 
     fn result(fields: &[(&'static str, &[u8])], body: ResultBody) -> ItemResult {
         let field = |(name, value): &(&'static str, &[u8])| {
             (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
         };
         ItemResult {
-            subject: Subject { id: ItemId::from("a\"\n"), method: Method::GET, href: "/a".into() },
+            subject: Subject {
+                id: ItemId::from("a\"\n"),
+                method: Method::GET,
+                href: "/a".into(),
+                form: ItemForm::default(),
+            },
             status: StatusCode::OK,
             headers: fields.iter().map(field).collect(),
             body,

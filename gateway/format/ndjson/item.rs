@@ -3,9 +3,12 @@
 use http::Method;
 
 use super::Line;
-use crate::format::draft::NO_GROUPS_OF_LINES;
+use crate::batch::Template;
+use crate::format::draft::{NO_DEPENDENCIES_OF_LINES, NO_GROUPS_OF_LINES};
 use crate::format::json::{LineFault, read_item};
-use crate::format::{BatchItem, BatchLimits, BatchRefusal, ItemId, ItemIndex, ItemRejection, Place, Subject};
+use crate::format::{
+    BatchItem, BatchLimits, BatchRefusal, Item, ItemForm, ItemId, ItemIndex, ItemRejection, Place, Subject,
+};
 
 /// Reads a line. An item without an id has its line's number for one.
 #[must_use]
@@ -18,14 +21,35 @@ pub fn read_line(line: Line, limits: &BatchLimits) -> BatchItem {
         })
     });
     match read {
-        Ok((item, false)) => item,
         // How large a group is can't be known before the last line.
-        Ok((item, true)) => BatchItem { content: Err(NO_GROUPS_OF_LINES), ..item },
+        Ok(item) if item.group.is_some() => {
+            BatchItem { group: None, content: Err(NO_GROUPS_OF_LINES), ..item }
+        }
+        Ok(item) if item.content.as_ref().is_ok_and(needs_others) => {
+            BatchItem { content: Err(NO_DEPENDENCIES_OF_LINES), ..item }
+        }
+        Ok(item) => item,
         Err(rejection) => BatchItem {
-            subject: Subject { id: ItemId::of_position(index), method: Method::GET, href: Box::default() },
+            subject: Subject {
+                id: ItemId::of_position(index),
+                method: Method::GET,
+                href: Box::default(),
+                form: ItemForm::default(),
+            },
+            group: None,
             content: Err(rejection),
         },
     }
+}
+
+/// Whether an item can't be sent before others have ended. A text that only stands for a reference's
+/// own (`{{$responses.`) needs none.
+fn needs_others(item: &Item) -> bool {
+    let refers = |template: &Template| {
+        template.expressions().next().is_some()
+            || template.url.as_ref().is_some_and(|url| url.location_of.is_some())
+    };
+    !item.depends_on.is_empty() || item.template.as_deref().is_some_and(refers)
 }
 
 /// Checks the first line of a body.
@@ -98,5 +122,21 @@ mod tests {
         let item = read(r#"{"method":"PUT","url":"/x","atomicityGroup":"g"}"#);
         assert_eq!(item.content, Err(NO_GROUPS_OF_LINES));
         assert!(read(r#"{"method":"PUT","url":"/x","atomicityGroup":null}"#).content.is_ok());
+    }
+
+    #[test]
+    fn what_needs_other_lines_is_refused() {
+        for member in [
+            r#""url":"/x","dependsOn":["a"]"#,
+            r#""url":"/x/{$responses.a.status}""#,
+            r#""url":"$a""#,
+            r#""url":"/x","headers":{"X-A":"{$responses.a.header.etag}"}"#,
+            r#""url":"/x","body":["{$responses.a.body}"]"#,
+        ] {
+            let item = read(&format!(r#"{{"id":"b","method":"PUT",{member}}}"#));
+            assert_eq!(item.content, Err(NO_DEPENDENCIES_OF_LINES), "{member}");
+        }
+        let item = read(r#"{"method":"PUT","url":"/x","dependsOn":[],"body":["{{$responses.a.body}"]}"#);
+        assert!(item.content.is_ok());
     }
 }

@@ -77,11 +77,16 @@ mod tests {
     use http::{Method, StatusCode};
 
     use super::*;
-    use crate::format::{ItemId, ResultBody, Subject};
+    use crate::format::{ItemForm, ItemId, ResultBody, Subject};
 
     fn result(id: &str, status: StatusCode) -> ItemResult {
         ItemResult {
-            subject: Subject { id: ItemId::from(id), method: Method::GET, href: "/a".into() },
+            subject: Subject {
+                id: ItemId::from(id),
+                method: Method::GET,
+                href: "/a".into(),
+                form: ItemForm::default(),
+            },
             status,
             headers: Vec::new(),
             body: ResultBody::Absent,

@@ -8,6 +8,7 @@ mod tag;
 mod namespaces;
 mod tokens;
 mod reader;
+mod records;
 mod request;
 mod body;
 mod fragment;
@@ -23,6 +24,7 @@ pub(super) mod read_back;
 
 pub(super) use problem::write as write_problem;
 pub(super) use reader::read;
+pub(super) use records::read as read_records;
 pub(super) use writer::write;
 
 /// The namespace of the protocol's elements; in batches they may as well have none.

@@ -31,19 +31,23 @@ pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batc
     Ok(Batch { items })
 }
 
+/// What a document may cost under these limits.
+pub(super) fn token_limits(limits: &BatchLimits) -> TokenLimits {
+    TokenLimits {
+        depth: limits.max_depth,
+        tag: limits.max_url.saturating_add(limits.max_header_bytes).saturating_add(TAG_OVERHEAD),
+        attributes: MAX_ATTRIBUTES,
+        declarations: MAX_DECLARATIONS,
+    }
+}
+
 fn read_batch(
     body: &Bytes,
     limits: &BatchLimits,
     items: &mut Vec<BatchItem>,
     in_item: &mut bool,
 ) -> Result<(), Fault> {
-    let token_limits = TokenLimits {
-        depth: limits.max_depth,
-        tag: limits.max_url.saturating_add(limits.max_header_bytes).saturating_add(TAG_OVERHEAD),
-        attributes: MAX_ATTRIBUTES,
-        declarations: MAX_DECLARATIONS,
-    };
-    let mut tokens = Tokens::new(body, token_limits)?;
+    let mut tokens = Tokens::new(body, token_limits(limits))?;
     open_batch(&mut tokens)?;
     loop {
         match tokens.next()? {

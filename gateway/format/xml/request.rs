@@ -12,7 +12,7 @@ use super::chars::{is_blank_text, trimmed};
 use super::fault::{Fault, FaultKind};
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
-use crate::format::draft::{Draft, MemberNames, NO_CONDITIONS, NO_DEPENDENCIES, shown};
+use crate::format::draft::{Draft, MemberNames, NO_CONDITIONS, shown};
 use crate::format::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
 
 const NAMES: MemberNames = MemberNames { url: "href" };
@@ -53,11 +53,16 @@ fn read_attributes(draft: &mut Draft<'_>, tag: &Tag<'_>) {
             "timeout" => draft.set_timeout(value),
             "depends-on" | "if" if is_blank_text(value) => {}
             "xmlns" => {}
-            "depends-on" => draft.reject(NO_DEPENDENCIES),
+            "depends-on" => names_in(value).for_each(|name| draft.add_dependency(name)),
             "if" => draft.reject(NO_CONDITIONS),
             unknown => draft.reject(ItemRejection::UnknownMember { member: shown(unknown) }),
         }
     }
+}
+
+/// A list of ids: blanks stand between them, or commas.
+fn names_in(list: &str) -> impl Iterator<Item = &str> {
+    list.split([' ', '\t', '\r', '\n', ',']).filter(|name| !name.is_empty())
 }
 
 fn read_children<'a>(tokens: &mut Tokens<'a>, draft: &mut Draft<'_>) -> Result<Option<RawBody<'a>>, Fault> {
@@ -184,8 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn dependencies_and_conditions_are_not_there_yet() {
-        assert_eq!(with_attributes("depends-on='1'"), Err(NO_DEPENDENCIES));
+    fn dependencies_are_a_list() {
+        let names = with_attributes("depends-on=' b a,c,\n,b '").unwrap().depends_on;
+        assert_eq!(names, ["b".into(), "a".into(), "c".into(), "b".into()]);
+    }
+
+    #[test]
+    fn conditions_are_not_there_yet() {
         assert_eq!(with_attributes("if='1'"), Err(NO_CONDITIONS));
     }
 

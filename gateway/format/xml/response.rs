@@ -10,6 +10,7 @@ use super::dav::{is_xml, root_of};
 use super::multistatus::{self, UpstreamResponse};
 use crate::format::media::MediaType;
 use crate::format::{ItemIndex, ItemResult, ResultBody};
+use crate::route::{CanonicalPath, Strictness};
 
 /// What stands in one `D:response`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,10 +95,15 @@ impl Responses {
         }
     }
 
-    /// The response of a url; urls that differ in a trailing slash only are the same, as servers
-    /// name collections either way (RFC 4918 §5.2).
+    /// The response of a url. Urls that differ in a trailing slash only are the same, as servers
+    /// name collections either way (RFC 4918 §5.2), and so are different spellings of one path
+    /// (RFC 3986 §6.2.2): Apache writes `%c3` for `%C3`.
     fn of(&mut self, href: &str) -> &mut Response {
-        let key = href.strip_suffix('/').unwrap_or(href).to_owned();
+        let (path, query) = href.split_at(href.find('?').unwrap_or(href.len()));
+        let canonical = CanonicalPath::parse(path, Strictness::Proxied);
+        let path = canonical.as_ref().map_or(path, CanonicalPath::as_str);
+        let key = format!("{path}{query}");
+        let key = key.strip_suffix('/').map(str::to_owned).unwrap_or(key);
         let order = self.by_href.len();
         let new = || (order, Response { href: href.to_owned(), ..Response::default() });
         let (_, response) = self.by_href.entry(key).or_insert_with(new);
@@ -152,7 +158,19 @@ fn href_of(index: ItemIndex, result: &ItemResult) -> String {
     let created = location_of(result).filter(|_| created).and_then(path_of);
     let href = created.unwrap_or(&result.subject.href);
     let href = href.split('#').next().unwrap_or_default();
-    if href.is_empty() { format!("urn:batchgate:item:{}", index.position()) } else { href.to_owned() }
+    // RFC 4918 §8.3: an absolute URI or a path. A rejected item's url may be neither.
+    let is_path = href.starts_with('/') && !href.starts_with("//");
+    let is_reference = is_path || href.starts_with("http://") || href.starts_with("https://");
+    if is_reference && href.bytes().all(can_stand_in_a_uri) {
+        href.to_owned()
+    } else {
+        format!("urn:batchgate:item:{}", index.position())
+    }
+}
+
+/// RFC 3986 §2.
+const fn can_stand_in_a_uri(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
 fn location_of(result: &ItemResult) -> Option<&str> {

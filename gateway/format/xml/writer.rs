@@ -115,7 +115,7 @@ mod tests {
     use super::super::read_back::Element;
     use super::*;
     use crate::batch::{GatewayMade, OutcomeKind, ProxyError};
-    use crate::format::{ItemId, Problem, Subject};
+    use crate::format::{ItemForm, ItemId, Problem, Subject};
 
     const RESPONSE: &str = "{DAV:}response";
     const HREF: &str = "{DAV:}href";
@@ -127,7 +127,12 @@ mod tests {
 
     fn result(method: Method, href: &str, status: u16) -> ItemResult {
         ItemResult {
-            subject: Subject { id: ItemId::from("<a>"), method, href: href.into() },
+            subject: Subject {
+                id: ItemId::from("<a>"),
+                method,
+                href: href.into(),
+                form: ItemForm::default(),
+            },
             status: StatusCode::from_u16(status).unwrap(),
             headers: Vec::new(),
             body: ResultBody::Absent,
@@ -157,6 +162,23 @@ mod tests {
             .into_iter()
             .map(|found| (found.text_of(HREF).unwrap(), found.text_of(STATUS)))
             .collect()
+    }
+
+    #[test]
+    fn spellings_of_one_url_share_a_response() {
+        let listing = "<multistatus xmlns='DAV:'><response><href>/a/%c3%a9</href><status>HTTP/1.1 423 Locked</status></response></multistatus>";
+        let document = document(vec![
+            result(Method::GET, "/a/%C3%A9", 200),
+            body(result(Method::DELETE, "/a", 207), "text/xml", listing.as_bytes()),
+            result(Method::GET, "/a/%62", 200),
+            result(Method::GET, "/a/b", 404),
+        ]);
+        let expected = [
+            ("/a/%C3%A9", Some("HTTP/1.1 423 Locked")),
+            ("/a", Some("HTTP/1.1 207 Multi-Status")),
+            ("/a/%62", Some("HTTP/1.1 404 Not Found")),
+        ];
+        assert_eq!(responses(&document), expected);
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use futures_util::future::FutureExt;
 use http::Method;
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession;
 use pingora::upstreams::peer::Peer as _;
+use tokio::io::AsyncReadExt;
 
 use crate::dispatch::{Attempt, CallFailure, UpstreamReply};
 use crate::plan::Call;
@@ -33,6 +35,17 @@ struct Connection {
     used: bool,
 }
 
+impl Connection {
+    /// The connection, unless the upstream closed it or spoke out of turn while the next call waited
+    /// for its turn: what came then (a 408 for idleness, say) would be taken for that call's answer.
+    /// Asks tokio what it knows already, so a quiet connection costs no system call.
+    fn if_quiet(mut self) -> Option<Self> {
+        let mut unasked = [0; 1];
+        let heard = tokio::task::unconstrained(self.stream.read(&mut unasked)).now_or_never();
+        heard.is_none().then_some(self)
+    }
+}
+
 impl<'engine> HeldConnection<'engine> {
     pub(super) const fn new(calls: Calls<'engine>) -> Self {
         Self { calls, connection: None }
@@ -44,7 +57,7 @@ impl<'engine> HeldConnection<'engine> {
         call: &Call,
         attempt: Attempt<'_>,
     ) -> Result<UpstreamReply, CallFailure> {
-        let connection = match self.connection.take() {
+        let connection = match self.connection.take().and_then(Connection::if_quiet) {
             Some(connection) => connection,
             None => self.connect(true).await?,
         };

@@ -15,8 +15,10 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 use tokio::sync::Semaphore;
 
-use crate::dispatch::{Attempt, CallFailure, Engine, Lane, UpstreamReply};
-use crate::plan::{Call, CallHeaders, ForwardedBy};
+use crate::dispatch::{
+    Answers, Attempt, CallFailure, Engine, Lane, Surroundings, Unfit, UpstreamReply, resolve,
+};
+use crate::plan::{Call, CallHeaders, CallTemplate, ForwardedBy, PlanContext};
 use crate::route::UpstreamIndex;
 use crate::settings;
 use crate::telemetry::TraceContext;
@@ -85,6 +87,20 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
 
     fn call_timeout(&self, index: UpstreamIndex) -> Duration {
         self.snapshot.upstream(index).map_or(Duration::ZERO, |upstream| upstream.settings.timeout.item)
+    }
+
+    fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {
+        let Reached { authority, .. } = self.reached;
+        let plan = PlanContext {
+            routes: &self.snapshot.settings.routes,
+            own_authority: authority,
+            is_batch_endpoint: &|path| self.snapshot.settings.batch_endpoint(path).is_some(),
+            // The template holds the route that it has to meet.
+            only_route: None,
+        };
+        let is_upstream = |upstream, name: &str| self.snapshot.goes_by(upstream, name, authority);
+        let own_origin = &self.reached.origin();
+        resolve(template, answers, &Surroundings { plan, own_origin, is_upstream: &is_upstream })
     }
 }
 

@@ -4,6 +4,7 @@
 //! in it. No `flatten` and no internally tagged enum: both lose the places of what is inside.
 
 mod batch;
+mod bulk;
 mod gateway;
 mod listener;
 mod place;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use batch::default_batch;
 pub(super) use batch::{BatchDocument, OrderDocument};
+pub(super) use bulk::BulkDocument;
 pub(super) use gateway::{CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument};
 pub(super) use listener::{ListenDocument, TlsDocument};
 pub(super) use place::{AT, At, Named, ONE_OR_MANY, OneOrMany};
@@ -55,6 +57,10 @@ pub(super) struct Document {
     #[serde(default = "default_batch")]
     #[schemars(length(min = 1))]
     pub(super) batch: Vec<At<BatchDocument>>,
+
+    /// The bulk routes: each takes a collection of data at its own path, and makes an item of each record.
+    #[serde(default)]
+    pub(super) bulk: Vec<At<BulkDocument>>,
 
     /// Limits of the whole gateway.
     #[serde(default)]

@@ -24,7 +24,7 @@ impl Resolver<'_> {
         all(endpoints)
     }
 
-    fn endpoint(&mut self, document: &BatchDocument) -> Resolved<BatchEndpoint> {
+    pub(super) fn endpoint(&mut self, document: &BatchDocument) -> Resolved<BatchEndpoint> {
         let path = self.path(&document.path);
         let reply_status = self.reply_status(&document.reply_status);
         let inherit = self.inherit(document.inherit.as_deref());
@@ -106,7 +106,9 @@ impl Resolver<'_> {
 
     /// Warns about time limits that another one makes void.
     pub(super) fn deadlines(&mut self, document: &Document) {
-        let longest = document.batch.iter().map(|endpoint| endpoint.value.deadline.value.0).max();
+        let batch = document.batch.iter().map(|endpoint| endpoint.value.deadline.value.0);
+        let bulk = document.bulk.iter().map(|bulk| bulk.value.deadline.value.0);
+        let longest = batch.chain(bulk).max();
         for (name, upstream) in &document.upstreams.0 {
             let TimeLimit(item) = upstream.timeout.item.value;
             let TimeLimit(connect) = upstream.timeout.connect.value;

@@ -4,6 +4,7 @@
 //! [`Refused`] and the others go on. In: the document, and the names that the file defines even where
 //! their definition is broken, so that one error does not bring forth others.
 
+mod bulk;
 mod endpoint;
 mod gateway;
 mod header;
@@ -43,8 +44,9 @@ impl Resolver<'_> {
         let listen = self.listeners(&document.listen.0);
         let admin = self.admin(&document.admin, &document.listen.0);
         let upstreams = self.upstreams(&document.upstreams);
-        let routes = self.routes(&document.routes);
+        let routes = self.routes(&document.routes).map(RouteTable::new);
         let batch = self.endpoints(&document.batch);
+        let bulk = self.bulk_routes(document, routes.as_ref().ok());
         self.hidden_routes(document);
         self.deadlines(document);
         let log = self.log(&document.log);
@@ -57,8 +59,9 @@ impl Resolver<'_> {
             listen: listen?,
             admin: admin?,
             upstreams: upstreams?,
-            routes: RouteTable::new(routes?),
+            routes: routes?,
             batch: batch?,
+            bulk: bulk?,
             limits: gateway::limits(&document.limits),
             log: log?,
             drain: gateway::drain(&document.drain),
@@ -101,6 +104,11 @@ impl Resolver<'_> {
 /// All of them, or none if one failed; every one has been looked at.
 fn all<T>(parts: Vec<Resolved<T>>) -> Resolved<Vec<T>> {
     parts.into_iter().collect()
+}
+
+/// A path whose faults are reported elsewhere.
+fn quiet_path(path: &At<String>) -> Option<CanonicalPath> {
+    CanonicalPath::parse(&path.value, Strictness::Item).ok()
 }
 
 /// Finds what is there twice.

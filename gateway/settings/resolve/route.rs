@@ -124,7 +124,7 @@ impl Resolver<'_> {
         Ok(MethodSet::Only(only))
     }
 
-    fn method(&mut self, name: &At<String>) -> Resolved<Method> {
+    pub(super) fn method(&mut self, name: &At<String>) -> Resolved<Method> {
         let Some(method) = known_method(&name.value) else {
             let message = format!("{} is not a method", name.shown());
             return self.refuse(name.place, message, "write `GET`, `POST`, `PROPFIND`, …");

@@ -65,7 +65,10 @@ fn refused_batches_have_their_status_and_place() {
     assert_eq!(refuse(items), ("413 too_many_items http_request_error rejected".into(), None));
     let duplicate = BatchRefusal::DuplicateId { item: ItemIndex(4) };
     assert_eq!(refuse(duplicate).1.and_then(|place| place.item), Some(ItemIndex(4)));
-    assert_eq!(of_refusal(&BatchRefusal::MethodNotAllowed).allow.as_deref(), Some("GET, POST"));
+    let forward = BatchRefusal::ForwardDependency { item: ItemIndex(1), on: ItemIndex(2), name: "c".into() };
+    assert_eq!(refuse(forward.clone()).0, "400 forward_dependency http_request_error rejected");
+    assert_eq!(refuse(forward).1.and_then(|place| place.item), Some(ItemIndex(1)));
+    assert_eq!(of_refusal(&BatchRefusal::MethodNotAllowed).allow.as_deref(), Some("GET, HEAD, POST"));
 }
 
 #[test]
@@ -78,6 +81,9 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::DuplicateMember { member, place },
         BatchRefusal::ForbiddenXml { what: "", place },
         BatchRefusal::DuplicateId { item: ItemIndex(0) },
+        BatchRefusal::UnknownDependency { item: ItemIndex(0), name: String::new() },
+        BatchRefusal::ForwardDependency { item: ItemIndex(0), on: ItemIndex(1), name: String::new() },
+        BatchRefusal::SelfDependency { item: ItemIndex(0), name: String::new() },
         BatchRefusal::TooDeep { limit: 1, place },
         BatchRefusal::TooManyItems { limit: 1 },
         BatchRefusal::StreamTooLong { limit: 1 },
@@ -85,6 +91,7 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::BadContentEncoding { coding: "gzip" },
         BatchRefusal::UnsupportedContentEncoding,
         BatchRefusal::UnsupportedMediaType,
+        BatchRefusal::NoRecords,
         BatchRefusal::NotAcceptable,
         BatchRefusal::CrossSite,
         BatchRefusal::MethodNotAllowed,
@@ -117,6 +124,19 @@ fn rejected_items_have_their_status() {
             ItemRejection::ForbiddenReference { field: "If", problem: "" },
             "403 forbidden_reference http_request_denied rejected",
         ),
+        (
+            ItemRejection::BadVariable { variable: name(), problem: "" },
+            "400 bad_item http_request_error rejected",
+        ),
+        (
+            ItemRejection::BadRecordLine { line: 1, problem: name() },
+            "400 bad_item http_request_error rejected",
+        ),
+        (ItemRejection::OtherRoute, "403 other_route http_request_denied rejected"),
+        (
+            ItemRejection::BadReference { reference: name(), problem: "" },
+            "400 bad_reference http_request_error rejected",
+        ),
         (ItemRejection::NestedBatch, "403 nested_batch http_request_denied rejected"),
         (ItemRejection::NoRoute, "404 no_route destination_not_found rejected"),
         (
@@ -133,4 +153,11 @@ fn rejected_items_have_their_status() {
 #[test]
 fn skipped_items_say_so() {
     assert_eq!(line(&of_skip(SkipReason::BatchStopped)), "424 batch_stopped http_request_denied skipped");
+    let failed = of_skip(SkipReason::DependencyFailed { on: "a".into() });
+    assert_eq!(line(&failed), "424 dependency_failed http_request_denied skipped");
+    assert!(failed.problem.detail.contains("`a`"), "{}", failed.problem.detail);
+    let reference = "{$responses.a.status}".to_owned();
+    let unresolved = of_skip(SkipReason::ReferenceUnresolved { reference, problem: "there is none" });
+    assert_eq!(line(&unresolved), "424 reference_unresolved http_request_denied skipped");
+    assert!(unresolved.problem.detail.contains("{$responses.a.status}"), "{}", unresolved.problem.detail);
 }

@@ -38,6 +38,7 @@ struct Shared {
     received: Mutex<Vec<u8>>,
     streams: Mutex<Vec<TcpStream>>,
     in_flight: AtomicUsize,
+    closed: AtomicUsize,
     most_in_flight: AtomicUsize,
     ended: AtomicBool,
 }
@@ -65,6 +66,7 @@ impl Upstream {
             received: Mutex::default(),
             streams: Mutex::default(),
             in_flight: AtomicUsize::new(0),
+            closed: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
         });
@@ -127,6 +129,11 @@ impl Upstream {
         until_true(&what, || memchr::memmem::find(&lock(&self.shared.received), bytes).is_some());
     }
 
+    /// Waits until it has closed a connection.
+    pub(crate) fn wait_for_close(&self) {
+        until_true("a connection closed by the upstream", || self.shared.closed.load(Ordering::SeqCst) > 0);
+    }
+
     /// Waits until this many requests have come whole.
     pub(crate) fn wait_for_requests(&self, count: usize) {
         until_true(&format!("{count} requests at the upstream"), || {
@@ -182,6 +189,7 @@ impl Shared {
             }
         }
         drop(stream.shutdown(Shutdown::Both));
+        self.closed.fetch_add(1, Ordering::SeqCst);
     }
 
     fn answer_to(&self, request: &Recorded) -> Answer {

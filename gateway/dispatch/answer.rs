@@ -1,0 +1,114 @@
+//! What a reference can take from a result: its status, a field's value, a value in its JSON body.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName};
+use http::{HeaderValue, StatusCode};
+
+use super::Outcome;
+use crate::batch::{Expression, Part, is_hop_by_hop};
+use crate::format::{ReplyCodingError, decode_reply, is_json, json};
+
+/// Bytes of a body that a reference looks into, once decoded.
+const MAX_BODY: usize = 1 << 20;
+
+/// A result that can be referred to.
+pub(super) struct Answer<'outcome> {
+    status: StatusCode,
+    headers: Cow<'outcome, HeaderMap>,
+    body: &'outcome Bytes,
+}
+
+type Problem = &'static str;
+
+impl<'outcome> Answer<'outcome> {
+    /// `None` where nobody answered.
+    pub(super) fn of(outcome: &'outcome Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Answered(reply) => {
+                Some(Self { status: reply.status, headers: Cow::Borrowed(&reply.headers), body: &reply.body })
+            }
+            Outcome::Responded(respond) => {
+                let content_type = HeaderValue::from_str(&respond.content_type).ok();
+                let headers = content_type.map(|value| (header::CONTENT_TYPE, value)).into_iter().collect();
+                Some(Self { status: respond.status, headers: Cow::Owned(headers), body: &respond.body })
+            }
+            Outcome::Rejected(_) | Outcome::Skipped(_) | Outcome::Failed { .. } => None,
+        }
+    }
+
+    /// A field's value, several as one (RFC 9110 §5.3); `None` for what belongs to the connection.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        if is_hop_by_hop(&name) || name == header::CONTENT_ENCODING || name == header::CONTENT_LENGTH {
+            return None;
+        }
+        let values = self.headers.get_all(&name).iter().map(|value| std::str::from_utf8(value.as_bytes()));
+        let values: Vec<_> = values.collect::<Result<_, _>>().ok()?;
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    /// What the expression leads to, as it stands in a text. `left` is what may be looked through.
+    pub(super) fn text(&self, expression: &Expression, left: &mut usize) -> Result<String, Problem> {
+        match &expression.part {
+            Part::Status => Ok(self.status.as_str().to_owned()),
+            Part::Header(name) => {
+                let value = self.header(name.as_str()).ok_or("the result has no such header")?;
+                take(left, value.len())?;
+                Ok(value)
+            }
+            Part::Body(pointer) => self.in_body(pointer, left, |value| {
+                let text = json::text_of_value(value).map(Cow::into_owned);
+                text.ok_or("the value is no string, number or boolean, so it can't stand in a text")
+            }),
+        }
+    }
+
+    /// What the expression leads to, as a JSON value.
+    pub(super) fn json(&self, expression: &Expression, left: &mut usize) -> Result<Vec<u8>, Problem> {
+        match &expression.part {
+            Part::Status => Ok(self.status.as_str().as_bytes().to_vec()),
+            Part::Header(_) => self.text(expression, left).map(|value| json::quoted(&value)),
+            Part::Body(pointer) => self.in_body(pointer, left, |value| Ok(value.as_bytes().to_vec())),
+        }
+    }
+
+    fn in_body<T>(
+        &self,
+        pointer: &str,
+        left: &mut usize,
+        read: impl Fn(&str) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let content_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !content_type.is_none_or(is_json) {
+            return Err("the result's body is no JSON");
+        }
+        let body = self.decoded();
+        // What could not be decoded was looked through as well.
+        take(left, body.as_ref().map_or(MAX_BODY, Bytes::len).min(MAX_BODY))?;
+        let body = body.ok().filter(|body| body.len() <= MAX_BODY);
+        let body = body.ok_or("the result's body is over 1 MiB, or can't be decoded")?;
+        let text = std::str::from_utf8(&body).map_err(|_| "the result's body is no JSON")?;
+        let value = json::value_at(text, pointer);
+        read(value.ok_or("the result's body has no such value")?)
+    }
+
+    fn decoded(&self) -> Result<Bytes, ReplyCodingError> {
+        if !self.headers.contains_key(header::CONTENT_ENCODING) {
+            return Ok(self.body.clone());
+        }
+        let codings: Vec<_> = self
+            .headers
+            .get_all(header::CONTENT_ENCODING)
+            .iter()
+            .map(|value| value.to_str().unwrap_or("?"))
+            .collect();
+        decode_reply(&codings.join(","), self.body.clone(), MAX_BODY)
+    }
+}
+
+fn take(left: &mut usize, bytes: usize) -> Result<(), Problem> {
+    *left = left.checked_sub(bytes).ok_or("the batch's references have looked through 64 MiB of results")?;
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! Fills in an item's references once the results that it refers to are there (protocol §6): results
+//! so far in, a call out. Pure.
+//!
+//! What comes from a result is data. In a url it is percent-encoded down to letters, digits and
+//! `-._~`; in a field it can't have control characters; in a JSON body it is a JSON value or within a
+//! JSON string. The filled item is then checked as a client's own would be, and has to meet the
+//! route that was planned ([`CallTemplate::call`]).
+
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::answer::Answer;
+use super::{Outcome, SkipReason};
+use crate::batch::{
+    BodyPiece, Expression, FieldError, Fields, ItemId, ItemIndex, ItemRejection, Part, TextTemplate,
+    checked_field,
+};
+use crate::format::json;
+use crate::plan::{Call, CallTemplate, Filled, PlanContext, parse_item_url};
+use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex};
+
+/// All but RFC 3986's unreserved characters.
+const IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Bytes of results that the references of one batch may look through and insert in all.
+pub(super) const MAX_LOOKED_THROUGH: usize = 64 << 20;
+
+/// What resolving needs to know of the gateway.
+pub struct Surroundings<'context> {
+    /// What planning knew.
+    pub plan: PlanContext<'context>,
+    /// The gateway's own `scheme://authority`, as the client used it.
+    pub own_origin: &'context str,
+    /// Whether an authority is one that the upstream goes by.
+    pub is_upstream: &'context (dyn Fn(UpstreamIndex, &str) -> bool + Sync),
+}
+
+/// The results so far.
+pub struct Answers<'work> {
+    pub(super) of: &'work dyn Fn(ItemIndex) -> Option<Earlier<'work>>,
+    /// Bytes that may still be looked through.
+    pub(super) left: &'work mut usize,
+}
+
+/// An item's result, and the route it came over.
+#[derive(Clone, Copy)]
+pub(super) struct Earlier<'work> {
+    pub(super) outcome: &'work Outcome,
+    pub(super) route: Option<RouteIndex>,
+}
+
+/// Why an item can't be sent after all.
+#[derive(Debug, PartialEq)]
+pub enum Unfit {
+    /// A reference leads to nothing.
+    Skipped(SkipReason),
+    /// The filled item is refused.
+    Rejected(ItemRejection),
+}
+
+type Problem = &'static str;
+
+/// A result, and how its urls map.
+type Found<'run, 'work> = (Answer<'work>, Option<(&'run Mapping, UpstreamIndex)>);
+
+impl From<ItemRejection> for Unfit {
+    fn from(rejection: ItemRejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<Unfit> for Outcome {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Skipped(reason) => Self::Skipped(reason),
+            Unfit::Rejected(rejection) => Self::Rejected(rejection),
+        }
+    }
+}
+
+/// Makes a call of a template.
+///
+/// # Errors
+/// Names the reference that leads to nothing, or says why the filled item is refused.
+pub fn resolve(
+    template: &CallTemplate,
+    answers: &mut Answers<'_>,
+    around: &Surroundings<'_>,
+) -> Result<Call, Unfit> {
+    let mut resolver = Resolver { template, answers, around };
+    let filled = Filled { href: resolver.url()?, headers: resolver.headers()?, body: resolver.body()? };
+    Ok(template.call(filled, &around.plan)?)
+}
+
+struct Resolver<'run, 'work> {
+    template: &'run CallTemplate,
+    answers: &'run mut Answers<'work>,
+    around: &'run Surroundings<'run>,
+}
+
+impl<'run, 'work> Resolver<'run, 'work> {
+    fn url(&mut self) -> Result<String, Unfit> {
+        let Some(url) = &self.template.template.url else { return Ok(self.template.href.to_string()) };
+        let base = url.location_of.as_ref().map(|id| self.location(id)).transpose()?.unwrap_or_default();
+        let in_query = base.contains('?');
+        let rest = url.rest.fill(|expression, before| {
+            let value = self.text(expression)?;
+            let in_path = !in_query && !before.contains('?');
+            if in_path && value.contains("..") {
+                return Err(unresolved(expression, "it has `..`, which a path can't have"));
+            }
+            if in_path && value.is_empty() {
+                // `/orders/` and nothing behind it would be all orders.
+                return Err(unresolved(expression, "it is empty, and a path needs something there"));
+            }
+            Ok(utf8_percent_encode(&value, IN_URL).to_string())
+        })?;
+        if in_query && !rest.is_empty() {
+            let problem = "the Location has a query, and nothing can follow that";
+            return Err(skipped(format!("${}", shown_id(url.location_of.as_ref())), problem));
+        }
+        let joined = if rest.starts_with('/') { base.trim_end_matches('/') } else { &base };
+        let filled = format!("{joined}{rest}");
+        let limit = self.template.template.limits.max_url;
+        if filled.len() > limit {
+            return Err(ItemRejection::OverLimit { what: "url (max_url)", limit }.into());
+        }
+        Ok(filled)
+    }
+
+    /// The Location of an item's result as a path of the gateway's (RFC 9110 §10.2.2).
+    fn location(&self, id: &ItemId) -> Result<String, Unfit> {
+        let fail = |problem| skipped(format!("${id}"), problem);
+        let (answer, mapping) = self.answer(id).map_err(fail)?;
+        let value = answer.header("location").ok_or_else(|| fail("the result has no Location"))?;
+        let mapping = mapping.ok_or_else(|| fail("the result has no Location"))?;
+        let mapped = self.to_gateway(&value, mapping);
+        let url = parse_item_url(&mapped, self.around.plan.own_authority)
+            .map_err(|_| fail("the Location does not stay at this gateway"))?;
+        Ok(format!("{}{}", url.path.as_str(), url.query))
+    }
+
+    fn headers(&mut self) -> Result<Fields, Unfit> {
+        let mut fields = self.template.headers.clone();
+        for (place, text) in &self.template.template.headers {
+            let Some((name, value)) = fields.get_mut(*place) else { continue };
+            // A Destination is a url.
+            let encode = name == "destination";
+            let filled = text.fill(|expression, _| {
+                let value = self.text(expression)?;
+                Ok::<_, Unfit>(if encode { utf8_percent_encode(&value, IN_URL).to_string() } else { value })
+            })?;
+            let bad = |error: FieldError| ItemRejection::BadHeader { name: name.as_str().to_owned(), error };
+            *value = checked_field(name.as_str(), filled.as_bytes()).map_err(bad)?.1;
+        }
+        let limit = self.template.template.limits.max_header_bytes;
+        if fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > limit {
+            return Err(ItemRejection::OverLimit { what: "header bytes (max_header_bytes)", limit }.into());
+        }
+        Ok(fields)
+    }
+
+    fn body(&mut self) -> Result<Option<Bytes>, Unfit> {
+        let Some(pieces) = &self.template.template.body else { return Ok(self.template.body.clone()) };
+        let limit = self.template.template.limits.max_body;
+        let mut body = Vec::new();
+        for piece in pieces {
+            match piece {
+                BodyPiece::Raw(bytes) => body.extend_from_slice(bytes),
+                BodyPiece::Value(expression) => body.extend_from_slice(&self.json(expression)?),
+                BodyPiece::Text(text) => body.extend_from_slice(&self.string(text)?),
+            }
+            if body.len() > limit {
+                return Err(ItemRejection::OverLimit { what: "body (max_body)", limit }.into());
+            }
+        }
+        Ok(Some(Bytes::from(body)))
+    }
+
+    fn string(&mut self, text: &TextTemplate) -> Result<Vec<u8>, Unfit> {
+        text.fill(|expression, _| self.text(expression)).map(|text| json::quoted(&text))
+    }
+
+    /// The value as text.
+    fn text(&mut self, expression: &Expression) -> Result<String, Unfit> {
+        let fail = |problem| unresolved(expression, problem);
+        let (answer, mapping) = self.answer(&expression.item).map_err(fail)?;
+        let value = answer.text(expression, self.answers.left).map_err(fail)?;
+        Ok(match (&expression.part, mapping) {
+            (Part::Header(name), Some(mapping)) if is_url(name) => self.to_gateway(&value, mapping),
+            (Part::Header(_) | Part::Status | Part::Body(_), _) => value,
+        })
+    }
+
+    /// The value as JSON.
+    fn json(&mut self, expression: &Expression) -> Result<Vec<u8>, Unfit> {
+        let fail = |problem| unresolved(expression, problem);
+        match &expression.part {
+            Part::Header(_) => self.text(expression).map(|value| json::quoted(&value)),
+            Part::Status | Part::Body(_) => {
+                let (answer, _) = self.answer(&expression.item).map_err(fail)?;
+                answer.json(expression, self.answers.left).map_err(fail)
+            }
+        }
+    }
+
+    /// An upstream's url as the client would see it.
+    fn to_gateway(&self, url: &str, (mapping, upstream): (&Mapping, UpstreamIndex)) -> String {
+        let is_upstream = |authority: &str| (self.around.is_upstream)(upstream, authority);
+        mapping.reference_to_gateway(url, is_upstream, self.around.own_origin).into_owned()
+    }
+
+    /// An item's result, and how its urls map.
+    fn answer(&self, id: &ItemId) -> Result<Found<'run, 'work>, Problem> {
+        let result = self.template.source(id).and_then(|index| (self.answers.of)(index));
+        let result = result.ok_or("that item has no result")?;
+        let route = result.route.and_then(|index| self.around.plan.routes.get(index));
+        let mapping = route.and_then(|route| match &route.action {
+            RouteAction::Forward { upstream, mapping } => Some((mapping, *upstream)),
+            RouteAction::Respond(_) => None,
+        });
+        Ok((Answer::of(result.outcome).ok_or("that item has no result")?, mapping))
+    }
+}
+
+/// Whether the field's value is a url of the upstream's.
+fn is_url(name: &HeaderName) -> bool {
+    *name == header::LOCATION || *name == header::CONTENT_LOCATION
+}
+
+fn unresolved(expression: &Expression, problem: Problem) -> Unfit {
+    skipped(expression.to_string(), problem)
+}
+
+fn skipped(reference: String, problem: Problem) -> Unfit {
+    Unfit::Skipped(SkipReason::ReferenceUnresolved { reference, problem })
+}
+
+fn shown_id(id: Option<&ItemId>) -> &str {
+    id.map(ItemId::as_str).unwrap_or_default()
+}

@@ -1,0 +1,51 @@
+//! The fields of a call as an explanation shows them: what may be secret is masked.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderName, HeaderValue};
+use serde::Serialize;
+
+use super::{Audience, ExplainContext};
+use crate::plan::{Call, CallHeaders};
+use crate::settings::Upstream;
+
+/// What stands for a value that must not be shown.
+const HIDDEN: &str = "***";
+
+/// Parts of names whose values are credentials.
+const TELLING: [&str; 8] =
+    ["authorization", "cookie", "token", "secret", "password", "key", "credential", "session"];
+
+/// Names with their values; several values are joined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct ShownHeaders(pub(super) BTreeMap<String, String>);
+
+impl ShownHeaders {
+    /// The fields of a call, but for Host, Content-Length and trace context, which are made as it is sent.
+    pub(super) fn of(call: &Call, upstream: &Upstream, context: &ExplainContext<'_>) -> Self {
+        let changes = &upstream.headers;
+        let shared = CallHeaders::new(context.inherited, &changes.remove, &changes.set, context.hop);
+        let fields = shared.compose(&call.headers);
+        let mut shown: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in &fields {
+            let is_set = changes.set.iter().any(|(set, _)| set == name);
+            let hidden = is_secret(name, value) || (is_set && context.audience == Audience::Client);
+            let value = if hidden { HIDDEN.into() } else { String::from_utf8_lossy(value.as_bytes()) };
+            let values = shown.entry(name.as_str().to_owned()).or_default();
+            if !values.is_empty() {
+                values.push_str(", ");
+            }
+            values.push_str(&value);
+        }
+        for (name, text) in &call.references {
+            shown.insert(name.as_str().to_owned(), text.with_origin("{target}"));
+        }
+        Self(shown)
+    }
+}
+
+/// Values from the environment or a file are marked; others are known by their field's name.
+fn is_secret(name: &HeaderName, value: &HeaderValue) -> bool {
+    value.is_sensitive() || TELLING.iter().any(|part| name.as_str().contains(part))
+}

@@ -1,0 +1,232 @@
+//! What would happen to a batch, and nothing sent: the plan, said to people and machines.
+//!
+//! In: a [`Plan`], the settings it was made under, and what its items inherit. Out: an
+//! [`Explanation`], which serialises to JSON and prints as text. Pure. Values that may be secret are
+//! masked; a client is told neither the upstreams' addresses nor what the operator sets.
+
+mod headers;
+mod text;
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde::Serialize;
+
+use crate::plan::{Call, CallTemplate, ForwardedBy, Plan, PlannedItem, Preferences, Step};
+use crate::route::UpstreamIndex;
+use crate::settings::{BatchEndpoint, Order, Scheme, Settings, Target, Upstream};
+use crate::stitch::problem;
+
+use headers::ShownHeaders;
+
+/// Who reads the explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever holds the configuration file.
+    Operator,
+    /// Whoever may send a batch.
+    Client,
+}
+
+/// What an explanation needs beside the plan.
+pub struct ExplainContext<'context> {
+    /// The settings.
+    pub settings: &'context Settings,
+    /// Where the batch was, or would be, sent.
+    pub endpoint: &'context BatchEndpoint,
+    /// What the client asked for.
+    pub preferences: Preferences,
+    /// The fields that the items inherit.
+    pub inherited: &'context HeaderMap,
+    /// What the gateway says about the hop.
+    pub hop: &'context ForwardedBy,
+    /// Who reads it.
+    pub audience: Audience,
+}
+
+/// What would happen to a batch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    endpoint: String,
+    format: &'static str,
+    order: &'static str,
+    continue_on_error: bool,
+    concurrency: usize,
+    deadline_milliseconds: u64,
+    items: Vec<ExplainedItem>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExplainedItem {
+    position: usize,
+    id: String,
+    method: String,
+    url: String,
+    /// The positions of the items that have to end well first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    after: Vec<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<String>,
+    #[serde(flatten)]
+    fate: Fate,
+}
+
+/// What would become of an item; the key says which.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Fate {
+    Call(ExplainedCall),
+    Respond {
+        status: u16,
+    },
+    Rejected(ExplainedRejection),
+    /// Where it goes is known only once the item is there that its url refers to.
+    Later,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExplainedCall {
+    upstream: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    targets: Vec<String>,
+    path: String,
+    headers: ShownHeaders,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_bytes: Option<usize>,
+    timeout_milliseconds: u64,
+    upstream_concurrency: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct ExplainedRejection {
+    status: u16,
+    reason: &'static str,
+    detail: String,
+}
+
+/// Explains a plan of items that came in this format.
+#[must_use]
+pub fn explain(plan: &Plan, format: &'static str, context: &ExplainContext<'_>) -> Explanation {
+    let ExplainContext { endpoint, preferences, .. } = context;
+    let is_sequential = preferences.sequential || endpoint.order == Order::Sequential;
+    let deadline = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
+    let items = plan.items.iter().enumerate();
+    Explanation {
+        endpoint: endpoint.path.as_str().to_owned(),
+        format,
+        order: if is_sequential { "sequential" } else { "parallel" },
+        continue_on_error: preferences.continue_on_error.unwrap_or(true),
+        concurrency: if is_sequential { 1 } else { endpoint.concurrency.get() },
+        deadline_milliseconds: milliseconds(deadline),
+        items: items
+            .map(|(index, item)| {
+                let after =
+                    plan.dependencies.get(index).into_iter().flatten().map(|on| on.position()).collect();
+                explain_item(index + 1, item, after, context)
+            })
+            .collect(),
+    }
+}
+
+impl Explanation {
+    /// The explanation as a JSON document.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// How many items the gateway would refuse.
+    #[must_use]
+    pub fn rejected(&self) -> usize {
+        self.items.iter().filter(|item| matches!(item.fate, Fate::Rejected(_))).count()
+    }
+}
+
+fn explain_item(
+    position: usize,
+    item: &PlannedItem,
+    after: Vec<usize>,
+    context: &ExplainContext<'_>,
+) -> ExplainedItem {
+    let route = item.route.and_then(|index| context.settings.routes.get(index));
+    let fate = match &item.step {
+        Step::Call(call) => fate_of_call(call, context),
+        // Shown with its references as they stand: what they become is known only later.
+        Step::Later(template) => match template.destination {
+            Some(destination) => fate_of_call(&as_written(template, destination.upstream), context),
+            None => Fate::Later,
+        },
+        Step::Respond(respond) => Fate::Respond { status: respond.status.as_u16() },
+        Step::Rejected(rejection) => {
+            let verdict = problem::of_rejection(rejection);
+            Fate::Rejected(ExplainedRejection {
+                status: verdict.problem.status.as_u16(),
+                reason: verdict.reason,
+                detail: verdict.problem.detail,
+            })
+        }
+    };
+    ExplainedItem {
+        position,
+        id: item.subject.id.as_str().to_owned(),
+        method: item.subject.method.as_str().to_owned(),
+        url: item.subject.href.to_string(),
+        after,
+        route: route.map(|route| route.name.clone()),
+        fate,
+    }
+}
+
+fn fate_of_call(call: &Call, context: &ExplainContext<'_>) -> Fate {
+    match context.settings.upstream(call.upstream) {
+        Some(upstream) => Fate::Call(explain_call(call, upstream, context)),
+        None => Fate::Respond { status: 502 },
+    }
+}
+
+fn as_written(template: &CallTemplate, upstream: UpstreamIndex) -> Call {
+    Call {
+        upstream,
+        target: template.href.clone(),
+        headers: template.headers.clone(),
+        references: Vec::new(),
+        body: template.body.clone(),
+        timeout: template.timeout,
+    }
+}
+
+fn explain_call(call: &Call, upstream: &Upstream, context: &ExplainContext<'_>) -> ExplainedCall {
+    let timeout = call.timeout.map_or(upstream.timeout.item, |own| own.min(upstream.timeout.item));
+    ExplainedCall {
+        upstream: upstream.name.clone(),
+        targets: match context.audience {
+            Audience::Operator => upstream.targets.iter().map(target).collect(),
+            Audience::Client => Vec::new(),
+        },
+        path: call.target.to_string(),
+        headers: ShownHeaders::of(call, upstream, context),
+        body_bytes: call.body.as_ref().map(bytes::Bytes::len),
+        timeout_milliseconds: milliseconds(timeout),
+        upstream_concurrency: upstream.concurrency.get(),
+    }
+}
+
+fn target(target: &Target) -> String {
+    let scheme = match target.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+        Scheme::H2c => "h2c",
+        Scheme::H2 => "h2",
+    };
+    format!("{scheme}://{}", target.authority())
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! Explanations of small batches.
+
+use bytes::Bytes;
+use http::HeaderValue;
+use serde_json::Value;
+
+use super::*;
+use crate::format::{Intake, ReadContext};
+use crate::plan::{PlanContext, plan};
+use crate::settings;
+
+const CONFIGURATION: &str = r#"
+listen: 127.0.0.1:80
+upstreams:
+  orders:
+    targets: ["http://10.0.0.1:9001", "https://10.0.0.2"]
+    concurrency: 7
+    headers: { set: { X-Api-Key: k3y, X-Tenant: acme, X-Env: "${SECRET}" }, remove: [X-Gone] }
+routes:
+  - { path: /orders, upstream: orders, strip_prefix: /orders, methods: [GET, MOVE], name: main }
+  - { path: /, respond: { status: 404 } }
+batch: [{ path: /batch, order: sequential, deadline: 9s }]
+"#;
+
+const BATCH: &str = r#"{"requests":[
+  {"id":"a","method":"GET","url":"/orders/7?x=1","headers":{"X-A":"1","Cookie":"c0okie"},"timeout":250},
+  {"id":"b","method":"MOVE","url":"/orders/7","headers":{"Destination":"/orders/8"}},
+  {"id":"c","method":"PUT","url":"/orders/7","body":{}},
+  {"id":"d","method":"GET","url":"/else"}]}"#;
+
+fn explained(audience: Audience) -> Explanation {
+    let variable = |name: &str| (name == "SECRET").then(|| "t0p-secret".to_owned());
+    let loaded = settings::parse(CONFIGURATION, "test.yaml", std::path::Path::new(""), &variable);
+    let settings = loaded.map_err(|report| panic!("{report}")).unwrap().settings;
+    let body = Bytes::from_static(BATCH.as_bytes());
+    let form = Intake::Batch.form(Some("application/json"), &body).unwrap();
+    let context = ReadContext {
+        limits: &settings.batch[0].limits,
+        content_type: Some("application/json"),
+        endpoint: "/batch",
+        own_authority: "gateway",
+    };
+    let batch = Intake::Batch.read(form, &body, &context).unwrap();
+    let context = PlanContext {
+        routes: &settings.routes,
+        own_authority: "gateway",
+        is_batch_endpoint: &|_| false,
+        only_route: None,
+    };
+    let plan = plan(batch, &context).unwrap();
+    let mut inherited = HeaderMap::new();
+    inherited.insert("authorization", HeaderValue::from_static("Bearer b3arer"));
+    inherited.insert("x-gone", HeaderValue::from_static("1"));
+    inherited.insert("accept-language", HeaderValue::from_static("de"));
+    let context = ExplainContext {
+        settings: &settings,
+        endpoint: &settings.batch[0],
+        preferences: Preferences::default(),
+        inherited: &inherited,
+        hop: &ForwardedBy::default(),
+        audience,
+    };
+    explain(&plan, form.as_str(), &context)
+}
+
+fn json(audience: Audience) -> Value {
+    serde_json::from_str(&explained(audience).to_json()).unwrap()
+}
+
+#[test]
+fn each_item_says_where_it_would_go() {
+    let document = json(Audience::Operator);
+    assert_eq!((&document["order"], &document["deadlineMilliseconds"]), (&"sequential".into(), &9000.into()));
+    let expected = serde_json::json!({
+        "position": 1, "id": "a", "method": "GET", "url": "/orders/7?x=1", "route": "main",
+        "call": {
+            "upstream": "orders", "targets": ["http://10.0.0.1:9001", "https://10.0.0.2"], "path": "/7?x=1",
+            "headers": {
+                "accept-language": "de", "authorization": "***", "cookie": "***", "x-a": "1",
+                "x-api-key": "***", "x-env": "***", "x-tenant": "acme",
+            },
+            "timeoutMilliseconds": 250, "upstreamConcurrency": 7,
+        },
+    });
+    assert_eq!(document["items"][0], expected);
+    assert_eq!(document["items"][1]["call"]["headers"]["destination"], "{target}/8");
+    assert_eq!(document["items"][2]["rejected"]["status"], 405);
+    assert_eq!(document["items"][2]["rejected"]["reason"], "method_not_allowed");
+    assert_eq!(document["items"][3]["respond"]["status"], 404);
+}
+
+#[test]
+fn no_secret_is_shown_to_anybody() {
+    for audience in [Audience::Operator, Audience::Client] {
+        let explanation = explained(audience);
+        for shown in [explanation.to_json(), explanation.to_string()] {
+            for secret in ["t0p-secret", "b3arer", "c0okie", "k3y"] {
+                assert!(!shown.contains(secret), "{secret} in {shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_learns_no_address_and_nothing_that_the_operator_sets() {
+    let shown = json(Audience::Client).to_string();
+    for hidden in ["10.0.0.1", "10.0.0.2", "acme"] {
+        assert!(!shown.contains(hidden), "{hidden} in {shown}");
+    }
+    assert!(shown.contains("\"upstream\":\"orders\""));
+}
+
+#[test]
+fn people_read_lines() {
+    let text = explained(Audience::Operator).to_string();
+    for line in [
+        "/batch (json): 4 items, one by one, in this order; all within 9000 ms",
+        "1. a  GET /orders/7?x=1",
+        "   upstream  orders (http://10.0.0.1:9001, https://10.0.0.2)",
+        "   path      /7?x=1",
+        "   header    cookie: ***",
+        "   limits    250 ms for the call, 7 calls at once to this upstream",
+        "   rejected  405 method_not_allowed: the route does not allow this method; it allows GET, MOVE, HEAD",
+        "   answered  404 by the route itself",
+        "3 to be sent or answered, 1 rejected; nothing was sent",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+}

@@ -1,0 +1,76 @@
+//! An explanation for people: a few lines an item. What a client wrote can't steer the terminal.
+
+use std::fmt;
+
+use super::{ExplainedCall, ExplainedItem, Explanation, Fate};
+use crate::terminal::one_line;
+
+/// Characters of a client's text that are shown.
+const WIDTH: usize = 200;
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let order = match self.order {
+            "parallel" => format!("side by side, at most {} at once", self.concurrency),
+            _ => "one by one, in this order".to_owned(),
+        };
+        let stop = if self.continue_on_error { "" } else { "; stops at the first error" };
+        writeln!(
+            formatter,
+            "{} ({}): {} items, {order}{stop}; all within {} ms",
+            self.endpoint,
+            self.format,
+            self.items.len(),
+            self.deadline_milliseconds
+        )?;
+        for item in &self.items {
+            write_item(formatter, item)?;
+        }
+        write!(
+            formatter,
+            "\n{} to be sent or answered, {} rejected; nothing was sent",
+            self.items.len() - self.rejected(),
+            self.rejected()
+        )
+    }
+}
+
+fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
+    let ExplainedItem { position, id, method, url, after, route, fate } = item;
+    let (id, url) = (one_line(id, WIDTH), one_line(url, WIDTH));
+    writeln!(formatter, "\n{position}. {id}  {method} {url}")?;
+    if !after.is_empty() {
+        let positions: Vec<_> = after.iter().map(ToString::to_string).collect();
+        writeln!(formatter, "   after     {}", positions.join(", "))?;
+    }
+    if let Some(route) = route {
+        writeln!(formatter, "   route     {route}")?;
+    }
+    match fate {
+        Fate::Call(call) => write_call(formatter, call),
+        Fate::Respond { status } => writeln!(formatter, "   answered  {status} by the route itself"),
+        Fate::Later => writeln!(formatter, "   later     its url refers to another item's result"),
+        Fate::Rejected(rejection) => {
+            let detail = one_line(&rejection.detail, WIDTH);
+            writeln!(formatter, "   rejected  {} {}: {detail}", rejection.status, rejection.reason)
+        }
+    }
+}
+
+fn write_call(formatter: &mut fmt::Formatter<'_>, call: &ExplainedCall) -> fmt::Result {
+    let targets =
+        if call.targets.is_empty() { String::new() } else { format!(" ({})", call.targets.join(", ")) };
+    writeln!(formatter, "   upstream  {}{targets}", call.upstream)?;
+    writeln!(formatter, "   path      {}", one_line(&call.path, WIDTH))?;
+    for (name, value) in &call.headers.0 {
+        writeln!(formatter, "   header    {name}: {}", one_line(value, WIDTH))?;
+    }
+    if let Some(bytes) = call.body_bytes {
+        writeln!(formatter, "   body      {bytes} bytes")?;
+    }
+    writeln!(
+        formatter,
+        "   limits    {} ms for the call, {} calls at once to this upstream",
+        call.timeout_milliseconds, call.upstream_concurrency
+    )
+}

@@ -1,0 +1,146 @@
+//! Makes items of records as they are read: fills the template, counts, and checks each item like one
+//! of a batch.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::Bulk;
+use crate::format::draft::{Draft, MemberNames, shown};
+use crate::format::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection};
+
+const NAMES: MemberNames = MemberNames { url: "url" };
+
+/// What a record has for one of the template's variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::format) enum Value<'a> {
+    /// Nothing.
+    #[default]
+    Absent,
+    /// Something that can't stand in a url; says why.
+    Unfit(&'static str),
+    /// Text.
+    Text(Cow<'a, str>),
+}
+
+impl<'a> Value<'a> {
+    /// Takes a value in; which of two is meant, nobody can tell.
+    pub(in crate::format) fn put(&mut self, value: Value<'a>) {
+        *self = if *self == Value::Absent { value } else { Value::Unfit("stands twice in the record") };
+    }
+}
+
+/// A record that was read.
+#[derive(Clone, Debug)]
+pub(in crate::format) struct Record<'a> {
+    /// By the template's variables, in their order.
+    pub(in crate::format) values: Vec<Value<'a>>,
+    /// What is sent, and its media type; a record of the query has no body.
+    pub(in crate::format) body: Option<(Bytes, &'static str)>,
+}
+
+/// The items made so far.
+#[derive(Debug)]
+pub(in crate::format) struct Collector<'a> {
+    bulk: Bulk<'a>,
+    limits: &'a BatchLimits,
+    /// The query that every url gets.
+    query: Cow<'a, str>,
+    items: Vec<BatchItem>,
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(bulk: Bulk<'a>, limits: &'a BatchLimits) -> Self {
+        Self { bulk, limits, query: bulk.query.into(), items: Vec::new() }
+    }
+
+    /// The limits of the bulk.
+    pub(in crate::format) fn limits(&self) -> &'a BatchLimits {
+        self.limits
+    }
+
+    /// The template's variables.
+    pub(in crate::format) fn variables(&self) -> &'a [Box<str>] {
+        self.bulk.each.variables()
+    }
+
+    /// No value for any variable yet.
+    pub(in crate::format) fn no_values<'v>(&self) -> Vec<Value<'v>> {
+        vec![Value::Absent; self.variables().len()]
+    }
+
+    /// The place of the record that is next.
+    pub(in crate::format) fn next_index(&self) -> ItemIndex {
+        ItemIndex(self.items.len())
+    }
+
+    /// Whether there are as many items as there may be.
+    pub(in crate::format) fn is_full(&self) -> bool {
+        self.items.len() >= self.limits.max_items
+    }
+
+    /// Refuses the bulk if there is no room for one more item.
+    pub(super) fn check_room(&self) -> Result<(), BatchRefusal> {
+        if self.is_full() { Err(BatchRefusal::TooManyItems { limit: self.limits.max_items }) } else { Ok(()) }
+    }
+
+    /// The request's query.
+    pub(super) fn query(&self) -> &'a str {
+        self.bulk.query
+    }
+
+    /// Puts another query in place of the request's.
+    pub(super) fn set_query(&mut self, query: String) {
+        self.query = Cow::Owned(query);
+    }
+
+    /// Adds an item: a record, or why it is none.
+    pub(in crate::format) fn add(&mut self, record: Result<Record<'_>, ItemRejection>) {
+        let index = self.next_index();
+        let mut draft = Draft::new(self.limits, NAMES);
+        draft.set_method(self.bulk.method.as_str());
+        let mut body = None;
+        match record.and_then(|record| self.url_of(&record).map(|url| (url, record.body))) {
+            Ok((url, bytes)) => {
+                draft.set_url(&url);
+                if let Some((bytes, media_type)) = bytes {
+                    draft.default_media_type(media_type);
+                    body = Some(bytes);
+                }
+            }
+            Err(rejection) => draft.reject(rejection),
+        }
+        self.items.push(draft.finish_record(index, body));
+    }
+
+    fn url_of(&self, record: &Record<'_>) -> Result<String, ItemRejection> {
+        let mut texts = Vec::with_capacity(record.values.len());
+        for (name, value) in self.variables().iter().zip(&record.values) {
+            let problem = match value {
+                // Servers that split off parameters after decoding would see a dot segment.
+                Value::Text(text) if text.starts_with("..;") || text.starts_with(".;") => {
+                    "starts with a dot segment, which could lead elsewhere"
+                }
+                Value::Text(text) if !text.is_empty() => {
+                    texts.push(text.as_ref());
+                    continue;
+                }
+                // An empty segment would name the collection itself.
+                Value::Text(_) => "is empty, and its url needs it",
+                Value::Absent => "is missing, and its url needs it",
+                Value::Unfit(problem) => problem,
+            };
+            return Err(ItemRejection::BadVariable { variable: shown(name), problem });
+        }
+        let mut url = self.bulk.each.expand(&texts);
+        if !self.query.is_empty() {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&self.query);
+        }
+        Ok(url)
+    }
+
+    pub(super) fn finish(self) -> Batch {
+        Batch { items: self.items }
+    }
+}

@@ -1,0 +1,30 @@
+//! NDJSON: a record a line. A line that is no JSON fails alone, for the next line starts anew.
+
+use bytes::Bytes;
+
+use super::Collector;
+use crate::format::{BatchRefusal, ItemRejection, Place, json};
+
+/// Reads the lines. Empty ones are none.
+pub(super) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
+    if body.starts_with(b"\xef\xbb\xbf") {
+        let reason = "JSON starts without a byte order mark".to_owned();
+        return Err(BatchRefusal::Malformed { reason, place: Place::at(body, 0) });
+    }
+    for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        collector.check_room()?;
+        let record = match std::str::from_utf8(line) {
+            Ok(line) => json::read_line(body, line, collector),
+            Err(_) => Err("is not UTF-8".to_owned()),
+        };
+        collector.add(match record {
+            Ok(record) => record,
+            Err(problem) => Err(ItemRejection::BadRecordLine { line: index + 1, problem }),
+        });
+    }
+    Ok(())
+}

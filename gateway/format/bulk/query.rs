@@ -1,0 +1,57 @@
+//! Records in a query parameter, repeated or with commas: `?id=1,2&id=3`. A comma that belongs to a
+//! value is written `%2C`. What else stands in the query goes along with every item.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+
+use super::{Collector, Record, Value};
+use crate::format::{BatchRefusal, Place};
+
+/// Whether the query has the parameter, empty or not.
+pub(super) fn has_parameter(query: &str, parameter: &str) -> bool {
+    query.split('&').any(|pair| name_and_value(pair).0 == parameter)
+}
+
+/// Reads the records; a body beside them would be a second word on what they are.
+pub(super) fn read(parameter: &str, body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
+    if !body.is_empty() {
+        let reason = "the records stand in the query, and there is a body as well".to_owned();
+        return Err(BatchRefusal::NotABatch { reason, place: Place::at(body, 0) });
+    }
+    let query = collector.query();
+    let is_other = |pair: &&str| !pair.is_empty() && name_and_value(pair).0 != parameter;
+    collector.set_query(query.split('&').filter(is_other).collect::<Vec<_>>().join("&"));
+    for (name, values) in query.split('&').map(name_and_value) {
+        if name != parameter {
+            continue;
+        }
+        for value in values.split(',') {
+            collector.check_room()?;
+            let value = decoded(value).map_or_else(Value::Unfit, Value::Text);
+            collector.add(Ok(Record { values: vec![value], body: None }));
+        }
+    }
+    Ok(())
+}
+
+/// The parameter's name, decoded, and its value as it stands.
+fn name_and_value(pair: &str) -> (Cow<'_, str>, &str) {
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    (decoded(name).unwrap_or(Cow::Borrowed(name)), value)
+}
+
+/// Undoes the encoding of a form (WHATWG URL §5.1): `+` is a blank.
+fn decoded(text: &str) -> Result<Cow<'_, str>, &'static str> {
+    let is_cut = |(at, _)| {
+        let digits = text.as_bytes().get(at + 1..at + 3).unwrap_or_default();
+        digits.len() < 2 || !digits.iter().all(u8::is_ascii_hexdigit)
+    };
+    if text.match_indices('%').any(is_cut) {
+        return Err("has a broken percent-encoding");
+    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| "is not UTF-8")?;
+    Ok(Cow::Owned(decoded.into_owned()))
+}

@@ -1,0 +1,51 @@
+//! The quotes of CSV (RFC 4180 §2). Readers forgive quotes at the wrong place, each in its own way; a
+//! quote that is never closed would swallow all records behind it. So such a document is refused.
+
+/// Checks a document's quotes; says what is wrong with them, and at which byte.
+pub(super) fn check(text: &[u8]) -> Result<(), (usize, &'static str)> {
+    let mut at = 0;
+    while at < text.len() {
+        at = end_of_field(text, at)? + 1;
+    }
+    Ok(())
+}
+
+/// Where the field that starts at `start` ends: at a comma, at a line's end, or with the document.
+fn end_of_field(text: &[u8], start: usize) -> Result<usize, (usize, &'static str)> {
+    let from = |at: usize| text.get(at..).unwrap_or_default();
+    if text.get(start) != Some(&b'"') {
+        let found = from(start).iter().position(|byte| matches!(byte, b',' | b'\r' | b'\n' | b'"'));
+        let end = found.map_or(text.len(), |found| start + found);
+        return match text.get(end) {
+            Some(b'"') => Err((end, "a quote stands within a field that does not start with one")),
+            Some(_) | None => Ok(end),
+        };
+    }
+    let mut at = start + 1;
+    loop {
+        let quote = memchr::memchr(b'"', from(at)).ok_or((start, "a quoted field has no end"))?;
+        at += quote + 1;
+        match text.get(at) {
+            Some(b'"') => at += 1,
+            Some(b',' | b'\r' | b'\n') | None => return Ok(at),
+            Some(_) => return Err((at, "something follows the end of a quoted field")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_stand_around_whole_fields() {
+        for text in ["", "a", "a,b\r\n1,2\r\n", "\"a\",\"b\"\"c\",\"\"\n\"\r\n,\",x", "\"\"\"\"", ",,\n,,"] {
+            assert_eq!(check(text.as_bytes()), Ok(()), "{text}");
+        }
+        for (text, place) in
+            [("a\n\"b", 2), ("a\"b", 1), ("\"a\"b", 3), ("\"a\" ,b", 3), ("\"", 0), ("x,\"\"\"", 2)]
+        {
+            assert_eq!(check(text.as_bytes()).unwrap_err().0, place, "{text}");
+        }
+    }
+}

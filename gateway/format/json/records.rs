@@ -1,0 +1,123 @@
+//! Reads the records of a bulk (protocol §2.5) as JSON: the elements of an array, or the value of a
+//! line. A record is sent as it stands, byte for byte; what is read of it is the url's variables.
+
+use bytes::Bytes;
+
+use super::fault::{Fault, FaultKind};
+use super::lexer::Lexer;
+use super::reader::{NO_OBJECT, text_of};
+use crate::format::bulk::{Collector, Record, Value};
+use crate::format::{BatchRefusal, ItemRejection, Place};
+
+/// A record, or why it is none.
+type Read<'a> = Result<Record<'a>, ItemRejection>;
+
+/// Reads an array of records.
+pub(in crate::format) fn read_array(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
+    let text = text_of(body)?;
+    let limits = collector.limits();
+    let mut in_item = false;
+    read_elements(body, text, collector, &mut in_item).map_err(|fault| {
+        let place = Place::at(body, fault.at);
+        let place = if in_item { place.in_item(collector.next_index()) } else { place };
+        fault.into_refusal(place, limits)
+    })
+}
+
+/// Reads one line, which is a part of `whole`.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub(in crate::format) fn read_line<'a>(
+    whole: &Bytes,
+    line: &'a str,
+    collector: &Collector<'_>,
+) -> Result<Read<'a>, String> {
+    let mut lexer = Lexer::new(line, collector.limits().max_depth);
+    let read = read_record(whole, line, &mut lexer, collector);
+    let read = read.and_then(|record| lexer.end().map(|()| record));
+    read.map_err(|fault| {
+        let column = fault.at + 1;
+        match fault.kind {
+            FaultKind::Syntax(reason) | FaultKind::NotABatch(reason) => {
+                format!("is not well-formed: {reason} at column {column}")
+            }
+            FaultKind::TooDeep => {
+                format!("nests deeper than the limit of {} (max_depth)", collector.limits().max_depth)
+            }
+            FaultKind::Twice(member) => format!("has the member `{member}` twice"),
+            FaultKind::TooManyItems => "is one too many".to_owned(),
+        }
+    })
+}
+
+fn read_elements(
+    body: &Bytes,
+    text: &str,
+    collector: &mut Collector<'_>,
+    in_item: &mut bool,
+) -> Result<(), Fault> {
+    let mut lexer = Lexer::new(text, collector.limits().max_depth);
+    if lexer.peek() != Some(b'[') {
+        // Is it JSON at all? That is the better thing to tell.
+        lexer.value()?;
+        return Err(Fault { at: 0, kind: FaultKind::NotABatch("expected an array of records") });
+    }
+    lexer.open_array()?;
+    let mut first = true;
+    while lexer.next_element(&mut first)? {
+        if collector.is_full() {
+            return Err(Fault { at: lexer.position(), kind: FaultKind::TooManyItems });
+        }
+        *in_item = true;
+        let record = read_record(body, text, &mut lexer, collector)?;
+        *in_item = false;
+        collector.add(record);
+    }
+    lexer.end()
+}
+
+fn read_record<'a>(
+    whole: &Bytes,
+    text: &'a str,
+    lexer: &mut Lexer<'a>,
+    collector: &Collector<'_>,
+) -> Result<Read<'a>, Fault> {
+    if lexer.peek() != Some(b'{') {
+        lexer.value()?;
+        return Ok(Err(NO_OBJECT));
+    }
+    let start = lexer.position();
+    let mut values = collector.no_values();
+    lexer.open_object()?;
+    let mut first = true;
+    while let Some(name) = lexer.next_member(&mut first)? {
+        // A name that is no text is nobody's variable, and the record is not ours to mend.
+        let decoded = name.decode().ok();
+        let mut variables = collector.variables().iter();
+        let variable = variables.position(|variable| decoded.as_deref() == Some(&**variable));
+        match variable.and_then(|index| values.get_mut(index)) {
+            Some(value) => value.put(read_value(lexer)?),
+            None => {
+                lexer.value()?;
+            }
+        }
+    }
+    let source = text.get(start..lexer.position()).unwrap_or_default();
+    Ok(Ok(Record { values, body: Some((whole.slice_ref(source.as_bytes()), "application/json")) }))
+}
+
+/// The text that a value is in a url: a string's characters, a number or word as it is written.
+fn read_value<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, Fault> {
+    if lexer.peek() == Some(b'"') {
+        let decoded = lexer.string()?.decode();
+        return Ok(decoded.map_or(Value::Unfit("has a surrogate that is not one of a pair"), Value::Text));
+    }
+    let value = lexer.value()?;
+    Ok(match value.as_bytes().first() {
+        Some(b'{') => Value::Unfit("is an object, which no url can hold"),
+        Some(b'[') => Value::Unfit("is an array, which no url can hold"),
+        Some(b'n') => Value::Unfit("is null, and its url needs it"),
+        Some(_) | None => Value::Text(value.into()),
+    })
+}

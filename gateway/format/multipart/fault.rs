@@ -1,0 +1,49 @@
+//! What can be wrong with a multipart body as a whole, and at which byte of it.
+
+use bytes::Bytes;
+
+use crate::format::{BatchLimits, BatchRefusal, ItemIndex, Place};
+
+/// What is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// Bytes from the start of the body.
+    pub(super) at: usize,
+    /// Whether it is within the item that is being read.
+    pub(super) in_item: bool,
+    /// What.
+    pub(super) kind: FaultKind,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FaultKind {
+    /// The boundary does not cut the body into parts.
+    Framing(&'static str),
+    /// There are more parts than allowed.
+    TooManyItems,
+}
+
+impl Fault {
+    /// The boundary, or the lack of one.
+    pub(super) fn framing(at: usize, reason: &'static str) -> Self {
+        Self { at, in_item: false, kind: FaultKind::Framing(reason) }
+    }
+
+    /// The same, within the item that is being read.
+    pub(super) fn in_item(self) -> Self {
+        Self { in_item: true, ..self }
+    }
+
+    /// The same, as the reason why the batch is refused; `item` is the one being read.
+    pub(super) fn into_refusal(self, body: &Bytes, item: ItemIndex, limits: &BatchLimits) -> BatchRefusal {
+        match self.kind {
+            FaultKind::Framing(reason) => {
+                let place = Place::at(body, self.at);
+                let place = if self.in_item { place.in_item(item) } else { place };
+                BatchRefusal::Malformed { reason: reason.to_owned(), place }
+            }
+            FaultKind::TooManyItems => BatchRefusal::TooManyItems { limit: limits.max_items },
+        }
+    }
+}

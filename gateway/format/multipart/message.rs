@@ -1,0 +1,133 @@
+//! A request message within a part (RFC 9112 §10.2): its line, its fields, its body.
+//!
+//! Real clients write Host, Content-Length, MIME-Version and Connection; they are checked and dropped
+//! (protocol §1). Every other field is one of the item's.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::Method;
+use httparse::Header;
+
+use super::body::locate;
+use super::fields::{head_length, parse, plain};
+use super::part::{check_transfer_encoding, reject_head, the_only};
+use super::target;
+use crate::format::draft::Draft;
+use crate::format::{BatchLimits, FieldError, ItemRejection, ReadContext};
+use crate::route::same_authority;
+
+/// Bytes of a head beside the url and the fields that are the item's own.
+const HEAD_OVERHEAD: usize = 2048;
+
+/// Reads the message that stands at `at` of the batch's body into the draft, and gives its body, a
+/// slice of the batch's.
+pub(super) fn read(
+    draft: &mut Draft<'_>,
+    batch: &Bytes,
+    at: Range<usize>,
+    context: &ReadContext<'_>,
+) -> Option<Bytes> {
+    let all = batch.get(at.clone())?;
+    // RFC 9112 §2.2 has servers pass over blank lines before a message.
+    let blank = all.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let message = all.get(blank..)?;
+    let limits = context.limits;
+    let head =
+        head_length(message, longest_head(limits)).map_err(|error| reject_head(draft, error, limits)).ok()?;
+    let length = read_head(draft, message.get(..head)?, context)?;
+    let rest = message.get(head..)?;
+    let Some(body) = locate(rest, length.given()) else {
+        draft.reject_header("Content-Length", FieldError::Length);
+        return None;
+    };
+    let bytes = rest.get(body.clone())?;
+    if bytes.is_empty() {
+        return None;
+    }
+    if length == Length::Unknown && draft.media_type().is_none() && is_message(bytes) {
+        draft.reject(ItemRejection::WrongShape { expected: "one message; its part holds two" });
+        return None;
+    }
+    let start = at.start + blank + head;
+    Some(batch.slice(start + body.start..start + body.end))
+}
+
+fn longest_head(limits: &BatchLimits) -> usize {
+    limits.max_url.saturating_add(limits.max_header_bytes).saturating_add(HEAD_OVERHEAD)
+}
+
+/// What a message says of its body's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Unknown,
+    Given(usize),
+}
+
+impl Length {
+    fn given(self) -> Option<usize> {
+        match self {
+            Self::Unknown => None,
+            Self::Given(length) => Some(length),
+        }
+    }
+}
+
+/// Reads the line and the fields; `None` where the item is rejected.
+fn read_head(draft: &mut Draft<'_>, head: &[u8], context: &ReadContext<'_>) -> Option<Length> {
+    let line_length = memchr::memchr(b'\n', head).map_or(head.len(), |newline| newline + 1);
+    let (line, rest) = head.split_at_checked(line_length)?;
+    target::read(draft, line.trim_ascii_end(), context);
+    let rest = plain(rest);
+    let limits = context.limits;
+    let fields = parse(&rest, limits.max_headers).map_err(|error| reject_head(draft, error, limits)).ok()?;
+    check_transfer_encoding(draft, &fields);
+    let length = length_of(draft, &fields);
+    for field in &fields {
+        add(draft, field, context.own_authority);
+    }
+    (!draft.is_rejected()).then_some(length)
+}
+
+fn length_of(draft: &mut Draft<'_>, fields: &[Header<'_>]) -> Length {
+    let Some(value) = the_only(draft, fields, "Content-Length") else {
+        return Length::Unknown;
+    };
+    let digits =
+        std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    if let Some(length) = digits.and_then(|text| text.parse().ok()) {
+        Length::Given(length)
+    } else {
+        draft.reject_header("Content-Length", FieldError::Value);
+        Length::Unknown
+    }
+}
+
+fn add(draft: &mut Draft<'_>, field: &Header<'_>, own_authority: &str) {
+    let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+    if is("Host") {
+        let own = std::str::from_utf8(field.value).is_ok_and(|host| same_authority(host, own_authority));
+        if !own {
+            draft.reject_header("Host", FieldError::OtherHost);
+        }
+    } else if is("Connection") {
+        // Anything else would name fields that belong to a hop.
+        let plain =
+            [b"keep-alive".as_slice(), b"close"].iter().any(|word| field.value.eq_ignore_ascii_case(word));
+        if !plain {
+            draft.reject_header("Connection", FieldError::Forbidden);
+        }
+    } else if !(is("Content-Length") || is("MIME-Version") || is("Content-Transfer-Encoding")) {
+        draft.add_header(field.name, field.value);
+    }
+}
+
+/// Whether bytes begin like a request message, line and fields.
+fn is_message(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+    let Some((words, version)) = std::str::from_utf8(line).ok().and_then(|line| line.rsplit_once(' ')) else {
+        return false;
+    };
+    let method = words.split(' ').next().unwrap_or_default();
+    version.starts_with("HTTP/1.") && Method::from_bytes(method.as_bytes()).is_ok()
+}

@@ -1,0 +1,23 @@
+//! `multipart/mixed` of `application/http` (protocol §2.3, §4.3): what OData 4.0 and Google's clients
+//! send, one HTTP message a part (RFC 2046 §5.1, RFC 9112 §10.2).
+//!
+//! The framing comes first: a body that the boundary does not cut into parts refuses the batch.
+//! What is wrong within a part rejects its item alone.
+
+mod boundary;
+mod fault;
+mod fields;
+mod parts;
+mod part;
+mod target;
+mod message;
+mod body;
+mod change_set;
+mod reader;
+mod reason;
+mod writer;
+#[cfg(test)]
+mod tests;
+
+pub(super) use reader::read;
+pub(super) use writer::write;

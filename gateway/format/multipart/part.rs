@@ -1,0 +1,99 @@
+//! The head of a part: what the part holds, and the id it gives it.
+
+use httparse::Header;
+
+use super::boundary::Boundary;
+use super::fields::{HeadError, head_length, parse, plain};
+use crate::format::draft::Draft;
+use crate::format::media::MediaType;
+use crate::format::{BatchLimits, FieldError, ItemRejection};
+
+/// What a part holds.
+#[derive(Debug)]
+pub(super) enum PartKind {
+    /// A request message.
+    Message,
+    /// A change set, or what is wrong with its boundary.
+    ChangeSet(Result<Box<Boundary>, &'static str>),
+}
+
+/// Reads the head of the part that `bytes` are, into the draft. What the part holds and how long its
+/// head is; `None` where the item is rejected, so that there is no use in reading on.
+pub(super) fn open(draft: &mut Draft<'_>, bytes: &[u8], limits: &BatchLimits) -> Option<(PartKind, usize)> {
+    let length = head_length(bytes, limits.max_header_bytes)
+        .map_err(|error| reject_head(draft, error, limits))
+        .ok()?;
+    let head = plain(bytes.get(..length)?);
+    let fields = parse(&head, limits.max_headers).map_err(|error| reject_head(draft, error, limits)).ok()?;
+    if let Some(id) = the_only(draft, &fields, "Content-ID") {
+        set_id(draft, id);
+    }
+    check_transfer_encoding(draft, &fields);
+    let kind = kind_of(draft, &fields)?;
+    Some((kind, length))
+}
+
+/// Rejects the item because of a head, of its part or of the message in it.
+pub(super) fn reject_head(draft: &mut Draft<'_>, error: HeadError, limits: &BatchLimits) {
+    draft.reject(match error {
+        HeadError::TooLong => ItemRejection::OverLimit {
+            what: "header bytes (max_header_bytes)",
+            limit: limits.max_header_bytes,
+        },
+        HeadError::TooMany => {
+            ItemRejection::OverLimit { what: "number of headers (max_headers)", limit: limits.max_headers }
+        }
+        HeadError::Syntax => {
+            ItemRejection::BadMember { member: "headers", problem: "break the syntax of HTTP" }
+        }
+    });
+}
+
+/// The value of a field that can't stand twice.
+pub(super) fn the_only<'h>(draft: &mut Draft<'_>, fields: &[Header<'h>], name: &str) -> Option<&'h [u8]> {
+    let mut values =
+        fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value);
+    let value = values.next()?;
+    if values.next().is_some() {
+        draft.reject_header(name, FieldError::Twice);
+    }
+    Some(value)
+}
+
+/// Google's clients write `<id>`, OData's a bare one.
+fn set_id(draft: &mut Draft<'_>, id: &[u8]) {
+    match std::str::from_utf8(id.trim_ascii()) {
+        Ok(id) => match id.strip_prefix('<').and_then(|id| id.strip_suffix('>')) {
+            Some(id) => draft.set_bracketed_id(id),
+            None => draft.set_id(id),
+        },
+        Err(_) => draft.reject_member("id", "is not in UTF-8"),
+    }
+}
+
+/// RFC 2045 §6: encodings that change nothing are let in, those that would have to be undone are not.
+pub(super) fn check_transfer_encoding(draft: &mut Draft<'_>, fields: &[Header<'_>]) {
+    let encoding = the_only(draft, fields, "Content-Transfer-Encoding").map(<[u8]>::trim_ascii);
+    let is_identity = |encoding: &[u8]| {
+        [b"binary".as_slice(), b"8bit", b"7bit"].iter().any(|name| encoding.eq_ignore_ascii_case(name))
+    };
+    if encoding.is_some_and(|encoding| !is_identity(encoding)) {
+        draft.reject_member("Content-Transfer-Encoding", "is not supported; send binary");
+    }
+}
+
+fn kind_of(draft: &mut Draft<'_>, fields: &[Header<'_>]) -> Option<PartKind> {
+    let value = the_only(draft, fields, "Content-Type").and_then(|value| std::str::from_utf8(value).ok());
+    let value = value.unwrap_or_default();
+    let essence = MediaType::parse(value).essence;
+    if essence.eq_ignore_ascii_case("application/http") {
+        return Some(PartKind::Message);
+    }
+    if essence.eq_ignore_ascii_case("multipart/mixed") {
+        return Some(PartKind::ChangeSet(Boundary::of(value).map(Box::new)));
+    }
+    draft.reject(ItemRejection::WrongShape {
+        expected: "a part of the type application/http or multipart/mixed",
+    });
+    None
+}

@@ -1,0 +1,125 @@
+//! Writes the results of a batch as multipart/mixed (protocol §4.3), as the least of its readers needs
+//! it: CRLF, a reason phrase, at least one field, a boundary that is bare and has no `=` in it.
+//!
+//! The boundary is random, 128 bits, and made when every reply is in: no upstream can have written it
+//! into a body, and to meet it by chance takes longer than anyone has. So bodies are not searched for
+//! it, and large ones not even touched. Every part says its body's length besides.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Method, StatusCode};
+
+use super::reason::phrase;
+use crate::format::rope::{Rope, copied_length};
+use crate::format::{
+    Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, Written, field_names, json,
+};
+
+/// Bytes that a part takes beside its field values and body, roughly.
+const PART_OVERHEAD: usize = 224;
+
+/// What stands before the random part of the boundaries; neither boundary has the other in it.
+const BATCH_PREFIX: &str = "batchresponse_";
+const SET_PREFIX: &str = "changesetresponse_";
+
+/// Writes the results, freeing each as soon as it is written.
+pub(in crate::format) fn write(results: MultiStatus) -> Written {
+    let random = format!("{:032x}", rand::random::<u128>());
+    let mut rope = Rope::new(results.results.iter().map(expected_length).sum());
+    for result in results.results {
+        put_delimiter(&mut rope, BATCH_PREFIX, &random, "\r\n");
+        if result.subject.form.in_set {
+            put_all(
+                &mut rope,
+                &["Content-Type: multipart/mixed; boundary=", SET_PREFIX, &random, "\r\n\r\n"],
+            );
+            put_delimiter(&mut rope, SET_PREFIX, &random, "\r\n");
+            write_part(&mut rope, result);
+            put_delimiter(&mut rope, SET_PREFIX, &random, "--\r\n");
+        } else {
+            write_part(&mut rope, result);
+        }
+    }
+    put_delimiter(&mut rope, BATCH_PREFIX, &random, "--\r\n");
+    let content_type = format!("multipart/mixed; boundary={BATCH_PREFIX}{random}");
+    Written { content_type: content_type.into(), chunks: rope.finish() }
+}
+
+fn put_all(rope: &mut Rope, texts: &[&str]) {
+    for text in texts {
+        rope.put(text.as_bytes());
+    }
+}
+
+fn put_delimiter(rope: &mut Rope, prefix: &str, random: &str, end: &str) {
+    put_all(rope, &["--", prefix, random, end]);
+}
+
+fn expected_length(result: &ItemResult) -> usize {
+    let fields: usize =
+        result.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let body = match &result.body {
+        ResultBody::Absent => 0,
+        ResultBody::Bytes(bytes) => copied_length(bytes),
+        ResultBody::Problem(problem) => problem.detail.len() + 160,
+    };
+    let set = if result.subject.form.in_set { PART_OVERHEAD } else { 0 };
+    PART_OVERHEAD + set + result.subject.id.as_str().len() + fields + body
+}
+
+/// The part's own fields, and the response message in it. Ends with a line break.
+fn write_part(rope: &mut Rope, result: ItemResult) {
+    rope.put(b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n");
+    write_id(rope, &result.subject);
+    rope.put(b"\r\nHTTP/1.1 ");
+    rope.put_number(result.status.as_u16());
+    put_all(rope, &[" ", phrase(result.status), "\r\n"]);
+    let is_problem = matches!(result.body, ResultBody::Problem(_));
+    let length = length_elsewhere(&result);
+    let body = match result.body {
+        ResultBody::Absent => Bytes::new(),
+        ResultBody::Bytes(bytes) => bytes,
+        ResultBody::Problem(problem) => {
+            rope.put(b"Content-Type: application/problem+json\r\n");
+            let mut document = Rope::new(256 + problem.detail.len());
+            json::write_problem(&mut document, &problem);
+            document.finish().concat().into()
+        }
+    };
+    write_fields(rope, &result.headers, is_problem);
+    rope.put(b"Content-Length: ");
+    rope.put_number(length.unwrap_or(body.len() as u64));
+    rope.put(b"\r\n\r\n");
+    rope.put_shared(body);
+    rope.put(b"\r\n");
+}
+
+/// As the client wrote it; Google's form is answered in Google's way.
+fn write_id(rope: &mut Rope, subject: &Subject) {
+    let id = subject.id.as_str();
+    match subject.form.id {
+        IdForm::Position => {}
+        IdForm::Plain => put_all(rope, &["Content-ID: ", id, "\r\n"]),
+        IdForm::Bracketed => put_all(rope, &["Content-ID: <response-", id, ">\r\n"]),
+    }
+}
+
+/// The length of a body that is not sent here: what a GET would have had (RFC 9110 §8.6).
+fn length_elsewhere(result: &ItemResult) -> Option<u64> {
+    let tells = result.subject.method == Method::HEAD || result.status == StatusCode::NOT_MODIFIED;
+    let is_absent = matches!(result.body, ResultBody::Absent);
+    let (_, value) = result.headers.iter().find(|(name, _)| name == CONTENT_LENGTH)?;
+    value.to_str().ok()?.parse().ok().filter(|_| tells && is_absent)
+}
+
+fn write_fields(rope: &mut Rope, fields: &Fields, is_problem: bool) {
+    for (name, value) in fields {
+        if name == CONTENT_LENGTH || (is_problem && name == CONTENT_TYPE) {
+            continue;
+        }
+        field_names::write(rope, name.as_str());
+        rope.put(b": ");
+        rope.put(value.as_bytes());
+        rope.put(b"\r\n");
+    }
+}

@@ -1,0 +1,160 @@
+//! Which item waits for which: the names that items depend on become places in the batch. An item
+//! can depend on earlier ones only, so that no two can wait for each other.
+
+use std::collections::HashMap;
+
+use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemId, ItemIndex};
+
+/// Characters of a name that are repeated in a refusal.
+const MAX_NAME_SHOWN: usize = 64;
+
+/// What items can be called by the others of their batch.
+pub(super) struct Names {
+    ids: HashMap<ItemId, ItemIndex>,
+    /// The first and the last item of each group.
+    groups: HashMap<ItemId, (ItemIndex, ItemIndex)>,
+}
+
+impl Names {
+    /// The names of a batch; `None` where no item depends on another, so that nobody asks.
+    pub(super) fn of(batch: &Batch) -> Option<Self> {
+        let depends = |item: &Item| !item.depends_on.is_empty() || item.template.is_some();
+        if !batch.items.iter().any(|item| item.content.as_ref().is_ok_and(depends)) {
+            return None;
+        }
+        let mut names = Self { ids: HashMap::with_capacity(batch.items.len()), groups: HashMap::new() };
+        for (number, item) in batch.items.iter().enumerate() {
+            names.add(item, ItemIndex(number), batch);
+        }
+        Some(names)
+    }
+
+    fn add(&mut self, item: &BatchItem, index: ItemIndex, batch: &Batch) {
+        // An item that is rejected for its id has its position in the id's place, which may be another
+        // item's id: the good one has it.
+        let taken = self.ids.get(&item.subject.id).and_then(|other| batch.items.get(other.0));
+        if taken.is_none_or(|other| other.content.is_err()) {
+            self.ids.insert(item.subject.id.clone(), index);
+        }
+        if let Some(group) = &item.group {
+            self.groups.entry(group.clone()).or_insert((index, index)).1 = index;
+        }
+    }
+
+    /// The item of this id.
+    pub(super) fn item(&self, id: &ItemId) -> Option<ItemIndex> {
+        self.ids.get(id).copied()
+    }
+
+    /// For each item, in order, what it depends on by name.
+    pub(super) fn resolve(&self, batch: &Batch) -> Result<Vec<Vec<ItemIndex>>, BatchRefusal> {
+        let of_item = |(number, item): (usize, &BatchItem)| match &item.content {
+            Ok(content) => self.resolve_item(&content.depends_on, ItemIndex(number)),
+            Err(_) => Ok(Vec::new()),
+        };
+        batch.items.iter().enumerate().map(of_item).collect()
+    }
+
+    fn resolve_item(&self, names: &[ItemId], item: ItemIndex) -> Result<Vec<ItemIndex>, BatchRefusal> {
+        let mut found =
+            names.iter().map(|name| self.resolve_name(name, item)).collect::<Result<Vec<_>, _>>()?;
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Of a group the first item stands for all: a group of several is refused as a whole.
+    fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<ItemIndex, BatchRefusal> {
+        let of_group = || self.groups.get(name).copied();
+        let (first, last) = match self.item(name) {
+            Some(on) => (on, on),
+            None => of_group().ok_or_else(|| BatchRefusal::UnknownDependency { item, name: shown(name) })?,
+        };
+        if first == item || last == item {
+            return Err(BatchRefusal::SelfDependency { item, name: shown(name) });
+        }
+        if last > item {
+            return Err(BatchRefusal::ForwardDependency { item, on: last, name: shown(name) });
+        }
+        Ok(first)
+    }
+}
+
+fn shown(name: &ItemId) -> String {
+    name.as_str().chars().filter(|character| !character.is_control()).take(MAX_NAME_SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{ItemRejection, Subject};
+
+    fn item(id: &str, group: Option<&str>, depends_on: &[&str]) -> BatchItem {
+        BatchItem {
+            subject: Subject {
+                id: id.into(),
+                method: http::Method::GET,
+                href: "/".into(),
+                form: crate::batch::ItemForm::default(),
+            },
+            group: group.map(ItemId::from),
+            content: Ok(Item {
+                depends_on: depends_on.iter().map(|name| ItemId::from(*name)).collect(),
+                ..Item::default()
+            }),
+        }
+    }
+
+    fn resolved(items: Vec<BatchItem>) -> Result<Vec<Vec<usize>>, BatchRefusal> {
+        let batch = Batch { items };
+        let found = Names::of(&batch).unwrap().resolve(&batch)?;
+        Ok(found.iter().map(|indices| indices.iter().map(|index| index.0).collect()).collect())
+    }
+
+    #[test]
+    fn names_become_places() {
+        let items = vec![
+            item("a", None, &[]),
+            item("b", Some("g"), &["a", "a"]),
+            item("c", None, &["g", "a", "b"]),
+            item("g2", Some("a"), &["a"]),
+        ];
+        assert_eq!(resolved(items), Ok(vec![vec![], vec![0], vec![0, 1], vec![0]]));
+    }
+
+    #[test]
+    fn a_batch_without_dependencies_has_no_names() {
+        assert!(Names::of(&Batch { items: vec![item("a", Some("g"), &[])] }).is_none());
+    }
+
+    #[test]
+    fn what_can_not_be_waited_for_refuses_the_batch() {
+        let unknown = BatchRefusal::UnknownDependency { item: ItemIndex(1), name: "A".into() };
+        assert_eq!(resolved(vec![item("a", None, &[]), item("b", None, &["A"])]), Err(unknown));
+        let own = |name: &str| BatchRefusal::SelfDependency { item: ItemIndex(0), name: name.into() };
+        assert_eq!(resolved(vec![item("a", None, &["a"])]), Err(own("a")));
+        assert_eq!(resolved(vec![item("a", Some("g"), &["g"])]), Err(own("g")));
+        let forward = |on, name: &str| BatchRefusal::ForwardDependency {
+            item: ItemIndex(1),
+            on: ItemIndex(on),
+            name: name.into(),
+        };
+        let late = vec![item("a", None, &[]), item("b", None, &["c"]), item("c", None, &["b"])];
+        assert_eq!(resolved(late), Err(forward(2, "c")));
+        let split = vec![item("a", Some("g"), &[]), item("b", None, &["g"]), item("c", Some("g"), &[])];
+        assert_eq!(resolved(split), Err(forward(2, "g")));
+        let long = resolved(vec![item("a", None, &[&"\u{1}x".repeat(999)])]);
+        let name = "x".repeat(MAX_NAME_SHOWN);
+        assert_eq!(long, Err(BatchRefusal::UnknownDependency { item: ItemIndex(0), name }));
+    }
+
+    #[test]
+    fn an_item_without_an_id_takes_no_other_ones_name() {
+        let mut nameless = item("2", None, &[]);
+        nameless.content = Err(ItemRejection::BadMember { member: "id", problem: "is empty" });
+        let items = vec![nameless.clone(), item("2", None, &[]), item("c", None, &["2"])];
+        assert_eq!(resolved(items), Ok(vec![vec![], vec![], vec![1]]));
+        let items = vec![item("2", None, &[]), nameless, item("c", None, &["2"])];
+        assert_eq!(resolved(items), Ok(vec![vec![], vec![], vec![0]]));
+    }
+}

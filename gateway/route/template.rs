@@ -1,0 +1,248 @@
+//! Url templates of bulk routes (RFC 6570, simple expansion only): a path, perhaps with a query, that
+//! has variables in it.
+//!
+//! A value is percent-encoded whole, all but unreserved characters, so that it fills the place of its
+//! variable and nothing else. Reserved expansion (`{+name}`) would let a value bring slashes along,
+//! and the operators of the higher levels would let it bring its own separators: both are refused.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{CanonicalPath, PathError, Route, RouteIndex, RouteTable, Strictness};
+
+/// RFC 3986 §2.3: what stands for itself everywhere in a url.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A url with variables in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlTemplate {
+    text: Box<str>,
+    pieces: Vec<Piece>,
+    variables: Vec<Box<str>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Literal(Box<str>),
+    /// The place of the variable's name.
+    Variable(usize),
+}
+
+/// Why a template is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A brace is open at its end.
+    #[error("has a `{{` without its `}}`")]
+    Unclosed,
+    /// A brace closes what is not open.
+    #[error("has a `}}` without its `{{`")]
+    NotOpen,
+    /// An operator of RFC 6570's higher levels.
+    #[error("has an expansion with an operator (`{{+name}}`, `{{?name}}`, …), which could change the route")]
+    Operator,
+    /// A name that RFC 6570 §2.3 does not allow, or that asks for more than simple expansion.
+    #[error("has a variable whose name is not made of letters, digits, `_` and single dots")]
+    Name,
+    /// No variable: every record would have the same url.
+    #[error("has no variable, so that every record would have the same url")]
+    NoVariable,
+    /// What stands around the variables is no path.
+    #[error("{0}")]
+    Path(PathError),
+    /// What stands around the variables in the query is no query.
+    #[error("has a character in its query that must be percent-encoded")]
+    Query,
+}
+
+impl UrlTemplate {
+    /// Parses a template.
+    ///
+    /// # Errors
+    /// Says why it is refused.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let mut template = Self { text: text.into(), pieces: Vec::new(), variables: Vec::new() };
+        let mut rest = text;
+        while let Some((literal, behind)) = rest.split_once('{') {
+            template.add_literal(literal)?;
+            let (name, behind) = behind.split_once('}').ok_or(TemplateError::Unclosed)?;
+            template.add_variable(name)?;
+            rest = behind;
+        }
+        template.add_literal(rest)?;
+        if template.variables.is_empty() {
+            return Err(TemplateError::NoVariable);
+        }
+        Self::check(&template.filled_with("x"))?;
+        Ok(template)
+    }
+
+    /// The template as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The names of its variables, each once.
+    #[must_use]
+    pub fn variables(&self) -> &[Box<str>] {
+        &self.variables
+    }
+
+    /// The url for these values, in the order of [`Self::variables`].
+    #[must_use]
+    pub fn expand(&self, values: &[&str]) -> String {
+        let mut url = String::with_capacity(self.text.len() + 16);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => url.push_str(literal),
+                Piece::Variable(index) => {
+                    let value = values.get(*index).copied().unwrap_or_default();
+                    url.extend(utf8_percent_encode(value, &RESERVED));
+                }
+            }
+        }
+        url
+    }
+
+    /// The route under which every expansion lies, unless a value spells out another route's path.
+    #[must_use]
+    pub fn route_in<'table>(&self, table: &'table RouteTable) -> Option<(RouteIndex, &'table Route)> {
+        let longest = table.routes().iter().map(|route| route.path.as_str().len()).max().unwrap_or(0);
+        // A value as long as this is no part of a route's path.
+        let url = self.filled_with(&"x".repeat(longest + 1));
+        let path = url.split('?').next().unwrap_or_default();
+        table.find(&CanonicalPath::parse(path, Strictness::Item).ok()?)
+    }
+
+    fn filled_with(&self, value: &str) -> String {
+        self.expand(&vec![value; self.variables.len()])
+    }
+
+    fn add_literal(&mut self, literal: &str) -> Result<(), TemplateError> {
+        if literal.contains('}') {
+            return Err(TemplateError::NotOpen);
+        }
+        // `%{id}` would make a value's first characters a part of an encoding.
+        let is_cut = |(at, _)| {
+            let digits = literal.get(at + 1..at + 3).unwrap_or_default();
+            digits.len() < 2 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        };
+        if literal.match_indices('%').any(is_cut) {
+            return Err(TemplateError::Path(PathError::BrokenEncoding));
+        }
+        if !literal.is_empty() {
+            self.pieces.push(Piece::Literal(literal.into()));
+        }
+        Ok(())
+    }
+
+    fn add_variable(&mut self, name: &str) -> Result<(), TemplateError> {
+        if name.starts_with(['+', '#', '.', '/', ';', '?', '&', '=', ',', '!', '@', '|']) {
+            return Err(TemplateError::Operator);
+        }
+        let is_fine = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if !name.split('.').all(is_fine) {
+            return Err(TemplateError::Name);
+        }
+        let known = self.variables.iter().position(|variable| **variable == *name);
+        self.pieces.push(Piece::Variable(known.unwrap_or(self.variables.len())));
+        if known.is_none() {
+            self.variables.push(name.into());
+        }
+        Ok(())
+    }
+
+    fn check(url: &str) -> Result<(), TemplateError> {
+        let (path, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+        CanonicalPath::parse(path, Strictness::Item).map_err(TemplateError::Path)?;
+        let is_fine = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\');
+        if query.bytes().all(is_fine) { Ok(()) } else { Err(TemplateError::Query) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{MethodSet, Respond, RouteAction};
+
+    fn expand(template: &str, values: &[&str]) -> String {
+        UrlTemplate::parse(template).unwrap().expand(values)
+    }
+
+    #[test]
+    fn values_fill_the_places_of_their_variables() {
+        assert_eq!(expand("/orders/{id}", &["7"]), "/orders/7");
+        assert_eq!(expand("/a/{x}/b-{y}/{x}?q={y}&r=1", &["1", "2"]), "/a/1/b-2/1?q=2&r=1");
+        assert_eq!(UrlTemplate::parse("/{x}/{y.z}/{x}").unwrap().variables(), ["x".into(), "y.z".into()]);
+    }
+
+    #[test]
+    fn values_are_encoded_whole() {
+        assert_eq!(
+            expand("/o/{id}", &["a/../b?c#d;e\r\n%2fé ~-._"]),
+            "/o/a%2F..%2Fb%3Fc%23d%3Be%0D%0A%252f%C3%A9%20~-._"
+        );
+    }
+
+    #[test]
+    fn what_is_no_template_is_refused() {
+        use TemplateError as E;
+        let cases = [
+            ("/orders", E::NoVariable),
+            ("/orders/{id", E::Unclosed),
+            ("/orders/id}", E::NotOpen),
+            ("/orders/{{id}}", E::Name),
+            ("/orders/{}", E::Name),
+            ("/orders/{+id}", E::Operator),
+            ("/orders{/id}", E::Operator),
+            ("/orders{?id}", E::Operator),
+            ("/orders/{#id}", E::Operator),
+            ("/orders/{a,b}", E::Name),
+            ("/orders/{id*}", E::Name),
+            ("/orders/{id:3}", E::Name),
+            ("/orders/{a b}", E::Name),
+            ("/orders/{a..b}", E::Name),
+            ("orders/{id}", E::Path(PathError::NotAbsolute)),
+            ("//orders/{id}", E::Path(PathError::NotAbsolute)),
+            ("http://x/{id}", E::Path(PathError::NotAbsolute)),
+            ("/orders//{id}", E::Path(PathError::EmptySegment)),
+            ("/orders/../{id}", E::Path(PathError::DotSegment)),
+            ("/orders/%{id}", E::Path(PathError::BrokenEncoding)),
+            ("/orders/%2{id}", E::Path(PathError::BrokenEncoding)),
+            ("/orders/{id}?a=%{id}", E::Path(PathError::BrokenEncoding)),
+            ("/orders/%2f{id}", E::Path(PathError::EncodedSeparator)),
+            ("/or ders/{id}", E::Path(PathError::Character)),
+            ("/orders/{id}#a", E::Path(PathError::Character)),
+            ("/orders/{id}?a#b", E::Query),
+            ("/orders/{id}?a b", E::Query),
+        ];
+        for (text, error) in cases {
+            assert_eq!(UrlTemplate::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_template_lies_under_a_route() {
+        let route = |text: &str| Route {
+            name: text.to_owned(),
+            path: CanonicalPath::parse(text, Strictness::Item).unwrap(),
+            methods: MethodSet::Any,
+            action: RouteAction::Respond(Respond {
+                status: http::StatusCode::OK,
+                body: bytes::Bytes::new(),
+                content_type: String::new(),
+            }),
+        };
+        let table = RouteTable::new(["/orders", "/orders/x", "/orders/xx/y", "/files/"].map(route).into());
+        let found = |text: &str| {
+            let template = UrlTemplate::parse(text).unwrap();
+            template.route_in(&table).map(|(_, route)| route.name.clone())
+        };
+        assert_eq!(found("/orders/{id}").as_deref(), Some("/orders"));
+        assert_eq!(found("/orders/x/{id}").as_deref(), Some("/orders/x"));
+        assert_eq!(found("/files/{id}?a={id}").as_deref(), Some("/files/"));
+        assert_eq!(found("/files{id}"), None);
+        assert_eq!(found("/{id}"), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! What HTTP wants of a request before anything is done with it, and what the parser lets through.
+
+use http::header;
+use http::uri::Authority;
+use http::{Method, Version};
+use pingora::proxy::Session;
+
+use crate::batch::ItemRejection;
+
+use super::proxied::max_forwards;
+
+/// Why the request is refused, if it is.
+pub(super) fn rejection(session: &Session) -> Option<ItemRejection> {
+    if has_fragment(session) {
+        return Some(ItemRejection::ForbiddenUrl { problem: "has a fragment" });
+    }
+    if !has_valid_host(session) {
+        return Some(ItemRejection::ForbiddenUrl { problem: "has no host: Host is absent or malformed" });
+    }
+    if has_unknown_transfer_coding(session) {
+        return Some(ItemRejection::NotImplemented {
+            what: "the only transfer coding that the gateway knows is chunked",
+        });
+    }
+    let method = &session.req_header().method;
+    (method == Method::TRACE && max_forwards(session.req_header()) == Some(0)).then_some(
+        ItemRejection::NotImplemented { what: "the gateway does not answer TRACE itself (Max-Forwards: 0)" },
+    )
+}
+
+/// OPTIONS that asks about the server in general (RFC 9110 §9.3.7), or that must go no further
+/// (§7.6.2).
+pub(super) fn is_about_the_gateway(session: &Session) -> bool {
+    let request = session.req_header();
+    request.method == Method::OPTIONS && (request.uri.path() == "*" || max_forwards(request) == Some(0))
+}
+
+/// RFC 9112 §3.2: a request-target has no fragment. The parser cuts it off, and what is left would
+/// name another resource: `DELETE /folder/#file` would delete the folder.
+fn has_fragment(session: &Session) -> bool {
+    let Some(http1) = session.as_downstream().as_http1() else { return false };
+    let raw = http1.get_headers_raw_bytes();
+    let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    memchr::memchr(b'#', line).is_some()
+}
+
+/// RFC 9112 §3.2: a request of HTTP/1.1 has a Host, and what stands in it is a host.
+fn has_valid_host(session: &Session) -> bool {
+    let request = session.req_header();
+    match request.headers.get(header::HOST) {
+        None => request.version != Version::HTTP_11,
+        Some(host) => host.is_empty() || Authority::try_from(host.as_bytes()).is_ok(),
+    }
+}
+
+/// RFC 9112 §6.1: any coding beside `chunked` would still be on the body that an upstream gets.
+fn has_unknown_transfer_coding(session: &Session) -> bool {
+    let codings = session.req_header().headers.get_all(header::TRANSFER_ENCODING);
+    codings.iter().any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+}

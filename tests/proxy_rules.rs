@@ -1,0 +1,122 @@
+//! What HTTP wants of a proxy that reads and writes each message anew: old clients, hosts, forms of the
+//! target, transfer codings, fields of the hop.
+
+use crate::harness::{Answer, Gateway, Request, Upstream};
+
+/// What a client reads until the connection closes.
+fn exchange(gateway: &Gateway, request: &str) -> String {
+    let mut client = gateway.connect();
+    client.write(request.as_bytes());
+    String::from_utf8(client.rest()).unwrap()
+}
+
+#[test]
+fn a_client_of_http_1_0_gets_neither_chunks_nor_interim_replies() {
+    let upstream = Upstream::start();
+    upstream
+        .on("/chunked", Answer::text(200, "all of it").chunked())
+        .on("/early", Answer::text(200, "late").after_interim(103));
+    let gateway = Gateway::before(&upstream);
+    let chunked =
+        exchange(&gateway, "GET /chunked HTTP/1.0\r\nHost: gateway\r\nConnection: keep-alive\r\n\r\n");
+    let (head, body) = chunked.split_once("\r\n\r\n").unwrap();
+    assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "{head}");
+    assert!(head.to_ascii_lowercase().contains("connection: close"), "{head}");
+    assert_eq!(body, "all of it");
+    let early = exchange(&gateway, "GET /early HTTP/1.0\r\nHost: gateway\r\n\r\n");
+    assert!(early.starts_with("HTTP/1.1 200 "), "{early}");
+    let expecting = "Host: gateway\r\nExpect: 100-continue\r\nContent-Length: 15\r\n\r\n{\"requests\":[]}";
+    for (target, status) in [("/a", 200), ("/batch", 207)] {
+        let reply = exchange(&gateway, &format!("POST {target} HTTP/1.0\r\n{expecting}"));
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{reply}");
+    }
+    assert_eq!(upstream.requests_to("/a")[0].header("Via"), Some("1.0 batchgate"));
+}
+
+#[test]
+fn a_request_without_a_proper_host_is_refused() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    for fields in ["", "Host: a b\r\n", "Host: a/b\r\n"] {
+        let reply = exchange(&gateway, &format!("GET /a HTTP/1.1\r\n{fields}Connection: close\r\n\r\n"));
+        assert!(reply.starts_with("HTTP/1.1 400 "), "{fields} {reply}");
+    }
+    assert!(upstream.requests().is_empty());
+    let reply = exchange(&gateway, "GET /a HTTP/1.0\r\nAccept: */*\r\n\r\n");
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+}
+
+#[test]
+fn an_upstream_gets_a_path_even_if_the_client_sent_a_url() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let reply =
+        exchange(&gateway, "GET http://gateway/a?q=1 HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n");
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    assert_eq!(upstream.requests()[0].target, "/a?q=1");
+}
+
+#[test]
+fn a_transfer_coding_that_nobody_undoes_is_refused() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    for target in ["/a", "/batch"] {
+        let head =
+            format!("POST {target} HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: gzip, chunked\r\n\r\n");
+        let reply = exchange(&gateway, &format!("{head}3\r\nabc\r\n0\r\n\r\n"));
+        assert!(reply.starts_with("HTTP/1.1 501 "), "{reply}");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn what_only_the_gateway_may_say_is_taken_from_clients() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let mut request = Request::get("/a").header("X-Forwarded-For", "192.0.2.1").header("X_Own", "kept");
+    for name in ["X-Forwarded-User", "X_Forwarded_For", "X-Real-IP", "Forwarded", "X_Request_Id"] {
+        request = request.header(name, "forged");
+    }
+    assert_eq!(gateway.send(&request).status, 200);
+    let received = &upstream.requests()[0];
+    let head = String::from_utf8_lossy(&received.head).into_owned();
+    assert!(!head.contains("forged"), "{head}");
+    assert_eq!(received.header("X-Forwarded-For"), Some("192.0.2.1, 127.0.0.1"));
+    assert_eq!(received.header("X_Own"), Some("kept"));
+}
+
+#[test]
+fn fields_of_the_upstreams_connection_stay_there() {
+    let upstream = Upstream::answering(|_| {
+        Answer::text(200, "a").header("Keep-Alive", "timeout=1").header("Upgrade", "h2c").header("X-A", "1")
+    });
+    let reply = Gateway::before(&upstream).send(&Request::get("/a"));
+    assert_eq!((reply.header("Keep-Alive"), reply.header("Upgrade")), (None, None));
+    assert_eq!(reply.header("X-A"), Some("1"));
+}
+
+#[test]
+fn max_forwards_is_counted_down_and_ends_here() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let send = |method, forwards| gateway.send(&Request::new(method, "/a").header("Max-Forwards", forwards));
+    assert_eq!(send("OPTIONS", "0").status, 204);
+    assert_eq!(send("TRACE", "0").status, 501);
+    assert!(upstream.requests().is_empty());
+    for (method, received) in [("OPTIONS", "1"), ("TRACE", "1"), ("GET", "2")] {
+        assert_eq!(send(method, "2").status, 200);
+        let requests = upstream.requests();
+        assert_eq!(requests.last().unwrap().header("Max-Forwards"), Some(received), "{method}");
+    }
+}
+
+#[test]
+fn a_destination_is_judged_like_the_path_of_a_proxied_request() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let destination = gateway.url("/a[1].txt");
+    let reply = gateway.send(&Request::new("MOVE", "/a[0].txt").header("Destination", &destination));
+    assert_eq!(reply.status, 200);
+    let expected = format!("{}/a[1].txt", upstream.url());
+    assert_eq!(upstream.requests()[0].header("Destination"), Some(expected.as_str()));
+}
