@@ -5,6 +5,8 @@
 //! the outcome, whether the item may be sent again (protocol §3), and a reason for metrics. The test
 //! beside it pins every row.
 
+mod idempotent;
+
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -13,6 +15,8 @@ use crate::batch::{BatchRefusal, GatewayMade, ItemRejection, OutcomeKind, Place,
 use crate::dispatch::{CallFailure, Sent, SkipReason};
 
 use super::GATEWAY_NAME;
+
+pub use idempotent::is_idempotent;
 
 /// What a failure means for the client and for metrics.
 #[derive(Clone, Debug, PartialEq)]
@@ -413,31 +417,6 @@ fn failure_row(failure: CallFailure) -> Row {
             row!(BAD_GATEWAY, "internal", "The gateway failed", "proxy_internal_error")
         }
     }
-}
-
-/// RFC 9110 §9.2.2, and the idempotent methods of RFC 4918, RFC 3253 and RFC 5323.
-#[must_use]
-pub fn is_idempotent(method: &Method) -> bool {
-    matches!(
-        method.as_str(),
-        "GET"
-            | "HEAD"
-            | "PUT"
-            | "DELETE"
-            | "OPTIONS"
-            | "TRACE"
-            | "PROPFIND"
-            | "PROPPATCH"
-            | "MKCOL"
-            | "COPY"
-            | "MOVE"
-            | "UNLOCK"
-            | "REPORT"
-            | "SEARCH"
-            | "QUERY"
-            | "ACL"
-            | "MKCALENDAR"
-    )
 }
 
 fn verdict(row: &Row, detail: String, place: Option<Place>, outcome: OutcomeKind) -> Verdict {
