@@ -17,10 +17,10 @@ const PATIENCE: Duration = Duration::from_millis(1);
 
 /// A wait that takes this long says that the gateway itself is busy; that nothing came back then says
 /// little about the upstream.
-const BUSY: Duration = Duration::from_millis(4);
+const BUSY: Duration = Duration::from_micros(2500);
 
 /// How many times as many lanes there are after each time of waiting.
-const GROWTH: usize = 16;
+const GROWTH: usize = 8;
 
 /// Decides when to open more lanes.
 #[derive(Debug, Default)]
