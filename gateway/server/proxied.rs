@@ -67,12 +67,11 @@ pub(super) struct Proxied {
 
 impl Context {
     pub(super) fn new(gateway: &Arc<Gateway>) -> Self {
-        let nothing = HeaderMap::new();
         Self {
             snapshot: gateway.snapshot(),
             reached: Reached::default(),
-            request_id: RequestId::of(&nothing),
-            trace: TraceContext::of(&nothing),
+            request_id: RequestId::default(),
+            trace: TraceContext::default(),
             route: None,
             is_batch: false,
             proxied: None,
@@ -82,7 +81,7 @@ impl Context {
         }
     }
 
-    /// Learns who asks.
+    /// Learns who asks: the first thing that happens to a request.
     pub(super) fn meet(&mut self, session: &Session) {
         let headers = &session.req_header().headers;
         self.reached = Reached::of(session);

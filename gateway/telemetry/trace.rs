@@ -3,8 +3,9 @@
 
 use http::header::HeaderMap;
 
-/// An X-Request-Id: the client's, where it is short and plain, or a new one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An X-Request-Id: the client's, where it is short and plain, or a new one. Empty by default, for a
+/// request whose fields were not looked at yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestId(String);
 
 /// Bytes of a request id that is taken from a client.
@@ -35,8 +36,9 @@ fn is_plain(id: &str) -> bool {
     (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
 }
 
-/// A place in a trace: which trace, and which span the gateway's own work is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A place in a trace: which trace, and which span the gateway's own work is. In none by default, for a
+/// request whose fields were not looked at yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TraceContext {
     trace: u128,
     span: u64,
