@@ -22,7 +22,7 @@ pub(in crate::format) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result
     if let Err(fault) = read_parts(body, context, &mut items) {
         return Err(fault.into_refusal(body, ItemIndex(items.len()), context.limits));
     }
-    check_ids(&items)?;
+    check_ids(&items, false)?;
     Ok(Batch { items })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::batch::Summary;
+use crate::format::Dialect;
 use crate::format::json::{write_problem, write_result};
 use crate::format::rope::Rope;
 use crate::format::{ItemResult, MultiStatus, Problem};
@@ -33,7 +34,7 @@ impl Default for LineWriter {
 impl LineWriter {
     /// Adds a result.
     pub fn put(&mut self, result: ItemResult) {
-        write_result(&mut self.0, result);
+        write_result(&mut self.0, result, Dialect::Batchgate);
         self.0.put(b"\n");
     }
 
