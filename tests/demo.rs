@@ -43,7 +43,7 @@ fn a_taken_port_is_a_clear_error() {
 }
 
 /// A demo that found its three ports free, and the first of them.
-fn start_on_free_ports(arguments: &[&str]) -> (Process, u16) {
+pub(crate) fn start_on_free_ports(arguments: &[&str]) -> (Process, u16) {
     for _ in 0..10 {
         let port = free_port();
         let demo = start(arguments, port);

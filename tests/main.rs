@@ -30,6 +30,15 @@ mod batch_bodies;
 /// Batches in multipart/mixed, and the clients that send them.
 mod multipart;
 
+/// The dialects of batch endpoints, from raw requests.
+mod dialects;
+
+/// The dialects, before their real clients.
+mod dialect_clients;
+
+/// The worked examples under `config/examples/`.
+mod examples;
+
 /// Batches: order, concurrency, deadlines.
 mod batch_time;
 

@@ -175,6 +175,12 @@ pub enum BatchRefusal {
     /// No writer for this Accept in the endpoint's dialect.
     #[error("no format in Accept can be written; accept {}", .0.media_types())]
     NotAcceptable(Dialect),
+    /// A version of OData in which there are no batches here.
+    #[error("OData-Version has to be 4.0 or 4.01, and OData-MaxVersion 4.0 or higher")]
+    OdataVersion,
+    /// `Isolation: snapshot`, OData's (Protocol 4.01 §8.2.6).
+    #[error("Isolation is not supported: the services behind this endpoint share no snapshot")]
+    NoIsolation,
     /// A form-like type from another site (protocol §2).
     #[error("a cross-site page may not post a batch in a type that browsers send without asking")]
     CrossSite,
@@ -193,4 +199,38 @@ pub enum BatchRefusal {
     /// A fault of ours.
     #[error("the gateway failed to handle this batch")]
     Internal,
+}
+
+impl BatchRefusal {
+    /// Where in the batch's body something is wrong, or in which item; `None` where it is no part of it.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Malformed { place, .. }
+            | Self::NotABatch { place, .. }
+            | Self::DuplicateMember { place, .. }
+            | Self::ForbiddenXml { place, .. }
+            | Self::TooDeep { place, .. } => Some(*place),
+            Self::DuplicateId { item }
+            | Self::BadGroup { item, .. }
+            | Self::UnknownDependency { item, .. }
+            | Self::ForwardDependency { item, .. }
+            | Self::SelfDependency { item, .. } => Some(Place { item: Some(*item), ..Place::default() }),
+            Self::BadContentEncoding { .. }
+            | Self::BodyUnreadable
+            | Self::TooManyItems { .. }
+            | Self::StreamTooLong { .. }
+            | Self::BodyTooLarge { .. }
+            | Self::UnsupportedContentEncoding
+            | Self::UnsupportedMediaType(_)
+            | Self::NoRecords
+            | Self::NotAcceptable(_)
+            | Self::OdataVersion
+            | Self::NoIsolation
+            | Self::CrossSite
+            | Self::MethodNotAllowed
+            | Self::BodyTimeout { .. }
+            | Self::Internal => None,
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod field_names;
 mod groups;
 mod media;
 mod negotiation;
+mod odata_headers;
 mod coding;
 mod relative;
 mod rope;
@@ -42,6 +43,7 @@ pub use negotiation::{
     cross_site, is_ndjson, is_postable_cross_site, problem_format, reply_format, request_format,
     wants_text_xml,
 };
+pub use odata_headers::{USUAL_ODATA_VERSION, odata_version};
 
 /// Whether a Content-Type is JSON's, or that of a type made of it.
 #[must_use]

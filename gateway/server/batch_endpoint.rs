@@ -7,13 +7,13 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use pingora::proxy::Session;
 
-use crate::batch::{BatchRefusal, MultiStatus, Summary};
+use crate::batch::{BatchRefusal, Dialect, MultiStatus, Summary};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
 use crate::explain::{Audience, ExplainContext, explain};
 use crate::format::{
-    Form, Format, Intake, ReadContext, Written, cross_site, decode_batch, is_ndjson, is_postable_cross_site,
-    problem_format, reply_format, wants_text_xml,
+    Form, Format, Intake, ReadContext, USUAL_ODATA_VERSION, Written, cross_site, decode_batch, is_ndjson,
+    is_postable_cross_site, odata_version, problem_format, reply_format, wants_text_xml,
 };
 use crate::phase::Phase;
 use crate::plan::{Plan, Preferences};
@@ -26,6 +26,8 @@ use super::engine::BatchEngine;
 use super::exchange::{client_gone, joined, read_body, write_reply};
 use super::limits_document::limits_document;
 use super::stream_endpoint;
+
+const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
 pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -107,12 +109,19 @@ impl Life<'_> {
             && !Preferences::parse(headers).explain
     }
 
+    /// The version in which the reply is, where OData is spoken.
+    fn odata_version(&self, headers: &HeaderMap) -> Result<Option<String>, BatchRefusal> {
+        let is_odata = self.asked.endpoint.dialect == Dialect::Odata;
+        is_odata.then(|| odata_version(headers).map(str::to_owned)).transpose()
+    }
+
     async fn receive(&self, session: &mut Session, method: &Method) -> Result<Bytes, BatchRefusal> {
         if *method != Method::POST && matches!(self.asked.intake, Intake::Batch) {
             return Err(BatchRefusal::MethodNotAllowed);
         }
         let headers = &session.req_header().headers;
         let settings = &self.asked.snapshot.settings;
+        self.odata_version(headers)?;
         // A page of another site has to ask before it may use other methods (Fetch §2.2.1), and GET
         // changes nothing.
         let postable =
@@ -191,6 +200,7 @@ impl Life<'_> {
         let head = self
             .asked
             .head(endpoint.reply_status)
+            .with(ODATA_VERSION, self.odata_version(&session.req_header().headers).ok().flatten())
             .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
             .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline));
         let mut written = reply_format.write(results, endpoint.dialect);
@@ -252,7 +262,9 @@ impl Life<'_> {
         let written = format.write_problem(&verdict.problem, dialect);
         let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
         report.bytes_out = written.length();
+        let version = self.odata_version(headers).unwrap_or(Some(USUAL_ODATA_VERSION.to_owned()));
         let head = self.asked.head(verdict.problem.status).with(header::ALLOW, verdict.allow);
+        let head = head.with(ODATA_VERSION, version);
         self.record(&report);
         write_reply(session, head, written).await
     }

@@ -4,18 +4,17 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::format::{Format, Written};
-use crate::settings::{BatchEndpoint, Order};
+use crate::format::{Form, Format, Written};
+use crate::plan::Preferences;
+use crate::settings::{BatchEndpoint, Conduct};
 
 /// The document of one endpoint.
 pub(super) fn limits_document(endpoint: &BatchEndpoint) -> Written {
     let limits = &endpoint.limits;
-    let order = match endpoint.order {
-        Order::Parallel => "parallel",
-        Order::Sequential => "sequential",
-    };
+    let conduct = |format| endpoint.conduct(Form::Batch(format), &Preferences::default());
     let formats = Format::ALL.into_iter().filter(|format| format.is_of(endpoint.dialect));
-    let document = json!({
+    let usual = conduct(Format::Json);
+    let mut document = json!({
         "endpoint": endpoint.path.as_str(),
         "dialect": endpoint.dialect.as_str(),
         "formats": formats.map(Format::media_type).collect::<Vec<_>>(),
@@ -34,11 +33,22 @@ pub(super) fn limits_document(endpoint: &BatchEndpoint) -> Written {
         },
         "concurrency": endpoint.concurrency,
         "deadlineMilliseconds": u64::try_from(endpoint.deadline.as_millis()).unwrap_or(u64::MAX),
-        "order": order,
-        "continueOnError": true,
+        "order": order(usual),
+        "continueOnError": !usual.stop_on_error,
         "replyStatus": endpoint.reply_status.as_u16(),
         "preferences": ["return=minimal", "order=sequential", "continue-on-error", "wait", "handling=explain"],
     });
+    // Where multipart goes otherwise, its clients are told.
+    let multipart = conduct(Format::Multipart);
+    let members = document.as_object_mut().filter(|_| multipart != usual);
+    if let Some(members) = members {
+        let told = json!({ "order": order(multipart), "continueOnError": !multipart.stop_on_error });
+        members.insert("multipart".to_owned(), told);
+    }
     let text = format!("{document:#}\n");
     Written { content_type: "application/json".into(), chunks: vec![Bytes::from(text)] }
+}
+
+const fn order(conduct: Conduct) -> &'static str {
+    if conduct.sequential { "sequential" } else { "parallel" }
 }

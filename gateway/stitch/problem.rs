@@ -79,7 +79,7 @@ const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     let row = refusal_row(refusal);
     let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, HEAD, POST".to_owned());
-    Verdict { allow, ..verdict(&row, refusal.to_string(), refusal_place(refusal), OutcomeKind::Rejected) }
+    Verdict { allow, ..verdict(&row, refusal.to_string(), refusal.place(), OutcomeKind::Rejected) }
 }
 
 #[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
@@ -156,6 +156,12 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
         BatchRefusal::NotAcceptable(_) => {
             row!(NOT_ACCEPTABLE, "not_acceptable", "No format in Accept can be written", "http_request_error")
         }
+        BatchRefusal::OdataVersion => {
+            row!(BAD_REQUEST, "odata_version", "A version of OData that is not ours", "http_request_error")
+        }
+        BatchRefusal::NoIsolation => {
+            row!(PRECONDITION_FAILED, "no_isolation", "The items share no snapshot", "http_request_error")
+        }
         BatchRefusal::CrossSite => {
             row!(FORBIDDEN, "cross_site", "Cross-site batches are refused", "http_request_denied")
         }
@@ -171,36 +177,8 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
     }
 }
 
-fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
-    match refusal {
-        BatchRefusal::Malformed { place, .. }
-        | BatchRefusal::NotABatch { place, .. }
-        | BatchRefusal::DuplicateMember { place, .. }
-        | BatchRefusal::ForbiddenXml { place, .. }
-        | BatchRefusal::TooDeep { place, .. } => Some(*place),
-        BatchRefusal::DuplicateId { item }
-        | BatchRefusal::BadGroup { item, .. }
-        | BatchRefusal::UnknownDependency { item, .. }
-        | BatchRefusal::ForwardDependency { item, .. }
-        | BatchRefusal::SelfDependency { item, .. } => Some(Place { item: Some(*item), ..Place::default() }),
-        BatchRefusal::BadContentEncoding { .. }
-        | BatchRefusal::BodyUnreadable
-        | BatchRefusal::TooManyItems { .. }
-        | BatchRefusal::StreamTooLong { .. }
-        | BatchRefusal::BodyTooLarge { .. }
-        | BatchRefusal::UnsupportedContentEncoding
-        | BatchRefusal::UnsupportedMediaType(_)
-        | BatchRefusal::NoRecords
-        | BatchRefusal::NotAcceptable(_)
-        | BatchRefusal::CrossSite
-        | BatchRefusal::MethodNotAllowed
-        | BatchRefusal::BodyTimeout { .. }
-        | BatchRefusal::Internal => None,
-    }
-}
-
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 21] = [
+pub const REFUSAL_REASONS: [&str; 23] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
@@ -218,6 +196,8 @@ pub const REFUSAL_REASONS: [&str; 21] = [
     "unsupported_content_encoding",
     "unsupported_media_type",
     "not_acceptable",
+    "odata_version",
+    "no_isolation",
     "cross_site",
     "method_not_allowed",
     "body_timeout",

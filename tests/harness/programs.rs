@@ -25,6 +25,15 @@ pub(crate) fn python() -> PathBuf {
     if python.is_file() { python } else { missing() }
 }
 
+/// Node with the packages of `tests/clients/package.json`, about to run a program of `tests/clients/`.
+pub(crate) fn node(client: &str) -> Command {
+    let packages = cache().join("node/node_modules");
+    assert!(packages.is_dir(), "{} is not there; run tests/run, which installs it", packages.display());
+    let mut command = Command::new(program("node"));
+    command.env("NODE_PATH", packages).arg(test_file("clients").join(client));
+    command
+}
+
 /// The folder into which `tests/run` installs.
 fn cache() -> PathBuf {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

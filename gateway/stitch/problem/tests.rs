@@ -94,6 +94,8 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::UnsupportedMediaType(Dialect::Batchgate),
         BatchRefusal::NoRecords,
         BatchRefusal::NotAcceptable(Dialect::Batchgate),
+        BatchRefusal::OdataVersion,
+        BatchRefusal::NoIsolation,
         BatchRefusal::CrossSite,
         BatchRefusal::MethodNotAllowed,
         BatchRefusal::BodyTimeout { seconds: 1 },

@@ -1,0 +1,139 @@
+//! The worked examples under `config/examples/`: each configuration, before the demo's legacy API, takes the
+//! batches that its comment sends.
+
+use std::fs;
+
+use crate::demo::start_on_free_ports;
+use crate::harness::programs::test_file;
+use crate::harness::{Gateway, Reply, Request, Setup};
+
+fn example(name: &str) -> String {
+    fs::read_to_string(test_file("../config/examples").join(name)).unwrap()
+}
+
+/// A gateway with an example's configuration, but for its address.
+fn gateway(configuration: &str, orders: u16) -> Gateway {
+    let text = example(configuration);
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("listen:")).collect();
+    assert_eq!(lines.len() + 1, text.lines().count(), "{configuration} has one line with its address");
+    Setup::of(lines.join("\n")).with_variable("ORDERS", &format!("127.0.0.1:{orders}")).start()
+}
+
+/// The reply to a file of an example. The configuration's comment has to name the file, and how to send it.
+fn reply(gateway: &Gateway, configuration: &str, &(method, path, kind, file, ..): &Batch) -> Reply {
+    let comment: String = example(configuration).lines().take_while(|line| line.starts_with('#')).collect();
+    let told = [path, kind, &format!("@{file}")].iter().all(|told| comment.contains(*told));
+    assert!(told, "{configuration} does not say how to send {file}");
+    gateway.send(&Request::new(method, path).header("Content-Type", kind).body(example(file)))
+}
+
+#[test]
+fn the_worked_examples_work() {
+    let (demo, port) = start_on_free_ports(&[]);
+    let mut sent = Vec::new();
+    for (configuration, batches) in EXAMPLES {
+        let gateway = gateway(configuration, port + 1);
+        for batch in *batches {
+            let (.., file, status, expected) = batch;
+            let reply = reply(&gateway, configuration, batch);
+            let text = reply.text();
+            assert_eq!(reply.status, *status, "{file}: {text}");
+            let missing = expected.iter().find(|expected| !text.contains(**expected));
+            assert_eq!(missing, None, "{file}: {text}");
+            sent.push(*file);
+        }
+    }
+    let files = fs::read_dir(test_file("../config/examples")).unwrap();
+    for name in files.map(|file| file.unwrap().file_name().into_string().unwrap()) {
+        assert!(!name.starts_with("batch.") || sent.contains(&name.as_str()), "{name} is sent by no example");
+    }
+    drop(demo);
+}
+
+/// Method, path, type and file of a batch; the status of its reply, and what stands in it.
+type Batch = (&'static str, &'static str, &'static str, &'static str, u16, &'static [&'static str]);
+
+const EXAMPLES: &[(&str, &[Batch])] = &[
+    (
+        "formats.yaml",
+        &[
+            (
+                "POST",
+                "/batch",
+                "application/json",
+                "batch.json",
+                207,
+                &[r#""summary":{"items":3,"failed":2}"#],
+            ),
+            ("POST", "/batch", "application/xml", "batch.xml", 207, &["2 of 2 succeeded"]),
+            (
+                "POST",
+                "/batch",
+                "application/x-ndjson",
+                "batch.ndjson",
+                207,
+                &[r#"{"id":"pay","status":200"#, r#""line":3"#, r#"{"summary":{"items":3,"failed":2}}"#],
+            ),
+            (
+                "POST",
+                "/batch",
+                "multipart/mixed; boundary=batch_1",
+                "batch.multipart",
+                207,
+                &["Content-ID: pay\r\n\r\nHTTP/1.1 200 OK", "<response-miss>\r\n\r\nHTTP/1.1 404 Not Found"],
+            ),
+        ],
+    ),
+    (
+        "bulk.yaml",
+        &[(
+            "PATCH",
+            "/orders",
+            "application/x-ndjson",
+            "orders.ndjson",
+            207,
+            &[r#""summary":{"items":2,"failed":1}"#],
+        )],
+    ),
+    (
+        "odata.yaml",
+        &[
+            (
+                "POST",
+                "/$batch",
+                "application/json",
+                "batch.odata.json",
+                200,
+                &[
+                    r#"{"id":"pay","atomicityGroup":"change","status":200"#,
+                    r#"{"id":"check","status":200"#,
+                    r#"{"id":"miss","status":404"#,
+                ],
+            ),
+            (
+                "POST",
+                "/$batch",
+                "multipart/mixed; boundary=batch_1",
+                "batch.odata.multipart",
+                200,
+                &["Content-Type: multipart/mixed; boundary=changesetresponse_", "HTTP/1.1 404 Not Found"],
+            ),
+        ],
+    ),
+    (
+        "graph.yaml",
+        &[(
+            "POST",
+            "/v1.0/$batch",
+            "application/json",
+            "batch.graph.json",
+            200,
+            &[
+                r#"{"id":"2","status":200"#,
+                r#"{"id":"3","status":404"#,
+                r#"{"id":"4","status":424"#,
+                r#""body":"Ring once.\n""#,
+            ],
+        )],
+    ),
+];
