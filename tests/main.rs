@@ -30,6 +30,9 @@ mod batch_bodies;
 /// Batches in multipart/mixed, and the clients that send them.
 mod multipart;
 
+/// Batches of APISIX's and Tyk's clients.
+mod migrating;
+
 /// Batches: order, concurrency, deadlines.
 mod batch_time;
 

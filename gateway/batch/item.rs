@@ -12,6 +12,8 @@ use super::{Fields, IdForm, ItemId, ItemRejection, Template};
 pub struct Batch {
     /// The items in the order of the request; `items[i]` is the item of `ItemIndex(i)`.
     pub items: Vec<BatchItem>,
+    /// Whether the batch itself asks for its items to be run one by one.
+    pub sequential: bool,
 }
 
 /// Who an item is, kept from reading to reply.
@@ -36,6 +38,8 @@ pub struct ItemForm {
     pub in_set: bool,
     /// Its group's name, by which later items may depend on it.
     pub group: Option<ItemId>,
+    /// Its url as the client wrote it, where the gateway made another one of it.
+    pub written_url: Option<Box<str>>,
 }
 
 /// An item as a format read it: good, or bad alone among good ones.

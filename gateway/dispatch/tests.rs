@@ -47,6 +47,7 @@ impl Fake {
 
     fn plan(&self, upstreams: usize) -> Plan {
         Plan {
+            sequential: false,
             items: (0..self.acts.len()).map(|number| planned(number, number % upstreams)).collect(),
             dependencies: Vec::new(),
         }

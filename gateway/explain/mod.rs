@@ -112,7 +112,8 @@ struct ExplainedRejection {
 #[must_use]
 pub fn explain(plan: &Plan, form: Form, context: &ExplainContext<'_>) -> Explanation {
     let ExplainContext { endpoint, preferences, .. } = context;
-    let conduct = endpoint.conduct(form, preferences);
+    let mut conduct = endpoint.conduct(form, preferences);
+    conduct.sequential |= plan.sequential;
     let deadline = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
     let items = plan.items.iter().enumerate();
     Explanation {

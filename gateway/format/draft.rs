@@ -147,6 +147,13 @@ impl<'l> Draft<'l> {
         }
     }
 
+    /// The url as the client wrote it, where another one was made of it.
+    pub(super) fn set_written_url(&mut self, url: &str) {
+        if !self.is_rejected() {
+            self.form.written_url = Some(url.into());
+        }
+    }
+
     /// One value of one field.
     pub(super) fn add_header(&mut self, name: &str, value: &[u8]) {
         self.header_bytes = self.header_bytes.saturating_add(name.len()).saturating_add(value.len());
@@ -224,21 +231,26 @@ impl<'l> Draft<'l> {
 
     /// The item, with the body that the format made of it.
     pub(super) fn finish(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
+        let href = self.finish_target();
+        let template = template::find(&href, &self.headers, body.as_ref(), self.limits);
+        self.into_item(index, href, body, template)
+    }
+
+    /// The same for an item that is data all through, in which nothing is looked for.
+    pub(super) fn finish_literal(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
+        let href = self.finish_target();
+        self.into_item(index, href, body, Ok(None))
+    }
+
+    /// The url; an item without one or without a method is rejected.
+    fn finish_target(&mut self) -> Box<str> {
         if self.method.is_none() {
             self.reject(ItemRejection::MissingMember { member: "method" });
         }
         if self.href.is_none() {
             self.reject(ItemRejection::MissingMember { member: self.names.url });
         }
-        let href = self.href.take().unwrap_or_default();
-        let template = template::find(&href, &self.headers, body.as_ref(), self.limits);
-        self.into_item(index, href, body, template)
-    }
-
-    /// The item of a bulk's record: its body is data, in which nothing is looked for.
-    pub(super) fn finish_record(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
-        let href = self.href.take().unwrap_or_default();
-        self.into_item(index, href, body, Ok(None))
+        self.href.take().unwrap_or_default()
     }
 
     fn into_item(

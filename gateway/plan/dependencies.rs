@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn resolved(items: Vec<BatchItem>) -> Result<Vec<Vec<usize>>, BatchRefusal> {
-        let batch = Batch { items };
+        let batch = Batch { items, sequential: false };
         let found = Names::of(&batch).unwrap().resolve(&batch)?;
         Ok(found.iter().map(|indices| indices.iter().map(|index| index.0).collect()).collect())
     }
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_batch_without_dependencies_has_no_names() {
-        assert!(Names::of(&Batch { items: vec![item("a", Some("g"), &[])] }).is_none());
+        assert!(Names::of(&Batch { items: vec![item("a", Some("g"), &[])], sequential: false }).is_none());
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Plan {
     /// What each item waits for, by place in the batch, in order; all of it comes before the item. Empty
     /// where no item of the batch waits for any.
     pub dependencies: Vec<Vec<ItemIndex>>,
+    /// Whether the batch itself asks for its items to be run one by one.
+    pub sequential: bool,
 }
 
 /// One item and what happens to it.
@@ -103,12 +105,14 @@ pub fn plan(batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRefusa
     if let Some(names) = Names::of(&batch) {
         return plan_dependent(batch, &names, context);
     }
+    let sequential = batch.sequential;
     let items = batch.items.into_iter().map(|item| plan_item(item, context)).collect();
-    Ok(Plan { items, dependencies: Vec::new() })
+    Ok(Plan { items, dependencies: Vec::new(), sequential })
 }
 
 /// The same for a batch in which items depend on each other.
 fn plan_dependent(batch: Batch, names: &Names, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
+    let sequential = batch.sequential;
     let mut dependencies = names.resolve(&batch)?;
     let mut planned = Vec::with_capacity(batch.items.len());
     for (number, (item, waits_for)) in batch.items.into_iter().zip(&mut dependencies).enumerate() {
@@ -129,7 +133,7 @@ fn plan_dependent(batch: Batch, names: &Names, context: &PlanContext<'_>) -> Res
         waits_for.dedup();
         planned.push(one);
     }
-    Ok(Plan { items: planned, dependencies })
+    Ok(Plan { items: planned, dependencies, sequential })
 }
 
 fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {
