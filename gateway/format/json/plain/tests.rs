@@ -1,3 +1,5 @@
+//! What APISIX and Tyk batches are read as, and what their results are written as.
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
