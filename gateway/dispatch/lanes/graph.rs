@@ -139,7 +139,10 @@ impl<'work> Graph<'work> {
             }
             match self.work.settled_already(number, place) {
                 Some(_) => self.ended(number),
-                None if self.waiting.get(number) == Some(&0) => self.is_ready(number),
+                // One that waits is made ready by the last it waits for, which may be a fixed answer above.
+                None if self.work.dependencies.get(number).is_some_and(Vec::is_empty) => {
+                    self.is_ready(number);
+                }
                 None => {}
             }
         }
