@@ -8,7 +8,7 @@ use super::body::RawBody;
 use super::fault::{Fault, FaultKind};
 use super::lexer::{Lexer, RawString};
 use super::reader::NO_OBJECT;
-use crate::format::draft::{Draft, MemberNames, NO_CONDITIONS, shown};
+use crate::format::draft::{Draft, MemberNames, shown};
 use crate::format::{BatchItem, BatchLimits, FieldError, ItemIndex};
 
 /// Members of a batch or an item. Far more than the protocol has, and few enough to compare each
@@ -107,8 +107,8 @@ impl<'a> ItemReader<'a> {
                 }
             }
             "if" => {
-                if lexer.value()? != "null" {
-                    self.draft.reject(NO_CONDITIONS);
+                if let Some(condition) = self.text(lexer, "if")? {
+                    self.draft.set_condition(&condition);
                 }
             }
             _ => {
@@ -289,6 +289,8 @@ mod tests {
             ("dependsOn", "[[\"a\"]]"),
             ("dependsOn", "[null]"),
             ("atomicityGroup", "1"),
+            ("if", "true"),
+            ("if", "[]"),
         ];
         for (name, value) in members {
             let rejected = rejection(item(&format!("\"{name}\":{value}")));
@@ -324,8 +326,13 @@ mod tests {
     }
 
     #[test]
-    fn conditions_are_not_there_yet() {
-        assert_eq!(rejection(item(r#""if":"$a/$succeeded""#)), NO_CONDITIONS);
+    fn conditions_are_read() {
+        let content = item(r#""if":"$a/$succeeded\u0020and true""#).content.unwrap();
+        assert_eq!(content.condition.unwrap().to_string(), "$a/$succeeded and true");
+        let bad = rejection(item(r#""if":"$a eq""#));
+        assert!(matches!(bad, ItemRejection::BadCondition { column: 6, .. }), "{bad:?}");
+        let other = rejection(item(r#""if":"now() gt $a/x""#));
+        assert_eq!(other, ItemRejection::UnsupportedCondition { what: "now".to_owned() });
     }
 
     #[test]
