@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 
-use super::{Fields, IdForm, ItemId, ItemRejection, Template};
+use super::{Condition, Fields, IdForm, ItemId, ItemRejection, Template};
 
 /// An ordered list of items. N of them in, N results out, each exactly once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,6 +63,8 @@ pub struct Item {
     pub timeout: Option<Duration>,
     /// The ids and groups of the items that have to end below 400 before this one starts, as given.
     pub depends_on: Vec<ItemId>,
+    /// What has to hold for it to be started, in place of that.
+    pub condition: Option<Box<Condition>>,
     /// Where it refers to the results of other items, if it does.
     pub template: Option<Box<Template>>,
 }

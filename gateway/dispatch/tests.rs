@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
+mod conditions;
 mod dependencies;
 mod references;
 
@@ -50,6 +51,7 @@ impl Fake {
             sequential: false,
             items: (0..self.acts.len()).map(|number| planned(number, number % upstreams)).collect(),
             dependencies: Vec::new(),
+            conditions: crate::plan::Conditions::new(),
         }
     }
 
