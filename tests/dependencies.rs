@@ -1,4 +1,5 @@
-//! Items that wait for each other, and items that use what others were answered (protocol §5, §6).
+//! Items that wait for each other, for a condition too, and items that use what others were answered
+//! (protocol §5, §6).
 
 use serde_json::{Value, json};
 
@@ -129,4 +130,91 @@ fn no_answer_leads_a_later_item_elsewhere() {
         assert!(reply.statuses()[1..].iter().all(refused), "{value}: {}", reply.text());
     }
     assert!(other.requests().is_empty());
+}
+
+#[test]
+fn a_condition_chooses_between_two_branches() {
+    let upstream = Upstream::start();
+    let order = |status| Answer::json(status, r#"{"state":"open"}"#);
+    upstream.on("/order", order(200)).on("/order", order(404));
+    let gateway = Gateway::before(&upstream);
+    for expected in [[200, 200, 424, 200], [404, 424, 200, 200]] {
+        let before = upstream.requests().len();
+        let reply = gateway.batch(&json!({"requests": [
+            {"id": "a", "method": "GET", "url": "/order"},
+            {"id": "pay", "method": "POST", "url": "/pay", "if": "$a/$succeeded and $a/state eq 'open'"},
+            {"id": "make", "method": "POST", "url": "/make", "dependsOn": ["a"], "if": "not $a/$succeeded"},
+            {"id": "always", "method": "POST", "url": "/log/{$responses.a.body#/state}", "if": "true"},
+        ]}));
+        assert_eq!(reply.statuses(), expected, "{}", reply.text());
+        assert_eq!(upstream.requests().len() - before, 3);
+        let skipped = reply.results().into_iter().find(|result| result["status"] == 424).unwrap();
+        assert_eq!(skipped["body"]["type"], "urn:batchgate:problem:condition_not_met", "{skipped}");
+        assert!(skipped["body"]["detail"].as_str().unwrap().contains("$a/$succeeded"), "{skipped}");
+    }
+}
+
+#[test]
+fn what_depends_on_a_branch_not_taken_is_skipped_unless_it_has_a_condition() {
+    let upstream = Upstream::start();
+    upstream.on("/a", Answer::json(200, r#"{"total":9.50}"#));
+    let reply = Gateway::before(&upstream).send(&Request::xml_batch(
+        "<batch><request id='a' method='GET' href='/a'/>\
+         <request id='b' method='GET' href='/b' if='$a/total gt 9.5'/>\
+         <request id='c' method='GET' href='/c' depends-on='b'/>\
+         <request id='d' method='GET' href='/d' depends-on='b' if='{$responses.a.status} eq 200'/></batch>",
+    ));
+    let text = reply.text();
+    assert_eq!(text.matches("status=\"424\" outcome=\"skipped\"").count(), 2, "{text}");
+    let targets: Vec<_> = upstream.requests().iter().map(|request| request.target.clone()).collect();
+    assert_eq!(targets, ["/a", "/d"]);
+}
+
+#[test]
+fn a_condition_that_can_not_be_told_skips_its_item() {
+    let upstream = Upstream::start();
+    upstream.on("/html", Answer::of(200, "text/html", "<p>")).on("/gone", Answer::close());
+    let item = |condition: &str| json!({"method": "DELETE", "url": "/x", "if": condition});
+    let reply = Gateway::before(&upstream).batch(&json!({"requests": [
+        {"id": "html", "method": "GET", "url": "/html"},
+        {"id": "gone", "method": "PUT", "url": "/gone"},
+        item("$html/state ne 'paid'"),
+        item("$gone/state ne 'paid'"),
+        item("$html/state ne 'paid' or not $gone/$succeeded"),
+    ]}));
+    assert_eq!(reply.statuses(), [200, 502, 424, 424, 200], "{}", reply.text());
+    let detail = reply.results()[2]["body"]["detail"].clone();
+    assert!(detail.as_str().unwrap().contains("`$html/state`"), "{detail}");
+    assert_eq!(upstream.requests_to("/x").len(), 1);
+}
+
+#[test]
+fn an_id_stands_for_its_etag_where_entity_tags_are_compared() {
+    let upstream = Upstream::start();
+    upstream.on("/a", Answer::json(200, "{}").header("ETag", "\"7.3\"")).on("/none", Answer::text(200, ""));
+    let gateway = Gateway::before(&upstream);
+    let batch = json!({"requests": [
+        {"id": "a", "method": "GET", "url": "/a"},
+        {"id": "none", "method": "GET", "url": "/none"},
+        {"id": "b", "method": "PATCH", "url": "/b", "headers": {"if-match": "$a"}, "body": {}},
+        {"id": "c", "method": "PUT", "url": "/c", "headers": {"If-None-Match": "$none"}},
+    ]});
+    assert_eq!(gateway.batch(&batch).statuses(), [200, 200, 200, 424]);
+    let xml = "<batch><request id='a' method='GET' href='/a'/><request method='PUT' href='/b'>\
+               <header name='If-Match'>$a</header></request></batch>";
+    assert!(gateway.send(&Request::xml_batch(xml)).text().contains("2 of 2 succeeded"));
+    let part = |id: &str, message: &str| {
+        format!("--b\r\nContent-Type: application/http\r\nContent-ID: {id}\r\n\r\n{message}\r\n\r\n")
+    };
+    let parts =
+        [part("1", "GET /a HTTP/1.1"), part("2", "PUT /b HTTP/1.1\r\nIf-Match: $1\r\nContent-Length: 0")];
+    let multipart = Request::post("/batch", "multipart/mixed; boundary=b", parts.concat() + "--b--\r\n");
+    assert_eq!(gateway.send(&multipart).status, 207);
+    let tags: Vec<_> = upstream
+        .requests_to("/b")
+        .iter()
+        .map(|request| request.header("If-Match").map(str::to_owned))
+        .collect();
+    assert_eq!(tags, vec![Some("\"7.3\"".to_owned()); 3]);
+    assert!(upstream.requests_to("/c").is_empty());
 }

@@ -22,7 +22,7 @@ fn gateway(configuration: &str, orders: u16) -> Gateway {
 /// The reply to a file of an example. The configuration's comment has to name the file, and how to send it.
 fn reply(gateway: &Gateway, configuration: &str, &(method, path, kind, file, ..): &Batch) -> Reply {
     let comment: String = example(configuration).lines().take_while(|line| line.starts_with('#')).collect();
-    let told = [path, kind, &format!("@{file}")].iter().all(|told| comment.contains(*told));
+    let told = [path, kind, &format!("@config/examples/{file}")].iter().all(|told| comment.contains(*told));
     assert!(told, "{configuration} does not say how to send {file}");
     gateway.send(&Request::new(method, path).header("Content-Type", kind).body(example(file)))
 }

@@ -39,6 +39,9 @@ mod dialect_clients;
 /// The worked examples under `config/examples/`.
 mod examples;
 
+/// Batches of APISIX's and Tyk's clients.
+mod migrating;
+
 /// Batches: order, concurrency, deadlines.
 mod batch_time;
 

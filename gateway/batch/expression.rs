@@ -57,7 +57,7 @@ enum TextPiece {
 
 impl Expression {
     /// Parses what stands between `{$responses.` and `}`. The id ends where a part's name begins.
-    fn parse(inner: &str) -> Result<Self, &'static str> {
+    pub(super) fn parse(inner: &str) -> Result<Self, &'static str> {
         let starts = (0..inner.len()).filter(|at| inner.as_bytes().get(*at) == Some(&b'.'));
         for at in starts {
             let (id, part) = (inner.get(..at).unwrap_or_default(), inner.get(at..).unwrap_or_default());
@@ -120,6 +120,12 @@ impl TextTemplate {
     #[must_use]
     pub fn plain(text: &str) -> Self {
         Self(vec![TextPiece::Text(text.to_owned())])
+    }
+
+    /// A text that is one expression.
+    #[must_use]
+    pub fn of(expression: Expression) -> Self {
+        Self(vec![TextPiece::Expression(expression)])
     }
 
     /// Parses a text.

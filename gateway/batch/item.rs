@@ -5,13 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 
-use super::{Fields, IdForm, ItemId, ItemRejection, Template};
+use super::{Condition, Fields, IdForm, ItemId, ItemRejection, Template};
 
 /// An ordered list of items. N of them in, N results out, each exactly once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// The items in the order of the request; `items[i]` is the item of `ItemIndex(i)`.
     pub items: Vec<BatchItem>,
+    /// Whether the batch itself asks for its items to be run one by one.
+    pub sequential: bool,
 }
 
 /// Who an item is, kept from reading to reply.
@@ -36,6 +38,8 @@ pub struct ItemForm {
     pub in_set: bool,
     /// Its group's name, by which later items may depend on it.
     pub group: Option<ItemId>,
+    /// Its url as the client wrote it, where the gateway made another one of it.
+    pub written_url: Option<Box<str>>,
 }
 
 /// An item as a format read it: good, or bad alone among good ones.
@@ -59,6 +63,8 @@ pub struct Item {
     pub timeout: Option<Duration>,
     /// The ids and groups of the items that have to end below 400 before this one starts, as given.
     pub depends_on: Vec<ItemId>,
+    /// What has to hold for it to be started, in place of that.
+    pub condition: Option<Box<Condition>>,
     /// Where it refers to the results of other items, if it does.
     pub template: Option<Box<Template>>,
 }

@@ -2,6 +2,7 @@
 //! out. Pure data with no I/O; every other module speaks in these words.
 
 mod dialect;
+mod condition;
 mod expression;
 mod field;
 mod id;
@@ -13,6 +14,7 @@ mod rejection;
 mod result;
 mod template;
 
+pub use condition::{Comparison, Condition, ConditionError, Literal, Operand, ResultPart, Unresolved};
 pub use dialect::Dialect;
 pub use expression::{
     EXPRESSION_START, Expression, ExpressionError, Part, TextTemplate, may_have_expressions,

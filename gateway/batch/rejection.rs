@@ -103,6 +103,20 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The item's condition is no expression.
+    #[error("the item's `if` {problem}, at character {column}")]
+    BadCondition {
+        /// Where, in characters from 1.
+        column: usize,
+        /// What is wrong there.
+        problem: &'static str,
+    },
+    /// The item's condition uses what OData has and this gateway has not.
+    #[error("the item's `if` has `{what}` in it, which is not supported in conditions")]
+    UnsupportedCondition {
+        /// What, as given, cut to a sensible length.
+        what: String,
+    },
     /// The url is a batch endpoint's.
     #[error("a batch can't hold a batch")]
     NestedBatch,

@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, StatusCode};
 
 use super::Outcome;
-use crate::batch::{Expression, Part, is_hop_by_hop};
+use crate::batch::{Expression, Literal, Part, is_hop_by_hop};
 use crate::format::{ReplyCodingError, decode_reply, is_json, json};
 
 /// Bytes of a body that a reference looks into, once decoded.
@@ -21,6 +21,8 @@ pub(super) struct Answer<'outcome> {
 }
 
 type Problem = &'static str;
+
+const NO_VALUE: Problem = "the result's body has no such value";
 
 impl<'outcome> Answer<'outcome> {
     /// `None` where nobody answered.
@@ -59,7 +61,7 @@ impl<'outcome> Answer<'outcome> {
                 Ok(value)
             }
             Part::Body(pointer) => self.in_body(pointer, left, |value| {
-                let text = json::text_of_value(value).map(Cow::into_owned);
+                let text = json::text_of_value(value.ok_or(NO_VALUE)?).map(Cow::into_owned);
                 text.ok_or("the value is no string, number or boolean, so it can't stand in a text")
             }),
         }
@@ -70,7 +72,24 @@ impl<'outcome> Answer<'outcome> {
         match &expression.part {
             Part::Status => Ok(self.status.as_str().as_bytes().to_vec()),
             Part::Header(_) => self.text(expression, left).map(|value| json::quoted(&value)),
-            Part::Body(pointer) => self.in_body(pointer, left, |value| Ok(value.as_bytes().to_vec())),
+            Part::Body(pointer) => self
+                .in_body(pointer, left, |value| value.map(|value| value.as_bytes().to_vec()).ok_or(NO_VALUE)),
+        }
+    }
+
+    /// What a condition can compare; `None` is an object or a list. What is not there is null.
+    pub(super) fn literal(&self, part: &Part, left: &mut usize) -> Result<Option<Literal>, Problem> {
+        match part {
+            Part::Status => Ok(Some(Literal::Number(self.status.as_str().into()))),
+            Part::Header(name) => {
+                let value = self.header(name.as_str());
+                take(left, value.as_ref().map_or(0, String::len))?;
+                Ok(Some(value.map_or(Literal::Null, |value| Literal::Text(value.into()))))
+            }
+            Part::Body(_) if self.body.is_empty() => Ok(Some(Literal::Null)),
+            Part::Body(pointer) => {
+                self.in_body(pointer, left, |value| value.map_or(Ok(Some(Literal::Null)), literal))
+            }
         }
     }
 
@@ -78,7 +97,7 @@ impl<'outcome> Answer<'outcome> {
         &self,
         pointer: &str,
         left: &mut usize,
-        read: impl Fn(&str) -> Result<T, Problem>,
+        read: impl Fn(Option<&str>) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         let content_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !content_type.is_none_or(is_json) {
@@ -91,7 +110,10 @@ impl<'outcome> Answer<'outcome> {
         let body = body.ok_or("the result's body is over 1 MiB, or can't be decoded")?;
         let text = std::str::from_utf8(&body).map_err(|_| "the result's body is no JSON")?;
         let value = json::value_at(text, pointer);
-        read(value.ok_or("the result's body has no such value")?)
+        if value.is_none() && json::value_at(text, "").is_none() {
+            return Err("the result's body is no JSON");
+        }
+        read(value)
     }
 
     fn decoded(&self) -> Result<Bytes, ReplyCodingError> {
@@ -106,6 +128,22 @@ impl<'outcome> Answer<'outcome> {
             .collect();
         decode_reply(&codings.join(","), self.body.clone(), MAX_BODY)
     }
+}
+
+/// A JSON value; `None` for an object or a list.
+fn literal(value: &str) -> Result<Option<Literal>, Problem> {
+    Ok(Some(match value.as_bytes().first() {
+        Some(b'{' | b'[') => return Ok(None),
+        Some(b'"') => {
+            let text =
+                json::text_of_value(value).ok_or("the value is a string with half a character in it")?;
+            Literal::Text(text.into())
+        }
+        Some(b'n') | None => Literal::Null,
+        Some(b't') => Literal::Boolean(true),
+        Some(b'f') => Literal::Boolean(false),
+        Some(_) => Literal::Number(value.into()),
+    }))
 }
 
 fn take(left: &mut usize, bytes: usize) -> Result<(), Problem> {

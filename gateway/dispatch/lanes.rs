@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::batch::ItemIndex;
 use crate::clock::Deadline;
-use crate::plan::{Call, Plan, PlannedItem, Step};
+use crate::plan::{Call, Conditions, Plan, PlannedItem, Step};
 use crate::route::UpstreamIndex;
 
 use super::ramp::{Ramp, first_lanes};
@@ -48,6 +48,7 @@ pub(super) struct Work {
     queues: Vec<Queue>,
     /// What each place waits for; empty where none does.
     dependencies: Vec<Vec<ItemIndex>>,
+    conditions: Conditions,
     limits: DispatchLimits,
     budget: ReplyBudget,
     /// Bounds all queues' workers together; not needed where there is one queue.
@@ -71,6 +72,7 @@ impl Work {
             places,
             queues,
             dependencies: plan.dependencies,
+            conditions: plan.conditions,
             limits,
             budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
             concurrency,
@@ -216,7 +218,8 @@ impl Work {
         let mut stopped = false;
         let mut items = Vec::with_capacity(self.places.len());
         for (number, place) in self.places.into_iter().enumerate() {
-            let waits = self.dependencies.get(number).is_some_and(|on| !on.is_empty());
+            let waits = self.dependencies.get(number).is_some_and(|on| !on.is_empty())
+                || self.conditions.contains_key(&ItemIndex(number));
             let item = place.into_item(end, stopped, waits);
             stopped |= self.limits.stop_on_error && item.outcome.is_error();
             items.push(item);

@@ -6,6 +6,7 @@
 //! the future cancels all calls under way and starts no more.
 
 mod answer;
+mod condition;
 mod failure;
 mod lanes;
 mod outcome;

@@ -35,6 +35,11 @@ pub enum SkipReason {
         /// The first of them.
         on: ItemId,
     },
+    /// Its condition does not hold.
+    ConditionNotMet {
+        /// The condition, cut to a sensible length.
+        condition: String,
+    },
     /// It refers to a part of an earlier item's result that is not there.
     ReferenceUnresolved {
         /// The reference, as in the item.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
+mod conditions;
 mod dependencies;
 mod references;
 
@@ -47,8 +48,10 @@ impl Fake {
 
     fn plan(&self, upstreams: usize) -> Plan {
         Plan {
+            sequential: false,
             items: (0..self.acts.len()).map(|number| planned(number, number % upstreams)).collect(),
             dependencies: Vec::new(),
+            conditions: crate::plan::Conditions::new(),
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde::Serialize;
 
+use crate::batch::ItemIndex;
 use crate::format::Form;
 use crate::plan::{Call, CallTemplate, ForwardedBy, Plan, PlannedItem, Preferences, Step};
 use crate::route::UpstreamIndex;
@@ -65,9 +66,12 @@ struct ExplainedItem {
     id: String,
     method: String,
     url: String,
-    /// The positions of the items that have to end well first.
+    /// The positions of the items that have to end first: well, unless there is a condition.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     after: Vec<usize>,
+    /// What has to hold then.
+    #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
+    condition: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
     #[serde(flatten)]
@@ -112,7 +116,8 @@ struct ExplainedRejection {
 #[must_use]
 pub fn explain(plan: &Plan, form: Form, context: &ExplainContext<'_>) -> Explanation {
     let ExplainContext { endpoint, preferences, .. } = context;
-    let conduct = endpoint.conduct(form, preferences);
+    let mut conduct = endpoint.conduct(form, preferences);
+    conduct.sequential |= plan.sequential;
     let deadline = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
     let items = plan.items.iter().enumerate();
     Explanation {
@@ -126,7 +131,9 @@ pub fn explain(plan: &Plan, form: Form, context: &ExplainContext<'_>) -> Explana
             .map(|(index, item)| {
                 let after =
                     plan.dependencies.get(index).into_iter().flatten().map(|on| on.position()).collect();
-                explain_item(index + 1, item, after, context)
+                let condition = plan.conditions.get(&ItemIndex(index));
+                let condition = condition.map(|planned| planned.condition.to_string());
+                ExplainedItem { condition, ..explain_item(index + 1, item, after, context) }
             })
             .collect(),
     }
@@ -176,6 +183,7 @@ fn explain_item(
         method: item.subject.method.as_str().to_owned(),
         url: item.subject.href.to_string(),
         after,
+        condition: None,
         route: route.map(|route| route.name.clone()),
         fate,
     }

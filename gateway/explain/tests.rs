@@ -27,7 +27,7 @@ const BATCH: &str = r#"{"requests":[
   {"id":"a","method":"GET","url":"/orders/7?x=1","headers":{"X-A":"1","Cookie":"c0okie"},"timeout":250},
   {"id":"b","method":"MOVE","url":"/orders/7","headers":{"Destination":"/orders/8"}},
   {"id":"c","method":"PUT","url":"/orders/7","body":{}},
-  {"id":"d","method":"GET","url":"/else"}]}"#;
+  {"id":"d","method":"GET","url":"/else","dependsOn":["b"],"if":"not ( $a/$succeeded ) and $a/x eq 1"}]}"#;
 
 fn explained(audience: Audience) -> Explanation {
     let variable = |name: &str| (name == "SECRET").then(|| "t0p-secret".to_owned());
@@ -89,6 +89,8 @@ fn each_item_says_where_it_would_go() {
     assert_eq!(document["items"][2]["rejected"]["status"], 405);
     assert_eq!(document["items"][2]["rejected"]["reason"], "method_not_allowed");
     assert_eq!(document["items"][3]["respond"]["status"], 404);
+    assert_eq!(document["items"][3]["after"], serde_json::json!([1, 2]));
+    assert_eq!(document["items"][3]["if"], "not $a/$succeeded and $a/x eq 1");
 }
 
 #[test]
@@ -123,6 +125,7 @@ fn people_read_lines() {
         "   header    cookie: ***",
         "   limits    250 ms for the call, 7 calls at once to this upstream",
         "   rejected  405 method_not_allowed: the route does not allow this method; it allows GET, MOVE, HEAD",
+        "   if        not $a/$succeeded and $a/x eq 1",
         "   answered  404 by the route itself",
         "3 to be sent or answered, 1 rejected; nothing was sent",
     ] {

@@ -36,12 +36,15 @@ impl fmt::Display for Explanation {
 }
 
 fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
-    let ExplainedItem { position, id, method, url, after, route, fate } = item;
+    let ExplainedItem { position, id, method, url, after, condition, route, fate } = item;
     let (id, url) = (one_line(id, WIDTH), one_line(url, WIDTH));
     writeln!(formatter, "\n{position}. {id}  {method} {url}")?;
     if !after.is_empty() {
         let positions: Vec<_> = after.iter().map(ToString::to_string).collect();
         writeln!(formatter, "   after     {}", positions.join(", "))?;
+    }
+    if let Some(condition) = condition {
+        writeln!(formatter, "   if        {}", one_line(condition, WIDTH))?;
     }
     if let Some(route) = route {
         writeln!(formatter, "   route     {route}")?;

@@ -15,7 +15,7 @@ use super::{
     BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, IdForm, Item, ItemForm, ItemId, ItemIndex,
     ItemRejection, Subject, checked_field,
 };
-use crate::batch::Template;
+use crate::batch::{Condition, ConditionError, Template};
 use crate::route::known_method;
 
 /// Bytes of a method's name; the longest registered one has 17.
@@ -24,10 +24,6 @@ const MAX_METHOD: usize = 32;
 /// Bytes of a name that are repeated in a rejection.
 const MAX_NAME_SHOWN: usize = 64;
 
-/// Shown for conditions on other items.
-pub(super) const NO_CONDITIONS: ItemRejection = ItemRejection::NotImplemented {
-    what: "conditions on other items are not supported; send it in a later batch",
-};
 /// Shown for every item of a group of several.
 pub(super) const NO_TRANSACTIONS: ItemRejection = ItemRejection::NotImplemented {
     what: "the upstreams share no transaction, so that a group of several items can't be atomic; \
@@ -39,7 +35,7 @@ pub(super) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplement
 };
 /// Shown for an item that needs the results of other lines, which a stream does not keep.
 pub(super) const NO_DEPENDENCIES_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
-    what: "items in lines can't depend on each other or refer to each other's results; \
+    what: "items in lines can't depend on each other or refer to each other's results, nor have an `if`; \
            send them as application/json",
 };
 
@@ -63,6 +59,7 @@ pub(super) struct Draft<'l> {
     header_bytes: usize,
     timeout: Option<Duration>,
     depends_on: Vec<ItemId>,
+    condition: Option<Box<Condition>>,
     rejection: Option<ItemRejection>,
 }
 
@@ -80,6 +77,7 @@ impl<'l> Draft<'l> {
             header_bytes: 0,
             timeout: None,
             depends_on: Vec::new(),
+            condition: None,
             rejection: None,
         }
     }
@@ -147,6 +145,13 @@ impl<'l> Draft<'l> {
         }
     }
 
+    /// The url as the client wrote it, where another one was made of it.
+    pub(super) fn set_written_url(&mut self, url: &str) {
+        if !self.is_rejected() {
+            self.form.written_url = Some(url.into());
+        }
+    }
+
     /// One value of one field.
     pub(super) fn add_header(&mut self, name: &str, value: &[u8]) {
         self.header_bytes = self.header_bytes.saturating_add(name.len()).saturating_add(value.len());
@@ -197,6 +202,22 @@ impl<'l> Draft<'l> {
         }
     }
 
+    /// What has to hold for the item to be started.
+    pub(super) fn set_condition(&mut self, text: &str) {
+        match Condition::parse(text) {
+            Ok(condition) => self.condition = Some(Box::new(condition)),
+            Err(ConditionError::Malformed { column, problem }) => {
+                self.reject(ItemRejection::BadCondition { column, problem });
+            }
+            Err(ConditionError::NotSupported { what }) => {
+                self.reject(ItemRejection::UnsupportedCondition { what });
+            }
+            Err(ConditionError::OverLimit { what, limit }) => {
+                self.reject(ItemRejection::OverLimit { what, limit });
+            }
+        }
+    }
+
     /// The name of the group that the item is in.
     pub(super) fn set_group(&mut self, name: &str) {
         self.form.group = Some(name.into());
@@ -224,21 +245,26 @@ impl<'l> Draft<'l> {
 
     /// The item, with the body that the format made of it.
     pub(super) fn finish(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
+        let href = self.finish_target();
+        let template = template::find(&href, &self.headers, body.as_ref(), self.limits);
+        self.into_item(index, href, body, template)
+    }
+
+    /// The same for an item that is data all through, in which nothing is looked for.
+    pub(super) fn finish_literal(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
+        let href = self.finish_target();
+        self.into_item(index, href, body, Ok(None))
+    }
+
+    /// The url; an item without one or without a method is rejected.
+    fn finish_target(&mut self) -> Box<str> {
         if self.method.is_none() {
             self.reject(ItemRejection::MissingMember { member: "method" });
         }
         if self.href.is_none() {
             self.reject(ItemRejection::MissingMember { member: self.names.url });
         }
-        let href = self.href.take().unwrap_or_default();
-        let template = template::find(&href, &self.headers, body.as_ref(), self.limits);
-        self.into_item(index, href, body, template)
-    }
-
-    /// The item of a bulk's record: its body is data, in which nothing is looked for.
-    pub(super) fn finish_record(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
-        let href = self.href.take().unwrap_or_default();
-        self.into_item(index, href, body, Ok(None))
+        self.href.take().unwrap_or_default()
     }
 
     fn into_item(
@@ -255,6 +281,7 @@ impl<'l> Draft<'l> {
                 body,
                 timeout: self.timeout,
                 depends_on: self.depends_on,
+                condition: self.condition,
                 template,
             }),
         };

@@ -16,6 +16,7 @@ mod media;
 mod negotiation;
 mod odata_headers;
 mod coding;
+mod reason;
 mod relative;
 mod rope;
 mod template;
@@ -147,7 +148,10 @@ impl Format {
     /// Says why the batch is refused whole, and where it is wrong.
     pub fn read(self, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
         match self {
-            Self::Json => json::read(body, context),
+            Self::Json => match context.dialect {
+                Dialect::Batchgate | Dialect::Odata | Dialect::Graph => json::read(body, context),
+                Dialect::Apisix | Dialect::Tyk => json::plain::read(body, context),
+            },
             Self::Xml => xml::read(body, context.limits),
             Self::Ndjson => ndjson::read(body, context.limits),
             Self::Multipart => multipart::read(body, context),
@@ -158,7 +162,7 @@ impl Format {
     #[must_use]
     pub fn write(self, results: MultiStatus, dialect: Dialect) -> Written {
         match self {
-            Self::Json => written("application/json", json::write(results, dialect)),
+            Self::Json => written("application/json", json_results(results, dialect)),
             Self::Xml => written("application/xml; charset=utf-8", xml::write(results)),
             Self::Ndjson => written(ndjson::MEDIA_TYPE, ndjson::write(results)),
             Self::Multipart => multipart::write(results, dialect),
@@ -185,6 +189,13 @@ impl Format {
             }
         };
         written(content_type, rope.finish())
+    }
+}
+
+fn json_results(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
+    match dialect {
+        Dialect::Batchgate | Dialect::Odata | Dialect::Graph => json::write(results, dialect),
+        Dialect::Apisix | Dialect::Tyk => json::plain::write(results, dialect),
     }
 }
 

@@ -2,13 +2,14 @@
 //! §6): in its url, its fields, and the strings of a JSON body.
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::HeaderName;
+use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 
 use super::json;
 use super::media::{MediaKind, MediaType};
 use super::{BatchLimits, Fields, ItemRejection};
 use crate::batch::{
-    EXPRESSION_START, ExpressionError, Template, TemplateLimits, TextTemplate, UrlTemplate,
+    EXPRESSION_START, Expression, ExpressionError, Part, Template, TemplateLimits, TextTemplate, UrlTemplate,
     may_have_expressions,
 };
 
@@ -24,7 +25,9 @@ pub(super) fn find(
     limits: &BatchLimits,
 ) -> Result<Option<Box<Template>>, ItemRejection> {
     let in_url = href.starts_with('$') || may_have_expressions(href.as_bytes());
-    let in_headers = headers.iter().any(|(_, value)| may_have_expressions(value.as_bytes()));
+    let in_headers = headers.iter().any(|(name, value)| {
+        may_have_expressions(value.as_bytes()) || etag_of(name, value.as_bytes()).is_some()
+    });
     let is_json = || MediaType::of(headers).is_some_and(|media| media.kind == MediaKind::Json);
     let body = body.filter(|body| may_have_expressions(body) && is_json());
     if !in_url && !in_headers && body.is_none() {
@@ -64,6 +67,11 @@ fn header_templates(headers: &Fields) -> Result<Vec<(usize, TextTemplate)>, Item
     for (place, (name, value)) in headers.iter().enumerate() {
         // What is no UTF-8 came in no format that could have an expression in it.
         let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
+        if let Some(id) = etag_of(name, text.as_bytes()) {
+            templates
+                .push((place, TextTemplate::of(Expression { item: id.into(), part: Part::Header(ETAG) })));
+            continue;
+        }
         if !may_have_expressions(text.as_bytes()) {
             continue;
         }
@@ -76,6 +84,18 @@ fn header_templates(headers: &Fields) -> Result<Vec<(usize, TextTemplate)>, Item
         templates.push((place, template));
     }
     Ok(templates)
+}
+
+/// OData JSON Format 4.01 §19.3: in If-Match and If-None-Match, a value `$ID` is the `ETag` of that item's
+/// result. No entity tag looks like that (RFC 9110 §8.8.3).
+fn etag_of<'value>(name: &HeaderName, value: &'value [u8]) -> Option<&'value str> {
+    let id = value.strip_prefix(b"$").filter(|id| !id.is_empty())?;
+    let id = if *name == IF_MATCH || *name == IF_NONE_MATCH {
+        std::str::from_utf8(id).ok()?
+    } else {
+        return None;
+    };
+    (!id.contains([' ', '\t', ',', '"'])).then_some(id)
 }
 
 fn rejection(error: ExpressionError) -> ItemRejection {
@@ -122,6 +142,23 @@ mod tests {
         {
             let expected = TextTemplate::parse(rest).unwrap();
             assert_eq!(url(href), UrlTemplate { location_of: Some(id.into()), rest: expected });
+        }
+    }
+
+    #[test]
+    fn a_dollar_names_an_etag_where_one_is_compared() {
+        for (name, value, id) in [
+            ("if-match", "$a", Some("a")),
+            ("If-None-Match", " $v1.2/é ", Some("v1.2/é")),
+            ("if-match", "$a, \"1\"", None),
+            ("if-match", "$", None),
+            ("if-match", "\"$a\"", None),
+            ("if-range", "$a", None),
+        ] {
+            let template = found("/", (name, value), "").unwrap();
+            let ids: Vec<_> = template.iter().flat_map(|template| template.expressions()).collect();
+            let expected = id.map(|id| Expression { item: id.into(), part: Part::Header(ETAG) });
+            assert_eq!(ids, expected.iter().collect::<Vec<_>>(), "{name}: {value}");
         }
     }
 

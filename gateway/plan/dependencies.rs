@@ -18,7 +18,8 @@ pub(super) struct Names {
 impl Names {
     /// The names of a batch; `None` where no item depends on another, so that nobody asks.
     pub(super) fn of(batch: &Batch) -> Option<Self> {
-        let depends = |item: &Item| !item.depends_on.is_empty() || item.template.is_some();
+        let depends =
+            |item: &Item| !item.depends_on.is_empty() || item.template.is_some() || item.condition.is_some();
         if !batch.items.iter().any(|item| item.content.as_ref().is_ok_and(depends)) {
             return None;
         }
@@ -64,7 +65,7 @@ impl Names {
     }
 
     /// Of a group the first item stands for all: a group of several is refused as a whole.
-    fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<ItemIndex, BatchRefusal> {
+    pub(super) fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<ItemIndex, BatchRefusal> {
         let of_group = || self.groups.get(name).copied();
         let (first, last) = match self.item(name) {
             Some(on) => (on, on),
@@ -108,7 +109,7 @@ mod tests {
     }
 
     fn resolved(items: Vec<BatchItem>) -> Result<Vec<Vec<usize>>, BatchRefusal> {
-        let batch = Batch { items };
+        let batch = Batch { items, sequential: false };
         let found = Names::of(&batch).unwrap().resolve(&batch)?;
         Ok(found.iter().map(|indices| indices.iter().map(|index| index.0).collect()).collect())
     }
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_batch_without_dependencies_has_no_names() {
-        assert!(Names::of(&Batch { items: vec![item("a", Some("g"), &[])] }).is_none());
+        assert!(Names::of(&Batch { items: vec![item("a", Some("g"), &[])], sequential: false }).is_none());
     }
 
     #[test]

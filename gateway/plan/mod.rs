@@ -5,6 +5,7 @@
 //! item, in order. Nothing a client writes can name a host: a call has a route from the
 //! configuration and a path that went through the canonicaliser.
 
+mod conditions;
 mod dependencies;
 mod hand_down;
 mod later;
@@ -22,6 +23,7 @@ use crate::route::{
     UpstreamIndex, map_reference, same_authority,
 };
 
+pub use conditions::{Conditions, PlannedCondition};
 use dependencies::Names;
 pub use hand_down::{
     CallHeaders, ForwardedBy, inherited_fields, joined_cookies, named_by_connection, strip_connection_fields,
@@ -39,6 +41,11 @@ pub struct Plan {
     /// What each item waits for, by place in the batch, in order; all of it comes before the item. Empty
     /// where no item of the batch waits for any.
     pub dependencies: Vec<Vec<ItemIndex>>,
+    /// Whether the batch itself asks for its items to be run one by one.
+    pub sequential: bool,
+    /// The items that are started only if a condition holds. They wait for what it asks about, and do
+    /// so whether that goes well or not.
+    pub conditions: Conditions,
 }
 
 /// One item and what happens to it.
@@ -103,13 +110,16 @@ pub fn plan(batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRefusa
     if let Some(names) = Names::of(&batch) {
         return plan_dependent(batch, &names, context);
     }
+    let sequential = batch.sequential;
     let items = batch.items.into_iter().map(|item| plan_item(item, context)).collect();
-    Ok(Plan { items, dependencies: Vec::new() })
+    Ok(Plan { items, dependencies: Vec::new(), conditions: Conditions::new(), sequential })
 }
 
 /// The same for a batch in which items depend on each other.
-fn plan_dependent(batch: Batch, names: &Names, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
+fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
+    let sequential = batch.sequential;
     let mut dependencies = names.resolve(&batch)?;
+    let conditions = conditions::take(&mut batch, names, &mut dependencies)?;
     let mut planned = Vec::with_capacity(batch.items.len());
     for (number, (item, waits_for)) in batch.items.into_iter().zip(&mut dependencies).enumerate() {
         let one = match item {
@@ -129,7 +139,7 @@ fn plan_dependent(batch: Batch, names: &Names, context: &PlanContext<'_>) -> Res
         waits_for.dedup();
         planned.push(one);
     }
-    Ok(Plan { items: planned, dependencies })
+    Ok(Plan { items: planned, dependencies, conditions, sequential })
 }
 
 fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {

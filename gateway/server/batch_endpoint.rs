@@ -187,7 +187,8 @@ impl Life<'_> {
     async fn answer(&mut self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
         let Planned { plan, preferences, form, reply_format, inherited } = planned;
         let endpoint = self.asked.endpoint;
-        let conduct = endpoint.conduct(form, &preferences);
+        let mut conduct = endpoint.conduct(form, &preferences);
+        conduct.sequential |= plan.sequential;
         let stopwatch = Stopwatch::start();
         let (items, gone) = self.dispatch(session, plan, (&preferences, conduct), inherited).await;
         self.phases.set(Phase::Dispatch, stopwatch.elapsed());

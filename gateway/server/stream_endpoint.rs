@@ -227,7 +227,7 @@ impl<'stream> Stream<'stream> {
         }
         self.taken += 1;
         let (position, bytes) = (line.number, line.content.as_ref().map_or(0, Bytes::len));
-        let batch = Batch { items: vec![read_line(line, limits)] };
+        let batch = Batch { items: vec![read_line(line, limits)], sequential: false };
         for item in self.asked.plan(batch)?.items {
             self.dispatch.start(position, item, bytes);
         }

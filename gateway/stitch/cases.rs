@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::problem::{Verdict, of_refusal, of_rejection};
-use crate::batch::{BatchLimits, BatchRefusal, Dialect};
+use crate::batch::{BatchLimits, BatchRefusal, Dialect, ItemIndex, Literal, ResultPart};
 use crate::format::{
     Bulk, Intake, ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format,
 };
-use crate::plan::{Plan, PlanContext, Step, plan};
+use crate::plan::{Plan, PlanContext, PlannedCondition, Step, plan};
 use crate::route::{
     CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
     UrlTemplate,
@@ -140,6 +140,7 @@ fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
         .enumerate()
         .map(|(number, item)| {
             let waits_for = plan.dependencies.get(number).map_or(&[][..], Vec::as_slice);
+            let condition = plan.conditions.get(&ItemIndex(number));
             let end = match &item.step {
                 Step::Rejected(rejection) => {
                     let verdict = of_rejection(rejection);
@@ -149,13 +150,15 @@ fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
                         kind: kind(&verdict).to_owned(),
                     }
                 }
+                Step::Call(_) | Step::Later(_)
+                    if condition.is_some_and(|planned| !holds(planned, &failed)) =>
+                {
+                    skipped("condition_not_met")
+                }
+                Step::Call(_) | Step::Later(_) if condition.is_some() => ExpectedEnd::Sent,
                 // What is sent is answered with 200.
                 Step::Call(_) | Step::Later(_) if waits_for.iter().any(|on| failed[on.0]) => {
-                    ExpectedEnd::Settled {
-                        status: 424,
-                        outcome: "skipped".to_owned(),
-                        kind: "dependency_failed".to_owned(),
-                    }
+                    skipped("dependency_failed")
                 }
                 Step::Call(_) | Step::Later(_) | Step::Respond(_) => ExpectedEnd::Sent,
             };
@@ -166,6 +169,19 @@ fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
     let expected: Vec<_> =
         case.expected.items.iter().map(|item| (item.id.clone(), item.end.clone())).collect();
     if found == expected { Ok(()) } else { Err(format!("the items end otherwise: {found:#?}")) }
+}
+
+fn skipped(kind: &str) -> ExpectedEnd {
+    ExpectedEnd::Settled { status: 424, outcome: "skipped".to_owned(), kind: kind.to_owned() }
+}
+
+/// Whether a condition holds that asks for no more than whether items succeeded.
+fn holds(planned: &PlannedCondition, failed: &[bool]) -> bool {
+    let told = planned.condition.holds(&mut |part| match part {
+        ResultPart::Succeeded(id) => Ok(Some(Literal::Boolean(!failed[planned.source(id).unwrap().0]))),
+        ResultPart::Member { .. } | ResultPart::Reference(_) => panic!("{part}: the cases do without bodies"),
+    });
+    told.unwrap()
 }
 
 fn run_folder(folder: &str) {

@@ -1,6 +1,7 @@
 //! The only chooser of status codes: what each way to fail means for the client.
 //!
-//! One table for refused batches, one for rejected items, one for calls without a reply. A row
+//! One table for refused batches, one for rejected items, one for items that were not started
+//! (`problem/skipped.rs`), one for calls without a reply. A row
 //! is the status, the problem type (RFC 9457 §3.1.1), the error of Proxy-Status (RFC 9209 §2.3),
 //! the outcome, whether the item may be sent again (protocol §3), and a reason for metrics. The test
 //! beside it pins every row.
@@ -12,7 +13,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use crate::batch::{BatchRefusal, GatewayMade, ItemRejection, OutcomeKind, Place, Problem, ProxyError};
-use crate::dispatch::{CallFailure, Sent, SkipReason};
+use crate::dispatch::{CallFailure, Sent};
 
 use super::GATEWAY_NAME;
 
@@ -70,6 +71,10 @@ macro_rules! row {
 
 /// The reason of items that were not started because the batch stopped before them.
 pub const BATCH_STOPPED: &str = "batch_stopped";
+// Below the macro, which it uses.
+mod skipped;
+
+pub use skipped::of_skip;
 
 /// How long a client should wait before it sends again what found no target.
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
@@ -247,6 +252,18 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
         ItemRejection::BadReference { .. } => {
             row!(BAD_REQUEST, "bad_reference", "The item's reference is refused", "http_request_error")
         }
+        ItemRejection::BadCondition { .. } => {
+            row!(BAD_REQUEST, "bad_condition", "The item's condition is malformed", "http_request_error")
+        }
+        // OData JSON Format 4.01 §19.1 has this status for a dependency that is not supported.
+        ItemRejection::UnsupportedCondition { .. } => {
+            row!(
+                FAILED_DEPENDENCY,
+                "condition_not_supported",
+                "The gateway can't tell this condition",
+                "http_request_error"
+            )
+        }
         ItemRejection::ForbiddenReference { .. } => {
             row!(FORBIDDEN, "forbidden_reference", "The item leads elsewhere", "http_request_denied")
         }
@@ -266,42 +283,6 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
             row!(NOT_IMPLEMENTED, "not_implemented", "The gateway can't do this", "http_request_error")
         }
     }
-}
-
-/// The verdict on an item that was not started.
-#[must_use]
-pub fn of_skip(reason: SkipReason) -> Verdict {
-    let (row, detail) = match reason {
-        SkipReason::BatchStopped => (
-            row!(
-                FAILED_DEPENDENCY,
-                "batch_stopped",
-                "The batch stopped before this item",
-                "http_request_denied"
-            ),
-            "an earlier item failed, and the batch asked to stop at the first error (continue-on-error=false)"
-                .to_owned(),
-        ),
-        SkipReason::DependencyFailed { on } => (
-            row!(
-                FAILED_DEPENDENCY,
-                "dependency_failed",
-                "An item that this one depends on failed",
-                "http_request_denied"
-            ),
-            format!("this item depends on `{on}`, which did not end below 400"),
-        ),
-        SkipReason::ReferenceUnresolved { reference, problem } => (
-            row!(
-                FAILED_DEPENDENCY,
-                "reference_unresolved",
-                "A reference of this item leads to nothing",
-                "http_request_denied"
-            ),
-            format!("the reference `{reference}` does not resolve: {problem}"),
-        ),
-    };
-    verdict(&row, detail, None, OutcomeKind::Skipped)
 }
 
 /// The verdict on a call that brought no reply.

@@ -1,7 +1,8 @@
 //! The work of a batch whose items wait for each other. One loop starts each item once all it waits
 //! for has ended below 400, in the order of the request among those that are ready, and holds the
 //! idle lanes between calls. An item that waits for one that failed is skipped at once, and so are
-//! those that wait for it.
+//! those that wait for it. Where an item has a condition, that alone decides: it is told once all that
+//! the item waits for has ended, well or not (OData JSON Format 4.01 §19.1).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,6 +10,7 @@ use std::collections::BinaryHeap;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use super::super::condition::{Ended, unmet};
 use super::super::resolve::{Earlier, MAX_LOOKED_THROUGH};
 use super::super::{Answers, Engine, Lane, Outcome, SkipReason};
 use super::{Place, Ramp, Work, first_lanes};
@@ -139,7 +141,10 @@ impl<'work> Graph<'work> {
             }
             match self.work.settled_already(number, place) {
                 Some(_) => self.ended(number),
-                None if self.waiting.get(number) == Some(&0) => self.is_ready(number),
+                // One that waits is made ready by the last it waits for, which may be a fixed answer above.
+                None if self.work.dependencies.get(number).is_some_and(Vec::is_empty) => {
+                    self.is_ready(number);
+                }
                 None => {}
             }
         }
@@ -147,7 +152,7 @@ impl<'work> Graph<'work> {
 
     /// Whether a fixed answer to this item stands, whatever becomes of the others.
     fn may_answer(&self, number: usize) -> bool {
-        !self.work.limits.stop_on_error && self.waiting.get(number) == Some(&0)
+        !self.work.limits.stop_on_error && !self.work.waits(number)
     }
 
     /// The next call that can be made. Items that need none are settled on the way.
@@ -158,6 +163,10 @@ impl<'work> Graph<'work> {
                 return None;
             }
             let Some(place) = self.work.places.get(number) else { continue };
+            if let Some(reason) = self.unmet(number) {
+                self.settle(number, place, Outcome::Skipped(reason));
+                continue;
+            }
             match &place.item.step {
                 Step::Call(call) => return Some((number, Ready::Planned(call))),
                 Step::Later(template) => match self.resolve(template, engine) {
@@ -169,6 +178,15 @@ impl<'work> Graph<'work> {
             }
         }
         None
+    }
+
+    /// Why an item that may be started by all else is not, for its condition.
+    fn unmet(&mut self, number: usize) -> Option<SkipReason> {
+        let work = self.work;
+        let planned = work.conditions.get(&ItemIndex(number))?;
+        let outcome = |index: ItemIndex| work.places.get(index.0)?.slot.get().map(|(outcome, _)| outcome);
+        let succeeded = |index: ItemIndex| !work.has_failed(index.0);
+        unmet(planned, &mut Ended { outcome: &outcome, succeeded: &succeeded, left: &mut self.left })
     }
 
     fn resolve<E: Engine>(
@@ -200,7 +218,7 @@ impl<'work> Graph<'work> {
                 if place.slot.get().is_some() || self.work.settled_already(dependent, place).is_some() {
                     continue;
                 }
-                if failed {
+                if failed && !self.work.conditions.contains_key(&ItemIndex(dependent)) {
                     let on = self.work.places.get(number).map(|place| place.item.subject.id.clone());
                     let on = on.unwrap_or_else(|| place.item.subject.id.clone());
                     self.work.fill(place, Outcome::Skipped(SkipReason::DependencyFailed { on }));
@@ -225,12 +243,18 @@ impl<'work> Graph<'work> {
 impl Work {
     /// For an item that is settled by its plan alone: whether it failed.
     fn settled_already(&self, number: usize, place: &Place) -> Option<bool> {
-        let waits = self.dependencies.get(number).is_some_and(|on| !on.is_empty());
+        let waits = self.waits(number);
         match &place.item.step {
             Step::Rejected(_) => Some(true),
             Step::Respond(respond) if !waits => Some(respond.status.as_u16() >= 400),
             Step::Respond(_) | Step::Call(_) | Step::Later(_) => None,
         }
+    }
+
+    /// Whether an item can't be settled before others have ended, or its condition was told.
+    fn waits(&self, number: usize) -> bool {
+        self.dependencies.get(number).is_some_and(|on| !on.is_empty())
+            || self.conditions.contains_key(&ItemIndex(number))
     }
 
     /// Whether an item that ended did not end below 400. One whose slot is empty was stopped.

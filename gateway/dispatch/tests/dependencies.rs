@@ -69,6 +69,16 @@ fn fixed_answers_wait_as_well() {
 }
 
 #[test]
+fn what_waits_for_a_fixed_answer_is_called_once() {
+    let fake = Fake::new(&[Act::Answer(200); 2], 9);
+    let mut plan = after(&fake, 1, &[&[], &[0]]);
+    let (body, content_type) = (Bytes::new(), String::new());
+    plan.items[0].step = Step::Respond(crate::route::Respond { status: StatusCode::OK, body, content_type });
+    run_plan(&fake, plan, |_| {});
+    assert_eq!(fake.calls(), [1]);
+}
+
+#[test]
 fn a_slow_item_holds_up_nobody_but_those_that_wait_for_it() {
     let fake = Fake::new(&[Act::Hang, Act::Answer(200), Act::Answer(200), Act::Answer(200)], 9);
     let items = run_plan(&fake, after(&fake, 1, &[&[], &[0], &[], &[2]]), |limits| {

@@ -110,7 +110,7 @@ impl<'a> Collector<'a> {
             }
             Err(rejection) => draft.reject(rejection),
         }
-        self.items.push(draft.finish_record(index, body));
+        self.items.push(draft.finish_literal(index, body));
     }
 
     fn url_of(&self, record: &Record<'_>) -> Result<String, ItemRejection> {
@@ -141,6 +141,6 @@ impl<'a> Collector<'a> {
     }
 
     pub(super) fn finish(self) -> Batch {
-        Batch { items: self.items }
+        Batch { items: self.items, sequential: false }
     }
 }

@@ -9,7 +9,7 @@ use super::conventions::Conventions;
 use super::fault::{Fault, FaultKind};
 use super::lexer::{Lexer, RawString};
 use super::reader::NO_OBJECT;
-use crate::format::draft::{Draft, MemberNames, NO_CONDITIONS, shown};
+use crate::format::draft::{Draft, MemberNames, shown};
 use crate::format::relative::resolved;
 use crate::format::{BatchItem, BatchLimits, FieldError, ItemIndex};
 
@@ -113,8 +113,8 @@ impl<'a> ItemReader<'a> {
                 }
             }
             "if" => {
-                if lexer.value()? != "null" {
-                    self.draft.reject(NO_CONDITIONS);
+                if let Some(condition) = self.text(lexer, "if")? {
+                    self.draft.set_condition(&condition);
                 }
             }
             _ => {
@@ -299,6 +299,8 @@ mod tests {
             ("dependsOn", "[[\"a\"]]"),
             ("dependsOn", "[null]"),
             ("atomicityGroup", "1"),
+            ("if", "true"),
+            ("if", "[]"),
         ];
         for (name, value) in members {
             let rejected = rejection(item(&format!("\"{name}\":{value}")));
@@ -334,8 +336,13 @@ mod tests {
     }
 
     #[test]
-    fn conditions_are_not_there_yet() {
-        assert_eq!(rejection(item(r#""if":"$a/$succeeded""#)), NO_CONDITIONS);
+    fn conditions_are_read() {
+        let content = item(r#""if":"$a/$succeeded\u0020and true""#).content.unwrap();
+        assert_eq!(content.condition.unwrap().to_string(), "$a/$succeeded and true");
+        let bad = rejection(item(r#""if":"$a eq""#));
+        assert!(matches!(bad, ItemRejection::BadCondition { column: 6, .. }), "{bad:?}");
+        let other = rejection(item(r#""if":"now() gt $a/x""#));
+        assert_eq!(other, ItemRejection::UnsupportedCondition { what: "now".to_owned() });
     }
 
     #[test]

@@ -23,7 +23,7 @@ enum Container {
 }
 
 /// A place in the text, and the containers open there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,

@@ -4,6 +4,7 @@
 mod conventions;
 mod fault;
 mod lexer;
+pub(super) mod plain;
 mod strings;
 mod reader;
 mod records;

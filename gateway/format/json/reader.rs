@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
             check_groups(&self.items)?;
         }
         refuse_transactions(&mut self.items);
-        Ok(Batch { items: self.items })
+        Ok(Batch { items: self.items, sequential: false })
     }
 
     fn refusal(&self, fault: Fault) -> BatchRefusal {

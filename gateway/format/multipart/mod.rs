@@ -14,7 +14,6 @@ mod message;
 mod body;
 mod change_set;
 mod reader;
-mod reason;
 mod writer;
 #[cfg(test)]
 mod tests;

@@ -75,7 +75,7 @@ fn odatas_clients_are_read() {
     assert_eq!(items[0].subject.form, ItemForm::default());
     assert_eq!(body(&items[0]), None);
     assert_eq!((items[1].subject.id.as_str(), &*items[1].subject.href), ("7", "/svc/Orders(2)"));
-    assert_eq!(items[1].subject.form, ItemForm { id: IdForm::Plain, in_set: true, group: None });
+    assert_eq!(items[1].subject.form, ItemForm { id: IdForm::Plain, in_set: true, ..ItemForm::default() });
     assert_eq!(body(&items[1]), Some(b"{\"a\":1}".as_slice()));
 }
 
@@ -241,7 +241,7 @@ fn the_document_is_that_of_the_protocol() {
     let mut first = result(201, &[("etag", b"\"1\"")], ResultBody::Bytes(Bytes::from_static(b"{}")));
     first.subject.form.id = IdForm::Bracketed;
     let mut second = result(299, &[], ResultBody::Absent);
-    second.subject.form = ItemForm { id: IdForm::Plain, in_set: true, group: None };
+    second.subject.form = ItemForm { id: IdForm::Plain, in_set: true, ..ItemForm::default() };
     let (content_type, text) = written(vec![first, second]);
     assert_eq!(content_type, "multipart/mixed; boundary=batchresponse_");
     let expected = "--batchresponse_\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <response-x>\r\n\r\n\

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
-use super::reason::phrase;
+use crate::format::reason::phrase;
 use crate::format::rope::{Rope, copied_length};
 use crate::format::{
     Dialect, Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, Written, field_names, json,

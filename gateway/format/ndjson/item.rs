@@ -48,7 +48,7 @@ fn needs_others(item: &Item) -> bool {
         template.expressions().next().is_some()
             || template.url.as_ref().is_some_and(|url| url.location_of.is_some())
     };
-    !item.depends_on.is_empty() || item.template.as_deref().is_some_and(refers)
+    !item.depends_on.is_empty() || item.condition.is_some() || item.template.as_deref().is_some_and(refers)
 }
 
 /// Checks the first line of a body.
@@ -129,6 +129,9 @@ mod tests {
             r#""url":"/x","dependsOn":["a"]"#,
             r#""url":"/x/{$responses.a.status}""#,
             r#""url":"$a""#,
+            r#""url":"/x","if":"$a/$succeeded""#,
+            r#""url":"/x","if":"true""#,
+            r#""url":"/x","headers":{"If-Match":"$a"}"#,
             r#""url":"/x","headers":{"X-A":"{$responses.a.header.etag}"}"#,
             r#""url":"/x","body":["{$responses.a.body}"]"#,
         ] {

@@ -12,7 +12,7 @@ use super::chars::{is_blank_text, trimmed};
 use super::fault::{Fault, FaultKind};
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
-use crate::format::draft::{Draft, MemberNames, NO_CONDITIONS, shown};
+use crate::format::draft::{Draft, MemberNames, shown};
 use crate::format::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
 
 const NAMES: MemberNames = MemberNames { url: "href" };
@@ -54,7 +54,7 @@ fn read_attributes(draft: &mut Draft<'_>, tag: &Tag<'_>) {
             "depends-on" | "if" if is_blank_text(value) => {}
             "xmlns" => {}
             "depends-on" => names_in(value).for_each(|name| draft.add_dependency(name)),
-            "if" => draft.reject(NO_CONDITIONS),
+            "if" => draft.set_condition(value),
             unknown => draft.reject(ItemRejection::UnknownMember { member: shown(unknown) }),
         }
     }
@@ -195,8 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn conditions_are_not_there_yet() {
-        assert_eq!(with_attributes("if='1'"), Err(NO_CONDITIONS));
+    fn conditions_are_read() {
+        let condition = with_attributes("if=\"$a/x eq 'b &lt; c'\"").unwrap().condition.unwrap();
+        assert_eq!(condition.to_string(), "$a/x eq 'b < c'");
+        assert!(matches!(with_attributes("if='1'"), Err(ItemRejection::BadCondition { column: 1, .. })));
     }
 
     #[test]

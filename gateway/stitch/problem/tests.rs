@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::batch::{Dialect, FieldError, ItemIndex};
+use crate::dispatch::SkipReason;
 
 fn line(verdict: &Verdict) -> String {
     let retryable = if verdict.retryable { " retryable" } else { "" };
@@ -140,6 +141,14 @@ fn rejected_items_have_their_status() {
             ItemRejection::BadReference { reference: name(), problem: "" },
             "400 bad_reference http_request_error rejected",
         ),
+        (
+            ItemRejection::BadCondition { column: 1, problem: "" },
+            "400 bad_condition http_request_error rejected",
+        ),
+        (
+            ItemRejection::UnsupportedCondition { what: name() },
+            "424 condition_not_supported http_request_error rejected",
+        ),
         (ItemRejection::NestedBatch, "403 nested_batch http_request_denied rejected"),
         (ItemRejection::NoRoute, "404 no_route destination_not_found rejected"),
         (
@@ -160,6 +169,9 @@ fn skipped_items_say_so() {
     let failed = of_skip(SkipReason::DependencyFailed { on: "a".into() });
     assert_eq!(line(&failed), "424 dependency_failed http_request_denied skipped");
     assert!(failed.problem.detail.contains("`a`"), "{}", failed.problem.detail);
+    let unmet = of_skip(SkipReason::ConditionNotMet { condition: "$a/x eq 1".to_owned() });
+    assert_eq!(line(&unmet), "424 condition_not_met http_request_denied skipped");
+    assert!(unmet.problem.detail.contains("$a/x eq 1"), "{}", unmet.problem.detail);
     let reference = "{$responses.a.status}".to_owned();
     let unresolved = of_skip(SkipReason::ReferenceUnresolved { reference, problem: "there is none" });
     assert_eq!(line(&unresolved), "424 reference_unresolved http_request_denied skipped");

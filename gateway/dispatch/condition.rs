@@ -1,0 +1,47 @@
+//! Whether an item's condition holds, once what it asks about has ended.
+
+use super::answer::Answer;
+use super::{Outcome, SkipReason};
+use crate::batch::{ItemIndex, Literal, Part, ResultPart, Unresolved};
+use crate::plan::PlannedCondition;
+
+/// What a condition is told by.
+pub(super) struct Ended<'work> {
+    /// How an item ended.
+    pub(super) outcome: &'work dyn Fn(ItemIndex) -> Option<&'work Outcome>,
+    /// Whether it ended below 400.
+    pub(super) succeeded: &'work dyn Fn(ItemIndex) -> bool,
+    /// Bytes of results that may still be looked through.
+    pub(super) left: &'work mut usize,
+}
+
+/// Why an item is not started: its condition does not hold, or can't be told.
+pub(super) fn unmet(planned: &PlannedCondition, ended: &mut Ended<'_>) -> Option<SkipReason> {
+    let condition = &planned.condition;
+    match condition.holds(&mut |part| ended.look_up(planned, part)) {
+        Ok(true) => None,
+        Ok(false) => Some(SkipReason::ConditionNotMet { condition: condition.shown() }),
+        Err(Unresolved { reference, problem }) => {
+            Some(SkipReason::ReferenceUnresolved { reference, problem })
+        }
+    }
+}
+
+impl Ended<'_> {
+    fn look_up(
+        &mut self,
+        planned: &PlannedCondition,
+        part: &ResultPart,
+    ) -> Result<Option<Literal>, &'static str> {
+        let index = planned.source(part.item()).ok_or("that item has no result")?;
+        let answer = || (self.outcome)(index).and_then(Answer::of).ok_or("that item has no result");
+        match part {
+            ResultPart::Succeeded(_) => Ok(Some(Literal::Boolean((self.succeeded)(index)))),
+            // RFC 6901 §3: in a pointer, `~` begins an escape.
+            ResultPart::Member { path, .. } => {
+                answer()?.literal(&Part::Body(path.replace('~', "~0").into()), self.left)
+            }
+            ResultPart::Reference(expression) => answer()?.literal(&expression.part, self.left),
+        }
+    }
+}

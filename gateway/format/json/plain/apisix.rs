@@ -1,0 +1,152 @@
+//! APISIX's batch-requests: `{"query","headers","timeout","pipeline":[{"method","path","query","headers","body"}]}`.
+//! An item's own query and fields win over the batch's; the timeout in milliseconds is each item's.
+
+use std::borrow::Cow;
+
+use super::item::PlainItem;
+use super::query::Query;
+use super::reader::Plain;
+use super::value::{Opened, open_or_skip, scalars};
+use crate::format::draft::{Draft, MemberNames};
+use crate::format::json::fault::{Fault, FaultKind};
+use crate::format::json::lexer::Lexer;
+use crate::format::{BatchItem, ItemIndex, ItemRejection, ReadContext};
+
+const NAMES: MemberNames = MemberNames { url: "path" };
+
+/// What holds for all items.
+#[derive(Debug, Default)]
+pub(super) struct Pipeline<'a> {
+    query: Query<'a>,
+    headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    timeout: Option<&'a str>,
+}
+
+impl<'a> Plain<'a> for Pipeline<'a> {
+    const ITEMS: &'static str = "pipeline";
+    const MISSING: &'static str = "expected an object with the member `pipeline`";
+    const NO_LIST: &'static str = "the member `pipeline` is no array";
+
+    fn read_shared(
+        &mut self,
+        lexer: &mut Lexer<'a>,
+        name: &str,
+        context: &ReadContext<'_>,
+    ) -> Result<(), Fault> {
+        let at = lexer.position();
+        let wrong = |problem| Err(Fault { at, kind: FaultKind::NotABatch(problem) });
+        match name {
+            "query" => {
+                let mut query = Query::default();
+                if !read_query(lexer, &mut query, context)? {
+                    return wrong("the member `query` is no object of texts, or longer than a url (max_url)");
+                }
+                self.query = query;
+            }
+            "headers" => {
+                if !self.read_headers(lexer, context)? {
+                    return wrong("the member `headers` is no object of texts, or has more than max_headers");
+                }
+            }
+            "timeout" => self.timeout = Some(lexer.value()?).filter(|value| *value != "null"),
+            _ => {
+                lexer.value()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_item(
+        &self,
+        lexer: &mut Lexer<'a>,
+        index: ItemIndex,
+        context: &ReadContext<'_>,
+    ) -> Result<BatchItem, Fault> {
+        let mut item = PlainItem::new(Draft::new(context.limits, NAMES));
+        let (mut path, mut query) = (None, Query::default());
+        item.read(lexer, |draft, lexer, name| {
+            match name {
+                "path" => path = super::value::scalar(lexer)?,
+                "query" => {
+                    if !read_query(lexer, &mut query, context)? {
+                        draft.reject_member("query", "is no object of texts, or longer than a url (max_url)");
+                    }
+                }
+                // `version` and `ssl_verify` say how APISIX reaches itself.
+                _ => {
+                    lexer.value()?;
+                }
+            }
+            Ok(())
+        })?;
+        match path {
+            Some(path) => item.draft.set_url(&query.behind(&path, &self.query)),
+            None => item.draft.reject(ItemRejection::MissingMember { member: "path" }),
+        }
+        self.add_shared(&mut item.draft);
+        Ok(item.finish(index))
+    }
+
+    fn sequential(&self) -> bool {
+        false
+    }
+}
+
+impl<'a> Pipeline<'a> {
+    /// Whether there were fields, and not too many of them.
+    fn read_headers(&mut self, lexer: &mut Lexer<'a>, context: &ReadContext<'_>) -> Result<bool, Fault> {
+        match open_or_skip(lexer)? {
+            Opened::Null => return Ok(true),
+            Opened::Other => return Ok(false),
+            Opened::Object => {}
+        }
+        let (mut first, mut good) = (true, true);
+        while let Some(name) = lexer.next_member(&mut first)? {
+            let name = name.decode()?;
+            let headers = &mut self.headers;
+            scalars(lexer, |value| match value {
+                Some(value) if headers.len() < context.limits.max_headers => {
+                    headers.push((name.clone(), value));
+                }
+                Some(_) | None => good = false,
+            })?;
+        }
+        Ok(good)
+    }
+
+    /// Adds what the item does not say itself.
+    fn add_shared(&self, draft: &mut Draft<'_>) {
+        if draft.is_rejected() {
+            return;
+        }
+        let added: Vec<_> = self.headers.iter().filter(|(name, _)| !draft.has_header(name)).collect();
+        for (name, value) in added {
+            draft.add_header(name, value.as_bytes());
+        }
+        if let Some(timeout) = self.timeout {
+            draft.set_timeout(timeout);
+        }
+    }
+}
+
+/// Whether there was a query, and none that is too long.
+fn read_query<'a>(
+    lexer: &mut Lexer<'a>,
+    query: &mut Query<'a>,
+    context: &ReadContext<'_>,
+) -> Result<bool, Fault> {
+    match open_or_skip(lexer)? {
+        Opened::Null => return Ok(true),
+        Opened::Other => return Ok(false),
+        Opened::Object => {}
+    }
+    let (mut first, mut good) = (true, true);
+    while let Some(name) = lexer.next_member(&mut first)? {
+        let name = name.decode()?;
+        scalars(lexer, |value| match value {
+            Some(value) => good &= query.add(name.clone(), value, context.limits.max_url),
+            None => good = false,
+        })?;
+    }
+    Ok(good)
+}

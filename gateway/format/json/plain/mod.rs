@@ -1,0 +1,20 @@
+//! The JSON of gateways whose items are plain texts: APISIX's `pipeline` and Tyk's `requests`. Bodies are
+//! strings, items have no ids, and the reply is an array.
+//!
+//! What these lose is put right where their clients allow it: results stand in the order of the request, a
+//! call that fails has a status of its own, and a body that is no text is base64, marked by
+//! `"encoding":"base64"`, in requests and in results.
+
+mod apisix;
+mod item;
+mod query;
+mod reader;
+mod tyk;
+mod value;
+mod writer;
+
+pub(in crate::format) use reader::read;
+pub(in crate::format) use writer::write;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Reads a batch of either dialect: first what holds for all items, wherever it stands, then the items.
+
+use bytes::Bytes;
+
+use super::{apisix, tyk};
+use crate::batch::Dialect;
+use crate::format::json::fault::{Fault, FaultKind};
+use crate::format::json::item::Members;
+use crate::format::json::lexer::Lexer;
+use crate::format::json::reader::text_of;
+use crate::format::{Batch, BatchItem, BatchRefusal, ItemIndex, Place, ReadContext};
+
+/// A dialect's batch: what holds for all of its items, and how one is read.
+pub(super) trait Plain<'a>: Sized {
+    /// The member that holds the items.
+    const ITEMS: &'static str;
+    /// Refuses a batch without it.
+    const MISSING: &'static str;
+    /// Refuses one in which it is no list.
+    const NO_LIST: &'static str;
+
+    /// Reads a member of the batch beside the items.
+    fn read_shared(
+        &mut self,
+        lexer: &mut Lexer<'a>,
+        name: &str,
+        context: &ReadContext<'_>,
+    ) -> Result<(), Fault>;
+
+    /// Reads an item.
+    fn read_item(
+        &self,
+        lexer: &mut Lexer<'a>,
+        index: ItemIndex,
+        context: &ReadContext<'_>,
+    ) -> Result<BatchItem, Fault>;
+
+    /// Whether the items run one by one.
+    fn sequential(&self) -> bool;
+}
+
+/// Reads a batch.
+pub(in crate::format) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
+    match context.dialect {
+        Dialect::Tyk => read_as(body, context, tyk::Requests::default()),
+        Dialect::Batchgate | Dialect::Odata | Dialect::Graph | Dialect::Apisix => {
+            read_as(body, context, apisix::Pipeline::default())
+        }
+    }
+}
+
+fn read_as<'a, P: Plain<'a>>(
+    body: &'a Bytes,
+    context: &ReadContext<'_>,
+    mut plain: P,
+) -> Result<Batch, BatchRefusal> {
+    let text = text_of(body)?;
+    let mut items = Vec::new();
+    let lexer = Lexer::new(text, context.limits.max_depth);
+    let read = read_around(lexer, &mut plain, context)
+        .and_then(|lexer| read_items(lexer, &plain, context, &mut items));
+    match read {
+        Ok(()) => Ok(Batch { items, sequential: plain.sequential() }),
+        Err(fault) => {
+            let place = Place::at(body, fault.at);
+            let place = if items.is_empty() { place } else { place.in_item(ItemIndex(items.len())) };
+            Err(fault.into_refusal(place, context.limits))
+        }
+    }
+}
+
+/// Reads all but the items, and gives the lexer as it stands before them.
+fn read_around<'a, P: Plain<'a>>(
+    mut lexer: Lexer<'a>,
+    plain: &mut P,
+    context: &ReadContext<'_>,
+) -> Result<Lexer<'a>, Fault> {
+    let missing = || Fault { at: 0, kind: FaultKind::NotABatch(P::MISSING) };
+    if lexer.peek() != Some(b'{') {
+        // Is it JSON at all? That is the better thing to tell.
+        lexer.value()?;
+        return Err(missing());
+    }
+    lexer.open_object()?;
+    let (mut first, mut members, mut before_items) = (true, Members::default(), None);
+    while let Some(name) = lexer.next_member(&mut first)? {
+        let decoded = name.decode()?;
+        members.add(decoded.clone(), name.at)?;
+        if decoded == P::ITEMS {
+            // The first byte of the value, blanks passed over.
+            lexer.peek();
+            before_items = Some(lexer.clone());
+            lexer.value()?;
+        } else {
+            plain.read_shared(&mut lexer, &decoded, context)?;
+        }
+    }
+    lexer.end()?;
+    before_items.ok_or_else(missing)
+}
+
+fn read_items<'a, P: Plain<'a>>(
+    mut lexer: Lexer<'a>,
+    plain: &P,
+    context: &ReadContext<'_>,
+    items: &mut Vec<BatchItem>,
+) -> Result<(), Fault> {
+    if lexer.peek() != Some(b'[') {
+        return Err(Fault { at: lexer.position(), kind: FaultKind::NotABatch(P::NO_LIST) });
+    }
+    lexer.open_array()?;
+    let mut first = true;
+    while lexer.next_element(&mut first)? {
+        if items.len() == context.limits.max_items {
+            return Err(Fault { at: lexer.position(), kind: FaultKind::TooManyItems });
+        }
+        let item = plain.read_item(&mut lexer, ItemIndex(items.len()), context)?;
+        items.push(item);
+    }
+    Ok(())
+}

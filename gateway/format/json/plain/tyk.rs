@@ -1,0 +1,70 @@
+//! Tyk's batch endpoint: `{"requests":[{"method","headers","body","relative_url"}],"suppress_parallel_execution"}`.
+//! A `relative_url` is relative to the API's listen path, which is what stands before `/tyk/batch/` in the
+//! endpoint's path.
+
+use super::item::PlainItem;
+use super::reader::Plain;
+use super::value::scalar;
+use crate::format::draft::{Draft, MemberNames};
+use crate::format::json::fault::Fault;
+use crate::format::json::lexer::Lexer;
+use crate::format::{BatchItem, ItemIndex, ReadContext};
+
+const NAMES: MemberNames = MemberNames { url: "relative_url" };
+
+/// What holds for all items.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    one_by_one: bool,
+}
+
+impl<'a> Plain<'a> for Requests {
+    const ITEMS: &'static str = "requests";
+    const MISSING: &'static str = "expected an object with the member `requests`";
+    const NO_LIST: &'static str = "the member `requests` is no array";
+
+    fn read_shared(&mut self, lexer: &mut Lexer<'a>, name: &str, _: &ReadContext<'_>) -> Result<(), Fault> {
+        let value = lexer.value()?;
+        if name == "suppress_parallel_execution" {
+            self.one_by_one = value == "true";
+        }
+        Ok(())
+    }
+
+    fn read_item(
+        &self,
+        lexer: &mut Lexer<'a>,
+        index: ItemIndex,
+        context: &ReadContext<'_>,
+    ) -> Result<BatchItem, Fault> {
+        let mut item = PlainItem::new(Draft::new(context.limits, NAMES));
+        item.read(lexer, |draft, lexer, name| {
+            if name != "relative_url" {
+                lexer.value()?;
+                return Ok(());
+            }
+            match scalar(lexer)? {
+                Some(url) => {
+                    draft.set_url(&in_listen_path(&url, context.endpoint));
+                    draft.set_written_url(&url);
+                }
+                None => draft.reject_member("relative_url", "is no string"),
+            }
+            Ok(())
+        })?;
+        Ok(item.finish(index))
+    }
+
+    fn sequential(&self) -> bool {
+        self.one_by_one
+    }
+}
+
+/// The url below the listen path, with one slash between them.
+pub(super) fn in_listen_path(url: &str, endpoint: &str) -> String {
+    let endpoint = endpoint.trim_end_matches('/');
+    let listen_path = endpoint.strip_suffix("/tyk/batch");
+    let listen_path =
+        listen_path.or_else(|| endpoint.rsplit_once('/').map(|(folder, _)| folder)).unwrap_or_default();
+    format!("{listen_path}/{}", url.strip_prefix('/').unwrap_or(url))
+}

@@ -1,0 +1,53 @@
+//! Values that stand for text: a string, or a number or boolean as it is written.
+
+use std::borrow::Cow;
+
+use crate::format::json::fault::Fault;
+use crate::format::json::lexer::Lexer;
+
+/// A value as text; `None` where it is an object, an array or `null`.
+pub(super) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
+    if lexer.peek() == Some(b'"') {
+        return lexer.string()?.decode().map(Some);
+    }
+    let text = lexer.value()?;
+    let is_scalar = !text.starts_with(['{', '[']) && text != "null";
+    Ok(is_scalar.then_some(Cow::Borrowed(text)))
+}
+
+/// A value, or the values of a list; `None` stands for one that is no text.
+pub(super) fn scalars<'a>(
+    lexer: &mut Lexer<'a>,
+    mut each: impl FnMut(Option<Cow<'a, str>>),
+) -> Result<(), Fault> {
+    if lexer.peek() != Some(b'[') {
+        each(scalar(lexer)?);
+        return Ok(());
+    }
+    lexer.open_array()?;
+    let mut first = true;
+    while lexer.next_element(&mut first)? {
+        each(scalar(lexer)?);
+    }
+    Ok(())
+}
+
+/// Opens an object, or skips what is none. Whether it was one; `null` is an object without members.
+pub(super) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, Fault> {
+    if lexer.peek() == Some(b'{') {
+        lexer.open_object()?;
+        return Ok(Opened::Object);
+    }
+    Ok(if lexer.value()? == "null" { Opened::Null } else { Opened::Other })
+}
+
+/// What stood where an object may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// An object; its members come next.
+    Object,
+    /// `null`.
+    Null,
+    /// Anything else.
+    Other,
+}

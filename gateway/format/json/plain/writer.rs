@@ -1,0 +1,147 @@
+//! Writes the results as the array that the dialect's clients read, in the order of the request.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, StatusCode};
+
+use crate::batch::Dialect;
+use crate::format::json::problem::write_error;
+use crate::format::json::problem_type;
+use crate::format::json::strings::write as write_string;
+use crate::format::media::{MediaKind, MediaType};
+use crate::format::reason::phrase;
+use crate::format::rope::Rope;
+use crate::format::{Fields, ItemResult, MultiStatus, ResultBody, base64, charset, field_names};
+
+/// Writes the results, freeing each as soon as it is written.
+pub(in crate::format) fn write(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
+    let mut rope = Rope::new(results.results.len().saturating_mul(256));
+    rope.put(b"[");
+    for (index, result) in results.results.into_iter().enumerate() {
+        if index > 0 {
+            rope.put(b",");
+        }
+        match dialect {
+            Dialect::Tyk => write_unit(&mut rope, result),
+            Dialect::Batchgate | Dialect::Odata | Dialect::Graph | Dialect::Apisix => {
+                write_response(&mut rope, result);
+            }
+        }
+    }
+    rope.put(b"]");
+    rope.finish()
+}
+
+/// APISIX: `{"status","reason","headers","body"}`.
+fn write_response(rope: &mut Rope, result: ItemResult) {
+    rope.put(b"{\"status\":");
+    rope.put_number(result.status.as_u16());
+    rope.put(b",\"reason\":");
+    write_string(rope, reason(&result));
+    rope.put(b",\"headers\":{");
+    write_fields(rope, &fields(&result, Dialect::Apisix), false);
+    rope.put(b"},\"body\":");
+    write_body(rope, result, Dialect::Apisix);
+    rope.put(b"}");
+}
+
+/// Tyk: `{"relative_url","code","headers":{"Name":["value"]},"body"}`.
+fn write_unit(rope: &mut Rope, result: ItemResult) {
+    rope.put(b"{\"relative_url\":");
+    let subject = &result.subject;
+    write_string(rope, subject.form.written_url.as_deref().unwrap_or(&subject.href));
+    rope.put(b",\"code\":");
+    rope.put_number(result.status.as_u16());
+    rope.put(b",\"headers\":{");
+    write_fields(rope, &fields(&result, Dialect::Tyk), true);
+    rope.put(b"},\"body\":");
+    write_body(rope, result, Dialect::Tyk);
+    rope.put(b"}");
+}
+
+/// The words by which APISIX's clients know that there was no reply in time.
+fn reason(result: &ItemResult) -> &'static str {
+    match result.status {
+        StatusCode::GATEWAY_TIMEOUT if result.gateway.is_some() => "upstream timeout",
+        status => phrase(status),
+    }
+}
+
+/// The result's fields; a problem has its own media type, whatever they say.
+fn fields(result: &ItemResult, dialect: Dialect) -> Cow<'_, Fields> {
+    if !matches!(result.body, ResultBody::Problem(_)) {
+        return Cow::Borrowed(&result.headers);
+    }
+    let own = (CONTENT_TYPE, HeaderValue::from_static(problem_type(dialect)));
+    let others = result.headers.iter().filter(|(name, _)| name != CONTENT_TYPE).cloned();
+    Cow::Owned(std::iter::once(own).chain(others).collect())
+}
+
+/// A list for a field that stands several times, or with `always_lists` for each.
+fn write_fields(rope: &mut Rope, fields: &Fields, always_lists: bool) {
+    let mut separator: &[u8] = b"\"";
+    for (index, (name, _)) in fields.iter().enumerate() {
+        if fields.iter().take(index).any(|(earlier, _)| earlier == name) {
+            continue;
+        }
+        rope.put(separator);
+        separator = b",\"";
+        field_names::write(rope, name.as_str());
+        rope.put(b"\":");
+        write_values(rope, &values(fields, name), always_lists);
+    }
+}
+
+fn values<'a>(fields: &'a Fields, name: &HeaderName) -> Vec<Cow<'a, str>> {
+    let text = |value: &'a HeaderValue| match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => Cow::Borrowed(text),
+        // What is no UTF-8 was ISO-8859-1 once (RFC 9110 §5.5); each byte is a character.
+        Err(_) => Cow::Owned(value.as_bytes().iter().copied().map(char::from).collect()),
+    };
+    fields.iter().filter(|(other, _)| other == name).map(|(_, value)| text(value)).collect()
+}
+
+fn write_values(rope: &mut Rope, values: &[Cow<'_, str>], always_list: bool) {
+    if let ([only], false) = (values, always_list) {
+        return write_string(rope, only);
+    }
+    let mut separator: &[u8] = b"[";
+    for value in values {
+        rope.put(separator);
+        separator = b",";
+        write_string(rope, value);
+    }
+    rope.put(b"]");
+}
+
+/// A string in any case; what is no text is base64, and says so in a member of its own.
+fn write_body(rope: &mut Rope, result: ItemResult, dialect: Dialect) {
+    let bytes = match result.body {
+        ResultBody::Absent => Bytes::new(),
+        ResultBody::Bytes(bytes) => bytes,
+        ResultBody::Problem(problem) => {
+            let mut document = Rope::new(256 + problem.detail.len());
+            write_error(&mut document, &problem, dialect);
+            let document = document.finish().concat();
+            return write_string(rope, &String::from_utf8_lossy(&document));
+        }
+    };
+    if let Some(text) = text(&bytes, MediaType::of(&result.headers)) {
+        return write_string(rope, &text);
+    }
+    rope.put(b"\"");
+    base64::write(rope, &bytes);
+    rope.put(b"\",\"encoding\":\"base64\"");
+}
+
+/// The body as text: in its charset where it has one, in UTF-8 where it can be that.
+fn text<'a>(bytes: &'a Bytes, media: Option<MediaType<'_>>) -> Option<Cow<'a, str>> {
+    match media.map_or(MediaKind::Binary, |media| media.kind) {
+        MediaKind::Xml | MediaKind::Text | MediaKind::TextInReplies => {
+            charset::decode(media.and_then(|media| media.charset), bytes)
+        }
+        MediaKind::Json | MediaKind::Binary => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+    }
+}
