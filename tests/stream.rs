@@ -228,6 +228,24 @@ fn a_silent_client_is_not_waited_for() {
 }
 
 #[test]
+fn a_stream_whose_framing_breaks_is_read_no_further() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let mut client = begin(&gateway);
+    client.write(b"ZZ\r\n");
+    let reply = client.reply_to("POST");
+    assert_eq!((reply.status, reply.header("Connection")), (400, Some("close")));
+    let mut client = begin(&gateway);
+    send(&mut client, &get("a"));
+    client.write(b"ZZ\r\n");
+    let lines = client.reply_to("POST").lines();
+    assert_eq!(lines[0]["status"], 200);
+    assert_eq!(lines[1]["summary"]["refused"]["type"], "urn:batchgate:problem:body_unreadable");
+    let refused = || gateway.metrics().sum("batchgate_rejections_total", &[("reason", "body_unreadable")]);
+    until_true("both refused", || refused().to_string() == "2");
+}
+
+#[test]
 fn each_item_of_a_stream_has_its_deadline() {
     let upstream = Upstream::start();
     upstream.on("/slow", Answer::hang());

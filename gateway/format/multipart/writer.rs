@@ -28,7 +28,7 @@ pub(in crate::format) fn write(results: MultiStatus) -> Written {
     let mut rope = Rope::new(results.results.iter().map(expected_length).sum());
     for result in results.results {
         put_delimiter(&mut rope, BATCH_PREFIX, &random, "\r\n");
-        if result.subject.form.in_set {
+        if is_set(&result) {
             put_all(
                 &mut rope,
                 &["Content-Type: multipart/mixed; boundary=", SET_PREFIX, &random, "\r\n\r\n"],
@@ -43,6 +43,12 @@ pub(in crate::format) fn write(results: MultiStatus) -> Written {
     put_delimiter(&mut rope, BATCH_PREFIX, &random, "--\r\n");
     let content_type = format!("multipart/mixed; boundary={BATCH_PREFIX}{random}");
     Written { content_type: content_type.into(), chunks: rope.finish() }
+}
+
+/// Whether the result is written as a set's. A change set that failed is answered by a single message
+/// (OData 4.01 §11.7.7.5).
+fn is_set(result: &ItemResult) -> bool {
+    result.subject.form.in_set && !result.is_failed()
 }
 
 fn put_all(rope: &mut Rope, texts: &[&str]) {
@@ -63,7 +69,7 @@ fn expected_length(result: &ItemResult) -> usize {
         ResultBody::Bytes(bytes) => copied_length(bytes),
         ResultBody::Problem(problem) => problem.detail.len() + 160,
     };
-    let set = if result.subject.form.in_set { PART_OVERHEAD } else { 0 };
+    let set = if is_set(result) { PART_OVERHEAD } else { 0 };
     PART_OVERHEAD + set + result.subject.id.as_str().len() + fields + body
 }
 
