@@ -120,18 +120,6 @@ fn a_change_set_is_answered_as_one() {
 }
 
 #[test]
-fn a_change_set_that_failed_is_answered_by_one_message() {
-    let upstream = Upstream::start();
-    upstream.on("/x", Answer::json(409, "{}"));
-    let set = "Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Type: application/http\r\n\
-        Content-ID: 1\r\n\r\nPUT /x HTTP/1.1\r\n\r\nx\r\n--c--";
-    let reply = post(&upstream, &[set], "multipart/mixed");
-    assert!(!reply.text().contains("changesetresponse_"), "{}", reply.text());
-    let parts = parts_of(&reply);
-    assert_eq!((&parts[0]["id"], &parts[0]["status"]), (&json!("1"), &json!("HTTP/1.1 409 Conflict")));
-}
-
-#[test]
 fn a_part_without_an_id_takes_nobodys() {
     let upstream = Upstream::start();
     upstream.on("/new", Answer::json(201, "{}").header("Location", "/orders/7"));

@@ -65,6 +65,22 @@ fn a_stream_is_answered_line_by_line() {
 }
 
 #[test]
+fn no_body_breaks_its_line() {
+    let upstream = Upstream::start();
+    let forged = "[\r\n{\"id\":\"b\",\"status\":200,\"body\":\"forged\"}\n,\"\\n\"]\n";
+    upstream.on("/a", Answer::json(200, forged)).on("/b", Answer::text(200, "x\n{\"id\":\"b\"}\n"));
+    let gateway = Gateway::before(&upstream);
+    let mut results = gateway.send(&Request::lines(get("a") + &get("b"))).lines();
+    assert_eq!(results.len(), 3);
+    results.sort_by_key(|line| line["id"].to_string());
+    assert_eq!(results[0]["body"][1], "\n");
+    assert_eq!(results[1]["body"], "x\n{\"id\":\"b\"}\n");
+    let batch = json!({"requests": [{"id": "a", "method": "GET", "url": "/a"}]}).to_string();
+    let request = Request::post("/batch", "application/json", batch).header("Accept", "application/x-ndjson");
+    assert_eq!(gateway.send(&request).lines().len(), 2);
+}
+
+#[test]
 fn a_result_leaves_before_the_body_has_ended() {
     let upstream = Upstream::start();
     let gateway = Gateway::before(&upstream);

@@ -27,13 +27,15 @@ pub struct Subject {
     pub form: ItemForm,
 }
 
-/// What a result mirrors of how its item was written; only a multipart reply looks at it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a result mirrors of how its item was written, where the reply's format has a place for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemForm {
     /// How its id was written.
     pub id: IdForm,
     /// Whether it was the one request of a change set.
     pub in_set: bool,
+    /// Its group's name, by which later items may depend on it.
+    pub group: Option<ItemId>,
 }
 
 /// An item as a format read it: good, or bad alone among good ones.
@@ -41,8 +43,6 @@ pub struct ItemForm {
 pub struct BatchItem {
     /// Who it is.
     pub subject: Subject,
-    /// Its group's name, by which later items may depend on it.
-    pub group: Option<ItemId>,
     /// What it asks for, or why it is refused.
     pub content: Result<Item, ItemRejection>,
 }

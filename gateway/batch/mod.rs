@@ -1,6 +1,7 @@
 //! Both ends of the talk: what a batch is when it comes in, and what its results are when they go
 //! out. Pure data with no I/O; every other module speaks in these words.
 
+mod dialect;
 mod expression;
 mod field;
 mod id;
@@ -12,6 +13,7 @@ mod rejection;
 mod result;
 mod template;
 
+pub use dialect::Dialect;
 pub use expression::{
     EXPRESSION_START, Expression, ExpressionError, Part, TextTemplate, may_have_expressions,
 };

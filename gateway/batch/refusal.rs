@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::ItemIndex;
+use super::{Dialect, ItemIndex};
 
 /// Where in the batch's body something is wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,6 +91,14 @@ pub enum BatchRefusal {
         /// The second of them.
         item: ItemIndex,
     },
+    /// A group that its dialect does not allow.
+    #[error("the atomicityGroup of item {} {problem}", item.position())]
+    BadGroup {
+        /// The item.
+        item: ItemIndex,
+        /// What is wrong with its group.
+        problem: &'static str,
+    },
     /// An item depends on what is no item and no group.
     #[error("item {} depends on `{name}`, which is no item's id and no group of this batch", item.position())]
     UnknownDependency {
@@ -155,24 +163,18 @@ pub enum BatchRefusal {
     /// No reader for this Content-Encoding.
     #[error("this Content-Encoding is not supported; send gzip, br, zstd or none")]
     UnsupportedContentEncoding,
-    /// No reader for this Content-Type.
-    #[error(
-        "this Content-Type is no batch format; send application/json, application/xml, application/x-ndjson or \
-         multipart/mixed"
-    )]
-    UnsupportedMediaType,
+    /// No reader for this Content-Type in the endpoint's dialect.
+    #[error("this Content-Type is no batch format here; send {}", .0.media_types())]
+    UnsupportedMediaType(Dialect),
     /// No reader of records for this Content-Type.
     #[error(
         "this Content-Type is no form of records; send application/json, application/x-ndjson, text/csv or \
          application/xml, in UTF-8"
     )]
     NoRecords,
-    /// No writer for this Accept.
-    #[error(
-        "no format in Accept can be written; accept application/json, application/xml, application/x-ndjson or \
-         multipart/mixed"
-    )]
-    NotAcceptable,
+    /// No writer for this Accept in the endpoint's dialect.
+    #[error("no format in Accept can be written; accept {}", .0.media_types())]
+    NotAcceptable(Dialect),
     /// A form-like type from another site (protocol §2).
     #[error("a cross-site page may not post a batch in a type that browsers send without asking")]
     CrossSite,

@@ -80,12 +80,13 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     let field = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let coding = field(header::CONTENT_ENCODING).unwrap_or_default();
     let body = decode_batch(coding, body, endpoint.limits.max_body)?;
-    let form = intake.form(field(header::CONTENT_TYPE), &body)?;
+    let form = intake.form(field(header::CONTENT_TYPE), &body, endpoint.dialect)?;
     let context = ReadContext {
         limits: &endpoint.limits,
         content_type: field(header::CONTENT_TYPE),
         endpoint: endpoint.path.as_str(),
         own_authority: &arguments.host,
+        dialect: endpoint.dialect,
     };
     let batch = intake.read(form, &body, &context)?;
     let context = PlanContext {
@@ -103,7 +104,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
         hop: &ForwardedBy::default(),
         audience: Audience::Operator,
     };
-    Ok(explain(&plan, form.as_str(), &context))
+    Ok(explain(&plan, form, &context))
 }
 
 type Where<'a> = (&'a BatchEndpoint, Intake<'a>, Option<RouteIndex>);

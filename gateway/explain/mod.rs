@@ -12,9 +12,10 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde::Serialize;
 
+use crate::format::Form;
 use crate::plan::{Call, CallTemplate, ForwardedBy, Plan, PlannedItem, Preferences, Step};
 use crate::route::UpstreamIndex;
-use crate::settings::{BatchEndpoint, Order, Scheme, Settings, Target, Upstream};
+use crate::settings::{BatchEndpoint, Scheme, Settings, Target, Upstream};
 use crate::stitch::problem;
 
 use headers::ShownHeaders;
@@ -107,19 +108,19 @@ struct ExplainedRejection {
     detail: String,
 }
 
-/// Explains a plan of items that came in this format.
+/// Explains a plan of items that came in this form.
 #[must_use]
-pub fn explain(plan: &Plan, format: &'static str, context: &ExplainContext<'_>) -> Explanation {
+pub fn explain(plan: &Plan, form: Form, context: &ExplainContext<'_>) -> Explanation {
     let ExplainContext { endpoint, preferences, .. } = context;
-    let is_sequential = preferences.sequential || endpoint.order == Order::Sequential;
+    let conduct = endpoint.conduct(form, preferences);
     let deadline = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
     let items = plan.items.iter().enumerate();
     Explanation {
         endpoint: endpoint.path.as_str().to_owned(),
-        format,
-        order: if is_sequential { "sequential" } else { "parallel" },
-        continue_on_error: preferences.continue_on_error.unwrap_or(true),
-        concurrency: if is_sequential { 1 } else { endpoint.concurrency.get() },
+        format: form.as_str(),
+        order: if conduct.sequential { "sequential" } else { "parallel" },
+        continue_on_error: !conduct.stop_on_error,
+        concurrency: if conduct.sequential { 1 } else { endpoint.concurrency.get() },
         deadline_milliseconds: milliseconds(deadline),
         items: items
             .map(|(index, item)| {

@@ -5,6 +5,7 @@ use http::HeaderValue;
 use serde_json::Value;
 
 use super::*;
+use crate::batch::Dialect;
 use crate::format::{Intake, ReadContext};
 use crate::plan::{PlanContext, plan};
 use crate::settings;
@@ -33,12 +34,13 @@ fn explained(audience: Audience) -> Explanation {
     let loaded = settings::parse(CONFIGURATION, "test.yaml", std::path::Path::new(""), &variable);
     let settings = loaded.map_err(|report| panic!("{report}")).unwrap().settings;
     let body = Bytes::from_static(BATCH.as_bytes());
-    let form = Intake::Batch.form(Some("application/json"), &body).unwrap();
+    let form = Intake::Batch.form(Some("application/json"), &body, Dialect::Batchgate).unwrap();
     let context = ReadContext {
         limits: &settings.batch[0].limits,
         content_type: Some("application/json"),
         endpoint: "/batch",
         own_authority: "gateway",
+        dialect: Dialect::Batchgate,
     };
     let batch = Intake::Batch.read(form, &body, &context).unwrap();
     let context = PlanContext {
@@ -60,7 +62,7 @@ fn explained(audience: Audience) -> Explanation {
         hop: &ForwardedBy::default(),
         audience,
     };
-    explain(&plan, form.as_str(), &context)
+    explain(&plan, form, &context)
 }
 
 fn json(audience: Audience) -> Value {

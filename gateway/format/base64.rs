@@ -1,6 +1,6 @@
 //! Bytes as base64 text (RFC 4648). Read in either alphabet, with padding or without, but never
-//! loosely otherwise: no blanks, no mixed alphabets, no stray bits. Written in the standard
-//! alphabet with padding.
+//! loosely otherwise: no blanks, no mixed alphabets, no stray bits. Written with
+//! padding, in the standard alphabet unless the dialect has the other.
 
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -25,10 +25,19 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
 
 /// Writes the bytes in base64.
 pub(super) fn write(rope: &mut Rope, bytes: &[u8]) {
+    write_with(&STANDARD_ENGINE, rope, bytes);
+}
+
+/// Writes the bytes in base64url, with padding (RFC 4648 §5).
+pub(super) fn write_url_safe(rope: &mut Rope, bytes: &[u8]) {
+    write_with(&URL_ENGINE, rope, bytes);
+}
+
+fn write_with(engine: &GeneralPurpose, rope: &mut Rope, bytes: &[u8]) {
     let mut piece = [0; PIECE / 3 * 4];
     for part in bytes.chunks(PIECE) {
         // The buffer holds any piece, so that encoding it can't fail.
-        let length = STANDARD_ENGINE.encode_slice(part, &mut piece).unwrap_or_default();
+        let length = engine.encode_slice(part, &mut piece).unwrap_or_default();
         rope.put(piece.get(..length).unwrap_or_default());
     }
 }

@@ -1,6 +1,7 @@
 //! An item while a format reads it: the members that all formats have, checked against the
 //! batch's limits. The first thing wrong with an item rejects that item alone; reading goes on.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -62,7 +63,6 @@ pub(super) struct Draft<'l> {
     header_bytes: usize,
     timeout: Option<Duration>,
     depends_on: Vec<ItemId>,
-    group: Option<ItemId>,
     rejection: Option<ItemRejection>,
 }
 
@@ -80,7 +80,6 @@ impl<'l> Draft<'l> {
             header_bytes: 0,
             timeout: None,
             depends_on: Vec::new(),
-            group: None,
             rejection: None,
         }
     }
@@ -200,7 +199,7 @@ impl<'l> Draft<'l> {
 
     /// The name of the group that the item is in.
     pub(super) fn set_group(&mut self, name: &str) {
-        self.group = Some(name.into());
+        self.form.group = Some(name.into());
     }
 
     fn set_content_type(&mut self, value: HeaderValue) {
@@ -261,7 +260,7 @@ impl<'l> Draft<'l> {
         };
         let id = self.id.unwrap_or_else(|| ItemId::of_position(index));
         let subject = Subject { id, method: self.method.unwrap_or_default(), href, form: self.form };
-        BatchItem { subject, group: self.group, content }
+        BatchItem { subject, content }
     }
 }
 
@@ -278,11 +277,17 @@ pub(super) fn shown(name: &str) -> String {
 
 const ID_OVER_LIMIT: &str = "id (max_id)";
 
-/// Checks that no two items have the same id, the implied ones included (protocol §1).
-pub(super) fn check_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
+/// Checks that no two items have the same id, the implied ones included (protocol §1); with
+/// `ignore_case`, in any case.
+pub(super) fn check_ids(items: &[BatchItem], ignore_case: bool) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
-    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(&item.subject.id));
+    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(key(item, ignore_case)));
     twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
+}
+
+fn key(item: &BatchItem, ignore_case: bool) -> Cow<'_, str> {
+    let id = item.subject.id.as_str();
+    if ignore_case { Cow::Owned(id.to_lowercase()) } else { Cow::Borrowed(id) }
 }
 
 /// Checks that no two items were given the same id. In multipart an item without one is answered
@@ -405,9 +410,10 @@ mod tests {
             }
             draft.finish(ItemIndex(index), None)
         };
-        assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)]), Ok(()));
+        assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)], false), Ok(()));
         let twice = Err(BatchRefusal::DuplicateId { item: ItemIndex(1) });
-        assert_eq!(check_ids(&[item("", 0), item("1", 1)]), twice);
-        assert_eq!(check_ids(&[item("2", 0), item("", 1)]), twice);
+        assert_eq!(check_ids(&[item("", 0), item("1", 1)], false), twice);
+        assert_eq!(check_ids(&[item("2", 0), item("", 1)], false), twice);
+        assert_eq!(check_ids(&[item("a", 0), item("A", 1)], true), twice);
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::bulk::{Bulk, RecordForm};
 use super::negotiation::request_format;
-use super::{Batch, BatchRefusal, Format, ReadContext};
+use super::{Batch, BatchRefusal, Dialect, Format, ReadContext};
 
 /// What a request's body is to be read as.
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +26,18 @@ pub enum Form {
 }
 
 impl Intake<'_> {
-    /// The form of a body of this type, content codings undone.
+    /// The form of a body of this type, content codings undone. Records have no dialects.
     ///
     /// # Errors
     /// Refuses what is in none of the forms.
-    pub fn form(&self, content_type: Option<&str>, body: &[u8]) -> Result<Form, BatchRefusal> {
+    pub fn form(
+        &self,
+        content_type: Option<&str>,
+        body: &[u8],
+        dialect: Dialect,
+    ) -> Result<Form, BatchRefusal> {
         match self {
-            Self::Batch => request_format(content_type, body).map(Form::Batch),
+            Self::Batch => request_format(content_type, body, dialect).map(Form::Batch),
             Self::Bulk(bulk) => bulk.form(content_type, body).map(Form::Records),
         }
     }

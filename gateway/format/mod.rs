@@ -11,9 +11,11 @@ mod charset;
 mod draft;
 mod intake;
 mod field_names;
+mod groups;
 mod media;
 mod negotiation;
 mod coding;
+mod relative;
 mod rope;
 mod template;
 pub mod json;
@@ -28,7 +30,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, IdForm, Item, ItemForm, ItemId,
+    Batch, BatchItem, BatchLimits, BatchRefusal, Dialect, FieldError, Fields, IdForm, Item, ItemForm, ItemId,
     ItemIndex, ItemRejection, ItemResult, MultiStatus, Place, Problem, ResultBody, Subject, checked_field,
 };
 use rope::Rope;
@@ -71,6 +73,8 @@ pub struct ReadContext<'context> {
     pub endpoint: &'context str,
     /// The authority under which the client reached the gateway.
     pub own_authority: &'context str,
+    /// The endpoint's dialect.
+    pub dialect: Dialect,
 }
 
 /// Something written, ready to be sent.
@@ -103,6 +107,16 @@ impl Format {
     /// All formats.
     pub const ALL: [Self; 4] = [Self::Json, Self::Xml, Self::Multipart, Self::Ndjson];
 
+    /// Whether the dialect has the format.
+    #[must_use]
+    pub const fn is_of(self, dialect: Dialect) -> bool {
+        match dialect {
+            Dialect::Batchgate => true,
+            Dialect::Odata => matches!(self, Self::Json | Self::Multipart),
+            Dialect::Graph | Dialect::Apisix | Dialect::Tyk => matches!(self, Self::Json),
+        }
+    }
+
     /// The format's name in metrics and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -131,29 +145,33 @@ impl Format {
     /// Says why the batch is refused whole, and where it is wrong.
     pub fn read(self, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
         match self {
-            Self::Json => json::read(body, context.limits),
+            Self::Json => json::read(body, context),
             Self::Xml => xml::read(body, context.limits),
             Self::Ndjson => ndjson::read(body, context.limits),
             Self::Multipart => multipart::read(body, context),
         }
     }
 
-    /// Writes the results of a batch.
+    /// Writes the results of a batch as the dialect has them.
     #[must_use]
-    pub fn write(self, results: MultiStatus) -> Written {
+    pub fn write(self, results: MultiStatus, dialect: Dialect) -> Written {
         match self {
-            Self::Json => written("application/json", json::write(results)),
+            Self::Json => written("application/json", json::write(results, dialect)),
             Self::Xml => written("application/xml; charset=utf-8", xml::write(results)),
             Self::Ndjson => written(ndjson::MEDIA_TYPE, ndjson::write(results)),
-            Self::Multipart => multipart::write(results),
+            Self::Multipart => multipart::write(results, dialect),
         }
     }
 
-    /// Writes a problem detail (RFC 9457), for a batch refused whole.
+    /// Writes a problem detail (RFC 9457), or what the dialect has in its place, for a batch refused whole.
     #[must_use]
-    pub fn write_problem(self, problem: &Problem) -> Written {
+    pub fn write_problem(self, problem: &Problem, dialect: Dialect) -> Written {
         let mut rope = Rope::new(256 + problem.detail.len());
         let content_type = match self {
+            _ if dialect != Dialect::Batchgate => {
+                json::write_error(&mut rope, problem, dialect);
+                "application/json"
+            }
             // In a batch refused whole there are no parts to answer, and a problem is no stream.
             Self::Json | Self::Multipart | Self::Ndjson => {
                 json::write_problem(&mut rope, problem);

@@ -6,7 +6,7 @@
 
 use super::accept::{Ranges, Weight};
 use super::media::MediaType;
-use super::{BatchRefusal, Format, Place};
+use super::{BatchRefusal, Dialect, Format, Place};
 
 /// Types that a web page can post to another site without that site's consent (Fetch §2.2.2).
 const POSTABLE_CROSS_SITE: [&str; 3] =
@@ -15,23 +15,29 @@ const POSTABLE_CROSS_SITE: [&str; 3] =
 /// The format of a batch with this Content-Type and this body, content codings undone.
 ///
 /// # Errors
-/// Refuses what is in none of the formats, and XML in another charset than UTF-8.
-pub fn request_format(content_type: Option<&str>, body: &[u8]) -> Result<Format, BatchRefusal> {
+/// Refuses what is in none of the dialect's formats, and XML in another charset than UTF-8.
+pub fn request_format(
+    content_type: Option<&str>,
+    body: &[u8],
+    dialect: Dialect,
+) -> Result<Format, BatchRefusal> {
     let media = MediaType::parse(content_type.unwrap_or_default());
     let same = |name: &str| media.essence.eq_ignore_ascii_case(name);
     let format = if same("application/json") {
-        Format::Json
+        Some(Format::Json)
     } else if same("application/xml") || same("text/xml") {
-        Format::Xml
+        Some(Format::Xml)
     } else if is_ndjson(content_type) {
-        Format::Ndjson
+        Some(Format::Ndjson)
     } else if same("multipart/mixed") || same("multipart/batch") {
-        Format::Multipart
+        Some(Format::Multipart)
     } else if same("") || same("application/x-www-form-urlencoded") || same("text/plain") {
-        sniffed(body).ok_or(BatchRefusal::UnsupportedMediaType)?
+        sniffed(body)
     } else {
-        return Err(BatchRefusal::UnsupportedMediaType);
+        None
     };
+    let format = format.filter(|format| format.is_of(dialect));
+    let format = format.ok_or(BatchRefusal::UnsupportedMediaType(dialect))?;
     let foreign = media.charset.is_some_and(|charset| !is_utf_8(charset));
     // RFC 8259 §11: a charset means nothing for JSON, whatever clients write.
     if format == Format::Xml && foreign {
@@ -65,18 +71,26 @@ fn sniffed(body: &[u8]) -> Option<Format> {
     }
 }
 
-/// The format to reply in to a batch that came in `request`.
+/// The format to reply in to a batch that came in `request`. In OData multipart is answered in kind,
+/// for its clients send an Accept that is meant for the parts.
 ///
 /// # Errors
-/// Refuses if no format is acceptable.
-pub fn reply_format(accept: Option<&str>, request: Format) -> Result<Format, BatchRefusal> {
-    preferred(accept, request, types_of).ok_or(BatchRefusal::NotAcceptable)
+/// Refuses if no format of the dialect is acceptable.
+pub fn reply_format(accept: Option<&str>, request: Format, dialect: Dialect) -> Result<Format, BatchRefusal> {
+    if dialect == Dialect::Odata && request == Format::Multipart {
+        return Ok(Format::Multipart);
+    }
+    let types = |format: Format| if format.is_of(dialect) { types_of(format) } else { &[] };
+    preferred(accept, request, types).ok_or(BatchRefusal::NotAcceptable(dialect))
 }
 
 /// The format for a problem detail to a client that sent these fields. Every client gets one, even
 /// if it accepts nothing that can be written.
 #[must_use]
-pub fn problem_format(accept: Option<&str>, content_type: Option<&str>) -> Format {
+pub fn problem_format(accept: Option<&str>, content_type: Option<&str>, dialect: Dialect) -> Format {
+    if dialect != Dialect::Batchgate {
+        return Format::Json;
+    }
     let essence = MediaType::parse(content_type.unwrap_or_default()).essence;
     let sends_xml = ["application/xml", "text/xml"].iter().any(|name| name.eq_ignore_ascii_case(essence));
     let fallback = if sends_xml { Format::Xml } else { Format::Json };
@@ -95,7 +109,9 @@ const fn types_of(format: Format) -> &'static [&'static str] {
     match format {
         Format::Json => &["application/json"],
         Format::Xml => &["application/xml", "text/xml"],
-        Format::Ndjson => &["application/x-ndjson", "application/jsonl"],
+        Format::Ndjson => {
+            &["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonl"]
+        }
         Format::Multipart => &["multipart/mixed"],
     }
 }
@@ -191,6 +207,44 @@ fn is_own_origin(origin: &[u8], own_authority: &str) -> bool {
 mod tests {
     use super::*;
 
+    const OWN: Dialect = Dialect::Batchgate;
+
+    fn request_format(content_type: Option<&str>, body: &[u8]) -> Result<Format, BatchRefusal> {
+        super::request_format(content_type, body, OWN)
+    }
+
+    fn reply_format(accept: Option<&str>, request: Format) -> Result<Format, BatchRefusal> {
+        super::reply_format(accept, request, OWN)
+    }
+
+    fn problem_format(accept: Option<&str>, content_type: Option<&str>) -> Format {
+        super::problem_format(accept, content_type, OWN)
+    }
+
+    #[test]
+    fn a_dialect_has_its_own_formats() {
+        let (odata, graph) = (Dialect::Odata, Dialect::Graph);
+        let request = |content_type, dialect| super::request_format(Some(content_type), b"<", dialect);
+        assert_eq!(request("multipart/mixed; boundary=b", odata), Ok(Format::Multipart));
+        assert_eq!(request("application/json", graph), Ok(Format::Json));
+        for (content_type, dialect) in [
+            ("multipart/mixed", graph),
+            ("text/xml", odata),
+            ("text/plain", odata),
+            ("application/jsonl", graph),
+        ] {
+            let refused = Err(BatchRefusal::UnsupportedMediaType(dialect));
+            assert_eq!(request(content_type, dialect), refused, "{content_type}");
+        }
+        let reply = super::reply_format;
+        assert_eq!(reply(Some("application/json"), Format::Multipart, odata), Ok(Format::Multipart));
+        assert_eq!(reply(Some("multipart/mixed"), Format::Json, odata), Ok(Format::Multipart));
+        assert_eq!(reply(Some("*/*"), Format::Json, odata), Ok(Format::Json));
+        let refused = Err(BatchRefusal::NotAcceptable(graph));
+        assert_eq!(reply(Some("multipart/mixed"), Format::Json, graph), refused);
+        assert_eq!(super::problem_format(Some("text/xml"), None, graph), Format::Json);
+    }
+
     #[test]
     fn the_format_follows_content_type() {
         let cases = [
@@ -214,7 +268,7 @@ mod tests {
             assert_eq!(request_format(content_type, b"["), Ok(Format::Json));
             assert_eq!(request_format(content_type, b"\xef\xbb\xbf\n<b"), Ok(Format::Xml));
             for body in [b"".as_slice(), b"  ", b"a=b", b"\"", b"--b\r\n"] {
-                assert_eq!(request_format(content_type, body), Err(BatchRefusal::UnsupportedMediaType));
+                assert_eq!(request_format(content_type, body), Err(BatchRefusal::UnsupportedMediaType(OWN)));
             }
         }
     }
@@ -225,7 +279,7 @@ mod tests {
             ["application/problem+json", "text/html", "multipart/related", "json", "*/*", "text/json"]
         {
             let refused = request_format(Some(content_type), b"{}");
-            assert_eq!(refused, Err(BatchRefusal::UnsupportedMediaType), "{content_type}");
+            assert_eq!(refused, Err(BatchRefusal::UnsupportedMediaType(OWN)), "{content_type}");
         }
     }
 
@@ -241,7 +295,7 @@ mod tests {
     fn the_reply_follows_accept() {
         let json = Ok(Format::Json);
         let xml = Ok(Format::Xml);
-        let none = Err(BatchRefusal::NotAcceptable);
+        let none = Err(BatchRefusal::NotAcceptable(OWN));
         // Accept, the reply to JSON, the reply to XML.
         let cases = [
             ("", json.clone(), xml.clone()),

@@ -143,7 +143,8 @@ const MULTIPART_BATCH: &str = "preamble\r\n--b\r\nContent-Type: application/http
 /// What the readers are told beside the body.
 fn context(limits: &BatchLimits) -> ReadContext<'_> {
     let content_type = Some("multipart/mixed; boundary=b");
-    ReadContext { limits, content_type, endpoint: "/svc/batch", own_authority: "gw" }
+    let dialect = Dialect::Batchgate;
+    ReadContext { limits, content_type, endpoint: "/svc/batch", own_authority: "gw", dialect }
 }
 
 fn small_limits() -> BatchLimits {
@@ -212,7 +213,7 @@ fn damaged(valid: &str, damages: &[(Index, u8, u8)]) -> Vec<u8> {
 proptest! {
     #[test]
     fn json_results_come_back(results in any_results()) {
-        let written = Format::Json.write(MultiStatus { results: results.clone() });
+        let written = Format::Json.write(MultiStatus { results: results.clone() }, Dialect::Batchgate);
         prop_assert!(written.chunks.iter().all(|chunk| !chunk.is_empty()));
         let document: Value = serde_json::from_slice(&written.chunks.concat()).unwrap();
         let items = document["responses"].as_array().unwrap();
@@ -226,7 +227,7 @@ proptest! {
 
     #[test]
     fn xml_results_come_back(results in any_results()) {
-        let written = Format::Xml.write(MultiStatus { results: results.clone() });
+        let written = Format::Xml.write(MultiStatus { results: results.clone() }, Dialect::Batchgate);
         prop_assert!(written.chunks.iter().all(|chunk| !chunk.is_empty()));
         let document = Element::parse(&written.chunks.concat());
         let mut hrefs: Vec<_> = Vec::new();

@@ -37,7 +37,7 @@ impl Names {
         if taken.is_none_or(|other| other.content.is_err() || (is_given(item) && !is_given(other))) {
             self.ids.insert(item.subject.id.clone(), index);
         }
-        if let Some(group) = &item.group {
+        if let Some(group) = &item.subject.form.group {
             self.groups.entry(group.clone()).or_insert((index, index)).1 = index;
         }
     }
@@ -96,9 +96,11 @@ mod tests {
                 id: id.into(),
                 method: http::Method::GET,
                 href: "/".into(),
-                form: crate::batch::ItemForm::default(),
+                form: crate::batch::ItemForm {
+                    group: group.map(ItemId::from),
+                    ..crate::batch::ItemForm::default()
+                },
             },
-            group: group.map(ItemId::from),
             content: Ok(Item {
                 depends_on: depends_on.iter().map(|name| ItemId::from(*name)).collect(),
                 ..Item::default()

@@ -9,7 +9,7 @@ use crate::dispatch::DispatchedItem;
 use crate::format::Intake;
 use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
 use crate::route::RouteIndex;
-use crate::settings::{BatchEndpoint, Order};
+use crate::settings::BatchEndpoint;
 use crate::stitch::{ItemReport, StitchContext, stitch};
 use crate::telemetry::{RequestId, TraceContext};
 
@@ -66,11 +66,6 @@ impl Asked<'_> {
     pub(super) fn engine(&self, outer: &HeaderMap, inherited: HeaderMap) -> BatchEngine<'_> {
         let hop = self.reached.forwarded_by(outer, self.request_id);
         BatchEngine::new(self.gateway, self.snapshot, self.reached, self.trace, (inherited, hop))
-    }
-
-    /// Whether items run one by one.
-    pub(super) fn is_sequential(&self, preferences: &Preferences) -> bool {
-        preferences.sequential || self.endpoint.order == Order::Sequential
     }
 
     /// Stitches items that ended.

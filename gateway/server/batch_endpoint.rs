@@ -17,6 +17,7 @@ use crate::format::{
 };
 use crate::phase::Phase;
 use crate::plan::{Plan, Preferences};
+use crate::settings::Conduct;
 use crate::stitch::{ItemReport, problem};
 use crate::telemetry::{BatchEnd, BatchReport, FailedItem, PhaseTimes};
 
@@ -68,6 +69,7 @@ pub(super) struct Life<'request> {
 struct Planned {
     plan: Plan,
     preferences: Preferences,
+    form: Form,
     reply_format: Format,
     inherited: HeaderMap,
 }
@@ -98,9 +100,10 @@ impl Life<'_> {
         let accept = joined(headers, &header::ACCEPT);
         let accept = (!accept.is_empty()).then_some(accept.as_str());
         matches!(self.asked.intake, Intake::Batch)
+            && Format::Ndjson.is_of(self.asked.endpoint.dialect)
             && !coded
             && is_ndjson(text(headers, &header::CONTENT_TYPE))
-            && reply_format(accept, Format::Ndjson) == Ok(Format::Ndjson)
+            && reply_format(accept, Format::Ndjson, self.asked.endpoint.dialect) == Ok(Format::Ndjson)
             && !Preferences::parse(headers).explain
     }
 
@@ -128,15 +131,17 @@ impl Life<'_> {
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
         let content_type = text(headers, &header::CONTENT_TYPE);
-        let form = intake.form(content_type, &body)?;
+        let form = intake.form(content_type, &body, endpoint.dialect)?;
         let accept = joined(headers, &header::ACCEPT);
-        let reply_format = reply_format((!accept.is_empty()).then_some(accept.as_str()), form.usual_reply())?;
+        let accept = (!accept.is_empty()).then_some(accept.as_str());
+        let reply_format = reply_format(accept, form.usual_reply(), endpoint.dialect)?;
         self.form = Some(form);
         let context = ReadContext {
             limits: &endpoint.limits,
             content_type,
             endpoint: endpoint.path.as_str(),
             own_authority: &reached.authority,
+            dialect: endpoint.dialect,
         };
         let batch = intake.read(form, &body, &context)?;
         self.phases.set(Phase::Parse, stopwatch.elapsed());
@@ -144,7 +149,7 @@ impl Life<'_> {
         let plan = self.asked.plan(batch)?;
         let inherited = self.asked.inherited(headers);
         self.phases.set(Phase::Plan, stopwatch.elapsed());
-        Ok(Planned { plan, preferences, reply_format, inherited })
+        Ok(Planned { plan, preferences, form, reply_format, inherited })
     }
 
     /// Says what would happen, and sends nothing (`Prefer: handling=explain`).
@@ -158,7 +163,7 @@ impl Life<'_> {
             hop: &reached.forwarded_by(&session.req_header().headers, request_id),
             audience: Audience::Client,
         };
-        let document = explain(&planned.plan, self.format(), &context).to_json();
+        let document = explain(&planned.plan, planned.form, &context).to_json();
         let written = Written { content_type: "application/json".into(), chunks: vec![document.into()] };
         let head = self
             .asked
@@ -171,22 +176,24 @@ impl Life<'_> {
     }
 
     async fn answer(&mut self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
-        let Planned { plan, preferences, reply_format, inherited } = planned;
+        let Planned { plan, preferences, form, reply_format, inherited } = planned;
+        let endpoint = self.asked.endpoint;
+        let conduct = endpoint.conduct(form, &preferences);
         let stopwatch = Stopwatch::start();
-        let (items, gone) = self.dispatch(session, plan, &preferences, inherited).await;
+        let (items, gone) = self.dispatch(session, plan, (&preferences, conduct), inherited).await;
         self.phases.set(Phase::Dispatch, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
         let (results, reports) = self.asked.stitch(items, &preferences);
         let summary = results.summary();
         let failures = noted_failures(&results, &reports);
         self.record_items(&reports);
-        let endpoint_deadline = self.asked.endpoint.deadline;
+        let results = if conduct.leaves_out_unstarted { started(results, &reports) } else { results };
         let head = self
             .asked
-            .head(self.asked.endpoint.reply_status)
+            .head(endpoint.reply_status)
             .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
-            .with(PREFERENCE_APPLIED, preferences.applied(endpoint_deadline));
-        let mut written = reply_format.write(results);
+            .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline));
+        let mut written = reply_format.write(results, endpoint.dialect);
         let accept = joined(&session.req_header().headers, &header::ACCEPT);
         if reply_format == Format::Xml && wants_text_xml(Some(&accept)) {
             written.content_type = "text/xml; charset=utf-8".into();
@@ -211,7 +218,7 @@ impl Life<'_> {
         &self,
         session: &mut Session,
         plan: Plan,
-        preferences: &Preferences,
+        (preferences, conduct): (&Preferences, Conduct),
         inherited: HeaderMap,
     ) -> (Vec<DispatchedItem>, bool) {
         let endpoint = self.asked.endpoint;
@@ -219,8 +226,8 @@ impl Life<'_> {
         let patience = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
         let limits = DispatchLimits {
             concurrency: endpoint.concurrency.get(),
-            sequential: self.asked.is_sequential(preferences),
-            stop_on_error: preferences.continue_on_error == Some(false),
+            sequential: conduct.sequential,
+            stop_on_error: conduct.stop_on_error,
             deadline: Deadline::after(patience),
             max_item_reply: endpoint.limits.max_item_reply,
             max_reply: endpoint.limits.max_reply,
@@ -240,8 +247,9 @@ impl Life<'_> {
         // A batch whose format was found is refused in that format, whatever its Content-Type said.
         let found = self.form.map(|form| form.usual_reply().media_type());
         let content_type = found.or(text(headers, &header::CONTENT_TYPE));
-        let format = problem_format(Some(&joined(headers, &header::ACCEPT)), content_type);
-        let written = format.write_problem(&verdict.problem);
+        let dialect = self.asked.endpoint.dialect;
+        let format = problem_format(Some(&joined(headers, &header::ACCEPT)), content_type, dialect);
+        let written = format.write_problem(&verdict.problem, dialect);
         let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
         report.bytes_out = written.length();
         let head = self.asked.head(verdict.problem.status).with(header::ALLOW, verdict.allow);
@@ -300,6 +308,13 @@ fn noted_failures(results: &MultiStatus, reports: &[ItemReport]) -> Vec<FailedIt
         }
     }
     failures
+}
+
+/// The results but those of items that were never started because the batch stopped before them.
+fn started(results: MultiStatus, reports: &[ItemReport]) -> MultiStatus {
+    let kept = results.results.into_iter().zip(reports);
+    let kept = kept.filter(|(_, report)| report.reason != Some(problem::BATCH_STOPPED));
+    MultiStatus { results: kept.map(|(result, _)| result).collect() }
 }
 
 /// Rounded up: a client that waits so long does not come too early (RFC 9110 §10.2.3).

@@ -12,6 +12,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource};
 
+use crate::batch::Dialect;
 use crate::batch::ItemRejection;
 use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, RouteAction, Strictness};
@@ -137,8 +138,8 @@ async fn write_verdict(
 ) -> pingora::Result<()> {
     let headers = &session.req_header().headers;
     let accept = joined(headers, &header::ACCEPT);
-    let written =
-        problem_format((!accept.is_empty()).then_some(accept.as_str()), None).write_problem(&verdict.problem);
+    let written = problem_format((!accept.is_empty()).then_some(accept.as_str()), None, Dialect::Batchgate)
+        .write_problem(&verdict.problem, Dialect::Batchgate);
     context.reason = Some(verdict.reason);
     let head = ReplyHead::new(verdict.problem.status)
         .with(header::HeaderName::from_static("x-request-id"), Some(context.request_id.as_str().to_owned()))

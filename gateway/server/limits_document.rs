@@ -14,9 +14,11 @@ pub(super) fn limits_document(endpoint: &BatchEndpoint) -> Written {
         Order::Parallel => "parallel",
         Order::Sequential => "sequential",
     };
+    let formats = Format::ALL.into_iter().filter(|format| format.is_of(endpoint.dialect));
     let document = json!({
         "endpoint": endpoint.path.as_str(),
-        "formats": Format::ALL.map(Format::media_type),
+        "dialect": endpoint.dialect.as_str(),
+        "formats": formats.map(Format::media_type).collect::<Vec<_>>(),
         "contentEncodings": ["gzip", "br", "zstd"],
         "limits": {
             "maxItems": limits.max_items,

@@ -15,6 +15,7 @@ use crate::batch::{Batch, BatchRefusal};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{StreamDispatch, StreamLimits, StreamWork};
 use crate::format::ndjson::{Line, Lines, check_start, read_line};
+use crate::format::{Form, Format};
 use crate::phase::Phase;
 use crate::plan::Preferences;
 use crate::stitch::problem;
@@ -68,10 +69,11 @@ pub(super) async fn serve(
 
 fn limits(asked: &Asked<'_>, preferences: &Preferences) -> StreamLimits {
     let endpoint = asked.endpoint;
+    let conduct = endpoint.conduct(Form::Batch(Format::Ndjson), preferences);
     StreamLimits {
         concurrency: endpoint.concurrency.get(),
-        sequential: asked.is_sequential(preferences),
-        stop_on_error: preferences.continue_on_error == Some(false),
+        sequential: conduct.sequential,
+        stop_on_error: conduct.stop_on_error,
         patience: preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline)),
         max_bytes: endpoint.limits.max_body,
         max_item_reply: endpoint.limits.max_item_reply,

@@ -4,15 +4,16 @@
 use http::HeaderValue;
 
 use super::document::{
-    BalanceDocument, BatchDocument, BulkDocument, ByteSize, CorsDocument, Document, DrainDocument,
-    HeaderValueDocument, HeadersDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument,
-    Named, OneOrMany, OrderDocument, RespondDocument, RouteDocument, Span, TargetDocument, TimeLimit,
-    TimeoutDocument, TlsDocument, UpstreamDocument, UpstreamTlsDocument,
+    BalanceDocument, BatchDocument, BulkDocument, ByteSize, CorsDocument, DialectDocument, Document,
+    DrainDocument, HeaderValueDocument, HeadersDocument, LimitsDocument, ListenDocument, LogDocument,
+    LogFormatDocument, Named, OneOrMany, OrderDocument, RespondDocument, RouteDocument, Span, TargetDocument,
+    TimeLimit, TimeoutDocument, TlsDocument, UpstreamDocument, UpstreamTlsDocument,
 };
 use super::{
     Balance, BatchEndpoint, BulkRoute, HostPolicy, ListenAddress, Listener, LogFormat, Order, Scheme,
     Settings, Target, Upstream,
 };
+use crate::batch::Dialect;
 use crate::route::{MethodSet, Route, RouteAction};
 
 /// The settings as YAML, fit to be shown.
@@ -171,6 +172,7 @@ fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
     let number = |number| std::num::NonZeroUsize::new(number).unwrap_or(std::num::NonZeroUsize::MIN);
     BatchDocument {
         path: literal(endpoint.path.as_str()).into(),
+        dialect: dialect(endpoint.dialect),
         max_items: number(limits.max_items),
         max_stream_items: number(limits.max_stream_items),
         max_body: ByteSize(limits.max_body),
@@ -180,7 +182,7 @@ fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
             Order::Parallel => OrderDocument::Parallel,
             Order::Sequential => OrderDocument::Sequential,
         },
-        reply_status: endpoint.reply_status.as_u16().into(),
+        reply_status: Some(endpoint.reply_status.as_u16().into()),
         inherit: endpoint
             .inherit
             .as_ref()
@@ -192,6 +194,16 @@ fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
         max_header_bytes: ByteSize(limits.max_header_bytes),
         max_item_reply: ByteSize(limits.max_item_reply).into(),
         max_reply: ByteSize(limits.max_reply),
+    }
+}
+
+const fn dialect(dialect: Dialect) -> DialectDocument {
+    match dialect {
+        Dialect::Batchgate => DialectDocument::Batchgate,
+        Dialect::Odata => DialectDocument::Odata,
+        Dialect::Graph => DialectDocument::Graph,
+        Dialect::Apisix => DialectDocument::Apisix,
+        Dialect::Tyk => DialectDocument::Tyk,
     }
 }
 

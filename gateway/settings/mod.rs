@@ -2,6 +2,7 @@
 //! parsed. `document` is the YAML 1:1, `resolve` turns it into [`Settings`] or into every error of
 //! the file at once, `diagnostic` says each with its place.
 
+mod conduct;
 mod diagnostic;
 mod document;
 mod effective;
@@ -16,6 +17,7 @@ mod tree;
 mod typed;
 mod types;
 
+pub use conduct::Conduct;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use effective::redacted;
 pub use load::{Loaded, load, parse};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use crate::batch::BatchLimits;
+use crate::batch::{BatchLimits, Dialect};
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
 
 /// A gateway's settings.
@@ -210,6 +210,8 @@ pub enum HostPolicy {
 pub struct BatchEndpoint {
     /// Its exact path; its label in metrics.
     pub path: CanonicalPath,
+    /// Whose conventions it keeps.
+    pub dialect: Dialect,
     /// What a batch may cost here.
     pub limits: BatchLimits,
     /// Items of one batch under way at once.
@@ -218,7 +220,7 @@ pub struct BatchEndpoint {
     pub deadline: Duration,
     /// Whether items run side by side or one by one.
     pub order: Order,
-    /// The reply's status once a batch was accepted; 207 unless set to 200 or 202.
+    /// The reply's status once a batch was accepted: 207, 200 or 202.
     pub reply_status: StatusCode,
     /// The outer fields that items inherit; `None`: all but those of protocol §1.
     pub inherit: Option<Vec<HeaderName>>,

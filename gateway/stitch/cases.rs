@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::problem::{Verdict, of_refusal, of_rejection};
-use crate::batch::{BatchLimits, BatchRefusal};
+use crate::batch::{BatchLimits, BatchRefusal, Dialect};
 use crate::format::{
     Bulk, Intake, ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format,
 };
@@ -23,6 +23,7 @@ mod case;
 use case::{Case, ExpectedEnd};
 
 const OWN_AUTHORITY: &str = "gateway.test";
+const DIALECT: Dialect = Dialect::Batchgate;
 
 fn headers(case: &Case) -> HeaderMap {
     let field = |(name, value): &(String, String)| {
@@ -62,11 +63,16 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
     }
     let body = Bytes::copy_from_slice(&case.body);
     let body = decode_batch(&joined(&headers, &header::CONTENT_ENCODING), body, limits.max_body)?;
-    let form = intake.form(content_type, &body)?;
+    let form = intake.form(content_type, &body, DIALECT)?;
     let accept = joined(&headers, &header::ACCEPT);
-    reply_format((!accept.is_empty()).then_some(accept.as_str()), form.usual_reply())?;
-    let reading =
-        ReadContext { limits: &limits, content_type, endpoint: "/batch", own_authority: OWN_AUTHORITY };
+    reply_format((!accept.is_empty()).then_some(accept.as_str()), form.usual_reply(), DIALECT)?;
+    let reading = ReadContext {
+        limits: &limits,
+        content_type,
+        endpoint: "/batch",
+        own_authority: OWN_AUTHORITY,
+        dialect: DIALECT,
+    };
     let batch = intake.read(form, &body, &reading)?;
     let context = PlanContext {
         routes: &routes(),
@@ -116,8 +122,8 @@ fn check(case: &Case) -> Result<(), String> {
 fn check_content_type(case: &Case, verdict: &Verdict) -> Result<(), String> {
     let headers = headers(case);
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap());
-    let format = problem_format(text(header::ACCEPT), text(header::CONTENT_TYPE));
-    let written = format.write_problem(&verdict.problem);
+    let format = problem_format(text(header::ACCEPT), text(header::CONTENT_TYPE), DIALECT);
+    let written = format.write_problem(&verdict.problem, DIALECT);
     match &case.expected.content_type {
         Some(expected) if *expected != written.content_type => {
             Err(format!("the problem is {}", written.content_type))

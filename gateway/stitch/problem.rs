@@ -68,6 +68,9 @@ macro_rules! row {
     };
 }
 
+/// The reason of items that were not started because the batch stopped before them.
+pub const BATCH_STOPPED: &str = "batch_stopped";
+
 /// How long a client should wait before it sends again what found no target.
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 
@@ -96,6 +99,9 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
         }
         BatchRefusal::DuplicateId { .. } => {
             row!(BAD_REQUEST, "duplicate_id", "Two items have the same id", "http_request_error")
+        }
+        BatchRefusal::BadGroup { .. } => {
+            row!(BAD_REQUEST, "bad_group", "A group that can't be", "http_request_error")
         }
         BatchRefusal::UnknownDependency { .. } => {
             row!(
@@ -139,7 +145,7 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
                 "http_request_error"
             )
         }
-        BatchRefusal::UnsupportedMediaType | BatchRefusal::NoRecords => {
+        BatchRefusal::UnsupportedMediaType(_) | BatchRefusal::NoRecords => {
             row!(
                 UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -147,7 +153,7 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
                 "http_request_error"
             )
         }
-        BatchRefusal::NotAcceptable => {
+        BatchRefusal::NotAcceptable(_) => {
             row!(NOT_ACCEPTABLE, "not_acceptable", "No format in Accept can be written", "http_request_error")
         }
         BatchRefusal::CrossSite => {
@@ -173,6 +179,7 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
         | BatchRefusal::ForbiddenXml { place, .. }
         | BatchRefusal::TooDeep { place, .. } => Some(*place),
         BatchRefusal::DuplicateId { item }
+        | BatchRefusal::BadGroup { item, .. }
         | BatchRefusal::UnknownDependency { item, .. }
         | BatchRefusal::ForwardDependency { item, .. }
         | BatchRefusal::SelfDependency { item, .. } => Some(Place { item: Some(*item), ..Place::default() }),
@@ -182,9 +189,9 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
         | BatchRefusal::StreamTooLong { .. }
         | BatchRefusal::BodyTooLarge { .. }
         | BatchRefusal::UnsupportedContentEncoding
-        | BatchRefusal::UnsupportedMediaType
+        | BatchRefusal::UnsupportedMediaType(_)
         | BatchRefusal::NoRecords
-        | BatchRefusal::NotAcceptable
+        | BatchRefusal::NotAcceptable(_)
         | BatchRefusal::CrossSite
         | BatchRefusal::MethodNotAllowed
         | BatchRefusal::BodyTimeout { .. }
@@ -193,12 +200,13 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
 }
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 20] = [
+pub const REFUSAL_REASONS: [&str; 21] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
     "forbidden_xml",
     "duplicate_id",
+    "bad_group",
     "unknown_dependency",
     "forward_dependency",
     "self_dependency",

@@ -40,9 +40,22 @@ impl<'a> RawBody<'a> {
         })
     }
 
-    /// The bytes to send, `whole` being the batch that this is a part of.
-    pub(super) fn prepare(self, draft: &mut Draft<'_>, whole: &Bytes) -> Result<Option<Bytes>, Fault> {
-        let kind = draft.media_type().map_or(MediaKind::Json, |media| media.kind);
+    /// The bytes to send, `whole` being the batch that this is a part of. With `text_in_base64`, text is
+    /// taken for what it is not in other dialects.
+    pub(super) fn prepare(
+        self,
+        draft: &mut Draft<'_>,
+        whole: &Bytes,
+        text_in_base64: bool,
+    ) -> Result<Option<Bytes>, Fault> {
+        let kind = match draft.media_type().map_or(MediaKind::Json, |media| media.kind) {
+            MediaKind::Text | MediaKind::Xml if text_in_base64 => MediaKind::Binary,
+            kind @ (MediaKind::Json
+            | MediaKind::Text
+            | MediaKind::Xml
+            | MediaKind::TextInReplies
+            | MediaKind::Binary) => kind,
+        };
         let (content, json) = match self {
             Self::Absent => return Ok(None),
             Self::String { content, json } => (Some(content), json),
@@ -96,9 +109,14 @@ fn not_a_string(kind: MediaKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reader::read;
+    use super::super::conventions::Conventions;
+    use super::super::reader::read_with;
     use super::*;
-    use crate::format::{BatchLimits, BatchRefusal, Item};
+    use crate::format::{Batch, BatchLimits, BatchRefusal, Item};
+
+    fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
+        read_with(body, limits, Conventions::default())
+    }
 
     fn read_item(media_type: Option<&str>, body: &str) -> Result<Item, ItemRejection> {
         let headers = media_type

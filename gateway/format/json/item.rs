@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::body::RawBody;
+use super::conventions::Conventions;
 use super::fault::{Fault, FaultKind};
 use super::lexer::{Lexer, RawString};
 use super::reader::NO_OBJECT;
 use crate::format::draft::{Draft, MemberNames, NO_CONDITIONS, shown};
+use crate::format::relative::resolved;
 use crate::format::{BatchItem, BatchLimits, FieldError, ItemIndex};
 
 /// Members of a batch or an item. Far more than the protocol has, and few enough to compare each
@@ -43,12 +45,13 @@ pub(super) struct ItemReader<'a> {
     whole: &'a Bytes,
     draft: Draft<'a>,
     body: RawBody<'a>,
+    conventions: Conventions<'a>,
 }
 
 impl<'a> ItemReader<'a> {
     /// For the next item of the batch `whole`.
-    pub(super) fn new(whole: &'a Bytes, limits: &'a BatchLimits) -> Self {
-        Self { whole, draft: Draft::new(limits, NAMES), body: RawBody::Absent }
+    pub(super) fn new(whole: &'a Bytes, limits: &'a BatchLimits, conventions: Conventions<'a>) -> Self {
+        Self { whole, draft: Draft::new(limits, NAMES), body: RawBody::Absent, conventions }
     }
 
     /// Reads the item.
@@ -59,7 +62,7 @@ impl<'a> ItemReader<'a> {
             lexer.value()?;
             self.draft.reject(NO_OBJECT);
         }
-        let body = self.body.prepare(&mut self.draft, self.whole)?;
+        let body = self.body.prepare(&mut self.draft, self.whole, self.conventions.text_in_base64)?;
         Ok(self.draft.finish(index, body))
     }
 
@@ -91,7 +94,10 @@ impl<'a> ItemReader<'a> {
             }
             "url" => {
                 if let Some(url) = self.text(lexer, "url")? {
-                    self.draft.set_url(&url);
+                    match self.conventions.relative_to {
+                        Some(endpoint) => self.draft.set_url(&resolved(&url, endpoint)),
+                        None => self.draft.set_url(&url),
+                    }
                 }
             }
             "headers" => self.read_headers(lexer)?,
@@ -210,9 +216,13 @@ fn string_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, Fault> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::reader::read;
+    use super::super::reader::read_with;
     use super::*;
-    use crate::format::{BatchRefusal, ItemRejection};
+    use crate::format::{Batch, BatchRefusal, ItemRejection};
+
+    fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
+        read_with(body, limits, Conventions::default())
+    }
 
     /// The item with these members beside a method and a url.
     fn item(members: &str) -> BatchItem {

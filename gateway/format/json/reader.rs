@@ -5,20 +5,30 @@
 //! rejects that item. Members that the protocol does not know are skipped, for clients send more
 //! than it asks for.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
 
+use super::conventions::Conventions;
 use super::fault::{Fault, FaultKind};
 use super::item::{ItemReader, Members};
 use super::lexer::Lexer;
-use crate::format::draft::{NO_TRANSACTIONS, check_ids};
-use crate::format::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemId, ItemIndex, ItemRejection, Place};
+use crate::format::draft::check_ids;
+use crate::format::groups::{check_groups, refuse_transactions};
+use crate::format::{
+    Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection, Place, ReadContext,
+};
 
 /// Reads a batch.
-pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
+pub(in crate::format) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
+    read_with(body, context.limits, Conventions::of(context))
+}
+
+pub(super) fn read_with(
+    body: &Bytes,
+    limits: &BatchLimits,
+    conventions: Conventions<'_>,
+) -> Result<Batch, BatchRefusal> {
     let text = text_of(body)?;
-    let mut reader = Reader { body, limits, items: Vec::new(), in_item: false };
+    let mut reader = Reader { body, limits, conventions, items: Vec::new(), in_item: false };
     match reader.read(Lexer::new(text, limits.max_depth)) {
         Ok(()) => reader.finish(),
         Err(fault) => Err(reader.refusal(fault)),
@@ -42,6 +52,7 @@ pub(super) fn text_of(body: &[u8]) -> Result<&str, BatchRefusal> {
 struct Reader<'a> {
     body: &'a Bytes,
     limits: &'a BatchLimits,
+    conventions: Conventions<'a>,
     items: Vec<BatchItem>,
     /// Whether the place reached is within an item.
     in_item: bool,
@@ -92,7 +103,7 @@ impl<'a> Reader<'a> {
     fn read_item(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
         let index = ItemIndex(self.items.len());
         self.in_item = true;
-        let item = ItemReader::new(self.body, self.limits).read(lexer, index)?;
+        let item = ItemReader::new(self.body, self.limits, self.conventions).read(lexer, index)?;
         self.in_item = false;
         self.items.push(item);
         Ok(())
@@ -100,17 +111,11 @@ impl<'a> Reader<'a> {
 
     /// Settles what only the whole batch can tell: ids, and how large its groups are.
     fn finish(mut self) -> Result<Batch, BatchRefusal> {
-        check_ids(&self.items)?;
-        let mut sizes: HashMap<ItemId, usize> = HashMap::new();
-        for name in self.items.iter().filter_map(|item| item.group.clone()) {
-            *sizes.entry(name).or_default() += 1;
+        check_ids(&self.items, self.conventions.ids_ignore_case)?;
+        if self.conventions.strict_groups {
+            check_groups(&self.items)?;
         }
-        for item in &mut self.items {
-            let size = item.group.as_ref().and_then(|name| sizes.get(name));
-            if size.is_some_and(|size| *size > 1) {
-                item.content = Err(NO_TRANSACTIONS);
-            }
-        }
+        refuse_transactions(&mut self.items);
         Ok(Batch { items: self.items })
     }
 
@@ -131,6 +136,11 @@ pub(super) const NO_OBJECT: ItemRejection = ItemRejection::WrongShape { expected
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::draft::NO_TRANSACTIONS;
+
+    fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
+        read_with(body, limits, Conventions::default())
+    }
 
     fn read_batch(body: &str) -> Result<Batch, BatchRefusal> {
         read(&Bytes::copy_from_slice(body.as_bytes()), &BatchLimits::default())

@@ -13,7 +13,7 @@ use super::problem;
 use super::strings::{write as write_string, write_content};
 use crate::format::media::{MediaKind, MediaType};
 use crate::format::rope::{Rope, copied_length};
-use crate::format::{Fields, ItemResult, MultiStatus, ResultBody, base64, charset, field_names};
+use crate::format::{Dialect, Fields, ItemResult, MultiStatus, ResultBody, base64, charset, field_names};
 
 /// Deepest JSON body that is embedded as JSON. Readers have limits, too, and one body over them
 /// would cost the client the whole reply; deeper ones are base64.
@@ -22,8 +22,8 @@ const MAX_EMBEDDED_DEPTH: usize = 96;
 /// Bytes that an item takes beside its header values and body, roughly.
 const ITEM_OVERHEAD: usize = 96;
 
-/// Writes the results, freeing each as soon as it is written.
-pub(in crate::format) fn write(results: MultiStatus) -> Vec<Bytes> {
+/// Writes the results as the dialect has them, freeing each as soon as it is written.
+pub(in crate::format) fn write(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
     let summary = results.summary();
     let mut rope = Rope::new(results.results.iter().map(expected_length).sum());
     rope.put(b"{\"responses\":[");
@@ -31,7 +31,11 @@ pub(in crate::format) fn write(results: MultiStatus) -> Vec<Bytes> {
         if index > 0 {
             rope.put(b",");
         }
-        write_item(&mut rope, result);
+        write_item(&mut rope, result, dialect);
+    }
+    if dialect != Dialect::Batchgate {
+        rope.put(b"]}");
+        return rope.finish();
     }
     rope.put(b"],\"summary\":{\"items\":");
     rope.put_number(summary.items);
@@ -52,51 +56,65 @@ fn expected_length(result: &ItemResult) -> usize {
     ITEM_OVERHEAD + result.subject.id.as_str().len() + fields + body
 }
 
-/// Writes one result.
-pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult) {
+/// Writes one result. The members that are the gateway's own stay out of other dialects (protocol §4.1).
+pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult, dialect: Dialect) {
+    let is_own = dialect == Dialect::Batchgate;
     rope.put(b"{\"id\":");
     write_string(rope, result.subject.id.as_str());
+    if let Some(group) = result.subject.form.group.filter(|_| dialect == Dialect::Odata) {
+        rope.put(b",\"atomicityGroup\":");
+        write_string(rope, group.as_str());
+    }
     rope.put(b",\"status\":");
     rope.put_number(result.status.as_u16());
-    let own_media_type = matches!(result.body, ResultBody::Problem(_));
-    if own_media_type || !result.headers.is_empty() {
+    let media_type = matches!(result.body, ResultBody::Problem(_)).then(|| problem_type(dialect));
+    if media_type.is_some() || !result.headers.is_empty() {
         rope.put(b",\"headers\":{");
-        write_fields(rope, &result.headers, own_media_type);
+        write_fields(rope, &result.headers, media_type);
         rope.put(b"}");
     }
     let encoded = match result.body {
         ResultBody::Absent => false,
         ResultBody::Bytes(bytes) => {
             rope.put(b",\"body\":");
-            write_body(rope, bytes, MediaType::of(&result.headers))
+            write_body(rope, bytes, MediaType::of(&result.headers), dialect)
         }
         ResultBody::Problem(problem) => {
             rope.put(b",\"body\":");
-            problem::write(rope, &problem);
+            problem::write_error(rope, &problem, dialect);
             false
         }
     };
-    if let Some(made) = result.gateway {
+    if let Some(made) = result.gateway.filter(|_| is_own) {
         rope.put(b",\"outcome\":\"");
         rope.put(made.outcome.as_str().as_bytes());
         rope.put(b"\"");
     }
-    if result.retryable {
+    if result.retryable && is_own {
         rope.put(b",\"retryable\":true");
     }
-    rope.put(if encoded { b",\"encoding\":\"base64\"}".as_slice() } else { b"}" });
+    rope.put(if encoded && is_own { b",\"encoding\":\"base64\"}".as_slice() } else { b"}" });
+}
+
+/// The media type of a problem. Clients of other dialects know no problem+json.
+pub(in crate::format) const fn problem_type(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Batchgate => "application/problem+json",
+        Dialect::Odata | Dialect::Graph | Dialect::Apisix | Dialect::Tyk => "application/json",
+    }
 }
 
 /// The members of `headers`. A problem has its own media type, whatever the fields say.
-fn write_fields(rope: &mut Rope, fields: &Fields, is_problem: bool) {
+fn write_fields(rope: &mut Rope, fields: &Fields, media_type: Option<&str>) {
     let mut separator: &[u8] = b"\"";
-    if is_problem {
-        rope.put(b"\"Content-Type\":\"application/problem+json\"");
+    if let Some(media_type) = media_type {
+        rope.put(b"\"Content-Type\":");
+        write_string(rope, media_type);
         separator = b",\"";
     }
     for (index, (name, _)) in fields.iter().enumerate() {
         let written_before = fields.iter().take(index).any(|(earlier, _)| earlier == name);
-        if written_before || (is_problem && name == CONTENT_TYPE) {
+        if written_before || (media_type.is_some() && name == CONTENT_TYPE) {
             continue;
         }
         rope.put(separator);
@@ -128,7 +146,7 @@ fn write_values(rope: &mut Rope, fields: &Fields, name: &HeaderName) {
 }
 
 /// Writes an upstream's body. Whether it is in base64.
-fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>) -> bool {
+fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>, dialect: Dialect) -> bool {
     match media.map_or(MediaKind::Binary, |media| media.kind) {
         MediaKind::Json => {
             let value = without_byte_order_mark(bytes);
@@ -136,7 +154,7 @@ fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>) -> bo
                 rope.put_shared(value);
                 return false;
             }
-            write_base64(rope, &value)
+            write_base64(rope, &value, dialect)
         }
         MediaKind::Xml | MediaKind::Text | MediaKind::TextInReplies => {
             match charset::decode(media.and_then(|media| media.charset), &bytes) {
@@ -144,16 +162,21 @@ fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>) -> bo
                     write_string(rope, &text);
                     false
                 }
-                None => write_base64(rope, &bytes),
+                None => write_base64(rope, &bytes, dialect),
             }
         }
-        MediaKind::Binary => write_base64(rope, &bytes),
+        MediaKind::Binary => write_base64(rope, &bytes, dialect),
     }
 }
 
-fn write_base64(rope: &mut Rope, bytes: &[u8]) -> bool {
+/// OData has the alphabet that is safe in urls (JSON Format 4.01 §19.2).
+fn write_base64(rope: &mut Rope, bytes: &[u8], dialect: Dialect) -> bool {
     rope.put(b"\"");
-    base64::write(rope, bytes);
+    if dialect == Dialect::Odata {
+        base64::write_url_safe(rope, bytes);
+    } else {
+        base64::write(rope, bytes);
+    }
     rope.put(b"\"");
     true
 }
@@ -200,7 +223,7 @@ mod tests {
     }
 
     fn text(results: Vec<ItemResult>) -> String {
-        String::from_utf8(write(MultiStatus { results }).concat()).unwrap()
+        String::from_utf8(write(MultiStatus { results }, Dialect::Batchgate).concat()).unwrap()
     }
 
     fn item(result: ItemResult) -> Value {
@@ -311,7 +334,7 @@ mod tests {
     fn large_json_is_shared_with_the_upstream() {
         let body = Bytes::from(format!("\"{}\"", "x".repeat(100_000)));
         let result = result(&[("content-type", b"application/json")], ResultBody::Bytes(body.clone()));
-        let chunks = write(MultiStatus { results: vec![result] });
+        let chunks = write(MultiStatus { results: vec![result] }, Dialect::Batchgate);
         assert_eq!(chunks.len(), 3);
         assert_eq!(chunks[1].as_ptr(), body.as_ptr());
     }

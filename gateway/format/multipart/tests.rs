@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::format::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, FieldError, IdForm, ItemForm, ItemIndex, ItemRejection,
-    ItemResult, MultiStatus, Problem, ReadContext, ResultBody, Subject,
+    Batch, BatchItem, BatchLimits, BatchRefusal, Dialect, FieldError, IdForm, ItemForm, ItemIndex,
+    ItemRejection, ItemResult, MultiStatus, Problem, ReadContext, ResultBody, Subject,
 };
 
 fn read_as(content_type: &str, body: &[u8]) -> Result<Batch, BatchRefusal> {
@@ -18,6 +18,7 @@ fn read_as(content_type: &str, body: &[u8]) -> Result<Batch, BatchRefusal> {
         content_type: Some(content_type),
         endpoint: "/svc/$batch",
         own_authority: "gw:8080",
+        dialect: Dialect::Batchgate,
     };
     read(&Bytes::copy_from_slice(body), &context)
 }
@@ -74,7 +75,7 @@ fn odatas_clients_are_read() {
     assert_eq!(items[0].subject.form, ItemForm::default());
     assert_eq!(body(&items[0]), None);
     assert_eq!((items[1].subject.id.as_str(), &*items[1].subject.href), ("7", "/svc/Orders(2)"));
-    assert_eq!(items[1].subject.form, ItemForm { id: IdForm::Plain, in_set: true });
+    assert_eq!(items[1].subject.form, ItemForm { id: IdForm::Plain, in_set: true, group: None });
     assert_eq!(body(&items[1]), Some(b"{\"a\":1}".as_slice()));
 }
 
@@ -89,6 +90,7 @@ fn bodies_are_slices_of_the_batch() {
         content_type: Some("multipart/mixed; boundary=b"),
         endpoint: "/b",
         own_authority: "",
+        dialect: Dialect::Batchgate,
     };
     let items = read(&all, &context).unwrap().items;
     let found = items[0].content.as_ref().unwrap().body.clone().unwrap();
@@ -227,7 +229,7 @@ fn result(status: u16, fields: &[(&'static str, &[u8])], body: ResultBody) -> It
 
 /// What is written, and the random part of its boundaries replaced by nothing.
 fn written(results: Vec<ItemResult>) -> (String, String) {
-    let written = write(MultiStatus { results });
+    let written = write(MultiStatus { results }, Dialect::Batchgate);
     let text = String::from_utf8(written.chunks.concat()).unwrap();
     let random = written.content_type.rsplit('_').next().unwrap().to_owned();
     assert_eq!(random.len(), 32);
@@ -239,7 +241,7 @@ fn the_document_is_that_of_the_protocol() {
     let mut first = result(201, &[("etag", b"\"1\"")], ResultBody::Bytes(Bytes::from_static(b"{}")));
     first.subject.form.id = IdForm::Bracketed;
     let mut second = result(299, &[], ResultBody::Absent);
-    second.subject.form = ItemForm { id: IdForm::Plain, in_set: true };
+    second.subject.form = ItemForm { id: IdForm::Plain, in_set: true, group: None };
     let (content_type, text) = written(vec![first, second]);
     assert_eq!(content_type, "multipart/mixed; boundary=batchresponse_");
     let expected = "--batchresponse_\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <response-x>\r\n\r\n\
@@ -272,7 +274,10 @@ fn a_problem_is_json_and_a_length_is_true() {
 #[test]
 fn large_bodies_are_shared_with_the_upstream() {
     let large = Bytes::from(vec![b'x'; 100_000]);
-    let written = write(MultiStatus { results: vec![result(200, &[], ResultBody::Bytes(large.clone()))] });
+    let written = write(
+        MultiStatus { results: vec![result(200, &[], ResultBody::Bytes(large.clone()))] },
+        Dialect::Batchgate,
+    );
     assert_eq!(written.chunks.len(), 3);
     assert_eq!(written.chunks[1].as_ptr(), large.as_ptr());
 }
@@ -327,7 +332,7 @@ proptest! {
         let to_result = |(status, value, body): &(u16, String, Vec<u8>)| {
             result(*status, &[("x-a", value.as_bytes())], ResultBody::Bytes(body.clone().into()))
         };
-        let written = write(MultiStatus { results: results.iter().map(to_result).collect() });
+        let written = write(MultiStatus { results: results.iter().map(to_result).collect() }, Dialect::Batchgate);
         let boundary = written.content_type.split_once("boundary=").unwrap().1;
         let expected: Vec<ReadBack> = results.into_iter().map(|(status, value, body)| (status, value.into_bytes(), body)).collect();
         prop_assert_eq!(read_back(&written.chunks.concat(), boundary), expected);

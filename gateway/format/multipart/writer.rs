@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use super::reason::phrase;
 use crate::format::rope::{Rope, copied_length};
 use crate::format::{
-    Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, Written, field_names, json,
+    Dialect, Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, Written, field_names, json,
 };
 
 /// Bytes that a part takes beside its field values and body, roughly.
@@ -23,21 +23,21 @@ const BATCH_PREFIX: &str = "batchresponse_";
 const SET_PREFIX: &str = "changesetresponse_";
 
 /// Writes the results, freeing each as soon as it is written.
-pub(in crate::format) fn write(results: MultiStatus) -> Written {
+pub(in crate::format) fn write(results: MultiStatus, dialect: Dialect) -> Written {
     let random = format!("{:032x}", rand::random::<u128>());
     let mut rope = Rope::new(results.results.iter().map(expected_length).sum());
     for result in results.results {
         put_delimiter(&mut rope, BATCH_PREFIX, &random, "\r\n");
-        if is_set(&result) {
+        if is_set(&result, dialect) {
             put_all(
                 &mut rope,
                 &["Content-Type: multipart/mixed; boundary=", SET_PREFIX, &random, "\r\n\r\n"],
             );
             put_delimiter(&mut rope, SET_PREFIX, &random, "\r\n");
-            write_part(&mut rope, result);
+            write_part(&mut rope, result, dialect);
             put_delimiter(&mut rope, SET_PREFIX, &random, "--\r\n");
         } else {
-            write_part(&mut rope, result);
+            write_part(&mut rope, result, dialect);
         }
     }
     put_delimiter(&mut rope, BATCH_PREFIX, &random, "--\r\n");
@@ -45,10 +45,10 @@ pub(in crate::format) fn write(results: MultiStatus) -> Written {
     Written { content_type: content_type.into(), chunks: rope.finish() }
 }
 
-/// Whether the result is written as a set's. A change set that failed is answered by a single message
-/// (OData 4.01 §11.7.7.5).
-fn is_set(result: &ItemResult) -> bool {
-    result.subject.form.in_set && !result.is_failed()
+/// Whether a result is answered as the one response of a change set. In OData a set that failed is
+/// answered by its error alone (Protocol 4.01 §11.7.7.5).
+fn is_set(result: &ItemResult, dialect: Dialect) -> bool {
+    result.subject.form.in_set && !(dialect == Dialect::Odata && result.is_failed())
 }
 
 fn put_all(rope: &mut Rope, texts: &[&str]) {
@@ -69,12 +69,12 @@ fn expected_length(result: &ItemResult) -> usize {
         ResultBody::Bytes(bytes) => copied_length(bytes),
         ResultBody::Problem(problem) => problem.detail.len() + 160,
     };
-    let set = if is_set(result) { PART_OVERHEAD } else { 0 };
+    let set = if result.subject.form.in_set { PART_OVERHEAD } else { 0 };
     PART_OVERHEAD + set + result.subject.id.as_str().len() + fields + body
 }
 
 /// The part's own fields, and the response message in it. Ends with a line break.
-fn write_part(rope: &mut Rope, result: ItemResult) {
+fn write_part(rope: &mut Rope, result: ItemResult, dialect: Dialect) {
     rope.put(b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n");
     write_id(rope, &result.subject);
     rope.put(b"\r\nHTTP/1.1 ");
@@ -86,9 +86,9 @@ fn write_part(rope: &mut Rope, result: ItemResult) {
         ResultBody::Absent => Bytes::new(),
         ResultBody::Bytes(bytes) => bytes,
         ResultBody::Problem(problem) => {
-            rope.put(b"Content-Type: application/problem+json\r\n");
+            put_all(rope, &["Content-Type: ", json::problem_type(dialect), "\r\n"]);
             let mut document = Rope::new(256 + problem.detail.len());
-            json::write_problem(&mut document, &problem);
+            json::write_error(&mut document, &problem, dialect);
             document.finish().concat().into()
         }
     };

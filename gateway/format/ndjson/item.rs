@@ -22,8 +22,8 @@ pub fn read_line(line: Line, limits: &BatchLimits) -> BatchItem {
     });
     match read {
         // How large a group is can't be known before the last line.
-        Ok(item) if item.group.is_some() => {
-            BatchItem { group: None, content: Err(NO_GROUPS_OF_LINES), ..item }
+        Ok(item) if item.subject.form.group.is_some() => {
+            BatchItem { content: Err(NO_GROUPS_OF_LINES), ..item }
         }
         Ok(item) if item.content.as_ref().is_ok_and(needs_others) => {
             BatchItem { content: Err(NO_DEPENDENCIES_OF_LINES), ..item }
@@ -36,7 +36,6 @@ pub fn read_line(line: Line, limits: &BatchLimits) -> BatchItem {
                 href: Box::default(),
                 form: ItemForm::default(),
             },
-            group: None,
             content: Err(rejection),
         },
     }

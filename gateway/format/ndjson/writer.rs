@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::batch::Summary;
+use crate::format::Dialect;
 use crate::format::json::{write_problem, write_result};
 use crate::format::rope::Rope;
 use crate::format::{ItemResult, MultiStatus, Problem};
@@ -26,14 +27,14 @@ pub struct StreamEnd<'end> {
 
 impl Default for LineWriter {
     fn default() -> Self {
-        Self(Rope::new(0))
+        Self(Rope::of_json_lines())
     }
 }
 
 impl LineWriter {
     /// Adds a result.
     pub fn put(&mut self, result: ItemResult) {
-        write_result(&mut self.0, result);
+        write_result(&mut self.0, result, Dialect::Batchgate);
         self.0.put(b"\n");
     }
 

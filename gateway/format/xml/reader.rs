@@ -27,7 +27,7 @@ pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batc
         let place = if in_item { place.in_item(ItemIndex(items.len())) } else { place };
         return Err(fault.into_refusal(place, limits));
     }
-    check_ids(&items)?;
+    check_ids(&items, false)?;
     Ok(Batch { items })
 }
 

@@ -17,6 +17,8 @@ pub(in super::super) struct BatchDocument {
     /// Its exact path.
     #[schemars(example = &"/batch")]
     pub(in super::super) path: At<String>,
+    /// Whose conventions it keeps, so that clients made for another batch service work unchanged.
+    pub(in super::super) dialect: DialectDocument,
     /// Items in one batch.
     #[schemars(range(max = 1_000_000))]
     pub(in super::super) max_items: NonZeroUsize,
@@ -33,10 +35,13 @@ pub(in super::super) struct BatchDocument {
     pub(in super::super) deadline: At<TimeLimit>,
     /// Whether items run side by side or one by one.
     pub(in super::super) order: OrderDocument,
-    /// The reply's status once a batch was accepted: 207, or 200 or 202 for clients that insist.
-    #[schemars(extend("enum" = [207, 200, 202]))]
-    pub(in super::super) reply_status: At<u16>,
-    /// The only fields of the batch that its items inherit. Absent: all but those that describe the batch itself.
+    /// The reply's status once a batch was accepted: 207, or 200 or 202 for clients that insist. Absent: 207,
+    /// and 200 in other dialects than batchgate's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u16", extend("enum" = [207, 200, 202]))]
+    pub(in super::super) reply_status: Option<At<u16>>,
+    /// The only fields of the batch that its items inherit. Absent: all but those that describe the batch
+    /// itself, and none in the dialect `tyk`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<String>")]
     pub(in super::super) inherit: Option<Vec<At<String>>>,
@@ -58,6 +63,23 @@ pub(in super::super) struct BatchDocument {
     pub(in super::super) max_reply: ByteSize,
 }
 
+/// Whose conventions a batch endpoint keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum DialectDocument {
+    /// The gateway's own: every format, status 207.
+    #[default]
+    Batchgate,
+    /// OData 4.01: JSON and multipart, status 200, multipart in order and up to the first error.
+    Odata,
+    /// Microsoft Graph: JSON, status 200.
+    Graph,
+    /// APISIX's batch-requests plugin: a `pipeline`, answered by an array.
+    Apisix,
+    /// Tyk's batch endpoint: `requests` with `relative_url`, answered by an array.
+    Tyk,
+}
+
 /// In which order items run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -75,13 +97,14 @@ impl Default for BatchDocument {
         let number = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
         Self {
             path: "/batch".to_owned().into(),
+            dialect: DialectDocument::Batchgate,
             max_items: number(limits.max_items),
             max_stream_items: number(limits.max_stream_items),
             max_body: ByteSize(limits.max_body),
             concurrency: number(32),
             deadline: TimeLimit(Duration::from_secs(30)).into(),
             order: OrderDocument::Parallel,
-            reply_status: 207.into(),
+            reply_status: None,
             inherit: None,
             max_depth: number(limits.max_depth),
             max_id: ByteSize(limits.max_id),

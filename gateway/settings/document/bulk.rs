@@ -36,9 +36,10 @@ pub(in super::super) struct BulkDocument {
     pub(in super::super) deadline: At<TimeLimit>,
     /// Whether records run side by side or one by one.
     pub(in super::super) order: OrderDocument,
-    /// The reply's status once the records were accepted: 207, or 200 or 202 for clients that insist.
-    #[schemars(extend("enum" = [207, 200, 202]))]
-    pub(in super::super) reply_status: At<u16>,
+    /// The reply's status once the records were accepted: 207, or 200 or 202 for clients that insist. Absent: 207.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u16", extend("enum" = [207, 200, 202]))]
+    pub(in super::super) reply_status: Option<At<u16>>,
     /// The only fields of the request that its items inherit. Absent: all but those that describe the request itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<String>")]

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use batch::default_batch;
-pub(super) use batch::{BatchDocument, OrderDocument};
+pub(super) use batch::{BatchDocument, DialectDocument, OrderDocument};
 pub(super) use bulk::BulkDocument;
 pub(super) use gateway::{CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument};
 pub(super) use listener::{ListenDocument, TlsDocument};

@@ -2,11 +2,21 @@
 
 use http::{HeaderName, StatusCode};
 
-use super::super::document::{At, BatchDocument, Document, OrderDocument, TimeLimit};
+use super::super::document::{At, BatchDocument, DialectDocument, Document, OrderDocument, TimeLimit};
 use super::super::{BatchEndpoint, Order};
 use super::{Resolved, Resolver, Seen, all};
-use crate::batch::BatchLimits;
+use crate::batch::{BatchLimits, Dialect};
 use crate::route::{CanonicalPath, Strictness};
+
+const fn dialect(document: DialectDocument) -> Dialect {
+    match document {
+        DialectDocument::Batchgate => Dialect::Batchgate,
+        DialectDocument::Odata => Dialect::Odata,
+        DialectDocument::Graph => Dialect::Graph,
+        DialectDocument::Apisix => Dialect::Apisix,
+        DialectDocument::Tyk => Dialect::Tyk,
+    }
+}
 
 impl Resolver<'_> {
     pub(super) fn endpoints(&mut self, documents: &[At<BatchDocument>]) -> Resolved<Vec<BatchEndpoint>> {
@@ -26,11 +36,13 @@ impl Resolver<'_> {
 
     pub(super) fn endpoint(&mut self, document: &BatchDocument) -> Resolved<BatchEndpoint> {
         let path = self.path(&document.path);
-        let reply_status = self.reply_status(&document.reply_status);
-        let inherit = self.inherit(document.inherit.as_deref());
+        let dialect = dialect(document.dialect);
+        let reply_status = self.reply_status(document.reply_status.as_ref(), dialect);
+        let inherit = self.inherit(document.inherit.as_deref(), dialect);
         let limits = self.batch_limits(document);
         Ok(BatchEndpoint {
             path: path?,
+            dialect,
             limits,
             concurrency: document.concurrency,
             deadline: document.deadline.value.0,
@@ -43,7 +55,11 @@ impl Resolver<'_> {
         })
     }
 
-    fn reply_status(&mut self, status: &At<u16>) -> Resolved<StatusCode> {
+    fn reply_status(&mut self, status: Option<&At<u16>>, dialect: Dialect) -> Resolved<StatusCode> {
+        let Some(status) = status else {
+            let is_own = dialect == Dialect::Batchgate;
+            return Ok(if is_own { StatusCode::MULTI_STATUS } else { StatusCode::OK });
+        };
         match status.value {
             200 => Ok(StatusCode::OK),
             202 => Ok(StatusCode::ACCEPTED),
@@ -55,9 +71,13 @@ impl Resolver<'_> {
         }
     }
 
-    /// `None`: all fields but those of the batch itself.
-    fn inherit(&mut self, names: Option<&[At<String>]>) -> Resolved<Option<Vec<HeaderName>>> {
-        let Some(names) = names else { return Ok(None) };
+    /// `None`: all fields but those of the batch itself. Tyk's clients write into each item what it needs.
+    fn inherit(
+        &mut self,
+        names: Option<&[At<String>]>,
+        dialect: Dialect,
+    ) -> Resolved<Option<Vec<HeaderName>>> {
+        let Some(names) = names else { return Ok((dialect == Dialect::Tyk).then(Vec::new)) };
         let names = names.iter().map(|name| self.header_name(name)).collect();
         all(names).map(Some)
     }

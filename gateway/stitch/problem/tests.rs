@@ -1,7 +1,7 @@
 //! Pins each row: variant → status, Proxy-Status error, outcome, retryable.
 
 use super::*;
-use crate::batch::{FieldError, ItemIndex};
+use crate::batch::{Dialect, FieldError, ItemIndex};
 
 fn line(verdict: &Verdict) -> String {
     let retryable = if verdict.retryable { " retryable" } else { "" };
@@ -81,6 +81,7 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::DuplicateMember { member, place },
         BatchRefusal::ForbiddenXml { what: "", place },
         BatchRefusal::DuplicateId { item: ItemIndex(0) },
+        BatchRefusal::BadGroup { item: ItemIndex(0), problem: "is none" },
         BatchRefusal::UnknownDependency { item: ItemIndex(0), name: String::new() },
         BatchRefusal::ForwardDependency { item: ItemIndex(0), on: ItemIndex(1), name: String::new() },
         BatchRefusal::SelfDependency { item: ItemIndex(0), name: String::new() },
@@ -90,9 +91,9 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::BodyTooLarge { limit: 1 },
         BatchRefusal::BadContentEncoding { coding: "gzip" },
         BatchRefusal::UnsupportedContentEncoding,
-        BatchRefusal::UnsupportedMediaType,
+        BatchRefusal::UnsupportedMediaType(Dialect::Batchgate),
         BatchRefusal::NoRecords,
-        BatchRefusal::NotAcceptable,
+        BatchRefusal::NotAcceptable(Dialect::Batchgate),
         BatchRefusal::CrossSite,
         BatchRefusal::MethodNotAllowed,
         BatchRefusal::BodyTimeout { seconds: 1 },
@@ -153,6 +154,7 @@ fn rejected_items_have_their_status() {
 #[test]
 fn skipped_items_say_so() {
     assert_eq!(line(&of_skip(SkipReason::BatchStopped)), "424 batch_stopped http_request_denied skipped");
+    assert_eq!(of_skip(SkipReason::BatchStopped).reason, BATCH_STOPPED);
     let failed = of_skip(SkipReason::DependencyFailed { on: "a".into() });
     assert_eq!(line(&failed), "424 dependency_failed http_request_denied skipped");
     assert!(failed.problem.detail.contains("`a`"), "{}", failed.problem.detail);

@@ -1,0 +1,78 @@
+//! The groups of a JSON batch, `atomicityGroup` (OData JSON §19.1), which only the whole batch can tell.
+
+use std::collections::{HashMap, HashSet};
+
+use super::draft::NO_TRANSACTIONS;
+use super::{BatchItem, BatchRefusal, ItemId, ItemIndex};
+
+/// Rejects the items of every group of several: the upstreams share no transaction.
+pub(super) fn refuse_transactions(items: &mut [BatchItem]) {
+    let mut sizes: HashMap<ItemId, usize> = HashMap::new();
+    for name in items.iter().filter_map(group) {
+        *sizes.entry(name.clone()).or_default() += 1;
+    }
+    for item in items {
+        if group(item).and_then(|name| sizes.get(name)).is_some_and(|size| *size > 1) {
+            item.content = Err(NO_TRANSACTIONS);
+        }
+    }
+}
+
+/// Checks what OData asks of groups: their items stand together, and none has an item's id for a name.
+pub(super) fn check_groups(items: &[BatchItem]) -> Result<(), BatchRefusal> {
+    if items.iter().all(|item| group(item).is_none()) {
+        return Ok(());
+    }
+    let ids: HashSet<&ItemId> = items.iter().map(|item| &item.subject.id).collect();
+    let mut ended: HashSet<&ItemId> = HashSet::new();
+    let mut current = None;
+    for (number, item) in items.iter().enumerate() {
+        let refuse = |problem| Err(BatchRefusal::BadGroup { item: ItemIndex(number), problem });
+        let name = group(item);
+        if name.is_some_and(|name| ids.contains(name)) {
+            return refuse("has the name of an item's id");
+        }
+        if name != current {
+            ended.extend(current);
+            current = name;
+        }
+        if name.is_some_and(|name| ended.contains(name)) {
+            return refuse("does not stand together with the others of its name");
+        }
+    }
+    Ok(())
+}
+
+fn group(item: &BatchItem) -> Option<&ItemId> {
+    item.subject.form.group.as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Item, ItemForm, Subject};
+
+    fn items(of: &[(&str, &str)]) -> Vec<BatchItem> {
+        let item = |(id, group): &(&str, &str)| {
+            let group = (!group.is_empty()).then(|| ItemId::from(*group));
+            let form = ItemForm { group, ..ItemForm::default() };
+            let subject = Subject { id: (*id).into(), method: http::Method::GET, href: "/".into(), form };
+            BatchItem { subject, content: Ok(Item::default()) }
+        };
+        of.iter().map(item).collect()
+    }
+
+    #[test]
+    fn the_items_of_a_group_stand_together_under_a_name_of_its_own() {
+        let check = |of: &[(&str, &str)]| match check_groups(&items(of)) {
+            Ok(()) => None,
+            Err(BatchRefusal::BadGroup { item, .. }) => Some(item.0),
+            Err(other) => panic!("{other:?}"),
+        };
+        assert_eq!(check(&[("a", ""), ("b", "g"), ("c", "g"), ("d", "h"), ("e", "")]), None);
+        assert_eq!(check(&[("a", "g"), ("b", ""), ("c", "g")]), Some(2));
+        assert_eq!(check(&[("a", "g"), ("b", "h"), ("c", "g")]), Some(2));
+        assert_eq!(check(&[("a", ""), ("b", "a")]), Some(1));
+        assert_eq!(check(&[("a", "b"), ("b", "")]), Some(0));
+    }
+}
