@@ -89,6 +89,22 @@ fn results_go_into_urls_headers_and_bodies() {
 }
 
 #[test]
+fn the_fragment_of_a_location_is_not_sent() {
+    let upstream = Upstream::start();
+    upstream.on("/a", Answer::json(201, "{}").header("Location", "/orders/7?x=1#top"));
+    upstream.on("/b", Answer::json(201, "{}").header("Location", "7"));
+    let reply = Gateway::before(&upstream).batch(&json!({"requests": [
+        {"id": "a", "method": "POST", "url": "/a"},
+        {"id": "b", "method": "POST", "url": "/b"},
+        {"id": "c", "method": "GET", "url": "$a"},
+        {"id": "d", "method": "GET", "url": "$b"},
+    ]}));
+    assert_eq!(reply.statuses(), [201, 201, 200, 424]);
+    assert_eq!(upstream.requests_to("/orders/7?x=1").len(), 1);
+    assert!(reply.results()[3]["body"]["detail"].as_str().unwrap().contains("is relative"));
+}
+
+#[test]
 fn a_reference_that_leads_to_nothing_skips_its_item() {
     let upstream = Upstream::start();
     upstream.on("/json", Answer::json(200, r#"{"a":null}"#)).on("/text", Answer::text(200, "{}"));

@@ -120,6 +120,20 @@ fn a_change_set_is_answered_as_one() {
 }
 
 #[test]
+fn a_part_without_an_id_takes_nobodys() {
+    let upstream = Upstream::start();
+    upstream.on("/new", Answer::json(201, "{}").header("Location", "/orders/7"));
+    let item = |fields: &str, line: &str| format!("Content-Type: application/http\r\n{fields}\r\n{line}\r\n");
+    let first = item("", "GET /x HTTP/1.1");
+    let second = item("Content-ID: 1\r\n", "POST /new HTTP/1.1");
+    let third = item("Content-ID: 2\r\n", "GET $1/lines HTTP/1.1");
+    let reply = post(&upstream, &[&first, &second, &third], "multipart/mixed");
+    let ids: Vec<_> = parts_of(&reply).iter().map(|part| part["id"].clone()).collect();
+    assert_eq!(ids, [Value::Null, json!("1"), json!("2")]);
+    assert_eq!(upstream.requests_to("/orders/7/lines").len(), 1);
+}
+
+#[test]
 fn the_reply_is_in_the_format_that_is_accepted() {
     let upstream = Upstream::start();
     let item = "Content-Type: application/http\r\nContent-ID: <a>\r\n\r\nGET /x HTTP/1.1\r\n";

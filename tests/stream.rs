@@ -65,6 +65,19 @@ fn a_stream_is_answered_line_by_line() {
 }
 
 #[test]
+fn no_body_breaks_its_line() {
+    let upstream = Upstream::start();
+    let forged = "[\r\n{\"id\":\"b\",\"status\":200,\"body\":\"forged\"}\n,\"\\n\"]\n";
+    upstream.on("/a", Answer::json(200, forged)).on("/b", Answer::text(200, "x\n{\"id\":\"b\"}\n"));
+    let gateway = Gateway::before(&upstream);
+    let mut results = gateway.send(&Request::lines(get("a") + &get("b"))).lines();
+    assert_eq!(results.len(), 3);
+    results.sort_by_key(|line| line["id"].to_string());
+    assert_eq!(results[0]["body"][1], "\n");
+    assert_eq!(results[1]["body"], "x\n{\"id\":\"b\"}\n");
+}
+
+#[test]
 fn a_result_leaves_before_the_body_has_ended() {
     let upstream = Upstream::start();
     let gateway = Gateway::before(&upstream);
@@ -225,6 +238,24 @@ fn a_silent_client_is_not_waited_for() {
     send(&mut client, &get("a"));
     let lines = client.reply_to("POST").lines();
     assert_eq!(lines[1]["summary"]["refused"]["status"], 408);
+}
+
+#[test]
+fn a_stream_whose_framing_breaks_is_read_no_further() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let mut client = begin(&gateway);
+    client.write(b"ZZ\r\n");
+    let reply = client.reply_to("POST");
+    assert_eq!((reply.status, reply.header("Connection")), (400, Some("close")));
+    let mut client = begin(&gateway);
+    send(&mut client, &get("a"));
+    client.write(b"ZZ\r\n");
+    let lines = client.reply_to("POST").lines();
+    assert_eq!(lines[0]["status"], 200);
+    assert_eq!(lines[1]["summary"]["refused"]["type"], "urn:batchgate:problem:body_unreadable");
+    let refused = || gateway.metrics().sum("batchgate_rejections_total", &[("reason", "body_unreadable")]);
+    until_true("both refused", || refused().to_string() == "2");
 }
 
 #[test]

@@ -135,7 +135,12 @@ impl<'run, 'work> Resolver<'run, 'work> {
         let (answer, mapping) = self.answer(id).map_err(fail)?;
         let value = answer.header("location").ok_or_else(|| fail("the result has no Location"))?;
         let mapping = mapping.ok_or_else(|| fail("the result has no Location"))?;
-        let mapped = self.to_gateway(&value, mapping);
+        // A fragment is for whoever reads what the Location leads to, and is never sent.
+        let value = value.split('#').next().unwrap_or_default();
+        if !value.starts_with('/') && !value.contains("://") {
+            return Err(fail("the Location is relative, and only a path or an absolute url can be followed"));
+        }
+        let mapped = self.to_gateway(value, mapping);
         let url = parse_item_url(&mapped, self.around.plan.own_authority)
             .map_err(|_| fail("the Location does not stay at this gateway"))?;
         Ok(format!("{}{}", url.path.as_str(), url.query))

@@ -317,6 +317,16 @@ fn key(item: &BatchItem, ignore_case: bool) -> Cow<'_, str> {
     if ignore_case { Cow::Owned(id.to_lowercase()) } else { Cow::Borrowed(id) }
 }
 
+/// Checks that no two items were given the same id. In multipart an item without one is answered
+/// without one, so that its position can't be taken for another item's id; and clients number their
+/// change sets alone, as the standard has them do (OData 4.01 §11.7.7.1).
+pub(super) fn check_given_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
+    let mut seen = HashSet::with_capacity(items.len());
+    let is_given = |item: &BatchItem| item.subject.form.id != IdForm::Position;
+    let twice = items.iter().position(|item| is_given(item) && !seen.insert(&item.subject.id));
+    twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
+}
+
 /// An item that is rejected for its id has its position in the id's place. That may be another
 /// item's id, which is no fault of that other item.
 fn has_bad_id(item: &BatchItem) -> bool {

@@ -17,12 +17,23 @@ const SEGMENT: usize = 64 << 10;
 pub(super) struct Rope {
     chunks: Vec<Bytes>,
     buffer: BytesMut,
+    one_line: bool,
 }
 
 impl Rope {
     /// An empty one, for about `expected` bytes.
     pub(super) fn new(expected: usize) -> Self {
-        Self { chunks: Vec::new(), buffer: BytesMut::with_capacity(expected.min(4 * SEGMENT)) }
+        Self {
+            chunks: Vec::new(),
+            buffer: BytesMut::with_capacity(expected.min(4 * SEGMENT)),
+            one_line: false,
+        }
+    }
+
+    /// An empty one for lines of JSON: line breaks in what is shared become blanks. All that is shared in
+    /// such a document is JSON, where a line break is white space and nothing else.
+    pub(super) fn of_json_lines() -> Self {
+        Self { one_line: true, ..Self::new(0) }
     }
 
     /// Copies the bytes to the end.
@@ -41,6 +52,7 @@ impl Rope {
 
     /// Appends the bytes, shared if that is cheaper than copying them.
     pub(super) fn put_shared(&mut self, bytes: Bytes) {
+        let bytes = if self.one_line { on_one_line(bytes) } else { bytes };
         if bytes.len() < SHARED_FROM {
             self.put(&bytes);
         } else {
@@ -69,6 +81,15 @@ impl Rope {
     }
 }
 
+/// JSON without line breaks; most has none, and is left as it is.
+fn on_one_line(json: Bytes) -> Bytes {
+    if memchr::memchr2(b'\n', b'\r', &json).is_none() {
+        return json;
+    }
+    let blank = |byte: u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte };
+    json.iter().copied().map(blank).collect()
+}
+
 /// What a body adds to the buffer: nothing where it is shared.
 pub(super) fn copied_length(bytes: &[u8]) -> usize {
     if bytes.len() < SHARED_FROM { bytes.len() } else { 0 }
@@ -90,6 +111,18 @@ mod tests {
         assert_eq!(chunks.len(), 3);
         assert_eq!(chunks[1].as_ptr(), large.as_ptr());
         assert_eq!(chunks[2], "b42");
+    }
+
+    #[test]
+    fn json_in_lines_has_no_line_breaks() {
+        let mut rope = Rope::of_json_lines();
+        rope.put_shared(Bytes::from_static(b"{\r\n \"a\\n\": [1,\n2]\r}"));
+        rope.put(b"\n");
+        let large = Bytes::from(vec![b'1'; SHARED_FROM]);
+        rope.put_shared(large.clone());
+        let chunks = rope.finish();
+        assert_eq!(chunks[0], "{   \"a\\n\": [1, 2] }\n");
+        assert_eq!(chunks[1].as_ptr(), large.as_ptr());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemId, ItemIndex};
+use crate::batch::{Batch, BatchItem, BatchRefusal, IdForm, Item, ItemId, ItemIndex};
 
 /// Characters of a name that are repeated in a refusal.
 const MAX_NAME_SHOWN: usize = 64;
@@ -31,10 +31,11 @@ impl Names {
     }
 
     fn add(&mut self, item: &BatchItem, index: ItemIndex, batch: &Batch) {
-        // An item that is rejected for its id has its position in the id's place, which may be another
-        // item's id: the good one has it.
+        // An item that is rejected for its id, or of multipart without one, has its position in the id's
+        // place, which may be another item's id: the good one, and the one that was given it, has it.
         let taken = self.ids.get(&item.subject.id).and_then(|other| batch.items.get(other.0));
-        if taken.is_none_or(|other| other.content.is_err()) {
+        let is_given = |item: &BatchItem| item.subject.form.id != IdForm::Position;
+        if taken.is_none_or(|other| other.content.is_err() || (is_given(item) && !is_given(other))) {
             self.ids.insert(item.subject.id.clone(), index);
         }
         if let Some(group) = &item.subject.form.group {
@@ -159,5 +160,9 @@ mod tests {
         assert_eq!(resolved(items), Ok(vec![vec![], vec![], vec![1]]));
         let items = vec![item("2", None, &[]), nameless, item("c", None, &["2"])];
         assert_eq!(resolved(items), Ok(vec![vec![], vec![], vec![0]]));
+        let mut given = item("1", None, &[]);
+        given.subject.form.id = IdForm::Plain;
+        let items = vec![item("1", None, &[]), given, item("c", None, &["1"])];
+        assert_eq!(resolved(items), Ok(vec![vec![], vec![], vec![1]]));
     }
 }

@@ -39,6 +39,12 @@ pub(super) fn of_exchange(error: &Error) -> CallFailure {
     }
 }
 
+/// Whether a client's body breaks HTTP's framing, as against one that ends because the client has left.
+pub(super) fn breaks_framing(error: &Error) -> bool {
+    // pingora's v1 body reader names what is broken only by custom errors: InvalidChunk, InvalidTrailerEnd.
+    error.etype().as_str().starts_with("Invalid")
+}
+
 /// Whether the error is one of opening a connection.
 pub(super) fn is_connect(error: &Error) -> bool {
     let kinds = [

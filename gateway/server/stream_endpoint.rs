@@ -25,6 +25,7 @@ use super::asked::Asked;
 use super::batch_endpoint::Life;
 use super::engine::BatchEngine;
 use super::exchange::{client_gone, let_client_send};
+use super::failure;
 use super::stream_reply::{StreamReply, write_lines};
 
 /// Results that leave together at the most.
@@ -168,7 +169,8 @@ impl<'stream> Stream<'stream> {
                 }
                 match self.next_event(session).await {
                     Event::Result => {}
-                    Event::Piece(piece) => self.take_piece(piece?),
+                    Event::Piece(Ok(piece)) => self.take_piece(piece),
+                    Event::Piece(Err(error)) => self.take_end_of_reading(session, error)?,
                     Event::Silence => {
                         self.refuse(BatchRefusal::BodyTimeout { seconds: self.patience().as_secs() });
                     }
@@ -207,6 +209,17 @@ impl<'stream> Stream<'stream> {
             self.body = Body::Ended;
             self.lines.end();
         }
+    }
+
+    /// The body can't be read on: its framing is broken, or the client has left.
+    fn take_end_of_reading(&mut self, session: &mut Session, error: pingora::BError) -> pingora::Result<()> {
+        if !failure::breaks_framing(&error) {
+            return Err(error.into_down());
+        }
+        // Where this request ends is not known: what follows can't be taken for the next one.
+        session.as_downstream_mut().set_keepalive(None);
+        self.refuse(BatchRefusal::BodyUnreadable);
+        Ok(())
     }
 
     /// Starts the items of the lines that have arrived, as far as there is room.

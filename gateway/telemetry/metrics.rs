@@ -55,6 +55,7 @@ pub struct Metrics {
     /// Connections opened, by upstream.
     pub connections_opened: IntCounterVec,
     log_lines_dropped: IntCounter,
+    tasks: IntGauge,
     log: OnceLock<ErrorCounter>,
 }
 
@@ -220,6 +221,10 @@ impl Metrics {
                 "batchgate_log_lines_dropped_total",
                 "Log lines dropped because the log's reader was too slow.",
             )?,
+            tasks: make.gauge(
+                "batchgate_tasks",
+                "Tasks of the gateway's runtime: one for each connection and batch, and a few more.",
+            )?,
             log: OnceLock::new(),
             registry: make.0,
         })
@@ -323,10 +328,17 @@ impl Metrics {
         self.log_lines_dropped.inc_by(dropped.saturating_sub(self.log_lines_dropped.get()));
     }
 
+    fn count_tasks(&self) {
+        let runtime = tokio::runtime::Handle::try_current();
+        let tasks = runtime.map_or(0, |runtime| runtime.metrics().num_alive_tasks());
+        self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
+    }
+
     /// All metrics in Prometheus' text format 0.0.4.
     #[must_use]
     pub fn exposition(&self) -> Vec<u8> {
         self.count_dropped_lines();
+        self.count_tasks();
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics could not be written");

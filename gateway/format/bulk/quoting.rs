@@ -3,9 +3,19 @@
 
 /// Checks a document's quotes; says what is wrong with them, and at which byte.
 pub(super) fn check(text: &[u8]) -> Result<(), (usize, &'static str)> {
+    // Lines end with a carriage return alone in all of a document, or in none of it: where others end with a
+    // line feed, one that nobody quoted is data, and the reader would break the row there.
+    let ends_with_feeds = memchr::memchr(b'\n', text).is_some();
     let mut at = 0;
     while at < text.len() {
-        at = end_of_field(text, at)? + 1;
+        let end = end_of_field(text, at)?;
+        if ends_with_feeds && text.get(end) == Some(&b'\r') && text.get(end + 1) != Some(&b'\n') {
+            return Err((
+                end,
+                "a carriage return stands without a line feed; in a field it has to be quoted",
+            ));
+        }
+        at = end + 1;
     }
     Ok(())
 }
@@ -39,12 +49,28 @@ mod tests {
 
     #[test]
     fn quotes_stand_around_whole_fields() {
-        for text in ["", "a", "a,b\r\n1,2\r\n", "\"a\",\"b\"\"c\",\"\"\n\"\r\n,\",x", "\"\"\"\"", ",,\n,,"] {
+        for text in [
+            "",
+            "a",
+            "a,b\r\n1,2\r\n",
+            "\"a\",\"b\"\"c\",\"\"\n\"\r\n,\r\",x",
+            "\"\"\"\"",
+            ",,\n,,",
+            "a\rb\r",
+        ] {
             assert_eq!(check(text.as_bytes()), Ok(()), "{text}");
         }
-        for (text, place) in
-            [("a\n\"b", 2), ("a\"b", 1), ("\"a\"b", 3), ("\"a\" ,b", 3), ("\"", 0), ("x,\"\"\"", 2)]
-        {
+        for (text, place) in [
+            ("a\n\"b", 2),
+            ("a\"b", 1),
+            ("\"a\"b", 3),
+            ("\"a\" ,b", 3),
+            ("\"", 0),
+            ("x,\"\"\"", 2),
+            ("a\nb\rc", 3),
+            ("\"a\"\r1\n", 3),
+            ("a\r\n1\r", 4),
+        ] {
             assert_eq!(check(text.as_bytes()).unwrap_err().0, place, "{text}");
         }
     }

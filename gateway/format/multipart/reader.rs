@@ -10,7 +10,7 @@ use super::fault::{Fault, FaultKind};
 use super::message;
 use super::part::{PartKind, open};
 use super::parts::{Part, Parts};
-use crate::format::draft::{Draft, MemberNames, check_ids};
+use crate::format::draft::{Draft, MemberNames, check_given_ids};
 use crate::format::{Batch, BatchItem, BatchRefusal, ItemIndex, ReadContext};
 
 /// What messages call a request's target.
@@ -22,7 +22,7 @@ pub(in crate::format) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result
     if let Err(fault) = read_parts(body, context, &mut items) {
         return Err(fault.into_refusal(body, ItemIndex(items.len()), context.limits));
     }
-    check_ids(&items, false)?;
+    check_given_ids(&items)?;
     Ok(Batch { items, sequential: false })
 }
 

@@ -27,7 +27,7 @@ pub struct StreamEnd<'end> {
 
 impl Default for LineWriter {
     fn default() -> Self {
-        Self(Rope::new(0))
+        Self(Rope::of_json_lines())
     }
 }
 
