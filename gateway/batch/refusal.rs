@@ -185,6 +185,9 @@ pub enum BatchRefusal {
         /// The limit in seconds.
         seconds: u64,
     },
+    /// There is no room for the body beside those of other batches.
+    #[error("the gateway has no memory for this batch now (limits.memory); send it again later")]
+    MemoryFull,
     /// The request itself is broken, or the client left in mid-body.
     #[error("the batch's body could not be read")]
     BodyUnreadable,

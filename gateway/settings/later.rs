@@ -1,14 +1,12 @@
 //! Settings of later versions: known by name, so that they are refused plainly and not as typos.
 
 /// Keys, with the schema path of the mapping that will hold them.
-const KEYS: [(&str, &str); 7] = [
+const KEYS: [(&str, &str); 5] = [
     ("upstreams.*", "retry"),
     ("upstreams.*", "health_check"),
     ("upstreams.*", "engine"),
     ("upstreams.*", "pipeline_depth"),
     ("batch[]", "dialect"),
-    ("limits", "memory"),
-    ("limits", "header_timeout"),
 ];
 
 /// Values, with the schema path of their key.

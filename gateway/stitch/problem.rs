@@ -76,7 +76,9 @@ const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     let row = refusal_row(refusal);
     let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, HEAD, POST".to_owned());
-    Verdict { allow, ..verdict(&row, refusal.to_string(), refusal_place(refusal), OutcomeKind::Rejected) }
+    let retry_after = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
+    let made = verdict(&row, refusal.to_string(), refusal_place(refusal), OutcomeKind::Rejected);
+    Verdict { retry_after, allow, ..made }
 }
 
 #[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
@@ -159,6 +161,9 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
         BatchRefusal::BodyTimeout { .. } => {
             row!(REQUEST_TIMEOUT, "body_timeout", "The batch did not arrive in time", "http_request_error")
         }
+        BatchRefusal::MemoryFull => {
+            row!(SERVICE_UNAVAILABLE, "memory_budget", "The gateway's memory is full", "proxy_internal_error")
+        }
         BatchRefusal::Internal => {
             row!(INTERNAL_SERVER_ERROR, "internal", "The gateway failed", "proxy_internal_error")
         }
@@ -188,12 +193,13 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
         | BatchRefusal::CrossSite
         | BatchRefusal::MethodNotAllowed
         | BatchRefusal::BodyTimeout { .. }
+        | BatchRefusal::MemoryFull
         | BatchRefusal::Internal => None,
     }
 }
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 20] = [
+pub const REFUSAL_REASONS: [&str; 21] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
@@ -213,6 +219,7 @@ pub const REFUSAL_REASONS: [&str; 20] = [
     "cross_site",
     "method_not_allowed",
     "body_timeout",
+    "memory_budget",
     "internal",
 ];
 
@@ -406,6 +413,9 @@ fn failure_row(failure: CallFailure) -> Row {
                 "The batch's replies are too large",
                 "http_response_body_size"
             )
+        }
+        CallFailure::MemoryFull => {
+            row!(SERVICE_UNAVAILABLE, "memory_budget", "The gateway's memory is full", "proxy_internal_error")
         }
         CallFailure::ReplyCoding => {
             row!(
