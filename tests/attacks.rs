@@ -247,18 +247,21 @@ fn slowhttptest_does_not_touch_good_clients() {
     let upstream = Upstream::start();
     upstream.on("/up", Answer::text(200, &"x".repeat(1 << 20)));
     let limits = "header_timeout: 1s, body_timeout: 1s, write_timeout: 1s";
-    let attacks: [&[&str]; 4] = [
-        &["-H"],
-        &["-B", "-s", "8192"],
-        &["-R"],
-        &["-X", "-k", "3", "-w", "512", "-y", "1024", "-n", "1", "-z", "32"],
+    // With the limit that ends each; the last two end as all replies do.
+    let attacks: [(&[&str], &str); 4] = [
+        (&["-H"], "header_timeout"),
+        (&["-B", "-s", "8192"], "body_timeout"),
+        (&["-R"], ""),
+        (&["-X", "-k", "3", "-w", "512", "-y", "1024", "-n", "1", "-z", "32"], ""),
     ];
-    for flags in attacks {
+    for (flags, reason) in attacks {
         let gateway = gateway(&upstream, limits);
         let url = gateway.url("/up");
         let longest = slow_attack(&gateway, &[flags, &["-u", &url]].concat());
         assert!(longest < Duration::from_secs(2), "{flags:?}: {longest:?}");
         wait_until_connections(&gateway, 1.0);
+        let closed = gateway.metrics().sum(REFUSED, &[("reason", reason)]);
+        assert!(reason.is_empty() || closed >= 100.0, "{flags:?}: {closed} closed");
     }
 }
 
