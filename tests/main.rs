@@ -65,6 +65,9 @@ mod proxy;
 /// The rules of HTTP for intermediaries.
 mod proxy_rules;
 
+/// Attacks on what clients may hold: connections, time, memory.
+mod attacks;
+
 /// HTTP/2 and TLS, in front and behind.
 mod proxy_http2;
 

@@ -193,6 +193,9 @@ pub enum BatchRefusal {
         /// The limit in seconds.
         seconds: u64,
     },
+    /// There is no room for the body beside those of other batches.
+    #[error("the gateway has no memory for this batch now (limits.memory); send it again later")]
+    MemoryFull,
     /// The request itself is broken, or the client left in mid-body.
     #[error("the batch's body could not be read")]
     BodyUnreadable,
@@ -230,6 +233,7 @@ impl BatchRefusal {
             | Self::CrossSite
             | Self::MethodNotAllowed
             | Self::BodyTimeout { .. }
+            | Self::MemoryFull
             | Self::Internal => None,
         }
     }

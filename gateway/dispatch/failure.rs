@@ -48,6 +48,9 @@ pub enum CallFailure {
         /// The limit in bytes.
         limit: usize,
     },
+    /// There is no room for the reply beside those of other batches.
+    #[error("the gateway had no memory for the upstream's reply (limits.memory)")]
+    MemoryFull,
     /// The reply's body is not in the Content-Encoding it claims, or in one that can't be undone.
     #[error("the upstream's reply has a Content-Encoding that can't be undone")]
     ReplyCoding,

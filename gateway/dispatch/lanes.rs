@@ -197,10 +197,8 @@ impl Work {
         engine: &'permit E,
         upstream: UpstreamIndex,
     ) -> Turn<'permit> {
-        Turn {
-            _batch: acquire(self.concurrency.as_ref()).await,
-            _upstream: acquire(engine.permits(upstream)).await,
-        }
+        let batch = acquire(self.concurrency.as_ref()).await;
+        Turn { _batch: batch, _upstream: permit_and_room(engine, upstream).await }
     }
 
     fn fill(&self, place: &Place, outcome: Outcome) {
@@ -284,7 +282,23 @@ struct Turn<'permit> {
     _upstream: Option<tokio::sync::SemaphorePermit<'permit>>,
 }
 
-pub(super) async fn acquire(permits: Option<&Semaphore>) -> Option<tokio::sync::SemaphorePermit<'_>> {
+/// A permit of the upstream, while there is room for the reply. Who waits for room holds no permit: those
+/// that make room may need it.
+pub(super) async fn permit_and_room<E: Engine>(
+    engine: &E,
+    upstream: UpstreamIndex,
+) -> Option<tokio::sync::SemaphorePermit<'_>> {
+    loop {
+        let permit = acquire(engine.permits(upstream)).await;
+        if engine.has_room() {
+            return permit;
+        }
+        drop(permit);
+        engine.room().await;
+    }
+}
+
+async fn acquire(permits: Option<&Semaphore>) -> Option<tokio::sync::SemaphorePermit<'_>> {
     match permits {
         // An error would mean that the semaphore was closed; none ever is.
         Some(permits) => permits.acquire().await.ok(),

@@ -47,6 +47,16 @@ pub trait Engine: Sync {
     /// How long a call to an upstream may take.
     fn call_timeout(&self, upstream: UpstreamIndex) -> Duration;
 
+    /// Whether there is room for one more call's reply.
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// Returns once there was.
+    fn room(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Fills in a call's references, by [`resolve`] with what the engine knows of the gateway.
     ///
     /// # Errors
@@ -130,6 +140,12 @@ pub struct DispatchedItem {
 }
 
 impl DispatchedItem {
+    /// Bytes of the upstream's reply, if there is one.
+    #[must_use]
+    pub fn reply_bytes(&self) -> usize {
+        if let Outcome::Answered(reply) = &self.outcome { reply.bytes() } else { 0 }
+    }
+
     /// Whether its reply has a content coding, which takes time to undo.
     #[must_use]
     pub fn is_coded(&self) -> bool {

@@ -31,7 +31,7 @@ impl PlainHandler for Admin {
         }
         match request.uri().path() {
             "/" => reply(StatusCode::OK, TEXT, INDEX),
-            "/metrics" => reply(StatusCode::OK, METRICS, self.0.metrics.exposition()),
+            "/metrics" => reply(StatusCode::OK, METRICS, metrics(&self.0)),
             "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
             "/readyz" => reply(StatusCode::OK, TEXT, "ready\n"),
@@ -39,6 +39,11 @@ impl PlainHandler for Admin {
             _ => reply(StatusCode::NOT_FOUND, TEXT, INDEX),
         }
     }
+}
+
+fn metrics(gateway: &Gateway) -> Vec<u8> {
+    gateway.metrics.set_buffers(gateway.memory.held(), gateway.memory.limit());
+    gateway.metrics.exposition()
 }
 
 fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {

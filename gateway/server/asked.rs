@@ -17,6 +17,7 @@ use super::engine::BatchEngine;
 use super::exchange::ReplyHead;
 use super::forwarding::Reached;
 use super::gateway::Gateway;
+use super::memory::Holding;
 use super::snapshot::Snapshot;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,9 +64,14 @@ impl Asked<'_> {
     }
 
     /// The engine for the items of an outer request with these fields.
-    pub(super) fn engine(&self, outer: &HeaderMap, inherited: HeaderMap) -> BatchEngine<'_> {
+    pub(super) fn engine<'batch>(
+        &'batch self,
+        outer: &HeaderMap,
+        inherited: HeaderMap,
+        holding: &'batch Holding<'batch>,
+    ) -> BatchEngine<'batch> {
         let hop = self.reached.forwarded_by(outer, self.request_id);
-        BatchEngine::new(self.gateway, self.snapshot, self.reached, self.trace, (inherited, hop))
+        BatchEngine::new(self, (inherited, hop), holding)
     }
 
     /// Stitches items that ended.

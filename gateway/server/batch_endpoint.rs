@@ -25,6 +25,7 @@ use super::asked::Asked;
 use super::engine::BatchEngine;
 use super::exchange::{client_gone, joined, read_body, write_reply};
 use super::limits_document::limits_document;
+use super::memory::{Full, Holding};
 use super::stream_endpoint;
 
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
@@ -39,7 +40,8 @@ pub(super) async fn serve(session: &mut Session, asked: &Asked<'_>) -> pingora::
         return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
-    let mut life = Life { asked, phases: PhaseTimes::default(), form: None, bytes_in: 0 };
+    let holding = Holding::new(&asked.gateway.memory);
+    let mut life = Life { asked, holding, phases: PhaseTimes::default(), form: None, bytes_in: 0 };
     life.run(session, &method).await
 }
 
@@ -62,6 +64,8 @@ impl Drop for BatchInFlight<'_> {
 /// One batch, from its header to its reply.
 pub(super) struct Life<'request> {
     pub(super) asked: &'request Asked<'request>,
+    /// What it holds in memory.
+    pub(super) holding: Holding<'request>,
     pub(super) phases: PhaseTimes,
     form: Option<Form>,
     pub(super) bytes_in: usize,
@@ -129,7 +133,8 @@ impl Life<'_> {
         if postable && cross_site(headers, &self.asked.reached.authority, &settings.cors.allow_origins) {
             return Err(BatchRefusal::CrossSite);
         }
-        read_body(session, self.asked.endpoint.limits.max_body, settings.limits.body_timeout).await
+        let max_body = self.asked.endpoint.limits.max_body;
+        read_body(session, max_body, settings.limits.body_timeout, &self.holding).await
     }
 
     fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
@@ -139,6 +144,8 @@ impl Life<'_> {
         let headers = &session.req_header().headers;
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
+        let decoded = body.len().saturating_sub(self.bytes_in);
+        self.holding.take(decoded).map_err(|Full| BatchRefusal::MemoryFull)?;
         let content_type = text(headers, &header::CONTENT_TYPE);
         let form = intake.form(content_type, &body, endpoint.dialect)?;
         let accept = joined(headers, &header::ACCEPT);
@@ -209,6 +216,7 @@ impl Life<'_> {
         if reply_format == Format::Xml && wants_text_xml(Some(&accept)) {
             written.content_type = "text/xml; charset=utf-8".into();
         }
+        self.holding.hold(written.length());
         self.phases.set(Phase::Stitch, stopwatch.elapsed());
         let mut report = self.report(BatchEnd::of_items(summary.items, summary.failed), head.status);
         report.summary = summary;
@@ -233,7 +241,7 @@ impl Life<'_> {
         inherited: HeaderMap,
     ) -> (Vec<DispatchedItem>, bool) {
         let endpoint = self.asked.endpoint;
-        let engine = self.asked.engine(&session.req_header().headers, inherited);
+        let engine = self.asked.engine(&session.req_header().headers, inherited, &self.holding);
         let patience = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
         let limits = DispatchLimits {
             concurrency: endpoint.concurrency.get(),
@@ -248,7 +256,9 @@ impl Life<'_> {
             client_gone(session).await;
             left = true;
         };
+        self.holding.stand_in_line();
         let items = make_calls(plan, &engine, limits, Box::pin(gone)).await;
+        self.holding.leave_line();
         (items, left)
     }
 
@@ -266,6 +276,7 @@ impl Life<'_> {
         let version = self.odata_version(headers).unwrap_or(Some(USUAL_ODATA_VERSION.to_owned()));
         let head = self.asked.head(verdict.problem.status).with(header::ALLOW, verdict.allow);
         let head = head.with(ODATA_VERSION, version);
+        let head = head.with(header::RETRY_AFTER, verdict.retry_after.map(whole_seconds));
         self.record(&report);
         write_reply(session, head, written).await
     }

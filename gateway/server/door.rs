@@ -3,20 +3,33 @@
 //! pingora waits for all 24 bytes of HTTP/2's preface, as long as it takes. A whole request can be
 //! shorter (`OPTIONS / HTTP/1.0`, the health check of many balancers), and a connection that says
 //! nothing would stay for good.
+//!
+//! Who comes in is counted ([`crowd`]) and watched ([`connection`]). TLS handshakes come before the door:
+//! pingora gives them 60 seconds.
 
+mod connection;
+mod crowd;
+mod frames;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
-use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::{ALPN, Peek, Ssl as _, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
 use crate::clock::Deadline;
+use crate::telemetry::ConnectionRefusal;
 
 use super::front::Front;
 use super::gateway::Gateway;
+
+use crowd::Crowd;
+
+pub(super) use connection::ClientConnection;
 
 /// What no HTTP/1.1 request begins with: RFC 9113 §3.4 keeps the method PRI for this.
 const PREFACE_METHOD: &[u8; 3] = b"PRI";
@@ -28,31 +41,32 @@ pub(super) struct Door {
     /// Speaks HTTP/2 by prior knowledge, or what ALPN has chosen.
     front: Arc<HttpProxy<Front>>,
     http1: Arc<Http1>,
+    crowd: Arc<Crowd>,
 }
 
 impl Door {
     pub(super) fn new(gateway: Arc<Gateway>, front: HttpProxy<Front>) -> Self {
         let front = Arc::new(front);
-        Self { gateway, http1: Arc::new(Http1(Arc::clone(&front))), front }
+        Self { gateway, http1: Arc::new(Http1(Arc::clone(&front))), front, crowd: Arc::default() }
     }
 }
 
 #[async_trait]
 impl ServerApp for Door {
-    async fn process_new(
-        self: &Arc<Self>,
-        mut connection: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        if connection.get_ssl_digest().is_some() {
-            return self.front.process_new(connection, shutdown).await;
+    async fn process_new(self: &Arc<Self>, connection: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let mut connection = self.let_in(connection)?;
+        if connection.get_ssl_digest().is_none() {
+            match self.begins_http2(&mut connection).await {
+                Some(true) => connection.speaks_http2(),
+                Some(false) => return self.http1.process_new(Box::new(connection), shutdown).await,
+                None => return None,
+            }
+        } else if connection.selected_alpn_proto() == Some(ALPN::H2) {
+            connection.speaks_http2();
+        } else {
+            return self.http1.process_new(Box::new(connection), shutdown).await;
         }
-        let patience = self.gateway.snapshot().settings.limits.keepalive_timeout;
-        match Deadline::after(patience).race(begins_http2(&mut connection)).await {
-            Some(Ok(true)) => self.front.process_new(connection, shutdown).await,
-            Some(Ok(false)) => self.http1.process_new(connection, shutdown).await,
-            Some(Err(_)) | None => None,
-        }
+        self.front.process_new(Box::new(connection), shutdown).await
     }
 
     async fn cleanup(&self) {
@@ -60,13 +74,53 @@ impl ServerApp for Door {
     }
 }
 
-/// Looks at no more bytes than it takes to tell.
-async fn begins_http2(connection: &mut Stream) -> std::io::Result<bool> {
-    let mut begin = [0; 1];
-    connection.try_peek(&mut begin).await?;
-    if begin != *b"P" {
-        return Ok(false);
+impl Door {
+    /// Tells by the first bytes; `None` if they don't come in time.
+    async fn begins_http2(&self, connection: &mut ClientConnection) -> Option<bool> {
+        let limits = self.gateway.snapshot().settings.limits;
+        let first = Deadline::after(limits.keepalive_timeout).race(first_byte(connection)).await?.ok()?;
+        if first != PREFACE_METHOD[0] {
+            return Some(false);
+        }
+        let Some(begins) = Deadline::after(limits.header_timeout).race(begins_http2(connection)).await else {
+            connection.count_refusal(ConnectionRefusal::HeaderTimeout);
+            return None;
+        };
+        begins.ok()
     }
+
+    /// The connection, counted; `None` where there are too many. Those are closed without a reply, which
+    /// would cost more than they may have.
+    fn let_in(&self, connection: Stream) -> Option<ClientConnection> {
+        let address = address_of(&connection);
+        let limits = &self.gateway.snapshot().settings.limits;
+        match self.crowd.enter(address, limits) {
+            Ok(member) => {
+                let gateway = Arc::clone(&self.gateway);
+                Some(ClientConnection::new(connection, gateway, limits, (member, address)))
+            }
+            Err(reason) => {
+                self.gateway.metrics.connections.refuse(reason, address);
+                None
+            }
+        }
+    }
+}
+
+fn address_of(connection: &Stream) -> Option<IpAddr> {
+    let socket = connection.get_socket_digest()?;
+    Some(socket.peer_addr()?.as_inet()?.ip())
+}
+
+async fn first_byte(connection: &mut ClientConnection) -> std::io::Result<u8> {
+    let mut first = [0; 1];
+    connection.try_peek(&mut first).await?;
+    let [first] = first;
+    Ok(first)
+}
+
+/// Looks at no more bytes than it takes to tell.
+async fn begins_http2(connection: &mut ClientConnection) -> std::io::Result<bool> {
     let mut method = [0; PREFACE_METHOD.len()];
     connection.try_peek(&mut method).await?;
     if method != *PREFACE_METHOD {
@@ -86,6 +140,9 @@ impl HttpServerApp for Http1 {
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        if let ServerSession::H1(http1) = &session {
+            ClientConnection::expect_header(http1.stream());
+        }
         self.0.process_new_http(session, shutdown).await
     }
 }

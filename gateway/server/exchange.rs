@@ -13,6 +13,8 @@ use crate::batch::BatchRefusal;
 use crate::clock::Deadline;
 use crate::format::Written;
 
+use super::memory::{Full, Holding};
+
 /// After a refusal, so much time is given to the client to stop sending (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -22,6 +24,7 @@ pub(super) async fn read_body(
     session: &mut Session,
     limit: usize,
     timeout: Duration,
+    holding: &Holding<'_>,
 ) -> Result<Bytes, BatchRefusal> {
     let announced =
         session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
@@ -29,8 +32,9 @@ pub(super) async fn read_body(
     if announced.is_some_and(|length| length > limit) {
         return Err(BatchRefusal::BodyTooLarge { limit });
     }
+    holding.admit(1).await.map_err(|Full| BatchRefusal::MemoryFull)?;
     let_client_send(session).await?;
-    let reading = read_within(session, limit, announced.unwrap_or(0));
+    let reading = read_within(session, limit, announced.unwrap_or(0), holding);
     match Deadline::after(timeout).race(reading).await {
         Some(read) => read,
         None => Err(BatchRefusal::BodyTimeout { seconds: timeout.as_secs() }),
@@ -54,7 +58,12 @@ pub(super) fn waits_for_continue(session: &Session) -> bool {
     request.version != Version::HTTP_10 && request.headers.get_all(header::EXPECT).iter().any(expects)
 }
 
-async fn read_within(session: &mut Session, limit: usize, announced: usize) -> Result<Bytes, BatchRefusal> {
+async fn read_within(
+    session: &mut Session,
+    limit: usize,
+    announced: usize,
+    holding: &Holding<'_>,
+) -> Result<Bytes, BatchRefusal> {
     let mut body = BytesMut::new();
     loop {
         let read = session.as_downstream_mut().read_request_body().await;
@@ -70,6 +79,7 @@ async fn read_within(session: &mut Session, limit: usize, announced: usize) -> R
             }
             // Memory is taken for what came, or for what was announced once some of it came.
             Some(bytes) => {
+                holding.admit(bytes.len()).await.map_err(|Full| BatchRefusal::MemoryFull)?;
                 if body.is_empty() {
                     body.reserve(announced.max(bytes.len()));
                 }

@@ -20,6 +20,7 @@ use crate::stitch::problem::{self, Verdict};
 
 use super::asked::Asked;
 use super::batch_endpoint;
+use super::door::ClientConnection;
 use super::exchange::{ReplyHead, joined, waits_for_continue, write_reply};
 use super::gateway::Gateway;
 use super::proxied::{self, Context, Proxied};
@@ -166,6 +167,9 @@ impl ProxyHttp for Front {
         let limits = &context.snapshot.settings.limits;
         let downstream = session.as_downstream_mut();
         downstream.set_write_timeout(Some(limits.write_timeout));
+        if let ServerSession::H1(http1) = downstream {
+            ClientConnection::unwatch(http1.stream());
+        }
         // Without it, a client that sends its next request early would be cut off (RFC 9112 §9.3.2).
         downstream.set_pipelining_enabled(true);
         if let ServerSession::H1(http1) = downstream
@@ -182,11 +186,27 @@ impl ProxyHttp for Front {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
         context.proxied = self.serve(session, context).await?;
+        if context.proxied.is_some() {
+            proxied::expect_body(session);
+        }
         if context.proxied.is_some() && waits_for_continue(session) {
             // Answered here, at once: upstreams behind a proxy often never do (RFC 9110 §10.1.1).
             session.as_downstream_mut().write_continue_response().await?;
         }
         Ok(context.proxied.is_none())
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _: &mut Option<Bytes>,
+        end: bool,
+        _: &mut Context,
+    ) -> pingora::Result<()> {
+        if end {
+            proxied::body_is_whole(session);
+        }
+        Ok(())
     }
 
     async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> pingora::Result<Box<HttpPeer>> {

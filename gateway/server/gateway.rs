@@ -13,7 +13,14 @@ use crate::dispatch::CallFailure;
 use crate::stitch::problem::failure_reason;
 use crate::telemetry::Metrics;
 
+use super::memory::Memory;
 use super::snapshot::Snapshot;
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Gateway").finish_non_exhaustive()
+    }
+}
 
 /// A gateway at work.
 pub struct Gateway {
@@ -23,6 +30,8 @@ pub struct Gateway {
     /// Connections that streams share.
     pub(super) connector: Connector,
     pub(super) metrics: Metrics,
+    /// What all batches hold together.
+    pub(super) memory: Memory,
     requests: AtomicUsize,
     idle: Notify,
     draining: AtomicBool,
@@ -31,12 +40,14 @@ pub struct Gateway {
 impl Gateway {
     pub(super) fn new(snapshot: Snapshot, metrics: Metrics) -> Self {
         let idle_connections = snapshot.settings.limits.idle_connections;
+        let memory = Memory::new(snapshot.settings.limits.memory);
         let options = || Some(ConnectorOptions::new(idle_connections));
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             transport: TransportConnector::new(options()),
             connector: Connector::new(options()),
             metrics,
+            memory,
             requests: AtomicUsize::new(0),
             idle: Notify::new(),
             draining: AtomicBool::new(false),
@@ -49,6 +60,7 @@ impl Gateway {
     }
 
     pub(super) fn replace(&self, snapshot: Snapshot) {
+        self.memory.resize(snapshot.settings.limits.memory);
         self.snapshot.store(Arc::new(snapshot));
     }
 

@@ -19,6 +19,7 @@ mod front;
 mod gateway;
 mod lifecycle;
 mod limits_document;
+mod memory;
 mod plain;
 mod proxied;
 mod reload;

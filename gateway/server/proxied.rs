@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
@@ -25,6 +26,7 @@ use crate::stitch::problem::{self, Verdict};
 use crate::telemetry::{RequestId, RequestReport, TraceContext};
 
 use super::balance::Peer;
+use super::door::ClientConnection;
 use super::failure;
 use super::forwarding::{Reached, host_of, origin_of};
 use super::gateway::{Gateway, UnderWay};
@@ -143,6 +145,26 @@ fn upstream_path(request: &RequestHeader, canonical: &CanonicalPath, mapping: &M
     let stripped = mapping.to_upstream(raw);
     let kept = if stripped.len() < raw.len() { stripped } else { mapping.to_upstream(canonical.as_str()) };
     Some(kept.to_owned())
+}
+
+/// From here on the request's body, where it has one, has to keep to its rate. An upgraded connection
+/// (RFC 9110 §7.8) has none.
+pub(super) fn expect_body(session: &mut Session) {
+    if session.is_upgrade_req() {
+        return;
+    }
+    if let ServerSession::H1(http1) = session.as_downstream_mut()
+        && !http1.is_body_done()
+    {
+        ClientConnection::expect_body(http1.stream());
+    }
+}
+
+/// What is read from here on, until the next request, has no limit.
+pub(super) fn body_is_whole(session: &Session) {
+    if let ServerSession::H1(http1) = session.as_downstream() {
+        ClientConnection::unwatch(http1.stream());
+    }
 }
 
 /// The next target.

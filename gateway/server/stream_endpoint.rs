@@ -26,6 +26,7 @@ use super::batch_endpoint::Life;
 use super::engine::BatchEngine;
 use super::exchange::{client_gone, let_client_send};
 use super::failure;
+use super::memory::{Full, Holding};
 use super::stream_reply::{StreamReply, write_lines};
 
 /// Results that leave together at the most.
@@ -43,14 +44,15 @@ pub(super) async fn serve(
     let asked = life.asked;
     // Silence has a limit of its own here.
     session.as_downstream_mut().set_read_timeout(None);
+    life.holding.admit(1).await.map_err(|Full| BatchRefusal::MemoryFull)?;
     let_client_send(session).await?;
     let headers = &session.req_header().headers;
     let preferences = Preferences::parse(headers);
-    let engine = asked.engine(headers, asked.inherited(headers));
+    let engine = asked.engine(headers, asked.inherited(headers), &life.holding);
     let work = StreamWork::new(limits(asked, &preferences));
     let mut reply = StreamReply::new(asked, preferences);
     let engine = &engine;
-    let mut stream = Stream::new(asked, &work, &engine);
+    let mut stream = Stream::new(asked, &work, &engine, &life.holding);
     let left = stream.carry(session, &mut reply).await;
     drop_rest(&mut stream, &mut reply);
     life.bytes_in = stream.bytes_in;
@@ -103,6 +105,9 @@ fn record(life: &Life<'_>, reply: StreamReply<'_>, refusal: Option<&BatchRefusal
 /// What is under way between the client's two directions.
 struct Stream<'stream> {
     asked: &'stream Asked<'stream>,
+    holding: &'stream Holding<'stream>,
+    /// Bytes of lines that `holding` has in it.
+    counted: usize,
     dispatch: StreamDispatch<'stream, &'stream BatchEngine<'stream>>,
     lines: Lines,
     taken: usize,
@@ -135,9 +140,12 @@ impl<'stream> Stream<'stream> {
         asked: &'stream Asked<'stream>,
         work: &'stream StreamWork,
         engine: &'stream &'stream BatchEngine<'stream>,
+        holding: &'stream Holding<'stream>,
     ) -> Self {
         Self {
             asked,
+            holding,
+            counted: 0,
             dispatch: StreamDispatch::new(work, engine),
             lines: Lines::new(asked.endpoint.limits.max_body),
             taken: 0,
@@ -160,6 +168,7 @@ impl<'stream> Stream<'stream> {
         Box::pin(async move {
             loop {
                 self.take_lines();
+                self.count_lines();
                 if self.take_results(reply, MOST_AT_ONCE) > 0 {
                     self.write(session, reply).await?;
                     continue;
@@ -232,6 +241,16 @@ impl<'stream> Stream<'stream> {
         }
     }
 
+    /// Brings what is held for lines up to date. Their bytes are there already, and bounded for each stream;
+    /// where memory is short, it is their calls that wait.
+    fn count_lines(&mut self) {
+        let now = self.lines.bytes() + self.dispatch.bytes_under_way();
+        if now != self.counted {
+            self.holding.change(self.counted, now);
+            self.counted = now;
+        }
+    }
+
     fn take_line(&mut self, line: Line) -> Result<(), BatchRefusal> {
         check_start(&line)?;
         let limits = &self.asked.endpoint.limits;
@@ -261,6 +280,7 @@ impl<'stream> Stream<'stream> {
     async fn write(&mut self, session: &mut Session, reply: &mut StreamReply<'_>) -> pingora::Result<()> {
         let (head, chunks) = (reply.begin(), reply.take());
         self.dispatch.beside(write_lines(session, head, chunks)).await?;
+        self.holding.give_back(reply.take_held());
         self.silence = Deadline::after(self.patience());
         Ok(())
     }

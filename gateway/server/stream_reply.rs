@@ -32,6 +32,8 @@ pub(super) struct StreamReply<'request> {
     retry_after: Option<Duration>,
     pub(super) failures: Vec<FailedItem>,
     pub(super) bytes_out: usize,
+    /// Bytes of upstreams' replies in lines that were not written yet.
+    held: usize,
 }
 
 impl<'request> StreamReply<'request> {
@@ -45,11 +47,13 @@ impl<'request> StreamReply<'request> {
             retry_after: None,
             failures: Vec::new(),
             bytes_out: 0,
+            held: 0,
         }
     }
 
     /// Adds the results of items that ended, and counts them.
     pub(super) fn add(&mut self, ended: Vec<StreamedItem>) {
+        self.held += ended.iter().map(|ended| ended.item.reply_bytes()).sum::<usize>();
         let (positions, items): (Vec<_>, Vec<_>) =
             ended.into_iter().map(|ended| (ended.position, ended.item)).unzip();
         let (results, reports) = self.asked.stitch(items, &self.preferences);
@@ -64,6 +68,11 @@ impl<'request> StreamReply<'request> {
             }
             self.lines.put(result);
         }
+    }
+
+    /// The bytes of replies in the lines that have been written now.
+    pub(super) const fn take_held(&mut self) -> usize {
+        std::mem::replace(&mut self.held, 0)
     }
 
     /// The lines that were not written yet.

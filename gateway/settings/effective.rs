@@ -35,6 +35,10 @@ fn document(settings: &Settings) -> Document {
         batch: settings.batch.iter().map(|endpoint| batch(endpoint).into()).collect(),
         bulk: settings.bulk.iter().map(|route| bulk(route).into()).collect(),
         limits: LimitsDocument {
+            memory: ByteSize(limits.memory).into(),
+            connections: limits.connections,
+            connections_per_address: limits.connections_per_address,
+            header_timeout: TimeLimit(limits.header_timeout),
             body_timeout: TimeLimit(limits.body_timeout),
             write_timeout: TimeLimit(limits.write_timeout),
             idle_connections: u64::try_from(limits.idle_connections).unwrap_or(u64::MAX),

@@ -1,13 +1,11 @@
 //! Settings of later versions: known by name, so that they are refused plainly and not as typos.
 
 /// Keys, with the schema path of the mapping that will hold them.
-const KEYS: [(&str, &str); 6] = [
+const KEYS: [(&str, &str); 4] = [
     ("upstreams.*", "retry"),
     ("upstreams.*", "health_check"),
     ("upstreams.*", "engine"),
     ("upstreams.*", "pipeline_depth"),
-    ("limits", "memory"),
-    ("limits", "header_timeout"),
 ];
 
 /// Values, with the schema path of their key.

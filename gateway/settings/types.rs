@@ -252,7 +252,15 @@ pub enum Order {
 /// Limits of the whole gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// A batch's whole body must have arrived by then.
+    /// Bytes of bodies held at once, of all batches together.
+    pub memory: usize,
+    /// Connections of clients at once.
+    pub connections: NonZeroUsize,
+    /// Connections at once from one address.
+    pub connections_per_address: NonZeroUsize,
+    /// A request's whole header must have arrived by then, from its first byte.
+    pub header_timeout: Duration,
+    /// A batch's whole body must have arrived by then; of other requests, how long is waited for it.
     pub body_timeout: Duration,
     /// A reply may stand still for so long.
     pub write_timeout: Duration,

@@ -84,7 +84,9 @@ const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     let row = refusal_row(refusal);
     let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, HEAD, POST".to_owned());
-    Verdict { allow, ..verdict(&row, refusal.to_string(), refusal.place(), OutcomeKind::Rejected) }
+    let retry_after = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
+    let made = verdict(&row, refusal.to_string(), refusal.place(), OutcomeKind::Rejected);
+    Verdict { retry_after, allow, ..made }
 }
 
 #[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
@@ -176,6 +178,9 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
         BatchRefusal::BodyTimeout { .. } => {
             row!(REQUEST_TIMEOUT, "body_timeout", "The batch did not arrive in time", "http_request_error")
         }
+        BatchRefusal::MemoryFull => {
+            row!(SERVICE_UNAVAILABLE, "memory_budget", "The gateway's memory is full", "proxy_internal_error")
+        }
         BatchRefusal::Internal => {
             row!(INTERNAL_SERVER_ERROR, "internal", "The gateway failed", "proxy_internal_error")
         }
@@ -183,7 +188,7 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
 }
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 23] = [
+pub const REFUSAL_REASONS: [&str; 24] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
@@ -206,6 +211,7 @@ pub const REFUSAL_REASONS: [&str; 23] = [
     "cross_site",
     "method_not_allowed",
     "body_timeout",
+    "memory_budget",
     "internal",
 ];
 
@@ -375,6 +381,9 @@ fn failure_row(failure: CallFailure) -> Row {
                 "The batch's replies are too large",
                 "http_response_body_size"
             )
+        }
+        CallFailure::MemoryFull => {
+            row!(SERVICE_UNAVAILABLE, "memory_budget", "The gateway's memory is full", "proxy_internal_error")
         }
         CallFailure::ReplyCoding => {
             row!(

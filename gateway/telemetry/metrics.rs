@@ -17,7 +17,7 @@ use crate::settings::{BatchEndpoint, Settings};
 use crate::stitch::ItemReport;
 use crate::stitch::problem::REFUSAL_REASONS;
 
-use super::{BatchEnd, BatchReport, Names, RequestReport};
+use super::{BatchEnd, BatchReport, ConnectionMetrics, Names, RequestReport};
 
 /// Seconds; OpenTelemetry's boundaries for HTTP, with two more for what is slow.
 const LATENCY: [f64; 16] =
@@ -54,6 +54,10 @@ pub struct Metrics {
     pub connect_errors: IntCounterVec,
     /// Connections opened, by upstream.
     pub connections_opened: IntCounterVec,
+    /// Clients' connections.
+    pub connections: ConnectionMetrics,
+    buffer_bytes: IntGauge,
+    buffer_limit_bytes: IntGauge,
     log_lines_dropped: IntCounter,
     tasks: IntGauge,
     log: OnceLock<ErrorCounter>,
@@ -217,6 +221,16 @@ impl Metrics {
                 "Connections opened for calls.",
                 &["upstream"],
             )?,
+            connections: ConnectionMetrics::new(
+                make.gauge("batchgate_connections", "Connections of clients that are open.")?,
+                &make.counters(
+                    "batchgate_connections_refused_total",
+                    "Connections of clients that a limit closed, by reason.",
+                    &["reason"],
+                )?,
+            ),
+            buffer_bytes: make.gauge("batchgate_buffer_bytes", "Bytes held for bodies, of all batches.")?,
+            buffer_limit_bytes: make.gauge("batchgate_buffer_limit_bytes", "The most that it may be.")?,
             log_lines_dropped: make.counter(
                 "batchgate_log_lines_dropped_total",
                 "Log lines dropped because the log's reader was too slow.",
@@ -321,6 +335,12 @@ impl Metrics {
     /// From here on, lines that the log drops are counted.
     pub fn watch_log(&self, dropped: ErrorCounter) {
         self.log.get_or_init(|| dropped);
+    }
+
+    /// Says how many bytes bodies hold, and how many they may.
+    pub fn set_buffers(&self, held: usize, limit: usize) {
+        self.buffer_bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
+        self.buffer_limit_bytes.set(i64::try_from(limit).unwrap_or(i64::MAX));
     }
 
     fn count_dropped_lines(&self) {

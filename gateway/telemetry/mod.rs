@@ -1,11 +1,13 @@
 //! What operators see: metrics, log lines and trace context. Fed by reports that the phases
 //! return; no phase calls into this module.
 
+mod connections;
 mod log_lines;
 mod metrics;
 mod report;
 mod trace;
 
+pub use connections::{ConnectionMetrics, ConnectionRefusal};
 pub use log_lines::{LogError, Logging, start_logging};
 pub use metrics::{Metrics, MetricsError};
 pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};

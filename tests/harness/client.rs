@@ -3,6 +3,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use batchgate::clock::Stopwatch;
 
 use serde_json::Value;
 
@@ -160,6 +163,30 @@ impl Connection {
     /// Sends these bytes. A server that has closed already is not an error: it may have answered.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         drop(self.stream.write_all(bytes));
+    }
+
+    /// Sends the same bytes again and again, with a pause before each time, until the server has closed;
+    /// says how long that took. Replies are thrown away.
+    ///
+    /// # Panics
+    /// When the server does not close within [`PATIENCE`].
+    pub(crate) fn trickle(&mut self, bytes: &[u8], pause: Duration) -> Duration {
+        let stopwatch = Stopwatch::start();
+        self.stream.set_read_timeout(Some(pause)).unwrap();
+        let mut buffer = [0; 16 << 10];
+        loop {
+            assert!(stopwatch.elapsed() < PATIENCE, "the connection is still open");
+            let written = self.stream.write_all(bytes);
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return stopwatch.elapsed(),
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return stopwatch.elapsed(),
+            }
+            if written.is_err() {
+                return stopwatch.elapsed();
+            }
+        }
     }
 
     /// Says that nothing more will be sent.

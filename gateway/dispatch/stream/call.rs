@@ -9,7 +9,7 @@ use crate::clock::Deadline;
 use crate::plan::{Call, Step};
 use crate::route::UpstreamIndex;
 
-use super::super::lanes::acquire;
+use super::super::lanes::permit_and_room;
 use super::super::{Attempt, CallFailure, Engine, Lane, Outcome, Sent};
 use super::StreamWork;
 use super::work::{Entry, SKIPPED, UnderWay};
@@ -65,7 +65,7 @@ async fn make<E: Engine>(
     call: &Call,
     lane: &mut E::Lane,
 ) -> (Outcome, bool) {
-    let _turn = acquire(engine.permits(call.upstream)).await;
+    let _turn = permit_and_room(engine, call.upstream).await;
     if work.is_stopped() {
         return (SKIPPED, true);
     }

@@ -95,6 +95,12 @@ impl<'work, E: Engine> StreamDispatch<'work, E> {
         self.under_way
     }
 
+    /// Bytes of those items, as they were given.
+    #[must_use]
+    pub const fn bytes_under_way(&self) -> usize {
+        self.bytes_under_way
+    }
+
     /// Starts an item of so many `bytes`.
     pub fn start(&mut self, position: usize, mut item: PlannedItem, bytes: usize) {
         if let Step::Later(template) = &item.step {

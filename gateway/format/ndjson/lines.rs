@@ -76,6 +76,12 @@ impl Lines {
         }
     }
 
+    /// Bytes that are held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.begun.len() + self.arrived.iter().map(Bytes::len).sum::<usize>()
+    }
+
     /// Whether there is no line before more of the body arrives; true, too, once all lines were given.
     pub fn is_empty(&mut self) -> bool {
         while let Some(piece) = self.arrived.pop_front() {

@@ -16,6 +16,7 @@ use crate::stitch::problem::is_idempotent;
 
 use super::super::balance::Peer;
 use super::super::failure;
+use super::super::memory::Holding;
 use super::Failover;
 use super::call::Calls;
 use super::reply::{Unanswered, collect};
@@ -110,7 +111,7 @@ impl<'engine> HeldConnection<'engine> {
         let mut session = HttpSession::new_with_options(stream, &peer.http1);
         attempt.progress.mark_sent();
         let under_way = CallUnderWay::new(engine, upstream);
-        let reply = send_and_collect(&mut session, header, call, attempt).await?;
+        let reply = send_and_collect(&mut session, header, call, (attempt, engine.holding)).await?;
         under_way.answered(reply.status);
         session.respect_keepalive();
         self.connection = session.reuse().await.map(|stream| Connection { peer, stream, used: true });
@@ -130,11 +131,11 @@ async fn send_and_collect(
     session: &mut HttpSession,
     header: Box<pingora::http::RequestHeader>,
     call: &Call,
-    attempt: Attempt<'_>,
+    (attempt, holding): (Attempt<'_>, &Holding<'_>),
 ) -> Result<UpstreamReply, Unanswered> {
     let sent = send(session, header, call).await;
     // A server may answer and close before it has read all: its answer counts (RFC 9112 §9.6).
-    let answer = collect(session, attempt.budget).await;
+    let answer = collect(session, attempt.budget, holding).await;
     match (sent, answer) {
         (_, Ok(reply)) => Ok(reply),
         (Err(error), Err(Unanswered { nothing_received: true, .. })) => {

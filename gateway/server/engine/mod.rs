@@ -23,10 +23,12 @@ use crate::route::UpstreamIndex;
 use crate::settings;
 use crate::telemetry::TraceContext;
 
+use super::asked::Asked;
 use super::balance::Peer;
 use super::failure;
 use super::forwarding::Reached;
 use super::gateway::Gateway;
+use super::memory::Holding;
 use super::snapshot::{Snapshot, UpstreamState};
 
 /// A call that its engine can't make, because no upstream has this index; a fault of ours.
@@ -38,6 +40,8 @@ pub(super) struct BatchEngine<'batch> {
     pub(super) snapshot: &'batch Snapshot,
     pub(super) reached: &'batch Reached,
     pub(super) trace: TraceContext,
+    /// What the batch holds in memory.
+    pub(super) holding: &'batch Holding<'batch>,
     /// What the outer request hands down.
     inherited: HeaderMap,
     hop: ForwardedBy,
@@ -47,15 +51,14 @@ pub(super) struct BatchEngine<'batch> {
 
 impl<'batch> BatchEngine<'batch> {
     pub(super) fn new(
-        gateway: &'batch Gateway,
-        snapshot: &'batch Snapshot,
-        reached: &'batch Reached,
-        trace: TraceContext,
+        asked: &'batch Asked<'batch>,
         handed_down: (HeaderMap, ForwardedBy),
+        holding: &'batch Holding<'batch>,
     ) -> Self {
         let (inherited, hop) = handed_down;
+        let Asked { gateway, snapshot, reached, trace, .. } = *asked;
         let headers = snapshot.upstreams.iter().map(|_| OnceLock::new()).collect();
-        Self { gateway, snapshot, reached, trace, inherited, hop, headers }
+        Self { gateway, snapshot, reached, trace, holding, inherited, hop, headers }
     }
 
     fn headers_for(&self, index: UpstreamIndex, upstream: &UpstreamState) -> Option<&CallHeaders> {
@@ -87,6 +90,14 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
 
     fn call_timeout(&self, index: UpstreamIndex) -> Duration {
         self.snapshot.upstream(index).map_or(Duration::ZERO, |upstream| upstream.settings.timeout.item)
+    }
+
+    fn has_room(&self) -> bool {
+        self.holding.has_room()
+    }
+
+    async fn room(&self) {
+        self.holding.room().await;
     }
 
     fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {

@@ -9,6 +9,7 @@ use pingora::protocols::http::v1::client::HttpSession;
 use crate::dispatch::{CallFailure, ReplyBudget, UpstreamReply};
 
 use super::super::failure;
+use super::super::memory::{Full, Holding};
 
 /// Interim replies that are passed over before the final one.
 const MAX_INTERIM: usize = 32;
@@ -74,10 +75,11 @@ impl Replies for AnySession {
 pub(super) async fn collect(
     session: &mut impl Replies,
     budget: &ReplyBudget,
+    holding: &Holding<'_>,
 ) -> Result<UpstreamReply, Unanswered> {
     let (status, headers) = read_final_header(session).await?;
     let mut reply = UpstreamReply { status, headers, body: Bytes::new() };
-    let mut held = Held { budget, bytes: 0 };
+    let mut held = Held { budget, holding, bytes: 0 };
     held.take(0, reply.bytes())?;
     reply.body = read_body(session, &mut held).await?;
     held.keep();
@@ -88,6 +90,7 @@ pub(super) async fn collect(
 /// dropped in the middle.
 struct Held<'budget> {
     budget: &'budget ReplyBudget,
+    holding: &'budget Holding<'budget>,
     bytes: usize,
 }
 
@@ -96,7 +99,12 @@ impl Held<'_> {
     fn take(&mut self, body: usize, more: usize) -> Result<(), CallFailure> {
         self.budget.take(body, more)?;
         self.bytes += more;
-        Ok(())
+        self.holding.take(more).map_err(|Full| {
+            // Nothing of it counts but in the budget.
+            self.budget.give_back(more);
+            self.bytes -= more;
+            CallFailure::MemoryFull
+        })
     }
 
     fn keep(mut self) {
@@ -106,7 +114,10 @@ impl Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
+        if self.bytes > 0 {
+            self.budget.give_back(self.bytes);
+            self.holding.give_back(self.bytes);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::stitch::problem::is_idempotent;
 
 use super::super::balance::Peer;
 use super::super::failure;
+use super::super::memory::Holding;
 use super::Failover;
 use super::call::Calls;
 use super::reply::{Unanswered, collect};
@@ -71,7 +72,7 @@ impl<'engine> Streams<'engine> {
         let header = self.calls.header_h2(method, call, &peer)?;
         attempt.progress.mark_sent();
         let under_way = CallUnderWay::new(engine, upstream);
-        let reply = send_and_collect(&mut session, header, call, attempt).await?;
+        let reply = send_and_collect(&mut session, header, call, (attempt, engine.holding)).await?;
         under_way.answered(reply.status);
         connector.release_http_session(session, &peer.http, peer.http.options.idle_timeout).await;
         Ok(reply)
@@ -82,7 +83,7 @@ async fn send_and_collect(
     session: &mut HttpSession,
     header: Box<pingora::http::RequestHeader>,
     call: &Call,
-    attempt: Attempt<'_>,
+    (attempt, holding): (Attempt<'_>, &Holding<'_>),
 ) -> Result<UpstreamReply, Unanswered> {
     let lost = |error: Box<pingora::Error>| Unanswered {
         failure: failure::of_exchange(&error),
@@ -93,5 +94,5 @@ async fn send_and_collect(
         Some(body) => session.write_request_body(body.clone(), true).await.map_err(lost)?,
         None => session.finish_request_body().await.map_err(lost)?,
     }
-    collect(session, attempt.budget).await
+    collect(session, attempt.budget, holding).await
 }

@@ -1,17 +1,29 @@
 //! `limits`, `log`, `drain` and `cors`: what holds for the whole gateway.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, Span, TimeLimit};
+use super::{At, ByteSize, Span, TimeLimit};
 
 /// Limits of the whole gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in super::super) struct LimitsDocument {
-    /// A batch's whole body must have arrived by then.
+    /// Bytes of bodies held at once, of all batches together.
+    pub(in super::super) memory: At<ByteSize>,
+    /// Connections of clients at once.
+    #[schemars(range(max = 1_048_576))]
+    pub(in super::super) connections: NonZeroUsize,
+    /// Connections at once from one address, which is one IPv4 address or an IPv6 network of 64 bits.
+    #[schemars(range(max = 1_048_576))]
+    pub(in super::super) connections_per_address: NonZeroUsize,
+    /// A request's whole header must have arrived by then, from its first byte.
+    pub(in super::super) header_timeout: TimeLimit,
+    /// A batch's whole body must have arrived by then. Of other requests over HTTP/1: how long the gateway
+    /// waits for the body in all, and a second more for each KiB that comes.
     pub(in super::super) body_timeout: TimeLimit,
     /// A reply may stand still for so long.
     pub(in super::super) write_timeout: TimeLimit,
@@ -27,7 +39,12 @@ pub(in super::super) struct LimitsDocument {
 impl Default for LimitsDocument {
     fn default() -> Self {
         let seconds = |seconds| TimeLimit(Duration::from_secs(seconds));
+        let number = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
         Self {
+            memory: ByteSize(512 << 20).into(),
+            connections: number(10_000),
+            connections_per_address: number(1000),
+            header_timeout: seconds(15),
             body_timeout: seconds(60),
             write_timeout: seconds(30),
             idle_connections: 512,

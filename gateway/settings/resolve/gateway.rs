@@ -5,7 +5,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::super::diagnostic::nearest;
 use super::super::document::{
-    At, CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument,
+    At, CorsDocument, Document, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument,
 };
 use super::super::{Cors, Drain, Limits, LogFormat, LogSettings};
 use super::{Resolved, Resolver, all};
@@ -14,6 +14,10 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 pub(super) fn limits(document: &LimitsDocument) -> Limits {
     Limits {
+        memory: document.memory.value.0,
+        connections: document.connections,
+        connections_per_address: document.connections_per_address,
+        header_timeout: document.header_timeout.0,
         body_timeout: document.body_timeout.0,
         write_timeout: document.write_timeout.0,
         idle_connections: usize::try_from(document.idle_connections).unwrap_or(usize::MAX),
@@ -26,7 +30,38 @@ pub(super) fn drain(document: &DrainDocument) -> Drain {
     Drain { delay: document.delay.0, deadline: document.deadline.0 }
 }
 
+/// How many bodies of a batch `limits.memory` has to have room for: the one as sent and the one decoded.
+const BODIES: usize = 2;
+
+/// The part of `limits.memory` that the eldest batch can always have for its replies.
+const REPLIES: usize = 3;
+
 impl Resolver<'_> {
+    /// Refuses a memory in which a batch that is within its own limits would never have room.
+    pub(super) fn memory(&mut self, document: &Document) {
+        let memory = &document.limits.memory;
+        let batch = document.batch.iter().map(|endpoint| endpoint.value.max_body.0);
+        let bulk = document.bulk.iter().map(|bulk| bulk.value.max_body.0);
+        let body = batch.chain(bulk).max().unwrap_or_default();
+        let least = body.saturating_mul(BODIES * 2);
+        if memory.value.0 < least {
+            let message = "`memory` is too small for the largest batch that may come";
+            let help = format!(
+                "raise it to {}MiB at least, which is four times `max_body`, or lower `max_body`",
+                least.div_ceil(1 << 20)
+            );
+            let _: Resolved<()> = self.refuse(memory.place, message, help);
+            return;
+        }
+        let batch = document.batch.iter().map(|endpoint| endpoint.value.max_reply.0);
+        let bulk = document.bulk.iter().map(|bulk| bulk.value.max_reply.0);
+        let reply = batch.chain(bulk).max().unwrap_or_default();
+        if memory.place.is_some() && reply > memory.value.0 / REPLIES {
+            let message = "one batch's replies may be more than `memory` has room for beside other batches";
+            self.warn(memory.place, message, "raise it to three times `max_reply`, or lower `max_reply`");
+        }
+    }
+
     pub(super) fn log(&mut self, document: &LogDocument) -> Resolved<LogSettings> {
         self.level(&document.level)?;
         Ok(LogSettings {

@@ -49,6 +49,7 @@ impl Resolver<'_> {
         let bulk = self.bulk_routes(document, routes.as_ref().ok());
         self.hidden_routes(document);
         self.deadlines(document);
+        self.memory(document);
         let log = self.log(&document.log);
         let cors = self.cors(&document.cors);
         if !self.findings.has_errors() {

@@ -69,6 +69,9 @@ fn refused_batches_have_their_status_and_place() {
     let forward = BatchRefusal::ForwardDependency { item: ItemIndex(1), on: ItemIndex(2), name: "c".into() };
     assert_eq!(refuse(forward.clone()).0, "400 forward_dependency http_request_error rejected");
     assert_eq!(refuse(forward).1.and_then(|place| place.item), Some(ItemIndex(1)));
+    let full = BatchRefusal::MemoryFull;
+    assert_eq!(refuse(full.clone()).0, "503 memory_budget proxy_internal_error rejected");
+    assert_eq!(of_refusal(&full).retry_after, Some(Duration::from_secs(1)));
     assert_eq!(of_refusal(&BatchRefusal::MethodNotAllowed).allow.as_deref(), Some("GET, HEAD, POST"));
 }
 
@@ -101,6 +104,7 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::MethodNotAllowed,
         BatchRefusal::BodyTimeout { seconds: 1 },
         BatchRefusal::BodyUnreadable,
+        BatchRefusal::MemoryFull,
         BatchRefusal::Internal,
     ];
     let reasons: std::collections::BTreeSet<_> =
