@@ -7,6 +7,7 @@
 
 mod answer;
 mod failure;
+mod gate;
 mod lanes;
 mod outcome;
 mod progress;
@@ -19,7 +20,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use tokio::sync::Semaphore;
 
 use crate::batch::Subject;
 use crate::clock::Deadline;
@@ -27,6 +27,7 @@ use crate::plan::{Call, CallTemplate, Plan};
 use crate::route::{RouteIndex, UpstreamIndex};
 
 pub use failure::CallFailure;
+pub use gate::{Client, Flow, Gate, GateLimits, QueueFull, Rate, Turn};
 pub use outcome::{Outcome, SkipReason};
 pub use progress::{Progress, ReplyBudget, Sent};
 pub use resolve::{Answers, Surroundings, Unfit, resolve};
@@ -40,8 +41,17 @@ pub trait Engine: Sync {
     /// A lane to an upstream. Opens nothing yet.
     fn lane(&self, upstream: UpstreamIndex) -> Self::Lane;
 
-    /// What bounds the calls under way to an upstream, over all batches.
-    fn permits(&self, upstream: UpstreamIndex) -> Option<&Semaphore>;
+    /// Calls that an upstream takes at once, over all batches.
+    fn most_at_once(&self, upstream: UpstreamIndex) -> usize;
+
+    /// The turn for a call to an upstream, if it can be had without waiting.
+    fn try_turn(&self, upstream: UpstreamIndex) -> Option<Turn<&Gate>>;
+
+    /// Waits for the turn for a call to an upstream.
+    ///
+    /// # Errors
+    /// Says why it won't come.
+    fn turn(&self, upstream: UpstreamIndex) -> impl Future<Output = Result<Turn<&Gate>, CallFailure>> + Send;
 
     /// How long a call to an upstream may take.
     fn call_timeout(&self, upstream: UpstreamIndex) -> Duration;
@@ -63,8 +73,8 @@ pub trait Lane: Send {
         attempt: Attempt<'_>,
     ) -> impl Future<Output = Result<UpstreamReply, CallFailure>> + Send;
 
-    /// Gives back what can be used again.
-    fn close(self) -> impl Future<Output = ()> + Send;
+    /// Gives back what others can use, before a time without a call or at the end.
+    fn rest(&mut self);
 }
 
 /// What a call is made under.
@@ -74,6 +84,8 @@ pub struct Attempt<'dispatch> {
     pub progress: &'dispatch Progress,
     /// Where bytes of reply bodies are counted.
     pub budget: &'dispatch ReplyBudget,
+    /// When nobody waits for the reply any longer.
+    pub deadline: Deadline,
 }
 
 /// An upstream's whole reply.
@@ -134,6 +146,28 @@ impl DispatchedItem {
     pub fn is_coded(&self) -> bool {
         matches!(&self.outcome, Outcome::Answered(reply) if reply.headers.contains_key(http::header::CONTENT_ENCODING))
     }
+}
+
+/// Takes the turn for a call. A lane that has to wait for it keeps nothing from those whose turn it is: over
+/// HTTP/1.1 there are no more connections than turns.
+async fn take_turn<'engine, E: Engine>(
+    engine: &'engine E,
+    upstream: UpstreamIndex,
+    lane: &mut E::Lane,
+) -> Result<Turn<&'engine Gate>, CallFailure> {
+    if let Some(turn) = engine.try_turn(upstream) {
+        return Ok(turn);
+    }
+    lane.rest();
+    engine.turn(upstream).await
+}
+
+/// Gives a turn back, and the lane's connection with it if somebody waits for them.
+fn give_back<L: Lane>(turn: Turn<&Gate>, lane: Option<&mut L>) {
+    if let Some(lane) = lane.filter(|_| turn.is_wanted()) {
+        lane.rest();
+    }
+    drop(turn);
 }
 
 /// Why dispatching came to its end.

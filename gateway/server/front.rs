@@ -13,6 +13,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource};
 
 use crate::batch::ItemRejection;
+use crate::dispatch::Sent;
 use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, RouteAction, Strictness};
 use crate::stitch::problem::{self, Verdict};
@@ -180,7 +181,15 @@ impl ProxyHttp for Front {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
-        context.proxied = self.serve(session, context).await?;
+        let mut proxied = self.serve(session, context).await?;
+        if let Some(chosen) = &mut proxied
+            && let Err(failure) = proxied::take_turn(context, chosen).await
+        {
+            let verdict = problem::of_failure(failure, Sent::No, &session.req_header().method);
+            write_verdict(session, context, verdict).await?;
+            return Ok(true);
+        }
+        context.proxied = proxied;
         if context.proxied.is_some() && waits_for_continue(session) {
             // Answered here, at once: upstreams behind a proxy often never do (RFC 9110 §10.1.1).
             session.as_downstream_mut().write_continue_response().await?;

@@ -53,6 +53,9 @@ impl Work {
             {
                 under_way.push(self.make(number, call, engine, &mut idle));
             }
+            for (_, lane) in &mut idle {
+                lane.rest();
+            }
             tokio::select! {
                 biased;
                 done = under_way.next() => {
@@ -65,9 +68,6 @@ impl Work {
                     open = open.saturating_mul(ramp.growth(pause, completed)).min(most);
                 }
             }
-        }
-        for (_, lane) in idle {
-            lane.close().await;
         }
     }
 
