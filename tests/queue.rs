@@ -96,24 +96,9 @@ fn a_request_waits_no_longer_than_an_item_may_take() {
 }
 
 #[test]
-fn a_connection_that_was_upgraded_takes_no_turn() {
-    let upstream = Upstream::start();
-    let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: talk\r\n\r\n";
-    let hold = Gate::closed();
-    upstream.on("/talk", Answer::raw(format!("{switched}hello")).pause_after("\r\n\r\n", &hold));
-    let gateway = Setup::tuned(&upstream.url(), "concurrency: 1", "").start();
-    let mut talk = gateway.connect();
-    let upgrade = Request::get("/talk").header("Connection", "Upgrade").header("Upgrade", "talk");
-    talk.write(&upgrade.to_bytes(gateway.address()));
-    talk.through(b"\r\n\r\n");
-    assert_eq!(gateway.batch(&gets("/", 3)).statuses(), [200; 3]);
-    hold.open();
-}
-
-#[test]
 fn calls_start_at_the_upstreams_rate() {
     let upstream = Upstream::start();
-    let gateway = Setup::tuned(&upstream.url(), "rate: { limit: 50/s, burst: 2 }", "").start();
+    let gateway = Setup::tuned(&upstream.url(), "rate: { limit: 10/s, burst: 2 }", "").start();
     let watch = Stopwatch::start();
     let mut batch = begin(&gateway, &gets("/", 10));
     let mut single = gateway.connect();
@@ -121,7 +106,7 @@ fn calls_start_at_the_upstreams_rate() {
     assert_eq!(batch.reply_to("POST").statuses(), [200; 10]);
     assert_eq!(single.reply_to("GET").status, 200);
     let took = watch.elapsed();
-    assert!(took >= Duration::from_millis(9 * 20), "eleven calls, two of them at once, took {took:?}");
+    assert!(took >= Duration::from_millis(9 * 100), "eleven calls, two of them at once, took {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 

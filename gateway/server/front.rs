@@ -181,15 +181,15 @@ impl ProxyHttp for Front {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
-        let mut proxied = self.serve(session, context).await?;
-        if let Some(chosen) = &mut proxied
-            && let Err(failure) = proxied::take_turn(context, chosen).await
-        {
-            let verdict = problem::of_failure(failure, Sent::No, &session.req_header().method);
-            write_verdict(session, context, verdict).await?;
-            return Ok(true);
+        if let Some(proxied) = self.serve(session, context).await? {
+            match proxied::take_turn(context, proxied).await {
+                Ok(proxied) => context.proxied = Some(proxied),
+                Err(failure) => {
+                    let verdict = problem::of_failure(failure, Sent::No, &session.req_header().method);
+                    write_verdict(session, context, verdict).await?;
+                }
+            }
         }
-        context.proxied = proxied;
         if context.proxied.is_some() && waits_for_continue(session) {
             // Answered here, at once: upstreams behind a proxy often never do (RFC 9110 §10.1.1).
             session.as_downstream_mut().write_continue_response().await?;

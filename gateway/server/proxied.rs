@@ -56,8 +56,8 @@ pub(super) struct Proxied {
     path: Option<String>,
     references: Vec<(HeaderName, OriginText)>,
     hop: ForwardedBy,
-    /// Held until the end of the reply, or until the connection is no longer one of HTTP.
-    turn: Option<Turn<Arc<Gate>>>,
+    /// Held until the end of the reply.
+    _turn: Option<Turn<Arc<Gate>>>,
     peer: Option<Arc<Peer>>,
     tried: Vec<SocketAddr>,
     connect_failure: Option<CallFailure>,
@@ -122,7 +122,7 @@ pub(super) fn prepare(
         path: upstream_path(request, path, mapping),
         references,
         hop: context.reached.forwarded_by(&request.headers, &context.request_id),
-        turn: None,
+        _turn: None,
         peer: None,
         tried: Vec::new(),
         connect_failure: None,
@@ -132,15 +132,14 @@ pub(super) fn prepare(
 
 /// Takes the request's turn at its upstream, which it shares with batches: whoever sends one by one
 /// waits no longer, and gets no more, than whoever sends a batch.
-pub(super) async fn take_turn(context: &Context, proxied: &mut Proxied) -> Result<(), CallFailure> {
-    let Some(upstream) = context.snapshot.upstream(proxied.upstream) else { return Ok(()) };
+pub(super) async fn take_turn(context: &Context, proxied: Proxied) -> Result<Proxied, CallFailure> {
+    let Some(upstream) = context.snapshot.upstream(proxied.upstream) else { return Ok(proxied) };
     let flow = Flow::new(context.reached.client());
     let turn = match Gate::try_enter(Arc::clone(&upstream.gate), &flow) {
         Some(turn) => turn,
         None => wait_for_turn(upstream, &flow).await?,
     };
-    proxied.turn = Some(turn);
-    Ok(())
+    Ok(Proxied { _turn: Some(turn), ..proxied })
 }
 
 async fn wait_for_turn(upstream: &UpstreamState, flow: &Flow) -> Result<Turn<Arc<Gate>>, CallFailure> {
@@ -261,10 +260,7 @@ pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> 
     let Context { snapshot, reached, proxied, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
     if response.status.is_informational() {
-        // Also 101, whose Connection names the upgrade. What follows can take hours, and is no call.
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            proxied.turn = None;
-        }
+        // Also 101, whose Connection names the upgrade.
         return Ok(());
     }
     for name in named_by_connection(&response.headers) {

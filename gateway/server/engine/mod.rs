@@ -63,7 +63,8 @@ impl<'batch> BatchEngine<'batch> {
         handed_down: (HeaderMap, ForwardedBy),
     ) -> Self {
         let (inherited, hop) = handed_down;
-        let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(reached.client()) };
+        let client = reached.client();
+        let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(client) };
         let shares = snapshot.upstreams.iter().map(share).collect();
         Self { gateway, snapshot, reached, trace, inherited, hop, shares }
     }
