@@ -1,6 +1,7 @@
 //! The only reader of a clock: deadlines and stopwatches. Built on tokio's clock, so that tests
 //! can pause it. All durations are wall-clock, monotonic.
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
@@ -19,6 +20,12 @@ impl Deadline {
     #[must_use]
     pub fn remaining(self) -> Duration {
         self.0.saturating_duration_since(now())
+    }
+
+    /// The same in whole milliseconds, rounded down; 1 where less is left.
+    #[must_use]
+    pub fn remaining_milliseconds(self) -> u64 {
+        u64::try_from(self.remaining().as_millis()).unwrap_or(u64::MAX).max(1)
     }
 
     /// Whether the deadline has passed.
@@ -54,6 +61,36 @@ impl Stopwatch {
     #[must_use]
     pub fn elapsed(self) -> Duration {
         now().saturating_duration_since(self.0)
+    }
+}
+
+/// Beats at most once an interval, but for a few beats in a row after a pause (the generic cell rate
+/// algorithm: ITU-T I.371, annex A).
+#[derive(Clone, Copy, Debug)]
+pub struct Metronome {
+    interval: Duration,
+    /// How much earlier than due a beat may come.
+    tolerance: Duration,
+    due: Instant,
+}
+
+impl Metronome {
+    /// Beats once an `interval`, and `burst` times in a row after a pause.
+    #[must_use]
+    pub fn new(interval: Duration, burst: NonZeroUsize) -> Self {
+        let more = u32::try_from(burst.get() - 1).unwrap_or(u32::MAX);
+        Self { interval, tolerance: interval.saturating_mul(more), due: now() }
+    }
+
+    /// Beats now, or says how long that has to wait.
+    pub fn tick(&mut self) -> Option<Duration> {
+        let now = now();
+        let early = self.due.saturating_duration_since(now);
+        if let Some(wait) = early.checked_sub(self.tolerance).filter(|wait| !wait.is_zero()) {
+            return Some(wait);
+        }
+        self.due = self.due.max(now) + self.interval;
+        None
     }
 }
 

@@ -59,6 +59,9 @@ mod dependencies;
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 
+/// Fair queues, rates, few connections.
+mod queue;
+
 /// What is no batch: streamed, mapped, balanced.
 mod proxy;
 

@@ -6,6 +6,12 @@ pub enum CallFailure {
     /// The upstream has no target now, its name resolves to nothing.
     #[error("the upstream has no target to call")]
     NoTarget,
+    /// So many wait for the upstream already that this call did not join them.
+    #[error("too many batches and requests wait for the upstream already (queue)")]
+    QueueFull,
+    /// A request that is no batch had no turn within `timeout.item`.
+    #[error("the upstream is busy; the request had no turn in time (timeout.item)")]
+    QueueTimeout,
     /// Every target refused the connection.
     #[error("the upstream refused the connection")]
     ConnectionRefused,

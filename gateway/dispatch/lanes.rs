@@ -26,7 +26,7 @@ use crate::route::UpstreamIndex;
 use super::ramp::{Ramp, first_lanes};
 use super::{
     Attempt, CallFailure, DispatchLimits, DispatchedItem, End, Engine, Lane, Outcome, Progress, ReplyBudget,
-    Sent, SkipReason,
+    Sent, SkipReason, give_back, take_turn,
 };
 
 /// An item with its slot.
@@ -38,8 +38,16 @@ struct Place {
 
 /// Items that wait for the same workers, by their place in the batch.
 struct Queue {
+    /// Where the first of them goes; the others too, unless all of a batch stand in one queue.
+    upstream: UpstreamIndex,
     places: Vec<usize>,
     next: AtomicUsize,
+}
+
+/// A queue's lanes.
+struct Lanes {
+    open: usize,
+    most: usize,
 }
 
 /// A batch's work.
@@ -87,42 +95,47 @@ impl Work {
             return self.run_graph(engine).boxed().await;
         }
         let mut workers = FuturesUnordered::new();
-        let mut open: Vec<usize> = Vec::with_capacity(self.queues.len());
+        let mut lanes: Vec<Lanes> = Vec::with_capacity(self.queues.len());
         for queue in &self.queues {
-            let first = self.lanes_wanted(queue, first_lanes(queue.places.len()));
-            open.push(first);
-            for _ in 0..first {
+            let most = self.most_lanes(queue, engine);
+            let open = first_lanes(queue.places.len()).min(most);
+            lanes.push(Lanes { open, most });
+            for _ in 0..open {
                 workers.push(self.worker(queue, engine));
             }
         }
         let mut ramp = Ramp::default();
         loop {
-            let may_open_more = self.may_open_more(&open);
+            let may_open_more = self.may_open_more(&lanes);
             tokio::select! {
                 biased;
                 done = workers.next() => if done.is_none() { break },
                 pause = Ramp::wait(), if may_open_more => {
                     let growth = ramp.growth(pause, self.completed.load(Ordering::Relaxed));
-                    for (queue, open) in self.queues.iter().zip(&mut open) {
-                        let wanted = self.lanes_wanted(queue, *open * growth);
-                        for _ in *open..wanted {
+                    for (queue, lanes) in self.queues.iter().zip(&mut lanes) {
+                        let wanted = lanes.open.saturating_mul(growth).min(lanes.most);
+                        for _ in lanes.open..wanted {
                             workers.push(self.worker(queue, engine));
                         }
-                        *open = wanted.max(*open);
+                        lanes.open = wanted;
                     }
                 }
             }
         }
     }
 
-    fn may_open_more(&self, open: &[usize]) -> bool {
-        let wants_more = |queue: &Queue, open: usize| open < self.lanes_wanted(queue, usize::MAX);
-        self.queues.iter().zip(open).any(|(queue, open)| queue.waiting() > 0 && wants_more(queue, *open))
+    fn may_open_more(&self, lanes: &[Lanes]) -> bool {
+        let wants_more = |(queue, lanes): (&Queue, &Lanes)| queue.waiting() > 0 && lanes.open < lanes.most;
+        self.queues.iter().zip(lanes).any(wants_more)
     }
 
-    fn lanes_wanted(&self, queue: &Queue, wish: usize) -> usize {
-        let most = if self.limits.sequential { 1 } else { self.limits.concurrency.max(1) };
-        wish.min(most).min(queue.places.len())
+    /// More lanes than the upstream has turns would only wait for each other.
+    fn most_lanes<E: Engine>(&self, queue: &Queue, engine: &E) -> usize {
+        if self.limits.sequential {
+            return 1;
+        }
+        let most = self.limits.concurrency.min(engine.most_at_once(queue.upstream));
+        most.max(1).min(queue.places.len())
     }
 
     /// A worker; boxed, so that the compiler need not see through it to know that it is `Send`.
@@ -136,16 +149,16 @@ impl Work {
         while let Some((place, call)) = self.take(queue) {
             let lane = match held.take() {
                 Some((upstream, lane)) if upstream == call.upstream => lane,
-                Some((_, other)) => {
-                    other.close().await;
+                Some((_, mut other)) => {
+                    other.rest();
                     engine.lane(call.upstream)
                 }
                 None => engine.lane(call.upstream),
             };
             held = self.settle(place, call, engine, lane).await.map(|lane| (call.upstream, lane));
         }
-        if let Some((_, lane)) = held {
-            lane.close().await;
+        if let Some((_, mut lane)) = held {
+            lane.rest();
         }
     }
 
@@ -170,35 +183,34 @@ impl Work {
         engine: &E,
         mut lane: E::Lane,
     ) -> Option<E::Lane> {
-        let turn = self.turn(engine, call.upstream).await;
+        let _batch_turn = acquire(self.concurrency.as_ref()).await;
+        let turn = match take_turn(engine, call.upstream, &mut lane).await {
+            Ok(turn) => turn,
+            Err(failure) => {
+                self.fill(place, place.failed(failure));
+                return Some(lane);
+            }
+        };
         if self.stopped.load(Ordering::Relaxed) {
             return Some(lane);
         }
         place.progress.mark_started();
         let patience = engine.call_timeout(call.upstream);
         let patience = call.timeout.map_or(patience, |own| own.min(patience));
-        let attempt = Attempt { progress: &place.progress, budget: &self.budget };
+        let over_at = Deadline::after(patience);
+        let deadline = over_at.earlier(self.limits.deadline);
+        let attempt = Attempt { progress: &place.progress, budget: &self.budget, deadline };
         let made = AssertUnwindSafe(lane.call(&place.item.subject.method, call, attempt)).catch_unwind();
-        let made = Deadline::after(patience).race(made).await;
-        drop(turn);
-        let (outcome, lane) = match made {
+        let made = over_at.race(made).await;
+        let (outcome, mut lane) = match made {
             Some(Ok(Ok(reply))) => (Outcome::Answered(reply), Some(lane)),
             Some(Ok(Err(failure))) => (place.failed(failure), Some(lane)),
             Some(Err(_panic)) => (place.failed(CallFailure::Internal), None),
             None => (place.over_time(), None),
         };
+        give_back(turn, lane.as_mut());
         self.fill(place, outcome);
         lane
-    }
-
-    /// Waits until the batch and the upstream have room for one more call.
-    async fn turn<'permit, E: Engine>(
-        &'permit self,
-        engine: &'permit E,
-        upstream: UpstreamIndex,
-    ) -> Turn<'permit> {
-        let batch = acquire(self.concurrency.as_ref()).await;
-        Turn { _batch: batch, _upstream: permit_and_room(engine, upstream).await }
     }
 
     fn fill(&self, place: &Place, outcome: Outcome) {
@@ -276,28 +288,7 @@ fn unfilled(end: End, started: bool, sent: Sent) -> Outcome {
     Outcome::Failed { failure, sent }
 }
 
-/// What a call holds while it is under way.
-struct Turn<'permit> {
-    _batch: Option<tokio::sync::SemaphorePermit<'permit>>,
-    _upstream: Option<tokio::sync::SemaphorePermit<'permit>>,
-}
-
-/// A permit of the upstream, while there is room for the reply. Who waits for room holds no permit: those
-/// that make room may need it.
-pub(super) async fn permit_and_room<E: Engine>(
-    engine: &E,
-    upstream: UpstreamIndex,
-) -> Option<tokio::sync::SemaphorePermit<'_>> {
-    loop {
-        let permit = acquire(engine.permits(upstream)).await;
-        if engine.has_room() {
-            return permit;
-        }
-        drop(permit);
-        engine.room().await;
-    }
-}
-
+/// Waits until the batch has room for one more call.
 async fn acquire(permits: Option<&Semaphore>) -> Option<tokio::sync::SemaphorePermit<'_>> {
     match permits {
         // An error would mean that the semaphore was closed; none ever is.
@@ -321,15 +312,15 @@ fn places_before_a_stop(places: &[Place], stop_on_error: bool) -> Vec<(usize, Up
 }
 
 fn queues(callable: Vec<(usize, UpstreamIndex)>, sequential: bool) -> Vec<Queue> {
-    let mut queues: Vec<(UpstreamIndex, Queue)> = Vec::new();
+    let mut queues: Vec<Queue> = Vec::new();
     for (number, upstream) in callable {
-        let found = queues.iter_mut().find(|(other, _)| sequential || *other == upstream);
+        let found = queues.iter_mut().find(|queue| sequential || queue.upstream == upstream);
         match found {
-            Some((_, queue)) => queue.places.push(number),
-            None => queues.push((upstream, Queue { places: vec![number], next: AtomicUsize::new(0) })),
+            Some(queue) => queue.places.push(number),
+            None => queues.push(Queue { upstream, places: vec![number], next: AtomicUsize::new(0) }),
         }
     }
-    queues.into_iter().map(|(_, queue)| queue).collect()
+    queues
 }
 
 impl Queue {

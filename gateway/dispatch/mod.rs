@@ -8,6 +8,7 @@
 mod answer;
 mod condition;
 mod failure;
+mod gate;
 mod lanes;
 mod outcome;
 mod progress;
@@ -20,7 +21,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use tokio::sync::Semaphore;
 
 use crate::batch::Subject;
 use crate::clock::Deadline;
@@ -28,6 +28,7 @@ use crate::plan::{Call, CallTemplate, Plan};
 use crate::route::{RouteIndex, UpstreamIndex};
 
 pub use failure::CallFailure;
+pub use gate::{Client, Flow, Gate, GateLimits, QueueFull, Rate, Turn};
 pub use outcome::{Outcome, SkipReason};
 pub use progress::{Progress, ReplyBudget, Sent};
 pub use resolve::{Answers, Surroundings, Unfit, resolve};
@@ -41,8 +42,17 @@ pub trait Engine: Sync {
     /// A lane to an upstream. Opens nothing yet.
     fn lane(&self, upstream: UpstreamIndex) -> Self::Lane;
 
-    /// What bounds the calls under way to an upstream, over all batches.
-    fn permits(&self, upstream: UpstreamIndex) -> Option<&Semaphore>;
+    /// Calls that an upstream takes at once, over all batches.
+    fn most_at_once(&self, upstream: UpstreamIndex) -> usize;
+
+    /// The turn for a call to an upstream, if it can be had without waiting.
+    fn try_turn(&self, upstream: UpstreamIndex) -> Option<Turn<&Gate>>;
+
+    /// Waits for the turn for a call to an upstream.
+    ///
+    /// # Errors
+    /// Says why it won't come.
+    fn turn(&self, upstream: UpstreamIndex) -> impl Future<Output = Result<Turn<&Gate>, CallFailure>> + Send;
 
     /// How long a call to an upstream may take.
     fn call_timeout(&self, upstream: UpstreamIndex) -> Duration;
@@ -53,8 +63,11 @@ pub trait Engine: Sync {
     }
 
     /// Returns once there was.
-    fn room(&self) -> impl Future<Output = ()> + Send {
-        std::future::ready(())
+    ///
+    /// # Errors
+    /// There is none, and nothing goes on that could make any.
+    fn room(&self) -> impl Future<Output = Result<(), CallFailure>> + Send {
+        std::future::ready(Ok(()))
     }
 
     /// Fills in a call's references, by [`resolve`] with what the engine knows of the gateway.
@@ -74,8 +87,8 @@ pub trait Lane: Send {
         attempt: Attempt<'_>,
     ) -> impl Future<Output = Result<UpstreamReply, CallFailure>> + Send;
 
-    /// Gives back what can be used again.
-    fn close(self) -> impl Future<Output = ()> + Send;
+    /// Gives back what others can use, before a time without a call or at the end.
+    fn rest(&mut self);
 }
 
 /// What a call is made under.
@@ -85,6 +98,8 @@ pub struct Attempt<'dispatch> {
     pub progress: &'dispatch Progress,
     /// Where bytes of reply bodies are counted.
     pub budget: &'dispatch ReplyBudget,
+    /// When nobody waits for the reply any longer.
+    pub deadline: Deadline,
 }
 
 /// An upstream's whole reply.
@@ -151,6 +166,38 @@ impl DispatchedItem {
     pub fn is_coded(&self) -> bool {
         matches!(&self.outcome, Outcome::Answered(reply) if reply.headers.contains_key(http::header::CONTENT_ENCODING))
     }
+}
+
+/// Takes the turn for a call. A lane that has to wait for it keeps nothing from those whose turn it is: over
+/// HTTP/1.1 there are no more connections than turns.
+async fn take_turn<'engine, E: Engine>(
+    engine: &'engine E,
+    upstream: UpstreamIndex,
+    lane: &mut E::Lane,
+) -> Result<Turn<&'engine Gate>, CallFailure> {
+    loop {
+        let turn = if let Some(turn) = engine.try_turn(upstream) {
+            turn
+        } else {
+            lane.rest();
+            engine.turn(upstream).await?
+        };
+        if engine.has_room() {
+            return Ok(turn);
+        }
+        // Those that make room may need the turn.
+        drop(turn);
+        lane.rest();
+        engine.room().await?;
+    }
+}
+
+/// Gives a turn back, and the lane's connection with it if somebody waits for them.
+fn give_back<L: Lane>(turn: Turn<&Gate>, lane: Option<&mut L>) {
+    if let Some(lane) = lane.filter(|_| turn.is_wanted()) {
+        lane.rest();
+    }
+    drop(turn);
 }
 
 /// Why dispatching came to its end.

@@ -1,5 +1,6 @@
 //! The dispatcher against a fake engine: whatever each call does, every item ends exactly once.
 
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,7 +28,7 @@ pub(super) enum Act {
 #[derive(Default)]
 pub(super) struct Fake {
     acts: Vec<Act>,
-    permits: Vec<Semaphore>,
+    gates: Vec<(Gate, Flow)>,
     under_way: AtomicUsize,
     pub(super) most_under_way: AtomicUsize,
     calls: Mutex<Vec<usize>>,
@@ -39,11 +40,7 @@ pub(super) struct Fake {
 
 impl Fake {
     pub(super) fn new(acts: &[Act], permits: usize) -> Self {
-        Self {
-            acts: acts.to_vec(),
-            permits: (0..3).map(|_| Semaphore::new(permits)).collect(),
-            ..Self::default()
-        }
+        Self { acts: acts.to_vec(), gates: (0..3).map(|_| gate_of(permits)).collect(), ..Self::default() }
     }
 
     fn plan(&self, upstreams: usize) -> Plan {
@@ -81,8 +78,18 @@ impl<'fake> Engine for &'fake Fake {
         FakeLane(self)
     }
 
-    fn permits(&self, upstream: UpstreamIndex) -> Option<&Semaphore> {
-        self.permits.get(upstream.0)
+    fn most_at_once(&self, upstream: UpstreamIndex) -> usize {
+        self.gates[upstream.0].0.limits().turns.get()
+    }
+
+    fn try_turn(&self, upstream: UpstreamIndex) -> Option<Turn<&Gate>> {
+        let (gate, flow) = &self.gates[upstream.0];
+        Gate::try_enter(gate, flow)
+    }
+
+    async fn turn(&self, upstream: UpstreamIndex) -> Result<Turn<&Gate>, CallFailure> {
+        let (gate, flow) = &self.gates[upstream.0];
+        Gate::enter(gate, flow).await.map_err(|QueueFull| CallFailure::QueueFull)
     }
 
     fn call_timeout(&self, _: UpstreamIndex) -> Duration {
@@ -92,6 +99,17 @@ impl<'fake> Engine for &'fake Fake {
     fn resolve(&self, _: &CallTemplate, _: &mut Answers<'_>) -> Result<Call, Unfit> {
         unreachable!("no item of these refers to another")
     }
+}
+
+/// A gate with so many turns; with none, one that somebody holds for good.
+fn gate_of(turns: usize) -> (Gate, Flow) {
+    let limits =
+        GateLimits { turns: NonZeroUsize::new(turns).unwrap_or(NonZeroUsize::MIN), queue: 9, rate: None };
+    let (gate, flow) = (Gate::new(limits), Flow::new(Client::default()));
+    if turns == 0 {
+        std::mem::forget(Gate::try_enter(&gate, &flow));
+    }
+    (gate, flow)
 }
 
 struct UnderWay<'engine>(&'engine Fake);
@@ -128,7 +146,7 @@ impl Lane for FakeLane<'_> {
         }
     }
 
-    async fn close(self) {}
+    fn rest(&mut self) {}
 }
 
 pub(super) fn planned(number: usize, upstream: usize) -> PlannedItem {

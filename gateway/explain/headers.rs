@@ -22,10 +22,11 @@ const TELLING: [&str; 8] =
 pub(super) struct ShownHeaders(pub(super) BTreeMap<String, String>);
 
 impl ShownHeaders {
-    /// The fields of a call, but for Host, Content-Length and trace context, which are made as it is sent.
+    /// The fields of a call, but for Host, Content-Length, trace context and the deadline, which are made as it is sent.
     pub(super) fn of(call: &Call, upstream: &Upstream, context: &ExplainContext<'_>) -> Self {
         let changes = &upstream.headers;
-        let shared = CallHeaders::new(context.inherited, &changes.remove, &changes.set, context.hop);
+        let shared = CallHeaders::new(context.inherited, &changes.remove, &changes.set, context.hop)
+            .without_of_items(upstream.deadline_header.as_ref());
         let fields = shared.compose(&call.headers);
         let mut shown: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in &fields {

@@ -138,6 +138,20 @@ impl CallHeaders {
         Self { shared, remove: remove.to_vec(), set: set.clone() }
     }
 
+    /// The same, without a field that the engine sets on each call: nobody else can.
+    #[must_use]
+    pub fn without_of_items(mut self, name: Option<&HeaderName>) -> Self {
+        if let Some(name) = name {
+            let disguised: Vec<_> =
+                self.shared.keys().filter(|other| same_to_cgi(name, other)).cloned().collect();
+            for other in disguised {
+                self.shared.remove(other);
+            }
+            self.remove.push(name.clone());
+        }
+        self
+    }
+
     /// The fields of one call: the shared ones overridden by the item's `own`, except where the
     /// upstream's configuration removes or sets a field.
     #[must_use]

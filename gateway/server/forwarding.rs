@@ -6,6 +6,7 @@ use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::proxy::Session;
 
+use crate::dispatch::Client;
 use crate::plan::ForwardedBy;
 use crate::settings::HostPolicy;
 use crate::stitch::GATEWAY_NAME;
@@ -47,6 +48,11 @@ impl Reached {
                 _ => "1.1",
             },
         }
+    }
+
+    /// The client, as upstreams' queues tell clients apart.
+    pub(super) fn client(&self) -> Client {
+        Client::at(self.client.parse().ok())
     }
 
     /// `scheme://authority`.

@@ -14,6 +14,7 @@ use pingora::{Error, ErrorSource};
 
 use crate::batch::Dialect;
 use crate::batch::ItemRejection;
+use crate::dispatch::Sent;
 use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, RouteAction, Strictness};
 use crate::stitch::problem::{self, Verdict};
@@ -185,9 +186,17 @@ impl ProxyHttp for Front {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
-        context.proxied = self.serve(session, context).await?;
-        if context.proxied.is_some() {
-            proxied::expect_body(session);
+        if let Some(proxied) = self.serve(session, context).await? {
+            match proxied::take_turn(context, proxied).await {
+                Ok(proxied) => {
+                    context.proxied = Some(proxied);
+                    proxied::expect_body(session);
+                }
+                Err(failure) => {
+                    let verdict = problem::of_failure(failure, Sent::No, &session.req_header().method);
+                    write_verdict(session, context, verdict).await?;
+                }
+            }
         }
         if context.proxied.is_some() && waits_for_continue(session) {
             // Answered here, at once: upstreams behind a proxy often never do (RFC 9110 §10.1.1).

@@ -4,14 +4,14 @@
 //! Three marks keep batches from waiting for each other without end. Below half, bodies are received and
 //! calls are started. What is under way then may fill three quarters. The last quarter is for the
 //! eldest of the batches that make calls: it goes on until memory is nearly full, so one batch can always end
-//! and make room, unless its own replies are more than a quarter. All waits are bounded: for a body by
-//! [`PATIENCE`], for a call by the batch's deadline, at which it is known that it was not sent.
+//! and make room. If its own replies are too many for that, it starts no more calls after [`PATIENCE`]. All waits are
+//! bounded: for a body by [`PATIENCE`], for a call by the batch's deadline, at which it is known that it was not sent.
 //!
 //! A batch leases whole blocks, so that most replies cost an addition that no other batch sees.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -155,12 +155,14 @@ pub(super) struct Holding<'memory> {
     leased: AtomicUsize,
     /// Its place in line; 0: none.
     ticket: AtomicU64,
+    /// It starts no more calls.
+    gave_up: AtomicBool,
 }
 
 impl<'memory> Holding<'memory> {
     pub(super) const fn new(memory: &'memory Memory) -> Self {
         let (used, leased, ticket) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
-        Self { memory, used, leased, ticket }
+        Self { memory, used, leased, ticket, gave_up: AtomicBool::new(false) }
     }
 
     /// Takes `more` bytes of a body that is received; waits a little for room.
@@ -214,11 +216,19 @@ impl<'memory> Holding<'memory> {
         self.hold((self.used.load(Ordering::Relaxed) + now).saturating_sub(before));
     }
 
-    /// Returns once a call may be started.
-    pub(super) async fn room(&self) {
-        if !self.has_room() {
-            self.memory.until(|| self.has_room().then_some(()), || self.is_eldest()).await;
+    /// Returns once a call may be started. If the eldest batch has to wait, nobody may be able to go on: after
+    /// [`PATIENCE`] it starts no more calls, so that it ends and makes room.
+    pub(super) async fn room(&self) -> Result<(), Full> {
+        while !self.has_room() {
+            if self.gave_up.load(Ordering::Relaxed) {
+                return Err(Full);
+            }
+            let met = self.memory.until(|| self.has_room().then_some(()), || self.is_eldest());
+            if Deadline::after(PATIENCE).race(met).await.is_none() && self.is_eldest() {
+                self.gave_up.store(true, Ordering::Relaxed);
+            }
         }
+        Ok(())
     }
 
     /// Whether a call may be started.
@@ -283,8 +293,8 @@ mod tests {
         assert_eq!(memory.held(), 0);
     }
 
-    #[test]
-    fn the_eldest_has_the_last_quarter_and_waits_last() {
+    #[tokio::test(start_paused = true)]
+    async fn the_eldest_has_the_last_quarter_and_waits_last() {
         let memory = Memory::new(8 * MIB);
         let [eldest, other] = [Holding::new(&memory), Holding::new(&memory)];
         eldest.stand_in_line();
@@ -310,10 +320,30 @@ mod tests {
         eldest.stand_in_line();
         other.stand_in_line();
         other.take(5 * MIB).unwrap();
-        tokio::join!(other.room(), async {
+        let (room, ()) = tokio::join!(other.room(), async {
             tokio::time::sleep(PATIENCE).await;
             drop(eldest);
         });
+        assert_eq!(room, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_eldest_that_can_not_go_on_ends() {
+        let memory = Memory::new(8 * MIB);
+        let [eldest, other] = [Holding::new(&memory), Holding::new(&memory)];
+        eldest.stand_in_line();
+        other.stand_in_line();
+        other.take(5 * MIB).unwrap();
+        eldest.take(3 * MIB).unwrap();
+        let ((), room) = tokio::join!(
+            async {
+                assert_eq!(eldest.room().await, Err(Full));
+                assert_eq!(eldest.room().now_or_never(), Some(Err(Full)));
+                drop(eldest);
+            },
+            other.room()
+        );
+        assert_eq!(room, Ok(()));
     }
 
     #[test]

@@ -14,8 +14,8 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
 use crate::batch::{ItemRejection, is_forbidden_in_item};
-use crate::clock::Stopwatch;
-use crate::dispatch::{CallFailure, Sent};
+use crate::clock::{Deadline, Stopwatch};
+use crate::dispatch::{CallFailure, Flow, Gate, QueueFull, Sent, Turn};
 use crate::format::xml;
 use crate::plan::{ForwardedBy, joined_cookies, named_by_connection};
 use crate::route::{
@@ -27,10 +27,11 @@ use crate::telemetry::{RequestId, RequestReport, TraceContext};
 
 use super::balance::Peer;
 use super::door::ClientConnection;
+use super::engine::Queued;
 use super::failure;
 use super::forwarding::{Reached, host_of, origin_of};
 use super::gateway::{Gateway, UnderWay};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, UpstreamState};
 
 /// Bytes of a DAV body that are held while its hrefs are mapped.
 const MAX_MAPPED_BODY: usize = 16 << 20;
@@ -57,6 +58,8 @@ pub(super) struct Proxied {
     path: Option<String>,
     references: Vec<(HeaderName, OriginText)>,
     hop: ForwardedBy,
+    /// Held until the end of the reply.
+    _turn: Option<Turn<Arc<Gate>>>,
     peer: Option<Arc<Peer>>,
     tried: Vec<SocketAddr>,
     connect_failure: Option<CallFailure>,
@@ -121,11 +124,33 @@ pub(super) fn prepare(
         path: upstream_path(request, path, mapping),
         references,
         hop: context.reached.forwarded_by(&request.headers, &context.request_id),
+        _turn: None,
         peer: None,
         tried: Vec::new(),
         connect_failure: None,
         mapped_body: None,
     })
+}
+
+/// Takes the request's turn at its upstream, which it shares with batches: whoever sends one by one
+/// waits no longer, and gets no more, than whoever sends a batch.
+pub(super) async fn take_turn(context: &Context, proxied: Proxied) -> Result<Proxied, CallFailure> {
+    let Some(upstream) = context.snapshot.upstream(proxied.upstream) else { return Ok(proxied) };
+    let flow = Flow::new(context.reached.client());
+    let turn = match Gate::try_enter(Arc::clone(&upstream.gate), &flow) {
+        Some(turn) => turn,
+        None => wait_for_turn(upstream, &flow).await?,
+    };
+    Ok(Proxied { _turn: Some(turn), ..proxied })
+}
+
+async fn wait_for_turn(upstream: &UpstreamState, flow: &Flow) -> Result<Turn<Arc<Gate>>, CallFailure> {
+    let _queued = Queued::new(upstream);
+    let turn = Gate::enter(Arc::clone(&upstream.gate), flow);
+    match Deadline::after(upstream.settings.timeout.item).race(turn).await {
+        Some(turn) => turn.map_err(|QueueFull| CallFailure::QueueFull),
+        None => Err(CallFailure::QueueTimeout),
+    }
 }
 
 /// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{Histogram, IntCounter, IntGauge};
 use tokio::sync::Semaphore;
 
+use crate::dispatch::{Gate, GateLimits};
 use crate::route::UpstreamIndex;
 use crate::settings::{HostPolicy, Settings, Upstream};
 use crate::telemetry::{Metrics, Names};
@@ -27,18 +28,21 @@ pub(super) struct Snapshot {
 pub(super) struct UpstreamState {
     pub(super) settings: Upstream,
     pub(super) targets: Targets,
-    pub(super) permits: Arc<Semaphore>,
+    /// Who may call it, and when.
+    pub(super) gate: Arc<Gate>,
     /// HTTP/2: how many calls may look for a connection at once. Each that finds none opens one, so a
     /// batch that starts cold would open as many as it has lanes.
     pub(super) seeking: Semaphore,
     pub(super) in_flight: IntGauge,
+    pub(super) queued: IntGauge,
+    pub(super) queue_time: Histogram,
     pub(super) opened: IntCounter,
     /// Attempts that were answered with 200, by far the most; the others are looked up.
     pub(super) attempts_ok: IntCounter,
 }
 
 impl Snapshot {
-    /// Sets a configuration to work. Upstreams that were there `before` keep their permits, so that
+    /// Sets a configuration to work. Upstreams that were there `before` keep their gate, so that
     /// calls under way still count.
     pub(super) async fn new(
         settings: Settings,
@@ -48,12 +52,14 @@ impl Snapshot {
     ) -> Self {
         let mut upstreams = Vec::with_capacity(settings.upstreams.len());
         for upstream in &settings.upstreams {
-            let kept = before.and_then(|before| before.permits_of(upstream));
+            let kept = before.and_then(|before| before.gate_of(upstream));
             upstreams.push(UpstreamState {
                 targets: Targets::new(upstream, &settings.limits).await,
-                permits: kept.unwrap_or_else(|| Arc::new(Semaphore::new(upstream.concurrency.get()))),
+                gate: kept.unwrap_or_else(|| Arc::new(Gate::new(gate_limits(upstream)))),
                 seeking: Semaphore::new(SEEKING),
                 in_flight: metrics.items_in_flight.with_label_values(&[&upstream.name]),
+                queued: metrics.items_queued.with_label_values(&[&upstream.name]),
+                queue_time: metrics.item_queue_time.with_label_values(&[&upstream.name]),
                 opened: metrics.connections_opened.with_label_values(&[&upstream.name]),
                 attempts_ok: metrics.attempts.with_label_values(&[&upstream.name, "200"]),
                 settings: upstream.clone(),
@@ -63,11 +69,11 @@ impl Snapshot {
         Self { settings, upstreams, redacted }
     }
 
-    fn permits_of(&self, upstream: &Upstream) -> Option<Arc<Semaphore>> {
+    fn gate_of(&self, upstream: &Upstream) -> Option<Arc<Gate>> {
         let same = |state: &&UpstreamState| {
-            state.settings.name == upstream.name && state.settings.concurrency == upstream.concurrency
+            state.settings.name == upstream.name && state.gate.limits() == gate_limits(upstream)
         };
-        self.upstreams.iter().find(same).map(|state| Arc::clone(&state.permits))
+        self.upstreams.iter().find(same).map(|state| Arc::clone(&state.gate))
     }
 
     pub(super) fn upstream(&self, index: UpstreamIndex) -> Option<&UpstreamState> {
@@ -89,4 +95,8 @@ impl Snapshot {
                 }
         })
     }
+}
+
+const fn gate_limits(upstream: &Upstream) -> GateLimits {
+    GateLimits { turns: upstream.concurrency, queue: upstream.queue, rate: upstream.rate }
 }

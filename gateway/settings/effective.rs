@@ -1,13 +1,16 @@
 //! The configuration in effect, written as a configuration file: every default filled in, secrets
 //! as `***`. What the admin's `/config` shows.
 
+use std::num::NonZeroUsize;
+
 use http::HeaderValue;
 
 use super::document::{
-    BalanceDocument, BatchDocument, BulkDocument, ByteSize, CorsDocument, DialectDocument, Document,
-    DrainDocument, HeaderValueDocument, HeadersDocument, LimitsDocument, ListenDocument, LogDocument,
-    LogFormatDocument, Named, OneOrMany, OrderDocument, RespondDocument, RouteDocument, Span, TargetDocument,
-    TimeLimit, TimeoutDocument, TlsDocument, UpstreamDocument, UpstreamTlsDocument,
+    BalanceDocument, BatchDocument, BulkDocument, ByteSize, CallRate, CorsDocument, DialectDocument,
+    Document, DrainDocument, HeaderValueDocument, HeadersDocument, LimitsDocument, ListenDocument,
+    LogDocument, LogFormatDocument, Named, OneOrMany, OrderDocument, RateDocument, RespondDocument,
+    RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument, TlsDocument, UpstreamDocument,
+    UpstreamTlsDocument,
 };
 use super::{
     Balance, BatchEndpoint, BulkRoute, HostPolicy, ListenAddress, Listener, LogFormat, Order, Scheme,
@@ -89,6 +92,12 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
             Balance::RoundRobin => BalanceDocument::RoundRobin,
         },
         concurrency: upstream.concurrency,
+        queue: NonZeroUsize::new(upstream.queue).unwrap_or(NonZeroUsize::MIN),
+        rate: upstream.rate.map(|rate| RateDocument {
+            limit: CallRate::of_interval(rate.interval),
+            burst: Some(rate.burst),
+        }),
+        deadline_header: upstream.deadline_header.as_ref().map(|name| name.as_str().to_owned().into()),
         timeout: TimeoutDocument {
             connect: TimeLimit(upstream.timeout.connect).into(),
             item: TimeLimit(upstream.timeout.item).into(),
@@ -173,7 +182,7 @@ fn route(route: &Route, settings: &Settings) -> RouteDocument {
 
 fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
     let limits = &endpoint.limits;
-    let number = |number| std::num::NonZeroUsize::new(number).unwrap_or(std::num::NonZeroUsize::MIN);
+    let number = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
     BatchDocument {
         path: literal(endpoint.path.as_str()).into(),
         dialect: dialect(endpoint.dialect),

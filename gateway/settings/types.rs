@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::batch::{BatchLimits, Dialect};
+use crate::dispatch::Rate;
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
 
 /// A gateway's settings.
@@ -94,10 +95,16 @@ pub struct Upstream {
     pub balance: Balance,
     /// How calls are made.
     pub engine: Engine,
-    /// Calls under way at once, over all batches.
+    /// Calls under way at once, of all batches and of requests that are none.
     pub concurrency: NonZeroUsize,
+    /// Batches and requests that may wait for their turn.
+    pub queue: usize,
+    /// How fast calls may start; `None`: as fast as they come.
+    pub rate: Option<Rate>,
     /// Time limits of a call.
     pub timeout: UpstreamTimeouts,
+    /// The field that tells the upstream what is left of a call's time.
+    pub deadline_header: Option<HeaderName>,
     /// Fields set on and removed from every call.
     pub headers: HeaderChanges,
     /// The Host of a call.

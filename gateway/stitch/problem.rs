@@ -316,6 +316,13 @@ fn failure_row(failure: CallFailure) -> Row {
         CallFailure::NoTarget => {
             row!(SERVICE_UNAVAILABLE, "no_target", "The upstream is unavailable", "destination_unavailable")
         }
+        // RFC 9209 §2.3.12.
+        CallFailure::QueueFull => {
+            row!(SERVICE_UNAVAILABLE, "queue_full", "Too many calls wait", "connection_limit_reached")
+        }
+        CallFailure::QueueTimeout => {
+            row!(SERVICE_UNAVAILABLE, "queue_timeout", "The upstream is busy", "connection_limit_reached")
+        }
         CallFailure::ConnectionRefused => {
             row!(
                 BAD_GATEWAY,

@@ -48,6 +48,10 @@ pub struct Metrics {
     pub batches_in_flight: IntGauge,
     /// Calls under way, by upstream.
     pub items_in_flight: IntGaugeVec,
+    /// Calls that wait for their turn, by upstream.
+    pub items_queued: IntGaugeVec,
+    /// How long calls waited for their turn, by upstream; those that had it at once are not in it.
+    pub item_queue_time: HistogramVec,
     /// Every attempt, by upstream and final status; `code` is empty where no reply came.
     pub attempts: IntCounterVec,
     /// Connections that could not be opened, by upstream and reason.
@@ -206,6 +210,17 @@ impl Metrics {
             )?,
             batches_in_flight: make.gauge("batchgate_batches_in_flight", "Batches under way.")?,
             items_in_flight: make.gauges("batchgate_items_in_flight", "Calls under way.", &["upstream"])?,
+            items_queued: make.gauges(
+                "batchgate_items_queued",
+                "Calls, and requests that are no batch, waiting for their turn at the upstream.",
+                &["upstream"],
+            )?,
+            item_queue_time: make.histograms(
+                "batchgate_item_queue_seconds",
+                "How long calls waited for their turn at the upstream; only those that had to wait.",
+                &["upstream"],
+                &LATENCY,
+            )?,
             attempts: make.counters(
                 "batchgate_upstream_attempts_total",
                 "Attempts of calls by status; an empty code is an attempt without a reply.",

@@ -55,6 +55,9 @@ impl Work {
             {
                 under_way.push(self.make(number, call, engine, &mut idle));
             }
+            for (_, lane) in &mut idle {
+                lane.rest();
+            }
             tokio::select! {
                 biased;
                 done = under_way.next() => {
@@ -67,9 +70,6 @@ impl Work {
                     open = open.saturating_mul(ramp.growth(pause, completed)).min(most);
                 }
             }
-        }
-        for (_, lane) in idle {
-            lane.close().await;
         }
     }
 

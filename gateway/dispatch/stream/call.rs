@@ -9,8 +9,7 @@ use crate::clock::Deadline;
 use crate::plan::{Call, Step};
 use crate::route::UpstreamIndex;
 
-use super::super::lanes::permit_and_room;
-use super::super::{Attempt, CallFailure, Engine, Lane, Outcome, Sent};
+use super::super::{Attempt, CallFailure, Engine, Lane, Outcome, Sent, give_back, take_turn};
 use super::StreamWork;
 use super::work::{Entry, SKIPPED, UnderWay};
 
@@ -21,16 +20,16 @@ pub(super) async fn work_off<E: Engine>(work: &StreamWork, engine: &E) {
         let Some(upstream) = upstream_of(&under_way) else { continue };
         let lane = match held.take() {
             Some((of, lane)) if of == upstream => lane,
-            Some((_, other)) => {
-                other.close().await;
+            Some((_, mut other)) => {
+                other.rest();
                 engine.lane(upstream)
             }
             None => engine.lane(upstream),
         };
         held = settle(work, engine, under_way, lane).await.map(|lane| (upstream, lane));
     }
-    if let Some((_, lane)) = held {
-        lane.close().await;
+    if let Some((_, mut lane)) = held {
+        lane.rest();
     }
 }
 
@@ -65,21 +64,28 @@ async fn make<E: Engine>(
     call: &Call,
     lane: &mut E::Lane,
 ) -> (Outcome, bool) {
-    let _turn = permit_and_room(engine, call.upstream).await;
+    let turn = match take_turn(engine, call.upstream, lane).await {
+        Ok(turn) => turn,
+        Err(failure) => return (failed(entry, failure), true),
+    };
     if work.is_stopped() {
         return (SKIPPED, true);
     }
     entry.progress.mark_started();
     let patience = engine.call_timeout(call.upstream);
     let patience = call.timeout.map_or(patience, |own| own.min(patience));
-    let attempt = Attempt { progress: &entry.progress, budget: &work.budget };
+    let over_at = Deadline::after(patience);
+    let deadline = over_at.earlier(entry.deadline);
+    let attempt = Attempt { progress: &entry.progress, budget: &work.budget, deadline };
     let made = AssertUnwindSafe(lane.call(&entry.item.subject.method, call, attempt)).catch_unwind();
-    match Deadline::after(patience).race(made).await {
+    let (outcome, usable) = match over_at.race(made).await {
         Some(Ok(Ok(reply))) => (Outcome::Answered(reply), true),
         Some(Ok(Err(failure))) => (failed(entry, failure), true),
         Some(Err(_panic)) => (failed(entry, CallFailure::Internal), false),
         None => (over_time(entry), false),
-    }
+    };
+    give_back(turn, Some(lane).filter(|_| usable));
+    (outcome, usable)
 }
 
 fn failed(entry: &Entry, failure: CallFailure) -> Outcome {

@@ -6,6 +6,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use pingora::http::RequestHeader;
 
+use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::plan::{Call, CallHeaders};
 
@@ -28,12 +29,12 @@ impl Calls<'_> {
     /// The header of a call to a target over HTTP/1.1.
     pub(super) fn header(
         &self,
-        method: &Method,
-        call: &Call,
+        (method, call): (&Method, &Call),
         peer: &Peer,
+        deadline: Deadline,
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let uri = call.target.parse().map_err(|_| CallFailure::Internal)?;
-        let mut header = self.header_without_host(method, call, peer, uri)?;
+        let mut header = self.header_without_host((method, call), peer, uri, deadline)?;
         let host = host_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
         header.insert_header(header::HOST, host).map_err(|_| CallFailure::Internal)?;
         Ok(Box::new(header))
@@ -42,23 +43,23 @@ impl Calls<'_> {
     /// The header of a call over HTTP/2, which has the authority in its url (RFC 9113 §8.3.1).
     pub(super) fn header_h2(
         &self,
-        method: &Method,
-        call: &Call,
+        (method, call): (&Method, &Call),
         peer: &Peer,
+        deadline: Deadline,
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
         let uri = format!("{origin}{}", call.target).parse().map_err(|_| CallFailure::Internal)?;
-        let mut header = self.header_without_host(method, call, peer, uri)?;
+        let mut header = self.header_without_host((method, call), peer, uri, deadline)?;
         header.set_version(http::Version::HTTP_2);
         Ok(Box::new(header))
     }
 
     fn header_without_host(
         &self,
-        method: &Method,
-        call: &Call,
+        (method, call): (&Method, &Call),
         peer: &Peer,
         uri: Uri,
+        deadline: Deadline,
     ) -> Result<RequestHeader, CallFailure> {
         let mut parts = http::Request::new(()).into_parts().0;
         parts.method = method.clone();
@@ -69,6 +70,9 @@ impl Calls<'_> {
         }
         let trace = self.engine.trace.of_call();
         parts.headers.insert(TRACEPARENT, HeaderValue::from_str(&trace).map_err(|_| CallFailure::Internal)?);
+        if let Some(name) = &self.upstream.settings.deadline_header {
+            parts.headers.insert(name.clone(), HeaderValue::from(deadline.remaining_milliseconds()));
+        }
         for (name, text) in &call.references {
             let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
             let value =

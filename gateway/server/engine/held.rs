@@ -107,7 +107,7 @@ impl<'engine> HeldConnection<'engine> {
     ) -> Result<UpstreamReply, Unanswered> {
         let Calls { engine, upstream, .. } = self.calls;
         let Connection { peer, stream, .. } = connection;
-        let header = self.calls.header(method, call, &peer)?;
+        let header = self.calls.header((method, call), &peer, attempt.deadline)?;
         let mut session = HttpSession::new_with_options(stream, &peer.http1);
         attempt.progress.mark_sent();
         let under_way = CallUnderWay::new(engine, upstream);
@@ -119,8 +119,8 @@ impl<'engine> HeldConnection<'engine> {
     }
 
     /// Gives the connection back to the pool.
-    pub(super) fn close(self) {
-        if let Some(Connection { peer, stream, .. }) = self.connection {
+    pub(super) fn rest(&mut self) {
+        if let Some(Connection { peer, stream, .. }) = self.connection.take() {
             let idle = peer.http1.idle_timeout();
             self.calls.engine.gateway.transport.release_stream(stream, peer.http1.reuse_hash(), idle);
         }

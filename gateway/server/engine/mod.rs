@@ -4,6 +4,7 @@
 
 mod call;
 mod held;
+mod queued;
 mod reply;
 mod streams;
 mod under_way;
@@ -13,10 +14,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
-use tokio::sync::Semaphore;
 
 use crate::dispatch::{
-    Answers, Attempt, CallFailure, Engine, Lane, Surroundings, Unfit, UpstreamReply, resolve,
+    Answers, Attempt, CallFailure, Engine, Flow, Gate, Lane, QueueFull, Surroundings, Turn, Unfit,
+    UpstreamReply, resolve,
 };
 use crate::plan::{Call, CallHeaders, CallTemplate, ForwardedBy, PlanContext};
 use crate::route::UpstreamIndex;
@@ -28,8 +29,10 @@ use super::balance::Peer;
 use super::failure;
 use super::forwarding::Reached;
 use super::gateway::Gateway;
-use super::memory::Holding;
+use super::memory::{Full, Holding};
 use super::snapshot::{Snapshot, UpstreamState};
+
+pub(super) use queued::Queued;
 
 /// A call that its engine can't make, because no upstream has this index; a fault of ours.
 const NO_UPSTREAM: CallFailure = CallFailure::Internal;
@@ -45,8 +48,14 @@ pub(super) struct BatchEngine<'batch> {
     /// What the outer request hands down.
     inherited: HeaderMap,
     hop: ForwardedBy,
-    /// By upstream: what all of the batch's calls to it have in common.
-    headers: Vec<OnceLock<CallHeaders>>,
+    /// By upstream.
+    shares: Vec<Share>,
+}
+
+/// What all of a batch's calls to one upstream share.
+struct Share {
+    headers: OnceLock<CallHeaders>,
+    flow: Flow,
 }
 
 impl<'batch> BatchEngine<'batch> {
@@ -57,14 +66,23 @@ impl<'batch> BatchEngine<'batch> {
     ) -> Self {
         let (inherited, hop) = handed_down;
         let Asked { gateway, snapshot, reached, trace, .. } = *asked;
-        let headers = snapshot.upstreams.iter().map(|_| OnceLock::new()).collect();
-        Self { gateway, snapshot, reached, trace, holding, inherited, hop, headers }
+        let client = reached.client();
+        let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(client) };
+        let shares = snapshot.upstreams.iter().map(share).collect();
+        Self { gateway, snapshot, reached, trace, holding, inherited, hop, shares }
     }
 
     fn headers_for(&self, index: UpstreamIndex, upstream: &UpstreamState) -> Option<&CallHeaders> {
         let changes = &upstream.settings.headers;
-        let make = || CallHeaders::new(&self.inherited, &changes.remove, &changes.set, &self.hop);
-        self.headers.get(index.0).map(|headers| headers.get_or_init(make))
+        let make = || {
+            let headers = CallHeaders::new(&self.inherited, &changes.remove, &changes.set, &self.hop);
+            headers.without_of_items(upstream.settings.deadline_header.as_ref())
+        };
+        self.shares.get(index.0).map(|share| share.headers.get_or_init(make))
+    }
+
+    fn before(&self, index: UpstreamIndex) -> Option<(&UpstreamState, &Flow)> {
+        Some((self.snapshot.upstream(index)?, &self.shares.get(index.0)?.flow))
     }
 }
 
@@ -84,8 +102,19 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
         UpstreamLane(lane)
     }
 
-    fn permits(&self, index: UpstreamIndex) -> Option<&Semaphore> {
-        self.snapshot.upstream(index).map(|upstream| &*upstream.permits)
+    fn most_at_once(&self, index: UpstreamIndex) -> usize {
+        self.snapshot.upstream(index).map_or(1, |upstream| upstream.settings.concurrency.get())
+    }
+
+    fn try_turn(&self, index: UpstreamIndex) -> Option<Turn<&Gate>> {
+        let (upstream, flow) = self.before(index)?;
+        Gate::try_enter(&*upstream.gate, flow)
+    }
+
+    async fn turn(&self, index: UpstreamIndex) -> Result<Turn<&Gate>, CallFailure> {
+        let (upstream, flow) = self.before(index).ok_or(NO_UPSTREAM)?;
+        let _queued = Queued::new(upstream);
+        Gate::enter(&*upstream.gate, flow).await.map_err(|QueueFull| CallFailure::QueueFull)
     }
 
     fn call_timeout(&self, index: UpstreamIndex) -> Duration {
@@ -96,8 +125,8 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
         self.holding.has_room()
     }
 
-    async fn room(&self) {
-        self.holding.room().await;
+    async fn room(&self) -> Result<(), CallFailure> {
+        self.holding.room().await.map_err(|Full| CallFailure::MemoryFull)
     }
 
     fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {
@@ -164,9 +193,9 @@ impl Lane for UpstreamLane<'_> {
         }
     }
 
-    async fn close(self) {
-        match self.0 {
-            Some(Kind::Held(lane)) => lane.close(),
+    fn rest(&mut self) {
+        match &mut self.0 {
+            Some(Kind::Held(lane)) => lane.rest(),
             Some(Kind::Streams(_)) | None => {}
         }
     }

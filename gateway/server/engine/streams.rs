@@ -69,7 +69,7 @@ impl<'engine> Streams<'engine> {
         let Calls { engine, upstream, .. } = self.calls;
         let connector = &engine.gateway.connector;
         let (peer, mut session) = self.connect().await?;
-        let header = self.calls.header_h2(method, call, &peer)?;
+        let header = self.calls.header_h2((method, call), &peer, attempt.deadline)?;
         attempt.progress.mark_sent();
         let under_way = CallUnderWay::new(engine, upstream);
         let reply = send_and_collect(&mut session, header, call, (attempt, engine.holding)).await?;

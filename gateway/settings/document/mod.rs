@@ -24,10 +24,10 @@ pub(super) use gateway::{CorsDocument, DrainDocument, LimitsDocument, LogDocumen
 pub(super) use listener::{ListenDocument, TlsDocument};
 pub(super) use place::{AT, At, Named, ONE_OR_MANY, OneOrMany};
 pub(super) use route::{RespondDocument, RouteDocument};
-pub(super) use unit::{ByteSize, Span, TimeLimit, UNIT_KEYWORD, Unit};
+pub(super) use unit::{ByteSize, CallRate, Span, TimeLimit, UNIT_KEYWORD, Unit};
 pub(super) use upstream::{
-    BalanceDocument, HeaderValueDocument, HeadersDocument, TargetDocument, TimeoutDocument, UpstreamDocument,
-    UpstreamTlsDocument,
+    BalanceDocument, HeaderValueDocument, HeadersDocument, RateDocument, TargetDocument, TimeoutDocument,
+    UpstreamDocument, UpstreamTlsDocument,
 };
 
 /// Everything one batchgate does: where it listens, which upstreams it knows, which routes lead to

@@ -19,6 +19,10 @@ const MAX_SIZE: u64 = 1 << 40;
 
 const DURATION_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
 const SIZE_UNITS: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+const RATE_UNITS: [(&str, u64); 3] = [("/h", 1), ("/m", 60), ("/s", 3600)];
+const NANOSECONDS_AN_HOUR: u64 = 3600 * 1_000_000_000;
+/// A million calls a second, in calls an hour.
+const MAX_RATE: u64 = 1_000_000 * 3600;
 /// What people write for a size; accepted would be wrong by up to 7 %.
 const DECIMAL_SIZE_UNITS: [(&str, &str); 10] = [
     ("k", "KiB"),
@@ -45,6 +49,25 @@ pub(in super::super) struct TimeLimit(pub(in super::super) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct ByteSize(pub(in super::super) usize);
 
+/// So many calls in a time, as calls an hour; at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct CallRate(u64);
+
+impl CallRate {
+    /// From one call to the next.
+    pub(in super::super) const fn interval(self) -> Duration {
+        // At least one an hour, so there is no division by zero.
+        Duration::from_nanos(NANOSECONDS_AN_HOUR.saturating_div(self.0))
+    }
+
+    /// The rate at which calls have this interval.
+    pub(in super::super) fn of_interval(interval: Duration) -> Self {
+        let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
+        // The interval was rounded down to a nanosecond.
+        Self((NANOSECONDS_AN_HOUR / interval).min(MAX_RATE))
+    }
+}
+
 /// What kind of quantity a scalar is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Unit {
@@ -54,6 +77,8 @@ pub(in super::super) enum Unit {
     TimeLimit,
     /// [`ByteSize`].
     Size,
+    /// [`CallRate`].
+    Rate,
 }
 
 /// Why a scalar is no such quantity, and what to write.
@@ -66,7 +91,9 @@ pub(in super::super) struct UnitError {
 impl Unit {
     /// The unit of a schema's keyword.
     pub(in super::super) fn from_keyword(keyword: &str) -> Option<Self> {
-        [Self::Span, Self::TimeLimit, Self::Size].into_iter().find(|unit| unit.keyword() == keyword)
+        [Self::Span, Self::TimeLimit, Self::Size, Self::Rate]
+            .into_iter()
+            .find(|unit| unit.keyword() == keyword)
     }
 
     const fn keyword(self) -> &'static str {
@@ -74,6 +101,7 @@ impl Unit {
             Self::Span => "duration",
             Self::TimeLimit => "time-limit",
             Self::Size => "size",
+            Self::Rate => "rate",
         }
     }
 
@@ -82,6 +110,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => "a duration",
             Self::Size => "a size",
+            Self::Rate => "a rate",
         }
     }
 
@@ -89,6 +118,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
             Self::Size => "`512B`, `64KiB`, `8MiB` or `1GiB`",
+            Self::Rate => "`50/s`, `600/m` or `1000/h`",
         }
     }
 
@@ -96,6 +126,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
             Self::Size => r"^(\d+(\.\d+)?(B|KiB|MiB|GiB)|.*\$\{.*)$",
+            Self::Rate => r"^(\d+(\.\d+)?/(s|m|h)|.*\$\{.*)$",
         }
     }
 
@@ -129,6 +160,7 @@ impl Unit {
             Self::Span => (0, MAX_DURATION_MS),
             Self::TimeLimit => (1, MAX_DURATION_MS),
             Self::Size => (1, MAX_SIZE),
+            Self::Rate => (1, MAX_RATE),
         }
     }
 
@@ -140,6 +172,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => &DURATION_UNITS,
             Self::Size => &SIZE_UNITS,
+            Self::Rate => &RATE_UNITS,
         }
     }
 
@@ -149,13 +182,14 @@ impl Unit {
                 format!("`{number}s` for seconds or `{number}ms` for milliseconds")
             }
             Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
+            Self::Rate => format!("`{number}/s` for calls a second, or `{number}/m` for calls a minute"),
         }
     }
 
     fn unknown_unit(self, number: &str, unit: &str) -> UnitError {
         let folded = unit.trim().to_ascii_lowercase();
         let meant = match self {
-            Self::Span | Self::TimeLimit => None,
+            Self::Span | Self::TimeLimit | Self::Rate => None,
             Self::Size => DECIMAL_SIZE_UNITS.iter().find(|(written, _)| *written == folded),
         };
         let hint = meant.map_or_else(
@@ -177,6 +211,7 @@ impl Unit {
             (Some((name, factor)), _) => format!("{}{name}", value / factor),
             (None, Self::Span | Self::TimeLimit) => format!("{value}ms"),
             (None, Self::Size) => format!("{value}B"),
+            (None, Self::Rate) => format!("{value}/h"),
         }
     }
 
@@ -249,6 +284,7 @@ quantity!(Span, Unit::Span, "Duration", |ms| Self(Duration::from_millis(ms)), |s
 quantity!(TimeLimit, Unit::TimeLimit, "TimeLimit", |ms| Self(Duration::from_millis(ms)), |limit| {
     milliseconds(limit.0)
 });
+quantity!(CallRate, Unit::Rate, "Rate", Self, |rate| rate.0);
 quantity!(ByteSize, Unit::Size, "Size", |bytes| Self(usize::try_from(bytes).unwrap_or(usize::MAX)), |size| {
     u64::try_from(size.0).unwrap_or(MAX_SIZE)
 });
@@ -269,6 +305,8 @@ mod tests {
             (Unit::Size, "64KiB", 65536),
             (Unit::Size, "0.5MiB", 524_288),
             (Unit::Size, "1024GiB", 1 << 40),
+            (Unit::Rate, "50/s", 180_000),
+            (Unit::Rate, "0.5/m", 30),
         ] {
             assert_eq!(unit.parse(text), Ok(value), "{text}");
         }
@@ -291,6 +329,9 @@ mod tests {
             (Unit::Size, "8", "has no unit"),
             (Unit::Size, "0B", "has to be more than zero"),
             (Unit::Size, "2000GiB", "is too large"),
+            (Unit::Rate, "50", "has no unit"),
+            (Unit::Rate, "50/d", "has an unknown unit"),
+            (Unit::Rate, "0/s", "has to be more than zero"),
         ] {
             assert_eq!(unit.parse(text).map_err(|error| error.problem), Err(problem), "{text}");
         }

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::listener::short_form;
-use super::{At, Named, TimeLimit};
+use super::{At, CallRate, Named, TimeLimit};
 
 /// A service that knows one resource at a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,14 +22,31 @@ pub(in super::super) struct UpstreamDocument {
     #[serde(default)]
     pub(in super::super) balance: BalanceDocument,
 
-    /// Calls under way at once, over all batches.
+    /// Calls under way at once, of all batches and of requests that are none. Over HTTP/1.1 each has a
+    /// connection.
     #[serde(default = "default_concurrency")]
     #[schemars(range(max = 65536))]
     pub(in super::super) concurrency: NonZeroUsize,
 
+    /// Batches and requests that may wait at once for their turn; more are turned away (503).
+    #[serde(default = "default_queue")]
+    #[schemars(range(max = 1_000_000))]
+    pub(in super::super) queue: NonZeroUsize,
+
+    /// How fast calls may start. Absent: as fast as they come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RateDocument")]
+    pub(in super::super) rate: Option<RateDocument>,
+
     /// Time limits of a call.
     #[serde(default)]
     pub(in super::super) timeout: TimeoutDocument,
+
+    /// The name of a header field in which each item's call says how many milliseconds are left of its
+    /// time. Items can't set it. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", example = &"X-Request-Timeout-Ms")]
+    pub(in super::super) deadline_header: Option<At<String>>,
 
     /// Header fields of the calls.
     #[serde(default)]
@@ -58,6 +75,22 @@ pub(in super::super) struct TargetDocument {
     #[serde(default = "default_weight")]
     #[schemars(range(max = 1000))]
     pub(in super::super) weight: NonZeroUsize,
+}
+
+/// How fast calls may start; without a burst, the limit alone will do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = with_limit_alone)]
+pub(in super::super) struct RateDocument {
+    /// Calls a second (`50/s`), a minute or an hour, one evenly after the other.
+    #[schemars(example = &"50/s")]
+    pub(in super::super) limit: CallRate,
+
+    /// Calls that may start at once after a pause. Absent: what the limit lets through in 10 ms, at least
+    /// 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroUsize", range(max = 65536))]
+    pub(in super::super) burst: Option<NonZeroUsize>,
 }
 
 /// How targets share the calls.
@@ -176,6 +209,17 @@ const fn default_weight() -> NonZeroUsize {
 
 fn default_host() -> At<String> {
     "target".to_owned().into()
+}
+
+const fn default_queue() -> NonZeroUsize {
+    match NonZeroUsize::new(1000) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+fn with_limit_alone(schema: &mut Schema) {
+    short_form(schema, "limit");
 }
 
 fn with_short_form(schema: &mut Schema) {

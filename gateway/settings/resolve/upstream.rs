@@ -1,12 +1,18 @@
 //! Upstreams: targets that fit each other, headers, Host and trust.
 
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use http::HeaderName;
 use http::uri::Authority;
 
 use super::super::document::{
-    At, BalanceDocument, Document, Named, TargetDocument, UpstreamDocument, UpstreamTlsDocument,
+    At, BalanceDocument, Document, Named, RateDocument, TargetDocument, UpstreamDocument, UpstreamTlsDocument,
 };
 use super::super::{Balance, Engine, HostPolicy, Scheme, Target, Upstream, UpstreamTimeouts};
 use super::{Refused, Resolved, Resolver, Seen, all, pem, target};
+use crate::batch::is_forbidden_in_item;
+use crate::dispatch::Rate;
 
 /// Characters of a name, which is a label of every metric.
 const MAX_NAME: usize = 64;
@@ -21,6 +27,7 @@ impl Resolver<'_> {
         let targets = self.targets(&document.targets);
         let headers = self.headers(&document.headers);
         let host = self.host(&document.host);
+        let deadline_header = self.deadline_header(document.deadline_header.as_ref());
         let encrypted =
             targets.as_ref().map_or(true, |targets| targets.iter().any(|target| target.scheme.is_tls()));
         let ca = self.trust(name, &document.tls, encrypted);
@@ -36,6 +43,9 @@ impl Resolver<'_> {
             },
             engine,
             concurrency: document.concurrency,
+            queue: document.queue.get(),
+            rate: document.rate.as_ref().map(rate),
+            deadline_header: deadline_header?,
             timeout: UpstreamTimeouts {
                 connect: document.timeout.connect.value.0,
                 item: document.timeout.item.value.0,
@@ -118,6 +128,16 @@ impl Resolver<'_> {
         }
     }
 
+    fn deadline_header(&mut self, name: Option<&At<String>>) -> Resolved<Option<HeaderName>> {
+        let Some(at) = name else { return Ok(None) };
+        let name = self.header_name(at)?;
+        if is_forbidden_in_item(&name) || name.as_str().starts_with("content-") {
+            let message = format!("{} can't tell a deadline", at.shown());
+            return self.refuse(at.place, message, "write a name of its own, such as `X-Request-Timeout-Ms`");
+        }
+        Ok(Some(name))
+    }
+
     /// `None`: the system's certificates.
     fn trust(
         &mut self,
@@ -151,6 +171,17 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// How long the steps of a burst that nobody asked for may be: sleeps are no finer than a millisecond, so
+/// without one a high rate would not be reached.
+const SMALL_BURST: Duration = Duration::from_millis(10);
+
+fn rate(document: &RateDocument) -> Rate {
+    let interval = document.limit.interval();
+    let in_small_burst = SMALL_BURST.as_nanos() / interval.as_nanos().max(1);
+    let small = usize::try_from(in_small_burst).ok().and_then(NonZeroUsize::new);
+    Rate { interval, burst: document.burst.or(small).unwrap_or(NonZeroUsize::MIN) }
 }
 
 const fn is_h2(scheme: Scheme) -> bool {

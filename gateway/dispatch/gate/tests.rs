@@ -1,0 +1,294 @@
+//! The gate against a plain model: turns never exceed their number, whoever waits is woken in the model's
+//! order, and nobody is forgotten, whatever is cancelled when.
+
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::task::{Context, Poll, Wake, Waker};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Stopwatch;
+
+fn gate(turns: usize, queue: usize, rate: Option<Rate>) -> Gate {
+    Gate::new(GateLimits { turns: NonZeroUsize::new(turns).unwrap(), queue, rate })
+}
+
+fn client(number: u8) -> Client {
+    Client::at(Some(Ipv4Addr::new(10, 0, 0, number).into()))
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+type Entering<'gate> = Pin<Box<dyn Future<Output = Result<Turn<&'gate Gate>, QueueFull>> + 'gate>>;
+
+/// Somebody who waits for a turn.
+struct Caller<'gate> {
+    name: usize,
+    entering: Entering<'gate>,
+    woken: Arc<Woken>,
+}
+
+impl<'gate> Caller<'gate> {
+    fn new(name: usize, gate: &'gate Gate, flow: &'gate Flow) -> Self {
+        Self { name, entering: Box::pin(Gate::enter(gate, flow)), woken: Arc::default() }
+    }
+
+    fn poll(&mut self) -> Poll<Result<Turn<&'gate Gate>, QueueFull>> {
+        let waker = Waker::from(Arc::clone(&self.woken));
+        self.entering.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    fn is_woken(&self) -> bool {
+        self.woken.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The queue as one would draw it: clients in a row, each with its flows in a row, each with its callers.
+#[derive(Default)]
+struct Model(Vec<(usize, ModelFlows)>);
+
+type ModelFlows = Vec<(usize, Vec<usize>)>;
+
+impl Model {
+    fn join(&mut self, client: usize, flow: usize, name: usize) {
+        let at = self.0.iter().position(|(other, _)| *other == client).unwrap_or_else(|| {
+            self.0.push((client, Vec::new()));
+            self.0.len() - 1
+        });
+        let flows = &mut self.0[at].1;
+        match flows.iter_mut().find(|(other, _)| *other == flow) {
+            Some((_, callers)) => callers.push(name),
+            None => flows.push((flow, vec![name])),
+        }
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (client, mut flows) = self.0.remove(0);
+        let (flow, mut callers) = flows.remove(0);
+        let name = callers.remove(0);
+        if !callers.is_empty() {
+            flows.push((flow, callers));
+        }
+        if !flows.is_empty() {
+            self.0.push((client, flows));
+        }
+        Some(name)
+    }
+
+    fn leave(&mut self, name: usize) {
+        for (_, flows) in &mut self.0 {
+            for (_, callers) in flows.iter_mut() {
+                callers.retain(|other| *other != name);
+            }
+            flows.retain(|(_, callers)| !callers.is_empty());
+        }
+        self.0.retain(|(_, flows)| !flows.is_empty());
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Enter(usize),
+    /// Somebody who was woken looks, or somebody looks who was not.
+    Look(usize),
+    Cancel(usize),
+    Leave(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0usize..6).prop_map(Step::Enter),
+        2 => any::<usize>().prop_map(Step::Look),
+        1 => any::<usize>().prop_map(Step::Cancel),
+        4 => any::<usize>().prop_map(Step::Leave),
+    ]
+}
+
+/// Six flows of three clients.
+fn flows() -> Vec<Flow> {
+    (0..6).map(|number: u8| Flow::new(client(number % 3))).collect()
+}
+
+proptest! {
+    #[test]
+    fn whoever_waits_comes_in_turn(turns in 1usize..4, steps in proptest::collection::vec(step(), 0..200)) {
+        let (gate, flows) = (gate(turns, usize::MAX, None), flows());
+        let (mut model, mut names) = (Model::default(), 0..);
+        let mut callers: Vec<Caller<'_>> = Vec::new();
+        let mut held = Vec::new();
+        // Turns that were handed to somebody who has not looked yet.
+        let mut handed: Vec<usize> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Enter(flow) => {
+                    let name = names.next().unwrap();
+                    let mut caller = Caller::new(name, &gate, &flows[flow]);
+                    match caller.poll() {
+                        Poll::Ready(turn) => held.push(turn.unwrap()),
+                        Poll::Pending => { model.join(flow % 3, flow, name); callers.push(caller); }
+                    }
+                }
+                Step::Look(at) if !callers.is_empty() => {
+                    let at = at % callers.len();
+                    let name = callers[at].name;
+                    match callers[at].poll() {
+                        Poll::Ready(turn) => {
+                            prop_assert!(handed.contains(&name));
+                            handed.retain(|other| *other != name);
+                            held.push(turn.unwrap());
+                            drop(callers.remove(at));
+                        }
+                        Poll::Pending => prop_assert!(!handed.contains(&name)),
+                    }
+                }
+                Step::Cancel(at) if !callers.is_empty() => {
+                    let caller = callers.remove(at % callers.len());
+                    model.leave(caller.name);
+                    if handed.contains(&caller.name) {
+                        handed.retain(|other| *other != caller.name);
+                        handed.extend(model.next());
+                    }
+                }
+                Step::Leave(at) if !held.is_empty() => {
+                    drop(held.swap_remove(at % held.len()));
+                    handed.extend(model.next());
+                }
+                Step::Look(_) | Step::Cancel(_) | Step::Leave(_) => {}
+            }
+            prop_assert!(held.len() + handed.len() <= turns);
+            for caller in &callers {
+                prop_assert_eq!(caller.is_woken(), handed.contains(&caller.name), "caller {}", caller.name);
+            }
+            prop_assert_eq!(gate.has_queue(), !model.0.is_empty());
+        }
+        // Nobody is forgotten: once all is given back, all have their turn, and then all turns are free.
+        held.clear();
+        while let Some(at) = callers.iter().position(Caller::is_woken) {
+            prop_assert!(callers.remove(at).poll().is_ready());
+        }
+        prop_assert!(callers.is_empty());
+        let all: Vec<_> = (0..turns).map_while(|_| Gate::try_enter(&gate, &flows[0])).collect();
+        prop_assert_eq!(all.len(), turns);
+        prop_assert!(Gate::try_enter(&gate, &flows[0]).is_none());
+    }
+}
+
+#[test]
+fn a_small_batch_waits_for_a_round_not_for_all_of_a_large_one() {
+    let gate = gate(1, 9, None);
+    let flows: Vec<_> = (1..4).map(|number| Flow::new(client(number))).collect();
+    let held = Gate::try_enter(&gate, &flows[0]).unwrap();
+    let from = [0, 0, 0, 0, 1, 1, 1, 2, 2];
+    let mut callers: Vec<_> = from.iter().map(|flow| Caller::new(*flow, &gate, &flows[*flow])).collect();
+    assert!(callers.iter_mut().all(|caller| caller.poll().is_pending()));
+    drop(held);
+    let mut order = Vec::new();
+    while let Some(at) = callers.iter().position(Caller::is_woken) {
+        order.push(callers[at].name);
+        drop(callers.remove(at).poll());
+    }
+    assert_eq!(order, [0, 1, 2, 0, 1, 2, 0, 1, 0]);
+}
+
+#[test]
+fn a_full_queue_turns_new_flows_away_and_keeps_those_it_has() {
+    let gate = gate(1, 1, None);
+    let (first, second, third) = (Flow::new(client(1)), Flow::new(client(2)), Flow::new(client(3)));
+    let held = Gate::try_enter(&gate, &first).unwrap();
+    let mut waiting = Caller::new(0, &gate, &second);
+    assert!(waiting.poll().is_pending());
+    let mut more: Vec<_> = [&first, &second].map(|flow| Caller::new(1, &gate, flow)).into();
+    assert!(more.iter_mut().all(|caller| caller.poll().is_pending()), "both were let in before");
+    let Poll::Ready(turned_away) = Caller::new(2, &gate, &third).poll() else { panic!("it waits") };
+    assert_eq!(turned_away.err(), Some(QueueFull));
+    drop((waiting, more, held));
+    assert!(matches!(Caller::new(3, &gate, &third).poll(), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn a_client_is_an_address_or_a_subnet() {
+    let at = |address: &str| Client::at(Some(address.parse().unwrap()));
+    assert_eq!(at("2001:db8::1"), at("2001:db8::2:3"));
+    assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
+    assert_eq!(at("::ffff:10.0.0.1"), at("10.0.0.1"));
+    assert_ne!(at("10.0.0.2"), at("10.0.0.1"));
+    assert_ne!(at("10.0.0.2"), Client::at(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_start_at_their_pace_and_in_turn() {
+    let rate = Rate { interval: Duration::from_millis(100), burst: NonZeroUsize::new(2).unwrap() };
+    let (gate, flows) = (gate(9, 9, Some(rate)), [Flow::new(client(1)), Flow::new(client(2))]);
+    let (began, order) = (Stopwatch::start(), std::sync::Mutex::new(Vec::new()));
+    let call = |flow: usize| {
+        let (gate, flow_of_call, order) = (&gate, &flows[flow], &order);
+        async move {
+            let turn = Gate::enter(gate, flow_of_call).await.unwrap();
+            order.lock().unwrap().push((flow, began.elapsed().as_millis()));
+            drop(turn);
+        }
+    };
+    futures_util::future::join_all([0, 0, 0, 0, 0, 1].map(call)).await;
+    assert_eq!(*order.lock().unwrap(), [(0, 0), (0, 0), (0, 100), (0, 200), (1, 300), (0, 400)]);
+    assert!(Gate::try_enter(&gate, &flows[0]).is_none());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(Gate::try_enter(&gate, &flows[0]).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_cancelled_while_it_waits_for_its_time_takes_none() {
+    let rate = Rate { interval: Duration::from_millis(100), burst: NonZeroUsize::MIN };
+    let (gate, flow) = (gate(1, 9, Some(rate)), Flow::new(client(1)));
+    drop(Gate::try_enter(&gate, &flow).unwrap());
+    let waiting = tokio::time::timeout(Duration::from_millis(50), Gate::enter(&gate, &flow)).await;
+    assert!(waiting.is_err());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(Gate::try_enter(&gate, &flow).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_threads_never_have_more_turns_than_there_are() {
+    let (gate, under_way) = (Arc::new(gate(3, usize::MAX, None)), Arc::new(AtomicUsize::new(0)));
+    let worker = |number: u8| {
+        let (gate, under_way) = (Arc::clone(&gate), Arc::clone(&under_way));
+        async move {
+            let flow = Flow::new(client(number % 3));
+            for round in 0..2000 {
+                let turn = match Gate::try_enter(&*gate, &flow) {
+                    Some(turn) => turn,
+                    // Every other one gives up soon.
+                    None if round % 2 == 0 => {
+                        tokio::select! {
+                            biased;
+                            turn = Gate::enter(&*gate, &flow) => turn.unwrap(),
+                            () = tokio::task::yield_now() => continue,
+                        }
+                    }
+                    None => Gate::enter(&*gate, &flow).await.unwrap(),
+                };
+                assert!(under_way.fetch_add(1, Ordering::Relaxed) < 3);
+                tokio::task::yield_now().await;
+                under_way.fetch_sub(1, Ordering::Relaxed);
+                drop(turn);
+            }
+        }
+    };
+    let workers: Vec<_> = (0..12).map(|number| tokio::spawn(worker(number))).collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    assert!(!gate.has_queue());
+}
