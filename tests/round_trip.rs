@@ -74,7 +74,9 @@ impl Answered {
             0 => (Some("application/octet-stream"), bytes(&mut random)),
             1 => (None, bytes(&mut random)),
             2 => (Some("application/json"), bytes(&mut random)),
-            3 => (Some("application/json"), json!({"a": [text(&mut random), 1.5e-9, null]}).to_string().into()),
+            3 => {
+                (Some("application/json"), json!({"a": [text(&mut random), 1.5e-9, null]}).to_string().into())
+            }
             4 => (Some("text/plain; charset=utf-8"), text(&mut random).into()),
             5 => (Some("text/xml"), format!("<a>{}</a>", text(&mut random)).into()),
             6 => (Some("multipart/mixed; boundary=b"), text(&mut random).into()),

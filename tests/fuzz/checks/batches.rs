@@ -1,7 +1,9 @@
 //! Batches in all formats: what is read keeps the limits, and independent parsers agree that it was
 //! well-formed.
 
-use batchgate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection, Place, is_forbidden_in_item};
+use batchgate::batch::{
+    Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection, Place, is_forbidden_in_item,
+};
 use batchgate::format::ndjson::{Line, Lines};
 use batchgate::format::{Format, ReadContext};
 use batchgate::plan::{Plan, PlanContext, Step, plan};
@@ -144,7 +146,8 @@ pub(super) fn checked(
 fn has_bad_id(item: &BatchItem) -> bool {
     matches!(
         item.content,
-        Err(ItemRejection::BadMember { member: "id", .. } | ItemRejection::OverLimit { what: "id (max_id)", .. })
+        Err(ItemRejection::BadMember { member: "id", .. }
+            | ItemRejection::OverLimit { what: "id (max_id)", .. })
     )
 }
 
@@ -199,7 +202,8 @@ fn check_plan(plan: &Plan, items: usize, only_route: Option<RouteIndex>) {
             Step::Call(call) => {
                 assert!(call.target.bytes().all(|byte| byte.is_ascii_graphic()), "{}", call.target);
                 let path = call.target.split('?').next().unwrap_or_default();
-                let canonical = CanonicalPath::parse(path, Strictness::Item).expect("a path that was planned");
+                let canonical =
+                    CanonicalPath::parse(path, Strictness::Item).expect("a path that was planned");
                 assert_eq!(canonical.as_str(), path);
                 assert!(only_route.is_none_or(|only| item.route == Some(only)), "{} leaves its route", path);
             }
@@ -217,7 +221,11 @@ fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRe
     };
     let routes = RouteTable::new(vec![route("/"), route("/up/records/archive")]);
     let is_batch_endpoint = |path: &CanonicalPath| path.as_str() == "/svc/batch";
-    let context =
-        PlanContext { routes: &routes, own_authority: "gw", is_batch_endpoint: &is_batch_endpoint, only_route };
+    let context = PlanContext {
+        routes: &routes,
+        own_authority: "gw",
+        is_batch_endpoint: &is_batch_endpoint,
+        only_route,
+    };
     plan(batch, &context)
 }

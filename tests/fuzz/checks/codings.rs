@@ -15,11 +15,14 @@ const LIMIT: usize = 64 << 10;
 pub(crate) fn content_coding(input: &[u8]) {
     let Some((coding, body)) = first_line(input) else { return };
     let body = Bytes::copy_from_slice(body);
-    for limit in [100, LIMIT] {
-        let batch = decode_batch(coding, body.clone(), limit);
-        let reply = decode_reply(coding, body.clone(), limit);
-        assert!(batch.as_ref().map_or(0, Bytes::len) <= limit, "more than the limit came out");
-        assert_eq!(batch.ok(), reply.ok(), "batches and replies are decoded alike");
+    let small = decode_reply(coding, body.clone(), 100);
+    let decoded = decode_batch(coding, body.clone(), LIMIT);
+    assert!(decoded.as_ref().map_or(0, Bytes::len) <= LIMIT, "more than the limit came out");
+    match (small, decoded) {
+        (Ok(small), Ok(decoded)) => assert_eq!(small, decoded),
+        (Ok(_), Err(refusal)) => panic!("{refusal}, and with a smaller limit it is none"),
+        // What passes on its way over the small limit may be shorter in the end.
+        (Err(_), _) => {}
     }
     if body.len() > LIMIT / 2 {
         return;

@@ -42,7 +42,8 @@ fn in_items(text: &str) {
         item[member] = value;
         item
     };
-    let items = [item("url", json!(text)), item("headers", json!({"X-A": text})), item("body", json!([text]))];
+    let items =
+        [item("url", json!(text)), item("headers", json!({"X-A": text})), item("body", json!([text]))];
     let body = Bytes::from(json!({"requests": items}).to_string());
     let limits = BatchLimits::default();
     let context =

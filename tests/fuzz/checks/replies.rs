@@ -124,8 +124,7 @@ fn bytes_of(result: &ItemResult) -> Option<&[u8]> {
 /// A field's value as text: what is no UTF-8 is ISO-8859-1.
 fn own_field(result: &ItemResult) -> String {
     let value = result.headers.last().expect("each has one").1.as_bytes();
-    std::str::from_utf8(value)
-        .map_or_else(|_| value.iter().copied().map(char::from).collect(), str::to_owned)
+    std::str::from_utf8(value).map_or_else(|_| value.iter().copied().map(char::from).collect(), str::to_owned)
 }
 
 fn content_type(result: &ItemResult) -> &str {
@@ -157,7 +156,10 @@ fn lines(results: &[ItemResult], document: &[u8]) {
 }
 
 fn json_item(result: &ItemResult, item: &Value) {
-    assert_eq!((&item["id"], &item["status"]), (&result.subject.id.as_str().into(), &result.status.as_u16().into()));
+    assert_eq!(
+        (&item["id"], &item["status"]),
+        (&result.subject.id.as_str().into(), &result.status.as_u16().into())
+    );
     assert_eq!(item["headers"]["X-A"], own_field(result));
     let Some(bytes) = bytes_of(result) else {
         assert!(item.get("body").is_none());
