@@ -63,7 +63,7 @@ impl Answered {
     fn to(item: usize) -> Self {
         let mut random = StdRng::seed_from_u64(u64::try_from(item).unwrap());
         let bytes = |random: &mut StdRng| -> Vec<u8> {
-            let length = random.random_range(0..if item % 10 == 0 { 70_000 } else { 300 });
+            let length = random.random_range(0..if item.is_multiple_of(10) { 70_000 } else { 300 });
             (0..length).map(|_| random.random()).collect()
         };
         let text = |random: &mut StdRng| -> String {
@@ -168,6 +168,6 @@ fn multipart_comes_back() {
 #[test]
 fn lines_come_back_whole_and_as_a_stream() {
     check("ndjson", &accepting("application/x-ndjson"));
-    let lines: String = items().iter().map(|item| format!("{item}\n")).collect();
+    let lines: String = items().iter().flat_map(|item| [item.to_string(), "\n".to_owned()]).collect();
     check("ndjson", &send(&Request::lines(lines)));
 }

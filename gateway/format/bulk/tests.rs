@@ -258,7 +258,9 @@ mod csv_properties {
     fn written(rows: &[Vec<String>], terminator: ::csv::Terminator) -> String {
         let mut writer = ::csv::WriterBuilder::new().terminator(terminator).from_writer(Vec::new());
         writer.write_record(["id", "note", "a \"b\", c"]).unwrap();
-        rows.iter().for_each(|row| writer.write_record(row).unwrap());
+        for row in rows {
+            writer.write_record(row).unwrap();
+        }
         String::from_utf8(writer.into_inner().unwrap()).unwrap()
     }
 

@@ -85,7 +85,7 @@ pub(crate) fn ndjson_batch(input: &[u8]) {
         // Each line is where it says.
         for line in &whole {
             let before = &body[..line.offset];
-            assert_eq!(before.iter().filter(|byte| **byte == b'\n').count() + 1, line.number);
+            assert_eq!(before.split(|byte| *byte == b'\n').count(), line.number);
             assert!(before.last().is_none_or(|byte| *byte == b'\n'));
             assert!(line.content.as_ref().map_or(true, |content| body[line.offset..].starts_with(content)));
         }
@@ -205,7 +205,7 @@ fn check_plan(plan: &Plan, items: usize, only_route: Option<RouteIndex>) {
                 let canonical =
                     CanonicalPath::parse(path, Strictness::Item).expect("a path that was planned");
                 assert_eq!(canonical.as_str(), path);
-                assert!(only_route.is_none_or(|only| item.route == Some(only)), "{} leaves its route", path);
+                assert!(only_route.is_none_or(|only| item.route == Some(only)), "{path} leaves its route");
             }
             Step::Later(_) => assert!(only_route.is_none(), "a record has no references"),
             Step::Respond(_) => {}

@@ -29,7 +29,10 @@ pub(crate) fn negotiation(input: &[u8]) {
     match request_format(Some(content_type), body) {
         Ok(format) => assert_eq!(is_ndjson(Some(content_type)), format == Format::Ndjson),
         Err(refusal) => {
-            assert!(matches!(refusal, BatchRefusal::UnsupportedMediaType | BatchRefusal::ForbiddenXml { .. }))
+            assert!(matches!(
+                refusal,
+                BatchRefusal::UnsupportedMediaType | BatchRefusal::ForbiddenXml { .. }
+            ));
         }
     }
     assert!(!(is_json(content_type) && is_postable_cross_site(Some(content_type))));

@@ -176,12 +176,15 @@ fn json_item(result: &ItemResult, item: &Value) {
     }
 }
 
+/// An item's id and status, and its body: whether it is encoded, and its text.
+type XmlItem = (String, String, Option<(bool, String)>);
+
 fn xml(results: &[ItemResult], document: &[u8]) {
     well_formed(document).expect("a reply is XML");
     let mut found = Vec::new();
     let mut reader = Reader::from_reader(document);
     // The item that is open, and its body.
-    let mut item: Option<(String, String, Option<(bool, String)>)> = None;
+    let mut item: Option<XmlItem> = None;
     let mut in_body = false;
     loop {
         match reader.read_event().expect("a reply is XML") {
@@ -200,12 +203,22 @@ fn xml(results: &[ItemResult], document: &[u8]) {
                 append(&mut item, &format!("&{};", &*name));
             }
             Event::Eof => break,
-            _ => {}
+            // Servers' own elements stand beside the items, as they came.
+            Event::Start(_)
+            | Event::End(_)
+            | Event::Empty(_)
+            | Event::Text(_)
+            | Event::GeneralRef(_)
+            | Event::CData(_)
+            | Event::PI(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::DocType(_) => {}
         }
     }
     assert_eq!(found.len(), results.len(), "each result stands once");
     for result in results {
-        let same = |item: &&(String, String, _)| item.0 == result.subject.id.as_str();
+        let same = |item: &&XmlItem| item.0 == result.subject.id.as_str();
         let (_, status, body) = found.iter().find(same).expect("each result stands there");
         assert_eq!(status, result.status.as_str());
         assert_eq!(body.is_some(), bytes_of(result).is_some());
@@ -219,7 +232,7 @@ fn xml(results: &[ItemResult], document: &[u8]) {
     }
 }
 
-fn append(item: &mut Option<(String, String, Option<(bool, String)>)>, text: &str) {
+fn append(item: &mut Option<XmlItem>, text: &str) {
     if let Some((_, _, Some((_, body)))) = item {
         body.push_str(text);
     }

@@ -23,7 +23,13 @@ pub(super) fn well_formed(document: &[u8]) -> Result<usize, quick_xml::Error> {
                 assert_eq!(depth, 0, "an element is open at the end");
                 return Ok(children);
             }
-            _ => {}
+            Event::Text(_)
+            | Event::CData(_)
+            | Event::GeneralRef(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_) => {}
         }
     }
 }
