@@ -67,8 +67,13 @@ impl Answered {
             (0..length).map(|_| random.random()).collect()
         };
         let text = |random: &mut StdRng| -> String {
-            let pieces = ["\r\n", "\r", "\n--b--\r\n", "]]>", "&lt;", "\"\\", "\u{2028}", "😀", "\u{1}", "x"];
-            (0..random.random_range(0..40)).map(|_| pieces[random.random_range(0..pieces.len())]).collect()
+            let pieces = ["\r\n", "\r", "\n--b--\r\n", "]]>", "&lt;", "\"\\", "\u{2028}", "😀", "\t", "x"];
+            // What XML can't carry sends the whole body in base64: not all of them have it.
+            let unfit = if random.random_ratio(1, 4) { "\u{1}" } else { "" };
+            unfit.to_owned()
+                + &(0..random.random_range(0..40))
+                    .map(|_| pieces[random.random_range(0..pieces.len())])
+                    .collect::<String>()
         };
         let (content_type, body) = match item % 8 {
             0 => (Some("application/octet-stream"), bytes(&mut random)),
