@@ -97,3 +97,9 @@ mod case;
 
 /// The golden cases: malformed and hostile batches.
 mod cases;
+
+/// What is written, parsers of others read back.
+mod round_trip;
+
+/// Inputs that fuzzing has kept.
+mod kept_inputs;

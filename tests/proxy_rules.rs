@@ -57,6 +57,22 @@ fn an_upstream_gets_a_path_even_if_the_client_sent_a_url() {
 }
 
 #[test]
+fn a_harmless_character_does_not_bring_a_backslash_along() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    for (target, status) in
+        [("/a|b", 200), ("/a\\..\\b", 400), ("/a|\\..\\b", 400), ("/{a}\\b", 400), ("/a|\u{e4}", 400)]
+    {
+        let reply = exchange(
+            &gateway,
+            &format!("GET {target} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n"),
+        );
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{target}: {reply}");
+    }
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[test]
 fn a_transfer_coding_that_nobody_undoes_is_refused() {
     let upstream = Upstream::start();
     let gateway = Gateway::before(&upstream);

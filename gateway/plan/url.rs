@@ -2,7 +2,7 @@
 //! name another host, and its path goes through the one canonicaliser.
 
 use crate::batch::ItemRejection;
-use crate::route::{CanonicalPath, PathError, Strictness, same_authority};
+use crate::route::{CanonicalPath, PathError, Strictness, can_stand_in_a_query, same_authority};
 
 /// A url that stays at the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +40,6 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
     }
     let path = CanonicalPath::parse(path, Strictness::Item).map_err(|error| refuse(words(error)))?;
     Ok(ItemUrl { path, query })
-}
-
-/// RFC 3986 §3.4, and what real clients leave raw (`[`, `|`, `{`, …); the others can't be sent.
-const fn can_stand_in_a_query(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>')
 }
 
 const fn words(error: PathError) -> &'static str {

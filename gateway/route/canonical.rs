@@ -80,12 +80,11 @@ fn check_segment(segment: &str) -> Result<(), PathError> {
 }
 
 fn decode_unreserved(path: &str, strictness: Strictness) -> Result<Cow<'_, str>, PathError> {
-    if let Some(bad) = path.bytes().find(|byte| !is_path_byte(*byte)) {
-        // Real clients leave some harmless bytes raw (`[`, `|`, `"`); proxies pass them on.
-        let harmless = bad.is_ascii_graphic() && !matches!(bad, b'\\' | b'#' | b'?');
-        if strictness == Strictness::Item || !harmless {
-            return Err(PathError::Character);
-        }
+    // Real clients leave some harmless bytes raw (`[`, `|`, `"`); proxies pass them on.
+    let is_harmless = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'?');
+    let is_proxied = strictness == Strictness::Proxied;
+    if !path.bytes().all(|byte| is_path_byte(byte) || (is_proxied && is_harmless(byte))) {
+        return Err(PathError::Character);
     }
     if !path.contains('%') {
         return Ok(Cow::Borrowed(path));
@@ -226,6 +225,13 @@ mod tests {
         assert_eq!(proxied("/a//b").as_deref(), Ok("/a//b"));
         assert_eq!(proxied("/a[1]|b").as_deref(), Ok("/a[1]|b"));
         assert_eq!(proxied("/a/%2e%2e/b"), Err(PathError::DotSegment));
+    }
+
+    #[test]
+    fn a_harmless_character_excuses_no_other() {
+        for path in ["/[\\..\\b", "/|#", "/`\u{1}", "/\"\u{e4}", "/{?b", "/^ "] {
+            assert_eq!(CanonicalPath::parse(path, Strictness::Proxied), Err(PathError::Character), "{path}");
+        }
     }
 
     proptest! {

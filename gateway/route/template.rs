@@ -7,7 +7,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{CanonicalPath, PathError, Route, RouteIndex, RouteTable, Strictness};
+use super::{CanonicalPath, PathError, Route, RouteIndex, RouteTable, Strictness, can_stand_in_a_query};
 
 /// RFC 3986 §2.3: what stands for itself everywhere in a url.
 const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -156,7 +156,7 @@ impl UrlTemplate {
     fn check(url: &str) -> Result<(), TemplateError> {
         let (path, query) = url.split_at(url.find('?').unwrap_or(url.len()));
         CanonicalPath::parse(path, Strictness::Item).map_err(TemplateError::Path)?;
-        let is_fine = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\');
+        let is_fine = |byte: u8| can_stand_in_a_query(byte) && byte != b'#';
         if query.bytes().all(is_fine) { Ok(()) } else { Err(TemplateError::Query) }
     }
 }
@@ -216,6 +216,8 @@ mod tests {
             ("/orders/{id}#a", E::Path(PathError::Character)),
             ("/orders/{id}?a#b", E::Query),
             ("/orders/{id}?a b", E::Query),
+            ("/orders/{id}?a>b", E::Query),
+            ("/orders/{id}?a=\"b\"", E::Query),
         ];
         for (text, error) in cases {
             assert_eq!(UrlTemplate::parse(text), Err(error), "{text}");

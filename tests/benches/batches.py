@@ -1,5 +1,7 @@
 """Batches as clients send them, and what their replies must be."""
 import base64
+import email.parser
+import email.policy
 import http.client
 import json
 import xml.etree.ElementTree as ElementTree
@@ -8,7 +10,12 @@ from processes import BenchError
 
 ITEM = "{urn:batchgate:batch}item"
 BODY = "{urn:batchgate:batch}body"
-MEDIA_TYPES = {"json": "application/json", "xml": "application/xml", "ndjson": "application/x-ndjson"}
+MEDIA_TYPES = {
+    "json": "application/json",
+    "xml": "application/xml",
+    "ndjson": "application/x-ndjson",
+    "multipart": "multipart/mixed; boundary=b",
+}
 
 
 def batch(form, path, size):
@@ -17,6 +24,9 @@ def batch(form, path, size):
     if form == "xml":
         items = (f'<request id="{n}" method="GET" href="{path}{n}"/>' for n in numbers)
         return f"<batch>{''.join(items)}</batch>".encode()
+    if form == "multipart":
+        part = "--b\r\nContent-Type: application/http\r\nContent-ID: {0}\r\n\r\nGET {1}{0} HTTP/1.1\r\n\r\n"
+        return ("".join(part.format(n, path) for n in numbers) + "--b--\r\n").encode()
     items = [f'{{"id":"{n}","method":"GET","url":"{path}{n}"}}' for n in numbers]
     if form == "ndjson":
         return "".join(item + "\n" for item in items).encode()
@@ -53,12 +63,26 @@ def results(form, reply):
     if form == "xml":
         root = ElementTree.fromstring(reply)
         return [(item.get("id"), int(item.get("status")), xml_body(item.find(BODY))) for item in root.iter(ITEM)]
+    if form == "multipart":
+        return multipart_results(reply)
     if form == "ndjson":
         *items, _summary = map(json.loads, reply.splitlines())
         items.sort(key=lambda item: int(item["id"]))
     else:
         items = json.loads(reply)["responses"]
     return [(item["id"], item["status"], json_body(item)) for item in items]
+
+
+def multipart_results(reply):
+    """The boundary is the first line's; Content-Type has it, too."""
+    boundary = reply.split(b"\r\n", 1)[0].removeprefix(b"--").decode()
+    head = f"Content-Type: multipart/mixed; boundary={boundary}\r\n\r\n".encode()
+    message = email.parser.BytesParser(policy=email.policy.compat32).parsebytes(head + reply)
+    found = []
+    for part in message.get_payload():
+        response, body = part.get_payload(decode=True).split(b"\r\n\r\n", 1)
+        found.append((part["Content-ID"], int(response.split(b" ")[1]), body))
+    return found
 
 
 def xml_body(element):

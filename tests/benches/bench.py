@@ -32,6 +32,7 @@ CASES = [
     *(Case(f"json-{size}", "batchgate", "json", "/h1/items/", size) for size in (1, 10, 100, 1000)),
     *(Case(f"h2c-{size}", "batchgate", "json", "/h2/items/", size) for size in (1, 10, 100, 1000)),
     *(Case(f"ndjson-{size}", "batchgate", "ndjson", "/h1/items/", size) for size in (100, 1000)),
+    *(Case(f"multipart-{size}", "batchgate", "multipart", "/h1/items/", size) for size in (100, 1000)),
     Case("xml-100", "batchgate", "xml", "/h1/items/", 100),
     Case("pass-through", "batchgate", None, "/h1/items/", 1),
     Case("nginx-proxy", "nginx-proxy", None, "/h1/items/", 1),

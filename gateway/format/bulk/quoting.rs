@@ -5,13 +5,18 @@
 pub(super) fn check(text: &[u8]) -> Result<(), (usize, &'static str)> {
     // Lines end with a carriage return alone in all of a document, or in none of it: where others end with a
     // line feed, one that nobody quoted is data, and the reader would break the row there.
-    let ends_with_feeds = memchr::memchr(b'\n', text).is_some();
+    let (mut lone_return, mut line_feed) = (None, false);
     let mut at = 0;
     while at < text.len() {
         let end = end_of_field(text, at)?;
-        if ends_with_feeds && text.get(end) == Some(&b'\r') && text.get(end + 1) != Some(&b'\n') {
+        match text.get(end..).unwrap_or_default() {
+            [b'\n', ..] | [b'\r', b'\n', ..] => line_feed = true,
+            [b'\r', ..] => lone_return = lone_return.or(Some(end)),
+            _ => {}
+        }
+        if let (Some(place), true) = (lone_return, line_feed) {
             return Err((
-                end,
+                place,
                 "a carriage return stands without a line feed; in a field it has to be quoted",
             ));
         }
@@ -57,6 +62,7 @@ mod tests {
             "\"\"\"\"",
             ",,\n,,",
             "a\rb\r",
+            "a\r\"b\nc\"\r",
         ] {
             assert_eq!(check(text.as_bytes()), Ok(()), "{text}");
         }

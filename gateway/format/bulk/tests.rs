@@ -247,3 +247,55 @@ proptest::proptest! {
         }
     }
 }
+
+mod csv_properties {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    use super::*;
+
+    /// A document with a header line, as the csv crate's writer quotes it.
+    fn written(rows: &[Vec<String>], terminator: ::csv::Terminator) -> String {
+        let mut writer = ::csv::WriterBuilder::new().terminator(terminator).from_writer(Vec::new());
+        writer.write_record(["id", "note", "a \"b\", c"]).unwrap();
+        for row in rows {
+            writer.write_record(row).unwrap();
+        }
+        String::from_utf8(writer.into_inner().unwrap()).unwrap()
+    }
+
+    fn rows() -> impl Strategy<Value = Vec<Vec<String>>> {
+        let id = "[a-z]{1,4}";
+        let row =
+            (id, "[a\",\r\n\u{feff}é;]{0,6}", "[ -~]{0,6}").prop_map(|(id, note, text)| vec![id, note, text]);
+        prop::collection::vec(row, 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(rows in rows(), end in prop::sample::select(vec![b'\n', b'\r'])) {
+            let items = read("text/csv", &written(&rows, ::csv::Terminator::Any(end))).unwrap();
+            prop_assert_eq!(items.len(), rows.len());
+            for (item, row) in items.iter().zip(&rows) {
+                prop_assert_eq!(&*item.subject.href, format!("/orders/{}", row[0]));
+                let body = item.content.as_ref().unwrap().body.as_ref().unwrap();
+                let names = ["id", "note", "a \"b\", c"].map(str::to_owned);
+                let values = row.iter().cloned().map(Value::from);
+                let expected = Value::Object(names.into_iter().zip(values).collect::<Map<_, _>>());
+                prop_assert_eq!(serde_json::from_slice::<Value>(body).unwrap(), expected);
+            }
+        }
+
+        #[test]
+        fn a_cut_at_any_byte_changes_only_the_last_row(rows in rows()) {
+            let document = written(&rows, ::csv::Terminator::CRLF);
+            let whole = read("text/csv", &document).unwrap();
+            for at in (0..document.len()).filter(|at| document.is_char_boundary(*at)) {
+                // Within quotes, the end is missing; within the header, there is another one.
+                let Ok(cut) = read("text/csv", &document[..at]) else { continue };
+                let kept = cut.len().saturating_sub(1);
+                prop_assert_eq!(&cut[..kept], &whole[..kept], "cut at {}", at);
+            }
+        }
+    }
+}
