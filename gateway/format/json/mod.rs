@@ -20,4 +20,4 @@ pub(super) use problem::write as write_problem;
 pub(super) use reader::read;
 pub(super) use records::{read_array as read_records, read_line};
 pub(super) use template::template;
-pub(super) use writer::{write, write_item as write_result};
+pub(super) use writer::{LineBreaks, write, write_item as write_result};

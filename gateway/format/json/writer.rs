@@ -22,6 +22,15 @@ const MAX_EMBEDDED_DEPTH: usize = 96;
 /// Bytes that an item takes beside its header values and body, roughly.
 const ITEM_OVERHEAD: usize = 96;
 
+/// What becomes of the line breaks between the tokens of a JSON body. Within its strings there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::format) enum LineBreaks {
+    /// They stand as they came.
+    Kept,
+    /// They are blanks: what is written is one line.
+    Blanked,
+}
+
 /// Writes the results, freeing each as soon as it is written.
 pub(in crate::format) fn write(results: MultiStatus) -> Vec<Bytes> {
     let summary = results.summary();
@@ -31,7 +40,7 @@ pub(in crate::format) fn write(results: MultiStatus) -> Vec<Bytes> {
         if index > 0 {
             rope.put(b",");
         }
-        write_item(&mut rope, result);
+        write_item(&mut rope, result, LineBreaks::Kept);
     }
     rope.put(b"],\"summary\":{\"items\":");
     rope.put_number(summary.items);
@@ -53,7 +62,7 @@ fn expected_length(result: &ItemResult) -> usize {
 }
 
 /// Writes one result.
-pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult) {
+pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult, breaks: LineBreaks) {
     rope.put(b"{\"id\":");
     write_string(rope, result.subject.id.as_str());
     rope.put(b",\"status\":");
@@ -68,7 +77,7 @@ pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult) {
         ResultBody::Absent => false,
         ResultBody::Bytes(bytes) => {
             rope.put(b",\"body\":");
-            write_body(rope, bytes, MediaType::of(&result.headers))
+            write_body(rope, bytes, MediaType::of(&result.headers), breaks)
         }
         ResultBody::Problem(problem) => {
             rope.put(b",\"body\":");
@@ -128,12 +137,15 @@ fn write_values(rope: &mut Rope, fields: &Fields, name: &HeaderName) {
 }
 
 /// Writes an upstream's body. Whether it is in base64.
-fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>) -> bool {
+fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>, breaks: LineBreaks) -> bool {
     match media.map_or(MediaKind::Binary, |media| media.kind) {
         MediaKind::Json => {
             let value = without_byte_order_mark(bytes);
             if is_value(&value, MAX_EMBEDDED_DEPTH) {
-                rope.put_shared(value);
+                rope.put_shared(match breaks {
+                    LineBreaks::Kept => value,
+                    LineBreaks::Blanked => on_one_line(value),
+                });
                 return false;
             }
             write_base64(rope, &value)
@@ -149,6 +161,14 @@ fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>) -> bo
         }
         MediaKind::Binary => write_base64(rope, &bytes),
     }
+}
+
+/// A JSON value without line breaks; copied only if it has some.
+fn on_one_line(value: Bytes) -> Bytes {
+    if memchr::memchr2(b'\n', b'\r', &value).is_none() {
+        return value;
+    }
+    value.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
 }
 
 fn write_base64(rope: &mut Rope, bytes: &[u8]) -> bool {

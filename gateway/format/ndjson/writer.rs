@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::batch::Summary;
-use crate::format::json::{write_problem, write_result};
+use crate::format::json::{LineBreaks, write_problem, write_result};
 use crate::format::rope::Rope;
 use crate::format::{ItemResult, MultiStatus, Problem};
 
@@ -33,7 +33,7 @@ impl Default for LineWriter {
 impl LineWriter {
     /// Adds a result.
     pub fn put(&mut self, result: ItemResult) {
-        write_result(&mut self.0, result);
+        write_result(&mut self.0, result, LineBreaks::Blanked);
         self.0.put(b"\n");
     }
 
@@ -109,6 +109,31 @@ mod tests {
             "{\"summary\":{\"items\":2,\"failed\":1,\"retry_after\":2}}\n",
         );
         assert_eq!(text(&write(MultiStatus { results })), expected);
+    }
+
+    #[test]
+    fn a_body_over_many_lines_is_one() {
+        let with_body = |media_type, body: &'static str| {
+            let fields = vec![(http::header::CONTENT_TYPE, http::HeaderValue::from_static(media_type))];
+            let body = ResultBody::Bytes(Bytes::from_static(body.as_bytes()));
+            ItemResult { headers: fields, body, ..result("a", StatusCode::OK) }
+        };
+        let line = |media_type, body| {
+            let mut writer = LineWriter::default();
+            writer.put(with_body(media_type, body));
+            text(&writer.take())
+        };
+        let expected = |media_type: &str, body: &str| {
+            format!(
+                "{{\"id\":\"a\",\"status\":200,\"headers\":{{\"Content-Type\":\"{media_type}\"}},\"body\":{body}}}\n"
+            )
+        };
+        let json = "application/json";
+        let forged = "[\n{\"id\":\"b\",\"status\":200}\r\n]";
+        assert_eq!(line(json, forged), expected(json, "[ {\"id\":\"b\",\"status\":200}  ]"));
+        assert_eq!(line("text/plain", "a\r\nb\n"), expected("text/plain", "\"a\\r\\nb\\n\""));
+        let large = format!("[\n{}1]", "1,\n".repeat(20_000)).leak();
+        assert_eq!(line(json, large).matches('\n').count(), 1);
     }
 
     #[test]
