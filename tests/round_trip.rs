@@ -80,7 +80,9 @@ impl Answered {
             1 => (None, bytes(&mut random)),
             2 => (Some("application/json"), bytes(&mut random)),
             3 => {
-                (Some("application/json"), json!({"a": [text(&mut random), 1.5e-9, null]}).to_string().into())
+                let value = json!({"a": [text(&mut random), 1.5e-9, null]});
+                // Over many lines, as servers like to write it.
+                (Some("application/json"), format!("\r\n{value:#}\n\n").into())
             }
             4 => (Some("text/plain; charset=utf-8"), text(&mut random).into()),
             5 => (Some("text/xml"), format!("<a>{}</a>", text(&mut random)).into()),

@@ -62,7 +62,10 @@ pub(crate) fn multipart_batch(input: &[u8]) {
         let within = String::from_utf8_lossy(body);
         let is_delimiter = |line: &str| {
             let line = line.strip_prefix(&delimiter[1..]).map(|rest| rest.strip_prefix("--").unwrap_or(rest));
-            line.is_some_and(|rest| rest.trim_end_matches([' ', '\t', '\r']).is_empty())
+            line.is_some_and(|rest| {
+                let rest = rest.strip_suffix('\r').unwrap_or(rest);
+                rest.trim_end_matches([' ', '\t']).is_empty()
+            })
         };
         let held = within.split_inclusive('\n').skip(1).filter_map(|line| line.strip_suffix('\n'));
         assert!(!held.into_iter().any(is_delimiter), "a body reaches beyond its part");
