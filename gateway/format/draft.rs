@@ -102,7 +102,7 @@ impl<'l> Draft<'l> {
         if id.is_empty() {
             self.reject_member("id", "is empty");
         } else if id.len() > self.limits.max_id {
-            self.reject(ItemRejection::OverLimit { what: ID_OVER_LIMIT, limit: self.limits.max_id });
+            self.reject(ItemRejection::OverLimit { what: "id (max_id)", limit: self.limits.max_id });
         } else if id.chars().any(is_unfit_for_names) {
             self.reject_member("id", "has characters that no format can carry in an id");
         } else {
@@ -302,8 +302,6 @@ pub(super) fn shown(name: &str) -> String {
     name.chars().filter(|character| !is_unfit_for_names(*character)).take(MAX_NAME_SHOWN).collect()
 }
 
-const ID_OVER_LIMIT: &str = "id (max_id)";
-
 /// Checks that no two items have the same id, the implied ones included (protocol §1); with
 /// `ignore_case`, in any case.
 pub(super) fn check_ids(items: &[BatchItem], ignore_case: bool) -> Result<(), BatchRefusal> {
@@ -327,14 +325,10 @@ pub(super) fn check_given_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
 }
 
-/// An item that is rejected for its id has its position in the id's place. That may be another
-/// item's id, which is no fault of that other item.
+/// An item that is rejected before its id was read, or for it, has its position in the id's place. That may be
+/// another item's id, which is no fault of that other item.
 fn has_bad_id(item: &BatchItem) -> bool {
-    matches!(
-        item.content,
-        Err(ItemRejection::BadMember { member: "id", .. }
-            | ItemRejection::OverLimit { what: ID_OVER_LIMIT, .. })
-    )
+    item.content.is_err() && item.subject.form.id == IdForm::Position
 }
 
 #[cfg(test)]
@@ -432,6 +426,8 @@ mod tests {
         let item = |id: &str, index| {
             let limits = BatchLimits::default();
             let mut draft = Draft::new(&limits, NAMES);
+            draft.set_method("get");
+            draft.set_url("/a");
             if !id.is_empty() {
                 draft.set_id(id);
             }
@@ -442,5 +438,7 @@ mod tests {
         assert_eq!(check_ids(&[item("", 0), item("1", 1)], false), twice);
         assert_eq!(check_ids(&[item("2", 0), item("", 1)], false), twice);
         assert_eq!(check_ids(&[item("a", 0), item("A", 1)], true), twice);
+        let nameless = BatchItem { content: Err(NO_TRANSACTIONS), ..item("", 0) };
+        assert_eq!(check_ids(&[nameless, item("1", 1)], false), Ok(()));
     }
 }
