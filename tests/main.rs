@@ -44,6 +44,9 @@ mod bulk;
 /// What would happen to a batch, by the command and the preference.
 mod explain;
 
+/// Rate limits: items, lines, records and single requests.
+mod rate_limits;
+
 /// Items that wait for each other, and references.
 mod dependencies;
 

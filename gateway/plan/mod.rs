@@ -193,11 +193,15 @@ fn meet<'url, 'context>(
         return Err(ItemRejection::OtherRoute);
     }
     *met = Some(index);
-    check_method(route, method, has_body)?;
+    check_route(route, method, has_body)?;
     Ok((url, index, route))
 }
 
-fn check_method(route: &Route, method: &Method, has_body: bool) -> Result<(), ItemRejection> {
+/// Whether the route takes the item.
+fn check_route(route: &Route, method: &Method, has_body: bool) -> Result<(), ItemRejection> {
+    if !route.batchable {
+        return Err(ItemRejection::NotBatchable);
+    }
     if !route.methods.allows(method) {
         let allowed = route.methods.allow_value();
         return Err(ItemRejection::MethodNotAllowed { allowed });

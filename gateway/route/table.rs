@@ -23,6 +23,8 @@ pub struct Route {
     pub path: CanonicalPath,
     /// Which methods it allows.
     pub methods: MethodSet,
+    /// Whether items of batches can meet it, or single requests only.
+    pub batchable: bool,
     /// What it does.
     pub action: RouteAction,
 }
@@ -115,6 +117,7 @@ mod tests {
             name: (*text).to_owned(),
             path: path(text),
             methods: MethodSet::Any,
+            batchable: true,
             action: RouteAction::Respond(Respond {
                 status: StatusCode::OK,
                 body: Bytes::new(),

@@ -21,6 +21,7 @@ use crate::settings::Conduct;
 use crate::stitch::{ItemReport, problem};
 use crate::telemetry::{BatchEnd, BatchReport, FailedItem, PhaseTimes};
 
+use super::admission::{Batching, Meter};
 use super::asked::Asked;
 use super::engine::BatchEngine;
 use super::exchange::{client_gone, joined, read_body, write_reply};
@@ -37,7 +38,9 @@ pub(super) async fn serve(session: &mut Session, asked: &Asked<'_>) -> pingora::
         return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
-    let mut life = Life { asked, phases: PhaseTimes::default(), form: None, bytes_in: 0 };
+    let limiters = &asked.snapshot.limiters;
+    let meter = Meter::new(limiters, &asked.reached.client, &session.req_header().headers);
+    let mut life = Life { asked, phases: PhaseTimes::default(), form: None, bytes_in: 0, meter };
     life.run(session, &method).await
 }
 
@@ -63,6 +66,7 @@ pub(super) struct Life<'request> {
     pub(super) phases: PhaseTimes,
     form: Option<Form>,
     pub(super) bytes_in: usize,
+    pub(super) meter: Meter,
 }
 
 /// A batch that was read and planned.
@@ -88,7 +92,10 @@ impl Life<'_> {
         self.phases.set(Phase::Receive, stopwatch.elapsed());
         match received.and_then(|body| self.parse_and_plan(session, body)) {
             Ok(planned) if planned.preferences.explain => self.explain(session, &planned).await,
-            Ok(planned) => self.answer(session, planned).await,
+            Ok(mut planned) => match self.meter.admit_plan(&mut planned.plan, Batching::Whole) {
+                Ok(()) => self.answer(session, planned).await,
+                Err(refusal) => self.refuse(session, &BatchRefusal::NotAdmitted(refusal)).await,
+            },
             Err(refusal) => self.refuse(session, &refusal).await,
         }
     }
@@ -193,7 +200,8 @@ impl Life<'_> {
             .asked
             .head(endpoint.reply_status)
             .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
-            .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline));
+            .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline))
+            .with_all(&self.meter.fields());
         let mut written = reply_format.write(results, endpoint.dialect);
         let accept = joined(&session.req_header().headers, &header::ACCEPT);
         if reply_format == Format::Xml && wants_text_xml(Some(&accept)) {
@@ -253,7 +261,12 @@ impl Life<'_> {
         let written = format.write_problem(&verdict.problem, dialect);
         let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
         report.bytes_out = written.length();
-        let head = self.asked.head(verdict.problem.status).with(header::ALLOW, verdict.allow);
+        let head = self
+            .asked
+            .head(verdict.problem.status)
+            .with(header::ALLOW, verdict.allow)
+            .with(header::RETRY_AFTER, verdict.retry_after.map(whole_seconds))
+            .with_all(&self.meter.fields());
         self.record(&report);
         write_reply(session, head, written).await
     }

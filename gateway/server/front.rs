@@ -60,12 +60,15 @@ impl Front {
             let allowed = route.methods.allow_value();
             return self.refuse(session, context, &ItemRejection::MethodNotAllowed { allowed }).await;
         }
+        if let Err(refusal) = context.admit(session, index) {
+            return self.refuse(session, context, &ItemRejection::NotAdmitted(refusal)).await;
+        }
         match &route.action {
             RouteAction::Respond(respond) => {
-                let head = ReplyHead::new(respond.status).with(
-                    header::CONTENT_TYPE,
-                    (!respond.body.is_empty()).then(|| respond.content_type.clone()),
-                );
+                let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
+                let head = ReplyHead::new(respond.status)
+                    .with(header::CONTENT_TYPE, content_type)
+                    .with_all(&context.limit_fields);
                 write_reply(session, head, Written::of(respond.body.clone())).await?;
                 Ok(None)
             }
@@ -145,7 +148,8 @@ async fn write_verdict(
         .with(header::HeaderName::from_static("x-request-id"), Some(context.request_id.as_str().to_owned()))
         .with(header::ALLOW, verdict.allow.clone())
         .with(header::RETRY_AFTER, verdict.retry_after.map(|after| after.as_secs().to_string()))
-        .with(header::HeaderName::from_static("proxy-status"), Some(verdict.proxy_status()));
+        .with(header::HeaderName::from_static("proxy-status"), Some(verdict.proxy_status()))
+        .with_all(&context.limit_fields);
     write_reply(session, head, written).await
 }
 

@@ -6,6 +6,7 @@
 //! configuration at work.
 
 mod admin;
+mod admission;
 mod asked;
 mod balance;
 mod batch_endpoint;

@@ -12,7 +12,7 @@ use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
-use crate::batch::{ItemRejection, is_forbidden_in_item};
+use crate::batch::{AdmissionRefusal, ItemRejection, is_forbidden_in_item};
 use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, Sent};
 use crate::format::xml;
@@ -24,6 +24,7 @@ use crate::route::{
 use crate::stitch::problem::{self, Verdict};
 use crate::telemetry::{RequestId, RequestReport, TraceContext};
 
+use super::admission::Meter;
 use super::balance::Peer;
 use super::failure;
 use super::forwarding::{Reached, host_of, origin_of};
@@ -43,6 +44,8 @@ pub(super) struct Context {
     pub(super) is_batch: bool,
     pub(super) proxied: Option<Proxied>,
     pub(super) reason: Option<&'static str>,
+    /// What the rate limits say of it in its reply.
+    pub(super) limit_fields: Vec<(HeaderName, String)>,
     stopwatch: Stopwatch,
     _under_way: UnderWay,
 }
@@ -76,9 +79,22 @@ impl Context {
             is_batch: false,
             proxied: None,
             reason: None,
+            limit_fields: Vec::new(),
             stopwatch: Stopwatch::start(),
             _under_way: gateway.enter(),
         }
+    }
+
+    /// Asks the rate limits about the request.
+    ///
+    /// # Errors
+    /// Says which of them has no room for it.
+    pub(super) fn admit(&mut self, session: &Session, route: RouteIndex) -> Result<(), AdmissionRefusal> {
+        let headers = &session.req_header().headers;
+        let mut meter = Meter::new(&self.snapshot.limiters, &self.reached.client, headers);
+        let admitted = meter.admit_request(route);
+        self.limit_fields = meter.fields();
+        admitted
     }
 
     /// Learns who asks: the first thing that happens to a request.
@@ -232,7 +248,7 @@ pub(super) fn max_forwards(request: &RequestHeader) -> Option<u64> {
 /// Maps the reply's fields, and prepares for mapping its body.
 pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> pingora::Result<()> {
     let request_id = context.request_id.as_str().to_owned();
-    let Context { snapshot, reached, proxied, .. } = context;
+    let Context { snapshot, reached, proxied, limit_fields, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
     if response.status.is_informational() {
         // Also 101, whose Connection names the upgrade.
@@ -253,6 +269,9 @@ pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> 
         }
     }
     response.insert_header("x-request-id", request_id)?;
+    for (name, value) in limit_fields {
+        response.append_header(name.clone(), value.as_str())?;
+    }
     if proxied.maps_bodies && response.status != StatusCode::NO_CONTENT && is_xml(&response.headers) {
         response.remove_header(&header::CONTENT_LENGTH);
         response.insert_header(header::TRANSFER_ENCODING, "chunked")?;

@@ -10,6 +10,7 @@ use crate::route::UpstreamIndex;
 use crate::settings::{HostPolicy, Settings, Upstream};
 use crate::telemetry::{Metrics, Names};
 
+use super::admission::Limiter;
 use super::balance::Targets;
 
 /// Calls that may look for an HTTP/2 connection at once.
@@ -19,6 +20,7 @@ const SEEKING: usize = 4;
 pub(super) struct Snapshot {
     pub(super) settings: Settings,
     pub(super) upstreams: Vec<UpstreamState>,
+    pub(super) limiters: Vec<Arc<Limiter>>,
     /// The configuration for operators: defaults filled in, secrets left out.
     pub(super) redacted: String,
 }
@@ -60,7 +62,9 @@ impl Snapshot {
             });
         }
         metrics.prepare(&settings);
-        Self { settings, upstreams, redacted }
+        let limiters = before.map_or(&[][..], |before| &before.limiters);
+        let limiters = Limiter::all(&settings.rate_limits, metrics, limiters);
+        Self { settings, upstreams, limiters, redacted }
     }
 
     fn permits_of(&self, upstream: &Upstream) -> Option<Arc<Semaphore>> {

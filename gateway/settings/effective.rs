@@ -1,17 +1,20 @@
 //! The configuration in effect, written as a configuration file: every default filled in, secrets
 //! as `***`. What the admin's `/config` shows.
 
+use std::num::NonZeroUsize;
+
 use http::HeaderValue;
 
 use super::document::{
     BalanceDocument, BatchDocument, BulkDocument, ByteSize, CorsDocument, DialectDocument, Document,
-    DrainDocument, HeaderValueDocument, HeadersDocument, LimitsDocument, ListenDocument, LogDocument,
-    LogFormatDocument, Named, OneOrMany, OrderDocument, RespondDocument, RouteDocument, Span, TargetDocument,
-    TimeLimit, TimeoutDocument, TlsDocument, UpstreamDocument, UpstreamTlsDocument,
+    DrainDocument, HeaderValueDocument, HeadersDocument, LimitedBatchDocument, LimitsDocument,
+    ListenDocument, LogDocument, LogFormatDocument, Named, OneOrMany, OrderDocument, Rate, RateLimitDocument,
+    RespondDocument, RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument, TlsDocument,
+    UpstreamDocument, UpstreamTlsDocument,
 };
 use super::{
-    Balance, BatchEndpoint, BulkRoute, HostPolicy, ListenAddress, Listener, LogFormat, Order, Scheme,
-    Settings, Target, Upstream,
+    Balance, BatchEndpoint, BulkRoute, HostPolicy, LimitedBatch, ListenAddress, Listener, LogFormat, Order,
+    RateLimit, Scheme, Settings, Share, Target, Upstream,
 };
 use crate::batch::Dialect;
 use crate::route::{MethodSet, Route, RouteAction};
@@ -34,6 +37,7 @@ fn document(settings: &Settings) -> Document {
         routes: settings.routes.routes().iter().map(|item| route(item, settings).into()).collect(),
         batch: settings.batch.iter().map(|endpoint| batch(endpoint).into()).collect(),
         bulk: settings.bulk.iter().map(|route| bulk(route).into()).collect(),
+        rate_limits: settings.rate_limits.iter().map(|limit| rate_limit(limit, settings).into()).collect(),
         limits: LimitsDocument {
             body_timeout: TimeLimit(limits.body_timeout),
             write_timeout: TimeLimit(limits.write_timeout),
@@ -143,6 +147,7 @@ fn route(route: &Route, settings: &Settings) -> RouteDocument {
                 Some(methods.iter().map(|method| method.as_str().to_owned().into()).collect())
             }
         },
+        batch: route.batchable,
         strip_prefix: None,
         respond: None,
         name: Some(literal(&route.name).into()),
@@ -167,9 +172,37 @@ fn route(route: &Route, settings: &Settings) -> RouteDocument {
     document
 }
 
+fn number(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn rate_limit(limit: &RateLimit, settings: &Settings) -> RateLimitDocument {
+    let per = match &limit.per {
+        Share::Address => "address".to_owned(),
+        Share::Header(name) => format!("header:{name}"),
+        Share::Route => "route".to_owned(),
+        Share::All => "all".to_owned(),
+    };
+    let routes = limit.routes.as_ref().map(|routes| {
+        let names = routes.iter().filter_map(|index| settings.routes.get(*index));
+        names.map(|route| literal(&route.name).into()).collect()
+    });
+    RateLimitDocument {
+        name: literal(&limit.name).into(),
+        per: per.into(),
+        rate: Rate::of_period(limit.period),
+        burst: number(usize::try_from(limit.burst.get()).unwrap_or(usize::MAX)).into(),
+        routes,
+        batch: match limit.batch {
+            LimitedBatch::Cut => LimitedBatchDocument::Cut,
+            LimitedBatch::Whole => LimitedBatchDocument::Whole,
+        },
+        max_clients: limit.max_clients,
+    }
+}
+
 fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
     let limits = &endpoint.limits;
-    let number = |number| std::num::NonZeroUsize::new(number).unwrap_or(std::num::NonZeroUsize::MIN);
     BatchDocument {
         path: literal(endpoint.path.as_str()).into(),
         dialect: dialect(endpoint.dialect),

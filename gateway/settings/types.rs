@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::RateLimit;
 use crate::batch::{BatchLimits, Dialect};
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub batch: Vec<BatchEndpoint>,
     /// The bulk routes, each with its own path, which no batch endpoint has.
     pub bulk: Vec<BulkRoute>,
+    /// The rate limits, in the order of the file.
+    pub rate_limits: Vec<RateLimit>,
     /// Limits of the whole gateway.
     pub limits: Limits,
     /// What is logged, and how.

@@ -71,9 +71,11 @@ macro_rules! row {
 
 /// The reason of items that were not started because the batch stopped before them.
 pub const BATCH_STOPPED: &str = "batch_stopped";
-// Below the macro, which it uses.
+// Below the macro, which they use.
+mod admission;
 mod skipped;
 
+pub use admission::of_admission;
 pub use skipped::of_skip;
 
 /// How long a client should wait before it sends again what found no target.
@@ -83,6 +85,9 @@ const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     let row = refusal_row(refusal);
+    if let BatchRefusal::NotAdmitted(refusal) = refusal {
+        return of_admission(refusal);
+    }
     let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, HEAD, POST".to_owned());
     Verdict { allow, ..verdict(&row, refusal.to_string(), refusal_place(refusal), OutcomeKind::Rejected) }
 }
@@ -164,6 +169,7 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
         BatchRefusal::CrossSite => {
             row!(FORBIDDEN, "cross_site", "Cross-site batches are refused", "http_request_denied")
         }
+        BatchRefusal::NotAdmitted(refusal) => admission::row(refusal),
         BatchRefusal::MethodNotAllowed => {
             row!(METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed", "http_request_error")
         }
@@ -198,6 +204,7 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
         | BatchRefusal::NoRecords
         | BatchRefusal::NotAcceptable(_)
         | BatchRefusal::CrossSite
+        | BatchRefusal::NotAdmitted(_)
         | BatchRefusal::MethodNotAllowed
         | BatchRefusal::BodyTimeout { .. }
         | BatchRefusal::Internal => None,
@@ -205,7 +212,7 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
 }
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 21] = [
+pub const REFUSAL_REASONS: [&str; 22] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
@@ -224,6 +231,7 @@ pub const REFUSAL_REASONS: [&str; 21] = [
     "unsupported_media_type",
     "not_acceptable",
     "cross_site",
+    "rate_limited",
     "method_not_allowed",
     "body_timeout",
     "internal",
@@ -232,6 +240,9 @@ pub const REFUSAL_REASONS: [&str; 21] = [
 /// The verdict on an item that the gateway refuses.
 #[must_use]
 pub fn of_rejection(rejection: &ItemRejection) -> Verdict {
+    if let ItemRejection::NotAdmitted(refusal) = rejection {
+        return of_admission(refusal);
+    }
     let allow = if let ItemRejection::MethodNotAllowed { allowed } = rejection {
         Some(allowed.clone())
     } else {
@@ -244,6 +255,7 @@ pub fn of_rejection(rejection: &ItemRejection) -> Verdict {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
 fn rejection_row(rejection: &ItemRejection) -> Row {
     match rejection {
         ItemRejection::BadLine { .. } => {
@@ -293,6 +305,10 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
         ItemRejection::NestedBatch => {
             row!(FORBIDDEN, "nested_batch", "A batch can't hold a batch", "http_request_denied")
         }
+        ItemRejection::NotBatchable => {
+            row!(FORBIDDEN, "not_batchable", "The route takes single requests only", "http_request_denied")
+        }
+        ItemRejection::NotAdmitted(refusal) => admission::row(refusal),
         ItemRejection::NoRoute => {
             row!(NOT_FOUND, "no_route", "No route has this path", "destination_not_found")
         }

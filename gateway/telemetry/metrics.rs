@@ -54,6 +54,10 @@ pub struct Metrics {
     pub connect_errors: IntCounterVec,
     /// Connections opened, by upstream.
     pub connections_opened: IntCounterVec,
+    /// Items and requests for which a rate limit had no room, by limit.
+    pub rate_limited: IntCounterVec,
+    /// Clients that a rate limit forgot because it remembers no more, by limit.
+    pub limit_clients_forgotten: IntCounterVec,
     log_lines_dropped: IntCounter,
     log: OnceLock<ErrorCounter>,
 }
@@ -215,6 +219,16 @@ impl Metrics {
                 "batchgate_upstream_connections_opened_total",
                 "Connections opened for calls.",
                 &["upstream"],
+            )?,
+            rate_limited: make.counters(
+                "batchgate_rate_limited_total",
+                "Items and requests for which a rate limit had no room.",
+                &["limit"],
+            )?,
+            limit_clients_forgotten: make.counters(
+                "batchgate_rate_limit_clients_forgotten_total",
+                "Clients that a rate limit forgot because it remembers no more (max_clients).",
+                &["limit"],
             )?,
             log_lines_dropped: make.counter(
                 "batchgate_log_lines_dropped_total",

@@ -8,6 +8,7 @@ mod bulk;
 mod gateway;
 mod listener;
 mod place;
+mod rate_limit;
 mod route;
 mod unit;
 mod upstream;
@@ -23,8 +24,9 @@ pub(super) use bulk::BulkDocument;
 pub(super) use gateway::{CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument};
 pub(super) use listener::{ListenDocument, TlsDocument};
 pub(super) use place::{AT, At, Named, ONE_OR_MANY, OneOrMany};
+pub(super) use rate_limit::{LimitedBatchDocument, RateLimitDocument};
 pub(super) use route::{RespondDocument, RouteDocument};
-pub(super) use unit::{ByteSize, Span, TimeLimit, UNIT_KEYWORD, Unit};
+pub(super) use unit::{ByteSize, Rate, Span, TimeLimit, UNIT_KEYWORD, Unit};
 pub(super) use upstream::{
     BalanceDocument, HeaderValueDocument, HeadersDocument, TargetDocument, TimeoutDocument, UpstreamDocument,
     UpstreamTlsDocument,
@@ -61,6 +63,10 @@ pub(super) struct Document {
     /// The bulk routes: each takes a collection of data at its own path, and makes an item of each record.
     #[serde(default)]
     pub(super) bulk: Vec<At<BulkDocument>>,
+
+    /// How many items and requests clients may send in a time; each has to find room in all of these.
+    #[serde(default)]
+    pub(super) rate_limits: Vec<At<RateLimitDocument>>,
 
     /// Limits of the whole gateway.
     #[serde(default)]

@@ -33,6 +33,12 @@ const DECIMAL_SIZE_UNITS: [(&str, &str); 10] = [
     ("b", "B"),
 ];
 
+/// Units of a rate, with how often they come in a day.
+const RATE_UNITS: [(&str, u64); 4] = [("/d", 1), ("/h", 24), ("/m", 24 * 60), ("/s", SECONDS_OF_A_DAY)];
+const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
+/// A million a second.
+const MAX_RATE: u64 = 1_000_000 * SECONDS_OF_A_DAY;
+
 /// A duration that may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Span(pub(in super::super) Duration);
@@ -45,6 +51,24 @@ pub(in super::super) struct TimeLimit(pub(in super::super) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct ByteSize(pub(in super::super) usize);
 
+/// So many a day; written as so many a second, minute, hour or day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Rate(pub(in super::super) u64);
+
+impl Rate {
+    /// The time in which one comes.
+    pub(in super::super) fn period(self) -> Duration {
+        Duration::from_nanos(SECONDS_OF_A_DAY * 1_000_000_000 / self.0.max(1))
+    }
+
+    /// The rate at which one comes in this time.
+    pub(in super::super) fn of_period(period: Duration) -> Self {
+        let day = u128::from(SECONDS_OF_A_DAY) * 1_000_000_000;
+        let rate = (day + period.as_nanos() / 2) / period.as_nanos().max(1);
+        Self(u64::try_from(rate).unwrap_or(MAX_RATE).clamp(1, MAX_RATE))
+    }
+}
+
 /// What kind of quantity a scalar is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Unit {
@@ -54,6 +78,8 @@ pub(in super::super) enum Unit {
     TimeLimit,
     /// [`ByteSize`].
     Size,
+    /// [`Rate`].
+    Rate,
 }
 
 /// Why a scalar is no such quantity, and what to write.
@@ -66,7 +92,9 @@ pub(in super::super) struct UnitError {
 impl Unit {
     /// The unit of a schema's keyword.
     pub(in super::super) fn from_keyword(keyword: &str) -> Option<Self> {
-        [Self::Span, Self::TimeLimit, Self::Size].into_iter().find(|unit| unit.keyword() == keyword)
+        [Self::Span, Self::TimeLimit, Self::Size, Self::Rate]
+            .into_iter()
+            .find(|unit| unit.keyword() == keyword)
     }
 
     const fn keyword(self) -> &'static str {
@@ -74,6 +102,7 @@ impl Unit {
             Self::Span => "duration",
             Self::TimeLimit => "time-limit",
             Self::Size => "size",
+            Self::Rate => "rate",
         }
     }
 
@@ -82,6 +111,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => "a duration",
             Self::Size => "a size",
+            Self::Rate => "a rate",
         }
     }
 
@@ -89,6 +119,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
             Self::Size => "`512B`, `64KiB`, `8MiB` or `1GiB`",
+            Self::Rate => "`100/s`, `10/m`, `1000/h` or `5/d`",
         }
     }
 
@@ -96,6 +127,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
             Self::Size => r"^(\d+(\.\d+)?(B|KiB|MiB|GiB)|.*\$\{.*)$",
+            Self::Rate => r"^(\d+(\.\d+)?/[smhd]|.*\$\{.*)$",
         }
     }
 
@@ -129,6 +161,7 @@ impl Unit {
             Self::Span => (0, MAX_DURATION_MS),
             Self::TimeLimit => (1, MAX_DURATION_MS),
             Self::Size => (1, MAX_SIZE),
+            Self::Rate => (1, MAX_RATE),
         }
     }
 
@@ -140,6 +173,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => &DURATION_UNITS,
             Self::Size => &SIZE_UNITS,
+            Self::Rate => &RATE_UNITS,
         }
     }
 
@@ -149,13 +183,14 @@ impl Unit {
                 format!("`{number}s` for seconds or `{number}ms` for milliseconds")
             }
             Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
+            Self::Rate => format!("`{number}/s` for so many a second, or `/m`, `/h`, `/d`"),
         }
     }
 
     fn unknown_unit(self, number: &str, unit: &str) -> UnitError {
         let folded = unit.trim().to_ascii_lowercase();
         let meant = match self {
-            Self::Span | Self::TimeLimit => None,
+            Self::Span | Self::TimeLimit | Self::Rate => None,
             Self::Size => DECIMAL_SIZE_UNITS.iter().find(|(written, _)| *written == folded),
         };
         let hint = meant.map_or_else(
@@ -177,6 +212,7 @@ impl Unit {
             (Some((name, factor)), _) => format!("{}{name}", value / factor),
             (None, Self::Span | Self::TimeLimit) => format!("{value}ms"),
             (None, Self::Size) => format!("{value}B"),
+            (None, Self::Rate) => format!("{value}/d"),
         }
     }
 
@@ -253,6 +289,8 @@ quantity!(ByteSize, Unit::Size, "Size", |bytes| Self(usize::try_from(bytes).unwr
     u64::try_from(size.0).unwrap_or(MAX_SIZE)
 });
 
+quantity!(Rate, Unit::Rate, "Rate", Self, |rate| rate.0);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,6 +307,9 @@ mod tests {
             (Unit::Size, "64KiB", 65536),
             (Unit::Size, "0.5MiB", 524_288),
             (Unit::Size, "1024GiB", 1 << 40),
+            (Unit::Rate, "2/s", 172_800),
+            (Unit::Rate, "0.5/h", 12),
+            (Unit::Rate, "3/d", 3),
         ] {
             assert_eq!(unit.parse(text), Ok(value), "{text}");
         }
@@ -291,6 +332,10 @@ mod tests {
             (Unit::Size, "8", "has no unit"),
             (Unit::Size, "0B", "has to be more than zero"),
             (Unit::Size, "2000GiB", "is too large"),
+            (Unit::Rate, "5", "has no unit"),
+            (Unit::Rate, "0/s", "has to be more than zero"),
+            (Unit::Rate, "5/week", "has an unknown unit"),
+            (Unit::Rate, "2000000/s", "is too large"),
         ] {
             assert_eq!(unit.parse(text).map_err(|error| error.problem), Err(problem), "{text}");
         }
@@ -306,10 +351,13 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         for value in [1, 1000, 1024, 1500, 60_000, 65536, 86_400_000] {
-            for unit in [Unit::TimeLimit, Unit::Size] {
+            for unit in [Unit::TimeLimit, Unit::Size, Unit::Rate] {
                 assert_eq!(unit.parse(&unit.written(value)), Ok(value));
             }
         }
         assert_eq!(Unit::Span.written(0), "0ms");
+        for rate in [1, 7, 24, 172_800, MAX_RATE] {
+            assert_eq!(Rate::of_period(Rate(rate).period()), Rate(rate));
+        }
     }
 }

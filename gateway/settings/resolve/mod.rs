@@ -10,6 +10,7 @@ mod gateway;
 mod header;
 mod listener;
 mod pem;
+mod rate_limit;
 mod route;
 mod target;
 mod upstream;
@@ -49,6 +50,7 @@ impl Resolver<'_> {
         let bulk = self.bulk_routes(document, routes.as_ref().ok());
         self.hidden_routes(document);
         self.deadlines(document);
+        let rate_limits = self.rate_limits(document);
         let log = self.log(&document.log);
         let cors = self.cors(&document.cors);
         if !self.findings.has_errors() {
@@ -62,6 +64,7 @@ impl Resolver<'_> {
             routes: routes?,
             batch: batch?,
             bulk: bulk?,
+            rate_limits: rate_limits?,
             limits: gateway::limits(&document.limits),
             log: log?,
             drain: gateway::drain(&document.drain),

@@ -49,6 +49,7 @@ impl Resolver<'_> {
             name: name.as_ref().unwrap_or(path).value.clone(),
             path: canonical?,
             methods: methods?,
+            batchable: document.value.batch,
             action: action?,
         })
     }
