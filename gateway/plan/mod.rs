@@ -26,7 +26,8 @@ use crate::route::{
 pub use conditions::{Conditions, PlannedCondition};
 use dependencies::Names;
 pub use hand_down::{
-    CallHeaders, ForwardedBy, inherited_fields, joined_cookies, named_by_connection, strip_connection_fields,
+    CallHeaders, ForwardedBy, inherited_fields, joined_cookies, named_by_connection, same_to_cgi,
+    strip_connection_fields,
 };
 
 pub use later::{CallTemplate, Destination, Filled, Sources};

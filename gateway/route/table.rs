@@ -96,10 +96,16 @@ impl RouteTable {
 
 impl Route {
     fn covers(&self, path: &CanonicalPath) -> bool {
-        match path.as_str().strip_prefix(self.path.as_str()) {
-            Some(rest) => rest.is_empty() || self.path.as_str().ends_with('/') || rest.starts_with('/'),
-            None => false,
-        }
+        is_prefix(&self.path, path)
+    }
+}
+
+/// Whether `path` is `prefix` or below it, on the bounds of segments.
+#[must_use]
+pub fn is_prefix(prefix: &CanonicalPath, path: &CanonicalPath) -> bool {
+    match path.as_str().strip_prefix(prefix.as_str()) {
+        Some(rest) => rest.is_empty() || prefix.as_str().ends_with('/') || rest.starts_with('/'),
+        None => false,
     }
 }
 

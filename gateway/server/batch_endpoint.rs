@@ -7,7 +7,7 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use pingora::proxy::Session;
 
-use crate::batch::{BatchRefusal, MultiStatus, Summary};
+use crate::batch::{AdmissionRefusal, BatchRefusal, MultiStatus, Summary};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
 use crate::explain::{Audience, ExplainContext, explain};
@@ -30,18 +30,25 @@ use super::stream_endpoint;
 
 pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// Answers a request to a batch endpoint.
-pub(super) async fn serve(session: &mut Session, asked: &Asked<'_>) -> pingora::Result<()> {
+/// Answers a request to a batch endpoint, of which nothing was read yet.
+pub(super) async fn serve(
+    session: &mut Session,
+    asked: &Asked<'_>,
+    admitted: Result<(), AdmissionRefusal>,
+) -> pingora::Result<()> {
     let method = session.req_header().method.clone();
     let is_read = method == Method::GET || method == Method::HEAD;
-    if is_read && matches!(asked.intake, Intake::Batch) {
+    if admitted.is_ok() && is_read && matches!(asked.intake, Intake::Batch) {
         return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
     let limiters = &asked.snapshot.limiters;
-    let meter = Meter::new(limiters, &asked.reached.client, &session.req_header().headers);
+    let meter = Meter::new(limiters, asked.reached, &session.req_header().headers);
     let mut life = Life { asked, phases: PhaseTimes::default(), form: None, bytes_in: 0, meter };
-    life.run(session, &method).await
+    match admitted {
+        Ok(()) => life.run(session, &method).await,
+        Err(refusal) => life.refuse(session, &BatchRefusal::NotAdmitted(refusal)).await,
+    }
 }
 
 /// Counts a batch as in flight until it is dropped.
@@ -265,6 +272,7 @@ impl Life<'_> {
             .asked
             .head(verdict.problem.status)
             .with(header::ALLOW, verdict.allow)
+            .with(header::WWW_AUTHENTICATE, verdict.challenge)
             .with(header::RETRY_AFTER, verdict.retry_after.map(whole_seconds))
             .with_all(&self.meter.fields());
         self.record(&report);
@@ -290,6 +298,7 @@ impl Life<'_> {
             request_id: self.asked.request_id.clone(),
             trace: self.asked.trace,
             client: self.asked.reached.client.clone(),
+            client_name: self.asked.reached.identity.name.clone(),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::settings::HostPolicy;
 use crate::stitch::GATEWAY_NAME;
 use crate::telemetry::RequestId;
 
+use super::admission::Identity;
 use super::balance::Peer;
 
 /// How the client reached the gateway.
@@ -22,6 +23,8 @@ pub(super) struct Reached {
     pub(super) authority: String,
     /// The client's address without the port.
     pub(super) client: String,
+    /// Who it is, once that is known.
+    pub(super) identity: Identity,
     /// The HTTP version as Via says it.
     version: &'static str,
 }
@@ -41,6 +44,7 @@ impl Reached {
             scheme: if tls { "https" } else { "http" },
             authority: authority.to_owned(),
             client: client.unwrap_or_else(|| "unix".to_owned()),
+            identity: Identity::default(),
             version: match request.version {
                 Version::HTTP_2 => "2",
                 Version::HTTP_10 => "1.0",
@@ -54,7 +58,7 @@ impl Reached {
         format!("{}://{}", self.scheme, self.authority)
     }
 
-    /// The fields of the hop, for a request with these `outer` fields.
+    /// The fields of the hop, and what the asked service says of the client, for a request with these `outer` fields.
     pub(super) fn forwarded_by(&self, outer: &HeaderMap, request_id: &RequestId) -> ForwardedBy {
         let appended = |name: &str, own: &str| {
             let mut values: Vec<_> =
@@ -73,7 +77,8 @@ impl Reached {
         let field = |(name, value): (&'static str, String)| {
             Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
         };
-        ForwardedBy { fields: fields.into_iter().filter_map(field).collect() }
+        let own = fields.into_iter().filter_map(field);
+        ForwardedBy { fields: own.chain(self.identity.added.iter().cloned()).collect() }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::batch::{AdmissionRefusal, ItemRejection, is_forbidden_in_item};
 use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, Sent};
 use crate::format::xml;
-use crate::plan::{ForwardedBy, joined_cookies, named_by_connection};
+use crate::plan::{ForwardedBy, joined_cookies, named_by_connection, same_to_cgi};
 use crate::route::{
     CanonicalPath, Mapping, OriginText, RouteIndex, Strictness, UpstreamIndex, map_reference, method_label,
     same_authority,
@@ -24,7 +24,7 @@ use crate::route::{
 use crate::stitch::problem::{self, Verdict};
 use crate::telemetry::{RequestId, RequestReport, TraceContext};
 
-use super::admission::Meter;
+use super::admission::{Asking, Meter, authenticate, withheld};
 use super::balance::Peer;
 use super::failure;
 use super::forwarding::{Reached, host_of, origin_of};
@@ -85,13 +85,43 @@ impl Context {
         }
     }
 
+    /// Learns who asks, where that matters.
+    ///
+    /// # Errors
+    /// The client did not show that it may come in.
+    pub(super) async fn authenticate(
+        &mut self,
+        gateway: &Arc<Gateway>,
+        request: &RequestHeader,
+        path: &CanonicalPath,
+    ) -> Result<(), AdmissionRefusal> {
+        let snapshot = Arc::clone(&self.snapshot);
+        let settings = &snapshot.settings;
+        let Some(auth) = &settings.auth else { return Ok(()) };
+        let takes_items =
+            settings.batch_endpoint(path).is_some() || settings.bulk_route(path, &request.method).is_some();
+        if !takes_items && !auth.covers(path) {
+            return Ok(());
+        }
+        let asking = Asking {
+            gateway,
+            snapshot: &snapshot,
+            reached: &self.reached,
+            request_id: &self.request_id,
+            trace: self.trace,
+        };
+        let identity = authenticate(auth, &asking, request).await?;
+        self.reached.identity = identity;
+        Ok(())
+    }
+
     /// Asks the rate limits about the request.
     ///
     /// # Errors
     /// Says which of them has no room for it.
     pub(super) fn admit(&mut self, session: &Session, route: RouteIndex) -> Result<(), AdmissionRefusal> {
         let headers = &session.req_header().headers;
-        let mut meter = Meter::new(&self.snapshot.limiters, &self.reached.client, headers);
+        let mut meter = Meter::new(&self.snapshot.limiters, &self.reached, headers);
         let admitted = meter.admit_request(route);
         self.limit_fields = meter.fields();
         admitted
@@ -193,7 +223,9 @@ pub(super) fn request(
     }
     let settings = &upstream.settings;
     request.remove_header(&header::EXPECT);
-    for name in claims_of_the_hop(&request.headers) {
+    for name in
+        of_the_gateway(&request.headers, context).into_iter().chain(claims_of_the_hop(&request.headers))
+    {
         request.remove_header(&name);
     }
     if let Some(cookie) = joined_cookies(&request.headers) {
@@ -223,6 +255,13 @@ pub(super) fn request(
         request.remove_header(&header::ACCEPT_ENCODING);
     }
     Ok(())
+}
+
+/// The client's credential for the gateway, and what only the service that knows clients may say, also
+/// spelt with underscores.
+fn of_the_gateway(fields: &HeaderMap, context: &Context) -> Vec<HeaderName> {
+    let withheld = || withheld(&context.snapshot.settings, &context.reached.identity);
+    fields.keys().filter(|name| withheld().any(|other| same_to_cgi(other, name))).cloned().collect()
 }
 
 /// The fields that only a gateway may say, not a client (protocol §1); those that are appended to are
@@ -376,6 +415,7 @@ pub(super) fn report(gateway: &Gateway, session: &Session, context: &Context) {
         request_id: context.request_id.clone(),
         trace: context.trace,
         client: context.reached.client.clone(),
+        client_name: context.reached.identity.name.clone(),
     };
     gateway.metrics.record_request(&report, context.snapshot.names());
     report.log(context.snapshot.names());

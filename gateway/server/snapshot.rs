@@ -10,7 +10,7 @@ use crate::route::UpstreamIndex;
 use crate::settings::{HostPolicy, Settings, Upstream};
 use crate::telemetry::{Metrics, Names};
 
-use super::admission::Limiter;
+use super::admission::{Limiter, use_ring};
 use super::balance::Targets;
 
 /// Calls that may look for an HTTP/2 connection at once.
@@ -62,6 +62,7 @@ impl Snapshot {
             });
         }
         metrics.prepare(&settings);
+        use_ring();
         let limiters = before.map_or(&[][..], |before| &before.limiters);
         let limiters = Limiter::all(&settings.rate_limits, metrics, limiters);
         Self { settings, upstreams, limiters, redacted }

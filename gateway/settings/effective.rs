@@ -3,18 +3,19 @@
 
 use std::num::NonZeroUsize;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use super::document::{
-    BalanceDocument, BatchDocument, BulkDocument, ByteSize, CorsDocument, DialectDocument, Document,
-    DrainDocument, HeaderValueDocument, HeadersDocument, LimitedBatchDocument, LimitsDocument,
-    ListenDocument, LogDocument, LogFormatDocument, Named, OneOrMany, OrderDocument, Rate, RateLimitDocument,
-    RespondDocument, RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument, TlsDocument,
-    UpstreamDocument, UpstreamTlsDocument,
+    ApiKeysDocument, At, AuthDocument, BalanceDocument, BatchDocument, BulkDocument, ByteSize, CorsDocument,
+    DialectDocument, Document, DrainDocument, ForwardAuthDocument, HeaderValueDocument, HeadersDocument,
+    JwtAlgorithmDocument, JwtDocument, LimitedBatchDocument, LimitsDocument, ListenDocument, LogDocument,
+    LogFormatDocument, Named, OneOrMany, OrderDocument, Rate, RateLimitDocument, RespondDocument,
+    RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument, TlsDocument, UpstreamDocument,
+    UpstreamTlsDocument,
 };
 use super::{
-    Balance, BatchEndpoint, BulkRoute, HostPolicy, LimitedBatch, ListenAddress, Listener, LogFormat, Order,
-    RateLimit, Scheme, Settings, Share, Target, Upstream,
+    Auth, Balance, BatchEndpoint, BulkRoute, HostPolicy, LimitedBatch, ListenAddress, Listener, LogFormat,
+    Order, RateLimit, Scheme, Settings, Share, Target, Upstream,
 };
 use crate::batch::Dialect;
 use crate::route::{MethodSet, Route, RouteAction};
@@ -37,6 +38,7 @@ fn document(settings: &Settings) -> Document {
         routes: settings.routes.routes().iter().map(|item| route(item, settings).into()).collect(),
         batch: settings.batch.iter().map(|endpoint| batch(endpoint).into()).collect(),
         bulk: settings.bulk.iter().map(|route| bulk(route).into()).collect(),
+        auth: settings.auth.as_ref().map(|item| auth(item, settings).into()),
         rate_limits: settings.rate_limits.iter().map(|limit| rate_limit(limit, settings).into()).collect(),
         limits: LimitsDocument {
             body_timeout: TimeLimit(limits.body_timeout),
@@ -59,6 +61,9 @@ fn document(settings: &Settings) -> Document {
         threads: settings.threads,
         cors: CorsDocument {
             allow_origins: settings.cors.allow_origins.iter().cloned().map(Into::into).collect(),
+            allow_headers: names(&settings.cors.allow_headers),
+            allow_credentials: settings.cors.allow_credentials,
+            max_age: Span(settings.cors.max_age),
         },
     }
 }
@@ -74,10 +79,14 @@ fn listener(listener: &Listener) -> ListenDocument {
     let path = |path: &std::path::Path| literal(&path.display().to_string()).into();
     ListenDocument {
         address: address(&listener.address).into(),
-        tls: listener
-            .tls
-            .as_ref()
-            .map(|files| TlsDocument { certificate: path(&files.certificate), key: path(&files.key) }.into()),
+        tls: listener.tls.as_ref().map(|files| {
+            TlsDocument {
+                certificate: path(&files.certificate),
+                key: path(&files.key),
+                client_ca: files.client_ca.as_deref().map(path),
+            }
+            .into()
+        }),
     }
 }
 
@@ -120,6 +129,42 @@ fn header_value(value: &HeaderValue) -> HeaderValueDocument {
         literal(&String::from_utf8_lossy(value.as_bytes()))
     };
     HeaderValueDocument { text: Some(shown.into()), file: None }
+}
+
+fn names(names: &[HeaderName]) -> Vec<At<String>> {
+    names.iter().map(|name| name.as_str().to_owned().into()).collect()
+}
+
+fn auth(auth: &Auth, settings: &Settings) -> AuthDocument {
+    let file = |path: &std::path::Path| literal(&path.display().to_string()).into();
+    AuthDocument {
+        paths: auth
+            .paths
+            .as_ref()
+            .map(|paths| paths.iter().map(|path| literal(path.as_str()).into()).collect()),
+        api_keys: auth.api_keys.as_ref().map(|keys| ApiKeysDocument {
+            file: file(&keys.file),
+            header: keys.header.as_str().to_owned().into(),
+        }),
+        jwt: auth.jwt.as_ref().map(|jwt| JwtDocument {
+            jwks: file(&jwt.file),
+            issuer: literal(&jwt.issuer).into(),
+            audience: literal(&jwt.audience).into(),
+            algorithms: JwtAlgorithmDocument::of(&jwt.algorithms),
+        }),
+        forward: auth.forward.as_ref().map(|forward| ForwardAuthDocument {
+            upstream: settings
+                .upstream(forward.upstream)
+                .map_or_else(String::new, |to| literal(&to.name))
+                .into(),
+            path: literal(&forward.path).into(),
+            headers: names(&forward.headers),
+            add: names(&forward.add),
+            name: forward.name.as_ref().map(|name| name.as_str().to_owned().into()),
+            timeout: TimeLimit(forward.timeout),
+        }),
+        pass_credentials: auth.pass_credentials,
+    }
 }
 
 /// Text that stays as it is when it is read again.
@@ -180,6 +225,7 @@ fn rate_limit(limit: &RateLimit, settings: &Settings) -> RateLimitDocument {
     let per = match &limit.per {
         Share::Address => "address".to_owned(),
         Share::Header(name) => format!("header:{name}"),
+        Share::Client => "client".to_owned(),
         Share::Route => "route".to_owned(),
         Share::All => "all".to_owned(),
     };

@@ -18,7 +18,7 @@ mod tree;
 mod typed;
 mod types;
 
-pub use admission::{LimitedBatch, RateLimit, Share};
+pub use admission::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt, LimitedBatch, RateLimit, Share};
 pub use conduct::Conduct;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use effective::redacted;

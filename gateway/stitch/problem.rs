@@ -32,6 +32,8 @@ pub struct Verdict {
     pub retry_after: Option<Duration>,
     /// The methods for an Allow field.
     pub allow: Option<String>,
+    /// The value of a WWW-Authenticate field.
+    pub challenge: Option<String>,
     /// A word of a closed set, for metrics and logs.
     pub reason: &'static str,
 }
@@ -212,7 +214,7 @@ fn refusal_place(refusal: &BatchRefusal) -> Option<Place> {
 }
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 22] = [
+pub const REFUSAL_REASONS: [&str; 25] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
@@ -232,6 +234,9 @@ pub const REFUSAL_REASONS: [&str; 22] = [
     "not_acceptable",
     "cross_site",
     "rate_limited",
+    "unauthenticated",
+    "client_forbidden",
+    "authentication_unavailable",
     "method_not_allowed",
     "body_timeout",
     "internal",
@@ -436,6 +441,7 @@ fn verdict(row: &Row, detail: String, place: Option<Place>, outcome: OutcomeKind
         retryable: false,
         retry_after: None,
         allow: None,
+        challenge: None,
         reason: row.reason,
     }
 }

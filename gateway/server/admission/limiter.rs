@@ -13,6 +13,7 @@ use crate::batch::AdmissionRefusal;
 use crate::settings::{RateLimit, Share};
 use crate::telemetry::Metrics;
 
+use super::super::forwarding::Reached;
 use super::buckets::{Buckets, Key, Taken};
 
 /// A rate limit at work.
@@ -50,14 +51,15 @@ impl Limiter {
     }
 
     /// Whose bucket a request takes from; a `Share::Route` is told by the route alone.
-    pub(super) fn key(&self, client: &str, headers: &HeaderMap) -> Key {
-        match &self.settings.per {
-            Share::Address => self.hasher.hash_one(network(client)),
-            Share::Header(name) => {
+    pub(super) fn key(&self, client: &Reached, headers: &HeaderMap) -> Key {
+        match (&self.settings.per, &client.identity.name) {
+            (Share::Client, Some(name)) => self.hasher.hash_one((true, name)),
+            (Share::Address | Share::Client, _) => self.hasher.hash_one(network(&client.client)),
+            (Share::Header(name), _) => {
                 let values: Vec<_> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
                 self.hasher.hash_one(values)
             }
-            Share::Route | Share::All => 0,
+            (Share::Route | Share::All, _) => 0,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::plan::{Plan, Step};
 use crate::route::RouteIndex;
 use crate::settings::{LimitedBatch, Share};
 
+use super::super::forwarding::Reached;
 use super::buckets::{Key, Taken};
 use super::limiter::Limiter;
 
@@ -40,8 +41,8 @@ struct Reading {
 }
 
 impl Meter {
-    /// For a client at this address, with these fields in its request.
-    pub(in super::super) fn new(limiters: &[Arc<Limiter>], client: &str, headers: &HeaderMap) -> Self {
+    /// For this client, with these fields in its request.
+    pub(in super::super) fn new(limiters: &[Arc<Limiter>], client: &Reached, headers: &HeaderMap) -> Self {
         let reading = |limiter: &Arc<Limiter>| Reading {
             limiter: Arc::clone(limiter),
             key: limiter.key(client, headers),

@@ -60,7 +60,12 @@ impl<'batch> BatchEngine<'batch> {
 
     fn headers_for(&self, index: UpstreamIndex, upstream: &UpstreamState) -> Option<&CallHeaders> {
         let changes = &upstream.settings.headers;
-        let make = || CallHeaders::new(&self.inherited, &changes.remove, &changes.set, &self.hop);
+        let make = || {
+            // What only the service that knows clients may say, no item may.
+            let added = self.snapshot.settings.auth.as_ref().map_or(&[][..], |auth| auth.added());
+            let remove = [&changes.remove, added].concat();
+            CallHeaders::new(&self.inherited, &remove, &changes.set, &self.hop)
+        };
         self.headers.get(index.0).map(|headers| headers.get_or_init(make))
     }
 }

@@ -3,6 +3,7 @@
 //! Every doc comment here is a description in the published JSON Schema, and every default stands
 //! in it. No `flatten` and no internally tagged enum: both lose the places of what is inside.
 
+mod auth;
 mod batch;
 mod bulk;
 mod gateway;
@@ -18,6 +19,9 @@ use std::num::NonZeroUsize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use auth::{
+    ApiKeysDocument, AuthDocument, ForwardAuthDocument, JwtAlgorithmDocument, JwtDocument,
+};
 use batch::default_batch;
 pub(super) use batch::{BatchDocument, DialectDocument, OrderDocument};
 pub(super) use bulk::BulkDocument;
@@ -64,6 +68,11 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) bulk: Vec<At<BulkDocument>>,
 
+    /// Who may come in; all where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "AuthDocument")]
+    pub(super) auth: Option<At<AuthDocument>>,
+
     /// How many items and requests clients may send in a time; each has to find room in all of these.
     #[serde(default)]
     pub(super) rate_limits: Vec<At<RateLimitDocument>>,
@@ -85,7 +94,7 @@ pub(super) struct Document {
     #[schemars(with = "NonZeroUsize", range(max = 1024))]
     pub(super) threads: Option<NonZeroUsize>,
 
-    /// Web pages of other origins that may use the gateway.
+    /// Web pages of other origins that may use the batch endpoints.
     #[serde(default)]
     pub(super) cors: CorsDocument,
 }

@@ -15,7 +15,8 @@ pub(in super::super) struct RateLimitDocument {
     /// Its name in replies, metrics and logs.
     #[schemars(example = &"clients")]
     pub(in super::super) name: At<String>,
-    /// Who has a share of its own: each client `address` (of IPv6, its /64 network), each value of a field
+    /// Who has a share of its own: each client `address` (of IPv6, its /64 network), each
+    /// `client` that has a name by `auth` (others by address), each value of a field
     /// (`header:X-Tenant`), each `route`; or `all` share one.
     #[schemars(example = &"address")]
     pub(in super::super) per: At<String>,

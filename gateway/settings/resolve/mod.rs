@@ -4,6 +4,7 @@
 //! [`Refused`] and the others go on. In: the document, and the names that the file defines even where
 //! their definition is broken, so that one error does not bring forth others.
 
+mod auth;
 mod bulk;
 mod endpoint;
 mod gateway;
@@ -50,6 +51,7 @@ impl Resolver<'_> {
         let bulk = self.bulk_routes(document, routes.as_ref().ok());
         self.hidden_routes(document);
         self.deadlines(document);
+        let auth = document.auth.as_ref().map(|auth| self.auth(auth));
         let rate_limits = self.rate_limits(document);
         let log = self.log(&document.log);
         let cors = self.cors(&document.cors);
@@ -64,6 +66,7 @@ impl Resolver<'_> {
             routes: routes?,
             batch: batch?,
             bulk: bulk?,
+            auth: auth.transpose()?,
             rate_limits: rate_limits?,
             limits: gateway::limits(&document.limits),
             log: log?,

@@ -11,7 +11,7 @@ use super::{Resolved, Resolver, Seen, all};
 use crate::route::RouteIndex;
 
 /// What `per` can be, for messages.
-const SHARES: &str = "possible here: address, header:NAME, route, all";
+const SHARES: &str = "possible here: address, client, header:NAME, route, all";
 
 impl Resolver<'_> {
     pub(super) fn rate_limits(&mut self, document: &Document) -> Resolved<Vec<RateLimit>> {
@@ -31,7 +31,7 @@ impl Resolver<'_> {
 
     fn rate_limit(&mut self, limit: &RateLimitDocument, document: &Document) -> Resolved<RateLimit> {
         let named = self.limit_name(&limit.name);
-        let per = self.share(&limit.per);
+        let per = self.share(&limit.per, document.auth.is_some());
         let routes = limit.routes.as_deref().map(|names| {
             let routes = names.iter().map(|name| self.route_named(name, &document.routes)).collect();
             all(routes)
@@ -65,7 +65,7 @@ impl Resolver<'_> {
         self.refuse(name.place, message, "it stands in replies: use ASCII letters, digits, `-` and `_`")
     }
 
-    fn share(&mut self, per: &At<String>) -> Resolved<Share> {
+    fn share(&mut self, per: &At<String>, has_auth: bool) -> Resolved<Share> {
         if let Some(name) = per.value.strip_prefix("header:") {
             let name = HeaderName::from_bytes(name.trim().as_bytes());
             return name.map(Share::Header).or_else(|_| {
@@ -75,10 +75,15 @@ impl Resolver<'_> {
         }
         match per.value.as_str() {
             "address" => Ok(Share::Address),
+            "client" if has_auth => Ok(Share::Client),
+            "client" => {
+                let help = "add `auth`, which tells who a client is, or take `address`";
+                self.refuse(per.place, "no client has a name here", help)
+            }
             "route" => Ok(Share::Route),
             "all" => Ok(Share::All),
             other => {
-                let help = match nearest(other, ["address", "route", "all"]) {
+                let help = match nearest(other, ["address", "client", "route", "all"]) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => SHARES.to_owned(),
                 };

@@ -87,7 +87,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn upstream_named(&mut self, name: &At<String>) -> Resolved<UpstreamIndex> {
+    pub(super) fn upstream_named(&mut self, name: &At<String>) -> Resolved<UpstreamIndex> {
         if let Some(index) = self.upstream_names.iter().position(|known| *known == name.value) {
             return Ok(UpstreamIndex(index));
         }

@@ -145,7 +145,8 @@ impl Resolver<'_> {
             let used = document.routes.iter().any(|route| {
                 route.value.upstream.as_ref().is_some_and(|upstream| upstream.value == name.value)
             });
-            if !used {
+            let auth = document.auth.as_ref().and_then(|auth| auth.value.forward.as_ref());
+            if !used && auth.is_none_or(|forward| forward.upstream.value != name.value) {
                 let message = format!("no route leads to the upstream {}", name.shown());
                 self.warn(name.place, message, "remove it, or add a route");
             }

@@ -97,6 +97,9 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::NotAcceptable(Dialect::Batchgate),
         BatchRefusal::CrossSite,
         BatchRefusal::NotAdmitted(rate_limited()),
+        BatchRefusal::NotAdmitted(unauthenticated()),
+        BatchRefusal::NotAdmitted(AdmissionRefusal::Forbidden),
+        BatchRefusal::NotAdmitted(AdmissionRefusal::AuthenticationUnavailable),
         BatchRefusal::MethodNotAllowed,
         BatchRefusal::BodyTimeout { seconds: 1 },
         BatchRefusal::BodyUnreadable,
@@ -168,6 +171,22 @@ fn rejected_items_have_their_status() {
 
 fn rate_limited() -> AdmissionRefusal {
     AdmissionRefusal::RateLimited { limit: "all".into(), retry_after: Duration::from_secs(3) }
+}
+
+fn unauthenticated() -> AdmissionRefusal {
+    AdmissionRefusal::Unauthenticated { problem: "the key is not known", challenge: "Bearer".to_owned() }
+}
+
+#[test]
+fn who_is_not_let_in_learns_how_to_come_in() {
+    let verdict = of_admission(&unauthenticated());
+    assert_eq!(line(&verdict), "401 unauthenticated http_request_denied rejected");
+    assert_eq!(verdict.challenge.as_deref(), Some("Bearer"));
+    let forbidden = of_admission(&AdmissionRefusal::Forbidden);
+    assert_eq!(line(&forbidden), "403 client_forbidden http_request_denied rejected");
+    let unavailable = of_admission(&AdmissionRefusal::AuthenticationUnavailable);
+    let expected = "503 authentication_unavailable destination_unavailable not_sent retryable";
+    assert_eq!(line(&unavailable), expected);
 }
 
 #[test]
