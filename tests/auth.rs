@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -188,8 +187,7 @@ impl Issuer {
 }
 
 fn seconds_from_now(seconds: i64) -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(now.as_secs()).unwrap() + seconds
+    i64::try_from(batchgate::clock::unix_time().as_secs()).unwrap() + seconds
 }
 
 #[test]
@@ -270,7 +268,7 @@ fn a_token_signed_by_openssl_with_rsa_lets_in() {
         let token = format!("Bearer {message}.{}", URL_SAFE_NO_PAD.encode(&signature));
         gateway.send(&Request::get("/a").header("Authorization", &token)).status
     };
-    assert_eq!([status(&message), status(&message.replace(".", ".e30"))], [200, 401]);
+    assert_eq!([status(&message), status(&message.replace('.', ".e30"))], [200, 401]);
 }
 
 /// A gateway that asks `login` about clients, who become `X-User`.
