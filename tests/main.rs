@@ -53,6 +53,15 @@ mod bulk;
 /// What would happen to a batch, by the command and the preference.
 mod explain;
 
+/// Who may come in.
+mod auth;
+
+/// Pages of other origins.
+mod cors;
+
+/// Rate limits: items, lines, records and single requests.
+mod rate_limits;
+
 /// Items that wait for each other, and references.
 mod dependencies;
 

@@ -1,6 +1,7 @@
 //! Both ends of the talk: what a batch is when it comes in, and what its results are when they go
 //! out. Pure data with no I/O; every other module speaks in these words.
 
+mod admission;
 mod dialect;
 mod condition;
 mod expression;
@@ -14,6 +15,7 @@ mod rejection;
 mod result;
 mod template;
 
+pub use admission::AdmissionRefusal;
 pub use condition::{Comparison, Condition, ConditionError, Literal, Operand, ResultPart, Unresolved};
 pub use dialect::Dialect;
 pub use expression::{

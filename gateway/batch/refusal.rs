@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Dialect, ItemIndex};
+use super::{AdmissionRefusal, Dialect, ItemIndex};
 
 /// Where in the batch's body something is wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -184,6 +184,9 @@ pub enum BatchRefusal {
     /// A form-like type from another site (protocol §2).
     #[error("a cross-site page may not post a batch in a type that browsers send without asking")]
     CrossSite,
+    /// It is not let in, or not now.
+    #[error(transparent)]
+    NotAdmitted(AdmissionRefusal),
     /// The endpoint takes POST, and GET for its limits.
     #[error("a batch endpoint takes POST (a batch) and GET (its limits)")]
     MethodNotAllowed,
@@ -234,6 +237,7 @@ impl BatchRefusal {
             | Self::MethodNotAllowed
             | Self::BodyTimeout { .. }
             | Self::MemoryFull
+            | Self::NotAdmitted(_)
             | Self::Internal => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Why the gateway refuses one item. The item fails alone; its neighbours go on. Which status each
 //! variant gets is decided in `stitch::problem` only.
 
-use super::{FieldError, Place};
+use super::{AdmissionRefusal, FieldError, Place};
 
 /// The client's item is at fault; nothing was sent for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +120,12 @@ pub enum ItemRejection {
     /// The url is a batch endpoint's.
     #[error("a batch can't hold a batch")]
     NestedBatch,
+    /// The route takes single requests only.
+    #[error("the route takes no items of batches (batch: false); send it by itself")]
+    NotBatchable,
+    /// It is not let in, or not now.
+    #[error(transparent)]
+    NotAdmitted(AdmissionRefusal),
     /// No route has this path.
     #[error("no route is configured for this path")]
     NoRoute,

@@ -189,7 +189,8 @@ impl CallHeaders {
 }
 
 /// RFC 3875 §4.1.18: to a CGI script, a dash and an underscore in a name are the same.
-fn same_to_cgi(one: &HeaderName, other: &HeaderName) -> bool {
+#[must_use]
+pub fn same_to_cgi(one: &HeaderName, other: &HeaderName) -> bool {
     one == other
         || (other.as_str().contains('_')
             && one.as_str().replace('-', "_") == other.as_str().replace('-', "_"))

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::dependencies::Names;
 use super::url::parse_item_url;
-use super::{Call, PlanContext, PlannedItem, Step, check_method, map_fields, meet};
+use super::{Call, PlanContext, PlannedItem, Step, check_route, map_fields, meet};
 use crate::batch::{Expression, Fields, Item, ItemId, ItemIndex, ItemRejection, Subject, Template};
 use crate::route::{RouteAction, RouteIndex, UpstreamIndex};
 
@@ -125,7 +125,7 @@ pub(super) fn plan_template(
         *met = from.route;
         let route = from.route.and_then(|index| Some((index, context.routes.get(index)?)));
         if let Some((_, route)) = route {
-            check_method(route, &subject.method, body.is_some())?;
+            check_route(route, &subject.method, body.is_some())?;
         }
         route.map(|(index, route)| (index, &route.action))
     } else {

@@ -26,7 +26,8 @@ use crate::route::{
 pub use conditions::{Conditions, PlannedCondition};
 use dependencies::Names;
 pub use hand_down::{
-    CallHeaders, ForwardedBy, inherited_fields, joined_cookies, named_by_connection, strip_connection_fields,
+    CallHeaders, ForwardedBy, inherited_fields, joined_cookies, named_by_connection, same_to_cgi,
+    strip_connection_fields,
 };
 
 pub use later::{CallTemplate, Destination, Filled, Sources};
@@ -193,11 +194,15 @@ fn meet<'url, 'context>(
         return Err(ItemRejection::OtherRoute);
     }
     *met = Some(index);
-    check_method(route, method, has_body)?;
+    check_route(route, method, has_body)?;
     Ok((url, index, route))
 }
 
-fn check_method(route: &Route, method: &Method, has_body: bool) -> Result<(), ItemRejection> {
+/// Whether the route takes the item.
+fn check_route(route: &Route, method: &Method, has_body: bool) -> Result<(), ItemRejection> {
+    if !route.batchable {
+        return Err(ItemRejection::NotBatchable);
+    }
     if !route.methods.allows(method) {
         let allowed = route.methods.allow_value();
         return Err(ItemRejection::MethodNotAllowed { allowed });

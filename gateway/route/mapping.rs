@@ -200,6 +200,7 @@ mod tests {
                 name: path.to_owned(),
                 path: parse(path),
                 methods: MethodSet::Any,
+                batchable: true,
                 action: RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping },
             }
         };

@@ -14,5 +14,5 @@ pub use canonical::{CanonicalPath, PathError, Strictness};
 pub use mapping::{Mapping, OriginText, map_reference};
 pub use method::{MethodSet, known_method, method_label};
 pub use query::can_stand_in_a_query;
-pub use table::{Respond, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex};
+pub use table::{Respond, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 pub use template::{TemplateError, UrlTemplate};

@@ -23,6 +23,8 @@ pub struct Route {
     pub path: CanonicalPath,
     /// Which methods it allows.
     pub methods: MethodSet,
+    /// Whether items of batches can meet it, or single requests only.
+    pub batchable: bool,
     /// What it does.
     pub action: RouteAction,
 }
@@ -94,10 +96,16 @@ impl RouteTable {
 
 impl Route {
     fn covers(&self, path: &CanonicalPath) -> bool {
-        match path.as_str().strip_prefix(self.path.as_str()) {
-            Some(rest) => rest.is_empty() || self.path.as_str().ends_with('/') || rest.starts_with('/'),
-            None => false,
-        }
+        is_prefix(&self.path, path)
+    }
+}
+
+/// Whether `path` is `prefix` or below it, on the bounds of segments.
+#[must_use]
+pub fn is_prefix(prefix: &CanonicalPath, path: &CanonicalPath) -> bool {
+    match path.as_str().strip_prefix(prefix.as_str()) {
+        Some(rest) => rest.is_empty() || prefix.as_str().ends_with('/') || rest.starts_with('/'),
+        None => false,
     }
 }
 
@@ -115,6 +123,7 @@ mod tests {
             name: (*text).to_owned(),
             path: path(text),
             methods: MethodSet::Any,
+            batchable: true,
             action: RouteAction::Respond(Respond {
                 status: StatusCode::OK,
                 body: Bytes::new(),

@@ -230,6 +230,7 @@ mod tests {
             name: text.to_owned(),
             path: CanonicalPath::parse(text, Strictness::Item).unwrap(),
             methods: MethodSet::Any,
+            batchable: true,
             action: RouteAction::Respond(Respond {
                 status: http::StatusCode::OK,
                 body: bytes::Bytes::new(),

@@ -7,12 +7,13 @@ use http::header::{HeaderMap, HeaderName};
 use crate::batch::{Batch, BatchRefusal, MultiStatus};
 use crate::dispatch::DispatchedItem;
 use crate::format::Intake;
-use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan};
+use crate::plan::{Plan, PlanContext, Preferences, inherited_fields, plan, same_to_cgi};
 use crate::route::RouteIndex;
 use crate::settings::BatchEndpoint;
 use crate::stitch::{ItemReport, StitchContext, stitch};
 use crate::telemetry::{RequestId, TraceContext};
 
+use super::admission::withheld;
 use super::engine::BatchEngine;
 use super::exchange::ReplyHead;
 use super::forwarding::Reached;
@@ -35,6 +36,8 @@ pub(super) struct Asked<'request> {
     pub(super) reached: &'request Reached,
     pub(super) request_id: &'request RequestId,
     pub(super) trace: TraceContext,
+    /// What the reply says to a page of another origin.
+    pub(super) cors: Vec<(HeaderName, String)>,
 }
 
 impl Asked<'_> {
@@ -55,6 +58,12 @@ impl Asked<'_> {
     /// What the outer request hands down to the items.
     pub(super) fn inherited(&self, outer: &HeaderMap) -> HeaderMap {
         let mut inherited = inherited_fields(outer, self.endpoint.inherit.as_deref());
+        for name in withheld(&self.snapshot.settings, &self.reached.identity) {
+            let same: Vec<_> = inherited.keys().filter(|other| same_to_cgi(name, other)).cloned().collect();
+            for name in same {
+                inherited.remove(name);
+            }
+        }
         if self.trace.is_continued()
             && let Some(state) = outer.get(&TRACESTATE)
         {
@@ -71,7 +80,7 @@ impl Asked<'_> {
         holding: &'batch Holding<'batch>,
     ) -> BatchEngine<'batch> {
         let hop = self.reached.forwarded_by(outer, self.request_id);
-        BatchEngine::new(self, (inherited, hop), holding)
+        BatchEngine::new(self.into(), (inherited, hop), holding)
     }
 
     /// Stitches items that ended.
@@ -98,6 +107,7 @@ impl Asked<'_> {
 
     /// The start of a reply's header.
     pub(super) fn head(&self, status: http::StatusCode) -> ReplyHead {
-        ReplyHead::new(status).with(X_REQUEST_ID, Some(self.request_id.as_str().to_owned()))
+        let head = ReplyHead::new(status).with(X_REQUEST_ID, Some(self.request_id.as_str().to_owned()));
+        head.with_all(&self.cors)
     }
 }

@@ -7,7 +7,7 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use pingora::proxy::Session;
 
-use crate::batch::{BatchRefusal, Dialect, MultiStatus, Summary};
+use crate::batch::{AdmissionRefusal, BatchRefusal, Dialect, MultiStatus, Summary};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
 use crate::explain::{Audience, ExplainContext, explain};
@@ -21,6 +21,7 @@ use crate::settings::Conduct;
 use crate::stitch::{ItemReport, problem};
 use crate::telemetry::{BatchEnd, BatchReport, FailedItem, PhaseTimes};
 
+use super::admission::{Batching, Meter};
 use super::asked::Asked;
 use super::engine::BatchEngine;
 use super::exchange::{client_gone, joined, read_body, write_reply};
@@ -32,17 +33,26 @@ const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
 pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// Answers a request to a batch endpoint.
-pub(super) async fn serve(session: &mut Session, asked: &Asked<'_>) -> pingora::Result<()> {
+/// Answers a request to a batch endpoint, of which nothing was read yet.
+pub(super) async fn serve(
+    session: &mut Session,
+    asked: &Asked<'_>,
+    admitted: Result<(), AdmissionRefusal>,
+) -> pingora::Result<()> {
     let method = session.req_header().method.clone();
     let is_read = method == Method::GET || method == Method::HEAD;
-    if is_read && matches!(asked.intake, Intake::Batch) {
+    if admitted.is_ok() && is_read && matches!(asked.intake, Intake::Batch) {
         return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
     let holding = Holding::new(&asked.gateway.memory);
-    let mut life = Life { asked, holding, phases: PhaseTimes::default(), form: None, bytes_in: 0 };
-    life.run(session, &method).await
+    let limiters = &asked.snapshot.limiters;
+    let meter = Meter::new(limiters, asked.reached, &session.req_header().headers);
+    let mut life = Life { asked, holding, phases: PhaseTimes::default(), form: None, bytes_in: 0, meter };
+    match admitted {
+        Ok(()) => life.run(session, &method).await,
+        Err(refusal) => life.refuse(session, &BatchRefusal::NotAdmitted(refusal)).await,
+    }
 }
 
 /// Counts a batch as in flight until it is dropped.
@@ -69,6 +79,7 @@ pub(super) struct Life<'request> {
     pub(super) phases: PhaseTimes,
     form: Option<Form>,
     pub(super) bytes_in: usize,
+    pub(super) meter: Meter,
 }
 
 /// A batch that was read and planned.
@@ -94,7 +105,10 @@ impl Life<'_> {
         self.phases.set(Phase::Receive, stopwatch.elapsed());
         match received.and_then(|body| self.parse_and_plan(session, body)) {
             Ok(planned) if planned.preferences.explain => self.explain(session, &planned).await,
-            Ok(planned) => self.answer(session, planned).await,
+            Ok(mut planned) => match self.meter.admit_plan(&mut planned.plan, Batching::Whole) {
+                Ok(()) => self.answer(session, planned).await,
+                Err(refusal) => self.refuse(session, &BatchRefusal::NotAdmitted(refusal)).await,
+            },
             Err(refusal) => self.refuse(session, &refusal).await,
         }
     }
@@ -210,7 +224,8 @@ impl Life<'_> {
             .head(endpoint.reply_status)
             .with(ODATA_VERSION, self.odata_version(&session.req_header().headers).ok().flatten())
             .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
-            .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline));
+            .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline))
+            .with_all(&self.meter.fields());
         let mut written = reply_format.write(results, endpoint.dialect);
         let accept = joined(&session.req_header().headers, &header::ACCEPT);
         if reply_format == Format::Xml && wants_text_xml(Some(&accept)) {
@@ -276,7 +291,10 @@ impl Life<'_> {
         let version = self.odata_version(headers).unwrap_or(Some(USUAL_ODATA_VERSION.to_owned()));
         let head = self.asked.head(verdict.problem.status).with(header::ALLOW, verdict.allow);
         let head = head.with(ODATA_VERSION, version);
-        let head = head.with(header::RETRY_AFTER, verdict.retry_after.map(whole_seconds));
+        let head = head
+            .with(header::WWW_AUTHENTICATE, verdict.challenge)
+            .with(header::RETRY_AFTER, verdict.retry_after.map(whole_seconds))
+            .with_all(&self.meter.fields());
         self.record(&report);
         write_reply(session, head, written).await
     }
@@ -300,6 +318,7 @@ impl Life<'_> {
             request_id: self.asked.request_id.clone(),
             trace: self.asked.trace,
             client: self.asked.reached.client.clone(),
+            client_name: self.asked.reached.identity.name.clone(),
         }
     }
 

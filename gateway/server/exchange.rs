@@ -119,6 +119,13 @@ impl ReplyHead {
     }
 }
 
+impl ReplyHead {
+    /// Adds fields, but those whose value can't stand in one.
+    pub(super) fn with_all(self, fields: &[(HeaderName, String)]) -> Self {
+        fields.iter().fold(self, |head, (name, value)| head.with(name.clone(), Some(value.clone())))
+    }
+}
+
 /// Writes a whole reply. A body that was not read to its end closes the connection.
 pub(super) async fn write_reply(
     session: &mut Session,

@@ -12,6 +12,7 @@ use crate::settings::HostPolicy;
 use crate::stitch::GATEWAY_NAME;
 use crate::telemetry::RequestId;
 
+use super::admission::Identity;
 use super::balance::Peer;
 
 /// How the client reached the gateway.
@@ -23,6 +24,8 @@ pub(super) struct Reached {
     pub(super) authority: String,
     /// The client's address without the port.
     pub(super) client: String,
+    /// Who it is, once that is known.
+    pub(super) identity: Identity,
     /// The HTTP version as Via says it.
     version: &'static str,
 }
@@ -42,6 +45,7 @@ impl Reached {
             scheme: if tls { "https" } else { "http" },
             authority: authority.to_owned(),
             client: client.unwrap_or_else(|| "unix".to_owned()),
+            identity: Identity::default(),
             version: match request.version {
                 Version::HTTP_2 => "2",
                 Version::HTTP_10 => "1.0",
@@ -60,7 +64,7 @@ impl Reached {
         format!("{}://{}", self.scheme, self.authority)
     }
 
-    /// The fields of the hop, for a request with these `outer` fields.
+    /// The fields of the hop, and what the asked service says of the client, for a request with these `outer` fields.
     pub(super) fn forwarded_by(&self, outer: &HeaderMap, request_id: &RequestId) -> ForwardedBy {
         let appended = |name: &str, own: &str| {
             let mut values: Vec<_> =
@@ -79,7 +83,8 @@ impl Reached {
         let field = |(name, value): (&'static str, String)| {
             Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
         };
-        ForwardedBy { fields: fields.into_iter().filter_map(field).collect() }
+        let own = fields.into_iter().filter_map(field);
+        ForwardedBy { fields: own.chain(self.identity.added.iter().cloned()).collect() }
     }
 }
 

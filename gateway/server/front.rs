@@ -13,7 +13,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource};
 
 use crate::batch::Dialect;
-use crate::batch::ItemRejection;
+use crate::batch::{AdmissionRefusal, ItemRejection};
 use crate::dispatch::Sent;
 use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, RouteAction, Strictness};
@@ -21,6 +21,7 @@ use crate::stitch::problem::{self, Verdict};
 
 use super::asked::Asked;
 use super::batch_endpoint;
+use super::cors;
 use super::door::ClientConnection;
 use super::exchange::{ReplyHead, joined, waits_for_continue, write_reply};
 use super::gateway::Gateway;
@@ -51,8 +52,21 @@ impl Front {
             return self.refuse(session, context, &refused_path()).await;
         };
         let snapshot = Arc::clone(&context.snapshot);
-        if self.serve_items(session, context, &path).await? {
+        // Before authentication: a preflight has no credentials (Fetch §3.2.2).
+        if snapshot.settings.batch_endpoint(&path).is_some()
+            && cors::is_allowed_preflight(&snapshot.settings.cors, session.req_header())
+        {
+            let fields = cors::preflight_fields(&snapshot.settings.cors, &session.req_header().headers);
+            let head = ReplyHead::new(StatusCode::NO_CONTENT).with_all(&fields);
+            write_reply(session, head, Written::of(Bytes::new())).await?;
             return Ok(None);
+        }
+        let admitted = context.authenticate(&self.gateway, session.req_header(), &path).await;
+        if self.serve_items(session, context, &path, &admitted).await? {
+            return Ok(None);
+        }
+        if let Err(refusal) = admitted {
+            return self.refuse(session, context, &ItemRejection::NotAdmitted(refusal)).await;
         }
         let Some((index, route)) = snapshot.settings.routes.find(&path) else {
             return self.refuse(session, context, &ItemRejection::NoRoute).await;
@@ -62,12 +76,15 @@ impl Front {
             let allowed = route.methods.allow_value();
             return self.refuse(session, context, &ItemRejection::MethodNotAllowed { allowed }).await;
         }
+        if let Err(refusal) = context.admit(session, index) {
+            return self.refuse(session, context, &ItemRejection::NotAdmitted(refusal)).await;
+        }
         match &route.action {
             RouteAction::Respond(respond) => {
-                let head = ReplyHead::new(respond.status).with(
-                    header::CONTENT_TYPE,
-                    (!respond.body.is_empty()).then(|| respond.content_type.clone()),
-                );
+                let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
+                let head = ReplyHead::new(respond.status)
+                    .with(header::CONTENT_TYPE, content_type)
+                    .with_all(&context.limit_fields);
                 write_reply(session, head, Written::of(respond.body.clone())).await?;
                 Ok(None)
             }
@@ -86,6 +103,7 @@ impl Front {
         session: &mut Session,
         context: &mut Context,
         path: &CanonicalPath,
+        admitted: &Result<(), AdmissionRefusal>,
     ) -> pingora::Result<bool> {
         let snapshot = Arc::clone(&context.snapshot);
         let method = session.req_header().method.clone();
@@ -112,8 +130,9 @@ impl Front {
             reached: &context.reached,
             request_id: &context.request_id,
             trace: context.trace,
+            cors: cors::reply_fields(&snapshot.settings.cors, &session.req_header().headers),
         };
-        batch_endpoint::serve(session, &asked).await?;
+        batch_endpoint::serve(session, &asked, admitted.clone()).await?;
         Ok(true)
     }
 
@@ -146,8 +165,10 @@ async fn write_verdict(
     let head = ReplyHead::new(verdict.problem.status)
         .with(header::HeaderName::from_static("x-request-id"), Some(context.request_id.as_str().to_owned()))
         .with(header::ALLOW, verdict.allow.clone())
+        .with(header::WWW_AUTHENTICATE, verdict.challenge.clone())
         .with(header::RETRY_AFTER, verdict.retry_after.map(|after| after.as_secs().to_string()))
-        .with(header::HeaderName::from_static("proxy-status"), Some(verdict.proxy_status()));
+        .with(header::HeaderName::from_static("proxy-status"), Some(verdict.proxy_status()))
+        .with_all(&context.limit_fields);
     write_reply(session, head, written).await
 }
 

@@ -6,10 +6,12 @@
 //! configuration at work.
 
 mod admin;
+mod admission;
 mod asked;
 mod balance;
 mod batch_endpoint;
 mod client;
+mod cors;
 mod door;
 mod engine;
 mod exchange;

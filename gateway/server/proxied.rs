@@ -13,11 +13,11 @@ use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
-use crate::batch::{ItemRejection, is_forbidden_in_item};
+use crate::batch::{AdmissionRefusal, ItemRejection, is_forbidden_in_item};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{CallFailure, Flow, Gate, QueueFull, Sent, Turn};
 use crate::format::xml;
-use crate::plan::{ForwardedBy, joined_cookies, named_by_connection};
+use crate::plan::{ForwardedBy, joined_cookies, named_by_connection, same_to_cgi};
 use crate::route::{
     CanonicalPath, Mapping, OriginText, RouteIndex, Strictness, UpstreamIndex, map_reference, method_label,
     same_authority,
@@ -25,6 +25,7 @@ use crate::route::{
 use crate::stitch::problem::{self, Verdict};
 use crate::telemetry::{RequestId, RequestReport, TraceContext};
 
+use super::admission::{Asking, Meter, authenticate, withheld};
 use super::balance::Peer;
 use super::door::ClientConnection;
 use super::engine::Queued;
@@ -46,6 +47,8 @@ pub(super) struct Context {
     pub(super) is_batch: bool,
     pub(super) proxied: Option<Proxied>,
     pub(super) reason: Option<&'static str>,
+    /// What the rate limits say of it in its reply.
+    pub(super) limit_fields: Vec<(HeaderName, String)>,
     stopwatch: Stopwatch,
     _under_way: UnderWay,
 }
@@ -81,9 +84,52 @@ impl Context {
             is_batch: false,
             proxied: None,
             reason: None,
+            limit_fields: Vec::new(),
             stopwatch: Stopwatch::start(),
             _under_way: gateway.enter(),
         }
+    }
+
+    /// Learns who asks, where that matters.
+    ///
+    /// # Errors
+    /// The client did not show that it may come in.
+    pub(super) async fn authenticate(
+        &mut self,
+        gateway: &Arc<Gateway>,
+        request: &RequestHeader,
+        path: &CanonicalPath,
+    ) -> Result<(), AdmissionRefusal> {
+        let snapshot = Arc::clone(&self.snapshot);
+        let settings = &snapshot.settings;
+        let Some(auth) = &settings.auth else { return Ok(()) };
+        let takes_items =
+            settings.batch_endpoint(path).is_some() || settings.bulk_route(path, &request.method).is_some();
+        if !takes_items && !auth.covers(path) {
+            return Ok(());
+        }
+        let asking = Asking {
+            gateway,
+            snapshot: &snapshot,
+            reached: &self.reached,
+            request_id: &self.request_id,
+            trace: self.trace,
+        };
+        let identity = authenticate(auth, &asking, request).await?;
+        self.reached.identity = identity;
+        Ok(())
+    }
+
+    /// Asks the rate limits about the request.
+    ///
+    /// # Errors
+    /// Says which of them has no room for it.
+    pub(super) fn admit(&mut self, session: &Session, route: RouteIndex) -> Result<(), AdmissionRefusal> {
+        let headers = &session.req_header().headers;
+        let mut meter = Meter::new(&self.snapshot.limiters, &self.reached, headers);
+        let admitted = meter.admit_request(route);
+        self.limit_fields = meter.fields();
+        admitted
     }
 
     /// Learns who asks: the first thing that happens to a request.
@@ -224,7 +270,9 @@ pub(super) fn request(
     }
     let settings = &upstream.settings;
     request.remove_header(&header::EXPECT);
-    for name in claims_of_the_hop(&request.headers) {
+    for name in
+        of_the_gateway(&request.headers, context).into_iter().chain(claims_of_the_hop(&request.headers))
+    {
         request.remove_header(&name);
     }
     if let Some(cookie) = joined_cookies(&request.headers) {
@@ -256,6 +304,13 @@ pub(super) fn request(
     Ok(())
 }
 
+/// The client's credential for the gateway, and what only the service that knows clients may say, also
+/// spelt with underscores.
+fn of_the_gateway(fields: &HeaderMap, context: &Context) -> Vec<HeaderName> {
+    let withheld = || withheld(&context.snapshot.settings, &context.reached.identity);
+    fields.keys().filter(|name| withheld().any(|other| same_to_cgi(other, name))).cloned().collect()
+}
+
 /// The fields that only a gateway may say, not a client (protocol §1); those that are appended to are
 /// written anew with all their values.
 fn claims_of_the_hop(fields: &HeaderMap) -> Vec<HeaderName> {
@@ -279,7 +334,7 @@ pub(super) fn max_forwards(request: &RequestHeader) -> Option<u64> {
 /// Maps the reply's fields, and prepares for mapping its body.
 pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> pingora::Result<()> {
     let request_id = context.request_id.as_str().to_owned();
-    let Context { snapshot, reached, proxied, .. } = context;
+    let Context { snapshot, reached, proxied, limit_fields, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
     if response.status.is_informational() {
         // Also 101, whose Connection names the upgrade.
@@ -300,6 +355,9 @@ pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> 
         }
     }
     response.insert_header("x-request-id", request_id)?;
+    for (name, value) in limit_fields {
+        response.append_header(name.clone(), value.as_str())?;
+    }
     if proxied.maps_bodies && response.status != StatusCode::NO_CONTENT && is_xml(&response.headers) {
         response.remove_header(&header::CONTENT_LENGTH);
         response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
@@ -404,6 +462,7 @@ pub(super) fn report(gateway: &Gateway, session: &Session, context: &Context) {
         request_id: context.request_id.clone(),
         trace: context.trace,
         client: context.reached.client.clone(),
+        client_name: context.reached.identity.name.clone(),
     };
     gateway.metrics.record_request(&report, context.snapshot.names());
     report.log(context.snapshot.names());

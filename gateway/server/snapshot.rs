@@ -11,6 +11,7 @@ use crate::route::UpstreamIndex;
 use crate::settings::{HostPolicy, Settings, Upstream};
 use crate::telemetry::{Metrics, Names};
 
+use super::admission::{Limiter, use_ring};
 use super::balance::Targets;
 
 /// Calls that may look for an HTTP/2 connection at once.
@@ -20,6 +21,7 @@ const SEEKING: usize = 4;
 pub(super) struct Snapshot {
     pub(super) settings: Settings,
     pub(super) upstreams: Vec<UpstreamState>,
+    pub(super) limiters: Vec<Arc<Limiter>>,
     /// The configuration for operators: defaults filled in, secrets left out.
     pub(super) redacted: String,
 }
@@ -66,7 +68,10 @@ impl Snapshot {
             });
         }
         metrics.prepare(&settings);
-        Self { settings, upstreams, redacted }
+        use_ring();
+        let limiters = before.map_or(&[][..], |before| &before.limiters);
+        let limiters = Limiter::all(&settings.rate_limits, metrics, limiters);
+        Self { settings, upstreams, limiters, redacted }
     }
 
     fn gate_of(&self, upstream: &Upstream) -> Option<Arc<Gate>> {

@@ -17,6 +17,11 @@ use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{ListenerConfig, Listeners};
 use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::{Fds, ListenFds};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 
 use crate::settings::{ListenAddress, Listener, TlsFiles};
 
@@ -105,7 +110,25 @@ fn tls_settings(files: &TlsFiles) -> io::Result<TlsSettings> {
     let mut settings = TlsSettings::intermediate(&certificate, &key)
         .map_err(|error| io::Error::other(format!("the certificate {certificate} can't be used: {error}")))?;
     settings.enable_h2();
+    if let Some(authority) = &files.client_ca {
+        settings.set_client_cert_verifier(client_verifier(authority)?);
+    }
     Ok(settings)
+}
+
+/// Lets only clients in whose certificate one of these authorities has signed.
+fn client_verifier(authority: &Path) -> io::Result<Arc<dyn ClientCertVerifier>> {
+    let unfit = |error: &dyn Display| {
+        io::Error::other(format!("the certificates {} can't be used: {error}", authority.display()))
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(authority).map_err(|error| unfit(&error))? {
+        let certificate = certificate.map_err(|error| unfit(&error))?;
+        roots.add(certificate).map_err(|error| unfit(&error))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    verifier.build().map_err(|error| unfit(&error))
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -21,6 +21,7 @@ use crate::plan::Preferences;
 use crate::stitch::problem;
 use crate::telemetry::BatchEnd;
 
+use super::admission::{Batching, Meter};
 use super::asked::Asked;
 use super::batch_endpoint::Life;
 use super::engine::BatchEngine;
@@ -52,16 +53,18 @@ pub(super) async fn serve(
     let work = StreamWork::new(limits(asked, &preferences));
     let mut reply = StreamReply::new(asked, preferences);
     let engine = &engine;
-    let mut stream = Stream::new(asked, &work, &engine, &life.holding);
+    let meter = std::mem::take(&mut life.meter);
+    let mut stream = Stream::new(asked, meter, (&work, &engine), &life.holding);
     let left = stream.carry(session, &mut reply).await;
     drop_rest(&mut stream, &mut reply);
     life.bytes_in = stream.bytes_in;
+    life.meter = std::mem::take(&mut stream.meter);
     let refusal = stream.refusal.take();
     if let Some(refusal) = refusal.as_ref().filter(|_| reply.summary.items == 0 && left.is_ok()) {
         return Err(refusal.clone());
     }
     let sent = match left {
-        Ok(()) => reply.end(session, refusal.as_ref()).await,
+        Ok(()) => reply.end(session, &life.meter, refusal.as_ref()).await,
         Err(gone) => Err(gone),
     };
     life.phases.set(Phase::Dispatch, stopwatch.elapsed());
@@ -108,6 +111,7 @@ struct Stream<'stream> {
     holding: &'stream Holding<'stream>,
     /// Bytes of lines that `holding` has in it.
     counted: usize,
+    meter: Meter,
     dispatch: StreamDispatch<'stream, &'stream BatchEngine<'stream>>,
     lines: Lines,
     taken: usize,
@@ -138,12 +142,13 @@ enum Event {
 impl<'stream> Stream<'stream> {
     fn new(
         asked: &'stream Asked<'stream>,
-        work: &'stream StreamWork,
-        engine: &'stream &'stream BatchEngine<'stream>,
+        meter: Meter,
+        (work, engine): (&'stream StreamWork, &'stream &'stream BatchEngine<'stream>),
         holding: &'stream Holding<'stream>,
     ) -> Self {
         Self {
             asked,
+            meter,
             holding,
             counted: 0,
             dispatch: StreamDispatch::new(work, engine),
@@ -260,7 +265,10 @@ impl<'stream> Stream<'stream> {
         self.taken += 1;
         let (position, bytes) = (line.number, line.content.as_ref().map_or(0, Bytes::len));
         let batch = Batch { items: vec![read_line(line, limits)], sequential: false };
-        for item in self.asked.plan(batch)?.items {
+        let mut plan = self.asked.plan(batch)?;
+        // One item, so that it is let in or rejected.
+        self.meter.admit_plan(&mut plan, Batching::Streamed).map_err(BatchRefusal::NotAdmitted)?;
+        for item in plan.items {
             self.dispatch.start(position, item, bytes);
         }
         Ok(())
@@ -278,7 +286,7 @@ impl<'stream> Stream<'stream> {
 
     /// Writes what is ready; meanwhile the calls go on.
     async fn write(&mut self, session: &mut Session, reply: &mut StreamReply<'_>) -> pingora::Result<()> {
-        let (head, chunks) = (reply.begin(), reply.take());
+        let (head, chunks) = (reply.begin(&self.meter), reply.take());
         self.dispatch.beside(write_lines(session, head, chunks)).await?;
         self.holding.give_back(reply.take_held());
         self.silence = Deadline::after(self.patience());

@@ -16,6 +16,7 @@ use crate::plan::Preferences;
 use crate::stitch::problem;
 use crate::telemetry::{BatchReport, FailedItem};
 
+use super::admission::Meter;
 use super::asked::Asked;
 use super::batch_endpoint::PREFERENCE_APPLIED;
 use super::exchange::{ReplyHead, close_if_unread, linger};
@@ -83,7 +84,7 @@ impl<'request> StreamReply<'request> {
     }
 
     /// The header, if it was not written yet.
-    pub(super) fn begin(&mut self) -> Option<ReplyHead> {
+    pub(super) fn begin(&mut self, meter: &Meter) -> Option<ReplyHead> {
         let begun = std::mem::replace(&mut self.begun, true);
         let endpoint = self.asked.endpoint;
         (!begun).then(|| {
@@ -92,6 +93,7 @@ impl<'request> StreamReply<'request> {
                 .with(header::CONTENT_TYPE, Some(Format::Ndjson.media_type().to_owned()))
                 .with(X_ACCEL_BUFFERING, Some("no".to_owned()))
                 .with(PREFERENCE_APPLIED, self.preferences.applied(endpoint.deadline))
+                .with_all(&meter.fields())
         })
     }
 
@@ -99,6 +101,7 @@ impl<'request> StreamReply<'request> {
     pub(super) async fn end(
         &mut self,
         session: &mut Session,
+        meter: &Meter,
         refusal: Option<&BatchRefusal>,
     ) -> pingora::Result<()> {
         let verdict = refusal.map(problem::of_refusal);
@@ -106,7 +109,7 @@ impl<'request> StreamReply<'request> {
         let end = StreamEnd { summary: self.summary, retry_after: self.retry_after, refused };
         self.lines.put_end(&end);
         let unread = close_if_unread(session);
-        let (head, chunks) = (self.begin(), self.take());
+        let (head, chunks) = (self.begin(meter), self.take());
         write_lines(session, head, chunks).await?;
         session.write_response_body(None, true).await?;
         if unread {

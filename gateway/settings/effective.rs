@@ -3,18 +3,19 @@
 
 use std::num::NonZeroUsize;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use super::document::{
-    BalanceDocument, BatchDocument, BulkDocument, ByteSize, CallRate, CorsDocument, DialectDocument,
-    Document, DrainDocument, HeaderValueDocument, HeadersDocument, LimitsDocument, ListenDocument,
-    LogDocument, LogFormatDocument, Named, OneOrMany, OrderDocument, RateDocument, RespondDocument,
-    RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument, TlsDocument, UpstreamDocument,
-    UpstreamTlsDocument,
+    ApiKeysDocument, At, AuthDocument, BalanceDocument, BatchDocument, BulkDocument, ByteSize, CorsDocument,
+    DialectDocument, Document, DrainDocument, ForwardAuthDocument, HeaderValueDocument, HeadersDocument,
+    JwtAlgorithmDocument, JwtDocument, LimitedBatchDocument, LimitsDocument, ListenDocument, LogDocument,
+    LogFormatDocument, Named, OneOrMany, OrderDocument, Rate, RateDocument, RateLimitDocument,
+    RespondDocument, RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument, TlsDocument,
+    UpstreamDocument, UpstreamTlsDocument,
 };
 use super::{
-    Balance, BatchEndpoint, BulkRoute, HostPolicy, ListenAddress, Listener, LogFormat, Order, Scheme,
-    Settings, Target, Upstream,
+    Auth, Balance, BatchEndpoint, BulkRoute, HostPolicy, LimitedBatch, ListenAddress, Listener, LogFormat,
+    Order, RateLimit, Scheme, Settings, Share, Target, Upstream,
 };
 use crate::batch::Dialect;
 use crate::route::{MethodSet, Route, RouteAction};
@@ -37,6 +38,8 @@ fn document(settings: &Settings) -> Document {
         routes: settings.routes.routes().iter().map(|item| route(item, settings).into()).collect(),
         batch: settings.batch.iter().map(|endpoint| batch(endpoint).into()).collect(),
         bulk: settings.bulk.iter().map(|route| bulk(route).into()).collect(),
+        auth: settings.auth.as_ref().map(|item| auth(item, settings).into()),
+        rate_limits: settings.rate_limits.iter().map(|limit| rate_limit(limit, settings).into()).collect(),
         limits: LimitsDocument {
             memory: ByteSize(limits.memory).into(),
             connections: limits.connections,
@@ -62,6 +65,9 @@ fn document(settings: &Settings) -> Document {
         threads: settings.threads,
         cors: CorsDocument {
             allow_origins: settings.cors.allow_origins.iter().cloned().map(Into::into).collect(),
+            allow_headers: names(&settings.cors.allow_headers),
+            allow_credentials: settings.cors.allow_credentials,
+            max_age: Span(settings.cors.max_age),
         },
     }
 }
@@ -77,10 +83,14 @@ fn listener(listener: &Listener) -> ListenDocument {
     let path = |path: &std::path::Path| literal(&path.display().to_string()).into();
     ListenDocument {
         address: address(&listener.address).into(),
-        tls: listener
-            .tls
-            .as_ref()
-            .map(|files| TlsDocument { certificate: path(&files.certificate), key: path(&files.key) }.into()),
+        tls: listener.tls.as_ref().map(|files| {
+            TlsDocument {
+                certificate: path(&files.certificate),
+                key: path(&files.key),
+                client_ca: files.client_ca.as_deref().map(path),
+            }
+            .into()
+        }),
     }
 }
 
@@ -93,10 +103,9 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
         },
         concurrency: upstream.concurrency,
         queue: NonZeroUsize::new(upstream.queue).unwrap_or(NonZeroUsize::MIN),
-        rate: upstream.rate.map(|rate| RateDocument {
-            limit: CallRate::of_interval(rate.interval),
-            burst: Some(rate.burst),
-        }),
+        rate: upstream
+            .rate
+            .map(|rate| RateDocument { limit: Rate::of_period(rate.interval), burst: Some(rate.burst) }),
         deadline_header: upstream.deadline_header.as_ref().map(|name| name.as_str().to_owned().into()),
         timeout: TimeoutDocument {
             connect: TimeLimit(upstream.timeout.connect).into(),
@@ -131,6 +140,42 @@ fn header_value(value: &HeaderValue) -> HeaderValueDocument {
     HeaderValueDocument { text: Some(shown.into()), file: None }
 }
 
+fn names(names: &[HeaderName]) -> Vec<At<String>> {
+    names.iter().map(|name| name.as_str().to_owned().into()).collect()
+}
+
+fn auth(auth: &Auth, settings: &Settings) -> AuthDocument {
+    let file = |path: &std::path::Path| literal(&path.display().to_string()).into();
+    AuthDocument {
+        paths: auth
+            .paths
+            .as_ref()
+            .map(|paths| paths.iter().map(|path| literal(path.as_str()).into()).collect()),
+        api_keys: auth.api_keys.as_ref().map(|keys| ApiKeysDocument {
+            file: file(&keys.file),
+            header: keys.header.as_str().to_owned().into(),
+        }),
+        jwt: auth.jwt.as_ref().map(|jwt| JwtDocument {
+            jwks: file(&jwt.file),
+            issuer: literal(&jwt.issuer).into(),
+            audience: literal(&jwt.audience).into(),
+            algorithms: JwtAlgorithmDocument::of(&jwt.algorithms),
+        }),
+        forward: auth.forward.as_ref().map(|forward| ForwardAuthDocument {
+            upstream: settings
+                .upstream(forward.upstream)
+                .map_or_else(String::new, |to| literal(&to.name))
+                .into(),
+            path: literal(&forward.path).into(),
+            headers: names(&forward.headers),
+            add: names(&forward.add),
+            name: forward.name.as_ref().map(|name| name.as_str().to_owned().into()),
+            timeout: TimeLimit(forward.timeout),
+        }),
+        pass_credentials: auth.pass_credentials,
+    }
+}
+
 /// Text that stays as it is when it is read again.
 fn literal(text: &str) -> String {
     text.replace('$', "$$")
@@ -156,6 +201,7 @@ fn route(route: &Route, settings: &Settings) -> RouteDocument {
                 Some(methods.iter().map(|method| method.as_str().to_owned().into()).collect())
             }
         },
+        batch: route.batchable,
         strip_prefix: None,
         respond: None,
         name: Some(literal(&route.name).into()),
@@ -180,9 +226,38 @@ fn route(route: &Route, settings: &Settings) -> RouteDocument {
     document
 }
 
+fn number(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn rate_limit(limit: &RateLimit, settings: &Settings) -> RateLimitDocument {
+    let per = match &limit.per {
+        Share::Address => "address".to_owned(),
+        Share::Header(name) => format!("header:{name}"),
+        Share::Client => "client".to_owned(),
+        Share::Route => "route".to_owned(),
+        Share::All => "all".to_owned(),
+    };
+    let routes = limit.routes.as_ref().map(|routes| {
+        let names = routes.iter().filter_map(|index| settings.routes.get(*index));
+        names.map(|route| literal(&route.name).into()).collect()
+    });
+    RateLimitDocument {
+        name: literal(&limit.name).into(),
+        per: per.into(),
+        rate: Rate::of_period(limit.period),
+        burst: number(usize::try_from(limit.burst.get()).unwrap_or(usize::MAX)).into(),
+        routes,
+        batch: match limit.batch {
+            LimitedBatch::Cut => LimitedBatchDocument::Cut,
+            LimitedBatch::Whole => LimitedBatchDocument::Whole,
+        },
+        max_clients: limit.max_clients,
+    }
+}
+
 fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
     let limits = &endpoint.limits;
-    let number = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
     BatchDocument {
         path: literal(endpoint.path.as_str()).into(),
         dialect: dialect(endpoint.dialect),

@@ -2,6 +2,7 @@
 //! parsed. `document` is the YAML 1:1, `resolve` turns it into [`Settings`] or into every error of
 //! the file at once, `diagnostic` says each with its place.
 
+mod admission;
 mod conduct;
 mod diagnostic;
 mod document;
@@ -17,6 +18,7 @@ mod tree;
 mod typed;
 mod types;
 
+pub use admission::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt, LimitedBatch, RateLimit, Share};
 pub use conduct::Conduct;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use effective::redacted;

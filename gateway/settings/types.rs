@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::{Auth, RateLimit};
 use crate::batch::{BatchLimits, Dialect};
 use crate::dispatch::Rate;
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
@@ -25,6 +26,10 @@ pub struct Settings {
     pub batch: Vec<BatchEndpoint>,
     /// The bulk routes, each with its own path, which no batch endpoint has.
     pub bulk: Vec<BulkRoute>,
+    /// Who may come in; `None`: all.
+    pub auth: Option<Auth>,
+    /// The rate limits, in the order of the file.
+    pub rate_limits: Vec<RateLimit>,
     /// Limits of the whole gateway.
     pub limits: Limits,
     /// What is logged, and how.
@@ -33,7 +38,7 @@ pub struct Settings {
     pub drain: Drain,
     /// Worker threads; `None`: one for each core.
     pub threads: Option<NonZeroUsize>,
-    /// Origins of web pages that may post batches in form-like types (protocol §2).
+    /// Web pages of other origins that may use batch endpoints.
     pub cors: Cors,
 }
 
@@ -82,6 +87,8 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+    /// Certificates one of which has to have signed a client's; `None`: clients need none.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// A service that knows one resource at a time.
@@ -307,9 +314,15 @@ pub struct Drain {
     pub deadline: Duration,
 }
 
-/// Web pages that may use the gateway.
+/// Web pages of other origins that may use batch endpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cors {
-    /// `scheme://host[:port]` of pages that may post in form-like types.
+    /// `scheme://host[:port]` of the pages, as browsers send it.
     pub allow_origins: Vec<String>,
+    /// The fields that they may send beside those that any page may.
+    pub allow_headers: Vec<HeaderName>,
+    /// Whether cookies and other credentials of the browser go along.
+    pub allow_credentials: bool,
+    /// How long a browser may remember what a preflight was answered.
+    pub max_age: Duration,
 }

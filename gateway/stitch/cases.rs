@@ -88,7 +88,7 @@ fn routes() -> RouteTable {
         let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
         let name = path.to_owned();
         let path = CanonicalPath::parse(path, Strictness::Item).unwrap();
-        Route { name, path, methods: MethodSet::Any, action }
+        Route { name, path, methods: MethodSet::Any, batchable: true, action }
     };
     RouteTable::new(vec![route("/up/"), route("/up/records/archive")])
 }

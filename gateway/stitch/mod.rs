@@ -154,7 +154,7 @@ fn responded(subject: Subject, respond: &Respond) -> ItemResult {
 
 fn gateway_made(subject: Subject, verdict: Verdict) -> (ItemResult, Option<&'static str>) {
     let proxy_status = verdict.proxy_status();
-    let Verdict { problem, made, retryable, retry_after, allow, reason } = verdict;
+    let Verdict { problem, made, retryable, retry_after, allow, reason, .. } = verdict;
     let mut headers = Fields::new();
     let mut add = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {

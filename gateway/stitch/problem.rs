@@ -32,6 +32,8 @@ pub struct Verdict {
     pub retry_after: Option<Duration>,
     /// The methods for an Allow field.
     pub allow: Option<String>,
+    /// The value of a WWW-Authenticate field.
+    pub challenge: Option<String>,
     /// A word of a closed set, for metrics and logs.
     pub reason: &'static str,
 }
@@ -71,9 +73,11 @@ macro_rules! row {
 
 /// The reason of items that were not started because the batch stopped before them.
 pub const BATCH_STOPPED: &str = "batch_stopped";
-// Below the macro, which it uses.
+// Below the macro, which they use.
+mod admission;
 mod skipped;
 
+pub use admission::of_admission;
 pub use skipped::of_skip;
 
 /// How long a client should wait before it sends again what found no target.
@@ -83,6 +87,9 @@ const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     let row = refusal_row(refusal);
+    if let BatchRefusal::NotAdmitted(refusal) = refusal {
+        return of_admission(refusal);
+    }
     let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, HEAD, POST".to_owned());
     let retry_after = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
     let made = verdict(&row, refusal.to_string(), refusal.place(), OutcomeKind::Rejected);
@@ -172,6 +179,7 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
         BatchRefusal::CrossSite => {
             row!(FORBIDDEN, "cross_site", "Cross-site batches are refused", "http_request_denied")
         }
+        BatchRefusal::NotAdmitted(refusal) => admission::row(refusal),
         BatchRefusal::MethodNotAllowed => {
             row!(METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed", "http_request_error")
         }
@@ -188,7 +196,7 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
 }
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 24] = [
+pub const REFUSAL_REASONS: [&str; 28] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
@@ -209,6 +217,10 @@ pub const REFUSAL_REASONS: [&str; 24] = [
     "odata_version",
     "no_isolation",
     "cross_site",
+    "rate_limited",
+    "unauthenticated",
+    "client_forbidden",
+    "authentication_unavailable",
     "method_not_allowed",
     "body_timeout",
     "memory_budget",
@@ -218,6 +230,9 @@ pub const REFUSAL_REASONS: [&str; 24] = [
 /// The verdict on an item that the gateway refuses.
 #[must_use]
 pub fn of_rejection(rejection: &ItemRejection) -> Verdict {
+    if let ItemRejection::NotAdmitted(refusal) = rejection {
+        return of_admission(refusal);
+    }
     let allow = if let ItemRejection::MethodNotAllowed { allowed } = rejection {
         Some(allowed.clone())
     } else {
@@ -230,6 +245,7 @@ pub fn of_rejection(rejection: &ItemRejection) -> Verdict {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
 fn rejection_row(rejection: &ItemRejection) -> Row {
     match rejection {
         ItemRejection::BadLine { .. } => {
@@ -279,6 +295,10 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
         ItemRejection::NestedBatch => {
             row!(FORBIDDEN, "nested_batch", "A batch can't hold a batch", "http_request_denied")
         }
+        ItemRejection::NotBatchable => {
+            row!(FORBIDDEN, "not_batchable", "The route takes single requests only", "http_request_denied")
+        }
+        ItemRejection::NotAdmitted(refusal) => admission::row(refusal),
         ItemRejection::NoRoute => {
             row!(NOT_FOUND, "no_route", "No route has this path", "destination_not_found")
         }
@@ -416,6 +436,7 @@ fn verdict(row: &Row, detail: String, place: Option<Place>, outcome: OutcomeKind
         retryable: false,
         retry_after: None,
         allow: None,
+        challenge: None,
         reason: row.reason,
     }
 }

@@ -12,7 +12,13 @@ fn routes() -> RouteTable {
     let path = |text| CanonicalPath::parse(text, Strictness::Item).unwrap();
     let action =
         RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::stripping(&path("/dav")) };
-    RouteTable::new(vec![Route { name: "dav".into(), path: path("/dav/"), methods: MethodSet::Any, action }])
+    RouteTable::new(vec![Route {
+        name: "dav".into(),
+        path: path("/dav/"),
+        methods: MethodSet::Any,
+        batchable: true,
+        action,
+    }])
 }
 
 fn item(method: Method, outcome: Outcome) -> DispatchedItem {

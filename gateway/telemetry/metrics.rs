@@ -62,6 +62,10 @@ pub struct Metrics {
     pub connections: ConnectionMetrics,
     buffer_bytes: IntGauge,
     buffer_limit_bytes: IntGauge,
+    /// Items and requests for which a rate limit had no room, by limit.
+    pub rate_limited: IntCounterVec,
+    /// Clients that a rate limit forgot because it remembers no more, by limit.
+    pub limit_clients_forgotten: IntCounterVec,
     log_lines_dropped: IntCounter,
     tasks: IntGauge,
     log: OnceLock<ErrorCounter>,
@@ -246,6 +250,16 @@ impl Metrics {
             ),
             buffer_bytes: make.gauge("batchgate_buffer_bytes", "Bytes held for bodies, of all batches.")?,
             buffer_limit_bytes: make.gauge("batchgate_buffer_limit_bytes", "The most that it may be.")?,
+            rate_limited: make.counters(
+                "batchgate_rate_limited_total",
+                "Items and requests for which a rate limit had no room.",
+                &["limit"],
+            )?,
+            limit_clients_forgotten: make.counters(
+                "batchgate_rate_limit_clients_forgotten_total",
+                "Clients that a rate limit forgot because it remembers no more (max_clients).",
+                &["limit"],
+            )?,
             log_lines_dropped: make.counter(
                 "batchgate_log_lines_dropped_total",
                 "Log lines dropped because the log's reader was too slow.",

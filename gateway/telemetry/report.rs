@@ -1,5 +1,6 @@
 //! What the phases of one batch, or one proxied request, say about themselves once it is over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -104,6 +105,8 @@ pub struct BatchReport {
     pub trace: TraceContext,
     /// The client's address.
     pub client: String,
+    /// The client's name, where it has shown who it is.
+    pub client_name: Option<Arc<str>>,
 }
 
 /// A failed item, for its log line.
@@ -138,6 +141,8 @@ pub struct RequestReport {
     pub trace: TraceContext,
     /// The client's address.
     pub client: String,
+    /// The client's name, where it has shown who it is.
+    pub client_name: Option<Arc<str>>,
 }
 
 /// The names behind route and upstream indexes: label values come from the configuration only.

@@ -23,6 +23,7 @@ pub(crate) struct Setup {
     yaml: String,
     certificate: Option<(PathBuf, PathBuf)>,
     environment: Vec<(String, String)>,
+    client_authority: Option<PathBuf>,
 }
 
 impl Setup {
@@ -47,6 +48,11 @@ impl Setup {
         Self { certificate: Some((certificate.chain(), certificate.key())), ..self }
     }
 
+    /// With that listener open only to clients with a certificate by this authority.
+    pub(crate) fn for_clients_of(self, certificate: &Certificate) -> Self {
+        Self { client_authority: Some(certificate.authority()), ..self }
+    }
+
     /// With a variable in the environment.
     pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -61,7 +67,9 @@ impl Setup {
     fn document(&self, [main, admin, tls]: [u16; 3]) -> String {
         let tls = self.certificate.as_ref().map_or_else(String::new, |(chain, key)| {
             let (chain, key) = (chain.display(), key.display());
-            format!(", {{ address: 127.0.0.1:{tls}, tls: {{ certificate: {chain}, key: {key} }} }}")
+            let clients = self.client_authority.as_ref();
+            let clients = clients.map_or_else(String::new, |file| format!(", client_ca: {}", file.display()));
+            format!(", {{ address: 127.0.0.1:{tls}, tls: {{ certificate: {chain}, key: {key}{clients} }} }}")
         });
         let yaml = &self.yaml;
         format!("listen: [127.0.0.1:{main}{tls}]\nadmin: 127.0.0.1:{admin}\n{yaml}\n")

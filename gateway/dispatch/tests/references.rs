@@ -18,7 +18,7 @@ fn routes() -> RouteTable {
         let path = CanonicalPath::parse(text, Strictness::Item).unwrap();
         let mapping = if strip { Mapping::stripping(&path) } else { Mapping::default() };
         let action = RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping };
-        Route { name: text.into(), path, methods: MethodSet::Any, action }
+        Route { name: text.into(), path, methods: MethodSet::Any, batchable: true, action }
     };
     RouteTable::new(vec![
         route("/orders", 0, false),

@@ -58,14 +58,30 @@ struct Share {
     flow: Flow,
 }
 
+/// On whose behalf calls are made, and under which configuration.
+#[derive(Clone, Copy)]
+pub(super) struct Behalf<'batch> {
+    pub(super) gateway: &'batch Gateway,
+    pub(super) snapshot: &'batch Snapshot,
+    pub(super) reached: &'batch Reached,
+    pub(super) trace: TraceContext,
+}
+
+impl<'batch> From<&'batch Asked<'batch>> for Behalf<'batch> {
+    fn from(asked: &'batch Asked<'batch>) -> Self {
+        let Asked { gateway, snapshot, reached, trace, .. } = *asked;
+        Self { gateway, snapshot, reached, trace }
+    }
+}
+
 impl<'batch> BatchEngine<'batch> {
     pub(super) fn new(
-        asked: &'batch Asked<'batch>,
+        behalf: Behalf<'batch>,
         handed_down: (HeaderMap, ForwardedBy),
         holding: &'batch Holding<'batch>,
     ) -> Self {
         let (inherited, hop) = handed_down;
-        let Asked { gateway, snapshot, reached, trace, .. } = *asked;
+        let Behalf { gateway, snapshot, reached, trace } = behalf;
         let client = reached.client();
         let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(client) };
         let shares = snapshot.upstreams.iter().map(share).collect();
@@ -75,7 +91,10 @@ impl<'batch> BatchEngine<'batch> {
     fn headers_for(&self, index: UpstreamIndex, upstream: &UpstreamState) -> Option<&CallHeaders> {
         let changes = &upstream.settings.headers;
         let make = || {
-            let headers = CallHeaders::new(&self.inherited, &changes.remove, &changes.set, &self.hop);
+            // What only the service that knows clients may say, no item may.
+            let added = self.snapshot.settings.auth.as_ref().map_or(&[][..], |auth| auth.added());
+            let remove = [&changes.remove, added].concat();
+            let headers = CallHeaders::new(&self.inherited, &remove, &changes.set, &self.hop);
             headers.without_of_items(upstream.settings.deadline_header.as_ref())
         };
         self.shares.get(index.0).map(|share| share.headers.get_or_init(make))

@@ -97,10 +97,27 @@ impl Default for DrainDocument {
     }
 }
 
-/// Web pages of other origins that may use the gateway.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Web pages of other origins that may use the batch endpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in super::super) struct CorsDocument {
-    /// Origins (`https://app.example`) whose pages may post batches in the types a form can send.
+    /// Origins (`https://app.example`) whose pages may send batches and read the replies.
     pub(in super::super) allow_origins: Vec<At<String>>,
+    /// Fields of a batch that they may set.
+    pub(in super::super) allow_headers: Vec<At<String>>,
+    /// Whether the browser sends its cookies along.
+    pub(in super::super) allow_credentials: bool,
+    /// How long a browser may remember that it may.
+    pub(in super::super) max_age: Span,
+}
+
+impl Default for CorsDocument {
+    fn default() -> Self {
+        Self {
+            allow_origins: Vec::new(),
+            allow_headers: ["Content-Type", "Prefer"].map(|name| name.to_owned().into()).into(),
+            allow_credentials: false,
+            max_age: Span(Duration::from_secs(600)),
+        }
+    }
 }

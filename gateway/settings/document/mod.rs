@@ -3,11 +3,13 @@
 //! Every doc comment here is a description in the published JSON Schema, and every default stands
 //! in it. No `flatten` and no internally tagged enum: both lose the places of what is inside.
 
+mod auth;
 mod batch;
 mod bulk;
 mod gateway;
 mod listener;
 mod place;
+mod rate_limit;
 mod route;
 mod unit;
 mod upstream;
@@ -17,14 +19,18 @@ use std::num::NonZeroUsize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use auth::{
+    ApiKeysDocument, AuthDocument, ForwardAuthDocument, JwtAlgorithmDocument, JwtDocument,
+};
 use batch::default_batch;
 pub(super) use batch::{BatchDocument, DialectDocument, OrderDocument};
 pub(super) use bulk::BulkDocument;
 pub(super) use gateway::{CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument};
 pub(super) use listener::{ListenDocument, TlsDocument};
 pub(super) use place::{AT, At, Named, ONE_OR_MANY, OneOrMany};
+pub(super) use rate_limit::{LimitedBatchDocument, RateLimitDocument};
 pub(super) use route::{RespondDocument, RouteDocument};
-pub(super) use unit::{ByteSize, CallRate, Span, TimeLimit, UNIT_KEYWORD, Unit};
+pub(super) use unit::{ByteSize, Rate, Span, TimeLimit, UNIT_KEYWORD, Unit};
 pub(super) use upstream::{
     BalanceDocument, HeaderValueDocument, HeadersDocument, RateDocument, TargetDocument, TimeoutDocument,
     UpstreamDocument, UpstreamTlsDocument,
@@ -62,6 +68,15 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) bulk: Vec<At<BulkDocument>>,
 
+    /// Who may come in; all where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "AuthDocument")]
+    pub(super) auth: Option<At<AuthDocument>>,
+
+    /// How many items and requests clients may send in a time; each has to find room in all of these.
+    #[serde(default)]
+    pub(super) rate_limits: Vec<At<RateLimitDocument>>,
+
     /// Limits of the whole gateway.
     #[serde(default)]
     pub(super) limits: LimitsDocument,
@@ -79,7 +94,7 @@ pub(super) struct Document {
     #[schemars(with = "NonZeroUsize", range(max = 1024))]
     pub(super) threads: Option<NonZeroUsize>,
 
-    /// Web pages of other origins that may use the gateway.
+    /// Web pages of other origins that may use the batch endpoints.
     #[serde(default)]
     pub(super) cors: CorsDocument,
 }

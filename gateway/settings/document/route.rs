@@ -25,6 +25,10 @@ pub(in super::super) struct RouteDocument {
     #[schemars(with = "Vec<String>", length(min = 1))]
     pub(in super::super) methods: Option<Vec<At<String>>>,
 
+    /// Whether items of batches may come here; with `false`, single requests only.
+    #[serde(default = "yes")]
+    pub(in super::super) batch: bool,
+
     /// What is taken off the path before the upstream sees it, and put back in its replies' urls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -54,6 +58,10 @@ pub(in super::super) struct RespondDocument {
     /// The body's media type.
     #[serde(default = "default_content_type")]
     pub(in super::super) content_type: At<String>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 fn default_content_type() -> At<String> {

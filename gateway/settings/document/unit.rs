@@ -19,10 +19,6 @@ const MAX_SIZE: u64 = 1 << 40;
 
 const DURATION_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
 const SIZE_UNITS: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-const RATE_UNITS: [(&str, u64); 3] = [("/h", 1), ("/m", 60), ("/s", 3600)];
-const NANOSECONDS_AN_HOUR: u64 = 3600 * 1_000_000_000;
-/// A million calls a second, in calls an hour.
-const MAX_RATE: u64 = 1_000_000 * 3600;
 /// What people write for a size; accepted would be wrong by up to 7 %.
 const DECIMAL_SIZE_UNITS: [(&str, &str); 10] = [
     ("k", "KiB"),
@@ -37,6 +33,12 @@ const DECIMAL_SIZE_UNITS: [(&str, &str); 10] = [
     ("b", "B"),
 ];
 
+/// Units of a rate, with how often they come in a day.
+const RATE_UNITS: [(&str, u64); 4] = [("/d", 1), ("/h", 24), ("/m", 24 * 60), ("/s", SECONDS_OF_A_DAY)];
+const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
+/// A million a second.
+const MAX_RATE: u64 = 1_000_000 * SECONDS_OF_A_DAY;
+
 /// A duration that may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Span(pub(in super::super) Duration);
@@ -49,22 +51,21 @@ pub(in super::super) struct TimeLimit(pub(in super::super) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct ByteSize(pub(in super::super) usize);
 
-/// So many calls in a time, as calls an hour; at least one.
+/// So many a day; written as so many a second, minute, hour or day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct CallRate(u64);
+pub(in super::super) struct Rate(pub(in super::super) u64);
 
-impl CallRate {
-    /// From one call to the next.
-    pub(in super::super) const fn interval(self) -> Duration {
-        // At least one an hour, so there is no division by zero.
-        Duration::from_nanos(NANOSECONDS_AN_HOUR.saturating_div(self.0))
+impl Rate {
+    /// The time in which one comes.
+    pub(in super::super) fn period(self) -> Duration {
+        Duration::from_nanos(SECONDS_OF_A_DAY * 1_000_000_000 / self.0.max(1))
     }
 
-    /// The rate at which calls have this interval.
-    pub(in super::super) fn of_interval(interval: Duration) -> Self {
-        let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
-        // The interval was rounded down to a nanosecond.
-        Self((NANOSECONDS_AN_HOUR / interval).min(MAX_RATE))
+    /// The rate at which one comes in this time.
+    pub(in super::super) fn of_period(period: Duration) -> Self {
+        let day = u128::from(SECONDS_OF_A_DAY) * 1_000_000_000;
+        let rate = (day + period.as_nanos() / 2) / period.as_nanos().max(1);
+        Self(u64::try_from(rate).unwrap_or(MAX_RATE).clamp(1, MAX_RATE))
     }
 }
 
@@ -77,7 +78,7 @@ pub(in super::super) enum Unit {
     TimeLimit,
     /// [`ByteSize`].
     Size,
-    /// [`CallRate`].
+    /// [`Rate`].
     Rate,
 }
 
@@ -118,7 +119,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
             Self::Size => "`512B`, `64KiB`, `8MiB` or `1GiB`",
-            Self::Rate => "`50/s`, `600/m` or `1000/h`",
+            Self::Rate => "`100/s`, `10/m`, `1000/h` or `5/d`",
         }
     }
 
@@ -126,7 +127,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
             Self::Size => r"^(\d+(\.\d+)?(B|KiB|MiB|GiB)|.*\$\{.*)$",
-            Self::Rate => r"^(\d+(\.\d+)?/(s|m|h)|.*\$\{.*)$",
+            Self::Rate => r"^(\d+(\.\d+)?/[smhd]|.*\$\{.*)$",
         }
     }
 
@@ -182,7 +183,7 @@ impl Unit {
                 format!("`{number}s` for seconds or `{number}ms` for milliseconds")
             }
             Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
-            Self::Rate => format!("`{number}/s` for calls a second, or `{number}/m` for calls a minute"),
+            Self::Rate => format!("`{number}/s` for so many a second, or `/m`, `/h`, `/d`"),
         }
     }
 
@@ -211,7 +212,7 @@ impl Unit {
             (Some((name, factor)), _) => format!("{}{name}", value / factor),
             (None, Self::Span | Self::TimeLimit) => format!("{value}ms"),
             (None, Self::Size) => format!("{value}B"),
-            (None, Self::Rate) => format!("{value}/h"),
+            (None, Self::Rate) => format!("{value}/d"),
         }
     }
 
@@ -284,10 +285,11 @@ quantity!(Span, Unit::Span, "Duration", |ms| Self(Duration::from_millis(ms)), |s
 quantity!(TimeLimit, Unit::TimeLimit, "TimeLimit", |ms| Self(Duration::from_millis(ms)), |limit| {
     milliseconds(limit.0)
 });
-quantity!(CallRate, Unit::Rate, "Rate", Self, |rate| rate.0);
 quantity!(ByteSize, Unit::Size, "Size", |bytes| Self(usize::try_from(bytes).unwrap_or(usize::MAX)), |size| {
     u64::try_from(size.0).unwrap_or(MAX_SIZE)
 });
+
+quantity!(Rate, Unit::Rate, "Rate", Self, |rate| rate.0);
 
 #[cfg(test)]
 mod tests {
@@ -305,8 +307,9 @@ mod tests {
             (Unit::Size, "64KiB", 65536),
             (Unit::Size, "0.5MiB", 524_288),
             (Unit::Size, "1024GiB", 1 << 40),
-            (Unit::Rate, "50/s", 180_000),
-            (Unit::Rate, "0.5/m", 30),
+            (Unit::Rate, "2/s", 172_800),
+            (Unit::Rate, "0.5/h", 12),
+            (Unit::Rate, "3/d", 3),
         ] {
             assert_eq!(unit.parse(text), Ok(value), "{text}");
         }
@@ -329,9 +332,10 @@ mod tests {
             (Unit::Size, "8", "has no unit"),
             (Unit::Size, "0B", "has to be more than zero"),
             (Unit::Size, "2000GiB", "is too large"),
-            (Unit::Rate, "50", "has no unit"),
-            (Unit::Rate, "50/d", "has an unknown unit"),
+            (Unit::Rate, "5", "has no unit"),
             (Unit::Rate, "0/s", "has to be more than zero"),
+            (Unit::Rate, "5/week", "has an unknown unit"),
+            (Unit::Rate, "2000000/s", "is too large"),
         ] {
             assert_eq!(unit.parse(text).map_err(|error| error.problem), Err(problem), "{text}");
         }
@@ -347,10 +351,13 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         for value in [1, 1000, 1024, 1500, 60_000, 65536, 86_400_000] {
-            for unit in [Unit::TimeLimit, Unit::Size] {
+            for unit in [Unit::TimeLimit, Unit::Size, Unit::Rate] {
                 assert_eq!(unit.parse(&unit.written(value)), Ok(value));
             }
         }
         assert_eq!(Unit::Span.written(0), "0ms");
+        for rate in [1, 7, 24, 172_800, MAX_RATE] {
+            assert_eq!(Rate::of_period(Rate(rate).period()), Rate(rate));
+        }
     }
 }

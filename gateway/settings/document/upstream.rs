@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::listener::short_form;
-use super::{At, CallRate, Named, TimeLimit};
+use super::{At, Named, Rate, TimeLimit};
 
 /// A service that knows one resource at a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -84,7 +84,7 @@ pub(in super::super) struct TargetDocument {
 pub(in super::super) struct RateDocument {
     /// Calls a second (`50/s`), a minute or an hour, one evenly after the other.
     #[schemars(example = &"50/s")]
-    pub(in super::super) limit: CallRate,
+    pub(in super::super) limit: Rate,
 
     /// Calls that may start at once after a pause. Absent: what the limit lets through in 10 ms, at least
     /// 1.

@@ -91,6 +91,11 @@ impl Resolver<'_> {
             };
             return self.refuse(document.each.place, message, help);
         };
+        if !route.batchable {
+            let message = format!("the route {} takes no items of batches", quoted(&route.name));
+            let help = "a bulk makes items; remove `batch: false` there, or this bulk route";
+            return self.refuse(document.each.place, message, help);
+        }
         let mut result = Ok(index);
         for (method, name) in methods.iter().zip(&document.methods) {
             if !route.methods.allows(method) {

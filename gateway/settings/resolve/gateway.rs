@@ -92,7 +92,14 @@ impl Resolver<'_> {
 
     pub(super) fn cors(&mut self, document: &CorsDocument) -> Resolved<Cors> {
         let origins = document.allow_origins.iter().map(|origin| self.origin(origin)).collect();
-        Ok(Cors { allow_origins: all(origins)? })
+        let origins = all(origins);
+        let headers = document.allow_headers.iter().map(|name| self.header_name(name)).collect();
+        Ok(Cors {
+            allow_origins: origins?,
+            allow_headers: all(headers)?,
+            allow_credentials: document.allow_credentials,
+            max_age: document.max_age.0,
+        })
     }
 
     fn origin(&mut self, origin: &At<String>) -> Resolved<String> {

@@ -84,12 +84,19 @@ impl Resolver<'_> {
     }
 
     fn tls_files(&mut self, tls: &At<TlsDocument>) -> Resolved<TlsFiles> {
-        let TlsDocument { certificate, key } = &tls.value;
-        let files = TlsFiles { certificate: self.file(certificate), key: self.file(key) };
-        let chain = self.pem(certificate, pem::certificates(&files.certificate));
-        let private = self.pem(key, pem::private_key(&files.key));
+        let TlsDocument { certificate, key, client_ca } = &tls.value;
+        let client_ca = match client_ca {
+            Some(file) => self.pem(file, pem::roots(&self.file(file))).map(|()| Some(self.file(file))),
+            None => Ok(None),
+        };
+        let chain = self.pem(certificate, pem::certificates(&self.file(certificate)));
+        let private = self.pem(key, pem::private_key(&self.file(key)));
         match pem::check_pair(chain?, &private?) {
-            Ok(()) => Ok(files),
+            Ok(()) => Ok(TlsFiles {
+                certificate: self.file(certificate),
+                key: self.file(key),
+                client_ca: client_ca?,
+            }),
             Err(problem) => {
                 let message = format!("the key {} {problem}", key.shown());
                 self.refuse(key.place, message, format!("the certificate is {}", certificate.shown()))

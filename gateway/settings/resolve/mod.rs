@@ -4,12 +4,14 @@
 //! [`Refused`] and the others go on. In: the document, and the names that the file defines even where
 //! their definition is broken, so that one error does not bring forth others.
 
+mod auth;
 mod bulk;
 mod endpoint;
 mod gateway;
 mod header;
 mod listener;
 mod pem;
+mod rate_limit;
 mod route;
 mod target;
 mod upstream;
@@ -50,6 +52,8 @@ impl Resolver<'_> {
         self.hidden_routes(document);
         self.deadlines(document);
         self.memory(document);
+        let auth = document.auth.as_ref().map(|auth| self.auth(auth));
+        let rate_limits = self.rate_limits(document);
         let log = self.log(&document.log);
         let cors = self.cors(&document.cors);
         if !self.findings.has_errors() {
@@ -63,6 +67,8 @@ impl Resolver<'_> {
             routes: routes?,
             batch: batch?,
             bulk: bulk?,
+            auth: auth.transpose()?,
+            rate_limits: rate_limits?,
             limits: gateway::limits(&document.limits),
             log: log?,
             drain: gateway::drain(&document.drain),

@@ -49,6 +49,7 @@ impl Resolver<'_> {
             name: name.as_ref().unwrap_or(path).value.clone(),
             path: canonical?,
             methods: methods?,
+            batchable: document.value.batch,
             action: action?,
         })
     }
@@ -86,7 +87,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn upstream_named(&mut self, name: &At<String>) -> Resolved<UpstreamIndex> {
+    pub(super) fn upstream_named(&mut self, name: &At<String>) -> Resolved<UpstreamIndex> {
         if let Some(index) = self.upstream_names.iter().position(|known| *known == name.value) {
             return Ok(UpstreamIndex(index));
         }

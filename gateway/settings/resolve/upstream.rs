@@ -165,7 +165,8 @@ impl Resolver<'_> {
             let used = document.routes.iter().any(|route| {
                 route.value.upstream.as_ref().is_some_and(|upstream| upstream.value == name.value)
             });
-            if !used {
+            let auth = document.auth.as_ref().and_then(|auth| auth.value.forward.as_ref());
+            if !used && auth.is_none_or(|forward| forward.upstream.value != name.value) {
                 let message = format!("no route leads to the upstream {}", name.shown());
                 self.warn(name.place, message, "remove it, or add a route");
             }
@@ -178,7 +179,7 @@ impl Resolver<'_> {
 const SMALL_BURST: Duration = Duration::from_millis(10);
 
 fn rate(document: &RateDocument) -> Rate {
-    let interval = document.limit.interval();
+    let interval = document.limit.period();
     let in_small_burst = SMALL_BURST.as_nanos() / interval.as_nanos().max(1);
     let small = usize::try_from(in_small_burst).ok().and_then(NonZeroUsize::new);
     Rate { interval, burst: document.burst.or(small).unwrap_or(NonZeroUsize::MIN) }

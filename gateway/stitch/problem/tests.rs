@@ -1,7 +1,7 @@
 //! Pins each row: variant → status, Proxy-Status error, outcome, retryable.
 
 use super::*;
-use crate::batch::{Dialect, FieldError, ItemIndex};
+use crate::batch::{AdmissionRefusal, Dialect, FieldError, ItemIndex};
 use crate::dispatch::SkipReason;
 
 fn line(verdict: &Verdict) -> String {
@@ -103,6 +103,10 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::OdataVersion,
         BatchRefusal::NoIsolation,
         BatchRefusal::CrossSite,
+        BatchRefusal::NotAdmitted(rate_limited()),
+        BatchRefusal::NotAdmitted(unauthenticated()),
+        BatchRefusal::NotAdmitted(AdmissionRefusal::Forbidden),
+        BatchRefusal::NotAdmitted(AdmissionRefusal::AuthenticationUnavailable),
         BatchRefusal::MethodNotAllowed,
         BatchRefusal::BodyTimeout { seconds: 1 },
         BatchRefusal::BodyUnreadable,
@@ -155,6 +159,11 @@ fn rejected_items_have_their_status() {
             ItemRejection::UnsupportedCondition { what: name() },
             "424 condition_not_supported http_request_error rejected",
         ),
+        (ItemRejection::NotBatchable, "403 not_batchable http_request_denied rejected"),
+        (
+            ItemRejection::NotAdmitted(rate_limited()),
+            "429 rate_limited http_request_denied not_sent retryable",
+        ),
         (ItemRejection::NestedBatch, "403 nested_batch http_request_denied rejected"),
         (ItemRejection::NoRoute, "404 no_route destination_not_found rejected"),
         (
@@ -166,6 +175,35 @@ fn rejected_items_have_their_status() {
     for (rejection, expected) in table {
         assert_eq!(line(&of_rejection(&rejection)), expected);
     }
+}
+
+fn rate_limited() -> AdmissionRefusal {
+    AdmissionRefusal::RateLimited { limit: "all".into(), retry_after: Duration::from_secs(3) }
+}
+
+fn unauthenticated() -> AdmissionRefusal {
+    AdmissionRefusal::Unauthenticated { problem: "the key is not known", challenge: "Bearer".to_owned() }
+}
+
+#[test]
+fn who_is_not_let_in_learns_how_to_come_in() {
+    let verdict = of_admission(&unauthenticated());
+    assert_eq!(line(&verdict), "401 unauthenticated http_request_denied rejected");
+    assert_eq!(verdict.challenge.as_deref(), Some("Bearer"));
+    let forbidden = of_admission(&AdmissionRefusal::Forbidden);
+    assert_eq!(line(&forbidden), "403 client_forbidden http_request_denied rejected");
+    let unavailable = of_admission(&AdmissionRefusal::AuthenticationUnavailable);
+    let expected = "503 authentication_unavailable destination_unavailable not_sent retryable";
+    assert_eq!(line(&unavailable), expected);
+}
+
+#[test]
+fn what_a_rate_limit_holds_back_may_come_again_later() {
+    let verdict = of_admission(&rate_limited());
+    assert_eq!(verdict.retry_after, Some(Duration::from_secs(3)));
+    assert_eq!(verdict, of_refusal(&BatchRefusal::NotAdmitted(rate_limited())));
+    let never = of_admission(&AdmissionRefusal::OverBurst { limit: "all".into(), burst: 5 });
+    assert_eq!(line(&never), "413 too_many_items http_request_denied rejected");
 }
 
 #[test]

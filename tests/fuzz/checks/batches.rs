@@ -235,7 +235,7 @@ fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRe
     let route = |path: &str| {
         let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
         let path = CanonicalPath::parse(path, Strictness::Item).expect("a path");
-        Route { name: path.as_str().to_owned(), path, methods: MethodSet::Any, action }
+        Route { name: path.as_str().to_owned(), path, methods: MethodSet::Any, action, batchable: true }
     };
     let routes = RouteTable::new(vec![route("/"), route("/up/records/archive")]);
     let is_batch_endpoint = |path: &CanonicalPath| path.as_str() == "/svc/batch";

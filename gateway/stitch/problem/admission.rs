@@ -1,0 +1,58 @@
+//! What it means that the gateway does not let something in; the same for batches, items and single
+//! requests.
+
+use http::StatusCode;
+
+use super::{Row, UNAVAILABLE_FOR, Verdict, verdict};
+use crate::batch::{AdmissionRefusal, OutcomeKind};
+
+/// The verdict on what is not let in.
+#[must_use]
+pub fn of_admission(refusal: &AdmissionRefusal) -> Verdict {
+    let row = row(refusal);
+    match refusal {
+        // Nothing was sent, and later there is room.
+        AdmissionRefusal::RateLimited { retry_after, .. } => Verdict {
+            retryable: true,
+            retry_after: Some(*retry_after),
+            ..verdict(&row, refusal.to_string(), None, OutcomeKind::NotSent)
+        },
+        AdmissionRefusal::AuthenticationUnavailable => Verdict {
+            retryable: true,
+            retry_after: Some(UNAVAILABLE_FOR),
+            ..verdict(&row, refusal.to_string(), None, OutcomeKind::NotSent)
+        },
+        AdmissionRefusal::Unauthenticated { challenge, .. } => Verdict {
+            challenge: Some(challenge.clone()),
+            ..verdict(&row, refusal.to_string(), None, OutcomeKind::Rejected)
+        },
+        AdmissionRefusal::OverBurst { .. } | AdmissionRefusal::Forbidden => {
+            verdict(&row, refusal.to_string(), None, OutcomeKind::Rejected)
+        }
+    }
+}
+
+pub(super) fn row(refusal: &AdmissionRefusal) -> Row {
+    match refusal {
+        AdmissionRefusal::RateLimited { .. } => {
+            row!(TOO_MANY_REQUESTS, "rate_limited", "A rate limit is reached", "http_request_denied")
+        }
+        AdmissionRefusal::Unauthenticated { .. } => {
+            row!(UNAUTHORIZED, "unauthenticated", "The client is not known", "http_request_denied")
+        }
+        AdmissionRefusal::Forbidden => {
+            row!(FORBIDDEN, "client_forbidden", "The client may not come in", "http_request_denied")
+        }
+        AdmissionRefusal::AuthenticationUnavailable => {
+            row!(
+                SERVICE_UNAVAILABLE,
+                "authentication_unavailable",
+                "Nobody can tell who may come in",
+                "destination_unavailable"
+            )
+        }
+        AdmissionRefusal::OverBurst { .. } => {
+            row!(PAYLOAD_TOO_LARGE, "too_many_items", "The batch has too many items", "http_request_denied")
+        }
+    }
+}
