@@ -96,7 +96,7 @@ fn what_no_route_takes_costs_nothing() {
     let upstream = Upstream::start();
     let gateway = limited(&upstream, "{ name: logins, per: address, rate: 1/h, burst: 1, routes: [/login] }");
     let reply = gateway.batch(&json!({"requests": [
-        {"method": "GET", "url": "/a"}, {"method": "G T", "url": "/login"}, {"method": "POST", "url": "/login"},
+        {"method": "GET", "url": "/a"}, {"method": "TRACE", "url": "/login", "body": "x"}, {"method": "POST", "url": "/login"},
         {"method": "POST", "url": "/login"},
     ]}));
     assert_eq!(reply.statuses(), [200, 400, 200, 429]);
