@@ -6,6 +6,12 @@ pub enum CallFailure {
     /// The upstream has no target now, its name resolves to nothing.
     #[error("the upstream has no target to call")]
     NoTarget,
+    /// Every target that the upstream has now keeps failing, and is left alone for a while (`breaker`).
+    #[error("the upstream's targets keep failing and get no calls for now (breaker)")]
+    CircuitOpen {
+        /// Seconds until one of them is tried again, rounded up.
+        seconds: u64,
+    },
     /// Every target refused the connection.
     #[error("the upstream refused the connection")]
     ConnectionRefused,
@@ -57,4 +63,41 @@ pub enum CallFailure {
     /// A fault of ours; only this item is touched.
     #[error("the gateway failed to handle this item")]
     Internal,
+}
+
+/// What an upstream's settings call such failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No connection could be opened.
+    Connect,
+    /// The connection broke before the reply was complete.
+    Lost,
+    /// No complete reply in time.
+    Timeout,
+}
+
+impl CallFailure {
+    /// Its kind, if it is one for which a target may be at fault.
+    #[must_use]
+    pub const fn kind(self) -> Option<FailureKind> {
+        match self {
+            Self::ConnectionRefused
+            | Self::ConnectionTimeout
+            | Self::ConnectionFailed
+            | Self::TlsHandshake => Some(FailureKind::Connect),
+            Self::ConnectionLost => Some(FailureKind::Lost),
+            Self::ReplyTimeout => Some(FailureKind::Timeout),
+            Self::NoTarget
+            | Self::CircuitOpen { .. }
+            | Self::DeadlineBeforeCall
+            | Self::TimeoutBeforeSending
+            | Self::DeadlineDuringCall
+            | Self::ReplyMalformed
+            | Self::ReplyTooLarge { .. }
+            | Self::RepliesTooLarge { .. }
+            | Self::ReplyCoding
+            | Self::ClientGone
+            | Self::Internal => None,
+        }
+    }
 }

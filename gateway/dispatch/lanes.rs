@@ -177,9 +177,11 @@ impl Work {
         place.progress.mark_started();
         let patience = engine.call_timeout(call.upstream);
         let patience = call.timeout.map_or(patience, |own| own.min(patience));
-        let attempt = Attempt { progress: &place.progress, budget: &self.budget };
+        let limit = Deadline::after(patience);
+        let deadline = limit.earlier(self.limits.deadline);
+        let attempt = Attempt { progress: &place.progress, budget: &self.budget, deadline };
         let made = AssertUnwindSafe(lane.call(&place.item.subject.method, call, attempt)).catch_unwind();
-        let made = Deadline::after(patience).race(made).await;
+        let made = limit.race(made).await;
         drop(turn);
         let (outcome, lane) = match made {
             Some(Ok(Ok(reply))) => (Outcome::Answered(reply), Some(lane)),

@@ -27,7 +27,7 @@ use crate::clock::Deadline;
 use crate::plan::{Call, CallTemplate, Plan};
 use crate::route::{RouteIndex, UpstreamIndex};
 
-pub use failure::CallFailure;
+pub use failure::{CallFailure, FailureKind};
 pub use outcome::{Outcome, SkipReason};
 pub use progress::{Progress, ReplyBudget, Sent};
 pub use resolve::{Answers, Surroundings, Unfit, resolve};
@@ -75,6 +75,8 @@ pub struct Attempt<'dispatch> {
     pub progress: &'dispatch Progress,
     /// Where bytes of reply bodies are counted.
     pub budget: &'dispatch ReplyBudget,
+    /// When the call is given up at the latest.
+    pub deadline: Deadline,
 }
 
 /// An upstream's whole reply.

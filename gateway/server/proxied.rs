@@ -24,7 +24,7 @@ use crate::route::{
 use crate::stitch::problem::{self, Verdict};
 use crate::telemetry::{RequestId, RequestReport, TraceContext};
 
-use super::balance::Peer;
+use super::balance::Lease;
 use super::failure;
 use super::forwarding::{Reached, host_of, origin_of};
 use super::gateway::{Gateway, UnderWay};
@@ -55,7 +55,9 @@ pub(super) struct Proxied {
     path: Option<String>,
     references: Vec<(HeaderName, OriginText)>,
     hop: ForwardedBy,
-    peer: Option<Arc<Peer>>,
+    lease: Option<Lease>,
+    /// What `consistent_hash` goes by.
+    key: Vec<u8>,
     tried: Vec<SocketAddr>,
     connect_failure: Option<CallFailure>,
     /// Whether hrefs in the reply's body are mapped: the prefix is stripped, and the method is one of
@@ -119,11 +121,20 @@ pub(super) fn prepare(
         path: upstream_path(request, path, mapping),
         references,
         hop: context.reached.forwarded_by(&request.headers, &context.request_id),
-        peer: None,
+        lease: None,
+        key: key(session, context, upstream),
         tried: Vec::new(),
         connect_failure: None,
         mapped_body: None,
     })
+}
+
+/// The value of the field that the upstream's targets are chosen by, or the path.
+fn key(session: &Session, context: &Context, upstream: UpstreamIndex) -> Vec<u8> {
+    let request = session.req_header();
+    let header = context.snapshot.upstream(upstream).and_then(|upstream| upstream.targets.hash_header());
+    let value = header.and_then(|name| request.headers.get(name)).map(HeaderValue::as_bytes);
+    value.unwrap_or_else(|| request.uri.path().as_bytes()).to_vec()
 }
 
 /// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918
@@ -150,14 +161,19 @@ pub(super) fn choose(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
     let (Some(proxied), snapshot) = (&mut context.proxied, &context.snapshot) else {
         return Error::e_explain(ErrorType::InternalError, "no route was chosen");
     };
-    let next = snapshot.upstream(proxied.upstream).and_then(|upstream| upstream.targets.next(&proxied.tried));
-    let Some(peer) = next else {
-        proxied.connect_failure.get_or_insert(CallFailure::NoTarget);
-        return Error::e_explain(ErrorType::ConnectError, "the upstream has no target");
+    let next = snapshot
+        .upstream(proxied.upstream)
+        .map_or(Err(CallFailure::NoTarget), |upstream| upstream.targets.next(&proxied.tried, &proxied.key));
+    let lease = match next {
+        Ok(lease) => lease,
+        Err(why_none) => {
+            proxied.connect_failure.get_or_insert(why_none);
+            return Error::e_explain(ErrorType::ConnectError, "the upstream has no target");
+        }
     };
-    proxied.tried.push(peer.address);
-    let http = peer.http.clone();
-    proxied.peer = Some(peer);
+    proxied.tried.push(lease.peer().address);
+    let http = lease.peer().http.clone();
+    proxied.lease = Some(lease);
     Ok(Box::new(http))
 }
 
@@ -168,9 +184,10 @@ pub(super) fn request(
     context: &Context,
 ) -> pingora::Result<()> {
     let Some(proxied) = &context.proxied else { return Ok(()) };
-    let (Some(peer), Some(upstream)) = (&proxied.peer, context.snapshot.upstream(proxied.upstream)) else {
+    let (Some(lease), Some(upstream)) = (&proxied.lease, context.snapshot.upstream(proxied.upstream)) else {
         return Ok(());
     };
+    let peer = lease.peer();
     if let Some(path) = &proxied.path {
         let query = session.req_header().uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         request.set_raw_path(format!("{path}{query}").as_bytes())?;
@@ -237,6 +254,9 @@ pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> 
     if response.status.is_informational() {
         // Also 101, whose Connection names the upgrade.
         return Ok(());
+    }
+    if let (Some(lease), Some(upstream)) = (&mut proxied.lease, snapshot.upstream(proxied.upstream)) {
+        upstream.targets.answered(lease, response.status);
     }
     for name in named_by_connection(&response.headers) {
         response.remove_header(&name);
@@ -322,8 +342,10 @@ pub(super) fn connect_failed(gateway: &Gateway, context: &mut Context, mut error
     proxied.connect_failure = Some(failure);
     if let Some(upstream) = snapshot.upstream(proxied.upstream) {
         gateway.count_connect_error(&upstream.settings.name, failure);
-        let another = upstream.targets.next(&proxied.tried).is_some();
-        error.set_retry(another);
+        if let Some(mut lease) = proxied.lease.take() {
+            upstream.targets.failed(&mut lease, failure);
+        }
+        error.set_retry(upstream.targets.has_other(&proxied.tried));
     }
     error
 }
@@ -346,7 +368,7 @@ fn unmappable() -> Box<Error> {
 /// Records a request that is over.
 pub(super) fn report(gateway: &Gateway, session: &Session, context: &Context) {
     let upstream =
-        context.proxied.as_ref().filter(|proxied| proxied.peer.is_some()).map(|proxied| proxied.upstream);
+        context.proxied.as_ref().filter(|proxied| !proxied.tried.is_empty()).map(|proxied| proxied.upstream);
     let report = RequestReport {
         route: context.route,
         upstream,

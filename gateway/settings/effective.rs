@@ -1,17 +1,18 @@
 //! The configuration in effect, written as a configuration file: every default filled in, secrets
 //! as `***`. What the admin's `/config` shows.
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 
 use super::document::{
-    BalanceDocument, BatchDocument, BulkDocument, ByteSize, CorsDocument, DialectDocument, Document,
-    DrainDocument, HeaderValueDocument, HeadersDocument, LimitsDocument, ListenDocument, LogDocument,
-    LogFormatDocument, Named, OneOrMany, OrderDocument, RespondDocument, RouteDocument, Span, TargetDocument,
-    TimeLimit, TimeoutDocument, TlsDocument, UpstreamDocument, UpstreamTlsDocument,
+    BalanceDocument, BatchDocument, BreakerDocument, BulkDocument, ByteSize, CorsDocument, DialectDocument,
+    Document, DrainDocument, FailureDocument, HeaderValueDocument, HeadersDocument, HealthCheckDocument,
+    LimitsDocument, ListenDocument, LogDocument, LogFormatDocument, Named, OneOrMany, OrderDocument, Percent,
+    RespondDocument, RetryDocument, RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument,
+    TlsDocument, UpstreamDocument, UpstreamTlsDocument,
 };
 use super::{
-    Balance, BatchEndpoint, BulkRoute, HostPolicy, ListenAddress, Listener, LogFormat, Order, Scheme,
-    Settings, Target, Upstream,
+    Balance, BatchEndpoint, Breaker, BulkRoute, FailureKinds, HealthCheck, HostPolicy, ListenAddress,
+    Listener, LogFormat, Order, Retry, Scheme, Settings, Target, Upstream,
 };
 use crate::batch::Dialect;
 use crate::route::{MethodSet, Route, RouteAction};
@@ -81,14 +82,24 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
     let set = upstream.headers.set.iter();
     UpstreamDocument {
         targets: upstream.targets.iter().map(|item| target(item).into()).collect(),
-        balance: match upstream.balance {
+        balance: match &upstream.balance {
             Balance::RoundRobin => BalanceDocument::RoundRobin,
+            Balance::LeastBusy => BalanceDocument::LeastBusy,
+            Balance::ConsistentHash { .. } => BalanceDocument::ConsistentHash,
         },
+        hash_header: match &upstream.balance {
+            Balance::ConsistentHash { header } => header.as_ref().map(|name| name.as_str().to_owned().into()),
+            Balance::RoundRobin | Balance::LeastBusy => None,
+        },
+        slow_start: Span(upstream.slow_start),
         concurrency: upstream.concurrency,
         timeout: TimeoutDocument {
             connect: TimeLimit(upstream.timeout.connect).into(),
             item: TimeLimit(upstream.timeout.item).into(),
         },
+        retry: retry(&upstream.retry).into(),
+        breaker: breaker(&upstream.breaker),
+        health_check: upstream.health_check.as_ref().map(health_check),
         headers: HeadersDocument {
             set: Named(
                 set.map(|(name, value)| (name.as_str().to_owned().into(), header_value(value).into()))
@@ -106,6 +117,47 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
             verify: upstream.verify.into(),
         }
         .into(),
+    }
+}
+
+fn retry(retry: &Retry) -> RetryDocument {
+    RetryDocument {
+        attempts: retry.attempts.into(),
+        budget: Percent(retry.budget),
+        on: failures(retry.on).into_iter().map(Into::into).collect(),
+        status: retry.status.iter().map(StatusCode::as_u16).collect(),
+        timeout: retry.timeout.map(|timeout| TimeLimit(timeout).into()),
+    }
+}
+
+fn breaker(breaker: &Breaker) -> BreakerDocument {
+    BreakerDocument {
+        failures: breaker.failures,
+        on: failures(breaker.on),
+        status: breaker.status.iter().map(StatusCode::as_u16).collect(),
+        base: TimeLimit(breaker.base),
+        max: TimeLimit(breaker.max).into(),
+        max_ejected: Percent(breaker.max_ejected),
+    }
+}
+
+fn failures(kinds: FailureKinds) -> Vec<FailureDocument> {
+    let all = [
+        (FailureDocument::Connect, kinds.connect),
+        (FailureDocument::Lost, kinds.lost),
+        (FailureDocument::Timeout, kinds.timeout),
+    ];
+    all.into_iter().filter(|(_, counts)| *counts).map(|(kind, _)| kind).collect()
+}
+
+fn health_check(check: &HealthCheck) -> HealthCheckDocument {
+    HealthCheckDocument {
+        path: literal(check.path.as_str()).into(),
+        interval: TimeLimit(check.interval),
+        timeout: TimeLimit(check.timeout),
+        healthy: check.healthy,
+        unhealthy: check.unhealthy,
+        status: check.status.iter().map(StatusCode::as_u16).collect(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::{Breaker, HealthCheck, Retry};
 use crate::batch::{BatchLimits, Dialect};
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
 
@@ -92,12 +93,20 @@ pub struct Upstream {
     pub targets: Vec<Target>,
     /// How targets are chosen.
     pub balance: Balance,
+    /// How long a target that is back takes to get its whole share; zero: none.
+    pub slow_start: Duration,
     /// How calls are made.
     pub engine: Engine,
     /// Calls under way at once, over all batches.
     pub concurrency: NonZeroUsize,
     /// Time limits of a call.
     pub timeout: UpstreamTimeouts,
+    /// When a call is made once more.
+    pub retry: Retry,
+    /// When a target gets no calls for a while.
+    pub breaker: Breaker,
+    /// How targets are asked whether they are well.
+    pub health_check: Option<HealthCheck>,
     /// Fields set on and removed from every call.
     pub headers: HeaderChanges,
     /// The Host of a call.
@@ -159,11 +168,18 @@ impl Scheme {
 }
 
 /// How an upstream's targets share its calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Balance {
     /// In turn, by weight.
     #[default]
     RoundRobin,
+    /// To the one with the fewest calls under way, by weight.
+    LeastBusy,
+    /// The same key to the same target, by weight.
+    ConsistentHash {
+        /// The field of the call that is the key; `None`, or where a call lacks it: its path.
+        header: Option<HeaderName>,
+    },
 }
 
 /// How calls are made (`gateway/ARCHITECTURE.md`).

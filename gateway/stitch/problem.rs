@@ -314,7 +314,12 @@ pub fn of_failure(failure: CallFailure, sent: Sent, method: &Method) -> Verdict 
         Sent::Maybe => OutcomeKind::Unknown,
     };
     let retryable = sent == Sent::No || is_idempotent(method);
-    let retry_after = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
+    let unavailable = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
+    let retry_after = if let CallFailure::CircuitOpen { seconds } = failure {
+        Some(Duration::from_secs(seconds))
+    } else {
+        unavailable
+    };
     Verdict { retryable, retry_after, ..verdict(&row, failure.to_string(), None, outcome) }
 }
 
@@ -329,6 +334,9 @@ fn failure_row(failure: CallFailure) -> Row {
     match failure {
         CallFailure::NoTarget => {
             row!(SERVICE_UNAVAILABLE, "no_target", "The upstream is unavailable", "destination_unavailable")
+        }
+        CallFailure::CircuitOpen { .. } => {
+            row!(SERVICE_UNAVAILABLE, "circuit_open", "The upstream keeps failing", "destination_unavailable")
         }
         CallFailure::ConnectionRefused => {
             row!(

@@ -26,6 +26,9 @@ const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 
 const BYTES: [f64; 9] =
     [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
 
+/// Why a call is made once more, as metrics say it.
+const RETRY_REASONS: [&str; 5] = ["connect", "lost", "timeout", "status", "stale"];
+
 /// All metrics of a gateway.
 pub struct Metrics {
     registry: Registry,
@@ -54,6 +57,16 @@ pub struct Metrics {
     pub connect_errors: IntCounterVec,
     /// Connections opened, by upstream.
     pub connections_opened: IntCounterVec,
+    /// Attempts after the first, by upstream and why.
+    pub retries: IntCounterVec,
+    /// Retries that the budget did not allow, by upstream.
+    pub retry_budget_exhausted: IntCounterVec,
+    /// Targets ejected, by upstream.
+    pub ejections: IntCounterVec,
+    /// Whether a target gets calls; set by whoever reads the metrics.
+    pub target_up: IntGaugeVec,
+    /// How many addresses of a target have their circuit in which state; set likewise.
+    pub circuit_state: IntGaugeVec,
     log_lines_dropped: IntCounter,
     log: OnceLock<ErrorCounter>,
 }
@@ -216,6 +229,31 @@ impl Metrics {
                 "Connections opened for calls.",
                 &["upstream"],
             )?,
+            retries: make.counters(
+                "batchgate_upstream_retries_total",
+                "Attempts of calls after the first.",
+                &["upstream", "reason"],
+            )?,
+            retry_budget_exhausted: make.counters(
+                "batchgate_upstream_retry_budget_exhausted_total",
+                "Retries that were not made because too many were.",
+                &["upstream"],
+            )?,
+            ejections: make.counters(
+                "batchgate_upstream_ejections_total",
+                "Times that a target's circuit opened.",
+                &["upstream"],
+            )?,
+            target_up: make.gauges(
+                "batchgate_upstream_target_up",
+                "1 if the target gets calls.",
+                &["upstream", "target"],
+            )?,
+            circuit_state: make.gauges(
+                "batchgate_upstream_circuit_state",
+                "Addresses of the target whose circuit is in this state.",
+                &["upstream", "target", "state"],
+            )?,
             log_lines_dropped: make.counter(
                 "batchgate_log_lines_dropped_total",
                 "Log lines dropped because the log's reader was too slow.",
@@ -238,6 +276,11 @@ impl Metrics {
         }
         for upstream in &settings.upstreams {
             self.items_in_flight.with_label_values(&[&upstream.name]);
+            self.retry_budget_exhausted.with_label_values(&[&upstream.name]);
+            self.ejections.with_label_values(&[&upstream.name]);
+            for reason in RETRY_REASONS {
+                self.retries.with_label_values(&[&upstream.name, reason]);
+            }
         }
     }
 
@@ -253,6 +296,12 @@ impl Metrics {
         }
         self.batch_duration.with_label_values(&[endpoint]);
         self.batch_items.with_label_values(&[endpoint]);
+    }
+
+    /// Forgets the gauges of all targets: the new configuration may have others.
+    pub fn forget_targets(&self) {
+        self.target_up.reset();
+        self.circuit_state.reset();
     }
 
     /// Records a load of the configuration.

@@ -72,9 +72,11 @@ async fn make<E: Engine>(
     entry.progress.mark_started();
     let patience = engine.call_timeout(call.upstream);
     let patience = call.timeout.map_or(patience, |own| own.min(patience));
-    let attempt = Attempt { progress: &entry.progress, budget: &work.budget };
+    let limit = Deadline::after(patience);
+    let deadline = limit.earlier(entry.deadline);
+    let attempt = Attempt { progress: &entry.progress, budget: &work.budget, deadline };
     let made = AssertUnwindSafe(lane.call(&entry.item.subject.method, call, attempt)).catch_unwind();
-    match Deadline::after(patience).race(made).await {
+    match limit.race(made).await {
         Some(Ok(Ok(reply))) => (Outcome::Answered(reply), true),
         Some(Ok(Err(failure))) => (failed(entry, failure), true),
         Some(Err(_panic)) => (failed(entry, CallFailure::Internal), false),

@@ -8,6 +8,7 @@ mod bulk;
 mod gateway;
 mod listener;
 mod place;
+mod resilience;
 mod route;
 mod unit;
 mod upstream;
@@ -23,8 +24,9 @@ pub(super) use bulk::BulkDocument;
 pub(super) use gateway::{CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument};
 pub(super) use listener::{ListenDocument, TlsDocument};
 pub(super) use place::{AT, At, Named, ONE_OR_MANY, OneOrMany};
+pub(super) use resilience::{BreakerDocument, FailureDocument, HealthCheckDocument, RetryDocument};
 pub(super) use route::{RespondDocument, RouteDocument};
-pub(super) use unit::{ByteSize, Span, TimeLimit, UNIT_KEYWORD, Unit};
+pub(super) use unit::{ByteSize, Percent, Span, TimeLimit, UNIT_KEYWORD, Unit};
 pub(super) use upstream::{
     BalanceDocument, HeaderValueDocument, HeadersDocument, TargetDocument, TimeoutDocument, UpstreamDocument,
     UpstreamTlsDocument,

@@ -45,6 +45,10 @@ pub(in super::super) struct TimeLimit(pub(in super::super) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct ByteSize(pub(in super::super) usize);
 
+/// A share in hundredths, from 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Percent(pub(in super::super) u64);
+
 /// What kind of quantity a scalar is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Unit {
@@ -54,6 +58,8 @@ pub(in super::super) enum Unit {
     TimeLimit,
     /// [`ByteSize`].
     Size,
+    /// [`Percent`].
+    Percent,
 }
 
 /// Why a scalar is no such quantity, and what to write.
@@ -66,7 +72,9 @@ pub(in super::super) struct UnitError {
 impl Unit {
     /// The unit of a schema's keyword.
     pub(in super::super) fn from_keyword(keyword: &str) -> Option<Self> {
-        [Self::Span, Self::TimeLimit, Self::Size].into_iter().find(|unit| unit.keyword() == keyword)
+        [Self::Span, Self::TimeLimit, Self::Size, Self::Percent]
+            .into_iter()
+            .find(|unit| unit.keyword() == keyword)
     }
 
     const fn keyword(self) -> &'static str {
@@ -74,6 +82,7 @@ impl Unit {
             Self::Span => "duration",
             Self::TimeLimit => "time-limit",
             Self::Size => "size",
+            Self::Percent => "percent",
         }
     }
 
@@ -82,6 +91,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => "a duration",
             Self::Size => "a size",
+            Self::Percent => "a percentage",
         }
     }
 
@@ -89,6 +99,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
             Self::Size => "`512B`, `64KiB`, `8MiB` or `1GiB`",
+            Self::Percent => "`20%`",
         }
     }
 
@@ -96,6 +107,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
             Self::Size => r"^(\d+(\.\d+)?(B|KiB|MiB|GiB)|.*\$\{.*)$",
+            Self::Percent => r"^(\d+%|.*\$\{.*)$",
         }
     }
 
@@ -129,6 +141,7 @@ impl Unit {
             Self::Span => (0, MAX_DURATION_MS),
             Self::TimeLimit => (1, MAX_DURATION_MS),
             Self::Size => (1, MAX_SIZE),
+            Self::Percent => (0, 100),
         }
     }
 
@@ -140,6 +153,7 @@ impl Unit {
         match self {
             Self::Span | Self::TimeLimit => &DURATION_UNITS,
             Self::Size => &SIZE_UNITS,
+            Self::Percent => &[("%", 1)],
         }
     }
 
@@ -149,13 +163,14 @@ impl Unit {
                 format!("`{number}s` for seconds or `{number}ms` for milliseconds")
             }
             Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
+            Self::Percent => format!("`{number}%`"),
         }
     }
 
     fn unknown_unit(self, number: &str, unit: &str) -> UnitError {
         let folded = unit.trim().to_ascii_lowercase();
         let meant = match self {
-            Self::Span | Self::TimeLimit => None,
+            Self::Span | Self::TimeLimit | Self::Percent => None,
             Self::Size => DECIMAL_SIZE_UNITS.iter().find(|(written, _)| *written == folded),
         };
         let hint = meant.map_or_else(
@@ -177,6 +192,7 @@ impl Unit {
             (Some((name, factor)), _) => format!("{}{name}", value / factor),
             (None, Self::Span | Self::TimeLimit) => format!("{value}ms"),
             (None, Self::Size) => format!("{value}B"),
+            (None, Self::Percent) => format!("{value}%"),
         }
     }
 
@@ -252,6 +268,7 @@ quantity!(TimeLimit, Unit::TimeLimit, "TimeLimit", |ms| Self(Duration::from_mill
 quantity!(ByteSize, Unit::Size, "Size", |bytes| Self(usize::try_from(bytes).unwrap_or(usize::MAX)), |size| {
     u64::try_from(size.0).unwrap_or(MAX_SIZE)
 });
+quantity!(Percent, Unit::Percent, "Percent", Self, |percent| percent.0);
 
 #[cfg(test)]
 mod tests {
@@ -269,6 +286,8 @@ mod tests {
             (Unit::Size, "64KiB", 65536),
             (Unit::Size, "0.5MiB", 524_288),
             (Unit::Size, "1024GiB", 1 << 40),
+            (Unit::Percent, "20%", 20),
+            (Unit::Percent, "0%", 0),
         ] {
             assert_eq!(unit.parse(text), Ok(value), "{text}");
         }
@@ -291,6 +310,9 @@ mod tests {
             (Unit::Size, "8", "has no unit"),
             (Unit::Size, "0B", "has to be more than zero"),
             (Unit::Size, "2000GiB", "is too large"),
+            (Unit::Percent, "20", "has no unit"),
+            (Unit::Percent, "101%", "is too large"),
+            (Unit::Percent, "0.5%", "is not one"),
         ] {
             assert_eq!(unit.parse(text).map_err(|error| error.problem), Err(problem), "{text}");
         }

@@ -10,6 +10,7 @@ mod gateway;
 mod header;
 mod listener;
 mod pem;
+mod resilience;
 mod route;
 mod target;
 mod upstream;
