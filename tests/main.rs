@@ -50,6 +50,11 @@ mod dependencies;
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 
+/// Targets that fail, are left alone, and come back.
+mod failing_targets;
+/// Which target gets a call.
+mod balancing;
+
 /// What is no batch: streamed, mapped, balanced.
 mod proxy;
 

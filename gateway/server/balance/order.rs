@@ -123,9 +123,11 @@ struct Turns {
 
 impl Turns {
     fn new(weights: impl Iterator<Item = usize>) -> Self {
-        let mut ends: Vec<usize> = Vec::new();
+        let weights: Vec<_> = weights.collect();
+        let common = weights.iter().copied().fold(0, gcd).max(1);
+        let mut ends: Vec<usize> = Vec::with_capacity(weights.len());
         for weight in weights {
-            ends.push(ends.last().copied().unwrap_or(0) + weight);
+            ends.push(ends.last().copied().unwrap_or(0) + weight / common);
         }
         let all = ends.last().copied().unwrap_or(1);
         // About the golden section of all turns, and coprime to their number.
@@ -151,7 +153,7 @@ mod tests {
 
     #[test]
     fn turns_are_shared_by_weight_and_spread() {
-        for weights in [vec![1], vec![1, 1], vec![1, 2, 3], vec![1000, 1], vec![5, 5, 7]] {
+        for weights in [vec![1], vec![1, 1], vec![4, 4], vec![1, 2, 3], vec![1000, 1], vec![5, 5, 7]] {
             let turns = Turns::new(weights.iter().copied());
             let all: usize = weights.iter().sum();
             let mut counts = vec![0; weights.len()];
@@ -160,7 +162,7 @@ mod tests {
             }
             assert_eq!(counts, weights);
         }
-        let turns = Turns::new([3, 3].into_iter());
+        let turns = Turns::new([6, 4].into_iter());
         let run: Vec<_> = (0..6).map(|_| turns.next()).collect();
         assert!(!run.windows(3).any(|three| three.iter().all(|turn| *turn == three[0])), "{run:?}");
     }
