@@ -116,7 +116,7 @@ fn where_nobody_is_items_fail_fast_and_those_of_others_go_on() {
         down.url(),
         well.url()
     ));
-    let item = |n: usize| json!({"method": "POST", "url": if n % 2 == 0 { "/d" } else { "/w" }});
+    let item = |n: usize| json!({"method": "POST", "url": (["/d", "/w"][n % 2])});
     let reply = gateway.batch(&json!({"requests": (0..40).map(item).collect::<Vec<_>>()}));
     let results = reply.results();
     assert!(results.iter().skip(1).step_by(2).all(|result| result["status"] == 200), "{results:?}");
@@ -228,4 +228,31 @@ fn a_real_nginx_may_be_killed_and_started_again() {
         assert_eq!(gateway.batch(&items("GET", 20)).statuses(), [200; 20]);
         first.access_log().lines().count() > before
     });
+}
+
+#[test]
+fn proxied_requests_fail_fast_and_find_the_target_that_is_left() {
+    let (down, well) = (Refusing::start(), Upstream::start());
+    let alone = Setup::tuned(&down.url(), "breaker: { base: 20s }", "").start();
+    let statuses: Vec<_> = (0..7).map(|_| alone.send(&Request::get("/single")).status).collect();
+    assert_eq!(statuses, [502, 502, 502, 502, 502, 503, 503]);
+    let reply = alone.send(&Request::post("/single", "text/plain", "x"));
+    assert!(reply.header("Proxy-Status").unwrap().contains("outcome=not_sent"), "{reply:?}");
+    assert!(reply.header("Retry-After").is_some_and(|after| after.parse::<u64>().unwrap() <= 20));
+    let gateway = Setup::routing_to(&[down.url(), well.url()]).start();
+    assert!((0..20).all(|_| gateway.send(&Request::get("/single")).status == 200));
+    let errors = gateway.metrics().count("batchgate_upstream_connect_errors_total", &[]);
+    assert_eq!(errors, 5, "then its circuit was open");
+}
+
+#[test]
+fn streams_of_http2_are_made_again_elsewhere() {
+    let serve = "location / { return 200 ok; }";
+    let (first, second) = (Nginx::start("http2", serve), Nginx::start("http2", serve));
+    let targets = [&first, &second].map(|nginx| nginx.url().replace("http://", "h2c://"));
+    let gateway = Setup::routing_to(&targets).start();
+    assert_eq!(gateway.batch(&items("GET", 50)).statuses(), [200; 50]);
+    first.kill();
+    assert_eq!(gateway.batch(&items("GET", 50)).statuses(), [200; 50]);
+    assert_eq!(gateway.batch(&items("POST", 10)).statuses().len(), 10);
 }

@@ -161,6 +161,10 @@ pub(super) fn choose(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
     let (Some(proxied), snapshot) = (&mut context.proxied, &context.snapshot) else {
         return Error::e_explain(ErrorType::InternalError, "no route was chosen");
     };
+    if proxied.connect_failure.is_none() {
+        // Asked again because an idle connection was gone: the target may well be there.
+        proxied.tried.clear();
+    }
     let next = snapshot
         .upstream(proxied.upstream)
         .map_or(Err(CallFailure::NoTarget), |upstream| upstream.targets.next(&proxied.tried, &proxied.key));

@@ -42,7 +42,7 @@ pub(super) struct Document {
     #[schemars(example = &"0.0.0.0:8080")]
     pub(super) listen: OneOrMany<ListenDocument>,
 
-    /// Where operators come in: `/metrics`, `/healthz`, `/readyz` and `/config`. An IP address with
+    /// Where operators come in: `/metrics`, `/healthz`, `/readyz`, `/config` and `/targets`. An IP address with
     /// a port, `unix:/path`, or `off`.
     #[serde(default = "default_admin")]
     pub(super) admin: At<String>,
