@@ -122,7 +122,7 @@ fn a_target_that_was_taken_out_ends_its_calls_and_gets_no_more() {
     let gateway = before(&[&leaving, &other], "");
     let mut client = gateway.connect();
     client.write(&Request::batch(&gets(4)).to_bytes(gateway.address()));
-    leaving.wait_for_requests(1);
+    until_true("all calls are where they go", || leaving.requests().len() + other.requests().len() == 4);
     assert_eq!(switch(&gateway, &leaving, "out").status, 200);
     let before_out = leaving.requests().len();
     assert_eq!(gateway.batch(&gets(20)).statuses(), [200; 20]);

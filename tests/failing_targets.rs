@@ -239,7 +239,8 @@ fn proxied_requests_fail_fast_and_find_the_target_that_is_left() {
     let reply = alone.send(&Request::post("/single", "text/plain", "x"));
     assert!(reply.header("Proxy-Status").unwrap().contains("outcome=not_sent"), "{reply:?}");
     assert!(reply.header("Retry-After").is_some_and(|after| after.parse::<u64>().unwrap() <= 20));
-    let gateway = Setup::routing_to(&[down.url(), well.url()]).start();
+    let targets = format!("{}, {}", down.url(), well.url());
+    let gateway = Setup::tuned(&targets, "breaker: { base: 20s }", "").start();
     assert!((0..20).all(|_| gateway.send(&Request::get("/single")).status == 200));
     let errors = gateway.metrics().count("batchgate_upstream_connect_errors_total", &[]);
     assert_eq!(errors, 5, "then its circuit was open");

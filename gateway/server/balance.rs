@@ -50,8 +50,22 @@ pub(super) struct Peer {
     pub(super) scheme: Scheme,
     /// Its share of the calls, relative to the others'.
     pub(super) weight: usize,
+    /// Whether health checks say if it is well. A check of the configuration before may still say that it is not.
+    pub(super) is_checked: bool,
     /// How it stands.
     pub(super) standing: Arc<Standing>,
+}
+
+impl Peer {
+    /// Neither taken out nor found to be unwell.
+    fn is_in(&self) -> bool {
+        (!self.is_checked || self.standing.is_well()) && !self.standing.is_taken_out()
+    }
+
+    /// Whether it gets calls.
+    pub(super) fn is_up(&self) -> bool {
+        self.is_in() && !matches!(self.standing.circuit_state(), CircuitState::Open(_))
+    }
 }
 
 /// An upstream's targets.
@@ -170,7 +184,7 @@ impl Targets {
     /// Whether there is a target that takes calls beside those in `tried`.
     pub(super) fn has_other(&self, tried: &[SocketAddr]) -> bool {
         let addresses = self.addresses.load();
-        addresses.peers.iter().any(|peer| !tried.contains(&peer.address) && peer.standing.is_up())
+        addresses.peers.iter().any(|peer| !tried.contains(&peer.address) && peer.is_up())
     }
 
     /// The field that `consistent_hash` goes by, if it goes by one.
@@ -242,7 +256,7 @@ impl Targets {
 }
 
 fn why_none(addresses: &Addresses) -> CallFailure {
-    let open = addresses.peers.iter().filter(|peer| peer.standing.is_in());
+    let open = addresses.peers.iter().filter(|peer| peer.is_in());
     let left = open.map(|peer| match peer.standing.circuit_state() {
         CircuitState::Open(left) => left,
         CircuitState::HalfOpen | CircuitState::Closed => PROBED_FOR,

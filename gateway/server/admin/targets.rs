@@ -28,8 +28,8 @@ fn shown(upstream: &str, target: &str, taken_out: bool, targets: &Targets) -> Va
         .map(|peer| {
             json!({
                 "address": peer.address.to_string(),
-                "up": peer.standing.is_up(),
-                "healthy": peer.standing.is_well(),
+                "up": peer.is_up(),
+                "healthy": !peer.is_checked || peer.standing.is_well(),
                 "circuit": peer.standing.circuit_state().as_str(),
                 "failures": peer.standing.failures(),
                 "in_flight": peer.standing.in_flight(),
@@ -44,7 +44,7 @@ fn of(targets: &Targets, target: &str) -> Vec<std::sync::Arc<Peer>> {
 }
 
 fn is_up(peers: &[std::sync::Arc<Peer>]) -> bool {
-    peers.iter().any(|peer| peer.standing.is_up())
+    peers.iter().any(|peer| peer.is_up())
 }
 
 /// Brings the gauges of targets up to date.

@@ -79,6 +79,7 @@ impl Discovery {
             address,
             scheme: target.scheme,
             weight: target.weight.get(),
+            is_checked: self.upstream.health_check.is_some(),
             standing,
         }
     }

@@ -16,10 +16,10 @@ pub(in super::super) struct Lease {
 impl Lease {
     /// If the target takes calls now.
     pub(super) fn of(peer: &Arc<Peer>) -> Option<Self> {
-        let standing = &peer.standing;
-        if !standing.is_in() {
+        if !peer.is_in() {
             return None;
         }
+        let standing = &peer.standing;
         let admission = standing.circuit.admit(|| standing.now())?;
         standing.begin();
         Some(Self { peer: Arc::clone(peer), admission })

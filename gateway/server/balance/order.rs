@@ -80,7 +80,7 @@ impl Addresses {
             calls / (weight * peer.standing.share(slow_start))
         };
         // From another one each time, so that an upstream without calls does not wear out its first.
-        let up = self.starting_at(cursor).filter(|peer| peer.standing.is_up());
+        let up = self.starting_at(cursor).filter(|peer| peer.is_up());
         up.map(|peer| (load(peer), peer)).min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, peer)| peer)
     }
 

@@ -42,9 +42,9 @@ impl Standing {
         milliseconds(self.clock.elapsed()) + 1
     }
 
-    /// Neither taken out nor found to be unwell.
-    pub(super) fn is_in(&self) -> bool {
-        self.well.load(Ordering::Relaxed) && !self.taken_out.load(Ordering::Relaxed)
+    /// Whether it was taken out by hand.
+    pub(super) fn is_taken_out(&self) -> bool {
+        self.taken_out.load(Ordering::Relaxed)
     }
 
     /// Whether its health checks went well, as far as there are any.
@@ -72,11 +72,6 @@ impl Standing {
     /// Its failures in a row.
     pub(in super::super) fn failures(&self) -> usize {
         self.circuit.failures()
-    }
-
-    /// Whether it gets calls.
-    pub(in super::super) fn is_up(&self) -> bool {
-        self.is_in() && !matches!(self.circuit_state(), CircuitState::Open(_))
     }
 
     /// Calls under way.

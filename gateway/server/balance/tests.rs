@@ -122,7 +122,7 @@ async fn no_more_are_ejected_than_may_be() {
                 targets.failed(&mut lease, CallFailure::ConnectionRefused);
             }
         }
-        assert_eq!(targets.peers().iter().filter(|peer| peer.standing.is_up()).count(), left, "{most}");
+        assert_eq!(targets.peers().iter().filter(|peer| peer.is_up()).count(), left, "{most}");
     }
 }
 

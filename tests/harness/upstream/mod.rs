@@ -87,12 +87,11 @@ impl Upstream {
         Self { address, shared }
     }
 
-    /// Dies: its connections break, and nobody listens at its address any more.
+    /// Dies: nobody listens at its address any more, and then its connections break.
     pub(crate) fn die(self) -> SocketAddr {
-        let address = self.address;
-        drop(self);
-        until_true("nobody listens", || !accepts(address));
-        address
+        self.shared.ended.store(true, Ordering::SeqCst);
+        until_true("nobody listens", || !accepts(self.address));
+        self.address
     }
 
     /// Answers this path so from now on; called again, the answers are given in turn, the last for good.
