@@ -70,6 +70,10 @@ mod upstream_faults;
 
 /// Fair queues, rates, few connections.
 mod queue;
+/// Targets that fail, are left alone, and come back.
+mod failing_targets;
+/// Which target gets a call.
+mod balancing;
 
 /// What is no batch: streamed, mapped, balanced.
 mod proxy;

@@ -12,6 +12,12 @@ pub enum CallFailure {
     /// A request that is no batch had no turn within `timeout.item`.
     #[error("the upstream is busy; the request had no turn in time (timeout.item)")]
     QueueTimeout,
+    /// Every target that the upstream has now keeps failing, and is left alone for a while (`breaker`).
+    #[error("the upstream's targets keep failing and get no calls for now (breaker)")]
+    CircuitOpen {
+        /// Seconds until one of them is tried again, rounded up.
+        seconds: u64,
+    },
     /// Every target refused the connection.
     #[error("the upstream refused the connection")]
     ConnectionRefused,
@@ -66,4 +72,44 @@ pub enum CallFailure {
     /// A fault of ours; only this item is touched.
     #[error("the gateway failed to handle this item")]
     Internal,
+}
+
+/// What an upstream's settings call such failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No connection could be opened.
+    Connect,
+    /// The connection broke before the reply was complete.
+    Lost,
+    /// No complete reply in time.
+    Timeout,
+}
+
+impl CallFailure {
+    /// Its kind, if it is one for which a target may be at fault.
+    #[must_use]
+    pub const fn kind(self) -> Option<FailureKind> {
+        match self {
+            Self::ConnectionRefused
+            | Self::ConnectionTimeout
+            | Self::ConnectionFailed
+            | Self::TlsHandshake => Some(FailureKind::Connect),
+            Self::ConnectionLost => Some(FailureKind::Lost),
+            Self::ReplyTimeout => Some(FailureKind::Timeout),
+            Self::NoTarget
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::MemoryFull
+            | Self::CircuitOpen { .. }
+            | Self::DeadlineBeforeCall
+            | Self::TimeoutBeforeSending
+            | Self::DeadlineDuringCall
+            | Self::ReplyMalformed
+            | Self::ReplyTooLarge { .. }
+            | Self::RepliesTooLarge { .. }
+            | Self::ReplyCoding
+            | Self::ClientGone
+            | Self::Internal => None,
+        }
+    }
 }

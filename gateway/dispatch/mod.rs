@@ -27,7 +27,7 @@ use crate::clock::Deadline;
 use crate::plan::{Call, CallTemplate, Plan};
 use crate::route::{RouteIndex, UpstreamIndex};
 
-pub use failure::CallFailure;
+pub use failure::{CallFailure, FailureKind};
 pub use gate::{Client, Flow, Gate, GateLimits, QueueFull, Rate, Turn};
 pub use outcome::{Outcome, SkipReason};
 pub use progress::{Progress, ReplyBudget, Sent};
@@ -98,7 +98,7 @@ pub struct Attempt<'dispatch> {
     pub progress: &'dispatch Progress,
     /// Where bytes of reply bodies are counted.
     pub budget: &'dispatch ReplyBudget,
-    /// When nobody waits for the reply any longer.
+    /// When the call is given up at the latest.
     pub deadline: Deadline,
 }
 

@@ -152,6 +152,12 @@ impl CallHeaders {
         self
     }
 
+    /// A field that all calls have unless they have their own.
+    #[must_use]
+    pub fn shared(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.shared.get(name)
+    }
+
     /// The fields of one call: the shared ones overridden by the item's `own`, except where the
     /// upstream's configuration removes or sets a field.
     #[must_use]

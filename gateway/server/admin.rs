@@ -1,4 +1,6 @@
-//! The operators' listener: metrics, health, readiness, and the configuration in use.
+//! The operators' listener: metrics, health, readiness, the configuration in use, and the targets.
+
+mod targets;
 
 use std::sync::Arc;
 
@@ -20,10 +22,18 @@ const INDEX: &str = "batchgate\n\n\
     /metrics   for Prometheus\n\
     /healthz   200 while the process lives\n\
     /readyz    200 while it takes requests, 503 once it drains\n\
-    /config    the configuration in use, without secrets\n";
+    /config    the configuration in use, without secrets\n\
+    /targets   how each target stands; POST /targets/UPSTREAM/TARGET/out takes one out, …/in puts it back\n";
+const JSON: &str = "application/json";
 
 impl PlainHandler for Admin {
     async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        if let (&Method::POST, Some(path)) =
+            (request.method(), request.uri().path().strip_prefix("/targets/"))
+        {
+            let (status, text) = targets::switch(&self.0.snapshot(), &request, path);
+            return reply(status, TEXT, text);
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut refused = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET\n");
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -31,7 +41,11 @@ impl PlainHandler for Admin {
         }
         match request.uri().path() {
             "/" => reply(StatusCode::OK, TEXT, INDEX),
-            "/metrics" => reply(StatusCode::OK, METRICS, metrics(&self.0)),
+            "/metrics" => {
+                targets::measure(&self.0.snapshot(), &self.0.metrics);
+                reply(StatusCode::OK, METRICS, metrics(&self.0))
+            }
+            "/targets" => reply(StatusCode::OK, JSON, targets::list(&self.0.snapshot())),
             "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
             "/readyz" => reply(StatusCode::OK, TEXT, "ready\n"),

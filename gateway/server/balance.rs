@@ -1,31 +1,38 @@
-//! Which target gets the next call: an upstream's targets, resolved to addresses and balanced by
-//! pingora's load balancer. Names are resolved again from time to time; addresses that are written
-//! as numbers never are.
+//! Which target gets the next call: an upstream's targets, resolved to addresses and balanced among those
+//! that take calls. Choosing is a few atomics. Names are resolved again from time to time; addresses that are
+//! written as numbers never are.
 
-use std::collections::{BTreeSet, HashMap};
+mod circuit;
+mod discovery;
+mod lease;
+mod order;
+mod standing;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use http::HeaderValue;
-use pingora::lb::discovery::ServiceDiscovery;
-use pingora::lb::selection::RoundRobin;
-use pingora::lb::{Backend, Backends, Extensions, LoadBalancer};
-use pingora::protocols::ALPN;
-use pingora::protocols::tls::CaType;
+use arc_swap::ArcSwap;
+use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::utils::tls::{WrappedX509, parse_x509};
+use prometheus::IntCounter;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use crate::dispatch::CallFailure;
+use crate::settings::{Balance, Breaker, HealthCheck, Limits, Scheme, Target, Upstream};
 
-use crate::settings::{Limits, Scheme, Target, Upstream};
+pub(super) use circuit::CircuitState;
+use circuit::milliseconds;
+use discovery::Discovery;
+pub(super) use lease::Lease;
+use order::Addresses;
+use standing::Standing;
 
-/// Streams that share one HTTP/2 connection to a target.
-const MAX_STREAMS: usize = 100;
+/// How long a client should wait where it is not known when a target will take calls again.
+const PROBED_FOR: Duration = Duration::from_secs(1);
 
 /// A target at one address, ready to be connected to.
+#[derive(Debug)]
 pub(super) struct Peer {
     /// What pingora connects to: HTTP/2 wherever the target speaks it.
     pub(super) http: HttpPeer,
@@ -35,38 +42,111 @@ pub(super) struct Peer {
     pub(super) host: HeaderValue,
     /// `scheme://host[:port]`.
     pub(super) origin: String,
+    /// `host[:port]` as configured: its name for operators.
+    pub(super) authority: String,
     /// Its address.
     pub(super) address: SocketAddr,
     /// How it is spoken to.
     pub(super) scheme: Scheme,
+    /// Its share of the calls, relative to the others'.
+    pub(super) weight: usize,
+    /// Whether health checks say if it is well. A check of the configuration before may still say that it is not.
+    pub(super) is_checked: bool,
+    /// How it stands.
+    pub(super) standing: Arc<Standing>,
+}
+
+impl Peer {
+    /// Neither taken out nor found to be unwell.
+    fn is_in(&self) -> bool {
+        (!self.is_checked || self.standing.is_well()) && !self.standing.is_taken_out()
+    }
+
+    /// Whether it gets calls.
+    pub(super) fn is_up(&self) -> bool {
+        self.is_in() && !matches!(self.standing.circuit_state(), CircuitState::Open(_))
+    }
 }
 
 /// An upstream's targets.
 pub(super) struct Targets {
-    balancer: LoadBalancer<RoundRobin>,
+    discovery: Discovery,
+    addresses: ArcSwap<Addresses>,
+    /// By authority: whether the target was taken out by hand.
+    by_hand: Vec<(String, Arc<AtomicBool>)>,
     has_names: bool,
     authorities: Vec<String>,
+    ejections: IntCounter,
 }
 
 impl Targets {
-    pub(super) async fn new(upstream: &Upstream, limits: &Limits) -> Self {
-        let discovery = Discovery { upstream: upstream.clone(), limits: *limits, trusted: trusted(upstream) };
+    /// Those that were there `before` keep their standing.
+    pub(super) async fn new(
+        upstream: &Upstream,
+        limits: &Limits,
+        ejections: IntCounter,
+        before: Option<&Self>,
+    ) -> Self {
         let has_names =
             upstream.targets.iter().any(|target| target.host.parse::<std::net::IpAddr>().is_err());
+        let by_hand = upstream.targets.iter().map(|target| {
+            let authority = target.authority();
+            let kept = before.and_then(|before| before.hand_on(&authority)).cloned();
+            (authority, kept.unwrap_or_default())
+        });
+        let known = before.map(|before| before.addresses.load_full());
         let targets = Self {
-            balancer: LoadBalancer::from_backends(Backends::new(Box::new(discovery))),
+            by_hand: by_hand.collect(),
+            addresses: ArcSwap::new(
+                known.unwrap_or_else(|| Arc::new(Addresses::new(Vec::new(), &upstream.balance))),
+            ),
+            discovery: Discovery::new(upstream, limits),
             has_names,
             authorities: upstream.targets.iter().flat_map(spellings).collect(),
+            ejections,
         };
         targets.resolve().await;
+        targets.forget_what_is_off();
         targets
     }
 
     /// Resolves the names again.
     pub(super) async fn resolve(&self) {
-        if let Err(error) = self.balancer.update().await {
-            tracing::warn!(%error, "an upstream's targets could not be resolved");
+        let known = self.addresses.load_full();
+        let standing = |authority: &str, address| {
+            let is_it = |peer: &&Arc<Peer>| peer.address == address && peer.authority == authority;
+            let kept = known.peers.iter().find(is_it).map(|peer| Arc::clone(&peer.standing));
+            kept.unwrap_or_else(|| {
+                Arc::new(Standing::new(self.hand_on(authority).cloned().unwrap_or_default()))
+            })
+        };
+        let peers = self.discovery.peers(standing).await;
+        self.addresses.store(Arc::new(Addresses::new(peers, &self.settings().balance)));
+    }
+
+    /// What a configuration without health checks, or without a breaker, can't end.
+    fn forget_what_is_off(&self) {
+        for peer in &self.peers() {
+            if self.health_check().is_none() {
+                peer.standing.set_well(true);
+            }
+            if self.breaker().max_ejected == 0 {
+                peer.standing.circuit.reset();
+            }
         }
+    }
+
+    const fn settings(&self) -> &Upstream {
+        &self.discovery.upstream
+    }
+
+    const fn breaker(&self) -> &Breaker {
+        &self.settings().breaker
+    }
+
+    /// How targets are asked whether they are well.
+    pub(super) const fn health_check(&self) -> Option<&HealthCheck> {
+        self.settings().health_check.as_ref()
     }
 
     /// Whether resolving again can change anything.
@@ -74,15 +154,99 @@ impl Targets {
         self.has_names
     }
 
-    /// The next target, leaving out the ones in `tried`. The first is the balancer's choice; after
-    /// it every target that was not tried yet has its turn.
-    pub(super) fn next(&self, tried: &[SocketAddr]) -> Option<Arc<Peer>> {
-        let chosen = if tried.is_empty() { self.balancer.select(b"", 1) } else { None };
-        if let Some(backend) = chosen {
-            return peer_of(&backend);
+    /// All targets at all their addresses.
+    pub(super) fn peers(&self) -> Vec<Arc<Peer>> {
+        self.addresses.load().peers.to_vec()
+    }
+
+    /// The next target, leaving out the ones in `tried`. `key` is what `consistent_hash` goes by.
+    ///
+    /// # Errors
+    /// No target takes a call: why, where none was tried.
+    pub(super) fn next(&self, tried: &[SocketAddr], key: &[u8]) -> Result<Lease, CallFailure> {
+        let addresses = self.addresses.load();
+        let slow_start = self.settings().slow_start;
+        let ask = |peer: &Arc<Peer>| if tried.contains(&peer.address) { None } else { Lease::of(peer) };
+        addresses.first(key, slow_start, ask).ok_or_else(|| why_none(&addresses))
+    }
+
+    /// The target once more, if it takes calls now and no other has to take this one.
+    pub(super) fn again(&self, peer: &Arc<Peer>, tried: &[SocketAddr], key: &[u8]) -> Option<Lease> {
+        match &self.settings().balance {
+            Balance::RoundRobin | Balance::LeastBusy if tried.contains(&peer.address) => None,
+            Balance::RoundRobin | Balance::LeastBusy => Lease::of(peer),
+            Balance::ConsistentHash { .. } => {
+                self.next(tried, key).ok().filter(|chosen| chosen.peer().address == peer.address)
+            }
         }
-        let all = self.balancer.backends().get_backend();
-        all.iter().filter_map(peer_of).find(|peer| !tried.contains(&peer.address))
+    }
+
+    /// Whether there is a target that takes calls beside those in `tried`.
+    pub(super) fn has_other(&self, tried: &[SocketAddr]) -> bool {
+        let addresses = self.addresses.load();
+        addresses.peers.iter().any(|peer| !tried.contains(&peer.address) && peer.is_up())
+    }
+
+    /// The field that `consistent_hash` goes by, if it goes by one.
+    pub(super) const fn hash_header(&self) -> Option<&HeaderName> {
+        match &self.settings().balance {
+            Balance::ConsistentHash { header } => header.as_ref(),
+            Balance::RoundRobin | Balance::LeastBusy => None,
+        }
+    }
+
+    /// A call was answered.
+    pub(super) fn answered(&self, lease: &mut Lease, status: StatusCode) {
+        if self.breaker().status.contains(&status) { self.count_failure(lease) } else { went_well(lease) }
+    }
+
+    /// A call brought no reply. What is not a failure by the breaker's terms is as good as an answer: the target
+    /// is there.
+    pub(super) fn failed(&self, lease: &mut Lease, failure: CallFailure) {
+        if self.breaker().on.count(failure) { self.count_failure(lease) } else { went_well(lease) }
+    }
+
+    fn count_failure(&self, lease: &mut Lease) {
+        let terms = self.breaker();
+        let standing = &lease.peer().standing;
+        let opened = standing.circuit.failed(lease.admission, terms, standing.now(), || self.may_eject());
+        if let Some(lasts) = opened {
+            self.ejections.inc();
+            let (upstream, target) = (&self.settings().name, &lease.peer().authority);
+            let address = lease.peer().address;
+            let seconds = lasts.as_secs_f64();
+            tracing::warn!(kind = "ejection", upstream, target, %address, seconds, "a target keeps failing and gets no calls");
+        }
+        lease.settled();
+    }
+
+    /// Whether one more address may be ejected.
+    fn may_eject(&self) -> bool {
+        let addresses = self.addresses.load();
+        let closed = |peer: &&Arc<Peer>| peer.standing.circuit_state() == CircuitState::Closed;
+        let all = addresses.peers.len();
+        let ejected = all - addresses.peers.iter().filter(closed).count();
+        let most = usize::try_from(self.breaker().max_ejected).unwrap_or(100);
+        (ejected + 1) * 100 <= most * all
+    }
+
+    fn hand_on(&self, authority: &str) -> Option<&Arc<AtomicBool>> {
+        self.by_hand.iter().find(|(own, _)| own == authority).map(|(_, out)| out)
+    }
+
+    /// Takes a target out by hand, or puts it back. `false`: there is no such target.
+    pub(super) fn take_out(&self, authority: &str, out: bool) -> bool {
+        let Some(taken_out) = self.hand_on(authority) else { return false };
+        let was_out = taken_out.swap(out, Ordering::Relaxed);
+        for peer in self.peers().iter().filter(|peer| was_out && !out && peer.authority == authority) {
+            peer.standing.is_back();
+        }
+        true
+    }
+
+    /// The targets' names, and whether each was taken out by hand.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.by_hand.iter().map(|(name, out)| (name.as_str(), out.load(Ordering::Relaxed)))
     }
 
     /// Whether an authority is one of the targets'.
@@ -91,8 +255,24 @@ impl Targets {
     }
 }
 
-fn peer_of(backend: &Backend) -> Option<Arc<Peer>> {
-    backend.ext.get::<Arc<Peer>>().cloned()
+fn why_none(addresses: &Addresses) -> CallFailure {
+    let open = addresses.peers.iter().filter(|peer| peer.is_in());
+    let left = open.map(|peer| match peer.standing.circuit_state() {
+        CircuitState::Open(left) => left,
+        CircuitState::HalfOpen | CircuitState::Closed => PROBED_FOR,
+    });
+    match left.min() {
+        Some(left) => CallFailure::CircuitOpen { seconds: milliseconds(left).div_ceil(1000).max(1) },
+        None => CallFailure::NoTarget,
+    }
+}
+
+fn went_well(lease: &mut Lease) {
+    let standing = &lease.peer().standing;
+    if standing.circuit.succeeded(lease.admission, || standing.now()) {
+        standing.is_back();
+    }
+    lease.settled();
 }
 
 /// With and without the port that the scheme has anyway.
@@ -102,95 +282,5 @@ fn spellings(target: &Target) -> [String; 2] {
     [authority, format!("{host}:{}", target.port)]
 }
 
-struct Discovery {
-    upstream: Upstream,
-    limits: Limits,
-    trusted: Option<Arc<CaType>>,
-}
-
-#[async_trait]
-impl ServiceDiscovery for Discovery {
-    async fn discover(&self) -> pingora::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
-        let mut backends = BTreeSet::new();
-        for target in &self.upstream.targets {
-            for address in resolve(target).await {
-                let mut ext = Extensions::new();
-                ext.insert(Arc::new(self.peer(target, address)));
-                let addr = pingora::protocols::l4::socket::SocketAddr::Inet(address);
-                backends.insert(Backend { addr, weight: target.weight.get(), ext });
-            }
-        }
-        Ok((backends, HashMap::new()))
-    }
-}
-
-impl Discovery {
-    fn peer(&self, target: &Target, address: SocketAddr) -> Peer {
-        let authority = target.authority();
-        let mut http = HttpPeer::new(address, target.scheme.is_tls(), target.host.clone());
-        let options = &mut http.options;
-        options.connection_timeout = Some(self.upstream.timeout.connect);
-        options.total_connection_timeout = Some(self.upstream.timeout.connect);
-        options.read_timeout = Some(self.upstream.timeout.item);
-        options.write_timeout = Some(self.upstream.timeout.item);
-        options.idle_timeout = Some(self.limits.idle_timeout);
-        options.verify_cert = self.upstream.verify;
-        options.verify_hostname = self.upstream.verify;
-        options.ca.clone_from(&self.trusted);
-        options.max_h2_streams = MAX_STREAMS;
-        options.alpn = match target.scheme {
-            Scheme::Http => ALPN::H1,
-            Scheme::Https => ALPN::H2H1,
-            Scheme::H2c | Scheme::H2 => ALPN::H2,
-        };
-        let mut http1 = http.clone();
-        http1.options.alpn = ALPN::H1;
-        Peer {
-            http,
-            http1,
-            host: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("")),
-            origin: format!("{}://{authority}", target.scheme.url_scheme()),
-            address,
-            scheme: target.scheme,
-        }
-    }
-}
-
-/// The target's addresses: of a name, the IPv4 ones if it has any. A name such as `localhost` has
-/// both, and legacy services often listen on IPv4 alone.
-async fn resolve(target: &Target) -> Vec<SocketAddr> {
-    if let Ok(address) = target.host.parse() {
-        return vec![SocketAddr::new(address, target.port)];
-    }
-    let lookup = tokio::net::lookup_host((target.host.as_str(), target.port));
-    match tokio::time::timeout(Duration::from_secs(5), lookup).await {
-        Ok(Ok(addresses)) => {
-            let (four, six): (Vec<_>, Vec<_>) = addresses.partition(SocketAddr::is_ipv4);
-            if four.is_empty() { six } else { four }
-        }
-        Ok(Err(error)) => {
-            tracing::warn!(host = target.host, %error, "a target's name could not be resolved");
-            Vec::new()
-        }
-        Err(_) => {
-            tracing::warn!(host = target.host, "a target's name was not resolved in time");
-            Vec::new()
-        }
-    }
-}
-
-/// The certificates to trust instead of the system's, from `tls.ca`.
-fn trusted(upstream: &Upstream) -> Option<Arc<CaType>> {
-    let path = upstream.ca.as_ref()?;
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match certificates {
-        Ok(certificates) => {
-            let parse = |certificate: CertificateDer<'_>| WrappedX509::new(certificate.to_vec(), parse_x509);
-            Some(certificates.into_iter().map(parse).collect::<Box<CaType>>().into())
-        }
-        Err(error) => {
-            tracing::error!(upstream = upstream.name, %error, "tls.ca could not be read");
-            None
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,7 @@ use super::admin::Admin;
 use super::door::Door;
 use super::front::Front;
 use super::gateway::Gateway;
+use super::health::start_checks;
 use super::plain::PlainService;
 use super::reload::{Reloader, WatchedFile};
 use super::snapshot::Snapshot;
@@ -75,6 +76,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let snapshot = Snapshot::new(settings, redacted, &metrics, None).await;
     let gateway = Arc::new(Gateway::new(snapshot, metrics));
     gateway.metrics.record_reload(true);
+    start_checks(&gateway);
     let (stop, stopped) = watch::channel(false);
     let (admin_stop, admin_stopped) = watch::channel(false);
     let mut services = Vec::new();

@@ -1,13 +1,15 @@
 //! Ordinary proxying: what happens to a request that is no batch, and to its reply. The same rules as
 //! for items hold (protocol §1): fields of the hop, `Destination` and `If`, urls mapped back.
 
+mod reply;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode, Version};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
@@ -16,8 +18,7 @@ use pingora::{Error, ErrorType};
 use crate::batch::{AdmissionRefusal, ItemRejection, is_forbidden_in_item};
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{CallFailure, Flow, Gate, QueueFull, Sent, Turn};
-use crate::format::xml;
-use crate::plan::{ForwardedBy, joined_cookies, named_by_connection, same_to_cgi};
+use crate::plan::{ForwardedBy, joined_cookies, same_to_cgi};
 use crate::route::{
     CanonicalPath, Mapping, OriginText, RouteIndex, Strictness, UpstreamIndex, map_reference, method_label,
     same_authority,
@@ -26,7 +27,7 @@ use crate::stitch::problem::{self, Verdict};
 use crate::telemetry::{RequestId, RequestReport, TraceContext};
 
 use super::admission::{Asking, Meter, authenticate, withheld};
-use super::balance::Peer;
+use super::balance::Lease;
 use super::door::ClientConnection;
 use super::engine::Queued;
 use super::failure;
@@ -34,8 +35,7 @@ use super::forwarding::{Reached, host_of, origin_of};
 use super::gateway::{Gateway, UnderWay};
 use super::snapshot::{Snapshot, UpstreamState};
 
-/// Bytes of a DAV body that are held while its hrefs are mapped.
-const MAX_MAPPED_BODY: usize = 16 << 20;
+pub(super) use reply::{response, response_body, suit_http_1_0};
 
 /// What is known of one request.
 pub(super) struct Context {
@@ -63,7 +63,9 @@ pub(super) struct Proxied {
     hop: ForwardedBy,
     /// Held until the end of the reply.
     _turn: Option<Turn<Arc<Gate>>>,
-    peer: Option<Arc<Peer>>,
+    lease: Option<Lease>,
+    /// What `consistent_hash` goes by.
+    key: Vec<u8>,
     tried: Vec<SocketAddr>,
     connect_failure: Option<CallFailure>,
     /// Whether hrefs in the reply's body are mapped: the prefix is stripped, and the method is one of
@@ -171,7 +173,8 @@ pub(super) fn prepare(
         references,
         hop: context.reached.forwarded_by(&request.headers, &context.request_id),
         _turn: None,
-        peer: None,
+        lease: None,
+        key: key(session, context, upstream),
         tried: Vec::new(),
         connect_failure: None,
         mapped_body: None,
@@ -197,6 +200,14 @@ async fn wait_for_turn(upstream: &UpstreamState, flow: &Flow) -> Result<Turn<Arc
         Some(turn) => turn.map_err(|QueueFull| CallFailure::QueueFull),
         None => Err(CallFailure::QueueTimeout),
     }
+}
+
+/// The value of the field that the upstream's targets are chosen by, or the path.
+fn key(session: &Session, context: &Context, upstream: UpstreamIndex) -> Vec<u8> {
+    let request = session.req_header();
+    let header = context.snapshot.upstream(upstream).and_then(|upstream| upstream.targets.hash_header());
+    let value = header.and_then(|name| request.headers.get(name)).map(HeaderValue::as_bytes);
+    value.unwrap_or_else(|| request.uri.path().as_bytes()).to_vec()
 }
 
 /// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918
@@ -243,14 +254,23 @@ pub(super) fn choose(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
     let (Some(proxied), snapshot) = (&mut context.proxied, &context.snapshot) else {
         return Error::e_explain(ErrorType::InternalError, "no route was chosen");
     };
-    let next = snapshot.upstream(proxied.upstream).and_then(|upstream| upstream.targets.next(&proxied.tried));
-    let Some(peer) = next else {
-        proxied.connect_failure.get_or_insert(CallFailure::NoTarget);
-        return Error::e_explain(ErrorType::ConnectError, "the upstream has no target");
+    if proxied.connect_failure.is_none() {
+        // Asked again because an idle connection was gone: the target may well be there.
+        proxied.tried.clear();
+    }
+    let next = snapshot
+        .upstream(proxied.upstream)
+        .map_or(Err(CallFailure::NoTarget), |upstream| upstream.targets.next(&proxied.tried, &proxied.key));
+    let lease = match next {
+        Ok(lease) => lease,
+        Err(why_none) => {
+            proxied.connect_failure.get_or_insert(why_none);
+            return Error::e_explain(ErrorType::ConnectError, "the upstream has no target");
+        }
     };
-    proxied.tried.push(peer.address);
-    let http = peer.http.clone();
-    proxied.peer = Some(peer);
+    proxied.tried.push(lease.peer().address);
+    let http = lease.peer().http.clone();
+    proxied.lease = Some(lease);
     Ok(Box::new(http))
 }
 
@@ -261,9 +281,10 @@ pub(super) fn request(
     context: &Context,
 ) -> pingora::Result<()> {
     let Some(proxied) = &context.proxied else { return Ok(()) };
-    let (Some(peer), Some(upstream)) = (&proxied.peer, context.snapshot.upstream(proxied.upstream)) else {
+    let (Some(lease), Some(upstream)) = (&proxied.lease, context.snapshot.upstream(proxied.upstream)) else {
         return Ok(());
     };
+    let peer = lease.peer();
     if let Some(path) = &proxied.path {
         let query = session.req_header().uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         request.set_raw_path(format!("{path}{query}").as_bytes())?;
@@ -331,94 +352,6 @@ pub(super) fn max_forwards(request: &RequestHeader) -> Option<u64> {
     value.to_str().ok()?.trim().parse().ok()
 }
 
-/// Maps the reply's fields, and prepares for mapping its body.
-pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> pingora::Result<()> {
-    let request_id = context.request_id.as_str().to_owned();
-    let Context { snapshot, reached, proxied, limit_fields, .. } = context;
-    let Some(proxied) = proxied else { return Ok(()) };
-    if response.status.is_informational() {
-        // Also 101, whose Connection names the upgrade.
-        return Ok(());
-    }
-    for name in named_by_connection(&response.headers) {
-        response.remove_header(&name);
-    }
-    // RFC 9110 §7.6.1: of the upstream's connection, whether its Connection names them or not.
-    for name in ["keep-alive", "proxy-connection", "upgrade"] {
-        response.remove_header(name);
-    }
-    for name in [header::LOCATION, header::CONTENT_LOCATION] {
-        let Some(url) = response.headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
-        let mapped = proxied.to_gateway(url, snapshot, reached);
-        if mapped != url {
-            response.insert_header(name, HeaderValue::from_str(&mapped).map_err(|_| unmappable())?)?;
-        }
-    }
-    response.insert_header("x-request-id", request_id)?;
-    for (name, value) in limit_fields {
-        response.append_header(name.clone(), value.as_str())?;
-    }
-    if proxied.maps_bodies && response.status != StatusCode::NO_CONTENT && is_xml(&response.headers) {
-        response.remove_header(&header::CONTENT_LENGTH);
-        response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
-        proxied.mapped_body = Some(BytesMut::new());
-    }
-    Ok(())
-}
-
-/// RFC 9112 §6.1, RFC 9110 §15.2: a client that speaks HTTP/1.0 knows neither chunks nor interim
-/// replies; the end of the connection is the end of a body without a length.
-pub(super) fn suit_http_1_0(session: &mut Session, response: &mut ResponseHeader) {
-    if session.req_header().version != Version::HTTP_10 || response.status.is_informational() {
-        return;
-    }
-    if response.remove_header(&header::TRANSFER_ENCODING).is_some() {
-        session.as_downstream_mut().set_keepalive(None);
-    }
-}
-
-fn is_xml(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let plain = !headers.contains_key(header::CONTENT_ENCODING);
-    plain
-        && content_type
-            .is_some_and(|value| value.starts_with("text/xml") || value.starts_with("application/xml"))
-}
-
-/// Holds back a body whose hrefs are to be mapped until it is whole.
-pub(super) fn response_body(
-    body: &mut Option<Bytes>,
-    end: bool,
-    context: &mut Context,
-) -> pingora::Result<()> {
-    let Context { snapshot, reached, proxied, .. } = context;
-    let Some(proxied) = proxied else { return Ok(()) };
-    let Some(mut held) = proxied.mapped_body.take() else { return Ok(()) };
-    if let Some(bytes) = body.take() {
-        held.extend_from_slice(&bytes);
-    }
-    if held.len() > MAX_MAPPED_BODY {
-        return Error::e_explain(
-            ErrorType::InternalError,
-            "a body whose hrefs are to be mapped is too large",
-        );
-    }
-    if end {
-        let mapped = xml::dav::map_hrefs(&held, &|url| proxied.to_gateway(url, snapshot, reached).into());
-        *body = Some(mapped.map_or_else(|| held.freeze(), Bytes::from));
-    } else {
-        proxied.mapped_body = Some(held);
-    }
-    Ok(())
-}
-
-impl Proxied {
-    fn to_gateway(&self, url: &str, snapshot: &Snapshot, reached: &Reached) -> String {
-        let is_upstream = |authority: &str| snapshot.goes_by(self.upstream, authority, &reached.authority);
-        self.mapping.reference_to_gateway(url, is_upstream, &reached.origin()).into_owned()
-    }
-}
-
 /// A connection could not be opened: the next target is tried, if there is one.
 #[expect(clippy::unnecessary_box_returns, reason = "pingora's hook wants it so")]
 pub(super) fn connect_failed(gateway: &Gateway, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
@@ -427,8 +360,10 @@ pub(super) fn connect_failed(gateway: &Gateway, context: &mut Context, mut error
     proxied.connect_failure = Some(failure);
     if let Some(upstream) = snapshot.upstream(proxied.upstream) {
         gateway.count_connect_error(&upstream.settings.name, failure);
-        let another = upstream.targets.next(&proxied.tried).is_some();
-        error.set_retry(another);
+        if let Some(mut lease) = proxied.lease.take() {
+            upstream.targets.failed(&mut lease, failure);
+        }
+        error.set_retry(upstream.targets.has_other(&proxied.tried));
     }
     error
 }
@@ -443,15 +378,10 @@ pub(super) fn verdict(session: &Session, error: &Error, context: &Context) -> Ve
     }
 }
 
-#[expect(clippy::unnecessary_box_returns, reason = "pingora's results want it so")]
-fn unmappable() -> Box<Error> {
-    Error::explain(ErrorType::InvalidHTTPHeader, "a mapped url can't stand in a field")
-}
-
 /// Records a request that is over.
 pub(super) fn report(gateway: &Gateway, session: &Session, context: &Context) {
     let upstream =
-        context.proxied.as_ref().filter(|proxied| proxied.peer.is_some()).map(|proxied| proxied.upstream);
+        context.proxied.as_ref().filter(|proxied| !proxied.tried.is_empty()).map(|proxied| proxied.upstream);
     let report = RequestReport {
         route: context.route,
         upstream,

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::settings::{self, Settings};
 
 use super::gateway::Gateway;
+use super::health::start_checks;
 use super::snapshot::Snapshot;
 
 /// Writes to a file come in bursts; so long has to pass without one.
@@ -111,6 +112,8 @@ impl Reloader {
         let redacted = settings::redacted(&settings);
         let snapshot = Snapshot::new(settings, redacted, &self.gateway.metrics, Some(&before)).await;
         self.gateway.replace(snapshot);
+        self.gateway.metrics.forget_targets();
+        start_checks(&self.gateway);
         self.gateway.metrics.record_reload(true);
     }
 

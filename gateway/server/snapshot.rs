@@ -13,6 +13,7 @@ use crate::telemetry::{Metrics, Names};
 
 use super::admission::{Limiter, use_ring};
 use super::balance::Targets;
+use super::retry_budget::RetryBudget;
 
 /// Calls that may look for an HTTP/2 connection at once.
 const SEEKING: usize = 4;
@@ -32,6 +33,7 @@ pub(super) struct UpstreamState {
     pub(super) targets: Targets,
     /// Who may call it, and when.
     pub(super) gate: Arc<Gate>,
+    pub(super) retry_budget: Arc<RetryBudget>,
     /// HTTP/2: how many calls may look for a connection at once. Each that finds none opens one, so a
     /// batch that starts cold would open as many as it has lanes.
     pub(super) seeking: Semaphore,
@@ -45,7 +47,7 @@ pub(super) struct UpstreamState {
 
 impl Snapshot {
     /// Sets a configuration to work. Upstreams that were there `before` keep their gate, so that
-    /// calls under way still count.
+    /// calls under way still count, their budget of retries, and how their targets stand.
     pub(super) async fn new(
         settings: Settings,
         redacted: String,
@@ -55,9 +57,13 @@ impl Snapshot {
         let mut upstreams = Vec::with_capacity(settings.upstreams.len());
         for upstream in &settings.upstreams {
             let kept = before.and_then(|before| before.gate_of(upstream));
+            let was = before.and_then(|before| before.named(&upstream.name));
+            let ejections = metrics.ejections.with_label_values(&[&upstream.name]);
             upstreams.push(UpstreamState {
-                targets: Targets::new(upstream, &settings.limits).await,
+                targets: Targets::new(upstream, &settings.limits, ejections, was.map(|was| &was.targets))
+                    .await,
                 gate: kept.unwrap_or_else(|| Arc::new(Gate::new(gate_limits(upstream)))),
+                retry_budget: was.map_or_else(Arc::default, |was| Arc::clone(&was.retry_budget)),
                 seeking: Semaphore::new(SEEKING),
                 in_flight: metrics.items_in_flight.with_label_values(&[&upstream.name]),
                 queued: metrics.items_queued.with_label_values(&[&upstream.name]),
@@ -79,6 +85,11 @@ impl Snapshot {
             state.settings.name == upstream.name && state.gate.limits() == gate_limits(upstream)
         };
         self.upstreams.iter().find(same).map(|state| Arc::clone(&state.gate))
+    }
+
+    /// The upstream with this name.
+    pub(super) fn named(&self, name: &str) -> Option<&UpstreamState> {
+        self.upstreams.iter().find(|state| state.settings.name == name)
     }
 
     pub(super) fn upstream(&self, index: UpstreamIndex) -> Option<&UpstreamState> {

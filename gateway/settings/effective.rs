@@ -3,19 +3,20 @@
 
 use std::num::NonZeroUsize;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::document::{
-    ApiKeysDocument, At, AuthDocument, BalanceDocument, BatchDocument, BulkDocument, ByteSize, CorsDocument,
-    DialectDocument, Document, DrainDocument, ForwardAuthDocument, HeaderValueDocument, HeadersDocument,
-    JwtAlgorithmDocument, JwtDocument, LimitedBatchDocument, LimitsDocument, ListenDocument, LogDocument,
-    LogFormatDocument, Named, OneOrMany, OrderDocument, Rate, RateDocument, RateLimitDocument,
-    RespondDocument, RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument, TlsDocument,
-    UpstreamDocument, UpstreamTlsDocument,
+    ApiKeysDocument, At, AuthDocument, BalanceDocument, BatchDocument, BreakerDocument, BulkDocument,
+    ByteSize, CorsDocument, DialectDocument, Document, DrainDocument, FailureDocument, ForwardAuthDocument,
+    HeaderValueDocument, HeadersDocument, HealthCheckDocument, JwtAlgorithmDocument, JwtDocument,
+    LimitedBatchDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument, Named, OneOrMany,
+    OrderDocument, Percent, Rate, RateDocument, RateLimitDocument, RespondDocument, RetryDocument,
+    RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument, TlsDocument, UpstreamDocument,
+    UpstreamTlsDocument,
 };
 use super::{
-    Auth, Balance, BatchEndpoint, BulkRoute, HostPolicy, LimitedBatch, ListenAddress, Listener, LogFormat,
-    Order, RateLimit, Scheme, Settings, Share, Target, Upstream,
+    Auth, Balance, BatchEndpoint, Breaker, BulkRoute, FailureKinds, HealthCheck, HostPolicy, LimitedBatch,
+    ListenAddress, Listener, LogFormat, Order, RateLimit, Retry, Scheme, Settings, Share, Target, Upstream,
 };
 use crate::batch::Dialect;
 use crate::route::{MethodSet, Route, RouteAction};
@@ -98,9 +99,16 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
     let set = upstream.headers.set.iter();
     UpstreamDocument {
         targets: upstream.targets.iter().map(|item| target(item).into()).collect(),
-        balance: match upstream.balance {
+        balance: match &upstream.balance {
             Balance::RoundRobin => BalanceDocument::RoundRobin,
+            Balance::LeastBusy => BalanceDocument::LeastBusy,
+            Balance::ConsistentHash { .. } => BalanceDocument::ConsistentHash,
         },
+        hash_header: match &upstream.balance {
+            Balance::ConsistentHash { header } => header.as_ref().map(|name| name.as_str().to_owned().into()),
+            Balance::RoundRobin | Balance::LeastBusy => None,
+        },
+        slow_start: Span(upstream.slow_start),
         concurrency: upstream.concurrency,
         queue: NonZeroUsize::new(upstream.queue).unwrap_or(NonZeroUsize::MIN),
         rate: upstream
@@ -111,6 +119,9 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
             connect: TimeLimit(upstream.timeout.connect).into(),
             item: TimeLimit(upstream.timeout.item).into(),
         },
+        retry: retry(&upstream.retry).into(),
+        breaker: breaker(&upstream.breaker),
+        health_check: upstream.health_check.as_ref().map(health_check),
         headers: HeadersDocument {
             set: Named(
                 set.map(|(name, value)| (name.as_str().to_owned().into(), header_value(value).into()))
@@ -128,6 +139,47 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
             verify: upstream.verify.into(),
         }
         .into(),
+    }
+}
+
+fn retry(retry: &Retry) -> RetryDocument {
+    RetryDocument {
+        attempts: retry.attempts.into(),
+        budget: Percent(retry.budget),
+        on: failures(retry.on).into_iter().map(Into::into).collect(),
+        status: retry.status.iter().map(StatusCode::as_u16).collect(),
+        timeout: retry.timeout.map(|timeout| TimeLimit(timeout).into()),
+    }
+}
+
+fn breaker(breaker: &Breaker) -> BreakerDocument {
+    BreakerDocument {
+        failures: breaker.failures,
+        on: failures(breaker.on),
+        status: breaker.status.iter().map(StatusCode::as_u16).collect(),
+        base: TimeLimit(breaker.base),
+        max: TimeLimit(breaker.max).into(),
+        max_ejected: Percent(breaker.max_ejected),
+    }
+}
+
+fn failures(kinds: FailureKinds) -> Vec<FailureDocument> {
+    let all = [
+        (FailureDocument::Connect, kinds.connect),
+        (FailureDocument::Lost, kinds.lost),
+        (FailureDocument::Timeout, kinds.timeout),
+    ];
+    all.into_iter().filter(|(_, counts)| *counts).map(|(kind, _)| kind).collect()
+}
+
+fn health_check(check: &HealthCheck) -> HealthCheckDocument {
+    HealthCheckDocument {
+        path: literal(check.path.as_str()).into(),
+        interval: TimeLimit(check.interval),
+        timeout: TimeLimit(check.timeout),
+        healthy: check.healthy,
+        unhealthy: check.unhealthy,
+        status: check.status.iter().map(StatusCode::as_u16).collect(),
     }
 }
 

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::diagnostic::{HIDDEN, nearest, quoted};
 use super::document::{UNIT_KEYWORD, Unit};
-use super::later;
 
 /// What the schema knows of a key.
 pub(super) enum Property<'a> {
@@ -99,12 +98,7 @@ fn one_of(choices: &[&str]) -> String {
 }
 
 /// What is wrong with a scalar, and what to do; `shown` is absent where it must not be shown.
-pub(super) fn scalar_problem(
-    text: &str,
-    shown: Option<&str>,
-    form: &Value,
-    path: &str,
-) -> Option<(String, String)> {
+pub(super) fn scalar_problem(text: &str, shown: Option<&str>, form: &Value) -> Option<(String, String)> {
     let subject = shown.map_or_else(|| HIDDEN.to_owned(), quoted);
     if let Some(unit) = unit(form) {
         let error = unit.parse(text).err()?;
@@ -116,7 +110,7 @@ pub(super) fn scalar_problem(
         return Some((message, hint));
     }
     if let Some(choices) = choices(form) {
-        return choice_problem(text, &subject, &choices, path);
+        return choice_problem(text, &subject, &choices);
     }
     match type_of(form) {
         Some("integer") => number_problem(text, &subject, form),
@@ -127,14 +121,11 @@ pub(super) fn scalar_problem(
     }
 }
 
-fn choice_problem(text: &str, subject: &str, choices: &[&str], path: &str) -> Option<(String, String)> {
+fn choice_problem(text: &str, subject: &str, choices: &[&str]) -> Option<(String, String)> {
     if choices.contains(&text) {
         return None;
     }
     let possible = format!("possible here: {}", one_of(choices));
-    if later::is_value(path, text) {
-        return Some((format!("{subject} is not supported yet by this version"), possible));
-    }
     let help = match nearest(text, choices.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => possible,

@@ -11,6 +11,7 @@ mod environment;
 mod form;
 mod later;
 mod load;
+mod resilience;
 mod resolve;
 mod schema;
 mod shape;
@@ -23,6 +24,7 @@ pub use conduct::Conduct;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use effective::redacted;
 pub use load::{Loaded, load, parse};
+pub use resilience::{Breaker, FailureKinds, HealthCheck, Retry};
 pub use schema::schema;
 pub use types::{
     Balance, BatchEndpoint, BulkRoute, Cors, Drain, Engine, HeaderChanges, HostPolicy, Limits, ListenAddress,

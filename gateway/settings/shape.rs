@@ -60,7 +60,7 @@ impl<'a> Walk<'a> {
             NodeValue::Scalar(text) => match forms.iter().find(|form| is_scalar(form)) {
                 Some(form) => {
                     let shown = if node.from_environment { None } else { Some(text.as_str()) };
-                    let problem = scalar_problem(text, shown, form, &position.path);
+                    let problem = scalar_problem(text, shown, form);
                     self.outcome(
                         problem.map(|(message, help)| Diagnostic::error(Some(place), message).help(help)),
                     )

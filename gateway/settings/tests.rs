@@ -164,6 +164,12 @@ admin: off
 upstreams:
   orders:
     targets: [h2c://10.0.0.1:9001, { url: "h2://[::1]", weight: 2 }]
+    balance: consistent_hash
+    hash_header: X-Tenant
+    slow_start: 10s
+    retry: { attempts: 3, budget: 5%, on: [timeout], status: [503], timeout: 10s }
+    breaker: { failures: 9, on: [lost, timeout], status: [502], base: 2s, max: 1m, max_ejected: 50% }
+    health_check: { path: /health?x=1, interval: 5s, timeout: 2s, healthy: 1, unhealthy: 4, status: [204] }
     concurrency: 7
     timeout: { connect: 1.5s, item: 2m }
     host: api.example:81
@@ -198,6 +204,11 @@ fn every_key_reaches_the_settings() {
     assert_eq!(upstream.targets[1].host, "::1");
     assert_eq!(upstream.targets[1].weight.get(), 2);
     assert_eq!(upstream.timeout.connect, Duration::from_millis(1500));
+    assert_eq!((upstream.retry.attempts.get(), upstream.retry.budget), (3, 5));
+    assert_eq!(upstream.retry.on, FailureKinds { timeout: true, ..FailureKinds::default() });
+    assert_eq!((upstream.breaker.failures.get(), upstream.breaker.max_ejected), (9, 50));
+    assert_eq!(upstream.health_check.as_ref().unwrap().path.as_str(), "/health?x=1");
+    assert_eq!(upstream.balance, Balance::ConsistentHash { header: Some("x-tenant".parse().unwrap()) });
     assert_eq!(upstream.host, HostPolicy::Fixed("api.example:81".to_owned()));
     assert!(!upstream.verify);
     let (name, value) = &upstream.headers.set[1];

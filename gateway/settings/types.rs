@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::{Auth, RateLimit};
+use super::{Auth, Breaker, HealthCheck, RateLimit, Retry};
 use crate::batch::{BatchLimits, Dialect};
 use crate::dispatch::Rate;
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
@@ -100,6 +100,8 @@ pub struct Upstream {
     pub targets: Vec<Target>,
     /// How targets are chosen.
     pub balance: Balance,
+    /// How long a target that is back takes to get its whole share; zero: none.
+    pub slow_start: Duration,
     /// How calls are made.
     pub engine: Engine,
     /// Calls under way at once, of all batches and of requests that are none.
@@ -112,6 +114,12 @@ pub struct Upstream {
     pub timeout: UpstreamTimeouts,
     /// The field that tells the upstream what is left of a call's time.
     pub deadline_header: Option<HeaderName>,
+    /// When a call is made once more.
+    pub retry: Retry,
+    /// When a target gets no calls for a while.
+    pub breaker: Breaker,
+    /// How targets are asked whether they are well.
+    pub health_check: Option<HealthCheck>,
     /// Fields set on and removed from every call.
     pub headers: HeaderChanges,
     /// The Host of a call.
@@ -173,11 +181,18 @@ impl Scheme {
 }
 
 /// How an upstream's targets share its calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Balance {
     /// In turn, by weight.
     #[default]
     RoundRobin,
+    /// To the one with the fewest calls under way, by weight.
+    LeastBusy,
+    /// The same key to the same target, by weight.
+    ConsistentHash {
+        /// The field of the call that is the key; `None`, or where a call lacks it: its path.
+        header: Option<HeaderName>,
+    },
 }
 
 /// How calls are made (`gateway/ARCHITECTURE.md`).

@@ -7,6 +7,7 @@
 //! beside it pins every row.
 
 mod idempotent;
+mod reasons;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::dispatch::{CallFailure, Sent};
 use super::GATEWAY_NAME;
 
 pub use idempotent::is_idempotent;
+pub use reasons::REFUSAL_REASONS;
 
 /// What a failure means for the client and for metrics.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,38 +197,6 @@ fn refusal_row(refusal: &BatchRefusal) -> Row {
     }
 }
 
-/// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 28] = [
-    "malformed",
-    "not_a_batch",
-    "duplicate_member",
-    "forbidden_xml",
-    "duplicate_id",
-    "bad_group",
-    "unknown_dependency",
-    "forward_dependency",
-    "self_dependency",
-    "bad_content_encoding",
-    "body_unreadable",
-    "too_deep",
-    "too_many_items",
-    "body_too_large",
-    "unsupported_content_encoding",
-    "unsupported_media_type",
-    "not_acceptable",
-    "odata_version",
-    "no_isolation",
-    "cross_site",
-    "rate_limited",
-    "unauthenticated",
-    "client_forbidden",
-    "authentication_unavailable",
-    "method_not_allowed",
-    "body_timeout",
-    "memory_budget",
-    "internal",
-];
-
 /// The verdict on an item that the gateway refuses.
 #[must_use]
 pub fn of_rejection(rejection: &ItemRejection) -> Verdict {
@@ -320,7 +290,12 @@ pub fn of_failure(failure: CallFailure, sent: Sent, method: &Method) -> Verdict 
         Sent::Maybe => OutcomeKind::Unknown,
     };
     let retryable = sent == Sent::No || is_idempotent(method);
-    let retry_after = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
+    let unavailable = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
+    let retry_after = if let CallFailure::CircuitOpen { seconds } = failure {
+        Some(Duration::from_secs(seconds))
+    } else {
+        unavailable
+    };
     Verdict { retryable, retry_after, ..verdict(&row, failure.to_string(), None, outcome) }
 }
 
@@ -342,6 +317,9 @@ fn failure_row(failure: CallFailure) -> Row {
         }
         CallFailure::QueueTimeout => {
             row!(SERVICE_UNAVAILABLE, "queue_timeout", "The upstream is busy", "connection_limit_reached")
+        }
+        CallFailure::CircuitOpen { .. } => {
+            row!(SERVICE_UNAVAILABLE, "circuit_open", "The upstream keeps failing", "destination_unavailable")
         }
         CallFailure::ConnectionRefused => {
             row!(

@@ -5,8 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 use tracing_appender::non_blocking::ErrorCounter;
@@ -17,6 +16,7 @@ use crate::settings::{BatchEndpoint, Settings};
 use crate::stitch::ItemReport;
 use crate::stitch::problem::REFUSAL_REASONS;
 
+use super::maker::Maker;
 use super::{BatchEnd, BatchReport, ConnectionMetrics, Names, RequestReport};
 
 /// Seconds; OpenTelemetry's boundaries for HTTP, with two more for what is slow.
@@ -25,6 +25,9 @@ const LATENCY: [f64; 16] =
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 const BYTES: [f64; 9] =
     [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
+
+/// Why a call is made once more, as metrics say it.
+const RETRY_REASONS: [&str; 5] = ["connect", "lost", "timeout", "status", "stale"];
 
 /// All metrics of a gateway.
 pub struct Metrics {
@@ -66,6 +69,16 @@ pub struct Metrics {
     pub rate_limited: IntCounterVec,
     /// Clients that a rate limit forgot because it remembers no more, by limit.
     pub limit_clients_forgotten: IntCounterVec,
+    /// Attempts after the first, by upstream and why.
+    pub retries: IntCounterVec,
+    /// Retries that the budget did not allow, by upstream.
+    pub retry_budget_exhausted: IntCounterVec,
+    /// Targets ejected, by upstream.
+    pub ejections: IntCounterVec,
+    /// Whether a target gets calls; set by whoever reads the metrics.
+    pub target_up: IntGaugeVec,
+    /// How many addresses of a target have their circuit in which state; set likewise.
+    pub circuit_state: IntGaugeVec,
     log_lines_dropped: IntCounter,
     tasks: IntGauge,
     log: OnceLock<ErrorCounter>,
@@ -75,46 +88,6 @@ pub struct Metrics {
 #[derive(Debug, thiserror::Error)]
 #[error("the metrics could not be set up: {0}")]
 pub struct MetricsError(#[from] prometheus::Error);
-
-struct Maker(Registry);
-
-impl Maker {
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-        let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-        self.0.register(Box::new(counters.clone()))?;
-        Ok(counters)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
-        self.0.register(Box::new(gauges.clone()))?;
-        Ok(gauges)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        let gauge = IntGauge::new(name, help)?;
-        self.0.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        let counter = IntCounter::new(name, help)?;
-        self.0.register(Box::new(counter.clone()))?;
-        Ok(counter)
-    }
-
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> Result<HistogramVec, prometheus::Error> {
-        let histograms = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
-        self.0.register(Box::new(histograms.clone()))?;
-        Ok(histograms)
-    }
-}
 
 impl Metrics {
     /// Registers all metrics; `pingora_version` goes into the build information.
@@ -260,6 +233,31 @@ impl Metrics {
                 "Clients that a rate limit forgot because it remembers no more (max_clients).",
                 &["limit"],
             )?,
+            retries: make.counters(
+                "batchgate_upstream_retries_total",
+                "Attempts of calls after the first.",
+                &["upstream", "reason"],
+            )?,
+            retry_budget_exhausted: make.counters(
+                "batchgate_upstream_retry_budget_exhausted_total",
+                "Retries that were not made because too many were.",
+                &["upstream"],
+            )?,
+            ejections: make.counters(
+                "batchgate_upstream_ejections_total",
+                "Times that a target's circuit opened.",
+                &["upstream"],
+            )?,
+            target_up: make.gauges(
+                "batchgate_upstream_target_up",
+                "1 if the target gets calls.",
+                &["upstream", "target"],
+            )?,
+            circuit_state: make.gauges(
+                "batchgate_upstream_circuit_state",
+                "Addresses of the target whose circuit is in this state.",
+                &["upstream", "target", "state"],
+            )?,
             log_lines_dropped: make.counter(
                 "batchgate_log_lines_dropped_total",
                 "Log lines dropped because the log's reader was too slow.",
@@ -286,6 +284,11 @@ impl Metrics {
         }
         for upstream in &settings.upstreams {
             self.items_in_flight.with_label_values(&[&upstream.name]);
+            self.retry_budget_exhausted.with_label_values(&[&upstream.name]);
+            self.ejections.with_label_values(&[&upstream.name]);
+            for reason in RETRY_REASONS {
+                self.retries.with_label_values(&[&upstream.name, reason]);
+            }
         }
     }
 
@@ -301,6 +304,12 @@ impl Metrics {
         }
         self.batch_duration.with_label_values(&[endpoint]);
         self.batch_items.with_label_values(&[endpoint]);
+    }
+
+    /// Forgets the gauges of all targets: the new configuration may have others.
+    pub fn forget_targets(&self) {
+        self.target_up.reset();
+        self.circuit_state.reset();
     }
 
     /// Records a load of the configuration.

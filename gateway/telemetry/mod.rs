@@ -3,6 +3,7 @@
 
 mod connections;
 mod log_lines;
+mod maker;
 mod metrics;
 mod report;
 mod trace;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::ports::{accepts, loopback, start_on_free_ports};
 use super::process::Process;
 use super::programs::{is_root, program};
+use super::wait::until_true;
 
 /// The module that adds PROPFIND, OPTIONS, LOCK and UNLOCK.
 const DAV_EXT: &str = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so";
@@ -20,6 +21,12 @@ pub(crate) struct Nginx {
     process: Process,
     port: u16,
     folder: TempDir,
+}
+
+fn started(folder: &Path) -> Command {
+    let mut command = Command::new(program("nginx"));
+    command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(folder).arg("-e").arg("stderr");
+    command
 }
 
 impl Nginx {
@@ -43,12 +50,22 @@ impl Nginx {
         let command = |[port]: [u16; 1]| {
             let file = folder.path().join("nginx.conf");
             fs::write(&file, configuration(folder.path(), port, listen_options, directives)).unwrap();
-            let mut command = Command::new(program("nginx"));
-            command.arg("-c").arg(&file).arg("-p").arg(folder.path()).arg("-e").arg("stderr");
-            command
+            started(folder.path())
         };
         let (process, [port]) = start_on_free_ports("nginx", command, |[port]| accepts(loopback(port)));
         Self { process, port, folder }
+    }
+
+    /// Kills it; nothing is said to its clients.
+    pub(crate) fn kill(&self) {
+        self.process.signal("KILL");
+        self.process.wait();
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn start_again(&mut self) {
+        self.process = Process::start("nginx", started(self.folder.path()));
+        until_true("nginx again", || accepts(self.address()));
     }
 
     /// Its address.

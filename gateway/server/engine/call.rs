@@ -6,7 +6,6 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use pingora::http::RequestHeader;
 
-use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::plan::{Call, CallHeaders};
 
@@ -14,6 +13,7 @@ use super::super::balance::Peer;
 use super::super::forwarding::{host_of, origin_of};
 use super::super::snapshot::UpstreamState;
 use super::BatchEngine;
+use super::retry::Sending;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -29,12 +29,11 @@ impl Calls<'_> {
     /// The header of a call to a target over HTTP/1.1.
     pub(super) fn header(
         &self,
-        (method, call): (&Method, &Call),
+        sending: Sending<'_>,
         peer: &Peer,
-        deadline: Deadline,
     ) -> Result<Box<RequestHeader>, CallFailure> {
-        let uri = call.target.parse().map_err(|_| CallFailure::Internal)?;
-        let mut header = self.header_without_host((method, call), peer, uri, deadline)?;
+        let uri = sending.call.target.parse().map_err(|_| CallFailure::Internal)?;
+        let mut header = self.header_without_host(sending, peer, uri)?;
         let host = host_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
         header.insert_header(header::HOST, host).map_err(|_| CallFailure::Internal)?;
         Ok(Box::new(header))
@@ -43,24 +42,23 @@ impl Calls<'_> {
     /// The header of a call over HTTP/2, which has the authority in its url (RFC 9113 §8.3.1).
     pub(super) fn header_h2(
         &self,
-        (method, call): (&Method, &Call),
+        sending: Sending<'_>,
         peer: &Peer,
-        deadline: Deadline,
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
-        let uri = format!("{origin}{}", call.target).parse().map_err(|_| CallFailure::Internal)?;
-        let mut header = self.header_without_host((method, call), peer, uri, deadline)?;
+        let uri = format!("{origin}{}", sending.call.target).parse().map_err(|_| CallFailure::Internal)?;
+        let mut header = self.header_without_host(sending, peer, uri)?;
         header.set_version(http::Version::HTTP_2);
         Ok(Box::new(header))
     }
 
     fn header_without_host(
         &self,
-        (method, call): (&Method, &Call),
+        Sending { method, call, attempt }: Sending<'_>,
         peer: &Peer,
         uri: Uri,
-        deadline: Deadline,
     ) -> Result<RequestHeader, CallFailure> {
+        let deadline = attempt.deadline;
         let mut parts = http::Request::new(()).into_parts().0;
         parts.method = method.clone();
         parts.uri = uri;

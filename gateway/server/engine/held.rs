@@ -4,22 +4,21 @@
 use std::sync::Arc;
 
 use futures_util::future::FutureExt;
-use http::Method;
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession;
 use pingora::upstreams::peer::Peer as _;
 use tokio::io::AsyncReadExt;
 
-use crate::dispatch::{Attempt, CallFailure, UpstreamReply};
+use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::plan::Call;
-use crate::stitch::problem::is_idempotent;
 
-use super::super::balance::Peer;
+use super::super::balance::{Lease, Peer};
 use super::super::failure;
 use super::super::memory::Holding;
-use super::Failover;
 use super::call::Calls;
+use super::failover::Failover;
 use super::reply::{Unanswered, collect};
+use super::retry::Sending;
 use super::under_way::CallUnderWay;
 
 /// The lane.
@@ -52,34 +51,63 @@ impl<'engine> HeldConnection<'engine> {
         Self { calls, connection: None }
     }
 
-    pub(super) async fn call(
+    pub(super) const fn calls(&self) -> Calls<'engine> {
+        self.calls
+    }
+
+    /// One attempt of a call; `fresh`: on a connection that carried none before.
+    pub(super) async fn attempt(
         &mut self,
-        method: &Method,
-        call: &Call,
-        attempt: Attempt<'_>,
-    ) -> Result<UpstreamReply, CallFailure> {
-        let connection = match self.connection.take().and_then(Connection::if_quiet) {
-            Some(connection) => connection,
-            None => self.connect(true).await?,
+        sending: Sending<'_>,
+        failover: &mut Failover<'_>,
+        fresh: bool,
+    ) -> Result<UpstreamReply, Unanswered> {
+        let (connection, lease) = match self.held(failover, fresh) {
+            Some(held) => held,
+            None => self.connect(failover, !fresh).await.map_err(Unanswered::not_sent)?,
         };
-        let used = connection.used;
-        let made = self.exchange(connection, method, call, attempt).await;
-        match made {
-            // RFC 9110 §9.2.2, RFC 9112 §9.3.1: an idle connection may have been closed under us; what
-            // is idempotent may be sent again on a fresh one.
-            Err(Unanswered { nothing_received: true, .. }) if used && is_idempotent(method) => {
-                let fresh = self.connect(false).await?;
-                self.exchange(fresh, method, call, attempt).await.map_err(|unanswered| unanswered.failure)
+        let (used, peer) = (connection.used, Arc::clone(&connection.peer));
+        let header = self.calls.header(sending, &peer).map_err(Unanswered::not_sent)?;
+        sending.attempt.progress.mark_sent();
+        let under_way = CallUnderWay::new(self.calls, lease, failover.patience);
+        let mut session = HttpSession::new_with_options(connection.stream, &peer.http1);
+        match send_and_collect(&mut session, header, sending, self.calls.engine.holding).await {
+            Ok(reply) => {
+                under_way.answered(reply.status);
+                session.respect_keepalive();
+                self.connection = session.reuse().await.map(|stream| Connection { peer, stream, used: true });
+                Ok(reply)
             }
-            made => made.map_err(|unanswered| unanswered.failure),
+            Err(unanswered) => {
+                let unanswered = Unanswered { stale: used && unanswered.nothing_received, ..unanswered };
+                under_way.unanswered(&unanswered);
+                if !unanswered.stale {
+                    failover.tried(&peer);
+                }
+                Err(unanswered)
+            }
         }
     }
 
-    async fn connect(&self, may_reuse: bool) -> Result<Connection, CallFailure> {
+    /// The connection from the call before, if this one may go there.
+    fn held(&mut self, failover: &Failover<'_>, fresh: bool) -> Option<(Connection, Lease)> {
+        let held = self.connection.take().filter(|_| !fresh).and_then(Connection::if_quiet)?;
+        if let Some(lease) = failover.to(&held.peer) {
+            return Some((held, lease));
+        }
+        self.give_back(held);
+        None
+    }
+
+    async fn connect(
+        &self,
+        failover: &mut Failover<'_>,
+        may_reuse: bool,
+    ) -> Result<(Connection, Lease), CallFailure> {
         let Calls { engine, upstream, .. } = self.calls;
         let connector = &engine.gateway.transport;
-        let mut failover = Failover::new(engine, upstream);
-        while let Some(peer) = failover.next() {
+        while let Some(lease) = failover.next() {
+            let peer = Arc::clone(lease.peer());
             let opened = if may_reuse {
                 connector.get_stream(&peer.http1).await
             } else {
@@ -90,39 +118,23 @@ impl<'engine> HeldConnection<'engine> {
                     if !used {
                         upstream.opened.inc();
                     }
-                    return Ok(Connection { peer, stream, used });
+                    return Ok((Connection { peer, stream, used }, lease));
                 }
-                Err(error) => failover.failed(&error),
+                Err(error) => failover.not_connected(lease, &error),
             }
         }
         Err(failover.last)
     }
 
-    async fn exchange(
-        &mut self,
-        connection: Connection,
-        method: &Method,
-        call: &Call,
-        attempt: Attempt<'_>,
-    ) -> Result<UpstreamReply, Unanswered> {
-        let Calls { engine, upstream, .. } = self.calls;
-        let Connection { peer, stream, .. } = connection;
-        let header = self.calls.header((method, call), &peer, attempt.deadline)?;
-        let mut session = HttpSession::new_with_options(stream, &peer.http1);
-        attempt.progress.mark_sent();
-        let under_way = CallUnderWay::new(engine, upstream);
-        let reply = send_and_collect(&mut session, header, call, (attempt, engine.holding)).await?;
-        under_way.answered(reply.status);
-        session.respect_keepalive();
-        self.connection = session.reuse().await.map(|stream| Connection { peer, stream, used: true });
-        Ok(reply)
+    fn give_back(&self, Connection { peer, stream, .. }: Connection) {
+        let idle = peer.http1.idle_timeout();
+        self.calls.engine.gateway.transport.release_stream(stream, peer.http1.reuse_hash(), idle);
     }
 
     /// Gives the connection back to the pool.
     pub(super) fn rest(&mut self) {
-        if let Some(Connection { peer, stream, .. }) = self.connection.take() {
-            let idle = peer.http1.idle_timeout();
-            self.calls.engine.gateway.transport.release_stream(stream, peer.http1.reuse_hash(), idle);
+        if let Some(connection) = self.connection.take() {
+            self.give_back(connection);
         }
     }
 }
@@ -130,16 +142,16 @@ impl<'engine> HeldConnection<'engine> {
 async fn send_and_collect(
     session: &mut HttpSession,
     header: Box<pingora::http::RequestHeader>,
-    call: &Call,
-    (attempt, holding): (Attempt<'_>, &Holding<'_>),
+    sending: Sending<'_>,
+    holding: &Holding<'_>,
 ) -> Result<UpstreamReply, Unanswered> {
-    let sent = send(session, header, call).await;
+    let sent = send(session, header, sending.call).await;
     // A server may answer and close before it has read all: its answer counts (RFC 9112 §9.6).
-    let answer = collect(session, attempt.budget, holding).await;
+    let answer = collect(session, sending.attempt.budget, holding).await;
     match (sent, answer) {
         (_, Ok(reply)) => Ok(reply),
         (Err(error), Err(Unanswered { nothing_received: true, .. })) => {
-            Err(Unanswered { failure: failure::of_exchange(&error), nothing_received: true })
+            Err(Unanswered { nothing_received: true, ..failure::of_exchange(&error).into() })
         }
         (_, Err(unanswered)) => Err(unanswered),
     }

@@ -3,14 +3,15 @@
 //! held for a run of calls, or streams of a shared HTTP/2 connection.
 
 mod call;
+mod failover;
 mod held;
 mod queued;
 mod reply;
+mod retry;
 mod streams;
 mod under_way;
 
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
@@ -25,12 +26,13 @@ use crate::settings;
 use crate::telemetry::TraceContext;
 
 use super::asked::Asked;
-use super::balance::Peer;
-use super::failure;
 use super::forwarding::Reached;
 use super::gateway::Gateway;
 use super::memory::{Full, Holding};
 use super::snapshot::{Snapshot, UpstreamState};
+use failover::Failover;
+use reply::Unanswered;
+use retry::Sending;
 
 pub(super) use queued::Queued;
 
@@ -163,39 +165,34 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 }
 
-/// Tries an upstream's targets in turn.
-struct Failover<'engine> {
-    engine: &'engine BatchEngine<'engine>,
-    upstream: &'engine UpstreamState,
-    tried: Vec<SocketAddr>,
-    last: CallFailure,
-}
-
-impl<'engine> Failover<'engine> {
-    const fn new(engine: &'engine BatchEngine<'engine>, upstream: &'engine UpstreamState) -> Self {
-        Self { engine, upstream, tried: Vec::new(), last: CallFailure::NoTarget }
-    }
-
-    /// A target that was not tried yet.
-    fn next(&mut self) -> Option<Arc<Peer>> {
-        let peer = self.upstream.targets.next(&self.tried)?;
-        self.tried.push(peer.address);
-        Some(peer)
-    }
-
-    /// The target could not be connected to.
-    fn failed(&mut self, error: &pingora::Error) {
-        self.last = failure::of_connect(error);
-        self.engine.gateway.count_connect_error(&self.upstream.settings.name, self.last);
-    }
-}
-
 /// A lane of whichever kind its upstream wants.
 pub(super) struct UpstreamLane<'engine>(Option<Kind<'engine>>);
 
 enum Kind<'engine> {
     Held(held::HeldConnection<'engine>),
     Streams(streams::Streams<'engine>),
+}
+
+impl<'engine> Kind<'engine> {
+    const fn calls(&self) -> call::Calls<'engine> {
+        match self {
+            Self::Held(lane) => lane.calls(),
+            Self::Streams(lane) => lane.calls(),
+        }
+    }
+
+    /// One attempt of a call; `fresh`: not on a connection that stands idle.
+    async fn attempt(
+        &mut self,
+        sending: Sending<'_>,
+        failover: &mut Failover<'_>,
+        fresh: bool,
+    ) -> Result<UpstreamReply, Unanswered> {
+        match self {
+            Self::Held(lane) => lane.attempt(sending, failover, fresh).await,
+            Self::Streams(lane) => lane.attempt(sending, failover).await,
+        }
+    }
 }
 
 impl Lane for UpstreamLane<'_> {
@@ -206,8 +203,7 @@ impl Lane for UpstreamLane<'_> {
         attempt: Attempt<'_>,
     ) -> Result<UpstreamReply, CallFailure> {
         match &mut self.0 {
-            Some(Kind::Held(lane)) => lane.call(method, call, attempt).await,
-            Some(Kind::Streams(lane)) => lane.call(method, call, attempt).await,
+            Some(lane) => retry::call(lane, Sending { method, call, attempt }).await,
             None => Err(NO_UPSTREAM),
         }
     }

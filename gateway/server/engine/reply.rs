@@ -19,11 +19,22 @@ pub(super) struct Unanswered {
     pub(super) failure: CallFailure,
     /// Not one byte of a reply came.
     pub(super) nothing_received: bool,
+    /// A byte of this attempt may have left.
+    pub(super) sent: bool,
+    /// It found that the connection, which had been idle, was gone.
+    pub(super) stale: bool,
+}
+
+impl Unanswered {
+    /// Nothing was sent.
+    pub(super) fn not_sent(failure: CallFailure) -> Self {
+        Self { sent: false, ..failure.into() }
+    }
 }
 
 impl From<CallFailure> for Unanswered {
     fn from(failure: CallFailure) -> Self {
-        Self { failure, nothing_received: false }
+        Self { failure, nothing_received: false, sent: true, stale: false }
     }
 }
 
@@ -126,7 +137,7 @@ async fn read_final_header(session: &mut impl Replies) -> Result<(StatusCode, He
         if let Err(error) = session.read_header().await {
             let failure = failure::of_exchange(&error);
             let nothing_received = interim == 0 && failure == CallFailure::ConnectionLost;
-            return Err(Unanswered { failure, nothing_received });
+            return Err(Unanswered { nothing_received, ..failure.into() });
         }
         match session.head() {
             // 101 answers an Upgrade, which no call asks for (RFC 9110 §7.8).

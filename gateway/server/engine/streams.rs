@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use http::Method;
 use pingora::protocols::http::client::HttpSession;
 
-use crate::dispatch::{Attempt, CallFailure, UpstreamReply};
-use crate::plan::Call;
-use crate::stitch::problem::is_idempotent;
+use crate::dispatch::{CallFailure, UpstreamReply};
 
-use super::super::balance::Peer;
+use super::super::balance::Lease;
 use super::super::failure;
 use super::super::memory::Holding;
-use super::Failover;
 use super::call::Calls;
+use super::failover::Failover;
 use super::reply::{Unanswered, collect};
+use super::retry::Sending;
 use super::under_way::CallUnderWay;
 
 /// The lane.
@@ -27,72 +25,71 @@ impl<'engine> Streams<'engine> {
         Self { calls }
     }
 
-    pub(super) async fn call(
+    pub(super) const fn calls(&self) -> Calls<'engine> {
+        self.calls
+    }
+
+    /// One attempt of a call. The connection may have been closed while the call was on its way (GOAWAY).
+    pub(super) async fn attempt(
         &mut self,
-        method: &Method,
-        call: &Call,
-        attempt: Attempt<'_>,
-    ) -> Result<UpstreamReply, CallFailure> {
-        match self.exchange(method, call, attempt).await {
-            // The connection may have been closed while the call was on its way (GOAWAY).
-            Err(Unanswered { nothing_received: true, .. }) if is_idempotent(method) => {
-                self.exchange(method, call, attempt).await.map_err(|unanswered| unanswered.failure)
+        sending: Sending<'_>,
+        failover: &mut Failover<'_>,
+    ) -> Result<UpstreamReply, Unanswered> {
+        let connector = &self.calls.engine.gateway.connector;
+        let (lease, mut session, reused) = self.connect(failover).await.map_err(Unanswered::not_sent)?;
+        let peer = Arc::clone(lease.peer());
+        let header = self.calls.header_h2(sending, &peer).map_err(Unanswered::not_sent)?;
+        sending.attempt.progress.mark_sent();
+        let under_way = CallUnderWay::new(self.calls, lease, failover.patience);
+        match send_and_collect(&mut session, header, sending, self.calls.engine.holding).await {
+            Ok(reply) => {
+                under_way.answered(reply.status);
+                connector.release_http_session(session, &peer.http, peer.http.options.idle_timeout).await;
+                Ok(reply)
             }
-            made => made.map_err(|unanswered| unanswered.failure),
+            Err(unanswered) => {
+                let unanswered = Unanswered { stale: reused && unanswered.nothing_received, ..unanswered };
+                under_way.unanswered(&unanswered);
+                if !unanswered.stale {
+                    failover.tried(&peer);
+                }
+                Err(unanswered)
+            }
         }
     }
 
-    async fn connect(&self) -> Result<(Arc<Peer>, HttpSession), CallFailure> {
+    async fn connect(&self, failover: &mut Failover<'_>) -> Result<(Lease, HttpSession, bool), CallFailure> {
         let Calls { engine, upstream, .. } = self.calls;
         let _seeking = upstream.seeking.acquire().await;
-        let mut failover = Failover::new(engine, upstream);
-        while let Some(peer) = failover.next() {
-            match engine.gateway.connector.get_http_session(&peer.http).await {
+        while let Some(lease) = failover.next() {
+            match engine.gateway.connector.get_http_session(&lease.peer().http).await {
                 Ok((session, reused)) => {
                     if !reused {
                         upstream.opened.inc();
                     }
-                    return Ok((peer, session));
+                    return Ok((lease, session, reused));
                 }
-                Err(error) => failover.failed(&error),
+                Err(error) => failover.not_connected(lease, &error),
             }
         }
         Err(failover.last)
-    }
-
-    async fn exchange(
-        &self,
-        method: &Method,
-        call: &Call,
-        attempt: Attempt<'_>,
-    ) -> Result<UpstreamReply, Unanswered> {
-        let Calls { engine, upstream, .. } = self.calls;
-        let connector = &engine.gateway.connector;
-        let (peer, mut session) = self.connect().await?;
-        let header = self.calls.header_h2((method, call), &peer, attempt.deadline)?;
-        attempt.progress.mark_sent();
-        let under_way = CallUnderWay::new(engine, upstream);
-        let reply = send_and_collect(&mut session, header, call, (attempt, engine.holding)).await?;
-        under_way.answered(reply.status);
-        connector.release_http_session(session, &peer.http, peer.http.options.idle_timeout).await;
-        Ok(reply)
     }
 }
 
 async fn send_and_collect(
     session: &mut HttpSession,
     header: Box<pingora::http::RequestHeader>,
-    call: &Call,
-    (attempt, holding): (Attempt<'_>, &Holding<'_>),
+    sending: Sending<'_>,
+    holding: &Holding<'_>,
 ) -> Result<UpstreamReply, Unanswered> {
     let lost = |error: Box<pingora::Error>| Unanswered {
-        failure: failure::of_exchange(&error),
         nothing_received: true,
+        ..failure::of_exchange(&error).into()
     };
     session.write_request_header(header).await.map_err(lost)?;
-    match call.body.as_ref().filter(|body| !body.is_empty()) {
+    match sending.call.body.as_ref().filter(|body| !body.is_empty()) {
         Some(body) => session.write_request_body(body.clone(), true).await.map_err(lost)?,
         None => session.finish_request_body().await.map_err(lost)?,
     }
-    collect(session, attempt.budget, holding).await
+    collect(session, sending.attempt.budget, holding).await
 }

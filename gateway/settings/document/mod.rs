@@ -10,6 +10,7 @@ mod gateway;
 mod listener;
 mod place;
 mod rate_limit;
+mod resilience;
 mod route;
 mod unit;
 mod upstream;
@@ -29,8 +30,9 @@ pub(super) use gateway::{CorsDocument, DrainDocument, LimitsDocument, LogDocumen
 pub(super) use listener::{ListenDocument, TlsDocument};
 pub(super) use place::{AT, At, Named, ONE_OR_MANY, OneOrMany};
 pub(super) use rate_limit::{LimitedBatchDocument, RateLimitDocument};
+pub(super) use resilience::{BreakerDocument, FailureDocument, HealthCheckDocument, RetryDocument};
 pub(super) use route::{RespondDocument, RouteDocument};
-pub(super) use unit::{ByteSize, Rate, Span, TimeLimit, UNIT_KEYWORD, Unit};
+pub(super) use unit::{ByteSize, Percent, Rate, Span, TimeLimit, UNIT_KEYWORD, Unit};
 pub(super) use upstream::{
     BalanceDocument, HeaderValueDocument, HeadersDocument, RateDocument, TargetDocument, TimeoutDocument,
     UpstreamDocument, UpstreamTlsDocument,
@@ -46,7 +48,7 @@ pub(super) struct Document {
     #[schemars(example = &"0.0.0.0:8080")]
     pub(super) listen: OneOrMany<ListenDocument>,
 
-    /// Where operators come in: `/metrics`, `/healthz`, `/readyz` and `/config`. An IP address with
+    /// Where operators come in: `/metrics`, `/healthz`, `/readyz`, `/config` and `/targets`. An IP address with
     /// a port, `unix:/path`, or `off`.
     #[serde(default = "default_admin")]
     pub(super) admin: At<String>,

@@ -69,6 +69,10 @@ impl Rate {
     }
 }
 
+/// A share in hundredths, from 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Percent(pub(in super::super) u64);
+
 /// What kind of quantity a scalar is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Unit {
@@ -80,6 +84,8 @@ pub(in super::super) enum Unit {
     Size,
     /// [`Rate`].
     Rate,
+    /// [`Percent`].
+    Percent,
 }
 
 /// Why a scalar is no such quantity, and what to write.
@@ -92,7 +98,7 @@ pub(in super::super) struct UnitError {
 impl Unit {
     /// The unit of a schema's keyword.
     pub(in super::super) fn from_keyword(keyword: &str) -> Option<Self> {
-        [Self::Span, Self::TimeLimit, Self::Size, Self::Rate]
+        [Self::Span, Self::TimeLimit, Self::Size, Self::Rate, Self::Percent]
             .into_iter()
             .find(|unit| unit.keyword() == keyword)
     }
@@ -103,6 +109,7 @@ impl Unit {
             Self::TimeLimit => "time-limit",
             Self::Size => "size",
             Self::Rate => "rate",
+            Self::Percent => "percent",
         }
     }
 
@@ -112,6 +119,7 @@ impl Unit {
             Self::Span | Self::TimeLimit => "a duration",
             Self::Size => "a size",
             Self::Rate => "a rate",
+            Self::Percent => "a percentage",
         }
     }
 
@@ -120,6 +128,7 @@ impl Unit {
             Self::Span | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
             Self::Size => "`512B`, `64KiB`, `8MiB` or `1GiB`",
             Self::Rate => "`100/s`, `10/m`, `1000/h` or `5/d`",
+            Self::Percent => "`20%`",
         }
     }
 
@@ -128,6 +137,7 @@ impl Unit {
             Self::Span | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
             Self::Size => r"^(\d+(\.\d+)?(B|KiB|MiB|GiB)|.*\$\{.*)$",
             Self::Rate => r"^(\d+(\.\d+)?/[smhd]|.*\$\{.*)$",
+            Self::Percent => r"^(\d+%|.*\$\{.*)$",
         }
     }
 
@@ -162,6 +172,7 @@ impl Unit {
             Self::TimeLimit => (1, MAX_DURATION_MS),
             Self::Size => (1, MAX_SIZE),
             Self::Rate => (1, MAX_RATE),
+            Self::Percent => (0, 100),
         }
     }
 
@@ -174,6 +185,7 @@ impl Unit {
             Self::Span | Self::TimeLimit => &DURATION_UNITS,
             Self::Size => &SIZE_UNITS,
             Self::Rate => &RATE_UNITS,
+            Self::Percent => &[("%", 1)],
         }
     }
 
@@ -184,13 +196,14 @@ impl Unit {
             }
             Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
             Self::Rate => format!("`{number}/s` for so many a second, or `/m`, `/h`, `/d`"),
+            Self::Percent => format!("`{number}%`"),
         }
     }
 
     fn unknown_unit(self, number: &str, unit: &str) -> UnitError {
         let folded = unit.trim().to_ascii_lowercase();
         let meant = match self {
-            Self::Span | Self::TimeLimit | Self::Rate => None,
+            Self::Span | Self::TimeLimit | Self::Rate | Self::Percent => None,
             Self::Size => DECIMAL_SIZE_UNITS.iter().find(|(written, _)| *written == folded),
         };
         let hint = meant.map_or_else(
@@ -213,6 +226,7 @@ impl Unit {
             (None, Self::Span | Self::TimeLimit) => format!("{value}ms"),
             (None, Self::Size) => format!("{value}B"),
             (None, Self::Rate) => format!("{value}/d"),
+            (None, Self::Percent) => format!("{value}%"),
         }
     }
 
@@ -288,6 +302,7 @@ quantity!(TimeLimit, Unit::TimeLimit, "TimeLimit", |ms| Self(Duration::from_mill
 quantity!(ByteSize, Unit::Size, "Size", |bytes| Self(usize::try_from(bytes).unwrap_or(usize::MAX)), |size| {
     u64::try_from(size.0).unwrap_or(MAX_SIZE)
 });
+quantity!(Percent, Unit::Percent, "Percent", Self, |percent| percent.0);
 
 quantity!(Rate, Unit::Rate, "Rate", Self, |rate| rate.0);
 
@@ -310,6 +325,8 @@ mod tests {
             (Unit::Rate, "2/s", 172_800),
             (Unit::Rate, "0.5/h", 12),
             (Unit::Rate, "3/d", 3),
+            (Unit::Percent, "20%", 20),
+            (Unit::Percent, "0%", 0),
         ] {
             assert_eq!(unit.parse(text), Ok(value), "{text}");
         }
@@ -336,6 +353,9 @@ mod tests {
             (Unit::Rate, "0/s", "has to be more than zero"),
             (Unit::Rate, "5/week", "has an unknown unit"),
             (Unit::Rate, "2000000/s", "is too large"),
+            (Unit::Percent, "20", "has no unit"),
+            (Unit::Percent, "101%", "is too large"),
+            (Unit::Percent, "0.5%", "is not one"),
         ] {
             assert_eq!(unit.parse(text).map_err(|error| error.problem), Err(problem), "{text}");
         }

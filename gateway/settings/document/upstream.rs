@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::listener::short_form;
-use super::{At, Named, Rate, TimeLimit};
+use super::{At, BreakerDocument, HealthCheckDocument, Named, Rate, RetryDocument, Span, TimeLimit};
 
 /// A service that knows one resource at a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,16 @@ pub(in super::super) struct UpstreamDocument {
     /// How the targets share the calls.
     #[serde(default)]
     pub(in super::super) balance: BalanceDocument,
+
+    /// With `consistent_hash`, the field of the call whose value chooses the target; a call without it, or all where
+    /// this is absent, goes by its path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(in super::super) hash_header: Option<At<String>>,
+
+    /// How long a target that is back takes to get its whole share of the calls; `0s`: none.
+    #[serde(default = "default_slow_start")]
+    pub(in super::super) slow_start: Span,
 
     /// Calls under way at once, of all batches and of requests that are none. Over HTTP/1.1 each has a
     /// connection.
@@ -47,6 +57,19 @@ pub(in super::super) struct UpstreamDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", example = &"X-Request-Timeout-Ms")]
     pub(in super::super) deadline_header: Option<At<String>>,
+
+    /// When a call is made once more.
+    #[serde(default)]
+    pub(in super::super) retry: At<RetryDocument>,
+
+    /// When a target that keeps failing gets no calls for a while.
+    #[serde(default)]
+    pub(in super::super) breaker: BreakerDocument,
+
+    /// How each target is asked whether it is well; absent: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "HealthCheckDocument")]
+    pub(in super::super) health_check: Option<HealthCheckDocument>,
 
     /// Header fields of the calls.
     #[serde(default)]
@@ -100,6 +123,10 @@ pub(in super::super) enum BalanceDocument {
     /// In turn, by weight.
     #[default]
     RoundRobin,
+    /// To the target with the fewest calls under way, by weight.
+    LeastBusy,
+    /// The same target for the same path or field (`hash_header`), by weight.
+    ConsistentHash,
 }
 
 /// Time limits of a call.
@@ -205,6 +232,10 @@ const fn default_concurrency() -> NonZeroUsize {
 
 const fn default_weight() -> NonZeroUsize {
     NonZeroUsize::MIN
+}
+
+const fn default_slow_start() -> Span {
+    Span(Duration::ZERO)
 }
 
 fn default_host() -> At<String> {

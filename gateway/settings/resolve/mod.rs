@@ -12,6 +12,7 @@ mod header;
 mod listener;
 mod pem;
 mod rate_limit;
+mod resilience;
 mod route;
 mod target;
 mod upstream;

@@ -31,6 +31,10 @@ impl Resolver<'_> {
         let encrypted =
             targets.as_ref().map_or(true, |targets| targets.iter().any(|target| target.scheme.is_tls()));
         let ca = self.trust(name, &document.tls, encrypted);
+        let balance = self.balance(document);
+        let retry = self.retry(&document.retry, &document.timeout);
+        let breaker = self.breaker(&document.breaker);
+        let health_check = document.health_check.as_ref().map(|check| self.health_check(check)).transpose();
         let targets = targets?;
         let engine =
             if targets.iter().any(|target| is_h2(target.scheme)) { Engine::H2 } else { Engine::Lanes };
@@ -38,9 +42,8 @@ impl Resolver<'_> {
         Ok(Upstream {
             name: name.value.clone(),
             targets,
-            balance: match document.balance {
-                BalanceDocument::RoundRobin => Balance::RoundRobin,
-            },
+            balance: balance?,
+            slow_start: document.slow_start.0,
             engine,
             concurrency: document.concurrency,
             queue: document.queue.get(),
@@ -50,10 +53,28 @@ impl Resolver<'_> {
                 connect: document.timeout.connect.value.0,
                 item: document.timeout.item.value.0,
             },
+            retry: retry?,
+            breaker: breaker?,
+            health_check: health_check?,
             headers: headers?,
             host: host?,
             ca: ca?,
             verify: document.tls.value.verify.value,
+        })
+    }
+
+    fn balance(&mut self, document: &UpstreamDocument) -> Resolved<Balance> {
+        let header = document.hash_header.as_ref().map(|name| self.header_name(name)).transpose()?;
+        if let (Some(name), false) =
+            (&document.hash_header, document.balance == BalanceDocument::ConsistentHash)
+        {
+            let help = "write `balance: consistent_hash`, or remove it";
+            self.warn(name.place, "`hash_header` does nothing without `consistent_hash`", help);
+        }
+        Ok(match document.balance {
+            BalanceDocument::RoundRobin => Balance::RoundRobin,
+            BalanceDocument::LeastBusy => Balance::LeastBusy,
+            BalanceDocument::ConsistentHash => Balance::ConsistentHash { header },
         })
     }
 

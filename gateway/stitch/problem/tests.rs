@@ -18,6 +18,10 @@ fn calls_that_were_not_sent_may_be_sent_again() {
         (CallFailure::NoTarget, "503 no_target destination_unavailable not_sent retryable"),
         (CallFailure::QueueFull, "503 queue_full connection_limit_reached not_sent retryable"),
         (CallFailure::QueueTimeout, "503 queue_timeout connection_limit_reached not_sent retryable"),
+        (
+            CallFailure::CircuitOpen { seconds: 4 },
+            "503 circuit_open destination_unavailable not_sent retryable",
+        ),
         (CallFailure::ConnectionRefused, "502 connection_refused connection_refused not_sent retryable"),
         (CallFailure::ConnectionTimeout, "504 connection_timeout connection_timeout not_sent retryable"),
         (CallFailure::ConnectionFailed, "502 connection_failed destination_ip_unroutable not_sent retryable"),

@@ -18,7 +18,7 @@ pub(crate) use answer::Answer;
 pub(crate) use request::Recorded;
 pub(crate) use unreachable::{Refusing, Unreachable};
 
-use super::ports::loopback;
+use super::ports::{accepts, loopback};
 use super::wait::{PATIENCE, until_true};
 
 /// Makes the answer to a request that the script does not name.
@@ -57,7 +57,19 @@ impl Upstream {
 
     /// One that answers by what it is asked.
     pub(crate) fn answering(otherwise: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(loopback(0)).unwrap();
+        Self::listening_at(loopback(0), otherwise)
+    }
+
+    /// One that answers 200 and `ok` to all, where another was before.
+    pub(crate) fn start_at(address: SocketAddr) -> Self {
+        Self::listening_at(address, |_| Answer::text(200, "ok"))
+    }
+
+    fn listening_at(
+        address: SocketAddr,
+        otherwise: impl Fn(&Recorded) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             otherwise: Box::new(otherwise),
@@ -73,6 +85,13 @@ impl Upstream {
         let accepting = Arc::clone(&shared);
         thread::spawn(move || accepting.accept_from(&listener));
         Self { address, shared }
+    }
+
+    /// Dies: nobody listens at its address any more, and then its connections break.
+    pub(crate) fn die(self) -> SocketAddr {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        until_true("nobody listens", || !accepts(self.address));
+        self.address
     }
 
     /// Answers this path so from now on; called again, the answers are given in turn, the last for good.

@@ -1,0 +1,103 @@
+//! How a target stands: its circuit, its health, whether it was taken out by hand, its calls under way,
+//! and since when it is back. It outlives a reload, and a name that is resolved again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::clock::Stopwatch;
+
+use super::circuit::{Circuit, CircuitState, Moment, milliseconds};
+
+/// The smallest share of its calls that a target gets which has just come back.
+const LEAST_SHARE: f64 = 0.1;
+
+/// One address of a target.
+#[derive(Debug)]
+pub(in super::super) struct Standing {
+    pub(super) circuit: Circuit,
+    well: AtomicBool,
+    /// By hand; all addresses of a target share it.
+    taken_out: Arc<AtomicBool>,
+    in_flight: AtomicUsize,
+    /// 0: it has been there for long enough.
+    back_since: AtomicU64,
+    clock: Stopwatch,
+}
+
+impl Standing {
+    pub(super) fn new(taken_out: Arc<AtomicBool>) -> Self {
+        Self {
+            circuit: Circuit::default(),
+            well: AtomicBool::new(true),
+            taken_out,
+            in_flight: AtomicUsize::new(0),
+            back_since: AtomicU64::new(0),
+            clock: Stopwatch::start(),
+        }
+    }
+
+    /// Milliseconds since shortly before it was first known.
+    pub(super) fn now(&self) -> Moment {
+        milliseconds(self.clock.elapsed()) + 1
+    }
+
+    /// Whether it was taken out by hand.
+    pub(super) fn is_taken_out(&self) -> bool {
+        self.taken_out.load(Ordering::Relaxed)
+    }
+
+    /// Whether its health checks went well, as far as there are any.
+    pub(in super::super) fn is_well(&self) -> bool {
+        self.well.load(Ordering::Relaxed)
+    }
+
+    /// Its health checks say something new.
+    pub(in super::super) fn set_well(&self, well: bool) {
+        if !self.well.swap(well, Ordering::Relaxed) && well {
+            self.is_back();
+        }
+    }
+
+    /// From here on its share grows.
+    pub(super) fn is_back(&self) {
+        self.back_since.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// How its circuit stands.
+    pub(in super::super) fn circuit_state(&self) -> CircuitState {
+        self.circuit.state(|| self.now())
+    }
+
+    /// Its failures in a row.
+    pub(in super::super) fn failures(&self) -> usize {
+        self.circuit.failures()
+    }
+
+    /// Calls under way.
+    pub(in super::super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The part of its calls that it gets: from a tenth, when it came back, to 1 after `slow_start`.
+    pub(super) fn share(&self, slow_start: Duration) -> f64 {
+        let since = self.back_since.load(Ordering::Relaxed);
+        if since == 0 {
+            return 1.0;
+        }
+        let back_for = Duration::from_millis(self.now().saturating_sub(since));
+        if back_for >= slow_start {
+            self.back_since.store(0, Ordering::Relaxed);
+            return 1.0;
+        }
+        back_for.div_duration_f64(slow_start).max(LEAST_SHARE)
+    }
+}

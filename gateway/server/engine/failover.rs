@@ -1,0 +1,81 @@
+//! Which target a call goes to, and which it has tried already.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use crate::clock::Deadline;
+use crate::dispatch::CallFailure;
+use crate::plan::Call;
+
+use super::super::balance::{Lease, Peer};
+use super::super::failure;
+use super::call::Calls;
+
+/// Tries an upstream's targets for one call.
+pub(super) struct Failover<'call> {
+    calls: Calls<'call>,
+    /// What `consistent_hash` goes by.
+    key: &'call [u8],
+    tried: Vec<SocketAddr>,
+    pub(super) last: CallFailure,
+    /// When an attempt that is dropped was too slow, and not merely unwanted; `None`: never.
+    pub(super) patience: Option<Deadline>,
+}
+
+impl<'call> Failover<'call> {
+    pub(super) fn new(calls: Calls<'call>, call: &'call Call) -> Self {
+        Self { calls, key: key(calls, call), tried: Vec::new(), last: CallFailure::NoTarget, patience: None }
+    }
+
+    /// A target that was not tried yet.
+    pub(super) fn next(&mut self) -> Option<Lease> {
+        match self.calls.upstream.targets.next(&self.tried, self.key) {
+            Ok(lease) => Some(lease),
+            Err(why_none) => {
+                if self.tried.is_empty() {
+                    self.last = why_none;
+                }
+                None
+            }
+        }
+    }
+
+    /// The target of a connection that is there already, if the call may go to it.
+    pub(super) fn to(&self, peer: &Arc<Peer>) -> Option<Lease> {
+        self.calls.upstream.targets.again(peer, &self.tried, self.key)
+    }
+
+    /// The target could not be connected to.
+    pub(super) fn not_connected(&mut self, mut lease: Lease, error: &pingora::Error) {
+        let Calls { engine, upstream, .. } = self.calls;
+        self.last = failure::of_connect(error);
+        engine.gateway.count_connect_error(&upstream.settings.name, self.last);
+        upstream.targets.failed(&mut lease, self.last);
+        self.tried(lease.peer());
+    }
+
+    /// The target is the last choice from here on.
+    pub(super) fn tried(&mut self, peer: &Peer) {
+        self.tried.push(peer.address);
+    }
+
+    /// For one more attempt: any target, if all were tried.
+    pub(super) fn once_more(&mut self) {
+        if !self.calls.upstream.targets.has_other(&self.tried) {
+            self.tried.clear();
+        }
+        self.last = CallFailure::NoTarget;
+    }
+}
+
+/// The value of the field that the upstream's targets are chosen by, or the call's path.
+fn key<'call>(calls: Calls<'call>, call: &'call Call) -> &'call [u8] {
+    let header = calls.upstream.targets.hash_header();
+    let own =
+        header.and_then(|name| call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value));
+    let value = own.or_else(|| header.and_then(|name| calls.headers.shared(name)));
+    let path = || call.target.split('?').next().unwrap_or_default().as_bytes();
+    value.map_or_else(path, HeaderValue::as_bytes)
+}

@@ -1,0 +1,33 @@
+//! The words by which metrics tell refusals apart.
+
+/// The reasons of all refusals, so that their counters start at zero.
+pub const REFUSAL_REASONS: [&str; 28] = [
+    "malformed",
+    "not_a_batch",
+    "duplicate_member",
+    "forbidden_xml",
+    "duplicate_id",
+    "bad_group",
+    "unknown_dependency",
+    "forward_dependency",
+    "self_dependency",
+    "bad_content_encoding",
+    "body_unreadable",
+    "too_deep",
+    "too_many_items",
+    "body_too_large",
+    "unsupported_content_encoding",
+    "unsupported_media_type",
+    "not_acceptable",
+    "odata_version",
+    "no_isolation",
+    "cross_site",
+    "rate_limited",
+    "unauthenticated",
+    "client_forbidden",
+    "authentication_unavailable",
+    "method_not_allowed",
+    "body_timeout",
+    "memory_budget",
+    "internal",
+];
