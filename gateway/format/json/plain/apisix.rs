@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::item::PlainItem;
 use super::query::Query;
 use super::reader::Plain;
-use super::value::{Opened, open_or_skip, scalars};
+use super::value::{scalar, texts};
 use crate::format::draft::{Draft, MemberNames};
 use crate::format::json::fault::{Fault, FaultKind};
 use crate::format::json::lexer::Lexer;
@@ -66,7 +66,7 @@ impl<'a> Plain<'a> for Pipeline<'a> {
         let (mut path, mut query) = (None, Query::default());
         item.read(lexer, |draft, lexer, name| {
             match name {
-                "path" => path = super::value::scalar(lexer)?,
+                "path" => path = scalar(lexer)?,
                 "query" => {
                     if !read_query(lexer, &mut query, context)? {
                         draft.reject_member("query", "is no object of texts, or longer than a url (max_url)");
@@ -95,23 +95,14 @@ impl<'a> Plain<'a> for Pipeline<'a> {
 impl<'a> Pipeline<'a> {
     /// Whether there were fields, and not too many of them.
     fn read_headers(&mut self, lexer: &mut Lexer<'a>, context: &ReadContext<'_>) -> Result<bool, Fault> {
-        match open_or_skip(lexer)? {
-            Opened::Null => return Ok(true),
-            Opened::Other => return Ok(false),
-            Opened::Object => {}
-        }
-        let (mut first, mut good) = (true, true);
-        while let Some(name) = lexer.next_member(&mut first)? {
-            let name = name.decode()?;
-            let headers = &mut self.headers;
-            scalars(lexer, |value| match value {
-                Some(value) if headers.len() < context.limits.max_headers => {
-                    headers.push((name.clone(), value));
-                }
-                Some(_) | None => good = false,
-            })?;
-        }
-        Ok(good)
+        let headers = &mut self.headers;
+        texts(lexer, |name, value| {
+            let fits = headers.len() < context.limits.max_headers;
+            if fits {
+                headers.push((name.clone(), value));
+            }
+            fits
+        })
     }
 
     /// Adds what the item does not say itself.
@@ -135,18 +126,5 @@ fn read_query<'a>(
     query: &mut Query<'a>,
     context: &ReadContext<'_>,
 ) -> Result<bool, Fault> {
-    match open_or_skip(lexer)? {
-        Opened::Null => return Ok(true),
-        Opened::Other => return Ok(false),
-        Opened::Object => {}
-    }
-    let (mut first, mut good) = (true, true);
-    while let Some(name) = lexer.next_member(&mut first)? {
-        let name = name.decode()?;
-        scalars(lexer, |value| match value {
-            Some(value) => good &= query.add(name.clone(), value, context.limits.max_url),
-            None => good = false,
-        })?;
-    }
-    Ok(good)
+    texts(lexer, |name, value| query.add(name.clone(), value, context.limits.max_url))
 }

@@ -32,6 +32,25 @@ pub(super) fn scalars<'a>(
     Ok(())
 }
 
+/// Reads an object whose values are texts or lists of them. `each` gets every one with its name, and says whether it will
+/// do. Whether all would; `null` is an object without members.
+pub(super) fn texts<'a>(
+    lexer: &mut Lexer<'a>,
+    mut each: impl FnMut(&Cow<'a, str>, Cow<'a, str>) -> bool,
+) -> Result<bool, Fault> {
+    match open_or_skip(lexer)? {
+        Opened::Null => return Ok(true),
+        Opened::Other => return Ok(false),
+        Opened::Object => {}
+    }
+    let (mut first, mut good) = (true, true);
+    while let Some(name) = lexer.next_member(&mut first)? {
+        let name = name.decode()?;
+        scalars(lexer, |value| good &= value.is_some_and(|value| each(&name, value)))?;
+    }
+    Ok(good)
+}
+
 /// Opens an object, or skips what is none. Whether it was one; `null` is an object without members.
 pub(super) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, Fault> {
     if lexer.peek() == Some(b'{') {
