@@ -202,7 +202,6 @@ pub(super) fn choose(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         proxied.connect_failure.get_or_insert(CallFailure::NoTarget);
         return Error::e_explain(ErrorType::ConnectError, "the upstream has no target");
     };
-    proxied.tried.push(peer.address);
     let http = peer.http.clone();
     proxied.peer = Some(peer);
     Ok(Box::new(http))
@@ -277,13 +276,28 @@ pub(super) fn max_forwards(request: &RequestHeader) -> Option<u64> {
 }
 
 /// Maps the reply's fields, and prepares for mapping its body.
-pub(super) fn response(response: &mut ResponseHeader, context: &mut Context) -> pingora::Result<()> {
+pub(super) fn response(
+    session: &Session,
+    response: &mut ResponseHeader,
+    context: &mut Context,
+) -> pingora::Result<()> {
     let request_id = context.request_id.as_str().to_owned();
     let Context { snapshot, reached, proxied, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
+    if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+        // RFC 9110 §15.2.2: nobody asked for it, and what follows would be read by nobody's rules.
+        return Error::e_explain(ErrorType::InvalidHTTPHeader, "an upgrade that was not asked for");
+    }
     if response.status.is_informational() {
         // Also 101, whose Connection names the upgrade.
         return Ok(());
+    }
+    if response.status == StatusCode::NO_CONTENT {
+        // RFC 9110 §8.6: a client could wait for the bytes, or take the next reply for them.
+        response.remove_header(&header::CONTENT_LENGTH);
+    }
+    if !failure::is_framing_read(&response.headers) {
+        return Error::e_explain(ErrorType::InvalidHTTPHeader, "a transfer coding that nobody undoes");
     }
     for name in named_by_connection(&response.headers) {
         response.remove_header(&name);
@@ -366,6 +380,8 @@ impl Proxied {
 pub(super) fn connect_failed(gateway: &Gateway, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
     let (Some(proxied), snapshot) = (&mut context.proxied, &context.snapshot) else { return error };
     let failure = failure::of_connect(&error);
+    // Only now: pingora asks for a target again too where a kept connection turned out to be closed.
+    proxied.tried.extend(proxied.peer.as_ref().map(|peer| peer.address));
     proxied.connect_failure = Some(failure);
     if let Some(upstream) = snapshot.upstream(proxied.upstream) {
         gateway.count_connect_error(&upstream.settings.name, failure);

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::ports::{accepts, loopback, start_on_free_ports};
+use super::ports::{accepts, loopback, start_again, start_on_free_ports};
 use super::process::Process;
 use super::programs::{is_root, program};
 
@@ -43,12 +43,23 @@ impl Nginx {
         let command = |[port]: [u16; 1]| {
             let file = folder.path().join("nginx.conf");
             fs::write(&file, configuration(folder.path(), port, listen_options, directives)).unwrap();
-            let mut command = Command::new(program("nginx"));
-            command.arg("-c").arg(&file).arg("-p").arg(folder.path()).arg("-e").arg("stderr");
-            command
+            command_in(folder.path())
         };
         let (process, [port]) = start_on_free_ports("nginx", command, |[port]| accepts(loopback(port)));
         Self { process, port, folder }
+    }
+
+    /// Kills it (SIGKILL).
+    pub(crate) fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// Kills it, and starts it again with the same configuration on the same port.
+    pub(crate) fn restart(&mut self) {
+        if self.process.is_running() {
+            self.kill();
+        }
+        self.process = start_again("nginx", command_in(self.folder.path()), self.port);
     }
 
     /// Its address.
@@ -75,6 +86,13 @@ impl Nginx {
     pub(crate) fn output(&self) -> String {
         self.process.output()
     }
+}
+
+/// The command for the configuration in a folder.
+fn command_in(folder: &Path) -> Command {
+    let mut command = Command::new(program("nginx"));
+    command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(folder).arg("-e").arg("stderr");
+    command
 }
 
 fn configuration(folder: &Path, port: u16, listen_options: &str, directives: &str) -> String {
