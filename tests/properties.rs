@@ -128,7 +128,7 @@ fn metrics_add_up_to_the_results() {
 
 #[test]
 fn batches_hold_no_more_than_memory_and_give_all_of_it_back() {
-    let upstream = Upstream::answering(|request| Answer::text(200, &request.target.repeat(2000)));
+    let upstream = Upstream::answering(|request| Answer::text(200, &request.target.repeat(8000)));
     let gateway = Gateway::start(format!(
         "upstreams: {{ legacy: {{ targets: [{}], concurrency: 16 }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
          batch: [{{ path: /batch, max_body: 256KiB }}]\nlimits: {{ memory: 4MiB }}",
