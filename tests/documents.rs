@@ -123,10 +123,33 @@ fn every_file_says_what_it_is_for() {
 
 #[test]
 fn the_pages_that_readers_are_sent_to_are_there() {
-    for page in
-        ["README.md", "CHANGELOG.md", "LICENSE", "gateway/ARCHITECTURE.md", "tests/README.md", "deny.toml"]
-    {
+    for page in [
+        "README.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "gateway/ARCHITECTURE.md",
+        "tests/README.md",
+        "deny.toml",
+    ] {
         assert!(root().join(page).is_file(), "{page} is missing");
+    }
+}
+
+/// The table has a row for each of the 32 classes, in order, and each file of a class stands in its row.
+#[test]
+fn every_class_of_attack_has_its_row() {
+    let table = read(&root().join("tests/attacks/README.md"));
+    let rows: Vec<_> =
+        table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| #")).collect();
+    assert_eq!(rows.len(), 32);
+    for (number, row) in (1..).zip(&rows) {
+        assert!(row.starts_with(&format!("| {number} |")), "{row}");
+    }
+    for file in files_below("tests/attacks", "rs").iter().filter(|file| !file.ends_with("mod.rs")) {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let number: usize = name.split('_').next().unwrap().parse().unwrap();
+        assert!(rows[number - 1].contains(&format!("({name})")), "{name} is not in the row of its class");
     }
 }
 

@@ -223,7 +223,7 @@ fn a_real_nginx_may_be_killed_and_started_again() {
         assert!(gateway.send(&Request::get("/single")).status == 200);
     }
     let before = first.access_log().lines().count();
-    first.start_again();
+    first.restart();
     until_true("calls at the nginx that is back", || {
         assert_eq!(gateway.batch(&items("GET", 20)).statuses(), [200; 20]);
         first.access_log().lines().count() > before

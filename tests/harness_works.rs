@@ -1,5 +1,7 @@
 //! The harness against itself: fakes, clients and real servers do what tests rely on.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 
 use crate::harness::apache::Apache;
@@ -52,6 +54,8 @@ fn faults_are_what_they_say() {
     };
     assert_eq!(ask("/cut").rest().len(), 20);
     assert_eq!(ask("/close").rest().len(), 0);
+    upstream.on("/endless", Answer::text(200, "x").claiming(1 << 40).without_end());
+    assert!(ask("/endless").through(&vec![b'x'; 100_000]).ends_with(b"xxx"));
     let mut paused = ask("/paused");
     assert_eq!(paused.through(b"200"), b"HTTP/1.1 200");
     gate.open();
@@ -59,14 +63,23 @@ fn faults_are_what_they_say() {
 }
 
 #[test]
+fn a_reset_is_no_ordinary_end() {
+    let upstream = Upstream::answering(|_| Answer::reset());
+    let mut client = TcpStream::connect(upstream.address()).unwrap();
+    client.write_all(&Request::get("/").to_bytes(upstream.address())).unwrap();
+    let ended = client.read(&mut [0; 1]).map_err(|error| error.kind());
+    assert_eq!(ended, Err(ErrorKind::ConnectionReset));
+}
+
+#[test]
 fn addresses_that_fail_at_the_connection_do() {
-    let refused = std::net::TcpStream::connect(Refusing::start().address()).unwrap_err();
-    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    let refused = TcpStream::connect(Refusing::start().address()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     let unreachable = Unreachable::start();
     let address = unreachable.url().trim_start_matches("http://").parse().unwrap();
     let timeout = std::time::Duration::from_millis(200);
-    let error = std::net::TcpStream::connect_timeout(&address, timeout).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    let error = TcpStream::connect_timeout(&address, timeout).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
 }
 
 #[test]

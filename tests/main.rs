@@ -68,6 +68,9 @@ mod dependencies;
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 
+/// Every fault of an upstream, crossed with every format.
+mod faults;
+
 /// Fair queues, rates, few connections.
 mod queue;
 /// Targets that fail, are left alone, and come back.

@@ -1,7 +1,10 @@
 //! What holds for every batch: N items in, N results out, in order, ids unchanged, each item sent at
-//! most once where sending twice could hurt — whatever the upstream does.
+//! most once where sending twice could hurt — whatever the upstream does. What is counted, held and waited for
+//! agrees with that.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -10,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::multistatus::judge;
 use crate::harness::upstream::Recorded;
+use crate::harness::wait::until_true;
 use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
 
 /// What the upstream does, told by the first segment of the path.
@@ -92,6 +96,84 @@ fn every_item_has_its_result_in_xml() {
     run(8, |items| world.check_xml(items));
 }
 
+#[test]
+fn every_item_has_its_result_in_a_stream() {
+    let world = World::start();
+    run(8, |items| world.check_lines(items));
+}
+
+#[test]
+fn metrics_add_up_to_the_results() {
+    let (world, results) = (World::start(), RefCell::new(Vec::new()));
+    run(6, |items| {
+        let nonce = world.upstream.requests().len();
+        let reply = world.gateway.batch(&json!({"requests": to_json(items, nonce)}));
+        results.borrow_mut().extend(reply.statuses());
+    });
+    let (results, metrics) = (results.into_inner(), world.gateway.metrics());
+    assert_eq!(metrics.count("batchgate_items_total", &[]), results.len());
+    assert_eq!(metrics.count("batchgate_batch_items_sum", &[]), results.len());
+    assert_eq!(metrics.count("batchgate_item_duration_seconds_count", &[]), results.len());
+    for code in [200, 204, 502, 503] {
+        let (told, name) = (results.iter().filter(|status| **status == code).count(), code.to_string());
+        assert_eq!(metrics.count("batchgate_items_total", &[("code", &name)]), told, "{code}");
+    }
+    let lost = results.iter().filter(|status| **status == 502).count();
+    assert_eq!(metrics.count("batchgate_item_failures_total", &[]), lost);
+    assert_eq!(metrics.count("batchgate_items_total", &[("outcome", "unknown")]), lost);
+    let attempts = metrics.count("batchgate_upstream_attempts_total", &[]);
+    let arrived = world.upstream.requests().len();
+    assert!(attempts >= arrived, "{arrived} requests came of {attempts} attempts");
+}
+
+#[test]
+fn batches_hold_no_more_than_memory_and_give_all_of_it_back() {
+    let upstream = Upstream::answering(|request| Answer::text(200, &request.target.repeat(8000)));
+    let gateway = Gateway::start(format!(
+        "upstreams: {{ legacy: {{ targets: [{}], concurrency: 16 }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
+         batch: [{{ path: /batch, max_body: 256KiB }}]\nlimits: {{ memory: 4MiB }}",
+        upstream.url()
+    ));
+    run(6, |items| {
+        let batch = Request::batch(&json!({"requests": to_json(items, items.len())}));
+        let address = gateway.address();
+        let send = || {
+            thread::spawn({
+                let batch = batch.clone();
+                move || batch.send(address)
+            })
+        };
+        let clients: Vec<_> = (0..6).map(|_| send()).collect();
+        while clients.iter().any(|client| !client.is_finished()) {
+            assert!(gateway.metrics().sum("batchgate_buffer_bytes", &[]) <= f64::from(4 << 20));
+        }
+        for reply in clients.into_iter().map(|client| client.join().unwrap()) {
+            assert!(reply.status == 503 || reply.results().len() == items.len());
+        }
+        until_true("all to be given back", || gateway.metrics().sum("batchgate_buffer_bytes", &[]) == 0.0);
+    });
+}
+
+#[test]
+fn no_call_starts_after_the_deadline() {
+    let upstream = Upstream::answering(|_| Answer::text(200, "ok").delayed(Duration::from_millis(15)));
+    let gateway = Setup::tuned(&upstream.url(), "concurrency: 3", "deadline: 120ms").start();
+    run(6, |items| {
+        let before = upstream.requests().len();
+        let items: Vec<_> =
+            items.iter().cycle().take(60).map(|item| json!({"method": item.method, "url": "/a"})).collect();
+        let reply = gateway.batch(&json!({"requests": items}));
+        let answered = reply.statuses().iter().filter(|status| **status == 200).count();
+        let unknown = reply.results().iter().filter(|result| result["outcome"] == "unknown").count();
+        until_true("the last answer", || upstream.in_flight() == 0);
+        let sent = upstream.requests().len() - before;
+        assert!(
+            sent <= answered + unknown && sent < items.len(),
+            "{sent} sent, {answered} answered, {unknown} unknown"
+        );
+    });
+}
+
 /// One gateway for all cases: a start for each would take far longer than its batch.
 struct World {
     upstream: Upstream,
@@ -121,6 +203,22 @@ impl World {
         }
         let failed = results.iter().filter(|result| result["status"].as_u64() >= Some(400)).count();
         assert_eq!(reply.json()["summary"], json!({"items": items.len(), "failed": failed}));
+    }
+
+    fn check_lines(&self, items: &[PlannedItem]) {
+        let nonce = self.upstream.requests().len();
+        let lines: Vec<_> = to_json(items, nonce).iter().map(|item| format!("{item}\n")).collect();
+        let mut results = self.gateway.send(&Request::lines(lines.concat())).lines();
+        let summary = results.pop().unwrap();
+        assert_eq!(
+            (summary["summary"]["items"].as_u64(), results.len()),
+            (Some(items.len() as u64), items.len())
+        );
+        for (position, item) in items.iter().enumerate() {
+            let mut own = results.iter().filter(|result| result["id"] == item.id.as_str());
+            assert_is_result_of(item, own.next().unwrap(), &path_of(item, nonce, position));
+            assert_eq!(own.next(), None);
+        }
     }
 
     fn check_xml(&self, items: &[PlannedItem]) {

@@ -17,7 +17,7 @@ pub enum Strictness {
     /// Items of a batch: no encoded slash, backslash or percent sign games, no empty segments.
     Item,
     /// Ordinary proxying: encoded slashes and empty segments are data, as in any proxy; only
-    /// dot segments and broken encodings are refused.
+    /// dot segments (also between encoded slashes) and broken encodings are refused.
     Proxied,
 }
 
@@ -30,7 +30,7 @@ pub enum PathError {
     /// `//` inside, at an item.
     #[error("has an empty path segment (`//`)")]
     EmptySegment,
-    /// `.` or `..`, plain or encoded, with or without parameters behind.
+    /// `.` or `..`, plain or encoded, with or without parameters behind, also between encoded slashes.
     #[error("has a dot segment (`.` or `..`, plain or percent-encoded)")]
     DotSegment,
     /// `%` without two hex digits behind.
@@ -72,9 +72,13 @@ impl CanonicalPath {
 }
 
 fn check_segment(segment: &str) -> Result<(), PathError> {
-    let name = segment.split(';').next().unwrap_or(segment);
-    if name == "." || name == ".." {
-        return Err(PathError::DotSegment);
+    // Some servers take `%2F` and `%5C` for slashes, and `%3B` for the start of parameters.
+    let parts = segment.split("%2F").flat_map(|part| part.split("%5C"));
+    for part in parts {
+        let name = part.split(';').next().and_then(|name| name.split("%3B").next()).unwrap_or(part);
+        if name == "." || name == ".." {
+            return Err(PathError::DotSegment);
+        }
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What pingora's errors mean for a call.
 
+use http::HeaderMap;
+use http::header::TRANSFER_ENCODING;
 use pingora::{Error, ErrorType};
 
 use crate::dispatch::CallFailure;
@@ -37,6 +39,15 @@ pub(super) fn of_exchange(error: &Error) -> CallFailure {
     } else {
         CallFailure::ConnectionLost
     }
+}
+
+/// Whether the framing of an upstream's reply is one that is undone here: chunks, once, and no other transfer
+/// coding (RFC 9112 §6.1, §7). No call asks for another (it has no TE), and what is left of one that nobody
+/// undid would pass for the body.
+pub(super) fn is_framing_read(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
 }
 
 /// Whether a client's body breaks HTTP's framing, as against one that ends because the client has left.

@@ -258,7 +258,7 @@ impl ProxyHttp for Front {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        proxied::response(response, context)?;
+        proxied::response(session, response, context)?;
         proxied::suit_http_1_0(session, response);
         Ok(())
     }
@@ -291,7 +291,8 @@ impl ProxyHttp for Front {
         context: &mut Context,
     ) -> FailToProxy {
         let mut code = 0;
-        if *error.esource() != ErrorSource::Downstream && session.response_written().is_none() {
+        let is_answered = session.response_written().is_some_and(|written| is_final(written.status));
+        if *error.esource() != ErrorSource::Downstream && !is_answered {
             let verdict = proxied::verdict(session, error, context);
             code = verdict.problem.status.as_u16();
             if write_verdict(session, context, verdict).await.is_err() {
@@ -311,4 +312,9 @@ impl ProxyHttp for Front {
         // The request's own log line says it, with its reason.
         true
     }
+}
+
+/// Whether nothing follows this head but its body: interim replies (RFC 9110 §15.2) are followed by another.
+fn is_final(status: StatusCode) -> bool {
+    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
 }

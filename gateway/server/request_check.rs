@@ -14,12 +14,15 @@ pub(super) fn rejection(session: &Session) -> Option<ItemRejection> {
     if has_fragment(session) {
         return Some(ItemRejection::ForbiddenUrl { problem: "has a fragment" });
     }
+    if !has_target_form(session) {
+        return Some(ItemRejection::ForbiddenUrl { problem: "has to begin with `/`, or be absolute" });
+    }
     if !has_valid_host(session) {
         return Some(ItemRejection::ForbiddenUrl { problem: "has no host: Host is absent or malformed" });
     }
     if has_unknown_transfer_coding(session) {
         return Some(ItemRejection::NotImplemented {
-            what: "the only transfer coding that the gateway knows is chunked",
+            what: "the only transfer coding that the gateway knows is chunked, once",
         });
     }
     let method = &session.req_header().method;
@@ -44,6 +47,15 @@ fn has_fragment(session: &Session) -> bool {
     memchr::memchr(b'#', line).is_some()
 }
 
+/// RFC 9112 §3.2.1, §3.2.2, §3.2.4: the forms that a request-target has here. The parser takes any other, such as
+/// `GET admin/a`, for the path `/`.
+fn has_target_form(session: &Session) -> bool {
+    let Some(http1) = session.as_downstream().as_http1() else { return true };
+    let raw = http1.get_headers_raw_bytes();
+    let target = raw.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    target.starts_with(b"/") || target == b"*" || memchr::memmem::find(target, b"://").is_some()
+}
+
 /// RFC 9112 §3.2: a request of HTTP/1.1 has a Host, and what stands in it is a host.
 fn has_valid_host(session: &Session) -> bool {
     let request = session.req_header();
@@ -53,8 +65,10 @@ fn has_valid_host(session: &Session) -> bool {
     }
 }
 
-/// RFC 9112 §6.1: any coding beside `chunked` would still be on the body that an upstream gets.
+/// RFC 9112 §6.1: any coding beside `chunked` would still be on the body that an upstream gets, and `chunked` twice
+/// is a body that servers end in different places.
 fn has_unknown_transfer_coding(session: &Session) -> bool {
     let codings = session.req_header().headers.get_all(header::TRANSFER_ENCODING);
-    codings.iter().any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+    codings.iter().count() > 1
+        || codings.iter().any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::ports::{accepts, loopback, start_on_free_ports};
+use super::ports::{accepts, loopback, start_again, start_on_free_ports};
 use super::process::Process;
 use super::programs::{is_root, program, succeed};
 
@@ -37,12 +37,23 @@ impl Apache {
         let command = |[port]: [u16; 1]| {
             let file = folder.path().join("apache.conf");
             fs::write(&file, configuration(folder.path(), port)).unwrap();
-            let mut command = Command::new(program("apache2"));
-            command.arg("-X").arg("-f").arg(&file);
-            command
+            command_in(folder.path())
         };
         let (process, [port]) = start_on_free_ports("apache2", command, |[port]| accepts(loopback(port)));
         Self { process, port, folder }
+    }
+
+    /// Kills it (SIGKILL).
+    pub(crate) fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// Kills it, and starts it again with the same configuration on the same port.
+    pub(crate) fn restart(&mut self) {
+        if self.process.is_running() {
+            self.kill();
+        }
+        self.process = start_again("apache2", command_in(self.folder.path()), self.port);
     }
 
     /// Its address.
@@ -77,6 +88,13 @@ fn open_to_apache(folder: &Path) {
     if is_root() {
         succeed(Command::new("chown").arg("-R").arg(format!("{USER}:{USER}")).arg(folder));
     }
+}
+
+/// The command for the configuration in a folder.
+fn command_in(folder: &Path) -> Command {
+    let mut command = Command::new(program("apache2"));
+    command.arg("-X").arg("-f").arg(folder.join("apache.conf"));
+    command
 }
 
 fn configuration(folder: &Path, port: u16) -> String {

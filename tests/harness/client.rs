@@ -285,6 +285,12 @@ impl Connection {
         std::mem::take(&mut self.unread)
     }
 
+    /// Reads until the server closes, or these many bytes are there.
+    pub(crate) fn rest_up_to(&mut self, most: usize) -> Vec<u8> {
+        while self.unread.len() < most && self.read_more() {}
+        std::mem::take(&mut self.unread)
+    }
+
     /// Reads once, which may bring nothing; false at the end of the connection.
     fn read_more(&mut self) -> bool {
         let mut buffer = [0; 16 << 10];

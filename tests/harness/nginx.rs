@@ -7,10 +7,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::ports::{accepts, loopback, start_on_free_ports};
+use super::ports::{accepts, loopback, start_again, start_on_free_ports};
 use super::process::Process;
 use super::programs::{is_root, program};
-use super::wait::until_true;
 
 /// The module that adds PROPFIND, OPTIONS, LOCK and UNLOCK.
 const DAV_EXT: &str = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so";
@@ -21,12 +20,6 @@ pub(crate) struct Nginx {
     process: Process,
     port: u16,
     folder: TempDir,
-}
-
-fn started(folder: &Path) -> Command {
-    let mut command = Command::new(program("nginx"));
-    command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(folder).arg("-e").arg("stderr");
-    command
 }
 
 impl Nginx {
@@ -50,22 +43,23 @@ impl Nginx {
         let command = |[port]: [u16; 1]| {
             let file = folder.path().join("nginx.conf");
             fs::write(&file, configuration(folder.path(), port, listen_options, directives)).unwrap();
-            started(folder.path())
+            command_in(folder.path())
         };
         let (process, [port]) = start_on_free_ports("nginx", command, |[port]| accepts(loopback(port)));
         Self { process, port, folder }
     }
 
-    /// Kills it; nothing is said to its clients.
+    /// Kills it (SIGKILL).
     pub(crate) fn kill(&self) {
-        self.process.signal("KILL");
-        self.process.wait();
+        self.process.kill();
     }
 
-    /// Starts it again where it was.
-    pub(crate) fn start_again(&mut self) {
-        self.process = Process::start("nginx", started(self.folder.path()));
-        until_true("nginx again", || accepts(self.address()));
+    /// Kills it, and starts it again with the same configuration on the same port.
+    pub(crate) fn restart(&mut self) {
+        if self.process.is_running() {
+            self.kill();
+        }
+        self.process = start_again("nginx", command_in(self.folder.path()), self.port);
     }
 
     /// Its address.
@@ -92,6 +86,13 @@ impl Nginx {
     pub(crate) fn output(&self) -> String {
         self.process.output()
     }
+}
+
+/// The command for the configuration in a folder.
+fn command_in(folder: &Path) -> Command {
+    let mut command = Command::new(program("nginx"));
+    command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(folder).arg("-e").arg("stderr");
+    command
 }
 
 fn configuration(folder: &Path, port: u16, listen_options: &str, directives: &str) -> String {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use batchgate::clock::Deadline;
 
 use super::process::Process;
-use super::wait::PATIENCE;
+use super::wait::{PATIENCE, until_true};
 
 /// Ports this run of the tests has given out; none is given out twice.
 static GIVEN_OUT: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
@@ -64,6 +64,13 @@ pub(crate) fn start_on_free_ports<const N: usize>(
         assert!(says_port_taken(&output), "{name} ended at its start; it wrote:\n{output}");
     }
     panic!("{name} found its ports taken {ATTEMPTS} times");
+}
+
+/// Starts a program again on a port that it has had; returns once it accepts connections there.
+pub(crate) fn start_again(name: &str, command: Command, port: u16) -> Process {
+    let process = Process::start(name, command);
+    until_true(&format!("{name} to be back"), || accepts(loopback(port)));
+    process
 }
 
 fn says_port_taken(output: &str) -> bool {

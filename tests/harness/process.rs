@@ -60,6 +60,12 @@ impl Process {
         assert!(status.success(), "{kill} failed");
     }
 
+    /// Ends it at once (SIGKILL), with all its connections.
+    pub(crate) fn kill(&self) {
+        self.child().kill().unwrap();
+        self.wait();
+    }
+
     /// The lines written so far, of both streams.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -145,6 +145,9 @@ async fn read_final_header(session: &mut impl Replies) -> Result<(StatusCode, He
                 return Err(CallFailure::ReplyMalformed.into());
             }
             Some((status, _)) if status.is_informational() => {}
+            Some((_, headers)) if !failure::is_framing_read(headers) => {
+                return Err(CallFailure::ReplyMalformed.into());
+            }
             Some((status, headers)) => return Ok((status, headers.clone())),
         }
     }

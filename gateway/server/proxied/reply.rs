@@ -11,6 +11,7 @@ use pingora::{Error, ErrorType};
 use crate::format::xml;
 use crate::plan::named_by_connection;
 
+use super::super::failure;
 use super::super::forwarding::Reached;
 use super::super::snapshot::Snapshot;
 use super::{Context, Proxied};
@@ -20,15 +21,27 @@ const MAX_MAPPED_BODY: usize = 16 << 20;
 
 /// Maps the reply's fields, and prepares for mapping its body.
 pub(in super::super) fn response(
+    session: &Session,
     response: &mut ResponseHeader,
     context: &mut Context,
 ) -> pingora::Result<()> {
     let request_id = context.request_id.as_str().to_owned();
     let Context { snapshot, reached, proxied, limit_fields, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
+    if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+        // RFC 9110 §15.2.2: nobody asked for it, and what follows would be read by nobody's rules.
+        return Error::e_explain(ErrorType::InvalidHTTPHeader, "an upgrade that was not asked for");
+    }
     if response.status.is_informational() {
         // Also 101, whose Connection names the upgrade.
         return Ok(());
+    }
+    if response.status == StatusCode::NO_CONTENT {
+        // RFC 9110 §8.6: a client could wait for the bytes, or take the next reply for them.
+        response.remove_header(&header::CONTENT_LENGTH);
+    }
+    if !failure::is_framing_read(&response.headers) {
+        return Error::e_explain(ErrorType::InvalidHTTPHeader, "a transfer coding that nobody undoes");
     }
     if let (Some(lease), Some(upstream)) = (&mut proxied.lease, snapshot.upstream(proxied.upstream)) {
         upstream.targets.answered(lease, response.status);

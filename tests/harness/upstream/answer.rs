@@ -46,7 +46,9 @@ enum Framing {
 enum End {
     NextRequest,
     Close,
+    Reset,
     Hang,
+    Endless,
 }
 
 impl Answer {
@@ -95,7 +97,12 @@ impl Answer {
 
     /// Never answers; ends when the client leaves.
     pub(crate) fn hang() -> Self {
-        Self { end: End::Hang, ..Self::raw("") }
+        Self::raw("").then_hang()
+    }
+
+    /// Resets the connection (RST) without a word.
+    pub(crate) fn reset() -> Self {
+        Self::raw("").then_reset()
     }
 
     fn message(message: Message) -> Self {
@@ -159,6 +166,21 @@ impl Answer {
         Self { end: End::Close, ..self }
     }
 
+    /// Sends the reply, then resets the connection (RST).
+    pub(crate) fn then_reset(self) -> Self {
+        Self { end: End::Reset, ..self }
+    }
+
+    /// Sends the reply, then nothing more; ends when the client leaves.
+    pub(crate) fn then_hang(self) -> Self {
+        Self { end: End::Hang, ..self }
+    }
+
+    /// Sends the reply, then its last byte again and again until the client has left.
+    pub(crate) fn without_end(self) -> Self {
+        Self { end: End::Endless, ..self }
+    }
+
     /// Not before the gate is open.
     pub(crate) fn when(self, gate: &Gate) -> Self {
         Self { before: Some(gate.clone()), ..self }
@@ -193,6 +215,11 @@ impl Answer {
         self.framed(framing)
     }
 
+    /// Whether the connection ends with a reset.
+    pub(super) fn resets(&self) -> bool {
+        self.end == End::Reset
+    }
+
     /// Gives the answer; false when the connection is to be closed. `answered` is called once the
     /// last byte is due, before the client can have it.
     pub(super) fn deliver(&self, to: &Recorded, stream: &mut TcpStream, answered: impl FnOnce()) -> bool {
@@ -210,8 +237,11 @@ impl Answer {
         if let Some((_, gate)) = &self.middle {
             gate.pass();
         }
-        if self.end == End::Hang {
+        if matches!(self.end, End::Hang | End::Endless) {
             drop(self.write(stream, last));
+            if self.end == End::Endless {
+                write_without_end(stream, last.last().copied().unwrap_or_default());
+            }
             wait_for_the_end(stream);
             answered();
             return false;
@@ -278,6 +308,12 @@ impl Framing {
 /// Where this text ends in a reply; it has to be there.
 fn end_of(text: &str, bytes: &[u8]) -> usize {
     memchr::memmem::find(bytes, text.as_bytes()).map(|start| start + text.len()).unwrap()
+}
+
+/// Writes a byte over and over until nobody takes it any more.
+fn write_without_end(stream: &mut TcpStream, byte: u8) {
+    let piece = [byte; 16 << 10];
+    while stream.write_all(&piece).is_ok() {}
 }
 
 /// Reads and forgets until the client closes or the stream's own timeout is over.

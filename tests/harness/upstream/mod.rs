@@ -5,7 +5,7 @@ mod answer;
 mod request;
 mod unreachable;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -36,9 +36,10 @@ struct Shared {
     script: Mutex<BTreeMap<String, VecDeque<Answer>>>,
     requests: Mutex<Vec<Recorded>>,
     received: Mutex<Vec<u8>>,
-    streams: Mutex<Vec<TcpStream>>,
+    /// One place for each connection there ever was; empty once it was reset.
+    streams: Mutex<Vec<Option<TcpStream>>>,
     in_flight: AtomicUsize,
-    closed: AtomicUsize,
+    closed: Mutex<BTreeSet<usize>>,
     most_in_flight: AtomicUsize,
     ended: AtomicBool,
 }
@@ -78,7 +79,7 @@ impl Upstream {
             received: Mutex::default(),
             streams: Mutex::default(),
             in_flight: AtomicUsize::new(0),
-            closed: AtomicUsize::new(0),
+            closed: Mutex::default(),
             most_in_flight: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
         });
@@ -150,7 +151,12 @@ impl Upstream {
 
     /// Waits until it has closed a connection.
     pub(crate) fn wait_for_close(&self) {
-        until_true("a connection closed by the upstream", || self.shared.closed.load(Ordering::SeqCst) > 0);
+        until_true("a connection closed by the upstream", || !lock(&self.shared.closed).is_empty());
+    }
+
+    /// Whether a connection, by its number from 1, has ended on either side.
+    pub(crate) fn is_closed(&self, connection: usize) -> bool {
+        lock(&self.shared.closed).contains(&connection)
     }
 
     /// Waits until this many requests have come whole.
@@ -169,7 +175,7 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
-        for stream in lock(&self.shared.streams).iter() {
+        for stream in lock(&self.shared.streams).iter().flatten() {
             drop(stream.shutdown(Shutdown::Both));
         }
         drop(TcpStream::connect_timeout(&self.address, Duration::from_secs(1)));
@@ -183,7 +189,7 @@ impl Shared {
                 return;
             }
             let mut streams = lock(&self.streams);
-            streams.push(stream.try_clone().unwrap());
+            streams.push(stream.try_clone().ok());
             let connection = streams.len();
             drop(streams);
             let shared = Arc::clone(&self);
@@ -195,6 +201,7 @@ impl Shared {
         drop(stream.set_read_timeout(Some(PATIENCE * 2)));
         drop(stream.set_nodelay(true));
         let mut unread = Vec::new();
+        let mut resets = false;
         while let Some(request) = request::read(&mut stream, &mut unread, connection, self) {
             let answer = self.answer_to(&request);
             let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
@@ -204,11 +211,23 @@ impl Shared {
                 self.in_flight.fetch_sub(1, Ordering::SeqCst);
             });
             if !goes_on {
+                resets = answer.resets();
                 break;
             }
         }
-        drop(stream.shutdown(Shutdown::Both));
-        self.closed.fetch_add(1, Ordering::SeqCst);
+        if resets {
+            self.reset(stream, connection);
+        } else {
+            drop(stream.shutdown(Shutdown::Both));
+        }
+        lock(&self.closed).insert(connection);
+    }
+
+    /// The system sends a reset when the last handle of a socket that must not linger is dropped.
+    fn reset(&self, stream: TcpStream, connection: usize) {
+        lock(&self.streams)[connection - 1] = None;
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(stream);
     }
 
     fn answer_to(&self, request: &Recorded) -> Answer {

@@ -1,0 +1,40 @@
+//! Attack 27: characters that some server takes for others. Paths and routes are compared byte by byte.
+
+use serde_json::json;
+
+use super::exchange;
+use crate::harness::{Gateway, Upstream};
+
+#[test]
+fn no_character_stands_for_another_in_a_path() {
+    let (public, admin) = (Upstream::start(), Upstream::start());
+    let gateway = Gateway::start(format!(
+        "upstreams: {{ public: {{ targets: [{}] }}, admin: {{ targets: [{}] }} }}\n\
+         routes: [{{ path: /, upstream: public }}, {{ path: /admin/, upstream: admin }}]\nbatch: [{{ path: /batch }}]",
+        public.url(),
+        admin.url()
+    ));
+    let encoded = [
+        "/ADMIN/a",
+        "/adm%C4%B1n/a",
+        "/%EF%BC%8Fadmin/a",
+        "/admin%EF%BC%8Fa",
+        "/%D0%B0dmin/a",
+        "/admin%E2%80%8B/a",
+    ];
+    let raw = ["/admın/a", "/admin／a", "/аdmin/a", "／admin/a", "/é"];
+    let items: Vec<_> = encoded.iter().chain(&raw).map(|url| json!({"method": "GET", "url": url})).collect();
+    let statuses = gateway.batch(&json!({ "requests": items })).statuses();
+    assert_eq!((&statuses[..6], &statuses[6..]), (&[200; 6][..], &[400; 5][..]));
+    for url in raw {
+        let reply =
+            exchange(&gateway, format!("GET {url} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n"));
+        assert!(reply.starts_with("HTTP/1.1 400 "), "{url}: {reply}");
+    }
+    let mut targets: Vec<_> = public.requests().into_iter().map(|request| request.target).collect();
+    targets.sort();
+    let mut expected = encoded.map(str::to_owned);
+    expected.sort();
+    assert_eq!(targets, expected, "they go on as they came");
+    assert_eq!(admin.requests(), []);
+}
