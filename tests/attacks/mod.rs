@@ -2,6 +2,8 @@
 
 #[path = "01_fan_out.rs"]
 mod fan_out;
+#[path = "02_guessing_by_batch.rs"]
+mod guessing_by_batch;
 #[path = "03_other_hosts.rs"]
 mod other_hosts;
 #[path = "04_paths.rs"]
@@ -44,6 +46,8 @@ mod slow_clients;
 mod large_replies;
 #[path = "23_http2_abuse.rs"]
 mod http2_abuse;
+#[path = "24_strangers_with_giants.rs"]
+mod strangers_with_giants;
 #[path = "25_caches.rs"]
 mod caches;
 #[path = "26_cross_site.rs"]
