@@ -79,6 +79,11 @@ pub(super) fn decode<'a>(charset: Option<&str>, bytes: &'a [u8]) -> Option<Cow<'
     }
 }
 
+/// Whether a label names UTF-8, of which US-ASCII is a part.
+pub(super) fn is_utf_8(label: &str) -> bool {
+    ["utf-8", "utf8", "us-ascii"].iter().any(|name| name.eq_ignore_ascii_case(label))
+}
+
 fn is_one_of(label: &str, names: &[&str]) -> bool {
     names.iter().any(|name| label.trim().eq_ignore_ascii_case(name))
 }

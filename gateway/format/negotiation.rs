@@ -5,6 +5,7 @@
 //! (RFC 9110 §12.5.1).
 
 use super::accept::{Ranges, Weight};
+use super::charset::is_utf_8;
 use super::media::MediaType;
 use super::{BatchRefusal, Dialect, Format, Place};
 
@@ -54,11 +55,6 @@ pub fn request_format(
 pub fn is_ndjson(content_type: Option<&str>) -> bool {
     let essence = MediaType::parse(content_type.unwrap_or_default()).essence;
     types_of(Format::Ndjson).iter().any(|name| name.eq_ignore_ascii_case(essence))
-}
-
-/// US-ASCII is a part of UTF-8.
-fn is_utf_8(charset: &str) -> bool {
-    ["utf-8", "utf8", "us-ascii"].iter().any(|name| name.eq_ignore_ascii_case(charset))
 }
 
 /// The format that a body shows by its first byte, a byte order mark and blanks aside.

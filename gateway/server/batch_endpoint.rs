@@ -289,9 +289,11 @@ impl Life<'_> {
         let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
         report.bytes_out = written.length();
         let version = self.odata_version(headers).unwrap_or(Some(USUAL_ODATA_VERSION.to_owned()));
-        let head = self.asked.head(verdict.problem.status).with(header::ALLOW, verdict.allow);
-        let head = head.with(ODATA_VERSION, version);
-        let head = head
+        let head = self
+            .asked
+            .head(verdict.problem.status)
+            .with(header::ALLOW, verdict.allow)
+            .with(ODATA_VERSION, version)
             .with(header::WWW_AUTHENTICATE, verdict.challenge)
             .with(header::RETRY_AFTER, verdict.retry_after.map(whole_seconds))
             .with_all(&self.meter.fields());

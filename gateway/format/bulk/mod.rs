@@ -14,8 +14,9 @@ mod query;
 use bytes::Bytes;
 use http::Method;
 
+use super::charset::is_utf_8;
 use super::media::MediaType;
-use super::{Batch, BatchLimits, BatchRefusal, Format, json, xml};
+use super::{Batch, BatchLimits, BatchRefusal, Format, is_ndjson, json, xml};
 use crate::route::UrlTemplate;
 
 pub(super) use collector::{Collector, Record, Value};
@@ -121,8 +122,7 @@ fn form_of_body(content_type: Option<&str>, body: &[u8]) -> Result<RecordForm, B
     let is = |names: &[&str]| names.iter().any(|name| media.essence.eq_ignore_ascii_case(name));
     let form = if is(&["application/json"]) {
         RecordForm::Json
-    } else if is(&["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonl"])
-    {
+    } else if is_ndjson(content_type) {
         RecordForm::Ndjson
     } else if is(&["text/csv", "application/csv"]) {
         RecordForm::Csv
@@ -133,8 +133,6 @@ fn form_of_body(content_type: Option<&str>, body: &[u8]) -> Result<RecordForm, B
     } else {
         return Err(BatchRefusal::NoRecords);
     };
-    let is_utf_8 =
-        |charset: &str| ["utf-8", "utf8", "us-ascii"].iter().any(|name| name.eq_ignore_ascii_case(charset));
     // RFC 8259 §11: a charset means nothing for JSON, whatever clients write.
     let is_foreign = media.charset.is_some_and(|charset| !is_utf_8(charset));
     match form {

@@ -15,6 +15,7 @@ use super::fault::{Fault, FaultKind, naming};
 use super::namespaces::{Declaration, Scope};
 use super::tag::{Name, Tag};
 use super::unescape::{Blanks, referred, unescape};
+use crate::format::charset::is_utf_8;
 
 /// What a document may cost.
 #[derive(Clone, Copy, Debug)]
@@ -238,7 +239,7 @@ impl<'a> Tokens<'a> {
             return Err(Fault::syntax(start, "`standalone` is `yes` or `no`"));
         }
         let encoding = tag.attribute("encoding").unwrap_or("utf-8");
-        if ["utf-8", "utf8", "us-ascii"].iter().any(|name| name.eq_ignore_ascii_case(encoding)) {
+        if is_utf_8(encoding) {
             Ok(Token::Other)
         } else {
             Err(Fault::forbidden(start, "an XML batch has to be in UTF-8, and to say so if it says anything"))
