@@ -2,10 +2,12 @@
 //! together, from the first byte received to the last byte written.
 //!
 //! Three marks keep batches from waiting for each other without end. Below half, bodies are received and
-//! calls are started. What is under way then may fill three quarters. The last quarter is for the
+//! calls are started. What is under way then may fill three quarters. What is left but a sixteenth is for the
 //! eldest of the batches that make calls: it goes on until memory is nearly full, so one batch can always end
 //! and make room. If its own replies are too many for that, it starts no more calls after [`PATIENCE`]. All waits are
 //! bounded: for a body by [`PATIENCE`], for a call by the batch's deadline, at which it is known that it was not sent.
+//! The last sixteenth is for what a reply's form adds to the bodies in it (JSON's framing, base64): a reply whose
+//! items have been called is written, whether there is room or not.
 //!
 //! A batch leases whole blocks, so that most replies cost an addition that no other batch sees.
 
@@ -81,6 +83,12 @@ impl Memory {
 
     /// Up to where the eldest starts calls: what it has under way shall fit, too.
     fn nearly_full(&self) -> usize {
+        let limit = self.limit();
+        limit - limit / 8
+    }
+
+    /// Up to where the eldest takes replies.
+    fn full(&self) -> usize {
         let limit = self.limit();
         limit - limit / 16
     }
@@ -178,7 +186,7 @@ impl<'memory> Holding<'memory> {
     /// Takes `more` bytes that are there already.
     pub(super) fn take(&self, more: usize) -> Result<(), Full> {
         let limit = self.memory.limit();
-        self.take_below(more, if self.is_eldest() { limit } else { limit - limit / 4 })
+        self.take_below(more, if self.is_eldest() { self.memory.full() } else { limit - limit / 4 })
     }
 
     fn take_below(&self, more: usize, most: usize) -> Result<(), Full> {
@@ -303,7 +311,7 @@ mod tests {
         assert_eq!(other.take(1), Err(Full));
         assert!(other.room().now_or_never().is_none());
         assert!(eldest.room().now_or_never().is_some());
-        assert_eq!(eldest.take(2 * MIB), Ok(()));
+        assert_eq!(eldest.take(MIB + MIB / 2), Ok(()));
         assert_eq!(eldest.take(1), Err(Full));
         let mut waits = pin!(eldest.room());
         assert!(waits.as_mut().now_or_never().is_none());
@@ -334,7 +342,7 @@ mod tests {
         eldest.stand_in_line();
         other.stand_in_line();
         other.take(5 * MIB).unwrap();
-        eldest.take(3 * MIB).unwrap();
+        eldest.take(5 * MIB / 2).unwrap();
         let ((), room) = tokio::join!(
             async {
                 assert_eq!(eldest.room().await, Err(Full));
@@ -357,6 +365,16 @@ mod tests {
         assert_eq!(memory.held(), 9 * MIB);
         stream.hold(10);
         assert_eq!(memory.held(), BLOCK);
+    }
+
+    #[test]
+    fn there_is_room_left_for_what_writing_adds() {
+        let memory = Memory::new(8 * MIB);
+        let eldest = Holding::new(&memory);
+        eldest.stand_in_line();
+        let most = (1..).take_while(|_| eldest.take(1000).is_ok()).count();
+        eldest.hold(most * 1000 + MIB / 2);
+        assert_eq!(memory.held(), 8 * MIB);
     }
 
     #[test]
