@@ -10,9 +10,10 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::harness::certificate::Certificate;
 use crate::harness::load::Load;
 use crate::harness::ports::{accepts, free_port, loopback, start_on_free_ports};
-use crate::harness::programs::python;
+use crate::harness::programs::{program, python, run};
 use crate::harness::succession::{is_there, wait_until_gone};
 use crate::harness::wait::{PATIENCE, until_true};
 use crate::harness::{Answer, Gate, Gateway, Request, Setup, Upstream};
@@ -33,13 +34,9 @@ fn nothing_is_lost_by_reloads_hand_overs_and_the_end() {
     let (batches, items) = load.wait_for_clients();
     generations.into_iter().for_each(wait_until_gone);
     assert!(batches > 50 && singles > 1000, "too little load: {batches} batches, {singles} requests");
-    assert_eq!(items_at(&upstream).len(), items);
-    assert_eq!(items_at(&upstream).values().max(), Some(&1), "no item was called twice");
-    until_true("three last log lines", || gateway.lines_of("end").len() == 3);
-    let logged =
-        |name: &str| gateway.lines_of("end").iter().filter_map(|line| line[name].as_u64()).sum::<u64>();
-    let counted = [batches, items, singles].map(|count| count as u64);
-    assert_eq!([logged("batches"), logged("items"), logged("requests")], counted);
+    let calls = items_at(&upstream);
+    assert_eq!((calls.len(), calls.values().max()), (items, Some(&1)), "each item was called once");
+    assert_eq!(gateway.totals(3), [batches, items, singles], "as the log has it");
     println!("{batches} batches, {items} items, {singles} requests, none lost");
 }
 
@@ -163,6 +160,33 @@ fn idle_connections_are_kept_until_their_next_request() {
         assert_eq!((reply.status, reply.header("Connection")), (200, Some("close")), "{signal}");
         assert!(gateway.wait_for_exit().success());
     }
+}
+
+#[test]
+fn idle_connections_are_kept_no_longer_than_the_drains_deadline() {
+    let gateway = Gateway::start(format!("{RESPONDS}\ndrain: {{ deadline: 500ms }}"));
+    let mut idle = gateway.connect();
+    idle.write(&Request::get("/").to_bytes(gateway.address()));
+    assert_eq!(idle.reply_to("GET").status, 200);
+    gateway.hand_over();
+    assert!(gateway.wait_for_exit().success());
+    assert_eq!(idle.rest(), b"");
+}
+
+#[test]
+fn the_successor_has_the_certificate_that_is_there_now() {
+    let [old, new] = [Certificate::for_loopback(), Certificate::for_loopback()];
+    let gateway = Setup::of(RESPONDS).with_tls(&old).start();
+    let url = format!("https://{}/", gateway.tls_address());
+    let trusts = |certificate: &Certificate| {
+        let mut curl = Command::new(program("curl"));
+        run(curl.arg("-s").arg("--cacert").arg(certificate.authority()).arg(&url)).status.success()
+    };
+    assert!(trusts(&old) && !trusts(&new));
+    fs::copy(new.chain(), old.chain()).unwrap();
+    fs::copy(new.key(), old.key()).unwrap();
+    gateway.hand_over();
+    until_true("the new certificate alone", || trusts(&new) && !trusts(&old));
 }
 
 #[test]

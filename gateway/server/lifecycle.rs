@@ -180,7 +180,11 @@ impl Running {
         let activity = &self.gateway.activity;
         if Deadline::after(deadline).race(activity.quiet(awaited)).await.is_none() {
             let (requests, connections) = activity.counts();
-            tracing::warn!(kind = "drain", requests, connections, "drain.deadline ends what is still there");
+            if requests > 0 {
+                tracing::warn!(kind = "drain", requests, connections, "drain.deadline cuts requests off");
+            } else {
+                tracing::info!(kind = "drain", connections, "drain.deadline closes idle connections");
+            }
         }
     }
 }

@@ -110,7 +110,7 @@ fn send_singles(protocol: &str, url: &str, last_run: &AtomicBool) -> usize {
 
 /// The number before a word in h2load's summary.
 fn count(said: &str, word: &str) -> usize {
-    let parts = said.split([',', '\n', ':']).map(str::trim);
-    let number = parts.filter_map(|part| part.strip_suffix(word)?.trim().parse().ok()).next();
+    let mut parts = said.split([',', '\n', ':']).map(str::trim);
+    let number = parts.find_map(|part| part.strip_suffix(word)?.trim().parse().ok());
     number.unwrap_or_else(|| panic!("h2load did not say how many {word}: {said}"))
 }

@@ -34,12 +34,23 @@ impl Gateway {
         lines.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Batches, items and single requests, as so many processes have summed them up at their end.
+    pub(crate) fn totals(&self, processes: usize) -> [usize; 3] {
+        until_true("the last log lines", || self.lines_of("end").len() == processes);
+        ["batches", "items", "requests"].map(|name| {
+            let of = |line: &Value| usize::try_from(line[name].as_u64().unwrap()).unwrap();
+            self.lines_of("end").iter().map(of).sum()
+        })
+    }
+
     /// Ends all its processes.
     pub(super) fn end_all(&self) {
         let file = self.config_file();
         until_true("the end of all processes", || {
             let processes = processes_of(&file);
-            processes.iter().for_each(|process| signal(*process, "KILL"));
+            for process in &processes {
+                signal(*process, "KILL");
+            }
             processes.is_empty()
         });
     }
