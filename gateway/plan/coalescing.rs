@@ -91,14 +91,19 @@ mod tests {
     use crate::route::{CanonicalPath, Mapping, MethodSet, Route, RouteAction, Strictness};
 
     fn routes() -> RouteTable {
-        let route = |path: &str, coalesce, upstream| {
-            let path = CanonicalPath::parse(path, Strictness::Item).unwrap();
-            let action =
-                RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping: Mapping::default() };
-            let (name, methods) = (path.as_str().to_owned(), MethodSet::Any);
+        let route = |path: &str, strip: &str, coalesce, upstream| {
+            let canonical = |text: &str| CanonicalPath::parse(text, Strictness::Item).unwrap();
+            let mapping = Mapping::stripping(&canonical(strip));
+            let action = RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping };
+            let (name, path, methods) = (path.to_owned(), canonical(path), MethodSet::Any);
             Route { name, path, methods, batchable: true, coalesce, action }
         };
-        RouteTable::new(vec![route("/same/", true, 0), route("/own/", false, 0), route("/other/", true, 1)])
+        RouteTable::new(vec![
+            route("/same/", "/", true, 0),
+            route("/alias/", "/alias", true, 0),
+            route("/own/", "/own", false, 0),
+            route("/other/", "/other", true, 1),
+        ])
     }
 
     /// An item that is written `METHOD /target Name:value …`, which `change` changes.
@@ -163,8 +168,10 @@ mod tests {
             ("GET /same/a A:1", "GET /same/a A:2", false),
             ("GET /same/a A:1 A:2", "GET /same/a A:2 A:1", false),
             ("GET /same/a Destination:/same/b", "GET /same/a Destination:/same/c", false),
-            ("GET /own/a", "GET /own/a", false),
-            ("GET /same/a", "GET /other/a", false),
+            ("GET /same/a", "GET /alias/same/a", true),
+            ("GET /same/a", "GET /other/same/a", false),
+            ("GET /same/a", "GET /own/same/a", false),
+            ("GET /own/same/a", "GET /own/same/a", false),
             ("GET /same/%2e%2e", "GET /same/%2e%2e", false),
         ] {
             assert_eq!(are_shared(plain(one), plain(other)), same, "{one} and {other}");
