@@ -187,6 +187,29 @@ fn copies_take_no_room_from_calls_and_no_more_memory_than_there_is() {
 }
 
 #[test]
+fn copies_wait_for_memory_that_others_hold() {
+    let (upstream, gate) = (Upstream::start(), Gate::closed());
+    upstream.on("/slow", Answer::text(200, "at last").when(&gate));
+    upstream.on("/a", Answer::text(200, &"x".repeat(100_000)));
+    let gateway = coalescing(&upstream, "max_body: 1MiB", "limits: { memory: 4MiB }");
+    let large = json!({"method": "POST", "url": "/slow", "body": "x".repeat(1_000_000)});
+    let large = batch_of(&[large]);
+    let batches = [large.clone(), large, batch_of(&vec![get("/a"); 20])];
+    let mut clients: Vec<_> = Vec::new();
+    for (number, batch) in batches.iter().enumerate() {
+        let mut client = gateway.connect();
+        client.write(&Request::batch(batch).to_bytes(gateway.address()));
+        upstream.wait_for_requests(number + 1);
+        clients.push(client);
+    }
+    until_true("the one reply", || gateway.metrics().sum("batchgate_buffer_bytes", &[]) > 2.1e6);
+    gate.open();
+    let [_, _, last] = clients.as_mut_slice() else { panic!("three clients") };
+    assert_eq!(last.reply_to("POST").statuses(), [200; 20]);
+    assert_eq!(upstream.requests_to("/a").len(), 1);
+}
+
+#[test]
 fn items_that_depend_on_one_that_shares_a_call_run_after_it() {
     let upstream = counting();
     let gateway = coalescing(&upstream, "", "");

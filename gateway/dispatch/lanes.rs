@@ -6,7 +6,7 @@
 //! is a `OnceLock`, so none is filled twice.
 //!
 //! Where items wait for each other, [`graph`] takes the queues' place. An item that shares a call stands in no queue:
-//! [`copies`] makes its outcome once the call has ended.
+//! [`copies`] makes its outcome once all calls have ended.
 
 mod copies;
 mod graph;
@@ -118,11 +118,19 @@ impl Work {
         callable
     }
 
-    /// Makes all calls. Dropping the future drops the calls under way.
+    /// Makes all calls, and the copies of those that are shared. Dropping the future drops the calls under way.
     pub(super) async fn run<'work, E: Engine>(&'work self, engine: &'work E) {
-        if !self.dependencies.is_empty() {
-            return self.run_graph(engine).boxed().await;
+        if self.dependencies.is_empty() {
+            self.run_queues(engine).await;
+        } else {
+            self.run_graph(engine).boxed().await;
         }
+        if self.places.iter().any(|place| matches!(place.item.step, Step::Same(_))) {
+            self.make_copies(engine).boxed().await;
+        }
+    }
+
+    async fn run_queues<'work, E: Engine>(&'work self, engine: &'work E) {
         let mut workers = FuturesUnordered::new();
         let mut lanes: Vec<Lanes> = Vec::with_capacity(self.queues.len());
         for queue in &self.queues {

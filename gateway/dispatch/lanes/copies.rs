@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::{DispatchedItem, End, Engine, Outcome, ReplyBudget, Sent};
 use super::{Place, Work, unfilled};
-use crate::plan::PlannedItem;
+use crate::plan::{PlannedItem, Step};
 
 /// What an outcome is to an item that shares its call.
 pub(super) fn copy_of<E: Engine>(outcome: &Outcome, budget: &ReplyBudget, engine: &E) -> Outcome {
@@ -21,8 +21,24 @@ pub(super) fn copy_of<E: Engine>(outcome: &Outcome, budget: &ReplyBudget, engine
 }
 
 impl Work {
-    /// Fills the slot of an item whose shared call has ended. Only for items that others wait for: for all others
-    /// the bytes are taken once every call has those of its own.
+    /// Ends the items that share a call, once every call has the bytes of its own reply. Where there is no memory
+    /// they wait for it, as items do that are called.
+    pub(super) async fn make_copies<'work, E: Engine>(&'work self, engine: &'work E) {
+        for place in self.places.iter().take(self.barrier) {
+            let Step::Same(first) = &place.item.step else { continue };
+            if place.slot.get().is_some() {
+                continue;
+            }
+            let first_slot = self.places.get(first.0).and_then(|first| first.slot.get());
+            if matches!(first_slot, Some((Outcome::Answered(_), _))) && !engine.has_room() {
+                // If none comes, the copy tells.
+                let _none_came = engine.room().await;
+            }
+            self.fill_copy(place, first.0, engine);
+        }
+    }
+
+    /// Fills the slot of an item whose shared call has ended; at once where others wait for it.
     pub(super) fn fill_copy<E: Engine>(&self, place: &Place, first: usize, engine: &E) {
         if let Some((outcome, elapsed)) = self.places.get(first).and_then(|first| first.slot.get()) {
             self.fill_after(place, copy_of(outcome, &self.budget, engine), *elapsed);
