@@ -65,6 +65,9 @@ mod rate_limits;
 /// Items that wait for each other, and references.
 mod dependencies;
 
+/// Items that ask for the same, and share a call.
+mod coalescing;
+
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 

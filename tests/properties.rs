@@ -3,7 +3,7 @@
 //! agrees with that.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::Duration;
 
@@ -124,6 +124,37 @@ fn metrics_add_up_to_the_results() {
     let attempts = metrics.count("batchgate_upstream_attempts_total", &[]);
     let arrived = world.upstream.requests().len();
     assert!(attempts >= arrived, "{arrived} requests came of {attempts} attempts");
+}
+
+#[test]
+fn a_call_is_made_for_each_item_that_differs_and_every_item_has_its_result() {
+    let upstream = Upstream::answering(answer_by_path);
+    let gateway = Gateway::start(format!(
+        "upstreams: {{ legacy: {{ targets: [{}], retry: {{ attempts: 1 }} }} }}\n\
+         routes: [{{ path: /, upstream: legacy, coalesce: true }}]",
+        upstream.url()
+    ));
+    let total = RefCell::new(0);
+    run(12, |items| {
+        let (nonce, before) = (upstream.requests().len(), gateway.metrics());
+        let path = |item: &PlannedItem| format!("/{}/{nonce}", item.behaviour);
+        let to_json = |item: &PlannedItem| json!({"id": item.id, "method": item.method, "url": path(item)});
+        let sent: Vec<_> = items.iter().map(to_json).collect();
+        let results = gateway.batch(&json!({ "requests": sent })).results();
+        assert_eq!(results.len(), items.len());
+        for (item, result) in items.iter().zip(&results) {
+            assert_is_result_of(item, result, &path(item));
+        }
+        *total.borrow_mut() += items.len();
+        let grew = |name: &str| gateway.metrics().count(name, &[]) - before.count(name, &[]);
+        let read: Vec<_> = items.iter().filter(|item| item.method == "GET").collect();
+        let different: BTreeSet<_> = read.iter().map(|item| item.behaviour).collect();
+        assert_eq!(grew("batchgate_items_coalesced_total"), read.len() - different.len());
+        // A connection that is found closed may be replaced, and the call made once more.
+        let calls = grew("batchgate_upstream_attempts_total") - grew("batchgate_upstream_retries_total");
+        assert_eq!(calls, items.len() - (read.len() - different.len()));
+    });
+    assert_eq!(gateway.metrics().count("batchgate_items_total", &[]), total.into_inner());
 }
 
 #[test]

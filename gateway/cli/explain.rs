@@ -104,7 +104,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
         hop: &ForwardedBy::default(),
         audience: Audience::Operator,
     };
-    Ok(explain(&plan, form, &context))
+    Ok(explain(plan, form, &context))
 }
 
 type Where<'a> = (&'a BatchEndpoint, Intake<'a>, Option<RouteIndex>);

@@ -5,8 +5,10 @@
 //! on until the queue is empty. Taking is by an atomic cursor, so no item is taken twice; a slot
 //! is a `OnceLock`, so none is filled twice.
 //!
-//! Where items wait for each other, [`graph`] takes the queues' place.
+//! Where items wait for each other, [`graph`] takes the queues' place. An item that shares a call stands in no queue:
+//! [`copies`] makes its outcome once all calls have ended.
 
+mod copies;
 mod graph;
 
 use std::panic::AssertUnwindSafe;
@@ -28,6 +30,7 @@ use super::{
     Attempt, CallFailure, DispatchLimits, DispatchedItem, End, Engine, Lane, Outcome, Progress, ReplyBudget,
     Sent, SkipReason, give_back, take_turn,
 };
+use copies::copy_of;
 
 /// An item with its slot.
 struct Place {
@@ -53,6 +56,8 @@ struct Lanes {
 /// A batch's work.
 pub(super) struct Work {
     places: Vec<Place>,
+    /// With `stop_on_error`: nothing from here on is started, for an item here has failed already.
+    barrier: usize,
     queues: Vec<Queue>,
     /// What each place waits for; empty where none does.
     dependencies: Vec<Vec<ItemIndex>>,
@@ -72,28 +77,60 @@ impl Work {
             .into_iter()
             .map(|item| Place { item, progress: Progress::default(), slot: OnceLock::new() })
             .collect();
-        let callable = places_before_a_stop(&places, limits.stop_on_error);
-        let queues =
-            if plan.dependencies.is_empty() { queues(callable, limits.sequential) } else { Vec::new() };
-        let concurrency = (queues.len() > 1).then(|| Semaphore::new(limits.concurrency));
-        Self {
+        let barrier = places.len();
+        let mut work = Self {
             places,
-            queues,
+            barrier,
+            queues: Vec::new(),
             dependencies: plan.dependencies,
             conditions: plan.conditions,
             limits,
             budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
-            concurrency,
+            concurrency: None,
             stopped: AtomicBool::new(false),
             completed: AtomicUsize::new(0),
+        };
+        work.barrier = work.first_failed_already().unwrap_or(barrier);
+        if work.dependencies.is_empty() {
+            work.queues = queues(work.callable(), limits.sequential);
+        }
+        work.concurrency = (work.queues.len() > 1).then(|| Semaphore::new(limits.concurrency));
+        work
+    }
+
+    /// With `stop_on_error`: the place of the first item that failed by its plan alone.
+    fn first_failed_already(&self) -> Option<usize> {
+        let mut places = self.places.iter().enumerate().filter(|_| self.limits.stop_on_error);
+        places
+            .find(|(number, place)| self.settled_already(*number, place) == Some(true))
+            .map(|(number, _)| number)
+    }
+
+    /// The calls that may be started.
+    fn callable(&self) -> Vec<(usize, UpstreamIndex)> {
+        let mut callable = Vec::with_capacity(self.places.len());
+        for (number, place) in self.places.iter().enumerate().take(self.barrier) {
+            match &place.item.step {
+                Step::Call(call) => callable.push((number, call.upstream)),
+                Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_) => {}
+            }
+        }
+        callable
+    }
+
+    /// Makes all calls, and the copies of those that are shared. Dropping the future drops the calls under way.
+    pub(super) async fn run<'work, E: Engine>(&'work self, engine: &'work E) {
+        if self.dependencies.is_empty() {
+            self.run_queues(engine).await;
+        } else {
+            self.run_graph(engine).boxed().await;
+        }
+        if self.places.iter().any(|place| matches!(place.item.step, Step::Same(_))) {
+            self.make_copies(engine).boxed().await;
         }
     }
 
-    /// Makes all calls. Dropping the future drops the calls under way.
-    pub(super) async fn run<'work, E: Engine>(&'work self, engine: &'work E) {
-        if !self.dependencies.is_empty() {
-            return self.run_graph(engine).boxed().await;
-        }
+    async fn run_queues<'work, E: Engine>(&'work self, engine: &'work E) {
         let mut workers = FuturesUnordered::new();
         let mut lanes: Vec<Lanes> = Vec::with_capacity(self.queues.len());
         for queue in &self.queues {
@@ -171,7 +208,7 @@ impl Work {
         match &place.item.step {
             Step::Call(call) => Some((place, call)),
             // The first only where items wait for each other.
-            Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => None,
+            Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_) => None,
         }
     }
 
@@ -214,23 +251,32 @@ impl Work {
     }
 
     fn fill(&self, place: &Place, outcome: Outcome) {
+        let elapsed = place.progress.elapsed().unwrap_or_default();
+        self.fill_after(place, outcome, elapsed);
+    }
+
+    fn fill_after(&self, place: &Place, outcome: Outcome, elapsed: Duration) {
         if self.limits.stop_on_error && outcome.is_error() {
             self.stopped.store(true, Ordering::Relaxed);
         }
-        let elapsed = place.progress.elapsed().unwrap_or_default();
         if place.slot.set((outcome, elapsed)).is_ok() {
             self.completed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// The items with their outcomes, once the workers came to this `end`.
-    pub(super) fn into_items(self, end: End) -> Vec<DispatchedItem> {
+    pub(super) fn into_items<E: Engine>(self, end: End, engine: &E) -> Vec<DispatchedItem> {
         let mut stopped = false;
-        let mut items = Vec::with_capacity(self.places.len());
+        let mut items: Vec<DispatchedItem> = Vec::with_capacity(self.places.len());
         for (number, place) in self.places.into_iter().enumerate() {
             let waits = self.dependencies.get(number).is_some_and(|on| !on.is_empty())
                 || self.conditions.contains_key(&ItemIndex(number));
-            let item = place.into_item(end, stopped, waits);
+            let item = if let Step::Same(first) = place.item.step {
+                let copied = |outcome: &Outcome| copy_of(outcome, &self.budget, engine);
+                place.into_copy(items.get(first.0), (end, number < self.barrier), copied)
+            } else {
+                place.into_item(end, stopped, waits)
+            };
             stopped |= self.limits.stop_on_error && item.outcome.is_error();
             items.push(item);
         }
@@ -257,7 +303,7 @@ impl Place {
         let upstream = match &self.item.step {
             Step::Call(call) => Some(call.upstream),
             Step::Later(template) => template.destination.map(|destination| destination.upstream),
-            Step::Respond(_) | Step::Rejected(_) => None,
+            Step::Same(_) | Step::Respond(_) | Step::Rejected(_) => None,
         };
         let sent = self.progress.sent();
         let started = self.progress.elapsed();
@@ -269,11 +315,18 @@ impl Place {
             (None, Step::Respond(_)) if waits => (unfilled(end, false, Sent::No), Duration::ZERO),
             (None, Step::Respond(respond)) => (Outcome::Responded(respond), Duration::ZERO),
             (None, Step::Rejected(rejection)) => (Outcome::Rejected(rejection), Duration::ZERO),
-            (None, Step::Call(_) | Step::Later(_)) => {
+            (None, Step::Call(_) | Step::Later(_) | Step::Same(_)) => {
                 (unfilled(end, started.is_some(), sent), started.unwrap_or_default())
             }
         };
-        DispatchedItem { subject: self.item.subject, route: self.item.route, upstream, outcome, elapsed }
+        DispatchedItem {
+            subject: self.item.subject,
+            route: self.item.route,
+            upstream,
+            outcome,
+            elapsed,
+            coalesced: false,
+        }
     }
 }
 
@@ -295,20 +348,6 @@ async fn acquire(permits: Option<&Semaphore>) -> Option<tokio::sync::SemaphorePe
         Some(permits) => permits.acquire().await.ok(),
         None => None,
     }
-}
-
-/// The calls that may be started: with `stop_on_error`, none behind an item that failed already.
-fn places_before_a_stop(places: &[Place], stop_on_error: bool) -> Vec<(usize, UpstreamIndex)> {
-    let mut callable = Vec::with_capacity(places.len());
-    for (number, place) in places.iter().enumerate() {
-        match &place.item.step {
-            Step::Call(call) => callable.push((number, call.upstream)),
-            Step::Respond(respond) if stop_on_error && respond.status.as_u16() >= 400 => break,
-            Step::Rejected(_) if stop_on_error => break,
-            Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => {}
-        }
-    }
-    callable
 }
 
 fn queues(callable: Vec<(usize, UpstreamIndex)>, sequential: bool) -> Vec<Queue> {

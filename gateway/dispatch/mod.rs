@@ -70,6 +70,14 @@ pub trait Engine: Sync {
         std::future::ready(Ok(()))
     }
 
+    /// Takes memory for one more copy of a reply, of so many bytes.
+    ///
+    /// # Errors
+    /// There is none left.
+    fn hold_copy(&self, _bytes: usize) -> Result<(), CallFailure> {
+        Ok(())
+    }
+
     /// Fills in a call's references, by [`resolve`] with what the engine knows of the gateway.
     ///
     /// # Errors
@@ -152,6 +160,8 @@ pub struct DispatchedItem {
     pub outcome: Outcome,
     /// From its turn in the batch to its end; zero where it never had a turn.
     pub elapsed: Duration,
+    /// Whether it shared the call of another item.
+    pub coalesced: bool,
 }
 
 impl DispatchedItem {
@@ -227,7 +237,7 @@ pub async fn dispatch<E: Engine>(
             () = gone => End::ClientGone,
         }
     };
-    work.into_items(end)
+    work.into_items(end, engine)
 }
 
 #[cfg(test)]

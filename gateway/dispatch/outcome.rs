@@ -6,7 +6,7 @@ use crate::route::Respond;
 use super::{CallFailure, Sent, UpstreamReply};
 
 /// How an item ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Outcome {
     /// The upstream answered.
     Answered(UpstreamReply),

@@ -72,6 +72,18 @@ impl ReplyBudget {
         if held.saturating_add(more) > self.max_item_reply {
             return Err(CallFailure::ReplyTooLarge { limit: self.max_item_reply });
         }
+        self.take_of_all(more)
+    }
+
+    /// Takes the `bytes` of a reply that was taken once already, for one more copy of it.
+    ///
+    /// # Errors
+    /// All replies together have become too large.
+    pub fn take_copy(&self, bytes: usize) -> Result<(), CallFailure> {
+        self.take_of_all(bytes)
+    }
+
+    fn take_of_all(&self, more: usize) -> Result<(), CallFailure> {
         self.left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more))
             .map(|_| ())

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 mod conditions;
+mod copies;
 mod dependencies;
 mod references;
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::batch::ItemIndex;
 use crate::format::Form;
-use crate::plan::{Call, CallTemplate, ForwardedBy, Plan, PlannedItem, Preferences, Step};
+use crate::plan::{Call, CallTemplate, ForwardedBy, Plan, PlannedItem, Preferences, Step, coalesce};
 use crate::route::UpstreamIndex;
 use crate::settings::{BatchEndpoint, Scheme, Settings, Target, Upstream};
 use crate::stitch::problem;
@@ -83,6 +83,8 @@ struct ExplainedItem {
 #[serde(rename_all = "camelCase")]
 enum Fate {
     Call(ExplainedCall),
+    /// The position of the item whose call it shares.
+    SharesCallOf(usize),
     Respond {
         status: u16,
     },
@@ -114,10 +116,13 @@ struct ExplainedRejection {
 
 /// Explains a plan of items that came in this form.
 #[must_use]
-pub fn explain(plan: &Plan, form: Form, context: &ExplainContext<'_>) -> Explanation {
+pub fn explain(mut plan: Plan, form: Form, context: &ExplainContext<'_>) -> Explanation {
     let ExplainContext { endpoint, preferences, .. } = context;
     let mut conduct = endpoint.conduct(form, preferences);
     conduct.sequential |= plan.sequential;
+    if !conduct.sequential {
+        coalesce(&mut plan, &context.settings.routes);
+    }
     let deadline = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
     let items = plan.items.iter().enumerate();
     Explanation {
@@ -167,6 +172,7 @@ fn explain_item(
             Some(destination) => fate_of_call(&as_written(template, destination.upstream), context),
             None => Fate::Later,
         },
+        Step::Same(first) => Fate::SharesCallOf(first.position()),
         Step::Respond(respond) => Fate::Respond { status: respond.status.as_u16() },
         Step::Rejected(rejection) => {
             let verdict = problem::of_rejection(rejection);

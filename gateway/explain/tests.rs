@@ -62,7 +62,7 @@ fn explained(audience: Audience) -> Explanation {
         hop: &ForwardedBy::default(),
         audience,
     };
-    explain(&plan, form, &context)
+    explain(plan, form, &context)
 }
 
 fn json(audience: Audience) -> Value {

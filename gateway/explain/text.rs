@@ -51,6 +51,9 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
     }
     match fate {
         Fate::Call(call) => write_call(formatter, call),
+        Fate::SharesCallOf(position) => {
+            writeln!(formatter, "   same      as item {position}, whose call it shares")
+        }
         Fate::Respond { status } => writeln!(formatter, "   answered  {status} by the route itself"),
         Fate::Later => writeln!(formatter, "   later     its url refers to another item's result"),
         Fate::Rejected(rejection) => {

@@ -5,6 +5,7 @@
 //! item, in order. Nothing a client writes can name a host: a call has a route from the
 //! configuration and a path that went through the canonicaliser.
 
+mod coalescing;
 mod conditions;
 mod dependencies;
 mod hand_down;
@@ -23,6 +24,7 @@ use crate::route::{
     UpstreamIndex, map_reference, same_authority,
 };
 
+pub use coalescing::coalesce;
 pub use conditions::{Conditions, PlannedCondition};
 use dependencies::Names;
 pub use hand_down::{
@@ -67,6 +69,8 @@ pub enum Step {
     Call(Call),
     /// An upstream is called, once the results are there that the item refers to.
     Later(Box<CallTemplate>),
+    /// It ends as the item at this earlier place, whose call it shares.
+    Same(ItemIndex),
     /// The route answers by itself.
     Respond(Respond),
     /// The gateway refuses it; nothing is sent.

@@ -77,7 +77,7 @@ fn split_authority(rest: &str) -> (&str, &str) {
 
 /// Text with holes for the upstream's origin (`scheme://authority`), which is known only once a
 /// target is chosen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OriginText(Vec<String>);
 
 impl OriginText {
@@ -201,6 +201,7 @@ mod tests {
                 path: parse(path),
                 methods: MethodSet::Any,
                 batchable: true,
+                coalesce: false,
                 action: RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping },
             }
         };

@@ -25,6 +25,8 @@ pub struct Route {
     pub methods: MethodSet,
     /// Whether items of batches can meet it, or single requests only.
     pub batchable: bool,
+    /// Whether items of a batch that ask for the same share one call.
+    pub coalesce: bool,
     /// What it does.
     pub action: RouteAction,
 }
@@ -124,6 +126,7 @@ mod tests {
             path: path(text),
             methods: MethodSet::Any,
             batchable: true,
+            coalesce: false,
             action: RouteAction::Respond(Respond {
                 status: StatusCode::OK,
                 body: Bytes::new(),

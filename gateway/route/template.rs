@@ -231,6 +231,7 @@ mod tests {
             path: CanonicalPath::parse(text, Strictness::Item).unwrap(),
             methods: MethodSet::Any,
             batchable: true,
+            coalesce: false,
             action: RouteAction::Respond(Respond {
                 status: http::StatusCode::OK,
                 body: bytes::Bytes::new(),

@@ -16,7 +16,7 @@ use crate::format::{
     is_postable_cross_site, odata_version, problem_format, reply_format, wants_text_xml,
 };
 use crate::phase::Phase;
-use crate::plan::{Plan, Preferences};
+use crate::plan::{Plan, Preferences, coalesce};
 use crate::settings::Conduct;
 use crate::stitch::{ItemReport, problem};
 use crate::telemetry::{BatchEnd, BatchReport, FailedItem, PhaseTimes};
@@ -104,7 +104,7 @@ impl Life<'_> {
         let received = self.receive(session, method).await;
         self.phases.set(Phase::Receive, stopwatch.elapsed());
         match received.and_then(|body| self.parse_and_plan(session, body)) {
-            Ok(planned) if planned.preferences.explain => self.explain(session, &planned).await,
+            Ok(planned) if planned.preferences.explain => self.explain(session, planned).await,
             Ok(mut planned) => match self.meter.admit_plan(&mut planned.plan, Batching::Whole) {
                 Ok(()) => self.answer(session, planned).await,
                 Err(refusal) => self.refuse(session, &BatchRefusal::NotAdmitted(refusal)).await,
@@ -183,7 +183,7 @@ impl Life<'_> {
     }
 
     /// Says what would happen, and sends nothing (`Prefer: handling=explain`).
-    async fn explain(&self, session: &mut Session, planned: &Planned) -> pingora::Result<()> {
+    async fn explain(&self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
         let Asked { snapshot, endpoint, reached, request_id, .. } = self.asked;
         let context = ExplainContext {
             settings: &snapshot.settings,
@@ -193,7 +193,7 @@ impl Life<'_> {
             hop: &reached.forwarded_by(&session.req_header().headers, request_id),
             audience: Audience::Client,
         };
-        let document = explain(&planned.plan, planned.form, &context).to_json();
+        let document = explain(planned.plan, planned.form, &context).to_json();
         let written = Written { content_type: "application/json".into(), chunks: vec![document.into()] };
         let head = self
             .asked
@@ -206,10 +206,13 @@ impl Life<'_> {
     }
 
     async fn answer(&mut self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
-        let Planned { plan, preferences, form, reply_format, inherited } = planned;
+        let Planned { mut plan, preferences, form, reply_format, inherited } = planned;
         let endpoint = self.asked.endpoint;
         let mut conduct = endpoint.conduct(form, &preferences);
         conduct.sequential |= plan.sequential;
+        if !conduct.sequential {
+            coalesce(&mut plan, &self.asked.snapshot.settings.routes);
+        }
         let stopwatch = Stopwatch::start();
         let (items, gone) = self.dispatch(session, plan, (&preferences, conduct), inherited).await;
         self.phases.set(Phase::Dispatch, stopwatch.elapsed());
@@ -217,6 +220,7 @@ impl Life<'_> {
         let (results, reports) = self.asked.stitch(items, &preferences);
         let summary = results.summary();
         let failures = noted_failures(&results, &reports);
+        let coalesced = reports.iter().filter(|report| report.coalesced).count();
         self.record_items(&reports);
         let results = if conduct.leaves_out_unstarted { started(results, &reports) } else { results };
         let head = self
@@ -236,6 +240,7 @@ impl Life<'_> {
         let mut report = self.report(BatchEnd::of_items(summary.items, summary.failed), head.status);
         report.summary = summary;
         report.failures = failures;
+        report.coalesced = coalesced;
         report.bytes_out = written.length();
         let stopwatch = Stopwatch::start();
         let sent = if gone { Ok(()) } else { write_reply(session, head, written).await };
@@ -314,6 +319,7 @@ impl Life<'_> {
             status,
             summary: Summary { items: 0, failed: 0 },
             failures: Vec::new(),
+            coalesced: 0,
             phases: self.phases,
             bytes_in: self.bytes_in,
             bytes_out: 0,

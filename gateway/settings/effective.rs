@@ -254,6 +254,7 @@ fn route(route: &Route, settings: &Settings) -> RouteDocument {
             }
         },
         batch: route.batchable,
+        coalesce: route.coalesce.into(),
         strip_prefix: None,
         respond: None,
         name: Some(literal(&route.name).into()),

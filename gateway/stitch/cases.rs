@@ -88,7 +88,7 @@ fn routes() -> RouteTable {
         let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
         let name = path.to_owned();
         let path = CanonicalPath::parse(path, Strictness::Item).unwrap();
-        Route { name, path, methods: MethodSet::Any, batchable: true, action }
+        Route { name, path, methods: MethodSet::Any, batchable: true, coalesce: false, action }
     };
     RouteTable::new(vec![route("/up/"), route("/up/records/archive")])
 }
@@ -160,7 +160,7 @@ fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
                 Step::Call(_) | Step::Later(_) if waits_for.iter().any(|on| failed[on.0]) => {
                     skipped("dependency_failed")
                 }
-                Step::Call(_) | Step::Later(_) | Step::Respond(_) => ExpectedEnd::Sent,
+                Step::Call(_) | Step::Later(_) | Step::Same(_) | Step::Respond(_) => ExpectedEnd::Sent,
             };
             failed[number] = end != ExpectedEnd::Sent;
             (item.subject.id.as_str().to_owned(), end)

@@ -53,6 +53,8 @@ pub struct ItemReport {
     pub elapsed: Option<Duration>,
     /// Why, where the gateway made the status: a word of a closed set.
     pub reason: Option<&'static str>,
+    /// Whether it shared the call of another item.
+    pub coalesced: bool,
 }
 
 /// Stitches a batch's results. N items in, N results and N reports out, in order.
@@ -74,7 +76,7 @@ fn stitch_item(
     context: &StitchContext<'_>,
     budget: &mut reply::BodyBudget,
 ) -> (ItemResult, ItemReport) {
-    let DispatchedItem { subject, route, upstream, outcome, elapsed } = item;
+    let DispatchedItem { subject, route, upstream, outcome, elapsed, coalesced } = item;
     let method = subject.method.clone();
     let (mut result, reason) = match outcome {
         Outcome::Answered(reply) => {
@@ -103,6 +105,7 @@ fn stitch_item(
         outcome: result.gateway.map_or(OutcomeKind::Answered, |made| made.outcome),
         elapsed: (elapsed > Duration::ZERO).then_some(elapsed),
         reason,
+        coalesced,
     };
     (result, report)
 }

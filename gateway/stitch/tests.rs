@@ -17,6 +17,7 @@ fn routes() -> RouteTable {
         path: path("/dav/"),
         methods: MethodSet::Any,
         batchable: true,
+        coalesce: false,
         action,
     }])
 }
@@ -28,6 +29,7 @@ fn item(method: Method, outcome: Outcome) -> DispatchedItem {
         upstream: Some(UpstreamIndex(0)),
         outcome,
         elapsed: Duration::from_millis(5),
+        coalesced: false,
     }
 }
 

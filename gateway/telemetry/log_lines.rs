@@ -99,6 +99,7 @@ impl BatchReport {
             status = self.status.as_u16(),
             items = self.summary.items,
             failed = self.summary.failed,
+            coalesced = (self.coalesced > 0).then_some(self.coalesced),
             bytes_in = self.bytes_in,
             bytes_out = self.bytes_out,
             duration_ms = milliseconds(whole),

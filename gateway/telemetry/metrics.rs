@@ -35,6 +35,7 @@ pub struct Metrics {
     pub(super) items: IntCounterVec,
     item_duration: HistogramVec,
     item_failures: IntCounterVec,
+    items_coalesced: IntCounterVec,
     pub(super) batches: IntCounterVec,
     batch_items: HistogramVec,
     batch_duration: HistogramVec,
@@ -121,6 +122,11 @@ impl Metrics {
                 "batchgate_item_failures_total",
                 "Items whose status the gateway made, by reason.",
                 &["route", "reason"],
+            )?,
+            items_coalesced: make.counters(
+                "batchgate_items_coalesced_total",
+                "Items that shared the call of another item of their batch.",
+                &["route"],
             )?,
             batches: make.counters(
                 "batchgate_batches_total",
@@ -290,6 +296,9 @@ impl Metrics {
         }
         for route in settings.routes.routes() {
             self.item_duration.with_label_values(&[&route.name]);
+            if route.coalesce {
+                self.items_coalesced.with_label_values(&[&route.name]);
+            }
         }
         for upstream in &settings.upstreams {
             self.items_in_flight.with_label_values(&[&upstream.name]);
@@ -363,6 +372,10 @@ impl Metrics {
             self.items.with_label_values(&labels).inc_by(run.len() as u64);
             if let Some(reason) = item.reason {
                 self.item_failures.with_label_values(&[route, reason]).inc_by(run.len() as u64);
+            }
+            let coalesced = run.iter().filter(|item| item.coalesced).count();
+            if coalesced > 0 {
+                self.items_coalesced.with_label_values(&[route]).inc_by(coalesced as u64);
             }
             if item.outcome != OutcomeKind::Rejected {
                 observe_all(&self.item_duration.with_label_values(&[route]), run);

@@ -91,6 +91,8 @@ pub struct BatchReport {
     pub status: StatusCode,
     /// Its items, and how many of them failed.
     pub summary: Summary,
+    /// How many of them shared the call of another.
+    pub coalesced: usize,
     /// Failed items with what a log line says of them, the first few only.
     pub failures: Vec<FailedItem>,
     /// How long each phase took.

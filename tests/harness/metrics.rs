@@ -22,7 +22,8 @@ impl Metrics {
             let has = |(label, value): &(&str, &str)| series.1.get(*label).is_some_and(|v| v == value);
             series.0 == name && labels.iter().all(has)
         };
-        self.0.iter().filter(|(series, _)| fits(series)).map(|(_, value)| value).sum()
+        // From zero: the sum of no floats at all is -0, which is no count.
+        self.0.iter().filter(|(series, _)| fits(series)).fold(0.0, |sum, (_, value)| sum + value)
     }
 
     /// The sum as a count.

@@ -19,16 +19,15 @@ use crate::plan::{Call, CallTemplate, Step};
 use crate::route::UpstreamIndex;
 
 /// What is known while the work goes on.
-struct Graph<'work> {
+struct Graph<'work, E> {
     work: &'work Work,
+    engine: &'work E,
     /// By place: how many of those that it waits for have not ended.
     waiting: Vec<usize>,
     /// By place: who waits for it.
     dependents: Vec<Vec<usize>>,
     /// What can be started.
     ready: BinaryHeap<Reverse<usize>>,
-    /// With `stop_on_error`: nothing from here on is started, for an item here has failed already.
-    barrier: usize,
     /// Bytes of results that references may still look through.
     left: usize,
 }
@@ -42,7 +41,7 @@ struct Done<L> {
 impl Work {
     /// Makes all calls. Dropping the future drops the calls under way.
     pub(super) async fn run_graph<'work, E: Engine>(&'work self, engine: &'work E) {
-        let mut graph = Graph::new(self);
+        let mut graph = Graph::new(self, engine);
         graph.begin();
         let most = if self.limits.sequential { 1 } else { self.limits.concurrency.max(1) };
         let mut open = first_lanes(self.places.len()).min(most);
@@ -51,7 +50,7 @@ impl Work {
         let mut idle: Vec<(UpstreamIndex, E::Lane)> = Vec::new();
         loop {
             while under_way.len() < open
-                && let Some((number, call)) = graph.next(engine)
+                && let Some((number, call)) = graph.next()
             {
                 under_way.push(self.make(number, call, engine, &mut idle));
             }
@@ -114,8 +113,8 @@ impl Ready<'_> {
     }
 }
 
-impl<'work> Graph<'work> {
-    fn new(work: &'work Work) -> Self {
+impl<'work, E: Engine> Graph<'work, E> {
+    fn new(work: &'work Work, engine: &'work E) -> Self {
         let mut dependents = vec![Vec::new(); work.places.len()];
         for (number, on) in work.dependencies.iter().enumerate() {
             for index in on {
@@ -125,11 +124,16 @@ impl<'work> Graph<'work> {
             }
         }
         let waiting = work.dependencies.iter().map(Vec::len).collect();
-        let barrier = work.places.iter().enumerate().position(|(number, place)| {
-            work.limits.stop_on_error && work.settled_already(number, place) == Some(true)
-        });
-        let barrier = barrier.unwrap_or(work.places.len());
-        Self { work, waiting, dependents, ready: BinaryHeap::new(), barrier, left: MAX_LOOKED_THROUGH }
+        // One that shares a call ends with it; where nobody waits for that, it need not be told here.
+        for (number, place) in work.places.iter().enumerate() {
+            if let Step::Same(first) = &place.item.step
+                && dependents.get(number).is_some_and(|waiting| !waiting.is_empty())
+                && let Some(dependents) = dependents.get_mut(first.0)
+            {
+                dependents.push(number);
+            }
+        }
+        Self { work, engine, waiting, dependents, ready: BinaryHeap::new(), left: MAX_LOOKED_THROUGH }
     }
 
     /// Settles what needs no call, and finds what can be started.
@@ -156,7 +160,7 @@ impl<'work> Graph<'work> {
     }
 
     /// The next call that can be made. Items that need none are settled on the way.
-    fn next<E: Engine>(&mut self, engine: &E) -> Option<(usize, Ready<'work>)> {
+    fn next(&mut self) -> Option<(usize, Ready<'work>)> {
         while let Some(Reverse(number)) = self.ready.pop() {
             if self.work.is_stopped() {
                 self.ready.clear();
@@ -169,12 +173,12 @@ impl<'work> Graph<'work> {
             }
             match &place.item.step {
                 Step::Call(call) => return Some((number, Ready::Planned(call))),
-                Step::Later(template) => match self.resolve(template, engine) {
+                Step::Later(template) => match self.resolve(template) {
                     Ok(call) => return Some((number, Ready::Resolved(Box::new(call)))),
                     Err(unfit) => self.settle(number, place, unfit.into()),
                 },
                 Step::Respond(respond) => self.settle(number, place, Outcome::Responded(respond.clone())),
-                Step::Rejected(_) => {}
+                Step::Same(_) | Step::Rejected(_) => {}
             }
         }
         None
@@ -189,17 +193,13 @@ impl<'work> Graph<'work> {
         unmet(planned, &mut Ended { outcome: &outcome, succeeded: &succeeded, left: &mut self.left })
     }
 
-    fn resolve<E: Engine>(
-        &mut self,
-        template: &CallTemplate,
-        engine: &E,
-    ) -> Result<Call, super::super::Unfit> {
+    fn resolve(&mut self, template: &CallTemplate) -> Result<Call, super::super::Unfit> {
         let places = &self.work.places;
         let of = |index: ItemIndex| {
             let place = places.get(index.0)?;
             Some(Earlier { outcome: &place.slot.get()?.0, route: place.item.route })
         };
-        engine.resolve(template, &mut Answers { of: &of, left: &mut self.left })
+        self.engine.resolve(template, &mut Answers { of: &of, left: &mut self.left })
     }
 
     fn settle(&mut self, number: usize, place: &Place, outcome: Outcome) {
@@ -218,7 +218,12 @@ impl<'work> Graph<'work> {
                 if place.slot.get().is_some() || self.work.settled_already(dependent, place).is_some() {
                     continue;
                 }
-                if failed && !self.work.conditions.contains_key(&ItemIndex(dependent)) {
+                if let Step::Same(first) = &place.item.step {
+                    if dependent < self.work.barrier {
+                        self.work.fill_copy(place, first.0, self.engine);
+                        ended.push(dependent);
+                    }
+                } else if failed && !self.work.conditions.contains_key(&ItemIndex(dependent)) {
                     let on = self.work.places.get(number).map(|place| place.item.subject.id.clone());
                     let on = on.unwrap_or_else(|| place.item.subject.id.clone());
                     self.work.fill(place, Outcome::Skipped(SkipReason::DependencyFailed { on }));
@@ -234,7 +239,7 @@ impl<'work> Graph<'work> {
     }
 
     fn is_ready(&mut self, number: usize) {
-        if number < self.barrier {
+        if number < self.work.barrier {
             self.ready.push(Reverse(number));
         }
     }
@@ -242,12 +247,12 @@ impl<'work> Graph<'work> {
 
 impl Work {
     /// For an item that is settled by its plan alone: whether it failed.
-    fn settled_already(&self, number: usize, place: &Place) -> Option<bool> {
+    pub(super) fn settled_already(&self, number: usize, place: &Place) -> Option<bool> {
         let waits = self.waits(number);
         match &place.item.step {
             Step::Rejected(_) => Some(true),
             Step::Respond(respond) if !waits => Some(respond.status.as_u16() >= 400),
-            Step::Respond(_) | Step::Call(_) | Step::Later(_) => None,
+            Step::Respond(_) | Step::Call(_) | Step::Later(_) | Step::Same(_) => None,
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) async fn work_off<E: Engine>(work: &StreamWork, engine: &E) {
 fn upstream_of(under_way: &UnderWay<'_>) -> Option<UpstreamIndex> {
     match &under_way.entry()?.item.step {
         Step::Call(call) => Some(call.upstream),
-        Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => None,
+        Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_) => None,
     }
 }
 

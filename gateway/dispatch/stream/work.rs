@@ -52,10 +52,12 @@ impl StreamWork {
         let entry = Entry { item, progress: Progress::default(), deadline, position, bytes };
         match &entry.item.step {
             Step::Call(_) if !self.is_stopped() => lock(&self.waiting).push_back(entry),
-            Step::Later(_) | Step::Respond(_) | Step::Rejected(_) if !self.is_stopped() => {
+            Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_) if !self.is_stopped() => {
                 self.settle_without_call(entry);
             }
-            Step::Call(_) | Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => self.end(entry, SKIPPED),
+            Step::Call(_) | Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_) => {
+                self.end(entry, SKIPPED);
+            }
         }
     }
 
@@ -64,8 +66,8 @@ impl StreamWork {
         let outcome = match std::mem::replace(&mut entry.item.step, rejected) {
             Step::Respond(respond) => Outcome::Responded(respond),
             Step::Rejected(rejection) => Outcome::Rejected(rejection),
-            // Neither comes here: the one is called, the other was made a call.
-            Step::Call(_) | Step::Later(_) => {
+            // None comes here: the one is called, the other was made a call, and lines share none.
+            Step::Call(_) | Step::Later(_) | Step::Same(_) => {
                 Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No }
             }
         };
@@ -96,10 +98,10 @@ impl StreamWork {
         let Entry { item: PlannedItem { subject, route, step }, progress, position, bytes, .. } = entry;
         let upstream = match step {
             Step::Call(call) => Some(call.upstream),
-            Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => None,
+            Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_) => None,
         };
         let elapsed = progress.elapsed().unwrap_or(Duration::ZERO);
-        let item = DispatchedItem { subject, route, upstream, outcome, elapsed };
+        let item = DispatchedItem { subject, route, upstream, outcome, elapsed, coalesced: false };
         lock(&self.ended).push_back(StreamedItem { position, item, bytes });
     }
 

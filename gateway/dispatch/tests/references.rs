@@ -18,7 +18,7 @@ fn routes() -> RouteTable {
         let path = CanonicalPath::parse(text, Strictness::Item).unwrap();
         let mapping = if strip { Mapping::stripping(&path) } else { Mapping::default() };
         let action = RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping };
-        Route { name: text.into(), path, methods: MethodSet::Any, batchable: true, action }
+        Route { name: text.into(), path, methods: MethodSet::Any, batchable: true, coalesce: false, action }
     };
     RouteTable::new(vec![
         route("/orders", 0, false),
@@ -51,7 +51,7 @@ fn filled(members: &str, fields: &[(&str, &[u8])], body: &str) -> Result<Call, U
     let planned = plan(batch, &context).unwrap();
     let template = match &planned.items[1].step {
         Step::Later(template) => template,
-        other @ (Step::Call(_) | Step::Respond(_) | Step::Rejected(_)) => panic!("{other:?}"),
+        other @ (Step::Call(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_)) => panic!("{other:?}"),
     };
     assert_eq!(planned.dependencies, [vec![], vec![ItemIndex(0)]]);
     let mut headers = HeaderMap::new();

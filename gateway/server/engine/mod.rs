@@ -150,6 +150,10 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
         self.holding.room().await.map_err(|Full| CallFailure::MemoryFull)
     }
 
+    fn hold_copy(&self, bytes: usize) -> Result<(), CallFailure> {
+        self.holding.take(bytes).map_err(|Full| CallFailure::MemoryFull)
+    }
+
     fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {
         let Reached { authority, .. } = self.reached;
         let plan = PlanContext {

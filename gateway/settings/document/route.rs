@@ -29,6 +29,10 @@ pub(in super::super) struct RouteDocument {
     #[serde(default = "yes")]
     pub(in super::super) batch: bool,
 
+    /// Whether items of a batch that ask for the same, by GET or HEAD, share one call.
+    #[serde(default)]
+    pub(in super::super) coalesce: At<bool>,
+
     /// What is taken off the path before the upstream sees it, and put back in its replies' urls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]

@@ -45,13 +45,30 @@ impl Resolver<'_> {
         let methods = self.methods(methods.as_deref());
         let action = self.action(document, canonical.as_ref().ok());
         named?;
-        Ok(Route {
+        let route = Route {
             name: name.as_ref().unwrap_or(path).value.clone(),
             path: canonical?,
             methods: methods?,
             batchable: document.value.batch,
+            coalesce: document.value.coalesce.value,
             action: action?,
-        })
+        };
+        self.check_coalescing(&route, &document.value.coalesce);
+        Ok(route)
+    }
+
+    fn check_coalescing(&mut self, route: &Route, coalesce: &At<bool>) {
+        let never = match &route.action {
+            RouteAction::Respond(_) => "on a route that answers by itself",
+            RouteAction::Forward { .. } if !route.batchable => "on a route that takes no items of batches",
+            RouteAction::Forward { .. } if !route.methods.allows(&Method::HEAD) => {
+                "on a route that allows neither GET nor HEAD"
+            }
+            RouteAction::Forward { .. } => return,
+        };
+        if coalesce.value {
+            self.warn(coalesce.place, format!("`coalesce` does nothing {never}"), "remove it");
+        }
     }
 
     fn action(

@@ -7,7 +7,7 @@ use batchgate::batch::{
 };
 use batchgate::format::ndjson::{Line, Lines};
 use batchgate::format::{Format, ReadContext};
-use batchgate::plan::{Plan, PlanContext, Step, plan};
+use batchgate::plan::{Plan, PlanContext, Step, coalesce, plan};
 use batchgate::route::{
     CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
 };
@@ -210,7 +210,7 @@ fn check_plan(plan: &Plan, items: usize, only_route: Option<RouteIndex>) {
     for (index, waits_for) in plan.dependencies.iter().enumerate() {
         assert!(waits_for.iter().all(|on| on.0 < index), "item {index} waits for a later one");
     }
-    for item in &plan.items {
+    for (number, item) in plan.items.iter().enumerate() {
         match &item.step {
             Step::Rejected(rejection) => {
                 let verdict = of_rejection(rejection);
@@ -226,6 +226,11 @@ fn check_plan(plan: &Plan, items: usize, only_route: Option<RouteIndex>) {
                 assert!(only_route.is_none_or(|only| item.route == Some(only)), "{path} leaves its route");
             }
             Step::Later(_) => assert!(only_route.is_none(), "a record has no references"),
+            Step::Same(first) => {
+                assert!(first.0 < number, "item {number} shares the call of a later one");
+                let called = plan.items.get(first.0).map(|first| &first.step);
+                assert!(matches!(called, Some(Step::Call(call)) if call.body.is_none()), "{called:?}");
+            }
             Step::Respond(_) => {}
         }
     }
@@ -235,7 +240,14 @@ fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRe
     let route = |path: &str| {
         let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
         let path = CanonicalPath::parse(path, Strictness::Item).expect("a path");
-        Route { name: path.as_str().to_owned(), path, methods: MethodSet::Any, action, batchable: true }
+        Route {
+            name: path.as_str().to_owned(),
+            path,
+            methods: MethodSet::Any,
+            action,
+            batchable: true,
+            coalesce: true,
+        }
     };
     let routes = RouteTable::new(vec![route("/"), route("/up/records/archive")]);
     let is_batch_endpoint = |path: &CanonicalPath| path.as_str() == "/svc/batch";
@@ -245,5 +257,7 @@ fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRe
         is_batch_endpoint: &is_batch_endpoint,
         only_route,
     };
-    plan(batch, &context)
+    let mut plan = plan(batch, &context)?;
+    coalesce(&mut plan, &routes);
+    Ok(plan)
 }
