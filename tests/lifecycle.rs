@@ -70,7 +70,9 @@ fn a_draining_gateway_is_not_ready_and_still_healthy() {
     gateway.signal("TERM");
     until_true("not ready", || gateway.admin_get("/readyz").status == 503);
     assert_eq!(gateway.admin_get("/healthz").status, 200);
-    assert_eq!(gateway.send(&Request::get("/a")).status, 200, "it still accepts until the delay is over");
+    let reply = gateway.send(&Request::get("/a"));
+    assert_eq!(reply.status, 200, "it still accepts until the delay is over");
+    assert_eq!(reply.header("Connection"), Some("close"), "and sends clients elsewhere");
 }
 
 #[test]

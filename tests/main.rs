@@ -99,6 +99,9 @@ mod metrics;
 /// Start, reload, drain, end.
 mod lifecycle;
 
+/// Hand-over to a successor.
+mod handover;
+
 /// The log and trace context.
 mod logs;
 

@@ -33,10 +33,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves until SIGTERM, which drains; a changed file and SIGHUP reload
+    /// Serves until SIGTERM, which drains; a changed file and SIGHUP reload, SIGQUIT upgrades
     #[command(after_help = "Examples:
   batchgate run --config batchgate.yaml
   kill -HUP $(pidof batchgate)     read the file again; a bad file changes nothing
+  kill -QUIT $(pidof batchgate)    hand over to the program that is there now, with its sockets
   kill -TERM $(pidof batchgate)    finish the batches under way, then end")]
     Run(ConfigFile),
     /// Says everything that is wrong with a configuration, each with its place

@@ -68,10 +68,6 @@ impl ServerApp for Door {
         }
         self.front.process_new(Box::new(connection), shutdown).await
     }
-
-    async fn cleanup(&self) {
-        self.front.http_cleanup().await;
-    }
 }
 
 impl Door {

@@ -200,7 +200,10 @@ impl ProxyHttp for Front {
             // It would take an interim reply for the reply (RFC 9110 §15.2).
             http1.set_ignore_info_resp(true);
         }
-        if downstream.get_keepalive().is_some() {
+        if self.gateway.is_draining() {
+            // The client comes back over a new connection: at another gateway, or at this one's successor.
+            downstream.set_keepalive(None);
+        } else if downstream.get_keepalive().is_some() {
             downstream.set_keepalive(Some(limits.keepalive_timeout.as_secs().max(1)));
         }
         Ok(())

@@ -2,17 +2,16 @@
 //! way.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use arc_swap::ArcSwap;
-use pingora::connectors::http::Connector;
-use pingora::connectors::{ConnectorOptions, TransportConnector};
-use tokio::sync::Notify;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::dispatch::CallFailure;
 use crate::stitch::problem::failure_reason;
 use crate::telemetry::Metrics;
+use arc_swap::ArcSwap;
+use pingora::connectors::http::Connector;
+use pingora::connectors::{ConnectorOptions, TransportConnector};
 
+use super::activity::Activity;
 use super::memory::Memory;
 use super::snapshot::Snapshot;
 
@@ -32,8 +31,7 @@ pub struct Gateway {
     pub(super) metrics: Metrics,
     /// What all batches hold together.
     pub(super) memory: Memory,
-    requests: AtomicUsize,
-    idle: Notify,
+    pub(super) activity: Activity,
     draining: AtomicBool,
 }
 
@@ -48,8 +46,7 @@ impl Gateway {
             connector: Connector::new(options()),
             metrics,
             memory,
-            requests: AtomicUsize::new(0),
-            idle: Notify::new(),
+            activity: Activity::default(),
             draining: AtomicBool::new(false),
         }
     }
@@ -66,19 +63,8 @@ impl Gateway {
 
     /// Counts a request as under way until the guard is dropped.
     pub(super) fn enter(self: &Arc<Self>) -> UnderWay {
-        self.requests.fetch_add(1, Ordering::AcqRel);
+        self.activity.request_begins();
         UnderWay(Arc::clone(self))
-    }
-
-    /// Returns once no request is under way.
-    pub(super) async fn idle(&self) {
-        loop {
-            let notified = self.idle.notified();
-            if self.requests.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            notified.await;
-        }
     }
 
     /// From here on the gateway says that it is not ready.
@@ -104,8 +90,6 @@ pub(super) struct UnderWay(Arc<Gateway>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        if self.0.requests.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.notify_waiters();
-        }
+        self.0.activity.request_ends();
     }
 }

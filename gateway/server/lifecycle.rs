@@ -2,9 +2,11 @@
 //!
 //! pingora's own `Server` is not used: it sleeps through its grace period whatever happens, and SIGHUP
 //! kills it. Its services run as tasks of our runtime instead. SIGTERM drains: `/readyz` says 503,
-//! after `drain.delay` no connection is accepted, and the process ends as soon as no request is
-//! under way, or after `drain.deadline`. SIGINT does the same. A second one of either ends it at once.
+//! after `drain.delay` no connection is accepted, and the process ends as soon as all is quiet
+//! ([`Activity`](super::activity::Activity)), or after `drain.deadline`. SIGINT does the same. A second one of
+//! either ends it at once. SIGQUIT hands over to a successor first ([`Successor`]), and then drains.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,22 +18,26 @@ use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Deadline;
-use crate::settings::{self, ListenAddress, Loaded, Settings};
+use crate::settings::{self, Loaded, Settings};
 use crate::telemetry::{Logging, Metrics, MetricsError, start_logging};
 use crate::terminal::complain;
 
+use super::activity::Awaited;
 use super::admin::Admin;
 use super::door::Door;
 use super::front::Front;
 use super::gateway::Gateway;
+use super::handover::{HandoverError, Successor};
 use super::health::start_checks;
+use super::inherited::{Inherited, READY};
 use super::plain::PlainService;
 use super::reload::{Reloader, WatchedFile};
+use super::service_manager::{tell_ready, tell_stopping};
+use super::signals::{Signals, Wish};
 use super::snapshot::Snapshot;
 use super::socket::BoundSockets;
 
@@ -56,8 +62,11 @@ pub struct Running {
     services: Vec<JoinHandle<()>>,
     /// Tells the front to stop accepting.
     stop: watch::Sender<bool>,
-    /// The admin listener serves until the end, so that a drain can be watched.
-    _admin: watch::Sender<bool>,
+    /// Tells the admin listener likewise. It serves until the end, so that a drain can be watched; or until a
+    /// successor does.
+    stop_admin: watch::Sender<bool>,
+    /// All listening sockets once more, for a successor.
+    sockets: Vec<OwnedFd>,
 }
 
 /// Starts a gateway as tasks of the runtime that this is called in.
@@ -65,9 +74,14 @@ pub struct Running {
 /// # Errors
 /// A listener can't be had.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    start_on(settings, &mut Inherited::default()).await
+}
+
+/// The same on sockets that are there already, as far as they are those of the configuration.
+async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Running, StartError> {
     let mut front = BoundSockets::default();
     for listener in &settings.listen {
-        front.listen(listener)?;
+        front.listen(listener, inherited)?;
     }
     let metrics = Metrics::new(super::PINGORA_VERSION)?;
     let redacted = settings::redacted(&settings);
@@ -78,19 +92,18 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     gateway.metrics.record_reload(true);
     start_checks(&gateway);
     let (stop, stopped) = watch::channel(false);
-    let (admin_stop, admin_stopped) = watch::channel(false);
+    let (stop_admin, admin_stopped) = watch::channel(false);
     let mut services = Vec::new();
+    let mut sockets = front.duplicates()?;
     if let Some(address) = admin {
         let mut admin = PlainService::new("admin", Admin(Arc::clone(&gateway)));
-        match address {
-            ListenAddress::Tcp(address) => admin.listen(address).map(drop)?,
-            ListenAddress::Unix(path) => admin.listen_unix(&path)?,
-        }
+        admin.listen_on(&address, inherited)?;
+        sockets.extend(admin.duplicate_sockets()?);
         services.push(tokio::spawn(admin.serve(admin_stopped)));
     }
     services.push(tokio::spawn(front_service(Arc::clone(&gateway), front, idle_connections)?.serve(stopped)));
     services.push(tokio::spawn(keep_resolving(Arc::clone(&gateway))));
-    Ok(Running { gateway, services, stop, _admin: admin_stop })
+    Ok(Running { gateway, services, stop, stop_admin, sockets })
 }
 
 /// The front with its sockets, ready to be served.
@@ -115,7 +128,7 @@ fn front_service(
     options.h2_idle_timeout = Some(gateway.snapshot().settings.limits.keepalive_timeout);
     front.server_options = Some(options);
     let mut service = Service::new("front".to_owned(), Door::new(gateway, front));
-    let sockets = sockets.hand_over(service.endpoints())?;
+    let sockets = sockets.give_to(service.endpoints())?;
     Ok(FrontService { service, sockets })
 }
 
@@ -138,14 +151,40 @@ async fn keep_resolving(gateway: Arc<Gateway>) {
 }
 
 impl Running {
-    /// Drains and ends: returns once no request is under way, or the drain's deadline has come.
-    pub async fn drain(self) {
-        let drain = self.gateway.snapshot().settings.drain;
+    /// Drains and ends: returns once all is quiet, or the drain's deadline has come.
+    async fn drain(&mut self) {
+        let delay = self.gateway.snapshot().settings.drain.delay;
         self.gateway.start_draining();
-        tokio::time::sleep(drain.delay).await;
+        tokio::time::sleep(delay).await;
+        self.stop_accepting();
+        self.wait_for(Awaited::Requests).await;
+    }
+
+    /// Ends after a successor has taken over: as [`Self::drain`], but nobody waits for the end, so that clients
+    /// may keep their connections until they use them again.
+    async fn retire(&mut self) {
+        self.gateway.start_draining();
+        self.stop_accepting();
+        let _ = self.stop_admin.send(true);
+        self.wait_for(Awaited::Connections).await;
+    }
+
+    fn stop_accepting(&mut self) {
+        // A socket that is open somewhere still takes connections.
+        self.sockets.clear();
         let _ = self.stop.send(true);
-        if Deadline::after(drain.deadline).race(self.gateway.idle()).await.is_none() {
-            tracing::warn!("requests were still under way at drain.deadline");
+    }
+
+    async fn wait_for(&self, awaited: Awaited) {
+        let deadline = self.gateway.snapshot().settings.drain.deadline;
+        let activity = &self.gateway.activity;
+        if Deadline::after(deadline).race(activity.quiet(awaited)).await.is_none() {
+            let (requests, connections) = activity.counts();
+            if requests > 0 {
+                tracing::warn!(kind = "drain", requests, connections, "drain.deadline cuts requests off");
+            } else {
+                tracing::info!(kind = "drain", connections, "drain.deadline closes idle connections");
+            }
         }
     }
 }
@@ -161,6 +200,7 @@ impl Drop for Running {
 /// Serves the configuration in `file` until a signal says to end.
 #[must_use]
 pub fn run(file: &Path) -> ExitCode {
+    let inherited = Inherited::from_environment();
     // Before the file is loaded: a change from here on is noticed.
     let watched = WatchedFile::new(file.to_owned());
     let loaded = match settings::load(file) {
@@ -184,7 +224,7 @@ pub fn run(file: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(serve(watched, loaded, &logging));
+    let code = runtime.block_on(serve(watched, loaded, &logging, inherited));
     // Connections that are still open are cut; their requests are over.
     runtime.shutdown_background();
     code
@@ -198,8 +238,8 @@ fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn serve(watched: WatchedFile, loaded: Loaded, logging: &Logging) -> ExitCode {
-    match serve_until_told(watched, loaded, logging).await {
+async fn serve(watched: WatchedFile, loaded: Loaded, logging: &Logging, inherited: Inherited) -> ExitCode {
+    match serve_until_told(watched, loaded, logging, inherited).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(format_args!("batchgate: {error}"));
@@ -208,53 +248,127 @@ async fn serve(watched: WatchedFile, loaded: Loaded, logging: &Logging) -> ExitC
     }
 }
 
-async fn serve_until_told(watched: WatchedFile, loaded: Loaded, logging: &Logging) -> Result<(), StartError> {
+async fn serve_until_told(
+    watched: WatchedFile,
+    loaded: Loaded,
+    logging: &Logging,
+    mut inherited: Inherited,
+) -> Result<(), StartError> {
     // Before clients can come in: from here on no signal kills.
     let mut signals = Signals::new()?;
     for warning in loaded.warnings.iter() {
         tracing::warn!(kind = "config", line = warning.line(), warning = warning.message());
     }
-    let running = start(loaded.settings).await?;
-    running.gateway.metrics.watch_log(logging.dropped_lines());
-    tracing::info!(kind = "start", config = %watched.path().display(), version = env!("CARGO_PKG_VERSION"));
-    let mut reloader = Reloader::new(watched, Arc::clone(&running.gateway));
-    loop {
-        tokio::select! {
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
-            _ = signals.hang_up.recv() => reloader.reload("SIGHUP").await,
-            () = reloader.changed() => reloader.reload("the file has changed").await,
-        }
+    let came = inherited.count();
+    let mut running = start_on(loaded.settings, &mut inherited).await?;
+    let metrics = &running.gateway.metrics;
+    metrics.watch_log(logging.dropped_lines());
+    let sockets = came - inherited.count();
+    inherited.close_the_rest();
+    let (config, version, pid) = (watched.path().display(), env!("CARGO_PKG_VERSION"), std::process::id());
+    tracing::info!(kind = "start", %config, version, pid, sockets_taken_over = sockets);
+    let predecessor = inherited.take_predecessor();
+    tell_ready(predecessor.is_some());
+    if let Some(predecessor) = predecessor {
+        metrics.record_handover(true);
+        // If it is gone, it serves no more either.
+        let _ = predecessor.send(READY);
     }
-    tracing::info!(kind = "drain");
-    tokio::select! {
-        () = running.drain() => {}
-        () = signals.told_to_end() => tracing::warn!(kind = "drain", "told again: ending at once"),
-    }
-    tracing::info!(kind = "end");
+    let reloader = Reloader::new(watched, Arc::clone(&running.gateway));
+    let ending = obey(&mut signals, reloader, &running).await;
+    end(&mut running, &mut signals, ending).await;
     Ok(())
 }
 
-/// The signals that a gateway obeys.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
+/// How a gateway comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// It was told to.
+    Told,
+    /// A successor serves.
+    HandedOver,
 }
 
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn told_to_end(&mut self) {
+/// Does what signals ask for until one of them ends it.
+async fn obey(signals: &mut Signals, mut reloader: Reloader, running: &Running) -> Ending {
+    let mut successor = None;
+    loop {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            wish = signals.next() => match wish {
+                Wish::Reload => reloader.reload("SIGHUP").await,
+                Wish::HandOver if successor.is_some() => {
+                    tracing::warn!(kind = "handover", "SIGQUIT is ignored: a successor is about to start");
+                }
+                Wish::HandOver => successor = start_successor(running),
+                Wish::End => {
+                    if let Some(successor) = successor {
+                        successor.end().await;
+                    }
+                    return Ending::Told;
+                }
+            },
+            () = reloader.changed() => reloader.reload("the file has changed").await,
+            served = served(&mut successor) => match served {
+                Ok(()) => return Ending::HandedOver,
+                Err(error) => give_up(successor.take(), running, &error).await,
+            },
         }
     }
+}
+
+fn start_successor(running: &Running) -> Option<Successor> {
+    match Successor::start(&running.sockets) {
+        Ok(successor) => {
+            tracing::info!(kind = "handover", successor = successor.id(), "a successor is started");
+            Some(successor)
+        }
+        Err(error) => {
+            record_failure(running, &error);
+            None
+        }
+    }
+}
+
+/// Returns once the successor serves, or an error once it never will; never if there is none.
+async fn served(successor: &mut Option<Successor>) -> Result<(), HandoverError> {
+    match successor {
+        Some(successor) => successor.serves().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn give_up(successor: Option<Successor>, running: &Running, error: &HandoverError) {
+    if let Some(successor) = successor {
+        successor.end().await;
+    }
+    record_failure(running, error);
+}
+
+fn record_failure(running: &Running, error: &HandoverError) {
+    running.gateway.metrics.record_handover(false);
+    tracing::error!(kind = "handover", %error, "there is no successor; this process goes on");
+}
+
+async fn end(running: &mut Running, signals: &mut Signals, ending: Ending) {
+    tracing::info!(kind = "drain", handed_over = ending == Ending::HandedOver);
+    let drain = async {
+        match ending {
+            Ending::Told => running.drain().await,
+            Ending::HandedOver => running.retire().await,
+        }
+    };
+    // systemd asks all processes of a service to end: for the one that is ending anyway that is no second time.
+    let patience = match ending {
+        Ending::Told => 1,
+        Ending::HandedOver => 2,
+    };
+    if ending == Ending::Told {
+        tell_stopping();
+    }
+    tokio::select! {
+        () = drain => {}
+        () = signals.told_to_end(patience) => tracing::warn!(kind = "drain", "told again: ending at once"),
+    }
+    let totals = running.gateway.metrics.totals();
+    tracing::info!(kind = "end", batches = totals.batches, items = totals.items, requests = totals.requests);
 }

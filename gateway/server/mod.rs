@@ -5,6 +5,7 @@
 //! [`Gateway`] holds what outlives a reload; a `Snapshot` is one
 //! configuration at work.
 
+mod activity;
 mod admin;
 mod admission;
 mod asked;
@@ -19,7 +20,9 @@ mod failure;
 mod forwarding;
 mod front;
 mod gateway;
+mod handover;
 mod health;
+mod inherited;
 mod lifecycle;
 mod limits_document;
 mod memory;
@@ -28,6 +31,8 @@ mod proxied;
 mod reload;
 mod request_check;
 mod retry_budget;
+mod service_manager;
+mod signals;
 mod snapshot;
 mod socket;
 mod stream_endpoint;

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,9 @@ use pingora::server::ShutdownWatch;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
 
+use crate::settings::ListenAddress;
+
+use super::inherited::Inherited;
 use super::socket::BoundSockets;
 
 /// Bytes of a request's body that are taken unless [`PlainService::max_body`] says otherwise.
@@ -80,12 +84,22 @@ impl<H: PlainHandler> PlainService<H> {
         self.sockets.bind_unix(path)
     }
 
+    /// Takes the inherited socket of an address, or binds one.
+    pub(super) fn listen_on(&mut self, address: &ListenAddress, inherited: &mut Inherited) -> io::Result<()> {
+        self.sockets.listen_on(address, inherited)
+    }
+
+    /// The sockets once more, for a successor.
+    pub(super) fn duplicate_sockets(&self) -> io::Result<Vec<OwnedFd>> {
+        self.sockets.duplicates()
+    }
+
     /// Serves until `shutdown` turns true or its sender is gone. Then no connection is accepted
     /// any more; answers under way go on as tasks of the runtime.
     pub async fn serve(self, shutdown: ShutdownWatch) {
         let app = PlainApp { handler: self.handler, max_body: self.max_body };
         let mut service = Service::new(self.name.to_owned(), app);
-        match self.sockets.hand_over(service.endpoints()) {
+        match self.sockets.give_to(service.endpoints()) {
             Ok(sockets) => service.start_service(Some(sockets), shutdown, 1).await,
             Err(error) => tracing::error!(service = self.name, %error, "the service can't start"),
         }

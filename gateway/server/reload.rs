@@ -128,7 +128,11 @@ impl Reloader {
             ("limits.idle_connections", old.limits.idle_connections != new.limits.idle_connections),
         ];
         for (key, _) in restart.iter().filter(|(_, differs)| *differs) {
-            tracing::warn!(kind = "reload", key, "this change takes effect only at the next start");
+            tracing::warn!(
+                kind = "reload",
+                key,
+                "this change takes effect only at the next start, or with a hand-over (SIGQUIT)"
+            );
         }
     }
 }

@@ -5,6 +5,7 @@
 //! before its service runs, and knows the port that the system chose for port 0.
 
 use std::fmt::Display;
+use std::fs::Permissions;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{IntoRawFd, OwnedFd};
@@ -25,6 +26,8 @@ use rustls::server::danger::ClientCertVerifier;
 
 use crate::settings::{ListenAddress, Listener, TlsFiles};
 
+use super::inherited::Inherited;
+
 /// Says whether `address` can be listened on, by listening on it for a moment. `SO_REUSEADDR` is
 /// set, as pingora does: connections of an earlier process that linger don't make an address taken.
 ///
@@ -38,27 +41,52 @@ pub fn check_free(address: SocketAddr) -> io::Result<()> {
 #[derive(Default)]
 pub(super) struct BoundSockets {
     tcp: Vec<(SocketAddr, OwnedFd, Option<TlsFiles>)>,
-    unix: Vec<(String, OwnedFd)>,
+    unix: Vec<BoundUnix>,
+}
+
+/// A Unix socket, and its file's permissions where they are to stay as they are.
+struct BoundUnix {
+    path: String,
+    socket: OwnedFd,
+    permissions: Option<Permissions>,
 }
 
 impl BoundSockets {
-    /// Binds a listener of the configuration.
-    pub(super) fn listen(&mut self, listener: &Listener) -> io::Result<()> {
-        match &listener.address {
-            ListenAddress::Tcp(address) => {
-                self.bind(*address)?;
-                if let Some((_, _, tls)) = self.tcp.last_mut() {
-                    tls.clone_from(&listener.tls);
-                }
-                Ok(())
-            }
-            ListenAddress::Unix(path) => self.bind_unix(path),
+    /// Takes the inherited socket of a listener, or binds one.
+    pub(super) fn listen(&mut self, listener: &Listener, inherited: &mut Inherited) -> io::Result<()> {
+        self.listen_on(&listener.address, inherited)?;
+        if let (ListenAddress::Tcp(_), Some((_, _, tls))) = (&listener.address, self.tcp.last_mut()) {
+            tls.clone_from(&listener.tls);
         }
+        Ok(())
+    }
+
+    /// Takes the inherited socket of an address, or binds one.
+    pub(super) fn listen_on(&mut self, address: &ListenAddress, inherited: &mut Inherited) -> io::Result<()> {
+        match address {
+            ListenAddress::Tcp(address) => match inherited.take_tcp(*address) {
+                Some(socket) => self.add(socket).map(drop),
+                None => self.bind(*address).map(drop),
+            },
+            ListenAddress::Unix(path) => match inherited.take_unix(path).zip(path.metadata().ok()) {
+                Some((socket, file)) => self.add_unix(path, socket, Some(file.permissions())),
+                None => self.bind_unix(path),
+            },
+        }
+    }
+
+    /// The sockets once more, for a successor.
+    pub(super) fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
+        let tcp = self.tcp.iter().map(|(_, socket, _)| socket);
+        tcp.chain(self.unix.iter().map(|unix| &unix.socket)).map(OwnedFd::try_clone).collect()
     }
 
     /// Binds a TCP address; port 0 lets the system choose, and the answer says what it chose.
     pub(super) fn bind(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        let listener = bind_tcp(address)?;
+        self.add(bind_tcp(address)?)
+    }
+
+    fn add(&mut self, listener: TcpListener) -> io::Result<SocketAddr> {
         listener.set_nonblocking(true)?;
         let bound = listener.local_addr()?;
         self.tcp.push((bound, listener.into(), None));
@@ -68,23 +96,35 @@ impl BoundSockets {
     /// Binds a Unix socket. A socket file that a dead process left behind is replaced; a live
     /// one's, and any other file, is an error.
     pub(super) fn bind_unix(&mut self, path: &Path) -> io::Result<()> {
-        let Some(name) = path.to_str() else {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8");
-            return Err(cannot_listen(path.display(), &error));
-        };
         remove_if_stale(path);
-        let listener = UnixListener::bind(path).map_err(|error| cannot_listen(name, &error))?;
+        let listener = UnixListener::bind(path).map_err(|error| cannot_listen(path.display(), &error))?;
+        self.add_unix(path, listener, None)
+    }
+
+    fn add_unix(
+        &mut self,
+        path: &Path,
+        listener: UnixListener,
+        permissions: Option<Permissions>,
+    ) -> io::Result<()> {
+        let unfit = |error: &io::Error| cannot_listen(path.display(), error);
+        let not_utf8 = || unfit(&io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8"));
+        let name = path.to_str().ok_or_else(not_utf8)?.to_owned();
+        if let Some(permissions) = permissions.clone() {
+            // pingora sets them whatever they are, and panics where it must not.
+            std::fs::set_permissions(path, permissions).map_err(|error| unfit(&error))?;
+        }
         listener.set_nonblocking(true)?;
-        self.unix.push((name.to_owned(), listener.into()));
+        self.unix.push(BoundUnix { path: name, socket: listener.into(), permissions });
         Ok(())
     }
 
-    /// Hands the sockets to a service's listeners. What comes back goes into `start_service`, which
+    /// Gives the sockets to a service's listeners. What comes back goes into `start_service`, which
     /// looks a socket up by its address and then owns it.
     ///
     /// # Errors
     /// A certificate can't be used.
-    pub(super) fn hand_over(self, listeners: &mut Listeners) -> io::Result<ListenFds> {
+    pub(super) fn give_to(self, listeners: &mut Listeners) -> io::Result<ListenFds> {
         let mut sockets = Fds::new();
         for (address, socket, tls) in self.tcp {
             // pingora holds back the start of a reply of known length until 1460 bytes are there.
@@ -96,9 +136,9 @@ impl BoundSockets {
             });
             sockets.add(address.to_string(), socket.into_raw_fd());
         }
-        for (path, socket) in self.unix {
-            listeners.add_uds(&path, None);
-            sockets.add(path, socket.into_raw_fd());
+        for unix in self.unix {
+            listeners.add_uds(&unix.path, unix.permissions);
+            sockets.add(unix.path, unix.socket.into_raw_fd());
         }
         Ok(Arc::new(sockets.into()))
     }

@@ -320,7 +320,7 @@ pub enum LogFormat {
     Text,
 }
 
-/// How the gateway ends on SIGTERM.
+/// How the gateway ends on SIGTERM, or after a hand-over (SIGQUIT).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
     /// Keeps accepting for so long after `/readyz` turned 503.

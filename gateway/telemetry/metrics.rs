@@ -32,22 +32,23 @@ const RETRY_REASONS: [&str; 5] = ["connect", "lost", "timeout", "status", "stale
 /// All metrics of a gateway.
 pub struct Metrics {
     registry: Registry,
-    items: IntCounterVec,
+    pub(super) items: IntCounterVec,
     item_duration: HistogramVec,
     item_failures: IntCounterVec,
     items_coalesced: IntCounterVec,
-    batches: IntCounterVec,
+    pub(super) batches: IntCounterVec,
     batch_items: HistogramVec,
     batch_duration: HistogramVec,
     batch_bytes_in: HistogramVec,
     batch_bytes_out: HistogramVec,
     phase_duration: HistogramVec,
     rejections: IntCounterVec,
-    requests: IntCounterVec,
+    pub(super) requests: IntCounterVec,
     request_duration: HistogramVec,
     reload_ok: IntGauge,
     reload_time: IntGauge,
     reloads: IntCounterVec,
+    pub(super) handovers: IntCounterVec,
     /// Batches under way.
     pub batches_in_flight: IntGauge,
     /// Calls under way, by upstream.
@@ -186,6 +187,11 @@ impl Metrics {
                 "batchgate_config_last_reload_success_timestamp_seconds",
                 "When a configuration was last taken.",
             )?,
+            handovers: make.counters(
+                "batchgate_handovers_total",
+                "Hand-overs: taken from a predecessor, or failed to a successor.",
+                &["result"],
+            )?,
             reloads: make.counters(
                 "batchgate_config_reloads_total",
                 "Loads of the configuration.",
@@ -279,6 +285,9 @@ impl Metrics {
 
     /// Makes the series of a configuration start at zero, so that `rate()` sees the first event.
     pub fn prepare(&self, settings: &Settings) {
+        for result in ["taken", "failed"] {
+            self.handovers.with_label_values(&[result]);
+        }
         for endpoint in &settings.batch {
             self.prepare_endpoint(endpoint, &Format::ALL.map(Format::as_str));
         }

@@ -2,6 +2,7 @@
 //! return; no phase calls into this module.
 
 mod connections;
+mod lifetime;
 mod log_lines;
 mod maker;
 mod metrics;
@@ -9,6 +10,7 @@ mod report;
 mod trace;
 
 pub use connections::{ConnectionMetrics, ConnectionRefusal};
+pub use lifetime::Totals;
 pub use log_lines::{LogError, Logging, start_logging};
 pub use metrics::{Metrics, MetricsError};
 pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,6 +15,7 @@ use super::client::{Connection, Reply, Request};
 use super::metrics::Metrics;
 use super::ports::{accepts, loopback, start_on_free_ports};
 use super::process::Process;
+use super::succession;
 use super::upstream::Upstream;
 use super::wait::{until, until_true};
 
@@ -24,6 +26,8 @@ pub(crate) struct Setup {
     certificate: Option<(PathBuf, PathBuf)>,
     environment: Vec<(String, String)>,
     client_authority: Option<PathBuf>,
+    program: Option<PathBuf>,
+    unix: Option<PathBuf>,
 }
 
 impl Setup {
@@ -59,6 +63,16 @@ impl Setup {
         self
     }
 
+    /// With another program than the one under test, or the same at another place.
+    pub(crate) fn of_program(self, program: PathBuf) -> Self {
+        Self { program: Some(program), ..self }
+    }
+
+    /// With one more listener, at this path.
+    pub(crate) fn with_unix(self, path: PathBuf) -> Self {
+        Self { unix: Some(path), ..self }
+    }
+
     /// Starts it.
     pub(crate) fn start(self) -> Gateway {
         Gateway::start_with(self)
@@ -71,8 +85,9 @@ impl Setup {
             let clients = clients.map_or_else(String::new, |file| format!(", client_ca: {}", file.display()));
             format!(", {{ address: 127.0.0.1:{tls}, tls: {{ certificate: {chain}, key: {key}{clients} }} }}")
         });
+        let unix = self.unix.as_ref().map_or_else(String::new, |path| format!(", unix:{}", path.display()));
         let yaml = &self.yaml;
-        format!("listen: [127.0.0.1:{main}{tls}]\nadmin: 127.0.0.1:{admin}\n{yaml}\n")
+        format!("listen: [127.0.0.1:{main}{tls}{unix}]\nadmin: 127.0.0.1:{admin}\n{yaml}\n")
     }
 }
 
@@ -93,6 +108,16 @@ pub(crate) struct Gateway {
     setup: Setup,
     ports: [u16; 3],
     folder: TempDir,
+    /// Whether there may be processes that are not our child.
+    has_successors: AtomicBool,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if self.has_successors.load(Ordering::Acquire) {
+            self.end_all();
+        }
+    }
 }
 
 impl Gateway {
@@ -111,13 +136,13 @@ impl Gateway {
         let file = config_file(&folder);
         let command = |ports| {
             fs::write(&file, setup.document(ports)).unwrap();
-            let mut command = batchgate();
+            let mut command = setup.program.as_ref().map_or_else(batchgate, |program| quiet(program));
             command.arg("run").arg("--config").arg(&file).envs(setup.environment.iter().cloned());
             command
         };
         let ready = |[main, admin, _]: [u16; 3]| accepts(loopback(main)) && is_healthy(loopback(admin));
         let (process, ports) = start_on_free_ports("batchgate", command, ready);
-        Self { process, setup, ports, folder }
+        Self { process, setup, ports, folder, has_successors: AtomicBool::new(false) }
     }
 
     /// Where clients come in.
@@ -195,12 +220,19 @@ impl Gateway {
         fs::write(self.config_file(), setup.document(self.ports)).unwrap();
     }
 
-    /// Sends a signal, by its name without SIG.
+    /// Sends a signal, by its name without SIG, to the process that serves.
     pub(crate) fn signal(&self, signal: &str) {
-        self.process.signal(signal);
+        if signal == "QUIT" {
+            self.has_successors.store(true, Ordering::Release);
+        }
+        if self.has_successors.load(Ordering::Acquire) {
+            succession::signal(self.serving(), signal);
+        } else {
+            self.process.signal(signal);
+        }
     }
 
-    /// How it ended; waits for that.
+    /// How its first process ended; waits for that.
     pub(crate) fn wait_for_exit(&self) -> ExitStatus {
         self.process.wait()
     }
@@ -221,7 +253,12 @@ impl Gateway {
 
 /// The program under test.
 pub(crate) fn batchgate() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_batchgate"));
+    quiet(env!("CARGO_BIN_EXE_batchgate").as_ref())
+}
+
+/// A program of ours without what the environment says of its output.
+fn quiet(program: &Path) -> Command {
+    let mut command = Command::new(program);
     command.env_remove("RUST_LOG").env("NO_COLOR", "1");
     command
 }

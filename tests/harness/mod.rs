@@ -6,6 +6,7 @@ pub(crate) mod apache;
 pub(crate) mod certificate;
 pub(crate) mod client;
 pub(crate) mod gateway;
+pub(crate) mod load;
 pub(crate) mod metrics;
 pub(crate) mod multistatus;
 pub(crate) mod nginx;
@@ -13,6 +14,7 @@ pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod programs;
 pub(crate) mod prometheus;
+pub(crate) mod succession;
 pub(crate) mod upstream;
 pub(crate) mod wait;
 

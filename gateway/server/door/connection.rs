@@ -82,6 +82,7 @@ impl ClientConnection {
     ) -> Self {
         let (member, address) = came;
         gateway.metrics.connections.open.inc();
+        gateway.activity.connection_begins();
         let watch = Watch {
             stage: AtomicU8::new(Stage::Idle as u8),
             header_timeout: limits.header_timeout,
@@ -162,6 +163,7 @@ impl ClientConnection {
 impl Drop for ClientConnection {
     fn drop(&mut self) {
         self.gateway.metrics.connections.open.dec();
+        self.gateway.activity.connection_ends();
     }
 }
 

@@ -81,7 +81,7 @@ impl Default for LogDocument {
     }
 }
 
-/// How the gateway ends on SIGTERM.
+/// How the gateway ends on SIGTERM, or after a hand-over (SIGQUIT).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in super::super) struct DrainDocument {

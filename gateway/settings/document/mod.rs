@@ -87,7 +87,7 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) log: LogDocument,
 
-    /// How the gateway ends on SIGTERM.
+    /// How the gateway ends on SIGTERM, or after a hand-over (SIGQUIT).
     #[serde(default)]
     pub(super) drain: DrainDocument,
 
