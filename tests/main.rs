@@ -62,6 +62,9 @@ mod cors;
 /// Rate limits: items, lines, records and single requests.
 mod rate_limits;
 
+/// Every limit that bites: reply, counter, log.
+mod limits;
+
 /// Items that wait for each other, and references.
 mod dependencies;
 

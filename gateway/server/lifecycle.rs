@@ -145,7 +145,11 @@ impl Running {
         tokio::time::sleep(drain.delay).await;
         let _ = self.stop.send(true);
         if Deadline::after(drain.deadline).race(self.gateway.idle()).await.is_none() {
-            tracing::warn!("requests were still under way at drain.deadline");
+            tracing::warn!(
+                kind = "drain",
+                limit = "drain.deadline",
+                "requests were still under way, and are cut"
+            );
         }
     }
 }

@@ -6,10 +6,12 @@ mod log_lines;
 mod maker;
 mod metrics;
 mod report;
+mod seldom;
 mod trace;
 
 pub use connections::{ConnectionMetrics, ConnectionRefusal};
 pub use log_lines::{LogError, Logging, start_logging};
 pub use metrics::{Metrics, MetricsError};
 pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};
+pub use seldom::Seldom;
 pub use trace::{RequestId, TraceContext};
