@@ -96,6 +96,9 @@ mod proxy_http2;
 /// Metrics and the admin listener.
 mod metrics;
 
+/// Alert rules, the dashboard, and the list of metrics.
+mod deploy;
+
 /// Start, reload, drain, end.
 mod lifecycle;
 
