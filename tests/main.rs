@@ -59,6 +59,9 @@ mod auth;
 /// Pages of other origins.
 mod cors;
 
+/// Clients behind a balancer.
+mod trusted_proxies;
+
 /// Rate limits: items, lines, records and single requests.
 mod rate_limits;
 

@@ -16,6 +16,7 @@ mod door;
 mod engine;
 mod exchange;
 mod failure;
+mod forwarded_for;
 mod forwarding;
 mod front;
 mod gateway;

@@ -140,7 +140,7 @@ impl Context {
     /// Learns who asks: the first thing that happens to a request.
     pub(super) fn meet(&mut self, session: &Session) {
         let headers = &session.req_header().headers;
-        self.reached = Reached::of(session);
+        self.reached = Reached::of(session, &self.snapshot.settings.trusted_proxies);
         self.request_id = RequestId::of(headers);
         self.trace = TraceContext::of(headers);
         self.stopwatch = Stopwatch::start();

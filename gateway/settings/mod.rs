@@ -16,6 +16,7 @@ mod resolve;
 mod schema;
 mod shape;
 mod tree;
+mod trusted;
 mod typed;
 mod types;
 
@@ -26,6 +27,7 @@ pub use effective::redacted;
 pub use load::{Loaded, load, parse};
 pub use resilience::{Breaker, FailureKinds, HealthCheck, Retry};
 pub use schema::schema;
+pub use trusted::TrustedProxies;
 pub use types::{
     Balance, BatchEndpoint, BulkRoute, Cors, Drain, Engine, HeaderChanges, HostPolicy, Limits, ListenAddress,
     Listener, LogFormat, LogSettings, Order, Scheme, Settings, Target, TlsFiles, Upstream, UpstreamTimeouts,

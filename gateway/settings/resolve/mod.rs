@@ -15,7 +15,10 @@ mod rate_limit;
 mod resilience;
 mod route;
 mod target;
+mod trusted;
 mod upstream;
+
+pub(super) use trusted::UNIX_PEERS;
 
 use std::path::{Path, PathBuf};
 
@@ -55,6 +58,7 @@ impl Resolver<'_> {
         self.memory(document);
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
         let rate_limits = self.rate_limits(document);
+        let trusted_proxies = self.trusted_proxies(&document.trusted_proxies);
         let log = self.log(&document.log);
         let cors = self.cors(&document.cors);
         if !self.findings.has_errors() {
@@ -70,6 +74,7 @@ impl Resolver<'_> {
             bulk: bulk?,
             auth: auth.transpose()?,
             rate_limits: rate_limits?,
+            trusted_proxies: trusted_proxies?,
             limits: gateway::limits(&document.limits),
             log: log?,
             drain: gateway::drain(&document.drain),
