@@ -361,4 +361,31 @@ fn a_listener_can_want_a_certificate_of_its_clients() {
     };
     assert_eq!([status(Some(&known)), status(None), status(Some(&stranger))], ["200", "000", "000"]);
     assert_eq!(upstream.requests().len(), 1);
+    gateway.log_line(&[("kind", "request"), ("client_name", "localhost")]);
+    assert!(gateway.log_lines(&[("level", "WARN")]).is_empty(), "{}", gateway.process().output());
+}
+
+#[test]
+fn a_certificate_names_its_client() {
+    let (upstream, authority) = (Upstream::start(), Certificate::for_loopback());
+    let url = upstream.url();
+    let yaml = format!(
+        "upstreams: {{ orders: {{ targets: [\"{url}\"] }} }}\nroutes: [{{ path: /, upstream: orders }}]\n\
+         rate_limits: [{{ name: one, per: client, rate: 1/h, burst: 1 }}]"
+    );
+    let gateway = Setup::of(yaml).with_tls(&authority).for_clients_of(&authority).start();
+    let status = |client: &Certificate, version: &str| {
+        let mut curl = Command::new(program("curl"));
+        curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", version, "--cacert"]);
+        curl.arg(authority.authority()).arg("--cert").arg(client.chain()).arg("--key").arg(client.key());
+        let url = format!("https://{}/a", gateway.tls_address());
+        String::from_utf8(curl.arg(url).output().unwrap().stdout).unwrap()
+    };
+    let alice = authority.client("/O=a department/CN=alice", "URI:spiffe://example/not-this");
+    let unnamed = authority.client("/O=a department", "URI:spiffe://example/bob,email:b@example");
+    for (client, name) in [(&alice, "alice"), (&unnamed, "spiffe://example/bob")] {
+        assert_eq!([status(client, "--http1.1"), status(client, "--http2")], ["200", "429"]);
+        gateway.log_line(&[("kind", "request"), ("client_name", name), ("limit", "rate_limits.one")]);
+    }
+    assert_eq!(upstream.requests().len(), 2);
 }

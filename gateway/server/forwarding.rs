@@ -16,6 +16,7 @@ use crate::telemetry::RequestId;
 
 use super::admission::Identity;
 use super::balance::Peer;
+use super::client_certificate::client_name;
 use super::forwarded_for::{self, X_FORWARDED_FOR};
 
 /// How the client reached the gateway.
@@ -41,16 +42,16 @@ impl Reached {
         let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
         let authority =
             request.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
-        let tls = session.as_downstream().digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let tls = session.as_downstream().digest().and_then(|digest| digest.ssl_digest.as_ref());
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
         let client = forwarded_for::client(trusted, peer, &request.headers);
-        let over_tls = tls || trusted.trust(peer) && says_https(&request.headers);
+        let over_tls = tls.is_some() || trusted.trust(peer) && says_https(&request.headers);
         Self {
             scheme: if over_tls { "https" } else { "http" },
             authority: authority.to_owned(),
             client: shown(client),
             proxy: if client == peer { String::new() } else { shown(peer) },
-            identity: Identity::default(),
+            identity: Identity { name: tls.and_then(|tls| client_name(tls)), ..Identity::default() },
             version: match request.version {
                 Version::HTTP_2 => "2",
                 Version::HTTP_10 => "1.0",

@@ -11,6 +11,7 @@ mod asked;
 mod balance;
 mod batch_endpoint;
 mod client;
+mod client_certificate;
 mod cors;
 mod door;
 mod engine;

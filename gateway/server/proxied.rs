@@ -120,7 +120,9 @@ impl Context {
             request_id: &self.request_id,
             trace: self.trace,
         };
-        let identity = authenticate(auth, &asking, request).await?;
+        let mut identity = authenticate(auth, &asking, request).await?;
+        // A credential says more than the connection's certificate, which may be a whole department's.
+        identity.name = identity.name.or_else(|| self.reached.identity.name.clone());
         self.reached.identity = identity;
         Ok(())
     }
