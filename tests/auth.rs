@@ -18,6 +18,9 @@ use crate::harness::{Answer, Gate, Gateway, Request, Setup, Upstream};
 /// `printf %s open-sesame | sha256sum`.
 const HASH: &str = "d7ecdf25eaf3deba0f2628771dbdd22d4138ab6cf38f91ed02a2ca0dec7c8ab7";
 
+/// `printf %s second | sha256sum`.
+const SECOND: &str = "16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4";
+
 /// A gateway before the upstream, with these members of `auth`.
 fn guarded(upstream: &Upstream, auth: &str) -> Gateway {
     guarded_with(upstream, auth, "")
@@ -41,6 +44,32 @@ fn keys() -> (TempDir, String) {
 
 fn one_item() -> Value {
     json!({"requests": [{"method": "GET", "url": "/a"}]})
+}
+
+#[test]
+fn a_new_key_is_taken_without_a_signal_and_a_broken_file_changes_nothing() {
+    let upstream = Upstream::start();
+    let (folder, member) = keys();
+    let gateway = guarded(&upstream, &member);
+    let file = folder.path().join("keys.txt");
+    let status = |key: &str| gateway.send(&Request::get("/").header("X-API-Key", key)).status;
+    assert_eq!([status("open-sesame"), status("second")], [200, 401]);
+    fs::write(&file, "alice:no hash\n").unwrap();
+    gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "refused")], 1.0);
+    assert_eq!([status("open-sesame"), status("second")], [200, 401]);
+    let next = folder.path().join("next.txt");
+    fs::write(&next, format!("carol:{SECOND}\n")).unwrap();
+    fs::rename(next, &file).unwrap();
+    gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "taken")], 2.0);
+    assert_eq!([status("open-sesame"), status("second")], [401, 200]);
+    fs::write(&file, format!("alice:{HASH}\n")).unwrap();
+    gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "taken")], 3.0);
+    assert_eq!([status("open-sesame"), status("second")], [200, 401]);
+    assert_eq!(
+        gateway.metrics().count("batchgate_config_reloads_total", &[]),
+        4,
+        "the start, and once for each change"
+    );
 }
 
 #[test]

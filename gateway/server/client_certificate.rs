@@ -47,9 +47,12 @@ fn name_in(certificate: &[u8]) -> Option<String> {
 
 fn alternative_name(certificate: &X509Certificate<'_>) -> Option<String> {
     let names = &certificate.subject_alternative_name().ok()??.value.general_names;
-    let name = names.iter().find_map(|name| match name {
-        GeneralName::URI(name) | GeneralName::RFC822Name(name) | GeneralName::DNSName(name) => Some(*name),
-        _ => None,
-    });
-    name.filter(|name| !name.is_empty()).map(str::to_owned)
+    let text = |name: &GeneralName<'_>| {
+        let (GeneralName::URI(text) | GeneralName::RFC822Name(text) | GeneralName::DNSName(text)) = name
+        else {
+            return None;
+        };
+        Some((*text).to_owned())
+    };
+    names.iter().filter_map(text).find(|name| !name.is_empty())
 }

@@ -43,7 +43,7 @@ impl Reached {
         let authority =
             request.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
         let tls = session.as_downstream().digest().and_then(|digest| digest.ssl_digest.as_ref());
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
         let client = forwarded_for::client(trusted, peer, &request.headers);
         let over_tls = tls.is_some() || trusted.trust(peer) && says_https(&request.headers);
         Self {

@@ -212,12 +212,17 @@ async fn serve(watched: WatchedFile, loaded: Loaded, logging: &Logging) -> ExitC
     }
 }
 
-async fn serve_until_told(watched: WatchedFile, loaded: Loaded, logging: &Logging) -> Result<(), StartError> {
+async fn serve_until_told(
+    mut watched: WatchedFile,
+    loaded: Loaded,
+    logging: &Logging,
+) -> Result<(), StartError> {
     // Before clients can come in: from here on no signal kills.
     let mut signals = Signals::new()?;
     for warning in loaded.warnings.iter() {
         tracing::warn!(kind = "config", line = warning.line(), warning = warning.message());
     }
+    watched.watch_others(loaded.files);
     let running = start(loaded.settings).await?;
     running.gateway.metrics.watch_log(logging.dropped_lines());
     tracing::info!(kind = "start", config = %watched.path().display(), version = env!("CARGO_PKG_VERSION"));
@@ -227,7 +232,7 @@ async fn serve_until_told(watched: WatchedFile, loaded: Loaded, logging: &Loggin
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             _ = signals.hang_up.recv() => reloader.reload("SIGHUP").await,
-            () = reloader.changed() => reloader.reload("the file has changed").await,
+            () = reloader.changed() => reloader.reload("a file has changed").await,
         }
     }
     tracing::info!(kind = "drain");

@@ -8,6 +8,7 @@ mod diagnostic;
 mod document;
 mod effective;
 mod environment;
+mod files;
 mod form;
 mod later;
 mod load;
@@ -24,6 +25,7 @@ pub use admission::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt, LimitedBatch, RateL
 pub use conduct::Conduct;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use effective::redacted;
+pub use files::ReadFile;
 pub use load::{Loaded, load, parse};
 pub use resilience::{Breaker, FailureKinds, HealthCheck, Retry};
 pub use schema::schema;

@@ -18,13 +18,14 @@ mod target;
 mod trusted;
 mod upstream;
 
+pub(super) use pem::read_file;
 pub(super) use trusted::UNIX_PEERS;
 
 use std::path::{Path, PathBuf};
 
-use super::Settings;
 use super::diagnostic::{Diagnostic, Findings, Place};
 use super::document::{At, Document};
+use super::{ReadFile, Settings};
 use crate::route::{CanonicalPath, RouteTable, Strictness};
 
 /// A part is wrong, and that has been reported.
@@ -42,6 +43,8 @@ pub(super) struct Resolver<'a> {
     pub(super) upstream_names: &'a [String],
     /// What was found.
     pub(super) findings: &'a mut Findings,
+    /// The files that were read, and are read again when they change.
+    pub(super) files: Vec<ReadFile>,
 }
 
 impl Resolver<'_> {
@@ -107,6 +110,14 @@ impl Resolver<'_> {
                 self.refuse(path.place, message, "write it as clients send it, such as `/orders/`")
             }
         }
+    }
+
+    /// A file's bytes, `limit` of them at most; it is watched from here on.
+    fn watched_file(&mut self, path: &At<String>, limit: u64) -> Result<Vec<u8>, pem::PemError> {
+        let file = self.file(path);
+        let bytes = read_file(&file, limit)?;
+        self.files.push(ReadFile::new(file, &bytes));
+        Ok(bytes)
     }
 
     fn file(&self, path: &At<String>) -> PathBuf {
