@@ -18,6 +18,9 @@ use crate::harness::{Answer, Gate, Gateway, Request, Setup, Upstream};
 /// `printf %s open-sesame | sha256sum`.
 const HASH: &str = "d7ecdf25eaf3deba0f2628771dbdd22d4138ab6cf38f91ed02a2ca0dec7c8ab7";
 
+/// `printf %s second | sha256sum`.
+const SECOND: &str = "16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4";
+
 /// A gateway before the upstream, with these members of `auth`.
 fn guarded(upstream: &Upstream, auth: &str) -> Gateway {
     guarded_with(upstream, auth, "")
@@ -41,6 +44,32 @@ fn keys() -> (TempDir, String) {
 
 fn one_item() -> Value {
     json!({"requests": [{"method": "GET", "url": "/a"}]})
+}
+
+#[test]
+fn a_new_key_is_taken_without_a_signal_and_a_broken_file_changes_nothing() {
+    let upstream = Upstream::start();
+    let (folder, member) = keys();
+    let gateway = guarded(&upstream, &member);
+    let file = folder.path().join("keys.txt");
+    let status = |key: &str| gateway.send(&Request::get("/").header("X-API-Key", key)).status;
+    assert_eq!([status("open-sesame"), status("second")], [200, 401]);
+    fs::write(&file, "alice:no hash\n").unwrap();
+    gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "refused")], 1.0);
+    assert_eq!([status("open-sesame"), status("second")], [200, 401]);
+    let next = folder.path().join("next.txt");
+    fs::write(&next, format!("carol:{SECOND}\n")).unwrap();
+    fs::rename(next, &file).unwrap();
+    gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "taken")], 2.0);
+    assert_eq!([status("open-sesame"), status("second")], [401, 200]);
+    fs::write(&file, format!("alice:{HASH}\n")).unwrap();
+    gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "taken")], 3.0);
+    assert_eq!([status("open-sesame"), status("second")], [200, 401]);
+    assert_eq!(
+        gateway.metrics().count("batchgate_config_reloads_total", &[]),
+        4,
+        "the start, and once for each change"
+    );
 }
 
 #[test]
@@ -361,4 +390,31 @@ fn a_listener_can_want_a_certificate_of_its_clients() {
     };
     assert_eq!([status(Some(&known)), status(None), status(Some(&stranger))], ["200", "000", "000"]);
     assert_eq!(upstream.requests().len(), 1);
+    gateway.log_line(&[("kind", "request"), ("client_name", "localhost")]);
+    assert!(gateway.log_lines(&[("level", "WARN")]).is_empty(), "{}", gateway.process().output());
+}
+
+#[test]
+fn a_certificate_names_its_client() {
+    let (upstream, authority) = (Upstream::start(), Certificate::for_loopback());
+    let url = upstream.url();
+    let yaml = format!(
+        "upstreams: {{ orders: {{ targets: [\"{url}\"] }} }}\nroutes: [{{ path: /, upstream: orders }}]\n\
+         rate_limits: [{{ name: one, per: client, rate: 1/h, burst: 1 }}]"
+    );
+    let gateway = Setup::of(yaml).with_tls(&authority).for_clients_of(&authority).start();
+    let status = |client: &Certificate, version: &str| {
+        let mut curl = Command::new(program("curl"));
+        curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", version, "--cacert"]);
+        curl.arg(authority.authority()).arg("--cert").arg(client.chain()).arg("--key").arg(client.key());
+        let url = format!("https://{}/a", gateway.tls_address());
+        String::from_utf8(curl.arg(url).output().unwrap().stdout).unwrap()
+    };
+    let alice = authority.client("/O=a department/CN=alice", "URI:spiffe://example/not-this");
+    let unnamed = authority.client("/O=a department", "URI:spiffe://example/bob,email:b@example");
+    for (client, name) in [(&alice, "alice"), (&unnamed, "spiffe://example/bob")] {
+        assert_eq!([status(client, "--http1.1"), status(client, "--http2")], ["200", "429"]);
+        gateway.log_line(&[("kind", "request"), ("client_name", name), ("limit", "rate_limits.one")]);
+    }
+    assert_eq!(upstream.requests().len(), 2);
 }

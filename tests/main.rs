@@ -59,8 +59,14 @@ mod auth;
 /// Pages of other origins.
 mod cors;
 
+/// Clients behind a balancer.
+mod trusted_proxies;
+
 /// Rate limits: items, lines, records and single requests.
 mod rate_limits;
+
+/// Every limit that bites: reply, counter, log.
+mod limits;
 
 /// Items that wait for each other, and references.
 mod dependencies;
@@ -95,6 +101,9 @@ mod proxy_http2;
 
 /// Metrics and the admin listener.
 mod metrics;
+
+/// Alert rules, the dashboard, and the list of metrics.
+mod deploy;
 
 /// Start, reload, drain, end.
 mod lifecycle;

@@ -10,12 +10,34 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use crate::harness::programs::{python, test_file};
+use crate::harness::programs::{program, python, test_file};
 use crate::harness::upstream::Recorded;
 use crate::harness::{Answer, Gateway, Reply, Request, Upstream};
 
 /// Items of a batch; each has a reply of its own.
 const ITEMS: usize = 120;
+
+#[test]
+fn json_that_strict_parsers_refuse_costs_its_item_only() {
+    let upstream = Upstream::start();
+    upstream.on("/half", Answer::json(200, r#"{"a":"\ud800"}"#)).on("/large", Answer::json(200, "[1e999]"));
+    let items = ["/half", "/large"].map(|url| json!({"method": "GET", "url": url}));
+    let reply = Gateway::before(&upstream).batch(&json!({ "requests": items }));
+    let mut php = Command::new(program("php"));
+    php.args([
+        "-r",
+        "echo count(json_decode(stream_get_contents(STDIN), false, 512, JSON_THROW_ON_ERROR)->responses);",
+    ]);
+    let mut child = php.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&reply.body).unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"2", "{}", reply.text());
+    let decoded: Vec<_> = reply
+        .results()
+        .iter()
+        .map(|result| STANDARD.decode(result["body"].as_str().unwrap()).unwrap())
+        .collect();
+    assert_eq!(decoded, [br#"{"a":"\ud800"}"#.as_slice(), b"[1e999]"]);
+}
 
 /// Ids that some format has to escape, or could take for its own.
 const IDS: [&str; 12] = [

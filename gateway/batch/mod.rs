@@ -2,6 +2,7 @@
 //! out. Pure data with no I/O; every other module speaks in these words.
 
 mod admission;
+mod bounded;
 mod dialect;
 mod condition;
 mod expression;
@@ -16,6 +17,7 @@ mod result;
 mod template;
 
 pub use admission::AdmissionRefusal;
+pub use bounded::Bounded;
 pub use condition::{Comparison, Condition, ConditionError, Literal, Operand, ResultPart, Unresolved};
 pub use dialect::Dialect;
 pub use expression::{

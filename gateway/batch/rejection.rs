@@ -1,7 +1,7 @@
 //! Why the gateway refuses one item. The item fails alone; its neighbours go on. Which status each
 //! variant gets is decided in `stitch::problem` only.
 
-use super::{AdmissionRefusal, FieldError, Place};
+use super::{AdmissionRefusal, Bounded, FieldError, Place};
 
 /// The client's item is at fault; nothing was sent for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,8 +67,8 @@ pub enum ItemRejection {
     /// A limit of the batch endpoint on one item.
     #[error("the item's {what} is over the limit of {limit}")]
     OverLimit {
-        /// What is too large, with its configuration key: `id (max_id)`.
-        what: &'static str,
+        /// What is too large.
+        what: Bounded,
         /// The limit, in bytes or fields.
         limit: usize,
     },

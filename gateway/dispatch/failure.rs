@@ -31,10 +31,10 @@ pub enum CallFailure {
     #[error("the TLS handshake with the upstream failed")]
     TlsHandshake,
     /// The item's turn did not come before the batch's deadline.
-    #[error("the batch's deadline came before this item's turn")]
+    #[error("the batch's deadline came before this item's turn (deadline, Prefer: wait)")]
     DeadlineBeforeCall,
     /// The item's time was over before a byte was sent.
-    #[error("the item's time was over before it was sent")]
+    #[error("the item's time was over before it was sent (timeout.item)")]
     TimeoutBeforeSending,
     /// The connection broke while the call was sent or before its reply was complete.
     #[error("the upstream closed the connection before its reply was complete")]
@@ -43,7 +43,7 @@ pub enum CallFailure {
     #[error("the upstream's reply did not arrive in time (timeout.item)")]
     ReplyTimeout,
     /// The batch's deadline came while the item was under way.
-    #[error("the batch's deadline came before the upstream's reply")]
+    #[error("the batch's deadline came before the upstream's reply (deadline, Prefer: wait)")]
     DeadlineDuringCall,
     /// The reply breaks HTTP.
     #[error("the upstream's reply breaks HTTP")]

@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::answer::Answer;
 use super::{Outcome, SkipReason};
 use crate::batch::{
-    BodyPiece, Expression, FieldError, Fields, ItemId, ItemIndex, ItemRejection, Part, TextTemplate,
+    BodyPiece, Bounded, Expression, FieldError, Fields, ItemId, ItemIndex, ItemRejection, Part, TextTemplate,
     checked_field,
 };
 use crate::format::json;
@@ -124,7 +124,7 @@ impl<'run, 'work> Resolver<'run, 'work> {
         let filled = format!("{joined}{rest}");
         let limit = self.template.template.limits.max_url;
         if filled.len() > limit {
-            return Err(ItemRejection::OverLimit { what: "url (max_url)", limit }.into());
+            return Err(ItemRejection::OverLimit { what: Bounded::Url, limit }.into());
         }
         Ok(filled)
     }
@@ -161,7 +161,7 @@ impl<'run, 'work> Resolver<'run, 'work> {
         }
         let limit = self.template.template.limits.max_header_bytes;
         if fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > limit {
-            return Err(ItemRejection::OverLimit { what: "header bytes (max_header_bytes)", limit }.into());
+            return Err(ItemRejection::OverLimit { what: Bounded::HeaderBytes, limit }.into());
         }
         Ok(fields)
     }
@@ -177,7 +177,7 @@ impl<'run, 'work> Resolver<'run, 'work> {
                 BodyPiece::Text(text) => body.extend_from_slice(&self.string(text)?),
             }
             if body.len() > limit {
-                return Err(ItemRejection::OverLimit { what: "body (max_body)", limit }.into());
+                return Err(ItemRejection::OverLimit { what: Bounded::Body, limit }.into());
             }
         }
         Ok(Some(Bytes::from(body)))

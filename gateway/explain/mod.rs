@@ -5,11 +5,12 @@
 //! masked; a client is told neither the upstreams' addresses nor what the operator sets.
 
 mod headers;
+mod limits;
 mod text;
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use crate::batch::ItemIndex;
@@ -20,6 +21,7 @@ use crate::settings::{BatchEndpoint, Scheme, Settings, Target, Upstream};
 use crate::stitch::problem;
 
 use headers::ShownHeaders;
+use limits::UpstreamLimits;
 
 /// Who reads the explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,9 @@ pub struct Explanation {
     continue_on_error: bool,
     concurrency: usize,
     deadline_milliseconds: u64,
+    /// How a client can show that it may send the batch; none: it need not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    auth: Vec<&'static str>,
     items: Vec<ExplainedItem>,
 }
 
@@ -74,6 +79,9 @@ struct ExplainedItem {
     condition: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
+    /// The rate limits against which it counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rate_limits: Vec<String>,
     #[serde(flatten)]
     fate: Fate,
 }
@@ -104,7 +112,8 @@ struct ExplainedCall {
     #[serde(skip_serializing_if = "Option::is_none")]
     body_bytes: Option<usize>,
     timeout_milliseconds: u64,
-    upstream_concurrency: usize,
+    #[serde(flatten)]
+    limits: UpstreamLimits,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -132,6 +141,7 @@ pub fn explain(mut plan: Plan, form: Form, context: &ExplainContext<'_>) -> Expl
         continue_on_error: !conduct.stop_on_error,
         concurrency: if conduct.sequential { 1 } else { endpoint.concurrency.get() },
         deadline_milliseconds: milliseconds(deadline),
+        auth: limits::ways_in(context.settings.auth.as_ref()),
         items: items
             .map(|(index, item)| {
                 let after =
@@ -166,10 +176,12 @@ fn explain_item(
 ) -> ExplainedItem {
     let route = item.route.and_then(|index| context.settings.routes.get(index));
     let fate = match &item.step {
-        Step::Call(call) => fate_of_call(call, context),
+        Step::Call(call) => fate_of_call(call, &item.subject.method, context),
         // Shown with its references as they stand: what they become is known only later.
         Step::Later(template) => match template.destination {
-            Some(destination) => fate_of_call(&as_written(template, destination.upstream), context),
+            Some(destination) => {
+                fate_of_call(&as_written(template, destination.upstream), &item.subject.method, context)
+            }
             None => Fate::Later,
         },
         Step::Same(first) => Fate::SharesCallOf(first.position()),
@@ -183,6 +195,8 @@ fn explain_item(
             })
         }
     };
+    let counted = if matches!(fate, Fate::Rejected(_)) { None } else { item.route };
+    let rate_limits = limits::rate_limits(context.settings, counted);
     ExplainedItem {
         position,
         id: item.subject.id.as_str().to_owned(),
@@ -191,13 +205,14 @@ fn explain_item(
         after,
         condition: None,
         route: route.map(|route| route.name.clone()),
+        rate_limits,
         fate,
     }
 }
 
-fn fate_of_call(call: &Call, context: &ExplainContext<'_>) -> Fate {
+fn fate_of_call(call: &Call, method: &Method, context: &ExplainContext<'_>) -> Fate {
     match context.settings.upstream(call.upstream) {
-        Some(upstream) => Fate::Call(explain_call(call, upstream, context)),
+        Some(upstream) => Fate::Call(explain_call(call, (upstream, method), context)),
         None => Fate::Respond { status: 502 },
     }
 }
@@ -213,7 +228,11 @@ fn as_written(template: &CallTemplate, upstream: UpstreamIndex) -> Call {
     }
 }
 
-fn explain_call(call: &Call, upstream: &Upstream, context: &ExplainContext<'_>) -> ExplainedCall {
+fn explain_call(
+    call: &Call,
+    (upstream, method): (&Upstream, &Method),
+    context: &ExplainContext<'_>,
+) -> ExplainedCall {
     let timeout = call.timeout.map_or(upstream.timeout.item, |own| own.min(upstream.timeout.item));
     ExplainedCall {
         upstream: upstream.name.clone(),
@@ -225,7 +244,7 @@ fn explain_call(call: &Call, upstream: &Upstream, context: &ExplainContext<'_>) 
         headers: ShownHeaders::of(call, upstream, context),
         body_bytes: call.body.as_ref().map(bytes::Bytes::len),
         timeout_milliseconds: milliseconds(timeout),
-        upstream_concurrency: upstream.concurrency.get(),
+        limits: UpstreamLimits::of(upstream, method),
     }
 }
 

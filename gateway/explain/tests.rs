@@ -16,11 +16,17 @@ upstreams:
   orders:
     targets: ["http://10.0.0.1:9001", "https://10.0.0.2"]
     concurrency: 7
+    rate: 50/s
+    retry: { attempts: 3, status: [503] }
     headers: { set: { X-Api-Key: k3y, X-Tenant: acme, X-Env: "${SECRET}" }, remove: [X-Gone] }
 routes:
   - { path: /orders, upstream: orders, strip_prefix: /orders, methods: [GET, MOVE], name: main }
   - { path: /, respond: { status: 404 } }
 batch: [{ path: /batch, order: sequential, deadline: 9s }]
+auth: { forward: { upstream: orders, path: /who, headers: [Authorization] } }
+rate_limits:
+  - { name: everything, per: all, rate: 1/s, burst: 9 }
+  - { name: main-only, per: client, rate: 1/s, burst: 9, routes: [main] }
 "#;
 
 const BATCH: &str = r#"{"requests":[
@@ -29,10 +35,14 @@ const BATCH: &str = r#"{"requests":[
   {"id":"c","method":"PUT","url":"/orders/7","body":{}},
   {"id":"d","method":"GET","url":"/else","dependsOn":["b"],"if":"not ( $a/$succeeded ) and $a/x eq 1"}]}"#;
 
-fn explained(audience: Audience) -> Explanation {
+fn settings() -> Settings {
     let variable = |name: &str| (name == "SECRET").then(|| "t0p-secret".to_owned());
     let loaded = settings::parse(CONFIGURATION, "test.yaml", std::path::Path::new(""), &variable);
-    let settings = loaded.map_err(|report| panic!("{report}")).unwrap().settings;
+    loaded.map_err(|report| panic!("{report}")).unwrap().settings
+}
+
+fn explained(audience: Audience) -> Explanation {
+    let settings = settings();
     let body = Bytes::from_static(BATCH.as_bytes());
     let form = Intake::Batch.form(Some("application/json"), &body, Dialect::Batchgate).unwrap();
     let context = ReadContext {
@@ -75,22 +85,36 @@ fn each_item_says_where_it_would_go() {
     assert_eq!((&document["order"], &document["deadlineMilliseconds"]), (&"sequential".into(), &9000.into()));
     let expected = serde_json::json!({
         "position": 1, "id": "a", "method": "GET", "url": "/orders/7?x=1", "route": "main",
+        "rateLimits": ["everything", "main-only"],
         "call": {
             "upstream": "orders", "targets": ["http://10.0.0.1:9001", "https://10.0.0.2"], "path": "/7?x=1",
             "headers": {
                 "accept-language": "de", "authorization": "***", "cookie": "***", "x-a": "1",
                 "x-api-key": "***", "x-env": "***", "x-tenant": "acme",
             },
-            "timeoutMilliseconds": 250, "upstreamConcurrency": 7,
+            "timeoutMilliseconds": 250, "upstreamConcurrency": 7, "upstreamQueue": 1000,
+            "upstreamRate": { "intervalMilliseconds": 20.0, "burst": 1 },
+            "retry": { "attempts": 3, "after": ["connect", "lost", "503"] },
         },
     });
     assert_eq!(document["items"][0], expected);
     assert_eq!(document["items"][1]["call"]["headers"]["destination"], "{target}/8");
+    assert_eq!(document["auth"], serde_json::json!(["forward"]));
+    assert_eq!(document["items"][2]["rateLimits"], Value::Null, "what is rejected costs nothing");
+    assert_eq!(document["items"][3]["rateLimits"], serde_json::json!(["everything"]));
     assert_eq!(document["items"][2]["rejected"]["status"], 405);
     assert_eq!(document["items"][2]["rejected"]["reason"], "method_not_allowed");
     assert_eq!(document["items"][3]["respond"]["status"], 404);
     assert_eq!(document["items"][3]["after"], serde_json::json!([1, 2]));
     assert_eq!(document["items"][3]["if"], "not $a/$succeeded and $a/x eq 1");
+}
+
+#[test]
+fn what_may_have_been_carried_out_is_not_retried() {
+    let settings = settings();
+    let limits = |method: Method| UpstreamLimits::of(&settings.upstreams[0], &method).retry.unwrap().after;
+    assert_eq!(limits(Method::POST), ["connect"]);
+    assert_eq!(limits(Method::PUT), ["connect", "lost", "503"]);
 }
 
 #[test]
@@ -123,7 +147,10 @@ fn people_read_lines() {
         "   upstream  orders (http://10.0.0.1:9001, https://10.0.0.2)",
         "   path      /7?x=1",
         "   header    cookie: ***",
-        "   limits    250 ms for the call, 7 calls at once to this upstream",
+        "clients have to show who they are: forward",
+        "   counts    against the rate limits everything, main-only",
+        "   limits    250 ms for the call; this upstream: 7 calls at once, queue 1000, one start every 20 ms (after a pause 1)",
+        "   retry     3 attempts in all, after connect, lost, 503",
         "   rejected  405 method_not_allowed: the route does not allow this method; it allows GET, MOVE, HEAD",
         "   if        not $a/$succeeded and $a/x eq 1",
         "   answered  404 by the route itself",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::limits::UpstreamLimits;
 use super::{ExplainedCall, ExplainedItem, Explanation, Fate};
 use crate::terminal::one_line;
 
@@ -23,6 +24,9 @@ impl fmt::Display for Explanation {
             self.items.len(),
             self.deadline_milliseconds
         )?;
+        if !self.auth.is_empty() {
+            writeln!(formatter, "clients have to show who they are: {}", self.auth.join(", "))?;
+        }
         for item in &self.items {
             write_item(formatter, item)?;
         }
@@ -36,7 +40,7 @@ impl fmt::Display for Explanation {
 }
 
 fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
-    let ExplainedItem { position, id, method, url, after, condition, route, fate } = item;
+    let ExplainedItem { position, id, method, url, after, condition, route, rate_limits, fate } = item;
     let (id, url) = (one_line(id, WIDTH), one_line(url, WIDTH));
     writeln!(formatter, "\n{position}. {id}  {method} {url}")?;
     if !after.is_empty() {
@@ -48,6 +52,9 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
     }
     if let Some(route) = route {
         writeln!(formatter, "   route     {route}")?;
+    }
+    if !rate_limits.is_empty() {
+        writeln!(formatter, "   counts    against the rate limits {}", rate_limits.join(", "))?;
     }
     match fate {
         Fate::Call(call) => write_call(formatter, call),
@@ -74,9 +81,15 @@ fn write_call(formatter: &mut fmt::Formatter<'_>, call: &ExplainedCall) -> fmt::
     if let Some(bytes) = call.body_bytes {
         writeln!(formatter, "   body      {bytes} bytes")?;
     }
+    let UpstreamLimits { upstream_concurrency, upstream_queue, upstream_rate, retry } = &call.limits;
+    let rate = upstream_rate.as_ref().map_or_else(String::new, |rate| {
+        format!(", one start every {} ms (after a pause {})", rate.interval_milliseconds, rate.burst)
+    });
     writeln!(
         formatter,
-        "   limits    {} ms for the call, {} calls at once to this upstream",
-        call.timeout_milliseconds, call.upstream_concurrency
-    )
+        "   limits    {} ms for the call; this upstream: {upstream_concurrency} calls at once, queue {upstream_queue}{rate}",
+        call.timeout_milliseconds
+    )?;
+    let Some(retry) = retry else { return Ok(()) };
+    writeln!(formatter, "   retry     {} attempts in all, after {}", retry.attempts, retry.after.join(", "))
 }

@@ -15,7 +15,7 @@ use super::{
     BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, IdForm, Item, ItemForm, ItemId, ItemIndex,
     ItemRejection, Subject, checked_field,
 };
-use crate::batch::{Condition, ConditionError, Template};
+use crate::batch::{Bounded, Condition, ConditionError, Template};
 use crate::route::known_method;
 
 /// Bytes of a method's name; the longest registered one has 17.
@@ -102,7 +102,7 @@ impl<'l> Draft<'l> {
         if id.is_empty() {
             self.reject_member("id", "is empty");
         } else if id.len() > self.limits.max_id {
-            self.reject(ItemRejection::OverLimit { what: "id (max_id)", limit: self.limits.max_id });
+            self.reject(ItemRejection::OverLimit { what: Bounded::Id, limit: self.limits.max_id });
         } else if id.chars().any(is_unfit_for_names) {
             self.reject_member("id", "has characters that no format can carry in an id");
         } else {
@@ -137,7 +137,7 @@ impl<'l> Draft<'l> {
         if url.is_empty() {
             self.reject_member(self.names.url, "is empty");
         } else if url.len() > self.limits.max_url {
-            self.reject(ItemRejection::OverLimit { what: "url (max_url)", limit: self.limits.max_url });
+            self.reject(ItemRejection::OverLimit { what: Bounded::Url, limit: self.limits.max_url });
         } else if url.chars().any(is_unfit_for_names) {
             self.reject_member(self.names.url, "has control characters");
         } else {
@@ -157,10 +157,10 @@ impl<'l> Draft<'l> {
         self.header_bytes = self.header_bytes.saturating_add(name.len()).saturating_add(value.len());
         if self.header_bytes > self.limits.max_header_bytes {
             let limit = self.limits.max_header_bytes;
-            self.reject(ItemRejection::OverLimit { what: "header bytes (max_header_bytes)", limit });
+            self.reject(ItemRejection::OverLimit { what: Bounded::HeaderBytes, limit });
         } else if self.headers.len() == self.limits.max_headers {
             let limit = self.limits.max_headers;
-            self.reject(ItemRejection::OverLimit { what: "number of headers (max_headers)", limit });
+            self.reject(ItemRejection::OverLimit { what: Bounded::Headers, limit });
         } else {
             match checked_field(name, value) {
                 // Which of two would say what the body is?
@@ -196,7 +196,7 @@ impl<'l> Draft<'l> {
         // An item can't depend on more than there are; the same one twice is no use.
         if self.depends_on.len() == self.limits.max_items {
             let limit = self.limits.max_items;
-            self.reject(ItemRejection::OverLimit { what: "number of dependencies (max_items)", limit });
+            self.reject(ItemRejection::OverLimit { what: Bounded::Dependencies, limit });
         } else {
             self.depends_on.push(name.into());
         }
@@ -397,11 +397,11 @@ mod tests {
             Err(ItemRejection::OverLimit { what, .. }) => what,
             other => panic!("{other:?}"),
         };
-        assert_eq!(limit(read(|draft| draft.set_url(&"/a".repeat(5000)))), "url (max_url)");
+        assert_eq!(limit(read(|draft| draft.set_url(&"/a".repeat(5000)))), Bounded::Url);
         let many = |draft: &mut Draft<'_>| (0..65).for_each(|_| draft.add_header("a", b"b"));
-        assert_eq!(limit(read(many)), "number of headers (max_headers)");
+        assert_eq!(limit(read(many)), Bounded::Headers);
         let long = |draft: &mut Draft<'_>| draft.add_header("a", &[b'x'; 16 << 10]);
-        assert_eq!(limit(read(long)), "header bytes (max_header_bytes)");
+        assert_eq!(limit(read(long)), Bounded::HeaderBytes);
     }
 
     #[test]

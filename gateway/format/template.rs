@@ -9,8 +9,8 @@ use super::json;
 use super::media::{MediaKind, MediaType};
 use super::{BatchLimits, Fields, ItemRejection};
 use crate::batch::{
-    EXPRESSION_START, Expression, ExpressionError, Part, Template, TemplateLimits, TextTemplate, UrlTemplate,
-    may_have_expressions,
+    Bounded, EXPRESSION_START, Expression, ExpressionError, Part, Template, TemplateLimits, TextTemplate,
+    UrlTemplate, may_have_expressions,
 };
 
 /// References of one item. Far more than anybody writes by hand, and few enough that each can look
@@ -45,7 +45,7 @@ pub(super) fn find(
         },
     };
     if template.expressions().nth(MAX_EXPRESSIONS).is_some() {
-        return Err(ItemRejection::OverLimit { what: "number of references", limit: MAX_EXPRESSIONS });
+        return Err(ItemRejection::OverLimit { what: Bounded::References, limit: MAX_EXPRESSIONS });
     }
     Ok(Some(Box::new(template)))
 }

@@ -292,6 +292,7 @@ impl Life<'_> {
         let format = problem_format(Some(&joined(headers, &header::ACCEPT)), content_type, dialect);
         let written = format.write_problem(&verdict.problem, dialect);
         let mut report = self.report(BatchEnd::Refused(verdict.reason), verdict.problem.status);
+        report.limit.clone_from(&verdict.limit);
         report.bytes_out = written.length();
         let version = self.odata_version(headers).unwrap_or(Some(USUAL_ODATA_VERSION.to_owned()));
         let head = self
@@ -316,6 +317,7 @@ impl Life<'_> {
             endpoint: self.asked.endpoint.path.as_str().to_owned(),
             format: self.format(),
             end,
+            limit: None,
             status,
             summary: Summary { items: 0, failed: 0 },
             failures: Vec::new(),

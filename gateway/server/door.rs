@@ -89,8 +89,11 @@ impl Door {
     /// would cost more than they may have.
     fn let_in(&self, connection: Stream) -> Option<ClientConnection> {
         let address = address_of(&connection);
-        let limits = &self.gateway.snapshot().settings.limits;
-        match self.crowd.enter(address, limits) {
+        let settings = &self.gateway.snapshot().settings;
+        let limits = &settings.limits;
+        // All clients come from a proxy's address.
+        let counted = address.filter(|_| !settings.trusted_proxies.trust(address));
+        match self.crowd.enter(counted, limits) {
             Ok(member) => {
                 let gateway = Arc::clone(&self.gateway);
                 Some(ClientConnection::new(connection, gateway, limits, (member, address)))

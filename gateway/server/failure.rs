@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use http::header::TRANSFER_ENCODING;
-use pingora::{Error, ErrorType};
+use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::dispatch::CallFailure;
 
@@ -54,6 +54,11 @@ pub(super) fn is_framing_read(headers: &HeaderMap) -> bool {
 pub(super) fn breaks_framing(error: &Error) -> bool {
     // pingora's v1 body reader names what is broken only by custom errors: InvalidChunk, InvalidTrailerEnd.
     error.etype().as_str().starts_with("Invalid")
+}
+
+/// Whether a client took nothing of its reply for so long that the connection was given up.
+pub(super) fn is_client_standing_still(error: &Error) -> bool {
+    *error.etype() == ErrorType::WriteTimedout && *error.esource() != ErrorSource::Upstream
 }
 
 /// Whether the error is one of opening a connection.

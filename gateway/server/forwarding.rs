@@ -2,18 +2,22 @@
 //! which request id. X-Forwarded-For is appended to, the others are the gateway's own word: a
 //! client can't choose them.
 
+use std::net::IpAddr;
+
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::proxy::Session;
 
 use crate::dispatch::Client;
 use crate::plan::ForwardedBy;
-use crate::settings::HostPolicy;
+use crate::settings::{HostPolicy, TrustedProxies};
 use crate::stitch::GATEWAY_NAME;
 use crate::telemetry::RequestId;
 
 use super::admission::Identity;
 use super::balance::Peer;
+use super::client_certificate::client_name;
+use super::forwarded_for::{self, X_FORWARDED_FOR};
 
 /// How the client reached the gateway.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +26,10 @@ pub(super) struct Reached {
     pub(super) scheme: &'static str,
     /// What the client called the gateway: Host, or `:authority`.
     pub(super) authority: String,
-    /// The client's address without the port.
+    /// The client's address without the port, or `unix`: the peer's, or what a trusted proxy says.
     pub(super) client: String,
+    /// The address of whoever opened the connection; empty where that is the client itself.
+    proxy: String,
     /// Who it is, once that is known.
     pub(super) identity: Identity,
     /// The HTTP version as Via says it.
@@ -31,21 +37,21 @@ pub(super) struct Reached {
 }
 
 impl Reached {
-    pub(super) fn of(session: &Session) -> Self {
+    pub(super) fn of(session: &Session, trusted: &TrustedProxies) -> Self {
         let request = session.req_header();
         let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
         let authority =
             request.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
-        let tls = session.as_downstream().digest().is_some_and(|digest| digest.ssl_digest.is_some());
-        let client = session
-            .client_addr()
-            .and_then(|address| address.as_inet())
-            .map(|address| address.ip().to_string());
+        let tls = session.as_downstream().digest().and_then(|digest| digest.ssl_digest.as_ref());
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+        let client = forwarded_for::client(trusted, peer, &request.headers);
+        let over_tls = tls.is_some() || trusted.trust(peer) && says_https(&request.headers);
         Self {
-            scheme: if tls { "https" } else { "http" },
+            scheme: if over_tls { "https" } else { "http" },
             authority: authority.to_owned(),
-            client: client.unwrap_or_else(|| "unix".to_owned()),
-            identity: Identity::default(),
+            client: shown(client),
+            proxy: if client == peer { String::new() } else { shown(peer) },
+            identity: Identity { name: tls.and_then(|tls| client_name(tls)), ..Identity::default() },
             version: match request.version {
                 Version::HTTP_2 => "2",
                 Version::HTTP_10 => "1.0",
@@ -72,9 +78,10 @@ impl Reached {
             values.push(own);
             values.join(", ")
         };
+        let caller = if self.proxy.is_empty() { &self.client } else { &self.proxy };
         let via = format!("{} {GATEWAY_NAME}", self.version);
         let fields = [
-            ("x-forwarded-for", appended("x-forwarded-for", &self.client)),
+            (X_FORWARDED_FOR, appended(X_FORWARDED_FOR, caller)),
             ("x-forwarded-proto", self.scheme.to_owned()),
             ("x-forwarded-host", self.authority.clone()),
             ("via", appended("via", &via)),
@@ -86,6 +93,18 @@ impl Reached {
         let own = fields.into_iter().filter_map(field);
         ForwardedBy { fields: own.chain(self.identity.added.iter().cloned()).collect() }
     }
+}
+
+/// An address as logs and fields have it.
+fn shown(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "unix".to_owned(), |address| address.to_string())
+}
+
+/// Whether a proxy says that the client came to it over TLS; of several, the last one has the word.
+fn says_https(headers: &HeaderMap) -> bool {
+    let said = headers.get_all("x-forwarded-proto").iter().next_back();
+    let last = said.and_then(|value| value.as_bytes().rsplit(|byte| *byte == b',').next());
+    last.is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
 }
 
 /// The Host of a call to this peer.

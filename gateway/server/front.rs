@@ -1,6 +1,7 @@
 //! The front: every request comes in here. Batch endpoints and routes that answer by themselves are
 //! served at once; all else is proxied by pingora, with the hooks of `proxied`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,12 +19,14 @@ use crate::dispatch::Sent;
 use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, RouteAction, Strictness};
 use crate::stitch::problem::{self, Verdict};
+use crate::telemetry::ConnectionRefusal;
 
 use super::asked::Asked;
 use super::batch_endpoint;
 use super::cors;
 use super::door::ClientConnection;
 use super::exchange::{ReplyHead, joined, waits_for_continue, write_reply};
+use super::failure;
 use super::gateway::Gateway;
 use super::proxied::{self, Context, Proxied};
 use super::request_check;
@@ -162,6 +165,7 @@ async fn write_verdict(
     let written = problem_format((!accept.is_empty()).then_some(accept.as_str()), None, Dialect::Batchgate)
         .write_problem(&verdict.problem, Dialect::Batchgate);
     context.reason = Some(verdict.reason);
+    context.limit.clone_from(&verdict.limit);
     let head = ReplyHead::new(verdict.problem.status)
         .with(header::HeaderName::from_static("x-request-id"), Some(context.request_id.as_str().to_owned()))
         .with(header::ALLOW, verdict.allow.clone())
@@ -305,7 +309,10 @@ impl ProxyHttp for Front {
         FailToProxy { error_code: code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        if error.is_some_and(failure::is_client_standing_still) {
+            self.gateway.metrics.connections.refuse(ConnectionRefusal::WriteTimeout, address_of(session));
+        }
         if !context.is_batch {
             proxied::report(&self.gateway, session, context);
         }
@@ -315,6 +322,11 @@ impl ProxyHttp for Front {
         // The request's own log line says it, with its reason.
         true
     }
+}
+
+/// Where a connection comes from; nothing for a Unix socket's.
+fn address_of(session: &Session) -> Option<IpAddr> {
+    Some(session.client_addr()?.as_inet()?.ip())
 }
 
 /// Whether nothing follows this head but its body: interim replies (RFC 9110 §15.2) are followed by another.

@@ -181,7 +181,8 @@ impl Running {
         if Deadline::after(deadline).race(activity.quiet(awaited)).await.is_none() {
             let (requests, connections) = activity.counts();
             if requests > 0 {
-                tracing::warn!(kind = "drain", requests, connections, "drain.deadline cuts requests off");
+                let limit = "drain.deadline";
+                tracing::warn!(kind = "drain", limit, requests, connections, "requests are cut off");
             } else {
                 tracing::info!(kind = "drain", connections, "drain.deadline closes idle connections");
             }
@@ -249,7 +250,7 @@ async fn serve(watched: WatchedFile, loaded: Loaded, logging: &Logging, inherite
 }
 
 async fn serve_until_told(
-    watched: WatchedFile,
+    mut watched: WatchedFile,
     loaded: Loaded,
     logging: &Logging,
     mut inherited: Inherited,
@@ -259,6 +260,7 @@ async fn serve_until_told(
     for warning in loaded.warnings.iter() {
         tracing::warn!(kind = "config", line = warning.line(), warning = warning.message());
     }
+    watched.watch_others(loaded.files);
     let came = inherited.count();
     let mut running = start_on(loaded.settings, &mut inherited).await?;
     let metrics = &running.gateway.metrics;
@@ -307,7 +309,7 @@ async fn obey(signals: &mut Signals, mut reloader: Reloader, running: &Running) 
                     return Ending::Told;
                 }
             },
-            () = reloader.changed() => reloader.reload("the file has changed").await,
+            () = reloader.changed() => reloader.reload("a file has changed").await,
             served = served(&mut successor) => match served {
                 Ok(()) => return Ending::HandedOver,
                 Err(error) => give_up(successor.take(), running, &error).await,

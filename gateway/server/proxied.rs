@@ -23,7 +23,7 @@ use crate::route::{
     CanonicalPath, Mapping, OriginText, RouteIndex, Strictness, UpstreamIndex, map_reference, method_label,
     same_authority,
 };
-use crate::stitch::problem::{self, Verdict};
+use crate::stitch::problem::{self, Limit, Verdict};
 use crate::telemetry::{RequestId, RequestReport, TraceContext};
 
 use super::admission::{Asking, Meter, authenticate, withheld};
@@ -47,6 +47,8 @@ pub(super) struct Context {
     pub(super) is_batch: bool,
     pub(super) proxied: Option<Proxied>,
     pub(super) reason: Option<&'static str>,
+    /// The limit that bit, if that is why.
+    pub(super) limit: Option<Limit>,
     /// What the rate limits say of it in its reply.
     pub(super) limit_fields: Vec<(HeaderName, String)>,
     stopwatch: Stopwatch,
@@ -86,6 +88,7 @@ impl Context {
             is_batch: false,
             proxied: None,
             reason: None,
+            limit: None,
             limit_fields: Vec::new(),
             stopwatch: Stopwatch::start(),
             _under_way: gateway.enter(),
@@ -117,7 +120,9 @@ impl Context {
             request_id: &self.request_id,
             trace: self.trace,
         };
-        let identity = authenticate(auth, &asking, request).await?;
+        let mut identity = authenticate(auth, &asking, request).await?;
+        // A credential says more than the connection's certificate, which may be a whole department's.
+        identity.name = identity.name.or_else(|| self.reached.identity.name.clone());
         self.reached.identity = identity;
         Ok(())
     }
@@ -137,7 +142,7 @@ impl Context {
     /// Learns who asks: the first thing that happens to a request.
     pub(super) fn meet(&mut self, session: &Session) {
         let headers = &session.req_header().headers;
-        self.reached = Reached::of(session);
+        self.reached = Reached::of(session, &self.snapshot.settings.trusted_proxies);
         self.request_id = RequestId::of(headers);
         self.trace = TraceContext::of(headers);
         self.stopwatch = Stopwatch::start();
@@ -389,6 +394,7 @@ pub(super) fn report(gateway: &Gateway, session: &Session, context: &Context) {
         status: session.response_written().map(|response| response.status),
         elapsed: context.stopwatch.elapsed(),
         reason: context.reason,
+        limit: context.limit.clone(),
         request_id: context.request_id.clone(),
         trace: context.trace,
         client: context.reached.client.clone(),

@@ -1,8 +1,10 @@
 //! A new configuration without a restart: on SIGHUP, or when the file has changed. A file with an error
 //! changes nothing: the old configuration stays, and the log says why the new one was refused.
 //!
-//! The file's folder is watched, not the file: editors and Kubernetes replace files by renaming. An
-//! event is only a hint; what counts is whether the file's content differs from the last one read.
+//! The same holds for the files that it takes keys, secrets and authorities from.
+//!
+//! The files' folders are watched, not the files: editors and Kubernetes replace files by renaming. An
+//! event is only a hint; what counts is whether a file's content differs from the last one read.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use crate::settings::{self, Settings};
+use crate::settings::{self, ReadFile, Settings};
 
 use super::gateway::Gateway;
 use super::health::start_checks;
@@ -27,6 +29,8 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(super) struct WatchedFile {
     path: PathBuf,
     content: Option<Vec<u8>>,
+    /// Those that the configuration in use takes something from.
+    others: Vec<ReadFile>,
     events: mpsc::Receiver<()>,
     /// Watches as long as it lives; says why where the system can't watch.
     watcher: notify::Result<RecommendedWatcher>,
@@ -38,7 +42,7 @@ impl WatchedFile {
         let (sender, events) = mpsc::channel(1);
         let watcher = watch(&path, sender);
         let content = std::fs::read(&path).ok();
-        Self { path, content, events, watcher }
+        Self { path, content, others: Vec::new(), events, watcher }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -47,11 +51,24 @@ impl WatchedFile {
 
     fn has_changed(&self) -> bool {
         let content = std::fs::read(&self.path).ok();
-        content.is_some() && content != self.content
+        (content.is_some() && content != self.content) || self.others.iter().any(ReadFile::has_changed)
     }
 
     fn remember(&mut self) {
         self.content = std::fs::read(&self.path).ok();
+        self.others.iter_mut().for_each(ReadFile::remember);
+    }
+
+    /// Watches these files as well, in place of those before.
+    pub(super) fn watch_others(&mut self, files: Vec<ReadFile>) {
+        if let Ok(watcher) = &mut self.watcher {
+            for folder in files.iter().filter_map(|file| folder_of(file.path())) {
+                if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+                    tracing::warn!(folder = %folder.display(), %error, "a folder can't be watched; SIGHUP still reloads");
+                }
+            }
+        }
+        self.others = files;
     }
 
     /// Returns when there may be a change.
@@ -91,6 +108,7 @@ impl Reloader {
         match settings::load(self.file.path()) {
             Ok(loaded) => {
                 self.warn_of_restart(&loaded.settings);
+                self.file.watch_others(loaded.files);
                 self.take(loaded.settings).await;
                 tracing::info!(kind = "reload", cause, "the new configuration is in use");
             }
@@ -138,7 +156,6 @@ impl Reloader {
 }
 
 fn watch(file: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Our own reading is an event as well; it must not make us read again. An error may stand for
         // lost events.
@@ -147,6 +164,10 @@ fn watch(file: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWat
             let _ = sender.try_send(());
         }
     })?;
-    watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    watcher.watch(folder_of(file).unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)?;
     Ok(watcher)
+}
+
+fn folder_of(file: &Path) -> Option<&Path> {
+    file.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }

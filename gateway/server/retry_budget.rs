@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Stopwatch;
+use crate::telemetry::Seldom;
 
 /// Seconds that count.
 const WINDOW: u64 = 10;
@@ -20,6 +21,8 @@ pub(super) struct RetryBudget {
     /// Each holds the second it is about in its upper half, and a count in its lower one.
     calls: [AtomicU64; SLOTS],
     retries: Mutex<[(u64, u64); SLOTS]>,
+    /// For what the log says of its end.
+    pub(super) seldom: Seldom,
 }
 
 impl Default for RetryBudget {
@@ -28,6 +31,7 @@ impl Default for RetryBudget {
             clock: Stopwatch::start(),
             calls: std::array::from_fn(|_| AtomicU64::new(0)),
             retries: Mutex::default(),
+            seldom: Seldom::default(),
         }
     }
 }

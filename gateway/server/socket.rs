@@ -26,6 +26,7 @@ use rustls::server::danger::ClientCertVerifier;
 
 use crate::settings::{ListenAddress, Listener, TlsFiles};
 
+use super::client_certificate::NamesOfClients;
 use super::inherited::Inherited;
 
 /// Says whether `address` can be listened on, by listening on it for a moment. `SO_REUSEADDR` is
@@ -147,12 +148,23 @@ impl BoundSockets {
 /// TLS with HTTP/2 by ALPN.
 fn tls_settings(files: &TlsFiles) -> io::Result<TlsSettings> {
     let (certificate, key) = (files.certificate.display().to_string(), files.key.display().to_string());
-    let mut settings = TlsSettings::intermediate(&certificate, &key)
-        .map_err(|error| io::Error::other(format!("the certificate {certificate} can't be used: {error}")))?;
+    let unfit = |error| io::Error::other(format!("the certificate {certificate} can't be used: {error}"));
+    let mut settings = match &files.client_ca {
+        None => TlsSettings::intermediate(&certificate, &key).map_err(unfit)?,
+        Some(_) => named_clients(&certificate, &key).map_err(unfit)?,
+    };
     settings.enable_h2();
     if let Some(authority) = &files.client_ca {
         settings.set_client_cert_verifier(client_verifier(authority)?);
     }
+    Ok(settings)
+}
+
+/// TLS whose clients have names.
+fn named_clients(certificate: &str, key: &str) -> pingora::Result<TlsSettings> {
+    let mut settings = TlsSettings::with_callbacks(Box::new(NamesOfClients))?;
+    settings.set_certificate_chain_file(certificate)?;
+    settings.set_private_key_file(key)?;
     Ok(settings)
 }
 

@@ -93,12 +93,14 @@ fn drop_rest(stream: &mut Stream<'_>, reply: &mut StreamReply<'_>) {
 }
 
 fn record(life: &Life<'_>, reply: StreamReply<'_>, refusal: Option<&BatchRefusal>, gone: bool) {
-    let end = match refusal {
+    let verdict = refusal.map(problem::of_refusal);
+    let end = match &verdict {
         _ if gone => BatchEnd::ClientGone,
-        Some(refusal) => BatchEnd::Refused(problem::of_refusal(refusal).reason),
+        Some(verdict) => BatchEnd::Refused(verdict.reason),
         None => BatchEnd::of_items(reply.summary.items, reply.summary.failed),
     };
     let mut report = life.report(end, life.asked.endpoint.reply_status);
+    report.limit = verdict.and_then(|verdict| verdict.limit);
     report.summary = reply.summary;
     report.failures = reply.failures;
     report.bytes_out = reply.bytes_out;

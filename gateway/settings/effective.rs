@@ -14,9 +14,11 @@ use super::document::{
     RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument, TlsDocument, UpstreamDocument,
     UpstreamTlsDocument,
 };
+use super::resolve::UNIX_PEERS;
 use super::{
     Auth, Balance, BatchEndpoint, Breaker, BulkRoute, FailureKinds, HealthCheck, HostPolicy, LimitedBatch,
-    ListenAddress, Listener, LogFormat, Order, RateLimit, Retry, Scheme, Settings, Share, Target, Upstream,
+    ListenAddress, Listener, LogFormat, Order, RateLimit, Retry, Scheme, Settings, Share, Target,
+    TrustedProxies, Upstream,
 };
 use crate::batch::Dialect;
 use crate::route::{MethodSet, Route, RouteAction};
@@ -41,6 +43,7 @@ fn document(settings: &Settings) -> Document {
         bulk: settings.bulk.iter().map(|route| bulk(route).into()).collect(),
         auth: settings.auth.as_ref().map(|item| auth(item, settings).into()),
         rate_limits: settings.rate_limits.iter().map(|limit| rate_limit(limit, settings).into()).collect(),
+        trusted_proxies: trusted_proxies(&settings.trusted_proxies),
         limits: LimitsDocument {
             memory: ByteSize(limits.memory).into(),
             connections: limits.connections,
@@ -336,6 +339,11 @@ fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
         max_item_reply: ByteSize(limits.max_item_reply).into(),
         max_reply: ByteSize(limits.max_reply),
     }
+}
+
+fn trusted_proxies(trusted: &TrustedProxies) -> Vec<At<String>> {
+    let networks = trusted.networks.iter().map(|network| network.to_string().into());
+    networks.chain(trusted.unix.then(|| UNIX_PEERS.to_owned().into())).collect()
 }
 
 const fn dialect(dialect: Dialect) -> DialectDocument {

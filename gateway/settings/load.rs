@@ -15,16 +15,18 @@ use super::environment::{Environment, substitute};
 use super::resolve::Resolver;
 use super::shape::Fitness;
 use super::tree::{Node, NodeValue};
-use super::{Settings, schema, shape, tree};
+use super::{ReadFile, Settings, schema, shape, tree};
 
 /// Bytes of a configuration file.
 const MAX_FILE: u64 = 1 << 20;
 
 /// Settings, and what is odd about them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
+    /// The files beside it that it takes something from, but those that are read at the start only.
+    pub files: Vec<ReadFile>,
     /// What is allowed but hardly meant.
     pub warnings: Diagnostics,
 }
@@ -74,12 +76,15 @@ pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Resul
     let upstream_names = upstream_names(&tree);
     substitute(&mut tree, text, env, &mut findings);
     let settings = document(&mut tree, &mut findings).and_then(|document| {
-        Resolver { base, upstream_names: &upstream_names, findings: &mut findings }.settings(&document).ok()
+        let files = Vec::new();
+        let mut resolver = Resolver { base, upstream_names: &upstream_names, findings: &mut findings, files };
+        let settings = resolver.settings(&document).ok()?;
+        Some((settings, resolver.files))
     });
     let failed = findings.has_errors();
     let diagnostics = source.diagnostics(findings);
     match settings {
-        Some(settings) if !failed => Ok(Loaded { settings, warnings: diagnostics }),
+        Some((settings, files)) if !failed => Ok(Loaded { settings, files, warnings: diagnostics }),
         Some(_) | None => Err(diagnostics),
     }
 }

@@ -8,6 +8,7 @@ mod diagnostic;
 mod document;
 mod effective;
 mod environment;
+mod files;
 mod form;
 mod later;
 mod load;
@@ -16,6 +17,7 @@ mod resolve;
 mod schema;
 mod shape;
 mod tree;
+mod trusted;
 mod typed;
 mod types;
 
@@ -23,9 +25,11 @@ pub use admission::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt, LimitedBatch, RateL
 pub use conduct::Conduct;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use effective::redacted;
+pub use files::ReadFile;
 pub use load::{Loaded, load, parse};
 pub use resilience::{Breaker, FailureKinds, HealthCheck, Retry};
 pub use schema::schema;
+pub use trusted::TrustedProxies;
 pub use types::{
     Balance, BatchEndpoint, BulkRoute, Cors, Drain, Engine, HeaderChanges, HostPolicy, Limits, ListenAddress,
     Listener, LogFormat, LogSettings, Order, Scheme, Settings, Target, TlsFiles, Upstream, UpstreamTimeouts,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::{Auth, Breaker, HealthCheck, RateLimit, Retry};
+use super::{Auth, Breaker, HealthCheck, RateLimit, Retry, TrustedProxies};
 use crate::batch::{BatchLimits, Dialect};
 use crate::dispatch::Rate;
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
@@ -30,6 +30,8 @@ pub struct Settings {
     pub auth: Option<Auth>,
     /// The rate limits, in the order of the file.
     pub rate_limits: Vec<RateLimit>,
+    /// Who may say where a client is.
+    pub trusted_proxies: TrustedProxies,
     /// Limits of the whole gateway.
     pub limits: Limits,
     /// What is logged, and how.

@@ -15,7 +15,7 @@ use crate::batch::{Fields, ItemResult, MultiStatus, OutcomeKind, ResultBody, Sub
 use crate::dispatch::{DispatchedItem, Outcome, Sent};
 use crate::route::{Respond, RouteIndex, RouteTable, UpstreamIndex, method_label};
 
-use problem::Verdict;
+use problem::{Limit, Verdict};
 
 /// The name under which this gateway stands in Proxy-Status and Via (RFC 9209 §2, RFC 9110 §7.6.3).
 pub const GATEWAY_NAME: &str = "batchgate";
@@ -55,6 +55,8 @@ pub struct ItemReport {
     pub reason: Option<&'static str>,
     /// Whether it shared the call of another item.
     pub coalesced: bool,
+    /// The limit that bit, if it was one.
+    pub limit: Option<Limit>,
 }
 
 /// Stitches a batch's results. N items in, N results and N reports out, in order.
@@ -78,15 +80,15 @@ fn stitch_item(
 ) -> (ItemResult, ItemReport) {
     let DispatchedItem { subject, route, upstream, outcome, elapsed, coalesced } = item;
     let method = subject.method.clone();
-    let (mut result, reason) = match outcome {
+    let (mut result, cause) = match outcome {
         Outcome::Answered(reply) => {
             let origin = reply::Origin { route, upstream, context };
             match reply::readable(reply, &method, &origin, budget) {
-                Ok(reply) => (answered(subject, reply), None),
+                Ok(reply) => (answered(subject, reply), Cause::default()),
                 Err(failure) => gateway_made(subject, problem::of_failure(failure, Sent::Maybe, &method)),
             }
         }
-        Outcome::Responded(respond) => (responded(subject, &respond), None),
+        Outcome::Responded(respond) => (responded(subject, &respond), Cause::default()),
         Outcome::Rejected(rejection) => gateway_made(subject, problem::of_rejection(&rejection)),
         Outcome::Skipped(reason) => gateway_made(subject, problem::of_skip(reason)),
         Outcome::Failed { failure, sent } => {
@@ -104,7 +106,8 @@ fn stitch_item(
         status: result.status,
         outcome: result.gateway.map_or(OutcomeKind::Answered, |made| made.outcome),
         elapsed: (elapsed > Duration::ZERO).then_some(elapsed),
-        reason,
+        reason: cause.reason,
+        limit: cause.limit,
         coalesced,
     };
     (result, report)
@@ -155,9 +158,16 @@ fn responded(subject: Subject, respond: &Respond) -> ItemResult {
     ItemResult { subject, status: respond.status, headers, body, gateway: None, retryable, retry_after: None }
 }
 
-fn gateway_made(subject: Subject, verdict: Verdict) -> (ItemResult, Option<&'static str>) {
+/// Why the gateway made an item's status; empty where it did not.
+#[derive(Default)]
+struct Cause {
+    reason: Option<&'static str>,
+    limit: Option<Limit>,
+}
+
+fn gateway_made(subject: Subject, verdict: Verdict) -> (ItemResult, Cause) {
     let proxy_status = verdict.proxy_status();
-    let Verdict { problem, made, retryable, retry_after, allow, reason, .. } = verdict;
+    let Verdict { problem, made, retryable, retry_after, allow, reason, limit, .. } = verdict;
     let mut headers = Fields::new();
     let mut add = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
@@ -174,7 +184,7 @@ fn gateway_made(subject: Subject, verdict: Verdict) -> (ItemResult, Option<&'sta
         ResultBody::Problem(Box::new(problem))
     };
     let result = ItemResult { subject, status, headers, body, gateway: Some(made), retryable, retry_after };
-    (result, Some(reason))
+    (result, Cause { reason: Some(reason), limit })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::dispatch::{CallFailure, Sent};
 use super::GATEWAY_NAME;
 
 pub use idempotent::is_idempotent;
-pub use reasons::REFUSAL_REASONS;
+pub use reasons::{LIMIT_REASONS, REFUSAL_REASONS};
 
 /// What a failure means for the client and for metrics.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,8 @@ pub struct Verdict {
     pub challenge: Option<String>,
     /// A word of a closed set, for metrics and logs.
     pub reason: &'static str,
+    /// The limit that bit, if it was one; for logs.
+    pub limit: Option<Limit>,
 }
 
 impl Verdict {
@@ -77,9 +79,11 @@ macro_rules! row {
 pub const BATCH_STOPPED: &str = "batch_stopped";
 // Below the macro, which they use.
 mod admission;
+mod limit;
 mod skipped;
 
 pub use admission::of_admission;
+pub use limit::Limit;
 pub use skipped::of_skip;
 
 /// How long a client should wait before it sends again what found no target.
@@ -95,7 +99,7 @@ pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     let allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, HEAD, POST".to_owned());
     let retry_after = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
     let made = verdict(&row, refusal.to_string(), refusal.place(), OutcomeKind::Rejected);
-    Verdict { retry_after, allow, ..made }
+    Verdict { retry_after, allow, limit: limit::of_refusal(refusal), ..made }
 }
 
 #[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
@@ -211,6 +215,7 @@ pub fn of_rejection(rejection: &ItemRejection) -> Verdict {
     let place = if let ItemRejection::BadLine { place, .. } = rejection { Some(*place) } else { None };
     Verdict {
         allow,
+        limit: limit::of_rejection(rejection),
         ..verdict(&rejection_row(rejection), rejection.to_string(), place, OutcomeKind::Rejected)
     }
 }
@@ -296,7 +301,8 @@ pub fn of_failure(failure: CallFailure, sent: Sent, method: &Method) -> Verdict 
     } else {
         unavailable
     };
-    Verdict { retryable, retry_after, ..verdict(&row, failure.to_string(), None, outcome) }
+    let limit = limit::of_failure(failure);
+    Verdict { retryable, retry_after, limit, ..verdict(&row, failure.to_string(), None, outcome) }
 }
 
 /// The word for a failure in metrics and logs.
@@ -416,6 +422,7 @@ fn verdict(row: &Row, detail: String, place: Option<Place>, outcome: OutcomeKind
         allow: None,
         challenge: None,
         reason: row.reason,
+        limit: None,
     }
 }
 

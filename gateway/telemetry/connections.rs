@@ -1,11 +1,10 @@
 //! Clients' connections: how many there are, and those that a limit ended.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
-use crate::clock::unix_time;
+use super::Seldom;
 
 /// Why the gateway closed a client's connection by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,19 +17,34 @@ pub enum ConnectionRefusal {
     HeaderTimeout,
     /// A proxied request's body came too slowly (`limits.body_timeout`).
     BodyTimeout,
+    /// A reply stood still at the client for `limits.write_timeout`.
+    WriteTimeout,
     /// HTTP/2 frames that ask for work and bring nothing.
     Http2Flood,
 }
 
 impl ConnectionRefusal {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::HeaderTimeout,
         Self::BodyTimeout,
+        Self::WriteTimeout,
         Self::Http2Flood,
     ];
+
+    /// The limit's key, or its name where it is fixed.
+    const fn limit(self) -> &'static str {
+        match self {
+            Self::Connections => "limits.connections",
+            Self::ConnectionsPerAddress => "limits.connections_per_address",
+            Self::HeaderTimeout => "limits.header_timeout",
+            Self::BodyTimeout => "limits.body_timeout",
+            Self::WriteTimeout => "limits.write_timeout",
+            Self::Http2Flood => "http2_frames",
+        }
+    }
 
     /// The word for metrics and logs.
     #[must_use]
@@ -40,6 +54,7 @@ impl ConnectionRefusal {
             Self::ConnectionsPerAddress => "connections_per_address",
             Self::HeaderTimeout => "header_timeout",
             Self::BodyTimeout => "body_timeout",
+            Self::WriteTimeout => "write_timeout",
             Self::Http2Flood => "http2_flood",
         }
     }
@@ -56,15 +71,14 @@ pub struct ConnectionMetrics {
 /// Refusals for one reason.
 struct Refused {
     count: IntCounter,
-    /// The second of the last log line, since the epoch.
-    logged: AtomicU64,
+    seldom: Seldom,
 }
 
 impl ConnectionMetrics {
     pub(super) fn new(open: IntGauge, refused: &IntCounterVec) -> Self {
         let refused = ConnectionRefusal::ALL.map(|reason| Refused {
             count: refused.with_label_values(&[reason.as_str()]),
-            logged: AtomicU64::new(0),
+            seldom: Seldom::default(),
         });
         Self { open, refused }
     }
@@ -74,11 +88,10 @@ impl ConnectionMetrics {
     pub fn refuse(&self, reason: ConnectionRefusal, address: Option<IpAddr>) {
         let Some(refused) = self.refused.get(reason as usize) else { return };
         refused.count.inc();
-        let now = unix_time().as_secs();
-        if refused.logged.swap(now, Ordering::Relaxed) != now {
+        if refused.seldom.may_log() {
             let client = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-            let (reason, so_far) = (reason.as_str(), refused.count.get());
-            tracing::warn!(kind = "connection", reason, client, so_far, "a connection was closed");
+            let (reason, limit, so_far) = (reason.as_str(), reason.limit(), refused.count.get());
+            tracing::warn!(kind = "connection", reason, limit, client, so_far, "a connection was closed");
         }
     }
 }

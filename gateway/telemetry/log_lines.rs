@@ -4,12 +4,14 @@
 
 use std::time::Duration;
 
+use tracing::field::DisplayValue;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::settings::{LogFormat, LogSettings};
 use crate::stitch::ItemReport;
+use crate::stitch::problem::Limit;
 
 use super::{BatchEnd, BatchReport, FailedItem, Names, RequestReport};
 
@@ -96,6 +98,7 @@ impl BatchReport {
             format = self.format,
             outcome = self.end.as_str(),
             reason,
+            limit = shown(self.limit.as_ref()),
             status = self.status.as_u16(),
             items = self.summary.items,
             failed = self.summary.failed,
@@ -123,6 +126,7 @@ impl BatchReport {
             status = item.status.as_u16(),
             outcome = item.outcome.as_str(),
             reason = item.reason.unwrap_or(""),
+            limit = shown(item.limit.as_ref()),
             duration_ms = milliseconds(item.elapsed.unwrap_or_default()),
         );
     }
@@ -142,9 +146,15 @@ impl RequestReport {
             method = self.method,
             status = self.status.map_or(0, |status| status.as_u16()),
             reason = self.reason.unwrap_or(""),
+            limit = shown(self.limit.as_ref()),
             duration_ms = milliseconds(self.elapsed),
         );
     }
+}
+
+/// The limit that bit; the field is left out where none did.
+fn shown(limit: Option<&Limit>) -> Option<DisplayValue<&Limit>> {
+    limit.map(tracing::field::display)
 }
 
 /// With three digits: microseconds are enough for a log.

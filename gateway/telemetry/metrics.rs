@@ -14,7 +14,7 @@ use crate::batch::OutcomeKind;
 use crate::format::{Format, RecordForm};
 use crate::settings::{BatchEndpoint, Settings};
 use crate::stitch::ItemReport;
-use crate::stitch::problem::REFUSAL_REASONS;
+use crate::stitch::problem::{LIMIT_REASONS, REFUSAL_REASONS};
 
 use super::maker::Maker;
 use super::{BatchEnd, BatchReport, ConnectionMetrics, Names, RequestReport};
@@ -45,6 +45,7 @@ pub struct Metrics {
     rejections: IntCounterVec,
     pub(super) requests: IntCounterVec,
     request_duration: HistogramVec,
+    request_failures: IntCounterVec,
     reload_ok: IntGauge,
     reload_time: IntGauge,
     reloads: IntCounterVec,
@@ -179,6 +180,11 @@ impl Metrics {
                 &["route"],
                 &LATENCY,
             )?,
+            request_failures: make.counters(
+                "batchgate_request_failures_total",
+                "Requests that were no batch whose status the gateway made, by reason.",
+                &["route", "reason"],
+            )?,
             reload_ok: make.gauge(
                 "batchgate_config_last_reload_successful",
                 "1 if the last (re)load of the configuration worked.",
@@ -299,6 +305,10 @@ impl Metrics {
             if route.coalesce {
                 self.items_coalesced.with_label_values(&[&route.name]);
             }
+            for reason in LIMIT_REASONS {
+                self.item_failures.with_label_values(&[&route.name, reason]);
+                self.request_failures.with_label_values(&[&route.name, reason]);
+            }
         }
         for upstream in &settings.upstreams {
             self.items_in_flight.with_label_values(&[&upstream.name]);
@@ -389,6 +399,9 @@ impl Metrics {
         let code = report.status.as_ref().map_or("", |status| status.as_str());
         let labels = [route, names.upstream(report.upstream), report.method, code];
         self.requests.with_label_values(&labels).inc();
+        if let Some(reason) = report.reason {
+            self.request_failures.with_label_values(&[route, reason]).inc();
+        }
         self.request_duration.with_label_values(&[route]).observe(report.elapsed.as_secs_f64());
     }
 
@@ -405,7 +418,11 @@ impl Metrics {
 
     fn count_dropped_lines(&self) {
         let dropped = self.log.get().map_or(0, ErrorCounter::dropped_lines) as u64;
-        self.log_lines_dropped.inc_by(dropped.saturating_sub(self.log_lines_dropped.get()));
+        let more = dropped.saturating_sub(self.log_lines_dropped.get());
+        if more > 0 {
+            self.log_lines_dropped.inc_by(more);
+            tracing::warn!(kind = "log", dropped = more, so_far = dropped, "log lines were dropped");
+        }
     }
 
     fn count_tasks(&self) {

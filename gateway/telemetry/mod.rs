@@ -7,6 +7,7 @@ mod log_lines;
 mod maker;
 mod metrics;
 mod report;
+mod seldom;
 mod trace;
 
 pub use connections::{ConnectionMetrics, ConnectionRefusal};
@@ -14,4 +15,5 @@ pub use lifetime::Totals;
 pub use log_lines::{LogError, Logging, start_logging};
 pub use metrics::{Metrics, MetricsError};
 pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};
+pub use seldom::Seldom;
 pub use trace::{RequestId, TraceContext};

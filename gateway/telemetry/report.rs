@@ -10,6 +10,7 @@ use crate::phase::Phase;
 use crate::route::{RouteIndex, UpstreamIndex};
 use crate::settings::Settings;
 use crate::stitch::ItemReport;
+use crate::stitch::problem::Limit;
 
 use super::{RequestId, TraceContext};
 
@@ -87,6 +88,8 @@ pub struct BatchReport {
     pub format: &'static str,
     /// How it ended.
     pub end: BatchEnd,
+    /// The limit that refused it, if it was one.
+    pub limit: Option<Limit>,
     /// The reply's status.
     pub status: StatusCode,
     /// Its items, and how many of them failed.
@@ -135,8 +138,10 @@ pub struct RequestReport {
     pub status: Option<StatusCode>,
     /// From its header to its end.
     pub elapsed: Duration,
-    /// Why the gateway answered in the upstream's place, if it did.
+    /// Why the gateway answered in the upstream's place, or cut its reply, if it did.
     pub reason: Option<&'static str>,
+    /// The limit that bit, if that is why.
+    pub limit: Option<Limit>,
     /// Its request id.
     pub request_id: RequestId,
     /// Its trace.

@@ -35,6 +35,18 @@ impl Certificate {
         certificate
     }
 
+    /// A client's certificate by this authority, with this subject and these alternative names.
+    pub(crate) fn client(&self, subject: &str, names: &str) -> Self {
+        let client = Self(tempfile::tempdir().unwrap());
+        fs::write(client.file("openssl.cnf"), "[req]\ndistinguished_name = name\n[name]\n").unwrap();
+        let mut leaf = client.openssl(subject);
+        leaf.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        leaf.args(["-addext", &format!("subjectAltName={names}")]);
+        leaf.arg("-CA").arg(self.authority()).arg("-CAkey").arg(self.file("authority-key.pem"));
+        succeed(leaf.arg("-keyout").arg(client.key()).arg("-out").arg(client.chain()));
+        client
+    }
+
     /// openssl, about to make a key and a certificate with nothing of the system's configuration.
     fn openssl(&self, subject: &str) -> Command {
         let mut openssl = Command::new(program("openssl"));

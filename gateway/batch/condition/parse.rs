@@ -4,7 +4,7 @@
 use http::header::{CONTENT_LOCATION, LOCATION};
 
 use super::{Comparison, Condition, Literal, Operand, ResultPart, decimal, shown};
-use crate::batch::{EXPRESSION_START, Expression, Part};
+use crate::batch::{Bounded, EXPRESSION_START, Expression, Part};
 
 /// Bytes of a condition.
 const MAX_LENGTH: usize = 2048;
@@ -39,7 +39,7 @@ pub enum ConditionError {
     /// It is too much.
     OverLimit {
         /// What is.
-        what: &'static str,
+        what: Bounded,
         /// The limit.
         limit: usize,
     },
@@ -60,7 +60,7 @@ impl Condition {
     /// Says what is wrong with it, or what of it is not supported.
     pub fn parse(text: &str) -> Result<Self, ConditionError> {
         if text.len() > MAX_LENGTH {
-            return Err(ConditionError::OverLimit { what: "condition's length in bytes", limit: MAX_LENGTH });
+            return Err(ConditionError::OverLimit { what: Bounded::ConditionBytes, limit: MAX_LENGTH });
         }
         let mut parser = Parser { text, at: 0, depth: 0, references: 0 };
         let condition = parser.any()?;
@@ -295,7 +295,7 @@ impl<'text> Parser<'text> {
     fn deeper(&mut self) -> Result<(), ConditionError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(ConditionError::OverLimit { what: "condition's nesting", limit: MAX_DEPTH });
+            return Err(ConditionError::OverLimit { what: Bounded::ConditionDepth, limit: MAX_DEPTH });
         }
         Ok(())
     }
@@ -303,7 +303,7 @@ impl<'text> Parser<'text> {
     fn count_reference(&mut self) -> Result<(), ConditionError> {
         self.references += 1;
         if self.references > MAX_REFERENCES {
-            return Err(ConditionError::OverLimit { what: "number of references", limit: MAX_REFERENCES });
+            return Err(ConditionError::OverLimit { what: Bounded::References, limit: MAX_REFERENCES });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! from the text what it needs, as slices of it.
 
 use super::fault::{Fault, FaultKind};
-use super::strings::plain_length;
+use super::strings::{is_beyond_double, plain_length, unescape};
 
 /// A string as it stands in the text, its escapes checked for form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +29,14 @@ pub(super) struct Lexer<'a> {
     at: usize,
     open: Vec<Container>,
     max_depth: usize,
+    /// Something was read that the grammar allows and strict readers refuse.
+    doubtful: bool,
 }
 
 impl<'a> Lexer<'a> {
     /// At the start of `text`, for values that nest at most `max_depth` deep.
     pub(super) fn new(text: &'a str, max_depth: usize) -> Self {
-        Self { text, at: 0, open: Vec::new(), max_depth }
+        Self { text, at: 0, open: Vec::new(), max_depth, doubtful: false }
     }
 
     /// The next byte after blanks; `None` at the end.
@@ -224,7 +226,9 @@ impl<'a> Lexer<'a> {
                 if digits.len() < 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
                     return self.fault("`\\u` needs four hexadecimal digits");
                 }
-                self.at += 6;
+                let pair = unescape(self.text.get(self.at..).unwrap_or_default());
+                self.doubtful |= pair.is_none();
+                self.at += pair.map_or(6, |(_, length)| length);
             }
             Some(_) | None => return self.fault("there is no such escape in JSON"),
         }
@@ -232,6 +236,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn number(&mut self) -> Result<(), Fault> {
+        let start = self.at;
         if self.byte() == Some(b'-') {
             self.at += 1;
         }
@@ -251,6 +256,7 @@ impl<'a> Lexer<'a> {
             }
             self.digits()?;
         }
+        self.doubtful |= is_beyond_double(self.text.get(start..self.at).unwrap_or_default());
         // `01`, `1x`: what follows a number has to end it.
         match self.byte() {
             Some(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-') => {
@@ -309,13 +315,12 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Whether the bytes are one JSON value that nests at most `max_depth` deep.
-pub(super) fn is_value(bytes: &[u8], max_depth: usize) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return false;
-    };
+/// Whether the bytes are one JSON value that nests at most `max_depth` deep, and that any reader takes: no half of a
+/// surrogate pair, no number beyond a double's range (RFC 7493 §2.1, §2.2).
+pub(super) fn is_exchangeable(bytes: &[u8], max_depth: usize) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let mut lexer = Lexer::new(text, max_depth);
-    lexer.value().is_ok() && lexer.end().is_ok()
+    lexer.value().is_ok() && lexer.end().is_ok() && !lexer.doubtful
 }
 
 #[cfg(test)]
@@ -324,6 +329,13 @@ mod tests {
     use serde::de::IgnoredAny;
 
     use super::*;
+
+    fn is_value(bytes: &[u8], max_depth: usize) -> bool {
+        std::str::from_utf8(bytes).is_ok_and(|text| {
+            let mut lexer = Lexer::new(text, max_depth);
+            lexer.value().is_ok() && lexer.end().is_ok()
+        })
+    }
 
     fn fault(text: &str) -> Option<Fault> {
         let mut lexer = Lexer::new(text, 8);

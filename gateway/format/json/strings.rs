@@ -29,8 +29,15 @@ impl<'a> RawString<'a> {
     }
 }
 
+/// Whether a number is so large that a double can't hold it; few can be.
+pub(super) fn is_beyond_double(number: &str) -> bool {
+    const DIGITS: usize = 300;
+    let may_be = number.len() > DIGITS || number.bytes().any(|byte| matches!(byte, b'e' | b'E'));
+    may_be && number.parse::<f64>().is_ok_and(f64::is_infinite)
+}
+
 /// The character that an escape stands for, and the escape's length in bytes.
-fn unescape(escape: &str) -> Option<(char, usize)> {
+pub(super) fn unescape(escape: &str) -> Option<(char, usize)> {
     let character = match escape.as_bytes().get(1)? {
         b'b' => '\u{8}',
         b'f' => '\u{c}',

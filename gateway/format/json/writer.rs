@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderName;
 use http::header::{CONTENT_TYPE, SET_COOKIE};
 
-use super::lexer::is_value;
+use super::lexer::is_exchangeable;
 use super::problem;
 use super::strings::{write as write_string, write_content};
 use crate::format::media::{MediaKind, MediaType};
@@ -150,7 +150,7 @@ fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>, diale
     match media.map_or(MediaKind::Binary, |media| media.kind) {
         MediaKind::Json => {
             let value = without_byte_order_mark(bytes);
-            if is_value(&value, MAX_EMBEDDED_DEPTH) {
+            if is_exchangeable(&value, MAX_EMBEDDED_DEPTH) {
                 rope.put_shared(value);
                 return false;
             }
@@ -318,6 +318,18 @@ mod tests {
         }
         let item = item(result(&[], ResultBody::Bytes(Bytes::from_static(b"a"))));
         assert_eq!((&item["body"], &item["encoding"]), (&json!("YQ=="), &json!("base64")));
+    }
+
+    #[test]
+    fn json_that_strict_readers_refuse_is_not_embedded() {
+        for body in [r#"["\ud800"]"#, r#"{"\udc00\ud800":1}"#, "[-1e999]", &"9".repeat(400)] {
+            let item = item(upstream("application/json", body.as_bytes()));
+            assert_eq!(item["encoding"], "base64", "{body}");
+        }
+        for body in [r#"["\ud83d\ude00","\\ud800"]"#, "[1e308,-1e-999]", r#"{"e":"1e999"}"#] {
+            let item = item(upstream("application/json", body.as_bytes()));
+            assert!(item.get("encoding").is_none(), "{body}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use httparse::Header;
 
 use super::boundary::Boundary;
 use super::fields::{HeadError, head_length, parse, plain};
+use crate::batch::Bounded;
 use crate::format::draft::Draft;
 use crate::format::media::MediaType;
 use crate::format::{BatchLimits, FieldError, ItemRejection};
@@ -36,13 +37,10 @@ pub(super) fn open(draft: &mut Draft<'_>, bytes: &[u8], limits: &BatchLimits) ->
 /// Rejects the item because of a head, of its part or of the message in it.
 pub(super) fn reject_head(draft: &mut Draft<'_>, error: HeadError, limits: &BatchLimits) {
     draft.reject(match error {
-        HeadError::TooLong => ItemRejection::OverLimit {
-            what: "header bytes (max_header_bytes)",
-            limit: limits.max_header_bytes,
-        },
-        HeadError::TooMany => {
-            ItemRejection::OverLimit { what: "number of headers (max_headers)", limit: limits.max_headers }
+        HeadError::TooLong => {
+            ItemRejection::OverLimit { what: Bounded::HeaderBytes, limit: limits.max_header_bytes }
         }
+        HeadError::TooMany => ItemRejection::OverLimit { what: Bounded::Headers, limit: limits.max_headers },
         HeadError::Syntax => {
             ItemRejection::BadMember { member: "headers", problem: "break the syntax of HTTP" }
         }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::batch::Bounded;
 use crate::format::ItemRejection;
 
 /// One line that is not blank.
@@ -144,7 +145,7 @@ impl Lines {
         }
         let over_limit = self.over_limit || content.len() > self.limit;
         let content = if over_limit {
-            Err(ItemRejection::OverLimit { what: "line (max_body)", limit: self.limit })
+            Err(ItemRejection::OverLimit { what: Bounded::Line, limit: self.limit })
         } else {
             Ok(content)
         };

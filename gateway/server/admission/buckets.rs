@@ -2,7 +2,7 @@
 //! is governor's; the buckets are kept here, because its own stores grow without a bound.
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, MonotonicClock};
@@ -12,6 +12,8 @@ use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use lru::LruCache;
 use prometheus::IntCounter;
+
+use crate::telemetry::Seldom;
 
 /// Whose bucket: a hash, so that what a client sends takes no memory.
 pub(super) type Key = u64;
@@ -39,7 +41,24 @@ pub(super) struct Buckets<C: Clock = MonotonicClock> {
 struct Recent {
     states: Mutex<LruCache<Key, Nanos>>,
     most: NonZeroUsize,
-    forgotten: IntCounter,
+    forgotten: Forgotten,
+}
+
+/// What is told of buckets that are forgotten.
+pub(super) struct Forgotten {
+    pub(super) limit: Arc<str>,
+    pub(super) count: IntCounter,
+    pub(super) seldom: Seldom,
+}
+
+impl Forgotten {
+    fn tell(&self) {
+        self.count.inc();
+        if self.seldom.may_log() {
+            let (limit, so_far) = (format!("rate_limits.{}.max_clients", self.limit), self.count.get());
+            tracing::warn!(kind = "rate_limit", limit, so_far, "a client's share was forgotten");
+        }
+    }
 }
 
 impl StateStore for Recent {
@@ -54,7 +73,7 @@ impl StateStore for Recent {
         let (result, state) = measure(states.get(key).copied())?;
         states.put(*key, state);
         if states.len() > self.most.get() && states.pop_lru().is_some() {
-            self.forgotten.inc();
+            self.forgotten.tell();
         }
         Ok(result)
     }
@@ -65,7 +84,7 @@ impl<C: Clock> Buckets<C> {
     pub(super) fn new(
         (burst, period): (NonZeroU32, Duration),
         most: NonZeroUsize,
-        forgotten: IntCounter,
+        forgotten: Forgotten,
         clock: C,
     ) -> Self {
         // A period of zero is none that the settings could hold.
@@ -142,7 +161,9 @@ mod tests {
         let forgotten = IntCounter::new("forgotten", "x").unwrap();
         let kind = (number(5), Duration::from_millis(100));
         let most = NonZeroUsize::new(most).unwrap();
-        (Buckets::new(kind, most, forgotten.clone(), clock.clone()), clock, forgotten)
+        let (limit, seldom) = ("all".into(), Seldom::default());
+        let told = Forgotten { limit, count: forgotten.clone(), seldom };
+        (Buckets::new(kind, most, told, clock.clone()), clock, forgotten)
     }
 
     fn taken(admitted: u32, remaining: u32, wait: Option<u64>) -> Taken {

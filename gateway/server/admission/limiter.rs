@@ -11,10 +11,10 @@ use prometheus::IntCounter;
 
 use crate::batch::AdmissionRefusal;
 use crate::settings::{RateLimit, Share};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Seldom};
 
 use super::super::forwarding::Reached;
-use super::buckets::{Buckets, Key, Taken};
+use super::buckets::{Buckets, Forgotten, Key, Taken};
 
 /// A rate limit at work.
 pub(in super::super) struct Limiter {
@@ -40,7 +40,8 @@ impl Limiter {
     }
 
     fn new(limit: &RateLimit, metrics: &Metrics) -> Self {
-        let forgotten = metrics.limit_clients_forgotten.with_label_values(&[&limit.name]);
+        let count = metrics.limit_clients_forgotten.with_label_values(&[&limit.name]);
+        let forgotten = Forgotten { limit: Arc::clone(&limit.name), count, seldom: Seldom::default() };
         let kind = (limit.burst, limit.period);
         Self {
             buckets: Buckets::new(kind, limit.max_clients, forgotten, MonotonicClock),

@@ -236,7 +236,19 @@ impl<'call> Attempts<'call> {
         if granted {
             self.count(reason);
         } else {
-            self.metrics.retry_budget_exhausted.with_label_values(&[&settings.name]).inc();
+            let count = self.metrics.retry_budget_exhausted.with_label_values(&[&settings.name]);
+            count.inc();
+            if retry_budget.seldom.may_log() {
+                let (upstream, so_far) = (&settings.name, count.get());
+                tracing::warn!(
+                    kind = "retry",
+                    upstream,
+                    reason,
+                    limit = "retry.budget",
+                    so_far,
+                    "a retry was not made"
+                );
+            }
         }
         granted
     }

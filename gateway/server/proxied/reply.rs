@@ -10,6 +10,7 @@ use pingora::{Error, ErrorType};
 
 use crate::format::xml;
 use crate::plan::named_by_connection;
+use crate::stitch::problem::Limit;
 
 use super::super::failure;
 use super::super::forwarding::Reached;
@@ -97,13 +98,14 @@ pub(in super::super) fn response_body(
     end: bool,
     context: &mut Context,
 ) -> pingora::Result<()> {
-    let Context { snapshot, reached, proxied, .. } = context;
+    let Context { snapshot, reached, proxied, reason, limit, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
     let Some(mut held) = proxied.mapped_body.take() else { return Ok(()) };
     if let Some(bytes) = body.take() {
         held.extend_from_slice(&bytes);
     }
     if held.len() > MAX_MAPPED_BODY {
+        (*reason, *limit) = (Some("reply_too_large"), Some(Limit::Key("mapped_body")));
         return Error::e_explain(
             ErrorType::InternalError,
             "a body whose hrefs are to be mapped is too large",

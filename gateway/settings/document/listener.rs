@@ -27,8 +27,8 @@ pub(in super::super) struct TlsDocument {
     pub(in super::super) certificate: At<String>,
     /// The private key of that certificate: PKCS #8, PKCS #1 or SEC 1.
     pub(in super::super) key: At<String>,
-    /// PEM certificates, one of which has to have signed the certificate of a client; without it, clients
-    /// need none.
+    /// PEM certificates, one of which has to have signed the certificate of a client; its subject is then the
+    /// client's name. Without it, clients need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(in super::super) client_ca: Option<At<String>>,

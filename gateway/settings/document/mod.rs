@@ -79,6 +79,12 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) rate_limits: Vec<At<RateLimitDocument>>,
 
+    /// Proxies whose X-Forwarded-For says where a client is: networks (`10.0.0.0/8`), addresses, or `unix` for whoever
+    /// comes over a Unix socket.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["10.0.0.0/8", "2001:db8::/32"]]))]
+    pub(super) trusted_proxies: Vec<At<String>>,
+
     /// Limits of the whole gateway.
     #[serde(default)]
     pub(super) limits: LimitsDocument,

@@ -110,7 +110,7 @@ impl Resolver<'_> {
     }
 
     fn text_file(&mut self, file: &At<String>) -> Resolved<String> {
-        let read = pem::read_file(&self.file(file), MAX_FILE);
+        let read = self.watched_file(file, MAX_FILE);
         let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| pem::PemError::NotText));
         self.pem(file, text)
     }

@@ -63,7 +63,7 @@ impl Resolver<'_> {
         let text = match (text, file) {
             (Some(text), _) => text.value.trim().to_owned(),
             (None, Some(file)) => {
-                let read = pem::read_file(&self.file(file), MAX_SECRET).and_then(secret_text);
+                let read = self.watched_file(file, MAX_SECRET).and_then(secret_text);
                 self.pem(file, read)?
             }
             (None, None) => String::new(),

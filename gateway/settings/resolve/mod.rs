@@ -15,13 +15,17 @@ mod rate_limit;
 mod resilience;
 mod route;
 mod target;
+mod trusted;
 mod upstream;
+
+pub(super) use pem::read_file;
+pub(super) use trusted::UNIX_PEERS;
 
 use std::path::{Path, PathBuf};
 
-use super::Settings;
 use super::diagnostic::{Diagnostic, Findings, Place};
 use super::document::{At, Document};
+use super::{ReadFile, Settings};
 use crate::route::{CanonicalPath, RouteTable, Strictness};
 
 /// A part is wrong, and that has been reported.
@@ -39,6 +43,8 @@ pub(super) struct Resolver<'a> {
     pub(super) upstream_names: &'a [String],
     /// What was found.
     pub(super) findings: &'a mut Findings,
+    /// The files that were read, and are read again when they change.
+    pub(super) files: Vec<ReadFile>,
 }
 
 impl Resolver<'_> {
@@ -55,6 +61,7 @@ impl Resolver<'_> {
         self.memory(document);
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
         let rate_limits = self.rate_limits(document);
+        let trusted_proxies = self.trusted_proxies(&document.trusted_proxies);
         let log = self.log(&document.log);
         let cors = self.cors(&document.cors);
         if !self.findings.has_errors() {
@@ -70,6 +77,7 @@ impl Resolver<'_> {
             bulk: bulk?,
             auth: auth.transpose()?,
             rate_limits: rate_limits?,
+            trusted_proxies: trusted_proxies?,
             limits: gateway::limits(&document.limits),
             log: log?,
             drain: gateway::drain(&document.drain),
@@ -102,6 +110,14 @@ impl Resolver<'_> {
                 self.refuse(path.place, message, "write it as clients send it, such as `/orders/`")
             }
         }
+    }
+
+    /// A file's bytes, `limit` of them at most; it is watched from here on.
+    fn watched_file(&mut self, path: &At<String>, limit: u64) -> Result<Vec<u8>, pem::PemError> {
+        let file = self.file(path);
+        let bytes = read_file(&file, limit)?;
+        self.files.push(ReadFile::new(file, &bytes));
+        Ok(bytes)
     }
 
     fn file(&self, path: &At<String>) -> PathBuf {

@@ -31,7 +31,7 @@ impl Resolver<'_> {
 
     fn rate_limit(&mut self, limit: &RateLimitDocument, document: &Document) -> Resolved<RateLimit> {
         let named = self.limit_name(&limit.name);
-        let per = self.share(&limit.per, document.auth.is_some());
+        let per = self.share(&limit.per, names_clients(document));
         let routes = limit.routes.as_deref().map(|names| {
             let routes = names.iter().map(|name| self.route_named(name, &document.routes)).collect();
             all(routes)
@@ -65,7 +65,7 @@ impl Resolver<'_> {
         self.refuse(name.place, message, "it stands in replies: use ASCII letters, digits, `-` and `_`")
     }
 
-    fn share(&mut self, per: &At<String>, has_auth: bool) -> Resolved<Share> {
+    fn share(&mut self, per: &At<String>, has_names: bool) -> Resolved<Share> {
         if let Some(name) = per.value.strip_prefix("header:") {
             let name = HeaderName::from_bytes(name.trim().as_bytes());
             return name.map(Share::Header).or_else(|_| {
@@ -75,9 +75,10 @@ impl Resolver<'_> {
         }
         match per.value.as_str() {
             "address" => Ok(Share::Address),
-            "client" if has_auth => Ok(Share::Client),
+            "client" if has_names => Ok(Share::Client),
             "client" => {
-                let help = "add `auth`, which tells who a client is, or take `address`";
+                let help =
+                    "add `auth` or a listener's `client_ca`, which tell who a client is, or take `address`";
                 self.refuse(per.place, "no client has a name here", help)
             }
             "route" => Ok(Share::Route),
@@ -117,4 +118,10 @@ impl Resolver<'_> {
             self.warn(limit.burst.place, message, help);
         }
     }
+}
+
+/// Whether anything tells who a client is.
+fn names_clients(document: &Document) -> bool {
+    let mut certificates = document.listen.0.iter().filter_map(|listener| listener.tls.as_ref());
+    document.auth.is_some() || certificates.any(|tls| tls.value.client_ca.is_some())
 }

@@ -176,7 +176,8 @@ impl Resolver<'_> {
         }
         let Some(ca) = &tls.value.ca else { return Ok(None) };
         let path = self.file(ca);
-        self.pem(ca, pem::roots(&path))?;
+        let read = self.watched_file(ca, pem::MAX_PEM).and_then(|_| pem::roots(&path));
+        self.pem(ca, read)?;
         Ok(Some(path))
     }
 

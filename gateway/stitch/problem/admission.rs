@@ -3,14 +3,14 @@
 
 use http::StatusCode;
 
-use super::{Row, UNAVAILABLE_FOR, Verdict, verdict};
+use super::{Row, UNAVAILABLE_FOR, Verdict, limit, verdict};
 use crate::batch::{AdmissionRefusal, OutcomeKind};
 
 /// The verdict on what is not let in.
 #[must_use]
 pub fn of_admission(refusal: &AdmissionRefusal) -> Verdict {
     let row = row(refusal);
-    match refusal {
+    let verdict = match refusal {
         // Nothing was sent, and later there is room.
         AdmissionRefusal::RateLimited { retry_after, .. } => Verdict {
             retryable: true,
@@ -29,7 +29,8 @@ pub fn of_admission(refusal: &AdmissionRefusal) -> Verdict {
         AdmissionRefusal::OverBurst { .. } | AdmissionRefusal::Forbidden => {
             verdict(&row, refusal.to_string(), None, OutcomeKind::Rejected)
         }
-    }
+    };
+    Verdict { limit: limit::of_admission(refusal), ..verdict }
 }
 
 pub(super) fn row(refusal: &AdmissionRefusal) -> Row {

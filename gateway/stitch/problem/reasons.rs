@@ -31,3 +31,21 @@ pub const REFUSAL_REASONS: [&str; 28] = [
     "memory_budget",
     "internal",
 ];
+
+/// The reasons of items and single requests for which a limit is at fault, so that their counters start at zero
+/// and an alert sees the first one.
+pub const LIMIT_REASONS: [&str; 13] = [
+    "rate_limited",
+    "item_over_limit",
+    "queue_full",
+    "queue_timeout",
+    "circuit_open",
+    "connection_timeout",
+    "timeout_before_sending",
+    "reply_timeout",
+    "deadline_before_call",
+    "deadline_during_call",
+    "reply_too_large",
+    "replies_too_large",
+    "memory_budget",
+];

@@ -1,10 +1,12 @@
 //! Pins each row: variant → status, Proxy-Status error, outcome, retryable.
 
 use super::*;
-use crate::batch::{AdmissionRefusal, Dialect, FieldError, ItemIndex};
+use crate::batch::{AdmissionRefusal, Bounded, Dialect, FieldError, ItemIndex};
 use crate::dispatch::SkipReason;
 
 fn line(verdict: &Verdict) -> String {
+    let is_limit = LIMIT_REASONS.contains(&verdict.reason) || verdict.reason == "too_many_items";
+    assert_eq!(verdict.limit.is_some(), is_limit, "{}", verdict.reason);
     let retryable = if verdict.retryable { " retryable" } else { "" };
     let ProxyError(error) = verdict.made.error;
     let (status, outcome) = (verdict.problem.status.as_u16(), verdict.made.outcome.as_str());
@@ -136,7 +138,10 @@ fn rejected_items_have_their_status() {
             "400 bad_header http_request_error rejected",
         ),
         (ItemRejection::BadBody { problem: "" }, "400 bad_body http_request_error rejected"),
-        (ItemRejection::OverLimit { what: "", limit: 1 }, "413 item_over_limit http_request_error rejected"),
+        (
+            ItemRejection::OverLimit { what: Bounded::Id, limit: 1 },
+            "413 item_over_limit http_request_error rejected",
+        ),
         (ItemRejection::ForbiddenUrl { problem: "" }, "400 forbidden_url http_request_error rejected"),
         (
             ItemRejection::ForbiddenReference { field: "If", problem: "" },

@@ -2,7 +2,7 @@
 //! well-formed.
 
 use batchgate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, Dialect, IdForm, ItemIndex, ItemRejection, Place,
+    Batch, BatchItem, BatchLimits, BatchRefusal, Bounded, Dialect, IdForm, ItemIndex, ItemRejection, Place,
     is_forbidden_in_item,
 };
 use batchgate::format::ndjson::{Line, Lines};
@@ -165,7 +165,7 @@ fn has_bad_id(item: &BatchItem) -> bool {
     matches!(
         item.content,
         Err(ItemRejection::BadMember { member: "id", .. }
-            | ItemRejection::OverLimit { what: "id (max_id)", .. })
+            | ItemRejection::OverLimit { what: Bounded::Id, .. })
     )
 }
 

@@ -1,0 +1,86 @@
+//! What holds an item's call up, lets it be made once more, and counts it.
+
+use http::Method;
+use serde::Serialize;
+
+use crate::dispatch::Rate;
+use crate::route::RouteIndex;
+use crate::settings::{Auth, Retry, Settings, Upstream};
+use crate::stitch::problem::is_idempotent;
+
+/// The limits of an upstream that a call is under.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UpstreamLimits {
+    pub(super) upstream_concurrency: usize,
+    pub(super) upstream_queue: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) upstream_rate: Option<ExplainedRate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retry: Option<ExplainedRetry>,
+}
+
+/// How fast an upstream's calls may start.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ExplainedRate {
+    pub(super) interval_milliseconds: f64,
+    pub(super) burst: usize,
+}
+
+/// When the call would be made once more.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct ExplainedRetry {
+    /// In all.
+    pub(super) attempts: usize,
+    /// Failures and statuses.
+    pub(super) after: Vec<String>,
+}
+
+impl UpstreamLimits {
+    pub(super) fn of(upstream: &Upstream, method: &Method) -> Self {
+        Self {
+            upstream_concurrency: upstream.concurrency.get(),
+            upstream_queue: upstream.queue,
+            upstream_rate: upstream.rate.map(|Rate { interval, burst }| ExplainedRate {
+                interval_milliseconds: interval.as_secs_f64() * 1e3,
+                burst: burst.get(),
+            }),
+            retry: ExplainedRetry::of(&upstream.retry, method),
+        }
+    }
+}
+
+impl ExplainedRetry {
+    /// What may have been carried out is never sent again, unless the method is idempotent.
+    fn of(retry: &Retry, method: &Method) -> Option<Self> {
+        let attempts = retry.attempts.get();
+        let again = is_idempotent(method);
+        let failures = [
+            ("connect", retry.on.connect),
+            ("lost", retry.on.lost && again),
+            ("timeout", retry.on.timeout && again),
+        ];
+        let failures = failures.into_iter().filter(|(_, counts)| *counts).map(|(word, _)| word.to_owned());
+        let statuses = retry.status.iter().filter(|_| again).map(|status| status.as_str().to_owned());
+        let after: Vec<_> = failures.chain(statuses).collect();
+        (attempts > 1 && !after.is_empty()).then_some(Self { attempts, after })
+    }
+}
+
+/// The rate limits against which something on this route counts, in the order in which they are asked.
+pub(super) fn rate_limits(settings: &Settings, route: Option<RouteIndex>) -> Vec<String> {
+    let counts = |limit: &&crate::settings::RateLimit| route.is_some_and(|route| limit.counts(route));
+    settings.rate_limits.iter().filter(counts).map(|limit| limit.name.to_string()).collect()
+}
+
+/// The ways in which a client can show that it may send the batch; none: it need not.
+pub(super) fn ways_in(auth: Option<&Auth>) -> Vec<&'static str> {
+    let Some(auth) = auth else { return Vec::new() };
+    let ways = [
+        ("api_keys", auth.api_keys.is_some()),
+        ("jwt", auth.jwt.is_some()),
+        ("forward", auth.forward.is_some()),
+    ];
+    ways.into_iter().filter(|(_, there)| *there).map(|(way, _)| way).collect()
+}

@@ -1,0 +1,99 @@
+//! Files of `deploy/` that name metrics, and the README's list of them: each name is one that the gateway exports.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::programs::{program, succeed};
+use crate::harness::{Gateway, Request, Upstream};
+
+#[test]
+fn promtool_takes_the_rules_and_the_configuration() {
+    let rules =
+        succeed(Command::new(program("promtool")).args(["check", "rules"]).arg(file("deploy/alerts.yml")));
+    assert!(rules.contains("SUCCESS"), "{rules}");
+    succeed(Command::new(program("promtool")).args(["check", "config"]).arg(file("deploy/prometheus.yml")));
+}
+
+#[test]
+fn every_alert_fires_when_it_should() {
+    let tests = file("tests/alerts/alerts_test.yml");
+    succeed(Command::new(program("promtool")).args(["test", "rules"]).arg(&tests));
+    let tests = read("tests/alerts/alerts_test.yml");
+    for line in read("deploy/alerts.yml").lines() {
+        let Some((_, alert)) = line.split_once("- alert: ") else { continue };
+        assert!(
+            tests.contains(&format!("\"{alert}\"")) || tests.contains(&format!(": {alert}")),
+            "{alert} has no test"
+        );
+    }
+}
+
+#[test]
+fn every_alert_says_what_to_do() {
+    let rules = read("deploy/alerts.yml");
+    let alerts: Vec<_> = rules.split("- alert: ").skip(1).collect();
+    assert!(alerts.len() >= 10);
+    for alert in alerts {
+        for member in ["severity:", "summary:", "description:"] {
+            assert!(alert.contains(member), "{member} is missing: {alert}");
+        }
+    }
+}
+
+#[test]
+fn the_metrics_of_the_rules_and_the_dashboard_are_exported() {
+    let known = all_metrics();
+    for name in ["deploy/alerts.yml", "deploy/dashboard.json", "deploy/README.md"] {
+        for metric in metrics_in(&read(name)) {
+            assert!(known.contains(&metric), "{name} names {metric}, which there is not");
+        }
+    }
+    let _: Value = serde_json::from_str(&read("deploy/dashboard.json")).unwrap();
+}
+
+#[test]
+fn the_readme_lists_the_metrics_that_are_exported() {
+    let readme = read("README.md");
+    let rows = readme.lines().filter(|line| line.starts_with("| `batchgate_")).map(metrics_in);
+    let listed: BTreeSet<_> = rows.filter_map(|names| names.into_iter().next()).collect();
+    let own: BTreeSet<_> = all_metrics().into_iter().filter(|name| name.starts_with("batchgate_")).collect();
+    assert_eq!(listed, own);
+}
+
+/// The gateway's own metrics, as its code names them, and all that a scrape has.
+fn all_metrics() -> BTreeSet<String> {
+    let mut known = metrics_in(&read("gateway/telemetry/metrics.rs"));
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    gateway.send(&Request::get("/"));
+    let scrape = gateway.admin_get("/metrics").text();
+    let exported = scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    for name in exported {
+        assert!(known.contains(name) || name.starts_with("process_"), "{name} is none of ours");
+        known.insert(name.to_owned());
+    }
+    known
+}
+
+/// The names of metrics in a text; those of a histogram's parts are the histogram's.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+    let names = words.filter(|word| word.starts_with("batchgate_") || word.starts_with("process_"));
+    let whole = |name: &str| {
+        let part = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+        part.unwrap_or(name).to_owned()
+    };
+    names.map(whole).collect()
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}

@@ -1,0 +1,93 @@
+//! Clients behind a balancer: whose word about a client's address is taken, and what then goes by that address.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Connection, Gateway, Request, Upstream};
+
+const FORWARDED: &str = "X-Forwarded-For";
+
+/// A gateway that trusts these proxies. Tests come from 127.0.0.1.
+fn behind(proxies: &str, upstream: &Upstream, more: &str) -> Gateway {
+    Gateway::start(format!(
+        "upstreams: {{ legacy: {{ targets: [\"{}\"] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
+         trusted_proxies: [{proxies}]\n{more}",
+        upstream.url()
+    ))
+}
+
+const ONE_EACH: &str = "rate_limits: [{ name: one, per: address, rate: 1/h, burst: 1 }]";
+
+fn batch() -> Value {
+    json!({"requests": [{"method": "GET", "url": "/item"}]})
+}
+
+#[test]
+fn clients_behind_a_trusted_proxy_are_told_apart() {
+    let upstream = Upstream::start();
+    let gateway = behind("127.0.0.0/8, 10.0.0.0/8", &upstream, ONE_EACH);
+    let status = |chain: &str| gateway.send(&Request::get("/single").header(FORWARDED, chain)).status;
+    assert_eq!([status("192.0.2.1"), status("6.6.6.6, 192.0.2.1, 10.0.0.9")], [200, 429]);
+    assert_eq!([status("192.0.2.2"), status("192.0.2.2:4711")], [200, 429]);
+    let item = |chain| gateway.send(&Request::batch(&batch()).header(FORWARDED, chain)).statuses();
+    assert_eq!([item("192.0.2.1"), item("192.0.2.3")], [[429], [200]]);
+    for (kind, client) in [("request", "192.0.2.2"), ("batch", "192.0.2.1"), ("batch", "192.0.2.3")] {
+        gateway.log_line(&[("kind", kind), ("client", client)]);
+    }
+}
+
+#[test]
+fn what_an_untrusted_client_says_of_its_address_counts_for_nothing() {
+    let upstream = Upstream::start();
+    for proxies in ["", "10.0.0.0/8, unix"] {
+        let gateway = behind(proxies, &upstream, ONE_EACH);
+        let status = |chain: &str| gateway.send(&Request::get("/").header(FORWARDED, chain)).status;
+        assert_eq!([status("192.0.2.1"), status("192.0.2.2"), status("10.0.0.1")], [200, 429, 429]);
+        gateway.log_line(&[("kind", "request"), ("client", "127.0.0.1"), ("status", "429")]);
+        assert!(gateway.log_lines(&[("client", "192.0.2.1")]).is_empty());
+    }
+}
+
+#[test]
+fn the_chain_that_services_get_ends_with_the_proxy() {
+    let upstream = Upstream::start();
+    let gateway = behind("127.0.0.1", &upstream, "");
+    gateway.send(&Request::get("/single").header(FORWARDED, "6.6.6.6, 192.0.2.1"));
+    gateway.send(&Request::batch(&batch()).header(FORWARDED, "6.6.6.6").header(FORWARDED, "192.0.2.1"));
+    gateway.send(&Request::get("/direct"));
+    let chain = |path| upstream.requests_to(path)[0].header(FORWARDED).unwrap().to_owned();
+    assert_eq!(chain("/single"), "6.6.6.6, 192.0.2.1, 127.0.0.1");
+    assert_eq!(chain("/item"), "6.6.6.6, 192.0.2.1, 127.0.0.1");
+    assert_eq!(chain("/direct"), "127.0.0.1");
+}
+
+#[test]
+fn a_proxy_that_ends_tls_says_so() {
+    let upstream = Upstream::start();
+    upstream.on("/moved", Answer::text(302, "").header("Location", &format!("{}/there", upstream.url())));
+    for (proxies, scheme) in [("127.0.0.1", "https"), ("10.0.0.0/8", "http")] {
+        let gateway = behind(proxies, &upstream, "");
+        let told = |value| Request::get("/moved").header("X-Forwarded-Proto", value);
+        let location = gateway.send(&told("http, HTTPS")).header("Location").unwrap().to_owned();
+        assert_eq!(location, format!("{scheme}://{}/there", gateway.address()));
+        gateway.send(&told("javascript"));
+        let schemes: Vec<_> = upstream
+            .requests()
+            .iter()
+            .map(|request| request.header("X-Forwarded-Proto").unwrap().to_owned())
+            .collect();
+        assert_eq!(schemes[schemes.len() - 2..], [scheme, "http"]);
+    }
+}
+
+#[test]
+fn a_trusted_proxy_may_have_all_the_connections() {
+    let upstream = Upstream::start();
+    let limits = "limits: { connections_per_address: 2, connections: 6 }";
+    let gateway = behind("127.0.0.1", &upstream, limits);
+    let mut held: Vec<Connection> = (0..4).map(|_| gateway.connect()).collect();
+    for connection in &mut held {
+        connection.write(&Request::get("/").to_bytes(gateway.address()));
+        assert_eq!(connection.reply_to("GET").status, 200);
+    }
+    assert_eq!(gateway.metrics().count("batchgate_connections_refused_total", &[]), 0);
+}
