@@ -86,7 +86,7 @@ fn check(format: Format) {
         }
         let mut found = world.run(row, format);
         // pingora's pool closes a connection that it is asked for in the moment in which it gets it back.
-        for _ in 0..if format.uses_the_pool() { 4 } else { 0 } {
+        for _ in 0..if format.uses_the_pool() { 20 } else { 0 } {
             if found == *expected || !expected.ends_with("kept") {
                 break;
             }
