@@ -15,8 +15,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::H2Options;
 use pingora::protocols::{ALPN, Peek, Ssl as _, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
@@ -26,6 +27,7 @@ use crate::telemetry::ConnectionRefusal;
 
 use super::front::Front;
 use super::gateway::Gateway;
+use super::time_limit;
 
 use crowd::Crowd;
 
@@ -38,16 +40,16 @@ const PREFACE_LENGTH: usize = 24;
 /// Takes connections and hands them to the front, in the protocol that they speak.
 pub(super) struct Door {
     gateway: Arc<Gateway>,
-    /// Speaks HTTP/2 by prior knowledge, or what ALPN has chosen.
-    front: Arc<HttpProxy<Front>>,
-    http1: Arc<Http1>,
+    http1: Arc<Requests>,
+    http2: Arc<Requests>,
     crowd: Arc<Crowd>,
 }
 
 impl Door {
     pub(super) fn new(gateway: Arc<Gateway>, front: HttpProxy<Front>) -> Self {
         let front = Arc::new(front);
-        Self { gateway, http1: Arc::new(Http1(Arc::clone(&front))), front, crowd: Arc::default() }
+        let speaking = |is_http2| Arc::new(Requests { front: Arc::clone(&front), is_http2 });
+        Self { gateway, http1: speaking(false), http2: speaking(true), crowd: Arc::default() }
     }
 }
 
@@ -66,11 +68,11 @@ impl ServerApp for Door {
         } else {
             return self.http1.process_new(Box::new(connection), shutdown).await;
         }
-        self.front.process_new(Box::new(connection), shutdown).await
+        self.http2.process_new(Box::new(connection), shutdown).await
     }
 
     async fn cleanup(&self) {
-        self.front.http_cleanup().await;
+        self.http2.front.http_cleanup().await;
     }
 }
 
@@ -130,11 +132,15 @@ async fn begins_http2(connection: &mut ClientConnection) -> std::io::Result<bool
     connection.try_peek(&mut [0; PREFACE_LENGTH]).await
 }
 
-/// The front without HTTP/2 by prior knowledge: it reads requests at once.
-struct Http1(Arc<HttpProxy<Front>>);
+/// The front for the requests of connections that speak one version of HTTP.
+struct Requests {
+    front: Arc<HttpProxy<Front>>,
+    /// By prior knowledge or ALPN; else no preface is waited for.
+    is_http2: bool,
+}
 
 #[async_trait]
-impl HttpServerApp for Http1 {
+impl HttpServerApp for Requests {
     async fn process_new_http(
         self: &Arc<Self>,
         session: ServerSession,
@@ -143,6 +149,14 @@ impl HttpServerApp for Http1 {
         if let ServerSession::H1(http1) = &session {
             ClientConnection::expect_header(http1.stream());
         }
-        self.0.process_new_http(session, shutdown).await
+        time_limit::within(self.front.process_new_http(session, shutdown)).await.flatten()
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        self.front.server_options().filter(|_| self.is_http2)
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        self.front.h2_options()
     }
 }

@@ -102,6 +102,13 @@ impl Gateway {
 /// A request under way.
 pub(super) struct UnderWay(Arc<Gateway>);
 
+impl UnderWay {
+    /// The gateway that it is under way in.
+    pub(super) const fn gateway(&self) -> &Arc<Gateway> {
+        &self.0
+    }
+}
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if self.0.requests.fetch_sub(1, Ordering::AcqRel) == 1 {

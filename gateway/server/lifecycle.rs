@@ -35,8 +35,8 @@ use super::reload::{Reloader, WatchedFile};
 use super::snapshot::Snapshot;
 use super::socket::BoundSockets;
 
-/// Targets that one proxied request may try.
-const MAX_TRIES: usize = 4;
+/// Tries of one proxied request, over all of its attempts; `proxied` stops long before.
+const MAX_TRIES: usize = 64;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]

@@ -28,10 +28,12 @@ mod proxied;
 mod reload;
 mod request_check;
 mod retry_budget;
+mod retry_pause;
 mod snapshot;
 mod socket;
 mod stream_endpoint;
 mod stream_reply;
+mod time_limit;
 
 pub use client::{ClientError, send};
 pub use gateway::Gateway;

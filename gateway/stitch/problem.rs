@@ -360,6 +360,15 @@ fn failure_row(failure: CallFailure) -> Row {
         CallFailure::ReplyTimeout => {
             row!(GATEWAY_TIMEOUT, "reply_timeout", "No reply in time", "connection_read_timeout")
         }
+        // RFC 9209 §2.3.26.
+        CallFailure::RequestTimeout => {
+            row!(
+                GATEWAY_TIMEOUT,
+                "request_timeout",
+                "The request took too long in all",
+                "http_response_timeout"
+            )
+        }
         CallFailure::DeadlineDuringCall => {
             row!(
                 GATEWAY_TIMEOUT,

@@ -44,6 +44,7 @@ pub struct Metrics {
     rejections: IntCounterVec,
     requests: IntCounterVec,
     request_duration: HistogramVec,
+    request_failures: IntCounterVec,
     reload_ok: IntGauge,
     reload_time: IntGauge,
     reloads: IntCounterVec,
@@ -171,6 +172,11 @@ impl Metrics {
                 "From a proxied request's header to the end of its reply.",
                 &["route"],
                 &LATENCY,
+            )?,
+            request_failures: make.counters(
+                "batchgate_request_failures_total",
+                "Requests that were no batch and did not get the service's whole reply, by reason.",
+                &["route", "reason"],
             )?,
             reload_ok: make.gauge(
                 "batchgate_config_last_reload_successful",
@@ -368,6 +374,9 @@ impl Metrics {
         let labels = [route, names.upstream(report.upstream), report.method, code];
         self.requests.with_label_values(&labels).inc();
         self.request_duration.with_label_values(&[route]).observe(report.elapsed.as_secs_f64());
+        if let Some(reason) = report.reason {
+            self.request_failures.with_label_values(&[route, reason]).inc();
+        }
     }
 
     /// From here on, lines that the log drops are counted.

@@ -133,7 +133,7 @@ pub struct RequestReport {
     pub status: Option<StatusCode>,
     /// From its header to its end.
     pub elapsed: Duration,
-    /// Why the gateway answered in the upstream's place, if it did.
+    /// Why the gateway answered in the upstream's place, or the reply broke off, if so.
     pub reason: Option<&'static str>,
     /// Its request id.
     pub request_id: RequestId,

@@ -28,6 +28,7 @@ use crate::settings::Limits;
 use crate::telemetry::ConnectionRefusal;
 
 use super::super::gateway::Gateway;
+use super::super::time_limit;
 use super::crowd::Member;
 use super::frames::Frames;
 
@@ -152,11 +153,18 @@ impl ClientConnection {
     }
 
     fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.written += *bytes as u64;
+        match &written {
+            Poll::Ready(Ok(bytes)) => self.written += *bytes as u64,
+            Poll::Pending if time_limit::is_over() => return over_time(),
+            Poll::Ready(Err(_)) | Poll::Pending => {}
         }
         written
     }
+}
+
+/// What the client does not take or send now, it no longer has to.
+fn over_time<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "timeout.request is over")))
 }
 
 impl Drop for ClientConnection {
@@ -214,6 +222,7 @@ impl AsyncRead for ClientConnection {
         match Pin::new(&mut connection.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => connection.take(buffer.filled().get(before..).unwrap_or_default()),
             failed @ Poll::Ready(Err(_)) => failed,
+            Poll::Pending if time_limit::is_over() => over_time(),
             Poll::Pending => {
                 let reason = ready!(connection.watch.poll_patience(context));
                 connection.refuse(reason)

@@ -25,8 +25,9 @@ pub(in super::super) fn response(
     response: &mut ResponseHeader,
     context: &mut Context,
 ) -> pingora::Result<()> {
+    context.keep_time()?;
     let request_id = context.request_id.as_str().to_owned();
-    let Context { snapshot, reached, proxied, limit_fields, .. } = context;
+    let Context { snapshot, reached, proxied, limit_fields, answered, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
     if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
         // RFC 9110 §15.2.2: nobody asked for it, and what follows would be read by nobody's rules.
@@ -43,9 +44,7 @@ pub(in super::super) fn response(
     if !failure::is_framing_read(&response.headers) {
         return Error::e_explain(ErrorType::InvalidHTTPHeader, "a transfer coding that nobody undoes");
     }
-    if let (Some(lease), Some(upstream)) = (&mut proxied.lease, snapshot.upstream(proxied.upstream)) {
-        upstream.targets.answered(lease, response.status);
-    }
+    *answered = Some(response.status);
     for name in named_by_connection(&response.headers) {
         response.remove_header(&name);
     }
@@ -99,6 +98,11 @@ pub(in super::super) fn response_body(
 ) -> pingora::Result<()> {
     let Context { snapshot, reached, proxied, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
+    if end {
+        // The service is done with it. How fast the client takes what is left is no matter of the service's.
+        proxied.turn = None;
+        proxied.lease = None;
+    }
     let Some(mut held) = proxied.mapped_body.take() else { return Ok(()) };
     if let Some(bytes) = body.take() {
         held.extend_from_slice(&bytes);

@@ -1,7 +1,7 @@
 //! The words by which metrics tell refusals apart.
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 28] = [
+pub const REFUSAL_REASONS: [&str; 29] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
@@ -26,6 +26,7 @@ pub const REFUSAL_REASONS: [&str; 28] = [
     "unauthenticated",
     "client_forbidden",
     "authentication_unavailable",
+    "loop_detected",
     "method_not_allowed",
     "body_timeout",
     "memory_budget",
