@@ -58,7 +58,7 @@ fn a_reply_that_drips_breaks_off_when_the_time_is_over() {
 #[test]
 fn a_reply_whose_head_drips_is_a_504() {
     let upstream = Upstream::start();
-    upstream.on("/a", Answer::text(200, "ok").dripping(1, PAUSE));
+    upstream.on("/a", Answer::text(200, "ok").header("X", &"x".repeat(500)).dripping(1, PAUSE));
     let gateway = gateway(&upstream, "1500ms");
     let stopwatch = Stopwatch::start();
     let reply = gateway.send(&Request::get("/a"));

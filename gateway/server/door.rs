@@ -4,8 +4,8 @@
 //! shorter (`OPTIONS / HTTP/1.0`, the health check of many balancers), and a connection that says
 //! nothing would stay for good.
 //!
-//! Who comes in is counted ([`crowd`]) and watched ([`connection`]). TLS handshakes come before the door:
-//! pingora gives them 60 seconds.
+//! Who comes in is counted ([`crowd`]) and watched ([`connection`]). TLS handshakes are made here and not by pingora, which
+//! would count none and give each 60 seconds.
 
 mod connection;
 mod crowd;
@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
-use pingora::protocols::{ALPN, Peek, Ssl as _, Stream};
+use pingora::protocols::{ALPN, Peek, Ssl as _, Stream, l4};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
@@ -27,11 +27,13 @@ use crate::telemetry::ConnectionRefusal;
 
 use super::front::Front;
 use super::gateway::Gateway;
+use super::socket::EncryptedListeners;
 use super::time_limit;
 
 use crowd::Crowd;
 
 pub(super) use connection::ClientConnection;
+use connection::Visit;
 
 /// What no HTTP/1.1 request begins with: RFC 9113 §3.4 keeps the method PRI for this.
 const PREFACE_METHOD: &[u8; 3] = b"PRI";
@@ -43,20 +45,28 @@ pub(super) struct Door {
     http1: Arc<Requests>,
     http2: Arc<Requests>,
     crowd: Arc<Crowd>,
+    encrypted: EncryptedListeners,
 }
 
 impl Door {
-    pub(super) fn new(gateway: Arc<Gateway>, front: HttpProxy<Front>) -> Self {
+    pub(super) fn new(gateway: Arc<Gateway>, front: HttpProxy<Front>, encrypted: EncryptedListeners) -> Self {
         let front = Arc::new(front);
         let speaking = |is_http2| Arc::new(Requests { front: Arc::clone(&front), is_http2 });
-        Self { gateway, http1: speaking(false), http2: speaking(true), crowd: Arc::default() }
+        Self { gateway, http1: speaking(false), http2: speaking(true), crowd: Arc::default(), encrypted }
     }
 }
 
 #[async_trait]
 impl ServerApp for Door {
     async fn process_new(self: &Arc<Self>, connection: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let mut connection = self.let_in(connection)?;
+        let visit = self.let_in(&connection)?;
+        let limits = self.gateway.snapshot().settings.limits;
+        let handshake = self.handshake(connection);
+        let Some(shaken) = Deadline::after(limits.header_timeout).race(handshake).await else {
+            visit.count_refusal(ConnectionRefusal::HeaderTimeout);
+            return None;
+        };
+        let mut connection = ClientConnection::new(shaken?, &limits, visit);
         if connection.get_ssl_digest().is_none() {
             match self.begins_http2(&mut connection).await {
                 Some(true) => connection.speaks_http2(),
@@ -91,18 +101,34 @@ impl Door {
         begins.ok()
     }
 
-    /// The connection, counted; `None` where there are too many. Those are closed without a reply, which
+    /// Counts the connection; `None` where there are too many. Those are closed without a reply, which
     /// would cost more than they may have.
-    fn let_in(&self, connection: Stream) -> Option<ClientConnection> {
-        let address = address_of(&connection);
+    fn let_in(&self, connection: &Stream) -> Option<Visit> {
+        let address = address_of(connection);
         let limits = &self.gateway.snapshot().settings.limits;
         match self.crowd.enter(address, limits) {
-            Ok(member) => {
-                let gateway = Arc::clone(&self.gateway);
-                Some(ClientConnection::new(connection, gateway, limits, (member, address)))
-            }
+            Ok(member) => Some(Visit::new(Arc::clone(&self.gateway), address, member)),
             Err(reason) => {
                 self.gateway.metrics.connections.refuse(reason, address);
+                None
+            }
+        }
+    }
+
+    /// The connection with TLS, if it came through a listener that speaks it; `None` if that failed.
+    async fn handshake(&self, connection: Stream) -> Option<Stream> {
+        if self.encrypted.is_empty() {
+            return Some(connection);
+        }
+        // A Unix socket's address is no internet one; a connection whose address is not known gets nothing.
+        let digest = connection.get_socket_digest()?;
+        let acceptor = digest.local_addr()?.as_inet().and_then(|local| self.encrypted.at(*local));
+        let Some(acceptor) = acceptor else { return Some(connection) };
+        let plain = connection.into_any().downcast::<l4::stream::Stream>().ok()?;
+        match acceptor.tls_handshake(*plain).await {
+            Ok(encrypted) => Some(Box::new(encrypted)),
+            Err(error) => {
+                tracing::debug!(kind = "handshake", %error);
                 None
             }
         }

@@ -114,8 +114,9 @@ fn front_service(
     options.h2c = true;
     options.h2_idle_timeout = Some(gateway.snapshot().settings.limits.keepalive_timeout);
     front.server_options = Some(options);
-    let mut service = Service::new("front".to_owned(), Door::new(gateway, front));
-    let sockets = sockets.hand_over(service.endpoints())?;
+    let door = Door::new(gateway, front, sockets.encrypted()?);
+    let mut service = Service::new("front".to_owned(), door);
+    let sockets = sockets.hand_over(service.endpoints());
     Ok(FrontService { service, sockets })
 }
 

@@ -56,9 +56,27 @@ pub(in super::super) struct ClientConnection {
     watch: Watch,
     frames: Option<Frames>,
     written: u64,
+    visit: Visit,
+}
+
+/// A connection as it is counted, from before its TLS handshake to its end.
+#[derive(Debug)]
+pub(super) struct Visit {
     gateway: Arc<Gateway>,
     address: Option<IpAddr>,
     _member: Member,
+}
+
+impl Visit {
+    pub(super) fn new(gateway: Arc<Gateway>, address: Option<IpAddr>, member: Member) -> Self {
+        gateway.metrics.connections.open.inc();
+        Self { gateway, address, _member: member }
+    }
+
+    /// Counts that it is closed for this reason.
+    pub(super) fn count_refusal(&self, reason: ConnectionRefusal) {
+        self.gateway.metrics.connections.refuse(reason, self.address);
+    }
 }
 
 /// How long the client may still take.
@@ -75,14 +93,7 @@ struct Watch {
 }
 
 impl ClientConnection {
-    pub(super) fn new(
-        stream: Stream,
-        gateway: Arc<Gateway>,
-        limits: &Limits,
-        came: (Member, Option<IpAddr>),
-    ) -> Self {
-        let (member, address) = came;
-        gateway.metrics.connections.open.inc();
+    pub(super) fn new(stream: Stream, limits: &Limits, visit: Visit) -> Self {
         let watch = Watch {
             stage: AtomicU8::new(Stage::Idle as u8),
             header_timeout: limits.header_timeout,
@@ -91,7 +102,7 @@ impl ClientConnection {
             waits: None,
             patience: limits.body_timeout,
         };
-        Self { stream, watch, frames: None, written: 0, gateway, address, _member: member }
+        Self { stream, watch, frames: None, written: 0, visit }
     }
 
     /// The connection under a session of pingora's.
@@ -128,7 +139,7 @@ impl ClientConnection {
 
     /// Counts that it is closed for this reason.
     pub(super) fn count_refusal(&self, reason: ConnectionRefusal) {
-        self.gateway.metrics.connections.refuse(reason, self.address);
+        self.visit.count_refusal(reason);
     }
 
     fn refuse<T>(&self, reason: ConnectionRefusal) -> Poll<io::Result<T>> {
@@ -167,7 +178,7 @@ fn over_time<T>() -> Poll<io::Result<T>> {
     Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "timeout.request is over")))
 }
 
-impl Drop for ClientConnection {
+impl Drop for Visit {
     fn drop(&mut self) {
         self.gateway.metrics.connections.open.dec();
     }
