@@ -49,8 +49,8 @@ pub(super) struct Proxied {
     path: Option<String>,
     references: Vec<(HeaderName, OriginText)>,
     hop: ForwardedBy,
-    /// Held until the service has given the whole reply.
-    turn: Option<Turn<Arc<Gate>>>,
+    /// Held until the end of the reply: until then the service has a connection open for it.
+    _turn: Option<Turn<Arc<Gate>>>,
     /// When `timeout.request` is over, once the turn has come.
     ends: Option<Deadline>,
     lease: Option<Lease>,
@@ -96,7 +96,7 @@ pub(super) fn prepare(
         path: upstream_path(request, path, mapping),
         references,
         hop: context.reached.forwarded_by(&request.headers, &context.request_id),
-        turn: None,
+        _turn: None,
         ends: None,
         lease: None,
         key: key(session, context, upstream),
@@ -120,7 +120,7 @@ pub(super) async fn take_turn(context: &Context, proxied: Proxied) -> Result<Pro
     };
     let ends = Deadline::after(upstream.settings.timeout.request);
     time_limit::set(ends);
-    Ok(Proxied { turn: Some(turn), ends: Some(ends), ..proxied })
+    Ok(Proxied { _turn: Some(turn), ends: Some(ends), ..proxied })
 }
 
 async fn wait_for_turn(upstream: &UpstreamState, flow: &Flow) -> Result<Turn<Arc<Gate>>, CallFailure> {

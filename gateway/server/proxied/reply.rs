@@ -98,11 +98,6 @@ pub(in super::super) fn response_body(
 ) -> pingora::Result<()> {
     let Context { snapshot, reached, proxied, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
-    if end {
-        // The service is done with it. How fast the client takes what is left is no matter of the service's.
-        proxied.turn = None;
-        proxied.lease = None;
-    }
     let Some(mut held) = proxied.mapped_body.take() else { return Ok(()) };
     if let Some(bytes) = body.take() {
         held.extend_from_slice(&bytes);
