@@ -40,6 +40,11 @@ impl Deadline {
         self.min(other)
     }
 
+    /// Returns at the deadline.
+    pub async fn come(self) {
+        tokio::time::sleep_until(self.0).await;
+    }
+
     /// What `work` gives, if it ends before the deadline; at the deadline `work` is dropped.
     pub async fn race<F: Future>(self, work: F) -> Option<F::Output> {
         tokio::time::timeout_at(self.0, work).await.ok()

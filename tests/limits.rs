@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -47,7 +48,7 @@ const RATE: &str = "rate_limits: [{ name: all, per: all, rate: 1/h, burst: 1 }]"
 const WHOLE: &str = "rate_limits: [{ name: all, per: all, rate: 1/h, burst: 1, batch: whole }]";
 const IMPATIENT: &str = "timeout: { item: 300ms }, retry: { attempts: 1 }";
 
-const ROWS: [Row; 32] = [
+const ROWS: [Row; 35] = [
     row("max_items", ["", "max_items: 1", ""], (Bitten::Batch, 413, "too_many_items"), |scene| {
         scene.batch(&["/", "/"]).json()
     }),
@@ -183,6 +184,18 @@ const ROWS: [Row; 32] = [
     ),
     row("timeout.connect", ["", "", ""], (Bitten::Single, 504, "connection_timeout"), |scene| {
         scene.single("/unreachable")
+    }),
+    row(
+        "timeout.request",
+        ["timeout: { item: 300ms, request: 500ms }", "", ""],
+        (Bitten::Single, 504, "request_timeout"),
+        |scene| scene.single("/dripping"),
+    ),
+    row("limits.hops", ["", "", "limits: { hops: 1 }"], (Bitten::Single, 508, "loop_detected"), |scene| {
+        scene.gateway.send(&Request::get("/").header("Via", "1.1 batchgate")).json()
+    }),
+    row("limits.hops", ["", "", "limits: { hops: 1 }"], (Bitten::Batch, 508, "loop_detected"), |scene| {
+        scene.gateway.send(&Request::batch(&gets(&["/"])).header("Via", "1.1 batchgate")).json()
     }),
     row("breaker", ["", "", ""], (Bitten::Single, 503, "circuit_open"), |scene| {
         scene.batch(&["/refusing"]);
@@ -323,6 +336,8 @@ impl Scene {
         legacy.on("/long", Answer::text(200, &"x".repeat(2000)));
         legacy.on("/huge", Answer::text(200, &"x".repeat(5 << 20)));
         legacy.on("/endless", Answer::text(200, &"x".repeat(20 << 20)));
+        let long_head = Answer::text(200, "ok").header("X", &"x".repeat(500));
+        legacy.on("/dripping", long_head.dripping(1, Duration::from_millis(50)));
         legacy.on("/busy", Answer::text(503, "later"));
         let others = (Refusing::start(), Unreachable::start());
         let (refusing, unreachable) = (others.0.url(), others.1.url());

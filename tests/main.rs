@@ -89,6 +89,13 @@ mod balancing;
 
 /// What is no batch: streamed, mapped, balanced.
 mod proxy;
+/// How long it may take, and the turn that it holds.
+mod proxied_time;
+/// What of it is sent once more.
+mod proxied_retries;
+
+/// Gateways whose routes lead back to them.
+mod loops;
 
 /// The rules of HTTP for intermediaries.
 mod proxy_rules;

@@ -110,7 +110,12 @@ fn metrics_add_up_to_the_results() {
         let reply = world.gateway.batch(&json!({"requests": to_json(items, nonce)}));
         results.borrow_mut().extend(reply.statuses());
     });
-    let (results, metrics) = (results.into_inner(), world.gateway.metrics());
+    let results = results.into_inner();
+    // A batch is counted once its reply has gone out.
+    until_true("all items in the metrics", || {
+        world.gateway.metrics().count("batchgate_items_total", &[]) >= results.len()
+    });
+    let metrics = world.gateway.metrics();
     assert_eq!(metrics.count("batchgate_items_total", &[]), results.len());
     assert_eq!(metrics.count("batchgate_batch_items_sum", &[]), results.len());
     assert_eq!(metrics.count("batchgate_item_duration_seconds_count", &[]), results.len());

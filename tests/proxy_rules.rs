@@ -136,3 +136,45 @@ fn a_destination_is_judged_like_the_path_of_a_proxied_request() {
     let expected = format!("{}/a[1].txt", upstream.url());
     assert_eq!(upstream.requests()[0].header("Destination"), Some(expected.as_str()));
 }
+
+#[test]
+fn connection_can_not_name_where_a_request_goes_or_ends() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    for named in ["Host", "close, host", "Content-Length", "keep-alive,Transfer-Encoding", "a b"] {
+        for path in ["/a", "/batch"] {
+            let reply = gateway.send(&Request::post(path, "text/plain", "x").header("Connection", named));
+            assert_eq!((reply.status, reply.json()["status"].as_u64()), (400, Some(400)), "{named} {path}");
+            assert!(reply.text().contains("urn:batchgate:problem:bad_header"), "{}", reply.text());
+        }
+    }
+    assert_eq!(upstream.requests(), []);
+    assert_eq!(gateway.send(&Request::get("/a").header("Connection", "close, , X-Own")).status, 200);
+}
+
+#[test]
+fn a_length_beside_a_transfer_coding_is_refused_and_the_connection_closes() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    for path in ["/a", "/batch"] {
+        for fields in [
+            format!("Content-Length: 5\r\n{chunked}"),
+            format!("{chunked}X: y\r\ncontent-length: 5\r\n"),
+            format!("content-LENGTH:5\r\n{chunked}"),
+        ] {
+            let mut client = gateway.connect();
+            let body = "5\r\n[1,2]\r\n0\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n";
+            client.write(format!("POST {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n{body}").as_bytes());
+            let reply = client.reply_to("POST");
+            assert_eq!((reply.status, reply.header("Connection")), (400, Some("close")), "{path} {fields}");
+            assert_eq!(client.rest(), b"");
+        }
+    }
+    assert_eq!(upstream.requests(), []);
+    let mut client = gateway.connect();
+    client.write(
+        format!("POST /a HTTP/1.1\r\nHost: x\r\nX-Content-Length: 5\r\n{chunked}\r\n0\r\n\r\n").as_bytes(),
+    );
+    assert_eq!(client.reply_to("POST").status, 200);
+}

@@ -1,4 +1,4 @@
-//! Why a client is not let in, or not now: a rate limit, or who it is. The same for a batch, an item and a
+//! Why a client is not let in, or not now: a rate limit, who it is, or that it is a gateway in a loop. The same for a batch, an item and a
 //! single request, so that a batch goes around nothing. Which status each variant gets is decided in
 //! `stitch::problem` only.
 
@@ -30,6 +30,12 @@ pub enum AdmissionRefusal {
     /// Nobody can tell now whether the client may come in.
     #[error("the service that says who may come in does not answer (auth.forward)")]
     AuthenticationUnavailable,
+    /// The request has come through gateways of this kind so often that it must go round in circles.
+    #[error("the request has passed a gateway of this kind {passed} times already (limits.hops)")]
+    Loop {
+        /// How often its Via says so.
+        passed: usize,
+    },
     /// A batch has more items than its rate limit ever lets in at once.
     #[error(
         "the batch has more items than the {burst} that the rate limit `{limit}` lets in at once (burst)"

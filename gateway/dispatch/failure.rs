@@ -42,6 +42,9 @@ pub enum CallFailure {
     /// The reply was not complete within the item's time.
     #[error("the upstream's reply did not arrive in time (timeout.item)")]
     ReplyTimeout,
+    /// A request that is no batch, with its reply, took longer than `timeout.request`.
+    #[error("the request and its reply took too long in all (timeout.request)")]
+    RequestTimeout,
     /// The batch's deadline came while the item was under way.
     #[error("the batch's deadline came before the upstream's reply (deadline, Prefer: wait)")]
     DeadlineDuringCall,
@@ -103,6 +106,7 @@ impl CallFailure {
             | Self::CircuitOpen { .. }
             | Self::DeadlineBeforeCall
             | Self::TimeoutBeforeSending
+            | Self::RequestTimeout
             | Self::DeadlineDuringCall
             | Self::ReplyMalformed
             | Self::ReplyTooLarge { .. }

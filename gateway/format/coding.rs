@@ -5,9 +5,10 @@
 //! kept, windows are capped (RFC 9659), a list has two codings at most, and what ends too early or
 //! too late is an error.
 
+mod brotli;
+
 use std::io::Read;
 
-use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use bytes::Bytes;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
@@ -108,7 +109,7 @@ impl Coding {
             Self::Identity => Ok(body.clone()),
             Self::Gzip => drain(MultiGzDecoder::new(body.as_ref()), limit, corrupt),
             Self::Deflate => undo_deflate(body, limit, corrupt),
-            Self::Brotli => undo_brotli(body, limit, corrupt),
+            Self::Brotli => brotli::undo(body, limit, corrupt),
             Self::Zstd => {
                 let mut decoder =
                     zstd::stream::read::Decoder::with_buffer(body.as_ref()).map_err(|_| corrupt)?;
@@ -193,37 +194,6 @@ fn undo_deflate(body: &Bytes, limit: usize, corrupt: Fault) -> Result<Bytes, Fau
         (drain(&mut decoder, limit, corrupt)?, decoder.into_inner())
     };
     if rest.is_empty() { Ok(decoded) } else { Err(corrupt) }
-}
-
-/// Strict: no windows beyond RFC 7932's 16 MiB.
-fn undo_brotli(body: &Bytes, limit: usize, corrupt: Fault) -> Result<Bytes, Fault> {
-    let (alloc_bytes, alloc_words, alloc_codes) =
-        (StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
-    let mut state = BrotliState::new_strict(alloc_bytes, alloc_words, alloc_codes);
-    let mut decoded = Decoded::new(limit);
-    let mut piece = vec![0; PIECE];
-    let (mut left, mut read, mut total) = (body.len(), 0, 0);
-    loop {
-        let (mut room, mut written) = (piece.len(), 0);
-        let result = BrotliDecompressStream(
-            &mut left,
-            &mut read,
-            body,
-            &mut room,
-            &mut written,
-            &mut piece,
-            &mut total,
-            &mut state,
-        );
-        decoded.push(piece.get(..written).unwrap_or_default())?;
-        match result {
-            BrotliResult::ResultSuccess if left == 0 => return Ok(decoded.bytes.into()),
-            BrotliResult::NeedsMoreOutput => {}
-            BrotliResult::ResultSuccess | BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure => {
-                return Err(corrupt);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! shorter (`OPTIONS / HTTP/1.0`, the health check of many balancers), and a connection that says
 //! nothing would stay for good.
 //!
-//! Who comes in is counted ([`crowd`]) and watched ([`connection`]). TLS handshakes come before the door:
-//! pingora gives them 60 seconds.
+//! Who comes in is counted ([`crowd`]) and watched ([`connection`]). TLS handshakes are made here and not by pingora, which
+//! would count none and give each 60 seconds.
 
 mod connection;
 mod crowd;
@@ -15,9 +15,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::{ALPN, Peek, Ssl as _, Stream};
+use pingora::protocols::http::v2::server::H2Options;
+use pingora::protocols::{ALPN, Peek, Ssl as _, Stream, l4};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
@@ -26,10 +27,13 @@ use crate::telemetry::ConnectionRefusal;
 
 use super::front::Front;
 use super::gateway::Gateway;
+use super::socket::EncryptedListeners;
+use super::time_limit;
 
 use crowd::Crowd;
 
 pub(super) use connection::ClientConnection;
+use connection::Visit;
 
 /// What no HTTP/1.1 request begins with: RFC 9113 §3.4 keeps the method PRI for this.
 const PREFACE_METHOD: &[u8; 3] = b"PRI";
@@ -38,23 +42,31 @@ const PREFACE_LENGTH: usize = 24;
 /// Takes connections and hands them to the front, in the protocol that they speak.
 pub(super) struct Door {
     gateway: Arc<Gateway>,
-    /// Speaks HTTP/2 by prior knowledge, or what ALPN has chosen.
-    front: Arc<HttpProxy<Front>>,
-    http1: Arc<Http1>,
+    http1: Arc<Requests>,
+    http2: Arc<Requests>,
     crowd: Arc<Crowd>,
+    encrypted: EncryptedListeners,
 }
 
 impl Door {
-    pub(super) fn new(gateway: Arc<Gateway>, front: HttpProxy<Front>) -> Self {
+    pub(super) fn new(gateway: Arc<Gateway>, front: HttpProxy<Front>, encrypted: EncryptedListeners) -> Self {
         let front = Arc::new(front);
-        Self { gateway, http1: Arc::new(Http1(Arc::clone(&front))), front, crowd: Arc::default() }
+        let speaking = |is_http2| Arc::new(Requests { front: Arc::clone(&front), is_http2 });
+        Self { gateway, http1: speaking(false), http2: speaking(true), crowd: Arc::default(), encrypted }
     }
 }
 
 #[async_trait]
 impl ServerApp for Door {
     async fn process_new(self: &Arc<Self>, connection: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let mut connection = self.let_in(connection)?;
+        let visit = self.let_in(&connection)?;
+        let limits = self.gateway.snapshot().settings.limits;
+        let handshake = self.handshake(connection);
+        let Some(shaken) = Deadline::after(limits.header_timeout).race(handshake).await else {
+            visit.count_refusal(ConnectionRefusal::HeaderTimeout);
+            return None;
+        };
+        let mut connection = ClientConnection::new(shaken?, &limits, visit);
         if connection.get_ssl_digest().is_none() {
             match self.begins_http2(&mut connection).await {
                 Some(true) => connection.speaks_http2(),
@@ -66,7 +78,7 @@ impl ServerApp for Door {
         } else {
             return self.http1.process_new(Box::new(connection), shutdown).await;
         }
-        self.front.process_new(Box::new(connection), shutdown).await
+        self.http2.process_new(Box::new(connection), shutdown).await
     }
 }
 
@@ -85,21 +97,36 @@ impl Door {
         begins.ok()
     }
 
-    /// The connection, counted; `None` where there are too many. Those are closed without a reply, which
+    /// Counts the connection; `None` where there are too many. Those are closed without a reply, which
     /// would cost more than they may have.
-    fn let_in(&self, connection: Stream) -> Option<ClientConnection> {
-        let address = address_of(&connection);
+    fn let_in(&self, connection: &Stream) -> Option<Visit> {
+        let address = address_of(connection);
         let settings = &self.gateway.snapshot().settings;
-        let limits = &settings.limits;
         // All clients come from a proxy's address.
         let counted = address.filter(|_| !settings.trusted_proxies.trust(address));
-        match self.crowd.enter(counted, limits) {
-            Ok(member) => {
-                let gateway = Arc::clone(&self.gateway);
-                Some(ClientConnection::new(connection, gateway, limits, (member, address)))
-            }
+        match self.crowd.enter(counted, &settings.limits) {
+            Ok(member) => Some(Visit::new(Arc::clone(&self.gateway), address, member)),
             Err(reason) => {
                 self.gateway.metrics.connections.refuse(reason, address);
+                None
+            }
+        }
+    }
+
+    /// The connection with TLS, if it came through a listener that speaks it; `None` if that failed.
+    async fn handshake(&self, connection: Stream) -> Option<Stream> {
+        if self.encrypted.is_empty() {
+            return Some(connection);
+        }
+        // A Unix socket's address is no internet one; a connection whose address is not known gets nothing.
+        let digest = connection.get_socket_digest()?;
+        let acceptor = digest.local_addr()?.as_inet().and_then(|local| self.encrypted.at(*local));
+        let Some(acceptor) = acceptor else { return Some(connection) };
+        let plain = connection.into_any().downcast::<l4::stream::Stream>().ok()?;
+        match acceptor.tls_handshake(*plain).await {
+            Ok(encrypted) => Some(Box::new(encrypted)),
+            Err(error) => {
+                tracing::debug!(kind = "handshake", %error);
                 None
             }
         }
@@ -129,11 +156,15 @@ async fn begins_http2(connection: &mut ClientConnection) -> std::io::Result<bool
     connection.try_peek(&mut [0; PREFACE_LENGTH]).await
 }
 
-/// The front without HTTP/2 by prior knowledge: it reads requests at once.
-struct Http1(Arc<HttpProxy<Front>>);
+/// The front for the requests of connections that speak one version of HTTP.
+struct Requests {
+    front: Arc<HttpProxy<Front>>,
+    /// By prior knowledge or ALPN; else no preface is waited for.
+    is_http2: bool,
+}
 
 #[async_trait]
-impl HttpServerApp for Http1 {
+impl HttpServerApp for Requests {
     async fn process_new_http(
         self: &Arc<Self>,
         session: ServerSession,
@@ -142,6 +173,14 @@ impl HttpServerApp for Http1 {
         if let ServerSession::H1(http1) = &session {
             ClientConnection::expect_header(http1.stream());
         }
-        self.0.process_new_http(session, shutdown).await
+        time_limit::within(self.front.process_new_http(session, shutdown)).await.flatten()
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        self.front.server_options().filter(|_| self.is_http2)
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        self.front.h2_options()
     }
 }

@@ -107,6 +107,17 @@ fn says_https(headers: &HeaderMap) -> bool {
     last.is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
 }
 
+/// How often a request with these fields has passed a gateway of this kind, by its Via (RFC 9110 §7.6.3).
+pub(super) fn hops(fields: &HeaderMap) -> usize {
+    let entries =
+        fields.get_all(header::VIA).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let names_us = |entry: &&[u8]| {
+        let mut words = entry.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.nth(1).is_some_and(|name| name.eq_ignore_ascii_case(GATEWAY_NAME.as_bytes()))
+    };
+    entries.filter(names_us).count()
+}
+
 /// The Host of a call to this peer.
 pub(super) fn host_of(policy: &HostPolicy, peer: &Peer, own_authority: &str) -> HeaderValue {
     let chosen = match policy {
@@ -124,5 +135,24 @@ pub(super) fn origin_of(policy: &HostPolicy, peer: &Peer, own_authority: &str) -
         HostPolicy::Target => peer.origin.clone(),
         HostPolicy::Preserve => format!("{scheme}://{own_authority}"),
         HostPolicy::Fixed(host) => format!("{scheme}://{host}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gateways_of_this_kind_are_counted_in_via() {
+        for (fields, expected) in [
+            (&[][..], 0),
+            (&["1.1 batchgate"], 1),
+            (&["1.1 batchgate, 2 other,HTTP/1.0  Batchgate (a, comment)"], 2),
+            (&["1.1 batchgate", "1.0 x, 2 batchgate"], 2),
+            (&["1.1 batchgate.example, 1.1 x (batchgate), batchgate, 1.1 my-batchgate, ,"], 0),
+        ] {
+            let value = |text: &&str| (header::VIA, HeaderValue::from_str(text).unwrap());
+            assert_eq!(hops(&fields.iter().map(value).collect()), expected, "{fields:?}");
+        }
     }
 }

@@ -30,6 +30,7 @@ use super::failure;
 use super::gateway::Gateway;
 use super::proxied::{self, Context, Proxied};
 use super::request_check;
+use super::time_limit;
 
 /// The front of a gateway.
 pub(super) struct Front {
@@ -238,16 +239,16 @@ impl ProxyHttp for Front {
         session: &mut Session,
         _: &mut Option<Bytes>,
         end: bool,
-        _: &mut Context,
+        context: &mut Context,
     ) -> pingora::Result<()> {
         if end {
             proxied::body_is_whole(session);
         }
-        Ok(())
+        context.keep_time()
     }
 
     async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
-        proxied::choose(context)
+        proxied::choose(context).await
     }
 
     async fn upstream_request_filter(
@@ -257,6 +258,15 @@ impl ProxyHttp for Front {
         context: &mut Context,
     ) -> pingora::Result<()> {
         proxied::request(session, request, context)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> pingora::Result<()> {
+        proxied::answered(&self.gateway, session, response, context)
     }
 
     async fn response_filter(
@@ -277,6 +287,7 @@ impl ProxyHttp for Front {
         end: bool,
         context: &mut Context,
     ) -> pingora::Result<Option<std::time::Duration>> {
+        context.keep_time()?;
         proxied::response_body(body, end, context)?;
         Ok(None)
     }
@@ -291,6 +302,17 @@ impl ProxyHttp for Front {
         proxied::connect_failed(&self.gateway, context, error)
     }
 
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        is_reused: bool,
+    ) -> Box<Error> {
+        proxied::exchange_failed(&self.gateway, session, context, (error, is_reused))
+    }
+
     async fn fail_to_proxy(
         &self,
         session: &mut Session,
@@ -298,8 +320,14 @@ impl ProxyHttp for Front {
         context: &mut Context,
     ) -> FailToProxy {
         let mut code = 0;
-        let is_answered = session.response_written().is_some_and(|written| is_final(written.status));
-        if *error.esource() != ErrorSource::Downstream && !is_answered {
+        let is_answered = session.response_written().is_some_and(|written| proxied::is_final(written.status));
+        let is_over_time = context.is_over_time();
+        if is_over_time {
+            time_limit::lift();
+        }
+        if is_answered || *error.esource() == ErrorSource::Downstream && !is_over_time {
+            context.broke_off(error);
+        } else {
             let verdict = proxied::verdict(session, error, context);
             code = verdict.problem.status.as_u16();
             if write_verdict(session, context, verdict).await.is_err() {
@@ -314,7 +342,7 @@ impl ProxyHttp for Front {
             self.gateway.metrics.connections.refuse(ConnectionRefusal::WriteTimeout, address_of(session));
         }
         if !context.is_batch {
-            proxied::report(&self.gateway, session, context);
+            context.report(session.response_written().map(|response| response.status));
         }
     }
 
@@ -327,9 +355,4 @@ impl ProxyHttp for Front {
 /// Where a connection comes from; nothing for a Unix socket's.
 fn address_of(session: &Session) -> Option<IpAddr> {
     Some(session.client_addr()?.as_inet()?.ip())
-}
-
-/// Whether nothing follows this head but its body: interim replies (RFC 9110 §15.2) are followed by another.
-fn is_final(status: StatusCode) -> bool {
-    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
 }

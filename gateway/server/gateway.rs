@@ -77,16 +77,23 @@ impl Gateway {
     }
 
     pub(super) fn count_attempt(&self, upstream: &str, code: &str) {
-        self.metrics.attempts.with_label_values(&[upstream, code]).inc();
+        self.metrics.upstreams.attempts.with_label_values(&[upstream, code]).inc();
     }
 
     pub(super) fn count_connect_error(&self, upstream: &str, failure: CallFailure) {
-        self.metrics.connect_errors.with_label_values(&[upstream, failure_reason(failure)]).inc();
+        self.metrics.upstreams.connect_errors.with_label_values(&[upstream, failure_reason(failure)]).inc();
     }
 }
 
 /// A request under way.
 pub(super) struct UnderWay(Arc<Gateway>);
+
+impl UnderWay {
+    /// The gateway that it is under way in.
+    pub(super) const fn gateway(&self) -> &Arc<Gateway> {
+        &self.0
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {

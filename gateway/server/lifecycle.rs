@@ -41,8 +41,8 @@ use super::signals::{Signals, Wish};
 use super::snapshot::Snapshot;
 use super::socket::BoundSockets;
 
-/// Targets that one proxied request may try.
-const MAX_TRIES: usize = 4;
+/// Tries of one proxied request, over all of its attempts; `proxied` stops long before.
+const MAX_TRIES: usize = 64;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -127,8 +127,9 @@ fn front_service(
     options.h2c = true;
     options.h2_idle_timeout = Some(gateway.snapshot().settings.limits.keepalive_timeout);
     front.server_options = Some(options);
-    let mut service = Service::new("front".to_owned(), Door::new(gateway, front));
-    let sockets = sockets.give_to(service.endpoints())?;
+    let door = Door::new(gateway, front, sockets.encrypted()?);
+    let mut service = Service::new("front".to_owned(), door);
+    let sockets = sockets.give_to(service.endpoints());
     Ok(FrontService { service, sockets })
 }
 

@@ -33,12 +33,14 @@ mod proxied;
 mod reload;
 mod request_check;
 mod retry_budget;
+mod retry_pause;
 mod service_manager;
 mod signals;
 mod snapshot;
 mod socket;
 mod stream_endpoint;
 mod stream_reply;
+mod time_limit;
 
 pub use client::{ClientError, send};
 pub use gateway::Gateway;

@@ -99,10 +99,8 @@ impl<H: PlainHandler> PlainService<H> {
     pub async fn serve(self, shutdown: ShutdownWatch) {
         let app = PlainApp { handler: self.handler, max_body: self.max_body };
         let mut service = Service::new(self.name.to_owned(), app);
-        match self.sockets.give_to(service.endpoints()) {
-            Ok(sockets) => service.start_service(Some(sockets), shutdown, 1).await,
-            Err(error) => tracing::error!(service = self.name, %error, "the service can't start"),
-        }
+        let sockets = self.sockets.give_to(service.endpoints());
+        service.start_service(Some(sockets), shutdown, 1).await;
     }
 }
 

@@ -1,59 +1,45 @@
 //! Ordinary proxying: what happens to a request that is no batch, and to its reply. The same rules as
 //! for items hold (protocol §1): fields of the hop, `Destination` and `If`, urls mapped back.
 
+mod context;
 mod reply;
+mod retry;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
-use crate::batch::{AdmissionRefusal, ItemRejection, is_forbidden_in_item};
-use crate::clock::{Deadline, Stopwatch};
+use crate::batch::{ItemRejection, is_forbidden_in_item};
+use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Flow, Gate, QueueFull, Sent, Turn};
 use crate::plan::{ForwardedBy, joined_cookies, same_to_cgi};
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, RouteIndex, Strictness, UpstreamIndex, map_reference, method_label,
-    same_authority,
+    CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
 };
-use crate::stitch::problem::{self, Limit, Verdict};
-use crate::telemetry::{RequestId, RequestReport, TraceContext};
+use crate::stitch::problem::{self, Verdict};
 
-use super::admission::{Asking, Meter, authenticate, withheld};
+use super::admission::withheld;
 use super::balance::Lease;
 use super::door::ClientConnection;
 use super::engine::Queued;
 use super::failure;
-use super::forwarding::{Reached, host_of, origin_of};
-use super::gateway::{Gateway, UnderWay};
-use super::snapshot::{Snapshot, UpstreamState};
+use super::forwarding::{host_of, origin_of};
+use super::snapshot::UpstreamState;
+use super::time_limit;
 
+pub(super) use context::Context;
 pub(super) use reply::{response, response_body, suit_http_1_0};
+pub(super) use retry::{answered, connect_failed, exchange_failed};
 
-/// What is known of one request.
-pub(super) struct Context {
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) reached: Reached,
-    pub(super) request_id: RequestId,
-    pub(super) trace: TraceContext,
-    pub(super) route: Option<RouteIndex>,
-    pub(super) is_batch: bool,
-    pub(super) proxied: Option<Proxied>,
-    pub(super) reason: Option<&'static str>,
-    /// The limit that bit, if that is why.
-    pub(super) limit: Option<Limit>,
-    /// What the rate limits say of it in its reply.
-    pub(super) limit_fields: Vec<(HeaderName, String)>,
-    stopwatch: Stopwatch,
-    _under_way: UnderWay,
-}
+use retry::Attempts;
 
 /// How a request is proxied.
 pub(super) struct Proxied {
@@ -63,90 +49,23 @@ pub(super) struct Proxied {
     path: Option<String>,
     references: Vec<(HeaderName, OriginText)>,
     hop: ForwardedBy,
-    /// Held until the end of the reply.
+    /// Held until the end of the reply: until then the service has a connection open for it.
     _turn: Option<Turn<Arc<Gate>>>,
+    /// When `timeout.request` is over, once the turn has come.
+    ends: Option<Deadline>,
     lease: Option<Lease>,
     /// What `consistent_hash` goes by.
     key: Vec<u8>,
     tried: Vec<SocketAddr>,
+    /// A target was chosen for it.
+    is_tried: bool,
+    attempts: Attempts,
     connect_failure: Option<CallFailure>,
     /// Whether hrefs in the reply's body are mapped: the prefix is stripped, and the method is one of
     /// WebDAV's. Other bodies are untouched.
     maps_bodies: bool,
     /// The DAV body whose hrefs are to be mapped, as far as it has come.
     mapped_body: Option<BytesMut>,
-}
-
-impl Context {
-    pub(super) fn new(gateway: &Arc<Gateway>) -> Self {
-        Self {
-            snapshot: gateway.snapshot(),
-            reached: Reached::default(),
-            request_id: RequestId::default(),
-            trace: TraceContext::default(),
-            route: None,
-            is_batch: false,
-            proxied: None,
-            reason: None,
-            limit: None,
-            limit_fields: Vec::new(),
-            stopwatch: Stopwatch::start(),
-            _under_way: gateway.enter(),
-        }
-    }
-
-    /// Learns who asks, where that matters.
-    ///
-    /// # Errors
-    /// The client did not show that it may come in.
-    pub(super) async fn authenticate(
-        &mut self,
-        gateway: &Arc<Gateway>,
-        request: &RequestHeader,
-        path: &CanonicalPath,
-    ) -> Result<(), AdmissionRefusal> {
-        let snapshot = Arc::clone(&self.snapshot);
-        let settings = &snapshot.settings;
-        let Some(auth) = &settings.auth else { return Ok(()) };
-        let takes_items =
-            settings.batch_endpoint(path).is_some() || settings.bulk_route(path, &request.method).is_some();
-        if !takes_items && !auth.covers(path) {
-            return Ok(());
-        }
-        let asking = Asking {
-            gateway,
-            snapshot: &snapshot,
-            reached: &self.reached,
-            request_id: &self.request_id,
-            trace: self.trace,
-        };
-        let mut identity = authenticate(auth, &asking, request).await?;
-        // A credential says more than the connection's certificate, which may be a whole department's.
-        identity.name = identity.name.or_else(|| self.reached.identity.name.clone());
-        self.reached.identity = identity;
-        Ok(())
-    }
-
-    /// Asks the rate limits about the request.
-    ///
-    /// # Errors
-    /// Says which of them has no room for it.
-    pub(super) fn admit(&mut self, session: &Session, route: RouteIndex) -> Result<(), AdmissionRefusal> {
-        let headers = &session.req_header().headers;
-        let mut meter = Meter::new(&self.snapshot.limiters, &self.reached, headers);
-        let admitted = meter.admit_request(route);
-        self.limit_fields = meter.fields();
-        admitted
-    }
-
-    /// Learns who asks: the first thing that happens to a request.
-    pub(super) fn meet(&mut self, session: &Session) {
-        let headers = &session.req_header().headers;
-        self.reached = Reached::of(session, &self.snapshot.settings.trusted_proxies);
-        self.request_id = RequestId::of(headers);
-        self.trace = TraceContext::of(headers);
-        self.stopwatch = Stopwatch::start();
-    }
 }
 
 /// Decides how a request is proxied.
@@ -178,9 +97,12 @@ pub(super) fn prepare(
         references,
         hop: context.reached.forwarded_by(&request.headers, &context.request_id),
         _turn: None,
+        ends: None,
         lease: None,
         key: key(session, context, upstream),
         tried: Vec::new(),
+        is_tried: false,
+        attempts: Attempts::default(),
         connect_failure: None,
         mapped_body: None,
     })
@@ -191,11 +113,14 @@ pub(super) fn prepare(
 pub(super) async fn take_turn(context: &Context, proxied: Proxied) -> Result<Proxied, CallFailure> {
     let Some(upstream) = context.snapshot.upstream(proxied.upstream) else { return Ok(proxied) };
     let flow = Flow::new(context.reached.client());
+    upstream.retry_budget.count_call();
     let turn = match Gate::try_enter(Arc::clone(&upstream.gate), &flow) {
         Some(turn) => turn,
         None => wait_for_turn(upstream, &flow).await?,
     };
-    Ok(Proxied { _turn: Some(turn), ..proxied })
+    let ends = Deadline::after(upstream.settings.timeout.request);
+    time_limit::set(ends);
+    Ok(Proxied { _turn: Some(turn), ends: Some(ends), ..proxied })
 }
 
 async fn wait_for_turn(upstream: &UpstreamState, flow: &Flow) -> Result<Turn<Arc<Gate>>, CallFailure> {
@@ -254,14 +179,13 @@ pub(super) fn body_is_whole(session: &Session) {
     }
 }
 
-/// The next target.
-pub(super) fn choose(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+/// The next target, after the pause that a retry wants.
+pub(super) async fn choose(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
     let (Some(proxied), snapshot) = (&mut context.proxied, &context.snapshot) else {
         return Error::e_explain(ErrorType::InternalError, "no route was chosen");
     };
-    if proxied.connect_failure.is_none() {
-        // Asked again because an idle connection was gone: the target may well be there.
-        proxied.tried.clear();
+    if let Some(pause) = proxied.attempts.pause.take() {
+        Deadline::after(pause).come().await;
     }
     let next = snapshot
         .upstream(proxied.upstream)
@@ -273,6 +197,7 @@ pub(super) fn choose(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
             return Error::e_explain(ErrorType::ConnectError, "the upstream has no target");
         }
     };
+    proxied.is_tried = true;
     proxied.tried.push(lease.peer().address);
     let http = lease.peer().http.clone();
     proxied.lease = Some(lease);
@@ -357,49 +282,21 @@ pub(super) fn max_forwards(request: &RequestHeader) -> Option<u64> {
     value.to_str().ok()?.trim().parse().ok()
 }
 
-/// A connection could not be opened: the next target is tried, if there is one.
-#[expect(clippy::unnecessary_box_returns, reason = "pingora's hook wants it so")]
-pub(super) fn connect_failed(gateway: &Gateway, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
-    let (Some(proxied), snapshot) = (&mut context.proxied, &context.snapshot) else { return error };
-    let failure = failure::of_connect(&error);
-    proxied.connect_failure = Some(failure);
-    if let Some(upstream) = snapshot.upstream(proxied.upstream) {
-        gateway.count_connect_error(&upstream.settings.name, failure);
-        if let Some(mut lease) = proxied.lease.take() {
-            upstream.targets.failed(&mut lease, failure);
-        }
-        error.set_retry(upstream.targets.has_other(&proxied.tried));
-    }
-    error
-}
-
 /// What an upstream's failure means for the client.
 pub(super) fn verdict(session: &Session, error: &Error, context: &Context) -> Verdict {
-    let connect_failure = context.proxied.as_ref().and_then(|proxied| proxied.connect_failure);
+    let proxied = context.proxied.as_ref();
+    let connect_failure = proxied.and_then(|proxied| proxied.connect_failure);
+    let was_sent = proxied.is_some_and(|proxied| proxied.attempts.was_sent);
+    let sent = if was_sent { Sent::Maybe } else { Sent::No };
     let method: &Method = &session.req_header().method;
     match connect_failure {
-        Some(failure) if failure::is_connect(error) => problem::of_failure(failure, Sent::No, method),
+        _ if context.is_over_time() => problem::of_failure(CallFailure::RequestTimeout, Sent::Maybe, method),
+        Some(failure) if failure::is_connect(error) => problem::of_failure(failure, sent, method),
         Some(_) | None => problem::of_failure(failure::of_exchange(error), Sent::Maybe, method),
     }
 }
 
-/// Records a request that is over.
-pub(super) fn report(gateway: &Gateway, session: &Session, context: &Context) {
-    let upstream =
-        context.proxied.as_ref().filter(|proxied| !proxied.tried.is_empty()).map(|proxied| proxied.upstream);
-    let report = RequestReport {
-        route: context.route,
-        upstream,
-        method: method_label(&session.req_header().method),
-        status: session.response_written().map(|response| response.status),
-        elapsed: context.stopwatch.elapsed(),
-        reason: context.reason,
-        limit: context.limit.clone(),
-        request_id: context.request_id.clone(),
-        trace: context.trace,
-        client: context.reached.client.clone(),
-        client_name: context.reached.identity.name.clone(),
-    };
-    gateway.metrics.record_request(&report, context.snapshot.names());
-    report.log(context.snapshot.names());
+/// Whether nothing follows this head but its body: interim replies (RFC 9110 §15.2) are followed by another.
+pub(super) fn is_final(status: StatusCode) -> bool {
+    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
 }

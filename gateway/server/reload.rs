@@ -130,7 +130,7 @@ impl Reloader {
         let redacted = settings::redacted(&settings);
         let snapshot = Snapshot::new(settings, redacted, &self.gateway.metrics, Some(&before)).await;
         self.gateway.replace(snapshot);
-        self.gateway.metrics.forget_targets();
+        self.gateway.metrics.upstreams.forget_targets();
         start_checks(&self.gateway);
         self.gateway.metrics.record_reload(true);
     }

@@ -1,11 +1,11 @@
 //! What HTTP wants of a request before anything is done with it, and what the parser lets through.
 
-use http::header;
+use http::header::{self, HeaderName};
 use http::uri::Authority;
 use http::{Method, Version};
 use pingora::proxy::Session;
 
-use crate::batch::ItemRejection;
+use crate::batch::{FieldError, ItemRejection};
 
 use super::proxied::max_forwards;
 
@@ -25,10 +25,20 @@ pub(super) fn rejection(session: &Session) -> Option<ItemRejection> {
             what: "the only transfer coding that the gateway knows is chunked, once",
         });
     }
+    if names_what_is_not_the_connections(session) {
+        return Some(bad("Connection", FieldError::NotOfTheConnection));
+    }
+    if has_two_lengths(session) {
+        return Some(bad("Content-Length", FieldError::TwoLengths));
+    }
     let method = &session.req_header().method;
     (method == Method::TRACE && max_forwards(session.req_header()) == Some(0)).then_some(
         ItemRejection::NotImplemented { what: "the gateway does not answer TRACE itself (Max-Forwards: 0)" },
     )
+}
+
+fn bad(name: &str, error: FieldError) -> ItemRejection {
+    ItemRejection::BadHeader { name: name.to_owned(), error }
 }
 
 /// OPTIONS that asks about the server in general (RFC 9110 §9.3.7), or that must go no further
@@ -71,4 +81,31 @@ fn has_unknown_transfer_coding(session: &Session) -> bool {
     let codings = session.req_header().headers.get_all(header::TRANSFER_ENCODING);
     codings.iter().count() > 1
         || codings.iter().any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+}
+
+/// RFC 9110 §7.6.1: what Connection names is for this hop only. A request without these three fields would have
+/// lost where it goes, or where it ends; so would one with options that are no names, which are read in two ways.
+fn names_what_is_not_the_connections(session: &Session) -> bool {
+    let options = session.req_header().headers.get_all(header::CONNECTION).iter();
+    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    options.any(|option| {
+        let option = option.trim_ascii();
+        let Ok(name) = HeaderName::from_bytes(option) else { return !option.is_empty() };
+        [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(&name)
+    })
+}
+
+/// RFC 9112 §6.1: a request with both may be an attempt to smuggle another. The parser forgets the length before anybody
+/// sees it, so the bytes are looked through, of requests with a transfer coding only.
+fn has_two_lengths(session: &Session) -> bool {
+    if !session.req_header().headers.contains_key(header::TRANSFER_ENCODING) {
+        return false;
+    }
+    let Some(http1) = session.as_downstream().as_http1() else { return false };
+    let raw = http1.get_headers_raw_bytes();
+    let is_length = |line: &[u8]| {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(b"content-length")
+    };
+    raw.split(|byte| *byte == b'\n').any(is_length)
 }

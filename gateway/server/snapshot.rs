@@ -58,18 +58,18 @@ impl Snapshot {
         for upstream in &settings.upstreams {
             let kept = before.and_then(|before| before.gate_of(upstream));
             let was = before.and_then(|before| before.named(&upstream.name));
-            let ejections = metrics.ejections.with_label_values(&[&upstream.name]);
+            let ejections = metrics.upstreams.ejections.with_label_values(&[&upstream.name]);
             upstreams.push(UpstreamState {
                 targets: Targets::new(upstream, &settings.limits, ejections, was.map(|was| &was.targets))
                     .await,
                 gate: kept.unwrap_or_else(|| Arc::new(Gate::new(gate_limits(upstream)))),
                 retry_budget: was.map_or_else(Arc::default, |was| Arc::clone(&was.retry_budget)),
                 seeking: Semaphore::new(SEEKING),
-                in_flight: metrics.items_in_flight.with_label_values(&[&upstream.name]),
-                queued: metrics.items_queued.with_label_values(&[&upstream.name]),
-                queue_time: metrics.item_queue_time.with_label_values(&[&upstream.name]),
-                opened: metrics.connections_opened.with_label_values(&[&upstream.name]),
-                attempts_ok: metrics.attempts.with_label_values(&[&upstream.name, "200"]),
+                in_flight: metrics.upstreams.items_in_flight.with_label_values(&[&upstream.name]),
+                queued: metrics.upstreams.items_queued.with_label_values(&[&upstream.name]),
+                queue_time: metrics.upstreams.item_queue_time.with_label_values(&[&upstream.name]),
+                opened: metrics.upstreams.connections_opened.with_label_values(&[&upstream.name]),
+                attempts_ok: metrics.upstreams.attempts.with_label_values(&[&upstream.name, "200"]),
                 settings: upstream.clone(),
             });
         }

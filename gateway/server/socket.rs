@@ -14,7 +14,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::tls::{Acceptor, TlsSettings};
 use pingora::listeners::{ListenerConfig, Listeners};
 use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::{Fds, ListenFds};
@@ -120,28 +120,52 @@ impl BoundSockets {
         Ok(())
     }
 
-    /// Gives the sockets to a service's listeners. What comes back goes into `start_service`, which
-    /// looks a socket up by its address and then owns it.
+    /// The listeners that speak TLS.
     ///
     /// # Errors
     /// A certificate can't be used.
-    pub(super) fn give_to(self, listeners: &mut Listeners) -> io::Result<ListenFds> {
+    pub(super) fn encrypted(&self) -> io::Result<EncryptedListeners> {
+        let with_files = self.tcp.iter().filter_map(|(address, _, tls)| Some((*address, tls.as_ref()?)));
+        let acceptor = |(address, files): (_, &TlsFiles)| Ok((address, tls_settings(files)?.build()));
+        Ok(EncryptedListeners(with_files.map(acceptor).collect::<io::Result<_>>()?))
+    }
+
+    /// Gives the sockets to a service's listeners. What comes back goes into `start_service`, which
+    /// looks a socket up by its address and then owns it.
+    pub(super) fn give_to(self, listeners: &mut Listeners) -> ListenFds {
         let mut sockets = Fds::new();
-        for (address, socket, tls) in self.tcp {
+        for (address, socket, _) in self.tcp {
             // pingora holds back the start of a reply of known length until 1460 bytes are there.
             let unheld = L4BufferSettings::default().write(0);
             let config = ListenerConfig::tcp(address.to_string()).l4_buffer(unheld);
-            listeners.add_listener(match tls {
-                None => config,
-                Some(files) => config.tls(tls_settings(&files)?),
-            });
+            // TLS is the door's, where connections are counted before their handshake.
+            listeners.add_listener(config);
             sockets.add(address.to_string(), socket.into_raw_fd());
         }
         for unix in self.unix {
             listeners.add_uds(&unix.path, unix.permissions);
             sockets.add(unix.path, unix.socket.into_raw_fd());
         }
-        Ok(Arc::new(sockets.into()))
+        Arc::new(sockets.into())
+    }
+}
+
+/// The listeners that speak TLS, by their addresses.
+pub(super) struct EncryptedListeners(Vec<(SocketAddr, Acceptor)>);
+
+impl EncryptedListeners {
+    /// Whether there is none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The one through which a connection to this address has come, if it is one of these.
+    pub(super) fn at(&self, local: SocketAddr) -> Option<&Acceptor> {
+        let is_it = |bound: SocketAddr| {
+            let takes_all = bound.ip().is_unspecified() && bound.is_ipv4() == local.is_ipv4();
+            bound.port() == local.port() && (takes_all || bound.ip() == local.ip())
+        };
+        self.0.iter().find(|(bound, _)| is_it(*bound)).map(|(_, acceptor)| acceptor)
     }
 }
 

@@ -48,6 +48,7 @@ fn document(settings: &Settings) -> Document {
             memory: ByteSize(limits.memory).into(),
             connections: limits.connections,
             connections_per_address: limits.connections_per_address,
+            hops: limits.hops,
             header_timeout: TimeLimit(limits.header_timeout),
             body_timeout: TimeLimit(limits.body_timeout),
             write_timeout: TimeLimit(limits.write_timeout),
@@ -121,6 +122,7 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
         timeout: TimeoutDocument {
             connect: TimeLimit(upstream.timeout.connect).into(),
             item: TimeLimit(upstream.timeout.item).into(),
+            request: TimeLimit(upstream.timeout.request).into(),
         },
         retry: retry(&upstream.retry).into(),
         breaker: breaker(&upstream.breaker),

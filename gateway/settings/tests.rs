@@ -154,6 +154,7 @@ fn a_small_file_gets_every_default() {
     assert_eq!(endpoint.reply_status, StatusCode::MULTI_STATUS);
     assert_eq!(settings.limits.body_timeout, Duration::from_secs(60));
     assert_eq!(settings.limits.write_timeout, Duration::from_secs(30));
+    assert_eq!(settings.limits.hops.get(), 5);
     assert_eq!(settings.drain, Drain { delay: Duration::ZERO, deadline: Duration::from_secs(30) });
     assert_eq!(settings.threads, None);
 }
@@ -171,7 +172,7 @@ upstreams:
     breaker: { failures: 9, on: [lost, timeout], status: [502], base: 2s, max: 1m, max_ejected: 50% }
     health_check: { path: /health?x=1, interval: 5s, timeout: 2s, healthy: 1, unhealthy: 4, status: [204] }
     concurrency: 7
-    timeout: { connect: 1.5s, item: 2m }
+    timeout: { connect: 1.5s, item: 2m, request: 1h }
     host: api.example:81
     headers: { set: { X-Price: "5$", Authorization: "Bearer ${TOKEN}" }, remove: [Cookie] }
     tls: { verify: false }
@@ -189,7 +190,7 @@ batch:
   - path: /batch
 bulk:
   - { path: /a/bulk, methods: [get, PROPFIND], each: "/a/b/{x}?y={x}", max_items: 9, order: sequential, inherit: [cookie] }
-limits: { body_timeout: 5s, idle_connections: 0 }
+limits: { hops: 2, body_timeout: 5s, idle_connections: 0 }
 log: { format: text, level: "warn,batchgate=debug" }
 drain: { delay: 5s }
 threads: 2
@@ -204,6 +205,7 @@ fn every_key_reaches_the_settings() {
     assert_eq!(upstream.targets[1].host, "::1");
     assert_eq!(upstream.targets[1].weight.get(), 2);
     assert_eq!(upstream.timeout.connect, Duration::from_millis(1500));
+    assert_eq!((upstream.timeout.item.as_secs(), upstream.timeout.request.as_secs()), (120, 3600));
     assert_eq!((upstream.retry.attempts.get(), upstream.retry.budget), (3, 5));
     assert_eq!(upstream.retry.on, FailureKinds { timeout: true, ..FailureKinds::default() });
     assert_eq!((upstream.breaker.failures.get(), upstream.breaker.max_ejected), (9, 50));

@@ -211,8 +211,10 @@ pub enum Engine {
 pub struct UpstreamTimeouts {
     /// To open a connection, TLS handshake included.
     pub connect: Duration,
-    /// From the start of the call to the last byte of its reply.
+    /// From the start of the call to the last byte of its reply; of a proxied request, the time without a byte.
     pub item: Duration,
+    /// Of a proxied request, from its turn to the last byte of its reply.
+    pub request: Duration,
 }
 
 /// Fields an upstream's calls get and lose.
@@ -289,6 +291,8 @@ pub struct Limits {
     pub connections: NonZeroUsize,
     /// Connections at once from one address.
     pub connections_per_address: NonZeroUsize,
+    /// How often a request may pass a gateway of this kind, this time included.
+    pub hops: NonZeroUsize,
     /// A request's whole header must have arrived by then, from its first byte.
     pub header_timeout: Duration,
     /// A batch's whole body must have arrived by then; of other requests, how long is waited for it.

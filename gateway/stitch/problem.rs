@@ -83,7 +83,7 @@ mod limit;
 mod skipped;
 
 pub use admission::of_admission;
-pub use limit::Limit;
+pub use limit::{Limit, failure_limit};
 pub use skipped::of_skip;
 
 /// How long a client should wait before it sends again what found no target.
@@ -301,7 +301,7 @@ pub fn of_failure(failure: CallFailure, sent: Sent, method: &Method) -> Verdict 
     } else {
         unavailable
     };
-    let limit = limit::of_failure(failure);
+    let limit = failure_limit(failure);
     Verdict { retryable, retry_after, limit, ..verdict(&row, failure.to_string(), None, outcome) }
 }
 
@@ -365,6 +365,15 @@ fn failure_row(failure: CallFailure) -> Row {
         }
         CallFailure::ReplyTimeout => {
             row!(GATEWAY_TIMEOUT, "reply_timeout", "No reply in time", "connection_read_timeout")
+        }
+        // RFC 9209 §2.3.26.
+        CallFailure::RequestTimeout => {
+            row!(
+                GATEWAY_TIMEOUT,
+                "request_timeout",
+                "The request took too long in all",
+                "http_response_timeout"
+            )
         }
         CallFailure::DeadlineDuringCall => {
             row!(

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
 };
 
 use tracing_appender::non_blocking::ErrorCounter;
@@ -17,17 +17,14 @@ use crate::stitch::ItemReport;
 use crate::stitch::problem::{LIMIT_REASONS, REFUSAL_REASONS};
 
 use super::maker::Maker;
-use super::{BatchEnd, BatchReport, ConnectionMetrics, Names, RequestReport};
+use super::{BatchEnd, BatchReport, ConnectionMetrics, Names, RequestReport, UpstreamMetrics};
 
 /// Seconds; OpenTelemetry's boundaries for HTTP, with two more for what is slow.
-const LATENCY: [f64; 16] =
+pub(super) const LATENCY: [f64; 16] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0];
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 const BYTES: [f64; 9] =
     [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
-
-/// Why a call is made once more, as metrics say it.
-const RETRY_REASONS: [&str; 5] = ["connect", "lost", "timeout", "status", "stale"];
 
 /// All metrics of a gateway.
 pub struct Metrics {
@@ -52,18 +49,8 @@ pub struct Metrics {
     pub(super) handovers: IntCounterVec,
     /// Batches under way.
     pub batches_in_flight: IntGauge,
-    /// Calls under way, by upstream.
-    pub items_in_flight: IntGaugeVec,
-    /// Calls that wait for their turn, by upstream.
-    pub items_queued: IntGaugeVec,
-    /// How long calls waited for their turn, by upstream; those that had it at once are not in it.
-    pub item_queue_time: HistogramVec,
-    /// Every attempt, by upstream and final status; `code` is empty where no reply came.
-    pub attempts: IntCounterVec,
-    /// Connections that could not be opened, by upstream and reason.
-    pub connect_errors: IntCounterVec,
-    /// Connections opened, by upstream.
-    pub connections_opened: IntCounterVec,
+    /// Upstreams and their targets.
+    pub upstreams: UpstreamMetrics,
     /// Clients' connections.
     pub connections: ConnectionMetrics,
     buffer_bytes: IntGauge,
@@ -72,16 +59,6 @@ pub struct Metrics {
     pub rate_limited: IntCounterVec,
     /// Clients that a rate limit forgot because it remembers no more, by limit.
     pub limit_clients_forgotten: IntCounterVec,
-    /// Attempts after the first, by upstream and why.
-    pub retries: IntCounterVec,
-    /// Retries that the budget did not allow, by upstream.
-    pub retry_budget_exhausted: IntCounterVec,
-    /// Targets ejected, by upstream.
-    pub ejections: IntCounterVec,
-    /// Whether a target gets calls; set by whoever reads the metrics.
-    pub target_up: IntGaugeVec,
-    /// How many addresses of a target have their circuit in which state; set likewise.
-    pub circuit_state: IntGaugeVec,
     log_lines_dropped: IntCounter,
     tasks: IntGauge,
     log: OnceLock<ErrorCounter>,
@@ -182,7 +159,7 @@ impl Metrics {
             )?,
             request_failures: make.counters(
                 "batchgate_request_failures_total",
-                "Requests that were no batch whose status the gateway made, by reason.",
+                "Requests that were no batch and did not get the service's whole reply, by reason.",
                 &["route", "reason"],
             )?,
             reload_ok: make.gauge(
@@ -204,33 +181,7 @@ impl Metrics {
                 &["result"],
             )?,
             batches_in_flight: make.gauge("batchgate_batches_in_flight", "Batches under way.")?,
-            items_in_flight: make.gauges("batchgate_items_in_flight", "Calls under way.", &["upstream"])?,
-            items_queued: make.gauges(
-                "batchgate_items_queued",
-                "Calls, and requests that are no batch, waiting for their turn at the upstream.",
-                &["upstream"],
-            )?,
-            item_queue_time: make.histograms(
-                "batchgate_item_queue_seconds",
-                "How long calls waited for their turn at the upstream; only those that had to wait.",
-                &["upstream"],
-                &LATENCY,
-            )?,
-            attempts: make.counters(
-                "batchgate_upstream_attempts_total",
-                "Attempts of calls by status; an empty code is an attempt without a reply.",
-                &["upstream", "code"],
-            )?,
-            connect_errors: make.counters(
-                "batchgate_upstream_connect_errors_total",
-                "Connections that could not be opened.",
-                &["upstream", "reason"],
-            )?,
-            connections_opened: make.counters(
-                "batchgate_upstream_connections_opened_total",
-                "Connections opened for calls.",
-                &["upstream"],
-            )?,
+            upstreams: UpstreamMetrics::new(&make)?,
             connections: ConnectionMetrics::new(
                 make.gauge("batchgate_connections", "Connections of clients that are open.")?,
                 &make.counters(
@@ -250,31 +201,6 @@ impl Metrics {
                 "batchgate_rate_limit_clients_forgotten_total",
                 "Clients that a rate limit forgot because it remembers no more (max_clients).",
                 &["limit"],
-            )?,
-            retries: make.counters(
-                "batchgate_upstream_retries_total",
-                "Attempts of calls after the first.",
-                &["upstream", "reason"],
-            )?,
-            retry_budget_exhausted: make.counters(
-                "batchgate_upstream_retry_budget_exhausted_total",
-                "Retries that were not made because too many were.",
-                &["upstream"],
-            )?,
-            ejections: make.counters(
-                "batchgate_upstream_ejections_total",
-                "Times that a target's circuit opened.",
-                &["upstream"],
-            )?,
-            target_up: make.gauges(
-                "batchgate_upstream_target_up",
-                "1 if the target gets calls.",
-                &["upstream", "target"],
-            )?,
-            circuit_state: make.gauges(
-                "batchgate_upstream_circuit_state",
-                "Addresses of the target whose circuit is in this state.",
-                &["upstream", "target", "state"],
             )?,
             log_lines_dropped: make.counter(
                 "batchgate_log_lines_dropped_total",
@@ -311,12 +237,7 @@ impl Metrics {
             }
         }
         for upstream in &settings.upstreams {
-            self.items_in_flight.with_label_values(&[&upstream.name]);
-            self.retry_budget_exhausted.with_label_values(&[&upstream.name]);
-            self.ejections.with_label_values(&[&upstream.name]);
-            for reason in RETRY_REASONS {
-                self.retries.with_label_values(&[&upstream.name, reason]);
-            }
+            self.upstreams.prepare(&upstream.name);
         }
     }
 
@@ -332,12 +253,6 @@ impl Metrics {
         }
         self.batch_duration.with_label_values(&[endpoint]);
         self.batch_items.with_label_values(&[endpoint]);
-    }
-
-    /// Forgets the gauges of all targets: the new configuration may have others.
-    pub fn forget_targets(&self) {
-        self.target_up.reset();
-        self.circuit_state.reset();
     }
 
     /// Records a load of the configuration.

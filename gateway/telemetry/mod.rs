@@ -9,6 +9,7 @@ mod metrics;
 mod report;
 mod seldom;
 mod trace;
+mod upstreams;
 
 pub use connections::{ConnectionMetrics, ConnectionRefusal};
 pub use lifetime::Totals;
@@ -17,3 +18,4 @@ pub use metrics::{Metrics, MetricsError};
 pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};
 pub use seldom::Seldom;
 pub use trace::{RequestId, TraceContext};
+pub use upstreams::UpstreamMetrics;

@@ -138,7 +138,7 @@ pub struct RequestReport {
     pub status: Option<StatusCode>,
     /// From its header to its end.
     pub elapsed: Duration,
-    /// Why the gateway answered in the upstream's place, or cut its reply, if it did.
+    /// Why the gateway answered in the upstream's place, or the reply broke off, if so.
     pub reason: Option<&'static str>,
     /// The limit that bit, if that is why.
     pub limit: Option<Limit>,

@@ -15,7 +15,8 @@ use super::{
 use crate::harness::certificate::Certificate;
 use crate::harness::process::Process;
 use crate::harness::programs::program;
-use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
+use crate::harness::wait::until_true;
+use crate::harness::{Answer, Connection, Gateway, Request, Setup, Upstream};
 
 #[test]
 fn a_header_has_a_deadline_however_its_bytes_come() {
@@ -79,6 +80,32 @@ fn over_tls_http2_that_never_begins_is_closed() {
     gateway.wait_for_metric(REFUSED, &[("reason", "header_timeout")], 1.0);
     client.wait();
     drop(upstream);
+}
+
+#[test]
+fn a_tls_handshake_has_the_headers_time_and_counts_as_a_connection() {
+    let certificate = Certificate::for_loopback();
+    let yaml =
+        |limits| format!("routes: [{{ path: /, respond: {{ status: 200 }} }}]\nlimits: {{ {limits} }}");
+    let gateway = Setup::of(yaml("header_timeout: 1s")).with_tls(&certificate).start();
+    for begin in [&b""[..], b"\x16\x03\x01"] {
+        let mut silent = Connection::open(gateway.tls_address());
+        silent.write(begin);
+        let took = silent.trickle(b"", PAUSE);
+        assert!(took >= Duration::from_millis(900) && took < Duration::from_secs(9), "{took:?}");
+    }
+    assert_eq!(refused(&gateway, "header_timeout"), "2");
+    let gateway = Setup::of(yaml("connections: 2, header_timeout: 20s")).with_tls(&certificate).start();
+    // The harness's own connections of the start may still have a place at first.
+    let mut silent = Vec::new();
+    until_true("two connections without a handshake", || {
+        silent.push(Connection::open(gateway.tls_address()));
+        gateway.metrics().sum("batchgate_connections", &[]) >= 2.0
+    });
+    wait_until_connections(&gateway, 2.0);
+    let before = gateway.metrics().count(REFUSED, &[("reason", "connections")]);
+    assert_eq!(Connection::open(gateway.tls_address()).rest(), b"");
+    assert!(gateway.metrics().count(REFUSED, &[("reason", "connections")]) > before);
 }
 
 #[test]

@@ -53,11 +53,11 @@ pub(super) fn measure(snapshot: &Snapshot, metrics: &Metrics) {
         let name = upstream.settings.name.as_str();
         for (target, _) in upstream.targets.names() {
             let peers = of(&upstream.targets, target);
-            metrics.target_up.with_label_values(&[name, target]).set(i64::from(is_up(&peers)));
+            metrics.upstreams.target_up.with_label_values(&[name, target]).set(i64::from(is_up(&peers)));
             for word in CircuitState::WORDS {
                 let are_so =
                     peers.iter().filter(|peer| peer.standing.circuit_state().as_str() == word).count();
-                let gauge = metrics.circuit_state.with_label_values(&[name, target, word]);
+                let gauge = metrics.upstreams.circuit_state.with_label_values(&[name, target, word]);
                 gauge.set(i64::try_from(are_so).unwrap_or(i64::MAX));
             }
         }

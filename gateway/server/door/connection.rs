@@ -28,6 +28,7 @@ use crate::settings::Limits;
 use crate::telemetry::ConnectionRefusal;
 
 use super::super::gateway::Gateway;
+use super::super::time_limit;
 use super::crowd::Member;
 use super::frames::Frames;
 
@@ -55,9 +56,28 @@ pub(in super::super) struct ClientConnection {
     watch: Watch,
     frames: Option<Frames>,
     written: u64,
+    visit: Visit,
+}
+
+/// A connection as it is counted, from before its TLS handshake to its end.
+#[derive(Debug)]
+pub(super) struct Visit {
     gateway: Arc<Gateway>,
     address: Option<IpAddr>,
     _member: Member,
+}
+
+impl Visit {
+    pub(super) fn new(gateway: Arc<Gateway>, address: Option<IpAddr>, member: Member) -> Self {
+        gateway.metrics.connections.open.inc();
+        gateway.activity.connection_begins();
+        Self { gateway, address, _member: member }
+    }
+
+    /// Counts that it is closed for this reason.
+    pub(super) fn count_refusal(&self, reason: ConnectionRefusal) {
+        self.gateway.metrics.connections.refuse(reason, self.address);
+    }
 }
 
 /// How long the client may still take.
@@ -74,15 +94,7 @@ struct Watch {
 }
 
 impl ClientConnection {
-    pub(super) fn new(
-        stream: Stream,
-        gateway: Arc<Gateway>,
-        limits: &Limits,
-        came: (Member, Option<IpAddr>),
-    ) -> Self {
-        let (member, address) = came;
-        gateway.metrics.connections.open.inc();
-        gateway.activity.connection_begins();
+    pub(super) fn new(stream: Stream, limits: &Limits, visit: Visit) -> Self {
         let watch = Watch {
             stage: AtomicU8::new(Stage::Idle as u8),
             header_timeout: limits.header_timeout,
@@ -91,7 +103,7 @@ impl ClientConnection {
             waits: None,
             patience: limits.body_timeout,
         };
-        Self { stream, watch, frames: None, written: 0, gateway, address, _member: member }
+        Self { stream, watch, frames: None, written: 0, visit }
     }
 
     /// The connection under a session of pingora's.
@@ -128,7 +140,7 @@ impl ClientConnection {
 
     /// Counts that it is closed for this reason.
     pub(super) fn count_refusal(&self, reason: ConnectionRefusal) {
-        self.gateway.metrics.connections.refuse(reason, self.address);
+        self.visit.count_refusal(reason);
     }
 
     fn refuse<T>(&self, reason: ConnectionRefusal) -> Poll<io::Result<T>> {
@@ -153,14 +165,21 @@ impl ClientConnection {
     }
 
     fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.written += *bytes as u64;
+        match &written {
+            Poll::Ready(Ok(bytes)) => self.written += *bytes as u64,
+            Poll::Pending if time_limit::is_over() => return over_time(),
+            Poll::Ready(Err(_)) | Poll::Pending => {}
         }
         written
     }
 }
 
-impl Drop for ClientConnection {
+/// What the client does not take or send now, it no longer has to.
+fn over_time<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "timeout.request is over")))
+}
+
+impl Drop for Visit {
     fn drop(&mut self) {
         self.gateway.metrics.connections.open.dec();
         self.gateway.activity.connection_ends();
@@ -216,6 +235,7 @@ impl AsyncRead for ClientConnection {
         match Pin::new(&mut connection.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => connection.take(buffer.filled().get(before..).unwrap_or_default()),
             failed @ Poll::Ready(Err(_)) => failed,
+            Poll::Pending if time_limit::is_over() => over_time(),
             Poll::Pending => {
                 let reason = ready!(connection.watch.poll_patience(context));
                 connection.refuse(reason)

@@ -91,6 +91,7 @@ mod tests {
             memory: 0,
             connections: NonZeroUsize::new(connections).unwrap(),
             connections_per_address: NonZeroUsize::new(per_address).unwrap(),
+            hops: NonZeroUsize::MIN,
             header_timeout: second,
             body_timeout: second,
             write_timeout: second,

@@ -2,13 +2,12 @@
 //! never past the call's time. Another target comes first. The better of two answers stands: an attempt of which
 //! nothing was sent takes nothing from the one before.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::future::FutureExt;
-use http::header::RETRY_AFTER;
-use http::{HeaderMap, Method};
+use http::Method;
 
-use crate::clock::{Deadline, unix_time};
+use crate::clock::Deadline;
 use crate::dispatch::{Attempt, CallFailure, FailureKind, ReplyBudget, Sent, UpstreamReply};
 use crate::plan::Call;
 use crate::settings::Retry;
@@ -16,15 +15,12 @@ use crate::stitch::problem::is_idempotent;
 use crate::telemetry::Metrics;
 
 use super::super::memory::Holding;
+use super::super::retry_pause::{pause_after, wanted_pause};
 use super::super::snapshot::UpstreamState;
 use super::Kind;
 use super::call::Calls;
 use super::failover::Failover;
 use super::reply::Unanswered;
-
-/// The pause before the first retry, of which a random part is left out, up to half; each further one is twice as long.
-const PAUSE: Duration = Duration::from_millis(50);
-const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is to be sent.
 #[derive(Clone, Copy)]
@@ -236,7 +232,7 @@ impl<'call> Attempts<'call> {
         if granted {
             self.count(reason);
         } else {
-            let count = self.metrics.retry_budget_exhausted.with_label_values(&[&settings.name]);
+            let count = self.metrics.upstreams.retry_budget_exhausted.with_label_values(&[&settings.name]);
             count.inc();
             if retry_budget.seldom.may_log() {
                 let (upstream, so_far) = (&settings.name, count.get());
@@ -254,22 +250,14 @@ impl<'call> Attempts<'call> {
     }
 
     fn count(&self, reason: &'static str) {
-        self.metrics.retries.with_label_values(&[self.upstream.settings.name.as_str(), reason]).inc();
+        self.metrics
+            .upstreams
+            .retries
+            .with_label_values(&[self.upstream.settings.name.as_str(), reason])
+            .inc();
     }
 
     fn pause(&self) -> Duration {
-        let doubled = u32::try_from(self.made.saturating_sub(1)).unwrap_or(u32::MAX);
-        let whole = PAUSE.saturating_mul(1_u32.checked_shl(doubled).unwrap_or(u32::MAX)).min(MAX_PAUSE);
-        whole.mul_f64(rand::random_range(0.5..=1.0))
+        pause_after(self.made)
     }
-}
-
-/// What Retry-After asks for (RFC 9110 §10.2.3): seconds, or a date.
-fn wanted_pause(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Some(date.saturating_sub(unix_time()))
 }

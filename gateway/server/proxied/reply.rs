@@ -26,8 +26,9 @@ pub(in super::super) fn response(
     response: &mut ResponseHeader,
     context: &mut Context,
 ) -> pingora::Result<()> {
+    context.keep_time()?;
     let request_id = context.request_id.as_str().to_owned();
-    let Context { snapshot, reached, proxied, limit_fields, .. } = context;
+    let Context { snapshot, reached, proxied, limit_fields, answered, .. } = context;
     let Some(proxied) = proxied else { return Ok(()) };
     if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
         // RFC 9110 §15.2.2: nobody asked for it, and what follows would be read by nobody's rules.
@@ -44,9 +45,7 @@ pub(in super::super) fn response(
     if !failure::is_framing_read(&response.headers) {
         return Error::e_explain(ErrorType::InvalidHTTPHeader, "a transfer coding that nobody undoes");
     }
-    if let (Some(lease), Some(upstream)) = (&mut proxied.lease, snapshot.upstream(proxied.upstream)) {
-        upstream.targets.answered(lease, response.status);
-    }
+    *answered = Some(response.status);
     for name in named_by_connection(&response.headers) {
         response.remove_header(&name);
     }

@@ -20,6 +20,10 @@ pub(in super::super) struct LimitsDocument {
     /// Connections at once from one address, which is one IPv4 address or an IPv6 network of 64 bits.
     #[schemars(range(max = 1_048_576))]
     pub(in super::super) connections_per_address: NonZeroUsize,
+    /// How often a request may pass a gateway of this kind, this time included. What goes round more often, by its
+    /// Via, is in a loop.
+    #[schemars(range(max = 100))]
+    pub(in super::super) hops: NonZeroUsize,
     /// A request's whole header must have arrived by then, from its first byte.
     pub(in super::super) header_timeout: TimeLimit,
     /// A batch's whole body must have arrived by then. Of other requests over HTTP/1: how long the gateway
@@ -44,6 +48,7 @@ impl Default for LimitsDocument {
             memory: ByteSize(512 << 20).into(),
             connections: number(10_000),
             connections_per_address: number(1000),
+            hops: number(5),
             header_timeout: seconds(15),
             body_timeout: seconds(60),
             write_timeout: seconds(30),

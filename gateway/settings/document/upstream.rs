@@ -135,8 +135,12 @@ pub(in super::super) enum BalanceDocument {
 pub(in super::super) struct TimeoutDocument {
     /// To open a connection, TLS handshake included.
     pub(in super::super) connect: At<TimeLimit>,
-    /// From the start of the call to the last byte of its reply.
+    /// From the start of the call to the last byte of its reply; of a request that is no batch, the time without a
+    /// byte.
     pub(in super::super) item: At<TimeLimit>,
+    /// Of a request that is no batch, from its turn to the last byte of its reply, retries included; where it is not
+    /// written, at least `item`.
+    pub(in super::super) request: At<TimeLimit>,
 }
 
 impl Default for TimeoutDocument {
@@ -144,6 +148,7 @@ impl Default for TimeoutDocument {
         Self {
             connect: TimeLimit(Duration::from_secs(1)).into(),
             item: TimeLimit(Duration::from_secs(5)).into(),
+            request: TimeLimit(Duration::from_secs(600)).into(),
         }
     }
 }

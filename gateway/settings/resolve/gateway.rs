@@ -17,6 +17,7 @@ pub(super) fn limits(document: &LimitsDocument) -> Limits {
         memory: document.memory.value.0,
         connections: document.connections,
         connections_per_address: document.connections_per_address,
+        hops: document.hops,
         header_timeout: document.header_timeout.0,
         body_timeout: document.body_timeout.0,
         write_timeout: document.write_timeout.0,

@@ -7,7 +7,8 @@ use http::HeaderName;
 use http::uri::Authority;
 
 use super::super::document::{
-    At, BalanceDocument, Document, Named, RateDocument, TargetDocument, UpstreamDocument, UpstreamTlsDocument,
+    At, BalanceDocument, Document, Named, RateDocument, TargetDocument, TimeoutDocument, UpstreamDocument,
+    UpstreamTlsDocument,
 };
 use super::super::{Balance, Engine, HostPolicy, Scheme, Target, Upstream, UpstreamTimeouts};
 use super::{Refused, Resolved, Resolver, Seen, all, pem, target};
@@ -32,6 +33,7 @@ impl Resolver<'_> {
             targets.as_ref().map_or(true, |targets| targets.iter().any(|target| target.scheme.is_tls()));
         let ca = self.trust(name, &document.tls, encrypted);
         let balance = self.balance(document);
+        let timeout = self.timeouts(&document.timeout);
         let retry = self.retry(&document.retry, &document.timeout);
         let breaker = self.breaker(&document.breaker);
         let health_check = document.health_check.as_ref().map(|check| self.health_check(check)).transpose();
@@ -49,10 +51,7 @@ impl Resolver<'_> {
             queue: document.queue.get(),
             rate: document.rate.as_ref().map(rate),
             deadline_header: deadline_header?,
-            timeout: UpstreamTimeouts {
-                connect: document.timeout.connect.value.0,
-                item: document.timeout.item.value.0,
-            },
+            timeout: timeout?,
             retry: retry?,
             breaker: breaker?,
             health_check: health_check?,
@@ -76,6 +75,19 @@ impl Resolver<'_> {
             BalanceDocument::LeastBusy => Balance::LeastBusy,
             BalanceDocument::ConsistentHash => Balance::ConsistentHash { header },
         })
+    }
+
+    fn timeouts(&mut self, document: &TimeoutDocument) -> Resolved<UpstreamTimeouts> {
+        let TimeoutDocument { connect, item, request } = document;
+        let (connect, item, whole) = (connect.value.0, item.value.0, request.value.0);
+        if request.place.is_some() && whole < item {
+            return self.refuse(
+                request.place,
+                "a whole request (`timeout.request`) has less time than one wait for a byte of it (`timeout.item`)",
+                "make `timeout.request` at least as long as `timeout.item`",
+            );
+        }
+        Ok(UpstreamTimeouts { connect, item, request: whole.max(item) })
     }
 
     /// A name that can be a metric's label.

@@ -26,7 +26,7 @@ pub fn of_admission(refusal: &AdmissionRefusal) -> Verdict {
             challenge: Some(challenge.clone()),
             ..verdict(&row, refusal.to_string(), None, OutcomeKind::Rejected)
         },
-        AdmissionRefusal::OverBurst { .. } | AdmissionRefusal::Forbidden => {
+        AdmissionRefusal::OverBurst { .. } | AdmissionRefusal::Forbidden | AdmissionRefusal::Loop { .. } => {
             verdict(&row, refusal.to_string(), None, OutcomeKind::Rejected)
         }
     };
@@ -51,6 +51,11 @@ pub(super) fn row(refusal: &AdmissionRefusal) -> Row {
                 "Nobody can tell who may come in",
                 "destination_unavailable"
             )
+        }
+        // RFC 9209 §2.3.32. Not the 502 that it recommends: 502 is asked again (`retry.status`), and that in each
+        // round of the loop.
+        AdmissionRefusal::Loop { .. } => {
+            row!(LOOP_DETECTED, "loop_detected", "The request goes round in circles", "proxy_loop_detected")
         }
         AdmissionRefusal::OverBurst { .. } => {
             row!(PAYLOAD_TOO_LARGE, "too_many_items", "The batch has too many items", "http_request_denied")

@@ -68,13 +68,16 @@ pub(super) fn of_admission(refusal: &AdmissionRefusal) -> Option<Limit> {
         AdmissionRefusal::RateLimited { limit, .. } | AdmissionRefusal::OverBurst { limit, .. } => {
             Some(Limit::Rate(Arc::clone(limit)))
         }
+        AdmissionRefusal::Loop { .. } => Some(Limit::Key("limits.hops")),
         AdmissionRefusal::Unauthenticated { .. }
         | AdmissionRefusal::Forbidden
         | AdmissionRefusal::AuthenticationUnavailable => None,
     }
 }
 
-pub(super) fn of_failure(failure: CallFailure) -> Option<Limit> {
+/// The limit for which a call failed, if one is at fault.
+#[must_use]
+pub fn failure_limit(failure: CallFailure) -> Option<Limit> {
     Some(Limit::Key(match failure {
         CallFailure::QueueFull => "queue",
         CallFailure::CircuitOpen { .. } => "breaker",
@@ -82,6 +85,7 @@ pub(super) fn of_failure(failure: CallFailure) -> Option<Limit> {
         CallFailure::QueueTimeout | CallFailure::TimeoutBeforeSending | CallFailure::ReplyTimeout => {
             "timeout.item"
         }
+        CallFailure::RequestTimeout => "timeout.request",
         CallFailure::DeadlineBeforeCall | CallFailure::DeadlineDuringCall => "deadline",
         CallFailure::ReplyTooLarge { .. } => "max_item_reply",
         CallFailure::RepliesTooLarge { .. } => "max_reply",

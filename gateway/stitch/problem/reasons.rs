@@ -1,7 +1,7 @@
 //! The words by which metrics tell refusals apart.
 
 /// The reasons of all refusals, so that their counters start at zero.
-pub const REFUSAL_REASONS: [&str; 28] = [
+pub const REFUSAL_REASONS: [&str; 29] = [
     "malformed",
     "not_a_batch",
     "duplicate_member",
@@ -26,6 +26,7 @@ pub const REFUSAL_REASONS: [&str; 28] = [
     "unauthenticated",
     "client_forbidden",
     "authentication_unavailable",
+    "loop_detected",
     "method_not_allowed",
     "body_timeout",
     "memory_budget",
@@ -34,7 +35,7 @@ pub const REFUSAL_REASONS: [&str; 28] = [
 
 /// The reasons of items and single requests for which a limit is at fault, so that their counters start at zero
 /// and an alert sees the first one.
-pub const LIMIT_REASONS: [&str; 13] = [
+pub const LIMIT_REASONS: [&str; 15] = [
     "rate_limited",
     "item_over_limit",
     "queue_full",
@@ -43,6 +44,8 @@ pub const LIMIT_REASONS: [&str; 13] = [
     "connection_timeout",
     "timeout_before_sending",
     "reply_timeout",
+    "request_timeout",
+    "loop_detected",
     "deadline_before_call",
     "deadline_during_call",
     "reply_too_large",

@@ -47,6 +47,7 @@ fn calls_whose_answer_was_lost_may_be_sent_again_only_if_idempotent() {
     let table = [
         (CallFailure::ConnectionLost, "502 connection_lost connection_terminated unknown"),
         (CallFailure::ReplyTimeout, "504 reply_timeout connection_read_timeout unknown"),
+        (CallFailure::RequestTimeout, "504 request_timeout http_response_timeout unknown"),
         (CallFailure::DeadlineDuringCall, "504 deadline_during_call http_response_timeout unknown"),
         (CallFailure::ReplyMalformed, "502 reply_malformed http_protocol_error unknown"),
         (CallFailure::ReplyTooLarge { limit: 1 }, "502 reply_too_large http_response_body_size unknown"),
@@ -112,6 +113,7 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::NotAdmitted(rate_limited()),
         BatchRefusal::NotAdmitted(unauthenticated()),
         BatchRefusal::NotAdmitted(AdmissionRefusal::Forbidden),
+        BatchRefusal::NotAdmitted(AdmissionRefusal::Loop { passed: 5 }),
         BatchRefusal::NotAdmitted(AdmissionRefusal::AuthenticationUnavailable),
         BatchRefusal::MethodNotAllowed,
         BatchRefusal::BodyTimeout { seconds: 1 },
@@ -201,6 +203,8 @@ fn who_is_not_let_in_learns_how_to_come_in() {
     assert_eq!(verdict.challenge.as_deref(), Some("Bearer"));
     let forbidden = of_admission(&AdmissionRefusal::Forbidden);
     assert_eq!(line(&forbidden), "403 client_forbidden http_request_denied rejected");
+    let circling = of_admission(&AdmissionRefusal::Loop { passed: 5 });
+    assert_eq!(line(&circling), "508 loop_detected proxy_loop_detected rejected");
     let unavailable = of_admission(&AdmissionRefusal::AuthenticationUnavailable);
     let expected = "503 authentication_unavailable destination_unavailable not_sent retryable";
     assert_eq!(line(&unavailable), expected);

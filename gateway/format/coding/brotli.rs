@@ -1,0 +1,105 @@
+//! brotli (RFC 7932).
+
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
+use bytes::Bytes;
+
+use super::{Decoded, Fault, PIECE};
+
+/// The first byte of a stream in brotli, its window made no larger than what is kept of what comes out (RFC 7932 §9.1).
+///
+/// The decoder has memory for the whole window, 16 MiB at the most, and encoders ask for 4 MiB to say `{}`. A
+/// reference can't reach back beyond the start, so up to the limit the stream means the same. Windows from 256 KiB on are
+/// a 1 and three bits; smaller ones stay.
+fn with_window_for(limit: usize, first: u8) -> u8 {
+    const LEAST: u32 = 18;
+    const MOST: u32 = 24;
+    let asked = u32::from(first >> 1 & 0b111);
+    if first & 1 == 0 || asked == 0 {
+        return first;
+    }
+    // A window is 16 bytes less than its power of two.
+    let needed = limit.saturating_add(16).checked_next_power_of_two().map_or(MOST, usize::trailing_zeros);
+    let kept = asked.min(needed.clamp(LEAST, MOST) - (LEAST - 1));
+    first & !0b1110 | u8::try_from(kept << 1).unwrap_or(0b1110)
+}
+
+/// Strict: no windows beyond RFC 7932's 16 MiB.
+pub(super) fn undo(body: &Bytes, limit: usize, corrupt: Fault) -> Result<Bytes, Fault> {
+    let Some((first, rest)) = body.split_first() else { return Err(corrupt) };
+    let first = [with_window_for(limit, *first)];
+    let (alloc_bytes, alloc_words, alloc_codes) =
+        (StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
+    let mut state = BrotliState::new_strict(alloc_bytes, alloc_words, alloc_codes);
+    let mut decoded = Decoded::new(limit);
+    let mut piece = vec![0; PIECE];
+    let (mut input, mut left, mut read, mut total) = (first.as_slice(), 1, 0, 0);
+    let mut has_rest = false;
+    loop {
+        let (mut room, mut written) = (piece.len(), 0);
+        let result = BrotliDecompressStream(
+            &mut left,
+            &mut read,
+            input,
+            &mut room,
+            &mut written,
+            &mut piece,
+            &mut total,
+            &mut state,
+        );
+        decoded.push(piece.get(..written).unwrap_or_default())?;
+        match result {
+            BrotliResult::ResultSuccess if left == 0 && (has_rest || rest.is_empty()) => {
+                return Ok(decoded.bytes.into());
+            }
+            BrotliResult::NeedsMoreInput if !has_rest => {
+                (input, left, read, has_rest) = (rest, rest.len(), 0, true);
+            }
+            BrotliResult::NeedsMoreOutput => {}
+            BrotliResult::ResultSuccess | BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure => {
+                return Err(corrupt);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Coding;
+    use super::*;
+
+    /// Noise, 300000 zeros and the noise again by one reference, from a window of 16 MiB.
+    const BROTLI_FAR: [u8; 98] = [
+        0x5f, 0x5f, 0x94, 0x84, 0x5f, 0x26, 0xc6, 0xd9, 0x84, 0xd0, 0xb6, 0x36, 0x47, 0xab, 0xc4, 0xed, 0x3a,
+        0x1d, 0x8a, 0x88, 0xbc, 0x5b, 0xf6, 0xcb, 0xd7, 0xd9, 0x54, 0xc7, 0xbc, 0x58, 0x08, 0x7c, 0xf5, 0x33,
+        0x17, 0x09, 0x5e, 0x20, 0x3f, 0x9e, 0x7f, 0x0a, 0x06, 0xed, 0xfb, 0xec, 0x08, 0xaa, 0x45, 0xde, 0xc7,
+        0xe6, 0xec, 0x85, 0x4b, 0x59, 0xe5, 0xc7, 0x2d, 0x2e, 0xef, 0x18, 0xbe, 0x7d, 0x62, 0x15, 0x33, 0x69,
+        0x2a, 0xf8, 0x60, 0xbd, 0x3b, 0x1f, 0xae, 0xd4, 0x19, 0x55, 0x9d, 0xa3, 0xdf, 0x99, 0x89, 0x51, 0xdf,
+        0xb7, 0xc4, 0xf7, 0x80, 0x7d, 0x17, 0x81, 0x94, 0x6b, 0x2a, 0x1a, 0x4f, 0x02,
+    ];
+
+    fn undo_far(limit: usize) -> Result<Bytes, Fault> {
+        undo(&Bytes::from_static(&BROTLI_FAR), limit, Fault::Corrupt(Coding::Brotli))
+    }
+
+    #[test]
+    fn a_window_of_brotli_is_no_larger_than_what_may_come_out() {
+        // A window of 16 MiB, of 4 MiB, the smallest that can be made smaller, and those that can't.
+        for (first, limit, expected) in [
+            (0b0101_1111, 0, 0b0101_0011),
+            (0b0101_1111, 300_000, 0b0101_0101),
+            (0b0101_1111, (8 << 20) - 16, 0b0101_1101),
+            (0b0101_1111, 8 << 20, 0b0101_1111),
+            (0b0101_1111, usize::MAX, 0b0101_1111),
+            (0b0000_1011, 1 << 20, 0b0000_1001),
+            (0b0000_1011, 8 << 20, 0b0000_1011),
+            (0b1000_0011, 1, 0b1000_0011),
+            (0b0001_0001, 1, 0b0001_0001),
+            (0b1111_1110, 1, 0b1111_1110),
+        ] {
+            assert_eq!(with_window_for(limit, first), expected, "{first:#010b} {limit}");
+        }
+        let decoded = undo_far(300_128).unwrap();
+        assert_eq!((decoded.len(), &decoded[..64]), (300_128, &decoded[300_064..]));
+        assert_eq!(undo_far(300_127), Err(Fault::TooLarge));
+    }
+}
