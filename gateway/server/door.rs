@@ -10,6 +10,7 @@
 mod connection;
 mod crowd;
 mod frames;
+mod together;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -7,12 +7,14 @@ use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 
 use crate::batch::BatchRefusal;
 use crate::clock::Deadline;
 use crate::format::Written;
 
+use super::door::ClientConnection;
 use super::memory::{Full, Holding};
 
 /// After a refusal, so much time is given to the client to stop sending (RFC 9112 §9.6).
@@ -145,6 +147,9 @@ pub(super) async fn write_reply(
         header.insert_header(header::CONTENT_LENGTH, length)?;
     }
     let unread = close_if_unread(session);
+    if let ServerSession::H1(http1) = session.as_downstream() {
+        ClientConnection::write_together(http1.stream());
+    }
     let without_body = length == 0 || session.req_header().method == http::Method::HEAD;
     session.write_response_header(Box::new(header), without_body).await?;
     if !without_body {

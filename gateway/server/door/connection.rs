@@ -31,6 +31,7 @@ use super::super::gateway::Gateway;
 use super::super::time_limit;
 use super::crowd::Member;
 use super::frames::Frames;
+use super::together::Together;
 
 /// A body that comes at this rate may take as long as it likes.
 const BYTES_PER_SECOND: u32 = 1024;
@@ -55,6 +56,7 @@ pub(in super::super) struct ClientConnection {
     stream: Stream,
     watch: Watch,
     frames: Option<Frames>,
+    together: Together,
     written: u64,
     visit: Visit,
 }
@@ -103,7 +105,7 @@ impl ClientConnection {
             waits: None,
             patience: limits.body_timeout,
         };
-        Self { stream, watch, frames: None, written: 0, visit }
+        Self { stream, watch, frames: None, together: Together::default(), written: 0, visit }
     }
 
     /// The connection under a session of pingora's.
@@ -130,6 +132,13 @@ impl ClientConnection {
     /// The request's body comes next, and has to keep to its rate.
     pub(in super::super) fn expect_body(stream: &Stream) {
         Self::enter(stream, Stage::Body);
+    }
+
+    /// What is written until the next flush may leave together.
+    pub(in super::super) fn write_together(stream: &Stream) {
+        if let Some(connection) = Self::under(stream) {
+            connection.together.want();
+        }
     }
 
     fn enter(stream: &Stream, stage: Stage) {
@@ -162,6 +171,12 @@ impl ClientConnection {
             self.watch.received(bytes.len());
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes what was held for what follows it.
+    fn poll_release(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { together, stream, .. } = self;
+        together.poll_release(stream, context)
     }
 
     fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -247,6 +262,10 @@ impl AsyncRead for ClientConnection {
 impl AsyncWrite for ClientConnection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let connection = self.get_mut();
+        if connection.together.hold(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        ready!(connection.poll_release(context))?;
         let written = Pin::new(&mut connection.stream).poll_write(context, bytes);
         connection.count_written(written)
     }
@@ -257,6 +276,7 @@ impl AsyncWrite for ClientConnection {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let connection = self.get_mut();
+        ready!(connection.poll_release(context))?;
         let written = Pin::new(&mut connection.stream).poll_write_vectored(context, pieces);
         connection.count_written(written)
     }
@@ -265,12 +285,17 @@ impl AsyncWrite for ClientConnection {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let connection = self.get_mut();
+        ready!(connection.poll_release(context))?;
+        connection.together.end();
+        Pin::new(&mut connection.stream).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let connection = self.get_mut();
+        ready!(connection.poll_release(context))?;
+        Pin::new(&mut connection.stream).poll_shutdown(context)
     }
 }
 
