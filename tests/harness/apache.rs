@@ -1,16 +1,13 @@
 //! A real Apache httpd as an upstream, with `Dav On` below `/webdav`.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use tempfile::TempDir;
-
-use super::ports::{accepts, loopback, start_again, start_on_free_ports};
-use super::process::Process;
 use super::programs::{is_root, program, succeed};
+use super::server::Server;
 
 /// Where Debian has the modules.
 const MODULES: &str = "/usr/lib/apache2/modules";
@@ -20,11 +17,7 @@ const USER: &str = "www-data";
 
 /// An Apache that runs.
 #[derive(Debug)]
-pub(crate) struct Apache {
-    process: Process,
-    port: u16,
-    folder: TempDir,
-}
+pub(crate) struct Apache(Server);
 
 impl Apache {
     /// One with `Dav On` below `/webdav`.
@@ -34,51 +27,26 @@ impl Apache {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         open_to_apache(folder.path());
-        let command = |[port]: [u16; 1]| {
-            let file = folder.path().join("apache.conf");
-            fs::write(&file, configuration(folder.path(), port)).unwrap();
-            command_in(folder.path())
-        };
-        let (process, [port]) = start_on_free_ports("apache2", command, |[port]| accepts(loopback(port)));
-        Self { process, port, folder }
+        Self(Server::start("apache2", (folder, "apache.conf"), configuration, command_in))
     }
 
-    /// Kills it (SIGKILL).
-    pub(crate) fn kill(&self) {
-        self.process.kill();
-    }
-
-    /// Kills it, and starts it again with the same configuration on the same port.
-    pub(crate) fn restart(&mut self) {
-        if self.process.is_running() {
-            self.kill();
-        }
-        self.process = start_again("apache2", command_in(self.folder.path()), self.port);
-    }
-
-    /// Its address.
-    pub(crate) fn address(&self) -> SocketAddr {
-        loopback(self.port)
-    }
-
-    /// Its url, for a target.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address())
-    }
-
-    /// Where the files below `/webdav` are.
-    pub(crate) fn files(&self) -> PathBuf {
-        self.folder.path().join("root/webdav")
-    }
-
-    /// Gives Apache what a test has put below [`Apache::files`].
+    /// Gives Apache what a test has put below [`Server::files`].
     pub(crate) fn take_over_files(&self) {
-        open_to_apache(self.folder.path());
+        open_to_apache(self.folder());
     }
+}
 
-    /// What it wrote.
-    pub(crate) fn output(&self) -> String {
-        self.process.output()
+impl Deref for Apache {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl DerefMut for Apache {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.0
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod programs;
 pub(crate) mod prometheus;
+pub(crate) mod server;
 pub(crate) mod succession;
 pub(crate) mod upstream;
 pub(crate) mod wait;

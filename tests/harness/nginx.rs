@@ -1,26 +1,19 @@
 //! A real nginx as an upstream: `WebDAV` below `/webdav`, and whatever else a test configures.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::process::Command;
 
-use tempfile::TempDir;
-
-use super::ports::{accepts, loopback, start_again, start_on_free_ports};
-use super::process::Process;
 use super::programs::{is_root, program};
+use super::server::Server;
 
 /// The module that adds PROPFIND, OPTIONS, LOCK and UNLOCK.
 const DAV_EXT: &str = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so";
 
 /// An nginx that runs.
 #[derive(Debug)]
-pub(crate) struct Nginx {
-    process: Process,
-    port: u16,
-    folder: TempDir,
-}
+pub(crate) struct Nginx(Server);
 
 impl Nginx {
     /// One with `dav_methods` below `/webdav`.
@@ -40,51 +33,27 @@ impl Nginx {
     pub(crate) fn start(listen_options: &str, directives: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("root/webdav")).unwrap();
-        let command = |[port]: [u16; 1]| {
-            let file = folder.path().join("nginx.conf");
-            fs::write(&file, configuration(folder.path(), port, listen_options, directives)).unwrap();
-            command_in(folder.path())
-        };
-        let (process, [port]) = start_on_free_ports("nginx", command, |[port]| accepts(loopback(port)));
-        Self { process, port, folder }
-    }
-
-    /// Kills it (SIGKILL).
-    pub(crate) fn kill(&self) {
-        self.process.kill();
-    }
-
-    /// Kills it, and starts it again with the same configuration on the same port.
-    pub(crate) fn restart(&mut self) {
-        if self.process.is_running() {
-            self.kill();
-        }
-        self.process = start_again("nginx", command_in(self.folder.path()), self.port);
-    }
-
-    /// Its address.
-    pub(crate) fn address(&self) -> SocketAddr {
-        loopback(self.port)
-    }
-
-    /// Its url, for a target.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address())
-    }
-
-    /// Where the files below `/webdav` are.
-    pub(crate) fn files(&self) -> PathBuf {
-        self.folder.path().join("root/webdav")
+        let configuration = |folder: &Path, port| configuration(folder, port, listen_options, directives);
+        Self(Server::start("nginx", (folder, "nginx.conf"), configuration, command_in))
     }
 
     /// The lines of its access log: `request status protocol`.
     pub(crate) fn access_log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
+        fs::read_to_string(self.folder().join("access.log")).unwrap_or_default()
     }
+}
 
-    /// What it wrote.
-    pub(crate) fn output(&self) -> String {
-        self.process.output()
+impl Deref for Nginx {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl DerefMut for Nginx {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.0
     }
 }
 
