@@ -32,6 +32,10 @@ class Upstream:
         _, what, argument, number = target.split("?")[0].split("/")
         if method == "POST":
             self.posts[number] += 1
+        if what == "hang":
+            # Until the other side gives up.
+            await reader.read()
+            return False
         return await getattr(self, what)(writer, argument, number)
 
     async def ok(self, writer, _, number):
@@ -50,10 +54,6 @@ class Upstream:
         writer.write(reply(200, number.ljust(int(length)), number))
         await writer.drain()
         return True
-
-    async def hang(self, writer, _argument, _number):
-        await asyncio.sleep(3600)
-        return False
 
     async def reset(self, writer, where, number):
         whole = reply(200, number * 100, number)
