@@ -189,6 +189,39 @@ fn odata_answers_multipart_in_multipart_and_json_as_it_is_accepted() {
 }
 
 #[test]
+fn odatas_items_inherit_what_the_batch_accepts_and_prefers() {
+    let upstream = upstream();
+    let gateway = gateway(&upstream);
+    let own = json!({"Accept": "image/png", "Prefer": "return=minimal"});
+    let items = json!([
+        {"id": "a", "method": "GET", "url": "/plain"},
+        {"id": "b", "method": "GET", "url": "/own", "headers": own}
+    ]);
+    let outer = |request: Request| {
+        let preferences = "continue-on-error, include-annotations=\"*\", wait=9";
+        let request = request.header("Accept", "multipart/mixed;q=0.5, application/json");
+        request.header("Prefer", preferences).header("Accept-Language", "de").header("Content-Language", "fr")
+    };
+    results(&gateway.send(&outer(json_batch(ODATA, &items))));
+    results(&gateway.send(&outer(json_batch(GRAPH, &items))));
+    let sent = |path, name| {
+        let fields = |request: &Recorded| {
+            let same = request.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+            same.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("; ")
+        };
+        upstream.requests_to(path).iter().map(fields).collect::<Vec<_>>()
+    };
+    assert_eq!(sent("/plain", "Accept"), ["application/json", ""], "of OData, and of Graph");
+    assert_eq!(sent("/own", "Accept"), ["image/png", "image/png"]);
+    assert_eq!(sent("/plain", "Prefer"), ["include-annotations=\"*\"", ""]);
+    assert_eq!(sent("/own", "Prefer"), ["return=minimal; include-annotations=\"*\"", "return=minimal"]);
+    assert_eq!(
+        [sent("/plain", "Accept-Language"), sent("/plain", "Content-Language")],
+        [["de", "de"], ["fr", ""]]
+    );
+}
+
+#[test]
 fn odatas_replies_say_their_version() {
     let upstream = upstream();
     let gateway = gateway(&upstream);

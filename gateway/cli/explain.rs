@@ -100,7 +100,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
         settings,
         endpoint,
         preferences: Preferences::parse(&headers),
-        inherited: &inherited_fields(&headers, endpoint.inherit.as_deref()),
+        inherited: &inherited_fields(&headers, endpoint.inherit.as_deref(), endpoint.dialect),
         hop: &ForwardedBy::default(),
         audience: Audience::Operator,
     };

@@ -8,7 +8,9 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::batch::{Fields, is_forbidden_in_item, is_hop_by_hop};
+use crate::batch::{Dialect, Fields, is_forbidden_in_item, is_hop_by_hop};
+
+use super::odata_fields::{PREFER, odata_fields};
 
 /// What the gateway says about the hop.
 #[derive(Clone, Debug, Default)]
@@ -18,15 +20,18 @@ pub struct ForwardedBy {
 }
 
 /// The fields that the items of a batch inherit: all but those that describe the outer message
-/// (protocol §1), or only the ones in `only`.
+/// (protocol §1), or only the ones in `only`. OData's batches hand down more.
 #[must_use]
-pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>) -> HeaderMap {
+pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>, dialect: Dialect) -> HeaderMap {
     let mut inherited = HeaderMap::with_capacity(outer.len());
+    let wanted = |name: &HeaderName| only.is_none_or(|names| names.contains(name));
     for (name, value) in outer {
-        let wanted = only.is_none_or(|names| names.contains(name));
-        if wanted && !describes_the_outer_message(name) {
+        if wanted(name) && !describes_the_outer_message(name) {
             inherited.append(name.clone(), value.clone());
         }
+    }
+    if dialect == Dialect::Odata {
+        inherited.extend(odata_fields(outer).filter(|(name, _)| wanted(name)));
     }
     for name in named_by_connection(outer) {
         inherited.remove(name);
@@ -181,6 +186,14 @@ impl CallHeaders {
             }
             previous = Some(name);
         }
+        // Only OData hands preferences down, each by itself: of two that are alike the first, which is the
+        // item's, holds (RFC 7240 §2).
+        if let Some(preferences) = self.shared.get(PREFER)
+            && own.iter().any(|(name, _)| *name == PREFER)
+            && !self.decides(&PREFER)
+        {
+            fields.append(PREFER, preferences.clone());
+        }
         fields
     }
 
@@ -238,18 +251,18 @@ mod tests {
             ("expect", "100-continue"),
             ("range", "bytes=0-1"),
         ]);
-        let inherited = inherited_fields(&outer, None);
+        let inherited = inherited_fields(&outer, None, Dialect::Batchgate);
         let mut names: Vec<_> = inherited.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["accept-language", "authorization", "cookie"]);
-        let only = inherited_fields(&outer, Some(&[header::AUTHORIZATION, header::HOST]));
+        let only = inherited_fields(&outer, Some(&[header::AUTHORIZATION, header::HOST]), Dialect::Batchgate);
         assert_eq!(only.keys().collect::<Vec<_>>(), [header::AUTHORIZATION]);
     }
 
     #[test]
     fn the_cookies_of_http_2_are_one_field() {
         let outer = map(&[("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2")]);
-        let inherited = inherited_fields(&outer, None);
+        let inherited = inherited_fields(&outer, None, Dialect::Batchgate);
         assert_eq!(inherited.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
         assert_eq!(joined_cookies(&inherited), None);
     }

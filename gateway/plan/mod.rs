@@ -10,6 +10,7 @@ mod conditions;
 mod dependencies;
 mod hand_down;
 mod later;
+mod odata_fields;
 mod preferences;
 mod url;
 

@@ -84,7 +84,7 @@ impl Preferences {
 }
 
 /// The parts of a value between separators; what is quoted stays whole (RFC 9110 §5.6.4).
-fn outside_quotes(value: &str, separator: char) -> Vec<&str> {
+pub(super) fn outside_quotes(value: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     let parts = value.split(|character: char| {
         match character {

@@ -57,7 +57,7 @@ impl Asked<'_> {
 
     /// What the outer request hands down to the items.
     pub(super) fn inherited(&self, outer: &HeaderMap) -> HeaderMap {
-        let mut inherited = inherited_fields(outer, self.endpoint.inherit.as_deref());
+        let mut inherited = inherited_fields(outer, self.endpoint.inherit.as_deref(), self.endpoint.dialect);
         for name in withheld(&self.snapshot.settings, &self.reached.identity) {
             let same: Vec<_> = inherited.keys().filter(|other| same_to_cgi(name, other)).cloned().collect();
             for name in same {
