@@ -58,8 +58,8 @@ impl CanonicalPath {
         for segment in decoded.split('/').skip(1) {
             check_segment(segment)?;
         }
-        if strictness == Strictness::Item && decoded.contains("//") {
-            return Err(PathError::EmptySegment);
+        if strictness == Strictness::Item {
+            check_item(&decoded)?;
         }
         Ok(Self(decoded.into_owned().into_boxed_str()))
     }
@@ -69,6 +69,18 @@ impl CanonicalPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Looks at what comes out, so that no encoding hides in another: `%252%65` comes out as `%252e`.
+fn check_item(path: &str) -> Result<(), PathError> {
+    if path.contains("//") {
+        return Err(PathError::EmptySegment);
+    }
+    let mut behind_percents = path.split("%25").skip(1);
+    // A server that decodes twice would read a dot or a slash.
+    let is_doubly =
+        |behind: &str| behind.as_bytes().first_chunk().is_some_and(|digits| doubly_encoded(*digits));
+    if behind_percents.any(is_doubly) { Err(PathError::EncodedSeparator) } else { Ok(()) }
 }
 
 fn check_segment(segment: &str) -> Result<(), PathError> {
@@ -100,7 +112,7 @@ fn decode_unreserved(path: &str, strictness: Strictness) -> Result<Cow<'_, str>,
         out.push_str(before);
         let byte = decoded_byte(encoded).ok_or(PathError::BrokenEncoding)?;
         let behind = encoded.get(3..).ok_or(PathError::BrokenEncoding)?;
-        check_encoded(byte, behind, strictness)?;
+        check_encoded(byte, strictness)?;
         if is_unreserved(byte) {
             out.push(char::from(byte));
         } else {
@@ -113,7 +125,7 @@ fn decode_unreserved(path: &str, strictness: Strictness) -> Result<Cow<'_, str>,
     Ok(Cow::Owned(out))
 }
 
-fn check_encoded(byte: u8, behind: &str, strictness: Strictness) -> Result<(), PathError> {
+fn check_encoded(byte: u8, strictness: Strictness) -> Result<(), PathError> {
     if byte == 0 {
         return Err(PathError::EncodedSeparator);
     }
@@ -121,10 +133,7 @@ fn check_encoded(byte: u8, behind: &str, strictness: Strictness) -> Result<(), P
         return Ok(());
     }
     let separator = byte < 0x20 || byte == 0x7f || matches!(byte, b'/' | b'\\');
-    // `%252e`: a server that decodes twice would read a dot or a slash.
-    let doubly =
-        byte == b'%' && behind.as_bytes().first_chunk().is_some_and(|digits| doubly_encoded(*digits));
-    if separator || doubly { Err(PathError::EncodedSeparator) } else { Ok(()) }
+    if separator { Err(PathError::EncodedSeparator) } else { Ok(()) }
 }
 
 fn doubly_encoded(digits: [u8; 2]) -> bool {
@@ -186,6 +195,7 @@ mod tests {
     fn needless_encodings_go() {
         assert_eq!(item("/%61dmin/%7e%c3%a4").as_deref(), Ok("/admin/~%C3%A4"));
         assert_eq!(item("/a%2ejpg").as_deref(), Ok("/a.jpg"));
+        assert_eq!(item("/100%25%25/%2541%25").as_deref(), Ok("/100%25%25/%2541%25"));
     }
 
     #[test]
@@ -207,6 +217,9 @@ mod tests {
             ("/a%0d%0ab", PathError::EncodedSeparator),
             ("/a/%252e%252e/b", PathError::EncodedSeparator),
             ("/a%252fb", PathError::EncodedSeparator),
+            ("/a%252%66b", PathError::EncodedSeparator),
+            ("/a%25%32%65/b", PathError::EncodedSeparator),
+            ("/5%252%352e", PathError::EncodedSeparator),
             ("/a%", PathError::BrokenEncoding),
             ("/a%2", PathError::BrokenEncoding),
             ("/a%+1", PathError::BrokenEncoding),
