@@ -1,6 +1,6 @@
 //! The settings themselves: plain data that can't be wrong.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -305,6 +305,17 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a client's connection is kept idle.
     pub keepalive_timeout: Duration,
+    /// What one HTTP/2 connection of a client may use.
+    pub http2: Http2,
+}
+
+/// What one HTTP/2 connection of a client may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2 {
+    /// Requests at once.
+    pub streams: NonZeroU32,
+    /// Bytes that one of them may send ahead of whoever reads them.
+    pub stream_window: NonZeroU32,
 }
 
 /// What is logged.

@@ -80,8 +80,10 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
+    use std::num::{NonZeroU32, NonZeroUsize};
     use std::time::Duration;
+
+    use crate::settings::Http2;
 
     use super::*;
 
@@ -98,6 +100,7 @@ mod tests {
             idle_connections: 0,
             idle_timeout: second,
             keepalive_timeout: second,
+            http2: Http2 { streams: NonZeroU32::MIN, stream_window: NonZeroU32::MAX },
         }
     }
 

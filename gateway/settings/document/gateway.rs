@@ -1,6 +1,6 @@
 //! `limits`, `log`, `drain` and `cors`: what holds for the whole gateway.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -38,6 +38,12 @@ pub(in super::super) struct LimitsDocument {
     pub(in super::super) idle_timeout: TimeLimit,
     /// How long a client's idle connection is kept.
     pub(in super::super) keepalive_timeout: TimeLimit,
+    /// Requests at once on one HTTP/2 connection of a client.
+    #[schemars(range(max = 10_000))]
+    pub(in super::super) http2_streams: NonZeroU32,
+    /// Bytes that a request over HTTP/2 may send ahead of whoever reads them. A connection has room for that many of
+    /// all its requests together, so one that stands still does not stop the others.
+    pub(in super::super) http2_stream_window: At<ByteSize>,
 }
 
 impl Default for LimitsDocument {
@@ -55,6 +61,8 @@ impl Default for LimitsDocument {
             idle_connections: 512,
             idle_timeout: seconds(60),
             keepalive_timeout: seconds(75),
+            http2_streams: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
+            http2_stream_window: ByteSize(64 << 10).into(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Limits, log, drain and origins.
 
+use std::num::NonZeroU32;
+
 use http::uri::Authority;
 use tracing_subscriber::EnvFilter;
 
@@ -7,8 +9,11 @@ use super::super::diagnostic::nearest;
 use super::super::document::{
     At, CorsDocument, Document, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument,
 };
-use super::super::{Cors, Drain, Limits, LogFormat, LogSettings};
+use super::super::{Cors, Drain, Http2, Limits, LogFormat, LogSettings};
 use super::{Resolved, Resolver, all};
+
+/// RFC 9113 §6.9.1.
+const MAX_WINDOW: usize = (1 << 31) - 1;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -24,7 +29,17 @@ pub(super) fn limits(document: &LimitsDocument) -> Limits {
         idle_connections: usize::try_from(document.idle_connections).unwrap_or(usize::MAX),
         idle_timeout: document.idle_timeout.0,
         keepalive_timeout: document.keepalive_timeout.0,
+        http2: Http2 {
+            streams: document.http2_streams,
+            stream_window: stream_window(document.http2_stream_window.value.0),
+        },
     }
+}
+
+/// A window as RFC 9113 §6.9.1 allows it; less than what any client may send at first would be no use.
+fn stream_window(bytes: usize) -> NonZeroU32 {
+    let bytes = bytes.clamp(usize::from(u16::MAX), MAX_WINDOW);
+    u32::try_from(bytes).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX)
 }
 
 pub(super) fn drain(document: &DrainDocument) -> Drain {

@@ -1,0 +1,27 @@
+//! The fields of one hop, which no message takes further (RFC 9110 §7.6.1): those that Connection names, and those that
+//! are of a connection whether it names them or not. Framing is decided elsewhere, so Transfer-Encoding and Trailer stay.
+
+use http::header::{self, HeaderMap, HeaderName};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use crate::batch::is_hop_by_hop;
+use crate::plan::named_by_connection;
+
+pub(super) fn remove_fields_of_the_hop(head: &mut RequestHeader) {
+    for name in fields_of_the_hop(&head.headers) {
+        head.remove_header(&name);
+    }
+}
+
+/// The same for a reply, an interim one included.
+pub(super) fn remove_fields_of_a_replys_hop(head: &mut ResponseHeader) {
+    for name in fields_of_the_hop(&head.headers) {
+        head.remove_header(&name);
+    }
+}
+
+fn fields_of_the_hop(fields: &HeaderMap) -> Vec<HeaderName> {
+    let of_framing = |name: &HeaderName| *name == header::TRANSFER_ENCODING || *name == header::TRAILER;
+    let known = fields.keys().filter(|name| is_hop_by_hop(name) && !of_framing(name)).cloned();
+    named_by_connection(fields).into_iter().chain(known).collect()
+}

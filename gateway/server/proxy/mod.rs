@@ -1,0 +1,486 @@
+//! The exchange loop: what happens to a request that is no batch.
+//!
+//! In: a request whose route leads to an upstream ([`ProxyPlan`]). Out: one reply to the client, and one report. On the
+//! way it waits for its turn, as items of batches do; takes a target; sends the head and, piece by piece, the
+//! body; and hands on what comes back. Both directions go on at the same time: an upstream may answer before it has
+//! read the request, and a client may be slow at either.
+//!
+//! Invariants:
+//! - Exactly one request reaches the upstream for each attempt: its head is written once, its end is written once
+//!   ([`upstream::RequestWriter`]), and a request whose body broke off is never ended.
+//! - Nothing of a reply reaches the client before it is settled that no other attempt follows.
+//! - A reply that breaks off is never ended: over HTTP/1 the connection closes, over HTTP/2 the stream is reset, and a
+//!   gRPC client gets a status.
+//! - At most one piece of either body is in memory, and up to 64 KiB of the request's for another attempt.
+//!
+//! It does not speak HTTP itself: the client's side is a [`Session`], the upstream's a [`upstream::Connection`].
+
+mod attempts;
+mod context;
+mod hop;
+mod lasting;
+mod plan;
+mod relay;
+mod reply;
+mod request;
+mod tunnel;
+mod upgrade;
+mod upload;
+mod upstream;
+mod websocket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use pingora::http::ResponseHeader;
+
+use crate::clock::Deadline;
+use crate::dispatch::{CallFailure, Flow, Gate, QueueFull, Sent, Turn};
+use crate::telemetry::LongLivedKind;
+
+use super::balance::{Lease, Peer};
+use super::engine::Queued;
+use super::failure;
+use super::gateway::Gateway;
+use super::retry_pause::wanted_pause;
+use super::session::{ResetReason, Session};
+use super::snapshot::UpstreamState;
+
+use attempts::{Attempts, Lost};
+use lasting::{Lasting, Patience, grpc_timeout};
+use upload::{FromClient, Upload};
+use upstream::{Connection, Pools, ReplyReader, RequestWriter};
+
+pub(super) use context::Context;
+pub(super) use plan::{ProxyPlan, is_grpc};
+pub(super) use request::max_forwards;
+pub(super) use tunnel::Tunnel;
+
+/// Interim replies to one request.
+const MAX_INTERIM: usize = 32;
+
+/// How an exchange ended.
+pub(super) enum Ended {
+    /// The client has its reply.
+    Replied,
+    /// The client has nothing yet; why.
+    Failed(Failure),
+    /// The client has a part of its reply; why it breaks off, and the reason for its stream's reset.
+    BrokeOff(CallFailure, ResetReason),
+    /// The client has left.
+    ClientGone,
+    /// Both sides have switched to another protocol.
+    Upgraded(Box<Tunnel>),
+}
+
+/// Why a request has no reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Failure {
+    /// The upstream, the network or a limit is at fault.
+    Call(CallFailure, Sent),
+    /// The client's body breaks HTTP's framing.
+    BodyUnreadable,
+    /// The client's body came too slowly.
+    BodyTimeout(Duration),
+}
+
+impl Failure {
+    const fn not_sent(failure: CallFailure) -> Self {
+        Self::Call(failure, Sent::No)
+    }
+}
+
+/// Serves a request by forwarding it.
+pub(super) async fn forward(
+    gateway: &Arc<Gateway>,
+    session: &mut Session,
+    context: &Context,
+    plan: &ProxyPlan,
+) -> Ended {
+    let snapshot = Arc::clone(&context.snapshot);
+    let Some(upstream) = snapshot.upstream(plan.upstream) else {
+        return Ended::Failed(Failure::not_sent(CallFailure::Internal));
+    };
+    upstream.retry_budget.count_call();
+    let turn = tokio::select! {
+        turn = take_turn(upstream, context) => turn,
+        () = gone_while_waiting(session) => return Ended::ClientGone,
+    };
+    let turn = match turn {
+        Ok(turn) => turn,
+        Err(failure) => return Ended::Failed(Failure::not_sent(failure)),
+    };
+    if session.let_client_send().await.is_err() {
+        return Ended::ClientGone;
+    }
+    let mut exchange = Exchange::new((gateway, upstream), session, (context, plan), turn);
+    exchange.run().await
+}
+
+/// A client is seen to leave while its request waits, if it has sent all of it.
+async fn gone_while_waiting(session: &mut Session) {
+    if session.is_body_done() {
+        session.gone().await;
+    } else {
+        std::future::pending().await
+    }
+}
+
+/// Takes the request's turn at its upstream, which it shares with batches: whoever sends one by one
+/// waits no longer, and gets no more, than whoever sends a batch.
+async fn take_turn(upstream: &UpstreamState, context: &Context) -> Result<Turn<Arc<Gate>>, CallFailure> {
+    let flow = Flow::new(context.reached.client());
+    if let Some(turn) = Gate::try_enter(Arc::clone(&upstream.gate), &flow) {
+        return Ok(turn);
+    }
+    let _queued = Queued::new(upstream);
+    let turn = Gate::enter(Arc::clone(&upstream.gate), &flow);
+    match Deadline::after(upstream.settings.timeout.item).race(turn).await {
+        Some(turn) => turn.map_err(|QueueFull| CallFailure::QueueFull),
+        None => Err(CallFailure::QueueTimeout),
+    }
+}
+
+/// A request on its way.
+struct Exchange<'exchange> {
+    gateway: &'exchange Arc<Gateway>,
+    upstream: &'exchange UpstreamState,
+    session: &'exchange mut Session,
+    context: &'exchange Context,
+    plan: &'exchange ProxyPlan,
+    /// Held until the end of the reply, or until the exchange [lasts](lasting): until then the service works on it.
+    turn: Option<Turn<Arc<Gate>>>,
+    lasting: Option<Lasting>,
+    upload: Upload,
+    attempts: Attempts<'exchange>,
+    /// When `timeout.request` is over.
+    ends: Deadline,
+}
+
+/// A reply whose head is here.
+struct Replied {
+    head: ResponseHeader,
+    writer: RequestWriter,
+    reader: ReplyReader,
+    lease: Lease,
+    /// Writing the request has failed; the reply may be why.
+    is_writer_broken: bool,
+}
+
+/// What an attempt came to.
+enum Attempted {
+    Replied(Box<Replied>),
+    Again(Duration),
+    Ended(Ended),
+}
+
+impl<'exchange> Exchange<'exchange> {
+    fn new(
+        (gateway, upstream): (&'exchange Arc<Gateway>, &'exchange UpstreamState),
+        session: &'exchange mut Session,
+        (context, plan): (&'exchange Context, &'exchange ProxyPlan),
+        turn: Turn<Arc<Gate>>,
+    ) -> Self {
+        let body_timeout = context.snapshot.settings.limits.body_timeout;
+        let ends = Deadline::after(upstream.settings.timeout.request);
+        let upload = Upload::new(session, (!plan.is_grpc).then_some(body_timeout));
+        let attempts = Attempts::new(gateway, upstream, &session.req_header().method, ends);
+        Self {
+            gateway,
+            upstream,
+            session,
+            context,
+            plan,
+            turn: Some(turn),
+            lasting: None,
+            upload,
+            attempts,
+            ends,
+        }
+    }
+
+    async fn run(&mut self) -> Ended {
+        if let Some(upgrade) = &self.plan.upgrade {
+            let kind = if upgrade::is_websocket(upgrade) {
+                LongLivedKind::Websocket
+            } else {
+                LongLivedKind::Upgrade
+            };
+            // Before anything is sent: what has no room is refused, not torn down.
+            match Lasting::begin(self.gateway, self.upstream, self.context, kind) {
+                Ok(lasting) => self.lasting = Some(lasting),
+                Err(failure) => return Ended::Failed(Failure::not_sent(failure)),
+            }
+        }
+        let replied = loop {
+            match self.attempt().await {
+                Attempted::Replied(replied) => break replied,
+                Attempted::Again(pause) => tokio::time::sleep(pause).await,
+                Attempted::Ended(ended) => return ended,
+            }
+        };
+        self.relay(*replied).await
+    }
+
+    /// One attempt, up to the head of its reply.
+    async fn attempt(&mut self) -> Attempted {
+        let mut lease = match self.upstream.targets.next(&self.attempts.tried, &self.plan.key) {
+            Ok(lease) => lease,
+            Err(why_none) => return self.failed(self.attempts.last_failure.unwrap_or(why_none)),
+        };
+        let peer = Arc::clone(lease.peer());
+        self.attempts.tried.push(peer.address);
+        let may_reuse = !std::mem::take(&mut self.attempts.wants_fresh);
+        let opened =
+            Connection::open(self.gateway, self.upstream, &peer, self.plan.needs(), may_reuse).await;
+        let connection = match opened {
+            Ok(connection) => connection,
+            Err(error) => {
+                let failure = failure::of_connect(&error);
+                self.gateway.count_connect_error(&self.upstream.settings.name, failure);
+                self.upstream.targets.failed(&mut lease, failure);
+                self.attempts.last_failure = Some(failure);
+                return match self.attempts.after_connect(failure) {
+                    Some(pause) => Attempted::Again(pause),
+                    None => self.failed(failure),
+                };
+            }
+        };
+        let reused = connection.reused;
+        let made = match self.begin(connection, &peer).await {
+            Ok((writer, reader)) => self.await_head(writer, reader, lease, reused).await,
+            Err(error) => self.lost(&error, lease, reused, true),
+        };
+        match made {
+            Attempted::Replied(replied) => self.judge(replied).await,
+            other @ (Attempted::Again(_) | Attempted::Ended(_)) => other,
+        }
+    }
+
+    async fn begin(
+        &mut self,
+        connection: Connection,
+        peer: &Arc<Peer>,
+    ) -> pingora::Result<(RequestWriter, ReplyReader)> {
+        let over = if connection.is_http2() { request::Over::Http2 } else { request::Over::Http1 };
+        let head = request::head(
+            self.session.req_header(),
+            (self.context, self.plan),
+            (self.upstream, peer),
+            over,
+        )?;
+        let (mut writer, reader) = connection.begin(peer, head, self.plan.framing).await?;
+        self.upload.begin(&mut writer);
+        Ok((writer, reader))
+    }
+
+    fn failed(&self, failure: CallFailure) -> Attempted {
+        Attempted::Ended(Ended::Failed(Failure::Call(failure, self.attempts.sent())))
+    }
+
+    /// An attempt is lost before its reply.
+    fn lost(
+        &mut self,
+        error: &pingora::Error,
+        mut lease: Lease,
+        reused: bool,
+        nothing_received: bool,
+    ) -> Attempted {
+        let failure =
+            if nothing_received { failure::before_reply(error) } else { failure::of_exchange(error) };
+        let is_stale = reused && nothing_received && failure == CallFailure::ConnectionLost;
+        let lost = Lost { failure, is_stale, is_body_sent: self.upload.is_done() };
+        let next = self.attempts.after_exchange(lease.peer(), lost, &self.upload.replay);
+        // A service that gives up while a client sends slowly is not at fault.
+        if !is_stale && lost.is_body_sent && failure != CallFailure::NotProcessed {
+            self.upstream.targets.failed(&mut lease, failure);
+        }
+        match next {
+            Some(pause) => Attempted::Again(pause),
+            None => self.failed(failure),
+        }
+    }
+
+    /// Sends the request's body as it comes, and waits for the head of the reply.
+    async fn await_head(
+        &mut self,
+        mut writer: RequestWriter,
+        mut reader: ReplyReader,
+        lease: Lease,
+        reused: bool,
+    ) -> Attempted {
+        let mut patience = Patience::new(self.patience_for_head());
+        let mut retry_after = self.attempts.timeout().filter(|_| !self.plan.is_grpc).map(Deadline::after);
+        let (mut interim, mut is_writer_broken) = (0, false);
+        loop {
+            let has_room = writer.is_drained() && !is_writer_broken;
+            // While the client is the one who is slow, its own pace is the limit.
+            let waits_for_upstream = self.upload.is_done() || !has_room;
+            let Self { session, upload, .. } = self;
+            tokio::select! {
+                flushed = writer.flush(), if !writer.is_drained() && !is_writer_broken => {
+                    patience.renew();
+                    // The reply may say why; if there is none, reading it fails too.
+                    is_writer_broken = flushed.is_err();
+                }
+                head = reader.head() => match head {
+                    Ok(head) if reply::is_interim(head.status) && interim < MAX_INTERIM => {
+                        interim += 1;
+                        patience.renew();
+                        if let Some(head) = reply::interim(head)
+                            && session.write_interim(head).await.is_err()
+                        {
+                            return Attempted::Ended(self.client_gone(writer, reader, &lease).await);
+                        }
+                    }
+                    Ok(head) if reply::is_interim(head.status) => {
+                        return self.malformed(writer, reader, lease).await;
+                    }
+                    Ok(head) => {
+                        return Attempted::Replied(Box::new(Replied {
+                            head, writer, reader, lease, is_writer_broken,
+                        }));
+                    }
+                    Err(error) => {
+                        writer.abandon();
+                        let peer = Arc::clone(lease.peer());
+                        reader.abandon(self.pools(), &peer).await;
+                        return self.lost(&error, lease, reused, interim == 0);
+                    }
+                },
+                from_client = upload.next(session, has_room) => {
+                    patience.renew();
+                    if let Some(ended) = self.take_from_client(from_client, &mut writer).await {
+                        writer.abandon();
+                        reader.abandon(self.pools(), lease.peer()).await;
+                        return Attempted::Ended(ended);
+                    }
+                }
+                () = patience.over(), if waits_for_upstream => {
+                    return self.too_late(writer, reader, lease).await;
+                }
+                () = lasting::come(retry_after), if waits_for_upstream => {
+                    retry_after = None;
+                    if let Some(pause) = self.attempts.after_timeout(&self.upload.replay) {
+                        writer.abandon();
+                        reader.abandon(self.pools(), lease.peer()).await;
+                        return Attempted::Again(pause);
+                    }
+                }
+                () = self.ends.come(), if self.has_limit_in_all() => {
+                    self.attempts.was_sent = true;
+                    writer.abandon();
+                    reader.abandon(self.pools(), lease.peer()).await;
+                    return self.failed(CallFailure::RequestTimeout);
+                }
+            }
+        }
+    }
+
+    /// gRPC says itself how long it waits; the head of a stream may come with its first message.
+    fn patience_for_head(&self) -> Option<Duration> {
+        let timeout = &self.upstream.settings.timeout;
+        if self.plan.is_grpc {
+            let said = grpc_timeout(&self.session.req_header().headers);
+            return match (said, timeout.idle) {
+                (Some(said), Some(idle)) => Some(said.min(idle)),
+                (said, idle) => said.or(idle),
+            };
+        }
+        Some(timeout.item)
+    }
+
+    const fn has_limit_in_all(&self) -> bool {
+        self.lasting.is_none() && !self.plan.is_grpc
+    }
+
+    fn pools(&self) -> Pools<'exchange> {
+        Pools { transport: &self.gateway.transport, connector: &self.gateway.connector }
+    }
+
+    /// What the client did. Gives the exchange's end if that is one.
+    async fn take_from_client(
+        &mut self,
+        from_client: FromClient,
+        writer: &mut RequestWriter,
+    ) -> Option<Ended> {
+        match from_client {
+            FromClient::Piece(piece) => {
+                if let Some(lasting) = &self.lasting {
+                    lasting.count_to_upstream(piece.len());
+                }
+                self.upload.take(piece, writer);
+                None
+            }
+            FromClient::End => {
+                self.upload.end(self.session, writer).await;
+                None
+            }
+            FromClient::Gone => Some(Ended::ClientGone),
+            FromClient::TooSlow => {
+                let limit = self.context.snapshot.settings.limits.body_timeout;
+                Some(Ended::Failed(Failure::BodyTimeout(limit)))
+            }
+            FromClient::Broken(error) if failure::breaks_framing(&error) => {
+                Some(Ended::Failed(Failure::BodyUnreadable))
+            }
+            FromClient::Broken(_) => Some(Ended::ClientGone),
+        }
+    }
+
+    async fn client_gone(&self, mut writer: RequestWriter, reader: ReplyReader, lease: &Lease) -> Ended {
+        writer.abandon();
+        reader.abandon(self.pools(), lease.peer()).await;
+        Ended::ClientGone
+    }
+
+    async fn malformed(
+        &mut self,
+        mut writer: RequestWriter,
+        reader: ReplyReader,
+        mut lease: Lease,
+    ) -> Attempted {
+        writer.abandon();
+        reader.abandon(self.pools(), lease.peer()).await;
+        self.attempts.was_sent = true;
+        self.upstream.targets.failed(&mut lease, CallFailure::ReplyMalformed);
+        self.failed(CallFailure::ReplyMalformed)
+    }
+
+    async fn too_late(
+        &mut self,
+        mut writer: RequestWriter,
+        reader: ReplyReader,
+        mut lease: Lease,
+    ) -> Attempted {
+        writer.abandon();
+        reader.abandon(self.pools(), lease.peer()).await;
+        self.attempts.was_sent = true;
+        self.upstream.targets.failed(&mut lease, CallFailure::ReplyTimeout);
+        self.failed(CallFailure::ReplyTimeout)
+    }
+
+    /// Whether the reply is the client's, or the request is sent once more.
+    async fn judge(&mut self, mut replied: Box<Replied>) -> Attempted {
+        let status = replied.head.status;
+        self.upstream.targets.answered(&mut replied.lease, status);
+        if status == StatusCode::SWITCHING_PROTOCOLS
+            && (!upgrade::is_switch(self.plan.upgrade.as_ref(), &replied.head) || !self.upload.is_done())
+        {
+            // RFC 9110 §15.2.2: nobody asked for it, and what follows would be read by nobody's rules.
+            let Replied { writer, reader, lease, .. } = *replied;
+            return self.malformed(writer, reader, lease).await;
+        }
+        if self.upstream.settings.retry.status.contains(&status) {
+            let wanted = wanted_pause(&replied.head.headers).unwrap_or_default();
+            if let Some(pause) = self.attempts.after_status(wanted, &self.upload.replay) {
+                let Replied { mut writer, reader, lease, .. } = *replied;
+                writer.abandon();
+                reader.abandon(self.pools(), lease.peer()).await;
+                return Attempted::Again(pause);
+            }
+        }
+        Attempted::Replied(replied)
+    }
+}

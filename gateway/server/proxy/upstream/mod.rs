@@ -1,0 +1,139 @@
+//! The upstream's side of an exchange: a connection to a target, the request that is written to it, and the reply that
+//! is read from it. Writing and reading are two values, so that both can go on at the same time.
+//!
+//! A target is spoken to in the protocol that its url names: HTTP/1.1 for `http://` and `https://`, HTTP/2 for `h2c://`
+//! and `h2://`. Two requests choose for themselves: an upgrade goes over HTTP/1.1, which alone can carry it
+//! (RFC 9110 §7.8), and a gRPC call over HTTP/2 where TLS lets both sides choose.
+
+mod reader;
+mod shared_stream;
+mod writer;
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use pingora::http::RequestHeader;
+use pingora::protocols::Stream;
+use pingora::protocols::http::client::HttpSession as AnySession;
+use pingora::protocols::http::v1::client::HttpSession as Http1;
+use pingora::protocols::http::v2::client::Http2Session;
+use tokio::io::AsyncReadExt as _;
+
+use crate::server::balance::Peer;
+use crate::server::gateway::Gateway;
+use crate::server::snapshot::UpstreamState;
+use crate::settings::Scheme;
+
+use shared_stream::SharedStream;
+
+pub(super) use reader::{Pools, ReplyReader};
+pub(super) use writer::{Framing, RequestWriter};
+
+/// What a request needs of the protocol towards its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    Any,
+    /// HTTP/1.1, for an upgrade.
+    Http1,
+    /// HTTP/2, for gRPC.
+    Http2,
+}
+
+/// An open connection, or a stream of one, on which nothing of the request was sent yet.
+pub(super) struct Connection {
+    wire: Wire,
+    /// It has carried a request before, so the upstream may have closed it since.
+    pub(super) reused: bool,
+}
+
+enum Wire {
+    Http1(Stream),
+    Http2(Box<Http2Session>),
+}
+
+impl Connection {
+    /// Opens a connection to a target, or takes an idle one.
+    ///
+    /// # Errors
+    /// The target could not be connected to.
+    pub(super) async fn open(
+        gateway: &Gateway,
+        upstream: &UpstreamState,
+        peer: &Peer,
+        needs: Needs,
+        may_reuse: bool,
+    ) -> pingora::Result<Self> {
+        let connection = if speaks_http2(peer.scheme, needs) {
+            let _seeking = upstream.seeking.acquire().await;
+            let (session, reused) = gateway.connector.get_http_session(&peer.http).await?;
+            match session {
+                AnySession::H2(http2) => Self { wire: Wire::Http2(Box::new(http2)), reused },
+                AnySession::H1(http1) => Self { wire: Wire::Http1(http1.into_inner()), reused },
+                AnySession::Custom(()) => {
+                    return pingora::Error::e_explain(pingora::ErrorType::InternalError, "no protocol");
+                }
+            }
+        } else {
+            open_http1(gateway, peer, may_reuse).await?
+        };
+        if !connection.reused {
+            upstream.opened.inc();
+        }
+        Ok(connection)
+    }
+
+    pub(super) const fn is_http2(&self) -> bool {
+        matches!(self.wire, Wire::Http2(_))
+    }
+
+    /// Sends the request's head. What follows is written by one of the two, and read by the other.
+    ///
+    /// # Errors
+    /// The connection is gone, or the head can't be written.
+    pub(super) async fn begin(
+        self,
+        peer: &Arc<Peer>,
+        head: Box<RequestHeader>,
+        framing: Framing,
+    ) -> pingora::Result<(RequestWriter, ReplyReader)> {
+        match self.wire {
+            Wire::Http1(stream) => {
+                let shared = SharedStream::new(stream);
+                let mut session = Http1::new_with_options(Box::new(shared.clone()), &peer.http1);
+                session.write_request_header(head).await?;
+                Ok((RequestWriter::http1(shared, framing), ReplyReader::Http1(Box::new(session))))
+            }
+            Wire::Http2(mut session) => {
+                session.write_request_header(head, framing == Framing::None)?;
+                let body = session.take_request_body_writer().filter(|_| framing != Framing::None);
+                Ok((RequestWriter::http2(body), ReplyReader::Http2(session)))
+            }
+        }
+    }
+}
+
+fn speaks_http2(scheme: Scheme, needs: Needs) -> bool {
+    match (needs, scheme) {
+        (Needs::Http1, _) | (Needs::Any | Needs::Http2, Scheme::Http) | (Needs::Any, Scheme::Https) => false,
+        (Needs::Http2, Scheme::Https) | (Needs::Any | Needs::Http2, Scheme::H2c | Scheme::H2) => true,
+    }
+}
+
+async fn open_http1(gateway: &Gateway, peer: &Peer, may_reuse: bool) -> pingora::Result<Connection> {
+    while may_reuse {
+        let (mut stream, reused) = gateway.transport.get_stream(&peer.http1).await?;
+        if !reused || is_quiet(&mut stream) {
+            return Ok(Connection { wire: Wire::Http1(stream), reused });
+        }
+    }
+    let stream = gateway.transport.new_stream(&peer.http1).await?;
+    Ok(Connection { wire: Wire::Http1(stream), reused: false })
+}
+
+/// Whether an idle connection is still open and the upstream has not spoken out of turn: what came then (a 408 for
+/// idleness, say) would be taken for the next request's answer. Asks tokio what it knows already, so a quiet
+/// connection costs no system call.
+fn is_quiet(stream: &mut Stream) -> bool {
+    let mut unasked = [0; 1];
+    tokio::task::unconstrained(stream.read(&mut unasked)).now_or_never().is_none()
+}

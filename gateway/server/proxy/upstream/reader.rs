@@ -1,0 +1,140 @@
+//! An upstream's reply as it comes: interim heads, the final head, pieces of the body, trailers. Over HTTP/1.1 and
+//! HTTP/2 alike.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use pingora::connectors::http::Connector;
+use pingora::http::ResponseHeader;
+use pingora::protocols::Stream;
+use pingora::protocols::http::client::HttpSession as AnySession;
+use pingora::protocols::http::v1::client::HttpSession as Http1;
+use pingora::protocols::http::v2::client::Http2Session;
+use pingora::{Error, ErrorType};
+
+use crate::server::balance::Peer;
+
+use super::shared_stream::SharedStream;
+
+/// Reads a reply. All reads are cancel-safe.
+pub(in super::super) enum ReplyReader {
+    Http1(Box<Http1>),
+    Http2(Box<Http2Session>),
+}
+
+impl ReplyReader {
+    /// The next head: an interim one, or the final one, after which the body follows.
+    ///
+    /// # Errors
+    /// The connection is gone, or what came is not a reply.
+    pub(in super::super) async fn head(&mut self) -> pingora::Result<ResponseHeader> {
+        let head = match self {
+            Self::Http1(http1) => {
+                http1.read_response().await?;
+                http1.resp_header()
+            }
+            Self::Http2(http2) => {
+                http2.read_response_header().await?;
+                http2.response_header()
+            }
+        };
+        head.cloned().ok_or_else(|| Error::explain(ErrorType::InvalidHTTPHeader, "no head"))
+    }
+
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// The body broke off, or breaks HTTP's framing.
+    pub(in super::super) async fn body(&mut self) -> pingora::Result<Option<Bytes>> {
+        match self {
+            Self::Http1(http1) => http1.read_body_bytes().await,
+            Self::Http2(http2) => http2.read_response_body().await,
+        }
+    }
+
+    /// Whether the body has come to its end; or, right after the head, whether there is none.
+    ///
+    /// # Errors
+    /// The stream ended because it was reset.
+    pub(in super::super) fn is_done(&mut self) -> pingora::Result<bool> {
+        match self {
+            Self::Http1(http1) => Ok(http1.is_body_done()),
+            Self::Http2(http2) => Ok(http2.response_finished() && http2.check_response_end_or_error()?),
+        }
+    }
+
+    /// The trailers, once the body has come to its end.
+    ///
+    /// # Errors
+    /// The stream was reset in place of them.
+    pub(in super::super) async fn trailers(&mut self) -> pingora::Result<Option<HeaderMap>> {
+        match self {
+            Self::Http1(_) => Ok(None),
+            Self::Http2(http2) => http2.read_trailers().await,
+        }
+    }
+
+    /// Whether the body ends only with the connection.
+    pub(in super::super) const fn is_http2(&self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+
+    /// The connection after a 101, and the bytes that came behind its head.
+    pub(in super::super) fn into_upgraded(self) -> Option<(Stream, Vec<Bytes>)> {
+        use futures_util::FutureExt as _;
+        let Self::Http1(mut http1) = self else { return None };
+        if http1.get_status() != Some(StatusCode::SWITCHING_PROTOCOLS) {
+            return None;
+        }
+        let mut early = Vec::new();
+        while let Some(Ok(Some(bytes))) = tokio::task::unconstrained(http1.read_body_bytes()).now_or_never() {
+            early.push(bytes);
+        }
+        Some((unshared(http1.into_inner())?, early))
+    }
+
+    /// Ends a reply that was read in full. Gives the connection back to its pool where it can be used again.
+    pub(in super::super) async fn release(self, pools: Pools<'_>, peer: &Peer) {
+        match self {
+            Self::Http1(mut http1) => {
+                http1.respect_keepalive();
+                if let Some(stream) = http1.reuse().await.and_then(unshared) {
+                    pools.give_back(stream, peer);
+                }
+            }
+            Self::Http2(http2) => pools.give_back_stream(http2, peer).await,
+        }
+    }
+
+    /// Ends a reply that broke off. The stream of an HTTP/2 connection is no reason to close it.
+    pub(in super::super) async fn abandon(self, pools: Pools<'_>, peer: &Peer) {
+        if let Self::Http2(http2) = self {
+            pools.give_back_stream(http2, peer).await;
+        }
+    }
+}
+
+/// The pools that connections are given back to.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Pools<'gateway> {
+    pub(in super::super) transport: &'gateway pingora::connectors::TransportConnector,
+    pub(in super::super) connector: &'gateway Connector,
+}
+
+impl Pools<'_> {
+    fn give_back(self, stream: Stream, peer: &Peer) {
+        use pingora::upstreams::peer::Peer as _;
+        let idle = peer.http1.idle_timeout();
+        self.transport.release_stream(stream, peer.http1.reuse_hash(), idle);
+    }
+
+    async fn give_back_stream(self, http2: Box<Http2Session>, peer: &Peer) {
+        let idle = peer.http.options.idle_timeout;
+        self.connector.release_http_session(AnySession::H2(*http2), &peer.http, idle).await;
+    }
+}
+
+/// The connection under the hand that reads. The other one has to be gone.
+fn unshared(stream: Stream) -> Option<Stream> {
+    let shared = stream.into_any().downcast::<SharedStream>().ok()?;
+    shared.into_stream()
+}

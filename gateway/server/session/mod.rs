@@ -1,0 +1,388 @@
+//! One request of a client and its reply, whichever version of HTTP it came over. HTTP/1 is read and written by
+//! pingora's session; HTTP/2 by [`Http2`], because pingora's can neither send interim replies nor read trailers,
+//! and resets every broken stream with CANCEL.
+//!
+//! In: a request whose head has been read. Out: at most one final reply. Once the reply's end was written the
+//! session is [complete](Session::finish), and an HTTP/1 connection may be used again; a session that is dropped
+//! before that closes its connection, or resets its stream, so that no client takes a broken reply for a complete one.
+
+mod http2;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{StatusCode, Version};
+use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v1::server::HttpSession as Http1;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{Digest, Stream};
+
+use crate::clock::Deadline;
+
+use super::door::ClientConnection;
+
+pub(super) use http2::Http2;
+
+/// After a reply that left before the request was read: the client may go on sending for this long in all …
+const LINGER: Duration = Duration::from_secs(30);
+/// … and for this long without a byte (RFC 9112 §9.6).
+const LINGER_BETWEEN_BYTES: Duration = Duration::from_secs(5);
+
+/// A client's request and its reply.
+pub(super) struct Session {
+    protocol: Protocol,
+    /// The status of the final reply, once its head was written.
+    answered: Option<StatusCode>,
+    /// The reply's end was written.
+    is_complete: bool,
+    body_sent: u64,
+    body_read: u64,
+}
+
+enum Protocol {
+    Http1(Box<Http1>),
+    Http2(Box<Http2>),
+}
+
+/// Why a reply breaks off, as HTTP/2 says it (RFC 9113 §7).
+pub(super) type ResetReason = h2::Reason;
+
+impl Session {
+    /// A request over HTTP/1 whose head has been read.
+    pub(super) fn http1(session: Http1) -> Self {
+        Self::new(Protocol::Http1(Box::new(session)))
+    }
+
+    /// A request over HTTP/2.
+    pub(super) fn http2(stream: Http2) -> Self {
+        Self::new(Protocol::Http2(Box::new(stream)))
+    }
+
+    const fn new(protocol: Protocol) -> Self {
+        Self { protocol, answered: None, is_complete: false, body_sent: 0, body_read: 0 }
+    }
+
+    /// The request's head.
+    pub(super) fn req_header(&self) -> &RequestHeader {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.req_header(),
+            Protocol::Http2(http2) => http2.request(),
+        }
+    }
+
+    pub(super) const fn is_http2(&self) -> bool {
+        matches!(self.protocol, Protocol::Http2(_))
+    }
+
+    /// The session over HTTP/1, if it is one.
+    pub(super) fn as_http1(&self) -> Option<&Http1> {
+        match &self.protocol {
+            Protocol::Http1(http1) => Some(http1),
+            Protocol::Http2(_) => None,
+        }
+    }
+
+    /// The client's connection, over HTTP/1.
+    pub(super) fn http1_stream(&self) -> Option<&Stream> {
+        self.as_http1().map(Http1::stream)
+    }
+
+    fn digest(&self) -> &Digest {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.digest(),
+            Protocol::Http2(http2) => http2.digest(),
+        }
+    }
+
+    /// What is known of the connection's TLS, if it has any.
+    pub(super) fn tls(&self) -> Option<&SslDigest> {
+        self.digest().ssl_digest.as_deref()
+    }
+
+    /// Where the connection comes from; nothing for a Unix socket's.
+    pub(super) fn client_address(&self) -> Option<IpAddr> {
+        let peer = match &self.protocol {
+            Protocol::Http1(http1) => http1.client_addr(),
+            Protocol::Http2(http2) => http2.client_addr(),
+        };
+        Some(peer?.as_inet()?.ip())
+    }
+
+    /// The next piece of the request's body; `None` at its end.
+    ///
+    /// Cancel-safe: dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// The client has left, or the body breaks HTTP's framing.
+    pub(super) async fn read_request_body(&mut self) -> pingora::Result<Option<Bytes>> {
+        let piece = match &mut self.protocol {
+            Protocol::Http1(http1) => http1.read_body_bytes().await,
+            Protocol::Http2(http2) => http2.read_body().await,
+        };
+        let piece = piece.map_err(pingora::Error::into_down)?;
+        self.body_read += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Ok(piece)
+    }
+
+    /// Whether the request's body has been read to its end.
+    pub(super) fn is_body_done(&mut self) -> bool {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.is_body_done(),
+            Protocol::Http2(http2) => http2.is_body_done(),
+        }
+    }
+
+    /// The request's trailers, once its body has been read to its end.
+    pub(super) async fn request_trailers(&mut self) -> Option<HeaderMap> {
+        match &mut self.protocol {
+            Protocol::Http1(_) => None,
+            Protocol::Http2(http2) => http2.trailers().await,
+        }
+    }
+
+    /// Returns once the client has closed its connection or reset its stream. The request's body must have been
+    /// read. A client that has sent its next request already is not seen to leave.
+    pub(super) async fn gone(&mut self) {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => while http1.read_body_or_idle(true).await.is_ok() {},
+            Protocol::Http2(http2) => http2.reset().await,
+        }
+    }
+
+    /// Sends an interim reply (RFC 9110 §15.2). A client that speaks HTTP/1.0 does not know what that is.
+    ///
+    /// # Errors
+    /// The client has left.
+    pub(super) async fn write_interim(&mut self, header: ResponseHeader) -> pingora::Result<()> {
+        if self.req_header().version == Version::HTTP_10 || self.answered.is_some() {
+            return Ok(());
+        }
+        let written = match &mut self.protocol {
+            Protocol::Http1(http1) => http1.write_response_header(Box::new(header)).await,
+            Protocol::Http2(http2) => http2.write_interim(header),
+        };
+        written.map_err(pingora::Error::into_down)
+    }
+
+    /// Sends the head of the final reply; `end`: nothing follows it.
+    ///
+    /// # Errors
+    /// The client has left.
+    pub(super) async fn write_response_header(
+        &mut self,
+        header: Box<ResponseHeader>,
+        end: bool,
+    ) -> pingora::Result<()> {
+        self.answered = Some(header.status);
+        match &mut self.protocol {
+            Protocol::Http1(http1) => {
+                http1.write_response_header(header).await.map_err(pingora::Error::into_down)?;
+            }
+            Protocol::Http2(http2) => {
+                http2.write_head(header, end).map_err(pingora::Error::into_down)?;
+                self.is_complete = end;
+                return Ok(());
+            }
+        }
+        if end { self.write_response_body(None, true).await } else { Ok(()) }
+    }
+
+    /// Sends a piece of the reply's body; `end`: it is the last one. Returns once the connection has taken it.
+    ///
+    /// # Errors
+    /// The client has left, or took nothing for as long as the write timeout.
+    pub(super) async fn write_response_body(
+        &mut self,
+        piece: Option<Bytes>,
+        end: bool,
+    ) -> pingora::Result<()> {
+        let piece = piece.unwrap_or_default();
+        let length = piece.len() as u64;
+        let written = match &mut self.protocol {
+            Protocol::Http1(http1) => write_http1(http1, &piece, end).await,
+            Protocol::Http2(http2) => http2.write_body(piece, end).await,
+        };
+        written.map_err(pingora::Error::into_down)?;
+        self.body_sent += length;
+        self.is_complete |= end;
+        Ok(())
+    }
+
+    /// Ends the reply with trailers, where the client's version of HTTP can carry them.
+    ///
+    /// # Errors
+    /// The client has left.
+    pub(super) async fn write_trailers(&mut self, trailers: HeaderMap) -> pingora::Result<()> {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => {
+                ClientConnection::end_with_trailers(http1.stream(), &trailers);
+                http1.finish_body().await.map_err(pingora::Error::into_down)?;
+            }
+            Protocol::Http2(http2) => http2.write_trailers(trailers).map_err(pingora::Error::into_down)?,
+        }
+        self.is_complete = true;
+        Ok(())
+    }
+
+    /// Whether the client takes trailers after a chunked reply or over HTTP/2 (RFC 9110 §6.5.1).
+    pub(super) fn takes_trailers(&self) -> bool {
+        let request = self.req_header();
+        let names_trailers = |value: &HeaderValue| {
+            value.as_bytes().split(|byte| *byte == b',').any(|coding| {
+                let coding = coding.split(|byte| *byte == b';').next().unwrap_or_default();
+                coding.trim_ascii().eq_ignore_ascii_case(b"trailers")
+            })
+        };
+        match request.version {
+            Version::HTTP_2 => true,
+            Version::HTTP_11 => request.headers.get_all(header::TE).iter().any(names_trailers),
+            _ => false,
+        }
+    }
+
+    /// Answers `Expect: 100-continue`, where the client waits for it (RFC 9110 §10.1.1).
+    ///
+    /// # Errors
+    /// The client has left.
+    pub(super) async fn let_client_send(&mut self) -> pingora::Result<()> {
+        if !self.waits_for_continue() || self.is_body_done() {
+            return Ok(());
+        }
+        self.write_interim(ResponseHeader::build_no_case(StatusCode::CONTINUE, Some(0))?).await
+    }
+
+    /// Whether the client waits for a 100 before it sends its body. One that speaks HTTP/1.0 does not know what
+    /// that is (RFC 9110 §10.1.1).
+    pub(super) fn waits_for_continue(&self) -> bool {
+        let request = self.req_header();
+        let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        request.version != Version::HTTP_10 && request.headers.get_all(header::EXPECT).iter().any(expects)
+    }
+
+    /// The status of the final reply, once its head was written.
+    pub(super) const fn answered(&self) -> Option<StatusCode> {
+        self.answered
+    }
+
+    /// Bytes of the reply's body that were sent so far.
+    pub(super) const fn body_sent(&self) -> u64 {
+        self.body_sent
+    }
+
+    /// Bytes of the request's body that were read so far.
+    pub(super) const fn body_read(&self) -> u64 {
+        self.body_read
+    }
+
+    /// Whether the connection is kept open for the client's next request, as things stand.
+    pub(super) fn keeps_alive(&self) -> bool {
+        self.as_http1().is_none_or(Http1::will_keepalive)
+    }
+
+    /// The connection closes after the reply.
+    pub(super) fn close_after_reply(&mut self) {
+        if let Protocol::Http1(http1) = &mut self.protocol {
+            http1.set_server_keepalive(None);
+        }
+    }
+
+    /// How long the connection waits for the client's next request.
+    pub(super) fn keep_alive_for(&mut self, idle: Duration) {
+        if let Protocol::Http1(http1) = &mut self.protocol
+            && http1.will_keepalive()
+        {
+            http1.set_server_keepalive(Some(idle.as_secs().max(1)));
+        }
+    }
+
+    /// A reply that makes no progress for so long is given up.
+    pub(super) fn set_write_timeout(&mut self, timeout: Duration) {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.set_write_timeout(Some(timeout)),
+            Protocol::Http2(http2) => http2.set_write_timeout(timeout),
+        }
+    }
+
+    /// How long a read of the body may wait; `None`: for as long as it takes.
+    pub(super) fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        if let Protocol::Http1(http1) = &mut self.protocol {
+            http1.set_read_timeout(timeout);
+        }
+    }
+
+    /// Whether the request's body was not read to its end; then the connection is not used again.
+    pub(super) fn close_if_unread(&mut self) -> bool {
+        let unread = !self.is_body_done();
+        if unread {
+            self.close_after_reply();
+        }
+        unread
+    }
+
+    /// Lets a client that is still sending see the reply: a connection that is closed with unread bytes is reset,
+    /// and the reply is lost with it. Over HTTP/2 a stream ends by itself (RFC 9113 §8.1).
+    pub(super) async fn linger(&mut self) {
+        let Protocol::Http1(http1) = &mut self.protocol else { return };
+        let ends = Deadline::after(LINGER);
+        while !http1.is_body_done() {
+            let between = Deadline::after(LINGER_BETWEEN_BYTES).earlier(ends);
+            match between.race(http1.read_body_bytes()).await {
+                Some(Ok(Some(_))) => {}
+                Some(Ok(None) | Err(_)) | None => return,
+            }
+        }
+    }
+
+    /// The reply breaks off: over HTTP/2 with this reason, over HTTP/1 with the end of the connection.
+    pub(super) fn break_off(&mut self, reason: ResetReason) {
+        if let Protocol::Http2(http2) = &mut self.protocol {
+            http2.break_off(reason);
+        }
+        self.close_after_reply();
+    }
+
+    /// The connection under a request of HTTP/1 that was upgraded, and the bytes that came with it.
+    pub(super) fn into_upgraded(self) -> Option<(Stream, Vec<Bytes>)> {
+        let Protocol::Http1(mut http1) = self.protocol else { return None };
+        let early = early_bytes(&mut http1);
+        Some((http1.into_inner(), early))
+    }
+
+    /// Ends the session. Gives the connection where it can be used again.
+    pub(super) async fn finish(self) -> Option<ReusedHttpStream> {
+        let Protocol::Http1(http1) = self.protocol else { return None };
+        if !self.is_complete || !http1.will_keepalive() {
+            let mut http1 = http1;
+            http1.shutdown().await;
+            return None;
+        }
+        let session = ServerSession::H1(*http1);
+        let settings = HttpPersistentSettings::for_session(&session);
+        let reusable = session.finish().await.ok()??;
+        Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
+    }
+}
+
+async fn write_http1(http1: &mut Http1, piece: &Bytes, end: bool) -> pingora::Result<()> {
+    if !piece.is_empty() {
+        http1.write_body(piece).await?;
+    }
+    if end {
+        http1.finish_body().await?;
+    }
+    Ok(())
+}
+
+/// What a client sent behind its request before it saw the 101: pingora has read it already.
+fn early_bytes(http1: &mut Http1) -> Vec<Bytes> {
+    use futures_util::FutureExt as _;
+    let mut early = Vec::new();
+    while let Some(Ok(Some(bytes))) = tokio::task::unconstrained(http1.read_body_bytes()).now_or_never() {
+        early.push(bytes);
+    }
+    early
+}
