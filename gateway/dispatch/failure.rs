@@ -1,5 +1,7 @@
 //! Why a call brought no reply. Which status each variant gets is decided in `stitch::problem`.
 
+use super::gate::LongLivedFull;
+
 /// A call that brought no reply: the upstream, the network, or a limit is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailure {
@@ -9,6 +11,25 @@ pub enum CallFailure {
     /// So many wait for the upstream already that this call did not join them.
     #[error("too many batches and requests wait for the upstream already (queue)")]
     QueueFull,
+    /// The client's calls that wait for the upstream are so many already that this call did not join them.
+    #[error("too many batches and requests of this client wait for the upstream already (client_share)")]
+    ClientShareFull,
+    /// A request that is no batch waited for its client's other calls to end, and not for those of others.
+    #[error(
+        "the client has as many calls at the upstream as it may; the request had no turn in time (client_share)"
+    )]
+    ClientShareTimeout,
+    /// An item waited for its client's other calls to end until the batch's deadline.
+    #[error(
+        "the client has as many calls at the upstream as it may; the batch's deadline came first (client_share)"
+    )]
+    ClientShareDeadline,
+    /// As many upgraded connections and streaming exchanges are open as may be.
+    #[error("as many long-lived exchanges with the upstream are open as may be (upgraded)")]
+    UpgradedFull,
+    /// The client has as many of them open as it may.
+    #[error("the client has as many long-lived exchanges with the upstream as it may (client_share)")]
+    ClientUpgradedFull,
     /// A request that is no batch had no turn within `timeout.item`.
     #[error("the upstream is busy; the request had no turn in time (timeout.item)")]
     QueueTimeout,
@@ -88,6 +109,15 @@ pub enum FailureKind {
     Timeout,
 }
 
+impl From<LongLivedFull> for CallFailure {
+    fn from(full: LongLivedFull) -> Self {
+        match full {
+            LongLivedFull::All => Self::UpgradedFull,
+            LongLivedFull::OfClient => Self::ClientUpgradedFull,
+        }
+    }
+}
+
 impl CallFailure {
     /// Its kind, if it is one for which a target may be at fault.
     #[must_use]
@@ -101,6 +131,11 @@ impl CallFailure {
             Self::ReplyTimeout => Some(FailureKind::Timeout),
             Self::NoTarget
             | Self::QueueFull
+            | Self::ClientShareFull
+            | Self::ClientShareTimeout
+            | Self::ClientShareDeadline
+            | Self::UpgradedFull
+            | Self::ClientUpgradedFull
             | Self::QueueTimeout
             | Self::MemoryFull
             | Self::CircuitOpen { .. }

@@ -28,7 +28,10 @@ use crate::plan::{Call, CallTemplate, Plan};
 use crate::route::{RouteIndex, UpstreamIndex};
 
 pub use failure::{CallFailure, FailureKind};
-pub use gate::{Client, Flow, Gate, GateLimits, QueueFull, Rate, Turn};
+pub use gate::{
+    Client, ClientShare, Flow, Gate, GateLimits, LongLived, LongLivedFull, LongLivedGuard, LongLivedLimits,
+    QueueFull, Rate, Turn,
+};
 pub use outcome::{Outcome, SkipReason};
 pub use progress::{Progress, ReplyBudget, Sent};
 pub use resolve::{Answers, Surroundings, Unfit, resolve};

@@ -3,7 +3,7 @@
 use http::Method;
 use serde::Serialize;
 
-use crate::dispatch::Rate;
+use crate::dispatch::{ClientShare, Rate};
 use crate::route::RouteIndex;
 use crate::settings::{Auth, Retry, Settings, Upstream};
 use crate::stitch::problem::is_idempotent;
@@ -14,6 +14,9 @@ use crate::stitch::problem::is_idempotent;
 pub(super) struct UpstreamLimits {
     pub(super) upstream_concurrency: usize,
     pub(super) upstream_queue: usize,
+    /// The most of these that one client may hold, in hundredths; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_share_percent: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) upstream_rate: Option<ExplainedRate>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +45,8 @@ impl UpstreamLimits {
         Self {
             upstream_concurrency: upstream.concurrency.get(),
             upstream_queue: upstream.queue,
+            client_share_percent: (upstream.client_share != ClientShare::ALL)
+                .then(|| upstream.client_share.percent()),
             upstream_rate: upstream.rate.map(|Rate { interval, burst }| ExplainedRate {
                 interval_milliseconds: interval.as_secs_f64() * 1e3,
                 burst: burst.get(),

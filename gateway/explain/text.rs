@@ -81,13 +81,16 @@ fn write_call(formatter: &mut fmt::Formatter<'_>, call: &ExplainedCall) -> fmt::
     if let Some(bytes) = call.body_bytes {
         writeln!(formatter, "   body      {bytes} bytes")?;
     }
-    let UpstreamLimits { upstream_concurrency, upstream_queue, upstream_rate, retry } = &call.limits;
+    let UpstreamLimits { upstream_concurrency, upstream_queue, client_share_percent, upstream_rate, retry } =
+        &call.limits;
+    let share = client_share_percent
+        .map_or_else(String::new, |percent| format!(", of both {percent} % for one client"));
     let rate = upstream_rate.as_ref().map_or_else(String::new, |rate| {
         format!(", one start every {} ms (after a pause {})", rate.interval_milliseconds, rate.burst)
     });
     writeln!(
         formatter,
-        "   limits    {} ms for the call; this upstream: {upstream_concurrency} calls at once, queue {upstream_queue}{rate}",
+        "   limits    {} ms for the call; this upstream: {upstream_concurrency} calls at once, queue {upstream_queue}{share}{rate}",
         call.timeout_milliseconds
     )?;
     let Some(retry) = retry else { return Ok(()) };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use prometheus::{Histogram, IntCounter, IntGauge};
 use tokio::sync::Semaphore;
 
-use crate::dispatch::{Gate, GateLimits};
+use crate::dispatch::{Gate, GateLimits, LongLived, LongLivedLimits};
 use crate::route::UpstreamIndex;
 use crate::settings::{HostPolicy, Settings, Upstream};
 use crate::telemetry::{Metrics, Names};
@@ -33,6 +33,8 @@ pub(super) struct UpstreamState {
     pub(super) targets: Targets,
     /// Who may call it, and when.
     pub(super) gate: Arc<Gate>,
+    /// Upgraded connections and streams, which hold no turn of the gate.
+    pub(super) long_lived: Arc<LongLived>,
     pub(super) retry_budget: Arc<RetryBudget>,
     /// HTTP/2: how many calls may look for a connection at once. Each that finds none opens one, so a
     /// batch that starts cold would open as many as it has lanes.
@@ -46,8 +48,8 @@ pub(super) struct UpstreamState {
 }
 
 impl Snapshot {
-    /// Sets a configuration to work. Upstreams that were there `before` keep their gate, so that
-    /// calls under way still count, their budget of retries, and how their targets stand.
+    /// Sets a configuration to work. Upstreams that were there `before` keep their gate and their count of long-lived
+    /// exchanges, so that what is under way still counts, their budget of retries, and how their targets stand.
     pub(super) async fn new(
         settings: Settings,
         redacted: String,
@@ -63,6 +65,7 @@ impl Snapshot {
                 targets: Targets::new(upstream, &settings.limits, ejections, was.map(|was| &was.targets))
                     .await,
                 gate: kept.unwrap_or_else(|| Arc::new(Gate::new(gate_limits(upstream)))),
+                long_lived: long_lived(upstream, was),
                 retry_budget: was.map_or_else(Arc::default, |was| Arc::clone(&was.retry_budget)),
                 seeking: Semaphore::new(SEEKING),
                 in_flight: metrics.upstreams.items_in_flight.with_label_values(&[&upstream.name]),
@@ -111,6 +114,14 @@ impl Snapshot {
                 }
         })
     }
+}
+
+/// Those of the upstream before, under the limits of now: what is open was opened there, and stays open.
+fn long_lived(upstream: &Upstream, was: Option<&UpstreamState>) -> Arc<LongLived> {
+    let limits = LongLivedLimits { most: upstream.upgraded, share: upstream.client_share };
+    let Some(was) = was else { return Arc::new(LongLived::new(limits)) };
+    was.long_lived.set_limits(limits);
+    Arc::clone(&was.long_lived)
 }
 
 const fn gate_limits(upstream: &Upstream) -> GateLimits {

@@ -11,8 +11,8 @@ use super::document::{
     HeaderValueDocument, HeadersDocument, HealthCheckDocument, JwtAlgorithmDocument, JwtDocument,
     LimitedBatchDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument, Named, OneOrMany,
     OrderDocument, Percent, Rate, RateDocument, RateLimitDocument, RespondDocument, RetryDocument,
-    RouteDocument, Span, TargetDocument, TimeLimit, TimeoutDocument, TlsDocument, UpstreamDocument,
-    UpstreamTlsDocument,
+    RouteDocument, Span, TargetDocument, TimeLimit, TimeLimitOrOff, TimeoutDocument, TlsDocument,
+    UpstreamDocument, UpstreamTlsDocument,
 };
 use super::resolve::UNIX_PEERS;
 use super::{
@@ -118,6 +118,8 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
         slow_start: Span(upstream.slow_start),
         concurrency: upstream.concurrency,
         queue: NonZeroUsize::new(upstream.queue).unwrap_or(NonZeroUsize::MIN),
+        client_share: Percent(upstream.client_share.percent()).into(),
+        upgraded: upstream.upgraded,
         rate: upstream
             .rate
             .map(|rate| RateDocument { limit: Rate::of_period(rate.interval), burst: Some(rate.burst) }),
@@ -126,6 +128,7 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
             connect: TimeLimit(upstream.timeout.connect).into(),
             item: TimeLimit(upstream.timeout.item).into(),
             request: TimeLimit(upstream.timeout.request).into(),
+            idle: TimeLimitOrOff(upstream.timeout.idle),
         },
         retry: retry(&upstream.retry).into(),
         breaker: breaker(&upstream.breaker),

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{Auth, Breaker, HealthCheck, RateLimit, Retry, TrustedProxies};
 use crate::batch::{BatchLimits, Dialect};
-use crate::dispatch::Rate;
+use crate::dispatch::{ClientShare, Rate};
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
 
 /// A gateway's settings.
@@ -110,6 +110,10 @@ pub struct Upstream {
     pub concurrency: NonZeroUsize,
     /// Batches and requests that may wait for their turn.
     pub queue: usize,
+    /// The most of these, and of what is upgraded, that one client may hold.
+    pub client_share: ClientShare,
+    /// Upgraded connections and streaming exchanges that may be open at once.
+    pub upgraded: NonZeroUsize,
     /// How fast calls may start; `None`: as fast as they come.
     pub rate: Option<Rate>,
     /// Time limits of a call.
@@ -215,6 +219,8 @@ pub struct UpstreamTimeouts {
     pub item: Duration,
     /// Of a proxied request, from its turn to the last byte of its reply.
     pub request: Duration,
+    /// Of an upgraded connection or a streaming exchange: the time without a byte in either direction; `None`: no limit.
+    pub idle: Option<Duration>,
 }
 
 /// Fields an upstream's calls get and lose.

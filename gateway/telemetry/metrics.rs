@@ -17,7 +17,9 @@ use crate::stitch::ItemReport;
 use crate::stitch::problem::{LIMIT_REASONS, REFUSAL_REASONS};
 
 use super::maker::Maker;
-use super::{BatchEnd, BatchReport, ConnectionMetrics, Names, RequestReport, UpstreamMetrics};
+use super::{
+    BatchEnd, BatchReport, ConnectionMetrics, LongLivedMetrics, Names, RequestReport, UpstreamMetrics,
+};
 
 /// Seconds; OpenTelemetry's boundaries for HTTP, with two more for what is slow.
 pub(super) const LATENCY: [f64; 16] =
@@ -51,6 +53,8 @@ pub struct Metrics {
     pub batches_in_flight: IntGauge,
     /// Upstreams and their targets.
     pub upstreams: UpstreamMetrics,
+    /// Upgraded connections and streams.
+    pub long_lived: LongLivedMetrics,
     /// Clients' connections.
     pub connections: ConnectionMetrics,
     buffer_bytes: IntGauge,
@@ -182,6 +186,7 @@ impl Metrics {
             )?,
             batches_in_flight: make.gauge("batchgate_batches_in_flight", "Batches under way.")?,
             upstreams: UpstreamMetrics::new(&make)?,
+            long_lived: LongLivedMetrics::new(&make)?,
             connections: ConnectionMetrics::new(
                 make.gauge("batchgate_connections", "Connections of clients that are open.")?,
                 &make.counters(
@@ -238,6 +243,7 @@ impl Metrics {
         }
         for upstream in &settings.upstreams {
             self.upstreams.prepare(&upstream.name);
+            self.long_lived.prepare(&upstream.name);
         }
     }
 

@@ -4,6 +4,7 @@
 mod connections;
 mod lifetime;
 mod log_lines;
+mod long_lived;
 mod maker;
 mod metrics;
 mod report;
@@ -14,6 +15,7 @@ mod upstreams;
 pub use connections::{ConnectionMetrics, ConnectionRefusal};
 pub use lifetime::Totals;
 pub use log_lines::{LogError, Logging, start_logging};
+pub use long_lived::{LongLivedEnd, LongLivedKind, LongLivedMetrics, OpenExchange};
 pub use metrics::{Metrics, MetricsError};
 pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};
 pub use seldom::Seldom;

@@ -4,15 +4,21 @@
 //! A [`Flow`] is one batch, or one request that is no batch. Free turns are taken without a lock; only
 //! who has to wait locks and allocates.
 
+mod client;
+mod long_lived;
 mod pace;
 mod queue;
+mod share;
 mod turnstile;
 
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+pub use client::Client;
+pub use long_lived::{LongLived, LongLivedFull, LongLivedGuard, LongLivedLimits};
+pub use share::ClientShare;
 
 use pace::Pace;
 use turnstile::Turnstile;
@@ -40,23 +46,6 @@ pub struct Rate {
 /// Too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueFull;
-
-/// Whom flows are for: those of one client share a turn in the queue. All of an IPv6 subnet, a /64, is
-/// one client (RFC 4291 §2.5.1): else a host could come as many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Client(u128);
-
-impl Client {
-    /// The client at this address; `None` for one without, which has come over a Unix socket.
-    #[must_use]
-    pub fn at(address: Option<IpAddr>) -> Self {
-        Self(match address.map(|address| address.to_canonical()) {
-            Some(IpAddr::V4(address)) => address.to_ipv6_mapped().to_bits(),
-            Some(IpAddr::V6(address)) => address.to_bits() >> 64 << 64,
-            None => 0,
-        })
-    }
-}
 
 /// One batch, or one request, before one gate. Its calls wait in the order in which they came.
 #[derive(Debug)]

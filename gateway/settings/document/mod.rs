@@ -32,7 +32,7 @@ pub(super) use place::{AT, At, Named, ONE_OR_MANY, OneOrMany};
 pub(super) use rate_limit::{LimitedBatchDocument, RateLimitDocument};
 pub(super) use resilience::{BreakerDocument, FailureDocument, HealthCheckDocument, RetryDocument};
 pub(super) use route::{RespondDocument, RouteDocument};
-pub(super) use unit::{ByteSize, Percent, Rate, Span, TimeLimit, UNIT_KEYWORD, Unit};
+pub(super) use unit::{ByteSize, Percent, Rate, Span, TimeLimit, TimeLimitOrOff, UNIT_KEYWORD, Unit};
 pub(super) use upstream::{
     BalanceDocument, HeaderValueDocument, HeadersDocument, RateDocument, TargetDocument, TimeoutDocument,
     UpstreamDocument, UpstreamTlsDocument,

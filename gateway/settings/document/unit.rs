@@ -35,6 +35,8 @@ const DECIMAL_SIZE_UNITS: [(&str, &str); 10] = [
 
 /// Units of a rate, with how often they come in a day.
 const RATE_UNITS: [(&str, u64); 4] = [("/d", 1), ("/h", 24), ("/m", 24 * 60), ("/s", SECONDS_OF_A_DAY)];
+/// What switches a limit off.
+const OFF: &str = "off";
 const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
 /// A million a second.
 const MAX_RATE: u64 = 1_000_000 * SECONDS_OF_A_DAY;
@@ -46,6 +48,10 @@ pub(in super::super) struct Span(pub(in super::super) Duration);
 /// A duration that bounds something; zero would let nothing through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct TimeLimit(pub(in super::super) Duration);
+
+/// A duration that bounds something, or `off`: no bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct TimeLimitOrOff(pub(in super::super) Option<Duration>);
 
 /// A number of bytes, at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +86,8 @@ pub(in super::super) enum Unit {
     Span,
     /// [`TimeLimit`].
     TimeLimit,
+    /// [`TimeLimitOrOff`].
+    TimeLimitOrOff,
     /// [`ByteSize`].
     Size,
     /// [`Rate`].
@@ -98,7 +106,7 @@ pub(in super::super) struct UnitError {
 impl Unit {
     /// The unit of a schema's keyword.
     pub(in super::super) fn from_keyword(keyword: &str) -> Option<Self> {
-        [Self::Span, Self::TimeLimit, Self::Size, Self::Rate, Self::Percent]
+        [Self::Span, Self::TimeLimit, Self::TimeLimitOrOff, Self::Size, Self::Rate, Self::Percent]
             .into_iter()
             .find(|unit| unit.keyword() == keyword)
     }
@@ -107,6 +115,7 @@ impl Unit {
         match self {
             Self::Span => "duration",
             Self::TimeLimit => "time-limit",
+            Self::TimeLimitOrOff => "time-limit-or-off",
             Self::Size => "size",
             Self::Rate => "rate",
             Self::Percent => "percent",
@@ -116,7 +125,7 @@ impl Unit {
     /// What is expected, as a noun.
     pub(in super::super) const fn noun(self) -> &'static str {
         match self {
-            Self::Span | Self::TimeLimit => "a duration",
+            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => "a duration",
             Self::Size => "a size",
             Self::Rate => "a rate",
             Self::Percent => "a percentage",
@@ -126,6 +135,7 @@ impl Unit {
     const fn forms(self) -> &'static str {
         match self {
             Self::Span | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
+            Self::TimeLimitOrOff => "`500ms`, `2s`, `1m`, `1h` or `off`",
             Self::Size => "`512B`, `64KiB`, `8MiB` or `1GiB`",
             Self::Rate => "`100/s`, `10/m`, `1000/h` or `5/d`",
             Self::Percent => "`20%`",
@@ -135,14 +145,18 @@ impl Unit {
     const fn pattern(self) -> &'static str {
         match self {
             Self::Span | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
+            Self::TimeLimitOrOff => r"^(\d+(\.\d+)?(ms|s|m|h)|off|.*\$\{.*)$",
             Self::Size => r"^(\d+(\.\d+)?(B|KiB|MiB|GiB)|.*\$\{.*)$",
             Self::Rate => r"^(\d+(\.\d+)?/[smhd]|.*\$\{.*)$",
             Self::Percent => r"^(\d+%|.*\$\{.*)$",
         }
     }
 
-    /// The quantity: milliseconds or bytes.
+    /// The quantity: milliseconds or bytes; 0 for `off`.
     pub(in super::super) fn parse(self, text: &str) -> Result<u64, UnitError> {
+        if self == Self::TimeLimitOrOff && text == OFF {
+            return Ok(0);
+        }
         let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(split);
         let write = |hint: &str| UnitError { problem: "has no unit", hint: hint.to_owned() };
@@ -169,7 +183,7 @@ impl Unit {
     const fn bounds(self) -> (u64, u64) {
         match self {
             Self::Span => (0, MAX_DURATION_MS),
-            Self::TimeLimit => (1, MAX_DURATION_MS),
+            Self::TimeLimit | Self::TimeLimitOrOff => (1, MAX_DURATION_MS),
             Self::Size => (1, MAX_SIZE),
             Self::Rate => (1, MAX_RATE),
             Self::Percent => (0, 100),
@@ -182,7 +196,7 @@ impl Unit {
 
     const fn units(self) -> &'static [(&'static str, u64)] {
         match self {
-            Self::Span | Self::TimeLimit => &DURATION_UNITS,
+            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => &DURATION_UNITS,
             Self::Size => &SIZE_UNITS,
             Self::Rate => &RATE_UNITS,
             Self::Percent => &[("%", 1)],
@@ -191,7 +205,7 @@ impl Unit {
 
     fn with_unit(self, number: &str) -> String {
         match self {
-            Self::Span | Self::TimeLimit => {
+            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => {
                 format!("`{number}s` for seconds or `{number}ms` for milliseconds")
             }
             Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
@@ -203,7 +217,7 @@ impl Unit {
     fn unknown_unit(self, number: &str, unit: &str) -> UnitError {
         let folded = unit.trim().to_ascii_lowercase();
         let meant = match self {
-            Self::Span | Self::TimeLimit | Self::Rate | Self::Percent => None,
+            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff | Self::Rate | Self::Percent => None,
             Self::Size => DECIMAL_SIZE_UNITS.iter().find(|(written, _)| *written == folded),
         };
         let hint = meant.map_or_else(
@@ -223,7 +237,8 @@ impl Unit {
         let unit = self.units().iter().rev().find(|(_, factor)| fits(*factor));
         match (unit, self) {
             (Some((name, factor)), _) => format!("{}{name}", value / factor),
-            (None, Self::Span | Self::TimeLimit) => format!("{value}ms"),
+            (None, Self::TimeLimitOrOff) if value == 0 => OFF.to_owned(),
+            (None, Self::Span | Self::TimeLimit | Self::TimeLimitOrOff) => format!("{value}ms"),
             (None, Self::Size) => format!("{value}B"),
             (None, Self::Rate) => format!("{value}/d"),
             (None, Self::Percent) => format!("{value}%"),
@@ -299,6 +314,13 @@ quantity!(Span, Unit::Span, "Duration", |ms| Self(Duration::from_millis(ms)), |s
 quantity!(TimeLimit, Unit::TimeLimit, "TimeLimit", |ms| Self(Duration::from_millis(ms)), |limit| {
     milliseconds(limit.0)
 });
+quantity!(
+    TimeLimitOrOff,
+    Unit::TimeLimitOrOff,
+    "TimeLimitOrOff",
+    |ms| Self((ms > 0).then(|| Duration::from_millis(ms))),
+    |limit| limit.0.map_or(0, milliseconds)
+);
 quantity!(ByteSize, Unit::Size, "Size", |bytes| Self(usize::try_from(bytes).unwrap_or(usize::MAX)), |size| {
     u64::try_from(size.0).unwrap_or(MAX_SIZE)
 });
@@ -318,6 +340,8 @@ mod tests {
             (Unit::TimeLimit, "1.5s", 1500),
             (Unit::TimeLimit, "2 s", 2000),
             (Unit::TimeLimit, "24h", 86_400_000),
+            (Unit::TimeLimitOrOff, "5m", 300_000),
+            (Unit::TimeLimitOrOff, "off", 0),
             (Unit::Size, "1024B", 1024),
             (Unit::Size, "64KiB", 65536),
             (Unit::Size, "0.5MiB", 524_288),
@@ -345,6 +369,10 @@ mod tests {
             (Unit::TimeLimit, "25h", "is too large"),
             (Unit::TimeLimit, "99999999999999999999s", "is not one"),
             (Unit::TimeLimit, "1sec", "has an unknown unit"),
+            (Unit::TimeLimit, "off", "is not one"),
+            (Unit::TimeLimitOrOff, "0s", "has to be more than zero"),
+            (Unit::TimeLimitOrOff, "never", "is not one"),
+            (Unit::TimeLimitOrOff, "30", "has no unit"),
             (Unit::Size, "8MB", "has an unknown unit"),
             (Unit::Size, "8", "has no unit"),
             (Unit::Size, "0B", "has to be more than zero"),
@@ -376,6 +404,8 @@ mod tests {
             }
         }
         assert_eq!(Unit::Span.written(0), "0ms");
+        assert_eq!(Unit::TimeLimitOrOff.written(0), "off");
+        assert_eq!(Unit::TimeLimitOrOff.written(300_000), "5m");
         for rate in [1, 7, 24, 172_800, MAX_RATE] {
             assert_eq!(Rate::of_period(Rate(rate).period()), Rate(rate));
         }

@@ -8,7 +8,10 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::listener::short_form;
-use super::{At, BreakerDocument, HealthCheckDocument, Named, Rate, RetryDocument, Span, TimeLimit};
+use super::{
+    At, BreakerDocument, HealthCheckDocument, Named, Percent, Rate, RetryDocument, Span, TimeLimit,
+    TimeLimitOrOff,
+};
 
 /// A service that knows one resource at a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +45,18 @@ pub(in super::super) struct UpstreamDocument {
     #[serde(default = "default_queue")]
     #[schemars(range(max = 1_000_000))]
     pub(in super::super) queue: NonZeroUsize,
+
+    /// The most of `concurrency`, `queue` and `upgraded` that one client may hold, so that another finds room at
+    /// once; rounded down, at least 1. `100%`: all of them.
+    #[serde(default = "default_client_share")]
+    #[schemars(with = "Percent")]
+    pub(in super::super) client_share: At<Percent>,
+
+    /// Upgraded connections (WebSocket) and streaming exchanges that may be open at once. They are not counted
+    /// in `concurrency`; more are turned away (503).
+    #[serde(default = "default_upgraded")]
+    #[schemars(range(max = 1_000_000))]
+    pub(in super::super) upgraded: NonZeroUsize,
 
     /// How fast calls may start. Absent: as fast as they come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +156,9 @@ pub(in super::super) struct TimeoutDocument {
     /// Of a request that is no batch, from its turn to the last byte of its reply, retries included; where it is not
     /// written, at least `item`.
     pub(in super::super) request: At<TimeLimit>,
+    /// Of an upgraded connection or a streaming exchange: the time in which neither side sends a byte. `off`: no
+    /// limit.
+    pub(in super::super) idle: TimeLimitOrOff,
 }
 
 impl Default for TimeoutDocument {
@@ -149,6 +167,7 @@ impl Default for TimeoutDocument {
             connect: TimeLimit(Duration::from_secs(1)).into(),
             item: TimeLimit(Duration::from_secs(5)).into(),
             request: TimeLimit(Duration::from_secs(600)).into(),
+            idle: TimeLimitOrOff(Some(Duration::from_secs(300))),
         }
     }
 }
@@ -248,6 +267,17 @@ fn default_host() -> At<String> {
 }
 
 const fn default_queue() -> NonZeroUsize {
+    match NonZeroUsize::new(1000) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+fn default_client_share() -> At<Percent> {
+    Percent(75).into()
+}
+
+const fn default_upgraded() -> NonZeroUsize {
     match NonZeroUsize::new(1000) {
         Some(number) => number,
         None => NonZeroUsize::MIN,

@@ -7,13 +7,13 @@ use http::HeaderName;
 use http::uri::Authority;
 
 use super::super::document::{
-    At, BalanceDocument, Document, Named, RateDocument, TargetDocument, TimeoutDocument, UpstreamDocument,
-    UpstreamTlsDocument,
+    At, BalanceDocument, Document, Named, Percent, RateDocument, TargetDocument, TimeoutDocument,
+    UpstreamDocument, UpstreamTlsDocument,
 };
 use super::super::{Balance, Engine, HostPolicy, Scheme, Target, Upstream, UpstreamTimeouts};
 use super::{Refused, Resolved, Resolver, Seen, all, pem, target};
 use crate::batch::is_forbidden_in_item;
-use crate::dispatch::Rate;
+use crate::dispatch::{ClientShare, Rate};
 
 /// Characters of a name, which is a label of every metric.
 const MAX_NAME: usize = 64;
@@ -34,6 +34,7 @@ impl Resolver<'_> {
         let ca = self.trust(name, &document.tls, encrypted);
         let balance = self.balance(document);
         let timeout = self.timeouts(&document.timeout);
+        let client_share = self.client_share(&document.client_share);
         let retry = self.retry(&document.retry, &document.timeout);
         let breaker = self.breaker(&document.breaker);
         let health_check = document.health_check.as_ref().map(|check| self.health_check(check)).transpose();
@@ -49,6 +50,8 @@ impl Resolver<'_> {
             engine,
             concurrency: document.concurrency,
             queue: document.queue.get(),
+            client_share: client_share?,
+            upgraded: document.upgraded,
             rate: document.rate.as_ref().map(rate),
             deadline_header: deadline_header?,
             timeout: timeout?,
@@ -78,7 +81,7 @@ impl Resolver<'_> {
     }
 
     fn timeouts(&mut self, document: &TimeoutDocument) -> Resolved<UpstreamTimeouts> {
-        let TimeoutDocument { connect, item, request } = document;
+        let TimeoutDocument { connect, item, request, idle } = document;
         let (connect, item, whole) = (connect.value.0, item.value.0, request.value.0);
         if request.place.is_some() && whole < item {
             return self.refuse(
@@ -87,7 +90,18 @@ impl Resolver<'_> {
                 "make `timeout.request` at least as long as `timeout.item`",
             );
         }
-        Ok(UpstreamTimeouts { connect, item, request: whole.max(item) })
+        Ok(UpstreamTimeouts { connect, item, request: whole.max(item), idle: idle.0 })
+    }
+
+    fn client_share(&mut self, percent: &At<Percent>) -> Resolved<ClientShare> {
+        match ClientShare::from_percent(percent.value.0) {
+            Some(share) => Ok(share),
+            None => self.refuse(
+                percent.place,
+                "a client needs a share (`client_share`) above `0%`",
+                "write `1%` to `99%`, or `100%` for no limit of a client's own",
+            ),
+        }
     }
 
     /// A name that can be a metric's label.

@@ -80,6 +80,11 @@ pub(super) fn of_admission(refusal: &AdmissionRefusal) -> Option<Limit> {
 pub fn failure_limit(failure: CallFailure) -> Option<Limit> {
     Some(Limit::Key(match failure {
         CallFailure::QueueFull => "queue",
+        CallFailure::UpgradedFull => "upgraded",
+        CallFailure::ClientShareFull
+        | CallFailure::ClientShareTimeout
+        | CallFailure::ClientShareDeadline
+        | CallFailure::ClientUpgradedFull => "client_share",
         CallFailure::CircuitOpen { .. } => "breaker",
         CallFailure::ConnectionTimeout => "timeout.connect",
         CallFailure::QueueTimeout | CallFailure::TimeoutBeforeSending | CallFailure::ReplyTimeout => {

@@ -35,10 +35,15 @@ pub const REFUSAL_REASONS: [&str; 29] = [
 
 /// The reasons of items and single requests for which a limit is at fault, so that their counters start at zero
 /// and an alert sees the first one.
-pub const LIMIT_REASONS: [&str; 15] = [
+pub const LIMIT_REASONS: [&str; 20] = [
     "rate_limited",
     "item_over_limit",
     "queue_full",
+    "client_share_full",
+    "client_share_timeout",
+    "client_share_deadline",
+    "upgraded_full",
+    "client_upgraded_full",
     "queue_timeout",
     "circuit_open",
     "connection_timeout",

@@ -19,6 +19,20 @@ fn calls_that_were_not_sent_may_be_sent_again() {
     let table = [
         (CallFailure::NoTarget, "503 no_target destination_unavailable not_sent retryable"),
         (CallFailure::QueueFull, "503 queue_full connection_limit_reached not_sent retryable"),
+        (CallFailure::ClientShareFull, "503 client_share_full connection_limit_reached not_sent retryable"),
+        (
+            CallFailure::ClientShareTimeout,
+            "503 client_share_timeout connection_limit_reached not_sent retryable",
+        ),
+        (
+            CallFailure::ClientShareDeadline,
+            "504 client_share_deadline http_response_timeout not_sent retryable",
+        ),
+        (CallFailure::UpgradedFull, "503 upgraded_full connection_limit_reached not_sent retryable"),
+        (
+            CallFailure::ClientUpgradedFull,
+            "503 client_upgraded_full connection_limit_reached not_sent retryable",
+        ),
         (CallFailure::QueueTimeout, "503 queue_timeout connection_limit_reached not_sent retryable"),
         (
             CallFailure::CircuitOpen { seconds: 4 },

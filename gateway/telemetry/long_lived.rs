@@ -1,0 +1,217 @@
+//! Exchanges that stay open: upgraded connections and streams. They hold no turn and last for hours, so the metrics of
+//! calls would say nothing about them until they are over.
+//!
+//! In: the upstream and the kind when one begins, bytes while it lasts, and how it ended. Out: a gauge of those open,
+//! bytes as they pass, and one duration each. Invariant: whatever was begun is ended exactly once, if only by the
+//! drop of [`OpenExchange`], which counts as an error.
+
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
+use crate::clock::Stopwatch;
+
+use super::maker::Maker;
+
+/// Seconds: from a refused handshake to a day.
+const DURATIONS: [f64; 11] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0];
+
+const TO_UPSTREAM: &str = "to_upstream";
+const TO_CLIENT: &str = "to_client";
+
+/// What stays open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongLivedKind {
+    /// `Upgrade: websocket`, or its form over HTTP/2 (RFC 8441).
+    Websocket,
+    /// Any other upgrade.
+    Upgrade,
+    /// Server-sent events.
+    Sse,
+    /// A gRPC stream.
+    Grpc,
+    /// Any other streaming exchange.
+    Stream,
+}
+
+impl LongLivedKind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Websocket, Self::Upgrade, Self::Sse, Self::Grpc, Self::Stream];
+
+    /// The word for it in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Websocket => "websocket",
+            Self::Upgrade => "upgrade",
+            Self::Sse => "sse",
+            Self::Grpc => "grpc",
+            Self::Stream => "stream",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongLivedEnd {
+    /// The client closed it.
+    Client,
+    /// The upstream closed it.
+    Upstream,
+    /// Neither sent a byte within `timeout.idle`.
+    Idle,
+    /// The gateway drained.
+    Drain,
+    /// A connection broke.
+    Error,
+}
+
+impl LongLivedEnd {
+    /// All ways to end.
+    pub const ALL: [Self; 5] = [Self::Client, Self::Upstream, Self::Idle, Self::Drain, Self::Error];
+
+    /// The word for it in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Idle => "idle",
+            Self::Drain => "drain",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What is counted of exchanges that stay open.
+pub struct LongLivedMetrics {
+    open: IntGaugeVec,
+    bytes: IntCounterVec,
+    duration: HistogramVec,
+    ended: IntCounterVec,
+}
+
+impl LongLivedMetrics {
+    pub(super) fn new(make: &Maker) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            open: make.gauges(
+                "batchgate_long_lived_open",
+                "Upgraded connections and streaming exchanges that are open.",
+                &["upstream", "kind"],
+            )?,
+            bytes: make.counters(
+                "batchgate_long_lived_bytes_total",
+                "Bytes of upgraded connections and streaming exchanges.",
+                &["upstream", "direction"],
+            )?,
+            duration: make.histograms(
+                "batchgate_long_lived_duration_seconds",
+                "How long upgraded connections and streaming exchanges were open.",
+                &["upstream", "kind"],
+                &DURATIONS,
+            )?,
+            ended: make.counters(
+                "batchgate_long_lived_ended_total",
+                "Upgraded connections and streaming exchanges that ended, by how.",
+                &["upstream", "kind", "how"],
+            )?,
+        })
+    }
+
+    /// Makes the counters of an upstream start at zero.
+    pub(super) fn prepare(&self, upstream: &str) {
+        for direction in [TO_UPSTREAM, TO_CLIENT] {
+            self.bytes.with_label_values(&[upstream, direction]);
+        }
+        for kind in LongLivedKind::ALL {
+            self.open.with_label_values(&[upstream, kind.as_str()]);
+            for how in LongLivedEnd::ALL {
+                self.ended.with_label_values(&[upstream, kind.as_str(), how.as_str()]);
+            }
+        }
+    }
+
+    /// Counts an exchange as open, until what this returns is ended or dropped.
+    #[must_use]
+    pub fn begin(&self, upstream: &str, kind: LongLivedKind) -> OpenExchange {
+        let labels = [upstream, kind.as_str()];
+        let ended =
+            |how: LongLivedEnd| self.ended.with_label_values(&[upstream, kind.as_str(), how.as_str()]);
+        let open = self.open.with_label_values(&labels);
+        open.inc();
+        OpenExchange {
+            open,
+            to_upstream: self.bytes.with_label_values(&[upstream, TO_UPSTREAM]),
+            to_client: self.bytes.with_label_values(&[upstream, TO_CLIENT]),
+            duration: self.duration.with_label_values(&labels),
+            ended: ended(LongLivedEnd::Error),
+            ends: LongLivedEnd::ALL.map(|how| (how, ended(how))),
+            since: Stopwatch::start(),
+        }
+    }
+}
+
+/// An exchange that is open. Dropped without [`end`](Self::end), it ended by an error.
+pub struct OpenExchange {
+    open: IntGauge,
+    to_upstream: IntCounter,
+    to_client: IntCounter,
+    duration: Histogram,
+    /// Counts the end.
+    ended: IntCounter,
+    ends: [(LongLivedEnd, IntCounter); 5],
+    since: Stopwatch,
+}
+
+impl OpenExchange {
+    /// Counts bytes that went to the upstream.
+    pub fn count_to_upstream(&self, bytes: usize) {
+        self.to_upstream.inc_by(bytes as u64);
+    }
+
+    /// Counts bytes that went to the client.
+    pub fn count_to_client(&self, bytes: usize) {
+        self.to_client.inc_by(bytes as u64);
+    }
+
+    /// It is over.
+    pub fn end(mut self, how: LongLivedEnd) {
+        if let Some((_, counter)) = self.ends.iter().find(|(end, _)| *end == how) {
+            self.ended = counter.clone();
+        }
+    }
+}
+
+impl Drop for OpenExchange {
+    fn drop(&mut self) {
+        self.open.dec();
+        self.ended.inc();
+        self.duration.observe(self.since.elapsed().as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+
+    use super::*;
+
+    #[test]
+    fn each_exchange_ends_once_however_it_ends() {
+        let metrics = LongLivedMetrics::new(&Maker(Registry::new())).unwrap();
+        metrics.prepare("svc");
+        let ended = |how: &str| metrics.ended.with_label_values(&["svc", "sse", how]).get();
+        let exchanges: Vec<_> = (0..7).map(|_| metrics.begin("svc", LongLivedKind::Sse)).collect();
+        assert_eq!(metrics.open.with_label_values(&["svc", "sse"]).get(), 7);
+        for (number, exchange) in exchanges.into_iter().enumerate() {
+            exchange.count_to_client(10);
+            exchange.count_to_upstream(number);
+            if let Some(how) = LongLivedEnd::ALL.get(number) {
+                exchange.end(*how);
+            }
+        }
+        assert_eq!(["client", "upstream", "idle", "drain", "error"].map(ended), [1, 1, 1, 1, 3]);
+        assert_eq!(metrics.open.with_label_values(&["svc", "sse"]).get(), 0);
+        assert_eq!(metrics.bytes.with_label_values(&["svc", TO_CLIENT]).get(), 70);
+        assert_eq!(metrics.bytes.with_label_values(&["svc", TO_UPSTREAM]).get(), 21);
+        assert_eq!(metrics.duration.with_label_values(&["svc", "sse"]).get_sample_count(), 7);
+    }
+}
