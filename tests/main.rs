@@ -125,6 +125,7 @@ mod logs;
 mod documents;
 
 /// What holds for every batch.
+mod not_processed;
 mod properties;
 
 /// `batchgate demo`.

@@ -57,6 +57,10 @@ pub enum CallFailure {
     /// The item's time was over before a byte was sent.
     #[error("the item's time was over before it was sent (timeout.item)")]
     TimeoutBeforeSending,
+    /// The upstream said that it did not process the call: it refused the stream, or is going away (RFC 9113 §8.7,
+    /// §6.8).
+    #[error("the upstream said that it did not process the request")]
+    NotProcessed,
     /// The connection broke while the call was sent or before its reply was complete.
     #[error("the upstream closed the connection before its reply was complete")]
     ConnectionLost,
@@ -130,6 +134,7 @@ impl CallFailure {
             Self::ConnectionLost => Some(FailureKind::Lost),
             Self::ReplyTimeout => Some(FailureKind::Timeout),
             Self::NoTarget
+            | Self::NotProcessed
             | Self::QueueFull
             | Self::ClientShareFull
             | Self::ClientShareTimeout

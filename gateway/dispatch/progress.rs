@@ -36,6 +36,11 @@ impl Progress {
         self.sent.store(true, Ordering::Relaxed);
     }
 
+    /// What was sent since `before` was not processed, as the upstream itself said: it counts as not sent.
+    pub fn take_back(&self, before: Sent) {
+        self.sent.store(before == Sent::Maybe, Ordering::Relaxed);
+    }
+
     /// The time since the item's turn came; `None` where it has not.
     #[must_use]
     pub fn elapsed(&self) -> Option<Duration> {

@@ -41,6 +41,31 @@ pub(super) fn of_exchange(error: &Error) -> CallFailure {
     }
 }
 
+/// Why an exchange failed of which not one byte of a reply has come, interim replies included.
+pub(super) fn before_reply(error: &Error) -> CallFailure {
+    if is_not_processed(error) { CallFailure::NotProcessed } else { of_exchange(error) }
+}
+
+/// Why the stream of a request could not be opened, so that nothing of it was sent.
+pub(super) fn of_opening(error: &Error) -> CallFailure {
+    let is_connection_gone = error
+        .root_cause()
+        .downcast_ref::<h2::Error>()
+        .is_some_and(|error| error.is_io() || error.is_go_away() || error.is_reset());
+    if is_connection_gone { CallFailure::NotProcessed } else { CallFailure::Internal }
+}
+
+/// Whether the upstream said that it did not process the request, so that sending it again is safe whatever its
+/// method: it reset the stream with REFUSED_STREAM (RFC 9113 §8.7), or said GOAWAY with a last stream below this one
+/// (§6.8), whatever its reason. h2 gives the error of a remote GOAWAY to those streams only, and to streams that were
+/// to be opened after it. Once a byte of a reply has come, the request was processed, whatever an error says.
+fn is_not_processed(error: &Error) -> bool {
+    error.root_cause().downcast_ref::<h2::Error>().is_some_and(|error| {
+        let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (error.is_go_away() || is_refused)
+    })
+}
+
 /// Whether the framing of an upstream's reply is one that is undone here: chunks, once, and no other transfer
 /// coding (RFC 9112 §6.1, §7). No call asks for another (it has no TE), and what is left of one that nobody
 /// undid would pass for the body.

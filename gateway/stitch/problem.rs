@@ -389,6 +389,14 @@ fn failure_row(failure: CallFailure) -> Row {
         CallFailure::TlsHandshake => {
             row!(BAD_GATEWAY, "tls_handshake", "No TLS with the upstream", "tls_protocol_error")
         }
+        CallFailure::NotProcessed => {
+            row!(
+                SERVICE_UNAVAILABLE,
+                "not_processed",
+                "The upstream did not process the request",
+                "destination_unavailable"
+            )
+        }
         CallFailure::DeadlineBeforeCall => {
             row!(
                 GATEWAY_TIMEOUT,

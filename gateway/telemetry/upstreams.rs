@@ -6,7 +6,7 @@ use super::maker::Maker;
 use super::metrics::LATENCY;
 
 /// Why a call is made once more, as metrics say it.
-const RETRY_REASONS: [&str; 5] = ["connect", "lost", "timeout", "status", "stale"];
+const RETRY_REASONS: [&str; 6] = ["connect", "lost", "timeout", "status", "stale", "refused"];
 
 /// What is counted of upstreams.
 pub struct UpstreamMetrics {

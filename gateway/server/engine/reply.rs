@@ -26,6 +26,13 @@ pub(super) struct Unanswered {
 }
 
 impl Unanswered {
+    /// Whether it is no fault of the target.
+    pub(super) fn is_blameless(&self) -> bool {
+        self.stale || self.failure == CallFailure::NotProcessed
+    }
+}
+
+impl Unanswered {
     /// Nothing was sent.
     pub(super) fn not_sent(failure: CallFailure) -> Self {
         Self { sent: false, ..failure.into() }
@@ -135,9 +142,13 @@ impl Drop for Held<'_> {
 async fn read_final_header(session: &mut impl Replies) -> Result<(StatusCode, HeaderMap), Unanswered> {
     for interim in 0..=MAX_INTERIM {
         if let Err(error) = session.read_header().await {
-            let failure = failure::of_exchange(&error);
-            let nothing_received = interim == 0 && failure == CallFailure::ConnectionLost;
-            return Err(Unanswered { nothing_received, ..failure.into() });
+            if interim > 0 {
+                return Err(failure::of_exchange(&error).into());
+            }
+            let failure = failure::before_reply(&error);
+            let (nothing_received, sent) =
+                (failure == CallFailure::ConnectionLost, failure != CallFailure::NotProcessed);
+            return Err(Unanswered { nothing_received, sent, ..failure.into() });
         }
         match session.head() {
             // 101 answers an Upgrade, which no call asks for (RFC 9110 §7.8).

@@ -22,6 +22,9 @@ use super::call::Calls;
 use super::failover::Failover;
 use super::reply::Unanswered;
 
+/// How often a call that the upstream did not process is made again without being an attempt of its own.
+const MAX_SIDESTEPS: usize = 4;
+
 /// What is to be sent.
 #[derive(Clone, Copy)]
 pub(super) struct Sending<'call> {
@@ -38,6 +41,7 @@ pub(super) async fn call(lane: &mut Kind<'_>, sending: Sending<'_>) -> Result<Up
     calls.upstream.retry_budget.count_call();
     let mut failover = Failover::new(calls, sending.call);
     let mut attempts = Attempts::new(calls, sending);
+    attempts.made += 1;
     let made = attempts.make(lane, &mut failover, false).await;
     let next = attempts.after(&made);
     if next == Next::Done {
@@ -82,6 +86,8 @@ enum Next {
     Done,
     /// At once, on a connection of its own.
     Fresh,
+    /// After a pause, and not as an attempt of its own.
+    Aside(Duration),
     After(Duration),
 }
 
@@ -95,6 +101,8 @@ struct Attempts<'call> {
     made: usize,
     /// A connection that had gone was replaced.
     replaced: bool,
+    /// Times that the upstream did not process the call.
+    sidesteps: usize,
     /// The budget has given a retry already for what comes next.
     granted: bool,
 }
@@ -104,7 +112,17 @@ impl<'call> Attempts<'call> {
         let safe = is_idempotent(sending.method);
         let (metrics, upstream) = (&calls.engine.gateway.metrics, calls.upstream);
         let holding = calls.engine.holding;
-        Self { metrics, upstream, holding, sending, safe, made: 0, replaced: false, granted: false }
+        Self {
+            metrics,
+            upstream,
+            holding,
+            sending,
+            safe,
+            made: 0,
+            replaced: false,
+            sidesteps: 0,
+            granted: false,
+        }
     }
 
     fn retry(&self) -> &'call Retry {
@@ -129,12 +147,15 @@ impl<'call> Attempts<'call> {
             let fresh = match next {
                 Next::Done => break,
                 Next::Fresh => true,
-                Next::After(pause) => {
+                Next::After(pause) | Next::Aside(pause) => {
                     tokio::time::sleep(pause).await;
                     failover.once_more();
                     false
                 }
             };
+            if !matches!(next, Next::Fresh | Next::Aside(_)) {
+                self.made += 1;
+            }
             let attempt = self.make(lane, &mut failover, fresh);
             let made = if kept.is_reply() {
                 // Whoever waits for us would forget the reply that we have.
@@ -154,9 +175,6 @@ impl<'call> Attempts<'call> {
 
     /// One attempt, within `retry.timeout` if it is followed by another then.
     async fn make(&mut self, lane: &mut Kind<'_>, failover: &mut Failover<'_>, fresh: bool) -> Made {
-        if !fresh {
-            self.made += 1;
-        }
         let limit = self.retry().timeout.filter(|_| self.safe && self.may_follow());
         failover.patience = self.patience(limit);
         let Some(limit) = limit else { return lane.attempt(self.sending, failover, fresh).await };
@@ -195,6 +213,8 @@ impl<'call> Attempts<'call> {
                 self.count("stale");
                 Next::Fresh
             }
+            // RFC 9113 §8.7: safe for every method. Not the target's fault either, and bounded, so it needs no budget.
+            Err(unanswered) if unanswered.failure == CallFailure::NotProcessed => self.aside(),
             Err(unanswered) => self.after_failure(unanswered),
             Ok(reply) if self.safe && self.retry().status.contains(&reply.status) => {
                 let pause = self.pause().max(wanted_pause(&reply.headers).unwrap_or_default());
@@ -202,6 +222,17 @@ impl<'call> Attempts<'call> {
             }
             Ok(_) => Next::Done,
         }
+    }
+
+    /// The first time at once, then after pauses, while there is time.
+    fn aside(&mut self) -> Next {
+        let pause = if self.sidesteps == 0 { Duration::ZERO } else { pause_after(self.sidesteps) };
+        if self.sidesteps >= MAX_SIDESTEPS || pause >= self.sending.attempt.deadline.remaining() {
+            return Next::Done;
+        }
+        self.sidesteps += 1;
+        self.count("refused");
+        Next::Aside(pause)
     }
 
     fn after_failure(&self, unanswered: &Unanswered) -> Next {

@@ -39,7 +39,9 @@ impl<'engine> Streams<'engine> {
         let (lease, mut session, reused) = self.connect(failover).await.map_err(Unanswered::not_sent)?;
         let peer = Arc::clone(lease.peer());
         let header = self.calls.header_h2(sending, &peer).map_err(Unanswered::not_sent)?;
-        sending.attempt.progress.mark_sent();
+        let progress = sending.attempt.progress;
+        let sent_before = progress.sent();
+        progress.mark_sent();
         let under_way = CallUnderWay::new(self.calls, lease, failover.patience);
         match send_and_collect(&mut session, header, sending, self.calls.engine.holding).await {
             Ok(reply) => {
@@ -49,6 +51,9 @@ impl<'engine> Streams<'engine> {
             }
             Err(unanswered) => {
                 let unanswered = Unanswered { stale: reused && unanswered.nothing_received, ..unanswered };
+                if !unanswered.sent {
+                    progress.take_back(sent_before);
+                }
                 under_way.unanswered(&unanswered);
                 if !unanswered.stale {
                     failover.tried(&peer);
@@ -82,14 +87,17 @@ async fn send_and_collect(
     sending: Sending<'_>,
     holding: &Holding<'_>,
 ) -> Result<UpstreamReply, Unanswered> {
-    let lost = |error: Box<pingora::Error>| Unanswered {
-        nothing_received: true,
-        ..failure::of_exchange(&error).into()
+    let not_opened = |error: Box<pingora::Error>| Unanswered::not_sent(failure::of_opening(&error));
+    session.write_request_header(header).await.map_err(not_opened)?;
+    let sent = match sending.call.body.as_ref().filter(|body| !body.is_empty()) {
+        Some(body) => session.write_request_body(body.clone(), true).await,
+        None => session.finish_request_body().await,
     };
-    session.write_request_header(header).await.map_err(lost)?;
-    match sending.call.body.as_ref().filter(|body| !body.is_empty()) {
-        Some(body) => session.write_request_body(body.clone(), true).await.map_err(lost)?,
-        None => session.finish_request_body().await.map_err(lost)?,
+    match sent.map_err(|error| failure::before_reply(&error)) {
+        // No window in time: nothing says that the upstream is about to answer.
+        Err(failure @ CallFailure::ReplyTimeout) => Err(failure.into()),
+        // A server may answer before it has read all (RFC 9113 §8.1); otherwise its error says whether it processed
+        // the call, which the failure to write does not.
+        Ok(()) | Err(_) => collect(session, sending.attempt.budget, holding).await,
     }
-    collect(session, sending.attempt.budget, holding).await
 }

@@ -39,7 +39,7 @@ impl<'engine> CallUnderWay<'engine> {
     /// The call brought no reply.
     pub(super) fn unanswered(mut self, unanswered: &Unanswered) {
         self.patience = None;
-        if !unanswered.stale {
+        if !unanswered.is_blameless() {
             self.upstream.targets.failed(&mut self.lease, unanswered.failure);
         }
     }

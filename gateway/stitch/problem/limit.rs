@@ -98,6 +98,7 @@ pub fn failure_limit(failure: CallFailure) -> Option<Limit> {
         CallFailure::NoTarget
         | CallFailure::ConnectionRefused
         | CallFailure::ConnectionFailed
+        | CallFailure::NotProcessed
         | CallFailure::TlsHandshake
         | CallFailure::ConnectionLost
         | CallFailure::ReplyMalformed

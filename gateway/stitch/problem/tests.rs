@@ -40,6 +40,7 @@ fn calls_that_were_not_sent_may_be_sent_again() {
         ),
         (CallFailure::ConnectionRefused, "502 connection_refused connection_refused not_sent retryable"),
         (CallFailure::ConnectionTimeout, "504 connection_timeout connection_timeout not_sent retryable"),
+        (CallFailure::NotProcessed, "503 not_processed destination_unavailable not_sent retryable"),
         (CallFailure::ConnectionFailed, "502 connection_failed destination_ip_unroutable not_sent retryable"),
         (CallFailure::TlsHandshake, "502 tls_handshake tls_protocol_error not_sent retryable"),
         (
