@@ -232,9 +232,6 @@ pub(super) fn request(
     if let Some(forwards) = max_forwards(session.req_header()) {
         request.insert_header(header::MAX_FORWARDS, forwards.saturating_sub(1))?;
     }
-    if !context.trace.is_continued() {
-        request.remove_header("tracestate");
-    }
     for name in &settings.headers.remove {
         request.remove_header(name);
     }
@@ -243,7 +240,12 @@ pub(super) fn request(
     for (name, value) in settings.headers.set.iter().chain(&proxied.hop.fields) {
         request.insert_header(name.clone(), value.clone())?;
     }
-    request.insert_header("traceparent", context.trace.of_call())?;
+    if let Some(trace) = context.trace.of_call() {
+        request.insert_header("traceparent", trace)?;
+    } else {
+        request.remove_header("traceparent");
+        request.remove_header("tracestate");
+    }
     for (name, text) in &proxied.references {
         request
             .insert_header(name.clone(), text.with_origin(&origin_of(&settings.host, peer, own_authority)))?;
