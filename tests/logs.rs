@@ -65,20 +65,40 @@ fn each_item_is_a_span_of_its_own_in_the_clients_trace() {
 }
 
 #[test]
-fn a_batch_without_a_trace_begins_one() {
+fn where_the_client_began_no_trace_nobody_gets_one() {
     let upstream = Upstream::start();
-    let items: Vec<_> = (0..3).map(|n| json!({"method": "GET", "url": format!("/{n}")})).collect();
-    let request = Request::batch(&json!({ "requests": items })).header("traceparent", "00-not-a-trace");
-    assert_eq!(Gateway::before(&upstream).send(&request).statuses(), [200; 3]);
-    let requests = upstream.requests();
-    let traces: BTreeSet<_> =
-        requests.iter().map(|r| r.header("traceparent").unwrap()[3..35].to_owned()).collect();
-    assert_eq!(traces.len(), 1, "{traces:?}");
-    assert!(
-        traces
-            .iter()
-            .all(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()) && !id.starts_with("0000000000"))
-    );
+    let gateway = Gateway::before(&upstream);
+    let batch = json!({"requests": [{"method": "GET", "url": "/a"}, {"method": "GET", "url": "//b"}]});
+    for parent in [None, Some("00-not-a-trace")] {
+        for (kind, request) in [
+            ("batch", Request::batch(&batch)),
+            ("request", Request::get("/a")),
+            ("batch", Request::lines("{\"method\":\"GET\",\"url\":\"/a\"}\n")),
+        ] {
+            let id = format!("{kind}-{}", parent.is_some());
+            let request = request.header("X-Request-Id", &id).header("tracestate", "vendor=1");
+            gateway.send(&parent.into_iter().fold(request, |request, text| request.header("traceparent", text)));
+            let line = gateway.log_line(&[("kind", kind), ("request_id", &id)]);
+            assert!(line.get("trace_id").is_none() && line.get("span_id").is_none(), "{line}");
+        }
+    }
+    for request in upstream.requests() {
+        assert_eq!((request.header("traceparent"), request.header("tracestate")), (None, None));
+    }
+    assert_eq!(upstream.requests().len(), 6);
+}
+
+#[test]
+fn a_single_request_stays_in_the_clients_trace() {
+    let upstream = Upstream::start();
+    let request = Request::get("/a").header("traceparent", PARENT).header("tracestate", "vendor=1");
+    let gateway = Gateway::before(&upstream);
+    gateway.send(&request.header("X-Request-Id", "traced"));
+    let request = upstream.only_request();
+    let parts: Vec<_> = request.header("traceparent").unwrap().split('-').collect();
+    assert_eq!((parts.len(), parts[0], parts[1], parts[3]), (4, "00", TRACE, "01"));
+    assert!(parts[2] != "00f067aa0ba902b7" && request.header("tracestate") == Some("vendor=1"));
+    gateway.log_line(&[("request_id", "traced"), ("trace_id", TRACE)]);
 }
 
 #[test]

@@ -121,6 +121,9 @@ mod handover;
 /// The log and trace context.
 mod logs;
 
+/// Secrets in every place that a client or an operator has, and a log without them.
+mod secrets;
+
 /// Documents and structure that can't go stale.
 mod documents;
 

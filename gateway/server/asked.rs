@@ -64,10 +64,8 @@ impl Asked<'_> {
                 inherited.remove(name);
             }
         }
-        if self.trace.is_continued()
-            && let Some(state) = outer.get(&TRACESTATE)
-        {
-            inherited.insert(TRACESTATE, state.clone());
+        if let Some(state) = self.trace.state(outer) {
+            inherited.insert(TRACESTATE, state);
         }
         inherited
     }

@@ -25,6 +25,7 @@ use pingora::services::Service as _;
 use pingora::services::listening::Service;
 
 use crate::settings::ListenAddress;
+use crate::telemetry::only_words;
 
 use super::inherited::Inherited;
 use super::socket::BoundSockets;
@@ -133,7 +134,7 @@ impl<H: PlainHandler> HttpServerApp for PlainApp<H> {
         match self.exchange(&mut session).await {
             Ok(()) => reusable(session).await,
             Err(error) => {
-                log::debug!("{}: {error}", session.request_summary());
+                tracing::debug!(kind = "plain", error = only_words(&error.to_string()), "an exchange failed");
                 None
             }
         }
@@ -181,7 +182,8 @@ async fn refuse(session: &mut ServerSession, status: StatusCode) {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     if let Err(error) = write(session, response, false).await {
-        log::debug!("a {status} could not be written: {error}");
+        let error = only_words(&error.to_string());
+        tracing::debug!(kind = "plain", status = status.as_u16(), error, "a refusal could not be written");
     }
 }
 
@@ -207,7 +209,7 @@ async fn reusable(session: ServerSession) -> Option<ReusedHttpStream> {
     match session.finish().await {
         Ok(stream) => stream.map(|stream| ReusedHttpStream::from_reusable_stream(stream, settings)),
         Err(error) => {
-            log::debug!("a connection can't be kept: {error}");
+            tracing::debug!(kind = "plain", error = only_words(&error.to_string()), "a connection can't be kept");
             None
         }
     }

@@ -1,26 +1,25 @@
 //! Log lines: one a batch, one a failed item, one a proxied request. Values are fields, never
 //! pasted into text, so that what a client sends can't start a line of its own. Never logged:
-//! bodies, credentials, query strings.
+//! bodies, credentials, query strings, lines of libraries.
 
 use std::time::Duration;
 
 use tracing::field::DisplayValue;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::{EnvFilter, Registry, fmt};
 
 use crate::settings::{LogFormat, LogSettings};
 use crate::stitch::ItemReport;
 use crate::stitch::problem::Limit;
 
+use super::libraries;
 use super::{BatchEnd, BatchReport, FailedItem, Names, RequestReport};
 
 /// Log lines of failed items that one batch may write.
 const MAX_FAILED_ITEMS: usize = 100;
-
-/// pingora calls it an error when a pooled connection is no longer usable; a new one is opened, and
-/// connections that can't be opened are counted and reported by ourselves.
-const QUIET: &str = "pingora_core::connectors=off";
 
 /// Log lines that may wait to be written.
 const MAX_WAITING_LINES: usize = 16 * 1024;
@@ -33,7 +32,7 @@ pub enum LogError {
     Filter(#[from] tracing_subscriber::filter::ParseError),
     /// Logging was started before.
     #[error("logging was started before: {0}")]
-    Started(#[from] tracing_subscriber::util::TryInitError),
+    Started(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
 /// Logging at work. Lines that still wait are written when it is dropped.
@@ -50,28 +49,28 @@ impl Logging {
     }
 }
 
-/// Starts logging to standard error, pingora's messages included. Lines are written by a thread of
-/// their own; when 16384 wait for it, further ones are dropped and counted.
+/// Starts logging to standard error: the gateway's own lines, and nothing else. What libraries say, and panics, become
+/// lines of ours or are left out ([`super::libraries`]). Lines are written by a thread of their own; when 16384 wait for
+/// it, further ones are dropped and counted.
 ///
 /// # Errors
 /// The level is no filter, or logging was started before.
 pub fn start_logging(settings: &LogSettings) -> Result<Logging, LogError> {
-    use tracing_subscriber::util::SubscriberInitExt;
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.level))?;
+    let level = EnvFilter::try_new(&settings.level)?;
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(MAX_WAITING_LINES)
         .finish(std::io::stderr());
     let dropped = writer.error_counter();
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_span_events(FmtSpan::NONE)
-        .with_writer(writer)
-        .with_target(false);
-    match settings.format {
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
-        LogFormat::Text => lines.with_ansi(false).finish().try_init()?,
-    }
+    let lines = fmt::layer().with_span_events(FmtSpan::NONE).with_writer(writer).with_target(false);
+    let lines = match settings.format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+    };
+    let ours = filter_fn(|metadata| libraries::is_ours(metadata.target()));
+    // Not `try_init`, which would have the records of the `log` crate written as they are.
+    tracing::subscriber::set_global_default(Registry::default().with(lines).with(level).with(ours))?;
+    libraries::listen();
     Ok(Logging { _writer: guard, dropped })
 }
 

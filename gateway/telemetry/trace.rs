@@ -1,7 +1,7 @@
 //! Who a request is, for people who look for it later: its request id, and its place in a trace
 //! (W3C Trace Context). Each call upstream gets a span id of its own.
 
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderValue};
 
 /// An X-Request-Id: the client's, where it is short and plain, or a new one. Empty by default, for a
 /// request whose fields were not looked at yet.
@@ -36,49 +36,60 @@ fn is_plain(id: &str) -> bool {
     (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
 }
 
-/// A place in a trace: which trace, and which span the gateway's own work is. In none by default, for a
-/// request whose fields were not looked at yet.
+/// A place in a trace: the client's trace, and which span the gateway's own work is in. In none by default, for a
+/// request whose fields were not looked at yet, and for every request whose client began none: a trace of the
+/// gateway's own that nobody records would only tell the services' samplers to stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TraceContext {
+pub struct TraceContext(Option<Place>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
     trace: u128,
     span: u64,
     flags: u8,
-    continued: bool,
 }
 
+const TRACESTATE: &str = "tracestate";
+
 impl TraceContext {
-    /// The gateway's span of the request's trace; a new trace where `traceparent` is not there or
-    /// not valid (W3C Trace Context §3.2).
+    /// The gateway's span of the request's trace; in none where there is no `traceparent`, more than one, or one that
+    /// is not valid (W3C Trace Context §3.2, §4.3).
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(parse);
-        let (trace, flags) = given.unwrap_or_else(|| (non_zero(rand::random), 0));
-        Self { trace, span: non_zero(rand::random), flags, continued: given.is_some() }
+        let mut given = headers.get_all("traceparent").iter();
+        let (Some(only), None) = (given.next(), given.next()) else { return Self::default() };
+        let parsed = only.to_str().ok().and_then(parse);
+        Self(parsed.map(|(trace, flags)| Place { trace, span: non_zero(rand::random), flags }))
     }
 
-    /// The `traceparent` of one call: the same trace, a new span.
+    /// The `traceparent` of one call, for items and single requests alike: the same trace, the same flags, a new span.
+    /// `None` where the client began no trace; then the call has neither a `traceparent` nor a `tracestate`.
     #[must_use]
-    pub fn of_call(&self) -> String {
-        format!("00-{:032x}-{:016x}-{:02x}", self.trace, non_zero(rand::random::<u64>), self.flags)
+    pub fn of_call(&self) -> Option<HeaderValue> {
+        let Place { trace, flags, .. } = self.0?;
+        let text = format!("00-{trace:032x}-{:016x}-{flags:02x}", non_zero(rand::random::<u64>));
+        HeaderValue::from_str(&text).ok()
     }
 
-    /// Whether the client began the trace: only then its `tracestate` means something (W3C Trace
-    /// Context §3.3).
+    /// The `tracestate` of a call, of a request with these fields: the client's, whose lines are one list (W3C Trace
+    /// Context §3.3.1). It means something only beside a valid `traceparent`.
     #[must_use]
-    pub const fn is_continued(&self) -> bool {
-        self.continued
+    pub fn state(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        self.0?;
+        let lines: Vec<_> = headers.get_all(TRACESTATE).iter().map(HeaderValue::as_bytes).collect();
+        if lines.is_empty() { None } else { HeaderValue::from_bytes(&lines.join(b",".as_slice())).ok() }
     }
 
     /// The trace's id, as logs say it.
     #[must_use]
-    pub fn trace_id(&self) -> String {
-        format!("{:032x}", self.trace)
+    pub fn trace_id(&self) -> Option<String> {
+        self.0.map(|place| format!("{:032x}", place.trace))
     }
 
     /// The gateway's own span id, as logs say it.
     #[must_use]
-    pub fn span_id(&self) -> String {
-        format!("{:016x}", self.span)
+    pub fn span_id(&self) -> Option<String> {
+        self.0.map(|place| format!("{:016x}", place.span))
     }
 }
 
@@ -90,6 +101,9 @@ fn non_zero<T: Default + PartialEq>(random: impl Fn() -> T) -> T {
         }
     }
 }
+
+/// The flag that says that the caller records the trace.
+const SAMPLED: u8 = 1;
 
 fn parse(text: &str) -> Option<(u128, u8)> {
     let mut parts = text.split('-');
@@ -104,32 +118,51 @@ fn parse(text: &str) -> Option<(u128, u8)> {
     let trace = u128::from_str_radix(trace, 16).ok().filter(|trace| *trace != 0)?;
     u64::from_str_radix(span, 16).ok().filter(|span| *span != 0)?;
     let flags = if lower_hex(flags, 2) { u8::from_str_radix(flags, 16).ok()? } else { return None };
-    Some((trace, flags))
+    // What the bits of later versions mean, version 00 can't say (§3.2.2.5, §4.3).
+    Some((trace, if version == "00" { flags } else { flags & SAMPLED }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+    fn fields(fields: &[(&str, &str)]) -> HeaderMap {
+        fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
     fn of(traceparent: &str) -> TraceContext {
-        let headers = [("traceparent".parse().unwrap(), traceparent.parse().unwrap())].into_iter().collect();
-        TraceContext::of(&headers)
+        TraceContext::of(&fields(&[("traceparent", traceparent)]))
     }
 
     #[test]
     fn calls_stay_in_the_trace_with_spans_of_their_own() {
-        let context = of("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-        let (first, second) = (context.of_call(), context.of_call());
-        assert!(
-            first.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && first.ends_with("-01"),
-            "{first}"
-        );
-        assert_ne!(first, second);
-        assert!(!first.contains("b7ad6b7169203331"));
+        for (given, flags) in [
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "01"),
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", "00"),
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03", "03"),
+            ("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-ff-what-comes", "01"),
+        ] {
+            let context = of(given);
+            let call = || context.of_call().unwrap().to_str().unwrap().to_owned();
+            let (first, second) = (call(), call());
+            assert!(first.starts_with(&format!("00-{TRACE}-")) && first.ends_with(&format!("-{flags}")));
+            assert!(first != second && !first.contains("b7ad6b7169203331") && first.len() == 55, "{first}");
+            assert_eq!(context.trace_id().as_deref(), Some(TRACE));
+        }
     }
 
     #[test]
-    fn what_is_not_valid_starts_a_new_trace() {
+    fn where_the_client_began_no_valid_trace_there_is_none() {
+        let valid = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let two = fields(&[("traceparent", valid), ("traceparent", valid), ("tracestate", "a=1")]);
+        let none = fields(&[("tracestate", "a=1")]);
+        for headers in [&two, &none, &HeaderMap::new()] {
+            let context = TraceContext::of(headers);
+            assert_eq!((context.of_call(), context.state(headers)), (None, None), "{headers:?}");
+            assert_eq!((context.trace_id(), context.span_id()), (None, None));
+        }
         for bad in [
             "",
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
@@ -139,7 +172,20 @@ mod tests {
             "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
         ] {
-            assert_ne!(of(bad).trace_id(), "0af7651916cd43dd8448eb211c80319c", "{bad}");
+            assert_eq!(of(bad), TraceContext::default(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_lines_of_a_tracestate_are_one_list() {
+        let traced = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        for (lines, joined) in
+            [(&[][..], None), (&["a=1"], Some("a=1")), (&["a=1,b=2", "c=3"], Some("a=1,b=2,c=3"))]
+        {
+            let lines = lines.iter().map(|line| (TRACESTATE, *line)).chain([traced]);
+            let headers = fields(&lines.collect::<Vec<_>>());
+            let state = TraceContext::of(&headers).state(&headers);
+            assert_eq!(state.as_ref().map(|value| value.to_str().unwrap()), joined);
         }
     }
 

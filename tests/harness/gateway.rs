@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::certificate::Certificate;
 use super::client::{Connection, Reply, Request};
+use super::log_rules::fault_in;
 use super::metrics::Metrics;
 use super::ports::{accepts, loopback, start_on_free_ports};
 use super::process::Process;
@@ -116,6 +118,12 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         if self.has_successors.load(Ordering::Acquire) {
             self.end_all();
+        }
+        if !thread::panicking() {
+            self.process.kill();
+            let lines = self.process.final_output();
+            let faulty = lines.lines().find_map(|line| Some((fault_in(line)?, line)));
+            assert!(faulty.is_none(), "a line of the log: {faulty:?}");
         }
     }
 }

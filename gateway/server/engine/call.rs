@@ -66,8 +66,9 @@ impl Calls<'_> {
         if let Some(length) = content_length(method, call) {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        let trace = self.engine.trace.of_call();
-        parts.headers.insert(TRACEPARENT, HeaderValue::from_str(&trace).map_err(|_| CallFailure::Internal)?);
+        if let Some(trace) = self.engine.trace.of_call() {
+            parts.headers.insert(TRACEPARENT, trace);
+        }
         if let Some(name) = &self.upstream.settings.deadline_header {
             parts.headers.insert(name.clone(), HeaderValue::from(deadline.remaining_milliseconds()));
         }
