@@ -61,6 +61,9 @@ pub enum CallFailure {
     /// §6.8).
     #[error("the upstream said that it did not process the request")]
     NotProcessed,
+    /// A DAV body whose hrefs are to be mapped is larger than what is held for that.
+    #[error("the upstream's reply is larger than a DAV body may be whose hrefs are mapped (mapped_body)")]
+    MappedBodyTooLarge,
     /// The connection broke while the call was sent or before its reply was complete.
     #[error("the upstream closed the connection before its reply was complete")]
     ConnectionLost,
@@ -150,6 +153,7 @@ impl CallFailure {
             | Self::DeadlineDuringCall
             | Self::ReplyMalformed
             | Self::ReplyTooLarge { .. }
+            | Self::MappedBodyTooLarge
             | Self::RepliesTooLarge { .. }
             | Self::ReplyCoding
             | Self::ClientGone

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
-use pingora::proxy::Session;
 
 use crate::batch::{AdmissionRefusal, BatchRefusal, Dialect, MultiStatus, Summary};
 use crate::clock::{Deadline, Stopwatch};
@@ -24,9 +23,10 @@ use crate::telemetry::{BatchEnd, BatchReport, FailedItem, PhaseTimes};
 use super::admission::{Batching, Meter};
 use super::asked::Asked;
 use super::engine::BatchEngine;
-use super::exchange::{client_gone, joined, read_body, write_reply};
+use super::exchange::{joined, read_body, write_reply};
 use super::limits_document::limits_document;
 use super::memory::{Full, Holding};
+use super::session::Session;
 use super::stream_endpoint;
 
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
@@ -273,7 +273,7 @@ impl Life<'_> {
         };
         let mut left = false;
         let gone = async {
-            client_gone(session).await;
+            session.gone().await;
             left = true;
         };
         self.holding.stand_in_line();

@@ -10,26 +10,29 @@
 mod connection;
 mod crowd;
 mod frames;
+mod http2;
 mod together;
+mod trailers;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use http::StatusCode;
+use pingora::ErrorType;
+use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::v2::server::H2Options;
 use pingora::protocols::{ALPN, Peek, Ssl as _, Stream, l4};
-use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
 use crate::clock::Deadline;
+use crate::stitch::problem;
 use crate::telemetry::ConnectionRefusal;
 
 use super::front::Front;
 use super::gateway::Gateway;
+use super::session::Session;
 use super::socket::EncryptedListeners;
-use super::time_limit;
 
 use crowd::Crowd;
 
@@ -43,17 +46,17 @@ const PREFACE_LENGTH: usize = 24;
 /// Takes connections and hands them to the front, in the protocol that they speak.
 pub(super) struct Door {
     gateway: Arc<Gateway>,
-    http1: Arc<Requests>,
-    http2: Arc<Requests>,
+    front: Arc<Front>,
+    http1: Arc<Http1Requests>,
     crowd: Arc<Crowd>,
     encrypted: EncryptedListeners,
 }
 
 impl Door {
-    pub(super) fn new(gateway: Arc<Gateway>, front: HttpProxy<Front>, encrypted: EncryptedListeners) -> Self {
+    pub(super) fn new(gateway: Arc<Gateway>, front: Front, encrypted: EncryptedListeners) -> Self {
         let front = Arc::new(front);
-        let speaking = |is_http2| Arc::new(Requests { front: Arc::clone(&front), is_http2 });
-        Self { gateway, http1: speaking(false), http2: speaking(true), crowd: Arc::default(), encrypted }
+        let http1 = Arc::new(Http1Requests { front: Arc::clone(&front) });
+        Self { gateway, front, http1, crowd: Arc::default(), encrypted }
     }
 }
 
@@ -79,7 +82,8 @@ impl ServerApp for Door {
         } else {
             return self.http1.process_new(Box::new(connection), shutdown).await;
         }
-        self.http2.process_new(Box::new(connection), shutdown).await
+        http2::serve(&self.front, Box::new(connection), &limits, shutdown).await;
+        None
     }
 }
 
@@ -157,31 +161,36 @@ async fn begins_http2(connection: &mut ClientConnection) -> std::io::Result<bool
     connection.try_peek(&mut [0; PREFACE_LENGTH]).await
 }
 
-/// The front for the requests of connections that speak one version of HTTP.
-struct Requests {
-    front: Arc<HttpProxy<Front>>,
-    /// By prior knowledge or ALPN; else no preface is waited for.
-    is_http2: bool,
+/// The requests of connections that speak HTTP/1.
+struct Http1Requests {
+    front: Arc<Front>,
 }
 
 #[async_trait]
-impl HttpServerApp for Requests {
+impl HttpServerApp for Http1Requests {
     async fn process_new_http(
         self: &Arc<Self>,
         session: ServerSession,
-        shutdown: &ShutdownWatch,
+        _: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        if let ServerSession::H1(http1) = &session {
-            ClientConnection::expect_header(http1.stream());
+        let ServerSession::H1(mut http1) = session else { return None };
+        ClientConnection::expect_header(http1.stream());
+        // Without it, a client that sends its next request early would be cut off (RFC 9112 §9.3.2).
+        http1.set_pipelining_enabled(true);
+        match http1.read_request().await {
+            Ok(Some(_)) => self.front.serve(Session::http1(http1)).await,
+            Ok(None) => None,
+            Err(error) => {
+                if *error.etype() == ErrorType::InvalidHTTPHeader {
+                    let verdict = problem::of_bad_message(StatusCode::BAD_REQUEST, error_text(&error));
+                    self.front.refuse_unread(http1, &verdict).await;
+                }
+                None
+            }
         }
-        time_limit::within(self.front.process_new_http(session, shutdown)).await.flatten()
     }
+}
 
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        self.front.server_options().filter(|_| self.is_http2)
-    }
-
-    fn h2_options(&self) -> Option<H2Options> {
-        self.front.h2_options()
-    }
+fn error_text(_: &pingora::Error) -> String {
+    "the request's head is malformed".to_owned()
 }

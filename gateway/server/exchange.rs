@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName};
-use http::{HeaderValue, StatusCode, Version};
+use http::{HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
-use pingora::protocols::http::ServerSession;
-use pingora::proxy::Session;
 
 use crate::batch::BatchRefusal;
 use crate::clock::Deadline;
@@ -16,9 +14,7 @@ use crate::format::Written;
 
 use super::door::ClientConnection;
 use super::memory::{Full, Holding};
-
-/// After a refusal, so much time is given to the client to stop sending (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(2);
+use super::session::Session;
 
 /// Reads the request's body whole. Answers `Expect: 100-continue` first (RFC 9110 §10.1.1), unless
 /// the length says already that the body is too large.
@@ -35,29 +31,12 @@ pub(super) async fn read_body(
         return Err(BatchRefusal::BodyTooLarge { limit });
     }
     holding.admit(1).await.map_err(|Full| BatchRefusal::MemoryFull)?;
-    let_client_send(session).await?;
+    session.let_client_send().await.map_err(|_| BatchRefusal::BodyUnreadable)?;
     let reading = read_within(session, limit, announced.unwrap_or(0), holding);
     match Deadline::after(timeout).race(reading).await {
         Some(read) => read,
         None => Err(BatchRefusal::BodyTimeout { seconds: timeout.as_secs() }),
     }
-}
-
-/// Answers `Expect: 100-continue`.
-pub(super) async fn let_client_send(session: &mut Session) -> Result<(), BatchRefusal> {
-    if waits_for_continue(session) {
-        let continued = session.as_downstream_mut().write_continue_response().await;
-        continued.map_err(|_| BatchRefusal::BodyUnreadable)?;
-    }
-    Ok(())
-}
-
-/// Whether the client waits for a 100 before it sends its body. One that speaks HTTP/1.0 does not
-/// know what that is (RFC 9110 §10.1.1).
-pub(super) fn waits_for_continue(session: &Session) -> bool {
-    let request = session.req_header();
-    let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    request.version != Version::HTTP_10 && request.headers.get_all(header::EXPECT).iter().any(expects)
 }
 
 async fn read_within(
@@ -68,10 +47,9 @@ async fn read_within(
 ) -> Result<Bytes, BatchRefusal> {
     let mut body = BytesMut::new();
     loop {
-        let read = session.as_downstream_mut().read_request_body().await;
-        let Ok(read) = read else {
+        let Ok(read) = session.read_request_body().await else {
             // Where this request ends is not known: what follows can't be taken for the next one.
-            session.as_downstream_mut().set_keepalive(None);
+            session.close_after_reply();
             return Err(BatchRefusal::BodyUnreadable);
         };
         match read {
@@ -87,16 +65,6 @@ async fn read_within(
                 }
                 body.extend_from_slice(&bytes);
             }
-        }
-    }
-}
-
-/// Returns once the client has closed its connection or reset its stream. The request's body must
-/// have been read.
-pub(super) async fn client_gone(session: &mut Session) {
-    loop {
-        if session.as_downstream_mut().read_body_or_idle(true).await.is_err() {
-            return;
         }
     }
 }
@@ -146,9 +114,9 @@ pub(super) async fn write_reply(
         // RFC 9110 §8.6: a 204 has none.
         header.insert_header(header::CONTENT_LENGTH, length)?;
     }
-    let unread = close_if_unread(session);
-    if let ServerSession::H1(http1) = session.as_downstream() {
-        ClientConnection::write_together(http1.stream());
+    let unread = session.close_if_unread();
+    if let Some(stream) = session.http1_stream() {
+        ClientConnection::write_together(stream);
     }
     let without_body = length == 0 || session.req_header().method == http::Method::HEAD;
     session.write_response_header(Box::new(header), without_body).await?;
@@ -159,25 +127,9 @@ pub(super) async fn write_reply(
         }
     }
     if unread {
-        linger(session).await;
+        session.linger().await;
     }
     Ok(())
-}
-
-/// Whether the request's body was not read to its end; then the connection is not used again.
-pub(super) fn close_if_unread(session: &mut Session) -> bool {
-    let downstream = session.as_downstream_mut();
-    let unread = !downstream.is_body_done();
-    if unread {
-        downstream.set_keepalive(None);
-        downstream.set_total_drain_timeout(Some(LINGER));
-    }
-    unread
-}
-
-/// The client may still be sending: a reset would make it lose the reply.
-pub(super) async fn linger(session: &mut Session) {
-    let _ = session.as_downstream_mut().drain_request_body().await;
 }
 
 /// All values of a list field as one (RFC 9110 §5.3).

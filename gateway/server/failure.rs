@@ -66,6 +66,22 @@ fn is_not_processed(error: &Error) -> bool {
     })
 }
 
+/// The reason for which a client's stream is reset where its reply broke off: the upstream's own, if it gave one that
+/// is true of this hop as well, and else that something went wrong here (RFC 9113 §7).
+pub(super) fn reset_reason(error: &Error) -> h2::Reason {
+    const OF_THE_OTHER_HOP: [h2::Reason; 4] = [
+        h2::Reason::NO_ERROR,
+        h2::Reason::REFUSED_STREAM,
+        h2::Reason::HTTP_1_1_REQUIRED,
+        h2::Reason::FLOW_CONTROL_ERROR,
+    ];
+    let given = error.root_cause().downcast_ref::<h2::Error>().filter(|error| error.is_reset());
+    given
+        .and_then(h2::Error::reason)
+        .filter(|reason| !OF_THE_OTHER_HOP.contains(reason))
+        .unwrap_or(h2::Reason::INTERNAL_ERROR)
+}
+
 /// Whether the framing of an upstream's reply is one that is undone here: chunks, once, and no other transfer
 /// coding (RFC 9112 §6.1, §7). No call asks for another (it has no TE), and what is left of one that nobody
 /// undid would pass for the body.
@@ -84,22 +100,4 @@ pub(super) fn breaks_framing(error: &Error) -> bool {
 /// Whether a client took nothing of its reply for so long that the connection was given up.
 pub(super) fn is_client_standing_still(error: &Error) -> bool {
     *error.etype() == ErrorType::WriteTimedout && *error.esource() != ErrorSource::Upstream
-}
-
-/// Whether the error is one of opening a connection.
-pub(super) fn is_connect(error: &Error) -> bool {
-    let kinds = [
-        ErrorType::ConnectTimedout,
-        ErrorType::ConnectRefused,
-        ErrorType::ConnectNoRoute,
-        ErrorType::ConnectError,
-        ErrorType::TLSHandshakeFailure,
-        ErrorType::TLSHandshakeTimedout,
-        ErrorType::TLSWantX509Lookup,
-        ErrorType::InvalidCert,
-        ErrorType::HandshakeError,
-        ErrorType::BindError,
-        ErrorType::SocketError,
-    ];
-    kinds.contains(error.etype())
 }

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use pingora::proxy::Session;
 
 use crate::dispatch::Client;
 use crate::plan::ForwardedBy;
@@ -18,6 +17,7 @@ use super::admission::Identity;
 use super::balance::Peer;
 use super::client_certificate::client_name;
 use super::forwarded_for::{self, X_FORWARDED_FOR};
+use super::session::Session;
 
 /// How the client reached the gateway.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +42,8 @@ impl Reached {
         let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
         let authority =
             request.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
-        let tls = session.as_downstream().digest().and_then(|digest| digest.ssl_digest.as_ref());
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+        let tls = session.tls();
+        let peer = session.client_address();
         let client = forwarded_for::client(trusted, peer, &request.headers);
         let over_tls = tls.is_some() || trusted.trust(peer) && says_https(&request.headers);
         Self {

@@ -10,6 +10,7 @@ use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use pingora::connectors::http::Connector;
 use pingora::connectors::{ConnectorOptions, TransportConnector};
+use tokio::sync::watch;
 
 use super::activity::Activity;
 use super::memory::Memory;
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub(super) memory: Memory,
     pub(super) activity: Activity,
     draining: AtomicBool,
+    /// Turns true when no more connections are taken, and what could last for hours is asked to end.
+    ending: watch::Sender<bool>,
 }
 
 impl Gateway {
@@ -48,6 +51,7 @@ impl Gateway {
             memory,
             activity: Activity::default(),
             draining: AtomicBool::new(false),
+            ending: watch::Sender::new(false),
         }
     }
 
@@ -70,6 +74,16 @@ impl Gateway {
     /// From here on the gateway says that it is not ready.
     pub(super) fn start_draining(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// From here on exchanges that could last for hours are asked to end.
+    pub(super) fn end_lasting_exchanges(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// Returns once they are.
+    pub(super) async fn ends(&self) {
+        let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
     }
 
     pub(super) fn is_draining(&self) -> bool {

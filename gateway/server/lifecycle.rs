@@ -11,10 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use pingora::apps::HttpServerOptions;
-use pingora::proxy::http_proxy;
 use pingora::server::ListenFds;
-use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
 use tokio::runtime::Runtime;
@@ -40,9 +37,6 @@ use super::service_manager::{tell_ready, tell_stopping};
 use super::signals::{Signals, Wish};
 use super::snapshot::Snapshot;
 use super::socket::BoundSockets;
-
-/// Tries of one proxied request, over all of its attempts; `proxied` stops long before.
-const MAX_TRIES: usize = 64;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +80,6 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
     let metrics = Metrics::new(super::PINGORA_VERSION)?;
     let redacted = settings::redacted(&settings);
     let admin = settings.admin.clone();
-    let idle_connections = settings.limits.idle_connections;
     let snapshot = Snapshot::new(settings, redacted, &metrics, None).await;
     let gateway = Arc::new(Gateway::new(snapshot, metrics));
     gateway.metrics.record_reload(true);
@@ -101,7 +94,7 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
         sockets.extend(admin.duplicate_sockets()?);
         services.push(tokio::spawn(admin.serve(admin_stopped)));
     }
-    services.push(tokio::spawn(front_service(Arc::clone(&gateway), front, idle_connections)?.serve(stopped)));
+    services.push(tokio::spawn(front_service(Arc::clone(&gateway), front)?.serve(stopped)));
     services.push(tokio::spawn(keep_resolving(Arc::clone(&gateway))));
     Ok(Running { gateway, services, stop, stop_admin, sockets })
 }
@@ -112,21 +105,8 @@ struct FrontService {
     sockets: ListenFds,
 }
 
-fn front_service(
-    gateway: Arc<Gateway>,
-    sockets: BoundSockets,
-    idle_connections: usize,
-) -> std::io::Result<FrontService> {
-    let conf = Arc::new(ServerConf {
-        max_retries: MAX_TRIES,
-        upstream_keepalive_pool_size: idle_connections,
-        ..ServerConf::default()
-    });
-    let mut front = http_proxy(&conf, Front::new(Arc::clone(&gateway)));
-    let mut options = HttpServerOptions::default();
-    options.h2c = true;
-    options.h2_idle_timeout = Some(gateway.snapshot().settings.limits.keepalive_timeout);
-    front.server_options = Some(options);
+fn front_service(gateway: Arc<Gateway>, sockets: BoundSockets) -> std::io::Result<FrontService> {
+    let front = Front::new(Arc::clone(&gateway));
     let door = Door::new(gateway, front, sockets.encrypted()?);
     let mut service = Service::new("front".to_owned(), door);
     let sockets = sockets.give_to(service.endpoints());
@@ -174,6 +154,7 @@ impl Running {
         // A socket that is open somewhere still takes connections.
         self.sockets.clear();
         let _ = self.stop.send(true);
+        self.gateway.end_lasting_exchanges();
     }
 
     async fn wait_for(&self, awaited: Awaited) {

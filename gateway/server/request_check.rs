@@ -3,11 +3,11 @@
 use http::header::{self, HeaderName};
 use http::uri::Authority;
 use http::{Method, Version};
-use pingora::proxy::Session;
 
 use crate::batch::{FieldError, ItemRejection};
 
-use super::proxied::max_forwards;
+use super::proxy::max_forwards;
+use super::session::Session;
 
 /// Why the request is refused, if it is.
 pub(super) fn rejection(session: &Session) -> Option<ItemRejection> {
@@ -51,7 +51,7 @@ pub(super) fn is_about_the_gateway(session: &Session) -> bool {
 /// RFC 9112 §3.2: a request-target has no fragment. The parser cuts it off, and what is left would
 /// name another resource: `DELETE /folder/#file` would delete the folder.
 fn has_fragment(session: &Session) -> bool {
-    let Some(http1) = session.as_downstream().as_http1() else { return false };
+    let Some(http1) = session.as_http1() else { return false };
     let raw = http1.get_headers_raw_bytes();
     let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
     memchr::memchr(b'#', line).is_some()
@@ -60,7 +60,7 @@ fn has_fragment(session: &Session) -> bool {
 /// RFC 9112 §3.2.1, §3.2.2, §3.2.4: the forms that a request-target has here. The parser takes any other, such as
 /// `GET admin/a`, for the path `/`.
 fn has_target_form(session: &Session) -> bool {
-    let Some(http1) = session.as_downstream().as_http1() else { return true };
+    let Some(http1) = session.as_http1() else { return true };
     let raw = http1.get_headers_raw_bytes();
     let target = raw.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     target.starts_with(b"/") || target == b"*" || memchr::memmem::find(target, b"://").is_some()
@@ -101,7 +101,7 @@ fn has_two_lengths(session: &Session) -> bool {
     if !session.req_header().headers.contains_key(header::TRANSFER_ENCODING) {
         return false;
     }
-    let Some(http1) = session.as_downstream().as_http1() else { return false };
+    let Some(http1) = session.as_http1() else { return false };
     let raw = http1.get_headers_raw_bytes();
     let is_length = |line: &[u8]| {
         let name = line.split(|byte| *byte == b':').next().unwrap_or_default();

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use pingora::proxy::Session;
 
 use crate::batch::{Batch, BatchRefusal};
 use crate::clock::{Deadline, Stopwatch};
@@ -25,9 +24,9 @@ use super::admission::{Batching, Meter};
 use super::asked::Asked;
 use super::batch_endpoint::Life;
 use super::engine::BatchEngine;
-use super::exchange::{client_gone, let_client_send};
 use super::failure;
 use super::memory::{Full, Holding};
+use super::session::Session;
 use super::stream_reply::{StreamReply, write_lines};
 
 /// Results that leave together at the most.
@@ -44,9 +43,9 @@ pub(super) async fn serve(
     let stopwatch = Stopwatch::start();
     let asked = life.asked;
     // Silence has a limit of its own here.
-    session.as_downstream_mut().set_read_timeout(None);
+    session.set_read_timeout(None);
     life.holding.admit(1).await.map_err(|Full| BatchRefusal::MemoryFull)?;
-    let_client_send(session).await?;
+    session.let_client_send().await.map_err(|_| BatchRefusal::BodyUnreadable)?;
     let headers = &session.req_header().headers;
     let preferences = Preferences::parse(headers);
     let engine = asked.engine(headers, asked.inherited(headers), &life.holding);
@@ -233,7 +232,7 @@ impl<'stream> Stream<'stream> {
             return Err(error.into_down());
         }
         // Where this request ends is not known: what follows can't be taken for the next one.
-        session.as_downstream_mut().set_keepalive(None);
+        session.close_after_reply();
         self.refuse(BatchRefusal::BodyUnreadable);
         Ok(())
     }
@@ -310,11 +309,11 @@ impl<'stream> Stream<'stream> {
 /// What the client does next. Dropping the future loses nothing.
 async fn client_event(session: &mut Session, reads: bool, body: Body) -> Event {
     if reads {
-        return Event::Piece(session.as_downstream_mut().read_request_body().await);
+        return Event::Piece(session.read_request_body().await);
     }
     match body {
         Body::Ended => {
-            client_gone(session).await;
+            session.gone().await;
             Event::Gone
         }
         // Lines wait, so that nothing is read; whether the client is there shows with the next result.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
 
 use crate::batch::{BatchRefusal, Summary};
 use crate::dispatch::StreamedItem;
@@ -19,7 +18,8 @@ use crate::telemetry::{BatchReport, FailedItem};
 use super::admission::Meter;
 use super::asked::Asked;
 use super::batch_endpoint::PREFERENCE_APPLIED;
-use super::exchange::{ReplyHead, close_if_unread, linger};
+use super::exchange::ReplyHead;
+use super::session::Session;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -108,12 +108,12 @@ impl<'request> StreamReply<'request> {
         let refused = verdict.as_ref().map(|verdict| &verdict.problem);
         let end = StreamEnd { summary: self.summary, retry_after: self.retry_after, refused };
         self.lines.put_end(&end);
-        let unread = close_if_unread(session);
+        let unread = session.close_if_unread();
         let (head, chunks) = (self.begin(meter), self.take());
         write_lines(session, head, chunks).await?;
         session.write_response_body(None, true).await?;
         if unread {
-            linger(session).await;
+            session.linger().await;
         }
         Ok(())
     }

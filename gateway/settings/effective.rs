@@ -56,8 +56,10 @@ fn document(settings: &Settings) -> Document {
             idle_timeout: TimeLimit(limits.idle_timeout),
             keepalive_timeout: TimeLimit(limits.keepalive_timeout),
             http2_streams: limits.http2.streams,
-            http2_stream_window: ByteSize(usize::try_from(limits.http2.stream_window.get()).unwrap_or(usize::MAX))
-                .into(),
+            http2_stream_window: ByteSize(
+                usize::try_from(limits.http2.stream_window.get()).unwrap_or(usize::MAX),
+            )
+            .into(),
         },
         log: LogDocument {
             format: match settings.log.format {

@@ -102,6 +102,16 @@ pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     Verdict { retry_after, allow, limit: limit::of_refusal(refusal), ..made }
 }
 
+/// The verdict on a request that can't be read as HTTP, so that nothing else is known of it.
+#[must_use]
+pub fn of_bad_message(status: StatusCode, detail: String) -> Verdict {
+    let row = Row {
+        status,
+        ..row!(BAD_REQUEST, "malformed_request", "The request is not well-formed HTTP", "http_request_error")
+    };
+    verdict(&row, detail, None, OutcomeKind::Rejected)
+}
+
 #[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
 fn refusal_row(refusal: &BatchRefusal) -> Row {
     match refusal {
@@ -434,7 +444,7 @@ fn failure_row(failure: CallFailure) -> Row {
         CallFailure::ReplyMalformed => {
             row!(BAD_GATEWAY, "reply_malformed", "The upstream's reply breaks HTTP", "http_protocol_error")
         }
-        CallFailure::ReplyTooLarge { .. } => {
+        CallFailure::ReplyTooLarge { .. } | CallFailure::MappedBodyTooLarge => {
             row!(
                 BAD_GATEWAY,
                 "reply_too_large",

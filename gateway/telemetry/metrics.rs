@@ -323,7 +323,9 @@ impl Metrics {
         if let Some(reason) = report.reason {
             self.request_failures.with_label_values(&[route, reason]).inc();
         }
-        self.request_duration.with_label_values(&[route]).observe(report.elapsed.as_secs_f64());
+        if report.lasted.is_none() {
+            self.request_duration.with_label_values(&[route]).observe(report.elapsed.as_secs_f64());
+        }
     }
 
     /// From here on, lines that the log drops are counted.

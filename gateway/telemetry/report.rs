@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::stitch::ItemReport;
 use crate::stitch::problem::Limit;
 
-use super::{RequestId, TraceContext};
+use super::{LongLivedEnd, RequestId, TraceContext};
 
 /// How a batch ended, as metrics say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +142,8 @@ pub struct RequestReport {
     pub reason: Option<&'static str>,
     /// The limit that bit, if that is why.
     pub limit: Option<Limit>,
+    /// How it ended, if it stayed open (an upgraded connection, a stream); its time is no latency.
+    pub lasted: Option<LongLivedEnd>,
     /// Its request id.
     pub request_id: RequestId,
     /// Its trace.

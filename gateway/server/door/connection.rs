@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::HeaderMap;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
@@ -28,10 +29,10 @@ use crate::settings::Limits;
 use crate::telemetry::ConnectionRefusal;
 
 use super::super::gateway::Gateway;
-use super::super::time_limit;
 use super::crowd::Member;
 use super::frames::Frames;
 use super::together::Together;
+use super::trailers::Trailers;
 
 /// A body that comes at this rate may take as long as it likes.
 const BYTES_PER_SECOND: u32 = 1024;
@@ -57,6 +58,7 @@ pub(in super::super) struct ClientConnection {
     watch: Watch,
     frames: Option<Frames>,
     together: Together,
+    trailers: Trailers,
     written: u64,
     visit: Visit,
 }
@@ -105,7 +107,15 @@ impl ClientConnection {
             waits: None,
             patience: limits.body_timeout,
         };
-        Self { stream, watch, frames: None, together: Together::default(), written: 0, visit }
+        Self {
+            stream,
+            watch,
+            frames: None,
+            together: Together::default(),
+            trailers: Trailers::default(),
+            written: 0,
+            visit,
+        }
     }
 
     /// The connection under a session of pingora's.
@@ -132,6 +142,18 @@ impl ClientConnection {
     /// The request's body comes next, and has to keep to its rate.
     pub(in super::super) fn expect_body(stream: &Stream) {
         Self::enter(stream, Stage::Body);
+    }
+
+    /// The chunked reply that ends next ends with these trailers (RFC 9112 §7.1.2).
+    pub(in super::super) fn end_with_trailers(stream: &Stream, trailers: &HeaderMap) {
+        if let Some(connection) = Self::under(stream) {
+            connection.trailers.set(trailers);
+        }
+    }
+
+    /// What follows is of another protocol, and is not looked at.
+    pub(in super::super) fn becomes_opaque(stream: &Stream) {
+        Self::enter(stream, Stage::Free);
     }
 
     /// What is written until the next flush may leave together.
@@ -182,16 +204,10 @@ impl ClientConnection {
     fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Ready(Ok(bytes)) => self.written += *bytes as u64,
-            Poll::Pending if time_limit::is_over() => return over_time(),
             Poll::Ready(Err(_)) | Poll::Pending => {}
         }
         written
     }
-}
-
-/// What the client does not take or send now, it no longer has to.
-fn over_time<T>() -> Poll<io::Result<T>> {
-    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "timeout.request is over")))
 }
 
 impl Drop for Visit {
@@ -250,7 +266,6 @@ impl AsyncRead for ClientConnection {
         match Pin::new(&mut connection.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => connection.take(buffer.filled().get(before..).unwrap_or_default()),
             failed @ Poll::Ready(Err(_)) => failed,
-            Poll::Pending if time_limit::is_over() => over_time(),
             Poll::Pending => {
                 let reason = ready!(connection.watch.poll_patience(context));
                 connection.refuse(reason)
@@ -262,6 +277,10 @@ impl AsyncRead for ClientConnection {
 impl AsyncWrite for ClientConnection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let connection = self.get_mut();
+        if let Some(last) = connection.trailers.instead_of(bytes) {
+            connection.together.hold_always(&last);
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if connection.together.hold(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }

@@ -36,6 +36,11 @@ impl Together {
         holds
     }
 
+    /// Holds these bytes until the next flush.
+    pub(super) fn hold_always(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+    }
+
     /// Writes what is held.
     pub(super) fn poll_release<S: AsyncWrite + Unpin>(
         &mut self,

@@ -83,8 +83,7 @@ impl<'exchange> Attempts<'exchange> {
             return Some(Duration::ZERO);
         }
         // A TLS failure won't go away.
-        let may_help =
-            failure != CallFailure::TlsHandshake && self.upstream.settings.retry.on.count(failure);
+        let may_help = failure != CallFailure::TlsHandshake && self.upstream.settings.retry.on.count(failure);
         if may_help { self.grant("connect", Duration::ZERO) } else { None }
     }
 

@@ -5,22 +5,18 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::header::HeaderName;
 use pingora::http::RequestHeader;
-use pingora::proxy::Session;
-use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::batch::AdmissionRefusal;
-use crate::clock::{Deadline, Stopwatch};
+use crate::clock::Stopwatch;
 use crate::dispatch::CallFailure;
-use crate::route::{CanonicalPath, RouteIndex, method_label};
+use crate::route::{CanonicalPath, RouteIndex, UpstreamIndex, method_label};
+use crate::server::admission::{Asking, Meter, authenticate};
+use crate::server::forwarding::{Reached, hops};
+use crate::server::gateway::{Gateway, UnderWay};
+use crate::server::session::Session;
+use crate::server::snapshot::Snapshot;
 use crate::stitch::problem::{self, Limit};
-use crate::telemetry::{RequestId, RequestReport, TraceContext};
-
-use super::super::admission::{Asking, Meter, authenticate};
-use super::super::failure;
-use super::super::forwarding::{Reached, hops};
-use super::super::gateway::{Gateway, UnderWay};
-use super::super::snapshot::Snapshot;
-use super::Proxied;
+use crate::telemetry::{LongLivedEnd, RequestId, RequestReport, TraceContext};
 
 /// What is known of one request.
 pub(in super::super) struct Context {
@@ -29,39 +25,41 @@ pub(in super::super) struct Context {
     pub(in super::super) request_id: RequestId,
     pub(in super::super) trace: TraceContext,
     pub(in super::super) route: Option<RouteIndex>,
+    /// The upstream that its route leads to.
+    pub(in super::super) upstream: Option<UpstreamIndex>,
     pub(in super::super) is_batch: bool,
-    pub(in super::super) proxied: Option<Proxied>,
     pub(in super::super) reason: Option<&'static str>,
     /// The limit that bit, if that is why.
     pub(in super::super) limit: Option<Limit>,
     /// What the rate limits say of it in its reply.
     pub(in super::super) limit_fields: Vec<(HeaderName, String)>,
+    /// How it ended, if it stayed open.
+    pub(in super::super) lasted: Option<LongLivedEnd>,
     stopwatch: Stopwatch,
     under_way: UnderWay,
     method: &'static str,
-    /// The status that the client got.
-    pub(super) answered: Option<StatusCode>,
-    is_reported: bool,
 }
 
 impl Context {
-    pub(in super::super) fn new(gateway: &Arc<Gateway>) -> Self {
+    /// Learns who asks: the first thing that happens to a request.
+    pub(in super::super) fn new(gateway: &Arc<Gateway>, session: &Session) -> Self {
+        let request = session.req_header();
+        let snapshot = gateway.snapshot();
         Self {
-            snapshot: gateway.snapshot(),
-            reached: Reached::default(),
-            request_id: RequestId::default(),
-            trace: TraceContext::default(),
+            reached: Reached::of(session, &snapshot.settings.trusted_proxies),
+            snapshot,
+            request_id: RequestId::of(&request.headers),
+            trace: TraceContext::of(&request.headers),
             route: None,
+            upstream: None,
             is_batch: false,
-            proxied: None,
             reason: None,
             limit: None,
             limit_fields: Vec::new(),
+            lasted: None,
             stopwatch: Stopwatch::start(),
             under_way: gateway.enter(),
-            method: "",
-            answered: None,
-            is_reported: false,
+            method: method_label(&request.method),
         }
     }
 
@@ -117,60 +115,23 @@ impl Context {
         admitted
     }
 
-    /// Learns who asks: the first thing that happens to a request.
-    pub(in super::super) fn meet(&mut self, session: &Session) {
-        let headers = &session.req_header().headers;
-        self.reached = Reached::of(session, &self.snapshot.settings.trusted_proxies);
-        self.request_id = RequestId::of(headers);
-        self.trace = TraceContext::of(headers);
-        self.stopwatch = Stopwatch::start();
-        self.method = method_label(&session.req_header().method);
-    }
-
-    /// Whether the request has taken longer than `timeout.request`.
-    pub(in super::super) fn is_over_time(&self) -> bool {
-        self.proxied.as_ref().and_then(|proxied| proxied.ends).is_some_and(Deadline::is_over)
-    }
-
-    /// Looks at the time with each piece of a body.
-    ///
-    /// # Errors
-    /// The request has taken longer than `timeout.request`.
-    pub(in super::super) fn keep_time(&self) -> pingora::Result<()> {
-        if self.is_over_time() {
-            return Error::e_explain(ErrorType::InternalError, "timeout.request is over");
-        }
-        Ok(())
-    }
-
-    /// Remembers why the client has no whole reply.
-    pub(in super::super) fn broke_off(&mut self, error: &Error) {
-        let failure = if self.is_over_time() {
-            CallFailure::RequestTimeout
-        } else if *error.esource() == ErrorSource::Downstream {
-            CallFailure::ClientGone
-        } else {
-            failure::of_exchange(error)
-        };
-        self.failed(failure);
-    }
-
-    fn failed(&mut self, failure: CallFailure) {
+    /// Remembers why the client has no complete reply.
+    pub(in super::super) fn broke_off(&mut self, failure: CallFailure) {
         self.reason = Some(problem::failure_reason(failure));
         self.limit = problem::failure_limit(failure);
     }
 
     /// Records a request that is over; `status` is that of its reply.
-    pub(in super::super) fn report(&mut self, status: Option<StatusCode>) {
-        let tried = self.proxied.as_ref().filter(|proxied| proxied.is_tried);
+    pub(in super::super) fn report(&self, status: Option<StatusCode>) {
         let report = RequestReport {
             route: self.route,
-            upstream: tried.map(|proxied| proxied.upstream),
+            upstream: self.upstream,
             method: self.method,
             status,
             elapsed: self.stopwatch.elapsed(),
             reason: self.reason,
             limit: self.limit.clone(),
+            lasted: self.lasted,
             request_id: self.request_id.clone(),
             trace: self.trace,
             client: self.reached.client.clone(),
@@ -178,16 +139,5 @@ impl Context {
         };
         self.under_way.gateway().metrics.record_request(&report, self.snapshot.names());
         report.log(self.snapshot.names());
-        self.is_reported = true;
-    }
-}
-
-impl Drop for Context {
-    /// A request that was given up because its time was over (`time_limit`) has no other end.
-    fn drop(&mut self) {
-        if !self.is_reported && self.is_over_time() {
-            self.failed(CallFailure::RequestTimeout);
-            self.report(self.answered);
-        }
     }
 }

@@ -37,7 +37,7 @@ use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Flow, Gate, QueueFull, Sent, Turn};
-use crate::telemetry::LongLivedKind;
+use crate::telemetry::{LongLivedEnd, LongLivedKind};
 
 use super::balance::{Lease, Peer};
 use super::engine::Queued;
@@ -91,31 +91,32 @@ impl Failure {
     }
 }
 
-/// Serves a request by forwarding it.
+/// Serves a request by forwarding it. Says how it ended, and also as what stayed open, if it did.
 pub(super) async fn forward(
     gateway: &Arc<Gateway>,
     session: &mut Session,
     context: &Context,
     plan: &ProxyPlan,
-) -> Ended {
+) -> (Ended, Option<LongLivedEnd>) {
     let snapshot = Arc::clone(&context.snapshot);
     let Some(upstream) = snapshot.upstream(plan.upstream) else {
-        return Ended::Failed(Failure::not_sent(CallFailure::Internal));
+        return (Ended::Failed(Failure::not_sent(CallFailure::Internal)), None);
     };
     upstream.retry_budget.count_call();
     let turn = tokio::select! {
         turn = take_turn(upstream, context) => turn,
-        () = gone_while_waiting(session) => return Ended::ClientGone,
+        () = gone_while_waiting(session) => return (Ended::ClientGone, None),
     };
     let turn = match turn {
         Ok(turn) => turn,
-        Err(failure) => return Ended::Failed(Failure::not_sent(failure)),
+        Err(failure) => return (Ended::Failed(Failure::not_sent(failure)), None),
     };
     if session.let_client_send().await.is_err() {
-        return Ended::ClientGone;
+        return (Ended::ClientGone, None);
     }
     let mut exchange = Exchange::new((gateway, upstream), session, (context, plan), turn);
-    exchange.run().await
+    let ended = exchange.run().await;
+    (ended, exchange.lasted)
 }
 
 /// A client is seen to leave while its request waits, if it has sent all of it.
@@ -152,6 +153,8 @@ struct Exchange<'exchange> {
     /// Held until the end of the reply, or until the exchange [lasts](lasting): until then the service works on it.
     turn: Option<Turn<Arc<Gate>>>,
     lasting: Option<Lasting>,
+    /// How it ended, if it lasted.
+    lasted: Option<LongLivedEnd>,
     upload: Upload,
     attempts: Attempts<'exchange>,
     /// When `timeout.request` is over.
@@ -194,6 +197,7 @@ impl<'exchange> Exchange<'exchange> {
             plan,
             turn: Some(turn),
             lasting: None,
+            lasted: None,
             upload,
             attempts,
             ends,
@@ -232,8 +236,7 @@ impl<'exchange> Exchange<'exchange> {
         let peer = Arc::clone(lease.peer());
         self.attempts.tried.push(peer.address);
         let may_reuse = !std::mem::take(&mut self.attempts.wants_fresh);
-        let opened =
-            Connection::open(self.gateway, self.upstream, &peer, self.plan.needs(), may_reuse).await;
+        let opened = Connection::open(self.gateway, self.upstream, &peer, self.plan.needs(), may_reuse).await;
         let connection = match opened {
             Ok(connection) => connection,
             Err(error) => {
@@ -264,12 +267,8 @@ impl<'exchange> Exchange<'exchange> {
         peer: &Arc<Peer>,
     ) -> pingora::Result<(RequestWriter, ReplyReader)> {
         let over = if connection.is_http2() { request::Over::Http2 } else { request::Over::Http1 };
-        let head = request::head(
-            self.session.req_header(),
-            (self.context, self.plan),
-            (self.upstream, peer),
-            over,
-        )?;
+        let head =
+            request::head(self.session.req_header(), (self.context, self.plan), (self.upstream, peer), over)?;
         let (mut writer, reader) = connection.begin(peer, head, self.plan.framing).await?;
         self.upload.begin(&mut writer);
         Ok((writer, reader))
@@ -317,6 +316,7 @@ impl<'exchange> Exchange<'exchange> {
             let has_room = writer.is_drained() && !is_writer_broken;
             // While the client is the one who is slow, its own pace is the limit.
             let waits_for_upstream = self.upload.is_done() || !has_room;
+            let has_limit_in_all = self.has_limit_in_all();
             let Self { session, upload, .. } = self;
             tokio::select! {
                 flushed = writer.flush(), if !writer.is_drained() && !is_writer_broken => {
@@ -368,7 +368,7 @@ impl<'exchange> Exchange<'exchange> {
                         return Attempted::Again(pause);
                     }
                 }
-                () = self.ends.come(), if self.has_limit_in_all() => {
+                () = self.ends.come(), if has_limit_in_all => {
                     self.attempts.was_sent = true;
                     writer.abandon();
                     reader.abandon(self.pools(), lease.peer()).await;

@@ -1,13 +1,14 @@
 //! The reply's way to the client, once its head is settled. The rest of the request's body still goes the other way.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
-use crate::dispatch::CallFailure;
-use crate::server::failure;
+use crate::dispatch::{CallFailure, Sent};
 use crate::server::session::ResetReason;
+use crate::server::{failure, grpc};
+use crate::stitch::problem;
 use crate::telemetry::{LongLivedEnd, LongLivedKind};
 
 use super::lasting::{Lasting, Patience, come, is_event_stream};
@@ -64,10 +65,7 @@ impl Exchange<'_> {
             Err(error) => {
                 self.abandon(writer, reader, lease.peer()).await;
                 self.attempts.was_sent = true;
-                return Ended::Failed(Failure::Call(
-                    failure::of_exchange(&error),
-                    self.attempts.sent(),
-                ));
+                return Ended::Failed(Failure::Call(failure::of_exchange(&error), self.attempts.sent()));
             }
         };
         if !self.upload.is_done() {
@@ -85,8 +83,7 @@ impl Exchange<'_> {
         if !is_event_stream(&head.headers) {
             return Ok(());
         }
-        self.lasting =
-            Some(Lasting::begin(self.gateway, self.upstream, self.context, LongLivedKind::Sse)?);
+        self.lasting = Some(Lasting::begin(self.gateway, self.upstream, self.context, LongLivedKind::Sse)?);
         self.turn = None;
         Ok(())
     }
@@ -255,6 +252,7 @@ impl Exchange<'_> {
     fn end_lasting(&mut self, how: LongLivedEnd) {
         if let Some(lasting) = self.lasting.take() {
             lasting.end(how);
+            self.lasted = Some(how);
         }
     }
 
@@ -262,14 +260,13 @@ impl Exchange<'_> {
     async fn close(
         &mut self,
         sent: Result<(), Broken>,
-        mut writer: RequestWriter,
+        writer: RequestWriter,
         reader: ReplyReader,
         peer: &super::Peer,
     ) -> Ended {
         let Err(broken) = sent else {
             self.end_lasting(LongLivedEnd::Upstream);
-            let is_finished = writer.is_finished() || writer.end_of_nothing();
-            if is_finished && self.upload.is_done() {
+            if writer.is_finished() && self.upload.is_done() {
                 drop(writer);
                 reader.release(self.pools(), peer).await;
             } else {
@@ -278,7 +275,6 @@ impl Exchange<'_> {
             }
             return Ended::Replied;
         };
-        writer.abandon();
         self.abandon(writer, reader, peer).await;
         self.broke_off(broken).await
     }
@@ -304,11 +300,13 @@ impl Exchange<'_> {
             }
         };
         if self.session.answered().is_none() {
-            return Ended::Failed(Failure::Call(failure, crate::dispatch::Sent::Maybe));
+            return Ended::Failed(Failure::Call(failure, Sent::Maybe));
         }
         if self.plan.is_grpc && self.session.is_http2() {
             // A reset would be CANCELLED to most clients, which they don't try again.
-            let _ = self.session.write_trailers(grpc_trailers(failure)).await;
+            let verdict = problem::of_failure(failure, Sent::Maybe, &self.session.req_header().method);
+            let trailers = grpc::trailers(verdict.problem.status, &verdict.problem.detail);
+            let _ = self.session.write_trailers(trailers).await;
         }
         Ended::BrokeOff(failure, reason)
     }
@@ -330,7 +328,7 @@ impl Exchange<'_> {
         };
         drop(writer);
         let Some((stream, early)) = reader.into_upgraded() else {
-            return Ended::Failed(Failure::Call(CallFailure::Internal, crate::dispatch::Sent::Maybe));
+            return Ended::Failed(Failure::Call(CallFailure::Internal, Sent::Maybe));
         };
         reply::switching(&mut head, self.plan.upgrade.as_ref());
         if self.session.write_response_header(Box::new(head), false).await.is_err() {
@@ -350,21 +348,4 @@ struct Relay {
     is_writer_broken: bool,
     mapped: Option<MappedBody>,
     trailers: Option<HeaderMap>,
-}
-
-/// What a gRPC client is told of a reply that broke off.
-fn grpc_trailers(failure: CallFailure) -> HeaderMap {
-    const UNAVAILABLE: &str = "14";
-    const DEADLINE_EXCEEDED: &str = "4";
-    let status = match failure {
-        CallFailure::ReplyTimeout | CallFailure::RequestTimeout => DEADLINE_EXCEEDED,
-        _ => UNAVAILABLE,
-    };
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", HeaderValue::from_static(status));
-    let message = failure.to_string();
-    if let Ok(message) = HeaderValue::from_str(&message) {
-        trailers.insert("grpc-message", message);
-    }
-    trailers
 }

@@ -36,6 +36,20 @@ pub(super) fn interim(mut head: ResponseHeader) -> Option<ResponseHeader> {
     Some(head)
 }
 
+/// Makes an upstream's 101 one of ours.
+pub(super) fn switching(head: &mut ResponseHeader, asked: Option<&HeaderValue>) {
+    let chosen = head.headers.get(header::UPGRADE).or(asked).cloned();
+    remove_fields_of_a_replys_hop(head);
+    for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER] {
+        head.remove_header(&name);
+    }
+    let _ = head.insert_header(header::CONNECTION, "Upgrade");
+    if let Some(chosen) = chosen {
+        let _ = head.insert_header(header::UPGRADE, chosen);
+    }
+    head.set_version(Version::HTTP_11);
+}
+
 /// How a reply's body goes on to the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Body {

@@ -89,22 +89,23 @@ fn set_fields(
     if let Some(forwards) = max_forwards(request) {
         head.insert_header(header::MAX_FORWARDS, forwards.saturating_sub(1))?;
     }
-    if !context.trace.is_continued() {
-        head.remove_header("tracestate");
-    }
     for name in &settings.headers.remove {
         head.remove_header(name);
     }
     for (name, value) in settings.headers.set.iter().chain(&plan.hop.fields) {
         head.insert_header(name.clone(), value.clone())?;
     }
-    head.insert_header("traceparent", context.trace.of_call())?;
+    head.remove_header("traceparent");
+    head.remove_header("tracestate");
+    if let Some(trace) = context.trace.of_call() {
+        head.insert_header("traceparent", trace)?;
+    }
+    if let Some(state) = context.trace.state(&request.headers) {
+        head.insert_header("tracestate", state)?;
+    }
     let own_authority = &context.reached.authority;
     for (name, text) in &plan.references {
-        head.insert_header(
-            name.clone(),
-            text.with_origin(&origin_of(&settings.host, peer, own_authority)),
-        )?;
+        head.insert_header(name.clone(), text.with_origin(&origin_of(&settings.host, peer, own_authority)))?;
     }
     if plan.maps_bodies {
         // A body whose hrefs are to be mapped has to be readable.

@@ -157,7 +157,11 @@ impl Carrying {
     /// How it ended, once both directions have: by the side that ended first.
     fn end(&self) -> Option<LongLivedEnd> {
         let (up, down) = (&self.up, &self.down);
-        (up.is_over && down.is_over).then_some(if down.was_first { LongLivedEnd::Upstream } else { LongLivedEnd::Client })
+        (up.is_over && down.is_over).then_some(if down.was_first {
+            LongLivedEnd::Upstream
+        } else {
+            LongLivedEnd::Client
+        })
     }
 
     /// Whether one side has ended and the other one goes on.

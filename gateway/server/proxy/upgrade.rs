@@ -18,8 +18,7 @@ pub(in super::super) fn wanted_upgrade(request: &RequestHeader) -> Option<Header
 
 fn is_passed_on(protocol: &str) -> bool {
     let name = protocol.split('/').next().unwrap_or_default();
-    !name.is_empty()
-        && ["h2c", "h2", "http", "tls"].iter().all(|refused| !name.eq_ignore_ascii_case(refused))
+    !name.is_empty() && ["h2c", "h2", "http", "tls"].iter().all(|refused| !name.eq_ignore_ascii_case(refused))
 }
 
 fn names_upgrade(headers: &HeaderMap) -> bool {
@@ -36,9 +35,9 @@ pub(super) fn is_switch(asked: Option<&HeaderValue>, reply: &ResponseHeader) -> 
         return reply.status == StatusCode::SWITCHING_PROTOCOLS && !asked.contains(',');
     };
     reply.status == StatusCode::SWITCHING_PROTOCOLS
-        && chosen.split(',').all(|chosen| {
-            asked.split(',').any(|asked| asked.trim().eq_ignore_ascii_case(chosen.trim()))
-        })
+        && chosen
+            .split(',')
+            .all(|chosen| asked.split(',').any(|asked| asked.trim().eq_ignore_ascii_case(chosen.trim())))
 }
 
 /// Whether the protocol is WebSocket (RFC 6455).

@@ -94,7 +94,8 @@ impl Http2 {
             Some(piece) => self.unreleased = piece.len(),
             None => {
                 let trailers = self.body.trailers().await;
-                self.trailers = trailers.or_err(ErrorType::ReadError, "while reading a request's trailers")?;
+                self.trailers =
+                    trailers.or_err(ErrorType::ReadError, "while reading a request's trailers")?;
                 self.body_done = true;
             }
         }
@@ -117,7 +118,9 @@ impl Http2 {
 
     pub(super) fn write_interim(&mut self, header: ResponseHeader) -> pingora::Result<()> {
         let response = Response::from_parts(parts(header), ());
-        self.respond.send_informational(response).or_err(ErrorType::WriteError, "while sending an interim reply")
+        self.respond
+            .send_informational(response)
+            .or_err(ErrorType::WriteError, "while sending an interim reply")
     }
 
     pub(super) fn write_head(&mut self, mut header: Box<ResponseHeader>, end: bool) -> pingora::Result<()> {

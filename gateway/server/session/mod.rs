@@ -39,8 +39,6 @@ pub(super) struct Session {
     answered: Option<StatusCode>,
     /// The reply's end was written.
     is_complete: bool,
-    body_sent: u64,
-    body_read: u64,
 }
 
 enum Protocol {
@@ -63,7 +61,7 @@ impl Session {
     }
 
     const fn new(protocol: Protocol) -> Self {
-        Self { protocol, answered: None, is_complete: false, body_sent: 0, body_read: 0 }
+        Self { protocol, answered: None, is_complete: false }
     }
 
     /// The request's head.
@@ -123,9 +121,7 @@ impl Session {
             Protocol::Http1(http1) => http1.read_body_bytes().await,
             Protocol::Http2(http2) => http2.read_body().await,
         };
-        let piece = piece.map_err(pingora::Error::into_down)?;
-        self.body_read += piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        Ok(piece)
+        piece.map_err(pingora::Error::into_down)
     }
 
     /// Whether the request's body has been read to its end.
@@ -201,13 +197,11 @@ impl Session {
         end: bool,
     ) -> pingora::Result<()> {
         let piece = piece.unwrap_or_default();
-        let length = piece.len() as u64;
         let written = match &mut self.protocol {
             Protocol::Http1(http1) => write_http1(http1, &piece, end).await,
             Protocol::Http2(http2) => http2.write_body(piece, end).await,
         };
         written.map_err(pingora::Error::into_down)?;
-        self.body_sent += length;
         self.is_complete |= end;
         Ok(())
     }
@@ -266,21 +260,6 @@ impl Session {
     /// The status of the final reply, once its head was written.
     pub(super) const fn answered(&self) -> Option<StatusCode> {
         self.answered
-    }
-
-    /// Bytes of the reply's body that were sent so far.
-    pub(super) const fn body_sent(&self) -> u64 {
-        self.body_sent
-    }
-
-    /// Bytes of the request's body that were read so far.
-    pub(super) const fn body_read(&self) -> u64 {
-        self.body_read
-    }
-
-    /// Whether the connection is kept open for the client's next request, as things stand.
-    pub(super) fn keeps_alive(&self) -> bool {
-        self.as_http1().is_none_or(Http1::will_keepalive)
     }
 
     /// The connection closes after the reply.

@@ -93,6 +93,7 @@ pub fn failure_limit(failure: CallFailure) -> Option<Limit> {
         CallFailure::RequestTimeout => "timeout.request",
         CallFailure::DeadlineBeforeCall | CallFailure::DeadlineDuringCall => "deadline",
         CallFailure::ReplyTooLarge { .. } => "max_item_reply",
+        CallFailure::MappedBodyTooLarge => "mapped_body",
         CallFailure::RepliesTooLarge { .. } => "max_reply",
         CallFailure::MemoryFull => "limits.memory",
         CallFailure::NoTarget

@@ -73,11 +73,6 @@ impl ReplyReader {
         }
     }
 
-    /// Whether the body ends only with the connection.
-    pub(in super::super) const fn is_http2(&self) -> bool {
-        matches!(self, Self::Http2(_))
-    }
-
     /// The connection after a 101, and the bytes that came behind its head.
     pub(in super::super) fn into_upgraded(self) -> Option<(Stream, Vec<Bytes>)> {
         use futures_util::FutureExt as _;

@@ -36,12 +36,18 @@ pub(in super::super) struct RequestWriter {
     ended: bool,
     /// The last byte has left.
     finished: bool,
-    written: u64,
 }
 
 enum Sink {
-    Http1 { stream: SharedStream, framing: Framing, unsent: bool },
-    Http2 { stream: SendStream<Bytes>, trailers: Option<HeaderMap> },
+    Http1 {
+        stream: SharedStream,
+        framing: Framing,
+        unsent: bool,
+    },
+    Http2 {
+        stream: SendStream<Bytes>,
+        trailers: Option<HeaderMap>,
+    },
     /// A request over HTTP/2 that ended with its head.
     Done,
 }
@@ -58,7 +64,7 @@ impl RequestWriter {
     }
 
     const fn new(sink: Sink) -> Self {
-        Self { sink, queue: VecDeque::new(), ended: false, finished: false, written: 0 }
+        Self { sink, queue: VecDeque::new(), ended: false, finished: false }
     }
 
     /// Adds a piece of the body.
@@ -66,7 +72,6 @@ impl RequestWriter {
         if piece.is_empty() || self.ended {
             return;
         }
-        self.written += piece.len() as u64;
         if !matches!(self.sink, Sink::Http1 { framing: Framing::Unknown, .. }) {
             self.queue.push_back(piece);
             return;
@@ -91,7 +96,8 @@ impl RequestWriter {
         match &mut self.sink {
             Sink::Http1 { framing: Framing::Unknown, .. } => self.queue.push_back(last_chunk(fields)),
             Sink::Http2 { trailers, .. } => *trailers = fields,
-            Sink::Http1 { .. } | Sink::Done => {}
+            Sink::Http1 { unsent, .. } => self.finished = self.queue.is_empty() && !*unsent,
+            Sink::Done => {}
         }
     }
 
@@ -107,11 +113,6 @@ impl RequestWriter {
     /// Whether the request has left in full.
     pub(in super::super) const fn is_finished(&self) -> bool {
         self.finished
-    }
-
-    /// Bytes of the body that were taken so far.
-    pub(in super::super) const fn written(&self) -> u64 {
-        self.written
     }
 
     /// Writes everything that was pushed.
