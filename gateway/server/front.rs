@@ -192,15 +192,19 @@ impl Front {
             Ended::Replied => Ok(None),
             Ended::Upgraded(tunnel) => Ok(Some(tunnel)),
             Ended::Failed(failure) => {
-                let method = &session.req_header().method;
                 let verdict = match failure {
-                    Failure::Call(failure, sent) => problem::of_failure(failure, sent, method),
+                    Failure::Call(failure, sent) => {
+                        problem::of_failure(failure, sent, &session.req_header().method)
+                    }
                     Failure::BodyUnreadable => {
                         session.close_after_reply();
                         problem::of_refusal(&BatchRefusal::BodyUnreadable)
                     }
                     Failure::BodyTimeout(limit) => {
                         session.close_after_reply();
+                        session.linger_for_a_moment();
+                        let address = session.client_address();
+                        self.gateway.metrics.connections.refuse(ConnectionRefusal::BodyTimeout, address);
                         problem::of_refusal(&BatchRefusal::BodyTimeout { seconds: limit.as_secs() })
                     }
                 };

@@ -219,6 +219,8 @@ pub struct UpstreamTimeouts {
     pub item: Duration,
     /// Of a proxied request, from its turn to the last byte of its reply.
     pub request: Duration,
+    /// The same for a reply that streams, which has no limit unless one was set.
+    pub stream: Option<Duration>,
     /// Of an upgraded connection or a streaming exchange: the time without a byte in either direction; `None`: no limit.
     pub idle: Option<Duration>,
 }

@@ -57,9 +57,6 @@ pub(super) use plan::{ProxyPlan, is_grpc};
 pub(super) use request::max_forwards;
 pub(super) use tunnel::Tunnel;
 
-/// Interim replies to one request.
-const MAX_INTERIM: usize = 32;
-
 /// How an exchange ended.
 pub(super) enum Ended {
     /// The client has its reply.
@@ -311,12 +308,13 @@ impl<'exchange> Exchange<'exchange> {
     ) -> Attempted {
         let mut patience = Patience::new(self.patience_for_head());
         let mut retry_after = self.attempts.timeout().filter(|_| !self.plan.is_grpc).map(Deadline::after);
-        let (mut interim, mut is_writer_broken) = (0, false);
+        let (mut has_begun, mut is_writer_broken) = (false, false);
+        let mut seen = 0;
         loop {
             let has_room = writer.is_drained() && !is_writer_broken;
             // While the client is the one who is slow, its own pace is the limit.
             let waits_for_upstream = self.upload.is_done() || !has_room;
-            let has_limit_in_all = self.has_limit_in_all();
+            let limit = self.limit_in_all();
             let Self { session, upload, .. } = self;
             tokio::select! {
                 flushed = writer.flush(), if !writer.is_drained() && !is_writer_broken => {
@@ -325,17 +323,14 @@ impl<'exchange> Exchange<'exchange> {
                     is_writer_broken = flushed.is_err();
                 }
                 head = reader.head() => match head {
-                    Ok(head) if reply::is_interim(head.status) && interim < MAX_INTERIM => {
-                        interim += 1;
+                    Ok(head) if reply::is_interim(head.status) => {
+                        has_begun = true;
                         patience.renew();
                         if let Some(head) = reply::interim(head)
                             && session.write_interim(head).await.is_err()
                         {
                             return Attempted::Ended(self.client_gone(writer, reader, &lease).await);
                         }
-                    }
-                    Ok(head) if reply::is_interim(head.status) => {
-                        return self.malformed(writer, reader, lease).await;
                     }
                     Ok(head) => {
                         return Attempted::Replied(Box::new(Replied {
@@ -346,7 +341,7 @@ impl<'exchange> Exchange<'exchange> {
                         writer.abandon();
                         let peer = Arc::clone(lease.peer());
                         reader.abandon(self.pools(), &peer).await;
-                        return self.lost(&error, lease, reused, interim == 0);
+                        return self.lost(&error, lease, reused, !has_begun);
                     }
                 },
                 from_client = upload.next(session, has_room) => {
@@ -358,7 +353,11 @@ impl<'exchange> Exchange<'exchange> {
                     }
                 }
                 () = patience.over(), if waits_for_upstream => {
-                    return self.too_late(writer, reader, lease).await;
+                    // A head that drips is not silence; `timeout.request` ends it.
+                    if std::mem::replace(&mut seen, reader.received()) == reader.received() {
+                        return self.too_late(writer, reader, lease).await;
+                    }
+                    patience.renew();
                 }
                 () = lasting::come(retry_after), if waits_for_upstream => {
                     retry_after = None;
@@ -368,7 +367,7 @@ impl<'exchange> Exchange<'exchange> {
                         return Attempted::Again(pause);
                     }
                 }
-                () = self.ends.come(), if has_limit_in_all => {
+                () = lasting::come(limit) => {
                     self.attempts.was_sent = true;
                     writer.abandon();
                     reader.abandon(self.pools(), lease.peer()).await;
@@ -391,8 +390,16 @@ impl<'exchange> Exchange<'exchange> {
         Some(timeout.item)
     }
 
-    const fn has_limit_in_all(&self) -> bool {
-        self.lasting.is_none() && !self.plan.is_grpc
+    /// When `timeout.request` is over. What lasts by its nature has none; a stream has one where it was set.
+    fn limit_in_all(&self) -> Option<Deadline> {
+        match self.lasting.as_ref().map(|lasting| lasting.kind) {
+            _ if self.plan.is_grpc => None,
+            None => Some(self.ends),
+            Some(LongLivedKind::Stream) => self.upstream.settings.timeout.stream.map(|_| self.ends),
+            Some(
+                LongLivedKind::Websocket | LongLivedKind::Upgrade | LongLivedKind::Sse | LongLivedKind::Grpc,
+            ) => None,
+        }
     }
 
     fn pools(&self) -> Pools<'exchange> {

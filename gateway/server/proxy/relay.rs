@@ -150,7 +150,7 @@ impl Exchange<'_> {
                 }
                 Event::Body(Ok(Some(piece))) => {
                     patience.renew();
-                    self.take_piece(relay, piece).await?;
+                    self.take_piece(relay, piece, &mut becomes_stream).await?;
                     patience.renew();
                 }
                 Event::Body(Ok(None)) => {
@@ -186,21 +186,26 @@ impl Exchange<'_> {
     ) -> Event {
         let Relay { writer, reader, is_writer_broken, .. } = relay;
         let has_room = writer.is_drained() && !*is_writer_broken;
-        let has_limit_in_all = self.has_limit_in_all();
+        let limit = self.limit_in_all();
         let is_events = self.lasting.as_ref().is_some_and(|lasting| lasting.kind == LongLivedKind::Sse);
-        let Self { session, upload, gateway, ends, .. } = self;
+        let Self { session, upload, gateway, .. } = self;
         tokio::select! {
             flushed = writer.flush(), if !writer.is_drained() && !*is_writer_broken => Event::Flushed(flushed),
             body = reader.body() => Event::Body(body),
             from_client = upload.next(session, has_room) => Event::Client(from_client),
             () = patience.over() => Event::Idle,
             () = come(becomes_stream) => Event::Lasts,
-            () = ends.come(), if has_limit_in_all => Event::OverTime,
+            () = come(limit) => Event::OverTime,
             () = gateway.ends(), if is_events => Event::Drains,
         }
     }
 
-    async fn take_piece(&mut self, relay: &mut Relay, piece: Bytes) -> Result<(), Broken> {
+    async fn take_piece(
+        &mut self,
+        relay: &mut Relay,
+        piece: Bytes,
+        becomes_stream: &mut Option<Deadline>,
+    ) -> Result<(), Broken> {
         if let Some(mapped) = &mut relay.mapped {
             return mapped.push(&piece).map_err(|_| Broken::Call(CallFailure::MappedBodyTooLarge));
         }
@@ -210,7 +215,27 @@ impl Exchange<'_> {
         if piece.is_empty() {
             return Ok(());
         }
-        self.session.write_response_body(Some(piece), false).await.map_err(|_| Broken::Client)
+        self.write(piece, becomes_stream).await
+    }
+
+    /// Writes a piece. A client that takes its time is no reason to hold the turn, or to forget `timeout.request`.
+    async fn write(&mut self, piece: Bytes, becomes_stream: &mut Option<Deadline>) -> Result<(), Broken> {
+        let limit = self.limit_in_all();
+        let Self { session, turn, .. } = self;
+        let mut write = std::pin::pin!(session.write_response_body(Some(piece), false));
+        loop {
+            tokio::select! {
+                biased;
+                written = &mut write => return written.map_err(|_| Broken::Client),
+                () = come(limit) => return Err(Broken::Call(CallFailure::RequestTimeout)),
+                () = come(*becomes_stream) => {
+                    // It is counted as one when its next piece comes.
+                    *becomes_stream = Some(Deadline::after(std::time::Duration::ZERO));
+                    drop(turn.take());
+                    return write.await.map_err(|_| Broken::Client);
+                }
+            }
+        }
     }
 
     async fn take_from_client_too(
@@ -271,6 +296,7 @@ impl Exchange<'_> {
                 reader.release(self.pools(), peer).await;
             } else {
                 self.abandon(writer, reader, peer).await;
+                self.turn = None;
                 self.session.linger().await;
             }
             return Ended::Replied;

@@ -28,7 +28,7 @@ use super::door::ClientConnection;
 pub(super) use http2::Http2;
 
 /// After a reply that left before the request was read: the client may go on sending for this long in all …
-const LINGER: Duration = Duration::from_secs(30);
+const LINGER: Duration = Duration::from_secs(8);
 /// … and for this long without a byte (RFC 9112 §9.6).
 const LINGER_BETWEEN_BYTES: Duration = Duration::from_secs(5);
 
@@ -39,6 +39,7 @@ pub(super) struct Session {
     answered: Option<StatusCode>,
     /// The reply's end was written.
     is_complete: bool,
+    linger: Duration,
 }
 
 enum Protocol {
@@ -61,7 +62,7 @@ impl Session {
     }
 
     const fn new(protocol: Protocol) -> Self {
-        Self { protocol, answered: None, is_complete: false }
+        Self { protocol, answered: None, is_complete: false, linger: LINGER }
     }
 
     /// The request's head.
@@ -302,11 +303,16 @@ impl Session {
         unread
     }
 
+    /// Nothing more of the request is waited for than a moment: the client was too slow already.
+    pub(super) const fn linger_for_a_moment(&mut self) {
+        self.linger = Duration::from_millis(500);
+    }
+
     /// Lets a client that is still sending see the reply: a connection that is closed with unread bytes is reset,
     /// and the reply is lost with it. Over HTTP/2 a stream ends by itself (RFC 9113 §8.1).
     pub(super) async fn linger(&mut self) {
+        let ends = Deadline::after(self.linger);
         let Protocol::Http1(http1) = &mut self.protocol else { return };
-        let ends = Deadline::after(LINGER);
         while !http1.is_body_done() {
             let between = Deadline::after(LINGER_BETWEEN_BYTES).earlier(ends);
             match between.race(http1.read_body_bytes()).await {

@@ -90,7 +90,8 @@ impl Resolver<'_> {
                 "make `timeout.request` at least as long as `timeout.item`",
             );
         }
-        Ok(UpstreamTimeouts { connect, item, request: whole.max(item), idle: idle.0 })
+        let stream = request.place.is_some().then_some(whole);
+        Ok(UpstreamTimeouts { connect, item, request: whole.max(item), stream, idle: idle.0 })
     }
 
     fn client_share(&mut self, percent: &At<Percent>) -> Resolved<ClientShare> {

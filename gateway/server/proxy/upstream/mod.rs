@@ -99,9 +99,10 @@ impl Connection {
         match self.wire {
             Wire::Http1(stream) => {
                 let shared = SharedStream::new(stream);
+                let received = shared.received();
                 let mut session = Http1::new_with_options(Box::new(shared.clone()), &peer.http1);
                 session.write_request_header(head).await?;
-                Ok((RequestWriter::http1(shared, framing), ReplyReader::Http1(Box::new(session))))
+                Ok((RequestWriter::http1(shared, framing), ReplyReader::Http1(Box::new(session), received)))
             }
             Wire::Http2(mut session) => {
                 session.write_request_header(head, framing == Framing::None)?;

@@ -13,11 +13,11 @@ use pingora::{Error, ErrorType};
 
 use crate::server::balance::Peer;
 
-use super::shared_stream::SharedStream;
+use super::shared_stream::{Received, SharedStream};
 
 /// Reads a reply. All reads are cancel-safe.
 pub(in super::super) enum ReplyReader {
-    Http1(Box<Http1>),
+    Http1(Box<Http1>, Received),
     Http2(Box<Http2Session>),
 }
 
@@ -28,7 +28,7 @@ impl ReplyReader {
     /// The connection is gone, or what came is not a reply.
     pub(in super::super) async fn head(&mut self) -> pingora::Result<ResponseHeader> {
         let head = match self {
-            Self::Http1(http1) => {
+            Self::Http1(http1, _) => {
                 http1.read_response().await?;
                 http1.resp_header()
             }
@@ -40,13 +40,21 @@ impl ReplyReader {
         head.cloned().ok_or_else(|| Error::explain(ErrorType::InvalidHTTPHeader, "no head"))
     }
 
+    /// Bytes that have come so far, over HTTP/1.1: also those of a head that is not complete.
+    pub(in super::super) fn received(&self) -> u64 {
+        match self {
+            Self::Http1(_, received) => received.count(),
+            Self::Http2(_) => 0,
+        }
+    }
+
     /// The next piece of the body; `None` at its end.
     ///
     /// # Errors
     /// The body broke off, or breaks HTTP's framing.
     pub(in super::super) async fn body(&mut self) -> pingora::Result<Option<Bytes>> {
         match self {
-            Self::Http1(http1) => http1.read_body_bytes().await,
+            Self::Http1(http1, _) => http1.read_body_bytes().await,
             Self::Http2(http2) => http2.read_response_body().await,
         }
     }
@@ -57,7 +65,7 @@ impl ReplyReader {
     /// The stream ended because it was reset.
     pub(in super::super) fn is_done(&mut self) -> pingora::Result<bool> {
         match self {
-            Self::Http1(http1) => Ok(http1.is_body_done()),
+            Self::Http1(http1, _) => Ok(http1.is_body_done()),
             Self::Http2(http2) => Ok(http2.response_finished() && http2.check_response_end_or_error()?),
         }
     }
@@ -68,7 +76,7 @@ impl ReplyReader {
     /// The stream was reset in place of them.
     pub(in super::super) async fn trailers(&mut self) -> pingora::Result<Option<HeaderMap>> {
         match self {
-            Self::Http1(_) => Ok(None),
+            Self::Http1(..) => Ok(None),
             Self::Http2(http2) => http2.read_trailers().await,
         }
     }
@@ -76,7 +84,7 @@ impl ReplyReader {
     /// The connection after a 101, and the bytes that came behind its head.
     pub(in super::super) fn into_upgraded(self) -> Option<(Stream, Vec<Bytes>)> {
         use futures_util::FutureExt as _;
-        let Self::Http1(mut http1) = self else { return None };
+        let Self::Http1(mut http1, _) = self else { return None };
         if http1.get_status() != Some(StatusCode::SWITCHING_PROTOCOLS) {
             return None;
         }
@@ -90,7 +98,7 @@ impl ReplyReader {
     /// Ends a reply that was read in full. Gives the connection back to its pool where it can be used again.
     pub(in super::super) async fn release(self, pools: Pools<'_>, peer: &Peer) {
         match self {
-            Self::Http1(mut http1) => {
+            Self::Http1(mut http1, _) => {
                 http1.respect_keepalive();
                 if let Some(stream) = http1.reuse().await.and_then(unshared) {
                     pools.give_back(stream, peer);

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,20 +20,37 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// One of the hands.
 #[derive(Clone, Debug)]
-pub(super) struct SharedStream(Arc<Mutex<Stream>>);
+pub(super) struct SharedStream {
+    stream: Arc<Mutex<Stream>>,
+    received: Received,
+}
+
+/// How many bytes have come.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Received(Arc<AtomicU64>);
+
+impl Received {
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 impl SharedStream {
     pub(super) fn new(stream: Stream) -> Self {
-        Self(Arc::new(Mutex::new(stream)))
+        Self { stream: Arc::new(Mutex::new(stream)), received: Received::default() }
     }
 
     /// The connection, once this is the last hand that holds it.
     pub(super) fn into_stream(self) -> Option<Stream> {
-        Arc::into_inner(self.0).map(|stream| stream.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Arc::into_inner(self.stream).map(|stream| stream.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn lock(&self) -> MutexGuard<'_, Stream> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn received(&self) -> Received {
+        self.received.clone()
     }
 
     /// Writes what the connection takes.
@@ -52,7 +70,10 @@ impl AsyncRead for SharedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut *self.lock()).poll_read(context, buffer);
+        self.received.0.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
+        read
     }
 }
 
