@@ -125,7 +125,10 @@ mod logs;
 mod documents;
 
 /// What holds for every batch.
+mod http2_windows;
+mod names;
 mod not_processed;
+mod upstream_tls;
 mod properties;
 
 /// `batchgate demo`.

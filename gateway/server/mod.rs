@@ -13,6 +13,7 @@ mod balance;
 mod batch_endpoint;
 mod client;
 mod client_certificate;
+mod connections;
 mod cors;
 mod door;
 mod engine;
@@ -41,6 +42,7 @@ mod socket;
 mod stream_endpoint;
 mod stream_reply;
 mod time_limit;
+mod tls_cause;
 
 pub use client::{ClientError, send};
 pub use gateway::Gateway;

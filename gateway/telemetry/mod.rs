@@ -8,6 +8,7 @@ mod maker;
 mod metrics;
 mod report;
 mod seldom;
+mod tls;
 mod trace;
 mod upstreams;
 
@@ -17,5 +18,6 @@ pub use log_lines::{LogError, Logging, start_logging};
 pub use metrics::{Metrics, MetricsError};
 pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};
 pub use seldom::Seldom;
+pub use tls::{TlsCause, TlsFailures};
 pub use trace::{RequestId, TraceContext};
-pub use upstreams::UpstreamMetrics;
+pub use upstreams::{LookupFailure, UpstreamMetrics};
