@@ -128,7 +128,10 @@ mod secrets;
 mod documents;
 
 /// What holds for every batch.
+mod http2_windows;
+mod names;
 mod not_processed;
+mod upstream_tls;
 mod properties;
 
 /// `batchgate demo`.

@@ -5,22 +5,25 @@
 mod circuit;
 mod discovery;
 mod lease;
+mod names;
 mod order;
 mod standing;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::upstreams::peer::HttpPeer;
-use prometheus::IntCounter;
+use prometheus::{IntCounter, IntCounterVec};
 
+use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::settings::{Balance, Breaker, HealthCheck, Limits, Scheme, Target, Upstream};
 
+use super::connections::UpstreamTls;
 pub(super) use circuit::CircuitState;
 use circuit::milliseconds;
 use discovery::Discovery;
@@ -38,6 +41,8 @@ pub(super) struct Peer {
     pub(super) http: HttpPeer,
     /// The same, for lanes: HTTP/1.1 only.
     pub(super) http1: HttpPeer,
+    /// How it is spoken to with TLS, if it is.
+    pub(super) tls: Option<Arc<UpstreamTls>>,
     /// `host[:port]` as Host says it.
     pub(super) host: HeaderValue,
     /// `scheme://host[:port]`.
@@ -46,6 +51,8 @@ pub(super) struct Peer {
     pub(super) authority: String,
     /// Its address.
     pub(super) address: SocketAddr,
+    /// Whether it is only asked where no other address of its name takes a call.
+    pub(super) is_spare: bool,
     /// How it is spoken to.
     pub(super) scheme: Scheme,
     /// Its share of the calls, relative to the others'.
@@ -74,21 +81,28 @@ pub(super) struct Targets {
     addresses: ArcSwap<Addresses>,
     /// By authority: whether the target was taken out by hand.
     by_hand: Vec<(String, Arc<AtomicBool>)>,
-    has_names: bool,
+    /// When the names are to be looked up again.
+    again: Mutex<Option<Deadline>>,
     authorities: Vec<String>,
-    ejections: IntCounter,
+    counts: Counts,
+}
+
+/// What is counted of an upstream's targets.
+pub(super) struct Counts {
+    /// Times that a circuit opened.
+    pub(super) ejections: IntCounter,
+    /// Look-ups that failed, by upstream and reason.
+    pub(super) lookup_failures: IntCounterVec,
 }
 
 impl Targets {
     /// Those that were there `before` keep their standing.
     pub(super) async fn new(
         upstream: &Upstream,
-        limits: &Limits,
-        ejections: IntCounter,
+        (limits, servers): (&Limits, &[SocketAddr]),
+        counts: Counts,
         before: Option<&Self>,
     ) -> Self {
-        let has_names =
-            upstream.targets.iter().any(|target| target.host.parse::<std::net::IpAddr>().is_err());
         let by_hand = upstream.targets.iter().map(|target| {
             let authority = target.authority();
             let kept = before.and_then(|before| before.hand_on(&authority)).cloned();
@@ -100,18 +114,38 @@ impl Targets {
             addresses: ArcSwap::new(
                 known.unwrap_or_else(|| Arc::new(Addresses::new(Vec::new(), &upstream.balance))),
             ),
-            discovery: Discovery::new(upstream, limits),
-            has_names,
+            discovery: Discovery::new(upstream, (limits, servers), before.map(|before| &before.discovery)),
+            again: Mutex::new(None),
             authorities: upstream.targets.iter().flat_map(spellings).collect(),
-            ejections,
+            counts,
         };
-        targets.resolve().await;
+        let peers = targets.resolve().await;
+        targets.use_only(peers);
         targets.forget_what_is_off();
         targets
     }
 
-    /// Resolves the names again.
-    pub(super) async fn resolve(&self) {
+    /// Looks the names up again, if it is time to.
+    pub(super) async fn resolve_if_due(&self) {
+        let is_due = locked(&self.again).is_some_and(Deadline::is_over);
+        if !is_due {
+            return;
+        }
+        let peers = self.resolve().await;
+        // Those that are there keep their turns.
+        if !self.addresses.load().are(&peers) {
+            self.use_only(peers);
+        }
+    }
+
+    fn use_only(&self, peers: Vec<Arc<Peer>>) {
+        self.addresses.store(Arc::new(Addresses::new(peers, &self.settings().balance)));
+    }
+
+    /// Looks the names up: the targets at the addresses that are known then.
+    async fn resolve(&self) -> Vec<Arc<Peer>> {
+        let again_after = self.discovery.look_up(&self.counts.lookup_failures).await;
+        *locked(&self.again) = (again_after < Duration::MAX).then(|| Deadline::after(again_after));
         let known = self.addresses.load_full();
         let standing = |authority: &str, address| {
             let is_it = |peer: &&Arc<Peer>| peer.address == address && peer.authority == authority;
@@ -120,8 +154,7 @@ impl Targets {
                 Arc::new(Standing::new(self.hand_on(authority).cloned().unwrap_or_default()))
             })
         };
-        let peers = self.discovery.peers(standing).await;
-        self.addresses.store(Arc::new(Addresses::new(peers, &self.settings().balance)));
+        self.discovery.peers(standing)
     }
 
     /// What a configuration without health checks, or without a breaker, can't end.
@@ -147,11 +180,6 @@ impl Targets {
     /// How targets are asked whether they are well.
     pub(super) const fn health_check(&self) -> Option<&HealthCheck> {
         self.settings().health_check.as_ref()
-    }
-
-    /// Whether resolving again can change anything.
-    pub(super) const fn has_names(&self) -> bool {
-        self.has_names
     }
 
     /// All targets at all their addresses.
@@ -181,10 +209,29 @@ impl Targets {
         }
     }
 
-    /// Whether there is a target that takes calls beside those in `tried`.
+    /// Whether there is a target that takes calls beside those in `tried`. An address that is only spare is none while
+    /// another of its name takes calls.
     pub(super) fn has_other(&self, tried: &[SocketAddr]) -> bool {
         let addresses = self.addresses.load();
-        addresses.peers.iter().any(|peer| !tried.contains(&peer.address) && peer.is_up())
+        let is_needed = |spare: &Peer| {
+            let others = addresses.peers.iter().filter(|peer| peer.authority == spare.authority);
+            !others.into_iter().any(|peer| !peer.is_spare && peer.is_up())
+        };
+        let untried = addresses.peers.iter().filter(|peer| !tried.contains(&peer.address) && peer.is_up());
+        untried.into_iter().any(|peer| !peer.is_spare || is_needed(peer))
+    }
+
+    /// Another address of the same name, leaving out those in `tried`; one of the other family first (RFC 8305 §4).
+    pub(super) fn elsewhere(&self, peer: &Peer, tried: &[SocketAddr]) -> Option<Lease> {
+        let addresses = self.addresses.load();
+        let is_it = |other: &&Arc<Peer>| {
+            other.authority == peer.authority
+                && other.address != peer.address
+                && !tried.contains(&other.address)
+        };
+        let is_other_family = |other: &&Arc<Peer>| other.address.is_ipv4() != peer.address.is_ipv4();
+        let all = || addresses.peers.iter().filter(is_it);
+        all().filter(is_other_family).chain(all()).find_map(Lease::of)
     }
 
     /// The field that `consistent_hash` goes by, if it goes by one.
@@ -211,7 +258,7 @@ impl Targets {
         let standing = &lease.peer().standing;
         let opened = standing.circuit.failed(lease.admission, terms, standing.now(), || self.may_eject());
         if let Some(lasts) = opened {
-            self.ejections.inc();
+            self.counts.ejections.inc();
             let (upstream, target) = (&self.settings().name, &lease.peer().authority);
             let address = lease.peer().address;
             let seconds = lasts.as_secs_f64();
@@ -220,12 +267,13 @@ impl Targets {
         lease.settled();
     }
 
-    /// Whether one more address may be ejected.
+    /// Whether one more address may be ejected. Spare ones are not counted.
     fn may_eject(&self) -> bool {
         let addresses = self.addresses.load();
         let closed = |peer: &&Arc<Peer>| peer.standing.circuit_state() == CircuitState::Closed;
-        let all = addresses.peers.len();
-        let ejected = all - addresses.peers.iter().filter(closed).count();
+        let counted = || addresses.peers.iter().filter(|peer| !peer.is_spare);
+        let all = counted().count();
+        let ejected = all - counted().filter(closed).count();
         let most = usize::try_from(self.breaker().max_ejected).unwrap_or(100);
         (ejected + 1) * 100 <= most * all
     }
@@ -273,6 +321,10 @@ fn went_well(lease: &mut Lease) {
         standing.is_back();
     }
     lease.settled();
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// With and without the port that the scheme has anyway.

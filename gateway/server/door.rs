@@ -27,12 +27,13 @@ use pingora::server::ShutdownWatch;
 
 use crate::clock::Deadline;
 use crate::stitch::problem;
-use crate::telemetry::ConnectionRefusal;
+use crate::telemetry::{ConnectionRefusal, TlsCause};
 
 use super::front::Front;
 use super::gateway::Gateway;
 use super::session::Session;
 use super::socket::EncryptedListeners;
+use super::tls_cause;
 
 use crowd::Crowd;
 
@@ -67,6 +68,8 @@ impl ServerApp for Door {
         let limits = self.gateway.snapshot().settings.limits;
         let handshake = self.handshake(connection);
         let Some(shaken) = Deadline::after(limits.header_timeout).race(handshake).await else {
+            let detail = "limits.header_timeout is over";
+            self.gateway.metrics.tls_failures.with_client(visit.address(), TlsCause::Timeout, detail);
             visit.count_refusal(ConnectionRefusal::HeaderTimeout);
             return None;
         };
@@ -127,11 +130,13 @@ impl Door {
         let digest = connection.get_socket_digest()?;
         let acceptor = digest.local_addr()?.as_inet().and_then(|local| self.encrypted.at(*local));
         let Some(acceptor) = acceptor else { return Some(connection) };
+        let address = address_of(&connection);
         let plain = connection.into_any().downcast::<l4::stream::Stream>().ok()?;
         match acceptor.tls_handshake(*plain).await {
             Ok(encrypted) => Some(Box::new(encrypted)),
             Err(error) => {
-                tracing::debug!(kind = "handshake", %error);
+                let (cause, detail) = tls_cause::of_handshake(&*error);
+                self.gateway.metrics.tls_failures.with_client(address, cause, &detail);
                 None
             }
         }

@@ -8,11 +8,10 @@ use crate::dispatch::CallFailure;
 use crate::stitch::problem::failure_reason;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
-use pingora::connectors::http::Connector;
-use pingora::connectors::{ConnectorOptions, TransportConnector};
 use tokio::sync::watch;
 
 use super::activity::Activity;
+use super::connections::Connections;
 use super::memory::Memory;
 use super::snapshot::Snapshot;
 
@@ -25,10 +24,8 @@ impl std::fmt::Debug for Gateway {
 /// A gateway at work.
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
-    /// Connections that lanes hold.
-    pub(super) transport: TransportConnector,
-    /// Connections that streams share.
-    pub(super) connector: Connector,
+    /// Connections to targets.
+    pub(super) connections: Connections,
     pub(super) metrics: Metrics,
     /// What all batches hold together.
     pub(super) memory: Memory,
@@ -42,11 +39,9 @@ impl Gateway {
     pub(super) fn new(snapshot: Snapshot, metrics: Metrics) -> Self {
         let idle_connections = snapshot.settings.limits.idle_connections;
         let memory = Memory::new(snapshot.settings.limits.memory);
-        let options = || Some(ConnectorOptions::new(idle_connections));
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
-            transport: TransportConnector::new(options()),
-            connector: Connector::new(options()),
+            connections: Connections::new(idle_connections, Arc::clone(&metrics.tls_failures)),
             metrics,
             memory,
             activity: Activity::default(),

@@ -6,16 +6,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
 use futures_util::stream::{StreamExt, iter};
-use http::{HeaderValue, Uri, header};
-use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::lb::health_check::{HealthCheck as _, HttpHealthCheck};
-use pingora::lb::{Backend, Extensions};
+use http::{HeaderValue, StatusCode, Uri, header};
+use pingora::http::RequestHeader;
+use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::v1::client::HttpSession as Http1Session;
 use pingora::{Error, ErrorType};
 
 use crate::clock::Deadline;
 use crate::settings::{HealthCheck, HostPolicy, Scheme};
 
 use super::balance::Peer;
+use super::connections::Connections;
 use super::gateway::Gateway;
 use super::snapshot::{Snapshot, UpstreamState};
 
@@ -45,7 +46,8 @@ async fn check_from_time_to_time(of: (Weak<Gateway>, Weak<Snapshot>), index: usi
             }
             update(&mut checks, upstream, &terms);
             let all = iter(checks.values_mut());
-            all.for_each_concurrent(AT_ONCE, |check| check.run(&terms, &upstream.settings.name)).await;
+            let name = &upstream.settings.name;
+            all.for_each_concurrent(AT_ONCE, |check| check.run(&gateway.connections, &terms, name)).await;
         }
         tokio::time::sleep(terms.interval).await;
     }
@@ -64,24 +66,24 @@ fn update(checks: &mut HashMap<(String, SocketAddr), Check>, upstream: &Upstream
 /// The check of one address, and how it went of late.
 struct Check {
     peer: Arc<Peer>,
-    asking: Option<HttpHealthCheck>,
+    /// `None`: it can't be written, so it is never sent.
+    request: Option<Box<RequestHeader>>,
     /// Checks in a row that say something else than what is known.
     contrary: usize,
 }
 
 impl Check {
     fn new(peer: Arc<Peer>, upstream: &UpstreamState, terms: &HealthCheck) -> Self {
-        let asking = check_of(&peer, &upstream.settings.host, terms).ok();
-        Self { peer, asking, contrary: 0 }
+        let request = request_to(&peer, &upstream.settings.host, terms).map(Box::new).ok();
+        Self { peer, request, contrary: 0 }
     }
 
-    async fn run(&mut self, terms: &HealthCheck, upstream: &str) {
-        let Some(asking) = &self.asking else { return };
-        let addr = pingora::protocols::l4::socket::SocketAddr::Inet(self.peer.address);
-        let backend = Backend { addr, weight: 1, ext: Extensions::new() };
-        let well = match Deadline::after(terms.timeout).race(asking.check(&backend)).await {
+    async fn run(&mut self, connections: &Connections, terms: &HealthCheck, upstream: &str) {
+        let Some(request) = &self.request else { return };
+        let asking = ask(connections, &self.peer, request, terms);
+        let well = match Deadline::after(terms.timeout).race(asking).await {
             Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(error.to_string()),
+            Some(Err(error)) => Err(error),
             None => Err("no answer in time".to_owned()),
         };
         self.judge(&well, terms, upstream);
@@ -103,6 +105,9 @@ impl Check {
         let (target, address) = (&self.peer.authority, self.peer.address);
         match well {
             Ok(()) => tracing::info!(kind = "health", upstream, target, %address, "a target is well again"),
+            Err(error) if self.peer.is_spare => {
+                tracing::debug!(kind = "health", upstream, target, %address, error, "a spare address is not well");
+            }
             Err(error) => {
                 tracing::warn!(kind = "health", upstream, target, %address, error, "a target is not well and gets no calls");
             }
@@ -110,36 +115,63 @@ impl Check {
     }
 }
 
-/// Over the version of HTTP that calls have.
-fn check_of(peer: &Peer, host: &HostPolicy, terms: &HealthCheck) -> pingora::Result<HttpHealthCheck> {
-    let is_h2 = matches!(peer.scheme, Scheme::H2c | Scheme::H2);
+/// Asks over a connection of its own, so that it is seen whether one can be opened.
+async fn ask(
+    connections: &Connections,
+    peer: &Peer,
+    request: &RequestHeader,
+    terms: &HealthCheck,
+) -> Result<(), String> {
+    let status =
+        exchange(connections, peer, request).await.map_err(|error| error.etype().as_str().to_owned())?;
+    let good = &terms.status;
+    let is_good =
+        if good.is_empty() { (200..400).contains(&status.as_u16()) } else { good.contains(&status) };
+    if is_good { Ok(()) } else { Err(format!("status {}", status.as_u16())) }
+}
+
+async fn exchange(
+    connections: &Connections,
+    peer: &Peer,
+    request: &RequestHeader,
+) -> pingora::Result<StatusCode> {
+    let mut session = if is_h2(peer) {
+        connections.new_session(peer).await?
+    } else {
+        let stream = connections.new_http1(peer).await?;
+        HttpSession::H1(Http1Session::new_with_options(stream, &peer.http1))
+    };
+    session.write_request_header(Box::new(request.clone())).await?;
+    session.finish_request_body().await?;
+    loop {
+        session.read_response_header().await?;
+        match session.response_header().map(|header| header.status) {
+            // Interim replies come before the answer (RFC 9110 §15.2); 101 is one, and not a good one.
+            Some(status) if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {}
+            Some(status) => return Ok(status),
+            None => return Error::e_explain(ErrorType::InvalidHTTPHeader, "no head"),
+        }
+    }
+}
+
+const fn is_h2(peer: &Peer) -> bool {
+    matches!(peer.scheme, Scheme::H2c | Scheme::H2)
+}
+
+/// For the version of HTTP that calls have.
+fn request_to(peer: &Peer, host: &HostPolicy, terms: &HealthCheck) -> pingora::Result<RequestHeader> {
     let authority = match host {
         HostPolicy::Fixed(name) => name,
         HostPolicy::Target | HostPolicy::Preserve => &peer.authority,
     };
-    let mut check = HttpHealthCheck::new(authority, peer.scheme.is_tls());
-    check.peer_template = if is_h2 { peer.http.clone() } else { peer.http1.clone() };
-    let options = &mut check.peer_template.options;
-    options.connection_timeout = Some(terms.timeout);
-    options.total_connection_timeout = Some(terms.timeout);
-    options.read_timeout = Some(terms.timeout);
-    options.write_timeout = Some(terms.timeout);
-    check.req = RequestHeader::build("GET", terms.path.as_str().as_bytes(), None)?;
-    if is_h2 {
+    let mut request = RequestHeader::build("GET", terms.path.as_str().as_bytes(), None)?;
+    if is_h2(peer) {
         // RFC 9113 §8.3.1: the authority is part of the url.
         let uri = format!("{}://{authority}{}", peer.scheme.url_scheme(), terms.path);
-        check.req.set_uri(uri.parse::<Uri>().map_err(|_| Error::new(ErrorType::InvalidHTTPHeader))?);
+        request.set_uri(uri.parse::<Uri>().map_err(|_| Error::new(ErrorType::InvalidHTTPHeader))?);
     } else {
-        check.req.insert_header(header::HOST, authority.as_str())?;
+        request.insert_header(header::HOST, authority.as_str())?;
     }
-    check.req.insert_header(header::USER_AGENT, HeaderValue::from_static("batchgate-health-check"))?;
-    let good = terms.status.clone();
-    check.validator = Some(Box::new(move |response: &ResponseHeader| {
-        let status = response.status;
-        let is_good =
-            if good.is_empty() { (200..400).contains(&status.as_u16()) } else { good.contains(&status) };
-        let bad = || Error::explain(ErrorType::CustomCode("status", status.as_u16()), "of a health check");
-        if is_good { Ok(()) } else { Err(bad()) }
-    }));
-    Ok(check)
+    request.insert_header(header::USER_AGENT, HeaderValue::from_static("batchgate-health-check"))?;
+    Ok(request)
 }

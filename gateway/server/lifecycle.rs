@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use pingora::server::ListenFds;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
@@ -119,15 +120,14 @@ impl FrontService {
     }
 }
 
-/// Resolves the names of targets again from time to time.
+/// Looks the names of targets up again, as often as their answers say.
 async fn keep_resolving(gateway: Arc<Gateway>) {
-    const INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
+    /// No answer is kept for less.
+    const INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
     loop {
         tokio::time::sleep(INTERVAL).await;
         let snapshot = gateway.snapshot();
-        for upstream in snapshot.upstreams.iter().filter(|upstream| upstream.targets.has_names()) {
-            upstream.targets.resolve().await;
-        }
+        join_all(snapshot.upstreams.iter().map(|upstream| upstream.targets.resolve_if_due())).await;
     }
 }
 

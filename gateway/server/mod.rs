@@ -13,6 +13,7 @@ mod balance;
 mod batch_endpoint;
 mod client;
 mod client_certificate;
+mod connections;
 mod cors;
 mod door;
 mod engine;
@@ -42,6 +43,7 @@ mod snapshot;
 mod socket;
 mod stream_endpoint;
 mod stream_reply;
+mod tls_cause;
 
 pub use client::{ClientError, send};
 pub use gateway::Gateway;

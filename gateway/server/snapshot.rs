@@ -12,7 +12,7 @@ use crate::settings::{HostPolicy, Settings, Upstream};
 use crate::telemetry::{Metrics, Names};
 
 use super::admission::{Limiter, use_ring};
-use super::balance::Targets;
+use super::balance::{Counts, Targets};
 use super::retry_budget::RetryBudget;
 
 /// Calls that may look for an HTTP/2 connection at once.
@@ -60,10 +60,13 @@ impl Snapshot {
         for upstream in &settings.upstreams {
             let kept = before.and_then(|before| before.gate_of(upstream));
             let was = before.and_then(|before| before.named(&upstream.name));
-            let ejections = metrics.upstreams.ejections.with_label_values(&[&upstream.name]);
+            let counts = Counts {
+                ejections: metrics.upstreams.ejections.with_label_values(&[&upstream.name]),
+                lookup_failures: metrics.upstreams.lookup_failures.clone(),
+            };
+            let resolving = (&settings.limits, settings.resolver.as_slice());
             upstreams.push(UpstreamState {
-                targets: Targets::new(upstream, &settings.limits, ejections, was.map(|was| &was.targets))
-                    .await,
+                targets: Targets::new(upstream, resolving, counts, was.map(|was| &was.targets)).await,
                 gate: kept.unwrap_or_else(|| Arc::new(Gate::new(gate_limits(upstream)))),
                 long_lived: long_lived(upstream, was),
                 retry_budget: was.map_or_else(Arc::default, |was| Arc::clone(&was.retry_budget)),

@@ -8,11 +8,11 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use super::document::{
     ApiKeysDocument, At, AuthDocument, BalanceDocument, BatchDocument, BreakerDocument, BulkDocument,
     ByteSize, CorsDocument, DialectDocument, Document, DrainDocument, FailureDocument, ForwardAuthDocument,
-    HeaderValueDocument, HeadersDocument, HealthCheckDocument, JwtAlgorithmDocument, JwtDocument,
-    LimitedBatchDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument, Named, OneOrMany,
-    OrderDocument, Percent, Rate, RateDocument, RateLimitDocument, RespondDocument, RetryDocument,
-    RouteDocument, Span, TargetDocument, TimeLimit, TimeLimitOrOff, TimeoutDocument, TlsDocument,
-    UpstreamDocument, UpstreamTlsDocument,
+    HeaderValueDocument, HeadersDocument, HealthCheckDocument, Http2Document, JwtAlgorithmDocument,
+    JwtDocument, LimitedBatchDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument, Named,
+    OneOrMany, OrderDocument, Percent, Rate, RateDocument, RateLimitDocument, ResolverDocument,
+    RespondDocument, RetryDocument, RouteDocument, Span, TargetDocument, TimeLimit, TimeLimitOrOff, TimeoutDocument,
+    TlsDocument, UpstreamDocument, UpstreamTlsDocument,
 };
 use super::resolve::UNIX_PEERS;
 use super::{
@@ -44,6 +44,9 @@ fn document(settings: &Settings) -> Document {
         auth: settings.auth.as_ref().map(|item| auth(item, settings).into()),
         rate_limits: settings.rate_limits.iter().map(|limit| rate_limit(limit, settings).into()).collect(),
         trusted_proxies: trusted_proxies(&settings.trusted_proxies),
+        resolver: ResolverDocument {
+            servers: settings.resolver.iter().map(|server| server.to_string().into()).collect(),
+        },
         limits: LimitsDocument {
             memory: ByteSize(limits.memory).into(),
             connections: limits.connections,
@@ -142,6 +145,12 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
             ),
             remove: upstream.headers.remove.iter().map(|name| name.as_str().to_owned().into()).collect(),
         },
+        http2: Http2Document {
+            streams: upstream.http2.streams,
+            stream_window: ByteSize(usize::try_from(upstream.http2.stream_window).unwrap_or(usize::MAX))
+                .into(),
+        }
+        .into(),
         host: match &upstream.host {
             HostPolicy::Target => "target".to_owned().into(),
             HostPolicy::Preserve => "preserve".to_owned().into(),

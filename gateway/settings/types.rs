@@ -32,6 +32,8 @@ pub struct Settings {
     pub rate_limits: Vec<RateLimit>,
     /// Who may say where a client is.
     pub trusted_proxies: TrustedProxies,
+    /// The name servers that are asked for targets; none: the system's.
+    pub resolver: Vec<std::net::SocketAddr>,
     /// Limits of the whole gateway.
     pub limits: Limits,
     /// What is logged, and how.
@@ -126,6 +128,8 @@ pub struct Upstream {
     pub breaker: Breaker,
     /// How targets are asked whether they are well.
     pub health_check: Option<HealthCheck>,
+    /// How connections of HTTP/2 are shared.
+    pub http2: Http2,
     /// Fields set on and removed from every call.
     pub headers: HeaderChanges,
     /// The Host of a call.
@@ -134,6 +138,28 @@ pub struct Upstream {
     pub ca: Option<PathBuf>,
     /// Whether a TLS target's certificate is checked.
     pub verify: bool,
+}
+
+/// How connections of HTTP/2 to an upstream are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2 {
+    /// Calls that share one connection.
+    pub streams: NonZeroUsize,
+    /// Bytes of one reply that the target may send before they are read.
+    pub stream_window: u32,
+}
+
+impl Http2 {
+    /// The largest window that HTTP/2 knows (RFC 9113 §6.9.1).
+    pub const MAX_WINDOW: u32 = (1 << 31) - 1;
+
+    /// Bytes of all replies on a connection that may come before they are read: more than all streams may have
+    /// together, so that replies that nobody reads never stop another.
+    #[must_use]
+    pub fn connection_window(&self) -> u32 {
+        let streams = u32::try_from(self.streams.get()).unwrap_or(u32::MAX);
+        self.stream_window.saturating_mul(streams.saturating_add(1)).min(Self::MAX_WINDOW)
+    }
 }
 
 /// One address of an upstream.
@@ -314,12 +340,12 @@ pub struct Limits {
     /// How long a client's connection is kept idle.
     pub keepalive_timeout: Duration,
     /// What one HTTP/2 connection of a client may use.
-    pub http2: Http2,
+    pub http2: ClientHttp2,
 }
 
 /// What one HTTP/2 connection of a client may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Http2 {
+pub struct ClientHttp2 {
     /// Requests at once.
     pub streams: NonZeroU32,
     /// Bytes that one of them may send ahead of whoever reads them.

@@ -1,7 +1,7 @@
 //! The metrics. Names and labels are those that dashboards rely on (README, "Metrics"); label
 //! values come from the configuration and from closed sets only, so clients can't add series.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::{
@@ -18,7 +18,7 @@ use crate::stitch::problem::{LIMIT_REASONS, REFUSAL_REASONS};
 
 use super::maker::Maker;
 use super::{
-    BatchEnd, BatchReport, ConnectionMetrics, LongLivedMetrics, Names, RequestReport, UpstreamMetrics,
+    BatchEnd, BatchReport, ConnectionMetrics, LongLivedMetrics, Names, RequestReport, TlsFailures, UpstreamMetrics,
 };
 
 /// Seconds; OpenTelemetry's boundaries for HTTP, with two more for what is slow.
@@ -57,6 +57,8 @@ pub struct Metrics {
     pub long_lived: LongLivedMetrics,
     /// Clients' connections.
     pub connections: ConnectionMetrics,
+    /// TLS handshakes that failed.
+    pub tls_failures: Arc<TlsFailures>,
     buffer_bytes: IntGauge,
     buffer_limit_bytes: IntGauge,
     /// Items and requests for which a rate limit had no room, by limit.
@@ -195,6 +197,11 @@ impl Metrics {
                     &["reason"],
                 )?,
             ),
+            tls_failures: Arc::new(TlsFailures::new(make.counters(
+                "batchgate_tls_failures_total",
+                "TLS handshakes that failed, with clients and with targets, by cause.",
+                &["side", "upstream", "cause"],
+            )?)),
             buffer_bytes: make.gauge("batchgate_buffer_bytes", "Bytes held for bodies, of all batches.")?,
             buffer_limit_bytes: make.gauge("batchgate_buffer_limit_bytes", "The most that it may be.")?,
             rate_limited: make.counters(
@@ -244,6 +251,9 @@ impl Metrics {
         for upstream in &settings.upstreams {
             self.upstreams.prepare(&upstream.name);
             self.long_lived.prepare(&upstream.name);
+            if upstream.targets.iter().any(|target| target.scheme.is_tls()) {
+                self.tls_failures.prepare(&upstream.name);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod maker;
 mod metrics;
 mod report;
 mod seldom;
+mod tls;
 mod trace;
 mod upstreams;
 
@@ -21,5 +22,6 @@ pub use long_lived::{LongLivedEnd, LongLivedKind, LongLivedMetrics, OpenExchange
 pub use metrics::{Metrics, MetricsError};
 pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};
 pub use seldom::Seldom;
+pub use tls::{TlsCause, TlsFailures};
 pub use trace::{RequestId, TraceContext};
-pub use upstreams::UpstreamMetrics;
+pub use upstreams::{LookupFailure, UpstreamMetrics};

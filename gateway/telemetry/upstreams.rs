@@ -8,6 +8,35 @@ use super::metrics::LATENCY;
 /// Why a call is made once more, as metrics say it.
 const RETRY_REASONS: [&str; 6] = ["connect", "lost", "timeout", "status", "stale", "refused"];
 
+/// Why the name of a target could not be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupFailure {
+    /// There is no such name.
+    NoSuchName,
+    /// The name has no address.
+    NoAddress,
+    /// No server answered in time.
+    Timeout,
+    /// The servers could not tell (SERVFAIL), or could not be asked.
+    Server,
+}
+
+impl LookupFailure {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::NoSuchName, Self::NoAddress, Self::Timeout, Self::Server];
+
+    /// The word for metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSuchName => "no_such_name",
+            Self::NoAddress => "no_address",
+            Self::Timeout => "timeout",
+            Self::Server => "server_failure",
+        }
+    }
+}
+
 /// What is counted of upstreams.
 pub struct UpstreamMetrics {
     /// Calls under way, by upstream.
@@ -28,6 +57,8 @@ pub struct UpstreamMetrics {
     pub retry_budget_exhausted: IntCounterVec,
     /// Targets ejected, by upstream.
     pub ejections: IntCounterVec,
+    /// Look-ups of targets' names that failed, by upstream and why.
+    pub lookup_failures: IntCounterVec,
     /// Whether a target gets calls; set by whoever reads the metrics.
     pub target_up: IntGaugeVec,
     /// How many addresses of a target have their circuit in which state; set likewise.
@@ -79,6 +110,11 @@ impl UpstreamMetrics {
                 "Times that a target's circuit opened.",
                 &["upstream"],
             )?,
+            lookup_failures: make.counters(
+                "batchgate_upstream_lookup_failures_total",
+                "Look-ups of targets' names that failed.",
+                &["upstream", "reason"],
+            )?,
             target_up: make.gauges(
                 "batchgate_upstream_target_up",
                 "1 if the target gets calls.",
@@ -99,6 +135,9 @@ impl UpstreamMetrics {
         self.ejections.with_label_values(&[upstream]);
         for reason in RETRY_REASONS {
             self.retries.with_label_values(&[upstream, reason]);
+        }
+        for reason in LookupFailure::ALL {
+            self.lookup_failures.with_label_values(&[upstream, reason.as_str()]);
         }
     }
 

@@ -1,5 +1,5 @@
 //! A certificate for 127.0.0.1 and localhost and the authority that signed it, made by openssl for one
-//! test. (rustls takes no certificate that is its own authority.)
+//! test. Or one that is its own authority, as `openssl req -x509` makes it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -33,6 +33,29 @@ impl Certificate {
         leaf.arg("-CA").arg(&authority).arg("-CAkey").arg(&authority_key);
         succeed(leaf.arg("-keyout").arg(certificate.key()).arg("-out").arg(certificate.chain()));
         certificate
+    }
+
+    /// Makes one that signed itself and says that it is an authority, for these names.
+    pub(crate) fn self_signed(names: &str) -> Self {
+        let certificate = Self(tempfile::tempdir().unwrap());
+        fs::write(certificate.file("openssl.cnf"), "[req]\ndistinguished_name = name\n[name]\n").unwrap();
+        let mut own = certificate.openssl("/CN=localhost");
+        own.args(["-addext", "basicConstraints=critical,CA:TRUE"]);
+        own.args(["-addext", &format!("subjectAltName={names}")]);
+        succeed(own.arg("-keyout").arg(certificate.key()).arg("-out").arg(certificate.chain()));
+        certificate
+    }
+
+    /// One that is signed with this one's key, whatever this one may sign.
+    pub(crate) fn sign_another(&self) -> Self {
+        let other = Self(tempfile::tempdir().unwrap());
+        fs::write(other.file("openssl.cnf"), "[req]\ndistinguished_name = name\n[name]\n").unwrap();
+        let mut leaf = other.openssl("/CN=another");
+        leaf.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        leaf.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
+        leaf.arg("-CA").arg(self.chain()).arg("-CAkey").arg(self.key());
+        succeed(leaf.arg("-keyout").arg(other.key()).arg("-out").arg(other.chain()));
+        other
     }
 
     /// A client's certificate by this authority, with this subject and these alternative names.

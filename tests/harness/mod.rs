@@ -5,6 +5,7 @@
 pub(crate) mod apache;
 pub(crate) mod certificate;
 pub(crate) mod client;
+pub(crate) mod dns;
 pub(crate) mod gateway;
 pub(crate) mod h2_upstream;
 pub(crate) mod load;

@@ -29,6 +29,7 @@ fn shown(upstream: &str, target: &str, taken_out: bool, targets: &Targets) -> Va
             json!({
                 "address": peer.address.to_string(),
                 "up": peer.is_up(),
+                "spare": peer.is_spare,
                 "healthy": !peer.is_checked || peer.standing.is_well(),
                 "circuit": peer.standing.circuit_state().as_str(),
                 "failures": peer.standing.failures(),
@@ -55,8 +56,11 @@ pub(super) fn measure(snapshot: &Snapshot, metrics: &Metrics) {
             let peers = of(&upstream.targets, target);
             metrics.upstreams.target_up.with_label_values(&[name, target]).set(i64::from(is_up(&peers)));
             for word in CircuitState::WORDS {
-                let are_so =
-                    peers.iter().filter(|peer| peer.standing.circuit_state().as_str() == word).count();
+                // A spare address is hardly ever called, so that its circuit would stay as it once was.
+                let is_so = |peer: &&std::sync::Arc<Peer>| {
+                    !peer.is_spare && peer.standing.circuit_state().as_str() == word
+                };
+                let are_so = peers.iter().filter(is_so).count();
                 let gauge = metrics.upstreams.circuit_state.with_label_values(&[name, target, word]);
                 gauge.set(i64::try_from(are_so).unwrap_or(i64::MAX));
             }

@@ -1,56 +1,145 @@
 //! Where an upstream's targets are: names resolved to addresses, and what it takes to connect to them.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::HeaderValue;
 use pingora::protocols::ALPN;
 use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::{WrappedX509, parse_x509};
+use prometheus::IntCounterVec;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::settings::{Limits, Scheme, Target, Upstream};
+use crate::settings::{Http2, Limits, Scheme, Target, Upstream};
+use crate::telemetry::{LookupFailure, Seldom};
 
+use super::super::connections::UpstreamTls;
 use super::Peer;
+use super::names::{Known, Names};
 use super::standing::Standing;
 
-/// Streams that share one HTTP/2 connection to a target.
-const MAX_STREAMS: usize = 100;
+/// After the system's own resolver could not be set up.
+const RETRY_SET_UP: Duration = Duration::from_secs(5);
 
 /// What is known of an upstream's targets.
 pub(super) struct Discovery {
     pub(super) upstream: Upstream,
     limits: Limits,
     trusted: Option<Arc<CaType>>,
+    tls: Option<Arc<UpstreamTls>>,
+    servers: Vec<SocketAddr>,
+    /// By host.
+    known: Mutex<HashMap<String, Known>>,
+    seldom: Seldom,
 }
 
 impl Discovery {
-    pub(super) fn new(upstream: &Upstream, limits: &Limits) -> Self {
-        Self { upstream: upstream.clone(), limits: *limits, trusted: trusted(upstream) }
+    /// `servers`: the name servers of the configuration. What was known `before` is believed until something else is
+    /// known.
+    pub(super) fn new(
+        upstream: &Upstream,
+        (limits, servers): (&Limits, &[SocketAddr]),
+        before: Option<&Self>,
+    ) -> Self {
+        let known = before.map(|before| locked(&before.known).clone()).unwrap_or_default();
+        let tls = UpstreamTls::new(upstream).map(Arc::new);
+        Self {
+            upstream: upstream.clone(),
+            limits: *limits,
+            trusted: trusted(upstream),
+            tls,
+            servers: servers.to_vec(),
+            known: Mutex::new(known),
+            seldom: Seldom::default(),
+        }
     }
 
-    /// All targets at all their addresses, each once. `standing` knows how they stand.
-    pub(super) async fn peers(
-        &self,
-        standing: impl Fn(&str, SocketAddr) -> Arc<Standing> + Send,
-    ) -> Vec<Arc<Peer>> {
+    /// Looks all names up, at once. Says when to look again, and counts what failed.
+    pub(super) async fn look_up(&self, failures: &IntCounterVec) -> Duration {
+        let targets = self.upstream.targets.iter();
+        let hosts: BTreeSet<_> =
+            targets.filter(|target| is_name(target)).map(|target| &*target.host).collect();
+        if hosts.is_empty() {
+            return Duration::MAX;
+        }
+        // Made anew each time: the files that it reads may have changed.
+        let names = match Names::new(&self.servers) {
+            Ok(names) => names,
+            Err(error) => {
+                tracing::error!(upstream = self.upstream.name, %error, "the resolver could not be set up");
+                return RETRY_SET_UP;
+            }
+        };
+        let found = join_all(hosts.iter().map(|host| names.look_up(host))).await;
+        let mut again_after = Duration::MAX;
+        for (host, found) in hosts.into_iter().zip(found) {
+            let (learnt, is_known) = {
+                let mut known = locked(&self.known);
+                let known = known.entry(host.to_owned()).or_default();
+                (known.learn(found), !known.is_empty())
+            };
+            again_after = again_after.min(learnt.again_after);
+            if let Some(failure) = learnt.failure {
+                self.not_found(host, failure, (is_known, failures));
+            }
+        }
+        again_after
+    }
+
+    fn not_found(&self, host: &str, failure: LookupFailure, (is_known, failures): (bool, &IntCounterVec)) {
+        let (upstream, reason) = (self.upstream.name.as_str(), failure.as_str());
+        let count = failures.with_label_values(&[upstream, reason]);
+        count.inc();
+        if !self.seldom.may_log() {
+            return;
+        }
+        let so_far = count.get();
+        let message = if is_known {
+            "a target's name could not be looked up; its last addresses stay"
+        } else {
+            "a target's name could not be looked up"
+        };
+        tracing::warn!(kind = "lookup", upstream, host, reason, so_far, message);
+    }
+
+    /// All targets at all the addresses that they are known to have, each once. `standing` knows how they stand.
+    pub(super) fn peers(&self, standing: impl Fn(&str, SocketAddr) -> Arc<Standing>) -> Vec<Arc<Peer>> {
         let mut peers: Vec<Arc<Peer>> = Vec::new();
         for target in &self.upstream.targets {
             let authority = target.authority();
-            for address in resolve(target).await {
+            for (address, is_spare) in self.addresses(target) {
                 if !peers.iter().any(|peer| peer.address == address && peer.authority == authority) {
                     let standing = standing(&authority, address);
-                    peers.push(Arc::new(self.peer(target, address, standing)));
+                    peers.push(Arc::new(self.peer(target, (address, is_spare), standing)));
                 }
             }
         }
         peers
     }
 
-    fn peer(&self, target: &Target, address: SocketAddr, standing: Arc<Standing>) -> Peer {
+    fn addresses(&self, target: &Target) -> Vec<(SocketAddr, bool)> {
+        let with_port = |(address, is_spare)| (SocketAddr::new(address, target.port), is_spare);
+        match target.host.parse::<IpAddr>() {
+            Ok(address) => vec![with_port((address, false))],
+            Err(_) => locked(&self.known)
+                .get(&target.host)
+                .map(|known| known.addresses().map(with_port).collect())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn peer(
+        &self,
+        target: &Target,
+        (address, is_spare): (SocketAddr, bool),
+        standing: Arc<Standing>,
+    ) -> Peer {
         let authority = target.authority();
         let mut http = HttpPeer::new(address, target.scheme.is_tls(), target.host.clone());
         let options = &mut http.options;
@@ -62,21 +151,28 @@ impl Discovery {
         options.verify_cert = self.upstream.verify;
         options.verify_hostname = self.upstream.verify;
         options.ca.clone_from(&self.trusted);
-        options.max_h2_streams = MAX_STREAMS;
+        let http2 = &self.upstream.http2;
+        options.max_h2_streams = http2.streams.get();
+        options.h2_stream_window_size = Some(http2.stream_window);
+        options.h2_connection_window_size = Some(http2.connection_window());
         options.alpn = match target.scheme {
             Scheme::Http => ALPN::H1,
             Scheme::Https => ALPN::H2H1,
             Scheme::H2c | Scheme::H2 => ALPN::H2,
         };
+        let tls = self.tls.as_ref().filter(|_| target.scheme.is_tls());
+        http.group_key = group(tls.map_or(0, |tls| tls.verified()), &self.upstream.http2);
         let mut http1 = http.clone();
         http1.options.alpn = ALPN::H1;
         Peer {
             http,
             http1,
+            tls: tls.cloned(),
             host: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("")),
             origin: format!("{}://{authority}", target.scheme.url_scheme()),
             authority,
             address,
+            is_spare,
             scheme: target.scheme,
             weight: target.weight.get(),
             is_checked: self.upstream.health_check.is_some(),
@@ -85,27 +181,21 @@ impl Discovery {
     }
 }
 
-/// The target's addresses: of a name, the IPv4 ones if it has any. A name such as `localhost` has
-/// both, and legacy services often listen on IPv4 alone.
-async fn resolve(target: &Target) -> Vec<SocketAddr> {
-    if let Ok(address) = target.host.parse() {
-        return vec![SocketAddr::new(address, target.port)];
-    }
-    let lookup = tokio::net::lookup_host((target.host.as_str(), target.port));
-    match tokio::time::timeout(Duration::from_secs(5), lookup).await {
-        Ok(Ok(addresses)) => {
-            let (four, six): (Vec<_>, Vec<_>) = addresses.partition(SocketAddr::is_ipv4);
-            if four.is_empty() { six } else { four }
-        }
-        Ok(Err(error)) => {
-            tracing::warn!(host = target.host, %error, "a target's name could not be resolved");
-            Vec::new()
-        }
-        Err(_) => {
-            tracing::warn!(host = target.host, "a target's name was not resolved in time");
-            Vec::new()
-        }
-    }
+/// Connections of different groups are never shared: what was verified differs, or what was said to the target when
+/// they were opened. The address, the host and whether TLS is spoken count anyway, and versions of HTTP are kept apart.
+fn group(verified: u64, http2: &Http2) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (verified, http2.stream_window).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether it has to be looked up.
+pub(super) fn is_name(target: &Target) -> bool {
+    target.host.parse::<IpAddr>().is_err()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The certificates to trust instead of the system's, from `tls.ca`.
@@ -118,8 +208,9 @@ fn trusted(upstream: &Upstream) -> Option<Arc<CaType>> {
             Some(certificates.into_iter().map(parse).collect::<Box<CaType>>().into())
         }
         Err(error) => {
+            // Then nobody is trusted, rather than those whom the system trusts.
             tracing::error!(upstream = upstream.name, %error, "tls.ca could not be read");
-            None
+            Some(Box::<CaType>::default().into())
         }
     }
 }

@@ -20,7 +20,10 @@ const MAX_POINTS: usize = 256;
 
 /// An upstream's addresses.
 pub(super) struct Addresses {
+    /// All of them; those that are only spare come last.
     pub(super) peers: Box<[Arc<Peer>]>,
+    /// How many are not.
+    main: usize,
     order: Order,
 }
 
@@ -31,13 +34,29 @@ enum Order {
 }
 
 impl Addresses {
-    pub(super) fn new(peers: Vec<Arc<Peer>>, balance: &Balance) -> Self {
+    pub(super) fn new(mut peers: Vec<Arc<Peer>>, balance: &Balance) -> Self {
+        peers.sort_by_key(|peer| peer.is_spare);
+        let main = peers.iter().filter(|peer| !peer.is_spare).count();
+        let balanced = peers.iter().take(main);
         let order = match balance {
-            Balance::RoundRobin => Order::Turns(Turns::new(peers.iter().map(|peer| peer.weight))),
+            Balance::RoundRobin => Order::Turns(Turns::new(balanced.map(|peer| peer.weight))),
             Balance::LeastBusy => Order::LeastBusy(AtomicUsize::new(0)),
-            Balance::ConsistentHash { .. } => Order::Ring(Arc::new(ring(&peers))),
+            Balance::ConsistentHash { .. } => Order::Ring(Arc::new(ring(balanced))),
         };
-        Self { peers: peers.into(), order }
+        Self { peers: peers.into(), main, order }
+    }
+
+    /// Whether these are the same addresses of the same targets, in whatever order.
+    pub(super) fn are(&self, peers: &[Arc<Peer>]) -> bool {
+        let is_in = |peer: &Arc<Peer>| {
+            let same = |own: &&Arc<Peer>| {
+                own.address == peer.address
+                    && own.authority == peer.authority
+                    && own.is_spare == peer.is_spare
+            };
+            self.peers.iter().any(|own| same(&own))
+        };
+        self.peers.len() == peers.len() && peers.iter().all(is_in)
     }
 
     /// Asks one address after the other until one gives something.
@@ -69,7 +88,11 @@ impl Addresses {
             }
         };
         // Second round: better one that came back just now than none.
-        self.starting_at(from).find_map(in_turn).or_else(|| self.starting_at(from).find_map(&ask))
+        let spare = || self.peers.get(self.main..).unwrap_or_default().iter();
+        self.starting_at(from)
+            .find_map(in_turn)
+            .or_else(|| self.starting_at(from).find_map(&ask))
+            .or_else(|| spare().find_map(&ask))
     }
 
     /// The address with the fewest calls under way for its weight, of those that take calls.
@@ -85,8 +108,9 @@ impl Addresses {
     }
 
     fn starting_at(&self, start: usize) -> impl Iterator<Item = &Arc<Peer>> {
-        let start = start.checked_rem(self.peers.len()).unwrap_or(0);
-        let (before, behind) = self.peers.split_at_checked(start).unwrap_or((&[], &self.peers));
+        let main = self.peers.get(..self.main).unwrap_or_default();
+        let start = start.checked_rem(main.len()).unwrap_or(0);
+        let (before, behind) = main.split_at_checked(start).unwrap_or((&[], main));
         behind.iter().chain(before)
     }
 }
@@ -103,14 +127,14 @@ fn peer_of(backend: &Backend) -> Option<&Arc<Peer>> {
 
 /// Every address has its points on the ring, whether it takes calls now or not: one that is out loses its keys to
 /// its neighbours, and gets back those and no others.
-fn ring(peers: &[Arc<Peer>]) -> KetamaHashing {
+fn ring<'peers>(peers: impl Iterator<Item = &'peers Arc<Peer>>) -> KetamaHashing {
     let backend = |peer: &Arc<Peer>| {
         let mut ext = Extensions::new();
         ext.insert(Arc::clone(peer));
         let addr = pingora::protocols::l4::socket::SocketAddr::Inet(peer.address);
         Backend { addr, weight: peer.weight, ext }
     };
-    KetamaHashing::build(&peers.iter().map(backend).collect::<BTreeSet<_>>())
+    KetamaHashing::build(&peers.map(backend).collect::<BTreeSet<_>>())
 }
 
 /// Turns by weight: a walk over all turns in steps that meet each of them once, and spread those of one address.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use prometheus::Opts;
+
 use super::*;
 use crate::settings::parse;
 
@@ -16,8 +18,11 @@ async fn with(members: &str, count: usize, before: Option<&Targets>) -> Targets 
         urls.join(", ")
     );
     let settings = parse(&text, "test.yaml", std::path::Path::new(""), &|_| None).unwrap().settings;
-    let ejections = IntCounter::new("ejections", "ejections").unwrap();
-    Targets::new(&settings.upstreams[0], &settings.limits, ejections, before).await
+    let counts = Counts {
+        ejections: IntCounter::new("ejections", "ejections").unwrap(),
+        lookup_failures: IntCounterVec::new(Opts::new("a", "a"), &["upstream", "reason"]).unwrap(),
+    };
+    Targets::new(&settings.upstreams[0], (&settings.limits, &settings.resolver), counts, before).await
 }
 
 fn last_octet(lease: &Lease) -> usize {

@@ -78,6 +78,10 @@ impl Visit {
         Self { gateway, address, _member: member }
     }
 
+    pub(super) const fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// Counts that it is closed for this reason.
     pub(super) fn count_refusal(&self, reason: ConnectionRefusal) {
         self.gateway.metrics.connections.refuse(reason, self.address);

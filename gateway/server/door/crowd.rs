@@ -83,7 +83,7 @@ mod tests {
     use std::num::{NonZeroU32, NonZeroUsize};
     use std::time::Duration;
 
-    use crate::settings::Http2;
+    use crate::settings::ClientHttp2;
 
     use super::*;
 
@@ -100,7 +100,7 @@ mod tests {
             idle_connections: 0,
             idle_timeout: second,
             keepalive_timeout: second,
-            http2: Http2 { streams: NonZeroU32::MIN, stream_window: NonZeroU32::MAX },
+            http2: ClientHttp2 { streams: NonZeroU32::MIN, stream_window: NonZeroU32::MAX },
         }
     }
 

@@ -19,7 +19,7 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 
 use crate::clock::Deadline;
-use crate::settings::{Http2, Limits};
+use crate::settings::{ClientHttp2, Limits};
 
 use super::super::front::Front;
 use super::super::session::{Http2 as Http2Stream, Session};
@@ -59,7 +59,7 @@ pub(super) async fn serve(front: &Arc<Front>, stream: Stream, limits: &Limits, s
     }
 }
 
-fn builder(http2: Http2) -> Builder {
+fn builder(http2: ClientHttp2) -> Builder {
     let connection_window = u64::from(http2.stream_window.get()) * u64::from(http2.streams.get());
     let connection_window = connection_window.clamp(u64::from(u16::MAX), (1 << 31) - 1);
     let mut builder = Builder::new();

@@ -10,6 +10,7 @@ use crate::dispatch::CallFailure;
 use crate::plan::Call;
 
 use super::super::balance::{Lease, Peer};
+use super::super::connections::race;
 use super::super::failure;
 use super::call::Calls;
 
@@ -47,8 +48,24 @@ impl<'call> Failover<'call> {
         self.calls.upstream.targets.again(peer, &self.tried, self.key)
     }
 
+    /// Opens a connection to the address of a lease, or to another of its name.
+    pub(super) async fn race<T, F>(
+        &mut self,
+        lease: Lease,
+        open: impl Fn(Arc<Peer>) -> F,
+    ) -> Option<(Lease, T)>
+    where
+        F: Future<Output = pingora::Result<T>>,
+    {
+        let raced = race(&self.calls.upstream.targets, lease, &self.tried, open).await;
+        for (lease, error) in raced.failed {
+            self.not_connected(lease, &error);
+        }
+        raced.opened
+    }
+
     /// The target could not be connected to.
-    pub(super) fn not_connected(&mut self, mut lease: Lease, error: &pingora::Error) {
+    fn not_connected(&mut self, mut lease: Lease, error: &pingora::Error) {
         let Calls { engine, upstream, .. } = self.calls;
         self.last = failure::of_connect(error);
         engine.gateway.count_connect_error(&upstream.settings.name, self.last);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use futures_util::future::FutureExt;
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession;
-use pingora::upstreams::peer::Peer as _;
 use tokio::io::AsyncReadExt;
 
 use crate::dispatch::{CallFailure, UpstreamReply};
@@ -105,30 +104,23 @@ impl<'engine> HeldConnection<'engine> {
         may_reuse: bool,
     ) -> Result<(Connection, Lease), CallFailure> {
         let Calls { engine, upstream, .. } = self.calls;
-        let connector = &engine.gateway.transport;
+        let connections = &engine.gateway.connections;
         while let Some(lease) = failover.next() {
-            let peer = Arc::clone(lease.peer());
-            let opened = if may_reuse {
-                connector.get_stream(&peer.http1).await
-            } else {
-                connector.new_stream(&peer.http1).await.map(|stream| (stream, false))
-            };
-            match opened {
-                Ok((stream, used)) => {
-                    if !used {
-                        upstream.opened.inc();
-                    }
-                    return Ok((Connection { peer, stream, used }, lease));
-                }
-                Err(error) => failover.not_connected(lease, &error),
+            if may_reuse && let Some(stream) = connections.idle_http1(lease.peer()).await {
+                return Ok((Connection { peer: Arc::clone(lease.peer()), stream, used: true }, lease));
+            }
+            let open = |peer: Arc<Peer>| async move { connections.new_http1(&peer).await };
+            // Boxed, so that calls that need no new connection are no larger for it.
+            if let Some((lease, stream)) = Box::pin(failover.race(lease, open)).await {
+                upstream.opened.inc();
+                return Ok((Connection { peer: Arc::clone(lease.peer()), stream, used: false }, lease));
             }
         }
         Err(failover.last)
     }
 
     fn give_back(&self, Connection { peer, stream, .. }: Connection) {
-        let idle = peer.http1.idle_timeout();
-        self.calls.engine.gateway.transport.release_stream(stream, peer.http1.reuse_hash(), idle);
+        self.calls.engine.gateway.connections.keep_http1(stream, &peer);
     }
 
     /// Gives the connection back to the pool.

@@ -6,7 +6,7 @@ use pingora::protocols::http::client::HttpSession;
 
 use crate::dispatch::{CallFailure, UpstreamReply};
 
-use super::super::balance::Lease;
+use super::super::balance::{Lease, Peer};
 use super::super::failure;
 use super::super::memory::Holding;
 use super::call::Calls;
@@ -35,7 +35,6 @@ impl<'engine> Streams<'engine> {
         sending: Sending<'_>,
         failover: &mut Failover<'_>,
     ) -> Result<UpstreamReply, Unanswered> {
-        let connector = &self.calls.engine.gateway.connector;
         let (lease, mut session, reused) = self.connect(failover).await.map_err(Unanswered::not_sent)?;
         let peer = Arc::clone(lease.peer());
         let header = self.calls.header_h2(sending, &peer).map_err(Unanswered::not_sent)?;
@@ -46,7 +45,7 @@ impl<'engine> Streams<'engine> {
         match send_and_collect(&mut session, header, sending, self.calls.engine.holding).await {
             Ok(reply) => {
                 under_way.answered(reply.status);
-                connector.release_http_session(session, &peer.http, peer.http.options.idle_timeout).await;
+                self.calls.engine.gateway.connections.keep(session, &peer).await;
                 Ok(reply)
             }
             Err(unanswered) => {
@@ -67,14 +66,14 @@ impl<'engine> Streams<'engine> {
         let Calls { engine, upstream, .. } = self.calls;
         let _seeking = upstream.seeking.acquire().await;
         while let Some(lease) = failover.next() {
-            match engine.gateway.connector.get_http_session(&lease.peer().http).await {
-                Ok((session, reused)) => {
-                    if !reused {
-                        upstream.opened.inc();
-                    }
-                    return Ok((lease, session, reused));
+            let connections = &engine.gateway.connections;
+            let open = |peer: Arc<Peer>| async move { connections.session(&peer).await };
+            // Boxed, because it is large.
+            if let Some((lease, (session, reused))) = Box::pin(failover.race(lease, open)).await {
+                if !reused {
+                    upstream.opened.inc();
                 }
-                Err(error) => failover.not_connected(lease, &error),
+                return Ok((lease, session, reused));
             }
         }
         Err(failover.last)

@@ -40,6 +40,7 @@ use crate::dispatch::{CallFailure, Flow, Gate, QueueFull, Sent, Turn};
 use crate::telemetry::{LongLivedEnd, LongLivedKind};
 
 use super::balance::{Lease, Peer};
+use super::connections::race;
 use super::engine::Queued;
 use super::failure;
 use super::gateway::Gateway;
@@ -50,7 +51,7 @@ use super::snapshot::UpstreamState;
 use attempts::{Attempts, Lost};
 use lasting::{Lasting, Patience, grpc_timeout};
 use upload::{FromClient, Upload};
-use upstream::{Connection, Pools, ReplyReader, RequestWriter};
+use upstream::{Connection, ReplyReader, RequestWriter};
 
 pub(super) use context::Context;
 pub(super) use plan::{ProxyPlan, is_grpc};
@@ -226,28 +227,19 @@ impl<'exchange> Exchange<'exchange> {
 
     /// One attempt, up to the head of its reply.
     async fn attempt(&mut self) -> Attempted {
-        let mut lease = match self.upstream.targets.next(&self.attempts.tried, &self.plan.key) {
+        let lease = match self.upstream.targets.next(&self.attempts.tried, &self.plan.key) {
             Ok(lease) => lease,
             Err(why_none) => return self.failed(self.attempts.last_failure.unwrap_or(why_none)),
         };
-        let peer = Arc::clone(lease.peer());
-        self.attempts.tried.push(peer.address);
-        let may_reuse = !std::mem::take(&mut self.attempts.wants_fresh);
-        let opened = Connection::open(self.gateway, self.upstream, &peer, self.plan.needs(), may_reuse).await;
-        let connection = match opened {
-            Ok(connection) => connection,
-            Err(error) => {
-                let failure = failure::of_connect(&error);
-                self.gateway.count_connect_error(&self.upstream.settings.name, failure);
-                self.upstream.targets.failed(&mut lease, failure);
-                self.attempts.last_failure = Some(failure);
-                return match self.attempts.after_connect(failure) {
-                    Some(pause) => Attempted::Again(pause),
-                    None => self.failed(failure),
-                };
-            }
+        let Some((lease, connection)) = self.connect(lease).await else {
+            let failure = self.attempts.last_failure.unwrap_or(CallFailure::NoTarget);
+            return match self.attempts.after_connect(failure) {
+                Some(pause) => Attempted::Again(pause),
+                None => self.failed(failure),
+            };
         };
-        let reused = connection.reused;
+        let (peer, reused) = (Arc::clone(lease.peer()), connection.reused);
+        self.attempts.tried.push(peer.address);
         let made = match self.begin(connection, &peer).await {
             Ok((writer, reader)) => self.await_head(writer, reader, lease, reused).await,
             Err(error) => self.lost(&error, lease, reused, true),
@@ -256,6 +248,26 @@ impl<'exchange> Exchange<'exchange> {
             Attempted::Replied(replied) => self.judge(replied).await,
             other @ (Attempted::Again(_) | Attempted::Ended(_)) => other,
         }
+    }
+
+    /// A connection to the target of a lease, or to another address of its name.
+    async fn connect(&mut self, lease: Lease) -> Option<(Lease, Connection)> {
+        let (gateway, upstream, needs) = (self.gateway, self.upstream, self.plan.needs());
+        let may_reuse = !std::mem::take(&mut self.attempts.wants_fresh);
+        if may_reuse && let Some(connection) = Connection::idle(gateway, lease.peer(), needs).await {
+            return Some((lease, connection));
+        }
+        let open = |peer: Arc<Peer>| async move { Connection::open(gateway, upstream, &peer, needs).await };
+        // Boxed, so that requests that find a connection are no larger for it.
+        let raced = Box::pin(race(&upstream.targets, lease, &self.attempts.tried, open)).await;
+        for (mut lease, error) in raced.failed {
+            let failure = failure::of_connect(&error);
+            gateway.count_connect_error(&upstream.settings.name, failure);
+            upstream.targets.failed(&mut lease, failure);
+            self.attempts.tried.push(lease.peer().address);
+            self.attempts.last_failure = Some(failure);
+        }
+        raced.opened
     }
 
     async fn begin(
@@ -340,7 +352,7 @@ impl<'exchange> Exchange<'exchange> {
                     Err(error) => {
                         writer.abandon();
                         let peer = Arc::clone(lease.peer());
-                        reader.abandon(self.pools(), &peer).await;
+                        reader.abandon(&self.gateway.connections, &peer).await;
                         return self.lost(&error, lease, reused, !has_begun);
                     }
                 },
@@ -348,7 +360,7 @@ impl<'exchange> Exchange<'exchange> {
                     patience.renew();
                     if let Some(ended) = self.take_from_client(from_client, &mut writer).await {
                         writer.abandon();
-                        reader.abandon(self.pools(), lease.peer()).await;
+                        reader.abandon(&self.gateway.connections, lease.peer()).await;
                         return Attempted::Ended(ended);
                     }
                 }
@@ -363,14 +375,14 @@ impl<'exchange> Exchange<'exchange> {
                     retry_after = None;
                     if let Some(pause) = self.attempts.after_timeout(&self.upload.replay) {
                         writer.abandon();
-                        reader.abandon(self.pools(), lease.peer()).await;
+                        reader.abandon(&self.gateway.connections, lease.peer()).await;
                         return Attempted::Again(pause);
                     }
                 }
                 () = lasting::come(limit) => {
                     self.attempts.was_sent = true;
                     writer.abandon();
-                    reader.abandon(self.pools(), lease.peer()).await;
+                    reader.abandon(&self.gateway.connections, lease.peer()).await;
                     return self.failed(CallFailure::RequestTimeout);
                 }
             }
@@ -400,10 +412,6 @@ impl<'exchange> Exchange<'exchange> {
                 LongLivedKind::Websocket | LongLivedKind::Upgrade | LongLivedKind::Sse | LongLivedKind::Grpc,
             ) => None,
         }
-    }
-
-    fn pools(&self) -> Pools<'exchange> {
-        Pools { transport: &self.gateway.transport, connector: &self.gateway.connector }
     }
 
     /// What the client did. Gives the exchange's end if that is one.
@@ -438,7 +446,7 @@ impl<'exchange> Exchange<'exchange> {
 
     async fn client_gone(&self, mut writer: RequestWriter, reader: ReplyReader, lease: &Lease) -> Ended {
         writer.abandon();
-        reader.abandon(self.pools(), lease.peer()).await;
+        reader.abandon(&self.gateway.connections, lease.peer()).await;
         Ended::ClientGone
     }
 
@@ -449,7 +457,7 @@ impl<'exchange> Exchange<'exchange> {
         mut lease: Lease,
     ) -> Attempted {
         writer.abandon();
-        reader.abandon(self.pools(), lease.peer()).await;
+        reader.abandon(&self.gateway.connections, lease.peer()).await;
         self.attempts.was_sent = true;
         self.upstream.targets.failed(&mut lease, CallFailure::ReplyMalformed);
         self.failed(CallFailure::ReplyMalformed)
@@ -462,7 +470,7 @@ impl<'exchange> Exchange<'exchange> {
         mut lease: Lease,
     ) -> Attempted {
         writer.abandon();
-        reader.abandon(self.pools(), lease.peer()).await;
+        reader.abandon(&self.gateway.connections, lease.peer()).await;
         self.attempts.was_sent = true;
         self.upstream.targets.failed(&mut lease, CallFailure::ReplyTimeout);
         self.failed(CallFailure::ReplyTimeout)
@@ -484,7 +492,7 @@ impl<'exchange> Exchange<'exchange> {
             if let Some(pause) = self.attempts.after_status(wanted, &self.upload.replay) {
                 let Replied { mut writer, reader, lease, .. } = *replied;
                 writer.abandon();
-                reader.abandon(self.pools(), lease.peer()).await;
+                reader.abandon(&self.gateway.connections, lease.peer()).await;
                 return Attempted::Again(pause);
             }
         }

@@ -293,7 +293,7 @@ impl Exchange<'_> {
             self.end_lasting(LongLivedEnd::Upstream);
             if writer.is_finished() && self.upload.is_done() {
                 drop(writer);
-                reader.release(self.pools(), peer).await;
+                reader.release(&self.gateway.connections, peer).await;
             } else {
                 self.abandon(writer, reader, peer).await;
                 self.turn = None;
@@ -339,7 +339,7 @@ impl Exchange<'_> {
 
     async fn abandon(&self, mut writer: RequestWriter, reader: ReplyReader, peer: &super::Peer) {
         writer.abandon();
-        reader.abandon(self.pools(), peer).await;
+        reader.abandon(&self.gateway.connections, peer).await;
     }
 
     /// Both sides switch to another protocol.

@@ -8,6 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{At, ByteSize, Span, TimeLimit};
 
+/// How names of targets are looked up. `/etc/hosts` comes first in any case.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in super::super) struct ResolverDocument {
+    /// Name servers to ask: IP addresses, with a port where it is not 53. None: those of `/etc/resolv.conf`.
+    #[schemars(extend("examples" = [["10.0.0.2", "127.0.0.1:5353"]]))]
+    pub(in super::super) servers: Vec<At<String>>,
+}
+
 /// Limits of the whole gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -26,7 +26,9 @@ pub(super) use auth::{
 use batch::default_batch;
 pub(super) use batch::{BatchDocument, DialectDocument, OrderDocument};
 pub(super) use bulk::BulkDocument;
-pub(super) use gateway::{CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument};
+pub(super) use gateway::{
+    CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument, ResolverDocument,
+};
 pub(super) use listener::{ListenDocument, TlsDocument};
 pub(super) use place::{AT, At, Named, ONE_OR_MANY, OneOrMany};
 pub(super) use rate_limit::{LimitedBatchDocument, RateLimitDocument};
@@ -34,8 +36,8 @@ pub(super) use resilience::{BreakerDocument, FailureDocument, HealthCheckDocumen
 pub(super) use route::{RespondDocument, RouteDocument};
 pub(super) use unit::{ByteSize, Percent, Rate, Span, TimeLimit, TimeLimitOrOff, UNIT_KEYWORD, Unit};
 pub(super) use upstream::{
-    BalanceDocument, HeaderValueDocument, HeadersDocument, RateDocument, TargetDocument, TimeoutDocument,
-    UpstreamDocument, UpstreamTlsDocument,
+    BalanceDocument, HeaderValueDocument, HeadersDocument, Http2Document, RateDocument, TargetDocument,
+    TimeoutDocument, UpstreamDocument, UpstreamTlsDocument,
 };
 
 /// Everything one batchgate does: where it listens, which upstreams it knows, which routes lead to
@@ -84,6 +86,10 @@ pub(super) struct Document {
     #[serde(default)]
     #[schemars(extend("examples" = [["10.0.0.0/8", "2001:db8::/32"]]))]
     pub(super) trusted_proxies: Vec<At<String>>,
+
+    /// How names of targets are looked up.
+    #[serde(default)]
+    pub(super) resolver: ResolverDocument,
 
     /// Limits of the whole gateway.
     #[serde(default)]

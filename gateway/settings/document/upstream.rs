@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::listener::short_form;
 use super::{
-    At, BreakerDocument, HealthCheckDocument, Named, Percent, Rate, RetryDocument, Span, TimeLimit,
+    At, BreakerDocument, ByteSize, HealthCheckDocument, Named, Percent, Rate, RetryDocument, Span, TimeLimit,
     TimeLimitOrOff,
 };
 
@@ -85,6 +85,10 @@ pub(in super::super) struct UpstreamDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "HealthCheckDocument")]
     pub(in super::super) health_check: Option<HealthCheckDocument>,
+
+    /// How calls share connections of HTTP/2.
+    #[serde(default)]
+    pub(in super::super) http2: At<Http2Document>,
 
     /// Header fields of the calls.
     #[serde(default)]
@@ -172,6 +176,24 @@ impl Default for TimeoutDocument {
     }
 }
 
+/// How calls share connections of HTTP/2. Unread bytes of replies take at most `stream_window` for each call under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in super::super) struct Http2Document {
+    /// Calls that share one connection; for more there are more connections. A target may want fewer.
+    #[schemars(range(max = 1000))]
+    pub(in super::super) streams: NonZeroUsize,
+    /// Bytes of one reply that a target may send before they are read. The connection has room for this many of each
+    /// stream, so a reply that nobody reads never stops another. Larger: faster downloads from a target far away.
+    pub(in super::super) stream_window: At<ByteSize>,
+}
+
+impl Default for Http2Document {
+    fn default() -> Self {
+        Self { streams: default_streams(), stream_window: ByteSize(256 << 10).into() }
+    }
+}
+
 /// Header fields that calls get and lose; first they are removed, then set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -249,6 +271,13 @@ impl Default for UpstreamTlsDocument {
 const fn default_concurrency() -> NonZeroUsize {
     // A `NonZero` has no literal; the second arm never applies.
     match NonZeroUsize::new(64) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+const fn default_streams() -> NonZeroUsize {
+    match NonZeroUsize::new(100) {
         Some(number) => number,
         None => NonZeroUsize::MIN,
     }

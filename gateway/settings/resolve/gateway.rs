@@ -9,7 +9,7 @@ use super::super::diagnostic::nearest;
 use super::super::document::{
     At, CorsDocument, Document, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument,
 };
-use super::super::{Cors, Drain, Http2, Limits, LogFormat, LogSettings};
+use super::super::{ClientHttp2, Cors, Drain, Limits, LogFormat, LogSettings};
 use super::{Resolved, Resolver, all};
 
 /// RFC 9113 §6.9.1.
@@ -29,7 +29,7 @@ pub(super) fn limits(document: &LimitsDocument) -> Limits {
         idle_connections: usize::try_from(document.idle_connections).unwrap_or(usize::MAX),
         idle_timeout: document.idle_timeout.0,
         keepalive_timeout: document.keepalive_timeout.0,
-        http2: Http2 {
+        http2: ClientHttp2 {
             streams: document.http2_streams,
             stream_window: stream_window(document.http2_stream_window.value.0),
         },

@@ -10,6 +10,7 @@ mod endpoint;
 mod gateway;
 mod header;
 mod listener;
+mod name_servers;
 mod pem;
 mod rate_limit;
 mod resilience;
@@ -61,6 +62,7 @@ impl Resolver<'_> {
         self.memory(document);
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
         let rate_limits = self.rate_limits(document);
+        let resolver = self.name_servers(&document.resolver);
         let trusted_proxies = self.trusted_proxies(&document.trusted_proxies);
         let log = self.log(&document.log);
         let cors = self.cors(&document.cors);
@@ -78,6 +80,7 @@ impl Resolver<'_> {
             auth: auth.transpose()?,
             rate_limits: rate_limits?,
             trusted_proxies: trusted_proxies?,
+            resolver: resolver?,
             limits: gateway::limits(&document.limits),
             log: log?,
             drain: gateway::drain(&document.drain),

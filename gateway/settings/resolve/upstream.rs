@@ -7,13 +7,16 @@ use http::HeaderName;
 use http::uri::Authority;
 
 use super::super::document::{
-    At, BalanceDocument, Document, Named, Percent, RateDocument, TargetDocument, TimeoutDocument,
+    At, BalanceDocument, Document, Http2Document, Named, Percent, RateDocument, TargetDocument, TimeoutDocument,
     UpstreamDocument, UpstreamTlsDocument,
 };
-use super::super::{Balance, Engine, HostPolicy, Scheme, Target, Upstream, UpstreamTimeouts};
+use super::super::{Balance, Engine, HostPolicy, Http2, Scheme, Target, Upstream, UpstreamTimeouts};
 use super::{Refused, Resolved, Resolver, Seen, all, pem, target};
 use crate::batch::is_forbidden_in_item;
 use crate::dispatch::{ClientShare, Rate};
+
+/// The least that a target may send of a reply before it is read: one frame (RFC 9113 §4.2).
+const MIN_WINDOW: usize = 16 << 10;
 
 /// Characters of a name, which is a label of every metric.
 const MAX_NAME: usize = 64;
@@ -33,6 +36,7 @@ impl Resolver<'_> {
             targets.as_ref().map_or(true, |targets| targets.iter().any(|target| target.scheme.is_tls()));
         let ca = self.trust(name, &document.tls, encrypted);
         let balance = self.balance(document);
+        let http2 = self.http2(name, &document.http2, targets.as_deref().ok());
         let timeout = self.timeouts(&document.timeout);
         let client_share = self.client_share(&document.client_share);
         let retry = self.retry(&document.retry, &document.timeout);
@@ -58,6 +62,7 @@ impl Resolver<'_> {
             retry: retry?,
             breaker: breaker?,
             health_check: health_check?,
+            http2: http2?,
             headers: headers?,
             host: host?,
             ca: ca?,
@@ -78,6 +83,32 @@ impl Resolver<'_> {
             BalanceDocument::LeastBusy => Balance::LeastBusy,
             BalanceDocument::ConsistentHash => Balance::ConsistentHash { header },
         })
+    }
+
+    fn http2(
+        &mut self,
+        name: &At<String>,
+        document: &At<Http2Document>,
+        targets: Option<&[Target]>,
+    ) -> Resolved<Http2> {
+        let Http2Document { streams, stream_window } = &document.value;
+        let may_be = |target: &Target| target.scheme != Scheme::Http;
+        if document.place.is_some() && targets.is_some_and(|targets| !targets.iter().any(may_be)) {
+            let message = format!("`http2` does nothing: no target of {} speaks HTTP/2", name.shown());
+            self.warn(document.place, message, "write `h2c://`, `h2://` or `https://` targets");
+        }
+        let window = stream_window.value.0;
+        let most = usize::try_from(Http2::MAX_WINDOW).unwrap_or(usize::MAX) / (streams.get() + 1);
+        match u32::try_from(window) {
+            Ok(stream_window) if (MIN_WINDOW..=most).contains(&window) => {
+                Ok(Http2 { streams: *streams, stream_window })
+            }
+            Ok(_) | Err(_) => self.refuse(
+                stream_window.place.or(document.place),
+                format!("`stream_window` is not between 16 KiB and {} KiB", most >> 10),
+                format!("a connection has room for the windows of {streams} streams, and for 2 GiB at most"),
+            ),
+        }
     }
 
     fn timeouts(&mut self, document: &TimeoutDocument) -> Resolved<UpstreamTimeouts> {

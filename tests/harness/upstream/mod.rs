@@ -66,6 +66,14 @@ impl Upstream {
         Self::listening_at(address, |_| Answer::text(200, "ok"))
     }
 
+    /// One that answers by what it is asked, at this address.
+    pub(crate) fn answering_at(
+        address: SocketAddr,
+        otherwise: impl Fn(&Recorded) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listening_at(address, otherwise)
+    }
+
     fn listening_at(
         address: SocketAddr,
         otherwise: impl Fn(&Recorded) -> Answer + Send + Sync + 'static,

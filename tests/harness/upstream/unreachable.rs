@@ -56,8 +56,13 @@ impl Unreachable {
         Self { listener, _queued: queued, _runtime: runtime }
     }
 
+    /// Its address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
     /// Its url, for a target.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.listener.local_addr().unwrap())
+        format!("http://{}", self.address())
     }
 }

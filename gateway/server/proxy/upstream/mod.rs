@@ -26,7 +26,7 @@ use crate::settings::Scheme;
 
 use shared_stream::SharedStream;
 
-pub(super) use reader::{Pools, ReplyReader};
+pub(super) use reader::ReplyReader;
 pub(super) use writer::{Framing, RequestWriter};
 
 /// What a request needs of the protocol towards its target.
@@ -52,7 +52,20 @@ enum Wire {
 }
 
 impl Connection {
-    /// Opens a connection to a target, or takes an idle one.
+    /// A connection to a target that is idle, if there is one that can be used.
+    pub(super) async fn idle(gateway: &Gateway, peer: &Peer, needs: Needs) -> Option<Self> {
+        if speaks_http2(peer.scheme, needs) {
+            return None;
+        }
+        loop {
+            let mut stream = gateway.connections.idle_http1(peer).await?;
+            if is_quiet(&mut stream) {
+                return Some(Self { wire: Wire::Http1(stream), reused: true });
+            }
+        }
+    }
+
+    /// Opens a connection to a target; or, over HTTP/2, takes one that has room for another stream.
     ///
     /// # Errors
     /// The target could not be connected to.
@@ -61,11 +74,10 @@ impl Connection {
         upstream: &UpstreamState,
         peer: &Peer,
         needs: Needs,
-        may_reuse: bool,
     ) -> pingora::Result<Self> {
         let connection = if speaks_http2(peer.scheme, needs) {
             let _seeking = upstream.seeking.acquire().await;
-            let (session, reused) = gateway.connector.get_http_session(&peer.http).await?;
+            let (session, reused) = gateway.connections.session(peer).await?;
             match session {
                 AnySession::H2(http2) => Self { wire: Wire::Http2(Box::new(http2)), reused },
                 AnySession::H1(http1) => Self { wire: Wire::Http1(http1.into_inner()), reused },
@@ -74,7 +86,7 @@ impl Connection {
                 }
             }
         } else {
-            open_http1(gateway, peer, may_reuse).await?
+            Self { wire: Wire::Http1(gateway.connections.new_http1(peer).await?), reused: false }
         };
         if !connection.reused {
             upstream.opened.inc();
@@ -118,17 +130,6 @@ fn speaks_http2(scheme: Scheme, needs: Needs) -> bool {
         (Needs::Http1, _) | (Needs::Any | Needs::Http2, Scheme::Http) | (Needs::Any, Scheme::Https) => false,
         (Needs::Http2, Scheme::Https) | (Needs::Any | Needs::Http2, Scheme::H2c | Scheme::H2) => true,
     }
-}
-
-async fn open_http1(gateway: &Gateway, peer: &Peer, may_reuse: bool) -> pingora::Result<Connection> {
-    while may_reuse {
-        let (mut stream, reused) = gateway.transport.get_stream(&peer.http1).await?;
-        if !reused || is_quiet(&mut stream) {
-            return Ok(Connection { wire: Wire::Http1(stream), reused });
-        }
-    }
-    let stream = gateway.transport.new_stream(&peer.http1).await?;
-    Ok(Connection { wire: Wire::Http1(stream), reused: false })
 }
 
 /// Whether an idle connection is still open and the upstream has not spoken out of turn: what came then (a 408 for

@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use pingora::connectors::http::Connector;
 use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession as AnySession;
@@ -12,6 +11,7 @@ use pingora::protocols::http::v2::client::Http2Session;
 use pingora::{Error, ErrorType};
 
 use crate::server::balance::Peer;
+use crate::server::connections::Connections;
 
 use super::shared_stream::{Received, SharedStream};
 
@@ -95,44 +95,24 @@ impl ReplyReader {
         Some((unshared(http1.into_inner())?, early))
     }
 
-    /// Ends a reply that was read in full. Gives the connection back to its pool where it can be used again.
-    pub(in super::super) async fn release(self, pools: Pools<'_>, peer: &Peer) {
+    /// Ends a reply that was read in full. Its connection is kept where it can be used again.
+    pub(in super::super) async fn release(self, connections: &Connections, peer: &Peer) {
         match self {
             Self::Http1(mut http1, _) => {
                 http1.respect_keepalive();
                 if let Some(stream) = http1.reuse().await.and_then(unshared) {
-                    pools.give_back(stream, peer);
+                    connections.keep_http1(stream, peer);
                 }
             }
-            Self::Http2(http2) => pools.give_back_stream(http2, peer).await,
+            Self::Http2(http2) => connections.keep(AnySession::H2(*http2), peer).await,
         }
     }
 
-    /// Ends a reply that broke off. The stream of an HTTP/2 connection is no reason to close it.
-    pub(in super::super) async fn abandon(self, pools: Pools<'_>, peer: &Peer) {
+    /// Ends a reply that broke off. A stream that did is no reason to close its connection.
+    pub(in super::super) async fn abandon(self, connections: &Connections, peer: &Peer) {
         if let Self::Http2(http2) = self {
-            pools.give_back_stream(http2, peer).await;
+            connections.keep(AnySession::H2(*http2), peer).await;
         }
-    }
-}
-
-/// The pools that connections are given back to.
-#[derive(Clone, Copy)]
-pub(in super::super) struct Pools<'gateway> {
-    pub(in super::super) transport: &'gateway pingora::connectors::TransportConnector,
-    pub(in super::super) connector: &'gateway Connector,
-}
-
-impl Pools<'_> {
-    fn give_back(self, stream: Stream, peer: &Peer) {
-        use pingora::upstreams::peer::Peer as _;
-        let idle = peer.http1.idle_timeout();
-        self.transport.release_stream(stream, peer.http1.reuse_hash(), idle);
-    }
-
-    async fn give_back_stream(self, http2: Box<Http2Session>, peer: &Peer) {
-        let idle = peer.http.options.idle_timeout;
-        self.connector.release_http_session(AnySession::H2(*http2), &peer.http, idle).await;
     }
 }
 
