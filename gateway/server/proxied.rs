@@ -19,7 +19,7 @@ use pingora::{Error, ErrorType};
 
 use crate::batch::{ItemRejection, is_forbidden_in_item};
 use crate::clock::Deadline;
-use crate::dispatch::{CallFailure, Flow, Gate, QueueFull, Sent, Turn};
+use crate::dispatch::{CallFailure, Flow, Gate, Sent, Turn};
 use crate::plan::{ForwardedBy, joined_cookies, same_to_cgi};
 use crate::route::{
     CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
@@ -124,10 +124,11 @@ pub(super) async fn take_turn(context: &Context, proxied: Proxied) -> Result<Pro
 }
 
 async fn wait_for_turn(upstream: &UpstreamState, flow: &Flow) -> Result<Turn<Arc<Gate>>, CallFailure> {
-    let _queued = Queued::new(upstream);
+    let _queued = Queued::new(upstream, flow);
     let turn = Gate::enter(Arc::clone(&upstream.gate), flow);
     match Deadline::after(upstream.settings.timeout.item).race(turn).await {
-        Some(turn) => turn.map_err(|QueueFull| CallFailure::QueueFull),
+        Some(turn) => turn.map_err(CallFailure::from),
+        None if flow.was_held_back() => Err(CallFailure::ClientShareTimeout),
         None => Err(CallFailure::QueueTimeout),
     }
 }
