@@ -159,7 +159,7 @@ async fn whoever_holds_most_and_stands_still_gives_way_to_one_that_waits() {
     let waits = holding(&memory);
     let gives_way = async {
         let gave_way = most_writing.await;
-        drop(most);
+        most.hold(0);
         gave_way
     };
     let (admitted, gave_way) = tokio::join!(waits.admit(MIB), gives_way);
@@ -219,7 +219,7 @@ async fn a_reply_that_has_arrived_waits_for_one_that_gives_way() {
     let other = holding(&memory);
     let gives_way = async {
         let gave_way = writing.await;
-        drop(greedy);
+        greedy.hold(0);
         gave_way
     };
     let (taken, gave_way) = tokio::join!(other.take_or_wait(MIB), gives_way);
