@@ -18,7 +18,9 @@
 //! as for turns), and two rules follow from it.
 //!
 //! - *The small come in.* The sixteenth below the last one is a reserve for clients that hold next to nothing. As long as all that a
-//!   client holds is at most [`Memory::small`], it passes the marks for bodies and replies, up to the reserve's end.
+//!   client holds is at most [`Memory::small`], it passes the marks, up to the reserve's end. Replies to come count as a block each,
+//!   so that it starts a few calls at a time. A reply that turns out to be larger waits for its call's time: what it has
+//!   taken is little.
 //! - *The large give way.* Bytes are with their client while it is the client that has to go on: while a reply is written, or a
 //!   body is read ([`Holding::at_pace_of_client`]). When somebody waits for memory, then of all clients that hold more than the
 //!   one that waits, the one that holds most gives way, if it has not read (or sent) a byte for
@@ -50,7 +52,7 @@ use tokio::sync::Notify;
 use crate::clock::Deadline;
 use crate::dispatch::Client;
 
-use clients::{Clients, Exchange};
+use clients::{Clients, Exchange, UnderWay};
 
 /// So long a body waits for room.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -65,7 +67,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const BLOCK: usize = 16 << 10;
 
 /// What a client holds at most to be let in by the reserve, unless memory is small.
-const SMALL: usize = 64 << 10;
+const SMALL: usize = 256 << 10;
 
 /// The memory of a gateway.
 pub(super) struct Memory {
@@ -260,16 +262,23 @@ impl<'memory> Holding<'memory> {
         self.take_below(more, if self.is_eldest() { self.memory.full() } else { limit - limit / 4 })
     }
 
-    /// Takes `more` bytes that have arrived. Waits a little where a client that stands still could give way.
+    /// Takes `more` bytes of a reply. Waits a little where a client that stands still could give way, and without an end
+    /// where its own client holds next to nothing yet.
     pub(super) async fn take_or_wait(&self, more: usize) -> Result<(), Full> {
         let full = match self.take(more) {
             Ok(()) => return Ok(()),
             Err(full) => full,
         };
-        if !self.memory.clients.could_give_way(&self.exchange, more) {
+        // The reply makes its client large: its call was started from the reserve, and not because there was room.
+        let outgrows = self.is_small(0);
+        if !outgrows && !self.memory.clients.could_give_way(&self.exchange, more) {
             return Err(full);
         }
         let met = self.memory.until(|| self.take(more).ok(), || true, || self.make_room(more));
+        if outgrows {
+            met.await;
+            return Ok(());
+        }
         Deadline::after(PATIENCE).race(met).await.ok_or(full)
     }
 
@@ -317,7 +326,8 @@ impl<'memory> Holding<'memory> {
                 return Err(Full);
             }
             let has_room = || self.has_room().then_some(());
-            let met = self.memory.until(has_room, || self.is_eldest(), || self.make_room(0));
+            let hears_all = || self.is_eldest() || self.is_small(BLOCK);
+            let met = self.memory.until(has_room, hears_all, || self.make_room(BLOCK));
             if Deadline::after(PATIENCE).race(met).await.is_none() && self.is_eldest() {
                 self.gave_up.store(true, Ordering::Relaxed);
             }
@@ -328,7 +338,15 @@ impl<'memory> Holding<'memory> {
     /// Whether a call may be started.
     pub(super) fn has_room(&self) -> bool {
         let held = self.memory.held();
-        held <= self.memory.half() || (self.is_eldest() && held <= self.memory.nearly_full())
+        held <= self.memory.half()
+            || (self.is_eldest() && held <= self.memory.nearly_full())
+            || (held + BLOCK <= self.memory.end_of_reserve()
+                && self.is_small(BLOCK * (self.exchange.calls_of_client() + 1)))
+    }
+
+    /// A call begins, and is under way until what this returns is dropped.
+    pub(super) fn call_begins(&self) -> UnderWay<'_> {
+        self.exchange.call_begins()
     }
 
     /// The batch makes calls from here on.

@@ -211,7 +211,10 @@ impl Lane for UpstreamLane<'_> {
         attempt: Attempt<'_>,
     ) -> Result<UpstreamReply, CallFailure> {
         match &mut self.0 {
-            Some(lane) => retry::call(lane, Sending { method, call, attempt }).await,
+            Some(lane) => {
+                let _under_way = lane.calls().engine.holding.call_begins();
+                retry::call(lane, Sending { method, call, attempt }).await
+            }
             None => Err(NO_UPSTREAM),
         }
     }

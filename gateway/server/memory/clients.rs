@@ -32,7 +32,7 @@ pub(super) struct Clients {
 
 struct Known {
     /// Held weakly: a client is forgotten after its last exchange.
-    held: HashMap<Client, Weak<AtomicUsize>>,
+    held: HashMap<Client, Weak<OfClient>>,
     sweep_at: usize,
 }
 
@@ -46,11 +46,19 @@ impl Default for Clients {
     }
 }
 
+/// What all exchanges of one client hold.
+#[derive(Default)]
+struct OfClient {
+    leased: AtomicUsize,
+    /// Calls under way, whose replies are still to come.
+    calls: AtomicUsize,
+}
+
 /// A batch or stream that holds memory.
 pub(super) struct Exchange {
     client: Client,
-    /// What all exchanges of its client have leased.
-    of_client: Arc<AtomicUsize>,
+    /// All exchanges of its client together.
+    of_client: Arc<OfClient>,
     leased: AtomicUsize,
     /// Waits for memory itself: so many times at once.
     waiting: AtomicUsize,
@@ -67,7 +75,7 @@ impl Clients {
     pub(super) fn exchange(&self, client: Client) -> Arc<Exchange> {
         Arc::new(Exchange {
             client,
-            of_client: self.held_by(client),
+            of_client: self.of(client),
             leased: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             went_on: AtomicU64::new(0),
@@ -77,7 +85,7 @@ impl Clients {
         })
     }
 
-    fn held_by(&self, client: Client) -> Arc<AtomicUsize> {
+    fn of(&self, client: Client) -> Arc<OfClient> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = known.held.get(&client).and_then(Weak::upgrade) {
             return held;
@@ -146,6 +154,15 @@ impl Drop for Watched<'_> {
     }
 }
 
+/// A call that is under way.
+pub(in super::super) struct UnderWay<'exchange>(&'exchange OfClient);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// An exchange that waits for memory itself, until this is dropped.
 pub(super) struct Waits<'exchange>(&'exchange Exchange);
 
@@ -163,17 +180,27 @@ impl Exchange {
     }
 
     pub(super) fn held_by_client(&self) -> usize {
-        self.of_client.load(Ordering::Relaxed)
+        self.of_client.leased.load(Ordering::Relaxed)
     }
 
     pub(super) fn add(&self, bytes: usize) {
         self.leased.fetch_add(bytes, Ordering::Relaxed);
-        self.of_client.fetch_add(bytes, Ordering::Relaxed);
+        self.of_client.leased.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn subtract(&self, bytes: usize) {
         self.leased.fetch_sub(bytes, Ordering::Relaxed);
-        self.of_client.fetch_sub(bytes, Ordering::Relaxed);
+        self.of_client.leased.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn calls_of_client(&self) -> usize {
+        self.of_client.calls.load(Ordering::Relaxed)
+    }
+
+    /// A call begins, and is under way until what this returns is dropped.
+    pub(super) fn call_begins(&self) -> UnderWay<'_> {
+        self.of_client.calls.fetch_add(1, Ordering::Relaxed);
+        UnderWay(&self.of_client)
     }
 
     /// It waits for memory, until what this returns is dropped.

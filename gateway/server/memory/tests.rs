@@ -100,7 +100,7 @@ fn there_is_room_left_for_what_writing_adds() {
     let eldest = holding(&memory);
     eldest.stand_in_line();
     let most = (1..10_000).take_while(|_| eldest.take(1000).is_ok()).count();
-    eldest.hold(most * 1000 + MIB / 2);
+    eldest.hold(most * 1000 + MIB);
     assert_eq!(memory.held(), 8 * MIB);
 }
 
@@ -136,7 +136,6 @@ async fn a_small_batch_comes_in_while_others_hold_all() {
     assert!(matches!(small.admit(10_000).now_or_never(), Some(Ok(()))));
     assert_eq!(small.take(40_000), Ok(()));
     assert_eq!(small.take(100_000), Err(Full), "that is not small");
-    assert!(greedy.admit(1).now_or_never().is_some(), "its last block has room");
     assert!(greedy.admit(BLOCK).now_or_never().is_none(), "it holds much");
 }
 
@@ -224,7 +223,7 @@ async fn a_reply_that_has_arrived_waits_for_one_that_gives_way() {
     };
     let (taken, gave_way) = tokio::join!(other.take_or_wait(MIB), gives_way);
     assert_eq!((taken, gave_way.is_err()), (Ok(()), true));
-    assert_eq!(other.take_or_wait(6 * MIB).now_or_never(), Some(Err(Full)), "nobody could give way");
+    assert_eq!(other.take_or_wait(7 * MIB).now_or_never(), Some(Err(Full)), "nobody could give way");
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,4 +249,34 @@ fn each_clients_count_is_the_sum_of_its_holdings() {
     assert_eq!((second.exchange.held_by_client(), memory.held()), (MIB, MIB));
     drop(second);
     assert_eq!(memory.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_holds_next_to_nothing_starts_a_few_calls() {
+    let memory = Memory::new(8 * MIB);
+    let greedy = holding(&memory);
+    greedy.hold(7 * MIB);
+    assert!(!greedy.has_room());
+    let small = holding(&memory);
+    small.take(1000).unwrap();
+    let mut calls = Vec::new();
+    while small.has_room() {
+        calls.push(small.call_begins());
+    }
+    assert_eq!(calls.len(), memory.small() / BLOCK - 1);
+    calls.pop();
+    assert!(small.has_room());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_makes_its_client_large_waits() {
+    let memory = Memory::new(8 * MIB);
+    let greedy = holding(&memory);
+    greedy.hold(7 * MIB);
+    let small = holding(&memory);
+    let (taken, ()) = tokio::join!(small.take_or_wait(MIB), async {
+        tokio::time::sleep(PATIENCE * 3).await;
+        greedy.hold(MIB);
+    });
+    assert_eq!(taken, Ok(()));
 }
