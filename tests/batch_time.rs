@@ -27,7 +27,8 @@ fn a_batch_has_no_more_than_its_concurrency_under_way() {
 fn an_upstream_has_no_more_than_its_concurrency_under_way_over_all_batches() {
     let gate = Gate::closed();
     let upstream = gated(&gate);
-    let gateway = Setup::tuned(&upstream.url(), "concurrency: 2", "concurrency: 8").start();
+    let gateway =
+        Setup::tuned(&upstream.url(), "concurrency: 2, client_share: 100%", "concurrency: 8").start();
     let mut clients = [gateway.connect(), gateway.connect(), gateway.connect()];
     for client in &mut clients {
         client.write(&Request::batch(&gets(6)).to_bytes(gateway.address()));

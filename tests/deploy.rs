@@ -66,8 +66,11 @@ fn the_readme_lists_the_metrics_that_are_exported() {
 
 /// The gateway's own metrics, as its code names them, and all that a scrape has.
 fn all_metrics() -> BTreeSet<String> {
-    let mut known =
-        metrics_in(&(read("gateway/telemetry/metrics.rs") + &read("gateway/telemetry/upstreams.rs")));
+    let mut known = metrics_in(
+        &(["metrics", "upstreams", "long_lived"]
+            .map(|file| read(&format!("gateway/telemetry/{file}.rs")))
+            .concat()),
+    );
     let upstream = Upstream::start();
     let gateway = Gateway::before(&upstream);
     gateway.send(&Request::get("/"));

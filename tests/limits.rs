@@ -44,11 +44,13 @@ struct Scene {
 }
 
 const ONE_AT_ONCE: &str = "concurrency: 1, queue: 1";
+/// Of which one client may have one.
+const TWO_AT_ONCE: &str = "concurrency: 2, queue: 2";
 const RATE: &str = "rate_limits: [{ name: all, per: all, rate: 1/h, burst: 1 }]";
 const WHOLE: &str = "rate_limits: [{ name: all, per: all, rate: 1/h, burst: 1, batch: whole }]";
 const IMPATIENT: &str = "timeout: { item: 300ms }, retry: { attempts: 1 }";
 
-const ROWS: [Row; 35] = [
+const ROWS: [Row; 39] = [
     row("max_items", ["", "max_items: 1", ""], (Bitten::Batch, 413, "too_many_items"), |scene| {
         scene.batch(&["/", "/"]).json()
     }),
@@ -190,6 +192,32 @@ const ROWS: [Row; 35] = [
         ["timeout: { item: 300ms, request: 500ms }", "", ""],
         (Bitten::Single, 504, "request_timeout"),
         |scene| scene.single("/dripping"),
+    ),
+    row("client_share", [TWO_AT_ONCE, "", ""], (Bitten::Item, 503, "client_share_full"), |scene| {
+        let _held = scene.fill_the_queue();
+        scene.last_of(&["/"])
+    }),
+    row("client_share", [TWO_AT_ONCE, "", ""], (Bitten::Single, 503, "client_share_full"), |scene| {
+        let _held = scene.fill_the_queue();
+        scene.single("/")
+    }),
+    row(
+        "client_share",
+        [TWO_AT_ONCE, "deadline: 300ms", ""],
+        (Bitten::Item, 504, "client_share_deadline"),
+        |scene| {
+            let _held = scene.drip();
+            scene.last_of(&["/"])
+        },
+    ),
+    row(
+        "client_share",
+        ["concurrency: 2, timeout: { item: 300ms }", "", ""],
+        (Bitten::Single, 503, "client_share_timeout"),
+        |scene| {
+            let _held = scene.drip();
+            scene.single("/")
+        },
     ),
     row("limits.hops", ["", "", "limits: { hops: 1 }"], (Bitten::Single, 508, "loop_detected"), |scene| {
         scene.gateway.send(&Request::get("/").header("Via", "1.1 batchgate")).json()
@@ -397,6 +425,14 @@ impl Scene {
         let second = begin();
         until_true("a call waits", || self.gateway.metrics().count("batchgate_items_queued", &[]) == 1);
         [first, second]
+    }
+
+    /// A request under way whose reply takes long, though it goes on.
+    fn drip(&self) -> Connection {
+        let mut client = self.gateway.connect();
+        client.write(&Request::get("/dripping").to_bytes(self.gateway.address()));
+        self.upstream.wait_for_requests(1);
+        client
     }
 
     /// Has a batch under way that is nearly as large as `max_body: 1MiB` allows.

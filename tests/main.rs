@@ -82,6 +82,8 @@ mod faults;
 
 /// Fair queues, rates, few connections.
 mod queue;
+/// No client holds all turns, all places in the queue, or all memory.
+mod fair_shares;
 /// Targets that fail, are left alone, and come back.
 mod failing_targets;
 /// Which target gets a call.

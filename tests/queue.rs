@@ -12,7 +12,7 @@ use crate::harness::{Answer, Connection, Gate, Gateway, Request, Setup, Upstream
 fn a_small_batch_waits_for_a_round_of_the_large_ones() {
     let gate = Gate::closed();
     let upstream = gated(&gate);
-    let gateway = Setup::tuned(&upstream.url(), "concurrency: 4", "").start();
+    let gateway = Setup::tuned(&upstream.url(), "concurrency: 4, client_share: 100%", "").start();
     let mut large: Vec<_> = (0..8).map(|_| begin(&gateway, &gets("/large", 40))).collect();
     wait_for_queue(&gateway, 7 * 4);
     let mut small = begin(&gateway, &gets("/small", 2));
@@ -68,7 +68,7 @@ fn a_full_queue_costs_the_items_that_do_not_fit_and_no_others() {
 fn requests_that_are_no_batch_share_the_turns() {
     let gate = Gate::closed();
     let upstream = gated(&gate);
-    let gateway = Setup::tuned(&upstream.url(), "concurrency: 2", "").start();
+    let gateway = Setup::tuned(&upstream.url(), "concurrency: 2, client_share: 100%", "").start();
     let mut batch = begin(&gateway, &gets("/item", 4));
     upstream.wait_for_requests(2);
     let mut single = gateway.connect();

@@ -1,6 +1,6 @@
 //! Why a call brought no reply. Which status each variant gets is decided in `stitch::problem`.
 
-use super::gate::LongLivedFull;
+use super::gate::{LongLivedFull, QueueFull};
 
 /// A call that brought no reply: the upstream, the network, or a limit is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,6 +114,15 @@ pub enum FailureKind {
     Lost,
     /// No complete reply in time.
     Timeout,
+}
+
+impl From<QueueFull> for CallFailure {
+    fn from(full: QueueFull) -> Self {
+        match full {
+            QueueFull::All => Self::QueueFull,
+            QueueFull::OfClient => Self::ClientShareFull,
+        }
+    }
 }
 
 impl From<LongLivedFull> for CallFailure {

@@ -166,7 +166,7 @@ impl Work {
         self.queues.iter().zip(lanes).any(wants_more)
     }
 
-    /// More lanes than the upstream has turns would only wait for each other.
+    /// More lanes than the upstream has turns for one client would only wait for each other.
     fn most_lanes<E: Engine>(&self, queue: &Queue, engine: &E) -> usize {
         if self.limits.sequential {
             return 1;
@@ -275,7 +275,7 @@ impl Work {
                 let copied = |outcome: &Outcome| copy_of(outcome, &self.budget, engine);
                 place.into_copy(items.get(first.0), (end, number < self.barrier), copied)
             } else {
-                place.into_item(end, stopped, waits)
+                place.into_item(end, (stopped, waits), |upstream| engine.was_held_back(upstream))
             };
             stopped |= self.limits.stop_on_error && item.outcome.is_error();
             items.push(item);
@@ -298,8 +298,13 @@ impl Place {
     }
 
     /// `stopped`: an item before this one failed, and the batch stops at errors. `waits`: it waits for
-    /// other items.
-    fn into_item(self, end: End, stopped: bool, waits: bool) -> DispatchedItem {
+    /// other items. `was_held_back`: whether calls to an upstream waited for others of their client.
+    fn into_item(
+        self,
+        end: End,
+        (stopped, waits): (bool, bool),
+        was_held_back: impl Fn(UpstreamIndex) -> bool,
+    ) -> DispatchedItem {
         let upstream = match &self.item.step {
             Step::Call(call) => Some(call.upstream),
             Step::Later(template) => template.destination.map(|destination| destination.upstream),
@@ -316,7 +321,15 @@ impl Place {
             (None, Step::Respond(respond)) => (Outcome::Responded(respond), Duration::ZERO),
             (None, Step::Rejected(rejection)) => (Outcome::Rejected(rejection), Duration::ZERO),
             (None, Step::Call(_) | Step::Later(_) | Step::Same(_)) => {
-                (unfilled(end, started.is_some(), sent), started.unwrap_or_default())
+                let outcome = match unfilled(end, started.is_some(), sent) {
+                    Outcome::Failed { failure: CallFailure::DeadlineBeforeCall, sent }
+                        if !waits && upstream.is_some_and(was_held_back) =>
+                    {
+                        Outcome::Failed { failure: CallFailure::ClientShareDeadline, sent }
+                    }
+                    outcome => outcome,
+                };
+                (outcome, started.unwrap_or_default())
             }
         };
         DispatchedItem {

@@ -45,11 +45,16 @@ pub trait Engine: Sync {
     /// A lane to an upstream. Opens nothing yet.
     fn lane(&self, upstream: UpstreamIndex) -> Self::Lane;
 
-    /// Calls that an upstream takes at once, over all batches.
+    /// Calls that an upstream takes at once from one client, over all its batches.
     fn most_at_once(&self, upstream: UpstreamIndex) -> usize;
 
     /// The turn for a call to an upstream, if it can be had without waiting.
     fn try_turn(&self, upstream: UpstreamIndex) -> Option<Turn<&Gate>>;
+
+    /// Whether a call to an upstream was given up while it waited for calls of the same client, which has its share of turns.
+    fn was_held_back(&self, _upstream: UpstreamIndex) -> bool {
+        false
+    }
 
     /// Waits for the turn for a call to an upstream.
     ///

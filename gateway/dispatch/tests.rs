@@ -90,7 +90,7 @@ impl<'fake> Engine for &'fake Fake {
 
     async fn turn(&self, upstream: UpstreamIndex) -> Result<Turn<&Gate>, CallFailure> {
         let (gate, flow) = &self.gates[upstream.0];
-        Gate::enter(gate, flow).await.map_err(|QueueFull| CallFailure::QueueFull)
+        Gate::enter(gate, flow).await.map_err(CallFailure::from)
     }
 
     fn call_timeout(&self, _: UpstreamIndex) -> Duration {
@@ -104,8 +104,12 @@ impl<'fake> Engine for &'fake Fake {
 
 /// A gate with so many turns; with none, one that somebody holds for good.
 fn gate_of(turns: usize) -> (Gate, Flow) {
-    let limits =
-        GateLimits { turns: NonZeroUsize::new(turns).unwrap_or(NonZeroUsize::MIN), queue: 9, rate: None };
+    let limits = GateLimits {
+        turns: NonZeroUsize::new(turns).unwrap_or(NonZeroUsize::MIN),
+        queue: 9,
+        share: ClientShare::ALL,
+        rate: None,
+    };
     let (gate, flow) = (Gate::new(limits), Flow::new(Client::default()));
     if turns == 0 {
         std::mem::forget(Gate::try_enter(&gate, &flow));

@@ -18,7 +18,7 @@ use super::engine::BatchEngine;
 use super::exchange::ReplyHead;
 use super::forwarding::Reached;
 use super::gateway::Gateway;
-use super::memory::Holding;
+use super::memory::{GaveWay, Holding};
 use super::snapshot::Snapshot;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -101,6 +101,19 @@ impl Asked<'_> {
             return tokio::task::block_in_place(|| stitch(items, &context));
         }
         stitch(items, &context)
+    }
+
+    /// Counts and logs that the client stood still and gave way to others that waited for memory.
+    pub(super) fn note_gave_way(&self, gave_way: GaveWay) {
+        self.gateway.metrics.memory_gave_way.inc();
+        tracing::warn!(
+            kind = "memory",
+            request_id = self.request_id.as_str(),
+            client = self.reached.client,
+            bytes = gave_way.held,
+            limit = "limits.memory",
+            "a client that held most of the memory and stood still was cut off, because others waited"
+        );
     }
 
     /// The start of a reply's header.

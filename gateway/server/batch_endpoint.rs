@@ -45,7 +45,7 @@ pub(super) async fn serve(
         return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
-    let holding = Holding::new(&asked.gateway.memory);
+    let holding = Holding::new(&asked.gateway.memory, asked.reached.client());
     let limiters = &asked.snapshot.limiters;
     let meter = Meter::new(limiters, asked.reached, &session.req_header().headers);
     let mut life = Life { asked, holding, phases: PhaseTimes::default(), form: None, bytes_in: 0, meter };
@@ -148,7 +148,12 @@ impl Life<'_> {
             return Err(BatchRefusal::CrossSite);
         }
         let max_body = self.asked.endpoint.limits.max_body;
-        read_body(session, max_body, settings.limits.body_timeout, &self.holding).await
+        let read = read_body(session, max_body, settings.limits.body_timeout, &self.holding);
+        self.holding.at_pace_of_client(read).await.unwrap_or_else(|gave_way| {
+            self.asked.note_gave_way(gave_way);
+            self.holding.hold(0);
+            Err(BatchRefusal::MemoryFull)
+        })
     }
 
     fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
@@ -243,13 +248,21 @@ impl Life<'_> {
         report.coalesced = coalesced;
         report.bytes_out = written.length();
         let stopwatch = Stopwatch::start();
-        let sent = if gone { Ok(()) } else { write_reply(session, head, written).await };
+        let sent = if gone { Ok(()) } else { self.send(write_reply(session, head, written)).await };
         report.phases.set(Phase::Send, stopwatch.elapsed());
         if gone || sent.is_err() {
             report.end = BatchEnd::ClientGone;
         }
         self.record(&report);
         sent
+    }
+
+    /// Writes to the client, unless it stands still while others wait for memory. Then the connection closes.
+    async fn send(&self, write: impl Future<Output = pingora::Result<()>>) -> pingora::Result<()> {
+        self.holding.at_pace_of_client(write).await.unwrap_or_else(|gave_way| {
+            self.asked.note_gave_way(gave_way);
+            Err(pingora::Error::new_down(pingora::ErrorType::ConnectionClosed))
+        })
     }
 
     /// Gives the items, and whether the client has left meanwhile.

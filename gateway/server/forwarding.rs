@@ -60,9 +60,12 @@ impl Reached {
         }
     }
 
-    /// The client, as upstreams' queues tell clients apart.
+    /// The client, as what is shared fairly tells clients apart: by the name it has shown to have, or else by its address.
     pub(super) fn client(&self) -> Client {
-        Client::at(self.client.parse().ok())
+        match &self.identity.name {
+            Some(name) => Client::named(name),
+            None => Client::at(self.client.parse().ok()),
+        }
     }
 
     /// `scheme://authority`.

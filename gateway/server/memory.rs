@@ -1,31 +1,73 @@
 //! The memory for bodies (`limits.memory`): how many bytes of bodies all batches and streams hold
 //! together, from the first byte received to the last byte written.
 //!
-//! Three marks keep batches from waiting for each other without end. Below half, bodies are received and
-//! calls are started. What is under way then may fill three quarters. What is left but a sixteenth is for the
+//! # No batch waits for another without end
+//!
+//! Marks keep batches from waiting for each other. Below half, bodies are received and
+//! calls are started. What is under way then may fill three quarters. What is left but an eighth is for the
 //! eldest of the batches that make calls: it goes on until memory is nearly full, so one batch can always end
 //! and make room. If its own replies are too many for that, it starts no more calls after [`PATIENCE`]. All waits are
 //! bounded: for a body by [`PATIENCE`], for a call by the batch's deadline, at which it is known that it was not sent.
 //! The last sixteenth is for what a reply's form adds to the bodies in it (JSON's framing, base64): a reply whose
 //! items have been called is written, whether there is room or not.
 //!
-//! A batch leases whole blocks, so that most replies cost an addition that no other batch sees.
+//! # No client holds up the others
+//!
+//! The marks alone would let one client fill memory and then do nothing: twelve connections with large replies that
+//! they never read hold it until `limits.write_timeout`. So bytes are counted by client as well ([`clients`], told apart
+//! as for turns), and two rules follow from it.
+//!
+//! - *The small come in.* The sixteenth below the last one is a reserve for clients that hold next to nothing. As long as all that a
+//!   client holds is at most [`Memory::small`], it passes the marks, up to the reserve's end. Replies to come count as a block each,
+//!   so that it starts a few calls at a time. A reply that turns out to be larger waits for its call's time: what it has
+//!   taken is little.
+//! - *The large give way.* Bytes are with their client while it is the client that has to go on: while a reply is written, or a
+//!   body is read ([`Holding::at_pace_of_client`]). When somebody waits for memory, then of all clients that hold more than the
+//!   one that waits, the one that holds most gives way, if it has not read (or sent) a byte for
+//!   [`STANDSTILL`]. So whoever holds little is never the victim of one that holds much, nobody gives way while nobody
+//!   waits, and a client that goes on reading keeps its reply, however slow its network is.
+//!
+//! # Who frees what
+//!
+//! A [`Holding`] gives back all that it has leased when it is dropped; nothing else gives back for it. Giving way works by that: the future
+//! that was at the client's pace is dropped, and with it the rest of the reply; its caller gets [`GaveWay`], says so in the log
+//! and a metric, and returns an error. That closes the connection (over HTTP/2 it resets the stream) and drops the holding. One gives
+//! way at a time: before the next is told, the first has to have gone, because what it frees may be enough.
+//!
+//! Invariants: `held` is the sum of all holdings' leases, and each client's count is the sum of its own; both change
+//! by whole blocks, together. A batch leases whole blocks, so that most replies cost an addition that no other batch sees.
+
+mod clients;
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::clock::Deadline;
+use crate::dispatch::Client;
+
+use clients::{Clients, Exchange, UnderWay};
 
 /// So long a body waits for room.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// A client that has not read or sent a byte for so long stands still.
+const STANDSTILL: Duration = Duration::from_millis(250);
+
+/// How often those who wait look for a client that stands still.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// What is leased at once.
 const BLOCK: usize = 16 << 10;
+
+/// What a client holds at most to be let in by the reserve, unless memory is small.
+const SMALL: usize = 256 << 10;
 
 /// The memory of a gateway.
 pub(super) struct Memory {
@@ -40,11 +82,19 @@ pub(super) struct Memory {
     line: Mutex<BTreeSet<u64>>,
     eldest: AtomicU64,
     last_ticket: AtomicU64,
+    clients: Clients,
 }
 
 /// There is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
+
+/// A client that stood still gave way to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GaveWay {
+    /// Bytes that its batch or stream held.
+    pub(super) held: usize,
+}
 
 impl Memory {
     /// A memory of so many bytes.
@@ -58,6 +108,7 @@ impl Memory {
             line: Mutex::default(),
             eldest: AtomicU64::new(0),
             last_ticket: AtomicU64::new(0),
+            clients: Clients::default(),
         }
     }
 
@@ -84,13 +135,24 @@ impl Memory {
     /// Up to where the eldest starts calls: what it has under way shall fit, too.
     fn nearly_full(&self) -> usize {
         let limit = self.limit();
+        limit - limit / 16 * 3
+    }
+
+    /// Up to where the eldest takes replies. Above it is the reserve.
+    fn full(&self) -> usize {
+        let limit = self.limit();
         limit - limit / 8
     }
 
-    /// Up to where the eldest takes replies.
-    fn full(&self) -> usize {
+    /// Up to where clients that hold next to nothing are let in.
+    fn end_of_reserve(&self) -> usize {
         let limit = self.limit();
         limit - limit / 16
+    }
+
+    /// What is next to nothing: the reserve has room for four such clients at least.
+    fn small(&self) -> usize {
+        (self.limit() / 64).clamp(BLOCK, SMALL)
     }
 
     fn lease(&self, more: usize, most: usize) -> Result<(), Full> {
@@ -123,7 +185,13 @@ impl Memory {
         }
     }
 
-    async fn until<T>(&self, mut condition: impl FnMut() -> Option<T>, is_eldest: impl Fn() -> bool) -> T {
+    /// Waits for a condition. `hears_all`: memory above half matters, too. `make_room` is called now and then meanwhile.
+    async fn until<T>(
+        &self,
+        mut condition: impl FnMut() -> Option<T>,
+        hears_all: impl Fn() -> bool,
+        make_room: impl Fn(),
+    ) -> T {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let _waiting = Waiting(self);
         loop {
@@ -134,13 +202,12 @@ impl Memory {
             if let Some(met) = condition() {
                 return met;
             }
-            if is_eldest() {
-                tokio::select! {
-                    () = freed => {}
-                    () = freed_for_eldest => {}
-                }
-            } else {
-                freed.await;
+            make_room();
+            let look = tokio::time::sleep(LOOK);
+            tokio::select! {
+                () = freed => {}
+                () = freed_for_eldest, if hears_all() => {}
+                () = look => {}
             }
         }
     }
@@ -160,7 +227,8 @@ impl Drop for Waiting<'_> {
 pub(super) struct Holding<'memory> {
     memory: &'memory Memory,
     used: AtomicUsize,
-    leased: AtomicUsize,
+    /// What it has leased, and how its client goes on.
+    exchange: Arc<Exchange>,
     /// Its place in line; 0: none.
     ticket: AtomicU64,
     /// It starts no more calls.
@@ -168,9 +236,11 @@ pub(super) struct Holding<'memory> {
 }
 
 impl<'memory> Holding<'memory> {
-    pub(super) const fn new(memory: &'memory Memory) -> Self {
-        let (used, leased, ticket) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
-        Self { memory, used, leased, ticket, gave_up: AtomicBool::new(false) }
+    /// Nothing is held yet; what will be counts as this client's.
+    pub(super) fn new(memory: &'memory Memory, client: Client) -> Self {
+        let (used, ticket) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let exchange = memory.clients.exchange(client);
+        Self { memory, used, exchange, ticket, gave_up: AtomicBool::new(false) }
     }
 
     /// Takes `more` bytes of a body that is received; waits a little for room.
@@ -180,7 +250,10 @@ impl<'memory> Holding<'memory> {
         if take().is_ok() {
             return Ok(());
         }
-        Deadline::after(PATIENCE).race(memory.until(|| take().ok(), || false)).await.ok_or(Full)
+        let _waits = self.exchange.waits();
+        let is_small = || self.is_small(more);
+        let met = memory.until(|| take().ok(), is_small, || self.make_room(more));
+        Deadline::after(PATIENCE).race(met).await.ok_or(Full)
     }
 
     /// Takes `more` bytes that are there already.
@@ -189,13 +262,34 @@ impl<'memory> Holding<'memory> {
         self.take_below(more, if self.is_eldest() { self.memory.full() } else { limit - limit / 4 })
     }
 
+    /// Takes `more` bytes of a reply. Waits a little where a client that stands still could give way, and without an end
+    /// where its own client holds next to nothing yet.
+    pub(super) async fn take_or_wait(&self, more: usize) -> Result<(), Full> {
+        let full = match self.take(more) {
+            Ok(()) => return Ok(()),
+            Err(full) => full,
+        };
+        // The reply makes its client large: its call was started from the reserve, and not because there was room.
+        let outgrows = self.is_small(0);
+        if !outgrows && !self.memory.clients.could_give_way(&self.exchange, more) {
+            return Err(full);
+        }
+        let met = self.memory.until(|| self.take(more).ok(), || true, || self.make_room(more));
+        if outgrows {
+            met.await;
+            return Ok(());
+        }
+        Deadline::after(PATIENCE).race(met).await.ok_or(full)
+    }
+
     fn take_below(&self, more: usize, most: usize) -> Result<(), Full> {
         let used = self.used.load(Ordering::Relaxed).saturating_add(more);
-        let missing = used.saturating_sub(self.leased.load(Ordering::Relaxed));
+        let missing = used.saturating_sub(self.exchange.leased());
         if missing > 0 {
             let leased = missing.next_multiple_of(BLOCK);
+            let most = if self.is_small(leased) { most.max(self.memory.end_of_reserve()) } else { most };
             self.memory.lease(leased, most)?;
-            self.leased.fetch_add(leased, Ordering::Relaxed);
+            self.exchange.add(leased);
         }
         self.used.store(used, Ordering::Relaxed);
         Ok(())
@@ -209,12 +303,12 @@ impl<'memory> Holding<'memory> {
     /// It holds exactly so many bytes now, whether there is room or not.
     pub(super) fn hold(&self, used: usize) {
         self.used.store(used, Ordering::Relaxed);
-        let (leased, wanted) = (self.leased.load(Ordering::Relaxed), used.next_multiple_of(BLOCK));
+        let (leased, wanted) = (self.exchange.leased(), used.next_multiple_of(BLOCK));
         if leased > wanted + BLOCK {
-            self.leased.store(wanted, Ordering::Relaxed);
+            self.exchange.subtract(leased - wanted);
             self.memory.give_back(leased - wanted);
         } else if wanted > leased {
-            self.leased.store(wanted, Ordering::Relaxed);
+            self.exchange.add(wanted - leased);
             self.memory.held.fetch_add(wanted - leased, Ordering::SeqCst);
         }
     }
@@ -231,7 +325,9 @@ impl<'memory> Holding<'memory> {
             if self.gave_up.load(Ordering::Relaxed) {
                 return Err(Full);
             }
-            let met = self.memory.until(|| self.has_room().then_some(()), || self.is_eldest());
+            let has_room = || self.has_room().then_some(());
+            let hears_all = || self.is_eldest() || self.is_small(BLOCK);
+            let met = self.memory.until(has_room, hears_all, || self.make_room(BLOCK));
             if Deadline::after(PATIENCE).race(met).await.is_none() && self.is_eldest() {
                 self.gave_up.store(true, Ordering::Relaxed);
             }
@@ -242,7 +338,15 @@ impl<'memory> Holding<'memory> {
     /// Whether a call may be started.
     pub(super) fn has_room(&self) -> bool {
         let held = self.memory.held();
-        held <= self.memory.half() || (self.is_eldest() && held <= self.memory.nearly_full())
+        held <= self.memory.half()
+            || (self.is_eldest() && held <= self.memory.nearly_full())
+            || (held + BLOCK <= self.memory.end_of_reserve()
+                && self.is_small(BLOCK * (self.exchange.calls_of_client() + 1)))
+    }
+
+    /// A call begins, and is under way until what this returns is dropped.
+    pub(super) fn call_begins(&self) -> UnderWay<'_> {
+        self.exchange.call_begins()
     }
 
     /// The batch makes calls from here on.
@@ -264,6 +368,44 @@ impl<'memory> Holding<'memory> {
         }
     }
 
+    /// Carries on an exchange in which it is the client's turn to go on: it reads a reply, or sends a body.
+    ///
+    /// # Errors
+    /// The client stood still while others waited for memory, and holds most of it. The exchange was dropped; what
+    /// is held is to be dropped, too.
+    pub(super) async fn at_pace_of_client<E: Future>(&self, exchange: E) -> Result<E::Output, GaveWay> {
+        let mut exchange = pin!(exchange);
+        let waker = Waker::from(Arc::clone(&self.exchange));
+        let mut watched = None;
+        self.exchange.begin();
+        poll_fn(|context| {
+            self.exchange.wake_by(context.waker());
+            if self.exchange.gives_way() {
+                return Poll::Ready(Err(GaveWay { held: self.exchange.leased() }));
+            }
+            // Only its own waker says that the client has gone on.
+            if self.exchange.take_progress(self.memory.clients.now())
+                && let Poll::Ready(output) = exchange.as_mut().poll(&mut Context::from_waker(&waker))
+            {
+                return Poll::Ready(Ok(output));
+            }
+            // Most end at once, and are never seen by others.
+            watched.get_or_insert_with(|| self.memory.clients.watch(&self.exchange));
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Somebody waits for `more` bytes.
+    fn make_room(&self, more: usize) {
+        self.memory.clients.make_room(&self.exchange, more);
+    }
+
+    /// Whether its client would still hold next to nothing, with so many bytes more.
+    fn is_small(&self, more: usize) -> bool {
+        self.exchange.held_by_client().saturating_add(more) <= self.memory.small()
+    }
+
     fn is_eldest(&self) -> bool {
         let ticket = self.ticket.load(Ordering::Relaxed);
         ticket != 0 && ticket == self.memory.eldest.load(Ordering::SeqCst)
@@ -273,119 +415,11 @@ impl<'memory> Holding<'memory> {
 impl Drop for Holding<'_> {
     fn drop(&mut self) {
         self.leave_line();
-        self.memory.give_back(*self.leased.get_mut());
+        let leased = self.exchange.leased();
+        self.exchange.subtract(leased);
+        self.memory.give_back(leased);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-
-    use super::*;
-
-    const MIB: usize = 1 << 20;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_waits_for_room_but_not_for_long() {
-        let memory = Memory::new(8 * MIB);
-        let first = Holding::new(&memory);
-        assert_eq!(first.admit(3 * MIB).await, Ok(()));
-        let second = Holding::new(&memory);
-        assert_eq!(second.admit(2 * MIB).await, Err(Full));
-        let (admitted, ()) = tokio::join!(second.admit(2 * MIB), async {
-            tokio::time::sleep(PATIENCE / 2).await;
-            drop(first);
-        });
-        assert_eq!((admitted, memory.held()), (Ok(()), 2 * MIB));
-        drop(second);
-        assert_eq!(memory.held(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_eldest_has_the_last_quarter_and_waits_last() {
-        let memory = Memory::new(8 * MIB);
-        let [eldest, other] = [Holding::new(&memory), Holding::new(&memory)];
-        eldest.stand_in_line();
-        other.stand_in_line();
-        assert_eq!(other.take(6 * MIB), Ok(()));
-        assert_eq!(other.take(1), Err(Full));
-        assert!(other.room().now_or_never().is_none());
-        assert!(eldest.room().now_or_never().is_some());
-        assert_eq!(eldest.take(MIB + MIB / 2), Ok(()));
-        assert_eq!(eldest.take(1), Err(Full));
-        let mut waits = pin!(eldest.room());
-        assert!(waits.as_mut().now_or_never().is_none());
-        other.give_back(MIB);
-        assert!(waits.now_or_never().is_some());
-        eldest.leave_line();
-        assert!(other.room().now_or_never().is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_waits_goes_on_once_the_eldest_has_ended() {
-        let memory = Memory::new(8 * MIB);
-        let [eldest, other] = [Holding::new(&memory), Holding::new(&memory)];
-        eldest.stand_in_line();
-        other.stand_in_line();
-        other.take(5 * MIB).unwrap();
-        let (room, ()) = tokio::join!(other.room(), async {
-            tokio::time::sleep(PATIENCE).await;
-            drop(eldest);
-        });
-        assert_eq!(room, Ok(()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_eldest_that_can_not_go_on_ends() {
-        let memory = Memory::new(8 * MIB);
-        let [eldest, other] = [Holding::new(&memory), Holding::new(&memory)];
-        eldest.stand_in_line();
-        other.stand_in_line();
-        other.take(5 * MIB).unwrap();
-        eldest.take(5 * MIB / 2).unwrap();
-        let ((), room) = tokio::join!(
-            async {
-                assert_eq!(eldest.room().await, Err(Full));
-                assert_eq!(eldest.room().now_or_never(), Some(Err(Full)));
-                drop(eldest);
-            },
-            other.room()
-        );
-        assert_eq!(room, Ok(()));
-    }
-
-    #[test]
-    fn what_is_given_back_can_be_taken_by_others() {
-        let memory = Memory::new(8 * MIB);
-        let stream = Holding::new(&memory);
-        stream.take(4 * MIB).unwrap();
-        stream.give_back(3 * MIB);
-        assert_eq!(memory.held(), MIB);
-        stream.hold(9 * MIB);
-        assert_eq!(memory.held(), 9 * MIB);
-        stream.hold(10);
-        assert_eq!(memory.held(), BLOCK);
-    }
-
-    #[test]
-    fn there_is_room_left_for_what_writing_adds() {
-        let memory = Memory::new(8 * MIB);
-        let eldest = Holding::new(&memory);
-        eldest.stand_in_line();
-        let most = (1..10_000).take_while(|_| eldest.take(1000).is_ok()).count();
-        eldest.hold(most * 1000 + MIB / 2);
-        assert_eq!(memory.held(), 8 * MIB);
-    }
-
-    #[test]
-    fn small_batches_lease_one_block() {
-        let memory = Memory::new(8 * MIB);
-        let batch = Holding::new(&memory);
-        for _ in 0..16 {
-            batch.take(1000).unwrap();
-        }
-        assert_eq!(memory.held(), BLOCK);
-        batch.take(1000).unwrap();
-        assert_eq!(memory.held(), 2 * BLOCK);
-    }
-}
+mod tests;

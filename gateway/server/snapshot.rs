@@ -42,6 +42,8 @@ pub(super) struct UpstreamState {
     pub(super) in_flight: IntGauge,
     pub(super) queued: IntGauge,
     pub(super) queue_time: Histogram,
+    /// Calls that waited for others of their own client.
+    pub(super) share_waits: IntCounter,
     pub(super) opened: IntCounter,
     /// Attempts that were answered with 200, by far the most; the others are looked up.
     pub(super) attempts_ok: IntCounter,
@@ -74,6 +76,7 @@ impl Snapshot {
                 in_flight: metrics.upstreams.items_in_flight.with_label_values(&[&upstream.name]),
                 queued: metrics.upstreams.items_queued.with_label_values(&[&upstream.name]),
                 queue_time: metrics.upstreams.item_queue_time.with_label_values(&[&upstream.name]),
+                share_waits: metrics.upstreams.client_share_waits.with_label_values(&[&upstream.name]),
                 opened: metrics.upstreams.connections_opened.with_label_values(&[&upstream.name]),
                 attempts_ok: metrics.upstreams.attempts.with_label_values(&[&upstream.name, "200"]),
                 settings: upstream.clone(),
@@ -128,5 +131,10 @@ fn long_lived(upstream: &Upstream, was: Option<&UpstreamState>) -> Arc<LongLived
 }
 
 const fn gate_limits(upstream: &Upstream) -> GateLimits {
-    GateLimits { turns: upstream.concurrency, queue: upstream.queue, rate: upstream.rate }
+    GateLimits {
+        turns: upstream.concurrency,
+        queue: upstream.queue,
+        share: upstream.client_share,
+        rate: upstream.rate,
+    }
 }

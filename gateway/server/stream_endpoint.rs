@@ -288,7 +288,14 @@ impl<'stream> Stream<'stream> {
     /// Writes what is ready; meanwhile the calls go on.
     async fn write(&mut self, session: &mut Session, reply: &mut StreamReply<'_>) -> pingora::Result<()> {
         let (head, chunks) = (reply.begin(&self.meter), reply.take());
-        self.dispatch.beside(write_lines(session, head, chunks)).await?;
+        let write = self.holding.at_pace_of_client(write_lines(session, head, chunks));
+        match self.dispatch.beside(write).await {
+            Ok(written) => written?,
+            Err(gave_way) => {
+                self.asked.note_gave_way(gave_way);
+                return Err(pingora::Error::new_down(pingora::ErrorType::ConnectionClosed));
+            }
+        }
         self.holding.give_back(reply.take_held());
         self.silence = Deadline::after(self.patience());
         Ok(())

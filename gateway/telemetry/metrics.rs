@@ -61,6 +61,8 @@ pub struct Metrics {
     pub tls_failures: Arc<TlsFailures>,
     buffer_bytes: IntGauge,
     buffer_limit_bytes: IntGauge,
+    /// Batches and streams whose client stood still and gave way to others that waited for memory.
+    pub memory_gave_way: IntCounter,
     /// Items and requests for which a rate limit had no room, by limit.
     pub rate_limited: IntCounterVec,
     /// Clients that a rate limit forgot because it remembers no more, by limit.
@@ -204,6 +206,10 @@ impl Metrics {
             )?)),
             buffer_bytes: make.gauge("batchgate_buffer_bytes", "Bytes held for bodies, of all batches.")?,
             buffer_limit_bytes: make.gauge("batchgate_buffer_limit_bytes", "The most that it may be.")?,
+            memory_gave_way: make.counter(
+                "batchgate_memory_gave_way_total",
+                "Batches and streams of clients that stood still and were cut off because others waited for memory.",
+            )?,
             rate_limited: make.counters(
                 "batchgate_rate_limited_total",
                 "Items and requests for which a rate limit had no room.",

@@ -45,6 +45,8 @@ pub struct UpstreamMetrics {
     pub items_queued: IntGaugeVec,
     /// How long calls waited for their turn, by upstream; those that had it at once are not in it.
     pub item_queue_time: HistogramVec,
+    /// Calls that waited because their client had its share under way, by upstream.
+    pub client_share_waits: IntCounterVec,
     /// Every attempt, by upstream and final status; `code` is empty where no reply came.
     pub attempts: IntCounterVec,
     /// Connections that could not be opened, by upstream and reason.
@@ -79,6 +81,11 @@ impl UpstreamMetrics {
                 "How long calls waited for their turn at the upstream; only those that had to wait.",
                 &["upstream"],
                 &LATENCY,
+            )?,
+            client_share_waits: make.counters(
+                "batchgate_client_share_waits_total",
+                "Calls, and requests that are no batch, that waited because their client had its share under way.",
+                &["upstream"],
             )?,
             attempts: make.counters(
                 "batchgate_upstream_attempts_total",
@@ -131,6 +138,7 @@ impl UpstreamMetrics {
     /// Makes the series of an upstream start at zero.
     pub(super) fn prepare(&self, upstream: &str) {
         self.items_in_flight.with_label_values(&[upstream]);
+        self.client_share_waits.with_label_values(&[upstream]);
         self.retry_budget_exhausted.with_label_values(&[upstream]);
         self.ejections.with_label_values(&[upstream]);
         for reason in RETRY_REASONS {

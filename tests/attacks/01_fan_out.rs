@@ -15,7 +15,7 @@ fn large_batches_for_a_slow_service_cost_it_its_turns_only_and_others_nothing() 
     let opened = gate.clone();
     let slow = Upstream::answering(move |_| Answer::text(200, "ok").when(&opened));
     let gateway = Gateway::start(format!(
-        "upstreams:\n  slow: {{ targets: [{}], concurrency: 4 }}\n  quick: {{ targets: [{}] }}\n\
+        "upstreams:\n  slow: {{ targets: [{}], concurrency: 4, client_share: 100% }}\n  quick: {{ targets: [{}] }}\n\
          routes: [{{ path: /slow, upstream: slow }}, {{ path: /quick, upstream: quick }}]\nbatch: [{{ path: /batch }}]",
         slow.url(),
         quick.url()

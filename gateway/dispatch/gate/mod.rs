@@ -1,10 +1,15 @@
 //! An upstream's gate: who may call it, and when. It has so many turns; whoever wants one more waits in a
-//! queue that is shared fairly ([`queue`]). Where the upstream has a rate, turns start at its pace.
+//! queue that is shared fairly ([`queue`]). No client has more turns at once than its share ([`clients`]), nor more
+//! places in the queue ([`line`]). Where the upstream has a rate, turns start at its pace ([`pace`]). Exchanges that
+//! stay open hold no turn and are counted by themselves ([`long_lived`]).
 //!
-//! A [`Flow`] is one batch, or one request that is no batch. Free turns are taken without a lock; only
+//! A call goes through three places, always in this order: its client's share, the rate's door, the turns. A
+//! [`Flow`] is one batch, or one request that is no batch. Free turns are taken without a lock; only
 //! who has to wait locks and allocates.
 
 mod client;
+mod clients;
+mod line;
 mod long_lived;
 mod pace;
 mod queue;
@@ -13,13 +18,16 @@ mod turnstile;
 
 use std::num::NonZeroUsize;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use client::Client;
 pub use long_lived::{LongLived, LongLivedFull, LongLivedGuard, LongLivedLimits};
 pub use share::ClientShare;
 
+use clients::{ClientTurns, Clients, Token};
+use line::Line;
 use pace::Pace;
 use turnstile::Turnstile;
 
@@ -30,8 +38,23 @@ pub struct GateLimits {
     pub turns: NonZeroUsize,
     /// Flows that may be waiting when one more comes to wait; beyond that it is turned away.
     pub queue: usize,
+    /// The most of both that one client may have.
+    pub share: ClientShare,
     /// How fast turns may start.
     pub rate: Option<Rate>,
+}
+
+impl GateLimits {
+    /// Turns that one client may have at once.
+    #[must_use]
+    pub fn turns_of_client(&self) -> NonZeroUsize {
+        self.share.of(self.turns)
+    }
+
+    /// Flows of one client that may be waiting.
+    fn queue_of_client(&self) -> usize {
+        NonZeroUsize::new(self.queue).map_or(0, |queue| self.share.of(queue).get())
+    }
 }
 
 /// So many starts in a time.
@@ -45,7 +68,12 @@ pub struct Rate {
 
 /// Too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueFull;
+pub enum QueueFull {
+    /// Of all clients (`queue`).
+    All,
+    /// Of this client (`client_share`).
+    OfClient,
+}
 
 /// One batch, or one request, before one gate. Its calls wait in the order in which they came.
 #[derive(Debug)]
@@ -55,6 +83,14 @@ pub struct Flow {
     /// One of its calls was let in. From then on none is turned away: a batch is shed before it starts,
     /// not in the middle.
     is_known: AtomicBool,
+    /// Its client at the gate, once that was looked up.
+    of_client: OnceLock<Arc<ClientTurns>>,
+    /// Its calls that wait now.
+    waiting: AtomicUsize,
+    /// Its calls that had to wait for their client's share, since that was last asked.
+    share_waits: AtomicUsize,
+    /// The last of its calls that waited for their client's share gave up.
+    gave_up_behind_share: AtomicBool,
 }
 
 impl Flow {
@@ -62,7 +98,26 @@ impl Flow {
     #[must_use]
     pub fn new(client: Client) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { client, number: NEXT.fetch_add(1, Ordering::Relaxed), is_known: AtomicBool::new(false) }
+        Self {
+            client,
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            is_known: AtomicBool::new(false),
+            of_client: OnceLock::new(),
+            waiting: AtomicUsize::new(0),
+            share_waits: AtomicUsize::new(0),
+            gave_up_behind_share: AtomicBool::new(false),
+        }
+    }
+
+    /// How many of its calls had to wait for calls of their own client since this was last asked.
+    pub fn take_share_waits(&self) -> usize {
+        self.share_waits.swap(0, Ordering::Relaxed)
+    }
+
+    /// Whether the last of its calls that waited for calls of their own client was given up meanwhile.
+    #[must_use]
+    pub fn was_held_back(&self) -> bool {
+        self.gave_up_behind_share.load(Ordering::Relaxed)
     }
 
     fn is_known(&self) -> bool {
@@ -80,6 +135,9 @@ impl Flow {
 #[derive(Debug)]
 pub struct Gate {
     limits: GateLimits,
+    line: Line,
+    /// `None` where a client's share is all.
+    clients: Option<Clients>,
     turns: Turnstile,
     pace: Option<Pace>,
 }
@@ -90,8 +148,10 @@ impl Gate {
     pub fn new(limits: GateLimits) -> Self {
         Self {
             limits,
-            turns: Turnstile::new(limits.turns, limits.queue),
-            pace: limits.rate.map(|rate| Pace::new(rate, limits.queue)),
+            line: Line::new(limits.queue, limits.queue_of_client()),
+            clients: (limits.share != ClientShare::ALL).then(|| Clients::new(limits.turns_of_client())),
+            turns: Turnstile::new(limits.turns),
+            pace: limits.rate.map(Pace::new),
         }
     }
 
@@ -101,22 +161,17 @@ impl Gate {
         self.limits
     }
 
-    /// Whether somebody waits for a turn.
+    /// Whether somebody waits for a turn. Those who wait for their own client's calls don't.
     #[must_use]
     pub fn has_queue(&self) -> bool {
         self.turns.has_queue() || self.pace.as_ref().is_some_and(Pace::has_queue)
     }
 
-    /// A turn, if there is one without waiting. One compare-and-swap; with a rate, a lock as well.
+    /// A turn, if there is one without waiting. Two compare-and-swaps; with a rate, a lock as well.
     pub fn try_enter<G: Deref<Target = Self>>(gate: G, flow: &Flow) -> Option<Turn<G>> {
-        let started = match &gate.pace {
-            None => gate.turns.try_enter(),
-            Some(pace) => pace.try_start(&gate.turns),
-        };
-        started.then(|| {
-            flow.let_in();
-            Turn(gate)
-        })
+        let token = gate.try_take(flow)?;
+        flow.let_in();
+        Some(Turn { gate, token })
     }
 
     /// Waits for a turn. Dropping the future leaves the queue.
@@ -124,28 +179,70 @@ impl Gate {
     /// # Errors
     /// Too many wait already.
     pub async fn enter<G: Deref<Target = Self>>(gate: G, flow: &Flow) -> Result<Turn<G>, QueueFull> {
-        match &gate.pace {
-            None => gate.turns.enter(flow).await?,
-            Some(pace) => pace.start(&gate.turns, flow).await?,
+        if let Some(token) = gate.try_take(flow) {
+            flow.let_in();
+            return Ok(Turn { gate, token });
         }
-        Ok(Turn(gate))
+        let token = {
+            let _in_line = gate.line.join(flow, gate.client_of(flow).map(|client| &**client))?;
+            gate.take(flow).await
+        };
+        Ok(Turn { gate, token })
+    }
+
+    fn client_of<'flow>(&self, flow: &'flow Flow) -> Option<&'flow Arc<ClientTurns>> {
+        self.clients.as_ref().map(|clients| clients.of(flow))
+    }
+
+    /// A flow's client, where it may not have all turns.
+    fn client_with_share<'flow>(&self, flow: &'flow Flow) -> Option<&'flow Arc<ClientTurns>> {
+        self.client_of(flow).filter(|_| self.limits.turns_of_client() < self.limits.turns)
+    }
+
+    /// Takes a turn, and the token for it where clients need one.
+    fn try_take(&self, flow: &Flow) -> Option<Option<Token>> {
+        let token = match self.client_with_share(flow) {
+            Some(client) => Some(client.try_token()?),
+            None => None,
+        };
+        let started = match &self.pace {
+            None => self.turns.try_enter(),
+            Some(pace) => pace.try_start(&self.turns),
+        };
+        started.then_some(token)
+    }
+
+    async fn take(&self, flow: &Flow) -> Option<Token> {
+        let token = match self.client_with_share(flow) {
+            Some(client) => Some(client.token(flow).await),
+            None => None,
+        };
+        match &self.pace {
+            None => self.turns.enter(flow).await,
+            Some(pace) => pace.start(&self.turns, flow).await,
+        }
+        token
     }
 }
 
 /// A turn, given back when it is dropped.
 #[derive(Debug)]
-pub struct Turn<G: Deref<Target = Gate>>(G);
+pub struct Turn<G: Deref<Target = Gate>> {
+    gate: G,
+    /// Given back after the turn, so that there are never more turns than tokens.
+    token: Option<Token>,
+}
 
 impl<G: Deref<Target = Gate>> Turn<G> {
     /// Whether somebody waits for it.
     pub fn is_wanted(&self) -> bool {
-        self.0.has_queue()
+        self.gate.has_queue() || self.token.as_ref().is_some_and(Token::is_wanted)
     }
 }
 
 impl<G: Deref<Target = Gate>> Drop for Turn<G> {
     fn drop(&mut self) {
-        self.0.turns.leave();
+        self.gate.turns.leave();
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::Metronome;
 
 use super::turnstile::Turnstile;
-use super::{Flow, QueueFull, Rate};
+use super::{Flow, Rate};
 
 /// Lets one after the other start.
 #[derive(Debug)]
@@ -35,9 +35,9 @@ impl Held<'_> {
 }
 
 impl Pace {
-    pub(super) fn new(rate: Rate, most_flows: usize) -> Self {
+    pub(super) fn new(rate: Rate) -> Self {
         Self {
-            door: Turnstile::new(NonZeroUsize::MIN, most_flows),
+            door: Turnstile::new(NonZeroUsize::MIN),
             metronome: Mutex::new(Metronome::new(rate.interval, rate.burst)),
         }
     }
@@ -64,16 +64,15 @@ impl Pace {
     }
 
     /// Takes one of the `turns` once it may start.
-    pub(super) async fn start(&self, turns: &Turnstile, flow: &Flow) -> Result<(), QueueFull> {
-        self.door.enter(flow).await?;
+    pub(super) async fn start(&self, turns: &Turnstile, flow: &Flow) {
+        self.door.enter(flow).await;
         let _door = Held(&self.door);
-        turns.enter(flow).await?;
+        turns.enter(flow).await;
         let turn = Held(turns);
         while let Some(wait) = self.tick() {
             tokio::time::sleep(wait).await;
         }
         turn.hand_over();
-        Ok(())
     }
 
     /// Starts now, or says how long that has to wait.

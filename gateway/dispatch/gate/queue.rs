@@ -72,10 +72,6 @@ impl Queue {
         was_waiting
     }
 
-    pub(super) const fn flows(&self) -> usize {
-        self.flows
-    }
-
     pub(super) const fn is_empty(&self) -> bool {
         self.flows == 0
     }

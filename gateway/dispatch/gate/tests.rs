@@ -13,7 +13,13 @@ use super::*;
 use crate::clock::Stopwatch;
 
 fn gate(turns: usize, queue: usize, rate: Option<Rate>) -> Gate {
-    Gate::new(GateLimits { turns: NonZeroUsize::new(turns).unwrap(), queue, rate })
+    shared_gate(turns, queue, 100, rate)
+}
+
+/// A gate of which one client may have a share of so many hundredths.
+fn shared_gate(turns: usize, queue: usize, percent: u64, rate: Option<Rate>) -> Gate {
+    let share = ClientShare::from_percent(percent).unwrap();
+    Gate::new(GateLimits { turns: NonZeroUsize::new(turns).unwrap(), queue, share, rate })
 }
 
 fn client(number: u8) -> Client {
@@ -186,6 +192,143 @@ proptest! {
     }
 }
 
+/// Six flows of three clients before a gate of which each may have its share.
+struct Crowd<'gate> {
+    gate: &'gate Gate,
+    flows: &'gate [Flow],
+    held: Vec<(usize, Turn<&'gate Gate>)>,
+    /// By their client.
+    waiting: Vec<(usize, Caller<'gate>)>,
+}
+
+impl<'gate> Crowd<'gate> {
+    fn enter(&mut self, flow: usize) {
+        let (client, mut caller) = (flow % 3, Caller::new(flow, self.gate, &self.flows[flow]));
+        match caller.poll() {
+            Poll::Ready(turn) => self.held.push((client, turn.unwrap())),
+            Poll::Pending => self.waiting.push((client, caller)),
+        }
+    }
+
+    /// Everybody who was woken looks, until nobody is woken.
+    fn settle(&mut self) {
+        while let Some(at) = self.waiting.iter().position(|(_, caller)| caller.is_woken()) {
+            let (client, mut caller) = self.waiting.swap_remove(at);
+            caller.woken.0.store(false, Ordering::Relaxed);
+            match caller.poll() {
+                Poll::Ready(turn) => self.held.push((client, turn.unwrap())),
+                Poll::Pending => self.waiting.push((client, caller)),
+            }
+        }
+    }
+
+    fn held_by(&self, client: usize) -> usize {
+        self.held.iter().filter(|(of, _)| *of == client).count()
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_client_has_more_than_its_share_and_no_turn_is_idle_that_somebody_may_have(
+        turns in 1usize..9,
+        percent in 1u64..=100,
+        steps in proptest::collection::vec(step(), 0..200),
+    ) {
+        let (gate, flows) = (shared_gate(turns, usize::MAX, percent, None), flows());
+        let share = gate.limits().turns_of_client().get();
+        let mut crowd = Crowd { gate: &gate, flows: &flows, held: Vec::new(), waiting: Vec::new() };
+        for step in steps {
+            match step {
+                Step::Enter(flow) => crowd.enter(flow),
+                Step::Look(_) => crowd.settle(),
+                Step::Cancel(at) if !crowd.waiting.is_empty() => {
+                    drop(crowd.waiting.swap_remove(at % crowd.waiting.len()));
+                }
+                Step::Leave(at) if !crowd.held.is_empty() => {
+                    drop(crowd.held.swap_remove(at % crowd.held.len()));
+                }
+                Step::Cancel(_) | Step::Leave(_) => {}
+            }
+            prop_assert!(crowd.held.len() <= turns);
+            prop_assert!((0..3).all(|client| crowd.held_by(client) <= share));
+            if matches!(step, Step::Look(_)) {
+                for (client, _) in &crowd.waiting {
+                    let (own, all) = (crowd.held_by(*client), crowd.held.len());
+                    prop_assert!(own == share || all == turns, "{own} of {share}, {all} of {turns}");
+                }
+            }
+        }
+        // Nobody is forgotten, and in the end all turns are free.
+        while !crowd.held.is_empty() || !crowd.waiting.is_empty() {
+            let before = crowd.waiting.len();
+            crowd.held.clear();
+            crowd.settle();
+            prop_assert!(before == 0 || !crowd.held.is_empty(), "{before} wait for ever");
+        }
+        let all: Vec<_> = (0..turns * 3).filter_map(|at| Gate::try_enter(&gate, &flows[at % 3])).collect();
+        prop_assert_eq!(all.len(), turns.min(share * 3));
+    }
+}
+
+#[test]
+fn a_newcomer_finds_a_turn_however_many_calls_another_client_has() {
+    let gate = shared_gate(64, 1000, 75, None);
+    let (greedy, other) = (Flow::new(client(1)), Flow::new(client(2)));
+    let held: Vec<_> = (0..300).map_while(|_| Gate::try_enter(&gate, &greedy)).collect();
+    assert_eq!(held.len(), 48);
+    let mut waiting: Vec<_> = (0..252).map(|name| Caller::new(name, &gate, &greedy)).collect();
+    assert!(waiting.iter_mut().all(|caller| caller.poll().is_pending()));
+    assert_eq!((greedy.take_share_waits(), greedy.take_share_waits(), gate.has_queue()), (252, 0, false));
+    let turns: Vec<_> = (0..64).map_while(|_| Gate::try_enter(&gate, &other)).collect();
+    assert_eq!((turns.len(), other.take_share_waits()), (16, 0));
+    assert!(held[0].is_wanted() && !greedy.was_held_back());
+    drop(waiting);
+    assert!(greedy.was_held_back() && !held[0].is_wanted());
+}
+
+#[test]
+fn a_client_can_not_fill_the_queue() {
+    let gate = shared_gate(2, 4, 75, None);
+    let flows = |number: u8| (0..5).map(|_| Flow::new(client(number))).collect::<Vec<_>>();
+    let (greedy, others) = (flows(1), flows(2));
+    let mut callers: Vec<_> = greedy.iter().map(|flow| Caller::new(1, &gate, flow)).collect();
+    let mut full = Vec::new();
+    let mut turns = Vec::new();
+    for caller in &mut callers {
+        match caller.poll() {
+            Poll::Ready(Ok(turn)) => turns.push(turn),
+            Poll::Ready(Err(error)) => full.push(error),
+            Poll::Pending => {}
+        }
+    }
+    assert_eq!((turns.len(), full), (1, vec![QueueFull::OfClient]));
+    let mut callers: Vec<_> = others.iter().map(|flow| Caller::new(2, &gate, flow)).collect();
+    let ends: Vec<_> = callers.iter_mut().map(Caller::poll).collect();
+    assert!(matches!(ends[..3], [Poll::Ready(Ok(_)), Poll::Pending, Poll::Ready(Err(QueueFull::All))]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_its_share_does_not_block_the_door_of_a_rate() {
+    let rate = Rate { interval: Duration::from_millis(100), burst: NonZeroUsize::new(9).unwrap() };
+    let gate = shared_gate(4, 99, 75, Some(rate));
+    let (greedy, other) = (Flow::new(client(1)), Flow::new(client(2)));
+    let held: Vec<_> = (0..9).map_while(|_| Gate::try_enter(&gate, &greedy)).collect();
+    assert_eq!(held.len(), 3);
+    let mut waiting = Caller::new(0, &gate, &greedy);
+    assert!(waiting.poll().is_pending());
+    assert!(Gate::try_enter(&gate, &other).is_some());
+}
+
+#[test]
+fn clients_with_nothing_under_way_are_forgotten() {
+    let gate = shared_gate(4, 9, 75, None);
+    for number in 0..10_000 {
+        let flow = Flow::new(Client::named(&number.to_string()));
+        drop(Gate::try_enter(&gate, &flow).unwrap());
+    }
+    assert!(gate.clients.as_ref().unwrap().remembered() <= 64);
+}
+
 #[test]
 fn a_small_batch_waits_for_a_round_not_for_all_of_a_large_one() {
     let gate = gate(1, 9, None);
@@ -213,19 +356,9 @@ fn a_full_queue_turns_new_flows_away_and_keeps_those_it_has() {
     let mut more: Vec<_> = [&first, &second].map(|flow| Caller::new(1, &gate, flow)).into();
     assert!(more.iter_mut().all(|caller| caller.poll().is_pending()), "both were let in before");
     let Poll::Ready(turned_away) = Caller::new(2, &gate, &third).poll() else { panic!("it waits") };
-    assert_eq!(turned_away.err(), Some(QueueFull));
+    assert_eq!(turned_away.err(), Some(QueueFull::All));
     drop((waiting, more, held));
     assert!(matches!(Caller::new(3, &gate, &third).poll(), Poll::Ready(Ok(_))));
-}
-
-#[test]
-fn a_client_is_an_address_or_a_subnet() {
-    let at = |address: &str| Client::at(Some(address.parse().unwrap()));
-    assert_eq!(at("2001:db8::1"), at("2001:db8::2:3"));
-    assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
-    assert_eq!(at("::ffff:10.0.0.1"), at("10.0.0.1"));
-    assert_ne!(at("10.0.0.2"), at("10.0.0.1"));
-    assert_ne!(at("10.0.0.2"), Client::at(None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,11 +394,23 @@ async fn who_is_cancelled_while_it_waits_for_its_time_takes_none() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_threads_never_have_more_turns_than_there_are() {
-    let (gate, under_way) = (Arc::new(gate(3, usize::MAX, None)), Arc::new(AtomicUsize::new(0)));
+    for percent in [100, 67] {
+        hammer(percent).await;
+    }
+}
+
+/// Twelve workers of three clients at a gate of three turns.
+async fn hammer(percent: u64) {
+    let gate = Arc::new(shared_gate(3, usize::MAX, percent, None));
+    let under_way = Arc::new(AtomicUsize::new(0));
+    let of_clients: Arc<[AtomicUsize; 3]> = Arc::default();
+    let share = gate.limits().turns_of_client().get();
     let worker = |number: u8| {
-        let (gate, under_way) = (Arc::clone(&gate), Arc::clone(&under_way));
+        let (gate, under_way, of_clients) =
+            (Arc::clone(&gate), Arc::clone(&under_way), Arc::clone(&of_clients));
         async move {
             let flow = Flow::new(client(number % 3));
+            let of_client = &of_clients[usize::from(number % 3)];
             for round in 0..2000 {
                 let turn = match Gate::try_enter(&*gate, &flow) {
                     Some(turn) => turn,
@@ -280,7 +425,9 @@ async fn many_threads_never_have_more_turns_than_there_are() {
                     None => Gate::enter(&*gate, &flow).await.unwrap(),
                 };
                 assert!(under_way.fetch_add(1, Ordering::Relaxed) < 3);
+                assert!(of_client.fetch_add(1, Ordering::Relaxed) < share);
                 tokio::task::yield_now().await;
+                of_client.fetch_sub(1, Ordering::Relaxed);
                 under_way.fetch_sub(1, Ordering::Relaxed);
                 drop(turn);
             }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::Flow;
 use super::queue::{Place, Queue};
-use super::{Flow, QueueFull};
 
 /// Set while somebody waits; then no turn is free. Changes only under the lock.
 const HAS_QUEUE: usize = 1;
@@ -22,13 +22,12 @@ pub(super) struct Turnstile {
     /// Free turns times [`TURN`], or [`HAS_QUEUE`].
     free: AtomicUsize,
     queue: Mutex<Queue>,
-    most_flows: usize,
 }
 
 impl Turnstile {
-    pub(super) fn new(turns: NonZeroUsize, most_flows: usize) -> Self {
+    pub(super) fn new(turns: NonZeroUsize) -> Self {
         let free = turns.get().saturating_mul(TURN) & !HAS_QUEUE;
-        Self { free: AtomicUsize::new(free), queue: Mutex::default(), most_flows }
+        Self { free: AtomicUsize::new(free), queue: Mutex::default() }
     }
 
     pub(super) fn has_queue(&self) -> bool {
@@ -43,8 +42,8 @@ impl Turnstile {
     }
 
     /// Takes a turn, or waits for one.
-    pub(super) async fn enter(&self, flow: &Flow) -> Result<(), QueueFull> {
-        Waiting { turnstile: self, flow, at: At::Outside }.await
+    pub(super) async fn enter(&self, flow: &Flow) {
+        Waiting { turnstile: self, flow, at: At::Outside }.await;
     }
 
     /// Gives a turn back: to the next in the queue, if there is one.
@@ -77,15 +76,14 @@ impl Turnstile {
     }
 
     /// Takes a turn, or else a place in the queue.
-    fn enter_or_join(&self, flow: &Flow, waker: &Waker) -> Result<Option<Place>, QueueFull> {
+    fn enter_or_join(&self, flow: &Flow, waker: &Waker) -> Option<Place> {
         let mut queue = self.lock();
-        let may_wait = flow.is_known() || queue.flows() < self.most_flows;
         let before = self.free.fetch_update(Ordering::Acquire, Ordering::Relaxed, |free| {
-            free.checked_sub(TURN).or_else(|| may_wait.then_some(HAS_QUEUE))
+            Some(free.checked_sub(TURN).unwrap_or(HAS_QUEUE))
         });
-        let before = before.map_err(|_| QueueFull)?;
-        flow.let_in();
-        Ok((before < TURN).then(|| queue.join(flow, waker.clone())))
+        // The update never refuses.
+        let (Ok(before) | Err(before)) = before;
+        (before < TURN).then(|| queue.join(flow, waker.clone()))
     }
 
     /// The lock is held for a few look-ups at a time, and nothing in it panics.
@@ -110,18 +108,16 @@ enum At {
 }
 
 impl Future for Waiting<'_> {
-    type Output = Result<(), QueueFull>;
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         match self.at {
-            At::Outside => match self.turnstile.enter_or_join(self.flow, context.waker()) {
-                Ok(Some(place)) => {
+            At::Outside => {
+                if let Some(place) = self.turnstile.enter_or_join(self.flow, context.waker()) {
                     self.at = At::Queue(place);
                     return Poll::Pending;
                 }
-                Ok(None) => {}
-                Err(full) => return Poll::Ready(Err(full)),
-            },
+            }
             At::Queue(place) => {
                 if self.turnstile.lock().is_waiting(place, context.waker()) {
                     return Poll::Pending;
@@ -130,7 +126,7 @@ impl Future for Waiting<'_> {
             At::Inside => {}
         }
         self.at = At::Inside;
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 }
 

@@ -51,7 +51,8 @@ async fn settle<E: Engine>(
     let Step::Call(call) = &entry.item.step else { return Some(lane) };
     let made = entry.deadline.race(make(work, engine, entry, call, &mut lane)).await;
     let started = entry.progress.elapsed().is_some();
-    let (outcome, usable) = made.unwrap_or_else(|| (at_deadline(entry), !started));
+    let (outcome, usable) =
+        made.unwrap_or_else(|| (at_deadline(entry, engine.was_held_back(call.upstream)), !started));
     under_way.end(outcome);
     usable.then_some(lane)
 }
@@ -102,12 +103,13 @@ fn over_time(entry: &Entry) -> Outcome {
     )
 }
 
-fn at_deadline(entry: &Entry) -> Outcome {
+fn at_deadline(entry: &Entry, was_held_back: bool) -> Outcome {
     failed(
         entry,
         match entry.progress.sent() {
             Sent::Maybe => CallFailure::DeadlineDuringCall,
             Sent::No if entry.progress.elapsed().is_some() => CallFailure::TimeoutBeforeSending,
+            Sent::No if was_held_back => CallFailure::ClientShareDeadline,
             Sent::No => CallFailure::DeadlineBeforeCall,
         },
     )

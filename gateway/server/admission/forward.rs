@@ -68,7 +68,7 @@ async fn question(
     for (name, value) in [("x-forwarded-method", request.method.as_str()), ("x-forwarded-uri", uri)] {
         hop.fields.push((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?));
     }
-    let holding = Holding::new(&gateway.memory);
+    let holding = Holding::new(&gateway.memory, reached.client());
     let behalf = Behalf { gateway, snapshot, reached, trace: *trace };
     let asked = BatchEngine::new(behalf, (HeaderMap::new(), hop), &holding);
     let engine = &asked;

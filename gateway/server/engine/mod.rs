@@ -17,8 +17,8 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 
 use crate::dispatch::{
-    Answers, Attempt, CallFailure, Engine, Flow, Gate, Lane, QueueFull, Surroundings, Turn, Unfit,
-    UpstreamReply, resolve,
+    Answers, Attempt, CallFailure, Engine, Flow, Gate, Lane, Surroundings, Turn, Unfit, UpstreamReply,
+    resolve,
 };
 use crate::plan::{Call, CallHeaders, CallTemplate, ForwardedBy, PlanContext};
 use crate::route::UpstreamIndex;
@@ -124,7 +124,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 
     fn most_at_once(&self, index: UpstreamIndex) -> usize {
-        self.snapshot.upstream(index).map_or(1, |upstream| upstream.settings.concurrency.get())
+        self.snapshot.upstream(index).map_or(1, |upstream| upstream.gate.limits().turns_of_client().get())
     }
 
     fn try_turn(&self, index: UpstreamIndex) -> Option<Turn<&Gate>> {
@@ -134,8 +134,12 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
 
     async fn turn(&self, index: UpstreamIndex) -> Result<Turn<&Gate>, CallFailure> {
         let (upstream, flow) = self.before(index).ok_or(NO_UPSTREAM)?;
-        let _queued = Queued::new(upstream);
-        Gate::enter(&*upstream.gate, flow).await.map_err(|QueueFull| CallFailure::QueueFull)
+        let _queued = Queued::new(upstream, flow);
+        Gate::enter(&*upstream.gate, flow).await.map_err(CallFailure::from)
+    }
+
+    fn was_held_back(&self, index: UpstreamIndex) -> bool {
+        self.shares.get(index.0).is_some_and(|share| share.flow.was_held_back())
     }
 
     fn call_timeout(&self, index: UpstreamIndex) -> Duration {
@@ -207,7 +211,10 @@ impl Lane for UpstreamLane<'_> {
         attempt: Attempt<'_>,
     ) -> Result<UpstreamReply, CallFailure> {
         match &mut self.0 {
-            Some(lane) => retry::call(lane, Sending { method, call, attempt }).await,
+            Some(lane) => {
+                let _under_way = lane.calls().engine.holding.call_begins();
+                retry::call(lane, Sending { method, call, attempt }).await
+            }
             None => Err(NO_UPSTREAM),
         }
     }

@@ -98,7 +98,7 @@ pub(super) async fn collect(
     let (status, headers) = read_final_header(session).await?;
     let mut reply = UpstreamReply { status, headers, body: Bytes::new() };
     let mut held = Held { budget, holding, bytes: 0 };
-    held.take(0, reply.bytes())?;
+    held.take(0, reply.bytes()).await?;
     reply.body = read_body(session, &mut held).await?;
     held.keep();
     Ok(reply)
@@ -114,10 +114,10 @@ struct Held<'budget> {
 
 impl Held<'_> {
     /// Takes `more` bytes for a body that has `body` already.
-    fn take(&mut self, body: usize, more: usize) -> Result<(), CallFailure> {
+    async fn take(&mut self, body: usize, more: usize) -> Result<(), CallFailure> {
         self.budget.take(body, more)?;
         self.bytes += more;
-        self.holding.take(more).map_err(|Full| {
+        self.holding.take_or_wait(more).await.map_err(|Full| {
             // Nothing of it counts but in the budget.
             self.budget.give_back(more);
             self.bytes -= more;
@@ -170,7 +170,7 @@ async fn read_body(session: &mut impl Replies, held: &mut Held<'_>) -> Result<By
     while !session.is_done() {
         match session.read_some().await {
             Ok(Some(bytes)) => {
-                held.take(body.len(), bytes.len())?;
+                held.take(body.len(), bytes.len()).await?;
                 body.push(bytes);
             }
             Ok(None) => break,
