@@ -31,6 +31,9 @@ pub enum Flaw {
     /// The target has a form or a character that is not allowed.
     #[error("the request target has a form or a character that is not allowed")]
     Target,
+    /// The target has a fragment, which a parser would cut off: `DELETE /folder/#file` would delete the folder.
+    #[error("the request target has a fragment (`#`)")]
+    Fragment,
     /// The target is too long.
     #[error("the request target is longer than limits.target_bytes")]
     TargetTooLong,
@@ -135,6 +138,7 @@ impl Fault {
             | Flaw::RequestLine
             | Flaw::Method
             | Flaw::Target
+            | Flaw::Fragment
             | Flaw::Version
             | Flaw::StatusLine
             | Flaw::BareLineFeed

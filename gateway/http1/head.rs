@@ -200,7 +200,8 @@ impl Head {
         let line = self.lines.text();
         let fault = |flaw, index: usize| Fault::new(flaw, start + index as u64);
         let (Some(begin), Some(end)) = self.target else {
-            return Err(fault(if is_token(line) { Flaw::RequestLine } else { Flaw::Method }, 0));
+            let has_method = self.target.0.is_some() || is_token(line);
+            return Err(fault(if has_method { Flaw::RequestLine } else { Flaw::Method }, 0));
         };
         let method = line.get(..begin.saturating_sub(1)).unwrap_or_default();
         let target = line.get(begin..end).unwrap_or_default();
@@ -221,6 +222,9 @@ impl Head {
             }
             _ => return Err(fault(Flaw::Version, end + 1)),
         };
+        if let Some(hash) = memchr::memchr(b'#', target) {
+            return Err(fault(Flaw::Fragment, begin + hash));
+        }
         self.facts.authority = authority(method, target).map_err(|flaw| fault(flaw, begin))?;
         Ok(())
     }

@@ -87,7 +87,7 @@ fn good_requests_are_handed_on_as_they_came() {
 }
 
 /// Heads, and what is wrong with each, and at which byte.
-const BAD_HEADS: [(&str, Flaw, u64); 49] = [
+const BAD_HEADS: [(&str, Flaw, u64); 51] = [
     ("\r\n\r\nGET / HTTP/1.1\r\n", Flaw::EmptyLines, 2),
     ("\nGET / HTTP/1.1\r\n", Flaw::BareLineFeed, 0),
     (" GET / HTTP/1.1\r\n", Flaw::Method, 0),
@@ -109,6 +109,8 @@ const BAD_HEADS: [(&str, Flaw, u64); 49] = [
     ("GET /\u{e9} HTTP/1.1\r\n", Flaw::Target, 5),
     ("GET /\u{7f} HTTP/1.1\r\n", Flaw::Target, 5),
     ("GET a HTTP/1.1\r\n", Flaw::Target, 4),
+    ("DELETE /folder/#file HTTP/1.1\r\n", Flaw::Fragment, 15),
+    ("\r\nDELETE /folder/#file HTTP/1.1\r\n", Flaw::Fragment, 17),
     ("GET * HTTP/1.1\r\n", Flaw::Target, 4),
     ("GET http:///a HTTP/1.1\r\n", Flaw::Target, 4),
     ("GET http://u@a/ HTTP/1.1\r\n", Flaw::Target, 4),

@@ -7,9 +7,12 @@
 //! Who comes in is counted ([`crowd`]) and watched ([`connection`]). TLS handshakes are made here and not by pingora, which
 //! would count none and give each 60 seconds.
 
+mod body_rate;
 mod connection;
 mod crowd;
+mod final_reply;
 mod frames;
+mod grammar;
 mod together;
 
 use std::net::IpAddr;

@@ -14,6 +14,7 @@ mod batch_endpoint;
 mod client;
 mod client_certificate;
 mod cors;
+mod delegate;
 mod door;
 mod engine;
 mod exchange;

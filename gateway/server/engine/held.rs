@@ -16,6 +16,7 @@ use super::super::balance::{Lease, Peer};
 use super::super::failure;
 use super::super::memory::Holding;
 use super::call::Calls;
+use super::checked::CheckedStream;
 use super::failover::Failover;
 use super::reply::{Unanswered, collect};
 use super::retry::Sending;
@@ -70,12 +71,14 @@ impl<'engine> HeldConnection<'engine> {
         let header = self.calls.header(sending, &peer).map_err(Unanswered::not_sent)?;
         sending.attempt.progress.mark_sent();
         let under_way = CallUnderWay::new(self.calls, lease, failover.patience);
+        CheckedStream::expect_reply(&connection.stream, &header.method);
         let mut session = HttpSession::new_with_options(connection.stream, &peer.http1);
         match send_and_collect(&mut session, header, sending, self.calls.engine.holding).await {
             Ok(reply) => {
                 under_way.answered(reply.status);
                 session.respect_keepalive();
-                self.connection = session.reuse().await.map(|stream| Connection { peer, stream, used: true });
+                let kept = session.reuse().await.filter(CheckedStream::is_usable);
+                self.connection = kept.map(|stream| Connection { peer, stream, used: true });
                 Ok(reply)
             }
             Err(unanswered) => {
@@ -118,6 +121,7 @@ impl<'engine> HeldConnection<'engine> {
                     if !used {
                         upstream.opened.inc();
                     }
+                    let stream = CheckedStream::around(stream);
                     return Ok((Connection { peer, stream, used }, lease));
                 }
                 Err(error) => failover.not_connected(lease, &error),

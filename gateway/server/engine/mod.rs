@@ -3,6 +3,7 @@
 //! held for a run of calls, or streams of a shared HTTP/2 connection.
 
 mod call;
+mod checked;
 mod failover;
 mod held;
 mod queued;
