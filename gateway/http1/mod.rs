@@ -59,6 +59,9 @@ pub struct Passed {
 pub enum Stop {
     /// They break the grammar. The connection is of no further use.
     Fault(Fault),
+    /// They are a part of a head that is not complete. They were checked, and may be handed on once the rest of the head
+    /// was: no parser is to see half a head that turns out to be malformed.
+    HeadIncomplete,
     /// They follow a request that asks for another protocol. Whether they are that protocol or the next request
     /// depends on the reply ([`RequestChecker::continue_as_http`], [`RequestChecker::become_opaque`]).
     Undecided,

@@ -97,6 +97,9 @@ impl RequestChecker {
             match &mut self.state {
                 State::Faulty(fault) => return stop(Stop::Fault(*fault)),
                 State::Opaque => return Passed { bytes: piece.len(), stop: None },
+                State::Head if rest.is_empty() && !self.head.is_untouched() => {
+                    return Passed { bytes: begun, stop: Some(Stop::HeadIncomplete) };
+                }
                 _ if rest.is_empty() => return Passed { bytes: at, stop: None },
                 State::Undecided => return stop(Stop::Undecided),
                 State::Fields => return stop(Stop::FieldsToRewrite),
@@ -105,7 +108,7 @@ impl RequestChecker {
                         at += taken;
                         self.after_head(step);
                     }
-                    // A head is handed on only as far as it came in earlier pieces.
+                    // Nothing of the head is handed on.
                     Err(fault) => {
                         at = begun;
                         self.state = State::Faulty(fault);

@@ -14,6 +14,7 @@ mod final_reply;
 mod frames;
 mod grammar;
 mod together;
+mod watch;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -276,6 +276,11 @@ impl ProxyHttp for Front {
         context: &mut Context,
     ) -> pingora::Result<()> {
         proxied::response(session, response, context)?;
+        if let (StatusCode::SWITCHING_PROTOCOLS, ServerSession::H1(http1)) =
+            (response.status, session.as_downstream())
+        {
+            ClientConnection::become_opaque(http1.stream());
+        }
         proxied::suit_http_1_0(session, response);
         Ok(())
     }

@@ -210,7 +210,7 @@ fn what_is_well_formed_arrives_byte_for_byte_and_as_often_as_it_was_sent() {
                 .as_bytes(),
         );
         let replies = String::from_utf8(client.rest()).unwrap();
-        assert_eq!(replies.matches(" 200 OK\r\n").count(), 3, "{request:?}: {replies}");
+        assert_eq!(replies.matches("HTTP/1.1 200 ").count(), 3, "{request:?}: {replies}");
         scene.assert_innocents_get_their_own(request);
     }
     scene.assert_nothing_was_smuggled();

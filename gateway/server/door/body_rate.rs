@@ -12,7 +12,6 @@ use crate::clock::{Deadline, Stopwatch};
 const BYTES_PER_SECOND: u32 = 1024;
 
 /// A body fell behind its rate. The request is answered with 408 where that is still possible.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the exchange loop"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct TooSlow;
 

@@ -12,15 +12,12 @@
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use http::HeaderMap;
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 
 use crate::http1::{Fault, Flaw, HeadLimits};
 use crate::settings::Limits;
@@ -29,26 +26,15 @@ use crate::telemetry::{ConnectionRefusal, RequestId};
 use super::super::delegate::delegate_to_stream;
 use super::super::gateway::Gateway;
 use super::super::time_limit;
-use super::body_rate::BodyRate;
 use super::crowd::Member;
 use super::final_reply::FinalReply;
 use super::frames::Frames;
 use super::grammar::{Grammar, Next};
 use super::together::Together;
+use super::watch::{Stage, Watch};
 
-/// What a connection over HTTP/1 is read for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Stage {
-    /// A request that has not begun.
-    Idle,
-    /// The rest of a header.
-    Header,
-    /// A body that has a rate to keep to.
-    Body,
-    /// What others watch: a batch's body, the client's end.
-    Free,
-}
+/// Room for fewer bytes is not read into directly.
+const LITTLE: usize = 1024;
 
 /// A client's connection.
 #[derive(Debug)]
@@ -102,23 +88,9 @@ impl Visit {
     }
 }
 
-/// How long the client may still take.
-#[derive(Debug)]
-struct Watch {
-    stage: AtomicU8,
-    header_timeout: Duration,
-    body_rate: BodyRate,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
 impl ClientConnection {
     pub(super) fn new(stream: Stream, limits: &Limits, visit: Visit) -> Self {
-        let watch = Watch {
-            stage: AtomicU8::new(Stage::Idle as u8),
-            header_timeout: limits.header_timeout,
-            body_rate: BodyRate::new(limits.body_timeout),
-            timer: None,
-        };
+        let watch = Watch::new(limits.header_timeout, limits.body_timeout);
         let heads = HeadLimits {
             bytes: limits.header_bytes,
             fields: limits.header_fields.get(),
@@ -144,7 +116,7 @@ impl ClientConnection {
     /// It speaks HTTP/2, from its first byte on.
     pub(super) fn speaks_http2(&mut self) {
         self.frames = Some(Frames::new());
-        self.watch.stage.store(Stage::Header as u8, Ordering::Relaxed);
+        self.watch.enter(Stage::Header);
     }
 
     /// A request's header comes next. To be called once for each session, before it reads: what a fault or a trailer
@@ -171,7 +143,6 @@ impl ClientConnection {
 
     /// The request that is served now was answered with 101: what the client sends from here on is not HTTP. To be
     /// called before the reply is written.
-    #[expect(dead_code, reason = "for the exchange loop")]
     pub(in super::super) fn become_opaque(stream: &Stream) {
         if let Some(mut grammar) = Self::grammar_of(stream) {
             grammar.become_opaque();
@@ -201,7 +172,7 @@ impl ClientConnection {
 
     fn enter(stream: &Stream, stage: Stage) {
         if let Some(connection) = Self::under(stream) {
-            connection.watch.stage.store(stage as u8, Ordering::Relaxed);
+            connection.watch.enter(stage);
         }
     }
 
@@ -221,11 +192,7 @@ impl ClientConnection {
         if frames.pass(bytes, self.written).is_err() {
             return self.refuse(ConnectionRefusal::Http2Flood);
         }
-        let stage = if frames.within_header() { Stage::Header } else { Stage::Idle };
-        self.watch.stage.store(stage as u8, Ordering::Relaxed);
-        if stage == Stage::Idle {
-            self.watch.timer = None;
-        }
+        self.watch.received_frames(frames.within_header());
         Poll::Ready(Ok(()))
     }
 
@@ -247,11 +214,15 @@ impl ClientConnection {
         loop {
             let grammar = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner);
             match grammar.next() {
+                Next::Read if buffer.remaining() < LITTLE => {
+                    ready!(self.poll_ahead(context))?;
+                    let grammar = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    grammar.take_waiting(buffer);
+                }
                 Next::Read => ready!(self.poll_socket(context, buffer))?,
                 Next::TakeWaiting => grammar.take_waiting(buffer),
                 Next::TakeReady => {
                     grammar.take_ready(buffer);
-                    self.watch.received(buffer.filled().len() - before);
                     return Poll::Ready(Ok(()));
                 }
                 Next::Wait if time_limit::is_over() => return over_time(),
@@ -262,14 +233,24 @@ impl ClientConnection {
             if came.is_empty() {
                 return Poll::Ready(Ok(()));
             }
+            self.watch.received(came.len());
             let grammar = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner);
             let passed = grammar.pass(came);
             buffer.set_filled(before + passed);
             if passed > 0 {
-                self.watch.received(passed);
                 return Poll::Ready(Ok(()));
             }
         }
+    }
+
+    /// Reads from the socket what waits until there is room for it. While a request is served, pingora reads single
+    /// bytes to notice that the client has left.
+    fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [0; LITTLE];
+        let mut buffer = ReadBuf::new(&mut space);
+        ready!(self.poll_socket(context, &mut buffer))?;
+        self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner).wait(buffer.filled());
+        Poll::Ready(Ok(()))
     }
 
     /// Ends a connection whose client broke the grammar. Answers, if there is no one else who would.
@@ -323,41 +304,6 @@ impl Drop for Visit {
     fn drop(&mut self) {
         self.gateway.metrics.connections.open.dec();
         self.gateway.activity.connection_ends();
-    }
-}
-
-impl Watch {
-    fn is_in(&self, stage: Stage) -> bool {
-        self.stage.load(Ordering::Relaxed) == stage as u8
-    }
-
-    /// Bytes came, over HTTP/1.
-    fn received(&mut self, bytes: usize) {
-        if self.is_in(Stage::Idle) {
-            self.stage.store(Stage::Header as u8, Ordering::Relaxed);
-            self.timer = None;
-            self.body_rate.restart();
-        } else if self.is_in(Stage::Body) {
-            self.body_rate.received(bytes);
-            self.timer = None;
-        }
-    }
-
-    /// A read has to wait. Ready once that took too long, with the limit that it took.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<ConnectionRefusal> {
-        let (patience, reason) = if self.is_in(Stage::Header) {
-            (self.header_timeout, ConnectionRefusal::HeaderTimeout)
-        } else if self.is_in(Stage::Body) {
-            if self.body_rate.begin_wait() {
-                self.timer = None;
-            }
-            (self.body_rate.patience(), ConnectionRefusal::BodyTimeout)
-        } else {
-            return Poll::Pending;
-        };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        ready!(timer.as_mut().poll(context));
-        Poll::Ready(reason)
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Grammar {
     checker: RequestChecker,
     /// Requests that sessions have begun.
     begun: u64,
+    /// A head as far as it came, checked.
+    head: BytesMut,
     /// Checked.
     ready: BytesMut,
     /// Read, and not checked.
@@ -41,7 +43,7 @@ pub(super) struct Grammar {
 impl Grammar {
     pub(super) fn new(limits: HeadLimits) -> Self {
         let checker = RequestChecker::new(limits);
-        Self { checker, begun: 0, ready: BytesMut::new(), waiting: BytesMut::new() }
+        Self { checker, begun: 0, head: BytesMut::new(), ready: BytesMut::new(), waiting: BytesMut::new() }
     }
 
     /// Another session begins to read its request.
@@ -94,12 +96,18 @@ impl Grammar {
         take(&mut self.waiting, buffer);
     }
 
-    /// Checks bytes; returns how many of them may be handed on.
+    /// Checks bytes; returns how many of them may be handed on at once.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> usize {
         let passed = self.checker.pass(bytes);
-        let rest = bytes.get(passed.bytes..).unwrap_or_default();
+        let (good, rest) = bytes.split_at(passed.bytes.min(bytes.len()));
+        let follows_head = !self.head.is_empty() && !good.is_empty();
+        if follows_head {
+            self.ready.extend_from_slice(&self.head.split());
+            self.ready.extend_from_slice(good);
+        }
         match passed.stop {
             None | Some(Stop::Fault(_)) => {}
+            Some(Stop::HeadIncomplete) => self.head.extend_from_slice(rest),
             Some(Stop::Undecided) => self.wait(rest),
             Some(Stop::FieldsToRewrite) => {
                 let (taken, rewritten) = self.checker.collect_fields(rest);
@@ -107,11 +115,11 @@ impl Grammar {
                 self.wait(rest.get(taken..).unwrap_or_default());
             }
         }
-        passed.bytes
+        if follows_head { 0 } else { good.len() }
     }
 
     /// Keeps bytes for later, before those that wait.
-    fn wait(&mut self, bytes: &[u8]) {
+    pub(super) fn wait(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -197,5 +205,20 @@ mod tests {
         }
         let expected = "POST http://b/ HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\n\r\nxyGET";
         assert_eq!(String::from_utf8_lossy(&handed_on), expected);
+    }
+
+    #[test]
+    fn a_head_is_handed_on_once_it_is_complete() {
+        let mut grammar = Grammar::new(LIMITS);
+        grammar.begin_request();
+        for byte in &GOOD[..GOOD.len() - 1] {
+            assert_eq!((grammar.pass(&[*byte]), grammar.next()), (0, Next::Read));
+        }
+        assert_eq!((grammar.pass(b"\nG"), grammar.next()), (0, Next::TakeReady));
+        let mut space = [0; 100];
+        let mut buffer = ReadBuf::new(&mut space);
+        grammar.take_ready(&mut buffer);
+        assert_eq!(buffer.filled(), GOOD);
+        assert_eq!(grammar.next(), Next::Read);
     }
 }

@@ -86,7 +86,7 @@ impl AsyncRead for CheckedStream {
             Some(Stop::Fault(fault)) if passed.bytes == 0 => {
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)))
             }
-            Some(Stop::Fault(_) | Stop::Undecided | Stop::FieldsToRewrite) | None => Poll::Ready(Ok(())),
+            Some(_) | None => Poll::Ready(Ok(())),
         }
     }
 }
