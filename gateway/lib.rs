@@ -7,6 +7,7 @@ pub mod phase;
 pub mod clock;
 pub mod batch;
 pub mod format;
+pub mod http1;
 pub mod route;
 pub mod plan;
 pub mod dispatch;

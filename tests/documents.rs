@@ -8,11 +8,12 @@ use crate::harness::gateway::{batchgate, check};
 use crate::harness::programs::{run, text};
 
 /// Which module may use which: only those of a lower rank, and its own.
-const RANKS: [(&str, usize); 17] = [
+const RANKS: [(&str, usize); 18] = [
     ("phase", 0),
     ("clock", 0),
     ("batch", 0),
     ("route", 0),
+    ("http1", 0),
     ("terminal", 0),
     ("format", 1),
     ("plan", 1),

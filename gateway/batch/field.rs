@@ -32,9 +32,6 @@ pub enum FieldError {
     /// Connection names a field that says where a request goes, or where it ends.
     #[error("names what is no field of the connection's own")]
     NotOfTheConnection,
-    /// A Content-Length beside Transfer-Encoding: two servers could see the end in two places.
-    #[error("stands beside `Transfer-Encoding`")]
-    TwoLengths,
     /// The field's value is no string.
     #[error("has a value that is neither a string nor a list of strings")]
     NotText,

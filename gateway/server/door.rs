@@ -7,12 +7,16 @@
 //! Who comes in is counted ([`crowd`]) and watched ([`connection`]). TLS handshakes are made here and not by pingora, which
 //! would count none and give each 60 seconds.
 
+mod body_rate;
 mod connection;
 mod crowd;
+mod final_reply;
 mod frames;
+mod grammar;
 mod http2;
 mod together;
 mod trailers;
+mod watch;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,6 +41,7 @@ use super::tls_cause;
 
 use crowd::Crowd;
 
+pub(super) use body_rate::{BodyRate, TooSlow};
 pub(super) use connection::ClientConnection;
 use connection::Visit;
 

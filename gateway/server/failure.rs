@@ -1,10 +1,18 @@
 //! What pingora's errors mean for a call.
 
+use std::io;
+
 use http::HeaderMap;
 use http::header::TRANSFER_ENCODING;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::dispatch::CallFailure;
+use crate::http1::Fault;
+
+/// What breaks HTTP's grammar, if that is why a read failed: of a client's connection, or of one to an upstream.
+pub(super) fn fault_of(error: &Error) -> Option<Fault> {
+    error.root_cause().downcast_ref::<io::Error>()?.get_ref()?.downcast_ref().copied()
+}
 
 /// Why a connection could not be opened.
 pub(super) fn of_connect(error: &Error) -> CallFailure {
@@ -29,7 +37,9 @@ pub(super) fn of_connect(error: &Error) -> CallFailure {
 /// Why an exchange on an open connection failed.
 pub(super) fn of_exchange(error: &Error) -> CallFailure {
     let is = |kinds: &[ErrorType]| kinds.contains(error.etype());
-    if is(&[ErrorType::ReadTimedout, ErrorType::WriteTimedout]) {
+    if fault_of(error).is_some() {
+        CallFailure::ReplyMalformed
+    } else if is(&[ErrorType::ReadTimedout, ErrorType::WriteTimedout]) {
         CallFailure::ReplyTimeout
     } else if is(&[ErrorType::InvalidHTTPHeader, ErrorType::H1Error, ErrorType::InvalidH2]) {
         CallFailure::ReplyMalformed
@@ -94,7 +104,7 @@ pub(super) fn is_framing_read(headers: &HeaderMap) -> bool {
 /// Whether a client's body breaks HTTP's framing, as against one that ends because the client has left.
 pub(super) fn breaks_framing(error: &Error) -> bool {
     // pingora's v1 body reader names what is broken only by custom errors: InvalidChunk, InvalidTrailerEnd.
-    error.etype().as_str().starts_with("Invalid")
+    error.etype().as_str().starts_with("Invalid") || fault_of(error).is_some()
 }
 
 /// Whether a client took nothing of its reply for so long that the connection was given up.

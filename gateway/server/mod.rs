@@ -15,6 +15,7 @@ mod client;
 mod client_certificate;
 mod connections;
 mod cors;
+mod delegate;
 mod door;
 mod engine;
 mod exchange;

@@ -327,6 +327,12 @@ pub struct Limits {
     pub connections_per_address: NonZeroUsize,
     /// How often a request may pass a gateway of this kind, this time included.
     pub hops: NonZeroUsize,
+    /// Bytes of a request's head over HTTP/1.1.
+    pub header_bytes: usize,
+    /// Field lines of a request over HTTP/1.1.
+    pub header_fields: NonZeroUsize,
+    /// Bytes of a request's target over HTTP/1.1.
+    pub target_bytes: usize,
     /// A request's whole header must have arrived by then, from its first byte.
     pub header_timeout: Duration,
     /// A batch's whole body must have arrived by then; of other requests, how long is waited for it.

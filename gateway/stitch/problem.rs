@@ -79,10 +79,12 @@ macro_rules! row {
 pub const BATCH_STOPPED: &str = "batch_stopped";
 // Below the macro, which they use.
 mod admission;
+mod grammar;
 mod limit;
 mod skipped;
 
 pub use admission::of_admission;
+pub use grammar::of_fault;
 pub use limit::{Limit, failure_limit};
 pub use skipped::of_skip;
 

@@ -21,17 +21,26 @@ pub enum ConnectionRefusal {
     WriteTimeout,
     /// HTTP/2 frames that ask for work and bring nothing.
     Http2Flood,
+    /// A request broke HTTP's grammar.
+    MalformedRequest,
+    /// A request's head was larger than `limits.header_bytes`, `limits.header_fields` or `limits.target_bytes`.
+    HeaderTooLarge,
+    /// A client began with TLS on a port that speaks plain HTTP.
+    TlsOnPlainPort,
 }
 
 impl ConnectionRefusal {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::HeaderTimeout,
         Self::BodyTimeout,
         Self::WriteTimeout,
         Self::Http2Flood,
+        Self::MalformedRequest,
+        Self::HeaderTooLarge,
+        Self::TlsOnPlainPort,
     ];
 
     /// The limit's key, or its name where it is fixed.
@@ -43,6 +52,9 @@ impl ConnectionRefusal {
             Self::BodyTimeout => "limits.body_timeout",
             Self::WriteTimeout => "limits.write_timeout",
             Self::Http2Flood => "http2_frames",
+            Self::MalformedRequest => "http1_grammar",
+            Self::HeaderTooLarge => "limits.header_bytes",
+            Self::TlsOnPlainPort => "plain_http",
         }
     }
 
@@ -56,6 +68,9 @@ impl ConnectionRefusal {
             Self::BodyTimeout => "body_timeout",
             Self::WriteTimeout => "write_timeout",
             Self::Http2Flood => "http2_flood",
+            Self::MalformedRequest => "malformed_request",
+            Self::HeaderTooLarge => "header_too_large",
+            Self::TlsOnPlainPort => "tls_on_plain_port",
         }
     }
 }
@@ -86,12 +101,42 @@ impl ConnectionMetrics {
     /// Counts a connection that a limit ended. At most one log line a second says so for each reason: an
     /// attack must not fill the log.
     pub fn refuse(&self, reason: ConnectionRefusal, address: Option<IpAddr>) {
-        let Some(refused) = self.refused.get(reason as usize) else { return };
-        refused.count.inc();
-        if refused.seldom.may_log() {
-            let client = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-            let (reason, limit, so_far) = (reason.as_str(), reason.limit(), refused.count.get());
+        if let Some((so_far, client)) = self.count(reason, address) {
+            let (reason, limit) = (reason.as_str(), reason.limit());
             tracing::warn!(kind = "connection", reason, limit, client, so_far, "a connection was closed");
         }
+    }
+
+    /// The same for a connection that is closed because of what a request is like, with the request's id and what is
+    /// wrong with it.
+    pub fn refuse_request(
+        &self,
+        reason: ConnectionRefusal,
+        address: Option<IpAddr>,
+        limit: Option<&str>,
+        detail: &str,
+        request_id: &str,
+    ) {
+        if let Some((so_far, client)) = self.count(reason, address) {
+            let reason = reason.as_str();
+            tracing::warn!(
+                kind = "connection",
+                reason,
+                limit,
+                client,
+                detail,
+                request_id,
+                so_far,
+                "a connection was closed"
+            );
+        }
+    }
+
+    /// Counts a refusal. If a line may be written: how many there were so far, and the client.
+    fn count(&self, reason: ConnectionRefusal, address: Option<IpAddr>) -> Option<(u64, String)> {
+        let refused = self.refused.get(reason as usize)?;
+        refused.count.inc();
+        let client = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
+        refused.seldom.may_log().then(|| (refused.count.get(), client()))
     }
 }

@@ -62,6 +62,8 @@ mod admin_pages;
 mod random_bytes;
 #[path = "31_supply_chain.rs"]
 mod supply_chain;
+#[path = "33_desync_between_clients.rs"]
+mod desync_between_clients;
 
 use std::time::Duration;
 

@@ -3,53 +3,38 @@
 //! connection for good.
 //!
 //! Over HTTP/1 the front says which [`Stage`] a connection is in; over HTTP/2 its [`Frames`] do. The
-//! clock is read and a timer set only where a read has to wait in mid-header or mid-body: a header
-//! that comes in one piece costs a comparison.
+//! clock is read and a timer set only where a read has to wait in mid-header or mid-body.
+//!
+//! Over HTTP/1.1 every byte passes the [`Grammar`] before pingora has it. A request whose head breaks the grammar is
+//! answered here: it never becomes a request. In a body, the read fails with the [`Fault`], and whoever serves the
+//! request answers.
 
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use http::HeaderMap;
-use pingora::protocols::tls::SslDigest;
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
-    TimingDigest, UniqueID, UniqueIDType,
-};
+use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 
-use crate::clock::Stopwatch;
+use crate::http1::{Fault, Flaw, HeadLimits};
 use crate::settings::Limits;
-use crate::telemetry::ConnectionRefusal;
+use crate::telemetry::{ConnectionRefusal, RequestId};
 
+use super::super::delegate::delegate_to_stream;
 use super::super::gateway::Gateway;
 use super::crowd::Member;
+use super::final_reply::FinalReply;
 use super::frames::Frames;
+use super::grammar::{Grammar, Next};
 use super::together::Together;
 use super::trailers::Trailers;
+use super::watch::{Stage, Watch};
 
-/// A body that comes at this rate may take as long as it likes.
-const BYTES_PER_SECOND: u32 = 1024;
-
-/// What a connection over HTTP/1 is read for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Stage {
-    /// A request that has not begun.
-    Idle,
-    /// The rest of a header.
-    Header,
-    /// A body that has a rate to keep to.
-    Body,
-    /// What others watch: a batch's body, the client's end.
-    Free,
-}
+/// Room for fewer bytes is not read into directly.
+const LITTLE: usize = 1024;
 
 /// A client's connection.
 #[derive(Debug)]
@@ -57,6 +42,10 @@ pub(in super::super) struct ClientConnection {
     stream: Stream,
     watch: Watch,
     frames: Option<Frames>,
+    /// Of HTTP/1.1; not used over HTTP/2.
+    grammar: Mutex<Grammar>,
+    /// Once the client broke the grammar.
+    final_reply: Option<FinalReply>,
     together: Together,
     trailers: Trailers,
     written: u64,
@@ -86,35 +75,38 @@ impl Visit {
     pub(super) fn count_refusal(&self, reason: ConnectionRefusal) {
         self.gateway.metrics.connections.refuse(reason, self.address);
     }
-}
 
-/// How long the client may still take.
-#[derive(Debug)]
-struct Watch {
-    stage: AtomicU8,
-    header_timeout: Duration,
-    body_timeout: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Since when a read of a body has waited.
-    waits: Option<Stopwatch>,
-    /// How long reads of the body may still wait.
-    patience: Duration,
+    fn count_fault(&self, fault: Fault, request_id: &RequestId) {
+        let reason = match (fault.flaw, fault.limit()) {
+            (Flaw::TlsHandshake, _) => ConnectionRefusal::TlsOnPlainPort,
+            (_, Some(_)) => ConnectionRefusal::HeaderTooLarge,
+            (_, None) => ConnectionRefusal::MalformedRequest,
+        };
+        let detail = fault.to_string();
+        self.gateway.metrics.connections.refuse_request(
+            reason,
+            self.address,
+            fault.limit(),
+            &detail,
+            request_id.as_str(),
+        );
+    }
 }
 
 impl ClientConnection {
     pub(super) fn new(stream: Stream, limits: &Limits, visit: Visit) -> Self {
-        let watch = Watch {
-            stage: AtomicU8::new(Stage::Idle as u8),
-            header_timeout: limits.header_timeout,
-            body_timeout: limits.body_timeout,
-            timer: None,
-            waits: None,
-            patience: limits.body_timeout,
+        let watch = Watch::new(limits.header_timeout, limits.body_timeout);
+        let heads = HeadLimits {
+            bytes: limits.header_bytes,
+            fields: limits.header_fields.get(),
+            target: limits.target_bytes,
         };
         Self {
             stream,
             watch,
             frames: None,
+            grammar: Mutex::new(Grammar::new(heads)),
+            final_reply: None,
             together: Together::default(),
             trailers: Trailers::default(),
             written: 0,
@@ -130,12 +122,39 @@ impl ClientConnection {
     /// It speaks HTTP/2, from its first byte on.
     pub(super) fn speaks_http2(&mut self) {
         self.frames = Some(Frames::new());
-        self.watch.stage.store(Stage::Header as u8, Ordering::Relaxed);
+        self.watch.enter(Stage::Header);
     }
 
-    /// A request's header comes next.
-    pub(super) fn expect_header(stream: &Stream) {
+    /// A request's header comes next. To be called once for each session, before it reads: what a fault or a trailer
+    /// field belongs to is told by counting.
+    pub(in super::super) fn expect_header(stream: &Stream) {
         Self::enter(stream, Stage::Idle);
+        if let Some(mut grammar) = Self::grammar_of(stream) {
+            grammar.begin_request();
+        }
+    }
+
+    /// What is wrong with the request that is served now, if the client broke HTTP's grammar. In a head, it was
+    /// answered already; in a body, reads have failed and nothing was answered.
+    pub(in super::super) fn fault(stream: &Stream) -> Option<Fault> {
+        Self::grammar_of(stream)?.fault()
+    }
+
+    /// Takes the trailer fields of the request that is served now. They are there once its body was read to its end.
+    pub(in super::super) fn take_trailers(stream: &Stream) -> Option<HeaderMap> {
+        Self::grammar_of(stream)?.take_trailers()
+    }
+
+    /// The request that is served now was answered with 101: what the client sends from here on is not HTTP. To be
+    /// called before the reply is written.
+    pub(in super::super) fn become_opaque(stream: &Stream) {
+        if let Some(mut grammar) = Self::grammar_of(stream) {
+            grammar.become_opaque();
+        }
+    }
+
+    fn grammar_of(stream: &Stream) -> Option<MutexGuard<'_, Grammar>> {
+        Some(Self::under(stream)?.grammar.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What was expected is there. What is read from here on may take any time, or is watched elsewhere.
@@ -143,21 +162,11 @@ impl ClientConnection {
         Self::enter(stream, Stage::Free);
     }
 
-    /// The request's body comes next, and has to keep to its rate.
-    pub(in super::super) fn expect_body(stream: &Stream) {
-        Self::enter(stream, Stage::Body);
-    }
-
     /// The chunked reply that ends next ends with these trailers (RFC 9112 §7.1.2).
     pub(in super::super) fn end_with_trailers(stream: &Stream, trailers: &HeaderMap) {
         if let Some(connection) = Self::under(stream) {
             connection.trailers.set(trailers);
         }
-    }
-
-    /// What follows is of another protocol, and is not looked at.
-    pub(in super::super) fn becomes_opaque(stream: &Stream) {
-        Self::enter(stream, Stage::Free);
     }
 
     /// What is written until the next flush may leave together.
@@ -169,7 +178,7 @@ impl ClientConnection {
 
     fn enter(stream: &Stream, stage: Stage) {
         if let Some(connection) = Self::under(stream) {
-            connection.watch.stage.store(stage as u8, Ordering::Relaxed);
+            connection.watch.enter(stage);
         }
     }
 
@@ -183,20 +192,95 @@ impl ClientConnection {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason.as_str())))
     }
 
+    /// Bytes came, over HTTP/2.
     fn take(&mut self, bytes: &[u8]) -> Poll<io::Result<()>> {
-        if let Some(frames) = &mut self.frames {
-            if frames.pass(bytes, self.written).is_err() {
-                return self.refuse(ConnectionRefusal::Http2Flood);
-            }
-            let stage = if frames.within_header() { Stage::Header } else { Stage::Idle };
-            self.watch.stage.store(stage as u8, Ordering::Relaxed);
-            if stage == Stage::Idle {
-                self.watch.timer = None;
-            }
-        } else if !bytes.is_empty() {
-            self.watch.received(bytes.len());
+        let Some(frames) = &mut self.frames else { return Poll::Ready(Ok(())) };
+        if frames.pass(bytes, self.written).is_err() {
+            return self.refuse(ConnectionRefusal::Http2Flood);
         }
+        self.watch.received_frames(frames.within_header());
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads from the socket, for no longer than the client may take.
+    fn poll_socket(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            read @ Poll::Ready(_) => read,
+            Poll::Pending => {
+                let reason = ready!(self.watch.poll_patience(context));
+                self.refuse(reason)
+            }
+        }
+    }
+
+    /// Reads what the grammar allows, over HTTP/1.1.
+    fn poll_checked(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        loop {
+            let grammar = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner);
+            match grammar.next() {
+                Next::Read if buffer.remaining() < LITTLE => {
+                    ready!(self.poll_ahead(context))?;
+                    let grammar = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    grammar.take_waiting(buffer);
+                }
+                Next::Read => ready!(self.poll_socket(context, buffer))?,
+                Next::TakeWaiting => grammar.take_waiting(buffer),
+                Next::TakeReady => {
+                    grammar.take_ready(buffer);
+                    return Poll::Ready(Ok(()));
+                }
+                Next::Wait => return Poll::Pending,
+                Next::Fail(fault) => return self.poll_fail(context, fault),
+            }
+            let came = buffer.filled().get(before..).unwrap_or_default();
+            if came.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.watch.received(came.len());
+            let grammar = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let passed = grammar.pass(came);
+            buffer.set_filled(before + passed);
+            if passed > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Reads from the socket what waits until there is room for it. While a request is served, pingora reads single
+    /// bytes to notice that the client has left.
+    fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [0; LITTLE];
+        let mut buffer = ReadBuf::new(&mut space);
+        ready!(self.poll_socket(context, &mut buffer))?;
+        self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner).wait(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends a connection whose client broke the grammar. Answers, if there is no one else who would.
+    fn poll_fail(&mut self, context: &mut Context<'_>, fault: Fault) -> Poll<io::Result<()>> {
+        let is_within_body = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner).is_within_body();
+        if self.final_reply.is_none() {
+            let request_id = RequestId::of(&HeaderMap::new());
+            self.visit.count_fault(fault, &request_id);
+            self.final_reply = Some(if is_within_body {
+                FinalReply::without_bytes()
+            } else {
+                FinalReply::to_fault(fault, &request_id)
+            });
+        }
+        if !is_within_body {
+            ready!(self.poll_end(context));
+        }
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)))
+    }
+
+    /// Writes the final reply and closes.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // What can't be written before it, can't be written after.
+        let _ = ready!(self.poll_release(context));
+        let Self { final_reply, stream, .. } = self;
+        final_reply.as_mut().map_or(Poll::Ready(()), |reply| reply.poll(stream, context))
     }
 
     /// Writes what was held for what follows it.
@@ -221,44 +305,6 @@ impl Drop for Visit {
     }
 }
 
-impl Watch {
-    fn is_in(&self, stage: Stage) -> bool {
-        self.stage.load(Ordering::Relaxed) == stage as u8
-    }
-
-    /// Bytes came, over HTTP/1.
-    fn received(&mut self, bytes: usize) {
-        if self.is_in(Stage::Idle) {
-            self.stage.store(Stage::Header as u8, Ordering::Relaxed);
-            self.timer = None;
-            self.patience = self.body_timeout;
-        } else if self.is_in(Stage::Body) {
-            let waited = self.waits.take().map(Stopwatch::elapsed).unwrap_or_default();
-            let earned = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / BYTES_PER_SECOND;
-            self.patience = (self.patience.saturating_sub(waited) + earned).min(self.body_timeout);
-            self.timer = None;
-        }
-    }
-
-    /// A read has to wait. Ready once that took too long, with the limit that it took.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<ConnectionRefusal> {
-        let (patience, reason) = if self.is_in(Stage::Header) {
-            (self.header_timeout, ConnectionRefusal::HeaderTimeout)
-        } else if self.is_in(Stage::Body) {
-            if self.waits.is_none() {
-                self.waits = Some(Stopwatch::start());
-                self.timer = None;
-            }
-            (self.patience, ConnectionRefusal::BodyTimeout)
-        } else {
-            return Poll::Pending;
-        };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        ready!(timer.as_mut().poll(context));
-        Poll::Ready(reason)
-    }
-}
-
 impl AsyncRead for ClientConnection {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -266,15 +312,12 @@ impl AsyncRead for ClientConnection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
-        let before = buffer.filled().len();
-        match Pin::new(&mut connection.stream).poll_read(context, buffer) {
-            Poll::Ready(Ok(())) => connection.take(buffer.filled().get(before..).unwrap_or_default()),
-            failed @ Poll::Ready(Err(_)) => failed,
-            Poll::Pending => {
-                let reason = ready!(connection.watch.poll_patience(context));
-                connection.refuse(reason)
-            }
+        if connection.frames.is_none() {
+            return connection.poll_checked(context, buffer);
         }
+        let before = buffer.filled().len();
+        ready!(connection.poll_socket(context, buffer))?;
+        connection.take(buffer.filled().get(before..).unwrap_or_default())
     }
 }
 
@@ -317,63 +360,13 @@ impl AsyncWrite for ClientConnection {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
+        if connection.final_reply.is_some() {
+            ready!(connection.poll_end(context));
+            return Poll::Ready(Ok(()));
+        }
         ready!(connection.poll_release(context))?;
         Pin::new(&mut connection.stream).poll_shutdown(context)
     }
 }
 
-#[async_trait]
-impl Shutdown for ClientConnection {
-    async fn shutdown(&mut self) {
-        self.stream.shutdown().await;
-    }
-}
-
-#[async_trait]
-impl Peek for ClientConnection {
-    async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        self.stream.try_peek(buffer).await
-    }
-}
-
-impl UniqueID for ClientConnection {
-    fn id(&self) -> UniqueIDType {
-        self.stream.id()
-    }
-}
-
-impl Ssl for ClientConnection {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.stream.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.stream.selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for ClientConnection {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.stream.get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.stream.get_write_pending_time()
-    }
-}
-
-impl GetProxyDigest for ClientConnection {
-    fn get_proxy_digest(&self) -> Option<Arc<pingora::protocols::raw_connect::ProxyDigest>> {
-        self.stream.get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for ClientConnection {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_socket_digest()
-    }
-}
+delegate_to_stream!(ClientConnection);

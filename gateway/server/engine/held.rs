@@ -15,6 +15,7 @@ use super::super::balance::{Lease, Peer};
 use super::super::failure;
 use super::super::memory::Holding;
 use super::call::Calls;
+use super::checked::CheckedStream;
 use super::failover::Failover;
 use super::reply::{Unanswered, collect};
 use super::retry::Sending;
@@ -69,12 +70,14 @@ impl<'engine> HeldConnection<'engine> {
         let header = self.calls.header(sending, &peer).map_err(Unanswered::not_sent)?;
         sending.attempt.progress.mark_sent();
         let under_way = CallUnderWay::new(self.calls, lease, failover.patience);
+        CheckedStream::expect_reply(&connection.stream, &header.method);
         let mut session = HttpSession::new_with_options(connection.stream, &peer.http1);
         match send_and_collect(&mut session, header, sending, self.calls.engine.holding).await {
             Ok(reply) => {
                 under_way.answered(reply.status);
                 session.respect_keepalive();
-                self.connection = session.reuse().await.map(|stream| Connection { peer, stream, used: true });
+                let kept = session.reuse().await.filter(CheckedStream::is_usable);
+                self.connection = kept.map(|stream| Connection { peer, stream, used: true });
                 Ok(reply)
             }
             Err(unanswered) => {
@@ -107,12 +110,14 @@ impl<'engine> HeldConnection<'engine> {
         let connections = &engine.gateway.connections;
         while let Some(lease) = failover.next() {
             if may_reuse && let Some(stream) = connections.idle_http1(lease.peer()).await {
+                let stream = CheckedStream::around(stream);
                 return Ok((Connection { peer: Arc::clone(lease.peer()), stream, used: true }, lease));
             }
             let open = |peer: Arc<Peer>| async move { connections.new_http1(&peer).await };
             // Boxed, so that calls that need no new connection are no larger for it.
             if let Some((lease, stream)) = Box::pin(failover.race(lease, open)).await {
                 upstream.opened.inc();
+                let stream = CheckedStream::around(stream);
                 return Ok((Connection { peer: Arc::clone(lease.peer()), stream, used: false }, lease));
             }
         }

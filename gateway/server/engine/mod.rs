@@ -3,6 +3,7 @@
 //! held for a run of calls, or streams of a shared HTTP/2 connection.
 
 mod call;
+mod checked;
 mod failover;
 mod held;
 mod queued;
@@ -34,6 +35,7 @@ use failover::Failover;
 use reply::Unanswered;
 use retry::Sending;
 
+pub(super) use checked::CheckedStream;
 pub(super) use queued::Queued;
 
 /// A call that its engine can't make, because no upstream has this index; a fault of ours.

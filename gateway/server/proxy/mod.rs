@@ -36,7 +36,7 @@ use http::StatusCode;
 use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
-use crate::dispatch::{CallFailure, Flow, Gate, QueueFull, Sent, Turn};
+use crate::dispatch::{CallFailure, Flow, Gate, Sent, Turn};
 use crate::telemetry::{LongLivedEnd, LongLivedKind};
 
 use super::balance::{Lease, Peer};
@@ -133,10 +133,11 @@ async fn take_turn(upstream: &UpstreamState, context: &Context) -> Result<Turn<A
     if let Some(turn) = Gate::try_enter(Arc::clone(&upstream.gate), &flow) {
         return Ok(turn);
     }
-    let _queued = Queued::new(upstream);
+    let _queued = Queued::new(upstream, &flow);
     let turn = Gate::enter(Arc::clone(&upstream.gate), &flow);
     match Deadline::after(upstream.settings.timeout.item).race(turn).await {
-        Some(turn) => turn.map_err(|QueueFull| CallFailure::QueueFull),
+        Some(turn) => turn.map_err(CallFailure::from),
+        None if flow.was_held_back() => Err(CallFailure::ClientShareTimeout),
         None => Err(CallFailure::QueueTimeout),
     }
 }

@@ -7,6 +7,7 @@ use pingora::http::ResponseHeader;
 use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Sent};
 use crate::server::session::ResetReason;
+use crate::server::door::ClientConnection;
 use crate::server::{failure, grpc};
 use crate::stitch::problem;
 use crate::telemetry::{LongLivedEnd, LongLivedKind};
@@ -357,6 +358,9 @@ impl Exchange<'_> {
             return Ended::Failed(Failure::Call(CallFailure::Internal, Sent::Maybe));
         };
         reply::switching(&mut head, self.plan.upgrade.as_ref());
+        if let Some(client) = self.session.http1_stream() {
+            ClientConnection::become_opaque(client);
+        }
         if self.session.write_response_header(Box::new(head), false).await.is_err() {
             lasting.end(LongLivedEnd::Client);
             return Ended::ClientGone;

@@ -14,7 +14,6 @@ use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock::Deadline;
-use crate::server::door::ClientConnection;
 use crate::server::gateway::Gateway;
 use crate::server::session::Session;
 use crate::telemetry::{LongLivedEnd, LongLivedKind};
@@ -52,7 +51,6 @@ impl Tunnel {
             lasting.end(LongLivedEnd::Error);
             return LongLivedEnd::Error;
         };
-        ClientConnection::becomes_opaque(&client);
         let is_websocket = lasting.kind == LongLivedKind::Websocket;
         let mut carrying = Carrying {
             up: Direction::new(Side::ToUpstream, from_client, is_websocket),

@@ -1,28 +1,26 @@
 //! The client's half of an exchange: its request's body, as it comes, on its way to the upstream's writer.
 //!
 //! Nothing is read while the writer has something left to write, so a service that is slow holds up its client, and
-//! the gateway holds one piece. A client that is slow has to keep to a rate ([`Pace`]).
+//! the gateway holds one piece. A client that is slow has to keep to a rate ([`BodyRate`]).
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::clock::{Deadline, Stopwatch};
+use crate::server::door::{BodyRate, TooSlow};
 use crate::server::session::Session;
 
 use super::attempts::Replay;
 use super::upstream::RequestWriter;
-
-/// A body that comes at this rate may take as long as it likes.
-const BYTES_PER_SECOND: u32 = 1024;
 
 /// How far the request's body is.
 pub(super) struct Upload {
     is_done: bool,
     trailers: Option<HeaderMap>,
     pub(super) replay: Replay,
-    pace: Pace,
+    /// `None`: the client may take as long as it likes.
+    rate: Option<BodyRate>,
 }
 
 /// What the client did.
@@ -45,7 +43,7 @@ impl Upload {
             is_done: session.is_body_done(),
             trailers: None,
             replay: Replay::default(),
-            pace: Pace::new(patience.unwrap_or(Duration::MAX)),
+            rate: patience.map(BodyRate::new),
         }
     }
 
@@ -71,12 +69,18 @@ impl Upload {
         if !has_room {
             return std::future::pending().await;
         }
-        let Some(read) = self.pace.wait(session.read_request_body()).await else {
-            return FromClient::TooSlow;
+        let read = match &mut self.rate {
+            Some(rate) => match rate.wait_for(session.read_request_body()).await {
+                Ok(read) => read,
+                Err(TooSlow) => return FromClient::TooSlow,
+            },
+            None => session.read_request_body().await,
         };
         match read {
             Ok(Some(piece)) => {
-                self.pace.received(piece.len());
+                if let Some(rate) = &mut self.rate {
+                    rate.received(piece.len());
+                }
                 FromClient::Piece(piece)
             }
             Ok(None) => FromClient::End,
@@ -95,35 +99,5 @@ impl Upload {
         self.is_done = true;
         self.trailers = session.request_trailers().await;
         writer.end(self.trailers.clone());
-    }
-}
-
-/// How slowly a body may come: the client may let the gateway wait for `body_timeout` in all, and a second more for
-/// each KiB that comes.
-#[derive(Debug)]
-struct Pace {
-    full: Duration,
-    left: Duration,
-    waits: Option<Stopwatch>,
-}
-
-impl Pace {
-    const fn new(full: Duration) -> Self {
-        Self { full, left: full, waits: None }
-    }
-
-    /// What `read` gives; `None` if it does not come in time. The wait counts on where it is dropped and begun again.
-    async fn wait<Read: Future>(&mut self, read: Read) -> Option<Read::Output> {
-        let waits = *self.waits.get_or_insert_with(Stopwatch::start);
-        if self.full == Duration::MAX {
-            return Some(read.await);
-        }
-        Deadline::after(self.left.saturating_sub(waits.elapsed())).race(read).await
-    }
-
-    fn received(&mut self, bytes: usize) {
-        let waited = self.waits.take().map(Stopwatch::elapsed).unwrap_or_default();
-        let earned = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / BYTES_PER_SECOND;
-        self.left = (self.left.saturating_sub(waited) + earned).min(self.full);
     }
 }

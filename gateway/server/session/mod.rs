@@ -136,7 +136,7 @@ impl Session {
     /// The request's trailers, once its body has been read to its end.
     pub(super) async fn request_trailers(&mut self) -> Option<HeaderMap> {
         match &mut self.protocol {
-            Protocol::Http1(_) => None,
+            Protocol::Http1(http1) => ClientConnection::take_trailers(http1.stream()),
             Protocol::Http2(http2) => http2.trailers().await,
         }
     }

@@ -33,6 +33,13 @@ pub(in super::super) struct LimitsDocument {
     /// Via, is in a loop.
     #[schemars(range(max = 100))]
     pub(in super::super) hops: NonZeroUsize,
+    /// Bytes of a request's head over HTTP/1.1, its line ends included; more is a 431.
+    pub(in super::super) header_bytes: At<ByteSize>,
+    /// Field lines of a request over HTTP/1.1; more is a 431.
+    #[schemars(range(max = 256))]
+    pub(in super::super) header_fields: NonZeroUsize,
+    /// Bytes of a request's target (its path and query, or its url) over HTTP/1.1; more is a 414.
+    pub(in super::super) target_bytes: At<ByteSize>,
     /// A request's whole header must have arrived by then, from its first byte.
     pub(in super::super) header_timeout: TimeLimit,
     /// A batch's whole body must have arrived by then. Of other requests over HTTP/1: how long the gateway
@@ -64,6 +71,9 @@ impl Default for LimitsDocument {
             connections: number(10_000),
             connections_per_address: number(1000),
             hops: number(5),
+            header_bytes: ByteSize(64 << 10).into(),
+            header_fields: number(256),
+            target_bytes: ByteSize(16 << 10).into(),
             header_timeout: seconds(15),
             body_timeout: seconds(60),
             write_timeout: seconds(30),

@@ -23,6 +23,9 @@ pub(super) fn limits(document: &LimitsDocument) -> Limits {
         connections: document.connections,
         connections_per_address: document.connections_per_address,
         hops: document.hops,
+        header_bytes: document.header_bytes.value.0,
+        header_fields: document.header_fields,
+        target_bytes: document.target_bytes.value.0,
         header_timeout: document.header_timeout.0,
         body_timeout: document.body_timeout.0,
         write_timeout: document.write_timeout.0,
@@ -52,7 +55,27 @@ const BODIES: usize = 2;
 /// The part of `limits.memory` that the eldest batch can always have for its replies.
 const REPLIES: usize = 3;
 
+/// pingora reads no larger head, and the url library no longer target.
+const MAX_HEADER_BYTES: usize = 1 << 20;
+const MAX_TARGET_BYTES: usize = 65_534;
+
 impl Resolver<'_> {
+    /// Refuses heads that are larger than can be read, and those without room for a request.
+    pub(super) fn heads(&mut self, limits: &LimitsDocument) {
+        let LimitsDocument { header_bytes, target_bytes, .. } = limits;
+        if !(256..MAX_HEADER_BYTES).contains(&header_bytes.value.0) {
+            let help = "choose at least 256B and less than 1MiB";
+            let _: Resolved<()> = self.refuse(header_bytes.place, "`header_bytes` is out of range", help);
+        }
+        if !(1..=MAX_TARGET_BYTES).contains(&target_bytes.value.0) {
+            let help = "choose at least 1B and at most 65534B";
+            let _: Resolved<()> = self.refuse(target_bytes.place, "`target_bytes` is out of range", help);
+        } else if target_bytes.value.0 >= header_bytes.value.0 && target_bytes.place.is_some() {
+            let message = "`target_bytes` is not smaller than `header_bytes`, which counts the target too";
+            self.warn(target_bytes.place, message, "raise `header_bytes`, or lower `target_bytes`");
+        }
+    }
+
     /// Refuses a memory in which a batch that is within its own limits would never have room.
     pub(super) fn memory(&mut self, document: &Document) {
         let memory = &document.limits.memory;

@@ -60,6 +60,7 @@ impl Resolver<'_> {
         self.hidden_routes(document);
         self.deadlines(document);
         self.memory(document);
+        self.heads(&document.limits);
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
         let rate_limits = self.rate_limits(document);
         let resolver = self.name_servers(&document.resolver);

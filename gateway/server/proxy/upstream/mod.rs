@@ -20,6 +20,7 @@ use pingora::protocols::http::v2::client::Http2Session;
 use tokio::io::AsyncReadExt as _;
 
 use crate::server::balance::Peer;
+use crate::server::engine::CheckedStream;
 use crate::server::gateway::Gateway;
 use crate::server::snapshot::UpstreamState;
 use crate::settings::Scheme;
@@ -60,7 +61,7 @@ impl Connection {
         loop {
             let mut stream = gateway.connections.idle_http1(peer).await?;
             if is_quiet(&mut stream) {
-                return Some(Self { wire: Wire::Http1(stream), reused: true });
+                return Some(Self { wire: Wire::Http1(CheckedStream::around(stream)), reused: true });
             }
         }
     }
@@ -80,13 +81,13 @@ impl Connection {
             let (session, reused) = gateway.connections.session(peer).await?;
             match session {
                 AnySession::H2(http2) => Self { wire: Wire::Http2(Box::new(http2)), reused },
-                AnySession::H1(http1) => Self { wire: Wire::Http1(http1.into_inner()), reused },
+                AnySession::H1(http1) => Self { wire: checked(http1.into_inner()), reused },
                 AnySession::Custom(()) => {
                     return pingora::Error::e_explain(pingora::ErrorType::InternalError, "no protocol");
                 }
             }
         } else {
-            Self { wire: Wire::Http1(gateway.connections.new_http1(peer).await?), reused: false }
+            Self { wire: checked(gateway.connections.new_http1(peer).await?), reused: false }
         };
         if !connection.reused {
             upstream.opened.inc();
@@ -110,6 +111,7 @@ impl Connection {
     ) -> pingora::Result<(RequestWriter, ReplyReader)> {
         match self.wire {
             Wire::Http1(stream) => {
+                CheckedStream::expect_reply(&stream, &head.method);
                 let shared = SharedStream::new(stream);
                 let received = shared.received();
                 let mut session = Http1::new_with_options(Box::new(shared.clone()), &peer.http1);
@@ -123,6 +125,10 @@ impl Connection {
             }
         }
     }
+}
+
+fn checked(stream: Stream) -> Wire {
+    Wire::Http1(CheckedStream::around(stream))
 }
 
 fn speaks_http2(scheme: Scheme, needs: Needs) -> bool {

@@ -12,6 +12,7 @@ use pingora::{Error, ErrorType};
 
 use crate::server::balance::Peer;
 use crate::server::connections::Connections;
+use crate::server::engine::CheckedStream;
 
 use super::shared_stream::{Received, SharedStream};
 
@@ -76,7 +77,7 @@ impl ReplyReader {
     /// The stream was reset in place of them.
     pub(in super::super) async fn trailers(&mut self) -> pingora::Result<Option<HeaderMap>> {
         match self {
-            Self::Http1(..) => Ok(None),
+            Self::Http1(http1, _) => Ok(SharedStream::under(http1.stream()).and_then(|shared| shared.trailers())),
             Self::Http2(http2) => http2.read_trailers().await,
         }
     }
@@ -100,7 +101,8 @@ impl ReplyReader {
         match self {
             Self::Http1(mut http1, _) => {
                 http1.respect_keepalive();
-                if let Some(stream) = http1.reuse().await.and_then(unshared) {
+                if let Some(stream) = http1.reuse().await.and_then(unshared).filter(CheckedStream::is_usable)
+                {
                     connections.keep_http1(stream, peer);
                 }
             }

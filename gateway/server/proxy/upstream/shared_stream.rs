@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::HeaderMap;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
@@ -17,6 +18,8 @@ use pingora::protocols::{
     TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::server::engine::CheckedStream;
 
 /// One of the hands.
 #[derive(Clone, Debug)]
@@ -47,6 +50,16 @@ impl SharedStream {
 
     fn lock(&self) -> MutexGuard<'_, Stream> {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hand under a session of pingora's.
+    pub(super) fn under(stream: &Stream) -> Option<&Self> {
+        (**stream).as_any().downcast_ref()
+    }
+
+    /// Takes the trailers of the reply that was read to its end.
+    pub(super) fn trailers(&self) -> Option<HeaderMap> {
+        CheckedStream::take_trailers(&self.lock())
     }
 
     pub(super) fn received(&self) -> Received {

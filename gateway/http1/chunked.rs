@@ -1,0 +1,299 @@
+//! Follows a body to its end. Of a chunked one (RFC 9112 §7.1), every byte but the data is checked: sizes,
+//! extensions, the CRLF after data, and the trailer section, whose fields are captured.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::HeadLimits;
+use super::fault::{Fault, Flaw};
+use super::lines::Lines;
+use super::syntax::{field, is_blank, is_token_byte, is_value_byte};
+
+/// Digits of a chunk size; more can only be zeros.
+const MAX_DIGITS: u32 = 16;
+
+/// Bytes of one chunk's extensions. pingora stops at 8 KiB.
+const EXTENSION_BYTES: u64 = 4096;
+
+/// Bytes of all extensions of a body; each byte of data allows for one more. Else a body of one-byte chunks would
+/// cost thousands of bytes for each of its own.
+const ALL_EXTENSION_BYTES: u64 = 16 << 10;
+
+/// pingora stops at 64 KiB, and counts otherwise.
+const TRAILER_BYTES: usize = 60 << 10;
+
+/// A body, as far as it has not passed.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// As many bytes are left.
+    Length(u64),
+    Chunked(Box<Chunked>),
+    /// It ends with the connection.
+    UntilClose,
+}
+
+impl Body {
+    /// Takes bytes up to the body's end, or what there is. Returns how many, and whether the body is complete.
+    /// `place` is where the bytes are in the message.
+    pub(super) fn pass(&mut self, bytes: &[u8], place: u64) -> Result<(usize, bool), Fault> {
+        match self {
+            Self::UntilClose => Ok((bytes.len(), false)),
+            Self::Length(left) => {
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                *left -= taken as u64;
+                Ok((taken, *left == 0))
+            }
+            Self::Chunked(chunked) => chunked.pass(bytes, place),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Size,
+    /// After the size, or an extension's value: blanks that an extension has to follow.
+    Blanks,
+    /// The LF after the CR.
+    SizeLf,
+    ExtensionName,
+    /// After the name: blanks that `=` or `;` has to follow.
+    NameBlanks,
+    ExtensionValue,
+    Quoted,
+    QuotedPair,
+    AfterQuoted,
+    Data,
+    DataCr,
+    DataLf,
+    Trailer,
+}
+
+/// A chunked body, as far as it has not passed.
+#[derive(Debug)]
+pub(super) struct Chunked {
+    at: At,
+    size: u64,
+    digits: u32,
+    /// The name or value of an extension has begun.
+    has_begun: bool,
+    extension_bytes: u64,
+    /// What is left for all extensions.
+    allowance: u64,
+    is_request: bool,
+    limits: HeadLimits,
+    lines: Lines,
+    trailer_bytes: usize,
+    trailer_fields: usize,
+    trailers: HeaderMap,
+}
+
+impl Chunked {
+    pub(super) fn new(limits: HeadLimits, is_request: bool) -> Self {
+        Self {
+            at: At::Size,
+            size: 0,
+            digits: 0,
+            has_begun: false,
+            extension_bytes: 0,
+            allowance: ALL_EXTENSION_BYTES,
+            is_request,
+            limits,
+            lines: Lines::from(0, false),
+            trailer_bytes: 0,
+            trailer_fields: 0,
+            trailers: HeaderMap::new(),
+        }
+    }
+
+    /// The fields of the trailer section.
+    pub(super) fn into_trailers(self) -> HeaderMap {
+        self.trailers
+    }
+
+    fn pass(&mut self, bytes: &[u8], place: u64) -> Result<(usize, bool), Fault> {
+        let mut taken = 0;
+        while let Some(byte) = bytes.get(taken) {
+            if self.at == At::Trailer {
+                return self.pass_trailer(bytes, taken);
+            }
+            if self.at == At::Data {
+                let left = bytes.len() - taken;
+                let data = usize::try_from(self.size).unwrap_or(usize::MAX).min(left);
+                self.size -= data as u64;
+                self.allowance = self.allowance.saturating_add(data as u64).min(ALL_EXTENSION_BYTES);
+                taken += data;
+                if self.size == 0 {
+                    self.at = At::DataCr;
+                }
+                continue;
+            }
+            self.step(*byte).map_err(|flaw| Fault::new(flaw, place + taken as u64))?;
+            taken += 1;
+            if self.at == At::Trailer {
+                self.lines = Lines::from(place + taken as u64, false);
+            }
+        }
+        Ok((taken, false))
+    }
+
+    /// Takes a byte of a chunk's frame.
+    fn step(&mut self, byte: u8) -> Result<(), Flaw> {
+        if !matches!(self.at, At::Size | At::SizeLf | At::DataCr | At::DataLf) {
+            self.extension_bytes += 1;
+            self.allowance = self
+                .allowance
+                .checked_sub(1)
+                .filter(|_| self.extension_bytes <= EXTENSION_BYTES)
+                .ok_or(Flaw::ChunkExtensionTooLong)?;
+        }
+        match self.at {
+            At::Size => self.size_byte(byte),
+            At::SizeLf if byte == b'\n' => {
+                self.at = if self.size == 0 { At::Trailer } else { At::Data };
+                (self.digits, self.extension_bytes) = (0, 0);
+                Ok(())
+            }
+            At::SizeLf => Err(Flaw::ChunkExtension),
+            At::DataCr if byte == b'\r' => self.go(At::DataLf),
+            At::DataLf if byte == b'\n' => self.go(At::Size),
+            At::DataCr | At::DataLf => Err(Flaw::ChunkEnd),
+            At::Blanks
+            | At::ExtensionName
+            | At::NameBlanks
+            | At::ExtensionValue
+            | At::Quoted
+            | At::QuotedPair
+            | At::AfterQuoted => self.extension_byte(byte),
+            At::Data | At::Trailer => Ok(()),
+        }
+    }
+
+    fn go(&mut self, at: At) -> Result<(), Flaw> {
+        self.at = at;
+        self.has_begun = false;
+        Ok(())
+    }
+
+    fn size_byte(&mut self, byte: u8) -> Result<(), Flaw> {
+        if let Some(digit) = char::from(byte).to_digit(16) {
+            self.digits += 1;
+            if self.digits > MAX_DIGITS || self.size > u64::MAX >> 5 {
+                return Err(Flaw::ChunkTooLarge);
+            }
+            self.size = self.size << 4 | u64::from(digit);
+            return Ok(());
+        }
+        if self.digits == 0 {
+            return Err(Flaw::ChunkSize);
+        }
+        match byte {
+            b'\r' => self.go(At::SizeLf),
+            b';' => self.go(At::ExtensionName),
+            byte if is_blank(byte) => self.go(At::Blanks),
+            _ => Err(Flaw::ChunkSize),
+        }
+    }
+
+    /// RFC 9112 §7.1.1: `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
+    fn extension_byte(&mut self, byte: u8) -> Result<(), Flaw> {
+        match (self.at, byte) {
+            (At::Quoted, b'"') => self.go(At::AfterQuoted),
+            (At::Quoted, b'\\') => self.go(At::QuotedPair),
+            (At::QuotedPair, byte) if is_value_byte(byte) => self.go(At::Quoted),
+            (At::Quoted, byte) if is_value_byte(byte) => Ok(()),
+            (At::Quoted | At::QuotedPair, _) => Err(Flaw::ChunkExtension),
+            (At::ExtensionName | At::ExtensionValue, byte) if is_token_byte(byte) => {
+                self.has_begun = true;
+                Ok(())
+            }
+            (At::ExtensionName | At::ExtensionValue, byte) if is_blank(byte) && !self.has_begun => Ok(()),
+            (At::ExtensionValue, b'"') if !self.has_begun => self.go(At::Quoted),
+            (At::ExtensionName | At::ExtensionValue, _) if !self.has_begun => Err(Flaw::ChunkExtension),
+            (At::ExtensionName | At::NameBlanks, b'=') => self.go(At::ExtensionValue),
+            (_, b';') => self.go(At::ExtensionName),
+            (At::ExtensionName | At::NameBlanks, byte) if is_blank(byte) => self.go(At::NameBlanks),
+            (_, byte) if is_blank(byte) => self.go(At::Blanks),
+            (At::ExtensionName | At::ExtensionValue | At::AfterQuoted, b'\r') => self.go(At::SizeLf),
+            // Old servers pad a size with blanks.
+            (At::Blanks, b'\r') if !self.is_request => self.go(At::SizeLf),
+            _ => Err(Flaw::ChunkExtension),
+        }
+    }
+
+    fn pass_trailer(&mut self, bytes: &[u8], mut taken: usize) -> Result<(usize, bool), Fault> {
+        let limit = self.limits.bytes.min(TRAILER_BYTES);
+        loop {
+            let rest = bytes.get(taken..).unwrap_or_default();
+            let (within, beyond) = rest.split_at((limit - self.trailer_bytes).min(rest.len()));
+            if within.is_empty() {
+                let fault = Fault::new(Flaw::HeadTooLarge, self.lines.place());
+                return if beyond.is_empty() { Ok((taken, false)) } else { Err(fault) };
+            }
+            let (line, complete) = self.lines.take(within, |_, _| Ok(()))?;
+            taken += line;
+            self.trailer_bytes += line;
+            if !complete {
+                continue;
+            }
+            if self.lines.text().is_empty() {
+                return Ok((taken, true));
+            }
+            self.trailer_line()?;
+        }
+    }
+
+    fn trailer_line(&mut self) -> Result<(), Fault> {
+        let start = self.lines.start();
+        self.trailer_fields += 1;
+        if self.trailer_fields > self.limits.fields {
+            return Err(Fault::new(Flaw::TooManyFields, start));
+        }
+        let read = field(self.lines.text(), false);
+        let (name, value) = read.map_err(|(flaw, index)| Fault::new(flaw, start + index as u64))?;
+        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else {
+            return Err(Fault::new(Flaw::FieldName, start));
+        };
+        if self.is_request && FRAMING.contains(&name) {
+            return Err(Fault::new(Flaw::ForbiddenTrailer, start));
+        }
+        if may_be_trailer(&name) {
+            self.trailers.append(name, value);
+        }
+        Ok(())
+    }
+}
+
+/// What decides where a message ends, and where it goes.
+const FRAMING: [HeaderName; 3] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::HOST];
+
+/// Fields that mean nothing after a message (RFC 9110 §6.5.1): they frame or route it, authenticate, change how a
+/// request is processed or a reply is stored, or say how the content is to be read.
+fn may_be_trailer(name: &HeaderName) -> bool {
+    const NEVER: [HeaderName; 22] = [
+        header::CONNECTION,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::EXPECT,
+        header::MAX_FORWARDS,
+        header::RANGE,
+        header::CACHE_CONTROL,
+        header::PRAGMA,
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::PROXY_AUTHENTICATE,
+        header::WWW_AUTHENTICATE,
+        header::COOKIE,
+        header::SET_COOKIE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_TYPE,
+        header::CONTENT_RANGE,
+        header::AGE,
+        header::LOCATION,
+        header::RETRY_AFTER,
+        header::VARY,
+    ];
+    !FRAMING.contains(name)
+        && !NEVER.contains(name)
+        && !name.as_str().starts_with("if-")
+        && name != "keep-alive"
+}

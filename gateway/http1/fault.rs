@@ -1,0 +1,181 @@
+//! What is wrong with a message, in words for the person who reads the log at night, with the status it deserves.
+
+use http::StatusCode;
+use thiserror::Error;
+
+/// A message that breaks the grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{flaw} (at byte {place} of the message)")]
+pub struct Fault {
+    /// What is wrong.
+    pub flaw: Flaw,
+    /// Where, in bytes from the message's first.
+    pub place: u64,
+}
+
+/// What can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Flaw {
+    /// A client that wants TLS.
+    #[error("a TLS handshake arrived where plain HTTP is expected")]
+    TlsHandshake,
+    /// More than one empty line before a request.
+    #[error("more than one empty line precedes the request line")]
+    EmptyLines,
+    /// The request line has not three parts with one space between them.
+    #[error("the request line is not a method, a target and a version with one space between them")]
+    RequestLine,
+    /// The method is not a token.
+    #[error("the method has a character that no method may have")]
+    Method,
+    /// The target has a form or a character that is not allowed.
+    #[error("the request target has a form or a character that is not allowed")]
+    Target,
+    /// The target has a fragment, which a parser would cut off: `DELETE /folder/#file` would delete the folder.
+    #[error("the request target has a fragment (`#`)")]
+    Fragment,
+    /// The target is too long.
+    #[error("the request target is longer than limits.target_bytes")]
+    TargetTooLong,
+    /// The version is no version of HTTP.
+    #[error("the version is malformed")]
+    Version,
+    /// A version other than 1.0 and 1.1.
+    #[error("the version is neither HTTP/1.0 nor HTTP/1.1")]
+    UnsupportedVersion,
+    /// The status line of a reply.
+    #[error("the reply does not begin with a status line")]
+    StatusLine,
+    /// A LF without a CR before it.
+    #[error("a line ends with a bare LF")]
+    BareLineFeed,
+    /// A CR without a LF after it.
+    #[error("a CR is not followed by a LF")]
+    BareCarriageReturn,
+    /// A line that begins with a blank.
+    #[error("a field line is folded (it begins with a blank)")]
+    FoldedField,
+    /// A line without a colon.
+    #[error("a field line has no colon")]
+    NoColon,
+    /// A field without a name, or with characters that no name may have.
+    #[error("a field name is empty or has a character that no field name may have")]
+    FieldName,
+    /// A control character in a value.
+    #[error("a field value has a control character")]
+    FieldValue,
+    /// The head is too large.
+    #[error("the header section is larger than limits.header_bytes")]
+    HeadTooLarge,
+    /// There are too many fields.
+    #[error("the header section has more fields than limits.header_fields")]
+    TooManyFields,
+    /// HTTP/1.1 without Host.
+    #[error("the request has no Host")]
+    NoHost,
+    /// More than one Host.
+    #[error("the request has more than one Host")]
+    TwoHosts,
+    /// Host is not a host.
+    #[error("Host is not a valid host")]
+    BadHost,
+    /// Content-Length is not a number.
+    #[error("Content-Length is not a single number")]
+    BadLength,
+    /// More than one Content-Length.
+    #[error("there is more than one Content-Length")]
+    TwoLengths,
+    /// A transfer coding other than chunked.
+    #[error("Transfer-Encoding is not just chunked, the only transfer coding that the gateway knows")]
+    UnknownCoding,
+    /// Transfer-Encoding without a value that is one.
+    #[error("Transfer-Encoding is malformed")]
+    BadCoding,
+    /// HTTP/1.0 has no transfer codings.
+    #[error("Transfer-Encoding is not allowed in HTTP/1.0")]
+    CodingInHttp10,
+    /// Two framings at once.
+    #[error("there is a Content-Length and a Transfer-Encoding")]
+    LengthAndCoding,
+    /// The size of a chunk.
+    #[error("a chunk size is empty or is not a hexadecimal number")]
+    ChunkSize,
+    /// The size of a chunk, as a number.
+    #[error("a chunk size has more than 16 digits or is beyond 63 bits")]
+    ChunkTooLarge,
+    /// What follows the size of a chunk.
+    #[error("a chunk extension is malformed")]
+    ChunkExtension,
+    /// Extensions without end.
+    #[error("the chunk extensions are too long")]
+    ChunkExtensionTooLong,
+    /// Data that goes on after the chunk's size.
+    #[error("a chunk's data is not followed by CRLF")]
+    ChunkEnd,
+    /// A field that decides where the message ends or goes, after its end.
+    #[error("a trailer field may not frame or route the message")]
+    ForbiddenTrailer,
+    /// Bytes after a complete reply.
+    #[error("bytes arrived that no request has asked for")]
+    Unasked,
+}
+
+impl Fault {
+    pub(super) const fn new(flaw: Flaw, place: u64) -> Self {
+        Self { flaw, place }
+    }
+
+    /// The status of the reply to a request that has it.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self.flaw {
+            Flaw::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Flaw::HeadTooLarge | Flaw::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Flaw::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
+            Flaw::UnsupportedVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Flaw::TlsHandshake
+            | Flaw::EmptyLines
+            | Flaw::RequestLine
+            | Flaw::Method
+            | Flaw::Target
+            | Flaw::Fragment
+            | Flaw::Version
+            | Flaw::StatusLine
+            | Flaw::BareLineFeed
+            | Flaw::BareCarriageReturn
+            | Flaw::FoldedField
+            | Flaw::NoColon
+            | Flaw::FieldName
+            | Flaw::FieldValue
+            | Flaw::NoHost
+            | Flaw::TwoHosts
+            | Flaw::BadHost
+            | Flaw::BadLength
+            | Flaw::TwoLengths
+            | Flaw::BadCoding
+            | Flaw::CodingInHttp10
+            | Flaw::LengthAndCoding
+            | Flaw::ChunkSize
+            | Flaw::ChunkTooLarge
+            | Flaw::ChunkExtension
+            | Flaw::ChunkExtensionTooLong
+            | Flaw::ChunkEnd
+            | Flaw::ForbiddenTrailer
+            | Flaw::Unasked => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The setting that was exceeded, if it was one.
+    #[must_use]
+    pub const fn limit(self) -> Option<&'static str> {
+        if matches!(self.flaw, Flaw::TargetTooLong) {
+            Some("limits.target_bytes")
+        } else if matches!(self.flaw, Flaw::HeadTooLarge) {
+            Some("limits.header_bytes")
+        } else if matches!(self.flaw, Flaw::TooManyFields) {
+            Some("limits.header_fields")
+        } else {
+            None
+        }
+    }
+}

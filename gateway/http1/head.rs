@@ -1,0 +1,374 @@
+//! Reads a head line by line, and from it where the message ends (RFC 9112 §6.3).
+//!
+//! Each line is judged when it is complete. Limits are judged as soon as a byte exceeds them, so that a line
+//! without end is refused.
+
+use super::HeadLimits;
+use super::fault::{Fault, Flaw};
+use super::lines::Lines;
+use super::syntax::{
+    authority_of, decimal, field, first_bad, is_host, is_token, is_token_byte, is_value_byte,
+};
+
+/// The first byte of a TLS record that begins a handshake, and of its version (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+const TLS_MAJOR_VERSION: u8 = 0x03;
+
+/// What a head says that others have to know.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) is_http_1_0: bool,
+    /// Of a reply.
+    pub(super) status: u16,
+    /// Whom the target of a request names.
+    pub(super) authority: Option<Vec<u8>>,
+    pub(super) length: Option<u64>,
+    pub(super) is_chunked: bool,
+    /// It asks for another protocol.
+    pub(super) wants_upgrade: bool,
+    hosts: usize,
+}
+
+/// How far a head was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// There are no more bytes.
+    More,
+    /// Up to the end of the first line.
+    FirstLine,
+    /// To its end.
+    Complete,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    FirstLine,
+    Fields,
+}
+
+/// The head that is being read.
+#[derive(Debug)]
+pub(super) struct Head {
+    is_request: bool,
+    /// Nothing came before it over the connection.
+    is_first: bool,
+    limits: HeadLimits,
+    lines: Lines,
+    at: At,
+    empty_lines: usize,
+    /// Where the target begins and ends in the request line, as far as it was seen.
+    target: (Option<usize>, Option<usize>),
+    fields: usize,
+    /// A reply's field came before that frames it. It can't be continued on the next line.
+    after_framing: bool,
+    facts: Facts,
+    /// The field lines with Host as the target has it.
+    rewritten: Option<Vec<u8>>,
+}
+
+impl Head {
+    pub(super) fn of_request(limits: HeadLimits) -> Self {
+        Self::new(true, limits)
+    }
+
+    pub(super) fn of_reply(limits: HeadLimits) -> Self {
+        Self::new(false, limits)
+    }
+
+    fn new(is_request: bool, limits: HeadLimits) -> Self {
+        Self {
+            is_request,
+            is_first: true,
+            limits,
+            lines: Lines::from(0, !is_request),
+            at: At::FirstLine,
+            empty_lines: 0,
+            target: (None, None),
+            fields: 0,
+            after_framing: true,
+            facts: Facts::default(),
+            rewritten: None,
+        }
+    }
+
+    /// Begins with the next message's head.
+    pub(super) fn restart(&mut self) {
+        self.lines.restart();
+        let lines = std::mem::replace(&mut self.lines, Lines::from(0, false));
+        *self = Self { lines, is_first: false, ..Self::new(self.is_request, self.limits) };
+    }
+
+    /// Bytes of the message so far.
+    pub(super) const fn place(&self) -> u64 {
+        self.lines.place()
+    }
+
+    /// No byte of the head has arrived.
+    pub(super) const fn is_untouched(&self) -> bool {
+        self.lines.place() == 0
+    }
+
+    pub(super) const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// From here on, collects the field lines with a Host that repeats the target's authority.
+    pub(super) fn rewrite_host(&mut self) {
+        let authority = self.facts.authority.as_deref().unwrap_or_default();
+        self.rewritten = Some([b"Host: ", authority, b"\r\n"].concat());
+    }
+
+    /// The field lines that were collected.
+    pub(super) fn take_rewritten(&mut self) -> Option<Vec<u8>> {
+        self.rewritten.take()
+    }
+
+    /// Takes bytes up to the end of the first line, of the head, or what there is. Returns how many.
+    pub(super) fn pass(&mut self, bytes: &[u8]) -> Result<(usize, Step), Fault> {
+        let used = usize::try_from(self.lines.place()).unwrap_or(usize::MAX);
+        let room = self.limits.bytes.saturating_sub(used);
+        let (within, beyond) = bytes.split_at(room.min(bytes.len()));
+        let (taken, step) = self.pass_within(within)?;
+        if step == Step::More && !beyond.is_empty() {
+            return Err(Fault::new(Flaw::HeadTooLarge, self.limits.bytes as u64));
+        }
+        Ok((taken, step))
+    }
+
+    fn pass_within(&mut self, bytes: &[u8]) -> Result<(usize, Step), Fault> {
+        let mut taken = 0;
+        loop {
+            let rest = bytes.get(taken..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok((taken, Step::More));
+            }
+            let in_request_line = self.is_request && self.at == At::FirstLine;
+            let Self { lines, target, limits, is_first, .. } = self;
+            let (line, complete) = lines.take(rest, |line, start| {
+                if in_request_line {
+                    watch_request_line(line, start, target, limits.target, *is_first)
+                } else {
+                    Ok(())
+                }
+            })?;
+            taken += line;
+            if complete && let Some(step) = self.end_line()? {
+                return Ok((taken, step));
+            }
+        }
+    }
+
+    fn end_line(&mut self) -> Result<Option<Step>, Fault> {
+        let start = self.lines.start();
+        let is_empty = self.lines.text().is_empty();
+        match self.at {
+            At::FirstLine if is_empty && self.is_request => {
+                self.empty_lines += 1;
+                // RFC 9112 §2.2: at least one is to be ignored. Old clients end a body with it.
+                if self.empty_lines > 1 { Err(Fault::new(Flaw::EmptyLines, start)) } else { Ok(None) }
+            }
+            At::FirstLine => {
+                self.at = At::Fields;
+                if self.is_request {
+                    self.request_line(start)?
+                } else {
+                    self.status_line(start)?
+                }
+                Ok(Some(Step::FirstLine))
+            }
+            At::Fields if is_empty => {
+                self.judge()?;
+                if let Some(rewritten) = &mut self.rewritten {
+                    rewritten.extend_from_slice(b"\r\n");
+                }
+                Ok(Some(Step::Complete))
+            }
+            At::Fields => {
+                self.fields += 1;
+                if self.fields > self.limits.fields {
+                    return Err(Fault::new(Flaw::TooManyFields, start));
+                }
+                let Self { lines, facts, after_framing, is_request, rewritten, .. } = self;
+                field_line(lines.text(), facts, after_framing, *is_request, rewritten.as_mut())
+                    .map_err(|(flaw, index)| Fault::new(flaw, start + index as u64))?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn request_line(&mut self, start: u64) -> Result<(), Fault> {
+        let line = self.lines.text();
+        let fault = |flaw, index: usize| Fault::new(flaw, start + index as u64);
+        let (Some(begin), Some(end)) = self.target else {
+            let has_method = self.target.0.is_some() || is_token(line);
+            return Err(fault(if has_method { Flaw::RequestLine } else { Flaw::Method }, 0));
+        };
+        let method = line.get(..begin.saturating_sub(1)).unwrap_or_default();
+        let target = line.get(begin..end).unwrap_or_default();
+        let version = line.get(end + 1..).unwrap_or_default();
+        if let Some(bad) = first_bad(target, |byte| byte.is_ascii_graphic()) {
+            return Err(fault(Flaw::Target, begin + bad));
+        }
+        self.facts.is_http_1_0 = match version {
+            b"HTTP/1.1" => false,
+            b"HTTP/1.0" => true,
+            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+                if major.is_ascii_digit() && minor.is_ascii_digit() =>
+            {
+                return Err(fault(Flaw::UnsupportedVersion, end + 1));
+            }
+            _ if target.is_empty() || memchr::memchr(b' ', version).is_some() => {
+                return Err(fault(Flaw::RequestLine, end + 1));
+            }
+            _ => return Err(fault(Flaw::Version, end + 1)),
+        };
+        if let Some(hash) = memchr::memchr(b'#', target) {
+            return Err(fault(Flaw::Fragment, begin + hash));
+        }
+        self.facts.authority = authority(method, target).map_err(|flaw| fault(flaw, begin))?;
+        Ok(())
+    }
+
+    fn status_line(&mut self, start: u64) -> Result<(), Fault> {
+        let line = self.lines.text();
+        let fault = |flaw, index: usize| Fault::new(flaw, start + index as u64);
+        let (version, rest) = line.split_at_checked(8).ok_or(fault(Flaw::StatusLine, 0))?;
+        self.facts.is_http_1_0 = match version {
+            b"HTTP/1.1" => false,
+            b"HTTP/1.0" => true,
+            _ => return Err(fault(Flaw::StatusLine, 0)),
+        };
+        let (code, reason) = match rest {
+            [b' ', a, b, c] => ([*a, *b, *c], &[][..]),
+            [b' ', a, b, c, b' ', reason @ ..] => ([*a, *b, *c], reason),
+            _ => return Err(fault(Flaw::StatusLine, 8)),
+        };
+        let status = decimal(&code).and_then(|code| u16::try_from(code).ok()).filter(|code| *code >= 100);
+        self.facts.status = status.ok_or(fault(Flaw::StatusLine, 9))?;
+        match first_bad(reason, is_value_byte) {
+            Some(bad) => Err(fault(Flaw::StatusLine, 13 + bad)),
+            None => Ok(()),
+        }
+    }
+
+    /// What can only be said of a complete head.
+    fn judge(&self) -> Result<(), Fault> {
+        let facts = &self.facts;
+        let flaw = if self.is_request && facts.hosts == 0 && !facts.is_http_1_0 {
+            Flaw::NoHost
+        } else if facts.is_chunked && facts.length.is_some() {
+            Flaw::LengthAndCoding
+        } else if facts.is_chunked && facts.is_http_1_0 {
+            Flaw::CodingInHttp10
+        } else {
+            return Ok(());
+        };
+        Err(Fault::new(flaw, self.lines.start()))
+    }
+}
+
+/// Looks at a request line while it grows: what it is not, and a target that is too long.
+fn watch_request_line(
+    line: &[u8],
+    start: u64,
+    (begin, end): &mut (Option<usize>, Option<usize>),
+    limit: usize,
+    is_first: bool,
+) -> Result<(), Fault> {
+    if is_first && matches!(line, [TLS_HANDSHAKE, TLS_MAJOR_VERSION, ..]) {
+        return Err(Fault::new(Flaw::TlsHandshake, start));
+    }
+    if begin.is_none() {
+        let Some(space) = memchr::memchr(b' ', line) else { return Ok(()) };
+        let method = line.get(..space).unwrap_or_default();
+        if let Some(bad) = first_bad(method, is_token_byte).or(method.is_empty().then_some(0)) {
+            return Err(Fault::new(Flaw::Method, start + bad as u64));
+        }
+        *begin = Some(space + 1);
+    }
+    if let (Some(begin), None) = (*begin, *end) {
+        let target = line.get(begin..).unwrap_or_default();
+        *end = memchr::memchr(b' ', target).map(|space| begin + space);
+        let length = end.map_or(target.len(), |end| end - begin);
+        if length > limit {
+            return Err(Fault::new(Flaw::TargetTooLong, start + (begin + limit) as u64));
+        }
+    }
+    Ok(())
+}
+
+/// Whom a target names, if it has one of the four forms (RFC 9112 §3.2): a path, a url, an authority, `*`.
+fn authority(method: &[u8], target: &[u8]) -> Result<Option<Vec<u8>>, Flaw> {
+    let authority = if method == b"CONNECT" {
+        target
+    } else if target.starts_with(b"/") || target == b"*" && method == b"OPTIONS" {
+        return Ok(None);
+    } else {
+        authority_of(target).ok_or(Flaw::Target)?
+    };
+    if is_host(authority) { Ok(Some(authority.to_vec())) } else { Err(Flaw::Target) }
+}
+
+fn field_line(
+    line: &[u8],
+    facts: &mut Facts,
+    after_framing: &mut bool,
+    is_request: bool,
+    rewritten: Option<&mut Vec<u8>>,
+) -> Result<(), (Flaw, usize)> {
+    let is_folded = line.first().is_some_and(|first| matches!(first, b' ' | b'\t'));
+    if is_folded && !is_request && !*after_framing {
+        return first_bad(line, is_value_byte).map_or(Ok(()), |bad| Err((Flaw::FieldValue, bad)));
+    }
+    let (name, value) = field(line, !is_request)?;
+    let is_host = is_request && name.eq_ignore_ascii_case(b"host");
+    *after_framing = framing_field(name, value, facts, is_request).map_err(|flaw| (flaw, 0))?;
+    if let Some(rewritten) = rewritten.filter(|_| !is_host) {
+        rewritten.extend_from_slice(line);
+        rewritten.extend_from_slice(b"\r\n");
+    }
+    Ok(())
+}
+
+/// Reads a field that says where the message ends or goes. Returns whether it was one.
+fn framing_field(name: &[u8], value: &[u8], facts: &mut Facts, is_request: bool) -> Result<bool, Flaw> {
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    match name.len() {
+        4 if is_request && is("host") => {
+            facts.hosts += 1;
+            if facts.hosts > 1 {
+                return Err(Flaw::TwoHosts);
+            }
+            if !value.is_empty() && !is_host(value) {
+                return Err(Flaw::BadHost);
+            }
+        }
+        7 if is("upgrade") => {
+            facts.wants_upgrade = true;
+            return Ok(false);
+        }
+        14 if is("content-length") => {
+            if facts.length.is_some() {
+                return Err(Flaw::TwoLengths);
+            }
+            facts.length = Some(decimal(value).ok_or(Flaw::BadLength)?);
+        }
+        17 if is("transfer-encoding") => {
+            if facts.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(coding_flaw(value));
+            }
+            facts.is_chunked = true;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Tells codings that somebody may know from what is no list of codings.
+fn coding_flaw(value: &[u8]) -> Flaw {
+    let is_coding = |coding: &[u8]| {
+        let name = coding.split(|byte| *byte == b';').next().unwrap_or_default();
+        is_token(name.trim_ascii())
+    };
+    if value.split(|byte| *byte == b',').all(is_coding) { Flaw::UnknownCoding } else { Flaw::BadCoding }
+}

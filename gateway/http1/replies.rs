@@ -1,0 +1,163 @@
+//! The replies of an upstream's connection, each to the request that was told before.
+
+use http::{HeaderMap, Method};
+
+use super::chunked::{Body, Chunked};
+use super::fault::{Fault, Flaw};
+use super::head::{Facts, Head, Step};
+use super::{HeadLimits, Passed, Stop};
+
+/// pingora's own: it reads no more than 1 MiB and 256 fields.
+const LIMITS: HeadLimits = HeadLimits { bytes: (1 << 20) - 1, fields: 256, target: 0 };
+
+#[derive(Debug)]
+enum State {
+    /// No reply is expected.
+    Idle,
+    Head,
+    Body(Body),
+    /// Another protocol.
+    Opaque,
+    Faulty(Fault),
+}
+
+/// Checks what an upstream sends.
+#[derive(Debug)]
+pub struct ReplyChecker {
+    head: Head,
+    state: State,
+    method: Method,
+    place: u64,
+    trailers: Option<HeaderMap>,
+}
+
+impl Default for ReplyChecker {
+    fn default() -> Self {
+        Self {
+            head: Head::of_reply(LIMITS),
+            state: State::Idle,
+            method: Method::GET,
+            place: 0,
+            trailers: None,
+        }
+    }
+}
+
+impl ReplyChecker {
+    /// A request with this method is about to be sent. An earlier reply has to be complete.
+    pub fn expect(&mut self, method: &Method) {
+        self.trailers = None;
+        if matches!(self.state, State::Idle) {
+            self.method.clone_from(method);
+            self.head.restart();
+            self.state = State::Head;
+        } else if self.fault().is_none() {
+            self.state = State::Faulty(Fault::new(Flaw::Unasked, self.place));
+        }
+    }
+
+    /// What is wrong with the reply. Bytes after a complete reply are not wrong with the reply, but the connection
+    /// is not [usable](Self::is_usable).
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        if let State::Faulty(fault) = &self.state { Some(*fault) } else { None }
+    }
+
+    /// Whether the connection may carry another request.
+    #[must_use]
+    pub const fn is_usable(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
+    /// Takes the trailer fields of the last reply, if there were any.
+    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
+    }
+
+    /// Checks a piece.
+    pub fn pass(&mut self, piece: &[u8]) -> Passed {
+        let (mut at, mut begun) = (0, 0);
+        loop {
+            let rest = piece.get(at..).unwrap_or_default();
+            match &mut self.state {
+                State::Faulty(fault) => return Passed { bytes: at, stop: Some(Stop::Fault(*fault)) },
+                State::Opaque => return Passed { bytes: piece.len(), stop: None },
+                _ if rest.is_empty() => return Passed { bytes: at, stop: None },
+                State::Idle => self.state = State::Faulty(Fault::new(Flaw::Unasked, 0)),
+                State::Head => match self.head.pass(rest) {
+                    Ok((taken, step)) => {
+                        at += taken;
+                        if step == Step::Complete {
+                            self.after_head();
+                            begun = at;
+                        }
+                    }
+                    Err(fault) => {
+                        at = begun;
+                        self.state = State::Faulty(fault);
+                    }
+                },
+                State::Body(body) => match body.pass(rest, self.place) {
+                    Ok((taken, complete)) => {
+                        at += taken;
+                        self.place += taken as u64;
+                        if complete {
+                            self.end_message();
+                        }
+                    }
+                    Err(fault) => {
+                        at += usize::try_from(fault.place.saturating_sub(self.place)).unwrap_or_default();
+                        self.state = State::Faulty(fault);
+                    }
+                },
+            }
+        }
+    }
+
+    fn after_head(&mut self) {
+        self.place = self.head.place();
+        match ending(self.head.facts(), &self.method) {
+            Ending::Interim => {
+                self.head.restart();
+            }
+            Ending::NoBody => self.end_message(),
+            Ending::Opaque => self.state = State::Opaque,
+            Ending::Body(body) => self.state = State::Body(body),
+        }
+    }
+
+    fn end_message(&mut self) {
+        if let State::Body(Body::Chunked(chunked)) = std::mem::replace(&mut self.state, State::Idle) {
+            self.trailers = Some(chunked.into_trailers()).filter(|trailers| !trailers.is_empty());
+        }
+    }
+}
+
+/// How a reply goes on after its head.
+enum Ending {
+    /// With another head.
+    Interim,
+    NoBody,
+    Opaque,
+    Body(Body),
+}
+
+/// RFC 9112 §6.3.
+fn ending(facts: &Facts, method: &Method) -> Ending {
+    match facts.status {
+        101 => return Ending::Opaque,
+        100..200 => return Ending::Interim,
+        200..300 if *method == Method::CONNECT => return Ending::Opaque,
+        204 | 304 => return Ending::NoBody,
+        _ if *method == Method::HEAD => return Ending::NoBody,
+        _ => {}
+    }
+    if facts.is_chunked {
+        return Ending::Body(Body::Chunked(Box::new(Chunked::new(LIMITS, false))));
+    }
+    match facts.length {
+        Some(0) => Ending::NoBody,
+        Some(length) => Ending::Body(Body::Length(length)),
+        None => Ending::Body(Body::UntilClose),
+    }
+}

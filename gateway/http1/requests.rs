@@ -1,0 +1,193 @@
+//! The requests of a client's connection, one after the other.
+
+use std::collections::VecDeque;
+
+use http::HeaderMap;
+
+use super::chunked::{Body, Chunked};
+use super::fault::Fault;
+use super::head::{Head, Step};
+use super::{HeadLimits, Passed, Stop};
+
+#[derive(Debug)]
+enum State {
+    Head,
+    /// The field lines of a request whose Host has to become what its target says.
+    Fields,
+    Body(Body),
+    /// After a request that asks for another protocol.
+    Undecided,
+    /// Another protocol.
+    Opaque,
+    Faulty(Fault),
+}
+
+/// Checks what a client sends.
+#[derive(Debug)]
+pub struct RequestChecker {
+    limits: HeadLimits,
+    head: Head,
+    state: State,
+    /// Bytes of the message so far.
+    place: u64,
+    /// The request's number, from 0.
+    number: u64,
+    trailers: VecDeque<(u64, HeaderMap)>,
+}
+
+impl RequestChecker {
+    /// A connection that has not begun.
+    #[must_use]
+    pub fn new(limits: HeadLimits) -> Self {
+        let head = Head::of_request(limits);
+        Self { limits, head, state: State::Head, place: 0, number: 0, trailers: VecDeque::new() }
+    }
+
+    /// The number of the request that is being read, from 0.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What is wrong with the request that is being read.
+    #[must_use]
+    pub const fn fault(&self) -> Option<Fault> {
+        if let State::Faulty(fault) = &self.state { Some(*fault) } else { None }
+    }
+
+    /// Whether the fault is in a body, whose request was handed on.
+    #[must_use]
+    pub const fn is_within_body(&self) -> bool {
+        self.place > 0
+    }
+
+    /// Whether it is open what the bytes after the last request are.
+    #[must_use]
+    pub const fn is_undecided(&self) -> bool {
+        matches!(self.state, State::Undecided)
+    }
+
+    /// The connection stays with HTTP/1.1: what comes next is a request.
+    pub fn continue_as_http(&mut self) {
+        if self.is_undecided() {
+            self.state = State::Head;
+        }
+    }
+
+    /// What comes from here on belongs to another protocol, and is not looked at.
+    pub fn become_opaque(&mut self) {
+        self.state = State::Opaque;
+    }
+
+    /// Takes the trailer fields of this request, if there were any. Those of earlier requests are forgotten.
+    pub fn take_trailers(&mut self, number: u64) -> Option<HeaderMap> {
+        while self.trailers.front().is_some_and(|(of, _)| *of < number) {
+            self.trailers.pop_front();
+        }
+        let is_here = self.trailers.front().is_some_and(|(of, _)| *of == number);
+        self.trailers.pop_front_if(|_| is_here).map(|(_, trailers)| trailers)
+    }
+
+    /// Checks a piece.
+    pub fn pass(&mut self, piece: &[u8]) -> Passed {
+        let (mut at, mut begun) = (0, 0);
+        loop {
+            let rest = piece.get(at..).unwrap_or_default();
+            let stop = |stop| Passed { bytes: at, stop: Some(stop) };
+            match &mut self.state {
+                State::Faulty(fault) => return stop(Stop::Fault(*fault)),
+                State::Opaque => return Passed { bytes: piece.len(), stop: None },
+                State::Head if rest.is_empty() && !self.head.is_untouched() => {
+                    return Passed { bytes: begun, stop: Some(Stop::HeadIncomplete) };
+                }
+                _ if rest.is_empty() => return Passed { bytes: at, stop: None },
+                State::Undecided => return stop(Stop::Undecided),
+                State::Fields => return stop(Stop::FieldsToRewrite),
+                State::Head => match self.head.pass(rest) {
+                    Ok((taken, step)) => {
+                        at += taken;
+                        self.after_head(step);
+                    }
+                    // Nothing of the head is handed on.
+                    Err(fault) => {
+                        at = begun;
+                        self.state = State::Faulty(fault);
+                    }
+                },
+                State::Body(body) => match body.pass(rest, self.place) {
+                    Ok((taken, complete)) => {
+                        at += taken;
+                        self.place += taken as u64;
+                        if complete {
+                            self.end_message();
+                        }
+                    }
+                    Err(fault) => {
+                        at += usize::try_from(fault.place.saturating_sub(self.place)).unwrap_or_default();
+                        self.state = State::Faulty(fault);
+                    }
+                },
+            }
+            if matches!(self.state, State::Head) && self.head.is_untouched() {
+                begun = at;
+            }
+        }
+    }
+
+    /// Takes field lines after [`Stop::FieldsToRewrite`]. Returns how many bytes it took, and once the head is
+    /// complete, the bytes to be handed on in their place: Host has what the target says (RFC 9112 §3.2.2).
+    pub fn collect_fields(&mut self, bytes: &[u8]) -> (usize, Option<Vec<u8>>) {
+        match self.head.pass(bytes) {
+            Ok((taken, Step::Complete)) => {
+                let rewritten = self.head.take_rewritten();
+                self.after_head(Step::Complete);
+                (taken, rewritten)
+            }
+            Ok((taken, _)) => (taken, None),
+            Err(fault) => {
+                self.state = State::Faulty(fault);
+                (0, None)
+            }
+        }
+    }
+
+    fn after_head(&mut self, step: Step) {
+        match step {
+            Step::More => {}
+            Step::FirstLine => {
+                if self.head.facts().authority.is_some() {
+                    self.head.rewrite_host();
+                    self.state = State::Fields;
+                }
+            }
+            Step::Complete => {
+                self.place = self.head.place();
+                let facts = self.head.facts();
+                let body = if facts.is_chunked {
+                    Body::Chunked(Box::new(Chunked::new(self.limits, true)))
+                } else {
+                    Body::Length(facts.length.unwrap_or(0))
+                };
+                let is_empty = matches!(body, Body::Length(0));
+                self.state = State::Body(body);
+                if is_empty {
+                    self.end_message();
+                }
+            }
+        }
+    }
+
+    fn end_message(&mut self) {
+        let wants_upgrade = self.head.facts().wants_upgrade && !self.head.facts().is_http_1_0;
+        let next = if wants_upgrade { State::Undecided } else { State::Head };
+        if let State::Body(Body::Chunked(chunked)) = std::mem::replace(&mut self.state, next) {
+            let trailers = chunked.into_trailers();
+            if !trailers.is_empty() {
+                self.trailers.push_back((self.number, trailers));
+            }
+        }
+        self.number += 1;
+        self.place = 0;
+        self.head.restart();
+    }
+}

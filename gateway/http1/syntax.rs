@@ -1,0 +1,129 @@
+//! Characters, hosts and single field lines (RFC 9110 §5, RFC 9112 §5, RFC 3986 §3.2).
+
+use super::fault::Flaw;
+
+/// Whether a byte may be in a token (RFC 9110 §5.6.2).
+pub(super) const fn is_token_byte(byte: u8) -> bool {
+    matches!(byte,
+        b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
+}
+
+/// Whether a byte may be in a field's value or a reason: visible, a blank, or beyond ASCII.
+pub(super) const fn is_value_byte(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
+}
+
+pub(super) const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// Where the first byte is that does not belong, if there is one.
+pub(super) fn first_bad(bytes: &[u8], is_good: fn(u8) -> bool) -> Option<usize> {
+    bytes.iter().position(|byte| !is_good(*byte))
+}
+
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && first_bad(bytes, is_token_byte).is_none()
+}
+
+/// The value without the blanks around it.
+fn trim_blanks(mut value: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = value
+        && is_blank(*first)
+    {
+        value = rest;
+    }
+    while let [rest @ .., last] = value
+        && is_blank(*last)
+    {
+        value = rest;
+    }
+    value
+}
+
+/// A field line's name and value, or what is wrong with it, and where in the line. With `blank_before_colon`
+/// there may be blanks before the colon (RFC 9112 §5.1 has proxies remove them from replies).
+pub(super) fn field(line: &[u8], blank_before_colon: bool) -> Result<(&[u8], &[u8]), (Flaw, usize)> {
+    if line.first().is_some_and(|first| is_blank(*first)) {
+        return Err((Flaw::FoldedField, 0));
+    }
+    let colon = memchr::memchr(b':', line).ok_or((Flaw::NoColon, line.len()))?;
+    let (name, value) = line.split_at(colon);
+    let name = if blank_before_colon { trim_blanks(name) } else { name };
+    if name.is_empty() {
+        return Err((Flaw::FieldName, 0));
+    }
+    if let Some(bad) = first_bad(name, is_token_byte) {
+        return Err((Flaw::FieldName, bad));
+    }
+    let value = value.get(1..).unwrap_or_default();
+    if let Some(bad) = first_bad(value, is_value_byte) {
+        return Err((Flaw::FieldValue, colon + 1 + bad));
+    }
+    Ok((name, trim_blanks(value)))
+}
+
+/// A number of digits only (RFC 9110 §8.6); no more than 63 bits, which is what servers count with.
+pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = digits
+        .iter()
+        .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
+    i64::try_from(number).is_ok().then_some(number)
+}
+
+/// Whether the bytes are `host [":" port]` (RFC 3986 §3.2.2, §3.2.3). Empty is not a host.
+#[must_use]
+pub fn is_host(authority: &[u8]) -> bool {
+    let (host, port) = if authority.first() == Some(&b'[') {
+        let Some(end) = memchr::memchr(b']', authority) else { return false };
+        let (address, rest) = authority.split_at(end);
+        let address = address.get(1..).and_then(|address| std::str::from_utf8(address).ok());
+        if address.is_none_or(|address| address.parse::<std::net::Ipv6Addr>().is_err()) {
+            return false;
+        }
+        (&b"v6"[..], rest.get(1..).unwrap_or_default())
+    } else {
+        authority.split_at(memchr::memchr(b':', authority).unwrap_or(authority.len()))
+    };
+    let is_port = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    is_port && is_registered_name(host)
+}
+
+/// RFC 3986 §3.2.2: unreserved characters, subdelimiters and percent-encoded ones.
+fn is_registered_name(name: &[u8]) -> bool {
+    let mut bytes = name.iter().copied();
+    while let Some(byte) = bytes.next() {
+        let is_good = match byte {
+            b'%' => {
+                let mut is_digit = || bytes.next().is_some_and(|digit| digit.is_ascii_hexdigit());
+                is_digit() && is_digit()
+            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => true,
+            b'!' | b'$' | b'&'..=b',' | b';' | b'=' => true,
+            _ => false,
+        };
+        if !is_good {
+            return false;
+        }
+    }
+    !name.is_empty()
+}
+
+/// The authority of an absolute target with the scheme http or https; `None` if the target is something else
+/// (RFC 9112 §3.2.2).
+pub(super) fn authority_of(target: &[u8]) -> Option<&[u8]> {
+    let scheme = memchr::memmem::find(target, b"://")?;
+    let (scheme, rest) = (target.get(..scheme)?, target.get(scheme + 3..)?);
+    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+        return None;
+    }
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    rest.get(..end)
+}

@@ -1,0 +1,59 @@
+//! The table's part for requests that break HTTP's grammar.
+
+use http::StatusCode;
+
+use super::limit::Limit;
+use super::{Row, Verdict, verdict};
+use crate::batch::OutcomeKind;
+use crate::http1::Fault;
+
+/// The verdict on a request that breaks HTTP's grammar. The connection has to be closed after it.
+#[must_use]
+pub fn of_fault(fault: Fault) -> Verdict {
+    let row = match fault.status() {
+        StatusCode::URI_TOO_LONG => {
+            row!(URI_TOO_LONG, "target_too_long", "The request target is too long", "http_request_error")
+        }
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => row!(
+            REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "header_too_large",
+            "The request's header section is too large",
+            "http_request_error"
+        ),
+        StatusCode::NOT_IMPLEMENTED => {
+            row!(NOT_IMPLEMENTED, "not_implemented", "The gateway can't do this", "http_request_error")
+        }
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED => row!(
+            HTTP_VERSION_NOT_SUPPORTED,
+            "version_not_supported",
+            "The gateway does not speak this version of HTTP",
+            "http_request_error"
+        ),
+        _ => row!(BAD_REQUEST, "malformed_request", "The request is malformed", "http_request_error"),
+    };
+    let detail = fault.to_string();
+    Verdict { limit: fault.limit().map(Limit::Key), ..verdict(&row, detail, None, OutcomeKind::Rejected) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::Flaw;
+
+    #[test]
+    fn each_flaw_has_the_status_it_deserves() {
+        for (flaw, status, reason, limit) in [
+            (Flaw::TargetTooLong, 414, "target_too_long", Some("limits.target_bytes")),
+            (Flaw::HeadTooLarge, 431, "header_too_large", Some("limits.header_bytes")),
+            (Flaw::TooManyFields, 431, "header_too_large", Some("limits.header_fields")),
+            (Flaw::UnknownCoding, 501, "not_implemented", None),
+            (Flaw::UnsupportedVersion, 505, "version_not_supported", None),
+            (Flaw::ChunkSize, 400, "malformed_request", None),
+        ] {
+            let verdict = of_fault(Fault { flaw, place: 7 });
+            assert_eq!((verdict.problem.status.as_u16(), verdict.reason), (status, reason));
+            assert_eq!(verdict.limit, limit.map(Limit::Key));
+            assert!(verdict.problem.detail.ends_with("(at byte 7 of the message)"));
+        }
+    }
+}
