@@ -77,7 +77,8 @@ fn where_the_client_began_no_trace_nobody_gets_one() {
         ] {
             let id = format!("{kind}-{}", parent.is_some());
             let request = request.header("X-Request-Id", &id).header("tracestate", "vendor=1");
-            gateway.send(&parent.into_iter().fold(request, |request, text| request.header("traceparent", text)));
+            gateway
+                .send(&parent.into_iter().fold(request, |request, text| request.header("traceparent", text)));
             let line = gateway.log_line(&[("kind", kind), ("request_id", &id)]);
             assert!(line.get("trace_id").is_none() && line.get("span_id").is_none(), "{line}");
         }

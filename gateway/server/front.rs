@@ -146,7 +146,7 @@ impl Front {
         context: &mut Context,
         rejection: &ItemRejection,
     ) -> pingora::Result<Option<T>> {
-        write_verdict(session, context, problem::of_rejection(rejection)).await?;
+        write_verdict(session, context, problem::of_request(rejection)).await?;
         Ok(None)
     }
 }

@@ -209,7 +209,11 @@ async fn reusable(session: ServerSession) -> Option<ReusedHttpStream> {
     match session.finish().await {
         Ok(stream) => stream.map(|stream| ReusedHttpStream::from_reusable_stream(stream, settings)),
         Err(error) => {
-            tracing::debug!(kind = "plain", error = only_words(&error.to_string()), "a connection can't be kept");
+            tracing::debug!(
+                kind = "plain",
+                error = only_words(&error.to_string()),
+                "a connection can't be kept"
+            );
             None
         }
     }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
@@ -27,7 +27,7 @@ use crate::route::{
 use crate::stitch::problem::{self, Verdict};
 
 use super::admission::withheld;
-use super::balance::Lease;
+use super::balance::{Lease, hash_key};
 use super::door::ClientConnection;
 use super::engine::Queued;
 use super::failure;
@@ -95,11 +95,11 @@ pub(super) fn prepare(
         maps_bodies: !mapping.is_identity() && !is_plain_http(&request.method),
         path: upstream_path(request, path, mapping),
         references,
-        hop: context.reached.forwarded_by(&request.headers, &context.request_id),
+        hop: context.reached.forwarded_by(&request.headers, &context.request_id).behind(mapping),
         _turn: None,
         ends: None,
         lease: None,
-        key: key(session, context, upstream),
+        key: key(request, context, upstream, mapping.to_upstream(path.as_str())),
         tried: Vec::new(),
         is_tried: false,
         attempts: Attempts::default(),
@@ -132,12 +132,9 @@ async fn wait_for_turn(upstream: &UpstreamState, flow: &Flow) -> Result<Turn<Arc
     }
 }
 
-/// The value of the field that the upstream's targets are chosen by, or the path.
-fn key(session: &Session, context: &Context, upstream: UpstreamIndex) -> Vec<u8> {
-    let request = session.req_header();
+fn key(request: &RequestHeader, context: &Context, upstream: UpstreamIndex, path: &str) -> Vec<u8> {
     let header = context.snapshot.upstream(upstream).and_then(|upstream| upstream.targets.hash_header());
-    let value = header.and_then(|name| request.headers.get(name)).map(HeaderValue::as_bytes);
-    value.unwrap_or_else(|| request.uri.path().as_bytes()).to_vec()
+    hash_key(header.and_then(|name| request.headers.get(name)), path).to_vec()
 }
 
 /// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918

@@ -59,8 +59,14 @@ fn lines_are_judged() {
         (r#"{"kind":"panic","file":"crate-1.0/lib.rs","line":12}"#, Some("it is of a panic")),
         (r#"{"id":"hunter2"}"#, Some("it has a secret")),
         (r#"{"summary":"GET /a?b=c, Host: x"}"#, Some("it has a query string")),
-        (r#"{"file":"/root/.cargo/registry/x.rs"}"#, Some("it has a path of the machine that built the program")),
-        (r#"thread 'a' panicked at src/lib.rs:12:3:"#, Some("it has a path of the machine that built the program")),
+        (
+            r#"{"file":"/root/.cargo/registry/x.rs"}"#,
+            Some("it has a path of the machine that built the program"),
+        ),
+        (
+            r#"thread 'a' panicked at src/lib.rs:12:3:"#,
+            Some("it has a path of the machine that built the program"),
+        ),
         (r#"{"module":"pingora_core::apps"}"#, Some("it is a library's")),
         (r#"{"log.line":3}"#, Some("it has a key with a dot")),
     ] {

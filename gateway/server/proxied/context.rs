@@ -168,6 +168,7 @@ impl Context {
             upstream: tried.map(|proxied| proxied.upstream),
             method: self.method,
             status,
+            grpc_status: None,
             elapsed: self.stopwatch.elapsed(),
             reason: self.reason,
             limit: self.limit.clone(),

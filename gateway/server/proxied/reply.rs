@@ -8,8 +8,8 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType};
 
-use crate::format::xml;
-use crate::plan::named_by_connection;
+use crate::format::{self, xml};
+use crate::plan::{Kept, hop_by_hop_fields};
 use crate::stitch::problem::Limit;
 
 use super::super::failure;
@@ -46,12 +46,10 @@ pub(in super::super) fn response(
         return Error::e_explain(ErrorType::InvalidHTTPHeader, "a transfer coding that nobody undoes");
     }
     *answered = Some(response.status);
-    for name in named_by_connection(&response.headers) {
-        response.remove_header(&name);
-    }
-    // RFC 9110 §7.6.1: of the upstream's connection, whether its Connection names them or not.
-    for name in ["keep-alive", "proxy-connection", "upgrade"] {
-        response.remove_header(name);
+    for name in hop_by_hop_fields(&response.headers, Kept::Trailer) {
+        if name != header::TRANSFER_ENCODING {
+            response.remove_header(&name);
+        }
     }
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let Some(url) = response.headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
@@ -86,9 +84,7 @@ pub(in super::super) fn suit_http_1_0(session: &mut Session, response: &mut Resp
 fn is_xml(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let plain = !headers.contains_key(header::CONTENT_ENCODING);
-    plain
-        && content_type
-            .is_some_and(|value| value.starts_with("text/xml") || value.starts_with("application/xml"))
+    plain && content_type.is_some_and(format::is_xml)
 }
 
 /// Holds back a body whose hrefs are to be mapped until it is whole.
