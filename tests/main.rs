@@ -99,6 +99,9 @@ mod proxied_retries;
 /// Gateways whose routes lead back to them.
 mod loops;
 
+/// What holds for items and for single requests.
+mod both_paths;
+
 /// The rules of HTTP for intermediaries.
 mod proxy_rules;
 

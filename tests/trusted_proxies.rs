@@ -91,3 +91,68 @@ fn a_trusted_proxy_may_have_all_the_connections() {
     }
     assert_eq!(gateway.metrics().count("batchgate_connections_refused_total", &[]), 0);
 }
+
+/// The fields of one call, where the client sent all of these.
+const SAID: [(&str, &str); 9] = [
+    ("X-Forwarded-Proto", "https"),
+    ("X-Forwarded-Host", "shop.example"),
+    ("X-Forwarded-Port", "8443"),
+    ("X-Forwarded-Prefix", "/outer/"),
+    ("X-Real-IP", "192.0.2.1"),
+    ("Forwarded", "for=192.0.2.1;proto=https"),
+    ("X_Forwarded_Host", "forged"),
+    ("X-Forwarded-User", "forged"),
+    ("X_Real_Ip", "forged"),
+];
+
+#[test]
+fn what_a_trusted_proxy_says_is_kept_and_what_others_say_is_not() {
+    let upstream = Upstream::start();
+    for (proxies, trusted) in [("127.0.0.1", true), ("10.0.0.0/8", false), ("", false)] {
+        let gateway = Gateway::start(format!(
+            "upstreams: {{ legacy: {{ targets: [\"{}\"] }} }}\nbatch: [{{ path: /batch }}]\n\
+             trusted_proxies: [{proxies}]\nroutes: [{{ path: /, upstream: legacy }}, \
+             {{ path: /api/v1, upstream: legacy, strip_prefix: /api }}]",
+            upstream.url()
+        ));
+        let own = gateway.address().to_string();
+        let element = format!("for=192.0.2.1;proto=https, for=127.0.0.1;host=\"{own}\";proto=http");
+        let said = |value: &'static str| trusted.then_some(value);
+        let proto = if trusted { "https" } else { "http" };
+        let item = json!({"requests": [{"method": "GET", "url": "/item"}, {"method": "GET", "url": "/api/v1/item"}]});
+        let line = "{\"method\":\"GET\",\"url\":\"/line\"}\n{\"method\":\"GET\",\"url\":\"/api/v1/line\"}\n";
+        for request in
+            [Request::batch(&item), Request::lines(line), Request::get("/one"), Request::get("/api/v1/one")]
+        {
+            gateway.send(&SAID.iter().fold(request, |request, (name, value)| request.header(name, value)));
+        }
+        for (path, stripped) in [
+            ("/item", false),
+            ("/v1/item", true),
+            ("/line", false),
+            ("/v1/line", true),
+            ("/one", false),
+            ("/v1/one", true),
+        ] {
+            let request = upstream.requests_to(path).pop().unwrap();
+            let prefix = match (trusted, stripped) {
+                (true, true) => Some("/outer/api"),
+                (true, false) => Some("/outer/"),
+                (false, true) => Some("/api"),
+                (false, false) => None,
+            };
+            for (name, value) in [
+                ("X-Forwarded-Proto", Some(proto)),
+                ("X-Forwarded-Host", Some(said("shop.example").unwrap_or(&own))),
+                ("X-Forwarded-Port", said("8443")),
+                ("X-Forwarded-Prefix", prefix),
+                ("X-Real-IP", said("192.0.2.1")),
+                ("Forwarded", trusted.then_some(element.as_str())),
+            ] {
+                assert_eq!(request.header(name), value, "{name} of {path}, {proxies}");
+                assert!(request.all(name).count() <= 1, "{name} of {path}");
+            }
+            assert!(!String::from_utf8_lossy(&request.head).contains("forged"), "{path}");
+        }
+    }
+}

@@ -7,14 +7,10 @@ use serde::Serialize;
 
 use super::{Audience, ExplainContext};
 use crate::plan::{Call, CallHeaders};
-use crate::settings::Upstream;
+use crate::settings::{Upstream, is_secret_field};
 
 /// What stands for a value that must not be shown.
 const HIDDEN: &str = "***";
-
-/// Parts of names whose values are credentials.
-const TELLING: [&str; 8] =
-    ["authorization", "cookie", "token", "secret", "password", "key", "credential", "session"];
 
 /// Names with their values; several values are joined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,5 +44,5 @@ impl ShownHeaders {
 
 /// Values from the environment or a file are marked; others are known by their field's name.
 fn is_secret(name: &HeaderName, value: &HeaderValue) -> bool {
-    value.is_sensitive() || TELLING.iter().any(|part| name.as_str().contains(part))
+    value.is_sensitive() || is_secret_field(name.as_str())
 }

@@ -52,6 +52,13 @@ pub fn is_json(content_type: &str) -> bool {
     media::MediaType::parse(content_type).kind == media::MediaKind::Json
 }
 
+/// Whether a Content-Type is XML's, or that of a type made of it; in what case it is written, and which parameters
+/// follow, doesn't count.
+#[must_use]
+pub fn is_xml(content_type: &str) -> bool {
+    media::MediaType::parse(content_type).kind == media::MediaKind::Xml
+}
+
 /// A format of batches and results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {

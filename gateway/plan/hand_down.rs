@@ -8,16 +8,11 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::batch::{Dialect, Fields, is_forbidden_in_item, is_hop_by_hop};
+use crate::batch::{Dialect, Fields, is_forbidden_in_item};
 
+use super::forwarded::{ForwardedBy, X_FORWARDED_PREFIX, set_prefix};
+use super::hop::named_by_connection;
 use super::odata_fields::{PREFER, odata_fields};
-
-/// What the gateway says about the hop.
-#[derive(Clone, Debug, Default)]
-pub struct ForwardedBy {
-    /// The fields, ready to be set.
-    pub fields: Fields,
-}
 
 /// The fields that the items of a batch inherit: all but those that describe the outer message
 /// (protocol §1), or only the ones in `only`. OData's batches hand down more.
@@ -82,41 +77,6 @@ fn describes_the_outer_message(name: &HeaderName) -> bool {
         )
 }
 
-/// The fields that Connection names (RFC 9110 §7.6.1), beside the options that are no fields.
-#[must_use]
-pub fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {
-    let mut named = Vec::new();
-    for value in fields.get_all(header::CONNECTION) {
-        let options = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        let is_name = |option: &&str| {
-            !(option.eq_ignore_ascii_case("keep-alive") || option.eq_ignore_ascii_case("close"))
-        };
-        named.extend(
-            options.filter(is_name).filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok()),
-        );
-    }
-    named
-}
-
-/// The hop-by-hop fields that replies have most often; the rest is looked for by name.
-const COMMON_HOP_BY_HOP: [HeaderName; 2] = [header::CONNECTION, header::TRANSFER_ENCODING];
-
-/// Removes hop-by-hop fields, and what Connection names, from a message's fields.
-pub fn strip_connection_fields(fields: &mut HeaderMap) {
-    for name in named_by_connection(fields) {
-        fields.remove(name);
-    }
-    for name in COMMON_HOP_BY_HOP {
-        fields.remove(name);
-    }
-    if fields.keys().any(is_hop_by_hop) {
-        let hop: Vec<_> = fields.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
-        for name in hop {
-            fields.remove(name);
-        }
-    }
-}
-
 /// The fields of all of a batch's calls to one upstream.
 #[derive(Clone, Debug)]
 pub struct CallHeaders {
@@ -171,6 +131,10 @@ impl CallHeaders {
         let mut previous: Option<&HeaderName> = None;
         for (name, value) in own {
             if self.decides(name) {
+                continue;
+            }
+            if *name == X_FORWARDED_PREFIX {
+                set_prefix(&mut fields, value);
                 continue;
             }
             // The same name again in one item is a second value, not an override.
@@ -288,12 +252,5 @@ mod tests {
         assert_eq!(fields["authorization"], "operator");
         assert_eq!(fields["x-b"], "b");
         assert!(!fields.contains_key("cookie"));
-    }
-
-    #[test]
-    fn connection_strips_only_what_came_with_it() {
-        let mut fields = map(&[("connection", "x-hop"), ("x-hop", "1"), ("keep-alive", "5"), ("x-a", "1")]);
-        strip_connection_fields(&mut fields);
-        assert_eq!(fields.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-a"]);
     }
 }

@@ -85,7 +85,7 @@ impl CallTemplate {
             });
         };
         let path = mapping.to_upstream(url.path.as_str());
-        let (headers, references) = map_fields(filled.headers, *upstream, context)?;
+        let (headers, references) = map_fields(filled.headers, (*upstream, mapping), context)?;
         Ok(Call {
             upstream: *upstream,
             target: format!("{path}{}", url.query).into_boxed_str(),

@@ -8,7 +8,9 @@
 mod coalescing;
 mod conditions;
 mod dependencies;
+mod forwarded;
 mod hand_down;
+mod hop;
 mod later;
 mod odata_fields;
 mod preferences;
@@ -21,18 +23,16 @@ use http::{HeaderName, Method};
 
 use crate::batch::{Batch, BatchItem, BatchRefusal, Fields, Item, ItemIndex, ItemRejection, Subject};
 use crate::route::{
-    CanonicalPath, OriginText, Respond, Route, RouteAction, RouteIndex, RouteTable, Strictness,
+    CanonicalPath, Mapping, OriginText, Respond, Route, RouteAction, RouteIndex, RouteTable, Strictness,
     UpstreamIndex, map_reference, same_authority,
 };
 
 pub use coalescing::coalesce;
 pub use conditions::{Conditions, PlannedCondition};
 use dependencies::Names;
-pub use hand_down::{
-    CallHeaders, ForwardedBy, inherited_fields, joined_cookies, named_by_connection, same_to_cgi,
-    strip_connection_fields,
-};
-
+pub use forwarded::{ForwardedBy, X_FORWARDED_PREFIX};
+pub use hand_down::{CallHeaders, inherited_fields, joined_cookies, same_to_cgi};
+pub use hop::{Kept, hop_by_hop_fields, named_by_connection, strip_hop_by_hop};
 pub use later::{CallTemplate, Destination, Filled, Sources};
 pub use preferences::Preferences;
 pub use url::{ItemUrl, parse_item_url};
@@ -169,7 +169,7 @@ fn plan_content(
         RouteAction::Forward { upstream, mapping } => {
             let path = mapping.to_upstream(url.path.as_str());
             let target = format!("{path}{}", url.query).into_boxed_str();
-            let (headers, references) = map_fields(item.headers, *upstream, context)?;
+            let (headers, references) = map_fields(item.headers, (*upstream, mapping), context)?;
             Ok(Step::Call(Call {
                 upstream: *upstream,
                 target,
@@ -220,12 +220,14 @@ fn check_route(route: &Route, method: &Method, has_body: bool) -> Result<(), Ite
 
 type Split = (Fields, Vec<(HeaderName, OriginText)>);
 
-/// Maps the fields whose urls lead somewhere: Destination and If.
+/// Maps the fields whose urls lead somewhere, Destination and If, and says which prefix is stripped.
 fn map_fields(
-    fields: Fields,
-    upstream: UpstreamIndex,
+    mut fields: Fields,
+    (upstream, mapping): (UpstreamIndex, &Mapping),
     context: &PlanContext<'_>,
 ) -> Result<Split, ItemRejection> {
+    // No item can set it: `batch::is_forbidden_in_item`.
+    fields.extend(forwarded::stripped_prefix(mapping).map(|prefix| (X_FORWARDED_PREFIX, prefix)));
     let is_reference = |name: &HeaderName| *name == "destination" || *name == "if";
     if !fields.iter().any(|(name, _)| is_reference(name)) {
         return Ok((fields, Vec::new()));

@@ -75,6 +75,13 @@ impl Peer {
     }
 }
 
+/// What `consistent_hash` goes by, for items and single requests: the value of the field that the upstream's targets are
+/// chosen by, else the path as the upstream gets it. `target` is that path, in its canonical spelling; a query behind it
+/// does not count.
+pub(super) fn hash_key<'call>(field: Option<&'call HeaderValue>, target: &'call str) -> &'call [u8] {
+    field.map_or_else(|| target.split('?').next().unwrap_or_default().as_bytes(), HeaderValue::as_bytes)
+}
+
 /// An upstream's targets.
 pub(super) struct Targets {
     discovery: Discovery,

@@ -31,6 +31,8 @@ use super::stream_endpoint;
 
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
 pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Answers a request to a batch endpoint, of which nothing was read yet.
@@ -311,6 +313,7 @@ impl Life<'_> {
         let head = self
             .asked
             .head(verdict.problem.status)
+            .with(PROXY_STATUS, Some(verdict.proxy_status()))
             .with(header::ALLOW, verdict.allow)
             .with(ODATA_VERSION, version)
             .with(header::WWW_AUTHENTICATE, verdict.challenge)

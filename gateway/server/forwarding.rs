@@ -1,6 +1,16 @@
 //! What the gateway says about the hop to an upstream: who asked, by which name, over what, and under
-//! which request id. X-Forwarded-For is appended to, the others are the gateway's own word: a
-//! client can't choose them.
+//! which request id. One rule for items, single requests and the service that is asked about clients.
+//!
+//! X-Forwarded-For and Via are appended to. The others are the gateway's own word, which a client can't choose; only
+//! what a trusted proxy has said of them is kept, for it alone knows how the client reached it:
+//!
+//! | field | from a trusted proxy | from anyone else |
+//! |---|---|---|
+//! | X-Forwarded-Proto | kept | the connection's scheme |
+//! | X-Forwarded-Host | kept; without one, as from anyone else | the authority that the client used |
+//! | X-Forwarded-Port, X-Real-IP | kept | removed |
+//! | X-Forwarded-Prefix | kept, and the stripped prefix behind it | the stripped prefix, if one is |
+//! | Forwarded (RFC 7239) | one element more | removed |
 
 use std::net::IpAddr;
 
@@ -34,7 +44,17 @@ pub(super) struct Reached {
     pub(super) identity: Identity,
     /// The HTTP version as Via says it.
     version: &'static str,
+    /// The scheme of the connection itself.
+    own_scheme: &'static str,
+    /// Whether a trusted proxy opened the connection.
+    by_proxy: bool,
 }
+
+const X_FORWARDED_HOST: &str = "x-forwarded-host";
+const FORWARDED: &str = "forwarded";
+
+/// What a trusted proxy says, and goes on as it said it.
+const KEPT_AS_THEY_ARE: [&str; 3] = ["x-forwarded-port", "x-forwarded-prefix", "x-real-ip"];
 
 impl Reached {
     pub(super) fn of(session: &Session, trusted: &TrustedProxies) -> Self {
@@ -45,9 +65,12 @@ impl Reached {
         let tls = session.tls();
         let peer = session.client_address();
         let client = forwarded_for::client(trusted, peer, &request.headers);
-        let over_tls = tls.is_some() || trusted.trust(peer) && says_https(&request.headers);
+        let by_proxy = trusted.trust(peer);
+        let scheme = |is_tls: bool| if is_tls { "https" } else { "http" };
         Self {
-            scheme: if over_tls { "https" } else { "http" },
+            scheme: scheme(tls.is_some() || by_proxy && says_https(&request.headers)),
+            own_scheme: scheme(tls.is_some()),
+            by_proxy,
             authority: authority.to_owned(),
             client: shown(client),
             proxy: if client == peer { String::new() } else { shown(peer) },
@@ -74,28 +97,51 @@ impl Reached {
     }
 
     /// The fields of the hop, and what the asked service says of the client, for a request with these `outer` fields.
+    /// Whoever knows the request's route adds the prefix that it strips ([`ForwardedBy::behind`]).
     pub(super) fn forwarded_by(&self, outer: &HeaderMap, request_id: &RequestId) -> ForwardedBy {
         let appended = |name: &str, own: &str| {
-            let mut values: Vec<_> =
-                outer.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-            values.push(own);
-            values.join(", ")
+            joined(outer, name).map_or_else(|| own.to_owned(), |before| format!("{before}, {own}"))
         };
-        let caller = if self.proxy.is_empty() { &self.client } else { &self.proxy };
+        let kept = |name: &'static str| joined(outer, name).filter(|_| self.by_proxy);
         let via = format!("{} {GATEWAY_NAME}", self.version);
-        let fields = [
-            (X_FORWARDED_FOR, appended(X_FORWARDED_FOR, caller)),
+        let own = [
+            (X_FORWARDED_FOR, appended(X_FORWARDED_FOR, self.caller())),
             ("x-forwarded-proto", self.scheme.to_owned()),
-            ("x-forwarded-host", self.authority.clone()),
+            (X_FORWARDED_HOST, kept(X_FORWARDED_HOST).unwrap_or_else(|| self.authority.clone())),
             ("via", appended("via", &via)),
             ("x-request-id", request_id.as_str().to_owned()),
         ];
+        let forwarded = kept(FORWARDED).map(|before| (FORWARDED, format!("{before}, {}", self.element())));
+        let kept = KEPT_AS_THEY_ARE.into_iter().filter_map(|name| Some((name, kept(name)?)));
         let field = |(name, value): (&'static str, String)| {
             Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
         };
-        let own = fields.into_iter().filter_map(field);
-        ForwardedBy { fields: own.chain(self.identity.added.iter().cloned()).collect() }
+        let fields = own.into_iter().chain(forwarded).chain(kept).filter_map(field);
+        ForwardedBy { fields: fields.chain(self.identity.added.iter().cloned()).collect() }
     }
+
+    /// The address of whoever opened the connection.
+    fn caller(&self) -> &str {
+        if self.proxy.is_empty() { &self.client } else { &self.proxy }
+    }
+
+    /// This hop, as an element of Forwarded (RFC 7239 §4).
+    fn element(&self) -> String {
+        let caller = match self.caller().parse() {
+            Ok(IpAddr::V4(address)) => address.to_string(),
+            Ok(IpAddr::V6(address)) => format!("\"[{address}]\""),
+            Err(_) => "unknown".to_owned(),
+        };
+        let is_quotable = !self.authority.is_empty() && !self.authority.contains(['"', '\\']);
+        let host = if is_quotable { format!(";host=\"{}\"", self.authority) } else { String::new() };
+        format!("for={caller}{host};proto={}", self.own_scheme)
+    }
+}
+
+/// A field's values as one (RFC 9110 §5.3); `None` where there is none.
+fn joined(fields: &HeaderMap, name: &str) -> Option<String> {
+    let values: Vec<_> = fields.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(", "))
 }
 
 /// An address as logs and fields have it.
@@ -105,9 +151,12 @@ fn shown(address: Option<IpAddr>) -> String {
 
 /// Whether a proxy says that the client came to it over TLS; of several, the last one has the word.
 fn says_https(headers: &HeaderMap) -> bool {
-    let said = headers.get_all("x-forwarded-proto").iter().next_back();
-    let last = said.and_then(|value| value.as_bytes().rsplit(|byte| *byte == b',').next());
-    last.is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
+    let last = |name: &str| Some(joined(headers, name)?.rsplit(',').next()?.trim().to_ascii_lowercase());
+    if let Some(scheme) = last("x-forwarded-proto") {
+        return scheme == "https";
+    }
+    let element = last(FORWARDED).unwrap_or_default();
+    element.split(';').any(|pair| matches!(pair.trim(), "proto=https" | "proto=\"https\""))
 }
 
 /// How often a request with these fields has passed a gateway of this kind, by its Via (RFC 9110 §7.6.3).
@@ -144,6 +193,46 @@ pub(super) fn origin_of(policy: &HostPolicy, peer: &Peer, own_authority: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let field = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        fields.iter().map(field).collect()
+    }
+
+    #[test]
+    fn a_hop_is_an_element_of_forwarded() {
+        let reached = |proxy: &str, authority: &str| Reached {
+            proxy: proxy.to_owned(),
+            authority: authority.to_owned(),
+            own_scheme: "http",
+            ..Reached::default()
+        };
+        for (proxy, authority, element) in [
+            ("10.0.0.1", "h:80", "for=10.0.0.1;host=\"h:80\";proto=http"),
+            ("2001:db8::1", "h", "for=\"[2001:db8::1]\";host=\"h\";proto=http"),
+            ("unix", "", "for=unknown;proto=http"),
+            ("10.0.0.1", "a\"b", "for=10.0.0.1;proto=http"),
+        ] {
+            assert_eq!(reached(proxy, authority).element(), element);
+        }
+    }
+
+    #[test]
+    fn the_last_proxy_says_whether_tls_was_spoken() {
+        for (said, is_https) in [
+            (&[][..], false),
+            (&[("x-forwarded-proto", "HTTPS")], true),
+            (&[("x-forwarded-proto", "https, http")], false),
+            (&[("x-forwarded-proto", "http"), ("x-forwarded-proto", "https")], true),
+            (&[("forwarded", "for=a;proto=http, for=b; Proto=\"https\"")], true),
+            (&[("forwarded", "for=a;proto=https, for=b")], false),
+            (&[("forwarded", "proto=https"), ("x-forwarded-proto", "http")], false),
+        ] {
+            assert_eq!(says_https(&fields(said)), is_https, "{said:?}");
+        }
+    }
 
     #[test]
     fn gateways_of_this_kind_are_counted_in_via() {

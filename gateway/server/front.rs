@@ -176,9 +176,10 @@ impl Front {
             RouteAction::Forward { upstream, mapping } => {
                 match ProxyPlan::new(session, context, path, (*upstream, mapping)) {
                     Ok(plan) => {
-                        let (ended, lasted) = proxy::forward(&self.gateway, session, context, &plan).await;
-                        context.lasted = lasted;
-                        self.end(session, context, ended).await
+                        let outcome = proxy::forward(&self.gateway, session, context, &plan).await;
+                        context.lasted = outcome.lasted;
+                        context.grpc_status = outcome.grpc_status;
+                        self.end(session, context, outcome.ended).await
                     }
                     Err(rejection) => refuse(session, context, &rejection).await,
                 }
@@ -281,7 +282,7 @@ async fn reply(session: &mut Session, context: &Context, head: ReplyHead, body: 
 }
 
 async fn refuse(session: &mut Session, context: &mut Context, rejection: &ItemRejection) -> Served {
-    write_verdict(session, context, problem::of_rejection(rejection)).await?;
+    write_verdict(session, context, problem::of_request(rejection)).await?;
     Ok(None)
 }
 
@@ -311,6 +312,7 @@ async fn write_verdict(
         .with(PROXY_STATUS, Some(verdict.proxy_status()))
         .with_all(&context.limit_fields);
     if is_grpc {
+        context.grpc_status = Some(grpc::status_of(verdict.problem.status));
         let value = HeaderValue::from_static("application/grpc");
         head.fields.push((header::CONTENT_TYPE, value));
         head.fields.extend(grpc::refusal(verdict.problem.status, &verdict.problem.detail));

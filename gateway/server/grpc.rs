@@ -4,13 +4,15 @@
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::telemetry::GrpcStatus;
+
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// The fields that say it.
 pub(super) fn refusal(status: StatusCode, message: &str) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let message = HeaderValue::from_str(&encoded(message)).ok();
-    let status = (STATUS, HeaderValue::from_static(code_of(status)));
+    let status = (STATUS, HeaderValue::from(status_of(status).code()));
     std::iter::once(status).chain(message.map(|message| (MESSAGE, message)))
 }
 
@@ -19,17 +21,14 @@ pub(super) fn trailers(status: StatusCode, message: &str) -> HeaderMap {
     refusal(status, message).collect()
 }
 
-/// gRPC's code for a status of HTTP. A client tries UNAVAILABLE again, so what was refused for good is none.
-fn code_of(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        400 | 413 | 414 | 431 => "13", // INTERNAL
-        401 => "16",                   // UNAUTHENTICATED
-        403 => "7",                    // PERMISSION_DENIED
-        404 | 405 | 501 => "12",       // UNIMPLEMENTED
-        408 | 504 => "4",              // DEADLINE_EXCEEDED
-        429 => "8",                    // RESOURCE_EXHAUSTED
-        502 | 503 => "14",             // UNAVAILABLE
-        _ => "2",                      // UNKNOWN
+/// gRPC's status for a refusal of ours. A client tries UNAVAILABLE again, so what ran out of time, or over a limit, is
+/// said as such.
+pub(super) fn status_of(status: StatusCode) -> GrpcStatus {
+    match status {
+        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => GrpcStatus::DEADLINE_EXCEEDED,
+        StatusCode::TOO_MANY_REQUESTS => GrpcStatus::RESOURCE_EXHAUSTED,
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => GrpcStatus::UNIMPLEMENTED,
+        _ => GrpcStatus::of_http(status),
     }
 }
 

@@ -1,11 +1,13 @@
 //! What is wrong with a configuration, said like a compiler: message, place, snippet, help.
 //!
 //! Findings are collected without text while the file is read, and get their snippets at the end
-//! from a [`Source`], in which values that may be secret are masked. Control characters never
+//! from a [`Source`]; what may be secret is masked (`masking.rs`). Control characters never
 //! reach the terminal; columns count characters from 1.
 
 use std::fmt;
 use std::ops::Range;
+
+use super::masking;
 
 /// More than this is no report but noise; the rest is counted.
 const MAX_SHOWN: usize = 50;
@@ -170,6 +172,9 @@ impl Source<'_> {
         entries.truncate(MAX_SHOWN);
         for entry in &mut entries {
             entry.snippet = entry.place.and_then(|place| self.snippet(place));
+            let secrets = || self.secret.iter().filter_map(|range| self.text.get(range.clone()));
+            entry.message = masking::without(&entry.message, secrets());
+            entry.hint = entry.hint.as_deref().map(|hint| masking::without(hint, secrets()));
         }
         Diagnostics { file: self.file.to_owned(), entries, not_shown }
     }
@@ -183,11 +188,14 @@ impl Source<'_> {
             .get(place.start..place.end)
             .map_or(1, |marked| marked.lines().next().unwrap_or_default().trim_end().chars().count());
         let cut = before.saturating_sub(SNIPPET_REACH);
+        let end = start + line.len();
+        let secret: Vec<_> =
+            self.secret.iter().filter(|range| range.start < end && start < range.end).cloned().collect();
         let shown: String = line
             .char_indices()
             .skip(cut)
             .take(before - cut + SNIPPET_REACH)
-            .map(|(at, character)| self.shown(start + at, character))
+            .map(|(at, character)| shown(&secret, start + at, character))
             .collect();
         let room = shown.chars().count().saturating_sub(before - cut);
         Some(Snippet { line: shown, before: before - cut, marked: marked.clamp(1, room.max(1)) })
@@ -200,17 +208,18 @@ impl Source<'_> {
         }
         memchr::memchr_iter(b'\n', self.text.as_bytes()).nth(skipped - 1).map(|at| at + 1)
     }
-
-    fn shown(&self, at: usize, character: char) -> char {
-        if self.secret.iter().any(|range| range.contains(&at)) {
-            return '*';
-        }
-        if character.is_control() { ' ' } else { character }
-    }
 }
 
-/// A name or value in a message: in backticks, cut, without control characters.
+fn shown(secret: &[Range<usize>], at: usize, character: char) -> char {
+    if secret.iter().any(|range| range.contains(&at)) {
+        return '*';
+    }
+    if character.is_control() { ' ' } else { character }
+}
+
+/// A name or value in a message: in backticks, cut, without control characters and what may be secret.
 pub(super) fn quoted(text: &str) -> String {
+    let text = masking::masked(text);
     let mut shown: String =
         text.chars().take(MAX_QUOTED).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().count() > MAX_QUOTED {

@@ -4,7 +4,6 @@
 //! level. A file that is no YAML has no tree, and is the only case with a single error.
 
 use std::io::Read;
-use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -15,7 +14,7 @@ use super::environment::{Environment, substitute};
 use super::resolve::Resolver;
 use super::shape::Fitness;
 use super::tree::{Node, NodeValue};
-use super::{ReadFile, Settings, schema, shape, tree};
+use super::{ReadFile, Settings, masking, schema, shape, tree};
 
 /// Bytes of a configuration file.
 const MAX_FILE: u64 = 1 << 20;
@@ -63,16 +62,17 @@ fn read(path: &Path) -> Result<String, String> {
 /// # Errors
 /// Everything that is wrong with the text.
 pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Result<Loaded, Diagnostics> {
-    let mut source = Source { file: name, text, secret: Vec::new() };
+    let mut source = Source { file: name, text, secret: masking::in_words(text) };
     let mut findings = Findings::default();
     let mut tree = match tree::read(text) {
         Ok(tree) => tree,
         Err(error) => {
+            source.secret = masking::in_text(text);
             findings.push(*error);
             return Err(source.diagnostics(findings));
         }
     };
-    source.secret = secrets(&tree);
+    source.secret.extend(masking::in_tree(&tree));
     let upstream_names = upstream_names(&tree);
     substitute(&mut tree, text, env, &mut findings);
     let settings = document(&mut tree, &mut findings).and_then(|document| {
@@ -112,31 +112,4 @@ fn document(tree: &mut Node, findings: &mut Findings) -> Option<Document> {
 fn upstream_names(tree: &Node) -> Vec<String> {
     let upstreams = tree.get("upstreams").map(Node::entries).unwrap_or_default();
     upstreams.iter().map(|(key, _)| key.name.clone()).collect()
-}
-
-/// The bytes of header values: tokens are written there, and a snippet of the same line must not show
-/// them. Names of variables and files are no secret, and what a report about them has to show.
-fn secrets(node: &Node) -> Vec<Range<usize>> {
-    let mut ranges = Vec::new();
-    let upstreams = node.get("upstreams").map(Node::entries).unwrap_or_default();
-    for (_, upstream) in upstreams {
-        if let Some(set) = upstream.get("headers").and_then(|headers| headers.get("set")) {
-            set.entries().iter().for_each(|(_, value)| scalars(value, &mut ranges));
-        }
-    }
-    ranges
-}
-
-fn scalars(node: &Node, ranges: &mut Vec<Range<usize>>) {
-    match &node.value {
-        NodeValue::Scalar(text) if text.contains("${") && !text.contains(":-") => {}
-        NodeValue::Scalar(_) => ranges.push(node.place.start..node.place.end),
-        NodeValue::List(items) => items.iter().for_each(|item| scalars(item, ranges)),
-        NodeValue::Mapping(entries) => {
-            for (_, value) in entries.iter().filter(|(key, _)| key.name != "file") {
-                scalars(value, ranges);
-            }
-        }
-        NodeValue::Broken | NodeValue::Empty => {}
-    }
 }

@@ -8,6 +8,7 @@
 
 mod idempotent;
 mod reasons;
+mod request;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::GATEWAY_NAME;
 
 pub use idempotent::is_idempotent;
 pub use reasons::{LIMIT_REASONS, REFUSAL_REASONS};
+pub use request::of_request;
 
 /// What a failure means for the client and for metrics.
 #[derive(Clone, Debug, PartialEq)]

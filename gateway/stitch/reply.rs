@@ -7,8 +7,8 @@ use http::{Method, StatusCode};
 
 use crate::batch::{Fields, ResultBody};
 use crate::dispatch::{CallFailure, UpstreamReply};
-use crate::format::{ReplyCodingError, decode_reply, xml};
-use crate::plan::strip_connection_fields;
+use crate::format::{ReplyCodingError, decode_reply, is_xml, xml};
+use crate::plan::{Kept, strip_hop_by_hop};
 use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex};
 
 use super::StitchContext;
@@ -55,7 +55,7 @@ pub(super) fn readable(
     budget: &mut BodyBudget,
 ) -> Result<Readable, CallFailure> {
     let UpstreamReply { status, mut headers, body } = reply;
-    strip_connection_fields(&mut headers);
+    strip_hop_by_hop(&mut headers, Kept::Nothing);
     let body =
         if has_no_body(status, method) { None } else { Some(decoded(&headers, body, origin, budget)?) };
     headers.remove(header::CONTENT_ENCODING);
@@ -154,10 +154,8 @@ impl Origin<'_> {
 
     /// Maps the hrefs of a DAV body (RFC 4918 §8.3).
     fn map_body(&self, headers: &HeaderMap, body: Bytes) -> Bytes {
-        let is_xml = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.to_ascii_lowercase().contains("xml"));
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_xml = content_type.is_some_and(is_xml);
         match self.mapping() {
             Some((mapping, upstream)) if is_xml => {
                 xml::dav::map_hrefs(&body, &|url| self.to_gateway(url, mapping, upstream))

@@ -16,7 +16,7 @@ use crate::stitch::ItemReport;
 use crate::stitch::problem::Limit;
 
 use super::libraries;
-use super::{BatchEnd, BatchReport, FailedItem, LongLivedEnd, Names, RequestReport};
+use super::{BatchEnd, BatchReport, FailedItem, GrpcStatus, LongLivedEnd, Names, RequestReport};
 
 /// Log lines of failed items that one batch may write.
 const MAX_FAILED_ITEMS: usize = 100;
@@ -144,6 +144,7 @@ impl RequestReport {
             upstream = names.upstream(self.upstream),
             method = self.method,
             status = self.status.map_or(0, |status| status.as_u16()),
+            grpc_status = self.grpc_status.map(GrpcStatus::as_str),
             reason = self.reason.unwrap_or(""),
             limit = shown(self.limit.as_ref()),
             ended = self.lasted.map(LongLivedEnd::as_str),

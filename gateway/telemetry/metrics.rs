@@ -44,6 +44,7 @@ pub struct Metrics {
     rejections: IntCounterVec,
     pub(super) requests: IntCounterVec,
     request_duration: HistogramVec,
+    grpc_requests: IntCounterVec,
     request_failures: IntCounterVec,
     reload_ok: IntGauge,
     reload_time: IntGauge,
@@ -164,6 +165,11 @@ impl Metrics {
                 "From a proxied request's header to the end of its reply.",
                 &["route"],
                 &LATENCY,
+            )?,
+            grpc_requests: make.counters(
+                "batchgate_grpc_requests_total",
+                "Calls of gRPC that were no batch, by the status that gRPC gave them.",
+                &["route", "upstream", "grpc_status"],
             )?,
             request_failures: make.counters(
                 "batchgate_request_failures_total",
@@ -336,6 +342,10 @@ impl Metrics {
         let code = report.status.as_ref().map_or("", |status| status.as_str());
         let labels = [route, names.upstream(report.upstream), report.method, code];
         self.requests.with_label_values(&labels).inc();
+        if let Some(status) = report.grpc_status {
+            let labels = [route, names.upstream(report.upstream), status.as_str()];
+            self.grpc_requests.with_label_values(&labels).inc();
+        }
         if let Some(reason) = report.reason {
             self.request_failures.with_label_values(&[route, reason]).inc();
         }

@@ -2,6 +2,7 @@
 //! return; no phase calls into this module.
 
 mod connections;
+mod grpc;
 mod libraries;
 mod lifetime;
 mod log_lines;
@@ -15,6 +16,7 @@ mod trace;
 mod upstreams;
 
 pub use connections::{ConnectionMetrics, ConnectionRefusal};
+pub use grpc::{GrpcStatus, is_grpc};
 pub use libraries::only_words;
 pub use lifetime::Totals;
 pub use log_lines::{LogError, Logging, start_logging};

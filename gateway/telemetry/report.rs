@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::stitch::ItemReport;
 use crate::stitch::problem::Limit;
 
-use super::{LongLivedEnd, RequestId, TraceContext};
+use super::{GrpcStatus, LongLivedEnd, RequestId, TraceContext};
 
 /// How a batch ended, as metrics say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +136,8 @@ pub struct RequestReport {
     pub method: &'static str,
     /// The reply's status; `None` where none was sent.
     pub status: Option<StatusCode>,
+    /// The status of a call of gRPC, which says 200 in HTTP whatever became of it; `None` for all else.
+    pub grpc_status: Option<GrpcStatus>,
     /// From its header to its end.
     pub elapsed: Duration,
     /// Why the gateway answered in the upstream's place, or the reply broke off, if so.

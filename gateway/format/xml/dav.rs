@@ -21,11 +21,12 @@ pub(super) const UPSTREAM_LIMITS: TokenLimits =
 /// Whether a reply is a DAV multistatus: by its type and its root element, whatever its status.
 #[must_use]
 pub fn is_multistatus(content_type: Option<&str>, body: &[u8]) -> bool {
-    content_type.is_some_and(is_xml) && root_of(body).as_deref() == Some("multistatus")
+    content_type.is_some_and(is_dav_type) && root_of(body).as_deref() == Some("multistatus")
 }
 
-/// `+xml` types are somebody's own formats, whatever their root.
-pub(super) fn is_xml(content_type: &str) -> bool {
+/// Whether the type is one of WebDAV's documents (RFC 4918 §8.2). `+xml` types are XML (`format::is_xml`), but
+/// somebody's own formats, whatever their root.
+pub(super) fn is_dav_type(content_type: &str) -> bool {
     let essence = MediaType::parse(content_type).essence;
     ["application/xml", "text/xml"].iter().any(|name| name.eq_ignore_ascii_case(essence))
 }

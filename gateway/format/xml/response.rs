@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use http::header::LOCATION;
 use http::{Method, StatusCode};
 
-use super::dav::{is_xml, root_of};
+use super::dav::{is_dav_type, root_of};
 use super::multistatus::{self, UpstreamResponse};
 use crate::format::media::MediaType;
 use crate::format::{ItemIndex, ItemResult, ResultBody};
@@ -140,7 +140,7 @@ enum DavContent {
 /// What an upstream's body adds to the document beside the item itself.
 fn dav_content(result: &ItemResult) -> DavContent {
     let ResultBody::Bytes(bytes) = &result.body else { return DavContent::None };
-    if !MediaType::of(&result.headers).is_some_and(|media| is_xml(media.essence)) {
+    if !MediaType::of(&result.headers).is_some_and(|media| is_dav_type(media.essence)) {
         return DavContent::None;
     }
     let found = match root_of(bytes).as_deref() {

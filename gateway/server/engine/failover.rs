@@ -3,13 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::HeaderValue;
-
 use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::plan::Call;
 
-use super::super::balance::{Lease, Peer};
+use super::super::balance::{Lease, Peer, hash_key};
 use super::super::connections::race;
 use super::super::failure;
 use super::call::Calls;
@@ -93,6 +91,5 @@ fn key<'call>(calls: Calls<'call>, call: &'call Call) -> &'call [u8] {
     let own =
         header.and_then(|name| call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value));
     let value = own.or_else(|| header.and_then(|name| calls.headers.shared(name)));
-    let path = || call.target.split('?').next().unwrap_or_default().as_bytes();
-    value.map_or_else(path, HeaderValue::as_bytes)
+    hash_key(value, &call.target)
 }

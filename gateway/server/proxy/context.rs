@@ -16,7 +16,7 @@ use crate::server::gateway::{Gateway, UnderWay};
 use crate::server::session::Session;
 use crate::server::snapshot::Snapshot;
 use crate::stitch::problem::{self, Limit};
-use crate::telemetry::{LongLivedEnd, RequestId, RequestReport, TraceContext};
+use crate::telemetry::{GrpcStatus, LongLivedEnd, RequestId, RequestReport, TraceContext};
 
 /// What is known of one request.
 pub(in super::super) struct Context {
@@ -35,6 +35,8 @@ pub(in super::super) struct Context {
     pub(in super::super) limit_fields: Vec<(HeaderName, String)>,
     /// How it ended, if it stayed open.
     pub(in super::super) lasted: Option<LongLivedEnd>,
+    /// What became of a call of gRPC.
+    pub(in super::super) grpc_status: Option<GrpcStatus>,
     stopwatch: Stopwatch,
     under_way: UnderWay,
     method: &'static str,
@@ -57,6 +59,7 @@ impl Context {
             limit: None,
             limit_fields: Vec::new(),
             lasted: None,
+            grpc_status: None,
             stopwatch: Stopwatch::start(),
             under_way: gateway.enter(),
             method: method_label(&request.method),
@@ -128,6 +131,7 @@ impl Context {
             upstream: self.upstream,
             method: self.method,
             status,
+            grpc_status: self.grpc_status,
             elapsed: self.stopwatch.elapsed(),
             reason: self.reason,
             limit: self.limit.clone(),

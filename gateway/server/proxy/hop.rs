@@ -4,8 +4,7 @@
 use http::header::{self, HeaderMap, HeaderName};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use crate::batch::is_hop_by_hop;
-use crate::plan::named_by_connection;
+use crate::plan::{Kept, hop_by_hop_fields};
 
 pub(super) fn remove_fields_of_the_hop(head: &mut RequestHeader) {
     for name in fields_of_the_hop(&head.headers) {
@@ -21,7 +20,7 @@ pub(super) fn remove_fields_of_a_replys_hop(head: &mut ResponseHeader) {
 }
 
 fn fields_of_the_hop(fields: &HeaderMap) -> Vec<HeaderName> {
-    let of_framing = |name: &HeaderName| *name == header::TRANSFER_ENCODING || *name == header::TRAILER;
-    let known = fields.keys().filter(|name| is_hop_by_hop(name) && !of_framing(name)).cloned();
-    named_by_connection(fields).into_iter().chain(known).collect()
+    let mut names = hop_by_hop_fields(fields, Kept::Trailer);
+    names.retain(|name| *name != header::TRANSFER_ENCODING);
+    names
 }

@@ -37,7 +37,7 @@ use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Flow, Gate, Sent, Turn};
-use crate::telemetry::{LongLivedEnd, LongLivedKind};
+use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
 
 use super::balance::{Lease, Peer};
 use super::connections::race;
@@ -57,6 +57,21 @@ pub(super) use context::Context;
 pub(super) use plan::{ProxyPlan, is_grpc};
 pub(super) use request::max_forwards;
 pub(super) use tunnel::Tunnel;
+
+/// What became of an exchange.
+pub(super) struct Outcome {
+    pub(super) ended: Ended,
+    /// How it ended, if it [lasted](lasting).
+    pub(super) lasted: Option<LongLivedEnd>,
+    /// What its service said, if it was a call of gRPC.
+    pub(super) grpc_status: Option<GrpcStatus>,
+}
+
+impl From<Ended> for Outcome {
+    fn from(ended: Ended) -> Self {
+        Self { ended, lasted: None, grpc_status: None }
+    }
+}
 
 /// How an exchange ended.
 pub(super) enum Ended {
@@ -89,32 +104,32 @@ impl Failure {
     }
 }
 
-/// Serves a request by forwarding it. Says how it ended, and also as what stayed open, if it did.
+/// Serves a request by forwarding it.
 pub(super) async fn forward(
     gateway: &Arc<Gateway>,
     session: &mut Session,
     context: &Context,
     plan: &ProxyPlan,
-) -> (Ended, Option<LongLivedEnd>) {
+) -> Outcome {
     let snapshot = Arc::clone(&context.snapshot);
     let Some(upstream) = snapshot.upstream(plan.upstream) else {
-        return (Ended::Failed(Failure::not_sent(CallFailure::Internal)), None);
+        return Ended::Failed(Failure::not_sent(CallFailure::Internal)).into();
     };
     upstream.retry_budget.count_call();
     let turn = tokio::select! {
         turn = take_turn(upstream, context) => turn,
-        () = gone_while_waiting(session) => return (Ended::ClientGone, None),
+        () = gone_while_waiting(session) => return Ended::ClientGone.into(),
     };
     let turn = match turn {
         Ok(turn) => turn,
-        Err(failure) => return (Ended::Failed(Failure::not_sent(failure)), None),
+        Err(failure) => return Ended::Failed(Failure::not_sent(failure)).into(),
     };
     if session.let_client_send().await.is_err() {
-        return (Ended::ClientGone, None);
+        return Ended::ClientGone.into();
     }
     let mut exchange = Exchange::new((gateway, upstream), session, (context, plan), turn);
     let ended = exchange.run().await;
-    (ended, exchange.lasted)
+    Outcome { ended, lasted: exchange.lasted, grpc_status: exchange.grpc_status }
 }
 
 /// A client is seen to leave while its request waits, if it has sent all of it.
@@ -154,6 +169,7 @@ struct Exchange<'exchange> {
     lasting: Option<Lasting>,
     /// How it ended, if it lasted.
     lasted: Option<LongLivedEnd>,
+    grpc_status: Option<GrpcStatus>,
     upload: Upload,
     attempts: Attempts<'exchange>,
     /// When `timeout.request` is over.
@@ -197,6 +213,7 @@ impl<'exchange> Exchange<'exchange> {
             turn: Some(turn),
             lasting: None,
             lasted: None,
+            grpc_status: None,
             upload,
             attempts,
             ends,

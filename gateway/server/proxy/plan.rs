@@ -10,6 +10,7 @@ use crate::plan::ForwardedBy;
 use crate::route::{
     CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
 };
+use crate::server::balance::hash_key;
 use crate::server::session::Session;
 
 use super::Context;
@@ -55,8 +56,8 @@ impl ProxyPlan {
             maps_bodies: !mapping.is_identity() && !is_plain_http(&request.method),
             path: upstream_path(request, path, mapping),
             references: references(request, context, upstream)?,
-            hop: context.reached.forwarded_by(&request.headers, &context.request_id),
-            key: key(request, context, upstream, mapping),
+            hop: context.reached.forwarded_by(&request.headers, &context.request_id).behind(mapping),
+            key: key(request, context, upstream, mapping.to_upstream(path.as_str())),
             framing,
             upgrade: wanted_upgrade(request),
             is_grpc: is_grpc(&request.headers),
@@ -92,7 +93,7 @@ fn references(
     Ok(references)
 }
 
-/// Whether the request is a call of gRPC.
+/// Whether the request is a call of gRPC, which needs HTTP/2 and may stay open for hours.
 pub(in super::super) fn is_grpc(headers: &HeaderMap) -> bool {
     const TYPE: &[u8] = b"application/grpc";
     let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
@@ -116,10 +117,9 @@ fn framing(session: &mut Session) -> Framing {
 }
 
 /// The value of the field that the upstream's targets are chosen by, or the path that the upstream gets.
-fn key(request: &RequestHeader, context: &Context, upstream: UpstreamIndex, mapping: &Mapping) -> Vec<u8> {
+fn key(request: &RequestHeader, context: &Context, upstream: UpstreamIndex, path: &str) -> Vec<u8> {
     let header = context.snapshot.upstream(upstream).and_then(|upstream| upstream.targets.hash_header());
-    let value = header.and_then(|name| request.headers.get(name)).map(HeaderValue::as_bytes);
-    value.unwrap_or_else(|| mapping.to_upstream(request.uri.path()).as_bytes()).to_vec()
+    hash_key(header.and_then(|name| request.headers.get(name)), path).to_vec()
 }
 
 /// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918

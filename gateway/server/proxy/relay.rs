@@ -10,7 +10,7 @@ use crate::server::session::ResetReason;
 use crate::server::door::ClientConnection;
 use crate::server::{failure, grpc};
 use crate::stitch::problem;
-use crate::telemetry::{LongLivedEnd, LongLivedKind};
+use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
 
 use super::lasting::{Lasting, Patience, come, is_event_stream};
 use super::reply::{self, Body, MappedBody};
@@ -73,8 +73,12 @@ impl Exchange<'_> {
             // Whether the client will ever send the rest is not known now.
             self.session.close_after_reply();
         }
+        let (status, fields) = (head.status, self.plan.is_grpc.then(|| head.headers.clone()));
         let mut relay = Relay { writer, reader, is_writer_broken, mapped: None, trailers: None };
         let sent = self.send(&mut relay, head, body, is_done).await;
+        if let (Some(fields), Ok(())) = (fields, &sent) {
+            self.grpc_status = Some(GrpcStatus::of_reply(status, &fields, relay.trailers.as_ref()));
+        }
         let Relay { writer, reader, .. } = relay;
         self.close(sent, writer, reader, lease.peer()).await
     }
@@ -131,7 +135,7 @@ impl Exchange<'_> {
     }
 
     async fn end_reply(&mut self, relay: &mut Relay) -> Result<(), Broken> {
-        let trailers = relay.trailers.take().filter(|trailers| !trailers.is_empty());
+        let trailers = relay.trailers.clone().filter(|trailers| !trailers.is_empty());
         let written = match trailers.filter(|_| self.session.takes_trailers()) {
             Some(trailers) => self.session.write_trailers(trailers).await,
             None => self.session.write_response_body(None, true).await,
@@ -332,6 +336,7 @@ impl Exchange<'_> {
         if self.plan.is_grpc && self.session.is_http2() {
             // A reset would be CANCELLED to most clients, which they don't try again.
             let verdict = problem::of_failure(failure, Sent::Maybe, &self.session.req_header().method);
+            self.grpc_status = Some(grpc::status_of(verdict.problem.status));
             let trailers = grpc::trailers(verdict.problem.status, &verdict.problem.detail);
             let _ = self.session.write_trailers(trailers).await;
         }

@@ -7,7 +7,7 @@ use http::{Method, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType};
 
-use crate::format::xml;
+use crate::format::{self, xml};
 use crate::server::failure;
 use crate::server::session::Session;
 
@@ -150,9 +150,7 @@ fn frame(session: &mut Session, head: &mut ResponseHeader, body: &Body) -> pingo
 fn is_xml(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let plain = !headers.contains_key(header::CONTENT_ENCODING);
-    plain
-        && content_type
-            .is_some_and(|value| value.starts_with("text/xml") || value.starts_with("application/xml"))
+    plain && content_type.is_some_and(format::is_xml)
 }
 
 /// A DAV body while it comes, until its hrefs can be mapped.

@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::super::HeaderChanges;
 use super::super::document::{At, HeaderValueDocument, HeadersDocument};
+use super::super::masking::is_secret_field;
 use super::{Resolved, Resolver, Seen, all, pem};
 use crate::batch::is_hop_by_hop;
 
@@ -71,7 +72,7 @@ impl Resolver<'_> {
         let control = text.bytes().any(|byte| byte != b'\t' && (byte < 0x20 || byte == 0x7f));
         match HeaderValue::from_bytes(text.as_bytes()) {
             Ok(mut value) if !control => {
-                value.set_sensitive(secret || is_secret_by_name(&name.value));
+                value.set_sensitive(secret || is_secret_field(&name.value.to_ascii_lowercase()));
                 Ok(value)
             }
             Ok(_) | Err(_) => {
@@ -87,12 +88,4 @@ fn secret_text(bytes: Vec<u8>) -> Result<String, pem::PemError> {
     let text = String::from_utf8(bytes).map_err(|_| pem::PemError::NotText)?;
     let text = text.trim();
     if text.is_empty() { Err(pem::PemError::Empty) } else { Ok(text.to_owned()) }
-}
-
-/// Fields that hold a credential even where it was written into the file.
-fn is_secret_by_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["auth", "cookie", "token", "secret", "password", "key", "credential"]
-        .iter()
-        .any(|part| name.contains(part))
 }

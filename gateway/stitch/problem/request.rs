@@ -1,0 +1,69 @@
+//! The same verdicts on a request that is no batch: the rules are those of items, the words are not.
+
+use super::{Verdict, of_rejection};
+use crate::batch::ItemRejection;
+
+/// An item's words, and a request's.
+const WORDS: [(&str, &str); 8] = [
+    ("the item's", "the request's"),
+    ("The item's", "The request's"),
+    ("the item", "the request"),
+    ("The item", "The request"),
+    ("can't be set by an item", "can't be set"),
+    ("the record's", "the request's"),
+    ("The record", "The request"),
+    ("an item", "a request"),
+];
+
+/// The titles of items that single requests have too.
+const TITLES: [(&str, &str); 5] = [
+    ("The item's url is refused", "The request's url is refused"),
+    ("The item has a header that it can't have", "The request has a header that it can't have"),
+    ("The item leads elsewhere", "The request leads elsewhere"),
+    ("The item is over a limit", "The request is over a limit"),
+    ("The item's body is malformed", "The request's body is malformed"),
+];
+
+/// The verdict on a single request that the gateway refuses.
+#[must_use]
+pub fn of_request(rejection: &ItemRejection) -> Verdict {
+    let mut verdict = of_rejection(rejection);
+    let problem = &mut verdict.problem;
+    if let Some((_, title)) = TITLES.iter().find(|(items, _)| *items == problem.title) {
+        problem.title = title;
+    }
+    for (items, requests) in WORDS {
+        if problem.detail.contains(items) {
+            problem.detail = problem.detail.replace(items, requests);
+        }
+    }
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{AdmissionRefusal, Bounded, FieldError};
+
+    #[test]
+    fn a_single_request_is_never_called_an_item() {
+        let name = || "Connection".to_owned();
+        for rejection in [
+            ItemRejection::ForbiddenUrl { problem: "has a fragment" },
+            ItemRejection::BadHeader { name: name(), error: FieldError::TwoLengths },
+            ItemRejection::BadHeader { name: name(), error: FieldError::Forbidden },
+            ItemRejection::ForbiddenReference { field: "Destination", problem: "leads to another host" },
+            ItemRejection::OverLimit { what: Bounded::Url, limit: 3 },
+            ItemRejection::BadBody { problem: "is malformed" },
+            ItemRejection::NotImplemented { what: "the gateway does not answer TRACE itself" },
+            ItemRejection::NoRoute,
+            ItemRejection::MethodNotAllowed { allowed: "GET".to_owned() },
+            ItemRejection::NotAdmitted(AdmissionRefusal::Forbidden),
+        ] {
+            let (verdict, of_item) = (of_request(&rejection), of_rejection(&rejection));
+            let words = format!("{} {}", verdict.problem.title, verdict.problem.detail);
+            assert!(!words.contains("item") && !words.contains("record"), "{words}");
+            assert_eq!((verdict.problem.status, verdict.reason), (of_item.problem.status, of_item.reason));
+        }
+    }
+}
