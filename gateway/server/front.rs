@@ -85,9 +85,17 @@ impl Front {
         }
         match &route.action {
             RouteAction::Respond(respond) => {
+                if let Some(verdict) = problem::of_fixed_answer(respond) {
+                    write_verdict(session, context, verdict).await?;
+                    return Ok(None);
+                }
                 let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
                 let head = ReplyHead::new(respond.status)
                     .with(header::CONTENT_TYPE, content_type)
+                    .with(
+                        header::HeaderName::from_static("x-request-id"),
+                        Some(context.request_id.as_str().to_owned()),
+                    )
                     .with_all(&context.limit_fields);
                 write_reply(session, head, Written::of(respond.body.clone())).await?;
                 Ok(None)

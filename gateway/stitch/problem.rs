@@ -79,10 +79,12 @@ macro_rules! row {
 pub const BATCH_STOPPED: &str = "batch_stopped";
 // Below the macro, which they use.
 mod admission;
+mod fixed_answer;
 mod limit;
 mod skipped;
 
 pub use admission::of_admission;
+pub use fixed_answer::of_fixed_answer;
 pub use limit::{Limit, failure_limit};
 pub use skipped::of_skip;
 

@@ -10,6 +10,7 @@ mod endpoint;
 mod gateway;
 mod header;
 mod listener;
+mod path;
 mod pem;
 mod rate_limit;
 mod resilience;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use super::diagnostic::{Diagnostic, Findings, Place};
 use super::document::{At, Document};
 use super::{ReadFile, Settings};
+use path::{Pattern, pattern_in};
 use crate::route::{CanonicalPath, RouteTable, Strictness};
 
 /// A part is wrong, and that has been reported.
@@ -103,6 +105,15 @@ impl Resolver<'_> {
 
     /// A path of the gateway's side.
     fn path(&mut self, path: &At<String>) -> Resolved<CanonicalPath> {
+        if let Some(Pattern { problem, help, may_be_meant }) = pattern_in(&path.value) {
+            // What came from the environment is not shown, nor what could be written in its place.
+            let help = if !path.from_environment { help } else { "a path is a prefix and covers all below it".to_owned() };
+            let message = format!("the path {} {problem}", path.shown());
+            if !may_be_meant {
+                return self.refuse(path.place, message, help);
+            }
+            self.warn(path.place, message, help);
+        }
         match CanonicalPath::parse(&path.value, Strictness::Item) {
             Ok(canonical) => Ok(canonical),
             Err(error) => {
