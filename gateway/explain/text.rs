@@ -44,7 +44,18 @@ impl fmt::Display for Explanation {
 }
 
 fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
-    let ExplainedItem { position, id, method, url, after, condition, route, rate_limits, ignored_members, fate } = item;
+    let ExplainedItem {
+        position,
+        id,
+        method,
+        url,
+        after,
+        condition,
+        route,
+        rate_limits,
+        ignored_members,
+        fate,
+    } = item;
     let (id, url) = (one_line(id, WIDTH), one_line(url, WIDTH));
     writeln!(formatter, "\n{position}. {id}  {method} {url}")?;
     if !after.is_empty() {

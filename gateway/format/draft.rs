@@ -97,7 +97,9 @@ impl<'l> Draft<'l> {
     /// rejects the item, because what its client meant would not happen; any other one is ignored.
     pub(super) fn meet_unknown(&mut self, name: &str, known: &[&'static str]) {
         match meant_by(name, known) {
-            Some(meant) => self.reject(ItemRejection::UnknownMember { member: shown(name), meant: Some(meant) }),
+            Some(meant) => {
+                self.reject(ItemRejection::UnknownMember { member: shown(name), meant: Some(meant) })
+            }
             None => self.form.ignored.push(shown(name).into()),
         }
     }
@@ -371,7 +373,8 @@ fn key(item: &BatchItem, ignore_case: bool) -> Cow<'_, str> {
 pub(super) fn check_given_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
     let is_given = |item: &BatchItem| item.subject.form.id != IdForm::Position;
-    let twice = items.iter().position(|item| is_given(item) && !has_bad_id(item) && !seen.insert(&item.subject.id));
+    let twice =
+        items.iter().position(|item| is_given(item) && !has_bad_id(item) && !seen.insert(&item.subject.id));
     twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
 }
 

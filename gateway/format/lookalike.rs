@@ -63,9 +63,22 @@ mod tests {
 
     #[test]
     fn other_names_are_like_none() {
-        for name in
-            ["id", "dependsOn", "uri", "sid", "é", "path", "name", "", "_", "s", "priority", "headersx", "@odata.type", "ihr"]
-        {
+        for name in [
+            "id",
+            "dependsOn",
+            "uri",
+            "sid",
+            "é",
+            "path",
+            "name",
+            "",
+            "_",
+            "s",
+            "priority",
+            "headersx",
+            "@odata.type",
+            "ihr",
+        ] {
             assert_eq!(meant_by(name, &KNOWN), None, "{name}");
         }
         assert_eq!(meant_by(&"_".repeat(10_000), &KNOWN), None);

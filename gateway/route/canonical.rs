@@ -73,7 +73,8 @@ impl CanonicalPath {
     /// Whether the other path is this one with a slash more or less at its end.
     #[must_use]
     pub fn differs_by_last_slash(&self, other: &Self) -> bool {
-        let without = |long: &Self, short: &Self| long.0.strip_suffix('/').is_some_and(|rest| *rest == *short.0);
+        let without =
+            |long: &Self, short: &Self| long.0.strip_suffix('/').is_some_and(|rest| *rest == *short.0);
         without(self, other) || without(other, self)
     }
 }

@@ -92,9 +92,14 @@ mod tests {
 
     #[test]
     fn trace_and_connect_are_allowed_only_where_a_route_lists_them() {
-        for (name, any) in
-            [("GET", true), ("PROPFIND", true), ("BREW", true), ("TRACE", false), ("Trace", false), ("CONNECT", false)]
-        {
+        for (name, any) in [
+            ("GET", true),
+            ("PROPFIND", true),
+            ("BREW", true),
+            ("TRACE", false),
+            ("Trace", false),
+            ("CONNECT", false),
+        ] {
             assert_eq!(MethodSet::Any.allows(&Method::from_bytes(name.as_bytes()).unwrap()), any, "{name}");
         }
         let only = MethodSet::Only(vec![Method::TRACE]);

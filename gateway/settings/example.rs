@@ -48,7 +48,8 @@ struct Examples<'a> {
 impl<'a> Examples<'a> {
     /// What was written as the only element of a list, if a list is what is wanted.
     fn as_list(&self, schema: &'a Value, written: &str) -> Option<String> {
-        let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b':');
+        let is_harmless =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b':');
         let elements = forms(schema, self.root).into_iter().find_map(|form| form.get("items"))?;
         let element = forms(elements, self.root).into_iter().find(|form| is_scalar(form))?;
         let fits = !written.is_empty() && written.bytes().all(is_harmless);
@@ -86,7 +87,8 @@ impl<'a> Examples<'a> {
             names = known().map(|(name, _)| name.as_str()).take(SHOWN_KEYS).collect();
         }
         let shown = known().filter(|(name, _)| names.contains(&name.as_str()));
-        let shown: Vec<_> = shown.map(|(name, schema)| format!("{name}: {}", self.value(schema, name))).collect();
+        let shown: Vec<_> =
+            shown.map(|(name, schema)| format!("{name}: {}", self.value(schema, name))).collect();
         format!("{{ {} }}", shown.join(", "))
     }
 }
@@ -100,7 +102,8 @@ fn scalar(form: &Value, name: &str) -> String {
     if let Some(unit) = unit_of(form) {
         return unit.example().to_owned();
     }
-    if let Some(first) = choices(form).and_then(|choices| choices.first().map(|choice| (*choice).to_owned())) {
+    if let Some(first) = choices(form).and_then(|choices| choices.first().map(|choice| (*choice).to_owned()))
+    {
         return first;
     }
     match type_of(form) {

@@ -176,7 +176,8 @@ impl<'a> Walk<'a> {
                 continue;
             }
             missing = true;
-            let is_meant = |key: &Key| [meant_by, worded_like].iter().any(|like| like(&key.name, schema) == Some(name));
+            let is_meant =
+                |key: &Key| [meant_by, worded_like].iter().any(|like| like(&key.name, schema) == Some(name));
             if entries.iter().any(|(key, _)| is_meant(key)) {
                 // Its misspelling is reported.
                 continue;
@@ -281,8 +282,10 @@ fn worded_like<'a>(name: &str, schema: &'a Value) -> Option<&'a str> {
     let other = known.iter().copied().filter(|key| other.clone().any(|other| other == *key));
     let words: Vec<_> = name.split(['_', '-']).collect();
     let enlarged = known.iter().copied().filter(|key| words.contains(key));
-    let abbreviated =
-        known.iter().copied().filter(|key| name.len() >= 3 && key.len() > name.len() && key.starts_with(name));
+    let abbreviated = known
+        .iter()
+        .copied()
+        .filter(|key| name.len() >= 3 && key.len() > name.len() && key.starts_with(name));
     let mut found: Vec<_> = other.chain(enlarged).chain(abbreviated).collect();
     found.sort_unstable();
     found.dedup();
@@ -291,6 +294,7 @@ fn worded_like<'a>(name: &str, schema: &'a Value) -> Option<&'a str> {
 
 /// What is said of a value that a variable left empty.
 fn empty_variable(name: &str, form: &Value) -> (String, String) {
-    let message = format!("the environment variable {} is empty, where {} is expected", quoted(name), noun(form));
+    let message =
+        format!("the environment variable {} is empty, where {} is expected", quoted(name), noun(form));
     (message, format!("set it, or give a default: `${{{name}:-{}}}`", example::of_scalar(form)))
 }

@@ -26,6 +26,7 @@ fn environment(name: &str) -> Option<String> {
         "BAD" => "t0p-secret\u{7}",
         "TARGET" => "http://t0p-secret:1/t0p-secret",
         "ITEMS" => "50",
+        "EMPTY" => "",
         _ => return None,
     };
     Some(value.to_owned())

@@ -112,7 +112,8 @@ fn not_yaml(error: &serde_saphyr::Error, text: &str) -> Diagnostic {
     }
     if let Some(reference) = flow::unquoted_reference(text, place.map_or(usize::MAX, |place| place.line)) {
         let written = text.get(reference.start..reference.end).unwrap_or("${NAME}");
-        let message = format!("{} has to be in quotes here, between `{{` and `}}` or `[` and `]`", quoted(written));
+        let message =
+            format!("{} has to be in quotes here, between `{{` and `}}` or `[` and `]`", quoted(written));
         return Diagnostic::error(Some(reference), message)
             .help(format!("write {}", quoted(&format!("\"{written}\""))));
     }

@@ -176,7 +176,11 @@ mod tests {
         ] {
             // The second would be base64, too.
             for text in ["a=1&b=2", "abcd", ""] {
-                assert_eq!(sent(media_type, &format!("\"{text}\"")).unwrap(), text.as_bytes(), "{media_type}");
+                assert_eq!(
+                    sent(media_type, &format!("\"{text}\"")).unwrap(),
+                    text.as_bytes(),
+                    "{media_type}"
+                );
             }
             assert!(matches!(read_item(Some(media_type), "{}"), Err(ItemRejection::BadBody { .. })));
         }

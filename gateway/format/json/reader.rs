@@ -28,7 +28,8 @@ pub(super) fn read_with(
     conventions: Conventions<'_>,
 ) -> Result<Batch, BatchRefusal> {
     let text = text_of(body)?;
-    let mut reader = Reader { body, limits, conventions, items: Vec::new(), ignored: Vec::new(), in_item: false };
+    let mut reader =
+        Reader { body, limits, conventions, items: Vec::new(), ignored: Vec::new(), in_item: false };
     match reader.read(Lexer::new(text, limits.max_depth)) {
         Ok(()) => reader.finish(),
         Err(fault) => Err(reader.refusal(fault)),

@@ -180,7 +180,9 @@ mod tests {
     #[test]
     fn typos_are_told_by_name() {
         let unknown = |rejected: Result<Item, ItemRejection>| {
-            let Err(ItemRejection::UnknownMember { member, meant }) = rejected else { panic!("{rejected:?}") };
+            let Err(ItemRejection::UnknownMember { member, meant }) = rejected else {
+                panic!("{rejected:?}")
+            };
             (member, meant)
         };
         let like = |member: &str, meant| (member.to_owned(), Some(meant));

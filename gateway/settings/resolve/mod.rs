@@ -27,8 +27,8 @@ use std::path::{Path, PathBuf};
 use super::diagnostic::{Diagnostic, Findings, Place};
 use super::document::{At, Document};
 use super::{ReadFile, Settings};
-use path::{Pattern, pattern_in};
 use crate::route::{CanonicalPath, RouteTable, Strictness};
+use path::{Pattern, pattern_in};
 
 /// A part is wrong, and that has been reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,11 @@ impl Resolver<'_> {
     fn path(&mut self, path: &At<String>) -> Resolved<CanonicalPath> {
         if let Some(Pattern { problem, help, may_be_meant }) = pattern_in(&path.value) {
             // What came from the environment is not shown, nor what could be written in its place.
-            let help = if !path.from_environment { help } else { "a path is a prefix and covers all below it".to_owned() };
+            let help = if !path.from_environment {
+                help
+            } else {
+                "a path is a prefix and covers all below it".to_owned()
+            };
             let message = format!("the path {} {problem}", path.shown());
             if !may_be_meant {
                 return self.refuse(path.place, message, help);

@@ -17,7 +17,8 @@ pub(super) struct Pattern {
 /// What the path looks like, where it does not look like a path.
 pub(super) fn pattern_in(path: &str) -> Option<Pattern> {
     let pattern = |problem, may_be_meant| {
-        let help = format!("a path is a prefix and covers all below it: write {}", quoted(&literal_part(path)));
+        let help =
+            format!("a path is a prefix and covers all below it: write {}", quoted(&literal_part(path)));
         Some(Pattern { problem, help, may_be_meant })
     };
     let starts_as_expression = path.starts_with(['~', '^', '=']);

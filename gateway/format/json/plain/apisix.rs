@@ -13,8 +13,7 @@ use crate::format::json::lexer::Lexer;
 use crate::format::{BatchItem, ItemIndex, ItemRejection, ReadContext};
 
 /// The members that an item can have.
-const KNOWN: [&str; 8] =
-    ["method", "headers", "body", "encoding", "path", "query", "version", "ssl_verify"];
+const KNOWN: [&str; 8] = ["method", "headers", "body", "encoding", "path", "query", "version", "ssl_verify"];
 
 const NAMES: MemberNames = MemberNames { url: "path" };
 

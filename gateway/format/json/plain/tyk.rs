@@ -53,7 +53,7 @@ impl<'a> Plain<'a> for Requests {
                     draft.set_url(&in_listen_path(&url, context.endpoint));
                     draft.set_written_url(&url);
                 }
-                None => draft.reject_member("relative_url", "is no string"),
+                None => draft.reject_member("relative_url", "is not a string"),
             }
             Ok(())
         })?;
