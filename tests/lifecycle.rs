@@ -164,7 +164,10 @@ fn a_taken_admin_port_names_the_key() {
     let process = Process::start("batchgate", command);
     assert!(!process.wait().success());
     let output = process.final_output();
-    assert!(output.contains(&port.to_string()) && output.contains("set `admin` to another address"), "{output}");
+    assert!(
+        output.contains(&port.to_string()) && output.contains("set `admin` to another address"),
+        "{output}"
+    );
 }
 
 #[test]

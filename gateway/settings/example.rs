@@ -67,10 +67,13 @@ impl<'a> Examples<'a> {
         if is_mapping(form) {
             return self.mapping(form);
         }
-        if let Some(elements) = form.get("items") {
-            return format!("[{}]", self.value(elements, name));
-        }
         let default = schema.get("default").or_else(|| form.get("default"));
+        if let Some(elements) = form.get("items") {
+            return match default {
+                Some(list @ Value::Array(texts)) if texts.first().is_some_and(Value::is_string) => flow(list),
+                Some(_) | None => format!("[{}]", self.value(elements, name)),
+            };
+        }
         match default.filter(|default| **default != Value::String(String::new())) {
             Some(default) => flow(default),
             None => scalar(form, name),

@@ -115,7 +115,7 @@ fn not_yaml(error: &serde_saphyr::Error, text: &str) -> Diagnostic {
         let message =
             format!("{} has to be in quotes here, between `{{` and `}}` or `[` and `]`", quoted(written));
         return Diagnostic::error(Some(reference), message)
-            .help(format!("write {}", quoted(&format!("\"{written}\""))));
+            .help(format!("put quotes around the whole value: `\"{written}\"`"));
     }
     Diagnostic::error(place, format!("the file is not valid YAML: {message}"))
 }

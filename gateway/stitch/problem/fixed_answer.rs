@@ -27,9 +27,9 @@ pub fn of_fixed_answer(respond: &Respond) -> Option<Verdict> {
     };
     let detail = format!("the route answers every request with {} by itself", respond.status.as_u16());
     let made = verdict(&row, detail, None, OutcomeKind::Rejected);
-    // Nothing was sent, and the status says that it is for now.
+    // Protocol §3: what is rejected is not retryable, but these statuses say when to come again.
     let for_now = matches!(respond.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    Some(Verdict { retryable: for_now, retry_after: for_now.then_some(CLOSED_FOR), ..made })
+    Some(Verdict { retry_after: for_now.then_some(CLOSED_FOR), ..made })
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
             assert_eq!((verdict.problem.status.as_u16(), verdict.problem.title), (status, title));
             assert_eq!(verdict.made.outcome, OutcomeKind::Rejected);
             assert_eq!(verdict.retry_after.map(|after| after.as_secs()), after);
-            assert_eq!(verdict.retryable, after.is_some());
+            assert!(!verdict.retryable);
         }
     }
 
