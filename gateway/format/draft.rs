@@ -96,11 +96,11 @@ impl<'l> Draft<'l> {
     /// A member that the protocol does not know, `known` being those that it knows here. One that is like a known one
     /// rejects the item, because what its client meant would not happen; any other one is ignored.
     pub(super) fn meet_unknown(&mut self, name: &str, known: &[&'static str]) {
-        match meant_by(name, known) {
-            Some(meant) => {
-                self.reject(ItemRejection::UnknownMember { member: shown(name), meant: Some(meant) })
-            }
-            None => self.form.ignored.push(shown(name).into()),
+        let meant = meant_by(name, known);
+        if meant.is_some() {
+            self.reject(ItemRejection::UnknownMember { member: shown(name), meant });
+        } else {
+            self.form.ignored.push(shown(name).into());
         }
     }
 
@@ -150,12 +150,11 @@ impl<'l> Draft<'l> {
 
     /// An id of bytes, as multipart has it.
     pub(super) fn set_id_bytes(&mut self, id: &[u8], bracketed: bool) {
-        match std::str::from_utf8(id) {
-            Ok(id) => self.set_id(id),
-            Err(_) => {
-                self.reject_member("id", "is not in UTF-8");
-                self.set_unusable_id(&String::from_utf8_lossy(id));
-            }
+        if let Ok(id) = std::str::from_utf8(id) {
+            self.set_id(id);
+        } else {
+            self.reject_member("id", "is not in UTF-8");
+            self.set_unusable_id(&String::from_utf8_lossy(id));
         }
         if bracketed && self.form.id == IdForm::Plain {
             self.form.id = IdForm::Bracketed;

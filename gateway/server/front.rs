@@ -17,7 +17,7 @@ use crate::batch::Dialect;
 use crate::batch::{AdmissionRefusal, ItemRejection};
 use crate::dispatch::Sent;
 use crate::format::{Bulk, Intake, Written, problem_format};
-use crate::route::{CanonicalPath, RouteAction, Strictness};
+use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
 use crate::stitch::problem::{self, Verdict};
 use crate::telemetry::ConnectionRefusal;
 
@@ -85,20 +85,7 @@ impl Front {
         }
         match &route.action {
             RouteAction::Respond(respond) => {
-                if let Some(verdict) = problem::of_fixed_answer(respond) {
-                    write_verdict(session, context, verdict).await?;
-                    return Ok(None);
-                }
-                let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
-                let head = ReplyHead::new(respond.status)
-                    .with(header::CONTENT_TYPE, content_type)
-                    .with(
-                        header::HeaderName::from_static("x-request-id"),
-                        Some(context.request_id.as_str().to_owned()),
-                    )
-                    .with_all(&context.limit_fields);
-                write_reply(session, head, Written::of(respond.body.clone())).await?;
-                Ok(None)
+                respond_by_itself(session, context, respond).await.map(|()| None)
             }
             RouteAction::Forward { upstream, mapping } => {
                 match proxied::prepare(session, context, &path, (*upstream, mapping)) {
@@ -161,6 +148,23 @@ impl Front {
 
 const fn refused_path() -> ItemRejection {
     ItemRejection::ForbiddenUrl { problem: "has a path that servers could read differently" }
+}
+
+/// Answers with a route's fixed answer.
+async fn respond_by_itself(
+    session: &mut Session,
+    context: &mut Context,
+    respond: &Respond,
+) -> pingora::Result<()> {
+    if let Some(verdict) = problem::of_fixed_answer(respond) {
+        return write_verdict(session, context, verdict).await;
+    }
+    let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
+    let head = ReplyHead::new(respond.status)
+        .with(header::CONTENT_TYPE, content_type)
+        .with(header::HeaderName::from_static("x-request-id"), Some(context.request_id.as_str().to_owned()))
+        .with_all(&context.limit_fields);
+    write_reply(session, head, Written::of(respond.body.clone())).await
 }
 
 /// Answers with a problem detail.

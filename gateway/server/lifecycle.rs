@@ -97,7 +97,7 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
     let mut sockets = front.duplicates()?;
     if let Some(address) = admin {
         let mut admin = PlainService::new("admin", Admin(Arc::clone(&gateway)));
-        admin.listen_on(&address, inherited).map_err(admin_has_no_address)?;
+        admin.listen_on(&address, inherited).map_err(|error| admin_has_no_address(&error))?;
         sockets.extend(admin.duplicate_sockets()?);
         services.push(tokio::spawn(admin.serve(admin_stopped)));
     }
@@ -377,7 +377,7 @@ async fn end(running: &mut Running, signals: &mut Signals, ending: Ending) {
 }
 
 /// Says which key to change: the address may be the default, which nobody has written.
-fn admin_has_no_address(error: std::io::Error) -> std::io::Error {
+fn admin_has_no_address(error: &std::io::Error) -> std::io::Error {
     let help = "set `admin` to another address, or to `off`";
     std::io::Error::new(error.kind(), format!("admin: {error}; {help}"))
 }

@@ -53,11 +53,10 @@ impl Scan {
         let begins = matches!(self.before, '\n' | ':' | ',' | '[' | '{' | '-');
         match (self.quote, character) {
             (Some(quote), _) if character == quote && self.previous != '\\' => self.quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') if begins => self.quote = Some(character),
             (None, '{' | '[') if begins || self.depth > 0 => self.depth += 1,
             (None, '}' | ']') => self.depth = self.depth.saturating_sub(1),
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
         if !character.is_whitespace() {
             self.before = character;

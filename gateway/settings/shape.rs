@@ -58,23 +58,19 @@ impl<'a> Walk<'a> {
         match &mut node.value {
             NodeValue::Broken => Fitness::Broken,
             NodeValue::Empty => self.refuse((position.place, None), "has no value", schema, position),
-            NodeValue::Scalar(text) => match forms.iter().find(|form| is_scalar(form)) {
-                Some(form) => {
-                    let shown = if node.from_environment { None } else { Some(text.as_str()) };
-                    let problem = scalar_problem(text, shown, form);
-                    let problem = problem.map(|problem| match &node.empty_variable {
-                        Some(name) => empty_variable(name, form),
-                        None => problem,
-                    });
-                    self.outcome(
-                        problem.map(|(message, help)| Diagnostic::error(Some(place), message).help(help)),
-                    )
-                }
-                None => {
-                    let shown = if node.from_environment { None } else { Some(text.as_str()) };
-                    self.refuse((place, shown), "has the wrong shape", schema, position)
-                }
-            },
+            NodeValue::Scalar(text) => {
+                let shown = if node.from_environment { None } else { Some(text.as_str()) };
+                let Some(form) = forms.iter().find(|form| is_scalar(form)) else {
+                    return self.refuse((place, shown), "has the wrong shape", schema, position);
+                };
+                let problem = scalar_problem(text, shown, form).map(|problem| match &node.empty_variable {
+                    Some(name) => empty_variable(name, form),
+                    None => problem,
+                });
+                self.outcome(
+                    problem.map(|(message, help)| Diagnostic::error(Some(place), message).help(help)),
+                )
+            }
             NodeValue::List(items) => match forms.iter().find(|form| form.get("items").is_some()) {
                 Some(form) => self.list(items, form, position),
                 None => self.refuse((place, None), "is a list", schema, position),

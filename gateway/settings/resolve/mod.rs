@@ -107,10 +107,10 @@ impl Resolver<'_> {
     fn path(&mut self, path: &At<String>) -> Resolved<CanonicalPath> {
         if let Some(Pattern { problem, help, may_be_meant }) = pattern_in(&path.value) {
             // What came from the environment is not shown, nor what could be written in its place.
-            let help = if !path.from_environment {
-                help
-            } else {
+            let help = if path.from_environment {
                 "a path is a prefix and covers all below it".to_owned()
+            } else {
+                help
             };
             let message = format!("the path {} {problem}", path.shown());
             if !may_be_meant {
