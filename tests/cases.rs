@@ -163,8 +163,10 @@ fn differs<T: PartialEq + Debug>(what: &str, got: &T, expected: &T) -> Vec<Strin
     if got == expected { Vec::new() } else { vec![format!("{what}: {got:?}, expected {expected:?}")] }
 }
 
+/// A string, or the digits of a number: an id may be one.
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+    let number = || value.as_number().map(ToString::to_string);
+    value.as_str().map(str::to_owned).or_else(number).unwrap_or_default()
 }
 
 /// The text of the first element with this name; problems are flat.

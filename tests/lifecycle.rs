@@ -150,6 +150,40 @@ fn a_batch_under_way_keeps_the_configuration_it_began_with() {
 }
 
 #[test]
+fn a_taken_admin_port_names_the_key() {
+    let taken = TcpListener::bind(loopback(0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("batchgate.yaml");
+    let socket = folder.path().join("front.sock");
+    let routes = "routes: [{ path: /, respond: { status: 200 } }]";
+    let listen = socket.display();
+    fs::write(&file, format!("listen: \"unix:{listen}\"\nadmin: 127.0.0.1:{port}\n{routes}")).unwrap();
+    let mut command = batchgate();
+    command.arg("run").arg("--config").arg(&file);
+    let process = Process::start("batchgate", command);
+    assert!(!process.wait().success());
+    let output = process.final_output();
+    assert!(
+        output.contains(&port.to_string()) && output.contains("set `admin` to another address"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_strict_check_fails_for_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("batchgate.yaml");
+    fs::write(&file, "listen: 127.0.0.1:80\nroutes: [{ path: \"/a*b\", respond: { status: 404 } }]").unwrap();
+    let check = |flags: &[&str]| {
+        let output = batchgate().arg("check").arg("--config").arg(&file).args(flags).output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stderr).contains("warning: "), "{output:?}");
+        output.status.code()
+    };
+    assert_eq!((check(&[]), check(&["--strict"])), (Some(0), Some(1)));
+}
+
+#[test]
 fn a_taken_port_is_a_clear_error() {
     let taken = TcpListener::bind(loopback(0)).unwrap();
     let port = taken.local_addr().unwrap().port();

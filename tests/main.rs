@@ -27,6 +27,9 @@ mod batch;
 /// Batches: bodies of every kind, in and out.
 mod batch_bodies;
 
+/// Batches: names, ids and bodies written a little differently, and what every result has.
+mod meaning;
+
 /// Batches in multipart/mixed, and the clients that send them.
 mod multipart;
 

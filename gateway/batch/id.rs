@@ -47,6 +47,8 @@ pub enum IdForm {
     Position,
     /// As it is.
     Plain,
+    /// As a whole number, which has to come back as one.
+    Number,
     /// `<id>`, a Content-ID as RFC 2045 §7 has it.
     Bracketed,
 }

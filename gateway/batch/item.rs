@@ -14,6 +14,8 @@ pub struct Batch {
     pub items: Vec<BatchItem>,
     /// Whether the batch itself asks for its items to be run one by one.
     pub sequential: bool,
+    /// Members beside the items that the protocol does not know, cut to a sensible length; for explanations.
+    pub ignored: Vec<Box<str>>,
 }
 
 /// Who an item is, kept from reading to reply.
@@ -34,12 +36,16 @@ pub struct Subject {
 pub struct ItemForm {
     /// How its id was written.
     pub id: IdForm,
+    /// Whether the id is not the client's but the part of it that fits the limit.
+    pub id_is_cut: bool,
     /// Whether it was the one request of a change set.
     pub in_set: bool,
     /// Its group's name, by which later items may depend on it.
     pub group: Option<ItemId>,
     /// Its url as the client wrote it, where the gateway made another one of it.
     pub written_url: Option<Box<str>>,
+    /// Members that it had and the protocol does not know, cut to a sensible length; for explanations.
+    pub ignored: Vec<Box<str>>,
 }
 
 /// An item as a format read it: good, or bad alone among good ones.

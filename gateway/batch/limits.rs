@@ -32,7 +32,7 @@ impl Default for BatchLimits {
             max_stream_items: 1_000_000,
             max_body: 8 << 20,
             max_depth: 64,
-            max_id: 128,
+            max_id: 1 << 10,
             max_url: 8 << 10,
             max_headers: 64,
             max_header_bytes: 16 << 10,

@@ -50,11 +50,14 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: String,
     },
-    /// An attribute or element that no item has; in XML only, where such are mostly typos.
-    #[error("the item has `{member}`, which no item can have")]
+    /// A member that no item has, and that differs little from one that items have. In XML, where names are written by
+    /// hand: any attribute or element that no item has.
+    #[error("the item has `{member}`, which no item can have{}", did_you_mean(*.meant))]
     UnknownMember {
         /// Its name as given, cut to a sensible length.
         member: String,
+        /// The right name, where one is like it.
+        meant: Option<&'static str>,
     },
     /// A header field can't stand in an item.
     #[error("the item's header `{name}` {error}")]
@@ -141,4 +144,8 @@ pub enum ItemRejection {
         /// What it can't do, as a sentence.
         what: &'static str,
     },
+}
+
+fn did_you_mean(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }

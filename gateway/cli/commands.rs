@@ -11,12 +11,15 @@ pub(super) fn run(file: &Path) -> ExitCode {
     crate::server::run(file)
 }
 
-/// Says what is wrong with a configuration.
-pub(super) fn check(file: &Path) -> ExitCode {
+/// Says what is wrong with a configuration. If `strict`, a warning fails it, too.
+pub(super) fn check(file: &Path, strict: bool) -> ExitCode {
     match settings::load(file) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 complain(&loaded.warnings);
+                if strict {
+                    return ExitCode::FAILURE;
+                }
             }
             say(ok_line(file, &loaded.settings));
             ExitCode::SUCCESS

@@ -44,9 +44,11 @@ enum Command {
     #[command(after_help = "Examples:
   batchgate check --config batchgate.yaml && systemctl reload batchgate
 
-Exit code: 0 if the file can be served, warnings or not; 1 if not. Errors and warnings go to
-stderr.")]
-    Check(ConfigFile),
+  batchgate check --config batchgate.yaml --strict       in CI: a warning fails, too
+
+Exit code: 0 if the file can be served, warnings or not (with --strict: without one); 1 if not. Errors and
+warnings go to stderr.")]
+    Check(CheckArguments),
     /// Says what would happen to each item of a batch, and sends nothing
     #[command(after_help = "Examples:
   batchgate explain --config batchgate.yaml batch.json
@@ -71,7 +73,7 @@ An editor with a YAML language server completes and checks a file that begins wi
   batchgate demo --once         send a batch, show it, end
   batchgate demo --port 7000    gateway on 7000, legacy API on 7001, admin on 7002
 
-Ports: 8080 (gateway), 8081 (legacy API) and 9090 (admin), on 127.0.0.1 only. Colour goes away when
+Ports: 8080 (gateway), 8081 (legacy API) and 9901 (admin), on 127.0.0.1 only. Colour goes away when
 stdout is no terminal or NO_COLOR is set.")]
     Demo(DemoArguments),
 }
@@ -81,6 +83,15 @@ struct ConfigFile {
     /// The configuration, a YAML file
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Takes warnings for errors
+    #[arg(long)]
+    strict: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -137,7 +148,7 @@ impl Command {
     fn run(self) -> ExitCode {
         match self {
             Self::Run(file) => commands::run(&file.config),
-            Self::Check(file) => commands::check(&file.config),
+            Self::Check(arguments) => commands::check(&arguments.file.config, arguments.strict),
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Schema => commands::schema(),
             Self::Demo(arguments) => demo::run(arguments.into()),
@@ -185,6 +196,16 @@ mod tests {
         );
         let run = Cli::try_parse_from(["batchgate", "run", "--config", "a.yaml"]).unwrap();
         assert!(matches!(run.command, Command::Run(file) if file.config == *"a.yaml"));
+    }
+
+    #[test]
+    fn a_strict_check_is_asked_for() {
+        for (line, expected) in
+            [("batchgate check -c a.yaml", false), ("batchgate check --strict -c a.yaml", true)]
+        {
+            let read = Cli::try_parse_from(line.split(' ')).unwrap().command;
+            assert!(matches!(read, Command::Check(arguments) if arguments.strict == expected));
+        }
     }
 
     #[test]

@@ -50,6 +50,7 @@ impl Fake {
             items: (0..self.acts.len()).map(|number| planned(number, number % upstreams)).collect(),
             dependencies: Vec::new(),
             conditions: crate::plan::Conditions::new(),
+            ignored: Vec::new(),
         }
     }
 

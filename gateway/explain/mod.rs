@@ -61,6 +61,9 @@ pub struct Explanation {
     /// How a client can show that it may send the batch; none: it need not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     auth: Vec<&'static str>,
+    /// Members of the batch that the gateway does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored_members: Vec<String>,
     items: Vec<ExplainedItem>,
 }
 
@@ -82,6 +85,9 @@ struct ExplainedItem {
     /// The rate limits against which it counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rate_limits: Vec<String>,
+    /// Its members that the gateway does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored_members: Vec<String>,
     #[serde(flatten)]
     fate: Fate,
 }
@@ -142,6 +148,7 @@ pub fn explain(mut plan: Plan, form: Form, context: &ExplainContext<'_>) -> Expl
         concurrency: if conduct.sequential { 1 } else { endpoint.concurrency.get() },
         deadline_milliseconds: milliseconds(deadline),
         auth: limits::ways_in(context.settings.auth.as_ref()),
+        ignored_members: texts(&plan.ignored),
         items: items
             .map(|(index, item)| {
                 let after =
@@ -206,8 +213,13 @@ fn explain_item(
         condition: None,
         route: route.map(|route| route.name.clone()),
         rate_limits,
+        ignored_members: texts(&item.subject.form.ignored),
         fate,
     }
+}
+
+fn texts(names: &[Box<str>]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
 }
 
 fn fate_of_call(call: &Call, method: &Method, context: &ExplainContext<'_>) -> Fate {

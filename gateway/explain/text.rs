@@ -27,6 +27,10 @@ impl fmt::Display for Explanation {
         if !self.auth.is_empty() {
             writeln!(formatter, "clients have to show who they are: {}", self.auth.join(", "))?;
         }
+        if !self.ignored_members.is_empty() {
+            let names = one_line(&self.ignored_members.join(", "), WIDTH);
+            writeln!(formatter, "ignored, because no batch has them: {names}")?;
+        }
         for item in &self.items {
             write_item(formatter, item)?;
         }
@@ -40,7 +44,18 @@ impl fmt::Display for Explanation {
 }
 
 fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
-    let ExplainedItem { position, id, method, url, after, condition, route, rate_limits, fate } = item;
+    let ExplainedItem {
+        position,
+        id,
+        method,
+        url,
+        after,
+        condition,
+        route,
+        rate_limits,
+        ignored_members,
+        fate,
+    } = item;
     let (id, url) = (one_line(id, WIDTH), one_line(url, WIDTH));
     writeln!(formatter, "\n{position}. {id}  {method} {url}")?;
     if !after.is_empty() {
@@ -55,6 +70,10 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
     }
     if !rate_limits.is_empty() {
         writeln!(formatter, "   counts    against the rate limits {}", rate_limits.join(", "))?;
+    }
+    if !ignored_members.is_empty() {
+        let names = one_line(&ignored_members.join(", "), WIDTH);
+        writeln!(formatter, "   ignored   {names} (no item has such a member)")?;
     }
     match fate {
         Fate::Call(call) => write_call(formatter, call),

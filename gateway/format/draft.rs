@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
+use super::lookalike::meant_by;
 use super::media::MediaType;
 use super::template;
 use super::{
@@ -92,17 +93,36 @@ impl<'l> Draft<'l> {
         self.reject(ItemRejection::BadMember { member, problem });
     }
 
+    /// A member that the protocol does not know, `known` being those that it knows here. One that is like a known one
+    /// rejects the item, because what its client meant would not happen; any other one is ignored.
+    pub(super) fn meet_unknown(&mut self, name: &str, known: &[&'static str]) {
+        let meant = meant_by(name, known);
+        if meant.is_some() {
+            self.reject(ItemRejection::UnknownMember { member: shown(name), meant });
+        } else {
+            self.form.ignored.push(shown(name).into());
+        }
+    }
+
+    /// The same where every unknown name rejects the item.
+    pub(super) fn reject_unknown(&mut self, name: &str, known: &[&'static str]) {
+        let meant = meant_by(name, known);
+        self.reject(ItemRejection::UnknownMember { member: shown(name), meant });
+    }
+
     /// Whether the item is rejected, so that there is no use in preparing its body.
     pub(super) fn is_rejected(&self) -> bool {
         self.rejection.is_some()
     }
 
-    /// An id that can't be echoed in every format is none: the item keeps its position as id.
+    /// An id that can't be echoed in every format is none: the item keeps its position as id. One over the limit is
+    /// echoed as far as the limit goes, so that its client can tell whose result it reads.
     pub(super) fn set_id(&mut self, id: &str) {
         if id.is_empty() {
             self.reject_member("id", "is empty");
         } else if id.len() > self.limits.max_id {
             self.reject(ItemRejection::OverLimit { what: Bounded::Id, limit: self.limits.max_id });
+            self.set_unusable_id(id);
         } else if id.chars().any(is_unfit_for_names) {
             self.reject_member("id", "has characters that no format can carry in an id");
         } else {
@@ -111,11 +131,42 @@ impl<'l> Draft<'l> {
         }
     }
 
-    /// An id that the client wrote between angle brackets.
-    pub(super) fn set_bracketed_id(&mut self, id: &str) {
-        self.set_id(id);
-        if self.form.id == IdForm::Plain {
+    /// An id that rejects its item, cut to what any format can carry.
+    fn set_unusable_id(&mut self, id: &str) {
+        let fit = id.chars().filter(|character| !is_unfit_for_names(*character));
+        let mut shown = String::new();
+        for character in fit {
+            if !shown.is_empty() && shown.len() + character.len_utf8() > self.limits.max_id {
+                break;
+            }
+            shown.push(character);
+        }
+        if !shown.is_empty() {
+            self.id = Some(shown.into());
+            self.form.id = IdForm::Plain;
+            self.form.id_is_cut = true;
+        }
+    }
+
+    /// An id of bytes, as multipart has it.
+    pub(super) fn set_id_bytes(&mut self, id: &[u8], bracketed: bool) {
+        if let Ok(id) = std::str::from_utf8(id) {
+            self.set_id(id);
+        } else {
+            self.reject_member("id", "is not in UTF-8");
+            self.set_unusable_id(&String::from_utf8_lossy(id));
+        }
+        if bracketed && self.form.id == IdForm::Plain {
             self.form.id = IdForm::Bracketed;
+        }
+    }
+
+    /// An id that the client wrote as a whole number. It is the text of its digits, and is written as a number again;
+    /// cut, it would be another number.
+    pub(super) fn set_number_id(&mut self, digits: &str) {
+        self.set_id(digits);
+        if self.form.id == IdForm::Plain && !self.form.id_is_cut {
+            self.form.id = IdForm::Number;
         }
     }
 
@@ -321,14 +372,16 @@ fn key(item: &BatchItem, ignore_case: bool) -> Cow<'_, str> {
 pub(super) fn check_given_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
     let is_given = |item: &BatchItem| item.subject.form.id != IdForm::Position;
-    let twice = items.iter().position(|item| is_given(item) && !seen.insert(&item.subject.id));
+    let twice =
+        items.iter().position(|item| is_given(item) && !has_bad_id(item) && !seen.insert(&item.subject.id));
     twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
 }
 
-/// An item that is rejected before its id was read, or for it, has its position in the id's place. That may be
-/// another item's id, which is no fault of that other item.
+/// An item that is rejected before its id was read, or for it, has its position or a part of its id in the id's place.
+/// That may be another item's id, which is not the fault of that other item.
 fn has_bad_id(item: &BatchItem) -> bool {
-    item.content.is_err() && item.subject.form.id == IdForm::Position
+    let form = &item.subject.form;
+    item.content.is_err() && (form.id == IdForm::Position || form.id_is_cut)
 }
 
 #[cfg(test)]
@@ -367,11 +420,39 @@ mod tests {
 
     #[test]
     fn an_id_that_can_not_be_echoed_is_the_position_too() {
-        for id in ["", "a\0b", "a\nb", "\u{ffff}", &"x".repeat(129)] {
+        for id in ["", "a\0b", "a\nb", "\u{ffff}", &"\u{ffff}".repeat(1000)] {
             let item = read(|draft| draft.set_id(id));
             assert_eq!(item.subject.id.as_str(), "7");
             assert!(item.content.is_err(), "{id:?}");
         }
+    }
+
+    #[test]
+    fn an_id_over_the_limit_is_echoed_as_far_as_the_limit_goes() {
+        for (id, echoed) in [
+            ("x".repeat(1025), "x".repeat(1024)),
+            (format!("x{}", "é".repeat(600)), format!("x{}", "é".repeat(511))),
+            (format!("a\r\nb\0{}", "x".repeat(2000)), format!("ab{}", "x".repeat(1022))),
+        ] {
+            let item = read(|draft| draft.set_id(&id));
+            assert_eq!(item.subject.id.as_str(), echoed);
+            let limit = ItemRejection::OverLimit { what: Bounded::Id, limit: 1024 };
+            assert_eq!((item.content, item.subject.form.id), (Err(limit), IdForm::Plain));
+        }
+        let number = read(|draft| draft.set_number_id(&"7".repeat(1025)));
+        assert_eq!(number.subject.form.id, IdForm::Plain);
+        let bracketed = read(|draft| draft.set_id_bytes(&[b'x'; 1025], true));
+        assert_eq!(bracketed.subject.form.id, IdForm::Bracketed);
+        let latin = read(|draft| draft.set_id_bytes(b"a\xe9", false));
+        assert_eq!((latin.subject.id.as_str(), latin.subject.form.id), ("a\u{fffd}", IdForm::Plain));
+    }
+
+    #[test]
+    fn ids_that_were_cut_are_not_the_same_id() {
+        let long = |end: char| read(|draft| draft.set_id(&format!("{}{end}", "x".repeat(1024))));
+        let items = [long('a'), long('b'), read(|draft| draft.set_id(&"x".repeat(1024)))];
+        assert_eq!(check_ids(&items, false), Ok(()));
+        assert_eq!(check_given_ids(&items), Ok(()));
     }
 
     #[test]

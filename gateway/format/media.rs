@@ -12,11 +12,33 @@ pub(super) enum MediaKind {
     Xml,
     /// `text/*`: a string.
     Text,
-    /// Types that are text though not named so (forms, scripts, YAML): a string in replies. In
-    /// requests they are base64, as OData JSON §19 wants for all that is neither JSON nor `text/*`.
-    TextInReplies,
+    /// Types that are text though not named so (forms, scripts, YAML): a string.
+    OtherText,
     /// All the rest: base64.
     Binary,
+}
+
+/// Which bodies of items are strings of text; those that are neither these nor JSON are base64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum TextTypes {
+    /// Those of every type that is text. The gateway's own way, and every dialect's in replies.
+    #[default]
+    All,
+    /// Those of `text/*` and XML. OData's requests: JSON Format 4.01 §19.1 has base64 for the rest.
+    ByName,
+    /// None: Graph's clients write everything but JSON in base64.
+    None,
+}
+
+impl MediaKind {
+    /// Whether a body of this kind is a string of text. The only place that decides it.
+    pub(super) const fn is_text(self, types: TextTypes) -> bool {
+        match self {
+            Self::Json | Self::Binary => false,
+            Self::Xml | Self::Text => !matches!(types, TextTypes::None),
+            Self::OtherText => matches!(types, TextTypes::All),
+        }
+    }
 }
 
 /// A media type, parsed no further than needed here.
@@ -45,19 +67,54 @@ impl<'a> MediaType<'a> {
     }
 }
 
-const TEXT_IN_REPLIES: [&str; 11] = [
-    "application/x-www-form-urlencoded",
-    "application/javascript",
-    "application/x-javascript",
-    "application/ecmascript",
-    "application/x-ndjson",
-    "application/ndjson",
-    "application/jsonl",
-    "application/json-seq",
-    "application/yaml",
-    "application/x-yaml",
-    "application/toml",
+/// Subtypes of `application` that are text, besides `+json`, `+xml` and those of [`TEXT_SUFFIXES`]. A leading `x-` or
+/// `vnd.` makes no difference.
+const TEXT_SUBTYPES: [&str; 41] = [
+    "www-form-urlencoded",
+    "javascript",
+    "ecmascript",
+    "typescript",
+    "node",
+    "ndjson",
+    "jsonl",
+    "jsonlines",
+    "json-lines",
+    "json-seq",
+    "json5",
+    "jsonc",
+    "yaml",
+    "toml",
+    "csv",
+    "graphql",
+    "sql",
+    "sparql-query",
+    "sparql-update",
+    "n-triples",
+    "n-quads",
+    "trig",
+    "turtle",
+    "sh",
+    "shellscript",
+    "csh",
+    "perl",
+    "python",
+    "python-code",
+    "ruby",
+    "httpd-php",
+    "tex",
+    "latex",
+    "subrip",
+    "mpegurl",
+    "apple.mpegurl",
+    "xml-dtd",
+    "xml-external-parsed-entity",
+    "openmetrics-text",
+    "pem-file",
+    "pem-certificate-chain",
 ];
+
+/// Structured syntaxes that are text (RFC 6839, RFC 9512).
+const TEXT_SUFFIXES: [&str; 4] = ["+yaml", "+json-seq", "+jwt", "+sd-jwt"];
 
 fn kind_of(essence: &str) -> MediaKind {
     let same = |name: &str| essence.eq_ignore_ascii_case(name);
@@ -65,13 +122,26 @@ fn kind_of(essence: &str) -> MediaKind {
         MediaKind::Json
     } else if same("application/xml") || same("text/xml") || ends_with(essence, "+xml") {
         MediaKind::Xml
-    } else if essence.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/")) {
+    } else if without_prefix(essence, "text/").is_some() {
         MediaKind::Text
-    } else if TEXT_IN_REPLIES.into_iter().any(same) {
-        MediaKind::TextInReplies
+    } else if is_other_text(essence) {
+        MediaKind::OtherText
     } else {
         MediaKind::Binary
     }
+}
+
+fn is_other_text(essence: &str) -> bool {
+    let Some(subtype) = without_prefix(essence, "application/") else { return false };
+    let bare = without_prefix(subtype, "x-").or_else(|| without_prefix(subtype, "vnd.")).unwrap_or(subtype);
+    TEXT_SUBTYPES.iter().any(|known| bare.eq_ignore_ascii_case(known))
+        || TEXT_SUFFIXES.iter().any(|suffix| ends_with(subtype, suffix))
+        || ["jwt", "jose"].iter().any(|known| subtype.eq_ignore_ascii_case(known))
+}
+
+fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let start = text.get(..prefix.len())?;
+    if start.eq_ignore_ascii_case(prefix) { text.get(prefix.len()..) } else { None }
 }
 
 fn ends_with(essence: &str, suffix: &str) -> bool {
@@ -110,7 +180,32 @@ mod tests {
             ("application/atom+xml", MediaKind::Xml),
             ("text/plain", MediaKind::Text),
             ("TEXT/html", MediaKind::Text),
-            ("application/x-www-form-urlencoded", MediaKind::TextInReplies),
+            ("application/x-www-form-urlencoded", MediaKind::OtherText),
+            ("Application/X-WWW-Form-Urlencoded; charset=UTF-8", MediaKind::OtherText),
+            ("application/javascript", MediaKind::OtherText),
+            ("application/graphql", MediaKind::OtherText),
+            ("application/sql", MediaKind::OtherText),
+            ("application/x-sql", MediaKind::OtherText),
+            ("application/yaml", MediaKind::OtherText),
+            ("application/vnd.yaml", MediaKind::OtherText),
+            ("application/openapi+yaml", MediaKind::OtherText),
+            ("application/x-ndjson", MediaKind::OtherText),
+            ("application/geo+json-seq", MediaKind::OtherText),
+            ("application/jwt", MediaKind::OtherText),
+            ("application/graphql-response+json", MediaKind::Json),
+            ("application/soap+xml", MediaKind::Xml),
+            ("application/xhtml+xml", MediaKind::Xml),
+            ("image/svg+xml", MediaKind::Xml),
+            ("application/csv", MediaKind::OtherText),
+            ("application/zip", MediaKind::Binary),
+            ("application/pdf", MediaKind::Binary),
+            ("application/grpc", MediaKind::Binary),
+            ("application/protobuf", MediaKind::Binary),
+            ("application/x-protobuf", MediaKind::Binary),
+            ("application/msgpack", MediaKind::Binary),
+            ("application/cbor", MediaKind::Binary),
+            ("multipart/form-data; boundary=x", MediaKind::Binary),
+            ("application/", MediaKind::Binary),
             ("application/octet-stream", MediaKind::Binary),
             ("image/png", MediaKind::Binary),
             ("json", MediaKind::Binary),
@@ -121,6 +216,21 @@ mod tests {
         ];
         for (value, kind) in cases {
             assert_eq!(MediaType::parse(value).kind, kind, "{value}");
+        }
+    }
+
+    #[test]
+    fn dialects_differ_in_what_is_text() {
+        let cases = [
+            (MediaKind::Json, [false, false, false]),
+            (MediaKind::Xml, [true, true, false]),
+            (MediaKind::Text, [true, true, false]),
+            (MediaKind::OtherText, [true, false, false]),
+            (MediaKind::Binary, [false, false, false]),
+        ];
+        for (kind, expected) in cases {
+            let found = [TextTypes::All, TextTypes::ByName, TextTypes::None].map(|types| kind.is_text(types));
+            assert_eq!(found, expected, "{kind:?}");
         }
     }
 

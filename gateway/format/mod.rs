@@ -10,6 +10,7 @@ mod base64;
 mod charset;
 mod draft;
 mod intake;
+mod lookalike;
 mod field_names;
 mod groups;
 mod media;

@@ -132,7 +132,7 @@ mod tests {
             is_batch_endpoint: &|_| false,
             only_route: None,
         };
-        let mut plan = plan(Batch { items, sequential: false }, &context).unwrap();
+        let mut plan = plan(Batch { items, ..Batch::default() }, &context).unwrap();
         coalesce(&mut plan, context.routes);
         let of = |item: &PlannedItem| match item.step {
             Step::Same(first) => Some(first.0),

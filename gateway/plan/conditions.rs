@@ -70,7 +70,7 @@ mod tests {
     }
 
     fn taken(items: Vec<BatchItem>) -> Result<(Vec<Vec<ItemIndex>>, Conditions), BatchRefusal> {
-        let mut batch = Batch { items, sequential: false };
+        let mut batch = Batch { items, ..Batch::default() };
         let names = Names::of(&batch).unwrap();
         let mut dependencies = vec![Vec::new(); batch.items.len()];
         let conditions = take(&mut batch, &names, &mut dependencies)?;

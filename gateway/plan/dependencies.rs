@@ -31,10 +31,13 @@ impl Names {
     }
 
     fn add(&mut self, item: &BatchItem, index: ItemIndex, batch: &Batch) {
-        // An item that is rejected for its id, or of multipart without one, has its position in the id's
-        // place, which may be another item's id: the good one, and the one that was given it, has it.
+        // An item that is rejected for its id, or of multipart without one, has its position or a part of its id
+        // in the id's place, which may be another item's id: the good one, and the one that was given it, has it.
         let taken = self.ids.get(&item.subject.id).and_then(|other| batch.items.get(other.0));
-        let is_given = |item: &BatchItem| item.subject.form.id != IdForm::Position;
+        let is_given = |item: &BatchItem| {
+            let form = &item.subject.form;
+            form.id != IdForm::Position && !form.id_is_cut
+        };
         if taken.is_none_or(|other| other.content.is_err() || (is_given(item) && !is_given(other))) {
             self.ids.insert(item.subject.id.clone(), index);
         }
@@ -110,7 +113,7 @@ mod tests {
     }
 
     fn resolved(items: Vec<BatchItem>) -> Result<Vec<Vec<usize>>, BatchRefusal> {
-        let batch = Batch { items, sequential: false };
+        let batch = Batch { items, ..Batch::default() };
         let found = Names::of(&batch).unwrap().resolve(&batch)?;
         Ok(found.iter().map(|indices| indices.iter().map(|index| index.0).collect()).collect())
     }
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_batch_without_dependencies_has_no_names() {
-        assert!(Names::of(&Batch { items: vec![item("a", Some("g"), &[])], sequential: false }).is_none());
+        assert!(Names::of(&Batch { items: vec![item("a", Some("g"), &[])], ..Batch::default() }).is_none());
     }
 
     #[test]

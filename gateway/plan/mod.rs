@@ -50,6 +50,8 @@ pub struct Plan {
     /// The items that are started only if a condition holds. They wait for what it asks about, and do
     /// so whether that goes well or not.
     pub conditions: Conditions,
+    /// Members of the batch that the protocol does not know; for explanations.
+    pub ignored: Vec<Box<str>>,
 }
 
 /// One item and what happens to it.
@@ -116,14 +118,15 @@ pub fn plan(batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRefusa
     if let Some(names) = Names::of(&batch) {
         return plan_dependent(batch, &names, context);
     }
-    let sequential = batch.sequential;
-    let items = batch.items.into_iter().map(|item| plan_item(item, context)).collect();
-    Ok(Plan { items, dependencies: Vec::new(), conditions: Conditions::new(), sequential })
+    let Batch { items, sequential, ignored } = batch;
+    let items = items.into_iter().map(|item| plan_item(item, context)).collect();
+    Ok(Plan { items, dependencies: Vec::new(), conditions: Conditions::new(), sequential, ignored })
 }
 
 /// The same for a batch in which items depend on each other.
 fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
     let sequential = batch.sequential;
+    let ignored = std::mem::take(&mut batch.ignored);
     let mut dependencies = names.resolve(&batch)?;
     let conditions = conditions::take(&mut batch, names, &mut dependencies)?;
     let mut planned = Vec::with_capacity(batch.items.len());
@@ -145,7 +148,7 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
         waits_for.dedup();
         planned.push(one);
     }
-    Ok(Plan { items: planned, dependencies, conditions, sequential })
+    Ok(Plan { items: planned, dependencies, conditions, sequential, ignored })
 }
 
 fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {

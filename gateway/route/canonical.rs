@@ -69,6 +69,14 @@ impl CanonicalPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether the other path is this one with a slash more or less at its end.
+    #[must_use]
+    pub fn differs_by_last_slash(&self, other: &Self) -> bool {
+        let without =
+            |long: &Self, short: &Self| long.0.strip_suffix('/').is_some_and(|rest| *rest == *short.0);
+        without(self, other) || without(other, self)
+    }
 }
 
 /// Looks at what comes out, so that no encoding hides in another: `%252%65` comes out as `%252e`.

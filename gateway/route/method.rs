@@ -45,7 +45,8 @@ pub fn known_method(name: &str) -> Option<Method> {
 /// The methods that a route allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum MethodSet {
-    /// Every one but CONNECT, which is no request for a resource.
+    /// Every one but CONNECT, which does not ask for a resource, and TRACE: whoever answers that shows the credentials
+    /// that the gateway has added.
     #[default]
     Any,
     /// These only, in the order of the configuration.
@@ -57,7 +58,7 @@ impl MethodSet {
     #[must_use]
     pub fn allows(&self, method: &Method) -> bool {
         match self {
-            Self::Any => method != Method::CONNECT,
+            Self::Any => is_in_any(method.as_str()),
             Self::Only(methods) => {
                 methods.contains(method) || (method == Method::HEAD && methods.contains(&Method::GET))
             }
@@ -69,7 +70,7 @@ impl MethodSet {
     #[must_use]
     pub fn allow_value(&self) -> String {
         let allowed: Vec<_> = match self {
-            Self::Any => KNOWN.into_iter().filter(|name| *name != Method::CONNECT.as_str()).collect(),
+            Self::Any => KNOWN.into_iter().filter(|name| is_in_any(name)).collect(),
             Self::Only(methods) => {
                 let head = methods.contains(&Method::GET) && !methods.contains(&Method::HEAD);
                 methods.iter().map(Method::as_str).chain(head.then_some("HEAD")).collect()
@@ -79,15 +80,38 @@ impl MethodSet {
     }
 }
 
+/// Whether a route without a list of methods allows this one. Methods are case-sensitive (RFC 9110 §9.1), but a service
+/// that takes `Trace` for TRACE would show as much.
+fn is_in_any(name: &str) -> bool {
+    ![Method::CONNECT, Method::TRACE].iter().any(|never| never.as_str().eq_ignore_ascii_case(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn trace_and_connect_are_allowed_only_where_a_route_lists_them() {
+        for (name, any) in [
+            ("GET", true),
+            ("PROPFIND", true),
+            ("BREW", true),
+            ("TRACE", false),
+            ("Trace", false),
+            ("CONNECT", false),
+        ] {
+            assert_eq!(MethodSet::Any.allows(&Method::from_bytes(name.as_bytes()).unwrap()), any, "{name}");
+        }
+        let only = MethodSet::Only(vec![Method::TRACE]);
+        assert!(only.allows(&Method::TRACE));
+        assert_eq!(only.allow_value(), "TRACE");
+    }
+
+    #[test]
     fn allow_is_a_list_of_methods_even_where_any_is_allowed() {
         let allow = MethodSet::Any.allow_value();
         assert!(allow.starts_with("GET, HEAD, POST, "), "{allow}");
-        assert!(!allow.contains("CONNECT"), "{allow}");
+        assert!(!allow.contains("CONNECT") && !allow.contains("TRACE"), "{allow}");
         assert_eq!(MethodSet::Only(vec![Method::GET, Method::PUT]).allow_value(), "GET, PUT, HEAD");
     }
 }

@@ -12,7 +12,7 @@ use pingora::protocols::http::v1::server::HttpSession as Http1;
 use crate::batch::{AdmissionRefusal, BatchRefusal, Dialect, ItemRejection};
 use crate::dispatch::CallFailure;
 use crate::format::{Bulk, Intake, Written, problem_format};
-use crate::route::{CanonicalPath, RouteAction, Strictness};
+use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
 use crate::stitch::problem::{self, Verdict};
 use crate::telemetry::ConnectionRefusal;
 
@@ -167,11 +167,7 @@ impl Front {
         }
         match &route.action {
             RouteAction::Respond(respond) => {
-                let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
-                let head = ReplyHead::new(respond.status)
-                    .with(header::CONTENT_TYPE, content_type)
-                    .with_all(&context.limit_fields);
-                reply(session, context, head, respond.body.clone()).await
+                respond_by_itself(session, context, respond).await
             }
             RouteAction::Forward { upstream, mapping } => {
                 match ProxyPlan::new(session, context, path, (*upstream, mapping)) {
@@ -284,6 +280,19 @@ async fn reply(session: &mut Session, context: &Context, head: ReplyHead, body: 
 async fn refuse(session: &mut Session, context: &mut Context, rejection: &ItemRejection) -> Served {
     write_verdict(session, context, problem::of_request(rejection)).await?;
     Ok(None)
+}
+
+/// Answers with a route's fixed answer.
+async fn respond_by_itself(session: &mut Session, context: &mut Context, respond: &Respond) -> Served {
+    if let Some(verdict) = problem::of_fixed_answer(respond) {
+        write_verdict(session, context, verdict).await?;
+        return Ok(None);
+    }
+    let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
+    let head = ReplyHead::new(respond.status)
+        .with(header::CONTENT_TYPE, content_type)
+        .with_all(&context.limit_fields);
+    reply(session, context, head, respond.body.clone()).await
 }
 
 /// Answers with a problem detail; a call of gRPC with a status of its own.

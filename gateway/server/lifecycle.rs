@@ -91,7 +91,7 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
     let mut sockets = front.duplicates()?;
     if let Some(address) = admin {
         let mut admin = PlainService::new("admin", Admin(Arc::clone(&gateway)));
-        admin.listen_on(&address, inherited)?;
+        admin.listen_on(&address, inherited).map_err(|error| admin_has_no_address(&error))?;
         sockets.extend(admin.duplicate_sockets()?);
         services.push(tokio::spawn(admin.serve(admin_stopped)));
     }
@@ -355,4 +355,10 @@ async fn end(running: &mut Running, signals: &mut Signals, ending: Ending) {
     }
     let totals = running.gateway.metrics.totals();
     tracing::info!(kind = "end", batches = totals.batches, items = totals.items, requests = totals.requests);
+}
+
+/// Says which key to change: the address may be the default, which nobody has written.
+fn admin_has_no_address(error: &std::io::Error) -> std::io::Error {
+    let help = "set `admin` to another address, or to `off`";
+    std::io::Error::new(error.kind(), format!("admin: {error}; {help}"))
 }

@@ -265,7 +265,7 @@ impl<'stream> Stream<'stream> {
         }
         self.taken += 1;
         let (position, bytes) = (line.number, line.content.as_ref().map_or(0, Bytes::len));
-        let batch = Batch { items: vec![read_line(line, limits)], sequential: false };
+        let batch = Batch { items: vec![read_line(line, limits)], ..Batch::default() };
         let mut plan = self.asked.plan(batch)?;
         // One item, so that it is let in or rejected.
         self.meter.admit_plan(&mut plan, Batching::Streamed).map_err(BatchRefusal::NotAdmitted)?;

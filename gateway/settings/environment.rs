@@ -16,9 +16,10 @@ pub(super) fn substitute(node: &mut Node, text: &str, environment: Environment<'
     match &mut node.value {
         NodeValue::Broken | NodeValue::Empty => {}
         NodeValue::Scalar(scalar) => match expand(scalar, environment) {
-            Ok(Expanded { value, from_environment }) => {
+            Ok(Expanded { value, from_environment, empty_variable }) => {
                 *scalar = value;
                 node.from_environment = from_environment;
+                node.empty_variable = empty_variable;
             }
             Err(error) => {
                 findings.push(error.diagnostic(node.place, text));
@@ -42,6 +43,8 @@ pub(super) fn substitute(node: &mut Node, text: &str, environment: Environment<'
 struct Expanded {
     value: String,
     from_environment: bool,
+    /// The first variable that gave nothing.
+    empty_variable: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -89,6 +92,7 @@ fn reference_place(scalar: Place, text: &str, reference: &str) -> Place {
 fn expand(scalar: &str, environment: Environment<'_>) -> Result<Expanded, ReferenceError> {
     let mut value = String::with_capacity(scalar.len());
     let mut from_environment = false;
+    let mut empty_variable = None;
     let mut rest = scalar;
     while let Some((before, behind)) = rest.split_once('$') {
         value.push_str(before);
@@ -97,7 +101,11 @@ fn expand(scalar: &str, environment: Environment<'_>) -> Result<Expanded, Refere
             rest = behind;
         } else if let Some(reference) = behind.strip_prefix('{') {
             let (reference, behind) = reference.split_once('}').ok_or(ReferenceError::Open)?;
-            value.push_str(&referenced(reference, environment)?);
+            let given = referenced(reference, environment)?;
+            if given.is_empty() && empty_variable.is_none() {
+                empty_variable = reference.split(":-").next().map(str::to_owned);
+            }
+            value.push_str(&given);
             from_environment = true;
             rest = behind;
         } else {
@@ -107,7 +115,7 @@ fn expand(scalar: &str, environment: Environment<'_>) -> Result<Expanded, Refere
         }
     }
     value.push_str(rest);
-    Ok(Expanded { value, from_environment })
+    Ok(Expanded { value, from_environment, empty_variable })
 }
 
 fn referenced(reference: &str, environment: Environment<'_>) -> Result<String, ReferenceError> {

@@ -56,13 +56,13 @@ pub(super) fn is_scalar(form: &Value) -> bool {
 }
 
 /// The type; of a list of types the first, the others only make room for `${NAME}`.
-fn type_of(form: &Value) -> Option<&str> {
+pub(super) fn type_of(form: &Value) -> Option<&str> {
     let types = form.get("type")?;
     types.as_str().or_else(|| types.get(0)?.as_str())
 }
 
 /// The values of an enumeration of names.
-fn choices(form: &Value) -> Option<Vec<&str>> {
+pub(super) fn choices(form: &Value) -> Option<Vec<&str>> {
     if let Some(values) = form.get("enum").and_then(Value::as_array) {
         return values.iter().map(Value::as_str).collect();
     }
@@ -70,12 +70,12 @@ fn choices(form: &Value) -> Option<Vec<&str>> {
     variants.iter().map(|variant| variant.get("const")?.as_str()).collect()
 }
 
-fn unit(form: &Value) -> Option<Unit> {
+pub(super) fn unit_of(form: &Value) -> Option<Unit> {
     form.get(UNIT_KEYWORD).and_then(Value::as_str).and_then(Unit::from_keyword)
 }
 
 pub(super) fn noun(form: &Value) -> String {
-    if let Some(unit) = unit(form) {
+    if let Some(unit) = unit_of(form) {
         return unit.noun().to_owned();
     }
     if let Some(choices) = choices(form) {
@@ -100,7 +100,7 @@ fn one_of(choices: &[&str]) -> String {
 /// What is wrong with a scalar, and what to do; `shown` is absent where it must not be shown.
 pub(super) fn scalar_problem(text: &str, shown: Option<&str>, form: &Value) -> Option<(String, String)> {
     let subject = shown.map_or_else(|| HIDDEN.to_owned(), quoted);
-    if let Some(unit) = unit(form) {
+    if let Some(unit) = unit_of(form) {
         let error = unit.parse(text).err()?;
         let message = match error.problem {
             "is not one" => format!("{subject} is not {}", unit.noun()),

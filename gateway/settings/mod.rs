@@ -9,6 +9,8 @@ mod document;
 mod effective;
 mod environment;
 mod files;
+mod example;
+mod flow;
 mod form;
 mod later;
 mod load;

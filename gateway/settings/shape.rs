@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Findings, Place, nearest, quoted};
+use super::example::{self, forms};
 use super::form::{
     Property, example, is_mapping, is_scalar, known_keys, noun, one_required, properties, property, required,
     scalar_problem,
@@ -52,28 +53,31 @@ impl Position {
 
 impl<'a> Walk<'a> {
     fn node(&mut self, node: &mut Node, schema: &'a Value, position: &Position) -> Fitness {
-        let forms = self.forms(schema);
+        let forms = forms(schema, self.root);
         let place = node.place;
         match &mut node.value {
             NodeValue::Broken => Fitness::Broken,
-            NodeValue::Empty => self.refuse(position.place, "has no value", &forms, position),
-            NodeValue::Scalar(text) => match forms.iter().find(|form| is_scalar(form)) {
-                Some(form) => {
-                    let shown = if node.from_environment { None } else { Some(text.as_str()) };
-                    let problem = scalar_problem(text, shown, form);
-                    self.outcome(
-                        problem.map(|(message, help)| Diagnostic::error(Some(place), message).help(help)),
-                    )
-                }
-                None => self.refuse(place, "has the wrong shape", &forms, position),
-            },
+            NodeValue::Empty => self.refuse((position.place, None), "has no value", schema, position),
+            NodeValue::Scalar(text) => {
+                let shown = if node.from_environment { None } else { Some(text.as_str()) };
+                let Some(form) = forms.iter().find(|form| is_scalar(form)) else {
+                    return self.refuse((place, shown), "has the wrong shape", schema, position);
+                };
+                let problem = scalar_problem(text, shown, form).map(|problem| match &node.empty_variable {
+                    Some(name) => empty_variable(name, form),
+                    None => problem,
+                });
+                self.outcome(
+                    problem.map(|(message, help)| Diagnostic::error(Some(place), message).help(help)),
+                )
+            }
             NodeValue::List(items) => match forms.iter().find(|form| form.get("items").is_some()) {
                 Some(form) => self.list(items, form, position),
-                None => self.refuse(place, "is a list", &forms, position),
+                None => self.refuse((place, None), "is a list", schema, position),
             },
             NodeValue::Mapping(entries) => match forms.iter().find(|form| is_mapping(form)) {
                 Some(form) => self.mapping(entries, form, position),
-                None => self.refuse(place, "is a mapping", &forms, position),
+                None => self.refuse((place, None), "is a mapping", schema, position),
             },
         }
     }
@@ -88,14 +92,25 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn refuse(&mut self, place: Place, what: &str, forms: &[&Value], position: &Position) -> Fitness {
+    /// Reports a value of the wrong shape, with an example of a right one. `written` is what may be shown of it.
+    fn refuse(
+        &mut self,
+        (place, written): (Place, Option<&str>),
+        what: &str,
+        schema: &'a Value,
+        position: &Position,
+    ) -> Fitness {
         let subject = match position.path.as_str() {
             "" => "the file".to_owned(),
             path => quoted(path),
         };
-        let expected: Vec<_> = forms.iter().map(|form| noun(form)).collect();
+        let expected: Vec<_> = forms(schema, self.root).into_iter().map(noun).collect();
         let message = format!("{subject} {what}; {} is expected", expected.join(" or "));
-        self.outcome(Some(Diagnostic::error(Some(place), message)))
+        let problem = Diagnostic::error(Some(place), message);
+        self.outcome(Some(match example::line(&position.path, schema, self.root, written) {
+            Some(example) => problem.help(format!("for example `{example}`")),
+            None => problem,
+        }))
     }
 
     fn list(&mut self, items: &mut Vec<Node>, schema: &'a Value, position: &Position) -> Fitness {
@@ -157,7 +172,9 @@ impl<'a> Walk<'a> {
                 continue;
             }
             missing = true;
-            if entries.iter().any(|(key, _)| meant_by(&key.name, schema) == Some(name)) {
+            let is_meant =
+                |key: &Key| [meant_by, worded_like].iter().any(|like| like(&key.name, schema) == Some(name));
+            if entries.iter().any(|(key, _)| is_meant(key)) {
                 // Its misspelling is reported.
                 continue;
             }
@@ -187,6 +204,8 @@ impl<'a> Walk<'a> {
             format!("did you mean `{meant}`?")
         } else if let Some(place) = self.elsewhere(&key.name) {
             format!("`{}` is a key of {place}", key.name)
+        } else if let Some(meant) = worded_like(&key.name, schema) {
+            format!("did you mean `{meant}`?")
         } else {
             format!("known here: {}", known_keys(schema).join(", "))
         };
@@ -204,7 +223,7 @@ impl<'a> Walk<'a> {
     }
 
     fn search(&self, schema: &'a Value, name: &str, path: &str, places: &mut Vec<String>) {
-        for form in self.forms(schema) {
+        for form in forms(schema, self.root) {
             for (key, property) in properties(form).into_iter().flatten() {
                 if key == name {
                     places.push(if path.is_empty() {
@@ -224,19 +243,6 @@ impl<'a> Walk<'a> {
             }
         }
     }
-
-    /// The forms that a value may take: the schema without references and alternatives. The document
-    /// has no recursive type, so this ends.
-    fn forms(&self, schema: &'a Value) -> Vec<&'a Value> {
-        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-            let target = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
-            return target.map(|target| self.forms(target)).unwrap_or_default();
-        }
-        match schema.get("anyOf").and_then(Value::as_array) {
-            Some(any) => any.iter().flat_map(|one| self.forms(one)).collect(),
-            None => vec![schema],
-        }
-    }
 }
 
 /// Whether one of the keys is there of which the schema wants one.
@@ -248,4 +254,43 @@ fn has_any(entries: &[(Key, Node)], schema: &Value) -> bool {
 fn meant_by<'a>(name: &str, schema: &'a Value) -> Option<&'a str> {
     let known = known_keys(schema);
     if known.contains(&name) { None } else { nearest(name, known) }
+}
+
+/// Words that other programs have for what a key here is called.
+const OTHER_WORDS: [(&str, &str); 10] = [
+    ("crt", "certificate"),
+    ("pem", "certificate"),
+    ("chain", "certificate"),
+    ("ssl", "tls"),
+    ("verbs", "methods"),
+    ("prefix", "path"),
+    ("location", "path"),
+    ("backend", "upstream"),
+    ("servers", "targets"),
+    ("endpoints", "targets"),
+];
+
+/// The key that an unknown one abbreviates (`cert`), enlarges (`key_file`), or has another word for (`crt`), if there is
+/// only one.
+fn worded_like<'a>(name: &str, schema: &'a Value) -> Option<&'a str> {
+    let known = known_keys(schema);
+    let other = OTHER_WORDS.iter().filter(|(word, _)| *word == name).map(|(_, key)| *key);
+    let other = known.iter().copied().filter(|key| other.clone().any(|other| other == *key));
+    let words: Vec<_> = name.split(['_', '-']).collect();
+    let enlarged = known.iter().copied().filter(|key| words.contains(key));
+    let abbreviated = known
+        .iter()
+        .copied()
+        .filter(|key| name.len() >= 3 && key.len() > name.len() && key.starts_with(name));
+    let mut found: Vec<_> = other.chain(enlarged).chain(abbreviated).collect();
+    found.sort_unstable();
+    found.dedup();
+    if known.contains(&name) || found.len() != 1 { None } else { found.pop() }
+}
+
+/// What is said of a value that a variable left empty.
+fn empty_variable(name: &str, form: &Value) -> (String, String) {
+    let message =
+        format!("the environment variable {} is empty, where {} is expected", quoted(name), noun(form));
+    (message, format!("set it, or give a default: `${{{name}:-{}}}`", example::of_scalar(form)))
 }

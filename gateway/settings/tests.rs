@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::BatchLimits;
+use crate::route::CanonicalPath;
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -25,6 +26,7 @@ fn environment(name: &str) -> Option<String> {
         "BAD" => "t0p-secret\u{7}",
         "TARGET" => "http://t0p-secret:1/t0p-secret",
         "ITEMS" => "50",
+        "EMPTY" => "",
         _ => return None,
     };
     Some(value.to_owned())
@@ -145,7 +147,7 @@ fn collect_keys(schema: &serde_json::Value, keys: &mut Vec<String>) {
 #[test]
 fn a_small_file_gets_every_default() {
     let settings = settings("listen: 127.0.0.1:80\nroutes: [{ path: /, respond: { status: 404 } }]\n");
-    assert_eq!(settings.admin, Some(ListenAddress::Tcp("127.0.0.1:9090".parse().unwrap())));
+    assert_eq!(settings.admin, Some(ListenAddress::Tcp("127.0.0.1:9901".parse().unwrap())));
     let [endpoint] = settings.batch.as_slice() else { panic!("{:?}", settings.batch) };
     assert_eq!(endpoint.path.as_str(), "/batch");
     assert_eq!(endpoint.limits, BatchLimits::default());
@@ -229,6 +231,37 @@ fn every_key_reaches_the_settings() {
     assert_eq!(settings.admin, None);
     assert_eq!(settings.limits.idle_connections, 0);
     assert_eq!(settings.cors.allow_origins, ["https://app.example"]);
+}
+
+#[test]
+fn one_slash_at_the_end_is_the_same_endpoint() {
+    let settings = settings(
+        "listen: 127.0.0.1:80\nupstreams: { a: { targets: ['http://x'] } }\nroutes: [{ path: /, upstream: a }, { path: /c/, upstream: a }]\n\
+         batch: [{ path: /batch }, { path: /tyk/batch/, dialect: tyk }, { path: /c }, { path: /d }, { path: /d/, dialect: graph }]\n\
+         bulk: [{ path: /orders, methods: [PATCH], each: '/orders/{id}' }]\n",
+    );
+    let path = |text| CanonicalPath::parse(text, crate::route::Strictness::Proxied).unwrap();
+    let endpoint = |text| settings.batch_endpoint(&path(text)).map(|endpoint| endpoint.path.as_str());
+    for (asked, found) in [
+        ("/batch", Some("/batch")),
+        ("/batch/", Some("/batch")),
+        ("/b%61tch/", Some("/batch")),
+        ("/batch//", None),
+        ("/batch/x", None),
+        ("/batchx", None),
+        ("/tyk/batch/", Some("/tyk/batch/")),
+        ("/tyk/batch", Some("/tyk/batch/")),
+        ("/c", Some("/c")),
+        ("/c/", None),
+        ("/d", Some("/d")),
+        ("/d/", Some("/d/")),
+        ("/", None),
+    ] {
+        assert_eq!(endpoint(asked), found, "{asked}");
+    }
+    let bulk = |text, method| settings.bulk_route(&path(text), &method).is_some();
+    assert!(bulk("/orders/", http::Method::PATCH) && bulk("/orders", http::Method::PATCH));
+    assert!(!bulk("/orders/", http::Method::PUT) && !bulk("/orders//", http::Method::PATCH));
 }
 
 #[test]

@@ -12,7 +12,8 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, Spanned};
 
-use super::diagnostic::{Diagnostic, Place};
+use super::diagnostic::{Diagnostic, Place, quoted};
+use super::flow;
 
 /// Nesting of the deepest key this gateway knows is 6; the rest is room for a helpful message.
 const MAX_DEPTH: usize = 32;
@@ -28,6 +29,8 @@ pub(super) struct Node {
     pub(super) value: NodeValue,
     /// Whether a part of it came from the environment: then it is never shown.
     pub(super) from_environment: bool,
+    /// A variable in it that gave nothing.
+    pub(super) empty_variable: Option<String>,
 }
 
 /// What a value is.
@@ -88,11 +91,11 @@ pub(super) fn read(text: &str) -> Result<Node, Box<Diagnostic>> {
     };
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
         Ok(raw) => Ok(Node::from_raw(raw, text)),
-        Err(error) => Err(Box::new(not_yaml(&error))),
+        Err(error) => Err(Box::new(not_yaml(&error, text))),
     }
 }
 
-fn not_yaml(error: &serde_saphyr::Error) -> Diagnostic {
+fn not_yaml(error: &serde_saphyr::Error, text: &str) -> Diagnostic {
     let message = error.without_snippet().to_string();
     // The place is said once, in front of the snippet.
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
@@ -106,6 +109,13 @@ fn not_yaml(error: &serde_saphyr::Error) -> Diagnostic {
             place,
             "the file is nested too deeply, or too large once its aliases are expanded",
         );
+    }
+    if let Some(reference) = flow::unquoted_reference(text, place.map_or(usize::MAX, |place| place.line)) {
+        let written = text.get(reference.start..reference.end).unwrap_or("${NAME}");
+        let message =
+            format!("{} has to be in quotes here, between `{{` and `}}` or `[` and `]`", quoted(written));
+        return Diagnostic::error(Some(reference), message)
+            .help(format!("put quotes around the whole value: `\"{written}\"`"));
     }
     Diagnostic::error(place, format!("the file is not valid YAML: {message}"))
 }
@@ -157,7 +167,7 @@ impl Node {
                     .collect(),
             ),
         };
-        Self { place, value, from_environment: false }
+        Self { place, value, from_environment: false, empty_variable: None }
     }
 }
 

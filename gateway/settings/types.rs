@@ -53,16 +53,34 @@ impl Settings {
         self.upstreams.get(index.0)
     }
 
-    /// The batch endpoint with exactly this path.
+    /// The batch endpoint with this path. One slash more or less at the end is the same path, unless a route, a bulk route
+    /// or another endpoint has exactly that one.
     #[must_use]
     pub fn batch_endpoint(&self, path: &CanonicalPath) -> Option<&BatchEndpoint> {
-        self.batch.iter().find(|endpoint| endpoint.path == *path)
+        let exact = self.batch.iter().find(|endpoint| endpoint.path == *path);
+        exact.or_else(|| {
+            let twin = self.batch.iter().find(|endpoint| endpoint.path.differs_by_last_slash(path));
+            twin.filter(|_| !self.is_claimed(path))
+        })
     }
 
-    /// The bulk route with exactly this path, if it takes this method.
+    /// The bulk route with this path, if it takes this method; a slash at the end is as with batch endpoints.
     #[must_use]
     pub fn bulk_route(&self, path: &CanonicalPath, method: &Method) -> Option<&BulkRoute> {
-        self.bulk.iter().find(|bulk| bulk.endpoint.path == *path && bulk.methods.contains(method))
+        let takes = |bulk: &&BulkRoute| bulk.methods.contains(method);
+        let exact = self.bulk.iter().filter(takes).find(|bulk| bulk.endpoint.path == *path);
+        exact.or_else(|| {
+            let mut taking = self.bulk.iter().filter(takes);
+            let twin = taking.find(|bulk| bulk.endpoint.path.differs_by_last_slash(path));
+            twin.filter(|_| !self.is_claimed(path))
+        })
+    }
+
+    /// Whether something is configured at exactly this path.
+    fn is_claimed(&self, path: &CanonicalPath) -> bool {
+        self.routes.routes().iter().any(|route| route.path == *path)
+            || self.batch.iter().any(|endpoint| endpoint.path == *path)
+            || self.bulk.iter().any(|bulk| bulk.endpoint.path == *path)
     }
 }
 

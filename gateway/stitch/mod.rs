@@ -88,7 +88,10 @@ fn stitch_item(
                 Err(failure) => gateway_made(subject, problem::of_failure(failure, Sent::Maybe, &method)),
             }
         }
-        Outcome::Responded(respond) => (responded(subject, &respond), Cause::default()),
+        Outcome::Responded(respond) => match problem::of_fixed_answer(&respond) {
+            Some(verdict) => gateway_made(subject, verdict),
+            None => (responded(subject, &respond), Cause::default()),
+        },
         Outcome::Rejected(rejection) => gateway_made(subject, problem::of_rejection(&rejection)),
         Outcome::Skipped(reason) => gateway_made(subject, problem::of_skip(reason)),
         Outcome::Failed { failure, sent } => {

@@ -82,11 +82,13 @@ pub const BATCH_STOPPED: &str = "batch_stopped";
 // Below the macro, which they use.
 mod admission;
 mod grammar;
+mod fixed_answer;
 mod limit;
 mod skipped;
 
 pub use admission::of_admission;
 pub use grammar::of_fault;
+pub use fixed_answer::of_fixed_answer;
 pub use limit::{Limit, failure_limit};
 pub use skipped::of_skip;
 

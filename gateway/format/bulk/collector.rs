@@ -141,6 +141,6 @@ impl<'a> Collector<'a> {
     }
 
     pub(super) fn finish(self) -> Batch {
-        Batch { items: self.items, sequential: false }
+        Batch { items: self.items, ..Batch::default() }
     }
 }

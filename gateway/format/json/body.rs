@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::fault::Fault;
 use super::lexer::{Lexer, RawString};
 use crate::format::draft::Draft;
-use crate::format::media::MediaKind;
+use crate::format::media::{MediaKind, TextTypes};
 use crate::format::{ItemRejection, base64, charset};
 
 /// The member `body` as it stands in the batch.
@@ -40,22 +40,14 @@ impl<'a> RawBody<'a> {
         })
     }
 
-    /// The bytes to send, `whole` being the batch that this is a part of. With `text_in_base64`, text is
-    /// taken for what it is not in other dialects.
+    /// The bytes to send, `whole` being the batch that this is a part of.
     pub(super) fn prepare(
         self,
         draft: &mut Draft<'_>,
         whole: &Bytes,
-        text_in_base64: bool,
+        text_types: TextTypes,
     ) -> Result<Option<Bytes>, Fault> {
-        let kind = match draft.media_type().map_or(MediaKind::Json, |media| media.kind) {
-            MediaKind::Text | MediaKind::Xml if text_in_base64 => MediaKind::Binary,
-            kind @ (MediaKind::Json
-            | MediaKind::Text
-            | MediaKind::Xml
-            | MediaKind::TextInReplies
-            | MediaKind::Binary) => kind,
-        };
+        let kind = draft.media_type().map_or(MediaKind::Json, |media| media.kind);
         let (content, json) = match self {
             Self::Absent => return Ok(None),
             Self::String { content, json } => (Some(content), json),
@@ -66,25 +58,24 @@ impl<'a> RawBody<'a> {
             return Ok(Some(whole.slice_ref(json.as_bytes())));
         }
         let Some(content) = content else {
-            draft.reject(ItemRejection::BadBody { problem: not_a_string(kind) });
+            draft.reject(ItemRejection::BadBody { problem: not_a_string(kind.is_text(text_types)) });
             return Ok(None);
         };
         let text = content.decode()?;
         if draft.is_rejected() {
             return Ok(None);
         }
-        let bytes = match kind {
-            MediaKind::Json | MediaKind::Xml | MediaKind::Text => {
-                let charset = draft.media_type().and_then(|media| media.charset);
-                charset::encode(charset, &text).map_err(charset::problem).map(|bytes| match bytes {
-                    // Without escapes, UTF-8 text stands in the batch as it is sent.
-                    Cow::Borrowed(bytes) if !content.escaped => whole.slice_ref(bytes),
-                    Cow::Borrowed(_) | Cow::Owned(_) => Bytes::from(bytes.into_owned()),
-                })
-            }
-            MediaKind::TextInReplies | MediaKind::Binary => base64::decode(&text)
+        let bytes = if kind.is_text(text_types) {
+            let charset = draft.media_type().and_then(|media| media.charset);
+            charset::encode(charset, &text).map_err(charset::problem).map(|bytes| match bytes {
+                // Without escapes, UTF-8 text stands in the batch as it is sent.
+                Cow::Borrowed(bytes) if !content.escaped => whole.slice_ref(bytes),
+                Cow::Borrowed(_) | Cow::Owned(_) => Bytes::from(bytes.into_owned()),
+            })
+        } else {
+            base64::decode(&text)
                 .map(Bytes::from)
-                .ok_or("is no base64, which the item's Content-Type calls for"),
+                .ok_or("is not base64, which the item's Content-Type calls for")
         };
         match bytes {
             Ok(bytes) => Ok(Some(bytes)),
@@ -96,14 +87,11 @@ impl<'a> RawBody<'a> {
     }
 }
 
-fn not_a_string(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Json | MediaKind::Xml | MediaKind::Text => {
-            "is no string, which the item's Content-Type (text or XML) calls for"
-        }
-        MediaKind::TextInReplies | MediaKind::Binary => {
-            "is no base64 string, which the item's Content-Type calls for"
-        }
+const fn not_a_string(is_text: bool) -> &'static str {
+    if is_text {
+        "is not a string, which the item's Content-Type (text, a form or XML) calls for"
+    } else {
+        "is not a base64 string, which the item's Content-Type calls for"
     }
 }
 
@@ -172,7 +160,43 @@ mod tests {
     fn the_rest_is_base64() {
         assert_eq!(sent("image/png", "\"_-8\"").unwrap(), [0xff, 0xef]);
         assert_eq!(sent("image/png", r#""\/+8=""#).unwrap(), [0xff, 0xef]);
-        assert_eq!(sent("application/x-www-form-urlencoded", "\"YT1i\"").unwrap(), b"a=b");
+        assert_eq!(sent("application/x-protobuf", "\"YT1i\"").unwrap(), b"a=b");
+    }
+
+    #[test]
+    fn forms_and_what_else_is_text_are_text() {
+        for media_type in [
+            "application/x-www-form-urlencoded",
+            "application/x-www-form-urlencoded; charset=UTF-8",
+            "application/graphql",
+            "application/sql",
+            "application/javascript",
+            "application/yaml",
+            "application/x-ndjson",
+        ] {
+            // The second would be base64, too.
+            for text in ["a=1&b=2", "abcd", ""] {
+                assert_eq!(
+                    sent(media_type, &format!("\"{text}\"")).unwrap(),
+                    text.as_bytes(),
+                    "{media_type}"
+                );
+            }
+            assert!(matches!(read_item(Some(media_type), "{}"), Err(ItemRejection::BadBody { .. })));
+        }
+    }
+
+    #[test]
+    fn dialects_have_base64_where_their_standard_has_it() {
+        let form = |text_types| {
+            let batch = Bytes::from_static(
+                br#"{"requests":[{"method":"PUT","url":"/a","headers":{"content-type":"application/x-www-form-urlencoded"},"body":"YT1i"}]}"#,
+            );
+            let conventions = Conventions { text_types, ..Conventions::default() };
+            read_with(&batch, &BatchLimits::default(), conventions).unwrap().items.remove(0).content
+        };
+        assert_eq!(form(TextTypes::ByName).unwrap().body.unwrap(), "a=b");
+        assert_eq!(form(TextTypes::None).unwrap().body.unwrap(), "a=b");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What can be wrong with a JSON batch, and at which byte of it.
 
+use crate::format::draft::shown;
+use crate::format::lookalike::meant_by;
 use crate::format::{BatchLimits, BatchRefusal, Place};
 
 /// What is wrong with the text, and at which byte of it.
@@ -22,6 +24,13 @@ pub(super) enum FaultKind {
     NotABatch(&'static str),
     /// A member stands there twice.
     Twice(String),
+    /// It has a member like one that a batch has.
+    Unknown {
+        /// Its name, cut to a sensible length.
+        member: String,
+        /// The right one.
+        meant: &'static str,
+    },
     /// It has more items than allowed.
     TooManyItems,
 }
@@ -32,9 +41,25 @@ impl Fault {
         match self.kind {
             FaultKind::Syntax(reason) => BatchRefusal::Malformed { reason: reason.into(), place },
             FaultKind::NotABatch(reason) => BatchRefusal::NotABatch { reason: reason.into(), place },
+            FaultKind::Unknown { member, meant } => {
+                BatchRefusal::NotABatch { reason: unknown_member(&member, meant), place }
+            }
             FaultKind::TooDeep => BatchRefusal::TooDeep { limit: limits.max_depth, place },
             FaultKind::Twice(member) => BatchRefusal::DuplicateMember { member, place },
             FaultKind::TooManyItems => BatchRefusal::TooManyItems { limit: limits.max_items },
         }
     }
+}
+
+/// Checks the name of a member of the batch itself that the protocol does not know.
+pub(super) fn check_unknown(name: &str, at: usize, known: &[&'static str]) -> Result<(), Fault> {
+    match meant_by(name, known) {
+        Some(meant) => Err(Fault { at, kind: FaultKind::Unknown { member: shown(name), meant } }),
+        None => Ok(()),
+    }
+}
+
+/// What is said of a member that is like a known one.
+pub(super) fn unknown_member(member: &str, meant: &str) -> String {
+    format!("it has the member `{member}`, which no batch can have; did you mean `{meant}`?")
 }

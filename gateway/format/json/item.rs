@@ -17,7 +17,13 @@ use crate::format::{BatchItem, BatchLimits, FieldError, ItemIndex};
 /// with all.
 const MAX_MEMBERS: usize = 64;
 
-const NO_IDS: &str = "is neither a list of ids nor an id";
+/// The members that an item can have.
+const KNOWN: [&str; 9] =
+    ["id", "method", "url", "headers", "body", "timeout", "dependsOn", "atomicityGroup", "if"];
+
+const NO_ID: &str = "is neither a string nor a whole number";
+const NO_STRING_ID: &str = "is not a string, as this endpoint's dialect has ids";
+const NO_IDS: &str = "is neither an id (a string or a whole number) nor a list of ids";
 
 const NAMES: MemberNames = MemberNames { url: "url" };
 
@@ -62,7 +68,7 @@ impl<'a> ItemReader<'a> {
             lexer.value()?;
             self.draft.reject(NO_OBJECT);
         }
-        let body = self.body.prepare(&mut self.draft, self.whole, self.conventions.text_in_base64)?;
+        let body = self.body.prepare(&mut self.draft, self.whole, self.conventions.text_types)?;
         Ok(self.draft.finish(index, body))
     }
 
@@ -82,11 +88,7 @@ impl<'a> ItemReader<'a> {
     /// for bodies and as clients write it for all that is optional.
     fn read_member(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), Fault> {
         match name {
-            "id" => {
-                if let Some(id) = self.text(lexer, "id")? {
-                    self.draft.set_id(&id);
-                }
-            }
+            "id" => self.read_id(lexer)?,
             "method" => {
                 if let Some(method) = self.text(lexer, "method")? {
                     self.draft.set_method(&method);
@@ -117,9 +119,26 @@ impl<'a> ItemReader<'a> {
                     self.draft.set_condition(&condition);
                 }
             }
-            _ => {
+            name if self.conventions.other_depends_on == Some(name) => self.read_dependencies(lexer)?,
+            unknown => {
                 lexer.value()?;
+                self.draft.meet_unknown(unknown, &KNOWN);
             }
+        }
+        Ok(())
+    }
+
+    /// An id: a string, or a whole number, which is kept digit by digit. `null` is none: an item that has the member
+    /// has a client that looks for its result by it.
+    fn read_id(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+        match name_or_skip(lexer)? {
+            Name::String(id) => self.draft.set_id(&id.decode()?),
+            Name::Number(digits) if !self.conventions.ids_are_strings => self.draft.set_number_id(digits),
+            Name::Number(_) => self.draft.reject_member("id", NO_STRING_ID),
+            Name::Null | Name::Other if self.conventions.ids_are_strings => {
+                self.draft.reject_member("id", NO_STRING_ID);
+            }
+            Name::Null | Name::Other => self.draft.reject_member("id", NO_ID),
         }
         Ok(())
     }
@@ -131,7 +150,7 @@ impl<'a> ItemReader<'a> {
             Value::String(string) => string.decode().map(Some),
             Value::Null => Ok(None),
             Value::Other => {
-                self.draft.reject_member(member, "is no string");
+                self.draft.reject_member(member, "is not a string");
                 Ok(None)
             }
         }
@@ -140,20 +159,22 @@ impl<'a> ItemReader<'a> {
     /// A list of ids and groups, or a single one.
     fn read_dependencies(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
         if lexer.peek() != Some(b'[') {
-            match string_or_skip(lexer)? {
-                Value::String(name) => self.draft.add_dependency(&name.decode()?),
-                Value::Null => {}
-                Value::Other => self.draft.reject_member("dependsOn", NO_IDS),
-            }
-            return Ok(());
+            return self.read_dependency(lexer, true);
         }
         lexer.open_array()?;
         let mut first = true;
         while lexer.next_element(&mut first)? {
-            match string_or_skip(lexer)? {
-                Value::String(name) => self.draft.add_dependency(&name.decode()?),
-                Value::Null | Value::Other => self.draft.reject_member("dependsOn", NO_IDS),
-            }
+            self.read_dependency(lexer, false)?;
+        }
+        Ok(())
+    }
+
+    fn read_dependency(&mut self, lexer: &mut Lexer<'a>, may_be_null: bool) -> Result<(), Fault> {
+        match name_or_skip(lexer)? {
+            Name::String(name) => self.draft.add_dependency(&name.decode()?),
+            Name::Number(digits) if !self.conventions.ids_are_strings => self.draft.add_dependency(digits),
+            Name::Null if may_be_null => {}
+            Name::Number(_) | Name::Null | Name::Other => self.draft.reject_member("dependsOn", NO_IDS),
         }
         Ok(())
     }
@@ -212,6 +233,29 @@ fn string_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, Fault> {
     Ok(if lexer.value()? == "null" { Value::Null } else { Value::Other })
 }
 
+/// What names an item.
+enum Name<'a> {
+    String(RawString<'a>),
+    /// A whole number as it is written: another reader might round a long one.
+    Number(&'a str),
+    Null,
+    Other,
+}
+
+fn name_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Name<'a>, Fault> {
+    if lexer.peek() == Some(b'"') {
+        return lexer.string().map(Name::String);
+    }
+    let value = lexer.value()?;
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    Ok(match value {
+        "null" => Name::Null,
+        // A fraction and an exponent have other characters in them.
+        number if digits.bytes().all(|byte| byte.is_ascii_digit()) => Name::Number(number),
+        _ => Name::Other,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -257,7 +301,7 @@ mod tests {
 
     #[test]
     fn null_is_as_good_as_absent() {
-        let members = ["id", "headers", "body", "timeout", "dependsOn", "atomicityGroup", "if"];
+        let members = ["headers", "body", "timeout", "dependsOn", "atomicityGroup", "if"];
         let members: Vec<_> = members.iter().map(|name| format!("\"{name}\":null")).collect();
         let item = item(&members.join(","));
         assert_eq!(item.subject.id.as_str(), "1");
@@ -287,15 +331,21 @@ mod tests {
     #[test]
     fn members_of_the_wrong_type_reject_the_item() {
         let members = [
-            ("id", "1"),
+            ("id", "1.0"),
+            ("id", "1e3"),
+            ("id", "true"),
+            ("id", "null"),
+            ("id", "{}"),
+            ("id", "[1]"),
             ("id", "\"\""),
             ("timeout", "\"1\""),
             ("timeout", "1.5"),
             ("timeout", "-1"),
             ("headers", "[]"),
-            ("dependsOn", "1"),
+            ("dependsOn", "1.5"),
             ("dependsOn", "{}"),
-            ("dependsOn", "[1]"),
+            ("dependsOn", "[true]"),
+            ("dependsOn", "[1e3]"),
             ("dependsOn", "[[\"a\"]]"),
             ("dependsOn", "[null]"),
             ("atomicityGroup", "1"),
@@ -330,9 +380,70 @@ mod tests {
         let names = |value: &str| item(&format!("\"dependsOn\":{value}")).content.unwrap().depends_on;
         assert_eq!(names(r#"["b","a","\u0062"]"#), ["b".into(), "a".into(), "b".into()]);
         assert_eq!(names(r#""a""#), ["a".into()]);
+        assert_eq!(names("7"), ["7".into()]);
+        let long = "123456789012345678901234567890";
+        assert_eq!(names(&format!("[{long}, -1, \"7\"]")), [long.into(), "-1".into(), "7".into()]);
         assert!(names("[]").is_empty());
         let many = format!("\"dependsOn\":[{}]", vec!["\"a\""; 1001].join(","));
         assert!(matches!(rejection(item(&many)), ItemRejection::OverLimit { limit: 1000, .. }));
+    }
+
+    #[test]
+    fn whole_numbers_are_ids_digit_by_digit() {
+        for digits in ["1", "0", "-5", "9007199254740993", "123456789012345678901234567890"] {
+            let subject = item(&format!("\"id\":{digits}")).subject;
+            assert_eq!((subject.id.as_str(), subject.form.id), (digits, crate::format::IdForm::Number));
+        }
+    }
+
+    #[test]
+    fn dialects_that_have_string_ids_say_so() {
+        let read = |members: &str| {
+            let body = Bytes::from(format!(r#"{{"requests":[{{"method":"GET","url":"/a",{members}}}]}}"#));
+            let conventions = Conventions { ids_are_strings: true, ..Conventions::default() };
+            let mut batch = read_with(&body, &BatchLimits::default(), conventions).unwrap();
+            batch.items.remove(0).content
+        };
+        assert_eq!(read(r#""id":1"#), Err(ItemRejection::BadMember { member: "id", problem: NO_STRING_ID }));
+        assert!(read(r#""dependsOn":[1]"#).is_err());
+        assert!(read(r#""id":"1""#).is_ok());
+    }
+
+    #[test]
+    fn members_that_look_like_known_ones_reject_the_item() {
+        for (name, meant) in [
+            ("depends_on", "dependsOn"),
+            ("depends-on", "dependsOn"),
+            ("dependson", "dependsOn"),
+            ("header", "headers"),
+            ("Body", "body"),
+            ("URL", "url"),
+            ("Method", "method"),
+            ("atomicity_group", "atomicityGroup"),
+        ] {
+            let expected = ItemRejection::UnknownMember { member: name.to_owned(), meant: Some(meant) };
+            let found = rejection(item(&format!("\"{name}\":null")));
+            assert_eq!(found, expected);
+            assert!(found.to_string().ends_with(&format!("did you mean `{meant}`?")), "{found}");
+        }
+    }
+
+    #[test]
+    fn other_unknown_members_are_ignored_and_kept_for_explanations() {
+        let item = item(r#""priority":1,"@odata.type":"x","a\u0000b":[]"#);
+        assert!(item.content.is_ok());
+        assert_eq!(item.subject.form.ignored, ["priority".into(), "@odata.type".into(), "ab".into()]);
+    }
+
+    #[test]
+    fn graph_takes_another_name_for_dependencies() {
+        let body = Bytes::from_static(
+            br#"{"requests":[{"method":"GET","url":"/a","depends_on":["1",2]},{"method":"GET","url":"/a","depends-on":[]}]}"#,
+        );
+        let conventions = Conventions { other_depends_on: Some("depends_on"), ..Conventions::default() };
+        let items = read_with(&body, &BatchLimits::default(), conventions).unwrap().items;
+        assert_eq!(items[0].content.as_ref().unwrap().depends_on, ["1".into(), "2".into()]);
+        assert!(items[1].content.is_err());
     }
 
     #[test]

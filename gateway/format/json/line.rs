@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::conventions::Conventions;
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fault, FaultKind, unknown_member};
 use super::item::ItemReader;
 use super::lexer::Lexer;
 use crate::format::{BatchItem, BatchLimits, ItemIndex};
@@ -35,6 +35,7 @@ fn line_fault(fault: Fault, limits: &BatchLimits) -> LineFault {
         FaultKind::Syntax(reason) | FaultKind::NotABatch(reason) => reason.to_owned(),
         FaultKind::TooDeep => format!("it nests deeper than the limit of {} (max_depth)", limits.max_depth),
         FaultKind::Twice(member) => format!("the member `{member}` stands twice"),
+        FaultKind::Unknown { member, meant } => unknown_member(&member, meant),
         FaultKind::TooManyItems => "it has too many items".to_owned(),
     };
     LineFault { at: fault.at, reason }

@@ -2,16 +2,16 @@
 //! tree, bodies as slices of the text.
 //!
 //! What is wrong with the document refuses the batch, with the place; what is wrong with one item
-//! rejects that item. Members that the protocol does not know are skipped, for clients send more
-//! than it asks for.
+//! rejects that item. Members that the protocol does not know are ignored, because clients send more
+//! than it asks for; but one like a known one (`Requests`, `depends_on`) is refused with the right name.
 
 use bytes::Bytes;
 
 use super::conventions::Conventions;
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fault, FaultKind, check_unknown};
 use super::item::{ItemReader, Members};
 use super::lexer::Lexer;
-use crate::format::draft::check_ids;
+use crate::format::draft::{check_ids, shown};
 use crate::format::groups::{check_groups, refuse_transactions};
 use crate::format::{
     Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection, Place, ReadContext,
@@ -28,7 +28,8 @@ pub(super) fn read_with(
     conventions: Conventions<'_>,
 ) -> Result<Batch, BatchRefusal> {
     let text = text_of(body)?;
-    let mut reader = Reader { body, limits, conventions, items: Vec::new(), in_item: false };
+    let mut reader =
+        Reader { body, limits, conventions, items: Vec::new(), ignored: Vec::new(), in_item: false };
     match reader.read(Lexer::new(text, limits.max_depth)) {
         Ok(()) => reader.finish(),
         Err(fault) => Err(reader.refusal(fault)),
@@ -49,11 +50,15 @@ pub(super) fn text_of(body: &[u8]) -> Result<&str, BatchRefusal> {
     }
 }
 
+/// The member that holds the items.
+const REQUESTS: &str = "requests";
+
 struct Reader<'a> {
     body: &'a Bytes,
     limits: &'a BatchLimits,
     conventions: Conventions<'a>,
     items: Vec<BatchItem>,
+    ignored: Vec<Box<str>>,
     /// Whether the place reached is within an item.
     in_item: bool,
 }
@@ -72,11 +77,13 @@ impl<'a> Reader<'a> {
         while let Some(name) = lexer.next_member(&mut first)? {
             let decoded = name.decode()?;
             members.add(decoded.clone(), name.at)?;
-            if decoded == "requests" {
+            if decoded == REQUESTS {
                 found = true;
                 self.read_requests(&mut lexer)?;
             } else {
                 lexer.value()?;
+                check_unknown(&decoded, name.at, &[REQUESTS])?;
+                self.ignored.push(shown(&decoded).into());
             }
         }
         lexer.end()?;
@@ -116,7 +123,7 @@ impl<'a> Reader<'a> {
             check_groups(&self.items)?;
         }
         refuse_transactions(&mut self.items);
-        Ok(Batch { items: self.items, sequential: false })
+        Ok(Batch { items: self.items, sequential: false, ignored: self.ignored })
     }
 
     fn refusal(&self, fault: Fault) -> BatchRefusal {
@@ -192,6 +199,10 @@ mod tests {
 
     #[test]
     fn what_is_no_batch_is_told_so() {
+        for body in [r#"{"Requests":[]}"#, r#"{"requests":[],"request":[]}"#, r#"{"REQUESTS":1}"#] {
+            let Err(BatchRefusal::NotABatch { reason, .. }) = read_batch(body) else { panic!("{body}") };
+            assert!(reason.ends_with("did you mean `requests`?"), "{reason}");
+        }
         for body in
             ["[]", "1", "null", "{}", r#"{"requests":{}}"#, r#"{"requests":null}"#, r#"{"responses":[]}"#]
         {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fault, FaultKind, unknown_member};
 use super::lexer::Lexer;
 use super::reader::{NO_OBJECT, text_of};
 use crate::format::bulk::{Collector, Record, Value};
@@ -46,6 +46,7 @@ pub(in crate::format) fn read_line<'a>(
                 format!("nests deeper than the limit of {} (max_depth)", collector.limits().max_depth)
             }
             FaultKind::Twice(member) => format!("has the member `{member}` twice"),
+            FaultKind::Unknown { member, meant } => unknown_member(&member, meant),
             FaultKind::TooManyItems => "is one too many".to_owned(),
         }
     })

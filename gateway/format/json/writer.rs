@@ -11,9 +11,11 @@ use http::header::{CONTENT_TYPE, SET_COOKIE};
 use super::lexer::is_exchangeable;
 use super::problem;
 use super::strings::{write as write_string, write_content};
-use crate::format::media::{MediaKind, MediaType};
+use crate::format::media::{MediaKind, MediaType, TextTypes};
 use crate::format::rope::{Rope, copied_length};
-use crate::format::{Dialect, Fields, ItemResult, MultiStatus, ResultBody, base64, charset, field_names};
+use crate::format::{
+    Dialect, Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, base64, charset, field_names,
+};
 
 /// Deepest JSON body that is embedded as JSON. Readers have limits, too, and one body over them
 /// would cost the client the whole reply; deeper ones are base64.
@@ -60,7 +62,7 @@ fn expected_length(result: &ItemResult) -> usize {
 pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult, dialect: Dialect) {
     let is_own = dialect == Dialect::Batchgate;
     rope.put(b"{\"id\":");
-    write_string(rope, result.subject.id.as_str());
+    write_id(rope, &result.subject);
     if let Some(group) = result.subject.form.group.filter(|_| dialect == Dialect::Odata) {
         rope.put(b",\"atomicityGroup\":");
         write_string(rope, group.as_str());
@@ -68,13 +70,17 @@ pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult, dialect
     rope.put(b",\"status\":");
     rope.put_number(result.status.as_u16());
     let media_type = matches!(result.body, ResultBody::Problem(_)).then(|| problem_type(dialect));
-    if media_type.is_some() || !result.headers.is_empty() {
-        rope.put(b",\"headers\":{");
-        write_fields(rope, &result.headers, media_type);
-        rope.put(b"}");
-    }
+    rope.put(b",\"headers\":{");
+    write_fields(rope, &result.headers, media_type);
+    rope.put(b"}");
     let encoded = match result.body {
-        ResultBody::Absent => false,
+        ResultBody::Absent => {
+            if dialect == Dialect::Graph {
+                // Its clients read the member of every result.
+                rope.put(b",\"body\":null");
+            }
+            false
+        }
         ResultBody::Bytes(bytes) => {
             rope.put(b",\"body\":");
             write_body(rope, bytes, MediaType::of(&result.headers), dialect)
@@ -94,6 +100,14 @@ pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult, dialect
         rope.put(b",\"retryable\":true");
     }
     rope.put(if encoded && is_own { b",\"encoding\":\"base64\"}".as_slice() } else { b"}" });
+}
+
+/// A whole number is one again, in all its digits.
+fn write_id(rope: &mut Rope, subject: &Subject) {
+    match subject.form.id {
+        IdForm::Number => rope.put(subject.id.as_str().as_bytes()),
+        IdForm::Position | IdForm::Plain | IdForm::Bracketed => write_string(rope, subject.id.as_str()),
+    }
 }
 
 /// The media type of a problem. Clients of other dialects know no problem+json.
@@ -147,26 +161,21 @@ fn write_values(rope: &mut Rope, fields: &Fields, name: &HeaderName) {
 
 /// Writes an upstream's body. Whether it is in base64.
 fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>, dialect: Dialect) -> bool {
-    match media.map_or(MediaKind::Binary, |media| media.kind) {
-        MediaKind::Json => {
-            let value = without_byte_order_mark(bytes);
-            if is_exchangeable(&value, MAX_EMBEDDED_DEPTH) {
-                rope.put_shared(value);
-                return false;
-            }
-            write_base64(rope, &value, dialect)
+    let kind = media.map_or(MediaKind::Binary, |media| media.kind);
+    if kind == MediaKind::Json {
+        let value = without_byte_order_mark(bytes);
+        if is_exchangeable(&value, MAX_EMBEDDED_DEPTH) {
+            rope.put_shared(value);
+            return false;
         }
-        MediaKind::Xml | MediaKind::Text | MediaKind::TextInReplies => {
-            match charset::decode(media.and_then(|media| media.charset), &bytes) {
-                Some(text) => {
-                    write_string(rope, &text);
-                    false
-                }
-                None => write_base64(rope, &bytes, dialect),
-            }
-        }
-        MediaKind::Binary => write_base64(rope, &bytes, dialect),
+        return write_base64(rope, &value, dialect);
     }
+    let text = media.filter(|_| kind.is_text(TextTypes::All));
+    if let Some(text) = text.and_then(|media| charset::decode(media.charset, &bytes)) {
+        write_string(rope, &text);
+        return false;
+    }
+    write_base64(rope, &bytes, dialect)
 }
 
 /// OData has the alphabet that is safe in urls (JSON Format 4.01 §19.2).
@@ -196,7 +205,7 @@ mod tests {
 
     use super::*;
     use crate::batch::{GatewayMade, OutcomeKind, ProxyError};
-    use crate::format::{ItemForm, ItemId, Problem, Subject};
+    use crate::format::{ItemForm, ItemId, Problem};
 
     fn result(fields: &[(&'static str, &[u8])], body: ResultBody) -> ItemResult {
         let field = |(name, value): &(&'static str, &[u8])| {
@@ -288,7 +297,23 @@ mod tests {
         let single = item(result(&[("set-cookie", b"a=1")], ResultBody::Absent));
         assert_eq!(single["headers"], json!({"Set-Cookie": "a=1"}));
         let bare = item(result(&[], ResultBody::Absent));
-        assert_eq!(bare.get("headers"), None);
+        assert_eq!(bare["headers"], json!({}));
+    }
+
+    #[test]
+    fn graph_has_a_body_in_every_result() {
+        let results = vec![result(&[], ResultBody::Absent)];
+        let written = write(MultiStatus { results }, Dialect::Graph).concat();
+        let expected = r#"{"responses":[{"id":"a\"\n","status":200,"headers":{},"body":null}]}"#;
+        assert_eq!(String::from_utf8(written).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_id_that_was_a_number_is_one_again() {
+        let mut numbered = result(&[], ResultBody::Absent);
+        numbered.subject.id = "123456789012345678901234567890".into();
+        numbered.subject.form.id = IdForm::Number;
+        assert!(text(vec![numbered]).starts_with(r#"{"responses":[{"id":123456789012345678901234567890,"#));
     }
 
     #[test]

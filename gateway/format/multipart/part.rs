@@ -60,12 +60,10 @@ pub(super) fn the_only<'h>(draft: &mut Draft<'_>, fields: &[Header<'h>], name: &
 
 /// Google's clients write `<id>`, OData's a bare one.
 fn set_id(draft: &mut Draft<'_>, id: &[u8]) {
-    match std::str::from_utf8(id.trim_ascii()) {
-        Ok(id) => match id.strip_prefix('<').and_then(|id| id.strip_suffix('>')) {
-            Some(id) => draft.set_bracketed_id(id),
-            None => draft.set_id(id),
-        },
-        Err(_) => draft.reject_member("id", "is not in UTF-8"),
+    let id = id.trim_ascii();
+    match id.strip_prefix(b"<").and_then(|id| id.strip_suffix(b">")) {
+        Some(id) => draft.set_id_bytes(id, true),
+        None => draft.set_id_bytes(id, false),
     }
 }
 

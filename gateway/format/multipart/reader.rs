@@ -23,7 +23,7 @@ pub(in crate::format) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result
         return Err(fault.into_refusal(body, ItemIndex(items.len()), context.limits));
     }
     check_given_ids(&items)?;
-    Ok(Batch { items, sequential: false })
+    Ok(Batch { items, ..Batch::default() })
 }
 
 fn read_parts(body: &Bytes, context: &ReadContext<'_>, items: &mut Vec<BatchItem>) -> Result<(), Fault> {

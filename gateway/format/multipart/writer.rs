@@ -105,7 +105,7 @@ fn write_id(rope: &mut Rope, subject: &Subject) {
     let id = subject.id.as_str();
     match subject.form.id {
         IdForm::Position => {}
-        IdForm::Plain => put_all(rope, &["Content-ID: ", id, "\r\n"]),
+        IdForm::Plain | IdForm::Number => put_all(rope, &["Content-ID: ", id, "\r\n"]),
         IdForm::Bracketed => put_all(rope, &["Content-ID: <response-", id, ">\r\n"]),
     }
 }

@@ -21,7 +21,7 @@ pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batc
         items.push(read_line(line, limits));
     }
     check_ids(&items, false)?;
-    Ok(Batch { items, sequential: false })
+    Ok(Batch { items, ..Batch::default() })
 }
 
 #[cfg(test)]

@@ -105,8 +105,8 @@ mod tests {
     fn a_batch_is_lines_and_a_summary() {
         let results = vec![result("a\n", StatusCode::OK), result("b", StatusCode::SERVICE_UNAVAILABLE)];
         let expected = concat!(
-            "{\"id\":\"a\\n\",\"status\":200}\n",
-            "{\"id\":\"b\",\"status\":503,\"retryable\":true}\n",
+            "{\"id\":\"a\\n\",\"status\":200,\"headers\":{}}\n",
+            "{\"id\":\"b\",\"status\":503,\"headers\":{},\"retryable\":true}\n",
             "{\"summary\":{\"items\":2,\"failed\":1,\"retry_after\":2}}\n",
         );
         assert_eq!(text(&write(MultiStatus { results })), expected);

@@ -12,7 +12,7 @@ use super::fragment::{Cut, with_declarations};
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
 use crate::format::draft::Draft;
-use crate::format::media::MediaKind;
+use crate::format::media::{MediaKind, TextTypes};
 use crate::format::{ItemRejection, base64, charset};
 
 /// An item's `body` element as it stands in the batch.
@@ -127,11 +127,12 @@ fn document<'a>(
 
 fn plain(draft: &mut Draft<'_>, text: String) -> Result<Bytes, &'static str> {
     draft.default_media_type("text/plain; charset=utf-8");
-    match draft.media_type().map(|media| (media.kind, media.charset)) {
-        Some((MediaKind::Xml | MediaKind::Text, Some(name))) => charset::encode(Some(name), &text)
+    let media = draft.media_type().filter(|media| media.kind.is_text(TextTypes::All));
+    match media.and_then(|media| media.charset) {
+        Some(name) => charset::encode(Some(name), &text)
             .map(|bytes| bytes.into_owned().into())
             .map_err(charset::problem),
-        Some(_) | None => Ok(text.into()),
+        None => Ok(text.into()),
     }
 }
 

@@ -6,7 +6,7 @@ use http::header::CONTENT_TYPE;
 use super::chars::find_illegal;
 use super::escape::{write_attribute, write_text};
 use super::problem;
-use crate::format::media::{MediaKind, MediaType};
+use crate::format::media::{MediaKind, MediaType, TextTypes};
 use crate::format::rope::Rope;
 use crate::format::{Fields, ItemResult, Problem, ResultBody, base64, charset, field_names};
 
@@ -67,12 +67,10 @@ fn write_problem(rope: &mut Rope, problem: &Problem, mut fields: Fields) {
 
 fn write_body(rope: &mut Rope, bytes: &[u8], fields: &Fields) {
     let media = MediaType::of(fields);
-    let text = match media.map(|media| (media.kind, media.charset)) {
-        Some((MediaKind::Json, _)) => charset::decode(None, bytes),
-        Some((MediaKind::Xml | MediaKind::Text | MediaKind::TextInReplies, charset)) => {
-            charset::decode(charset, bytes)
-        }
-        Some((MediaKind::Binary, _)) | None => None,
+    let text = match media {
+        Some(media) if media.kind == MediaKind::Json => charset::decode(None, bytes),
+        Some(media) if media.kind.is_text(TextTypes::All) => charset::decode(media.charset, bytes),
+        Some(_) | None => None,
     };
     rope.put(b"<b:body");
     let media_type =

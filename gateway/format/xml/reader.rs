@@ -28,7 +28,7 @@ pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batc
         return Err(fault.into_refusal(place, limits));
     }
     check_ids(&items, false)?;
-    Ok(Batch { items, sequential: false })
+    Ok(Batch { items, ..Batch::default() })
 }
 
 /// What a document may cost under these limits.

@@ -12,8 +12,11 @@ use super::chars::{is_blank_text, trimmed};
 use super::fault::{Fault, FaultKind};
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
-use crate::format::draft::{Draft, MemberNames, shown};
+use crate::format::draft::{Draft, MemberNames};
 use crate::format::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
+
+/// The attributes that an item can have.
+const ATTRIBUTES: [&str; 6] = ["id", "method", "href", "timeout", "depends-on", "if"];
 
 const NAMES: MemberNames = MemberNames { url: "href" };
 
@@ -55,7 +58,7 @@ fn read_attributes(draft: &mut Draft<'_>, tag: &Tag<'_>) {
             "xmlns" => {}
             "depends-on" => names_in(value).for_each(|name| draft.add_dependency(name)),
             "if" => draft.set_condition(value),
-            unknown => draft.reject(ItemRejection::UnknownMember { member: shown(unknown) }),
+            unknown => draft.reject_unknown(unknown, &ATTRIBUTES),
         }
     }
 }
@@ -80,7 +83,7 @@ fn read_children<'a>(tokens: &mut Tokens<'a>, draft: &mut Draft<'_>) -> Result<O
                     body = Some(RawBody::read(tokens, &tag, draft)?);
                 }
                 (_, unknown) => {
-                    draft.reject(ItemRejection::UnknownMember { member: shown(unknown) });
+                    draft.reject_unknown(unknown, &["header", "body"]);
                     tokens.skip_element()?;
                 }
             },
@@ -119,11 +122,11 @@ fn read_header(tokens: &mut Tokens<'_>, tag: &Tag<'_>, draft: &mut Draft<'_>) ->
     Ok(())
 }
 
-fn check_attributes(draft: &mut Draft<'_>, tag: &Tag<'_>, known: &[&str]) {
+fn check_attributes(draft: &mut Draft<'_>, tag: &Tag<'_>, known: &[&'static str]) {
     for attribute in &tag.attributes {
         let name = attribute.name;
         if name.prefix.is_empty() && name.local != "xmlns" && !known.contains(&name.local) {
-            draft.reject(ItemRejection::UnknownMember { member: shown(name.local) });
+            draft.reject_unknown(name.local, known);
         }
     }
 }
@@ -177,15 +180,22 @@ mod tests {
     #[test]
     fn typos_are_told_by_name() {
         let unknown = |rejected: Result<Item, ItemRejection>| {
-            let Err(ItemRejection::UnknownMember { member }) = rejected else { panic!("{rejected:?}") };
-            member
+            let Err(ItemRejection::UnknownMember { member, meant }) = rejected else {
+                panic!("{rejected:?}")
+            };
+            (member, meant)
         };
-        assert_eq!(unknown(with_attributes("depend-on='1'")), "depend-on");
-        assert_eq!(unknown(with_attributes("url='/b'")), "url");
-        assert_eq!(unknown(with_content("<headers/>")), "headers");
-        assert_eq!(unknown(with_content("<o:body xmlns:o='urn:o'>x</o:body>")), "body");
-        assert_eq!(unknown(with_content("<header Name='x'>y</header>")), "Name");
-        assert_eq!(unknown(with_content("<body content-type='text/plain'>y</body>")), "content-type");
+        let like = |member: &str, meant| (member.to_owned(), Some(meant));
+        let unlike = |member: &str| (member.to_owned(), None);
+        assert_eq!(unknown(with_attributes("depend-on='1'")), like("depend-on", "depends-on"));
+        assert_eq!(unknown(with_attributes("dependsOn='1'")), like("dependsOn", "depends-on"));
+        assert_eq!(unknown(with_attributes("ID='1'")), like("ID", "id"));
+        assert_eq!(unknown(with_attributes("url='/b'")), unlike("url"));
+        assert_eq!(unknown(with_content("<headers/>")), like("headers", "header"));
+        assert_eq!(unknown(with_content("<Body/>")), like("Body", "body"));
+        assert_eq!(unknown(with_content("<o:body xmlns:o='urn:o'>x</o:body>")), unlike("body"));
+        assert_eq!(unknown(with_content("<header Name='x'>y</header>")), like("Name", "name"));
+        assert_eq!(unknown(with_content("<body content-type='text/plain'>y</body>")), unlike("content-type"));
     }
 
     #[test]

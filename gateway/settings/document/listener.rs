@@ -11,6 +11,7 @@ use super::At;
 #[schemars(transform = with_short_form)]
 pub(in super::super) struct ListenDocument {
     /// An IP address with a port (`0.0.0.0:8080`, `[::]:8080`), or `unix:/path`.
+    #[schemars(example = &"0.0.0.0:8080")]
     pub(in super::super) address: At<String>,
 
     /// Speaks TLS here, with HTTP/2 by ALPN. Without it: plain HTTP/1.1, and HTTP/2 by prior knowledge.
@@ -24,8 +25,10 @@ pub(in super::super) struct ListenDocument {
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct TlsDocument {
     /// The certificate chain, the server's own certificate first.
+    #[schemars(example = &"server.crt")]
     pub(in super::super) certificate: At<String>,
     /// The private key of that certificate: PKCS #8, PKCS #1 or SEC 1.
+    #[schemars(example = &"server.key")]
     pub(in super::super) key: At<String>,
     /// PEM certificates, one of which has to have signed the certificate of a client; its subject is then the
     /// client's name. Without it, clients need none.

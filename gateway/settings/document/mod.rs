@@ -114,5 +114,5 @@ pub(super) struct Document {
 }
 
 fn default_admin() -> At<String> {
-    "127.0.0.1:9090".to_owned().into()
+    "127.0.0.1:9901".to_owned().into()
 }

@@ -17,12 +17,12 @@ pub(in super::super) struct RouteDocument {
 
     /// The name of the upstream that it leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", example = &"NAME")]
     pub(in super::super) upstream: Option<At<String>>,
 
-    /// The methods it allows; HEAD comes with GET. All where this is absent.
+    /// The methods it allows; HEAD comes with GET. Where this is absent: all but TRACE and CONNECT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Vec<String>", length(min = 1))]
+    #[schemars(with = "Vec<String>", length(min = 1), extend("examples" = [["GET", "PUT"]]))]
     pub(in super::super) methods: Option<Vec<At<String>>>,
 
     /// Whether items of batches may come here; with `false`, single requests only.
@@ -54,7 +54,7 @@ pub(in super::super) struct RouteDocument {
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct RespondDocument {
     /// Its status.
-    #[schemars(range(min = 200, max = 599))]
+    #[schemars(range(min = 200, max = 599), example = 404)]
     pub(in super::super) status: u16,
     /// Its body.
     #[serde(default)]

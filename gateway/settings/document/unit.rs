@@ -132,6 +132,16 @@ impl Unit {
         }
     }
 
+    /// One that is right.
+    pub(in super::super) const fn example(self) -> &'static str {
+        match self {
+            Self::Span | Self::TimeLimit => "5s",
+            Self::Size => "8MiB",
+            Self::Rate => "100/s",
+            Self::Percent => "20%",
+        }
+    }
+
     const fn forms(self) -> &'static str {
         match self {
             Self::Span | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",

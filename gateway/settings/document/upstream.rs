@@ -199,8 +199,10 @@ impl Default for Http2Document {
 #[serde(deny_unknown_fields, default)]
 pub(in super::super) struct HeadersDocument {
     /// Fields to set, in place of what the client sent.
+    #[schemars(extend("examples" = [{ "X-Tenant": "acme" }]))]
     pub(in super::super) set: Named<At<HeaderValueDocument>>,
     /// Names of fields to remove.
+    #[schemars(extend("examples" = [["Cookie"]]))]
     pub(in super::super) remove: Vec<At<String>>,
 }
 

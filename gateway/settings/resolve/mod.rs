@@ -11,6 +11,7 @@ mod gateway;
 mod header;
 mod listener;
 mod name_servers;
+mod path;
 mod pem;
 mod rate_limit;
 mod resilience;
@@ -28,6 +29,7 @@ use super::diagnostic::{Diagnostic, Findings, Place};
 use super::document::{At, Document};
 use super::{ReadFile, Settings};
 use crate::route::{CanonicalPath, RouteTable, Strictness};
+use path::{Pattern, pattern_in};
 
 /// A part is wrong, and that has been reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +109,19 @@ impl Resolver<'_> {
 
     /// A path of the gateway's side.
     fn path(&mut self, path: &At<String>) -> Resolved<CanonicalPath> {
+        if let Some(Pattern { problem, help, may_be_meant }) = pattern_in(&path.value) {
+            // What came from the environment is not shown, nor what could be written in its place.
+            let help = if path.from_environment {
+                "a path is a prefix and covers all below it".to_owned()
+            } else {
+                help
+            };
+            let message = format!("the path {} {problem}", path.shown());
+            if !may_be_meant {
+                return self.refuse(path.place, message, help);
+            }
+            self.warn(path.place, message, help);
+        }
         match CanonicalPath::parse(&path.value, Strictness::Item) {
             Ok(canonical) => Ok(canonical),
             Err(error) => {

@@ -91,7 +91,7 @@ impl Resolver<'_> {
                         "remove it",
                     );
                 }
-                self.respond(&respond.value).map(RouteAction::Respond)
+                self.respond(respond).map(RouteAction::Respond)
             }
             (Some(_), Some(respond)) => {
                 self.refuse(respond.place, "a route has either `upstream` or `respond`", "remove one of them")
@@ -158,14 +158,23 @@ impl Resolver<'_> {
         Ok(method)
     }
 
-    fn respond(&mut self, document: &RespondDocument) -> Resolved<Respond> {
-        let RespondDocument { status, body, content_type } = document;
+    fn respond(&mut self, document: &At<RespondDocument>) -> Resolved<Respond> {
+        let document_place = document.place;
+        let RespondDocument { status, body, content_type } = &document.value;
         let status = StatusCode::from_u16(*status).map_err(|_| Refused)?;
         let bodyless =
             matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
         if bodyless && !body.value.is_empty() {
             let message = format!("a reply with status {} has no body", status.as_u16());
             return self.refuse(body.place, message, "remove the body, or answer with another status");
+        }
+        if needs_location(status) {
+            let message = format!(
+                "a reply with status {} needs a Location, which a fixed answer does not have",
+                status.as_u16()
+            );
+            let help = "answer with another status, such as 404 or 410";
+            return self.refuse(document_place, message, help);
         }
         if HeaderValue::from_str(&content_type.value).is_err() || !content_type.value.contains('/') {
             let message = format!("{} is not a media type", content_type.shown());
@@ -177,4 +186,9 @@ impl Resolver<'_> {
             content_type: content_type.value.clone(),
         })
     }
+}
+
+/// Redirects: without a Location no client can follow them (RFC 9110 §15.4).
+const fn needs_location(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }

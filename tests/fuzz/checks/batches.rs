@@ -162,11 +162,12 @@ pub(super) fn checked(
 }
 
 fn has_bad_id(item: &BatchItem) -> bool {
-    matches!(
-        item.content,
-        Err(ItemRejection::BadMember { member: "id", .. }
-            | ItemRejection::OverLimit { what: Bounded::Id, .. })
-    )
+    item.subject.form.id_is_cut
+        || matches!(
+            item.content,
+            Err(ItemRejection::BadMember { member: "id", .. }
+                | ItemRejection::OverLimit { what: Bounded::Id, .. })
+        )
 }
 
 fn check_item(index: usize, item: &BatchItem, body: &[u8], limits: &BatchLimits) {

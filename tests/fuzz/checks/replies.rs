@@ -316,7 +316,7 @@ fn message(part: &[u8], result: &ItemResult) {
     let id = result.subject.id.as_str();
     let id = match result.subject.form.id {
         IdForm::Bracketed => format!("<response-{id}>"),
-        IdForm::Plain | IdForm::Position => id.to_owned(),
+        IdForm::Plain | IdForm::Number | IdForm::Position => id.to_owned(),
     };
     assert!(head.lines().any(|line| line == format!("Content-ID: {id}")), "{head:?} has no {id:?}");
     let end = message.windows(4).position(|found| found == b"\r\n\r\n").expect("a head ends");

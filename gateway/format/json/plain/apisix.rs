@@ -12,6 +12,9 @@ use crate::format::json::fault::{Fault, FaultKind};
 use crate::format::json::lexer::Lexer;
 use crate::format::{BatchItem, ItemIndex, ItemRejection, ReadContext};
 
+/// The members that an item can have.
+const KNOWN: [&str; 8] = ["method", "headers", "body", "encoding", "path", "query", "version", "ssl_verify"];
+
 const NAMES: MemberNames = MemberNames { url: "path" };
 
 /// What holds for all items.
@@ -24,6 +27,7 @@ pub(super) struct Pipeline<'a> {
 
 impl<'a> Plain<'a> for Pipeline<'a> {
     const ITEMS: &'static str = "pipeline";
+    const KNOWN: &'static [&'static str] = &["query", "headers", "timeout", "pipeline"];
     const MISSING: &'static str = "expected an object with the member `pipeline`";
     const NO_LIST: &'static str = "the member `pipeline` is no array";
 
@@ -72,9 +76,13 @@ impl<'a> Plain<'a> for Pipeline<'a> {
                         draft.reject_member("query", "is no object of texts, or longer than a url (max_url)");
                     }
                 }
-                // `version` and `ssl_verify` say how APISIX reaches itself.
-                _ => {
+                // How APISIX reaches itself.
+                "version" | "ssl_verify" => {
                     lexer.value()?;
+                }
+                unknown => {
+                    lexer.value()?;
+                    draft.meet_unknown(unknown, &KNOWN);
                 }
             }
             Ok(())

@@ -57,7 +57,7 @@ impl<'l, 'a> PlainItem<'l, 'a> {
     fn read_method(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
         match scalar(lexer)? {
             Some(method) => self.draft.set_method(&method),
-            None => self.draft.reject_member("method", "is no string"),
+            None => self.draft.reject_member("method", "is not a string"),
         }
         Ok(())
     }
@@ -89,7 +89,7 @@ impl<'l, 'a> PlainItem<'l, 'a> {
         if lexer.peek() == Some(b'"') {
             self.body = Some(lexer.string()?.decode()?);
         } else if lexer.value()? != "null" {
-            self.draft.reject(ItemRejection::BadBody { problem: "is no string" });
+            self.draft.reject(ItemRejection::BadBody { problem: "is not a string" });
         }
         Ok(())
     }

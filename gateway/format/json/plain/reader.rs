@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::{apisix, tyk};
 use crate::batch::Dialect;
-use crate::format::json::fault::{Fault, FaultKind};
+use crate::format::draft::shown;
+use crate::format::json::fault::{Fault, FaultKind, check_unknown};
 use crate::format::json::item::Members;
 use crate::format::json::lexer::Lexer;
 use crate::format::json::reader::text_of;
@@ -19,7 +20,10 @@ pub(super) trait Plain<'a>: Sized {
     /// Refuses one in which it is no list.
     const NO_LIST: &'static str;
 
-    /// Reads a member of the batch beside the items.
+    /// The members of the batch.
+    const KNOWN: &'static [&'static str];
+
+    /// Reads a known member of the batch beside the items.
     fn read_shared(
         &mut self,
         lexer: &mut Lexer<'a>,
@@ -55,12 +59,12 @@ fn read_as<'a, P: Plain<'a>>(
     mut plain: P,
 ) -> Result<Batch, BatchRefusal> {
     let text = text_of(body)?;
-    let mut items = Vec::new();
+    let (mut items, mut ignored) = (Vec::new(), Vec::new());
     let lexer = Lexer::new(text, context.limits.max_depth);
-    let read = read_around(lexer, &mut plain, context)
+    let read = read_around(lexer, &mut plain, context, &mut ignored)
         .and_then(|lexer| read_items(lexer, &plain, context, &mut items));
     match read {
-        Ok(()) => Ok(Batch { items, sequential: plain.sequential() }),
+        Ok(()) => Ok(Batch { items, sequential: plain.sequential(), ignored }),
         Err(fault) => {
             let place = Place::at(body, fault.at);
             let place = if items.is_empty() { place } else { place.in_item(ItemIndex(items.len())) };
@@ -74,6 +78,7 @@ fn read_around<'a, P: Plain<'a>>(
     mut lexer: Lexer<'a>,
     plain: &mut P,
     context: &ReadContext<'_>,
+    ignored: &mut Vec<Box<str>>,
 ) -> Result<Lexer<'a>, Fault> {
     let missing = || Fault { at: 0, kind: FaultKind::NotABatch(P::MISSING) };
     if lexer.peek() != Some(b'{') {
@@ -91,8 +96,12 @@ fn read_around<'a, P: Plain<'a>>(
             lexer.peek();
             before_items = Some(lexer.clone());
             lexer.value()?;
-        } else {
+        } else if P::KNOWN.contains(&&*decoded) {
             plain.read_shared(&mut lexer, &decoded, context)?;
+        } else {
+            lexer.value()?;
+            check_unknown(&decoded, name.at, P::KNOWN)?;
+            ignored.push(shown(&decoded).into());
         }
     }
     lexer.end()?;

@@ -10,6 +10,9 @@ use crate::format::json::fault::Fault;
 use crate::format::json::lexer::Lexer;
 use crate::format::{BatchItem, ItemIndex, ReadContext};
 
+/// The members that an item can have.
+const KNOWN: [&str; 5] = ["method", "headers", "body", "encoding", "relative_url"];
+
 const NAMES: MemberNames = MemberNames { url: "relative_url" };
 
 /// What holds for all items.
@@ -20,6 +23,7 @@ pub(super) struct Requests {
 
 impl<'a> Plain<'a> for Requests {
     const ITEMS: &'static str = "requests";
+    const KNOWN: &'static [&'static str] = &["requests", "suppress_parallel_execution"];
     const MISSING: &'static str = "expected an object with the member `requests`";
     const NO_LIST: &'static str = "the member `requests` is no array";
 
@@ -41,6 +45,7 @@ impl<'a> Plain<'a> for Requests {
         item.read(lexer, |draft, lexer, name| {
             if name != "relative_url" {
                 lexer.value()?;
+                draft.meet_unknown(name, &KNOWN);
                 return Ok(());
             }
             match scalar(lexer)? {
@@ -48,7 +53,7 @@ impl<'a> Plain<'a> for Requests {
                     draft.set_url(&in_listen_path(&url, context.endpoint));
                     draft.set_written_url(&url);
                 }
-                None => draft.reject_member("relative_url", "is no string"),
+                None => draft.reject_member("relative_url", "is not a string"),
             }
             Ok(())
         })?;

@@ -10,7 +10,7 @@ use crate::batch::Dialect;
 use crate::format::json::problem::write_error;
 use crate::format::json::problem_type;
 use crate::format::json::strings::write as write_string;
-use crate::format::media::{MediaKind, MediaType};
+use crate::format::media::{MediaType, TextTypes};
 use crate::format::reason::phrase;
 use crate::format::rope::Rope;
 use crate::format::{Fields, ItemResult, MultiStatus, ResultBody, base64, charset, field_names};
@@ -138,10 +138,8 @@ fn write_body(rope: &mut Rope, result: ItemResult, dialect: Dialect) {
 
 /// The body as text: in its charset where it has one, in UTF-8 where it can be that.
 fn text<'a>(bytes: &'a Bytes, media: Option<MediaType<'_>>) -> Option<Cow<'a, str>> {
-    match media.map_or(MediaKind::Binary, |media| media.kind) {
-        MediaKind::Xml | MediaKind::Text | MediaKind::TextInReplies => {
-            charset::decode(media.and_then(|media| media.charset), bytes)
-        }
-        MediaKind::Json | MediaKind::Binary => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+    match media.filter(|media| media.kind.is_text(TextTypes::All)) {
+        Some(media) => charset::decode(media.charset, bytes),
+        None => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
     }
 }
