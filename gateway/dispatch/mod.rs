@@ -51,7 +51,8 @@ pub trait Engine: Sync {
     /// The turn for a call to an upstream, if it can be had without waiting.
     fn try_turn(&self, upstream: UpstreamIndex) -> Option<Turn<&Gate>>;
 
-    /// Whether a call to an upstream was given up while it waited for calls of the same client, which has its share of turns.
+    /// Whether a call to an upstream was given up while it waited for other calls of its client, which had
+    /// its share of turns.
     fn was_held_back(&self, _upstream: UpstreamIndex) -> bool {
         false
     }

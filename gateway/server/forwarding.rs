@@ -83,7 +83,8 @@ impl Reached {
         }
     }
 
-    /// The client, as what is shared fairly tells clients apart: by the name it has shown to have, or else by its address.
+    /// The client, as what is shared fairly tells clients apart: by the name that it has proved, or else by
+    /// its address.
     pub(super) fn client(&self) -> Client {
         match &self.identity.name {
             Some(name) => Client::named(name),

@@ -3,39 +3,41 @@
 //!
 //! # No batch waits for another without end
 //!
-//! Marks keep batches from waiting for each other. Below half, bodies are received and
-//! calls are started. What is under way then may fill three quarters. What is left but an eighth is for the
-//! eldest of the batches that make calls: it goes on until memory is nearly full, so one batch can always end
-//! and make room. If its own replies are too many for that, it starts no more calls after [`PATIENCE`]. All waits are
-//! bounded: for a body by [`PATIENCE`], for a call by the batch's deadline, at which it is known that it was not sent.
-//! The last sixteenth is for what a reply's form adds to the bodies in it (JSON's framing, base64): a reply whose
-//! items have been called is written, whether there is room or not.
+//! Marks keep batches from waiting for each other. Below half, bodies are received and calls are started. What is
+//! under way then may fill three quarters. What is left but an eighth is for the eldest of the batches that make
+//! calls: it goes on until memory is nearly full, so one batch can always end and make room. If its own replies
+//! are too many for that, it starts no more calls after [`PATIENCE`]. All waits are bounded: for a body by
+//! [`PATIENCE`], for a call by the batch's deadline, at which it is known that it was not sent. The last sixteenth
+//! is for what a reply's form adds to the bodies in it (JSON's framing, base64): a reply whose items have been
+//! called is written, whether there is room or not.
 //!
 //! # No client holds up the others
 //!
-//! The marks alone would let one client fill memory and then do nothing: twelve connections with large replies that
-//! they never read hold it until `limits.write_timeout`. So bytes are counted by client as well ([`clients`], told apart
-//! as for turns), and two rules follow from it.
+//! The marks alone would let one client fill memory and then do nothing: twelve connections with large replies
+//! that they never read hold it until `limits.write_timeout`. So bytes are counted by client as well ([`clients`],
+//! told apart as for turns), and two rules follow from it.
 //!
-//! - *The small come in.* The sixteenth below the last one is a reserve for clients that hold next to nothing. As long as all that a
-//!   client holds is at most [`Memory::small`], it passes the marks, up to the reserve's end. Replies to come count as a block each,
-//!   so that it starts a few calls at a time. A reply that turns out to be larger waits for its call's time: what it has
-//!   taken is little.
-//! - *The large give way.* Bytes are with their client while it is the client that has to go on: while a reply is written, or a
-//!   body is read ([`Holding::at_pace_of_client`]). When somebody waits for memory, then of all clients that hold more than the
-//!   one that waits, the one that holds most gives way, if it has not read (or sent) a byte for
-//!   [`STANDSTILL`]. So whoever holds little is never the victim of one that holds much, nobody gives way while nobody
-//!   waits, and a client that goes on reading keeps its reply, however slow its network is.
+//! - *The small come in.* The sixteenth below the last one is a reserve for clients that hold next to nothing. As
+//!   long as all that a client holds is at most [`Memory::small`], it passes the marks, up to the reserve's end.
+//!   Replies to come count as a [`PIECE`] each, so that it starts a few calls at a time. A reply that turns out to be
+//!   larger waits for its call's time: what it has taken is little.
+//! - *The large give way.* Bytes are with their client while it is the client that has to go on: while a reply is
+//!   written, or a body is read ([`Holding::at_pace_of_client`]). When somebody waits for memory, then of all
+//!   clients that hold more than the one that waits, the one that holds most gives way, if it has not read (or
+//!   sent) a byte for [`STANDSTILL`]. So whoever holds little is never the victim of one that holds much, nobody
+//!   gives way while nobody waits, and a client that goes on reading keeps its reply, however slow its network is.
 //!
 //! # Who frees what
 //!
-//! A [`Holding`] gives back all that it has leased when it is dropped; nothing else gives back for it. Giving way works by that: the future
-//! that was at the client's pace is dropped, and with it the rest of the reply; its caller gets [`GaveWay`], says so in the log
-//! and a metric, and returns an error. That closes the connection (over HTTP/2 it resets the stream) and drops the holding. One gives
-//! way at a time: before the next is told, the first has to have gone, because what it frees may be enough.
+//! A [`Holding`] gives back all that it has leased when it is dropped; nothing else gives back for it. Giving way
+//! works by that: the future that was at the client's pace is dropped, and with it the rest of the reply; its
+//! caller gets [`GaveWay`], says so in the log and a metric, and returns an error. That closes the connection
+//! (over HTTP/2 it resets the stream) and drops the holding. One gives way at a time: before the next is told, the
+//! first has to have gone, because what it frees may be enough.
 //!
-//! Invariants: `held` is the sum of all holdings' leases, and each client's count is the sum of its own; both change
-//! by whole blocks, together. A batch leases whole blocks, so that most replies cost an addition that no other batch sees.
+//! Invariants: `held` is the sum of all holdings' leases, and each client's count is the sum of its own; both
+//! change together, by what is leased. A batch leases whole blocks, so that most replies cost an addition that no
+//! other batch sees.
 
 mod clients;
 
@@ -66,8 +68,12 @@ const LOOK: Duration = Duration::from_millis(50);
 /// What is leased at once.
 const BLOCK: usize = 16 << 10;
 
+/// What is leased at once of the first block, so that those that hold next to nothing count as that. A call under way
+/// counts as much.
+const PIECE: usize = 4 << 10;
+
 /// What a client holds at most to be let in by the reserve, unless memory is small.
-const SMALL: usize = 256 << 10;
+const SMALL: usize = 64 << 10;
 
 /// The memory of a gateway.
 pub(super) struct Memory {
@@ -152,7 +158,7 @@ impl Memory {
 
     /// What is next to nothing: the reserve has room for four such clients at least.
     fn small(&self) -> usize {
-        (self.limit() / 64).clamp(BLOCK, SMALL)
+        (self.limit() / 64).clamp(PIECE, SMALL)
     }
 
     fn lease(&self, more: usize, most: usize) -> Result<(), Full> {
@@ -211,6 +217,11 @@ impl Memory {
             }
         }
     }
+}
+
+/// What is leased for so many bytes.
+const fn lease_for(used: usize) -> usize {
+    used.next_multiple_of(if used <= BLOCK { PIECE } else { BLOCK })
 }
 
 /// Someone who waits, as long as it lives.
@@ -284,9 +295,8 @@ impl<'memory> Holding<'memory> {
 
     fn take_below(&self, more: usize, most: usize) -> Result<(), Full> {
         let used = self.used.load(Ordering::Relaxed).saturating_add(more);
-        let missing = used.saturating_sub(self.exchange.leased());
-        if missing > 0 {
-            let leased = missing.next_multiple_of(BLOCK);
+        let leased = lease_for(used).saturating_sub(self.exchange.leased());
+        if leased > 0 {
             let most = if self.is_small(leased) { most.max(self.memory.end_of_reserve()) } else { most };
             self.memory.lease(leased, most)?;
             self.exchange.add(leased);
@@ -303,7 +313,7 @@ impl<'memory> Holding<'memory> {
     /// It holds exactly so many bytes now, whether there is room or not.
     pub(super) fn hold(&self, used: usize) {
         self.used.store(used, Ordering::Relaxed);
-        let (leased, wanted) = (self.exchange.leased(), used.next_multiple_of(BLOCK));
+        let (leased, wanted) = (self.exchange.leased(), lease_for(used));
         if leased > wanted + BLOCK {
             self.exchange.subtract(leased - wanted);
             self.memory.give_back(leased - wanted);
@@ -326,8 +336,8 @@ impl<'memory> Holding<'memory> {
                 return Err(Full);
             }
             let has_room = || self.has_room().then_some(());
-            let hears_all = || self.is_eldest() || self.is_small(BLOCK);
-            let met = self.memory.until(has_room, hears_all, || self.make_room(BLOCK));
+            let hears_all = || self.is_eldest() || self.is_small(PIECE);
+            let met = self.memory.until(has_room, hears_all, || self.make_room(PIECE));
             if Deadline::after(PATIENCE).race(met).await.is_none() && self.is_eldest() {
                 self.gave_up.store(true, Ordering::Relaxed);
             }
@@ -340,8 +350,8 @@ impl<'memory> Holding<'memory> {
         let held = self.memory.held();
         held <= self.memory.half()
             || (self.is_eldest() && held <= self.memory.nearly_full())
-            || (held + BLOCK <= self.memory.end_of_reserve()
-                && self.is_small(BLOCK * (self.exchange.calls_of_client() + 1)))
+            || (held + PIECE <= self.memory.end_of_reserve()
+                && self.is_small(PIECE * (self.exchange.calls_of_client() + 1)))
     }
 
     /// A call begins, and is under way until what this returns is dropped.

@@ -1,16 +1,18 @@
 //! How much of a gate each client may use (`client_share`).
 //!
-//! The queue for turns is fair, but it only decides who comes next. A client with 300 slow calls that finds the upstream
-//! idle would take every turn, and the next client would wait until the first of them ends. So each client has a
-//! turnstile of its own with as many turns as its share allows, and passes it before it comes to the others. Whoever
-//! waits there waits for its own client's calls only.
+//! The queue for turns is fair, but it only decides who comes next. A client with 300 slow calls that finds the
+//! upstream idle would take every turn, and the next client would wait until the first of them ends. So each
+//! client has a turnstile of its own with as many turns as its share allows, and passes it before it comes to the
+//! others. Whoever waits there waits for its own client's calls only.
 //!
 //! In: a flow that wants a turn. Out: a [`Token`], which the turn keeps. Invariants:
-//! - A client never has more tokens than its share, and every turn has a token, so no client has more turns than its share.
-//! - A token is taken before the rate's door and before the turn, and nothing is waited for in the other
-//!   order, so no two can wait for each other. Nobody at the door waits for its own client's calls, so the door is never blocked for others.
-//! - Tokens are given back by their drop alone, turns first. A token that was given to somebody who left meanwhile goes
-//!   to the next in its client's queue ([`Turnstile`]).
+//! - A client never has more tokens than its share, and every turn has a token, so no client has more turns than
+//!   its share.
+//! - A token is taken before the rate's door and before the turn, and nothing is waited for in the other order, so
+//!   no two can wait for each other. Nobody at the door waits for its own client's calls, so the door is never
+//!   blocked for others.
+//! - Tokens are given back by their drop alone, turns first. A token that was given to somebody who left meanwhile
+//!   goes to the next in its client's queue ([`Turnstile`]).
 //! - A client's record lives as long as a flow or a token of it does. The map holds it weakly and is swept
 //!   as it grows, so that its size follows the number of clients with something under way.
 

@@ -91,7 +91,7 @@ fn what_is_given_back_can_be_taken_by_others() {
     stream.hold(9 * MIB);
     assert_eq!(memory.held(), 9 * MIB);
     stream.hold(10);
-    assert_eq!(memory.held(), BLOCK);
+    assert_eq!(memory.held(), PIECE);
 }
 
 #[test]
@@ -144,10 +144,10 @@ async fn the_reserve_has_an_end() {
     let memory = Memory::new(8 * MIB);
     let greedy = holding(&memory);
     greedy.hold(7 * MIB);
-    let small: Vec<_> = (0..99).map(|_| holding(&memory)).collect();
+    let small: Vec<_> = (0..200).map(|_| holding(&memory)).collect();
     let admitted =
         small.iter().take_while(|small| matches!(small.admit(1).now_or_never(), Some(Ok(())))).count();
-    assert_eq!(admitted, MIB / 2 / BLOCK);
+    assert_eq!(admitted, MIB / 2 / PIECE);
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,7 +263,7 @@ async fn a_client_that_holds_next_to_nothing_starts_a_few_calls() {
     while small.has_room() {
         calls.push(small.call_begins());
     }
-    assert_eq!(calls.len(), memory.small() / BLOCK - 1);
+    assert_eq!(calls.len(), memory.small() / PIECE - 1);
     calls.pop();
     assert!(small.has_room());
 }
