@@ -37,7 +37,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct DemoOptions {
     /// When it ends.
     pub until: DemoUntil,
-    /// The first of three ports in a row; `None`: 8080, 8081 and 9090.
+    /// The first of three ports in a row; `None`: 8080, 8081 and 9901.
     pub port: Option<u16>,
 }
 

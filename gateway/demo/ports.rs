@@ -20,12 +20,12 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// 8080, 8081 and 9090; or `first` and the two after it.
+    /// 8080, 8081 and 9901; or `first` and the two after it.
     pub(super) fn new(first: Option<u16>) -> Self {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let (gateway, legacy, admin) = match first.map(|first| first.min(LAST_FIRST_PORT)) {
             Some(first) => (first, first + 1, first + 2),
-            None => (8080, 8081, 9090),
+            None => (8080, 8081, 9901),
         };
         Self { gateway: local(gateway), legacy: local(legacy), admin: local(admin) }
     }
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn ports_follow_the_first() {
-        assert_eq!(numbers(Ports::new(None)), [8080, 8081, 9090]);
+        assert_eq!(numbers(Ports::new(None)), [8080, 8081, 9901]);
         assert_eq!(numbers(Ports::new(Some(7000))), [7000, 7001, 7002]);
         assert_eq!(numbers(Ports::new(Some(u16::MAX))), [65533, 65534, 65535]);
     }
