@@ -124,6 +124,9 @@ mod logs;
 /// Documents and structure that can't go stale.
 mod documents;
 
+/// Every block of every document, run.
+mod documents_run;
+
 /// What holds for every batch.
 mod properties;
 

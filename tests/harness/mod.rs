@@ -7,6 +7,7 @@ pub(crate) mod certificate;
 pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod load;
+pub(crate) mod markdown;
 pub(crate) mod metrics;
 pub(crate) mod multistatus;
 pub(crate) mod nginx;
