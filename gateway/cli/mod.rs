@@ -241,7 +241,7 @@ mod tests {
         let mut helps: Vec<_> =
             commands.get_subcommands().filter_map(clap::Command::get_after_help).collect();
         helps.extend(commands.get_after_help());
-        let text: String = helps.iter().map(|help| format!("{help}\n")).collect();
+        let text = helps.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let examples: Vec<_> = text.lines().filter(|line| line.starts_with("  batchgate ")).collect();
         assert!(examples.len() >= 15, "{examples:?}");
         for example in examples {
