@@ -1,4 +1,4 @@
-//! Files of `deploy/` that name metrics, and the README's list of them: each name is one that the gateway exports.
+//! Files of `deploy/` that name metrics, and the list of them in `config/reference.md`: each name is one that the gateway exports.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,9 +56,9 @@ fn the_metrics_of_the_rules_and_the_dashboard_are_exported() {
 }
 
 #[test]
-fn the_readme_lists_the_metrics_that_are_exported() {
-    let readme = read("README.md");
-    let rows = readme.lines().filter(|line| line.starts_with("| `batchgate_")).map(metrics_in);
+fn the_reference_lists_the_metrics_that_are_exported() {
+    let reference = read("config/reference.md");
+    let rows = reference.lines().filter(|line| line.starts_with("| `batchgate_")).map(metrics_in);
     let listed: BTreeSet<_> = rows.filter_map(|names| names.into_iter().next()).collect();
     let own: BTreeSet<_> = all_metrics().into_iter().filter(|name| name.starts_with("batchgate_")).collect();
     assert_eq!(listed, own);

@@ -215,7 +215,7 @@ fn links(markdown: &str) -> Vec<String> {
 }
 
 /// The files with this extension below a folder of the repository, in order.
-fn files_below(folder: &str, extension: &str) -> Vec<PathBuf> {
+pub(crate) fn files_below(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {

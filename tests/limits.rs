@@ -1,5 +1,5 @@
 //! Every limit that bites says so in the reply, in a counter with a reason, and in the log. One table, of which the
-//! README's ("Limits") says the same to operators.
+//! `config/reference.md` says the same to operators.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ enum Bitten {
 
 /// How one limit is made to bite, and what then has to be seen.
 struct Row {
-    /// As the log names it; the README's table has it without a rate limit's own name.
+    /// As the log names it; the reference has it without a rate limit's own name.
     limit: &'static str,
     /// Members of the upstream, members of the endpoint, further members of the configuration.
     settings: [&'static str; 3],
@@ -307,7 +307,7 @@ fn a_limit_that_closes_a_connection_says_so() {
         scene.gateway.wait_for_metric("batchgate_connections_refused_total", &[("reason", reason)], 1.0);
         let key = format!("limits.{reason}");
         scene.gateway.log_line(&[("kind", "connection"), ("reason", reason), ("limit", &key)]);
-        assert!(is_in_the_readme(&key, reason), "{reason} lacks its row");
+        assert!(is_in_the_reference(&key, reason), "{reason} lacks its row");
     }
 }
 
@@ -364,18 +364,19 @@ fn a_circuit_that_opens_and_a_share_that_is_forgotten_say_so() {
 }
 
 #[test]
-fn the_readme_has_every_limit_that_bites() {
+fn the_reference_has_every_limit_that_bites() {
     for row in &ROWS {
         let key = if row.limit.starts_with("rate_limits.") { "rate_limits.NAME" } else { row.limit };
-        assert!(is_in_the_readme(key, row.reason), "no row for {key} with {}", row.reason);
-        assert!(is_in_the_readme(key, &row.status.to_string()), "no row for {key} with {}", row.status);
+        assert!(is_in_the_reference(key, row.reason), "no row for {key} with {}", row.reason);
+        assert!(is_in_the_reference(key, &row.status.to_string()), "no row for {key} with {}", row.status);
     }
 }
 
 /// Whether a row about this limit has this word.
-fn is_in_the_readme(limit: &str, word: &str) -> bool {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    readme.lines().any(|line| line.starts_with(&format!("| `{limit}` |")) && line.contains(word))
+fn is_in_the_reference(limit: &str, word: &str) -> bool {
+    let reference =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/reference.md")).unwrap();
+    reference.lines().any(|line| line.starts_with(&format!("| `{limit}` |")) && line.contains(word))
 }
 
 impl Scene {

@@ -135,6 +135,9 @@ mod secrets;
 /// Documents and structure that can't go stale.
 mod documents;
 
+/// Every block of every document, run.
+mod documents_run;
+
 /// What holds for every batch.
 mod http2_windows;
 mod names;

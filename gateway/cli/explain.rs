@@ -30,19 +30,21 @@ const ENDINGS: [(&str, &str); 6] = [
 /// Why there is nothing to explain.
 #[derive(Debug, thiserror::Error)]
 enum ExplainError {
-    #[error("{0} can't be read: {1}")]
+    #[error("can't read the batch {0}: {1}")]
     Unreadable(String, std::io::Error),
-    #[error("`{0}` is no header field; write `Name: value`")]
+    #[error("`{0}` is not a header field; write -H 'Name: value'")]
     Field(String),
-    #[error("`{0}` is no method")]
+    #[error("`{0}` is not an HTTP method; write --method PATCH, for example")]
     Method(String),
     #[error(
-        "there is no batch endpoint at `{path}`, and no bulk route that takes {method}; there is {known}"
+        "`{path}` is not a batch endpoint, nor a bulk route that takes {method}; --endpoint can be: {known}"
     )]
     Endpoint { path: String, method: Method, known: String },
     #[error("the batch would be refused: {0}")]
     Refused(#[from] BatchRefusal),
-    #[error("the request would be no bulk, and pass through: its query has none of the template's variables")]
+    #[error(
+        "the request would pass through to the service as it is: its query has none of the bulk template's variables"
+    )]
     PassesThrough,
 }
 

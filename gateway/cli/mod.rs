@@ -22,9 +22,13 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (pingora 0.9.1)");
     version = VERSION,
     arg_required_else_help = true,
     after_help = "Examples:
-  batchgate demo                             see it work, without any configuration
-  batchgate check --config batchgate.yaml    every error of the file at once
-  batchgate run --config batchgate.yaml      serve"
+  batchgate demo                                           see it work, without any configuration
+  batchgate check --config batchgate.yaml                  list every error of the file
+  batchgate run --config batchgate.yaml                    serve
+  batchgate explain --config batchgate.yaml batch.json     see what would happen to a batch
+
+`batchgate COMMAND --help` has examples of each command. Exit codes: 0 success, 1 the command failed, 2 the
+command line is wrong."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -33,48 +37,52 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves until SIGTERM, which drains; a changed file and SIGHUP reload, SIGQUIT upgrades
+    /// Serves until Ctrl-C or SIGTERM; reloads when the file changes
     #[command(after_help = "Examples:
   batchgate run --config batchgate.yaml
-  kill -HUP $(pidof batchgate)     read the file again; a bad file changes nothing
-  kill -QUIT $(pidof batchgate)    hand over to the program that is there now, with its sockets
-  kill -TERM $(pidof batchgate)    finish the batches under way, then end")]
+  kill -HUP $(pidof batchgate)     read the file again; a file with errors changes nothing
+  kill -QUIT $(pidof batchgate)    start the installed program and hand it the sockets (an upgrade without a gap)
+  kill -TERM $(pidof batchgate)    finish what is in progress, then end; a second one ends it at once
+
+The log goes to stderr, a line of JSON for each batch (`log.format: text` for people). `batchgate check` finds errors of the
+file without serving.")]
     Run(ConfigFile),
-    /// Says everything that is wrong with a configuration, each with its place
+    /// Lists every error of a configuration, each with its line
     #[command(after_help = "Examples:
+  batchgate check --config batchgate.yaml
   batchgate check --config batchgate.yaml && systemctl reload batchgate
 
   batchgate check --config batchgate.yaml --strict       in CI: a warning fails, too
 
-Exit code: 0 if the file can be served, warnings or not (with --strict: without one); 1 if not. Errors and
-warnings go to stderr.")]
+Errors and warnings go to stderr. Exit codes: 0 the file can be served, even with warnings (with --strict: without
+one); 1 it can't.")]
     Check(CheckArguments),
-    /// Says what would happen to each item of a batch, and sends nothing
+    /// Shows what would happen to each item of a batch; sends nothing
     #[command(after_help = "Examples:
   batchgate explain --config batchgate.yaml batch.json
-  curl … | batchgate explain --config batchgate.yaml -          the batch from stdin
+  batchgate explain --config batchgate.yaml - < batch.json      read the batch from stdin
   batchgate explain --config batchgate.yaml -H 'Prefer: order=sequential' batch.xml
   batchgate explain --config batchgate.yaml --endpoint /orders --method PATCH orders.csv
 
-The format follows --content-type, the file's ending (.json, .xml, .ndjson, .csv), or the first character.
-Values of headers that may be secret are masked. Exit code: 0 if the batch would be accepted, whatever its
-items; 1 if it would be refused.")]
+--content-type decides the format, else the file's ending (.json, .xml, .ndjson, .csv), else the first character.
+Values of headers that may be secret are masked. Exit codes: 0 the batch would be accepted, whatever becomes of
+its items; 1 it would be refused.")]
     Explain(ExplainArguments),
     /// Prints the JSON Schema of the configuration
     #[command(after_help = "Examples:
   batchgate schema > batchgate.schema.json
 
-An editor with a YAML language server completes and checks a file that begins with
+Editors with a YAML language server complete and check a file that begins with this line:
   # yaml-language-server: $schema=batchgate.schema.json")]
     Schema,
-    /// Runs a legacy API, the gateway in front of it and a batch to see; no configuration
+    /// Runs a sample API behind the gateway and sends a batch; needs no configuration
     #[command(after_help = "Examples:
   batchgate demo                send a batch, show it, then serve until Ctrl-C
   batchgate demo --once         send a batch, show it, end
-  batchgate demo --port 7000    gateway on 7000, legacy API on 7001, admin on 7002
+  batchgate demo --port 9000    gateway on 9000, legacy API on 9001, admin on 9002
 
-Ports: 8080 (gateway), 8081 (legacy API) and 9901 (admin), on 127.0.0.1 only. Colour goes away when
-stdout is no terminal or NO_COLOR is set.")]
+Without --port: gateway on 8080, legacy API on 8081, admin on 9901. All listen on 127.0.0.1 only. Output has colour
+on a terminal, unless NO_COLOR is set.")]
     Demo(DemoArguments),
 }
 
@@ -104,29 +112,29 @@ struct ExplainArguments {
     /// The batch's media type
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
-    /// The path it would be sent to: a batch endpoint's or a bulk route's; the first batch endpoint by default
+    /// The batch endpoint or bulk route that it would be sent to [default: the first batch endpoint]
     #[arg(long, value_name = "PATH")]
     endpoint: Option<String>,
-    /// The method of a bulk
+    /// The method of the request; matters for bulk routes
     #[arg(long, value_name = "METHOD", default_value = "POST")]
     method: String,
-    /// A field of the request, `Name: value`; may be repeated
+    /// A header field of the request, `Name: value`; may be repeated
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
     headers: Vec<String>,
-    /// What the client calls the gateway, for absolute urls
+    /// The Host of the request, which absolute urls of items have to name
     #[arg(long, value_name = "HOST", default_value = "localhost")]
     host: String,
-    /// Prints JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct DemoArguments {
-    /// Ends after the batch
+    /// End after the batch instead of serving on
     #[arg(long)]
     once: bool,
-    /// Takes the ports N, N+1 and N+2
+    /// Use the ports N, N+1 and N+2
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(LAST_FIRST_PORT)))]
     port: Option<u16>,
 }
@@ -235,6 +243,33 @@ mod tests {
         let (_, after) = manifest.split_once("pingora = { version = \"=").unwrap();
         let (pinned, _) = after.split_once('"').unwrap();
         assert_eq!(shown, format!("batchgate {} (pingora {pinned})\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    /// The words of an example line, without what a shell makes of its end and what explains it.
+    fn words(line: &str) -> Vec<String> {
+        let ends = ["   ", " && ", " > ", " < "].iter().filter_map(|end| line.find(end));
+        let command = &line[..ends.min().unwrap_or(line.len())];
+        let pieces = command.split('\'').enumerate();
+        let words = pieces.flat_map(|(at, piece)| match at % 2 {
+            0 => piece.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![piece.to_owned()],
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn every_example_is_a_line_that_is_taken() {
+        let commands = Cli::command();
+        let mut helps: Vec<_> =
+            commands.get_subcommands().filter_map(clap::Command::get_after_help).collect();
+        helps.extend(commands.get_after_help());
+        let text = helps.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let examples: Vec<_> = text.lines().filter(|line| line.starts_with("  batchgate ")).collect();
+        assert!(examples.len() >= 15, "{examples:?}");
+        for example in examples {
+            let read = Cli::try_parse_from(words(example.trim_start()));
+            assert!(read.is_ok(), "{example}: {read:?}");
+        }
     }
 
     #[test]

@@ -42,10 +42,17 @@ use super::socket::BoundSockets;
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A listener's address is taken or not ours, its certificate can't be used, or signals can't
-    /// be received.
+    /// A listener's certificate can't be used, or signals can't be received.
     #[error("{0}")]
     Listen(#[from] std::io::Error),
+    /// A listener's address is taken or not ours.
+    #[error("{error}; the address is `{key}` in the configuration")]
+    Address {
+        /// The key that has the address.
+        key: &'static str,
+        /// Why it can't be listened on; names the address.
+        error: std::io::Error,
+    },
     /// A fault of ours.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -76,7 +83,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Running, StartError> {
     let mut front = BoundSockets::default();
     for listener in &settings.listen {
-        front.listen(listener, inherited)?;
+        front.listen(listener, inherited).map_err(|error| StartError::Address { key: "listen", error })?;
     }
     let metrics = Metrics::new(super::PINGORA_VERSION)?;
     let redacted = settings::redacted(&settings);
@@ -91,7 +98,7 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
     let mut sockets = front.duplicates()?;
     if let Some(address) = admin {
         let mut admin = PlainService::new("admin", Admin(Arc::clone(&gateway)));
-        admin.listen_on(&address, inherited).map_err(|error| admin_has_no_address(&error))?;
+        admin.listen_on(&address, inherited).map_err(|error| StartError::Address { key: "admin", error })?;
         sockets.extend(admin.duplicate_sockets()?);
         services.push(tokio::spawn(admin.serve(admin_stopped)));
     }
@@ -355,10 +362,4 @@ async fn end(running: &mut Running, signals: &mut Signals, ending: Ending) {
     }
     let totals = running.gateway.metrics.totals();
     tracing::info!(kind = "end", batches = totals.batches, items = totals.items, requests = totals.requests);
-}
-
-/// Says which key to change: the address may be the default, which nobody has written.
-fn admin_has_no_address(error: &std::io::Error) -> std::io::Error {
-    let help = "set `admin` to another address, or to `off`";
-    std::io::Error::new(error.kind(), format!("admin: {error}; {help}"))
 }

@@ -10,6 +10,7 @@ pub(crate) mod gateway;
 pub(crate) mod h2_upstream;
 pub(crate) mod load;
 pub(crate) mod log_rules;
+pub(crate) mod markdown;
 pub(crate) mod metrics;
 pub(crate) mod multistatus;
 pub(crate) mod nginx;

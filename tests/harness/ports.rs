@@ -29,6 +29,24 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
+/// The first of some ports in a row that were free a moment ago, below those that the system gives to clients. They have
+/// four digits.
+pub(crate) fn free_ports_in_a_row(count: u16) -> u16 {
+    const FIRST: u32 = 2000;
+    const LAST: u32 = 9900;
+    for attempt in 0..LAST {
+        let start = std::process::id().wrapping_add(attempt).wrapping_mul(137) % (LAST - FIRST) + FIRST;
+        let ports: Vec<u16> = (u16::try_from(start).unwrap()..).take(count.into()).collect();
+        let mut given_out = GIVEN_OUT.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = |port: &u16| !given_out.contains(port) && TcpListener::bind(loopback(*port)).is_ok();
+        if ports.iter().all(is_free) {
+            given_out.extend(&ports);
+            return ports[0];
+        }
+    }
+    panic!("no {count} free ports in a row");
+}
+
 /// The address of a port on loopback.
 pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
