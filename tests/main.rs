@@ -100,6 +100,9 @@ mod loops;
 /// The rules of HTTP for intermediaries.
 mod proxy_rules;
 
+/// How messages begin and end, in every framing.
+mod framing;
+
 /// Attacks on what clients may hold: connections, time, memory.
 mod attacks;
 

@@ -116,6 +116,11 @@ impl Upstream {
         lock(&self.shared.requests).clone()
     }
 
+    /// The requests that came whole so far, which are forgotten.
+    pub(crate) fn take_requests(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *lock(&self.shared.requests))
+    }
+
     /// The requests with this path, query included.
     pub(crate) fn requests_to(&self, path: &str) -> Vec<Recorded> {
         self.requests().into_iter().filter(|request| request.target == path).collect()

@@ -1,0 +1,131 @@
+//! An upstream that answers before it has the whole request: the reply reaches a client that still
+//! sends (RFC 9112 §9.6), and nothing of the request is left for the next client.
+
+use std::io::Write;
+use std::thread;
+
+use crate::harness::http2::{Call, Http2Client};
+use crate::harness::raw::{RawConnection, RawServer};
+use crate::harness::{Connection, Gateway, Reply, Request, Setup, Upstream};
+
+const WRITERS: usize = 25;
+/// More than fits into the buffers of all sockets on the way.
+const BODY: usize = 8 << 20;
+
+const TOO_LARGE: &str =
+    "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge";
+
+/// Says 413 as soon as it has a head, and reads no body; other paths are `ok`.
+fn refuse_at_once(mut connection: RawConnection) -> std::io::Result<()> {
+    loop {
+        let head = connection.head()?;
+        if head.starts_with("POST /large ") {
+            connection.write(TOO_LARGE)?;
+            return connection.close_lingering();
+        }
+        connection.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+    }
+}
+
+fn head(framing: &str) -> Vec<u8> {
+    format!("POST /large HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n").into_bytes()
+}
+
+/// The whole body first, then the reply is read: as most clients do.
+fn write_then_read(mut client: Connection, request: &[&[u8]]) -> Reply {
+    request.iter().for_each(|piece| client.write(piece));
+    client.reply_to("POST")
+}
+
+fn statuses_of_writers(gateway: &Gateway, request: &[&[u8]]) -> Vec<u16> {
+    let writer = || write_then_read(gateway.connect(), request);
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS).map(|_| scope.spawn(writer)).collect();
+        // A writer that got nothing has panicked.
+        writers.into_iter().map(|writer| writer.join().map_or(0, |reply| reply.status)).collect()
+    })
+}
+
+#[test]
+fn a_413_reaches_every_client_that_still_sends() {
+    let upstream = RawServer::start(refuse_at_once);
+    let gateway = Setup::routing_to(&[upstream.url()]).start();
+    let (head, body) = (head(&format!("Content-Length: {BODY}")), vec![b'x'; BODY]);
+    assert_eq!(statuses_of_writers(&gateway, &[&head, &body]), [413; WRITERS]);
+    assert_eq!(gateway.send(&Request::get("/next")).text(), "ok");
+}
+
+#[test]
+fn a_413_reaches_every_client_that_still_sends_chunks() {
+    let upstream = RawServer::start(refuse_at_once);
+    let gateway = Setup::routing_to(&[upstream.url()]).start();
+    let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+    let body = [chunk.repeat(BODY / 0x10000).as_slice(), b"0\r\n\r\n"].concat();
+    let request = [&head("Transfer-Encoding: chunked")[..], &body];
+    assert_eq!(statuses_of_writers(&gateway, &request), [413; WRITERS]);
+    assert_eq!(gateway.send(&Request::get("/next")).text(), "ok");
+}
+
+#[test]
+fn a_413_reaches_a_client_of_http2_that_still_sends() {
+    let upstream = RawServer::start(refuse_at_once);
+    let gateway = Setup::routing_to(&[upstream.url()]).start();
+    let client = Http2Client::connect(gateway.address());
+    for _ in 0..3 {
+        let reply = client.call(&Call::new("POST", "/large").body(&vec![b'x'; 1 << 20]));
+        assert_eq!((reply.status, &*reply.text()), (413, "large"), "{reply:?}");
+    }
+    assert_eq!(client.call(&Call::new("GET", "/next")).text(), "ok");
+}
+
+#[test]
+fn a_batch_that_is_too_large_gets_its_413_while_it_is_sent() {
+    let upstream = Upstream::start();
+    let gateway = Setup::tuned(&upstream.url(), "", "max_body: 1KiB").start();
+    let head = format!(
+        "POST /batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n"
+    );
+    let body = vec![b' '; BODY];
+    assert_eq!(statuses_of_writers(&gateway, &[head.as_bytes(), &body]), [413; WRITERS]);
+}
+
+/// A body that is 10 bytes long on the wire, whose upstream has answered after the first 3.
+#[test]
+fn the_rest_of_a_request_that_was_answered_early_is_not_the_next_request() {
+    let upstream = RawServer::start(answer_early_and_count);
+    let gateway = Setup::routing_to(&[upstream.url()]).start();
+    for _ in 0..20 {
+        let mut client = gateway.connect();
+        client.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\nGET");
+        assert_eq!(client.reply_to("POST").text(), "early");
+        let other = gateway.send(&Request::get("/other"));
+        assert_eq!((other.status, &*other.text()), (200, "GET /other HTTP/1.1"));
+        client.write(b" /phantom HTTP/1.1\r\nA: b\r\n\r\n");
+        let other = gateway.send(&Request::get("/other"));
+        assert_eq!((other.status, &*other.text()), (200, "GET /other HTTP/1.1"));
+    }
+}
+
+/// Answers `/early` with its connection kept, and then reads what is left of its 30 bytes; the reply to
+/// all else is its request line.
+fn answer_early_and_count(mut connection: RawConnection) -> std::io::Result<()> {
+    loop {
+        let head = connection.head()?;
+        let line = head.lines().next().unwrap_or_default().to_owned();
+        if line.starts_with("POST /early ") {
+            connection.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly")?;
+            let mut read = 0;
+            while read < 30 {
+                let piece = connection.some()?;
+                if piece.is_empty() {
+                    return Ok(());
+                }
+                read += piece.len();
+            }
+            assert_eq!(read, 30, "a request came behind another that was not whole");
+        } else {
+            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{line}", line.len());
+            connection.stream.write_all(reply.as_bytes())?;
+        }
+    }
+}
