@@ -103,6 +103,9 @@ mod proxy_rules;
 /// How messages begin and end, in every framing.
 mod framing;
 
+/// Exchanges that stay: WebSockets, streams of events, gRPC.
+mod long_lived;
+
 /// Attacks on what clients may hold: connections, time, memory.
 mod attacks;
 

@@ -17,7 +17,10 @@ fn before_http1() -> (Upstream, Gateway) {
 
 fn before_http2() -> (Http2Upstream, Gateway) {
     let upstream = Http2Upstream::answering(|_| {
-        Http2Answer::of(200, "ok").after_interim(103, &[("link", LINK)]).after_interim(102, &[])
+        Http2Answer::of(200, "ok")
+            .header("content-length", "2")
+            .after_interim(103, &[("link", LINK)])
+            .after_interim(102, &[])
     });
     let gateway = Setup::routing_to(&[upstream.url()]).start();
     (upstream, gateway)

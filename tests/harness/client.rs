@@ -169,6 +169,11 @@ impl Connection {
         drop(self.stream.write_all(bytes));
     }
 
+    /// Sends these bytes; false if the server has closed before it took them.
+    pub(crate) fn write_whole(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
     /// Sends the same bytes again and again, with a pause before each time, until the server has closed;
     /// says how long that took. Replies are thrown away.
     ///
