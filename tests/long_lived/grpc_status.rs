@@ -77,8 +77,9 @@ fn a_call_that_is_reset_before_its_reply_is_unavailable() {
 #[test]
 fn a_call_that_is_reset_in_its_midst_is_not_called_cancelled() {
     let begun = b"\0\0\0\0\x01x";
-    let upstream =
-        Http2Upstream::answering(|_| grpc(Http2Answer::of(200, begun)).then_reset(Reason::INTERNAL_ERROR));
+    let upstream = Http2Upstream::answering(move |_| {
+        grpc(Http2Answer::of(200, begun)).then_reset(Reason::INTERNAL_ERROR)
+    });
     let gateway = gateway(&upstream.url(), "retry: { attempts: 1 }");
     let reply = call(&gateway);
     assert_eq!(reply.body, begun, "{reply:?}");
