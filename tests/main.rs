@@ -106,6 +106,9 @@ mod framing;
 /// Exchanges that stay: WebSockets, streams of events, gRPC.
 mod long_lived;
 
+/// The gateway against nginx, over random requests.
+mod differential;
+
 /// Attacks on what clients may hold: connections, time, memory.
 mod attacks;
 

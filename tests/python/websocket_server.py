@@ -9,6 +9,7 @@ import sys
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 
 
 def plain(connection, request):
@@ -22,8 +23,11 @@ async def talk(websocket):
     if url.path == "/close":
         await websocket.close(int(parse_qs(url.query)["code"][0]), "as you like")
         return
-    async for message in websocket:
-        await websocket.send(message)
+    try:
+        async for message in websocket:
+            await websocket.send(message)
+    except ConnectionClosed:
+        pass
     print("closed", websocket.close_code, flush=True)
 
 
