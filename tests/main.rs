@@ -109,6 +109,9 @@ mod long_lived;
 /// The gateway against nginx, over random requests.
 mod differential;
 
+/// What RFC 9113 demands of a server, frame by frame.
+mod http2_rules;
+
 /// Attacks on what clients may hold: connections, time, memory.
 mod attacks;
 
