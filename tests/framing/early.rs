@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::thread;
+use std::time::Duration;
 
 use crate::harness::http2::{Call, Http2Client};
 use crate::harness::raw::{RawConnection, RawServer};
@@ -15,16 +16,40 @@ const BODY: usize = 6 << 20;
 const TOO_LARGE: &str =
     "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge";
 
-/// Says 413 as soon as it has a head, and reads no body; other paths are `ok`.
-fn refuse_at_once(mut connection: RawConnection) -> std::io::Result<()> {
-    loop {
-        let head = connection.head()?;
-        if head.starts_with("POST /large ") {
-            connection.write(TOO_LARGE)?;
-            return connection.close_lingering();
+/// What an upstream does once it has said 413.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    /// Reads the rest, as it should.
+    Reads,
+    /// Closes, with the rest unread.
+    Closes,
+    /// Neither reads nor closes.
+    Stalls,
+}
+
+/// Says 413 as soon as it has a head; other paths are `ok`.
+fn refusing_at_once(then: Then) -> RawServer {
+    RawServer::start(move |mut connection: RawConnection| {
+        loop {
+            let head = connection.head()?;
+            if head.starts_with("POST /large ") {
+                connection.write(TOO_LARGE)?;
+                return match then {
+                    Then::Reads => connection.close_lingering(),
+                    // Not at once: the reset would overtake the reply.
+                    Then::Closes => {
+                        thread::sleep(Duration::from_secs(1));
+                        Ok(())
+                    }
+                    Then::Stalls => {
+                        thread::sleep(Duration::from_secs(20));
+                        Ok(())
+                    }
+                };
+            }
+            connection.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
         }
-        connection.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
-    }
+    })
 }
 
 fn head(framing: &str) -> Vec<u8> {
@@ -48,36 +73,44 @@ fn assert_every_writer_gets_its_413(gateway: &Gateway, request: &[&[u8]]) {
     assert_eq!(got, [Ok(413); WRITERS]);
 }
 
-#[test]
-fn a_413_reaches_every_client_that_still_sends() {
-    let upstream = RawServer::start(refuse_at_once);
+fn assert_every_client_is_told(then: Then) {
+    let upstream = refusing_at_once(then);
     let gateway = Setup::routing_to(&[upstream.url()]).start();
-    let (head, body) = (head(&format!("Content-Length: {BODY}")), vec![b'x'; BODY]);
-    assert_every_writer_gets_its_413(&gateway, &[&head, &body]);
+    let (plain, body) = (head(&format!("Content-Length: {BODY}")), vec![b'x'; BODY]);
+    assert_every_writer_gets_its_413(&gateway, &[&plain, &body]);
+    let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+    let chunks = [chunk.repeat(BODY / 0x10000).as_slice(), b"0\r\n\r\n"].concat();
+    assert_every_writer_gets_its_413(&gateway, &[&head("Transfer-Encoding: chunked"), &chunks]);
     assert_eq!(gateway.send(&Request::get("/next")).text(), "ok");
 }
 
 #[test]
-fn a_413_reaches_every_client_that_still_sends_chunks() {
-    let upstream = RawServer::start(refuse_at_once);
-    let gateway = Setup::routing_to(&[upstream.url()]).start();
-    let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
-    let body = [chunk.repeat(BODY / 0x10000).as_slice(), b"0\r\n\r\n"].concat();
-    let request = [&head("Transfer-Encoding: chunked")[..], &body];
-    assert_every_writer_gets_its_413(&gateway, &request);
-    assert_eq!(gateway.send(&Request::get("/next")).text(), "ok");
+fn a_413_of_a_service_that_reads_on_reaches_every_client_that_still_sends() {
+    assert_every_client_is_told(Then::Reads);
+}
+
+#[test]
+fn a_413_of_a_service_that_closes_reaches_every_client_that_still_sends() {
+    assert_every_client_is_told(Then::Closes);
+}
+
+#[test]
+fn a_413_of_a_service_that_reads_no_more_reaches_every_client_that_still_sends() {
+    assert_every_client_is_told(Then::Stalls);
 }
 
 #[test]
 fn a_413_reaches_a_client_of_http2_that_still_sends() {
-    let upstream = RawServer::start(refuse_at_once);
-    let gateway = Setup::routing_to(&[upstream.url()]).start();
-    let client = Http2Client::connect(gateway.address());
-    for _ in 0..3 {
-        let reply = client.call(&Call::new("POST", "/large").body(&vec![b'x'; 1 << 20]));
-        assert_eq!((reply.status, &*reply.text()), (413, "large"), "{reply:?}");
+    for then in [Then::Reads, Then::Closes, Then::Stalls] {
+        let upstream = refusing_at_once(then);
+        let gateway = Setup::routing_to(&[upstream.url()]).start();
+        let client = Http2Client::connect(gateway.address());
+        for _ in 0..3 {
+            let reply = client.call(&Call::new("POST", "/large").body(&vec![b'x'; 1 << 20]));
+            assert_eq!((reply.status, &*reply.text()), (413, "large"), "{then:?} {reply:?}");
+        }
+        assert_eq!(client.call(&Call::new("GET", "/next")).text(), "ok");
     }
-    assert_eq!(client.call(&Call::new("GET", "/next")).text(), "ok");
 }
 
 #[test]
