@@ -50,7 +50,7 @@ fn joined(fields: &[(String, String)], is_allowed: fn(&str) -> bool) -> Fields {
         let separator = if name == "set-cookie" { "\n" } else { ", " };
         joined
             .entry(name)
-            .and_modify(|values: &mut String| *values += &format!("{separator}{value}"))
+            .and_modify(|values: &mut String| values.extend([separator, value]))
             .or_insert_with(|| value.clone());
     }
     joined

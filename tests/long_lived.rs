@@ -1,4 +1,4 @@
-//! Exchanges that stay: WebSockets and other upgrades, streams of events, gRPC. They live as long as
+//! Exchanges that stay: `WebSocket`s and other upgrades, streams of events, gRPC. They live as long as
 //! their two sides want, hold nothing that calls need, are counted, and end in order. Real clients and
 //! services: websockets, grpcio, Chromium.
 

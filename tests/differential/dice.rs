@@ -169,7 +169,7 @@ impl Dice {
             let (name, values) = self.one_of(&FIELDS);
             // A field with one meaning only may not come twice.
             if name == "X-Many" || !head.contains(&format!("\r\n{name}:")) {
-                head += &format!("{name}: {}\r\n", self.one_of(values));
+                head.extend([name, ": ", self.one_of(values), "\r\n"]);
             }
         }
         let body = if matches!(method, "GET" | "HEAD" | "OPTIONS") { Vec::new() } else { self.body() };

@@ -78,7 +78,7 @@ fn assert_every_client_is_told(then: Then) {
     let gateway = Setup::routing_to(&[upstream.url()]).start();
     let (plain, body) = (head(&format!("Content-Length: {BODY}")), vec![b'x'; BODY]);
     assert_every_writer_gets_its_413(&gateway, &[&plain, &body]);
-    let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+    let chunk = [b"10000\r\n".as_slice(), &vec![b'x'; 0x10000], b"\r\n"].concat();
     let chunks = [chunk.repeat(BODY / 0x10000).as_slice(), b"0\r\n\r\n"].concat();
     assert_every_writer_gets_its_413(&gateway, &[&head("Transfer-Encoding: chunked"), &chunks]);
     assert_eq!(gateway.send(&Request::get("/next")).text(), "ok");

@@ -58,12 +58,11 @@ impl World {
     /// Sends a message, then a request of another client, and looks at all that came of both.
     fn exchange(&self, clients: &mut Clients, message: &Message) {
         let (target, what) = (self.target(), format!("{message:?}"));
-        let reply = match message.to_call(&target) {
-            Some(call) => clients.http2.call(&call).text(),
-            None => {
-                clients.http1.write(&message.to_bytes(&target, self.gateway.address()));
-                clients.http1.reply_to(message.method).text()
-            }
+        let reply = if let Some(call) = message.to_call(&target) {
+            clients.http2.call(&call).text()
+        } else {
+            clients.http1.write(&message.to_bytes(&target, self.gateway.address()));
+            clients.http1.reply_to(message.method).text()
         };
         assert_eq!(reply, format!("{} {target} {}", message.method, message.size), "{what}");
         let other = self.target();
@@ -188,7 +187,7 @@ fn requests_at_the_same_time_keep_apart() {
     for world in [World::before_http1(), World::before_http2()] {
         let client = Http2Client::connect(world.gateway.address());
         let calls: Vec<_> = (0..60).map(|n| (format!("/{n}"), vec![b'x'; n * 1111])).collect();
-        let ending = |n: usize| if n % 2 == 0 { Ending::EmptyData } else { Ending::WithLastByte };
+        let ending = |n: usize| if n.is_multiple_of(2) { Ending::EmptyData } else { Ending::WithLastByte };
         let call = |(n, (path, body)): (usize, &(String, Vec<u8>))| {
             client.start(&Call::new("POST", path).pieces(body.chunks(5000)).ending(ending(n)))
         };

@@ -110,7 +110,7 @@ fn a_reply_to_a_request_that_was_not_read_says_what_becomes_of_the_connection() 
         let gateway = Setup::tuned(&upstream.url(), LIMITS, "").start();
         let mut client = gateway.connect();
         client.write(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nthe beginning");
-        assert_says_what_happens(&gateway, client, &[b'x'; 100_000 - 13], what);
+        assert_says_what_happens(&gateway, client, &vec![b'x'; 100_000 - 13], what);
     }
 }
 

@@ -39,7 +39,7 @@ fn assert_neighbours_are_served(client: &Http2Client) {
     let batch = Call::new("POST", "/batch").header("content-type", "application/json").body(batch.as_bytes());
     let reply = client.start(&batch).reply_within(SOON);
     assert_eq!((reply.status, reply.broken), (207, None), "{reply:?}");
-    let post = Call::new("POST", "/a").body(&[&[b'x'; 100_000][..], b"the end"].concat());
+    let post = Call::new("POST", "/a").body(&[&vec![b'x'; 100_000][..], b"the end"].concat());
     let reply = client.start(&post).reply_within(SOON);
     assert_eq!((reply.status, reply.broken), (200, None), "{reply:?}");
 }
@@ -63,7 +63,7 @@ fn an_upload_that_its_client_does_not_end_leaves_room_for_its_neighbours() {
     let upstream = RawServer::start(stall);
     let gateway = gateway(&upstream);
     let client = Http2Client::connect(gateway.address());
-    let call = Call::new("POST", "/a").body(&[b'x'; 65_000]).ending(Ending::Never);
+    let call = Call::new("POST", "/a").body(&vec![b'x'; 65_000]).ending(Ending::Never);
     let unfinished: Vec<_> = (0..20).map(|_| client.start(&call)).collect();
     until("the uploads", || (upstream.connections() >= 20).then_some(()));
     assert_neighbours_are_served(&client);

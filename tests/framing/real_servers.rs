@@ -27,12 +27,11 @@ fn put_all(gateway: &Gateway, files: &Path, sizes: &[usize]) {
     });
     for (number, message) in messages.enumerate() {
         let target = format!("/webdav/{number}");
-        let status = match message.to_call(&target) {
-            Some(call) => http2.call(&call).status,
-            None => {
-                http1.write(&message.to_bytes(&target, gateway.address()));
-                http1.reply_to("PUT").status
-            }
+        let status = if let Some(call) = message.to_call(&target) {
+            http2.call(&call).status
+        } else {
+            http1.write(&message.to_bytes(&target, gateway.address()));
+            http1.reply_to("PUT").status
         };
         assert!(matches!(status, 201 | 204), "{status} for {message:?}");
         assert!(fs::read(files.join(number.to_string())).unwrap() == message.body(), "{message:?}");

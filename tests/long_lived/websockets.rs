@@ -1,4 +1,4 @@
-//! WebSockets between the websockets library and itself.
+//! `WebSocket`s between the websockets library and itself.
 
 use std::process::Command;
 
