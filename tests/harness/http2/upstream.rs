@@ -134,6 +134,11 @@ impl Http2Upstream {
         Self { address, shared, _runtime: runtime }
     }
 
+    /// Its address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Its url, for a target.
     pub(crate) fn url(&self) -> String {
         format!("h2c://{}", self.address)
