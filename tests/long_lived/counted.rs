@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::services::{EVENTS, event, gateway, upgraded, upper_case};
+use crate::harness::http2::{Call, Http2Answer, Http2Client, Http2Upstream};
 use crate::harness::raw::RawServer;
 use crate::harness::{Gateway, Request, until};
 
@@ -47,6 +48,38 @@ fn a_stream_that_its_service_ends_is_counted_so() {
     assert_ended(&gateway, "sse", "upstream");
     let received = gateway.metrics().sum(BYTES, &[("upstream", "legacy")]);
     assert!(received >= 12.0, "{received}");
+}
+
+#[test]
+fn a_stream_whose_reader_leaves_is_counted_so() {
+    let upstream = RawServer::start(|mut connection| {
+        connection.head()?;
+        connection.write(EVENTS)?;
+        connection.write(event("first"))?;
+        connection.drain()
+    });
+    let gateway = gateway(&upstream.url(), "");
+    let mut client = gateway.connect();
+    client.write(&Request::get("/events").to_bytes(gateway.address()));
+    client.through(b"data: first\n\n");
+    until("one to be open", || (open(&gateway, "sse") >= 1.0).then_some(()));
+    drop(client);
+    assert_ended(&gateway, "sse", "client");
+}
+
+#[test]
+fn a_stream_of_grpc_is_counted_while_it_is_open() {
+    let upstream = Http2Upstream::answering(|_| {
+        let answer = Http2Answer::of(200, b"\0\0\0\0\x01x").header("content-type", "application/grpc");
+        answer.pausing(Duration::from_secs(3)).trailers(&[("grpc-status", "0")])
+    });
+    let gateway = gateway(&upstream.url(), "");
+    let client = Http2Client::connect(gateway.address());
+    let call = Call::new("POST", "/test.Test/Watch").header("content-type", "application/grpc");
+    let call = client.start(&call.header("te", "trailers").body(b"\0\0\0\0\0"));
+    until("one to be open", || (open(&gateway, "grpc") >= 1.0).then_some(()));
+    assert_eq!(call.reply().trailer("grpc-status"), Some("0"));
+    assert_ended(&gateway, "grpc", "upstream");
 }
 
 #[test]
