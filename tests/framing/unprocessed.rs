@@ -9,6 +9,8 @@ use crate::harness::http2::{Call, Http2Answer, Http2Client, Http2Upstream};
 use crate::harness::nginx::Nginx;
 use crate::harness::{Gateway, Request, Setup};
 
+const RETRY: &str = "retry: { attempts: 3, budget: 100% }";
+
 /// Refuses so many requests, then answers.
 fn refusing_first(count: usize) -> Http2Upstream {
     let refused = AtomicUsize::new(0);
@@ -23,7 +25,7 @@ fn refusing_first(count: usize) -> Http2Upstream {
 #[test]
 fn a_post_that_was_refused_is_sent_again() {
     let upstream = refusing_first(1);
-    let gateway = Setup::routing_to(&[upstream.url()]).start();
+    let gateway = Setup::tuned(&upstream.url(), RETRY, "").start();
     let reply = gateway.send(&Request::post("/a", "text/plain", "body"));
     assert_eq!((reply.status, &*reply.text()), (200, "POST 4"), "{reply:?}");
     assert_eq!(upstream.requests().len(), 2);
@@ -32,7 +34,7 @@ fn a_post_that_was_refused_is_sent_again() {
 #[test]
 fn a_post_over_http2_that_was_refused_is_sent_again() {
     let upstream = refusing_first(1);
-    let gateway = Setup::routing_to(&[upstream.url()]).start();
+    let gateway = Setup::tuned(&upstream.url(), RETRY, "").start();
     let reply = Http2Client::connect(gateway.address()).call(&Call::new("POST", "/a").body(b"body"));
     assert_eq!((reply.status, &*reply.text()), (200, "POST 4"), "{reply:?}");
 }
@@ -40,7 +42,7 @@ fn a_post_over_http2_that_was_refused_is_sent_again() {
 #[test]
 fn a_post_that_is_refused_again_and_again_is_not_sent() {
     let upstream = refusing_first(usize::MAX);
-    let gateway = Setup::routing_to(&[upstream.url()]).start();
+    let gateway = Setup::tuned(&upstream.url(), RETRY, "").start();
     let reply = gateway.send(&Request::post("/a", "text/plain", "body"));
     assert!(matches!(reply.status, 502 | 503), "{reply:?}");
     let proxy_status = reply.header("Proxy-Status").unwrap();
@@ -51,7 +53,7 @@ fn a_post_that_is_refused_again_and_again_is_not_sent() {
 #[test]
 fn a_post_on_a_connection_that_goes_away_is_sent_on_another() {
     let upstream = Http2Upstream::going_away_first(|request| Http2Answer::of(200, &request.body));
-    let gateway = Setup::routing_to(&[upstream.url()]).start();
+    let gateway = Setup::tuned(&upstream.url(), RETRY, "").start();
     let reply = gateway.send(&Request::post("/a", "text/plain", "body"));
     assert_eq!((reply.status, &*reply.text()), (200, "body"), "{reply:?}");
     assert_eq!((upstream.requests().len(), upstream.connections()), (1, 2));
