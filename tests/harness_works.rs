@@ -4,13 +4,16 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
+use h2::Reason;
+
 use crate::harness::apache::Apache;
 use crate::harness::client::{Connection, Request};
+use crate::harness::http2::{Broken, Call, Ending, Http2Answer, Http2Client, Http2Upstream};
 use crate::harness::nginx::Nginx;
 use crate::harness::programs::{program, succeed};
 use crate::harness::prometheus::Prometheus;
 use crate::harness::upstream::{Answer, Refusing, Unreachable, Upstream};
-use crate::harness::wait::Gate;
+use crate::harness::wait::{Gate, until_true};
 use crate::harness::{metrics::Metrics, until};
 
 #[test]
@@ -127,4 +130,64 @@ fn metrics_are_read_by_label() {
 #[test]
 fn curl_is_there() {
     assert!(succeed(Command::new(program("curl")).arg("--version")).contains("HTTP2"));
+}
+
+#[test]
+fn client_and_upstream_of_http2_tell_each_other_everything() {
+    let upstream = Http2Upstream::answering(|request| {
+        let answer = Http2Answer::of(201, &request.body).header("x-a", "1");
+        answer.after_interim(103, &[("link", "</a>")]).trailers(&[("x-sum", "9")])
+    });
+    let ending = Ending::Trailers(vec![("x-check".to_owned(), "7".to_owned())]);
+    let call = Call::new("PUT", "/a?b").pieces([&b"bo"[..], b"dy"]).ending(ending);
+    let reply = Http2Client::connect(upstream.address()).call(&call);
+    assert_eq!(reply.interim, [(103, vec![("link".to_owned(), "</a>".to_owned())])]);
+    assert_eq!((reply.status, reply.header("x-a"), &*reply.text()), (201, Some("1"), "body"));
+    assert_eq!((reply.trailer("x-sum"), reply.broken), (Some("9"), None));
+    let request = &upstream.requests()[0];
+    assert_eq!((&*request.method, &*request.target, &*request.text()), ("PUT", "/a?b", "body"));
+    assert_eq!(request.trailers, [("x-check".to_owned(), "7".to_owned())]);
+}
+
+#[test]
+fn an_upstream_of_http2_resets_and_goes_away_as_it_is_told() {
+    let upstream = Http2Upstream::answering(|_| Http2Answer::of(200, "begun").then_reset(Reason::CANCEL));
+    let reply = Http2Client::connect(upstream.address()).call(&Call::new("GET", "/"));
+    assert_eq!((reply.status, reply.broken), (200, Some(Broken::Reset(Reason::CANCEL))));
+    assert_eq!(reply.text(), "begun");
+    let upstream = Http2Upstream::going_away_first(|_| Http2Answer::of(200, "ok"));
+    let client = Http2Client::connect(upstream.address());
+    assert_eq!(client.call(&Call::new("GET", "/")).broken, Some(Broken::Connection));
+    assert!(client.is_closed());
+    assert_eq!(Http2Client::connect(upstream.address()).call(&Call::new("GET", "/")).text(), "ok");
+}
+
+#[test]
+fn the_upstream_takes_no_body_that_is_framed_wrongly() {
+    let chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n";
+    for (sent, method) in [
+        (format!("{chunked}\r\n\r\n"), "(malformed body)"),
+        (format!("{chunked}\r\n+1\r\nx\r\n"), "(malformed body)"),
+        (format!("{chunked}\r\n1\r\nxyz"), "(malformed body)"),
+        (format!("{chunked}Content-Length: 1\r\n\r\n"), "(malformed body)"),
+        (format!("{chunked}\r\n0\r\n\r\n0\r\n\r\n"), "(not HTTP)"),
+        ("POST / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\nx".to_owned(), "(malformed body)"),
+    ] {
+        let upstream = Upstream::start();
+        let mut client = Connection::open(upstream.address());
+        client.write(sent.as_bytes());
+        until_true(method, || upstream.requests().iter().any(|request| request.method == method));
+    }
+}
+
+#[test]
+fn the_trailers_of_a_request_are_kept() {
+    let upstream = Upstream::start();
+    let mut client = Connection::open(upstream.address());
+    client.write(
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0a;b=c\r\n0123456789\r\n0\r\nX: 1\r\n\r\n",
+    );
+    assert_eq!(client.reply_to("POST").text(), "ok");
+    let request = upstream.only_request();
+    assert_eq!((&*request.text(), request.trailers), ("0123456789", vec![("X".to_owned(), "1".to_owned())]));
 }

@@ -108,6 +108,18 @@ mod both_paths;
 /// The rules of HTTP for intermediaries.
 mod proxy_rules;
 
+/// How messages begin and end, in every framing.
+mod framing;
+
+/// Exchanges that stay: WebSockets, streams of events, gRPC.
+mod long_lived;
+
+/// The gateway against nginx, over random requests.
+mod differential;
+
+/// What RFC 9113 demands of a server, frame by frame.
+mod http2_rules;
+
 /// Attacks on what clients may hold: connections, time, memory.
 mod attacks;
 

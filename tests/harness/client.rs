@@ -89,12 +89,16 @@ impl Request {
 /// A reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
+    /// Its version, `HTTP/1.1`.
+    pub(crate) version: String,
     /// Its status.
     pub(crate) status: u16,
     /// The fields in the order they came.
     pub(crate) headers: Vec<(String, String)>,
     /// The body, its transfer coding undone.
     pub(crate) body: Vec<u8>,
+    /// What came behind a body in chunks.
+    pub(crate) trailers: Vec<(String, String)>,
 }
 
 impl Reply {
@@ -165,6 +169,11 @@ impl Connection {
         drop(self.stream.write_all(bytes));
     }
 
+    /// Sends these bytes; false if the server has closed before it took them.
+    pub(crate) fn write_whole(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
     /// Sends the same bytes again and again, with a pause before each time, until the server has closed;
     /// says how long that took. Replies are thrown away.
     ///
@@ -202,7 +211,7 @@ impl Connection {
         }
         let bodiless = method == "HEAD" || [204, 304].contains(&reply.status);
         if !bodiless {
-            reply.body = self.body(&reply);
+            (reply.body, reply.trailers) = self.body(&reply);
         }
         reply
     }
@@ -211,13 +220,15 @@ impl Connection {
     pub(crate) fn head(&mut self) -> Reply {
         let head = String::from_utf8_lossy(&self.through(b"\r\n\r\n")).into_owned();
         let mut lines = head.trim_end().split("\r\n");
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let (version, rest) = lines.next().and_then(|line| line.split_once(' ')).unwrap_or_default();
+        let (version, status) =
+            (version.to_owned(), rest.split(' ').next().and_then(|code| code.parse().ok()));
         let headers = lines
             .map(|line| line.split_once(':').unwrap_or_else(|| panic!("no field: {line:?}")))
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
             .collect();
         let status = status.unwrap_or_else(|| panic!("no status line in {head:?}"));
-        Reply { status, headers, body: Vec::new() }
+        Reply { version, status, headers, body: Vec::new(), trailers: Vec::new() }
     }
 
     /// Reads a line of a body in chunks, as JSON.
@@ -236,27 +247,37 @@ impl Connection {
         }
     }
 
-    fn body(&mut self, head: &Reply) -> Vec<u8> {
+    fn body(&mut self, head: &Reply) -> (Vec<u8>, Vec<(String, String)>) {
         let chunked = head.header("Transfer-Encoding").is_some_and(|coding| coding.contains("chunked"));
         match head.header("Content-Length") {
             _ if chunked => self.chunks(),
-            Some(length) => self.exactly(length.parse().unwrap()),
-            None => self.rest(),
+            Some(length) => (self.exactly(length.parse().unwrap()), Vec::new()),
+            None => (self.rest(), Vec::new()),
         }
     }
 
-    fn chunks(&mut self) -> Vec<u8> {
+    fn chunks(&mut self) -> (Vec<u8>, Vec<(String, String)>) {
         let mut body = Vec::new();
         loop {
             let line = self.through(b"\r\n");
             let size = String::from_utf8_lossy(&line);
             let size = usize::from_str_radix(size.split(';').next().unwrap().trim(), 16).unwrap();
             if size == 0 {
-                while self.through(b"\r\n") != b"\r\n" {}
-                return body;
+                return (body, self.trailers());
             }
             body.extend(self.exactly(size));
             assert_eq!(self.exactly(2), b"\r\n");
+        }
+    }
+
+    fn trailers(&mut self) -> Vec<(String, String)> {
+        let mut trailers = Vec::new();
+        loop {
+            let line = String::from_utf8_lossy(&self.through(b"\r\n")).into_owned();
+            match line.trim_end().split_once(':') {
+                Some((name, value)) => trailers.push((name.to_owned(), value.trim().to_owned())),
+                None => return trailers,
+            }
         }
     }
 

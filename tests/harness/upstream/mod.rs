@@ -36,7 +36,7 @@ struct Shared {
     script: Mutex<BTreeMap<String, VecDeque<Answer>>>,
     requests: Mutex<Vec<Recorded>>,
     received: Mutex<Vec<u8>>,
-    /// One place for each connection there ever was; empty once it was reset.
+    /// One place for each connection there ever was; empty once it was reset, or its client had ended.
     streams: Mutex<Vec<Option<TcpStream>>>,
     in_flight: AtomicUsize,
     closed: Mutex<BTreeSet<usize>>,
@@ -122,6 +122,11 @@ impl Upstream {
     /// The requests that came whole so far.
     pub(crate) fn requests(&self) -> Vec<Recorded> {
         lock(&self.shared.requests).clone()
+    }
+
+    /// The requests that came whole so far, which are forgotten.
+    pub(crate) fn take_requests(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *lock(&self.shared.requests))
     }
 
     /// The requests with this path, query included.
@@ -210,6 +215,7 @@ impl Shared {
         drop(stream.set_nodelay(true));
         let mut unread = Vec::new();
         let mut resets = false;
+        let mut is_over = true;
         while let Some(request) = request::read(&mut stream, &mut unread, connection, self) {
             let answer = self.answer_to(&request);
             let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
@@ -219,6 +225,7 @@ impl Shared {
                 self.in_flight.fetch_sub(1, Ordering::SeqCst);
             });
             if !goes_on {
+                is_over = false;
                 resets = answer.resets();
                 break;
             }
@@ -227,6 +234,9 @@ impl Shared {
             self.reset(stream, connection);
         } else {
             drop(stream.shutdown(Shutdown::Both));
+        }
+        if is_over {
+            lock(&self.streams)[connection - 1] = None;
         }
         lock(&self.closed).insert(connection);
     }

@@ -16,6 +16,8 @@ pub(crate) struct Recorded {
     pub(crate) head: Vec<u8>,
     /// The body, its transfer coding undone.
     pub(crate) body: Vec<u8>,
+    /// What came behind a body in chunks.
+    pub(crate) trailers: Vec<(String, String)>,
     /// On which connection it came, from 1.
     pub(crate) connection: usize,
 }
@@ -61,18 +63,30 @@ pub(super) fn read(
         [method, target, "HTTP/1.1" | "HTTP/1.0"] => (method, target),
         _ => ("(not HTTP)", ""),
     };
-    let headers = lines
-        .map(|line| line.split_once(':').unwrap_or((line, "(no colon)")))
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect();
+    let headers = lines.map(field).collect();
     let (method, target) = (method.to_owned(), target.to_owned());
-    let mut request = Recorded { method, target, headers, head, body: Vec::new(), connection };
+    let (body, trailers) = (Vec::new(), Vec::new());
+    let mut request = Recorded { method, target, headers, head, body, trailers, connection };
     if request.header("Expect").is_some() {
         input.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
     }
-    request.body = input.body(&request)?;
+    match input.body(&request)? {
+        Ok((body, trailers)) => (request.body, request.trailers) = (body, trailers),
+        Err(Malformed) => "(malformed body)".clone_into(&mut request.method),
+    }
     Some(request)
 }
+
+fn field(line: &str) -> (String, String) {
+    let (name, value) = line.split_once(':').unwrap_or((line, "(no colon)"));
+    (name.to_owned(), value.trim().to_owned())
+}
+
+/// A body that is framed otherwise than HTTP allows, or in two ways.
+struct Malformed;
+
+/// A body and its trailers. Nothing if the connection ended before them.
+type Body = Option<Result<(Vec<u8>, Vec<(String, String)>), Malformed>>;
 
 struct Input<'a, S> {
     stream: &'a mut TcpStream,
@@ -81,26 +95,46 @@ struct Input<'a, S> {
 }
 
 impl<S: Source> Input<'_, S> {
-    fn body(&mut self, request: &Recorded) -> Option<Vec<u8>> {
-        if request.header("Transfer-Encoding").is_some() {
-            return self.chunks();
+    fn body(&mut self, request: &Recorded) -> Body {
+        let codings: Vec<_> = request.all("Transfer-Encoding").collect();
+        let lengths: Vec<_> = request.all("Content-Length").collect();
+        match (&codings[..], &lengths[..]) {
+            ([], []) => Some(Ok((Vec::new(), Vec::new()))),
+            ([coding], []) if coding.eq_ignore_ascii_case("chunked") => self.chunks(),
+            ([], [length]) => match number(length, 10) {
+                Some(length) => Some(Ok((self.exactly(length)?, Vec::new()))),
+                None => Some(Err(Malformed)),
+            },
+            _ => Some(Err(Malformed)),
         }
-        let length = request.header("Content-Length").map_or(Some(0), |length| length.parse().ok());
-        self.exactly(length?)
     }
 
-    fn chunks(&mut self) -> Option<Vec<u8>> {
+    fn chunks(&mut self) -> Body {
         let mut body = Vec::new();
         loop {
             let line = self.through(b"\r\n")?;
-            let size = String::from_utf8_lossy(&line).into_owned();
-            let size = usize::from_str_radix(size.split(';').next()?.trim(), 16).ok()?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let size = line.trim_end_matches("\r\n").split(';').next()?;
+            let Some(size) = number(size, 16) else { return Some(Err(Malformed)) };
             if size == 0 {
-                while self.through(b"\r\n")? != b"\r\n" {}
-                return Some(body);
+                return Some(Ok((body, self.trailers()?)));
             }
             body.extend(self.exactly(size)?);
-            self.exactly(2)?;
+            if self.exactly(2)? != b"\r\n" {
+                return Some(Err(Malformed));
+            }
+        }
+    }
+
+    fn trailers(&mut self) -> Option<Vec<(String, String)>> {
+        let mut trailers = Vec::new();
+        loop {
+            let line = self.through(b"\r\n")?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            match line.trim_end_matches("\r\n") {
+                "" => return Some(trailers),
+                line => trailers.push(field(line)),
+            }
         }
     }
 
@@ -123,4 +157,10 @@ impl<S: Source> Input<'_, S> {
     fn more(&mut self) -> Option<()> {
         self.source.read_from(self.stream, self.unread).then_some(())
     }
+}
+
+/// A number of digits only.
+fn number(text: &str, radix: u32) -> Option<usize> {
+    let is_plain = text.chars().all(|character| character.is_digit(radix));
+    usize::from_str_radix(text, radix).ok().filter(|_| is_plain)
 }

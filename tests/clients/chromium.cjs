@@ -1,0 +1,60 @@
+// Chromium before the gateway: an EventSource and a WebSocket of a page. Arguments: the url of the page.
+// Prints what the page saw as JSON.
+'use strict';
+
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const { chromium } = require('playwright-core');
+
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+];
+
+/** Runs in the page. */
+async function see() {
+  const within = (what, promise) => Promise.race([
+    promise,
+    new Promise((_, fail) => setTimeout(() => fail(new Error(`${what} took too long`)), 20000)),
+  ]);
+  const events = within('the stream of events', new Promise((done) => {
+    const seen = [];
+    const source = new EventSource('/events');
+    source.onmessage = (event) => {
+      seen.push({ id: event.lastEventId, data: event.data });
+      // The service ends each stream after three events; the fourth comes after a reconnection.
+      if (seen.length === 4) { source.close(); done(seen); }
+    };
+  }));
+  const socket = within('the WebSocket', new Promise((done, fail) => {
+    const seen = [];
+    const socket = new WebSocket(`ws://${location.host}/echo`);
+    socket.onopen = () => { socket.send('Łukasz'); socket.send(new Uint8Array([0, 255])); };
+    socket.binaryType = 'arraybuffer';
+    socket.onerror = () => fail(new Error('the WebSocket failed'));
+    socket.onmessage = (event) => {
+      seen.push(typeof event.data === 'string' ? event.data : Array.from(new Uint8Array(event.data)));
+      if (seen.length === 2) socket.close(4002);
+    };
+    socket.onclose = (event) => done({ seen, code: event.code, clean: event.wasClean });
+  }));
+  return { events: await events, socket: await socket };
+}
+
+async function main() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'batchgate-chromium-'));
+  const browser = await chromium.launchPersistentContext(folder, {
+    executablePath: process.env.CHROMIUM, headless: true, args: FLAGS, timeout: 60000,
+  });
+  try {
+    const page = await browser.newPage();
+    await page.goto(process.argv[2], { timeout: 30000 });
+    console.log(JSON.stringify(await page.evaluate(see)));
+  } finally {
+    await browser.close();
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+main().catch((error) => { console.error(error); process.exitCode = 1; });

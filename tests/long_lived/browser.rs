@@ -1,0 +1,43 @@
+//! Chromium: a page with an `EventSource` and a WebSocket.
+
+use serde_json::{Value, json};
+
+use super::services::{EVENTS, Service, field};
+use crate::harness::programs::{node, program, succeed};
+use crate::harness::raw::RawServer;
+use crate::harness::{Answer, Gateway, Upstream};
+
+/// Three events for each connection, counted on from the last that the client has.
+fn three_events() -> RawServer {
+    RawServer::start(|mut connection| {
+        let head = connection.head()?;
+        let last: u32 = field(&head, "last-event-id").and_then(|id| id.parse().ok()).unwrap_or(0);
+        connection.write(EVENTS)?;
+        for number in last + 1..=last + 3 {
+            let event = format!("retry: 50\nid: {number}\ndata: event {number}\n\n");
+            connection.write(format!("{:x}\r\n{event}\r\n", event.len()))?;
+        }
+        connection.write("0\r\n\r\n")?;
+        connection.close_lingering()
+    })
+}
+
+#[test]
+fn a_page_sees_its_events_and_its_websocket() {
+    let (page, events, sockets) = (Upstream::start(), three_events(), Service::websockets());
+    page.on("/page", Answer::of(200, "text/html", "<!doctype html><title>a page</title>"));
+    let gateway = Gateway::start(format!(
+        "upstreams:\n  page: {{ targets: [{}] }}\n  events: {{ targets: [{}] }}\n  sockets: {{ targets: [{}] }}\n\
+         routes:\n  - {{ path: /, upstream: page }}\n  - {{ path: /events, upstream: events }}\n  \
+         - {{ path: /echo, upstream: sockets }}",
+        page.url(),
+        events.url(),
+        sockets.url("http"),
+    ));
+    let mut client = node("chromium.cjs");
+    let told = succeed(client.env("CHROMIUM", program("chromium")).arg(gateway.url("/page")));
+    let seen: Value = serde_json::from_str(&told).unwrap();
+    let events = [1, 2, 3, 4].map(|n| json!({"id": n.to_string(), "data": format!("event {n}")}));
+    assert_eq!(seen["events"], json!(events), "{seen}");
+    assert_eq!(seen["socket"], json!({"seen": ["Łukasz", [0, 255]], "code": 4002, "clean": true}));
+}
