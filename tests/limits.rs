@@ -325,7 +325,7 @@ fn a_head_over_a_limit_is_refused_and_says_so() {
         let problem = client.reply_to("GET").json();
         assert_eq!(problem["status"], status);
         assert!(problem["detail"].as_str().unwrap().contains(limit), "{problem}");
-        assert!(is_in_the_readme(limit, "header_too_large"), "{limit} lacks its row");
+        assert!(is_in_the_reference(limit, "header_too_large"), "{limit} lacks its row");
     }
     let reason = [("reason", "header_too_large")];
     scene.gateway.wait_for_metric("batchgate_connections_refused_total", &reason, 3.0);

@@ -12,7 +12,7 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// The fields that say it.
 pub(super) fn refusal(status: StatusCode, message: &str) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let message = HeaderValue::from_str(&encoded(message)).ok();
-    let status = (STATUS, HeaderValue::from(status_of(status).code()));
+    let status = (STATUS, HeaderValue::from(u16::from(status_of(status).code())));
     std::iter::once(status).chain(message.map(|message| (MESSAGE, message)))
 }
 

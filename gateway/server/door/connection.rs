@@ -134,12 +134,6 @@ impl ClientConnection {
         }
     }
 
-    /// What is wrong with the request that is served now, if the client broke HTTP's grammar. In a head, it was
-    /// answered already; in a body, reads have failed and nothing was answered.
-    pub(in super::super) fn fault(stream: &Stream) -> Option<Fault> {
-        Self::grammar_of(stream)?.fault()
-    }
-
     /// Takes the trailer fields of the request that is served now. They are there once its body was read to its end.
     pub(in super::super) fn take_trailers(stream: &Stream) -> Option<HeaderMap> {
         Self::grammar_of(stream)?.take_trailers()

@@ -135,7 +135,7 @@ impl Unit {
     /// One that is right.
     pub(in super::super) const fn example(self) -> &'static str {
         match self {
-            Self::Span | Self::TimeLimit => "5s",
+            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => "5s",
             Self::Size => "8MiB",
             Self::Rate => "100/s",
             Self::Percent => "20%",

@@ -50,7 +50,7 @@ mod tests {
         let name = || "Connection".to_owned();
         for rejection in [
             ItemRejection::ForbiddenUrl { problem: "has a fragment" },
-            ItemRejection::BadHeader { name: name(), error: FieldError::TwoLengths },
+            ItemRejection::BadHeader { name: name(), error: FieldError::NotOfTheConnection },
             ItemRejection::BadHeader { name: name(), error: FieldError::Forbidden },
             ItemRejection::ForbiddenReference { field: "Destination", problem: "leads to another host" },
             ItemRejection::OverLimit { what: Bounded::Url, limit: 3 },
