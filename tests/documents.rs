@@ -43,20 +43,6 @@ fn every_configuration_in_the_repository_loads() {
 }
 
 #[test]
-fn every_configuration_in_the_readme_loads() {
-    let readme = read(&root().join("README.md"));
-    let blocks: Vec<_> =
-        code_blocks(&readme, "yaml").into_iter().filter(|block| block.contains("listen:")).collect();
-    assert!(!blocks.is_empty(), "the README shows a configuration");
-    let folder = tempfile::tempdir().unwrap();
-    for (number, block) in blocks.iter().enumerate() {
-        let file = folder.path().join(format!("readme-{number}.yaml"));
-        fs::write(&file, block).unwrap();
-        assert_loads(&file, block);
-    }
-}
-
-#[test]
 fn the_schema_in_the_repository_is_the_one_the_program_prints() {
     let printed = run(batchgate().arg("schema"));
     assert!(printed.status.success());
@@ -198,13 +184,6 @@ fn code_of(source: &str) -> String {
 fn is_path(before: &str, name: &str) -> bool {
     let rest = name.trim_start_matches(|c: char| c == '_' || c.is_ascii_lowercase());
     rest.starts_with("::") && !before.ends_with('"')
-}
-
-/// The blocks of Markdown in this language.
-fn code_blocks(markdown: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    let starts = markdown.match_indices(&fence).map(|(start, fence)| &markdown[start + fence.len()..]);
-    starts.map(|block| block.split("\n```").next().unwrap().to_owned()).collect()
 }
 
 /// The links of Markdown to other files.
