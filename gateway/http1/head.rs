@@ -170,9 +170,9 @@ impl Head {
             At::FirstLine => {
                 self.at = At::Fields;
                 if self.is_request {
-                    self.request_line(start)?
+                    self.request_line(start)?;
                 } else {
-                    self.status_line(start)?
+                    self.status_line(start)?;
                 }
                 Ok(Some(Step::FirstLine))
             }

@@ -11,7 +11,7 @@ mod seldom;
 mod trace;
 mod upstreams;
 
-pub use connections::{ConnectionMetrics, ConnectionRefusal};
+pub use connections::{ConnectionMetrics, ConnectionRefusal, RefusedRequest};
 pub use lifetime::Totals;
 pub use log_lines::{LogError, Logging, start_logging};
 pub use metrics::{Metrics, MetricsError};
