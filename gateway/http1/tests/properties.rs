@@ -31,7 +31,10 @@ proptest! {
     fn the_verdict_does_not_depend_on_the_cuts(bytes in any_bytes(), size in 1_usize..20) {
         let whole = pass_request(&mut RequestChecker::new(LIMITS), &bytes, usize::MAX);
         let pieces = pass_request(&mut RequestChecker::new(LIMITS), &bytes, size);
-        prop_assert_eq!(whole, pieces);
+        prop_assert_eq!(whole.1, pieces.1);
+        // Of a malformed line of a trailer section, what came in earlier pieces is handed on.
+        prop_assert!(pieces.0.starts_with(&whole.0));
+        prop_assert!(whole.1.is_some() || whole.0 == pieces.0);
     }
 
     #[test]
