@@ -312,27 +312,6 @@ fn a_limit_that_closes_a_connection_says_so() {
 }
 
 #[test]
-fn a_head_over_a_limit_is_refused_and_says_so() {
-    let scene = Scene::of(["", "", "limits: { header_bytes: 1KiB, header_fields: 4, target_bytes: 100B }"]);
-    let field = |bytes: usize| format!("X: {}\r\n", "x".repeat(bytes));
-    for (target, fields, status, limit) in [
-        ("/".to_owned(), field(2000), 431, "limits.header_bytes"),
-        ("/".to_owned(), field(1).repeat(4), 431, "limits.header_fields"),
-        (format!("/{}", "x".repeat(100)), String::new(), 414, "limits.target_bytes"),
-    ] {
-        let mut client = scene.gateway.connect();
-        client.write(format!("GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes());
-        let problem = client.reply_to("GET").json();
-        assert_eq!(problem["status"], status);
-        assert!(problem["detail"].as_str().unwrap().contains(limit), "{problem}");
-        assert!(is_in_the_reference(limit, "header_too_large"), "{limit} lacks its row");
-    }
-    let reason = [("reason", "header_too_large")];
-    scene.gateway.wait_for_metric("batchgate_connections_refused_total", &reason, 3.0);
-    scene.gateway.log_line(&[("kind", "connection"), reason[0]]);
-}
-
-#[test]
 fn a_batch_whose_reply_is_not_taken_says_so() {
     let scene = Scene::of(["", "max_item_reply: 64MiB", "limits: { write_timeout: 300ms }"]);
     let batch = Request::batch(&gets(&["/endless"; 3]));

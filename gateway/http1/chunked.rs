@@ -145,76 +145,72 @@ impl Chunked {
                 .filter(|_| self.extension_bytes <= EXTENSION_BYTES)
                 .ok_or(Flaw::ChunkExtensionTooLong)?;
         }
-        match self.at {
-            At::Size => self.size_byte(byte),
+        let next = match self.at {
+            At::Size => self.size_byte(byte)?,
             At::SizeLf if byte == b'\n' => {
-                self.at = if self.size == 0 { At::Trailer } else { At::Data };
                 (self.digits, self.extension_bytes) = (0, 0);
-                Ok(())
+                if self.size == 0 { At::Trailer } else { At::Data }
             }
-            At::SizeLf => Err(Flaw::ChunkExtension),
-            At::DataCr if byte == b'\r' => self.go(At::DataLf),
-            At::DataLf if byte == b'\n' => self.go(At::Size),
-            At::DataCr | At::DataLf => Err(Flaw::ChunkEnd),
+            At::SizeLf => return Err(Flaw::ChunkExtension),
+            At::DataCr if byte == b'\r' => At::DataLf,
+            At::DataLf if byte == b'\n' => At::Size,
+            At::DataCr | At::DataLf => return Err(Flaw::ChunkEnd),
             At::Blanks
             | At::ExtensionName
             | At::NameBlanks
             | At::ExtensionValue
             | At::Quoted
             | At::QuotedPair
-            | At::AfterQuoted => self.extension_byte(byte),
-            At::Data | At::Trailer => Ok(()),
-        }
-    }
-
-    fn go(&mut self, at: At) -> Result<(), Flaw> {
-        self.at = at;
-        self.has_begun = false;
+            | At::AfterQuoted => self.extension_byte(byte)?,
+            At::Data | At::Trailer => self.at,
+        };
+        self.at = next;
         Ok(())
     }
 
-    fn size_byte(&mut self, byte: u8) -> Result<(), Flaw> {
+    fn size_byte(&mut self, byte: u8) -> Result<At, Flaw> {
         if let Some(digit) = char::from(byte).to_digit(16) {
             self.digits += 1;
             if self.digits > MAX_DIGITS || self.size > u64::MAX >> 5 {
                 return Err(Flaw::ChunkTooLarge);
             }
             self.size = self.size << 4 | u64::from(digit);
-            return Ok(());
+            return Ok(At::Size);
         }
         if self.digits == 0 {
             return Err(Flaw::ChunkSize);
         }
+        self.has_begun = false;
         match byte {
-            b'\r' => self.go(At::SizeLf),
-            b';' => self.go(At::ExtensionName),
-            byte if is_blank(byte) => self.go(At::Blanks),
+            b'\r' => Ok(At::SizeLf),
+            b';' => Ok(At::ExtensionName),
+            byte if is_blank(byte) => Ok(At::Blanks),
             _ => Err(Flaw::ChunkSize),
         }
     }
 
     /// RFC 9112 §7.1.1: `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
-    fn extension_byte(&mut self, byte: u8) -> Result<(), Flaw> {
+    fn extension_byte(&mut self, byte: u8) -> Result<At, Flaw> {
+        let has_begun = std::mem::replace(&mut self.has_begun, false);
         match (self.at, byte) {
-            (At::Quoted, b'"') => self.go(At::AfterQuoted),
-            (At::Quoted, b'\\') => self.go(At::QuotedPair),
-            (At::QuotedPair, byte) if is_value_byte(byte) => self.go(At::Quoted),
-            (At::Quoted, byte) if is_value_byte(byte) => Ok(()),
+            (At::Quoted, b'"') => Ok(At::AfterQuoted),
+            (At::Quoted, b'\\') => Ok(At::QuotedPair),
+            (At::Quoted | At::QuotedPair, byte) if is_value_byte(byte) => Ok(At::Quoted),
             (At::Quoted | At::QuotedPair, _) => Err(Flaw::ChunkExtension),
             (At::ExtensionName | At::ExtensionValue, byte) if is_token_byte(byte) => {
                 self.has_begun = true;
-                Ok(())
+                Ok(self.at)
             }
-            (At::ExtensionName | At::ExtensionValue, byte) if is_blank(byte) && !self.has_begun => Ok(()),
-            (At::ExtensionValue, b'"') if !self.has_begun => self.go(At::Quoted),
-            (At::ExtensionName | At::ExtensionValue, _) if !self.has_begun => Err(Flaw::ChunkExtension),
-            (At::ExtensionName | At::NameBlanks, b'=') => self.go(At::ExtensionValue),
-            (_, b';') => self.go(At::ExtensionName),
-            (At::ExtensionName | At::NameBlanks, byte) if is_blank(byte) => self.go(At::NameBlanks),
-            (_, byte) if is_blank(byte) => self.go(At::Blanks),
-            (At::ExtensionName | At::ExtensionValue | At::AfterQuoted, b'\r') => self.go(At::SizeLf),
+            (At::ExtensionName | At::ExtensionValue, byte) if is_blank(byte) && !has_begun => Ok(self.at),
+            (At::ExtensionValue, b'"') if !has_begun => Ok(At::Quoted),
+            (At::ExtensionName | At::ExtensionValue, _) if !has_begun => Err(Flaw::ChunkExtension),
+            (At::ExtensionName | At::NameBlanks, b'=') => Ok(At::ExtensionValue),
+            (_, b';') => Ok(At::ExtensionName),
+            (At::ExtensionName | At::NameBlanks, byte) if is_blank(byte) => Ok(At::NameBlanks),
+            (_, byte) if is_blank(byte) => Ok(At::Blanks),
+            (At::ExtensionName | At::ExtensionValue | At::AfterQuoted, b'\r') => Ok(At::SizeLf),
             // Old servers pad a size with blanks.
-            (At::Blanks, b'\r') if !self.is_request => self.go(At::SizeLf),
+            (At::Blanks, b'\r') if !self.is_request => Ok(At::SizeLf),
             _ => Err(Flaw::ChunkExtension),
         }
     }

@@ -88,8 +88,8 @@ pub enum Flaw {
     /// A transfer coding other than chunked.
     #[error("Transfer-Encoding is not just chunked, the only transfer coding that the gateway knows")]
     UnknownCoding,
-    /// Transfer-Encoding without a value that is one.
-    #[error("Transfer-Encoding is malformed")]
+    /// A malformed Transfer-Encoding, or one that does not end with chunked: nobody can tell where the body ends.
+    #[error("Transfer-Encoding is malformed, or does not end with chunked")]
     BadCoding,
     /// HTTP/1.0 has no transfer codings.
     #[error("Transfer-Encoding is not allowed in HTTP/1.0")]

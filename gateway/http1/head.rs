@@ -170,9 +170,9 @@ impl Head {
             At::FirstLine => {
                 self.at = At::Fields;
                 if self.is_request {
-                    self.request_line(start)?
+                    self.request_line(start)?;
                 } else {
-                    self.status_line(start)?
+                    self.status_line(start)?;
                 }
                 Ok(Some(Step::FirstLine))
             }
@@ -364,11 +364,17 @@ fn framing_field(name: &[u8], value: &[u8], facts: &mut Facts, is_request: bool)
     Ok(true)
 }
 
-/// Tells codings that somebody may know from what is no list of codings.
+/// Tells codings that somebody may know from a request whose end nobody can know (RFC 9112 §6.3): one that does not
+/// end with chunked.
 fn coding_flaw(value: &[u8]) -> Flaw {
-    let is_coding = |coding: &[u8]| {
-        let name = coding.split(|byte| *byte == b';').next().unwrap_or_default();
-        is_token(name.trim_ascii())
-    };
-    if value.split(|byte| *byte == b',').all(is_coding) { Flaw::UnknownCoding } else { Flaw::BadCoding }
+    let name =
+        |coding: &[u8]| coding.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_vec();
+    let mut codings = value.split(|byte| *byte == b',');
+    let ends_chunked =
+        codings.clone().next_back().is_some_and(|last| name(last).eq_ignore_ascii_case(b"chunked"));
+    if ends_chunked && codings.all(|coding| is_token(&name(coding))) {
+        Flaw::UnknownCoding
+    } else {
+        Flaw::BadCoding
+    }
 }

@@ -85,7 +85,7 @@ impl RequestChecker {
             self.trailers.pop_front();
         }
         let is_here = self.trailers.front().is_some_and(|(of, _)| *of == number);
-        self.trailers.pop_front_if(|_| is_here).map(|(_, trailers)| trailers)
+        if is_here { self.trailers.pop_front().map(|(_, trailers)| trailers) } else { None }
     }
 
     /// Checks a piece.
@@ -93,16 +93,16 @@ impl RequestChecker {
         let (mut at, mut begun) = (0, 0);
         loop {
             let rest = piece.get(at..).unwrap_or_default();
-            let stop = |stop| Passed { bytes: at, stop: Some(stop) };
+            let until = |stop| Passed { bytes: at, stop: Some(stop) };
             match &mut self.state {
-                State::Faulty(fault) => return stop(Stop::Fault(*fault)),
+                State::Faulty(fault) => return until(Stop::Fault(*fault)),
                 State::Opaque => return Passed { bytes: piece.len(), stop: None },
                 State::Head if rest.is_empty() && !self.head.is_untouched() => {
                     return Passed { bytes: begun, stop: Some(Stop::HeadIncomplete) };
                 }
                 _ if rest.is_empty() => return Passed { bytes: at, stop: None },
-                State::Undecided => return stop(Stop::Undecided),
-                State::Fields => return stop(Stop::FieldsToRewrite),
+                State::Undecided => return until(Stop::Undecided),
+                State::Fields => return until(Stop::FieldsToRewrite),
                 State::Head => match self.head.pass(rest) {
                     Ok((taken, step)) => {
                         at += taken;

@@ -41,9 +41,12 @@ fn trim_blanks(mut value: &[u8]) -> &[u8] {
     value
 }
 
+/// The name of a field line, and its value.
+pub(super) type FieldLine<'line> = (&'line [u8], &'line [u8]);
+
 /// A field line's name and value, or what is wrong with it, and where in the line. With `blank_before_colon`
 /// there may be blanks before the colon (RFC 9112 §5.1 has proxies remove them from replies).
-pub(super) fn field(line: &[u8], blank_before_colon: bool) -> Result<(&[u8], &[u8]), (Flaw, usize)> {
+pub(super) fn field(line: &[u8], blank_before_colon: bool) -> Result<FieldLine<'_>, (Flaw, usize)> {
     if line.first().is_some_and(|first| is_blank(*first)) {
         return Err((Flaw::FoldedField, 0));
     }
@@ -105,9 +108,8 @@ fn is_registered_name(name: &[u8]) -> bool {
                 let mut is_digit = || bytes.next().is_some_and(|digit| digit.is_ascii_hexdigit());
                 is_digit() && is_digit()
             }
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => true,
-            b'!' | b'$' | b'&'..=b',' | b';' | b'=' => true,
-            _ => false,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' => true,
+            byte => matches!(byte, b'&'..=b',' | b';' | b'='),
         };
         if !is_good {
             return false;

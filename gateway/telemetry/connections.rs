@@ -75,6 +75,19 @@ impl ConnectionRefusal {
     }
 }
 
+/// A request because of which its connection is closed.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedRequest<'request> {
+    /// Why, for metrics.
+    pub reason: ConnectionRefusal,
+    /// The key of the limit that it exceeds.
+    pub limit: Option<&'static str>,
+    /// What is wrong with it, without anything of its own.
+    pub detail: &'request str,
+    /// The id that the client was told.
+    pub request_id: &'request str,
+}
+
 /// What is counted of clients' connections.
 pub struct ConnectionMetrics {
     /// Open now.
@@ -109,14 +122,8 @@ impl ConnectionMetrics {
 
     /// The same for a connection that is closed because of what a request is like, with the request's id and what is
     /// wrong with it.
-    pub fn refuse_request(
-        &self,
-        reason: ConnectionRefusal,
-        address: Option<IpAddr>,
-        limit: Option<&str>,
-        detail: &str,
-        request_id: &str,
-    ) {
+    pub fn refuse_request(&self, request: RefusedRequest<'_>, address: Option<IpAddr>) {
+        let RefusedRequest { reason, limit, detail, request_id } = request;
         if let Some((so_far, client)) = self.count(reason, address) {
             let reason = reason.as_str();
             tracing::warn!(

@@ -15,7 +15,7 @@ mod tls;
 mod trace;
 mod upstreams;
 
-pub use connections::{ConnectionMetrics, ConnectionRefusal};
+pub use connections::{ConnectionMetrics, ConnectionRefusal, RefusedRequest};
 pub use grpc::{GrpcStatus, is_grpc};
 pub use libraries::only_words;
 pub use lifetime::Totals;

@@ -34,11 +34,11 @@ const HEADS: [(&str, u16); 67] = [
     ("POST /evil HTTP/1.1\r\nH\r\nContent-Length\t: 5\r\n\r\nhello", 400),
     ("POST /evil HTTP/1.1\r\nH\r\nContent-Length\r\n: 5\r\n\r\nhello", 400),
     ("POST /evil HTTP/1.1\r\nH\r\nContent-Length\0: 5\r\n\r\nhello", 400),
-    ("POST /evil HTTP/1.1\r\nH\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
-    ("POST /evil HTTP/1.1\r\nH\r\nTransfer-Encoding: identity\r\n\r\n", 501),
-    ("POST /evil HTTP/1.1\r\nH\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 501),
+    ("POST /evil HTTP/1.1\r\nH\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400),
+    ("POST /evil HTTP/1.1\r\nH\r\nTransfer-Encoding: identity\r\n\r\n", 400),
+    ("POST /evil HTTP/1.1\r\nH\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 400),
     ("POST /evil HTTP/1.1\r\nH\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
-    ("POST /evil HTTP/1.1\r\nH\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n", 501),
+    ("POST /evil HTTP/1.1\r\nH\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n", 400),
     (
         "POST /evil HTTP/1.1\r\nH\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         501,
@@ -252,6 +252,30 @@ fn a_client_that_wants_tls_is_told_so_in_the_log() {
     let line = scene.gateway.log_line(&[("kind", "connection"), ("reason", "tls_on_plain_port")]);
     assert!(line["detail"].as_str().is_some_and(|detail| detail.contains("TLS")), "{line}");
     assert_eq!(line["client"], "127.0.0.1");
+}
+
+#[test]
+fn a_head_over_a_limit_is_refused_and_says_which() {
+    let limits = "header_bytes: 1KiB, header_fields: 4, target_bytes: 100B";
+    let gateway = super::gateway(&Upstream::start(), limits);
+    let field = |bytes: usize| format!("X: {}\r\n", "x".repeat(bytes));
+    for (target, fields, status, limit) in [
+        ("/".to_owned(), field(2000), 431, "limits.header_bytes"),
+        ("/".to_owned(), field(1).repeat(4), 431, "limits.header_fields"),
+        (format!("/{}", "x".repeat(100)), String::new(), 414, "limits.target_bytes"),
+    ] {
+        let mut client = gateway.connect();
+        client.write(format!("GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes());
+        let problem = client.reply_to("GET").json();
+        assert_eq!(problem["status"], status);
+        assert!(problem["detail"].as_str().unwrap().contains(limit), "{problem}");
+    }
+    assert_eq!(refused(&gateway, "header_too_large"), "3");
+    gateway.log_line(&[
+        ("kind", "connection"),
+        ("reason", "header_too_large"),
+        ("limit", "limits.header_bytes"),
+    ]);
 }
 
 /// Replies that break HTTP's grammar.

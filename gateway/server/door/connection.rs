@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http1::{Fault, Flaw, HeadLimits};
 use crate::settings::Limits;
-use crate::telemetry::{ConnectionRefusal, RequestId};
+use crate::telemetry::{ConnectionRefusal, RefusedRequest, RequestId};
 
 use super::super::delegate::delegate_to_stream;
 use super::super::gateway::Gateway;
@@ -82,14 +82,9 @@ impl Visit {
             (_, Some(_)) => ConnectionRefusal::HeaderTooLarge,
             (_, None) => ConnectionRefusal::MalformedRequest,
         };
-        let detail = fault.to_string();
-        self.gateway.metrics.connections.refuse_request(
-            reason,
-            self.address,
-            fault.limit(),
-            &detail,
-            request_id.as_str(),
-        );
+        let (limit, detail) = (fault.limit(), fault.to_string());
+        let request = RefusedRequest { reason, limit, detail: &detail, request_id: request_id.as_str() };
+        self.gateway.metrics.connections.refuse_request(request, self.address);
     }
 }
 

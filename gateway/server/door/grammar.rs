@@ -203,7 +203,8 @@ mod tests {
                 }
             }
         }
-        let expected = "POST http://b/ HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\n\r\nxyGET";
+        // The next head is not complete.
+        let expected = "POST http://b/ HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\n\r\nxy";
         assert_eq!(String::from_utf8_lossy(&handed_on), expected);
     }
 
