@@ -31,7 +31,13 @@ pub fn hop_by_hop_fields(fields: &HeaderMap, kept: Kept) -> Vec<HeaderName> {
         Kept::Upgrade => *name == header::UPGRADE || *name == header::CONNECTION,
     };
     let leaves = |name: &&HeaderName| (is_hop_by_hop(name) || named.contains(name)) && !is_kept(name);
-    fields.keys().filter(leaves).cloned().collect()
+    let mut leaving: Vec<_> = fields.keys().filter(leaves).cloned().collect();
+    // A map fills the gap with its last field; in this order replies mostly keep theirs.
+    leaving.sort_by_key(|name| {
+        let is_framing = *name == header::CONNECTION || *name == header::TRANSFER_ENCODING;
+        (!named.contains(name), !is_framing)
+    });
+    leaving
 }
 
 /// Removes them.
