@@ -90,7 +90,7 @@ fn each_item_says_where_it_would_go() {
             "upstream": "orders", "targets": ["http://10.0.0.1:9001", "https://10.0.0.2"], "path": "/7?x=1",
             "headers": {
                 "accept-language": "de", "authorization": "***", "cookie": "***", "x-a": "1",
-                "x-api-key": "***", "x-env": "***", "x-tenant": "acme",
+                "x-api-key": "***", "x-env": "***", "x-forwarded-prefix": "/orders", "x-tenant": "acme",
             },
             "timeoutMilliseconds": 250, "upstreamConcurrency": 7, "upstreamQueue": 1000, "clientSharePercent": 75,
             "upstreamRate": { "intervalMilliseconds": 20.0, "burst": 1 },

@@ -5,7 +5,7 @@
 //! what must not go on. Connection may name fields of its own; those that frame or address the message can't be among
 //! them, because a message without them would be another message.
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::batch::is_hop_by_hop;
 
@@ -31,7 +31,13 @@ pub fn hop_by_hop_fields(fields: &HeaderMap, kept: Kept) -> Vec<HeaderName> {
         Kept::Upgrade => *name == header::UPGRADE || *name == header::CONNECTION,
     };
     let leaves = |name: &&HeaderName| (is_hop_by_hop(name) || named.contains(name)) && !is_kept(name);
-    fields.keys().filter(leaves).cloned().collect()
+    let mut leaving: Vec<_> = fields.keys().filter(leaves).cloned().collect();
+    // A map fills the gap with its last field; in this order replies mostly keep theirs.
+    leaving.sort_by_key(|name| {
+        let is_framing = *name == header::CONNECTION || *name == header::TRANSFER_ENCODING;
+        (!named.contains(name), !is_framing)
+    });
+    leaving
 }
 
 /// Removes them.
@@ -44,7 +50,7 @@ pub fn strip_hop_by_hop(fields: &mut HeaderMap, kept: Kept) {
 /// The fields that Connection names, beside the options that are no fields.
 #[must_use]
 pub fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {
-    let values = fields.get_all(header::CONNECTION).iter().map(|value| value.as_bytes());
+    let values = fields.get_all(header::CONNECTION).iter().map(HeaderValue::as_bytes);
     let options = values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
     let names = options.filter_map(|option| HeaderName::from_bytes(option).ok());
     names
@@ -85,9 +91,10 @@ mod tests {
             (Kept::Trailer, &["trailer"]),
             (Kept::Upgrade, &["connection", "upgrade"]),
         ] {
-            let fields = hop.iter().chain(&end).map(|(name, value)| {
-                (HeaderName::try_from(*name).unwrap(), http::HeaderValue::from_static(value))
-            });
+            let fields = hop
+                .iter()
+                .chain(&end)
+                .map(|(name, value)| (HeaderName::try_from(*name).unwrap(), HeaderValue::from_static(value)));
             let mut fields: HeaderMap = fields.collect();
             strip_hop_by_hop(&mut fields, kept);
             let mut names: Vec<_> = fields.keys().map(HeaderName::as_str).collect();

@@ -32,13 +32,14 @@ pub fn is_secret_field(name: &str) -> bool {
         .any(|part| name.contains(part))
 }
 
-/// Whether a key, or a variable, names a secret. `key` alone is a file's name, and `auth` a mapping.
+/// Whether a key, or a variable, names a secret. `key` alone is a file's name; `auth` and `api_keys` are mappings.
 fn is_secret_key(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
-    ["passw", "pwd", "secret", "token", "credential", "authorization", "cookie", "api-key", "apikey"]
+    ["passw", "pwd", "secret", "token", "authorization", "cookie", "api-key", "apikey"]
         .iter()
         .any(|part| name.contains(part))
         && !name.contains("file")
+        && name != "api-keys"
 }
 
 /// A value as a message may show it.
@@ -191,22 +192,27 @@ pub(super) fn in_text(text: &str) -> Vec<Range<usize>> {
     secrets
 }
 
-/// The keys of a line, each with the bytes behind it up to the next key or the end.
+/// The keys of a line, each with the bytes behind it up to the next key or the end. A colon within a value ends no key.
 fn values(line: &str) -> Vec<(&str, Range<usize>)> {
     let is_end = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_whitespace);
     let colons = line.match_indices(':').map(|(at, _)| at);
-    let colons: Vec<_> = colons.filter(|at| is_end(line.as_bytes().get(at + 1))).collect();
-    let key_of = |colon: usize| {
-        let before = line.get(..colon).unwrap_or_default();
-        let start = before.rfind(['{', ',', '[', ' ', '"', '\'']).map_or(0, |at| at + 1);
-        let quoted = before.strip_suffix(['"', '\'']);
-        let start = quoted.map_or(start, |inner| inner.rfind(['"', '\'']).map_or(0, |at| at + 1));
-        (before.get(start..).unwrap_or_default().trim_matches(['"', '\'']), start)
-    };
-    let ends = colons.iter().skip(1).map(|colon| key_of(*colon).1).chain([line.trim_end().len()]);
-    let values =
-        colons.iter().zip(ends).map(|(colon, end)| (key_of(*colon).0, colon + 1..end.max(colon + 1)));
+    let colons = colons.filter(|at| is_end(line.as_bytes().get(at + 1)));
+    let keys: Vec<_> = colons.filter_map(|colon| Some((key_before(line, colon)?, colon))).collect();
+    let ends = keys.iter().skip(1).map(|((_, start), _)| *start).chain([line.trim_end().len()]);
+    let values = keys.iter().zip(ends).map(|(((key, _), colon), end)| (*key, colon + 1..end.max(colon + 1)));
     values.collect()
+}
+
+/// The key that ends at this colon, and where it starts; `None` where what stands there is a part of a value.
+fn key_before(line: &str, colon: usize) -> Option<(&str, usize)> {
+    let before = line.get(..colon)?;
+    let start = match before.strip_suffix(['"', '\'']) {
+        Some(inner) => inner.rfind(['"', '\''])?,
+        None => before.rfind(['{', ',', '[', ' ', '"', '\'']).map_or(0, |at| at + 1),
+    };
+    let lead = line.get(..start)?.trim_end();
+    let is_key = lead.is_empty() || lead.ends_with(['{', ',', '[', '-', '?']);
+    is_key.then(|| (before.get(start..).unwrap_or_default().trim_matches(['"', '\'']), start))
 }
 
 #[cfg(test)]

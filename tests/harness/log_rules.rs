@@ -64,7 +64,7 @@ fn lines_are_judged() {
             Some("it has a path of the machine that built the program"),
         ),
         (
-            r#"thread 'a' panicked at src/lib.rs:12:3:"#,
+            "thread 'a' panicked at src/lib.rs:12:3:",
             Some("it has a path of the machine that built the program"),
         ),
         (r#"{"module":"pingora_core::apps"}"#, Some("it is a library's")),
