@@ -50,6 +50,24 @@ fn a_batch_opens_no_more_lanes_than_its_client_has_turns() {
 }
 
 #[test]
+fn what_waits_too_long_for_its_own_client_says_so() {
+    let upstream = Upstream::start();
+    upstream.on("/slow", Answer::text(200, &"x".repeat(900)).dripping(1, Duration::from_millis(50)));
+    let gateway = shared(&upstream, "concurrency: 2, timeout: { item: 300ms }", "");
+    let _held = begin(&gateway, &Request::get("/slow").header("X-Forwarded-For", "10.0.0.1"));
+    upstream.wait_for_requests(1);
+    let single = gateway.send(&Request::get("/").header("X-Forwarded-For", "10.0.0.1"));
+    assert_eq!((single.status, single.header("Retry-After")), (503, Some("1")));
+    assert_eq!(single.json()["type"], "urn:batchgate:problem:client_share_timeout");
+    let item = gateway.send(&from("10.0.0.1", &gets("/", 1)).header("Prefer", "wait=1")).only_result();
+    assert_eq!((&item["status"], &item["outcome"]), (&json!(504), &json!("not_sent")));
+    assert_eq!(item["body"]["type"], "urn:batchgate:problem:client_share_deadline");
+    gateway.log_line(&[("reason", "client_share_deadline"), ("limit", "client_share")]);
+    gateway.log_line(&[("reason", "client_share_timeout"), ("limit", "client_share")]);
+    assert_eq!(gateway.send(&from("10.0.0.2", &gets("/", 1))).statuses(), [200]);
+}
+
+#[test]
 fn a_share_of_all_is_no_limit() {
     let (gate, upstream) = slow_service();
     let gateway = shared(&upstream, "concurrency: 8, client_share: 100%", "");
@@ -93,8 +111,10 @@ fn whoever_does_not_read_its_replies_gives_way_to_whoever_waits_for_memory() {
         assert_eq!(gateway.send(&small).statuses(), [200; 2]);
     }
     let medium = json!({"requests": [{"method": "POST", "url": "/small", "body": "x".repeat(1 << 20)}]});
-    assert_eq!(gateway.send(&from("10.0.3.1", &medium)).statuses(), [200]);
     assert!(watch.elapsed() < Duration::from_secs(10), "{:?}", watch.elapsed());
+    // What is not small is served once enough of them have given way.
+    until_true("a medium batch to be served", || gateway.send(&from("10.0.3.1", &medium)).status == 207);
+    assert!(watch.elapsed() < Duration::from_secs(25), "{:?}", watch.elapsed());
     gateway.wait_for_metric("batchgate_memory_gave_way_total", &[], 1.0);
     gateway.log_line(&[("kind", "memory"), ("limit", "limits.memory")]);
     attackers.clear();

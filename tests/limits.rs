@@ -50,7 +50,7 @@ const RATE: &str = "rate_limits: [{ name: all, per: all, rate: 1/h, burst: 1 }]"
 const WHOLE: &str = "rate_limits: [{ name: all, per: all, rate: 1/h, burst: 1, batch: whole }]";
 const IMPATIENT: &str = "timeout: { item: 300ms }, retry: { attempts: 1 }";
 
-const ROWS: [Row; 39] = [
+const ROWS: [Row; 37] = [
     row("max_items", ["", "max_items: 1", ""], (Bitten::Batch, 413, "too_many_items"), |scene| {
         scene.batch(&["/", "/"]).json()
     }),
@@ -201,24 +201,6 @@ const ROWS: [Row; 39] = [
         let _held = scene.fill_the_queue();
         scene.single("/")
     }),
-    row(
-        "client_share",
-        [TWO_AT_ONCE, "deadline: 300ms", ""],
-        (Bitten::Item, 504, "client_share_deadline"),
-        |scene| {
-            let _held = scene.drip();
-            scene.last_of(&["/"])
-        },
-    ),
-    row(
-        "client_share",
-        ["concurrency: 2, timeout: { item: 300ms }", "", ""],
-        (Bitten::Single, 503, "client_share_timeout"),
-        |scene| {
-            let _held = scene.drip();
-            scene.single("/")
-        },
-    ),
     row("limits.hops", ["", "", "limits: { hops: 1 }"], (Bitten::Single, 508, "loop_detected"), |scene| {
         scene.gateway.send(&Request::get("/").header("Via", "1.1 batchgate")).json()
     }),
@@ -426,14 +408,6 @@ impl Scene {
         let second = begin();
         until_true("a call waits", || self.gateway.metrics().count("batchgate_items_queued", &[]) == 1);
         [first, second]
-    }
-
-    /// A request under way whose reply takes long, though it goes on.
-    fn drip(&self) -> Connection {
-        let mut client = self.gateway.connect();
-        client.write(&Request::get("/dripping").to_bytes(self.gateway.address()));
-        self.upstream.wait_for_requests(1);
-        client
     }
 
     /// Has a batch under way that is nearly as large as `max_body: 1MiB` allows.

@@ -84,6 +84,7 @@ mod admission;
 mod grammar;
 mod fixed_answer;
 mod limit;
+mod share;
 mod skipped;
 
 pub use admission::of_admission;
@@ -337,46 +338,11 @@ fn failure_row(failure: CallFailure) -> Row {
         CallFailure::QueueFull => {
             row!(SERVICE_UNAVAILABLE, "queue_full", "Too many calls wait", "connection_limit_reached")
         }
-        CallFailure::ClientShareFull => {
-            row!(
-                SERVICE_UNAVAILABLE,
-                "client_share_full",
-                "Too many calls of this client wait",
-                "connection_limit_reached"
-            )
-        }
-        CallFailure::ClientShareTimeout => {
-            row!(
-                SERVICE_UNAVAILABLE,
-                "client_share_timeout",
-                "The client's share is in use",
-                "connection_limit_reached"
-            )
-        }
-        CallFailure::ClientShareDeadline => {
-            row!(
-                GATEWAY_TIMEOUT,
-                "client_share_deadline",
-                "The client's share is in use",
-                "http_response_timeout"
-            )
-        }
-        CallFailure::UpgradedFull => {
-            row!(
-                SERVICE_UNAVAILABLE,
-                "upgraded_full",
-                "Too many long-lived exchanges",
-                "connection_limit_reached"
-            )
-        }
-        CallFailure::ClientUpgradedFull => {
-            row!(
-                SERVICE_UNAVAILABLE,
-                "client_upgraded_full",
-                "Too many long-lived exchanges of this client",
-                "connection_limit_reached"
-            )
-        }
+        CallFailure::ClientShareFull => share::FULL,
+        CallFailure::ClientShareTimeout => share::TIMEOUT,
+        CallFailure::ClientShareDeadline => share::DEADLINE,
+        CallFailure::UpgradedFull => share::UPGRADED,
+        CallFailure::ClientUpgradedFull => share::CLIENT_UPGRADED,
         CallFailure::QueueTimeout => {
             row!(SERVICE_UNAVAILABLE, "queue_timeout", "The upstream is busy", "connection_limit_reached")
         }
