@@ -166,9 +166,7 @@ impl Front {
             return refuse(session, context, &ItemRejection::NotAdmitted(refusal)).await;
         }
         match &route.action {
-            RouteAction::Respond(respond) => {
-                respond_by_itself(session, context, respond).await
-            }
+            RouteAction::Respond(respond) => respond_by_itself(session, context, respond).await,
             RouteAction::Forward { upstream, mapping } => {
                 match ProxyPlan::new(session, context, path, (*upstream, mapping)) {
                     Ok(plan) => {
@@ -192,6 +190,10 @@ impl Front {
                 let verdict = match failure {
                     Failure::Call(failure, sent) => {
                         problem::of_failure(failure, sent, &session.req_header().method)
+                    }
+                    Failure::BodyMalformed(fault) => {
+                        session.close_after_reply();
+                        problem::of_fault(fault)
                     }
                     Failure::BodyUnreadable => {
                         session.close_after_reply();

@@ -11,8 +11,8 @@ use super::document::{
     HeaderValueDocument, HeadersDocument, HealthCheckDocument, Http2Document, JwtAlgorithmDocument,
     JwtDocument, LimitedBatchDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument, Named,
     OneOrMany, OrderDocument, Percent, Rate, RateDocument, RateLimitDocument, ResolverDocument,
-    RespondDocument, RetryDocument, RouteDocument, Span, TargetDocument, TimeLimit, TimeLimitOrOff, TimeoutDocument,
-    TlsDocument, UpstreamDocument, UpstreamTlsDocument,
+    RespondDocument, RetryDocument, RouteDocument, Span, TargetDocument, TimeLimit, TimeLimitOrOff,
+    TimeoutDocument, TlsDocument, UpstreamDocument, UpstreamTlsDocument,
 };
 use super::resolve::UNIX_PEERS;
 use super::{

@@ -35,9 +35,9 @@ pub use resilience::{Breaker, FailureKinds, HealthCheck, Retry};
 pub use schema::schema;
 pub use trusted::TrustedProxies;
 pub use types::{
-    Balance, BatchEndpoint, BulkRoute, ClientHttp2, Cors, Drain, Engine, HeaderChanges, HostPolicy, Http2, Limits,
-    ListenAddress, Listener, LogFormat, LogSettings, Order, Scheme, Settings, Target, TlsFiles, Upstream,
-    UpstreamTimeouts,
+    Balance, BatchEndpoint, BulkRoute, ClientHttp2, Cors, Drain, Engine, HeaderChanges, HostPolicy, Http2,
+    Limits, ListenAddress, Listener, LogFormat, LogSettings, Order, Scheme, Settings, Target, TlsFiles,
+    Upstream, UpstreamTimeouts,
 };
 
 #[cfg(test)]

@@ -88,8 +88,8 @@ mod share;
 mod skipped;
 
 pub use admission::of_admission;
-pub use grammar::of_fault;
 pub use fixed_answer::of_fixed_answer;
+pub use grammar::of_fault;
 pub use limit::{Limit, failure_limit};
 pub use skipped::of_skip;
 

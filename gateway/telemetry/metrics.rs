@@ -18,7 +18,8 @@ use crate::stitch::problem::{LIMIT_REASONS, REFUSAL_REASONS};
 
 use super::maker::Maker;
 use super::{
-    BatchEnd, BatchReport, ConnectionMetrics, LongLivedMetrics, Names, RequestReport, TlsFailures, UpstreamMetrics,
+    BatchEnd, BatchReport, ConnectionMetrics, LongLivedMetrics, Names, RequestReport, TlsFailures,
+    UpstreamMetrics,
 };
 
 /// Seconds; OpenTelemetry's boundaries for HTTP, with two more for what is slow.

@@ -37,6 +37,7 @@ use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Flow, Gate, Sent, Turn};
+use crate::http1::Fault;
 use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
 
 use super::balance::{Lease, Peer};
@@ -92,7 +93,9 @@ pub(super) enum Ended {
 pub(super) enum Failure {
     /// The upstream, the network or a limit is at fault.
     Call(CallFailure, Sent),
-    /// The client's body breaks HTTP's framing.
+    /// The client's body breaks the grammar of HTTP/1.1.
+    BodyMalformed(Fault),
+    /// The client's body breaks HTTP's framing otherwise.
     BodyUnreadable,
     /// The client's body came too slowly.
     BodyTimeout(Duration),
@@ -455,10 +458,11 @@ impl<'exchange> Exchange<'exchange> {
                 let limit = self.context.snapshot.settings.limits.body_timeout;
                 Some(Ended::Failed(Failure::BodyTimeout(limit)))
             }
-            FromClient::Broken(error) if failure::breaks_framing(&error) => {
-                Some(Ended::Failed(Failure::BodyUnreadable))
-            }
-            FromClient::Broken(_) => Some(Ended::ClientGone),
+            FromClient::Broken(error) => Some(match failure::fault_of(&error) {
+                Some(fault) => Ended::Failed(Failure::BodyMalformed(fault)),
+                None if failure::breaks_framing(&error) => Ended::Failed(Failure::BodyUnreadable),
+                None => Ended::ClientGone,
+            }),
         }
     }
 

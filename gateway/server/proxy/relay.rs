@@ -6,8 +6,8 @@ use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Sent};
-use crate::server::session::ResetReason;
 use crate::server::door::ClientConnection;
+use crate::server::session::ResetReason;
 use crate::server::{failure, grpc};
 use crate::stitch::problem;
 use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};

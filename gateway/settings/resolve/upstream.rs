@@ -7,8 +7,8 @@ use http::HeaderName;
 use http::uri::Authority;
 
 use super::super::document::{
-    At, BalanceDocument, Document, Http2Document, Named, Percent, RateDocument, TargetDocument, TimeoutDocument,
-    UpstreamDocument, UpstreamTlsDocument,
+    At, BalanceDocument, Document, Http2Document, Named, Percent, RateDocument, TargetDocument,
+    TimeoutDocument, UpstreamDocument, UpstreamTlsDocument,
 };
 use super::super::{Balance, Engine, HostPolicy, Http2, Scheme, Target, Upstream, UpstreamTimeouts};
 use super::{Refused, Resolved, Resolver, Seen, all, pem, target};
