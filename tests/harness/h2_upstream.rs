@@ -2,7 +2,7 @@
 //! streams, go away in the middle, send as much as the windows take. Header blocks are not read.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -112,7 +112,9 @@ impl Shared {
                 Some(Answers::GoAway(reason)) => {
                     let payload = [(id - 1).saturating_sub(1).to_be_bytes(), reason.to_be_bytes()].concat();
                     stream.write_all(&frame(GOAWAY, 0, 0, &payload)).ok()?;
-                    return None;
+                    stream.shutdown(Shutdown::Write).ok()?;
+                    // What is not read would make it a reset, which takes the GOAWAY along.
+                    return std::io::copy(&mut stream, &mut std::io::sink()).ok().map(drop);
                 }
                 Some(Answers::Ok) | None => {}
             }

@@ -60,7 +60,7 @@ impl Server {
     }
 
     /// Where its configuration and all else of it is.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
