@@ -20,10 +20,10 @@ pub(super) fn of_handshake(error: &(dyn Error + 'static)) -> (TlsCause, String) 
     };
     let (cause, detail) = match (find::<TlsError>(error), find::<io::Error>(error)) {
         (Some(tls), _) => (of_tls(tls), tls.to_string()),
-        (None, Some(io)) => match of_text(&io.to_string()) {
-            TlsCause::Other => (of_io(io), io.to_string()),
-            told => (told, io.to_string()),
-        },
+        (None, Some(io)) => {
+            let told = of_text(&io.to_string());
+            (if told == TlsCause::Other { of_io(io) } else { told }, io.to_string())
+        }
         (None, None) => {
             let text = innermost(error).to_string();
             // What comes before it is pingora's.
@@ -108,12 +108,12 @@ const fn of_alert(alert: AlertDescription) -> TlsCause {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds say nothing of TLS")]
 fn of_io(error: &io::Error) -> TlsCause {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
     match error.kind() {
         UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => TlsCause::Closed,
         TimedOut => TlsCause::Timeout,
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are of no use here")]
         _ => TlsCause::Other,
     }
 }

@@ -93,7 +93,7 @@ async fn a_target_that_keeps_failing_is_left_alone_and_tried_again() {
     let targets = targets("breaker: { failures: 3, base: 2s }", 1).await;
     fail(&targets, 3);
     assert_eq!(targets.next(&[], b"").err(), Some(CallFailure::CircuitOpen { seconds: 2 }));
-    assert_eq!(targets.ejections.get(), 1);
+    assert_eq!(targets.counts.ejections.get(), 1);
     tokio::time::advance(Duration::from_secs(2)).await;
     let mut probe = targets.next(&[], b"").unwrap();
     assert_eq!(targets.next(&[], b"").err(), Some(CallFailure::CircuitOpen { seconds: 1 }));

@@ -170,7 +170,8 @@ tuWJBReaH+0CICCLr2aPVdyd81qzamhYGUp2ZzMM3bvycIfCYZHjvbYQ\n\
     #[test]
     fn a_named_certificate_is_trusted_for_its_names_while_it_is_valid() {
         let certificate = CertificateDer::from_pem_slice(PINNED.as_bytes()).unwrap();
-        let trusting = |certificates| Verifier::new(Arc::new(ring::default_provider()), Trusted::only(certificates));
+        let trusting =
+            |certificates| Verifier::new(Arc::new(ring::default_provider()), Trusted::only(certificates));
         let cases = [
             ("pinned.example", NOT_BEFORE + 1, "ok"),
             ("pinned.example", NOT_BEFORE - 1, "NotValidYet"),
