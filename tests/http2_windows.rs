@@ -1,7 +1,9 @@
 //! Replies that nobody reads don't stop their neighbours on a connection of HTTP/2 to a service.
 
 use std::fs;
+use std::time::Duration;
 
+use batchgate::clock::Deadline;
 use serde_json::json;
 
 use crate::harness::nginx::Nginx;
@@ -33,8 +35,9 @@ fn two_downloads_that_nobody_reads_leave_room_for_a_third() {
     for client in &mut idle {
         assert_eq!(client.head().status, 200);
     }
-    // The windows of both are full once nothing more is read of them.
-    for _ in 0..20 {
+    // Long enough for the windows of both to be full, with the sockets before and behind them.
+    let time = Deadline::after(Duration::from_secs(3));
+    while !time.is_over() {
         let reply = gateway.send(&Request::get("/small"));
         assert_eq!((reply.status, reply.body.len()), (200, SMALL));
         let result = gateway.item(&json!({"method": "GET", "url": "/small"}));

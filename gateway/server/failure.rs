@@ -66,7 +66,7 @@ pub(super) fn of_opening(error: &Error) -> CallFailure {
 }
 
 /// Whether the upstream said that it did not process the request, so that sending it again is safe whatever its
-/// method: it reset the stream with REFUSED_STREAM (RFC 9113 §8.7), or said GOAWAY with a last stream below this one
+/// method: it reset the stream with `REFUSED_STREAM` (RFC 9113 §8.7), or said GOAWAY with a last stream below this one
 /// (§6.8), whatever its reason. h2 gives the error of a remote GOAWAY to those streams only, and to streams that were
 /// to be opened after it. Once a byte of a reply has come, the request was processed, whatever an error says.
 fn is_not_processed(error: &Error) -> bool {

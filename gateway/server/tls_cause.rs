@@ -13,12 +13,17 @@ const MAX_DETAIL: usize = 300;
 
 /// The cause, and what exactly was wrong, on one line.
 pub(super) fn of_handshake(error: &(dyn Error + 'static)) -> (TlsCause, String) {
+    // pingora's errors don't say their cause as those of std do.
+    let error: &(dyn Error + 'static) = match error.downcast_ref::<pingora::Error>() {
+        Some(error) => error.root_cause(),
+        None => error,
+    };
     let (cause, detail) = match (find::<TlsError>(error), find::<io::Error>(error)) {
         (Some(tls), _) => (of_tls(tls), tls.to_string()),
-        (None, Some(io)) => match of_text(&io.to_string()) {
-            TlsCause::Other => (of_io(io), io.to_string()),
-            told => (told, io.to_string()),
-        },
+        (None, Some(io)) => {
+            let told = of_text(&io.to_string());
+            (if told == TlsCause::Other { of_io(io) } else { told }, io.to_string())
+        }
         (None, None) => {
             let text = innermost(error).to_string();
             // What comes before it is pingora's.
@@ -82,7 +87,8 @@ fn of_certificate(error: &CertificateError) -> TlsCause {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsCause::Expired,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsCause::NotYetValid,
-        CertificateError::UnknownIssuer => TlsCause::UnknownIssuer,
+        // A signature that does not fit: by somebody with the name of one who is trusted, but with another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsCause::UnknownIssuer,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             TlsCause::NameMismatch
         }
@@ -102,23 +108,24 @@ const fn of_alert(alert: AlertDescription) -> TlsCause {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds say nothing of TLS")]
 fn of_io(error: &io::Error) -> TlsCause {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
     match error.kind() {
         UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => TlsCause::Closed,
         TimedOut => TlsCause::Timeout,
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are of no use here")]
         _ => TlsCause::Other,
     }
 }
 
 /// What rustls' errors say as text, in the order in which they are looked for.
-const TEXTS: [(&str, TlsCause); 17] = [
+const TEXTS: [(&str, TlsCause); 18] = [
     ("certificate expired", TlsCause::Expired),
     ("peer certificate: Expired", TlsCause::Expired),
     ("certificate not valid yet", TlsCause::NotYetValid),
     ("peer certificate: NotValidYet", TlsCause::NotYetValid),
     ("UnknownIssuer", TlsCause::UnknownIssuer),
+    ("peer certificate: BadSignature", TlsCause::UnknownIssuer),
     ("not valid for name", TlsCause::NameMismatch),
     ("NotValidForName", TlsCause::NameMismatch),
     ("invalid peer certificate", TlsCause::BadCertificate),
@@ -153,7 +160,8 @@ mod tests {
             (TlsError::InvalidCertificate(CertificateError::UnknownIssuer), "unknown_issuer"),
             (TlsError::InvalidCertificate(CertificateError::NotValidForName), "name_mismatch"),
             (TlsError::InvalidCertificate(elsewhere), "name_mismatch"),
-            (TlsError::InvalidCertificate(CertificateError::BadSignature), "bad_certificate"),
+            (TlsError::InvalidCertificate(CertificateError::BadSignature), "unknown_issuer"),
+            (TlsError::InvalidCertificate(CertificateError::Revoked), "bad_certificate"),
             (TlsError::NoCertificatesPresented, "no_certificate"),
             (TlsError::AlertReceived(AlertDescription::UnknownCA), "refused_by_peer"),
             (TlsError::AlertReceived(AlertDescription::ProtocolVersion), "nothing_in_common"),

@@ -7,11 +7,20 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+
 use crate::clock::Deadline;
 use crate::telemetry::LookupFailure;
 
 /// A whole look-up, over all servers and tries.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// One try at one server.
+const TRY: Duration = Duration::from_secs(2);
 /// However short an answer's time to live is.
 const AT_LEAST: Duration = Duration::from_secs(1);
 /// However long it is: a name may move sooner than was promised, and `/etc/hosts` promises nothing.
@@ -98,44 +107,72 @@ fn take(known: &mut Vec<IpAddr>, found: Family) -> Learnt {
     }
 }
 
-/// Asks the system.
-pub(super) struct Names;
+/// Asks name servers: those of the configuration, or the system's. `/etc/hosts` comes first.
+pub(super) struct Names {
+    four: TokioResolver,
+    six: TokioResolver,
+}
 
 impl Names {
-    /// Nothing is read yet.
-    pub(super) fn new(_: &[SocketAddr]) -> Result<Self, std::io::Error> {
-        Ok(Self)
+    /// Reads `/etc/resolv.conf` and `/etc/hosts` as they are now. `servers`: these, and none of the system's.
+    pub(super) fn new(servers: &[SocketAddr]) -> Result<Self, NetError> {
+        Ok(Self {
+            four: resolver(servers, LookupIpStrategy::Ipv4Only)?,
+            six: resolver(servers, LookupIpStrategy::Ipv6Only)?,
+        })
     }
 
     /// Looks a host up.
     pub(super) async fn look_up(&self, host: &str) -> Found {
-        let lookup = tokio::net::lookup_host((host, 0));
-        let addresses: Vec<IpAddr> = match Deadline::after(PATIENCE).race(lookup).await {
-            None => return failed(LookupFailure::Timeout),
-            Some(Err(error)) => {
-                tracing::debug!(host, %error, "a name could not be looked up");
-                return failed(LookupFailure::Server);
-            }
-            Some(Ok(addresses)) => addresses.map(|address| address.ip()).collect(),
-        };
-        let (four, six): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv4);
-        Found { four: holding(four), six: holding(six) }
+        let (four, six) = tokio::join!(family(&self.four, host), family(&self.six, host));
+        Found { four, six }
     }
 }
 
-/// The system says nothing of how long an answer holds.
-const HOLDS: Duration = Duration::from_secs(10);
-
-fn holding(addresses: Vec<IpAddr>) -> Family {
-    if addresses.is_empty() {
-        Family::None(LookupFailure::NoAddress)
+fn resolver(servers: &[SocketAddr], strategy: LookupIpStrategy) -> Result<TokioResolver, NetError> {
+    let asking = |servers: &[SocketAddr]| {
+        let config = ResolverConfig::from_name_servers(servers.iter().map(name_server).collect());
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+    };
+    let mut builder = if servers.is_empty() {
+        // Without a file that names servers there is `/etc/hosts` still.
+        TokioResolver::builder_tokio().unwrap_or_else(|_| asking(&[]))
     } else {
-        Family::Addresses(addresses, HOLDS)
-    }
+        asking(servers)
+    };
+    let options: &mut ResolverOpts = builder.options_mut();
+    options.ip_strategy = strategy;
+    options.timeout = TRY;
+    // Whoever asks here asks because it is time to.
+    options.cache_size = 0;
+    builder.build()
 }
 
-const fn failed(failure: LookupFailure) -> Found {
-    Found { four: Family::Failed(failure), six: Family::Failed(failure) }
+fn name_server(address: &SocketAddr) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = address.port();
+        connection
+    });
+    NameServerConfig::new(address.ip(), true, connections.into())
+}
+
+async fn family(resolver: &TokioResolver, host: &str) -> Family {
+    let Some(answer) = Deadline::after(PATIENCE).race(resolver.lookup_ip(host)).await else {
+        return Family::Failed(LookupFailure::Timeout);
+    };
+    match answer {
+        Ok(lookup) => {
+            let ttl = lookup.as_lookup().answers().iter().map(|record| record.ttl).min().unwrap_or_default();
+            Family::Addresses(lookup.iter().collect(), Duration::from_secs(u64::from(ttl)))
+        }
+        Err(error) if error.is_nx_domain() => Family::None(LookupFailure::NoSuchName),
+        Err(error) if error.is_no_records_found() => Family::None(LookupFailure::NoAddress),
+        Err(NetError::Timeout) => Family::Failed(LookupFailure::Timeout),
+        Err(error) => {
+            tracing::debug!(host, %error, "a name could not be looked up");
+            Family::Failed(LookupFailure::Server)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -184,5 +221,15 @@ mod tests {
             let again = if failure.is_some() { AGAIN_AFTER } else { Duration::from_secs(30) };
             assert_eq!(learnt.again_after, again, "{then:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn localhost_has_both_families_whatever_the_name_servers_say() {
+        let nobody = "127.0.0.1:1".parse().unwrap();
+        let found = Names::new(&[nobody]).unwrap().look_up("localhost").await;
+        let mut known = Known::default();
+        known.learn(found);
+        let addresses: Vec<_> = known.addresses().map(|(address, _)| address.to_string()).collect();
+        assert_eq!(addresses, ["127.0.0.1", "::1"]);
     }
 }

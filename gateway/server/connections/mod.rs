@@ -201,13 +201,14 @@ async fn shake_hands(
     Ok(Opened { stream: Box::new(encrypted), is_http2 })
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "pingora's results have it so")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are one to us")]
 fn not_connected(error: io::Error) -> Box<Error> {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
     let kind = match error.kind() {
         ConnectionRefused => ErrorType::ConnectRefused,
         HostUnreachable | NetworkUnreachable => ErrorType::ConnectNoRoute,
         TimedOut => ErrorType::ConnectTimedout,
-        #[expect(clippy::wildcard_enum_match_arm, reason = "all that is left is one error to us")]
         _ => ErrorType::ConnectError,
     };
     Error::because(kind, "TCP", error)

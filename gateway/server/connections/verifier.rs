@@ -142,3 +142,54 @@ fn verify_pinned(
     verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name)?;
     Ok(ServerCertVerified::assertion())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustls::crypto::ring;
+    use rustls::pki_types::pem::PemObject;
+
+    use super::*;
+
+    /// Signed by itself, an authority by its own account, for `pinned.example`.
+    const PINNED: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBdjCCAR2gAwIBAgIUdtdVBFcT44qHMDLpxrU4DkQ6cCswCgYIKoZIzj0EAwIw\n\
+FDESMBAGA1UEAwwJbG9jYWxob3N0MB4XDTI2MTEyNjEzNDQzMloXDTM2MTEyMzEz\n\
+NDQzMlowFDESMBAGA1UEAwwJbG9jYWxob3N0MFkwEwYHKoZIzj0CAQYIKoZIzj0D\n\
+AQcDQgAEzEviw2AF581f0ChrZ5tI7QYgKzX3U+birTDtc8tz/lsBRBkymuebu9mh\n\
+y3APqnIcRHmIoQQVNGlVxVXIt4oMbaNNMEswDwYDVR0TAQH/BAUwAwEB/zAZBgNV\n\
+HREEEjAQgg5waW5uZWQuZXhhbXBsZTAdBgNVHQ4EFgQUovu6i7CiUgiW1/pqVt3X\n\
+o8ceckswCgYIKoZIzj0EAwIDRwAwRAIgGiTXdHWw0Cncd+U0IqFnUeo89NcQ4eLi\n\
+tuWJBReaH+0CICCLr2aPVdyd81qzamhYGUp2ZzMM3bvycIfCYZHjvbYQ\n\
+-----END CERTIFICATE-----";
+    const NOT_BEFORE: u64 = 1_795_700_672;
+    const NOT_AFTER: u64 = 2_111_060_672;
+
+    #[test]
+    fn a_named_certificate_is_trusted_for_its_names_while_it_is_valid() {
+        let certificate = CertificateDer::from_pem_slice(PINNED.as_bytes()).unwrap();
+        let trusting =
+            |certificates| Verifier::new(Arc::new(ring::default_provider()), Trusted::only(certificates));
+        let cases = [
+            ("pinned.example", NOT_BEFORE + 1, "ok"),
+            ("pinned.example", NOT_BEFORE - 1, "NotValidYet"),
+            ("pinned.example", NOT_AFTER + 1, "Expired"),
+            ("other.example", NOT_BEFORE + 1, "NotValidForName"),
+            ("127.0.0.1", NOT_BEFORE + 1, "NotValidForName"),
+        ];
+        for (name, now, expected) in cases {
+            let judge = |verifier: &Verifier| {
+                let name = ServerName::try_from(name).unwrap();
+                let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+                let judged = verifier.verify_server_cert(&certificate, &[], &name, &[], now);
+                judged.map_or_else(|error| format!("{error:?}"), |_| "ok".to_owned())
+            };
+            let judged = judge(&trusting(vec![certificate.clone()]));
+            assert!(judged.contains(expected), "{name} {now}: {judged}");
+            let by_nobody = judge(&trusting(Vec::new()));
+            assert!(by_nobody.contains("UnknownIssuer"), "{by_nobody}");
+        }
+    }
+}
