@@ -321,14 +321,14 @@ impl Place {
             (None, Step::Respond(respond)) => (Outcome::Responded(respond), Duration::ZERO),
             (None, Step::Rejected(rejection)) => (Outcome::Rejected(rejection), Duration::ZERO),
             (None, Step::Call(_) | Step::Later(_) | Step::Same(_)) => {
-                let outcome = match unfilled(end, started.is_some(), sent) {
-                    Outcome::Failed { failure: CallFailure::DeadlineBeforeCall, sent }
-                        if !waits && upstream.is_some_and(was_held_back) =>
-                    {
-                        Outcome::Failed { failure: CallFailure::ClientShareDeadline, sent }
-                    }
-                    outcome => outcome,
-                };
+                let mut outcome = unfilled(end, started.is_some(), sent);
+                if let Outcome::Failed { failure, .. } = &mut outcome
+                    && *failure == CallFailure::DeadlineBeforeCall
+                    && !waits
+                    && upstream.is_some_and(was_held_back)
+                {
+                    *failure = CallFailure::ClientShareDeadline;
+                }
                 (outcome, started.unwrap_or_default())
             }
         };

@@ -51,18 +51,25 @@ pub(super) struct ClientTurns {
 
 /// The right to one turn of a client's share.
 #[derive(Debug)]
-pub(super) struct Token(Arc<ClientTurns>);
+pub(super) struct Token(Option<Arc<ClientTurns>>);
 
 impl Drop for Token {
     fn drop(&mut self) {
-        self.0.turnstile.leave();
+        if let Some(client) = &self.0 {
+            client.turnstile.leave();
+        }
     }
 }
 
 impl Token {
+    /// The token of a client whose share is all.
+    pub(super) const fn unneeded() -> Self {
+        Self(None)
+    }
+
     /// Whether another call of the same client waits for it.
     pub(super) fn is_wanted(&self) -> bool {
-        self.0.turnstile.has_queue()
+        self.0.as_ref().is_some_and(|client| client.turnstile.has_queue())
     }
 }
 
@@ -101,7 +108,7 @@ impl Clients {
 impl ClientTurns {
     /// A token, if the client has one left.
     pub(super) fn try_token(self: &Arc<Self>) -> Option<Token> {
-        self.turnstile.try_enter().then(|| Token(Arc::clone(self)))
+        self.turnstile.try_enter().then(|| Token(Some(Arc::clone(self))))
     }
 
     /// Waits for a token.
@@ -112,7 +119,7 @@ impl ClientTurns {
         let held_back = HeldBack::new(flow);
         self.turnstile.enter(flow).await;
         held_back.end();
-        Token(Arc::clone(self))
+        Token(Some(Arc::clone(self)))
     }
 }
 

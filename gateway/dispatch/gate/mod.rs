@@ -200,10 +200,10 @@ impl Gate {
     }
 
     /// Takes a turn, and the token for it where clients need one.
-    fn try_take(&self, flow: &Flow) -> Option<Option<Token>> {
+    fn try_take(&self, flow: &Flow) -> Option<Token> {
         let token = match self.client_with_share(flow) {
-            Some(client) => Some(client.try_token()?),
-            None => None,
+            Some(client) => client.try_token()?,
+            None => Token::unneeded(),
         };
         let started = match &self.pace {
             None => self.turns.try_enter(),
@@ -212,10 +212,10 @@ impl Gate {
         started.then_some(token)
     }
 
-    async fn take(&self, flow: &Flow) -> Option<Token> {
+    async fn take(&self, flow: &Flow) -> Token {
         let token = match self.client_with_share(flow) {
-            Some(client) => Some(client.token(flow).await),
-            None => None,
+            Some(client) => client.token(flow).await,
+            None => Token::unneeded(),
         };
         match &self.pace {
             None => self.turns.enter(flow).await,
@@ -230,13 +230,13 @@ impl Gate {
 pub struct Turn<G: Deref<Target = Gate>> {
     gate: G,
     /// Given back after the turn, so that there are never more turns than tokens.
-    token: Option<Token>,
+    token: Token,
 }
 
 impl<G: Deref<Target = Gate>> Turn<G> {
     /// Whether somebody waits for it.
     pub fn is_wanted(&self) -> bool {
-        self.gate.has_queue() || self.token.as_ref().is_some_and(Token::is_wanted)
+        self.gate.has_queue() || self.token.is_wanted()
     }
 }
 

@@ -201,7 +201,7 @@ struct Crowd<'gate> {
     waiting: Vec<(usize, Caller<'gate>)>,
 }
 
-impl<'gate> Crowd<'gate> {
+impl Crowd<'_> {
     fn enter(&mut self, flow: usize) {
         let (client, mut caller) = (flow % 3, Caller::new(flow, self.gate, &self.flows[flow]));
         match caller.poll() {
