@@ -179,7 +179,7 @@ const ROWS: [Row; 37] = [
         (Bitten::Single, 503, "queue_timeout"),
         |scene| {
             let mut held = scene.gateway.connect();
-            held.write(&Request::get("/held").to_bytes(scene.gateway.address()));
+            held.write(&Request::get("/dripping").to_bytes(scene.gateway.address()));
             scene.upstream.wait_for_requests(1);
             scene.single("/")
         },

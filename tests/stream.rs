@@ -286,7 +286,7 @@ fn a_stream_can_run_one_by_one_and_stop_at_an_error() {
     let lines = reply.lines();
     let statuses: Vec<_> = lines[..6].iter().map(|line| line["status"].as_u64().unwrap()).collect();
     assert_eq!(statuses, [200, 200, 409, 424, 424, 424]);
-    assert_eq!(lines[0], json!({"id": "1", "status": 200}));
+    assert_eq!(lines[0], json!({"id": "1", "status": 200, "headers": {}}));
     assert_eq!((upstream.requests().len(), upstream.most_in_flight()), (3, 1));
     assert!(reply.header("Preference-Applied").unwrap().contains("order=sequential"));
 }

@@ -70,6 +70,9 @@ pub enum CallFailure {
     /// The reply was not complete within the item's time.
     #[error("the upstream's reply did not arrive in time (timeout.item)")]
     ReplyTimeout,
+    /// A streaming exchange was quiet for longer than `timeout.idle`.
+    #[error("neither side of the stream sent a byte for too long (timeout.idle)")]
+    IdleTimeout,
     /// A request that is no batch, with its reply, took longer than `timeout.request`.
     #[error("the request and its reply took too long in all (timeout.request)")]
     RequestTimeout,
@@ -163,6 +166,7 @@ impl CallFailure {
             | Self::ReplyMalformed
             | Self::ReplyTooLarge { .. }
             | Self::MappedBodyTooLarge
+            | Self::IdleTimeout
             | Self::RepliesTooLarge { .. }
             | Self::ReplyCoding
             | Self::ClientGone

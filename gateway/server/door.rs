@@ -22,7 +22,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::StatusCode;
 use pingora::ErrorType;
 use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
@@ -192,15 +191,11 @@ impl HttpServerApp for Http1Requests {
             Ok(None) => None,
             Err(error) => {
                 if *error.etype() == ErrorType::InvalidHTTPHeader {
-                    let verdict = problem::of_bad_message(StatusCode::BAD_REQUEST, error_text(&error));
+                    let verdict = problem::of_bad_message("the request's head is malformed".to_owned());
                     self.front.refuse_unread(http1, &verdict).await;
                 }
                 None
             }
         }
     }
-}
-
-fn error_text(_: &pingora::Error) -> String {
-    "the request's head is malformed".to_owned()
 }

@@ -189,6 +189,7 @@ impl Front {
             Ended::Failed(failure) => {
                 let verdict = match failure {
                     Failure::Call(failure, sent) => {
+                        session.read_short_rest().await;
                         problem::of_failure(failure, sent, &session.req_header().method)
                     }
                     Failure::BodyMalformed(fault) => {

@@ -61,7 +61,7 @@ fn document(settings: &Settings) -> Document {
             idle_connections: u64::try_from(limits.idle_connections).unwrap_or(u64::MAX),
             idle_timeout: TimeLimit(limits.idle_timeout),
             keepalive_timeout: TimeLimit(limits.keepalive_timeout),
-            http2_streams: limits.http2.streams,
+            http2_streams: NonZeroUsize::try_from(limits.http2.streams).unwrap_or(NonZeroUsize::MAX),
             http2_stream_window: ByteSize(
                 usize::try_from(limits.http2.stream_window.get()).unwrap_or(usize::MAX),
             )

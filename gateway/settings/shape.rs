@@ -202,10 +202,10 @@ impl<'a> Walk<'a> {
         }
         let help = if let Some(meant) = meant_by(&key.name, schema) {
             format!("did you mean `{meant}`?")
-        } else if let Some(place) = self.elsewhere(&key.name) {
-            format!("`{}` is a key of {place}", key.name)
         } else if let Some(meant) = worded_like(&key.name, schema) {
             format!("did you mean `{meant}`?")
+        } else if let Some(place) = self.elsewhere(&key.name) {
+            format!("`{}` is a key of {place}", key.name)
         } else {
             format!("known here: {}", known_keys(schema).join(", "))
         };

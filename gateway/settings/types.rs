@@ -64,16 +64,11 @@ impl Settings {
         })
     }
 
-    /// The bulk route with this path, if it takes this method; a slash at the end is as with batch endpoints.
+    /// The bulk route with exactly this path, if it takes this method. With a slash more it would be a resource of the
+    /// service, such as the root of a collection.
     #[must_use]
     pub fn bulk_route(&self, path: &CanonicalPath, method: &Method) -> Option<&BulkRoute> {
-        let takes = |bulk: &&BulkRoute| bulk.methods.contains(method);
-        let exact = self.bulk.iter().filter(takes).find(|bulk| bulk.endpoint.path == *path);
-        exact.or_else(|| {
-            let mut taking = self.bulk.iter().filter(takes);
-            let twin = taking.find(|bulk| bulk.endpoint.path.differs_by_last_slash(path));
-            twin.filter(|_| !self.is_claimed(path))
-        })
+        self.bulk.iter().find(|bulk| bulk.endpoint.path == *path && bulk.methods.contains(method))
     }
 
     /// Whether something is configured at exactly this path.

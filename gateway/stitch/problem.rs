@@ -89,7 +89,7 @@ mod skipped;
 
 pub use admission::of_admission;
 pub use fixed_answer::of_fixed_answer;
-pub use grammar::of_fault;
+pub use grammar::{of_bad_message, of_fault};
 pub use limit::{Limit, failure_limit};
 pub use skipped::of_skip;
 
@@ -107,16 +107,6 @@ pub fn of_refusal(refusal: &BatchRefusal) -> Verdict {
     let retry_after = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
     let made = verdict(&row, refusal.to_string(), refusal.place(), OutcomeKind::Rejected);
     Verdict { retry_after, allow, limit: limit::of_refusal(refusal), ..made }
-}
-
-/// The verdict on a request that can't be read as HTTP, so that nothing else is known of it.
-#[must_use]
-pub fn of_bad_message(status: StatusCode, detail: String) -> Verdict {
-    let row = Row {
-        status,
-        ..row!(BAD_REQUEST, "malformed_request", "The request is not well-formed HTTP", "http_request_error")
-    };
-    verdict(&row, detail, None, OutcomeKind::Rejected)
 }
 
 #[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
@@ -402,6 +392,14 @@ fn failure_row(failure: CallFailure) -> Row {
                 GATEWAY_TIMEOUT,
                 "request_timeout",
                 "The request took too long in all",
+                "http_response_timeout"
+            )
+        }
+        CallFailure::IdleTimeout => {
+            row!(
+                GATEWAY_TIMEOUT,
+                "idle_timeout",
+                "The stream was quiet for too long",
                 "http_response_timeout"
             )
         }

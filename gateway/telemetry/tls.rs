@@ -112,7 +112,7 @@ impl TlsFailures {
         } else if self.clients.may_log() {
             let client = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
             let (cause, so_far) = (cause.as_str(), count.get());
-            tracing::warn!(
+            tracing::info!(
                 kind = "tls",
                 side = "client",
                 client,

@@ -1,7 +1,7 @@
 //! Interim replies (RFC 9110 §15.2) reach the client, in order, before the final one.
 
-use crate::harness::http2::{Call, Http2Answer, Http2Client, Http2Upstream};
-use crate::harness::{Answer, Gateway, Reply, Request, Setup, Upstream};
+use crate::harness::http2::{Call, Http2Client};
+use crate::harness::{Answer, Gateway, Reply, Request, Upstream};
 
 /// 103 with a field of its own and one of the hop, then 102, then the reply.
 const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n\
@@ -12,17 +12,6 @@ const LINK: &str = "</a.css>; rel=preload";
 fn before_http1() -> (Upstream, Gateway) {
     let upstream = Upstream::answering(|_| Answer::raw_kept(INTERIM));
     let gateway = Gateway::before(&upstream);
-    (upstream, gateway)
-}
-
-fn before_http2() -> (Http2Upstream, Gateway) {
-    let upstream = Http2Upstream::answering(|_| {
-        Http2Answer::of(200, "ok")
-            .header("content-length", "2")
-            .after_interim(103, &[("link", LINK)])
-            .after_interim(102, &[])
-    });
-    let gateway = Setup::routing_to(&[upstream.url()]).start();
     (upstream, gateway)
 }
 
@@ -69,18 +58,6 @@ fn interim_replies_of_http1_reach_a_client_of_http1() {
 #[test]
 fn interim_replies_of_http1_reach_a_client_of_http2() {
     let (_upstream, gateway) = before_http1();
-    assert_told_over_http2(&gateway);
-}
-
-#[test]
-fn interim_replies_of_http2_reach_a_client_of_http1() {
-    let (_upstream, gateway) = before_http2();
-    assert_told_over_http1(&gateway);
-}
-
-#[test]
-fn interim_replies_of_http2_reach_a_client_of_http2() {
-    let (_upstream, gateway) = before_http2();
     assert_told_over_http2(&gateway);
 }
 

@@ -55,7 +55,7 @@ fn a_clients_deadline_is_its_own() {
 
 #[test]
 fn a_call_that_takes_too_long_for_the_gateway_is_over_its_deadline() {
-    let seen = seen("timeout: { item: 1s }, retry: { attempts: 1 }", &["sleep", "5"]);
+    let seen = seen("timeout: { idle: 1s }, retry: { attempts: 1 }", &["sleep", "5"]);
     assert!(["DEADLINE_EXCEEDED", "UNAVAILABLE"].contains(&seen["code"].as_str().unwrap()), "{seen}");
 }
 

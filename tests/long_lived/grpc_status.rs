@@ -7,17 +7,17 @@ use super::services::gateway;
 use crate::harness::Gateway;
 use crate::harness::http2::{Broken, Call, Http2Answer, Http2Client, Http2Reply, Http2Upstream};
 
-/// gRPC's codes and the status of HTTP that they count as.
+/// gRPC's codes and the names that they count as.
 const CODES: [(&str, &str); 9] = [
-    ("0", "200"),
-    ("3", "400"),
-    ("4", "504"),
-    ("5", "404"),
-    ("7", "403"),
-    ("8", "429"),
-    ("12", "501"),
-    ("14", "503"),
-    ("16", "401"),
+    ("0", "OK"),
+    ("3", "INVALID_ARGUMENT"),
+    ("4", "DEADLINE_EXCEEDED"),
+    ("5", "NOT_FOUND"),
+    ("7", "PERMISSION_DENIED"),
+    ("8", "RESOURCE_EXHAUSTED"),
+    ("12", "UNIMPLEMENTED"),
+    ("14", "UNAVAILABLE"),
+    ("16", "UNAUTHENTICATED"),
 ];
 
 fn grpc(answer: Http2Answer) -> Http2Answer {
@@ -34,10 +34,10 @@ fn status(reply: &Http2Reply) -> Option<&str> {
     reply.trailer("grpc-status").or_else(|| reply.header("grpc-status"))
 }
 
-fn assert_counted(gateway: &Gateway, code: &str) {
-    gateway.wait_for_metric("batchgate_requests_total", &[("code", code)], 1.0);
+fn assert_counted(gateway: &Gateway, status: &str) {
+    gateway.wait_for_metric("batchgate_grpc_requests_total", &[("grpc_status", status)], 1.0);
     let metrics = gateway.metrics();
-    assert_eq!(metrics.count("batchgate_requests_total", &[]), 1, "{code}");
+    assert_eq!(metrics.count("batchgate_grpc_requests_total", &[]), 1, "{status}");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_call_that_takes_too_long_is_over_its_deadline() {
         std::thread::sleep(pause);
         Http2Answer::of(200, "")
     });
-    let gateway = gateway(&upstream.url(), "timeout: { item: 1s }, retry: { attempts: 1 }");
+    let gateway = gateway(&upstream.url(), "timeout: { idle: 1s }, retry: { attempts: 1 }");
     let reply = call(&gateway);
     assert_eq!((reply.status, status(&reply)), (200, Some("4")), "{reply:?}");
 }

@@ -65,7 +65,7 @@ fn as_many_streams_of_events_as_there_are_turns_leave_room_for_calls() {
 #[test]
 fn one_upgrade_too_many_is_told_so_and_there_is_room_again_later() {
     let upstream = upper_case();
-    let gateway = gateway(&upstream.url(), "upgraded: 2");
+    let gateway = gateway(&upstream.url(), "upgraded: 2, client_share: 100%");
     let mut sockets = vec![upgraded(&gateway, "websocket"), upgraded(&gateway, "tcp")];
     let mut client = gateway.connect();
     client.write(upgrade_to("websocket").as_bytes());

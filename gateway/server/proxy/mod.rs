@@ -17,6 +17,7 @@
 
 mod attempts;
 mod context;
+mod head;
 mod hop;
 mod lasting;
 mod plan;
@@ -50,7 +51,8 @@ use super::session::{ResetReason, Session};
 use super::snapshot::UpstreamState;
 
 use attempts::{Attempts, Lost};
-use lasting::{Lasting, Patience, grpc_timeout};
+use head::Begun;
+use lasting::Lasting;
 use upload::{FromClient, Upload};
 use upstream::{Connection, ReplyReader, RequestWriter};
 
@@ -262,7 +264,10 @@ impl<'exchange> Exchange<'exchange> {
         let (peer, reused) = (Arc::clone(lease.peer()), connection.reused);
         self.attempts.tried.push(peer.address);
         let made = match self.begin(connection, &peer).await {
-            Ok((writer, reader)) => self.await_head(writer, reader, lease, reused).await,
+            Ok((writer, reader)) => {
+                let begun = Begun { writer, reader, lease, reused, is_writer_broken: false };
+                self.await_head(begun).await
+            }
             Err(error) => self.lost(&error, lease, reused, true),
         };
         match made {
@@ -331,98 +336,6 @@ impl<'exchange> Exchange<'exchange> {
         }
     }
 
-    /// Sends the request's body as it comes, and waits for the head of the reply.
-    async fn await_head(
-        &mut self,
-        mut writer: RequestWriter,
-        mut reader: ReplyReader,
-        lease: Lease,
-        reused: bool,
-    ) -> Attempted {
-        let mut patience = Patience::new(self.patience_for_head());
-        let mut retry_after = self.attempts.timeout().filter(|_| !self.plan.is_grpc).map(Deadline::after);
-        let (mut has_begun, mut is_writer_broken) = (false, false);
-        let mut seen = 0;
-        loop {
-            let has_room = writer.is_drained() && !is_writer_broken;
-            // While the client is the one who is slow, its own pace is the limit.
-            let waits_for_upstream = self.upload.is_done() || !has_room;
-            let limit = self.limit_in_all();
-            let Self { session, upload, .. } = self;
-            tokio::select! {
-                flushed = writer.flush(), if !writer.is_drained() && !is_writer_broken => {
-                    patience.renew();
-                    // The reply may say why; if there is none, reading it fails too.
-                    is_writer_broken = flushed.is_err();
-                }
-                head = reader.head() => match head {
-                    Ok(head) if reply::is_interim(head.status) => {
-                        has_begun = true;
-                        patience.renew();
-                        if let Some(head) = reply::interim(head)
-                            && session.write_interim(head).await.is_err()
-                        {
-                            return Attempted::Ended(self.client_gone(writer, reader, &lease).await);
-                        }
-                    }
-                    Ok(head) => {
-                        return Attempted::Replied(Box::new(Replied {
-                            head, writer, reader, lease, is_writer_broken,
-                        }));
-                    }
-                    Err(error) => {
-                        writer.abandon();
-                        let peer = Arc::clone(lease.peer());
-                        reader.abandon(&self.gateway.connections, &peer).await;
-                        return self.lost(&error, lease, reused, !has_begun);
-                    }
-                },
-                from_client = upload.next(session, has_room) => {
-                    patience.renew();
-                    if let Some(ended) = self.take_from_client(from_client, &mut writer).await {
-                        writer.abandon();
-                        reader.abandon(&self.gateway.connections, lease.peer()).await;
-                        return Attempted::Ended(ended);
-                    }
-                }
-                () = patience.over(), if waits_for_upstream => {
-                    // A head that drips is not silence; `timeout.request` ends it.
-                    if std::mem::replace(&mut seen, reader.received()) == reader.received() {
-                        return self.too_late(writer, reader, lease).await;
-                    }
-                    patience.renew();
-                }
-                () = lasting::come(retry_after), if waits_for_upstream => {
-                    retry_after = None;
-                    if let Some(pause) = self.attempts.after_timeout(&self.upload.replay) {
-                        writer.abandon();
-                        reader.abandon(&self.gateway.connections, lease.peer()).await;
-                        return Attempted::Again(pause);
-                    }
-                }
-                () = lasting::come(limit) => {
-                    self.attempts.was_sent = true;
-                    writer.abandon();
-                    reader.abandon(&self.gateway.connections, lease.peer()).await;
-                    return self.failed(CallFailure::RequestTimeout);
-                }
-            }
-        }
-    }
-
-    /// gRPC says itself how long it waits; the head of a stream may come with its first message.
-    fn patience_for_head(&self) -> Option<Duration> {
-        let timeout = &self.upstream.settings.timeout;
-        if self.plan.is_grpc {
-            let said = grpc_timeout(&self.session.req_header().headers);
-            return match (said, timeout.idle) {
-                (Some(said), Some(idle)) => Some(said.min(idle)),
-                (said, idle) => said.or(idle),
-            };
-        }
-        Some(timeout.item)
-    }
-
     /// When `timeout.request` is over. What lasts by its nature has none; a stream has one where it was set.
     fn limit_in_all(&self) -> Option<Deadline> {
         match self.lasting.as_ref().map(|lasting| lasting.kind) {
@@ -466,38 +379,6 @@ impl<'exchange> Exchange<'exchange> {
         }
     }
 
-    async fn client_gone(&self, mut writer: RequestWriter, reader: ReplyReader, lease: &Lease) -> Ended {
-        writer.abandon();
-        reader.abandon(&self.gateway.connections, lease.peer()).await;
-        Ended::ClientGone
-    }
-
-    async fn malformed(
-        &mut self,
-        mut writer: RequestWriter,
-        reader: ReplyReader,
-        mut lease: Lease,
-    ) -> Attempted {
-        writer.abandon();
-        reader.abandon(&self.gateway.connections, lease.peer()).await;
-        self.attempts.was_sent = true;
-        self.upstream.targets.failed(&mut lease, CallFailure::ReplyMalformed);
-        self.failed(CallFailure::ReplyMalformed)
-    }
-
-    async fn too_late(
-        &mut self,
-        mut writer: RequestWriter,
-        reader: ReplyReader,
-        mut lease: Lease,
-    ) -> Attempted {
-        writer.abandon();
-        reader.abandon(&self.gateway.connections, lease.peer()).await;
-        self.attempts.was_sent = true;
-        self.upstream.targets.failed(&mut lease, CallFailure::ReplyTimeout);
-        self.failed(CallFailure::ReplyTimeout)
-    }
-
     /// Whether the reply is the client's, or the request is sent once more.
     async fn judge(&mut self, mut replied: Box<Replied>) -> Attempted {
         let status = replied.head.status;
@@ -506,15 +387,12 @@ impl<'exchange> Exchange<'exchange> {
             && (!upgrade::is_switch(self.plan.upgrade.as_ref(), &replied.head) || !self.upload.is_done())
         {
             // RFC 9110 §15.2.2: nobody asked for it, and what follows would be read by nobody's rules.
-            let Replied { writer, reader, lease, .. } = *replied;
-            return self.malformed(writer, reader, lease).await;
+            return self.fail((*replied).into(), CallFailure::ReplyMalformed).await;
         }
         if self.upstream.settings.retry.status.contains(&status) {
             let wanted = wanted_pause(&replied.head.headers).unwrap_or_default();
             if let Some(pause) = self.attempts.after_status(wanted, &self.upload.replay) {
-                let Replied { mut writer, reader, lease, .. } = *replied;
-                writer.abandon();
-                reader.abandon(&self.gateway.connections, lease.peer()).await;
+                self.abandon_begun((*replied).into()).await;
                 return Attempted::Again(pause);
             }
         }

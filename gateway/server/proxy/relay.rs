@@ -1,5 +1,7 @@
 //! The reply's way to the client, once its head is settled. The rest of the request's body still goes the other way.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use pingora::http::ResponseHeader;
@@ -18,6 +20,10 @@ use super::tunnel::Tunnel;
 use super::upload::FromClient;
 use super::upstream::{ReplyReader, RequestWriter};
 use super::{Ended, Exchange, Failure, Replied};
+
+/// A gRPC call that is still open so long after the head of its reply is a stream: that of a single message ends with
+/// it.
+const ANSWERED_CALL: Duration = Duration::from_secs(1);
 
 /// What came next.
 enum Event {
@@ -167,6 +173,7 @@ impl Exchange<'_> {
                     patience.renew();
                     self.take_from_client_too(from_client, &mut relay.writer).await?;
                 }
+                Event::Idle if self.streams(body) => return Err(Broken::Call(CallFailure::IdleTimeout)),
                 Event::Idle => return Err(Broken::Call(CallFailure::ReplyTimeout)),
                 Event::OverTime => return Err(Broken::Call(CallFailure::RequestTimeout)),
                 Event::Lasts => {
@@ -233,12 +240,8 @@ impl Exchange<'_> {
                 biased;
                 written = &mut write => return written.map_err(|_| Broken::Client),
                 () = come(limit) => return Err(Broken::Call(CallFailure::RequestTimeout)),
-                () = come(*becomes_stream) => {
-                    // It is counted as one when its next piece comes.
-                    *becomes_stream = Some(Deadline::after(std::time::Duration::ZERO));
-                    drop(turn.take());
-                    return write.await.map_err(|_| Broken::Client);
-                }
+                // It is counted as a stream once it goes on.
+                () = come(*becomes_stream), if turn.is_some() => drop(turn.take()),
             }
         }
     }
@@ -256,20 +259,28 @@ impl Exchange<'_> {
     }
 
     /// Between two pieces of the body: of a reply that streams, `timeout.idle`.
-    fn patience_for_body(&self, body: &Body) -> Option<std::time::Duration> {
+    fn patience_for_body(&self, body: &Body) -> Option<Duration> {
         let timeout = &self.upstream.settings.timeout;
-        let streams = self.lasting.is_some() || self.plan.is_grpc || *body == Body::Unsized;
-        if streams { timeout.idle } else { Some(timeout.item) }
+        if self.streams(body) { timeout.idle } else { Some(timeout.item) }
+    }
+
+    fn streams(&self, body: &Body) -> bool {
+        self.lasting.is_some() || self.plan.is_grpc || *body == Body::Unsized
     }
 
     /// When a reply without an end in sight is a stream.
     fn becomes_stream(&self, body: &Body) -> Option<Deadline> {
-        let may = self.lasting.is_none() && (self.plan.is_grpc || *body == Body::Unsized);
-        may.then(|| Deadline::after(self.upstream.settings.timeout.item))
+        let after = match body {
+            _ if self.lasting.is_some() => return None,
+            _ if self.plan.is_grpc => ANSWERED_CALL,
+            Body::Unsized => self.upstream.settings.timeout.item,
+            Body::None | Body::Sized | Body::Mapped => return None,
+        };
+        Some(Deadline::after(after))
     }
 
     /// Whether there was room for one more stream.
-    fn begin_stream(&mut self) -> bool {
+    pub(super) fn begin_stream(&mut self) -> bool {
         let kind = if self.plan.is_grpc { LongLivedKind::Grpc } else { LongLivedKind::Stream };
         let Ok(lasting) = Lasting::begin(self.gateway, self.upstream, self.context, kind) else {
             return false;

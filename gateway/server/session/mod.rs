@@ -32,6 +32,11 @@ const LINGER: Duration = Duration::from_secs(8);
 /// … and for this long without a byte (RFC 9112 §9.6).
 const LINGER_BETWEEN_BYTES: Duration = Duration::from_secs(5);
 
+/// What is left of a request's body is read for the sake of its connection up to so many bytes …
+const SHORT_REST: usize = 64 << 10;
+/// … that come within this time.
+const SHORT_WAIT: Duration = Duration::from_millis(100);
+
 /// A client's request and its reply.
 pub(super) struct Session {
     protocol: Protocol,
@@ -291,6 +296,19 @@ impl Session {
     pub(super) fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         if let Protocol::Http1(http1) = &mut self.protocol {
             http1.set_read_timeout(timeout);
+        }
+    }
+
+    /// Reads the rest of a request that is refused, if it is short and there already: then the connection can be used
+    /// again (RFC 9112 §9.3).
+    pub(super) async fn read_short_rest(&mut self) {
+        let deadline = Deadline::after(SHORT_WAIT);
+        let mut left = SHORT_REST;
+        while !self.is_body_done() && left > 0 {
+            match deadline.race(self.read_request_body()).await {
+                Some(Ok(Some(piece))) => left = left.saturating_sub(piece.len()),
+                Some(Ok(None) | Err(_)) | None => return,
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! `limits`, `log`, `drain` and `cors`: what holds for the whole gateway.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -56,7 +56,7 @@ pub(in super::super) struct LimitsDocument {
     pub(in super::super) keepalive_timeout: TimeLimit,
     /// Requests at once on one HTTP/2 connection of a client.
     #[schemars(range(max = 10_000))]
-    pub(in super::super) http2_streams: NonZeroU32,
+    pub(in super::super) http2_streams: NonZeroUsize,
     /// Bytes that a request over HTTP/2 may send ahead of whoever reads them. A connection has room for that many of
     /// all its requests together, so one that stands still does not stop the others.
     pub(in super::super) http2_stream_window: At<ByteSize>,
@@ -80,7 +80,7 @@ impl Default for LimitsDocument {
             idle_connections: 512,
             idle_timeout: seconds(60),
             keepalive_timeout: seconds(75),
-            http2_streams: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
+            http2_streams: number(100),
             http2_stream_window: ByteSize(64 << 10).into(),
         }
     }

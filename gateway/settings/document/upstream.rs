@@ -158,7 +158,7 @@ pub(in super::super) struct TimeoutDocument {
     /// byte.
     pub(in super::super) item: At<TimeLimit>,
     /// Of a request that is no batch, from its turn to the last byte of its reply, retries included; where it is not
-    /// written, at least `item`.
+    /// written, at least `item`. A reply that streams has no such limit, unless one other than the default is set.
     pub(in super::super) request: At<TimeLimit>,
     /// Of an upgraded connection or a streaming exchange: the time in which neither side sends a byte. `off`: no
     /// limit.

@@ -33,7 +33,7 @@ pub(super) fn limits(document: &LimitsDocument) -> Limits {
         idle_timeout: document.idle_timeout.0,
         keepalive_timeout: document.keepalive_timeout.0,
         http2: ClientHttp2 {
-            streams: document.http2_streams,
+            streams: NonZeroU32::try_from(document.http2_streams).unwrap_or(NonZeroU32::MAX),
             stream_window: stream_window(document.http2_stream_window.value.0),
         },
     }

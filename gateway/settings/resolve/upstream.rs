@@ -121,7 +121,8 @@ impl Resolver<'_> {
                 "make `timeout.request` at least as long as `timeout.item`",
             );
         }
-        let stream = request.place.is_some().then_some(whole);
+        // A default that is written out changes nothing.
+        let stream = (whole != TimeoutDocument::default().request.value.0).then_some(whole);
         Ok(UpstreamTimeouts { connect, item, request: whole.max(item), stream, idle: idle.0 })
     }
 

@@ -35,6 +35,13 @@ pub fn of_fault(fault: Fault) -> Verdict {
     Verdict { limit: fault.limit().map(Limit::Key), ..verdict(&row, detail, None, OutcomeKind::Rejected) }
 }
 
+/// The verdict on a request that pingora can't read, so that nothing else is known of it.
+#[must_use]
+pub fn of_bad_message(detail: String) -> Verdict {
+    let row = row!(BAD_REQUEST, "malformed_request", "The request is malformed", "http_request_error");
+    verdict(&row, detail, None, OutcomeKind::Rejected)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

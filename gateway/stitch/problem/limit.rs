@@ -91,6 +91,7 @@ pub fn failure_limit(failure: CallFailure) -> Option<Limit> {
             "timeout.item"
         }
         CallFailure::RequestTimeout => "timeout.request",
+        CallFailure::IdleTimeout => "timeout.idle",
         CallFailure::DeadlineBeforeCall | CallFailure::DeadlineDuringCall => "deadline",
         CallFailure::ReplyTooLarge { .. } => "max_item_reply",
         CallFailure::MappedBodyTooLarge => "mapped_body",

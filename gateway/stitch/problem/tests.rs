@@ -65,6 +65,7 @@ fn calls_whose_answer_was_lost_may_be_sent_again_only_if_idempotent() {
         (CallFailure::RequestTimeout, "504 request_timeout http_response_timeout unknown"),
         (CallFailure::DeadlineDuringCall, "504 deadline_during_call http_response_timeout unknown"),
         (CallFailure::ReplyMalformed, "502 reply_malformed http_protocol_error unknown"),
+        (CallFailure::IdleTimeout, "504 idle_timeout http_response_timeout unknown"),
         (CallFailure::MappedBodyTooLarge, "502 reply_too_large http_response_body_size unknown"),
         (CallFailure::ReplyTooLarge { limit: 1 }, "502 reply_too_large http_response_body_size unknown"),
         (CallFailure::RepliesTooLarge { limit: 1 }, "502 replies_too_large http_response_body_size unknown"),
