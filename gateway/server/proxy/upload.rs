@@ -38,8 +38,13 @@ pub(super) enum FromClient {
 
 impl Upload {
     /// `patience`: how long the client may let the gateway wait for its body; `None`: as long as it likes.
-    pub(super) fn new(session: &mut Session, patience: Option<Duration>) -> Self {
-        Self { is_done: session.is_body_done(), replay: Replay::default(), rate: patience.map(BodyRate::new) }
+    pub(super) fn new(session: &mut Session, framing: Framing, patience: Option<Duration>) -> Self {
+        let left = match framing {
+            Framing::Length(length) => Some(length),
+            Framing::None | Framing::Unknown => None,
+        };
+        let rate = patience.map(BodyRate::new);
+        Self { is_done: session.is_body_done(), left, replay: Replay::default(), rate }
     }
 
     /// Whether the client has sent all of its request.
