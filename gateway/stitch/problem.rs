@@ -1,7 +1,7 @@
 //! The only chooser of status codes: what each way to fail means for the client.
 //!
 //! One table for refused batches, one for rejected items, one for items that were not started
-//! (`problem/skipped.rs`), one for calls without a reply. A row
+//! (`problem/skipped.rs`), one for calls without a reply (`problem/failure.rs`). A row
 //! is the status, the problem type (RFC 9457 §3.1.1), the error of Proxy-Status (RFC 9209 §2.3),
 //! the outcome, whether the item may be sent again (protocol §3), and a reason for metrics. The test
 //! beside it pins every row.
@@ -12,10 +12,9 @@ mod request;
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 use crate::batch::{BatchRefusal, GatewayMade, ItemRejection, OutcomeKind, Place, Problem, ProxyError};
-use crate::dispatch::{CallFailure, Sent};
 
 use super::GATEWAY_NAME;
 
@@ -81,13 +80,15 @@ macro_rules! row {
 pub const BATCH_STOPPED: &str = "batch_stopped";
 // Below the macro, which they use.
 mod admission;
-mod grammar;
+mod failure;
 mod fixed_answer;
+mod grammar;
 mod limit;
 mod share;
 mod skipped;
 
 pub use admission::of_admission;
+pub use failure::{failure_reason, of_failure};
 pub use fixed_answer::of_fixed_answer;
 pub use grammar::{of_bad_message, of_fault};
 pub use limit::{Limit, failure_limit};
@@ -289,163 +290,6 @@ fn rejection_row(rejection: &ItemRejection) -> Row {
         }
         ItemRejection::NotImplemented { .. } => {
             row!(NOT_IMPLEMENTED, "not_implemented", "The gateway can't do this", "http_request_error")
-        }
-    }
-}
-
-/// The verdict on a call that brought no reply.
-#[must_use]
-pub fn of_failure(failure: CallFailure, sent: Sent, method: &Method) -> Verdict {
-    let row = failure_row(failure);
-    let outcome = match sent {
-        Sent::No => OutcomeKind::NotSent,
-        Sent::Maybe => OutcomeKind::Unknown,
-    };
-    let retryable = sent == Sent::No || is_idempotent(method);
-    let unavailable = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
-    let retry_after = if let CallFailure::CircuitOpen { seconds } = failure {
-        Some(Duration::from_secs(seconds))
-    } else {
-        unavailable
-    };
-    let limit = failure_limit(failure);
-    Verdict { retryable, retry_after, limit, ..verdict(&row, failure.to_string(), None, outcome) }
-}
-
-/// The word for a failure in metrics and logs.
-#[must_use]
-pub fn failure_reason(failure: CallFailure) -> &'static str {
-    failure_row(failure).reason
-}
-
-#[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
-fn failure_row(failure: CallFailure) -> Row {
-    match failure {
-        CallFailure::NoTarget => {
-            row!(SERVICE_UNAVAILABLE, "no_target", "The upstream is unavailable", "destination_unavailable")
-        }
-        // RFC 9209 §2.3.12.
-        CallFailure::QueueFull => {
-            row!(SERVICE_UNAVAILABLE, "queue_full", "Too many calls wait", "connection_limit_reached")
-        }
-        CallFailure::ClientShareFull => share::FULL,
-        CallFailure::ClientShareTimeout => share::TIMEOUT,
-        CallFailure::ClientShareDeadline => share::DEADLINE,
-        CallFailure::UpgradedFull => share::UPGRADED,
-        CallFailure::ClientUpgradedFull => share::CLIENT_UPGRADED,
-        CallFailure::QueueTimeout => {
-            row!(SERVICE_UNAVAILABLE, "queue_timeout", "The upstream is busy", "connection_limit_reached")
-        }
-        CallFailure::CircuitOpen { .. } => {
-            row!(SERVICE_UNAVAILABLE, "circuit_open", "The upstream keeps failing", "destination_unavailable")
-        }
-        CallFailure::ConnectionRefused => {
-            row!(
-                BAD_GATEWAY,
-                "connection_refused",
-                "The upstream refused the connection",
-                "connection_refused"
-            )
-        }
-        CallFailure::ConnectionTimeout => {
-            row!(GATEWAY_TIMEOUT, "connection_timeout", "No connection in time", "connection_timeout")
-        }
-        CallFailure::ConnectionFailed => {
-            row!(
-                BAD_GATEWAY,
-                "connection_failed",
-                "No connection to the upstream",
-                "destination_ip_unroutable"
-            )
-        }
-        CallFailure::TlsHandshake => {
-            row!(BAD_GATEWAY, "tls_handshake", "No TLS with the upstream", "tls_protocol_error")
-        }
-        CallFailure::NotProcessed => {
-            row!(
-                SERVICE_UNAVAILABLE,
-                "not_processed",
-                "The upstream did not process the request",
-                "destination_unavailable"
-            )
-        }
-        CallFailure::DeadlineBeforeCall => {
-            row!(
-                GATEWAY_TIMEOUT,
-                "deadline_before_call",
-                "The batch's time was over",
-                "http_response_timeout"
-            )
-        }
-        CallFailure::TimeoutBeforeSending => {
-            row!(GATEWAY_TIMEOUT, "timeout_before_sending", "The item's time was over", "connection_timeout")
-        }
-        CallFailure::ConnectionLost => {
-            row!(BAD_GATEWAY, "connection_lost", "The upstream's reply was lost", "connection_terminated")
-        }
-        CallFailure::ReplyTimeout => {
-            row!(GATEWAY_TIMEOUT, "reply_timeout", "No reply in time", "connection_read_timeout")
-        }
-        // RFC 9209 §2.3.26.
-        CallFailure::RequestTimeout => {
-            row!(
-                GATEWAY_TIMEOUT,
-                "request_timeout",
-                "The request took too long in all",
-                "http_response_timeout"
-            )
-        }
-        CallFailure::IdleTimeout => {
-            row!(
-                GATEWAY_TIMEOUT,
-                "idle_timeout",
-                "The stream was quiet for too long",
-                "http_response_timeout"
-            )
-        }
-        CallFailure::DeadlineDuringCall => {
-            row!(
-                GATEWAY_TIMEOUT,
-                "deadline_during_call",
-                "The batch's time was over",
-                "http_response_timeout"
-            )
-        }
-        CallFailure::ReplyMalformed => {
-            row!(BAD_GATEWAY, "reply_malformed", "The upstream's reply breaks HTTP", "http_protocol_error")
-        }
-        CallFailure::ReplyTooLarge { .. } | CallFailure::MappedBodyTooLarge => {
-            row!(
-                BAD_GATEWAY,
-                "reply_too_large",
-                "The upstream's reply is too large",
-                "http_response_body_size"
-            )
-        }
-        CallFailure::RepliesTooLarge { .. } => {
-            row!(
-                BAD_GATEWAY,
-                "replies_too_large",
-                "The batch's replies are too large",
-                "http_response_body_size"
-            )
-        }
-        CallFailure::MemoryFull => {
-            row!(SERVICE_UNAVAILABLE, "memory_budget", "The gateway's memory is full", "proxy_internal_error")
-        }
-        CallFailure::ReplyCoding => {
-            row!(
-                BAD_GATEWAY,
-                "reply_coding",
-                "The upstream's reply can't be decoded",
-                "http_response_content_coding"
-            )
-        }
-        CallFailure::ClientGone => {
-            row!(BAD_GATEWAY, "client_gone", "The client left", "connection_terminated")
-        }
-        CallFailure::Internal => {
-            row!(BAD_GATEWAY, "internal", "The gateway failed", "proxy_internal_error")
         }
     }
 }
