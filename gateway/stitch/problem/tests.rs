@@ -1,8 +1,10 @@
 //! Pins each row: variant → status, Proxy-Status error, outcome, retryable.
 
+use http::Method;
+
 use super::*;
 use crate::batch::{AdmissionRefusal, Bounded, Dialect, FieldError, ItemIndex};
-use crate::dispatch::SkipReason;
+use crate::dispatch::{CallFailure, Sent, SkipReason};
 
 fn line(verdict: &Verdict) -> String {
     let is_limit = LIMIT_REASONS.contains(&verdict.reason) || verdict.reason == "too_many_items";
