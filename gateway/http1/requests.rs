@@ -1,9 +1,5 @@
 //! The requests of a client's connection, one after the other.
 
-use std::collections::VecDeque;
-
-use http::HeaderMap;
-
 use super::chunked::{Body, Chunked};
 use super::fault::Fault;
 use super::head::{Head, Step};
@@ -32,7 +28,6 @@ pub struct RequestChecker {
     place: u64,
     /// The request's number, from 0.
     number: u64,
-    trailers: VecDeque<(u64, HeaderMap)>,
 }
 
 impl RequestChecker {
@@ -40,7 +35,7 @@ impl RequestChecker {
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
         let head = Head::of_request(limits);
-        Self { limits, head, state: State::Head, place: 0, number: 0, trailers: VecDeque::new() }
+        Self { limits, head, state: State::Head, place: 0, number: 0 }
     }
 
     /// The number of the request that is being read, from 0.
@@ -77,15 +72,6 @@ impl RequestChecker {
     /// What comes from here on belongs to another protocol, and is not looked at.
     pub fn become_opaque(&mut self) {
         self.state = State::Opaque;
-    }
-
-    /// Takes the trailer fields of this request, if there were any. Those of earlier requests are forgotten.
-    pub fn take_trailers(&mut self, number: u64) -> Option<HeaderMap> {
-        while self.trailers.front().is_some_and(|(of, _)| *of < number) {
-            self.trailers.pop_front();
-        }
-        let is_here = self.trailers.front().is_some_and(|(of, _)| *of == number);
-        if is_here { self.trailers.pop_front().map(|(_, trailers)| trailers) } else { None }
     }
 
     /// Checks a piece.
@@ -180,12 +166,7 @@ impl RequestChecker {
     fn end_message(&mut self) {
         let wants_upgrade = self.head.facts().wants_upgrade && !self.head.facts().is_http_1_0;
         let next = if wants_upgrade { State::Undecided } else { State::Head };
-        if let State::Body(Body::Chunked(chunked)) = std::mem::replace(&mut self.state, next) {
-            let trailers = chunked.into_trailers();
-            if !trailers.is_empty() {
-                self.trailers.push_back((self.number, trailers));
-            }
-        }
+        self.state = next;
         self.number += 1;
         self.place = 0;
         self.head.restart();

@@ -216,6 +216,13 @@ impl Front {
                 session.break_off(reason);
                 Ok(None)
             }
+            Ended::ClientStalled => {
+                let address = session.client_address();
+                self.gateway.metrics.connections.refuse(ConnectionRefusal::WriteTimeout, address);
+                context.broke_off(CallFailure::ClientGone);
+                session.break_off(ResetReason::CANCEL);
+                Ok(None)
+            }
             Ended::ClientGone => {
                 context.broke_off(CallFailure::ClientGone);
                 session.break_off(ResetReason::CANCEL);

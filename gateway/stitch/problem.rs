@@ -1,7 +1,7 @@
 //! The only chooser of status codes: what each way to fail means for the client.
 //!
 //! One table for refused batches, one for rejected items, one for items that were not started
-//! (`problem/skipped.rs`), one for calls without a reply (`problem/failure.rs`). A row
+//! (`problem/skipped.rs`), one for calls without a reply. A row
 //! is the status, the problem type (RFC 9457 §3.1.1), the error of Proxy-Status (RFC 9209 §2.3),
 //! the outcome, whether the item may be sent again (protocol §3), and a reason for metrics. The test
 //! beside it pins every row.
@@ -80,9 +80,9 @@ macro_rules! row {
 pub const BATCH_STOPPED: &str = "batch_stopped";
 // Below the macro, which they use.
 mod admission;
+mod grammar;
 mod failure;
 mod fixed_answer;
-mod grammar;
 mod limit;
 mod share;
 mod skipped;

@@ -111,14 +111,15 @@ fn trailers_that_could_change_a_message_are_dropped() {
 }
 
 #[test]
-fn trailers_of_a_request_reach_an_http2_upstream() {
+fn trailers_of_a_request_end_at_the_gateway() {
     let (upstream, gateway) = before_http2();
     let trailers = Ending::Trailers(vec![("x-check".to_owned(), "7".to_owned())]);
     let call = Call::new("POST", "/a").body(b"body").ending(trailers);
     assert_eq!(Http2Client::connect(gateway.address()).call(&call).status, 200);
     let requests = upstream.requests();
     assert_eq!((requests.len(), &*requests[0].body), (1, &b"body"[..]));
-    assert_eq!(requests[0].trailers, [("x-check".to_owned(), "7".to_owned())]);
+    // nginx ends the connection over them, which other clients share.
+    assert!(requests[0].trailers.is_empty(), "{:?}", requests[0].trailers);
 }
 
 #[test]

@@ -129,11 +129,6 @@ impl ClientConnection {
         }
     }
 
-    /// Takes the trailer fields of the request that is served now. They are there once its body was read to its end.
-    pub(in super::super) fn take_trailers(stream: &Stream) -> Option<HeaderMap> {
-        Self::grammar_of(stream)?.take_trailers()
-    }
-
     /// The request that is served now was answered with 101: what the client sends from here on is not HTTP. To be
     /// called before the reply is written.
     pub(in super::super) fn become_opaque(stream: &Stream) {

@@ -6,7 +6,6 @@
 //! request it is in. Sessions are counted for that: each of them begins one request.
 
 use bytes::{Buf, BytesMut};
-use http::HeaderMap;
 use tokio::io::ReadBuf;
 
 use crate::http1::{Fault, HeadLimits, RequestChecker, Stop};
@@ -64,11 +63,6 @@ impl Grammar {
     /// Whether the fault is in a body, whose request is served.
     pub(super) fn is_within_body(&self) -> bool {
         self.checker.is_within_body()
-    }
-
-    /// Takes the trailer fields of the request that is served now.
-    pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
-        self.checker.take_trailers(self.begun.checked_sub(1)?)
     }
 
     pub(super) fn next(&mut self) -> Next {

@@ -86,6 +86,8 @@ pub(super) enum Ended {
     BrokeOff(CallFailure, ResetReason),
     /// The client has left.
     ClientGone,
+    /// The client took nothing of its reply for too long.
+    ClientStalled,
     /// Both sides have switched to another protocol.
     Upgraded(Box<Tunnel>),
 }
@@ -207,7 +209,7 @@ impl<'exchange> Exchange<'exchange> {
     ) -> Self {
         let body_timeout = context.snapshot.settings.limits.body_timeout;
         let ends = Deadline::after(upstream.settings.timeout.request);
-        let upload = Upload::new(session, (!plan.is_grpc).then_some(body_timeout));
+        let upload = Upload::new(session, plan.framing, (!plan.is_grpc).then_some(body_timeout));
         let attempts = Attempts::new(gateway, upstream, &session.req_header().method, ends);
         Self {
             gateway,
@@ -363,7 +365,7 @@ impl<'exchange> Exchange<'exchange> {
                 None
             }
             FromClient::End => {
-                self.upload.end(self.session, writer).await;
+                self.upload.end(writer);
                 None
             }
             FromClient::Gone => Some(Ended::ClientGone),

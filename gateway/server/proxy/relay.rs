@@ -43,6 +43,8 @@ enum Event {
 /// Why the client has no complete reply.
 enum Broken {
     Client,
+    /// The client took nothing of its reply for too long.
+    Stalled,
     Upstream(Box<pingora::Error>),
     Call(CallFailure),
     Request(Failure),
@@ -115,7 +117,7 @@ impl Exchange<'_> {
         if !keeps_head_back && let Some(head) = head.take() {
             let ends = ends_with_head || body == Body::None;
             let written = self.session.write_response_header(head, ends).await;
-            written.map_err(|_| Broken::Client)?;
+            written.map_err(broken)?;
         }
         if !is_done {
             self.pump(relay, &body).await?;
@@ -134,10 +136,10 @@ impl Exchange<'_> {
         let bytes = mapped.map(self.context, self.plan);
         if let Some(head) = head {
             let written = self.session.write_response_header(head, false).await;
-            written.map_err(|_| Broken::Client)?;
+            written.map_err(broken)?;
         }
         let written = self.session.write_response_body(Some(bytes), true).await;
-        written.map_err(|_| Broken::Client)
+        written.map_err(broken)
     }
 
     async fn end_reply(&mut self, relay: &mut Relay) -> Result<(), Broken> {
@@ -146,7 +148,7 @@ impl Exchange<'_> {
             Some(trailers) => self.session.write_trailers(trailers).await,
             None => self.session.write_response_body(None, true).await,
         };
-        written.map_err(|_| Broken::Client)
+        written.map_err(broken)
     }
 
     /// Carries both bodies on until the reply's has come to its end.
@@ -238,7 +240,7 @@ impl Exchange<'_> {
         loop {
             tokio::select! {
                 biased;
-                written = &mut write => return written.map_err(|_| Broken::Client),
+                written = &mut write => return written.map_err(broken),
                 () = come(limit) => return Err(Broken::Call(CallFailure::RequestTimeout)),
                 // It is counted as a stream once it goes on.
                 () = come(*becomes_stream), if turn.is_some() => drop(turn.take()),
@@ -323,8 +325,11 @@ impl Exchange<'_> {
 
     async fn broke_off(&mut self, broken: Broken) -> Ended {
         let (failure, reason) = match broken {
-            Broken::Client | Broken::Request(_) => {
+            Broken::Client | Broken::Stalled | Broken::Request(_) => {
                 self.end_lasting(LongLivedEnd::Client);
+                if matches!(broken, Broken::Stalled) {
+                    return Ended::ClientStalled;
+                }
                 if let Broken::Request(failure) = broken
                     && self.session.answered().is_none()
                 {
@@ -385,6 +390,12 @@ impl Exchange<'_> {
         let idle = self.upstream.settings.timeout.idle;
         Ended::Upgraded(Box::new(Tunnel::new(stream, early, lasting, idle)))
     }
+}
+
+/// Writing to the client has failed.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn broken(error: Box<pingora::Error>) -> Broken {
+    if failure::is_client_standing_still(&error) { Broken::Stalled } else { Broken::Client }
 }
 
 /// A reply on its way.

@@ -63,6 +63,7 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
 fn set_framing(head: &mut RequestHeader, framing: Framing, over: Over) -> pingora::Result<()> {
     let said_length = head.remove_header(&header::CONTENT_LENGTH).is_some();
     head.remove_header(&header::TRANSFER_ENCODING);
+    head.remove_header(&header::TRAILER);
     match framing {
         Framing::None if said_length => head.insert_header(header::CONTENT_LENGTH, 0),
         Framing::None => Ok(()),

@@ -6,18 +6,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
 
 use crate::server::door::{BodyRate, TooSlow};
 use crate::server::session::Session;
 
 use super::attempts::Replay;
-use super::upstream::RequestWriter;
+use super::upstream::{Framing, RequestWriter};
 
 /// How far the request's body is.
 pub(super) struct Upload {
     is_done: bool,
-    trailers: Option<HeaderMap>,
+    /// Bytes that are still to come, where the length is known.
+    left: Option<u64>,
     pub(super) replay: Replay,
     /// `None`: the client may take as long as it likes.
     rate: Option<BodyRate>,
@@ -39,12 +39,7 @@ pub(super) enum FromClient {
 impl Upload {
     /// `patience`: how long the client may let the gateway wait for its body; `None`: as long as it likes.
     pub(super) fn new(session: &mut Session, patience: Option<Duration>) -> Self {
-        Self {
-            is_done: session.is_body_done(),
-            trailers: None,
-            replay: Replay::default(),
-            rate: patience.map(BodyRate::new),
-        }
+        Self { is_done: session.is_body_done(), replay: Replay::default(), rate: patience.map(BodyRate::new) }
     }
 
     /// Whether the client has sent all of its request.
@@ -56,7 +51,7 @@ impl Upload {
     pub(super) fn begin(&self, writer: &mut RequestWriter) {
         self.replay.pieces().for_each(|piece| writer.push(piece));
         if self.is_done {
-            writer.end(self.trailers.clone());
+            writer.end();
         }
     }
 
@@ -88,16 +83,21 @@ impl Upload {
         }
     }
 
-    /// Hands on what has come.
+    /// Hands on what has come. A body of known length ends with its last byte: the service may answer at once, before
+    /// another read has found nothing.
     pub(super) fn take(&mut self, piece: Bytes, writer: &mut RequestWriter) {
         self.replay.add(&piece);
+        self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
         writer.push(piece);
+        if self.left == Some(0) {
+            self.end(writer);
+        }
     }
 
-    /// The client's body is complete.
-    pub(super) async fn end(&mut self, session: &mut Session, writer: &mut RequestWriter) {
+    /// The client's body is complete. Its trailers, if it has any, end here (RFC 9110 §6.5.1): few services take them,
+    /// and over HTTP/2 some end the whole connection, which other clients share.
+    pub(super) fn end(&mut self, writer: &mut RequestWriter) {
         self.is_done = true;
-        self.trailers = session.request_trailers().await;
-        writer.end(self.trailers.clone());
+        writer.end();
     }
 }

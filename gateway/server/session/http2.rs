@@ -30,7 +30,6 @@ pub(in super::super) struct Http2 {
     body_done: bool,
     /// Bytes of the last piece, which the window still lacks.
     unreleased: usize,
-    trailers: Option<HeaderMap>,
     respond: SendResponse<Bytes>,
     reply: Option<SendStream<Bytes>>,
     ended: bool,
@@ -52,7 +51,6 @@ impl Http2 {
             body,
             body_done,
             unreleased: 0,
-            trailers: None,
             respond,
             reply: None,
             ended: false,
@@ -94,16 +92,11 @@ impl Http2 {
             Some(piece) => self.unreleased = piece.len(),
             None => {
                 let trailers = self.body.trailers().await;
-                self.trailers =
-                    trailers.or_err(ErrorType::ReadError, "while reading a request's trailers")?;
+                trailers.or_err(ErrorType::ReadError, "while reading a request's trailers")?;
                 self.body_done = true;
             }
         }
         Ok(piece)
-    }
-
-    pub(super) async fn trailers(&mut self) -> Option<HeaderMap> {
-        self.trailers.take()
     }
 
     /// Returns once the client has reset the stream or closed its connection.

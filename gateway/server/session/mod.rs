@@ -138,14 +138,6 @@ impl Session {
         }
     }
 
-    /// The request's trailers, once its body has been read to its end.
-    pub(super) async fn request_trailers(&mut self) -> Option<HeaderMap> {
-        match &mut self.protocol {
-            Protocol::Http1(http1) => ClientConnection::take_trailers(http1.stream()),
-            Protocol::Http2(http2) => http2.trailers().await,
-        }
-    }
-
     /// Returns once the client has closed its connection or reset its stream. The request's body must have been
     /// read. A client that has sent its next request already is not seen to leave.
     pub(super) async fn gone(&mut self) {

@@ -1,10 +1,11 @@
-//! The table's part for calls and requests that brought no reply.
+//! The table's part for calls that brought no reply.
 
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use super::{Row, UNAVAILABLE_FOR, Verdict, failure_limit, is_idempotent, share, verdict};
+use super::limit::failure_limit;
+use super::{Row, UNAVAILABLE_FOR, Verdict, is_idempotent, share, verdict};
 use crate::batch::OutcomeKind;
 use crate::dispatch::{CallFailure, Sent};
 

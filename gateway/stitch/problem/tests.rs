@@ -4,7 +4,8 @@ use http::Method;
 
 use super::*;
 use crate::batch::{AdmissionRefusal, Bounded, Dialect, FieldError, ItemIndex};
-use crate::dispatch::{CallFailure, Sent, SkipReason};
+use crate::dispatch::SkipReason;
+use crate::dispatch::{CallFailure, Sent};
 
 fn line(verdict: &Verdict) -> String {
     let is_limit = LIMIT_REASONS.contains(&verdict.reason) || verdict.reason == "too_many_items";

@@ -10,12 +10,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::{Reason, SendStream};
-use http::HeaderMap;
 
 use super::shared_stream::SharedStream;
 
 /// Shorter pieces of a body are copied next to their chunk's frame, so that they leave in one write.
 const COPIED: usize = 8 << 10;
+
+/// RFC 9112 §7.1.
+const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +46,7 @@ enum Sink {
         framing: Framing,
         unsent: bool,
     },
-    Http2 {
-        stream: SendStream<Bytes>,
-        trailers: Option<HeaderMap>,
-    },
+    Http2(SendStream<Bytes>),
     /// A request over HTTP/2 that ended with its head.
     Done,
 }
@@ -59,7 +58,7 @@ impl RequestWriter {
 
     pub(super) fn http2(stream: Option<SendStream<Bytes>>) -> Self {
         let is_done = stream.is_none();
-        let sink = stream.map_or(Sink::Done, |stream| Sink::Http2 { stream, trailers: None });
+        let sink = stream.map_or(Sink::Done, Sink::Http2);
         Self { finished: is_done, ..Self::new(sink) }
     }
 
@@ -88,16 +87,15 @@ impl RequestWriter {
         }
     }
 
-    /// Ends the body. Trailers go along where the framing can carry them.
-    pub(in super::super) fn end(&mut self, fields: Option<HeaderMap>) {
+    /// Ends the body.
+    pub(in super::super) fn end(&mut self) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         match &mut self.sink {
-            Sink::Http1 { framing: Framing::Unknown, .. } => self.queue.push_back(last_chunk(fields)),
-            Sink::Http2 { trailers, .. } => *trailers = fields,
+            Sink::Http1 { framing: Framing::Unknown, .. } => self.queue.push_back(LAST_CHUNK),
             Sink::Http1 { unsent, .. } => self.finished = self.queue.is_empty() && !*unsent,
-            Sink::Done => {}
+            Sink::Http2(_) | Sink::Done => {}
         }
     }
 
@@ -127,14 +125,10 @@ impl RequestWriter {
         let Self { sink, queue, ended, finished, .. } = self;
         match sink {
             Sink::Http1 { stream, unsent, .. } => ready!(poll_http1(stream, queue, unsent, context))?,
-            Sink::Http2 { stream, trailers } => {
+            Sink::Http2(stream) => {
                 ready!(poll_http2(stream, queue, context))?;
                 if *ended && !*finished {
-                    let end = match trailers.take() {
-                        Some(trailers) => stream.send_trailers(trailers),
-                        None => stream.send_data(Bytes::new(), true),
-                    };
-                    end.map_err(io::Error::other)?;
+                    stream.send_data(Bytes::new(), true).map_err(io::Error::other)?;
                 }
             }
             Sink::Done => {}
@@ -146,7 +140,7 @@ impl RequestWriter {
     /// Gives up the request, of which the upstream has a part: over HTTP/2 its stream is reset.
     pub(in super::super) fn abandon(&mut self) {
         self.queue.clear();
-        if let Sink::Http2 { stream, .. } = &mut self.sink
+        if let Sink::Http2(stream) = &mut self.sink
             && !self.finished
         {
             stream.send_reset(Reason::CANCEL);
@@ -200,17 +194,4 @@ fn poll_http2(
         }
     }
     Poll::Ready(Ok(()))
-}
-
-/// RFC 9112 §7.1.2.
-fn last_chunk(trailers: Option<HeaderMap>) -> Bytes {
-    let mut last = BytesMut::from(&b"0\r\n"[..]);
-    for (name, value) in trailers.iter().flatten() {
-        last.put_slice(name.as_str().as_bytes());
-        last.put_slice(b": ");
-        last.put_slice(value.as_bytes());
-        last.put_slice(b"\r\n");
-    }
-    last.put_slice(b"\r\n");
-    last.freeze()
 }
