@@ -20,7 +20,7 @@ const TO_CLIENT: &str = "to_client";
 /// What stays open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongLivedKind {
-    /// `Upgrade: websocket`, or its form over HTTP/2 (RFC 8441).
+    /// `Upgrade: websocket`.
     Websocket,
     /// Any other upgrade.
     Upgrade,

@@ -42,8 +42,8 @@ pub(in super::super) struct LimitsDocument {
     pub(in super::super) target_bytes: At<ByteSize>,
     /// A request's whole header must have arrived by then, from its first byte.
     pub(in super::super) header_timeout: TimeLimit,
-    /// A batch's whole body must have arrived by then. Of other requests over HTTP/1: how long the gateway
-    /// waits for the body in all, and a second more for each KiB that comes.
+    /// A batch's whole body must have arrived by then. Of other requests: how long the gateway waits for the body in
+    /// total, and a second more for each KiB that comes; not of gRPC calls.
     pub(in super::super) body_timeout: TimeLimit,
     /// A reply may stand still for so long.
     pub(in super::super) write_timeout: TimeLimit,
@@ -119,7 +119,7 @@ impl Default for LogDocument {
 pub(in super::super) struct DrainDocument {
     /// Keeps accepting for so long after `/readyz` turned 503, until balancers have noticed.
     pub(in super::super) delay: Span,
-    /// Ends the last batches after so long, at the latest.
+    /// Ends the last batches, requests and streams after this time, at the latest.
     pub(in super::super) deadline: TimeLimit,
 }
 

@@ -53,7 +53,7 @@ pub(in super::super) struct UpstreamDocument {
     pub(in super::super) client_share: At<Percent>,
 
     /// Upgraded connections (WebSocket) and streaming exchanges that may be open at once. They are not counted
-    /// in `concurrency`; more are turned away (503).
+    /// in `concurrency`. More upgrades and event streams are refused (503); other streams then stay in `concurrency`.
     #[serde(default = "default_upgraded")]
     #[schemars(range(max = 1_000_000))]
     pub(in super::super) upgraded: NonZeroUsize,
@@ -154,14 +154,15 @@ pub(in super::super) enum BalanceDocument {
 pub(in super::super) struct TimeoutDocument {
     /// To open a connection, TLS handshake included.
     pub(in super::super) connect: At<TimeLimit>,
-    /// From the start of the call to the last byte of its reply; of a request that is no batch, the time without a
-    /// byte.
+    /// From the start of the call to the last byte of its reply; of a request that is not a batch, the time in which the
+    /// service sends no byte.
     pub(in super::super) item: At<TimeLimit>,
-    /// Of a request that is no batch, from its turn to the last byte of its reply, retries included; where it is not
-    /// written, at least `item`. A reply that streams has no such limit, unless one other than the default is set.
+    /// Of a request that is not a batch, from its turn to the last byte of its reply, retries included; where it is not
+    /// written, at least `item`. Upgrades, event streams and gRPC calls have no such limit; another reply that streams
+    /// has one if it is set to something other than the default.
     pub(in super::super) request: At<TimeLimit>,
-    /// Of an upgraded connection or a streaming exchange: the time in which neither side sends a byte. `off`: no
-    /// limit.
+    /// Of an upgraded connection or a streaming exchange: the time in which neither side sends a byte. Of a gRPC call
+    /// also the time until its reply begins. `off`: no limit.
     pub(in super::super) idle: TimeLimitOrOff,
 }
 
