@@ -74,7 +74,7 @@ impl Reached {
             authority: authority.to_owned(),
             client: shown(client),
             proxy: if client == peer { String::new() } else { shown(peer) },
-            identity: Identity { name: tls.and_then(|tls| client_name(tls)), ..Identity::default() },
+            identity: Identity { name: tls.and_then(client_name), ..Identity::default() },
             version: match request.version {
                 Version::HTTP_2 => "2",
                 Version::HTTP_10 => "1.0",

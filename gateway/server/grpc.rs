@@ -1,6 +1,8 @@
 //! What a gRPC client is told of what went wrong at the gateway: a status of gRPC in place of HTTP's, in the head of a
 //! reply without a body, or in the trailers of one that breaks off (gRPC over HTTP/2, "Responses").
 
+use std::fmt::Write as _;
+
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -39,7 +41,7 @@ fn encoded(message: &str) -> String {
         if (b' '..=b'~').contains(&byte) && byte != b'%' {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

@@ -68,6 +68,7 @@ pub struct UpstreamMetrics {
 }
 
 impl UpstreamMetrics {
+    #[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
     pub(super) fn new(make: &Maker) -> Result<Self, prometheus::Error> {
         Ok(Self {
             items_in_flight: make.gauges("batchgate_items_in_flight", "Calls under way.", &["upstream"])?,

@@ -78,7 +78,7 @@ impl Exchange<'_> {
                     return self.lost(&error, lease, reused, !has_begun);
                 }
                 Event::Client(from_client) => {
-                    if let Some(ended) = self.take_from_client(from_client, &mut begun.writer).await {
+                    if let Some(ended) = self.take_from_client(from_client, &mut begun.writer) {
                         return self.give_up(begun, ended).await;
                     }
                 }

@@ -144,7 +144,7 @@ async fn gone_while_waiting(session: &mut Session) {
     if session.is_body_done() {
         session.gone().await;
     } else {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -351,11 +351,7 @@ impl<'exchange> Exchange<'exchange> {
     }
 
     /// What the client did. Gives the exchange's end if that is one.
-    async fn take_from_client(
-        &mut self,
-        from_client: FromClient,
-        writer: &mut RequestWriter,
-    ) -> Option<Ended> {
+    fn take_from_client(&mut self, from_client: FromClient, writer: &mut RequestWriter) -> Option<Ended> {
         match from_client {
             FromClient::Piece(piece) => {
                 if let Some(lasting) = &self.lasting {

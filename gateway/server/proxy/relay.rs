@@ -173,7 +173,7 @@ impl Exchange<'_> {
                 Event::Body(Err(error)) => return Err(Broken::Upstream(error)),
                 Event::Client(from_client) => {
                     patience.renew();
-                    self.take_from_client_too(from_client, &mut relay.writer).await?;
+                    self.take_from_client_too(from_client, &mut relay.writer)?;
                 }
                 Event::Idle if self.streams(body) => return Err(Broken::Call(CallFailure::IdleTimeout)),
                 Event::Idle => return Err(Broken::Call(CallFailure::ReplyTimeout)),
@@ -248,12 +248,12 @@ impl Exchange<'_> {
         }
     }
 
-    async fn take_from_client_too(
+    fn take_from_client_too(
         &mut self,
         from_client: FromClient,
         writer: &mut RequestWriter,
     ) -> Result<(), Broken> {
-        match self.take_from_client(from_client, writer).await {
+        match self.take_from_client(from_client, writer) {
             None => Ok(()),
             Some(Ended::Failed(failure)) => Err(Broken::Request(failure)),
             Some(_) => Err(Broken::Client),

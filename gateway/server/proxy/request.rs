@@ -66,10 +66,9 @@ fn set_framing(head: &mut RequestHeader, framing: Framing, over: Over) -> pingor
     head.remove_header(&header::TRAILER);
     match framing {
         Framing::None if said_length => head.insert_header(header::CONTENT_LENGTH, 0),
-        Framing::None => Ok(()),
         Framing::Length(length) => head.insert_header(header::CONTENT_LENGTH, length),
         Framing::Unknown if over == Over::Http1 => head.insert_header(header::TRANSFER_ENCODING, "chunked"),
-        Framing::Unknown => Ok(()),
+        Framing::None | Framing::Unknown => Ok(()),
     }
 }
 

@@ -53,8 +53,8 @@ impl Tunnel {
         };
         let is_websocket = lasting.kind == LongLivedKind::Websocket;
         let mut carrying = Carrying {
-            up: Direction::new(Side::ToUpstream, from_client, is_websocket),
-            down: Direction::new(Side::ToClient, early, is_websocket),
+            up: Direction::new(Side::ToUpstream, &from_client, is_websocket),
+            down: Direction::new(Side::ToClient, &early, is_websocket),
         };
         let how = carrying.run((&mut client, &mut upstream), gateway, &lasting, idle).await;
         lasting.end(how);
@@ -124,9 +124,9 @@ impl Carrying {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<Moved>> {
         let up = self.up.poll_move(client, upstream, context);
-        self.up.was_first = self.up.is_over && !self.down.is_over;
+        self.up.was_first = self.up.is_over() && !self.down.is_over();
         let down = self.down.poll_move(upstream, client, context);
-        self.down.was_first = self.down.is_over && !self.up.is_over || self.down.was_first;
+        self.down.was_first = self.down.is_over() && !self.up.is_over() || self.down.was_first;
         if up.is_pending() && down.is_pending() {
             return Poll::Pending;
         }
@@ -141,7 +141,7 @@ impl Carrying {
 
     /// A connection broke. If one side had ended before, the other has no more to say to it.
     fn broken(&self) -> LongLivedEnd {
-        match (self.up.has_ended, self.down.has_ended) {
+        match (self.up.has_ended(), self.down.has_ended()) {
             (true, _) => LongLivedEnd::Client,
             (_, true) => LongLivedEnd::Upstream,
             (false, false) => LongLivedEnd::Error,
@@ -155,7 +155,7 @@ impl Carrying {
     /// How it ended, once both directions have: by the side that ended first.
     fn end(&self) -> Option<LongLivedEnd> {
         let (up, down) = (&self.up, &self.down);
-        (up.is_over && down.is_over).then_some(if down.was_first {
+        (up.is_over() && down.is_over()).then_some(if down.was_first {
             LongLivedEnd::Upstream
         } else {
             LongLivedEnd::Client
@@ -164,7 +164,7 @@ impl Carrying {
 
     /// Whether one side has ended and the other one goes on.
     const fn is_half_closed(&self) -> bool {
-        self.up.is_over != self.down.is_over
+        self.up.is_over() != self.down.is_over()
     }
 }
 
@@ -189,11 +189,19 @@ struct Direction {
     goodbye: Goodbye,
     /// Bytes were written and may wait to be sent.
     is_unsent: bool,
-    has_ended: bool,
-    /// The end was handed on.
-    is_over: bool,
-    /// … before the other direction's.
+    end: End,
+    /// It ended before the other direction.
     was_first: bool,
+}
+
+/// How far the end of a direction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Open,
+    /// Nothing more comes.
+    Seen,
+    /// The other connection was told.
+    HandedOn,
 }
 
 /// How far the close frame of a drain is.
@@ -207,19 +215,28 @@ enum Goodbye {
 }
 
 impl Direction {
-    fn new(side: Side, early: Vec<Bytes>, is_websocket: bool) -> Self {
+    fn new(side: Side, early: &[Bytes], is_websocket: bool) -> Self {
         let mut direction = Self {
             side,
             buffer: BytesMut::new(),
             frames: is_websocket.then(Frames::default),
             goodbye: Goodbye::NotWanted,
             is_unsent: false,
-            has_ended: false,
-            is_over: false,
+            end: End::Open,
             was_first: false,
         };
-        early.iter().for_each(|bytes| direction.take(bytes));
+        for bytes in early {
+            direction.take(bytes);
+        }
         direction
+    }
+
+    const fn is_over(&self) -> bool {
+        matches!(self.end, End::HandedOn)
+    }
+
+    const fn has_ended(&self) -> bool {
+        !matches!(self.end, End::Open)
     }
 
     /// Takes bytes that have come.
@@ -283,7 +300,7 @@ impl Direction {
         to: &mut Stream,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<Step>> {
-        if self.is_over {
+        if self.is_over() {
             return Poll::Pending;
         }
         if !self.buffer.is_empty() {
@@ -299,15 +316,17 @@ impl Direction {
             ready!(Pin::new(&mut *to).poll_flush(context))?;
             self.is_unsent = false;
         }
-        if self.has_ended {
+        if self.end == End::Seen {
             ready!(Pin::new(to).poll_shutdown(context))?;
-            self.is_over = true;
+            self.end = End::HandedOn;
             return Poll::Ready(Ok(Step::Over));
         }
         let mut space = [std::mem::MaybeUninit::uninit(); BUFFER];
         let mut read = ReadBuf::uninit(&mut space);
         ready!(Pin::new(from).poll_read(context, &mut read))?;
-        self.has_ended = read.filled().is_empty();
+        if read.filled().is_empty() {
+            self.end = End::Seen;
+        }
         self.take(read.filled());
         Poll::Ready(Ok(Step::Moved(0)))
     }

@@ -89,10 +89,10 @@ mod tests {
         if length < 126 {
             frame.push(flag | u8::try_from(length).unwrap());
         } else if let Ok(short) = u16::try_from(length) {
-            frame.push(flag | 126);
+            frame.push(flag | 0x7e);
             frame.extend(short.to_be_bytes());
         } else {
-            frame.push(flag | 127);
+            frame.push(flag | 0x7f);
             frame.extend((length as u64).to_be_bytes());
         }
         if mask {

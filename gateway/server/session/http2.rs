@@ -88,13 +88,12 @@ impl Http2 {
         let _ = self.body.flow_control().release_capacity(unreleased);
         let piece = self.body.data().await.transpose();
         let piece = piece.or_err(ErrorType::ReadError, "while reading a request's body")?;
-        match &piece {
-            Some(piece) => self.unreleased = piece.len(),
-            None => {
-                let trailers = self.body.trailers().await;
-                trailers.or_err(ErrorType::ReadError, "while reading a request's trailers")?;
-                self.body_done = true;
-            }
+        if let Some(piece) = &piece {
+            self.unreleased = piece.len();
+        } else {
+            let trailers = self.body.trailers().await;
+            trailers.or_err(ErrorType::ReadError, "while reading a request's trailers")?;
+            self.body_done = true;
         }
         Ok(piece)
     }

@@ -77,9 +77,7 @@ impl ReplyReader {
     /// The stream was reset in place of them.
     pub(in super::super) async fn trailers(&mut self) -> pingora::Result<Option<HeaderMap>> {
         match self {
-            Self::Http1(http1, _) => {
-                Ok(SharedStream::under(http1.stream()).and_then(|shared| shared.trailers()))
-            }
+            Self::Http1(http1, _) => Ok(SharedStream::under(http1.stream()).and_then(SharedStream::trailers)),
             Self::Http2(http2) => http2.read_trailers().await,
         }
     }
