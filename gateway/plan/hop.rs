@@ -16,9 +16,6 @@ pub enum Kept {
     Nothing,
     /// `Trailer`: the trailer section goes on as well (RFC 9110 §6.6.2).
     Trailer,
-    /// `Connection` and `Upgrade`: the connection becomes another protocol's (RFC 9110 §7.8). What else Connection names
-    /// leaves; the caller writes `Connection: upgrade` anew.
-    Upgrade,
 }
 
 /// The fields of a message that must not go on, each once.
@@ -28,7 +25,6 @@ pub fn hop_by_hop_fields(fields: &HeaderMap, kept: Kept) -> Vec<HeaderName> {
     let is_kept = |name: &HeaderName| match kept {
         Kept::Nothing => false,
         Kept::Trailer => *name == header::TRAILER,
-        Kept::Upgrade => *name == header::UPGRADE || *name == header::CONNECTION,
     };
     let leaves = |name: &&HeaderName| (is_hop_by_hop(name) || named.contains(name)) && !is_kept(name);
     let mut leaving: Vec<_> = fields.keys().filter(leaves).cloned().collect();
@@ -86,11 +82,7 @@ mod tests {
             ("HTTP2-Settings", "AAA"),
         ];
         let end = [("Content-Length", "3"), ("Content-Type", "a/b"), ("X-A", "1"), ("X-A", "2")];
-        for (kept, left) in [
-            (Kept::Nothing, &[][..]),
-            (Kept::Trailer, &["trailer"]),
-            (Kept::Upgrade, &["connection", "upgrade"]),
-        ] {
+        for (kept, left) in [(Kept::Nothing, &[][..]), (Kept::Trailer, &["trailer"])] {
             let fields = hop
                 .iter()
                 .chain(&end)

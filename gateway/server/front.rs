@@ -9,11 +9,11 @@ use pingora::apps::ReusedHttpStream;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::v1::server::HttpSession as Http1;
 
-use crate::batch::{AdmissionRefusal, BatchRefusal, Dialect, ItemRejection};
+use crate::batch::{AdmissionRefusal, Dialect, ItemRejection};
 use crate::dispatch::CallFailure;
 use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
-use crate::stitch::problem::{self, Verdict};
+use crate::stitch::problem::{self, BodyFailure, Verdict};
 use crate::telemetry::ConnectionRefusal;
 
 use super::asked::Asked;
@@ -198,14 +198,14 @@ impl Front {
                     }
                     Failure::BodyUnreadable => {
                         session.close_after_reply();
-                        problem::of_refusal(&BatchRefusal::BodyUnreadable)
+                        problem::of_body(BodyFailure::Unreadable)
                     }
                     Failure::BodyTimeout(limit) => {
                         session.close_after_reply();
                         session.linger_for_a_moment();
                         let address = session.client_address();
                         self.gateway.metrics.connections.refuse(ConnectionRefusal::BodyTimeout, address);
-                        problem::of_refusal(&BatchRefusal::BodyTimeout { seconds: limit.as_secs() })
+                        problem::of_body(BodyFailure::TooSlow(limit.as_secs()))
                     }
                 };
                 write_verdict(session, context, verdict).await?;

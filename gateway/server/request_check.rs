@@ -1,7 +1,7 @@
 //! What HTTP wants of a request before anything is done with it. The grammar and the framing of HTTP/1.1 were checked
 //! before the request was parsed (`http1`).
 
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderName, HeaderValue};
 use http::uri::Authority;
 use http::{Method, Version};
 use pingora::http::RequestHeader;
@@ -12,20 +12,6 @@ use crate::http1::is_host;
 use super::proxy::max_forwards;
 use super::session::Session;
 
-/// Whom a request is for: the authority of its target, if it has one, else its Host (RFC 9112 §3.2.2 and §3.3, RFC 9113
-/// §8.3.1). `None` where HTTP/1.0 says neither, or Host is empty.
-#[expect(dead_code, reason = "for the exchange loop")]
-pub(super) fn effective_authority(request: &RequestHeader) -> Result<Option<Authority>, ItemRejection> {
-    if let Some(authority) = request.uri.authority() {
-        return Ok(Some(authority.clone()));
-    }
-    let Some(host) = request.headers.get(header::HOST).filter(|host| !host.is_empty()) else {
-        return Ok(None);
-    };
-    let host = is_host(host.as_bytes()).then(|| Authority::try_from(host.as_bytes()).ok()).flatten();
-    host.map(Some).ok_or(NO_HOST)
-}
-
 const NO_HOST: ItemRejection =
     ItemRejection::ForbiddenUrl { problem: "has no host: Host is absent or malformed" };
 
@@ -33,6 +19,11 @@ const NO_HOST: ItemRejection =
 pub(super) fn rejection(session: &Session) -> Option<ItemRejection> {
     if !has_valid_host(session) {
         return Some(NO_HOST);
+    }
+    if session.is_http2()
+        && let Some(rejection) = http2_rejection(session.req_header())
+    {
+        return Some(rejection);
     }
     if names_what_is_not_the_connections(session) {
         return Some(bad("Connection", FieldError::NotOfTheConnection));
@@ -45,6 +36,31 @@ pub(super) fn rejection(session: &Session) -> Option<ItemRejection> {
 
 fn bad(name: &str, error: FieldError) -> ItemRejection {
     ItemRejection::BadHeader { name: name.to_owned(), error }
+}
+
+/// What h2 lets through, and the checker of HTTP/1.1 would not: whom a request is for, and how long it is, can be said in
+/// two ways that differ (RFC 9113 §8.3.1, §8.1.1). Servers behind would choose one.
+fn http2_rejection(request: &RequestHeader) -> Option<ItemRejection> {
+    let hosts = || request.headers.get_all(header::HOST).iter();
+    let authority = request.uri.authority().map(Authority::as_str);
+    let differs = |host: &HeaderValue| {
+        authority.is_some_and(|authority| !host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()))
+    };
+    if authority.is_none() && hosts().count() != 1
+        || hosts().count() > 1
+        || hosts().any(differs)
+        || authority.is_some_and(|authority| authority.contains('@'))
+    {
+        return Some(NO_HOST);
+    }
+    let mut lengths = request.headers.get_all(header::CONTENT_LENGTH).iter();
+    let is_length = |value: &HeaderValue| {
+        !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit) && value.len() < 20
+    };
+    if !lengths.next().is_none_or(is_length) || lengths.next().is_some() {
+        return Some(bad("Content-Length", FieldError::Length));
+    }
+    None
 }
 
 /// OPTIONS that asks about the server in general (RFC 9110 §9.3.7), or that must go no further

@@ -8,7 +8,6 @@
 
 mod idempotent;
 mod reasons;
-mod request;
 
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use super::GATEWAY_NAME;
 
 pub use idempotent::is_idempotent;
 pub use reasons::{LIMIT_REASONS, REFUSAL_REASONS};
-pub use request::of_request;
+pub use request::{BodyFailure, of_body, of_request};
 
 /// What a failure means for the client and for metrics.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +79,7 @@ macro_rules! row {
 pub const BATCH_STOPPED: &str = "batch_stopped";
 // Below the macro, which they use.
 mod admission;
+mod request;
 mod grammar;
 mod failure;
 mod fixed_answer;

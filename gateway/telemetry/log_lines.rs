@@ -50,7 +50,7 @@ impl Logging {
 }
 
 /// Starts logging to standard error: the gateway's own lines, and nothing else. What libraries say, and panics, become
-/// lines of ours or are left out ([`super::libraries`]). Lines are written by a thread of their own; when 16384 wait for
+/// lines of ours or are left out (`libraries`). Lines are written by a thread of their own; when 16384 wait for
 /// it, further ones are dropped and counted.
 ///
 /// # Errors

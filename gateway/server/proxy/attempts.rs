@@ -31,8 +31,10 @@ pub(super) struct Attempts<'exchange> {
     pub(super) tried: Vec<SocketAddr>,
     /// Attempts so far that count for `retry.attempts`.
     made: usize,
-    /// Tries in addition to that.
+    /// Tries in addition to that: connections that were gone, targets that refused.
     sidesteps: usize,
+    /// Times that the upstream said that it did not process the request.
+    asides: usize,
     /// An idle connection was gone; the next one is opened anew.
     pub(super) wants_fresh: bool,
     /// Something of it may have reached a service.
@@ -66,6 +68,7 @@ impl<'exchange> Attempts<'exchange> {
             tried: Vec::new(),
             made: 0,
             sidesteps: 0,
+            asides: 0,
             wants_fresh: false,
             was_sent: false,
             last_failure: None,
@@ -94,7 +97,7 @@ impl<'exchange> Attempts<'exchange> {
             return None;
         }
         if lost.failure == CallFailure::NotProcessed {
-            return self.sidestep("not_processed", peer);
+            return self.aside(peer);
         }
         // RFC 9110 §9.2.2, RFC 9112 §9.3.1: that is no fault of the target, so it needs no budget.
         if lost.is_stale && self.is_idempotent && self.may_sidestep() {
@@ -133,20 +136,23 @@ impl<'exchange> Attempts<'exchange> {
         if self.is_idempotent && replay.is_complete() { self.grant("status", wanted) } else { None }
     }
 
-    fn sidestep(&mut self, reason: &'static str, peer: &Peer) -> Option<Duration> {
-        if !self.may_sidestep() {
+    /// RFC 9113 §8.7: safe for every method, and no fault of the target. The first time at once, then after pauses.
+    fn aside(&mut self, peer: &Peer) -> Option<Duration> {
+        let pause = if self.asides == 0 { Duration::ZERO } else { pause_after(self.asides) };
+        if self.asides >= MAX_SIDESTEPS || pause >= self.ends.remaining() {
             return None;
         }
-        self.count(reason);
+        self.asides += 1;
+        self.count("refused");
         if !self.upstream.targets.has_other(&self.tried) {
             self.tried.retain(|address| *address != peer.address);
         }
-        Some(pause_after(self.sidesteps))
+        Some(pause)
     }
 
     const fn may_sidestep(&mut self) -> bool {
         self.sidesteps += 1;
-        self.sidesteps < MAX_SIDESTEPS
+        self.sidesteps <= MAX_SIDESTEPS
     }
 
     /// Takes one retry from the upstream's budget, if there is time for it.

@@ -63,7 +63,7 @@ impl Exchange<'_> {
         }
         if let Err(failure) = self.begin_events(&head) {
             self.abandon(writer, reader, lease.peer()).await;
-            return Ended::Failed(Failure::Call(failure, self.attempts.sent()));
+            return Ended::Failed(Failure::Call(failure, Sent::Maybe));
         }
         let prepared = reader.is_done().and_then(|is_done| {
             let body = reply::final_head(self.session, &mut head, (self.context, self.plan), is_done)?;
@@ -201,13 +201,15 @@ impl Exchange<'_> {
         let Relay { writer, reader, is_writer_broken, .. } = relay;
         let has_room = writer.is_drained() && !*is_writer_broken;
         let limit = self.limit_in_all();
+        // While an ordinary request waits for its client's body, the service is not the one who is slow.
+        let waits_for_upstream = self.lasting.is_some() || self.upload.is_done() || !has_room;
         let is_events = self.lasting.as_ref().is_some_and(|lasting| lasting.kind == LongLivedKind::Sse);
         let Self { session, upload, gateway, .. } = self;
         tokio::select! {
             flushed = writer.flush(), if !writer.is_drained() && !*is_writer_broken => Event::Flushed(flushed),
             body = reader.body() => Event::Body(body),
             from_client = upload.next(session, has_room) => Event::Client(from_client),
-            () = patience.over() => Event::Idle,
+            () = patience.over(), if waits_for_upstream => Event::Idle,
             () = come(becomes_stream) => Event::Lasts,
             () = come(limit) => Event::OverTime,
             () = gateway.ends(), if is_events => Event::Drains,
@@ -342,7 +344,8 @@ impl Exchange<'_> {
                 (failure::of_exchange(&error), failure::reset_reason(&error))
             }
             Broken::Call(failure) => {
-                self.end_lasting(LongLivedEnd::Idle);
+                let is_idle = failure == CallFailure::IdleTimeout;
+                self.end_lasting(if is_idle { LongLivedEnd::Idle } else { LongLivedEnd::Error });
                 (failure, ResetReason::INTERNAL_ERROR)
             }
         };

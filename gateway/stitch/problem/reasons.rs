@@ -35,7 +35,7 @@ pub const REFUSAL_REASONS: [&str; 29] = [
 
 /// The reasons of items and single requests for which a limit is at fault, so that their counters start at zero
 /// and an alert sees the first one.
-pub const LIMIT_REASONS: [&str; 21] = [
+pub const LIMIT_REASONS: [&str; 22] = [
     "rate_limited",
     "item_over_limit",
     "queue_full",
@@ -51,6 +51,7 @@ pub const LIMIT_REASONS: [&str; 21] = [
     "reply_timeout",
     "request_timeout",
     "idle_timeout",
+    "body_timeout",
     "loop_detected",
     "deadline_before_call",
     "deadline_during_call",

@@ -1,7 +1,10 @@
 //! The same verdicts on a request that is no batch: the rules are those of items, the words are not.
 
-use super::{Verdict, of_rejection};
-use crate::batch::ItemRejection;
+use http::StatusCode;
+
+use super::limit::Limit;
+use super::{Row, Verdict, of_rejection, verdict};
+use crate::batch::{ItemRejection, OutcomeKind};
 
 /// An item's words, and a request's.
 const WORDS: [(&str, &str); 8] = [
@@ -23,6 +26,45 @@ const TITLES: [(&str, &str); 5] = [
     ("The item is over a limit", "The request is over a limit"),
     ("The item's body is malformed", "The request's body is malformed"),
 ];
+
+/// Why a single request's body could not be read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyFailure {
+    /// It breaks HTTP's framing.
+    Unreadable,
+    /// The client let the gateway wait for longer than so many seconds.
+    TooSlow(u64),
+}
+
+/// The verdict on a single request whose body could not be read. The service may have seen a part of it.
+#[must_use]
+pub fn of_body(failure: BodyFailure) -> Verdict {
+    match failure {
+        BodyFailure::Unreadable => {
+            let row = row!(
+                BAD_REQUEST,
+                "body_unreadable",
+                "The request's body can't be read",
+                "http_request_error"
+            );
+            let detail = "the request's body breaks HTTP's framing".to_owned();
+            verdict(&row, detail, None, OutcomeKind::Unknown)
+        }
+        BodyFailure::TooSlow(seconds) => {
+            let row = row!(
+                REQUEST_TIMEOUT,
+                "body_timeout",
+                "The request's body came too slowly",
+                "http_request_error"
+            );
+            let detail = format!(
+                "the gateway waited for the request's body for {seconds} s in all (limits.body_timeout)"
+            );
+            let limit = Some(Limit::Key("limits.body_timeout"));
+            Verdict { limit, ..verdict(&row, detail, None, OutcomeKind::Unknown) }
+        }
+    }
+}
 
 /// The verdict on a single request that the gateway refuses.
 #[must_use]
