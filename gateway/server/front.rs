@@ -13,7 +13,7 @@ use crate::batch::{AdmissionRefusal, Dialect, ItemRejection};
 use crate::dispatch::CallFailure;
 use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
-use crate::stitch::problem::{self, BodyFailure, Verdict};
+use crate::stitch::problem::{self, BodyFailure, Limit, Verdict};
 use crate::telemetry::ConnectionRefusal;
 
 use super::asked::Asked;
@@ -213,13 +213,15 @@ impl Front {
             }
             Ended::BrokeOff(failure, reason) => {
                 context.broke_off(failure);
+                session.let_out().await;
                 session.break_off(reason);
                 Ok(None)
             }
             Ended::ClientStalled => {
                 let address = session.client_address();
                 self.gateway.metrics.connections.refuse(ConnectionRefusal::WriteTimeout, address);
-                context.broke_off(CallFailure::ClientGone);
+                context.reason = Some(ConnectionRefusal::WriteTimeout.as_str());
+                context.limit = Some(Limit::Key("limits.write_timeout"));
                 session.break_off(ResetReason::CANCEL);
                 Ok(None)
             }

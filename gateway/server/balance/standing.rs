@@ -2,7 +2,7 @@
 //! and since when it is back. It outlives a reload, and a name that is resolved again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::clock::Stopwatch;
@@ -11,6 +11,9 @@ use super::circuit::{Circuit, CircuitState, Moment, milliseconds};
 
 /// The smallest share of its calls that a target gets which has just come back.
 const LEAST_SHARE: f64 = 0.1;
+
+/// So many idle connections in a row were gone that the next one will be too.
+const GONE_TOO_OFTEN: u32 = 3;
 
 /// One address of a target.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(in super::super) struct Standing {
     /// 0: it has been there for long enough.
     back_since: AtomicU64,
     clock: Stopwatch,
+    /// Idle connections to it that turned out to be gone, since one last served.
+    gone_in_a_row: AtomicU32,
 }
 
 impl Standing {
@@ -34,12 +39,30 @@ impl Standing {
             in_flight: AtomicUsize::new(0),
             back_since: AtomicU64::new(0),
             clock: Stopwatch::start(),
+            gone_in_a_row: AtomicU32::new(0),
         }
     }
 
     /// Milliseconds since shortly before it was first known.
     pub(super) fn now(&self) -> Moment {
         milliseconds(self.clock.elapsed()) + 1
+    }
+
+    /// An idle connection to it turned out to be gone.
+    pub(in super::super) fn idle_was_gone(&self) {
+        self.gone_in_a_row.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An idle connection to it carried another call.
+    pub(in super::super) fn idle_served(&self) {
+        if self.gone_in_a_row.load(Ordering::Relaxed) > 0 {
+            self.gone_in_a_row.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether its idle connections can be relied on. Some services close after each reply and don't say so.
+    pub(in super::super) fn keeps_idle(&self) -> bool {
+        self.gone_in_a_row.load(Ordering::Relaxed) < GONE_TOO_OFTEN
     }
 
     /// Whether it was taken out by hand.

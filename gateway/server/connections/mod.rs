@@ -19,6 +19,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::FutureExt as _;
+use http::Method;
 use pingora::connectors::http::v2::{self, H2HandshakeSettings, handshake};
 use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::protocols::http::client::HttpSession;
@@ -27,10 +29,12 @@ use pingora::protocols::{Stream, l4};
 use pingora::upstreams::peer::Peer as _;
 use pingora::{Error, ErrorType};
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::settings::Scheme;
+use crate::stitch::problem::is_idempotent;
 use crate::telemetry::{TlsCause, TlsFailures};
 
 use super::balance::Peer;
@@ -62,9 +66,27 @@ impl Connections {
         Self { http1: TransportConnector::new(options()), http2: v2::Connector::new(options()), failures }
     }
 
-    /// An idle connection of HTTP/1.1, if there is one.
-    pub(super) async fn idle_http1(&self, peer: &Peer) -> Option<Stream> {
-        self.http1.reused_stream(&peer.http1).await
+    /// An idle connection of HTTP/1.1 for a request with this method, if there is one that is still open and on which the
+    /// service has not spoken out of turn: what came then (a 408 for idleness, say) would be taken for the next answer.
+    ///
+    /// A request that can't be sent twice is lost on a connection that is about to close. So for those the network
+    /// is heard once more, and services whose idle connections are mostly gone get new ones.
+    pub(super) async fn idle_http1(&self, peer: &Peer, method: &Method) -> Option<Stream> {
+        let is_safe = is_idempotent(method);
+        if !is_safe && !peer.standing.keeps_idle() {
+            return None;
+        }
+        loop {
+            let mut stream = self.http1.reused_stream(&peer.http1).await?;
+            if !is_safe {
+                // Lets the runtime take what the network has brought meanwhile.
+                tokio::task::yield_now().await;
+            }
+            if is_quiet(&mut stream) {
+                return Some(stream);
+            }
+            peer.standing.idle_was_gone();
+        }
     }
 
     /// A new connection of HTTP/1.1.
@@ -86,7 +108,7 @@ impl Connections {
                 return Ok((HttpSession::H2(session), true));
             }
         }
-        if may_be_http1 && let Some(stream) = self.idle_http1(peer).await {
+        if may_be_http1 && let Some(stream) = self.idle_http1(peer, &Method::GET).await {
             return Ok((http1_session(stream, peer), true));
         }
         Ok((self.new_session(peer).await?, false))
@@ -163,6 +185,13 @@ impl Connections {
             self.failures.with_target(target, (cause, &detail), &tls.seldom);
         }
     }
+}
+
+/// Whether nothing was heard on an idle connection, not even its end. Asks tokio what it knows already, so a quiet
+/// connection costs no system call.
+pub(super) fn is_quiet(stream: &mut Stream) -> bool {
+    let mut unasked = [0; 1];
+    tokio::task::unconstrained(stream.read(&mut unasked)).now_or_never().is_none()
 }
 
 /// Whether a target may speak HTTP/1.1, and HTTP/2.

@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use futures_util::future::FutureExt;
+use http::Method;
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession;
-use tokio::io::AsyncReadExt;
 
 use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::plan::Call;
 
 use super::super::balance::{Lease, Peer};
+use super::super::connections::is_quiet;
 use super::super::failure;
 use super::super::memory::Holding;
 use super::call::Calls;
@@ -40,9 +40,11 @@ impl Connection {
     /// for its turn: what came then (a 408 for idleness, say) would be taken for that call's answer.
     /// Asks tokio what it knows already, so a quiet connection costs no system call.
     fn if_quiet(mut self) -> Option<Self> {
-        let mut unasked = [0; 1];
-        let heard = tokio::task::unconstrained(self.stream.read(&mut unasked)).now_or_never();
-        heard.is_none().then_some(self)
+        let is_quiet = is_quiet(&mut self.stream);
+        if !is_quiet {
+            self.peer.standing.idle_was_gone();
+        }
+        is_quiet.then_some(self)
     }
 }
 
@@ -64,7 +66,7 @@ impl<'engine> HeldConnection<'engine> {
     ) -> Result<UpstreamReply, Unanswered> {
         let (connection, lease) = match self.held(failover, fresh) {
             Some(held) => held,
-            None => self.connect(failover, !fresh).await.map_err(Unanswered::not_sent)?,
+            None => self.connect(failover, sending.method, !fresh).await.map_err(Unanswered::not_sent)?,
         };
         let (used, peer) = (connection.used, Arc::clone(&connection.peer));
         let header = self.calls.header(sending, &peer).map_err(Unanswered::not_sent)?;
@@ -75,6 +77,9 @@ impl<'engine> HeldConnection<'engine> {
         match send_and_collect(&mut session, header, sending, self.calls.engine.holding).await {
             Ok(reply) => {
                 under_way.answered(reply.status);
+                if used {
+                    peer.standing.idle_served();
+                }
                 session.respect_keepalive();
                 let kept = session.reuse().await.filter(CheckedStream::is_usable);
                 self.connection = kept.map(|stream| Connection { peer, stream, used: true });
@@ -104,12 +109,13 @@ impl<'engine> HeldConnection<'engine> {
     async fn connect(
         &self,
         failover: &mut Failover<'_>,
+        method: &Method,
         may_reuse: bool,
     ) -> Result<(Connection, Lease), CallFailure> {
         let Calls { engine, upstream, .. } = self.calls;
         let connections = &engine.gateway.connections;
         while let Some(lease) = failover.next() {
-            if may_reuse && let Some(stream) = connections.idle_http1(lease.peer()).await {
+            if may_reuse && let Some(stream) = connections.idle_http1(lease.peer(), method).await {
                 let stream = CheckedStream::around(stream);
                 return Ok((Connection { peer: Arc::clone(lease.peer()), stream, used: true }, lease));
             }

@@ -69,6 +69,9 @@ impl Exchange<'_> {
                     }
                 }
                 Event::Head(Ok(head)) => {
+                    if begun.reused {
+                        begun.lease.peer().standing.idle_served();
+                    }
                     let Begun { writer, reader, lease, is_writer_broken, .. } = begun;
                     let replied = Replied { head, writer, reader, lease, is_writer_broken };
                     return Attempted::Replied(Box::new(replied));

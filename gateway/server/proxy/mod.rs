@@ -131,9 +131,6 @@ pub(super) async fn forward(
         Ok(turn) => turn,
         Err(failure) => return Ended::Failed(Failure::not_sent(failure)).into(),
     };
-    if session.let_client_send().await.is_err() {
-        return Ended::ClientGone.into();
-    }
     let mut exchange = Exchange::new((gateway, upstream), session, (context, plan), turn);
     let ended = exchange.run().await;
     Outcome { ended, lasted: exchange.lasted, grpc_status: exchange.grpc_status }
@@ -267,6 +264,8 @@ impl<'exchange> Exchange<'exchange> {
         self.attempts.tried.push(peer.address);
         let made = match self.begin(connection, &peer).await {
             Ok((writer, reader)) => {
+                // Not before somebody is there who takes the body. A client that has gone shows when it is read.
+                let _ = self.session.let_client_send().await;
                 let begun = Begun { writer, reader, lease, reused, is_writer_broken: false };
                 self.await_head(begun).await
             }
@@ -282,7 +281,8 @@ impl<'exchange> Exchange<'exchange> {
     async fn connect(&mut self, lease: Lease) -> Option<(Lease, Connection)> {
         let (gateway, upstream, needs) = (self.gateway, self.upstream, self.plan.needs());
         let may_reuse = !std::mem::take(&mut self.attempts.wants_fresh);
-        if may_reuse && let Some(connection) = Connection::idle(gateway, lease.peer(), needs).await {
+        let method = &self.session.req_header().method;
+        if may_reuse && let Some(connection) = Connection::idle(gateway, lease.peer(), needs, method).await {
             return Some((lease, connection));
         }
         let open = |peer: Arc<Peer>| async move { Connection::open(gateway, upstream, &peer, needs).await };
@@ -326,6 +326,9 @@ impl<'exchange> Exchange<'exchange> {
         let failure =
             if nothing_received { failure::before_reply(error) } else { failure::of_exchange(error) };
         let is_stale = reused && nothing_received && failure == CallFailure::ConnectionLost;
+        if is_stale {
+            lease.peer().standing.idle_was_gone();
+        }
         let lost = Lost { failure, is_stale, is_body_sent: self.upload.is_done() };
         let next = self.attempts.after_exchange(lease.peer(), lost, &self.upload.replay);
         // A service that gives up while a client sends slowly is not at fault.

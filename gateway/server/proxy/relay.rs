@@ -314,6 +314,8 @@ impl Exchange<'_> {
             if writer.is_finished() && self.upload.is_done() {
                 drop(writer);
                 reader.release(&self.gateway.connections, peer).await;
+                self.turn = None;
+                self.session.linger().await;
             } else {
                 self.abandon(writer, reader, peer).await;
                 self.turn = None;

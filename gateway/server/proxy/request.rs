@@ -89,8 +89,11 @@ fn set_fields(
     if let Some(forwards) = max_forwards(request) {
         head.insert_header(header::MAX_FORWARDS, forwards.saturating_sub(1))?;
     }
-    for name in &settings.headers.remove {
-        head.remove_header(name);
+    let set = settings.headers.set.iter().map(|(name, _)| name);
+    let decided: Vec<_> = settings.headers.remove.iter().chain(set).collect();
+    let is_decided = |name: &&HeaderName| decided.iter().any(|decided| same_to_cgi(decided, name));
+    for name in head.headers.keys().filter(is_decided).cloned().collect::<Vec<_>>() {
+        head.remove_header(&name);
     }
     for (name, value) in settings.headers.set.iter().chain(&plan.hop.fields) {
         head.insert_header(name.clone(), value.clone())?;

@@ -32,6 +32,10 @@ const LINGER: Duration = Duration::from_secs(8);
 /// … and for this long without a byte (RFC 9112 §9.6).
 const LINGER_BETWEEN_BYTES: Duration = Duration::from_secs(5);
 
+/// The same over HTTP/2, where only one stream is held.
+const LINGER_HTTP2: Duration = Duration::from_secs(1);
+/// For a piece of a reply to leave before its stream is reset.
+const BEFORE_RESET: Duration = Duration::from_millis(20);
 /// What is left of a request's body is read for the sake of its connection up to so many bytes …
 const SHORT_REST: usize = 64 << 10;
 /// … that come within this time.
@@ -45,6 +49,8 @@ pub(super) struct Session {
     /// The reply's end was written.
     is_complete: bool,
     linger: Duration,
+    /// A client that waits for a 100 has got it.
+    may_send: bool,
 }
 
 enum Protocol {
@@ -67,7 +73,7 @@ impl Session {
     }
 
     const fn new(protocol: Protocol) -> Self {
-        Self { protocol, answered: None, is_complete: false, linger: LINGER }
+        Self { protocol, answered: None, is_complete: false, linger: LINGER, may_send: false }
     }
 
     /// The request's head.
@@ -241,7 +247,7 @@ impl Session {
     /// # Errors
     /// The client has left.
     pub(super) async fn let_client_send(&mut self) -> pingora::Result<()> {
-        if !self.waits_for_continue() || self.is_body_done() {
+        if !self.waits_for_continue() || self.is_body_done() || std::mem::replace(&mut self.may_send, true) {
             return Ok(());
         }
         self.write_interim(ResponseHeader::build_no_case(StatusCode::CONTINUE, Some(0))?).await
@@ -294,6 +300,9 @@ impl Session {
     /// Reads the rest of a request that is refused, if it is short and there already: then the connection can be used
     /// again (RFC 9112 §9.3).
     pub(super) async fn read_short_rest(&mut self) {
+        if self.waits_for_continue() && !self.may_send {
+            return;
+        }
         let deadline = Deadline::after(SHORT_WAIT);
         let mut left = SHORT_REST;
         while !self.is_body_done() && left > 0 {
@@ -318,17 +327,24 @@ impl Session {
         self.linger = Duration::from_millis(500);
     }
 
-    /// Lets a client that is still sending see the reply: a connection that is closed with unread bytes is reset,
-    /// and the reply is lost with it. Over HTTP/2 a stream ends by itself (RFC 9113 §8.1).
+    /// Lets a client that is still sending see the reply. Over HTTP/1, a connection that is closed with unread bytes is
+    /// reset, and the reply is lost with it. Over HTTP/2 the stream would be reset (RFC 9113 §8.1), which some
+    /// clients take for a failure even where all that they still send is its end.
     pub(super) async fn linger(&mut self) {
-        let ends = Deadline::after(self.linger);
-        let Protocol::Http1(http1) = &mut self.protocol else { return };
-        while !http1.is_body_done() {
+        let ends = Deadline::after(if self.is_http2() { LINGER_HTTP2 } else { self.linger });
+        while !self.is_body_done() {
             let between = Deadline::after(LINGER_BETWEEN_BYTES).earlier(ends);
-            match between.race(http1.read_body_bytes()).await {
+            match between.race(self.read_request_body()).await {
                 Some(Ok(Some(_))) => {}
                 Some(Ok(None) | Err(_)) | None => return,
             }
+        }
+    }
+
+    /// A moment for what was written before a break: over HTTP/2, a reset overtakes it.
+    pub(super) async fn let_out(&self) {
+        if self.is_http2() && self.answered.is_some() {
+            Deadline::after(BEFORE_RESET).come().await;
         }
     }
 

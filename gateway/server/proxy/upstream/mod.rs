@@ -11,13 +11,12 @@ mod writer;
 
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
+use http::Method;
 use pingora::http::RequestHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession as AnySession;
 use pingora::protocols::http::v1::client::HttpSession as Http1;
 use pingora::protocols::http::v2::client::Http2Session;
-use tokio::io::AsyncReadExt as _;
 
 use crate::server::balance::Peer;
 use crate::server::engine::CheckedStream;
@@ -54,16 +53,12 @@ enum Wire {
 
 impl Connection {
     /// A connection to a target that is idle, if there is one that can be used.
-    pub(super) async fn idle(gateway: &Gateway, peer: &Peer, needs: Needs) -> Option<Self> {
+    pub(super) async fn idle(gateway: &Gateway, peer: &Peer, needs: Needs, method: &Method) -> Option<Self> {
         if speaks_http2(peer.scheme, needs) {
             return None;
         }
-        loop {
-            let mut stream = gateway.connections.idle_http1(peer).await?;
-            if is_quiet(&mut stream) {
-                return Some(Self { wire: Wire::Http1(CheckedStream::around(stream)), reused: true });
-            }
-        }
+        let stream = gateway.connections.idle_http1(peer, method).await?;
+        Some(Self { wire: checked(stream), reused: true })
     }
 
     /// Opens a connection to a target; or, over HTTP/2, takes one that has room for another stream.
@@ -136,12 +131,4 @@ fn speaks_http2(scheme: Scheme, needs: Needs) -> bool {
         (Needs::Http1, _) | (Needs::Any | Needs::Http2, Scheme::Http) | (Needs::Any, Scheme::Https) => false,
         (Needs::Http2, Scheme::Https) | (Needs::Any | Needs::Http2, Scheme::H2c | Scheme::H2) => true,
     }
-}
-
-/// Whether an idle connection is still open and the upstream has not spoken out of turn: what came then (a 408 for
-/// idleness, say) would be taken for the next request's answer. Asks tokio what it knows already, so a quiet
-/// connection costs no system call.
-fn is_quiet(stream: &mut Stream) -> bool {
-    let mut unasked = [0; 1];
-    tokio::task::unconstrained(stream.read(&mut unasked)).now_or_never().is_none()
 }
