@@ -42,6 +42,11 @@ impl Metrics {
         self.0.len()
     }
 
+    /// The series that another scrape did not have.
+    pub(crate) fn new_since(&self, before: &Self) -> Vec<&Series> {
+        self.0.keys().filter(|series| !before.0.contains_key(series)).collect()
+    }
+
     /// The values that a label has anywhere.
     pub(crate) fn label_values(&self, label: &str) -> Vec<String> {
         let mut values: Vec<_> = self.0.keys().filter_map(|(_, labels)| labels.get(label).cloned()).collect();

@@ -15,6 +15,9 @@ const LEAST_SHARE: f64 = 0.1;
 /// So many idle connections in a row were gone that the next one will be too.
 const GONE_TOO_OFTEN: u32 = 3;
 
+/// From then on, one call in so many tries an idle connection again, in case the service has changed.
+const TRIED_AGAIN: u32 = 32;
+
 /// One address of a target.
 #[derive(Debug)]
 pub(in super::super) struct Standing {
@@ -60,9 +63,12 @@ impl Standing {
         }
     }
 
-    /// Whether its idle connections can be relied on. Some services close after each reply and don't say so.
+    /// Whether a call may rely on its idle connections. Some services close after each reply and don't say so.
     pub(in super::super) fn keeps_idle(&self) -> bool {
-        self.gone_in_a_row.load(Ordering::Relaxed) < GONE_TOO_OFTEN
+        if self.gone_in_a_row.load(Ordering::Relaxed) < GONE_TOO_OFTEN {
+            return true;
+        }
+        self.gone_in_a_row.fetch_add(1, Ordering::Relaxed).is_multiple_of(TRIED_AGAIN)
     }
 
     /// Whether it was taken out by hand.

@@ -148,7 +148,10 @@ impl Exchange<'_> {
             Some(trailers) => self.session.write_trailers(trailers).await,
             None => self.session.write_response_body(None, true).await,
         };
-        written.map_err(broken)
+        match written {
+            Err(_) if self.session.is_answered_in_full() => Ok(()),
+            written => written.map_err(broken),
+        }
     }
 
     /// Carries both bodies on until the reply's has come to its end.
@@ -171,6 +174,12 @@ impl Exchange<'_> {
                     return Ok(());
                 }
                 Event::Body(Err(error)) => return Err(Broken::Upstream(error)),
+                // It has left with the last byte.
+                Event::Client(FromClient::Gone | FromClient::Broken(_))
+                    if self.session.is_answered_in_full() =>
+                {
+                    return Ok(());
+                }
                 Event::Client(from_client) => {
                     patience.renew();
                     self.take_from_client_too(from_client, &mut relay.writer)?;
@@ -306,21 +315,20 @@ impl Exchange<'_> {
         &mut self,
         sent: Result<(), Broken>,
         writer: RequestWriter,
-        reader: ReplyReader,
+        mut reader: ReplyReader,
         peer: &super::Peer,
     ) -> Ended {
         let Err(broken) = sent else {
             self.end_lasting(LongLivedEnd::Upstream);
-            if writer.is_finished() && self.upload.is_done() {
+            let is_read = reader.is_done().unwrap_or(false);
+            if is_read && writer.is_finished() && self.upload.is_done() {
                 drop(writer);
                 reader.release(&self.gateway.connections, peer).await;
-                self.turn = None;
-                self.session.linger().await;
             } else {
                 self.abandon(writer, reader, peer).await;
-                self.turn = None;
-                self.session.linger().await;
             }
+            self.turn = None;
+            self.session.linger().await;
             return Ended::Replied;
         };
         self.abandon(writer, reader, peer).await;

@@ -48,6 +48,8 @@ pub(super) struct Session {
     answered: Option<StatusCode>,
     /// The reply's end was written.
     is_complete: bool,
+    /// How much of the reply's body is to come, where its head told over HTTP/1.
+    left: Option<u64>,
     linger: Duration,
     /// A client that waits for a 100 has got it.
     may_send: bool,
@@ -73,7 +75,7 @@ impl Session {
     }
 
     const fn new(protocol: Protocol) -> Self {
-        Self { protocol, answered: None, is_complete: false, linger: LINGER, may_send: false }
+        Self { protocol, answered: None, is_complete: false, left: None, linger: LINGER, may_send: false }
     }
 
     /// The request's head.
@@ -180,6 +182,7 @@ impl Session {
         self.answered = Some(header.status);
         match &mut self.protocol {
             Protocol::Http1(http1) => {
+                self.left = announced_length(&header);
                 http1.write_response_header(header).await.map_err(pingora::Error::into_down)?;
             }
             Protocol::Http2(http2) => {
@@ -201,11 +204,13 @@ impl Session {
         end: bool,
     ) -> pingora::Result<()> {
         let piece = piece.unwrap_or_default();
+        let length = piece.len() as u64;
         let written = match &mut self.protocol {
             Protocol::Http1(http1) => write_http1(http1, &piece, end).await,
             Protocol::Http2(http2) => http2.write_body(piece, end).await,
         };
         written.map_err(pingora::Error::into_down)?;
+        self.left = self.left.map(|left| left.saturating_sub(length));
         self.is_complete |= end;
         Ok(())
     }
@@ -264,6 +269,12 @@ impl Session {
     /// The status of the final reply, once its head was written.
     pub(super) const fn answered(&self) -> Option<StatusCode> {
         self.answered
+    }
+
+    /// Whether the client has all of its reply. One that knows the length may leave with the last byte, before the end
+    /// was written.
+    pub(super) fn is_answered_in_full(&self) -> bool {
+        self.is_complete || self.left == Some(0)
     }
 
     /// The connection closes after the reply.
@@ -376,6 +387,10 @@ impl Session {
         let reusable = session.finish().await.ok()??;
         Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
     }
+}
+
+fn announced_length(head: &ResponseHeader) -> Option<u64> {
+    head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 async fn write_http1(http1: &mut Http1, piece: &Bytes, end: bool) -> pingora::Result<()> {
