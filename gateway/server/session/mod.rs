@@ -1,6 +1,6 @@
 //! One request of a client and its reply, whichever version of HTTP it came over. HTTP/1 is read and written by
-//! pingora's session; HTTP/2 by [`Http2`], because pingora's can neither send interim replies nor read trailers,
-//! and resets every broken stream with CANCEL.
+//! pingora's session; HTTP/2 by [`Http2`], because pingora's can't send interim replies, and resets every
+//! broken stream with CANCEL.
 //!
 //! In: a request whose head has been read. Out: at most one final reply. Once the reply's end was written the
 //! session is [complete](Session::finish), and an HTTP/1 connection may be used again; a session that is dropped
