@@ -133,6 +133,23 @@ fn where_nobody_is_items_fail_fast_and_those_of_others_go_on() {
     assert_ejected(&gateway, down.url().trim_start_matches("http://"));
 }
 
+#[test]
+fn a_request_that_an_open_circuit_refuses_counts_at_its_upstream() {
+    let down = Refusing::start();
+    let gateway = Gateway::start(format!(
+        "upstreams: {{ down: {{ targets: [{}], retry: {{ attempts: 1 }}, breaker: {{ base: 20s }} }} }}\n\
+         routes: [{{ path: /d, upstream: down }}]",
+        down.url()
+    ));
+    for _ in 0..5 {
+        assert_eq!(gateway.send(&Request::get("/d")).status, 502);
+    }
+    let refused = gateway.send(&Request::get("/d"));
+    assert_eq!(refused.json()["type"], "urn:batchgate:problem:circuit_open");
+    gateway.wait_for_metric("batchgate_requests_total", &[("upstream", "down"), ("code", "503")], 1.0);
+    assert_eq!(gateway.metrics().count("batchgate_requests_total", &[("upstream", "down")]), 6);
+}
+
 fn assert_ejected(gateway: &Gateway, target: &str) {
     let metrics = gateway.metrics();
     let is = |name: &str, labels: &[(&str, &str)]| metrics.count(name, labels);

@@ -45,6 +45,34 @@ pub struct HeadLimits {
     pub target: usize,
 }
 
+impl HeadLimits {
+    /// Which limit a head of HTTP/2 exceeds, counted as if it were written in HTTP/1.1. The crumbs of a Cookie are one
+    /// field (RFC 9113 §8.2.3).
+    #[must_use]
+    pub fn excess<'head>(
+        self,
+        target: &str,
+        fields: impl Iterator<Item = (&'head str, &'head [u8])>,
+    ) -> Option<Fault> {
+        if target.len() > self.target {
+            return Some(Fault::new(Flaw::TargetTooLong, self.target as u64));
+        }
+        let (mut bytes, mut count, mut has_cookie) = (target.len(), 0, false);
+        for (name, value) in fields {
+            bytes += name.len() + value.len() + ": \r\n".len();
+            let is_crumb = name == "cookie" && std::mem::replace(&mut has_cookie, true);
+            count += usize::from(!is_crumb);
+            if bytes > self.bytes {
+                return Some(Fault::new(Flaw::HeadTooLarge, self.bytes as u64));
+            }
+            if count > self.fields {
+                return Some(Fault::new(Flaw::TooManyFields, bytes as u64));
+            }
+        }
+        None
+    }
+}
+
 /// What became of a piece of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passed {

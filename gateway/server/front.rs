@@ -14,7 +14,7 @@ use crate::dispatch::CallFailure;
 use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
 use crate::stitch::problem::{self, BodyFailure, Limit, Verdict};
-use crate::telemetry::ConnectionRefusal;
+use crate::telemetry::{ConnectionRefusal, RefusedRequest};
 
 use super::asked::Asked;
 use super::batch_endpoint;
@@ -115,6 +115,17 @@ impl Front {
     }
 
     async fn answer(&self, session: &mut Session, context: &mut Context) -> Served {
+        if let Some(fault) = request_check::excess(session, &context.snapshot.settings.limits) {
+            let request = RefusedRequest {
+                reason: ConnectionRefusal::HeaderTooLarge,
+                limit: fault.limit(),
+                detail: &fault.to_string(),
+                request_id: context.request_id.as_str(),
+            };
+            self.gateway.metrics.connections.refuse_request(request, session.client_address());
+            write_verdict(session, context, problem::of_fault(fault)).await?;
+            return Ok(None);
+        }
         if let Some(rejection) = request_check::rejection(session) {
             return refuse(session, context, &rejection).await;
         }

@@ -2,12 +2,13 @@
 //! before the request was parsed (`http1`).
 
 use http::header::{self, HeaderName, HeaderValue};
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use http::{Method, Version};
 use pingora::http::RequestHeader;
 
 use crate::batch::{FieldError, ItemRejection};
-use crate::http1::is_host;
+use crate::http1::{Fault, HeadLimits, is_host};
+use crate::settings::Limits;
 
 use super::proxy::max_forwards;
 use super::session::Session;
@@ -61,6 +62,22 @@ fn http2_rejection(request: &RequestHeader) -> Option<ItemRejection> {
         return Some(bad("Content-Length", FieldError::Length));
     }
     None
+}
+
+/// How large a request's head may be.
+pub(super) const fn head_limits(limits: &Limits) -> HeadLimits {
+    HeadLimits { bytes: limits.header_bytes, fields: limits.header_fields.get(), target: limits.target_bytes }
+}
+
+/// Which limit the head of a request over HTTP/2 exceeds. Over HTTP/1 it would not have come so far.
+pub(super) fn excess(session: &Session, limits: &Limits) -> Option<Fault> {
+    let request = session.req_header();
+    if !session.is_http2() {
+        return None;
+    }
+    let target = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let fields = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    head_limits(limits).excess(target, fields)
 }
 
 /// OPTIONS that asks about the server in general (RFC 9110 §9.3.7), or that must go no further

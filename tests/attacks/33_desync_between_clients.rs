@@ -6,6 +6,8 @@ use serde_json::json;
 
 use crate::harness::{Answer, Connection, Gateway, Request, Upstream};
 
+use crate::harness::http2::{Call, Http2Client};
+
 use super::{exchange, refused};
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -257,7 +259,7 @@ fn a_client_that_wants_tls_is_told_so_in_the_log() {
 
 #[test]
 fn a_head_over_a_limit_is_refused_and_says_which() {
-    let limits = "header_bytes: 1KiB, header_fields: 4, target_bytes: 100B";
+    let limits = "header_bytes: 1KiB, header_fields: 3, target_bytes: 100B";
     let gateway = super::gateway(&Upstream::start(), limits);
     let field = |bytes: usize| format!("X: {}\r\n", "x".repeat(bytes));
     for (target, fields, status, limit) in [
@@ -270,8 +272,14 @@ fn a_head_over_a_limit_is_refused_and_says_which() {
         let problem = client.reply_to("GET").json();
         assert_eq!(problem["status"], status);
         assert!(problem["detail"].as_str().unwrap().contains(limit), "{problem}");
+        let pairs = fields.lines().filter_map(|line| line.split_once(": "));
+        let call = pairs
+            .fold(Call::new("GET", &target), |call, (name, value)| call.header(&name.to_lowercase(), value));
+        let reply = Http2Client::connect(gateway.address()).call(&call);
+        assert_eq!(reply.status, status, "{limit}");
+        assert!(reply.text().contains(limit), "{}", reply.text());
     }
-    assert_eq!(refused(&gateway, "header_too_large"), "3");
+    assert_eq!(refused(&gateway, "header_too_large"), "6");
     gateway.log_line(&[
         ("kind", "connection"),
         ("reason", "header_too_large"),

@@ -19,12 +19,13 @@ use http::HeaderMap;
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::http1::{Fault, Flaw, HeadLimits};
+use crate::http1::{Fault, Flaw};
 use crate::settings::Limits;
 use crate::telemetry::{ConnectionRefusal, RefusedRequest, RequestId};
 
 use super::super::delegate::delegate_to_stream;
 use super::super::gateway::Gateway;
+use super::super::request_check::head_limits;
 use super::crowd::Member;
 use super::final_reply::FinalReply;
 use super::frames::Frames;
@@ -91,11 +92,7 @@ impl Visit {
 impl ClientConnection {
     pub(super) fn new(stream: Stream, limits: &Limits, visit: Visit) -> Self {
         let watch = Watch::new(limits.header_timeout, limits.body_timeout);
-        let heads = HeadLimits {
-            bytes: limits.header_bytes,
-            fields: limits.header_fields.get(),
-            target: limits.target_bytes,
-        };
+        let heads = head_limits(limits);
         Self {
             stream,
             watch,

@@ -19,13 +19,15 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 
 use crate::clock::Deadline;
-use crate::settings::{ClientHttp2, Limits};
+use crate::settings::Limits;
 
 use super::super::front::Front;
 use super::super::session::{Http2 as Http2Stream, Session};
 
-/// Bytes of a request's fields together, as RFC 9113 §6.5.2 counts them.
-const MAX_FIELDS: u32 = 64 << 10;
+/// What HTTP/2 counts for a field beside its bytes (RFC 9113 §6.5.2).
+const FIELD_OVERHEAD: usize = 32;
+/// h2 refuses heads with a bare 431, so it lets through what is a little larger: the gateway refuses that in words.
+const BEYOND_LIMIT: usize = 64 << 10;
 /// Bytes of a reply that wait in memory for one stream.
 const SEND_BUFFER: usize = 256 << 10;
 /// A client that goes away without a word can't take the last GOAWAY.
@@ -39,7 +41,7 @@ pub(super) async fn serve(front: &Arc<Front>, stream: Stream, limits: &Limits, s
         proxy_digest: stream.get_proxy_digest(),
         socket_digest: stream.get_socket_digest(),
     });
-    let connection = match builder(limits.http2).handshake(stream).await {
+    let connection = match builder(limits).handshake(stream).await {
         Ok(connection) => connection,
         Err(error) => {
             tracing::debug!(kind = "http2", %error, "an HTTP/2 connection did not begin as one");
@@ -59,7 +61,10 @@ pub(super) async fn serve(front: &Arc<Front>, stream: Stream, limits: &Limits, s
     }
 }
 
-fn builder(http2: ClientHttp2) -> Builder {
+fn builder(limits: &Limits) -> Builder {
+    let http2 = limits.http2;
+    let fields = limits.header_fields.get().saturating_mul(FIELD_OVERHEAD);
+    let head = limits.header_bytes.saturating_add(fields).saturating_add(BEYOND_LIMIT);
     let connection_window = u64::from(http2.stream_window.get()) * u64::from(http2.streams.get());
     let connection_window = connection_window.clamp(u64::from(u16::MAX), (1 << 31) - 1);
     let mut builder = Builder::new();
@@ -67,7 +72,7 @@ fn builder(http2: ClientHttp2) -> Builder {
         .max_concurrent_streams(http2.streams.get())
         .initial_window_size(http2.stream_window.get())
         .initial_connection_window_size(u32::try_from(connection_window).unwrap_or(u32::MAX >> 1))
-        .max_header_list_size(MAX_FIELDS)
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER);
     builder
 }
