@@ -64,4 +64,45 @@ macro_rules! delegate_to_stream {
     };
 }
 
-pub(super) use delegate_to_stream;
+/// Implements `AsyncWrite`: what is written goes to the connection inside as it is.
+macro_rules! delegate_writes_to_stream {
+    ($connection:ty) => {
+        impl tokio::io::AsyncWrite for $connection {
+            fn poll_write(
+                self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+                bytes: &[u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                std::pin::Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+            }
+
+            fn poll_write_vectored(
+                self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+                pieces: &[std::io::IoSlice<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                std::pin::Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, pieces)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                self.stream.is_write_vectored()
+            }
+
+            fn poll_flush(
+                self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::pin::Pin::new(&mut self.get_mut().stream).poll_flush(context)
+            }
+
+            fn poll_shutdown(
+                self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::pin::Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+            }
+        }
+    };
+}
+
+pub(super) use {delegate_to_stream, delegate_writes_to_stream};
