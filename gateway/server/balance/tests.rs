@@ -156,3 +156,15 @@ async fn how_targets_stand_outlives_a_reload() {
     let without = with("breaker: { max_ejected: 0% }", 3, Some(&again)).await;
     assert_eq!(counts(&without, 10).len(), 2, "without a breaker none is ejected");
 }
+
+#[test]
+fn a_target_that_closes_idle_connections_gets_new_ones_and_is_tried_again_now_and_then() {
+    let standing = Standing::new(Arc::default());
+    (0..2).for_each(|_| standing.idle_was_gone());
+    assert!(standing.keeps_idle());
+    standing.idle_was_gone();
+    let tried = (0..100).filter(|_| standing.keeps_idle()).count();
+    assert_eq!(tried, 3, "one call in 32");
+    standing.idle_served();
+    assert!((0..100).all(|_| standing.keeps_idle()));
+}
