@@ -29,7 +29,9 @@ pub enum Flaw {
     #[error("the method has a character that no method may have")]
     Method,
     /// The target has a form or a character that is not allowed.
-    #[error("the request target has a form or a character that is not allowed")]
+    #[error(
+        "the request target has a form or a character that is not allowed; percent-encode spaces, `\"`, `<` and `>`"
+    )]
     Target,
     /// The target has a fragment, which a parser would cut off: `DELETE /folder/#file` would delete the folder.
     #[error("the request target has a fragment (`#`)")]

@@ -206,7 +206,7 @@ impl Head {
         let method = line.get(..begin.saturating_sub(1)).unwrap_or_default();
         let target = line.get(begin..end).unwrap_or_default();
         let version = line.get(end + 1..).unwrap_or_default();
-        if let Some(bad) = first_bad(target, |byte| byte.is_ascii_graphic()) {
+        if let Some(bad) = bad_in_target(target) {
             return Err(fault(Flaw::Target, begin + bad));
         }
         self.facts.is_http_1_0 = match version {
@@ -295,6 +295,19 @@ fn watch_request_line(
         }
     }
     Ok(())
+}
+
+/// The first byte of a target that no url may have unencoded (RFC 3986 §2). A few more are let through in paths and in
+/// queries, as other servers do; pingora reads none of these.
+fn bad_in_target(target: &[u8]) -> Option<usize> {
+    let query = memchr::memchr(b'?', target).unwrap_or(target.len());
+    let is_bad = |index: usize, byte: u8| match byte {
+        b'<' | b'>' => true,
+        b'"' => index > query,
+        b'`' => index < query,
+        _ => !byte.is_ascii_graphic(),
+    };
+    target.iter().enumerate().position(|(index, byte)| is_bad(index, *byte))
 }
 
 /// Whom a target names, if it has one of the four forms (RFC 9112 §3.2): a path, a url, an authority, `*`.

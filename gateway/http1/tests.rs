@@ -93,7 +93,7 @@ fn good_requests_are_handed_on_as_they_came() {
 }
 
 /// Heads, and what is wrong with each, and at which byte.
-const BAD_HEADS: [(&str, Flaw, u64); 51] = [
+const BAD_HEADS: [(&str, Flaw, u64); 53] = [
     ("\r\n\r\nGET / HTTP/1.1\r\n", Flaw::EmptyLines, 2),
     ("\nGET / HTTP/1.1\r\n", Flaw::BareLineFeed, 0),
     (" GET / HTTP/1.1\r\n", Flaw::Method, 0),
@@ -115,6 +115,8 @@ const BAD_HEADS: [(&str, Flaw, u64); 51] = [
     ("GET /\u{e9} HTTP/1.1\r\n", Flaw::Target, 5),
     ("GET /\u{7f} HTTP/1.1\r\n", Flaw::Target, 5),
     ("GET a HTTP/1.1\r\n", Flaw::Target, 4),
+    ("GET /a?b=\"c\" HTTP/1.1\r\n", Flaw::Target, 9),
+    ("GET /<a> HTTP/1.1\r\n", Flaw::Target, 5),
     ("DELETE /folder/#file HTTP/1.1\r\n", Flaw::Fragment, 15),
     ("\r\nDELETE /folder/#file HTTP/1.1\r\n", Flaw::Fragment, 17),
     ("GET * HTTP/1.1\r\n", Flaw::Target, 4),
@@ -405,4 +407,17 @@ fn nothing_is_expected_before_a_request_and_no_request_before_the_reply_is_compl
     checker.pass(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
     checker.expect(&Method::GET);
     assert_eq!(checker.fault().map(|fault| fault.flaw), Some(Flaw::Unasked));
+}
+
+/// What the checker lets through has to be readable: what fails later has no place, no log line and no metric.
+#[test]
+fn a_target_passes_if_it_can_be_read() {
+    for before in ["/a", "/a?b", "/a?b?"] {
+        for byte in (0x21..=0x7e_u8).filter(|byte| *byte != b'#') {
+            let target = format!("{before}{}c", char::from(byte));
+            let is_readable = target.parse::<http::Uri>().is_ok();
+            let passes = request(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")).1.is_none();
+            assert_eq!(passes, is_readable, "{target}");
+        }
+    }
 }
