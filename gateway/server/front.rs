@@ -74,6 +74,15 @@ impl Front {
 
     /// Answers a request over HTTP/1 whose head can't be read, where that is possible.
     pub(super) async fn refuse_unread(&self, mut http1: Http1, verdict: &Verdict) {
+        let id = verdict_id();
+        let request = RefusedRequest {
+            reason: ConnectionRefusal::MalformedRequest,
+            limit: None,
+            detail: &verdict.problem.detail,
+            request_id: &id,
+        };
+        let address = http1.client_addr().and_then(|peer| Some(peer.as_inet()?.ip()));
+        self.gateway.metrics.connections.refuse_request(request, address);
         http1.set_server_keepalive(None);
         http1.set_write_timeout(Some(self.gateway.snapshot().settings.limits.write_timeout));
         let body = problem_format(None, None, Dialect::Batchgate)
@@ -81,7 +90,7 @@ impl Front {
         let head = || -> pingora::Result<ResponseHeader> {
             let mut head = ResponseHeader::build_no_case(verdict.problem.status, Some(6))?;
             head.insert_header(header::CACHE_CONTROL, "no-store")?;
-            head.insert_header(X_REQUEST_ID, verdict_id())?;
+            head.insert_header(X_REQUEST_ID, &id)?;
             head.insert_header(PROXY_STATUS, verdict.proxy_status())?;
             head.insert_header(header::CONTENT_TYPE, body.content_type.as_ref())?;
             head.insert_header(header::CONTENT_LENGTH, body.length())?;
