@@ -7,6 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::certificate::Certificate;
+use crate::harness::http2::{Call, Http2Client};
 use crate::harness::nginx::Nginx;
 use crate::harness::programs::{program, succeed};
 use crate::harness::{Gateway, Setup, Upstream, until};
@@ -138,4 +139,17 @@ fn curl_writing(write_out: &str, arguments: &[&str]) -> String {
     let mut curl = Command::new(program("curl"));
     curl.args(["--silent", "--show-error", "--max-time", "30", "--noproxy", "*", "--write-out", write_out]);
     succeed(curl.arg("--output").arg(body).args(arguments))
+}
+
+#[test]
+fn a_body_of_another_length_than_announced_is_not_a_client_that_left() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let client = Http2Client::connect(gateway.address());
+    for length in ["3", "10"] {
+        let reply = client.call(&Call::new("POST", "/a").header("content-length", length).body(b"hello"));
+        assert_ne!(reply.status, 200, "{length}");
+    }
+    assert_eq!(client.call(&Call::new("GET", "/a")).status, 200);
+    gateway.wait_for_metric("batchgate_request_failures_total", &[("reason", "body_unreadable")], 2.0);
 }

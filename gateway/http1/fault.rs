@@ -30,7 +30,7 @@ pub enum Flaw {
     Method,
     /// The target has a form or a character that is not allowed.
     #[error(
-        "the request target has a form or a character that is not allowed; percent-encode spaces, `\"`, `<` and `>`"
+        "the request target is not a path or a url of http, or has a character that has to be percent-encoded there"
     )]
     Target,
     /// The target has a fragment, which a parser would cut off: `DELETE /folder/#file` would delete the folder.

@@ -125,13 +125,6 @@ impl Front {
 
     async fn answer(&self, session: &mut Session, context: &mut Context) -> Served {
         if let Some(fault) = request_check::excess(session, &context.snapshot.settings.limits) {
-            let request = RefusedRequest {
-                reason: ConnectionRefusal::HeaderTooLarge,
-                limit: fault.limit(),
-                detail: &fault.to_string(),
-                request_id: context.request_id.as_str(),
-            };
-            self.gateway.metrics.connections.refuse_request(request, session.client_address());
             write_verdict(session, context, problem::of_fault(fault)).await?;
             return Ok(None);
         }

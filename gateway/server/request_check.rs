@@ -47,9 +47,11 @@ fn http2_rejection(request: &RequestHeader) -> Option<ItemRejection> {
     let differs = |host: &HeaderValue| {
         authority.is_some_and(|authority| !host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()))
     };
+    if hosts().any(differs) {
+        return Some(ItemRejection::ForbiddenUrl { problem: "names another host than the Host field does" });
+    }
     if authority.is_none() && hosts().count() != 1
         || hosts().count() > 1
-        || hosts().any(differs)
         || authority.is_some_and(|authority| authority.contains('@'))
     {
         return Some(NO_HOST);

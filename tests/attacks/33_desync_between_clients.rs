@@ -279,7 +279,11 @@ fn a_head_over_a_limit_is_refused_and_says_which() {
         assert_eq!(reply.status, status, "{limit}");
         assert!(reply.text().contains(limit), "{}", reply.text());
     }
-    assert_eq!(refused(&gateway, "header_too_large"), "6");
+    assert_eq!(refused(&gateway, "header_too_large"), "3", "over HTTP/2 no connection is closed");
+    for (reason, count) in [("header_too_large", 2.0), ("target_too_long", 1.0)] {
+        gateway.wait_for_metric("batchgate_request_failures_total", &[("reason", reason)], count);
+    }
+    gateway.log_line(&[("kind", "request"), ("limit", "limits.target_bytes")]);
     gateway.log_line(&[
         ("kind", "connection"),
         ("reason", "header_too_large"),

@@ -37,6 +37,9 @@ pub(in super::super) struct Http2 {
     digest: Arc<Digest>,
 }
 
+/// The client's body has not the length that it announced.
+const MALFORMED_BODY: ErrorType = ErrorType::Custom("InvalidBodyLength");
+
 impl Http2 {
     /// A stream as its connection accepted it.
     pub(in super::super) fn new(
@@ -87,7 +90,7 @@ impl Http2 {
         let unreleased = std::mem::take(&mut self.unreleased);
         let _ = self.body.flow_control().release_capacity(unreleased);
         let piece = self.body.data().await.transpose();
-        let piece = piece.or_err(ErrorType::ReadError, "while reading a request's body")?;
+        let piece = piece.map_err(broken_body)?;
         if let Some(piece) = &piece {
             self.unreleased = piece.len();
         } else {
@@ -169,4 +172,13 @@ fn parts(mut header: ResponseHeader) -> http::response::Parts {
         header.remove_header(&HeaderName::from_static(name));
     }
     header.as_owned_parts()
+}
+
+/// What a stream that broke says of its client: one whose body is longer or shorter than announced is still there; h2
+/// has reset its stream.
+#[expect(clippy::unnecessary_box_returns, reason = "as pingora has it")]
+fn broken_body(error: h2::Error) -> Box<Error> {
+    let breaks_rules = error.reason() == Some(Reason::PROTOCOL_ERROR) && !error.is_remote();
+    let kind = if breaks_rules { MALFORMED_BODY } else { ErrorType::ReadError };
+    Error::because(kind, "while reading a request's body", error)
 }
