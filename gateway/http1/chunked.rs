@@ -32,9 +32,22 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Takes bytes up to the body's end, or what there is. Returns how many, and whether the body is complete.
-    /// `place` is where the bytes are in the message.
-    pub(super) fn pass(&mut self, bytes: &[u8], place: u64) -> Result<(usize, bool), Fault> {
+    /// Takes bytes up to the body's end, its fault, or what there is. Returns how many, and whether the body is
+    /// complete. `place` is where the bytes are in the message, and moves on with those that are in order.
+    pub(super) fn follow(&mut self, bytes: &[u8], place: &mut u64) -> (usize, Result<bool, Fault>) {
+        match self.pass(bytes, *place) {
+            Ok((taken, complete)) => {
+                *place += taken as u64;
+                (taken, Ok(complete))
+            }
+            Err(fault) => {
+                let before = fault.place.saturating_sub(*place);
+                (usize::try_from(before).unwrap_or_default(), Err(fault))
+            }
+        }
+    }
+
+    fn pass(&mut self, bytes: &[u8], place: u64) -> Result<(usize, bool), Fault> {
         match self {
             Self::UntilClose => Ok((bytes.len(), false)),
             Self::Length(left) => {

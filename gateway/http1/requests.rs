@@ -100,19 +100,15 @@ impl RequestChecker {
                         self.state = State::Faulty(fault);
                     }
                 },
-                State::Body(body) => match body.pass(rest, self.place) {
-                    Ok((taken, complete)) => {
-                        at += taken;
-                        self.place += taken as u64;
-                        if complete {
-                            self.end_message();
-                        }
+                State::Body(body) => {
+                    let (taken, followed) = body.follow(rest, &mut self.place);
+                    at += taken;
+                    match followed {
+                        Ok(true) => self.end_message(),
+                        Ok(false) => {}
+                        Err(fault) => self.state = State::Faulty(fault),
                     }
-                    Err(fault) => {
-                        at += usize::try_from(fault.place.saturating_sub(self.place)).unwrap_or_default();
-                        self.state = State::Faulty(fault);
-                    }
-                },
+                }
             }
             if matches!(self.state, State::Head) && self.head.is_untouched() {
                 begun = at;
