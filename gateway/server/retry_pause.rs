@@ -18,6 +18,16 @@ pub(super) fn pause_after(made: usize) -> Duration {
     whole.mul_f64(rand::random_range(0.5..=1.0))
 }
 
+/// How often what an upstream did not process is sent again without being an attempt of its own.
+const MAX_ASIDES: usize = 4;
+
+/// The pause before something is sent again that the upstream did not process (RFC 9113 §8.7), after so many times:
+/// none at first. `None`: it has been sent often enough, or there is no time `left`.
+pub(super) fn pause_aside(times: usize, left: Duration) -> Option<Duration> {
+    let pause = if times == 0 { Duration::ZERO } else { pause_after(times) };
+    (times < MAX_ASIDES && pause < left).then_some(pause)
+}
+
 /// What Retry-After asks for (RFC 9110 §10.2.3): seconds, or a date.
 pub(super) fn wanted_pause(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

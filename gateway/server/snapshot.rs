@@ -49,6 +49,36 @@ pub(super) struct UpstreamState {
     pub(super) attempts_ok: IntCounter,
 }
 
+impl UpstreamState {
+    /// Takes one retry from the budget; counts it, or says that there is none.
+    pub(super) fn take_retry(&self, metrics: &Metrics, reason: &'static str) -> bool {
+        if self.retry_budget.take(self.settings.retry.budget) {
+            self.count_retry(metrics, reason);
+            return true;
+        }
+        let upstream = self.settings.name.as_str();
+        let count = metrics.upstreams.retry_budget_exhausted.with_label_values(&[upstream]);
+        count.inc();
+        if self.retry_budget.seldom.may_log() {
+            let so_far = count.get();
+            tracing::warn!(
+                kind = "retry",
+                upstream,
+                reason,
+                limit = "retry.budget",
+                so_far,
+                "a retry was not made"
+            );
+        }
+        false
+    }
+
+    /// Counts a retry, also one that needs no budget.
+    pub(super) fn count_retry(&self, metrics: &Metrics, reason: &'static str) {
+        metrics.upstreams.retries.with_label_values(&[self.settings.name.as_str(), reason]).inc();
+    }
+}
+
 impl Snapshot {
     /// Sets a configuration to work. Upstreams that were there `before` keep their gate and their count of long-lived
     /// exchanges, so that what is under way still counts, their budget of retries, and how their targets stand.

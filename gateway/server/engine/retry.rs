@@ -15,15 +15,12 @@ use crate::stitch::problem::is_idempotent;
 use crate::telemetry::Metrics;
 
 use super::super::memory::Holding;
-use super::super::retry_pause::{pause_after, wanted_pause};
+use super::super::retry_pause::{pause_after, pause_aside, wanted_pause};
 use super::super::snapshot::UpstreamState;
 use super::Kind;
 use super::call::Calls;
 use super::failover::Failover;
 use super::reply::Unanswered;
-
-/// How often a call that the upstream did not process is made again without being an attempt of its own.
-const MAX_SIDESTEPS: usize = 4;
 
 /// What is to be sent.
 #[derive(Clone, Copy)]
@@ -102,7 +99,7 @@ struct Attempts<'call> {
     /// A connection that had gone was replaced.
     replaced: bool,
     /// Times that the upstream did not process the call.
-    sidesteps: usize,
+    asides: usize,
     /// The budget has given a retry already for what comes next.
     granted: bool,
 }
@@ -120,7 +117,7 @@ impl<'call> Attempts<'call> {
             safe,
             made: 0,
             replaced: false,
-            sidesteps: 0,
+            asides: 0,
             granted: false,
         }
     }
@@ -224,13 +221,11 @@ impl<'call> Attempts<'call> {
         }
     }
 
-    /// The first time at once, then after pauses, while there is time.
     fn aside(&mut self) -> Next {
-        let pause = if self.sidesteps == 0 { Duration::ZERO } else { pause_after(self.sidesteps) };
-        if self.sidesteps >= MAX_SIDESTEPS || pause >= self.sending.attempt.deadline.remaining() {
+        let Some(pause) = pause_aside(self.asides, self.sending.attempt.deadline.remaining()) else {
             return Next::Done;
-        }
-        self.sidesteps += 1;
+        };
+        self.asides += 1;
         self.count("refused");
         Next::Aside(pause)
     }
@@ -258,34 +253,11 @@ impl<'call> Attempts<'call> {
         if !self.may_follow() || pause >= self.sending.attempt.deadline.remaining() {
             return false;
         }
-        let UpstreamState { settings, retry_budget, .. } = self.upstream;
-        let granted = retry_budget.take(settings.retry.budget);
-        if granted {
-            self.count(reason);
-        } else {
-            let count = self.metrics.upstreams.retry_budget_exhausted.with_label_values(&[&settings.name]);
-            count.inc();
-            if retry_budget.seldom.may_log() {
-                let (upstream, so_far) = (&settings.name, count.get());
-                tracing::warn!(
-                    kind = "retry",
-                    upstream,
-                    reason,
-                    limit = "retry.budget",
-                    so_far,
-                    "a retry was not made"
-                );
-            }
-        }
-        granted
+        self.upstream.take_retry(self.metrics, reason)
     }
 
     fn count(&self, reason: &'static str) {
-        self.metrics
-            .upstreams
-            .retries
-            .with_label_values(&[self.upstream.settings.name.as_str(), reason])
-            .inc();
+        self.upstream.count_retry(self.metrics, reason);
     }
 
     fn pause(&self) -> Duration {

@@ -12,7 +12,7 @@ use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, FailureKind, Sent};
 use crate::server::balance::Peer;
 use crate::server::gateway::Gateway;
-use crate::server::retry_pause::pause_after;
+use crate::server::retry_pause::{pause_after, pause_aside};
 use crate::server::snapshot::UpstreamState;
 use crate::stitch::problem::is_idempotent;
 
@@ -138,10 +138,7 @@ impl<'exchange> Attempts<'exchange> {
 
     /// RFC 9113 §8.7: safe for every method, and no fault of the target. The first time at once, then after pauses.
     fn aside(&mut self, peer: &Peer) -> Option<Duration> {
-        let pause = if self.asides == 0 { Duration::ZERO } else { pause_after(self.asides) };
-        if self.asides >= MAX_SIDESTEPS || pause >= self.ends.remaining() {
-            return None;
-        }
+        let pause = pause_aside(self.asides, self.ends.remaining())?;
         self.asides += 1;
         self.count("refused");
         if !self.upstream.targets.has_other(&self.tried) {
@@ -157,7 +154,7 @@ impl<'exchange> Attempts<'exchange> {
 
     /// Takes one retry from the upstream's budget, if there is time for it.
     fn grant(&mut self, reason: &'static str, wanted: Duration) -> Option<Duration> {
-        let UpstreamState { settings, retry_budget, .. } = self.upstream;
+        let settings = &self.upstream.settings;
         let made = self.made + 1;
         let pause = pause_after(made).max(wanted);
         if made >= settings.retry.attempts.get()
@@ -166,11 +163,9 @@ impl<'exchange> Attempts<'exchange> {
         {
             return None;
         }
-        if !retry_budget.take(settings.retry.budget) {
-            self.say_budget_is_spent(reason);
+        if !self.upstream.take_retry(&self.gateway.metrics, reason) {
             return None;
         }
-        self.count(reason);
         if !self.upstream.targets.has_other(&self.tried) {
             self.tried.clear();
         }
@@ -179,26 +174,8 @@ impl<'exchange> Attempts<'exchange> {
         Some(pause)
     }
 
-    fn say_budget_is_spent(&self, reason: &'static str) {
-        let name = self.upstream.settings.name.as_str();
-        let count = self.gateway.metrics.upstreams.retry_budget_exhausted.with_label_values(&[name]);
-        count.inc();
-        if self.upstream.retry_budget.seldom.may_log() {
-            let so_far = count.get();
-            tracing::warn!(
-                kind = "retry",
-                upstream = name,
-                reason,
-                limit = "retry.budget",
-                so_far,
-                "a retry was not made"
-            );
-        }
-    }
-
     fn count(&self, reason: &'static str) {
-        let name = self.upstream.settings.name.as_str();
-        self.gateway.metrics.upstreams.retries.with_label_values(&[name, reason]).inc();
+        self.upstream.count_retry(&self.gateway.metrics, reason);
     }
 }
 
