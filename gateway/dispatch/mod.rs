@@ -29,8 +29,8 @@ use crate::route::{RouteIndex, UpstreamIndex};
 
 pub use failure::{CallFailure, FailureKind};
 pub use gate::{
-    Client, ClientShare, Flow, Gate, GateLimits, LongLived, LongLivedFull, LongLivedGuard, LongLivedLimits,
-    QueueFull, Rate, Turn,
+    Client, ClientShare, Flow, Gate, GateLimits, KnownClients, LongLived, LongLivedFull, LongLivedGuard,
+    LongLivedLimits, QueueFull, Rate, Turn,
 };
 pub use outcome::{Outcome, SkipReason};
 pub use progress::{Progress, ReplyBudget, Sent};

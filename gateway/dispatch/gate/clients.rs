@@ -13,32 +13,22 @@
 //!   blocked for others.
 //! - Tokens are given back by their drop alone, turns first. A token that was given to somebody who left meanwhile
 //!   goes to the next in its client's queue ([`Turnstile`]).
-//! - A client's record lives as long as a flow or a token of it does. The map holds it weakly and is swept
-//!   as it grows, so that its size follows the number of clients with something under way.
+//! - A client's record lives as long as a flow or a token of it does ([`KnownClients`]).
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::known::KnownClients;
 use super::turnstile::Turnstile;
 use super::{Client, Flow};
-
-/// The map is not swept before it has so many entries.
-const FIRST_SWEEP: usize = 64;
 
 /// All clients of a gate.
 #[derive(Debug)]
 pub(super) struct Clients {
     /// Turns that one client may have.
     turns: NonZeroUsize,
-    known: Mutex<Known>,
-}
-
-#[derive(Debug)]
-struct Known {
-    clients: HashMap<Client, Weak<ClientTurns>>,
-    sweep_at: usize,
+    known: KnownClients<ClientTurns>,
 }
 
 /// One client at one gate.
@@ -75,8 +65,7 @@ impl Token {
 
 impl Clients {
     pub(super) fn new(turns: NonZeroUsize) -> Self {
-        let known = Known { clients: HashMap::new(), sweep_at: FIRST_SWEEP };
-        Self { turns, known: Mutex::new(known) }
+        Self { turns, known: KnownClients::default() }
     }
 
     /// The record of a flow's client. Looked up once for each flow.
@@ -85,23 +74,13 @@ impl Clients {
     }
 
     fn find(&self, client: Client) -> Arc<ClientTurns> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = known.clients.get(&client).and_then(Weak::upgrade) {
-            return found;
-        }
-        if known.clients.len() >= known.sweep_at {
-            known.clients.retain(|_, client| client.strong_count() > 0);
-            known.sweep_at = FIRST_SWEEP.max(known.clients.len() * 2);
-        }
-        let new =
-            Arc::new(ClientTurns { turnstile: Turnstile::new(self.turns), waiting: AtomicUsize::new(0) });
-        known.clients.insert(client, Arc::downgrade(&new));
-        new
+        let new = || ClientTurns { turnstile: Turnstile::new(self.turns), waiting: AtomicUsize::new(0) };
+        self.known.find(client, new)
     }
 
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clients.len()
+        self.known.remembered()
     }
 }
 

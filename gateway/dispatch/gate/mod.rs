@@ -9,6 +9,7 @@
 
 mod client;
 mod clients;
+mod known;
 mod line;
 mod long_lived;
 mod pace;
@@ -23,6 +24,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use client::Client;
+pub use known::KnownClients;
 pub use long_lived::{LongLived, LongLivedFull, LongLivedGuard, LongLivedLimits};
 pub use share::ClientShare;
 

@@ -7,9 +7,8 @@
 //! that time: the future is polled only when its own waker was called, and each such call means that the client
 //! has read or sent something.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
@@ -17,32 +16,20 @@ use futures_util::task::AtomicWaker;
 
 use super::STANDSTILL;
 use crate::clock::Stopwatch;
-use crate::dispatch::Client;
-
-/// The map of clients is not swept before it has so many entries.
-const FIRST_SWEEP: usize = 64;
+use crate::dispatch::{Client, KnownClients};
 
 /// All clients that hold memory.
 pub(super) struct Clients {
-    known: Mutex<Known>,
+    /// A client is forgotten after its last exchange.
+    known: KnownClients<OfClient>,
     /// Exchanges that wait for their client.
     watched: Mutex<Vec<Arc<Exchange>>>,
     since: Stopwatch,
 }
 
-struct Known {
-    /// Held weakly: a client is forgotten after its last exchange.
-    held: HashMap<Client, Weak<OfClient>>,
-    sweep_at: usize,
-}
-
 impl Default for Clients {
     fn default() -> Self {
-        Self {
-            known: Mutex::new(Known { held: HashMap::new(), sweep_at: FIRST_SWEEP }),
-            watched: Mutex::default(),
-            since: Stopwatch::start(),
-        }
+        Self { known: KnownClients::default(), watched: Mutex::default(), since: Stopwatch::start() }
     }
 }
 
@@ -75,7 +62,7 @@ impl Clients {
     pub(super) fn exchange(&self, client: Client) -> Arc<Exchange> {
         Arc::new(Exchange {
             client,
-            of_client: self.of(client),
+            of_client: self.known.find(client, OfClient::default),
             leased: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             went_on: AtomicU64::new(0),
@@ -83,20 +70,6 @@ impl Clients {
             gives_way: AtomicBool::new(false),
             task: AtomicWaker::new(),
         })
-    }
-
-    fn of(&self, client: Client) -> Arc<OfClient> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = known.held.get(&client).and_then(Weak::upgrade) {
-            return held;
-        }
-        if known.held.len() >= known.sweep_at {
-            known.held.retain(|_, held| held.strong_count() > 0);
-            known.sweep_at = FIRST_SWEEP.max(known.held.len() * 2);
-        }
-        let held = Arc::default();
-        known.held.insert(client, Arc::downgrade(&held));
-        held
     }
 
     /// Milliseconds of the memory's life.
