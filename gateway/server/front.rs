@@ -59,8 +59,7 @@ impl Front {
             }
             Err(error) => {
                 if failure::is_client_standing_still(&error) {
-                    let address = session.client_address();
-                    self.gateway.metrics.connections.refuse(ConnectionRefusal::WriteTimeout, address);
+                    self.client_stood_still(&session, &mut context);
                 }
                 context.reason.get_or_insert(problem::failure_reason(CallFailure::ClientGone));
                 session.break_off(ResetReason::CANCEL);
@@ -194,6 +193,16 @@ impl Front {
         }
     }
 
+    /// The client took nothing of its reply for too long.
+    fn client_stood_still(&self, session: &Session, context: &mut Context) {
+        let address = session.client_address();
+        self.gateway.metrics.connections.refuse(ConnectionRefusal::WriteTimeout, address);
+        if context.reason.is_none() {
+            context.reason = Some(ConnectionRefusal::WriteTimeout.as_str());
+            context.limit = Some(Limit::Key("limits.write_timeout"));
+        }
+    }
+
     /// What the client gets of an exchange with an upstream that is over.
     async fn end(&self, session: &mut Session, context: &mut Context, ended: Ended) -> Served {
         match ended {
@@ -231,10 +240,7 @@ impl Front {
                 Ok(None)
             }
             Ended::ClientStalled => {
-                let address = session.client_address();
-                self.gateway.metrics.connections.refuse(ConnectionRefusal::WriteTimeout, address);
-                context.reason = Some(ConnectionRefusal::WriteTimeout.as_str());
-                context.limit = Some(Limit::Key("limits.write_timeout"));
+                self.client_stood_still(session, context);
                 session.break_off(ResetReason::CANCEL);
                 Ok(None)
             }
