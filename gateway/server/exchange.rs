@@ -14,7 +14,7 @@ use crate::format::Written;
 
 use super::door::ClientConnection;
 use super::memory::{Full, Holding};
-use super::session::Session;
+use super::session::{Session, announced_length};
 
 /// Reads the request's body whole. Answers `Expect: 100-continue` first (RFC 9110 §10.1.1), unless
 /// the length says already that the body is too large.
@@ -24,9 +24,8 @@ pub(super) async fn read_body(
     timeout: Duration,
     holding: &Holding<'_>,
 ) -> Result<Bytes, BatchRefusal> {
-    let announced =
-        session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let announced = announced.and_then(|length| length.parse::<usize>().ok());
+    let announced = announced_length(&session.req_header().headers);
+    let announced = announced.and_then(|length| usize::try_from(length).ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(BatchRefusal::BodyTooLarge { limit });
     }

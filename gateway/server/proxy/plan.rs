@@ -11,7 +11,7 @@ use crate::route::{
     CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
 };
 use crate::server::balance::hash_key;
-use crate::server::session::Session;
+use crate::server::session::{Session, announced_length};
 
 use super::Context;
 use super::upgrade::wanted_upgrade;
@@ -105,8 +105,7 @@ pub(in super::super) fn is_grpc(headers: &HeaderMap) -> bool {
 fn framing(session: &mut Session) -> Framing {
     let is_done = session.is_body_done();
     let headers = &session.req_header().headers;
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    match length {
+    match announced_length(headers) {
         Some(0) => Framing::None,
         Some(length) => Framing::Length(length),
         None if headers.contains_key(header::TRANSFER_ENCODING) || session.is_http2() && !is_done => {

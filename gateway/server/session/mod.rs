@@ -182,7 +182,7 @@ impl Session {
         self.answered = Some(header.status);
         match &mut self.protocol {
             Protocol::Http1(http1) => {
-                self.left = announced_length(&header);
+                self.left = announced_length(&header.headers);
                 http1.write_response_header(header).await.map_err(pingora::Error::into_down)?;
             }
             Protocol::Http2(http2) => {
@@ -389,8 +389,9 @@ impl Session {
     }
 }
 
-fn announced_length(head: &ResponseHeader) -> Option<u64> {
-    head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// How long a message says that its body is.
+pub(super) fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 async fn write_http1(http1: &mut Http1, piece: &Bytes, end: bool) -> pingora::Result<()> {
