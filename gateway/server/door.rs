@@ -22,15 +22,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::HeaderMap;
 use pingora::ErrorType;
 use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v1::server::HttpSession as Http1;
 use pingora::protocols::{ALPN, Peek, Ssl as _, Stream, l4};
 use pingora::server::ShutdownWatch;
 
 use crate::clock::Deadline;
 use crate::stitch::problem;
-use crate::telemetry::{ConnectionRefusal, TlsCause};
+use crate::telemetry::{ConnectionRefusal, RefusedRequest, RequestId, TlsCause};
 
 use super::front::Front;
 use super::gateway::Gateway;
@@ -39,6 +41,7 @@ use super::socket::EncryptedListeners;
 use super::tls_cause;
 
 use crowd::Crowd;
+use final_reply::FinalReply;
 
 pub(super) use body_rate::{BodyRate, TooSlow};
 pub(super) use connection::ClientConnection;
@@ -60,7 +63,7 @@ pub(super) struct Door {
 impl Door {
     pub(super) fn new(gateway: Arc<Gateway>, front: Front, encrypted: EncryptedListeners) -> Self {
         let front = Arc::new(front);
-        let http1 = Arc::new(Http1Requests { front: Arc::clone(&front) });
+        let http1 = Arc::new(Http1Requests { gateway: Arc::clone(&gateway), front: Arc::clone(&front) });
         Self { gateway, front, http1, crowd: Arc::default(), encrypted }
     }
 }
@@ -172,6 +175,7 @@ async fn begins_http2(connection: &mut ClientConnection) -> std::io::Result<bool
 
 /// The requests of connections that speak HTTP/1.
 struct Http1Requests {
+    gateway: Arc<Gateway>,
     front: Arc<Front>,
 }
 
@@ -191,11 +195,26 @@ impl HttpServerApp for Http1Requests {
             Ok(None) => None,
             Err(error) => {
                 if *error.etype() == ErrorType::InvalidHTTPHeader {
-                    let verdict = problem::of_bad_message("the request's head is malformed".to_owned());
-                    self.front.refuse_unread(http1, &verdict).await;
+                    refuse_unread(&self.gateway, http1).await;
                 }
                 None
             }
         }
     }
+}
+
+/// Answers a request that passed the grammar and that pingora can't read all the same.
+async fn refuse_unread(gateway: &Gateway, http1: Http1) {
+    let verdict = problem::of_bad_message("the request's head is malformed".to_owned());
+    let request_id = RequestId::of(&HeaderMap::new());
+    let mut connection = http1.into_inner();
+    let request = RefusedRequest {
+        reason: ConnectionRefusal::MalformedRequest,
+        limit: None,
+        detail: &verdict.problem.detail,
+        request_id: request_id.as_str(),
+    };
+    gateway.metrics.connections.refuse_request(request, address_of(&connection));
+    let mut reply = FinalReply::with(&verdict, &request_id);
+    std::future::poll_fn(|context| reply.poll(&mut connection, context)).await;
 }

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora::apps::ReusedHttpStream;
-use pingora::http::ResponseHeader;
-use pingora::protocols::http::v1::server::HttpSession as Http1;
 
 use crate::batch::{AdmissionRefusal, Dialect, ItemRejection};
 use crate::dispatch::CallFailure;
 use crate::format::{Bulk, Intake, Written, problem_format};
 use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
 use crate::stitch::problem::{self, BodyFailure, Limit, Verdict};
-use crate::telemetry::{ConnectionRefusal, RefusedRequest};
+use crate::telemetry::ConnectionRefusal;
 
 use super::asked::Asked;
 use super::batch_endpoint;
@@ -69,43 +67,6 @@ impl Front {
             context.report(session.answered());
         }
         session.finish().await
-    }
-
-    /// Answers a request over HTTP/1 whose head can't be read, where that is possible.
-    pub(super) async fn refuse_unread(&self, mut http1: Http1, verdict: &Verdict) {
-        let id = verdict_id();
-        let request = RefusedRequest {
-            reason: ConnectionRefusal::MalformedRequest,
-            limit: None,
-            detail: &verdict.problem.detail,
-            request_id: &id,
-        };
-        let address = http1.client_addr().and_then(|peer| Some(peer.as_inet()?.ip()));
-        self.gateway.metrics.connections.refuse_request(request, address);
-        http1.set_server_keepalive(None);
-        http1.set_write_timeout(Some(self.gateway.snapshot().settings.limits.write_timeout));
-        let body = problem_format(None, None, Dialect::Batchgate)
-            .write_problem(&verdict.problem, Dialect::Batchgate);
-        let head = || -> pingora::Result<ResponseHeader> {
-            let mut head = ResponseHeader::build_no_case(verdict.problem.status, Some(6))?;
-            head.insert_header(header::CACHE_CONTROL, "no-store")?;
-            head.insert_header(X_REQUEST_ID, &id)?;
-            head.insert_header(PROXY_STATUS, verdict.proxy_status())?;
-            head.insert_header(header::CONTENT_TYPE, body.content_type.as_ref())?;
-            head.insert_header(header::CONTENT_LENGTH, body.length())?;
-            Ok(head)
-        };
-        let Ok(head) = head() else { return };
-        if http1.write_response_header(Box::new(head)).await.is_err() {
-            return;
-        }
-        for chunk in body.chunks {
-            if http1.write_body(&chunk).await.is_err() {
-                return;
-            }
-        }
-        let _ = http1.finish_body().await;
-        http1.shutdown().await;
     }
 
     fn prepare(&self, session: &mut Session, context: &Context) {
@@ -290,11 +251,6 @@ impl Front {
         batch_endpoint::serve(session, &asked, admitted.clone()).await?;
         Ok(true)
     }
-}
-
-/// The id of a request whose own can't be read.
-fn verdict_id() -> String {
-    crate::telemetry::RequestId::of(&header::HeaderMap::new()).as_str().to_owned()
 }
 
 const fn refused_path() -> ItemRejection {

@@ -291,6 +291,17 @@ fn a_head_over_a_limit_is_refused_and_says_which() {
     ]);
 }
 
+#[test]
+fn what_the_parser_alone_refuses_has_a_reply_a_line_and_a_count() {
+    let gateway = Gateway::before(&Upstream::start());
+    // RFC 3986 §3.2.2 allows for percent-encoding in a host, the parser does not.
+    let reply = exchange(&gateway, "GET http://a%41b/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(reply.starts_with("HTTP/1.1 400 ") && reply.contains("malformed_request"), "{reply}");
+    assert_eq!(refused(&gateway, "malformed_request"), "1");
+    let line = gateway.log_line(&[("kind", "connection"), ("reason", "malformed_request")]);
+    assert!(reply.contains(line["request_id"].as_str().unwrap()), "{line}");
+}
+
 /// Replies that break HTTP's grammar.
 const REPLIES: [&str; 12] = [
     "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",

@@ -15,7 +15,7 @@ use crate::batch::Dialect;
 use crate::clock::unix_time;
 use crate::format::problem_format;
 use crate::http1::Fault;
-use crate::stitch::problem;
+use crate::stitch::problem::{self, Verdict};
 use crate::telemetry::RequestId;
 
 /// How long, and how much, the client may go on sending.
@@ -43,7 +43,12 @@ pub(super) struct FinalReply {
 impl FinalReply {
     /// Answers a request of which no more than a part of its head was understood.
     pub(super) fn to_fault(fault: Fault, request_id: &RequestId) -> Self {
-        Self::of(reply_to(fault, request_id).into())
+        Self::with(&problem::of_fault(fault), request_id)
+    }
+
+    /// Answers a request of which nothing else is known.
+    pub(super) fn with(verdict: &Verdict, request_id: &RequestId) -> Self {
+        Self::of(written(verdict, request_id).into())
     }
 
     /// The reply is written already, or there is none.
@@ -96,8 +101,7 @@ impl FinalReply {
     }
 }
 
-fn reply_to(fault: Fault, request_id: &RequestId) -> String {
-    let verdict = problem::of_fault(fault);
+fn written(verdict: &Verdict, request_id: &RequestId) -> String {
     let written =
         problem_format(None, None, Dialect::Batchgate).write_problem(&verdict.problem, Dialect::Batchgate);
     let mut reply = format!("HTTP/1.1 {}\r\n", verdict.problem.status);

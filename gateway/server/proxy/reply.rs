@@ -28,26 +28,27 @@ pub(super) fn interim(mut head: ResponseHeader) -> Option<ResponseHeader> {
     if head.status == StatusCode::CONTINUE {
         return None;
     }
-    remove_fields_of_a_replys_hop(&mut head);
+    remove_hop_and_framing(&mut head);
+    Some(head)
+}
+
+/// For a reply without a body.
+fn remove_hop_and_framing(head: &mut ResponseHeader) {
+    remove_fields_of_a_replys_hop(head);
     for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER] {
         head.remove_header(&name);
     }
     head.set_version(Version::HTTP_11);
-    Some(head)
 }
 
 /// Makes an upstream's 101 one of ours.
 pub(super) fn switching(head: &mut ResponseHeader, asked: Option<&HeaderValue>) {
     let chosen = head.headers.get(header::UPGRADE).or(asked).cloned();
-    remove_fields_of_a_replys_hop(head);
-    for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER] {
-        head.remove_header(&name);
-    }
+    remove_hop_and_framing(head);
     let _ = head.insert_header(header::CONNECTION, "Upgrade");
     if let Some(chosen) = chosen {
         let _ = head.insert_header(header::UPGRADE, chosen);
     }
-    head.set_version(Version::HTTP_11);
 }
 
 /// How a reply's body goes on to the client.
