@@ -148,7 +148,7 @@ impl Gateway {
             command.arg("run").arg("--config").arg(&file).envs(setup.environment.iter().cloned());
             command
         };
-        let ready = |[main, admin, _]: [u16; 3]| accepts(loopback(main)) && is_healthy(loopback(admin));
+        let ready = |[main, admin, _]: [u16; 3]| accepts(loopback(main)) && is_healthy(loopback(admin), main);
         let (process, ports) = start_on_free_ports("batchgate", command, ready);
         Self { process, setup, ports, folder, has_successors: AtomicBool::new(false) }
     }
@@ -280,8 +280,10 @@ fn config_file(folder: &TempDir) -> PathBuf {
     folder.path().join("batchgate.yaml")
 }
 
-fn is_healthy(admin: SocketAddr) -> bool {
-    accepts(admin) && Request::get("/healthz").send(admin).status == 200
+/// Whether the gateway that listens on `main` is up. Another one may have got its port for operators in the meantime.
+fn is_healthy(admin: SocketAddr, main: u16) -> bool {
+    let is_up = || Request::get("/healthz").send(admin).status == 200;
+    accepts(admin) && is_up() && Request::get("/config").send(admin).text().contains(&format!(":{main}"))
 }
 
 fn has_member(line: &Value, name: &str, value: &str) -> bool {
