@@ -1,21 +1,33 @@
 //! batchgate: a reverse-proxy batching gateway.
 //!
 //! One batch request in, calls to single-resource services out, one `207 Multi-Status` back. The
-//! modules stand in the order in which a batch meets them; `gateway/ARCHITECTURE.md` tells its life.
+//! modules are in the order in which a request meets them; `gateway/ARCHITECTURE.md` tells its life.
 
-pub mod phase;
-pub mod clock;
-pub mod batch;
+pub mod cli;
+pub(crate) mod process;
+pub(crate) mod listener;
+pub(crate) mod session;
+pub(crate) mod serve;
+pub(crate) mod admission;
 pub mod format;
+pub mod batch;
+pub mod reference;
+pub mod header;
 pub mod http1;
 pub mod route;
 pub mod plan;
 pub mod dispatch;
+pub(crate) mod upstream;
+pub(crate) mod limiter;
+pub(crate) mod transport;
 pub mod stitch;
-pub mod settings;
+pub mod problem;
 pub mod explain;
+pub mod config;
+pub(crate) mod state;
+pub(crate) mod admin;
 pub mod telemetry;
-pub mod server;
-mod terminal;
 pub mod demo;
-pub mod cli;
+pub mod clock;
+pub mod phase;
+mod terminal;

@@ -11,7 +11,7 @@ pub(crate) fn say(line: impl Display) {
 }
 
 /// Writes a line to stderr.
-pub(crate) fn complain(line: impl Display) {
+pub(crate) fn print_error(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 

@@ -8,26 +8,41 @@ use crate::harness::gateway::{batchgate, check};
 use crate::harness::programs::{run, text};
 
 /// Which module may use which: only those of a lower rank, and its own.
-const RANKS: [(&str, usize); 18] = [
+const RANKS: [(&str, usize); 30] = [
     ("phase", 0),
     ("clock", 0),
-    ("batch", 0),
-    ("route", 0),
     ("http1", 0),
     ("terminal", 0),
+    ("route", 0),
+    ("limiter", 0),
+    ("reference", 1),
     ("format", 1),
-    ("plan", 1),
-    ("dispatch", 2),
-    ("stitch", 3),
-    ("settings", 4),
-    ("telemetry", 5),
-    ("explain", 5),
-    ("server", 6),
-    ("demo", 7),
-    ("cli", 8),
-    ("main", 9),
-    ("lib", 9),
+    ("header", 1),
+    ("batch", 1),
+    ("plan", 2),
+    ("dispatch", 3),
+    ("stitch", 4),
+    ("problem", 4),
+    ("config", 5),
+    ("explain", 6),
+    ("telemetry", 6),
+    ("transport", 7),
+    ("session", 8),
+    ("upstream", 8),
+    ("state", 8),
+    ("admission", 8),
+    ("serve", 8),
+    ("listener", 8),
+    ("admin", 9),
+    ("process", 10),
+    ("demo", 11),
+    ("cli", 12),
+    ("main", 13),
+    ("lib", 13),
 ];
+
+/// The ranks whose folders still use each other. They are being untied, one after the other.
+const TIED: [usize; 3] = [1, 4, 8];
 
 /// Lines in a file of the gateway, tests beside the code included.
 const LONGEST_FILE: usize = 450;
@@ -67,7 +82,9 @@ fn modules_use_only_what_is_below_them() {
     for file in files_below("gateway", "rs") {
         let own = module_of(&file);
         for used in uses(&code_of(&read(&file))) {
-            if used != own && rank(&used) >= rank(&own) {
+            if used != own
+                && (rank(&used) > rank(&own) || rank(&used) == rank(&own) && !TIED.contains(&rank(&own)))
+            {
                 wrong.push(format!(
                     "{} (rank {}) uses crate::{used} (rank {})",
                     file.display(),
@@ -80,12 +97,26 @@ fn modules_use_only_what_is_below_them() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// The folders that talk to clients, services and the process. All others know nothing of pingora.
+const PINGORA_USERS: [&str; 10] = [
+    "transport",
+    "session",
+    "upstream",
+    "state",
+    "admission",
+    "serve",
+    "listener",
+    "admin",
+    "process",
+    "demo",
+];
+
 #[test]
-fn only_the_server_names_pingora() {
+fn only_what_listens_or_connects_names_pingora() {
     for file in files_below("gateway", "rs") {
         let code = code_of(&read(&file));
         let named = code.match_indices("pingora").any(|(start, _)| is_path(&code[..start], &code[start..]));
-        assert!(!named || module_of(&file) == "server", "{} names pingora", file.display());
+        assert!(!named || PINGORA_USERS.contains(&&*module_of(&file)), "{} names pingora", file.display());
     }
 }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 
-use super::{Condition, Fields, IdForm, ItemId, ItemRejection, Template};
+use super::{IdForm, ItemId, ItemRejection};
+use crate::header::field::Fields;
+use crate::reference::condition::Condition;
+use crate::reference::template::Template;
 
 /// An ordered list of items. N of them in, N results out, each exactly once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,7 +63,7 @@ pub struct BatchItem {
 /// What an item asks for, beside its subject.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Item {
-    /// The item's own fields, checked by [`super::checked_field`]; a media type stands here as
+    /// The item's own fields, checked by [`crate::header::field::checked_field`]; a media type stands here as
     /// `content-type`.
     pub headers: Fields,
     /// The body's bytes; `None` where the item has no body (an empty one is `Some`).

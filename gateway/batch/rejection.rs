@@ -1,7 +1,8 @@
 //! Why the gateway refuses one item. The item fails alone; its neighbours go on. Which status each
 //! variant gets is decided in `stitch::problem` only.
 
-use super::{AdmissionRefusal, Bounded, FieldError, Place};
+use super::{AdmissionRefusal, Bounded, Place};
+use crate::header::field::FieldError;
 
 /// The client's item is at fault; nothing was sent for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{Fields, Problem, ProxyError, Subject};
+use super::{Problem, ProxyError, Subject};
+use crate::header::field::Fields;
 
 /// The results of a batch, in the order of its items.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,20 +3,20 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::settings::{self, Settings};
-use crate::terminal::{complain, say};
+use crate::config::{self, Settings};
+use crate::terminal::{print_error, say};
 
 /// Serves until it is told to end.
 pub(super) fn run(file: &Path) -> ExitCode {
-    crate::server::run(file)
+    crate::process::lifecycle::run(file)
 }
 
 /// Says what is wrong with a configuration. If `strict`, a warning fails it, too.
 pub(super) fn check(file: &Path, strict: bool) -> ExitCode {
-    match settings::load(file) {
+    match config::load(file) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
-                complain(&loaded.warnings);
+                print_error(&loaded.warnings);
                 if strict {
                     return ExitCode::FAILURE;
                 }
@@ -25,7 +25,7 @@ pub(super) fn check(file: &Path, strict: bool) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(diagnostics) => {
-            complain(diagnostics);
+            print_error(diagnostics);
             ExitCode::FAILURE
         }
     }
@@ -33,7 +33,7 @@ pub(super) fn check(file: &Path, strict: bool) -> ExitCode {
 
 /// Prints the JSON Schema of configurations.
 pub(super) fn schema() -> ExitCode {
-    say(settings::schema().trim_end());
+    say(config::schema().trim_end());
     ExitCode::SUCCESS
 }
 

@@ -10,12 +10,14 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::ExplainArguments;
 use crate::batch::BatchRefusal;
+use crate::config::{self, BatchEndpoint, Settings};
 use crate::explain::{Audience, ExplainContext, Explanation, explain};
-use crate::format::{Bulk, Intake, ReadContext, decode_batch};
-use crate::plan::{ForwardedBy, PlanContext, Preferences, inherited_fields, plan};
+use crate::format::{BodyKind, Bulk, ReadContext, decode_batch};
+use crate::header::forwarded::ForwardedBy;
+use crate::header::inherit::inherited_fields;
+use crate::plan::{PlanContext, Preferences, plan};
 use crate::route::{CanonicalPath, RouteIndex, Strictness, known_method};
-use crate::settings::{self, BatchEndpoint, Settings};
-use crate::terminal::{complain, say};
+use crate::terminal::{print_error, say};
 
 /// Types of files by their endings.
 const ENDINGS: [(&str, &str); 6] = [
@@ -50,10 +52,10 @@ enum ExplainError {
 
 /// Explains a batch.
 pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
-    let settings = match settings::load(&arguments.file.config) {
+    let settings = match config::load(&arguments.file.config) {
         Ok(loaded) => loaded.settings,
         Err(diagnostics) => {
-            complain(diagnostics);
+            print_error(diagnostics);
             return ExitCode::FAILURE;
         }
     };
@@ -61,7 +63,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
         Ok(explanation) if arguments.json => say(explanation.to_json().trim_end()),
         Ok(explanation) => say(explanation),
         Err(error) => {
-            complain(format_args!("batchgate explain: {error}"));
+            print_error(format_args!("batchgate explain: {error}"));
             return ExitCode::FAILURE;
         }
     }
@@ -109,7 +111,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     Ok(explain(plan, form, &context))
 }
 
-type Where<'a> = (&'a BatchEndpoint, Intake<'a>, Option<RouteIndex>);
+type Where<'a> = (&'a BatchEndpoint, BodyKind<'a>, Option<RouteIndex>);
 
 /// What takes the request.
 fn place<'a>(
@@ -121,7 +123,7 @@ fn place<'a>(
     let canonical = CanonicalPath::parse(path, Strictness::Proxied).ok();
     let endpoint = canonical.as_ref().and_then(|path| settings.batch_endpoint(path));
     if let Some(endpoint) = endpoint {
-        return Ok((endpoint, Intake::Batch, None));
+        return Ok((endpoint, BodyKind::Batch, None));
     }
     let bulk_route = canonical.as_ref().and_then(|path| settings.bulk_route(path, method));
     let Some(route) = bulk_route else {
@@ -133,7 +135,7 @@ fn place<'a>(
     if !bulk.is_meant() {
         return Err(ExplainError::PassesThrough);
     }
-    Ok((&route.endpoint, Intake::Bulk(bulk), Some(route.route)))
+    Ok((&route.endpoint, BodyKind::Bulk(bulk), Some(route.route)))
 }
 
 fn first_endpoint(settings: &Settings) -> String {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tokio::runtime::Handle;
 
-use crate::server::{self, Running, StartError};
-use crate::settings::{self, Diagnostics};
+use crate::config::{self, Diagnostics};
+use crate::process::lifecycle::{self, Running, StartError};
 
 use super::ports::Ports;
 
@@ -25,8 +25,8 @@ pub(super) enum GatewayError {
 
 /// Starts the gateway as tasks of `runtime`; it ends with the value.
 pub(super) fn start(ports: Ports, runtime: &Handle) -> Result<Running, GatewayError> {
-    let loaded = settings::parse(CONFIGURATION, "demo.yaml", Path::new("."), &|name| variable(ports, name))?;
-    Ok(runtime.block_on(server::start(loaded.settings))?)
+    let loaded = config::parse(CONFIGURATION, "demo.yaml", Path::new("."), &|name| variable(ports, name))?;
+    Ok(runtime.block_on(lifecycle::start(loaded.settings))?)
 }
 
 /// The value of `${name}` in the configuration.

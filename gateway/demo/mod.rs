@@ -1,6 +1,7 @@
 //! `batchgate demo`: a legacy API with state, the gateway in front of it, a batch to see and the
 //! addresses to try. Needs no configuration and nothing but free ports on this machine.
 
+pub(crate) mod client;
 mod gateway;
 mod legacy;
 mod ports;
@@ -18,14 +19,16 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use self::gateway::GatewayError;
-use self::legacy::LegacyApi;
-use self::ports::Ports;
 use crate::clock::{Deadline, Stopwatch};
-use crate::server::{ClientError, PlainService, Running, send};
-use crate::terminal::{Colour, complain, say};
+use crate::listener::plain_service::PlainService;
+use crate::process::lifecycle::Running;
+use crate::terminal::{Colour, print_error, say};
+use client::{ClientError, send};
+use gateway::GatewayError;
+use legacy::LegacyApi;
+use ports::Ports;
 
-pub(crate) use self::ports::LAST_FIRST_PORT;
+pub(crate) use ports::LAST_FIRST_PORT;
 
 /// The gateway must take connections by then.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -74,15 +77,15 @@ pub fn run(options: DemoOptions) -> ExitCode {
     let taken = ports.taken();
     if !taken.is_empty() {
         for (whose, error) in taken {
-            complain(format_args!("batchgate demo: {whose} {error}"));
+            print_error(format_args!("batchgate demo: {whose} {error}"));
         }
-        complain("`batchgate demo --port N` takes the ports N, N+1 and N+2 instead.");
+        print_error("`batchgate demo --port N` takes the ports N, N+1 and N+2 instead.");
         return ExitCode::FAILURE;
     }
     match serve(ports, options.until) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(format_args!("batchgate demo: {error}"));
+            print_error(format_args!("batchgate demo: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::server::check_free;
+use crate::listener::bind::check_free;
 
 /// The largest `--port`: the two after it must be ports too.
 pub(crate) const LAST_FIRST_PORT: u16 = u16::MAX - 2;

@@ -34,8 +34,8 @@ pub(super) const XML_TO_TRY: &str = r#"<batch><request method="GET" href="/legac
 
 #[cfg(test)]
 mod tests {
-    use super::super::legacy::LegacyApi;
     use super::*;
+    use crate::demo::legacy::LegacyApi;
     use bytes::Bytes;
     use http::Request;
     use serde_json::Value;

@@ -26,7 +26,7 @@ fn a_taken_port_is_a_failure() {
 
 #[tokio::test]
 async fn the_batch_waits_until_the_gateway_listens() {
-    use crate::server::PlainHandler;
+    use crate::listener::plain_service::PlainHandler;
 
     struct Mirror;
     impl PlainHandler for Mirror {

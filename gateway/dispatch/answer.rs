@@ -7,14 +7,16 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, StatusCode};
 
 use super::Outcome;
-use crate::batch::{Expression, Literal, Part, is_hop_by_hop};
 use crate::format::{ReplyCodingError, decode_reply, is_json, json};
+use crate::header::field::is_hop_by_hop;
+use crate::reference::condition::Literal;
+use crate::reference::expression::{Expression, Part};
 
 /// Bytes of a body that a reference looks into, once decoded.
 const MAX_BODY: usize = 1 << 20;
 
 /// A result that can be referred to.
-pub(super) struct Answer<'outcome> {
+pub(crate) struct Answer<'outcome> {
     status: StatusCode,
     headers: Cow<'outcome, HeaderMap>,
     body: &'outcome Bytes,
@@ -26,7 +28,7 @@ const NO_VALUE: Problem = "the result's body has no such value";
 
 impl<'outcome> Answer<'outcome> {
     /// `None` where nobody answered.
-    pub(super) fn of(outcome: &'outcome Outcome) -> Option<Self> {
+    pub(crate) fn of(outcome: &'outcome Outcome) -> Option<Self> {
         match outcome {
             Outcome::Answered(reply) => {
                 Some(Self { status: reply.status, headers: Cow::Borrowed(&reply.headers), body: &reply.body })
@@ -41,7 +43,7 @@ impl<'outcome> Answer<'outcome> {
     }
 
     /// A field's value, several as one (RFC 9110 §5.3); `None` for what belongs to the connection.
-    pub(super) fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         if is_hop_by_hop(&name) || name == header::CONTENT_ENCODING || name == header::CONTENT_LENGTH {
             return None;
@@ -52,7 +54,7 @@ impl<'outcome> Answer<'outcome> {
     }
 
     /// What the expression leads to, as it stands in a text. `left` is what may be looked through.
-    pub(super) fn text(&self, expression: &Expression, left: &mut usize) -> Result<String, Problem> {
+    pub(crate) fn text(&self, expression: &Expression, left: &mut usize) -> Result<String, Problem> {
         match &expression.part {
             Part::Status => Ok(self.status.as_str().to_owned()),
             Part::Header(name) => {
@@ -68,7 +70,7 @@ impl<'outcome> Answer<'outcome> {
     }
 
     /// What the expression leads to, as a JSON value.
-    pub(super) fn json(&self, expression: &Expression, left: &mut usize) -> Result<Vec<u8>, Problem> {
+    pub(crate) fn json(&self, expression: &Expression, left: &mut usize) -> Result<Vec<u8>, Problem> {
         match &expression.part {
             Part::Status => Ok(self.status.as_str().as_bytes().to_vec()),
             Part::Header(_) => self.text(expression, left).map(|value| json::quoted(&value)),
@@ -78,7 +80,7 @@ impl<'outcome> Answer<'outcome> {
     }
 
     /// What a condition can compare; `None` is an object or a list. What is not there is null.
-    pub(super) fn literal(&self, part: &Part, left: &mut usize) -> Result<Option<Literal>, Problem> {
+    pub(crate) fn literal(&self, part: &Part, left: &mut usize) -> Result<Option<Literal>, Problem> {
         match part {
             Part::Status => Ok(Some(Literal::Number(self.status.as_str().into()))),
             Part::Header(name) => {

@@ -2,21 +2,23 @@
 
 use super::answer::Answer;
 use super::{Outcome, SkipReason};
-use crate::batch::{ItemIndex, Literal, Part, ResultPart, Unresolved};
+use crate::batch::ItemIndex;
 use crate::plan::PlannedCondition;
+use crate::reference::condition::{Literal, ResultPart, Unresolved};
+use crate::reference::expression::Part;
 
 /// What a condition is told by.
-pub(super) struct Ended<'work> {
+pub(crate) struct Ended<'work> {
     /// How an item ended.
-    pub(super) outcome: &'work dyn Fn(ItemIndex) -> Option<&'work Outcome>,
+    pub(crate) outcome: &'work dyn Fn(ItemIndex) -> Option<&'work Outcome>,
     /// Whether it ended below 400.
-    pub(super) succeeded: &'work dyn Fn(ItemIndex) -> bool,
+    pub(crate) succeeded: &'work dyn Fn(ItemIndex) -> bool,
     /// Bytes of results that may still be looked through.
-    pub(super) left: &'work mut usize,
+    pub(crate) left: &'work mut usize,
 }
 
 /// Why an item is not started: its condition does not hold, or can't be told.
-pub(super) fn unmet(planned: &PlannedCondition, ended: &mut Ended<'_>) -> Option<SkipReason> {
+pub(crate) fn unmet(planned: &PlannedCondition, ended: &mut Ended<'_>) -> Option<SkipReason> {
     let condition = &planned.condition;
     match condition.holds(&mut |part| ended.look_up(planned, part)) {
         Ok(true) => None,

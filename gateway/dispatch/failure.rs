@@ -1,6 +1,6 @@
 //! Why a call brought no reply. Which status each variant gets is decided in `stitch::problem`.
 
-use super::gate::{LongLivedFull, QueueFull};
+use crate::limiter::{LongLivedFull, QueueFull};
 
 /// A call that brought no reply: the upstream, the network, or a limit is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -28,7 +28,7 @@ use crate::route::UpstreamIndex;
 use super::ramp::{Ramp, first_lanes};
 use super::{
     Attempt, CallFailure, DispatchLimits, DispatchedItem, End, Engine, Lane, Outcome, Progress, ReplyBudget,
-    Sent, SkipReason, give_back, take_turn,
+    Sent, SkipReason, give_back, take_permit,
 };
 use copies::copy_of;
 
@@ -54,7 +54,7 @@ struct Lanes {
 }
 
 /// A batch's work.
-pub(super) struct Work {
+pub(crate) struct Work {
     places: Vec<Place>,
     /// With `stop_on_error`: nothing from here on is started, for an item here has failed already.
     barrier: usize,
@@ -71,7 +71,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(plan: Plan, limits: DispatchLimits) -> Self {
+    pub(crate) fn new(plan: Plan, limits: DispatchLimits) -> Self {
         let places: Vec<_> = plan
             .items
             .into_iter()
@@ -119,7 +119,7 @@ impl Work {
     }
 
     /// Makes all calls, and the copies of those that are shared. Dropping the future drops the calls under way.
-    pub(super) async fn run<'work, E: Engine>(&'work self, engine: &'work E) {
+    pub(crate) async fn run<'work, E: Engine>(&'work self, engine: &'work E) {
         if self.dependencies.is_empty() {
             self.run_queues(engine).await;
         } else {
@@ -221,8 +221,8 @@ impl Work {
         mut lane: E::Lane,
     ) -> Option<E::Lane> {
         let _batch_turn = acquire(self.concurrency.as_ref()).await;
-        let turn = match take_turn(engine, call.upstream, &mut lane).await {
-            Ok(turn) => turn,
+        let permit = match take_permit(engine, call.upstream, &mut lane).await {
+            Ok(permit) => permit,
             Err(failure) => {
                 self.fill(place, place.failed(failure));
                 return Some(lane);
@@ -245,7 +245,7 @@ impl Work {
             Some(Err(_panic)) => (place.failed(CallFailure::Internal), None),
             None => (place.over_time(), None),
         };
-        give_back(turn, lane.as_mut());
+        give_back(permit, lane.as_mut());
         self.fill(place, outcome);
         lane
     }
@@ -265,7 +265,7 @@ impl Work {
     }
 
     /// The items with their outcomes, once the workers came to this `end`.
-    pub(super) fn into_items<E: Engine>(self, end: End, engine: &E) -> Vec<DispatchedItem> {
+    pub(crate) fn into_items<E: Engine>(self, end: End, engine: &E) -> Vec<DispatchedItem> {
         let mut stopped = false;
         let mut items: Vec<DispatchedItem> = Vec::with_capacity(self.places.len());
         for (number, place) in self.places.into_iter().enumerate() {
@@ -382,7 +382,7 @@ impl Queue {
 }
 
 impl Outcome {
-    pub(super) fn is_error(&self) -> bool {
+    pub(crate) fn is_error(&self) -> bool {
         match self {
             Self::Answered(reply) => reply.status.as_u16() >= 400,
             Self::Responded(respond) => respond.status.as_u16() >= 400,

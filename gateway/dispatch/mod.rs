@@ -8,7 +8,6 @@
 mod answer;
 mod condition;
 mod failure;
-mod gate;
 mod lanes;
 mod outcome;
 mod progress;
@@ -27,11 +26,9 @@ use crate::clock::Deadline;
 use crate::plan::{Call, CallTemplate, Plan};
 use crate::route::{RouteIndex, UpstreamIndex};
 
+use crate::limiter::FairLimiter;
+use crate::limiter::Permit;
 pub use failure::{CallFailure, FailureKind};
-pub use gate::{
-    Client, ClientShare, Flow, Gate, GateLimits, KnownClients, LongLived, LongLivedFull, LongLivedGuard,
-    LongLivedLimits, QueueFull, Rate, Turn,
-};
 pub use outcome::{Outcome, SkipReason};
 pub use progress::{Progress, ReplyBudget, Sent};
 pub use resolve::{Answers, Surroundings, Unfit, resolve};
@@ -49,7 +46,7 @@ pub trait Engine: Sync {
     fn most_at_once(&self, upstream: UpstreamIndex) -> usize;
 
     /// The turn for a call to an upstream, if it can be had without waiting.
-    fn try_turn(&self, upstream: UpstreamIndex) -> Option<Turn<&Gate>>;
+    fn try_permit(&self, upstream: UpstreamIndex) -> Option<Permit<&FairLimiter>>;
 
     /// Whether a call to an upstream was given up while it waited for other calls of its client, which had
     /// its share of turns.
@@ -61,7 +58,10 @@ pub trait Engine: Sync {
     ///
     /// # Errors
     /// Says why it won't come.
-    fn turn(&self, upstream: UpstreamIndex) -> impl Future<Output = Result<Turn<&Gate>, CallFailure>> + Send;
+    fn permit(
+        &self,
+        upstream: UpstreamIndex,
+    ) -> impl Future<Output = Result<Permit<&FairLimiter>, CallFailure>> + Send;
 
     /// How long a call to an upstream may take.
     fn call_timeout(&self, upstream: UpstreamIndex) -> Duration;
@@ -189,34 +189,34 @@ impl DispatchedItem {
 
 /// Takes the turn for a call. A lane that has to wait for it keeps nothing from those whose turn it is: over
 /// HTTP/1.1 there are no more connections than turns.
-async fn take_turn<'engine, E: Engine>(
+async fn take_permit<'engine, E: Engine>(
     engine: &'engine E,
     upstream: UpstreamIndex,
     lane: &mut E::Lane,
-) -> Result<Turn<&'engine Gate>, CallFailure> {
+) -> Result<Permit<&'engine FairLimiter>, CallFailure> {
     loop {
-        let turn = if let Some(turn) = engine.try_turn(upstream) {
-            turn
+        let permit = if let Some(permit) = engine.try_permit(upstream) {
+            permit
         } else {
             lane.rest();
-            engine.turn(upstream).await?
+            engine.permit(upstream).await?
         };
         if engine.has_room() {
-            return Ok(turn);
+            return Ok(permit);
         }
         // Those that make room may need the turn.
-        drop(turn);
+        drop(permit);
         lane.rest();
         engine.room().await?;
     }
 }
 
 /// Gives a turn back, and the lane's connection with it if somebody waits for them.
-fn give_back<L: Lane>(turn: Turn<&Gate>, lane: Option<&mut L>) {
-    if let Some(lane) = lane.filter(|_| turn.is_wanted()) {
+fn give_back<L: Lane>(permit: Permit<&FairLimiter>, lane: Option<&mut L>) {
+    if let Some(lane) = lane.filter(|_| permit.is_wanted()) {
         lane.rest();
     }
-    drop(turn);
+    drop(permit);
 }
 
 /// Why dispatching came to its end.

@@ -8,7 +8,7 @@ use crate::clock::Stopwatch;
 
 /// Lanes that a batch opens at once, for a queue of `calls`: a connection is worth opening for a run
 /// of calls, not for one.
-pub(super) fn first_lanes(calls: usize) -> usize {
+pub(crate) fn first_lanes(calls: usize) -> usize {
     (calls / 4).clamp(2, 8)
 }
 
@@ -24,13 +24,13 @@ const GROWTH: usize = 8;
 
 /// Decides when to open more lanes.
 #[derive(Debug, Default)]
-pub(super) struct Ramp {
+pub(crate) struct Ramp {
     completed_before: usize,
 }
 
 impl Ramp {
     /// Waits as long as nothing may come back. Says how long that took.
-    pub(super) async fn wait() -> Duration {
+    pub(crate) async fn wait() -> Duration {
         let stopwatch = Stopwatch::start();
         tokio::time::sleep(PATIENCE).await;
         stopwatch.elapsed()
@@ -38,7 +38,7 @@ impl Ramp {
 
     /// How many times as many lanes there should be, now that a wait is over that took `waited`, and
     /// `completed` items are done in all.
-    pub(super) fn growth(&mut self, waited: Duration, completed: usize) -> usize {
+    pub(crate) fn growth(&mut self, waited: Duration, completed: usize) -> usize {
         let stalled = completed <= self.completed_before && waited < BUSY;
         self.completed_before = completed;
         if stalled { GROWTH } else { 1 }

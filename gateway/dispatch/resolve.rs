@@ -12,19 +12,19 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::answer::Answer;
 use super::{Outcome, SkipReason};
-use crate::batch::{
-    BodyPiece, Bounded, Expression, FieldError, Fields, ItemId, ItemIndex, ItemRejection, Part, TextTemplate,
-    checked_field,
-};
+use crate::batch::{Bounded, ItemId, ItemIndex, ItemRejection};
 use crate::format::json;
+use crate::header::field::{FieldError, Fields, checked_field};
 use crate::plan::{Call, CallTemplate, Filled, PlanContext, parse_item_url};
+use crate::reference::expression::{Expression, Part, TextTemplate};
+use crate::reference::template::BodyPiece;
 use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex};
 
 /// All but RFC 3986's unreserved characters.
 const IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Bytes of results that the references of one batch may look through and insert in all.
-pub(super) const MAX_LOOKED_THROUGH: usize = 64 << 20;
+pub(crate) const MAX_LOOKED_THROUGH: usize = 64 << 20;
 
 /// What resolving needs to know of the gateway.
 pub struct Surroundings<'context> {
@@ -38,16 +38,16 @@ pub struct Surroundings<'context> {
 
 /// The results so far.
 pub struct Answers<'work> {
-    pub(super) of: &'work dyn Fn(ItemIndex) -> Option<Earlier<'work>>,
+    pub(crate) of: &'work dyn Fn(ItemIndex) -> Option<Earlier<'work>>,
     /// Bytes that may still be looked through.
-    pub(super) left: &'work mut usize,
+    pub(crate) left: &'work mut usize,
 }
 
 /// An item's result, and the route it came over.
 #[derive(Clone, Copy)]
-pub(super) struct Earlier<'work> {
-    pub(super) outcome: &'work Outcome,
-    pub(super) route: Option<RouteIndex>,
+pub(crate) struct Earlier<'work> {
+    pub(crate) outcome: &'work Outcome,
+    pub(crate) route: Option<RouteIndex>,
 }
 
 /// Why an item can't be sent after all.

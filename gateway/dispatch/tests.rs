@@ -1,5 +1,9 @@
 //! The dispatcher against a fake engine: whatever each call does, every item ends exactly once.
 
+use crate::limiter::Client;
+use crate::limiter::ClientShare;
+use crate::limiter::Flow;
+use crate::limiter::LimiterLimits;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +21,7 @@ use crate::plan::{PlannedItem, Step};
 
 /// What the fake does with a call, by its target path.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Act {
+pub(crate) enum Act {
     Answer(u16),
     FailUnsent,
     FailSent,
@@ -27,11 +31,11 @@ pub(super) enum Act {
 }
 
 #[derive(Default)]
-pub(super) struct Fake {
+pub(crate) struct Fake {
     acts: Vec<Act>,
-    gates: Vec<(Gate, Flow)>,
+    limiters: Vec<(FairLimiter, Flow)>,
     under_way: AtomicUsize,
-    pub(super) most_under_way: AtomicUsize,
+    pub(crate) most_under_way: AtomicUsize,
     calls: Mutex<Vec<usize>>,
     /// The calls that were answered, in the order of the answers.
     answered: Mutex<Vec<usize>>,
@@ -40,8 +44,8 @@ pub(super) struct Fake {
 }
 
 impl Fake {
-    pub(super) fn new(acts: &[Act], permits: usize) -> Self {
-        Self { acts: acts.to_vec(), gates: (0..3).map(|_| gate_of(permits)).collect(), ..Self::default() }
+    pub(crate) fn new(acts: &[Act], permits: usize) -> Self {
+        Self { acts: acts.to_vec(), limiters: (0..3).map(|_| gate_of(permits)).collect(), ..Self::default() }
     }
 
     fn plan(&self, upstreams: usize) -> Plan {
@@ -62,16 +66,16 @@ impl Fake {
         UpstreamReply { status, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.acts.len()
     }
 
-    pub(super) fn calls(&self) -> Vec<usize> {
+    pub(crate) fn calls(&self) -> Vec<usize> {
         self.calls.lock().unwrap().clone()
     }
 }
 
-pub(super) struct FakeLane<'engine>(&'engine Fake);
+pub(crate) struct FakeLane<'engine>(&'engine Fake);
 
 impl<'fake> Engine for &'fake Fake {
     type Lane = FakeLane<'fake>;
@@ -81,17 +85,17 @@ impl<'fake> Engine for &'fake Fake {
     }
 
     fn most_at_once(&self, upstream: UpstreamIndex) -> usize {
-        self.gates[upstream.0].0.limits().turns.get()
+        self.limiters[upstream.0].0.limits().permits.get()
     }
 
-    fn try_turn(&self, upstream: UpstreamIndex) -> Option<Turn<&Gate>> {
-        let (gate, flow) = &self.gates[upstream.0];
-        Gate::try_enter(gate, flow)
+    fn try_permit(&self, upstream: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
+        let (limiter, flow) = &self.limiters[upstream.0];
+        FairLimiter::try_enter(limiter, flow)
     }
 
-    async fn turn(&self, upstream: UpstreamIndex) -> Result<Turn<&Gate>, CallFailure> {
-        let (gate, flow) = &self.gates[upstream.0];
-        Gate::enter(gate, flow).await.map_err(CallFailure::from)
+    async fn permit(&self, upstream: UpstreamIndex) -> Result<Permit<&FairLimiter>, CallFailure> {
+        let (limiter, flow) = &self.limiters[upstream.0];
+        FairLimiter::enter(limiter, flow).await.map_err(CallFailure::from)
     }
 
     fn call_timeout(&self, _: UpstreamIndex) -> Duration {
@@ -104,23 +108,23 @@ impl<'fake> Engine for &'fake Fake {
 }
 
 /// A gate with so many turns; with none, one that somebody holds for good.
-fn gate_of(turns: usize) -> (Gate, Flow) {
-    let limits = GateLimits {
-        turns: NonZeroUsize::new(turns).unwrap_or(NonZeroUsize::MIN),
+fn gate_of(permits: usize) -> (FairLimiter, Flow) {
+    let limits = LimiterLimits {
+        permits: NonZeroUsize::new(permits).unwrap_or(NonZeroUsize::MIN),
         queue: 9,
         share: ClientShare::ALL,
         rate: None,
     };
-    let (gate, flow) = (Gate::new(limits), Flow::new(Client::default()));
-    if turns == 0 {
-        std::mem::forget(Gate::try_enter(&gate, &flow));
+    let (limiter, flow) = (FairLimiter::new(limits), Flow::new(Client::default()));
+    if permits == 0 {
+        std::mem::forget(FairLimiter::try_enter(&limiter, &flow));
     }
-    (gate, flow)
+    (limiter, flow)
 }
 
-struct UnderWay<'engine>(&'engine Fake);
+struct InFlightGuard<'engine>(&'engine Fake);
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
@@ -138,7 +142,7 @@ impl Lane for FakeLane<'_> {
         self.0.before.lock().unwrap().push((number, self.0.answered.lock().unwrap().clone()));
         let now = self.0.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.0.most_under_way.fetch_max(now, Ordering::Relaxed);
-        let _under_way = UnderWay(self.0);
+        let _under_way = InFlightGuard(self.0);
         tokio::task::yield_now().await;
         if !matches!(self.0.acts[number], Act::FailUnsent | Act::HangUnsent) {
             attempt.progress.mark_sent();
@@ -155,7 +159,7 @@ impl Lane for FakeLane<'_> {
     fn rest(&mut self) {}
 }
 
-pub(super) fn planned(number: usize, upstream: usize) -> PlannedItem {
+pub(crate) fn planned(number: usize, upstream: usize) -> PlannedItem {
     PlannedItem {
         subject: subject(number),
         route: None,
@@ -307,7 +311,7 @@ fn the_reply_budget_names_the_limit() {
     assert_eq!(budget.take(0, 5), Ok(()));
 }
 
-pub(super) fn act() -> impl Strategy<Value = Act> {
+pub(crate) fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => (200u16..600).prop_map(Act::Answer),
         1 => Just(Act::FailUnsent),

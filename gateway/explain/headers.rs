@@ -6,8 +6,9 @@ use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::{Audience, ExplainContext};
-use crate::plan::{Call, CallHeaders};
-use crate::settings::{Upstream, is_secret_field};
+use crate::config::{Upstream, is_secret_field};
+use crate::header::inherit::CallHeaders;
+use crate::plan::Call;
 
 /// What stands for a value that must not be shown.
 const HIDDEN: &str = "***";

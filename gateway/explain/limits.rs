@@ -3,10 +3,10 @@
 use http::Method;
 use serde::Serialize;
 
-use crate::dispatch::{ClientShare, Rate};
+use crate::config::{Auth, Retry, Settings, Upstream};
+use crate::limiter::{ClientShare, Rate};
+use crate::problem::is_idempotent;
 use crate::route::RouteIndex;
-use crate::settings::{Auth, Retry, Settings, Upstream};
-use crate::stitch::problem::is_idempotent;
 
 /// The limits of an upstream that a call is under.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -75,7 +75,7 @@ impl ExplainedRetry {
 
 /// The rate limits against which something on this route counts, in the order in which they are asked.
 pub(super) fn rate_limits(settings: &Settings, route: Option<RouteIndex>) -> Vec<String> {
-    let counts = |limit: &&crate::settings::RateLimit| route.is_some_and(|route| limit.counts(route));
+    let counts = |limit: &&crate::config::RateLimit| route.is_some_and(|route| limit.counts(route));
     settings.rate_limits.iter().filter(counts).map(|limit| limit.name.to_string()).collect()
 }
 

@@ -14,11 +14,12 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use crate::batch::ItemIndex;
-use crate::format::Form;
-use crate::plan::{Call, CallTemplate, ForwardedBy, Plan, PlannedItem, Preferences, Step, coalesce};
+use crate::config::{BatchEndpoint, Scheme, Settings, Target, Upstream};
+use crate::format::InputFormat;
+use crate::header::forwarded::ForwardedBy;
+use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Preferences, Step, coalesce};
+use crate::problem;
 use crate::route::UpstreamIndex;
-use crate::settings::{BatchEndpoint, Scheme, Settings, Target, Upstream};
-use crate::stitch::problem;
 
 use headers::ShownHeaders;
 use limits::UpstreamLimits;
@@ -131,11 +132,11 @@ struct ExplainedRejection {
 
 /// Explains a plan of items that came in this form.
 #[must_use]
-pub fn explain(mut plan: Plan, form: Form, context: &ExplainContext<'_>) -> Explanation {
+pub fn explain(mut plan: Plan, form: InputFormat, context: &ExplainContext<'_>) -> Explanation {
     let ExplainContext { endpoint, preferences, .. } = context;
-    let mut conduct = endpoint.conduct(form, preferences);
-    conduct.sequential |= plan.sequential;
-    if !conduct.sequential {
+    let mut execution_policy = endpoint.execution_policy(form, preferences);
+    execution_policy.sequential |= plan.sequential;
+    if !execution_policy.sequential {
         coalesce(&mut plan, &context.settings.routes);
     }
     let deadline = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
@@ -143,9 +144,9 @@ pub fn explain(mut plan: Plan, form: Form, context: &ExplainContext<'_>) -> Expl
     Explanation {
         endpoint: endpoint.path.as_str().to_owned(),
         format: form.as_str(),
-        order: if conduct.sequential { "sequential" } else { "parallel" },
-        continue_on_error: !conduct.stop_on_error,
-        concurrency: if conduct.sequential { 1 } else { endpoint.concurrency.get() },
+        order: if execution_policy.sequential { "sequential" } else { "parallel" },
+        continue_on_error: !execution_policy.stop_on_error,
+        concurrency: if execution_policy.sequential { 1 } else { endpoint.concurrency.get() },
         deadline_milliseconds: milliseconds(deadline),
         auth: limits::ways_in(context.settings.auth.as_ref()),
         ignored_members: texts(&plan.ignored),
@@ -194,11 +195,11 @@ fn explain_item(
         Step::Same(first) => Fate::SharesCallOf(first.position()),
         Step::Respond(respond) => Fate::Respond { status: respond.status.as_u16() },
         Step::Rejected(rejection) => {
-            let verdict = problem::of_rejection(rejection);
+            let error_reply = problem::of_rejection(rejection);
             Fate::Rejected(ExplainedRejection {
-                status: verdict.problem.status.as_u16(),
-                reason: verdict.reason,
-                detail: verdict.problem.detail,
+                status: error_reply.problem.status.as_u16(),
+                reason: error_reply.reason,
+                detail: error_reply.problem.detail,
             })
         }
     };

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::batch::Dialect;
-use crate::format::{Intake, ReadContext};
+use crate::config;
+use crate::format::{BodyKind, ReadContext};
 use crate::plan::{PlanContext, plan};
-use crate::settings;
 
 const CONFIGURATION: &str = r#"
 listen: 127.0.0.1:80
@@ -37,14 +37,14 @@ const BATCH: &str = r#"{"requests":[
 
 fn settings() -> Settings {
     let variable = |name: &str| (name == "SECRET").then(|| "t0p-secret".to_owned());
-    let loaded = settings::parse(CONFIGURATION, "test.yaml", std::path::Path::new(""), &variable);
+    let loaded = config::parse(CONFIGURATION, "test.yaml", std::path::Path::new(""), &variable);
     loaded.map_err(|report| panic!("{report}")).unwrap().settings
 }
 
 fn explained(audience: Audience) -> Explanation {
     let settings = settings();
     let body = Bytes::from_static(BATCH.as_bytes());
-    let form = Intake::Batch.form(Some("application/json"), &body, Dialect::Batchgate).unwrap();
+    let form = BodyKind::Batch.form(Some("application/json"), &body, Dialect::Batchgate).unwrap();
     let context = ReadContext {
         limits: &settings.batch[0].limits,
         content_type: Some("application/json"),
@@ -52,7 +52,7 @@ fn explained(audience: Audience) -> Explanation {
         own_authority: "gateway",
         dialect: Dialect::Batchgate,
     };
-    let batch = Intake::Batch.read(form, &body, &context).unwrap();
+    let batch = BodyKind::Batch.read(form, &body, &context).unwrap();
     let context = PlanContext {
         routes: &settings.routes,
         own_authority: "gateway",

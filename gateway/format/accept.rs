@@ -6,7 +6,7 @@
 
 /// How much a type is wanted: its weight in thousandths, then how precisely it is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Weight {
+pub(crate) struct Weight {
     thousandths: u16,
     precision: Precision,
 }
@@ -27,21 +27,21 @@ struct Range<'a> {
 
 /// The ranges of an Accept field.
 #[derive(Debug)]
-pub(super) struct Ranges<'a>(Vec<Range<'a>>);
+pub(crate) struct Ranges<'a>(Vec<Range<'a>>);
 
 impl<'a> Ranges<'a> {
     /// Parses the field's value. What is no media range is passed over.
-    pub(super) fn parse(accept: &'a str) -> Self {
+    pub(crate) fn parse(accept: &'a str) -> Self {
         Self(Unquoted { rest: accept, separator: b',' }.filter_map(Range::parse).collect())
     }
 
     /// Whether there is none: then anything is acceptable.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// What the field says of a media type; `None` where it is not acceptable.
-    pub(super) fn weight_of(&self, name: &str) -> Option<Weight> {
+    pub(crate) fn weight_of(&self, name: &str) -> Option<Weight> {
         let weights = self.0.iter().filter_map(|range| {
             let precision = range.precision_for(name)?;
             Some(Weight { thousandths: range.thousandths, precision })
@@ -95,11 +95,11 @@ fn parse_weight(text: &str) -> Option<u16> {
 }
 
 /// The parts of a text between separators, those within quotes aside.
-pub(super) struct Unquoted<'a> {
+pub(crate) struct Unquoted<'a> {
     /// What is left.
-    pub(super) rest: &'a str,
+    pub(crate) rest: &'a str,
     /// The separator.
-    pub(super) separator: u8,
+    pub(crate) separator: u8,
 }
 
 impl<'a> Iterator for Unquoted<'a> {

@@ -6,7 +6,7 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, Engine as _};
 
-use super::rope::Rope;
+use super::chunk_writer::ChunkWriter;
 
 const EITHER_PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -17,23 +17,23 @@ const URL_ENGINE: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, EITHER_PADDING
 const PIECE: usize = 3 * 1024;
 
 /// The bytes that the text stands for; `None` where it is no base64.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let engine =
         if text.bytes().any(|byte| matches!(byte, b'-' | b'_')) { URL_ENGINE } else { STANDARD_ENGINE };
     engine.decode(text).ok()
 }
 
 /// Writes the bytes in base64.
-pub(super) fn write(rope: &mut Rope, bytes: &[u8]) {
+pub(crate) fn write(rope: &mut ChunkWriter, bytes: &[u8]) {
     write_with(&STANDARD_ENGINE, rope, bytes);
 }
 
 /// Writes the bytes in base64url, with padding (RFC 4648 §5).
-pub(super) fn write_url_safe(rope: &mut Rope, bytes: &[u8]) {
+pub(crate) fn write_url_safe(rope: &mut ChunkWriter, bytes: &[u8]) {
     write_with(&URL_ENGINE, rope, bytes);
 }
 
-fn write_with(engine: &GeneralPurpose, rope: &mut Rope, bytes: &[u8]) {
+fn write_with(engine: &GeneralPurpose, rope: &mut ChunkWriter, bytes: &[u8]) {
     let mut piece = [0; PIECE / 3 * 4];
     for part in bytes.chunks(PIECE) {
         // The buffer holds any piece, so that encoding it can't fail.
@@ -65,7 +65,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         for length in [0, 1, 2, 3, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE + 2] {
             let bytes: Vec<u8> = (0..length).map(|index| u8::try_from(index % 251).unwrap()).collect();
-            let mut rope = Rope::new(0);
+            let mut rope = ChunkWriter::new(0);
             write(&mut rope, &bytes);
             let text = rope.finish().concat();
             assert_eq!(decode(std::str::from_utf8(&text).unwrap()), Some(bytes));

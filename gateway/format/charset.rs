@@ -10,7 +10,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// Why text can't be written in a charset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CharsetError {
+pub(crate) enum CharsetError {
     /// No such charset, or one that must not be written.
     Unknown,
     /// The charset lacks a character of the text.
@@ -18,7 +18,7 @@ pub(super) enum CharsetError {
 }
 
 /// What is wrong with a body, as a sentence's end.
-pub(super) fn problem(error: CharsetError) -> &'static str {
+pub(crate) fn problem(error: CharsetError) -> &'static str {
     match error {
         CharsetError::Unknown => "has a charset that the gateway can't write",
         CharsetError::Unmappable => "has characters that its charset does not have",
@@ -26,7 +26,7 @@ pub(super) fn problem(error: CharsetError) -> &'static str {
 }
 
 /// The text in the charset; without one, in UTF-8.
-pub(super) fn encode<'a>(charset: Option<&str>, text: &'a str) -> Result<Cow<'a, [u8]>, CharsetError> {
+pub(crate) fn encode<'a>(charset: Option<&str>, text: &'a str) -> Result<Cow<'a, [u8]>, CharsetError> {
     let Some(label) = charset else {
         return Ok(Cow::Borrowed(text.as_bytes()));
     };
@@ -62,7 +62,7 @@ fn encode_utf_16(label: &str, big_endian: bool, text: &str) -> Vec<u8> {
 }
 
 /// The text that the bytes are in the charset; `None` where they are not, or nobody knows it.
-pub(super) fn decode<'a>(charset: Option<&str>, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
+pub(crate) fn decode<'a>(charset: Option<&str>, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
     let encoding = match charset {
         Some(label) => Encoding::for_label(label.as_bytes())?,
         None => UTF_8,
@@ -80,7 +80,7 @@ pub(super) fn decode<'a>(charset: Option<&str>, bytes: &'a [u8]) -> Option<Cow<'
 }
 
 /// Whether a label names UTF-8, of which US-ASCII is a part.
-pub(super) fn is_utf_8(label: &str) -> bool {
+pub(crate) fn is_utf_8(label: &str) -> bool {
     ["utf-8", "utf8", "us-ascii"].iter().any(|name| name.eq_ignore_ascii_case(label))
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::draft::NO_TRANSACTIONS;
+use super::item_builder::NO_TRANSACTIONS;
 use super::{BatchItem, BatchRefusal, ItemId, ItemIndex};
 
 /// Rejects the items of every group of several: the upstreams share no transaction.
-pub(super) fn refuse_transactions(items: &mut [BatchItem]) {
+pub(crate) fn refuse_transactions(items: &mut [BatchItem]) {
     let mut sizes: HashMap<ItemId, usize> = HashMap::new();
     for name in items.iter().filter_map(group) {
         *sizes.entry(name.clone()).or_default() += 1;
@@ -19,7 +19,7 @@ pub(super) fn refuse_transactions(items: &mut [BatchItem]) {
 }
 
 /// Checks what OData asks of groups: their items stand together, and none has an item's id for a name.
-pub(super) fn check_groups(items: &[BatchItem]) -> Result<(), BatchRefusal> {
+pub(crate) fn check_groups(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     if items.iter().all(|item| group(item).is_none()) {
         return Ok(());
     }

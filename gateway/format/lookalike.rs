@@ -6,7 +6,7 @@
 
 /// The one of the known names from which `name` differs only by case, `-`, `_`, blanks, or an `s` that makes a plural. A
 /// known name is like no other. Allocates nothing, for a batch can be full of unknown names.
-pub(super) fn meant_by(name: &str, known: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn meant_by(name: &str, known: &[&'static str]) -> Option<&'static str> {
     if known.contains(&name) {
         return None;
     }

@@ -5,7 +5,7 @@ use super::Fields;
 
 /// How the body of a media type is written in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MediaKind {
+pub(crate) enum MediaKind {
     /// `application/json` and every `+json`: a JSON value.
     Json,
     /// `application/xml`, `text/xml` and every `+xml`: a string.
@@ -20,7 +20,7 @@ pub(super) enum MediaKind {
 
 /// Which bodies of items are strings of text; those that are neither these nor JSON are base64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum TextTypes {
+pub(crate) enum TextTypes {
     /// Those of every type that is text. The gateway's own way, and every dialect's in replies.
     #[default]
     All,
@@ -32,7 +32,7 @@ pub(super) enum TextTypes {
 
 impl MediaKind {
     /// Whether a body of this kind is a string of text. The only place that decides it.
-    pub(super) const fn is_text(self, types: TextTypes) -> bool {
+    pub(crate) const fn is_text(self, types: TextTypes) -> bool {
         match self {
             Self::Json | Self::Binary => false,
             Self::Xml | Self::Text => !matches!(types, TextTypes::None),
@@ -43,25 +43,25 @@ impl MediaKind {
 
 /// A media type, parsed no further than needed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct MediaType<'a> {
+pub(crate) struct MediaType<'a> {
     /// How its bodies are written.
-    pub(super) kind: MediaKind,
+    pub(crate) kind: MediaKind,
     /// Type and subtype as given, without parameters.
-    pub(super) essence: &'a str,
+    pub(crate) essence: &'a str,
     /// The parameter `charset`, without quotes.
-    pub(super) charset: Option<&'a str>,
+    pub(crate) charset: Option<&'a str>,
 }
 
 impl<'a> MediaType<'a> {
     /// Parses the value of a Content-Type field. What is no media type is binary.
-    pub(super) fn parse(value: &'a str) -> Self {
+    pub(crate) fn parse(value: &'a str) -> Self {
         let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
         let essence = essence.trim_matches([' ', '\t']);
         Self { kind: kind_of(essence), essence, charset: charset_in(parameters) }
     }
 
     /// The media type of a message with these fields; `None` where there is none.
-    pub(super) fn of(fields: &'a Fields) -> Option<Self> {
+    pub(crate) fn of(fields: &'a Fields) -> Option<Self> {
         let (_, value) = fields.iter().find(|(name, _)| name == http::header::CONTENT_TYPE)?;
         Some(Self::parse(value.to_str().unwrap_or_default()))
     }

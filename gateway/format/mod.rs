@@ -4,14 +4,14 @@
 //! One folder a format, each with its reader and its writer; which one is used is negotiated from
 //! Content-Type and Accept (protocol §2, §4). A new format is a new folder and a new variant.
 
+pub(crate) mod body_kind;
+pub(crate) mod chunk_writer;
+pub(crate) mod item_builder;
 mod accept;
 mod bulk;
 mod base64;
 mod charset;
-mod draft;
-mod intake;
 mod lookalike;
-mod field_names;
 mod groups;
 mod media;
 mod negotiation;
@@ -19,7 +19,6 @@ mod odata_headers;
 mod coding;
 mod reason;
 mod relative;
-mod rope;
 mod template;
 pub mod json;
 pub mod ndjson;
@@ -33,14 +32,15 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, Dialect, FieldError, Fields, IdForm, Item, ItemForm, ItemId,
-    ItemIndex, ItemRejection, ItemResult, MultiStatus, Place, Problem, ResultBody, Subject, checked_field,
+    Batch, BatchItem, BatchLimits, BatchRefusal, Dialect, IdForm, Item, ItemForm, ItemId, ItemIndex,
+    ItemRejection, ItemResult, MultiStatus, Place, Problem, ResultBody, Subject,
 };
-use rope::Rope;
+use crate::header::field::{FieldError, Fields, checked_field};
+use chunk_writer::ChunkWriter;
 
+pub use body_kind::{BodyKind, InputFormat};
 pub use bulk::{Bulk, RecordForm, takes_query};
 pub use coding::{ReplyCodingError, decode_batch, decode_reply};
-pub use intake::{Form, Intake};
 pub use negotiation::{
     cross_site, is_ndjson, is_postable_cross_site, problem_format, reply_format, request_format,
     wants_text_xml,
@@ -90,14 +90,14 @@ pub struct ReadContext<'context> {
 
 /// Something written, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct EncodedBody {
     /// The media type, as it stands in Content-Type.
     pub content_type: Cow<'static, str>,
     /// The bytes; the large chunks are shared with the upstream's replies. None is empty.
     pub chunks: Vec<Bytes>,
 }
 
-impl Written {
+impl EncodedBody {
     /// One piece; its media type stands elsewhere.
     #[must_use]
     pub fn of(body: Bytes) -> Self {
@@ -168,7 +168,7 @@ impl Format {
 
     /// Writes the results of a batch as the dialect has them.
     #[must_use]
-    pub fn write(self, results: MultiStatus, dialect: Dialect) -> Written {
+    pub fn write(self, results: MultiStatus, dialect: Dialect) -> EncodedBody {
         match self {
             Self::Json => written("application/json", json_results(results, dialect)),
             Self::Xml => written("application/xml; charset=utf-8", xml::write(results)),
@@ -179,8 +179,8 @@ impl Format {
 
     /// Writes a problem detail (RFC 9457), or what the dialect has in its place, for a batch refused whole.
     #[must_use]
-    pub fn write_problem(self, problem: &Problem, dialect: Dialect) -> Written {
-        let mut rope = Rope::new(256 + problem.detail.len());
+    pub fn write_problem(self, problem: &Problem, dialect: Dialect) -> EncodedBody {
+        let mut rope = ChunkWriter::new(256 + problem.detail.len());
         let content_type = match self {
             _ if dialect != Dialect::Batchgate => {
                 json::write_error(&mut rope, problem, dialect);
@@ -207,6 +207,6 @@ fn json_results(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
     }
 }
 
-fn written(content_type: &'static str, chunks: Vec<Bytes>) -> Written {
-    Written { content_type: Cow::Borrowed(content_type), chunks }
+fn written(content_type: &'static str, chunks: Vec<Bytes>) -> EncodedBody {
+    EncodedBody { content_type: Cow::Borrowed(content_type), chunks }
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 /// The registered phrase, or one that says as much as the first digit.
-pub(super) fn phrase(status: StatusCode) -> &'static str {
+pub(crate) fn phrase(status: StatusCode) -> &'static str {
     status.canonical_reason().unwrap_or(match status.as_u16() {
         ..200 => "Informational",
         200..300 => "Success",

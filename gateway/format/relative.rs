@@ -7,7 +7,7 @@ const ODATA_RESOURCES: [&str; 6] = ["$metadata", "$batch", "$all", "$entity", "$
 
 /// A relative url, resolved against the endpoint's folder; one of another form is left to the plan,
 /// which refuses what leads elsewhere.
-pub(super) fn resolved(url: &str, endpoint: &str) -> String {
+pub(crate) fn resolved(url: &str, endpoint: &str) -> String {
     let first = url.split(['/', '?', '#']).next().unwrap_or_default();
     let folder = endpoint.rsplit_once('/').map_or("", |(folder, _)| folder);
     // RFC 3986 §4.2: a colon in the first segment would make it a scheme.

@@ -8,17 +8,18 @@ use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use super::json;
 use super::media::{MediaKind, MediaType};
 use super::{BatchLimits, Fields, ItemRejection};
-use crate::batch::{
-    Bounded, EXPRESSION_START, Expression, ExpressionError, Part, Template, TemplateLimits, TextTemplate,
-    UrlTemplate, may_have_expressions,
+use crate::batch::Bounded;
+use crate::reference::expression::{
+    EXPRESSION_START, Expression, ExpressionError, Part, TextTemplate, may_have_expressions,
 };
+use crate::reference::template::{Template, TemplateLimits, UrlTemplate};
 
 /// References of one item. Far more than anybody writes by hand, and few enough that each can look
 /// through a whole reply.
 const MAX_EXPRESSIONS: usize = 64;
 
 /// The item's references; `None` where it has none, as most have.
-pub(super) fn find(
+pub(crate) fn find(
     href: &str,
     headers: &Fields,
     body: Option<&Bytes>,

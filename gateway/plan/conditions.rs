@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use super::deferred_call::Sources;
 use super::dependencies::Names;
-use super::later::Sources;
-use crate::batch::{Batch, BatchRefusal, Condition, ItemId, ItemIndex};
+use crate::batch::{Batch, BatchRefusal, ItemId, ItemIndex};
+use crate::reference::condition::Condition;
 
 /// The items of a batch that are started only if a condition holds.
 pub type Conditions = BTreeMap<ItemIndex, PlannedCondition>;
@@ -29,7 +30,7 @@ impl PlannedCondition {
 }
 
 /// Takes the conditions out of a batch, and adds what they ask about to what the items wait for.
-pub(super) fn take(
+pub(crate) fn take(
     batch: &mut Batch,
     names: &Names,
     dependencies: &mut [Vec<ItemIndex>],

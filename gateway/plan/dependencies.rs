@@ -9,7 +9,7 @@ use crate::batch::{Batch, BatchItem, BatchRefusal, IdForm, Item, ItemId, ItemInd
 const MAX_NAME_SHOWN: usize = 64;
 
 /// What items can be called by the others of their batch.
-pub(super) struct Names {
+pub(crate) struct Names {
     ids: HashMap<ItemId, ItemIndex>,
     /// The first and the last item of each group.
     groups: HashMap<ItemId, (ItemIndex, ItemIndex)>,
@@ -17,7 +17,7 @@ pub(super) struct Names {
 
 impl Names {
     /// The names of a batch; `None` where no item depends on another, so that nobody asks.
-    pub(super) fn of(batch: &Batch) -> Option<Self> {
+    pub(crate) fn of(batch: &Batch) -> Option<Self> {
         let depends =
             |item: &Item| !item.depends_on.is_empty() || item.template.is_some() || item.condition.is_some();
         if !batch.items.iter().any(|item| item.content.as_ref().is_ok_and(depends)) {
@@ -47,12 +47,12 @@ impl Names {
     }
 
     /// The item of this id.
-    pub(super) fn item(&self, id: &ItemId) -> Option<ItemIndex> {
+    pub(crate) fn item(&self, id: &ItemId) -> Option<ItemIndex> {
         self.ids.get(id).copied()
     }
 
     /// For each item, in order, what it depends on by name.
-    pub(super) fn resolve(&self, batch: &Batch) -> Result<Vec<Vec<ItemIndex>>, BatchRefusal> {
+    pub(crate) fn resolve(&self, batch: &Batch) -> Result<Vec<Vec<ItemIndex>>, BatchRefusal> {
         let of_item = |(number, item): (usize, &BatchItem)| match &item.content {
             Ok(content) => self.resolve_item(&content.depends_on, ItemIndex(number)),
             Err(_) => Ok(Vec::new()),
@@ -69,7 +69,7 @@ impl Names {
     }
 
     /// Of a group the first item stands for all: a group of several is refused as a whole.
-    pub(super) fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<ItemIndex, BatchRefusal> {
+    pub(crate) fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<ItemIndex, BatchRefusal> {
         let of_group = || self.groups.get(name).copied();
         let (first, last) = match self.item(name) {
             Some(on) => (on, on),

@@ -5,14 +5,10 @@
 //! item, in order. Nothing a client writes can name a host: a call has a route from the
 //! configuration and a path that went through the canonicaliser.
 
+pub(crate) mod deferred_call;
 mod coalescing;
 mod conditions;
 mod dependencies;
-mod forwarded;
-mod hand_down;
-mod hop;
-mod later;
-mod odata_fields;
 mod preferences;
 mod url;
 
@@ -21,19 +17,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, Method};
 
-use crate::batch::{Batch, BatchItem, BatchRefusal, Fields, Item, ItemIndex, ItemRejection, Subject};
+use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemIndex, ItemRejection, Subject};
+use crate::header::field::Fields;
+use crate::header::forwarded;
 use crate::route::{
     CanonicalPath, Mapping, OriginText, Respond, Route, RouteAction, RouteIndex, RouteTable, Strictness,
     UpstreamIndex, map_reference, same_authority,
 };
 
+use crate::header::forwarded::X_FORWARDED_PREFIX;
 pub use coalescing::coalesce;
 pub use conditions::{Conditions, PlannedCondition};
+pub use deferred_call::{CallTemplate, Destination, Filled, Sources};
 use dependencies::Names;
-pub use forwarded::{ForwardedBy, X_FORWARDED_PREFIX};
-pub use hand_down::{CallHeaders, inherited_fields, joined_cookies, same_to_cgi};
-pub use hop::{Kept, hop_by_hop_fields, named_by_connection, strip_hop_by_hop};
-pub use later::{CallTemplate, Destination, Filled, Sources};
 pub use preferences::Preferences;
 pub use url::{ItemUrl, parse_item_url};
 
@@ -133,9 +129,10 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
     for (number, (item, waits_for)) in batch.items.into_iter().zip(&mut dependencies).enumerate() {
         let one = match item {
             BatchItem { subject, content: Ok(asked), .. } if asked.template.is_some() => {
-                let neighbours = later::Neighbours { index: ItemIndex(number), names, planned: &planned };
+                let neighbours =
+                    deferred_call::Neighbours { index: ItemIndex(number), names, planned: &planned };
                 let mut route = None;
-                let step = later::plan_template(&subject, asked, &neighbours, context, &mut route);
+                let step = deferred_call::plan_template(&subject, asked, &neighbours, context, &mut route);
                 let step = step.map_or_else(Step::Rejected, |(step, sources)| {
                     waits_for.extend(sources);
                     step

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::header::outside_quotes;
 use http::HeaderMap;
 
 /// The preferences that a batch honours; what it does not know it ignores (RFC 7240 §2).
@@ -81,21 +82,6 @@ impl Preferences {
         }
         (!applied.is_empty()).then(|| applied.join(", "))
     }
-}
-
-/// The parts of a value between separators; what is quoted stays whole (RFC 9110 §5.6.4).
-pub(super) fn outside_quotes(value: &str, separator: char) -> Vec<&str> {
-    let (mut quoted, mut escaped) = (false, false);
-    let parts = value.split(|character: char| {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ => return character == separator && !quoted,
-        }
-        false
-    });
-    parts.collect()
 }
 
 #[cfg(test)]

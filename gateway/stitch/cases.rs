@@ -6,12 +6,14 @@ use std::path::Path;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::problem::{Verdict, of_refusal, of_rejection};
-use crate::batch::{BatchLimits, BatchRefusal, Dialect, ItemIndex, Literal, ResultPart};
+use crate::batch::{BatchLimits, BatchRefusal, Dialect, ItemIndex};
 use crate::format::{
-    Bulk, Intake, ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format, reply_format,
+    BodyKind, Bulk, ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format,
+    reply_format,
 };
 use crate::plan::{Plan, PlanContext, PlannedCondition, Step, plan};
+use crate::problem::{ErrorReply, of_refusal, of_rejection};
+use crate::reference::condition::{Literal, ResultPart};
 use crate::route::{
     CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
     UrlTemplate,
@@ -45,9 +47,9 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
     let method: Method = case.method.parse().unwrap();
     let each = UrlTemplate::parse("/up/records/{id}").unwrap();
     let intake = match path {
-        "/up/records" => Intake::Bulk(Bulk { each: &each, method: &method, query }),
+        "/up/records" => BodyKind::Bulk(Bulk { each: &each, method: &method, query }),
         _ if method != Method::POST => return Err(BatchRefusal::MethodNotAllowed),
-        _ => Intake::Batch,
+        _ => BodyKind::Batch,
     };
     let headers = headers(case);
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap());
@@ -78,7 +80,7 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
         routes: &routes(),
         own_authority: OWN_AUTHORITY,
         is_batch_endpoint: &|path| path.as_str() == "/batch",
-        only_route: matches!(intake, Intake::Bulk(_)).then_some(RouteIndex(0)),
+        only_route: matches!(intake, BodyKind::Bulk(_)).then_some(RouteIndex(0)),
     };
     plan(batch, &context)
 }
@@ -93,8 +95,8 @@ fn routes() -> RouteTable {
     RouteTable::new(vec![route("/up/"), route("/up/records/archive")])
 }
 
-fn kind(verdict: &Verdict) -> &str {
-    verdict.problem.kind.rsplit(':').next().unwrap()
+fn kind(error_reply: &ErrorReply) -> &str {
+    error_reply.problem.kind.rsplit(':').next().unwrap()
 }
 
 /// What is wrong with the outcome of a case, if anything.
@@ -104,26 +106,26 @@ fn check(case: &Case) -> Result<(), String> {
         Ok(plan) if expected.status == 207 => check_items(case, &plan),
         Ok(_) => Err("the batch is accepted".to_owned()),
         Err(refusal) => {
-            let verdict = of_refusal(&refusal);
-            let found = (verdict.problem.status.as_u16(), Some(kind(&verdict)));
+            let error_reply = of_refusal(&refusal);
+            let found = (error_reply.problem.status.as_u16(), Some(kind(&error_reply)));
             if found != (expected.status, expected.kind.as_deref()) {
                 return Err(format!("it is refused with {found:?}: {refusal}"));
             }
             if let Some(missing) =
-                expected.details.iter().find(|detail| !verdict.problem.detail.contains(*detail))
+                expected.details.iter().find(|detail| !error_reply.problem.detail.contains(*detail))
             {
-                return Err(format!("the detail lacks `{missing}`: {}", verdict.problem.detail));
+                return Err(format!("the detail lacks `{missing}`: {}", error_reply.problem.detail));
             }
-            check_content_type(case, &verdict)
+            check_content_type(case, &error_reply)
         }
     }
 }
 
-fn check_content_type(case: &Case, verdict: &Verdict) -> Result<(), String> {
+fn check_content_type(case: &Case, error_reply: &ErrorReply) -> Result<(), String> {
     let headers = headers(case);
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap());
     let format = problem_format(text(header::ACCEPT), text(header::CONTENT_TYPE), DIALECT);
-    let written = format.write_problem(&verdict.problem, DIALECT);
+    let written = format.write_problem(&error_reply.problem, DIALECT);
     match &case.expected.content_type {
         Some(expected) if *expected != written.content_type => {
             Err(format!("the problem is {}", written.content_type))
@@ -143,11 +145,11 @@ fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
             let condition = plan.conditions.get(&ItemIndex(number));
             let end = match &item.step {
                 Step::Rejected(rejection) => {
-                    let verdict = of_rejection(rejection);
+                    let error_reply = of_rejection(rejection);
                     ExpectedEnd::Settled {
-                        status: verdict.problem.status.as_u16(),
-                        outcome: verdict.made.outcome.as_str().to_owned(),
-                        kind: kind(&verdict).to_owned(),
+                        status: error_reply.problem.status.as_u16(),
+                        outcome: error_reply.made.outcome.as_str().to_owned(),
+                        kind: kind(&error_reply).to_owned(),
                     }
                 }
                 Step::Call(_) | Step::Later(_)

@@ -4,18 +4,19 @@
 //! an item for metrics and logs. Replies lose what belongs to the connection only, their content
 //! codings, and the upstream's names in urls; nothing else changes.
 
-pub mod problem;
 mod reply;
 
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::batch::{Fields, ItemResult, MultiStatus, OutcomeKind, ResultBody, Subject};
+use crate::batch::{ItemResult, MultiStatus, OutcomeKind, ResultBody, Subject};
 use crate::dispatch::{DispatchedItem, Outcome, Sent};
+use crate::header::field::Fields;
+use crate::problem;
 use crate::route::{Respond, RouteIndex, RouteTable, UpstreamIndex, method_label};
 
-use problem::{Limit, Verdict};
+use crate::problem::{ErrorReply, Limit};
 
 /// The name under which this gateway stands in Proxy-Status and Via (RFC 9209 §2, RFC 9110 §7.6.3).
 pub const GATEWAY_NAME: &str = "batchgate";
@@ -89,7 +90,7 @@ fn stitch_item(
             }
         }
         Outcome::Responded(respond) => match problem::of_fixed_answer(&respond) {
-            Some(verdict) => gateway_made(subject, verdict),
+            Some(error_reply) => gateway_made(subject, error_reply),
             None => (responded(subject, &respond), Cause::default()),
         },
         Outcome::Rejected(rejection) => gateway_made(subject, problem::of_rejection(&rejection)),
@@ -168,9 +169,9 @@ struct Cause {
     limit: Option<Limit>,
 }
 
-fn gateway_made(subject: Subject, verdict: Verdict) -> (ItemResult, Cause) {
-    let proxy_status = verdict.proxy_status();
-    let Verdict { problem, made, retryable, retry_after, allow, reason, limit, .. } = verdict;
+fn gateway_made(subject: Subject, error_reply: ErrorReply) -> (ItemResult, Cause) {
+    let proxy_status = error_reply.proxy_status();
+    let ErrorReply { problem, made, retryable, retry_after, allow, reason, limit, .. } = error_reply;
     let mut headers = Fields::new();
     let mut add = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {

@@ -5,31 +5,32 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
-use crate::batch::{Fields, ResultBody};
+use crate::batch::ResultBody;
 use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::format::{ReplyCodingError, decode_reply, is_xml, xml};
-use crate::plan::{Kept, strip_hop_by_hop};
+use crate::header::field::Fields;
+use crate::header::hop::{Kept, strip_hop_by_hop};
 use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex};
 
 use super::StitchContext;
 
 /// Where a reply came from.
-pub(super) struct Origin<'origin> {
-    pub(super) route: Option<RouteIndex>,
-    pub(super) upstream: Option<UpstreamIndex>,
-    pub(super) context: &'origin StitchContext<'origin>,
+pub(crate) struct Origin<'origin> {
+    pub(crate) route: Option<RouteIndex>,
+    pub(crate) upstream: Option<UpstreamIndex>,
+    pub(crate) context: &'origin StitchContext<'origin>,
 }
 
 /// A reply that a format can write.
-pub(super) struct Readable {
-    pub(super) status: StatusCode,
-    pub(super) headers: Fields,
-    pub(super) body: ResultBody,
+pub(crate) struct Readable {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Fields,
+    pub(crate) body: ResultBody,
 }
 
 /// What the bodies of a batch may still cost together.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct BodyBudget {
+pub(crate) struct BodyBudget {
     /// Bytes that they may still hold, content codings undone.
     left: usize,
     /// Bytes that may still be decoded for nothing: from replies that turn out too large or corrupt.
@@ -43,12 +44,12 @@ const WASTE: usize = 4;
 const EXPANSION: usize = 1100;
 
 impl BodyBudget {
-    pub(super) const fn new(max_reply: usize) -> Self {
+    pub(crate) const fn new(max_reply: usize) -> Self {
         Self { left: max_reply, waste: max_reply.saturating_mul(WASTE) }
     }
 }
 
-pub(super) fn readable(
+pub(crate) fn readable(
     reply: UpstreamReply,
     method: &Method,
     origin: &Origin<'_>,

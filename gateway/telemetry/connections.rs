@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
-use super::Seldom;
+use super::LogThrottle;
 
 /// Why the gateway closed a client's connection by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,14 +99,14 @@ pub struct ConnectionMetrics {
 /// Refusals for one reason.
 struct Refused {
     count: IntCounter,
-    seldom: Seldom,
+    throttle: LogThrottle,
 }
 
 impl ConnectionMetrics {
     pub(super) fn new(open: IntGauge, refused: &IntCounterVec) -> Self {
         let refused = ConnectionRefusal::ALL.map(|reason| Refused {
             count: refused.with_label_values(&[reason.as_str()]),
-            seldom: Seldom::default(),
+            throttle: LogThrottle::default(),
         });
         Self { open, refused }
     }
@@ -144,6 +144,6 @@ impl ConnectionMetrics {
         let refused = self.refused.get(reason as usize)?;
         refused.count.inc();
         let client = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-        refused.seldom.may_log().then(|| (refused.count.get(), client()))
+        refused.throttle.may_log().then(|| (refused.count.get(), client()))
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::Seldom;
+use super::LogThrottle;
 
 /// Words that one line of a library may have.
 const MAX_WORDS: usize = 24;
@@ -93,7 +93,7 @@ fn system_error(message: &str) -> Option<&str> {
 #[derive(Debug, Default)]
 struct Said {
     count: AtomicU64,
-    seldom: Seldom,
+    throttle: LogThrottle,
 }
 
 /// Takes the records of the `log` crate.
@@ -122,7 +122,7 @@ impl Log for Libraries {
         };
         let Some(said) = self.said.get(notice as usize) else { return };
         let so_far = said.count.fetch_add(1, Ordering::Relaxed) + 1;
-        if said.seldom.may_log() {
+        if said.throttle.may_log() {
             notice.say(&message, so_far);
         }
     }
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_source_is_named_without_the_machine_that_built_it() {
         for (file, named) in [
-            ("gateway/server/front.rs", "gateway/server/front.rs"),
+            ("gateway/serve/front.rs", "gateway/serve/front.rs"),
             (
                 "/root/.cargo/registry/src/index.crates.io-1/pingora-core-0.9.1/src/apps/mod.rs",
                 "pingora-core-0.9.1/src/apps/mod.rs",
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn only_the_gateways_own_targets_are_ours() {
-        assert!(is_ours("batchgate") && is_ours("batchgate::server::reload"));
+        assert!(is_ours("batchgate") && is_ours("batchgate::process::reload"));
         assert!(!is_ours("h2::codec") && !is_ours("batchgate_other::x") && !is_ours("log"));
     }
 }

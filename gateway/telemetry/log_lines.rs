@@ -11,9 +11,9 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::{EnvFilter, Registry, fmt};
 
-use crate::settings::{LogFormat, LogSettings};
+use crate::config::{LogFormat, LogSettings};
+use crate::problem::Limit;
 use crate::stitch::ItemReport;
-use crate::stitch::problem::Limit;
 
 use super::libraries;
 use super::{BatchEnd, BatchReport, FailedItem, GrpcStatus, LongLivedEnd, Names, RequestReport};

@@ -9,7 +9,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, I
 
 use crate::clock::Stopwatch;
 
-use super::maker::Maker;
+use super::registry::Maker;
 
 /// Seconds: from a refused handshake to a day.
 const DURATIONS: [f64; 11] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0];

@@ -11,12 +11,12 @@ use prometheus::{
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::batch::OutcomeKind;
+use crate::config::{BatchEndpoint, Settings};
 use crate::format::{Format, RecordForm};
-use crate::settings::{BatchEndpoint, Settings};
+use crate::problem::{LIMIT_REASONS, REFUSAL_REASONS};
 use crate::stitch::ItemReport;
-use crate::stitch::problem::{LIMIT_REASONS, REFUSAL_REASONS};
 
-use super::maker::Maker;
+use super::registry::Maker;
 use super::{
     BatchEnd, BatchReport, ConnectionMetrics, LongLivedMetrics, Names, RequestReport, TlsFailures,
     UpstreamMetrics,

@@ -6,11 +6,11 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::batch::Summary;
+use crate::config::Settings;
 use crate::phase::Phase;
+use crate::problem::Limit;
 use crate::route::{RouteIndex, UpstreamIndex};
-use crate::settings::Settings;
 use crate::stitch::ItemReport;
-use crate::stitch::problem::Limit;
 
 use super::{GrpcStatus, LongLivedEnd, RequestId, TraceContext};
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use prometheus::IntCounterVec;
 
-use super::Seldom;
+use super::LogThrottle;
 
 /// Why a TLS handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl TlsCause {
 #[derive(Debug)]
 pub struct TlsFailures {
     count: IntCounterVec,
-    clients: Seldom,
+    clients: LogThrottle,
 }
 
 impl TlsFailures {
@@ -87,7 +87,7 @@ impl TlsFailures {
         for cause in TlsCause::ALL {
             count.with_label_values(&["client", "", cause.as_str()]);
         }
-        Self { count, clients: Seldom::default() }
+        Self { count, clients: LogThrottle::default() }
     }
 
     /// Makes the series of an upstream start at zero.
@@ -124,16 +124,16 @@ impl TlsFailures {
         }
     }
 
-    /// The handshake with a target failed. `seldom` is the upstream's own.
+    /// The handshake with a target failed. `throttle` is the upstream's own.
     pub fn with_target(
         &self,
         (upstream, target, address): (&str, &str, std::net::SocketAddr),
         (cause, detail): (TlsCause, &str),
-        seldom: &Seldom,
+        throttle: &LogThrottle,
     ) {
         let count = self.count.with_label_values(&["upstream", upstream, cause.as_str()]);
         count.inc();
-        if seldom.may_log() {
+        if throttle.may_log() {
             let (cause, so_far) = (cause.as_str(), count.get());
             tracing::warn!(
                 kind = "tls",

@@ -2,8 +2,8 @@
 
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
 
-use super::maker::Maker;
 use super::metrics::LATENCY;
+use super::registry::Maker;
 
 /// Why a call is made once more, as metrics say it.
 const RETRY_REASONS: [&str; 6] = ["connect", "lost", "timeout", "status", "stale", "refused"];

@@ -28,7 +28,7 @@ use fault::Fault;
 use media::Media;
 use orders::Orders;
 
-use crate::server::PlainHandler;
+use crate::listener::plain_service::PlainHandler;
 
 /// How long order 9 takes.
 const SLOW: Duration = Duration::from_millis(300);

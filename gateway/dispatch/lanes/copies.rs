@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::super::{DispatchedItem, End, Engine, Outcome, ReplyBudget, Sent};
 use super::{Place, Work, unfilled};
+use crate::dispatch::{DispatchedItem, End, Engine, Outcome, ReplyBudget, Sent};
 use crate::plan::{PlannedItem, Step};
 
 /// What an outcome is to an item that shares its call.

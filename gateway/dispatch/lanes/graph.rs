@@ -10,11 +10,11 @@ use std::collections::BinaryHeap;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::super::condition::{Ended, unmet};
-use super::super::resolve::{Earlier, MAX_LOOKED_THROUGH};
-use super::super::{Answers, Engine, Lane, Outcome, SkipReason};
 use super::{Place, Ramp, Work, first_lanes};
 use crate::batch::ItemIndex;
+use crate::dispatch::condition::{Ended, unmet};
+use crate::dispatch::resolve::{Earlier, MAX_LOOKED_THROUGH};
+use crate::dispatch::{Answers, Engine, Lane, Outcome, SkipReason};
 use crate::plan::{Call, CallTemplate, Step};
 use crate::route::UpstreamIndex;
 
@@ -193,7 +193,7 @@ impl<'work, E: Engine> Graph<'work, E> {
         unmet(planned, &mut Ended { outcome: &outcome, succeeded: &succeeded, left: &mut self.left })
     }
 
-    fn resolve(&mut self, template: &CallTemplate) -> Result<Call, super::super::Unfit> {
+    fn resolve(&mut self, template: &CallTemplate) -> Result<Call, crate::dispatch::Unfit> {
         let places = &self.work.places;
         let of = |index: ItemIndex| {
             let place = places.get(index.0)?;

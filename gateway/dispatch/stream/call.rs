@@ -9,9 +9,9 @@ use crate::clock::Deadline;
 use crate::plan::{Call, Step};
 use crate::route::UpstreamIndex;
 
-use super::super::{Attempt, CallFailure, Engine, Lane, Outcome, Sent, give_back, take_turn};
 use super::StreamWork;
-use super::work::{Entry, SKIPPED, UnderWay};
+use super::work::{Entry, InFlightGuard, SKIPPED};
+use crate::dispatch::{Attempt, CallFailure, Engine, Lane, Outcome, Sent, give_back, take_permit};
 
 /// Works until no item waits.
 pub(super) async fn work_off<E: Engine>(work: &StreamWork, engine: &E) {
@@ -33,7 +33,7 @@ pub(super) async fn work_off<E: Engine>(work: &StreamWork, engine: &E) {
     }
 }
 
-fn upstream_of(under_way: &UnderWay<'_>) -> Option<UpstreamIndex> {
+fn upstream_of(under_way: &InFlightGuard<'_>) -> Option<UpstreamIndex> {
     match &under_way.entry()?.item.step {
         Step::Call(call) => Some(call.upstream),
         Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_) => None,
@@ -44,7 +44,7 @@ fn upstream_of(under_way: &UnderWay<'_>) -> Option<UpstreamIndex> {
 async fn settle<E: Engine>(
     work: &StreamWork,
     engine: &E,
-    under_way: UnderWay<'_>,
+    under_way: InFlightGuard<'_>,
     mut lane: E::Lane,
 ) -> Option<E::Lane> {
     let entry = under_way.entry()?;
@@ -65,8 +65,8 @@ async fn make<E: Engine>(
     call: &Call,
     lane: &mut E::Lane,
 ) -> (Outcome, bool) {
-    let turn = match take_turn(engine, call.upstream, lane).await {
-        Ok(turn) => turn,
+    let permit = match take_permit(engine, call.upstream, lane).await {
+        Ok(permit) => permit,
         Err(failure) => return (failed(entry, failure), true),
     };
     if work.is_stopped() {
@@ -85,7 +85,7 @@ async fn make<E: Engine>(
         Some(Err(_panic)) => (failed(entry, CallFailure::Internal), false),
         None => (over_time(entry), false),
     };
-    give_back(turn, Some(lane).filter(|_| usable));
+    give_back(permit, Some(lane).filter(|_| usable));
     (outcome, usable)
 }
 

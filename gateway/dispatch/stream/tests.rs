@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 
-use super::super::tests::{Act, Fake, planned};
-use super::super::{CallFailure, Outcome, Sent, SkipReason};
 use super::*;
 use crate::batch::ItemRejection;
+use crate::dispatch::tests::{Act, Fake, planned};
+use crate::dispatch::{CallFailure, Outcome, Sent, SkipReason};
 use crate::plan::Step;
 
 fn limits() -> StreamLimits {
@@ -151,7 +151,7 @@ fn large_items_leave_room_for_few() {
 proptest! {
     #[test]
     fn n_items_in_n_results_out(
-        acts in proptest::collection::vec(super::super::tests::act(), 0..60),
+        acts in proptest::collection::vec(crate::dispatch::tests::act(), 0..60),
         upstreams in 1usize..4,
         concurrency in 1usize..9,
         permits in 1usize..5,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::clock::Deadline;
 use crate::plan::{PlannedItem, Step};
 
-use super::super::{CallFailure, DispatchedItem, Outcome, Progress, ReplyBudget, Sent, SkipReason};
 use super::{StreamLimits, StreamedItem};
+use crate::dispatch::{CallFailure, DispatchedItem, Outcome, Progress, ReplyBudget, Sent, SkipReason};
 
 /// The items of a stream.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl StreamWork {
     }
 
     /// The next item to call for. Those whose time is over or that are not wanted any more end here.
-    pub(super) fn next(&self) -> Option<UnderWay<'_>> {
+    pub(super) fn next(&self) -> Option<InFlightGuard<'_>> {
         loop {
             let entry = lock(&self.waiting).pop_front()?;
             if self.is_stopped() {
@@ -84,7 +84,7 @@ impl StreamWork {
                 let outcome = Outcome::Failed { failure: CallFailure::DeadlineBeforeCall, sent: Sent::No };
                 self.end(entry, outcome);
             } else {
-                return Some(UnderWay { work: self, entry: Some(entry) });
+                return Some(InFlightGuard { work: self, entry: Some(entry) });
             }
         }
     }
@@ -141,13 +141,13 @@ impl StreamWork {
 pub(super) const SKIPPED: Outcome = Outcome::Skipped(SkipReason::BatchStopped);
 
 /// An item whose call is made. Dropped in the middle, it ends because the client has left.
-pub(super) struct UnderWay<'work> {
+pub(super) struct InFlightGuard<'work> {
     work: &'work StreamWork,
     /// Always there until it ends.
     entry: Option<Entry>,
 }
 
-impl UnderWay<'_> {
+impl InFlightGuard<'_> {
     pub(super) const fn entry(&self) -> Option<&Entry> {
         self.entry.as_ref()
     }
@@ -159,7 +159,7 @@ impl UnderWay<'_> {
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
             let sent = entry.progress.sent();

@@ -3,9 +3,10 @@
 use http::{HeaderValue, header};
 
 use super::*;
-use crate::batch::{Condition, ItemIndex};
+use crate::batch::ItemIndex;
 use crate::dispatch::condition::{Ended, unmet};
 use crate::plan::PlannedCondition;
+use crate::reference::condition::Condition;
 use crate::route::Respond;
 
 /// A condition that asks about items by their number.

@@ -6,14 +6,14 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::Bulk;
-use crate::format::draft::{Draft, MemberNames, shown};
+use crate::format::item_builder::{ItemBuilder, MemberNames, shown};
 use crate::format::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection};
 
 const NAMES: MemberNames = MemberNames { url: "url" };
 
 /// What a record has for one of the template's variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::format) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// Nothing.
     #[default]
     Absent,
@@ -25,23 +25,23 @@ pub(in crate::format) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// Takes a value in; which of two is meant, nobody can tell.
-    pub(in crate::format) fn put(&mut self, value: Value<'a>) {
+    pub(crate) fn put(&mut self, value: Value<'a>) {
         *self = if *self == Value::Absent { value } else { Value::Unfit("stands twice in the record") };
     }
 }
 
 /// A record that was read.
 #[derive(Clone, Debug)]
-pub(in crate::format) struct Record<'a> {
+pub(crate) struct Record<'a> {
     /// By the template's variables, in their order.
-    pub(in crate::format) values: Vec<Value<'a>>,
+    pub(crate) values: Vec<Value<'a>>,
     /// What is sent, and its media type; a record of the query has no body.
-    pub(in crate::format) body: Option<(Bytes, &'static str)>,
+    pub(crate) body: Option<(Bytes, &'static str)>,
 }
 
 /// The items made so far.
 #[derive(Debug)]
-pub(in crate::format) struct Collector<'a> {
+pub(crate) struct Collector<'a> {
     bulk: Bulk<'a>,
     limits: &'a BatchLimits,
     /// The query that every url gets.
@@ -55,27 +55,27 @@ impl<'a> Collector<'a> {
     }
 
     /// The limits of the bulk.
-    pub(in crate::format) fn limits(&self) -> &'a BatchLimits {
+    pub(crate) fn limits(&self) -> &'a BatchLimits {
         self.limits
     }
 
     /// The template's variables.
-    pub(in crate::format) fn variables(&self) -> &'a [Box<str>] {
+    pub(crate) fn variables(&self) -> &'a [Box<str>] {
         self.bulk.each.variables()
     }
 
     /// No value for any variable yet.
-    pub(in crate::format) fn no_values<'v>(&self) -> Vec<Value<'v>> {
+    pub(crate) fn no_values<'v>(&self) -> Vec<Value<'v>> {
         vec![Value::Absent; self.variables().len()]
     }
 
     /// The place of the record that is next.
-    pub(in crate::format) fn next_index(&self) -> ItemIndex {
+    pub(crate) fn next_index(&self) -> ItemIndex {
         ItemIndex(self.items.len())
     }
 
     /// Whether there are as many items as there may be.
-    pub(in crate::format) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.items.len() >= self.limits.max_items
     }
 
@@ -95,9 +95,9 @@ impl<'a> Collector<'a> {
     }
 
     /// Adds an item: a record, or why it is none.
-    pub(in crate::format) fn add(&mut self, record: Result<Record<'_>, ItemRejection>) {
+    pub(crate) fn add(&mut self, record: Result<Record<'_>, ItemRejection>) {
         let index = self.next_index();
-        let mut draft = Draft::new(self.limits, NAMES);
+        let mut draft = ItemBuilder::new(self.limits, NAMES);
         draft.set_method(self.bulk.method.as_str());
         let mut body = None;
         match record.and_then(|record| self.url_of(&record).map(|url| (url, record.body))) {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::{Collector, Record, Value, quoting};
-use crate::format::draft::shown;
+use crate::format::item_builder::shown;
 use crate::format::{BatchRefusal, ItemRejection, Place};
 
 /// Columns of a document; each costs the comparison with all others.

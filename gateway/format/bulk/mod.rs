@@ -19,7 +19,7 @@ use super::media::MediaType;
 use super::{Batch, BatchLimits, BatchRefusal, Format, is_ndjson, json, xml};
 use crate::route::UrlTemplate;
 
-pub(super) use collector::{Collector, Record, Value};
+pub(crate) use collector::{Collector, Record, Value};
 
 /// A form in which records come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

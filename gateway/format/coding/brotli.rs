@@ -64,8 +64,8 @@ pub(super) fn undo(body: &Bytes, limit: usize, corrupt: Fault) -> Result<Bytes, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::Coding;
     use super::*;
+    use crate::format::coding::Coding;
 
     /// Noise, 300000 zeros and the noise again by one reference, from a window of 16 MiB.
     const BROTLI_FAR: [u8; 98] = [

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::fault::Fault;
 use super::lexer::{Lexer, RawString};
-use crate::format::draft::Draft;
+use crate::format::item_builder::ItemBuilder;
 use crate::format::media::{MediaKind, TextTypes};
 use crate::format::{ItemRejection, base64, charset};
 
@@ -43,7 +43,7 @@ impl<'a> RawBody<'a> {
     /// The bytes to send, `whole` being the batch that this is a part of.
     pub(super) fn prepare(
         self,
-        draft: &mut Draft<'_>,
+        draft: &mut ItemBuilder<'_>,
         whole: &Bytes,
         text_types: TextTypes,
     ) -> Result<Option<Bytes>, Fault> {
@@ -97,9 +97,9 @@ const fn not_a_string(is_text: bool) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conventions::Conventions;
-    use super::super::reader::read_with;
     use super::*;
+    use crate::format::json::conventions::Conventions;
+    use crate::format::json::reader::read_with;
     use crate::format::{Batch, BatchLimits, BatchRefusal, Item};
 
     fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {

@@ -1,6 +1,6 @@
 //! What can be wrong with a JSON batch, and at which byte of it.
 
-use crate::format::draft::shown;
+use crate::format::item_builder::shown;
 use crate::format::lookalike::meant_by;
 use crate::format::{BatchLimits, BatchRefusal, Place};
 

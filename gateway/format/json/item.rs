@@ -9,7 +9,7 @@ use super::conventions::Conventions;
 use super::fault::{Fault, FaultKind};
 use super::lexer::{Lexer, RawString};
 use super::reader::NO_OBJECT;
-use crate::format::draft::{Draft, MemberNames, shown};
+use crate::format::item_builder::{ItemBuilder, MemberNames, shown};
 use crate::format::relative::resolved;
 use crate::format::{BatchItem, BatchLimits, FieldError, ItemIndex};
 
@@ -49,7 +49,7 @@ impl<'a> Members<'a> {
 /// One item, while it is read.
 pub(super) struct ItemReader<'a> {
     whole: &'a Bytes,
-    draft: Draft<'a>,
+    draft: ItemBuilder<'a>,
     body: RawBody<'a>,
     conventions: Conventions<'a>,
 }
@@ -57,7 +57,7 @@ pub(super) struct ItemReader<'a> {
 impl<'a> ItemReader<'a> {
     /// For the next item of the batch `whole`.
     pub(super) fn new(whole: &'a Bytes, limits: &'a BatchLimits, conventions: Conventions<'a>) -> Self {
-        Self { whole, draft: Draft::new(limits, NAMES), body: RawBody::Absent, conventions }
+        Self { whole, draft: ItemBuilder::new(limits, NAMES), body: RawBody::Absent, conventions }
     }
 
     /// Reads the item.

@@ -10,15 +10,15 @@ use crate::format::{BatchItem, BatchLimits, ItemIndex};
 
 /// Why a text is no item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::format) struct LineFault {
+pub(crate) struct LineFault {
     /// Bytes from the start of the text.
-    pub(in crate::format) at: usize,
+    pub(crate) at: usize,
     /// What the parser says; for people only.
-    pub(in crate::format) reason: String,
+    pub(crate) reason: String,
 }
 
 /// Reads the item.
-pub(in crate::format) fn read_item(
+pub(crate) fn read_item(
     text: &Bytes,
     index: ItemIndex,
     limits: &BatchLimits,

@@ -4,7 +4,7 @@
 mod conventions;
 mod fault;
 mod lexer;
-pub(super) mod plain;
+pub(crate) mod plain;
 mod strings;
 mod reader;
 mod records;
@@ -16,10 +16,10 @@ mod problem;
 mod pointer;
 mod template;
 
-pub(super) use line::{LineFault, read_item};
+pub(crate) use line::{LineFault, read_item};
 pub use pointer::{quoted, text_of_value, value_at};
-pub(super) use problem::{write as write_problem, write_error};
-pub(super) use reader::read;
-pub(super) use records::{read_array as read_records, read_line};
-pub(super) use template::template;
-pub(super) use writer::{problem_type, write, write_item as write_result};
+pub(crate) use problem::{write as write_problem, write_error};
+pub(crate) use reader::read;
+pub(crate) use records::{read_array as read_records, read_line};
+pub(crate) use template::template;
+pub(crate) use writer::{problem_type, write, write_item as write_result};

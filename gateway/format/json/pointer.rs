@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::lexer::{Lexer, RawString};
 use super::strings;
-use crate::format::rope::Rope;
+use crate::format::chunk_writer::ChunkWriter;
 
 /// Nesting of a text that is looked into.
 const MAX_DEPTH: usize = 128;
@@ -72,7 +72,7 @@ pub fn text_of_value(value: &str) -> Option<Cow<'_, str>> {
 /// A text as a JSON string.
 #[must_use]
 pub fn quoted(text: &str) -> Vec<u8> {
-    let mut rope = Rope::new(text.len() + 2);
+    let mut rope = ChunkWriter::new(text.len() + 2);
     strings::write(&mut rope, text);
     rope.finish().concat()
 }

@@ -2,11 +2,11 @@
 //! say where: `offset`, `line`, `column`, and `item`, the item's 1-based position.
 
 use super::strings::write as write_string;
-use crate::format::rope::Rope;
+use crate::format::chunk_writer::ChunkWriter;
 use crate::format::{Dialect, Problem};
 
 /// Writes the problem as a JSON object.
-pub(in crate::format) fn write(rope: &mut Rope, problem: &Problem) {
+pub(crate) fn write(rope: &mut ChunkWriter, problem: &Problem) {
     rope.put(b"{\"type\":");
     write_string(rope, problem.kind);
     rope.put(b",\"title\":");
@@ -32,7 +32,7 @@ pub(in crate::format) fn write(rope: &mut Rope, problem: &Problem) {
 
 /// Writes the problem as an error of the dialect: OData JSON Format 4.01 §21.1 has a code and a message, and so
 /// has Graph; APISIX and Tyk have a message.
-pub(in crate::format) fn write_error(rope: &mut Rope, problem: &Problem, dialect: Dialect) {
+pub(crate) fn write_error(rope: &mut ChunkWriter, problem: &Problem, dialect: Dialect) {
     match dialect {
         Dialect::Batchgate => write(rope, problem),
         Dialect::Odata | Dialect::Graph => {
@@ -47,7 +47,7 @@ pub(in crate::format) fn write_error(rope: &mut Rope, problem: &Problem, dialect
     }
 }
 
-fn write_message(rope: &mut Rope, start: &[u8], problem: &Problem) {
+fn write_message(rope: &mut ChunkWriter, start: &[u8], problem: &Problem) {
     rope.put(start);
     write_string(rope, &problem.detail);
     rope.put(b"}");
@@ -72,7 +72,7 @@ mod tests {
             place: Some(place),
         };
         let written = |dialect| -> serde_json::Value {
-            let mut rope = Rope::new(0);
+            let mut rope = ChunkWriter::new(0);
             write_error(&mut rope, &problem, dialect);
             serde_json::from_slice(&rope.finish().concat()).unwrap()
         };

@@ -11,14 +11,14 @@ use super::conventions::Conventions;
 use super::fault::{Fault, FaultKind, check_unknown};
 use super::item::{ItemReader, Members};
 use super::lexer::Lexer;
-use crate::format::draft::{check_ids, shown};
 use crate::format::groups::{check_groups, refuse_transactions};
+use crate::format::item_builder::{check_ids, shown};
 use crate::format::{
     Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection, Place, ReadContext,
 };
 
 /// Reads a batch.
-pub(in crate::format) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
+pub(crate) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
     read_with(body, context.limits, Conventions::of(context))
 }
 
@@ -143,7 +143,7 @@ pub(super) const NO_OBJECT: ItemRejection = ItemRejection::WrongShape { expected
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::draft::NO_TRANSACTIONS;
+    use crate::format::item_builder::NO_TRANSACTIONS;
 
     fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
         read_with(body, limits, Conventions::default())

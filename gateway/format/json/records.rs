@@ -13,7 +13,7 @@ use crate::format::{BatchRefusal, ItemRejection, Place};
 type Read<'a> = Result<Record<'a>, ItemRejection>;
 
 /// Reads an array of records.
-pub(in crate::format) fn read_array(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
+pub(crate) fn read_array(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
     let text = text_of(body)?;
     let limits = collector.limits();
     let mut in_item = false;
@@ -28,7 +28,7 @@ pub(in crate::format) fn read_array(body: &Bytes, collector: &mut Collector<'_>)
 ///
 /// # Errors
 /// Says what is wrong with it.
-pub(in crate::format) fn read_line<'a>(
+pub(crate) fn read_line<'a>(
     whole: &Bytes,
     line: &'a str,
     collector: &Collector<'_>,

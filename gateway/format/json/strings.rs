@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::fault::{Fault, FaultKind};
 use super::lexer::RawString;
-use crate::format::rope::Rope;
+use crate::format::chunk_writer::ChunkWriter;
 
 impl<'a> RawString<'a> {
     /// The characters that the string stands for. A lone surrogate stands for none: a fault.
@@ -93,14 +93,14 @@ fn is_special(byte: u8) -> bool {
 }
 
 /// Writes the text as a JSON string, quotes included.
-pub(super) fn write(rope: &mut Rope, text: &str) {
+pub(super) fn write(rope: &mut ChunkWriter, text: &str) {
     rope.put(b"\"");
     write_content(rope, text);
     rope.put(b"\"");
 }
 
 /// Writes the text as it stands within a JSON string.
-pub(super) fn write_content(rope: &mut Rope, text: &str) {
+pub(super) fn write_content(rope: &mut ChunkWriter, text: &str) {
     let mut rest = text.as_bytes();
     loop {
         let (plain, from_special) = rest.split_at(plain_length(rest));
@@ -111,7 +111,7 @@ pub(super) fn write_content(rope: &mut Rope, text: &str) {
     }
 }
 
-fn write_escape(rope: &mut Rope, byte: u8) {
+fn write_escape(rope: &mut ChunkWriter, byte: u8) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     match byte {
         b'"' => rope.put(b"\\\""),
@@ -131,8 +131,8 @@ fn write_escape(rope: &mut Rope, byte: u8) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::lexer::Lexer;
     use super::*;
+    use crate::format::json::lexer::Lexer;
 
     fn decoded(json: &str) -> Result<String, Fault> {
         Lexer::new(json, 1).string()?.decode().map(Cow::into_owned)
@@ -167,7 +167,7 @@ mod tests {
 
         #[test]
         fn what_is_written_is_what_serde_json_reads(text in any::<String>()) {
-            let mut rope = Rope::new(0);
+            let mut rope = ChunkWriter::new(0);
             write(&mut rope, &text);
             let json = String::from_utf8(rope.finish().concat()).unwrap();
             prop_assert_eq!(&serde_json::from_str::<String>(&json).unwrap(), &text);

@@ -5,14 +5,15 @@ use bytes::Bytes;
 
 use super::lexer::{Lexer, RawString};
 use super::strings::plain_length;
-use crate::batch::{BodyPiece, ExpressionError, TextTemplate, may_have_expressions};
+use crate::reference::expression::{ExpressionError, TextTemplate, may_have_expressions};
+use crate::reference::template::BodyPiece;
 
 /// Nesting of a body that is looked into; what came in a JSON batch nests less.
 const MAX_DEPTH: usize = 128;
 
 /// The pieces of a JSON body; `None` where none of its strings refers to anything. What is no JSON
 /// is sent as it stands.
-pub(in crate::format) fn template(body: &Bytes) -> Result<Option<Vec<BodyPiece>>, ExpressionError> {
+pub(crate) fn template(body: &Bytes) -> Result<Option<Vec<BodyPiece>>, ExpressionError> {
     let Some(text) = std::str::from_utf8(body).ok().filter(|text| is_json(text)) else {
         return Ok(None);
     };

@@ -11,11 +11,10 @@ use http::header::{CONTENT_TYPE, SET_COOKIE};
 use super::lexer::is_exchangeable;
 use super::problem;
 use super::strings::{write as write_string, write_content};
+use crate::format::chunk_writer::{ChunkWriter, copied_length};
 use crate::format::media::{MediaKind, MediaType, TextTypes};
-use crate::format::rope::{Rope, copied_length};
-use crate::format::{
-    Dialect, Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, base64, charset, field_names,
-};
+use crate::format::{Dialect, Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, base64, charset};
+use crate::header::names;
 
 /// Deepest JSON body that is embedded as JSON. Readers have limits, too, and one body over them
 /// would cost the client the whole reply; deeper ones are base64.
@@ -25,9 +24,9 @@ const MAX_EMBEDDED_DEPTH: usize = 96;
 const ITEM_OVERHEAD: usize = 96;
 
 /// Writes the results as the dialect has them, freeing each as soon as it is written.
-pub(in crate::format) fn write(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
+pub(crate) fn write(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
     let summary = results.summary();
-    let mut rope = Rope::new(results.results.iter().map(expected_length).sum());
+    let mut rope = ChunkWriter::new(results.results.iter().map(expected_length).sum());
     rope.put(b"{\"responses\":[");
     for (index, result) in results.results.into_iter().enumerate() {
         if index > 0 {
@@ -59,7 +58,7 @@ fn expected_length(result: &ItemResult) -> usize {
 }
 
 /// Writes one result. The members that are the gateway's own stay out of other dialects (protocol §4.1).
-pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult, dialect: Dialect) {
+pub(crate) fn write_item(rope: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
     let is_own = dialect == Dialect::Batchgate;
     rope.put(b"{\"id\":");
     write_id(rope, &result.subject);
@@ -103,7 +102,7 @@ pub(in crate::format) fn write_item(rope: &mut Rope, result: ItemResult, dialect
 }
 
 /// A whole number is one again, in all its digits.
-fn write_id(rope: &mut Rope, subject: &Subject) {
+fn write_id(rope: &mut ChunkWriter, subject: &Subject) {
     match subject.form.id {
         IdForm::Number => rope.put(subject.id.as_str().as_bytes()),
         IdForm::Position | IdForm::Plain | IdForm::Bracketed => write_string(rope, subject.id.as_str()),
@@ -111,7 +110,7 @@ fn write_id(rope: &mut Rope, subject: &Subject) {
 }
 
 /// The media type of a problem. Clients of other dialects know no problem+json.
-pub(in crate::format) const fn problem_type(dialect: Dialect) -> &'static str {
+pub(crate) const fn problem_type(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Batchgate => "application/problem+json",
         Dialect::Odata | Dialect::Graph | Dialect::Apisix | Dialect::Tyk => "application/json",
@@ -119,7 +118,7 @@ pub(in crate::format) const fn problem_type(dialect: Dialect) -> &'static str {
 }
 
 /// The members of `headers`. A problem has its own media type, whatever the fields say.
-fn write_fields(rope: &mut Rope, fields: &Fields, media_type: Option<&str>) {
+fn write_fields(rope: &mut ChunkWriter, fields: &Fields, media_type: Option<&str>) {
     let mut separator: &[u8] = b"\"";
     if let Some(media_type) = media_type {
         rope.put(b"\"Content-Type\":");
@@ -133,7 +132,7 @@ fn write_fields(rope: &mut Rope, fields: &Fields, media_type: Option<&str>) {
         }
         rope.put(separator);
         separator = b",\"";
-        field_names::write(rope, name.as_str());
+        names::write(rope, name.as_str());
         rope.put(b"\":");
         write_values(rope, fields, name);
     }
@@ -141,7 +140,7 @@ fn write_fields(rope: &mut Rope, fields: &Fields, media_type: Option<&str>) {
 
 /// All values of a field: joined, but for Set-Cookie, whose values have commas in them
 /// (RFC 9110 §5.3).
-fn write_values(rope: &mut Rope, fields: &Fields, name: &HeaderName) {
+fn write_values(rope: &mut ChunkWriter, fields: &Fields, name: &HeaderName) {
     let values = fields.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_bytes());
     let as_list = name == SET_COOKIE && values.clone().count() > 1;
     let separator: &[u8] = if as_list { b"\",\"" } else { b", " };
@@ -160,7 +159,7 @@ fn write_values(rope: &mut Rope, fields: &Fields, name: &HeaderName) {
 }
 
 /// Writes an upstream's body. Whether it is in base64.
-fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>, dialect: Dialect) -> bool {
+fn write_body(rope: &mut ChunkWriter, bytes: Bytes, media: Option<MediaType<'_>>, dialect: Dialect) -> bool {
     let kind = media.map_or(MediaKind::Binary, |media| media.kind);
     if kind == MediaKind::Json {
         let value = without_byte_order_mark(bytes);
@@ -179,7 +178,7 @@ fn write_body(rope: &mut Rope, bytes: Bytes, media: Option<MediaType<'_>>, diale
 }
 
 /// OData has the alphabet that is safe in urls (JSON Format 4.01 §19.2).
-fn write_base64(rope: &mut Rope, bytes: &[u8], dialect: Dialect) -> bool {
+fn write_base64(rope: &mut ChunkWriter, bytes: &[u8], dialect: Dialect) -> bool {
     rope.put(b"\"");
     if dialect == Dialect::Odata {
         base64::write_url_safe(rope, bytes);

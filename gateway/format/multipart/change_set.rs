@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::message;
 use super::part::{PartKind, open};
 use super::parts::{Part, Parts};
-use crate::format::draft::{Draft, NO_TRANSACTIONS};
+use crate::format::item_builder::{ItemBuilder, NO_TRANSACTIONS};
 use crate::format::{BatchLimits, ItemRejection, ReadContext};
 
 /// Where a change set lies in the batch's body.
@@ -22,7 +22,7 @@ pub(super) struct Location {
 
 /// Reads the set into the draft, which becomes its one request, or the one result for all of them.
 pub(super) fn read(
-    draft: &mut Draft<'_>,
+    draft: &mut ItemBuilder<'_>,
     batch: &Bytes,
     at: Location,
     boundary: &Boundary,
@@ -58,7 +58,7 @@ pub(super) fn read(
 }
 
 fn read_request(
-    draft: &mut Draft<'_>,
+    draft: &mut ItemBuilder<'_>,
     batch: &Bytes,
     part: &Part,
     context: &ReadContext<'_>,
@@ -71,6 +71,6 @@ fn read_request(
 /// Whether a part of a set is a set.
 fn holds_a_set(batch: &[u8], part: &Part, limits: &BatchLimits) -> bool {
     let bytes = batch.get(part.start..part.next).unwrap_or_default();
-    let mut scratch = Draft::new(limits, super::reader::NAMES);
+    let mut scratch = ItemBuilder::new(limits, super::reader::NAMES);
     matches!(open(&mut scratch, bytes, limits), Some((PartKind::ChangeSet(_), _)))
 }

@@ -13,7 +13,7 @@ use super::body::locate;
 use super::fields::{head_length, parse, plain};
 use super::part::{check_transfer_encoding, reject_head, the_only};
 use super::target;
-use crate::format::draft::Draft;
+use crate::format::item_builder::ItemBuilder;
 use crate::format::{BatchLimits, FieldError, ItemRejection, ReadContext};
 use crate::route::same_authority;
 
@@ -23,7 +23,7 @@ const HEAD_OVERHEAD: usize = 2048;
 /// Reads the message that stands at `at` of the batch's body into the draft, and gives its body, a
 /// slice of the batch's.
 pub(super) fn read(
-    draft: &mut Draft<'_>,
+    draft: &mut ItemBuilder<'_>,
     batch: &Bytes,
     at: Range<usize>,
     context: &ReadContext<'_>,
@@ -74,7 +74,7 @@ impl Length {
 }
 
 /// Reads the line and the fields; `None` where the item is rejected.
-fn read_head(draft: &mut Draft<'_>, head: &[u8], context: &ReadContext<'_>) -> Option<Length> {
+fn read_head(draft: &mut ItemBuilder<'_>, head: &[u8], context: &ReadContext<'_>) -> Option<Length> {
     let line_length = memchr::memchr(b'\n', head).map_or(head.len(), |newline| newline + 1);
     let (line, rest) = head.split_at_checked(line_length)?;
     target::read(draft, line.trim_ascii_end(), context);
@@ -89,7 +89,7 @@ fn read_head(draft: &mut Draft<'_>, head: &[u8], context: &ReadContext<'_>) -> O
     (!draft.is_rejected()).then_some(length)
 }
 
-fn length_of(draft: &mut Draft<'_>, fields: &[Header<'_>]) -> Length {
+fn length_of(draft: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Length {
     let Some(value) = the_only(draft, fields, "Content-Length") else {
         return Length::Unknown;
     };
@@ -103,7 +103,7 @@ fn length_of(draft: &mut Draft<'_>, fields: &[Header<'_>]) -> Length {
     }
 }
 
-fn add(draft: &mut Draft<'_>, field: &Header<'_>, own_authority: &str) {
+fn add(draft: &mut ItemBuilder<'_>, field: &Header<'_>, own_authority: &str) {
     let is = |name: &str| field.name.eq_ignore_ascii_case(name);
     if is("Host") {
         let own = std::str::from_utf8(field.value).is_ok_and(|host| same_authority(host, own_authority));

@@ -18,5 +18,5 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(super) use reader::read;
-pub(super) use writer::write;
+pub(crate) use reader::read;
+pub(crate) use writer::write;

@@ -5,7 +5,7 @@ use httparse::Header;
 use super::boundary::Boundary;
 use super::fields::{HeadError, head_length, parse, plain};
 use crate::batch::Bounded;
-use crate::format::draft::Draft;
+use crate::format::item_builder::ItemBuilder;
 use crate::format::media::MediaType;
 use crate::format::{BatchLimits, FieldError, ItemRejection};
 
@@ -20,7 +20,11 @@ pub(super) enum PartKind {
 
 /// Reads the head of the part that `bytes` are, into the draft. What the part holds and how long its
 /// head is; `None` where the item is rejected, so that there is no use in reading on.
-pub(super) fn open(draft: &mut Draft<'_>, bytes: &[u8], limits: &BatchLimits) -> Option<(PartKind, usize)> {
+pub(super) fn open(
+    draft: &mut ItemBuilder<'_>,
+    bytes: &[u8],
+    limits: &BatchLimits,
+) -> Option<(PartKind, usize)> {
     let length = head_length(bytes, limits.max_header_bytes)
         .map_err(|error| reject_head(draft, error, limits))
         .ok()?;
@@ -35,7 +39,7 @@ pub(super) fn open(draft: &mut Draft<'_>, bytes: &[u8], limits: &BatchLimits) ->
 }
 
 /// Rejects the item because of a head, of its part or of the message in it.
-pub(super) fn reject_head(draft: &mut Draft<'_>, error: HeadError, limits: &BatchLimits) {
+pub(super) fn reject_head(draft: &mut ItemBuilder<'_>, error: HeadError, limits: &BatchLimits) {
     draft.reject(match error {
         HeadError::TooLong => {
             ItemRejection::OverLimit { what: Bounded::HeaderBytes, limit: limits.max_header_bytes }
@@ -48,7 +52,11 @@ pub(super) fn reject_head(draft: &mut Draft<'_>, error: HeadError, limits: &Batc
 }
 
 /// The value of a field that can't stand twice.
-pub(super) fn the_only<'h>(draft: &mut Draft<'_>, fields: &[Header<'h>], name: &str) -> Option<&'h [u8]> {
+pub(super) fn the_only<'h>(
+    draft: &mut ItemBuilder<'_>,
+    fields: &[Header<'h>],
+    name: &str,
+) -> Option<&'h [u8]> {
     let mut values =
         fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value);
     let value = values.next()?;
@@ -59,7 +67,7 @@ pub(super) fn the_only<'h>(draft: &mut Draft<'_>, fields: &[Header<'h>], name: &
 }
 
 /// Google's clients write `<id>`, OData's a bare one.
-fn set_id(draft: &mut Draft<'_>, id: &[u8]) {
+fn set_id(draft: &mut ItemBuilder<'_>, id: &[u8]) {
     let id = id.trim_ascii();
     match id.strip_prefix(b"<").and_then(|id| id.strip_suffix(b">")) {
         Some(id) => draft.set_id_bytes(id, true),
@@ -68,7 +76,7 @@ fn set_id(draft: &mut Draft<'_>, id: &[u8]) {
 }
 
 /// RFC 2045 §6: encodings that change nothing are let in, those that would have to be undone are not.
-pub(super) fn check_transfer_encoding(draft: &mut Draft<'_>, fields: &[Header<'_>]) {
+pub(super) fn check_transfer_encoding(draft: &mut ItemBuilder<'_>, fields: &[Header<'_>]) {
     let encoding = the_only(draft, fields, "Content-Transfer-Encoding").map(<[u8]>::trim_ascii);
     let is_identity = |encoding: &[u8]| {
         [b"binary".as_slice(), b"8bit", b"7bit"].iter().any(|name| encoding.eq_ignore_ascii_case(name))
@@ -78,7 +86,7 @@ pub(super) fn check_transfer_encoding(draft: &mut Draft<'_>, fields: &[Header<'_
     }
 }
 
-fn kind_of(draft: &mut Draft<'_>, fields: &[Header<'_>]) -> Option<PartKind> {
+fn kind_of(draft: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Option<PartKind> {
     let value = the_only(draft, fields, "Content-Type").and_then(|value| std::str::from_utf8(value).ok());
     let value = value.unwrap_or_default();
     let essence = MediaType::parse(value).essence;

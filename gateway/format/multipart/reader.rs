@@ -10,14 +10,14 @@ use super::fault::{Fault, FaultKind};
 use super::message;
 use super::part::{PartKind, open};
 use super::parts::{Part, Parts};
-use crate::format::draft::{Draft, MemberNames, check_given_ids};
+use crate::format::item_builder::{ItemBuilder, MemberNames, check_given_ids};
 use crate::format::{Batch, BatchItem, BatchRefusal, ItemIndex, ReadContext};
 
 /// What messages call a request's target.
 pub(super) const NAMES: MemberNames = MemberNames { url: "target" };
 
 /// Reads a batch.
-pub(in crate::format) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
+pub(crate) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
     let mut items = Vec::new();
     if let Err(fault) = read_parts(body, context, &mut items) {
         return Err(fault.into_refusal(body, ItemIndex(items.len()), context.limits));
@@ -46,7 +46,7 @@ fn read_part(
     index: ItemIndex,
     context: &ReadContext<'_>,
 ) -> Result<BatchItem, Fault> {
-    let mut draft = Draft::new(context.limits, NAMES);
+    let mut draft = ItemBuilder::new(context.limits, NAMES);
     let start = part.start;
     let bytes = body.get(start..part.next).unwrap_or_default();
     let item_body = match open(&mut draft, bytes, context.limits) {

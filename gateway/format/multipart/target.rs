@@ -1,11 +1,11 @@
 //! A request line: the method, and the target as a url of the gateway.
 
 use crate::format::ReadContext;
-use crate::format::draft::Draft;
+use crate::format::item_builder::ItemBuilder;
 use crate::format::relative::resolved;
 
 /// Reads a request line. The HTTP version may be missing, as in an example of OData's.
-pub(super) fn read(draft: &mut Draft<'_>, line: &[u8], context: &ReadContext<'_>) {
+pub(super) fn read(draft: &mut ItemBuilder<'_>, line: &[u8], context: &ReadContext<'_>) {
     let Ok(line) = std::str::from_utf8(line) else {
         draft.reject_member("request line", "is not in UTF-8");
         return;

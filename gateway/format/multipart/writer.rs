@@ -9,11 +9,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
+use crate::format::chunk_writer::{ChunkWriter, copied_length};
 use crate::format::reason::phrase;
-use crate::format::rope::{Rope, copied_length};
 use crate::format::{
-    Dialect, Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, Written, field_names, json,
+    Dialect, EncodedBody, Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, json,
 };
+use crate::header::names;
 
 /// Bytes that a part takes beside its field values and body, roughly.
 const PART_OVERHEAD: usize = 224;
@@ -23,9 +24,9 @@ const BATCH_PREFIX: &str = "batchresponse_";
 const SET_PREFIX: &str = "changesetresponse_";
 
 /// Writes the results, freeing each as soon as it is written.
-pub(in crate::format) fn write(results: MultiStatus, dialect: Dialect) -> Written {
+pub(crate) fn write(results: MultiStatus, dialect: Dialect) -> EncodedBody {
     let random = format!("{:032x}", rand::random::<u128>());
-    let mut rope = Rope::new(results.results.iter().map(expected_length).sum());
+    let mut rope = ChunkWriter::new(results.results.iter().map(expected_length).sum());
     for result in results.results {
         put_delimiter(&mut rope, BATCH_PREFIX, &random, "\r\n");
         if is_set(&result, dialect) {
@@ -42,7 +43,7 @@ pub(in crate::format) fn write(results: MultiStatus, dialect: Dialect) -> Writte
     }
     put_delimiter(&mut rope, BATCH_PREFIX, &random, "--\r\n");
     let content_type = format!("multipart/mixed; boundary={BATCH_PREFIX}{random}");
-    Written { content_type: content_type.into(), chunks: rope.finish() }
+    EncodedBody { content_type: content_type.into(), chunks: rope.finish() }
 }
 
 /// Whether a result is answered as the one response of a change set. In OData a set that failed is
@@ -51,13 +52,13 @@ fn is_set(result: &ItemResult, dialect: Dialect) -> bool {
     result.subject.form.in_set && !(dialect == Dialect::Odata && result.is_failed())
 }
 
-fn put_all(rope: &mut Rope, texts: &[&str]) {
+fn put_all(rope: &mut ChunkWriter, texts: &[&str]) {
     for text in texts {
         rope.put(text.as_bytes());
     }
 }
 
-fn put_delimiter(rope: &mut Rope, prefix: &str, random: &str, end: &str) {
+fn put_delimiter(rope: &mut ChunkWriter, prefix: &str, random: &str, end: &str) {
     put_all(rope, &["--", prefix, random, end]);
 }
 
@@ -74,7 +75,7 @@ fn expected_length(result: &ItemResult) -> usize {
 }
 
 /// The part's own fields, and the response message in it. Ends with a line break.
-fn write_part(rope: &mut Rope, result: ItemResult, dialect: Dialect) {
+fn write_part(rope: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
     rope.put(b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n");
     write_id(rope, &result.subject);
     rope.put(b"\r\nHTTP/1.1 ");
@@ -87,7 +88,7 @@ fn write_part(rope: &mut Rope, result: ItemResult, dialect: Dialect) {
         ResultBody::Bytes(bytes) => bytes,
         ResultBody::Problem(problem) => {
             put_all(rope, &["Content-Type: ", json::problem_type(dialect), "\r\n"]);
-            let mut document = Rope::new(256 + problem.detail.len());
+            let mut document = ChunkWriter::new(256 + problem.detail.len());
             json::write_error(&mut document, &problem, dialect);
             document.finish().concat().into()
         }
@@ -101,7 +102,7 @@ fn write_part(rope: &mut Rope, result: ItemResult, dialect: Dialect) {
 }
 
 /// As the client wrote it; Google's form is answered in Google's way.
-fn write_id(rope: &mut Rope, subject: &Subject) {
+fn write_id(rope: &mut ChunkWriter, subject: &Subject) {
     let id = subject.id.as_str();
     match subject.form.id {
         IdForm::Position => {}
@@ -118,12 +119,12 @@ fn length_elsewhere(result: &ItemResult) -> Option<u64> {
     value.to_str().ok()?.parse().ok().filter(|_| tells && is_absent)
 }
 
-fn write_fields(rope: &mut Rope, fields: &Fields, is_problem: bool) {
+fn write_fields(rope: &mut ChunkWriter, fields: &Fields, is_problem: bool) {
     for (name, value) in fields {
         if name == CONTENT_LENGTH || (is_problem && name == CONTENT_TYPE) {
             continue;
         }
-        field_names::write(rope, name.as_str());
+        names::write(rope, name.as_str());
         rope.put(b": ");
         rope.put(value.as_bytes());
         rope.put(b"\r\n");

@@ -4,11 +4,11 @@
 use bytes::Bytes;
 
 use super::{Lines, check_start, read_line};
-use crate::format::draft::check_ids;
+use crate::format::item_builder::check_ids;
 use crate::format::{Batch, BatchLimits, BatchRefusal};
 
 /// Reads a batch.
-pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
+pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
     let mut lines = Lines::new(limits.max_body);
     lines.push(body.clone());
     lines.end();

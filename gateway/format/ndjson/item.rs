@@ -3,12 +3,12 @@
 use http::Method;
 
 use super::Line;
-use crate::batch::Template;
-use crate::format::draft::{NO_DEPENDENCIES_OF_LINES, NO_GROUPS_OF_LINES};
+use crate::format::item_builder::{NO_DEPENDENCIES_OF_LINES, NO_GROUPS_OF_LINES};
 use crate::format::json::{LineFault, read_item};
 use crate::format::{
     BatchItem, BatchLimits, BatchRefusal, Item, ItemForm, ItemId, ItemIndex, ItemRejection, Place, Subject,
 };
+use crate::reference::template::Template;
 
 /// Reads a line. An item without an id has its line's number for one.
 #[must_use]

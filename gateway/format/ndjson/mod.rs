@@ -12,8 +12,8 @@ pub use item::{check_start, read_line};
 pub use lines::{Line, Lines};
 pub use writer::{LineWriter, StreamEnd};
 
-pub(super) use batch::read;
-pub(super) use writer::write;
+pub(crate) use batch::read;
+pub(crate) use writer::write;
 
 /// The media type of a reply.
-pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
+pub(crate) const MEDIA_TYPE: &str = "application/x-ndjson";

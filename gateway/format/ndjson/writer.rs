@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use crate::batch::Summary;
 use crate::format::Dialect;
+use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::{write_problem, write_result};
-use crate::format::rope::Rope;
 use crate::format::{ItemResult, MultiStatus, Problem};
 
 /// Collects lines that leave together.
 #[derive(Debug)]
-pub struct LineWriter(Rope);
+pub struct LineWriter(ChunkWriter);
 
 /// What the last line of a stream says.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub struct StreamEnd<'end> {
 
 impl Default for LineWriter {
     fn default() -> Self {
-        Self(Rope::of_json_lines())
+        Self(ChunkWriter::of_json_lines())
     }
 }
 
@@ -63,7 +63,7 @@ impl LineWriter {
 }
 
 /// Writes the results of a batch that was read whole.
-pub(in crate::format) fn write(results: MultiStatus) -> Vec<Bytes> {
+pub(crate) fn write(results: MultiStatus) -> Vec<Bytes> {
     let end = StreamEnd { summary: results.summary(), retry_after: results.retry_after(), refused: None };
     let mut writer = LineWriter::default();
     for result in results.results {

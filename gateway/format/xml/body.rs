@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::fragment::{Cut, with_declarations};
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
-use crate::format::draft::Draft;
+use crate::format::item_builder::ItemBuilder;
 use crate::format::media::{MediaKind, TextTypes};
 use crate::format::{ItemRejection, base64, charset};
 
@@ -36,7 +36,11 @@ enum Content<'a> {
 impl<'a> RawBody<'a> {
     /// Reads the element whose tag came last, to its end; what its tag says of the media type goes
     /// into the draft.
-    pub(super) fn read(tokens: &mut Tokens<'a>, tag: &Tag<'a>, draft: &mut Draft<'_>) -> Result<Self, Fault> {
+    pub(super) fn read(
+        tokens: &mut Tokens<'a>,
+        tag: &Tag<'a>,
+        draft: &mut ItemBuilder<'_>,
+    ) -> Result<Self, Fault> {
         if let Some(media_type) = tag.attribute("type") {
             draft.add_header("content-type", media_type.as_bytes());
         }
@@ -52,7 +56,12 @@ impl<'a> RawBody<'a> {
     }
 
     /// The bytes to send, `whole` being the batch that this is a part of.
-    pub(super) fn prepare(self, tokens: &Tokens<'a>, draft: &mut Draft<'_>, whole: &Bytes) -> Option<Bytes> {
+    pub(super) fn prepare(
+        self,
+        tokens: &Tokens<'a>,
+        draft: &mut ItemBuilder<'_>,
+        whole: &Bytes,
+    ) -> Option<Bytes> {
         let prepared = match self.content {
             Content::Mixed => Err("has text beside its element, or more than one element"),
             Content::Elements { .. } if self.is_base64 => Err("has an element where base64 should be"),
@@ -102,7 +111,7 @@ fn read_content<'a>(tokens: &mut Tokens<'a>) -> Result<Content<'a>, Fault> {
 
 fn document<'a>(
     tokens: &Tokens<'a>,
-    draft: &mut Draft<'_>,
+    draft: &mut ItemBuilder<'_>,
     whole: &Bytes,
     cut: &Cut<'a>,
     end: usize,
@@ -125,7 +134,7 @@ fn document<'a>(
     }
 }
 
-fn plain(draft: &mut Draft<'_>, text: String) -> Result<Bytes, &'static str> {
+fn plain(draft: &mut ItemBuilder<'_>, text: String) -> Result<Bytes, &'static str> {
     draft.default_media_type("text/plain; charset=utf-8");
     let media = draft.media_type().filter(|media| media.kind.is_text(TextTypes::All));
     match media.and_then(|media| media.charset) {
@@ -138,7 +147,7 @@ fn plain(draft: &mut Draft<'_>, text: String) -> Result<Bytes, &'static str> {
 
 /// Here, blanks are let through: base64 in XML is mostly broken into lines (XML Schema Part 2
 /// §3.2.16).
-fn binary(draft: &mut Draft<'_>, mut text: String) -> Result<Bytes, &'static str> {
+fn binary(draft: &mut ItemBuilder<'_>, mut text: String) -> Result<Bytes, &'static str> {
     draft.default_media_type("application/octet-stream");
     text.retain(|character| !u8::try_from(character).is_ok_and(is_blank));
     base64::decode(&text).map(Bytes::from).ok_or("is no base64, as its encoding says")
@@ -146,8 +155,8 @@ fn binary(draft: &mut Draft<'_>, mut text: String) -> Result<Bytes, &'static str
 
 #[cfg(test)]
 mod tests {
-    use super::super::reader::read;
     use super::*;
+    use crate::format::xml::reader::read;
     use crate::format::{BatchLimits, Item};
 
     fn read_item(batch: &str, body: &str) -> Result<Item, ItemRejection> {

@@ -7,8 +7,8 @@ use super::chars::trimmed;
 use super::escape::write_text;
 use super::fault::Fault;
 use super::tokens::{Token, TokenLimits, Tokens};
+use crate::format::chunk_writer::ChunkWriter;
 use crate::format::media::MediaType;
-use crate::format::rope::Rope;
 
 /// The namespace of WebDAV.
 pub(super) const DAV: &str = "DAV:";
@@ -52,7 +52,7 @@ fn open_root(tokens: &mut Tokens<'_>) -> Result<Option<String>, Fault> {
 /// other byte as it was; `None` if this is no XML with a root in `DAV:`.
 pub fn map_hrefs(body: &[u8], map: &dyn Fn(&str) -> Cow<'_, str>) -> Option<Vec<u8>> {
     memchr::memmem::find(body, DAV.as_bytes())?;
-    let mut mapped = Mapped { body, done: 0, output: Rope::new(body.len()) };
+    let mut mapped = Mapped { body, done: 0, output: ChunkWriter::new(body.len()) };
     mapped.read(map).ok()?.then(|| mapped.finish())
 }
 
@@ -60,7 +60,7 @@ struct Mapped<'a> {
     body: &'a [u8],
     /// Bytes of the body that are in the output, or replaced there.
     done: usize,
-    output: Rope,
+    output: ChunkWriter,
 }
 
 impl Mapped<'_> {

@@ -1,22 +1,22 @@
 //! Characters written so that every parser gives them back (XML 1.0 §2.4, §2.11, §3.3.3).
 
 use super::chars::is_char;
-use crate::format::rope::Rope;
+use crate::format::chunk_writer::ChunkWriter;
 
 /// Writes character data.
-pub(super) fn write_text(rope: &mut Rope, text: &str) {
+pub(super) fn write_text(rope: &mut ChunkWriter, text: &str) {
     // `>` too, for the sake of `]]>`; CR, because as it is it would become LF.
     write(rope, text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'\r'));
 }
 
 /// Writes what stands between an attribute's double quotes.
-pub(super) fn write_attribute(rope: &mut Rope, text: &str) {
+pub(super) fn write_attribute(rope: &mut ChunkWriter, text: &str) {
     write(rope, text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\r' | b'\n' | b'\t'));
 }
 
 /// What XML can't carry at all becomes U+FFFD: callers send such bodies as base64, and ids and
 /// urls with it are refused, so that it can hardly come to this.
-fn write(rope: &mut Rope, text: &str, is_escaped: impl Fn(u8) -> bool) {
+fn write(rope: &mut ChunkWriter, text: &str, is_escaped: impl Fn(u8) -> bool) {
     let needs_care =
         |byte: &u8| is_escaped(*byte) || (*byte < 0x20 && !matches!(byte, b'\t' | b'\n')) || *byte == 0xef;
     let mut rest = text;
@@ -31,7 +31,7 @@ fn write(rope: &mut Rope, text: &str, is_escaped: impl Fn(u8) -> bool) {
     rope.put(rest.as_bytes());
 }
 
-fn write_character(rope: &mut Rope, character: char) {
+fn write_character(rope: &mut ChunkWriter, character: char) {
     match character {
         '&' => rope.put(b"&amp;"),
         '<' => rope.put(b"&lt;"),
@@ -51,18 +51,18 @@ fn write_character(rope: &mut Rope, character: char) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::chars::find_illegal;
-    use super::super::unescape::{Blanks, unescape};
     use super::*;
+    use crate::format::xml::chars::find_illegal;
+    use crate::format::xml::unescape::{Blanks, unescape};
 
     fn text(text: &str) -> String {
-        let mut rope = Rope::new(0);
+        let mut rope = ChunkWriter::new(0);
         write_text(&mut rope, text);
         String::from_utf8(rope.finish().concat()).unwrap()
     }
 
     fn attribute(text: &str) -> String {
-        let mut rope = Rope::new(0);
+        let mut rope = ChunkWriter::new(0);
         write_attribute(&mut rope, text);
         String::from_utf8(rope.finish().concat()).unwrap()
     }

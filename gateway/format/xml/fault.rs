@@ -1,6 +1,6 @@
 //! What can be wrong with an XML document, and at which byte of it.
 
-use crate::format::draft::shown;
+use crate::format::item_builder::shown;
 use crate::format::{BatchLimits, BatchRefusal, Place};
 
 /// What is wrong, and where.

@@ -6,15 +6,16 @@ use http::header::CONTENT_TYPE;
 use super::chars::find_illegal;
 use super::escape::{write_attribute, write_text};
 use super::problem;
+use crate::format::chunk_writer::ChunkWriter;
 use crate::format::media::{MediaKind, MediaType, TextTypes};
-use crate::format::rope::Rope;
-use crate::format::{Fields, ItemResult, Problem, ResultBody, base64, charset, field_names};
+use crate::format::{Fields, ItemResult, Problem, ResultBody, base64, charset};
+use crate::header::names;
 
 /// The media type of problems within an XML reply.
 const PROBLEM_TYPE: &str = "application/problem+xml";
 
 /// Writes the element.
-pub(super) fn write(rope: &mut Rope, result: ItemResult) {
+pub(super) fn write(rope: &mut ChunkWriter, result: ItemResult) {
     rope.put(b"<b:item id=\"");
     write_attribute(rope, result.subject.id.as_str());
     rope.put(b"\" status=\"");
@@ -35,10 +36,10 @@ pub(super) fn write(rope: &mut Rope, result: ItemResult) {
     rope.put(b"</b:item>");
 }
 
-fn write_headers(rope: &mut Rope, fields: &Fields) {
+fn write_headers(rope: &mut ChunkWriter, fields: &Fields) {
     for (name, value) in fields {
         rope.put(b"<b:header name=\"");
-        field_names::write(rope, name.as_str());
+        names::write(rope, name.as_str());
         rope.put(b"\">");
         match std::str::from_utf8(value.as_bytes()) {
             Ok(text) => write_text(rope, text),
@@ -49,7 +50,7 @@ fn write_headers(rope: &mut Rope, fields: &Fields) {
     }
 }
 
-fn write_problem(rope: &mut Rope, problem: &Problem, mut fields: Fields) {
+fn write_problem(rope: &mut ChunkWriter, problem: &Problem, mut fields: Fields) {
     fields.retain(|(name, _)| name != CONTENT_TYPE);
     rope.put(b"<b:header name=\"Content-Type\">");
     rope.put(PROBLEM_TYPE.as_bytes());
@@ -58,14 +59,14 @@ fn write_problem(rope: &mut Rope, problem: &Problem, mut fields: Fields) {
     rope.put(b"<b:body type=\"");
     rope.put(PROBLEM_TYPE.as_bytes());
     rope.put(b"\">");
-    let mut document = Rope::new(256 + problem.detail.len());
+    let mut document = ChunkWriter::new(256 + problem.detail.len());
     problem::write_element(&mut document, problem);
     // Made of strings and ASCII, so that nothing is lost.
     write_text(rope, &String::from_utf8_lossy(&document.finish().concat()));
     rope.put(b"</b:body>");
 }
 
-fn write_body(rope: &mut Rope, bytes: &[u8], fields: &Fields) {
+fn write_body(rope: &mut ChunkWriter, bytes: &[u8], fields: &Fields) {
     let media = MediaType::of(fields);
     let text = match media {
         Some(media) if media.kind == MediaKind::Json => charset::decode(None, bytes),

@@ -20,12 +20,12 @@ mod item;
 mod problem;
 mod writer;
 #[cfg(test)]
-pub(super) mod read_back;
+pub(crate) mod read_back;
 
-pub(super) use problem::write as write_problem;
-pub(super) use reader::read;
-pub(super) use records::read as read_records;
-pub(super) use writer::write;
+pub(crate) use problem::write as write_problem;
+pub(crate) use reader::read;
+pub(crate) use records::read as read_records;
+pub(crate) use writer::write;
 
 /// The namespace of the protocol's elements; in batches they may as well have none.
 const BATCH_NAMESPACE: &str = "urn:batchgate:batch";

@@ -3,16 +3,16 @@
 
 use super::escape::write_text;
 use crate::format::Problem;
-use crate::format::rope::Rope;
+use crate::format::chunk_writer::ChunkWriter;
 
 /// Writes the problem as a document.
-pub(in crate::format) fn write(rope: &mut Rope, problem: &Problem) {
+pub(crate) fn write(rope: &mut ChunkWriter, problem: &Problem) {
     rope.put(b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n");
     write_element(rope, problem);
 }
 
 /// Writes the problem's element, without an XML declaration.
-pub(super) fn write_element(rope: &mut Rope, problem: &Problem) {
+pub(super) fn write_element(rope: &mut ChunkWriter, problem: &Problem) {
     rope.put(b"<problem xmlns=\"urn:ietf:rfc:7807\"><type>");
     write_text(rope, problem.kind);
     rope.put(b"</type><title>");
@@ -44,8 +44,8 @@ pub(super) fn write_element(rope: &mut Rope, problem: &Problem) {
 mod tests {
     use http::StatusCode;
 
-    use super::super::read_back::Element;
     use super::*;
+    use crate::format::xml::read_back::Element;
     use crate::format::{ItemIndex, Place};
 
     #[test]
@@ -58,7 +58,7 @@ mod tests {
             detail: "a <b> & c".into(),
             place: Some(place),
         };
-        let mut rope = Rope::new(0);
+        let mut rope = ChunkWriter::new(0);
         write(&mut rope, &problem);
         let document = Element::parse(&rope.finish().concat());
         assert_eq!(document.name, "{urn:ietf:rfc:7807}problem");

@@ -7,18 +7,18 @@ use quick_xml::reader::NsReader;
 
 /// An element, its text (all pieces joined) and its children.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::format) struct Element {
+pub(crate) struct Element {
     /// `{namespace}local`.
-    pub(in crate::format) name: String,
+    pub(crate) name: String,
     /// Without namespace declarations.
-    pub(in crate::format) attributes: Vec<(String, String)>,
-    pub(in crate::format) text: String,
-    pub(in crate::format) children: Vec<Element>,
+    pub(crate) attributes: Vec<(String, String)>,
+    pub(crate) text: String,
+    pub(crate) children: Vec<Element>,
 }
 
 impl Element {
     /// Parses a document; panics if it is none.
-    pub(in crate::format) fn parse(document: &[u8]) -> Self {
+    pub(crate) fn parse(document: &[u8]) -> Self {
         let text = std::str::from_utf8(document).unwrap();
         let mut reader = NsReader::from_str(text);
         let config = reader.config_mut();
@@ -74,24 +74,24 @@ impl Element {
     }
 
     /// The children of this name.
-    pub(in crate::format) fn all(&self, name: &str) -> Vec<&Self> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&Self> {
         self.children.iter().filter(|child| child.name == name).collect()
     }
 
     /// The only child of this name.
-    pub(in crate::format) fn only(&self, name: &str) -> &Self {
+    pub(crate) fn only(&self, name: &str) -> &Self {
         let found = self.all(name);
         assert_eq!(found.len(), 1, "{name} in {self:?}");
         found[0]
     }
 
     /// The text of the first child of this name.
-    pub(in crate::format) fn text_of(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         self.all(name).first().map(|child| child.text.as_str())
     }
 
     /// An attribute's value.
-    pub(in crate::format) fn attribute(&self, name: &str) -> Option<&str> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 }

@@ -7,7 +7,7 @@ use super::chars::is_blank_text;
 use super::fault::{Fault, FaultKind};
 use super::request::{self, is_ours};
 use super::tokens::{Token, TokenLimits, Tokens};
-use crate::format::draft::check_ids;
+use crate::format::item_builder::check_ids;
 use crate::format::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, Place};
 
 /// Attributes of one tag.
@@ -18,7 +18,7 @@ const MAX_DECLARATIONS: usize = 64;
 const TAG_OVERHEAD: usize = 1024;
 
 /// Reads a batch.
-pub(in crate::format) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
+pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
     let mut items = Vec::new();
     let mut in_item = false;
     let read = read_batch(body, limits, &mut items, &mut in_item);

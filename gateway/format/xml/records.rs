@@ -16,7 +16,7 @@ use crate::format::bulk::{Collector, Record, Value};
 use crate::format::{BatchRefusal, Place};
 
 /// Reads a document of records.
-pub(in crate::format) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
+pub(crate) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
     let limits = collector.limits();
     let mut in_item = false;
     read_document(body, collector, &mut in_item).map_err(|fault| {

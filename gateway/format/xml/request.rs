@@ -12,7 +12,7 @@ use super::chars::{is_blank_text, trimmed};
 use super::fault::{Fault, FaultKind};
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
-use crate::format::draft::{Draft, MemberNames};
+use crate::format::item_builder::{ItemBuilder, MemberNames};
 use crate::format::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
 
 /// The attributes that an item can have.
@@ -34,7 +34,7 @@ pub(super) fn read<'a>(
     whole: &Bytes,
     limits: &BatchLimits,
 ) -> Result<BatchItem, Fault> {
-    let mut draft = Draft::new(limits, NAMES);
+    let mut draft = ItemBuilder::new(limits, NAMES);
     if tag.name.local != "request" || !is_ours(tokens, tag)? {
         draft.reject(ItemRejection::WrongShape { expected: "a `request` element" });
         tokens.skip_element()?;
@@ -46,7 +46,7 @@ pub(super) fn read<'a>(
     Ok(draft.finish(index, body))
 }
 
-fn read_attributes(draft: &mut Draft<'_>, tag: &Tag<'_>) {
+fn read_attributes(draft: &mut ItemBuilder<'_>, tag: &Tag<'_>) {
     for attribute in tag.attributes.iter().filter(|attribute| attribute.name.prefix.is_empty()) {
         let value = attribute.value.as_ref();
         match attribute.name.local {
@@ -68,7 +68,10 @@ fn names_in(list: &str) -> impl Iterator<Item = &str> {
     list.split([' ', '\t', '\r', '\n', ',']).filter(|name| !name.is_empty())
 }
 
-fn read_children<'a>(tokens: &mut Tokens<'a>, draft: &mut Draft<'_>) -> Result<Option<RawBody<'a>>, Fault> {
+fn read_children<'a>(
+    tokens: &mut Tokens<'a>,
+    draft: &mut ItemBuilder<'_>,
+) -> Result<Option<RawBody<'a>>, Fault> {
     let outside = tokens.depth() - 1;
     let mut body = None;
     loop {
@@ -100,7 +103,7 @@ fn read_children<'a>(tokens: &mut Tokens<'a>, draft: &mut Draft<'_>) -> Result<O
 }
 
 /// A field: its name is an attribute, its value the text. White space around the value is layout.
-fn read_header(tokens: &mut Tokens<'_>, tag: &Tag<'_>, draft: &mut Draft<'_>) -> Result<(), Fault> {
+fn read_header(tokens: &mut Tokens<'_>, tag: &Tag<'_>, draft: &mut ItemBuilder<'_>) -> Result<(), Fault> {
     check_attributes(draft, tag, &["name"]);
     let outside = tokens.depth() - 1;
     let mut value = String::new();
@@ -122,7 +125,7 @@ fn read_header(tokens: &mut Tokens<'_>, tag: &Tag<'_>, draft: &mut Draft<'_>) ->
     Ok(())
 }
 
-fn check_attributes(draft: &mut Draft<'_>, tag: &Tag<'_>, known: &[&'static str]) {
+fn check_attributes(draft: &mut ItemBuilder<'_>, tag: &Tag<'_>, known: &[&'static str]) {
     for attribute in &tag.attributes {
         let name = attribute.name;
         if name.prefix.is_empty() && name.local != "xmlns" && !known.contains(&name.local) {
@@ -135,8 +138,8 @@ fn check_attributes(draft: &mut Draft<'_>, tag: &Tag<'_>, known: &[&'static str]
 mod tests {
     use std::time::Duration;
 
-    use super::super::reader;
     use super::*;
+    use crate::format::xml::reader;
     use crate::format::{BatchRefusal, FieldError, Item};
 
     fn read_one(item: &str) -> Result<BatchItem, BatchRefusal> {

@@ -74,8 +74,8 @@ fn no_end(at: usize) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fault::FaultKind;
     use super::*;
+    use crate::format::xml::fault::FaultKind;
 
     #[test]
     fn references_and_line_ends_are_undone() {

@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::escape::write_text;
 use super::item;
 use super::response::{Redirect, Response, Responses};
-use crate::format::rope::{Rope, copied_length};
+use crate::format::chunk_writer::{ChunkWriter, copied_length};
 use crate::format::{ItemIndex, ItemResult, MultiStatus, ResultBody};
 
 const HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
@@ -19,9 +19,9 @@ const HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
 const ITEM_OVERHEAD: usize = 192;
 
 /// Writes the results, freeing each as soon as it is written.
-pub(in crate::format) fn write(mut results: MultiStatus) -> Vec<Bytes> {
+pub(crate) fn write(mut results: MultiStatus) -> Vec<Bytes> {
     let summary = results.summary();
-    let mut rope = Rope::new(results.results.iter().map(expected_length).sum());
+    let mut rope = ChunkWriter::new(results.results.iter().map(expected_length).sum());
     let mut responses = Responses::default();
     for (index, result) in results.results.iter_mut().enumerate() {
         responses.add(ItemIndex(index), result);
@@ -51,7 +51,7 @@ fn expected_length(result: &ItemResult) -> usize {
 }
 
 /// In the order of RFC 4918 §14.24.
-fn write_response(rope: &mut Rope, response: Response, results: &mut [Option<ItemResult>]) {
+fn write_response(rope: &mut ChunkWriter, response: Response, results: &mut [Option<ItemResult>]) {
     rope.put(b"<D:response><D:href>");
     write_text(rope, &response.href);
     rope.put(b"</D:href>");
@@ -91,7 +91,7 @@ fn write_response(rope: &mut Rope, response: Response, results: &mut [Option<Ite
 }
 
 /// A whole status line (§14.28), with a reason for codes that nobody has registered, too.
-fn write_status(rope: &mut Rope, code: u16) {
+fn write_status(rope: &mut ChunkWriter, code: u16) {
     rope.put(b"<D:status>HTTP/1.1 ");
     rope.put_number(code);
     rope.put(b" ");
@@ -112,9 +112,9 @@ fn write_status(rope: &mut Rope, code: u16) {
 mod tests {
     use http::{HeaderName, HeaderValue, Method};
 
-    use super::super::read_back::Element;
     use super::*;
     use crate::batch::{GatewayMade, OutcomeKind, ProxyError};
+    use crate::format::xml::read_back::Element;
     use crate::format::{ItemForm, ItemId, Problem, Subject};
 
     const RESPONSE: &str = "{DAV:}response";

@@ -3,15 +3,15 @@
 
 use batchgate::batch::{
     Batch, BatchItem, BatchLimits, BatchRefusal, Bounded, Dialect, IdForm, ItemIndex, ItemRejection, Place,
-    is_forbidden_in_item,
 };
 use batchgate::format::ndjson::{Line, Lines};
 use batchgate::format::{Format, ReadContext};
+use batchgate::header::field::is_forbidden_in_item;
 use batchgate::plan::{Plan, PlanContext, Step, coalesce, plan};
+use batchgate::problem::{of_refusal, of_rejection};
 use batchgate::route::{
     CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
 };
-use batchgate::stitch::problem::{of_refusal, of_rejection};
 use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use batchgate::settings::{parse, redacted};
+use batchgate::config::{parse, redacted};
 
 pub(crate) fn configuration(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };

@@ -3,7 +3,7 @@
 
 use batchgate::batch::Batch;
 use batchgate::batch::Dialect;
-use batchgate::format::{Bulk, Form, Intake, ReadContext};
+use batchgate::format::{BodyKind, Bulk, InputFormat, ReadContext};
 use batchgate::route::{RouteIndex, UrlTemplate};
 use bytes::Bytes;
 use http::Method;
@@ -43,7 +43,7 @@ pub(crate) fn bulk_csv(input: &[u8]) {
 
 fn read(method: &Method, query: &str, content_type: Option<&str>, body: &[u8]) -> Option<Batch> {
     let each = UrlTemplate::parse("/up/records/{id}").expect("a template");
-    let intake = Intake::Bulk(Bulk { each: &each, method, query });
+    let intake = BodyKind::Bulk(Bulk { each: &each, method, query });
     let (body, limits) = (Bytes::copy_from_slice(body), limits());
     let form = intake.form(content_type, &body, Dialect::Batchgate).ok()?;
     let context = ReadContext {
@@ -54,7 +54,7 @@ fn read(method: &Method, query: &str, content_type: Option<&str>, body: &[u8]) -
         dialect: Dialect::Batchgate,
     };
     let batch = checked(intake.read(form, &body, &context), &body, &limits, Some(RouteIndex(0)))?;
-    assert!(matches!(form, Form::Records(_)));
+    assert!(matches!(form, InputFormat::Records(_)));
     for (index, item) in batch.items.iter().enumerate() {
         assert_eq!(item.subject.id.as_str(), (index + 1).to_string());
         assert_eq!(item.subject.method, *method);

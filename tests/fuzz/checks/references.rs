@@ -3,8 +3,9 @@
 
 use std::convert::Infallible;
 
-use batchgate::batch::{BatchLimits, Dialect, EXPRESSION_START, TextTemplate, may_have_expressions};
+use batchgate::batch::{BatchLimits, Dialect};
 use batchgate::format::{Format, ReadContext};
+use batchgate::reference::expression::{EXPRESSION_START, TextTemplate, may_have_expressions};
 use bytes::Bytes;
 use serde_json::json;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::reader::read_with;
 use super::*;
+use crate::format::json::reader::read_with;
 use crate::format::{Batch, BatchRefusal, ItemRejection};
 
 fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {

@@ -7,7 +7,7 @@ use super::item::PlainItem;
 use super::query::Query;
 use super::reader::Plain;
 use super::value::{scalar, texts};
-use crate::format::draft::{Draft, MemberNames};
+use crate::format::item_builder::{ItemBuilder, MemberNames};
 use crate::format::json::fault::{Fault, FaultKind};
 use crate::format::json::lexer::Lexer;
 use crate::format::{BatchItem, ItemIndex, ItemRejection, ReadContext};
@@ -66,7 +66,7 @@ impl<'a> Plain<'a> for Pipeline<'a> {
         index: ItemIndex,
         context: &ReadContext<'_>,
     ) -> Result<BatchItem, Fault> {
-        let mut item = PlainItem::new(Draft::new(context.limits, NAMES));
+        let mut item = PlainItem::new(ItemBuilder::new(context.limits, NAMES));
         let (mut path, mut query) = (None, Query::default());
         item.read(lexer, |draft, lexer, name| {
             match name {
@@ -114,7 +114,7 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Adds what the item does not say itself.
-    fn add_shared(&self, draft: &mut Draft<'_>) {
+    fn add_shared(&self, draft: &mut ItemBuilder<'_>) {
         if draft.is_rejected() {
             return;
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::value::{Opened, open_or_skip, scalar, scalars};
-use crate::format::draft::Draft;
+use crate::format::item_builder::ItemBuilder;
 use crate::format::json::fault::Fault;
 use crate::format::json::item::Members;
 use crate::format::json::lexer::Lexer;
@@ -14,7 +14,7 @@ use crate::format::{BatchItem, FieldError, ItemIndex, ItemRejection, base64};
 /// An item while it is read.
 pub(super) struct PlainItem<'l, 'a> {
     /// What all formats have.
-    pub(super) draft: Draft<'l>,
+    pub(super) draft: ItemBuilder<'l>,
     members: Members<'a>,
     body: Option<Cow<'a, str>>,
     in_base64: bool,
@@ -22,7 +22,7 @@ pub(super) struct PlainItem<'l, 'a> {
 
 impl<'l, 'a> PlainItem<'l, 'a> {
     /// Nothing yet. A method is not needed: both servers take GET for none.
-    pub(super) fn new(mut draft: Draft<'l>) -> Self {
+    pub(super) fn new(mut draft: ItemBuilder<'l>) -> Self {
         draft.set_method("GET");
         Self { draft, members: Members::default(), body: None, in_base64: false }
     }
@@ -31,7 +31,7 @@ impl<'l, 'a> PlainItem<'l, 'a> {
     pub(super) fn read(
         &mut self,
         lexer: &mut Lexer<'a>,
-        mut own: impl FnMut(&mut Draft<'l>, &mut Lexer<'a>, &str) -> Result<(), Fault>,
+        mut own: impl FnMut(&mut ItemBuilder<'l>, &mut Lexer<'a>, &str) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         if lexer.peek() != Some(b'{') {
             lexer.value()?;

@@ -13,8 +13,8 @@ mod tyk;
 mod value;
 mod writer;
 
-pub(in crate::format) use reader::read;
-pub(in crate::format) use writer::write;
+pub(crate) use reader::read;
+pub(crate) use writer::write;
 
 #[cfg(test)]
 mod tests;

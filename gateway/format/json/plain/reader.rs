@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{apisix, tyk};
 use crate::batch::Dialect;
-use crate::format::draft::shown;
+use crate::format::item_builder::shown;
 use crate::format::json::fault::{Fault, FaultKind, check_unknown};
 use crate::format::json::item::Members;
 use crate::format::json::lexer::Lexer;
@@ -44,7 +44,7 @@ pub(super) trait Plain<'a>: Sized {
 }
 
 /// Reads a batch.
-pub(in crate::format) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
+pub(crate) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
     match context.dialect {
         Dialect::Tyk => read_as(body, context, tyk::Requests::default()),
         Dialect::Batchgate | Dialect::Odata | Dialect::Graph | Dialect::Apisix => {

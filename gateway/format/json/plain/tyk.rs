@@ -5,7 +5,7 @@
 use super::item::PlainItem;
 use super::reader::Plain;
 use super::value::scalar;
-use crate::format::draft::{Draft, MemberNames};
+use crate::format::item_builder::{ItemBuilder, MemberNames};
 use crate::format::json::fault::Fault;
 use crate::format::json::lexer::Lexer;
 use crate::format::{BatchItem, ItemIndex, ReadContext};
@@ -41,7 +41,7 @@ impl<'a> Plain<'a> for Requests {
         index: ItemIndex,
         context: &ReadContext<'_>,
     ) -> Result<BatchItem, Fault> {
-        let mut item = PlainItem::new(Draft::new(context.limits, NAMES));
+        let mut item = PlainItem::new(ItemBuilder::new(context.limits, NAMES));
         item.read(lexer, |draft, lexer, name| {
             if name != "relative_url" {
                 lexer.value()?;

@@ -7,17 +7,18 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
 
 use crate::batch::Dialect;
+use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::problem::write_error;
 use crate::format::json::problem_type;
 use crate::format::json::strings::write as write_string;
 use crate::format::media::{MediaType, TextTypes};
 use crate::format::reason::phrase;
-use crate::format::rope::Rope;
-use crate::format::{Fields, ItemResult, MultiStatus, ResultBody, base64, charset, field_names};
+use crate::format::{Fields, ItemResult, MultiStatus, ResultBody, base64, charset};
+use crate::header::names;
 
 /// Writes the results, freeing each as soon as it is written.
-pub(in crate::format) fn write(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
-    let mut rope = Rope::new(results.results.len().saturating_mul(256));
+pub(crate) fn write(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
+    let mut rope = ChunkWriter::new(results.results.len().saturating_mul(256));
     rope.put(b"[");
     for (index, result) in results.results.into_iter().enumerate() {
         if index > 0 {
@@ -35,7 +36,7 @@ pub(in crate::format) fn write(results: MultiStatus, dialect: Dialect) -> Vec<By
 }
 
 /// APISIX: `{"status","reason","headers","body"}`.
-fn write_response(rope: &mut Rope, result: ItemResult) {
+fn write_response(rope: &mut ChunkWriter, result: ItemResult) {
     rope.put(b"{\"status\":");
     rope.put_number(result.status.as_u16());
     rope.put(b",\"reason\":");
@@ -48,7 +49,7 @@ fn write_response(rope: &mut Rope, result: ItemResult) {
 }
 
 /// Tyk: `{"relative_url","code","headers":{"Name":["value"]},"body"}`.
-fn write_unit(rope: &mut Rope, result: ItemResult) {
+fn write_unit(rope: &mut ChunkWriter, result: ItemResult) {
     rope.put(b"{\"relative_url\":");
     let subject = &result.subject;
     write_string(rope, subject.form.written_url.as_deref().unwrap_or(&subject.href));
@@ -80,7 +81,7 @@ fn fields(result: &ItemResult, dialect: Dialect) -> Cow<'_, Fields> {
 }
 
 /// A list for a field that stands several times, or with `always_lists` for each.
-fn write_fields(rope: &mut Rope, fields: &Fields, always_lists: bool) {
+fn write_fields(rope: &mut ChunkWriter, fields: &Fields, always_lists: bool) {
     let mut separator: &[u8] = b"\"";
     for (index, (name, _)) in fields.iter().enumerate() {
         if fields.iter().take(index).any(|(earlier, _)| earlier == name) {
@@ -88,7 +89,7 @@ fn write_fields(rope: &mut Rope, fields: &Fields, always_lists: bool) {
         }
         rope.put(separator);
         separator = b",\"";
-        field_names::write(rope, name.as_str());
+        names::write(rope, name.as_str());
         rope.put(b"\":");
         write_values(rope, &values(fields, name), always_lists);
     }
@@ -103,7 +104,7 @@ fn values<'a>(fields: &'a Fields, name: &HeaderName) -> Vec<Cow<'a, str>> {
     fields.iter().filter(|(other, _)| other == name).map(|(_, value)| text(value)).collect()
 }
 
-fn write_values(rope: &mut Rope, values: &[Cow<'_, str>], always_list: bool) {
+fn write_values(rope: &mut ChunkWriter, values: &[Cow<'_, str>], always_list: bool) {
     if let ([only], false) = (values, always_list) {
         return write_string(rope, only);
     }
@@ -117,12 +118,12 @@ fn write_values(rope: &mut Rope, values: &[Cow<'_, str>], always_list: bool) {
 }
 
 /// A string in any case; what is no text is base64, and says so in a member of its own.
-fn write_body(rope: &mut Rope, result: ItemResult, dialect: Dialect) {
+fn write_body(rope: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
     let bytes = match result.body {
         ResultBody::Absent => Bytes::new(),
         ResultBody::Bytes(bytes) => bytes,
         ResultBody::Problem(problem) => {
-            let mut document = Rope::new(256 + problem.detail.len());
+            let mut document = ChunkWriter::new(256 + problem.detail.len());
             write_error(&mut document, &problem, dialect);
             let document = document.finish().concat();
             return write_string(rope, &String::from_utf8_lossy(&document));

@@ -1,0 +1,101 @@
+//! `/targets`: how each target stands, and the switch by which an operator takes one out and puts it back. Calls under
+//! way end as they would.
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use crate::state::snapshot::Snapshot;
+use crate::telemetry::Metrics;
+use crate::upstream::circuit::CircuitState;
+use crate::upstream::targets::{Peer, Targets};
+
+/// All targets as JSON, one a line.
+pub(super) fn list(snapshot: &Snapshot) -> String {
+    let mut lines = Vec::new();
+    for upstream in &snapshot.upstreams {
+        for (target, taken_out) in upstream.targets.names() {
+            lines.push(shown(&upstream.settings.name, target, taken_out, &upstream.targets).to_string());
+        }
+    }
+    format!("[{}]\n", lines.join(",\n "))
+}
+
+fn shown(upstream: &str, target: &str, taken_out: bool, targets: &Targets) -> Value {
+    let peers = of(targets, target);
+    let addresses: Vec<_> = peers
+        .iter()
+        .map(|peer| {
+            json!({
+                "address": peer.address.to_string(),
+                "up": peer.is_up(),
+                "spare": peer.is_spare,
+                "healthy": !peer.is_checked || peer.standing.is_well(),
+                "circuit": peer.standing.circuit_state().as_str(),
+                "failures": peer.standing.failures(),
+                "in_flight": peer.standing.in_flight(),
+            })
+        })
+        .collect();
+    json!({ "upstream": upstream, "target": target, "taken_out": taken_out, "up": is_up(&peers), "addresses": addresses })
+}
+
+fn of(targets: &Targets, target: &str) -> Vec<std::sync::Arc<Peer>> {
+    targets.peers().into_iter().filter(|peer| peer.authority == target).collect()
+}
+
+fn is_up(peers: &[std::sync::Arc<Peer>]) -> bool {
+    peers.iter().any(|peer| peer.is_up())
+}
+
+/// Brings the gauges of targets up to date.
+pub(super) fn measure(snapshot: &Snapshot, metrics: &Metrics) {
+    for upstream in &snapshot.upstreams {
+        let name = upstream.settings.name.as_str();
+        for (target, _) in upstream.targets.names() {
+            let peers = of(&upstream.targets, target);
+            metrics.upstreams.target_up.with_label_values(&[name, target]).set(i64::from(is_up(&peers)));
+            for word in CircuitState::WORDS {
+                // A spare address is hardly ever called, so that its circuit would stay as it once was.
+                let is_so = |peer: &&std::sync::Arc<Peer>| {
+                    !peer.is_spare && peer.standing.circuit_state().as_str() == word
+                };
+                let are_so = peers.iter().filter(is_so).count();
+                let gauge = metrics.upstreams.circuit_state.with_label_values(&[name, target, word]);
+                gauge.set(i64::try_from(are_so).unwrap_or(i64::MAX));
+            }
+        }
+    }
+}
+
+/// `POST /targets/UPSTREAM/TARGET/out` or `…/in`. `path` is what stands behind `/targets/`.
+pub(super) fn switch(
+    snapshot: &Snapshot,
+    request: &Request<Bytes>,
+    path: &str,
+) -> (StatusCode, &'static str) {
+    // A page of a website can post here as well as an operator can, and browsers say so.
+    if request.headers().contains_key(header::ORIGIN) || request.headers().contains_key("sec-fetch-site") {
+        return (StatusCode::FORBIDDEN, "not for web pages\n");
+    }
+    let parts: Vec<_> = path.split('/').map(|part| percent_decode_str(part).decode_utf8_lossy()).collect();
+    let [upstream, target, action] = parts.as_slice() else { return NO_TARGET };
+    let out = match action.as_ref() {
+        "out" => true,
+        "in" => false,
+        _ => return NO_TARGET,
+    };
+    let taken = snapshot.named(upstream).is_some_and(|upstream| upstream.targets.take_out(target, out));
+    if !taken {
+        return NO_TARGET;
+    }
+    let (upstream, target) = (upstream.as_ref(), target.as_ref());
+    tracing::warn!(kind = "target", upstream, target, out, "a target was taken out or put back by hand");
+    (StatusCode::OK, if out { "out: it gets no more calls\n" } else { "in: it gets calls again\n" })
+}
+
+const NO_TARGET: (StatusCode, &str) = (
+    StatusCode::NOT_FOUND,
+    "no such target; see /targets, and post to /targets/UPSTREAM/TARGET/out or /in\n",
+);

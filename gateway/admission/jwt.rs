@@ -1,0 +1,154 @@
+//! Signed tokens. The library reads and judges them; it leaves open by what signatures are checked, and
+//! here that is ring, which TLS uses as well.
+
+use std::sync::Arc;
+
+use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::{Error, ErrorKind};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{
+    Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, Header, Validation, decode, decode_header,
+};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
+    UnparsedPublicKey, VerificationAlgorithm,
+};
+use serde::Deserialize;
+
+use crate::config::Jwt;
+
+/// Characters of a subject that are kept.
+const MAX_SUBJECT: usize = 128;
+
+/// Keys that are tried for a token that does not name its key.
+const MAX_TRIED: usize = 8;
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: Option<String>,
+}
+
+/// From here on, signatures are checked by ring.
+pub(crate) fn use_ring() {
+    // A second time changes nothing.
+    let _ = RING.install_default();
+}
+
+/// The `sub` of a token that is signed, still valid, by the right issuer, and for us.
+pub(super) fn subject(jwt: &Jwt, token: &str) -> Result<Option<Arc<str>>, &'static str> {
+    let header = decode_header(token).map_err(|_| "the token is malformed")?;
+    if !jwt.algorithms.contains(&header.alg) {
+        return Err("the token's algorithm is not one that may sign it");
+    }
+    // RFC 7515 §4.1.11: what has to be understood, and is not.
+    if header.crit.is_some() {
+        return Err("the token has critical extensions");
+    }
+    let mut validation = Validation::new(header.alg);
+    validation.validate_nbf = true;
+    validation.set_issuer(&[&jwt.issuer]);
+    validation.set_audience(&[&jwt.audience]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+    let keys = jwt.jwks.keys.iter().filter(|key| may_have_signed(key, &header));
+    let mut problem = "the token's key is not known";
+    for key in keys.filter_map(|key| DecodingKey::from_jwk(key).ok()).take(MAX_TRIED) {
+        match decode::<Claims>(token, &key, &validation) {
+            Ok(token) => {
+                let name = token.claims.sub.map(|name| name.chars().take(MAX_SUBJECT).collect::<String>());
+                return Ok(name.map(Into::into));
+            }
+            Err(error) => problem = reason(error.kind()),
+        }
+    }
+    Err(problem)
+}
+
+fn may_have_signed(key: &Jwk, header: &Header) -> bool {
+    let kid = header.kid.as_ref();
+    kid.is_none() || key.common.key_id.as_ref() == kid
+}
+
+fn reason(kind: &ErrorKind) -> &'static str {
+    if matches!(kind, ErrorKind::ExpiredSignature) {
+        "the token has expired"
+    } else if matches!(kind, ErrorKind::ImmatureSignature) {
+        "the token is not valid yet"
+    } else if matches!(kind, ErrorKind::InvalidIssuer) {
+        "the token is by another issuer"
+    } else if matches!(kind, ErrorKind::InvalidAudience) {
+        "the token is for another audience"
+    } else if matches!(kind, ErrorKind::MissingRequiredClaim(_)) {
+        "the token lacks exp, iss or aud"
+    } else {
+        "the token's signature or content is wrong"
+    }
+}
+
+static RING: CryptoProvider = CryptoProvider {
+    signer_factory: |_, _| Err(ErrorKind::InvalidAlgorithm.into()),
+    verifier_factory: verifier,
+    // Only needed to make keys.
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+/// How ring checks a signature.
+#[derive(Clone, Copy)]
+enum Checked {
+    Rsa(&'static RsaParameters),
+    Other(&'static dyn VerificationAlgorithm),
+}
+
+/// Those with public keys: whoever can check the others can sign them.
+const ALGORITHMS: [(Algorithm, AlgorithmFamily, Checked); 9] = [
+    (Algorithm::RS256, AlgorithmFamily::Rsa, Checked::Rsa(&RSA_PKCS1_2048_8192_SHA256)),
+    (Algorithm::RS384, AlgorithmFamily::Rsa, Checked::Rsa(&RSA_PKCS1_2048_8192_SHA384)),
+    (Algorithm::RS512, AlgorithmFamily::Rsa, Checked::Rsa(&RSA_PKCS1_2048_8192_SHA512)),
+    (Algorithm::PS256, AlgorithmFamily::Rsa, Checked::Rsa(&RSA_PSS_2048_8192_SHA256)),
+    (Algorithm::PS384, AlgorithmFamily::Rsa, Checked::Rsa(&RSA_PSS_2048_8192_SHA384)),
+    (Algorithm::PS512, AlgorithmFamily::Rsa, Checked::Rsa(&RSA_PSS_2048_8192_SHA512)),
+    (Algorithm::ES256, AlgorithmFamily::Ec, Checked::Other(&ECDSA_P256_SHA256_FIXED)),
+    (Algorithm::ES384, AlgorithmFamily::Ec, Checked::Other(&ECDSA_P384_SHA384_FIXED)),
+    (Algorithm::EdDSA, AlgorithmFamily::Ed, Checked::Other(&ED25519)),
+];
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library wants it so")]
+fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
+    let known = ALGORITHMS.into_iter().find(|(known, ..)| known == algorithm);
+    let (_, family, checked) = known.ok_or(ErrorKind::InvalidAlgorithm)?;
+    if key.family() != family {
+        return Err(ErrorKind::InvalidKeyFormat.into());
+    }
+    Ok(Box::new(Verifier { algorithm: *algorithm, checked, key: key.clone() }))
+}
+
+struct Verifier {
+    algorithm: Algorithm,
+    checked: Checked,
+    key: DecodingKey,
+}
+
+impl JwtVerifier for Verifier {
+    fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+}
+
+impl signature::Verifier<Vec<u8>> for Verifier {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        let verified = match (&self.checked, self.key.kind()) {
+            (Checked::Rsa(parameters), DecodingKeyKind::RsaModulusExponent { n, e }) => {
+                RsaPublicKeyComponents { n, e }.verify(parameters, message, signature)
+            }
+            (Checked::Other(algorithm), DecodingKeyKind::SecretOrDer(key)) => {
+                UnparsedPublicKey::new(*algorithm, key).verify(message, signature)
+            }
+            (Checked::Rsa(_), DecodingKeyKind::SecretOrDer(_))
+            | (Checked::Other(_), DecodingKeyKind::RsaModulusExponent { .. }) => {
+                Err(ring::error::Unspecified)
+            }
+        };
+        verified.map_err(|_| signature::Error::new())
+    }
+}

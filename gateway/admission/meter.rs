@@ -1,0 +1,154 @@
+//! Asks the rate limits about one request, batch or stream, and remembers what they said for its reply.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use http::header::{HeaderMap, HeaderName};
+
+use crate::batch::{AdmissionRefusal, ItemRejection};
+use crate::config::{LimitedBatch, Share};
+use crate::plan::{Plan, Step};
+use crate::route::RouteIndex;
+
+use super::buckets::{Key, Taken};
+use super::forwarding::Reached;
+use super::limiter::Limiter;
+
+/// Fields of draft-ietf-httpapi-ratelimit-headers.
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// How items came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Batching {
+    /// Together; a limit may take all or none.
+    Whole,
+    /// One after the other, as lines of a stream.
+    Streamed,
+}
+
+/// What one client's request, batch or stream takes from the rate limits.
+#[derive(Default)]
+pub(crate) struct Meter {
+    readings: Vec<Reading>,
+}
+
+/// One limit, whose share it is, and what it last said.
+struct Reading {
+    limiter: Arc<Limiter>,
+    key: Key,
+    last: Option<Taken>,
+}
+
+impl Meter {
+    /// For this client, with these fields in its request.
+    pub(crate) fn new(limiters: &[Arc<Limiter>], client: &Reached, headers: &HeaderMap) -> Self {
+        let reading = |limiter: &Arc<Limiter>| Reading {
+            limiter: Arc::clone(limiter),
+            key: limiter.key(client, headers),
+            last: None,
+        };
+        Self { readings: limiters.iter().map(reading).collect() }
+    }
+
+    /// Lets a single request in.
+    ///
+    /// # Errors
+    /// Says which limit has no room for it.
+    pub(crate) fn admit_request(&mut self, route: RouteIndex) -> Result<(), AdmissionRefusal> {
+        for reading in self.readings.iter_mut().filter(|reading| reading.limiter.settings.counts(route)) {
+            let taken = reading.take(route, NonZeroU32::MIN, false);
+            if let Some(wait) = taken.wait {
+                reading.limiter.held_back.inc();
+                return Err(reading.limiter.refusal(wait));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the items of a plan in, or as many as there is room for; those that are not are rejected in it.
+    ///
+    /// # Errors
+    /// Says which limit lets all in or none, and has no room for all.
+    pub(crate) fn admit_plan(&mut self, plan: &mut Plan, batching: Batching) -> Result<(), AdmissionRefusal> {
+        for reading in &mut self.readings {
+            for (route, members) in reading.members(plan) {
+                reading.admit(plan, (route, &members), batching)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The `RateLimit` and `RateLimit-Policy` fields; none where no limit counted anything.
+    pub(crate) fn fields(&self) -> Vec<(HeaderName, String)> {
+        let counted = || self.readings.iter().filter_map(|reading| Some((&reading.limiter, reading.last?)));
+        let policies: Vec<_> = counted().map(|(limiter, _)| limiter.policy()).collect();
+        if policies.is_empty() {
+            return Vec::new();
+        }
+        let limits: Vec<_> = counted().map(|(limiter, taken)| limiter.limit(taken)).collect();
+        vec![(RATELIMIT_POLICY, policies.join(", ")), (RATELIMIT, limits.join(", "))]
+    }
+}
+
+impl Reading {
+    fn take(&mut self, route: RouteIndex, wanted: NonZeroU32, whole: bool) -> Taken {
+        let key = if self.limiter.settings.per == Share::Route { route.0 as Key } else { self.key };
+        let buckets = &self.limiter.buckets;
+        let taken = if whole { buckets.take_all(key, wanted) } else { buckets.take_some(key, wanted) };
+        // Of several routes' shares the reply tells the one with the least in it.
+        let least = self.last.filter(|last| last.wait.is_some() && taken.wait.is_none());
+        self.last = Some(least.unwrap_or(taken));
+        taken
+    }
+
+    /// The places of the items that the limit counts, for each share by a route that it belongs to.
+    fn members(&self, plan: &Plan) -> Vec<(RouteIndex, Vec<usize>)> {
+        let settings = &self.limiter.settings;
+        let mut shares: Vec<(RouteIndex, Vec<usize>)> = Vec::new();
+        for (place, item) in plan.items.iter().enumerate() {
+            let Some(route) = item.route.filter(|route| settings.counts(*route)) else { continue };
+            if matches!(item.step, Step::Rejected(_)) {
+                continue;
+            }
+            let same =
+                |(other, _): &&mut (RouteIndex, Vec<usize>)| *other == route || settings.per != Share::Route;
+            match shares.iter_mut().find(same) {
+                Some((_, places)) => places.push(place),
+                None => shares.push((route, vec![place])),
+            }
+        }
+        shares
+    }
+
+    fn admit(
+        &mut self,
+        plan: &mut Plan,
+        (route, members): (RouteIndex, &[usize]),
+        batching: Batching,
+    ) -> Result<(), AdmissionRefusal> {
+        let number = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        let Some(wanted) = NonZeroU32::new(number) else { return Ok(()) };
+        let settings = &self.limiter.settings;
+        let whole = settings.batch == LimitedBatch::Whole && batching == Batching::Whole;
+        if whole && wanted > settings.burst {
+            self.limiter.held_back.inc_by(number.into());
+            let (limit, burst) = (Arc::clone(&settings.name), settings.burst.get());
+            return Err(AdmissionRefusal::OverBurst { limit, burst });
+        }
+        let taken = self.take(route, wanted, whole);
+        let Some(wait) = taken.wait else { return Ok(()) };
+        self.limiter.held_back.inc_by(number.saturating_sub(taken.admitted).into());
+        let refusal = self.limiter.refusal(wait);
+        if whole {
+            return Err(refusal);
+        }
+        let admitted = usize::try_from(taken.admitted).unwrap_or(usize::MAX);
+        for place in members.iter().skip(admitted) {
+            if let Some(item) = plan.items.get_mut(*place) {
+                item.step = Step::Rejected(ItemRejection::NotAdmitted(refusal.clone()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! From a file to settings, in five steps: tree, environment, shape, document, names.
+//!
+//! Each step hands on what it could make sense of, so that one run reports what is wrong at every
+//! level. A file that is no YAML has no tree, and is the only case with a single error.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::document::Document;
+use super::environment::{Environment, substitute};
+use super::resolve::Resolver;
+use super::yaml::diagnostic::{Diagnostic, Diagnostics, Findings, Source};
+use super::yaml::schema_check::Fitness;
+use super::yaml::tree::{Node, NodeValue};
+use super::yaml::{schema, schema_check, tree};
+use super::{ReadFile, Settings, masking};
+
+/// Bytes of a configuration file.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Settings, and what is odd about them.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// The files beside it that it takes something from, but those that are read at the start only.
+    pub files: Vec<ReadFile>,
+    /// What is allowed but hardly meant.
+    pub warnings: Diagnostics,
+}
+
+/// Loads a configuration file; paths in it are relative to its folder.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    let name = path.display().to_string();
+    let text = read(path).map_err(|message| Diagnostics::of_file(&name, message))?;
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    parse(&text, &name, base, &|name| std::env::var(name).ok())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let failure = |error: std::io::Error| format!("the file can't be read: {error}");
+    let file = std::fs::File::open(path).map_err(failure)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failure)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err("the file is larger than 1 MiB".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        format!("the file is not UTF-8: byte {} starts no character", error.utf8_error().valid_up_to())
+    })
+}
+
+/// Reads a configuration from `text`.
+///
+/// `name` is what messages call the file, `base` the folder for relative paths, and `env` reads an
+/// environment variable.
+///
+/// # Errors
+/// Everything that is wrong with the text.
+pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Result<Loaded, Diagnostics> {
+    let mut source = Source { file: name, text, secret: masking::in_words(text) };
+    let mut findings = Findings::default();
+    let mut tree = match tree::read(text) {
+        Ok(tree) => tree,
+        Err(error) => {
+            source.secret = masking::in_text(text);
+            findings.push(*error);
+            return Err(source.diagnostics(findings));
+        }
+    };
+    source.secret.extend(masking::in_tree(&tree));
+    let upstream_names = upstream_names(&tree);
+    substitute(&mut tree, text, env, &mut findings);
+    let settings = document(&mut tree, &mut findings).and_then(|document| {
+        let files = Vec::new();
+        let mut resolver = Resolver { base, upstream_names: &upstream_names, findings: &mut findings, files };
+        let settings = resolver.settings(&document).ok()?;
+        Some((settings, resolver.files))
+    });
+    let failed = findings.has_errors();
+    let diagnostics = source.diagnostics(findings);
+    match settings {
+        Some((settings, files)) if !failed => Ok(Loaded { settings, files, warnings: diagnostics }),
+        Some(_) | None => Err(diagnostics),
+    }
+}
+
+fn document(tree: &mut Node, findings: &mut Findings) -> Option<Document> {
+    if tree.value == NodeValue::Empty {
+        findings.push(
+            Diagnostic::error(None, "the configuration is empty")
+                .help("it needs `listen` and `routes`; `batchgate demo` runs without any"),
+        );
+        return None;
+    }
+    if schema_check::check(tree, &schema::value(), findings) == Fitness::Broken {
+        return None;
+    }
+    match Document::deserialize(&*tree) {
+        Ok(document) => Some(document),
+        Err(error) => {
+            findings.push(Diagnostic::error(None, format!("the configuration can't be read: {error}")));
+            None
+        }
+    }
+}
+
+fn upstream_names(tree: &Node) -> Vec<String> {
+    let upstreams = tree.get("upstreams").map(Node::entries).unwrap_or_default();
+    upstreams.iter().map(|(key, _)| key.name.clone()).collect()
+}

@@ -1,0 +1,193 @@
+//! Addresses to listen on, and their certificates.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use super::{Resolved, Resolver, all, already, pem};
+use crate::config::document::{ListenDocument, TlsDocument};
+use crate::config::yaml::diagnostic::Place;
+use crate::config::yaml::span::At;
+use crate::config::{ListenAddress, Listener, TlsFiles};
+
+impl Resolver<'_> {
+    pub(super) fn listeners(&mut self, documents: &[ListenDocument]) -> Resolved<Vec<Listener>> {
+        let mut taken: Vec<(ListenAddress, Option<Place>)> = Vec::new();
+        let listeners = documents.iter().map(|document| {
+            let tls = document.tls.as_ref().map(|tls| self.tls_files(tls));
+            let address = self.address(&document.address)?;
+            self.free(&address, &document.address, &taken)?;
+            taken.push((address.clone(), document.address.place));
+            match tls {
+                Some(tls) => Ok(Listener { address, tls: Some(tls?) }),
+                None => Ok(Listener { address, tls: None }),
+            }
+        });
+        let listeners = listeners.collect();
+        all(listeners)
+    }
+
+    /// `None` where it is off.
+    pub(super) fn admin(
+        &mut self,
+        admin: &At<String>,
+        listen: &[ListenDocument],
+    ) -> Resolved<Option<ListenAddress>> {
+        if admin.value == "off" {
+            return Ok(None);
+        }
+        let address = self.address(admin)?;
+        let taken: Vec<_> = listen
+            .iter()
+            .filter_map(|other| Some((parse(&other.address.value).ok()?, other.address.place)))
+            .collect();
+        self.free(&address, admin, &taken)?;
+        if let ListenAddress::Tcp(tcp) = &address
+            && tcp.ip().is_unspecified()
+        {
+            self.warn(
+                admin.place,
+                "the admin listener is open to every network",
+                "it has no password; bind it to 127.0.0.1 or to a private address",
+            );
+        }
+        Ok(Some(address))
+    }
+
+    fn address(&mut self, address: &At<String>) -> Resolved<ListenAddress> {
+        match parse(&address.value) {
+            Ok(address) => Ok(address),
+            Err(help) => {
+                let message = format!("{} is not an address to listen on", address.shown());
+                self.refuse(
+                    address.place,
+                    message,
+                    if address.from_environment { FORM.to_owned() } else { help },
+                )
+            }
+        }
+    }
+
+    fn free(
+        &mut self,
+        address: &ListenAddress,
+        written: &At<String>,
+        taken: &[(ListenAddress, Option<Place>)],
+    ) -> Resolved<()> {
+        let Some((_, place)) = taken.iter().find(|(other, _)| collide(address, other)) else {
+            return Ok(());
+        };
+        // An admin address by default has no place; the listener that is in its way has one.
+        let (shown, help) = match written.place {
+            Some(_) => (written.place, already(*place)),
+            None => (*place, "it is admin's default; set `admin` to another address, or to `off`".to_owned()),
+        };
+        self.refuse(shown, format!("the address {} is taken twice", written.shown()), help)
+    }
+
+    fn tls_files(&mut self, tls: &At<TlsDocument>) -> Resolved<TlsFiles> {
+        let TlsDocument { certificate, key, client_ca } = &tls.value;
+        let client_ca = match client_ca {
+            Some(file) => self.pem(file, pem::roots(&self.file(file))).map(|()| Some(self.file(file))),
+            None => Ok(None),
+        };
+        let chain = self.pem(certificate, pem::certificates(&self.file(certificate)));
+        let private = self.pem(key, pem::private_key(&self.file(key)));
+        match pem::check_pair(chain?, &private?) {
+            Ok(()) => Ok(TlsFiles {
+                certificate: self.file(certificate),
+                key: self.file(key),
+                client_ca: client_ca?,
+            }),
+            Err(problem) => {
+                let message = format!("the key {} {problem}", key.shown());
+                self.refuse(key.place, message, format!("the certificate is {}", certificate.shown()))
+            }
+        }
+    }
+
+    /// A PEM file's content, or the error at its name.
+    pub(super) fn pem<T>(&mut self, file: &At<String>, read: Result<T, pem::PemError>) -> Resolved<T> {
+        match read {
+            Ok(content) => Ok(content),
+            Err(error) => {
+                let message = format!("the file {} {error}", file.shown());
+                self.refuse(file.place, message, "paths are relative to the configuration file's folder")
+            }
+        }
+    }
+}
+
+const FORM: &str = "write an IP address and a port, such as `0.0.0.0:8080`, or `unix:/path`";
+
+fn parse(text: &str) -> Result<ListenAddress, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        // sun_path has 108 bytes, the last of which ends it.
+        return if path.starts_with('/') && path.len() < 108 {
+            Ok(ListenAddress::Unix(PathBuf::from(path)))
+        } else {
+            Err("a socket's path is absolute and shorter than 108 bytes".to_owned())
+        };
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(ListenAddress::Tcp(address));
+    }
+    Err(match text.rsplit_once(':') {
+        Some(("" | "*", port)) if is_port(port) => format!("write `0.0.0.0:{port}`"),
+        Some(("localhost", port)) if is_port(port) => format!("write `127.0.0.1:{port}`"),
+        _ if is_port(text) => format!("write `0.0.0.0:{text}`"),
+        _ if text.parse::<IpAddr>().is_ok() => "add a port, such as `:8080`".to_owned(),
+        _ => FORM.to_owned(),
+    })
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok()
+}
+
+/// Whether both can't be bound at once. Port 0 is a free one each time; `0.0.0.0` takes the port on
+/// every IPv4 address, and so does `[::]` for IPv6.
+fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
+    match (one, other) {
+        (ListenAddress::Tcp(one), ListenAddress::Tcp(other)) => {
+            let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+            let same_family = one.is_ipv4() == other.is_ipv4();
+            one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || (any && same_family))
+        }
+        (ListenAddress::Unix(one), ListenAddress::Unix(other)) => one == other,
+        (ListenAddress::Tcp(_), ListenAddress::Unix(_)) | (ListenAddress::Unix(_), ListenAddress::Tcp(_)) => {
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_literal() {
+        assert!(parse("0.0.0.0:8080").is_ok());
+        assert!(parse("[::1]:8080").is_ok());
+        assert!(parse("unix:/run/batchgate.sock").is_ok());
+        for (text, help) in [
+            (":8080", "write `0.0.0.0:8080`"),
+            ("8080", "write `0.0.0.0:8080`"),
+            ("localhost:1", "write `127.0.0.1:1`"),
+            ("127.0.0.1", "add a port, such as `:8080`"),
+            ("gw.example:80", FORM),
+            ("1.2.3.4:99999", FORM),
+        ] {
+            assert_eq!(parse(text).map_err(|found| found == help), Err(true), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unspecified_address_takes_the_port_everywhere() {
+        let address = |text| parse(text).unwrap();
+        assert!(collide(&address("0.0.0.0:80"), &address("127.0.0.1:80")));
+        assert!(!collide(&address("0.0.0.0:80"), &address("0.0.0.0:81")));
+        assert!(!collide(&address("[::]:80"), &address("0.0.0.0:80")));
+        assert!(!collide(&address("127.0.0.1:0"), &address("127.0.0.1:0")));
+        assert!(collide(&address("unix:/a"), &address("unix:/a")));
+    }
+}

@@ -1,0 +1,195 @@
+//! Routes: each leads somewhere, none hides another.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
+
+use super::{Refused, Resolved, Resolver, Seen, all};
+use crate::config::document::{RespondDocument, RouteDocument};
+use crate::config::yaml::diagnostic::nearest;
+use crate::config::yaml::span::At;
+use crate::route::{
+    CanonicalPath, Mapping, MethodSet, Respond, Route, RouteAction, Strictness, UpstreamIndex, known_method,
+    method_label,
+};
+
+impl Resolver<'_> {
+    pub(super) fn routes(&mut self, documents: &[At<RouteDocument>]) -> Resolved<Vec<Route>> {
+        let mut paths = Seen::new();
+        let mut names = Seen::new();
+        let routes = documents.iter().map(|document| {
+            let route = self.route(document);
+            let path = &document.value.path;
+            if let Ok(canonical) = CanonicalPath::parse(&path.value, Strictness::Item)
+                && let Some(earlier) = paths.earlier(canonical, path.place)
+            {
+                let message = format!("the path {} has two routes; this one is never reached", path.shown());
+                return self.refuse(path.place, message, earlier);
+            }
+            let name = document.value.name.as_ref().unwrap_or(path);
+            if let Some(earlier) = names.earlier(name.value.clone(), name.place) {
+                let message = format!("the name {} has two routes", name.shown());
+                return self.refuse(name.place, message, earlier);
+            }
+            route
+        });
+        let routes = routes.collect();
+        all(routes)
+    }
+
+    fn route(&mut self, document: &At<RouteDocument>) -> Resolved<Route> {
+        let RouteDocument { path, methods, name, .. } = &document.value;
+        let named = match name {
+            Some(name) => self.label(name),
+            None => Ok(()),
+        };
+        let canonical = self.path(path);
+        let methods = self.methods(methods.as_deref());
+        let action = self.action(document, canonical.as_ref().ok());
+        named?;
+        let route = Route {
+            name: name.as_ref().unwrap_or(path).value.clone(),
+            path: canonical?,
+            methods: methods?,
+            batchable: document.value.batch,
+            coalesce: document.value.coalesce.value,
+            action: action?,
+        };
+        self.check_coalescing(&route, &document.value.coalesce);
+        Ok(route)
+    }
+
+    fn check_coalescing(&mut self, route: &Route, coalesce: &At<bool>) {
+        let never = match &route.action {
+            RouteAction::Respond(_) => "on a route that answers by itself",
+            RouteAction::Forward { .. } if !route.batchable => "on a route that takes no items of batches",
+            RouteAction::Forward { .. } if !route.methods.allows(&Method::HEAD) => {
+                "on a route that allows neither GET nor HEAD"
+            }
+            RouteAction::Forward { .. } => return,
+        };
+        if coalesce.value {
+            self.warn(coalesce.place, format!("`coalesce` does nothing {never}"), "remove it");
+        }
+    }
+
+    fn action(
+        &mut self,
+        document: &At<RouteDocument>,
+        path: Option<&CanonicalPath>,
+    ) -> Resolved<RouteAction> {
+        let RouteDocument { upstream, strip_prefix, respond, .. } = &document.value;
+        match (upstream, respond) {
+            (Some(upstream), None) => {
+                let mapping = self.mapping(strip_prefix.as_ref(), path);
+                let upstream = self.upstream_named(upstream);
+                Ok(RouteAction::Forward { upstream: upstream?, mapping: mapping? })
+            }
+            (None, Some(respond)) => {
+                if let Some(strip_prefix) = strip_prefix {
+                    self.warn(
+                        strip_prefix.place,
+                        "`strip_prefix` does nothing on a route that answers by itself",
+                        "remove it",
+                    );
+                }
+                self.respond(respond).map(RouteAction::Respond)
+            }
+            (Some(_), Some(respond)) => {
+                self.refuse(respond.place, "a route has either `upstream` or `respond`", "remove one of them")
+            }
+            (None, None) => self.refuse(
+                document.place,
+                "the route leads nowhere",
+                "add `upstream: NAME`, or `respond: { status: 404 }`",
+            ),
+        }
+    }
+
+    pub(super) fn upstream_named(&mut self, name: &At<String>) -> Resolved<UpstreamIndex> {
+        if let Some(index) = self.upstream_names.iter().position(|known| *known == name.value) {
+            return Ok(UpstreamIndex(index));
+        }
+        let known = self.upstream_names;
+        let help = match nearest(&name.value, known.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if known.is_empty() => "add it under `upstreams`".to_owned(),
+            None => format!("known upstreams: {}", known.join(", ")),
+        };
+        self.refuse(name.place, format!("unknown upstream {}", name.shown()), help)
+    }
+
+    fn mapping(&mut self, strip: Option<&At<String>>, path: Option<&CanonicalPath>) -> Resolved<Mapping> {
+        let Some(strip) = strip else { return Ok(Mapping::default()) };
+        let prefix = self.path(strip)?;
+        let path = path.ok_or(Refused)?;
+        let trimmed = prefix.as_str().trim_end_matches('/');
+        let rest = path.as_str().strip_prefix(trimmed);
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            return Ok(Mapping::stripping(&prefix));
+        }
+        let message = format!("`strip_prefix` {} is not a prefix of the route's path", strip.shown());
+        self.refuse(strip.place, message, format!("the path is `{}`", path.as_str()))
+    }
+
+    fn methods(&mut self, names: Option<&[At<String>]>) -> Resolved<MethodSet> {
+        let Some(names) = names else { return Ok(MethodSet::Any) };
+        let methods = names.iter().map(|name| self.method(name)).collect();
+        let mut only: Vec<Method> = Vec::new();
+        for method in all(methods)? {
+            if !only.contains(&method) {
+                only.push(method);
+            }
+        }
+        Ok(MethodSet::Only(only))
+    }
+
+    pub(super) fn method(&mut self, name: &At<String>) -> Resolved<Method> {
+        let Some(method) = known_method(&name.value) else {
+            let message = format!("{} is not a method", name.shown());
+            return self.refuse(name.place, message, "write `GET`, `POST`, `PROPFIND`, …");
+        };
+        if method == Method::CONNECT {
+            let help = "it opens tunnels and is no request for a resource; remove it";
+            return self.refuse(name.place, "CONNECT can't be routed", help);
+        }
+        if method_label(&method) == "_OTHER" {
+            let message = format!("{} is no method with a standard", name.shown());
+            self.warn(name.place, message, "it is passed on as it is, and counted as `_OTHER`");
+        }
+        Ok(method)
+    }
+
+    fn respond(&mut self, document: &At<RespondDocument>) -> Resolved<Respond> {
+        let document_place = document.place;
+        let RespondDocument { status, body, content_type } = &document.value;
+        let status = StatusCode::from_u16(*status).map_err(|_| Refused)?;
+        let bodyless =
+            matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+        if bodyless && !body.value.is_empty() {
+            let message = format!("a reply with status {} has no body", status.as_u16());
+            return self.refuse(body.place, message, "remove the body, or answer with another status");
+        }
+        if needs_location(status) {
+            let message = format!(
+                "a reply with status {} needs a Location, which a fixed answer does not have",
+                status.as_u16()
+            );
+            let help = "answer with another status, such as 404 or 410";
+            return self.refuse(document_place, message, help);
+        }
+        if HeaderValue::from_str(&content_type.value).is_err() || !content_type.value.contains('/') {
+            let message = format!("{} is not a media type", content_type.shown());
+            return self.refuse(content_type.place, message, "write it as `text/plain; charset=utf-8`");
+        }
+        Ok(Respond {
+            status,
+            body: Bytes::from(body.value.clone()),
+            content_type: content_type.value.clone(),
+        })
+    }
+}
+
+/// Redirects: without a Location no client can follow them (RFC 9110 §15.4).
+const fn needs_location(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}

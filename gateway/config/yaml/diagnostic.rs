@@ -1,0 +1,357 @@
+//! What is wrong with a configuration, said like a compiler: message, place, snippet, help.
+//!
+//! Findings are collected without text while the file is read, and get their snippets at the end
+//! from a [`Source`]; what may be secret is masked (`masking.rs`). Control characters never
+//! reach the terminal; columns count characters from 1.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::config::masking;
+
+/// More than this is no report but noise; the rest is counted.
+const MAX_SHOWN: usize = 50;
+/// Characters of a line that a snippet shows before and after its column.
+const SNIPPET_REACH: usize = 80;
+/// Characters of a quoted name or value.
+const MAX_QUOTED: usize = 64;
+
+/// What stands for a value that must not be shown.
+pub(in crate::config) const HIDDEN: &str = "`***` (from the environment)";
+
+/// Everything found in one file, in the order of its lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnostics {
+    file: String,
+    entries: Vec<Diagnostic>,
+    not_shown: usize,
+}
+
+/// One error or warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    severity: Severity,
+    place: Option<Place>,
+    message: String,
+    hint: Option<String>,
+    snippet: Option<Snippet>,
+}
+
+/// Whether the gateway can run with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It can't.
+    Error,
+    /// It can, but hardly as meant.
+    Warning,
+}
+
+/// A place in the file: line and column from 1, and the bytes from `start` to `end`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::config) struct Place {
+    pub(in crate::config) line: usize,
+    pub(in crate::config) column: usize,
+    pub(in crate::config) start: usize,
+    pub(in crate::config) end: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Snippet {
+    line: String,
+    /// Characters of `line` before the marked ones.
+    before: usize,
+    marked: usize,
+}
+
+impl Diagnostics {
+    /// A file that can't even be looked at.
+    pub(in crate::config) fn of_file(file: &str, message: String) -> Self {
+        Self { file: file.to_owned(), entries: vec![Diagnostic::error(None, message)], not_shown: 0 }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many there are, those beyond the cap included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len() + self.not_shown
+    }
+
+    /// Each of them, up to the cap.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.entries.iter()
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl Diagnostic {
+    /// An error.
+    pub(in crate::config) fn error(place: Option<Place>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, place, message: message.into(), hint: None, snippet: None }
+    }
+
+    /// A warning.
+    pub(in crate::config) fn warning(place: Option<Place>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(place, message) }
+    }
+
+    /// With a way out of it.
+    pub(in crate::config) fn help(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Whether it is an error or a warning.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// Its line, from 1; `None` where the whole file is meant.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.place.map(|place| place.line)
+    }
+
+    /// Its column in characters, from 1.
+    #[must_use]
+    pub fn column(&self) -> Option<usize> {
+        self.place.map(|place| place.column)
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+/// What was found so far; order does not matter.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Findings(Vec<Diagnostic>);
+
+impl Findings {
+    pub(in crate::config) fn push(&mut self, finding: Diagnostic) {
+        self.0.push(finding);
+    }
+
+    pub(in crate::config) fn has_errors(&self) -> bool {
+        self.0.iter().any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+/// The text that snippets are cut from.
+pub(in crate::config) struct Source<'text> {
+    pub(in crate::config) file: &'text str,
+    pub(in crate::config) text: &'text str,
+    /// Bytes that no snippet shows.
+    pub(in crate::config) secret: Vec<Range<usize>>,
+}
+
+impl Source<'_> {
+    /// The findings in the order of the file, each with its snippet; the same one twice (through
+    /// an alias) counts once.
+    pub(in crate::config) fn diagnostics(&self, findings: Findings) -> Diagnostics {
+        let mut entries = findings.0;
+        entries.sort_by(|one, other| {
+            let key = |entry: &Diagnostic| (entry.place, entry.severity);
+            key(one).cmp(&key(other)).then_with(|| one.message.cmp(&other.message))
+        });
+        entries.dedup();
+        let not_shown = entries.len().saturating_sub(MAX_SHOWN);
+        entries.truncate(MAX_SHOWN);
+        for entry in &mut entries {
+            entry.snippet = entry.place.and_then(|place| self.snippet(place));
+            let secrets = || self.secret.iter().filter_map(|range| self.text.get(range.clone()));
+            entry.message = masking::without(&entry.message, secrets());
+            entry.hint = entry.hint.as_deref().map(|hint| masking::without(hint, secrets()));
+        }
+        Diagnostics { file: self.file.to_owned(), entries, not_shown }
+    }
+
+    fn snippet(&self, place: Place) -> Option<Snippet> {
+        let start = self.line_start(place.line)?;
+        let line = self.text.get(start..)?.lines().next()?;
+        let before = place.column.saturating_sub(1).min(line.chars().count());
+        let marked = self
+            .text
+            .get(place.start..place.end)
+            .map_or(1, |marked| marked.lines().next().unwrap_or_default().trim_end().chars().count());
+        let cut = before.saturating_sub(SNIPPET_REACH);
+        let end = start + line.len();
+        let secret: Vec<_> =
+            self.secret.iter().filter(|range| range.start < end && start < range.end).cloned().collect();
+        let shown: String = line
+            .char_indices()
+            .skip(cut)
+            .take(before - cut + SNIPPET_REACH)
+            .map(|(at, character)| shown(&secret, start + at, character))
+            .collect();
+        let room = shown.chars().count().saturating_sub(before - cut);
+        Some(Snippet { line: shown, before: before - cut, marked: marked.clamp(1, room.max(1)) })
+    }
+
+    fn line_start(&self, line: usize) -> Option<usize> {
+        let skipped = line.checked_sub(1)?;
+        if skipped == 0 {
+            return Some(0);
+        }
+        memchr::memchr_iter(b'\n', self.text.as_bytes()).nth(skipped - 1).map(|at| at + 1)
+    }
+}
+
+fn shown(secret: &[Range<usize>], at: usize, character: char) -> char {
+    if secret.iter().any(|range| range.contains(&at)) {
+        return '*';
+    }
+    if character.is_control() { ' ' } else { character }
+}
+
+/// A name or value in a message: in backticks, cut, without control characters and what may be secret.
+pub(in crate::config) fn quoted(text: &str) -> String {
+    let text = masking::masked(text);
+    let mut shown: String =
+        text.chars().take(MAX_QUOTED).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().count() > MAX_QUOTED {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// The name among `known` that was probably meant by `name`.
+pub(in crate::config) fn nearest<'name>(
+    name: &str,
+    known: impl IntoIterator<Item = &'name str>,
+) -> Option<&'name str> {
+    let folded = fold(name);
+    let limit = 1 + folded.chars().count() / 4;
+    known
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(&folded, &fold(candidate)), candidate))
+        .filter(|(distance, candidate)| *distance <= limit && *distance < candidate.chars().count())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `maxItems`, `max-items` and `max_items` differ in manner only. Cut, since the distance costs
+/// the product of both lengths.
+fn fold(name: &str) -> String {
+    name.chars()
+        .filter(|character| !matches!(character, '_' | '-' | ' '))
+        .take(MAX_QUOTED)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, entry) in self.entries.iter().enumerate() {
+            if index > 0 {
+                writeln!(formatter)?;
+            }
+            entry.write(formatter, &self.file)?;
+        }
+        if self.not_shown > 0 {
+            writeln!(formatter, "\n… and {} more", self.not_shown)?;
+        }
+        Ok(())
+    }
+}
+
+impl Diagnostic {
+    fn write(&self, formatter: &mut fmt::Formatter<'_>, file: &str) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        writeln!(formatter, "{severity}: {}", self.message)?;
+        let Some(place) = self.place else {
+            writeln!(formatter, "  --> {file}")?;
+            return self.write_hint(formatter, 1);
+        };
+        let width = place.line.to_string().len();
+        writeln!(formatter, "{:width$}--> {file}:{}:{}", "", place.line, place.column)?;
+        if let Some(Snippet { line, before, marked }) = &self.snippet {
+            let marks = "^".repeat(*marked);
+            writeln!(formatter, "{:width$} |", "")?;
+            writeln!(formatter, "{} | {}", place.line, line.trim_end())?;
+            writeln!(formatter, "{:width$} | {:before$}{marks}", "", "")?;
+        }
+        self.write_hint(formatter, width)
+    }
+
+    fn write_hint(&self, formatter: &mut fmt::Formatter<'_>, width: usize) -> fmt::Result {
+        match &self.hint {
+            Some(hint) => writeln!(formatter, "{:width$} = help: {hint}", ""),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_looks_like_a_compilers() {
+        let text = "a: 1\nkey: secret\n";
+        let source = Source { file: "c.yaml", text, secret: Vec::from([10..16, 0..0]) };
+        let mut findings = Findings::default();
+        let place = Place { line: 2, column: 1, start: 5, end: 8 };
+        findings.push(Diagnostic::error(Some(place), "unknown key `key`").help("did you mean `kex`?"));
+        let expected = "error: unknown key `key`\n --> c.yaml:2:1\n  |\n2 | key: ******\n  | ^^^\n  = help: did you mean `kex`?\n";
+        assert_eq!(source.diagnostics(findings).to_string(), expected);
+    }
+
+    #[test]
+    fn a_place_outside_of_the_text_has_no_snippet() {
+        let source = Source { file: "c.yaml", text: "ä", secret: Vec::new() };
+        for (line, column, start, end) in [(0, 0, 0, 0), (9, 9, 9, 9), (1, 9, 1, 2), (1, 1, 5, 2)] {
+            let mut findings = Findings::default();
+            findings.push(Diagnostic::error(Some(Place { line, column, start, end }), "x"));
+            assert!(source.diagnostics(findings).to_string().starts_with("error: x\n"));
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_one_that_may_be_meant() {
+        let known = ["max_items", "max_body", "path", "item"];
+        for (name, meant) in [
+            ("maxitems", Some("max_items")),
+            ("maxItems", Some("max_items")),
+            ("pth", Some("path")),
+            ("paht", Some("path")),
+            ("timeout", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(name, known), meant, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_quoted_is_cut_and_harmless() {
+        assert_eq!(quoted("a\u{1b}[2Jb"), "`a [2Jb`");
+        assert_eq!(quoted(&"x".repeat(100)).chars().count(), 67);
+    }
+
+    #[test]
+    fn a_flood_is_cut() {
+        let mut findings = Findings::default();
+        for line in 1..=80 {
+            findings.push(Diagnostic::error(Some(Place { line, ..Place::default() }), "x"));
+        }
+        let all = Source { file: "f", text: "", secret: Vec::new() }.diagnostics(findings);
+        assert_eq!(all.len(), 80);
+        assert!(all.to_string().ends_with("… and 30 more\n"));
+    }
+}

@@ -1,0 +1,423 @@
+//! Durations and sizes as they are written: always with their unit, so that nobody has to guess
+//! whether `30` means seconds, and no reload turns milliseconds into minutes.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserializer, Error};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+
+/// The schema keyword under which a scalar's [`Unit`] stands.
+pub(in crate::config) const UNIT_KEYWORD: &str = "x-batchgate-unit";
+
+/// One day: longer is a mistake, and far from what the clock could not add.
+const MAX_DURATION_MS: u64 = 24 * 60 * 60 * 1000;
+/// One tebibyte.
+const MAX_SIZE: u64 = 1 << 40;
+
+const DURATION_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+const SIZE_UNITS: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+/// What people write for a size; accepted would be wrong by up to 7 %.
+const DECIMAL_SIZE_UNITS: [(&str, &str); 10] = [
+    ("k", "KiB"),
+    ("kb", "KiB"),
+    ("kib", "KiB"),
+    ("m", "MiB"),
+    ("mb", "MiB"),
+    ("mib", "MiB"),
+    ("g", "GiB"),
+    ("gb", "GiB"),
+    ("gib", "GiB"),
+    ("b", "B"),
+];
+
+/// Units of a rate, with how often they come in a day.
+const RATE_UNITS: [(&str, u64); 4] = [("/d", 1), ("/h", 24), ("/m", 24 * 60), ("/s", SECONDS_OF_A_DAY)];
+/// What switches a limit off.
+const OFF: &str = "off";
+const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
+/// A million a second.
+const MAX_RATE: u64 = 1_000_000 * SECONDS_OF_A_DAY;
+
+/// A duration that may be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) struct Span(pub(in crate::config) Duration);
+
+/// A duration that bounds something; zero would let nothing through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) struct TimeLimit(pub(in crate::config) Duration);
+
+/// A duration that bounds something, or `off`: no bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) struct TimeLimitOrOff(pub(in crate::config) Option<Duration>);
+
+/// A number of bytes, at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) struct ByteSize(pub(in crate::config) usize);
+
+/// So many a day; written as so many a second, minute, hour or day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) struct Rate(pub(in crate::config) u64);
+
+impl Rate {
+    /// The time in which one comes.
+    pub(in crate::config) fn period(self) -> Duration {
+        Duration::from_nanos(SECONDS_OF_A_DAY * 1_000_000_000 / self.0.max(1))
+    }
+
+    /// The rate at which one comes in this time.
+    pub(in crate::config) fn of_period(period: Duration) -> Self {
+        let day = u128::from(SECONDS_OF_A_DAY) * 1_000_000_000;
+        let rate = (day + period.as_nanos() / 2) / period.as_nanos().max(1);
+        Self(u64::try_from(rate).unwrap_or(MAX_RATE).clamp(1, MAX_RATE))
+    }
+}
+
+/// A share in hundredths, from 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) struct Percent(pub(in crate::config) u64);
+
+/// What kind of quantity a scalar is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Unit {
+    /// [`Span`].
+    Span,
+    /// [`TimeLimit`].
+    TimeLimit,
+    /// [`TimeLimitOrOff`].
+    TimeLimitOrOff,
+    /// [`ByteSize`].
+    Size,
+    /// [`Rate`].
+    Rate,
+    /// [`Percent`].
+    Percent,
+}
+
+/// Why a scalar is no such quantity, and what to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::config) struct UnitError {
+    pub(in crate::config) problem: &'static str,
+    pub(in crate::config) hint: String,
+}
+
+impl Unit {
+    /// The unit of a schema's keyword.
+    pub(in crate::config) fn from_keyword(keyword: &str) -> Option<Self> {
+        [Self::Span, Self::TimeLimit, Self::TimeLimitOrOff, Self::Size, Self::Rate, Self::Percent]
+            .into_iter()
+            .find(|unit| unit.keyword() == keyword)
+    }
+
+    const fn keyword(self) -> &'static str {
+        match self {
+            Self::Span => "duration",
+            Self::TimeLimit => "time-limit",
+            Self::TimeLimitOrOff => "time-limit-or-off",
+            Self::Size => "size",
+            Self::Rate => "rate",
+            Self::Percent => "percent",
+        }
+    }
+
+    /// What is expected, as a noun.
+    pub(in crate::config) const fn noun(self) -> &'static str {
+        match self {
+            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => "a duration",
+            Self::Size => "a size",
+            Self::Rate => "a rate",
+            Self::Percent => "a percentage",
+        }
+    }
+
+    /// One that is right.
+    pub(in crate::config) const fn example(self) -> &'static str {
+        match self {
+            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => "5s",
+            Self::Size => "8MiB",
+            Self::Rate => "100/s",
+            Self::Percent => "20%",
+        }
+    }
+
+    const fn forms(self) -> &'static str {
+        match self {
+            Self::Span | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
+            Self::TimeLimitOrOff => "`500ms`, `2s`, `1m`, `1h` or `off`",
+            Self::Size => "`512B`, `64KiB`, `8MiB` or `1GiB`",
+            Self::Rate => "`100/s`, `10/m`, `1000/h` or `5/d`",
+            Self::Percent => "`20%`",
+        }
+    }
+
+    const fn pattern(self) -> &'static str {
+        match self {
+            Self::Span | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
+            Self::TimeLimitOrOff => r"^(\d+(\.\d+)?(ms|s|m|h)|off|.*\$\{.*)$",
+            Self::Size => r"^(\d+(\.\d+)?(B|KiB|MiB|GiB)|.*\$\{.*)$",
+            Self::Rate => r"^(\d+(\.\d+)?/[smhd]|.*\$\{.*)$",
+            Self::Percent => r"^(\d+%|.*\$\{.*)$",
+        }
+    }
+
+    /// The quantity: milliseconds or bytes; 0 for `off`.
+    pub(in crate::config) fn parse(self, text: &str) -> Result<u64, UnitError> {
+        if self == Self::TimeLimitOrOff && text == OFF {
+            return Ok(0);
+        }
+        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = text.split_at(split);
+        let write = |hint: &str| UnitError { problem: "has no unit", hint: hint.to_owned() };
+        if number.is_empty() {
+            return Err(self.malformed());
+        }
+        if unit.is_empty() {
+            return Err(write(&format!("write {}", self.with_unit(number))));
+        }
+        let factor = self.factor(unit.trim_start()).ok_or_else(|| self.unknown_unit(number, unit))?;
+        let value = scaled(number, factor).ok_or_else(|| self.malformed())?;
+        let (least, most) = self.bounds();
+        if value < least {
+            let hint = format!("write a value above zero, such as {}", self.forms());
+            return Err(UnitError { problem: "has to be more than zero", hint });
+        }
+        if value > most {
+            let problem = "is too large";
+            return Err(UnitError { problem, hint: format!("the most is {}", self.written(most)) });
+        }
+        Ok(value)
+    }
+
+    const fn bounds(self) -> (u64, u64) {
+        match self {
+            Self::Span => (0, MAX_DURATION_MS),
+            Self::TimeLimit | Self::TimeLimitOrOff => (1, MAX_DURATION_MS),
+            Self::Size => (1, MAX_SIZE),
+            Self::Rate => (1, MAX_RATE),
+            Self::Percent => (0, 100),
+        }
+    }
+
+    fn factor(self, unit: &str) -> Option<u64> {
+        self.units().iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor)
+    }
+
+    const fn units(self) -> &'static [(&'static str, u64)] {
+        match self {
+            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => &DURATION_UNITS,
+            Self::Size => &SIZE_UNITS,
+            Self::Rate => &RATE_UNITS,
+            Self::Percent => &[("%", 1)],
+        }
+    }
+
+    fn with_unit(self, number: &str) -> String {
+        match self {
+            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => {
+                format!("`{number}s` for seconds or `{number}ms` for milliseconds")
+            }
+            Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
+            Self::Rate => format!("`{number}/s` for so many a second, or `/m`, `/h`, `/d`"),
+            Self::Percent => format!("`{number}%`"),
+        }
+    }
+
+    fn unknown_unit(self, number: &str, unit: &str) -> UnitError {
+        let folded = unit.trim().to_ascii_lowercase();
+        let meant = match self {
+            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff | Self::Rate | Self::Percent => None,
+            Self::Size => DECIMAL_SIZE_UNITS.iter().find(|(written, _)| *written == folded),
+        };
+        let hint = meant.map_or_else(
+            || format!("write it as {}", self.forms()),
+            |(_, unit)| format!("write `{number}{unit}`; sizes count in steps of 1024"),
+        );
+        UnitError { problem: "has an unknown unit", hint }
+    }
+
+    fn malformed(self) -> UnitError {
+        UnitError { problem: "is not one", hint: format!("write it as {}", self.forms()) }
+    }
+
+    /// The quantity with the largest unit that divides it.
+    fn written(self, value: u64) -> String {
+        let fits = |factor: u64| value != 0 && value.is_multiple_of(factor);
+        let unit = self.units().iter().rev().find(|(_, factor)| fits(*factor));
+        match (unit, self) {
+            (Some((name, factor)), _) => format!("{}{name}", value / factor),
+            (None, Self::TimeLimitOrOff) if value == 0 => OFF.to_owned(),
+            (None, Self::Span | Self::TimeLimit | Self::TimeLimitOrOff) => format!("{value}ms"),
+            (None, Self::Size) => format!("{value}B"),
+            (None, Self::Rate) => format!("{value}/d"),
+            (None, Self::Percent) => format!("{value}%"),
+        }
+    }
+
+    fn schema(self) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": self.pattern(),
+            UNIT_KEYWORD: self.keyword(),
+        })
+    }
+}
+
+/// `number × factor` where that is a whole number; `number` may have a fraction.
+fn scaled(number: &str, factor: u64) -> Option<u64> {
+    let (whole, fraction) = match number.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (number, ""),
+    };
+    let mut value = whole.parse::<u64>().ok()?.checked_mul(factor)?;
+    if !fraction.is_empty() {
+        let divisor = 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+        let part = fraction.parse::<u64>().ok()?.checked_mul(factor)?;
+        if !part.is_multiple_of(divisor) {
+            return None;
+        }
+        value = value.checked_add(part / divisor)?;
+    }
+    Some(value)
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(MAX_DURATION_MS)
+}
+
+macro_rules! quantity {
+    ($type:ident, $unit:expr, $name:literal, $from:expr, $to:expr) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let to: fn(Self) -> u64 = $to;
+                serializer.serialize_str(&$unit.written(to(*self)))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
+                let from: fn(u64) -> Self = $from;
+                $unit.parse(&text).map(from).map_err(|error| D::Error::custom(error.problem))
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $unit.schema()
+            }
+        }
+    };
+}
+
+quantity!(Span, Unit::Span, "Duration", |ms| Self(Duration::from_millis(ms)), |span| milliseconds(span.0));
+quantity!(TimeLimit, Unit::TimeLimit, "TimeLimit", |ms| Self(Duration::from_millis(ms)), |limit| {
+    milliseconds(limit.0)
+});
+quantity!(
+    TimeLimitOrOff,
+    Unit::TimeLimitOrOff,
+    "TimeLimitOrOff",
+    |ms| Self((ms > 0).then(|| Duration::from_millis(ms))),
+    |limit| limit.0.map_or(0, milliseconds)
+);
+quantity!(ByteSize, Unit::Size, "Size", |bytes| Self(usize::try_from(bytes).unwrap_or(usize::MAX)), |size| {
+    u64::try_from(size.0).unwrap_or(MAX_SIZE)
+});
+quantity!(Percent, Unit::Percent, "Percent", Self, |percent| percent.0);
+
+quantity!(Rate, Unit::Rate, "Rate", Self, |rate| rate.0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_have_units() {
+        for (unit, text, value) in [
+            (Unit::Span, "0s", 0),
+            (Unit::TimeLimit, "500ms", 500),
+            (Unit::TimeLimit, "1.5s", 1500),
+            (Unit::TimeLimit, "2 s", 2000),
+            (Unit::TimeLimit, "24h", 86_400_000),
+            (Unit::TimeLimitOrOff, "5m", 300_000),
+            (Unit::TimeLimitOrOff, "off", 0),
+            (Unit::Size, "1024B", 1024),
+            (Unit::Size, "64KiB", 65536),
+            (Unit::Size, "0.5MiB", 524_288),
+            (Unit::Size, "1024GiB", 1 << 40),
+            (Unit::Rate, "2/s", 172_800),
+            (Unit::Rate, "0.5/h", 12),
+            (Unit::Rate, "3/d", 3),
+            (Unit::Percent, "20%", 20),
+            (Unit::Percent, "0%", 0),
+        ] {
+            assert_eq!(unit.parse(text), Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for (unit, text, problem) in [
+            (Unit::TimeLimit, "30", "has no unit"),
+            (Unit::TimeLimit, "", "is not one"),
+            (Unit::TimeLimit, "-1s", "is not one"),
+            (Unit::TimeLimit, "0s", "has to be more than zero"),
+            (Unit::TimeLimit, "0.1ms", "is not one"),
+            (Unit::TimeLimit, "1.s", "is not one"),
+            (Unit::TimeLimit, "1..5s", "is not one"),
+            (Unit::TimeLimit, "25h", "is too large"),
+            (Unit::TimeLimit, "99999999999999999999s", "is not one"),
+            (Unit::TimeLimit, "1sec", "has an unknown unit"),
+            (Unit::TimeLimit, "off", "is not one"),
+            (Unit::TimeLimitOrOff, "0s", "has to be more than zero"),
+            (Unit::TimeLimitOrOff, "never", "is not one"),
+            (Unit::TimeLimitOrOff, "30", "has no unit"),
+            (Unit::Size, "8MB", "has an unknown unit"),
+            (Unit::Size, "8", "has no unit"),
+            (Unit::Size, "0B", "has to be more than zero"),
+            (Unit::Size, "2000GiB", "is too large"),
+            (Unit::Rate, "5", "has no unit"),
+            (Unit::Rate, "0/s", "has to be more than zero"),
+            (Unit::Rate, "5/week", "has an unknown unit"),
+            (Unit::Rate, "2000000/s", "is too large"),
+            (Unit::Percent, "20", "has no unit"),
+            (Unit::Percent, "101%", "is too large"),
+            (Unit::Percent, "0.5%", "is not one"),
+        ] {
+            assert_eq!(unit.parse(text).map_err(|error| error.problem), Err(problem), "{text}");
+        }
+    }
+
+    #[test]
+    fn hints_show_the_right_form() {
+        let hint = |unit: Unit, text| unit.parse(text).unwrap_err().hint;
+        assert_eq!(hint(Unit::TimeLimit, "30"), "write `30s` for seconds or `30ms` for milliseconds");
+        assert_eq!(hint(Unit::Size, "8MB"), "write `8MiB`; sizes count in steps of 1024");
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for value in [1, 1000, 1024, 1500, 60_000, 65536, 86_400_000] {
+            for unit in [Unit::TimeLimit, Unit::Size, Unit::Rate] {
+                assert_eq!(unit.parse(&unit.written(value)), Ok(value));
+            }
+        }
+        assert_eq!(Unit::Span.written(0), "0ms");
+        assert_eq!(Unit::TimeLimitOrOff.written(0), "off");
+        assert_eq!(Unit::TimeLimitOrOff.written(300_000), "5m");
+        for rate in [1, 7, 24, 172_800, MAX_RATE] {
+            assert_eq!(Rate::of_period(Rate(rate).period()), Rate(rate));
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! An item while a format reads it: the members that all formats have, checked against the
+//! batch's limits. The first thing wrong with an item rejects that item alone; reading goes on.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
+
+use super::lookalike::meant_by;
+use super::media::MediaType;
+use super::template;
+use super::{
+    BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, IdForm, Item, ItemForm, ItemId, ItemIndex,
+    ItemRejection, Subject, checked_field,
+};
+use crate::batch::Bounded;
+use crate::reference::condition::{Condition, ConditionError};
+use crate::reference::template::Template;
+use crate::route::known_method;
+
+/// Bytes of a method's name; the longest registered one has 17.
+const MAX_METHOD: usize = 32;
+
+/// Bytes of a name that are repeated in a rejection.
+const MAX_NAME_SHOWN: usize = 64;
+
+/// Shown for every item of a group of several.
+pub(crate) const NO_TRANSACTIONS: ItemRejection = ItemRejection::NotImplemented {
+    what: "the upstreams share no transaction, so that a group of several items can't be atomic; \
+           nothing of the group was sent",
+};
+/// Shown for an item of a group whose other items may stand in any later line.
+pub(crate) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
+    what: "items in lines can't be in an atomicity group; send the group as application/json",
+};
+/// Shown for an item that needs the results of other lines, which a stream does not keep.
+pub(crate) const NO_DEPENDENCIES_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
+    what: "items in lines can't depend on each other or refer to each other's results, nor have an `if`; \
+           send them as application/json",
+};
+
+/// What a member is called in a format.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MemberNames {
+    /// `url` or `href`.
+    pub(crate) url: &'static str,
+}
+
+/// What has been read of an item.
+#[derive(Debug)]
+pub(crate) struct ItemBuilder<'l> {
+    limits: &'l BatchLimits,
+    names: MemberNames,
+    id: Option<ItemId>,
+    form: ItemForm,
+    method: Option<Method>,
+    href: Option<Box<str>>,
+    headers: Fields,
+    header_bytes: usize,
+    timeout: Option<Duration>,
+    depends_on: Vec<ItemId>,
+    condition: Option<Box<Condition>>,
+    rejection: Option<ItemRejection>,
+}
+
+impl<'l> ItemBuilder<'l> {
+    /// Nothing yet.
+    pub(crate) fn new(limits: &'l BatchLimits, names: MemberNames) -> Self {
+        Self {
+            limits,
+            names,
+            id: None,
+            form: ItemForm::default(),
+            method: None,
+            href: None,
+            headers: Fields::new(),
+            header_bytes: 0,
+            timeout: None,
+            depends_on: Vec::new(),
+            condition: None,
+            rejection: None,
+        }
+    }
+
+    /// Rejects the item, unless it is rejected already.
+    pub(crate) fn reject(&mut self, rejection: ItemRejection) {
+        self.rejection.get_or_insert(rejection);
+    }
+
+    /// Rejects the item because of a member's type or value.
+    pub(crate) fn reject_member(&mut self, member: &'static str, problem: &'static str) {
+        self.reject(ItemRejection::BadMember { member, problem });
+    }
+
+    /// A member that the protocol does not know, `known` being those that it knows here. One that is like a known one
+    /// rejects the item, because what its client meant would not happen; any other one is ignored.
+    pub(crate) fn meet_unknown(&mut self, name: &str, known: &[&'static str]) {
+        let meant = meant_by(name, known);
+        if meant.is_some() {
+            self.reject(ItemRejection::UnknownMember { member: shown(name), meant });
+        } else {
+            self.form.ignored.push(shown(name).into());
+        }
+    }
+
+    /// The same where every unknown name rejects the item.
+    pub(crate) fn reject_unknown(&mut self, name: &str, known: &[&'static str]) {
+        let meant = meant_by(name, known);
+        self.reject(ItemRejection::UnknownMember { member: shown(name), meant });
+    }
+
+    /// Whether the item is rejected, so that there is no use in preparing its body.
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.rejection.is_some()
+    }
+
+    /// An id that can't be echoed in every format is none: the item keeps its position as id. One over the limit is
+    /// echoed as far as the limit goes, so that its client can tell whose result it reads.
+    pub(crate) fn set_id(&mut self, id: &str) {
+        if id.is_empty() {
+            self.reject_member("id", "is empty");
+        } else if id.len() > self.limits.max_id {
+            self.reject(ItemRejection::OverLimit { what: Bounded::Id, limit: self.limits.max_id });
+            self.set_unusable_id(id);
+        } else if id.chars().any(is_unfit_for_names) {
+            self.reject_member("id", "has characters that no format can carry in an id");
+        } else {
+            self.id = Some(id.into());
+            self.form.id = IdForm::Plain;
+        }
+    }
+
+    /// An id that rejects its item, cut to what any format can carry.
+    fn set_unusable_id(&mut self, id: &str) {
+        let fit = id.chars().filter(|character| !is_unfit_for_names(*character));
+        let mut shown = String::new();
+        for character in fit {
+            if !shown.is_empty() && shown.len() + character.len_utf8() > self.limits.max_id {
+                break;
+            }
+            shown.push(character);
+        }
+        if !shown.is_empty() {
+            self.id = Some(shown.into());
+            self.form.id = IdForm::Plain;
+            self.form.id_is_cut = true;
+        }
+    }
+
+    /// An id of bytes, as multipart has it.
+    pub(crate) fn set_id_bytes(&mut self, id: &[u8], bracketed: bool) {
+        if let Ok(id) = std::str::from_utf8(id) {
+            self.set_id(id);
+        } else {
+            self.reject_member("id", "is not in UTF-8");
+            self.set_unusable_id(&String::from_utf8_lossy(id));
+        }
+        if bracketed && self.form.id == IdForm::Plain {
+            self.form.id = IdForm::Bracketed;
+        }
+    }
+
+    /// An id that the client wrote as a whole number. It is the text of its digits, and is written as a number again;
+    /// cut, it would be another number.
+    pub(crate) fn set_number_id(&mut self, digits: &str) {
+        self.set_id(digits);
+        if self.form.id == IdForm::Plain && !self.form.id_is_cut {
+            self.form.id = IdForm::Number;
+        }
+    }
+
+    /// The item is the one request of a change set.
+    pub(crate) fn set_in_set(&mut self) {
+        self.form.in_set = true;
+    }
+
+    /// Any token is a method here; which ones a route allows is for the plan.
+    pub(crate) fn set_method(&mut self, name: &str) {
+        self.method = known_method(name).filter(|_| name.len() <= MAX_METHOD);
+        if self.method.is_none() {
+            self.reject_member("method", "is no HTTP method");
+        }
+    }
+
+    /// Whether the url leads anywhere is for the plan.
+    pub(crate) fn set_url(&mut self, url: &str) {
+        if url.is_empty() {
+            self.reject_member(self.names.url, "is empty");
+        } else if url.len() > self.limits.max_url {
+            self.reject(ItemRejection::OverLimit { what: Bounded::Url, limit: self.limits.max_url });
+        } else if url.chars().any(is_unfit_for_names) {
+            self.reject_member(self.names.url, "has control characters");
+        } else {
+            self.href = Some(url.into());
+        }
+    }
+
+    /// The url as the client wrote it, where another one was made of it.
+    pub(crate) fn set_written_url(&mut self, url: &str) {
+        if !self.is_rejected() {
+            self.form.written_url = Some(url.into());
+        }
+    }
+
+    /// One value of one field.
+    pub(crate) fn add_header(&mut self, name: &str, value: &[u8]) {
+        self.header_bytes = self.header_bytes.saturating_add(name.len()).saturating_add(value.len());
+        if self.header_bytes > self.limits.max_header_bytes {
+            let limit = self.limits.max_header_bytes;
+            self.reject(ItemRejection::OverLimit { what: Bounded::HeaderBytes, limit });
+        } else if self.headers.len() == self.limits.max_headers {
+            let limit = self.limits.max_headers;
+            self.reject(ItemRejection::OverLimit { what: Bounded::Headers, limit });
+        } else {
+            match checked_field(name, value) {
+                // Which of two would say what the body is?
+                Ok((name, value)) if name == CONTENT_TYPE => self.set_content_type(value),
+                Ok(field) => self.headers.push(field),
+                Err(error) => self.reject_header(name, error),
+            }
+        }
+    }
+
+    /// Rejects the item because of a field.
+    pub(crate) fn reject_header(&mut self, name: &str, error: FieldError) {
+        self.reject(ItemRejection::BadHeader { name: shown(name), error });
+    }
+
+    /// Whether a field of this name was added.
+    pub(crate) fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(given, _)| given.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// The item's own time limit in milliseconds.
+    pub(crate) fn set_timeout(&mut self, milliseconds: &str) {
+        // `parse` would take a sign, too.
+        let digits = milliseconds.bytes().all(|byte| byte.is_ascii_digit());
+        match milliseconds.parse::<u64>() {
+            Ok(milliseconds @ 1..) if digits => self.timeout = Some(Duration::from_millis(milliseconds)),
+            Ok(_) | Err(_) => self.reject_member("timeout", "is no whole number of milliseconds above 0"),
+        }
+    }
+
+    /// The id or the group of an item that this one depends on.
+    pub(crate) fn add_dependency(&mut self, name: &str) {
+        // An item can't depend on more than there are; the same one twice is no use.
+        if self.depends_on.len() == self.limits.max_items {
+            let limit = self.limits.max_items;
+            self.reject(ItemRejection::OverLimit { what: Bounded::Dependencies, limit });
+        } else {
+            self.depends_on.push(name.into());
+        }
+    }
+
+    /// What has to hold for the item to be started.
+    pub(crate) fn set_condition(&mut self, text: &str) {
+        match Condition::parse(text) {
+            Ok(condition) => self.condition = Some(Box::new(condition)),
+            Err(ConditionError::Malformed { column, problem }) => {
+                self.reject(ItemRejection::BadCondition { column, problem });
+            }
+            Err(ConditionError::NotSupported { what }) => {
+                self.reject(ItemRejection::UnsupportedCondition { what });
+            }
+            Err(ConditionError::OverLimit { what, limit }) => {
+                self.reject(ItemRejection::OverLimit { what, limit });
+            }
+        }
+    }
+
+    /// The name of the group that the item is in.
+    pub(crate) fn set_group(&mut self, name: &str) {
+        self.form.group = Some(name.into());
+    }
+
+    fn set_content_type(&mut self, value: HeaderValue) {
+        match self.headers.iter().find(|(name, _)| name == CONTENT_TYPE) {
+            None => self.headers.push((CONTENT_TYPE, value)),
+            Some((_, given)) if *given == value => {}
+            Some(_) => self.reject_header("Content-Type", FieldError::Twice),
+        }
+    }
+
+    /// Declares the body's media type, where the client did not.
+    pub(crate) fn default_media_type(&mut self, value: &'static str) {
+        if self.media_type().is_none() {
+            self.headers.push((CONTENT_TYPE, HeaderValue::from_static(value)));
+        }
+    }
+
+    /// The media type that the item's fields declare.
+    pub(crate) fn media_type(&self) -> Option<MediaType<'_>> {
+        MediaType::of(&self.headers)
+    }
+
+    /// The item, with the body that the format made of it.
+    pub(crate) fn finish(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
+        let href = self.finish_target();
+        let template = template::find(&href, &self.headers, body.as_ref(), self.limits);
+        self.into_item(index, href, body, template)
+    }
+
+    /// The same for an item that is data all through, in which nothing is looked for.
+    pub(crate) fn finish_literal(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
+        let href = self.finish_target();
+        self.into_item(index, href, body, Ok(None))
+    }
+
+    /// The url; an item without one or without a method is rejected.
+    fn finish_target(&mut self) -> Box<str> {
+        if self.method.is_none() {
+            self.reject(ItemRejection::MissingMember { member: "method" });
+        }
+        if self.href.is_none() {
+            self.reject(ItemRejection::MissingMember { member: self.names.url });
+        }
+        self.href.take().unwrap_or_default()
+    }
+
+    fn into_item(
+        mut self,
+        index: ItemIndex,
+        href: Box<str>,
+        body: Option<Bytes>,
+        template: Result<Option<Box<Template>>, ItemRejection>,
+    ) -> BatchItem {
+        let content = match self.rejection.take() {
+            Some(rejection) => Err(rejection),
+            None => template.map(|template| Item {
+                headers: self.headers,
+                body,
+                timeout: self.timeout,
+                depends_on: self.depends_on,
+                condition: self.condition,
+                template,
+            }),
+        };
+        let id = self.id.unwrap_or_else(|| ItemId::of_position(index));
+        let subject = Subject { id, method: self.method.unwrap_or_default(), href, form: self.form };
+        BatchItem { subject, content }
+    }
+}
+
+/// Characters that an id or url can't have in every format: control characters, and what XML 1.0
+/// §2.2 can't carry.
+fn is_unfit_for_names(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}')
+}
+
+/// A name from the client, cut to a sensible length and free of control characters.
+pub(crate) fn shown(name: &str) -> String {
+    name.chars().filter(|character| !is_unfit_for_names(*character)).take(MAX_NAME_SHOWN).collect()
+}
+
+/// Checks that no two items have the same id, the implied ones included (protocol §1); with
+/// `ignore_case`, in any case.
+pub(crate) fn check_ids(items: &[BatchItem], ignore_case: bool) -> Result<(), BatchRefusal> {
+    let mut seen = HashSet::with_capacity(items.len());
+    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(key(item, ignore_case)));
+    twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
+}
+
+fn key(item: &BatchItem, ignore_case: bool) -> Cow<'_, str> {
+    let id = item.subject.id.as_str();
+    if ignore_case { Cow::Owned(id.to_lowercase()) } else { Cow::Borrowed(id) }
+}
+
+/// Checks that no two items were given the same id. In multipart an item without one is answered
+/// without one, so that its position can't be taken for another item's id; and clients number their
+/// change sets alone, as the standard has them do (OData 4.01 §11.7.7.1).
+pub(crate) fn check_given_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
+    let mut seen = HashSet::with_capacity(items.len());
+    let is_given = |item: &BatchItem| item.subject.form.id != IdForm::Position;
+    let twice =
+        items.iter().position(|item| is_given(item) && !has_bad_id(item) && !seen.insert(&item.subject.id));
+    twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
+}
+
+/// An item that is rejected before its id was read, or for it, has its position or a part of its id in the id's place.
+/// That may be another item's id, which is not the fault of that other item.
+fn has_bad_id(item: &BatchItem) -> bool {
+    let form = &item.subject.form;
+    item.content.is_err() && (form.id == IdForm::Position || form.id_is_cut)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! What an item becomes, whatever the format it is read from.
+
+use super::*;
+
+const NAMES: MemberNames = MemberNames { url: "url" };
+
+fn read(fill: impl FnOnce(&mut ItemBuilder<'_>)) -> BatchItem {
+    let limits = BatchLimits::default();
+    let mut draft = ItemBuilder::new(&limits, NAMES);
+    draft.set_method("get");
+    draft.set_url("/a");
+    fill(&mut draft);
+    draft.finish(ItemIndex(6), None)
+}
+
+#[test]
+fn a_good_item_has_what_was_set() {
+    let item = read(|draft| {
+        draft.set_id("x");
+        draft.add_header("X-A", b" 1 ");
+        draft.set_timeout("1500");
+    });
+    assert_eq!(item.subject.id.as_str(), "x");
+    assert_eq!(item.subject.method, Method::GET);
+    let content = item.content.unwrap();
+    assert_eq!(content.headers.len(), 1);
+    assert_eq!(content.timeout, Some(Duration::from_millis(1500)));
+}
+
+#[test]
+fn without_an_id_the_position_is_the_id() {
+    assert_eq!(read(|_| ()).subject.id.as_str(), "7");
+}
+
+#[test]
+fn an_id_that_can_not_be_echoed_is_the_position_too() {
+    for id in ["", "a\0b", "a\nb", "\u{ffff}", &"\u{ffff}".repeat(1000)] {
+        let item = read(|draft| draft.set_id(id));
+        assert_eq!(item.subject.id.as_str(), "7");
+        assert!(item.content.is_err(), "{id:?}");
+    }
+}
+
+#[test]
+fn an_id_over_the_limit_is_echoed_as_far_as_the_limit_goes() {
+    for (id, echoed) in [
+        ("x".repeat(1025), "x".repeat(1024)),
+        (format!("x{}", "é".repeat(600)), format!("x{}", "é".repeat(511))),
+        (format!("a\r\nb\0{}", "x".repeat(2000)), format!("ab{}", "x".repeat(1022))),
+    ] {
+        let item = read(|draft| draft.set_id(&id));
+        assert_eq!(item.subject.id.as_str(), echoed);
+        let limit = ItemRejection::OverLimit { what: Bounded::Id, limit: 1024 };
+        assert_eq!((item.content, item.subject.form.id), (Err(limit), IdForm::Plain));
+    }
+    let number = read(|draft| draft.set_number_id(&"7".repeat(1025)));
+    assert_eq!(number.subject.form.id, IdForm::Plain);
+    let bracketed = read(|draft| draft.set_id_bytes(&[b'x'; 1025], true));
+    assert_eq!(bracketed.subject.form.id, IdForm::Bracketed);
+    let latin = read(|draft| draft.set_id_bytes(b"a\xe9", false));
+    assert_eq!((latin.subject.id.as_str(), latin.subject.form.id), ("a\u{fffd}", IdForm::Plain));
+}
+
+#[test]
+fn ids_that_were_cut_are_not_the_same_id() {
+    let long = |end: char| read(|draft| draft.set_id(&format!("{}{end}", "x".repeat(1024))));
+    let items = [long('a'), long('b'), read(|draft| draft.set_id(&"x".repeat(1024)))];
+    assert_eq!(check_ids(&items, false), Ok(()));
+    assert_eq!(check_given_ids(&items), Ok(()));
+}
+
+#[test]
+fn the_first_problem_is_the_one_that_is_told() {
+    let item = read(|draft| {
+        draft.set_timeout("0");
+        draft.set_id("");
+    });
+    let problem = "is no whole number of milliseconds above 0";
+    assert_eq!(item.content, Err(ItemRejection::BadMember { member: "timeout", problem }));
+}
+
+#[test]
+fn timeouts_are_plain_positive_numbers() {
+    for text in ["", "0", "-1", "+1", "1.5", "1e3", "18446744073709551616", " 1"] {
+        assert!(read(|draft| draft.set_timeout(text)).content.is_err(), "{text}");
+    }
+}
+
+#[test]
+fn limits_hold_for_each_item() {
+    let limit = |item: BatchItem| match item.content {
+        Err(ItemRejection::OverLimit { what, .. }) => what,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(limit(read(|draft| draft.set_url(&"/a".repeat(5000)))), Bounded::Url);
+    let many = |draft: &mut ItemBuilder<'_>| (0..65).for_each(|_| draft.add_header("a", b"b"));
+    assert_eq!(limit(read(many)), Bounded::Headers);
+    let long = |draft: &mut ItemBuilder<'_>| draft.add_header("a", &[b'x'; 16 << 10]);
+    assert_eq!(limit(read(long)), Bounded::HeaderBytes);
+}
+
+#[test]
+fn a_method_is_a_token() {
+    for name in ["", "G T", "GET\r\n", "GÉT", &"X".repeat(33)] {
+        assert!(read(|draft| draft.set_method(name)).content.is_err(), "{name}");
+    }
+    assert_eq!(read(|draft| draft.set_method("propfind")).subject.method.as_str(), "PROPFIND");
+    assert_eq!(read(|draft| draft.set_method("brew")).subject.method.as_str(), "brew");
+}
+
+#[test]
+fn names_are_cut_before_they_are_repeated() {
+    let item = read(|draft| draft.add_header(&format!("a b\r\n{}", "é".repeat(500)), b""));
+    let Err(ItemRejection::BadHeader { name, error: FieldError::Name }) = item.content else { panic!() };
+    assert_eq!(name.chars().count(), MAX_NAME_SHOWN);
+    assert!(!name.chars().any(char::is_control));
+}
+
+#[test]
+fn an_id_used_twice_refuses_the_batch() {
+    let item = |id: &str, index| {
+        let limits = BatchLimits::default();
+        let mut draft = ItemBuilder::new(&limits, NAMES);
+        draft.set_method("get");
+        draft.set_url("/a");
+        if !id.is_empty() {
+            draft.set_id(id);
+        }
+        draft.finish(ItemIndex(index), None)
+    };
+    assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)], false), Ok(()));
+    let twice = Err(BatchRefusal::DuplicateId { item: ItemIndex(1) });
+    assert_eq!(check_ids(&[item("", 0), item("1", 1)], false), twice);
+    assert_eq!(check_ids(&[item("2", 0), item("", 1)], false), twice);
+    assert_eq!(check_ids(&[item("a", 0), item("A", 1)], true), twice);
+    let nameless = BatchItem { content: Err(NO_TRANSACTIONS), ..item("", 0) };
+    assert_eq!(check_ids(&[nameless, item("1", 1)], false), Ok(()));
+}

@@ -1,0 +1,75 @@
+//! What the gateway says about the hop, in every call it makes: the fields that hold for all calls of a request, and the
+//! prefix that a route strips.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::field::Fields;
+use crate::route::Mapping;
+
+/// The path in front of the service's own, as services know it that make links.
+pub const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+/// What the gateway says about the hop.
+#[derive(Clone, Debug, Default)]
+pub struct ForwardedBy {
+    /// The fields, ready to be set.
+    pub fields: Fields,
+}
+
+impl ForwardedBy {
+    /// The same for a request whose route has this mapping.
+    #[must_use]
+    pub fn behind(mut self, mapping: &Mapping) -> Self {
+        let Some(prefix) = stripped_prefix(mapping) else { return self };
+        match self.fields.iter_mut().find(|(name, _)| *name == X_FORWARDED_PREFIX) {
+            Some((_, outer)) => *outer = joined(Some(outer), &prefix),
+            None => self.fields.push((X_FORWARDED_PREFIX, prefix)),
+        }
+        self
+    }
+}
+
+/// The prefix that a mapping strips.
+pub(crate) fn stripped_prefix(mapping: &Mapping) -> Option<HeaderValue> {
+    if mapping.is_identity() { None } else { HeaderValue::from_str(&mapping.to_gateway("")).ok() }
+}
+
+/// Sets the prefix of one call, behind the one that a trusted proxy has stripped before.
+pub(crate) fn set_prefix(fields: &mut HeaderMap, own: &HeaderValue) {
+    let whole = joined(fields.get(X_FORWARDED_PREFIX), own);
+    fields.insert(X_FORWARDED_PREFIX, whole);
+}
+
+fn joined(outer: Option<&HeaderValue>, own: &HeaderValue) -> HeaderValue {
+    let outer = outer.map(HeaderValue::as_bytes).unwrap_or_default();
+    let outer = outer.strip_suffix(b"/").unwrap_or(outer);
+    HeaderValue::from_bytes(&[outer, own.as_bytes()].concat()).unwrap_or_else(|_| own.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{CanonicalPath, Strictness};
+
+    #[test]
+    fn a_stripped_prefix_stands_behind_the_one_that_was_stripped_before() {
+        for (outer, strip, whole) in [
+            (None, None, None),
+            (None, Some("/api/"), Some("/api")),
+            (Some("/outer"), None, Some("/outer")),
+            (Some("/outer"), Some("/api"), Some("/outer/api")),
+            (Some("/outer/"), Some("/api/v1"), Some("/outer/api/v1")),
+        ] {
+            let mapping = strip.map_or_else(Mapping::default, |path| {
+                Mapping::stripping(&CanonicalPath::parse(path, Strictness::Item).unwrap())
+            });
+            let value = |text| HeaderValue::from_static(text);
+            let fields = outer.map(|text| (X_FORWARDED_PREFIX, value(text))).into_iter().collect();
+            let said = ForwardedBy { fields }.behind(&mapping).fields;
+            assert_eq!(
+                said,
+                whole.map(|text| (X_FORWARDED_PREFIX, value(text))).into_iter().collect::<Vec<_>>()
+            );
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Header hand-down (protocol §1): which of the outer request's fields reach the items, and what a
+//! call's fields are in the end.
+//!
+//! A call's fields, each step overriding the ones before: what the outer request hands down; the
+//! item's own; what the upstream's configuration removes and sets; what the gateway says about
+//! the hop (X-Forwarded-*, Via, X-Request-Id, trace context). The first and the last two are the
+//! same for all of a batch's calls to an upstream, so they are made once ([`CallHeaders`]).
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::field::{Fields, is_forbidden_in_item};
+use crate::batch::Dialect;
+
+use super::forwarded::{ForwardedBy, X_FORWARDED_PREFIX, set_prefix};
+use super::hop::named_by_connection;
+use super::odata::{PREFER, odata_fields};
+
+/// The fields that the items of a batch inherit: all but those that describe the outer message
+/// (protocol §1), or only the ones in `only`. OData's batches hand down more.
+#[must_use]
+pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>, dialect: Dialect) -> HeaderMap {
+    let mut inherited = HeaderMap::with_capacity(outer.len());
+    let wanted = |name: &HeaderName| only.is_none_or(|names| names.contains(name));
+    for (name, value) in outer {
+        if wanted(name) && !describes_the_outer_message(name) {
+            inherited.append(name.clone(), value.clone());
+        }
+    }
+    if dialect == Dialect::Odata {
+        inherited.extend(odata_fields(outer).filter(|(name, _)| wanted(name)));
+    }
+    for name in named_by_connection(outer) {
+        inherited.remove(name);
+    }
+    if let Some(cookie) = joined_cookies(&inherited) {
+        inherited.insert(header::COOKIE, cookie);
+    }
+    inherited
+}
+
+/// The one Cookie field that several are outside of HTTP/2, whose clients may send a field for each
+/// cookie (RFC 9113 §8.2.3); `None` where there is one at most.
+#[must_use]
+pub fn joined_cookies(fields: &HeaderMap) -> Option<HeaderValue> {
+    let cookies: Vec<_> = fields.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() < 2 {
+        return None;
+    }
+    HeaderValue::from_bytes(&cookies.join(b"; ".as_slice())).ok()
+}
+
+fn describes_the_outer_message(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    is_forbidden_in_item(name)
+        || text.starts_with("content-")
+        || text.starts_with("if-")
+        || matches!(
+            text,
+            "accept"
+                | "accept-encoding"
+                | "prefer"
+                | "range"
+                | "idempotency-key"
+                | "if"
+                | "destination"
+                | "overwrite"
+                | "depth"
+                | "lock-token"
+                | "timeout"
+                | "sec-fetch-site"
+                | "sec-fetch-mode"
+                | "sec-fetch-dest"
+                | "sec-fetch-user"
+                // Would change what the items' methods mean, past the routes' own lists.
+                | "x-http-method-override"
+                | "x-http-method"
+                | "x-method-override"
+        )
+}
+
+/// The fields of all of a batch's calls to one upstream.
+#[derive(Clone, Debug)]
+pub struct CallHeaders {
+    shared: HeaderMap,
+    remove: Vec<HeaderName>,
+    set: Fields,
+}
+
+impl CallHeaders {
+    /// Prepares the shared part: `inherited`, then the upstream's changes, then the hop's fields.
+    #[must_use]
+    pub fn new(inherited: &HeaderMap, remove: &[HeaderName], set: &Fields, hop: &ForwardedBy) -> Self {
+        let decided: Vec<_> = remove.iter().chain(set.iter().map(|(name, _)| name)).collect();
+        let mut shared = inherited.clone();
+        for name in inherited.keys().filter(|name| decided.iter().any(|decided| same_to_cgi(decided, name))) {
+            shared.remove(name);
+        }
+        for (name, value) in set {
+            shared.insert(name.clone(), value.clone());
+        }
+        for (name, value) in &hop.fields {
+            shared.insert(name.clone(), value.clone());
+        }
+        Self { shared, remove: remove.to_vec(), set: set.clone() }
+    }
+
+    /// The same, without a field that the engine sets on each call: nobody else can.
+    #[must_use]
+    pub fn without_of_items(mut self, name: Option<&HeaderName>) -> Self {
+        if let Some(name) = name {
+            let disguised: Vec<_> =
+                self.shared.keys().filter(|other| same_to_cgi(name, other)).cloned().collect();
+            for other in disguised {
+                self.shared.remove(other);
+            }
+            self.remove.push(name.clone());
+        }
+        self
+    }
+
+    /// A field that all calls have unless they have their own.
+    #[must_use]
+    pub fn shared(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.shared.get(name)
+    }
+
+    /// The fields of one call: the shared ones overridden by the item's `own`, except where the
+    /// upstream's configuration removes or sets a field.
+    #[must_use]
+    pub fn compose(&self, own: &[(HeaderName, HeaderValue)]) -> HeaderMap {
+        let mut fields = self.shared.clone();
+        let mut previous: Option<&HeaderName> = None;
+        for (name, value) in own {
+            if self.decides(name) {
+                continue;
+            }
+            if *name == X_FORWARDED_PREFIX {
+                set_prefix(&mut fields, value);
+                continue;
+            }
+            // The same name again in one item is a second value, not an override.
+            if previous == Some(name)
+                || own
+                    .iter()
+                    .take_while(|(other, _)| !std::ptr::eq(other, name))
+                    .any(|(other, _)| other == name)
+            {
+                fields.append(name.clone(), value.clone());
+            } else {
+                fields.insert(name.clone(), value.clone());
+            }
+            previous = Some(name);
+        }
+        // Only OData hands preferences down, each by itself: of two that are alike the first, which is the
+        // item's, holds (RFC 7240 §2).
+        if let Some(preferences) = self.shared.get(PREFER)
+            && own.iter().any(|(name, _)| *name == PREFER)
+            && !self.decides(&PREFER)
+        {
+            fields.append(PREFER, preferences.clone());
+        }
+        fields
+    }
+
+    /// Whether the upstream's configuration removes or sets the field, also under a name that servers
+    /// behind CGI read as the same (`X_Api_Key`).
+    fn decides(&self, name: &HeaderName) -> bool {
+        self.remove
+            .iter()
+            .chain(self.set.iter().map(|(set, _)| set))
+            .any(|decided| same_to_cgi(decided, name))
+    }
+}
+
+/// RFC 3875 §4.1.18: to a CGI script, a dash and an underscore in a name are the same.
+#[must_use]
+pub fn same_to_cgi(one: &HeaderName, other: &HeaderName) -> bool {
+    one == other
+        || (other.as_str().contains('_')
+            && one.as_str().replace('-', "_") == other.as_str().replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    fn own(fields: &[(&str, &str)]) -> Fields {
+        fields
+            .iter()
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn what_describes_the_outer_message_stays_behind() {
+        let outer = map(&[
+            ("authorization", "Bearer x"),
+            ("accept-language", "de"),
+            ("cookie", "a=b"),
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+            ("accept", "application/xml"),
+            ("accept-encoding", "gzip"),
+            ("if-match", "*"),
+            ("prefer", "return=minimal"),
+            ("host", "gw"),
+            ("connection", "x-hop, close"),
+            ("x-hop", "1"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("traceparent", "00-x"),
+            ("idempotency-key", "k"),
+            ("expect", "100-continue"),
+            ("range", "bytes=0-1"),
+        ]);
+        let inherited = inherited_fields(&outer, None, Dialect::Batchgate);
+        let mut names: Vec<_> = inherited.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["accept-language", "authorization", "cookie"]);
+        let only = inherited_fields(&outer, Some(&[header::AUTHORIZATION, header::HOST]), Dialect::Batchgate);
+        assert_eq!(only.keys().collect::<Vec<_>>(), [header::AUTHORIZATION]);
+    }
+
+    #[test]
+    fn the_cookies_of_http_2_are_one_field() {
+        let outer = map(&[("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2")]);
+        let inherited = inherited_fields(&outer, None, Dialect::Batchgate);
+        assert_eq!(inherited.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+        assert_eq!(joined_cookies(&inherited), None);
+    }
+
+    #[test]
+    fn items_override_the_outer_request_and_the_operator_overrides_items() {
+        let inherited = map(&[("authorization", "outer"), ("x-a", "outer"), ("cookie", "c")]);
+        let set = own(&[("authorization", "operator")]);
+        let hop = ForwardedBy { fields: own(&[("via", "1.1 batchgate")]) };
+        let headers = CallHeaders::new(&inherited, &[header::COOKIE], &set, &hop);
+        let fields = headers.compose(&own(&[
+            ("x-a", "one"),
+            ("x-b", "b"),
+            ("x-a", "two"),
+            ("authorization", "item"),
+            ("cookie", "item"),
+            ("x_b", "kept"),
+        ]));
+        let disguised =
+            CallHeaders::new(&inherited, &[HeaderName::from_static("x-api-key")], &Vec::new(), &hop);
+        assert!(!disguised.compose(&own(&[("x_api_key", "item")])).contains_key("x_api_key"));
+        assert_eq!(fields.get_all("x-a").iter().collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(fields["authorization"], "operator");
+        assert_eq!(fields["x-b"], "b");
+        assert!(!fields.contains_key("cookie"));
+    }
+}

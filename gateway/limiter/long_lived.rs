@@ -1,0 +1,210 @@
+//! Exchanges that stay open: upgraded connections (WebSocket), server-sent events, streams.
+//!
+//! They hold no turn of the [`FairLimiter`](super::Gate). A turn is for a call that the service works on, and `concurrency`
+//! says how many of those it can bear; an open WebSocket may be quiet for hours, and 64 of them would leave no turn for
+//! anybody. So they have a bound of their own (`upgraded`), of which one client may hold its share only (`client_share`).
+//!
+//! In: the client, when an exchange is known to be long-lived (at 101, or at the head of a streaming reply). Out: a
+//! guard that counts it until it is dropped, or the limit that has no room. Nobody waits here: a client can't tell
+//! waiting for a WebSocket from a service that hangs, so one too many is refused at once.
+//!
+//! Invariants: `open` is the sum of all clients' counts; a client without an open exchange isn't remembered; both
+//! are given back by the guard's drop and nowhere else. The limits may change while exchanges are open (a reload):
+//! none is closed for it, and no new one begins until there is room.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Client, ClientShare};
+
+/// What bounds long-lived exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LongLivedLimits {
+    /// All that may be open at once.
+    pub most: NonZeroUsize,
+    /// The most of them that one client may hold.
+    pub share: ClientShare,
+}
+
+/// There is no room for one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongLivedFull {
+    /// All that may be open are (`upgraded`).
+    All,
+    /// The client holds its share (`client_share`).
+    OfClient,
+}
+
+impl LongLivedFull {
+    /// The key of the limit.
+    #[must_use]
+    pub const fn limit(self) -> &'static str {
+        match self {
+            Self::All => "upgraded",
+            Self::OfClient => "client_share",
+        }
+    }
+}
+
+/// The long-lived exchanges of an upstream.
+#[derive(Debug)]
+pub(crate) struct LongLived(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    limits: LongLivedLimits,
+    open: usize,
+    of_clients: HashMap<Client, usize>,
+}
+
+impl LongLived {
+    /// None is open.
+    #[must_use]
+    pub(crate) fn new(limits: LongLivedLimits) -> Self {
+        Self(Mutex::new(State { limits, open: 0, of_clients: HashMap::new() }))
+    }
+
+    /// Changes the limits. What is open stays open.
+    pub(crate) fn set_limits(&self, limits: LongLivedLimits) {
+        self.lock().limits = limits;
+    }
+
+    /// How many are open.
+    #[cfg(test)]
+    pub(crate) fn open(&self) -> usize {
+        self.lock().open
+    }
+
+    /// Counts one more exchange of a client, until the guard is dropped.
+    ///
+    /// # Errors
+    /// Says which limit has no room.
+    pub(crate) fn enter<L: Deref<Target = Self>>(
+        long_lived: L,
+        client: Client,
+    ) -> Result<LongLivedGuard<L>, LongLivedFull> {
+        {
+            let mut state = long_lived.lock();
+            let LongLivedLimits { most, share } = state.limits;
+            if state.open >= most.get() {
+                return Err(LongLivedFull::All);
+            }
+            let held = state.of_clients.get(&client).copied().unwrap_or_default();
+            if held >= share.of(most).get() {
+                return Err(LongLivedFull::OfClient);
+            }
+            state.open += 1;
+            state.of_clients.insert(client, held + 1);
+        }
+        Ok(LongLivedGuard { long_lived, client })
+    }
+
+    fn leave(&self, client: Client) {
+        let mut state = self.lock();
+        state.open = state.open.saturating_sub(1);
+        let held = state.of_clients.get(&client).copied().unwrap_or_default();
+        if held > 1 {
+            state.of_clients.insert(client, held - 1);
+        } else {
+            state.of_clients.remove(&client);
+        }
+    }
+
+    /// The lock is held for a look-up at a time, and nothing in it panics.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One long-lived exchange, counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct LongLivedGuard<L: Deref<Target = LongLived>> {
+    long_lived: L,
+    client: Client,
+}
+
+impl<L: Deref<Target = LongLived>> Drop for LongLivedGuard<L> {
+    fn drop(&mut self) {
+        self.long_lived.leave(self.client);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn limits(most: usize, percent: u64) -> LongLivedLimits {
+        let share = ClientShare::from_percent(percent).unwrap();
+        LongLivedLimits { most: NonZeroUsize::new(most).unwrap(), share }
+    }
+
+    #[test]
+    fn a_client_holds_its_share_and_leaves_room_for_others() {
+        let long_lived = Arc::new(LongLived::new(limits(4, 75)));
+        let enter = |name| LongLived::enter(Arc::clone(&long_lived), Client::named(name));
+        let mut held: Vec<_> = (0..3).map(|_| enter("greedy").unwrap()).collect();
+        assert_eq!(enter("greedy").map(drop), Err(LongLivedFull::OfClient));
+        held.push(enter("other").unwrap());
+        assert_eq!(enter("third").map(drop), Err(LongLivedFull::All));
+        assert_eq!(
+            (LongLivedFull::All.limit(), LongLivedFull::OfClient.limit()),
+            ("upgraded", "client_share")
+        );
+        held.remove(0);
+        held.push(enter("greedy").unwrap());
+        drop(held);
+        assert_eq!(long_lived.open(), 0);
+        assert!(long_lived.lock().of_clients.is_empty());
+    }
+
+    #[test]
+    fn a_lower_limit_closes_nothing_and_lets_nothing_in_until_there_is_room() {
+        let long_lived = LongLived::new(limits(4, 100));
+        let client = Client::named("one");
+        let mut held: Vec<_> = (0..4).map(|_| LongLived::enter(&long_lived, client).unwrap()).collect();
+        long_lived.set_limits(limits(2, 100));
+        held.truncate(2);
+        assert_eq!(LongLived::enter(&long_lived, client).map(drop), Err(LongLivedFull::All));
+        held.truncate(1);
+        assert!(LongLived::enter(&long_lived, client).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_limit_is_ever_exceeded_and_all_is_given_back(
+            most in 1usize..9,
+            percent in 1u64..=100,
+            steps in proptest::collection::vec((0usize..3, any::<bool>(), any::<usize>()), 0..100),
+        ) {
+            let limits = limits(most, percent);
+            let long_lived = LongLived::new(limits);
+            let clients = ["a", "b", "c"].map(Client::named);
+            let mut held = Vec::new();
+            for (client, enters, at) in steps {
+                let of_client = |held: &Vec<(usize, _)>| held.iter().filter(|(other, _)| *other == client).count();
+                if enters {
+                    let expected = if held.len() == most {
+                        Some(LongLivedFull::All)
+                    } else {
+                        (of_client(&held) == limits.share.of(limits.most).get()).then_some(LongLivedFull::OfClient)
+                    };
+                    match LongLived::enter(&long_lived, clients[client]) {
+                        Ok(guard) => { prop_assert_eq!(expected, None); held.push((client, guard)); }
+                        Err(full) => prop_assert_eq!(expected, Some(full)),
+                    }
+                } else if !held.is_empty() {
+                    drop(held.swap_remove(at % held.len()));
+                }
+                prop_assert_eq!(long_lived.open(), held.len());
+            }
+            drop(held);
+            prop_assert_eq!(long_lived.open(), 0);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Listening sockets, bound before pingora sees them.
+//!
+//! pingora binds when a service starts, tries a taken port for 30 seconds and then panics. A socket
+//! bound here fails at once with an error that names the address, already queues connections
+//! before its service runs, and knows the port that the system chose for port 0.
+
+use std::fmt::Display;
+use std::fs::Permissions;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+
+use pingora::listeners::tls::{Acceptor, TlsSettings};
+use pingora::listeners::{ListenerConfig, Listeners};
+use pingora::protocols::l4::stream::L4BufferSettings;
+use pingora::server::{Fds, ListenFds};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+
+use crate::config::{ListenAddress, Listener, TlsFiles};
+
+use super::client_certificate::NamesOfClients;
+use super::inherited::Inherited;
+
+/// Says whether `address` can be listened on, by listening on it for a moment. `SO_REUSEADDR` is
+/// set, as pingora does: connections of an earlier process that linger don't make an address taken.
+///
+/// # Errors
+/// The address is taken or not ours; the error's text names it.
+pub(crate) fn check_free(address: SocketAddr) -> io::Result<()> {
+    bind_tcp(address).map(drop)
+}
+
+/// Sockets that are bound and wait for their service.
+#[derive(Default)]
+pub(crate) struct BoundSockets {
+    tcp: Vec<(SocketAddr, OwnedFd, Option<TlsFiles>)>,
+    unix: Vec<BoundUnix>,
+}
+
+/// A Unix socket, and its file's permissions where they are to stay as they are.
+struct BoundUnix {
+    path: String,
+    socket: OwnedFd,
+    permissions: Option<Permissions>,
+}
+
+impl BoundSockets {
+    /// Takes the inherited socket of a listener, or binds one.
+    pub(crate) fn listen(&mut self, listener: &Listener, inherited: &mut Inherited) -> io::Result<()> {
+        self.listen_on(&listener.address, inherited)?;
+        if let (ListenAddress::Tcp(_), Some((_, _, tls))) = (&listener.address, self.tcp.last_mut()) {
+            tls.clone_from(&listener.tls);
+        }
+        Ok(())
+    }
+
+    /// Takes the inherited socket of an address, or binds one.
+    pub(crate) fn listen_on(&mut self, address: &ListenAddress, inherited: &mut Inherited) -> io::Result<()> {
+        match address {
+            ListenAddress::Tcp(address) => match inherited.take_tcp(*address) {
+                Some(socket) => self.add(socket).map(drop),
+                None => self.bind(*address).map(drop),
+            },
+            ListenAddress::Unix(path) => match inherited.take_unix(path).zip(path.metadata().ok()) {
+                Some((socket, file)) => self.add_unix(path, socket, Some(file.permissions())),
+                None => self.bind_unix(path),
+            },
+        }
+    }
+
+    /// The sockets once more, for a successor.
+    pub(crate) fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
+        let tcp = self.tcp.iter().map(|(_, socket, _)| socket);
+        tcp.chain(self.unix.iter().map(|unix| &unix.socket)).map(OwnedFd::try_clone).collect()
+    }
+
+    /// Binds a TCP address; port 0 lets the system choose, and the answer says what it chose.
+    pub(crate) fn bind(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        self.add(bind_tcp(address)?)
+    }
+
+    fn add(&mut self, listener: TcpListener) -> io::Result<SocketAddr> {
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        self.tcp.push((bound, listener.into(), None));
+        Ok(bound)
+    }
+
+    /// Binds a Unix socket. A socket file that a dead process left behind is replaced; a live
+    /// one's, and any other file, is an error.
+    pub(crate) fn bind_unix(&mut self, path: &Path) -> io::Result<()> {
+        remove_if_stale(path);
+        let listener = UnixListener::bind(path).map_err(|error| cannot_listen(path.display(), &error))?;
+        self.add_unix(path, listener, None)
+    }
+
+    fn add_unix(
+        &mut self,
+        path: &Path,
+        listener: UnixListener,
+        permissions: Option<Permissions>,
+    ) -> io::Result<()> {
+        let unfit = |error: &io::Error| cannot_listen(path.display(), error);
+        let not_utf8 = || unfit(&io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8"));
+        let name = path.to_str().ok_or_else(not_utf8)?.to_owned();
+        if let Some(permissions) = permissions.clone() {
+            // pingora sets them whatever they are, and panics where it must not.
+            std::fs::set_permissions(path, permissions).map_err(|error| unfit(&error))?;
+        }
+        listener.set_nonblocking(true)?;
+        self.unix.push(BoundUnix { path: name, socket: listener.into(), permissions });
+        Ok(())
+    }
+
+    /// The listeners that speak TLS.
+    ///
+    /// # Errors
+    /// A certificate can't be used.
+    pub(crate) fn encrypted(&self) -> io::Result<EncryptedListeners> {
+        let with_files = self.tcp.iter().filter_map(|(address, _, tls)| Some((*address, tls.as_ref()?)));
+        let acceptor = |(address, files): (_, &TlsFiles)| Ok((address, tls_settings(files)?.build()));
+        Ok(EncryptedListeners(with_files.map(acceptor).collect::<io::Result<_>>()?))
+    }
+
+    /// Gives the sockets to a service's listeners. What comes back goes into `start_service`, which
+    /// looks a socket up by its address and then owns it.
+    pub(crate) fn give_to(self, listeners: &mut Listeners) -> ListenFds {
+        let mut sockets = Fds::new();
+        for (address, socket, _) in self.tcp {
+            // pingora holds back the start of a reply of known length until 1460 bytes are there.
+            let unheld = L4BufferSettings::default().write(0);
+            let config = ListenerConfig::tcp(address.to_string()).l4_buffer(unheld);
+            // TLS is the door's, where connections are counted before their handshake.
+            listeners.add_listener(config);
+            sockets.add(address.to_string(), socket.into_raw_fd());
+        }
+        for unix in self.unix {
+            listeners.add_uds(&unix.path, unix.permissions);
+            sockets.add(unix.path, unix.socket.into_raw_fd());
+        }
+        Arc::new(sockets.into())
+    }
+}
+
+/// The listeners that speak TLS, by their addresses.
+pub(crate) struct EncryptedListeners(Vec<(SocketAddr, Acceptor)>);
+
+impl EncryptedListeners {
+    /// Whether there is none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The one through which a connection to this address has come, if it is one of these.
+    pub(crate) fn at(&self, local: SocketAddr) -> Option<&Acceptor> {
+        let is_it = |bound: SocketAddr| {
+            let takes_all = bound.ip().is_unspecified() && bound.is_ipv4() == local.is_ipv4();
+            bound.port() == local.port() && (takes_all || bound.ip() == local.ip())
+        };
+        self.0.iter().find(|(bound, _)| is_it(*bound)).map(|(_, acceptor)| acceptor)
+    }
+}
+
+/// TLS with HTTP/2 by ALPN.
+fn tls_settings(files: &TlsFiles) -> io::Result<TlsSettings> {
+    let (certificate, key) = (files.certificate.display().to_string(), files.key.display().to_string());
+    let unfit = |error| io::Error::other(format!("the certificate {certificate} can't be used: {error}"));
+    let mut settings = match &files.client_ca {
+        None => TlsSettings::intermediate(&certificate, &key).map_err(unfit)?,
+        Some(_) => named_clients(&certificate, &key).map_err(unfit)?,
+    };
+    settings.enable_h2();
+    if let Some(authority) = &files.client_ca {
+        settings.set_client_cert_verifier(client_verifier(authority)?);
+    }
+    Ok(settings)
+}
+
+/// TLS whose clients have names.
+fn named_clients(certificate: &str, key: &str) -> pingora::Result<TlsSettings> {
+    let mut settings = TlsSettings::with_callbacks(Box::new(NamesOfClients))?;
+    settings.set_certificate_chain_file(certificate)?;
+    settings.set_private_key_file(key)?;
+    Ok(settings)
+}
+
+/// Lets only clients in whose certificate one of these authorities has signed.
+fn client_verifier(authority: &Path) -> io::Result<Arc<dyn ClientCertVerifier>> {
+    let unfit = |error: &dyn Display| {
+        io::Error::other(format!("the certificates {} can't be used: {error}", authority.display()))
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(authority).map_err(|error| unfit(&error))? {
+        let certificate = certificate.map_err(|error| unfit(&error))?;
+        roots.add(certificate).map_err(|error| unfit(&error))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    verifier.build().map_err(|error| unfit(&error))
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| cannot_listen(address, &error))
+}
+
+/// Removes the socket file if nobody listens on it. Whatever fails here shows when binding.
+fn remove_if_stale(path: &Path) {
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).is_err_and(refused) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+fn cannot_listen(address: impl Display, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("can't listen on {address}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_an_error_that_names_the_address() {
+        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = holder.local_addr().unwrap();
+        let error = check_free(address).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().starts_with(&format!("can't listen on {address}: ")), "{error}");
+    }
+
+    #[test]
+    fn port_zero_tells_the_chosen_port() {
+        let bound = BoundSockets::default().bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_ne!(bound.port(), 0);
+    }
+
+    #[test]
+    fn a_dead_process_s_socket_file_is_replaced_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        drop(UnixListener::bind(&path).unwrap());
+        let mut sockets = BoundSockets::default();
+        sockets.bind_unix(&path).unwrap();
+        assert_eq!(sockets.bind_unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "kept").unwrap();
+        assert!(sockets.bind_unix(&file).is_err());
+        assert_eq!(std::fs::read(&file).unwrap(), b"kept");
+    }
+}

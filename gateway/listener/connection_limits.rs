@@ -1,0 +1,147 @@
+//! How many connections there are, in all and from each address.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::Limits;
+use crate::telemetry::ConnectionRefusal;
+
+/// The part of an IPv6 address that names a network: whoever has one address has all of the network's
+/// (RFC 4291 §2.5.1).
+const NETWORK: u128 = !0 << 64;
+
+/// The connections that are open.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionLimits {
+    total: AtomicUsize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One connection of the crowd, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Member {
+    connection_limits: Arc<ConnectionLimits>,
+    address: Option<IpAddr>,
+}
+
+impl ConnectionLimits {
+    /// Counts one more connection; a Unix socket's has no address.
+    ///
+    /// # Errors
+    /// Says which limit it would be over.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        address: Option<IpAddr>,
+        limits: &Limits,
+    ) -> Result<Member, ConnectionRefusal> {
+        // From here on it is counted: dropping it takes it off again.
+        let mut member = Member { connection_limits: Arc::clone(self), address: None };
+        if self.total.fetch_add(1, Ordering::Relaxed) >= limits.connections.get() {
+            return Err(ConnectionRefusal::Connections);
+        }
+        let Some(address) = address.map(network) else { return Ok(member) };
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_address.entry(address).or_insert(0);
+        if *count >= limits.connections_per_address.get() {
+            drop(by_address);
+            return Err(ConnectionRefusal::ConnectionsPerAddress);
+        }
+        *count += 1;
+        drop(by_address);
+        member.address = Some(address);
+        Ok(member)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.connection_limits.total.fetch_sub(1, Ordering::Relaxed);
+        let Some(address) = self.address else { return };
+        let mut by_address = self.connection_limits.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = by_address.entry(address) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+/// What counts as one address.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::{NonZeroU32, NonZeroUsize};
+    use std::time::Duration;
+
+    use crate::config::ClientHttp2;
+
+    use super::*;
+
+    fn limits(connections: usize, per_address: usize) -> Limits {
+        let second = Duration::from_secs(1);
+        Limits {
+            memory: 0,
+            connections: NonZeroUsize::new(connections).unwrap(),
+            connections_per_address: NonZeroUsize::new(per_address).unwrap(),
+            hops: NonZeroUsize::MIN,
+            header_bytes: 0,
+            header_fields: NonZeroUsize::MIN,
+            target_bytes: 0,
+            header_timeout: second,
+            body_timeout: second,
+            write_timeout: second,
+            idle_connections: 0,
+            idle_timeout: second,
+            keepalive_timeout: second,
+            http2: ClientHttp2 { streams: NonZeroU32::MIN, stream_window: NonZeroU32::MAX },
+        }
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_has_its_share_until_it_leaves() {
+        let (connection_limits, limits) = (Arc::new(ConnectionLimits::default()), limits(10, 2));
+        let first = connection_limits.enter(Some(address("192.0.2.1")), &limits).unwrap();
+        let _second = connection_limits.enter(Some(address("::ffff:192.0.2.1")), &limits).unwrap();
+        let third = connection_limits.enter(Some(address("192.0.2.1")), &limits).unwrap_err();
+        assert_eq!(third, ConnectionRefusal::ConnectionsPerAddress);
+        let _other = connection_limits.enter(Some(address("192.0.2.2")), &limits).unwrap();
+        drop(first);
+        drop(connection_limits.enter(Some(address("192.0.2.1")), &limits).unwrap());
+        assert_eq!(connection_limits.total.load(Ordering::Relaxed), 2);
+        assert_eq!(connection_limits.by_address.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let (connection_limits, limits) = (Arc::new(ConnectionLimits::default()), limits(10, 1));
+        let _first = connection_limits.enter(Some(address("2001:db8::1")), &limits).unwrap();
+        assert!(connection_limits.enter(Some(address("2001:db8::ffff:1")), &limits).is_err());
+        assert!(connection_limits.enter(Some(address("2001:db8:0:1::1")), &limits).is_ok());
+    }
+
+    #[test]
+    fn the_house_has_its_limit_also_for_unix_sockets() {
+        let (connection_limits, limits) = (Arc::new(ConnectionLimits::default()), limits(2, 2));
+        let members = [
+            connection_limits.enter(None, &limits).unwrap(),
+            connection_limits.enter(None, &limits).unwrap(),
+        ];
+        assert_eq!(connection_limits.enter(None, &limits).unwrap_err(), ConnectionRefusal::Connections);
+        drop(members);
+        assert_eq!(connection_limits.total.load(Ordering::Relaxed), 0);
+    }
+}

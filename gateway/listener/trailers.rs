@@ -1,0 +1,52 @@
+//! Trailers of a reply over HTTP/1.1. pingora's session ends a chunked reply without any; here its last chunk gets them.
+//!
+//! The session writes the last chunk by itself and at once, after everything else. Whoever sets trailers is about to
+//! end the reply, so the next bytes are the last chunk's and nothing else's.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderMap;
+
+/// RFC 9112 §7.1, as pingora writes it.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// The trailers of the reply that ends next.
+#[derive(Debug, Default)]
+pub(crate) struct Trailers(Mutex<Option<Bytes>>);
+
+impl Trailers {
+    pub(crate) fn set(&self, fields: &HeaderMap) {
+        let mut last = BytesMut::from(&b"0\r\n"[..]);
+        for (name, value) in fields {
+            last.put_slice(name.as_str().as_bytes());
+            last.put_slice(b": ");
+            last.put_slice(value.as_bytes());
+            last.put_slice(b"\r\n");
+        }
+        last.put_slice(b"\r\n");
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(last.freeze());
+    }
+
+    /// What is written in place of these bytes, if they are the last chunk of a reply with trailers.
+    pub(crate) fn instead_of(&mut self, bytes: &[u8]) -> Option<Bytes> {
+        let trailers = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if bytes == LAST_CHUNK { trailers.take() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_chunk_gets_them_and_nothing_else_does() {
+        let mut trailers = Trailers::default();
+        assert_eq!(trailers.instead_of(LAST_CHUNK), None);
+        let fields = [("x-sum".parse().unwrap(), "1".parse().unwrap())].into_iter().collect();
+        trailers.set(&fields);
+        assert_eq!(trailers.instead_of(b"5\r\nhello\r\n"), None);
+        assert_eq!(trailers.instead_of(LAST_CHUNK).as_deref(), Some(&b"0\r\nx-sum: 1\r\n\r\n"[..]));
+        assert_eq!(trailers.instead_of(LAST_CHUNK), None);
+    }
+}

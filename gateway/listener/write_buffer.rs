@@ -1,0 +1,105 @@
+//! Writes that leave together: the head of a batch's reply and what it is made of. pingora writes each for itself, and
+//! each write costs more than a small reply is to stitch.
+//!
+//! Only what is asked for is held, so that the head of a reply which streams never waits for its body.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncWrite;
+
+/// What is longer is written as it is: to copy it would cost more than a write.
+const MOST: usize = 8 << 10;
+
+/// Bytes of a reply that wait for those that follow.
+#[derive(Debug, Default)]
+pub(crate) struct WriteBuffer {
+    wanted: AtomicBool,
+    held: BytesMut,
+}
+
+impl WriteBuffer {
+    /// What is written until the next flush may wait for it.
+    pub(crate) fn want(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Holds these bytes, if it is to and they fit.
+    pub(crate) fn hold(&mut self, bytes: &[u8]) -> bool {
+        let holds = self.wanted.load(Ordering::Relaxed) && self.held.len() + bytes.len() <= MOST;
+        if holds {
+            self.held.extend_from_slice(bytes);
+        }
+        holds
+    }
+
+    /// Holds these bytes until the next flush.
+    pub(crate) fn hold_always(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+    }
+
+    /// Writes what is held.
+    pub(crate) fn poll_release<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.held.is_empty() {
+            let written = ready!(Pin::new(&mut *stream).poll_write(context, &self.held))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.held.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// All is written: from here on nothing is held.
+    pub(crate) fn end(&mut self) {
+        if std::mem::take(self.wanted.get_mut()) {
+            self.held = BytesMut::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    fn release(together: &mut WriteBuffer, stream: &mut (impl AsyncWrite + Unpin)) -> Option<io::Result<()>> {
+        std::future::poll_fn(|context| together.poll_release(stream, context)).now_or_never()
+    }
+
+    #[test]
+    fn nothing_is_held_unless_it_is_wanted_and_fits() {
+        let mut together = WriteBuffer::default();
+        assert!(!together.hold(b"head"));
+        together.want();
+        assert!(together.hold(b"head") && together.hold(&[b'x'; MOST - 4]) && !together.hold(b"x"));
+        together.end();
+        assert!(!together.hold(b"head"));
+    }
+
+    #[tokio::test]
+    async fn what_is_held_leaves_in_order_however_little_is_taken_at_once() {
+        let (mut near, mut far) = tokio::io::duplex(3);
+        let mut together = WriteBuffer::default();
+        together.want();
+        assert!(together.hold(b"head ") && together.hold(b"body"));
+        let mut got = Vec::new();
+        while release(&mut together, &mut near).is_none() {
+            let mut piece = [0; 2];
+            let count = far.read(&mut piece).await.unwrap();
+            got.extend_from_slice(&piece[..count]);
+        }
+        drop(near);
+        far.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"head body");
+    }
+}

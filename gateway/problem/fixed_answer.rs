@@ -1,0 +1,70 @@
+//! A route's fixed answer that has no words of its own: the gateway refuses, and says so as in all that it refuses.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::{ErrorReply, Row, error_reply};
+use crate::batch::OutcomeKind;
+use crate::route::Respond;
+
+/// How long a client should wait before it asks again for what an operator has closed for now.
+const CLOSED_FOR: Duration = Duration::from_secs(60);
+
+/// The verdict of a route with a fixed answer, for items and single requests alike; `None` where the answer has a body, or
+/// is not a refusal: then it is sent as the operator wrote it.
+#[must_use]
+pub fn of_fixed_answer(respond: &Respond) -> Option<ErrorReply> {
+    if respond.status.as_u16() < 400 || !respond.body.is_empty() {
+        return None;
+    }
+    let row = Row {
+        status: respond.status,
+        reason: "fixed_answer",
+        kind: "urn:batchgate:problem:fixed_answer",
+        title: respond.status.canonical_reason().unwrap_or("Refused"),
+        error: "http_request_denied",
+    };
+    let detail = format!("the route answers every request with {} by itself", respond.status.as_u16());
+    let made = error_reply(&row, detail, None, OutcomeKind::Rejected);
+    // Protocol §3: what is rejected is not retryable, but these statuses say when to come again.
+    let for_now = matches!(respond.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    Some(ErrorReply { retry_after: for_now.then_some(CLOSED_FOR), ..made })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn respond(status: u16, body: &'static str) -> Respond {
+        let status = StatusCode::from_u16(status).unwrap();
+        Respond { status, body: Bytes::from_static(body.as_bytes()), content_type: "text/plain".into() }
+    }
+
+    #[test]
+    fn a_refusal_without_words_gets_the_gateways() {
+        for (status, title, after) in [
+            (403, "Forbidden", None),
+            (404, "Not Found", None),
+            (410, "Gone", None),
+            (599, "Refused", None),
+            (503, "Service Unavailable", Some(60)),
+            (429, "Too Many Requests", Some(60)),
+        ] {
+            let error_reply = of_fixed_answer(&respond(status, "")).unwrap();
+            assert_eq!((error_reply.problem.status.as_u16(), error_reply.problem.title), (status, title));
+            assert_eq!(error_reply.made.outcome, OutcomeKind::Rejected);
+            assert_eq!(error_reply.retry_after.map(|after| after.as_secs()), after);
+            assert!(!error_reply.retryable);
+        }
+    }
+
+    #[test]
+    fn an_answer_of_the_operators_own_stays() {
+        for (status, body) in [(200, ""), (204, ""), (304, ""), (404, "gone"), (503, "later")] {
+            assert_eq!(of_fixed_answer(&respond(status, body)), None, "{status}");
+        }
+    }
+}

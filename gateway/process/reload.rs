@@ -1,0 +1,173 @@
+//! A new configuration without a restart: on SIGHUP, or when the file has changed. A file with an error
+//! changes nothing: the old configuration stays, and the log says why the new one was refused.
+//!
+//! The same holds for the files that it takes keys, secrets and authorities from.
+//!
+//! The files' folders are watched, not the files: editors and Kubernetes replace files by renaming. An
+//! event is only a hint; what counts is whether a file's content differs from the last one read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+
+use crate::config::{self, ReadFile, Settings};
+
+use crate::state::gateway::Gateway;
+use crate::state::snapshot::Snapshot;
+use crate::upstream::health_check::start_checks;
+
+/// Writes to a file come in bursts; so long has to pass without one.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Network file systems tell nothing: so often the file is looked at anyway.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The configuration's file, and what it held when it was last read.
+pub(crate) struct WatchedFile {
+    path: PathBuf,
+    content: Option<Vec<u8>>,
+    /// Those that the configuration in use takes something from.
+    others: Vec<ReadFile>,
+    events: mpsc::Receiver<()>,
+    /// Watches as long as it lives; says why where the system can't watch.
+    watcher: notify::Result<RecommendedWatcher>,
+}
+
+impl WatchedFile {
+    /// Watches from now on.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        let (sender, events) = mpsc::channel(1);
+        let watcher = watch(&path, sender);
+        let content = std::fs::read(&path).ok();
+        Self { path, content, others: Vec::new(), events, watcher }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn has_changed(&self) -> bool {
+        let content = std::fs::read(&self.path).ok();
+        (content.is_some() && content != self.content) || self.others.iter().any(ReadFile::has_changed)
+    }
+
+    fn remember(&mut self) {
+        self.content = std::fs::read(&self.path).ok();
+        self.others.iter_mut().for_each(ReadFile::remember);
+    }
+
+    /// Watches these files as well, in place of those before.
+    pub(crate) fn watch_others(&mut self, files: Vec<ReadFile>) {
+        if let Ok(watcher) = &mut self.watcher {
+            for folder in files.iter().filter_map(|file| folder_of(file.path())) {
+                if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+                    tracing::warn!(folder = %folder.display(), %error, "a folder can't be watched; SIGHUP still reloads");
+                }
+            }
+        }
+        self.others = files;
+    }
+
+    /// Returns when there may be a change.
+    async fn hint(&mut self) {
+        tokio::select! {
+            event = self.events.recv() => if event.is_none() { tokio::time::sleep(LOOK).await },
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        tokio::time::sleep(SETTLE).await;
+    }
+}
+
+/// Reloads one gateway from one file.
+pub(crate) struct Reloader {
+    file: WatchedFile,
+    gateway: Arc<Gateway>,
+}
+
+impl Reloader {
+    pub(crate) fn new(file: WatchedFile, gateway: Arc<Gateway>) -> Self {
+        if let Err(error) = &file.watcher {
+            tracing::warn!(%error, "the configuration's folder can't be watched; SIGHUP still reloads");
+        }
+        Self { file, gateway }
+    }
+
+    /// Returns when the file's content has changed.
+    pub(crate) async fn changed(&mut self) {
+        while !self.file.has_changed() {
+            self.file.hint().await;
+        }
+    }
+
+    /// Takes the file's configuration, or says why not.
+    pub(crate) async fn reload(&mut self, cause: &str) {
+        self.file.remember();
+        match config::load(self.file.path()) {
+            Ok(loaded) => {
+                self.warn_of_restart(&loaded.settings);
+                self.file.watch_others(loaded.files);
+                self.take(loaded.settings).await;
+                tracing::info!(kind = "reload", cause, "the new configuration is in use");
+            }
+            Err(diagnostics) => {
+                self.gateway.metrics.record_reload(false);
+                let errors = diagnostics.to_string();
+                tracing::error!(
+                    kind = "reload",
+                    cause,
+                    errors,
+                    "the new configuration is refused; the old one stays"
+                );
+            }
+        }
+    }
+
+    async fn take(&self, settings: Settings) {
+        let before = self.gateway.snapshot();
+        let redacted = config::redacted(&settings);
+        let snapshot = Snapshot::new(settings, redacted, &self.gateway.metrics, Some(&before)).await;
+        self.gateway.replace(snapshot);
+        self.gateway.metrics.upstreams.forget_targets();
+        start_checks(&self.gateway);
+        self.gateway.metrics.record_reload(true);
+    }
+
+    fn warn_of_restart(&self, new: &Settings) {
+        let before = self.gateway.snapshot();
+        let old = &before.settings;
+        let restart = [
+            ("listen", old.listen != new.listen),
+            ("admin", old.admin != new.admin),
+            ("threads", old.threads != new.threads),
+            ("log", old.log != new.log),
+            ("limits.idle_connections", old.limits.idle_connections != new.limits.idle_connections),
+        ];
+        for (key, _) in restart.iter().filter(|(_, differs)| *differs) {
+            tracing::warn!(
+                kind = "reload",
+                key,
+                "this change takes effect only at the next start, or with a hand-over (SIGQUIT)"
+            );
+        }
+    }
+}
+
+fn watch(file: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Our own reading is an event as well; it must not make us read again. An error may stand for
+        // lost events.
+        if event.is_err() || event.is_ok_and(|event| !event.kind.is_access()) {
+            // A hint that is already waiting stands for this one too.
+            let _ = sender.try_send(());
+        }
+    })?;
+    watcher.watch(folder_of(file).unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}
+
+fn folder_of(file: &Path) -> Option<&Path> {
+    file.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+}

@@ -1,0 +1,5 @@
+//! References between items of a batch: expressions, templates and conditions.
+
+pub mod condition;
+pub mod expression;
+pub mod template;

@@ -1,0 +1,55 @@
+//! What GET on a batch endpoint answers: its limits, formats and defaults, so that a client can cut
+//! its batches to size (protocol §4).
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::config::{BatchEndpoint, ExecutionPolicy};
+use crate::format::{EncodedBody, Format, InputFormat};
+use crate::plan::Preferences;
+
+/// The document of one endpoint.
+pub(crate) fn limits_document(endpoint: &BatchEndpoint) -> EncodedBody {
+    let limits = &endpoint.limits;
+    let execution_policy =
+        |format| endpoint.execution_policy(InputFormat::Batch(format), &Preferences::default());
+    let formats = Format::ALL.into_iter().filter(|format| format.is_of(endpoint.dialect));
+    let usual = execution_policy(Format::Json);
+    let mut document = json!({
+        "endpoint": endpoint.path.as_str(),
+        "dialect": endpoint.dialect.as_str(),
+        "formats": formats.map(Format::media_type).collect::<Vec<_>>(),
+        "contentEncodings": ["gzip", "br", "zstd"],
+        "limits": {
+            "maxItems": limits.max_items,
+            "maxStreamItems": limits.max_stream_items,
+            "maxBody": limits.max_body,
+            "maxDepth": limits.max_depth,
+            "maxId": limits.max_id,
+            "maxUrl": limits.max_url,
+            "maxHeaders": limits.max_headers,
+            "maxHeaderBytes": limits.max_header_bytes,
+            "maxItemReply": limits.max_item_reply,
+            "maxReply": limits.max_reply,
+        },
+        "concurrency": endpoint.concurrency,
+        "deadlineMilliseconds": u64::try_from(endpoint.deadline.as_millis()).unwrap_or(u64::MAX),
+        "order": order(usual),
+        "continueOnError": !usual.stop_on_error,
+        "replyStatus": endpoint.reply_status.as_u16(),
+        "preferences": ["return=minimal", "order=sequential", "continue-on-error", "wait", "handling=explain"],
+    });
+    // Where multipart goes otherwise, its clients are told.
+    let multipart = execution_policy(Format::Multipart);
+    let members = document.as_object_mut().filter(|_| multipart != usual);
+    if let Some(members) = members {
+        let told = json!({ "order": order(multipart), "continueOnError": !multipart.stop_on_error });
+        members.insert("multipart".to_owned(), told);
+    }
+    let text = format!("{document:#}\n");
+    EncodedBody { content_type: "application/json".into(), chunks: vec![Bytes::from(text)] }
+}
+
+const fn order(execution_policy: ExecutionPolicy) -> &'static str {
+    if execution_policy.sequential { "sequential" } else { "parallel" }
+}

@@ -1,0 +1,155 @@
+//! Exchanges that stay open: which ones they are, and what holds for them in place of the limits of ordinary requests.
+//!
+//! An upgraded connection and a stream of events are known by their heads. A gRPC call, and a reply whose length nobody
+//! knows, are ordinary requests at first; one that is still open after `timeout.item` is a stream, and lasts.
+//! What lasts holds no turn at its upstream, has no limit in all (`timeout.request`), and ends after `timeout.idle`
+//! without a byte in either direction. It counts against `upgraded` and its client's share of that; a stream
+//! for which there is no room goes on as the ordinary request that it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderValue};
+
+use crate::clock::Deadline;
+use crate::dispatch::CallFailure;
+use crate::limiter::{LongLived, LongLivedGuard};
+use crate::state::gateway::Gateway;
+use crate::state::snapshot::UpstreamState;
+use crate::telemetry::{LongLivedEnd, LongLivedKind, OpenExchange};
+
+use super::Context;
+
+/// An exchange that stays open.
+pub(super) struct Lasting {
+    _room: LongLivedGuard<Arc<LongLived>>,
+    open: OpenExchange,
+    pub(super) kind: LongLivedKind,
+}
+
+impl Lasting {
+    /// Makes room for one.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn begin(
+        gateway: &Gateway,
+        upstream: &UpstreamState,
+        context: &Context,
+        kind: LongLivedKind,
+    ) -> Result<Self, CallFailure> {
+        let room = LongLived::enter(Arc::clone(&upstream.long_lived), context.reached.client())?;
+        let open = gateway.metrics.long_lived.begin(&upstream.settings.name, kind);
+        Ok(Self { _room: room, open, kind })
+    }
+
+    pub(super) fn count_to_upstream(&self, bytes: usize) {
+        self.open.count_to_upstream(bytes);
+    }
+
+    pub(super) fn count_to_client(&self, bytes: usize) {
+        self.open.count_to_client(bytes);
+    }
+
+    pub(super) fn end(self, how: LongLivedEnd) {
+        self.open.end(how);
+    }
+}
+
+/// Whether a reply is a stream of events (the server-sent events of HTML).
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
+/// How long a gRPC client waits, as it says itself (`grpc-timeout`: up to eight digits and a unit).
+pub(super) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+/// A deadline that may be off, and that moves on with each byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    limit: Option<Duration>,
+    ends: Option<Deadline>,
+}
+
+impl Patience {
+    pub(super) fn new(limit: Option<Duration>) -> Self {
+        Self { limit, ends: limit.map(Deadline::after) }
+    }
+
+    /// A byte went by.
+    pub(super) fn renew(&mut self) {
+        self.ends = self.limit.map(Deadline::after);
+    }
+
+    /// Returns when it is over.
+    pub(super) async fn over(self) {
+        come(self.ends).await;
+    }
+}
+
+/// Returns at the deadline; never if there is none.
+pub(super) async fn come(deadline: Option<Deadline>) {
+    match deadline {
+        Some(deadline) => deadline.come().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grpc_client_says_how_long_it_waits() {
+        for (text, expected) in [
+            ("5S", Some(Duration::from_secs(5))),
+            ("1H", Some(Duration::from_secs(3600))),
+            ("2M", Some(Duration::from_secs(120))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("9u", Some(Duration::from_micros(9))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("S", None),
+            ("", None),
+            ("-1S", None),
+            ("999999999S", None),
+            ("5s", None),
+            ("5é", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", HeaderValue::from_bytes(text.as_bytes()).unwrap());
+            assert_eq!(grpc_timeout(&headers), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stream_of_events_is_known_by_its_type() {
+        for (text, expected) in [
+            ("text/event-stream", true),
+            ("Text/Event-Stream; charset=utf-8", true),
+            ("text/event-stream2", false),
+            ("application/json", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("content-type", HeaderValue::from_static(text));
+            assert_eq!(is_event_stream(&headers), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What is decided about a request before anything of it is sent: its upstream, its path there, its `Destination` and
+//! `If`, how its body is framed, and which protocol it needs.
+
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use pingora::http::RequestHeader;
+
+use crate::batch::ItemRejection;
+use crate::header::forwarded::ForwardedBy;
+use crate::route::{
+    CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
+};
+use crate::session::{Session, announced_length};
+use crate::upstream::targets::hash_key;
+
+use super::Context;
+use super::upgrade::wanted_upgrade;
+use super::upstream::{Framing, Needs};
+
+/// How a request is forwarded.
+pub(crate) struct ProxyPlan {
+    pub(super) upstream: UpstreamIndex,
+    pub(super) mapping: Mapping,
+    /// The upstream's path, where it is not the client's.
+    pub(super) path: Option<String>,
+    pub(super) references: Vec<(HeaderName, OriginText)>,
+    pub(super) hop: ForwardedBy,
+    /// What `consistent_hash` goes by.
+    pub(super) key: Vec<u8>,
+    /// Whether hrefs in the reply's body are mapped: the prefix is stripped, and the method is one of
+    /// WebDAV's. Other bodies are untouched.
+    pub(super) maps_bodies: bool,
+    pub(super) framing: Framing,
+    /// The protocol that the client wants to switch to (RFC 9110 §7.8).
+    pub(super) upgrade: Option<HeaderValue>,
+    pub(super) is_grpc: bool,
+}
+
+impl ProxyPlan {
+    /// Decides how a request is forwarded.
+    ///
+    /// # Errors
+    /// A reference in its fields leads elsewhere.
+    pub(crate) fn new(
+        session: &mut Session,
+        context: &Context,
+        path: &CanonicalPath,
+        to: (UpstreamIndex, &Mapping),
+    ) -> Result<Self, ItemRejection> {
+        let (upstream, mapping) = to;
+        let framing = framing(session);
+        let request = session.req_header();
+        Ok(Self {
+            upstream,
+            mapping: mapping.clone(),
+            maps_bodies: !mapping.is_identity() && !is_plain_http(&request.method),
+            path: upstream_path(request, path, mapping),
+            references: references(request, context, upstream)?,
+            hop: context.reached.forwarded_by(&request.headers, &context.request_id).behind(mapping),
+            key: key(request, context, upstream, mapping.to_upstream(path.as_str())),
+            framing,
+            upgrade: wanted_upgrade(request),
+            is_grpc: is_grpc(&request.headers),
+        })
+    }
+
+    pub(super) const fn needs(&self) -> Needs {
+        match (&self.upgrade, self.is_grpc) {
+            (Some(_), _) => Needs::Http1,
+            (None, true) => Needs::Http2,
+            (None, false) => Needs::Any,
+        }
+    }
+}
+
+fn references(
+    request: &RequestHeader,
+    context: &Context,
+    upstream: UpstreamIndex,
+) -> Result<Vec<(HeaderName, OriginText)>, ItemRejection> {
+    let own = |authority: &str| same_authority(authority, &context.reached.authority);
+    let mut references = Vec::new();
+    for (name, field) in
+        [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")]
+    {
+        let Some(value) = request.headers.get(&name) else { continue };
+        let refuse = |problem| ItemRejection::ForbiddenReference { field, problem };
+        let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
+        let routes = &context.snapshot.settings.routes;
+        let mapped = map_reference((field, text), routes, own, upstream, Strictness::Proxied);
+        references.push((name, mapped.map_err(refuse)?));
+    }
+    Ok(references)
+}
+
+/// Whether the request is a call of gRPC, which needs HTTP/2 and may stay open for hours.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    const TYPE: &[u8] = b"application/grpc";
+    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    value.get(..TYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TYPE))
+        && value.get(TYPE.len()).is_none_or(|next| matches!(next, b'+' | b';' | b' '))
+}
+
+/// How the body that follows the head is framed.
+fn framing(session: &mut Session) -> Framing {
+    let is_done = session.is_body_done();
+    let headers = &session.req_header().headers;
+    match announced_length(headers) {
+        Some(0) => Framing::None,
+        Some(length) => Framing::Length(length),
+        None if headers.contains_key(header::TRANSFER_ENCODING) || session.is_http2() && !is_done => {
+            Framing::Unknown
+        }
+        None => Framing::None,
+    }
+}
+
+/// The value of the field that the upstream's targets are chosen by, or the path that the upstream gets.
+fn key(request: &RequestHeader, context: &Context, upstream: UpstreamIndex, path: &str) -> Vec<u8> {
+    let header = context.snapshot.upstream(upstream).and_then(|upstream| upstream.targets.hash_header());
+    hash_key(header.and_then(|name| request.headers.get(name)), path).to_vec()
+}
+
+/// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918
+/// §9.6.1).
+fn is_plain_http(method: &Method) -> bool {
+    matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "OPTIONS" | "TRACE")
+}
+
+/// The path that the upstream gets, where it differs from the client's. The client's own spelling is
+/// kept (signatures may cover it) unless the prefix is spelt in another way than configured. A url
+/// in absolute-form is for the gateway only; an upstream gets its path (RFC 9112 §3.2.1).
+fn upstream_path(request: &RequestHeader, canonical: &CanonicalPath, mapping: &Mapping) -> Option<String> {
+    let raw = request.uri.path();
+    if mapping.is_identity() {
+        return (!request.raw_path().starts_with(b"/")).then(|| raw.to_owned());
+    }
+    let stripped = mapping.to_upstream(raw);
+    let kept = if stripped.len() < raw.len() { stripped } else { mapping.to_upstream(canonical.as_str()) };
+    Some(kept.to_owned())
+}

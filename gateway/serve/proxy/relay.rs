@@ -1,0 +1,422 @@
+//! The reply's way to the client, once its head is settled. The rest of the request's body still goes the other way.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use pingora::http::ResponseHeader;
+
+use crate::clock::Deadline;
+use crate::dispatch::{CallFailure, Sent};
+use crate::listener::connection::ClientConnection;
+use crate::problem;
+use crate::serve::grpc;
+use crate::session::ResetReason;
+use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
+use crate::upstream::error;
+
+use super::lasting::{Lasting, Patience, come, is_event_stream};
+use super::reply::{self, Body, MappedBody};
+use super::tunnel::Tunnel;
+use super::upload::FromClient;
+use super::upstream::{ReplyReader, RequestWriter};
+use super::{Ended, Exchange, Failure, Replied};
+
+/// A gRPC call that is still open so long after the head of its reply is a stream: that of a single message ends with
+/// it.
+const ANSWERED_CALL: Duration = Duration::from_secs(1);
+
+/// What came next.
+enum Event {
+    Flushed(std::io::Result<()>),
+    Body(pingora::Result<Option<Bytes>>),
+    Client(FromClient),
+    /// No byte in either direction for too long.
+    Idle,
+    /// `timeout.request` is over.
+    OverTime,
+    /// It has been open for so long that it is a stream.
+    Lasts,
+    /// The gateway drains, and the client comes back by itself.
+    Drains,
+}
+
+/// Why the client has no complete reply.
+enum Broken {
+    Client,
+    /// The client took nothing of its reply for too long.
+    Stalled,
+    Upstream(Box<pingora::Error>),
+    Call(CallFailure),
+    Request(Failure),
+}
+
+impl Exchange<'_> {
+    /// Hands on a reply.
+    pub(super) async fn relay(&mut self, replied: Replied) -> Ended {
+        let Replied { mut head, writer, mut reader, lease, is_writer_broken } = replied;
+        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(head, writer, reader).await;
+        }
+        // An upgrade that the upstream did not agree to is an ordinary request.
+        if let Some(lasting) = self.lasting.take() {
+            lasting.end(LongLivedEnd::Upstream);
+        }
+        if let Err(failure) = self.begin_events(&head) {
+            self.abandon(writer, reader, lease.peer()).await;
+            return Ended::Failed(Failure::Call(failure, Sent::Maybe));
+        }
+        let prepared = reader.is_done().and_then(|is_done| {
+            let body = reply::final_head(self.session, &mut head, (self.context, self.plan), is_done)?;
+            Ok((body, is_done))
+        });
+        let (body, is_done) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.abandon(writer, reader, lease.peer()).await;
+                self.attempts.was_sent = true;
+                return Ended::Failed(Failure::Call(error::of_exchange(&error), self.attempts.sent()));
+            }
+        };
+        if !self.upload.is_done() {
+            // Whether the client will ever send the rest is not known now.
+            self.session.close_after_reply();
+        }
+        let (status, fields) = (head.status, self.plan.is_grpc.then(|| head.headers.clone()));
+        let mut relay = Relay { writer, reader, is_writer_broken, mapped: None, trailers: None };
+        let sent = self.send(&mut relay, head, body, is_done).await;
+        if let (Some(fields), Ok(())) = (fields, &sent) {
+            self.grpc_status = Some(GrpcStatus::of_reply(status, &fields, relay.trailers.as_ref()));
+        }
+        let Relay { writer, reader, .. } = relay;
+        self.close(sent, writer, reader, lease.peer()).await
+    }
+
+    /// A stream of events lasts from its head on.
+    fn begin_events(&mut self, head: &ResponseHeader) -> Result<(), CallFailure> {
+        if !is_event_stream(&head.headers) {
+            return Ok(());
+        }
+        self.lasting = Some(Lasting::begin(self.gateway, self.upstream, self.context, LongLivedKind::Sse)?);
+        self.permit = None;
+        Ok(())
+    }
+
+    async fn send(
+        &mut self,
+        relay: &mut Relay,
+        head: ResponseHeader,
+        body: Body,
+        is_done: bool,
+    ) -> Result<(), Broken> {
+        let ends_with_head = body == Body::None && is_done;
+        let keeps_head_back = body == Body::Mapped;
+        if keeps_head_back {
+            relay.mapped = Some(MappedBody::default());
+        }
+        let mut head = Some(Box::new(head));
+        if !keeps_head_back && let Some(head) = head.take() {
+            let ends = ends_with_head || body == Body::None;
+            let written = self.session.write_response_header(head, ends).await;
+            written.map_err(broken)?;
+        }
+        if !is_done {
+            self.pump(relay, &body).await?;
+        }
+        if let Some(mapped) = relay.mapped.take() {
+            return self.send_mapped(mapped, head).await;
+        }
+        if body == Body::None { Ok(()) } else { self.end_reply(relay).await }
+    }
+
+    async fn send_mapped(
+        &mut self,
+        mapped: MappedBody,
+        head: Option<Box<ResponseHeader>>,
+    ) -> Result<(), Broken> {
+        let bytes = mapped.map(self.context, self.plan);
+        if let Some(head) = head {
+            let written = self.session.write_response_header(head, false).await;
+            written.map_err(broken)?;
+        }
+        let written = self.session.write_response_body(Some(bytes), true).await;
+        written.map_err(broken)
+    }
+
+    async fn end_reply(&mut self, relay: &mut Relay) -> Result<(), Broken> {
+        let trailers = relay.trailers.clone().filter(|trailers| !trailers.is_empty());
+        let written = match trailers.filter(|_| self.session.takes_trailers()) {
+            Some(trailers) => self.session.write_trailers(trailers).await,
+            None => self.session.write_response_body(None, true).await,
+        };
+        match written {
+            Err(_) if self.session.is_answered_in_full() => Ok(()),
+            written => written.map_err(broken),
+        }
+    }
+
+    /// Carries both bodies on until the reply's has come to its end.
+    async fn pump(&mut self, relay: &mut Relay, body: &Body) -> Result<(), Broken> {
+        let mut patience = Patience::new(self.patience_for_body(body));
+        let mut becomes_stream = self.becomes_stream(body);
+        loop {
+            match self.next_event(relay, patience, becomes_stream).await {
+                Event::Flushed(flushed) => {
+                    patience.renew();
+                    relay.is_writer_broken = flushed.is_err();
+                }
+                Event::Body(Ok(Some(piece))) => {
+                    patience.renew();
+                    self.take_piece(relay, piece, &mut becomes_stream).await?;
+                    patience.renew();
+                }
+                Event::Body(Ok(None)) => {
+                    relay.trailers = relay.reader.trailers().await.map_err(Broken::Upstream)?;
+                    return Ok(());
+                }
+                Event::Body(Err(error)) => return Err(Broken::Upstream(error)),
+                // It has left with the last byte.
+                Event::Client(FromClient::Gone | FromClient::Broken(_))
+                    if self.session.is_answered_in_full() =>
+                {
+                    return Ok(());
+                }
+                Event::Client(from_client) => {
+                    patience.renew();
+                    self.take_from_client_too(from_client, &mut relay.writer)?;
+                }
+                Event::Idle if self.streams(body) => return Err(Broken::Call(CallFailure::IdleTimeout)),
+                Event::Idle => return Err(Broken::Call(CallFailure::ReplyTimeout)),
+                Event::OverTime => return Err(Broken::Call(CallFailure::RequestTimeout)),
+                Event::Lasts => {
+                    becomes_stream = None;
+                    if self.begin_stream() {
+                        patience = Patience::new(self.upstream.settings.timeout.idle);
+                    }
+                }
+                Event::Drains => {
+                    self.end_lasting(LongLivedEnd::Drain);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn next_event(
+        &mut self,
+        relay: &mut Relay,
+        patience: Patience,
+        becomes_stream: Option<Deadline>,
+    ) -> Event {
+        let Relay { writer, reader, is_writer_broken, .. } = relay;
+        let has_room = writer.is_drained() && !*is_writer_broken;
+        let limit = self.limit_in_all();
+        // While an ordinary request waits for its client's body, the service is not the one who is slow.
+        let waits_for_upstream = self.lasting.is_some() || self.upload.is_done() || !has_room;
+        let is_events = self.lasting.as_ref().is_some_and(|lasting| lasting.kind == LongLivedKind::Sse);
+        let Self { session, upload, gateway, .. } = self;
+        tokio::select! {
+            flushed = writer.flush(), if !writer.is_drained() && !*is_writer_broken => Event::Flushed(flushed),
+            body = reader.body() => Event::Body(body),
+            from_client = upload.next(session, has_room) => Event::Client(from_client),
+            () = patience.over(), if waits_for_upstream => Event::Idle,
+            () = come(becomes_stream) => Event::Lasts,
+            () = come(limit) => Event::OverTime,
+            () = gateway.ends(), if is_events => Event::Drains,
+        }
+    }
+
+    async fn take_piece(
+        &mut self,
+        relay: &mut Relay,
+        piece: Bytes,
+        becomes_stream: &mut Option<Deadline>,
+    ) -> Result<(), Broken> {
+        if let Some(mapped) = &mut relay.mapped {
+            return mapped.push(&piece).map_err(|_| Broken::Call(CallFailure::MappedBodyTooLarge));
+        }
+        if let Some(lasting) = &self.lasting {
+            lasting.count_to_client(piece.len());
+        }
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.write(piece, becomes_stream).await
+    }
+
+    /// Writes a piece. A client that takes its time is no reason to hold the turn, or to forget `timeout.request`.
+    async fn write(&mut self, piece: Bytes, becomes_stream: &mut Option<Deadline>) -> Result<(), Broken> {
+        let limit = self.limit_in_all();
+        let Self { session, permit, .. } = self;
+        let mut write = std::pin::pin!(session.write_response_body(Some(piece), false));
+        loop {
+            tokio::select! {
+                biased;
+                written = &mut write => return written.map_err(broken),
+                () = come(limit) => return Err(Broken::Call(CallFailure::RequestTimeout)),
+                // It is counted as a stream once it goes on.
+                () = come(*becomes_stream), if permit.is_some() => drop(permit.take()),
+            }
+        }
+    }
+
+    fn take_from_client_too(
+        &mut self,
+        from_client: FromClient,
+        writer: &mut RequestWriter,
+    ) -> Result<(), Broken> {
+        match self.take_from_client(from_client, writer) {
+            None => Ok(()),
+            Some(Ended::Failed(failure)) => Err(Broken::Request(failure)),
+            Some(_) => Err(Broken::Client),
+        }
+    }
+
+    /// Between two pieces of the body: of a reply that streams, `timeout.idle`.
+    fn patience_for_body(&self, body: &Body) -> Option<Duration> {
+        let timeout = &self.upstream.settings.timeout;
+        if self.streams(body) { timeout.idle } else { Some(timeout.item) }
+    }
+
+    fn streams(&self, body: &Body) -> bool {
+        self.lasting.is_some() || self.plan.is_grpc || *body == Body::Unsized
+    }
+
+    /// When a reply without an end in sight is a stream.
+    fn becomes_stream(&self, body: &Body) -> Option<Deadline> {
+        let after = match body {
+            _ if self.lasting.is_some() => return None,
+            _ if self.plan.is_grpc => ANSWERED_CALL,
+            Body::Unsized => self.upstream.settings.timeout.item,
+            Body::None | Body::Sized | Body::Mapped => return None,
+        };
+        Some(Deadline::after(after))
+    }
+
+    /// Whether there was room for one more stream.
+    pub(super) fn begin_stream(&mut self) -> bool {
+        let kind = if self.plan.is_grpc { LongLivedKind::Grpc } else { LongLivedKind::Stream };
+        let Ok(lasting) = Lasting::begin(self.gateway, self.upstream, self.context, kind) else {
+            return false;
+        };
+        self.lasting = Some(lasting);
+        self.permit = None;
+        true
+    }
+
+    fn end_lasting(&mut self, how: LongLivedEnd) {
+        if let Some(lasting) = self.lasting.take() {
+            lasting.end(how);
+            self.lasted = Some(how);
+        }
+    }
+
+    /// Ends the exchange: gives the connection back where all of it went well.
+    async fn close(
+        &mut self,
+        sent: Result<(), Broken>,
+        writer: RequestWriter,
+        mut reader: ReplyReader,
+        peer: &super::Peer,
+    ) -> Ended {
+        let Err(broken) = sent else {
+            self.end_lasting(LongLivedEnd::Upstream);
+            let is_read = reader.is_done().unwrap_or(false);
+            if is_read && writer.is_finished() && self.upload.is_done() {
+                drop(writer);
+                reader.release(&self.gateway.connections, peer).await;
+            } else {
+                self.abandon(writer, reader, peer).await;
+            }
+            self.permit = None;
+            self.session.linger().await;
+            return Ended::Replied;
+        };
+        self.abandon(writer, reader, peer).await;
+        self.broke_off(broken).await
+    }
+
+    async fn broke_off(&mut self, broken: Broken) -> Ended {
+        let (failure, reason) = match broken {
+            Broken::Client | Broken::Stalled | Broken::Request(_) => {
+                self.end_lasting(LongLivedEnd::Client);
+                if matches!(broken, Broken::Stalled) {
+                    return Ended::ClientStalled;
+                }
+                if let Broken::Request(failure) = broken
+                    && self.session.answered().is_none()
+                {
+                    return Ended::Failed(failure);
+                }
+                return Ended::ClientGone;
+            }
+            Broken::Upstream(error) => {
+                self.end_lasting(LongLivedEnd::Error);
+                (error::of_exchange(&error), error::reset_reason(&error))
+            }
+            Broken::Call(failure) => {
+                let is_idle = failure == CallFailure::IdleTimeout;
+                self.end_lasting(if is_idle { LongLivedEnd::Idle } else { LongLivedEnd::Error });
+                (failure, ResetReason::INTERNAL_ERROR)
+            }
+        };
+        if self.session.answered().is_none() {
+            return Ended::Failed(Failure::Call(failure, Sent::Maybe));
+        }
+        if self.plan.is_grpc && self.session.is_http2() {
+            // A reset would be CANCELLED to most clients, which they don't try again.
+            let error_reply = problem::of_failure(failure, Sent::Maybe, &self.session.req_header().method);
+            self.grpc_status = Some(grpc::status_of(error_reply.problem.status));
+            let trailers = grpc::trailers(error_reply.problem.status, &error_reply.problem.detail);
+            let _ = self.session.write_trailers(trailers).await;
+        }
+        Ended::BrokeOff(failure, reason)
+    }
+
+    async fn abandon(&self, mut writer: RequestWriter, reader: ReplyReader, peer: &super::Peer) {
+        writer.abandon();
+        reader.abandon(&self.gateway.connections, peer).await;
+    }
+
+    /// Both sides switch to another protocol.
+    async fn switch(
+        &mut self,
+        mut head: ResponseHeader,
+        writer: RequestWriter,
+        reader: ReplyReader,
+    ) -> Ended {
+        let Some(lasting) = self.lasting.take() else {
+            return Ended::Failed(Failure::not_sent(CallFailure::Internal));
+        };
+        drop(writer);
+        let Some((stream, early)) = reader.into_upgraded() else {
+            return Ended::Failed(Failure::Call(CallFailure::Internal, Sent::Maybe));
+        };
+        reply::switching(&mut head, self.plan.upgrade.as_ref());
+        if let Some(client) = self.session.http1_stream() {
+            ClientConnection::become_opaque(client);
+        }
+        if self.session.write_response_header(Box::new(head), false).await.is_err() {
+            lasting.end(LongLivedEnd::Client);
+            return Ended::ClientGone;
+        }
+        self.permit = None;
+        let idle = self.upstream.settings.timeout.idle;
+        Ended::Upgraded(Box::new(Tunnel::new(stream, early, lasting, idle)))
+    }
+}
+
+/// Writing to the client has failed.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn broken(error: Box<pingora::Error>) -> Broken {
+    if error::is_client_standing_still(&error) { Broken::Stalled } else { Broken::Client }
+}
+
+/// A reply on its way.
+struct Relay {
+    writer: RequestWriter,
+    reader: ReplyReader,
+    is_writer_broken: bool,
+    mapped: Option<MappedBody>,
+    trailers: Option<HeaderMap>,
+}

@@ -1,0 +1,189 @@
+//! What happens to the head of a reply on its way to the client: fields of the hop leave, urls are mapped back to the
+//! gateway's, and the message gets the gateway's own version and framing (RFC 9110 §2.5, RFC 9112 §6).
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, StatusCode, Version};
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorType};
+
+use crate::format::{self, xml};
+use crate::session::Session;
+use crate::upstream::error;
+
+use super::hop::remove_fields_of_a_replys_hop;
+use super::{Context, ProxyPlan};
+
+/// Bytes of a DAV body that are held while its hrefs are mapped.
+const MAX_MAPPED_BODY: usize = 16 << 20;
+
+/// Whether another head follows (RFC 9110 §15.2). What follows a 101 is of another protocol.
+pub(super) fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// Makes an upstream's interim reply one of ours; `None`: it is not for the client.
+pub(super) fn interim(mut head: ResponseHeader) -> Option<ResponseHeader> {
+    // The gateway has said it itself (RFC 9110 §10.1.1).
+    if head.status == StatusCode::CONTINUE {
+        return None;
+    }
+    remove_hop_and_framing(&mut head);
+    Some(head)
+}
+
+/// For a reply without a body.
+fn remove_hop_and_framing(head: &mut ResponseHeader) {
+    remove_fields_of_a_replys_hop(head);
+    for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER] {
+        head.remove_header(&name);
+    }
+    head.set_version(Version::HTTP_11);
+}
+
+/// Makes an upstream's 101 one of ours.
+pub(super) fn switching(head: &mut ResponseHeader, asked: Option<&HeaderValue>) {
+    let chosen = head.headers.get(header::UPGRADE).or(asked).cloned();
+    remove_hop_and_framing(head);
+    let _ = head.insert_header(header::CONNECTION, "Upgrade");
+    if let Some(chosen) = chosen {
+        let _ = head.insert_header(header::UPGRADE, chosen);
+    }
+}
+
+/// How a reply's body goes on to the client.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// There is none.
+    None,
+    /// As it comes. Its length was announced.
+    Sized,
+    /// As it comes, for as long as it comes.
+    Unsized,
+    /// Held until it is there in full, and its hrefs can be mapped.
+    Mapped,
+}
+
+/// Makes an upstream's final reply one of ours.
+///
+/// # Errors
+/// Its framing is one that nobody undoes, or a url of it can't be mapped.
+pub(super) fn final_head(
+    session: &mut Session,
+    head: &mut ResponseHeader,
+    (context, plan): (&Context, &ProxyPlan),
+    is_done: bool,
+) -> pingora::Result<Body> {
+    check_framing(head)?;
+    remove_fields_of_a_replys_hop(head);
+    head.remove_header(&header::TRANSFER_ENCODING);
+    if head.status == StatusCode::NO_CONTENT {
+        // RFC 9110 §8.6: a client could wait for the bytes, or take the next reply for them.
+        head.remove_header(&header::CONTENT_LENGTH);
+    }
+    map_urls(head, context, plan)?;
+    head.insert_header("x-request-id", context.request_id.as_str())?;
+    for (name, value) in &context.limit_fields {
+        head.append_header(name.clone(), value.as_str())?;
+    }
+    head.set_version(Version::HTTP_11);
+    let has_body = session.req_header().method != Method::HEAD
+        && !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let body = if !has_body {
+        Body::None
+    } else if plan.maps_bodies && is_xml(&head.headers) {
+        head.remove_header(&header::CONTENT_LENGTH);
+        Body::Mapped
+    } else if head.headers.contains_key(header::CONTENT_LENGTH) {
+        Body::Sized
+    } else if is_done {
+        head.insert_header(header::CONTENT_LENGTH, 0)?;
+        Body::None
+    } else {
+        Body::Unsized
+    };
+    frame(session, head, &body)?;
+    Ok(body)
+}
+
+/// A reply of HTTP/1.0 has no chunks (RFC 9112 §6.1), and no reply has a transfer coding that nobody undoes.
+fn check_framing(head: &ResponseHeader) -> pingora::Result<()> {
+    let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
+    if !error::is_framing_read(&head.headers) || is_chunked && head.version == Version::HTTP_10 {
+        return Error::e_explain(ErrorType::InvalidHTTPHeader, "a transfer coding that nobody undoes");
+    }
+    Ok(())
+}
+
+fn map_urls(head: &mut ResponseHeader, context: &Context, plan: &ProxyPlan) -> pingora::Result<()> {
+    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+        let Some(url) = head.headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
+        let mapped = to_gateway(url, context, plan);
+        if mapped != url {
+            let value = HeaderValue::from_str(&mapped);
+            let value =
+                value.map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "a url can't stay"))?;
+            head.insert_header(name, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Chunks for HTTP/1.1. A client that speaks HTTP/1.0 knows neither chunks nor trailers: the end of the connection is
+/// the end of a body without a length. HTTP/2 frames by itself.
+fn frame(session: &mut Session, head: &mut ResponseHeader, body: &Body) -> pingora::Result<()> {
+    let has_length = matches!(body, Body::None | Body::Sized);
+    match session.req_header().version {
+        Version::HTTP_2 => return Ok(()),
+        Version::HTTP_11 if !has_length => {
+            head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        }
+        Version::HTTP_11 => {}
+        _ if !has_length => session.close_after_reply(),
+        _ => {}
+    }
+    if has_length || !session.takes_trailers() {
+        head.remove_header(&header::TRAILER);
+    }
+    Ok(())
+}
+
+fn is_xml(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let plain = !headers.contains_key(header::CONTENT_ENCODING);
+    plain && content_type.is_some_and(format::is_xml)
+}
+
+/// A DAV body while it comes, until its hrefs can be mapped.
+#[derive(Default)]
+pub(super) struct MappedBody(BytesMut);
+
+impl MappedBody {
+    /// Adds a piece.
+    ///
+    /// # Errors
+    /// The body is too large to be held.
+    pub(super) fn push(&mut self, piece: &Bytes) -> Result<(), TooLarge> {
+        if self.0.len() + piece.len() > MAX_MAPPED_BODY {
+            return Err(TooLarge);
+        }
+        self.0.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// The body with its hrefs mapped.
+    pub(super) fn map(self, context: &Context, plan: &ProxyPlan) -> Bytes {
+        let mapped = xml::dav::map_hrefs(&self.0, &|url| to_gateway(url, context, plan).into());
+        mapped.map_or_else(|| self.0.freeze(), Bytes::from)
+    }
+}
+
+/// A body whose hrefs are to be mapped is larger than what may be held.
+#[derive(Debug)]
+pub(super) struct TooLarge;
+
+fn to_gateway(url: &str, context: &Context, plan: &ProxyPlan) -> String {
+    let (snapshot, reached) = (&context.snapshot, &context.reached);
+    let is_upstream = |authority: &str| snapshot.goes_by(plan.upstream, authority, &reached.authority);
+    plan.mapping.reference_to_gateway(url, is_upstream, &reached.origin()).into_owned()
+}

@@ -1,0 +1,108 @@
+//! The client's half of an exchange: its request's body, as it comes, on its way to the upstream's writer.
+//!
+//! Nothing is read while the writer has something left to write, so a service that is slow holds up its client, and
+//! the gateway holds one piece. A client that is slow has to keep to a rate ([`BodyRate`]).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::listener::body_rate::{BodyRate, TooSlow};
+use crate::session::Session;
+
+use super::attempts::Replay;
+use super::upstream::{Framing, RequestWriter};
+
+/// How far the request's body is.
+pub(super) struct Upload {
+    is_done: bool,
+    /// Bytes that are still to come, where the length is known.
+    left: Option<u64>,
+    pub(super) replay: Replay,
+    /// `None`: the client may take as long as it likes.
+    rate: Option<BodyRate>,
+}
+
+/// What the client did.
+pub(super) enum FromClient {
+    Piece(Bytes),
+    /// The body is complete.
+    End,
+    /// The body breaks HTTP's framing, or the client has left in the middle of it.
+    Broken(Box<pingora::Error>),
+    /// The body came too slowly.
+    TooSlow,
+    /// The client has left.
+    Gone,
+}
+
+impl Upload {
+    /// `patience`: how long the client may let the gateway wait for its body; `None`: as long as it likes.
+    pub(super) fn new(session: &mut Session, framing: Framing, patience: Option<Duration>) -> Self {
+        let left = match framing {
+            Framing::Length(length) => Some(length),
+            Framing::None | Framing::Unknown => None,
+        };
+        let rate = patience.map(BodyRate::new);
+        Self { is_done: session.is_body_done(), left, replay: Replay::default(), rate }
+    }
+
+    /// Whether the client has sent all of its request.
+    pub(super) const fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// Gives the writer of a new attempt what has come so far.
+    pub(super) fn begin(&self, writer: &mut RequestWriter) {
+        self.replay.pieces().for_each(|piece| writer.push(piece));
+        if self.is_done {
+            writer.end();
+        }
+    }
+
+    /// Waits for what the client does next. Cancel-safe. `has_room`: whether more of the body may be read.
+    pub(super) async fn next(&mut self, session: &mut Session, has_room: bool) -> FromClient {
+        if self.is_done {
+            session.gone().await;
+            return FromClient::Gone;
+        }
+        if !has_room {
+            return std::future::pending().await;
+        }
+        let read = match &mut self.rate {
+            Some(rate) => match rate.wait_for(session.read_request_body()).await {
+                Ok(read) => read,
+                Err(TooSlow) => return FromClient::TooSlow,
+            },
+            None => session.read_request_body().await,
+        };
+        match read {
+            Ok(Some(piece)) => {
+                if let Some(rate) = &mut self.rate {
+                    rate.received(piece.len());
+                }
+                FromClient::Piece(piece)
+            }
+            Ok(None) => FromClient::End,
+            Err(error) => FromClient::Broken(error),
+        }
+    }
+
+    /// Hands on what has come. A body of known length ends with its last byte: the service may answer at once, before
+    /// another read has found nothing.
+    pub(super) fn take(&mut self, piece: Bytes, writer: &mut RequestWriter) {
+        self.replay.add(&piece);
+        self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
+        writer.push(piece);
+        if self.left == Some(0) {
+            self.end(writer);
+        }
+    }
+
+    /// The client's body is complete. Its trailers, if it has any, end here (RFC 9110 §6.5.1): few services take them,
+    /// and over HTTP/2 some end the whole connection, which other clients share.
+    pub(super) fn end(&mut self, writer: &mut RequestWriter) {
+        self.is_done = true;
+        writer.end();
+    }
+}

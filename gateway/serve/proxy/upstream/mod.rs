@@ -1,0 +1,134 @@
+//! The upstream's side of an exchange: a connection to a target, the request that is written to it, and the reply that
+//! is read from it. Writing and reading are two values, so that both can go on at the same time.
+//!
+//! A target is spoken to in the protocol that its url names: HTTP/1.1 for `http://` and `https://`, HTTP/2 for `h2c://`
+//! and `h2://`. Two requests choose for themselves: an upgrade goes over HTTP/1.1, which alone can carry it
+//! (RFC 9110 §7.8), and a gRPC call over HTTP/2 where TLS lets both sides choose.
+
+mod reader;
+mod shared_stream;
+mod writer;
+
+use std::sync::Arc;
+
+use http::Method;
+use pingora::http::RequestHeader;
+use pingora::protocols::Stream;
+use pingora::protocols::http::client::HttpSession as AnySession;
+use pingora::protocols::http::v1::client::HttpSession as Http1;
+use pingora::protocols::http::v2::client::Http2Session;
+
+use crate::config::Scheme;
+use crate::state::gateway::Gateway;
+use crate::state::snapshot::UpstreamState;
+use crate::upstream::client::CheckedStream;
+use crate::upstream::targets::Peer;
+
+use shared_stream::SharedStream;
+
+pub(super) use reader::ReplyReader;
+pub(super) use writer::{Framing, RequestWriter};
+
+/// What a request needs of the protocol towards its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    Any,
+    /// HTTP/1.1, for an upgrade.
+    Http1,
+    /// HTTP/2, for gRPC.
+    Http2,
+}
+
+/// An open connection, or a stream of one, on which nothing of the request was sent yet.
+pub(super) struct Connection {
+    wire: Wire,
+    /// It has carried a request before, so the upstream may have closed it since.
+    pub(super) reused: bool,
+}
+
+enum Wire {
+    Http1(Stream),
+    Http2(Box<Http2Session>),
+}
+
+impl Connection {
+    /// A connection to a target that is idle, if there is one that can be used.
+    pub(super) async fn idle(gateway: &Gateway, peer: &Peer, needs: Needs, method: &Method) -> Option<Self> {
+        if speaks_http2(peer.scheme, needs) {
+            return None;
+        }
+        let stream = gateway.connections.idle_http1(peer, method).await?;
+        Some(Self { wire: checked(stream), reused: true })
+    }
+
+    /// Opens a connection to a target; or, over HTTP/2, takes one that has room for another stream.
+    ///
+    /// # Errors
+    /// The target could not be connected to.
+    pub(super) async fn open(
+        gateway: &Gateway,
+        upstream: &UpstreamState,
+        peer: &Peer,
+        needs: Needs,
+    ) -> pingora::Result<Self> {
+        let connection = if speaks_http2(peer.scheme, needs) {
+            let _seeking = upstream.seeking.acquire().await;
+            let (session, reused) = gateway.connections.session(peer).await?;
+            match session {
+                AnySession::H2(http2) => Self { wire: Wire::Http2(Box::new(http2)), reused },
+                AnySession::H1(http1) => Self { wire: checked(http1.into_inner()), reused },
+                AnySession::Custom(()) => {
+                    return pingora::Error::e_explain(pingora::ErrorType::InternalError, "no protocol");
+                }
+            }
+        } else {
+            Self { wire: checked(gateway.connections.new_http1(peer).await?), reused: false }
+        };
+        if !connection.reused {
+            upstream.opened.inc();
+        }
+        Ok(connection)
+    }
+
+    pub(super) const fn is_http2(&self) -> bool {
+        matches!(self.wire, Wire::Http2(_))
+    }
+
+    /// Sends the request's head. What follows is written by one of the two, and read by the other.
+    ///
+    /// # Errors
+    /// The connection is gone, or the head can't be written.
+    pub(super) async fn begin(
+        self,
+        peer: &Arc<Peer>,
+        head: Box<RequestHeader>,
+        framing: Framing,
+    ) -> pingora::Result<(RequestWriter, ReplyReader)> {
+        match self.wire {
+            Wire::Http1(stream) => {
+                CheckedStream::expect_reply(&stream, &head.method);
+                let shared = SharedStream::new(stream);
+                let received = shared.received();
+                let mut session = Http1::new_with_options(Box::new(shared.clone()), &peer.http1);
+                session.write_request_header(head).await?;
+                Ok((RequestWriter::http1(shared, framing), ReplyReader::Http1(Box::new(session), received)))
+            }
+            Wire::Http2(mut session) => {
+                session.write_request_header(head, framing == Framing::None)?;
+                let body = session.take_request_body_writer().filter(|_| framing != Framing::None);
+                Ok((RequestWriter::http2(body), ReplyReader::Http2(session)))
+            }
+        }
+    }
+}
+
+fn checked(stream: Stream) -> Wire {
+    Wire::Http1(CheckedStream::around(stream))
+}
+
+fn speaks_http2(scheme: Scheme, needs: Needs) -> bool {
+    match (needs, scheme) {
+        (Needs::Http1, _) | (Needs::Any | Needs::Http2, Scheme::Http) | (Needs::Any, Scheme::Https) => false,
+        (Needs::Http2, Scheme::Https) | (Needs::Any | Needs::Http2, Scheme::H2c | Scheme::H2) => true,
+    }
+}

@@ -1,0 +1,157 @@
+//! One connection to an upstream in two hands: one writes the request's body while the other reads the reply, which
+//! may begin before the body has ended (RFC 9112 §9.5). Both are polled by the same task, so the lock is never
+//! waited for.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::HeaderMap;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::upstream::client::CheckedStream;
+
+/// One of the hands.
+#[derive(Clone, Debug)]
+pub(super) struct SharedStream {
+    stream: Arc<Mutex<Stream>>,
+    received: Received,
+}
+
+/// How many bytes have come.
+#[derive(Clone, Debug, Default)]
+pub(in crate::serve::proxy) struct Received(Arc<AtomicU64>);
+
+impl Received {
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl SharedStream {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream: Arc::new(Mutex::new(stream)), received: Received::default() }
+    }
+
+    /// The connection, once this is the last hand that holds it.
+    pub(super) fn into_stream(self) -> Option<Stream> {
+        Arc::into_inner(self.stream).map(|stream| stream.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hand under a session of pingora's.
+    pub(super) fn under(stream: &Stream) -> Option<&Self> {
+        (**stream).as_any().downcast_ref()
+    }
+
+    /// Takes the trailers of the reply that was read to its end.
+    pub(super) fn trailers(&self) -> Option<HeaderMap> {
+        CheckedStream::take_trailers(&self.lock())
+    }
+
+    pub(super) fn received(&self) -> Received {
+        self.received.clone()
+    }
+
+    /// Writes what the connection takes.
+    pub(super) fn poll_write_some(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.lock()).poll_write(context, bytes)
+    }
+
+    /// Sends what the connection still holds back.
+    pub(super) fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_flush(context)
+    }
+}
+
+impl AsyncRead for SharedStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut *self.lock()).poll_read(context, buffer);
+        self.received.0.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
+        read
+    }
+}
+
+impl AsyncWrite for SharedStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_some(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_send(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_shutdown(context)
+    }
+}
+
+#[async_trait]
+impl Shutdown for SharedStream {
+    async fn shutdown(&mut self) {
+        let shared = self.clone();
+        let _ = std::future::poll_fn(|context| Pin::new(&mut *shared.lock()).poll_shutdown(context)).await;
+    }
+}
+
+impl Peek for SharedStream {}
+
+impl UniqueID for SharedStream {
+    fn id(&self) -> UniqueIDType {
+        self.lock().id()
+    }
+}
+
+impl Ssl for SharedStream {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.lock().get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.lock().selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for SharedStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.lock().get_timing_digest()
+    }
+
+    fn get_read_pending_time(&self) -> Duration {
+        self.lock().get_read_pending_time()
+    }
+
+    fn get_write_pending_time(&self) -> Duration {
+        self.lock().get_write_pending_time()
+    }
+}
+
+impl GetProxyDigest for SharedStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.lock().get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for SharedStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.lock().get_socket_digest()
+    }
+}

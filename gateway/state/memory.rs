@@ -1,0 +1,438 @@
+//! The memory for bodies (`limits.memory`): how many bytes of bodies all batches and streams hold
+//! together, from the first byte received to the last byte written.
+//!
+//! # No batch waits for another without end
+//!
+//! Marks keep batches from waiting for each other. Below half, bodies are received and calls are started. What is
+//! under way then may fill three quarters. What is left but an eighth is for the eldest of the batches that make
+//! calls: it goes on until memory is nearly full, so one batch can always end and make room. If its own replies
+//! are too many for that, it starts no more calls after [`PATIENCE`]. All waits are bounded: for a body by
+//! [`PATIENCE`], for a call by the batch's deadline, at which it is known that it was not sent. The last sixteenth
+//! is for what a reply's form adds to the bodies in it (JSON's framing, base64): a reply whose items have been
+//! called is written, whether there is room or not.
+//!
+//! # No client holds up the others
+//!
+//! The marks alone would let one client fill memory and then do nothing: twelve connections with large replies
+//! that they never read hold it until `limits.write_timeout`. So bytes are counted by client as well ([`clients`],
+//! told apart as for turns), and two rules follow from it.
+//!
+//! - *The small come in.* The sixteenth below the last one is a reserve for clients that hold next to nothing. As
+//!   long as all that a client holds is at most [`MemoryBudget::small`], it passes the marks, up to the reserve's end.
+//!   Replies to come count as a [`PIECE`] each, so that it starts a few calls at a time. A reply that turns out to be
+//!   larger waits for its call's time: what it has taken is little.
+//! - *The large give way.* Bytes are with their client while it is the client that has to go on: while a reply is
+//!   written, or a body is read ([`MemoryReservation::at_pace_of_client`]). When somebody waits for memory, then of all
+//!   clients that hold more than the one that waits, the one that holds most gives way, if it has not read (or
+//!   sent) a byte for [`STANDSTILL`]. So whoever holds little is never the victim of one that holds much, nobody
+//!   gives way while nobody waits, and a client that goes on reading keeps its reply, however slow its network is.
+//!
+//! # Who frees what
+//!
+//! A [`MemoryReservation`] gives back all that it has leased when it is dropped; nothing else gives back for it. Giving way
+//! works by that: the future that was at the client's pace is dropped, and with it the rest of the reply; its
+//! caller gets [`GaveWay`], says so in the log and a metric, and returns an error. That closes the connection
+//! (over HTTP/2 it resets the stream) and drops the holding. One gives way at a time: before the next is told, the
+//! first has to have gone, because what it frees may be enough.
+//!
+//! Invariants: `held` is the sum of all holdings' leases, and each client's count is the sum of its own; both
+//! change together, by what is leased. A batch leases whole blocks, so that most replies cost an addition that no
+//! other batch sees.
+
+mod clients;
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::Deadline;
+use crate::limiter::Client;
+
+use clients::{Clients, Exchange, InFlightGuard};
+
+/// So long a body waits for room.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A client that has not read or sent a byte for so long stands still.
+const STANDSTILL: Duration = Duration::from_millis(250);
+
+/// How often those who wait look for a client that stands still.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What is leased at once.
+const BLOCK: usize = 16 << 10;
+
+/// What is leased at once of the first block, so that those that hold next to nothing count as that. A call under way
+/// counts as much.
+const PIECE: usize = 4 << 10;
+
+/// What a client holds at most to be let in by the reserve, unless memory is small.
+const SMALL: usize = 64 << 10;
+
+/// The memory of a gateway.
+pub(crate) struct MemoryBudget {
+    limit: AtomicUsize,
+    held: AtomicUsize,
+    waiting: AtomicUsize,
+    /// Told when less than half is held, or another batch is the eldest, while someone waits.
+    freed: Notify,
+    /// Told when room was made for the eldest, while someone waits.
+    freed_for_eldest: Notify,
+    /// Batches that make calls, by their tickets; the first is the eldest.
+    line: Mutex<BTreeSet<u64>>,
+    eldest: AtomicU64,
+    last_ticket: AtomicU64,
+    clients: Clients,
+}
+
+/// There is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryExhausted;
+
+/// A client that stood still gave way to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GaveWay {
+    /// Bytes that its batch or stream held.
+    pub(crate) held: usize,
+}
+
+impl MemoryBudget {
+    /// A memory of so many bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit: AtomicUsize::new(limit),
+            held: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            freed: Notify::new(),
+            freed_for_eldest: Notify::new(),
+            line: Mutex::default(),
+            eldest: AtomicU64::new(0),
+            last_ticket: AtomicU64::new(0),
+            clients: Clients::default(),
+        }
+    }
+
+    /// Changes its size. What is held stays held.
+    pub(crate) fn resize(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.freed.notify_waiters();
+        self.freed_for_eldest.notify_waiters();
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Bytes held now.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::SeqCst)
+    }
+
+    fn half(&self) -> usize {
+        self.limit() / 2
+    }
+
+    /// Up to where the eldest starts calls: what it has under way shall fit, too.
+    fn nearly_full(&self) -> usize {
+        let limit = self.limit();
+        limit - limit / 16 * 3
+    }
+
+    /// Up to where the eldest takes replies. Above it is the reserve.
+    fn full(&self) -> usize {
+        let limit = self.limit();
+        limit - limit / 8
+    }
+
+    /// Up to where clients that hold next to nothing are let in.
+    fn end_of_reserve(&self) -> usize {
+        let limit = self.limit();
+        limit - limit / 16
+    }
+
+    /// What is next to nothing: the reserve has room for four such clients at least.
+    fn small(&self) -> usize {
+        (self.limit() / 64).clamp(PIECE, SMALL)
+    }
+
+    fn lease(&self, more: usize, most: usize) -> Result<(), MemoryExhausted> {
+        let fits = |held: usize| held.checked_add(more).filter(|held| *held <= most);
+        self.held
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits)
+            .map(drop)
+            .map_err(|_| MemoryExhausted)
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let before = self.held.fetch_sub(bytes, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let now = before.saturating_sub(bytes);
+        if now < self.half() {
+            self.freed.notify_waiters();
+        }
+        if now < self.nearly_full() {
+            self.freed_for_eldest.notify_waiters();
+        }
+    }
+
+    fn line(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn step_forward(&self, line: &BTreeSet<u64>) {
+        let first = line.first().copied().unwrap_or_default();
+        if self.eldest.swap(first, Ordering::SeqCst) != first && self.waiting.load(Ordering::SeqCst) > 0 {
+            self.freed.notify_waiters();
+        }
+    }
+
+    /// Waits for a condition. `hears_all`: memory above half matters, too. `make_room` is called now and then meanwhile.
+    async fn until<T>(
+        &self,
+        mut condition: impl FnMut() -> Option<T>,
+        hears_all: impl Fn() -> bool,
+        make_room: impl Fn(),
+    ) -> T {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _waiting = Waiting(self);
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            let mut freed_for_eldest = pin!(self.freed_for_eldest.notified());
+            freed_for_eldest.as_mut().enable();
+            if let Some(met) = condition() {
+                return met;
+            }
+            make_room();
+            let look = tokio::time::sleep(LOOK);
+            tokio::select! {
+                () = freed => {}
+                () = freed_for_eldest, if hears_all() => {}
+                () = look => {}
+            }
+        }
+    }
+}
+
+/// What is leased for so many bytes.
+const fn lease_for(used: usize) -> usize {
+    used.next_multiple_of(if used <= BLOCK { PIECE } else { BLOCK })
+}
+
+/// Someone who waits, as long as it lives.
+struct Waiting<'memory>(&'memory MemoryBudget);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What one batch or stream holds; given back when it is dropped. Its methods may be called while calls of
+/// the batch are under way, but all of a batch runs in one task.
+pub(crate) struct MemoryReservation<'memory> {
+    memory: &'memory MemoryBudget,
+    used: AtomicUsize,
+    /// What it has leased, and how its client goes on.
+    exchange: Arc<Exchange>,
+    /// Its place in line; 0: none.
+    ticket: AtomicU64,
+    /// It starts no more calls.
+    gave_up: AtomicBool,
+}
+
+impl<'memory> MemoryReservation<'memory> {
+    /// Nothing is held yet; what will be counts as this client's.
+    pub(crate) fn new(memory: &'memory MemoryBudget, client: Client) -> Self {
+        let (used, ticket) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let exchange = memory.clients.exchange(client);
+        Self { memory, used, exchange, ticket, gave_up: AtomicBool::new(false) }
+    }
+
+    /// Takes `more` bytes of a body that is received; waits a little for room.
+    pub(crate) async fn admit(&self, more: usize) -> Result<(), MemoryExhausted> {
+        let memory = self.memory;
+        let take = || self.take_below(more, memory.half());
+        if take().is_ok() {
+            return Ok(());
+        }
+        let _waits = self.exchange.waits();
+        let is_small = || self.is_small(more);
+        let met = memory.until(|| take().ok(), is_small, || self.make_room(more));
+        Deadline::after(PATIENCE).race(met).await.ok_or(MemoryExhausted)
+    }
+
+    /// Takes `more` bytes that are there already.
+    pub(crate) fn take(&self, more: usize) -> Result<(), MemoryExhausted> {
+        let limit = self.memory.limit();
+        self.take_below(more, if self.is_eldest() { self.memory.full() } else { limit - limit / 4 })
+    }
+
+    /// Takes `more` bytes of a reply. Waits a little where a client that stands still could give way, and without an end
+    /// where its own client holds next to nothing yet.
+    pub(crate) async fn take_or_wait(&self, more: usize) -> Result<(), MemoryExhausted> {
+        let full = match self.take(more) {
+            Ok(()) => return Ok(()),
+            Err(full) => full,
+        };
+        // The reply makes its client large: its call was started from the reserve, and not because there was room.
+        let outgrows = self.is_small(0);
+        if !outgrows && !self.memory.clients.could_give_way(&self.exchange, more) {
+            return Err(full);
+        }
+        let met = self.memory.until(|| self.take(more).ok(), || true, || self.make_room(more));
+        if outgrows {
+            met.await;
+            return Ok(());
+        }
+        Deadline::after(PATIENCE).race(met).await.ok_or(full)
+    }
+
+    fn take_below(&self, more: usize, most: usize) -> Result<(), MemoryExhausted> {
+        let used = self.used.load(Ordering::Relaxed).saturating_add(more);
+        let leased = lease_for(used).saturating_sub(self.exchange.leased());
+        if leased > 0 {
+            let most = if self.is_small(leased) { most.max(self.memory.end_of_reserve()) } else { most };
+            self.memory.lease(leased, most)?;
+            self.exchange.add(leased);
+        }
+        self.used.store(used, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives back `bytes` of what it took.
+    pub(crate) fn give_back(&self, bytes: usize) {
+        self.hold(self.used.load(Ordering::Relaxed).saturating_sub(bytes));
+    }
+
+    /// It holds exactly so many bytes now, whether there is room or not.
+    pub(crate) fn hold(&self, used: usize) {
+        self.used.store(used, Ordering::Relaxed);
+        let (leased, wanted) = (self.exchange.leased(), lease_for(used));
+        if leased > wanted + BLOCK {
+            self.exchange.subtract(leased - wanted);
+            self.memory.give_back(leased - wanted);
+        } else if wanted > leased {
+            self.exchange.add(wanted - leased);
+            self.memory.held.fetch_add(wanted - leased, Ordering::SeqCst);
+        }
+    }
+
+    /// Holds `now` bytes in the place of `before`, whether there is room or not.
+    pub(crate) fn change(&self, before: usize, now: usize) {
+        self.hold((self.used.load(Ordering::Relaxed) + now).saturating_sub(before));
+    }
+
+    /// Returns once a call may be started. If the eldest batch has to wait, nobody may be able to go on: after
+    /// [`PATIENCE`] it starts no more calls, so that it ends and makes room.
+    pub(crate) async fn room(&self) -> Result<(), MemoryExhausted> {
+        while !self.has_room() {
+            if self.gave_up.load(Ordering::Relaxed) {
+                return Err(MemoryExhausted);
+            }
+            let has_room = || self.has_room().then_some(());
+            let hears_all = || self.is_eldest() || self.is_small(PIECE);
+            let met = self.memory.until(has_room, hears_all, || self.make_room(PIECE));
+            if Deadline::after(PATIENCE).race(met).await.is_none() && self.is_eldest() {
+                self.gave_up.store(true, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a call may be started.
+    pub(crate) fn has_room(&self) -> bool {
+        let held = self.memory.held();
+        held <= self.memory.half()
+            || (self.is_eldest() && held <= self.memory.nearly_full())
+            || (held + PIECE <= self.memory.end_of_reserve()
+                && self.is_small(PIECE * (self.exchange.calls_of_client() + 1)))
+    }
+
+    /// A call begins, and is under way until what this returns is dropped.
+    pub(crate) fn call_begins(&self) -> InFlightGuard<'_> {
+        self.exchange.call_begins()
+    }
+
+    /// The batch makes calls from here on.
+    pub(crate) fn stand_in_line(&self) {
+        let mut line = self.memory.line();
+        let ticket = self.memory.last_ticket.fetch_add(1, Ordering::Relaxed) + 1;
+        line.insert(ticket);
+        self.ticket.store(ticket, Ordering::Relaxed);
+        self.memory.step_forward(&line);
+    }
+
+    /// The batch makes no more calls.
+    pub(crate) fn leave_line(&self) {
+        let ticket = self.ticket.swap(0, Ordering::Relaxed);
+        if ticket != 0 {
+            let mut line = self.memory.line();
+            line.remove(&ticket);
+            self.memory.step_forward(&line);
+        }
+    }
+
+    /// Carries on an exchange in which it is the client's turn to go on: it reads a reply, or sends a body.
+    ///
+    /// # Errors
+    /// The client stood still while others waited for memory, and holds most of it. The exchange was dropped; what
+    /// is held is to be dropped, too.
+    pub(crate) async fn at_pace_of_client<E: Future>(&self, exchange: E) -> Result<E::Output, GaveWay> {
+        let mut exchange = pin!(exchange);
+        let waker = Waker::from(Arc::clone(&self.exchange));
+        let mut watched = None;
+        self.exchange.begin();
+        poll_fn(|context| {
+            self.exchange.wake_by(context.waker());
+            if self.exchange.gives_way() {
+                return Poll::Ready(Err(GaveWay { held: self.exchange.leased() }));
+            }
+            // Only its own waker says that the client has gone on.
+            if self.exchange.take_progress(self.memory.clients.now())
+                && let Poll::Ready(output) = exchange.as_mut().poll(&mut Context::from_waker(&waker))
+            {
+                return Poll::Ready(Ok(output));
+            }
+            // Most end at once, and are never seen by others.
+            watched.get_or_insert_with(|| self.memory.clients.watch(&self.exchange));
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Somebody waits for `more` bytes.
+    fn make_room(&self, more: usize) {
+        self.memory.clients.make_room(&self.exchange, more);
+    }
+
+    /// Whether its client would still hold next to nothing, with so many bytes more.
+    fn is_small(&self, more: usize) -> bool {
+        self.exchange.held_by_client().saturating_add(more) <= self.memory.small()
+    }
+
+    fn is_eldest(&self) -> bool {
+        let ticket = self.ticket.load(Ordering::Relaxed);
+        ticket != 0 && ticket == self.memory.eldest.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for MemoryReservation<'_> {
+    fn drop(&mut self) {
+        self.leave_line();
+        let leased = self.exchange.leased();
+        self.exchange.subtract(leased);
+        self.memory.give_back(leased);
+    }
+}
+
+#[cfg(test)]
+mod tests;

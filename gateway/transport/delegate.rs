@@ -1,0 +1,108 @@
+//! A connection of ours around one of pingora's: what pingora asks of a connection beside reading and writing is
+//! answered by the one inside, which is the field `stream`.
+
+/// Implements what pingora asks of a connection, except `AsyncRead` and `AsyncWrite`.
+macro_rules! delegate_to_stream {
+    ($connection:ty) => {
+        #[async_trait::async_trait]
+        impl pingora::protocols::Shutdown for $connection {
+            async fn shutdown(&mut self) {
+                self.stream.shutdown().await;
+            }
+        }
+
+        #[async_trait::async_trait]
+        impl pingora::protocols::Peek for $connection {
+            async fn try_peek(&mut self, buffer: &mut [u8]) -> std::io::Result<bool> {
+                self.stream.try_peek(buffer).await
+            }
+        }
+
+        impl pingora::protocols::UniqueID for $connection {
+            fn id(&self) -> pingora::protocols::UniqueIDType {
+                self.stream.id()
+            }
+        }
+
+        impl pingora::protocols::Ssl for $connection {
+            fn get_ssl_digest(&self) -> Option<std::sync::Arc<pingora::protocols::tls::SslDigest>> {
+                self.stream.get_ssl_digest()
+            }
+
+            fn selected_alpn_proto(&self) -> Option<pingora::protocols::ALPN> {
+                self.stream.selected_alpn_proto()
+            }
+        }
+
+        impl pingora::protocols::GetTimingDigest for $connection {
+            fn get_timing_digest(&self) -> Vec<Option<pingora::protocols::TimingDigest>> {
+                self.stream.get_timing_digest()
+            }
+
+            fn get_read_pending_time(&self) -> std::time::Duration {
+                self.stream.get_read_pending_time()
+            }
+
+            fn get_write_pending_time(&self) -> std::time::Duration {
+                self.stream.get_write_pending_time()
+            }
+        }
+
+        impl pingora::protocols::GetProxyDigest for $connection {
+            fn get_proxy_digest(
+                &self,
+            ) -> Option<std::sync::Arc<pingora::protocols::raw_connect::ProxyDigest>> {
+                self.stream.get_proxy_digest()
+            }
+        }
+
+        impl pingora::protocols::GetSocketDigest for $connection {
+            fn get_socket_digest(&self) -> Option<std::sync::Arc<pingora::protocols::SocketDigest>> {
+                self.stream.get_socket_digest()
+            }
+        }
+    };
+}
+
+/// Implements `AsyncWrite`: what is written goes to the connection inside as it is.
+macro_rules! delegate_writes_to_stream {
+    ($connection:ty) => {
+        impl tokio::io::AsyncWrite for $connection {
+            fn poll_write(
+                self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+                bytes: &[u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                std::pin::Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+            }
+
+            fn poll_write_vectored(
+                self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+                pieces: &[std::io::IoSlice<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                std::pin::Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, pieces)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                self.stream.is_write_vectored()
+            }
+
+            fn poll_flush(
+                self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::pin::Pin::new(&mut self.get_mut().stream).poll_flush(context)
+            }
+
+            fn poll_shutdown(
+                self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::pin::Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+            }
+        }
+    };
+}
+
+pub(crate) use {delegate_to_stream, delegate_writes_to_stream};

@@ -1,0 +1,193 @@
+//! In which order an upstream's addresses are asked to take a call. The first is the balance's choice;
+//! behind it come all others, so that a call finds whoever takes it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pingora::lb::selection::consistent::KetamaHashing;
+use pingora::lb::selection::{BackendIter, BackendSelection};
+use pingora::lb::{Backend, Extensions};
+
+use crate::config::Balance;
+
+use super::targets::Peer;
+
+/// Points of the ring that are looked at for another address; its neighbours on the ring are nearly always
+/// among the first few.
+const MAX_POINTS: usize = 256;
+
+/// An upstream's addresses.
+pub(crate) struct Addresses {
+    /// All of them; those that are only spare come last.
+    pub(crate) peers: Box<[Arc<Peer>]>,
+    /// How many are not.
+    main: usize,
+    order: Order,
+}
+
+enum Order {
+    Turns(Turns),
+    LeastBusy(AtomicUsize),
+    Ring(Arc<KetamaHashing>),
+}
+
+impl Addresses {
+    pub(crate) fn new(mut peers: Vec<Arc<Peer>>, balance: &Balance) -> Self {
+        peers.sort_by_key(|peer| peer.is_spare);
+        let main = peers.iter().filter(|peer| !peer.is_spare).count();
+        let balanced = peers.iter().take(main);
+        let order = match balance {
+            Balance::RoundRobin => Order::Turns(Turns::new(balanced.map(|peer| peer.weight))),
+            Balance::LeastBusy => Order::LeastBusy(AtomicUsize::new(0)),
+            Balance::ConsistentHash { .. } => Order::Ring(Arc::new(ring(balanced))),
+        };
+        Self { peers: peers.into(), main, order }
+    }
+
+    /// Whether these are the same addresses of the same targets, in whatever order.
+    pub(crate) fn are(&self, peers: &[Arc<Peer>]) -> bool {
+        let is_in = |peer: &Arc<Peer>| {
+            let same = |own: &&Arc<Peer>| {
+                own.address == peer.address
+                    && own.authority == peer.authority
+                    && own.is_spare == peer.is_spare
+            };
+            self.peers.iter().any(|own| same(&own))
+        };
+        self.peers.len() == peers.len() && peers.iter().all(is_in)
+    }
+
+    /// Asks one address after the other until one gives something.
+    pub(crate) fn first<T>(
+        &self,
+        key: &[u8],
+        slow_start: Duration,
+        ask: impl Fn(&Arc<Peer>) -> Option<T>,
+    ) -> Option<T> {
+        let in_turn = |peer: &Arc<Peer>| if has_its_turn(peer, slow_start) { ask(peer) } else { None };
+        let from = match &self.order {
+            Order::Turns(permits) => permits.next(),
+            Order::LeastBusy(cursor) => {
+                let cursor = cursor.fetch_add(1, Ordering::Relaxed);
+                if let Some(given) = self.least_busy(cursor, slow_start).and_then(&ask) {
+                    return Some(given);
+                }
+                cursor
+            }
+            Order::Ring(ring) => {
+                let mut points = ring.iter(key);
+                for _ in 0..MAX_POINTS {
+                    let Some(peer) = points.next().and_then(peer_of) else { break };
+                    if let Some(given) = in_turn(peer) {
+                        return Some(given);
+                    }
+                }
+                0
+            }
+        };
+        // Second round: better one that came back just now than none.
+        let spare = || self.peers.get(self.main..).unwrap_or_default().iter();
+        self.starting_at(from)
+            .find_map(in_turn)
+            .or_else(|| self.starting_at(from).find_map(&ask))
+            .or_else(|| spare().find_map(&ask))
+    }
+
+    /// The address with the fewest calls under way for its weight, of those that take calls.
+    fn least_busy(&self, cursor: usize, slow_start: Duration) -> Option<&Arc<Peer>> {
+        let load = |peer: &Arc<Peer>| {
+            let calls = f64::from(u32::try_from(peer.standing.in_flight()).unwrap_or(u32::MAX)) + 1.0;
+            let weight = f64::from(u32::try_from(peer.weight).unwrap_or(u32::MAX));
+            calls / (weight * peer.standing.share(slow_start))
+        };
+        // From another one each time, so that an upstream without calls does not wear out its first.
+        let up = self.starting_at(cursor).filter(|peer| peer.is_up());
+        up.map(|peer| (load(peer), peer)).min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, peer)| peer)
+    }
+
+    fn starting_at(&self, start: usize) -> impl Iterator<Item = &Arc<Peer>> {
+        let main = self.peers.get(..self.main).unwrap_or_default();
+        let start = start.checked_rem(main.len()).unwrap_or(0);
+        let (before, behind) = main.split_at_checked(start).unwrap_or((&[], main));
+        behind.iter().chain(before)
+    }
+}
+
+/// Whether a target whose share still grows gets this call.
+fn has_its_turn(peer: &Peer, slow_start: Duration) -> bool {
+    let share = peer.standing.share(slow_start);
+    share >= 1.0 || rand::random::<f64>() < share
+}
+
+fn peer_of(backend: &Backend) -> Option<&Arc<Peer>> {
+    backend.ext.get::<Arc<Peer>>()
+}
+
+/// Every address has its points on the ring, whether it takes calls now or not: one that is out loses its keys to
+/// its neighbours, and gets back those and no others.
+fn ring<'peers>(peers: impl Iterator<Item = &'peers Arc<Peer>>) -> KetamaHashing {
+    let backend = |peer: &Arc<Peer>| {
+        let mut ext = Extensions::new();
+        ext.insert(Arc::clone(peer));
+        let addr = pingora::protocols::l4::socket::SocketAddr::Inet(peer.address);
+        Backend { addr, weight: peer.weight, ext }
+    };
+    KetamaHashing::build(&peers.map(backend).collect::<BTreeSet<_>>())
+}
+
+/// Turns by weight: a walk over all turns in steps that meet each of them once, and spread those of one address.
+struct Turns {
+    cursor: AtomicUsize,
+    step: usize,
+    /// Behind the last turn of each address.
+    ends: Box<[usize]>,
+}
+
+impl Turns {
+    fn new(weights: impl Iterator<Item = usize>) -> Self {
+        let weights: Vec<_> = weights.collect();
+        let common = weights.iter().copied().fold(0, gcd).max(1);
+        let mut ends: Vec<usize> = Vec::with_capacity(weights.len());
+        for weight in weights {
+            ends.push(ends.last().copied().unwrap_or(0) + weight / common);
+        }
+        let all = ends.last().copied().unwrap_or(1);
+        // About the golden section of all turns, and coprime to their number.
+        let step = (all * 8 / 13..=all).find(|step| gcd(*step, all) == 1).unwrap_or(1);
+        Self { cursor: AtomicUsize::new(0), step, ends: ends.into() }
+    }
+
+    /// Whose turn it is.
+    fn next(&self) -> usize {
+        let all = self.ends.last().copied().unwrap_or(1);
+        let permit = (self.cursor.fetch_add(1, Ordering::Relaxed) % all) * self.step % all;
+        self.ends.partition_point(|end| *end <= permit)
+    }
+}
+
+const fn gcd(one: usize, other: usize) -> usize {
+    if other == 0 { one } else { gcd(other, one % other) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_shared_by_weight_and_spread() {
+        for weights in [vec![1], vec![1, 1], vec![4, 4], vec![1, 2, 3], vec![1000, 1], vec![5, 5, 7]] {
+            let permits = Turns::new(weights.iter().copied());
+            let all: usize = weights.iter().sum();
+            let mut counts = vec![0; weights.len()];
+            for _ in 0..all {
+                counts[permits.next()] += 1;
+            }
+            assert_eq!(counts, weights);
+        }
+        let permits = Turns::new([6, 4].into_iter());
+        let run: Vec<_> = (0..6).map(|_| permits.next()).collect();
+        assert!(!run.windows(3).any(|three| three.iter().all(|permit| *permit == three[0])), "{run:?}");
+    }
+}

@@ -1,0 +1,90 @@
+//! What a call looks like on the wire: its request line and fields, with the framing that the gateway
+//! alone decides (RFC 9112 §6). Nothing an item says can end up in it but its method, its
+//! canonical path, and fields that were checked.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, Uri};
+use pingora::http::RequestHeader;
+
+use crate::dispatch::CallFailure;
+use crate::header::inherit::CallHeaders;
+use crate::plan::Call;
+
+use super::BatchEngine;
+use super::retry::Sending;
+use crate::admission::forwarding::{host_of, origin_of};
+use crate::state::snapshot::UpstreamState;
+use crate::upstream::targets::Peer;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// What the calls of one batch to one upstream share.
+#[derive(Clone, Copy)]
+pub(super) struct Calls<'engine> {
+    pub(super) engine: &'engine BatchEngine<'engine>,
+    pub(super) upstream: &'engine UpstreamState,
+    pub(super) headers: &'engine CallHeaders,
+}
+
+impl Calls<'_> {
+    /// The header of a call to a target over HTTP/1.1.
+    pub(super) fn header(
+        &self,
+        sending: Sending<'_>,
+        peer: &Peer,
+    ) -> Result<Box<RequestHeader>, CallFailure> {
+        let uri = sending.call.target.parse().map_err(|_| CallFailure::Internal)?;
+        let mut header = self.header_without_host(sending, peer, uri)?;
+        let host = host_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
+        header.insert_header(header::HOST, host).map_err(|_| CallFailure::Internal)?;
+        Ok(Box::new(header))
+    }
+
+    /// The header of a call over HTTP/2, which has the authority in its url (RFC 9113 §8.3.1).
+    pub(super) fn header_h2(
+        &self,
+        sending: Sending<'_>,
+        peer: &Peer,
+    ) -> Result<Box<RequestHeader>, CallFailure> {
+        let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
+        let uri = format!("{origin}{}", sending.call.target).parse().map_err(|_| CallFailure::Internal)?;
+        let mut header = self.header_without_host(sending, peer, uri)?;
+        header.set_version(http::Version::HTTP_2);
+        Ok(Box::new(header))
+    }
+
+    fn header_without_host(
+        &self,
+        Sending { method, call, attempt }: Sending<'_>,
+        peer: &Peer,
+        uri: Uri,
+    ) -> Result<RequestHeader, CallFailure> {
+        let deadline = attempt.deadline;
+        let mut parts = http::Request::new(()).into_parts().0;
+        parts.method = method.clone();
+        parts.uri = uri;
+        parts.headers = self.headers.compose(&call.headers);
+        if let Some(length) = content_length(method, call) {
+            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if let Some(trace) = self.engine.trace.of_call() {
+            parts.headers.insert(TRACEPARENT, trace);
+        }
+        if let Some(name) = &self.upstream.settings.deadline_header {
+            parts.headers.insert(name.clone(), HeaderValue::from(deadline.remaining_milliseconds()));
+        }
+        for (name, text) in &call.references {
+            let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
+            let value =
+                HeaderValue::from_str(&text.with_origin(&origin)).map_err(|_| CallFailure::Internal)?;
+            parts.headers.insert(name.clone(), value);
+        }
+        Ok(RequestHeader::from(parts))
+    }
+}
+
+/// RFC 9110 §8.6: a length where there is a body, and where the method would have one.
+fn content_length(method: &Method, call: &Call) -> Option<usize> {
+    let expects_one = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+    call.body.as_ref().map(bytes::Bytes::len).or_else(|| expects_one.then_some(0))
+}

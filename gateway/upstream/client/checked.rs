@@ -1,0 +1,89 @@
+//! A connection to an upstream over HTTP/1.1 whose replies are checked before pingora sees them: its parser takes an
+//! empty chunk size for the end of a body, and two lengths for one. Such a reply ends as malformed.
+//!
+//! Who sends a request says its method first: it decides whether the reply has a body. Bytes that no request has asked
+//! for end the connection, so they are never taken for the next reply.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use http::{HeaderMap, Method};
+use pingora::protocols::Stream;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::http1::{ReplyChecker, Stop};
+
+use crate::transport::delegate::{delegate_to_stream, delegate_writes_to_stream};
+
+/// A connection to an upstream.
+#[derive(Debug)]
+pub(crate) struct CheckedStream {
+    stream: Stream,
+    checker: Mutex<ReplyChecker>,
+}
+
+impl CheckedStream {
+    /// The connection with its replies checked. One from the pool may be checked already.
+    pub(crate) fn around(stream: Stream) -> Stream {
+        if Self::under(&stream).is_some() {
+            return stream;
+        }
+        Box::new(Self { stream, checker: Mutex::default() })
+    }
+
+    /// A request with this method is about to be sent.
+    pub(crate) fn expect_reply(stream: &Stream, method: &Method) {
+        if let Some(mut checker) = Self::checker_of(stream) {
+            checker.expect(method);
+        }
+    }
+
+    /// Whether the connection may carry another request, as far as its replies go.
+    pub(crate) fn is_usable(stream: &Stream) -> bool {
+        Self::checker_of(stream).is_none_or(|checker| checker.is_usable())
+    }
+
+    /// Takes the trailer fields of the reply. They are there once its body was read to its end.
+    pub(crate) fn take_trailers(stream: &Stream) -> Option<HeaderMap> {
+        Self::checker_of(stream)?.take_trailers()
+    }
+
+    fn under(stream: &Stream) -> Option<&Self> {
+        (**stream).as_any().downcast_ref()
+    }
+
+    fn checker_of(stream: &Stream) -> Option<MutexGuard<'_, ReplyChecker>> {
+        Some(Self::under(stream)?.checker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl AsyncRead for CheckedStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let connection = self.get_mut();
+        let checker = connection.checker.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fault) = checker.fault() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut connection.stream).poll_read(context, buffer))?;
+        let passed = checker.pass(buffer.filled().get(before..).unwrap_or_default());
+        buffer.set_filled(before + passed.bytes);
+        match passed.stop {
+            // What came before it is handed on; the next read fails.
+            Some(Stop::Fault(fault)) if passed.bytes == 0 => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)))
+            }
+            Some(_) | None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+delegate_writes_to_stream!(CheckedStream);
+
+delegate_to_stream!(CheckedStream);

@@ -1,0 +1,28 @@
+//! A call that waits for its turn, as metrics see it.
+
+use crate::clock::Stopwatch;
+use crate::limiter::Flow;
+
+use crate::state::snapshot::UpstreamState;
+
+/// A call in an upstream's queue. Its wait is recorded when it is dropped, whether its turn came or not.
+pub(crate) struct Queued<'upstream> {
+    upstream: &'upstream UpstreamState,
+    flow: &'upstream Flow,
+    stopwatch: Stopwatch,
+}
+
+impl<'upstream> Queued<'upstream> {
+    pub(crate) fn new(upstream: &'upstream UpstreamState, flow: &'upstream Flow) -> Self {
+        upstream.queued.inc();
+        Self { upstream, flow, stopwatch: Stopwatch::start() }
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.upstream.queued.dec();
+        self.upstream.share_waits.inc_by(self.flow.take_share_waits() as u64);
+        self.upstream.queue_time.observe(self.stopwatch.elapsed().as_secs_f64());
+    }
+}

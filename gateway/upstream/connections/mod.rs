@@ -1,0 +1,244 @@
+//! Connections to targets: opened, kept while they are idle, and shared. Items, single requests and health checks all
+//! come here, so one rule holds for all of them.
+//!
+//! In goes a [`Peer`], which is a target at one address. Out comes a connection of HTTP/1.1, or a session of whichever
+//! version the target speaks. pingora keeps the idle ones and speaks HTTP; connections are opened here, because its
+//! connector can't be told whom to trust beyond a list of authorities, and keeps the cause of a failed TLS handshake
+//! to itself.
+//!
+//! Invariants: a connection is only used by peers whose `group_key` says that its certificate was judged by the same
+//! rules (`tls::UpstreamTls::verified`). Nothing of a request is sent before that judgement. `timeout.connect` holds
+//! for TCP and TLS together.
+
+mod encrypted;
+mod race;
+mod tls;
+mod verifier;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt as _;
+use http::Method;
+use pingora::connectors::http::v2::{self, H2HandshakeSettings, handshake};
+use pingora::connectors::{ConnectorOptions, TransportConnector};
+use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::v1::client::HttpSession as Http1Session;
+use pingora::protocols::{Stream, l4};
+use pingora::upstreams::peer::Peer as _;
+use pingora::{Error, ErrorType};
+use rustls::pki_types::ServerName;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::config::Scheme;
+use crate::problem::is_idempotent;
+use crate::telemetry::{TlsCause, TlsFailures};
+
+use super::targets::Peer;
+use crate::transport::handshake;
+use encrypted::Encrypted;
+pub(crate) use race::race;
+use tls::Offer;
+pub(crate) use tls::UpstreamTls;
+
+/// All connections to targets.
+pub(crate) struct Connections {
+    /// Keeps idle connections of HTTP/1.1.
+    http1: TransportConnector,
+    /// Keeps connections of HTTP/2, idle or with room for more streams.
+    http2: v2::Connector,
+    failures: Arc<TlsFailures>,
+}
+
+/// A connection that was just opened, and whether the target chose HTTP/2 on it.
+struct Opened {
+    stream: Stream,
+    is_http2: bool,
+}
+
+impl Connections {
+    /// At most `idle` connections are kept idle.
+    pub(crate) fn new(idle: usize, failures: Arc<TlsFailures>) -> Self {
+        let options = || Some(ConnectorOptions::new(idle));
+        Self { http1: TransportConnector::new(options()), http2: v2::Connector::new(options()), failures }
+    }
+
+    /// An idle connection of HTTP/1.1 for a request with this method, if there is one that is still open and on which the
+    /// service has not spoken out of turn: what came then (a 408 for idleness, say) would be taken for the next answer.
+    ///
+    /// A request that can't be sent twice is lost on a connection that is about to close. So for those the network
+    /// is heard once more, and services whose idle connections are mostly gone get new ones.
+    pub(crate) async fn idle_http1(&self, peer: &Peer, method: &Method) -> Option<Stream> {
+        let is_safe = is_idempotent(method);
+        if !is_safe && !peer.standing.keeps_idle() {
+            return None;
+        }
+        loop {
+            let mut stream = self.http1.reused_stream(&peer.http1).await?;
+            if !is_safe {
+                // Lets the runtime take what the network has brought meanwhile.
+                tokio::task::yield_now().await;
+            }
+            if is_quiet(&mut stream) {
+                return Some(stream);
+            }
+            peer.standing.idle_was_gone();
+        }
+    }
+
+    /// A new connection of HTTP/1.1.
+    pub(crate) async fn new_http1(&self, peer: &Peer) -> pingora::Result<Stream> {
+        self.open(peer, Offer::Http1).await.map(|opened| opened.stream)
+    }
+
+    /// Keeps a connection of HTTP/1.1 on which nothing is under way.
+    pub(crate) fn keep_http1(&self, stream: Stream, peer: &Peer) {
+        self.http1.release_stream(stream, peer.http1.reuse_hash(), peer.http1.idle_timeout());
+    }
+
+    /// A session of the version of HTTP that the target speaks, and whether its connection was there already.
+    pub(crate) async fn session(&self, peer: &Peer) -> pingora::Result<(HttpSession, bool)> {
+        let (may_be_http1, may_be_http2) = versions(peer.scheme);
+        if may_be_http2 {
+            // A connection that is going away is no reason to fail: a new one takes its place.
+            if let Ok(Some(session)) = self.http2.reused_http_session(&peer.http).await {
+                return Ok((HttpSession::H2(session), true));
+            }
+        }
+        if may_be_http1 && let Some(stream) = self.idle_http1(peer, &Method::GET).await {
+            return Ok((http1_session(stream, peer), true));
+        }
+        Ok((self.new_session(peer).await?, false))
+    }
+
+    /// A session on a new connection.
+    pub(crate) async fn new_session(&self, peer: &Peer) -> pingora::Result<HttpSession> {
+        let offer = match versions(peer.scheme) {
+            (true, true) => Offer::Either,
+            (false, _) => Offer::Http2,
+            (true, false) => Offer::Http1,
+        };
+        let Opened { stream, is_http2 } = self.open(peer, offer).await?;
+        if !is_http2 {
+            return Ok(http1_session(stream, peer));
+        }
+        let options = &peer.http.options;
+        let mut settings = H2HandshakeSettings::new();
+        settings.max_streams = options.max_h2_streams;
+        settings.stream_window_size = options.h2_stream_window_size;
+        settings.connection_window_size = options.h2_connection_window_size;
+        let connection = handshake(stream, settings).await?;
+        let Some(session) = connection.spawn_stream().await? else {
+            return Error::e_explain(ErrorType::H2Error, "a new connection has no room for a stream");
+        };
+        if connection.more_streams_allowed() {
+            self.http2.in_use_pool().insert(peer.http.reuse_hash(), connection);
+        }
+        Ok(HttpSession::H2(session))
+    }
+
+    /// Keeps the connection of a session whose exchange is complete, if it can be used again.
+    pub(crate) async fn keep(&self, session: HttpSession, peer: &Peer) {
+        match session {
+            HttpSession::H1(mut session) => {
+                session.respect_keepalive();
+                if let Some(stream) = session.reuse().await {
+                    self.keep_http1(stream, peer);
+                }
+            }
+            HttpSession::H2(session) => {
+                self.http2.release_http_session(session, &peer.http, peer.http.options.idle_timeout);
+            }
+            HttpSession::Custom(()) => {}
+        }
+    }
+
+    async fn open(&self, peer: &Peer, offer: Offer) -> pingora::Result<Opened> {
+        let is_shaking = AtomicBool::new(false);
+        let opening = async {
+            let tcp = TcpStream::connect(peer.address).await.map_err(not_connected)?;
+            tcp.set_nodelay(true).map_err(not_connected)?;
+            let Some(tls) = &peer.tls else {
+                let stream: Stream = Box::new(l4::stream::Stream::from(tcp));
+                return Ok(Opened { stream, is_http2: offer == Offer::Http2 });
+            };
+            is_shaking.store(true, Ordering::Relaxed);
+            let shaken = shake_hands(tls, peer, tcp, offer).await;
+            shaken.inspect_err(|error| self.count(peer, handshake::of_handshake(&**error)))
+        };
+        let limit = peer.http.options.total_connection_timeout;
+        let Some(limit) = limit else { return opening.await };
+        tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {
+            if is_shaking.load(Ordering::Relaxed) {
+                self.count(peer, (TlsCause::Timeout, "timeout.connect is over".to_owned()));
+            }
+            Error::e_explain(ErrorType::ConnectTimedout, "no connection in time")
+        })
+    }
+
+    fn count(&self, peer: &Peer, (cause, detail): (TlsCause, String)) {
+        if let Some(tls) = &peer.tls {
+            let target = (tls.upstream.as_str(), peer.authority.as_str(), peer.address);
+            self.failures.with_target(target, (cause, &detail), &tls.throttle);
+        }
+    }
+}
+
+/// Whether nothing was heard on an idle connection, not even its end. Asks tokio what it knows already, so a quiet
+/// connection costs no system call.
+pub(crate) fn is_quiet(stream: &mut Stream) -> bool {
+    let mut unasked = [0; 1];
+    tokio::task::unconstrained(stream.read(&mut unasked)).now_or_never().is_none()
+}
+
+/// Whether a target may speak HTTP/1.1, and HTTP/2.
+const fn versions(scheme: Scheme) -> (bool, bool) {
+    match scheme {
+        Scheme::Http => (true, false),
+        Scheme::Https => (true, true),
+        Scheme::H2c | Scheme::H2 => (false, true),
+    }
+}
+
+fn http1_session(stream: Stream, peer: &Peer) -> HttpSession {
+    HttpSession::H1(Http1Session::new_with_options(stream, &peer.http1))
+}
+
+async fn shake_hands(
+    tls: &UpstreamTls,
+    peer: &Peer,
+    tcp: TcpStream,
+    offer: Offer,
+) -> pingora::Result<Opened> {
+    let failed = |error: rustls::Error| Error::because(ErrorType::TLSHandshakeFailure, "TLS", error);
+    let name = ServerName::try_from(peer.http.sni.clone()).map_err(|_| {
+        failed(rustls::Error::General("the target's host can't be the name of a server".to_owned()))
+    })?;
+    let connector = TlsConnector::from(Arc::clone(tls.offering(offer)));
+    let stream = connector
+        .connect(name, tcp)
+        .await
+        .map_err(|error| Error::because(ErrorType::TLSHandshakeFailure, "TLS", error))?;
+    let encrypted = Encrypted::new(stream);
+    let is_http2 = encrypted.is_http2();
+    if offer == Offer::Http2 && !is_http2 {
+        return Err(failed(rustls::Error::NoApplicationProtocol));
+    }
+    Ok(Opened { stream: Box::new(encrypted), is_http2 })
+}
+
+#[expect(clippy::unnecessary_box_returns, reason = "pingora's results have it so")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are one to us")]
+fn not_connected(error: io::Error) -> Box<Error> {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+    let kind = match error.kind() {
+        ConnectionRefused => ErrorType::ConnectRefused,
+        HostUnreachable | NetworkUnreachable => ErrorType::ConnectNoRoute,
+        TimedOut => ErrorType::ConnectTimedout,
+        _ => ErrorType::ConnectError,
+    };
+    Error::because(kind, "TCP", error)
+}

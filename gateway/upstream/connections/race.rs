@@ -1,0 +1,109 @@
+//! Opening a connection to a name that has several addresses (RFC 8305 §5): one that does not answer soon is no reason to
+//! wait, the next is tried as well, and the first connection that opens is used. So a dead address costs a call a
+//! quarter of a second at most, until its circuit opens.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use pingora::{Error, ErrorType};
+
+use crate::clock::Deadline;
+
+use crate::upstream::lease::Lease;
+use crate::upstream::targets::{Peer, Targets};
+
+/// How long one address is waited for alone.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// How it went.
+pub(crate) struct Raced<T> {
+    /// The first connection that opened, and the address that it leads to.
+    pub(crate) opened: Option<(Lease, T)>,
+    /// The addresses where none opened, or later than elsewhere.
+    pub(crate) failed: Vec<(Lease, Box<Error>)>,
+}
+
+/// Opens a connection to the address of a lease, or to another of the same name, leaving out those in `tried`.
+pub(crate) async fn race<T, F>(
+    targets: &Targets,
+    first: Lease,
+    tried: &[SocketAddr],
+    open: impl Fn(Arc<Peer>) -> F,
+) -> Raced<T>
+where
+    F: Future<Output = pingora::Result<T>>,
+{
+    let mut race = Race { tried: tried.to_vec(), open, running: Vec::new(), failed: Vec::new() };
+    let mut opening = FuturesUnordered::new();
+    let origin = Arc::clone(first.peer());
+    opening.push(race.start(first));
+    let mut may_be_more = true;
+    loop {
+        let ended = if may_be_more {
+            Deadline::after(HEAD_START).race(opening.next()).await
+        } else {
+            Some(opening.next().await)
+        };
+        match ended {
+            Some(Some((address, Ok(opened)))) => return race.won(address, opened),
+            Some(Some((address, Err(error)))) => race.lost(address, error),
+            Some(None) if !may_be_more => return Raced { opened: None, failed: race.failed },
+            Some(None) | None => {}
+        }
+        match targets.elsewhere(&origin, &race.tried) {
+            Some(lease) => opening.push(race.start(lease)),
+            None => may_be_more = false,
+        }
+    }
+}
+
+struct Race<O> {
+    tried: Vec<SocketAddr>,
+    open: O,
+    running: Vec<Lease>,
+    failed: Vec<(Lease, Box<Error>)>,
+}
+
+impl<O> Race<O> {
+    fn start<T, F>(
+        &mut self,
+        lease: Lease,
+    ) -> impl Future<Output = (SocketAddr, pingora::Result<T>)> + use<T, F, O>
+    where
+        O: Fn(Arc<Peer>) -> F,
+        F: Future<Output = pingora::Result<T>>,
+    {
+        let address = lease.peer().address;
+        self.tried.push(address);
+        let opening = (self.open)(Arc::clone(lease.peer()));
+        self.running.push(lease);
+        async move { (address, opening.await) }
+    }
+
+    fn take(&mut self, address: SocketAddr) -> Option<Lease> {
+        let place = self.running.iter().position(|lease| lease.peer().address == address)?;
+        Some(self.running.swap_remove(place))
+    }
+
+    fn lost(&mut self, address: SocketAddr, error: Box<Error>) {
+        if let Some(lease) = self.take(address) {
+            self.failed.push((lease, error));
+        }
+    }
+
+    fn won<T>(mut self, address: SocketAddr, opened: T) -> Raced<T> {
+        let opened = self.take(address).map(|lease| (lease, opened));
+        let started_later = |lease: &Lease| {
+            let place = |address| self.tried.iter().position(|tried| *tried == address);
+            place(lease.peer().address) > place(address)
+        };
+        // One that was given up because another opened later and yet sooner is too slow; those that had just begun are not.
+        let slow: Vec<_> = self.running.drain(..).filter(|lease| !started_later(lease)).collect();
+        let too_slow = || Error::explain(ErrorType::ConnectTimedout, "another address answered sooner");
+        self.failed.extend(slow.into_iter().map(|lease| (lease, too_slow())));
+        Raced { opened, failed: self.failed }
+    }
+}

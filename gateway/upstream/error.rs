@@ -1,0 +1,113 @@
+//! What pingora's errors mean for a call.
+
+use std::io;
+
+use http::HeaderMap;
+use http::header::TRANSFER_ENCODING;
+use pingora::{Error, ErrorSource, ErrorType};
+
+use crate::dispatch::CallFailure;
+use crate::http1::Fault;
+
+/// What breaks HTTP's grammar, if that is why a read failed: of a client's connection, or of one to an upstream.
+pub(crate) fn fault_of(error: &Error) -> Option<Fault> {
+    error.root_cause().downcast_ref::<io::Error>()?.get_ref()?.downcast_ref().copied()
+}
+
+/// Why a connection could not be opened.
+pub(crate) fn of_connect(error: &Error) -> CallFailure {
+    let is = |kinds: &[ErrorType]| kinds.contains(error.etype());
+    if is(&[ErrorType::ConnectTimedout]) {
+        CallFailure::ConnectionTimeout
+    } else if is(&[ErrorType::ConnectRefused]) {
+        CallFailure::ConnectionRefused
+    } else if is(&[
+        ErrorType::TLSHandshakeFailure,
+        ErrorType::TLSHandshakeTimedout,
+        ErrorType::TLSWantX509Lookup,
+        ErrorType::InvalidCert,
+        ErrorType::HandshakeError,
+    ]) {
+        CallFailure::TlsHandshake
+    } else {
+        CallFailure::ConnectionFailed
+    }
+}
+
+/// Why an exchange on an open connection failed.
+pub(crate) fn of_exchange(error: &Error) -> CallFailure {
+    let is = |kinds: &[ErrorType]| kinds.contains(error.etype());
+    if fault_of(error).is_some() {
+        CallFailure::ReplyMalformed
+    } else if is(&[ErrorType::ReadTimedout, ErrorType::WriteTimedout]) {
+        CallFailure::ReplyTimeout
+    } else if is(&[ErrorType::InvalidHTTPHeader, ErrorType::H1Error, ErrorType::InvalidH2]) {
+        CallFailure::ReplyMalformed
+    } else if error.etype().as_str().contains("Chunk") {
+        // pingora's v1 body reader names a broken chunk only by a custom error.
+        CallFailure::ReplyMalformed
+    } else {
+        CallFailure::ConnectionLost
+    }
+}
+
+/// Why an exchange failed of which not one byte of a reply has come, interim replies included.
+pub(crate) fn before_reply(error: &Error) -> CallFailure {
+    if is_not_processed(error) { CallFailure::NotProcessed } else { of_exchange(error) }
+}
+
+/// Why the stream of a request could not be opened, so that nothing of it was sent.
+pub(crate) fn of_opening(error: &Error) -> CallFailure {
+    let is_connection_gone = error
+        .root_cause()
+        .downcast_ref::<h2::Error>()
+        .is_some_and(|error| error.is_io() || error.is_go_away() || error.is_reset());
+    if is_connection_gone { CallFailure::NotProcessed } else { CallFailure::Internal }
+}
+
+/// Whether the upstream said that it did not process the request, so that sending it again is safe whatever its
+/// method: it reset the stream with `REFUSED_STREAM` (RFC 9113 §8.7), or said GOAWAY with a last stream below this one
+/// (§6.8), whatever its reason. h2 gives the error of a remote GOAWAY to those streams only, and to streams that were
+/// to be opened after it. Once a byte of a reply has come, the request was processed, whatever an error says.
+fn is_not_processed(error: &Error) -> bool {
+    error.root_cause().downcast_ref::<h2::Error>().is_some_and(|error| {
+        let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (error.is_go_away() || is_refused)
+    })
+}
+
+/// The reason for which a client's stream is reset where its reply broke off: the upstream's own, if it gave one that
+/// is true of this hop as well, and else that something went wrong here (RFC 9113 §7).
+pub(crate) fn reset_reason(error: &Error) -> h2::Reason {
+    const OF_THE_OTHER_HOP: [h2::Reason; 4] = [
+        h2::Reason::NO_ERROR,
+        h2::Reason::REFUSED_STREAM,
+        h2::Reason::HTTP_1_1_REQUIRED,
+        h2::Reason::FLOW_CONTROL_ERROR,
+    ];
+    let given = error.root_cause().downcast_ref::<h2::Error>().filter(|error| error.is_reset());
+    given
+        .and_then(h2::Error::reason)
+        .filter(|reason| !OF_THE_OTHER_HOP.contains(reason))
+        .unwrap_or(h2::Reason::INTERNAL_ERROR)
+}
+
+/// Whether the framing of an upstream's reply is one that is undone here: chunks, once, and no other transfer
+/// coding (RFC 9112 §6.1, §7). No call asks for another (it has no TE), and what is left of one that nobody
+/// undid would pass for the body.
+pub(crate) fn is_framing_read(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
+}
+
+/// Whether a client's body breaks HTTP's framing, as against one that ends because the client has left.
+pub(crate) fn breaks_framing(error: &Error) -> bool {
+    // pingora's v1 body reader names what is broken only by custom errors: InvalidChunk, InvalidTrailerEnd.
+    error.etype().as_str().starts_with("Invalid") || fault_of(error).is_some()
+}
+
+/// Whether a client took nothing of its reply for so long that the connection was given up.
+pub(crate) fn is_client_standing_still(error: &Error) -> bool {
+    *error.etype() == ErrorType::WriteTimedout && *error.esource() != ErrorSource::Upstream
+}

@@ -1,0 +1,177 @@
+//! Asks targets from time to time whether they are well. The checks are tasks of a configuration: they end when it is
+//! replaced. What they say is kept where a target stands, so that a reload changes nothing.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+
+use futures_util::stream::{StreamExt, iter};
+use http::{HeaderValue, StatusCode, Uri, header};
+use pingora::http::RequestHeader;
+use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::v1::client::HttpSession as Http1Session;
+use pingora::{Error, ErrorType};
+
+use crate::clock::Deadline;
+use crate::config::{HealthCheck, HostPolicy, Scheme};
+
+use super::connections::Connections;
+use super::targets::Peer;
+use crate::state::gateway::Gateway;
+use crate::state::snapshot::{Snapshot, UpstreamState};
+
+/// Checks of one upstream at once.
+const AT_ONCE: usize = 16;
+
+/// Starts the checks of the configuration in use.
+pub(crate) fn start_checks(gateway: &Arc<Gateway>) {
+    let snapshot = gateway.snapshot();
+    for (index, upstream) in snapshot.upstreams.iter().enumerate() {
+        if let Some(terms) = upstream.targets.health_check() {
+            let of = (Arc::downgrade(gateway), Arc::downgrade(&snapshot));
+            tokio::spawn(check_from_time_to_time(of, index, terms.clone()));
+        }
+    }
+}
+
+async fn check_from_time_to_time(of: (Weak<Gateway>, Weak<Snapshot>), index: usize, terms: HealthCheck) {
+    let (gateway, snapshot) = of;
+    let mut checks: HashMap<(String, SocketAddr), Check> = HashMap::new();
+    loop {
+        {
+            let (Some(gateway), Some(snapshot)) = (gateway.upgrade(), snapshot.upgrade()) else { return };
+            let Some(upstream) = snapshot.upstreams.get(index) else { return };
+            if !Arc::ptr_eq(&gateway.snapshot(), &snapshot) {
+                return;
+            }
+            update(&mut checks, upstream, &terms);
+            let all = iter(checks.values_mut());
+            let name = &upstream.settings.name;
+            all.for_each_concurrent(AT_ONCE, |check| check.run(&gateway.connections, &terms, name)).await;
+        }
+        tokio::time::sleep(terms.interval).await;
+    }
+}
+
+/// One check for each address there is now.
+fn update(checks: &mut HashMap<(String, SocketAddr), Check>, upstream: &UpstreamState, terms: &HealthCheck) {
+    let peers = upstream.targets.peers();
+    let of = |peer: &Arc<Peer>| (peer.authority.clone(), peer.address);
+    checks.retain(|key, _| peers.iter().any(|peer| of(peer) == *key));
+    for peer in peers {
+        checks.entry(of(&peer)).or_insert_with(|| Check::new(peer, upstream, terms));
+    }
+}
+
+/// The check of one address, and how it went of late.
+struct Check {
+    peer: Arc<Peer>,
+    /// `None`: it can't be written, so it is never sent.
+    request: Option<Box<RequestHeader>>,
+    /// Checks in a row that say something else than what is known.
+    contrary: usize,
+}
+
+impl Check {
+    fn new(peer: Arc<Peer>, upstream: &UpstreamState, terms: &HealthCheck) -> Self {
+        let request = request_to(&peer, &upstream.settings.host, terms).map(Box::new).ok();
+        Self { peer, request, contrary: 0 }
+    }
+
+    async fn run(&mut self, connections: &Connections, terms: &HealthCheck, upstream: &str) {
+        let Some(request) = &self.request else { return };
+        let asking = ask(connections, &self.peer, request, terms);
+        let well = match Deadline::after(terms.timeout).race(asking).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(error),
+            None => Err("no answer in time".to_owned()),
+        };
+        self.judge(&well, terms, upstream);
+    }
+
+    fn judge(&mut self, well: &Result<(), String>, terms: &HealthCheck, upstream: &str) {
+        let standing = &self.peer.standing;
+        if well.is_ok() == standing.is_well() {
+            self.contrary = 0;
+            return;
+        }
+        self.contrary += 1;
+        let needed = if well.is_ok() { terms.healthy } else { terms.unhealthy };
+        if self.contrary < needed.get() {
+            return;
+        }
+        self.contrary = 0;
+        standing.set_well(well.is_ok());
+        let (target, address) = (&self.peer.authority, self.peer.address);
+        match well {
+            Ok(()) => tracing::info!(kind = "health", upstream, target, %address, "a target is well again"),
+            Err(error) if self.peer.is_spare => {
+                tracing::debug!(kind = "health", upstream, target, %address, error, "a spare address is not well");
+            }
+            Err(error) => {
+                tracing::warn!(kind = "health", upstream, target, %address, error, "a target is not well and gets no calls");
+            }
+        }
+    }
+}
+
+/// Asks over a connection of its own, so that it is seen whether one can be opened.
+async fn ask(
+    connections: &Connections,
+    peer: &Peer,
+    request: &RequestHeader,
+    terms: &HealthCheck,
+) -> Result<(), String> {
+    let status =
+        exchange(connections, peer, request).await.map_err(|error| error.etype().as_str().to_owned())?;
+    let good = &terms.status;
+    let is_good =
+        if good.is_empty() { (200..400).contains(&status.as_u16()) } else { good.contains(&status) };
+    if is_good { Ok(()) } else { Err(format!("status {}", status.as_u16())) }
+}
+
+async fn exchange(
+    connections: &Connections,
+    peer: &Peer,
+    request: &RequestHeader,
+) -> pingora::Result<StatusCode> {
+    let mut session = if is_h2(peer) {
+        connections.new_session(peer).await?
+    } else {
+        let stream = connections.new_http1(peer).await?;
+        HttpSession::H1(Http1Session::new_with_options(stream, &peer.http1))
+    };
+    session.write_request_header(Box::new(request.clone())).await?;
+    session.finish_request_body().await?;
+    loop {
+        session.read_response_header().await?;
+        match session.response_header().map(|header| header.status) {
+            // Interim replies come before the answer (RFC 9110 §15.2); 101 is one, and not a good one.
+            Some(status) if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {}
+            Some(status) => return Ok(status),
+            None => return Error::e_explain(ErrorType::InvalidHTTPHeader, "no head"),
+        }
+    }
+}
+
+const fn is_h2(peer: &Peer) -> bool {
+    matches!(peer.scheme, Scheme::H2c | Scheme::H2)
+}
+
+/// For the version of HTTP that calls have.
+fn request_to(peer: &Peer, host: &HostPolicy, terms: &HealthCheck) -> pingora::Result<RequestHeader> {
+    let authority = match host {
+        HostPolicy::Fixed(name) => name,
+        HostPolicy::Target | HostPolicy::Preserve => &peer.authority,
+    };
+    let mut request = RequestHeader::build("GET", terms.path.as_str().as_bytes(), None)?;
+    if is_h2(peer) {
+        // RFC 9113 §8.3.1: the authority is part of the url.
+        let uri = format!("{}://{authority}{}", peer.scheme.url_scheme(), terms.path);
+        request.set_uri(uri.parse::<Uri>().map_err(|_| Error::new(ErrorType::InvalidHTTPHeader))?);
+    } else {
+        request.insert_header(header::HOST, authority.as_str())?;
+    }
+    request.insert_header(header::USER_AGENT, HeaderValue::from_static("batchgate-health-check"))?;
+    Ok(request)
+}

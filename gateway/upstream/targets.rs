@@ -1,0 +1,338 @@
+//! Which target gets the next call: an upstream's targets, resolved to addresses and balanced among those
+//! that take calls. Choosing is a few atomics. Names are resolved again from time to time; addresses that are
+//! written as numbers never are.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{HeaderName, HeaderValue, StatusCode};
+use pingora::upstreams::peer::HttpPeer;
+use prometheus::{IntCounter, IntCounterVec};
+
+use crate::clock::Deadline;
+use crate::config::{Balance, Breaker, HealthCheck, Limits, Scheme, Target, Upstream};
+use crate::dispatch::CallFailure;
+
+use super::balance::Addresses;
+use super::circuit::CircuitState;
+use super::circuit::milliseconds;
+use super::connections::UpstreamTls;
+use super::discovery::Discovery;
+use super::lease::Lease;
+use super::target_state::TargetState;
+
+/// How long a client should wait where it is not known when a target will take calls again.
+const PROBED_FOR: Duration = Duration::from_secs(1);
+
+/// A target at one address, ready to be connected to.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// What pingora connects to: HTTP/2 wherever the target speaks it.
+    pub(crate) http: HttpPeer,
+    /// The same, for lanes: HTTP/1.1 only.
+    pub(crate) http1: HttpPeer,
+    /// How it is spoken to with TLS, if it is.
+    pub(crate) tls: Option<Arc<UpstreamTls>>,
+    /// `host[:port]` as Host says it.
+    pub(crate) host: HeaderValue,
+    /// `scheme://host[:port]`.
+    pub(crate) origin: String,
+    /// `host[:port]` as configured: its name for operators.
+    pub(crate) authority: String,
+    /// Its address.
+    pub(crate) address: SocketAddr,
+    /// Whether it is only asked where no other address of its name takes a call.
+    pub(crate) is_spare: bool,
+    /// How it is spoken to.
+    pub(crate) scheme: Scheme,
+    /// Its share of the calls, relative to the others'.
+    pub(crate) weight: usize,
+    /// Whether health checks say if it is well. A check of the configuration before may still say that it is not.
+    pub(crate) is_checked: bool,
+    /// How it stands.
+    pub(crate) standing: Arc<TargetState>,
+}
+
+impl Peer {
+    /// Neither taken out nor found to be unwell.
+    pub(crate) fn is_in(&self) -> bool {
+        (!self.is_checked || self.standing.is_well()) && !self.standing.is_taken_out()
+    }
+
+    /// Whether it gets calls.
+    pub(crate) fn is_up(&self) -> bool {
+        self.is_in() && !matches!(self.standing.circuit_state(), CircuitState::Open(_))
+    }
+}
+
+/// What `consistent_hash` goes by, for items and single requests: the value of the field that the upstream's targets are
+/// chosen by, else the path as the upstream gets it. `target` is that path, in its canonical spelling; a query behind it
+/// does not count.
+pub(crate) fn hash_key<'call>(field: Option<&'call HeaderValue>, target: &'call str) -> &'call [u8] {
+    field.map_or_else(|| target.split('?').next().unwrap_or_default().as_bytes(), HeaderValue::as_bytes)
+}
+
+/// An upstream's targets.
+pub(crate) struct Targets {
+    discovery: Discovery,
+    addresses: ArcSwap<Addresses>,
+    /// By authority: whether the target was taken out by hand.
+    by_hand: Vec<(String, Arc<AtomicBool>)>,
+    /// When the names are to be looked up again.
+    again: Mutex<Option<Deadline>>,
+    authorities: Vec<String>,
+    counts: Counts,
+}
+
+/// What is counted of an upstream's targets.
+pub(crate) struct Counts {
+    /// Times that a circuit opened.
+    pub(crate) ejections: IntCounter,
+    /// Look-ups that failed, by upstream and reason.
+    pub(crate) lookup_failures: IntCounterVec,
+}
+
+impl Targets {
+    /// Those that were there `before` keep their standing.
+    pub(crate) async fn new(
+        upstream: &Upstream,
+        (limits, servers): (&Limits, &[SocketAddr]),
+        counts: Counts,
+        before: Option<&Self>,
+    ) -> Self {
+        let by_hand = upstream.targets.iter().map(|target| {
+            let authority = target.authority();
+            let kept = before.and_then(|before| before.hand_on(&authority)).cloned();
+            (authority, kept.unwrap_or_default())
+        });
+        let known = before.map(|before| before.addresses.load_full());
+        let targets = Self {
+            by_hand: by_hand.collect(),
+            addresses: ArcSwap::new(
+                known.unwrap_or_else(|| Arc::new(Addresses::new(Vec::new(), &upstream.balance))),
+            ),
+            discovery: Discovery::new(upstream, (limits, servers), before.map(|before| &before.discovery)),
+            again: Mutex::new(None),
+            authorities: upstream.targets.iter().flat_map(spellings).collect(),
+            counts,
+        };
+        let peers = targets.resolve().await;
+        targets.use_only(peers);
+        targets.forget_what_is_off();
+        targets
+    }
+
+    /// Looks the names up again, if it is time to.
+    pub(crate) async fn resolve_if_due(&self) {
+        let is_due = locked(&self.again).is_some_and(Deadline::is_over);
+        if !is_due {
+            return;
+        }
+        let peers = self.resolve().await;
+        // Those that are there keep their turns.
+        if !self.addresses.load().are(&peers) {
+            self.use_only(peers);
+        }
+    }
+
+    fn use_only(&self, peers: Vec<Arc<Peer>>) {
+        self.addresses.store(Arc::new(Addresses::new(peers, &self.settings().balance)));
+    }
+
+    /// Looks the names up: the targets at the addresses that are known then.
+    async fn resolve(&self) -> Vec<Arc<Peer>> {
+        let again_after = self.discovery.look_up(&self.counts.lookup_failures).await;
+        *locked(&self.again) = (again_after < Duration::MAX).then(|| Deadline::after(again_after));
+        let known = self.addresses.load_full();
+        let standing = |authority: &str, address| {
+            let is_it = |peer: &&Arc<Peer>| peer.address == address && peer.authority == authority;
+            let kept = known.peers.iter().find(is_it).map(|peer| Arc::clone(&peer.standing));
+            kept.unwrap_or_else(|| {
+                Arc::new(TargetState::new(self.hand_on(authority).cloned().unwrap_or_default()))
+            })
+        };
+        self.discovery.peers(standing)
+    }
+
+    /// What a configuration without health checks, or without a breaker, can't end.
+    fn forget_what_is_off(&self) {
+        for peer in &self.peers() {
+            if self.health_check().is_none() {
+                peer.standing.set_well(true);
+            }
+            if self.breaker().max_ejected == 0 {
+                peer.standing.circuit.reset();
+            }
+        }
+    }
+
+    const fn settings(&self) -> &Upstream {
+        &self.discovery.upstream
+    }
+
+    const fn breaker(&self) -> &Breaker {
+        &self.settings().breaker
+    }
+
+    /// How targets are asked whether they are well.
+    pub(crate) const fn health_check(&self) -> Option<&HealthCheck> {
+        self.settings().health_check.as_ref()
+    }
+
+    /// All targets at all their addresses.
+    pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
+        self.addresses.load().peers.to_vec()
+    }
+
+    /// The next target, leaving out the ones in `tried`. `key` is what `consistent_hash` goes by.
+    ///
+    /// # Errors
+    /// No target takes a call: why, where none was tried.
+    pub(crate) fn next(&self, tried: &[SocketAddr], key: &[u8]) -> Result<Lease, CallFailure> {
+        let addresses = self.addresses.load();
+        let slow_start = self.settings().slow_start;
+        let ask = |peer: &Arc<Peer>| if tried.contains(&peer.address) { None } else { Lease::of(peer) };
+        addresses.first(key, slow_start, ask).ok_or_else(|| why_none(&addresses))
+    }
+
+    /// The target once more, if it takes calls now and no other has to take this one.
+    pub(crate) fn again(&self, peer: &Arc<Peer>, tried: &[SocketAddr], key: &[u8]) -> Option<Lease> {
+        match &self.settings().balance {
+            Balance::RoundRobin | Balance::LeastBusy if tried.contains(&peer.address) => None,
+            Balance::RoundRobin | Balance::LeastBusy => Lease::of(peer),
+            Balance::ConsistentHash { .. } => {
+                self.next(tried, key).ok().filter(|chosen| chosen.peer().address == peer.address)
+            }
+        }
+    }
+
+    /// Whether there is a target that takes calls beside those in `tried`. An address that is only spare is none while
+    /// another of its name takes calls.
+    pub(crate) fn has_other(&self, tried: &[SocketAddr]) -> bool {
+        let addresses = self.addresses.load();
+        let is_needed = |spare: &Peer| {
+            let others = addresses.peers.iter().filter(|peer| peer.authority == spare.authority);
+            !others.into_iter().any(|peer| !peer.is_spare && peer.is_up())
+        };
+        let untried = addresses.peers.iter().filter(|peer| !tried.contains(&peer.address) && peer.is_up());
+        untried.into_iter().any(|peer| !peer.is_spare || is_needed(peer))
+    }
+
+    /// Another address of the same name, leaving out those in `tried`; one of the other family first (RFC 8305 §4).
+    pub(crate) fn elsewhere(&self, peer: &Peer, tried: &[SocketAddr]) -> Option<Lease> {
+        let addresses = self.addresses.load();
+        let is_it = |other: &&Arc<Peer>| {
+            other.authority == peer.authority
+                && other.address != peer.address
+                && !tried.contains(&other.address)
+        };
+        let is_other_family = |other: &&Arc<Peer>| other.address.is_ipv4() != peer.address.is_ipv4();
+        let all = || addresses.peers.iter().filter(is_it);
+        all().filter(is_other_family).chain(all()).find_map(Lease::of)
+    }
+
+    /// The field that `consistent_hash` goes by, if it goes by one.
+    pub(crate) const fn hash_header(&self) -> Option<&HeaderName> {
+        match &self.settings().balance {
+            Balance::ConsistentHash { header } => header.as_ref(),
+            Balance::RoundRobin | Balance::LeastBusy => None,
+        }
+    }
+
+    /// A call was answered.
+    pub(crate) fn answered(&self, lease: &mut Lease, status: StatusCode) {
+        if self.breaker().status.contains(&status) { self.count_failure(lease) } else { went_well(lease) }
+    }
+
+    /// A call brought no reply. What is not a failure by the breaker's terms is as good as an answer: the target
+    /// is there.
+    pub(crate) fn failed(&self, lease: &mut Lease, failure: CallFailure) {
+        if self.breaker().on.count(failure) { self.count_failure(lease) } else { went_well(lease) }
+    }
+
+    fn count_failure(&self, lease: &mut Lease) {
+        let terms = self.breaker();
+        let standing = &lease.peer().standing;
+        let opened = standing.circuit.failed(lease.admission, terms, standing.now(), || self.may_eject());
+        if let Some(lasts) = opened {
+            self.counts.ejections.inc();
+            let (upstream, target) = (&self.settings().name, &lease.peer().authority);
+            let address = lease.peer().address;
+            let seconds = lasts.as_secs_f64();
+            tracing::warn!(kind = "ejection", upstream, target, %address, seconds, "a target keeps failing and gets no calls");
+        }
+        lease.settled();
+    }
+
+    /// Whether one more address may be ejected. Spare ones are not counted.
+    fn may_eject(&self) -> bool {
+        let addresses = self.addresses.load();
+        let closed = |peer: &&Arc<Peer>| peer.standing.circuit_state() == CircuitState::Closed;
+        let counted = || addresses.peers.iter().filter(|peer| !peer.is_spare);
+        let all = counted().count();
+        let ejected = all - counted().filter(closed).count();
+        let most = usize::try_from(self.breaker().max_ejected).unwrap_or(100);
+        (ejected + 1) * 100 <= most * all
+    }
+
+    fn hand_on(&self, authority: &str) -> Option<&Arc<AtomicBool>> {
+        self.by_hand.iter().find(|(own, _)| own == authority).map(|(_, out)| out)
+    }
+
+    /// Takes a target out by hand, or puts it back. `false`: there is no such target.
+    pub(crate) fn take_out(&self, authority: &str, out: bool) -> bool {
+        let Some(taken_out) = self.hand_on(authority) else { return false };
+        let was_out = taken_out.swap(out, Ordering::Relaxed);
+        for peer in self.peers().iter().filter(|peer| was_out && !out && peer.authority == authority) {
+            peer.standing.is_back();
+        }
+        true
+    }
+
+    /// The targets' names, and whether each was taken out by hand.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.by_hand.iter().map(|(name, out)| (name.as_str(), out.load(Ordering::Relaxed)))
+    }
+
+    /// Whether an authority is one of the targets'.
+    pub(crate) fn go_by(&self, authority: &str) -> bool {
+        self.authorities.iter().any(|own| own.eq_ignore_ascii_case(authority))
+    }
+}
+
+fn why_none(addresses: &Addresses) -> CallFailure {
+    let open = addresses.peers.iter().filter(|peer| peer.is_in());
+    let left = open.map(|peer| match peer.standing.circuit_state() {
+        CircuitState::Open(left) => left,
+        CircuitState::HalfOpen | CircuitState::Closed => PROBED_FOR,
+    });
+    match left.min() {
+        Some(left) => CallFailure::CircuitOpen { seconds: milliseconds(left).div_ceil(1000).max(1) },
+        None => CallFailure::NoTarget,
+    }
+}
+
+fn went_well(lease: &mut Lease) {
+    let standing = &lease.peer().standing;
+    if standing.circuit.succeeded(lease.admission, || standing.now()) {
+        standing.is_back();
+    }
+    lease.settled();
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// With and without the port that the scheme has anyway.
+fn spellings(target: &Target) -> [String; 2] {
+    let authority = target.authority();
+    let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
+    [authority, format!("{host}:{}", target.port)]
+}
+
+#[cfg(test)]
+mod tests;
