@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use super::{AdmissionRefusal, Dialect, ItemIndex};
+use super::{AdmissionRefusal, Dialect};
+use crate::reference::item_id::ItemIndex;
 
 /// Where in the batch's body something is wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

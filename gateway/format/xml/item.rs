@@ -41,13 +41,13 @@ pub(super) fn write(output: &mut ChunkWriter, result: ItemResult) {
 fn write_headers(output: &mut ChunkWriter, fields: &Fields) {
     for (name, value) in fields {
         output.put(b"<b:header name=\"");
-        names::write(output, name.as_str());
+        names::write(name.as_str(), |piece| output.put(piece));
         output.put(b"\">");
         match std::str::from_utf8(value.as_bytes()) {
             Ok(text) => write_text(output, text),
             // What is no UTF-8 was ISO-8859-1 once (RFC 9110 §5.5); each byte is a character.
             Err(_) => {
-                write_text(output, &value.as_bytes().iter().copied().map(char::from).collect::<String>())
+                write_text(output, &value.as_bytes().iter().copied().map(char::from).collect::<String>());
             }
         }
         output.put(b"</b:header>");
