@@ -3,7 +3,6 @@
 
 mod admission;
 mod bounded;
-mod dialect;
 mod item;
 mod limits;
 mod problem;
@@ -13,7 +12,6 @@ mod result;
 
 pub use admission::AdmissionRefusal;
 pub use bounded::Bounded;
-pub use dialect::Dialect;
 pub use item::{Batch, BatchItem, IdForm, Item, ItemForm, Subject};
 pub use limits::BatchLimits;
 pub use problem::{Problem, ProxyError};

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{AdmissionRefusal, Dialect};
+use super::AdmissionRefusal;
 use crate::reference::item_id::ItemIndex;
 
 /// Where in the batch's body something is wrong.
@@ -164,18 +164,18 @@ pub enum BatchRefusal {
     /// No reader for this Content-Encoding.
     #[error("this Content-Encoding is not supported; send gzip, br, zstd or none")]
     UnsupportedContentEncoding,
-    /// No reader for this Content-Type in the endpoint's dialect.
-    #[error("this Content-Type is no batch format here; send {}", .0.media_types())]
-    UnsupportedMediaType(Dialect),
+    /// The endpoint has no reader for this Content-Type. Lists the types that it has readers for.
+    #[error("this Content-Type is no batch format here; send {0}")]
+    UnsupportedMediaType(String),
     /// No reader of records for this Content-Type.
     #[error(
         "this Content-Type is no form of records; send application/json, application/x-ndjson, text/csv or \
          application/xml, in UTF-8"
     )]
     NoRecords,
-    /// No writer for this Accept in the endpoint's dialect.
-    #[error("no format in Accept can be written; accept {}", .0.media_types())]
-    NotAcceptable(Dialect),
+    /// The endpoint has no writer for this Accept. Lists the types that it has writers for.
+    #[error("no format in Accept can be written; accept {0}")]
+    NotAcceptable(String),
     /// A version of OData in which there are no batches here.
     #[error("OData-Version has to be 4.0 or 4.01, and OData-MaxVersion 4.0 or higher")]
     OdataVersion,

@@ -11,8 +11,9 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use super::ExplainArguments;
 use crate::batch::BatchRefusal;
 use crate::config::{self, BatchEndpoint, Settings};
+use crate::dialect::ItemSource;
 use crate::explain::{Audience, ExplainContext, Explanation, explain};
-use crate::format::{BodyKind, Bulk, ReadContext, decode_batch};
+use crate::format::{Bulk, ReadContext, decode_batch};
 use crate::header::forwarded::ForwardedBy;
 use crate::header::inherit::inherited_fields;
 use crate::plan::{PlanContext, Preferences, plan};
@@ -76,7 +77,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     let method = method.ok_or_else(|| ExplainError::Method(arguments.method.clone()))?;
     let target = arguments.endpoint.clone().unwrap_or_else(|| first_endpoint(settings));
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let (endpoint, intake, only_route) = place(settings, path, query, &method)?;
+    let (endpoint, source, only_route) = place(settings, path, query, &method)?;
     let body = read(&arguments.batch)?;
     if body.len() > endpoint.limits.max_body {
         return Err(BatchRefusal::BodyTooLarge { limit: endpoint.limits.max_body }.into());
@@ -84,15 +85,14 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     let field = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let coding = field(header::CONTENT_ENCODING).unwrap_or_default();
     let body = decode_batch(coding, body, endpoint.limits.max_body)?;
-    let form = intake.form(field(header::CONTENT_TYPE), &body, endpoint.dialect)?;
+    let reader = source.recognize(field(header::CONTENT_TYPE), &body)?;
     let context = ReadContext {
         limits: &endpoint.limits,
         content_type: field(header::CONTENT_TYPE),
         endpoint: endpoint.path.as_str(),
         own_authority: &arguments.host,
-        dialect: endpoint.dialect,
     };
-    let batch = intake.read(form, &body, &context)?;
+    let batch = reader.read(&body, &context)?;
     let context = PlanContext {
         routes: &settings.routes,
         own_authority: &arguments.host,
@@ -104,14 +104,18 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
         settings,
         endpoint,
         preferences: Preferences::parse(&headers),
-        inherited: &inherited_fields(&headers, endpoint.inherit.as_deref(), endpoint.dialect),
+        inherited: &inherited_fields(
+            &headers,
+            endpoint.inherit.as_deref(),
+            endpoint.dialect.handed_down(&headers),
+        ),
         hop: &ForwardedBy::default(),
         audience: Audience::Operator,
     };
-    Ok(explain(plan, form, &context))
+    Ok(explain(plan, reader.format(), &context))
 }
 
-type Where<'a> = (&'a BatchEndpoint, BodyKind<'a>, Option<RouteIndex>);
+type Where<'a> = (&'a BatchEndpoint, ItemSource<'a>, Option<RouteIndex>);
 
 /// What takes the request.
 fn place<'a>(
@@ -123,7 +127,7 @@ fn place<'a>(
     let canonical = CanonicalPath::parse(path, Strictness::Proxied).ok();
     let endpoint = canonical.as_ref().and_then(|path| settings.batch_endpoint(path));
     if let Some(endpoint) = endpoint {
-        return Ok((endpoint, BodyKind::Batch, None));
+        return Ok((endpoint, ItemSource::Batch(endpoint.dialect), None));
     }
     let bulk_route = canonical.as_ref().and_then(|path| settings.bulk_route(path, method));
     let Some(route) = bulk_route else {
@@ -135,7 +139,7 @@ fn place<'a>(
     if !bulk.is_meant() {
         return Err(ExplainError::PassesThrough);
     }
-    Ok((&route.endpoint, BodyKind::Bulk(bulk), Some(route.route)))
+    Ok((&route.endpoint, ItemSource::Records(bulk), Some(route.route)))
 }
 
 fn first_endpoint(settings: &Settings) -> String {

@@ -7,11 +7,11 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::document::{
     ApiKeysDocument, AuthDocument, BalanceDocument, BatchDocument, BreakerDocument, BulkDocument,
-    CorsDocument, DialectDocument, Document, DrainDocument, FailureDocument, ForwardAuthDocument,
-    HeaderValueDocument, HeadersDocument, HealthCheckDocument, Http2Document, JwtAlgorithmDocument,
-    JwtDocument, LimitedBatchDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument,
-    OrderDocument, RateDocument, RateLimitDocument, ResolverDocument, RespondDocument, RetryDocument,
-    RouteDocument, TargetDocument, TimeoutDocument, TlsDocument, UpstreamDocument, UpstreamTlsDocument,
+    CorsDocument, Document, DrainDocument, FailureDocument, ForwardAuthDocument, HeaderValueDocument,
+    HeadersDocument, HealthCheckDocument, Http2Document, JwtAlgorithmDocument, JwtDocument,
+    LimitedBatchDocument, LimitsDocument, ListenDocument, LogDocument, LogFormatDocument, OrderDocument,
+    RateDocument, RateLimitDocument, ResolverDocument, RespondDocument, RetryDocument, RouteDocument,
+    TargetDocument, TimeoutDocument, TlsDocument, UpstreamDocument, UpstreamTlsDocument,
 };
 use super::resolve::UNIX_PEERS;
 use super::yaml::quantity::{ByteSize, Percent, Rate, Span, TimeLimit, TimeLimitOrOff};
@@ -21,7 +21,6 @@ use super::{
     ListenAddress, Listener, LogFormat, Order, RateLimit, Retry, Scheme, Settings, Share, Target,
     TrustedProxies, Upstream,
 };
-use crate::batch::Dialect;
 use crate::route::{MethodSet, Route, RouteAction};
 
 /// The settings as YAML, fit to be shown.
@@ -339,7 +338,7 @@ fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
     let limits = &endpoint.limits;
     BatchDocument {
         path: literal(endpoint.path.as_str()).into(),
-        dialect: dialect(endpoint.dialect),
+        dialect: endpoint.dialect,
         max_items: number(limits.max_items),
         max_stream_items: number(limits.max_stream_items),
         max_body: ByteSize(limits.max_body),
@@ -367,16 +366,6 @@ fn batch(endpoint: &BatchEndpoint) -> BatchDocument {
 fn trusted_proxies(trusted: &TrustedProxies) -> Vec<At<String>> {
     let networks = trusted.networks.iter().map(|network| network.to_string().into());
     networks.chain(trusted.unix.then(|| UNIX_PEERS.to_owned().into())).collect()
-}
-
-const fn dialect(dialect: Dialect) -> DialectDocument {
-    match dialect {
-        Dialect::Batchgate => DialectDocument::Batchgate,
-        Dialect::Odata => DialectDocument::Odata,
-        Dialect::Graph => DialectDocument::Graph,
-        Dialect::Apisix => DialectDocument::Apisix,
-        Dialect::Tyk => DialectDocument::Tyk,
-    }
 }
 
 fn bulk(route: &BulkRoute) -> BulkDocument {

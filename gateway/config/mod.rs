@@ -22,7 +22,6 @@ mod types;
 
 pub use admission::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt, LimitedBatch, RateLimit, Share};
 pub use effective::redacted;
-pub use execution_policy::ExecutionPolicy;
 pub use files::ReadFile;
 pub use load::{Loaded, load, parse};
 pub use masking::is_secret_field;

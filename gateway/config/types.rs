@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{Auth, Breaker, HealthCheck, RateLimit, Retry, TrustedProxies};
-use crate::batch::{BatchLimits, Dialect};
+use crate::batch::BatchLimits;
+use crate::dialect::Dialect;
 use crate::limiter::{ClientShare, Rate};
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
 

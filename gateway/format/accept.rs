@@ -4,6 +4,37 @@
 //! Parameters other than `q` are not compared: clients write `application/json;odata.metadata=…`
 //! and mean JSON.
 
+use std::borrow::Cow;
+
+use http::header::{ACCEPT, HeaderMap};
+
+/// The Accept fields of a request, as one list (RFC 9110 §5.3). Without any, everything is acceptable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accept<'headers>(Cow<'headers, str>);
+
+impl<'headers> Accept<'headers> {
+    /// The list that a request sent. A value that is not text is left out.
+    #[must_use]
+    pub fn from_headers(headers: &'headers HeaderMap) -> Self {
+        let mut values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let first = values.next().unwrap_or_default();
+        let rest: Vec<_> = values.collect();
+        let all = || Cow::Owned(format!("{first}, {}", rest.join(", ")));
+        Self(if rest.is_empty() { Cow::Borrowed(first) } else { all() })
+    }
+
+    /// The ranges in it.
+    pub(crate) fn ranges(&self) -> Ranges<'_> {
+        Ranges::parse(&self.0)
+    }
+}
+
+impl<'value> From<&'value str> for Accept<'value> {
+    fn from(value: &'value str) -> Self {
+        Self(Cow::Borrowed(value))
+    }
+}
+
 /// How much a type is wanted: its weight in thousandths, then how precisely it is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Weight {

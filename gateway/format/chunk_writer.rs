@@ -13,7 +13,7 @@ const SHARED_FROM: usize = 16 << 10;
 const SEGMENT: usize = 64 << 10;
 
 /// A growing list of chunks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ChunkWriter {
     chunks: Vec<Bytes>,
     buffer: BytesMut,
@@ -32,7 +32,7 @@ impl ChunkWriter {
 
     /// An empty one for lines of JSON: line breaks in what is shared become blanks. All that is shared in
     /// such a document is JSON, where a line break is white space and nothing else.
-    pub(crate) fn of_json_lines() -> Self {
+    pub(crate) fn for_json_lines() -> Self {
         Self { one_line: true, ..Self::new(0) }
     }
 
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn json_in_lines_has_no_line_breaks() {
-        let mut output = ChunkWriter::of_json_lines();
+        let mut output = ChunkWriter::for_json_lines();
         output.put_shared(Bytes::from_static(b"{\r\n \"a\\n\": [1,\n2]\r}"));
         output.put(b"\n");
         let large = Bytes::from(vec![b'1'; SHARED_FROM]);

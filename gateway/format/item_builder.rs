@@ -296,7 +296,7 @@ impl<'l> ItemBuilder<'l> {
 
     /// The media type that the item's fields declare.
     pub(crate) fn media_type(&self) -> Option<MediaType<'_>> {
-        MediaType::of(&self.headers)
+        MediaType::from_fields(&self.headers)
     }
 
     /// The item, with the body that the format made of it.

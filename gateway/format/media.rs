@@ -78,7 +78,7 @@ impl<'a> MediaType<'a> {
     }
 
     /// The media type of a message with these fields; `None` where there is none.
-    pub(crate) fn of(fields: &'a Fields) -> Option<Self> {
+    pub(crate) fn from_fields(fields: &'a Fields) -> Option<Self> {
         let (_, value) = fields.iter().find(|(name, _)| name == http::header::CONTENT_TYPE)?;
         Some(Self::parse(value.to_str().unwrap_or_default()))
     }

@@ -4,11 +4,11 @@
 //! In follows Content-Type, or the first byte where Content-Type says nothing; out follows Accept
 //! (RFC 9110 §12.5.1).
 
-use super::Format;
-use super::accept::{Ranges, Weight};
+use super::accept::{Accept, Weight};
 use super::charset::is_utf_8;
+use super::kind::Format;
 use super::media::MediaType;
-use crate::batch::{BatchRefusal, Dialect, Place};
+use crate::batch::{BatchRefusal, Place};
 
 /// Types that a web page can post to another site without that site's consent (Fetch §2.2.2).
 const POSTABLE_CROSS_SITE: [&str; 3] =
@@ -17,19 +17,19 @@ const POSTABLE_CROSS_SITE: [&str; 3] =
 /// The format of a batch with this Content-Type and this body, content codings undone.
 ///
 /// # Errors
-/// Refuses what is in none of the dialect's formats, and XML in another charset than UTF-8.
+/// Refuses a body that is in none of the `formats`, and XML in another charset than UTF-8.
 pub fn request_format(
     content_type: Option<&str>,
     body: &[u8],
-    dialect: Dialect,
+    formats: &[Format],
 ) -> Result<Format, BatchRefusal> {
     let media = MediaType::parse(content_type.unwrap_or_default());
     let same = |name: &str| media.essence.eq_ignore_ascii_case(name);
     let format = if same("application/json") {
         Some(Format::Json)
-    } else if same("application/xml") || same("text/xml") {
+    } else if is_type_of(Format::Xml, media.essence) {
         Some(Format::Xml)
-    } else if is_ndjson(content_type) {
+    } else if is_type_of(Format::Ndjson, media.essence) {
         Some(Format::Ndjson)
     } else if same("multipart/mixed") || same("multipart/batch") {
         Some(Format::Multipart)
@@ -38,8 +38,8 @@ pub fn request_format(
     } else {
         None
     };
-    let format = format.filter(|format| format.is_of(dialect));
-    let format = format.ok_or(BatchRefusal::UnsupportedMediaType(dialect))?;
+    let format = format.filter(|format| formats.contains(format));
+    let format = format.ok_or_else(|| BatchRefusal::UnsupportedMediaType(media_types(formats)))?;
     let foreign = media.charset.is_some_and(|charset| !is_utf_8(charset));
     // RFC 8259 §11: a charset means nothing for JSON, whatever clients write.
     if format == Format::Xml && foreign {
@@ -55,7 +55,7 @@ pub fn request_format(
 #[must_use]
 pub fn is_ndjson(content_type: Option<&str>) -> bool {
     let essence = MediaType::parse(content_type.unwrap_or_default()).essence;
-    types_of(Format::Ndjson).iter().any(|name| name.eq_ignore_ascii_case(essence))
+    is_type_of(Format::Ndjson, essence)
 }
 
 /// The format that a body shows by its first byte, a byte order mark and blanks aside.
@@ -68,38 +68,48 @@ fn sniffed(body: &[u8]) -> Option<Format> {
     }
 }
 
-/// The format to reply in to a batch that came in `request`. In OData multipart is answered in kind,
-/// for its clients send an Accept that is meant for the parts.
+/// The media types of these formats, for a message.
+fn media_types(formats: &[Format]) -> String {
+    let names: Vec<_> = formats.iter().map(|format| format.media_type()).collect();
+    match names.as_slice() {
+        [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// The one of the `formats` to reply in to a batch that came in `request`.
 ///
 /// # Errors
-/// Refuses if no format of the dialect is acceptable.
-pub fn reply_format(accept: Option<&str>, request: Format, dialect: Dialect) -> Result<Format, BatchRefusal> {
-    if dialect == Dialect::Odata && request == Format::Multipart {
-        return Ok(Format::Multipart);
-    }
-    let types = |format: Format| if format.is_of(dialect) { types_of(format) } else { &[] };
-    preferred(accept, request, types).ok_or(BatchRefusal::NotAcceptable(dialect))
+/// Refuses the batch if the client accepts none of them.
+pub fn reply_format(
+    accept: &Accept<'_>,
+    request: Format,
+    formats: &[Format],
+) -> Result<Format, BatchRefusal> {
+    let types = |format: Format| if formats.contains(&format) { types_of(format) } else { &[] };
+    preferred(accept, request, types).ok_or_else(|| BatchRefusal::NotAcceptable(media_types(formats)))
 }
 
 /// The format for a problem detail to a client that sent these fields. Every client gets one, even
 /// if it accepts nothing that can be written.
 #[must_use]
-pub fn problem_format(accept: Option<&str>, content_type: Option<&str>, dialect: Dialect) -> Format {
-    if dialect != Dialect::Batchgate {
-        return Format::Json;
-    }
+pub fn problem_format(accept: &Accept<'_>, content_type: Option<&str>) -> Format {
     let essence = MediaType::parse(content_type.unwrap_or_default()).essence;
-    let sends_xml = ["application/xml", "text/xml"].iter().any(|name| name.eq_ignore_ascii_case(essence));
-    let fallback = if sends_xml { Format::Xml } else { Format::Json };
+    let fallback = if is_type_of(Format::Xml, essence) { Format::Xml } else { Format::Json };
     preferred(accept, fallback, problem_types_of).unwrap_or(fallback)
 }
 
 /// Whether the client names `text/xml` and takes no `application/xml` (RFC 7303 §9.2 calls them the
 /// same).
 #[must_use]
-pub fn wants_text_xml(accept: Option<&str>) -> bool {
-    let ranges = Ranges::parse(accept.unwrap_or_default());
+pub fn wants_text_xml(accept: &Accept<'_>) -> bool {
+    let ranges = accept.ranges();
     ranges.weight_of("text/xml").is_some() && ranges.weight_of("application/xml").is_none()
+}
+
+/// Whether a media type without parameters is one that the format is asked for by.
+fn is_type_of(format: Format, essence: &str) -> bool {
+    types_of(format).iter().any(|name| name.eq_ignore_ascii_case(essence))
 }
 
 const fn types_of(format: Format) -> &'static [&'static str] {
@@ -125,11 +135,11 @@ const fn problem_types_of(format: Format) -> &'static [&'static str] {
 /// The format with the highest weight; among equals the one that Accept names more precisely, then
 /// `usual`, then the first of [`Format::ALL`].
 fn preferred(
-    accept: Option<&str>,
+    accept: &Accept<'_>,
     usual: Format,
     types: impl Fn(Format) -> &'static [&'static str],
 ) -> Option<Format> {
-    let ranges = Ranges::parse(accept.unwrap_or_default());
+    let ranges = accept.ranges();
     if ranges.is_empty() {
         return Some(usual);
     }
@@ -204,42 +214,20 @@ fn is_own_origin(origin: &[u8], own_authority: &str) -> bool {
 mod tests {
     use super::*;
 
-    const OWN: Dialect = Dialect::Batchgate;
+    fn unsupported() -> Result<Format, BatchRefusal> {
+        Err(BatchRefusal::UnsupportedMediaType(media_types(&Format::ALL)))
+    }
 
     fn request_format(content_type: Option<&str>, body: &[u8]) -> Result<Format, BatchRefusal> {
-        super::request_format(content_type, body, OWN)
+        super::request_format(content_type, body, &Format::ALL)
     }
 
     fn reply_format(accept: Option<&str>, request: Format) -> Result<Format, BatchRefusal> {
-        super::reply_format(accept, request, OWN)
+        super::reply_format(&accept.unwrap_or_default().into(), request, &Format::ALL)
     }
 
     fn problem_format(accept: Option<&str>, content_type: Option<&str>) -> Format {
-        super::problem_format(accept, content_type, OWN)
-    }
-
-    #[test]
-    fn a_dialect_has_its_own_formats() {
-        let (odata, graph) = (Dialect::Odata, Dialect::Graph);
-        let request = |content_type, dialect| super::request_format(Some(content_type), b"<", dialect);
-        assert_eq!(request("multipart/mixed; boundary=b", odata), Ok(Format::Multipart));
-        assert_eq!(request("application/json", graph), Ok(Format::Json));
-        for (content_type, dialect) in [
-            ("multipart/mixed", graph),
-            ("text/xml", odata),
-            ("text/plain", odata),
-            ("application/jsonl", graph),
-        ] {
-            let refused = Err(BatchRefusal::UnsupportedMediaType(dialect));
-            assert_eq!(request(content_type, dialect), refused, "{content_type}");
-        }
-        let reply = super::reply_format;
-        assert_eq!(reply(Some("application/json"), Format::Multipart, odata), Ok(Format::Multipart));
-        assert_eq!(reply(Some("multipart/mixed"), Format::Json, odata), Ok(Format::Multipart));
-        assert_eq!(reply(Some("*/*"), Format::Json, odata), Ok(Format::Json));
-        let refused = Err(BatchRefusal::NotAcceptable(graph));
-        assert_eq!(reply(Some("multipart/mixed"), Format::Json, graph), refused);
-        assert_eq!(super::problem_format(Some("text/xml"), None, graph), Format::Json);
+        super::problem_format(&accept.unwrap_or_default().into(), content_type)
     }
 
     #[test]
@@ -265,7 +253,7 @@ mod tests {
             assert_eq!(request_format(content_type, b"["), Ok(Format::Json));
             assert_eq!(request_format(content_type, b"\xef\xbb\xbf\n<b"), Ok(Format::Xml));
             for body in [b"".as_slice(), b"  ", b"a=b", b"\"", b"--b\r\n"] {
-                assert_eq!(request_format(content_type, body), Err(BatchRefusal::UnsupportedMediaType(OWN)));
+                assert_eq!(request_format(content_type, body), unsupported());
             }
         }
     }
@@ -276,7 +264,7 @@ mod tests {
             ["application/problem+json", "text/html", "multipart/related", "json", "*/*", "text/json"]
         {
             let refused = request_format(Some(content_type), b"{}");
-            assert_eq!(refused, Err(BatchRefusal::UnsupportedMediaType(OWN)), "{content_type}");
+            assert_eq!(refused, unsupported(), "{content_type}");
         }
     }
 
@@ -292,7 +280,7 @@ mod tests {
     fn the_reply_follows_accept() {
         let json = Ok(Format::Json);
         let xml = Ok(Format::Xml);
-        let none = Err(BatchRefusal::NotAcceptable(OWN));
+        let none = Err(BatchRefusal::NotAcceptable(media_types(&Format::ALL)));
         // Accept, the reply to JSON, the reply to XML.
         let cases = [
             ("", json.clone(), xml.clone()),

@@ -30,7 +30,7 @@ pub(crate) fn find(
     let in_headers = headers.iter().any(|(name, value)| {
         may_have_expressions(value.as_bytes()) || etag_of(name, value.as_bytes()).is_some()
     });
-    let is_json = || MediaType::of(headers).is_some_and(|media| media.kind == MediaKind::Json);
+    let is_json = || MediaType::from_fields(headers).is_some_and(|media| media.kind == MediaKind::Json);
     let body = body.filter(|body| may_have_expressions(body) && is_json());
     if !in_url && !in_headers && body.is_none() {
         return Ok(None);

@@ -1,6 +1,6 @@
 //! Header fields: what a field may hold, and the rules that each path through the gateway shares.
 //!
-//! Which fields end at one hop (`hop`), which an item inherits from its batch (`inherit`, `odata`), what an upstream is
+//! Which fields end at one hop (`hop`), which an item inherits from its batch (`inherit`), what an upstream is
 //! told about the hop (`forwarded`), and how a field's name is written (`names`). Pure: nothing here reads or writes a
 //! connection.
 
@@ -9,7 +9,6 @@ pub mod forwarded;
 pub mod hop;
 pub mod inherit;
 pub mod names;
-pub mod odata;
 
 /// The parts of a value between separators; what is quoted stays whole (RFC 9110 §5.6.4).
 pub(crate) fn outside_quotes(value: &str, separator: char) -> Vec<&str> {

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::*;
-use crate::batch::{AdmissionRefusal, Bounded, Dialect, ItemIndex};
+use crate::batch::{AdmissionRefusal, Bounded, ItemIndex};
 use crate::dispatch::SkipReason;
 use crate::dispatch::{CallFailure, Sent};
 use crate::header::field::FieldError;
@@ -125,9 +125,9 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::BodyTooLarge { limit: 1 },
         BatchRefusal::BadContentEncoding { coding: "gzip" },
         BatchRefusal::UnsupportedContentEncoding,
-        BatchRefusal::UnsupportedMediaType(Dialect::Batchgate),
+        BatchRefusal::UnsupportedMediaType(String::new()),
         BatchRefusal::NoRecords,
-        BatchRefusal::NotAcceptable(Dialect::Batchgate),
+        BatchRefusal::NotAcceptable(String::new()),
         BatchRefusal::OdataVersion,
         BatchRefusal::NoIsolation,
         BatchRefusal::CrossSite,

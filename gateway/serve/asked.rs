@@ -6,8 +6,8 @@ use http::header::{HeaderMap, HeaderName};
 
 use crate::batch::{Batch, BatchRefusal, MultiStatus};
 use crate::config::BatchEndpoint;
+use crate::dialect::ItemSource;
 use crate::dispatch::DispatchedItem;
-use crate::format::BodyKind;
 use crate::header::inherit::{inherited_fields, same_to_cgi};
 use crate::plan::{Plan, PlanContext, Preferences, plan};
 use crate::route::RouteIndex;
@@ -17,8 +17,8 @@ use crate::telemetry::{RequestId, TraceContext};
 use super::respond::ReplyHead;
 use crate::admission::forwarding::Reached;
 use crate::admission::withheld;
+use crate::memory::{GaveWay, MemoryReservation};
 use crate::state::gateway::Gateway;
-use crate::state::memory::{GaveWay, MemoryReservation};
 use crate::state::snapshot::Snapshot;
 use crate::upstream::client::BatchEngine;
 
@@ -31,7 +31,7 @@ pub(crate) struct Asked<'request> {
     pub(crate) snapshot: &'request Snapshot,
     pub(crate) endpoint: &'request BatchEndpoint,
     /// A batch, or the records of a bulk.
-    pub(crate) intake: BodyKind<'request>,
+    pub(crate) source: ItemSource<'request>,
     /// The only route that items may meet.
     pub(crate) only_route: Option<RouteIndex>,
     pub(crate) reached: &'request Reached,
@@ -58,7 +58,8 @@ impl Asked<'_> {
 
     /// What the outer request hands down to the items.
     pub(crate) fn inherited(&self, outer: &HeaderMap) -> HeaderMap {
-        let mut inherited = inherited_fields(outer, self.endpoint.inherit.as_deref(), self.endpoint.dialect);
+        let more = self.endpoint.dialect.handed_down(outer);
+        let mut inherited = inherited_fields(outer, self.endpoint.inherit.as_deref(), more);
         for name in withheld(&self.snapshot.settings, &self.reached.identity) {
             let same: Vec<_> = inherited.keys().filter(|other| same_to_cgi(name, other)).cloned().collect();
             for name in same {

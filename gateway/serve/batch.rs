@@ -6,14 +6,14 @@ use futures_util::future::BoxFuture;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 
-use crate::batch::{AdmissionRefusal, BatchRefusal, Dialect, MultiStatus, Summary};
+use crate::batch::{AdmissionRefusal, BatchRefusal, MultiStatus, Summary};
 use crate::clock::{Deadline, Stopwatch};
-use crate::config::ExecutionPolicy;
+use crate::dialect::{ExecutionPolicy, InputFormat};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
 use crate::explain::{Audience, ExplainContext, explain};
 use crate::format::{
-    BodyKind, EncodedBody, Format, InputFormat, ReadContext, USUAL_ODATA_VERSION, cross_site, decode_batch,
-    is_ndjson, is_postable_cross_site, odata_version, problem_format, reply_format, wants_text_xml,
+    Accept, EncodedBody, Format, ReadContext, cross_site, decode_batch, is_ndjson, is_postable_cross_site,
+    wants_text_xml,
 };
 use crate::phase::Phase;
 use crate::plan::{Plan, Preferences, coalesce};
@@ -26,11 +26,9 @@ use super::limits_document::limits_document;
 use super::respond::{joined, read_body, write_reply};
 use super::stream;
 use crate::admission::{Batching, Meter};
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::Session;
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::client::BatchEngine;
-
-const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -44,7 +42,7 @@ pub(crate) async fn serve(
 ) -> pingora::Result<()> {
     let method = session.req_header().method.clone();
     let is_read = method == Method::GET || method == Method::HEAD;
-    if admitted.is_ok() && is_read && matches!(asked.intake, BodyKind::Batch) {
+    if admitted.is_ok() && is_read && asked.source.is_batch() {
         return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
@@ -121,29 +119,22 @@ impl BatchHandler<'_> {
     /// read whole, as the records of a bulk are.
     fn is_stream(&self, headers: &HeaderMap) -> bool {
         let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
-        let accept = joined(headers, &header::ACCEPT);
-        let accept = (!accept.is_empty()).then_some(accept.as_str());
-        matches!(self.asked.intake, BodyKind::Batch)
-            && Format::Ndjson.is_of(self.asked.endpoint.dialect)
+        let dialect = self.asked.endpoint.dialect;
+        self.asked.source.is_batch()
+            && dialect.formats().contains(&Format::Ndjson)
             && !coded
             && is_ndjson(text(headers, &header::CONTENT_TYPE))
-            && reply_format(accept, Format::Ndjson, self.asked.endpoint.dialect) == Ok(Format::Ndjson)
+            && dialect.reply_format(&Accept::from_headers(headers), Format::Ndjson) == Ok(Format::Ndjson)
             && !Preferences::parse(headers).explain
     }
 
-    /// The version in which the reply is, where OData is spoken.
-    fn odata_version(&self, headers: &HeaderMap) -> Result<Option<String>, BatchRefusal> {
-        let is_odata = self.asked.endpoint.dialect == Dialect::Odata;
-        is_odata.then(|| odata_version(headers).map(str::to_owned)).transpose()
-    }
-
     async fn receive(&self, session: &mut Session, method: &Method) -> Result<Bytes, BatchRefusal> {
-        if *method != Method::POST && matches!(self.asked.intake, BodyKind::Batch) {
+        if *method != Method::POST && self.asked.source.is_batch() {
             return Err(BatchRefusal::MethodNotAllowed);
         }
         let headers = &session.req_header().headers;
         let settings = &self.asked.snapshot.settings;
-        self.odata_version(headers)?;
+        self.asked.endpoint.dialect.check(headers)?;
         // A page of another site has to ask before it may use other methods (Fetch §2.2.1), and GET
         // changes nothing.
         let postable =
@@ -163,26 +154,25 @@ impl BatchHandler<'_> {
     fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
         let stopwatch = Stopwatch::start();
         self.bytes_in = body.len();
-        let Asked { endpoint, intake, reached, .. } = self.asked;
+        let Asked { endpoint, source, reached, .. } = self.asked;
         let headers = &session.req_header().headers;
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
         let decoded = body.len().saturating_sub(self.bytes_in);
         self.reservation.take(decoded).map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
         let content_type = text(headers, &header::CONTENT_TYPE);
-        let form = intake.form(content_type, &body, endpoint.dialect)?;
-        let accept = joined(headers, &header::ACCEPT);
-        let accept = (!accept.is_empty()).then_some(accept.as_str());
-        let reply_format = reply_format(accept, form.usual_reply(), endpoint.dialect)?;
+        let reader = source.recognize(content_type, &body)?;
+        let form = reader.format();
+        let accept = Accept::from_headers(headers);
+        let reply_format = endpoint.dialect.reply_format(&accept, form.usual_reply())?;
         self.form = Some(form);
         let context = ReadContext {
             limits: &endpoint.limits,
             content_type,
             endpoint: endpoint.path.as_str(),
             own_authority: &reached.authority,
-            dialect: endpoint.dialect,
         };
-        let batch = intake.read(form, &body, &context)?;
+        let batch = reader.read(&body, &context)?;
         self.phases.set(Phase::Parse, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
         let plan = self.asked.plan(batch)?;
@@ -236,13 +226,13 @@ impl BatchHandler<'_> {
         let head = self
             .asked
             .head(endpoint.reply_status)
-            .with(ODATA_VERSION, self.odata_version(&session.req_header().headers).ok().flatten())
+            .with_all(&endpoint.dialect.reply_fields(&session.req_header().headers))
             .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
             .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline))
             .with_all(&self.meter.fields());
-        let mut written = reply_format.write(results, endpoint.dialect);
-        let accept = joined(&session.req_header().headers, &header::ACCEPT);
-        if reply_format == Format::Xml && wants_text_xml(Some(&accept)) {
+        let mut written = endpoint.dialect.write(reply_format, results);
+        let accept = Accept::from_headers(&session.req_header().headers);
+        if reply_format == Format::Xml && wants_text_xml(&accept) {
             written.content_type = "text/xml; charset=utf-8".into();
         }
         self.reservation.hold(written.length());
@@ -307,18 +297,17 @@ impl BatchHandler<'_> {
         let found = self.form.map(|form| form.usual_reply().media_type());
         let content_type = found.or(text(headers, &header::CONTENT_TYPE));
         let dialect = self.asked.endpoint.dialect;
-        let format = problem_format(Some(&joined(headers, &header::ACCEPT)), content_type, dialect);
-        let written = format.write_problem(&error_reply.problem, dialect);
+        let accept = Accept::from_headers(headers);
+        let written = dialect.write_problem(&accept, content_type, &error_reply.problem);
         let mut report = self.report(BatchEnd::Refused(error_reply.reason), error_reply.problem.status);
         report.limit.clone_from(&error_reply.limit);
         report.bytes_out = written.length();
-        let version = self.odata_version(headers).unwrap_or(Some(USUAL_ODATA_VERSION.to_owned()));
         let head = self
             .asked
             .head(error_reply.problem.status)
             .with(PROXY_STATUS, Some(error_reply.proxy_status()))
             .with(header::ALLOW, error_reply.allow)
-            .with(ODATA_VERSION, version)
+            .with_all(&dialect.reply_fields(headers))
             .with(header::WWW_AUTHENTICATE, error_reply.challenge)
             .with(header::RETRY_AFTER, error_reply.retry_after.map(whole_seconds))
             .with_all(&self.meter.fields());

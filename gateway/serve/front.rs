@@ -7,19 +7,21 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora::apps::ReusedHttpStream;
 
-use crate::batch::{AdmissionRefusal, Dialect, ItemRejection};
+use crate::batch::{AdmissionRefusal, ItemRejection};
+use crate::dialect::ItemSource;
 use crate::dispatch::CallFailure;
-use crate::format::{BodyKind, Bulk, EncodedBody, problem_format};
+use crate::format::{Accept, Bulk, EncodedBody, write_problem};
 use crate::problem::{self, BodyFailure, ErrorReply, Limit};
 use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
 use crate::telemetry::ConnectionRefusal;
 
 use super::asked::Asked;
 use super::batch;
+use super::context::Context;
 use super::cors;
 use super::grpc;
-use super::proxy::{self, Context, Ended, Failure, ProxyPlan, Tunnel};
-use super::respond::{ReplyHead, joined, write_reply};
+use super::proxy::{self, Ended, Failure, ProxyPlan, Tunnel};
+use super::respond::{ReplyHead, write_reply};
 use super::validate;
 use crate::listener::connection::ClientConnection;
 use crate::session::{ResetReason, Session};
@@ -224,16 +226,16 @@ impl Front {
         let snapshot = Arc::clone(&context.snapshot);
         let method = session.req_header().method.clone();
         let query = session.req_header().uri.query().unwrap_or_default().to_owned();
-        let (endpoint, intake, only_route) = if let Some(endpoint) = snapshot.settings.batch_endpoint(path) {
+        let (endpoint, source, only_route) = if let Some(endpoint) = snapshot.settings.batch_endpoint(path) {
             context.is_batch = !matches!(method, Method::GET | Method::HEAD);
-            (endpoint, BodyKind::Batch, None)
+            (endpoint, ItemSource::Batch(endpoint.dialect), None)
         } else if let Some(route) = snapshot.settings.bulk_route(path, &method) {
             let bulk = Bulk { each: &route.each, method: &method, query: &query };
             if !bulk.is_meant() {
                 return Ok(false);
             }
             context.is_batch = true;
-            (&route.endpoint, BodyKind::Bulk(bulk), Some(route.route))
+            (&route.endpoint, ItemSource::Records(bulk), Some(route.route))
         } else {
             return Ok(false);
         };
@@ -241,7 +243,7 @@ impl Front {
             gateway: &self.gateway,
             snapshot: &snapshot,
             endpoint,
-            intake,
+            source,
             only_route,
             reached: &context.reached,
             request_id: &context.request_id,
@@ -290,12 +292,10 @@ async fn write_verdict(
 ) -> pingora::Result<()> {
     let headers = &session.req_header().headers;
     let is_grpc = session.req_header().version == Version::HTTP_2 && proxy::is_grpc(headers);
-    let accept = joined(headers, &header::ACCEPT);
     let written = if is_grpc {
         EncodedBody::of(Bytes::new())
     } else {
-        problem_format((!accept.is_empty()).then_some(accept.as_str()), None, Dialect::Batchgate)
-            .write_problem(&error_reply.problem, Dialect::Batchgate)
+        write_problem(&Accept::from_headers(headers), None, &error_reply.problem)
     };
     context.reason = Some(error_reply.reason);
     context.limit.clone_from(&error_reply.limit);

@@ -12,9 +12,10 @@ use futures_util::future::BoxFuture;
 
 use crate::batch::{Batch, BatchRefusal};
 use crate::clock::{Deadline, Stopwatch};
+use crate::dialect::InputFormat;
 use crate::dispatch::{StreamDispatch, StreamLimits, StreamWork};
+use crate::format::Format;
 use crate::format::ndjson::{Line, Lines, check_start, read_line};
-use crate::format::{Format, InputFormat};
 use crate::phase::Phase;
 use crate::plan::Preferences;
 use crate::problem;
@@ -24,8 +25,8 @@ use super::asked::Asked;
 use super::batch::BatchHandler;
 use super::stream_reply::{StreamReply, write_lines};
 use crate::admission::{Batching, Meter};
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::Session;
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::client::BatchEngine;
 use crate::upstream::error;
 

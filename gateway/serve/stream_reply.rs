@@ -9,8 +9,8 @@ use pingora::http::ResponseHeader;
 
 use crate::batch::{BatchRefusal, Summary};
 use crate::dispatch::StreamedItem;
-use crate::format::Format;
-use crate::format::ndjson::{LineWriter, StreamEnd};
+use crate::format::ndjson::LineWriter;
+use crate::format::{Format, ReplyEnd, ResultWriter};
 use crate::plan::Preferences;
 use crate::problem;
 use crate::telemetry::{BatchReport, FailedItem};
@@ -106,8 +106,8 @@ impl<'request> StreamReply<'request> {
     ) -> pingora::Result<()> {
         let error_reply = refusal.map(problem::of_refusal);
         let refused = error_reply.as_ref().map(|error_reply| &error_reply.problem);
-        let end = StreamEnd { summary: self.summary, retry_after: self.retry_after, refused };
-        self.lines.put_end(&end);
+        let end = ReplyEnd { summary: self.summary, retry_after: self.retry_after, refused };
+        self.lines.end(&end);
         let unread = session.close_if_unread();
         let (head, chunks) = (self.begin(meter), self.take());
         write_lines(session, head, chunks).await?;

@@ -6,10 +6,10 @@ use std::path::Path;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::batch::{BatchLimits, BatchRefusal, Dialect, ItemIndex};
+use crate::batch::{BatchLimits, BatchRefusal, ItemIndex};
+use crate::dialect::{Dialect, ItemSource};
 use crate::format::{
-    BodyKind, Bulk, ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format,
-    reply_format,
+    Accept, Bulk, ReadContext, cross_site, decode_batch, is_postable_cross_site, write_problem,
 };
 use crate::plan::{Plan, PlanContext, PlannedCondition, Step, plan};
 use crate::problem::{ErrorReply, of_refusal, of_rejection};
@@ -25,7 +25,6 @@ mod case;
 use case::{Case, ExpectedEnd};
 
 const OWN_AUTHORITY: &str = "gateway.test";
-const DIALECT: Dialect = Dialect::Batchgate;
 
 fn headers(case: &Case) -> HeaderMap {
     let field = |(name, value): &(String, String)| {
@@ -46,10 +45,10 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
     let (path, query) = case.target.split_once('?').unwrap_or((&case.target, ""));
     let method: Method = case.method.parse().unwrap();
     let each = UrlTemplate::parse("/up/records/{id}").unwrap();
-    let intake = match path {
-        "/up/records" => BodyKind::Bulk(Bulk { each: &each, method: &method, query }),
+    let source = match path {
+        "/up/records" => ItemSource::Records(Bulk { each: &each, method: &method, query }),
         _ if method != Method::POST => return Err(BatchRefusal::MethodNotAllowed),
-        _ => BodyKind::Batch,
+        _ => ItemSource::Batch(Dialect::default()),
     };
     let headers = headers(case);
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap());
@@ -65,22 +64,16 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
     }
     let body = Bytes::copy_from_slice(&case.body);
     let body = decode_batch(&joined(&headers, &header::CONTENT_ENCODING), body, limits.max_body)?;
-    let form = intake.form(content_type, &body, DIALECT)?;
-    let accept = joined(&headers, &header::ACCEPT);
-    reply_format((!accept.is_empty()).then_some(accept.as_str()), form.usual_reply(), DIALECT)?;
-    let reading = ReadContext {
-        limits: &limits,
-        content_type,
-        endpoint: "/batch",
-        own_authority: OWN_AUTHORITY,
-        dialect: DIALECT,
-    };
-    let batch = intake.read(form, &body, &reading)?;
+    let reader = source.recognize(content_type, &body)?;
+    Dialect::default().reply_format(&Accept::from_headers(&headers), reader.format().usual_reply())?;
+    let reading =
+        ReadContext { limits: &limits, content_type, endpoint: "/batch", own_authority: OWN_AUTHORITY };
+    let batch = reader.read(&body, &reading)?;
     let context = PlanContext {
         routes: &routes(),
         own_authority: OWN_AUTHORITY,
         is_batch_endpoint: &|path| path.as_str() == "/batch",
-        only_route: matches!(intake, BodyKind::Bulk(_)).then_some(RouteIndex(0)),
+        only_route: (!source.is_batch()).then_some(RouteIndex(0)),
     };
     plan(batch, &context)
 }
@@ -124,8 +117,8 @@ fn check(case: &Case) -> Result<(), String> {
 fn check_content_type(case: &Case, error_reply: &ErrorReply) -> Result<(), String> {
     let headers = headers(case);
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap());
-    let format = problem_format(text(header::ACCEPT), text(header::CONTENT_TYPE), DIALECT);
-    let written = format.write_problem(&error_reply.problem, DIALECT);
+    let accept = Accept::from_headers(&headers);
+    let written = write_problem(&accept, text(header::CONTENT_TYPE), &error_reply.problem);
     match &case.expected.content_type {
         Some(expected) if *expected != written.content_type => {
             Err(format!("the problem is {}", written.content_type))

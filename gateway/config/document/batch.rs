@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::BatchLimits;
 use crate::config::yaml::quantity::{ByteSize, TimeLimit};
 use crate::config::yaml::span::At;
+use crate::dialect::Dialect;
 
 /// A batch endpoint: POST sends a batch, GET tells its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,7 +20,7 @@ pub(in crate::config) struct BatchDocument {
     #[schemars(example = &"/batch")]
     pub(in crate::config) path: At<String>,
     /// Whose conventions it keeps, so that clients made for another batch service work unchanged.
-    pub(in crate::config) dialect: DialectDocument,
+    pub(in crate::config) dialect: Dialect,
     /// Items in one batch.
     #[schemars(range(max = 1_000_000))]
     pub(in crate::config) max_items: NonZeroUsize,
@@ -64,23 +65,6 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) max_reply: ByteSize,
 }
 
-/// Whose conventions a batch endpoint keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum DialectDocument {
-    /// The gateway's own: every format, status 207.
-    #[default]
-    Batchgate,
-    /// OData 4.01: JSON and multipart, status 200, multipart in order and up to the first error.
-    Odata,
-    /// Microsoft Graph: JSON, status 200.
-    Graph,
-    /// APISIX's batch-requests plugin: a `pipeline`, answered by an array.
-    Apisix,
-    /// Tyk's batch endpoint: `requests` with `relative_url`, answered by an array.
-    Tyk,
-}
-
 /// In which order items run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -98,7 +82,7 @@ impl Default for BatchDocument {
         let number = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
         Self {
             path: "/batch".to_owned().into(),
-            dialect: DialectDocument::Batchgate,
+            dialect: Dialect::default(),
             max_items: number(limits.max_items),
             max_stream_items: number(limits.max_stream_items),
             max_body: ByteSize(limits.max_body),

@@ -25,7 +25,7 @@ pub(super) use auth::{
     ApiKeysDocument, AuthDocument, ForwardAuthDocument, JwtAlgorithmDocument, JwtDocument,
 };
 use batch::default_batch;
-pub(super) use batch::{BatchDocument, DialectDocument, OrderDocument};
+pub(super) use batch::{BatchDocument, OrderDocument};
 pub(super) use bulk::BulkDocument;
 pub(super) use gateway::{
     CorsDocument, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument, ResolverDocument,

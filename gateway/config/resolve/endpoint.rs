@@ -3,22 +3,13 @@
 use http::{HeaderName, StatusCode};
 
 use super::{Resolved, Resolver, Seen, all};
-use crate::batch::{BatchLimits, Dialect};
-use crate::config::document::{BatchDocument, DialectDocument, Document, OrderDocument};
+use crate::batch::BatchLimits;
+use crate::config::document::{BatchDocument, Document, OrderDocument};
 use crate::config::yaml::quantity::TimeLimit;
 use crate::config::yaml::span::At;
 use crate::config::{BatchEndpoint, Order};
+use crate::dialect::Dialect;
 use crate::route::{CanonicalPath, Strictness};
-
-const fn dialect(document: DialectDocument) -> Dialect {
-    match document {
-        DialectDocument::Batchgate => Dialect::Batchgate,
-        DialectDocument::Odata => Dialect::Odata,
-        DialectDocument::Graph => Dialect::Graph,
-        DialectDocument::Apisix => Dialect::Apisix,
-        DialectDocument::Tyk => Dialect::Tyk,
-    }
-}
 
 impl Resolver<'_> {
     pub(super) fn endpoints(&mut self, documents: &[At<BatchDocument>]) -> Resolved<Vec<BatchEndpoint>> {
@@ -38,7 +29,7 @@ impl Resolver<'_> {
 
     pub(super) fn endpoint(&mut self, document: &BatchDocument) -> Resolved<BatchEndpoint> {
         let path = self.path(&document.path);
-        let dialect = dialect(document.dialect);
+        let dialect = document.dialect;
         let reply_status = self.reply_status(document.reply_status.as_ref(), dialect);
         let inherit = self.inherit(document.inherit.as_deref(), dialect);
         let limits = self.batch_limits(document);
@@ -59,8 +50,7 @@ impl Resolver<'_> {
 
     fn reply_status(&mut self, status: Option<&At<u16>>, dialect: Dialect) -> Resolved<StatusCode> {
         let Some(status) = status else {
-            let is_own = dialect == Dialect::Batchgate;
-            return Ok(if is_own { StatusCode::MULTI_STATUS } else { StatusCode::OK });
+            return Ok(dialect.reply_status());
         };
         match status.value {
             200 => Ok(StatusCode::OK),
@@ -73,13 +63,13 @@ impl Resolver<'_> {
         }
     }
 
-    /// `None`: all fields but those of the batch itself. Tyk's clients write into each item what it needs.
+    /// `None`: all fields but those of the batch itself.
     fn inherit(
         &mut self,
         names: Option<&[At<String>]>,
         dialect: Dialect,
     ) -> Resolved<Option<Vec<HeaderName>>> {
-        let Some(names) = names else { return Ok((dialect == Dialect::Tyk).then(Vec::new)) };
+        let Some(names) = names else { return Ok(dialect.inherit()) };
         let names = names.iter().map(|name| self.header_name(name)).collect();
         all(names).map(Some)
     }

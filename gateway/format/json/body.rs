@@ -101,11 +101,11 @@ const fn not_a_string(is_text: bool) -> &'static str {
 mod tests {
     use super::*;
     use crate::batch::{Batch, BatchLimits, BatchRefusal, Item};
-    use crate::format::json::conventions::Conventions;
-    use crate::format::json::reader::read_with;
+    use crate::format::json::conventions::JsonInput;
+    use crate::format::json::reader::read as read_with;
 
     fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
-        read_with(body, limits, Conventions::default())
+        read_with(body, limits, JsonInput::default())
     }
 
     fn read_item(media_type: Option<&str>, body: &str) -> Result<Item, ItemRejection> {
@@ -194,7 +194,7 @@ mod tests {
             let batch = Bytes::from_static(
                 br#"{"requests":[{"method":"PUT","url":"/a","headers":{"content-type":"application/x-www-form-urlencoded"},"body":"YT1i"}]}"#,
             );
-            let conventions = Conventions { text_types, ..Conventions::default() };
+            let conventions = JsonInput { text_types, ..JsonInput::default() };
             read_with(&batch, &BatchLimits::default(), conventions).unwrap().items.remove(0).content
         };
         assert_eq!(form(TextTypes::ByName).unwrap().body.unwrap(), "a=b");

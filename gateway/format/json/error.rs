@@ -6,16 +6,16 @@ use crate::format::shown::shown;
 
 /// What is wrong with the text, and at which byte of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct JsonError {
+pub(crate) struct JsonError {
     /// Bytes from the start of the text.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// What.
-    pub(super) kind: JsonErrorKind,
+    pub(crate) kind: JsonErrorKind,
 }
 
 /// What is wrong with the text. The lexer itself knows the first two, the reader the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum JsonErrorKind {
+pub(crate) enum JsonErrorKind {
     /// It is no JSON.
     Syntax(&'static str),
     /// It nests deeper than allowed.

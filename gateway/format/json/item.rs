@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::body::RawBody;
-use super::conventions::Conventions;
+use super::conventions::JsonInput;
 use super::error::JsonError;
 use super::lexer::Lexer;
 use super::members::Members;
@@ -33,12 +33,12 @@ pub(super) struct ItemReader<'a> {
     whole: &'a Bytes,
     builder: ItemBuilder<'a>,
     body: RawBody<'a>,
-    conventions: Conventions<'a>,
+    conventions: JsonInput<'a>,
 }
 
 impl<'a> ItemReader<'a> {
     /// For the next item of the batch `whole`.
-    pub(super) fn new(whole: &'a Bytes, limits: &'a BatchLimits, conventions: Conventions<'a>) -> Self {
+    pub(super) fn new(whole: &'a Bytes, limits: &'a BatchLimits, conventions: JsonInput<'a>) -> Self {
         Self { whole, builder: ItemBuilder::new(limits, NAMES), body: RawBody::Absent, conventions }
     }
 

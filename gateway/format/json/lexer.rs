@@ -13,7 +13,7 @@ enum Container {
 
 /// A place in the text, and the containers open there.
 #[derive(Clone, Debug)]
-pub(super) struct Lexer<'a> {
+pub(crate) struct Lexer<'a> {
     text: &'a str,
     at: usize,
     open: Vec<Container>,
@@ -24,12 +24,12 @@ pub(super) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     /// At the start of `text`, for values that nest at most `max_depth` deep.
-    pub(super) fn new(text: &'a str, max_depth: usize) -> Self {
+    pub(crate) fn new(text: &'a str, max_depth: usize) -> Self {
         Self { text, at: 0, open: Vec::new(), max_depth, doubtful: false }
     }
 
     /// The next byte after blanks; `None` at the end.
-    pub(super) fn peek(&mut self) -> Option<u8> {
+    pub(crate) fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {
             self.at += 1;
         }
@@ -37,12 +37,12 @@ impl<'a> Lexer<'a> {
     }
 
     /// Bytes read so far.
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
     /// Checks that nothing but blanks is left.
-    pub(super) fn end(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn end(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             None => Ok(()),
             Some(_) => self.fault("there is something after the end of the value"),
@@ -50,19 +50,19 @@ impl<'a> Lexer<'a> {
     }
 
     /// Enters an object; its members come from [`Self::next_member`].
-    pub(super) fn open_object(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn open_object(&mut self) -> Result<(), JsonError> {
         self.expect(b'{', "expected `{`")?;
         self.push(Container::Object)
     }
 
     /// Enters an array; its elements are announced by [`Self::next_element`].
-    pub(super) fn open_array(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn open_array(&mut self) -> Result<(), JsonError> {
         self.expect(b'[', "expected `[`")?;
         self.push(Container::Array)
     }
 
     /// The next member's name, its value being next; `None` once the object is closed.
-    pub(super) fn next_member(&mut self, first: &mut bool) -> Result<Option<RawString<'a>>, JsonError> {
+    pub(crate) fn next_member(&mut self, first: &mut bool) -> Result<Option<RawString<'a>>, JsonError> {
         match self.peek() {
             Some(b'}') => {
                 self.close();
@@ -78,7 +78,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Whether there is one more element, which is next; if not, the array is closed.
-    pub(super) fn next_element(&mut self, first: &mut bool) -> Result<bool, JsonError> {
+    pub(crate) fn next_element(&mut self, first: &mut bool) -> Result<bool, JsonError> {
         match self.peek() {
             // Right after a comma there has to be a value, which `value` sees to.
             Some(b']') => {
@@ -95,7 +95,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads one value of any kind and returns it as it stands in the text.
-    pub(super) fn value(&mut self) -> Result<&'a str, JsonError> {
+    pub(crate) fn value(&mut self) -> Result<&'a str, JsonError> {
         self.peek();
         let start = self.at;
         let floor = self.open.len();
@@ -171,7 +171,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The string that is next.
-    pub(super) fn string(&mut self) -> Result<RawString<'a>, JsonError> {
+    pub(crate) fn string(&mut self) -> Result<RawString<'a>, JsonError> {
         self.expect(b'"', "expected a string")?;
         let at = self.at;
         let mut escaped = false;
@@ -193,7 +193,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The string that is next, and the same with its quotes.
-    pub(super) fn string_and_source(&mut self) -> Result<(RawString<'a>, &'a str), JsonError> {
+    pub(crate) fn string_and_source(&mut self) -> Result<(RawString<'a>, &'a str), JsonError> {
         self.peek();
         let start = self.at;
         let string = self.string()?;

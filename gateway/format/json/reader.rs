@@ -7,27 +7,22 @@
 
 use bytes::Bytes;
 
-use super::conventions::Conventions;
+use super::conventions::JsonInput;
 use super::error::{JsonError, JsonErrorKind, check_unknown};
 use super::item::ItemReader;
 use super::lexer::Lexer;
 use super::members::Members;
 use super::text::text_of;
 use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, Place};
-use crate::format::ReadContext;
 use crate::format::groups::{check_groups, refuse_transactions};
 use crate::format::item_builder::check_ids;
 use crate::format::shown::shown;
 
 /// Reads a batch.
-pub(crate) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
-    read_with(body, context.limits, Conventions::of(context))
-}
-
-pub(super) fn read_with(
+pub(crate) fn read(
     body: &Bytes,
     limits: &BatchLimits,
-    conventions: Conventions<'_>,
+    conventions: JsonInput<'_>,
 ) -> Result<Batch, BatchRefusal> {
     let text = text_of(body)?;
     let mut reader =
@@ -44,7 +39,7 @@ const REQUESTS: &str = "requests";
 struct Reader<'a> {
     body: &'a Bytes,
     limits: &'a BatchLimits,
-    conventions: Conventions<'a>,
+    conventions: JsonInput<'a>,
     items: Vec<BatchItem>,
     ignored: Vec<Box<str>>,
     /// Whether the place reached is within an item.
@@ -131,7 +126,7 @@ mod tests {
     use crate::format::item_builder::NO_TRANSACTIONS;
 
     fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
-        read_with(body, limits, Conventions::default())
+        super::read(body, limits, JsonInput::default())
     }
 
     fn read_batch(body: &str) -> Result<Batch, BatchRefusal> {

@@ -7,7 +7,7 @@ use crate::format::chunk_writer::ChunkWriter;
 
 /// A string as it stands in the text, its escapes checked for form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RawString<'a> {
+pub(crate) struct RawString<'a> {
     /// What stands between the quotes.
     pub(super) content: &'a str,
     /// Where that starts in the text.
@@ -18,7 +18,7 @@ pub(super) struct RawString<'a> {
 
 impl<'a> RawString<'a> {
     /// The characters that the string stands for. A lone surrogate stands for none: a fault.
-    pub(super) fn decode(self) -> Result<Cow<'a, str>, JsonError> {
+    pub(crate) fn decode(self) -> Result<Cow<'a, str>, JsonError> {
         if !self.escaped {
             return Ok(Cow::Borrowed(self.content));
         }
@@ -106,7 +106,7 @@ fn is_special(byte: u8) -> bool {
 }
 
 /// Writes the text as a JSON string, quotes included.
-pub(super) fn write(output: &mut ChunkWriter, text: &str) {
+pub(crate) fn write(output: &mut ChunkWriter, text: &str) {
     output.put(b"\"");
     write_content(output, text);
     output.put(b"\"");

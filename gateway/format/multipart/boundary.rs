@@ -31,7 +31,7 @@ impl Boundary {
     ///
     /// # Errors
     /// Says in words what is wrong with it.
-    pub(super) fn of(content_type: &str) -> Result<Self, &'static str> {
+    pub(super) fn from_content_type(content_type: &str) -> Result<Self, &'static str> {
         let mut parts = Unquoted { rest: content_type, separator: b';' }.skip(1);
         let values: Vec<&str> = parts
             .by_ref()
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn delimiter(parameters: &str) -> Result<String, &'static str> {
-        let boundary = Boundary::of(&format!("multipart/mixed{parameters}"))?;
+        let boundary = Boundary::from_content_type(&format!("multipart/mixed{parameters}"))?;
         Ok(String::from_utf8(boundary.delimiter.needle().to_vec()).unwrap())
     }
 
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn only_a_whole_line_is_a_delimiter() {
-        let boundary = Boundary::of("multipart/mixed; boundary=b").unwrap();
+        let boundary = Boundary::from_content_type("multipart/mixed; boundary=b").unwrap();
         let found =
             |body: &str| boundary.find(body.as_bytes(), 0).map(|line| (line.start, line.end, line.is_last));
         assert_eq!(found("--b\r\n"), Some((0, 5, false)));

@@ -19,4 +19,5 @@ mod writer;
 mod tests;
 
 pub(crate) use reader::read;
-pub(crate) use writer::write;
+pub(crate) use writer::MultipartWriter;
+pub use writer::Sets;

@@ -99,7 +99,7 @@ fn kind_of(builder: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Option<PartK
         return Some(PartKind::Message);
     }
     if essence.eq_ignore_ascii_case("multipart/mixed") {
-        return Some(PartKind::ChangeSet(Boundary::of(value).map(Box::new)));
+        return Some(PartKind::ChangeSet(Boundary::from_content_type(value).map(Box::new)));
     }
     builder.reject(ItemRejection::WrongShape {
         expected: "a part of the type application/http or multipart/mixed",

@@ -29,7 +29,7 @@ fn read_parts(
     context: &ReadContext<'_>,
     items: &mut Vec<BatchItem>,
 ) -> Result<(), MultipartError> {
-    let boundary = Boundary::of(context.content_type.unwrap_or_default())
+    let boundary = Boundary::from_content_type(context.content_type.unwrap_or_default())
         .map_err(|reason| MultipartError::framing(0, reason))?;
     let mut parts = Parts::open(&boundary, body, 0)?;
     while parts.has_next() {

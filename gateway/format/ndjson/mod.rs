@@ -10,7 +10,6 @@ mod writer;
 
 pub use item::{check_start, read_line};
 pub use lines::{Line, Lines};
-pub use writer::{LineWriter, StreamEnd};
+pub use writer::LineWriter;
 
 pub(crate) use batch::read;
-pub(crate) use writer::write;

@@ -71,7 +71,7 @@ fn write_problem(output: &mut ChunkWriter, problem: &Problem, mut fields: Fields
 }
 
 fn write_body(output: &mut ChunkWriter, bytes: &[u8], fields: &Fields) {
-    let media = MediaType::of(fields);
+    let media = MediaType::from_fields(fields);
     let text = match media {
         Some(media) if media.kind == MediaKind::Json => charset::decode(None, bytes),
         Some(media) if media.kind.is_text(TextTypes::All) => charset::decode(media.charset, bytes),

@@ -140,7 +140,7 @@ enum DavContent {
 /// What an upstream's body adds to the document beside the item itself.
 fn dav_content(result: &ItemResult) -> DavContent {
     let ResultBody::Bytes(bytes) = &result.body else { return DavContent::None };
-    if !MediaType::of(&result.headers).is_some_and(|media| is_dav_type(media.essence)) {
+    if !MediaType::from_fields(&result.headers).is_some_and(|media| is_dav_type(media.essence)) {
         return DavContent::None;
     }
     let found = match root_of(bytes).as_deref() {

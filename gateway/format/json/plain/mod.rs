@@ -5,16 +5,12 @@
 //! call that fails has a status of its own, and a body that is no text is base64, marked by
 //! `"encoding":"base64"`, in requests and in results.
 
-mod apisix;
 mod item;
-mod query;
 mod reader;
-mod tyk;
 mod value;
 mod writer;
 
-pub(crate) use reader::read;
-pub(crate) use writer::write;
-
-#[cfg(test)]
-mod tests;
+pub(crate) use item::PlainItem;
+pub(crate) use reader::{Plain, read};
+pub(crate) use value::{scalar, texts};
+pub(crate) use writer::{Lists, PlainWriter, write_body, write_fields};

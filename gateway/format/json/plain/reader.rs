@@ -2,8 +2,6 @@
 
 use bytes::Bytes;
 
-use super::{apisix, tyk};
-use crate::batch::Dialect;
 use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex, Place};
 use crate::format::ReadContext;
 use crate::format::json::error::{JsonError, JsonErrorKind, check_unknown};
@@ -13,7 +11,7 @@ use crate::format::json::text::text_of;
 use crate::format::shown::shown;
 
 /// A dialect's batch: what holds for all of its items, and how one is read.
-pub(super) trait Plain<'a>: Sized {
+pub(crate) trait Plain<'a>: Sized {
     /// The member that holds the items.
     const ITEMS: &'static str;
     /// Refuses a batch without it.
@@ -44,17 +42,8 @@ pub(super) trait Plain<'a>: Sized {
     fn sequential(&self) -> bool;
 }
 
-/// Reads a batch.
-pub(crate) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
-    match context.dialect {
-        Dialect::Tyk => read_as(body, context, tyk::Requests::default()),
-        Dialect::Batchgate | Dialect::Odata | Dialect::Graph | Dialect::Apisix => {
-            read_as(body, context, apisix::Pipeline::default())
-        }
-    }
-}
-
-fn read_as<'a, P: Plain<'a>>(
+/// Reads a batch; `plain` is one in which nothing was read yet.
+pub(crate) fn read<'a, P: Plain<'a>>(
     body: &'a Bytes,
     context: &ReadContext<'_>,
     mut plain: P,

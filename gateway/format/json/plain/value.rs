@@ -6,7 +6,7 @@ use crate::format::json::error::JsonError;
 use crate::format::json::lexer::Lexer;
 
 /// A value as text; `None` where it is an object, an array or `null`.
-pub(super) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, JsonError> {
+pub(crate) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, JsonError> {
     if lexer.peek() == Some(b'"') {
         return lexer.string()?.decode().map(Some);
     }
@@ -16,7 +16,7 @@ pub(super) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, 
 }
 
 /// A value, or the values of a list; `None` stands for one that is no text.
-pub(super) fn scalars<'a>(
+pub(crate) fn scalars<'a>(
     lexer: &mut Lexer<'a>,
     mut each: impl FnMut(Option<Cow<'a, str>>),
 ) -> Result<(), JsonError> {
@@ -34,7 +34,7 @@ pub(super) fn scalars<'a>(
 
 /// Reads an object whose values are texts or lists of them. `each` gets every one with its name, and says whether it will
 /// do. Whether all would; `null` is an object without members.
-pub(super) fn texts<'a>(
+pub(crate) fn texts<'a>(
     lexer: &mut Lexer<'a>,
     mut each: impl FnMut(&Cow<'a, str>, Cow<'a, str>) -> bool,
 ) -> Result<bool, JsonError> {
@@ -52,7 +52,7 @@ pub(super) fn texts<'a>(
 }
 
 /// Opens an object, or skips what is none. Whether it was one; `null` is an object without members.
-pub(super) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, JsonError> {
+pub(crate) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, JsonError> {
     if lexer.peek() == Some(b'{') {
         lexer.open_object()?;
         return Ok(Opened::Object);
@@ -62,7 +62,7 @@ pub(super) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, JsonError> {
 
 /// What stood where an object may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Opened {
+pub(crate) enum Opened {
     /// An object; its members come next.
     Object,
     /// `null`.

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use crate::batch::BatchRefusal;
 
 /// The version of a reply to a client that asks for none.
-pub const USUAL_ODATA_VERSION: &str = "4.01";
+pub(super) const USUAL_ODATA_VERSION: &str = "4.01";
 
 /// The version of the reply to a batch with these fields: the highest that the client takes. A client that
 /// only says in which version its batch is gets the reply in the same. Both versions have the same batches.
@@ -14,7 +14,7 @@ pub const USUAL_ODATA_VERSION: &str = "4.01";
 /// # Errors
 /// Refuses a version that is none of ours, and `Isolation: snapshot`: the upstreams share no snapshot, and
 /// a service without them has to say so.
-pub fn odata_version(headers: &HeaderMap) -> Result<&'static str, BatchRefusal> {
+pub(super) fn odata_version(headers: &HeaderMap) -> Result<&'static str, BatchRefusal> {
     let field = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
     let isolation = field("isolation").or_else(|| field("odata-isolation"));
     if isolation.is_some_and(|value| value.eq_ignore_ascii_case("snapshot")) {

@@ -4,9 +4,8 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::outside_quotes;
-
-pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+use crate::header::inherit::PREFER;
+use crate::header::outside_quotes;
 
 /// The preferences that hold for each item (§8.2.8.1, §8.2.8.4), with their names of OData 4.0.
 const INHERITED_PREFERENCES: [&str; 4] = [
@@ -17,7 +16,7 @@ const INHERITED_PREFERENCES: [&str; 4] = [
 ];
 
 /// The fields that OData has handed down and other dialects have not.
-pub(crate) fn odata_fields(outer: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+pub(super) fn odata_fields(outer: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     [
         // Media ranges of multipart only say how the batch's reply shall be (§11.7.1).
         (header::ACCEPT, listed(outer, &header::ACCEPT, |range| !starts_with(range, "multipart/"))),

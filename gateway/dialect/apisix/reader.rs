@@ -3,15 +3,12 @@
 
 use std::borrow::Cow;
 
-use super::item::PlainItem;
 use super::query::Query;
-use super::reader::Plain;
-use super::value::{scalar, texts};
 use crate::batch::{BatchItem, ItemIndex, ItemRejection};
 use crate::format::ReadContext;
 use crate::format::item_builder::{ItemBuilder, MemberNames};
-use crate::format::json::error::{JsonError, JsonErrorKind};
-use crate::format::json::lexer::Lexer;
+use crate::format::json::plain::{Plain, PlainItem, scalar, texts};
+use crate::format::json::{JsonError, JsonErrorKind, Lexer};
 
 /// The members that an item can have.
 const KNOWN: [&str; 8] = ["method", "headers", "body", "encoding", "path", "query", "version", "ssl_verify"];
