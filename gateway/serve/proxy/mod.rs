@@ -18,7 +18,6 @@
 mod attempts;
 mod context;
 mod head;
-mod hop;
 mod lasting;
 mod plan;
 mod relay;
@@ -60,7 +59,6 @@ use upstream::{Connection, ReplyReader, RequestWriter};
 
 pub(crate) use context::Context;
 pub(crate) use plan::{ProxyPlan, is_grpc};
-pub(crate) use request::max_forwards;
 pub(crate) use tunnel::Tunnel;
 
 /// What became of an exchange.
