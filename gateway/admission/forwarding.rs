@@ -19,8 +19,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::{HostPolicy, TrustedProxies};
 use crate::header::forwarded::ForwardedBy;
+use crate::header::via_entry;
 use crate::limiter::Client;
-use crate::stitch::GATEWAY_NAME;
 use crate::telemetry::RequestId;
 
 use super::Identity;
@@ -42,8 +42,8 @@ pub(crate) struct Reached {
     proxy: String,
     /// Who it is, once that is known.
     pub(crate) identity: Identity,
-    /// The HTTP version as Via says it.
-    version: &'static str,
+    /// The version of HTTP that the request came over.
+    version: Version,
     /// The scheme of the connection itself.
     own_scheme: &'static str,
     /// Whether a trusted proxy opened the connection.
@@ -75,11 +75,7 @@ impl Reached {
             client: shown(client),
             proxy: if client == peer { String::new() } else { shown(peer) },
             identity: Identity { name: tls.and_then(client_name), ..Identity::default() },
-            version: match request.version {
-                Version::HTTP_2 => "2",
-                Version::HTTP_10 => "1.0",
-                _ => "1.1",
-            },
+            version: request.version,
         }
     }
 
@@ -88,8 +84,13 @@ impl Reached {
     pub(crate) fn client(&self) -> Client {
         match &self.identity.name {
             Some(name) => Client::named(name),
-            None => Client::at(self.client.parse().ok()),
+            None => self.address(),
         }
+    }
+
+    /// The client, told apart by its address alone.
+    pub(crate) fn address(&self) -> Client {
+        Client::at(self.client.parse().ok())
     }
 
     /// `scheme://authority`.
@@ -104,12 +105,11 @@ impl Reached {
             joined(outer, name).map_or_else(|| own.to_owned(), |before| format!("{before}, {own}"))
         };
         let kept = |name: &'static str| joined(outer, name).filter(|_| self.by_proxy);
-        let via = format!("{} {GATEWAY_NAME}", self.version);
         let own = [
             (X_FORWARDED_FOR, appended(X_FORWARDED_FOR, self.caller())),
             ("x-forwarded-proto", self.scheme.to_owned()),
             (X_FORWARDED_HOST, kept(X_FORWARDED_HOST).unwrap_or_else(|| self.authority.clone())),
-            ("via", appended("via", &via)),
+            ("via", appended("via", &via_entry(self.version))),
             ("x-request-id", request_id.as_str().to_owned()),
         ];
         let forwarded = kept(FORWARDED).map(|before| (FORWARDED, format!("{before}, {}", self.element())));
@@ -158,17 +158,6 @@ fn says_https(headers: &HeaderMap) -> bool {
     }
     let element = last(FORWARDED).unwrap_or_default();
     element.split(';').any(|pair| matches!(pair.trim(), "proto=https" | "proto=\"https\""))
-}
-
-/// How often a request with these fields has passed a gateway of this kind, by its Via (RFC 9110 §7.6.3).
-pub(crate) fn hops(fields: &HeaderMap) -> usize {
-    let entries =
-        fields.get_all(header::VIA).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let names_us = |entry: &&[u8]| {
-        let mut words = entry.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        words.nth(1).is_some_and(|name| name.eq_ignore_ascii_case(GATEWAY_NAME.as_bytes()))
-    };
-    entries.filter(names_us).count()
 }
 
 /// The Host of a call to this peer.
@@ -232,20 +221,6 @@ mod tests {
             (&[("forwarded", "proto=https"), ("x-forwarded-proto", "http")], false),
         ] {
             assert_eq!(says_https(&fields(said)), is_https, "{said:?}");
-        }
-    }
-
-    #[test]
-    fn gateways_of_this_kind_are_counted_in_via() {
-        for (fields, expected) in [
-            (&[][..], 0),
-            (&["1.1 batchgate"], 1),
-            (&["1.1 batchgate, 2 other,HTTP/1.0  Batchgate (a, comment)"], 2),
-            (&["1.1 batchgate", "1.0 x, 2 batchgate"], 2),
-            (&["1.1 batchgate.example, 1.1 x (batchgate), batchgate, 1.1 my-batchgate, ,"], 0),
-        ] {
-            let value = |text: &&str| (header::VIA, HeaderValue::from_str(text).unwrap());
-            assert_eq!(hops(&fields.iter().map(value).collect()), expected, "{fields:?}");
         }
     }
 }
