@@ -15,7 +15,7 @@ use crate::plan::Call;
 
 use super::authentication::Asking;
 use super::identity::Identity;
-use crate::state::memory::MemoryReservation;
+use crate::memory::MemoryReservation;
 use crate::upstream::client::{BatchEngine, Behalf};
 
 /// Bytes of the service's reply.

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::activity::Activity;
-use super::memory::MemoryBudget;
 use super::snapshot::Snapshot;
+use crate::memory::MemoryBudget;
 use crate::upstream::health_check::start_checks;
 
 impl std::fmt::Debug for Gateway {

@@ -12,7 +12,8 @@ use crate::header::hop::{Kept, hop_by_hop_fields};
 use crate::session::Session;
 use crate::upstream::error;
 
-use super::{Context, ProxyPlan};
+use super::ProxyPlan;
+use crate::serve::context::Context;
 
 /// Bytes of a DAV body that are held while its hrefs are mapped.
 const MAX_MAPPED_BODY: usize = 16 << 20;

@@ -13,8 +13,9 @@ use crate::header::inherit::{joined_cookies, same_to_cgi};
 use crate::upstream::instance::Upstream;
 use crate::upstream::peer::Peer;
 
+use super::ProxyPlan;
 use super::upstream::Framing;
-use super::{Context, ProxyPlan};
+use crate::serve::context::Context;
 
 /// What a request is sent over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

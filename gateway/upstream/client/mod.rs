@@ -29,8 +29,8 @@ use crate::route::UpstreamIndex;
 use crate::telemetry::TraceContext;
 
 use crate::admission::forwarding::Reached;
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::serve::asked::Asked;
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::state::snapshot::Snapshot;
 use crate::upstream::instance::Upstream;
 use failover::Failover;

@@ -17,7 +17,7 @@ use super::Kind;
 use super::call::Calls;
 use super::failover::Failover;
 use super::reply::Unanswered;
-use crate::state::memory::MemoryReservation;
+use crate::memory::MemoryReservation;
 use crate::upstream::backoff::{pause_after, pause_aside, wanted_pause};
 use crate::upstream::instance::Upstream;
 
