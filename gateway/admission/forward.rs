@@ -70,7 +70,7 @@ async fn question(
         hop.fields.push((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?));
     }
     let reservation = MemoryReservation::new(&gateway.memory, reached.client());
-    let behalf = Behalf { gateway, snapshot, reached, trace: *trace };
+    let behalf = Behalf { snapshot, reached, trace: *trace };
     let asked = BatchEngine::new(behalf, (HeaderMap::new(), hop), &reservation);
     let engine = &asked;
     let deadline = Deadline::after(forward.timeout);

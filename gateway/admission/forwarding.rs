@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::{HostPolicy, TrustedProxies};
+use crate::config::TrustedProxies;
 use crate::header::forwarded::ForwardedBy;
 use crate::header::via_entry;
 use crate::limiter::Client;
@@ -27,7 +27,6 @@ use super::Identity;
 use super::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::listener::client_certificate::client_name;
 use crate::session::Session;
-use crate::upstream::targets::Peer;
 
 /// How the client reached the gateway.
 #[derive(Clone, Debug, Default)]
@@ -158,26 +157,6 @@ fn says_https(headers: &HeaderMap) -> bool {
     }
     let element = last(FORWARDED).unwrap_or_default();
     element.split(';').any(|pair| matches!(pair.trim(), "proto=https" | "proto=\"https\""))
-}
-
-/// The Host of a call to this peer.
-pub(crate) fn host_of(policy: &HostPolicy, peer: &Peer, own_authority: &str) -> HeaderValue {
-    let chosen = match policy {
-        HostPolicy::Target => None,
-        HostPolicy::Preserve => HeaderValue::from_str(own_authority).ok(),
-        HostPolicy::Fixed(host) => HeaderValue::from_str(host).ok(),
-    };
-    chosen.unwrap_or_else(|| peer.host.clone())
-}
-
-/// `scheme://host` of a call to this peer, for urls in its fields (RFC 4918 §10.3).
-pub(crate) fn origin_of(policy: &HostPolicy, peer: &Peer, own_authority: &str) -> String {
-    let scheme = peer.scheme.url_scheme();
-    match policy {
-        HostPolicy::Target => peer.origin.clone(),
-        HostPolicy::Preserve => format!("{scheme}://{own_authority}"),
-        HostPolicy::Fixed(host) => format!("{scheme}://{host}"),
-    }
 }
 
 #[cfg(test)]
