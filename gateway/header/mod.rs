@@ -10,6 +10,7 @@ pub mod hop;
 pub mod inherit;
 pub mod names;
 pub mod odata;
+pub(crate) mod stored;
 
 /// The parts of a value between separators; what is quoted stays whole (RFC 9110 §5.6.4).
 pub(crate) fn outside_quotes(value: &str, separator: char) -> Vec<&str> {

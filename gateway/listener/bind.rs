@@ -26,8 +26,8 @@ use rustls::server::danger::ClientCertVerifier;
 
 use crate::config::{ListenAddress, Listener, TlsFiles};
 
-use super::client_certificate::NamesOfClients;
 use super::inherited::Inherited;
+use crate::transport::client_certificate::NamesOfClients;
 
 /// Says whether `address` can be listened on, by listening on it for a moment. `SO_REUSEADDR` is
 /// set, as pingora does: connections of an earlier process that linger don't make an address taken.

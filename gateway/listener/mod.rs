@@ -2,8 +2,6 @@
 
 pub(crate) mod acceptor;
 pub(crate) mod bind;
-pub(crate) mod body_rate;
-pub(crate) mod client_certificate;
 pub(crate) mod connection;
 pub(crate) mod connection_limits;
 pub(crate) mod final_reply;

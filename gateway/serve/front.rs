@@ -243,8 +243,7 @@ impl Front {
             endpoint,
             intake,
             only_route,
-            reached: &context.reached,
-            request_id: &context.request_id,
+            caller: &context.caller,
             trace: context.trace,
             cors: cors::reply_fields(&snapshot.settings.cors, &session.req_header().headers),
         };
@@ -259,7 +258,7 @@ const fn refused_path() -> ItemRejection {
 
 /// Writes a reply of the gateway's own.
 async fn reply(session: &mut Session, context: &Context, head: ReplyHead, body: Bytes) -> Served {
-    let head = head.with(X_REQUEST_ID, Some(context.request_id.as_str().to_owned()));
+    let head = head.with(X_REQUEST_ID, Some(context.caller.request_id.as_str().to_owned()));
     write_reply(session, head, EncodedBody::of(body)).await?;
     Ok(None)
 }
@@ -301,7 +300,7 @@ async fn write_verdict(
     context.limit.clone_from(&error_reply.limit);
     let status = if is_grpc { StatusCode::OK } else { error_reply.problem.status };
     let mut head = ReplyHead::new(status)
-        .with(X_REQUEST_ID, Some(context.request_id.as_str().to_owned()))
+        .with(X_REQUEST_ID, Some(context.caller.request_id.as_str().to_owned()))
         .with(header::ALLOW, error_reply.allow.clone())
         .with(header::WWW_AUTHENTICATE, error_reply.challenge.clone())
         .with(header::RETRY_AFTER, error_reply.retry_after.map(|after| after.as_secs().to_string()))

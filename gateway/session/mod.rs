@@ -6,9 +6,11 @@
 //! session is [complete](Session::finish), and an HTTP/1 connection may be used again; a session that is dropped
 //! before that closes its connection, or resets its stream, so that no client takes a broken reply for a complete one.
 
+pub(crate) mod body_rate;
 mod http2;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,12 +20,12 @@ use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::server::HttpSession as Http1;
-use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{Digest, Stream};
 
 use crate::clock::Deadline;
 
 use crate::listener::connection::ClientConnection;
+use crate::transport::client_certificate::client_name;
 
 pub(crate) use http2::Http2;
 
@@ -110,9 +112,14 @@ impl Session {
         }
     }
 
-    /// What is known of the connection's TLS, if it has any.
-    pub(crate) fn tls(&self) -> Option<&SslDigest> {
-        self.digest().ssl_digest.as_deref()
+    /// Whether the connection uses TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.digest().ssl_digest.is_some()
+    }
+
+    /// The name in the client's certificate, which the listener has verified.
+    pub(crate) fn certificate_name(&self) -> Option<Arc<str>> {
+        client_name(self.digest().ssl_digest.as_deref()?)
     }
 
     /// Where the connection comes from; nothing for a Unix socket's.

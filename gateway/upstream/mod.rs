@@ -8,6 +8,7 @@ pub(crate) mod connections;
 pub(crate) mod discovery;
 pub(crate) mod error;
 pub(crate) mod health_check;
+pub(crate) mod host;
 pub(crate) mod lease;
 pub(crate) mod names;
 pub(crate) mod retry_budget;

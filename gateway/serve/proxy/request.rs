@@ -6,11 +6,11 @@ use http::{Method, Version};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
-use crate::admission::forwarding::{host_of, origin_of};
 use crate::admission::withheld;
 use crate::header::field::is_forbidden_in_item;
 use crate::header::inherit::{joined_cookies, same_to_cgi};
 use crate::state::snapshot::UpstreamState;
+use crate::upstream::host::{host_of, origin_of};
 use crate::upstream::targets::Peer;
 
 use super::hop::remove_fields_of_the_hop;
@@ -106,7 +106,7 @@ fn set_fields(
     if let Some(state) = context.trace.state(&request.headers) {
         head.insert_header("tracestate", state)?;
     }
-    let own_authority = &context.reached.authority;
+    let own_authority = &context.caller.authority;
     for (name, text) in &plan.references {
         head.insert_header(name.clone(), text.with_origin(&origin_of(&settings.host, peer, own_authority)))?;
     }
@@ -125,7 +125,7 @@ fn set_url(
     (upstream, peer): (&UpstreamState, &Peer),
     over: Over,
 ) -> pingora::Result<()> {
-    let (policy, own) = (&upstream.settings.host, context.reached.authority.as_str());
+    let (policy, own) = (&upstream.settings.host, context.caller.authority.as_str());
     let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     match over {
         Over::Http1 => {
@@ -148,7 +148,7 @@ fn set_url(
 /// The client's credential for the gateway, and what only the service that knows clients may say, also
 /// spelt with underscores.
 fn of_the_gateway(fields: &HeaderMap, context: &Context) -> Vec<HeaderName> {
-    let withheld = || withheld(&context.snapshot.settings, &context.reached.identity);
+    let withheld = || withheld(&context.snapshot.settings, &context.caller.identity);
     fields.keys().filter(|name| withheld().any(|other| same_to_cgi(other, name))).cloned().collect()
 }
 

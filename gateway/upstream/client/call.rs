@@ -12,8 +12,8 @@ use crate::plan::Call;
 
 use super::BatchEngine;
 use super::retry::Sending;
-use crate::admission::forwarding::{host_of, origin_of};
 use crate::state::snapshot::UpstreamState;
+use crate::upstream::host::{host_of, origin_of};
 use crate::upstream::targets::Peer;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -35,7 +35,7 @@ impl Calls<'_> {
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let uri = sending.call.target.parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
-        let host = host_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
+        let host = host_of(&self.upstream.settings.host, peer, &self.engine.caller.authority);
         header.insert_header(header::HOST, host).map_err(|_| CallFailure::Internal)?;
         Ok(Box::new(header))
     }
@@ -46,7 +46,7 @@ impl Calls<'_> {
         sending: Sending<'_>,
         peer: &Peer,
     ) -> Result<Box<RequestHeader>, CallFailure> {
-        let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
+        let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.caller.authority);
         let uri = format!("{origin}{}", sending.call.target).parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
         header.set_version(http::Version::HTTP_2);
@@ -74,7 +74,7 @@ impl Calls<'_> {
             parts.headers.insert(name.clone(), HeaderValue::from(deadline.remaining_milliseconds()));
         }
         for (name, text) in &call.references {
-            let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
+            let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.caller.authority);
             let value =
                 HeaderValue::from_str(&text.with_origin(&origin)).map_err(|_| CallFailure::Internal)?;
             parts.headers.insert(name.clone(), value);

@@ -28,7 +28,7 @@ use crate::plan::{Call, CallTemplate, PlanContext};
 use crate::route::UpstreamIndex;
 use crate::telemetry::TraceContext;
 
-use crate::admission::forwarding::Reached;
+use crate::admission::Caller;
 use crate::serve::asked::Asked;
 use crate::state::gateway::Gateway;
 use crate::state::memory::{MemoryExhausted, MemoryReservation};
@@ -47,7 +47,7 @@ const NO_UPSTREAM: CallFailure = CallFailure::Internal;
 pub(crate) struct BatchEngine<'batch> {
     pub(crate) gateway: &'batch Gateway,
     pub(crate) snapshot: &'batch Snapshot,
-    pub(crate) reached: &'batch Reached,
+    pub(crate) caller: &'batch Caller,
     pub(crate) trace: TraceContext,
     /// What the batch holds in memory.
     pub(crate) reservation: &'batch MemoryReservation<'batch>,
@@ -69,14 +69,14 @@ struct Share {
 pub(crate) struct Behalf<'batch> {
     pub(crate) gateway: &'batch Gateway,
     pub(crate) snapshot: &'batch Snapshot,
-    pub(crate) reached: &'batch Reached,
+    pub(crate) caller: &'batch Caller,
     pub(crate) trace: TraceContext,
 }
 
 impl<'batch> From<&'batch Asked<'batch>> for Behalf<'batch> {
     fn from(asked: &'batch Asked<'batch>) -> Self {
-        let Asked { gateway, snapshot, reached, trace, .. } = *asked;
-        Self { gateway, snapshot, reached, trace }
+        let Asked { gateway, snapshot, caller, trace, .. } = *asked;
+        Self { gateway, snapshot, caller, trace }
     }
 }
 
@@ -87,11 +87,11 @@ impl<'batch> BatchEngine<'batch> {
         reservation: &'batch MemoryReservation<'batch>,
     ) -> Self {
         let (inherited, hop) = handed_down;
-        let Behalf { gateway, snapshot, reached, trace } = behalf;
-        let client = reached.client();
+        let Behalf { gateway, snapshot, caller, trace } = behalf;
+        let client = caller.client();
         let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(client) };
         let shares = snapshot.upstreams.iter().map(share).collect();
-        Self { gateway, snapshot, reached, trace, reservation, inherited, hop, shares }
+        Self { gateway, snapshot, caller, trace, reservation, inherited, hop, shares }
     }
 
     fn headers_for(&self, index: UpstreamIndex, upstream: &UpstreamState) -> Option<&CallHeaders> {
@@ -163,7 +163,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 
     fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {
-        let Reached { authority, .. } = self.reached;
+        let Caller { authority, .. } = self.caller;
         let plan = PlanContext {
             routes: &self.snapshot.settings.routes,
             own_authority: authority,
@@ -172,7 +172,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
             only_route: None,
         };
         let is_upstream = |upstream, name: &str| self.snapshot.goes_by(upstream, name, authority);
-        let own_origin = &self.reached.origin();
+        let own_origin = &self.caller.origin();
         resolve(template, answers, &Surroundings { plan, own_origin, is_upstream: &is_upstream })
     }
 }
