@@ -16,8 +16,8 @@ use crate::telemetry::TraceContext;
 
 use super::respond::ReplyHead;
 use crate::admission::{Caller, withheld};
+use crate::memory::{GaveWay, MemoryReservation};
 use crate::state::gateway::Gateway;
-use crate::state::memory::{GaveWay, MemoryReservation};
 use crate::state::snapshot::Snapshot;
 use crate::upstream::client::BatchEngine;
 

@@ -11,7 +11,7 @@ use crate::clock::Deadline;
 use crate::config::ForwardAuth;
 use crate::dispatch::{Attempt, Engine, Lane, Progress, ReplyBudget};
 use crate::state::gateway::Gateway;
-use crate::state::memory::MemoryReservation;
+use crate::memory::MemoryReservation;
 use crate::state::snapshot::Snapshot;
 use crate::telemetry::TraceContext;
 use crate::upstream::client::{BatchEngine, Behalf};

@@ -26,8 +26,8 @@ use super::limits_document::limits_document;
 use super::respond::{joined, read_body, write_reply};
 use super::stream;
 use crate::admission::{Batching, Meter};
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::Session;
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::client::BatchEngine;
 
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");

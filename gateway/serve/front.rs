@@ -16,9 +16,10 @@ use crate::telemetry::ConnectionRefusal;
 
 use super::asked::Asked;
 use super::batch;
+use super::context::Context;
 use super::cors;
 use super::grpc;
-use super::proxy::{self, Context, Ended, Failure, ProxyPlan, Tunnel};
+use super::proxy::{self, Ended, Failure, ProxyPlan, Tunnel};
 use super::respond::{ReplyHead, joined, write_reply};
 use super::validate;
 use crate::listener::connection::ClientConnection;

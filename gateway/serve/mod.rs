@@ -3,6 +3,7 @@
 pub(crate) mod asked;
 mod auth_service;
 pub(crate) mod batch;
+pub(crate) mod context;
 pub(crate) mod cors;
 pub(crate) mod front;
 pub(crate) mod grpc;

@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::activity::Activity;
-use super::memory::MemoryBudget;
 use super::snapshot::Snapshot;
+use crate::memory::MemoryBudget;
 use crate::upstream::connections::Connections;
 
 impl std::fmt::Debug for Gateway {

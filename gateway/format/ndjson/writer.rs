@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::batch::Dialect;
 use crate::batch::Summary;
-use crate::format::Dialect;
+use crate::batch::{ItemResult, MultiStatus, Problem};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::{write_problem, write_result};
-use crate::format::{ItemResult, MultiStatus, Problem};
 
 /// Collects lines that leave together.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ mod tests {
     use http::{Method, StatusCode};
 
     use super::*;
-    use crate::format::{ItemForm, ItemId, ResultBody, Subject};
+    use crate::batch::{ItemForm, ItemId, ResultBody, Subject};
 
     fn result(id: &str, status: StatusCode) -> ItemResult {
         ItemResult {

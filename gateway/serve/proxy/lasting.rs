@@ -18,7 +18,7 @@ use crate::state::gateway::Gateway;
 use crate::state::snapshot::UpstreamState;
 use crate::telemetry::{LongLivedEnd, LongLivedKind, OpenExchange};
 
-use super::Context;
+use crate::serve::context::Context;
 
 /// An exchange that stays open.
 pub(super) struct Lasting {

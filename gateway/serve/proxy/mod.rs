@@ -16,7 +16,6 @@
 //! It does not speak HTTP itself: the client's side is a [`Session`], the upstream's a [`upstream::Connection`].
 
 mod attempts;
-mod context;
 mod head;
 mod hop;
 mod lasting;
@@ -42,6 +41,7 @@ use crate::http1::Fault;
 use crate::limiter::{FairLimiter, Flow, Permit};
 use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
 
+use crate::serve::context::Context;
 use crate::session::{ResetReason, Session};
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::UpstreamState;
@@ -58,7 +58,6 @@ use lasting::Lasting;
 use upload::{FromClient, Upload};
 use upstream::{Connection, ReplyReader, RequestWriter};
 
-pub(crate) use context::Context;
 pub(crate) use plan::{ProxyPlan, is_grpc};
 pub(crate) use request::max_forwards;
 pub(crate) use tunnel::Tunnel;

@@ -13,9 +13,9 @@ use crate::route::{
 use crate::session::{Session, announced_length};
 use crate::upstream::targets::hash_key;
 
-use super::Context;
 use super::upgrade::wanted_upgrade;
 use super::upstream::{Framing, Needs};
+use crate::serve::context::Context;
 
 /// How a request is forwarded.
 pub(crate) struct ProxyPlan {

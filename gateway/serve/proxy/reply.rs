@@ -11,8 +11,9 @@ use crate::format::{self, xml};
 use crate::session::Session;
 use crate::upstream::error;
 
+use super::ProxyPlan;
 use super::hop::remove_fields_of_a_replys_hop;
-use super::{Context, ProxyPlan};
+use crate::serve::context::Context;
 
 /// Bytes of a DAV body that are held while its hrefs are mapped.
 const MAX_MAPPED_BODY: usize = 16 << 20;

@@ -13,9 +13,10 @@ use crate::state::snapshot::UpstreamState;
 use crate::upstream::host::{host_of, origin_of};
 use crate::upstream::targets::Peer;
 
+use super::ProxyPlan;
 use super::hop::remove_fields_of_the_hop;
 use super::upstream::Framing;
-use super::{Context, ProxyPlan};
+use crate::serve::context::Context;
 
 /// What a request is sent over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,9 +29,9 @@ use crate::route::UpstreamIndex;
 use crate::telemetry::TraceContext;
 
 use crate::admission::Caller;
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::serve::asked::Asked;
 use crate::state::gateway::Gateway;
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::state::snapshot::{Snapshot, UpstreamState};
 use failover::Failover;
 use reply::Unanswered;

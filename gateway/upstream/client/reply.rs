@@ -8,7 +8,7 @@ use pingora::protocols::http::v1::client::HttpSession;
 
 use crate::dispatch::{CallFailure, ReplyBudget, UpstreamReply};
 
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::error;
 
 /// Interim replies that are passed over before the final one.

@@ -18,7 +18,7 @@ use super::Kind;
 use super::call::Calls;
 use super::failover::Failover;
 use super::reply::Unanswered;
-use crate::state::memory::MemoryReservation;
+use crate::memory::MemoryReservation;
 use crate::state::snapshot::UpstreamState;
 use crate::upstream::backoff::{pause_after, pause_aside, wanted_pause};
 

@@ -11,7 +11,7 @@ use super::failover::Failover;
 use super::reply::{Unanswered, collect};
 use super::retry::Sending;
 use super::under_way::CallUnderWay;
-use crate::state::memory::MemoryReservation;
+use crate::memory::MemoryReservation;
 use crate::upstream::error;
 use crate::upstream::lease::Lease;
 use crate::upstream::targets::Peer;
