@@ -22,7 +22,7 @@ use super::grpc;
 use super::proxy::{self, Ended, Failure, ProxyPlan, Tunnel};
 use super::respond::{ReplyHead, joined, write_reply};
 use super::validate;
-use crate::listener::connection::ClientConnection;
+use crate::listener::request_handler::RequestHandler;
 use crate::session::{ResetReason, Session};
 use crate::state::gateway::Gateway;
 use crate::upstream::error;
@@ -38,13 +38,8 @@ pub(crate) struct Front {
 /// What is left to do after a request was served.
 type Served = pingora::Result<Option<Box<Tunnel>>>;
 
-impl Front {
-    pub(crate) const fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
-    }
-
-    /// Serves a request. Gives the connection where it can be used again.
-    pub(crate) async fn serve(&self, mut session: Session) -> Option<ReusedHttpStream> {
+impl RequestHandler for Front {
+    async fn handle(&self, mut session: Session) -> Option<ReusedHttpStream> {
         let mut context = Context::new(&self.gateway, &session);
         self.prepare(&mut session, &context);
         match self.answer(&mut session, &mut context).await {
@@ -69,12 +64,18 @@ impl Front {
         }
         session.finish().await
     }
+}
+
+impl Front {
+    pub(crate) const fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
 
     fn prepare(&self, session: &mut Session, context: &Context) {
         let limits = &context.snapshot.settings.limits;
         session.set_write_timeout(limits.write_timeout);
-        if let Some(stream) = session.http1_stream() {
-            ClientConnection::unwatch(stream);
+        if let Some(connection) = session.connection() {
+            connection.stop_watching();
         }
         if self.gateway.is_draining() {
             // The client comes back over a new connection: at another gateway, or at this one's successor.
