@@ -17,13 +17,14 @@ use modules::{Function, Tree};
 use tied::TIED;
 
 /// The top-level modules. Each uses only those of a lower rank, and itself.
-const RANKS: [(&str, usize); 29] = [
+const RANKS: [(&str, usize); 30] = [
     ("phase", 0),
     ("clock", 0),
     ("http1", 0),
     ("terminal", 0),
     ("route", 0),
     ("limiter", 1),
+    ("memory", 1),
     ("reference", 1),
     ("format", 1),
     ("header", 1),
