@@ -1,4 +1,5 @@
-//! The identity by which clients are told apart: for permits, for long-lived exchanges, and for memory.
+//! The identity by which clients are told apart: for permits, long-lived exchanges, memory, rate limits and
+//! connections.
 //!
 //! A client is identified by `auth` or by its certificate. Without a name it is identified by its address, for IPv6
 //! by the /64 network (RFC 4291 §2.5.1): otherwise one host could pose as many clients. The address is the one that

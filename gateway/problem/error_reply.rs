@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::limit::Limit;
 use super::table::Row;
 use crate::batch::{GatewayMade, OutcomeKind, Problem, ProxyError};
-use crate::stitch::GATEWAY_NAME;
+use crate::header::GATEWAY_NAME;
 
 /// How long a client should wait before it sends a request again that found the gateway or the upstream unavailable.
 pub(super) const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);

@@ -17,8 +17,8 @@ use crate::telemetry::{RequestId, TraceContext};
 use super::respond::ReplyHead;
 use crate::admission::forwarding::Reached;
 use crate::admission::withheld;
+use crate::memory::{GaveWay, MemoryReservation};
 use crate::state::gateway::Gateway;
-use crate::state::memory::{GaveWay, MemoryReservation};
 use crate::state::snapshot::Snapshot;
 use crate::upstream::client::BatchEngine;
 

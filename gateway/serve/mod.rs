@@ -2,6 +2,7 @@
 
 pub(crate) mod asked;
 pub(crate) mod batch;
+pub(crate) mod context;
 pub(crate) mod cors;
 pub(crate) mod front;
 pub(crate) mod grpc;

@@ -13,8 +13,8 @@ use crate::clock::Deadline;
 use crate::format::EncodedBody;
 
 use crate::listener::connection::ClientConnection;
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::{Session, announced_length};
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 
 /// Reads the request's body whole. Answers `Expect: 100-continue` first (RFC 9110 §10.1.1), unless
 /// the length says already that the body is too large.

@@ -6,11 +6,12 @@ use http::StatusCode;
 use http::header::HeaderName;
 use pingora::http::RequestHeader;
 
-use crate::admission::forwarding::{Reached, hops};
+use crate::admission::forwarding::Reached;
 use crate::admission::{Asking, Meter, authenticate};
 use crate::batch::AdmissionRefusal;
 use crate::clock::Stopwatch;
 use crate::dispatch::CallFailure;
+use crate::header::hops;
 use crate::problem::{self, Limit};
 use crate::route::{CanonicalPath, RouteIndex, UpstreamIndex, method_label};
 use crate::session::Session;
