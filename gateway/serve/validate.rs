@@ -10,7 +10,7 @@ use crate::batch::ItemRejection;
 use crate::config::Limits;
 use crate::header::field::FieldError;
 use crate::header::hop::{connection_options, max_forwards};
-use crate::http1::{Fault, HeadLimits, is_host};
+use crate::http1::{Fault, is_host};
 
 use crate::session::Session;
 
@@ -67,11 +67,6 @@ fn http2_rejection(request: &RequestHeader) -> Option<ItemRejection> {
     None
 }
 
-/// How large a request's head may be.
-pub(crate) const fn head_limits(limits: &Limits) -> HeadLimits {
-    HeadLimits { bytes: limits.header_bytes, fields: limits.header_fields.get(), target: limits.target_bytes }
-}
-
 /// Which limit the head of a request over HTTP/2 exceeds. Over HTTP/1 it would not have come so far.
 pub(crate) fn excess(session: &Session, limits: &Limits) -> Option<Fault> {
     let request = session.req_header();
@@ -80,7 +75,7 @@ pub(crate) fn excess(session: &Session, limits: &Limits) -> Option<Fault> {
     }
     let target = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
     let fields = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    head_limits(limits).excess(target, fields)
+    limits.heads().excess(target, fields)
 }
 
 /// OPTIONS that asks about the server in general (RFC 9110 §9.3.7), or that must go no further

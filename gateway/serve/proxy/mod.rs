@@ -92,7 +92,7 @@ async fn take_permit(
     upstream: &Upstream,
     context: &Context,
 ) -> Result<Permit<Arc<FairLimiter>>, CallFailure> {
-    let flow = Flow::new(context.reached.client());
+    let flow = Flow::new(context.caller.client());
     if let Some(permit) = FairLimiter::try_enter(Arc::clone(&upstream.limiter), &flow) {
         return Ok(permit);
     }

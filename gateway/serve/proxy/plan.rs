@@ -66,7 +66,7 @@ impl ProxyPlan {
             maps_bodies: !mapping.is_identity() && !is_plain_http(&request.method),
             path: upstream_path(request, path, mapping),
             references: references(request, context, upstream)?,
-            hop: context.reached.forwarded_by(&request.headers, &context.request_id).behind(mapping),
+            hop: context.caller.forwarded_by(&request.headers).behind(mapping),
             key: key(request, context, upstream, mapping.to_upstream(path.as_str())),
             framing,
             upgrade: wanted_upgrade(request),
@@ -88,7 +88,7 @@ fn references(
     context: &Context,
     upstream: UpstreamIndex,
 ) -> Result<Vec<(HeaderName, OriginText)>, ItemRejection> {
-    let own = |authority: &str| same_authority(authority, &context.reached.authority);
+    let own = |authority: &str| same_authority(authority, &context.caller.authority);
     let mut references = Vec::new();
     for (name, field) in
         [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")]

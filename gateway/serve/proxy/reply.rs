@@ -80,7 +80,7 @@ pub(super) fn final_head(
         head.remove_header(&header::CONTENT_LENGTH);
     }
     map_urls(head, job)?;
-    head.insert_header("x-request-id", job.context.request_id.as_str())?;
+    head.insert_header("x-request-id", job.context.caller.request_id.as_str())?;
     for (name, value) in &job.context.limit_fields {
         head.append_header(name.clone(), value.as_str())?;
     }
@@ -182,7 +182,7 @@ pub(super) struct TooLarge;
 
 fn to_gateway(url: &str, job: Job<'_>) -> String {
     let Job { upstream, context, plan, .. } = job;
-    let reached = &context.reached;
-    let is_upstream = |authority: &str| upstream.goes_by(authority, &reached.authority);
-    plan.mapping.reference_to_gateway(url, is_upstream, &reached.origin()).into_owned()
+    let caller = &context.caller;
+    let is_upstream = |authority: &str| upstream.goes_by(authority, &caller.authority);
+    plan.mapping.reference_to_gateway(url, is_upstream, &caller.origin()).into_owned()
 }

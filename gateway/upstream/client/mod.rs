@@ -27,7 +27,7 @@ use crate::plan::{Call, CallTemplate, PlanContext};
 use crate::route::UpstreamIndex;
 use crate::telemetry::TraceContext;
 
-use crate::admission::forwarding::Reached;
+use crate::admission::Caller;
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::serve::asked::Asked;
 use crate::state::snapshot::Snapshot;
@@ -45,7 +45,7 @@ const NO_UPSTREAM: CallFailure = CallFailure::Internal;
 /// The engine of one batch.
 pub(crate) struct BatchEngine<'batch> {
     pub(crate) snapshot: &'batch Snapshot,
-    pub(crate) reached: &'batch Reached,
+    pub(crate) caller: &'batch Caller,
     pub(crate) trace: TraceContext,
     /// What the batch holds in memory.
     pub(crate) reservation: &'batch MemoryReservation<'batch>,
@@ -66,14 +66,14 @@ struct Share {
 #[derive(Clone, Copy)]
 pub(crate) struct Behalf<'batch> {
     pub(crate) snapshot: &'batch Snapshot,
-    pub(crate) reached: &'batch Reached,
+    pub(crate) caller: &'batch Caller,
     pub(crate) trace: TraceContext,
 }
 
 impl<'batch> From<&'batch Asked<'batch>> for Behalf<'batch> {
     fn from(asked: &'batch Asked<'batch>) -> Self {
-        let Asked { snapshot, reached, trace, .. } = *asked;
-        Self { snapshot, reached, trace }
+        let Asked { snapshot, caller, trace, .. } = *asked;
+        Self { snapshot, caller, trace }
     }
 }
 
@@ -84,11 +84,11 @@ impl<'batch> BatchEngine<'batch> {
         reservation: &'batch MemoryReservation<'batch>,
     ) -> Self {
         let (inherited, hop) = handed_down;
-        let Behalf { snapshot, reached, trace } = behalf;
-        let client = reached.client();
+        let Behalf { snapshot, caller, trace } = behalf;
+        let client = caller.client();
         let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(client) };
         let shares = snapshot.upstreams.iter().map(share).collect();
-        Self { snapshot, reached, trace, reservation, inherited, hop, shares }
+        Self { snapshot, caller, trace, reservation, inherited, hop, shares }
     }
 
     fn headers_for(&self, index: UpstreamIndex, upstream: &Upstream) -> Option<&CallHeaders> {
@@ -160,7 +160,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 
     fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {
-        let Reached { authority, .. } = self.reached;
+        let Caller { authority, .. } = self.caller;
         let plan = PlanContext {
             routes: &self.snapshot.settings.routes,
             own_authority: authority,
@@ -169,7 +169,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
             only_route: None,
         };
         let is_upstream = |upstream, name: &str| self.snapshot.goes_by(upstream, name, authority);
-        let own_origin = &self.reached.origin();
+        let own_origin = &self.caller.origin();
         resolve(template, answers, &Surroundings { plan, own_origin, is_upstream: &is_upstream })
     }
 }
