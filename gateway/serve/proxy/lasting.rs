@@ -32,7 +32,7 @@ impl Lasting {
     /// There is none.
     pub(super) fn begin(job: Job<'_>, kind: LongLivedKind) -> Result<Self, CallFailure> {
         let Job { gateway, upstream, context, .. } = job;
-        let room = LongLived::enter(Arc::clone(&upstream.long_lived), context.caller.client())?;
+        let room = LongLived::acquire(Arc::clone(&upstream.long_lived), context.caller.client())?;
         let open = gateway.metrics.long_lived.begin(&upstream.settings.name, kind);
         Ok(Self { _room: room, open, kind })
     }
