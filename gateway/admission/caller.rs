@@ -110,12 +110,11 @@ impl Caller {
         format!("{}://{}", self.scheme(), self.authority)
     }
 
-    /// The version of HTTP as Via has it.
-    pub(super) const fn version_text(&self) -> &'static str {
+    pub(super) const fn version(&self) -> Version {
         match self.version {
-            HttpVersion::Http10 => "1.0",
-            HttpVersion::Http11 => "1.1",
-            HttpVersion::Http2 => "2",
+            HttpVersion::Http10 => Version::HTTP_10,
+            HttpVersion::Http11 => Version::HTTP_11,
+            HttpVersion::Http2 => Version::HTTP_2,
         }
     }
 

@@ -14,10 +14,10 @@
 
 use std::net::IpAddr;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::header::forwarded::ForwardedBy;
-use crate::stitch::GATEWAY_NAME;
+use crate::header::via_entry;
 
 use super::caller::{Caller, address_text, scheme};
 use super::trusted_proxy::{FORWARDED, X_FORWARDED_FOR, joined};
@@ -35,12 +35,11 @@ impl Caller {
             joined(outer, name).map_or_else(|| own.to_owned(), |before| format!("{before}, {own}"))
         };
         let kept = |name: &'static str| joined(outer, name).filter(|_| self.is_by_proxy);
-        let via = format!("{} {GATEWAY_NAME}", self.version_text());
         let own = [
             (X_FORWARDED_FOR, appended(X_FORWARDED_FOR, &address_text(self.peer))),
             ("x-forwarded-proto", self.scheme().to_owned()),
             (X_FORWARDED_HOST, kept(X_FORWARDED_HOST).unwrap_or_else(|| self.authority.clone())),
-            ("via", appended("via", &via)),
+            ("via", appended("via", &via_entry(self.version()))),
             ("x-request-id", self.request_id.as_str().to_owned()),
         ];
         let forwarded = kept(FORWARDED).map(|before| (FORWARDED, format!("{before}, {}", self.element())));
@@ -65,17 +64,6 @@ impl Caller {
     }
 }
 
-/// How often a request with these fields has passed a gateway of this kind, by its Via (RFC 9110 §7.6.3).
-pub(crate) fn hops(fields: &HeaderMap) -> usize {
-    let entries =
-        fields.get_all(header::VIA).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let names_us = |entry: &&[u8]| {
-        let mut words = entry.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        words.nth(1).is_some_and(|name| name.eq_ignore_ascii_case(GATEWAY_NAME.as_bytes()))
-    };
-    entries.filter(names_us).count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,20 +82,6 @@ mod tests {
             ("10.0.0.1", "a\"b", "for=10.0.0.1;proto=http"),
         ] {
             assert_eq!(caller(peer, authority).element(), element);
-        }
-    }
-
-    #[test]
-    fn gateways_of_this_kind_are_counted_in_via() {
-        for (fields, expected) in [
-            (&[][..], 0),
-            (&["1.1 batchgate"], 1),
-            (&["1.1 batchgate, 2 other,HTTP/1.0  Batchgate (a, comment)"], 2),
-            (&["1.1 batchgate", "1.0 x, 2 batchgate"], 2),
-            (&["1.1 batchgate.example, 1.1 x (batchgate), batchgate, 1.1 my-batchgate, ,"], 0),
-        ] {
-            let value = |text: &&str| (header::VIA, HeaderValue::from_str(text).unwrap());
-            assert_eq!(hops(&fields.iter().map(value).collect()), expected, "{fields:?}");
         }
     }
 }

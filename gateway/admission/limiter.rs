@@ -10,6 +10,7 @@ use prometheus::IntCounter;
 
 use crate::batch::AdmissionRefusal;
 use crate::config::{RateLimit, Share};
+use crate::header::retry_after::whole_seconds;
 use crate::limiter::Client;
 use crate::telemetry::{LogThrottle, Metrics};
 
@@ -80,9 +81,4 @@ impl Limiter {
         let reset = whole_seconds(taken.wait.unwrap_or(full));
         format!("\"{name}\";r={};t={reset}", taken.remaining)
     }
-}
-
-/// Rounded up: a client that waits so long does not come too early.
-fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

@@ -17,7 +17,6 @@ mod trusted_proxy;
 pub(crate) use authentication::authenticate;
 pub(crate) use caller::{Caller, ConnectionInfo};
 pub(crate) use forward::{Answer, AuthService, Question};
-pub(crate) use forwarding::hops;
 pub(crate) use identity::withheld;
 pub(crate) use jwt::use_ring;
 pub(crate) use limiter::Limiter;

@@ -15,6 +15,7 @@ use crate::format::{
     BodyKind, EncodedBody, Format, InputFormat, ReadContext, USUAL_ODATA_VERSION, cross_site, decode_batch,
     is_ndjson, is_postable_cross_site, odata_version, problem_format, reply_format, wants_text_xml,
 };
+use crate::header::retry_after;
 use crate::phase::Phase;
 use crate::plan::{Plan, Preferences, coalesce};
 use crate::problem;
@@ -237,7 +238,7 @@ impl BatchHandler<'_> {
             .asked
             .head(endpoint.reply_status)
             .with(ODATA_VERSION, self.odata_version(&session.req_header().headers).ok().flatten())
-            .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
+            .with(header::RETRY_AFTER, results.retry_after().map(retry_after::write))
             .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline))
             .with_all(&self.meter.fields());
         let mut written = reply_format.write(results, endpoint.dialect);
@@ -320,7 +321,7 @@ impl BatchHandler<'_> {
             .with(header::ALLOW, error_reply.allow)
             .with(ODATA_VERSION, version)
             .with(header::WWW_AUTHENTICATE, error_reply.challenge)
-            .with(header::RETRY_AFTER, error_reply.retry_after.map(whole_seconds))
+            .with(header::RETRY_AFTER, error_reply.retry_after.map(retry_after::write))
             .with_all(&self.meter.fields());
         self.record(&report);
         write_reply(session, head, written).await
@@ -387,11 +388,6 @@ fn started(results: MultiStatus, reports: &[ItemReport]) -> MultiStatus {
     let kept = results.results.into_iter().zip(reports);
     let kept = kept.filter(|(_, report)| report.reason != Some(problem::BATCH_STOPPED));
     MultiStatus { results: kept.map(|(result, _)| result).collect() }
-}
-
-/// Rounded up: a client that waits so long does not come too early (RFC 9110 §10.2.3).
-fn whole_seconds(after: std::time::Duration) -> String {
-    (after.as_secs() + u64::from(after.subsec_nanos() > 0)).to_string()
 }
 
 /// A field's value. What is no text is no absent field either.

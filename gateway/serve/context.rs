@@ -6,10 +6,11 @@ use http::StatusCode;
 use http::header::HeaderName;
 use pingora::http::RequestHeader;
 
-use crate::admission::{Caller, ConnectionInfo, Meter, authenticate, hops};
+use crate::admission::{Caller, ConnectionInfo, Meter, authenticate};
 use crate::batch::AdmissionRefusal;
 use crate::clock::Stopwatch;
 use crate::dispatch::CallFailure;
+use crate::header::hops;
 use crate::problem::{self, Limit};
 use crate::route::{CanonicalPath, RouteIndex, UpstreamIndex, method_label};
 use crate::serve::auth_service::AuthCall;

@@ -10,6 +10,7 @@ use pingora::apps::ReusedHttpStream;
 use crate::batch::{AdmissionRefusal, Dialect, ItemRejection};
 use crate::dispatch::CallFailure;
 use crate::format::{BodyKind, Bulk, EncodedBody, problem_format};
+use crate::header::retry_after;
 use crate::problem::{self, BodyFailure, ErrorReply, Limit};
 use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
 use crate::telemetry::ConnectionRefusal;
@@ -305,7 +306,7 @@ async fn write_verdict(
         .with(X_REQUEST_ID, Some(context.caller.request_id.as_str().to_owned()))
         .with(header::ALLOW, error_reply.allow.clone())
         .with(header::WWW_AUTHENTICATE, error_reply.challenge.clone())
-        .with(header::RETRY_AFTER, error_reply.retry_after.map(|after| after.as_secs().to_string()))
+        .with(header::RETRY_AFTER, error_reply.retry_after.map(retry_after::write))
         .with(PROXY_STATUS, Some(error_reply.proxy_status()))
         .with_all(&context.limit_fields);
     if is_grpc {

@@ -14,6 +14,7 @@ use pingora::{Error, ErrorType};
 
 use crate::clock::Deadline;
 use crate::config::{HealthCheck, HostPolicy, Scheme};
+use crate::header::hop::is_interim;
 
 use super::connections::Connections;
 use super::targets::Peer;
@@ -146,8 +147,7 @@ async fn exchange(
     loop {
         session.read_response_header().await?;
         match session.response_header().map(|header| header.status) {
-            // Interim replies come before the answer (RFC 9110 §15.2); 101 is one, and not a good one.
-            Some(status) if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {}
+            Some(status) if is_interim(status) => {}
             Some(status) => return Ok(status),
             None => return Error::e_explain(ErrorType::InvalidHTTPHeader, "no head"),
         }

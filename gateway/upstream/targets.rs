@@ -15,10 +15,10 @@ use prometheus::{IntCounter, IntCounterVec};
 use crate::clock::Deadline;
 use crate::config::{Balance, Breaker, HealthCheck, Limits, Scheme, Target, Upstream};
 use crate::dispatch::CallFailure;
+use crate::header::retry_after::whole_seconds;
 
 use super::balance::Addresses;
 use super::circuit::CircuitState;
-use super::circuit::milliseconds;
 use super::connections::UpstreamTls;
 use super::discovery::Discovery;
 use super::lease::Lease;
@@ -310,7 +310,7 @@ fn why_none(addresses: &Addresses) -> CallFailure {
         CircuitState::HalfOpen | CircuitState::Closed => PROBED_FOR,
     });
     match left.min() {
-        Some(left) => CallFailure::CircuitOpen { seconds: milliseconds(left).div_ceil(1000).max(1) },
+        Some(left) => CallFailure::CircuitOpen { seconds: whole_seconds(left).max(1) },
         None => CallFailure::NoTarget,
     }
 }

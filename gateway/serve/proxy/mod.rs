@@ -17,7 +17,6 @@
 
 mod attempts;
 mod head;
-mod hop;
 mod lasting;
 mod plan;
 mod relay;
@@ -59,7 +58,6 @@ use upload::{FromClient, Upload};
 use upstream::{Connection, ReplyReader, RequestWriter};
 
 pub(crate) use plan::{ProxyPlan, is_grpc};
-pub(crate) use request::max_forwards;
 pub(crate) use tunnel::Tunnel;
 
 /// What became of an exchange.

@@ -1,20 +1,20 @@
 //! The head of a forwarded request as its upstream gets it. What is the hop's leaves; what the gateway alone may say is
 //! said anew; the rest stays as the client spelt it.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Version};
+use http::Version;
+use http::header::{self, HeaderMap, HeaderName};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
 use crate::admission::withheld;
 use crate::header::field::is_forbidden_in_item;
+use crate::header::hop::{Kept, hop_by_hop_fields, max_forwards, takes_trailers};
 use crate::header::inherit::{joined_cookies, same_to_cgi};
 use crate::state::snapshot::UpstreamState;
 use crate::upstream::host::{host_of, origin_of};
 use crate::upstream::targets::Peer;
 
 use super::ProxyPlan;
-use super::hop::remove_fields_of_the_hop;
 use super::upstream::Framing;
 use crate::serve::context::Context;
 
@@ -36,8 +36,9 @@ pub(super) fn head(
     over: Over,
 ) -> pingora::Result<Box<RequestHeader>> {
     let mut head = request.clone();
-    let takes_trailers = takes_trailers(&request.headers);
-    remove_fields_of_the_hop(&mut head);
+    for name in hop_by_hop_fields(&request.headers, Kept::Nothing) {
+        head.remove_header(&name);
+    }
     set_framing(&mut head, plan.framing, over)?;
     set_fields(&mut head, request, (context, plan), (upstream, peer))?;
     if over == Over::Http1 {
@@ -46,7 +47,7 @@ pub(super) fn head(
             head.insert_header(header::UPGRADE, upgrade.clone())?;
         }
         head.set_version(Version::HTTP_11);
-    } else if takes_trailers {
+    } else if takes_trailers(&request.headers) {
         // RFC 9113 §8.2.2: the one value of TE that HTTP/2 has. gRPC services ask for it.
         head.insert_header(header::TE, "trailers")?;
     }
@@ -54,17 +55,9 @@ pub(super) fn head(
     Ok(Box::new(head))
 }
 
-fn takes_trailers(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::TE).iter();
-    let mut codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-}
-
 /// RFC 9112 §6: the gateway alone decides how the body is framed.
 fn set_framing(head: &mut RequestHeader, framing: Framing, over: Over) -> pingora::Result<()> {
     let said_length = head.remove_header(&header::CONTENT_LENGTH).is_some();
-    head.remove_header(&header::TRANSFER_ENCODING);
-    head.remove_header(&header::TRAILER);
     match framing {
         Framing::None if said_length => head.insert_header(header::CONTENT_LENGTH, 0),
         Framing::Length(length) => head.insert_header(header::CONTENT_LENGTH, length),
@@ -87,7 +80,7 @@ fn set_fields(
     if let Some(cookie) = joined_cookies(&head.headers) {
         head.insert_header(header::COOKIE, cookie)?;
     }
-    if let Some(forwards) = max_forwards(request) {
+    if let Some(forwards) = max_forwards(&request.method, &request.headers) {
         head.insert_header(header::MAX_FORWARDS, forwards.saturating_sub(1))?;
     }
     let set = settings.headers.set.iter().map(|(name, _)| name);
@@ -164,11 +157,4 @@ fn claims_of_the_hop(fields: &HeaderMap) -> Vec<HeaderName> {
                 || matches!(text, "forwarded" | "x-real-ip"))
     };
     fields.keys().filter(is_claim).cloned().collect()
-}
-
-/// How often a TRACE or OPTIONS request may still be forwarded, where it says so (RFC 9110 §7.6.2).
-pub(crate) fn max_forwards(request: &RequestHeader) -> Option<u64> {
-    let counts = matches!(request.method, Method::TRACE | Method::OPTIONS);
-    let value: &HeaderValue = request.headers.get(header::MAX_FORWARDS).filter(|_| counts)?;
-    value.to_str().ok()?.trim().parse().ok()
 }
