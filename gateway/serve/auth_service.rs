@@ -39,7 +39,7 @@ impl AuthCall<'_> {
     async fn call(&self, Question { call, hop }: Question, deadline: Deadline) -> Option<Answer> {
         let Self { gateway, snapshot, caller, trace } = *self;
         let reservation = MemoryReservation::new(&gateway.memory, caller.client());
-        let behalf = Behalf { gateway, snapshot, caller, trace };
+        let behalf = Behalf { snapshot, caller, trace };
         let engine = &BatchEngine::new(behalf, (HeaderMap::new(), hop), &reservation);
         let (progress, budget) = (Progress::default(), ReplyBudget::new(MAX_ANSWER, MAX_ANSWER));
         let _permit = match engine.try_permit(call.upstream) {

@@ -170,7 +170,7 @@ impl Exchange<'_> {
         let Begun { mut writer, reader, lease, reused, .. } = begun;
         writer.abandon();
         let peer = Arc::clone(lease.peer());
-        reader.abandon(&self.gateway.connections, &peer).await;
+        reader.abandon(&self.upstream.connections, &peer).await;
         (lease, reused)
     }
 }

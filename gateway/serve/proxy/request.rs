@@ -10,9 +10,8 @@ use crate::admission::withheld;
 use crate::header::field::is_forbidden_in_item;
 use crate::header::hop::{Kept, hop_by_hop_fields, max_forwards, takes_trailers};
 use crate::header::inherit::{joined_cookies, same_to_cgi};
-use crate::state::snapshot::UpstreamState;
-use crate::upstream::host::{host_of, origin_of};
-use crate::upstream::targets::Peer;
+use crate::upstream::instance::Upstream;
+use crate::upstream::peer::Peer;
 
 use super::ProxyPlan;
 use super::upstream::Framing;
@@ -32,7 +31,7 @@ pub(super) enum Over {
 pub(super) fn head(
     request: &RequestHeader,
     (context, plan): (&Context, &ProxyPlan),
-    (upstream, peer): (&UpstreamState, &Peer),
+    (upstream, peer): (&Upstream, &Peer),
     over: Over,
 ) -> pingora::Result<Box<RequestHeader>> {
     let mut head = request.clone();
@@ -70,7 +69,7 @@ fn set_fields(
     head: &mut RequestHeader,
     request: &RequestHeader,
     (context, plan): (&Context, &ProxyPlan),
-    (upstream, peer): (&UpstreamState, &Peer),
+    (upstream, peer): (&Upstream, &Peer),
 ) -> pingora::Result<()> {
     let settings = &upstream.settings;
     head.remove_header(&header::EXPECT);
@@ -102,7 +101,7 @@ fn set_fields(
     }
     let own_authority = &context.caller.authority;
     for (name, text) in &plan.references {
-        head.insert_header(name.clone(), text.with_origin(&origin_of(&settings.host, peer, own_authority)))?;
+        head.insert_header(name.clone(), text.with_origin(&upstream.origin_for(peer, own_authority)))?;
     }
     if plan.maps_bodies {
         // A body whose hrefs are to be mapped has to be readable.
@@ -116,14 +115,14 @@ fn set_url(
     head: &mut RequestHeader,
     request: &RequestHeader,
     (context, plan): (&Context, &ProxyPlan),
-    (upstream, peer): (&UpstreamState, &Peer),
+    (upstream, peer): (&Upstream, &Peer),
     over: Over,
 ) -> pingora::Result<()> {
-    let (policy, own) = (&upstream.settings.host, context.caller.authority.as_str());
+    let own = context.caller.authority.as_str();
     let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     match over {
         Over::Http1 => {
-            head.insert_header(header::HOST, host_of(policy, peer, own))?;
+            head.insert_header(header::HOST, upstream.host_for(peer, own))?;
             if let Some(path) = &plan.path {
                 head.set_raw_path(format!("{path}{query}").as_bytes())?;
             }
@@ -131,7 +130,7 @@ fn set_url(
         Over::Http2 => {
             head.remove_header(&header::HOST);
             let path = plan.path.as_deref().unwrap_or_else(|| request.uri.path());
-            let url = format!("{}{path}{query}", origin_of(policy, peer, own));
+            let url = format!("{}{path}{query}", upstream.origin_for(peer, own));
             let url = url.parse().map_err(|_| Error::explain(ErrorType::InternalError, "a url of ours"))?;
             head.set_uri(url);
         }
