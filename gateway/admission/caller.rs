@@ -110,7 +110,8 @@ impl Caller {
         format!("{}://{}", self.scheme(), self.authority)
     }
 
-    pub(super) const fn version(&self) -> Version {
+    /// The version of HTTP that the request came over.
+    pub(super) const fn http_version(&self) -> Version {
         match self.version {
             HttpVersion::Http10 => Version::HTTP_10,
             HttpVersion::Http11 => Version::HTTP_11,

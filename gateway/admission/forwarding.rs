@@ -39,7 +39,7 @@ impl Caller {
             (X_FORWARDED_FOR, appended(X_FORWARDED_FOR, &address_text(self.peer))),
             ("x-forwarded-proto", self.scheme().to_owned()),
             (X_FORWARDED_HOST, kept(X_FORWARDED_HOST).unwrap_or_else(|| self.authority.clone())),
-            ("via", appended("via", &via_entry(self.version()))),
+            ("via", appended("via", &via_entry(self.http_version()))),
             ("x-request-id", self.request_id.as_str().to_owned()),
         ];
         let forwarded = kept(FORWARDED).map(|before| (FORWARDED, format!("{before}, {}", self.element())));

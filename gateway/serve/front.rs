@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora::apps::ReusedHttpStream;
 
-use crate::batch::{AdmissionRefusal, Dialect, ItemRejection};
+use crate::batch::{AdmissionRefusal, Dialect};
 use crate::dispatch::CallFailure;
 use crate::format::{BodyKind, Bulk, EncodedBody, problem_format};
 use crate::header::retry_after;
-use crate::problem::{self, BodyFailure, ErrorReply, Limit};
+use crate::problem::{self, BodyFailure, ErrorReply, Limit, RequestRejection};
 use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
 use crate::telemetry::ConnectionRefusal;
 
@@ -115,7 +115,7 @@ impl Front {
             return Ok(None);
         }
         if let Err(refusal) = admitted {
-            return refuse(session, context, &ItemRejection::NotAdmitted(refusal)).await;
+            return refuse(session, context, &RequestRejection::NotAdmitted(refusal)).await;
         }
         self.serve_route(session, context, &path).await
     }
@@ -128,7 +128,7 @@ impl Front {
     ) -> Served {
         let snapshot = Arc::clone(&context.snapshot);
         let Some((index, route)) = snapshot.settings.routes.find(path) else {
-            return refuse(session, context, &ItemRejection::NoRoute).await;
+            return refuse(session, context, &RequestRejection::NoRoute).await;
         };
         context.route = Some(index);
         if let RouteAction::Forward { upstream, .. } = &route.action {
@@ -136,10 +136,10 @@ impl Front {
         }
         if !route.methods.allows(&session.req_header().method) {
             let allowed = route.methods.allow_value();
-            return refuse(session, context, &ItemRejection::MethodNotAllowed { allowed }).await;
+            return refuse(session, context, &RequestRejection::MethodNotAllowed { allowed }).await;
         }
         if let Err(refusal) = context.admit(session, index) {
-            return refuse(session, context, &ItemRejection::NotAdmitted(refusal)).await;
+            return refuse(session, context, &RequestRejection::NotAdmitted(refusal)).await;
         }
         match &route.action {
             RouteAction::Respond(respond) => respond_by_itself(session, context, respond).await,
@@ -255,8 +255,8 @@ impl Front {
     }
 }
 
-const fn refused_path() -> ItemRejection {
-    ItemRejection::ForbiddenUrl { problem: "has a path that servers could read differently" }
+const fn refused_path() -> RequestRejection {
+    RequestRejection::ForbiddenUrl { problem: "has a path that servers could read differently" }
 }
 
 /// Writes a reply of the gateway's own.
@@ -266,7 +266,7 @@ async fn reply(session: &mut Session, context: &Context, head: ReplyHead, body: 
     Ok(None)
 }
 
-async fn refuse(session: &mut Session, context: &mut Context, rejection: &ItemRejection) -> Served {
+async fn refuse(session: &mut Session, context: &mut Context, rejection: &RequestRejection) -> Served {
     write_verdict(session, context, problem::of_request(rejection)).await?;
     Ok(None)
 }

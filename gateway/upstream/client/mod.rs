@@ -126,18 +126,20 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 
     fn most_at_once(&self, index: UpstreamIndex) -> usize {
-        self.snapshot.upstream(index).map_or(1, |upstream| upstream.limiter.limits().turns_of_client().get())
+        self.snapshot
+            .upstream(index)
+            .map_or(1, |upstream| upstream.limiter.limits().permits_of_client().get())
     }
 
     fn try_permit(&self, index: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
         let (upstream, flow) = self.before(index)?;
-        FairLimiter::try_enter(&*upstream.limiter, flow)
+        FairLimiter::try_acquire(&*upstream.limiter, flow)
     }
 
     async fn permit(&self, index: UpstreamIndex) -> Result<Permit<&FairLimiter>, CallFailure> {
         let (upstream, flow) = self.before(index).ok_or(NO_UPSTREAM)?;
         let _queued = Queued::new(upstream, flow);
-        FairLimiter::enter(&*upstream.limiter, flow).await.map_err(CallFailure::from)
+        FairLimiter::acquire(&*upstream.limiter, flow).await.map_err(CallFailure::from)
     }
 
     fn was_held_back(&self, index: UpstreamIndex) -> bool {
