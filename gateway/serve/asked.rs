@@ -14,15 +14,13 @@ use crate::route::RouteIndex;
 use crate::stitch::{ItemReport, StitchContext, stitch};
 use crate::telemetry::{RequestId, TraceContext};
 
-use super::respond::ReplyHead;
 use crate::admission::forwarding::Reached;
 use crate::admission::withheld;
 use crate::state::gateway::Gateway;
-use crate::state::memory::{GaveWay, MemoryReservation};
+use crate::state::memory::MemoryReservation;
 use crate::state::snapshot::Snapshot;
 use crate::upstream::client::BatchEngine;
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Who asks, and under which configuration.
@@ -30,15 +28,13 @@ pub(crate) struct Asked<'request> {
     pub(crate) gateway: &'request Arc<Gateway>,
     pub(crate) snapshot: &'request Snapshot,
     pub(crate) endpoint: &'request BatchEndpoint,
-    /// A batch, or the records of a bulk.
+    /// A batch, or the records of a bulk request.
     pub(crate) intake: BodyKind<'request>,
     /// The only route that items may meet.
     pub(crate) only_route: Option<RouteIndex>,
-    pub(crate) reached: &'request Reached,
-    pub(crate) request_id: &'request RequestId,
+    pub(crate) reached: Reached,
+    pub(crate) request_id: RequestId,
     pub(crate) trace: TraceContext,
-    /// What the reply says to a page of another origin.
-    pub(crate) cors: Vec<(HeaderName, String)>,
 }
 
 impl Asked<'_> {
@@ -78,7 +74,7 @@ impl Asked<'_> {
         inherited: HeaderMap,
         reservation: &'batch MemoryReservation<'batch>,
     ) -> BatchEngine<'batch> {
-        let hop = self.reached.forwarded_by(outer, self.request_id);
+        let hop = self.reached.forwarded_by(outer, &self.request_id);
         BatchEngine::new(self.into(), (inherited, hop), reservation)
     }
 
@@ -102,24 +98,5 @@ impl Asked<'_> {
             return tokio::task::block_in_place(|| stitch(items, &context));
         }
         stitch(items, &context)
-    }
-
-    /// Counts and logs that the client stood still and gave way to others that waited for memory.
-    pub(crate) fn note_gave_way(&self, gave_way: GaveWay) {
-        self.gateway.metrics.memory_gave_way.inc();
-        tracing::warn!(
-            kind = "memory",
-            request_id = self.request_id.as_str(),
-            client = self.reached.client,
-            bytes = gave_way.held,
-            limit = "limits.memory",
-            "a client that held most of the memory and stood still was cut off, because others waited"
-        );
-    }
-
-    /// The start of a reply's header.
-    pub(crate) fn head(&self, status: http::StatusCode) -> ReplyHead {
-        let head = ReplyHead::new(status).with(X_REQUEST_ID, Some(self.request_id.as_str().to_owned()));
-        head.with_all(&self.cors)
     }
 }

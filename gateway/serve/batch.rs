@@ -1,89 +1,111 @@
-//! A batch endpoint or a bulk route: the life of one batch, phase by phase. Each phase takes what the one
-//! before gave by move; what they learn goes into one report at the end.
+//! A batch, or a bulk request whose records become one: the life of a batch, phase by phase. Each phase takes by move what
+//! the one before returned; what they learn goes into the batch's record.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::Method;
-use http::header::{self, HeaderMap, HeaderName};
+use http::StatusCode;
+use http::header::{self, HeaderMap};
 
-use crate::batch::{AdmissionRefusal, BatchRefusal, Dialect, MultiStatus, Summary};
+use crate::batch::{BatchRefusal, Dialect, MultiStatus};
 use crate::clock::{Deadline, Stopwatch};
-use crate::config::ExecutionPolicy;
+use crate::config::{BatchEndpoint, BulkRoute, ExecutionPolicy};
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
 use crate::explain::{Audience, ExplainContext, explain};
 use crate::format::{
-    BodyKind, EncodedBody, Format, InputFormat, ReadContext, USUAL_ODATA_VERSION, cross_site, decode_batch,
-    is_ndjson, is_postable_cross_site, odata_version, problem_format, reply_format, wants_text_xml,
+    BodyKind, Bulk, EncodedBody, Format, InputFormat, ReadContext, cross_site, decode_batch,
+    is_postable_cross_site, odata_version, reply_format, wants_text_xml,
 };
 use crate::phase::Phase;
 use crate::plan::{Plan, Preferences, coalesce};
-use crate::problem;
+use crate::problem::{self, ErrorReply};
 use crate::stitch::ItemReport;
-use crate::telemetry::{BatchEnd, BatchReport, FailedItem, PhaseTimes};
+use crate::telemetry::BatchEnd;
 
 use super::asked::Asked;
-use super::limits_document::limits_document;
-use super::respond::{joined, read_body, write_reply};
-use super::stream;
+use super::body::read_body;
+use super::context::Context;
+use super::error_format::{ErrorFormat, ODATA_VERSION, content_type};
+use super::reply::{Handled, PREFERENCE_APPLIED, Reply, joined, whole_seconds};
+use super::respond::note_gave_way;
 use crate::admission::{Batching, Meter};
+use crate::route::RouteIndex;
 use crate::session::Session;
+use crate::state::gateway::Gateway;
 use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::client::BatchEngine;
 
-const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
-
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-
-pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-
-/// Answers a request to a batch endpoint, of which nothing was read yet.
-pub(crate) async fn serve(
+/// Serves a request to a batch endpoint. Its body has not been read yet.
+///
+/// # Errors
+/// The batch is refused.
+pub(super) async fn serve<'gateway>(
+    gateway: &'gateway Arc<Gateway>,
     session: &mut Session,
-    asked: &Asked<'_>,
-    admitted: Result<(), AdmissionRefusal>,
-) -> pingora::Result<()> {
+    context: &mut Context,
+    endpoint: &BatchEndpoint,
+) -> Result<Handled<'gateway>, Box<ErrorReply>> {
+    let served = run(gateway, session, context, (endpoint, BodyKind::Batch, None)).await;
+    served.map_err(|refusal| problem::of_refusal(&refusal).into())
+}
+
+/// Serves a request to a bulk route. Its body has not been read yet.
+///
+/// # Errors
+/// The request is refused.
+pub(super) async fn serve_bulk<'gateway>(
+    gateway: &'gateway Arc<Gateway>,
+    session: &mut Session,
+    context: &mut Context,
+    bulk: &BulkRoute,
+) -> Result<Handled<'gateway>, Box<ErrorReply>> {
     let method = session.req_header().method.clone();
-    let is_read = method == Method::GET || method == Method::HEAD;
-    if admitted.is_ok() && is_read && matches!(asked.intake, BodyKind::Batch) {
-        return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
-    }
-    let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
-    let reservation = MemoryReservation::new(&asked.gateway.memory, asked.reached.client());
-    let limiters = &asked.snapshot.limiters;
-    let meter = Meter::new(limiters, asked.reached, &session.req_header().headers);
-    let mut life =
-        BatchHandler { asked, reservation, phases: PhaseTimes::default(), form: None, bytes_in: 0, meter };
-    match admitted {
-        Ok(()) => life.run(session, &method).await,
-        Err(refusal) => life.refuse(session, &BatchRefusal::NotAdmitted(refusal)).await,
-    }
+    let query = session.req_header().uri.query().unwrap_or_default().to_owned();
+    let kind = BodyKind::Bulk(Bulk { each: &bulk.each, method: &method, query: &query });
+    let served = run(gateway, session, context, (&bulk.endpoint, kind, Some(bulk.route))).await;
+    served.map_err(|refusal| problem::of_refusal(&refusal).into())
 }
 
-/// Counts a batch as in flight until it is dropped.
-struct BatchInFlight<'metrics>(&'metrics prometheus::IntGauge);
-
-impl<'metrics> BatchInFlight<'metrics> {
-    fn new(gauge: &'metrics prometheus::IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
+async fn run<'gateway>(
+    gateway: &'gateway Arc<Gateway>,
+    session: &mut Session,
+    context: &mut Context,
+    (endpoint, intake, only_route): (&BatchEndpoint, BodyKind<'_>, Option<RouteIndex>),
+) -> Result<Handled<'gateway>, BatchRefusal> {
+    let snapshot = Arc::clone(&context.snapshot);
+    let memory = MemoryReservation::new(&gateway.memory, context.reached.client());
+    let asked = Asked {
+        gateway,
+        snapshot: &snapshot,
+        endpoint,
+        intake,
+        only_route,
+        reached: context.reached.clone(),
+        request_id: context.request_id.clone(),
+        trace: context.trace,
+    };
+    let handler = BatchHandler { asked: &asked };
+    let stopwatch = Stopwatch::start();
+    let received = handler.receive(session, context, &memory).await;
+    context.batch_at(endpoint).phases.set(Phase::Receive, stopwatch.elapsed());
+    let headers = &session.req_header().headers;
+    let mut planned = handler.parse_and_plan(headers, context, received?, &memory)?;
+    if planned.preferences.explain {
+        context.batch_at(endpoint).end = BatchEnd::Explained;
+        return Ok(Handled::Reply(handler.explain(headers, planned)));
     }
-}
-
-impl Drop for BatchInFlight<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
+    let mut meter = Meter::new(&snapshot.limiters, &asked.reached, headers);
+    let admitted = meter.admit_plan(&mut planned.plan, Batching::Whole);
+    context.limit_fields = meter.fields();
+    admitted.map_err(BatchRefusal::NotAdmitted)?;
+    Ok(handler.answer(session, context, planned, memory).await)
 }
 
 /// One batch, from its header to its reply.
-pub(crate) struct BatchHandler<'request> {
-    pub(crate) asked: &'request Asked<'request>,
-    /// What it holds in memory.
-    pub(crate) reservation: MemoryReservation<'request>,
-    pub(crate) phases: PhaseTimes,
-    form: Option<InputFormat>,
-    pub(crate) bytes_in: usize,
-    pub(crate) meter: Meter,
+struct BatchHandler<'request> {
+    asked: &'request Asked<'request>,
 }
 
 /// A batch that was read and planned.
@@ -96,49 +118,20 @@ struct Planned {
 }
 
 impl BatchHandler<'_> {
-    async fn run(&mut self, session: &mut Session, method: &Method) -> pingora::Result<()> {
-        if *method == Method::POST && self.is_stream(&session.req_header().headers) {
-            self.form = Some(InputFormat::Batch(Format::Ndjson));
-            return match stream::serve(session, self).await {
-                Ok(sent) => sent,
-                Err(refusal) => self.refuse(session, &refusal).await,
-            };
-        }
-        let stopwatch = Stopwatch::start();
-        let received = self.receive(session, method).await;
-        self.phases.set(Phase::Receive, stopwatch.elapsed());
-        match received.and_then(|body| self.parse_and_plan(session, body)) {
-            Ok(planned) if planned.preferences.explain => self.explain(session, planned).await,
-            Ok(mut planned) => match self.meter.admit_plan(&mut planned.plan, Batching::Whole) {
-                Ok(()) => self.answer(session, planned).await,
-                Err(refusal) => self.refuse(session, &BatchRefusal::NotAdmitted(refusal)).await,
-            },
-            Err(refusal) => self.refuse(session, &refusal).await,
-        }
-    }
-
-    /// Whether the batch is a stream: lines in and lines out. What is compressed or only explained is
-    /// read whole, as the records of a bulk are.
-    fn is_stream(&self, headers: &HeaderMap) -> bool {
-        let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
-        let accept = joined(headers, &header::ACCEPT);
-        let accept = (!accept.is_empty()).then_some(accept.as_str());
-        matches!(self.asked.intake, BodyKind::Batch)
-            && Format::Ndjson.is_of(self.asked.endpoint.dialect)
-            && !coded
-            && is_ndjson(text(headers, &header::CONTENT_TYPE))
-            && reply_format(accept, Format::Ndjson, self.asked.endpoint.dialect) == Ok(Format::Ndjson)
-            && !Preferences::parse(headers).explain
-    }
-
     /// The version in which the reply is, where OData is spoken.
     fn odata_version(&self, headers: &HeaderMap) -> Result<Option<String>, BatchRefusal> {
         let is_odata = self.asked.endpoint.dialect == Dialect::Odata;
         is_odata.then(|| odata_version(headers).map(str::to_owned)).transpose()
     }
 
-    async fn receive(&self, session: &mut Session, method: &Method) -> Result<Bytes, BatchRefusal> {
-        if *method != Method::POST && matches!(self.asked.intake, BodyKind::Batch) {
+    async fn receive(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        memory: &MemoryReservation<'_>,
+    ) -> Result<Bytes, BatchRefusal> {
+        let is_post = session.req_header().method == Method::POST;
+        if !is_post && matches!(self.asked.intake, BodyKind::Batch) {
             return Err(BatchRefusal::MethodNotAllowed);
         }
         let headers = &session.req_header().headers;
@@ -146,75 +139,80 @@ impl BatchHandler<'_> {
         self.odata_version(headers)?;
         // A page of another site has to ask before it may use other methods (Fetch §2.2.1), and GET
         // changes nothing.
-        let postable =
-            *method == Method::POST && is_postable_cross_site(text(headers, &header::CONTENT_TYPE));
+        let postable = is_post && is_postable_cross_site(content_type(headers));
         if postable && cross_site(headers, &self.asked.reached.authority, &settings.cors.allow_origins) {
             return Err(BatchRefusal::CrossSite);
         }
         let max_body = self.asked.endpoint.limits.max_body;
-        let read = read_body(session, max_body, settings.limits.body_timeout, &self.reservation);
-        self.reservation.at_pace_of_client(read).await.unwrap_or_else(|gave_way| {
-            self.asked.note_gave_way(gave_way);
-            self.reservation.hold(0);
+        let read = read_body(session, max_body, settings.limits.body_timeout, memory);
+        memory.at_pace_of_client(read).await.unwrap_or_else(|gave_way| {
+            note_gave_way(context, gave_way);
+            memory.hold(0);
             Err(BatchRefusal::MemoryFull)
         })
     }
 
-    fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
+    fn parse_and_plan(
+        &self,
+        headers: &HeaderMap,
+        context: &mut Context,
+        body: Bytes,
+        memory: &MemoryReservation<'_>,
+    ) -> Result<Planned, BatchRefusal> {
         let stopwatch = Stopwatch::start();
-        self.bytes_in = body.len();
         let Asked { endpoint, intake, reached, .. } = self.asked;
-        let headers = &session.req_header().headers;
+        let bytes_in = body.len();
+        context.batch_at(endpoint).bytes_in = bytes_in;
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
-        let decoded = body.len().saturating_sub(self.bytes_in);
-        self.reservation.take(decoded).map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
-        let content_type = text(headers, &header::CONTENT_TYPE);
+        let decoded = body.len().saturating_sub(bytes_in);
+        memory.take(decoded).map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
+        let content_type = content_type(headers);
         let form = intake.form(content_type, &body, endpoint.dialect)?;
         let accept = joined(headers, &header::ACCEPT);
-        let accept = (!accept.is_empty()).then_some(accept.as_str());
-        let reply_format = reply_format(accept, form.usual_reply(), endpoint.dialect)?;
-        self.form = Some(form);
-        let context = ReadContext {
+        let reply_format = reply_format(Some(&accept), form.usual_reply(), endpoint.dialect)?;
+        context.error_format = ErrorFormat::Batch { dialect: endpoint.dialect, input: Some(form) };
+        context.batch_at(endpoint).format = form.as_str();
+        let reading = ReadContext {
             limits: &endpoint.limits,
             content_type,
             endpoint: endpoint.path.as_str(),
             own_authority: &reached.authority,
             dialect: endpoint.dialect,
         };
-        let batch = intake.read(form, &body, &context)?;
-        self.phases.set(Phase::Parse, stopwatch.elapsed());
+        let batch = intake.read(form, &body, &reading)?;
+        context.batch_at(endpoint).phases.set(Phase::Parse, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
         let plan = self.asked.plan(batch)?;
         let inherited = self.asked.inherited(headers);
-        self.phases.set(Phase::Plan, stopwatch.elapsed());
+        context.batch_at(endpoint).phases.set(Phase::Plan, stopwatch.elapsed());
         Ok(Planned { plan, preferences, form, reply_format, inherited })
     }
 
     /// Says what would happen, and sends nothing (`Prefer: handling=explain`).
-    async fn explain(&self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
+    fn explain<'gateway>(&self, headers: &HeaderMap, planned: Planned) -> Reply<'gateway> {
         let Asked { snapshot, endpoint, reached, request_id, .. } = self.asked;
         let context = ExplainContext {
             settings: &snapshot.settings,
             endpoint,
             preferences: planned.preferences,
             inherited: &planned.inherited,
-            hop: &reached.forwarded_by(&session.req_header().headers, request_id),
+            hop: &reached.forwarded_by(headers, request_id),
             audience: Audience::Client,
         };
         let document = explain(planned.plan, planned.form, &context).to_json();
-        let written = EncodedBody { content_type: "application/json".into(), chunks: vec![document.into()] };
-        let head = self
-            .asked
-            .head(http::StatusCode::OK)
-            .with(PREFERENCE_APPLIED, planned.preferences.applied(endpoint.deadline));
-        let mut report = self.report(BatchEnd::Explained, head.status);
-        report.bytes_out = written.length();
-        self.record(&report);
-        write_reply(session, head, written).await
+        let body = EncodedBody { content_type: "application/json".into(), chunks: vec![document.into()] };
+        let applied = planned.preferences.applied(endpoint.deadline);
+        Reply::new(StatusCode::OK, body).with(PREFERENCE_APPLIED, applied)
     }
 
-    async fn answer(&mut self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
+    async fn answer<'gateway>(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        planned: Planned,
+        memory: MemoryReservation<'gateway>,
+    ) -> Handled<'gateway> {
         let Planned { mut plan, preferences, form, reply_format, inherited } = planned;
         let endpoint = self.asked.endpoint;
         let mut execution_policy = endpoint.execution_policy(form, &preferences);
@@ -223,63 +221,48 @@ impl BatchHandler<'_> {
             coalesce(&mut plan, &self.asked.snapshot.settings.routes);
         }
         let stopwatch = Stopwatch::start();
-        let (items, gone) = self.dispatch(session, plan, (&preferences, execution_policy), inherited).await;
-        self.phases.set(Phase::Dispatch, stopwatch.elapsed());
+        let engine = self.asked.engine(&session.req_header().headers, inherited, &memory);
+        let (items, gone) = self.dispatch(session, plan, &engine, (&preferences, execution_policy)).await;
+        context.batch_at(endpoint).phases.set(Phase::Dispatch, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
         let (results, reports) = self.asked.stitch(items, &preferences);
-        let summary = results.summary();
-        let failures = noted_failures(&results, &reports);
-        let coalesced = reports.iter().filter(|report| report.coalesced).count();
-        self.record_items(&reports);
+        let record = context.batch_at(endpoint);
+        for (number, (result, report)) in results.results.iter().zip(&reports).enumerate() {
+            record.add(number + 1, result, report);
+        }
+        record.end = BatchEnd::of_items(record.summary.items, record.summary.failed);
+        context.recorder().items(&reports);
+        if gone {
+            context.client_left();
+            return Handled::BrokenOff;
+        }
         let results =
             if execution_policy.leaves_out_unstarted { started(results, &reports) } else { results };
-        let head = self
-            .asked
-            .head(endpoint.reply_status)
-            .with(ODATA_VERSION, self.odata_version(&session.req_header().headers).ok().flatten())
-            .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
+        let headers = &session.req_header().headers;
+        let retry_after = results.retry_after().map(whole_seconds);
+        let mut body = reply_format.write(results, endpoint.dialect);
+        if reply_format == Format::Xml && wants_text_xml(Some(&joined(headers, &header::ACCEPT))) {
+            body.content_type = "text/xml; charset=utf-8".into();
+        }
+        memory.hold(body.length());
+        context.batch_at(endpoint).phases.set(Phase::Stitch, stopwatch.elapsed());
+        let reply = Reply::new(endpoint.reply_status, body)
+            .with(ODATA_VERSION, self.odata_version(headers).ok().flatten())
+            .with(header::RETRY_AFTER, retry_after)
             .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline))
-            .with_all(&self.meter.fields());
-        let mut written = reply_format.write(results, endpoint.dialect);
-        let accept = joined(&session.req_header().headers, &header::ACCEPT);
-        if reply_format == Format::Xml && wants_text_xml(Some(&accept)) {
-            written.content_type = "text/xml; charset=utf-8".into();
-        }
-        self.reservation.hold(written.length());
-        self.phases.set(Phase::Stitch, stopwatch.elapsed());
-        let mut report = self.report(BatchEnd::of_items(summary.items, summary.failed), head.status);
-        report.summary = summary;
-        report.failures = failures;
-        report.coalesced = coalesced;
-        report.bytes_out = written.length();
-        let stopwatch = Stopwatch::start();
-        let sent = if gone { Ok(()) } else { self.send(write_reply(session, head, written)).await };
-        report.phases.set(Phase::Send, stopwatch.elapsed());
-        if gone || sent.is_err() {
-            report.end = BatchEnd::ClientGone;
-        }
-        self.record(&report);
-        sent
+            .holding(memory);
+        Handled::Reply(reply)
     }
 
-    /// Writes to the client, unless it stands still while others wait for memory. Then the connection closes.
-    async fn send(&self, write: impl Future<Output = pingora::Result<()>>) -> pingora::Result<()> {
-        self.reservation.at_pace_of_client(write).await.unwrap_or_else(|gave_way| {
-            self.asked.note_gave_way(gave_way);
-            Err(pingora::Error::new_down(pingora::ErrorType::ConnectionClosed))
-        })
-    }
-
-    /// Gives the items, and whether the client has left meanwhile.
+    /// Returns the items, and whether the client has left meanwhile.
     async fn dispatch(
         &self,
         session: &mut Session,
         plan: Plan,
+        engine: &BatchEngine<'_>,
         (preferences, execution_policy): (&Preferences, ExecutionPolicy),
-        inherited: HeaderMap,
     ) -> (Vec<DispatchedItem>, bool) {
         let endpoint = self.asked.endpoint;
-        let engine = self.asked.engine(&session.req_header().headers, inherited, &self.reservation);
         let patience = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
         let limits = DispatchLimits {
             concurrency: endpoint.concurrency.get(),
@@ -294,71 +277,10 @@ impl BatchHandler<'_> {
             session.gone().await;
             left = true;
         };
-        self.reservation.stand_in_line();
-        let items = make_calls(plan, &engine, limits, Box::pin(gone)).await;
-        self.reservation.leave_line();
+        engine.reservation.stand_in_line();
+        let items = make_calls(plan, engine, limits, Box::pin(gone)).await;
+        engine.reservation.leave_line();
         (items, left)
-    }
-
-    async fn refuse(&self, session: &mut Session, refusal: &BatchRefusal) -> pingora::Result<()> {
-        let error_reply = problem::of_refusal(refusal);
-        let headers = &session.req_header().headers;
-        // A batch whose format was found is refused in that format, whatever its Content-Type said.
-        let found = self.form.map(|form| form.usual_reply().media_type());
-        let content_type = found.or(text(headers, &header::CONTENT_TYPE));
-        let dialect = self.asked.endpoint.dialect;
-        let format = problem_format(Some(&joined(headers, &header::ACCEPT)), content_type, dialect);
-        let written = format.write_problem(&error_reply.problem, dialect);
-        let mut report = self.report(BatchEnd::Refused(error_reply.reason), error_reply.problem.status);
-        report.limit.clone_from(&error_reply.limit);
-        report.bytes_out = written.length();
-        let version = self.odata_version(headers).unwrap_or(Some(USUAL_ODATA_VERSION.to_owned()));
-        let head = self
-            .asked
-            .head(error_reply.problem.status)
-            .with(PROXY_STATUS, Some(error_reply.proxy_status()))
-            .with(header::ALLOW, error_reply.allow)
-            .with(ODATA_VERSION, version)
-            .with(header::WWW_AUTHENTICATE, error_reply.challenge)
-            .with(header::RETRY_AFTER, error_reply.retry_after.map(whole_seconds))
-            .with_all(&self.meter.fields());
-        self.record(&report);
-        write_reply(session, head, written).await
-    }
-
-    /// The word for the form of the items; empty where none was found.
-    fn format(&self) -> &'static str {
-        self.form.map_or("", InputFormat::as_str)
-    }
-
-    pub(crate) fn report(&self, end: BatchEnd, status: http::StatusCode) -> BatchReport {
-        BatchReport {
-            endpoint: self.asked.endpoint.path.as_str().to_owned(),
-            format: self.format(),
-            end,
-            limit: None,
-            status,
-            summary: Summary { items: 0, failed: 0 },
-            failures: Vec::new(),
-            coalesced: 0,
-            phases: self.phases,
-            bytes_in: self.bytes_in,
-            bytes_out: 0,
-            request_id: self.asked.request_id.clone(),
-            trace: self.asked.trace,
-            client: self.asked.reached.client.clone(),
-            client_name: self.asked.reached.identity.name.clone(),
-        }
-    }
-
-    pub(crate) fn record_items(&self, reports: &[ItemReport]) {
-        self.asked.gateway.metrics.record_items(reports, self.asked.snapshot.names());
-    }
-
-    pub(crate) fn record(&self, report: &BatchReport) {
-        let names = self.asked.snapshot.names();
-        self.asked.gateway.metrics.record_batch(report);
-        report.log(names);
     }
 }
 
@@ -372,29 +294,9 @@ fn make_calls<'call>(
     Box::pin(async move { dispatch(plan, &engine, limits, gone).await })
 }
 
-fn noted_failures(results: &MultiStatus, reports: &[ItemReport]) -> Vec<FailedItem> {
-    let mut failures = Vec::new();
-    for (index, (result, report)) in results.results.iter().zip(reports).enumerate() {
-        if result.is_failed() {
-            BatchReport::note_failure(&mut failures, index + 1, result.subject.id.as_str(), report);
-        }
-    }
-    failures
-}
-
 /// The results but those of items that were never started because the batch stopped before them.
 fn started(results: MultiStatus, reports: &[ItemReport]) -> MultiStatus {
     let kept = results.results.into_iter().zip(reports);
     let kept = kept.filter(|(_, report)| report.reason != Some(problem::BATCH_STOPPED));
     MultiStatus { results: kept.map(|(result, _)| result).collect() }
-}
-
-/// Rounded up: a client that waits so long does not come too early (RFC 9110 §10.2.3).
-fn whole_seconds(after: std::time::Duration) -> String {
-    (after.as_secs() + u64::from(after.subsec_nanos() > 0)).to_string()
-}
-
-/// A field's value. What is no text is no absent field either.
-fn text<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }

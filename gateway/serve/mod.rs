@@ -1,14 +1,19 @@
 //! Serves one request: decides what it is, and answers it as a batch, a stream, or by proxying it.
 
-pub(crate) mod asked;
-pub(crate) mod batch;
-pub(crate) mod context;
-pub(crate) mod cors;
 pub(crate) mod front;
-pub(crate) mod grpc;
-pub(crate) mod limits_document;
-pub(crate) mod proxy;
-pub(crate) mod respond;
-pub(crate) mod stream;
-pub(crate) mod stream_reply;
+mod context;
 pub(crate) mod validate;
+mod target;
+mod cors;
+mod limits_document;
+pub(crate) mod asked;
+mod body;
+mod batch;
+mod stream;
+mod stream_reply;
+mod forward;
+mod proxy;
+mod grpc;
+mod reply;
+mod error_format;
+mod respond;

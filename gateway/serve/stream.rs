@@ -5,6 +5,7 @@
 //! result is handed to the client's connection; nothing is read while a taken piece has lines left. So
 //! a client that stops reading stops the sending, and a slow upstream stops the reading.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,19 +13,24 @@ use futures_util::future::BoxFuture;
 
 use crate::batch::{Batch, BatchRefusal};
 use crate::clock::{Deadline, Stopwatch};
+use crate::config::BatchEndpoint;
 use crate::dispatch::{StreamDispatch, StreamLimits, StreamWork};
 use crate::format::ndjson::{Line, Lines, check_start, read_line};
-use crate::format::{Format, InputFormat};
+use crate::format::{BodyKind, Format, InputFormat};
 use crate::phase::Phase;
 use crate::plan::Preferences;
-use crate::problem;
+use crate::problem::{self, ErrorReply};
 use crate::telemetry::BatchEnd;
 
 use super::asked::Asked;
-use super::batch::BatchHandler;
-use super::stream_reply::{StreamReply, write_lines};
+use super::context::Context;
+use super::error_format::ErrorFormat;
+use super::reply::Handled;
+use super::respond::note_gave_way;
+use super::stream_reply::StreamReply;
 use crate::admission::{Batching, Meter};
 use crate::session::Session;
+use crate::state::gateway::Gateway;
 use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::client::BatchEngine;
 use crate::upstream::error;
@@ -36,39 +42,69 @@ const MOST_AT_ONCE: usize = 64;
 ///
 /// # Errors
 /// The stream is refused before anything of it was taken; nothing was written.
-pub(crate) async fn serve(
+pub(super) async fn serve<'gateway>(
+    gateway: &'gateway Arc<Gateway>,
     session: &mut Session,
-    life: &mut BatchHandler<'_>,
-) -> Result<pingora::Result<()>, BatchRefusal> {
+    context: &mut Context,
+    endpoint: &BatchEndpoint,
+) -> Result<Handled<'gateway>, Box<ErrorReply>> {
     let stopwatch = Stopwatch::start();
-    let asked = life.asked;
-    // Silence has a limit of its own here.
-    session.set_read_timeout(None);
-    life.reservation.admit(1).await.map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
-    session.let_client_send().await.map_err(|_| BatchRefusal::BodyUnreadable)?;
+    let snapshot = Arc::clone(&context.snapshot);
+    let format = InputFormat::Batch(Format::Ndjson);
+    context.error_format = ErrorFormat::Batch { dialect: endpoint.dialect, input: Some(format) };
+    context.batch_at(endpoint).format = format.as_str();
+    let memory = MemoryReservation::new(&gateway.memory, context.reached.client());
+    let asked = Asked {
+        gateway,
+        snapshot: &snapshot,
+        endpoint,
+        intake: BodyKind::Batch,
+        only_route: None,
+        reached: context.reached.clone(),
+        request_id: context.request_id.clone(),
+        trace: context.trace,
+    };
+    let begun = begin(session, &memory).await;
+    begun.map_err(|refusal| Box::new(problem::of_refusal(&refusal)))?;
     let headers = &session.req_header().headers;
     let preferences = Preferences::parse(headers);
-    let engine = asked.engine(headers, asked.inherited(headers), &life.reservation);
-    let work = StreamWork::new(limits(asked, &preferences));
-    let mut reply = StreamReply::new(asked, preferences);
+    let engine = asked.engine(headers, asked.inherited(headers), &memory);
+    let work = StreamWork::new(limits(&asked, &preferences));
+    let meter = Meter::new(&snapshot.limiters, &asked.reached, headers);
     let engine = &engine;
-    let meter = std::mem::take(&mut life.meter);
-    let mut stream = Stream::new(asked, meter, (&work, &engine), &life.reservation);
+    let mut stream = Stream::new(&asked, meter, (&work, &engine), &memory);
+    let mut reply = StreamReply::new(&asked, preferences, context);
     let left = stream.carry(session, &mut reply).await;
-    drop_rest(&mut stream, &mut reply);
-    life.bytes_in = stream.bytes_in;
-    life.meter = std::mem::take(&mut stream.meter);
-    let refusal = stream.refusal.take();
-    if let Some(refusal) = refusal.as_ref().filter(|_| reply.summary.items == 0 && left.is_ok()) {
-        return Err(refusal.clone());
+    // Items of a client that left are counted like all others.
+    stream.dispatch.abandon();
+    stream.take_results(&mut reply, usize::MAX);
+    let Stream { meter, bytes_in, refusal, .. } = stream;
+    reply.record().bytes_in = bytes_in;
+    let refusal = refusal.map(|refusal| problem::of_refusal(&refusal));
+    if let (Ok(()), 0, Some(error)) = (&left, reply.summary().items, &refusal) {
+        reply.context.limit_fields = meter.fields();
+        return Err(error.clone().into());
     }
     let sent = match left {
-        Ok(()) => reply.end(session, &life.meter, refusal.as_ref()).await,
+        Ok(()) => reply.end(session, &meter, refusal.as_ref()).await,
         Err(gone) => Err(gone),
     };
-    life.phases.set(Phase::Dispatch, stopwatch.elapsed());
-    record(life, reply, refusal.as_ref(), sent.is_err());
-    Ok(sent)
+    let record = reply.record();
+    record.phases.set(Phase::Dispatch, stopwatch.elapsed());
+    match refusal {
+        _ if sent.is_err() => {}
+        Some(error) => record.refuse(&error),
+        None => record.end = BatchEnd::of_items(record.summary.items, record.summary.failed),
+    }
+    Ok(Handled::Streamed(sent))
+}
+
+/// Lets the client send.
+async fn begin(session: &mut Session, memory: &MemoryReservation<'_>) -> Result<(), BatchRefusal> {
+    // Silence has a limit of its own here.
+    session.set_read_timeout(None);
+    memory.admit(1).await.map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
+    session.let_client_send().await.map_err(|_| BatchRefusal::BodyUnreadable)
 }
 
 fn limits(asked: &Asked<'_>, preferences: &Preferences) -> StreamLimits {
@@ -83,27 +119,6 @@ fn limits(asked: &Asked<'_>, preferences: &Preferences) -> StreamLimits {
         max_item_reply: endpoint.limits.max_item_reply,
         max_reply: endpoint.limits.max_reply,
     }
-}
-
-/// Items of a client that left are counted like all others.
-fn drop_rest(stream: &mut Stream<'_>, reply: &mut StreamReply<'_>) {
-    stream.dispatch.abandon();
-    stream.take_results(reply, usize::MAX);
-}
-
-fn record(life: &BatchHandler<'_>, reply: StreamReply<'_>, refusal: Option<&BatchRefusal>, gone: bool) {
-    let error_reply = refusal.map(problem::of_refusal);
-    let end = match &error_reply {
-        _ if gone => BatchEnd::ClientGone,
-        Some(error_reply) => BatchEnd::Refused(error_reply.reason),
-        None => BatchEnd::of_items(reply.summary.items, reply.summary.failed),
-    };
-    let mut report = life.report(end, life.asked.endpoint.reply_status);
-    report.limit = error_reply.and_then(|error_reply| error_reply.limit);
-    report.summary = reply.summary;
-    report.failures = reply.failures;
-    report.bytes_out = reply.bytes_out;
-    life.record(&report);
 }
 
 /// What is under way between the client's two directions.
@@ -287,12 +302,12 @@ impl<'stream> Stream<'stream> {
 
     /// Writes what is ready; meanwhile the calls go on.
     async fn write(&mut self, session: &mut Session, reply: &mut StreamReply<'_>) -> pingora::Result<()> {
-        let (head, chunks) = (reply.begin(&self.meter), reply.take());
-        let write = self.reservation.at_pace_of_client(write_lines(session, head, chunks));
+        let ready = reply.take(&self.meter)?;
+        let write = self.reservation.at_pace_of_client(ready.write(session));
         match self.dispatch.beside(write).await {
             Ok(written) => written?,
             Err(gave_way) => {
-                self.asked.note_gave_way(gave_way);
+                note_gave_way(reply.context, gave_way);
                 return Err(pingora::Error::new_down(pingora::ErrorType::ConnectionClosed));
             }
         }

@@ -75,8 +75,8 @@ pub(crate) struct Behalf<'batch> {
 
 impl<'batch> From<&'batch Asked<'batch>> for Behalf<'batch> {
     fn from(asked: &'batch Asked<'batch>) -> Self {
-        let Asked { gateway, snapshot, reached, trace, .. } = *asked;
-        Self { gateway, snapshot, reached, trace }
+        let Asked { gateway, snapshot, reached, trace, .. } = asked;
+        Self { gateway, snapshot, reached, trace: *trace }
     }
 }
 
