@@ -8,13 +8,14 @@ use crate::harness::gateway::{batchgate, check};
 use crate::harness::programs::{run, text};
 
 /// Which module may use which: only those of a lower rank, and its own.
-const RANKS: [(&str, usize); 30] = [
+const RANKS: [(&str, usize); 31] = [
     ("phase", 0),
     ("clock", 0),
     ("http1", 0),
     ("terminal", 0),
     ("route", 0),
     ("limiter", 0),
+    ("memory", 1),
     ("reference", 1),
     ("format", 1),
     ("header", 1),

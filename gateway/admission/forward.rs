@@ -15,7 +15,7 @@ use crate::plan::Call;
 
 use super::authentication::Asking;
 use super::identity::Identity;
-use crate::state::memory::MemoryReservation;
+use crate::memory::MemoryReservation;
 use crate::upstream::client::{BatchEngine, Behalf};
 
 /// Bytes of the service's reply.
@@ -70,7 +70,7 @@ async fn question(
         hop.fields.push((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?));
     }
     let reservation = MemoryReservation::new(&gateway.memory, reached.client());
-    let behalf = Behalf { gateway, snapshot, reached, trace: *trace };
+    let behalf = Behalf { snapshot, reached, trace: *trace };
     let asked = BatchEngine::new(behalf, (HeaderMap::new(), hop), &reservation);
     let engine = &asked;
     let deadline = Deadline::after(forward.timeout);

@@ -17,17 +17,16 @@ use std::net::IpAddr;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::{HostPolicy, TrustedProxies};
+use crate::config::TrustedProxies;
 use crate::header::forwarded::ForwardedBy;
+use crate::header::via_entry;
 use crate::limiter::Client;
-use crate::stitch::GATEWAY_NAME;
 use crate::telemetry::RequestId;
 
 use super::Identity;
 use super::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::listener::client_certificate::client_name;
 use crate::session::Session;
-use crate::upstream::targets::Peer;
 
 /// How the client reached the gateway.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +41,8 @@ pub(crate) struct Reached {
     proxy: String,
     /// Who it is, once that is known.
     pub(crate) identity: Identity,
-    /// The HTTP version as Via says it.
-    version: &'static str,
+    /// The version of HTTP that the request came over.
+    version: Version,
     /// The scheme of the connection itself.
     own_scheme: &'static str,
     /// Whether a trusted proxy opened the connection.
@@ -75,11 +74,7 @@ impl Reached {
             client: shown(client),
             proxy: if client == peer { String::new() } else { shown(peer) },
             identity: Identity { name: tls.and_then(client_name), ..Identity::default() },
-            version: match request.version {
-                Version::HTTP_2 => "2",
-                Version::HTTP_10 => "1.0",
-                _ => "1.1",
-            },
+            version: request.version,
         }
     }
 
@@ -88,8 +83,13 @@ impl Reached {
     pub(crate) fn client(&self) -> Client {
         match &self.identity.name {
             Some(name) => Client::named(name),
-            None => Client::at(self.client.parse().ok()),
+            None => self.address(),
         }
+    }
+
+    /// The client, told apart by its address alone.
+    pub(crate) fn address(&self) -> Client {
+        Client::at(self.client.parse().ok())
     }
 
     /// `scheme://authority`.
@@ -104,12 +104,11 @@ impl Reached {
             joined(outer, name).map_or_else(|| own.to_owned(), |before| format!("{before}, {own}"))
         };
         let kept = |name: &'static str| joined(outer, name).filter(|_| self.by_proxy);
-        let via = format!("{} {GATEWAY_NAME}", self.version);
         let own = [
             (X_FORWARDED_FOR, appended(X_FORWARDED_FOR, self.caller())),
             ("x-forwarded-proto", self.scheme.to_owned()),
             (X_FORWARDED_HOST, kept(X_FORWARDED_HOST).unwrap_or_else(|| self.authority.clone())),
-            ("via", appended("via", &via)),
+            ("via", appended("via", &via_entry(self.version))),
             ("x-request-id", request_id.as_str().to_owned()),
         ];
         let forwarded = kept(FORWARDED).map(|before| (FORWARDED, format!("{before}, {}", self.element())));
@@ -160,37 +159,6 @@ fn says_https(headers: &HeaderMap) -> bool {
     element.split(';').any(|pair| matches!(pair.trim(), "proto=https" | "proto=\"https\""))
 }
 
-/// How often a request with these fields has passed a gateway of this kind, by its Via (RFC 9110 §7.6.3).
-pub(crate) fn hops(fields: &HeaderMap) -> usize {
-    let entries =
-        fields.get_all(header::VIA).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let names_us = |entry: &&[u8]| {
-        let mut words = entry.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        words.nth(1).is_some_and(|name| name.eq_ignore_ascii_case(GATEWAY_NAME.as_bytes()))
-    };
-    entries.filter(names_us).count()
-}
-
-/// The Host of a call to this peer.
-pub(crate) fn host_of(policy: &HostPolicy, peer: &Peer, own_authority: &str) -> HeaderValue {
-    let chosen = match policy {
-        HostPolicy::Target => None,
-        HostPolicy::Preserve => HeaderValue::from_str(own_authority).ok(),
-        HostPolicy::Fixed(host) => HeaderValue::from_str(host).ok(),
-    };
-    chosen.unwrap_or_else(|| peer.host.clone())
-}
-
-/// `scheme://host` of a call to this peer, for urls in its fields (RFC 4918 §10.3).
-pub(crate) fn origin_of(policy: &HostPolicy, peer: &Peer, own_authority: &str) -> String {
-    let scheme = peer.scheme.url_scheme();
-    match policy {
-        HostPolicy::Target => peer.origin.clone(),
-        HostPolicy::Preserve => format!("{scheme}://{own_authority}"),
-        HostPolicy::Fixed(host) => format!("{scheme}://{host}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,20 +200,6 @@ mod tests {
             (&[("forwarded", "proto=https"), ("x-forwarded-proto", "http")], false),
         ] {
             assert_eq!(says_https(&fields(said)), is_https, "{said:?}");
-        }
-    }
-
-    #[test]
-    fn gateways_of_this_kind_are_counted_in_via() {
-        for (fields, expected) in [
-            (&[][..], 0),
-            (&["1.1 batchgate"], 1),
-            (&["1.1 batchgate, 2 other,HTTP/1.0  Batchgate (a, comment)"], 2),
-            (&["1.1 batchgate", "1.0 x, 2 batchgate"], 2),
-            (&["1.1 batchgate.example, 1.1 x (batchgate), batchgate, 1.1 my-batchgate, ,"], 0),
-        ] {
-            let value = |text: &&str| (header::VIA, HeaderValue::from_str(text).unwrap());
-            assert_eq!(hops(&fields.iter().map(value).collect()), expected, "{fields:?}");
         }
     }
 }

@@ -2,29 +2,26 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Limits;
+use crate::limiter::Client;
 use crate::telemetry::ConnectionRefusal;
-
-/// The part of an IPv6 address that names a network: whoever has one address has all of the network's
-/// (RFC 4291 §2.5.1).
-const NETWORK: u128 = !0 << 64;
 
 /// The connections that are open.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionLimits {
     total: AtomicUsize,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    by_address: Mutex<HashMap<Client, usize>>,
 }
 
 /// One connection of the crowd, as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Member {
     connection_limits: Arc<ConnectionLimits>,
-    address: Option<IpAddr>,
+    address: Option<Client>,
 }
 
 impl ConnectionLimits {
@@ -42,7 +39,7 @@ impl ConnectionLimits {
         if self.total.fetch_add(1, Ordering::Relaxed) >= limits.connections.get() {
             return Err(ConnectionRefusal::Connections);
         }
-        let Some(address) = address.map(network) else { return Ok(member) };
+        let Some(address) = address.map(|address| Client::at(Some(address))) else { return Ok(member) };
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_address.entry(address).or_insert(0);
         if *count >= limits.connections_per_address.get() {
@@ -67,14 +64,6 @@ impl Drop for Member {
                 count.remove();
             }
         }
-    }
-}
-
-/// What counts as one address.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-        address @ IpAddr::V4(_) => address,
     }
 }
 

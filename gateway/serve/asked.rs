@@ -1,7 +1,5 @@
 //! Who asks for a batch and under which configuration, and what follows from that for its phases.
 
-use std::sync::Arc;
-
 use http::header::{HeaderMap, HeaderName};
 
 use crate::batch::{Batch, BatchRefusal, MultiStatus};
@@ -16,8 +14,7 @@ use crate::telemetry::{RequestId, TraceContext};
 
 use crate::admission::forwarding::Reached;
 use crate::admission::withheld;
-use crate::state::gateway::Gateway;
-use crate::state::memory::MemoryReservation;
+use crate::memory::MemoryReservation;
 use crate::state::snapshot::Snapshot;
 use crate::upstream::client::BatchEngine;
 
@@ -25,7 +22,6 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Who asks, and under which configuration.
 pub(crate) struct Asked<'request> {
-    pub(crate) gateway: &'request Arc<Gateway>,
     pub(crate) snapshot: &'request Snapshot,
     pub(crate) endpoint: &'request BatchEndpoint,
     /// A batch, or the records of a bulk request.

@@ -18,6 +18,7 @@ use crate::format::{
     BodyKind, Bulk, EncodedBody, Format, InputFormat, ReadContext, cross_site, decode_batch,
     is_postable_cross_site, odata_version, reply_format, wants_text_xml,
 };
+use crate::header::retry_after;
 use crate::phase::Phase;
 use crate::plan::{Plan, Preferences, coalesce};
 use crate::problem::{self, ErrorReply};
@@ -28,13 +29,13 @@ use super::asked::Asked;
 use super::body::read_body;
 use super::context::Context;
 use super::error_format::{ErrorFormat, ODATA_VERSION, content_type};
-use super::reply::{Handled, PREFERENCE_APPLIED, Reply, joined, whole_seconds};
+use super::reply::{Handled, PREFERENCE_APPLIED, Reply, joined};
 use super::respond::note_gave_way;
 use crate::admission::{Batching, Meter};
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::route::RouteIndex;
 use crate::session::Session;
 use crate::state::gateway::Gateway;
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::client::BatchEngine;
 
 /// Serves a request to a batch endpoint. Its body has not been read yet.
@@ -77,7 +78,6 @@ async fn run<'gateway>(
     let snapshot = Arc::clone(&context.snapshot);
     let memory = MemoryReservation::new(&gateway.memory, context.reached.client());
     let asked = Asked {
-        gateway,
         snapshot: &snapshot,
         endpoint,
         intake,
@@ -239,7 +239,7 @@ impl BatchHandler<'_> {
         let results =
             if execution_policy.leaves_out_unstarted { started(results, &reports) } else { results };
         let headers = &session.req_header().headers;
-        let retry_after = results.retry_after().map(whole_seconds);
+        let retry_after = results.retry_after().map(retry_after::write);
         let mut body = reply_format.write(results, endpoint.dialect);
         if reply_format == Format::Xml && wants_text_xml(Some(&joined(headers, &header::ACCEPT))) {
             body.content_type = "text/xml; charset=utf-8".into();

@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::batch::BatchRefusal;
 use crate::clock::Deadline;
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::{Session, announced_length};
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 
 /// Reads a request's body to its end. Answers `Expect: 100-continue` first (RFC 9110 §10.1.1), unless the announced length
 /// is too large already.

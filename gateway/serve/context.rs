@@ -10,12 +10,13 @@ use http::StatusCode;
 use http::header::HeaderName;
 use pingora::http::RequestHeader;
 
-use crate::admission::forwarding::{Reached, hops};
+use crate::admission::forwarding::Reached;
 use crate::admission::{Asking, Meter, authenticate};
 use crate::batch::AdmissionRefusal;
 use crate::clock::Stopwatch;
 use crate::config::BatchEndpoint;
 use crate::dispatch::CallFailure;
+use crate::header::hops;
 use crate::problem::{self, ErrorReply, Limit};
 use crate::route::{RouteIndex, UpstreamIndex, method_label};
 use crate::session::Session;

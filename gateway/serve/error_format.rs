@@ -8,11 +8,12 @@ use pingora::http::RequestHeader;
 
 use crate::batch::Dialect;
 use crate::format::{EncodedBody, InputFormat, USUAL_ODATA_VERSION, odata_version, problem_format};
+use crate::header::retry_after;
 use crate::problem::ErrorReply;
 
 use super::grpc;
 use super::proxy::is_grpc;
-use super::reply::{Reply, joined, whole_seconds};
+use super::reply::{Reply, joined};
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 pub(super) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
@@ -45,7 +46,7 @@ impl ErrorFormat {
         let mut reply = Reply::new(status, self.body(error, request))
             .with(header::ALLOW, error.allow.clone())
             .with(header::WWW_AUTHENTICATE, error.challenge.clone())
-            .with(header::RETRY_AFTER, error.retry_after.map(whole_seconds))
+            .with(header::RETRY_AFTER, error.retry_after.map(retry_after::write))
             .with(PROXY_STATUS, Some(error.proxy_status()));
         match self {
             Self::Problem => {}

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use crate::format::EncodedBody;
 
 use super::proxy::Tunnel;
-use crate::state::memory::MemoryReservation;
+use crate::memory::MemoryReservation;
 
 pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -60,11 +60,6 @@ pub(crate) enum Handled<'gateway> {
     BrokenOff,
     /// Both sides have switched to another protocol.
     Upgraded(Box<Tunnel>),
-}
-
-/// The value of Retry-After. Rounded up: a client that waits this long does not come too early (RFC 9110 §10.2.3).
-pub(crate) fn whole_seconds(after: std::time::Duration) -> String {
-    (after.as_secs() + u64::from(after.subsec_nanos() > 0)).to_string()
 }
 
 /// All values of a list field as one (RFC 9110 §5.3).

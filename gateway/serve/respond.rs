@@ -22,10 +22,10 @@ use pingora::http::ResponseHeader;
 
 use crate::clock::Stopwatch;
 use crate::listener::connection::ClientConnection;
+use crate::memory::GaveWay;
 use crate::phase::Phase;
 use crate::problem::ErrorReply;
 use crate::session::Session;
-use crate::state::memory::GaveWay;
 
 use super::context::Context;
 use super::reply::Reply;

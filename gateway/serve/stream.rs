@@ -29,9 +29,9 @@ use super::reply::Handled;
 use super::respond::note_gave_way;
 use super::stream_reply::StreamReply;
 use crate::admission::{Batching, Meter};
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::Session;
 use crate::state::gateway::Gateway;
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::client::BatchEngine;
 use crate::upstream::error;
 
@@ -55,7 +55,6 @@ pub(super) async fn serve<'gateway>(
     context.batch_at(endpoint).format = format.as_str();
     let memory = MemoryReservation::new(&gateway.memory, context.reached.client());
     let asked = Asked {
-        gateway,
         snapshot: &snapshot,
         endpoint,
         intake: BodyKind::Batch,

@@ -10,10 +10,10 @@ use pingora::http::RequestHeader;
 use crate::batch::ItemRejection;
 use crate::config::Limits;
 use crate::header::field::FieldError;
+use crate::header::hop::{connection_options, max_forwards};
 use crate::http1::{Fault, HeadLimits, is_host};
 use crate::problem::{self, ErrorReply};
 
-use super::proxy::max_forwards;
 use crate::session::Session;
 
 const NO_HOST: ItemRejection =
@@ -45,10 +45,10 @@ fn rejection(session: &Session) -> Option<ItemRejection> {
     if names_what_is_not_the_connections(session.req_header()) {
         return Some(bad("Connection", FieldError::NotOfTheConnection));
     }
-    let method = &session.req_header().method;
-    (method == Method::TRACE && max_forwards(session.req_header()) == Some(0)).then_some(
-        ItemRejection::NotImplemented { what: "the gateway does not answer TRACE itself (Max-Forwards: 0)" },
-    )
+    let request = session.req_header();
+    (request.method == Method::TRACE && may_go_no_further(request)).then_some(ItemRejection::NotImplemented {
+        what: "the gateway does not answer TRACE itself (Max-Forwards: 0)",
+    })
 }
 
 fn bad(name: &str, error: FieldError) -> ItemRejection {
@@ -100,7 +100,11 @@ fn excess(session: &Session, limits: &Limits) -> Option<Fault> {
 
 /// Whether OPTIONS asks about the server in general (RFC 9110 §9.3.7), or must not be forwarded (§7.6.2).
 pub(super) fn is_about_the_gateway(request: &RequestHeader) -> bool {
-    request.method == Method::OPTIONS && (request.uri.path() == "*" || max_forwards(request) == Some(0))
+    request.method == Method::OPTIONS && (request.uri.path() == "*" || may_go_no_further(request))
+}
+
+fn may_go_no_further(request: &RequestHeader) -> bool {
+    max_forwards(&request.method, &request.headers) == Some(0)
 }
 
 /// RFC 9112 §3.2: a request of HTTP/1.1 has a Host, and its value is valid.
@@ -115,11 +119,8 @@ fn has_valid_host(session: &Session) -> bool {
 /// RFC 9110 §7.6.1: the fields that Connection names are removed at this hop. A request that lost one of these three would
 /// go elsewhere, or end elsewhere. Options that are not valid names are refused too: servers read them differently.
 fn names_what_is_not_the_connections(request: &RequestHeader) -> bool {
-    let options = request.headers.get_all(header::CONNECTION).iter();
-    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    options.any(|option| {
-        let option = option.trim_ascii();
-        let Ok(name) = HeaderName::from_bytes(option) else { return !option.is_empty() };
+    connection_options(&request.headers).any(|option| {
+        let Ok(name) = HeaderName::from_bytes(option) else { return true };
         [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(&name)
     })
 }

@@ -22,7 +22,7 @@ use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{Digest, Stream};
 
 use crate::clock::Deadline;
-
+use crate::header::hop;
 use crate::listener::connection::ClientConnection;
 
 pub(crate) use http2::Http2;
@@ -234,15 +234,9 @@ impl Session {
     /// Whether the client takes trailers after a chunked reply or over HTTP/2 (RFC 9110 §6.5.1).
     pub(crate) fn takes_trailers(&self) -> bool {
         let request = self.req_header();
-        let names_trailers = |value: &HeaderValue| {
-            value.as_bytes().split(|byte| *byte == b',').any(|coding| {
-                let coding = coding.split(|byte| *byte == b';').next().unwrap_or_default();
-                coding.trim_ascii().eq_ignore_ascii_case(b"trailers")
-            })
-        };
         match request.version {
             Version::HTTP_2 => true,
-            Version::HTTP_11 => request.headers.get_all(header::TE).iter().any(names_trailers),
+            Version::HTTP_11 => hop::takes_trailers(&request.headers),
             _ => false,
         }
     }

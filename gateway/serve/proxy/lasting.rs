@@ -15,8 +15,8 @@ use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::limiter::{LongLived, LongLivedGuard};
 use crate::state::gateway::Gateway;
-use crate::state::snapshot::UpstreamState;
 use crate::telemetry::{LongLivedEnd, LongLivedKind, OpenExchange};
+use crate::upstream::instance::Upstream;
 
 use crate::serve::context::Context;
 
@@ -34,7 +34,7 @@ impl Lasting {
     /// There is none.
     pub(super) fn begin(
         gateway: &Gateway,
-        upstream: &UpstreamState,
+        upstream: &Upstream,
         context: &Context,
         kind: LongLivedKind,
     ) -> Result<Self, CallFailure> {

@@ -11,7 +11,6 @@ use crate::route::{
     CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
 };
 use crate::session::{Session, announced_length};
-use crate::upstream::targets::hash_key;
 
 use super::upgrade::wanted_upgrade;
 use super::upstream::{Framing, Needs};
@@ -117,8 +116,8 @@ fn framing(session: &mut Session) -> Framing {
 
 /// The value of the field that the upstream's targets are chosen by, or the path that the upstream gets.
 fn key(request: &RequestHeader, context: &Context, upstream: UpstreamIndex, path: &str) -> Vec<u8> {
-    let header = context.snapshot.upstream(upstream).and_then(|upstream| upstream.targets.hash_header());
-    hash_key(header.and_then(|name| request.headers.get(name)), path).to_vec()
+    let upstream = context.snapshot.upstream(upstream);
+    upstream.map_or(Vec::new(), |upstream| upstream.hash_key(|name| request.headers.get(name), path).to_vec())
 }
 
 /// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918

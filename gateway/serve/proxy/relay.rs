@@ -324,7 +324,7 @@ impl Exchange<'_> {
             let is_read = reader.is_done().unwrap_or(false);
             if is_read && writer.is_finished() && self.upload.is_done() {
                 drop(writer);
-                reader.release(&self.gateway.connections, peer).await;
+                reader.release(&self.upstream.connections, peer).await;
             } else {
                 self.abandon(writer, reader, peer).await;
             }
@@ -375,7 +375,7 @@ impl Exchange<'_> {
 
     async fn abandon(&self, mut writer: RequestWriter, reader: ReplyReader, peer: &super::Peer) {
         writer.abandon();
-        reader.abandon(&self.gateway.connections, peer).await;
+        reader.abandon(&self.upstream.connections, peer).await;
     }
 
     /// Both sides switch to another protocol.

@@ -29,10 +29,10 @@ use crate::route::UpstreamIndex;
 use crate::telemetry::TraceContext;
 
 use crate::admission::forwarding::Reached;
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::serve::asked::Asked;
-use crate::state::gateway::Gateway;
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
-use crate::state::snapshot::{Snapshot, UpstreamState};
+use crate::state::snapshot::Snapshot;
+use crate::upstream::instance::Upstream;
 use failover::Failover;
 use reply::Unanswered;
 use retry::Sending;
@@ -45,7 +45,6 @@ const NO_UPSTREAM: CallFailure = CallFailure::Internal;
 
 /// The engine of one batch.
 pub(crate) struct BatchEngine<'batch> {
-    pub(crate) gateway: &'batch Gateway,
     pub(crate) snapshot: &'batch Snapshot,
     pub(crate) reached: &'batch Reached,
     pub(crate) trace: TraceContext,
@@ -67,7 +66,6 @@ struct Share {
 /// On whose behalf calls are made, and under which configuration.
 #[derive(Clone, Copy)]
 pub(crate) struct Behalf<'batch> {
-    pub(crate) gateway: &'batch Gateway,
     pub(crate) snapshot: &'batch Snapshot,
     pub(crate) reached: &'batch Reached,
     pub(crate) trace: TraceContext,
@@ -75,8 +73,8 @@ pub(crate) struct Behalf<'batch> {
 
 impl<'batch> From<&'batch Asked<'batch>> for Behalf<'batch> {
     fn from(asked: &'batch Asked<'batch>) -> Self {
-        let Asked { gateway, snapshot, reached, trace, .. } = asked;
-        Self { gateway, snapshot, reached, trace: *trace }
+        let Asked { snapshot, reached, trace, .. } = asked;
+        Self { snapshot, reached, trace: *trace }
     }
 }
 
@@ -87,14 +85,14 @@ impl<'batch> BatchEngine<'batch> {
         reservation: &'batch MemoryReservation<'batch>,
     ) -> Self {
         let (inherited, hop) = handed_down;
-        let Behalf { gateway, snapshot, reached, trace } = behalf;
+        let Behalf { snapshot, reached, trace } = behalf;
         let client = reached.client();
         let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(client) };
         let shares = snapshot.upstreams.iter().map(share).collect();
-        Self { gateway, snapshot, reached, trace, reservation, inherited, hop, shares }
+        Self { snapshot, reached, trace, reservation, inherited, hop, shares }
     }
 
-    fn headers_for(&self, index: UpstreamIndex, upstream: &UpstreamState) -> Option<&CallHeaders> {
+    fn headers_for(&self, index: UpstreamIndex, upstream: &Upstream) -> Option<&CallHeaders> {
         let changes = &upstream.settings.headers;
         let make = || {
             // What only the service that knows clients may say, no item may.
@@ -106,7 +104,7 @@ impl<'batch> BatchEngine<'batch> {
         self.shares.get(index.0).map(|share| share.headers.get_or_init(make))
     }
 
-    fn before(&self, index: UpstreamIndex) -> Option<(&UpstreamState, &Flow)> {
+    fn before(&self, index: UpstreamIndex) -> Option<(&Upstream, &Flow)> {
         Some((self.snapshot.upstream(index)?, &self.shares.get(index.0)?.flow))
     }
 }

@@ -37,7 +37,7 @@ use crate::config::Scheme;
 use crate::problem::is_idempotent;
 use crate::telemetry::{TlsCause, TlsFailures};
 
-use super::targets::Peer;
+use super::peer::Peer;
 use crate::transport::handshake;
 use encrypted::Encrypted;
 pub(crate) use race::race;
