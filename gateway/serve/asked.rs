@@ -10,7 +10,7 @@ use crate::header::inherit::{inherited_fields, same_to_cgi};
 use crate::plan::{Plan, PlanContext, Preferences, plan};
 use crate::route::RouteIndex;
 use crate::stitch::{ItemReport, StitchContext, stitch};
-use crate::telemetry::{RequestId, TraceContext};
+use crate::telemetry::TraceContext;
 
 use crate::admission::forwarding::Reached;
 use crate::admission::withheld;
@@ -41,7 +41,7 @@ impl Asked<'_> {
     pub(crate) fn plan(&self, batch: Batch) -> Result<Plan, BatchRefusal> {
         let context = PlanContext {
             routes: &self.snapshot.settings.routes,
-            own_authority: &self.reached.authority,
+            own_authority: &self.caller.authority,
             is_batch_endpoint: &|path| self.snapshot.settings.batch_endpoint(path).is_some(),
             only_route: self.only_route,
         };
@@ -51,7 +51,7 @@ impl Asked<'_> {
     /// What the outer request hands down to the items.
     pub(crate) fn inherited(&self, outer: &HeaderMap) -> HeaderMap {
         let mut inherited = inherited_fields(outer, self.endpoint.inherit.as_deref(), self.endpoint.dialect);
-        for name in withheld(&self.snapshot.settings, &self.reached.identity) {
+        for name in withheld(&self.snapshot.settings, &self.caller.identity) {
             let same: Vec<_> = inherited.keys().filter(|other| same_to_cgi(name, other)).cloned().collect();
             for name in same {
                 inherited.remove(name);
@@ -80,11 +80,11 @@ impl Asked<'_> {
         items: Vec<DispatchedItem>,
         preferences: &Preferences,
     ) -> (MultiStatus, Vec<ItemReport>) {
-        let Asked { snapshot, endpoint, reached, .. } = self;
+        let Asked { snapshot, endpoint, caller, .. } = self;
         let context = StitchContext {
             routes: &snapshot.settings.routes,
-            is_upstream: &|upstream, authority| snapshot.goes_by(upstream, authority, &reached.authority),
-            own_origin: &reached.origin(),
+            is_upstream: &|upstream, authority| snapshot.goes_by(upstream, authority, &caller.authority),
+            own_origin: &caller.origin(),
             max_item_reply: endpoint.limits.max_item_reply,
             max_reply: endpoint.limits.max_reply,
             minimal: preferences.minimal,

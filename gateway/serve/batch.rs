@@ -177,7 +177,7 @@ impl BatchHandler<'_> {
             limits: &endpoint.limits,
             content_type,
             endpoint: endpoint.path.as_str(),
-            own_authority: &reached.authority,
+            own_authority: &caller.authority,
             dialect: endpoint.dialect,
         };
         let batch = intake.read(form, &body, &reading)?;

@@ -10,8 +10,7 @@ use http::StatusCode;
 use http::header::HeaderName;
 use pingora::http::RequestHeader;
 
-use crate::admission::forwarding::Reached;
-use crate::admission::{Asking, Meter, authenticate};
+use crate::admission::{Caller, ConnectionInfo, Meter, authenticate};
 use crate::batch::AdmissionRefusal;
 use crate::clock::Stopwatch;
 use crate::config::BatchEndpoint;
@@ -23,10 +22,11 @@ use crate::session::Session;
 use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
 use crate::telemetry::{
-    BatchEnd, BatchRecord, ConnectionRefusal, GrpcStatus, LongLivedEnd, Recorder, RequestId, RequestRecord,
+    BatchEnd, BatchRecord, ConnectionRefusal, GrpcStatus, LongLivedEnd, Recorder, RequestRecord,
     Sender, TraceContext,
 };
 
+use super::auth_service::AuthCall;
 use super::cors;
 use super::error_format::ErrorFormat;
 use super::grpc::status_of;
@@ -35,8 +35,7 @@ use super::target::{Protection, Target};
 /// What is known of one request.
 pub(crate) struct Context {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) reached: Reached,
-    pub(crate) request_id: RequestId,
+    pub(crate) caller: Arc<Caller>,
     pub(crate) trace: TraceContext,
     pub(super) error_format: ErrorFormat,
     /// What a reply says to a page of another origin.
@@ -75,10 +74,14 @@ impl Context {
     pub(crate) fn new(gateway: &Arc<Gateway>, session: &Session) -> Self {
         let request = session.req_header();
         let snapshot = gateway.snapshot();
+        let connection = ConnectionInfo {
+            peer: session.client_address(),
+            is_tls: session.is_tls(),
+            certificate_name: session.certificate_name(),
+        };
         Self {
-            reached: Reached::of(session, &snapshot.settings.trusted_proxies),
+            caller: Arc::new(Caller::new(connection, request, &snapshot.settings.trusted_proxies)),
             snapshot,
-            request_id: RequestId::of(&request.headers),
             trace: TraceContext::of(&request.headers),
             error_format: ErrorFormat::of_request(request),
             cors: Vec::new(),
@@ -146,17 +149,10 @@ impl Context {
         {
             return Ok(());
         }
-        let asking = Asking {
-            gateway: self.gateway(),
-            snapshot: &snapshot,
-            reached: &self.reached,
-            request_id: &self.request_id,
-            trace: self.trace,
-        };
-        let mut identity = authenticate(auth, &asking, request).await?;
-        // A credential says more than the connection's certificate, which can belong to a department.
-        identity.name = identity.name.or_else(|| self.reached.identity.name.clone());
-        self.reached.identity = identity;
+        let service =
+            AuthCall { gateway: self.gateway(), snapshot: &snapshot, caller: &self.caller, trace: self.trace };
+        let identity = authenticate(auth, &self.caller, request, &service).await?;
+        Arc::make_mut(&mut self.caller).authenticated(identity);
         Ok(())
     }
 
@@ -166,7 +162,7 @@ impl Context {
     /// A limit has no room for it.
     pub(super) fn admit(&mut self, session: &Session, route: RouteIndex) -> Result<(), AdmissionRefusal> {
         let headers = &session.req_header().headers;
-        let mut meter = Meter::new(&self.snapshot.limiters, &self.reached, headers);
+        let mut meter = Meter::new(&self.snapshot.limiters, &self.caller, headers);
         let admitted = meter.admit_request(route);
         self.limit_fields = meter.fields();
         admitted
@@ -220,11 +216,12 @@ impl Context {
     pub(super) fn record(&mut self, answered: Option<StatusCode>) {
         self.batch_in_flight = None;
         let batch = self.batch.take();
+        let client = self.caller.address_text();
         let sender = Sender {
-            request_id: &self.request_id,
+            request_id: &self.caller.request_id,
             trace: self.trace,
-            client: &self.reached.client,
-            client_name: self.reached.identity.name.as_deref(),
+            client: &client,
+            client_name: self.caller.identity.name.as_deref(),
         };
         if let Some(mut batch) = batch {
             batch.status = answered.unwrap_or(batch.status);

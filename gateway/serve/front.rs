@@ -63,12 +63,18 @@ impl Front {
         }
         session.finish().await
     }
+}
+
+impl Front {
+    pub(crate) const fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
 
     fn prepare(&self, session: &mut Session, context: &Context) {
         let limits = &context.snapshot.settings.limits;
         session.set_write_timeout(limits.write_timeout);
-        if let Some(stream) = session.http1_stream() {
-            ClientConnection::unwatch(stream);
+        if let Some(connection) = session.connection() {
+            connection.stop_watching();
         }
         if self.gateway.is_draining() {
             // The client comes back over a new connection: at another gateway, or at this one's successor.

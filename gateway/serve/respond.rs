@@ -97,7 +97,7 @@ pub(super) fn head(
     let added = context.cors.len() + context.limit_fields.len() + 4;
     let mut head = ResponseHeader::build_no_case(status, Some(fields.len() + added))?;
     head.append_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-    head.append_header(X_REQUEST_ID, context.request_id.as_str())?;
+    head.append_header(X_REQUEST_ID, context.caller.request_id.as_str())?;
     for (name, value) in fields {
         head.append_header(name, value)?;
     }
@@ -115,8 +115,8 @@ pub(super) fn note_gave_way(context: &Context, gave_way: GaveWay) {
     context.gateway().metrics.memory_gave_way.inc();
     tracing::warn!(
         kind = "memory",
-        request_id = context.request_id.as_str(),
-        client = context.reached.client,
+        request_id = context.caller.request_id.as_str(),
+        client = context.caller.address_text(),
         bytes = gave_way.held,
         limit = "limits.memory",
         "a client that held most of the memory and stood still was cut off, because others waited"

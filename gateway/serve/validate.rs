@@ -7,17 +7,15 @@ use http::uri::{Authority, PathAndQuery};
 use http::{Method, Version};
 use pingora::http::RequestHeader;
 
-use crate::batch::ItemRejection;
 use crate::config::Limits;
-use crate::header::field::FieldError;
 use crate::header::hop::{connection_options, max_forwards};
 use crate::http1::{Fault, HeadLimits, is_host};
 use crate::problem::{self, ErrorReply};
 
 use crate::session::Session;
 
-const NO_HOST: ItemRejection =
-    ItemRejection::ForbiddenUrl { problem: "has no host: Host is absent or malformed" };
+const NO_HOST: RequestRejection =
+    RequestRejection::ForbiddenUrl { problem: "has no host: Host is absent or malformed" };
 
 /// Checks a request's head.
 ///
@@ -46,13 +44,15 @@ fn rejection(session: &Session) -> Option<ItemRejection> {
         return Some(bad("Connection", FieldError::NotOfTheConnection));
     }
     let request = session.req_header();
-    (request.method == Method::TRACE && may_go_no_further(request)).then_some(ItemRejection::NotImplemented {
-        what: "the gateway does not answer TRACE itself (Max-Forwards: 0)",
-    })
+    (request.method == Method::TRACE && may_go_no_further(request)).then_some(
+        RequestRejection::NotImplemented {
+            what: "the gateway does not answer TRACE itself (Max-Forwards: 0)",
+        },
+    )
 }
 
-fn bad(name: &str, error: FieldError) -> ItemRejection {
-    ItemRejection::BadHeader { name: name.to_owned(), error }
+const fn bad(name: &'static str, problem: &'static str) -> RequestRejection {
+    RequestRejection::BadHeader { name, problem }
 }
 
 /// Checks what the checker of HTTP/1.1 would refuse and h2 lets through: host and length can each be given twice, with
@@ -64,7 +64,9 @@ fn http2_rejection(request: &RequestHeader) -> Option<ItemRejection> {
         authority.is_some_and(|authority| !host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()))
     };
     if hosts().any(differs) {
-        return Some(ItemRejection::ForbiddenUrl { problem: "names another host than the Host field does" });
+        return Some(RequestRejection::ForbiddenUrl {
+            problem: "names another host than the Host field does",
+        });
     }
     if authority.is_none() && hosts().count() != 1
         || hosts().count() > 1
@@ -77,7 +79,7 @@ fn http2_rejection(request: &RequestHeader) -> Option<ItemRejection> {
         !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit) && value.len() < 20
     };
     if !lengths.next().is_none_or(is_length) || lengths.next().is_some() {
-        return Some(bad("Content-Length", FieldError::Length));
+        return Some(bad("Content-Length", "is not a length"));
     }
     None
 }
@@ -95,7 +97,7 @@ fn excess(session: &Session, limits: &Limits) -> Option<Fault> {
     }
     let target = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
     let fields = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    head_limits(limits).excess(target, fields)
+    limits.heads().excess(target, fields)
 }
 
 /// Whether OPTIONS asks about the server in general (RFC 9110 §9.3.7), or must not be forwarded (§7.6.2).

@@ -34,7 +34,7 @@ impl Calls<'_> {
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let uri = sending.call.target.parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
-        let host = self.upstream.host_for(peer, &self.engine.reached.authority);
+        let host = self.upstream.host_for(peer, &self.engine.caller.authority);
         header.insert_header(header::HOST, host).map_err(|_| CallFailure::Internal)?;
         Ok(Box::new(header))
     }
@@ -45,7 +45,7 @@ impl Calls<'_> {
         sending: Sending<'_>,
         peer: &Peer,
     ) -> Result<Box<RequestHeader>, CallFailure> {
-        let origin = self.upstream.origin_for(peer, &self.engine.reached.authority);
+        let origin = self.upstream.origin_for(peer, &self.engine.caller.authority);
         let uri = format!("{origin}{}", sending.call.target).parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
         header.set_version(http::Version::HTTP_2);
@@ -73,7 +73,7 @@ impl Calls<'_> {
             parts.headers.insert(name.clone(), HeaderValue::from(deadline.remaining_milliseconds()));
         }
         for (name, text) in &call.references {
-            let origin = self.upstream.origin_for(peer, &self.engine.reached.authority);
+            let origin = self.upstream.origin_for(peer, &self.engine.caller.authority);
             let value =
                 HeaderValue::from_str(&text.with_origin(&origin)).map_err(|_| CallFailure::Internal)?;
             parts.headers.insert(name.clone(), value);
