@@ -7,16 +7,16 @@ use http::{Method, StatusCode};
 use pingora::http::RequestHeader;
 
 use crate::batch::AdmissionRefusal;
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Stopwatch};
 use crate::config::ForwardAuth;
-use crate::dispatch::{Attempt, Engine, Lane, Progress, ReplyBudget, UpstreamReply};
+use crate::dispatch::{Attempt, Channel, Engine, Progress, ReplyBudget, UpstreamReply};
 use crate::header::field::Fields;
 use crate::plan::Call;
 
 use super::authentication::Asking;
 use super::identity::Identity;
 use crate::memory::MemoryReservation;
-use crate::upstream::client::{BatchEngine, Behalf};
+use crate::upstream::client::{BatchEngine, Behalf, SharedFields};
 
 /// Bytes of the service's reply.
 const MAX_REPLY: usize = 64 << 10;
@@ -70,8 +70,15 @@ async fn question(
         hop.fields.push((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?));
     }
     let reservation = MemoryReservation::new(&gateway.memory, reached.client());
-    let behalf = Behalf { snapshot, reached, trace: *trace };
-    let asked = BatchEngine::new(behalf, (HeaderMap::new(), hop), &reservation);
+    let behalf = Behalf {
+        upstreams: &snapshot.upstreams,
+        client: reached.client(),
+        authority: &reached.authority,
+        trace: *trace,
+        reservation: &reservation,
+    };
+    let reserved = snapshot.settings.reserved_fields();
+    let asked = BatchEngine::new(behalf, SharedFields { hop, reserved, ..SharedFields::default() });
     let engine = &asked;
     let deadline = Deadline::after(forward.timeout);
     let call = Call {
@@ -82,17 +89,17 @@ async fn question(
         body: None,
         timeout: None,
     };
-    let (progress, budget) = (Progress::default(), ReplyBudget::new(MAX_REPLY, MAX_REPLY));
+    let (progress, budget) = (Progress::new(Stopwatch::start()), ReplyBudget::new(MAX_REPLY, MAX_REPLY));
     let exchange = async {
         let _turn = match engine.try_permit(forward.upstream) {
             Some(permit) => permit,
             None => engine.permit(forward.upstream).await.ok()?,
         };
-        let mut lane = engine.lane(forward.upstream);
+        let mut channel = engine.channel(forward.upstream);
         progress.mark_started();
         let attempt = Attempt { progress: &progress, budget: &budget, deadline };
-        let reply = lane.call(&Method::GET, &call, attempt).await;
-        lane.rest();
+        let reply = channel.call(&Method::GET, &call, attempt).await;
+        channel.rest();
         reply.ok()
     };
     deadline.race(exchange.boxed()).await.flatten()

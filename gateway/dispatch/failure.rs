@@ -1,20 +1,21 @@
-//! Why a call brought no reply. Which status each variant gets is decided in `stitch::problem`.
+//! Why a call brought no reply. Items and single requests share these failures; which status and which word for metrics each
+//! gets is decided in `problem`.
 
 use crate::limiter::{LongLivedFull, QueueFull};
 
 /// A call that brought no reply: the upstream, the network, or a limit is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailure {
-    /// The upstream has no target now, its name resolves to nothing.
+    /// The upstream has no target now: its name resolves to nothing.
     #[error("the upstream has no target to call")]
     NoTarget,
-    /// So many wait for the upstream already that this call did not join them.
+    /// The queue of the upstream is full, so this call did not join it.
     #[error("too many batches and requests wait for the upstream already (queue)")]
     QueueFull,
-    /// The client's calls that wait for the upstream are so many already that this call did not join them.
+    /// The client's share of the upstream's queue is full, so this call did not join it.
     #[error("too many batches and requests of this client wait for the upstream already (client_share)")]
     ClientShareFull,
-    /// A request that is no batch waited for its client's other calls to end, and not for those of others.
+    /// A single request waited for its client's other calls to end, and not for those of others.
     #[error(
         "the client has as many calls at the upstream as it may; the request had no turn in time (client_share)"
     )]
@@ -24,16 +25,16 @@ pub enum CallFailure {
         "the client has as many calls at the upstream as it may; the batch's deadline came first (client_share)"
     )]
     ClientShareDeadline,
-    /// As many upgraded connections and streaming exchanges are open as may be.
+    /// The upstream has all the upgraded connections and streaming exchanges that it may have.
     #[error("as many long-lived exchanges with the upstream are open as may be (upgraded)")]
     UpgradedFull,
-    /// The client has as many of them open as it may.
+    /// The client has all of them that it may have.
     #[error("the client has as many long-lived exchanges with the upstream as it may (client_share)")]
     ClientUpgradedFull,
-    /// A request that is no batch had no turn within `timeout.item`.
+    /// A single request got no permit within `timeout.item`.
     #[error("the upstream is busy; the request had no turn in time (timeout.item)")]
     QueueTimeout,
-    /// Every target that the upstream has now keeps failing, and is left alone for a while (`breaker`).
+    /// Every target of the upstream keeps failing and gets no calls for a while (`breaker`).
     #[error("the upstream's targets keep failing and get no calls for now (breaker)")]
     CircuitOpen {
         /// Seconds until one of them is tried again, rounded up.
@@ -51,7 +52,7 @@ pub enum CallFailure {
     /// The TLS handshake failed, or the certificate is not trusted.
     #[error("the TLS handshake with the upstream failed")]
     TlsHandshake,
-    /// The item's turn did not come before the batch's deadline.
+    /// The item's permit did not come before the batch's deadline.
     #[error("the batch's deadline came before this item's turn (deadline, Prefer: wait)")]
     DeadlineBeforeCall,
     /// The item's time was over before a byte was sent.
@@ -61,7 +62,7 @@ pub enum CallFailure {
     /// §6.8).
     #[error("the upstream said that it did not process the request")]
     NotProcessed,
-    /// A DAV body whose hrefs are to be mapped is larger than what is held for that.
+    /// A DAV body whose hrefs have to be mapped is too large to be held for that.
     #[error("the upstream's reply is larger than a DAV body may be whose hrefs are mapped (mapped_body)")]
     MappedBodyTooLarge,
     /// The connection broke while the call was sent or before its reply was complete.
@@ -73,7 +74,7 @@ pub enum CallFailure {
     /// A streaming exchange was quiet for longer than `timeout.idle`.
     #[error("neither side of the stream sent a byte for too long (timeout.idle)")]
     IdleTimeout,
-    /// A request that is no batch, with its reply, took longer than `timeout.request`.
+    /// A single request, with its reply, took longer than `timeout.request`.
     #[error("the request and its reply took too long in all (timeout.request)")]
     RequestTimeout,
     /// The batch's deadline came while the item was under way.
@@ -82,19 +83,19 @@ pub enum CallFailure {
     /// The reply breaks HTTP.
     #[error("the upstream's reply breaks HTTP")]
     ReplyMalformed,
-    /// The reply's body is over `max_item_reply`.
+    /// The reply's body exceeds `max_item_reply`.
     #[error("the upstream's reply is over the limit of {limit} bytes (max_item_reply)")]
     ReplyTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The reply's body does not fit into `max_reply` beside its neighbours'.
+    /// The reply does not fit into `max_reply` together with those of the batch's other items.
     #[error("the batch's replies are over the limit of {limit} bytes together (max_reply)")]
     RepliesTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// There is no room for the reply beside those of other batches.
+    /// There is no memory for the reply, because other batches hold it.
     #[error("the gateway had no memory for the upstream's reply (limits.memory)")]
     MemoryFull,
     /// The reply's body is not in the Content-Encoding it claims, or in one that can't be undone.
@@ -103,12 +104,12 @@ pub enum CallFailure {
     /// The client left before the item was done.
     #[error("the client left before this item was done")]
     ClientGone,
-    /// A fault of ours; only this item is touched.
+    /// A fault of the gateway, which affects only this item.
     #[error("the gateway failed to handle this item")]
     Internal,
 }
 
-/// What an upstream's settings call such failures.
+/// The names that an upstream's settings have for such failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     /// No connection could be opened.
@@ -138,7 +139,7 @@ impl From<LongLivedFull> for CallFailure {
 }
 
 impl CallFailure {
-    /// Its kind, if it is one for which a target may be at fault.
+    /// Its kind, if a target may be at fault.
     #[must_use]
     pub const fn kind(self) -> Option<FailureKind> {
         match self {

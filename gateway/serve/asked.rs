@@ -20,7 +20,7 @@ use crate::admission::withheld;
 use crate::memory::{GaveWay, MemoryReservation};
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
-use crate::upstream::client::BatchEngine;
+use crate::upstream::client::{BatchEngine, Behalf, SharedFields};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -78,8 +78,16 @@ impl Asked<'_> {
         inherited: HeaderMap,
         reservation: &'batch MemoryReservation<'batch>,
     ) -> BatchEngine<'batch> {
+        let behalf = Behalf {
+            upstreams: &self.snapshot.upstreams,
+            client: self.reached.client(),
+            authority: &self.reached.authority,
+            trace: self.trace,
+            reservation,
+        };
         let hop = self.reached.forwarded_by(outer, self.request_id);
-        BatchEngine::new(self.into(), (inherited, hop), reservation)
+        let reserved = self.snapshot.settings.reserved_fields();
+        BatchEngine::new(behalf, SharedFields { inherited, hop, reserved })
     }
 
     /// Stitches items that ended.

@@ -2,7 +2,7 @@
 //! before gave by move; what they learn goes into one report at the end.
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 
@@ -29,7 +29,6 @@ use super::stream;
 use crate::admission::{Batching, Meter};
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::Session;
-use crate::upstream::client::BatchEngine;
 
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
@@ -296,7 +295,8 @@ impl BatchHandler<'_> {
             left = true;
         };
         self.reservation.stand_in_line();
-        let items = make_calls(plan, &engine, limits, Box::pin(gone)).await;
+        // Boxed, so that the compiler need not see through the complete dispatch to know that it is `Send`.
+        let items = dispatch(plan, &&engine, self.asked, limits, gone).boxed().await;
         self.reservation.leave_line();
         (items, left)
     }
@@ -361,16 +361,6 @@ impl BatchHandler<'_> {
         self.asked.gateway.metrics.record_batch(report);
         report.log(names);
     }
-}
-
-/// Boxed, so that the compiler need not see through the whole dispatch to know that it is `Send`.
-fn make_calls<'call>(
-    plan: Plan,
-    engine: &'call BatchEngine<'call>,
-    limits: DispatchLimits,
-    gone: BoxFuture<'call, ()>,
-) -> BoxFuture<'call, Vec<DispatchedItem>> {
-    Box::pin(async move { dispatch(plan, &engine, limits, gone).await })
 }
 
 fn noted_failures(results: &MultiStatus, reports: &[ItemReport]) -> Vec<FailedItem> {

@@ -8,6 +8,7 @@ pub(crate) mod front;
 pub(crate) mod grpc;
 pub(crate) mod limits_document;
 pub(crate) mod proxy;
+mod references;
 pub(crate) mod respond;
 pub(crate) mod stream;
 pub(crate) mod stream_reply;

@@ -152,7 +152,7 @@ impl<'stream> Stream<'stream> {
             meter,
             reservation,
             counted: 0,
-            dispatch: StreamDispatch::new(work, engine),
+            dispatch: StreamDispatch::new(work, engine, asked),
             lines: Lines::new(asked.endpoint.limits.max_body),
             taken: 0,
             bytes_in: 0,

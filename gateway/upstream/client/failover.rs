@@ -1,4 +1,4 @@
-//! Which target a call goes to, and which it has tried already.
+//! Which target a call goes to, and which targets it has tried already.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::plan::Call;
 
-use super::call::Calls;
+use super::context::Calls;
 use crate::upstream::connections::race;
 use crate::upstream::error;
 use crate::upstream::lease::Lease;
@@ -18,7 +18,7 @@ use crate::upstream::peer::Peer;
 /// Tries an upstream's targets for one call.
 pub(super) struct Failover<'call> {
     calls: Calls<'call>,
-    /// What `consistent_hash` goes by.
+    /// What `consistent_hash` chooses by.
     key: &'call [u8],
     tried: Vec<SocketAddr>,
     pub(super) last: CallFailure,

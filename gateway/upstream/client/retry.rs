@@ -5,29 +5,20 @@
 use std::time::Duration;
 
 use futures_util::future::FutureExt;
-use http::Method;
 
 use crate::clock::Deadline;
 use crate::config::Retry;
 use crate::dispatch::{Attempt, CallFailure, FailureKind, ReplyBudget, Sent, UpstreamReply};
-use crate::plan::Call;
 use crate::problem::is_idempotent;
 
-use super::Kind;
-use super::call::Calls;
+use super::context::Calls;
 use super::failover::Failover;
+use super::kind::Kind;
 use super::reply::Unanswered;
+use super::sending::Sending;
 use crate::memory::MemoryReservation;
 use crate::upstream::backoff::{pause_after, pause_aside, wanted_pause};
 use crate::upstream::instance::Upstream;
-
-/// What is to be sent.
-#[derive(Clone, Copy)]
-pub(super) struct Sending<'call> {
-    pub(super) method: &'call Method,
-    pub(super) call: &'call Call,
-    pub(super) attempt: Attempt<'call>,
-}
 
 type Made = Result<UpstreamReply, Unanswered>;
 
@@ -106,7 +97,7 @@ impl<'call> Attempts<'call> {
     fn new(calls: Calls<'call>, sending: Sending<'call>) -> Self {
         let safe = is_idempotent(sending.method);
         let upstream = calls.upstream;
-        let reservation = calls.engine.reservation;
+        let reservation = calls.behalf.reservation;
         Self { upstream, reservation, sending, safe, made: 0, replaced: false, asides: 0, granted: false }
     }
 

@@ -1,0 +1,14 @@
+//! One call on its way: what is sent, and under which terms.
+
+use http::Method;
+
+use crate::dispatch::Attempt;
+use crate::plan::Call;
+
+/// What is to be sent.
+#[derive(Clone, Copy)]
+pub(super) struct Sending<'call> {
+    pub(super) method: &'call Method,
+    pub(super) call: &'call Call,
+    pub(super) attempt: Attempt<'call>,
+}
