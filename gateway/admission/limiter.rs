@@ -11,10 +11,11 @@ use prometheus::IntCounter;
 use crate::batch::AdmissionRefusal;
 use crate::config::{RateLimit, Share};
 use crate::header::retry_after::whole_seconds;
+use crate::limiter::Client;
 use crate::telemetry::{LogThrottle, Metrics};
 
 use super::buckets::{Buckets, Forgotten, Key, Taken};
-use super::forwarding::Reached;
+use super::caller::Caller;
 
 /// A rate limit at work.
 pub(crate) struct Limiter {
@@ -47,11 +48,11 @@ impl Limiter {
         }
     }
 
-    /// Whose bucket a request takes from; a `Share::Route` is told by the route alone.
-    pub(super) fn key(&self, client: &Reached, headers: &HeaderMap) -> Key {
+    /// The bucket from which a request takes. That of `Share::Route` follows from the route alone.
+    pub(super) fn key(&self, caller: &Caller, headers: &HeaderMap) -> Key {
         match &self.settings.per {
-            Share::Client => self.hasher.hash_one(client.client()),
-            Share::Address => self.hasher.hash_one(client.address()),
+            Share::Client => self.hasher.hash_one(caller.client()),
+            Share::Address => self.hasher.hash_one(Client::at(caller.address)),
             Share::Header(name) => {
                 let values: Vec<_> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
                 self.hasher.hash_one(values)

@@ -108,14 +108,14 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
 
 /// The front with its sockets, ready to be served.
 struct FrontService {
-    service: Service<Acceptor>,
+    service: Service<Acceptor<Front>>,
     sockets: ListenFds,
 }
 
 fn front_service(gateway: Arc<Gateway>, sockets: BoundSockets) -> std::io::Result<FrontService> {
     let front = Front::new(Arc::clone(&gateway));
-    let door = Acceptor::new(gateway, front, sockets.encrypted()?);
-    let mut service = Service::new("front".to_owned(), door);
+    let acceptor = Acceptor::new(gateway, front, sockets.encrypted()?);
+    let mut service = Service::new("front".to_owned(), acceptor);
     let sockets = sockets.give_to(service.endpoints());
     Ok(FrontService { service, sockets })
 }

@@ -48,9 +48,9 @@ pub(crate) async fn serve(
         return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
-    let reservation = MemoryReservation::new(&asked.gateway.memory, asked.reached.client());
+    let reservation = MemoryReservation::new(&asked.gateway.memory, asked.caller.client());
     let limiters = &asked.snapshot.limiters;
-    let meter = Meter::new(limiters, asked.reached, &session.req_header().headers);
+    let meter = Meter::new(limiters, asked.caller, &session.req_header().headers);
     let mut life =
         BatchHandler { asked, reservation, phases: PhaseTimes::default(), form: None, bytes_in: 0, meter };
     match admitted {
@@ -148,7 +148,7 @@ impl BatchHandler<'_> {
         // changes nothing.
         let postable =
             *method == Method::POST && is_postable_cross_site(text(headers, &header::CONTENT_TYPE));
-        if postable && cross_site(headers, &self.asked.reached.authority, &settings.cors.allow_origins) {
+        if postable && cross_site(headers, &self.asked.caller.authority, &settings.cors.allow_origins) {
             return Err(BatchRefusal::CrossSite);
         }
         let max_body = self.asked.endpoint.limits.max_body;
@@ -163,7 +163,7 @@ impl BatchHandler<'_> {
     fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
         let stopwatch = Stopwatch::start();
         self.bytes_in = body.len();
-        let Asked { endpoint, intake, reached, .. } = self.asked;
+        let Asked { endpoint, intake, caller, .. } = self.asked;
         let headers = &session.req_header().headers;
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
@@ -179,7 +179,7 @@ impl BatchHandler<'_> {
             limits: &endpoint.limits,
             content_type,
             endpoint: endpoint.path.as_str(),
-            own_authority: &reached.authority,
+            own_authority: &caller.authority,
             dialect: endpoint.dialect,
         };
         let batch = intake.read(form, &body, &context)?;
@@ -193,13 +193,13 @@ impl BatchHandler<'_> {
 
     /// Says what would happen, and sends nothing (`Prefer: handling=explain`).
     async fn explain(&self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
-        let Asked { snapshot, endpoint, reached, request_id, .. } = self.asked;
+        let Asked { snapshot, endpoint, caller, .. } = self.asked;
         let context = ExplainContext {
             settings: &snapshot.settings,
             endpoint,
             preferences: planned.preferences,
             inherited: &planned.inherited,
-            hop: &reached.forwarded_by(&session.req_header().headers, request_id),
+            hop: &caller.forwarded_by(&session.req_header().headers),
             audience: Audience::Client,
         };
         let document = explain(planned.plan, planned.form, &context).to_json();
@@ -345,10 +345,10 @@ impl BatchHandler<'_> {
             phases: self.phases,
             bytes_in: self.bytes_in,
             bytes_out: 0,
-            request_id: self.asked.request_id.clone(),
+            request_id: self.asked.caller.request_id.clone(),
             trace: self.asked.trace,
-            client: self.asked.reached.client.clone(),
-            client_name: self.asked.reached.identity.name.clone(),
+            client: self.asked.caller.address_text(),
+            client_name: self.asked.caller.identity.name.clone(),
         }
     }
 

@@ -7,7 +7,7 @@ use super::asked::Asked;
 
 impl Resolver for Asked<'_> {
     fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {
-        let (snapshot, authority) = (self.snapshot, &self.reached.authority);
+        let (snapshot, authority) = (self.snapshot, &self.caller.authority);
         let plan = PlanContext {
             routes: &snapshot.settings.routes,
             own_authority: authority,
@@ -16,7 +16,7 @@ impl Resolver for Asked<'_> {
             only_route: None,
         };
         let is_upstream = |upstream, name: &str| snapshot.goes_by(upstream, name, authority);
-        let own_origin = &self.reached.origin();
+        let own_origin = &self.caller.origin();
         resolve(template, answers, &Surroundings { plan, own_origin, is_upstream: &is_upstream })
     }
 }

@@ -47,7 +47,7 @@ fn write_headers(output: &mut ChunkWriter, fields: &Fields) {
             Ok(text) => write_text(output, text),
             // What is no UTF-8 was ISO-8859-1 once (RFC 9110 §5.5); each byte is a character.
             Err(_) => {
-                write_text(output, &value.as_bytes().iter().copied().map(char::from).collect::<String>())
+                write_text(output, &value.as_bytes().iter().copied().map(char::from).collect::<String>());
             }
         }
         output.put(b"</b:header>");

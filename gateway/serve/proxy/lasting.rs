@@ -38,7 +38,7 @@ impl Lasting {
         context: &Context,
         kind: LongLivedKind,
     ) -> Result<Self, CallFailure> {
-        let room = LongLived::enter(Arc::clone(&upstream.long_lived), context.reached.client())?;
+        let room = LongLived::acquire(Arc::clone(&upstream.long_lived), context.caller.client())?;
         let open = gateway.metrics.long_lived.begin(&upstream.settings.name, kind);
         Ok(Self { _room: room, open, kind })
     }

@@ -150,12 +150,12 @@ async fn take_permit(
     upstream: &Upstream,
     context: &Context,
 ) -> Result<Permit<Arc<FairLimiter>>, CallFailure> {
-    let flow = Flow::new(context.reached.client());
-    if let Some(permit) = FairLimiter::try_enter(Arc::clone(&upstream.limiter), &flow) {
+    let flow = Flow::new(context.caller.client());
+    if let Some(permit) = FairLimiter::try_acquire(Arc::clone(&upstream.limiter), &flow) {
         return Ok(permit);
     }
     let _queued = Queued::new(upstream, &flow);
-    let permit = FairLimiter::enter(Arc::clone(&upstream.limiter), &flow);
+    let permit = FairLimiter::acquire(Arc::clone(&upstream.limiter), &flow);
     match Deadline::after(upstream.settings.timeout.item).race(permit).await {
         Some(permit) => permit.map_err(CallFailure::from),
         None if flow.was_held_back() => Err(CallFailure::ClientShareTimeout),

@@ -8,7 +8,6 @@ use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Sent};
-use crate::listener::connection::ClientConnection;
 use crate::problem;
 use crate::serve::grpc;
 use crate::session::ResetReason;
@@ -393,8 +392,8 @@ impl Exchange<'_> {
             return Ended::Failed(Failure::Call(CallFailure::Internal, Sent::Maybe));
         };
         reply::switching(&mut head, self.plan.upgrade.as_ref());
-        if let Some(client) = self.session.http1_stream() {
-            ClientConnection::become_opaque(client);
+        if let Some(connection) = self.session.connection() {
+            connection.become_opaque();
         }
         if self.session.write_response_header(Box::new(head), false).await.is_err() {
             lasting.end(LongLivedEnd::Client);

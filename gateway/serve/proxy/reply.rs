@@ -81,7 +81,7 @@ pub(super) fn final_head(
         head.remove_header(&header::CONTENT_LENGTH);
     }
     map_urls(head, context, plan)?;
-    head.insert_header("x-request-id", context.request_id.as_str())?;
+    head.insert_header("x-request-id", context.caller.request_id.as_str())?;
     for (name, value) in &context.limit_fields {
         head.append_header(name.clone(), value.as_str())?;
     }
@@ -182,7 +182,7 @@ impl MappedBody {
 pub(super) struct TooLarge;
 
 fn to_gateway(url: &str, context: &Context, plan: &ProxyPlan) -> String {
-    let (snapshot, reached) = (&context.snapshot, &context.reached);
-    let is_upstream = |authority: &str| snapshot.goes_by(plan.upstream, authority, &reached.authority);
-    plan.mapping.reference_to_gateway(url, is_upstream, &reached.origin()).into_owned()
+    let (snapshot, caller) = (&context.snapshot, &context.caller);
+    let is_upstream = |authority: &str| snapshot.goes_by(plan.upstream, authority, &caller.authority);
+    plan.mapping.reference_to_gateway(url, is_upstream, &caller.origin()).into_owned()
 }

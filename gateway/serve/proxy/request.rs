@@ -99,7 +99,7 @@ fn set_fields(
     if let Some(state) = context.trace.state(&request.headers) {
         head.insert_header("tracestate", state)?;
     }
-    let own_authority = &context.reached.authority;
+    let own_authority = &context.caller.authority;
     for (name, text) in &plan.references {
         head.insert_header(name.clone(), text.with_origin(&upstream.origin_for(peer, own_authority)))?;
     }
@@ -118,7 +118,7 @@ fn set_url(
     (upstream, peer): (&Upstream, &Peer),
     over: Over,
 ) -> pingora::Result<()> {
-    let own = context.reached.authority.as_str();
+    let own = context.caller.authority.as_str();
     let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     match over {
         Over::Http1 => {
@@ -141,7 +141,7 @@ fn set_url(
 /// The client's credential for the gateway, and what only the service that knows clients may say, also
 /// spelt with underscores.
 fn of_the_gateway(fields: &HeaderMap, context: &Context) -> Vec<HeaderName> {
-    let withheld = || withheld(&context.snapshot.settings, &context.reached.identity);
+    let withheld = || withheld(&context.snapshot.settings, &context.caller.identity);
     fields.keys().filter(|name| withheld().any(|other| same_to_cgi(other, name))).cloned().collect()
 }
 
