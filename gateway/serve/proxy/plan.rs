@@ -15,6 +15,8 @@ use crate::session::{Session, announced_length};
 use super::upgrade::wanted_upgrade;
 use super::upstream::{Framing, Needs};
 use crate::serve::context::Context;
+use crate::state::gateway::Gateway;
+use crate::upstream::instance::Upstream;
 
 /// How a request is forwarded.
 pub(crate) struct ProxyPlan {
@@ -33,6 +35,15 @@ pub(crate) struct ProxyPlan {
     /// The protocol that the client wants to switch to (RFC 9110 §7.8).
     pub(super) upgrade: Option<HeaderValue>,
     pub(super) is_grpc: bool,
+}
+
+/// A request that is forwarded, and everything that is known about it.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'exchange> {
+    pub(super) gateway: &'exchange Gateway,
+    pub(super) upstream: &'exchange Upstream,
+    pub(super) context: &'exchange Context,
+    pub(super) plan: &'exchange ProxyPlan,
 }
 
 impl ProxyPlan {

@@ -43,7 +43,7 @@ impl Calls<'_> {
 
     fn header_without_host(
         &self,
-        Sending { method, call, attempt }: Sending<'_>,
+        Sending { method, call, attempt, .. }: Sending<'_>,
         peer: &Peer,
         uri: Uri,
     ) -> Result<RequestHeader, CallFailure> {

@@ -23,7 +23,7 @@ impl Channel for UpstreamChannel<'_> {
         match &mut self.0 {
             Some(kind) => {
                 let _under_way = kind.calls().behalf.reservation.call_begins();
-                retry::call(kind, Sending { method, call, attempt }).await
+                retry::call(kind, Sending { method, call, attempt, patience: None }).await
             }
             None => Err(CallFailure::Internal),
         }

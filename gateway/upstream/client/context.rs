@@ -8,6 +8,7 @@ use crate::header::forwarded::ForwardedBy;
 use crate::header::inherit::CallHeaders;
 use crate::limiter::Client;
 use crate::memory::MemoryReservation;
+use crate::plan::Call;
 use crate::telemetry::TraceContext;
 use crate::upstream::instance::Upstream;
 
@@ -52,4 +53,18 @@ pub(super) struct Calls<'batch> {
     pub(super) behalf: Behalf<'batch>,
     pub(super) upstream: &'batch Upstream,
     pub(super) headers: &'batch CallHeaders,
+}
+
+impl<'batch> Calls<'batch> {
+    /// What `consistent_hash` chooses a target by, for this call.
+    pub(super) fn hash_key<'call>(self, call: &'call Call) -> &'call [u8]
+    where
+        'batch: 'call,
+    {
+        let field = |name: &HeaderName| {
+            let own = call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
+            own.or_else(|| self.headers.shared(name))
+        };
+        self.upstream.hash_key(field, &call.target)
+    }
 }

@@ -67,18 +67,18 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 
     fn capacity(&self, index: UpstreamIndex) -> usize {
-        self.upstream(index).map_or(1, |upstream| upstream.limiter.limits().turns_of_client().get())
+        self.upstream(index).map_or(1, |upstream| upstream.limiter.limits().permits_of_client().get())
     }
 
     fn try_permit(&self, index: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
         let (upstream, flow) = self.place_in_line(index)?;
-        FairLimiter::try_enter(&*upstream.limiter, flow)
+        FairLimiter::try_acquire(&*upstream.limiter, flow)
     }
 
     async fn permit(&self, index: UpstreamIndex) -> Result<Permit<&FairLimiter>, CallFailure> {
         let (upstream, flow) = self.place_in_line(index).ok_or(CallFailure::Internal)?;
         let _queued = Queued::new(upstream, flow);
-        FairLimiter::enter(&*upstream.limiter, flow).await.map_err(CallFailure::from)
+        FairLimiter::acquire(&*upstream.limiter, flow).await.map_err(CallFailure::from)
     }
 
     fn was_held_back(&self, index: UpstreamIndex) -> bool {

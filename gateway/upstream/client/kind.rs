@@ -3,11 +3,11 @@
 use crate::dispatch::UpstreamReply;
 
 use super::context::Calls;
-use super::failover::Failover;
 use super::held::HeldConnection;
 use super::reply::Unanswered;
 use super::sending::Sending;
 use super::streams::Streams;
+use crate::upstream::failover::Failover;
 
 /// A channel of the kind that its upstream wants.
 pub(super) enum Kind<'batch> {
@@ -23,15 +23,14 @@ impl<'batch> Kind<'batch> {
         }
     }
 
-    /// One attempt of a call; `fresh`: not on a connection that is idle.
+    /// One attempt of a call.
     pub(super) async fn attempt(
         &mut self,
         sending: Sending<'_>,
         failover: &mut Failover<'_>,
-        fresh: bool,
     ) -> Result<UpstreamReply, Unanswered> {
         match self {
-            Self::Held(channel) => channel.attempt(sending, failover, fresh).await,
+            Self::Held(channel) => channel.attempt(sending, failover).await,
             Self::Streams(channel) => channel.attempt(sending, failover).await,
         }
     }

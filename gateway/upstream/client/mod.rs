@@ -36,7 +36,6 @@ mod channel;
 mod checked;
 mod context;
 mod engine;
-mod failover;
 mod held;
 mod kind;
 mod queued;

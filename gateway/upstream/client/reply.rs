@@ -11,6 +11,7 @@ use crate::header::hop::is_interim;
 
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::error;
+use crate::upstream::retry::Lost;
 
 /// Interim replies that are skipped before the final one.
 const MAX_INTERIM: usize = 32;
@@ -30,6 +31,11 @@ impl Unanswered {
     /// Whether the target is not at fault.
     pub(super) fn is_blameless(&self) -> bool {
         self.stale || self.failure == CallFailure::NotProcessed
+    }
+
+    /// The attempt as the retry policy sees it.
+    pub(super) const fn lost(&self) -> Lost {
+        Lost { failure: self.failure, is_sent: self.sent, is_stale: self.stale }
     }
 
     /// Nothing was sent.

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use crate::clock::Deadline;
 use crate::dispatch::Attempt;
 use crate::plan::Call;
 
@@ -11,4 +12,7 @@ pub(super) struct Sending<'call> {
     pub(super) method: &'call Method,
     pub(super) call: &'call Call,
     pub(super) attempt: Attempt<'call>,
+    /// An attempt that is dropped after this was too slow, which the circuit breaker counts; before it, it was merely
+    /// unwanted. `None`: it never counts.
+    pub(super) patience: Option<Deadline>,
 }

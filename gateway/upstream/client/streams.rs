@@ -8,12 +8,12 @@ use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, UpstreamReply};
 
 use super::context::Calls;
-use super::failover::Failover;
 use super::reply::{Unanswered, collect};
 use super::sending::Sending;
 use super::under_way::CallUnderWay;
 use crate::memory::MemoryReservation;
 use crate::upstream::error;
+use crate::upstream::failover::Failover;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
 
@@ -37,12 +37,13 @@ impl<'batch> Streams<'batch> {
         sending: Sending<'_>,
         failover: &mut Failover<'_>,
     ) -> Result<UpstreamReply, Unanswered> {
-        let (lease, mut session, opened) = self.connect(failover).await.map_err(Unanswered::not_sent)?;
+        let (lease, mut session, opened) =
+            self.connect(failover, sending).await.map_err(Unanswered::not_sent)?;
         let peer = Arc::clone(lease.peer());
         let header = self.calls.header_h2(sending, &peer).map_err(Unanswered::not_sent)?;
         let progress = sending.attempt.progress;
         let sent_before = progress.sent();
-        let under_way = CallUnderWay::new(self.calls.upstream, lease, failover.patience, progress, opened);
+        let under_way = CallUnderWay::new(self.calls.upstream, lease, sending, opened);
         match send_and_collect(&mut session, header, sending, self.calls.behalf.reservation).await {
             Ok(reply) => {
                 under_way.answered(reply.status);
@@ -56,9 +57,6 @@ impl<'batch> Streams<'batch> {
                     progress.take_back(sent_before);
                 }
                 under_way.unanswered(&unanswered);
-                if !unanswered.stale {
-                    failover.tried(&peer);
-                }
                 Err(unanswered)
             }
         }
@@ -68,22 +66,19 @@ impl<'batch> Streams<'batch> {
     async fn connect(
         &self,
         failover: &mut Failover<'_>,
+        sending: Sending<'_>,
     ) -> Result<(Lease, HttpSession, Option<Stopwatch>), CallFailure> {
         let upstream = self.calls.upstream;
         let _seeking = upstream.seeking.acquire().await;
-        while let Some(lease) = failover.next() {
-            let connections = &upstream.connections;
-            let open = |peer: Arc<Peer>| async move { connections.session(&peer).await };
-            // Boxed, because it is large.
-            if let Some((lease, (session, reused))) = Box::pin(failover.race(lease, open)).await {
-                let opened = (!reused).then(Stopwatch::start);
-                if opened.is_some() {
-                    upstream.opened.inc();
-                }
-                return Ok((lease, session, opened));
-            }
+        // The pool of HTTP/2 is asked when a session is opened.
+        let idle = |_| std::future::ready(None);
+        let open = |peer: Arc<Peer>| async move { upstream.connections.session(&peer).await };
+        let (lease, (session, reused)) = failover.connect(sending.attempt.deadline, idle, open).await?;
+        let opened = (!reused).then(Stopwatch::start);
+        if opened.is_some() {
+            upstream.opened.inc();
         }
-        Err(failover.last)
+        Ok((lease, session, opened))
     }
 }
 

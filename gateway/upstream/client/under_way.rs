@@ -4,9 +4,10 @@
 use http::StatusCode;
 
 use crate::clock::{Deadline, Stopwatch};
-use crate::dispatch::{AttemptTimes, CallFailure, Progress};
+use crate::dispatch::{Attempt, AttemptTimes, CallFailure, Progress};
 
 use super::reply::Unanswered;
+use super::sending::Sending;
 use crate::upstream::instance::Upstream;
 use crate::upstream::lease::Lease;
 
@@ -27,11 +28,11 @@ impl<'call> CallUnderWay<'call> {
     pub(super) fn new(
         upstream: &'call Upstream,
         lease: Lease,
-        patience: Option<Deadline>,
-        progress: &'call Progress,
+        sending: Sending<'call>,
         connected: Option<Stopwatch>,
     ) -> Self {
         upstream.in_flight.inc();
+        let Sending { attempt: Attempt { progress, .. }, patience, .. } = sending;
         let sent = progress.mark_sent();
         Self { upstream, lease, progress, connected, sent, patience, status: None }
     }
