@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::header::HeaderName;
-use pingora::http::RequestHeader;
+use http::request::Parts;
 
 use crate::admission::{Caller, ConnectionInfo, Meter, authenticate};
 use crate::batch::AdmissionRefusal;
@@ -22,12 +22,14 @@ use crate::session::Session;
 use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
 use crate::telemetry::{
-    BatchEnd, BatchRecord, ConnectionRefusal, GrpcStatus, LongLivedEnd, Recorder, RequestRecord,
-    Sender, TraceContext,
+    BatchEnd, BatchRecord, ConnectionRefusal, GrpcStatus, LongLivedEnd, Recorder, RequestRecord, Sender,
+    TraceContext,
 };
 
 use super::auth_service::AuthCall;
+use super::batch_request::Incoming;
 use super::cors;
+use super::entry_point::EntryPoint;
 use super::error_format::ErrorFormat;
 use super::grpc::status_of;
 use super::target::{Protection, Target};
@@ -106,8 +108,8 @@ impl Context {
 
     /// Takes note of where the request goes: a batch endpoint and a bulk route have errors, CORS fields and a record of
     /// their own.
-    pub(super) fn goes_to(&mut self, target: &Target<'_>, request: &RequestHeader) {
-        let Some(endpoint) = target.endpoint() else { return };
+    pub(super) fn goes_to(&mut self, target: &Target<'_>, request: &Parts) {
+        let Some(EntryPoint { endpoint, .. }) = target.entry_point() else { return };
         self.error_format = ErrorFormat::Batch { dialect: endpoint.dialect, input: None };
         self.cors = cors::reply_fields(&self.snapshot.settings.cors, &request.headers);
         if !matches!(target, Target::LimitsDocument(_)) {
@@ -116,6 +118,17 @@ impl Context {
             gauge.inc();
             self.batch_in_flight = Some(BatchInFlight(gauge));
         }
+    }
+
+    /// The request at an entry point.
+    pub(super) fn incoming<'request>(
+        &'request self,
+        session: &'request Session,
+        snapshot: &'request Snapshot,
+        entry: EntryPoint<'request>,
+    ) -> Incoming<'request> {
+        let (caller, trace) = (&self.caller, self.trace);
+        Incoming { settings: &snapshot.settings, entry, caller, trace, head: session.req_header() }
     }
 
     /// The record of the batch at this endpoint.
@@ -130,7 +143,7 @@ impl Context {
     /// The client has no valid credential, or the request goes round in a loop of gateways.
     pub(super) async fn authenticate(
         &mut self,
-        request: &RequestHeader,
+        request: &Parts,
         target: &Target<'_>,
     ) -> Result<(), AdmissionRefusal> {
         let snapshot = Arc::clone(&self.snapshot);
@@ -149,8 +162,12 @@ impl Context {
         {
             return Ok(());
         }
-        let service =
-            AuthCall { gateway: self.gateway(), snapshot: &snapshot, caller: &self.caller, trace: self.trace };
+        let service = AuthCall {
+            gateway: self.gateway(),
+            snapshot: &snapshot,
+            caller: &self.caller,
+            trace: self.trace,
+        };
         let identity = authenticate(auth, &self.caller, request, &service).await?;
         Arc::make_mut(&mut self.caller).authenticated(identity);
         Ok(())

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode, Version};
-use pingora::http::RequestHeader;
 
 use crate::batch::Dialect;
 use crate::format::{EncodedBody, InputFormat, USUAL_ODATA_VERSION, odata_version, problem_format};
@@ -32,7 +32,7 @@ pub(crate) enum ErrorFormat {
 
 impl ErrorFormat {
     /// The format for a request that is not known to be a batch.
-    pub(crate) fn of_request(request: &RequestHeader) -> Self {
+    pub(crate) fn of_request(request: &Parts) -> Self {
         if request.version == Version::HTTP_2 && is_grpc(&request.headers) {
             Self::Grpc
         } else {
@@ -64,7 +64,7 @@ impl ErrorFormat {
         reply
     }
 
-    fn body(self, error: &ErrorReply, request: &HeaderMap) -> EncodedBody {
+    pub(super) fn body(self, error: &ErrorReply, request: &HeaderMap) -> EncodedBody {
         let (content_type, dialect) = match self {
             Self::Grpc => return EncodedBody::of(Bytes::new()),
             Self::Problem => (None, Dialect::Batchgate),

@@ -5,10 +5,9 @@
 
 use http::header;
 
-use crate::batch::ItemRejection;
 use crate::dispatch::CallFailure;
 use crate::format::EncodedBody;
-use crate::problem::{self, BodyFailure, ErrorReply};
+use crate::problem::{self, BodyFailure, ErrorReply, RequestRejection};
 use crate::route::{Respond, RouteAction};
 use crate::session::{ResetReason, Session};
 use crate::telemetry::ConnectionRefusal;
@@ -28,16 +27,16 @@ pub(super) async fn serve<'gateway>(
     target: RouteTarget<'_>,
 ) -> Result<Handled<'gateway>, Box<ErrorReply>> {
     let refuse = |rejection| Box::new(problem::of_request(&rejection));
-    let (index, route) = target.route.ok_or_else(|| refuse(ItemRejection::NoRoute))?;
+    let (index, route) = target.route.ok_or_else(|| refuse(RequestRejection::NoRoute))?;
     context.route = Some(index);
     if let RouteAction::Forward { upstream, .. } = &route.action {
         context.upstream = Some(*upstream);
     }
     if !route.methods.allows(&session.req_header().method) {
         let allowed = route.methods.allow_value();
-        return Err(refuse(ItemRejection::MethodNotAllowed { allowed }));
+        return Err(refuse(RequestRejection::MethodNotAllowed { allowed }));
     }
-    context.admit(session, index).map_err(|refusal| refuse(ItemRejection::NotAdmitted(refusal)))?;
+    context.admit(session, index).map_err(|refusal| refuse(RequestRejection::NotAdmitted(refusal)))?;
     match &route.action {
         RouteAction::Respond(respond) => fixed_answer(respond).map(Handled::Reply),
         RouteAction::Forward { upstream, mapping } => {

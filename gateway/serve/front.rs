@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use pingora::apps::ReusedHttpStream;
 
-use crate::listener::connection::ClientConnection;
+use crate::listener::request_handler::RequestHandler;
 use crate::problem::{self, ErrorReply};
 use crate::session::{ResetReason, Session};
 use crate::state::gateway::Gateway;
@@ -29,16 +29,11 @@ pub(crate) struct Front {
     gateway: Arc<Gateway>,
 }
 
-impl Front {
-    pub(crate) const fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
-    }
-
-    /// Serves a request. Returns the connection if it can be used again.
-    pub(crate) async fn serve(&self, mut session: Session) -> Option<ReusedHttpStream> {
+impl RequestHandler for Front {
+    async fn handle(&self, mut session: Session) -> Option<ReusedHttpStream> {
         let mut context = Context::new(&self.gateway, &session);
         self.prepare(&mut session, &context);
-        let left = match self.handle(&mut session, &mut context).await {
+        let left = match self.answer(&mut session, &mut context).await {
             Ok(Handled::Reply(reply)) => respond(&mut session, &mut context, Ok(reply)).await.map(|()| true),
             Err(error) => respond(&mut session, &mut context, Err(error)).await.map(|()| true),
             Ok(Handled::Streamed(sent)) => sent.map(|()| true),
@@ -88,7 +83,7 @@ impl Front {
     ///
     /// # Errors
     /// The request is refused, or has no reply for another reason; nothing has been written.
-    async fn handle(
+    async fn answer(
         &self,
         session: &mut Session,
         context: &mut Context,
@@ -110,8 +105,7 @@ impl Front {
             Target::LimitsDocument(endpoint) => {
                 Ok(Handled::Reply(Reply::new(StatusCode::OK, limits_document(endpoint))))
             }
-            Target::Batch(endpoint) => batch::serve(&self.gateway, session, context, endpoint).await,
-            Target::Bulk(bulk) => batch::serve_bulk(&self.gateway, session, context, bulk).await,
+            Target::Batch(entry) => batch::serve(&self.gateway, session, context, entry).await,
             Target::Stream(endpoint) => stream::serve(&self.gateway, session, context, endpoint).await,
             Target::Route(target) => forward::serve(session, context, target).await,
         }

@@ -2,12 +2,15 @@
 
 pub(crate) mod front;
 mod context;
-pub(crate) mod validate;
+mod auth_service;
+mod validate;
 mod target;
 mod cors;
 mod limits_document;
-pub(crate) mod asked;
+mod entry_point;
 mod body;
+mod batch_request;
+mod runner;
 mod batch;
 mod stream;
 mod stream_reply;
@@ -17,3 +20,9 @@ mod grpc;
 mod reply;
 mod error_format;
 mod respond;
+#[cfg(test)]
+mod cases;
+
+pub(crate) use batch_request::{BatchRequest, Incoming};
+pub(crate) use entry_point::EntryPoint;
+pub(crate) use target::{RouteTarget, Target};

@@ -21,7 +21,6 @@ use http::{HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 
 use crate::clock::Stopwatch;
-use crate::listener::connection::ClientConnection;
 use crate::memory::GaveWay;
 use crate::phase::Phase;
 use crate::problem::ErrorReply;
@@ -74,8 +73,8 @@ async fn write(session: &mut Session, context: &Context, reply: Reply<'_>) -> pi
         head.insert_header(header::CONTENT_LENGTH, length)?;
     }
     session.close_if_unread();
-    if let Some(stream) = session.http1_stream() {
-        ClientConnection::write_together(stream);
+    if let Some(connection) = session.connection() {
+        connection.buffer_until_flush();
     }
     let without_body = length == 0 || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), without_body).await?;

@@ -12,14 +12,13 @@ use crate::batch::Summary;
 use crate::dispatch::StreamedItem;
 use crate::format::Format;
 use crate::format::ndjson::{LineWriter, StreamEnd};
-use crate::plan::Preferences;
 use crate::problem::ErrorReply;
 use crate::telemetry::BatchRecord;
 
-use super::asked::Asked;
 use super::context::Context;
 use super::reply::PREFERENCE_APPLIED;
 use super::respond::head;
+use super::runner::Runner;
 use crate::admission::Meter;
 use crate::session::Session;
 
@@ -27,8 +26,7 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 /// The reply to a stream.
 pub(super) struct StreamReply<'request> {
-    asked: &'request Asked<'request>,
-    preferences: Preferences,
+    runner: Runner<'request>,
     pub(super) context: &'request mut Context,
     lines: LineWriter,
     has_begun: bool,
@@ -38,17 +36,13 @@ pub(super) struct StreamReply<'request> {
 }
 
 impl<'request> StreamReply<'request> {
-    pub(super) fn new(
-        asked: &'request Asked<'request>,
-        preferences: Preferences,
-        context: &'request mut Context,
-    ) -> Self {
+    pub(super) fn new(runner: Runner<'request>, context: &'request mut Context) -> Self {
         let lines = LineWriter::default();
-        Self { asked, preferences, context, lines, has_begun: false, retry_after: None, held: 0 }
+        Self { runner, context, lines, has_begun: false, retry_after: None, held: 0 }
     }
 
     pub(super) fn record(&mut self) -> &mut BatchRecord {
-        self.context.batch_at(self.asked.endpoint)
+        self.context.batch_at(self.runner.entry.endpoint)
     }
 
     /// How many results there are so far.
@@ -61,11 +55,11 @@ impl<'request> StreamReply<'request> {
         self.held += ended.iter().map(|ended| ended.item.reply_bytes()).sum::<usize>();
         let (positions, items): (Vec<_>, Vec<_>) =
             ended.into_iter().map(|ended| (ended.position, ended.item)).unzip();
-        let (results, reports) = self.asked.stitch(items, &self.preferences);
+        let (results, reports) = self.runner.stitch(items);
         self.context.recorder().items(&reports);
         self.retry_after = self.retry_after.max(results.retry_after());
         for ((position, result), report) in positions.into_iter().zip(results.results).zip(&reports) {
-            self.context.batch_at(self.asked.endpoint).add(position, &result, report);
+            self.context.batch_at(self.runner.entry.endpoint).add(position, &result, report);
             self.lines.put(result);
         }
     }
@@ -86,11 +80,11 @@ impl<'request> StreamReply<'request> {
 
     fn head(&mut self, meter: &Meter) -> pingora::Result<ResponseHeader> {
         self.context.limit_fields = meter.fields();
-        let endpoint = self.asked.endpoint;
+        let endpoint = self.runner.entry.endpoint;
         let mut head = head(self.context, endpoint.reply_status, Vec::new())?;
         head.insert_header(header::CONTENT_TYPE, Format::Ndjson.media_type())?;
         head.insert_header(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))?;
-        if let Some(applied) = self.preferences.applied(endpoint.deadline) {
+        if let Some(applied) = self.runner.request.preferences.applied(endpoint.deadline) {
             head.insert_header(PREFERENCE_APPLIED, applied)?;
         }
         Ok(head)

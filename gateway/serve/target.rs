@@ -6,15 +6,16 @@
 
 use http::Method;
 use http::header;
-use pingora::http::RequestHeader;
+use http::request::Parts;
 
-use crate::batch::ItemRejection;
 use crate::config::{BatchEndpoint, BulkRoute, Settings};
 use crate::format::{Bulk, Format, is_ndjson, reply_format};
 use crate::plan::Preferences;
+use crate::problem::RequestRejection;
 use crate::route::{CanonicalPath, Route, RouteIndex, Strictness};
 
 use super::cors;
+use super::entry_point::EntryPoint;
 use super::error_format::content_type;
 use super::reply::joined;
 use super::validate::is_about_the_gateway;
@@ -27,12 +28,10 @@ pub(crate) enum Target<'settings> {
     Preflight,
     /// The limits of a batch endpoint.
     LimitsDocument(&'settings BatchEndpoint),
-    /// A batch. Its method may be one that the endpoint does not take.
-    Batch(&'settings BatchEndpoint),
+    /// A batch, or the records of a bulk request. The method may be one that a batch endpoint does not take.
+    Batch(EntryPoint<'settings>),
     /// A batch whose lines are items and whose results leave as lines.
     Stream(&'settings BatchEndpoint),
-    /// Records that become items.
-    Bulk(&'settings BulkRoute),
     /// Everything else: a route that forwards the request or answers it, if there is one.
     Route(RouteTarget<'settings>),
 }
@@ -42,7 +41,7 @@ pub(crate) struct RouteTarget<'settings> {
     pub(super) path: CanonicalPath,
     pub(super) route: Option<(RouteIndex, &'settings Route)>,
     /// A bulk route has the same path and method; the request has no records.
-    is_bulk_path: bool,
+    pub(crate) is_bulk_path: bool,
 }
 
 /// Whether a caller has to show a credential, if the gateway asks for any.
@@ -61,41 +60,38 @@ impl<'settings> Target<'settings> {
     ///
     /// # Errors
     /// Servers could read its path differently.
-    pub(super) fn find(
-        settings: &'settings Settings,
-        request: &RequestHeader,
-    ) -> Result<Self, ItemRejection> {
+    pub(crate) fn find(settings: &'settings Settings, request: &Parts) -> Result<Self, RequestRejection> {
         if is_about_the_gateway(request) {
             return Ok(Self::Gateway);
         }
         let path = CanonicalPath::parse(request.uri.path(), Strictness::Proxied).map_err(|_| {
-            ItemRejection::ForbiddenUrl { problem: "has a path that servers could read differently" }
+            RequestRejection::ForbiddenUrl { problem: "has a path that servers could read differently" }
         })?;
         if let Some(endpoint) = settings.batch_endpoint(&path) {
             return Ok(Self::at_endpoint(endpoint, settings, request));
         }
         let bulk_route = settings.bulk_route(&path, &request.method);
         if let Some(bulk) = bulk_route.filter(|bulk| brings_records(bulk, request)) {
-            return Ok(Self::Bulk(bulk));
+            return Ok(Self::Batch(EntryPoint::bulk(bulk)));
         }
         let route = settings.routes.find(&path);
         Ok(Self::Route(RouteTarget { path, route, is_bulk_path: bulk_route.is_some() }))
     }
 
-    fn at_endpoint(endpoint: &'settings BatchEndpoint, settings: &Settings, request: &RequestHeader) -> Self {
+    fn at_endpoint(endpoint: &'settings BatchEndpoint, settings: &Settings, request: &Parts) -> Self {
         match request.method {
             Method::GET | Method::HEAD => Self::LimitsDocument(endpoint),
             Method::POST if is_stream(endpoint, request) => Self::Stream(endpoint),
             _ if cors::is_allowed_preflight(&settings.cors, request) => Self::Preflight,
-            _ => Self::Batch(endpoint),
+            _ => Self::Batch(EntryPoint::batch(endpoint)),
         }
     }
 
-    /// The endpoint that sets the limits of a batch, a stream or a bulk request.
-    pub(super) const fn endpoint(&self) -> Option<&'settings BatchEndpoint> {
+    /// Where items come in, if that is the target.
+    pub(crate) const fn entry_point(&self) -> Option<EntryPoint<'settings>> {
         match self {
-            Self::LimitsDocument(endpoint) | Self::Batch(endpoint) | Self::Stream(endpoint) => Some(endpoint),
-            Self::Bulk(bulk) => Some(&bulk.endpoint),
+            Self::LimitsDocument(endpoint) | Self::Stream(endpoint) => Some(EntryPoint::batch(endpoint)),
+            Self::Batch(entry) => Some(*entry),
             Self::Gateway | Self::Preflight | Self::Route(_) => None,
         }
     }
@@ -107,21 +103,20 @@ impl<'settings> Target<'settings> {
             Self::LimitsDocument(_)
             | Self::Batch(_)
             | Self::Stream(_)
-            | Self::Bulk(_)
             | Self::Route(RouteTarget { is_bulk_path: true, .. }) => Protection::Always,
         }
     }
 }
 
 /// A GET or DELETE at a bulk route has records only if its query does.
-fn brings_records(bulk: &BulkRoute, request: &RequestHeader) -> bool {
+fn brings_records(bulk: &BulkRoute, request: &Parts) -> bool {
     let query = request.uri.query().unwrap_or_default();
     Bulk { each: &bulk.each, method: &request.method, query }.is_meant()
 }
 
 /// Whether a batch is a stream: lines in and lines out. A body that is compressed, or only to be explained, is read to
 /// its end first.
-fn is_stream(endpoint: &BatchEndpoint, request: &RequestHeader) -> bool {
+fn is_stream(endpoint: &BatchEndpoint, request: &Parts) -> bool {
     let headers = &request.headers;
     let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
     let accept = joined(headers, &header::ACCEPT);

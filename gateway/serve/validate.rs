@@ -3,14 +3,14 @@
 //! checked before the request was parsed (`http1`). Pure.
 
 use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Version};
-use pingora::http::RequestHeader;
 
 use crate::config::Limits;
 use crate::header::hop::{connection_options, max_forwards};
-use crate::http1::{Fault, HeadLimits, is_host};
-use crate::problem::{self, ErrorReply};
+use crate::http1::{Fault, is_host};
+use crate::problem::{self, ErrorReply, RequestRejection};
 
 use crate::session::Session;
 
@@ -31,7 +31,7 @@ pub(super) fn check(session: &Session, limits: &Limits) -> Result<(), Box<ErrorR
     }
 }
 
-fn rejection(session: &Session) -> Option<ItemRejection> {
+fn rejection(session: &Session) -> Option<RequestRejection> {
     if !has_valid_host(session) {
         return Some(NO_HOST);
     }
@@ -41,7 +41,7 @@ fn rejection(session: &Session) -> Option<ItemRejection> {
         return Some(rejection);
     }
     if names_what_is_not_the_connections(session.req_header()) {
-        return Some(bad("Connection", FieldError::NotOfTheConnection));
+        return Some(bad("Connection", "names a field that does not belong to the connection"));
     }
     let request = session.req_header();
     (request.method == Method::TRACE && may_go_no_further(request)).then_some(
@@ -57,7 +57,7 @@ const fn bad(name: &'static str, problem: &'static str) -> RequestRejection {
 
 /// Checks what the checker of HTTP/1.1 would refuse and h2 lets through: host and length can each be given twice, with
 /// different values (RFC 9113 §8.3.1, §8.1.1). Servers behind the gateway would choose one.
-fn http2_rejection(request: &RequestHeader) -> Option<ItemRejection> {
+fn http2_rejection(request: &Parts) -> Option<RequestRejection> {
     let hosts = || request.headers.get_all(header::HOST).iter();
     let authority = request.uri.authority().map(Authority::as_str);
     let differs = |host: &HeaderValue| {
@@ -84,11 +84,6 @@ fn http2_rejection(request: &RequestHeader) -> Option<ItemRejection> {
     None
 }
 
-/// The largest head that a request may have.
-pub(crate) const fn head_limits(limits: &Limits) -> HeadLimits {
-    HeadLimits { bytes: limits.header_bytes, fields: limits.header_fields.get(), target: limits.target_bytes }
-}
-
 /// The limit that the head of a request over HTTP/2 exceeds. Over HTTP/1, such a head is refused while it is read.
 fn excess(session: &Session, limits: &Limits) -> Option<Fault> {
     let request = session.req_header();
@@ -101,11 +96,11 @@ fn excess(session: &Session, limits: &Limits) -> Option<Fault> {
 }
 
 /// Whether OPTIONS asks about the server in general (RFC 9110 §9.3.7), or must not be forwarded (§7.6.2).
-pub(super) fn is_about_the_gateway(request: &RequestHeader) -> bool {
+pub(super) fn is_about_the_gateway(request: &Parts) -> bool {
     request.method == Method::OPTIONS && (request.uri.path() == "*" || may_go_no_further(request))
 }
 
-fn may_go_no_further(request: &RequestHeader) -> bool {
+fn may_go_no_further(request: &Parts) -> bool {
     max_forwards(&request.method, &request.headers) == Some(0)
 }
 
@@ -120,7 +115,7 @@ fn has_valid_host(session: &Session) -> bool {
 
 /// RFC 9110 §7.6.1: the fields that Connection names are removed at this hop. A request that lost one of these three would
 /// go elsewhere, or end elsewhere. Options that are not valid names are refused too: servers read them differently.
-fn names_what_is_not_the_connections(request: &RequestHeader) -> bool {
+fn names_what_is_not_the_connections(request: &Parts) -> bool {
     connection_options(&request.headers).any(|option| {
         let Ok(name) = HeaderName::from_bytes(option) else { return true };
         [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(&name)
