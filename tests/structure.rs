@@ -54,7 +54,7 @@ const RANKS: [(&str, usize); 30] = [
 const TIED_RANKS: [usize; 3] = [1, 4, 9];
 
 /// The folders that talk to clients, services and the process. No other names pingora.
-const PINGORA_USERS: [&str; 7] = ["transport", "session", "upstream", "serve", "listener", "process", "demo"];
+const PINGORA_USERS: [&str; 6] = ["transport", "session", "upstream", "serve", "listener", "demo"];
 
 /// Lines in a file of the gateway, with its tests.
 const LONGEST_FILE: usize = 450;
