@@ -1,7 +1,10 @@
 //! The structure that `gateway/ARCHITECTURE.md` describes: which module may use which, no circles, no
 //! function and no file longer than can be read. `tests/README.md` says what to do when a check fails.
 
+#![cfg(test)]
+
 mod arrows;
+mod files;
 mod modules;
 mod small_crate;
 mod tied;
@@ -11,8 +14,8 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::documents::{files_below, read, root};
 use arrows::Arrows;
+use files::{files_below, read, root};
 use modules::{Function, Tree};
 use tied::TIED;
 
