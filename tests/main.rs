@@ -147,7 +147,6 @@ mod secrets;
 /// Documents that can't go stale.
 mod documents;
 
-
 /// Every block of every document, run.
 mod documents_run;
 

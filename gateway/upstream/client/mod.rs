@@ -29,7 +29,6 @@ use crate::telemetry::TraceContext;
 
 use crate::admission::Caller;
 use crate::memory::{MemoryExhausted, MemoryReservation};
-use crate::serve::asked::Asked;
 use crate::state::snapshot::Snapshot;
 use crate::upstream::failover::Failover;
 use crate::upstream::instance::Upstream;
@@ -50,8 +49,8 @@ pub(crate) struct BatchEngine<'batch> {
     /// What the batch holds in memory.
     pub(crate) reservation: &'batch MemoryReservation<'batch>,
     /// What the outer request hands down.
-    inherited: HeaderMap,
-    hop: ForwardedBy,
+    inherited: &'batch HeaderMap,
+    hop: &'batch ForwardedBy,
     /// By upstream.
     shares: Vec<Share>,
 }
@@ -70,17 +69,10 @@ pub(crate) struct Behalf<'batch> {
     pub(crate) trace: TraceContext,
 }
 
-impl<'batch> From<&'batch Asked<'batch>> for Behalf<'batch> {
-    fn from(asked: &'batch Asked<'batch>) -> Self {
-        let Asked { snapshot, caller, trace, .. } = *asked;
-        Self { snapshot, caller, trace }
-    }
-}
-
 impl<'batch> BatchEngine<'batch> {
     pub(crate) fn new(
         behalf: Behalf<'batch>,
-        handed_down: (HeaderMap, ForwardedBy),
+        handed_down: (&'batch HeaderMap, &'batch ForwardedBy),
         reservation: &'batch MemoryReservation<'batch>,
     ) -> Self {
         let (inherited, hop) = handed_down;
@@ -97,7 +89,7 @@ impl<'batch> BatchEngine<'batch> {
             // What only the service that knows clients may say, no item may.
             let added = self.snapshot.settings.auth.as_ref().map_or(&[][..], |auth| auth.added());
             let remove = [&changes.remove, added].concat();
-            let headers = CallHeaders::new(&self.inherited, &remove, &changes.set, &self.hop);
+            let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
             headers.without_of_items(upstream.settings.deadline_header.as_ref())
         };
         self.shares.get(index.0).map(|share| share.headers.get_or_init(make))
