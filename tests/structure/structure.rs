@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod arrows;
+mod costs;
 mod files;
 mod modules;
 mod small_crate;
