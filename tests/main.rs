@@ -102,8 +102,8 @@ mod proxied_retries;
 /// Gateways whose routes lead back to them.
 mod loops;
 
-/// What holds for items and for single requests.
-mod both_paths;
+/// Each rule of HTTP, over every path.
+mod rules;
 
 /// The rules of HTTP for intermediaries.
 mod proxy_rules;
@@ -144,7 +144,7 @@ mod logs;
 /// Secrets in every place that a client or an operator has, and a log without them.
 mod secrets;
 
-/// Documents and structure that can't go stale.
+/// Documents that can't go stale.
 mod documents;
 
 /// Every block of every document, run.

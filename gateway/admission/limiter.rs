@@ -1,7 +1,6 @@
-//! One rate limit at work: its buckets, whose they are, and what it says of itself in replies.
+//! One rate limit: its buckets, to whom each belongs, and what replies say about it.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,22 +10,24 @@ use prometheus::IntCounter;
 
 use crate::batch::AdmissionRefusal;
 use crate::config::{RateLimit, Share};
+use crate::header::retry_after::whole_seconds;
+use crate::limiter::Client;
 use crate::telemetry::{LogThrottle, Metrics};
 
 use super::buckets::{Buckets, Forgotten, Key, Taken};
-use super::forwarding::Reached;
+use super::caller::Caller;
 
-/// A rate limit at work.
+/// A rate limit in use.
 pub(crate) struct Limiter {
     pub(crate) settings: RateLimit,
     pub(super) buckets: Buckets,
-    /// Items and requests for which it had no room.
+    /// Counts items and requests for which there was no room.
     pub(super) held_back: IntCounter,
     hasher: RandomState,
 }
 
 impl Limiter {
-    /// Sets the rate limits to work. Those that are as they were `before` keep what they have counted.
+    /// Puts the rate limits of a configuration to work. Limits that are unchanged since `before` keep their buckets.
     pub(crate) fn all(limits: &[RateLimit], metrics: &Metrics, before: &[Arc<Self>]) -> Vec<Arc<Self>> {
         let kept = |limit: &RateLimit| before.iter().find(|before| before.settings == *limit).map(Arc::clone);
         limits
@@ -38,29 +39,28 @@ impl Limiter {
     fn new(limit: &RateLimit, metrics: &Metrics) -> Self {
         let count = metrics.limit_clients_forgotten.with_label_values(&[&limit.name]);
         let forgotten = Forgotten { limit: Arc::clone(&limit.name), count, throttle: LogThrottle::default() };
-        let kind = (limit.burst, limit.period);
         Self {
-            buckets: Buckets::new(kind, limit.max_clients, forgotten, MonotonicClock),
+            buckets: Buckets::new(limit.burst, limit.period, limit.max_clients, forgotten, MonotonicClock),
             held_back: metrics.rate_limited.with_label_values(&[&limit.name]),
             hasher: RandomState::new(),
             settings: limit.clone(),
         }
     }
 
-    /// Whose bucket a request takes from; a `Share::Route` is told by the route alone.
-    pub(super) fn key(&self, client: &Reached, headers: &HeaderMap) -> Key {
-        match (&self.settings.per, &client.identity.name) {
-            (Share::Client, Some(name)) => self.hasher.hash_one((true, name)),
-            (Share::Address | Share::Client, _) => self.hasher.hash_one(network(&client.client)),
-            (Share::Header(name), _) => {
+    /// The bucket from which a request takes. That of `Share::Route` follows from the route alone.
+    pub(super) fn key(&self, caller: &Caller, headers: &HeaderMap) -> Key {
+        match &self.settings.per {
+            Share::Client => self.hasher.hash_one(caller.client()),
+            Share::Address => self.hasher.hash_one(Client::at(caller.address)),
+            Share::Header(name) => {
                 let values: Vec<_> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
                 self.hasher.hash_one(values)
             }
-            (Share::Route | Share::All, _) => 0,
+            Share::Route | Share::All => 0,
         }
     }
 
-    /// The refusal of what finds room after `wait`.
+    /// The refusal of something for which there is room after `wait`.
     pub(super) fn refusal(&self, wait: Duration) -> AdmissionRefusal {
         let retry_after = Duration::from_secs(whole_seconds(wait).max(1));
         AdmissionRefusal::RateLimited { limit: Arc::clone(&self.settings.name), retry_after }
@@ -72,43 +72,12 @@ impl Limiter {
         format!("\"{name}\";q={burst};w={}", whole_seconds(period.saturating_mul(burst.get())).max(1))
     }
 
-    /// The service limit of a `RateLimit` field: `"clients";r=50;t=30`. `t` is when there is room for what
-    /// found none, and otherwise when there is room for a whole burst.
+    /// The service limit of a `RateLimit` field: `"clients";r=50;t=30`. `t` is the time until there is room: after a
+    /// refusal for what was refused, otherwise for a full burst.
     pub(super) fn limit(&self, taken: Taken) -> String {
         let RateLimit { name, burst, period, .. } = &self.settings;
         let full = period.saturating_mul(burst.get().saturating_sub(taken.remaining));
         let reset = whole_seconds(taken.wait.unwrap_or(full));
         format!("\"{name}\";r={};t={reset}", taken.remaining)
-    }
-}
-
-/// Rounded up: a client that waits so long does not come too early.
-fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
-}
-
-/// A client's address; of IPv6 its /64 network, all of which is one client's.
-fn network(client: &str) -> Result<IpAddr, &str> {
-    match client.parse() {
-        Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
-            Some(address) => Ok(IpAddr::V4(address)),
-            None => Ok(IpAddr::V6((address.to_bits() >> 64 << 64).into())),
-        },
-        Ok(address) => Ok(address),
-        Err(_) => Err(client),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_of_ipv6_is_one_client() {
-        assert_eq!(network("2001:db8:1:2::5"), network("2001:db8:1:2:ffff::"));
-        assert_ne!(network("2001:db8:1:2::5"), network("2001:db8:1:3::5"));
-        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
-        assert_ne!(network("10.0.0.1"), network("10.0.0.2"));
-        assert_eq!(network("unix"), Err("unix"));
     }
 }

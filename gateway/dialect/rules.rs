@@ -27,7 +27,7 @@ pub struct ExecutionPolicy {
 /// Every method has a default, which is how most dialects of JSON batches do it; a dialect overrides what it does
 /// differently. Where an item's url is relative to (the url base), whether ids may be numbers and what a result repeats
 /// of its item are data, not methods: [`JsonInput`] and [`JsonOutput`]. References between items have the same syntax in
-/// every dialect that has references; dialects of plain items read them as data ([`Self::read`]).
+/// every dialect that has them; dialects of plain items read them as data ([`Self::read`]).
 pub trait Rules: Sync {
     /// The dialect's name in the configuration.
     fn name(&self) -> &'static str;
@@ -38,18 +38,18 @@ pub trait Rules: Sync {
     /// The formats of its batches and replies, in the order in which messages list them.
     fn formats(&self) -> &'static [Format];
 
-    /// The reply's status for an accepted batch, where the configuration sets none.
+    /// The reply's status for an accepted batch, if the configuration sets none.
     fn reply_status(&self) -> StatusCode {
         StatusCode::OK
     }
 
-    /// How a batch in this format runs, where neither the endpoint nor the client says anything.
+    /// How a batch in this format runs, if neither the endpoint nor the client says anything.
     fn execution(&self, _format: Format) -> ExecutionPolicy {
         ExecutionPolicy::default()
     }
 
-    /// The only outer fields that items inherit, where the configuration lists none; `None`: all that describe no
-    /// message.
+    /// The only outer fields that items inherit, if the configuration lists none. `None`: all fields but those about the
+    /// batch itself.
     fn inherit(&self) -> Option<Vec<HeaderName>> {
         None
     }
@@ -67,8 +67,8 @@ pub trait Rules: Sync {
         Ok(())
     }
 
-    /// The dialect's own fields of the reply to a request with these fields, also of a refusal.
-    fn reply_fields(&self, _request: &HeaderMap) -> Vec<(HeaderName, String)> {
+    /// The dialect's own fields in the reply to a request with these fields, also in a refusal.
+    fn reply_fields(&self, _request: &HeaderMap) -> Fields {
         Vec::new()
     }
 

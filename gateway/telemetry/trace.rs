@@ -2,10 +2,11 @@
 //! (W3C Trace Context). Each call upstream gets a span id of its own.
 
 use http::header::{HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
 
 /// An X-Request-Id: the client's, where it is short and plain, or a new one. Empty by default, for a
 /// request whose fields were not looked at yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestId(String);
 
 /// Bytes of a request id that is taken from a client.
@@ -39,10 +40,10 @@ fn is_plain(id: &str) -> bool {
 /// A place in a trace: the client's trace, and which span the gateway's own work is in. In none by default, for a
 /// request whose fields were not looked at yet, and for every request whose client began none: a trace of the
 /// gateway's own that nobody records would only tell the services' samplers to stop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TraceContext(Option<Place>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Place {
     trace: u128,
     span: u64,

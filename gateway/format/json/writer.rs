@@ -1,8 +1,8 @@
 //! Writes the results of a batch as JSON (protocol §4.1; OData JSON Format 4.01 §19.3).
 //!
 //! Invariants: a body that is JSON is written as it came, never re-serialised; whatever the body,
-//! the document is well-formed; a client can always get the body's exact bytes back, save for text
-//! in another charset than UTF-8, which it gets as characters.
+//! the document is well-formed; a client can always get the body's exact bytes back, except for text
+//! in a charset other than UTF-8, which it gets as characters.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ use crate::header::field::Fields;
 use crate::header::names;
 
 /// Deepest JSON body that is embedded as JSON. Readers have limits, too, and one body over them
-/// would cost the client the whole reply; deeper ones are base64.
+/// would make the client lose the complete reply; deeper ones are base64.
 const MAX_EMBEDDED_DEPTH: usize = 96;
 
 /// Writes a reply in JSON.
@@ -30,7 +30,7 @@ const MAX_EMBEDDED_DEPTH: usize = 96;
 pub(crate) struct JsonWriter {
     output: ChunkWriter,
     conventions: JsonOutput,
-    /// What comes before the next result.
+    /// Written before the next result.
     separator: &'static [u8],
 }
 
@@ -88,10 +88,10 @@ pub(crate) fn write_item(output: &mut ChunkWriter, result: ItemResult, conventio
     output.put(b",\"headers\":{");
     write_fields(output, &result.headers, media_type);
     output.put(b"}");
-    let encoded = match result.body {
+    let encoding = match result.body {
         ResultBody::Absent => {
             output.put(conventions.absent_body);
-            false
+            Encoding::None
         }
         ResultBody::Bytes(bytes) => {
             output.put(b",\"body\":");
@@ -100,16 +100,21 @@ pub(crate) fn write_item(output: &mut ChunkWriter, result: ItemResult, conventio
         ResultBody::Problem(problem) => {
             output.put(b",\"body\":");
             (conventions.error.write)(output, &problem);
-            false
+            Encoding::None
         }
     };
     if conventions.own_members {
-        write_own_members(output, result.gateway, result.retryable, encoded);
+        write_own_members(output, result.gateway, result.retryable, encoding);
     }
     output.put(b"}");
 }
 
-fn write_own_members(output: &mut ChunkWriter, made: Option<GatewayMade>, retryable: bool, encoded: bool) {
+fn write_own_members(
+    output: &mut ChunkWriter,
+    made: Option<GatewayMade>,
+    retryable: bool,
+    encoding: Encoding,
+) {
     if let Some(made) = made {
         output.put(b",\"outcome\":\"");
         output.put(made.outcome.as_str().as_bytes());
@@ -118,12 +123,12 @@ fn write_own_members(output: &mut ChunkWriter, made: Option<GatewayMade>, retrya
     if retryable {
         output.put(b",\"retryable\":true");
     }
-    if encoded {
+    if encoding == Encoding::Base64 {
         output.put(b",\"encoding\":\"base64\"");
     }
 }
 
-/// A whole number is one again, in all its digits.
+/// An id that was an integer is an integer again, with all its digits.
 fn write_id(output: &mut ChunkWriter, subject: &Subject) {
     match subject.form.id {
         IdForm::Number => output.put(subject.id.as_str().as_bytes()),
@@ -165,49 +170,58 @@ fn write_values(output: &mut ChunkWriter, fields: &Fields, name: &HeaderName) {
         }
         match std::str::from_utf8(value) {
             Ok(text) => write_content(output, text),
-            // What is no UTF-8 was ISO-8859-1 once (RFC 9110 §5.5); each byte is a character.
+            // Values that are not UTF-8 are ISO-8859-1 (RFC 9110 §5.5): each byte is a character.
             Err(_) => write_content(output, &value.iter().copied().map(char::from).collect::<String>()),
         }
     }
     output.put(if as_list { b"\"]" } else { b"\"" });
 }
 
-/// Writes an upstream's body. Whether it is in base64.
+/// How a body is encoded in its member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    /// As JSON or as text.
+    None,
+    /// In base64.
+    Base64,
+}
+
+/// Writes an upstream's body. Returns its encoding.
 fn write_body(
     output: &mut ChunkWriter,
     bytes: Bytes,
     media: Option<MediaType<'_>>,
     alphabet: Base64Alphabet,
-) -> bool {
+) -> Encoding {
     let kind = media.map_or(MediaKind::Binary, |media| media.kind);
     if kind == MediaKind::Json {
         let value = without_byte_order_mark(bytes);
         if is_exchangeable(&value, MAX_EMBEDDED_DEPTH) {
             output.put_shared(value);
-            return false;
+            return Encoding::None;
         }
         return write_base64(output, &value, alphabet);
     }
     let text = media.filter(|_| kind.is_text(TextTypes::All));
     if let Some(text) = text.and_then(|media| charset::decode(media.charset, &bytes)) {
         write_string(output, &text);
-        return false;
+        return Encoding::None;
     }
     write_base64(output, &bytes, alphabet)
 }
 
-fn write_base64(output: &mut ChunkWriter, bytes: &[u8], alphabet: Base64Alphabet) -> bool {
+fn write_base64(output: &mut ChunkWriter, bytes: &[u8], alphabet: Base64Alphabet) -> Encoding {
     output.put(b"\"");
     match alphabet {
         Base64Alphabet::Standard => base64::write(output, bytes),
         Base64Alphabet::UrlSafe => base64::write_url_safe(output, bytes),
     }
     output.put(b"\"");
-    true
+    Encoding::Base64
 }
 
-/// Some servers put a mark before their JSON, which RFC 8259 §8.1 lets readers ignore; in the
-/// midst of a document it would be an error.
+/// Some servers send a byte order mark before their JSON, which RFC 8259 §8.1 lets readers ignore; in the
+/// middle of a document it would be an error.
 fn without_byte_order_mark(bytes: Bytes) -> Bytes {
     if bytes.starts_with(b"\xef\xbb\xbf") { bytes.slice(3..) } else { bytes }
 }

@@ -8,20 +8,14 @@ use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType};
 
 use crate::format::{self, xml};
+use crate::header::hop::{Kept, hop_by_hop_fields};
 use crate::session::Session;
 use crate::upstream::error;
 
-use super::ProxyPlan;
-use super::hop::remove_fields_of_a_replys_hop;
-use crate::serve::context::Context;
+use super::plan::Job;
 
 /// Bytes of a DAV body that are held while its hrefs are mapped.
 const MAX_MAPPED_BODY: usize = 16 << 20;
-
-/// Whether another head follows (RFC 9110 §15.2). What follows a 101 is of another protocol.
-pub(super) fn is_interim(status: StatusCode) -> bool {
-    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
-}
 
 /// Makes an upstream's interim reply one of ours; `None`: it is not for the client.
 pub(super) fn interim(mut head: ResponseHeader) -> Option<ResponseHeader> {
@@ -35,11 +29,15 @@ pub(super) fn interim(mut head: ResponseHeader) -> Option<ResponseHeader> {
 
 /// For a reply without a body.
 fn remove_hop_and_framing(head: &mut ResponseHeader) {
-    remove_fields_of_a_replys_hop(head);
-    for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER] {
+    remove_fields(head, Kept::Nothing);
+    head.remove_header(&header::CONTENT_LENGTH);
+    head.set_version(Version::HTTP_11);
+}
+
+fn remove_fields(head: &mut ResponseHeader, kept: Kept) {
+    for name in hop_by_hop_fields(&head.headers, kept) {
         head.remove_header(&name);
     }
-    head.set_version(Version::HTTP_11);
 }
 
 /// Makes an upstream's 101 one of ours.
@@ -72,19 +70,18 @@ pub(super) enum Body {
 pub(super) fn final_head(
     session: &mut Session,
     head: &mut ResponseHeader,
-    (context, plan): (&Context, &ProxyPlan),
+    job: Job<'_>,
     is_done: bool,
 ) -> pingora::Result<Body> {
     check_framing(head)?;
-    remove_fields_of_a_replys_hop(head);
-    head.remove_header(&header::TRANSFER_ENCODING);
+    remove_fields(head, Kept::Trailer);
     if head.status == StatusCode::NO_CONTENT {
         // RFC 9110 §8.6: a client could wait for the bytes, or take the next reply for them.
         head.remove_header(&header::CONTENT_LENGTH);
     }
-    map_urls(head, context, plan)?;
-    head.insert_header("x-request-id", context.request_id.as_str())?;
-    for (name, value) in &context.limit_fields {
+    map_urls(head, job)?;
+    head.insert_header("x-request-id", job.context.caller.request_id.as_str())?;
+    for (name, value) in &job.context.limit_fields {
         head.append_header(name.clone(), value.as_str())?;
     }
     head.set_version(Version::HTTP_11);
@@ -92,7 +89,7 @@ pub(super) fn final_head(
         && !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let body = if !has_body {
         Body::None
-    } else if plan.maps_bodies && is_xml(&head.headers) {
+    } else if job.plan.maps_bodies && is_xml(&head.headers) {
         head.remove_header(&header::CONTENT_LENGTH);
         Body::Mapped
     } else if head.headers.contains_key(header::CONTENT_LENGTH) {
@@ -116,10 +113,10 @@ fn check_framing(head: &ResponseHeader) -> pingora::Result<()> {
     Ok(())
 }
 
-fn map_urls(head: &mut ResponseHeader, context: &Context, plan: &ProxyPlan) -> pingora::Result<()> {
+fn map_urls(head: &mut ResponseHeader, job: Job<'_>) -> pingora::Result<()> {
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let Some(url) = head.headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
-        let mapped = to_gateway(url, context, plan);
+        let mapped = to_gateway(url, job);
         if mapped != url {
             let value = HeaderValue::from_str(&mapped);
             let value =
@@ -173,8 +170,8 @@ impl MappedBody {
     }
 
     /// The body with its hrefs mapped.
-    pub(super) fn map(self, context: &Context, plan: &ProxyPlan) -> Bytes {
-        let mapped = xml::dav::map_hrefs(&self.0, &|url| to_gateway(url, context, plan).into());
+    pub(super) fn map(self, job: Job<'_>) -> Bytes {
+        let mapped = xml::dav::map_hrefs(&self.0, &|url| to_gateway(url, job).into());
         mapped.map_or_else(|| self.0.freeze(), Bytes::from)
     }
 }
@@ -183,8 +180,9 @@ impl MappedBody {
 #[derive(Debug)]
 pub(super) struct TooLarge;
 
-fn to_gateway(url: &str, context: &Context, plan: &ProxyPlan) -> String {
-    let (snapshot, reached) = (&context.snapshot, &context.reached);
-    let is_upstream = |authority: &str| snapshot.goes_by(plan.upstream, authority, &reached.authority);
-    plan.mapping.reference_to_gateway(url, is_upstream, &reached.origin()).into_owned()
+fn to_gateway(url: &str, job: Job<'_>) -> String {
+    let Job { upstream, context, plan, .. } = job;
+    let caller = &context.caller;
+    let is_upstream = |authority: &str| upstream.goes_by(authority, &caller.authority);
+    plan.mapping.reference_to_gateway(url, is_upstream, &caller.origin()).into_owned()
 }

@@ -22,7 +22,7 @@ pub(crate) struct PlainWriter {
     output: ChunkWriter,
     /// Writes one result in the dialect's way.
     write_result: fn(&mut ChunkWriter, ItemResult),
-    /// What comes before the next result.
+    /// Written before the next result.
     separator: &'static [u8],
 }
 
@@ -61,7 +61,7 @@ impl ResultWriter for PlainWriter {
 /// Whether a field with one value is a list, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lists {
-    /// A field is a list where it has several values.
+    /// A field with several values is a list.
     OfSeveral,
     /// Every field is a list.
     Always,
@@ -96,7 +96,7 @@ pub(crate) fn write_fields(output: &mut ChunkWriter, result: &ItemResult, error:
 fn values<'a>(fields: &'a Fields, name: &HeaderName) -> Vec<Cow<'a, str>> {
     let text = |value: &'a HeaderValue| match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => Cow::Borrowed(text),
-        // What is no UTF-8 was ISO-8859-1 once (RFC 9110 §5.5); each byte is a character.
+        // Values that are not UTF-8 are ISO-8859-1 (RFC 9110 §5.5): each byte is a character.
         Err(_) => Cow::Owned(value.as_bytes().iter().copied().map(char::from).collect()),
     };
     fields.iter().filter(|(other, _)| other == name).map(|(_, value)| text(value)).collect()
@@ -115,7 +115,7 @@ fn write_values(output: &mut ChunkWriter, values: &[Cow<'_, str>], lists: Lists)
     output.put(b"]");
 }
 
-/// A string in any case; what is no text is base64, and says so in a member of its own.
+/// Writes the body as a string. A body that is not text is base64, which a member of its own says.
 pub(crate) fn write_body(output: &mut ChunkWriter, result: ItemResult, error: ErrorForm) {
     let bytes = match result.body {
         ResultBody::Absent => Bytes::new(),
@@ -135,7 +135,7 @@ pub(crate) fn write_body(output: &mut ChunkWriter, result: ItemResult, error: Er
     output.put(b"\",\"encoding\":\"base64\"");
 }
 
-/// The body as text: in its charset where it has one, in UTF-8 where it can be that.
+/// The body as text: in its charset if it has one, else in UTF-8.
 fn text<'a>(bytes: &'a Bytes, media: Option<MediaType<'_>>) -> Option<Cow<'a, str>> {
     match media.filter(|media| media.kind.is_text(TextTypes::All)) {
         Some(media) => charset::decode(media.charset, bytes),
