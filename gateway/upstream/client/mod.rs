@@ -4,7 +4,6 @@
 
 mod call;
 mod checked;
-mod failover;
 mod held;
 mod queued;
 mod reply;
@@ -31,8 +30,8 @@ use crate::telemetry::TraceContext;
 use crate::admission::Caller;
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::state::snapshot::Snapshot;
+use crate::upstream::failover::Failover;
 use crate::upstream::instance::Upstream;
-use failover::Failover;
 use reply::Unanswered;
 use retry::Sending;
 
@@ -185,15 +184,14 @@ impl<'engine> Kind<'engine> {
         }
     }
 
-    /// One attempt of a call; `fresh`: not on a connection that stands idle.
+    /// One attempt of a call.
     async fn attempt(
         &mut self,
         sending: Sending<'_>,
         failover: &mut Failover<'_>,
-        fresh: bool,
     ) -> Result<UpstreamReply, Unanswered> {
         match self {
-            Self::Held(lane) => lane.attempt(sending, failover, fresh).await,
+            Self::Held(lane) => lane.attempt(sending, failover).await,
             Self::Streams(lane) => lane.attempt(sending, failover).await,
         }
     }
@@ -209,7 +207,7 @@ impl Lane for UpstreamLane<'_> {
         match &mut self.0 {
             Some(lane) => {
                 let _under_way = lane.calls().engine.reservation.call_begins();
-                retry::call(lane, Sending { method, call, attempt }).await
+                retry::call(lane, method, call, attempt).await
             }
             None => Err(NO_UPSTREAM),
         }
