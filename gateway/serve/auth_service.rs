@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use http::Method;
+use http::{HeaderMap, Method};
 
 use crate::admission::{Answer, AuthService, Caller, Question};
 use crate::clock::{Deadline, Stopwatch};
@@ -47,7 +47,8 @@ impl AuthCall<'_> {
             reservation: &reservation,
         };
         let reserved = snapshot.settings.reserved_fields();
-        let engine = &BatchEngine::new(behalf, SharedFields { hop, reserved, ..SharedFields::default() });
+        let fields = SharedFields { inherited: &HeaderMap::new(), hop: &hop, reserved };
+        let engine = &BatchEngine::new(behalf, fields);
         let progress = Progress::new(Stopwatch::start());
         let budget = ReplyBudget::new(MAX_ANSWER, MAX_ANSWER);
         let _permit = match engine.try_permit(call.upstream) {

@@ -2,7 +2,8 @@
 //! another, and `upstream::failover` finds the targets; here both are carried out.
 //!
 //! Nothing of a reply has reached the client yet. What has come of the request's body is sent again from its beginning, for
-//! as long as it is held ([`Upload`](super::upload::Upload)).
+//! as long as it is held ([`Upload`](super::upload::Upload)). As with items, the better of two answers is kept: a reply
+//! whose status brought a retry is still the client's if the attempts after it bring none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::upstream::retry::{Lost, Next};
 
 use super::exchange::{Attempted, Begun, Exchange, Replied};
 use super::lasting::Lasting;
-use super::outcome::{Ended, Outcome};
+use super::outcome::{Ended, Failure, Outcome};
 use super::request;
 use super::upgrade;
 use super::upstream::{Connection, ReplyReader, RequestWriter};
@@ -46,14 +47,27 @@ impl Exchange<'_> {
             self.lasting = Some(Lasting::begin(self.job, kind).map_err(|failure| self.failed(failure))?);
         }
         loop {
-            match self.attempt().await {
+            let attempted = self.attempt().await;
+            if self.lost.is_some() || matches!(attempted, Attempted::Replied(_)) {
+                self.drop_kept().await;
+            }
+            match attempted {
                 Attempted::Replied(replied) => return Ok(replied),
                 Attempted::Again(retry) => {
                     tokio::time::sleep(retry.after).await;
                     self.failover.once_more(retry.kind);
                 }
+                Attempted::Ended(ended @ Ended::Failed(Failure::Call(..))) => {
+                    return self.kept.take().ok_or(ended);
+                }
                 Attempted::Ended(ended) => return Err(ended),
             }
+        }
+    }
+
+    async fn drop_kept(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            self.abandon_begun((*kept).into()).await;
         }
     }
 
@@ -145,14 +159,23 @@ impl Exchange<'_> {
             && (!upgrade::is_switch(self.job.plan.upgrade.as_ref(), &replied.head) || !self.upload.is_done())
         {
             // RFC 9110 §15.2.2: nobody asked for it, and what follows would be read by nobody's rules.
-            return self.fail((*replied).into(), CallFailure::ReplyMalformed).await;
+            let failure = CallFailure::ReplyMalformed;
+            self.note(Lost { failure, is_sent: true, is_stale: false });
+            return self.fail((*replied).into(), failure).await;
         }
         let (ends, item) = (self.ends, self.job.upstream.settings.timeout.item);
         let left = || ends.remaining().min(item);
         match self.retries.after_reply(status, &replied.head.headers, left) {
             Next::Retry(retry) => {
                 self.was_sent();
-                self.abandon_begun((*replied).into()).await;
+                self.lost = None;
+                self.drop_kept().await;
+                if self.upload.is_done() {
+                    self.kept = Some(replied);
+                } else {
+                    // The rest of the body goes to the next attempt only.
+                    self.abandon_begun((*replied).into()).await;
+                }
                 Attempted::Again(retry)
             }
             Next::GiveUp(_) => Attempted::Replied(replied),

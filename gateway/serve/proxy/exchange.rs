@@ -38,8 +38,10 @@ pub(super) struct Exchange<'exchange> {
     pub(super) failover: Failover<'exchange>,
     /// Whether something of the request may have reached a service.
     sent: Sent,
-    /// Why the last attempt failed of which something was sent. An attempt of which nothing was sent does not replace it.
-    lost: Option<CallFailure>,
+    /// Why the last attempt was lost, if something of it was sent. An attempt of which nothing was sent does not replace it.
+    pub(super) lost: Option<CallFailure>,
+    /// A reply after which the request was sent once more. It is the client's if the attempts after it bring nothing.
+    pub(super) kept: Option<Box<Replied>>,
     /// When `timeout.request` is over.
     pub(super) ends: Deadline,
 }
@@ -101,6 +103,7 @@ impl<'exchange> Exchange<'exchange> {
             failover: Failover::new(upstream, &plan.key),
             sent: Sent::No,
             lost: None,
+            kept: None,
             ends: Deadline::after(upstream.settings.timeout.request),
         }
     }

@@ -7,9 +7,7 @@ use pingora::http::RequestHeader;
 
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
-use crate::route::{
-    CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
-};
+use crate::route::{CanonicalPath, Mapping, OriginText, ReferenceRules, Strictness, UpstreamIndex};
 use crate::session::{Session, announced_length};
 
 use super::upgrade::wanted_upgrade;
@@ -88,17 +86,19 @@ fn references(
     context: &Context,
     upstream: UpstreamIndex,
 ) -> Result<Vec<(HeaderName, OriginText)>, RequestRejection> {
-    let own = |authority: &str| same_authority(authority, &context.caller.authority);
+    let rules = ReferenceRules {
+        routes: &context.snapshot.settings.routes,
+        own_authority: &context.caller.authority,
+        upstream,
+        strictness: Strictness::Proxied,
+    };
     let mut references = Vec::new();
-    for (name, field) in
-        [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")]
-    {
-        let Some(value) = request.headers.get(&name) else { continue };
-        let refuse = |problem| RequestRejection::ForbiddenReference { field, problem };
-        let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
-        let routes = &context.snapshot.settings.routes;
-        let mapped = map_reference((field, text), routes, own, upstream, Strictness::Proxied);
-        references.push((name, mapped.map_err(refuse)?));
+    for name in ["destination", "if"].map(HeaderName::from_static) {
+        for value in request.headers.get_all(&name) {
+            if let Some(mapped) = rules.map(&name, value) {
+                references.push((name.clone(), mapped?));
+            }
+        }
     }
     Ok(references)
 }

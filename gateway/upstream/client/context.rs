@@ -27,12 +27,12 @@ pub(crate) struct Behalf<'batch> {
 }
 
 /// The fields that all calls of a batch have unless an upstream's configuration says otherwise.
-#[derive(Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct SharedFields<'batch> {
     /// What the calls inherit from the outer request.
-    pub(crate) inherited: HeaderMap,
+    pub(crate) inherited: &'batch HeaderMap,
     /// What the gateway says about the hop.
-    pub(crate) hop: ForwardedBy,
+    pub(crate) hop: &'batch ForwardedBy,
     /// Fields that only the service that authenticates clients may set. No item may.
     pub(crate) reserved: &'batch [HeaderName],
 }
@@ -42,7 +42,7 @@ impl SharedFields<'_> {
     pub(super) fn for_upstream(&self, upstream: &Upstream) -> CallHeaders {
         let changes = &upstream.settings.headers;
         let remove = [&changes.remove, self.reserved].concat();
-        let headers = CallHeaders::new(&self.inherited, &remove, &changes.set, &self.hop);
+        let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
         headers.without_of_items(upstream.settings.deadline_header.as_ref())
     }
 }
