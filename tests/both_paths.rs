@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gateway, Request, Setup, Upstream};
 
 /// An upstream at `/api`, which it does not know of, and a batch endpoint.
 fn stripping(targets: &[&Upstream], members: &str) -> Gateway {
@@ -119,5 +119,42 @@ fn a_single_request_is_not_called_an_item() {
         let problem = gateway.send(&request).json();
         let words = format!("{} {}", problem["title"], problem["detail"]);
         assert!(!words.contains("item") && words.to_lowercase().contains("request"), "{words}");
+    }
+}
+
+#[test]
+fn every_reply_of_the_gateways_own_has_the_request_id() {
+    const ID: &str = "id-of-the-client";
+    let upstream = Upstream::start();
+    let gateway = Config::all_to("legacy", upstream.url())
+        .respond("/fixed", "{ status: 200, body: x }")
+        .bulk("/records", "PATCH")
+        .raw("cors: { allow_origins: [\"https://app.example\"] }")
+        .start();
+    let batch = json!({"requests": [{"method": "GET", "url": "/a"}]});
+    for request in [
+        Request::get("/batch"),
+        Request::new("PUT", "/batch").body("{}"),
+        Request::batch(&batch),
+        Request::batch(&batch).header("Prefer", "handling=explain"),
+        Request::post("/batch", "application/json", "{"),
+        Request::post("/batch", "application/x-ndjson", "{\"method\": \"GET\", \"url\": \"/a\"}\n"),
+        Request::post("/batch", "application/x-ndjson", "{\"requests\": []}\n"),
+        Request::new("PATCH", "/records").header("Content-Type", "application/json").body("[{\"id\": 1}]"),
+        Request::new("PATCH", "/records").header("Content-Type", "image/png").body("x"),
+        Request::new("OPTIONS", "*"),
+        Request::new("OPTIONS", "/batch")
+            .header("Origin", "https://app.example")
+            .header("Access-Control-Request-Method", "POST"),
+        Request::get("/fixed"),
+        Request::get("/a/../b"),
+        Request::new("TRACE", "/a").header("Max-Forwards", "0"),
+    ] {
+        let reply = gateway.send(&request.header("X-Request-Id", ID));
+        assert_eq!(reply.header("X-Request-Id"), Some(ID), "{} {:?}", reply.status, reply.headers);
+    }
+    for path in ["/", "/healthz", "/readyz", "/targets", "/nothing"] {
+        let reply = Request::get(path).header("X-Request-Id", ID).send(gateway.admin());
+        assert_eq!(reply.header("X-Request-Id"), Some(ID), "{path}");
     }
 }

@@ -24,7 +24,7 @@ use super::batch_request::BatchRequest;
 use super::context::Context;
 use super::entry_point::EntryPoint;
 use super::error_format::ErrorFormat;
-use super::reply::Handled;
+use super::handled::Handled;
 use super::respond::note_gave_way;
 use super::runner::Runner;
 use super::stream_reply::StreamReply;
