@@ -127,7 +127,7 @@ fn every_reply_of_the_gateways_own_has_the_request_id() {
     const ID: &str = "id-of-the-client";
     let upstream = Upstream::start();
     let gateway = Config::all_to("legacy", upstream.url())
-        .respond("/fixed", "{ status: 200, body: x }")
+        .respond("/fixed", "status: 200, body: x")
         .bulk("/records", "PATCH")
         .raw("cors: { allow_origins: [\"https://app.example\"] }")
         .start();
