@@ -2,7 +2,7 @@
 //! `If`, how its body is framed, and which protocol it needs.
 
 use http::Method;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
 use crate::header::forwarded::ForwardedBy;
@@ -13,6 +13,7 @@ use crate::session::{Session, announced_length};
 use super::upgrade::wanted_upgrade;
 use super::upstream::{Framing, Needs};
 use crate::serve::context::Context;
+use crate::serve::grpc::is_grpc;
 use crate::state::gateway::Gateway;
 use crate::upstream::instance::Upstream;
 
@@ -101,14 +102,6 @@ fn references(
         }
     }
     Ok(references)
-}
-
-/// Whether the request is a call of gRPC, which needs HTTP/2 and may stay open for hours.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    const TYPE: &[u8] = b"application/grpc";
-    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    value.get(..TYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TYPE))
-        && value.get(TYPE.len()).is_none_or(|next| matches!(next, b'+' | b';' | b' '))
 }
 
 /// How the body that follows the head is framed.
