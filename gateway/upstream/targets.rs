@@ -186,7 +186,7 @@ impl Targets {
         };
         let is_other_family = |other: &&Arc<Peer>| other.address.is_ipv4() != peer.address.is_ipv4();
         let all = || addresses.peers.iter().filter(is_it);
-        all().filter(is_other_family).chain(all()).find_map(Lease::of)
+        all().filter(is_other_family).chain(all()).find_map(Lease::take)
     }
 
     /// A call was answered.
