@@ -1,5 +1,5 @@
-//! One configuration and what it takes to serve it. A request holds the snapshot with which it began, so a reload does not
-//! touch it.
+//! One configuration and what it takes to serve it. A request holds the snapshot with which it began, so a reload does
+//! not touch it.
 
 use std::sync::Arc;
 
