@@ -22,7 +22,7 @@ use crate::state::gateway::Gateway;
 use crate::stitch::ItemReport;
 use crate::telemetry::BatchEnd;
 
-use super::batch_request::{BatchRequest, Incoming};
+use super::batch_request::BatchRequest;
 use super::body::read_body;
 use super::context::Context;
 use super::entry_point::EntryPoint;
