@@ -14,8 +14,8 @@ use super::document::{
     RouteDocument, TargetDocument, TimeoutDocument, TlsDocument, UpstreamDocument, UpstreamTlsDocument,
 };
 use super::resolve::UNIX_PEERS;
-use super::yaml::quantity::{ByteSize, Percent, Rate, Span, TimeLimit, TimeLimitOrOff};
-use super::yaml::span::{At, Named, OneOrMany};
+use super::yaml::quantity::{ByteSize, Delay, Percent, Rate, TimeLimit, TimeLimitOrOff};
+use super::yaml::wrappers::{At, Named, OneOrMany};
 use super::{
     Auth, Balance, BatchEndpoint, Breaker, BulkRoute, FailureKinds, HealthCheck, HostPolicy, LimitedBatch,
     ListenAddress, Listener, LogFormat, Order, RateLimit, Retry, Scheme, Settings, Share, Target,
@@ -76,7 +76,7 @@ fn document(settings: &Settings) -> Document {
             level: literal(&settings.log.level).into(),
         },
         drain: DrainDocument {
-            delay: Span(settings.drain.delay),
+            delay: Delay(settings.drain.delay),
             deadline: TimeLimit(settings.drain.deadline),
         },
         threads: settings.threads,
@@ -84,7 +84,7 @@ fn document(settings: &Settings) -> Document {
             allow_origins: settings.cors.allow_origins.iter().cloned().map(Into::into).collect(),
             allow_headers: names(&settings.cors.allow_headers),
             allow_credentials: settings.cors.allow_credentials,
-            max_age: Span(settings.cors.max_age),
+            max_age: Delay(settings.cors.max_age),
         },
     }
 }
@@ -124,7 +124,7 @@ fn upstream(upstream: &Upstream) -> UpstreamDocument {
             Balance::ConsistentHash { header } => header.as_ref().map(|name| name.as_str().to_owned().into()),
             Balance::RoundRobin | Balance::LeastBusy => None,
         },
-        slow_start: Span(upstream.slow_start),
+        slow_start: Delay(upstream.slow_start),
         concurrency: upstream.concurrency,
         queue: NonZeroUsize::new(upstream.queue).unwrap_or(NonZeroUsize::MIN),
         client_share: Percent(upstream.client_share.percent()).into(),

@@ -11,10 +11,12 @@ use serde::Deserialize;
 use super::document::Document;
 use super::environment::{Environment, substitute};
 use super::resolve::Resolver;
+use super::vocabulary::VOCABULARY;
 use super::yaml::diagnostic::{Diagnostic, Diagnostics, Findings, Source};
+use super::yaml::schema::schema_of;
 use super::yaml::schema_check::Fitness;
 use super::yaml::tree::{Node, NodeValue};
-use super::yaml::{schema, schema_check, tree};
+use super::yaml::{schema_check, secrets, tree};
 use super::{ReadFile, Settings, masking};
 
 /// Bytes of a configuration file.
@@ -63,7 +65,7 @@ fn read(path: &Path) -> Result<String, String> {
 /// # Errors
 /// Everything that is wrong with the text.
 pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Result<Loaded, Diagnostics> {
-    let mut source = Source { file: name, text, secret: masking::in_words(text) };
+    let mut source = Source { file: name, text, secret: secrets::in_words(text) };
     let mut findings = Findings::default();
     let mut tree = match tree::read(text) {
         Ok(tree) => tree,
@@ -98,7 +100,7 @@ fn document(tree: &mut Node, findings: &mut Findings) -> Option<Document> {
         );
         return None;
     }
-    if schema_check::check(tree, &schema::value(), findings) == Fitness::Broken {
+    if schema_check::check(tree, &schema_value(), VOCABULARY, findings) == Fitness::Broken {
         return None;
     }
     match Document::deserialize(&*tree) {
@@ -108,6 +110,18 @@ fn document(tree: &mut Node, findings: &mut Findings) -> Option<Document> {
             None
         }
     }
+}
+
+/// The JSON Schema as published in `config/schema.json`: draft 2020-12, indented.
+#[must_use]
+pub fn schema() -> String {
+    let mut text = serde_json::to_string_pretty(&schema_value()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn schema_value() -> serde_json::Value {
+    schema_of::<Document>("urn:batchgate:configuration")
 }
 
 fn upstream_names(tree: &Node) -> Vec<String> {

@@ -4,28 +4,25 @@
 
 pub(crate) mod yaml;
 pub(crate) mod execution_policy;
-pub(crate) mod input_format;
-pub(crate) mod reserved_keys;
 mod admission;
 mod document;
 mod effective;
 mod environment;
-mod files;
-mod example;
-mod flow;
+mod read_file;
 mod load;
 mod masking;
 mod resilience;
 mod resolve;
 mod trusted;
 mod types;
+mod vocabulary;
 
 pub use admission::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt, LimitedBatch, RateLimit, Share};
 pub use effective::redacted;
 pub use execution_policy::ExecutionPolicy;
-pub use files::ReadFile;
-pub use load::{Loaded, load, parse};
+pub use load::{Loaded, load, parse, schema};
 pub use masking::is_secret_field;
+pub use read_file::ReadFile;
 pub use resilience::{Breaker, FailureKinds, HealthCheck, Retry};
 pub use trusted::TrustedProxies;
 pub use types::{
@@ -34,7 +31,6 @@ pub use types::{
     Upstream, UpstreamTimeouts,
 };
 pub use yaml::diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use yaml::schema::schema;
 
 #[cfg(test)]
 mod tests;

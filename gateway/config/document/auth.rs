@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::yaml::quantity::TimeLimit;
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 
 /// Who may come in. Any one of the ways lets a client in; the first for which it has a credential decides.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::BatchLimits;
 use crate::config::yaml::quantity::{ByteSize, TimeLimit};
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 
 /// A batch endpoint: POST sends a batch, GET tells its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BatchDocument, OrderDocument};
 use crate::config::yaml::quantity::{ByteSize, TimeLimit};
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 
 /// A bulk route: a request with one of its methods at its path brings records, and each becomes a
 /// call to the url that the template makes of it.

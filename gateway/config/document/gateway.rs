@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::yaml::quantity::{ByteSize, Span, TimeLimit};
-use crate::config::yaml::span::At;
+use crate::config::yaml::quantity::{ByteSize, Delay, TimeLimit};
+use crate::config::yaml::wrappers::At;
 
 /// How names of targets are looked up. `/etc/hosts` comes first in any case.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -119,14 +119,14 @@ impl Default for LogDocument {
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct DrainDocument {
     /// Keeps accepting for so long after `/readyz` turned 503, until balancers have noticed.
-    pub(in crate::config) delay: Span,
+    pub(in crate::config) delay: Delay,
     /// Ends the last batches, requests and streams after this time, at the latest.
     pub(in crate::config) deadline: TimeLimit,
 }
 
 impl Default for DrainDocument {
     fn default() -> Self {
-        Self { delay: Span(Duration::ZERO), deadline: TimeLimit(Duration::from_secs(30)) }
+        Self { delay: Delay(Duration::ZERO), deadline: TimeLimit(Duration::from_secs(30)) }
     }
 }
 
@@ -141,7 +141,7 @@ pub(in crate::config) struct CorsDocument {
     /// Whether the browser sends its cookies along.
     pub(in crate::config) allow_credentials: bool,
     /// How long a browser may remember that it may.
-    pub(in crate::config) max_age: Span,
+    pub(in crate::config) max_age: Delay,
 }
 
 impl Default for CorsDocument {
@@ -150,7 +150,7 @@ impl Default for CorsDocument {
             allow_origins: Vec::new(),
             allow_headers: ["Content-Type", "Prefer"].map(|name| name.to_owned().into()).into(),
             allow_credentials: false,
-            max_age: Span(Duration::from_secs(600)),
+            max_age: Delay(Duration::from_secs(600)),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `listen`: addresses, plain or with a certificate.
 
-use schemars::{JsonSchema, Schema, json_schema};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::config::yaml::span::At;
+use crate::config::yaml::schema::allow_short_form;
+use crate::config::yaml::wrappers::At;
 
 /// One address; without `tls`, the address alone will do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,13 +38,6 @@ pub(in crate::config) struct TlsDocument {
     pub(in crate::config) client_ca: Option<At<String>>,
 }
 
-/// A mapping whose first key may be written alone, as a plain string.
-pub(crate) fn short_form(schema: &mut Schema, key: &str) {
-    let property = schema.pointer(&format!("/properties/{key}")).cloned().unwrap_or_default();
-    let object = std::mem::replace(schema, json_schema!({}));
-    *schema = json_schema!({ "anyOf": [property, object] });
-}
-
 fn with_short_form(schema: &mut Schema) {
-    short_form(schema, "address");
+    allow_short_form(schema, "address");
 }

@@ -18,9 +18,9 @@ use std::num::NonZeroUsize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::yaml::span::At;
-use super::yaml::span::Named;
-use super::yaml::span::OneOrMany;
+use super::yaml::wrappers::At;
+use super::yaml::wrappers::Named;
+use super::yaml::wrappers::OneOrMany;
 pub(super) use auth::{
     ApiKeysDocument, AuthDocument, ForwardAuthDocument, JwtAlgorithmDocument, JwtDocument,
 };

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::yaml::quantity::Rate;
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 
 /// A rate limit. An item of a batch, a line of a stream, a record of a bulk and a single request all cost
 /// one; what no route takes costs nothing.

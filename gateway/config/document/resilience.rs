@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::yaml::quantity::{Percent, TimeLimit};
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 
 /// When a call is made once more. Only a call of which no byte was sent, or whose method is idempotent, ever is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

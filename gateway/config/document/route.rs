@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 
 /// One route: to an upstream, or a fixed answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,10 +7,10 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::listener::short_form;
 use super::{BreakerDocument, HealthCheckDocument, RetryDocument};
-use crate::config::yaml::quantity::{ByteSize, Percent, Rate, Span, TimeLimit, TimeLimitOrOff};
-use crate::config::yaml::span::{At, Named};
+use crate::config::yaml::quantity::{ByteSize, Delay, Percent, Rate, TimeLimit, TimeLimitOrOff};
+use crate::config::yaml::schema::allow_short_form;
+use crate::config::yaml::wrappers::{At, Named};
 
 /// A service that knows one resource at a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,7 +32,7 @@ pub(in crate::config) struct UpstreamDocument {
 
     /// How long a target that is back takes to get its whole share of the calls; `0s`: none.
     #[serde(default = "default_slow_start")]
-    pub(in crate::config) slow_start: Span,
+    pub(in crate::config) slow_start: Delay,
 
     /// Calls under way at once, of all batches and of requests that are none. Over HTTP/1.1 each has a
     /// connection.
@@ -289,8 +289,8 @@ const fn default_weight() -> NonZeroUsize {
     NonZeroUsize::MIN
 }
 
-const fn default_slow_start() -> Span {
-    Span(Duration::ZERO)
+const fn default_slow_start() -> Delay {
+    Delay(Duration::ZERO)
 }
 
 fn default_host() -> At<String> {
@@ -316,9 +316,9 @@ const fn default_upgraded() -> NonZeroUsize {
 }
 
 fn with_limit_alone(schema: &mut Schema) {
-    short_form(schema, "limit");
+    allow_short_form(schema, "limit");
 }
 
 fn with_short_form(schema: &mut Schema) {
-    short_form(schema, "url");
+    allow_short_form(schema, "url");
 }

@@ -6,7 +6,7 @@ use jsonwebtoken::{AlgorithmFamily, DecodingKey};
 
 use super::{Resolved, Resolver, all, pem};
 use crate::config::document::{ApiKeysDocument, AuthDocument, ForwardAuthDocument, JwtDocument};
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 use crate::config::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
 use crate::header::field::is_forbidden_in_item;
 
@@ -25,7 +25,7 @@ impl Resolver<'_> {
         let forward = forward.as_ref().map(|forward| self.forward_auth(forward));
         if api_keys.is_none() && jwt.is_none() && forward.is_none() {
             let help = "add `api_keys`, `jwt` or `forward`, or remove `auth` to let everybody in";
-            return self.refuse(document.place, "`auth` lets nobody in", help);
+            return self.refuse(document.span, "`auth` lets nobody in", help);
         }
         Ok(Auth {
             paths: paths.transpose()?,
@@ -50,13 +50,13 @@ impl Resolver<'_> {
                 let shown = document.file.shown();
                 let message = format!("line {} of the file {shown} has no key", number + 1);
                 let help = "write `name:hash`; the hash of a key is `printf %s KEY | sha256sum`";
-                return self.refuse(document.file.place, message, help);
+                return self.refuse(document.file.span, message, help);
             };
             keys.push(key);
         }
         if keys.is_empty() {
             let message = format!("the file {} has no key", document.file.shown());
-            return self.refuse(document.file.place, message, "write lines of `name:hash`");
+            return self.refuse(document.file.span, message, "write lines of `name:hash`");
         }
         Ok(ApiKeys { file, header: header?, keys })
     }
@@ -66,12 +66,12 @@ impl Resolver<'_> {
         let shown = document.jwks.shown();
         let Ok(jwks) = serde_json::from_str::<JwkSet>(&text) else {
             let message = format!("the file {shown} is no JWK Set");
-            return self.refuse(document.jwks.place, message, "it is `{\"keys\": [...]}` (RFC 7517 §5)");
+            return self.refuse(document.jwks.span, message, "it is `{\"keys\": [...]}` (RFC 7517 §5)");
         };
         let is_public = |key: &DecodingKey| key.family() != AlgorithmFamily::Hmac;
         if !jwks.keys.iter().any(|key| DecodingKey::from_jwk(key).as_ref().is_ok_and(is_public)) {
             let message = format!("the file {shown} has no public key that can be used");
-            return self.refuse(document.jwks.place, message, "known are RSA, P-256, P-384 and Ed25519");
+            return self.refuse(document.jwks.span, message, "known are RSA, P-256, P-384 and Ed25519");
         }
         Ok(Jwt {
             file: self.file(&document.jwks),
@@ -107,7 +107,7 @@ impl Resolver<'_> {
             return Ok(field);
         }
         let message = format!("the header {} is the gateway's own", name.shown());
-        self.refuse(name.place, message, "the services get it from the gateway; remove it here")
+        self.refuse(name.span, message, "the services get it from the gateway; remove it here")
     }
 
     fn text_file(&mut self, file: &At<String>) -> Resolved<String> {
@@ -125,9 +125,9 @@ fn api_key(line: &str) -> Option<ApiKey> {
         return None;
     }
     let mut bytes = [0; 32];
-    for (place, digits) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
+    for (byte, digits) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
         let digits = std::str::from_utf8(digits).ok().filter(|pair| !pair.starts_with('+'))?;
-        *place = u8::from_str_radix(digits, 16).ok()?;
+        *byte = u8::from_str_radix(digits, 16).ok()?;
     }
     Some(ApiKey { name: name.into(), hash: bytes })
 }

@@ -6,7 +6,7 @@ use super::{Refused, Resolved, Resolver, Seen, all, already, quiet_path};
 use crate::config::BulkRoute;
 use crate::config::document::{BulkDocument, Document};
 use crate::config::yaml::diagnostic::{nearest, quoted};
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 use crate::format::takes_query;
 use crate::route::{CanonicalPath, Route, RouteIndex, RouteTable, UrlTemplate};
 
@@ -23,9 +23,9 @@ impl Resolver<'_> {
             let path = &bulk.value.path;
             if let Some(canonical) = quiet_path(path) {
                 self.apart_from_endpoints(path, &canonical, document)?;
-                if let Some(earlier) = paths.earlier(canonical, path.place) {
+                if let Some(earlier) = paths.earlier(canonical, path.span) {
                     let message = format!("two bulk routes have the path {}", path.shown());
-                    return self.refuse(path.place, message, earlier);
+                    return self.refuse(path.span, message, earlier);
                 }
             }
             resolved
@@ -49,7 +49,7 @@ impl Resolver<'_> {
     fn template(&mut self, each: &At<String>) -> Resolved<UrlTemplate> {
         UrlTemplate::parse(&each.value).or_else(|error| {
             let message = format!("the template {} {error}", each.shown());
-            self.refuse(each.place, message, "write it as a path with variables, such as `/orders/{id}`")
+            self.refuse(each.span, message, "write it as a path with variables, such as `/orders/{id}`")
         })
     }
 
@@ -70,7 +70,7 @@ impl Resolver<'_> {
             each.variables().len()
         );
         self.refuse(
-            document.each.place,
+            document.each.span,
             message,
             format!("use one variable, or remove {method} from `methods`"),
         )
@@ -90,12 +90,12 @@ impl Resolver<'_> {
                 Some(meant) => format!("add a route for it; `{meant}` is one that looks like it"),
                 None => "add a route for it, or change the template".to_owned(),
             };
-            return self.refuse(document.each.place, message, help);
+            return self.refuse(document.each.span, message, help);
         };
         if !route.batchable {
             let message = format!("the route {} takes no items of batches", quoted(&route.name));
             let help = "a bulk makes items; remove `batch: false` there, or this bulk route";
-            return self.refuse(document.each.place, message, help);
+            return self.refuse(document.each.span, message, help);
         }
         let mut result = Ok(index);
         for (method, name) in methods.iter().zip(&document.methods) {
@@ -114,7 +114,7 @@ impl Resolver<'_> {
     ) -> Resolved<RouteIndex> {
         let message = format!("the route {} does not allow {method}", quoted(&route.name));
         let allowed = route.methods.allow_value();
-        self.refuse(name.place, message, format!("it allows {allowed}; add it there, or remove it here"))
+        self.refuse(name.span, message, format!("it allows {allowed}; add it there, or remove it here"))
     }
 
     fn apart_from_endpoints(
@@ -127,8 +127,8 @@ impl Resolver<'_> {
             let other = &endpoint.value.path;
             if quiet_path(other).as_ref() == Some(canonical) {
                 let message = format!("the bulk route {} is at a batch endpoint's path", path.shown());
-                let help = format!("give it another path; {}", already(other.place));
-                return self.refuse(path.place, message, help);
+                let help = format!("give it another path; {}", already(other.span));
+                return self.refuse(path.span, message, help);
             }
         }
         Ok(())

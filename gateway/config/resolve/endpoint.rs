@@ -6,7 +6,7 @@ use super::{Resolved, Resolver, Seen, all};
 use crate::batch::{BatchLimits, Dialect};
 use crate::config::document::{BatchDocument, DialectDocument, Document, OrderDocument};
 use crate::config::yaml::quantity::TimeLimit;
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 use crate::config::{BatchEndpoint, Order};
 use crate::route::{CanonicalPath, Strictness};
 
@@ -26,9 +26,9 @@ impl Resolver<'_> {
         let endpoints = documents.iter().map(|document| {
             let endpoint = self.endpoint(&document.value)?;
             let path = &document.value.path;
-            if let Some(earlier) = paths.earlier(endpoint.path.clone(), path.place) {
+            if let Some(earlier) = paths.earlier(endpoint.path.clone(), path.span) {
                 let message = format!("two batch endpoints have the path {}", path.shown());
-                return self.refuse(path.place, message, earlier);
+                return self.refuse(path.span, message, earlier);
             }
             Ok(endpoint)
         });
@@ -68,7 +68,7 @@ impl Resolver<'_> {
             207 => Ok(StatusCode::MULTI_STATUS),
             other => {
                 let message = format!("`{other}` is not a status of an accepted batch");
-                self.refuse(status.place, message, "possible here: 207, 200, 202")
+                self.refuse(status.span, message, "possible here: 207, 200, 202")
             }
         }
     }
@@ -85,9 +85,9 @@ impl Resolver<'_> {
     }
 
     fn batch_limits(&mut self, document: &BatchDocument) -> BatchLimits {
-        if document.max_item_reply.value.0 > document.max_reply.0 && document.max_item_reply.place.is_some() {
+        if document.max_item_reply.value.0 > document.max_reply.0 && document.max_item_reply.span.is_some() {
             self.warn(
-                document.max_item_reply.place,
+                document.max_item_reply.span,
                 "`max_item_reply` is more than `max_reply`, which it can never reach",
                 "raise `max_reply`, or lower this",
             );
@@ -117,11 +117,11 @@ impl Resolver<'_> {
                 endpoints.find(|endpoint| canonical(&endpoint.value.path).as_ref() == Some(&wanted));
             if let Some(endpoint) = endpoint {
                 let message = format!("the route {} is at a batch endpoint's path", path.shown());
-                let help = match endpoint.value.path.place {
-                    Some(place) => format!("the endpoint is on line {}", place.line),
+                let help = match endpoint.value.path.span {
+                    Some(span) => format!("the endpoint is on line {}", span.line),
                     None => "`/batch` is the endpoint by default; set `batch` to move it".to_owned(),
                 };
-                let _: Resolved<()> = self.refuse(path.place, message, help);
+                let _: Resolved<()> = self.refuse(path.span, message, help);
             }
         }
     }
@@ -137,12 +137,12 @@ impl Resolver<'_> {
             if longest.is_some_and(|longest| item > longest) {
                 let message = format!("a call to {} may take longer than any batch", name.shown());
                 let help = "lower `timeout.item`, or raise a batch endpoint's `deadline`";
-                self.warn(upstream.timeout.item.place.or(name.place), message, help);
+                self.warn(upstream.timeout.item.span.or(name.span), message, help);
             }
             if connect > item {
                 let message = format!("connecting to {} may take longer than a whole call", name.shown());
-                let place = upstream.timeout.connect.place.or(upstream.timeout.item.place);
-                self.warn(place, message, "lower `timeout.connect`, or raise `timeout.item`");
+                let span = upstream.timeout.connect.span.or(upstream.timeout.item.span);
+                self.warn(span, message, "lower `timeout.connect`, or raise `timeout.item`");
             }
         }
     }

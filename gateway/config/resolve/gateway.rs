@@ -10,7 +10,7 @@ use crate::config::document::{
     CorsDocument, Document, DrainDocument, LimitsDocument, LogDocument, LogFormatDocument,
 };
 use crate::config::yaml::diagnostic::nearest;
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 use crate::config::{ClientHttp2, Cors, Drain, Limits, LogFormat, LogSettings};
 
 /// RFC 9113 §6.9.1.
@@ -66,14 +66,14 @@ impl Resolver<'_> {
         let LimitsDocument { header_bytes, target_bytes, .. } = limits;
         if !(256..MAX_HEADER_BYTES).contains(&header_bytes.value.0) {
             let help = "choose at least 256B and less than 1MiB";
-            let _: Resolved<()> = self.refuse(header_bytes.place, "`header_bytes` is out of range", help);
+            let _: Resolved<()> = self.refuse(header_bytes.span, "`header_bytes` is out of range", help);
         }
         if !(1..=MAX_TARGET_BYTES).contains(&target_bytes.value.0) {
             let help = "choose at least 1B and at most 65534B";
-            let _: Resolved<()> = self.refuse(target_bytes.place, "`target_bytes` is out of range", help);
-        } else if target_bytes.value.0 >= header_bytes.value.0 && target_bytes.place.is_some() {
+            let _: Resolved<()> = self.refuse(target_bytes.span, "`target_bytes` is out of range", help);
+        } else if target_bytes.value.0 >= header_bytes.value.0 && target_bytes.span.is_some() {
             let message = "`target_bytes` is not smaller than `header_bytes`, which counts the target too";
-            self.warn(target_bytes.place, message, "raise `header_bytes`, or lower `target_bytes`");
+            self.warn(target_bytes.span, message, "raise `header_bytes`, or lower `target_bytes`");
         }
     }
 
@@ -90,15 +90,15 @@ impl Resolver<'_> {
                 "raise it to {}MiB at least, which is four times `max_body`, or lower `max_body`",
                 least.div_ceil(1 << 20)
             );
-            let _: Resolved<()> = self.refuse(memory.place, message, help);
+            let _: Resolved<()> = self.refuse(memory.span, message, help);
             return;
         }
         let batch = document.batch.iter().map(|endpoint| endpoint.value.max_reply.0);
         let bulk = document.bulk.iter().map(|bulk| bulk.value.max_reply.0);
         let reply = batch.chain(bulk).max().unwrap_or_default();
-        if memory.place.is_some() && reply > memory.value.0 / REPLIES {
+        if memory.span.is_some() && reply > memory.value.0 / REPLIES {
             let message = "one batch's replies may be more than `memory` has room for beside other batches";
-            self.warn(memory.place, message, "raise it to three times `max_reply`, or lower `max_reply`");
+            self.warn(memory.span, message, "raise it to three times `max_reply`, or lower `max_reply`");
         }
     }
 
@@ -127,7 +127,7 @@ impl Resolver<'_> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("write one of {}; by part: `warn,batchgate=debug`", LEVELS.join(", ")),
         };
-        self.refuse(level.place, format!("{} is not a log level", level.shown()), help)
+        self.refuse(level.span, format!("{} is not a log level", level.shown()), help)
     }
 
     pub(super) fn cors(&mut self, document: &CorsDocument) -> Resolved<Cors> {
@@ -150,7 +150,7 @@ impl Resolver<'_> {
             "*" | "null" => "name each origin; any page at all could post batches otherwise",
             _ => "write `https://host` or `https://host:port`, nothing behind it",
         };
-        self.refuse(origin.place, format!("{} is not an origin", origin.shown()), help)
+        self.refuse(origin.span, format!("{} is not an origin", origin.shown()), help)
     }
 }
 

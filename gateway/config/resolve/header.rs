@@ -6,7 +6,7 @@ use super::{Resolved, Resolver, Seen, all, pem};
 use crate::config::HeaderChanges;
 use crate::config::document::{HeaderValueDocument, HeadersDocument};
 use crate::config::masking::is_secret_field;
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 use crate::header::field::is_hop_by_hop;
 
 /// A header field of more than this passes few servers.
@@ -19,9 +19,9 @@ impl Resolver<'_> {
             let header = self.settable(name);
             let value = self.header_value(name, value);
             let header = header?;
-            if let Some(earlier) = seen.earlier(header.clone(), name.place) {
+            if let Some(earlier) = seen.earlier(header.clone(), name.span) {
                 let message = format!("the header {} is set twice", name.shown());
-                return self.refuse(name.place, message, earlier);
+                return self.refuse(name.span, message, earlier);
             }
             Ok((header, value?))
         });
@@ -35,11 +35,11 @@ impl Resolver<'_> {
         let header = self.header_name(name)?;
         let message = format!("the header {} is the gateway's own", name.shown());
         if header == http::header::HOST {
-            return self.refuse(name.place, message, "set `host` of the upstream instead");
+            return self.refuse(name.span, message, "set `host` of the upstream instead");
         }
         if is_hop_by_hop(&header) || header == http::header::CONTENT_LENGTH {
             return self.refuse(
-                name.place,
+                name.span,
                 message,
                 "it frames the message or the connection; remove it here",
             );
@@ -52,7 +52,7 @@ impl Resolver<'_> {
             return Ok(header);
         }
         let message = format!("{} is not a header field's name", name.shown());
-        self.refuse(name.place, message, "a name has letters, digits and `-`")
+        self.refuse(name.span, message, "a name has letters, digits and `-`")
     }
 
     fn header_value(
@@ -79,7 +79,7 @@ impl Resolver<'_> {
             Ok(_) | Err(_) => {
                 let message =
                     format!("the value of {} has characters that no header field can carry", name.shown());
-                self.refuse(document.place, message, "a value is one line of text")
+                self.refuse(document.span, message, "a value is one line of text")
             }
         }
     }

@@ -5,18 +5,18 @@ use std::path::PathBuf;
 
 use super::{Resolved, Resolver, all, already, pem};
 use crate::config::document::{ListenDocument, TlsDocument};
-use crate::config::yaml::diagnostic::Place;
-use crate::config::yaml::span::At;
+use crate::config::yaml::span::Span;
+use crate::config::yaml::wrappers::At;
 use crate::config::{ListenAddress, Listener, TlsFiles};
 
 impl Resolver<'_> {
     pub(super) fn listeners(&mut self, documents: &[ListenDocument]) -> Resolved<Vec<Listener>> {
-        let mut taken: Vec<(ListenAddress, Option<Place>)> = Vec::new();
+        let mut taken: Vec<(ListenAddress, Option<Span>)> = Vec::new();
         let listeners = documents.iter().map(|document| {
             let tls = document.tls.as_ref().map(|tls| self.tls_files(tls));
             let address = self.address(&document.address)?;
             self.free(&address, &document.address, &taken)?;
-            taken.push((address.clone(), document.address.place));
+            taken.push((address.clone(), document.address.span));
             match tls {
                 Some(tls) => Ok(Listener { address, tls: Some(tls?) }),
                 None => Ok(Listener { address, tls: None }),
@@ -38,14 +38,14 @@ impl Resolver<'_> {
         let address = self.address(admin)?;
         let taken: Vec<_> = listen
             .iter()
-            .filter_map(|other| Some((parse(&other.address.value).ok()?, other.address.place)))
+            .filter_map(|other| Some((parse(&other.address.value).ok()?, other.address.span)))
             .collect();
         self.free(&address, admin, &taken)?;
         if let ListenAddress::Tcp(tcp) = &address
             && tcp.ip().is_unspecified()
         {
             self.warn(
-                admin.place,
+                admin.span,
                 "the admin listener is open to every network",
                 "it has no password; bind it to 127.0.0.1 or to a private address",
             );
@@ -59,7 +59,7 @@ impl Resolver<'_> {
             Err(help) => {
                 let message = format!("{} is not an address to listen on", address.shown());
                 self.refuse(
-                    address.place,
+                    address.span,
                     message,
                     if address.from_environment { FORM.to_owned() } else { help },
                 )
@@ -71,15 +71,15 @@ impl Resolver<'_> {
         &mut self,
         address: &ListenAddress,
         written: &At<String>,
-        taken: &[(ListenAddress, Option<Place>)],
+        taken: &[(ListenAddress, Option<Span>)],
     ) -> Resolved<()> {
-        let Some((_, place)) = taken.iter().find(|(other, _)| collide(address, other)) else {
+        let Some((_, span)) = taken.iter().find(|(other, _)| collide(address, other)) else {
             return Ok(());
         };
         // An admin address by default has no place; the listener that is in its way has one.
-        let (shown, help) = match written.place {
-            Some(_) => (written.place, already(*place)),
-            None => (*place, "it is admin's default; set `admin` to another address, or to `off`".to_owned()),
+        let (shown, help) = match written.span {
+            Some(_) => (written.span, already(*span)),
+            None => (*span, "it is admin's default; set `admin` to another address, or to `off`".to_owned()),
         };
         self.refuse(shown, format!("the address {} is taken twice", written.shown()), help)
     }
@@ -100,7 +100,7 @@ impl Resolver<'_> {
             }),
             Err(problem) => {
                 let message = format!("the key {} {problem}", key.shown());
-                self.refuse(key.place, message, format!("the certificate is {}", certificate.shown()))
+                self.refuse(key.span, message, format!("the certificate is {}", certificate.shown()))
             }
         }
     }
@@ -111,7 +111,7 @@ impl Resolver<'_> {
             Ok(content) => Ok(content),
             Err(error) => {
                 let message = format!("the file {} {error}", file.shown());
-                self.refuse(file.place, message, "paths are relative to the configuration file's folder")
+                self.refuse(file.span, message, "paths are relative to the configuration file's folder")
             }
         }
     }

@@ -26,8 +26,9 @@ pub(super) use trusted::UNIX_PEERS;
 use std::path::{Path, PathBuf};
 
 use super::document::Document;
-use super::yaml::diagnostic::{Diagnostic, Findings, Place};
-use super::yaml::span::At;
+use super::yaml::diagnostic::{Diagnostic, Findings};
+use super::yaml::span::Span;
+use super::yaml::wrappers::At;
 use super::{ReadFile, Settings};
 use crate::route::{CanonicalPath, RouteTable, Strictness};
 use path::{Pattern, pattern_in};
@@ -96,16 +97,16 @@ impl Resolver<'_> {
     /// Reports an error; stands where a value would.
     fn refuse<T>(
         &mut self,
-        place: Option<Place>,
+        span: Option<Span>,
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Resolved<T> {
-        self.findings.push(Diagnostic::error(place, message).help(help));
+        self.findings.push(Diagnostic::error(span, message).help(help));
         Err(Refused)
     }
 
-    fn warn(&mut self, place: Option<Place>, message: impl Into<String>, help: impl Into<String>) {
-        self.findings.push(Diagnostic::warning(place, message).help(help));
+    fn warn(&mut self, span: Option<Span>, message: impl Into<String>, help: impl Into<String>) {
+        self.findings.push(Diagnostic::warning(span, message).help(help));
     }
 
     /// A path of the gateway's side.
@@ -119,15 +120,15 @@ impl Resolver<'_> {
             };
             let message = format!("the path {} {problem}", path.shown());
             if !may_be_meant {
-                return self.refuse(path.place, message, help);
+                return self.refuse(path.span, message, help);
             }
-            self.warn(path.place, message, help);
+            self.warn(path.span, message, help);
         }
         match CanonicalPath::parse(&path.value, Strictness::Item) {
             Ok(canonical) => Ok(canonical),
             Err(error) => {
                 let message = format!("the path {} {error}", path.shown());
-                self.refuse(path.place, message, "write it as clients send it, such as `/orders/`")
+                self.refuse(path.span, message, "write it as clients send it, such as `/orders/`")
             }
         }
     }
@@ -156,7 +157,7 @@ fn quiet_path(path: &At<String>) -> Option<CanonicalPath> {
 }
 
 /// Finds what is there twice.
-struct Seen<K>(Vec<(K, Option<Place>)>);
+struct Seen<K>(Vec<(K, Option<Span>)>);
 
 impl<K: PartialEq> Seen<K> {
     const fn new() -> Self {
@@ -164,19 +165,19 @@ impl<K: PartialEq> Seen<K> {
     }
 
     /// The help to give where an equal key was seen before; else remembers this one.
-    fn earlier(&mut self, key: K, place: Option<Place>) -> Option<String> {
-        let earlier = self.0.iter().find(|(other, _)| *other == key).map(|(_, place)| already(*place));
+    fn earlier(&mut self, key: K, span: Option<Span>) -> Option<String> {
+        let earlier = self.0.iter().find(|(other, _)| *other == key).map(|(_, span)| already(*span));
         if earlier.is_none() {
-            self.0.push((key, place));
+            self.0.push((key, span));
         }
         earlier
     }
 }
 
 /// `it is on line 7 already`, for the help of what is there twice.
-fn already(place: Option<Place>) -> String {
-    match place {
-        Some(place) => format!("it is on line {} already", place.line),
+fn already(span: Option<Span>) -> String {
+    match span {
+        Some(span) => format!("it is on line {} already", span.line),
         None => "it is there by default".to_owned(),
     }
 }

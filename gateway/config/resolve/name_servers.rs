@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Resolved, Resolver, all};
 use crate::config::document::ResolverDocument;
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 
 /// DNS (RFC 1035 §4.2).
 const PORT: u16 = 53;
@@ -20,7 +20,7 @@ impl Resolver<'_> {
             Ok(server) if server.port() != 0 => Ok(server),
             Ok(_) | Err(_) => {
                 let message = format!("the name server {} is not an IP address with a port", text.shown());
-                self.refuse(text.place, message, "write `10.0.0.2`, `127.0.0.1:5353` or `[2001:db8::2]:53`")
+                self.refuse(text.span, message, "write `10.0.0.2`, `127.0.0.1:5353` or `[2001:db8::2]:53`")
             }
         }
     }

@@ -7,7 +7,7 @@ use http::HeaderName;
 use super::{Resolved, Resolver, Seen, all};
 use crate::config::document::{Document, LimitedBatchDocument, RateLimitDocument, RouteDocument};
 use crate::config::yaml::diagnostic::nearest;
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 use crate::config::{LimitedBatch, RateLimit, Share};
 use crate::route::RouteIndex;
 
@@ -20,9 +20,9 @@ impl Resolver<'_> {
         let limits = document.rate_limits.iter().map(|limit| {
             let resolved = self.rate_limit(&limit.value, document);
             let name = &limit.value.name;
-            if let Some(earlier) = names.earlier(name.value.clone(), name.place) {
+            if let Some(earlier) = names.earlier(name.value.clone(), name.span) {
                 let message = format!("the name {} has two rate limits", name.shown());
-                return self.refuse(name.place, message, earlier);
+                return self.refuse(name.span, message, earlier);
             }
             resolved
         });
@@ -63,7 +63,7 @@ impl Resolver<'_> {
             return Ok(());
         }
         let message = format!("{} can't be the name of a rate limit", name.shown());
-        self.refuse(name.place, message, "it stands in replies: use ASCII letters, digits, `-` and `_`")
+        self.refuse(name.span, message, "it stands in replies: use ASCII letters, digits, `-` and `_`")
     }
 
     fn share(&mut self, per: &At<String>, has_names: bool) -> Resolved<Share> {
@@ -71,7 +71,7 @@ impl Resolver<'_> {
             let name = HeaderName::from_bytes(name.trim().as_bytes());
             return name.map(Share::Header).or_else(|_| {
                 let message = format!("{} names no header field", per.shown());
-                self.refuse(per.place, message, "write it as `header:X-Tenant`")
+                self.refuse(per.span, message, "write it as `header:X-Tenant`")
             });
         }
         match per.value.as_str() {
@@ -80,7 +80,7 @@ impl Resolver<'_> {
             "client" => {
                 let help =
                     "add `auth` or a listener's `client_ca`, which tell who a client is, or take `address`";
-                self.refuse(per.place, "no client has a name here", help)
+                self.refuse(per.span, "no client has a name here", help)
             }
             "route" => Ok(Share::Route),
             "all" => Ok(Share::All),
@@ -89,7 +89,7 @@ impl Resolver<'_> {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => SHARES.to_owned(),
                 };
-                self.refuse(per.place, format!("{} has no share of a rate limit", per.shown()), help)
+                self.refuse(per.span, format!("{} has no share of a rate limit", per.shown()), help)
             }
         }
     }
@@ -103,7 +103,7 @@ impl Resolver<'_> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "write a route's name, or its path where it has none".to_owned(),
         };
-        self.refuse(name.place, format!("unknown route {}", name.shown()), help)
+        self.refuse(name.span, format!("unknown route {}", name.shown()), help)
     }
 
     /// A batch that is let in whole or not at all can never pass if it is larger than the burst.
@@ -116,7 +116,7 @@ impl Resolver<'_> {
             let message = format!("a batch of more than {burst} items can never pass this rate limit whole");
             let help =
                 format!("`max_items` is {largest}: raise `burst`, lower `max_items`, or take `batch: cut`");
-            self.warn(limit.burst.place, message, help);
+            self.warn(limit.burst.span, message, help);
         }
     }
 }

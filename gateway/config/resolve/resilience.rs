@@ -9,7 +9,7 @@ use super::{Resolved, Resolver};
 use crate::config::document::{
     BreakerDocument, FailureDocument, HealthCheckDocument, RetryDocument, TimeoutDocument,
 };
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 use crate::config::{Breaker, FailureKinds, HealthCheck, Retry};
 
 impl Resolver<'_> {
@@ -21,7 +21,7 @@ impl Resolver<'_> {
         let RetryDocument { attempts, budget, on, status, timeout: own } = &document.value;
         let kinds = kinds(on.iter().map(|kind| kind.value));
         // Retries by default, where `retry` is not written, are no promise.
-        if document.place.is_some() && attempts.value.get() > 1 {
+        if document.span.is_some() && attempts.value.get() > 1 {
             self.fits(document, kinds, timeout)?;
         }
         Ok(Retry {
@@ -43,17 +43,17 @@ impl Resolver<'_> {
         let RetryDocument { attempts, on, timeout: own, .. } = &document.value;
         let item = timeout.item.value.0;
         if let (true, None) = (kinds.timeout, own) {
-            let place = on.iter().find(|kind| kind.value == FailureDocument::Timeout);
+            let span = on.iter().find(|kind| kind.value == FailureDocument::Timeout);
             return self.refuse(
-                place.and_then(|kind| kind.place),
+                span.and_then(|kind| kind.span),
                 "a retry after a timeout has no time left: an attempt may take all of `timeout.item`",
                 "say how long one attempt may take with `retry.timeout`",
             );
         }
-        let (key, place, each) = match own {
-            Some(own) => ("retry.timeout", own.place, own.value.0),
+        let (key, span, each) = match own {
+            Some(own) => ("retry.timeout", own.span, own.value.0),
             None if kinds.connect => {
-                ("timeout.connect", attempts.place.or(document.place), timeout.connect.value.0)
+                ("timeout.connect", attempts.span.or(document.span), timeout.connect.value.0)
             }
             None => return Ok(()),
         };
@@ -67,7 +67,7 @@ impl Resolver<'_> {
             written(item)
         );
         self.refuse(
-            place,
+            span,
             message,
             format!("make `{key}` shorter, `timeout.item` longer, or `attempts` fewer"),
         )
@@ -77,7 +77,7 @@ impl Resolver<'_> {
         let BreakerDocument { failures, on, status, base, max, max_ejected } = document;
         if max.value.0 < base.0 {
             return self.refuse(
-                max.place,
+                max.span,
                 "the longest ejection (`max`) is shorter than the first (`base`)",
                 "write a `max` that is at least `base`",
             );
@@ -97,7 +97,7 @@ impl Resolver<'_> {
         let parsed = path.value.parse::<PathAndQuery>().ok().filter(|_| path.value.starts_with('/'));
         let Some(parsed) = parsed else {
             let message = format!("{} is not a path", path.shown());
-            return self.refuse(path.place, message, "write a path such as `/health`");
+            return self.refuse(path.span, message, "write a path such as `/health`");
         };
         Ok(HealthCheck {
             path: parsed,

@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, StatusCode};
 use super::{Refused, Resolved, Resolver, Seen, all};
 use crate::config::document::{RespondDocument, RouteDocument};
 use crate::config::yaml::diagnostic::nearest;
-use crate::config::yaml::span::At;
+use crate::config::yaml::wrappers::At;
 use crate::route::{
     CanonicalPath, Mapping, MethodSet, Respond, Route, RouteAction, Strictness, UpstreamIndex, known_method,
     method_label,
@@ -20,15 +20,15 @@ impl Resolver<'_> {
             let route = self.route(document);
             let path = &document.value.path;
             if let Ok(canonical) = CanonicalPath::parse(&path.value, Strictness::Item)
-                && let Some(earlier) = paths.earlier(canonical, path.place)
+                && let Some(earlier) = paths.earlier(canonical, path.span)
             {
                 let message = format!("the path {} has two routes; this one is never reached", path.shown());
-                return self.refuse(path.place, message, earlier);
+                return self.refuse(path.span, message, earlier);
             }
             let name = document.value.name.as_ref().unwrap_or(path);
-            if let Some(earlier) = names.earlier(name.value.clone(), name.place) {
+            if let Some(earlier) = names.earlier(name.value.clone(), name.span) {
                 let message = format!("the name {} has two routes", name.shown());
-                return self.refuse(name.place, message, earlier);
+                return self.refuse(name.span, message, earlier);
             }
             route
         });
@@ -68,7 +68,7 @@ impl Resolver<'_> {
             RouteAction::Forward { .. } => return,
         };
         if coalesce.value {
-            self.warn(coalesce.place, format!("`coalesce` does nothing {never}"), "remove it");
+            self.warn(coalesce.span, format!("`coalesce` does nothing {never}"), "remove it");
         }
     }
 
@@ -87,7 +87,7 @@ impl Resolver<'_> {
             (None, Some(respond)) => {
                 if let Some(strip_prefix) = strip_prefix {
                     self.warn(
-                        strip_prefix.place,
+                        strip_prefix.span,
                         "`strip_prefix` does nothing on a route that answers by itself",
                         "remove it",
                     );
@@ -95,10 +95,10 @@ impl Resolver<'_> {
                 self.respond(respond).map(RouteAction::Respond)
             }
             (Some(_), Some(respond)) => {
-                self.refuse(respond.place, "a route has either `upstream` or `respond`", "remove one of them")
+                self.refuse(respond.span, "a route has either `upstream` or `respond`", "remove one of them")
             }
             (None, None) => self.refuse(
-                document.place,
+                document.span,
                 "the route leads nowhere",
                 "add `upstream: NAME`, or `respond: { status: 404 }`",
             ),
@@ -115,7 +115,7 @@ impl Resolver<'_> {
             None if known.is_empty() => "add it under `upstreams`".to_owned(),
             None => format!("known upstreams: {}", known.join(", ")),
         };
-        self.refuse(name.place, format!("unknown upstream {}", name.shown()), help)
+        self.refuse(name.span, format!("unknown upstream {}", name.shown()), help)
     }
 
     fn mapping(&mut self, strip: Option<&At<String>>, path: Option<&CanonicalPath>) -> Resolved<Mapping> {
@@ -128,7 +128,7 @@ impl Resolver<'_> {
             return Ok(Mapping::stripping(&prefix));
         }
         let message = format!("`strip_prefix` {} is not a prefix of the route's path", strip.shown());
-        self.refuse(strip.place, message, format!("the path is `{}`", path.as_str()))
+        self.refuse(strip.span, message, format!("the path is `{}`", path.as_str()))
     }
 
     fn methods(&mut self, names: Option<&[At<String>]>) -> Resolved<MethodSet> {
@@ -146,28 +146,28 @@ impl Resolver<'_> {
     pub(super) fn method(&mut self, name: &At<String>) -> Resolved<Method> {
         let Some(method) = known_method(&name.value) else {
             let message = format!("{} is not a method", name.shown());
-            return self.refuse(name.place, message, "write `GET`, `POST`, `PROPFIND`, …");
+            return self.refuse(name.span, message, "write `GET`, `POST`, `PROPFIND`, …");
         };
         if method == Method::CONNECT {
             let help = "it opens tunnels and is no request for a resource; remove it";
-            return self.refuse(name.place, "CONNECT can't be routed", help);
+            return self.refuse(name.span, "CONNECT can't be routed", help);
         }
         if method_label(&method) == "_OTHER" {
             let message = format!("{} is no method with a standard", name.shown());
-            self.warn(name.place, message, "it is passed on as it is, and counted as `_OTHER`");
+            self.warn(name.span, message, "it is passed on as it is, and counted as `_OTHER`");
         }
         Ok(method)
     }
 
     fn respond(&mut self, document: &At<RespondDocument>) -> Resolved<Respond> {
-        let document_place = document.place;
+        let document_place = document.span;
         let RespondDocument { status, body, content_type } = &document.value;
         let status = StatusCode::from_u16(*status).map_err(|_| Refused)?;
         let bodyless =
             matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
         if bodyless && !body.value.is_empty() {
             let message = format!("a reply with status {} has no body", status.as_u16());
-            return self.refuse(body.place, message, "remove the body, or answer with another status");
+            return self.refuse(body.span, message, "remove the body, or answer with another status");
         }
         if needs_location(status) {
             let message = format!(
@@ -179,7 +179,7 @@ impl Resolver<'_> {
         }
         if HeaderValue::from_str(&content_type.value).is_err() || !content_type.value.contains('/') {
             let message = format!("{} is not a media type", content_type.shown());
-            return self.refuse(content_type.place, message, "write it as `text/plain; charset=utf-8`");
+            return self.refuse(content_type.span, message, "write it as `text/plain; charset=utf-8`");
         }
         Ok(Respond {
             status,

@@ -12,7 +12,7 @@ use crate::config::document::{
     UpstreamDocument, UpstreamTlsDocument,
 };
 use crate::config::yaml::quantity::Percent;
-use crate::config::yaml::span::{At, Named};
+use crate::config::yaml::wrappers::{At, Named};
 use crate::config::{Balance, Engine, HostPolicy, Http2, Scheme, Target, Upstream, UpstreamTimeouts};
 use crate::header::field::is_forbidden_in_item;
 use crate::limiter::{ClientShare, Rate};
@@ -78,7 +78,7 @@ impl Resolver<'_> {
             (&document.hash_header, document.balance == BalanceDocument::ConsistentHash)
         {
             let help = "write `balance: consistent_hash`, or remove it";
-            self.warn(name.place, "`hash_header` does nothing without `consistent_hash`", help);
+            self.warn(name.span, "`hash_header` does nothing without `consistent_hash`", help);
         }
         Ok(match document.balance {
             BalanceDocument::RoundRobin => Balance::RoundRobin,
@@ -95,9 +95,9 @@ impl Resolver<'_> {
     ) -> Resolved<Http2> {
         let Http2Document { streams, stream_window } = &document.value;
         let may_be = |target: &Target| target.scheme != Scheme::Http;
-        if document.place.is_some() && targets.is_some_and(|targets| !targets.iter().any(may_be)) {
+        if document.span.is_some() && targets.is_some_and(|targets| !targets.iter().any(may_be)) {
             let message = format!("`http2` does nothing: no target of {} speaks HTTP/2", name.shown());
-            self.warn(document.place, message, "write `h2c://`, `h2://` or `https://` targets");
+            self.warn(document.span, message, "write `h2c://`, `h2://` or `https://` targets");
         }
         let window = stream_window.value.0;
         let most = usize::try_from(Http2::MAX_WINDOW).unwrap_or(usize::MAX) / (streams.get() + 1);
@@ -106,7 +106,7 @@ impl Resolver<'_> {
                 Ok(Http2 { streams: *streams, stream_window })
             }
             Ok(_) | Err(_) => self.refuse(
-                stream_window.place.or(document.place),
+                stream_window.span.or(document.span),
                 format!("`stream_window` is not between 16 KiB and {} KiB", most >> 10),
                 format!("a connection has room for the windows of {streams} streams, and for 2 GiB at most"),
             ),
@@ -116,9 +116,9 @@ impl Resolver<'_> {
     fn timeouts(&mut self, document: &TimeoutDocument) -> Resolved<UpstreamTimeouts> {
         let TimeoutDocument { connect, item, request, idle } = document;
         let (connect, item, whole) = (connect.value.0, item.value.0, request.value.0);
-        if request.place.is_some() && whole < item {
+        if request.span.is_some() && whole < item {
             return self.refuse(
-                request.place,
+                request.span,
                 "a whole request (`timeout.request`) has less time than one wait for a byte of it (`timeout.item`)",
                 "make `timeout.request` at least as long as `timeout.item`",
             );
@@ -132,7 +132,7 @@ impl Resolver<'_> {
         match ClientShare::from_percent(percent.value.0) {
             Some(share) => Ok(share),
             None => self.refuse(
-                percent.place,
+                percent.span,
                 "a client needs a share (`client_share`) above `0%`",
                 "write `1%` to `99%`, or `100%` for no limit of a client's own",
             ),
@@ -148,7 +148,7 @@ impl Resolver<'_> {
             return Ok(());
         }
         let message = format!("{} can't be a name", name.shown());
-        self.refuse(name.place, message, format!("a name has 1 to {MAX_NAME} characters on one line"))
+        self.refuse(name.span, message, format!("a name has 1 to {MAX_NAME} characters on one line"))
     }
 
     fn targets(&mut self, documents: &[At<TargetDocument>]) -> Resolved<Vec<Target>> {
@@ -163,13 +163,13 @@ impl Resolver<'_> {
                     } else {
                         format!("the target {}", url.shown())
                     };
-                    return self.refuse(url.place, format!("{shown} {}", error.problem), error.help);
+                    return self.refuse(url.span, format!("{shown} {}", error.problem), error.help);
                 }
             };
             let address = (target.host.clone(), target.port);
-            if let Some(earlier) = seen.earlier(address, url.place) {
+            if let Some(earlier) = seen.earlier(address, url.span) {
                 let help = format!("{earlier}; for a larger share, give it a `weight`");
-                self.warn(url.place, format!("the target {} is there twice", url.shown()), help);
+                self.warn(url.span, format!("the target {} is there twice", url.shown()), help);
             }
             Ok(target)
         });
@@ -184,9 +184,9 @@ impl Resolver<'_> {
         let Some(odd) = targets.iter().position(|target| is_h2(target.scheme) != first) else {
             return Ok(());
         };
-        let place = documents.get(odd).and_then(|document| document.value.url.place);
+        let span = documents.get(odd).and_then(|document| document.value.url.span);
         self.refuse(
-            place,
+            span,
             "the targets of one upstream can't mix HTTP/1.1 (`http`, `https`) and HTTP/2 (`h2c`, `h2`)",
             "make it two upstreams",
         )
@@ -201,11 +201,7 @@ impl Resolver<'_> {
             }
             _ => {
                 let message = format!("{} is not a host", host.shown());
-                self.refuse(
-                    host.place,
-                    message,
-                    "write `target`, `preserve`, or a name such as `api.example`",
-                )
+                self.refuse(host.span, message, "write `target`, `preserve`, or a name such as `api.example`")
             }
         }
     }
@@ -215,7 +211,7 @@ impl Resolver<'_> {
         let name = self.header_name(at)?;
         if is_forbidden_in_item(&name) || name.as_str().starts_with("content-") {
             let message = format!("{} can't tell a deadline", at.shown());
-            return self.refuse(at.place, message, "write a name of its own, such as `X-Request-Timeout-Ms`");
+            return self.refuse(at.span, message, "write a name of its own, such as `X-Request-Timeout-Ms`");
         }
         Ok(Some(name))
     }
@@ -227,13 +223,13 @@ impl Resolver<'_> {
         tls: &At<UpstreamTlsDocument>,
         encrypted: bool,
     ) -> Resolved<Option<std::path::PathBuf>> {
-        if tls.place.is_some() && !encrypted {
+        if tls.span.is_some() && !encrypted {
             let message = format!("`tls` does nothing: no target of {} speaks TLS", name.shown());
-            self.warn(tls.place, message, "write `https://` or `h2://` targets");
+            self.warn(tls.span, message, "write `https://` or `h2://` targets");
         }
         if !tls.value.verify.value {
             let message = format!("the certificates of {} are not checked", name.shown());
-            self.warn(tls.value.verify.place, message, "give the file of its `ca` instead");
+            self.warn(tls.value.verify.span, message, "give the file of its `ca` instead");
         }
         let Some(ca) = &tls.value.ca else { return Ok(None) };
         let path = self.file(ca);
@@ -251,7 +247,7 @@ impl Resolver<'_> {
             let auth = document.auth.as_ref().and_then(|auth| auth.value.forward.as_ref());
             if !used && auth.is_none_or(|forward| forward.upstream.value != name.value) {
                 let message = format!("no route leads to the upstream {}", name.shown());
-                self.warn(name.place, message, "remove it, or add a route");
+                self.warn(name.span, message, "remove it, or add a route");
             }
         }
     }

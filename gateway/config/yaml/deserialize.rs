@@ -7,9 +7,9 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::diagnostic::Place;
-use super::span::{AT, ONE_OR_MANY};
+use super::span::Span;
 use super::tree::{Key, Node, NodeValue};
+use super::wrappers::{AT, ONE_OR_MANY};
 
 /// Why a tree is no document, although the schema said so.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         match (name, &self.value) {
-            (AT, _) => visitor.visit_seq(Placed::new(self.place, self.from_environment, self)),
+            (AT, _) => visitor.visit_seq(Placed::new(self.span, self.from_environment, self)),
             (ONE_OR_MANY, NodeValue::List(items)) => visitor.visit_seq(Elements(items)),
             (ONE_OR_MANY, _) => visitor.visit_seq(Elements(std::slice::from_ref(self))),
             _ => visitor.visit_newtype_struct(self),
@@ -123,7 +123,7 @@ impl<'de> Deserializer<'de> for &'de Key {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         match name {
-            AT => visitor.visit_seq(Placed::new(self.place, false, self)),
+            AT => visitor.visit_seq(Placed::new(self.span, false, self)),
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -191,8 +191,8 @@ struct Placed<D> {
 }
 
 impl<D> Placed<D> {
-    fn new(place: Place, from_environment: bool, value: D) -> Self {
-        let numbers = [place.line, place.column, place.start, place.end, usize::from(from_environment)];
+    fn new(span: Span, from_environment: bool, value: D) -> Self {
+        let numbers = [span.line, span.column, span.start, span.end, usize::from(from_environment)];
         Self { numbers: numbers.into_iter(), value: Some(value) }
     }
 }

@@ -43,7 +43,7 @@ const MAX_RATE: u64 = 1_000_000 * SECONDS_OF_A_DAY;
 
 /// A duration that may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::config) struct Span(pub(in crate::config) Duration);
+pub(in crate::config) struct Delay(pub(in crate::config) Duration);
 
 /// A duration that bounds something; zero would let nothing through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +82,8 @@ pub(in crate::config) struct Percent(pub(in crate::config) u64);
 /// What kind of quantity a scalar is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Unit {
-    /// [`Span`].
-    Span,
+    /// [`Delay`].
+    Delay,
     /// [`TimeLimit`].
     TimeLimit,
     /// [`TimeLimitOrOff`].
@@ -106,14 +106,14 @@ pub(in crate::config) struct UnitError {
 impl Unit {
     /// The unit of a schema's keyword.
     pub(in crate::config) fn from_keyword(keyword: &str) -> Option<Self> {
-        [Self::Span, Self::TimeLimit, Self::TimeLimitOrOff, Self::Size, Self::Rate, Self::Percent]
+        [Self::Delay, Self::TimeLimit, Self::TimeLimitOrOff, Self::Size, Self::Rate, Self::Percent]
             .into_iter()
             .find(|unit| unit.keyword() == keyword)
     }
 
     const fn keyword(self) -> &'static str {
         match self {
-            Self::Span => "duration",
+            Self::Delay => "duration",
             Self::TimeLimit => "time-limit",
             Self::TimeLimitOrOff => "time-limit-or-off",
             Self::Size => "size",
@@ -125,7 +125,7 @@ impl Unit {
     /// What is expected, as a noun.
     pub(in crate::config) const fn noun(self) -> &'static str {
         match self {
-            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => "a duration",
+            Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff => "a duration",
             Self::Size => "a size",
             Self::Rate => "a rate",
             Self::Percent => "a percentage",
@@ -135,7 +135,7 @@ impl Unit {
     /// One that is right.
     pub(in crate::config) const fn example(self) -> &'static str {
         match self {
-            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => "5s",
+            Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff => "5s",
             Self::Size => "8MiB",
             Self::Rate => "100/s",
             Self::Percent => "20%",
@@ -144,7 +144,7 @@ impl Unit {
 
     const fn forms(self) -> &'static str {
         match self {
-            Self::Span | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
+            Self::Delay | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
             Self::TimeLimitOrOff => "`500ms`, `2s`, `1m`, `1h` or `off`",
             Self::Size => "`512B`, `64KiB`, `8MiB` or `1GiB`",
             Self::Rate => "`100/s`, `10/m`, `1000/h` or `5/d`",
@@ -154,7 +154,7 @@ impl Unit {
 
     const fn pattern(self) -> &'static str {
         match self {
-            Self::Span | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
+            Self::Delay | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
             Self::TimeLimitOrOff => r"^(\d+(\.\d+)?(ms|s|m|h)|off|.*\$\{.*)$",
             Self::Size => r"^(\d+(\.\d+)?(B|KiB|MiB|GiB)|.*\$\{.*)$",
             Self::Rate => r"^(\d+(\.\d+)?/[smhd]|.*\$\{.*)$",
@@ -192,7 +192,7 @@ impl Unit {
 
     const fn bounds(self) -> (u64, u64) {
         match self {
-            Self::Span => (0, MAX_DURATION_MS),
+            Self::Delay => (0, MAX_DURATION_MS),
             Self::TimeLimit | Self::TimeLimitOrOff => (1, MAX_DURATION_MS),
             Self::Size => (1, MAX_SIZE),
             Self::Rate => (1, MAX_RATE),
@@ -206,7 +206,7 @@ impl Unit {
 
     const fn units(self) -> &'static [(&'static str, u64)] {
         match self {
-            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => &DURATION_UNITS,
+            Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff => &DURATION_UNITS,
             Self::Size => &SIZE_UNITS,
             Self::Rate => &RATE_UNITS,
             Self::Percent => &[("%", 1)],
@@ -215,7 +215,7 @@ impl Unit {
 
     fn with_unit(self, number: &str) -> String {
         match self {
-            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => {
+            Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff => {
                 format!("`{number}s` for seconds or `{number}ms` for milliseconds")
             }
             Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
@@ -227,7 +227,7 @@ impl Unit {
     fn unknown_unit(self, number: &str, unit: &str) -> UnitError {
         let folded = unit.trim().to_ascii_lowercase();
         let meant = match self {
-            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff | Self::Rate | Self::Percent => None,
+            Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff | Self::Rate | Self::Percent => None,
             Self::Size => DECIMAL_SIZE_UNITS.iter().find(|(written, _)| *written == folded),
         };
         let hint = meant.map_or_else(
@@ -248,7 +248,7 @@ impl Unit {
         match (unit, self) {
             (Some((name, factor)), _) => format!("{}{name}", value / factor),
             (None, Self::TimeLimitOrOff) if value == 0 => OFF.to_owned(),
-            (None, Self::Span | Self::TimeLimit | Self::TimeLimitOrOff) => format!("{value}ms"),
+            (None, Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff) => format!("{value}ms"),
             (None, Self::Size) => format!("{value}B"),
             (None, Self::Rate) => format!("{value}/d"),
             (None, Self::Percent) => format!("{value}%"),
@@ -320,7 +320,7 @@ macro_rules! quantity {
     };
 }
 
-quantity!(Span, Unit::Span, "Duration", |ms| Self(Duration::from_millis(ms)), |span| milliseconds(span.0));
+quantity!(Delay, Unit::Delay, "Duration", |ms| Self(Duration::from_millis(ms)), |span| milliseconds(span.0));
 quantity!(TimeLimit, Unit::TimeLimit, "TimeLimit", |ms| Self(Duration::from_millis(ms)), |limit| {
     milliseconds(limit.0)
 });
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn quantities_have_units() {
         for (unit, text, value) in [
-            (Unit::Span, "0s", 0),
+            (Unit::Delay, "0s", 0),
             (Unit::TimeLimit, "500ms", 500),
             (Unit::TimeLimit, "1.5s", 1500),
             (Unit::TimeLimit, "2 s", 2000),
@@ -413,7 +413,7 @@ mod tests {
                 assert_eq!(unit.parse(&unit.written(value)), Ok(value));
             }
         }
-        assert_eq!(Unit::Span.written(0), "0ms");
+        assert_eq!(Unit::Delay.written(0), "0ms");
         assert_eq!(Unit::TimeLimitOrOff.written(0), "off");
         assert_eq!(Unit::TimeLimitOrOff.written(300_000), "5m");
         for rate in [1, 7, 24, 172_800, MAX_RATE] {

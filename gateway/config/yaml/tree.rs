@@ -12,8 +12,9 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, Spanned};
 
-use super::diagnostic::{Diagnostic, Place, quoted};
-use crate::config::flow;
+use super::diagnostic::{Diagnostic, quoted};
+use super::flow;
+use super::span::Span;
 
 /// Nesting of the deepest key this gateway knows is 6; the rest is room for a helpful message.
 const MAX_DEPTH: usize = 32;
@@ -24,7 +25,7 @@ const MAX_ALIASES: usize = 1_000;
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::config) struct Node {
     /// Where it is.
-    pub(in crate::config) place: Place,
+    pub(in crate::config) span: Span,
     /// What it is.
     pub(in crate::config) value: NodeValue,
     /// Whether a part of it came from the environment: then it is never shown.
@@ -52,7 +53,7 @@ pub(in crate::config) enum NodeValue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::config) struct Key {
     /// Where it is.
-    pub(in crate::config) place: Place,
+    pub(in crate::config) span: Span,
     /// The key itself.
     pub(in crate::config) name: String,
 }
@@ -99,28 +100,28 @@ fn not_yaml(error: &serde_saphyr::Error, text: &str) -> Diagnostic {
     let message = error.without_snippet().to_string();
     // The place is said once, in front of the snippet.
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-    let place = error.location().map(Place::from);
+    let span = error.location().map(Span::from);
     if message.starts_with("budget breached: Documents") {
-        return Diagnostic::error(place, "the file has more than one document")
+        return Diagnostic::error(span, "the file has more than one document")
             .help("a configuration is one; remove everything from the second `---` on");
     }
     if message.starts_with("budget breached") || message.contains("limit exceeded") {
         return Diagnostic::error(
-            place,
+            span,
             "the file is nested too deeply, or too large once its aliases are expanded",
         );
     }
-    if let Some(reference) = flow::unquoted_reference(text, place.map_or(usize::MAX, |place| place.line)) {
+    if let Some(reference) = flow::unquoted_reference(text, span.map_or(usize::MAX, |span| span.line)) {
         let written = text.get(reference.start..reference.end).unwrap_or("${NAME}");
         let message =
             format!("{} has to be in quotes here, between `{{` and `}}` or `[` and `]`", quoted(written));
         return Diagnostic::error(Some(reference), message)
             .help(format!("put quotes around the whole value: `\"{written}\"`"));
     }
-    Diagnostic::error(place, format!("the file is not valid YAML: {message}"))
+    Diagnostic::error(span, format!("the file is not valid YAML: {message}"))
 }
 
-impl From<Location> for Place {
+impl From<Location> for Span {
     fn from(location: Location) -> Self {
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let start = number(location.span().byte_offset().unwrap_or(0));
@@ -146,12 +147,12 @@ enum Raw {
 
 impl Node {
     fn from_raw(raw: Spanned<Raw>, text: &str) -> Self {
-        let place = Place::from(raw.defined);
+        let span = Span::from(raw.defined);
         let value = match raw.value {
             Raw::Empty => NodeValue::Empty,
             Raw::Text(text) => NodeValue::Scalar(text),
             Raw::Typed(read) => {
-                let written = text.get(place.start..place.end).map(str::trim);
+                let written = text.get(span.start..span.end).map(str::trim);
                 NodeValue::Scalar(written.filter(|written| !written.is_empty()).map_or(read, str::to_owned))
             }
             Raw::List(items) => {
@@ -161,13 +162,13 @@ impl Node {
                 entries
                     .into_iter()
                     .map(|(key, value)| {
-                        let key = Key { place: Place::from(key.defined), name: key.value };
+                        let key = Key { span: Span::from(key.defined), name: key.value };
                         (key, Self::from_raw(value, text))
                     })
                     .collect(),
             ),
         };
-        Self { place, value, from_environment: false, empty_variable: None }
+        Self { span, value, from_environment: false, empty_variable: None }
     }
 }
 
@@ -255,7 +256,7 @@ mod tests {
         let tree = read(text).unwrap();
         let scalar = |node: &Node| {
             let NodeValue::Scalar(text) = &node.value else { panic!("{node:?}") };
-            (text.clone(), node.place.line, node.place.column)
+            (text.clone(), node.span.line, node.span.column)
         };
         tree.entries().iter().map(|(_, value)| scalar(value)).collect()
     }

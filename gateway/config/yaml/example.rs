@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::input_format::{
+use super::schema_form::{
     choices, is_mapping, is_scalar, one_required, properties, required, scalar_problem, type_of, unit_of,
 };
 
@@ -11,7 +11,12 @@ const SHOWN_KEYS: usize = 2;
 
 /// The key with a value that it takes, in one line of YAML. `path` is that of the key, `root` the whole schema, `written`
 /// what stands there now, if it is a scalar that may be shown.
-pub(super) fn line(path: &str, schema: &Value, root: &Value, written: Option<&str>) -> Option<String> {
+pub(in crate::config) fn line(
+    path: &str,
+    schema: &Value,
+    root: &Value,
+    written: Option<&str>,
+) -> Option<String> {
     let name = path.rsplit('.').next()?;
     if name.is_empty() {
         return None;
@@ -30,7 +35,7 @@ pub(super) fn line(path: &str, schema: &Value, root: &Value, written: Option<&st
 
 /// The forms that a value may take: the schema without references and alternatives. The document has no recursive type, so
 /// this ends.
-pub(super) fn forms<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a Value> {
+pub(in crate::config) fn forms<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a Value> {
     if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
         let target = target.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
         return target.map(|target| forms(target, root)).unwrap_or_default();
@@ -97,7 +102,7 @@ impl<'a> Examples<'a> {
 }
 
 /// A scalar that a form takes.
-pub(super) fn of_scalar(form: &Value) -> String {
+pub(in crate::config) fn of_scalar(form: &Value) -> String {
     form.get("default").map_or_else(|| scalar(form, "default"), flow)
 }
 

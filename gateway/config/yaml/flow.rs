@@ -1,12 +1,12 @@
 //! `${NAME}` in YAML's flow style: between brackets or braces, a `{` of its own begins another mapping, so that a
 //! reference has to be in quotes there. The YAML library says so in its own words; this finds the place.
 
-use super::yaml::diagnostic::Place;
+use super::span::Span;
 
 /// The first reference without quotes between brackets or braces, down to this line.
 ///
 /// Reads only as much of YAML as that needs: quotes, comments, brackets. Is asked only about a text that is not YAML.
-pub(super) fn unquoted_reference(text: &str, last_line: usize) -> Option<Place> {
+pub(in crate::config) fn unquoted_reference(text: &str, last_line: usize) -> Option<Span> {
     let mut scan = Scan { depth: 0, quote: None, before: '\n', previous: '\n' };
     let mut start = 0;
     for (index, line) in text.split_inclusive('\n').take(last_line).enumerate() {
@@ -17,7 +17,7 @@ pub(super) fn unquoted_reference(text: &str, last_line: usize) -> Option<Place> 
             }
             if scan.depth > 0 && scan.quote.is_none() && rest.starts_with("${") {
                 let length = rest.find('}').map_or(2, |end| end + 1);
-                return Some(Place {
+                return Some(Span {
                     line: index + 1,
                     column: column + 1,
                     start: start + at,
@@ -86,9 +86,9 @@ mod tests {
             ("a: {\n  b: \"${C}\",\n  d: ${E}\n}", 3, 6, "${E}"),
             ("a: { b: ${C", 1, 9, "${"),
         ] {
-            let place = unquoted_reference(text, usize::MAX).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((place.line, place.column), (line, column), "{text}");
-            assert_eq!(&text[place.start..place.end], written, "{text}");
+            let span = unquoted_reference(text, usize::MAX).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!((span.line, span.column), (line, column), "{text}");
+            assert_eq!(&text[span.start..span.end], written, "{text}");
         }
     }
 

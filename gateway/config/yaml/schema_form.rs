@@ -4,11 +4,11 @@
 
 use serde_json::{Map, Value};
 
-use super::yaml::diagnostic::{HIDDEN, nearest, quoted};
-use super::yaml::quantity::{UNIT_KEYWORD, Unit};
+use super::diagnostic::{HIDDEN, nearest, quoted};
+use super::quantity::{UNIT_KEYWORD, Unit};
 
 /// What the schema knows of a key.
-pub(super) enum Property<'a> {
+pub(in crate::config) enum Property<'a> {
     /// It is a key of its own.
     Known(&'a Value),
     /// It is a name that the operator chooses.
@@ -17,7 +17,7 @@ pub(super) enum Property<'a> {
     Unknown,
 }
 
-pub(super) fn property<'a>(schema: &'a Value, name: &str) -> Property<'a> {
+pub(in crate::config) fn property<'a>(schema: &'a Value, name: &str) -> Property<'a> {
     match (properties(schema).and_then(|known| known.get(name)), schema.get("additionalProperties")) {
         (Some(known), _) => Property::Known(known),
         (None, Some(named @ Value::Object(_))) => Property::Named(named),
@@ -25,44 +25,44 @@ pub(super) fn property<'a>(schema: &'a Value, name: &str) -> Property<'a> {
     }
 }
 
-pub(super) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
+pub(in crate::config) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
     schema.get("properties").and_then(Value::as_object)
 }
 
-pub(super) fn known_keys(schema: &Value) -> Vec<&str> {
+pub(in crate::config) fn known_keys(schema: &Value) -> Vec<&str> {
     properties(schema).into_iter().flatten().map(|(key, _)| key.as_str()).collect()
 }
 
-pub(super) fn required(schema: &Value) -> impl Iterator<Item = &str> {
+pub(in crate::config) fn required(schema: &Value) -> impl Iterator<Item = &str> {
     schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// The keys of which the schema wants exactly one.
-pub(super) fn one_required(schema: &Value) -> impl Iterator<Item = &str> {
+pub(in crate::config) fn one_required(schema: &Value) -> impl Iterator<Item = &str> {
     schema.get("oneOf").and_then(Value::as_array).into_iter().flatten().flat_map(required)
 }
 
-pub(super) fn example(schema: &Value, name: &str) -> Option<String> {
+pub(in crate::config) fn example(schema: &Value, name: &str) -> Option<String> {
     let example = properties(schema)?.get(name)?.get("examples")?.get(0)?;
     Some(example.as_str().map_or_else(|| example.to_string(), str::to_owned))
 }
 
-pub(super) fn is_mapping(form: &Value) -> bool {
+pub(in crate::config) fn is_mapping(form: &Value) -> bool {
     type_of(form) == Some("object")
 }
 
-pub(super) fn is_scalar(form: &Value) -> bool {
+pub(in crate::config) fn is_scalar(form: &Value) -> bool {
     choices(form).is_some() || matches!(type_of(form), Some("string" | "integer" | "boolean"))
 }
 
 /// The type; of a list of types the first, the others only make room for `${NAME}`.
-pub(super) fn type_of(form: &Value) -> Option<&str> {
+pub(in crate::config) fn type_of(form: &Value) -> Option<&str> {
     let types = form.get("type")?;
     types.as_str().or_else(|| types.get(0)?.as_str())
 }
 
 /// The values of an enumeration of names.
-pub(super) fn choices(form: &Value) -> Option<Vec<&str>> {
+pub(in crate::config) fn choices(form: &Value) -> Option<Vec<&str>> {
     if let Some(values) = form.get("enum").and_then(Value::as_array) {
         return values.iter().map(Value::as_str).collect();
     }
@@ -70,11 +70,11 @@ pub(super) fn choices(form: &Value) -> Option<Vec<&str>> {
     variants.iter().map(|variant| variant.get("const")?.as_str()).collect()
 }
 
-pub(super) fn unit_of(form: &Value) -> Option<Unit> {
+pub(in crate::config) fn unit_of(form: &Value) -> Option<Unit> {
     form.get(UNIT_KEYWORD).and_then(Value::as_str).and_then(Unit::from_keyword)
 }
 
-pub(super) fn noun(form: &Value) -> String {
+pub(in crate::config) fn noun(form: &Value) -> String {
     if let Some(unit) = unit_of(form) {
         return unit.noun().to_owned();
     }
@@ -98,7 +98,11 @@ fn one_of(choices: &[&str]) -> String {
 }
 
 /// What is wrong with a scalar, and what to do; `shown` is absent where it must not be shown.
-pub(super) fn scalar_problem(text: &str, shown: Option<&str>, form: &Value) -> Option<(String, String)> {
+pub(in crate::config) fn scalar_problem(
+    text: &str,
+    shown: Option<&str>,
+    form: &Value,
+) -> Option<(String, String)> {
     let subject = shown.map_or_else(|| HIDDEN.to_owned(), quoted);
     if let Some(unit) = unit_of(form) {
         let error = unit.parse(text).err()?;
