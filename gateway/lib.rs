@@ -19,6 +19,7 @@ pub mod plan;
 pub mod dispatch;
 pub(crate) mod upstream;
 pub(crate) mod limiter;
+pub(crate) mod memory;
 pub(crate) mod transport;
 pub mod stitch;
 pub mod problem;

@@ -24,21 +24,21 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Writes the bytes in base64.
-pub(crate) fn write(rope: &mut ChunkWriter, bytes: &[u8]) {
-    write_with(&STANDARD_ENGINE, rope, bytes);
+pub(crate) fn write(output: &mut ChunkWriter, bytes: &[u8]) {
+    write_with(&STANDARD_ENGINE, output, bytes);
 }
 
 /// Writes the bytes in base64url, with padding (RFC 4648 §5).
-pub(crate) fn write_url_safe(rope: &mut ChunkWriter, bytes: &[u8]) {
-    write_with(&URL_ENGINE, rope, bytes);
+pub(crate) fn write_url_safe(output: &mut ChunkWriter, bytes: &[u8]) {
+    write_with(&URL_ENGINE, output, bytes);
 }
 
-fn write_with(engine: &GeneralPurpose, rope: &mut ChunkWriter, bytes: &[u8]) {
+fn write_with(engine: &GeneralPurpose, output: &mut ChunkWriter, bytes: &[u8]) {
     let mut piece = [0; PIECE / 3 * 4];
     for part in bytes.chunks(PIECE) {
         // The buffer holds any piece, so that encoding it can't fail.
         let length = engine.encode_slice(part, &mut piece).unwrap_or_default();
-        rope.put(piece.get(..length).unwrap_or_default());
+        output.put(piece.get(..length).unwrap_or_default());
     }
 }
 
@@ -65,9 +65,9 @@ mod tests {
     fn what_is_written_is_read_back() {
         for length in [0, 1, 2, 3, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE + 2] {
             let bytes: Vec<u8> = (0..length).map(|index| u8::try_from(index % 251).unwrap()).collect();
-            let mut rope = ChunkWriter::new(0);
-            write(&mut rope, &bytes);
-            let text = rope.finish().concat();
+            let mut output = ChunkWriter::new(0);
+            write(&mut output, &bytes);
+            let text = output.finish().concat();
             assert_eq!(decode(std::str::from_utf8(&text).unwrap()), Some(bytes));
         }
     }

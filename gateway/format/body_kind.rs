@@ -5,7 +5,8 @@ use bytes::Bytes;
 
 use super::bulk::{Bulk, RecordForm};
 use super::negotiation::request_format;
-use super::{Batch, BatchRefusal, Dialect, Format, ReadContext};
+use super::{Format, ReadContext};
+use crate::batch::{Batch, BatchRefusal, Dialect};
 
 /// What a request's body is to be read as.
 #[derive(Clone, Copy, Debug)]

@@ -102,12 +102,12 @@ mod tests {
     #[test]
     fn large_bodies_are_shared_and_small_ones_copied() {
         let large = Bytes::from(vec![b'x'; SHARED_FROM]);
-        let mut rope = ChunkWriter::new(8);
-        rope.put(b"a");
-        rope.put_shared(large.clone());
-        rope.put_shared(Bytes::from_static(b"b"));
-        rope.put_number(42_u16);
-        let chunks = rope.finish();
+        let mut output = ChunkWriter::new(8);
+        output.put(b"a");
+        output.put_shared(large.clone());
+        output.put_shared(Bytes::from_static(b"b"));
+        output.put_number(42_u16);
+        let chunks = output.finish();
         assert_eq!(chunks.len(), 3);
         assert_eq!(chunks[1].as_ptr(), large.as_ptr());
         assert_eq!(chunks[2], "b42");
@@ -115,25 +115,25 @@ mod tests {
 
     #[test]
     fn json_in_lines_has_no_line_breaks() {
-        let mut rope = ChunkWriter::of_json_lines();
-        rope.put_shared(Bytes::from_static(b"{\r\n \"a\\n\": [1,\n2]\r}"));
-        rope.put(b"\n");
+        let mut output = ChunkWriter::of_json_lines();
+        output.put_shared(Bytes::from_static(b"{\r\n \"a\\n\": [1,\n2]\r}"));
+        output.put(b"\n");
         let large = Bytes::from(vec![b'1'; SHARED_FROM]);
-        rope.put_shared(large.clone());
-        let chunks = rope.finish();
+        output.put_shared(large.clone());
+        let chunks = output.finish();
         assert_eq!(chunks[0], "{   \"a\\n\": [1, 2] }\n");
         assert_eq!(chunks[1].as_ptr(), large.as_ptr());
     }
 
     #[test]
     fn nothing_is_lost_when_the_buffer_is_full() {
-        let mut rope = ChunkWriter::new(3);
+        let mut output = ChunkWriter::new(3);
         let mut expected = Vec::new();
         for number in 0..60_000_u32 {
-            rope.put_number(number);
+            output.put_number(number);
             expected.extend_from_slice(number.to_string().as_bytes());
         }
-        let chunks = rope.finish();
+        let chunks = output.finish();
         assert!(chunks.len() > 1 && chunks.iter().all(|chunk| !chunk.is_empty()));
         assert_eq!(chunks.concat(), expected);
     }

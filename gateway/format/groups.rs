@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::item_builder::NO_TRANSACTIONS;
-use super::{BatchItem, BatchRefusal, ItemId, ItemIndex};
+use crate::batch::{BatchItem, BatchRefusal, ItemId, ItemIndex};
 
 /// Rejects the items of every group of several: the upstreams share no transaction.
 pub(crate) fn refuse_transactions(items: &mut [BatchItem]) {
@@ -50,7 +50,7 @@ fn group(item: &BatchItem) -> Option<&ItemId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{Item, ItemForm, Subject};
+    use crate::batch::{Item, ItemForm, Subject};
 
     fn items(of: &[(&str, &str)]) -> Vec<BatchItem> {
         let item = |(id, group): &(&str, &str)| {

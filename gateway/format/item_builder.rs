@@ -11,21 +11,19 @@ use http::{HeaderValue, Method};
 
 use super::lookalike::meant_by;
 use super::media::MediaType;
+use super::shown::{is_unfit_for_names, shown};
 use super::template;
-use super::{
-    BatchItem, BatchLimits, BatchRefusal, FieldError, Fields, IdForm, Item, ItemForm, ItemId, ItemIndex,
-    ItemRejection, Subject, checked_field,
-};
 use crate::batch::Bounded;
+use crate::batch::{
+    BatchItem, BatchLimits, BatchRefusal, IdForm, Item, ItemForm, ItemId, ItemIndex, ItemRejection, Subject,
+};
+use crate::header::field::{FieldError, Fields, checked_field};
 use crate::reference::condition::{Condition, ConditionError};
 use crate::reference::template::Template;
 use crate::route::known_method;
 
 /// Bytes of a method's name; the longest registered one has 17.
 const MAX_METHOD: usize = 32;
-
-/// Bytes of a name that are repeated in a rejection.
-const MAX_NAME_SHOWN: usize = 64;
 
 /// Shown for every item of a group of several.
 pub(crate) const NO_TRANSACTIONS: ItemRejection = ItemRejection::NotImplemented {
@@ -342,17 +340,6 @@ impl<'l> ItemBuilder<'l> {
         let subject = Subject { id, method: self.method.unwrap_or_default(), href, form: self.form };
         BatchItem { subject, content }
     }
-}
-
-/// Characters that an id or url can't have in every format: control characters, and what XML 1.0
-/// §2.2 can't carry.
-fn is_unfit_for_names(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}')
-}
-
-/// A name from the client, cut to a sensible length and free of control characters.
-pub(crate) fn shown(name: &str) -> String {
-    name.chars().filter(|character| !is_unfit_for_names(*character)).take(MAX_NAME_SHOWN).collect()
 }
 
 /// Checks that no two items have the same id, the implied ones included (protocol §1); with

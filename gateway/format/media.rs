@@ -1,7 +1,11 @@
-//! Media types (RFC 9110 §8.3.1), as far as they decide how a body stands in a batch: as JSON, as
-//! text, or as base64 (protocol §2.1, §4.1).
+//! Media types (RFC 9110 §8.3.1): which of them are JSON, XML or text.
+//!
+//! The one place that answers these questions, for items of a batch and for single requests alike. Readers and writers
+//! ask it how a body is written in a batch (as JSON, as text or as base64; protocol §2.1, §4.1), and both reply paths
+//! ask it whether a body can hold urls to map. Types are compared without regard to case; of the parameters only
+//! `charset` matters. It does not look at bodies.
 
-use super::Fields;
+use crate::header::field::Fields;
 
 /// How the body of a media type is written in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,19 @@ pub(crate) enum TextTypes {
     ByName,
     /// None: Graph's clients write everything but JSON in base64.
     None,
+}
+
+/// Whether a Content-Type is JSON: `application/json` or any `+json`.
+#[must_use]
+pub fn is_json(media_type: &str) -> bool {
+    MediaType::parse(media_type).kind == MediaKind::Json
+}
+
+/// Whether a Content-Type is XML: `application/xml`, `text/xml` or any `+xml` (RFC 7303), in any case and with any
+/// parameters. Items of a batch and single requests both use this rule.
+#[must_use]
+pub fn is_xml(media_type: &str) -> bool {
+    MediaType::parse(media_type).kind == MediaKind::Xml
 }
 
 impl MediaKind {
@@ -162,6 +179,31 @@ fn charset_in(parameters: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn xml_is_known_by_its_type_in_any_case_and_with_any_parameters() {
+        for (media_type, expected) in [
+            ("application/xml", true),
+            ("Application/XML", true),
+            ("text/xml", true),
+            ("TEXT/XML; charset=utf-8", true),
+            (" application/xml ;charset=\"utf-8\"", true),
+            ("application/vnd.x+xml", true),
+            ("image/svg+XML", true),
+            ("application/atom+xml;type=entry", true),
+            ("application/json; v=xml", false),
+            ("application/json;profile=\"application/xml\"", false),
+            ("application/xml-dtd", false),
+            ("application/xmlish", false),
+            ("text/xml-external-parsed-entity", false),
+            ("application/x-xml+json", false),
+            ("text/html", false),
+            ("xml", false),
+            ("", false),
+        ] {
+            assert_eq!(is_xml(media_type), expected, "{media_type}");
+        }
+    }
 
     #[test]
     fn kinds_follow_the_protocol() {

@@ -4,10 +4,11 @@
 //! In follows Content-Type, or the first byte where Content-Type says nothing; out follows Accept
 //! (RFC 9110 §12.5.1).
 
+use super::Format;
 use super::accept::{Ranges, Weight};
 use super::charset::is_utf_8;
 use super::media::MediaType;
-use super::{BatchRefusal, Dialect, Format, Place};
+use crate::batch::{BatchRefusal, Dialect, Place};
 
 /// Types that a web page can post to another site without that site's consent (Fetch §2.2.2).
 const POSTABLE_CROSS_SITE: [&str; 3] =

@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 
-use super::BatchRefusal;
+use crate::batch::BatchRefusal;
 
 /// The version of a reply to a client that asks for none.
 pub const USUAL_ODATA_VERSION: &str = "4.01";

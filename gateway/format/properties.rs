@@ -3,6 +3,7 @@
 
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -10,6 +11,9 @@ use serde_json::{Value, json};
 
 use super::xml::read_back::Element;
 use super::*;
+use crate::batch::{
+    BatchLimits, BatchRefusal, Dialect, ItemForm, ItemResult, MultiStatus, ResultBody, Subject,
+};
 
 const MEDIA_TYPES: [&str; 7] = [
     "application/json",

@@ -7,8 +7,9 @@ use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 
 use super::json;
 use super::media::{MediaKind, MediaType};
-use super::{BatchLimits, Fields, ItemRejection};
 use crate::batch::Bounded;
+use crate::batch::{BatchLimits, ItemRejection};
+use crate::header::field::Fields;
 use crate::reference::expression::{
     EXPRESSION_START, Expression, ExpressionError, Part, TextTemplate, may_have_expressions,
 };
@@ -106,7 +107,7 @@ fn rejection(error: ExpressionError) -> ItemRejection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::checked_field;
+    use crate::header::field::checked_field;
 
     fn found(href: &str, header: (&str, &str), body: &str) -> Result<Option<Box<Template>>, ItemRejection> {
         let mut headers = vec![(CONTENT_TYPE, http::HeaderValue::from_static("application/json"))];

@@ -47,9 +47,9 @@ const EXCEPTIONS: [(&str, &str); 39] = [
 ];
 
 /// Writes a lower-case name in its canonical case.
-pub(crate) fn write(rope: &mut ChunkWriter, name: &str) {
+pub(crate) fn write(output: &mut ChunkWriter, name: &str) {
     if let Some((_, canonical)) = EXCEPTIONS.iter().find(|(lower, _)| *lower == name) {
-        rope.put(canonical.as_bytes());
+        output.put(canonical.as_bytes());
         return;
     }
     let mut start_of_word = true;
@@ -60,7 +60,7 @@ pub(crate) fn write(rope: &mut ChunkWriter, name: &str) {
             *to = if start_of_word { byte.to_ascii_uppercase() } else { *byte };
             start_of_word = *byte == b'-';
         }
-        rope.put(buffer.get(..piece.len()).unwrap_or_default());
+        output.put(buffer.get(..piece.len()).unwrap_or_default());
     }
 }
 
@@ -69,9 +69,9 @@ mod tests {
     use super::*;
 
     fn canonical(name: &str) -> String {
-        let mut rope = ChunkWriter::new(0);
-        write(&mut rope, name);
-        String::from_utf8(rope.finish().concat()).unwrap()
+        let mut output = ChunkWriter::new(0);
+        write(&mut output, name);
+        String::from_utf8(output.finish().concat()).unwrap()
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Who a client is, where clients are to be told apart: for turns, for long-lived exchanges, and for memory.
+//! Who a client is, wherever clients are told apart: for permits, long-lived exchanges, memory, rate limits and
+//! connections.
 //!
 //! A client is who `auth` or its certificate says it is. Without a name it is its address, and of IPv6 its whole
 //! /64 network (RFC 4291 §2.5.1): otherwise one host could pose as many clients. The address is the one that trusted

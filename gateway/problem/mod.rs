@@ -15,7 +15,7 @@ use http::StatusCode;
 
 use crate::batch::{BatchRefusal, GatewayMade, ItemRejection, OutcomeKind, Place, Problem, ProxyError};
 
-use crate::stitch::GATEWAY_NAME;
+use crate::header::GATEWAY_NAME;
 
 pub use idempotent::is_idempotent;
 pub use reasons::{LIMIT_REASONS, REFUSAL_REASONS};

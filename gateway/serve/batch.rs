@@ -15,6 +15,7 @@ use crate::format::{
     BodyKind, EncodedBody, Format, InputFormat, ReadContext, USUAL_ODATA_VERSION, cross_site, decode_batch,
     is_ndjson, is_postable_cross_site, odata_version, problem_format, reply_format, wants_text_xml,
 };
+use crate::header::retry_after;
 use crate::phase::Phase;
 use crate::plan::{Plan, Preferences, coalesce};
 use crate::problem;
@@ -26,8 +27,8 @@ use super::limits_document::limits_document;
 use super::respond::{joined, read_body, write_reply};
 use super::stream;
 use crate::admission::{Batching, Meter};
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::Session;
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::client::BatchEngine;
 
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
@@ -48,9 +49,9 @@ pub(crate) async fn serve(
         return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
-    let reservation = MemoryReservation::new(&asked.gateway.memory, asked.reached.client());
+    let reservation = MemoryReservation::new(&asked.gateway.memory, asked.caller.client());
     let limiters = &asked.snapshot.limiters;
-    let meter = Meter::new(limiters, asked.reached, &session.req_header().headers);
+    let meter = Meter::new(limiters, asked.caller, &session.req_header().headers);
     let mut life =
         BatchHandler { asked, reservation, phases: PhaseTimes::default(), form: None, bytes_in: 0, meter };
     match admitted {
@@ -148,7 +149,7 @@ impl BatchHandler<'_> {
         // changes nothing.
         let postable =
             *method == Method::POST && is_postable_cross_site(text(headers, &header::CONTENT_TYPE));
-        if postable && cross_site(headers, &self.asked.reached.authority, &settings.cors.allow_origins) {
+        if postable && cross_site(headers, &self.asked.caller.authority, &settings.cors.allow_origins) {
             return Err(BatchRefusal::CrossSite);
         }
         let max_body = self.asked.endpoint.limits.max_body;
@@ -163,7 +164,7 @@ impl BatchHandler<'_> {
     fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
         let stopwatch = Stopwatch::start();
         self.bytes_in = body.len();
-        let Asked { endpoint, intake, reached, .. } = self.asked;
+        let Asked { endpoint, intake, caller, .. } = self.asked;
         let headers = &session.req_header().headers;
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
@@ -179,7 +180,7 @@ impl BatchHandler<'_> {
             limits: &endpoint.limits,
             content_type,
             endpoint: endpoint.path.as_str(),
-            own_authority: &reached.authority,
+            own_authority: &caller.authority,
             dialect: endpoint.dialect,
         };
         let batch = intake.read(form, &body, &context)?;
@@ -193,13 +194,13 @@ impl BatchHandler<'_> {
 
     /// Says what would happen, and sends nothing (`Prefer: handling=explain`).
     async fn explain(&self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
-        let Asked { snapshot, endpoint, reached, request_id, .. } = self.asked;
+        let Asked { snapshot, endpoint, caller, .. } = self.asked;
         let context = ExplainContext {
             settings: &snapshot.settings,
             endpoint,
             preferences: planned.preferences,
             inherited: &planned.inherited,
-            hop: &reached.forwarded_by(&session.req_header().headers, request_id),
+            hop: &caller.forwarded_by(&session.req_header().headers),
             audience: Audience::Client,
         };
         let document = explain(planned.plan, planned.form, &context).to_json();
@@ -237,7 +238,7 @@ impl BatchHandler<'_> {
             .asked
             .head(endpoint.reply_status)
             .with(ODATA_VERSION, self.odata_version(&session.req_header().headers).ok().flatten())
-            .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
+            .with(header::RETRY_AFTER, results.retry_after().map(retry_after::write))
             .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline))
             .with_all(&self.meter.fields());
         let mut written = reply_format.write(results, endpoint.dialect);
@@ -320,7 +321,7 @@ impl BatchHandler<'_> {
             .with(header::ALLOW, error_reply.allow)
             .with(ODATA_VERSION, version)
             .with(header::WWW_AUTHENTICATE, error_reply.challenge)
-            .with(header::RETRY_AFTER, error_reply.retry_after.map(whole_seconds))
+            .with(header::RETRY_AFTER, error_reply.retry_after.map(retry_after::write))
             .with_all(&self.meter.fields());
         self.record(&report);
         write_reply(session, head, written).await
@@ -344,10 +345,10 @@ impl BatchHandler<'_> {
             phases: self.phases,
             bytes_in: self.bytes_in,
             bytes_out: 0,
-            request_id: self.asked.request_id.clone(),
+            request_id: self.asked.caller.request_id.clone(),
             trace: self.asked.trace,
-            client: self.asked.reached.client.clone(),
-            client_name: self.asked.reached.identity.name.clone(),
+            client: self.asked.caller.address_text(),
+            client_name: self.asked.caller.identity.name.clone(),
         }
     }
 
@@ -387,11 +388,6 @@ fn started(results: MultiStatus, reports: &[ItemReport]) -> MultiStatus {
     let kept = results.results.into_iter().zip(reports);
     let kept = kept.filter(|(_, report)| report.reason != Some(problem::BATCH_STOPPED));
     MultiStatus { results: kept.map(|(result, _)| result).collect() }
-}
-
-/// Rounded up: a client that waits so long does not come too early (RFC 9110 §10.2.3).
-fn whole_seconds(after: std::time::Duration) -> String {
-    (after.as_secs() + u64::from(after.subsec_nanos() > 0)).to_string()
 }
 
 /// A field's value. What is no text is no absent field either.

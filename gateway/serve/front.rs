@@ -10,18 +10,20 @@ use pingora::apps::ReusedHttpStream;
 use crate::batch::{AdmissionRefusal, Dialect, ItemRejection};
 use crate::dispatch::CallFailure;
 use crate::format::{BodyKind, Bulk, EncodedBody, problem_format};
+use crate::header::retry_after;
 use crate::problem::{self, BodyFailure, ErrorReply, Limit};
 use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
 use crate::telemetry::ConnectionRefusal;
 
 use super::asked::Asked;
 use super::batch;
+use super::context::Context;
 use super::cors;
 use super::grpc;
-use super::proxy::{self, Context, Ended, Failure, ProxyPlan, Tunnel};
+use super::proxy::{self, Ended, Failure, ProxyPlan, Tunnel};
 use super::respond::{ReplyHead, joined, write_reply};
 use super::validate;
-use crate::listener::connection::ClientConnection;
+use crate::listener::request_handler::RequestHandler;
 use crate::session::{ResetReason, Session};
 use crate::state::gateway::Gateway;
 use crate::upstream::error;
@@ -37,13 +39,8 @@ pub(crate) struct Front {
 /// What is left to do after a request was served.
 type Served = pingora::Result<Option<Box<Tunnel>>>;
 
-impl Front {
-    pub(crate) const fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
-    }
-
-    /// Serves a request. Gives the connection where it can be used again.
-    pub(crate) async fn serve(&self, mut session: Session) -> Option<ReusedHttpStream> {
+impl RequestHandler for Front {
+    async fn handle(&self, mut session: Session) -> Option<ReusedHttpStream> {
         let mut context = Context::new(&self.gateway, &session);
         self.prepare(&mut session, &context);
         match self.answer(&mut session, &mut context).await {
@@ -68,12 +65,18 @@ impl Front {
         }
         session.finish().await
     }
+}
+
+impl Front {
+    pub(crate) const fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
 
     fn prepare(&self, session: &mut Session, context: &Context) {
         let limits = &context.snapshot.settings.limits;
         session.set_write_timeout(limits.write_timeout);
-        if let Some(stream) = session.http1_stream() {
-            ClientConnection::unwatch(stream);
+        if let Some(connection) = session.connection() {
+            connection.stop_watching();
         }
         if self.gateway.is_draining() {
             // The client comes back over a new connection: at another gateway, or at this one's successor.
@@ -243,8 +246,7 @@ impl Front {
             endpoint,
             intake,
             only_route,
-            reached: &context.reached,
-            request_id: &context.request_id,
+            caller: &context.caller,
             trace: context.trace,
             cors: cors::reply_fields(&snapshot.settings.cors, &session.req_header().headers),
         };
@@ -259,7 +261,7 @@ const fn refused_path() -> ItemRejection {
 
 /// Writes a reply of the gateway's own.
 async fn reply(session: &mut Session, context: &Context, head: ReplyHead, body: Bytes) -> Served {
-    let head = head.with(X_REQUEST_ID, Some(context.request_id.as_str().to_owned()));
+    let head = head.with(X_REQUEST_ID, Some(context.caller.request_id.as_str().to_owned()));
     write_reply(session, head, EncodedBody::of(body)).await?;
     Ok(None)
 }
@@ -301,10 +303,10 @@ async fn write_verdict(
     context.limit.clone_from(&error_reply.limit);
     let status = if is_grpc { StatusCode::OK } else { error_reply.problem.status };
     let mut head = ReplyHead::new(status)
-        .with(X_REQUEST_ID, Some(context.request_id.as_str().to_owned()))
+        .with(X_REQUEST_ID, Some(context.caller.request_id.as_str().to_owned()))
         .with(header::ALLOW, error_reply.allow.clone())
         .with(header::WWW_AUTHENTICATE, error_reply.challenge.clone())
-        .with(header::RETRY_AFTER, error_reply.retry_after.map(|after| after.as_secs().to_string()))
+        .with(header::RETRY_AFTER, error_reply.retry_after.map(retry_after::write))
         .with(PROXY_STATUS, Some(error_reply.proxy_status()))
         .with_all(&context.limit_fields);
     if is_grpc {

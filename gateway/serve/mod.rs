@@ -1,7 +1,9 @@
 //! Serves one request: decides what it is, and answers it as a batch, a stream, or by proxying it.
 
 pub(crate) mod asked;
+mod auth_service;
 pub(crate) mod batch;
+pub(crate) mod context;
 pub(crate) mod cors;
 pub(crate) mod front;
 pub(crate) mod grpc;

@@ -12,9 +12,8 @@ use crate::batch::BatchRefusal;
 use crate::clock::Deadline;
 use crate::format::EncodedBody;
 
-use crate::listener::connection::ClientConnection;
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::{Session, announced_length};
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 
 /// Reads the request's body whole. Answers `Expect: 100-continue` first (RFC 9110 §10.1.1), unless
 /// the length says already that the body is too large.
@@ -114,8 +113,8 @@ pub(crate) async fn write_reply(
         header.insert_header(header::CONTENT_LENGTH, length)?;
     }
     let unread = session.close_if_unread();
-    if let Some(stream) = session.http1_stream() {
-        ClientConnection::write_together(stream);
+    if let Some(connection) = session.connection() {
+        connection.buffer_until_flush();
     }
     let without_body = length == 0 || session.req_header().method == http::Method::HEAD;
     session.write_response_header(Box::new(header), without_body).await?;

@@ -24,8 +24,8 @@ use super::asked::Asked;
 use super::batch::BatchHandler;
 use super::stream_reply::{StreamReply, write_lines};
 use crate::admission::{Batching, Meter};
+use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::Session;
-use crate::state::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::client::BatchEngine;
 use crate::upstream::error;
 

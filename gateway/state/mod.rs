@@ -2,5 +2,4 @@
 
 pub(crate) mod activity;
 pub(crate) mod gateway;
-pub(crate) mod memory;
 pub(crate) mod snapshot;

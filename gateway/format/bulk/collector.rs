@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::Bulk;
-use crate::format::item_builder::{ItemBuilder, MemberNames, shown};
-use crate::format::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection};
+use super::records::Bulk;
+use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection};
+use crate::format::item_builder::{ItemBuilder, MemberNames};
+use crate::format::shown::shown;
 
 const NAMES: MemberNames = MemberNames { url: "url" };
 
@@ -97,20 +98,20 @@ impl<'a> Collector<'a> {
     /// Adds an item: a record, or why it is none.
     pub(crate) fn add(&mut self, record: Result<Record<'_>, ItemRejection>) {
         let index = self.next_index();
-        let mut draft = ItemBuilder::new(self.limits, NAMES);
-        draft.set_method(self.bulk.method.as_str());
+        let mut builder = ItemBuilder::new(self.limits, NAMES);
+        builder.set_method(self.bulk.method.as_str());
         let mut body = None;
         match record.and_then(|record| self.url_of(&record).map(|url| (url, record.body))) {
             Ok((url, bytes)) => {
-                draft.set_url(&url);
+                builder.set_url(&url);
                 if let Some((bytes, media_type)) = bytes {
-                    draft.default_media_type(media_type);
+                    builder.default_media_type(media_type);
                     body = Some(bytes);
                 }
             }
-            Err(rejection) => draft.reject(rejection),
+            Err(rejection) => builder.reject(rejection),
         }
-        self.items.push(draft.finish_literal(index, body));
+        self.items.push(builder.finish_literal(index, body));
     }
 
     fn url_of(&self, record: &Record<'_>) -> Result<String, ItemRejection> {

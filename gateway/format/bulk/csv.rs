@@ -4,8 +4,8 @@ use bytes::Bytes;
 use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::{Collector, Record, Value, quoting};
-use crate::format::item_builder::shown;
-use crate::format::{BatchRefusal, ItemRejection, Place};
+use crate::batch::{BatchRefusal, ItemRejection, Place};
+use crate::format::shown::shown;
 
 /// Columns of a document; each costs the comparison with all others.
 const MAX_COLUMNS: usize = 1024;

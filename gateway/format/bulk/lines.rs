@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::Collector;
-use crate::format::{BatchRefusal, ItemRejection, Place, json};
+use crate::batch::{BatchRefusal, ItemRejection, Place};
+use crate::format::json;
 
 /// Reads the lines. Empty ones are none.
 pub(super) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 
 use super::{Collector, Record, Value};
-use crate::format::{BatchRefusal, Place};
+use crate::batch::{BatchRefusal, Place};
 
 /// Whether the query has the parameter, empty or not.
 pub(super) fn has_parameter(query: &str, parameter: &str) -> bool {

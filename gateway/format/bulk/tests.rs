@@ -5,7 +5,9 @@ use http::Method;
 
 use super::*;
 use crate::batch::BatchItem;
-use crate::format::{ItemRejection, Place};
+use crate::batch::{BatchLimits, BatchRefusal};
+use crate::batch::{ItemRejection, Place};
+use crate::route::UrlTemplate;
 
 fn read_with(
     limits: &BatchLimits,
@@ -179,7 +181,7 @@ fn the_form_follows_content_type_or_the_first_byte() {
 fn what_is_no_collection_is_refused_with_its_place() {
     let place = |content_type, body| match read(content_type, body) {
         Err(BatchRefusal::Malformed { place, .. } | BatchRefusal::NotABatch { place, .. }) => {
-            (place.line, place.column, place.item.map(crate::format::ItemIndex::position))
+            (place.line, place.column, place.item.map(crate::batch::ItemIndex::position))
         }
         other => panic!("{other:?}"),
     };

@@ -3,7 +3,7 @@
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use bytes::Bytes;
 
-use super::{Decoded, Fault, PIECE};
+use super::decoded::{CodingError, Decoded, PIECE};
 
 /// The first byte of a stream in brotli, its window made no larger than what is kept of what comes out (RFC 7932 §9.1).
 ///
@@ -24,7 +24,7 @@ fn with_window_for(limit: usize, first: u8) -> u8 {
 }
 
 /// Strict: no windows beyond RFC 7932's 16 MiB.
-pub(super) fn undo(body: &Bytes, limit: usize, corrupt: Fault) -> Result<Bytes, Fault> {
+pub(super) fn undo(body: &Bytes, limit: usize, corrupt: CodingError) -> Result<Bytes, CodingError> {
     let Some((first, rest)) = body.split_first() else { return Err(corrupt) };
     let first = [with_window_for(limit, *first)];
     let (alloc_bytes, alloc_words, alloc_codes) =
@@ -65,7 +65,7 @@ pub(super) fn undo(body: &Bytes, limit: usize, corrupt: Fault) -> Result<Bytes, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::coding::Coding;
+    use crate::format::coding::decoded::Coding;
 
     /// Noise, 300000 zeros and the noise again by one reference, from a window of 16 MiB.
     const BROTLI_FAR: [u8; 98] = [
@@ -77,8 +77,8 @@ mod tests {
         0xb7, 0xc4, 0xf7, 0x80, 0x7d, 0x17, 0x81, 0x94, 0x6b, 0x2a, 0x1a, 0x4f, 0x02,
     ];
 
-    fn undo_far(limit: usize) -> Result<Bytes, Fault> {
-        undo(&Bytes::from_static(&BROTLI_FAR), limit, Fault::Corrupt(Coding::Brotli))
+    fn undo_far(limit: usize) -> Result<Bytes, CodingError> {
+        undo(&Bytes::from_static(&BROTLI_FAR), limit, CodingError::Corrupt(Coding::Brotli))
     }
 
     #[test]
@@ -100,6 +100,6 @@ mod tests {
         }
         let decoded = undo_far(300_128).unwrap();
         assert_eq!((decoded.len(), &decoded[..64]), (300_128, &decoded[300_064..]));
-        assert_eq!(undo_far(300_127), Err(Fault::TooLarge));
+        assert_eq!(undo_far(300_127), Err(CodingError::TooLarge));
     }
 }

@@ -1,24 +1,25 @@
 //! What an item becomes, whatever the format it is read from.
 
 use super::*;
+use crate::format::shown::MAX_NAME_SHOWN;
 
 const NAMES: MemberNames = MemberNames { url: "url" };
 
 fn read(fill: impl FnOnce(&mut ItemBuilder<'_>)) -> BatchItem {
     let limits = BatchLimits::default();
-    let mut draft = ItemBuilder::new(&limits, NAMES);
-    draft.set_method("get");
-    draft.set_url("/a");
-    fill(&mut draft);
-    draft.finish(ItemIndex(6), None)
+    let mut builder = ItemBuilder::new(&limits, NAMES);
+    builder.set_method("get");
+    builder.set_url("/a");
+    fill(&mut builder);
+    builder.finish(ItemIndex(6), None)
 }
 
 #[test]
 fn a_good_item_has_what_was_set() {
-    let item = read(|draft| {
-        draft.set_id("x");
-        draft.add_header("X-A", b" 1 ");
-        draft.set_timeout("1500");
+    let item = read(|builder| {
+        builder.set_id("x");
+        builder.add_header("X-A", b" 1 ");
+        builder.set_timeout("1500");
     });
     assert_eq!(item.subject.id.as_str(), "x");
     assert_eq!(item.subject.method, Method::GET);
@@ -35,7 +36,7 @@ fn without_an_id_the_position_is_the_id() {
 #[test]
 fn an_id_that_can_not_be_echoed_is_the_position_too() {
     for id in ["", "a\0b", "a\nb", "\u{ffff}", &"\u{ffff}".repeat(1000)] {
-        let item = read(|draft| draft.set_id(id));
+        let item = read(|builder| builder.set_id(id));
         assert_eq!(item.subject.id.as_str(), "7");
         assert!(item.content.is_err(), "{id:?}");
     }
@@ -48,32 +49,32 @@ fn an_id_over_the_limit_is_echoed_as_far_as_the_limit_goes() {
         (format!("x{}", "é".repeat(600)), format!("x{}", "é".repeat(511))),
         (format!("a\r\nb\0{}", "x".repeat(2000)), format!("ab{}", "x".repeat(1022))),
     ] {
-        let item = read(|draft| draft.set_id(&id));
+        let item = read(|builder| builder.set_id(&id));
         assert_eq!(item.subject.id.as_str(), echoed);
         let limit = ItemRejection::OverLimit { what: Bounded::Id, limit: 1024 };
         assert_eq!((item.content, item.subject.form.id), (Err(limit), IdForm::Plain));
     }
-    let number = read(|draft| draft.set_number_id(&"7".repeat(1025)));
+    let number = read(|builder| builder.set_number_id(&"7".repeat(1025)));
     assert_eq!(number.subject.form.id, IdForm::Plain);
-    let bracketed = read(|draft| draft.set_id_bytes(&[b'x'; 1025], true));
+    let bracketed = read(|builder| builder.set_id_bytes(&[b'x'; 1025], true));
     assert_eq!(bracketed.subject.form.id, IdForm::Bracketed);
-    let latin = read(|draft| draft.set_id_bytes(b"a\xe9", false));
+    let latin = read(|builder| builder.set_id_bytes(b"a\xe9", false));
     assert_eq!((latin.subject.id.as_str(), latin.subject.form.id), ("a\u{fffd}", IdForm::Plain));
 }
 
 #[test]
 fn ids_that_were_cut_are_not_the_same_id() {
-    let long = |end: char| read(|draft| draft.set_id(&format!("{}{end}", "x".repeat(1024))));
-    let items = [long('a'), long('b'), read(|draft| draft.set_id(&"x".repeat(1024)))];
+    let long = |end: char| read(|builder| builder.set_id(&format!("{}{end}", "x".repeat(1024))));
+    let items = [long('a'), long('b'), read(|builder| builder.set_id(&"x".repeat(1024)))];
     assert_eq!(check_ids(&items, false), Ok(()));
     assert_eq!(check_given_ids(&items), Ok(()));
 }
 
 #[test]
 fn the_first_problem_is_the_one_that_is_told() {
-    let item = read(|draft| {
-        draft.set_timeout("0");
-        draft.set_id("");
+    let item = read(|builder| {
+        builder.set_timeout("0");
+        builder.set_id("");
     });
     let problem = "is no whole number of milliseconds above 0";
     assert_eq!(item.content, Err(ItemRejection::BadMember { member: "timeout", problem }));
@@ -82,7 +83,7 @@ fn the_first_problem_is_the_one_that_is_told() {
 #[test]
 fn timeouts_are_plain_positive_numbers() {
     for text in ["", "0", "-1", "+1", "1.5", "1e3", "18446744073709551616", " 1"] {
-        assert!(read(|draft| draft.set_timeout(text)).content.is_err(), "{text}");
+        assert!(read(|builder| builder.set_timeout(text)).content.is_err(), "{text}");
     }
 }
 
@@ -92,25 +93,25 @@ fn limits_hold_for_each_item() {
         Err(ItemRejection::OverLimit { what, .. }) => what,
         other => panic!("{other:?}"),
     };
-    assert_eq!(limit(read(|draft| draft.set_url(&"/a".repeat(5000)))), Bounded::Url);
-    let many = |draft: &mut ItemBuilder<'_>| (0..65).for_each(|_| draft.add_header("a", b"b"));
+    assert_eq!(limit(read(|builder| builder.set_url(&"/a".repeat(5000)))), Bounded::Url);
+    let many = |builder: &mut ItemBuilder<'_>| (0..65).for_each(|_| builder.add_header("a", b"b"));
     assert_eq!(limit(read(many)), Bounded::Headers);
-    let long = |draft: &mut ItemBuilder<'_>| draft.add_header("a", &[b'x'; 16 << 10]);
+    let long = |builder: &mut ItemBuilder<'_>| builder.add_header("a", &[b'x'; 16 << 10]);
     assert_eq!(limit(read(long)), Bounded::HeaderBytes);
 }
 
 #[test]
 fn a_method_is_a_token() {
     for name in ["", "G T", "GET\r\n", "GÉT", &"X".repeat(33)] {
-        assert!(read(|draft| draft.set_method(name)).content.is_err(), "{name}");
+        assert!(read(|builder| builder.set_method(name)).content.is_err(), "{name}");
     }
-    assert_eq!(read(|draft| draft.set_method("propfind")).subject.method.as_str(), "PROPFIND");
-    assert_eq!(read(|draft| draft.set_method("brew")).subject.method.as_str(), "brew");
+    assert_eq!(read(|builder| builder.set_method("propfind")).subject.method.as_str(), "PROPFIND");
+    assert_eq!(read(|builder| builder.set_method("brew")).subject.method.as_str(), "brew");
 }
 
 #[test]
 fn names_are_cut_before_they_are_repeated() {
-    let item = read(|draft| draft.add_header(&format!("a b\r\n{}", "é".repeat(500)), b""));
+    let item = read(|builder| builder.add_header(&format!("a b\r\n{}", "é".repeat(500)), b""));
     let Err(ItemRejection::BadHeader { name, error: FieldError::Name }) = item.content else { panic!() };
     assert_eq!(name.chars().count(), MAX_NAME_SHOWN);
     assert!(!name.chars().any(char::is_control));
@@ -120,13 +121,13 @@ fn names_are_cut_before_they_are_repeated() {
 fn an_id_used_twice_refuses_the_batch() {
     let item = |id: &str, index| {
         let limits = BatchLimits::default();
-        let mut draft = ItemBuilder::new(&limits, NAMES);
-        draft.set_method("get");
-        draft.set_url("/a");
+        let mut builder = ItemBuilder::new(&limits, NAMES);
+        builder.set_method("get");
+        builder.set_url("/a");
         if !id.is_empty() {
-            draft.set_id(id);
+            builder.set_id(id);
         }
-        draft.finish(ItemIndex(index), None)
+        builder.finish(ItemIndex(index), None)
     };
     assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)], false), Ok(()));
     let twice = Err(BatchRefusal::DuplicateId { item: ItemIndex(1) });

@@ -5,11 +5,13 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::fault::Fault;
-use super::lexer::{Lexer, RawString};
+use super::error::JsonError;
+use super::lexer::Lexer;
+use super::strings::RawString;
+use crate::batch::ItemRejection;
 use crate::format::item_builder::ItemBuilder;
 use crate::format::media::{MediaKind, TextTypes};
-use crate::format::{ItemRejection, base64, charset};
+use crate::format::{base64, charset};
 
 /// The member `body` as it stands in the batch.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +31,7 @@ pub(super) enum RawBody<'a> {
 
 impl<'a> RawBody<'a> {
     /// Reads the member's value.
-    pub(super) fn read(lexer: &mut Lexer<'a>) -> Result<Self, Fault> {
+    pub(super) fn read(lexer: &mut Lexer<'a>) -> Result<Self, JsonError> {
         if lexer.peek() == Some(b'"') {
             let (content, json) = lexer.string_and_source()?;
             return Ok(Self::String { content, json });
@@ -43,30 +45,30 @@ impl<'a> RawBody<'a> {
     /// The bytes to send, `whole` being the batch that this is a part of.
     pub(super) fn prepare(
         self,
-        draft: &mut ItemBuilder<'_>,
+        builder: &mut ItemBuilder<'_>,
         whole: &Bytes,
         text_types: TextTypes,
-    ) -> Result<Option<Bytes>, Fault> {
-        let kind = draft.media_type().map_or(MediaKind::Json, |media| media.kind);
+    ) -> Result<Option<Bytes>, JsonError> {
+        let kind = builder.media_type().map_or(MediaKind::Json, |media| media.kind);
         let (content, json) = match self {
             Self::Absent => return Ok(None),
             Self::String { content, json } => (Some(content), json),
             Self::Other(json) => (None, json),
         };
         if kind == MediaKind::Json {
-            draft.default_media_type("application/json");
+            builder.default_media_type("application/json");
             return Ok(Some(whole.slice_ref(json.as_bytes())));
         }
         let Some(content) = content else {
-            draft.reject(ItemRejection::BadBody { problem: not_a_string(kind.is_text(text_types)) });
+            builder.reject(ItemRejection::BadBody { problem: not_a_string(kind.is_text(text_types)) });
             return Ok(None);
         };
         let text = content.decode()?;
-        if draft.is_rejected() {
+        if builder.is_rejected() {
             return Ok(None);
         }
         let bytes = if kind.is_text(text_types) {
-            let charset = draft.media_type().and_then(|media| media.charset);
+            let charset = builder.media_type().and_then(|media| media.charset);
             charset::encode(charset, &text).map_err(charset::problem).map(|bytes| match bytes {
                 // Without escapes, UTF-8 text stands in the batch as it is sent.
                 Cow::Borrowed(bytes) if !content.escaped => whole.slice_ref(bytes),
@@ -80,7 +82,7 @@ impl<'a> RawBody<'a> {
         match bytes {
             Ok(bytes) => Ok(Some(bytes)),
             Err(problem) => {
-                draft.reject(ItemRejection::BadBody { problem });
+                builder.reject(ItemRejection::BadBody { problem });
                 Ok(None)
             }
         }
@@ -98,9 +100,9 @@ const fn not_a_string(is_text: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::{Batch, BatchLimits, BatchRefusal, Item};
     use crate::format::json::conventions::Conventions;
     use crate::format::json::reader::read_with;
-    use crate::format::{Batch, BatchLimits, BatchRefusal, Item};
 
     fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
         read_with(body, limits, Conventions::default())

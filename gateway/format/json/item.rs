@@ -6,20 +6,21 @@ use bytes::Bytes;
 
 use super::body::RawBody;
 use super::conventions::Conventions;
-use super::fault::{Fault, FaultKind};
-use super::lexer::{Lexer, RawString};
-use super::reader::NO_OBJECT;
-use crate::format::item_builder::{ItemBuilder, MemberNames, shown};
+use super::error::JsonError;
+use super::lexer::Lexer;
+use super::members::Members;
+use super::strings::RawString;
+use crate::batch::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
+use crate::format::item_builder::{ItemBuilder, MemberNames};
 use crate::format::relative::resolved;
-use crate::format::{BatchItem, BatchLimits, FieldError, ItemIndex};
-
-/// Members of a batch or an item. Far more than the protocol has, and few enough to compare each
-/// with all.
-const MAX_MEMBERS: usize = 64;
+use crate::header::field::FieldError;
 
 /// The members that an item can have.
 const KNOWN: [&str; 9] =
     ["id", "method", "url", "headers", "body", "timeout", "dependsOn", "atomicityGroup", "if"];
+
+/// What every element of `requests` has to be.
+pub(super) const NO_OBJECT: ItemRejection = ItemRejection::WrongShape { expected: "an object" };
 
 const NO_ID: &str = "is neither a string nor a whole number";
 const NO_STRING_ID: &str = "is not a string, as this endpoint's dialect has ids";
@@ -27,29 +28,10 @@ const NO_IDS: &str = "is neither an id (a string or a whole number) nor a list o
 
 const NAMES: MemberNames = MemberNames { url: "url" };
 
-/// The names of an object's members so far; RFC 8259 §4 leaves open what a second one of the same
-/// name means, so that the gateway and the upstream might differ.
-#[derive(Debug, Default)]
-pub(super) struct Members<'a>(Vec<Cow<'a, str>>);
-
-impl<'a> Members<'a> {
-    /// Adds a name, or says that it is there already.
-    pub(super) fn add(&mut self, name: Cow<'a, str>, at: usize) -> Result<(), Fault> {
-        if self.0.contains(&name) {
-            return Err(Fault { at, kind: FaultKind::Twice(shown(&name)) });
-        }
-        if self.0.len() == MAX_MEMBERS {
-            return Err(Fault { at, kind: FaultKind::NotABatch("there are more than 64 members") });
-        }
-        self.0.push(name);
-        Ok(())
-    }
-}
-
 /// One item, while it is read.
 pub(super) struct ItemReader<'a> {
     whole: &'a Bytes,
-    draft: ItemBuilder<'a>,
+    builder: ItemBuilder<'a>,
     body: RawBody<'a>,
     conventions: Conventions<'a>,
 }
@@ -57,22 +39,22 @@ pub(super) struct ItemReader<'a> {
 impl<'a> ItemReader<'a> {
     /// For the next item of the batch `whole`.
     pub(super) fn new(whole: &'a Bytes, limits: &'a BatchLimits, conventions: Conventions<'a>) -> Self {
-        Self { whole, draft: ItemBuilder::new(limits, NAMES), body: RawBody::Absent, conventions }
+        Self { whole, builder: ItemBuilder::new(limits, NAMES), body: RawBody::Absent, conventions }
     }
 
     /// Reads the item.
-    pub(super) fn read(mut self, lexer: &mut Lexer<'a>, index: ItemIndex) -> Result<BatchItem, Fault> {
+    pub(super) fn read(mut self, lexer: &mut Lexer<'a>, index: ItemIndex) -> Result<BatchItem, JsonError> {
         if lexer.peek() == Some(b'{') {
             self.read_members(lexer)?;
         } else {
             lexer.value()?;
-            self.draft.reject(NO_OBJECT);
+            self.builder.reject(NO_OBJECT);
         }
-        let body = self.body.prepare(&mut self.draft, self.whole, self.conventions.text_types)?;
-        Ok(self.draft.finish(index, body))
+        let body = self.body.prepare(&mut self.builder, self.whole, self.conventions.text_types)?;
+        Ok(self.builder.finish(index, body))
     }
 
-    fn read_members(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+    fn read_members(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         lexer.open_object()?;
         let mut first = true;
         let mut members = Members::default();
@@ -86,19 +68,19 @@ impl<'a> ItemReader<'a> {
 
     /// Reads the value of a member. `null` means that the member is not there, as OData has it
     /// for bodies and as clients write it for all that is optional.
-    fn read_member(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), Fault> {
+    fn read_member(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), JsonError> {
         match name {
             "id" => self.read_id(lexer)?,
             "method" => {
                 if let Some(method) = self.text(lexer, "method")? {
-                    self.draft.set_method(&method);
+                    self.builder.set_method(&method);
                 }
             }
             "url" => {
                 if let Some(url) = self.text(lexer, "url")? {
                     match self.conventions.relative_to {
-                        Some(endpoint) => self.draft.set_url(&resolved(&url, endpoint)),
-                        None => self.draft.set_url(&url),
+                        Some(endpoint) => self.builder.set_url(&resolved(&url, endpoint)),
+                        None => self.builder.set_url(&url),
                     }
                 }
             }
@@ -106,23 +88,23 @@ impl<'a> ItemReader<'a> {
             "body" => self.body = RawBody::read(lexer)?,
             "timeout" => match lexer.value()? {
                 "null" => {}
-                number => self.draft.set_timeout(number),
+                number => self.builder.set_timeout(number),
             },
             "dependsOn" => self.read_dependencies(lexer)?,
             "atomicityGroup" => {
                 if let Some(name) = self.text(lexer, "atomicityGroup")? {
-                    self.draft.set_group(&name);
+                    self.builder.set_group(&name);
                 }
             }
             "if" => {
                 if let Some(condition) = self.text(lexer, "if")? {
-                    self.draft.set_condition(&condition);
+                    self.builder.set_condition(&condition);
                 }
             }
             name if self.conventions.other_depends_on == Some(name) => self.read_dependencies(lexer)?,
             unknown => {
                 lexer.value()?;
-                self.draft.meet_unknown(unknown, &KNOWN);
+                self.builder.meet_unknown(unknown, &KNOWN);
             }
         }
         Ok(())
@@ -130,34 +112,38 @@ impl<'a> ItemReader<'a> {
 
     /// An id: a string, or a whole number, which is kept digit by digit. `null` is none: an item that has the member
     /// has a client that looks for its result by it.
-    fn read_id(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+    fn read_id(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         match name_or_skip(lexer)? {
-            Name::String(id) => self.draft.set_id(&id.decode()?),
-            Name::Number(digits) if !self.conventions.ids_are_strings => self.draft.set_number_id(digits),
-            Name::Number(_) => self.draft.reject_member("id", NO_STRING_ID),
+            Name::String(id) => self.builder.set_id(&id.decode()?),
+            Name::Number(digits) if !self.conventions.ids_are_strings => self.builder.set_number_id(digits),
+            Name::Number(_) => self.builder.reject_member("id", NO_STRING_ID),
             Name::Null | Name::Other if self.conventions.ids_are_strings => {
-                self.draft.reject_member("id", NO_STRING_ID);
+                self.builder.reject_member("id", NO_STRING_ID);
             }
-            Name::Null | Name::Other => self.draft.reject_member("id", NO_ID),
+            Name::Null | Name::Other => self.builder.reject_member("id", NO_ID),
         }
         Ok(())
     }
 
     /// A member that is a string.
-    fn text(&mut self, lexer: &mut Lexer<'a>, member: &'static str) -> Result<Option<Cow<'a, str>>, Fault> {
+    fn text(
+        &mut self,
+        lexer: &mut Lexer<'a>,
+        member: &'static str,
+    ) -> Result<Option<Cow<'a, str>>, JsonError> {
         let text = string_or_skip(lexer)?;
         match text {
             Value::String(string) => string.decode().map(Some),
             Value::Null => Ok(None),
             Value::Other => {
-                self.draft.reject_member(member, "is not a string");
+                self.builder.reject_member(member, "is not a string");
                 Ok(None)
             }
         }
     }
 
     /// A list of ids and groups, or a single one.
-    fn read_dependencies(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+    fn read_dependencies(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'[') {
             return self.read_dependency(lexer, true);
         }
@@ -169,20 +155,20 @@ impl<'a> ItemReader<'a> {
         Ok(())
     }
 
-    fn read_dependency(&mut self, lexer: &mut Lexer<'a>, may_be_null: bool) -> Result<(), Fault> {
+    fn read_dependency(&mut self, lexer: &mut Lexer<'a>, may_be_null: bool) -> Result<(), JsonError> {
         match name_or_skip(lexer)? {
-            Name::String(name) => self.draft.add_dependency(&name.decode()?),
-            Name::Number(digits) if !self.conventions.ids_are_strings => self.draft.add_dependency(digits),
+            Name::String(name) => self.builder.add_dependency(&name.decode()?),
+            Name::Number(digits) if !self.conventions.ids_are_strings => self.builder.add_dependency(digits),
             Name::Null if may_be_null => {}
-            Name::Number(_) | Name::Null | Name::Other => self.draft.reject_member("dependsOn", NO_IDS),
+            Name::Number(_) | Name::Null | Name::Other => self.builder.reject_member("dependsOn", NO_IDS),
         }
         Ok(())
     }
 
-    fn read_headers(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+    fn read_headers(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'{') {
             if lexer.value()? != "null" {
-                self.draft.reject_member("headers", "is no object");
+                self.builder.reject_member("headers", "is no object");
             }
             return Ok(());
         }
@@ -190,8 +176,8 @@ impl<'a> ItemReader<'a> {
         let mut first = true;
         while let Some(name) = lexer.next_member(&mut first)? {
             let name = name.decode()?;
-            if self.draft.has_header(&name) {
-                self.draft.reject_header(&name, FieldError::Twice);
+            if self.builder.has_header(&name) {
+                self.builder.reject_header(&name, FieldError::Twice);
             }
             self.read_header(lexer, &name)?;
         }
@@ -199,7 +185,7 @@ impl<'a> ItemReader<'a> {
     }
 
     /// A field's value: a string, or a list of them for a field with several values.
-    fn read_header(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), Fault> {
+    fn read_header(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'[') {
             return self.read_header_value(lexer, name);
         }
@@ -211,10 +197,10 @@ impl<'a> ItemReader<'a> {
         Ok(())
     }
 
-    fn read_header_value(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), Fault> {
+    fn read_header_value(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), JsonError> {
         match string_or_skip(lexer)? {
-            Value::String(value) => self.draft.add_header(name, value.decode()?.as_bytes()),
-            Value::Null | Value::Other => self.draft.reject_header(name, FieldError::NotText),
+            Value::String(value) => self.builder.add_header(name, value.decode()?.as_bytes()),
+            Value::Null | Value::Other => self.builder.reject_header(name, FieldError::NotText),
         }
         Ok(())
     }
@@ -226,7 +212,7 @@ enum Value<'a> {
     Other,
 }
 
-fn string_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, Fault> {
+fn string_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, JsonError> {
     if lexer.peek() == Some(b'"') {
         return lexer.string().map(Value::String);
     }
@@ -242,7 +228,7 @@ enum Name<'a> {
     Other,
 }
 
-fn name_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Name<'a>, Fault> {
+fn name_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Name<'a>, JsonError> {
     if lexer.peek() == Some(b'"') {
         return lexer.string().map(Name::String);
     }

@@ -2,19 +2,8 @@
 //! heap-allocated stack, bounded by a depth limit. Values are skipped, not built; the reader takes
 //! from the text what it needs, as slices of it.
 
-use super::fault::{Fault, FaultKind};
-use super::strings::{is_beyond_double, plain_length, unescape};
-
-/// A string as it stands in the text, its escapes checked for form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RawString<'a> {
-    /// What stands between the quotes.
-    pub(super) content: &'a str,
-    /// Where that starts in the text.
-    pub(super) at: usize,
-    /// Whether there is an escape in it.
-    pub(super) escaped: bool,
-}
+use super::error::{JsonError, JsonErrorKind};
+use super::strings::{RawString, is_beyond_double, plain_length, unescape};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Container {
@@ -53,7 +42,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Checks that nothing but blanks is left.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
+    pub(super) fn end(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             None => Ok(()),
             Some(_) => self.fault("there is something after the end of the value"),
@@ -61,19 +50,19 @@ impl<'a> Lexer<'a> {
     }
 
     /// Enters an object; its members come from [`Self::next_member`].
-    pub(super) fn open_object(&mut self) -> Result<(), Fault> {
+    pub(super) fn open_object(&mut self) -> Result<(), JsonError> {
         self.expect(b'{', "expected `{`")?;
         self.push(Container::Object)
     }
 
     /// Enters an array; its elements are announced by [`Self::next_element`].
-    pub(super) fn open_array(&mut self) -> Result<(), Fault> {
+    pub(super) fn open_array(&mut self) -> Result<(), JsonError> {
         self.expect(b'[', "expected `[`")?;
         self.push(Container::Array)
     }
 
     /// The next member's name, its value being next; `None` once the object is closed.
-    pub(super) fn next_member(&mut self, first: &mut bool) -> Result<Option<RawString<'a>>, Fault> {
+    pub(super) fn next_member(&mut self, first: &mut bool) -> Result<Option<RawString<'a>>, JsonError> {
         match self.peek() {
             Some(b'}') => {
                 self.close();
@@ -89,7 +78,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Whether there is one more element, which is next; if not, the array is closed.
-    pub(super) fn next_element(&mut self, first: &mut bool) -> Result<bool, Fault> {
+    pub(super) fn next_element(&mut self, first: &mut bool) -> Result<bool, JsonError> {
         match self.peek() {
             // Right after a comma there has to be a value, which `value` sees to.
             Some(b']') => {
@@ -106,7 +95,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads one value of any kind and returns it as it stands in the text.
-    pub(super) fn value(&mut self) -> Result<&'a str, Fault> {
+    pub(super) fn value(&mut self) -> Result<&'a str, JsonError> {
         self.peek();
         let start = self.at;
         let floor = self.open.len();
@@ -119,7 +108,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads a scalar or enters a container. Whether a value is complete.
-    fn begin_value(&mut self) -> Result<bool, Fault> {
+    fn begin_value(&mut self) -> Result<bool, JsonError> {
         match self.peek() {
             Some(b'"') => self.string().map(|_| true),
             Some(b'{') => {
@@ -149,7 +138,7 @@ impl<'a> Lexer<'a> {
 
     /// After a complete value: closes what ends here, down to `floor`. Whether that is reached;
     /// if not, another value is next.
-    fn end_values(&mut self, floor: usize) -> Result<bool, Fault> {
+    fn end_values(&mut self, floor: usize) -> Result<bool, JsonError> {
         while self.open.len() > floor {
             let container = self.open.last().copied();
             match (self.peek(), container) {
@@ -172,7 +161,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A member's name and the colon after it.
-    fn name(&mut self) -> Result<RawString<'a>, Fault> {
+    fn name(&mut self) -> Result<RawString<'a>, JsonError> {
         if self.peek() != Some(b'"') {
             return self.fault("expected a member's name in double quotes");
         }
@@ -182,7 +171,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The string that is next.
-    pub(super) fn string(&mut self) -> Result<RawString<'a>, Fault> {
+    pub(super) fn string(&mut self) -> Result<RawString<'a>, JsonError> {
         self.expect(b'"', "expected a string")?;
         let at = self.at;
         let mut escaped = false;
@@ -204,7 +193,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The string that is next, and the same with its quotes.
-    pub(super) fn string_and_source(&mut self) -> Result<(RawString<'a>, &'a str), Fault> {
+    pub(super) fn string_and_source(&mut self) -> Result<(RawString<'a>, &'a str), JsonError> {
         self.peek();
         let start = self.at;
         let string = self.string()?;
@@ -217,7 +206,7 @@ impl<'a> Lexer<'a> {
         self.at += plain_length(rest);
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Result<(), JsonError> {
         let escape = self.text.as_bytes().get(self.at + 1);
         match escape {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
@@ -235,7 +224,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Fault> {
+    fn number(&mut self) -> Result<(), JsonError> {
         let start = self.at;
         if self.byte() == Some(b'-') {
             self.at += 1;
@@ -266,7 +255,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), JsonError> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.byte() {
             self.at += 1;
@@ -274,7 +263,7 @@ impl<'a> Lexer<'a> {
         if self.at == start { self.fault("a number needs a digit here") } else { Ok(()) }
     }
 
-    fn word(&mut self, word: &'static str) -> Result<(), Fault> {
+    fn word(&mut self, word: &'static str) -> Result<(), JsonError> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         if rest.starts_with(word) {
             self.at += word.len();
@@ -284,9 +273,9 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn push(&mut self, container: Container) -> Result<(), Fault> {
+    fn push(&mut self, container: Container) -> Result<(), JsonError> {
         if self.open.len() == self.max_depth {
-            return Err(Fault { at: self.at - 1, kind: FaultKind::TooDeep });
+            return Err(JsonError { at: self.at - 1, kind: JsonErrorKind::TooDeep });
         }
         self.open.push(container);
         Ok(())
@@ -297,7 +286,7 @@ impl<'a> Lexer<'a> {
         self.at += 1;
     }
 
-    fn expect(&mut self, byte: u8, otherwise: &'static str) -> Result<(), Fault> {
+    fn expect(&mut self, byte: u8, otherwise: &'static str) -> Result<(), JsonError> {
         if self.peek() == Some(byte) {
             self.at += 1;
             Ok(())
@@ -310,8 +299,8 @@ impl<'a> Lexer<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn fault<T>(&self, reason: &'static str) -> Result<T, Fault> {
-        Err(Fault { at: self.at, kind: FaultKind::Syntax(reason) })
+    fn fault<T>(&self, reason: &'static str) -> Result<T, JsonError> {
+        Err(JsonError { at: self.at, kind: JsonErrorKind::Syntax(reason) })
     }
 }
 
@@ -337,7 +326,7 @@ mod tests {
         })
     }
 
-    fn fault(text: &str) -> Option<Fault> {
+    fn fault(text: &str) -> Option<JsonError> {
         let mut lexer = Lexer::new(text, 8);
         lexer.value().and_then(|_| lexer.end()).err()
     }
@@ -401,16 +390,19 @@ mod tests {
         for (text, at) in places {
             let found = fault(text).unwrap();
             assert_eq!(found.at, at, "{text}");
-            assert!(matches!(found.kind, FaultKind::Syntax(_)), "{text}");
+            assert!(matches!(found.kind, JsonErrorKind::Syntax(_)), "{text}");
         }
     }
 
     #[test]
     fn depth_is_limited_without_recursion() {
         assert_eq!(fault("[[[[[[[[]]]]]]]]"), None);
-        assert_eq!(fault("[[[[[[[[[]]]]]]]]]"), Some(Fault { at: 8, kind: FaultKind::TooDeep }));
-        assert_eq!(fault("[{\"a\":[[[[[[{}]]]]]]}]"), Some(Fault { at: 12, kind: FaultKind::TooDeep }));
-        assert_eq!(fault(&"[".repeat(1_000_000)), Some(Fault { at: 8, kind: FaultKind::TooDeep }));
+        assert_eq!(fault("[[[[[[[[[]]]]]]]]]"), Some(JsonError { at: 8, kind: JsonErrorKind::TooDeep }));
+        assert_eq!(
+            fault("[{\"a\":[[[[[[{}]]]]]]}]"),
+            Some(JsonError { at: 12, kind: JsonErrorKind::TooDeep })
+        );
+        assert_eq!(fault(&"[".repeat(1_000_000)), Some(JsonError { at: 8, kind: JsonErrorKind::TooDeep }));
         let deep = 1_000_000;
         let text = "[".repeat(deep) + &"]".repeat(deep);
         assert!(is_value(text.as_bytes(), deep));

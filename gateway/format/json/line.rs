@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use super::conventions::Conventions;
-use super::fault::{Fault, FaultKind, unknown_member};
+use super::error::{JsonError, JsonErrorKind, unknown_member};
 use super::item::ItemReader;
 use super::lexer::Lexer;
-use crate::format::{BatchItem, BatchLimits, ItemIndex};
+use crate::batch::{BatchItem, BatchLimits, ItemIndex};
 
 /// Why a text is no item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LineFault {
+pub(crate) struct LineError {
     /// Bytes from the start of the text.
     pub(crate) at: usize,
     /// What the parser says; for people only.
@@ -22,21 +22,23 @@ pub(crate) fn read_item(
     text: &Bytes,
     index: ItemIndex,
     limits: &BatchLimits,
-) -> Result<BatchItem, LineFault> {
+) -> Result<BatchItem, LineError> {
     let json = std::str::from_utf8(text)
-        .map_err(|error| LineFault { at: error.valid_up_to(), reason: "JSON has to be UTF-8".to_owned() })?;
+        .map_err(|error| LineError { at: error.valid_up_to(), reason: "JSON has to be UTF-8".to_owned() })?;
     let mut lexer = Lexer::new(json, limits.max_depth);
     let read = ItemReader::new(text, limits, Conventions::default()).read(&mut lexer, index);
-    read.and_then(|item| lexer.end().map(|()| item)).map_err(|fault| line_fault(fault, limits))
+    read.and_then(|item| lexer.end().map(|()| item)).map_err(|fault| line_error(fault, limits))
 }
 
-fn line_fault(fault: Fault, limits: &BatchLimits) -> LineFault {
+fn line_error(fault: JsonError, limits: &BatchLimits) -> LineError {
     let reason = match fault.kind {
-        FaultKind::Syntax(reason) | FaultKind::NotABatch(reason) => reason.to_owned(),
-        FaultKind::TooDeep => format!("it nests deeper than the limit of {} (max_depth)", limits.max_depth),
-        FaultKind::Twice(member) => format!("the member `{member}` stands twice"),
-        FaultKind::Unknown { member, meant } => unknown_member(&member, meant),
-        FaultKind::TooManyItems => "it has too many items".to_owned(),
+        JsonErrorKind::Syntax(reason) | JsonErrorKind::NotABatch(reason) => reason.to_owned(),
+        JsonErrorKind::TooDeep => {
+            format!("it nests deeper than the limit of {} (max_depth)", limits.max_depth)
+        }
+        JsonErrorKind::Twice(member) => format!("the member `{member}` stands twice"),
+        JsonErrorKind::Unknown { member, meant } => unknown_member(&member, meant),
+        JsonErrorKind::TooManyItems => "it has too many items".to_owned(),
     };
-    LineFault { at: fault.at, reason }
+    LineError { at: fault.at, reason }
 }

@@ -2,10 +2,12 @@
 //! (protocol §2.1, §4.1).
 
 mod conventions;
-mod fault;
+mod error;
 mod lexer;
 pub(crate) mod plain;
 mod strings;
+mod members;
+mod text;
 mod reader;
 mod records;
 mod item;
@@ -16,7 +18,7 @@ mod problem;
 mod pointer;
 mod template;
 
-pub(crate) use line::{LineFault, read_item};
+pub(crate) use line::{LineError, read_item};
 pub use pointer::{quoted, text_of_value, value_at};
 pub(crate) use problem::{write as write_problem, write_error};
 pub(crate) use reader::read;

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::lexer::{Lexer, RawString};
-use super::strings;
+use super::lexer::Lexer;
+use super::strings::{self, RawString};
 use crate::format::chunk_writer::ChunkWriter;
 
 /// Nesting of a text that is looked into.
@@ -72,9 +72,9 @@ pub fn text_of_value(value: &str) -> Option<Cow<'_, str>> {
 /// A text as a JSON string.
 #[must_use]
 pub fn quoted(text: &str) -> Vec<u8> {
-    let mut rope = ChunkWriter::new(text.len() + 2);
-    strings::write(&mut rope, text);
-    rope.finish().concat()
+    let mut output = ChunkWriter::new(text.len() + 2);
+    strings::write(&mut output, text);
+    output.finish().concat()
 }
 
 #[cfg(test)]

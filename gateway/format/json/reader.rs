@@ -8,14 +8,16 @@
 use bytes::Bytes;
 
 use super::conventions::Conventions;
-use super::fault::{Fault, FaultKind, check_unknown};
-use super::item::{ItemReader, Members};
+use super::error::{JsonError, JsonErrorKind, check_unknown};
+use super::item::ItemReader;
 use super::lexer::Lexer;
+use super::members::Members;
+use super::text::text_of;
+use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, Place};
+use crate::format::ReadContext;
 use crate::format::groups::{check_groups, refuse_transactions};
-use crate::format::item_builder::{check_ids, shown};
-use crate::format::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, ItemRejection, Place, ReadContext,
-};
+use crate::format::item_builder::check_ids;
+use crate::format::shown::shown;
 
 /// Reads a batch.
 pub(crate) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
@@ -36,20 +38,6 @@ pub(super) fn read_with(
     }
 }
 
-/// The body as text. RFC 8259 §8.1: UTF-8, and no byte order mark.
-pub(super) fn text_of(body: &[u8]) -> Result<&str, BatchRefusal> {
-    let malformed =
-        |reason: &str, at| Err(BatchRefusal::Malformed { reason: reason.into(), place: Place::at(body, at) });
-    if body.is_empty() {
-        return malformed("the body is empty", 0);
-    }
-    match std::str::from_utf8(body) {
-        Ok(text) if text.starts_with('\u{feff}') => malformed("JSON starts without a byte order mark", 0),
-        Ok(text) => Ok(text),
-        Err(error) => malformed("JSON has to be UTF-8", error.valid_up_to()),
-    }
-}
-
 /// The member that holds the items.
 const REQUESTS: &str = "requests";
 
@@ -64,7 +52,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn read(&mut self, mut lexer: Lexer<'a>) -> Result<(), Fault> {
+    fn read(&mut self, mut lexer: Lexer<'a>) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'{') {
             // Is it JSON at all? That is the better thing to tell.
             lexer.value()?;
@@ -90,7 +78,7 @@ impl<'a> Reader<'a> {
         if found { Ok(()) } else { Err(not_a_batch(0, "the member `requests` is missing")) }
     }
 
-    fn read_requests(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+    fn read_requests(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'[') {
             let at = lexer.position();
             lexer.value()?;
@@ -100,14 +88,14 @@ impl<'a> Reader<'a> {
         let mut first = true;
         while lexer.next_element(&mut first)? {
             if self.items.len() == self.limits.max_items {
-                return Err(Fault { at: lexer.position(), kind: FaultKind::TooManyItems });
+                return Err(JsonError { at: lexer.position(), kind: JsonErrorKind::TooManyItems });
             }
             self.read_item(lexer)?;
         }
         Ok(())
     }
 
-    fn read_item(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+    fn read_item(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         let index = ItemIndex(self.items.len());
         self.in_item = true;
         let item = ItemReader::new(self.body, self.limits, self.conventions).read(lexer, index)?;
@@ -126,19 +114,16 @@ impl<'a> Reader<'a> {
         Ok(Batch { items: self.items, sequential: false, ignored: self.ignored })
     }
 
-    fn refusal(&self, fault: Fault) -> BatchRefusal {
+    fn refusal(&self, fault: JsonError) -> BatchRefusal {
         let place = Place::at(self.body, fault.at);
         let place = if self.in_item { place.in_item(ItemIndex(self.items.len())) } else { place };
         fault.into_refusal(place, self.limits)
     }
 }
 
-fn not_a_batch(at: usize, reason: &'static str) -> Fault {
-    Fault { at, kind: FaultKind::NotABatch(reason) }
+fn not_a_batch(at: usize, reason: &'static str) -> JsonError {
+    JsonError { at, kind: JsonErrorKind::NotABatch(reason) }
 }
-
-/// What every element of `requests` has to be.
-pub(super) const NO_OBJECT: ItemRejection = ItemRejection::WrongShape { expected: "an object" };
 
 #[cfg(test)]
 mod tests {

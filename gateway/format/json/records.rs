@@ -3,11 +3,12 @@
 
 use bytes::Bytes;
 
-use super::fault::{Fault, FaultKind, unknown_member};
+use super::error::{JsonError, JsonErrorKind, unknown_member};
+use super::item::NO_OBJECT;
 use super::lexer::Lexer;
-use super::reader::{NO_OBJECT, text_of};
+use super::text::text_of;
+use crate::batch::{BatchRefusal, ItemRejection, Place};
 use crate::format::bulk::{Collector, Record, Value};
-use crate::format::{BatchRefusal, ItemRejection, Place};
 
 /// A record, or why it is none.
 type Read<'a> = Result<Record<'a>, ItemRejection>;
@@ -39,15 +40,15 @@ pub(crate) fn read_line<'a>(
     read.map_err(|fault| {
         let column = fault.at + 1;
         match fault.kind {
-            FaultKind::Syntax(reason) | FaultKind::NotABatch(reason) => {
+            JsonErrorKind::Syntax(reason) | JsonErrorKind::NotABatch(reason) => {
                 format!("is not well-formed: {reason} at column {column}")
             }
-            FaultKind::TooDeep => {
+            JsonErrorKind::TooDeep => {
                 format!("nests deeper than the limit of {} (max_depth)", collector.limits().max_depth)
             }
-            FaultKind::Twice(member) => format!("has the member `{member}` twice"),
-            FaultKind::Unknown { member, meant } => unknown_member(&member, meant),
-            FaultKind::TooManyItems => "is one too many".to_owned(),
+            JsonErrorKind::Twice(member) => format!("has the member `{member}` twice"),
+            JsonErrorKind::Unknown { member, meant } => unknown_member(&member, meant),
+            JsonErrorKind::TooManyItems => "is one too many".to_owned(),
         }
     })
 }
@@ -57,18 +58,18 @@ fn read_elements(
     text: &str,
     collector: &mut Collector<'_>,
     in_item: &mut bool,
-) -> Result<(), Fault> {
+) -> Result<(), JsonError> {
     let mut lexer = Lexer::new(text, collector.limits().max_depth);
     if lexer.peek() != Some(b'[') {
         // Is it JSON at all? That is the better thing to tell.
         lexer.value()?;
-        return Err(Fault { at: 0, kind: FaultKind::NotABatch("expected an array of records") });
+        return Err(JsonError { at: 0, kind: JsonErrorKind::NotABatch("expected an array of records") });
     }
     lexer.open_array()?;
     let mut first = true;
     while lexer.next_element(&mut first)? {
         if collector.is_full() {
-            return Err(Fault { at: lexer.position(), kind: FaultKind::TooManyItems });
+            return Err(JsonError { at: lexer.position(), kind: JsonErrorKind::TooManyItems });
         }
         *in_item = true;
         let record = read_record(body, text, &mut lexer, collector)?;
@@ -83,7 +84,7 @@ fn read_record<'a>(
     text: &'a str,
     lexer: &mut Lexer<'a>,
     collector: &Collector<'_>,
-) -> Result<Read<'a>, Fault> {
+) -> Result<Read<'a>, JsonError> {
     if lexer.peek() != Some(b'{') {
         lexer.value()?;
         return Ok(Err(NO_OBJECT));
@@ -109,7 +110,7 @@ fn read_record<'a>(
 }
 
 /// The text that a value is in a url: a string's characters, a number or word as it is written.
-fn read_value<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, Fault> {
+fn read_value<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, JsonError> {
     if lexer.peek() == Some(b'"') {
         let decoded = lexer.string()?.decode();
         return Ok(decoded.map_or(Value::Unfit("has a surrogate that is not one of a pair"), Value::Text));

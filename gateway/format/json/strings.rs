@@ -2,13 +2,23 @@
 
 use std::borrow::Cow;
 
-use super::fault::{Fault, FaultKind};
-use super::lexer::RawString;
+use super::error::{JsonError, JsonErrorKind};
 use crate::format::chunk_writer::ChunkWriter;
+
+/// A string as it stands in the text, its escapes checked for form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RawString<'a> {
+    /// What stands between the quotes.
+    pub(super) content: &'a str,
+    /// Where that starts in the text.
+    pub(super) at: usize,
+    /// Whether there is an escape in it.
+    pub(super) escaped: bool,
+}
 
 impl<'a> RawString<'a> {
     /// The characters that the string stands for. A lone surrogate stands for none: a fault.
-    pub(super) fn decode(self) -> Result<Cow<'a, str>, Fault> {
+    pub(super) fn decode(self) -> Result<Cow<'a, str>, JsonError> {
         if !self.escaped {
             return Ok(Cow::Borrowed(self.content));
         }
@@ -19,7 +29,10 @@ impl<'a> RawString<'a> {
             let escape = rest.get(start..).unwrap_or_default();
             let Some((character, length)) = unescape(escape) else {
                 let at = self.at + self.content.len() - escape.len();
-                return Err(Fault { at, kind: FaultKind::Syntax("this surrogate is not one of a pair") });
+                return Err(JsonError {
+                    at,
+                    kind: JsonErrorKind::Syntax("this surrogate is not one of a pair"),
+                });
             };
             decoded.push(character);
             rest = escape.get(length..).unwrap_or_default();
@@ -93,36 +106,36 @@ fn is_special(byte: u8) -> bool {
 }
 
 /// Writes the text as a JSON string, quotes included.
-pub(super) fn write(rope: &mut ChunkWriter, text: &str) {
-    rope.put(b"\"");
-    write_content(rope, text);
-    rope.put(b"\"");
+pub(super) fn write(output: &mut ChunkWriter, text: &str) {
+    output.put(b"\"");
+    write_content(output, text);
+    output.put(b"\"");
 }
 
 /// Writes the text as it stands within a JSON string.
-pub(super) fn write_content(rope: &mut ChunkWriter, text: &str) {
+pub(super) fn write_content(output: &mut ChunkWriter, text: &str) {
     let mut rest = text.as_bytes();
     loop {
         let (plain, from_special) = rest.split_at(plain_length(rest));
-        rope.put(plain);
+        output.put(plain);
         let Some((&byte, after)) = from_special.split_first() else { break };
-        write_escape(rope, byte);
+        write_escape(output, byte);
         rest = after;
     }
 }
 
-fn write_escape(rope: &mut ChunkWriter, byte: u8) {
+fn write_escape(output: &mut ChunkWriter, byte: u8) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     match byte {
-        b'"' => rope.put(b"\\\""),
-        b'\\' => rope.put(b"\\\\"),
-        b'\n' => rope.put(b"\\n"),
-        b'\r' => rope.put(b"\\r"),
-        b'\t' => rope.put(b"\\t"),
+        b'"' => output.put(b"\\\""),
+        b'\\' => output.put(b"\\\\"),
+        b'\n' => output.put(b"\\n"),
+        b'\r' => output.put(b"\\r"),
+        b'\t' => output.put(b"\\t"),
         _ => {
             let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
-            rope.put(b"\\u00");
-            rope.put(&[digit(byte >> 4), digit(byte & 0xf)]);
+            output.put(b"\\u00");
+            output.put(&[digit(byte >> 4), digit(byte & 0xf)]);
         }
     }
 }
@@ -134,7 +147,7 @@ mod tests {
     use super::*;
     use crate::format::json::lexer::Lexer;
 
-    fn decoded(json: &str) -> Result<String, Fault> {
+    fn decoded(json: &str) -> Result<String, JsonError> {
         Lexer::new(json, 1).string()?.decode().map(Cow::into_owned)
     }
 
@@ -167,9 +180,9 @@ mod tests {
 
         #[test]
         fn what_is_written_is_what_serde_json_reads(text in any::<String>()) {
-            let mut rope = ChunkWriter::new(0);
-            write(&mut rope, &text);
-            let json = String::from_utf8(rope.finish().concat()).unwrap();
+            let mut output = ChunkWriter::new(0);
+            write(&mut output, &text);
+            let json = String::from_utf8(output.finish().concat()).unwrap();
             prop_assert_eq!(&serde_json::from_str::<String>(&json).unwrap(), &text);
             prop_assert_eq!(&decoded(&json).unwrap(), &text);
         }

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 
-use super::lexer::{Lexer, RawString};
-use super::strings::plain_length;
+use super::lexer::Lexer;
+use super::strings::{RawString, plain_length};
 use crate::reference::expression::{ExpressionError, TextTemplate, may_have_expressions};
 use crate::reference::template::BodyPiece;
 

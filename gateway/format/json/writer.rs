@@ -11,9 +11,11 @@ use http::header::{CONTENT_TYPE, SET_COOKIE};
 use super::lexer::is_exchangeable;
 use super::problem;
 use super::strings::{write as write_string, write_content};
+use crate::batch::{Dialect, IdForm, ItemResult, MultiStatus, ResultBody, Subject};
 use crate::format::chunk_writer::{ChunkWriter, copied_length};
 use crate::format::media::{MediaKind, MediaType, TextTypes};
-use crate::format::{Dialect, Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, base64, charset};
+use crate::format::{base64, charset};
+use crate::header::field::Fields;
 use crate::header::names;
 
 /// Deepest JSON body that is embedded as JSON. Readers have limits, too, and one body over them
@@ -26,24 +28,24 @@ const ITEM_OVERHEAD: usize = 96;
 /// Writes the results as the dialect has them, freeing each as soon as it is written.
 pub(crate) fn write(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
     let summary = results.summary();
-    let mut rope = ChunkWriter::new(results.results.iter().map(expected_length).sum());
-    rope.put(b"{\"responses\":[");
+    let mut output = ChunkWriter::new(results.results.iter().map(expected_length).sum());
+    output.put(b"{\"responses\":[");
     for (index, result) in results.results.into_iter().enumerate() {
         if index > 0 {
-            rope.put(b",");
+            output.put(b",");
         }
-        write_item(&mut rope, result, dialect);
+        write_item(&mut output, result, dialect);
     }
     if dialect != Dialect::Batchgate {
-        rope.put(b"]}");
-        return rope.finish();
+        output.put(b"]}");
+        return output.finish();
     }
-    rope.put(b"],\"summary\":{\"items\":");
-    rope.put_number(summary.items);
-    rope.put(b",\"failed\":");
-    rope.put_number(summary.failed);
-    rope.put(b"}}");
-    rope.finish()
+    output.put(b"],\"summary\":{\"items\":");
+    output.put_number(summary.items);
+    output.put(b",\"failed\":");
+    output.put_number(summary.failed);
+    output.put(b"}}");
+    output.finish()
 }
 
 fn expected_length(result: &ItemResult) -> usize {
@@ -58,54 +60,54 @@ fn expected_length(result: &ItemResult) -> usize {
 }
 
 /// Writes one result. The members that are the gateway's own stay out of other dialects (protocol §4.1).
-pub(crate) fn write_item(rope: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
+pub(crate) fn write_item(output: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
     let is_own = dialect == Dialect::Batchgate;
-    rope.put(b"{\"id\":");
-    write_id(rope, &result.subject);
+    output.put(b"{\"id\":");
+    write_id(output, &result.subject);
     if let Some(group) = result.subject.form.group.filter(|_| dialect == Dialect::Odata) {
-        rope.put(b",\"atomicityGroup\":");
-        write_string(rope, group.as_str());
+        output.put(b",\"atomicityGroup\":");
+        write_string(output, group.as_str());
     }
-    rope.put(b",\"status\":");
-    rope.put_number(result.status.as_u16());
+    output.put(b",\"status\":");
+    output.put_number(result.status.as_u16());
     let media_type = matches!(result.body, ResultBody::Problem(_)).then(|| problem_type(dialect));
-    rope.put(b",\"headers\":{");
-    write_fields(rope, &result.headers, media_type);
-    rope.put(b"}");
+    output.put(b",\"headers\":{");
+    write_fields(output, &result.headers, media_type);
+    output.put(b"}");
     let encoded = match result.body {
         ResultBody::Absent => {
             if dialect == Dialect::Graph {
                 // Its clients read the member of every result.
-                rope.put(b",\"body\":null");
+                output.put(b",\"body\":null");
             }
             false
         }
         ResultBody::Bytes(bytes) => {
-            rope.put(b",\"body\":");
-            write_body(rope, bytes, MediaType::of(&result.headers), dialect)
+            output.put(b",\"body\":");
+            write_body(output, bytes, MediaType::of(&result.headers), dialect)
         }
         ResultBody::Problem(problem) => {
-            rope.put(b",\"body\":");
-            problem::write_error(rope, &problem, dialect);
+            output.put(b",\"body\":");
+            problem::write_error(output, &problem, dialect);
             false
         }
     };
     if let Some(made) = result.gateway.filter(|_| is_own) {
-        rope.put(b",\"outcome\":\"");
-        rope.put(made.outcome.as_str().as_bytes());
-        rope.put(b"\"");
+        output.put(b",\"outcome\":\"");
+        output.put(made.outcome.as_str().as_bytes());
+        output.put(b"\"");
     }
     if result.retryable && is_own {
-        rope.put(b",\"retryable\":true");
+        output.put(b",\"retryable\":true");
     }
-    rope.put(if encoded && is_own { b",\"encoding\":\"base64\"}".as_slice() } else { b"}" });
+    output.put(if encoded && is_own { b",\"encoding\":\"base64\"}".as_slice() } else { b"}" });
 }
 
 /// A whole number is one again, in all its digits.
-fn write_id(rope: &mut ChunkWriter, subject: &Subject) {
+fn write_id(output: &mut ChunkWriter, subject: &Subject) {
     match subject.form.id {
-        IdForm::Number => rope.put(subject.id.as_str().as_bytes()),
-        IdForm::Position | IdForm::Plain | IdForm::Bracketed => write_string(rope, subject.id.as_str()),
+        IdForm::Number => output.put(subject.id.as_str().as_bytes()),
+        IdForm::Position | IdForm::Plain | IdForm::Bracketed => write_string(output, subject.id.as_str()),
     }
 }
 
@@ -118,11 +120,11 @@ pub(crate) const fn problem_type(dialect: Dialect) -> &'static str {
 }
 
 /// The members of `headers`. A problem has its own media type, whatever the fields say.
-fn write_fields(rope: &mut ChunkWriter, fields: &Fields, media_type: Option<&str>) {
+fn write_fields(output: &mut ChunkWriter, fields: &Fields, media_type: Option<&str>) {
     let mut separator: &[u8] = b"\"";
     if let Some(media_type) = media_type {
-        rope.put(b"\"Content-Type\":");
-        write_string(rope, media_type);
+        output.put(b"\"Content-Type\":");
+        write_string(output, media_type);
         separator = b",\"";
     }
     for (index, (name, _)) in fields.iter().enumerate() {
@@ -130,62 +132,67 @@ fn write_fields(rope: &mut ChunkWriter, fields: &Fields, media_type: Option<&str
         if written_before || (media_type.is_some() && name == CONTENT_TYPE) {
             continue;
         }
-        rope.put(separator);
+        output.put(separator);
         separator = b",\"";
-        names::write(rope, name.as_str());
-        rope.put(b"\":");
-        write_values(rope, fields, name);
+        names::write(output, name.as_str());
+        output.put(b"\":");
+        write_values(output, fields, name);
     }
 }
 
 /// All values of a field: joined, but for Set-Cookie, whose values have commas in them
 /// (RFC 9110 §5.3).
-fn write_values(rope: &mut ChunkWriter, fields: &Fields, name: &HeaderName) {
+fn write_values(output: &mut ChunkWriter, fields: &Fields, name: &HeaderName) {
     let values = fields.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_bytes());
     let as_list = name == SET_COOKIE && values.clone().count() > 1;
     let separator: &[u8] = if as_list { b"\",\"" } else { b", " };
-    rope.put(if as_list { b"[\"" } else { b"\"" });
+    output.put(if as_list { b"[\"" } else { b"\"" });
     for (index, value) in values.enumerate() {
         if index > 0 {
-            rope.put(separator);
+            output.put(separator);
         }
         match std::str::from_utf8(value) {
-            Ok(text) => write_content(rope, text),
+            Ok(text) => write_content(output, text),
             // What is no UTF-8 was ISO-8859-1 once (RFC 9110 §5.5); each byte is a character.
-            Err(_) => write_content(rope, &value.iter().copied().map(char::from).collect::<String>()),
+            Err(_) => write_content(output, &value.iter().copied().map(char::from).collect::<String>()),
         }
     }
-    rope.put(if as_list { b"\"]" } else { b"\"" });
+    output.put(if as_list { b"\"]" } else { b"\"" });
 }
 
 /// Writes an upstream's body. Whether it is in base64.
-fn write_body(rope: &mut ChunkWriter, bytes: Bytes, media: Option<MediaType<'_>>, dialect: Dialect) -> bool {
+fn write_body(
+    output: &mut ChunkWriter,
+    bytes: Bytes,
+    media: Option<MediaType<'_>>,
+    dialect: Dialect,
+) -> bool {
     let kind = media.map_or(MediaKind::Binary, |media| media.kind);
     if kind == MediaKind::Json {
         let value = without_byte_order_mark(bytes);
         if is_exchangeable(&value, MAX_EMBEDDED_DEPTH) {
-            rope.put_shared(value);
+            output.put_shared(value);
             return false;
         }
-        return write_base64(rope, &value, dialect);
+        return write_base64(output, &value, dialect);
     }
     let text = media.filter(|_| kind.is_text(TextTypes::All));
     if let Some(text) = text.and_then(|media| charset::decode(media.charset, &bytes)) {
-        write_string(rope, &text);
+        write_string(output, &text);
         return false;
     }
-    write_base64(rope, &bytes, dialect)
+    write_base64(output, &bytes, dialect)
 }
 
 /// OData has the alphabet that is safe in urls (JSON Format 4.01 §19.2).
-fn write_base64(rope: &mut ChunkWriter, bytes: &[u8], dialect: Dialect) -> bool {
-    rope.put(b"\"");
+fn write_base64(output: &mut ChunkWriter, bytes: &[u8], dialect: Dialect) -> bool {
+    output.put(b"\"");
     if dialect == Dialect::Odata {
-        base64::write_url_safe(rope, bytes);
+        base64::write_url_safe(output, bytes);
     } else {
-        base64::write(rope, bytes);
+        base64::write(output, bytes);
     }
-    rope.put(b"\"");
+    output.put(b"\"");
     true
 }
 
@@ -204,7 +211,7 @@ mod tests {
 
     use super::*;
     use crate::batch::{GatewayMade, OutcomeKind, ProxyError};
-    use crate::format::{ItemForm, ItemId, Problem};
+    use crate::batch::{ItemForm, ItemId, Problem};
 
     fn result(fields: &[(&'static str, &[u8])], body: ResultBody) -> ItemResult {
         let field = |(name, value): &(&'static str, &[u8])| {

@@ -4,12 +4,13 @@
 use bytes::Bytes;
 
 use super::boundary::Boundary;
-use super::fault::Fault;
+use super::error::MultipartError;
 use super::message;
-use super::part::{PartKind, open};
+use super::part::{NAMES, PartKind, open};
 use super::parts::{Part, Parts};
+use crate::batch::{BatchLimits, ItemRejection};
+use crate::format::ReadContext;
 use crate::format::item_builder::{ItemBuilder, NO_TRANSACTIONS};
-use crate::format::{BatchLimits, ItemRejection, ReadContext};
 
 /// Where a change set lies in the batch's body.
 #[derive(Clone, Copy, Debug)]
@@ -20,23 +21,23 @@ pub(super) struct Location {
     pub(super) end: usize,
 }
 
-/// Reads the set into the draft, which becomes its one request, or the one result for all of them.
+/// Reads the set into the builder, which becomes its one request, or the one result for all of them.
 pub(super) fn read(
-    draft: &mut ItemBuilder<'_>,
+    builder: &mut ItemBuilder<'_>,
     batch: &Bytes,
     at: Location,
     boundary: &Boundary,
     context: &ReadContext<'_>,
-) -> Result<Option<Bytes>, Fault> {
+) -> Result<Option<Bytes>, MultipartError> {
     // Seen from within, the batch ends where the set's part does.
     let within = batch.get(..at.end).unwrap_or_default();
-    let mut parts = Parts::open(boundary, within, at.start).map_err(Fault::in_item)?;
+    let mut parts = Parts::open(boundary, within, at.start).map_err(MultipartError::in_item)?;
     let mut first = None;
     let mut several = false;
     while parts.has_next() {
         let part = parts.next()?;
         if holds_a_set(within, &part, context.limits) {
-            draft.reject(ItemRejection::WrongShape {
+            builder.reject(ItemRejection::WrongShape {
                 expected: "a change set of requests; it holds a change set",
             });
         }
@@ -44,33 +45,33 @@ pub(super) fn read(
         first.get_or_insert(part);
     }
     if several {
-        draft.reject(NO_TRANSACTIONS);
+        builder.reject(NO_TRANSACTIONS);
     }
     let Some(part) = first else {
-        draft.reject(ItemRejection::WrongShape { expected: "a change set with a request in it" });
+        builder.reject(ItemRejection::WrongShape { expected: "a change set with a request in it" });
         return Ok(None);
     };
-    if draft.is_rejected() {
+    if builder.is_rejected() {
         return Ok(None);
     }
-    draft.set_in_set();
-    Ok(read_request(draft, batch, &part, context))
+    builder.set_in_set();
+    Ok(read_request(builder, batch, &part, context))
 }
 
 fn read_request(
-    draft: &mut ItemBuilder<'_>,
+    builder: &mut ItemBuilder<'_>,
     batch: &Bytes,
     part: &Part,
     context: &ReadContext<'_>,
 ) -> Option<Bytes> {
     let bytes = batch.get(part.start..part.next)?;
-    let (_, head) = open(draft, bytes, context.limits)?;
-    message::read(draft, batch, part.start + head..part.next, context)
+    let (_, head) = open(builder, bytes, context.limits)?;
+    message::read(builder, batch, part.start + head..part.next, context)
 }
 
 /// Whether a part of a set is a set.
 fn holds_a_set(batch: &[u8], part: &Part, limits: &BatchLimits) -> bool {
     let bytes = batch.get(part.start..part.next).unwrap_or_default();
-    let mut scratch = ItemBuilder::new(limits, super::reader::NAMES);
+    let mut scratch = ItemBuilder::new(limits, NAMES);
     matches!(open(&mut scratch, bytes, limits), Some((PartKind::ChangeSet(_), _)))
 }

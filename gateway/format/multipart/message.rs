@@ -13,17 +13,19 @@ use super::body::locate;
 use super::fields::{head_length, parse, plain};
 use super::part::{check_transfer_encoding, reject_head, the_only};
 use super::target;
+use crate::batch::{BatchLimits, ItemRejection};
+use crate::format::ReadContext;
 use crate::format::item_builder::ItemBuilder;
-use crate::format::{BatchLimits, FieldError, ItemRejection, ReadContext};
+use crate::header::field::FieldError;
 use crate::route::same_authority;
 
 /// Bytes of a head beside the url and the fields that are the item's own.
 const HEAD_OVERHEAD: usize = 2048;
 
-/// Reads the message that stands at `at` of the batch's body into the draft, and gives its body, a
+/// Reads the message that stands at `at` of the batch's body into the builder, and gives its body, a
 /// slice of the batch's.
 pub(super) fn read(
-    draft: &mut ItemBuilder<'_>,
+    builder: &mut ItemBuilder<'_>,
     batch: &Bytes,
     at: Range<usize>,
     context: &ReadContext<'_>,
@@ -33,20 +35,21 @@ pub(super) fn read(
     let blank = all.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     let message = all.get(blank..)?;
     let limits = context.limits;
-    let head =
-        head_length(message, longest_head(limits)).map_err(|error| reject_head(draft, error, limits)).ok()?;
-    let length = read_head(draft, message.get(..head)?, context)?;
+    let head = head_length(message, longest_head(limits))
+        .map_err(|error| reject_head(builder, error, limits))
+        .ok()?;
+    let length = read_head(builder, message.get(..head)?, context)?;
     let rest = message.get(head..)?;
     let Some(body) = locate(rest, length.given()) else {
-        draft.reject_header("Content-Length", FieldError::Length);
+        builder.reject_header("Content-Length", FieldError::Length);
         return None;
     };
     let bytes = rest.get(body.clone())?;
     if bytes.is_empty() {
         return None;
     }
-    if length == Length::Unknown && draft.media_type().is_none() && is_message(bytes) {
-        draft.reject(ItemRejection::WrongShape { expected: "one message; its part holds two" });
+    if length == Length::Unknown && builder.media_type().is_none() && is_message(bytes) {
+        builder.reject(ItemRejection::WrongShape { expected: "one message; its part holds two" });
         return None;
     }
     let start = at.start + blank + head;
@@ -74,23 +77,24 @@ impl Length {
 }
 
 /// Reads the line and the fields; `None` where the item is rejected.
-fn read_head(draft: &mut ItemBuilder<'_>, head: &[u8], context: &ReadContext<'_>) -> Option<Length> {
+fn read_head(builder: &mut ItemBuilder<'_>, head: &[u8], context: &ReadContext<'_>) -> Option<Length> {
     let line_length = memchr::memchr(b'\n', head).map_or(head.len(), |newline| newline + 1);
     let (line, rest) = head.split_at_checked(line_length)?;
-    target::read(draft, line.trim_ascii_end(), context);
+    target::read(builder, line.trim_ascii_end(), context);
     let rest = plain(rest);
     let limits = context.limits;
-    let fields = parse(&rest, limits.max_headers).map_err(|error| reject_head(draft, error, limits)).ok()?;
-    check_transfer_encoding(draft, &fields);
-    let length = length_of(draft, &fields);
+    let fields =
+        parse(&rest, limits.max_headers).map_err(|error| reject_head(builder, error, limits)).ok()?;
+    check_transfer_encoding(builder, &fields);
+    let length = length_of(builder, &fields);
     for field in &fields {
-        add(draft, field, context.own_authority);
+        add(builder, field, context.own_authority);
     }
-    (!draft.is_rejected()).then_some(length)
+    (!builder.is_rejected()).then_some(length)
 }
 
-fn length_of(draft: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Length {
-    let Some(value) = the_only(draft, fields, "Content-Length") else {
+fn length_of(builder: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Length {
+    let Some(value) = the_only(builder, fields, "Content-Length") else {
         return Length::Unknown;
     };
     let digits =
@@ -98,27 +102,27 @@ fn length_of(draft: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Length {
     if let Some(length) = digits.and_then(|text| text.parse().ok()) {
         Length::Given(length)
     } else {
-        draft.reject_header("Content-Length", FieldError::Value);
+        builder.reject_header("Content-Length", FieldError::Value);
         Length::Unknown
     }
 }
 
-fn add(draft: &mut ItemBuilder<'_>, field: &Header<'_>, own_authority: &str) {
+fn add(builder: &mut ItemBuilder<'_>, field: &Header<'_>, own_authority: &str) {
     let is = |name: &str| field.name.eq_ignore_ascii_case(name);
     if is("Host") {
         let own = std::str::from_utf8(field.value).is_ok_and(|host| same_authority(host, own_authority));
         if !own {
-            draft.reject_header("Host", FieldError::OtherHost);
+            builder.reject_header("Host", FieldError::OtherHost);
         }
     } else if is("Connection") {
         // Anything else would name fields that belong to a hop.
         let plain =
             [b"keep-alive".as_slice(), b"close"].iter().any(|word| field.value.eq_ignore_ascii_case(word));
         if !plain {
-            draft.reject_header("Connection", FieldError::Forbidden);
+            builder.reject_header("Connection", FieldError::Forbidden);
         }
     } else if !(is("Content-Length") || is("MIME-Version") || is("Content-Transfer-Encoding")) {
-        draft.add_header(field.name, field.value);
+        builder.add_header(field.name, field.value);
     }
 }
 

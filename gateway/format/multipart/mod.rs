@@ -5,7 +5,7 @@
 //! What is wrong within a part rejects its item alone.
 
 mod boundary;
-mod fault;
+mod error;
 mod fields;
 mod parts;
 mod part;

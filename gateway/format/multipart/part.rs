@@ -5,9 +5,13 @@ use httparse::Header;
 use super::boundary::Boundary;
 use super::fields::{HeadError, head_length, parse, plain};
 use crate::batch::Bounded;
-use crate::format::item_builder::ItemBuilder;
+use crate::batch::{BatchLimits, ItemRejection};
+use crate::format::item_builder::{ItemBuilder, MemberNames};
 use crate::format::media::MediaType;
-use crate::format::{BatchLimits, FieldError, ItemRejection};
+use crate::header::field::FieldError;
+
+/// What messages call a request's target.
+pub(super) const NAMES: MemberNames = MemberNames { url: "target" };
 
 /// What a part holds.
 #[derive(Debug)]
@@ -18,29 +22,30 @@ pub(super) enum PartKind {
     ChangeSet(Result<Box<Boundary>, &'static str>),
 }
 
-/// Reads the head of the part that `bytes` are, into the draft. What the part holds and how long its
+/// Reads the head of the part that `bytes` are, into the builder. What the part holds and how long its
 /// head is; `None` where the item is rejected, so that there is no use in reading on.
 pub(super) fn open(
-    draft: &mut ItemBuilder<'_>,
+    builder: &mut ItemBuilder<'_>,
     bytes: &[u8],
     limits: &BatchLimits,
 ) -> Option<(PartKind, usize)> {
     let length = head_length(bytes, limits.max_header_bytes)
-        .map_err(|error| reject_head(draft, error, limits))
+        .map_err(|error| reject_head(builder, error, limits))
         .ok()?;
     let head = plain(bytes.get(..length)?);
-    let fields = parse(&head, limits.max_headers).map_err(|error| reject_head(draft, error, limits)).ok()?;
-    if let Some(id) = the_only(draft, &fields, "Content-ID") {
-        set_id(draft, id);
+    let fields =
+        parse(&head, limits.max_headers).map_err(|error| reject_head(builder, error, limits)).ok()?;
+    if let Some(id) = the_only(builder, &fields, "Content-ID") {
+        set_id(builder, id);
     }
-    check_transfer_encoding(draft, &fields);
-    let kind = kind_of(draft, &fields)?;
+    check_transfer_encoding(builder, &fields);
+    let kind = kind_of(builder, &fields)?;
     Some((kind, length))
 }
 
 /// Rejects the item because of a head, of its part or of the message in it.
-pub(super) fn reject_head(draft: &mut ItemBuilder<'_>, error: HeadError, limits: &BatchLimits) {
-    draft.reject(match error {
+pub(super) fn reject_head(builder: &mut ItemBuilder<'_>, error: HeadError, limits: &BatchLimits) {
+    builder.reject(match error {
         HeadError::TooLong => {
             ItemRejection::OverLimit { what: Bounded::HeaderBytes, limit: limits.max_header_bytes }
         }
@@ -53,7 +58,7 @@ pub(super) fn reject_head(draft: &mut ItemBuilder<'_>, error: HeadError, limits:
 
 /// The value of a field that can't stand twice.
 pub(super) fn the_only<'h>(
-    draft: &mut ItemBuilder<'_>,
+    builder: &mut ItemBuilder<'_>,
     fields: &[Header<'h>],
     name: &str,
 ) -> Option<&'h [u8]> {
@@ -61,33 +66,33 @@ pub(super) fn the_only<'h>(
         fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value);
     let value = values.next()?;
     if values.next().is_some() {
-        draft.reject_header(name, FieldError::Twice);
+        builder.reject_header(name, FieldError::Twice);
     }
     Some(value)
 }
 
 /// Google's clients write `<id>`, OData's a bare one.
-fn set_id(draft: &mut ItemBuilder<'_>, id: &[u8]) {
+fn set_id(builder: &mut ItemBuilder<'_>, id: &[u8]) {
     let id = id.trim_ascii();
     match id.strip_prefix(b"<").and_then(|id| id.strip_suffix(b">")) {
-        Some(id) => draft.set_id_bytes(id, true),
-        None => draft.set_id_bytes(id, false),
+        Some(id) => builder.set_id_bytes(id, true),
+        None => builder.set_id_bytes(id, false),
     }
 }
 
 /// RFC 2045 §6: encodings that change nothing are let in, those that would have to be undone are not.
-pub(super) fn check_transfer_encoding(draft: &mut ItemBuilder<'_>, fields: &[Header<'_>]) {
-    let encoding = the_only(draft, fields, "Content-Transfer-Encoding").map(<[u8]>::trim_ascii);
+pub(super) fn check_transfer_encoding(builder: &mut ItemBuilder<'_>, fields: &[Header<'_>]) {
+    let encoding = the_only(builder, fields, "Content-Transfer-Encoding").map(<[u8]>::trim_ascii);
     let is_identity = |encoding: &[u8]| {
         [b"binary".as_slice(), b"8bit", b"7bit"].iter().any(|name| encoding.eq_ignore_ascii_case(name))
     };
     if encoding.is_some_and(|encoding| !is_identity(encoding)) {
-        draft.reject_member("Content-Transfer-Encoding", "is not supported; send binary");
+        builder.reject_member("Content-Transfer-Encoding", "is not supported; send binary");
     }
 }
 
-fn kind_of(draft: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Option<PartKind> {
-    let value = the_only(draft, fields, "Content-Type").and_then(|value| std::str::from_utf8(value).ok());
+fn kind_of(builder: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Option<PartKind> {
+    let value = the_only(builder, fields, "Content-Type").and_then(|value| std::str::from_utf8(value).ok());
     let value = value.unwrap_or_default();
     let essence = MediaType::parse(value).essence;
     if essence.eq_ignore_ascii_case("application/http") {
@@ -96,7 +101,7 @@ fn kind_of(draft: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Option<PartKin
     if essence.eq_ignore_ascii_case("multipart/mixed") {
         return Some(PartKind::ChangeSet(Boundary::of(value).map(Box::new)));
     }
-    draft.reject(ItemRejection::WrongShape {
+    builder.reject(ItemRejection::WrongShape {
         expected: "a part of the type application/http or multipart/mixed",
     });
     None

@@ -1,7 +1,7 @@
 //! Cuts a multipart body into its parts, one after the other, in one pass.
 
 use super::boundary::{Boundary, DelimiterLine};
-use super::fault::Fault;
+use super::error::MultipartError;
 
 /// A part: its own header fields, a blank line, and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,10 @@ pub(super) struct Parts<'b> {
 
 impl<'b> Parts<'b> {
     /// Goes past the preamble: `body` is read from `from` to its end.
-    pub(super) fn open(boundary: &'b Boundary, body: &'b [u8], from: usize) -> Result<Self, Fault> {
-        let last = boundary.find(body, from).ok_or(Fault::framing(from, "the boundary is nowhere in it"))?;
+    pub(super) fn open(boundary: &'b Boundary, body: &'b [u8], from: usize) -> Result<Self, MultipartError> {
+        let last = boundary
+            .find(body, from)
+            .ok_or(MultipartError::framing(from, "the boundary is nowhere in it"))?;
         Ok(Self { boundary, body, last })
     }
 
@@ -34,11 +36,13 @@ impl<'b> Parts<'b> {
     }
 
     /// The next part.
-    pub(super) fn next(&mut self) -> Result<Part, Fault> {
+    pub(super) fn next(&mut self) -> Result<Part, MultipartError> {
         let start = self.last.end;
         let Some(line) = self.boundary.find(self.body, start) else {
-            let fault =
-                Fault::framing(self.body.len(), "the part has no end, for the closing boundary is missing");
+            let fault = MultipartError::framing(
+                self.body.len(),
+                "the part has no end, for the closing boundary is missing",
+            );
             return Err(fault.in_item());
         };
         self.last = line;

@@ -6,15 +6,13 @@ use bytes::Bytes;
 
 use super::boundary::Boundary;
 use super::change_set::{self, Location};
-use super::fault::{Fault, FaultKind};
+use super::error::{MultipartError, MultipartErrorKind};
 use super::message;
-use super::part::{PartKind, open};
+use super::part::{NAMES, PartKind, open};
 use super::parts::{Part, Parts};
-use crate::format::item_builder::{ItemBuilder, MemberNames, check_given_ids};
-use crate::format::{Batch, BatchItem, BatchRefusal, ItemIndex, ReadContext};
-
-/// What messages call a request's target.
-pub(super) const NAMES: MemberNames = MemberNames { url: "target" };
+use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex};
+use crate::format::ReadContext;
+use crate::format::item_builder::{ItemBuilder, check_given_ids};
 
 /// Reads a batch.
 pub(crate) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
@@ -26,13 +24,17 @@ pub(crate) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, Bat
     Ok(Batch { items, ..Batch::default() })
 }
 
-fn read_parts(body: &Bytes, context: &ReadContext<'_>, items: &mut Vec<BatchItem>) -> Result<(), Fault> {
-    let boundary =
-        Boundary::of(context.content_type.unwrap_or_default()).map_err(|reason| Fault::framing(0, reason))?;
+fn read_parts(
+    body: &Bytes,
+    context: &ReadContext<'_>,
+    items: &mut Vec<BatchItem>,
+) -> Result<(), MultipartError> {
+    let boundary = Boundary::of(context.content_type.unwrap_or_default())
+        .map_err(|reason| MultipartError::framing(0, reason))?;
     let mut parts = Parts::open(&boundary, body, 0)?;
     while parts.has_next() {
         if items.len() == context.limits.max_items {
-            return Err(Fault { at: 0, in_item: false, kind: FaultKind::TooManyItems });
+            return Err(MultipartError { at: 0, in_item: false, kind: MultipartErrorKind::TooManyItems });
         }
         let part = parts.next()?;
         items.push(read_part(body, &part, ItemIndex(items.len()), context)?);
@@ -45,18 +47,20 @@ fn read_part(
     part: &Part,
     index: ItemIndex,
     context: &ReadContext<'_>,
-) -> Result<BatchItem, Fault> {
-    let mut draft = ItemBuilder::new(context.limits, NAMES);
+) -> Result<BatchItem, MultipartError> {
+    let mut builder = ItemBuilder::new(context.limits, NAMES);
     let start = part.start;
     let bytes = body.get(start..part.next).unwrap_or_default();
-    let item_body = match open(&mut draft, bytes, context.limits) {
+    let item_body = match open(&mut builder, bytes, context.limits) {
         None => None,
-        Some((PartKind::Message, head)) => message::read(&mut draft, body, start + head..part.next, context),
+        Some((PartKind::Message, head)) => {
+            message::read(&mut builder, body, start + head..part.next, context)
+        }
         Some((PartKind::ChangeSet(boundary), head)) => {
-            let boundary = boundary.map_err(|reason| Fault::framing(start, reason).in_item())?;
+            let boundary = boundary.map_err(|reason| MultipartError::framing(start, reason).in_item())?;
             let at = Location { start: start + head, end: part.next };
-            change_set::read(&mut draft, body, at, &boundary, context)?
+            change_set::read(&mut builder, body, at, &boundary, context)?
         }
     };
-    Ok(draft.finish(index, item_body))
+    Ok(builder.finish(index, item_body))
 }

@@ -5,25 +5,25 @@ use crate::format::item_builder::ItemBuilder;
 use crate::format::relative::resolved;
 
 /// Reads a request line. The HTTP version may be missing, as in an example of OData's.
-pub(super) fn read(draft: &mut ItemBuilder<'_>, line: &[u8], context: &ReadContext<'_>) {
+pub(super) fn read(builder: &mut ItemBuilder<'_>, line: &[u8], context: &ReadContext<'_>) {
     let Ok(line) = std::str::from_utf8(line) else {
-        draft.reject_member("request line", "is not in UTF-8");
+        builder.reject_member("request line", "is not in UTF-8");
         return;
     };
     let (method, rest) = line.split_once(' ').unwrap_or((line, ""));
-    draft.set_method(method);
+    builder.set_method(method);
     let target = match rest.trim_matches(' ').rsplit_once(' ') {
         Some((target, version)) if is_version(version) => target.trim_end_matches(' '),
         Some(_) => {
-            draft.reject_member("request line", "is no method, target and HTTP/1.1");
+            builder.reject_member("request line", "is no method, target and HTTP/1.1");
             return;
         }
         None => rest.trim_matches(' '),
     };
     if is_version(target) {
-        draft.reject_member("request line", "has no target");
+        builder.reject_member("request line", "has no target");
     } else {
-        draft.set_url(&resolved(target, context.endpoint));
+        builder.set_url(&resolved(target, context.endpoint));
     }
 }
 

@@ -5,10 +5,12 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
 
 use super::*;
-use crate::format::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, Dialect, FieldError, IdForm, ItemForm, ItemIndex,
-    ItemRejection, ItemResult, MultiStatus, Problem, ReadContext, ResultBody, Subject,
+use crate::batch::{
+    Batch, BatchItem, BatchLimits, BatchRefusal, Dialect, IdForm, ItemForm, ItemIndex, ItemRejection,
+    ItemResult, MultiStatus, Problem, ResultBody, Subject,
 };
+use crate::format::ReadContext;
+use crate::header::field::FieldError;
 
 fn read_as(content_type: &str, body: &[u8]) -> Result<Batch, BatchRefusal> {
     let limits =

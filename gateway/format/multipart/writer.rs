@@ -9,11 +9,11 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
+use crate::batch::{Dialect, IdForm, ItemResult, MultiStatus, ResultBody, Subject};
 use crate::format::chunk_writer::{ChunkWriter, copied_length};
 use crate::format::reason::phrase;
-use crate::format::{
-    Dialect, EncodedBody, Fields, IdForm, ItemResult, MultiStatus, ResultBody, Subject, json,
-};
+use crate::format::{EncodedBody, json};
+use crate::header::field::Fields;
 use crate::header::names;
 
 /// Bytes that a part takes beside its field values and body, roughly.
@@ -26,24 +26,24 @@ const SET_PREFIX: &str = "changesetresponse_";
 /// Writes the results, freeing each as soon as it is written.
 pub(crate) fn write(results: MultiStatus, dialect: Dialect) -> EncodedBody {
     let random = format!("{:032x}", rand::random::<u128>());
-    let mut rope = ChunkWriter::new(results.results.iter().map(expected_length).sum());
+    let mut output = ChunkWriter::new(results.results.iter().map(expected_length).sum());
     for result in results.results {
-        put_delimiter(&mut rope, BATCH_PREFIX, &random, "\r\n");
+        put_delimiter(&mut output, BATCH_PREFIX, &random, "\r\n");
         if is_set(&result, dialect) {
             put_all(
-                &mut rope,
+                &mut output,
                 &["Content-Type: multipart/mixed; boundary=", SET_PREFIX, &random, "\r\n\r\n"],
             );
-            put_delimiter(&mut rope, SET_PREFIX, &random, "\r\n");
-            write_part(&mut rope, result, dialect);
-            put_delimiter(&mut rope, SET_PREFIX, &random, "--\r\n");
+            put_delimiter(&mut output, SET_PREFIX, &random, "\r\n");
+            write_part(&mut output, result, dialect);
+            put_delimiter(&mut output, SET_PREFIX, &random, "--\r\n");
         } else {
-            write_part(&mut rope, result, dialect);
+            write_part(&mut output, result, dialect);
         }
     }
-    put_delimiter(&mut rope, BATCH_PREFIX, &random, "--\r\n");
+    put_delimiter(&mut output, BATCH_PREFIX, &random, "--\r\n");
     let content_type = format!("multipart/mixed; boundary={BATCH_PREFIX}{random}");
-    EncodedBody { content_type: content_type.into(), chunks: rope.finish() }
+    EncodedBody { content_type: content_type.into(), chunks: output.finish() }
 }
 
 /// Whether a result is answered as the one response of a change set. In OData a set that failed is
@@ -52,14 +52,14 @@ fn is_set(result: &ItemResult, dialect: Dialect) -> bool {
     result.subject.form.in_set && !(dialect == Dialect::Odata && result.is_failed())
 }
 
-fn put_all(rope: &mut ChunkWriter, texts: &[&str]) {
+fn put_all(output: &mut ChunkWriter, texts: &[&str]) {
     for text in texts {
-        rope.put(text.as_bytes());
+        output.put(text.as_bytes());
     }
 }
 
-fn put_delimiter(rope: &mut ChunkWriter, prefix: &str, random: &str, end: &str) {
-    put_all(rope, &["--", prefix, random, end]);
+fn put_delimiter(output: &mut ChunkWriter, prefix: &str, random: &str, end: &str) {
+    put_all(output, &["--", prefix, random, end]);
 }
 
 fn expected_length(result: &ItemResult) -> usize {
@@ -75,39 +75,39 @@ fn expected_length(result: &ItemResult) -> usize {
 }
 
 /// The part's own fields, and the response message in it. Ends with a line break.
-fn write_part(rope: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
-    rope.put(b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n");
-    write_id(rope, &result.subject);
-    rope.put(b"\r\nHTTP/1.1 ");
-    rope.put_number(result.status.as_u16());
-    put_all(rope, &[" ", phrase(result.status), "\r\n"]);
+fn write_part(output: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
+    output.put(b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n");
+    write_id(output, &result.subject);
+    output.put(b"\r\nHTTP/1.1 ");
+    output.put_number(result.status.as_u16());
+    put_all(output, &[" ", phrase(result.status), "\r\n"]);
     let is_problem = matches!(result.body, ResultBody::Problem(_));
     let length = length_elsewhere(&result);
     let body = match result.body {
         ResultBody::Absent => Bytes::new(),
         ResultBody::Bytes(bytes) => bytes,
         ResultBody::Problem(problem) => {
-            put_all(rope, &["Content-Type: ", json::problem_type(dialect), "\r\n"]);
+            put_all(output, &["Content-Type: ", json::problem_type(dialect), "\r\n"]);
             let mut document = ChunkWriter::new(256 + problem.detail.len());
             json::write_error(&mut document, &problem, dialect);
             document.finish().concat().into()
         }
     };
-    write_fields(rope, &result.headers, is_problem);
-    rope.put(b"Content-Length: ");
-    rope.put_number(length.unwrap_or(body.len() as u64));
-    rope.put(b"\r\n\r\n");
-    rope.put_shared(body);
-    rope.put(b"\r\n");
+    write_fields(output, &result.headers, is_problem);
+    output.put(b"Content-Length: ");
+    output.put_number(length.unwrap_or(body.len() as u64));
+    output.put(b"\r\n\r\n");
+    output.put_shared(body);
+    output.put(b"\r\n");
 }
 
 /// As the client wrote it; Google's form is answered in Google's way.
-fn write_id(rope: &mut ChunkWriter, subject: &Subject) {
+fn write_id(output: &mut ChunkWriter, subject: &Subject) {
     let id = subject.id.as_str();
     match subject.form.id {
         IdForm::Position => {}
-        IdForm::Plain | IdForm::Number => put_all(rope, &["Content-ID: ", id, "\r\n"]),
-        IdForm::Bracketed => put_all(rope, &["Content-ID: <response-", id, ">\r\n"]),
+        IdForm::Plain | IdForm::Number => put_all(output, &["Content-ID: ", id, "\r\n"]),
+        IdForm::Bracketed => put_all(output, &["Content-ID: <response-", id, ">\r\n"]),
     }
 }
 
@@ -119,14 +119,14 @@ fn length_elsewhere(result: &ItemResult) -> Option<u64> {
     value.to_str().ok()?.parse().ok().filter(|_| tells && is_absent)
 }
 
-fn write_fields(rope: &mut ChunkWriter, fields: &Fields, is_problem: bool) {
+fn write_fields(output: &mut ChunkWriter, fields: &Fields, is_problem: bool) {
     for (name, value) in fields {
         if name == CONTENT_LENGTH || (is_problem && name == CONTENT_TYPE) {
             continue;
         }
-        names::write(rope, name.as_str());
-        rope.put(b": ");
-        rope.put(value.as_bytes());
-        rope.put(b"\r\n");
+        names::write(output, name.as_str());
+        output.put(b": ");
+        output.put(value.as_bytes());
+        output.put(b"\r\n");
     }
 }

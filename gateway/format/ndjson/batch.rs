@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 
-use super::{Lines, check_start, read_line};
+use super::item::{check_start, read_line};
+use super::lines::Lines;
+use crate::batch::{Batch, BatchLimits, BatchRefusal};
 use crate::format::item_builder::check_ids;
-use crate::format::{Batch, BatchLimits, BatchRefusal};
 
 /// Reads a batch.
 pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
@@ -27,7 +28,7 @@ pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRef
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::ItemIndex;
+    use crate::batch::ItemIndex;
 
     fn read_batch(body: &'static str) -> Result<Batch, BatchRefusal> {
         let limits = BatchLimits { max_items: 3, ..BatchLimits::default() };

@@ -2,12 +2,12 @@
 
 use http::Method;
 
-use super::Line;
-use crate::format::item_builder::{NO_DEPENDENCIES_OF_LINES, NO_GROUPS_OF_LINES};
-use crate::format::json::{LineFault, read_item};
-use crate::format::{
+use super::lines::Line;
+use crate::batch::{
     BatchItem, BatchLimits, BatchRefusal, Item, ItemForm, ItemId, ItemIndex, ItemRejection, Place, Subject,
 };
+use crate::format::item_builder::{NO_DEPENDENCIES_OF_LINES, NO_GROUPS_OF_LINES};
+use crate::format::json::{LineError, read_item};
 use crate::reference::template::Template;
 
 /// Reads a line. An item without an id has its line's number for one.
@@ -15,7 +15,7 @@ use crate::reference::template::Template;
 pub fn read_line(line: Line, limits: &BatchLimits) -> BatchItem {
     let index = ItemIndex(line.number - 1);
     let read = line.content.and_then(|content| {
-        read_item(&content, index, limits).map_err(|LineFault { at, reason }| ItemRejection::BadLine {
+        read_item(&content, index, limits).map_err(|LineError { at, reason }| ItemRejection::BadLine {
             reason,
             place: Place { offset: line.offset + at, line: line.number, column: at + 1, item: None },
         })

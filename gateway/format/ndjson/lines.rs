@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::batch::Bounded;
-use crate::format::ItemRejection;
+use crate::batch::ItemRejection;
 
 /// One line that is not blank.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,6 +14,3 @@ pub use writer::{LineWriter, StreamEnd};
 
 pub(crate) use batch::read;
 pub(crate) use writer::write;
-
-/// The media type of a reply.
-pub(crate) const MEDIA_TYPE: &str = "application/x-ndjson";

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::batch::Dialect;
 use crate::batch::Summary;
-use crate::format::Dialect;
+use crate::batch::{ItemResult, MultiStatus, Problem};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::{write_problem, write_result};
-use crate::format::{ItemResult, MultiStatus, Problem};
+use crate::header::retry_after::whole_seconds;
 
 /// Collects lines that leave together.
 #[derive(Debug)]
@@ -46,8 +47,7 @@ impl LineWriter {
         self.0.put_number(end.summary.failed);
         if let Some(after) = end.retry_after {
             self.0.put(b",\"retry_after\":");
-            // Rounded up: a client that waits so long does not come too early.
-            self.0.put_number(after.as_secs() + u64::from(after.subsec_nanos() > 0));
+            self.0.put_number(whole_seconds(after));
         }
         if let Some(problem) = end.refused {
             self.0.put(b",\"refused\":");
@@ -78,7 +78,7 @@ mod tests {
     use http::{Method, StatusCode};
 
     use super::*;
-    use crate::format::{ItemForm, ItemId, ResultBody, Subject};
+    use crate::batch::{ItemForm, ItemId, ResultBody, Subject};
 
     fn result(id: &str, status: StatusCode) -> ItemResult {
         ItemResult {

@@ -7,13 +7,14 @@
 use bytes::Bytes;
 
 use super::chars::{is_blank, is_blank_text};
-use super::fault::Fault;
+use super::error::XmlError;
 use super::fragment::{Cut, with_declarations};
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
+use crate::batch::ItemRejection;
 use crate::format::item_builder::ItemBuilder;
 use crate::format::media::{MediaKind, TextTypes};
-use crate::format::{ItemRejection, base64, charset};
+use crate::format::{base64, charset};
 
 /// An item's `body` element as it stands in the batch.
 #[derive(Debug)]
@@ -35,20 +36,20 @@ enum Content<'a> {
 
 impl<'a> RawBody<'a> {
     /// Reads the element whose tag came last, to its end; what its tag says of the media type goes
-    /// into the draft.
+    /// into the builder.
     pub(super) fn read(
         tokens: &mut Tokens<'a>,
         tag: &Tag<'a>,
-        draft: &mut ItemBuilder<'_>,
-    ) -> Result<Self, Fault> {
+        builder: &mut ItemBuilder<'_>,
+    ) -> Result<Self, XmlError> {
         if let Some(media_type) = tag.attribute("type") {
-            draft.add_header("content-type", media_type.as_bytes());
+            builder.add_header("content-type", media_type.as_bytes());
         }
         let is_base64 = match tag.attribute("encoding") {
             None | Some("") => false,
             Some("base64") => true,
             Some(_) => {
-                draft.reject(ItemRejection::BadBody { problem: "has an encoding other than base64" });
+                builder.reject(ItemRejection::BadBody { problem: "has an encoding other than base64" });
                 false
             }
         };
@@ -59,21 +60,21 @@ impl<'a> RawBody<'a> {
     pub(super) fn prepare(
         self,
         tokens: &Tokens<'a>,
-        draft: &mut ItemBuilder<'_>,
+        builder: &mut ItemBuilder<'_>,
         whole: &Bytes,
     ) -> Option<Bytes> {
         let prepared = match self.content {
             Content::Mixed => Err("has text beside its element, or more than one element"),
             Content::Elements { .. } if self.is_base64 => Err("has an element where base64 should be"),
-            Content::Elements { cut, end } => document(tokens, draft, whole, &cut, end),
-            Content::Text(text) if self.is_base64 => binary(draft, text),
-            Content::Text(text) => plain(draft, text),
+            Content::Elements { cut, end } => document(tokens, builder, whole, &cut, end),
+            Content::Text(text) if self.is_base64 => binary(builder, text),
+            Content::Text(text) => plain(builder, text),
         };
-        prepared.map_err(|problem| draft.reject(ItemRejection::BadBody { problem })).ok()
+        prepared.map_err(|problem| builder.reject(ItemRejection::BadBody { problem })).ok()
     }
 }
 
-fn read_content<'a>(tokens: &mut Tokens<'a>) -> Result<Content<'a>, Fault> {
+fn read_content<'a>(tokens: &mut Tokens<'a>) -> Result<Content<'a>, XmlError> {
     let outside = tokens.depth() - 1;
     let mut text = String::new();
     let mut cut: Option<Cut<'a>> = None;
@@ -111,13 +112,13 @@ fn read_content<'a>(tokens: &mut Tokens<'a>) -> Result<Content<'a>, Fault> {
 
 fn document<'a>(
     tokens: &Tokens<'a>,
-    draft: &mut ItemBuilder<'_>,
+    builder: &mut ItemBuilder<'_>,
     whole: &Bytes,
     cut: &Cut<'a>,
     end: usize,
 ) -> Result<Bytes, &'static str> {
-    draft.default_media_type("application/xml");
-    let media = draft.media_type();
+    builder.default_media_type("application/xml");
+    let media = builder.media_type();
     if media.is_some_and(|media| media.kind != MediaKind::Xml) {
         return Err("has an element, though its type is not XML; escape it, or put it in CDATA");
     }
@@ -134,9 +135,9 @@ fn document<'a>(
     }
 }
 
-fn plain(draft: &mut ItemBuilder<'_>, text: String) -> Result<Bytes, &'static str> {
-    draft.default_media_type("text/plain; charset=utf-8");
-    let media = draft.media_type().filter(|media| media.kind.is_text(TextTypes::All));
+fn plain(builder: &mut ItemBuilder<'_>, text: String) -> Result<Bytes, &'static str> {
+    builder.default_media_type("text/plain; charset=utf-8");
+    let media = builder.media_type().filter(|media| media.kind.is_text(TextTypes::All));
     match media.and_then(|media| media.charset) {
         Some(name) => charset::encode(Some(name), &text)
             .map(|bytes| bytes.into_owned().into())
@@ -147,8 +148,8 @@ fn plain(draft: &mut ItemBuilder<'_>, text: String) -> Result<Bytes, &'static st
 
 /// Here, blanks are let through: base64 in XML is mostly broken into lines (XML Schema Part 2
 /// §3.2.16).
-fn binary(draft: &mut ItemBuilder<'_>, mut text: String) -> Result<Bytes, &'static str> {
-    draft.default_media_type("application/octet-stream");
+fn binary(builder: &mut ItemBuilder<'_>, mut text: String) -> Result<Bytes, &'static str> {
+    builder.default_media_type("application/octet-stream");
     text.retain(|character| !u8::try_from(character).is_ok_and(is_blank));
     base64::decode(&text).map(Bytes::from).ok_or("is no base64, as its encoding says")
 }
@@ -156,8 +157,8 @@ fn binary(draft: &mut ItemBuilder<'_>, mut text: String) -> Result<Bytes, &'stat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::{BatchLimits, Item};
     use crate::format::xml::reader::read;
-    use crate::format::{BatchLimits, Item};
 
     fn read_item(batch: &str, body: &str) -> Result<Item, ItemRejection> {
         let (open, close) = batch.split_once("...").unwrap();

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use super::chars::trimmed;
+use super::error::XmlError;
 use super::escape::write_text;
-use super::fault::Fault;
 use super::tokens::{Token, TokenLimits, Tokens};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::media::MediaType;
@@ -39,7 +39,7 @@ pub(super) fn root_of(body: &[u8]) -> Option<String> {
     open_root(&mut tokens).ok()?
 }
 
-fn open_root(tokens: &mut Tokens<'_>) -> Result<Option<String>, Fault> {
+fn open_root(tokens: &mut Tokens<'_>) -> Result<Option<String>, XmlError> {
     loop {
         if let Token::Open(tag) = tokens.next()? {
             let is_dav = tokens.namespace_of(tag.name)? == DAV;
@@ -65,7 +65,7 @@ struct Mapped<'a> {
 
 impl Mapped<'_> {
     /// Whether the root is in `DAV:`.
-    fn read(&mut self, map: &dyn Fn(&str) -> Cow<'_, str>) -> Result<bool, Fault> {
+    fn read(&mut self, map: &dyn Fn(&str) -> Cow<'_, str>) -> Result<bool, XmlError> {
         let body = self.body;
         let mut tokens = Tokens::new(body, UPSTREAM_LIMITS)?;
         if open_root(&mut tokens)?.is_none() {
@@ -100,7 +100,7 @@ impl Mapped<'_> {
 
 /// The url in the href opened last, and where its text ends; `None` where there is no text, or
 /// elements in it.
-fn read_url(tokens: &mut Tokens<'_>) -> Result<Option<(String, usize)>, Fault> {
+fn read_url(tokens: &mut Tokens<'_>) -> Result<Option<(String, usize)>, XmlError> {
     let outside = tokens.depth() - 1;
     let mut text = String::new();
     let mut is_text = true;

@@ -4,45 +4,45 @@ use super::chars::is_char;
 use crate::format::chunk_writer::ChunkWriter;
 
 /// Writes character data.
-pub(super) fn write_text(rope: &mut ChunkWriter, text: &str) {
+pub(super) fn write_text(output: &mut ChunkWriter, text: &str) {
     // `>` too, for the sake of `]]>`; CR, because as it is it would become LF.
-    write(rope, text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'\r'));
+    write(output, text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'\r'));
 }
 
 /// Writes what stands between an attribute's double quotes.
-pub(super) fn write_attribute(rope: &mut ChunkWriter, text: &str) {
-    write(rope, text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\r' | b'\n' | b'\t'));
+pub(super) fn write_attribute(output: &mut ChunkWriter, text: &str) {
+    write(output, text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\r' | b'\n' | b'\t'));
 }
 
 /// What XML can't carry at all becomes U+FFFD: callers send such bodies as base64, and ids and
 /// urls with it are refused, so that it can hardly come to this.
-fn write(rope: &mut ChunkWriter, text: &str, is_escaped: impl Fn(u8) -> bool) {
+fn write(output: &mut ChunkWriter, text: &str, is_escaped: impl Fn(u8) -> bool) {
     let needs_care =
         |byte: &u8| is_escaped(*byte) || (*byte < 0x20 && !matches!(byte, b'\t' | b'\n')) || *byte == 0xef;
     let mut rest = text;
     while let Some(found) = rest.as_bytes().iter().position(needs_care) {
         let (plain, special) = rest.split_at(found);
-        rope.put(plain.as_bytes());
+        output.put(plain.as_bytes());
         let Some(character) = special.chars().next() else { break };
         let (_, after) = special.split_at(character.len_utf8());
-        write_character(rope, character);
+        write_character(output, character);
         rest = after;
     }
-    rope.put(rest.as_bytes());
+    output.put(rest.as_bytes());
 }
 
-fn write_character(rope: &mut ChunkWriter, character: char) {
+fn write_character(output: &mut ChunkWriter, character: char) {
     match character {
-        '&' => rope.put(b"&amp;"),
-        '<' => rope.put(b"&lt;"),
-        '>' => rope.put(b"&gt;"),
-        '"' => rope.put(b"&quot;"),
-        '\r' => rope.put(b"&#13;"),
-        '\n' => rope.put(b"&#10;"),
-        '\t' => rope.put(b"&#9;"),
+        '&' => output.put(b"&amp;"),
+        '<' => output.put(b"&lt;"),
+        '>' => output.put(b"&gt;"),
+        '"' => output.put(b"&quot;"),
+        '\r' => output.put(b"&#13;"),
+        '\n' => output.put(b"&#10;"),
+        '\t' => output.put(b"&#9;"),
         _ => {
             let carried = if is_char(character) { character } else { char::REPLACEMENT_CHARACTER };
-            rope.put(carried.encode_utf8(&mut [0; 4]).as_bytes());
+            output.put(carried.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
 }
@@ -56,15 +56,15 @@ mod tests {
     use crate::format::xml::unescape::{Blanks, unescape};
 
     fn text(text: &str) -> String {
-        let mut rope = ChunkWriter::new(0);
-        write_text(&mut rope, text);
-        String::from_utf8(rope.finish().concat()).unwrap()
+        let mut output = ChunkWriter::new(0);
+        write_text(&mut output, text);
+        String::from_utf8(output.finish().concat()).unwrap()
     }
 
     fn attribute(text: &str) -> String {
-        let mut rope = ChunkWriter::new(0);
-        write_attribute(&mut rope, text);
-        String::from_utf8(rope.finish().concat()).unwrap()
+        let mut output = ChunkWriter::new(0);
+        write_attribute(&mut output, text);
+        String::from_utf8(output.finish().concat()).unwrap()
     }
 
     #[test]

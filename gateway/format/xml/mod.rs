@@ -2,7 +2,8 @@
 //! an RFC 4918 multistatus (§4.2).
 
 mod chars;
-mod fault;
+mod vocabulary;
+mod error;
 mod unescape;
 mod tag;
 mod namespaces;
@@ -26,10 +27,3 @@ pub(crate) use problem::write as write_problem;
 pub(crate) use reader::read;
 pub(crate) use records::read as read_records;
 pub(crate) use writer::write;
-
-/// The namespace of the protocol's elements; in batches they may as well have none.
-const BATCH_NAMESPACE: &str = "urn:batchgate:batch";
-
-/// The prefixes of the gateway's own documents.
-const BATCH_PREFIX: &str = "b";
-const DAV_PREFIX: &str = "D";

@@ -3,12 +3,12 @@
 
 use super::chars::trimmed;
 use super::dav::{DAV, UPSTREAM_LIMITS};
-use super::fault::Fault;
+use super::error::XmlError;
 use super::fragment::{Cut, with_declarations};
 use super::namespaces::Declaration;
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
-use super::{BATCH_NAMESPACE, BATCH_PREFIX, DAV_PREFIX};
+use super::vocabulary::{BATCH_NAMESPACE, BATCH_PREFIX, DAV_PREFIX};
 
 /// One response of an upstream. The elements are texts that can stand in the gateway's document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +74,7 @@ struct Parser<'a> {
 }
 
 /// `None`, at any depth, means that the document can't be merged.
-type Parsed<T> = Result<Option<T>, Fault>;
+type Parsed<T> = Result<Option<T>, XmlError>;
 
 impl<'a> Parser<'a> {
     /// The root's tag, if it is this one of `DAV:`.
@@ -166,12 +166,12 @@ impl<'a> Parser<'a> {
         Ok(Some(()))
     }
 
-    fn dav_name(&self, tag: &Tag<'a>) -> Result<Option<&'a str>, Fault> {
+    fn dav_name(&self, tag: &Tag<'a>) -> Result<Option<&'a str>, XmlError> {
         Ok((self.tokens.namespace_of(tag.name)? == DAV).then_some(tag.name.local))
     }
 
     /// The text in the element opened last.
-    fn text(&mut self) -> Result<String, Fault> {
+    fn text(&mut self) -> Result<String, XmlError> {
         let outside = self.tokens.depth() - 1;
         let mut text = String::new();
         loop {

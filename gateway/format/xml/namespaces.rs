@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::fault::{Fault, naming};
+use super::error::{XmlError, naming};
 use super::tag::{Name, Tag};
 
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -31,7 +31,7 @@ impl<'a> Scope<'a> {
         tag: &Tag<'a>,
         depth: usize,
         max_declarations: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), XmlError> {
         for attribute in &tag.attributes {
             if let Some(prefix) = declared_by(attribute.name) {
                 let namespace = attribute.value.clone();
@@ -41,7 +41,7 @@ impl<'a> Scope<'a> {
         }
         if self.declared.len() > max_declarations {
             let what = "an XML batch has more namespace declarations in force than it can have";
-            return Err(Fault::forbidden(tag.start, what));
+            return Err(XmlError::forbidden(tag.start, what));
         }
         self.check_attributes(tag)
     }
@@ -54,14 +54,14 @@ impl<'a> Scope<'a> {
     }
 
     /// The namespace of an element's name; empty where it has none.
-    pub(super) fn resolve(&self, name: Name<'_>, at: usize) -> Result<&str, Fault> {
+    pub(super) fn resolve(&self, name: Name<'_>, at: usize) -> Result<&str, XmlError> {
         let declared = self.declared.iter().rev().find(|(_, declaration)| declaration.prefix == name.prefix);
         match (declared, name.prefix) {
             (Some((_, declaration)), _) => Ok(&declaration.namespace),
             (None, "") => Ok(""),
             (None, "xml") => Ok(XML),
             (None, prefix) => {
-                Err(Fault::syntax(at, &naming("no namespace is declared for the prefix", prefix)))
+                Err(XmlError::syntax(at, &naming("no namespace is declared for the prefix", prefix)))
             }
         }
     }
@@ -83,13 +83,13 @@ impl<'a> Scope<'a> {
     }
 
     /// Prefixes of attributes are declared, and no two attributes mean the same (§6.3).
-    fn check_attributes(&self, tag: &Tag<'_>) -> Result<(), Fault> {
+    fn check_attributes(&self, tag: &Tag<'_>) -> Result<(), XmlError> {
         let mut seen: Vec<(&str, &str)> = Vec::new();
         let prefixed = |name: Name<'_>| !name.prefix.is_empty() && name.prefix != "xmlns";
         for name in tag.attributes.iter().map(|attribute| attribute.name).filter(|name| prefixed(*name)) {
             let expanded = (self.resolve(name, tag.start)?, name.local);
             if seen.contains(&expanded) {
-                return Err(Fault::syntax(
+                return Err(XmlError::syntax(
                     tag.start,
                     &naming("an attribute stands twice in a tag:", name.local),
                 ));
@@ -111,7 +111,7 @@ fn declared_by(name: Name<'_>) -> Option<&str> {
 
 /// What may not be declared (§3, §5): the reserved names otherwise than they are, and prefixes for
 /// nothing.
-fn check_declaration(prefix: &str, namespace: &str, at: usize) -> Result<(), Fault> {
+fn check_declaration(prefix: &str, namespace: &str, at: usize) -> Result<(), XmlError> {
     let is_fine = match prefix {
         "xml" => namespace == XML,
         "xmlns" => false,
@@ -120,7 +120,7 @@ fn check_declaration(prefix: &str, namespace: &str, at: usize) -> Result<(), Fau
     if is_fine {
         Ok(())
     } else {
-        Err(Fault::syntax(at, &naming("this namespace declaration is not allowed:", prefix)))
+        Err(XmlError::syntax(at, &naming("this namespace declaration is not allowed:", prefix)))
     }
 }
 

@@ -2,42 +2,42 @@
 //! at fault: `offset`, `line`, `column`, and `item`, the item's 1-based position.
 
 use super::escape::write_text;
-use crate::format::Problem;
+use crate::batch::Problem;
 use crate::format::chunk_writer::ChunkWriter;
 
 /// Writes the problem as a document.
-pub(crate) fn write(rope: &mut ChunkWriter, problem: &Problem) {
-    rope.put(b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n");
-    write_element(rope, problem);
+pub(crate) fn write(output: &mut ChunkWriter, problem: &Problem) {
+    output.put(b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n");
+    write_element(output, problem);
 }
 
 /// Writes the problem's element, without an XML declaration.
-pub(super) fn write_element(rope: &mut ChunkWriter, problem: &Problem) {
-    rope.put(b"<problem xmlns=\"urn:ietf:rfc:7807\"><type>");
-    write_text(rope, problem.kind);
-    rope.put(b"</type><title>");
-    write_text(rope, problem.title);
-    rope.put(b"</title><status>");
-    rope.put_number(problem.status.as_u16());
-    rope.put(b"</status><detail>");
-    write_text(rope, &problem.detail);
-    rope.put(b"</detail>");
+pub(super) fn write_element(output: &mut ChunkWriter, problem: &Problem) {
+    output.put(b"<problem xmlns=\"urn:ietf:rfc:7807\"><type>");
+    write_text(output, problem.kind);
+    output.put(b"</type><title>");
+    write_text(output, problem.title);
+    output.put(b"</title><status>");
+    output.put_number(problem.status.as_u16());
+    output.put(b"</status><detail>");
+    write_text(output, &problem.detail);
+    output.put(b"</detail>");
     if let Some(place) = problem.place {
         let item = place.item.map(|item| ("item", item.position()));
         let members = [("offset", place.offset), ("line", place.line), ("column", place.column)];
         // Where only the item is known, the place has no line.
         let members = members.into_iter().filter(|_| place.line > 0);
         for (name, number) in members.chain(item) {
-            rope.put(b"<");
-            rope.put(name.as_bytes());
-            rope.put(b">");
-            rope.put_number(number);
-            rope.put(b"</");
-            rope.put(name.as_bytes());
-            rope.put(b">");
+            output.put(b"<");
+            output.put(name.as_bytes());
+            output.put(b">");
+            output.put_number(number);
+            output.put(b"</");
+            output.put(name.as_bytes());
+            output.put(b">");
         }
     }
-    rope.put(b"</problem>");
+    output.put(b"</problem>");
 }
 
 #[cfg(test)]
@@ -45,8 +45,8 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::batch::{ItemIndex, Place};
     use crate::format::xml::read_back::Element;
-    use crate::format::{ItemIndex, Place};
 
     #[test]
     fn a_problem_is_a_document() {
@@ -58,9 +58,9 @@ mod tests {
             detail: "a <b> & c".into(),
             place: Some(place),
         };
-        let mut rope = ChunkWriter::new(0);
-        write(&mut rope, &problem);
-        let document = Element::parse(&rope.finish().concat());
+        let mut output = ChunkWriter::new(0);
+        write(&mut output, &problem);
+        let document = Element::parse(&output.finish().concat());
         assert_eq!(document.name, "{urn:ietf:rfc:7807}problem");
         let members: Vec<_> = document
             .children

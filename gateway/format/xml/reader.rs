@@ -4,11 +4,11 @@
 use bytes::Bytes;
 
 use super::chars::is_blank_text;
-use super::fault::{Fault, FaultKind};
+use super::error::{XmlError, XmlErrorKind};
 use super::request::{self, is_ours};
 use super::tokens::{Token, TokenLimits, Tokens};
+use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, Place};
 use crate::format::item_builder::check_ids;
-use crate::format::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, Place};
 
 /// Attributes of one tag.
 const MAX_ATTRIBUTES: usize = 64;
@@ -46,14 +46,14 @@ fn read_batch(
     limits: &BatchLimits,
     items: &mut Vec<BatchItem>,
     in_item: &mut bool,
-) -> Result<(), Fault> {
+) -> Result<(), XmlError> {
     let mut tokens = Tokens::new(body, token_limits(limits))?;
     open_batch(&mut tokens)?;
     loop {
         match tokens.next()? {
             Token::Open(tag) => {
                 if items.len() == limits.max_items {
-                    return Err(Fault { at: tag.start, kind: FaultKind::TooManyItems });
+                    return Err(XmlError { at: tag.start, kind: XmlErrorKind::TooManyItems });
                 }
                 *in_item = true;
                 let index = ItemIndex(items.len());
@@ -61,7 +61,7 @@ fn read_batch(
                 *in_item = false;
             }
             Token::Text(text) if !is_blank_text(&text) => {
-                return Err(Fault::not_a_batch(
+                return Err(XmlError::not_a_batch(
                     tokens.start(),
                     "there is text beside the elements of the batch",
                 ));
@@ -73,13 +73,13 @@ fn read_batch(
 }
 
 /// Reads up to and with the root's tag. Its attributes are free, like the members of a JSON batch.
-fn open_batch(tokens: &mut Tokens<'_>) -> Result<(), Fault> {
+fn open_batch(tokens: &mut Tokens<'_>) -> Result<(), XmlError> {
     loop {
         if let Token::Open(tag) = tokens.next()? {
             if tag.name.local == "batch" && is_ours(tokens, &tag)? {
                 return Ok(());
             }
-            return Err(Fault::not_a_batch(
+            return Err(XmlError::not_a_batch(
                 tag.start,
                 "expected a `batch` element, in no namespace or in urn:batchgate:batch",
             ));
@@ -90,7 +90,7 @@ fn open_batch(tokens: &mut Tokens<'_>) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::ItemRejection;
+    use crate::batch::ItemRejection;
 
     fn read_batch(body: &str) -> Result<Batch, BatchRefusal> {
         read(&Bytes::copy_from_slice(body.as_bytes()), &BatchLimits::default())

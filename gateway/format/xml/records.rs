@@ -7,13 +7,13 @@
 use bytes::Bytes;
 
 use super::chars::{is_blank_text, trimmed};
-use super::fault::{Fault, FaultKind};
+use super::error::{XmlError, XmlErrorKind};
 use super::fragment::{Cut, with_declarations};
 use super::reader::token_limits;
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
+use crate::batch::{BatchRefusal, Place};
 use crate::format::bulk::{Collector, Record, Value};
-use crate::format::{BatchRefusal, Place};
 
 /// Reads a document of records.
 pub(crate) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
@@ -26,14 +26,14 @@ pub(crate) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), Ba
     })
 }
 
-fn read_document(body: &Bytes, collector: &mut Collector<'_>, in_item: &mut bool) -> Result<(), Fault> {
+fn read_document(body: &Bytes, collector: &mut Collector<'_>, in_item: &mut bool) -> Result<(), XmlError> {
     let mut tokens = Tokens::new(body, token_limits(collector.limits()))?;
     while !matches!(tokens.next()?, Token::Open(_)) {}
     loop {
         match tokens.next()? {
             Token::Open(tag) => {
                 if collector.is_full() {
-                    return Err(Fault { at: tag.start, kind: FaultKind::TooManyItems });
+                    return Err(XmlError { at: tag.start, kind: XmlErrorKind::TooManyItems });
                 }
                 *in_item = true;
                 let record = read_record(&mut tokens, &tag, body, collector)?;
@@ -41,7 +41,7 @@ fn read_document(body: &Bytes, collector: &mut Collector<'_>, in_item: &mut bool
                 collector.add(Ok(record));
             }
             Token::Text(text) if !is_blank_text(&text) => {
-                return Err(Fault::not_a_batch(tokens.start(), "there is text beside the records"));
+                return Err(XmlError::not_a_batch(tokens.start(), "there is text beside the records"));
             }
             Token::End => return Ok(()),
             Token::Text(_) | Token::Other | Token::Close => {}
@@ -54,7 +54,7 @@ fn read_record<'a>(
     tag: &Tag<'a>,
     whole: &Bytes,
     collector: &Collector<'_>,
-) -> Result<Record<'a>, Fault> {
+) -> Result<Record<'a>, XmlError> {
     let declarations = tokens.declarations_around(tag);
     let cut = Cut { start: tag.start, name_end: tag.name_end, declarations };
     let place_of = |name: &str| collector.variables().iter().position(|variable| **variable == *name);
@@ -85,7 +85,7 @@ fn read_record<'a>(
 }
 
 /// The text of the element opened last. White space around it is layout.
-fn read_value<'v>(tokens: &mut Tokens<'_>) -> Result<Value<'v>, Fault> {
+fn read_value<'v>(tokens: &mut Tokens<'_>) -> Result<Value<'v>, XmlError> {
     let outside = tokens.depth() - 1;
     let mut text = String::new();
     let mut has_elements = false;

@@ -6,14 +6,14 @@
 
 use bytes::Bytes;
 
-use super::BATCH_NAMESPACE;
 use super::body::RawBody;
 use super::chars::{is_blank_text, trimmed};
-use super::fault::{Fault, FaultKind};
+use super::error::{XmlError, XmlErrorKind};
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
+use super::vocabulary::BATCH_NAMESPACE;
+use crate::batch::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
 use crate::format::item_builder::{ItemBuilder, MemberNames};
-use crate::format::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
 
 /// The attributes that an item can have.
 const ATTRIBUTES: [&str; 6] = ["id", "method", "href", "timeout", "depends-on", "if"];
@@ -21,7 +21,7 @@ const ATTRIBUTES: [&str; 6] = ["id", "method", "href", "timeout", "depends-on", 
 const NAMES: MemberNames = MemberNames { url: "href" };
 
 /// Whether an element of this tag is one of the protocol's, of whatever name.
-pub(super) fn is_ours(tokens: &Tokens<'_>, tag: &Tag<'_>) -> Result<bool, Fault> {
+pub(super) fn is_ours(tokens: &Tokens<'_>, tag: &Tag<'_>) -> Result<bool, XmlError> {
     let namespace = tokens.namespace_of(tag.name)?;
     Ok(namespace.is_empty() || namespace == BATCH_NAMESPACE)
 }
@@ -33,32 +33,32 @@ pub(super) fn read<'a>(
     index: ItemIndex,
     whole: &Bytes,
     limits: &BatchLimits,
-) -> Result<BatchItem, Fault> {
-    let mut draft = ItemBuilder::new(limits, NAMES);
+) -> Result<BatchItem, XmlError> {
+    let mut builder = ItemBuilder::new(limits, NAMES);
     if tag.name.local != "request" || !is_ours(tokens, tag)? {
-        draft.reject(ItemRejection::WrongShape { expected: "a `request` element" });
+        builder.reject(ItemRejection::WrongShape { expected: "a `request` element" });
         tokens.skip_element()?;
-        return Ok(draft.finish(index, None));
+        return Ok(builder.finish(index, None));
     }
-    read_attributes(&mut draft, tag);
-    let body = read_children(tokens, &mut draft)?;
-    let body = body.and_then(|body| body.prepare(tokens, &mut draft, whole));
-    Ok(draft.finish(index, body))
+    read_attributes(&mut builder, tag);
+    let body = read_children(tokens, &mut builder)?;
+    let body = body.and_then(|body| body.prepare(tokens, &mut builder, whole));
+    Ok(builder.finish(index, body))
 }
 
-fn read_attributes(draft: &mut ItemBuilder<'_>, tag: &Tag<'_>) {
+fn read_attributes(builder: &mut ItemBuilder<'_>, tag: &Tag<'_>) {
     for attribute in tag.attributes.iter().filter(|attribute| attribute.name.prefix.is_empty()) {
         let value = attribute.value.as_ref();
         match attribute.name.local {
-            "id" => draft.set_id(value),
-            "method" => draft.set_method(value),
-            "href" => draft.set_url(value),
-            "timeout" => draft.set_timeout(value),
+            "id" => builder.set_id(value),
+            "method" => builder.set_method(value),
+            "href" => builder.set_url(value),
+            "timeout" => builder.set_timeout(value),
             "depends-on" | "if" if is_blank_text(value) => {}
             "xmlns" => {}
-            "depends-on" => names_in(value).for_each(|name| draft.add_dependency(name)),
-            "if" => draft.set_condition(value),
-            unknown => draft.reject_unknown(unknown, &ATTRIBUTES),
+            "depends-on" => names_in(value).for_each(|name| builder.add_dependency(name)),
+            "if" => builder.set_condition(value),
+            unknown => builder.reject_unknown(unknown, &ATTRIBUTES),
         }
     }
 }
@@ -70,28 +70,28 @@ fn names_in(list: &str) -> impl Iterator<Item = &str> {
 
 fn read_children<'a>(
     tokens: &mut Tokens<'a>,
-    draft: &mut ItemBuilder<'_>,
-) -> Result<Option<RawBody<'a>>, Fault> {
+    builder: &mut ItemBuilder<'_>,
+) -> Result<Option<RawBody<'a>>, XmlError> {
     let outside = tokens.depth() - 1;
     let mut body = None;
     loop {
         match tokens.next()? {
             Token::Open(tag) => match (is_ours(tokens, &tag)?, tag.name.local) {
-                (true, "header") => read_header(tokens, &tag, draft)?,
+                (true, "header") => read_header(tokens, &tag, builder)?,
                 (true, "body") if body.is_some() => {
-                    return Err(Fault { at: tag.start, kind: FaultKind::Twice("body") });
+                    return Err(XmlError { at: tag.start, kind: XmlErrorKind::Twice("body") });
                 }
                 (true, "body") => {
-                    check_attributes(draft, &tag, &["type", "encoding"]);
-                    body = Some(RawBody::read(tokens, &tag, draft)?);
+                    check_attributes(builder, &tag, &["type", "encoding"]);
+                    body = Some(RawBody::read(tokens, &tag, builder)?);
                 }
                 (_, unknown) => {
-                    draft.reject_unknown(unknown, &["header", "body"]);
+                    builder.reject_unknown(unknown, &["header", "body"]);
                     tokens.skip_element()?;
                 }
             },
             Token::Text(text) if !is_blank_text(&text) => {
-                return Err(Fault::not_a_batch(
+                return Err(XmlError::not_a_batch(
                     tokens.start(),
                     "there is text beside the elements of a `request`",
                 ));
@@ -103,15 +103,19 @@ fn read_children<'a>(
 }
 
 /// A field: its name is an attribute, its value the text. White space around the value is layout.
-fn read_header(tokens: &mut Tokens<'_>, tag: &Tag<'_>, draft: &mut ItemBuilder<'_>) -> Result<(), Fault> {
-    check_attributes(draft, tag, &["name"]);
+fn read_header(
+    tokens: &mut Tokens<'_>,
+    tag: &Tag<'_>,
+    builder: &mut ItemBuilder<'_>,
+) -> Result<(), XmlError> {
+    check_attributes(builder, tag, &["name"]);
     let outside = tokens.depth() - 1;
     let mut value = String::new();
     loop {
         match tokens.next()? {
             Token::Text(text) => value.push_str(&text),
             Token::Open(_) => {
-                draft.reject_member("header", "has an element where its value should be");
+                builder.reject_member("header", "has an element where its value should be");
                 tokens.skip_element()?;
             }
             Token::Close if tokens.depth() == outside => break,
@@ -119,17 +123,17 @@ fn read_header(tokens: &mut Tokens<'_>, tag: &Tag<'_>, draft: &mut ItemBuilder<'
         }
     }
     match tag.attribute("name") {
-        Some(name) => draft.add_header(name, trimmed(&value).as_bytes()),
-        None => draft.reject_member("header", "has no `name`"),
+        Some(name) => builder.add_header(name, trimmed(&value).as_bytes()),
+        None => builder.reject_member("header", "has no `name`"),
     }
     Ok(())
 }
 
-fn check_attributes(draft: &mut ItemBuilder<'_>, tag: &Tag<'_>, known: &[&'static str]) {
+fn check_attributes(builder: &mut ItemBuilder<'_>, tag: &Tag<'_>, known: &[&'static str]) {
     for attribute in &tag.attributes {
         let name = attribute.name;
         if name.prefix.is_empty() && name.local != "xmlns" && !known.contains(&name.local) {
-            draft.reject_unknown(name.local, known);
+            builder.reject_unknown(name.local, known);
         }
     }
 }
@@ -139,8 +143,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::batch::{BatchRefusal, Item};
     use crate::format::xml::reader;
-    use crate::format::{BatchRefusal, FieldError, Item};
+    use crate::header::field::FieldError;
 
     fn read_one(item: &str) -> Result<BatchItem, BatchRefusal> {
         let body = Bytes::from(format!("<batch>{item}</batch>"));

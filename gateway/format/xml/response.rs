@@ -8,8 +8,8 @@ use http::{Method, StatusCode};
 
 use super::dav::{is_dav_type, root_of};
 use super::multistatus::{self, UpstreamResponse};
+use crate::batch::{ItemIndex, ItemResult, ResultBody};
 use crate::format::media::MediaType;
-use crate::format::{ItemIndex, ItemResult, ResultBody};
 use crate::route::{CanonicalPath, Strictness};
 
 /// What stands in one `D:response`.

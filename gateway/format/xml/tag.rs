@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::chars::{is_blank, is_plain_name};
-use super::fault::{Fault, naming};
+use super::error::{XmlError, naming};
 use super::unescape::{Blanks, unescape};
 
 /// A qualified name (Namespaces in XML §4).
@@ -41,20 +41,20 @@ pub(super) struct Tag<'a> {
 }
 
 impl<'a> Name<'a> {
-    fn parse(text: &'a str, at: usize) -> Result<Self, Fault> {
+    fn parse(text: &'a str, at: usize) -> Result<Self, XmlError> {
         let (prefix, local) = text.split_once(':').unwrap_or(("", text));
         let prefix_is_fine = is_plain_name(prefix) || (prefix.is_empty() && !text.starts_with(':'));
         if prefix_is_fine && is_plain_name(local) {
             Ok(Self { prefix, local })
         } else {
-            Err(Fault::syntax(at, &naming("this is no name:", text)))
+            Err(XmlError::syntax(at, &naming("this is no name:", text)))
         }
     }
 }
 
 impl<'a> Tag<'a> {
     /// Parses `source`, which is `<` up to and with `>`, and stands at byte `start` of the document.
-    pub(super) fn parse(source: &'a str, start: usize, max_attributes: usize) -> Result<Self, Fault> {
+    pub(super) fn parse(source: &'a str, start: usize, max_attributes: usize) -> Result<Self, XmlError> {
         let inner = source.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or_default();
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         let name_length = inner.bytes().position(is_blank).unwrap_or(inner.len());
@@ -63,7 +63,10 @@ impl<'a> Tag<'a> {
         let mut attributes = Attributes { rest, at: name_end, found: Vec::new() };
         while attributes.read_one()? {
             if attributes.found.len() > max_attributes {
-                return Err(Fault::forbidden(start, "a tag has more attributes than an XML batch can have"));
+                return Err(XmlError::forbidden(
+                    start,
+                    "a tag has more attributes than an XML batch can have",
+                ));
             }
         }
         Ok(Self {
@@ -91,45 +94,45 @@ struct Attributes<'a> {
 
 impl<'a> Attributes<'a> {
     /// Reads an attribute and the white space before it. Whether there was one.
-    fn read_one(&mut self) -> Result<bool, Fault> {
+    fn read_one(&mut self) -> Result<bool, XmlError> {
         let blanks = self.skip_blanks();
         if self.rest.is_empty() {
             return Ok(false);
         }
         if blanks == 0 {
-            return Err(Fault::syntax(self.at, "there is no white space before this attribute"));
+            return Err(XmlError::syntax(self.at, "there is no white space before this attribute"));
         }
         let at = self.at;
         let name = self.take(self.rest.bytes().position(|byte| is_blank(byte) || byte == b'='));
         let name = Name::parse(name, at)?;
         self.skip_blanks();
         if !self.rest.starts_with('=') {
-            return Err(Fault::syntax(self.at, "an attribute has no value"));
+            return Err(XmlError::syntax(self.at, "an attribute has no value"));
         }
         self.take(Some(1));
         self.skip_blanks();
         let value = self.read_value()?;
         if self.found.iter().any(|earlier| earlier.name == name) {
-            return Err(Fault::syntax(at, &naming("an attribute stands twice in a tag:", name.local)));
+            return Err(XmlError::syntax(at, &naming("an attribute stands twice in a tag:", name.local)));
         }
         self.found.push(Attribute { name, value });
         Ok(true)
     }
 
-    fn read_value(&mut self) -> Result<Cow<'a, str>, Fault> {
+    fn read_value(&mut self) -> Result<Cow<'a, str>, XmlError> {
         let quote = self.take(Some(1));
         if !matches!(quote, "\"" | "'") {
-            return Err(Fault::syntax(self.at - quote.len(), "an attribute's value stands in no quotes"));
+            return Err(XmlError::syntax(self.at - quote.len(), "an attribute's value stands in no quotes"));
         }
         let end = self.rest.find(quote);
         let at = self.at;
         let source = self.take(end);
         if end.is_none() {
-            return Err(Fault::syntax(at, "an attribute's value has no end"));
+            return Err(XmlError::syntax(at, "an attribute's value has no end"));
         }
         self.take(Some(1));
         if let Some(found) = source.find('<') {
-            return Err(Fault::syntax(at + found, "a `<` stands in an attribute's value"));
+            return Err(XmlError::syntax(at + found, "a `<` stands in an attribute's value"));
         }
         unescape(source, at, Blanks::Spaces)
     }
@@ -153,7 +156,7 @@ impl<'a> Attributes<'a> {
 mod tests {
     use super::*;
 
-    fn tag(source: &str) -> Result<Tag<'_>, Fault> {
+    fn tag(source: &str) -> Result<Tag<'_>, XmlError> {
         Tag::parse(source, 0, 8)
     }
 

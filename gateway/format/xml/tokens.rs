@@ -11,7 +11,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesDecl, Event};
 
 use super::chars::{find_illegal, is_blank_text, is_plain_name};
-use super::fault::{Fault, FaultKind, naming};
+use super::error::{XmlError, XmlErrorKind, naming};
 use super::namespaces::{Declaration, Scope};
 use super::tag::{Name, Tag};
 use super::unescape::{Blanks, referred, unescape};
@@ -66,13 +66,13 @@ pub(super) struct Tokens<'a> {
 
 impl<'a> Tokens<'a> {
     /// Starts reading.
-    pub(super) fn new(body: &'a [u8], limits: TokenLimits) -> Result<Self, Fault> {
-        let foreign = |at| Fault::forbidden(at, "an XML batch has to be in UTF-8");
+    pub(super) fn new(body: &'a [u8], limits: TokenLimits) -> Result<Self, XmlError> {
+        let foreign = |at| XmlError::forbidden(at, "an XML batch has to be in UTF-8");
         let text = std::str::from_utf8(body).map_err(|error| foreign(error.valid_up_to()))?;
         let source = text.strip_prefix('\u{feff}').unwrap_or(text);
         let offset = text.len() - source.len();
         if let Some(at) = find_illegal(source) {
-            return Err(Fault::syntax(offset + at, "this character can't stand in XML"));
+            return Err(XmlError::syntax(offset + at, "this character can't stand in XML"));
         }
         let mut reader = Reader::from_str(source);
         let config = reader.config_mut();
@@ -106,7 +106,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The namespace of the element opened last, which has this name.
-    pub(super) fn namespace_of(&self, name: Name<'_>) -> Result<&str, Fault> {
+    pub(super) fn namespace_of(&self, name: Name<'_>) -> Result<&str, XmlError> {
         self.scope.resolve(name, self.span.0)
     }
 
@@ -121,7 +121,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The next token.
-    pub(super) fn next(&mut self) -> Result<Token<'a>, Fault> {
+    pub(super) fn next(&mut self) -> Result<Token<'a>, XmlError> {
         if self.empty {
             self.empty = false;
             return Ok(self.close());
@@ -144,13 +144,13 @@ impl<'a> Tokens<'a> {
                 Ok(Token::Other)
             }
             Event::Decl(declaration) => self.declaration(&declaration),
-            Event::DocType(_) => Err(Fault::forbidden(start, NO_DOCUMENT_TYPE)),
+            Event::DocType(_) => Err(XmlError::forbidden(start, NO_DOCUMENT_TYPE)),
             Event::Eof => self.eof(),
         }
     }
 
     /// Skips to the end of the element opened last.
-    pub(super) fn skip_element(&mut self) -> Result<(), Fault> {
+    pub(super) fn skip_element(&mut self) -> Result<(), XmlError> {
         let outside = self.depth.saturating_sub(1);
         while self.depth > outside {
             self.next()?;
@@ -158,16 +158,16 @@ impl<'a> Tokens<'a> {
         Ok(())
     }
 
-    fn open(&mut self, content: &'a str, empty: bool) -> Result<Token<'a>, Fault> {
+    fn open(&mut self, content: &'a str, empty: bool) -> Result<Token<'a>, XmlError> {
         let start = self.span.0;
         if content.len() > self.limits.tag {
-            return Err(Fault::forbidden(start, "a tag is longer than an XML batch's tags can be"));
+            return Err(XmlError::forbidden(start, "a tag is longer than an XML batch's tags can be"));
         }
         if self.depth == 0 && self.rooted {
-            return Err(Fault::syntax(start, "there is a second root element"));
+            return Err(XmlError::syntax(start, "there is a second root element"));
         }
         if self.depth == self.limits.depth {
-            return Err(Fault { at: start, kind: FaultKind::TooDeep });
+            return Err(XmlError { at: start, kind: XmlErrorKind::TooDeep });
         }
         let tag = Tag::parse(content, start, self.limits.attributes)?;
         self.depth += 1;
@@ -184,40 +184,40 @@ impl<'a> Tokens<'a> {
         Token::Close
     }
 
-    fn text(&self, content: &'a str) -> Result<Token<'a>, Fault> {
+    fn text(&self, content: &'a str) -> Result<Token<'a>, XmlError> {
         let start = self.span.0;
         if self.depth == 0 && !is_blank_text(content) {
-            return Err(Fault::syntax(start, "there is text outside of the root element"));
+            return Err(XmlError::syntax(start, "there is text outside of the root element"));
         }
         if let Some(found) = memchr::memmem::find(content.as_bytes(), b"]]>") {
-            return Err(Fault::syntax(start + found, "`]]>` stands in text; write `]]&gt;`"));
+            return Err(XmlError::syntax(start + found, "`]]>` stands in text; write `]]&gt;`"));
         }
         unescape(content, start, Blanks::Lines).map(Token::Text)
     }
 
-    fn cdata(&self, content: &'a str) -> Result<Token<'a>, Fault> {
+    fn cdata(&self, content: &'a str) -> Result<Token<'a>, XmlError> {
         if self.depth == 0 {
-            return Err(Fault::syntax(self.span.0, "there is text outside of the root element"));
+            return Err(XmlError::syntax(self.span.0, "there is text outside of the root element"));
         }
         let content = content.strip_prefix("<![CDATA[").and_then(|content| content.strip_suffix("]]>"));
         Ok(Token::Text(with_plain_line_ends(content.unwrap_or_default())))
     }
 
-    fn reference(&self, content: &'a str) -> Result<Token<'a>, Fault> {
+    fn reference(&self, content: &'a str) -> Result<Token<'a>, XmlError> {
         let start = self.span.0;
         let name = content.strip_prefix('&').and_then(|content| content.strip_suffix(';'));
         let character = referred(name.unwrap_or_default(), start)?;
         if self.depth == 0 {
-            return Err(Fault::syntax(start, "there is text outside of the root element"));
+            return Err(XmlError::syntax(start, "there is text outside of the root element"));
         }
         Ok(Token::Text(Cow::Owned(character.into())))
     }
 
     /// The XML declaration (§2.8): at the very start, version 1.0, UTF-8.
-    fn declaration(&self, declaration: &BytesDecl<'_>) -> Result<Token<'a>, Fault> {
+    fn declaration(&self, declaration: &BytesDecl<'_>) -> Result<Token<'a>, XmlError> {
         let start = self.span.0;
         if start != self.offset {
-            return Err(Fault::syntax(start, "an XML declaration can stand at the very start only"));
+            return Err(XmlError::syntax(start, "an XML declaration can stand at the very start only"));
         }
         let content: &str = declaration;
         let source = format!("<{content}>");
@@ -227,41 +227,44 @@ impl<'a> Tokens<'a> {
             names.as_slice(),
             ["version"] | ["version", "encoding" | "standalone"] | ["version", "encoding", "standalone"]
         ) {
-            return Err(Fault::syntax(
+            return Err(XmlError::syntax(
                 start,
                 "an XML declaration has `version`, `encoding` and `standalone`",
             ));
         }
         if tag.attribute("version") != Some("1.0") {
-            return Err(Fault::forbidden(start, "an XML batch has to be XML 1.0"));
+            return Err(XmlError::forbidden(start, "an XML batch has to be XML 1.0"));
         }
         if !matches!(tag.attribute("standalone"), None | Some("yes" | "no")) {
-            return Err(Fault::syntax(start, "`standalone` is `yes` or `no`"));
+            return Err(XmlError::syntax(start, "`standalone` is `yes` or `no`"));
         }
         let encoding = tag.attribute("encoding").unwrap_or("utf-8");
         if is_utf_8(encoding) {
             Ok(Token::Other)
         } else {
-            Err(Fault::forbidden(start, "an XML batch has to be in UTF-8, and to say so if it says anything"))
+            Err(XmlError::forbidden(
+                start,
+                "an XML batch has to be in UTF-8, and to say so if it says anything",
+            ))
         }
     }
 
-    fn eof(&self) -> Result<Token<'a>, Fault> {
+    fn eof(&self) -> Result<Token<'a>, XmlError> {
         if self.depth > 0 {
-            Err(Fault::syntax(self.span.1, "the document ends within an element"))
+            Err(XmlError::syntax(self.span.1, "the document ends within an element"))
         } else if self.rooted {
             Ok(Token::End)
         } else {
-            Err(Fault::syntax(self.span.1, "there is no root element"))
+            Err(XmlError::syntax(self.span.1, "there is no root element"))
         }
     }
 
     /// Not even its end is looked for.
-    fn refuse_document_type(&self) -> Result<(), Fault> {
+    fn refuse_document_type(&self) -> Result<(), XmlError> {
         let start = self.position();
         let next = self.source.as_bytes().get(start - self.offset..start - self.offset + 9);
         if next.is_some_and(|next| next.eq_ignore_ascii_case(b"<!DOCTYPE")) {
-            return Err(Fault::forbidden(start, NO_DOCUMENT_TYPE));
+            return Err(XmlError::forbidden(start, NO_DOCUMENT_TYPE));
         }
         Ok(())
     }
@@ -270,11 +273,11 @@ impl<'a> Tokens<'a> {
         self.offset + usize::try_from(self.reader.buffer_position()).unwrap_or(self.source.len())
     }
 
-    fn fault(&self, error: &quick_xml::Error) -> Fault {
+    fn fault(&self, error: &quick_xml::Error) -> XmlError {
         let at = usize::try_from(self.reader.error_position()).unwrap_or_default();
         // Names in its messages are as long as the client's tags.
         let reason: String = error.to_string().chars().take(MAX_REASON).collect();
-        Fault::syntax(self.offset + at, &reason)
+        XmlError::syntax(self.offset + at, &reason)
     }
 }
 
@@ -284,11 +287,11 @@ const NO_DOCUMENT_TYPE: &str = "an XML batch can't have a document type (DTD)";
 const MAX_REASON: usize = 200;
 
 /// The target of a processing instruction (§2.6): a name, and not a reserved one.
-fn check_target(target: &str, at: usize) -> Result<(), Fault> {
+fn check_target(target: &str, at: usize) -> Result<(), XmlError> {
     if is_plain_name(target) && !target.eq_ignore_ascii_case("xml") {
         Ok(())
     } else {
-        Err(Fault::syntax(at, &naming("this is no processing instruction's name:", target)))
+        Err(XmlError::syntax(at, &naming("this is no processing instruction's name:", target)))
     }
 }
 
@@ -310,7 +313,7 @@ mod tests {
     const LIMITS: TokenLimits = TokenLimits { depth: 4, tag: 100, attributes: 4, declarations: 4 };
 
     /// The tokens in short: `(name`, `)`, text, `?`.
-    fn short(body: &str) -> Result<String, Fault> {
+    fn short(body: &str) -> Result<String, XmlError> {
         let mut tokens = Tokens::new(body.as_bytes(), LIMITS)?;
         let mut short = String::new();
         loop {
@@ -325,11 +328,11 @@ mod tests {
     }
 
     fn is_forbidden(body: &str) -> bool {
-        matches!(short(body), Err(Fault { kind: FaultKind::Forbidden(_), .. }))
+        matches!(short(body), Err(XmlError { kind: XmlErrorKind::Forbidden(_), .. }))
     }
 
     fn is_broken(body: &str) -> bool {
-        matches!(short(body), Err(Fault { kind: FaultKind::Syntax(_), .. }))
+        matches!(short(body), Err(XmlError { kind: XmlErrorKind::Syntax(_), .. }))
     }
 
     #[test]
@@ -418,7 +421,7 @@ mod tests {
     fn costs_are_limited() {
         assert!(short("<a><a><a><a/></a></a></a>").is_ok());
         let fault = short("<a><a><a><a><a/></a></a></a></a>").unwrap_err();
-        assert_eq!(fault, Fault { at: 12, kind: FaultKind::TooDeep });
+        assert_eq!(fault, XmlError { at: 12, kind: XmlErrorKind::TooDeep });
         assert!(is_forbidden(&format!("<a b='{}'/>", "x".repeat(100))));
         assert!(is_forbidden("<a b='' c='' d='' e='' f=''/>"));
     }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::chars::is_char;
-use super::fault::Fault;
+use super::error::XmlError;
 
 /// What white space becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) enum Blanks {
 }
 
 /// The characters that `source` stands for; it starts at byte `at` of the document.
-pub(super) fn unescape(source: &str, at: usize, blanks: Blanks) -> Result<Cow<'_, str>, Fault> {
+pub(super) fn unescape(source: &str, at: usize, blanks: Blanks) -> Result<Cow<'_, str>, XmlError> {
     let is_special = |byte: &u8| match byte {
         b'&' | b'\r' => true,
         b'\n' | b'\t' => blanks == Blanks::Spaces,
@@ -47,7 +47,7 @@ pub(super) fn unescape(source: &str, at: usize, blanks: Blanks) -> Result<Cow<'_
 }
 
 /// The character that `&name;` stands for.
-pub(super) fn referred(name: &str, at: usize) -> Result<char, Fault> {
+pub(super) fn referred(name: &str, at: usize) -> Result<char, XmlError> {
     let number = match name {
         "lt" => return Ok('<'),
         "gt" => return Ok('>'),
@@ -55,7 +55,7 @@ pub(super) fn referred(name: &str, at: usize) -> Result<char, Fault> {
         "apos" => return Ok('\''),
         "quot" => return Ok('"'),
         _ => name.strip_prefix('#').ok_or_else(|| {
-            Fault::forbidden(at, "an XML batch can't have entities beyond the five predefined ones")
+            XmlError::forbidden(at, "an XML batch can't have entities beyond the five predefined ones")
         })?,
     };
     let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |digits| (digits, 16));
@@ -65,17 +65,17 @@ pub(super) fn referred(name: &str, at: usize) -> Result<char, Fault> {
         digits.and_then(|digits| u32::from_str_radix(digits, radix).ok()).and_then(char::from_u32);
     character
         .filter(|character| is_char(*character))
-        .ok_or_else(|| Fault::syntax(at, "this character reference stands for no character of XML"))
+        .ok_or_else(|| XmlError::syntax(at, "this character reference stands for no character of XML"))
 }
 
-fn no_end(at: usize) -> Fault {
-    Fault::syntax(at, "a `&` starts no reference; write `&amp;` for the character")
+fn no_end(at: usize) -> XmlError {
+    XmlError::syntax(at, "a `&` starts no reference; write `&amp;` for the character")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::xml::fault::FaultKind;
+    use crate::format::xml::error::XmlErrorKind;
 
     #[test]
     fn references_and_line_ends_are_undone() {
@@ -96,7 +96,7 @@ mod tests {
     fn other_entities_are_forbidden() {
         for source in ["ab&nbsp;", "ab&xxe;c", "ab&AMP;", "ab&;"] {
             let fault = unescape(source, 10, Blanks::Lines).unwrap_err();
-            assert!(matches!(fault, Fault { at: 12, kind: FaultKind::Forbidden(_) }), "{source}");
+            assert!(matches!(fault, XmlError { at: 12, kind: XmlErrorKind::Forbidden(_) }), "{source}");
         }
     }
 
@@ -115,7 +115,7 @@ mod tests {
             "&a",
         ] {
             let fault = unescape(source, 0, Blanks::Lines).unwrap_err();
-            assert!(matches!(fault.kind, FaultKind::Syntax(_)), "{source}");
+            assert!(matches!(fault.kind, XmlErrorKind::Syntax(_)), "{source}");
         }
     }
 }

@@ -9,8 +9,8 @@ use http::StatusCode;
 use super::escape::write_text;
 use super::item;
 use super::response::{Redirect, Response, Responses};
+use crate::batch::{ItemIndex, ItemResult, MultiStatus, ResultBody};
 use crate::format::chunk_writer::{ChunkWriter, copied_length};
-use crate::format::{ItemIndex, ItemResult, MultiStatus, ResultBody};
 
 const HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
     <D:multistatus xmlns:D=\"DAV:\" xmlns:b=\"urn:batchgate:batch\">";
@@ -21,22 +21,22 @@ const ITEM_OVERHEAD: usize = 192;
 /// Writes the results, freeing each as soon as it is written.
 pub(crate) fn write(mut results: MultiStatus) -> Vec<Bytes> {
     let summary = results.summary();
-    let mut rope = ChunkWriter::new(results.results.iter().map(expected_length).sum());
+    let mut output = ChunkWriter::new(results.results.iter().map(expected_length).sum());
     let mut responses = Responses::default();
     for (index, result) in results.results.iter_mut().enumerate() {
         responses.add(ItemIndex(index), result);
     }
     let mut left: Vec<Option<ItemResult>> = results.results.into_iter().map(Some).collect();
-    rope.put(HEAD);
+    output.put(HEAD);
     for response in responses.into_list() {
-        write_response(&mut rope, response, &mut left);
+        write_response(&mut output, response, &mut left);
     }
-    rope.put(b"<D:responsedescription>");
-    rope.put_number(summary.items - summary.failed);
-    rope.put(b" of ");
-    rope.put_number(summary.items);
-    rope.put(b" succeeded</D:responsedescription></D:multistatus>\n");
-    rope.finish()
+    output.put(b"<D:responsedescription>");
+    output.put_number(summary.items - summary.failed);
+    output.put(b" of ");
+    output.put_number(summary.items);
+    output.put(b" succeeded</D:responsedescription></D:multistatus>\n");
+    output.finish()
 }
 
 fn expected_length(result: &ItemResult) -> usize {
@@ -51,50 +51,50 @@ fn expected_length(result: &ItemResult) -> usize {
 }
 
 /// In the order of RFC 4918 §14.24.
-fn write_response(rope: &mut ChunkWriter, response: Response, results: &mut [Option<ItemResult>]) {
-    rope.put(b"<D:response><D:href>");
-    write_text(rope, &response.href);
-    rope.put(b"</D:href>");
+fn write_response(output: &mut ChunkWriter, response: Response, results: &mut [Option<ItemResult>]) {
+    output.put(b"<D:response><D:href>");
+    write_text(output, &response.href);
+    output.put(b"</D:href>");
     if response.propstats.is_empty() {
         // Without a propstat there is an item here, or an upstream's status.
-        write_status(rope, response.status.unwrap_or(StatusCode::MULTI_STATUS.as_u16()));
+        write_status(output, response.status.unwrap_or(StatusCode::MULTI_STATUS.as_u16()));
     }
     for propstat in response.propstats {
-        rope.put_shared(propstat.into());
+        output.put_shared(propstat.into());
     }
     if let Some(error) = response.error {
-        rope.put(error.as_bytes());
+        output.put(error.as_bytes());
     }
     if let Some(description) = response.description {
-        rope.put(b"<D:responsedescription>");
-        write_text(rope, &description);
-        rope.put(b"</D:responsedescription>");
+        output.put(b"<D:responsedescription>");
+        write_text(output, &description);
+        output.put(b"</D:responsedescription>");
     }
     match response.location {
         Some(Redirect::Url(url)) => {
-            rope.put(b"<D:location><D:href>");
-            write_text(rope, &url);
-            rope.put(b"</D:href></D:location>");
+            output.put(b"<D:location><D:href>");
+            write_text(output, &url);
+            output.put(b"</D:href></D:location>");
         }
-        Some(Redirect::Element(element)) => rope.put(element.as_bytes()),
+        Some(Redirect::Element(element)) => output.put(element.as_bytes()),
         None => {}
     }
     for extension in response.extensions {
-        rope.put_shared(extension.into());
+        output.put_shared(extension.into());
     }
     for index in response.items {
         if let Some(result) = results.get_mut(index.0).and_then(Option::take) {
-            item::write(rope, result);
+            item::write(output, result);
         }
     }
-    rope.put(b"</D:response>");
+    output.put(b"</D:response>");
 }
 
 /// A whole status line (§14.28), with a reason for codes that nobody has registered, too.
-fn write_status(rope: &mut ChunkWriter, code: u16) {
-    rope.put(b"<D:status>HTTP/1.1 ");
-    rope.put_number(code);
-    rope.put(b" ");
+fn write_status(output: &mut ChunkWriter, code: u16) {
+    output.put(b"<D:status>HTTP/1.1 ");
+    output.put_number(code);
+    output.put(b" ");
     let registered = StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason());
     let reason = registered.unwrap_or(match code / 100 {
         1 => "Informational",
@@ -104,8 +104,8 @@ fn write_status(rope: &mut ChunkWriter, code: u16) {
         5 => "Server Error",
         _ => "Unknown",
     });
-    rope.put(reason.as_bytes());
-    rope.put(b"</D:status>");
+    output.put(reason.as_bytes());
+    output.put(b"</D:status>");
 }
 
 #[cfg(test)]
@@ -114,8 +114,8 @@ mod tests {
 
     use super::*;
     use crate::batch::{GatewayMade, OutcomeKind, ProxyError};
+    use crate::batch::{ItemForm, ItemId, Problem, Subject};
     use crate::format::xml::read_back::Element;
-    use crate::format::{ItemForm, ItemId, Problem, Subject};
 
     const RESPONSE: &str = "{DAV:}response";
     const HREF: &str = "{DAV:}href";

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
+use crate::batch::{Batch, BatchRefusal, ItemRejection};
 use crate::format::json::reader::read_with;
-use crate::format::{Batch, BatchRefusal, ItemRejection};
 
 fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
     read_with(body, limits, Conventions::default())
@@ -47,7 +47,7 @@ fn null_is_as_good_as_absent() {
     let members: Vec<_> = members.iter().map(|name| format!("\"{name}\":null")).collect();
     let item = item(&members.join(","));
     assert_eq!(item.subject.id.as_str(), "1");
-    assert_eq!(item.content, Ok(crate::format::Item::default()));
+    assert_eq!(item.content, Ok(crate::batch::Item::default()));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn dependencies_are_a_list_or_a_single_id() {
 fn whole_numbers_are_ids_digit_by_digit() {
     for digits in ["1", "0", "-5", "9007199254740993", "123456789012345678901234567890"] {
         let subject = item(&format!("\"id\":{digits}")).subject;
-        assert_eq!((subject.id.as_str(), subject.form.id), (digits, crate::format::IdForm::Number));
+        assert_eq!((subject.id.as_str(), subject.form.id), (digits, crate::batch::IdForm::Number));
     }
 }
 

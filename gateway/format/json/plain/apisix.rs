@@ -7,10 +7,11 @@ use super::item::PlainItem;
 use super::query::Query;
 use super::reader::Plain;
 use super::value::{scalar, texts};
+use crate::batch::{BatchItem, ItemIndex, ItemRejection};
+use crate::format::ReadContext;
 use crate::format::item_builder::{ItemBuilder, MemberNames};
-use crate::format::json::fault::{Fault, FaultKind};
+use crate::format::json::error::{JsonError, JsonErrorKind};
 use crate::format::json::lexer::Lexer;
-use crate::format::{BatchItem, ItemIndex, ItemRejection, ReadContext};
 
 /// The members that an item can have.
 const KNOWN: [&str; 8] = ["method", "headers", "body", "encoding", "path", "query", "version", "ssl_verify"];
@@ -36,9 +37,9 @@ impl<'a> Plain<'a> for Pipeline<'a> {
         lexer: &mut Lexer<'a>,
         name: &str,
         context: &ReadContext<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), JsonError> {
         let at = lexer.position();
-        let wrong = |problem| Err(Fault { at, kind: FaultKind::NotABatch(problem) });
+        let wrong = |problem| Err(JsonError { at, kind: JsonErrorKind::NotABatch(problem) });
         match name {
             "query" => {
                 let mut query = Query::default();
@@ -65,15 +66,16 @@ impl<'a> Plain<'a> for Pipeline<'a> {
         lexer: &mut Lexer<'a>,
         index: ItemIndex,
         context: &ReadContext<'_>,
-    ) -> Result<BatchItem, Fault> {
+    ) -> Result<BatchItem, JsonError> {
         let mut item = PlainItem::new(ItemBuilder::new(context.limits, NAMES));
         let (mut path, mut query) = (None, Query::default());
-        item.read(lexer, |draft, lexer, name| {
+        item.read(lexer, |builder, lexer, name| {
             match name {
                 "path" => path = scalar(lexer)?,
                 "query" => {
                     if !read_query(lexer, &mut query, context)? {
-                        draft.reject_member("query", "is no object of texts, or longer than a url (max_url)");
+                        builder
+                            .reject_member("query", "is no object of texts, or longer than a url (max_url)");
                     }
                 }
                 // How APISIX reaches itself.
@@ -82,16 +84,16 @@ impl<'a> Plain<'a> for Pipeline<'a> {
                 }
                 unknown => {
                     lexer.value()?;
-                    draft.meet_unknown(unknown, &KNOWN);
+                    builder.meet_unknown(unknown, &KNOWN);
                 }
             }
             Ok(())
         })?;
         match path {
-            Some(path) => item.draft.set_url(&query.behind(&path, &self.query)),
-            None => item.draft.reject(ItemRejection::MissingMember { member: "path" }),
+            Some(path) => item.builder.set_url(&query.behind(&path, &self.query)),
+            None => item.builder.reject(ItemRejection::MissingMember { member: "path" }),
         }
-        self.add_shared(&mut item.draft);
+        self.add_shared(&mut item.builder);
         Ok(item.finish(index))
     }
 
@@ -102,7 +104,7 @@ impl<'a> Plain<'a> for Pipeline<'a> {
 
 impl<'a> Pipeline<'a> {
     /// Whether there were fields, and not too many of them.
-    fn read_headers(&mut self, lexer: &mut Lexer<'a>, context: &ReadContext<'_>) -> Result<bool, Fault> {
+    fn read_headers(&mut self, lexer: &mut Lexer<'a>, context: &ReadContext<'_>) -> Result<bool, JsonError> {
         let headers = &mut self.headers;
         texts(lexer, |name, value| {
             let fits = headers.len() < context.limits.max_headers;
@@ -114,16 +116,16 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Adds what the item does not say itself.
-    fn add_shared(&self, draft: &mut ItemBuilder<'_>) {
-        if draft.is_rejected() {
+    fn add_shared(&self, builder: &mut ItemBuilder<'_>) {
+        if builder.is_rejected() {
             return;
         }
-        let added: Vec<_> = self.headers.iter().filter(|(name, _)| !draft.has_header(name)).collect();
+        let added: Vec<_> = self.headers.iter().filter(|(name, _)| !builder.has_header(name)).collect();
         for (name, value) in added {
-            draft.add_header(name, value.as_bytes());
+            builder.add_header(name, value.as_bytes());
         }
         if let Some(timeout) = self.timeout {
-            draft.set_timeout(timeout);
+            builder.set_timeout(timeout);
         }
     }
 }
@@ -133,6 +135,6 @@ fn read_query<'a>(
     lexer: &mut Lexer<'a>,
     query: &mut Query<'a>,
     context: &ReadContext<'_>,
-) -> Result<bool, Fault> {
+) -> Result<bool, JsonError> {
     texts(lexer, |name, value| query.add(name.clone(), value, context.limits.max_url))
 }

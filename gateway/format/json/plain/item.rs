@@ -5,16 +5,18 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::value::{Opened, open_or_skip, scalar, scalars};
+use crate::batch::{BatchItem, ItemIndex, ItemRejection};
+use crate::format::base64;
 use crate::format::item_builder::ItemBuilder;
-use crate::format::json::fault::Fault;
-use crate::format::json::item::Members;
+use crate::format::json::error::JsonError;
 use crate::format::json::lexer::Lexer;
-use crate::format::{BatchItem, FieldError, ItemIndex, ItemRejection, base64};
+use crate::format::json::members::Members;
+use crate::header::field::FieldError;
 
 /// An item while it is read.
 pub(super) struct PlainItem<'l, 'a> {
     /// What all formats have.
-    pub(super) draft: ItemBuilder<'l>,
+    pub(super) builder: ItemBuilder<'l>,
     members: Members<'a>,
     body: Option<Cow<'a, str>>,
     in_base64: bool,
@@ -22,20 +24,20 @@ pub(super) struct PlainItem<'l, 'a> {
 
 impl<'l, 'a> PlainItem<'l, 'a> {
     /// Nothing yet. A method is not needed: both servers take GET for none.
-    pub(super) fn new(mut draft: ItemBuilder<'l>) -> Self {
-        draft.set_method("GET");
-        Self { draft, members: Members::default(), body: None, in_base64: false }
+    pub(super) fn new(mut builder: ItemBuilder<'l>) -> Self {
+        builder.set_method("GET");
+        Self { builder, members: Members::default(), body: None, in_base64: false }
     }
 
     /// Reads the item's members; those that all have, and the others by `own`.
     pub(super) fn read(
         &mut self,
         lexer: &mut Lexer<'a>,
-        mut own: impl FnMut(&mut ItemBuilder<'l>, &mut Lexer<'a>, &str) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut own: impl FnMut(&mut ItemBuilder<'l>, &mut Lexer<'a>, &str) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'{') {
             lexer.value()?;
-            self.draft.reject(ItemRejection::WrongShape { expected: "an object" });
+            self.builder.reject(ItemRejection::WrongShape { expected: "an object" });
             return Ok(());
         }
         lexer.open_object()?;
@@ -48,25 +50,25 @@ impl<'l, 'a> PlainItem<'l, 'a> {
                 "headers" => self.read_headers(lexer)?,
                 "body" => self.read_body(lexer)?,
                 "encoding" => self.read_encoding(lexer)?,
-                name => own(&mut self.draft, lexer, name)?,
+                name => own(&mut self.builder, lexer, name)?,
             }
         }
         Ok(())
     }
 
-    fn read_method(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+    fn read_method(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         match scalar(lexer)? {
-            Some(method) => self.draft.set_method(&method),
-            None => self.draft.reject_member("method", "is not a string"),
+            Some(method) => self.builder.set_method(&method),
+            None => self.builder.reject_member("method", "is not a string"),
         }
         Ok(())
     }
 
-    fn read_headers(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+    fn read_headers(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         match open_or_skip(lexer)? {
             Opened::Null => return Ok(()),
             Opened::Other => {
-                self.draft.reject_member("headers", "is no object");
+                self.builder.reject_member("headers", "is no object");
                 return Ok(());
             }
             Opened::Object => {}
@@ -74,30 +76,30 @@ impl<'l, 'a> PlainItem<'l, 'a> {
         let mut first = true;
         while let Some(name) = lexer.next_member(&mut first)? {
             let name = name.decode()?;
-            if self.draft.has_header(&name) {
-                self.draft.reject_header(&name, FieldError::Twice);
+            if self.builder.has_header(&name) {
+                self.builder.reject_header(&name, FieldError::Twice);
             }
             scalars(lexer, |value| match value {
-                Some(value) => self.draft.add_header(&name, value.as_bytes()),
-                None => self.draft.reject_header(&name, FieldError::NotText),
+                Some(value) => self.builder.add_header(&name, value.as_bytes()),
+                None => self.builder.reject_header(&name, FieldError::NotText),
             })?;
         }
         Ok(())
     }
 
-    fn read_body(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+    fn read_body(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         if lexer.peek() == Some(b'"') {
             self.body = Some(lexer.string()?.decode()?);
         } else if lexer.value()? != "null" {
-            self.draft.reject(ItemRejection::BadBody { problem: "is not a string" });
+            self.builder.reject(ItemRejection::BadBody { problem: "is not a string" });
         }
         Ok(())
     }
 
-    fn read_encoding(&mut self, lexer: &mut Lexer<'a>) -> Result<(), Fault> {
+    fn read_encoding(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         match scalar(lexer)?.as_deref() {
             Some("base64") => self.in_base64 = true,
-            Some(_) | None => self.draft.reject_member("encoding", "is not `base64`"),
+            Some(_) | None => self.builder.reject_member("encoding", "is not `base64`"),
         }
         Ok(())
     }
@@ -111,13 +113,13 @@ impl<'l, 'a> PlainItem<'l, 'a> {
             Some(text) => Some(Bytes::from(text.into_owned())),
             None => None,
         };
-        self.draft.finish_literal(index, body)
+        self.builder.finish_literal(index, body)
     }
 
     fn decoded(&mut self, text: &str) -> Option<Bytes> {
         let bytes = base64::decode(text).map(Bytes::from);
         if bytes.is_none() {
-            self.draft.reject(ItemRejection::BadBody { problem: "is no base64" });
+            self.builder.reject(ItemRejection::BadBody { problem: "is no base64" });
         }
         bytes
     }

@@ -4,12 +4,13 @@ use bytes::Bytes;
 
 use super::{apisix, tyk};
 use crate::batch::Dialect;
-use crate::format::item_builder::shown;
-use crate::format::json::fault::{Fault, FaultKind, check_unknown};
-use crate::format::json::item::Members;
+use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex, Place};
+use crate::format::ReadContext;
+use crate::format::json::error::{JsonError, JsonErrorKind, check_unknown};
 use crate::format::json::lexer::Lexer;
-use crate::format::json::reader::text_of;
-use crate::format::{Batch, BatchItem, BatchRefusal, ItemIndex, Place, ReadContext};
+use crate::format::json::members::Members;
+use crate::format::json::text::text_of;
+use crate::format::shown::shown;
 
 /// A dialect's batch: what holds for all of its items, and how one is read.
 pub(super) trait Plain<'a>: Sized {
@@ -29,7 +30,7 @@ pub(super) trait Plain<'a>: Sized {
         lexer: &mut Lexer<'a>,
         name: &str,
         context: &ReadContext<'_>,
-    ) -> Result<(), Fault>;
+    ) -> Result<(), JsonError>;
 
     /// Reads an item.
     fn read_item(
@@ -37,7 +38,7 @@ pub(super) trait Plain<'a>: Sized {
         lexer: &mut Lexer<'a>,
         index: ItemIndex,
         context: &ReadContext<'_>,
-    ) -> Result<BatchItem, Fault>;
+    ) -> Result<BatchItem, JsonError>;
 
     /// Whether the items run one by one.
     fn sequential(&self) -> bool;
@@ -79,8 +80,8 @@ fn read_around<'a, P: Plain<'a>>(
     plain: &mut P,
     context: &ReadContext<'_>,
     ignored: &mut Vec<Box<str>>,
-) -> Result<Lexer<'a>, Fault> {
-    let missing = || Fault { at: 0, kind: FaultKind::NotABatch(P::MISSING) };
+) -> Result<Lexer<'a>, JsonError> {
+    let missing = || JsonError { at: 0, kind: JsonErrorKind::NotABatch(P::MISSING) };
     if lexer.peek() != Some(b'{') {
         // Is it JSON at all? That is the better thing to tell.
         lexer.value()?;
@@ -113,15 +114,15 @@ fn read_items<'a, P: Plain<'a>>(
     plain: &P,
     context: &ReadContext<'_>,
     items: &mut Vec<BatchItem>,
-) -> Result<(), Fault> {
+) -> Result<(), JsonError> {
     if lexer.peek() != Some(b'[') {
-        return Err(Fault { at: lexer.position(), kind: FaultKind::NotABatch(P::NO_LIST) });
+        return Err(JsonError { at: lexer.position(), kind: JsonErrorKind::NotABatch(P::NO_LIST) });
     }
     lexer.open_array()?;
     let mut first = true;
     while lexer.next_element(&mut first)? {
         if items.len() == context.limits.max_items {
-            return Err(Fault { at: lexer.position(), kind: FaultKind::TooManyItems });
+            return Err(JsonError { at: lexer.position(), kind: JsonErrorKind::TooManyItems });
         }
         let item = plain.read_item(&mut lexer, ItemIndex(items.len()), context)?;
         items.push(item);

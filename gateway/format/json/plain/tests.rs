@@ -5,11 +5,12 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::batch::{Dialect, GatewayMade, OutcomeKind, ProxyError};
-use crate::format::{
+use crate::batch::{
     Batch, BatchItem, BatchLimits, BatchRefusal, ItemForm, ItemRejection, ItemResult, MultiStatus, Problem,
-    ReadContext, ResultBody, Subject,
+    ResultBody, Subject,
 };
+use crate::batch::{Dialect, GatewayMade, OutcomeKind, ProxyError};
+use crate::format::ReadContext;
 
 fn read_as(dialect: Dialect, endpoint: &str, body: &str) -> Result<Batch, BatchRefusal> {
     let limits = BatchLimits { max_items: 3, max_headers: 4, max_url: 100, ..BatchLimits::default() };

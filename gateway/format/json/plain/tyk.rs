@@ -5,10 +5,11 @@
 use super::item::PlainItem;
 use super::reader::Plain;
 use super::value::scalar;
+use crate::batch::{BatchItem, ItemIndex};
+use crate::format::ReadContext;
 use crate::format::item_builder::{ItemBuilder, MemberNames};
-use crate::format::json::fault::Fault;
+use crate::format::json::error::JsonError;
 use crate::format::json::lexer::Lexer;
-use crate::format::{BatchItem, ItemIndex, ReadContext};
 
 /// The members that an item can have.
 const KNOWN: [&str; 5] = ["method", "headers", "body", "encoding", "relative_url"];
@@ -27,7 +28,12 @@ impl<'a> Plain<'a> for Requests {
     const MISSING: &'static str = "expected an object with the member `requests`";
     const NO_LIST: &'static str = "the member `requests` is no array";
 
-    fn read_shared(&mut self, lexer: &mut Lexer<'a>, name: &str, _: &ReadContext<'_>) -> Result<(), Fault> {
+    fn read_shared(
+        &mut self,
+        lexer: &mut Lexer<'a>,
+        name: &str,
+        _: &ReadContext<'_>,
+    ) -> Result<(), JsonError> {
         let value = lexer.value()?;
         if name == "suppress_parallel_execution" {
             self.one_by_one = value == "true";
@@ -40,20 +46,20 @@ impl<'a> Plain<'a> for Requests {
         lexer: &mut Lexer<'a>,
         index: ItemIndex,
         context: &ReadContext<'_>,
-    ) -> Result<BatchItem, Fault> {
+    ) -> Result<BatchItem, JsonError> {
         let mut item = PlainItem::new(ItemBuilder::new(context.limits, NAMES));
-        item.read(lexer, |draft, lexer, name| {
+        item.read(lexer, |builder, lexer, name| {
             if name != "relative_url" {
                 lexer.value()?;
-                draft.meet_unknown(name, &KNOWN);
+                builder.meet_unknown(name, &KNOWN);
                 return Ok(());
             }
             match scalar(lexer)? {
                 Some(url) => {
-                    draft.set_url(&in_listen_path(&url, context.endpoint));
-                    draft.set_written_url(&url);
+                    builder.set_url(&in_listen_path(&url, context.endpoint));
+                    builder.set_written_url(&url);
                 }
-                None => draft.reject_member("relative_url", "is not a string"),
+                None => builder.reject_member("relative_url", "is not a string"),
             }
             Ok(())
         })?;

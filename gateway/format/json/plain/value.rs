@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::format::json::fault::Fault;
+use crate::format::json::error::JsonError;
 use crate::format::json::lexer::Lexer;
 
 /// A value as text; `None` where it is an object, an array or `null`.
-pub(super) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
+pub(super) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, JsonError> {
     if lexer.peek() == Some(b'"') {
         return lexer.string()?.decode().map(Some);
     }
@@ -19,7 +19,7 @@ pub(super) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, 
 pub(super) fn scalars<'a>(
     lexer: &mut Lexer<'a>,
     mut each: impl FnMut(Option<Cow<'a, str>>),
-) -> Result<(), Fault> {
+) -> Result<(), JsonError> {
     if lexer.peek() != Some(b'[') {
         each(scalar(lexer)?);
         return Ok(());
@@ -37,7 +37,7 @@ pub(super) fn scalars<'a>(
 pub(super) fn texts<'a>(
     lexer: &mut Lexer<'a>,
     mut each: impl FnMut(&Cow<'a, str>, Cow<'a, str>) -> bool,
-) -> Result<bool, Fault> {
+) -> Result<bool, JsonError> {
     match open_or_skip(lexer)? {
         Opened::Null => return Ok(true),
         Opened::Other => return Ok(false),
@@ -52,7 +52,7 @@ pub(super) fn texts<'a>(
 }
 
 /// Opens an object, or skips what is none. Whether it was one; `null` is an object without members.
-pub(super) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, Fault> {
+pub(super) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, JsonError> {
     if lexer.peek() == Some(b'{') {
         lexer.open_object()?;
         return Ok(Opened::Object);

@@ -7,59 +7,61 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
 
 use crate::batch::Dialect;
+use crate::batch::{ItemResult, MultiStatus, ResultBody};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::problem::write_error;
 use crate::format::json::problem_type;
 use crate::format::json::strings::write as write_string;
 use crate::format::media::{MediaType, TextTypes};
 use crate::format::reason::phrase;
-use crate::format::{Fields, ItemResult, MultiStatus, ResultBody, base64, charset};
+use crate::format::{base64, charset};
+use crate::header::field::Fields;
 use crate::header::names;
 
 /// Writes the results, freeing each as soon as it is written.
 pub(crate) fn write(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
-    let mut rope = ChunkWriter::new(results.results.len().saturating_mul(256));
-    rope.put(b"[");
+    let mut output = ChunkWriter::new(results.results.len().saturating_mul(256));
+    output.put(b"[");
     for (index, result) in results.results.into_iter().enumerate() {
         if index > 0 {
-            rope.put(b",");
+            output.put(b",");
         }
         match dialect {
-            Dialect::Tyk => write_unit(&mut rope, result),
+            Dialect::Tyk => write_unit(&mut output, result),
             Dialect::Batchgate | Dialect::Odata | Dialect::Graph | Dialect::Apisix => {
-                write_response(&mut rope, result);
+                write_response(&mut output, result);
             }
         }
     }
-    rope.put(b"]");
-    rope.finish()
+    output.put(b"]");
+    output.finish()
 }
 
 /// APISIX: `{"status","reason","headers","body"}`.
-fn write_response(rope: &mut ChunkWriter, result: ItemResult) {
-    rope.put(b"{\"status\":");
-    rope.put_number(result.status.as_u16());
-    rope.put(b",\"reason\":");
-    write_string(rope, reason(&result));
-    rope.put(b",\"headers\":{");
-    write_fields(rope, &fields(&result, Dialect::Apisix), false);
-    rope.put(b"},\"body\":");
-    write_body(rope, result, Dialect::Apisix);
-    rope.put(b"}");
+fn write_response(output: &mut ChunkWriter, result: ItemResult) {
+    output.put(b"{\"status\":");
+    output.put_number(result.status.as_u16());
+    output.put(b",\"reason\":");
+    write_string(output, reason(&result));
+    output.put(b",\"headers\":{");
+    write_fields(output, &fields(&result, Dialect::Apisix), false);
+    output.put(b"},\"body\":");
+    write_body(output, result, Dialect::Apisix);
+    output.put(b"}");
 }
 
 /// Tyk: `{"relative_url","code","headers":{"Name":["value"]},"body"}`.
-fn write_unit(rope: &mut ChunkWriter, result: ItemResult) {
-    rope.put(b"{\"relative_url\":");
+fn write_unit(output: &mut ChunkWriter, result: ItemResult) {
+    output.put(b"{\"relative_url\":");
     let subject = &result.subject;
-    write_string(rope, subject.form.written_url.as_deref().unwrap_or(&subject.href));
-    rope.put(b",\"code\":");
-    rope.put_number(result.status.as_u16());
-    rope.put(b",\"headers\":{");
-    write_fields(rope, &fields(&result, Dialect::Tyk), true);
-    rope.put(b"},\"body\":");
-    write_body(rope, result, Dialect::Tyk);
-    rope.put(b"}");
+    write_string(output, subject.form.written_url.as_deref().unwrap_or(&subject.href));
+    output.put(b",\"code\":");
+    output.put_number(result.status.as_u16());
+    output.put(b",\"headers\":{");
+    write_fields(output, &fields(&result, Dialect::Tyk), true);
+    output.put(b"},\"body\":");
+    write_body(output, result, Dialect::Tyk);
+    output.put(b"}");
 }
 
 /// The words by which APISIX's clients know that there was no reply in time.
@@ -81,17 +83,17 @@ fn fields(result: &ItemResult, dialect: Dialect) -> Cow<'_, Fields> {
 }
 
 /// A list for a field that stands several times, or with `always_lists` for each.
-fn write_fields(rope: &mut ChunkWriter, fields: &Fields, always_lists: bool) {
+fn write_fields(output: &mut ChunkWriter, fields: &Fields, always_lists: bool) {
     let mut separator: &[u8] = b"\"";
     for (index, (name, _)) in fields.iter().enumerate() {
         if fields.iter().take(index).any(|(earlier, _)| earlier == name) {
             continue;
         }
-        rope.put(separator);
+        output.put(separator);
         separator = b",\"";
-        names::write(rope, name.as_str());
-        rope.put(b"\":");
-        write_values(rope, &values(fields, name), always_lists);
+        names::write(output, name.as_str());
+        output.put(b"\":");
+        write_values(output, &values(fields, name), always_lists);
     }
 }
 
@@ -104,21 +106,21 @@ fn values<'a>(fields: &'a Fields, name: &HeaderName) -> Vec<Cow<'a, str>> {
     fields.iter().filter(|(other, _)| other == name).map(|(_, value)| text(value)).collect()
 }
 
-fn write_values(rope: &mut ChunkWriter, values: &[Cow<'_, str>], always_list: bool) {
+fn write_values(output: &mut ChunkWriter, values: &[Cow<'_, str>], always_list: bool) {
     if let ([only], false) = (values, always_list) {
-        return write_string(rope, only);
+        return write_string(output, only);
     }
     let mut separator: &[u8] = b"[";
     for value in values {
-        rope.put(separator);
+        output.put(separator);
         separator = b",";
-        write_string(rope, value);
+        write_string(output, value);
     }
-    rope.put(b"]");
+    output.put(b"]");
 }
 
 /// A string in any case; what is no text is base64, and says so in a member of its own.
-fn write_body(rope: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
+fn write_body(output: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
     let bytes = match result.body {
         ResultBody::Absent => Bytes::new(),
         ResultBody::Bytes(bytes) => bytes,
@@ -126,15 +128,15 @@ fn write_body(rope: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
             let mut document = ChunkWriter::new(256 + problem.detail.len());
             write_error(&mut document, &problem, dialect);
             let document = document.finish().concat();
-            return write_string(rope, &String::from_utf8_lossy(&document));
+            return write_string(output, &String::from_utf8_lossy(&document));
         }
     };
     if let Some(text) = text(&bytes, MediaType::of(&result.headers)) {
-        return write_string(rope, &text);
+        return write_string(output, &text);
     }
-    rope.put(b"\"");
-    base64::write(rope, &bytes);
-    rope.put(b"\",\"encoding\":\"base64\"");
+    output.put(b"\"");
+    base64::write(output, &bytes);
+    output.put(b"\",\"encoding\":\"base64\"");
 }
 
 /// The body as text: in its charset where it has one, in UTF-8 where it can be that.

@@ -5,20 +5,17 @@
 //! kept, windows are capped (RFC 9659), a list has two codings at most, and what ends too early or
 //! too late is an error.
 
-mod brotli;
-
 use std::io::Read;
 
 use bytes::Bytes;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-use super::BatchRefusal;
+use super::brotli;
+use super::decoded::{Coding, CodingError, Decoded, PIECE};
+use crate::batch::BatchRefusal;
 
 /// Codings applied one after the other; more are an attack or a mistake.
 const MAX_CODINGS: usize = 2;
-
-/// Bytes decoded at a time.
-const PIECE: usize = 16 << 10;
 
 /// 8 MiB: the window that RFC 9659 §3 allows for zstd as a content coding.
 const ZSTD_WINDOW_LOG: u32 = 23;
@@ -44,9 +41,9 @@ pub enum ReplyCodingError {
 /// Refuses unknown codings, broken bodies, and those that are over `limit` bytes at any stage.
 pub fn decode_batch(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, BatchRefusal> {
     decode(content_encoding, body, limit).map_err(|fault| match fault {
-        Fault::Unsupported => BatchRefusal::UnsupportedContentEncoding,
-        Fault::Corrupt(coding) => BatchRefusal::BadContentEncoding { coding: coding.as_str() },
-        Fault::TooLarge => BatchRefusal::BodyTooLarge { limit },
+        CodingError::Unsupported => BatchRefusal::UnsupportedContentEncoding,
+        CodingError::Corrupt(coding) => BatchRefusal::BadContentEncoding { coding: coding.as_str() },
+        CodingError::TooLarge => BatchRefusal::BodyTooLarge { limit },
     })
 }
 
@@ -56,56 +53,17 @@ pub fn decode_batch(content_encoding: &str, body: Bytes, limit: usize) -> Result
 /// Says why they can't be undone.
 pub fn decode_reply(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, ReplyCodingError> {
     decode(content_encoding, body, limit).map_err(|fault| match fault {
-        Fault::Unsupported => ReplyCodingError::Unsupported,
-        Fault::Corrupt(_) => ReplyCodingError::Corrupt,
-        Fault::TooLarge => ReplyCodingError::TooLarge,
+        CodingError::Unsupported => ReplyCodingError::Unsupported,
+        CodingError::Corrupt(_) => ReplyCodingError::Corrupt,
+        CodingError::TooLarge => ReplyCodingError::TooLarge,
     })
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Coding {
-    Identity,
-    Gzip,
-    Deflate,
-    Brotli,
-    Zstd,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    Unsupported,
-    Corrupt(Coding),
-    TooLarge,
-}
-
 impl Coding {
-    /// The coding of a name; RFC 9110 §8.4.1.3 has `x-gzip` mean the same as `gzip`.
-    fn parse(name: &str) -> Option<Self> {
-        let names = [
-            ("identity", Self::Identity),
-            ("gzip", Self::Gzip),
-            ("x-gzip", Self::Gzip),
-            ("deflate", Self::Deflate),
-            ("br", Self::Brotli),
-            ("zstd", Self::Zstd),
-        ];
-        names.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, coding)| coding)
-    }
-
-    const fn as_str(self) -> &'static str {
+    fn undo(self, body: &Bytes, limit: usize) -> Result<Bytes, CodingError> {
+        let corrupt = CodingError::Corrupt(self);
         match self {
-            Self::Identity => "identity",
-            Self::Gzip => "gzip",
-            Self::Deflate => "deflate",
-            Self::Brotli => "br",
-            Self::Zstd => "zstd",
-        }
-    }
-
-    fn undo(self, body: &Bytes, limit: usize) -> Result<Bytes, Fault> {
-        let corrupt = Fault::Corrupt(self);
-        match self {
-            Self::Identity if body.len() > limit => Err(Fault::TooLarge),
+            Self::Identity if body.len() > limit => Err(CodingError::TooLarge),
             Self::Identity => Ok(body.clone()),
             Self::Gzip => drain(MultiGzDecoder::new(body.as_ref()), limit, corrupt),
             Self::Deflate => undo_deflate(body, limit, corrupt),
@@ -120,16 +78,16 @@ impl Coding {
     }
 }
 
-fn decode(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, Fault> {
+fn decode(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, CodingError> {
     let mut codings = Vec::with_capacity(MAX_CODINGS);
     for name in content_encoding.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         if codings.len() == MAX_CODINGS {
-            return Err(Fault::Unsupported);
+            return Err(CodingError::Unsupported);
         }
-        codings.push(Coding::parse(name).ok_or(Fault::Unsupported)?);
+        codings.push(Coding::parse(name).ok_or(CodingError::Unsupported)?);
     }
     if body.len() > limit {
-        return Err(Fault::TooLarge);
+        return Err(CodingError::TooLarge);
     }
     // Many servers name a coding though there is nothing to code.
     if body.is_empty() {
@@ -139,32 +97,7 @@ fn decode(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, Fa
     codings.into_iter().rev().try_fold(body, |body, coding| coding.undo(&body, limit))
 }
 
-/// Collects what was decoded, counting it.
-struct Decoded {
-    bytes: Vec<u8>,
-    limit: usize,
-}
-
-impl Decoded {
-    fn new(limit: usize) -> Self {
-        Self { bytes: Vec::new(), limit }
-    }
-
-    /// Appends a piece. Grows by doubling, but never over the limit.
-    fn push(&mut self, piece: &[u8]) -> Result<(), Fault> {
-        let room = self.limit - self.bytes.len();
-        if piece.len() > room {
-            return Err(Fault::TooLarge);
-        }
-        if self.bytes.capacity() - self.bytes.len() < piece.len() {
-            self.bytes.reserve_exact(self.bytes.len().max(piece.len()).min(room));
-        }
-        self.bytes.extend_from_slice(piece);
-        Ok(())
-    }
-}
-
-fn drain(mut reader: impl Read, limit: usize, corrupt: Fault) -> Result<Bytes, Fault> {
+fn drain(mut reader: impl Read, limit: usize, corrupt: CodingError) -> Result<Bytes, CodingError> {
     let mut decoded = Decoded::new(limit);
     let mut piece = vec![0; PIECE];
     loop {
@@ -178,7 +111,7 @@ fn drain(mut reader: impl Read, limit: usize, corrupt: Fault) -> Result<Bytes, F
 
 /// `deflate` is the zlib format (RFC 9110 §8.4.1.2); some servers have always left out its
 /// wrapper, which shows in the first two bytes (RFC 1950 §2.2).
-fn undo_deflate(body: &Bytes, limit: usize, corrupt: Fault) -> Result<Bytes, Fault> {
+fn undo_deflate(body: &Bytes, limit: usize, corrupt: CodingError) -> Result<Bytes, CodingError> {
     let wrapped = match body.get(..2) {
         Some(&[method, flags]) => {
             method & 0x0f == 8 && u16::from_be_bytes([method, flags]).is_multiple_of(31)

@@ -2,32 +2,32 @@
 
 use bytes::Bytes;
 
-use crate::format::{BatchLimits, BatchRefusal, ItemIndex, Place};
+use crate::batch::{BatchLimits, BatchRefusal, ItemIndex, Place};
 
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct MultipartError {
     /// Bytes from the start of the body.
     pub(super) at: usize,
     /// Whether it is within the item that is being read.
     pub(super) in_item: bool,
     /// What.
-    pub(super) kind: FaultKind,
+    pub(super) kind: MultipartErrorKind,
 }
 
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FaultKind {
+pub(super) enum MultipartErrorKind {
     /// The boundary does not cut the body into parts.
     Framing(&'static str),
     /// There are more parts than allowed.
     TooManyItems,
 }
 
-impl Fault {
+impl MultipartError {
     /// The boundary, or the lack of one.
     pub(super) fn framing(at: usize, reason: &'static str) -> Self {
-        Self { at, in_item: false, kind: FaultKind::Framing(reason) }
+        Self { at, in_item: false, kind: MultipartErrorKind::Framing(reason) }
     }
 
     /// The same, within the item that is being read.
@@ -38,12 +38,12 @@ impl Fault {
     /// The same, as the reason why the batch is refused; `item` is the one being read.
     pub(super) fn into_refusal(self, body: &Bytes, item: ItemIndex, limits: &BatchLimits) -> BatchRefusal {
         match self.kind {
-            FaultKind::Framing(reason) => {
+            MultipartErrorKind::Framing(reason) => {
                 let place = Place::at(body, self.at);
                 let place = if self.in_item { place.in_item(item) } else { place };
                 BatchRefusal::Malformed { reason: reason.to_owned(), place }
             }
-            FaultKind::TooManyItems => BatchRefusal::TooManyItems { limit: limits.max_items },
+            MultipartErrorKind::TooManyItems => BatchRefusal::TooManyItems { limit: limits.max_items },
         }
     }
 }

@@ -1,21 +1,21 @@
 //! What can be wrong with a JSON batch, and at which byte of it.
 
-use crate::format::item_builder::shown;
+use crate::batch::{BatchLimits, BatchRefusal, Place};
 use crate::format::lookalike::meant_by;
-use crate::format::{BatchLimits, BatchRefusal, Place};
+use crate::format::shown::shown;
 
 /// What is wrong with the text, and at which byte of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct JsonError {
     /// Bytes from the start of the text.
     pub(super) at: usize,
     /// What.
-    pub(super) kind: FaultKind,
+    pub(super) kind: JsonErrorKind,
 }
 
 /// What is wrong with the text. The lexer itself knows the first two, the reader the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FaultKind {
+pub(super) enum JsonErrorKind {
     /// It is no JSON.
     Syntax(&'static str),
     /// It nests deeper than allowed.
@@ -35,26 +35,26 @@ pub(super) enum FaultKind {
     TooManyItems,
 }
 
-impl Fault {
+impl JsonError {
     /// The same, as the reason why a batch is refused, `place` being that of [`Self::at`].
     pub(super) fn into_refusal(self, place: Place, limits: &BatchLimits) -> BatchRefusal {
         match self.kind {
-            FaultKind::Syntax(reason) => BatchRefusal::Malformed { reason: reason.into(), place },
-            FaultKind::NotABatch(reason) => BatchRefusal::NotABatch { reason: reason.into(), place },
-            FaultKind::Unknown { member, meant } => {
+            JsonErrorKind::Syntax(reason) => BatchRefusal::Malformed { reason: reason.into(), place },
+            JsonErrorKind::NotABatch(reason) => BatchRefusal::NotABatch { reason: reason.into(), place },
+            JsonErrorKind::Unknown { member, meant } => {
                 BatchRefusal::NotABatch { reason: unknown_member(&member, meant), place }
             }
-            FaultKind::TooDeep => BatchRefusal::TooDeep { limit: limits.max_depth, place },
-            FaultKind::Twice(member) => BatchRefusal::DuplicateMember { member, place },
-            FaultKind::TooManyItems => BatchRefusal::TooManyItems { limit: limits.max_items },
+            JsonErrorKind::TooDeep => BatchRefusal::TooDeep { limit: limits.max_depth, place },
+            JsonErrorKind::Twice(member) => BatchRefusal::DuplicateMember { member, place },
+            JsonErrorKind::TooManyItems => BatchRefusal::TooManyItems { limit: limits.max_items },
         }
     }
 }
 
 /// Checks the name of a member of the batch itself that the protocol does not know.
-pub(super) fn check_unknown(name: &str, at: usize, known: &[&'static str]) -> Result<(), Fault> {
+pub(super) fn check_unknown(name: &str, at: usize, known: &[&'static str]) -> Result<(), JsonError> {
     match meant_by(name, known) {
-        Some(meant) => Err(Fault { at, kind: FaultKind::Unknown { member: shown(name), meant } }),
+        Some(meant) => Err(JsonError { at, kind: JsonErrorKind::Unknown { member: shown(name), meant } }),
         None => Ok(()),
     }
 }

@@ -1,0 +1,78 @@
+//! What a bulk is: the form of its records, the template of their urls, and the request that they came in.
+
+use http::Method;
+
+use super::query;
+use crate::format::Format;
+use crate::route::UrlTemplate;
+
+/// A form in which records come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecordForm {
+    /// A JSON array; each element is a record.
+    Json,
+    /// An XML document; each child of the root is a record.
+    Xml,
+    /// A JSON value a line.
+    Ndjson,
+    /// Comma-separated values with a header line.
+    Csv,
+    /// A query parameter, repeated or with commas.
+    Query,
+}
+
+/// What a bulk's items have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Bulk<'request> {
+    /// The url of each record.
+    pub each: &'request UrlTemplate,
+    /// The method of the request and of every item.
+    pub method: &'request Method,
+    /// The request's query, without `?`.
+    pub query: &'request str,
+}
+
+impl RecordForm {
+    /// All forms.
+    pub const ALL: [Self; 5] = [Self::Json, Self::Xml, Self::Ndjson, Self::Csv, Self::Query];
+
+    /// The form's name in metrics and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Xml => "xml",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Query => "query",
+        }
+    }
+
+    /// The format of the reply, where Accept names none.
+    #[must_use]
+    pub const fn usual_reply(self) -> Format {
+        match self {
+            Self::Xml => Format::Xml,
+            Self::Json | Self::Ndjson | Self::Csv | Self::Query => Format::Json,
+        }
+    }
+}
+
+/// Whether the records of a method come in the query: such a request has no body to read them from.
+#[must_use]
+pub fn takes_query(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::DELETE)
+}
+
+impl Bulk<'_> {
+    /// Whether the request is a bulk at all: a GET or DELETE without the parameter is an ordinary one.
+    #[must_use]
+    pub fn is_meant(&self) -> bool {
+        !takes_query(self.method) || query::has_parameter(self.query, self.parameter())
+    }
+
+    /// The query parameter that names records; the configuration sees to it that there is one variable.
+    pub(super) fn parameter(&self) -> &str {
+        self.each.variables().first().map_or("", AsRef::as_ref)
+    }
+}

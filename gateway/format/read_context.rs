@@ -1,0 +1,18 @@
+//! What a reader knows of a batch in addition to its body.
+
+use crate::batch::{BatchLimits, Dialect};
+
+/// What a reader knows of a batch beside its body.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadContext<'context> {
+    /// What the batch may cost.
+    pub limits: &'context BatchLimits,
+    /// The batch's Content-Type, if it has one.
+    pub content_type: Option<&'context str>,
+    /// The path of the endpoint it was sent to, against which relative urls are resolved.
+    pub endpoint: &'context str,
+    /// The authority under which the client reached the gateway.
+    pub own_authority: &'context str,
+    /// The endpoint's dialect.
+    pub dialect: Dialect,
+}
