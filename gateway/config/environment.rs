@@ -40,6 +40,16 @@ pub(super) fn substitute(node: &mut Node, text: &str, environment: Environment<'
     }
 }
 
+/// Doubles every `$` below `node`, so that the values stay what they are when they are read again.
+pub(super) fn escape(node: &mut Node) {
+    match &mut node.value {
+        NodeValue::Broken | NodeValue::Empty => {}
+        NodeValue::Scalar(scalar) => *scalar = scalar.replace('$', "$$"),
+        NodeValue::List(items) => items.iter_mut().for_each(escape),
+        NodeValue::Mapping(entries) => entries.iter_mut().for_each(|(_, value)| escape(value)),
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Expanded {
     value: String,

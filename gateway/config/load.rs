@@ -8,16 +8,18 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::document::Document;
 use super::environment::{Environment, substitute};
-use super::resolve::Resolver;
+use super::masking;
+use super::read_file::ReadFile;
+use super::resolver::Resolver;
+use super::settings::{Document, Settings};
 use super::vocabulary::VOCABULARY;
 use super::yaml::diagnostic::{Diagnostic, Diagnostics, Findings, Source};
 use super::yaml::schema::schema_of;
 use super::yaml::schema_check::Fitness;
 use super::yaml::tree::{Node, NodeValue};
+use super::yaml::written::Written;
 use super::yaml::{schema_check, secrets, tree};
-use super::{ReadFile, Settings, masking};
 
 /// Bytes of a configuration file.
 const MAX_FILE: u64 = 1 << 20;
@@ -76,12 +78,14 @@ pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Resul
         }
     };
     source.secret.extend(masking::in_tree(&tree));
-    let upstream_names = upstream_names(&tree);
+    // Taken before anything is refused, so that one error does not bring forth others.
+    let upstream_names: Vec<_> = Written::root(&tree).key("upstreams").keys().map(str::to_owned).collect();
     substitute(&mut tree, text, env, &mut findings);
     let settings = document(&mut tree, &mut findings).and_then(|document| {
         let files = Vec::new();
-        let mut resolver = Resolver { base, upstream_names: &upstream_names, findings: &mut findings, files };
-        let settings = resolver.settings(&document).ok()?;
+        let (written, upstream_names) = (Written::root(&tree), upstream_names.as_slice());
+        let mut resolver = Resolver { base, written, upstream_names, findings: &mut findings, files };
+        let settings = resolver.settings(document).ok()?;
         Some((settings, resolver.files))
     });
     let failed = findings.has_errors();
@@ -122,9 +126,4 @@ pub fn schema() -> String {
 
 fn schema_value() -> serde_json::Value {
     schema_of::<Document>("urn:batchgate:configuration")
-}
-
-fn upstream_names(tree: &Node) -> Vec<String> {
-    let upstreams = tree.get("upstreams").map(Node::entries).unwrap_or_default();
-    upstreams.iter().map(|(key, _)| key.name.clone()).collect()
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ring::digest::{Digest, SHA256, digest};
 
+use super::pem::read_file;
+
 /// Bytes of such a file that are looked at; more than any kind of them may have.
 const MAX_FILE: u64 = 16 << 20;
 
@@ -40,7 +42,7 @@ impl ReadFile {
     }
 
     fn now(&self) -> Option<Self> {
-        let bytes = super::resolve::read_file(&self.path, MAX_FILE).ok()?;
+        let bytes = read_file(&self.path, MAX_FILE).ok()?;
         Some(Self::new(self.path.clone(), &bytes))
     }
 }

@@ -17,18 +17,11 @@ pub(crate) struct Snapshot {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     connections: Arc<Connections>,
     pub(crate) limiters: Vec<Arc<Limiter>>,
-    /// The configuration for operators: defaults filled in, secrets left out.
-    pub(crate) redacted: String,
 }
 
 impl Snapshot {
     /// Sets a configuration to work. What must outlive the configuration `before` is taken over from it.
-    pub(crate) async fn new(
-        settings: Settings,
-        redacted: String,
-        metrics: &Metrics,
-        before: Option<&Self>,
-    ) -> Self {
+    pub(crate) async fn new(settings: Settings, metrics: &Metrics, before: Option<&Self>) -> Self {
         let connections = before.map_or_else(
             || {
                 Arc::new(Connections::new(
@@ -49,7 +42,7 @@ impl Snapshot {
         use_ring();
         let limiters = before.map_or(&[][..], |before| &before.limiters);
         let limiters = Limiter::all(&settings.rate_limits, metrics, limiters);
-        Self { settings, upstreams, connections, limiters, redacted }
+        Self { settings, upstreams, connections, limiters }
     }
 
     /// The upstream with this name.

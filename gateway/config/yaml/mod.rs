@@ -2,7 +2,8 @@
 //!
 //! `tree` reads YAML into nodes that know where they are written ([`span::Span`]), `schema` derives the JSON Schema from
 //! the types of the sections, `schema_check` compares the two and reports every mistake with an `example` of what is
-//! right, `deserialize` reads the types from the tree, and `diagnostic` renders what was found.
+//! right, `deserialize` reads the types from the tree, [`written::Written`] finds a
+//! value again for a message, and `diagnostic` renders what was found.
 
 pub(crate) mod deserialize;
 pub(crate) mod diagnostic;
@@ -16,3 +17,4 @@ pub(crate) mod secrets;
 pub(crate) mod span;
 pub(crate) mod tree;
 pub(crate) mod wrappers;
+pub(crate) mod written;

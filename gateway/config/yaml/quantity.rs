@@ -57,6 +57,10 @@ pub(in crate::config) struct TimeLimitOrOff(pub(in crate::config) Option<Duratio
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) struct ByteSize(pub(in crate::config) usize);
 
+/// A number of bytes that HTTP/2 can announce as a window; more is cut to what it can (RFC 9113 §6.9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) struct Window(pub(in crate::config) u32);
+
 /// So many a day; written as so many a second, minute, hour or day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) struct Rate(pub(in crate::config) u64);
@@ -65,13 +69,6 @@ impl Rate {
     /// The time in which one comes.
     pub(in crate::config) fn period(self) -> Duration {
         Duration::from_nanos(SECONDS_OF_A_DAY * 1_000_000_000 / self.0.max(1))
-    }
-
-    /// The rate at which one comes in this time.
-    pub(in crate::config) fn of_period(period: Duration) -> Self {
-        let day = u128::from(SECONDS_OF_A_DAY) * 1_000_000_000;
-        let rate = (day + period.as_nanos() / 2) / period.as_nanos().max(1);
-        Self(u64::try_from(rate).unwrap_or(MAX_RATE).clamp(1, MAX_RATE))
     }
 }
 
@@ -334,9 +331,74 @@ quantity!(
 quantity!(ByteSize, Unit::Size, "Size", |bytes| Self(usize::try_from(bytes).unwrap_or(usize::MAX)), |size| {
     u64::try_from(size.0).unwrap_or(MAX_SIZE)
 });
+quantity!(Window, Unit::Size, "Size", |bytes| Self(u32::try_from(bytes).unwrap_or(u32::MAX)), |window| {
+    u64::from(window.0)
+});
 quantity!(Percent, Unit::Percent, "Percent", Self, |percent| percent.0);
 
 quantity!(Rate, Unit::Rate, "Rate", Self, |rate| rate.0);
+
+/// Lets `#[serde(with = "…")]` read a field of the inner type as the quantity. The schema follows, since schemars takes the
+/// same name for the field's type.
+macro_rules! field_of {
+    ($type:ident, $inner:ty) => {
+        #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde's `with` calls")]
+        impl $type {
+            pub(in crate::config) fn serialize<S: Serializer>(
+                value: &$inner,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                Serialize::serialize(&Self(*value), serializer)
+            }
+
+            pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<$inner, D::Error> {
+                <Self as Deserialize>::deserialize(deserializer).map(|quantity| quantity.0)
+            }
+        }
+    };
+}
+
+/// A [`TimeLimit`] that may be absent.
+pub(in crate::config) struct OptionalTimeLimit;
+
+#[allow(clippy::ref_option, reason = "the signature that serde's `with` calls")]
+impl OptionalTimeLimit {
+    pub(in crate::config) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Serialize::serialize(&value.map(TimeLimit), serializer)
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        TimeLimit::deserialize(deserializer).map(Some)
+    }
+}
+
+impl JsonSchema for OptionalTimeLimit {
+    fn schema_name() -> Cow<'static, str> {
+        <TimeLimit as JsonSchema>::schema_name()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        <TimeLimit as JsonSchema>::json_schema(generator)
+    }
+}
+
+field_of!(Delay, Duration);
+field_of!(TimeLimit, Duration);
+field_of!(TimeLimitOrOff, Option<Duration>);
+field_of!(ByteSize, usize);
+field_of!(Window, u32);
+field_of!(Percent, u64);
 
 #[cfg(test)]
 mod tests {
@@ -416,8 +478,5 @@ mod tests {
         assert_eq!(Unit::Delay.written(0), "0ms");
         assert_eq!(Unit::TimeLimitOrOff.written(0), "off");
         assert_eq!(Unit::TimeLimitOrOff.written(300_000), "5m");
-        for rate in [1, 7, 24, 172_800, MAX_RATE] {
-            assert_eq!(Rate::of_period(Rate(rate).period()), Rate(rate));
-        }
     }
 }

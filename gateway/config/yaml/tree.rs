@@ -7,8 +7,9 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, Spanned};
 
@@ -93,6 +94,32 @@ pub(in crate::config) fn read(text: &str) -> Result<Node, Box<Diagnostic>> {
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
         Ok(raw) => Ok(Node::from_raw(raw, text)),
         Err(error) => Err(Box::new(not_yaml(&error, text))),
+    }
+}
+
+/// Reads what serde wrote as YAML, which may be larger than a file.
+pub(in crate::config) fn read_written(text: &str) -> Option<Node> {
+    let options = serde_saphyr::options! { budget: None, with_snippet: false };
+    let raw = serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options).ok()?;
+    Some(Node::from_raw(raw, text))
+}
+
+/// Numbers and switches without quotes; all else as text.
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.value {
+            NodeValue::Broken | NodeValue::Empty => serializer.serialize_unit(),
+            NodeValue::Scalar(text) => match (text.as_str(), text.parse::<u64>()) {
+                ("true", _) => serializer.serialize_bool(true),
+                ("false", _) => serializer.serialize_bool(false),
+                (text, Ok(number)) if number.to_string() == text => serializer.serialize_u64(number),
+                (text, _) => serializer.serialize_str(text),
+            },
+            NodeValue::List(items) => serializer.collect_seq(items),
+            NodeValue::Mapping(entries) => {
+                serializer.collect_map(entries.iter().map(|(key, value)| (&key.name, value)))
+            }
+        }
     }
 }
 

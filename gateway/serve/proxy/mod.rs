@@ -207,7 +207,7 @@ impl<'exchange> Exchange<'exchange> {
         permit: Permit<Arc<FairLimiter>>,
     ) -> Self {
         let body_timeout = context.snapshot.settings.limits.body_timeout;
-        let ends = Deadline::after(upstream.settings.timeout.request);
+        let ends = Deadline::after(upstream.settings.timeout.request());
         let upload = Upload::new(session, plan.framing, (!plan.is_grpc).then_some(body_timeout));
         let attempts = Attempts::new(upstream, &session.req_header().method, ends);
         Self {
@@ -347,7 +347,7 @@ impl<'exchange> Exchange<'exchange> {
         match self.lasting.as_ref().map(|lasting| lasting.kind) {
             _ if self.plan.is_grpc => None,
             None => Some(self.ends),
-            Some(LongLivedKind::Stream) => self.upstream.settings.timeout.stream.map(|_| self.ends),
+            Some(LongLivedKind::Stream) => self.upstream.settings.timeout.stream().map(|_| self.ends),
             Some(
                 LongLivedKind::Websocket | LongLivedKind::Upgrade | LongLivedKind::Sse | LongLivedKind::Grpc,
             ) => None,

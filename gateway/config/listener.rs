@@ -1,13 +1,77 @@
-//! Addresses to listen on, and their certificates.
+//! `listen` and `admin`: addresses, plain or with a certificate.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::{Resolved, Resolver, all, already, pem};
-use crate::config::document::{ListenDocument, TlsDocument};
-use crate::config::yaml::span::Span;
-use crate::config::yaml::wrappers::At;
-use crate::config::{ListenAddress, Listener, TlsFiles};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use super::pem;
+use super::resolver::{Resolved, Resolver, all, already};
+use super::yaml::schema::allow_short_form;
+use super::yaml::span::Span;
+use super::yaml::wrappers::At;
+
+/// One address; without `tls`, the address alone will do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = with_address_alone)]
+pub(in crate::config) struct ListenDocument {
+    /// An IP address with a port (`0.0.0.0:8080`, `[::]:8080`), or `unix:/path`.
+    #[schemars(example = &"0.0.0.0:8080")]
+    pub(in crate::config) address: At<String>,
+
+    /// Speaks TLS here, with HTTP/2 by ALPN. Without it: plain HTTP/1.1, and HTTP/2 by prior knowledge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TlsDocument")]
+    pub(in crate::config) tls: Option<At<TlsDocument>>,
+}
+
+/// A certificate and its key, as PEM files; paths are relative to the configuration file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct TlsDocument {
+    /// The certificate chain, the server's own certificate first.
+    #[schemars(example = &"server.crt")]
+    pub(in crate::config) certificate: At<String>,
+    /// The private key of that certificate: PKCS #8, PKCS #1 or SEC 1.
+    #[schemars(example = &"server.key")]
+    pub(in crate::config) key: At<String>,
+    /// PEM certificates, one of which has to have signed the certificate of a client; its subject is then the
+    /// client's name. Without it, clients need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(in crate::config) client_ca: Option<At<String>>,
+}
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its address.
+    pub address: ListenAddress,
+    /// Its certificate, if it speaks TLS (then h2 by ALPN; without TLS, h2c by prior knowledge).
+    pub tls: Option<TlsFiles>,
+}
+
+/// An address to listen on: `host:port`, or `unix:/path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// TCP; a literal IP address and a port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// A certificate chain and its key, PEM files that exist and fit each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+    /// Certificates one of which has to have signed a client's; `None`: clients need none.
+    pub client_ca: Option<PathBuf>,
+}
 
 impl Resolver<'_> {
     pub(super) fn listeners(&mut self, documents: &[ListenDocument]) -> Resolved<Vec<Listener>> {
@@ -104,17 +168,6 @@ impl Resolver<'_> {
             }
         }
     }
-
-    /// A PEM file's content, or the error at its name.
-    pub(super) fn pem<T>(&mut self, file: &At<String>, read: Result<T, pem::PemError>) -> Resolved<T> {
-        match read {
-            Ok(content) => Ok(content),
-            Err(error) => {
-                let message = format!("the file {} {error}", file.shown());
-                self.refuse(file.span, message, "paths are relative to the configuration file's folder")
-            }
-        }
-    }
 }
 
 const FORM: &str = "write an IP address and a port, such as `0.0.0.0:8080`, or `unix:/path`";
@@ -158,6 +211,10 @@ fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
             false
         }
     }
+}
+
+fn with_address_alone(schema: &mut Schema) {
+    allow_short_form(schema, "address");
 }
 
 #[cfg(test)]

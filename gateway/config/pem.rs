@@ -17,7 +17,7 @@ pub(super) const MAX_PEM: u64 = 4 << 20;
 
 /// Why a file can't be used; reads on from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::config) enum PemError {
+pub(super) enum PemError {
     #[error("does not exist")]
     Missing,
     #[error("can't be read: permission denied")]
@@ -39,7 +39,7 @@ pub(in crate::config) enum PemError {
 }
 
 /// A file's bytes, `limit` of them at most.
-pub(in crate::config) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, PemError> {
+pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, PemError> {
     let failure = |error: std::io::Error| {
         let named =
             [(ErrorKind::NotFound, PemError::Missing), (ErrorKind::PermissionDenied, PemError::Forbidden)];

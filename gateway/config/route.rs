@@ -1,16 +1,79 @@
-//! Routes: each leads somewhere, none hides another.
+//! `routes`: which paths lead where. No route hides another.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Refused, Resolved, Resolver, Seen, all};
-use crate::config::document::{RespondDocument, RouteDocument};
-use crate::config::yaml::diagnostic::nearest;
-use crate::config::yaml::wrappers::At;
-use crate::route::{
-    CanonicalPath, Mapping, MethodSet, Respond, Route, RouteAction, Strictness, UpstreamIndex, known_method,
-    method_label,
-};
+use super::resolver::{Refused, Resolved, Resolver, Seen, all, canonical};
+use super::yaml::wrappers::At;
+use crate::route::{CanonicalPath, Mapping, MethodSet, Respond, Route, RouteAction};
+
+/// One route: to an upstream, or a fixed answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["upstream"] }, { "required": ["respond"] }]))]
+pub(in crate::config) struct RouteDocument {
+    /// The path prefix. `/orders/` takes all that is below it; `/orders` takes itself too, and not
+    /// `/ordersX`.
+    #[schemars(example = &"/orders/")]
+    pub(in crate::config) path: At<String>,
+
+    /// The name of the upstream that it leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", example = &"NAME")]
+    pub(in crate::config) upstream: Option<At<String>>,
+
+    /// The methods it allows; HEAD comes with GET. Where this is absent: all but TRACE and CONNECT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>", length(min = 1), extend("examples" = [["GET", "PUT"]]))]
+    pub(in crate::config) methods: Option<Vec<At<String>>>,
+
+    /// Whether items of batches may come here; with `false`, single requests only.
+    #[serde(default = "yes")]
+    pub(in crate::config) batch: bool,
+
+    /// Whether items of a batch that ask for the same, by GET or HEAD, share one call.
+    #[serde(default)]
+    pub(in crate::config) coalesce: At<bool>,
+
+    /// What is taken off the path before the upstream sees it, and put back in its replies' urls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(in crate::config) strip_prefix: Option<At<String>>,
+
+    /// A fixed answer instead of an upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RespondDocument")]
+    pub(in crate::config) respond: Option<At<RespondDocument>>,
+
+    /// Its name in metrics and logs; the path where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(in crate::config) name: Option<At<String>>,
+}
+
+/// A fixed answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RespondDocument {
+    /// Its status.
+    #[schemars(range(min = 200, max = 599), example = 404)]
+    pub(in crate::config) status: u16,
+    /// Its body.
+    #[serde(default)]
+    pub(in crate::config) body: At<String>,
+    /// The body's media type.
+    #[serde(default = "default_content_type")]
+    pub(in crate::config) content_type: At<String>,
+}
+
+impl RouteDocument {
+    /// Fills in the name that it has by default.
+    pub(super) fn prepare_to_show(&mut self) {
+        self.name.get_or_insert_with(|| self.path.clone());
+    }
+}
 
 impl Resolver<'_> {
     pub(super) fn routes(&mut self, documents: &[At<RouteDocument>]) -> Resolved<Vec<Route>> {
@@ -19,7 +82,7 @@ impl Resolver<'_> {
         let routes = documents.iter().map(|document| {
             let route = self.route(document);
             let path = &document.value.path;
-            if let Ok(canonical) = CanonicalPath::parse(&path.value, Strictness::Item)
+            if let Some(canonical) = canonical(path)
                 && let Some(earlier) = paths.earlier(canonical, path.span)
             {
                 let message = format!("the path {} has two routes; this one is never reached", path.shown());
@@ -105,19 +168,6 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn upstream_named(&mut self, name: &At<String>) -> Resolved<UpstreamIndex> {
-        if let Some(index) = self.upstream_names.iter().position(|known| *known == name.value) {
-            return Ok(UpstreamIndex(index));
-        }
-        let known = self.upstream_names;
-        let help = match nearest(&name.value, known.iter().map(String::as_str)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if known.is_empty() => "add it under `upstreams`".to_owned(),
-            None => format!("known upstreams: {}", known.join(", ")),
-        };
-        self.refuse(name.span, format!("unknown upstream {}", name.shown()), help)
-    }
-
     fn mapping(&mut self, strip: Option<&At<String>>, path: Option<&CanonicalPath>) -> Resolved<Mapping> {
         let Some(strip) = strip else { return Ok(Mapping::default()) };
         let prefix = self.path(strip)?;
@@ -141,22 +191,6 @@ impl Resolver<'_> {
             }
         }
         Ok(MethodSet::Only(only))
-    }
-
-    pub(super) fn method(&mut self, name: &At<String>) -> Resolved<Method> {
-        let Some(method) = known_method(&name.value) else {
-            let message = format!("{} is not a method", name.shown());
-            return self.refuse(name.span, message, "write `GET`, `POST`, `PROPFIND`, …");
-        };
-        if method == Method::CONNECT {
-            let help = "it opens tunnels and is no request for a resource; remove it";
-            return self.refuse(name.span, "CONNECT can't be routed", help);
-        }
-        if method_label(&method) == "_OTHER" {
-            let message = format!("{} is no method with a standard", name.shown());
-            self.warn(name.span, message, "it is passed on as it is, and counted as `_OTHER`");
-        }
-        Ok(method)
     }
 
     fn respond(&mut self, document: &At<RespondDocument>) -> Resolved<Respond> {
@@ -192,4 +226,12 @@ impl Resolver<'_> {
 /// Redirects: without a Location no client can follow them (RFC 9110 §15.4).
 const fn needs_location(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn default_content_type() -> At<String> {
+    "text/plain; charset=utf-8".to_owned().into()
 }

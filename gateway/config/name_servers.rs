@@ -1,13 +1,24 @@
-//! The name servers that are asked for targets.
+//! `resolver`: the name servers that are asked for targets.
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Resolved, Resolver, all};
-use crate::config::document::ResolverDocument;
-use crate::config::yaml::wrappers::At;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::resolver::{Resolved, Resolver, all};
+use super::yaml::wrappers::At;
 
 /// DNS (RFC 1035 §4.2).
 const PORT: u16 = 53;
+
+/// How names of targets are looked up. `/etc/hosts` comes first in any case.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct ResolverDocument {
+    /// Name servers to ask: IP addresses, with a port where it is not 53. None: those of `/etc/resolv.conf`.
+    #[schemars(extend("examples" = [["10.0.0.2", "127.0.0.1:5353"]]))]
+    pub(in crate::config) servers: Vec<At<String>>,
+}
 
 impl Resolver<'_> {
     pub(super) fn name_servers(&mut self, document: &ResolverDocument) -> Resolved<Vec<SocketAddr>> {

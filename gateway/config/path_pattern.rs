@@ -1,7 +1,7 @@
 //! Paths of a configuration that were meant as patterns: other gateways have globs, variables and regular expressions
 //! where this one has a prefix. Taken literally, they would match nothing that clients send.
 
-use crate::config::yaml::diagnostic::quoted;
+use super::yaml::diagnostic::quoted;
 
 /// Why a path is hardly meant as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
