@@ -1,20 +1,20 @@
-//! Why a batch is refused whole; nothing of it is sent upstream. Which status each variant gets is
-//! decided in `stitch::problem` only.
+//! Why a batch is refused. None of its items is sent upstream. Status codes are picked in `problem::table` only.
 
 use std::fmt;
 
-use super::{AdmissionRefusal, Dialect, ItemIndex};
+use super::{AdmissionRefusal, Dialect};
+use crate::reference::item_id::ItemIndex;
 
-/// Where in the batch's body something is wrong.
+/// A place in a batch's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Bytes from the start of the (decoded) body.
     pub offset: usize,
-    /// Line, from 1; 0 where only the item is known.
+    /// Line, from 1; 0 if only the item is known.
     pub line: usize,
     /// Column in bytes, from 1.
     pub column: usize,
-    /// The item it is in, where that is known.
+    /// The item it is in, if that is known.
     pub item: Option<ItemIndex>,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The client's batch is at fault, or the gateway can't take it now.
+/// The batch is at fault, or the gateway can't accept it now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatchRefusal {
     /// The body is not well-formed JSON, XML or multipart.
@@ -61,7 +61,7 @@ pub enum BatchRefusal {
         /// Where.
         place: Place,
     },
-    /// The body is well-formed but no batch.
+    /// The body is well-formed but not a batch.
     #[error("this is not a batch: {reason} at {place}")]
     NotABatch {
         /// What is missing or wrong; for people only.
@@ -69,8 +69,8 @@ pub enum BatchRefusal {
         /// Where.
         place: Place,
     },
-    /// A member of the batch or of an item stands there twice.
-    #[error("the member `{member}` stands twice at {place}")]
+    /// A member of the batch or of an item appears twice.
+    #[error("duplicate member `{member}` at {place}")]
     DuplicateMember {
         /// The member's name.
         member: String,
@@ -99,8 +99,8 @@ pub enum BatchRefusal {
         /// What is wrong with its group.
         problem: &'static str,
     },
-    /// An item depends on what is no item and no group.
-    #[error("item {} depends on `{name}`, which is no item's id and no group of this batch", item.position())]
+    /// An item depends on a name that is neither an item nor a group.
+    #[error("item {} depends on `{name}`, which is neither an item nor a group of this batch", item.position())]
     UnknownDependency {
         /// The item.
         item: ItemIndex,
@@ -164,31 +164,31 @@ pub enum BatchRefusal {
     #[error("this Content-Encoding is not supported; send gzip, br, zstd or none")]
     UnsupportedContentEncoding,
     /// No reader for this Content-Type in the endpoint's dialect.
-    #[error("this Content-Type is no batch format here; send {}", .0.media_types())]
+    #[error("unsupported Content-Type for a batch; send {}", .0.media_types())]
     UnsupportedMediaType(Dialect),
     /// No reader of records for this Content-Type.
     #[error(
-        "this Content-Type is no form of records; send application/json, application/x-ndjson, text/csv or \
+        "unsupported Content-Type for records; send application/json, application/x-ndjson, text/csv or \
          application/xml, in UTF-8"
     )]
     NoRecords,
     /// No writer for this Accept in the endpoint's dialect.
-    #[error("no format in Accept can be written; accept {}", .0.media_types())]
+    #[error("the gateway can write none of the formats in Accept; accept {}", .0.media_types())]
     NotAcceptable(Dialect),
-    /// A version of OData in which there are no batches here.
-    #[error("OData-Version has to be 4.0 or 4.01, and OData-MaxVersion 4.0 or higher")]
+    /// A version of OData that the endpoint does not support.
+    #[error("OData-Version must be 4.0 or 4.01, and OData-MaxVersion 4.0 or higher")]
     OdataVersion,
     /// `Isolation: snapshot`, OData's (Protocol 4.01 §8.2.6).
-    #[error("Isolation is not supported: the services behind this endpoint share no snapshot")]
+    #[error("Isolation is not supported: the services behind this endpoint have no common snapshot")]
     NoIsolation,
     /// A form-like type from another site (protocol §2).
     #[error("a cross-site page may not post a batch in a type that browsers send without asking")]
     CrossSite,
-    /// It is not let in, or not now.
+    /// The client is not let in, or not now.
     #[error(transparent)]
     NotAdmitted(AdmissionRefusal),
-    /// The endpoint takes POST, and GET for its limits.
-    #[error("a batch endpoint takes POST (a batch) and GET (its limits)")]
+    /// The endpoint accepts POST, and GET for its limits.
+    #[error("a batch endpoint accepts POST (a batch) and GET (its limits)")]
     MethodNotAllowed,
     /// The client did not send the body in time.
     #[error("the batch's body did not arrive within {seconds} s (limits.body_timeout)")]
@@ -196,19 +196,19 @@ pub enum BatchRefusal {
         /// The limit in seconds.
         seconds: u64,
     },
-    /// There is no room for the body beside those of other batches.
+    /// The memory budget has no room for the body.
     #[error("the gateway has no memory for this batch now (limits.memory); send it again later")]
     MemoryFull,
-    /// The request itself is broken, or the client left in mid-body.
+    /// The request is broken, or the client disconnected before the end of the body.
     #[error("the batch's body could not be read")]
     BodyUnreadable,
-    /// A fault of ours.
+    /// A fault of the gateway.
     #[error("the gateway failed to handle this batch")]
     Internal,
 }
 
 impl BatchRefusal {
-    /// Where in the batch's body something is wrong, or in which item; `None` where it is no part of it.
+    /// The place in the body, or the item, that is wrong; `None` if it is not a part of the body.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
         match self {

@@ -1,9 +1,13 @@
 //! Pins each row: variant → status, Proxy-Status error, outcome, retryable.
 
+use std::time::Duration;
+
 use http::Method;
 
 use super::*;
-use crate::batch::{AdmissionRefusal, Bounded, Dialect, ItemIndex};
+use crate::batch::{
+    AdmissionRefusal, BatchRefusal, Bounded, Dialect, ItemIndex, ItemRejection, Place, ProxyError,
+};
 use crate::dispatch::SkipReason;
 use crate::dispatch::{CallFailure, Sent};
 use crate::header::field::FieldError;

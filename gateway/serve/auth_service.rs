@@ -40,7 +40,8 @@ impl AuthCall<'_> {
         let Self { gateway, snapshot, caller, trace } = *self;
         let reservation = MemoryReservation::new(&gateway.memory, caller.client());
         let behalf = Behalf { snapshot, caller, trace };
-        let engine = &BatchEngine::new(behalf, (HeaderMap::new(), hop), &reservation);
+        let inherited = HeaderMap::new();
+        let engine = &BatchEngine::new(behalf, (&inherited, &hop), &reservation);
         let (progress, budget) = (Progress::default(), ReplyBudget::new(MAX_ANSWER, MAX_ANSWER));
         let _permit = match engine.try_permit(call.upstream) {
             Some(permit) => permit,

@@ -180,6 +180,4 @@ fn gateway_made(subject: Subject, error_reply: ErrorReply) -> (ItemResult, Cause
 }
 
 #[cfg(test)]
-mod cases;
-#[cfg(test)]
 mod tests;

@@ -5,16 +5,16 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
-use crate::batch::ItemRejection;
 use crate::header::forwarded::ForwardedBy;
-use crate::route::{
-    CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
-};
+use crate::problem::RequestRejection;
+use crate::route::{CanonicalPath, Mapping, OriginText, ReferenceRules, Strictness, UpstreamIndex};
 use crate::session::{Session, announced_length};
 
 use super::upgrade::wanted_upgrade;
 use super::upstream::{Framing, Needs};
 use crate::serve::context::Context;
+use crate::state::gateway::Gateway;
+use crate::upstream::instance::Upstream;
 
 /// How a request is forwarded.
 pub(crate) struct ProxyPlan {
@@ -35,6 +35,15 @@ pub(crate) struct ProxyPlan {
     pub(super) is_grpc: bool,
 }
 
+/// A request that is forwarded, and everything that is known about it.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'exchange> {
+    pub(super) gateway: &'exchange Gateway,
+    pub(super) upstream: &'exchange Upstream,
+    pub(super) context: &'exchange Context,
+    pub(super) plan: &'exchange ProxyPlan,
+}
+
 impl ProxyPlan {
     /// Decides how a request is forwarded.
     ///
@@ -45,7 +54,7 @@ impl ProxyPlan {
         context: &Context,
         path: &CanonicalPath,
         to: (UpstreamIndex, &Mapping),
-    ) -> Result<Self, ItemRejection> {
+    ) -> Result<Self, RequestRejection> {
         let (upstream, mapping) = to;
         let framing = framing(session);
         let request = session.req_header();
@@ -76,18 +85,20 @@ fn references(
     request: &RequestHeader,
     context: &Context,
     upstream: UpstreamIndex,
-) -> Result<Vec<(HeaderName, OriginText)>, ItemRejection> {
-    let own = |authority: &str| same_authority(authority, &context.caller.authority);
+) -> Result<Vec<(HeaderName, OriginText)>, RequestRejection> {
+    let rules = ReferenceRules {
+        routes: &context.snapshot.settings.routes,
+        own_authority: &context.caller.authority,
+        upstream,
+        strictness: Strictness::Proxied,
+    };
     let mut references = Vec::new();
-    for (name, field) in
-        [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")]
-    {
-        let Some(value) = request.headers.get(&name) else { continue };
-        let refuse = |problem| ItemRejection::ForbiddenReference { field, problem };
-        let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
-        let routes = &context.snapshot.settings.routes;
-        let mapped = map_reference((field, text), routes, own, upstream, Strictness::Proxied);
-        references.push((name, mapped.map_err(refuse)?));
+    for name in ["destination", "if"].map(HeaderName::from_static) {
+        for value in request.headers.get_all(&name) {
+            if let Some(mapped) = rules.map(&name, value) {
+                references.push((name.clone(), mapped?));
+            }
+        }
     }
     Ok(references)
 }

@@ -25,7 +25,19 @@ pub(super) struct Calls<'engine> {
     pub(super) headers: &'engine CallHeaders,
 }
 
-impl Calls<'_> {
+impl<'engine> Calls<'engine> {
+    /// What `consistent_hash` chooses a target by, for this call.
+    pub(super) fn hash_key<'call>(self, call: &'call Call) -> &'call [u8]
+    where
+        'engine: 'call,
+    {
+        let field = |name: &HeaderName| {
+            let own = call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
+            own.or_else(|| self.headers.shared(name))
+        };
+        self.upstream.hash_key(field, &call.target)
+    }
+
     /// The header of a call to a target over HTTP/1.1.
     pub(super) fn header(
         &self,
@@ -54,7 +66,7 @@ impl Calls<'_> {
 
     fn header_without_host(
         &self,
-        Sending { method, call, attempt }: Sending<'_>,
+        Sending { method, call, attempt, .. }: Sending<'_>,
         peer: &Peer,
         uri: Uri,
     ) -> Result<RequestHeader, CallFailure> {

@@ -4,7 +4,6 @@
 
 mod call;
 mod checked;
-mod failover;
 mod held;
 mod queued;
 mod reply;
@@ -30,10 +29,9 @@ use crate::telemetry::TraceContext;
 
 use crate::admission::Caller;
 use crate::memory::{MemoryExhausted, MemoryReservation};
-use crate::serve::asked::Asked;
 use crate::state::snapshot::Snapshot;
+use crate::upstream::failover::Failover;
 use crate::upstream::instance::Upstream;
-use failover::Failover;
 use reply::Unanswered;
 use retry::Sending;
 
@@ -51,8 +49,8 @@ pub(crate) struct BatchEngine<'batch> {
     /// What the batch holds in memory.
     pub(crate) reservation: &'batch MemoryReservation<'batch>,
     /// What the outer request hands down.
-    inherited: HeaderMap,
-    hop: ForwardedBy,
+    inherited: &'batch HeaderMap,
+    hop: &'batch ForwardedBy,
     /// By upstream.
     shares: Vec<Share>,
 }
@@ -71,17 +69,10 @@ pub(crate) struct Behalf<'batch> {
     pub(crate) trace: TraceContext,
 }
 
-impl<'batch> From<&'batch Asked<'batch>> for Behalf<'batch> {
-    fn from(asked: &'batch Asked<'batch>) -> Self {
-        let Asked { snapshot, caller, trace, .. } = *asked;
-        Self { snapshot, caller, trace }
-    }
-}
-
 impl<'batch> BatchEngine<'batch> {
     pub(crate) fn new(
         behalf: Behalf<'batch>,
-        handed_down: (HeaderMap, ForwardedBy),
+        handed_down: (&'batch HeaderMap, &'batch ForwardedBy),
         reservation: &'batch MemoryReservation<'batch>,
     ) -> Self {
         let (inherited, hop) = handed_down;
@@ -98,7 +89,7 @@ impl<'batch> BatchEngine<'batch> {
             // What only the service that knows clients may say, no item may.
             let added = self.snapshot.settings.auth.as_ref().map_or(&[][..], |auth| auth.added());
             let remove = [&changes.remove, added].concat();
-            let headers = CallHeaders::new(&self.inherited, &remove, &changes.set, &self.hop);
+            let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
             headers.without_of_items(upstream.settings.deadline_header.as_ref())
         };
         self.shares.get(index.0).map(|share| share.headers.get_or_init(make))
@@ -126,18 +117,20 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 
     fn most_at_once(&self, index: UpstreamIndex) -> usize {
-        self.snapshot.upstream(index).map_or(1, |upstream| upstream.limiter.limits().turns_of_client().get())
+        self.snapshot
+            .upstream(index)
+            .map_or(1, |upstream| upstream.limiter.limits().permits_of_client().get())
     }
 
     fn try_permit(&self, index: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
         let (upstream, flow) = self.before(index)?;
-        FairLimiter::try_enter(&*upstream.limiter, flow)
+        FairLimiter::try_acquire(&*upstream.limiter, flow)
     }
 
     async fn permit(&self, index: UpstreamIndex) -> Result<Permit<&FairLimiter>, CallFailure> {
         let (upstream, flow) = self.before(index).ok_or(NO_UPSTREAM)?;
         let _queued = Queued::new(upstream, flow);
-        FairLimiter::enter(&*upstream.limiter, flow).await.map_err(CallFailure::from)
+        FairLimiter::acquire(&*upstream.limiter, flow).await.map_err(CallFailure::from)
     }
 
     fn was_held_back(&self, index: UpstreamIndex) -> bool {
@@ -191,15 +184,14 @@ impl<'engine> Kind<'engine> {
         }
     }
 
-    /// One attempt of a call; `fresh`: not on a connection that stands idle.
+    /// One attempt of a call.
     async fn attempt(
         &mut self,
         sending: Sending<'_>,
         failover: &mut Failover<'_>,
-        fresh: bool,
     ) -> Result<UpstreamReply, Unanswered> {
         match self {
-            Self::Held(lane) => lane.attempt(sending, failover, fresh).await,
+            Self::Held(lane) => lane.attempt(sending, failover).await,
             Self::Streams(lane) => lane.attempt(sending, failover).await,
         }
     }
@@ -215,7 +207,7 @@ impl Lane for UpstreamLane<'_> {
         match &mut self.0 {
             Some(lane) => {
                 let _under_way = lane.calls().engine.reservation.call_begins();
-                retry::call(lane, Sending { method, call, attempt }).await
+                retry::call(lane, method, call, attempt).await
             }
             None => Err(NO_UPSTREAM),
         }
