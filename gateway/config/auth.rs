@@ -52,7 +52,7 @@ pub(in crate::config) struct ApiKeysDocument {
     /// The file: lines of `name:hash`, the hash being the SHA-256 of a key in hex. `#` starts a comment.
     #[schemars(example = &"keys.txt")]
     pub(in crate::config) file: At<String>,
-    /// The field that has the key; in `Authorization` it stands behind `Bearer`.
+    /// The field that has the key; in `Authorization` the key follows `Bearer`.
     #[serde(default = "default_key_header")]
     pub(in crate::config) header: At<String>,
 }

@@ -14,7 +14,7 @@ use super::yaml::wrappers::At;
 use crate::batch::{BatchLimits, Dialect};
 use crate::route::CanonicalPath;
 
-/// A batch endpoint: POST sends a batch, GET tells its limits.
+/// A batch endpoint: POST sends a batch, GET returns its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["path"]))]
@@ -127,7 +127,7 @@ pub(in crate::config) fn default_batch() -> Vec<At<BatchDocument>> {
     vec![BatchDocument::default().into()]
 }
 
-/// A batch endpoint: POST sends a batch, GET tells its limits.
+/// A batch endpoint: POST sends a batch, GET returns its limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchEndpoint {
     /// Its exact path; its label in metrics.

@@ -1,4 +1,4 @@
-//! `bulk`: paths that take a collection of data, each record of which becomes an item.
+//! `bulk`: paths that take a collection of data, whose records become items.
 //!
 //! Each has a template that lies under a route, and a path that no batch endpoint has.
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dispatch::{CallFailure, FailureKind};
 
-/// Kinds of failure of a call, each of which may or may not count.
+/// The kinds of failure of a call that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Vec<FailureName>", into = "Vec<FailureName>")]
 pub struct FailureKinds {

@@ -29,7 +29,7 @@ pub(in crate::config) struct HeadersDocument {
     pub(in crate::config) remove: Vec<At<String>>,
 }
 
-/// A field's value, or the file that holds it. Read as a mapping whose first key may stand alone, like
+/// A field's value, or the file that holds it. Read as a mapping whose first key may be written alone, like
 /// the other short forms; the schema has only the short form of `text`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,4 +1,4 @@
-//! `limits`: what holds for the whole gateway.
+//! `limits`: limits of the gateway as a process, for all endpoints and upstreams together.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -24,7 +24,7 @@ const REPLIES: usize = 3;
 const MAX_HEADER_BYTES: usize = 1 << 20;
 const MAX_TARGET_BYTES: usize = 65_534;
 
-/// Limits of the whole gateway.
+/// Limits of the gateway, for all endpoints and upstreams together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -50,14 +50,14 @@ pub struct Limits {
     /// Bytes of a request's target (its path and query, or its url) over HTTP/1.1; more is a 414.
     #[serde(with = "ByteSize")]
     pub target_bytes: usize,
-    /// A request's whole header must have arrived by then, from its first byte.
+    /// A request's complete header must have arrived by then, from its first byte.
     #[serde(with = "TimeLimit")]
     pub header_timeout: Duration,
-    /// A batch's whole body must have arrived by then. Of other requests: how long the gateway waits for the body in
+    /// A batch's complete body must have arrived by then. Of other requests: how long the gateway waits for the body in
     /// total, and a second more for each KiB that comes; not of gRPC calls.
     #[serde(with = "TimeLimit")]
     pub body_timeout: Duration,
-    /// A reply may stand still for so long.
+    /// How long a reply may stall.
     #[serde(with = "TimeLimit")]
     pub write_timeout: Duration,
     /// Idle connections kept to all upstreams together.
@@ -73,7 +73,7 @@ pub struct Limits {
     #[schemars(range(max = 10_000))]
     pub http2_streams: NonZeroU32,
     /// Bytes that a request over HTTP/2 may send ahead of whoever reads them. A connection has room for that many of
-    /// all its requests together, so one that stands still does not stop the others.
+    /// all its requests together, so one that stalls does not stop the others.
     #[serde(with = "Window")]
     pub http2_stream_window: u32,
 }
@@ -164,7 +164,8 @@ impl Resolver<'_> {
             return self.refuse(span, message, help);
         }
         if span.is_some() && largest.reply > memory / REPLIES {
-            let message = "one batch's replies may be more than `memory` has room for beside other batches";
+            let message =
+                "one batch's replies may be more than `memory` has room for in addition to other batches";
             self.warn(span, message, "raise it to three times `max_reply`, or lower `max_reply`");
         }
         Ok(())

@@ -37,7 +37,7 @@ pub(in crate::config) struct TlsDocument {
     /// The private key of that certificate: PKCS #8, PKCS #1 or SEC 1.
     #[schemars(example = &"server.key")]
     pub(in crate::config) key: At<String>,
-    /// PEM certificates, one of which has to have signed the certificate of a client; its subject is then the
+    /// PEM certificates. One of them must have signed the certificate of a client, whose subject is then the
     /// client's name. Without it, clients need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -69,7 +69,7 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
-    /// Certificates one of which has to have signed a client's; `None`: clients need none.
+    /// Certificates. One of them must have signed a client's; `None`: clients need none.
     pub client_ca: Option<PathBuf>,
 }
 

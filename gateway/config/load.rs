@@ -1,7 +1,7 @@
 //! From a file to settings, in five steps: tree, environment, shape, document, names.
 //!
 //! Each step hands on what it could make sense of, so that one run reports what is wrong at every
-//! level. A file that is no YAML has no tree, and is the only case with a single error.
+//! level. A file that is not YAML has no tree; only then is there a single error.
 
 use std::io::Read;
 use std::path::Path;
@@ -29,7 +29,7 @@ const MAX_FILE: u64 = 1 << 20;
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
-    /// The files beside it that it takes something from, but those that are read at the start only.
+    /// The other files that it takes something from, except those that are only read at the start.
     pub files: Vec<ReadFile>,
     /// What is allowed but hardly meant.
     pub warnings: Diagnostics,

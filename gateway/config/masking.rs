@@ -1,6 +1,6 @@
-//! What of a configuration may be secret, and must not be shown: by no error and no log line, and not by `/config`.
+//! The parts of a configuration file that may be secret. No error, no log line and no `/config` shows them.
 //!
-//! A report about one mistake shows its whole line, and the line may hold a password that has nothing to do with it.
+//! A report about one mistake shows the complete line, and the line may hold a password that has nothing to do with it.
 //! So the bytes that may be secret are found once for the whole file ([`in_tree`], [`in_text`]), and the renderer of
 //! diagnostics shows stars in their place; what a message quotes goes through [`masked`]. Secret are:
 //!
@@ -73,7 +73,7 @@ fn scalars(node: &Node, secrets: &mut Vec<Range<usize>>) {
     }
 }
 
-/// The secret bytes of a file that is not valid YAML: as [`in_words`], and whatever stands behind a key that names a
+/// The secret bytes of a file that is not valid YAML: as [`in_words`], and everything after a key that names a
 /// secret, or behind any key of a `set`.
 pub(super) fn in_text(text: &str) -> Vec<Range<usize>> {
     let mut secrets = in_words(text);
@@ -116,7 +116,7 @@ fn values(line: &str) -> Vec<(&str, Range<usize>)> {
     values.collect()
 }
 
-/// The key that ends at this colon, and where it starts; `None` where what stands there is a part of a value.
+/// The key that ends at this colon, and where it starts; `None` if the text before it is part of a value.
 fn key_before(line: &str, colon: usize) -> Option<(&str, usize)> {
     let before = line.get(..colon)?;
     let start = match before.strip_suffix(['"', '\'']) {

@@ -26,7 +26,7 @@
 //! - A key is defined once: its field. The schema, `/config`, the annotated example's test and the "did you mean" of a typo
 //!   all follow from it.
 //! - [`Settings`] are complete: nothing that uses them looks up a name, parses a text or fills in a default.
-//! - A run reports everything that is wrong, in the order of the file, each with its line. One mistake does not bring forth
+//! - A run reports everything that is wrong, in the order of the file, each with its line. One mistake does not cause
 //!   others: names are known even where their definition is broken.
 //! - No error, no log line and no `/config` shows a secret (`masking`, `yaml::secrets`). What came from the environment
 //!   appears in no error.

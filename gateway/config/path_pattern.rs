@@ -3,7 +3,7 @@
 
 use super::yaml::diagnostic::quoted;
 
-/// Why a path is hardly meant as it stands.
+/// Why a path is hardly meant as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     /// What it looks like, to follow the path in a message.

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore};
 
-/// A system's whole bundle has some 250 KiB.
+/// A system's complete bundle has about 250 KiB.
 pub(super) const MAX_PEM: u64 = 4 << 20;
 
 /// Why a file can't be used; reads on from its name.
@@ -82,7 +82,7 @@ pub(super) fn check_pair(
 ) -> Result<(), &'static str> {
     let key = any_supported_type(key).map_err(|_| "is of a kind that is not supported")?;
     match CertifiedKey::new(chain, key).keys_match() {
-        // Not every key tells its public part; then the handshake has to.
+        // Not every key reveals its public part; then only the handshake can tell.
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(()),
         Err(Error::InvalidCertificate(_)) => Err("belongs to a certificate that can't be read"),
         Err(_) => Err("does not belong to the certificate"),

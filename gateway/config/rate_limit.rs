@@ -41,17 +41,17 @@ pub(in crate::config) struct RateLimitDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<String>", length(min = 1))]
     pub(in crate::config) routes: Option<Vec<At<String>>>,
-    /// What becomes of a batch for which there is no room.
+    /// What happens to a batch that exceeds the limit.
     #[serde(default)]
     pub(in crate::config) batch: LimitedBatch,
     /// Shares that are remembered. Beyond that the one that was not used for the longest time is forgotten,
-    /// and starts with the whole burst again.
+    /// and starts with the full burst again.
     #[serde(default = "default_max_clients")]
     #[schemars(range(max = 16_777_216))]
     pub(in crate::config) max_clients: NonZeroUsize,
 }
 
-/// What becomes of a batch for which there is no room.
+/// What happens to a batch that exceeds the limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitedBatch {
@@ -75,7 +75,7 @@ pub struct RateLimit {
     pub burst: NonZeroU32,
     /// The routes that it counts; `None`: all.
     pub routes: Option<Vec<RouteIndex>>,
-    /// What becomes of a batch for which there is no room.
+    /// What happens to a batch that exceeds the limit.
     pub batch: LimitedBatch,
     /// Shares that are remembered.
     pub max_clients: NonZeroUsize,
@@ -189,7 +189,7 @@ impl Resolver<'_> {
             "client" if clients == Clients::Named => Ok(Share::Client),
             "client" => {
                 let help =
-                    "add `auth` or a listener's `client_ca`, which tell who a client is, or take `address`";
+                    "add `auth` or a listener's `client_ca`, which say who a client is, or take `address`";
                 self.refuse(per.span, "no client has a name here", help)
             }
             "route" => Ok(Share::Route),
@@ -216,7 +216,7 @@ impl Resolver<'_> {
         self.refuse(name.span, format!("unknown route {}", name.shown()), help)
     }
 
-    /// A batch that is let in whole or not at all can never pass if it is larger than the burst.
+    /// A batch that passes as a whole or not at all never passes if it is larger than the burst.
     fn batches_over_burst(&mut self, limit: &RateLimitDocument, largest: usize) {
         let burst = limit.burst.value.get();
         if burst < largest {

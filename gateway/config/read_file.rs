@@ -1,4 +1,4 @@
-//! The files beside the configuration that it takes keys, secrets and certificates from, and whether they have
+//! The files that a configuration takes keys, secrets and certificates from, and whether they have
 //! changed since they were read.
 
 use std::path::{Path, PathBuf};

@@ -14,7 +14,7 @@ use super::timeout::UpstreamTimeouts;
 use super::yaml::quantity::{OptionalTimeLimit, Percent};
 use super::yaml::written::Written;
 
-/// When a call is made once more. Only a call of which no byte was sent, or whose method is idempotent, ever is.
+/// When a call is made once more. Only if no byte of it was sent, or its method is idempotent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {

@@ -81,7 +81,7 @@ pub(super) struct Document {
     #[serde(default)]
     resolver: ResolverDocument,
 
-    /// Limits of the whole gateway.
+    /// Limits of the gateway, for all endpoints and upstreams together.
     #[serde(default)]
     limits: Limits,
 
@@ -126,7 +126,7 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     /// The name servers that are asked for targets; none: the system's.
     pub resolver: Vec<SocketAddr>,
-    /// Limits of the whole gateway.
+    /// Limits of the gateway, for all endpoints and upstreams together.
     pub limits: Limits,
     /// What is logged, and how.
     pub log: LogSettings,

@@ -1,4 +1,4 @@
-//! The whole way from text to settings: golden reports, the committed schema, every file under
+//! The complete way from text to settings: golden reports, the committed schema, every file under
 //! `config/`, and that nothing panics.
 //!
 //! `tests/diagnostics/NAME.yaml` goes in, `NAME.txt` is the exact report; adding a case is adding a
@@ -116,7 +116,7 @@ fn the_annotated_configuration_shows_the_defaults() {
     assert_eq!(annotated, bare);
 }
 
-/// Every key of the schema has to stand in the annotated file, if only in a comment.
+/// Every key of the schema has to appear in the annotated file, if only in a comment.
 #[test]
 fn the_annotated_configuration_names_every_key() {
     let text = std::fs::read_to_string(repository().join("config/batchgate.yaml")).unwrap();

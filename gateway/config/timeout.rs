@@ -73,7 +73,7 @@ impl Resolver<'_> {
         if span.is_some() && timeout.request < timeout.item {
             return self.refuse(
                 span,
-                "a whole request (`timeout.request`) has less time than one wait for a byte of it (`timeout.item`)",
+                "a request (`timeout.request`) has less time than one wait for a byte of it (`timeout.item`)",
                 "make `timeout.request` at least as long as `timeout.item`",
             );
         }

@@ -36,13 +36,13 @@ pub(in crate::config) struct UpstreamDocument {
     #[serde(default)]
     pub(in crate::config) balance: BalanceDocument,
 
-    /// With `consistent_hash`, the field of the call whose value chooses the target; a call without it, or all where
-    /// this is absent, goes by its path.
+    /// With `consistent_hash`, the field of the call whose value chooses the target. The path chooses it for calls without
+    /// that field, and for all calls if this is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(in crate::config) hash_header: Option<At<String>>,
 
-    /// How long a target that is back takes to get its whole share of the calls; `0s`: none.
+    /// How long a target that is back takes to get its full share of the calls; `0s`: none.
     #[serde(default = "default_slow_start")]
     pub(in crate::config) slow_start: Delay,
 
@@ -170,7 +170,7 @@ pub struct Upstream {
     pub targets: Vec<Target>,
     /// How targets are chosen.
     pub balance: Balance,
-    /// How long a target that is back takes to get its whole share; zero: none.
+    /// How long a target that is back takes to get its full share; zero: none.
     pub slow_start: Duration,
     /// How calls are made.
     pub engine: Engine,
@@ -186,7 +186,7 @@ pub struct Upstream {
     pub rate: Option<Rate>,
     /// Time limits of a call.
     pub timeout: UpstreamTimeouts,
-    /// The field that tells the upstream what is left of a call's time.
+    /// The field that says how much of a call's time is left.
     pub deadline_header: Option<HeaderName>,
     /// When a call is made once more.
     pub retry: Retry,
@@ -340,7 +340,7 @@ impl Resolver<'_> {
         let Some(at) = name else { return Ok(None) };
         let name = self.header_name(at)?;
         if is_forbidden_in_item(&name) || name.as_str().starts_with("content-") {
-            let message = format!("{} can't tell a deadline", at.shown());
+            let message = format!("{} can't carry a deadline", at.shown());
             return self.refuse(at.span, message, "write a name of its own, such as `X-Request-Timeout-Ms`");
         }
         Ok(Some(name))
@@ -390,7 +390,7 @@ impl Resolver<'_> {
                 self.warn(item_span.or(name.span), message, help);
             }
             if connect > item {
-                let message = format!("connecting to {} may take longer than a whole call", name.shown());
+                let message = format!("connecting to {} may take longer than a complete call", name.shown());
                 let span = written.key("connect").span().or(item_span);
                 self.warn(span, message, "lower `timeout.connect`, or raise `timeout.item`");
             }

@@ -1,4 +1,4 @@
-//! Reads the typed document from a tree that the schema has already found good.
+//! Reads the document from a tree that has passed the schema check.
 //!
 //! A scalar gets the type that the document expects of it. Where a mapping is expected and a scalar
 //! is written, it is the short form of the mapping's first key; the schema says where that may be.
@@ -11,7 +11,7 @@ use super::span::Span;
 use super::tree::{Key, Node, NodeValue};
 use super::wrappers::{AT, ONE_OR_MANY};
 
-/// Why a tree is no document, although the schema said so.
+/// Why a tree can't be read, although it fits the schema.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(in crate::config) struct TypedError(String);

@@ -10,14 +10,14 @@ use std::ops::Range;
 use super::secrets::{masked, without};
 use super::span::Span;
 
-/// More than this is no report but noise; the rest is counted.
+/// Nobody reads more than this; the rest is only counted.
 const MAX_SHOWN: usize = 50;
 /// Characters of a line that a snippet shows before and after its column.
 const SNIPPET_REACH: usize = 80;
 /// Characters of a quoted name or value.
 const MAX_QUOTED: usize = 64;
 
-/// What stands for a value that must not be shown.
+/// Shown in place of a value that must not be shown.
 pub(in crate::config) const HIDDEN: &str = "`***` (from the environment)";
 
 /// Everything found in one file, in the order of its lines.
@@ -103,7 +103,7 @@ impl Diagnostic {
         self.severity
     }
 
-    /// Its line, from 1; `None` where the whole file is meant.
+    /// Its line, from 1; `None` if it is about the complete file.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         self.span.map(|span| span.line)

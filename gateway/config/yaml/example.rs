@@ -9,8 +9,8 @@ use super::schema_form::{
 /// How many keys of a mapping an example has where none is needed.
 const SHOWN_KEYS: usize = 2;
 
-/// The key with a value that it takes, in one line of YAML. `path` is that of the key, `root` the whole schema, `written`
-/// what stands there now, if it is a scalar that may be shown.
+/// The key with a value that it takes, in one line of YAML. `path` is that of the key, `root` the complete schema, `written`
+/// the value that is there now, if it is a scalar that may be shown.
 pub(in crate::config) fn line(
     path: &str,
     schema: &Value,
@@ -121,7 +121,7 @@ fn scalar(form: &Value, name: &str) -> String {
     }
 }
 
-/// A name in capitals stands for what only the operator knows.
+/// A name in capitals, for a value that only the operator knows.
 fn placeholder(name: &str) -> String {
     name.trim_end_matches("[]").to_ascii_uppercase()
 }

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-/// The schema keyword under which a scalar's [`Unit`] stands.
+/// The schema keyword that names a scalar's [`Unit`].
 pub(in crate::config) const UNIT_KEYWORD: &str = "x-batchgate-unit";
 
 /// One day: longer is a mistake, and far from what the clock could not add.
@@ -61,7 +61,7 @@ pub(in crate::config) struct ByteSize(pub(in crate::config) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) struct Window(pub(in crate::config) u32);
 
-/// So many a day; written as so many a second, minute, hour or day.
+/// A number a day; written as a number a second, minute, hour or day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) struct Rate(pub(in crate::config) u64);
 
@@ -93,7 +93,7 @@ pub(in crate::config) enum Unit {
     Percent,
 }
 
-/// Why a scalar is no such quantity, and what to write.
+/// Why a scalar is not such a quantity, and what to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::config) struct UnitError {
     pub(in crate::config) problem: &'static str,

@@ -246,7 +246,7 @@ impl<'a> Walk<'a> {
         if known.contains(&name) || found.len() != 1 { None } else { found.pop() }
     }
 
-    /// Where in the schema a key of this name may stand.
+    /// Where in the schema there is a key of this name.
     fn elsewhere(&self, name: &str) -> Option<String> {
         let mut paths = Vec::new();
         self.search(self.root, name, "", &mut paths);

@@ -1,6 +1,6 @@
 //! One form of the schema, which a value may take: a mapping, a list or a kind of scalar.
 //!
-//! Reads the few keywords that the document's types bring forth, and no others.
+//! Reads only the few keywords that the types of the sections produce.
 
 use serde_json::{Map, Value};
 

@@ -36,7 +36,7 @@ pub(in crate::config) fn masked(text: &str) -> String {
     shown
 }
 
-/// A sentence without these texts, of which it may quote one.
+/// A sentence without these texts. It may quote one of them.
 pub(in crate::config) fn without<'text>(
     sentence: &str,
     secrets: impl IntoIterator<Item = &'text str>,
@@ -71,7 +71,7 @@ pub(in crate::config) fn in_words(text: &str) -> Vec<Range<usize>> {
     secrets
 }
 
-/// What stands before the `@` of a url, and its query.
+/// The user of a url, before its `@`, and its query.
 fn in_word(word: &str) -> Vec<Range<usize>> {
     let host = word.find("://").map(|at| at + "://".len());
     let query = word.find('?').filter(|at| word.get(at + 1..).is_some_and(|query| query.contains('=')));

@@ -1,8 +1,8 @@
 //! The YAML as a tree in which every key and value knows its place.
 //!
-//! In: the file's text. Out: mappings, lists and scalars with their spans, or what makes the text no
+//! In: the file's text. Out: mappings, lists and scalars with their spans, or why the text is not
 //! YAML. Scalars stay text: which of them is a number, a duration or a switch is decided by what the
-//! schema expects there, so `name: 12` is a name and `admin: off` is no boolean. Anchors, aliases and
+//! schema expects there, so `name: 12` is a name and `admin: off` is not a boolean. Anchors, aliases and
 //! merge keys are resolved here, within a budget; a key that is there twice is kept for the report.
 
 use std::fmt;
@@ -77,7 +77,7 @@ impl Node {
 /// Reads `text` as one YAML document.
 ///
 /// # Errors
-/// Says where the text is no YAML, or which budget it breaks.
+/// Says where the text is not YAML, or which budget it exceeds.
 pub(in crate::config) fn read(text: &str) -> Result<Node, Box<Diagnostic>> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {

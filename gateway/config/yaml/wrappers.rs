@@ -1,7 +1,7 @@
-//! Wrappers that the typed document needs beside plain values: a value with its place, names in the
-//! order of the file, and lists of which a single element may stand for itself.
+//! Wrappers that documents need in addition to plain values: a value with its span, names in the order of the file, and
+//! lists whose only element may be written without the list.
 //!
-//! All three speak with [`super::deserialize`], the only deserializer the document is read by.
+//! All three only work with [`super::deserialize`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -151,7 +151,7 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
     }
 }
 
-/// A list, of which a single element may be written without the list.
+/// A list whose only element may be written without the list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(in crate::config) struct OneOrMany<T>(pub(in crate::config) Vec<T>);
 
