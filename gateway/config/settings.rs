@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderName, Method};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +145,12 @@ impl Settings {
     #[must_use]
     pub fn upstream(&self, index: UpstreamIndex) -> Option<&Upstream> {
         self.upstreams.get(index.0)
+    }
+
+    /// The fields that only the service that authenticates clients may set.
+    #[must_use]
+    pub fn reserved_fields(&self) -> &[HeaderName] {
+        self.auth.as_ref().map_or(&[], Auth::added)
     }
 
     /// The batch endpoint with this path. One slash more or less at the end is the same path, unless a route, a bulk route
