@@ -2,7 +2,7 @@
 //! `If`, how its body is framed, and which protocol it needs.
 
 use http::Method;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
 use crate::header::forwarded::ForwardedBy;
