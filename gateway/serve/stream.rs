@@ -146,13 +146,13 @@ enum Event {
 
 impl<'stream> Stream<'stream> {
     fn new(
-        runner: &'stream Runner<'stream>,
+        runner: Runner<'stream>,
         meter: Meter,
         dispatch: StreamDispatch<'stream, &'stream BatchEngine<'stream>>,
         reservation: &'stream MemoryReservation<'stream>,
     ) -> Self {
         Self {
-            runner: *runner,
+            runner,
             meter,
             reservation,
             counted: 0,
