@@ -1,8 +1,8 @@
-//! What of one item is bounded.
+//! The parts of an item that have a limit.
 
 use std::fmt;
 
-/// What of an item is over a limit. Limits without a key are fixed.
+/// The part of an item that exceeded a limit. Limits without a key are fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bounded {
     /// Bytes of its id.
@@ -28,7 +28,7 @@ pub enum Bounded {
 }
 
 impl Bounded {
-    /// The limit's key, or its name where it is fixed.
+    /// The limit's key, or its name if it is fixed.
     #[must_use]
     pub const fn limit(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Both ends of the talk: what a batch is when it comes in, and what its results are when they go
+//! Both ends of an exchange: what a batch is when it comes in, and what its results are when they go
 //! out. Pure data with no I/O; every other module speaks in these words.
 
 mod admission;

@@ -1,26 +1,26 @@
-//! Why a batch is refused whole; nothing of it is sent upstream. Which status each variant gets is
-//! decided in `stitch::problem` only.
+//! Why a complete batch is refused; none of its items is sent upstream. Which status each variant gets is
+//! decided in `problem` only.
 
 use std::fmt;
 
 use super::AdmissionRefusal;
 use crate::reference::item_id::ItemIndex;
 
-/// Where in the batch's body something is wrong.
+/// A place in the batch's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Bytes from the start of the (decoded) body.
     pub offset: usize,
-    /// Line, from 1; 0 where only the item is known.
+    /// Line, from 1; 0 if only the item is known.
     pub line: usize,
     /// Column in bytes, from 1.
     pub column: usize,
-    /// The item it is in, where that is known.
+    /// The item that it is in, if known.
     pub item: Option<ItemIndex>,
 }
 
 impl Place {
-    /// The place of the byte at `offset` of `body`.
+    /// The place of the byte at `offset` in `body`.
     #[must_use]
     pub fn at(body: &[u8], offset: usize) -> Self {
         let offset = offset.min(body.len());
@@ -34,7 +34,7 @@ impl Place {
         }
     }
 
-    /// The same place, in a known item.
+    /// This place, in a known item.
     #[must_use]
     pub fn in_item(self, item: ItemIndex) -> Self {
         Self { item: Some(item), ..self }
@@ -51,13 +51,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// The client's batch is at fault, or the gateway can't take it now.
+/// The client's batch is wrong, or the gateway can't take it now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatchRefusal {
     /// The body is not well-formed JSON, XML or multipart.
     #[error("the batch is not well-formed: {reason} at {place}")]
     Malformed {
-        /// What the parser says; for people only.
+        /// The parser's message, for people.
         reason: String,
         /// Where.
         place: Place,
@@ -65,12 +65,12 @@ pub enum BatchRefusal {
     /// The body is well-formed but no batch.
     #[error("this is not a batch: {reason} at {place}")]
     NotABatch {
-        /// What is missing or wrong; for people only.
+        /// What is missing or wrong, for people.
         reason: String,
         /// Where.
         place: Place,
     },
-    /// A member of the batch or of an item stands there twice.
+    /// A member of the batch or of an item appears twice.
     #[error("the member `{member}` stands twice at {place}")]
     DuplicateMember {
         /// The member's name.
@@ -100,7 +100,7 @@ pub enum BatchRefusal {
         /// What is wrong with its group.
         problem: &'static str,
     },
-    /// An item depends on what is no item and no group.
+    /// An item depends on a name that is neither an item's id nor a group.
     #[error("item {} depends on `{name}`, which is no item's id and no group of this batch", item.position())]
     UnknownDependency {
         /// The item.
@@ -176,7 +176,7 @@ pub enum BatchRefusal {
     /// The endpoint has no writer for this Accept. Lists the types that it has writers for.
     #[error("no format in Accept can be written; accept {0}")]
     NotAcceptable(String),
-    /// A version of OData in which there are no batches here.
+    /// A version of OData that is not supported.
     #[error("OData-Version has to be 4.0 or 4.01, and OData-MaxVersion 4.0 or higher")]
     OdataVersion,
     /// `Isolation: snapshot`, OData's (Protocol 4.01 §8.2.6).
@@ -185,7 +185,7 @@ pub enum BatchRefusal {
     /// A form-like type from another site (protocol §2).
     #[error("a cross-site page may not post a batch in a type that browsers send without asking")]
     CrossSite,
-    /// It is not let in, or not now.
+    /// Admission refuses it, at least for now.
     #[error(transparent)]
     NotAdmitted(AdmissionRefusal),
     /// The endpoint takes POST, and GET for its limits.
@@ -197,19 +197,19 @@ pub enum BatchRefusal {
         /// The limit in seconds.
         seconds: u64,
     },
-    /// There is no room for the body beside those of other batches.
+    /// There is no memory for the body.
     #[error("the gateway has no memory for this batch now (limits.memory); send it again later")]
     MemoryFull,
-    /// The request itself is broken, or the client left in mid-body.
+    /// The request itself is broken, or the client left before the end of the body.
     #[error("the batch's body could not be read")]
     BodyUnreadable,
-    /// A fault of ours.
+    /// An error of the gateway's own.
     #[error("the gateway failed to handle this batch")]
     Internal,
 }
 
 impl BatchRefusal {
-    /// Where in the batch's body something is wrong, or in which item; `None` where it is no part of it.
+    /// The place of the error in the batch's body, or the item; `None` if the error is not in the body.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
         match self {

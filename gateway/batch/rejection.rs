@@ -1,16 +1,16 @@
 //! Why the gateway refuses one item. The item fails alone; its neighbours go on. Which status each
-//! variant gets is decided in `stitch::problem` only.
+//! variant gets is decided in `problem` only.
 
 use super::{AdmissionRefusal, Bounded, Place};
 use crate::header::field::FieldError;
 
-/// The client's item is at fault; nothing was sent for it.
+/// The client's item is wrong; nothing was sent for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ItemRejection {
-    /// A line of a batch of lines is no item at all.
+    /// A line of a batch of lines is not an item at all.
     #[error("the line is no item: {reason} at {place}")]
     BadLine {
-        /// What the parser says; for people only.
+        /// The parser's message, for people.
         reason: String,
         /// Where in the body.
         place: Place,
@@ -21,7 +21,7 @@ pub enum ItemRejection {
         /// What it should be.
         expected: &'static str,
     },
-    /// A member that every item needs is not there.
+    /// A member that every item needs is missing.
     #[error("the item has no `{member}`")]
     MissingMember {
         /// The member's name.
@@ -35,7 +35,7 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A record of a bulk has no use for its url's template: a variable is missing, or is no text.
+    /// A record of a bulk does not fill the template of its url: a variable is missing, or is not text.
     #[error("the record's `{variable}` {problem}")]
     BadVariable {
         /// The variable's name.
@@ -60,7 +60,7 @@ pub enum ItemRejection {
         /// The right name, where one is like it.
         meant: Option<&'static str>,
     },
-    /// A header field can't stand in an item.
+    /// An item can't have this header field.
     #[error("the item's header `{name}` {error}")]
     BadHeader {
         /// The field's name as given, cut to a sensible length.
@@ -71,7 +71,7 @@ pub enum ItemRejection {
     /// A limit of the batch endpoint on one item.
     #[error("the item's {what} is over the limit of {limit}")]
     OverLimit {
-        /// What is too large.
+        /// The part that is too large.
         what: Bounded,
         /// The limit, in bytes or fields.
         limit: usize,
@@ -99,7 +99,7 @@ pub enum ItemRejection {
     /// A record's url lies under another route than its template.
     #[error("the record's url leads to another route than the template of its bulk route")]
     OtherRoute,
-    /// A reference to another item's result is malformed, or there is no such earlier item.
+    /// A reference to another item's result is malformed, or names no earlier item.
     #[error("the item's reference `{reference}` {problem}")]
     BadReference {
         /// The reference as given, cut to a sensible length.
@@ -107,7 +107,7 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The item's condition is no expression.
+    /// The item's condition is not an expression.
     #[error("the item's `if` {problem}, at character {column}")]
     BadCondition {
         /// Where, in characters from 1.
@@ -115,7 +115,7 @@ pub enum ItemRejection {
         /// What is wrong there.
         problem: &'static str,
     },
-    /// The item's condition uses what OData has and this gateway has not.
+    /// The item's condition uses a part of OData that the gateway does not support.
     #[error("the item's `if` has `{what}` in it, which is not supported in conditions")]
     UnsupportedCondition {
         /// What, as given, cut to a sensible length.
@@ -127,7 +127,7 @@ pub enum ItemRejection {
     /// The route takes single requests only.
     #[error("the route takes no items of batches (batch: false); send it by itself")]
     NotBatchable,
-    /// It is not let in, or not now.
+    /// Admission refuses it, at least for now.
     #[error(transparent)]
     NotAdmitted(AdmissionRefusal),
     /// No route has this path.
@@ -139,7 +139,7 @@ pub enum ItemRejection {
         /// The methods that it allows, comma-separated.
         allowed: String,
     },
-    /// The item wants what this gateway can't do.
+    /// The item asks for something that the gateway can't do.
     #[error("{what}")]
     NotImplemented {
         /// What it can't do, as a sentence.

@@ -5,6 +5,7 @@
 
 use super::odata::ERROR;
 use super::rules::Rules;
+use crate::format::item_builder::IdCase;
 use crate::format::json::{ErrorForm, JsonInput, JsonOutput};
 use crate::format::{Format, TextTypes};
 
@@ -29,7 +30,7 @@ impl Rules for Graph {
             relative_to: Some(endpoint),
             strict_groups: true,
             text_types: TextTypes::None,
-            ids_ignore_case: true,
+            id_case: IdCase::Ignored,
             other_depends_on: Some("depends_on"),
             ..JsonInput::default()
         }

@@ -27,7 +27,7 @@ pub struct ExecutionPolicy {
 /// Every method has a default, which is how most dialects of JSON batches do it; a dialect overrides what it does
 /// differently. Where an item's url is relative to (the url base), whether ids may be numbers and what a result repeats
 /// of its item are data, not methods: [`JsonInput`] and [`JsonOutput`]. References between items have the same syntax in
-/// every dialect that has references; dialects of plain items read them as data ([`Self::read`]).
+/// every dialect that has them; dialects of plain items read them as data ([`Self::read`]).
 pub trait Rules: Sync {
     /// The dialect's name in the configuration.
     fn name(&self) -> &'static str;

@@ -1,5 +1,5 @@
 //! Tyk's batch endpoint: `{"requests":[{"method","headers","body","relative_url"}],"suppress_parallel_execution"}`.
-//! A `relative_url` is relative to the API's listen path, which is what stands before `/tyk/batch/` in the
+//! A `relative_url` is relative to the API's listen path, which is the part before `/tyk/batch/` in the
 //! endpoint's path.
 
 use bytes::Bytes;
@@ -76,7 +76,7 @@ const KNOWN: [&str; 5] = ["method", "headers", "body", "encoding", "relative_url
 
 const NAMES: MemberNames = MemberNames { url: "relative_url" };
 
-/// What holds for all items.
+/// The members that hold for all items.
 #[derive(Debug, Default)]
 struct Requests {
     one_by_one: bool,

@@ -61,7 +61,7 @@ struct Range<'a> {
 pub(crate) struct Ranges<'a>(Vec<Range<'a>>);
 
 impl<'a> Ranges<'a> {
-    /// Parses the field's value. What is no media range is passed over.
+    /// Parses the field's value. Skips parts that are not media ranges.
     pub(crate) fn parse(accept: &'a str) -> Self {
         Self(Unquoted { rest: accept, separator: b',' }.filter_map(Range::parse).collect())
     }
@@ -71,7 +71,7 @@ impl<'a> Ranges<'a> {
         self.0.is_empty()
     }
 
-    /// What the field says of a media type; `None` where it is not acceptable.
+    /// The weight of a media type; `None` if it is not acceptable.
     pub(crate) fn weight_of(&self, name: &str) -> Option<Weight> {
         let weights = self.0.iter().filter_map(|range| {
             let precision = range.precision_for(name)?;
@@ -125,9 +125,9 @@ fn parse_weight(text: &str) -> Option<u16> {
     (thousandths <= 1000).then_some(thousandths)
 }
 
-/// The parts of a text between separators, those within quotes aside.
+/// The parts of a text between separators; a separator within quotes does not count.
 pub(crate) struct Unquoted<'a> {
-    /// What is left.
+    /// The text that is left.
     pub(crate) rest: &'a str,
     /// The separator.
     pub(crate) separator: u8,

@@ -2,7 +2,7 @@
 
 use crate::batch::BatchLimits;
 
-/// What a reader knows of a batch beside its body.
+/// What a reader knows of a batch in addition to its body.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadContext<'context> {
     /// What the batch may cost.

@@ -262,7 +262,7 @@ const fn refused_path() -> ItemRejection {
 /// Writes a reply of the gateway's own.
 async fn reply(session: &mut Session, context: &Context, head: ReplyHead, body: Bytes) -> Served {
     let head = head.with(X_REQUEST_ID, Some(context.request_id.as_str().to_owned()));
-    write_reply(session, head, EncodedBody::of(body)).await?;
+    write_reply(session, head, EncodedBody::from_bytes(body)).await?;
     Ok(None)
 }
 
@@ -293,7 +293,7 @@ async fn write_verdict(
     let headers = &session.req_header().headers;
     let is_grpc = session.req_header().version == Version::HTTP_2 && proxy::is_grpc(headers);
     let written = if is_grpc {
-        EncodedBody::of(Bytes::new())
+        EncodedBody::from_bytes(Bytes::new())
     } else {
         write_problem(&Accept::from_headers(headers), None, &error_reply.problem)
     };

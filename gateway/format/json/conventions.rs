@@ -4,6 +4,7 @@
 //! are.
 
 use super::error_form::ErrorForm;
+use crate::format::item_builder::IdCase;
 use crate::format::media::TextTypes;
 
 /// How the items of a JSON batch are read.
@@ -17,8 +18,8 @@ pub struct JsonInput<'a> {
     pub(crate) ids_are_strings: bool,
     /// Another name for `dependsOn`.
     pub(crate) other_depends_on: Option<&'static str>,
-    /// Whether ids that differ only by case are the same.
-    pub(crate) ids_ignore_case: bool,
+    /// Whether ids that differ only by case are different ids.
+    pub(crate) id_case: IdCase,
     /// Whether the items of a group have to be neighbours, under no item's id (OData JSON §19.1).
     pub(crate) strict_groups: bool,
 }
@@ -30,7 +31,7 @@ pub struct JsonOutput {
     pub(crate) own_members: bool,
     /// Whether a result repeats the group of its item.
     pub(crate) echoes_group: bool,
-    /// What is written for a body that is not there, with the comma before it.
+    /// Written for an absent body, with the comma before it.
     pub(crate) absent_body: &'static [u8],
     /// How bodies that are neither JSON nor text are written.
     pub(crate) base64: Base64Alphabet,

@@ -1,4 +1,4 @@
-//! One item that stands alone in a text of its own, as in a line of NDJSON.
+//! Reads an item that is a JSON text of its own, such as a line of NDJSON.
 
 use bytes::Bytes;
 
@@ -8,12 +8,12 @@ use super::item::ItemReader;
 use super::lexer::Lexer;
 use crate::batch::{BatchItem, BatchLimits, ItemIndex};
 
-/// Why a text is no item.
+/// Why a text is not an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LineError {
     /// Bytes from the start of the text.
     pub(crate) at: usize,
-    /// What the parser says; for people only.
+    /// The parser's message, for people.
     pub(crate) reason: String,
 }
 

@@ -1,7 +1,7 @@
 //! Reads a JSON batch (protocol §2.1; OData JSON Format 4.01 §19): one pass over the text, no
 //! tree, bodies as slices of the text.
 //!
-//! What is wrong with the document refuses the batch, with the place; what is wrong with one item
+//! An error in the document refuses the batch and says where; an error in one item
 //! rejects that item. Members that the protocol does not know are ignored, because clients send more
 //! than it asks for; but one like a known one (`Requests`, `depends_on`) is refused with the right name.
 
@@ -42,14 +42,14 @@ struct Reader<'a> {
     conventions: JsonInput<'a>,
     items: Vec<BatchItem>,
     ignored: Vec<Box<str>>,
-    /// Whether the place reached is within an item.
+    /// True while an item is being read, so that an error can name it.
     in_item: bool,
 }
 
 impl<'a> Reader<'a> {
     fn read(&mut self, mut lexer: Lexer<'a>) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'{') {
-            // Is it JSON at all? That is the better thing to tell.
+            // If this is not JSON at all, that is the better error.
             lexer.value()?;
             return Err(not_a_batch(0, "expected an object with the member `requests`"));
         }
@@ -99,9 +99,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Settles what only the whole batch can tell: ids, and how large its groups are.
+    /// Checks what needs all items: unique ids, and the size of groups.
     fn finish(mut self) -> Result<Batch, BatchRefusal> {
-        check_ids(&self.items, self.conventions.ids_ignore_case)?;
+        check_ids(&self.items, self.conventions.id_case)?;
         if self.conventions.strict_groups {
             check_groups(&self.items)?;
         }
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn items_are_counted_while_they_are_read() {
         let limits = BatchLimits { max_items: 2, ..BatchLimits::default() };
-        // What follows the third item's start is not even looked at.
+        // Nothing after the start of the third item is read.
         let body = Bytes::from_static(b"{\"requests\":[{},{},{ no JSON");
         assert_eq!(read(&body, &limits), Err(BatchRefusal::TooManyItems { limit: 2 }));
         let body = Bytes::from_static(b"{\"requests\":[1,2]}");

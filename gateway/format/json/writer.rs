@@ -1,8 +1,8 @@
 //! Writes the results of a batch as JSON (protocol §4.1; OData JSON Format 4.01 §19.3).
 //!
 //! Invariants: a body that is JSON is written as it came, never re-serialised; whatever the body,
-//! the document is well-formed; a client can always get the body's exact bytes back, save for text
-//! in another charset than UTF-8, which it gets as characters.
+//! the document is well-formed; a client can always get the body's exact bytes back, except for text
+//! in a charset other than UTF-8, which it gets as characters.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ use crate::header::field::Fields;
 use crate::header::names;
 
 /// Deepest JSON body that is embedded as JSON. Readers have limits, too, and one body over them
-/// would cost the client the whole reply; deeper ones are base64.
+/// would make the client lose the complete reply; deeper ones are base64.
 const MAX_EMBEDDED_DEPTH: usize = 96;
 
 /// Writes a reply in JSON.
@@ -30,7 +30,7 @@ const MAX_EMBEDDED_DEPTH: usize = 96;
 pub(crate) struct JsonWriter {
     output: ChunkWriter,
     conventions: JsonOutput,
-    /// What comes before the next result.
+    /// Written before the next result.
     separator: &'static [u8],
 }
 
@@ -123,7 +123,7 @@ fn write_own_members(output: &mut ChunkWriter, made: Option<GatewayMade>, retrya
     }
 }
 
-/// A whole number is one again, in all its digits.
+/// An id that was an integer is an integer again, with all its digits.
 fn write_id(output: &mut ChunkWriter, subject: &Subject) {
     match subject.form.id {
         IdForm::Number => output.put(subject.id.as_str().as_bytes()),
@@ -165,14 +165,14 @@ fn write_values(output: &mut ChunkWriter, fields: &Fields, name: &HeaderName) {
         }
         match std::str::from_utf8(value) {
             Ok(text) => write_content(output, text),
-            // What is no UTF-8 was ISO-8859-1 once (RFC 9110 §5.5); each byte is a character.
+            // Values that are not UTF-8 are ISO-8859-1 (RFC 9110 §5.5): each byte is a character.
             Err(_) => write_content(output, &value.iter().copied().map(char::from).collect::<String>()),
         }
     }
     output.put(if as_list { b"\"]" } else { b"\"" });
 }
 
-/// Writes an upstream's body. Whether it is in base64.
+/// Writes an upstream's body. Returns true if it is in base64.
 fn write_body(
     output: &mut ChunkWriter,
     bytes: Bytes,
@@ -206,8 +206,8 @@ fn write_base64(output: &mut ChunkWriter, bytes: &[u8], alphabet: Base64Alphabet
     true
 }
 
-/// Some servers put a mark before their JSON, which RFC 8259 §8.1 lets readers ignore; in the
-/// midst of a document it would be an error.
+/// Some servers send a byte order mark before their JSON, which RFC 8259 §8.1 lets readers ignore; in the
+/// middle of a document it would be an error.
 fn without_byte_order_mark(bytes: Bytes) -> Bytes {
     if bytes.starts_with(b"\xef\xbb\xbf") { bytes.slice(3..) } else { bytes }
 }

@@ -20,7 +20,7 @@ pub(super) struct Boundary {
 pub(super) struct DelimiterLine {
     /// Where it starts.
     pub(super) start: usize,
-    /// Where what follows the line starts.
+    /// Where the bytes after the line start.
     pub(super) end: usize,
     /// Whether it ends the multipart body.
     pub(super) is_last: bool,
@@ -30,7 +30,7 @@ impl Boundary {
     /// The boundary that a multipart Content-Type names, quoted or bare.
     ///
     /// # Errors
-    /// Says in words what is wrong with it.
+    /// Says what is wrong with it.
     pub(super) fn from_content_type(content_type: &str) -> Result<Self, &'static str> {
         let mut parts = Unquoted { rest: content_type, separator: b';' }.skip(1);
         let values: Vec<&str> = parts

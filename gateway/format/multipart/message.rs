@@ -19,10 +19,10 @@ use crate::format::item_builder::ItemBuilder;
 use crate::header::field::FieldError;
 use crate::route::same_authority;
 
-/// Bytes of a head beside the url and the fields that are the item's own.
+/// Bytes of a head in addition to the url and the item's own fields.
 const HEAD_OVERHEAD: usize = 2048;
 
-/// Reads the message that stands at `at` of the batch's body into the builder, and gives its body, a
+/// Reads the message at `at` of the batch's body into the builder, and returns its body, a
 /// slice of the batch's.
 pub(super) fn read(
     builder: &mut ItemBuilder<'_>,

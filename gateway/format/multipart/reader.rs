@@ -1,6 +1,6 @@
 //! Reads a multipart batch (protocol §2.3): one pass over the body, item bodies as slices of it.
 //!
-//! Nothing is kept of a part but its item, so that memory does not grow with where a part stands.
+//! Only the item of a part is kept, so memory does not grow with the position of a part.
 
 use bytes::Bytes;
 

@@ -1,9 +1,9 @@
-//! Writes the results of a batch as multipart/mixed (protocol §4.3), as the least of its readers needs
+//! Writes the results of a batch as multipart/mixed (protocol §4.3), as its least tolerant reader needs
 //! it: CRLF, a reason phrase, at least one field, a boundary that is bare and has no `=` in it.
 //!
-//! The boundary is random, 128 bits, and made when every reply is in: no upstream can have written it
-//! into a body, and to meet it by chance takes longer than anyone has. So bodies are not searched for
-//! it, and large ones not even touched. Every part says its body's length besides.
+//! The boundary is random, 128 bits, and no upstream gets to know it: none can have written it
+//! into a body, and a match by chance is out of reach. So bodies are not searched for
+//! it, and large ones are not even read. Every part also states its body's length.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ use crate::header::names;
 /// Bytes of a part in addition to its field values and body, roughly.
 const PART_OVERHEAD: usize = 224;
 
-/// What stands before the random part of the boundaries; neither boundary has the other in it.
+/// The start of the boundaries, before the random part. Neither boundary contains the other.
 const BATCH_PREFIX: &str = "batchresponse_";
 const SET_PREFIX: &str = "changesetresponse_";
 

@@ -1,4 +1,4 @@
-//! Results as lines, each as JSON has it (protocol §4.1, §4.4), and a last line that sums them up.
+//! Writes results as lines, each as in JSON (protocol §4.1, §4.4), and a last line with the summary.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::format::json::{JsonOutput, write_problem, write_result};
 use crate::format::kind::Format;
 use crate::format::result_writer::{ReplyEnd, ResultWriter};
 
-/// Writes a reply in lines. What was written so far can leave at any time.
+/// Writes a reply in lines. The lines so far can be taken at any time.
 #[derive(Debug)]
 pub struct LineWriter {
     output: ChunkWriter,

@@ -66,8 +66,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// What is in force, without what an element of this tag would declare anew. An undeclared
-    /// default namespace is no declaration.
+    /// The declarations in force, without those that an element with this tag overrides. An undeclared
+    /// default namespace is not a declaration.
     pub(super) fn in_force_for(&self, tag: &Tag<'a>) -> Vec<Declaration<'a>> {
         let mut found: Vec<Declaration<'a>> = Vec::new();
         for (_, declaration) in self.declared.iter().rev() {

@@ -1,6 +1,6 @@
 //! Writes the results of a batch as a WebDAV multistatus (protocol §4.2; RFC 4918 §13, §14.16).
 //!
-//! Elements of the protocol stand after those of `DAV:`, where readers that know only RFC 2518
+//! Elements of the protocol come after those of `DAV:`, where readers that know only RFC 2518
 //! look past them, and none has a name that `DAV:` uses, for readers that drop prefixes.
 
 use std::borrow::Cow;
@@ -103,7 +103,7 @@ fn write_response(output: &mut ChunkWriter, response: Response, results: &mut [O
     output.put(b"</D:response>");
 }
 
-/// A whole status line (§14.28), with a reason for codes that nobody has registered, too.
+/// Writes a complete status line (§14.28), with a reason also for unregistered codes.
 fn write_status(output: &mut ChunkWriter, code: u16) {
     output.put(b"<D:status>HTTP/1.1 ");
     output.put_number(code);

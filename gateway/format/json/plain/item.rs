@@ -1,4 +1,4 @@
-//! What the items of both dialects have: a method, fields, a body that is a string.
+//! What plain items have in common: a method, fields, and a body that is a string.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::header::field::FieldError;
 
 /// An item while it is read.
 pub(crate) struct PlainItem<'l, 'a> {
-    /// What all formats have.
+    /// The members that all formats have.
     pub(crate) builder: ItemBuilder<'l>,
     members: Members<'a>,
     body: Option<Cow<'a, str>>,
@@ -23,13 +23,13 @@ pub(crate) struct PlainItem<'l, 'a> {
 }
 
 impl<'l, 'a> PlainItem<'l, 'a> {
-    /// Nothing yet. A method is not needed: both servers take GET for none.
+    /// An item of which nothing was read yet. A missing method is GET, as in both services.
     pub(crate) fn new(mut builder: ItemBuilder<'l>) -> Self {
         builder.set_method("GET");
         Self { builder, members: Members::default(), body: None, in_base64: false }
     }
 
-    /// Reads the item's members; those that all have, and the others by `own`.
+    /// Reads the item's members: the common ones here, the others with `own`.
     pub(crate) fn read(
         &mut self,
         lexer: &mut Lexer<'a>,

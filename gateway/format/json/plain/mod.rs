@@ -1,8 +1,8 @@
-//! The JSON of gateways whose items are plain texts: APISIX's `pipeline` and Tyk's `requests`. Bodies are
+//! What dialects with plain items share, such as APISIX's `pipeline` and Tyk's `requests`: bodies are
 //! strings, items have no ids, and the reply is an array.
 //!
-//! What these lose is put right where their clients allow it: results stand in the order of the request, a
-//! call that fails has a status of its own, and a body that is no text is base64, marked by
+//! Where their clients allow it, the gateway loses less than those services: results are in the order of the request, a
+//! failed call has a status of its own, and a body that is not text is base64, marked by
 //! `"encoding":"base64"`, in requests and in results.
 
 mod item;

@@ -22,7 +22,7 @@ pub(crate) struct PlainWriter {
     output: ChunkWriter,
     /// Writes one result in the dialect's way.
     write_result: fn(&mut ChunkWriter, ItemResult),
-    /// What comes before the next result.
+    /// Written before the next result.
     separator: &'static [u8],
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn write_fields(output: &mut ChunkWriter, result: &ItemResult, error:
 fn values<'a>(fields: &'a Fields, name: &HeaderName) -> Vec<Cow<'a, str>> {
     let text = |value: &'a HeaderValue| match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => Cow::Borrowed(text),
-        // What is no UTF-8 was ISO-8859-1 once (RFC 9110 §5.5); each byte is a character.
+        // Values that are not UTF-8 are ISO-8859-1 (RFC 9110 §5.5): each byte is a character.
         Err(_) => Cow::Owned(value.as_bytes().iter().copied().map(char::from).collect()),
     };
     fields.iter().filter(|(other, _)| other == name).map(|(_, value)| text(value)).collect()
@@ -115,7 +115,7 @@ fn write_values(output: &mut ChunkWriter, values: &[Cow<'_, str>], lists: Lists)
     output.put(b"]");
 }
 
-/// A string in any case; what is no text is base64, and says so in a member of its own.
+/// Writes the body as a string. A body that is not text is base64, which a member of its own says.
 pub(crate) fn write_body(output: &mut ChunkWriter, result: ItemResult, error: ErrorForm) {
     let bytes = match result.body {
         ResultBody::Absent => Bytes::new(),
