@@ -144,8 +144,11 @@ mod logs;
 /// Secrets in every place that a client or an operator has, and a log without them.
 mod secrets;
 
-/// Documents and structure that can't go stale.
+/// Documents that can't go stale.
 mod documents;
+
+/// The structure of the code: ranks, circles, sizes.
+mod structure;
 
 /// Every block of every document, run.
 mod documents_run;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::state::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use crate::upstream::circuit::CircuitState;
-use crate::upstream::targets::{Peer, Targets};
+use crate::upstream::peer::Peer;
+use crate::upstream::targets::Targets;
 
 /// All targets as JSON, one a line.
 pub(super) fn list(snapshot: &Snapshot) -> String {

@@ -1,7 +1,6 @@
 //! One rate limit at work: its buckets, whose they are, and what it says of itself in replies.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +10,12 @@ use prometheus::IntCounter;
 
 use crate::batch::AdmissionRefusal;
 use crate::config::{RateLimit, Share};
+use crate::header::retry_after::whole_seconds;
+use crate::limiter::Client;
 use crate::telemetry::{LogThrottle, Metrics};
 
 use super::buckets::{Buckets, Forgotten, Key, Taken};
-use super::forwarding::Reached;
+use super::caller::Caller;
 
 /// A rate limit at work.
 pub(crate) struct Limiter {
@@ -47,16 +48,16 @@ impl Limiter {
         }
     }
 
-    /// Whose bucket a request takes from; a `Share::Route` is told by the route alone.
-    pub(super) fn key(&self, client: &Reached, headers: &HeaderMap) -> Key {
-        match (&self.settings.per, &client.identity.name) {
-            (Share::Client, Some(name)) => self.hasher.hash_one((true, name)),
-            (Share::Address | Share::Client, _) => self.hasher.hash_one(network(&client.client)),
-            (Share::Header(name), _) => {
+    /// The bucket from which a request takes. That of `Share::Route` follows from the route alone.
+    pub(super) fn key(&self, caller: &Caller, headers: &HeaderMap) -> Key {
+        match &self.settings.per {
+            Share::Client => self.hasher.hash_one(caller.client()),
+            Share::Address => self.hasher.hash_one(Client::at(caller.address)),
+            Share::Header(name) => {
                 let values: Vec<_> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
                 self.hasher.hash_one(values)
             }
-            (Share::Route | Share::All, _) => 0,
+            Share::Route | Share::All => 0,
         }
     }
 
@@ -79,36 +80,5 @@ impl Limiter {
         let full = period.saturating_mul(burst.get().saturating_sub(taken.remaining));
         let reset = whole_seconds(taken.wait.unwrap_or(full));
         format!("\"{name}\";r={};t={reset}", taken.remaining)
-    }
-}
-
-/// Rounded up: a client that waits so long does not come too early.
-fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
-}
-
-/// A client's address; of IPv6 its /64 network, all of which is one client's.
-fn network(client: &str) -> Result<IpAddr, &str> {
-    match client.parse() {
-        Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
-            Some(address) => Ok(IpAddr::V4(address)),
-            None => Ok(IpAddr::V6((address.to_bits() >> 64 << 64).into())),
-        },
-        Ok(address) => Ok(address),
-        Err(_) => Err(client),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_of_ipv6_is_one_client() {
-        assert_eq!(network("2001:db8:1:2::5"), network("2001:db8:1:2:ffff::"));
-        assert_ne!(network("2001:db8:1:2::5"), network("2001:db8:1:3::5"));
-        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
-        assert_ne!(network("10.0.0.1"), network("10.0.0.2"));
-        assert_eq!(network("unix"), Err("unix"));
     }
 }

@@ -11,7 +11,7 @@ use crate::plan::{Plan, Step};
 use crate::route::RouteIndex;
 
 use super::buckets::{Key, Taken};
-use super::forwarding::Reached;
+use super::caller::Caller;
 use super::limiter::Limiter;
 
 /// Fields of draft-ietf-httpapi-ratelimit-headers.
@@ -41,11 +41,11 @@ struct Reading {
 }
 
 impl Meter {
-    /// For this client, with these fields in its request.
-    pub(crate) fn new(limiters: &[Arc<Limiter>], client: &Reached, headers: &HeaderMap) -> Self {
+    /// For this caller, with these fields in its request.
+    pub(crate) fn new(limiters: &[Arc<Limiter>], caller: &Caller, headers: &HeaderMap) -> Self {
         let reading = |limiter: &Arc<Limiter>| Reading {
             limiter: Arc::clone(limiter),
-            key: limiter.key(client, headers),
+            key: limiter.key(caller, headers),
             last: None,
         };
         Self { readings: limiters.iter().map(reading).collect() }

@@ -1,22 +1,22 @@
-//! Why admission refuses a client: a rate limit, its identity, or a loop of gateways. The same for a batch, an item and a
-//! single request, so that a batch can't evade any of them. Which status each variant gets is decided in
-//! `problem` only.
+//! Why a client is not let in, or not now: a rate limit, its identity, or a loop of gateways. The same for a batch, an
+//! item and a single request, so that a batch is not a way around any of them. Status codes are picked in
+//! `problem::table` only.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Admission refuses the request.
+/// The gateway does not let the client in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AdmissionRefusal {
-    /// A rate limit is exhausted for now.
-    #[error("the rate limit `{limit}` has no room for it now (rate_limits)")]
+    /// A rate limit is exceeded.
+    #[error("the rate limit `{limit}` is exceeded (rate_limits)")]
     RateLimited {
         /// The limit's name.
         limit: Arc<str>,
-        /// When there is room again, in whole seconds.
+        /// When there is room again, in full seconds.
         retry_after: Duration,
     },
-    /// The client is not authenticated: a credential is missing or wrong.
+    /// A credential is missing or invalid.
     #[error("{problem} (auth)")]
     Unauthenticated {
         /// What is wrong, as the start of a sentence.
@@ -25,25 +25,23 @@ pub enum AdmissionRefusal {
         challenge: String,
     },
     /// The client is known and has no access.
-    #[error("this client may not come in (auth.forward)")]
+    #[error("this client has no access (auth.forward)")]
     Forbidden,
-    /// The service that decides on access does not answer.
-    #[error("the service that says who may come in does not answer (auth.forward)")]
+    /// It is not known now whether the client has access.
+    #[error("the authentication service does not answer (auth.forward)")]
     AuthenticationUnavailable,
-    /// The request passed so many gateways of this kind that it must be in a loop.
-    #[error("the request has passed a gateway of this kind {passed} times already (limits.hops)")]
+    /// The request has passed so many gateways of this kind that it must be in a loop.
+    #[error("the request has already passed {passed} gateways of this kind (limits.hops)")]
     Loop {
-        /// How often its Via says so.
+        /// The number of them in its Via.
         passed: usize,
     },
-    /// A batch has more items than its rate limit ever admits at once.
-    #[error(
-        "the batch has more items than the {burst} that the rate limit `{limit}` lets in at once (burst)"
-    )]
+    /// A batch has more items than the rate limit ever allows at once.
+    #[error("the batch has more items than the {burst} that the rate limit `{limit}` allows at once (burst)")]
     OverBurst {
         /// The limit's name.
         limit: Arc<str>,
-        /// Items that it lets in at once.
+        /// Items that it allows at once.
         burst: u32,
     },
 }

@@ -27,9 +27,9 @@ pub struct Batch {
 pub struct Subject {
     /// The item's id.
     pub id: ItemId,
-    /// Its method; `GET` where none could be read.
+    /// Its method; `GET` if none could be read.
     pub method: Method,
-    /// Its url as the client gave it; empty where none could be read.
+    /// Its url as the client gave it; empty if none could be read.
     pub href: Box<str>,
     /// How it was written in its batch.
     pub form: ItemForm,
@@ -81,7 +81,7 @@ pub struct Item {
     /// The item's own fields, checked by [`crate::header::field::checked_field`]; a media type is here as
     /// `content-type`.
     pub headers: Fields,
-    /// The body's bytes; `None` where the item has no body (an empty one is `Some`).
+    /// The body's bytes; `None` if the item has no body (an empty one is `Some`).
     pub body: Option<Bytes>,
     /// The item's own time limit; it can only shorten the upstream's.
     pub timeout: Option<Duration>,

@@ -1,12 +1,11 @@
-//! Why a complete batch is refused; none of its items is sent upstream. Which status each variant gets is
-//! decided in `problem` only.
+//! Why a batch is refused. None of its items is sent upstream. Status codes are picked in `problem::table` only.
 
 use std::fmt;
 
 use super::AdmissionRefusal;
 use crate::reference::item_id::ItemIndex;
 
-/// A place in the batch's body.
+/// A place in a batch's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Bytes from the start of the (decoded) body.
@@ -15,12 +14,12 @@ pub struct Place {
     pub line: usize,
     /// Column in bytes, from 1.
     pub column: usize,
-    /// The item that it is in, if known.
+    /// The item it is in, if that is known.
     pub item: Option<ItemIndex>,
 }
 
 impl Place {
-    /// The place of the byte at `offset` in `body`.
+    /// The place of the byte at `offset` of `body`.
     #[must_use]
     pub fn at(body: &[u8], offset: usize) -> Self {
         let offset = offset.min(body.len());
@@ -34,7 +33,7 @@ impl Place {
         }
     }
 
-    /// This place, in a known item.
+    /// The same place, in a known item.
     #[must_use]
     pub fn in_item(self, item: ItemIndex) -> Self {
         Self { item: Some(item), ..self }
@@ -51,27 +50,27 @@ impl fmt::Display for Place {
     }
 }
 
-/// The client's batch is wrong, or the gateway can't take it now.
+/// The batch is at fault, or the gateway can't accept it now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatchRefusal {
     /// The body is not well-formed JSON, XML or multipart.
     #[error("the batch is not well-formed: {reason} at {place}")]
     Malformed {
-        /// The parser's message, for people.
+        /// What the parser says; for people only.
         reason: String,
         /// Where.
         place: Place,
     },
-    /// The body is well-formed but no batch.
+    /// The body is well-formed but not a batch.
     #[error("this is not a batch: {reason} at {place}")]
     NotABatch {
-        /// What is missing or wrong, for people.
+        /// What is missing or wrong; for people only.
         reason: String,
         /// Where.
         place: Place,
     },
     /// A member of the batch or of an item appears twice.
-    #[error("the member `{member}` stands twice at {place}")]
+    #[error("duplicate member `{member}` at {place}")]
     DuplicateMember {
         /// The member's name.
         member: String,
@@ -100,8 +99,8 @@ pub enum BatchRefusal {
         /// What is wrong with its group.
         problem: &'static str,
     },
-    /// An item depends on a name that is neither an item's id nor a group.
-    #[error("item {} depends on `{name}`, which is no item's id and no group of this batch", item.position())]
+    /// An item depends on a name that is neither an item nor a group.
+    #[error("item {} depends on `{name}`, which is neither an item nor a group of this batch", item.position())]
     UnknownDependency {
         /// The item.
         item: ItemIndex,
@@ -165,31 +164,31 @@ pub enum BatchRefusal {
     #[error("this Content-Encoding is not supported; send gzip, br, zstd or none")]
     UnsupportedContentEncoding,
     /// The endpoint has no reader for this Content-Type. Lists the types that it has readers for.
-    #[error("this Content-Type is no batch format here; send {0}")]
+    #[error("unsupported Content-Type for a batch; send {0}")]
     UnsupportedMediaType(String),
     /// No reader of records for this Content-Type.
     #[error(
-        "this Content-Type is no form of records; send application/json, application/x-ndjson, text/csv or \
+        "unsupported Content-Type for records; send application/json, application/x-ndjson, text/csv or \
          application/xml, in UTF-8"
     )]
     NoRecords,
     /// The endpoint has no writer for this Accept. Lists the types that it has writers for.
-    #[error("no format in Accept can be written; accept {0}")]
+    #[error("the gateway can write none of the formats in Accept; accept {0}")]
     NotAcceptable(String),
-    /// A version of OData that is not supported.
-    #[error("OData-Version has to be 4.0 or 4.01, and OData-MaxVersion 4.0 or higher")]
+    /// A version of OData that the endpoint does not support.
+    #[error("OData-Version must be 4.0 or 4.01, and OData-MaxVersion 4.0 or higher")]
     OdataVersion,
     /// `Isolation: snapshot`, OData's (Protocol 4.01 §8.2.6).
-    #[error("Isolation is not supported: the services behind this endpoint share no snapshot")]
+    #[error("Isolation is not supported: the services behind this endpoint have no common snapshot")]
     NoIsolation,
     /// A form-like type from another site (protocol §2).
     #[error("a cross-site page may not post a batch in a type that browsers send without asking")]
     CrossSite,
-    /// Admission refuses it, at least for now.
+    /// The client is not let in, or not now.
     #[error(transparent)]
     NotAdmitted(AdmissionRefusal),
-    /// The endpoint takes POST, and GET for its limits.
-    #[error("a batch endpoint takes POST (a batch) and GET (its limits)")]
+    /// The endpoint accepts POST, and GET for its limits.
+    #[error("a batch endpoint accepts POST (a batch) and GET (its limits)")]
     MethodNotAllowed,
     /// The client did not send the body in time.
     #[error("the batch's body did not arrive within {seconds} s (limits.body_timeout)")]
@@ -197,19 +196,19 @@ pub enum BatchRefusal {
         /// The limit in seconds.
         seconds: u64,
     },
-    /// There is no memory for the body.
+    /// The memory budget has no room for the body.
     #[error("the gateway has no memory for this batch now (limits.memory); send it again later")]
     MemoryFull,
-    /// The request itself is broken, or the client left before the end of the body.
+    /// The request is broken, or the client disconnected before the end of the body.
     #[error("the batch's body could not be read")]
     BodyUnreadable,
-    /// An error of the gateway's own.
+    /// A fault of the gateway.
     #[error("the gateway failed to handle this batch")]
     Internal,
 }
 
 impl BatchRefusal {
-    /// The place of the error in the batch's body, or the item; `None` if the error is not in the body.
+    /// The place in the body, or the item, that is wrong; `None` if it is not a part of the body.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
         match self {

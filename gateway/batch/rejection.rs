@@ -1,16 +1,16 @@
-//! Why the gateway refuses one item. The item fails alone; its neighbours go on. Which status each
-//! variant gets is decided in `problem` only.
+//! Why the gateway rejects one item. Only that item fails; the others go on. Status codes are picked in
+//! `problem::table` only.
 
 use super::{AdmissionRefusal, Bounded, Place};
 use crate::header::field::FieldError;
 
-/// The client's item is wrong; nothing was sent for it.
+/// The item is at fault. Nothing was sent for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ItemRejection {
-    /// A line of a batch of lines is not an item at all.
-    #[error("the line is no item: {reason} at {place}")]
+    /// A line of an NDJSON batch is not an item.
+    #[error("the line is not an item: {reason} at {place}")]
     BadLine {
-        /// The parser's message, for people.
+        /// What the parser says; for people only.
         reason: String,
         /// Where in the body.
         place: Place,
@@ -35,7 +35,7 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A record of a bulk does not fill the template of its url: a variable is missing, or is not text.
+    /// A record of a bulk can't fill its url's template: a variable is missing, or is not text.
     #[error("the record's `{variable}` {problem}")]
     BadVariable {
         /// The variable's name.
@@ -43,7 +43,7 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A line of a bulk can't be read, and the others can.
+    /// A line of a bulk can't be read.
     #[error("line {line} {problem}")]
     BadRecordLine {
         /// The line, from 1.
@@ -51,16 +51,16 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: String,
     },
-    /// A member that no item has, and that differs little from one that items have. In XML, where names are written by
-    /// hand: any attribute or element that no item has.
+    /// An unknown member whose name is similar to a known one. In XML, where names are written by hand: any unknown
+    /// attribute or element.
     #[error("the item has `{member}`, which no item can have{}", did_you_mean(*.meant))]
     UnknownMember {
         /// Its name as given, cut to a sensible length.
         member: String,
-        /// The right name, where one is like it.
+        /// The known name that is similar to it, if there is one.
         meant: Option<&'static str>,
     },
-    /// An item can't have this header field.
+    /// A header field that an item can't have.
     #[error("the item's header `{name}` {error}")]
     BadHeader {
         /// The field's name as given, cut to a sensible length.
@@ -71,7 +71,7 @@ pub enum ItemRejection {
     /// A limit of the batch endpoint on one item.
     #[error("the item's {what} is over the limit of {limit}")]
     OverLimit {
-        /// The part that is too large.
+        /// The part of the item that is too large.
         what: Bounded,
         /// The limit, in bytes or fields.
         limit: usize,
@@ -82,7 +82,7 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The url could lead elsewhere than it says: another host, `..`, an encoded slash.
+    /// The url may lead to another place than it seems to: another host, `..`, an encoded slash.
     #[error("the item's url {problem}")]
     ForbiddenUrl {
         /// What is wrong with it.
@@ -107,7 +107,7 @@ pub enum ItemRejection {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The item's condition is not an expression.
+    /// The item's condition is not a valid expression.
     #[error("the item's `if` {problem}, at character {column}")]
     BadCondition {
         /// Where, in characters from 1.
@@ -115,19 +115,19 @@ pub enum ItemRejection {
         /// What is wrong there.
         problem: &'static str,
     },
-    /// The item's condition uses a part of OData that the gateway does not support.
-    #[error("the item's `if` has `{what}` in it, which is not supported in conditions")]
+    /// The item's condition uses a part of OData that this gateway does not support.
+    #[error("the item's `if` uses `{what}`, which is not supported in conditions")]
     UnsupportedCondition {
         /// What, as given, cut to a sensible length.
         what: String,
     },
     /// The url is a batch endpoint's.
-    #[error("a batch can't hold a batch")]
+    #[error("a batch can't contain a batch")]
     NestedBatch,
-    /// The route takes single requests only.
-    #[error("the route takes no items of batches (batch: false); send it by itself")]
+    /// The route accepts single requests only.
+    #[error("the route does not accept items of batches (batch: false); send it as a single request")]
     NotBatchable,
-    /// Admission refuses it, at least for now.
+    /// The client is not let in, or not now.
     #[error(transparent)]
     NotAdmitted(AdmissionRefusal),
     /// No route has this path.
@@ -139,10 +139,10 @@ pub enum ItemRejection {
         /// The methods that it allows, comma-separated.
         allowed: String,
     },
-    /// The item asks for something that the gateway can't do.
+    /// The item needs something that the gateway does not support.
     #[error("{what}")]
     NotImplemented {
-        /// What it can't do, as a sentence.
+        /// What that is, as a sentence.
         what: &'static str,
     },
 }

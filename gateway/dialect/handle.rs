@@ -7,6 +7,7 @@ use std::ops::Deref;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::batchgate::Batchgate;
 use super::registry::DIALECTS;
 use super::rules::Rules;
 use crate::batch::MultiStatus;
@@ -17,9 +18,9 @@ use crate::format::{EncodedBody, Format, write_all};
 pub struct Dialect(&'static dyn Rules);
 
 impl Dialect {
-    /// All dialects; the first is the gateway's own.
+    /// All dialects.
     pub fn all() -> impl Iterator<Item = Self> {
-        DIALECTS.into_iter().map(Self)
+        DIALECTS.iter().copied().map(Self)
     }
 
     /// The dialect of this name.
@@ -46,8 +47,7 @@ impl Deref for Dialect {
 impl Default for Dialect {
     /// The gateway's own.
     fn default() -> Self {
-        let [first, ..] = DIALECTS;
-        Self(first)
+        Self(&Batchgate)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A [`Dialect`] travels with each endpoint and each batch, and everybody asks it: what it accepts, how it is read, in
 //! which format the reply goes out, how results and errors are written, how a batch runs by default, what items inherit.
-//! Nobody compares it with another one. A dialect is a folder or a file here with one `impl Rules`, and one line in
-//! `registry`.
+//! Nobody compares it with another one. A new dialect is a folder or a file here with one `impl Rules`, declared below, and a
+//! line in `registry`; nothing else changes.
 //!
 //! The readers and writers that several dialects share are in `format`; they know no dialect and get what differs as
 //! data (`JsonInput`, `JsonOutput`, `ErrorForm`). `format` is below this module, and so is `batch`, whose refusals hold no

@@ -1,10 +1,11 @@
-//! The dialects there are: one line each. The first is the default.
+//! The dialects there are, a line each. The order is that of messages and of the schema.
 
-use super::apisix::Apisix;
-use super::batchgate::Batchgate;
-use super::graph::Graph;
-use super::odata::Odata;
 use super::rules::Rules;
-use super::tyk::Tyk;
 
-pub(super) static DIALECTS: [&dyn Rules; 5] = [&Batchgate, &Odata, &Graph, &Apisix, &Tyk];
+pub(super) static DIALECTS: &[&dyn Rules] = &[
+    &super::batchgate::Batchgate,
+    &super::odata::Odata,
+    &super::graph::Graph,
+    &super::apisix::Apisix,
+    &super::tyk::Tyk,
+];

@@ -38,18 +38,18 @@ pub trait Rules: Sync {
     /// The formats of its batches and replies, in the order in which messages list them.
     fn formats(&self) -> &'static [Format];
 
-    /// The reply's status for an accepted batch, where the configuration sets none.
+    /// The reply's status for an accepted batch, if the configuration sets none.
     fn reply_status(&self) -> StatusCode {
         StatusCode::OK
     }
 
-    /// How a batch in this format runs, where neither the endpoint nor the client says anything.
+    /// How a batch in this format runs, if neither the endpoint nor the client says anything.
     fn execution(&self, _format: Format) -> ExecutionPolicy {
         ExecutionPolicy::default()
     }
 
-    /// The only outer fields that items inherit, where the configuration lists none; `None`: all that describe no
-    /// message.
+    /// The only outer fields that items inherit, if the configuration lists none. `None`: all fields but those about the
+    /// batch itself.
     fn inherit(&self) -> Option<Vec<HeaderName>> {
         None
     }
@@ -67,7 +67,7 @@ pub trait Rules: Sync {
         Ok(())
     }
 
-    /// The dialect's own fields of the reply to a request with these fields, also of a refusal.
+    /// The dialect's own fields in the reply to a request with these fields, also in a refusal.
     fn reply_fields(&self, _request: &HeaderMap) -> Vec<(HeaderName, String)> {
         Vec::new()
     }

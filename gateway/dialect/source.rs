@@ -94,7 +94,7 @@ impl InputFormat {
         }
     }
 
-    /// The format of the reply, where Accept names none.
+    /// The format of the reply, if Accept names none.
     #[must_use]
     pub const fn usual_reply(self) -> Format {
         match self {
@@ -103,7 +103,7 @@ impl InputFormat {
         }
     }
 
-    /// How these items run in a dialect, where neither the endpoint nor the client says anything.
+    /// How these items run in a dialect, if neither the endpoint nor the client says anything.
     #[must_use]
     pub fn execution(self, dialect: Dialect) -> ExecutionPolicy {
         match self {

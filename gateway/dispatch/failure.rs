@@ -1,39 +1,43 @@
-//! Why a call brought no reply. Which status each variant gets is decided in `stitch::problem`.
+//! Why a call brought no reply. Status codes are picked in `problem::table` only.
 
 use crate::limiter::{LongLivedFull, QueueFull};
 
 /// A call that brought no reply: the upstream, the network, or a limit is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailure {
-    /// The upstream has no target now, its name resolves to nothing.
+    /// The upstream has no target now: its name resolves to nothing.
     #[error("the upstream has no target to call")]
     NoTarget,
-    /// So many wait for the upstream already that this call did not join them.
-    #[error("too many batches and requests wait for the upstream already (queue)")]
+    /// Too many flows wait for the upstream already (`queue`).
+    #[error("too many batches and requests are already waiting for the upstream (queue)")]
     QueueFull,
-    /// The client's calls that wait for the upstream are so many already that this call did not join them.
-    #[error("too many batches and requests of this client wait for the upstream already (client_share)")]
-    ClientShareFull,
-    /// A request that is no batch waited for its client's other calls to end, and not for those of others.
+    /// Too many flows of this client wait for the upstream already.
     #[error(
-        "the client has as many calls at the upstream as it may; the request had no turn in time (client_share)"
+        "too many batches and requests of this client are already waiting for the upstream (client_share)"
+    )]
+    ClientShareFull,
+    /// A single request waited too long for other calls of its client to end.
+    #[error(
+        "the client is using its full share of the upstream; the request could not start in time (client_share)"
     )]
     ClientShareTimeout,
     /// An item waited for its client's other calls to end until the batch's deadline.
     #[error(
-        "the client has as many calls at the upstream as it may; the batch's deadline came first (client_share)"
+        "the client is using its full share of the upstream; the batch's deadline came first (client_share)"
     )]
     ClientShareDeadline,
-    /// As many upgraded connections and streaming exchanges are open as may be.
-    #[error("as many long-lived exchanges with the upstream are open as may be (upgraded)")]
+    /// The maximum number of long-lived exchanges is open.
+    #[error("the maximum number of long-lived exchanges with the upstream is open (upgraded)")]
     UpgradedFull,
-    /// The client has as many of them open as it may.
-    #[error("the client has as many long-lived exchanges with the upstream as it may (client_share)")]
+    /// The client has its maximum number of them open.
+    #[error(
+        "the client has its maximum number of long-lived exchanges with the upstream open (client_share)"
+    )]
     ClientUpgradedFull,
-    /// A request that is no batch had no turn within `timeout.item`.
-    #[error("the upstream is busy; the request had no turn in time (timeout.item)")]
+    /// A single request got no permit within `timeout.item`.
+    #[error("the upstream is busy; the request could not start in time (timeout.item)")]
     QueueTimeout,
-    /// Every target that the upstream has now keeps failing, and is left alone for a while (`breaker`).
+    /// Every target of the upstream keeps failing and gets no calls for a while (`breaker`).
     #[error("the upstream's targets keep failing and get no calls for now (breaker)")]
     CircuitOpen {
         /// Seconds until one of them is tried again, rounded up.
@@ -43,40 +47,40 @@ pub enum CallFailure {
     #[error("the upstream refused the connection")]
     ConnectionRefused,
     /// No connection within `timeout.connect`.
-    #[error("no connection to the upstream in time (timeout.connect)")]
+    #[error("connecting to the upstream timed out (timeout.connect)")]
     ConnectionTimeout,
     /// The network has no way to the target, or the connection broke while it was opened.
-    #[error("no connection to the upstream")]
+    #[error("could not connect to the upstream")]
     ConnectionFailed,
     /// The TLS handshake failed, or the certificate is not trusted.
     #[error("the TLS handshake with the upstream failed")]
     TlsHandshake,
-    /// The item's turn did not come before the batch's deadline.
-    #[error("the batch's deadline came before this item's turn (deadline, Prefer: wait)")]
+    /// The item was not started before the batch's deadline.
+    #[error("the batch's deadline came before this item was started (deadline, Prefer: wait)")]
     DeadlineBeforeCall,
-    /// The item's time was over before a byte was sent.
-    #[error("the item's time was over before it was sent (timeout.item)")]
+    /// The call's time was over before a byte was sent.
+    #[error("the call timed out before it was sent (timeout.item)")]
     TimeoutBeforeSending,
     /// The upstream said that it did not process the call: it refused the stream, or is going away (RFC 9113 §8.7,
     /// §6.8).
     #[error("the upstream said that it did not process the request")]
     NotProcessed,
-    /// A DAV body whose hrefs are to be mapped is larger than what is held for that.
-    #[error("the upstream's reply is larger than a DAV body may be whose hrefs are mapped (mapped_body)")]
+    /// A DAV body is too large to map its hrefs.
+    #[error("the upstream's reply is a DAV body too large to map its hrefs (mapped_body)")]
     MappedBodyTooLarge,
     /// The connection broke while the call was sent or before its reply was complete.
     #[error("the upstream closed the connection before its reply was complete")]
     ConnectionLost,
-    /// The reply was not complete within the item's time.
+    /// The reply was not complete within `timeout.item`.
     #[error("the upstream's reply did not arrive in time (timeout.item)")]
     ReplyTimeout,
     /// A streaming exchange was quiet for longer than `timeout.idle`.
-    #[error("neither side of the stream sent a byte for too long (timeout.idle)")]
+    #[error("neither side of the stream has sent anything for too long (timeout.idle)")]
     IdleTimeout,
-    /// A request that is no batch, with its reply, took longer than `timeout.request`.
-    #[error("the request and its reply took too long in all (timeout.request)")]
+    /// A single request, with its reply, took longer than `timeout.request`.
+    #[error("the request and its reply took too long (timeout.request)")]
     RequestTimeout,
-    /// The batch's deadline came while the item was under way.
+    /// The batch's deadline came during the call.
     #[error("the batch's deadline came before the upstream's reply (deadline, Prefer: wait)")]
     DeadlineDuringCall,
     /// The reply breaks HTTP.
@@ -88,27 +92,27 @@ pub enum CallFailure {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The reply's body does not fit into `max_reply` beside its neighbours'.
+    /// The bodies of the batch's replies are over `max_reply` together.
     #[error("the batch's replies are over the limit of {limit} bytes together (max_reply)")]
     RepliesTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// There is no room for the reply beside those of other batches.
+    /// The memory budget has no room for the reply.
     #[error("the gateway had no memory for the upstream's reply (limits.memory)")]
     MemoryFull,
-    /// The reply's body is not in the Content-Encoding it claims, or in one that can't be undone.
-    #[error("the upstream's reply has a Content-Encoding that can't be undone")]
+    /// The reply's body does not match its Content-Encoding, or has one that the gateway can't decode.
+    #[error("the upstream's reply has a Content-Encoding that the gateway can't decode")]
     ReplyCoding,
-    /// The client left before the item was done.
-    #[error("the client left before this item was done")]
+    /// The client disconnected before the call was finished.
+    #[error("the client disconnected before the call was finished")]
     ClientGone,
-    /// A fault of ours; only this item is touched.
-    #[error("the gateway failed to handle this item")]
+    /// A fault of the gateway. It affects only this call.
+    #[error("the gateway failed to handle this call")]
     Internal,
 }
 
-/// What an upstream's settings call such failures.
+/// The words for such failures in an upstream's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     /// No connection could be opened.

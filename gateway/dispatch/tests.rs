@@ -90,12 +90,12 @@ impl<'fake> Engine for &'fake Fake {
 
     fn try_permit(&self, upstream: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
         let (limiter, flow) = &self.limiters[upstream.0];
-        FairLimiter::try_enter(limiter, flow)
+        FairLimiter::try_acquire(limiter, flow)
     }
 
     async fn permit(&self, upstream: UpstreamIndex) -> Result<Permit<&FairLimiter>, CallFailure> {
         let (limiter, flow) = &self.limiters[upstream.0];
-        FairLimiter::enter(limiter, flow).await.map_err(CallFailure::from)
+        FairLimiter::acquire(limiter, flow).await.map_err(CallFailure::from)
     }
 
     fn call_timeout(&self, _: UpstreamIndex) -> Duration {
@@ -117,7 +117,7 @@ fn gate_of(permits: usize) -> (FairLimiter, Flow) {
     };
     let (limiter, flow) = (FairLimiter::new(limits), Flow::new(Client::default()));
     if permits == 0 {
-        std::mem::forget(FairLimiter::try_enter(&limiter, &flow));
+        std::mem::forget(FairLimiter::try_acquire(&limiter, &flow));
     }
     (limiter, flow)
 }

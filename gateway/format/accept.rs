@@ -66,7 +66,7 @@ impl<'a> Ranges<'a> {
         Self(Unquoted { rest: accept, separator: b',' }.filter_map(Range::parse).collect())
     }
 
-    /// Whether there is none: then anything is acceptable.
+    /// True if there are no ranges: then everything is acceptable.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -43,7 +43,7 @@ pub(crate) fn encode<'a>(charset: Option<&str>, text: &'a str) -> Result<Cow<'a,
     }
     let encoding = Encoding::for_label(label.as_bytes()).ok_or(CharsetError::Unknown)?;
     if encoding == UTF_16LE || encoding == UTF_16BE {
-        return Ok(Cow::Owned(encode_utf_16(label, encoding == UTF_16BE, text)));
+        return Ok(Cow::Owned(encode_utf_16(label, encoding, text)));
     }
     // Encodings that the standard only decodes have another one for output.
     if encoding.output_encoding() != encoding {
@@ -55,10 +55,12 @@ pub(crate) fn encode<'a>(charset: Option<&str>, text: &'a str) -> Result<Cow<'a,
 
 /// UTF-16; a bare `utf-16` says nothing of the byte order, so that it gets a byte order mark
 /// (RFC 2781 §4.3).
-fn encode_utf_16(label: &str, big_endian: bool, text: &str) -> Vec<u8> {
+fn encode_utf_16(label: &str, encoding: &Encoding, text: &str) -> Vec<u8> {
     let mark = is_one_of(label, &["utf-16"]).then_some(0xfeff);
     let units = mark.into_iter().chain(text.encode_utf16());
-    units.flat_map(|unit| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+    units
+        .flat_map(|unit| if encoding == UTF_16BE { unit.to_be_bytes() } else { unit.to_le_bytes() })
+        .collect()
 }
 
 /// Decodes bytes in the charset; `None` if they are not valid in it, or it is unknown.

@@ -77,7 +77,7 @@ impl<'a> MediaType<'a> {
         Self { kind: kind_of(essence), essence, charset: charset_in(parameters) }
     }
 
-    /// The media type of a message with these fields; `None` where there is none.
+    /// The media type of a message with these fields; `None` if there is none.
     pub(crate) fn from_fields(fields: &'a Fields) -> Option<Self> {
         let (_, value) = fields.iter().find(|(name, _)| name == http::header::CONTENT_TYPE)?;
         Some(Self::parse(value.to_str().unwrap_or_default()))

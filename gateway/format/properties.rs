@@ -143,7 +143,7 @@ const MULTIPART_BATCH: &str = "preamble\r\n--b\r\nContent-Type: application/http
     Content-Type: multipart/mixed; boundary=d\n\n--d\nContent-Type: application/http\n\nGET /a\n\n--d\n\
     Content-Type: application/http\n\nGET /b\n--d--\n--b--";
 
-/// What the readers are told beside the body.
+/// What the readers get in addition to the body.
 fn context(limits: &BatchLimits) -> ReadContext<'_> {
     let content_type = Some("multipart/mixed; boundary=b");
     ReadContext { limits, content_type, endpoint: "/svc/batch", own_authority: "gw" }

@@ -37,7 +37,7 @@ pub trait ResultWriter: Send {
         expected_length(result, 96, 6)
     }
 
-    /// Starts the document. `expected` is the length of all results where that is known, and 0 where it is not.
+    /// Starts the document. `expected` is the length of all results if it is known, and 0 if not.
     fn begin(&mut self, expected: usize);
 
     /// Writes one result.
@@ -50,7 +50,7 @@ pub trait ResultWriter: Send {
     fn take(&mut self) -> Vec<Bytes>;
 }
 
-/// Bytes that a result adds to the buffer, with so many for the item itself and for each of its fields.
+/// Bytes that a result adds to the buffer: `item` for the item itself, `field` for each of its fields, and their contents.
 pub(crate) fn expected_length(result: &ItemResult, item: usize, field: usize) -> usize {
     let fields = result.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + field);
     let body = match &result.body {

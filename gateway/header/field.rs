@@ -1,18 +1,18 @@
-//! Header fields of items: which bytes may stand in them and which names an item may not set.
+//! Header fields of items: the bytes that they may contain and the names that an item may not set.
 //!
-//! Names and values are parsed with the `http` crate's types, which refuse CR, LF, NUL and what is
-//! no token (RFC 9110 §5.1, §5.5); [`checked_field`] adds what this gateway refuses on top.
+//! Names and values are parsed with the `http` crate's types, which refuse CR, LF, NUL and names that are not tokens
+//! (RFC 9110 §5.1, §5.5). [`checked_field`] adds the gateway's own rules.
 
 use http::{HeaderName, HeaderValue};
 
 /// An item's fields, in the order given.
 pub type Fields = Vec<(HeaderName, HeaderValue)>;
 
-/// Why a field can't stand in an item.
+/// Why an item can't have a field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
-    /// The name is no token.
-    #[error("is no header field name")]
+    /// The name is not a token.
+    #[error("is not a valid header field name")]
     Name,
     /// The value has a control character other than a tab.
     #[error("has a value with characters that a header field can't carry")]
@@ -21,18 +21,15 @@ pub enum FieldError {
     #[error("can't be set by an item")]
     Forbidden,
     /// The item has the field twice, in different places or cases.
-    #[error("stands twice; write a list of strings for a field with several values")]
+    #[error("appears twice; write a list of strings for a field with several values")]
     Twice,
     /// A Host that is not the gateway's own.
     #[error("names another host than this gateway")]
     OtherHost,
-    /// A Content-Length that the body has not.
-    #[error("does not fit the body")]
+    /// A Content-Length that is not the length of the body.
+    #[error("does not match the length of the body")]
     Length,
-    /// Connection names a field that says where a request goes, or where it ends.
-    #[error("names what is no field of the connection's own")]
-    NotOfTheConnection,
-    /// The field's value is no string.
+    /// The field's value is not a string.
     #[error("has a value that is neither a string nor a list of strings")]
     NotText,
 }
@@ -40,7 +37,7 @@ pub enum FieldError {
 /// Parses one field of an item.
 ///
 /// # Errors
-/// Says why the field can't stand in an item.
+/// Says why an item can't have the field.
 pub fn checked_field(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), FieldError> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| FieldError::Name)?;
     if is_forbidden_in_item(&name) {
@@ -54,9 +51,9 @@ pub fn checked_field(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValu
     Ok((name, value))
 }
 
-/// Whether an item may not set this field: framing, hop-by-hop, and what the gateway itself
-/// says about the hop (protocol §1). A name that differs only by underscores is refused too:
-/// servers behind CGI read `X_Forwarded_For` as `X-Forwarded-For`.
+/// Whether an item may not set this field: framing, hop-by-hop fields, and fields that the gateway sets itself
+/// (protocol §1). A name that differs only by underscores is refused too: servers behind CGI read `X_Forwarded_For` as
+/// `X-Forwarded-For`.
 #[must_use]
 pub fn is_forbidden_in_item(name: &HeaderName) -> bool {
     if name.as_str().contains('_') {

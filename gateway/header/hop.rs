@@ -1,18 +1,22 @@
-//! Fields that describe one connection, and leave a message at every hop (RFC 9110 §7.6.1). One rule for requests and
-//! replies, for items, single requests and interim replies.
+//! The fields that describe one connection and end at every hop (RFC 9110 §7.6.1). One rule for requests and replies, for
+//! items, single requests and interim replies.
 //!
-//! In: the fields of a message as it came, and what of the connection the next one shares ([`Kept`]). Out: the names of
-//! what must not go on. Connection may name fields of its own; those that frame or address the message can't be among
-//! them, because a message without them would be another message.
+//! In: the fields of a message as it was received, and whether its trailer section goes on ([`Kept`]). Out: the names of
+//! the fields that must not go on. Connection may name more such fields. Fields that frame or address the message are
+//! never among them, because without them it would be another message.
+//!
+//! Everything else that holds for one hop is here too: whether a sender takes trailers, how often a request may still be
+//! forwarded, and which replies are followed by another one on the same hop.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
 
 use super::field::is_hop_by_hop;
 
-/// What of a hop's own fields goes on to the next hop.
+/// Which of a hop's own fields goes on to the next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Nothing.
+    /// None.
     Nothing,
     /// `Trailer`: the trailer section goes on as well (RFC 9110 §6.6.2).
     Trailer,
@@ -26,14 +30,14 @@ pub fn hop_by_hop_fields(fields: &HeaderMap, kept: Kept) -> Vec<HeaderName> {
         Kept::Nothing => false,
         Kept::Trailer => *name == header::TRAILER,
     };
-    let leaves = |name: &&HeaderName| (is_hop_by_hop(name) || named.contains(name)) && !is_kept(name);
-    let mut leaving: Vec<_> = fields.keys().filter(leaves).cloned().collect();
-    // A map fills the gap with its last field; in this order replies mostly keep theirs.
-    leaving.sort_by_key(|name| {
+    let ends = |name: &&HeaderName| (is_hop_by_hop(name) || named.contains(name)) && !is_kept(name);
+    let mut ending: Vec<_> = fields.keys().filter(ends).cloned().collect();
+    // A map fills the gap with its last field. In this order most replies keep the order of their fields.
+    ending.sort_by_key(|name| {
         let is_framing = *name == header::CONNECTION || *name == header::TRANSFER_ENCODING;
         (!named.contains(name), !is_framing)
     });
-    leaving
+    ending
 }
 
 /// Removes them.
@@ -43,12 +47,15 @@ pub fn strip_hop_by_hop(fields: &mut HeaderMap, kept: Kept) {
     }
 }
 
-/// The fields that Connection names, beside the options that are no fields.
+/// The options of Connection, which are names of fields or words such as `close`.
+pub fn connection_options(fields: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    list(fields, header::CONNECTION).filter(|option| !option.is_empty())
+}
+
+/// The fields that Connection names.
 #[must_use]
 pub fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {
-    let values = fields.get_all(header::CONNECTION).iter().map(HeaderValue::as_bytes);
-    let options = values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    let names = options.filter_map(|option| HeaderName::from_bytes(option).ok());
+    let names = connection_options(fields).filter_map(|option| HeaderName::from_bytes(option).ok());
     names
         .filter(|name| !matches!(name.as_str(), "close" | "keep-alive") && !belongs_to_the_message(name))
         .collect()
@@ -56,6 +63,35 @@ pub fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {
 
 fn belongs_to_the_message(name: &HeaderName) -> bool {
     [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING].contains(name)
+}
+
+/// The members of a comma-separated field.
+fn list(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let values = fields.get_all(name).into_iter().map(HeaderValue::as_bytes);
+    values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+/// Whether TE says that the sender takes trailers (RFC 9110 §10.1.4). A parameter behind the word changes nothing.
+#[must_use]
+pub fn takes_trailers(fields: &HeaderMap) -> bool {
+    let without_parameters = |coding: &[u8]| {
+        let word = coding.split(|byte| *byte == b';').next().unwrap_or_default();
+        word.trim_ascii().eq_ignore_ascii_case(b"trailers")
+    };
+    list(fields, header::TE).any(without_parameters)
+}
+
+/// Returns how often a TRACE or OPTIONS request may still be forwarded, if it has a limit (RFC 9110 §7.6.2).
+#[must_use]
+pub fn max_forwards(method: &Method, fields: &HeaderMap) -> Option<u64> {
+    let has_limit = matches!(*method, Method::TRACE | Method::OPTIONS);
+    fields.get(header::MAX_FORWARDS).filter(|_| has_limit)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Whether another reply follows this one (RFC 9110 §15.2). After 101 another protocol follows.
+#[must_use]
+pub fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 #[cfg(test)]
@@ -95,6 +131,53 @@ mod tests {
             expected.sort_unstable();
             assert_eq!(names, expected, "{kept:?}");
             assert_eq!(fields.get_all("x-a").iter().count(), 2);
+        }
+    }
+
+    fn fields(of: &[(&'static str, &'static str)]) -> HeaderMap {
+        let field = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        of.iter().map(field).collect()
+    }
+
+    #[test]
+    fn te_says_whether_trailers_are_taken() {
+        for (values, expected) in [
+            (&[][..], false),
+            (&["trailers"], true),
+            (&["gzip, Trailers"], true),
+            (&["deflate;q=0.5", " trailers ;q=1"], true),
+            (&["trailers2", "x-trailers"], false),
+            (&[""], false),
+        ] {
+            let te: Vec<_> = values.iter().map(|value| ("te", *value)).collect();
+            assert_eq!(takes_trailers(&fields(&te)), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn only_trace_and_options_count_their_forwards() {
+        for (method, value, expected) in [
+            (Method::TRACE, "0", Some(0)),
+            (Method::OPTIONS, " 7 ", Some(7)),
+            (Method::GET, "7", None),
+            (Method::TRACE, "-1", None),
+            (Method::TRACE, "x", None),
+        ] {
+            assert_eq!(
+                max_forwards(&method, &fields(&[("max-forwards", value)])),
+                expected,
+                "{method} {value}"
+            );
+        }
+        assert_eq!(max_forwards(&Method::TRACE, &HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_switch_of_protocols_is_final() {
+        for (status, expected) in [(100, true), (103, true), (199, true), (101, false), (200, false)] {
+            assert_eq!(is_interim(StatusCode::from_u16(status).unwrap()), expected, "{status}");
         }
     }
 }

@@ -1,14 +1,19 @@
 //! Header fields: what a field may hold, and the rules that each path through the gateway shares.
 //!
-//! Which fields end at one hop (`hop`), which an item inherits from its batch (`inherit`), what an upstream is
-//! told about the hop (`forwarded`), and how a field's name is written (`names`). Pure: nothing here reads or writes a
-//! connection.
+//! Which fields end at one hop (`hop`), which an item inherits from its batch (`inherit`), what the gateway says
+//! about the hop to an upstream (`forwarded`, `via`), when a client should come back (`retry_after`), and how a field's
+//! name is written (`names`). Pure: nothing here reads or writes a connection.
 
 pub mod field;
 pub mod forwarded;
 pub mod hop;
 pub mod inherit;
 pub mod names;
+pub mod retry_after;
+pub(crate) mod stored;
+mod via;
+
+pub use via::{GATEWAY_NAME, hops, via_entry};
 
 /// The parts of a value between separators; what is quoted stays whole (RFC 9110 §5.6.4).
 pub(crate) fn outside_quotes(value: &str, separator: char) -> Vec<&str> {

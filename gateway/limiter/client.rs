@@ -1,8 +1,9 @@
-//! Who a client is, where clients are to be told apart: for turns, for long-lived exchanges, and for memory.
+//! The identity by which clients are told apart: for permits, long-lived exchanges, memory, rate limits and
+//! connections.
 //!
-//! A client is who `auth` or its certificate says it is. Without a name it is its address, and of IPv6 its whole
-//! /64 network (RFC 4291 §2.5.1): otherwise one host could pose as many clients. The address is the one that trusted
-//! proxies report. Being a key of many maps, a client is a number of 16 bytes and is copied.
+//! A client is identified by `auth` or by its certificate. Without a name it is identified by its address, for IPv6
+//! by the /64 network (RFC 4291 §2.5.1): otherwise one host could pose as many clients. The address is the one that
+//! trusted proxies report. A client is a key in many maps, so it is a number of 16 bytes that is copied.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -11,13 +12,13 @@ use std::sync::OnceLock;
 /// One client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Client {
-    /// Whether `key` stands for a name. Names and addresses are never the same client.
+    /// Whether `key` represents a name. A name and an address are never the same client.
     is_named: bool,
     key: u128,
 }
 
 impl Client {
-    /// The client at this address; `None` for one without, which has come over a Unix socket.
+    /// The client at this address; `None` for a client on a Unix socket, which has no address.
     #[must_use]
     pub fn at(address: Option<IpAddr>) -> Self {
         let key = match address.map(|address| address.to_canonical()) {
@@ -28,7 +29,7 @@ impl Client {
         Self { is_named: false, key }
     }
 
-    /// The client with this name. The key is a hash of the name under keys that only this process knows, so that nobody
+    /// The client with this name. The key is a hash of the name with keys that only this process knows, so that nobody
     /// can choose a name that collides with another client's.
     #[must_use]
     pub fn named(name: &str) -> Self {

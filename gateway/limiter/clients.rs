@@ -1,80 +1,76 @@
-//! How much of a gate each client may use (`client_share`).
+//! The part of a limiter that each client may use (`client_share`).
 //!
-//! The queue for turns is fair, but it only decides who comes next. A client with 300 slow calls that finds the
-//! upstream idle would take every turn, and the next client would wait until the first of them ends. So each
-//! client has a turnstile of its own with as many turns as its share allows, and passes it before it comes to the
-//! others. Whoever waits there waits for its own client's calls only.
+//! The queue for permits is fair, but it only decides which call comes next. A client with 300 slow calls that
+//! finds the upstream idle would take every permit, and the next client would wait until the first of those calls
+//! ends. So each client has permits of its own, as many as its share allows, and takes one of them (a [`Token`])
+//! before it queues with the others. A call that waits for a token waits for calls of its own client only.
 //!
-//! In: a flow that wants a turn. Out: a [`Token`], which the turn keeps. Invariants:
-//! - A client never has more tokens than its share, and every turn has a token, so no client has more turns than
-//!   its share.
-//! - A token is taken before the rate's door and before the turn, and nothing is waited for in the other order, so
-//!   no two can wait for each other. Nobody at the door waits for its own client's calls, so the door is never
-//!   blocked for others.
-//! - Tokens are given back by their drop alone, turns first. A token that was given to somebody who left meanwhile
-//!   goes to the next in its client's queue ([`Permits`]).
-//! - A client's record lives as long as a flow or a token of it does ([`KnownClients`]).
+//! In: a call of a flow. Out: a token, which the call's permit keeps. Invariants:
+//! - A client never has more tokens than its share, and every permit has a token, so no client holds more permits
+//!   than its share.
+//! - A token is taken before the rate and before the permit, and nothing is waited for in the other order, so there
+//!   is no deadlock. A call that waits for the rate already has its token, so it never blocks other clients.
+//! - Tokens are released by their drop only, after the permit. A token that was handed to a call that was
+//!   cancelled meanwhile goes to the next call in the client's queue ([`Permits`]).
+//! - A client's record lives as long as one of its flows or tokens ([`KnownClients`]).
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::client::Client;
 use super::known::KnownClients;
 use super::permits::Permits;
-use super::{Client, Flow};
+use super::queue::FlowId;
 
-/// All clients of a gate.
+/// All clients of a limiter.
 #[derive(Debug)]
 pub(super) struct Clients {
-    /// Turns that one client may have.
-    permits: NonZeroUsize,
+    /// Permits that one client may hold.
+    share: NonZeroUsize,
     known: KnownClients<ClientPermits>,
 }
 
-/// One client at one gate.
+/// One client's own permits.
 #[derive(Debug)]
 pub(super) struct ClientPermits {
-    turnstile: Permits,
-    /// Its flows that wait, for its share or for a turn.
+    permits: Permits,
+    /// Its flows that wait, for their share or for a permit.
     pub(super) waiting: AtomicUsize,
 }
 
-/// The right to one turn of a client's share.
+/// The right to one permit out of a client's share. Dropping it gives it to the client's next waiting call.
 #[derive(Debug)]
 pub(super) struct Token(Option<Arc<ClientPermits>>);
 
 impl Drop for Token {
     fn drop(&mut self) {
         if let Some(client) = &self.0 {
-            client.turnstile.leave();
+            client.permits.release();
         }
     }
 }
 
 impl Token {
-    /// The token of a client whose share is all.
+    /// The token of a client that may hold all permits.
     pub(super) const fn unneeded() -> Self {
         Self(None)
     }
 
     /// Whether another call of the same client waits for it.
     pub(super) fn is_wanted(&self) -> bool {
-        self.0.as_ref().is_some_and(|client| client.turnstile.has_queue())
+        self.0.as_ref().is_some_and(|client| client.permits.has_queue())
     }
 }
 
 impl Clients {
-    pub(super) fn new(permits: NonZeroUsize) -> Self {
-        Self { permits, known: KnownClients::default() }
+    pub(super) fn new(share: NonZeroUsize) -> Self {
+        Self { share, known: KnownClients::default() }
     }
 
-    /// The record of a flow's client. Looked up once for each flow.
-    pub(super) fn of<'flow>(&self, flow: &'flow Flow) -> &'flow Arc<ClientPermits> {
-        flow.of_client.get_or_init(|| self.find(flow.client))
-    }
-
-    fn find(&self, client: Client) -> Arc<ClientPermits> {
-        let new = || ClientPermits { turnstile: Permits::new(self.permits), waiting: AtomicUsize::new(0) };
+    /// The client's record, created if there is none.
+    pub(super) fn find(&self, client: Client) -> Arc<ClientPermits> {
+        let new = || ClientPermits { permits: Permits::new(self.share), waiting: AtomicUsize::new(0) };
         self.known.find(client, new)
     }
 
@@ -85,41 +81,60 @@ impl Clients {
 }
 
 impl ClientPermits {
-    /// A token, if the client has one left.
-    pub(super) fn try_token(self: &Arc<Self>) -> Option<Token> {
-        self.turnstile.try_enter().then(|| Token(Some(Arc::clone(self))))
+    /// Takes a token if the client has one left.
+    pub(super) fn try_acquire(self: &Arc<Self>) -> Option<Token> {
+        self.permits.try_acquire().then(|| Token(Some(Arc::clone(self))))
     }
 
     /// Waits for a token.
-    pub(super) async fn token(self: &Arc<Self>, flow: &Flow) -> Token {
-        if let Some(token) = self.try_token() {
+    pub(super) async fn acquire(self: &Arc<Self>, flow: FlowId, waits: &ShareWaits) -> Token {
+        if let Some(token) = self.try_acquire() {
             return token;
         }
-        let held_back = HeldBack::new(flow);
-        self.turnstile.enter(flow).await;
-        held_back.end();
+        let wait = ShareWait::new(waits);
+        self.permits.acquire(flow).await;
+        wait.end();
         Token(Some(Arc::clone(self)))
     }
 }
 
-/// Somebody who waits for its own client's calls. Dropped before it ends, it gave up because of them.
-struct HeldBack<'flow>(&'flow Flow);
+/// A flow's record of the calls that had to wait for other calls of their client.
+#[derive(Debug, Default)]
+pub(super) struct ShareWaits {
+    /// Since the last [`Self::take`].
+    count: AtomicUsize,
+    /// Whether the last of them gave up.
+    has_given_up: AtomicBool,
+}
 
-impl<'flow> HeldBack<'flow> {
-    fn new(flow: &'flow Flow) -> Self {
-        flow.share_waits.fetch_add(1, Ordering::Relaxed);
-        Self(flow)
+impl ShareWaits {
+    pub(super) fn take(&self) -> usize {
+        self.count.swap(0, Ordering::Relaxed)
     }
 
-    /// Its token came.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.has_given_up.load(Ordering::Relaxed)
+    }
+}
+
+/// A call that waits for its client's share. If it is dropped before [`Self::end`], the call gave up.
+struct ShareWait<'flow>(&'flow ShareWaits);
+
+impl<'flow> ShareWait<'flow> {
+    fn new(waits: &'flow ShareWaits) -> Self {
+        waits.count.fetch_add(1, Ordering::Relaxed);
+        Self(waits)
+    }
+
+    /// The call got its token.
     fn end(self) {
-        self.0.gave_up_behind_share.store(false, Ordering::Relaxed);
+        self.0.has_given_up.store(false, Ordering::Relaxed);
         std::mem::forget(self);
     }
 }
 
-impl Drop for HeldBack<'_> {
+impl Drop for ShareWait<'_> {
     fn drop(&mut self) {
-        self.0.gave_up_behind_share.store(true, Ordering::Relaxed);
+        self.0.has_given_up.store(true, Ordering::Relaxed);
     }
 }

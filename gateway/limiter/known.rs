@@ -1,15 +1,15 @@
-//! A record for each client that has something under way. Clients are told apart by what they send, so the map must not
-//! grow with all that ever came: it holds the records weakly, and is swept as it grows.
+//! A record for each client with work in progress. Clients choose what identifies them, so the map must not keep every
+//! client that ever came: it holds the records weakly and is swept as it grows.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::Client;
+use super::client::Client;
 
-/// The map is not swept before it has so many entries.
+/// The number of entries at which the map is first swept.
 const FIRST_SWEEP: usize = 64;
 
-/// The records. Each lives as long as somebody else holds it.
+/// The records. Each lives as long as somebody holds the [`Arc`] that [`Self::find`] returned.
 #[derive(Debug)]
 pub(crate) struct KnownClients<Record>(Mutex<Known<Record>>);
 
@@ -26,7 +26,7 @@ impl<Record> Default for KnownClients<Record> {
 }
 
 impl<Record> KnownClients<Record> {
-    /// The client's record, which is made if it has none.
+    /// The client's record, created if it has none.
     pub(crate) fn find(&self, client: Client, make: impl FnOnce() -> Record) -> Arc<Record> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.records.get(&client).and_then(Weak::upgrade) {

@@ -1,44 +1,46 @@
 //! Exchanges that stay open: upgraded connections (WebSocket), server-sent events, streams.
 //!
-//! They hold no turn of the [`FairLimiter`](super::Gate). A turn is for a call that the service works on, and `concurrency`
-//! says how many of those it can bear; an open WebSocket may be quiet for hours, and 64 of them would leave no turn for
-//! anybody. So they have a bound of their own (`upgraded`), of which one client may hold its share only (`client_share`).
+//! They hold no permit of the [`FairLimiter`](super::FairLimiter). A permit is for a call that the service works on,
+//! and `concurrency` says how many of those it can bear. An open WebSocket may be quiet for hours, and 64 of them would
+//! leave no permit for anybody. So they have a limit of their own (`upgraded`), of which one client may use only its
+//! share (`client_share`).
 //!
 //! In: the client, when an exchange is known to be long-lived (at 101, or at the head of a streaming reply). Out: a
-//! guard that counts it until it is dropped, or the limit that has no room. Nobody waits here: a client can't tell
-//! waiting for a WebSocket from a service that hangs, so one too many is refused at once.
+//! guard that counts it until it is dropped, or the limit that has no room. There is no queue: a client can't tell
+//! waiting for a WebSocket from a service that hangs, so an exchange over the limit is refused at once.
 //!
-//! Invariants: `open` is the sum of all clients' counts; a client without an open exchange isn't remembered; both
-//! are given back by the guard's drop and nowhere else. The limits may change while exchanges are open (a reload):
-//! none is closed for it, and no new one begins until there is room.
+//! Invariants: `open` is the sum of all clients' counts. A client without an open exchange is not remembered. Only the
+//! guard's drop lowers the counts. The limits may change while exchanges are open (a reload): that closes none of
+//! them, and no new one begins until there is room.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Client, ClientShare};
+use super::client::Client;
+use super::share::ClientShare;
 
-/// What bounds long-lived exchanges.
+/// The limits on long-lived exchanges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LongLivedLimits {
-    /// All that may be open at once.
+    /// Exchanges that may be open at once.
     pub most: NonZeroUsize,
-    /// The most of them that one client may hold.
+    /// The part of them that one client may hold.
     pub share: ClientShare,
 }
 
-/// There is no room for one more.
+/// There is no room for another exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongLivedFull {
-    /// All that may be open are (`upgraded`).
+    /// All clients together reached the limit (`upgraded`).
     All,
-    /// The client holds its share (`client_share`).
+    /// This client reached its share (`client_share`).
     OfClient,
 }
 
 impl LongLivedFull {
-    /// The key of the limit.
+    /// The configuration key of the limit.
     #[must_use]
     pub const fn limit(self) -> &'static str {
         match self {
@@ -48,7 +50,7 @@ impl LongLivedFull {
     }
 }
 
-/// The long-lived exchanges of an upstream.
+/// The open long-lived exchanges of an upstream.
 #[derive(Debug)]
 pub(crate) struct LongLived(Mutex<State>);
 
@@ -60,28 +62,28 @@ struct State {
 }
 
 impl LongLived {
-    /// None is open.
+    /// A count that starts at zero.
     #[must_use]
     pub(crate) fn new(limits: LongLivedLimits) -> Self {
         Self(Mutex::new(State { limits, open: 0, of_clients: HashMap::new() }))
     }
 
-    /// Changes the limits. What is open stays open.
+    /// Changes the limits. Open exchanges stay open.
     pub(crate) fn set_limits(&self, limits: LongLivedLimits) {
         self.lock().limits = limits;
     }
 
-    /// How many are open.
+    /// The number of open exchanges.
     #[cfg(test)]
     pub(crate) fn open(&self) -> usize {
         self.lock().open
     }
 
-    /// Counts one more exchange of a client, until the guard is dropped.
+    /// Counts another exchange of a client, until the guard is dropped.
     ///
     /// # Errors
     /// Says which limit has no room.
-    pub(crate) fn enter<L: Deref<Target = Self>>(
+    pub(crate) fn acquire<L: Deref<Target = Self>>(
         long_lived: L,
         client: Client,
     ) -> Result<LongLivedGuard<L>, LongLivedFull> {
@@ -101,7 +103,7 @@ impl LongLived {
         Ok(LongLivedGuard { long_lived, client })
     }
 
-    fn leave(&self, client: Client) {
+    fn release(&self, client: Client) {
         let mut state = self.lock();
         state.open = state.open.saturating_sub(1);
         let held = state.of_clients.get(&client).copied().unwrap_or_default();
@@ -112,13 +114,13 @@ impl LongLived {
         }
     }
 
-    /// The lock is held for a look-up at a time, and nothing in it panics.
+    /// The lock is held for one look-up at a time, and nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One long-lived exchange, counted until this is dropped.
+/// One open exchange. It is counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct LongLivedGuard<L: Deref<Target = LongLived>> {
     long_lived: L,
@@ -127,7 +129,7 @@ pub(crate) struct LongLivedGuard<L: Deref<Target = LongLived>> {
 
 impl<L: Deref<Target = LongLived>> Drop for LongLivedGuard<L> {
     fn drop(&mut self) {
-        self.long_lived.leave(self.client);
+        self.long_lived.release(self.client);
     }
 }
 
@@ -147,17 +149,17 @@ mod tests {
     #[test]
     fn a_client_holds_its_share_and_leaves_room_for_others() {
         let long_lived = Arc::new(LongLived::new(limits(4, 75)));
-        let enter = |name| LongLived::enter(Arc::clone(&long_lived), Client::named(name));
-        let mut held: Vec<_> = (0..3).map(|_| enter("greedy").unwrap()).collect();
-        assert_eq!(enter("greedy").map(drop), Err(LongLivedFull::OfClient));
-        held.push(enter("other").unwrap());
-        assert_eq!(enter("third").map(drop), Err(LongLivedFull::All));
+        let acquire = |name| LongLived::acquire(Arc::clone(&long_lived), Client::named(name));
+        let mut held: Vec<_> = (0..3).map(|_| acquire("greedy").unwrap()).collect();
+        assert_eq!(acquire("greedy").map(drop), Err(LongLivedFull::OfClient));
+        held.push(acquire("other").unwrap());
+        assert_eq!(acquire("third").map(drop), Err(LongLivedFull::All));
         assert_eq!(
             (LongLivedFull::All.limit(), LongLivedFull::OfClient.limit()),
             ("upgraded", "client_share")
         );
         held.remove(0);
-        held.push(enter("greedy").unwrap());
+        held.push(acquire("greedy").unwrap());
         drop(held);
         assert_eq!(long_lived.open(), 0);
         assert!(long_lived.lock().of_clients.is_empty());
@@ -167,17 +169,17 @@ mod tests {
     fn a_lower_limit_closes_nothing_and_lets_nothing_in_until_there_is_room() {
         let long_lived = LongLived::new(limits(4, 100));
         let client = Client::named("one");
-        let mut held: Vec<_> = (0..4).map(|_| LongLived::enter(&long_lived, client).unwrap()).collect();
+        let mut held: Vec<_> = (0..4).map(|_| LongLived::acquire(&long_lived, client).unwrap()).collect();
         long_lived.set_limits(limits(2, 100));
         held.truncate(2);
-        assert_eq!(LongLived::enter(&long_lived, client).map(drop), Err(LongLivedFull::All));
+        assert_eq!(LongLived::acquire(&long_lived, client).map(drop), Err(LongLivedFull::All));
         held.truncate(1);
-        assert!(LongLived::enter(&long_lived, client).is_ok());
+        assert!(LongLived::acquire(&long_lived, client).is_ok());
     }
 
     proptest! {
         #[test]
-        fn no_limit_is_ever_exceeded_and_all_is_given_back(
+        fn no_limit_is_ever_exceeded_and_everything_is_given_back(
             most in 1usize..9,
             percent in 1u64..=100,
             steps in proptest::collection::vec((0usize..3, any::<bool>(), any::<usize>()), 0..100),
@@ -194,7 +196,7 @@ mod tests {
                     } else {
                         (of_client(&held) == limits.share.of(limits.most).get()).then_some(LongLivedFull::OfClient)
                     };
-                    match LongLived::enter(&long_lived, clients[client]) {
+                    match LongLived::acquire(&long_lived, clients[client]) {
                         Ok(guard) => { prop_assert_eq!(expected, None); held.push((client, guard)); }
                         Err(full) => prop_assert_eq!(expected, Some(full)),
                     }

@@ -1,6 +1,7 @@
-//! An upstream's rate: turns start one interval after the other, and those of a burst at once after a
-//! pause. Who is next to start is the holder of the one turn of a door of its own, whose queue is as fair
-//! as the gate's; the holder waits for the calls' turn, then for its time.
+//! An upstream's rate: calls start one interval after the other; after a pause, those of a burst start together.
+//!
+//! The call that is next to start holds the single permit of a queue of its own, which is as fair as the limiter's.
+//! The holder waits for one of the upstream's permits first and for its time to start second.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -8,27 +9,29 @@ use std::time::Duration;
 
 use crate::clock::Metronome;
 
+use super::limits::Rate;
 use super::permits::Permits;
-use super::{Flow, Rate};
+use super::queue::FlowId;
 
-/// Lets one after the other start.
+/// Starts calls at a rate.
 #[derive(Debug)]
 pub(super) struct Pacer {
-    door: Permits,
+    /// One permit: its holder is the next to start.
+    next: Permits,
     metronome: Mutex<Metronome>,
 }
 
-/// A turn that is given back when it is dropped.
-struct Held<'pace>(&'pace Permits);
+/// A permit that is released when this is dropped.
+struct Held<'pacer>(&'pacer Permits);
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.release();
     }
 }
 
 impl Held<'_> {
-    /// Whoever takes it over gives it back.
+    /// Leaves it to the caller to release the permit.
     fn hand_over(self) {
         std::mem::forget(self);
     }
@@ -37,22 +40,22 @@ impl Held<'_> {
 impl Pacer {
     pub(super) fn new(rate: Rate) -> Self {
         Self {
-            door: Permits::new(NonZeroUsize::MIN),
+            next: Permits::new(NonZeroUsize::MIN),
             metronome: Mutex::new(Metronome::new(rate.interval, rate.burst)),
         }
     }
 
     pub(super) fn has_queue(&self) -> bool {
-        self.door.has_queue()
+        self.next.has_queue()
     }
 
-    /// Takes one of the `permits` if it may start now.
+    /// Takes one of the `permits` if a call may start now.
     pub(super) fn try_start(&self, permits: &Permits) -> bool {
-        if !self.door.try_enter() {
+        if !self.next.try_acquire() {
             return false;
         }
-        let _door = Held(&self.door);
-        if !permits.try_enter() {
+        let _next = Held(&self.next);
+        if !permits.try_acquire() {
             return false;
         }
         let permit = Held(permits);
@@ -63,11 +66,11 @@ impl Pacer {
         may_start
     }
 
-    /// Takes one of the `permits` once it may start.
-    pub(super) async fn start(&self, permits: &Permits, flow: &Flow) {
-        self.door.enter(flow).await;
-        let _door = Held(&self.door);
-        permits.enter(flow).await;
+    /// Takes one of the `permits` once the call may start.
+    pub(super) async fn start(&self, permits: &Permits, flow: FlowId) {
+        self.next.acquire(flow).await;
+        let _next = Held(&self.next);
+        permits.acquire(flow).await;
         let permit = Held(permits);
         while let Some(wait) = self.tick() {
             tokio::time::sleep(wait).await;
@@ -75,7 +78,7 @@ impl Pacer {
         permit.hand_over();
     }
 
-    /// Starts now, or says how long that has to wait.
+    /// `None` if a call starts now; otherwise how long it has to wait.
     fn tick(&self) -> Option<Duration> {
         self.metronome.lock().unwrap_or_else(PoisonError::into_inner).tick()
     }

@@ -1,5 +1,5 @@
-//! So many turns, and a fair queue for them. Taking and leaving a turn is one compare-and-swap while
-//! nobody waits; while somebody does, each turn that ends goes to the next in the queue, under a lock.
+//! A number of permits and a fair queue for them. While nobody waits, taking and releasing a permit is one
+//! compare-and-swap. While calls wait, each released permit goes to the next of them, under a lock.
 
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -8,18 +8,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::Flow;
-use super::queue::{Place, Queue};
+use super::queue::{FlowId, Place, Queue};
 
-/// Set while somebody waits; then no turn is free. Changes only under the lock.
+/// Set while a call waits; no permit is free then. Changes only under the lock.
 const HAS_QUEUE: usize = 1;
-/// One free turn.
+/// One free permit.
 const PERMIT: usize = 2;
 
-/// The turns.
+/// The permits. Whoever takes one has to release it.
 #[derive(Debug)]
 pub(super) struct Permits {
-    /// Free turns times [`PERMIT`], or [`HAS_QUEUE`].
+    /// The number of free permits times [`PERMIT`], or [`HAS_QUEUE`].
     free: AtomicUsize,
     queue: Mutex<Queue>,
 }
@@ -34,20 +33,20 @@ impl Permits {
         self.free.load(Ordering::Relaxed) & HAS_QUEUE != 0
     }
 
-    /// Takes a turn if one is free.
-    pub(super) fn try_enter(&self) -> bool {
+    /// Takes a permit if one is free.
+    pub(super) fn try_acquire(&self) -> bool {
         let taken =
             self.free.fetch_update(Ordering::Acquire, Ordering::Relaxed, |free| free.checked_sub(PERMIT));
         taken.is_ok()
     }
 
-    /// Takes a turn, or waits for one.
-    pub(super) async fn enter(&self, flow: &Flow) {
-        Waiting { turnstile: self, flow, at: At::Outside }.await;
+    /// Takes a permit, or waits for one. Cancel-safe.
+    pub(super) async fn acquire(&self, flow: FlowId) {
+        Acquire { permits: self, flow, state: AcquireState::New }.await;
     }
 
-    /// Gives a turn back: to the next in the queue, if there is one.
-    pub(super) fn leave(&self) {
+    /// Releases a permit: to the next call in the queue, if there is one.
+    pub(super) fn release(&self) {
         let freed = self.free.fetch_update(Ordering::Release, Ordering::Relaxed, |free| {
             (free & HAS_QUEUE == 0).then(|| free + PERMIT)
         });
@@ -62,7 +61,7 @@ impl Permits {
         let mut queue = self.lock();
         let next = queue.next();
         if next.is_none() {
-            // Whoever waited has left since.
+            // Every waiting call has given up meanwhile.
             self.free.fetch_add(PERMIT, Ordering::Release);
         }
         self.note_end_of_queue(&queue);
@@ -75,8 +74,8 @@ impl Permits {
         }
     }
 
-    /// Takes a turn, or else a place in the queue.
-    fn enter_or_join(&self, flow: &Flow, waker: &Waker) -> Option<Place> {
+    /// Takes a permit, or otherwise a place in the queue.
+    fn acquire_or_join(&self, flow: FlowId, waker: &Waker) -> Option<Place> {
         let mut queue = self.lock();
         let before = self.free.fetch_update(Ordering::Acquire, Ordering::Relaxed, |free| {
             Some(free.checked_sub(PERMIT).unwrap_or(HAS_QUEUE))
@@ -86,62 +85,61 @@ impl Permits {
         (before < PERMIT).then(|| queue.join(flow, waker.clone()))
     }
 
-    /// The lock is held for a few look-ups at a time, and nothing in it panics.
+    /// The lock is held for a few look-ups at a time, and nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Waits for a turn.
-struct Waiting<'turnstile> {
-    turnstile: &'turnstile Permits,
-    flow: &'turnstile Flow,
-    at: At,
+/// Waits for a permit.
+struct Acquire<'permits> {
+    permits: &'permits Permits,
+    flow: FlowId,
+    state: AcquireState,
 }
 
-/// How far somebody has come.
-enum At {
-    Outside,
-    /// In the queue, or given a turn since.
-    Queue(Place),
-    Inside,
+enum AcquireState {
+    New,
+    /// In the queue, or given a permit since.
+    Queued(Place),
+    Done,
 }
 
-impl Future for Waiting<'_> {
+impl Future for Acquire<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        match self.at {
-            At::Outside => {
-                if let Some(place) = self.turnstile.enter_or_join(self.flow, context.waker()) {
-                    self.at = At::Queue(place);
+        match self.state {
+            AcquireState::New => {
+                if let Some(place) = self.permits.acquire_or_join(self.flow, context.waker()) {
+                    self.state = AcquireState::Queued(place);
                     return Poll::Pending;
                 }
             }
-            At::Queue(place) => {
-                if self.turnstile.lock().is_waiting(place, context.waker()) {
+            AcquireState::Queued(place) => {
+                if self.permits.lock().is_waiting(place, context.waker()) {
                     return Poll::Pending;
                 }
             }
-            At::Inside => {}
+            AcquireState::Done => {}
         }
-        self.at = At::Inside;
+        self.state = AcquireState::Done;
         Poll::Ready(())
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Acquire<'_> {
     fn drop(&mut self) {
-        let At::Queue(place) = self.at else { return };
+        let AcquireState::Queued(place) = self.state else { return };
         let was_waiting = {
-            let mut queue = self.turnstile.lock();
+            let mut queue = self.permits.lock();
             let was_waiting = queue.give_up(place);
-            self.turnstile.note_end_of_queue(&queue);
+            self.permits.note_end_of_queue(&queue);
             was_waiting
         };
         if !was_waiting {
-            // It was given a turn and did not come to know of it.
-            self.turnstile.leave();
+            // It was given a permit but was never polled again to learn of it.
+            self.permits.release();
         }
     }
 }

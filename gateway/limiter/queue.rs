@@ -1,42 +1,48 @@
-//! Who waits, and who is next: round robin over clients, within a client over its flows, within a flow
-//! first come, first served. So a batch of two beside ten of a thousand waits for a round, not for
-//! thousands of calls.
+//! The calls that wait, and which of them is next: round robin over clients, within a client over its flows, within
+//! a flow first come, first served. A batch of two that arrives after ten batches of a thousand waits for one round,
+//! not for thousands of calls.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::task::Waker;
 
-use super::{Client, Flow};
+use super::client::Client;
+
+/// Identifies a flow.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FlowId {
+    pub(super) client: Client,
+    pub(super) number: u64,
+}
 
 /// A place in the queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    client: Client,
-    flow: u64,
+    flow: FlowId,
     number: u64,
 }
 
-/// Those who wait. All operations take logarithmic time.
+/// The waiting calls. Every operation takes logarithmic time.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     clients: Ring<Client, Ring<u64, BTreeMap<u64, Waker>>>,
-    /// Flows with somebody waiting.
+    /// Flows with a waiting call.
     flows: usize,
     next_number: u64,
 }
 
 impl Queue {
-    /// Takes a place at the end of the flow's.
-    pub(super) fn join(&mut self, flow: &Flow, waker: Waker) -> Place {
-        let place = Place { client: flow.client, flow: flow.number, number: self.next_number };
+    /// Takes a place behind the other calls of the flow.
+    pub(super) fn join(&mut self, flow: FlowId, waker: Waker) -> Place {
+        let place = Place { flow, number: self.next_number };
         self.next_number += 1;
-        let waiting = self.clients.member(place.client).member(place.flow);
+        let waiting = self.clients.member(flow.client).member(flow.number);
         self.flows += usize::from(waiting.is_empty());
         waiting.insert(place.number, waker);
         place
     }
 
-    /// Who is next; it is no longer in the queue.
+    /// Takes the next call out of the queue.
     pub(super) fn next(&mut self) -> Option<Waker> {
         let (client, flows) = self.clients.first()?;
         let (flow, waiting) = flows.first()?;
@@ -49,24 +55,24 @@ impl Queue {
         Some(waker)
     }
 
-    /// Whoever has this place shall be woken by this waker. Whether the place is still in the queue.
+    /// Whether the place is still in the queue. If it is, `waker` replaces its waker.
     pub(super) fn is_waiting(&mut self, place: Place, waker: &Waker) -> bool {
-        let waiting = self.clients.get(place.client).and_then(|flows| flows.get(place.flow));
+        let waiting = self.clients.get(place.flow.client).and_then(|flows| flows.get(place.flow.number));
         let Some(held) = waiting.and_then(|waiting| waiting.get_mut(&place.number)) else { return false };
         held.clone_from(waker);
         true
     }
 
-    /// Gives up a place. Whether it was still in the queue.
+    /// Gives up a place. Returns whether it was still in the queue.
     pub(super) fn give_up(&mut self, place: Place) -> bool {
-        let Some(flows) = self.clients.get(place.client) else { return false };
-        let Some(waiting) = flows.get(place.flow) else { return false };
+        let Some(flows) = self.clients.get(place.flow.client) else { return false };
+        let Some(waiting) = flows.get(place.flow.number) else { return false };
         let was_waiting = waiting.remove(&place.number).is_some();
         if waiting.is_empty() {
-            flows.remove(place.flow);
+            flows.remove(place.flow.number);
             self.flows -= 1;
             if flows.is_empty() {
-                self.clients.remove(place.client);
+                self.clients.remove(place.flow.client);
             }
         }
         was_waiting
@@ -77,11 +83,11 @@ impl Queue {
     }
 }
 
-/// Members that take turns.
+/// Members that take turns, in a ring.
 #[derive(Debug)]
 struct Ring<K, T> {
     members: HashMap<K, (u64, T)>,
-    /// Whose turn is when.
+    /// The members by their next turn.
     order: BTreeMap<u64, K>,
     next_turn: u64,
 }
@@ -93,13 +99,13 @@ impl<K, T> Default for Ring<K, T> {
 }
 
 impl<K: Copy + Eq + Hash, T: Default> Ring<K, T> {
-    /// The member, who comes last if it is new.
+    /// The member. A new one comes last.
     fn member(&mut self, key: K) -> &mut T {
         let (_, it) = self.members.entry(key).or_insert_with(|| {
-            let permit = self.next_turn;
+            let turn = self.next_turn;
             self.next_turn += 1;
-            self.order.insert(permit, key);
-            (permit, T::default())
+            self.order.insert(turn, key);
+            (turn, T::default())
         });
         it
     }
@@ -114,21 +120,21 @@ impl<K: Copy + Eq + Hash, T: Default> Ring<K, T> {
         Some((*key, it))
     }
 
-    /// A member has had its turn, and comes last or leaves.
+    /// Ends a member's turn: it comes last, or it leaves.
     fn after_turn(&mut self, key: K, leaves: bool) {
         if leaves {
             self.remove(key);
-        } else if let Some((permit, _)) = self.members.get_mut(&key) {
-            self.order.remove(permit);
-            *permit = self.next_turn;
+        } else if let Some((turn, _)) = self.members.get_mut(&key) {
+            self.order.remove(turn);
+            *turn = self.next_turn;
             self.next_turn += 1;
-            self.order.insert(*permit, key);
+            self.order.insert(*turn, key);
         }
     }
 
     fn remove(&mut self, key: K) {
-        if let Some((permit, _)) = self.members.remove(&key) {
-            self.order.remove(&permit);
+        if let Some((turn, _)) = self.members.remove(&key) {
+            self.order.remove(&turn);
         }
     }
 

@@ -1,29 +1,29 @@
-//! The most of something shared that one client may hold (`client_share`).
+//! The part of a shared resource that one client may hold (`client_share`).
 
 use std::num::NonZeroUsize;
 
-/// A share in hundredths, from 1 to 100.
+/// A share in percent, from 1 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientShare(u8);
 
 impl ClientShare {
-    /// No limit of a client's own.
+    /// Everything: no limit for a single client.
     pub const ALL: Self = Self(100);
 
-    /// A share of so many hundredths; `None` for none, and for more than all.
+    /// A share of this many percent; `None` for 0 and for more than 100.
     #[must_use]
     pub fn from_percent(percent: u64) -> Option<Self> {
         u8::try_from(percent).ok().filter(|percent| (1..=100).contains(percent)).map(Self)
     }
 
-    /// Hundredths.
+    /// The share in percent.
     #[must_use]
     pub fn percent(self) -> u64 {
         self.0.into()
     }
 
-    /// What one client may hold of `all`: at least one. Unless the share is all, one is left for others where there is
-    /// more than one.
+    /// The part of `all` that one client may hold, at least one. Unless the share is 100 percent, at least one is left for
+    /// others if `all` is more than one.
     #[must_use]
     pub fn of(self, all: NonZeroUsize) -> NonZeroUsize {
         if self == Self::ALL {

@@ -1,11 +1,13 @@
-//! The gate against a plain model: turns never exceed their number, whoever waits is woken in the model's
-//! order, and nobody is forgotten, whatever is cancelled when.
+//! The limiter against a simple model: there are never too many permits out, waiting calls are woken in the model's
+//! order, and none is forgotten, whatever is cancelled and when.
 
 use std::net::Ipv4Addr;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -13,11 +15,11 @@ use super::*;
 use crate::clock::Stopwatch;
 
 fn limiter(permits: usize, queue: usize, rate: Option<Rate>) -> FairLimiter {
-    shared_gate(permits, queue, 100, rate)
+    shared_limiter(permits, queue, 100, rate)
 }
 
-/// A gate of which one client may have a share of so many hundredths.
-fn shared_gate(permits: usize, queue: usize, percent: u64, rate: Option<Rate>) -> FairLimiter {
+/// A limiter of which one client may use `percent`.
+fn shared_limiter(permits: usize, queue: usize, percent: u64, rate: Option<Rate>) -> FairLimiter {
     let share = ClientShare::from_percent(percent).unwrap();
     FairLimiter::new(LimiterLimits { permits: NonZeroUsize::new(permits).unwrap(), queue, share, rate })
 }
@@ -35,24 +37,24 @@ impl Wake for Woken {
     }
 }
 
-type Entering<'limiter> =
+type Acquiring<'limiter> =
     Pin<Box<dyn Future<Output = Result<Permit<&'limiter FairLimiter>, QueueFull>> + 'limiter>>;
 
-/// Somebody who waits for a turn.
+/// A call that waits for a permit.
 struct Caller<'limiter> {
     name: usize,
-    entering: Entering<'limiter>,
+    acquiring: Acquiring<'limiter>,
     woken: Arc<Woken>,
 }
 
 impl<'limiter> Caller<'limiter> {
     fn new(name: usize, limiter: &'limiter FairLimiter, flow: &'limiter Flow) -> Self {
-        Self { name, entering: Box::pin(FairLimiter::enter(limiter, flow)), woken: Arc::default() }
+        Self { name, acquiring: Box::pin(FairLimiter::acquire(limiter, flow)), woken: Arc::default() }
     }
 
     fn poll(&mut self) -> Poll<Result<Permit<&'limiter FairLimiter>, QueueFull>> {
         let waker = Waker::from(Arc::clone(&self.woken));
-        self.entering.as_mut().poll(&mut Context::from_waker(&waker))
+        self.acquiring.as_mut().poll(&mut Context::from_waker(&waker))
     }
 
     fn is_woken(&self) -> bool {
@@ -108,19 +110,19 @@ impl Model {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Enter(usize),
-    /// Somebody who was woken looks, or somebody looks who was not.
-    Look(usize),
+    Acquire(usize),
+    /// Polls a call, whether or not it was woken.
+    Poll(usize),
     Cancel(usize),
-    Leave(usize),
+    Release(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0usize..6).prop_map(Step::Enter),
-        2 => any::<usize>().prop_map(Step::Look),
+        4 => (0usize..6).prop_map(Step::Acquire),
+        2 => any::<usize>().prop_map(Step::Poll),
         1 => any::<usize>().prop_map(Step::Cancel),
-        4 => any::<usize>().prop_map(Step::Leave),
+        4 => any::<usize>().prop_map(Step::Release),
     ]
 }
 
@@ -131,16 +133,16 @@ fn flows() -> Vec<Flow> {
 
 proptest! {
     #[test]
-    fn whoever_waits_comes_in_turn(permits in 1usize..4, steps in proptest::collection::vec(step(), 0..200)) {
+    fn waiting_calls_are_served_in_order(permits in 1usize..4, steps in proptest::collection::vec(step(), 0..200)) {
         let (limiter, flows) = (limiter(permits, usize::MAX, None), flows());
         let (mut model, mut names) = (Model::default(), 0..);
         let mut callers: Vec<Caller<'_>> = Vec::new();
         let mut held = Vec::new();
-        // Turns that were handed to somebody who has not looked yet.
+        // Permits that were handed to a call that has not been polled yet.
         let mut handed: Vec<usize> = Vec::new();
         for step in steps {
             match step {
-                Step::Enter(flow) => {
+                Step::Acquire(flow) => {
                     let name = names.next().unwrap();
                     let mut caller = Caller::new(name, &limiter, &flows[flow]);
                     match caller.poll() {
@@ -148,7 +150,7 @@ proptest! {
                         Poll::Pending => { model.join(flow % 3, flow, name); callers.push(caller); }
                     }
                 }
-                Step::Look(at) if !callers.is_empty() => {
+                Step::Poll(at) if !callers.is_empty() => {
                     let at = at % callers.len();
                     let name = callers[at].name;
                     match callers[at].poll() {
@@ -169,11 +171,11 @@ proptest! {
                         handed.extend(model.next());
                     }
                 }
-                Step::Leave(at) if !held.is_empty() => {
+                Step::Release(at) if !held.is_empty() => {
                     drop(held.swap_remove(at % held.len()));
                     handed.extend(model.next());
                 }
-                Step::Look(_) | Step::Cancel(_) | Step::Leave(_) => {}
+                Step::Poll(_) | Step::Cancel(_) | Step::Release(_) => {}
             }
             prop_assert!(held.len() + handed.len() <= permits);
             for caller in &callers {
@@ -181,20 +183,20 @@ proptest! {
             }
             prop_assert_eq!(limiter.has_queue(), !model.0.is_empty());
         }
-        // Nobody is forgotten: once all is given back, all have their turn, and then all turns are free.
+        // No call is forgotten: once every permit is released, every call gets one, and then all are free.
         held.clear();
         while let Some(at) = callers.iter().position(Caller::is_woken) {
             prop_assert!(callers.remove(at).poll().is_ready());
         }
         prop_assert!(callers.is_empty());
-        let all: Vec<_> = (0..permits).map_while(|_| FairLimiter::try_enter(&limiter, &flows[0])).collect();
+        let all: Vec<_> = (0..permits).map_while(|_| FairLimiter::try_acquire(&limiter, &flows[0])).collect();
         prop_assert_eq!(all.len(), permits);
-        prop_assert!(FairLimiter::try_enter(&limiter, &flows[0]).is_none());
+        prop_assert!(FairLimiter::try_acquire(&limiter, &flows[0]).is_none());
     }
 }
 
-/// Six flows of three clients before a gate of which each may have its share.
-struct ConnectionLimits<'limiter> {
+/// Six flows of three clients that compete for one limiter, each client within its share.
+struct Contest<'limiter> {
     limiter: &'limiter FairLimiter,
     flows: &'limiter [Flow],
     held: Vec<(usize, Permit<&'limiter FairLimiter>)>,
@@ -202,8 +204,8 @@ struct ConnectionLimits<'limiter> {
     waiting: Vec<(usize, Caller<'limiter>)>,
 }
 
-impl ConnectionLimits<'_> {
-    fn enter(&mut self, flow: usize) {
+impl Contest<'_> {
+    fn acquire(&mut self, flow: usize) {
         let (client, mut caller) = (flow % 3, Caller::new(flow, self.limiter, &self.flows[flow]));
         match caller.poll() {
             Poll::Ready(permit) => self.held.push((client, permit.unwrap())),
@@ -211,7 +213,7 @@ impl ConnectionLimits<'_> {
         }
     }
 
-    /// Everybody who was woken looks, until nobody is woken.
+    /// Polls every call that was woken, until none is.
     fn settle(&mut self) {
         while let Some(at) = self.waiting.iter().position(|(_, caller)| caller.is_woken()) {
             let (client, mut caller) = self.waiting.swap_remove(at);
@@ -230,57 +232,57 @@ impl ConnectionLimits<'_> {
 
 proptest! {
     #[test]
-    fn no_client_has_more_than_its_share_and_no_turn_is_idle_that_somebody_may_have(
+    fn no_client_has_more_than_its_share_and_no_permit_is_idle_that_a_call_may_have(
         permits in 1usize..9,
         percent in 1u64..=100,
         steps in proptest::collection::vec(step(), 0..200),
     ) {
-        let (limiter, flows) = (shared_gate(permits, usize::MAX, percent, None), flows());
-        let share = limiter.limits().turns_of_client().get();
-        let mut connection_limits = ConnectionLimits { limiter: &limiter, flows: &flows, held: Vec::new(), waiting: Vec::new() };
+        let (limiter, flows) = (shared_limiter(permits, usize::MAX, percent, None), flows());
+        let share = limiter.limits().permits_of_client().get();
+        let mut contest = Contest { limiter: &limiter, flows: &flows, held: Vec::new(), waiting: Vec::new() };
         for step in steps {
             match step {
-                Step::Enter(flow) => connection_limits.enter(flow),
-                Step::Look(_) => connection_limits.settle(),
-                Step::Cancel(at) if !connection_limits.waiting.is_empty() => {
-                    drop(connection_limits.waiting.swap_remove(at % connection_limits.waiting.len()));
+                Step::Acquire(flow) => contest.acquire(flow),
+                Step::Poll(_) => contest.settle(),
+                Step::Cancel(at) if !contest.waiting.is_empty() => {
+                    drop(contest.waiting.swap_remove(at % contest.waiting.len()));
                 }
-                Step::Leave(at) if !connection_limits.held.is_empty() => {
-                    drop(connection_limits.held.swap_remove(at % connection_limits.held.len()));
+                Step::Release(at) if !contest.held.is_empty() => {
+                    drop(contest.held.swap_remove(at % contest.held.len()));
                 }
-                Step::Cancel(_) | Step::Leave(_) => {}
+                Step::Cancel(_) | Step::Release(_) => {}
             }
-            prop_assert!(connection_limits.held.len() <= permits);
-            prop_assert!((0..3).all(|client| connection_limits.held_by(client) <= share));
-            if matches!(step, Step::Look(_)) {
-                for (client, _) in &connection_limits.waiting {
-                    let (own, all) = (connection_limits.held_by(*client), connection_limits.held.len());
+            prop_assert!(contest.held.len() <= permits);
+            prop_assert!((0..3).all(|client| contest.held_by(client) <= share));
+            if matches!(step, Step::Poll(_)) {
+                for (client, _) in &contest.waiting {
+                    let (own, all) = (contest.held_by(*client), contest.held.len());
                     prop_assert!(own == share || all == permits, "{own} of {share}, {all} of {permits}");
                 }
             }
         }
-        // Nobody is forgotten, and in the end all turns are free.
-        while !connection_limits.held.is_empty() || !connection_limits.waiting.is_empty() {
-            let before = connection_limits.waiting.len();
-            connection_limits.held.clear();
-            connection_limits.settle();
-            prop_assert!(before == 0 || !connection_limits.held.is_empty(), "{before} wait for ever");
+        // No call is forgotten, and in the end all permits are free.
+        while !contest.held.is_empty() || !contest.waiting.is_empty() {
+            let before = contest.waiting.len();
+            contest.held.clear();
+            contest.settle();
+            prop_assert!(before == 0 || !contest.held.is_empty(), "{before} calls wait for ever");
         }
-        let all: Vec<_> = (0..permits * 3).filter_map(|at| FairLimiter::try_enter(&limiter, &flows[at % 3])).collect();
+        let all: Vec<_> = (0..permits * 3).filter_map(|at| FairLimiter::try_acquire(&limiter, &flows[at % 3])).collect();
         prop_assert_eq!(all.len(), permits.min(share * 3));
     }
 }
 
 #[test]
-fn a_newcomer_finds_a_turn_however_many_calls_another_client_has() {
-    let limiter = shared_gate(64, 1000, 75, None);
+fn a_newcomer_finds_a_permit_however_many_calls_another_client_has() {
+    let limiter = shared_limiter(64, 1000, 75, None);
     let (greedy, other) = (Flow::new(client(1)), Flow::new(client(2)));
-    let held: Vec<_> = (0..300).map_while(|_| FairLimiter::try_enter(&limiter, &greedy)).collect();
+    let held: Vec<_> = (0..300).map_while(|_| FairLimiter::try_acquire(&limiter, &greedy)).collect();
     assert_eq!(held.len(), 48);
     let mut waiting: Vec<_> = (0..252).map(|name| Caller::new(name, &limiter, &greedy)).collect();
     assert!(waiting.iter_mut().all(|caller| caller.poll().is_pending()));
     assert_eq!((greedy.take_share_waits(), greedy.take_share_waits(), limiter.has_queue()), (252, 0, false));
-    let permits: Vec<_> = (0..64).map_while(|_| FairLimiter::try_enter(&limiter, &other)).collect();
+    let permits: Vec<_> = (0..64).map_while(|_| FairLimiter::try_acquire(&limiter, &other)).collect();
     assert_eq!((permits.len(), other.take_share_waits()), (16, 0));
     assert!(held[0].is_wanted() && !greedy.was_held_back());
     drop(waiting);
@@ -289,7 +291,7 @@ fn a_newcomer_finds_a_turn_however_many_calls_another_client_has() {
 
 #[test]
 fn a_client_can_not_fill_the_queue() {
-    let limiter = shared_gate(2, 4, 75, None);
+    let limiter = shared_limiter(2, 4, 75, None);
     let flows = |number: u8| (0..5).map(|_| Flow::new(client(number))).collect::<Vec<_>>();
     let (greedy, others) = (flows(1), flows(2));
     let mut callers: Vec<_> = greedy.iter().map(|flow| Caller::new(1, &limiter, flow)).collect();
@@ -309,32 +311,32 @@ fn a_client_can_not_fill_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_for_its_share_does_not_block_the_door_of_a_rate() {
+async fn a_call_that_waits_for_its_share_does_not_block_the_rate() {
     let rate = Rate { interval: Duration::from_millis(100), burst: NonZeroUsize::new(9).unwrap() };
-    let limiter = shared_gate(4, 99, 75, Some(rate));
+    let limiter = shared_limiter(4, 99, 75, Some(rate));
     let (greedy, other) = (Flow::new(client(1)), Flow::new(client(2)));
-    let held: Vec<_> = (0..9).map_while(|_| FairLimiter::try_enter(&limiter, &greedy)).collect();
+    let held: Vec<_> = (0..9).map_while(|_| FairLimiter::try_acquire(&limiter, &greedy)).collect();
     assert_eq!(held.len(), 3);
     let mut waiting = Caller::new(0, &limiter, &greedy);
     assert!(waiting.poll().is_pending());
-    assert!(FairLimiter::try_enter(&limiter, &other).is_some());
+    assert!(FairLimiter::try_acquire(&limiter, &other).is_some());
 }
 
 #[test]
-fn clients_with_nothing_under_way_are_forgotten() {
-    let limiter = shared_gate(4, 9, 75, None);
+fn clients_without_calls_are_forgotten() {
+    let limiter = shared_limiter(4, 9, 75, None);
     for number in 0..10_000 {
         let flow = Flow::new(Client::named(&number.to_string()));
-        drop(FairLimiter::try_enter(&limiter, &flow).unwrap());
+        drop(FairLimiter::try_acquire(&limiter, &flow).unwrap());
     }
-    assert!(limiter.clients.as_ref().unwrap().remembered() <= 64);
+    assert!(limiter.remembered_clients() <= 64);
 }
 
 #[test]
 fn a_small_batch_waits_for_a_round_not_for_all_of_a_large_one() {
     let limiter = limiter(1, 9, None);
     let flows: Vec<_> = (1..4).map(|number| Flow::new(client(number))).collect();
-    let held = FairLimiter::try_enter(&limiter, &flows[0]).unwrap();
+    let held = FairLimiter::try_acquire(&limiter, &flows[0]).unwrap();
     let from = [0, 0, 0, 0, 1, 1, 1, 2, 2];
     let mut callers: Vec<_> = from.iter().map(|flow| Caller::new(*flow, &limiter, &flows[*flow])).collect();
     assert!(callers.iter_mut().all(|caller| caller.poll().is_pending()));
@@ -351,7 +353,7 @@ fn a_small_batch_waits_for_a_round_not_for_all_of_a_large_one() {
 fn a_full_queue_turns_new_flows_away_and_keeps_those_it_has() {
     let limiter = limiter(1, 1, None);
     let (first, second, third) = (Flow::new(client(1)), Flow::new(client(2)), Flow::new(client(3)));
-    let held = FairLimiter::try_enter(&limiter, &first).unwrap();
+    let held = FairLimiter::try_acquire(&limiter, &first).unwrap();
     let mut waiting = Caller::new(0, &limiter, &second);
     assert!(waiting.poll().is_pending());
     let mut more: Vec<_> = [&first, &second].map(|flow| Caller::new(1, &limiter, flow)).into();
@@ -363,49 +365,50 @@ fn a_full_queue_turns_new_flows_away_and_keeps_those_it_has() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn turns_start_at_their_pace_and_in_turn() {
+async fn calls_start_at_their_pace_and_in_order() {
     let rate = Rate { interval: Duration::from_millis(100), burst: NonZeroUsize::new(2).unwrap() };
     let (limiter, flows) = (limiter(9, 9, Some(rate)), [Flow::new(client(1)), Flow::new(client(2))]);
     let (began, order) = (Stopwatch::start(), std::sync::Mutex::new(Vec::new()));
     let call = |flow: usize| {
         let (limiter, flow_of_call, order) = (&limiter, &flows[flow], &order);
         async move {
-            let permit = FairLimiter::enter(limiter, flow_of_call).await.unwrap();
+            let permit = FairLimiter::acquire(limiter, flow_of_call).await.unwrap();
             order.lock().unwrap().push((flow, began.elapsed().as_millis()));
             drop(permit);
         }
     };
     futures_util::future::join_all([0, 0, 0, 0, 0, 1].map(call)).await;
     assert_eq!(*order.lock().unwrap(), [(0, 0), (0, 0), (0, 100), (0, 200), (1, 300), (0, 400)]);
-    assert!(FairLimiter::try_enter(&limiter, &flows[0]).is_none());
+    assert!(FairLimiter::try_acquire(&limiter, &flows[0]).is_none());
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(FairLimiter::try_enter(&limiter, &flows[0]).is_some());
+    assert!(FairLimiter::try_acquire(&limiter, &flows[0]).is_some());
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_cancelled_while_it_waits_for_its_time_takes_none() {
+async fn a_call_cancelled_while_it_waits_for_its_time_uses_none() {
     let rate = Rate { interval: Duration::from_millis(100), burst: NonZeroUsize::MIN };
     let (limiter, flow) = (limiter(1, 9, Some(rate)), Flow::new(client(1)));
-    drop(FairLimiter::try_enter(&limiter, &flow).unwrap());
-    let waiting = tokio::time::timeout(Duration::from_millis(50), FairLimiter::enter(&limiter, &flow)).await;
+    drop(FairLimiter::try_acquire(&limiter, &flow).unwrap());
+    let waiting =
+        tokio::time::timeout(Duration::from_millis(50), FairLimiter::acquire(&limiter, &flow)).await;
     assert!(waiting.is_err());
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(FairLimiter::try_enter(&limiter, &flow).is_some());
+    assert!(FairLimiter::try_acquire(&limiter, &flow).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_threads_never_have_more_turns_than_there_are() {
+async fn many_threads_never_hold_more_permits_than_there_are() {
     for percent in [100, 67] {
         hammer(percent).await;
     }
 }
 
-/// Twelve workers of three clients at a gate of three turns.
+/// Twelve workers of three clients at a limiter of three permits.
 async fn hammer(percent: u64) {
-    let limiter = Arc::new(shared_gate(3, usize::MAX, percent, None));
+    let limiter = Arc::new(shared_limiter(3, usize::MAX, percent, None));
     let under_way = Arc::new(AtomicUsize::new(0));
     let of_clients: Arc<[AtomicUsize; 3]> = Arc::default();
-    let share = limiter.limits().turns_of_client().get();
+    let share = limiter.limits().permits_of_client().get();
     let worker = |number: u8| {
         let (limiter, under_way, of_clients) =
             (Arc::clone(&limiter), Arc::clone(&under_way), Arc::clone(&of_clients));
@@ -413,17 +416,17 @@ async fn hammer(percent: u64) {
             let flow = Flow::new(client(number % 3));
             let of_client = &of_clients[usize::from(number % 3)];
             for round in 0..2000 {
-                let permit = match FairLimiter::try_enter(&*limiter, &flow) {
+                let permit = match FairLimiter::try_acquire(&*limiter, &flow) {
                     Some(permit) => permit,
-                    // Every other one gives up soon.
+                    // Every other call gives up soon.
                     None if round % 2 == 0 => {
                         tokio::select! {
                             biased;
-                            permit = FairLimiter::enter(&*limiter, &flow) => permit.unwrap(),
+                            permit = FairLimiter::acquire(&*limiter, &flow) => permit.unwrap(),
                             () = tokio::task::yield_now() => continue,
                         }
                     }
-                    None => FairLimiter::enter(&*limiter, &flow).await.unwrap(),
+                    None => FairLimiter::acquire(&*limiter, &flow).await.unwrap(),
                 };
                 assert!(under_way.fetch_add(1, Ordering::Relaxed) < 3);
                 assert!(of_client.fetch_add(1, Ordering::Relaxed) < share);

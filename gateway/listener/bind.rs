@@ -26,8 +26,8 @@ use rustls::server::danger::ClientCertVerifier;
 
 use crate::config::{ListenAddress, Listener, TlsFiles};
 
-use super::client_certificate::NamesOfClients;
 use super::inherited::Inherited;
+use crate::transport::client_certificate::NamesOfClients;
 
 /// Says whether `address` can be listened on, by listening on it for a moment. `SO_REUSEADDR` is
 /// set, as pingora does: connections of an earlier process that linger don't make an address taken.
@@ -138,7 +138,7 @@ impl BoundSockets {
             // pingora holds back the start of a reply of known length until 1460 bytes are there.
             let unheld = L4BufferSettings::default().write(0);
             let config = ListenerConfig::tcp(address.to_string()).l4_buffer(unheld);
-            // TLS is the door's, where connections are counted before their handshake.
+            // The acceptor speaks TLS itself, because it counts connections before their handshake.
             listeners.add_listener(config);
             sockets.add(address.to_string(), socket.into_raw_fd());
         }

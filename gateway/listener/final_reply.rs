@@ -47,15 +47,15 @@ impl FinalReply {
 
     /// Answers a request of which nothing else is known.
     pub(crate) fn with(error_reply: &ErrorReply, request_id: &RequestId) -> Self {
-        Self::of(written(error_reply, request_id).into())
+        Self::new(written(error_reply, request_id).into())
     }
 
     /// The reply is written already, or there is none.
     pub(crate) fn without_bytes() -> Self {
-        Self::of(Bytes::new())
+        Self::new(Bytes::new())
     }
 
-    const fn of(bytes: Bytes) -> Self {
+    const fn new(bytes: Bytes) -> Self {
         Self { stage: Stage::Writing, bytes, timer: None, drained: 0 }
     }
 

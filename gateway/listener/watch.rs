@@ -10,7 +10,7 @@ use tokio::time::Sleep;
 
 use crate::telemetry::ConnectionRefusal;
 
-use super::body_rate::BodyRate;
+use crate::session::body_rate::BodyRate;
 
 /// What a connection over HTTP/1 is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! name another host, and its path goes through the one canonicaliser.
 
 use crate::batch::ItemRejection;
-use crate::route::{CanonicalPath, PathError, Strictness, can_stand_in_a_query, same_authority};
+use crate::route::{CanonicalPath, PathError, Strictness, is_query_byte, same_authority};
 
 /// A url that stays at the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
     if query.contains('#') || path.contains('#') {
         return Err(refuse("has a fragment"));
     }
-    if !query.bytes().all(can_stand_in_a_query) {
+    if !query.bytes().all(is_query_byte) {
         return Err(refuse("has a query with a character that must be percent-encoded"));
     }
     let path = CanonicalPath::parse(path, Strictness::Item).map_err(|error| refuse(words(error)))?;
@@ -44,7 +44,7 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
 
 const fn words(error: PathError) -> &'static str {
     match error {
-        PathError::NotAbsolute => "has to start with a single `/`",
+        PathError::NotAbsolute => "must start with a single `/`",
         PathError::EmptySegment => "has an empty path segment (`//`)",
         PathError::DotSegment => "has a dot segment (`.` or `..`, plain or percent-encoded)",
         PathError::BrokenEncoding => "has a broken percent-encoding",

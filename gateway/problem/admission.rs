@@ -1,64 +1,44 @@
-//! What it means that the gateway does not let something in; the same for batches, items and single
-//! requests.
+//! Clients that are not let in: the same for batches, items and single requests.
 
-use http::StatusCode;
+use std::sync::Arc;
 
-use super::{ErrorReply, Row, UNAVAILABLE_FOR, error_reply, limit};
+use super::error_reply::{ErrorReply, UNAVAILABLE_FOR};
+use super::limit::Limit;
+use super::table::{self, Row};
 use crate::batch::{AdmissionRefusal, OutcomeKind};
 
-/// The verdict on what is not let in.
+/// The reply to a client that is not let in.
 #[must_use]
 pub fn of_admission(refusal: &AdmissionRefusal) -> ErrorReply {
-    let row = row(refusal);
-    let error_reply = match refusal {
-        // Nothing was sent, and later there is room.
-        AdmissionRefusal::RateLimited { retry_after, .. } => ErrorReply {
-            retryable: true,
-            retry_after: Some(*retry_after),
-            ..error_reply(&row, refusal.to_string(), None, OutcomeKind::NotSent)
-        },
-        AdmissionRefusal::AuthenticationUnavailable => ErrorReply {
-            retryable: true,
-            retry_after: Some(UNAVAILABLE_FOR),
-            ..error_reply(&row, refusal.to_string(), None, OutcomeKind::NotSent)
-        },
-        AdmissionRefusal::Unauthenticated { challenge, .. } => ErrorReply {
-            challenge: Some(challenge.clone()),
-            ..error_reply(&row, refusal.to_string(), None, OutcomeKind::Rejected)
-        },
-        AdmissionRefusal::OverBurst { .. } | AdmissionRefusal::Forbidden | AdmissionRefusal::Loop { .. } => {
-            error_reply(&row, refusal.to_string(), None, OutcomeKind::Rejected)
-        }
+    // A retry may help only if the refusal is for now.
+    let retry_after = match refusal {
+        AdmissionRefusal::RateLimited { retry_after, .. } => Some(*retry_after),
+        AdmissionRefusal::AuthenticationUnavailable => Some(UNAVAILABLE_FOR),
+        AdmissionRefusal::Unauthenticated { .. }
+        | AdmissionRefusal::OverBurst { .. }
+        | AdmissionRefusal::Forbidden
+        | AdmissionRefusal::Loop { .. } => None,
     };
-    ErrorReply { limit: limit::of_admission(refusal), ..error_reply }
+    let outcome = if retry_after.is_some() { OutcomeKind::NotSent } else { OutcomeKind::Rejected };
+    let mut reply = ErrorReply::new(row(refusal), refusal.to_string(), outcome);
+    reply.retryable = retry_after.is_some();
+    reply.retry_after = retry_after;
+    if let AdmissionRefusal::Unauthenticated { challenge, .. } = refusal {
+        reply.challenge = Some(challenge.clone());
+    }
+    if let AdmissionRefusal::RateLimited { limit, .. } | AdmissionRefusal::OverBurst { limit, .. } = refusal {
+        reply.limit = Some(Limit::Rate(Arc::clone(limit)));
+    }
+    reply
 }
 
-pub(super) fn row(refusal: &AdmissionRefusal) -> Row {
+pub(super) const fn row(refusal: &AdmissionRefusal) -> Row {
     match refusal {
-        AdmissionRefusal::RateLimited { .. } => {
-            row!(TOO_MANY_REQUESTS, "rate_limited", "A rate limit is reached", "http_request_denied")
-        }
-        AdmissionRefusal::Unauthenticated { .. } => {
-            row!(UNAUTHORIZED, "unauthenticated", "The client is not known", "http_request_denied")
-        }
-        AdmissionRefusal::Forbidden => {
-            row!(FORBIDDEN, "client_forbidden", "The client may not come in", "http_request_denied")
-        }
-        AdmissionRefusal::AuthenticationUnavailable => {
-            row!(
-                SERVICE_UNAVAILABLE,
-                "authentication_unavailable",
-                "Nobody can tell who may come in",
-                "destination_unavailable"
-            )
-        }
-        // RFC 9209 §2.3.32. Not the 502 that it recommends: 502 is asked again (`retry.status`), and that in each
-        // round of the loop.
-        AdmissionRefusal::Loop { .. } => {
-            row!(LOOP_DETECTED, "loop_detected", "The request goes round in circles", "proxy_loop_detected")
-        }
-        AdmissionRefusal::OverBurst { .. } => {
-            row!(PAYLOAD_TOO_LARGE, "too_many_items", "The batch has too many items", "http_request_denied")
-        }
+        AdmissionRefusal::RateLimited { .. } => table::RATE_LIMITED,
+        AdmissionRefusal::Unauthenticated { .. } => table::UNAUTHENTICATED,
+        AdmissionRefusal::Forbidden => table::CLIENT_FORBIDDEN,
+        AdmissionRefusal::AuthenticationUnavailable => table::AUTHENTICATION_UNAVAILABLE,
+        AdmissionRefusal::Loop { .. } => table::LOOP_DETECTED,
+        AdmissionRefusal::OverBurst { .. } => table::OVER_BURST,
     }
 }

@@ -1,18 +1,19 @@
-//! A route's fixed answer that has no words of its own: the gateway refuses, and says so as in all that it refuses.
+//! A route's fixed error answer without a body: the client gets a problem detail, as for every other refusal.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{ErrorReply, Row, error_reply};
+use super::error_reply::ErrorReply;
+use super::table::Row;
 use crate::batch::OutcomeKind;
 use crate::route::Respond;
 
-/// How long a client should wait before it asks again for what an operator has closed for now.
+/// How long a client should wait before it tries a route again that the operator has closed for now.
 const CLOSED_FOR: Duration = Duration::from_secs(60);
 
-/// The verdict of a route with a fixed answer, for items and single requests alike; `None` where the answer has a body, or
-/// is not a refusal: then it is sent as the operator wrote it.
+/// The reply of a route with a fixed answer, for items and single requests alike. `None` if the answer has a body or is
+/// not an error: it is then sent as the operator wrote it.
 #[must_use]
 pub fn of_fixed_answer(respond: &Respond) -> Option<ErrorReply> {
     if respond.status.as_u16() < 400 || !respond.body.is_empty() {
@@ -24,12 +25,13 @@ pub fn of_fixed_answer(respond: &Respond) -> Option<ErrorReply> {
         kind: "urn:batchgate:problem:fixed_answer",
         title: respond.status.canonical_reason().unwrap_or("Refused"),
         error: "http_request_denied",
+        limit: None,
     };
-    let detail = format!("the route answers every request with {} by itself", respond.status.as_u16());
-    let made = error_reply(&row, detail, None, OutcomeKind::Rejected);
-    // Protocol §3: what is rejected is not retryable, but these statuses say when to come again.
+    let detail = format!("the route answers every request with {}", respond.status.as_u16());
+    let reply = ErrorReply::new(row, detail, OutcomeKind::Rejected);
+    // Protocol §3: a rejected request is not retryable, but these statuses say when to come again.
     let for_now = matches!(respond.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    Some(ErrorReply { retry_after: for_now.then_some(CLOSED_FOR), ..made })
+    Some(ErrorReply { retry_after: for_now.then_some(CLOSED_FOR), ..reply })
 }
 
 #[cfg(test)]
@@ -44,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_without_words_gets_the_gateways() {
+    fn an_error_answer_without_a_body_gets_a_problem_detail() {
         for (status, title, after) in [
             (403, "Forbidden", None),
             (404, "Not Found", None),

@@ -1,48 +1,31 @@
-//! The table's part for requests that break HTTP's grammar.
+//! Requests that break HTTP's grammar.
 
 use http::StatusCode;
 
+use super::error_reply::ErrorReply;
 use super::limit::Limit;
-use super::{ErrorReply, Row, error_reply};
+use super::table;
 use crate::batch::OutcomeKind;
 use crate::http1::Fault;
 
-/// The verdict on a request that breaks HTTP's grammar. The connection has to be closed after it.
+/// The reply to a request that breaks HTTP's grammar. The connection has to be closed after it.
 #[must_use]
 pub fn of_fault(fault: Fault) -> ErrorReply {
     let row = match fault.status() {
-        StatusCode::URI_TOO_LONG => {
-            row!(URI_TOO_LONG, "target_too_long", "The request target is too long", "http_request_error")
-        }
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => row!(
-            REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "header_too_large",
-            "The request's header section is too large",
-            "http_request_error"
-        ),
-        StatusCode::NOT_IMPLEMENTED => {
-            row!(NOT_IMPLEMENTED, "not_implemented", "The gateway can't do this", "http_request_error")
-        }
-        StatusCode::HTTP_VERSION_NOT_SUPPORTED => row!(
-            HTTP_VERSION_NOT_SUPPORTED,
-            "version_not_supported",
-            "The gateway does not speak this version of HTTP",
-            "http_request_error"
-        ),
-        _ => row!(BAD_REQUEST, "malformed_request", "The request is malformed", "http_request_error"),
+        StatusCode::URI_TOO_LONG => table::TARGET_TOO_LONG,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => table::HEADER_TOO_LARGE,
+        StatusCode::NOT_IMPLEMENTED => table::NOT_IMPLEMENTED,
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED => table::VERSION_NOT_SUPPORTED,
+        _ => table::MALFORMED_REQUEST,
     };
-    let detail = fault.to_string();
-    ErrorReply {
-        limit: fault.limit().map(Limit::Key),
-        ..error_reply(&row, detail, None, OutcomeKind::Rejected)
-    }
+    let limit = fault.limit().map(Limit::Key);
+    ErrorReply { limit, ..ErrorReply::new(row, fault.to_string(), OutcomeKind::Rejected) }
 }
 
-/// The verdict on a request that pingora can't read, so that nothing else is known of it.
+/// The reply to a request that pingora can't read, so that nothing else is known about it.
 #[must_use]
 pub fn of_bad_message(detail: String) -> ErrorReply {
-    let row = row!(BAD_REQUEST, "malformed_request", "The request is malformed", "http_request_error");
-    error_reply(&row, detail, None, OutcomeKind::Rejected)
+    ErrorReply::new(table::MALFORMED_REQUEST, detail, OutcomeKind::Rejected)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which methods may be sent again when it is not known whether they were carried out.
+//! The methods that may be sent again when it is not known whether they were carried out.
 
 use http::Method;
 

@@ -1,6 +1,6 @@
-//! The words by which metrics tell refusals apart.
+//! The words that label refusals in metrics.
 
-/// The reasons of all refusals, so that their counters start at zero.
+/// The reasons of all refused batches, so that their counters start at zero.
 pub const REFUSAL_REASONS: [&str; 29] = [
     "malformed",
     "not_a_batch",
@@ -33,8 +33,8 @@ pub const REFUSAL_REASONS: [&str; 29] = [
     "internal",
 ];
 
-/// The reasons of items and single requests for which a limit is at fault, so that their counters start at zero
-/// and an alert sees the first one.
+/// The reasons of items and single requests that exceeded a limit, so that their counters start at zero and an alert
+/// sees the first increase.
 pub const LIMIT_REASONS: [&str; 22] = [
     "rate_limited",
     "item_over_limit",

@@ -1,115 +1,150 @@
-//! The same verdicts on a request that is no batch: the rules are those of items, the words are not.
+//! Rejected single requests, and bodies of single requests that could not be read.
 
-use http::StatusCode;
+use super::admission::{self, of_admission};
+use super::error_reply::ErrorReply;
+use super::table::{self, Row};
+use crate::batch::{AdmissionRefusal, OutcomeKind};
 
-use super::limit::Limit;
-use super::{ErrorReply, Row, error_reply, of_rejection};
-use crate::batch::{ItemRejection, OutcomeKind};
-
-/// An item's words, and a request's.
-const WORDS: [(&str, &str); 8] = [
-    ("the item's", "the request's"),
-    ("The item's", "The request's"),
-    ("the item", "the request"),
-    ("The item", "The request"),
-    ("can't be set by an item", "can't be set"),
-    ("the record's", "the request's"),
-    ("The record", "The request"),
-    ("an item", "a request"),
-];
-
-/// The titles of items that single requests have too.
-const TITLES: [(&str, &str); 5] = [
-    ("The item's url is refused", "The request's url is refused"),
-    ("The item has a header that it can't have", "The request has a header that it can't have"),
-    ("The item leads elsewhere", "The request leads elsewhere"),
-    ("The item is over a limit", "The request is over a limit"),
-    ("The item's body is malformed", "The request's body is malformed"),
-];
+/// Why the gateway rejects a single request. Nothing was sent for it. Items have
+/// [`ItemRejection`](crate::batch::ItemRejection).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestRejection {
+    /// The url has no host, or two servers could read it differently.
+    #[error("the request's url {problem}")]
+    ForbiddenUrl {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A header field that a request can't have.
+    #[error("the request's header `{name}` {problem}")]
+    BadHeader {
+        /// The field's name.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A `Destination` or `If` leads out of the route's upstream (RFC 4918 §10.3, §10.4).
+    #[error("the request's `{field}` {problem}")]
+    ForbiddenReference {
+        /// The field's name.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// No route has this path.
+    #[error("no route is configured for this path")]
+    NoRoute,
+    /// The route does not allow the method.
+    #[error("the route does not allow this method; it allows {allowed}")]
+    MethodNotAllowed {
+        /// The methods that it allows, comma-separated.
+        allowed: String,
+    },
+    /// The client is not let in, or not now.
+    #[error(transparent)]
+    NotAdmitted(AdmissionRefusal),
+    /// The request needs something that the gateway does not support.
+    #[error("{what}")]
+    NotImplemented {
+        /// What that is, as a sentence.
+        what: &'static str,
+    },
+}
 
 /// Why a single request's body could not be read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFailure {
     /// It breaks HTTP's framing.
     Unreadable,
-    /// The client let the gateway wait for longer than so many seconds.
+    /// The client kept the gateway waiting for longer than this many seconds.
     TooSlow(u64),
 }
 
-/// The verdict on a single request whose body could not be read. The service may have seen a part of it.
+/// The reply to a single request that is rejected.
 #[must_use]
-pub fn of_body(failure: BodyFailure) -> ErrorReply {
-    match failure {
-        BodyFailure::Unreadable => {
-            let row = row!(
-                BAD_REQUEST,
-                "body_unreadable",
-                "The request's body can't be read",
-                "http_request_error"
-            );
-            let detail = "the request's body breaks HTTP's framing".to_owned();
-            error_reply(&row, detail, None, OutcomeKind::Unknown)
-        }
-        BodyFailure::TooSlow(seconds) => {
-            let row = row!(
-                REQUEST_TIMEOUT,
-                "body_timeout",
-                "The request's body came too slowly",
-                "http_request_error"
-            );
-            let detail = format!(
-                "the gateway waited for the request's body for {seconds} s in all (limits.body_timeout)"
-            );
-            let limit = Some(Limit::Key("limits.body_timeout"));
-            ErrorReply { limit, ..error_reply(&row, detail, None, OutcomeKind::Unknown) }
-        }
+pub fn of_request(rejection: &RequestRejection) -> ErrorReply {
+    if let RequestRejection::NotAdmitted(refusal) = rejection {
+        return of_admission(refusal);
+    }
+    let mut reply = ErrorReply::new(row(rejection), rejection.to_string(), OutcomeKind::Rejected);
+    if let RequestRejection::MethodNotAllowed { allowed } = rejection {
+        reply.allow = Some(allowed.clone());
+    }
+    reply
+}
+
+const fn row(rejection: &RequestRejection) -> Row {
+    match rejection {
+        RequestRejection::ForbiddenUrl { .. } => table::FORBIDDEN_URL,
+        RequestRejection::BadHeader { .. } => table::BAD_HEADER,
+        RequestRejection::ForbiddenReference { .. } => table::FORBIDDEN_REFERENCE,
+        RequestRejection::NoRoute => table::NO_ROUTE,
+        RequestRejection::MethodNotAllowed { .. } => table::ITEM_METHOD_NOT_ALLOWED,
+        RequestRejection::NotAdmitted(refusal) => admission::row(refusal),
+        RequestRejection::NotImplemented { .. } => table::NOT_IMPLEMENTED,
     }
 }
 
-/// The verdict on a single request that the gateway refuses.
+/// The reply to a single request whose body could not be read. The service may have received a part of it.
 #[must_use]
-pub fn of_request(rejection: &ItemRejection) -> ErrorReply {
-    let mut error_reply = of_rejection(rejection);
-    let problem = &mut error_reply.problem;
-    if let Some((_, title)) = TITLES.iter().find(|(items, _)| *items == problem.title) {
-        problem.title = title;
-    }
-    for (items, requests) in WORDS {
-        if problem.detail.contains(items) {
-            problem.detail = problem.detail.replace(items, requests);
+pub fn of_body(failure: BodyFailure) -> ErrorReply {
+    let (row, detail) = match failure {
+        BodyFailure::Unreadable => {
+            (table::BODY_UNREADABLE, "the request's body breaks HTTP's framing".to_owned())
         }
-    }
-    error_reply
+        BodyFailure::TooSlow(seconds) => (
+            table::BODY_TIMEOUT,
+            format!("the gateway waited {seconds} s in total for the request's body (limits.body_timeout)"),
+        ),
+    };
+    ErrorReply::new(row, detail, OutcomeKind::Unknown)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{AdmissionRefusal, Bounded};
-    use crate::header::field::FieldError;
+    use crate::batch::{Bounded, ItemRejection};
+    use crate::problem::of_rejection;
+
+    /// Rejections with the same meaning for an item and for a single request.
+    fn pairs() -> Vec<(RequestRejection, ItemRejection)> {
+        let allowed = || "GET".to_owned();
+        let problem = "leads elsewhere";
+        let what = "this can't be done";
+        let header = ItemRejection::BadHeader {
+            name: "connection".to_owned(),
+            error: crate::header::field::FieldError::Value,
+        };
+        vec![
+            (RequestRejection::ForbiddenUrl { problem }, ItemRejection::ForbiddenUrl { problem }),
+            (RequestRejection::BadHeader { name: "Connection", problem }, header),
+            (
+                RequestRejection::ForbiddenReference { field: "If", problem },
+                ItemRejection::ForbiddenReference { field: "If", problem },
+            ),
+            (RequestRejection::NoRoute, ItemRejection::NoRoute),
+            (
+                RequestRejection::MethodNotAllowed { allowed: allowed() },
+                ItemRejection::MethodNotAllowed { allowed: allowed() },
+            ),
+            (
+                RequestRejection::NotAdmitted(AdmissionRefusal::Forbidden),
+                ItemRejection::NotAdmitted(AdmissionRefusal::Forbidden),
+            ),
+            (RequestRejection::NotImplemented { what }, ItemRejection::NotImplemented { what }),
+        ]
+    }
 
     #[test]
     fn a_single_request_is_never_called_an_item() {
-        let name = || "Connection".to_owned();
-        for rejection in [
-            ItemRejection::ForbiddenUrl { problem: "has a fragment" },
-            ItemRejection::BadHeader { name: name(), error: FieldError::NotOfTheConnection },
-            ItemRejection::BadHeader { name: name(), error: FieldError::Forbidden },
-            ItemRejection::ForbiddenReference { field: "Destination", problem: "leads to another host" },
-            ItemRejection::OverLimit { what: Bounded::Url, limit: 3 },
-            ItemRejection::BadBody { problem: "is malformed" },
-            ItemRejection::NotImplemented { what: "the gateway does not answer TRACE itself" },
-            ItemRejection::NoRoute,
-            ItemRejection::MethodNotAllowed { allowed: "GET".to_owned() },
-            ItemRejection::NotAdmitted(AdmissionRefusal::Forbidden),
-        ] {
-            let (error_reply, of_item) = (of_request(&rejection), of_rejection(&rejection));
-            let words = format!("{} {}", error_reply.problem.title, error_reply.problem.detail);
+        for (rejection, item) in pairs() {
+            let (reply, of_item) = (of_request(&rejection), of_rejection(&item));
+            let words = format!("{} {}", reply.problem.title, reply.problem.detail);
             assert!(!words.contains("item") && !words.contains("record"), "{words}");
-            assert_eq!(
-                (error_reply.problem.status, error_reply.reason),
-                (of_item.problem.status, of_item.reason)
-            );
+            assert_eq!((reply.problem.status, reply.reason), (of_item.problem.status, of_item.reason));
+            assert_eq!((reply.problem.title, reply.allow), (of_item.problem.title, of_item.allow));
         }
+        let over = of_rejection(&ItemRejection::OverLimit { what: Bounded::Url, limit: 3 });
+        assert!(!over.problem.title.contains("item"));
     }
 }

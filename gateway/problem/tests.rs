@@ -1,9 +1,11 @@
 //! Pins each row: variant → status, Proxy-Status error, outcome, retryable.
 
+use std::time::Duration;
+
 use http::Method;
 
 use super::*;
-use crate::batch::{AdmissionRefusal, Bounded, ItemIndex};
+use crate::batch::{AdmissionRefusal, BatchRefusal, Bounded, ItemIndex, ItemRejection, Place, ProxyError};
 use crate::dispatch::SkipReason;
 use crate::dispatch::{CallFailure, Sent};
 use crate::header::field::FieldError;

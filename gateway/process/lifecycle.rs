@@ -37,7 +37,6 @@ use crate::serve::front::Front;
 use crate::state::activity::Awaited;
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
-use crate::upstream::health_check::start_checks;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +90,7 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
     let snapshot = Snapshot::new(settings, redacted, &metrics, None).await;
     let gateway = Arc::new(Gateway::new(snapshot, metrics));
     gateway.metrics.record_reload(true);
-    start_checks(&gateway);
+    gateway.start_checks();
     let (stop, stopped) = watch::channel(false);
     let (stop_admin, admin_stopped) = watch::channel(false);
     let mut services = Vec::new();
@@ -109,14 +108,14 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
 
 /// The front with its sockets, ready to be served.
 struct FrontService {
-    service: Service<Acceptor>,
+    service: Service<Acceptor<Front>>,
     sockets: ListenFds,
 }
 
 fn front_service(gateway: Arc<Gateway>, sockets: BoundSockets) -> std::io::Result<FrontService> {
     let front = Front::new(Arc::clone(&gateway));
-    let door = Acceptor::new(gateway, front, sockets.encrypted()?);
-    let mut service = Service::new("front".to_owned(), door);
+    let acceptor = Acceptor::new(gateway, front, sockets.encrypted()?);
+    let mut service = Service::new("front".to_owned(), acceptor);
     let sockets = sockets.give_to(service.endpoints());
     Ok(FrontService { service, sockets })
 }

@@ -17,7 +17,6 @@ use crate::config::{self, ReadFile, Settings};
 
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
-use crate::upstream::health_check::start_checks;
 
 /// Writes to a file come in bursts; so long has to pass without one.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -131,7 +130,7 @@ impl Reloader {
         let snapshot = Snapshot::new(settings, redacted, &self.gateway.metrics, Some(&before)).await;
         self.gateway.replace(snapshot);
         self.gateway.metrics.upstreams.forget_targets();
-        start_checks(&self.gateway);
+        self.gateway.start_checks();
         self.gateway.metrics.record_reload(true);
     }
 

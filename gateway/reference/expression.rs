@@ -108,7 +108,7 @@ impl fmt::Display for Expression {
     }
 }
 
-/// Whether there may be an expression in the text; where there is none, it is not parsed.
+/// Whether the text may contain an expression. If not, it need not be parsed.
 #[must_use]
 pub fn may_have_expressions(text: &[u8]) -> bool {
     // A dollar is rare, and looking for one byte is all that an ordinary item pays.
@@ -131,7 +131,7 @@ impl TextTemplate {
     /// Parses a text.
     ///
     /// # Errors
-    /// Names the first expression that is none.
+    /// Names the first one that is not an expression.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         let mut template = Self(Vec::new());
         let mut rest = text;

@@ -1,5 +1,4 @@
-//! Whether two authorities are the same (RFC 9110 §4.2.3): case does not matter, and neither does a port
-//! that is there anyway.
+//! Whether two authorities are the same (RFC 9110 §4.2.3): case does not matter, nor does a default port.
 
 /// Compares `host[:port]` with `host[:port]`.
 #[must_use]
@@ -9,7 +8,7 @@ pub fn same_authority(one: &str, other: &str) -> bool {
 
 fn without_default_port(authority: &str) -> &str {
     let stripped = authority.strip_suffix(":80").or_else(|| authority.strip_suffix(":443"));
-    // `[::80` would be half an address.
+    // `[::80` without its bracket would be half an address.
     stripped.filter(|host| !host.starts_with('[') || host.ends_with(']')).unwrap_or(authority)
 }
 

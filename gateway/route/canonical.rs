@@ -1,45 +1,44 @@
-//! The one path canonicaliser: routes are matched on, and batches forward, exactly its output.
+//! The only path canonicaliser: routes are matched against its output, and batches forward exactly that.
 //!
-//! In: the path of a url in origin-form (RFC 9112 §3.2.1). Out: the same path with needlessly
-//! encoded characters decoded (RFC 3986 §6.2.2.2) and hex digits in upper case, or the reason why
-//! the path is refused. Canonicalising twice changes nothing. Never resolves `..`: a path that
-//! has it is refused, because the upstream might resolve it differently.
+//! In: the path of a url in origin-form (RFC 9112 §3.2.1). Out: the same path with needless percent-encodings decoded
+//! (RFC 3986 §6.2.2.2) and hex digits in upper case, or the reason why the path is refused. Canonicalising twice changes
+//! nothing. `..` is never resolved: a path with it is refused, because the upstream might resolve it differently.
 
 use std::borrow::Cow;
 
-/// A path that means the same to every server that reads it.
+/// A path that every server reads in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CanonicalPath(Box<str>);
 
-/// How much of what servers read differently is let through.
+/// How strictly to refuse paths that servers read differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// Items of a batch: no encoded slash, backslash or percent sign games, no empty segments.
+    /// Items of a batch: no encoded slashes or backslashes, no double encodings, no empty segments.
     Item,
-    /// Ordinary proxying: encoded slashes and empty segments are data, as in any proxy; only
-    /// dot segments (also between encoded slashes) and broken encodings are refused.
+    /// Single requests: encoded slashes and empty segments are data, as in any proxy. Only dot segments (also between
+    /// encoded slashes) and broken encodings are refused.
     Proxied,
 }
 
 /// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// It does not start with one slash.
-    #[error("has to start with a single `/`")]
+    /// It does not start with exactly one slash.
+    #[error("must start with a single `/`")]
     NotAbsolute,
-    /// `//` inside, at an item.
+    /// `//` inside the path of an item.
     #[error("has an empty path segment (`//`)")]
     EmptySegment,
-    /// `.` or `..`, plain or encoded, with or without parameters behind, also between encoded slashes.
+    /// `.` or `..`, plain or encoded, with or without parameters, also between encoded slashes.
     #[error("has a dot segment (`.` or `..`, plain or percent-encoded)")]
     DotSegment,
-    /// `%` without two hex digits behind.
+    /// `%` without two hex digits after it.
     #[error("has a broken percent-encoding")]
     BrokenEncoding,
-    /// `%2F`, `%5C`, `%00` and doubly encoded forms of them.
+    /// `%2F`, `%5C`, `%00` or a double encoding.
     #[error("has an encoded slash, backslash, control character or doubly encoded character")]
     EncodedSeparator,
-    /// A character that has to be percent-encoded in a path.
+    /// A character that must be percent-encoded in a path.
     #[error("has a character that must be percent-encoded")]
     Character,
 }
@@ -64,13 +63,13 @@ impl CanonicalPath {
         Ok(Self(decoded.into_owned().into_boxed_str()))
     }
 
-    /// The path's text; starts with a slash.
+    /// The path's text. It starts with a slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the other path is this one with a slash more or less at its end.
+    /// Whether the two paths differ only by a slash at the end.
     #[must_use]
     pub fn differs_by_last_slash(&self, other: &Self) -> bool {
         let without =
@@ -79,7 +78,7 @@ impl CanonicalPath {
     }
 }
 
-/// Looks at what comes out, so that no encoding hides in another: `%252%65` comes out as `%252e`.
+/// Checks the decoded path, so that no encoding hides in another: `%252%65` is decoded to `%252e`.
 fn check_item(path: &str) -> Result<(), PathError> {
     if path.contains("//") {
         return Err(PathError::EmptySegment);
@@ -92,7 +91,7 @@ fn check_item(path: &str) -> Result<(), PathError> {
 }
 
 fn check_segment(segment: &str) -> Result<(), PathError> {
-    // Some servers take `%2F` and `%5C` for slashes, and `%3B` for the start of parameters.
+    // Some servers read `%2F` and `%5C` as slashes, and `%3B` as the start of parameters.
     let parts = segment.split("%2F").flat_map(|part| part.split("%5C"));
     for part in parts {
         let name = part.split(';').next().and_then(|name| name.split("%3B").next()).unwrap_or(part);
@@ -104,7 +103,7 @@ fn check_segment(segment: &str) -> Result<(), PathError> {
 }
 
 fn decode_unreserved(path: &str, strictness: Strictness) -> Result<Cow<'_, str>, PathError> {
-    // Real clients leave some harmless bytes raw (`[`, `|`, `"`); proxies pass them on.
+    // Real clients leave some harmless bytes raw (`[`, `|`, `"`), and proxies pass them on.
     let is_harmless = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'?');
     let is_proxied = strictness == Strictness::Proxied;
     if !path.bytes().all(|byte| is_path_byte(byte) || (is_proxied && is_harmless(byte))) {
@@ -200,14 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn needless_encodings_go() {
+    fn needless_encodings_are_decoded() {
         assert_eq!(item("/%61dmin/%7e%c3%a4").as_deref(), Ok("/admin/~%C3%A4"));
         assert_eq!(item("/a%2ejpg").as_deref(), Ok("/a.jpg"));
         assert_eq!(item("/100%25%25/%2541%25").as_deref(), Ok("/100%25%25/%2541%25"));
     }
 
     #[test]
-    fn what_servers_read_differently_is_refused() {
+    fn paths_that_servers_read_differently_are_refused() {
         let table = [
             ("", PathError::NotAbsolute),
             ("orders", PathError::NotAbsolute),

@@ -1,4 +1,4 @@
-//! Methods: which ones a route allows, and their labels in metrics.
+//! Methods: the ones that a route allows, and their labels in metrics.
 
 use http::Method;
 
@@ -35,7 +35,7 @@ pub fn method_label(method: &Method) -> &'static str {
     KNOWN.iter().find(|known| **known == method.as_str()).copied().unwrap_or("_OTHER")
 }
 
-/// The method that `name` means: a known one in any case, else the token as it is.
+/// The method with this name: a known one in any case, otherwise the token as it is.
 #[must_use]
 pub fn known_method(name: &str) -> Option<Method> {
     let known = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(name)).copied();
@@ -45,16 +45,16 @@ pub fn known_method(name: &str) -> Option<Method> {
 /// The methods that a route allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum MethodSet {
-    /// Every one but CONNECT, which does not ask for a resource, and TRACE: whoever answers that shows the credentials
+    /// Every method except CONNECT, which does not ask for a resource, and TRACE: its answer would show the credentials
     /// that the gateway has added.
     #[default]
     Any,
-    /// These only, in the order of the configuration.
+    /// Only these, in the order of the configuration.
     Only(Vec<Method>),
 }
 
 impl MethodSet {
-    /// Whether the method is allowed. HEAD is, wherever GET is (RFC 9110 §9.3.2).
+    /// Whether the method is allowed. HEAD is allowed if GET is (RFC 9110 §9.3.2).
     #[must_use]
     pub fn allows(&self, method: &Method) -> bool {
         match self {
@@ -65,8 +65,8 @@ impl MethodSet {
         }
     }
 
-    /// The methods as an Allow field's value (RFC 9110 §10.2.1): a list of tokens. Where any is
-    /// allowed, these are the known ones.
+    /// The value of an Allow field (RFC 9110 §10.2.1), which is a list of tokens. If any method is allowed, it lists the
+    /// known ones.
     #[must_use]
     pub fn allow_value(&self) -> String {
         let allowed: Vec<_> = match self {
@@ -81,7 +81,7 @@ impl MethodSet {
 }
 
 /// Whether a route without a list of methods allows this one. Methods are case-sensitive (RFC 9110 §9.1), but a service
-/// that takes `Trace` for TRACE would show as much.
+/// that reads `Trace` as TRACE would show the same credentials.
 fn is_in_any(name: &str) -> bool {
     ![Method::CONNECT, Method::TRACE].iter().any(|never| never.as_str().eq_ignore_ascii_case(name))
 }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trace_and_connect_are_allowed_only_where_a_route_lists_them() {
+    fn trace_and_connect_are_allowed_only_if_a_route_lists_them() {
         for (name, any) in [
             ("GET", true),
             ("PROPFIND", true),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn allow_is_a_list_of_methods_even_where_any_is_allowed() {
+    fn allow_is_a_list_of_methods_even_if_any_is_allowed() {
         let allow = MethodSet::Any.allow_value();
         assert!(allow.starts_with("GET, HEAD, POST, "), "{allow}");
         assert!(!allow.contains("CONNECT") && !allow.contains("TRACE"), "{allow}");

@@ -1,18 +1,24 @@
-//! Where items and ordinary requests may go: one path canonicaliser, one table, and the mapping
-//! of urls between the gateway's side and an upstream's. Pure.
+//! Where items and single requests go: one path canonicaliser, one table of routes, and the mapping of urls between
+//! the gateway and an upstream.
+//!
+//! In: a path, or a url in a header or a reply. Out: the route with the longest matching prefix, or the mapped url.
+//! Pure. Invariants: a route is matched against exactly the path that is forwarded, and a path that two servers could
+//! read differently is refused, not repaired.
 
 mod authority;
 mod canonical;
 mod mapping;
 mod method;
-mod table;
 mod query;
+mod reference;
+mod table;
 mod template;
 
 pub use authority::same_authority;
 pub use canonical::{CanonicalPath, PathError, Strictness};
-pub use mapping::{Mapping, OriginText, map_reference};
+pub use mapping::Mapping;
 pub use method::{MethodSet, known_method, method_label};
-pub use query::can_stand_in_a_query;
+pub use query::is_query_byte;
+pub use reference::{OriginText, map_reference};
 pub use table::{Respond, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 pub use template::{TemplateError, UrlTemplate};

@@ -3,31 +3,33 @@
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{CanonicalPath, Mapping, MethodSet};
+use super::canonical::CanonicalPath;
+use super::mapping::Mapping;
+use super::method::MethodSet;
 
-/// A route's place in its table.
+/// A route's position in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteIndex(pub usize);
 
-/// An upstream's place in the settings.
+/// An upstream's position in the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UpstreamIndex(pub usize);
 
 /// One route.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
-    /// Its name in metrics and logs: the configured name, or the path.
+    /// Its name in metrics and logs: the configured one, or the path.
     pub name: String,
-    /// The path prefix. `/orders/` matches what is below it; `/orders` also matches itself and
-    /// `/orders/…` but not `/ordersX`.
+    /// The path prefix. `/orders/` matches the paths below it; `/orders` matches itself and `/orders/…` but not
+    /// `/ordersX`.
     pub path: CanonicalPath,
-    /// Which methods it allows.
+    /// The methods that it allows.
     pub methods: MethodSet,
-    /// Whether items of batches can meet it, or single requests only.
+    /// Whether it accepts items of batches in addition to single requests.
     pub batchable: bool,
-    /// Whether items of a batch that ask for the same share one call.
+    /// Whether equal items of a batch share one call.
     pub coalesce: bool,
-    /// What it does.
+    /// What it does with a request.
     pub action: RouteAction,
 }
 
@@ -36,12 +38,12 @@ pub struct Route {
 pub enum RouteAction {
     /// Calls an upstream.
     Forward {
-        /// Which.
+        /// The upstream.
         upstream: UpstreamIndex,
-        /// How urls map between the gateway's side and the upstream's.
+        /// How urls map between the gateway and the upstream.
         mapping: Mapping,
     },
-    /// Answers by itself.
+    /// Sends a fixed answer.
     Respond(Respond),
 }
 
@@ -64,7 +66,7 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    /// A table of these routes; a route's index is its place in `routes`.
+    /// A table of these routes. A route's index is its position in `routes`.
     #[must_use]
     pub fn new(routes: Vec<Route>) -> Self {
         let mut by_length: Vec<_> = (0..routes.len()).map(RouteIndex).collect();
@@ -102,7 +104,7 @@ impl Route {
     }
 }
 
-/// Whether `path` is `prefix` or below it, on the bounds of segments.
+/// Whether `path` is `prefix` or below it. Only complete segments match.
 #[must_use]
 pub fn is_prefix(prefix: &CanonicalPath, path: &CanonicalPath) -> bool {
     match path.as_str().strip_prefix(prefix.as_str()) {
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_prefix_wins_on_segment_bounds() {
+    fn the_longest_prefix_of_complete_segments_wins() {
         let table = table(&["/", "/orders", "/orders/archive/", "/files/"]);
         let found = |text| table.find(&path(text)).map(|(_, route)| route.name.as_str());
         assert_eq!(found("/orders"), Some("/orders"));

@@ -1,15 +1,17 @@
-//! Url templates of bulk routes (RFC 6570, simple expansion only): a path, perhaps with a query, that
-//! has variables in it.
+//! Url templates of bulk routes (RFC 6570, simple expansion only): a path, optionally with a query, that contains
+//! variables.
 //!
-//! A value is percent-encoded whole, all but unreserved characters, so that it fills the place of its
-//! variable and nothing else. Reserved expansion (`{+name}`) would let a value bring slashes along,
-//! and the operators of the higher levels would let it bring its own separators: both are refused.
+//! Everything in a value except unreserved characters is percent-encoded, so that it fills the place of its variable
+//! and nothing else. Reserved expansion (`{+name}`) would let a value add slashes, and the operators of the higher
+//! levels would let it add separators: both are refused.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{CanonicalPath, PathError, Route, RouteIndex, RouteTable, Strictness, can_stand_in_a_query};
+use super::canonical::{CanonicalPath, PathError, Strictness};
+use super::query::is_query_byte;
+use super::table::{Route, RouteIndex, RouteTable};
 
-/// RFC 3986 §2.3: what stands for itself everywhere in a url.
+/// The characters that are percent-encoded: all but the unreserved ones (RFC 3986 §2.3).
 const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A url with variables in it.
@@ -23,17 +25,17 @@ pub struct UrlTemplate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Literal(Box<str>),
-    /// The place of the variable's name.
+    /// The index of the variable's name.
     Variable(usize),
 }
 
 /// Why a template is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// A brace is open at its end.
+    /// A brace is not closed.
     #[error("has a `{{` without its `}}`")]
     Unclosed,
-    /// A brace closes what is not open.
+    /// A brace is closed that was not opened.
     #[error("has a `}}` without its `{{`")]
     NotOpen,
     /// An operator of RFC 6570's higher levels.
@@ -45,10 +47,10 @@ pub enum TemplateError {
     /// No variable: every record would have the same url.
     #[error("has no variable, so that every record would have the same url")]
     NoVariable,
-    /// What stands around the variables is no path.
+    /// The text around the variables is not a valid path.
     #[error("{0}")]
     Path(PathError),
-    /// What stands around the variables in the query is no query.
+    /// The text around the variables is not a valid query.
     #[error("has a character in its query that must be percent-encoded")]
     Query,
 }
@@ -75,7 +77,7 @@ impl UrlTemplate {
         Ok(template)
     }
 
-    /// The template as it was written.
+    /// The template as configured.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -103,11 +105,11 @@ impl UrlTemplate {
         url
     }
 
-    /// The route under which every expansion lies, unless a value spells out another route's path.
+    /// The route that every expansion matches, unless a value spells out another route's path.
     #[must_use]
     pub fn route_in<'table>(&self, table: &'table RouteTable) -> Option<(RouteIndex, &'table Route)> {
         let longest = table.routes().iter().map(|route| route.path.as_str().len()).max().unwrap_or(0);
-        // A value as long as this is no part of a route's path.
+        // A value as long as this can't be a part of a route's path.
         let url = self.filled_with(&"x".repeat(longest + 1));
         let path = url.split('?').next().unwrap_or_default();
         table.find(&CanonicalPath::parse(path, Strictness::Item).ok()?)
@@ -156,7 +158,7 @@ impl UrlTemplate {
     fn check(url: &str) -> Result<(), TemplateError> {
         let (path, query) = url.split_at(url.find('?').unwrap_or(url.len()));
         CanonicalPath::parse(path, Strictness::Item).map_err(TemplateError::Path)?;
-        let is_fine = |byte: u8| can_stand_in_a_query(byte) && byte != b'#';
+        let is_fine = |byte: u8| is_query_byte(byte) && byte != b'#';
         if query.bytes().all(is_fine) { Ok(()) } else { Err(TemplateError::Query) }
     }
 }
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_encoded_whole() {
+    fn values_are_encoded_completely() {
         assert_eq!(
             expand("/o/{id}", &["a/../b?c#d;e\r\n%2fé ~-._"]),
             "/o/a%2F..%2Fb%3Fc%23d%3Be%0D%0A%252f%C3%A9%20~-._"
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_is_refused() {
+    fn invalid_templates_are_refused() {
         use TemplateError as E;
         let cases = [
             ("/orders", E::NoVariable),
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_lies_under_a_route() {
+    fn a_template_belongs_to_a_route() {
         let route = |text: &str| Route {
             name: text.to_owned(),
             path: CanonicalPath::parse(text, Strictness::Item).unwrap(),

@@ -12,11 +12,10 @@ use crate::header::inherit::{inherited_fields, same_to_cgi};
 use crate::plan::{Plan, PlanContext, Preferences, plan};
 use crate::route::RouteIndex;
 use crate::stitch::{ItemReport, StitchContext, stitch};
-use crate::telemetry::{RequestId, TraceContext};
+use crate::telemetry::TraceContext;
 
 use super::respond::ReplyHead;
-use crate::admission::forwarding::Reached;
-use crate::admission::withheld;
+use crate::admission::{Caller, withheld};
 use crate::memory::{GaveWay, MemoryReservation};
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
@@ -34,8 +33,7 @@ pub(crate) struct Asked<'request> {
     pub(crate) source: ItemSource<'request>,
     /// The only route that items may meet.
     pub(crate) only_route: Option<RouteIndex>,
-    pub(crate) reached: &'request Reached,
-    pub(crate) request_id: &'request RequestId,
+    pub(crate) caller: &'request Caller,
     pub(crate) trace: TraceContext,
     /// What the reply says to a page of another origin.
     pub(crate) cors: Vec<(HeaderName, String)>,
@@ -49,7 +47,7 @@ impl Asked<'_> {
     pub(crate) fn plan(&self, batch: Batch) -> Result<Plan, BatchRefusal> {
         let context = PlanContext {
             routes: &self.snapshot.settings.routes,
-            own_authority: &self.reached.authority,
+            own_authority: &self.caller.authority,
             is_batch_endpoint: &|path| self.snapshot.settings.batch_endpoint(path).is_some(),
             only_route: self.only_route,
         };
@@ -60,7 +58,7 @@ impl Asked<'_> {
     pub(crate) fn inherited(&self, outer: &HeaderMap) -> HeaderMap {
         let more = self.endpoint.dialect.handed_down(outer);
         let mut inherited = inherited_fields(outer, self.endpoint.inherit.as_deref(), more);
-        for name in withheld(&self.snapshot.settings, &self.reached.identity) {
+        for name in withheld(&self.snapshot.settings, &self.caller.identity) {
             let same: Vec<_> = inherited.keys().filter(|other| same_to_cgi(name, other)).cloned().collect();
             for name in same {
                 inherited.remove(name);
@@ -79,7 +77,7 @@ impl Asked<'_> {
         inherited: HeaderMap,
         reservation: &'batch MemoryReservation<'batch>,
     ) -> BatchEngine<'batch> {
-        let hop = self.reached.forwarded_by(outer, self.request_id);
+        let hop = self.caller.forwarded_by(outer);
         BatchEngine::new(self.into(), (inherited, hop), reservation)
     }
 
@@ -89,11 +87,11 @@ impl Asked<'_> {
         items: Vec<DispatchedItem>,
         preferences: &Preferences,
     ) -> (MultiStatus, Vec<ItemReport>) {
-        let Asked { snapshot, endpoint, reached, .. } = self;
+        let Asked { snapshot, endpoint, caller, .. } = self;
         let context = StitchContext {
             routes: &snapshot.settings.routes,
-            is_upstream: &|upstream, authority| snapshot.goes_by(upstream, authority, &reached.authority),
-            own_origin: &reached.origin(),
+            is_upstream: &|upstream, authority| snapshot.goes_by(upstream, authority, &caller.authority),
+            own_origin: &caller.origin(),
             max_item_reply: endpoint.limits.max_item_reply,
             max_reply: endpoint.limits.max_reply,
             minimal: preferences.minimal,
@@ -110,8 +108,8 @@ impl Asked<'_> {
         self.gateway.metrics.memory_gave_way.inc();
         tracing::warn!(
             kind = "memory",
-            request_id = self.request_id.as_str(),
-            client = self.reached.client,
+            request_id = self.caller.request_id.as_str(),
+            client = self.caller.address_text(),
             bytes = gave_way.held,
             limit = "limits.memory",
             "a client that held most of the memory and stood still was cut off, because others waited"
@@ -120,7 +118,8 @@ impl Asked<'_> {
 
     /// The start of a reply's header.
     pub(crate) fn head(&self, status: http::StatusCode) -> ReplyHead {
-        let head = ReplyHead::new(status).with(X_REQUEST_ID, Some(self.request_id.as_str().to_owned()));
+        let head =
+            ReplyHead::new(status).with(X_REQUEST_ID, Some(self.caller.request_id.as_str().to_owned()));
         head.with_all(&self.cors)
     }
 }

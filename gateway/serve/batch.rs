@@ -15,6 +15,7 @@ use crate::format::{
     Accept, EncodedBody, Format, ReadContext, cross_site, decode_batch, is_ndjson, is_postable_cross_site,
     wants_text_xml,
 };
+use crate::header::retry_after;
 use crate::phase::Phase;
 use crate::plan::{Plan, Preferences, coalesce};
 use crate::problem;
@@ -46,9 +47,9 @@ pub(crate) async fn serve(
         return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
     }
     let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
-    let reservation = MemoryReservation::new(&asked.gateway.memory, asked.reached.client());
+    let reservation = MemoryReservation::new(&asked.gateway.memory, asked.caller.client());
     let limiters = &asked.snapshot.limiters;
-    let meter = Meter::new(limiters, asked.reached, &session.req_header().headers);
+    let meter = Meter::new(limiters, asked.caller, &session.req_header().headers);
     let mut life =
         BatchHandler { asked, reservation, phases: PhaseTimes::default(), form: None, bytes_in: 0, meter };
     match admitted {
@@ -139,7 +140,7 @@ impl BatchHandler<'_> {
         // changes nothing.
         let postable =
             *method == Method::POST && is_postable_cross_site(text(headers, &header::CONTENT_TYPE));
-        if postable && cross_site(headers, &self.asked.reached.authority, &settings.cors.allow_origins) {
+        if postable && cross_site(headers, &self.asked.caller.authority, &settings.cors.allow_origins) {
             return Err(BatchRefusal::CrossSite);
         }
         let max_body = self.asked.endpoint.limits.max_body;
@@ -154,7 +155,7 @@ impl BatchHandler<'_> {
     fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
         let stopwatch = Stopwatch::start();
         self.bytes_in = body.len();
-        let Asked { endpoint, source, reached, .. } = self.asked;
+        let Asked { endpoint, source, caller, .. } = self.asked;
         let headers = &session.req_header().headers;
         let preferences = Preferences::parse(headers);
         let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
@@ -170,7 +171,7 @@ impl BatchHandler<'_> {
             limits: &endpoint.limits,
             content_type,
             endpoint: endpoint.path.as_str(),
-            own_authority: &reached.authority,
+            own_authority: &caller.authority,
         };
         let batch = reader.read(&body, &context)?;
         self.phases.set(Phase::Parse, stopwatch.elapsed());
@@ -183,13 +184,13 @@ impl BatchHandler<'_> {
 
     /// Says what would happen, and sends nothing (`Prefer: handling=explain`).
     async fn explain(&self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
-        let Asked { snapshot, endpoint, reached, request_id, .. } = self.asked;
+        let Asked { snapshot, endpoint, caller, .. } = self.asked;
         let context = ExplainContext {
             settings: &snapshot.settings,
             endpoint,
             preferences: planned.preferences,
             inherited: &planned.inherited,
-            hop: &reached.forwarded_by(&session.req_header().headers, request_id),
+            hop: &caller.forwarded_by(&session.req_header().headers),
             audience: Audience::Client,
         };
         let document = explain(planned.plan, planned.form, &context).to_json();
@@ -227,7 +228,7 @@ impl BatchHandler<'_> {
             .asked
             .head(endpoint.reply_status)
             .with_all(&endpoint.dialect.reply_fields(&session.req_header().headers))
-            .with(header::RETRY_AFTER, results.retry_after().map(whole_seconds))
+            .with(header::RETRY_AFTER, results.retry_after().map(retry_after::write))
             .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline))
             .with_all(&self.meter.fields());
         let mut written = endpoint.dialect.write(reply_format, results);
@@ -309,7 +310,7 @@ impl BatchHandler<'_> {
             .with(header::ALLOW, error_reply.allow)
             .with_all(&dialect.reply_fields(headers))
             .with(header::WWW_AUTHENTICATE, error_reply.challenge)
-            .with(header::RETRY_AFTER, error_reply.retry_after.map(whole_seconds))
+            .with(header::RETRY_AFTER, error_reply.retry_after.map(retry_after::write))
             .with_all(&self.meter.fields());
         self.record(&report);
         write_reply(session, head, written).await
@@ -333,10 +334,10 @@ impl BatchHandler<'_> {
             phases: self.phases,
             bytes_in: self.bytes_in,
             bytes_out: 0,
-            request_id: self.asked.request_id.clone(),
+            request_id: self.asked.caller.request_id.clone(),
             trace: self.asked.trace,
-            client: self.asked.reached.client.clone(),
-            client_name: self.asked.reached.identity.name.clone(),
+            client: self.asked.caller.address_text(),
+            client_name: self.asked.caller.identity.name.clone(),
         }
     }
 
@@ -376,11 +377,6 @@ fn started(results: MultiStatus, reports: &[ItemReport]) -> MultiStatus {
     let kept = results.results.into_iter().zip(reports);
     let kept = kept.filter(|(_, report)| report.reason != Some(problem::BATCH_STOPPED));
     MultiStatus { results: kept.map(|(result, _)| result).collect() }
-}
-
-/// Rounded up: a client that waits so long does not come too early (RFC 9110 §10.2.3).
-fn whole_seconds(after: std::time::Duration) -> String {
-    (after.as_secs() + u64::from(after.subsec_nanos() > 0)).to_string()
 }
 
 /// A field's value. What is no text is no absent field either.

@@ -6,23 +6,23 @@ use http::StatusCode;
 use http::header::HeaderName;
 use pingora::http::RequestHeader;
 
-use crate::admission::forwarding::{Reached, hops};
-use crate::admission::{Asking, Meter, authenticate};
+use crate::admission::{Caller, ConnectionInfo, Meter, authenticate};
 use crate::batch::AdmissionRefusal;
 use crate::clock::Stopwatch;
 use crate::dispatch::CallFailure;
+use crate::header::hops;
 use crate::problem::{self, Limit};
 use crate::route::{CanonicalPath, RouteIndex, UpstreamIndex, method_label};
+use crate::serve::auth_service::AuthCall;
 use crate::session::Session;
 use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
-use crate::telemetry::{GrpcStatus, LongLivedEnd, RequestId, RequestReport, TraceContext};
+use crate::telemetry::{GrpcStatus, LongLivedEnd, RequestReport, TraceContext};
 
 /// What is known of one request.
 pub(crate) struct Context {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) reached: Reached,
-    pub(crate) request_id: RequestId,
+    pub(crate) caller: Caller,
     pub(crate) trace: TraceContext,
     pub(crate) route: Option<RouteIndex>,
     /// The upstream that its route leads to.
@@ -47,10 +47,14 @@ impl Context {
     pub(crate) fn new(gateway: &Arc<Gateway>, session: &Session) -> Self {
         let request = session.req_header();
         let snapshot = gateway.snapshot();
+        let connection = ConnectionInfo {
+            peer: session.client_address(),
+            is_tls: session.is_tls(),
+            certificate_name: session.certificate_name(),
+        };
         Self {
-            reached: Reached::of(session, &snapshot.settings.trusted_proxies),
+            caller: Caller::new(connection, request, &snapshot.settings.trusted_proxies),
             snapshot,
-            request_id: RequestId::of(&request.headers),
             trace: TraceContext::of(&request.headers),
             route: None,
             upstream: None,
@@ -88,17 +92,9 @@ impl Context {
         if !takes_items && !auth.covers(path) {
             return Ok(());
         }
-        let asking = Asking {
-            gateway,
-            snapshot: &snapshot,
-            reached: &self.reached,
-            request_id: &self.request_id,
-            trace: self.trace,
-        };
-        let mut identity = authenticate(auth, &asking, request).await?;
-        // A credential says more than the connection's certificate, which may be a whole department's.
-        identity.name = identity.name.or_else(|| self.reached.identity.name.clone());
-        self.reached.identity = identity;
+        let service = AuthCall { gateway, snapshot: &snapshot, caller: &self.caller, trace: self.trace };
+        let identity = authenticate(auth, &self.caller, request, &service).await?;
+        self.caller.authenticated(identity);
         Ok(())
     }
 
@@ -108,7 +104,7 @@ impl Context {
     /// Says which of them has no room for it.
     pub(crate) fn admit(&mut self, session: &Session, route: RouteIndex) -> Result<(), AdmissionRefusal> {
         let headers = &session.req_header().headers;
-        let mut meter = Meter::new(&self.snapshot.limiters, &self.reached, headers);
+        let mut meter = Meter::new(&self.snapshot.limiters, &self.caller, headers);
         let admitted = meter.admit_request(route);
         self.limit_fields = meter.fields();
         admitted
@@ -132,10 +128,10 @@ impl Context {
             reason: self.reason,
             limit: self.limit.clone(),
             lasted: self.lasted,
-            request_id: self.request_id.clone(),
+            request_id: self.caller.request_id.clone(),
             trace: self.trace,
-            client: self.reached.client.clone(),
-            client_name: self.reached.identity.name.clone(),
+            client: self.caller.address_text(),
+            client_name: self.caller.identity.name.clone(),
         };
         self.under_way.gateway().metrics.record_request(&report, self.snapshot.names());
         report.log(self.snapshot.names());

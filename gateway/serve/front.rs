@@ -7,11 +7,12 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora::apps::ReusedHttpStream;
 
-use crate::batch::{AdmissionRefusal, ItemRejection};
+use crate::batch::AdmissionRefusal;
 use crate::dialect::ItemSource;
 use crate::dispatch::CallFailure;
 use crate::format::{Accept, Bulk, EncodedBody, write_problem};
-use crate::problem::{self, BodyFailure, ErrorReply, Limit};
+use crate::header::retry_after;
+use crate::problem::{self, BodyFailure, ErrorReply, Limit, RequestRejection};
 use crate::route::{CanonicalPath, Respond, RouteAction, Strictness};
 use crate::telemetry::ConnectionRefusal;
 
@@ -23,7 +24,7 @@ use super::grpc;
 use super::proxy::{self, Ended, Failure, ProxyPlan, Tunnel};
 use super::respond::{ReplyHead, write_reply};
 use super::validate;
-use crate::listener::connection::ClientConnection;
+use crate::listener::request_handler::RequestHandler;
 use crate::session::{ResetReason, Session};
 use crate::state::gateway::Gateway;
 use crate::upstream::error;
@@ -39,13 +40,8 @@ pub(crate) struct Front {
 /// What is left to do after a request was served.
 type Served = pingora::Result<Option<Box<Tunnel>>>;
 
-impl Front {
-    pub(crate) const fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
-    }
-
-    /// Serves a request. Gives the connection where it can be used again.
-    pub(crate) async fn serve(&self, mut session: Session) -> Option<ReusedHttpStream> {
+impl RequestHandler for Front {
+    async fn handle(&self, mut session: Session) -> Option<ReusedHttpStream> {
         let mut context = Context::new(&self.gateway, &session);
         self.prepare(&mut session, &context);
         match self.answer(&mut session, &mut context).await {
@@ -70,12 +66,18 @@ impl Front {
         }
         session.finish().await
     }
+}
+
+impl Front {
+    pub(crate) const fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
 
     fn prepare(&self, session: &mut Session, context: &Context) {
         let limits = &context.snapshot.settings.limits;
         session.set_write_timeout(limits.write_timeout);
-        if let Some(stream) = session.http1_stream() {
-            ClientConnection::unwatch(stream);
+        if let Some(connection) = session.connection() {
+            connection.stop_watching();
         }
         if self.gateway.is_draining() {
             // The client comes back over a new connection: at another gateway, or at this one's successor.
@@ -114,7 +116,7 @@ impl Front {
             return Ok(None);
         }
         if let Err(refusal) = admitted {
-            return refuse(session, context, &ItemRejection::NotAdmitted(refusal)).await;
+            return refuse(session, context, &RequestRejection::NotAdmitted(refusal)).await;
         }
         self.serve_route(session, context, &path).await
     }
@@ -127,7 +129,7 @@ impl Front {
     ) -> Served {
         let snapshot = Arc::clone(&context.snapshot);
         let Some((index, route)) = snapshot.settings.routes.find(path) else {
-            return refuse(session, context, &ItemRejection::NoRoute).await;
+            return refuse(session, context, &RequestRejection::NoRoute).await;
         };
         context.route = Some(index);
         if let RouteAction::Forward { upstream, .. } = &route.action {
@@ -135,10 +137,10 @@ impl Front {
         }
         if !route.methods.allows(&session.req_header().method) {
             let allowed = route.methods.allow_value();
-            return refuse(session, context, &ItemRejection::MethodNotAllowed { allowed }).await;
+            return refuse(session, context, &RequestRejection::MethodNotAllowed { allowed }).await;
         }
         if let Err(refusal) = context.admit(session, index) {
-            return refuse(session, context, &ItemRejection::NotAdmitted(refusal)).await;
+            return refuse(session, context, &RequestRejection::NotAdmitted(refusal)).await;
         }
         match &route.action {
             RouteAction::Respond(respond) => respond_by_itself(session, context, respond).await,
@@ -245,8 +247,7 @@ impl Front {
             endpoint,
             source,
             only_route,
-            reached: &context.reached,
-            request_id: &context.request_id,
+            caller: &context.caller,
             trace: context.trace,
             cors: cors::reply_fields(&snapshot.settings.cors, &session.req_header().headers),
         };
@@ -255,18 +256,18 @@ impl Front {
     }
 }
 
-const fn refused_path() -> ItemRejection {
-    ItemRejection::ForbiddenUrl { problem: "has a path that servers could read differently" }
+const fn refused_path() -> RequestRejection {
+    RequestRejection::ForbiddenUrl { problem: "has a path that servers could read differently" }
 }
 
 /// Writes a reply of the gateway's own.
 async fn reply(session: &mut Session, context: &Context, head: ReplyHead, body: Bytes) -> Served {
-    let head = head.with(X_REQUEST_ID, Some(context.request_id.as_str().to_owned()));
+    let head = head.with(X_REQUEST_ID, Some(context.caller.request_id.as_str().to_owned()));
     write_reply(session, head, EncodedBody::from_bytes(body)).await?;
     Ok(None)
 }
 
-async fn refuse(session: &mut Session, context: &mut Context, rejection: &ItemRejection) -> Served {
+async fn refuse(session: &mut Session, context: &mut Context, rejection: &RequestRejection) -> Served {
     write_verdict(session, context, problem::of_request(rejection)).await?;
     Ok(None)
 }
@@ -301,10 +302,10 @@ async fn write_verdict(
     context.limit.clone_from(&error_reply.limit);
     let status = if is_grpc { StatusCode::OK } else { error_reply.problem.status };
     let mut head = ReplyHead::new(status)
-        .with(X_REQUEST_ID, Some(context.request_id.as_str().to_owned()))
+        .with(X_REQUEST_ID, Some(context.caller.request_id.as_str().to_owned()))
         .with(header::ALLOW, error_reply.allow.clone())
         .with(header::WWW_AUTHENTICATE, error_reply.challenge.clone())
-        .with(header::RETRY_AFTER, error_reply.retry_after.map(|after| after.as_secs().to_string()))
+        .with(header::RETRY_AFTER, error_reply.retry_after.map(retry_after::write))
         .with(PROXY_STATUS, Some(error_reply.proxy_status()))
         .with_all(&context.limit_fields);
     if is_grpc {

@@ -1,6 +1,7 @@
 //! Serves one request: decides what it is, and answers it as a batch, a stream, or by proxying it.
 
 pub(crate) mod asked;
+mod auth_service;
 pub(crate) mod batch;
 pub(crate) mod context;
 pub(crate) mod cors;

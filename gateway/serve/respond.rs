@@ -12,7 +12,6 @@ use crate::batch::BatchRefusal;
 use crate::clock::Deadline;
 use crate::format::EncodedBody;
 
-use crate::listener::connection::ClientConnection;
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::{Session, announced_length};
 
@@ -114,8 +113,8 @@ pub(crate) async fn write_reply(
         header.insert_header(header::CONTENT_LENGTH, length)?;
     }
     let unread = session.close_if_unread();
-    if let Some(stream) = session.http1_stream() {
-        ClientConnection::write_together(stream);
+    if let Some(connection) = session.connection() {
+        connection.buffer_until_flush();
     }
     let without_body = length == 0 || session.req_header().method == http::Method::HEAD;
     session.write_response_header(Box::new(header), without_body).await?;

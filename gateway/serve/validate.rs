@@ -6,19 +6,18 @@ use http::uri::{Authority, PathAndQuery};
 use http::{Method, Version};
 use pingora::http::RequestHeader;
 
-use crate::batch::ItemRejection;
 use crate::config::Limits;
-use crate::header::field::FieldError;
-use crate::http1::{Fault, HeadLimits, is_host};
+use crate::header::hop::{connection_options, max_forwards};
+use crate::http1::{Fault, is_host};
+use crate::problem::RequestRejection;
 
-use super::proxy::max_forwards;
 use crate::session::Session;
 
-const NO_HOST: ItemRejection =
-    ItemRejection::ForbiddenUrl { problem: "has no host: Host is absent or malformed" };
+const NO_HOST: RequestRejection =
+    RequestRejection::ForbiddenUrl { problem: "has no host: Host is absent or malformed" };
 
 /// Why the request is refused, if it is.
-pub(crate) fn rejection(session: &Session) -> Option<ItemRejection> {
+pub(crate) fn rejection(session: &Session) -> Option<RequestRejection> {
     if !has_valid_host(session) {
         return Some(NO_HOST);
     }
@@ -28,28 +27,32 @@ pub(crate) fn rejection(session: &Session) -> Option<ItemRejection> {
         return Some(rejection);
     }
     if names_what_is_not_the_connections(session) {
-        return Some(bad("Connection", FieldError::NotOfTheConnection));
+        return Some(bad("Connection", "names a field that does not belong to the connection"));
     }
-    let method = &session.req_header().method;
-    (method == Method::TRACE && max_forwards(session.req_header()) == Some(0)).then_some(
-        ItemRejection::NotImplemented { what: "the gateway does not answer TRACE itself (Max-Forwards: 0)" },
+    let request = session.req_header();
+    (request.method == Method::TRACE && may_go_no_further(request)).then_some(
+        RequestRejection::NotImplemented {
+            what: "the gateway does not answer TRACE itself (Max-Forwards: 0)",
+        },
     )
 }
 
-fn bad(name: &str, error: FieldError) -> ItemRejection {
-    ItemRejection::BadHeader { name: name.to_owned(), error }
+const fn bad(name: &'static str, problem: &'static str) -> RequestRejection {
+    RequestRejection::BadHeader { name, problem }
 }
 
 /// What h2 lets through, and the checker of HTTP/1.1 would not: whom a request is for, and how long it is, can be said in
 /// two ways that differ (RFC 9113 §8.3.1, §8.1.1). Servers behind would choose one.
-fn http2_rejection(request: &RequestHeader) -> Option<ItemRejection> {
+fn http2_rejection(request: &RequestHeader) -> Option<RequestRejection> {
     let hosts = || request.headers.get_all(header::HOST).iter();
     let authority = request.uri.authority().map(Authority::as_str);
     let differs = |host: &HeaderValue| {
         authority.is_some_and(|authority| !host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()))
     };
     if hosts().any(differs) {
-        return Some(ItemRejection::ForbiddenUrl { problem: "names another host than the Host field does" });
+        return Some(RequestRejection::ForbiddenUrl {
+            problem: "names another host than the Host field does",
+        });
     }
     if authority.is_none() && hosts().count() != 1
         || hosts().count() > 1
@@ -62,14 +65,9 @@ fn http2_rejection(request: &RequestHeader) -> Option<ItemRejection> {
         !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit) && value.len() < 20
     };
     if !lengths.next().is_none_or(is_length) || lengths.next().is_some() {
-        return Some(bad("Content-Length", FieldError::Length));
+        return Some(bad("Content-Length", "is not a length"));
     }
     None
-}
-
-/// How large a request's head may be.
-pub(crate) const fn head_limits(limits: &Limits) -> HeadLimits {
-    HeadLimits { bytes: limits.header_bytes, fields: limits.header_fields.get(), target: limits.target_bytes }
 }
 
 /// Which limit the head of a request over HTTP/2 exceeds. Over HTTP/1 it would not have come so far.
@@ -80,14 +78,18 @@ pub(crate) fn excess(session: &Session, limits: &Limits) -> Option<Fault> {
     }
     let target = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
     let fields = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    head_limits(limits).excess(target, fields)
+    limits.heads().excess(target, fields)
 }
 
 /// OPTIONS that asks about the server in general (RFC 9110 §9.3.7), or that must go no further
 /// (§7.6.2).
 pub(crate) fn is_about_the_gateway(session: &Session) -> bool {
     let request = session.req_header();
-    request.method == Method::OPTIONS && (request.uri.path() == "*" || max_forwards(request) == Some(0))
+    request.method == Method::OPTIONS && (request.uri.path() == "*" || may_go_no_further(request))
+}
+
+fn may_go_no_further(request: &RequestHeader) -> bool {
+    max_forwards(&request.method, &request.headers) == Some(0)
 }
 
 /// RFC 9112 §3.2: a request of HTTP/1.1 has a Host, and what stands in it is a host.
@@ -102,11 +104,8 @@ fn has_valid_host(session: &Session) -> bool {
 /// RFC 9110 §7.6.1: what Connection names is for this hop only. A request without these three fields would have
 /// lost where it goes, or where it ends; so would one with options that are no names, which are read in two ways.
 fn names_what_is_not_the_connections(session: &Session) -> bool {
-    let options = session.req_header().headers.get_all(header::CONNECTION).iter();
-    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    options.any(|option| {
-        let option = option.trim_ascii();
-        let Ok(name) = HeaderName::from_bytes(option) else { return !option.is_empty() };
+    connection_options(&session.req_header().headers).any(|option| {
+        let Ok(name) = HeaderName::from_bytes(option) else { return true };
         [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(&name)
     })
 }

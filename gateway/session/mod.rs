@@ -6,9 +6,12 @@
 //! session is [complete](Session::finish), and an HTTP/1 connection may be used again; a session that is dropped
 //! before that closes its connection, or resets its stream, so that no client takes a broken reply for a complete one.
 
+pub(crate) mod body_rate;
+mod connection_control;
 mod http2;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,13 +21,13 @@ use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::server::HttpSession as Http1;
-use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{Digest, Stream};
 
 use crate::clock::Deadline;
+use crate::header::hop;
+use crate::transport::client_certificate::client_name;
 
-use crate::listener::connection::ClientConnection;
-
+pub(crate) use connection_control::{ConnectionControl, FindControl};
 pub(crate) use http2::Http2;
 
 /// After a reply that left before the request was read: the client may go on sending for this long in all …
@@ -44,6 +47,7 @@ const SHORT_WAIT: Duration = Duration::from_millis(100);
 /// A client's request and its reply.
 pub(crate) struct Session {
     protocol: Protocol,
+    find_control: FindControl,
     /// The status of the final reply, once its head was written.
     answered: Option<StatusCode>,
     /// The reply's end was written.
@@ -65,17 +69,25 @@ pub(crate) type ResetReason = h2::Reason;
 
 impl Session {
     /// A request over HTTP/1 whose head has been read.
-    pub(crate) fn http1(session: Http1) -> Self {
-        Self::new(Protocol::Http1(Box::new(session)))
+    pub(crate) fn http1(session: Http1, find_control: FindControl) -> Self {
+        Self::new(Protocol::Http1(Box::new(session)), find_control)
     }
 
     /// A request over HTTP/2.
     pub(crate) fn http2(stream: Http2) -> Self {
-        Self::new(Protocol::Http2(Box::new(stream)))
+        Self::new(Protocol::Http2(Box::new(stream)), |_| None)
     }
 
-    const fn new(protocol: Protocol) -> Self {
-        Self { protocol, answered: None, is_complete: false, left: None, linger: LINGER, may_send: false }
+    const fn new(protocol: Protocol, find_control: FindControl) -> Self {
+        Self {
+            protocol,
+            find_control,
+            answered: None,
+            is_complete: false,
+            left: None,
+            linger: LINGER,
+            may_send: false,
+        }
     }
 
     /// The request's head.
@@ -90,17 +102,12 @@ impl Session {
         matches!(self.protocol, Protocol::Http2(_))
     }
 
-    /// The session over HTTP/1, if it is one.
-    pub(crate) fn as_http1(&self) -> Option<&Http1> {
+    /// The client's connection over HTTP/1.1. Over HTTP/2 there is nothing to control.
+    pub(crate) fn connection(&self) -> Option<&dyn ConnectionControl> {
         match &self.protocol {
-            Protocol::Http1(http1) => Some(http1),
+            Protocol::Http1(http1) => (self.find_control)(http1.stream()),
             Protocol::Http2(_) => None,
         }
-    }
-
-    /// The client's connection, over HTTP/1.
-    pub(crate) fn http1_stream(&self) -> Option<&Stream> {
-        self.as_http1().map(Http1::stream)
     }
 
     fn digest(&self) -> &Digest {
@@ -110,9 +117,14 @@ impl Session {
         }
     }
 
-    /// What is known of the connection's TLS, if it has any.
-    pub(crate) fn tls(&self) -> Option<&SslDigest> {
-        self.digest().ssl_digest.as_deref()
+    /// Whether the connection uses TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.digest().ssl_digest.is_some()
+    }
+
+    /// The name in the client's certificate, which the listener has verified.
+    pub(crate) fn certificate_name(&self) -> Option<Arc<str>> {
+        client_name(self.digest().ssl_digest.as_deref()?)
     }
 
     /// Where the connection comes from; nothing for a Unix socket's.
@@ -222,7 +234,9 @@ impl Session {
     pub(crate) async fn write_trailers(&mut self, trailers: HeaderMap) -> pingora::Result<()> {
         match &mut self.protocol {
             Protocol::Http1(http1) => {
-                ClientConnection::end_with_trailers(http1.stream(), &trailers);
+                if let Some(connection) = (self.find_control)(http1.stream()) {
+                    connection.end_with_trailers(&trailers);
+                }
                 http1.finish_body().await.map_err(pingora::Error::into_down)?;
             }
             Protocol::Http2(http2) => http2.write_trailers(trailers).map_err(pingora::Error::into_down)?,
@@ -234,15 +248,9 @@ impl Session {
     /// Whether the client takes trailers after a chunked reply or over HTTP/2 (RFC 9110 §6.5.1).
     pub(crate) fn takes_trailers(&self) -> bool {
         let request = self.req_header();
-        let names_trailers = |value: &HeaderValue| {
-            value.as_bytes().split(|byte| *byte == b',').any(|coding| {
-                let coding = coding.split(|byte| *byte == b';').next().unwrap_or_default();
-                coding.trim_ascii().eq_ignore_ascii_case(b"trailers")
-            })
-        };
         match request.version {
             Version::HTTP_2 => true,
-            Version::HTTP_11 => request.headers.get_all(header::TE).iter().any(names_trailers),
+            Version::HTTP_11 => hop::takes_trailers(&request.headers),
             _ => false,
         }
     }

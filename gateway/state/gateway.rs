@@ -1,19 +1,18 @@
 //! What outlives a reload: the snapshot in use, connections, metrics, and the count of what is under
 //! way.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::dispatch::CallFailure;
-use crate::problem::failure_reason;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::activity::Activity;
 use super::snapshot::Snapshot;
 use crate::memory::MemoryBudget;
-use crate::upstream::connections::Connections;
+use crate::upstream::health_check::start_checks;
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -24,8 +23,8 @@ impl std::fmt::Debug for Gateway {
 /// A gateway at work.
 pub(crate) struct Gateway {
     snapshot: ArcSwap<Snapshot>,
-    /// Connections to targets.
-    pub(crate) connections: Connections,
+    /// The health checks of the configuration in use. Dropping them ends them.
+    checks: Mutex<JoinSet<()>>,
     pub(crate) metrics: Metrics,
     /// What all batches hold together.
     pub(crate) memory: MemoryBudget,
@@ -37,11 +36,10 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(snapshot: Snapshot, metrics: Metrics) -> Self {
-        let idle_connections = snapshot.settings.limits.idle_connections;
         let memory = MemoryBudget::new(snapshot.settings.limits.memory);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
-            connections: Connections::new(idle_connections, Arc::clone(&metrics.tls_failures)),
+            checks: Mutex::default(),
             metrics,
             memory,
             activity: Activity::default(),
@@ -53,6 +51,12 @@ impl Gateway {
     /// The configuration in use.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Starts the health checks of the configuration in use, in place of those before.
+    pub(crate) fn start_checks(&self) {
+        let checks = start_checks(&self.snapshot().upstreams);
+        *self.checks.lock().unwrap_or_else(PoisonError::into_inner) = checks;
     }
 
     pub(crate) fn replace(&self, snapshot: Snapshot) {
@@ -83,14 +87,6 @@ impl Gateway {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn count_attempt(&self, upstream: &str, code: &str) {
-        self.metrics.upstreams.attempts.with_label_values(&[upstream, code]).inc();
-    }
-
-    pub(crate) fn count_connect_error(&self, upstream: &str, failure: CallFailure) {
-        self.metrics.upstreams.connect_errors.with_label_values(&[upstream, failure_reason(failure)]).inc();
     }
 }
 

@@ -13,13 +13,11 @@ use http::{HeaderValue, Method, StatusCode, header};
 use crate::batch::{ItemResult, MultiStatus, OutcomeKind, ResultBody, Subject};
 use crate::dispatch::{DispatchedItem, Outcome, Sent};
 use crate::header::field::Fields;
+use crate::header::retry_after;
 use crate::problem;
 use crate::route::{Respond, RouteIndex, RouteTable, UpstreamIndex, method_label};
 
 use crate::problem::{ErrorReply, Limit};
-
-/// The name under which this gateway stands in Proxy-Status and Via (RFC 9209 §2, RFC 9110 §7.6.3).
-pub const GATEWAY_NAME: &str = "batchgate";
 
 /// What stitching needs to know beside the outcomes.
 pub struct StitchContext<'context> {
@@ -124,7 +122,8 @@ fn is_busy(status: StatusCode) -> bool {
 
 fn answered(subject: Subject, reply: reply::Readable) -> ItemResult {
     let busy = is_busy(reply.status);
-    let retry_after = if busy { retry_after(&reply.headers) } else { None };
+    let asked = reply.headers.iter().find(|(name, _)| busy && *name == header::RETRY_AFTER);
+    let retry_after = asked.and_then(|(_, value)| retry_after::parse(value));
     ItemResult {
         subject,
         status: reply.status,
@@ -134,17 +133,6 @@ fn answered(subject: Subject, reply: reply::Readable) -> ItemResult {
         retryable: busy,
         retry_after,
     }
-}
-
-/// RFC 9110 §10.2.3: seconds, or a date.
-fn retry_after(headers: &Fields) -> Option<Duration> {
-    let (_, value) = headers.iter().find(|(name, _)| *name == header::RETRY_AFTER)?;
-    let value = value.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let at = httpdate::parse_http_date(value).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(at.saturating_sub(crate::clock::unix_time()))
 }
 
 fn responded(subject: Subject, respond: &Respond) -> ItemResult {
@@ -180,7 +168,7 @@ fn gateway_made(subject: Subject, error_reply: ErrorReply) -> (ItemResult, Cause
     };
     add(header::HeaderName::from_static("proxy-status"), Some(proxy_status));
     add(header::ALLOW, allow);
-    add(header::RETRY_AFTER, retry_after.map(|after| after.as_secs().to_string()));
+    add(header::RETRY_AFTER, retry_after.map(retry_after::write));
     let status = problem.status;
     let body = if subject.method == Method::HEAD {
         ResultBody::Absent

@@ -2,10 +2,11 @@
 //! (W3C Trace Context). Each call upstream gets a span id of its own.
 
 use http::header::{HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
 
 /// An X-Request-Id: the client's, where it is short and plain, or a new one. Empty by default, for a
 /// request whose fields were not looked at yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestId(String);
 
 /// Bytes of a request id that is taken from a client.

@@ -12,7 +12,7 @@ use crate::telemetry::TlsCause;
 const MAX_DETAIL: usize = 300;
 
 /// The cause, and what exactly was wrong, on one line.
-pub(crate) fn of_handshake(error: &(dyn Error + 'static)) -> (TlsCause, String) {
+pub(crate) fn cause_of(error: &(dyn Error + 'static)) -> (TlsCause, String) {
     // pingora's errors don't say their cause as those of std do.
     let error: &(dyn Error + 'static) = match error.downcast_ref::<pingora::Error>() {
         Some(error) => error.root_cause(),
@@ -173,14 +173,14 @@ mod tests {
         for (error, cause) in cases {
             let text = format!("TLS accept() failed: {error}");
             let told = pingora::Error::explain(pingora::ErrorType::TLSHandshakeFailure, text);
-            assert_eq!(of_handshake(&*told).0.as_str(), cause, "as text: {told}");
+            assert_eq!(cause_of(&*told).0.as_str(), cause, "as text: {told}");
             let wrapped = io::Error::new(io::ErrorKind::InvalidData, error);
-            assert_eq!(of_handshake(&wrapped).0.as_str(), cause, "{wrapped}");
+            assert_eq!(cause_of(&wrapped).0.as_str(), cause, "{wrapped}");
             let again = pingora::Error::because(pingora::ErrorType::TLSHandshakeFailure, "tls", wrapped);
-            assert_eq!(of_handshake(&*again).0.as_str(), cause, "{again}");
+            assert_eq!(cause_of(&*again).0.as_str(), cause, "{again}");
         }
         let eof = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
-        assert_eq!(of_handshake(&eof).0, TlsCause::Closed);
-        assert_eq!(of_handshake(&io::Error::from(io::ErrorKind::ConnectionReset)).0, TlsCause::Closed);
+        assert_eq!(cause_of(&eof).0, TlsCause::Closed);
+        assert_eq!(cause_of(&io::Error::from(io::ErrorKind::ConnectionReset)).0, TlsCause::Closed);
     }
 }

@@ -1,11 +1,11 @@
 //! How long is waited before something is sent once more.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-use crate::clock::unix_time;
+use crate::header::retry_after;
 
 /// The pause before the first retry, of which a random part is left out, up to half; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -28,12 +28,7 @@ pub(crate) fn pause_aside(times: usize, left: Duration) -> Option<Duration> {
     (times < MAX_ASIDES && pause < left).then_some(pause)
 }
 
-/// What Retry-After asks for (RFC 9110 §10.2.3): seconds, or a date.
+/// How long a reply asks to wait, if it does.
 pub(crate) fn wanted_pause(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Some(date.saturating_sub(unix_time()))
+    retry_after::parse(headers.get(RETRY_AFTER)?)
 }

@@ -12,7 +12,7 @@ use pingora::lb::{Backend, Extensions};
 
 use crate::config::Balance;
 
-use super::targets::Peer;
+use super::peer::Peer;
 
 /// Points of the ring that are looked at for another address; its neighbours on the ring are nearly always
 /// among the first few.

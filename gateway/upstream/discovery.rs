@@ -21,8 +21,8 @@ use crate::telemetry::{LogThrottle, LookupFailure};
 
 use super::connections::UpstreamTls;
 use super::names::{Known, Names};
+use super::peer::Peer;
 use super::target_state::TargetState;
-use super::targets::Peer;
 
 /// After the system's own resolver could not be set up.
 const RETRY_SET_UP: Duration = Duration::from_secs(5);

@@ -1,9 +1,12 @@
-//! Asks targets from time to time whether they are well. The checks are tasks of a configuration: they end when it is
-//! replaced. What they say is kept where a target stands, so that a reload changes nothing.
+//! Asks targets from time to time whether they are healthy.
+//!
+//! In: the upstreams of a configuration. Out: a set of tasks, one for each upstream with a `health_check`. Whoever holds
+//! the set drops it when the configuration is replaced, which ends the tasks. Results go to the state of each target,
+//! which outlives the configuration, so a reload changes nothing.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use futures_util::stream::{StreamExt, iter};
 use http::{HeaderValue, StatusCode, Uri, header};
@@ -11,55 +14,46 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use pingora::protocols::http::v1::client::HttpSession as Http1Session;
 use pingora::{Error, ErrorType};
+use tokio::task::JoinSet;
 
 use crate::clock::Deadline;
-use crate::config::{HealthCheck, HostPolicy, Scheme};
+use crate::config::{HealthCheck, Scheme};
+use crate::header::hop::is_interim;
 
 use super::connections::Connections;
-use super::targets::Peer;
-use crate::state::gateway::Gateway;
-use crate::state::snapshot::{Snapshot, UpstreamState};
+use super::instance::Upstream;
+use super::peer::Peer;
 
 /// Checks of one upstream at once.
 const AT_ONCE: usize = 16;
 
-/// Starts the checks of the configuration in use.
-pub(crate) fn start_checks(gateway: &Arc<Gateway>) {
-    let snapshot = gateway.snapshot();
-    for (index, upstream) in snapshot.upstreams.iter().enumerate() {
+/// Starts the checks of these upstreams. They end when the set is dropped.
+pub(crate) fn start_checks(upstreams: &[Arc<Upstream>]) -> JoinSet<()> {
+    let mut checks = JoinSet::new();
+    for upstream in upstreams {
         if let Some(terms) = upstream.targets.health_check() {
-            let of = (Arc::downgrade(gateway), Arc::downgrade(&snapshot));
-            tokio::spawn(check_from_time_to_time(of, index, terms.clone()));
+            checks.spawn(check_from_time_to_time(Arc::clone(upstream), terms.clone()));
         }
     }
+    checks
 }
 
-async fn check_from_time_to_time(of: (Weak<Gateway>, Weak<Snapshot>), index: usize, terms: HealthCheck) {
-    let (gateway, snapshot) = of;
+async fn check_from_time_to_time(upstream: Arc<Upstream>, terms: HealthCheck) {
     let mut checks: HashMap<(String, SocketAddr), Check> = HashMap::new();
     loop {
-        {
-            let (Some(gateway), Some(snapshot)) = (gateway.upgrade(), snapshot.upgrade()) else { return };
-            let Some(upstream) = snapshot.upstreams.get(index) else { return };
-            if !Arc::ptr_eq(&gateway.snapshot(), &snapshot) {
-                return;
-            }
-            update(&mut checks, upstream, &terms);
-            let all = iter(checks.values_mut());
-            let name = &upstream.settings.name;
-            all.for_each_concurrent(AT_ONCE, |check| check.run(&gateway.connections, &terms, name)).await;
-        }
+        update(&mut checks, &upstream, &terms);
+        iter(checks.values_mut()).for_each_concurrent(AT_ONCE, |check| check.run(&upstream, &terms)).await;
         tokio::time::sleep(terms.interval).await;
     }
 }
 
-/// One check for each address there is now.
-fn update(checks: &mut HashMap<(String, SocketAddr), Check>, upstream: &UpstreamState, terms: &HealthCheck) {
+/// Makes one check for each address that the upstream has now.
+fn update(checks: &mut HashMap<(String, SocketAddr), Check>, upstream: &Upstream, terms: &HealthCheck) {
     let peers = upstream.targets.peers();
-    let of = |peer: &Arc<Peer>| (peer.authority.clone(), peer.address);
-    checks.retain(|key, _| peers.iter().any(|peer| of(peer) == *key));
+    let key = |peer: &Arc<Peer>| (peer.authority.clone(), peer.address);
+    checks.retain(|known, _| peers.iter().any(|peer| key(peer) == *known));
     for peer in peers {
-        checks.entry(of(&peer)).or_insert_with(|| Check::new(peer, upstream, terms));
+        checks.entry(key(&peer)).or_insert_with(|| Check::new(peer, upstream, terms));
     }
 }
 
@@ -73,20 +67,20 @@ struct Check {
 }
 
 impl Check {
-    fn new(peer: Arc<Peer>, upstream: &UpstreamState, terms: &HealthCheck) -> Self {
-        let request = request_to(&peer, &upstream.settings.host, terms).map(Box::new).ok();
+    fn new(peer: Arc<Peer>, upstream: &Upstream, terms: &HealthCheck) -> Self {
+        let request = request_to(&peer, upstream, terms).map(Box::new).ok();
         Self { peer, request, contrary: 0 }
     }
 
-    async fn run(&mut self, connections: &Connections, terms: &HealthCheck, upstream: &str) {
+    async fn run(&mut self, upstream: &Upstream, terms: &HealthCheck) {
         let Some(request) = &self.request else { return };
-        let asking = ask(connections, &self.peer, request, terms);
+        let asking = ask(&upstream.connections, &self.peer, request, terms);
         let well = match Deadline::after(terms.timeout).race(asking).await {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(error),
             None => Err("no answer in time".to_owned()),
         };
-        self.judge(&well, terms, upstream);
+        self.judge(&well, terms, &upstream.settings.name);
     }
 
     fn judge(&mut self, well: &Result<(), String>, terms: &HealthCheck, upstream: &str) {
@@ -146,8 +140,7 @@ async fn exchange(
     loop {
         session.read_response_header().await?;
         match session.response_header().map(|header| header.status) {
-            // Interim replies come before the answer (RFC 9110 §15.2); 101 is one, and not a good one.
-            Some(status) if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {}
+            Some(status) if is_interim(status) => {}
             Some(status) => return Ok(status),
             None => return Error::e_explain(ErrorType::InvalidHTTPHeader, "no head"),
         }
@@ -158,19 +151,16 @@ const fn is_h2(peer: &Peer) -> bool {
     matches!(peer.scheme, Scheme::H2c | Scheme::H2)
 }
 
-/// For the version of HTTP that calls have.
-fn request_to(peer: &Peer, host: &HostPolicy, terms: &HealthCheck) -> pingora::Result<RequestHeader> {
-    let authority = match host {
-        HostPolicy::Fixed(name) => name,
-        HostPolicy::Target | HostPolicy::Preserve => &peer.authority,
-    };
+/// The request, for the version of HTTP that calls have.
+fn request_to(peer: &Peer, upstream: &Upstream, terms: &HealthCheck) -> pingora::Result<RequestHeader> {
     let mut request = RequestHeader::build("GET", terms.path.as_str().as_bytes(), None)?;
+    // No client has named the gateway, so the target's own name is used.
     if is_h2(peer) {
         // RFC 9113 §8.3.1: the authority is part of the url.
-        let uri = format!("{}://{authority}{}", peer.scheme.url_scheme(), terms.path);
+        let uri = format!("{}{}", upstream.origin_for(peer, &peer.authority), terms.path);
         request.set_uri(uri.parse::<Uri>().map_err(|_| Error::new(ErrorType::InvalidHTTPHeader))?);
     } else {
-        request.insert_header(header::HOST, authority.as_str())?;
+        request.insert_header(header::HOST, upstream.host_for(peer, &peer.authority))?;
     }
     request.insert_header(header::USER_AGENT, HeaderValue::from_static("batchgate-health-check"))?;
     Ok(request)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::circuit::Admission;
-use super::targets::Peer;
+use super::peer::Peer;
 
 /// A target that takes a call.
 #[derive(Debug)]

@@ -8,72 +8,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{HeaderName, HeaderValue, StatusCode};
-use pingora::upstreams::peer::HttpPeer;
+use http::StatusCode;
 use prometheus::{IntCounter, IntCounterVec};
 
 use crate::clock::Deadline;
-use crate::config::{Balance, Breaker, HealthCheck, Limits, Scheme, Target, Upstream};
+use crate::config::{Balance, Breaker, HealthCheck, Limits, Target, Upstream};
 use crate::dispatch::CallFailure;
+use crate::header::retry_after::whole_seconds;
 
 use super::balance::Addresses;
 use super::circuit::CircuitState;
-use super::circuit::milliseconds;
-use super::connections::UpstreamTls;
 use super::discovery::Discovery;
 use super::lease::Lease;
+use super::peer::Peer;
 use super::target_state::TargetState;
 
 /// How long a client should wait where it is not known when a target will take calls again.
 const PROBED_FOR: Duration = Duration::from_secs(1);
-
-/// A target at one address, ready to be connected to.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    /// What pingora connects to: HTTP/2 wherever the target speaks it.
-    pub(crate) http: HttpPeer,
-    /// The same, for lanes: HTTP/1.1 only.
-    pub(crate) http1: HttpPeer,
-    /// How it is spoken to with TLS, if it is.
-    pub(crate) tls: Option<Arc<UpstreamTls>>,
-    /// `host[:port]` as Host says it.
-    pub(crate) host: HeaderValue,
-    /// `scheme://host[:port]`.
-    pub(crate) origin: String,
-    /// `host[:port]` as configured: its name for operators.
-    pub(crate) authority: String,
-    /// Its address.
-    pub(crate) address: SocketAddr,
-    /// Whether it is only asked where no other address of its name takes a call.
-    pub(crate) is_spare: bool,
-    /// How it is spoken to.
-    pub(crate) scheme: Scheme,
-    /// Its share of the calls, relative to the others'.
-    pub(crate) weight: usize,
-    /// Whether health checks say if it is well. A check of the configuration before may still say that it is not.
-    pub(crate) is_checked: bool,
-    /// How it stands.
-    pub(crate) standing: Arc<TargetState>,
-}
-
-impl Peer {
-    /// Neither taken out nor found to be unwell.
-    pub(crate) fn is_in(&self) -> bool {
-        (!self.is_checked || self.standing.is_well()) && !self.standing.is_taken_out()
-    }
-
-    /// Whether it gets calls.
-    pub(crate) fn is_up(&self) -> bool {
-        self.is_in() && !matches!(self.standing.circuit_state(), CircuitState::Open(_))
-    }
-}
-
-/// What `consistent_hash` goes by, for items and single requests: the value of the field that the upstream's targets are
-/// chosen by, else the path as the upstream gets it. `target` is that path, in its canonical spelling; a query behind it
-/// does not count.
-pub(crate) fn hash_key<'call>(field: Option<&'call HeaderValue>, target: &'call str) -> &'call [u8] {
-    field.map_or_else(|| target.split('?').next().unwrap_or_default().as_bytes(), HeaderValue::as_bytes)
-}
 
 /// An upstream's targets.
 pub(crate) struct Targets {
@@ -234,14 +185,6 @@ impl Targets {
         all().filter(is_other_family).chain(all()).find_map(Lease::of)
     }
 
-    /// The field that `consistent_hash` goes by, if it goes by one.
-    pub(crate) const fn hash_header(&self) -> Option<&HeaderName> {
-        match &self.settings().balance {
-            Balance::ConsistentHash { header } => header.as_ref(),
-            Balance::RoundRobin | Balance::LeastBusy => None,
-        }
-    }
-
     /// A call was answered.
     pub(crate) fn answered(&self, lease: &mut Lease, status: StatusCode) {
         if self.breaker().status.contains(&status) { self.count_failure(lease) } else { went_well(lease) }
@@ -310,7 +253,7 @@ fn why_none(addresses: &Addresses) -> CallFailure {
         CircuitState::HalfOpen | CircuitState::Closed => PROBED_FOR,
     });
     match left.min() {
-        Some(left) => CallFailure::CircuitOpen { seconds: milliseconds(left).div_ceil(1000).max(1) },
+        Some(left) => CallFailure::CircuitOpen { seconds: whole_seconds(left).max(1) },
         None => CallFailure::NoTarget,
     }
 }

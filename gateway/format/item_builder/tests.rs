@@ -129,11 +129,11 @@ fn an_id_used_twice_refuses_the_batch() {
         }
         builder.finish(ItemIndex(index), None)
     };
-    assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)], false), Ok(()));
+    assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)], IdCase::Significant), Ok(()));
     let twice = Err(BatchRefusal::DuplicateId { item: ItemIndex(1) });
-    assert_eq!(check_ids(&[item("", 0), item("1", 1)], false), twice);
-    assert_eq!(check_ids(&[item("2", 0), item("", 1)], false), twice);
-    assert_eq!(check_ids(&[item("a", 0), item("A", 1)], true), twice);
+    assert_eq!(check_ids(&[item("", 0), item("1", 1)], IdCase::Significant), twice);
+    assert_eq!(check_ids(&[item("2", 0), item("", 1)], IdCase::Significant), twice);
+    assert_eq!(check_ids(&[item("a", 0), item("A", 1)], IdCase::Ignored), twice);
     let nameless = BatchItem { content: Err(NO_TRANSACTIONS), ..item("", 0) };
-    assert_eq!(check_ids(&[nameless, item("1", 1)], false), Ok(()));
+    assert_eq!(check_ids(&[nameless, item("1", 1)], IdCase::Significant), Ok(()));
 }

@@ -223,6 +223,7 @@ fn string_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, JsonError> {
 }
 
 /// A value that names an item.
+#[derive(Clone, Copy)]
 enum Name<'a> {
     String(RawString<'a>),
     /// An integer as it is written: another reader might round a long one.

@@ -25,7 +25,7 @@ pub(crate) fn template(body: &Bytes) -> Result<Option<Vec<BodyPiece>>, Expressio
         if !may_have_expressions(string.content.as_bytes()) || is_name(text, end) {
             continue;
         }
-        // A lone surrogate stands for no text; the string is sent unchanged.
+        // A lone surrogate can't be decoded; the string is sent unchanged.
         let Ok(decoded) = string.decode() else { continue };
         pieces.push(BodyPiece::Raw(body.slice(sent..start)));
         pieces.push(piece(TextTemplate::parse(&decoded)?));

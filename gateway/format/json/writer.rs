@@ -88,10 +88,10 @@ pub(crate) fn write_item(output: &mut ChunkWriter, result: ItemResult, conventio
     output.put(b",\"headers\":{");
     write_fields(output, &result.headers, media_type);
     output.put(b"}");
-    let encoded = match result.body {
+    let encoding = match result.body {
         ResultBody::Absent => {
             output.put(conventions.absent_body);
-            false
+            Encoding::None
         }
         ResultBody::Bytes(bytes) => {
             output.put(b",\"body\":");
@@ -100,16 +100,21 @@ pub(crate) fn write_item(output: &mut ChunkWriter, result: ItemResult, conventio
         ResultBody::Problem(problem) => {
             output.put(b",\"body\":");
             (conventions.error.write)(output, &problem);
-            false
+            Encoding::None
         }
     };
     if conventions.own_members {
-        write_own_members(output, result.gateway, result.retryable, encoded);
+        write_own_members(output, result.gateway, result.retryable, encoding);
     }
     output.put(b"}");
 }
 
-fn write_own_members(output: &mut ChunkWriter, made: Option<GatewayMade>, retryable: bool, encoded: bool) {
+fn write_own_members(
+    output: &mut ChunkWriter,
+    made: Option<GatewayMade>,
+    retryable: bool,
+    encoding: Encoding,
+) {
     if let Some(made) = made {
         output.put(b",\"outcome\":\"");
         output.put(made.outcome.as_str().as_bytes());
@@ -118,7 +123,7 @@ fn write_own_members(output: &mut ChunkWriter, made: Option<GatewayMade>, retrya
     if retryable {
         output.put(b",\"retryable\":true");
     }
-    if encoded {
+    if encoding == Encoding::Base64 {
         output.put(b",\"encoding\":\"base64\"");
     }
 }
@@ -172,38 +177,47 @@ fn write_values(output: &mut ChunkWriter, fields: &Fields, name: &HeaderName) {
     output.put(if as_list { b"\"]" } else { b"\"" });
 }
 
-/// Writes an upstream's body. Returns true if it is in base64.
+/// How a body is encoded in its member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    /// As JSON or as text.
+    None,
+    /// In base64.
+    Base64,
+}
+
+/// Writes an upstream's body. Returns its encoding.
 fn write_body(
     output: &mut ChunkWriter,
     bytes: Bytes,
     media: Option<MediaType<'_>>,
     alphabet: Base64Alphabet,
-) -> bool {
+) -> Encoding {
     let kind = media.map_or(MediaKind::Binary, |media| media.kind);
     if kind == MediaKind::Json {
         let value = without_byte_order_mark(bytes);
         if is_exchangeable(&value, MAX_EMBEDDED_DEPTH) {
             output.put_shared(value);
-            return false;
+            return Encoding::None;
         }
         return write_base64(output, &value, alphabet);
     }
     let text = media.filter(|_| kind.is_text(TextTypes::All));
     if let Some(text) = text.and_then(|media| charset::decode(media.charset, &bytes)) {
         write_string(output, &text);
-        return false;
+        return Encoding::None;
     }
     write_base64(output, &bytes, alphabet)
 }
 
-fn write_base64(output: &mut ChunkWriter, bytes: &[u8], alphabet: Base64Alphabet) -> bool {
+fn write_base64(output: &mut ChunkWriter, bytes: &[u8], alphabet: Base64Alphabet) -> Encoding {
     output.put(b"\"");
     match alphabet {
         Base64Alphabet::Standard => base64::write(output, bytes),
         Base64Alphabet::UrlSafe => base64::write_url_safe(output, bytes),
     }
     output.put(b"\"");
-    true
+    Encoding::Base64
 }
 
 /// Some servers send a byte order mark before their JSON, which RFC 8259 §8.1 lets readers ignore; in the

@@ -99,7 +99,7 @@ fn is_boundary_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte)
 }
 
-/// A parameter's value without its quotes; `None` where they do not match.
+/// A parameter's value without its quotes; `None` if they do not match.
 fn unquoted(value: &str) -> Option<String> {
     let Some(quoted) = value.strip_prefix('"') else {
         return Some(value.to_owned());

@@ -76,7 +76,7 @@ impl Length {
     }
 }
 
-/// Reads the line and the fields; `None` where the item is rejected.
+/// Reads the line and the fields; `None` if the item is rejected.
 fn read_head(builder: &mut ItemBuilder<'_>, head: &[u8], context: &ReadContext<'_>) -> Option<Length> {
     let line_length = memchr::memchr(b'\n', head).map_or(head.len(), |newline| newline + 1);
     let (line, rest) = head.split_at_checked(line_length)?;

@@ -109,25 +109,25 @@ fn put_delimiter(output: &mut ChunkWriter, prefix: &str, random: &str, end: &str
 }
 
 /// The part's own fields, and the response message in it. Ends with a line break.
-fn write_part(output: &mut ChunkWriter, result: ItemResult, error: ErrorForm) {
+fn write_part(output: &mut ChunkWriter, mut result: ItemResult, error: ErrorForm) {
     output.put(b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n");
     write_id(output, &result.subject);
     output.put(b"\r\nHTTP/1.1 ");
     output.put_number(result.status.as_u16());
     put_all(output, &[" ", phrase(result.status), "\r\n"]);
-    let is_problem = matches!(result.body, ResultBody::Problem(_));
     let length = length_elsewhere(&result);
     let body = match result.body {
         ResultBody::Absent => Bytes::new(),
         ResultBody::Bytes(bytes) => bytes,
         ResultBody::Problem(problem) => {
+            result.headers.retain(|(name, _)| name != CONTENT_TYPE);
             put_all(output, &["Content-Type: ", error.media_type, "\r\n"]);
             let mut document = ChunkWriter::new(256 + problem.detail.len());
             (error.write)(&mut document, &problem);
             document.finish().concat().into()
         }
     };
-    write_fields(output, &result.headers, is_problem);
+    write_fields(output, &result.headers);
     output.put(b"Content-Length: ");
     output.put_number(length.unwrap_or(body.len() as u64));
     output.put(b"\r\n\r\n");
@@ -153,9 +153,9 @@ fn length_elsewhere(result: &ItemResult) -> Option<u64> {
     value.to_str().ok()?.parse().ok().filter(|_| tells && is_absent)
 }
 
-fn write_fields(output: &mut ChunkWriter, fields: &Fields, is_problem: bool) {
+fn write_fields(output: &mut ChunkWriter, fields: &Fields) {
     for (name, value) in fields {
-        if name == CONTENT_LENGTH || (is_problem && name == CONTENT_TYPE) {
+        if name == CONTENT_LENGTH {
             continue;
         }
         names::write(name.as_str(), |piece| output.put(piece));

@@ -9,6 +9,7 @@ use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::{JsonOutput, write_problem, write_result};
 use crate::format::kind::Format;
 use crate::format::result_writer::{ReplyEnd, ResultWriter};
+use crate::header::retry_after::whole_seconds;
 
 /// Writes a reply in lines. The lines so far can be taken at any time.
 #[derive(Debug)]
@@ -43,8 +44,7 @@ impl ResultWriter for LineWriter {
         self.output.put_number(end.summary.failed);
         if let Some(after) = end.retry_after {
             self.output.put(b",\"retry_after\":");
-            // Rounded up: a client that waits this long does not come too early.
-            self.output.put_number(after.as_secs() + u64::from(after.subsec_nanos() > 0));
+            self.output.put_number(whole_seconds(after));
         }
         if let Some(problem) = end.refused {
             self.output.put(b",\"refused\":");
@@ -55,5 +55,70 @@ impl ResultWriter for LineWriter {
 
     fn take(&mut self) -> Vec<Bytes> {
         self.output.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{Method, StatusCode};
+
+    use super::*;
+    use crate::batch::{ItemForm, ItemId, MultiStatus, Problem, ResultBody, Subject, Summary};
+    use crate::format::write_all;
+
+    fn result(id: &str, status: StatusCode) -> ItemResult {
+        ItemResult {
+            subject: Subject {
+                id: ItemId::from(id),
+                method: Method::GET,
+                href: "/a".into(),
+                form: ItemForm::default(),
+            },
+            status,
+            headers: Vec::new(),
+            body: ResultBody::Absent,
+            gateway: None,
+            retryable: status == StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: Some(Duration::from_millis(1500)),
+        }
+    }
+
+    fn text(chunks: &[Bytes]) -> String {
+        String::from_utf8(chunks.concat()).unwrap()
+    }
+
+    #[test]
+    fn a_batch_is_lines_and_a_summary() {
+        let results = vec![result("a\n", StatusCode::OK), result("b", StatusCode::SERVICE_UNAVAILABLE)];
+        let expected = concat!(
+            "{\"id\":\"a\\n\",\"status\":200,\"headers\":{}}\n",
+            "{\"id\":\"b\",\"status\":503,\"headers\":{},\"retryable\":true}\n",
+            "{\"summary\":{\"items\":2,\"failed\":1,\"retry_after\":2}}\n",
+        );
+        let written = write_all(Box::<LineWriter>::default(), MultiStatus { results });
+        assert_eq!(text(&written.chunks), expected);
+    }
+
+    #[test]
+    fn a_stream_that_was_cut_says_why() {
+        let problem = Problem {
+            kind: "urn:x",
+            title: "Too long",
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            detail: "d".into(),
+            place: None,
+        };
+        let mut writer = LineWriter::default();
+        let summary = Summary { items: 0, failed: 0 };
+        writer.end(&ReplyEnd { summary, retry_after: None, refused: Some(&problem) });
+        let expected = concat!(
+            r#"{"summary":{"items":0,"failed":0,"refused":"#,
+            r#"{"type":"urn:x","title":"Too long","status":413,"detail":"d"}}}"#,
+            "\n"
+        );
+        assert_eq!(text(&writer.take()), expected);
+        assert!(writer.take().is_empty());
     }
 }

@@ -17,7 +17,7 @@ use crate::route::{CanonicalPath, Strictness};
 pub(super) struct Response {
     /// The url.
     pub(super) href: String,
-    /// The worst status of all that share the url; none where there are propstats only.
+    /// The worst status of all that share the url; none if there are propstats only.
     pub(super) status: Option<u16>,
     /// `DAV:propstat` elements of upstreams.
     pub(super) propstats: Vec<String>,
@@ -178,7 +178,7 @@ fn location_of(result: &ItemResult) -> Option<&str> {
     value.to_str().ok()
 }
 
-/// Path and query of a url; `None` where it has no absolute path.
+/// Path and query of a url; `None` if it has no absolute path.
 fn path_of(url: &str) -> Option<&str> {
     let path = match url.split_once("://") {
         Some((scheme, rest)) if !scheme.contains(['/', '?', '#']) => {

@@ -142,7 +142,7 @@ impl<'a> Attributes<'a> {
         self.take(Some(length)).len()
     }
 
-    /// Takes the next `length` bytes, or all; none where that would split a character.
+    /// Takes the next `length` bytes, or all; none if that would split a character.
     fn take(&mut self, length: Option<usize>) -> &'a str {
         let (taken, rest) =
             self.rest.split_at_checked(length.unwrap_or(self.rest.len())).unwrap_or(("", self.rest));

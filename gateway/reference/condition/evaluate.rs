@@ -95,7 +95,7 @@ impl Comparison {
     }
 }
 
-/// `None` where the two are of different types: they are not equal, and neither is the greater one.
+/// `None` if the two are of different types: they are not equal, and neither is the greater one.
 fn order(left: Option<&Literal>, right: Option<&Literal>) -> Option<Ordering> {
     match (left?, right?) {
         (Literal::Null, Literal::Null) => Some(Ordering::Equal),

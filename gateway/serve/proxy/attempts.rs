@@ -11,10 +11,9 @@ use http::Method;
 use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, FailureKind, Sent};
 use crate::problem::is_idempotent;
-use crate::state::gateway::Gateway;
-use crate::state::snapshot::UpstreamState;
 use crate::upstream::backoff::{pause_after, pause_aside};
-use crate::upstream::targets::Peer;
+use crate::upstream::instance::Upstream;
+use crate::upstream::peer::Peer;
 
 /// Idle connections that may turn out to be gone, and targets that may refuse, for one attempt.
 const MAX_SIDESTEPS: usize = 4;
@@ -24,8 +23,7 @@ const MAX_REPLAY: usize = 64 << 10;
 
 /// What a request has come to at its upstream.
 pub(super) struct Attempts<'exchange> {
-    gateway: &'exchange Gateway,
-    upstream: &'exchange UpstreamState,
+    upstream: &'exchange Upstream,
     is_idempotent: bool,
     ends: Deadline,
     pub(super) tried: Vec<SocketAddr>,
@@ -54,14 +52,8 @@ pub(super) struct Lost {
 }
 
 impl<'exchange> Attempts<'exchange> {
-    pub(super) fn new(
-        gateway: &'exchange Gateway,
-        upstream: &'exchange UpstreamState,
-        method: &Method,
-        ends: Deadline,
-    ) -> Self {
+    pub(super) fn new(upstream: &'exchange Upstream, method: &Method, ends: Deadline) -> Self {
         Self {
-            gateway,
             upstream,
             is_idempotent: is_idempotent(method),
             ends,
@@ -163,7 +155,7 @@ impl<'exchange> Attempts<'exchange> {
         {
             return None;
         }
-        if !self.upstream.take_retry(&self.gateway.metrics, reason) {
+        if !self.upstream.take_retry(reason) {
             return None;
         }
         if !self.upstream.targets.has_other(&self.tried) {
@@ -175,7 +167,7 @@ impl<'exchange> Attempts<'exchange> {
     }
 
     fn count(&self, reason: &'static str) {
-        self.upstream.count_retry(&self.gateway.metrics, reason);
+        self.upstream.count_retry(reason);
     }
 }
 

@@ -9,6 +9,7 @@ use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
+use crate::header::hop::is_interim;
 
 use super::lasting::{Patience, come, grpc_timeout};
 use super::upload::FromClient;
@@ -60,7 +61,7 @@ impl Exchange<'_> {
             }
             match event {
                 Event::Flushed(flushed) => begun.is_writer_broken = flushed.is_err(),
-                Event::Head(Ok(head)) if reply::is_interim(head.status) => {
+                Event::Head(Ok(head)) if is_interim(head.status) => {
                     has_begun = true;
                     if let Some(head) = reply::interim(head)
                         && self.session.write_interim(head).await.is_err()
@@ -169,7 +170,7 @@ impl Exchange<'_> {
         let Begun { mut writer, reader, lease, reused, .. } = begun;
         writer.abandon();
         let peer = Arc::clone(lease.peer());
-        reader.abandon(&self.gateway.connections, &peer).await;
+        reader.abandon(&self.upstream.connections, &peer).await;
         (lease, reused)
     }
 }

@@ -15,8 +15,8 @@ use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::limiter::{LongLived, LongLivedGuard};
 use crate::state::gateway::Gateway;
-use crate::state::snapshot::UpstreamState;
 use crate::telemetry::{LongLivedEnd, LongLivedKind, OpenExchange};
+use crate::upstream::instance::Upstream;
 
 use crate::serve::context::Context;
 
@@ -34,11 +34,11 @@ impl Lasting {
     /// There is none.
     pub(super) fn begin(
         gateway: &Gateway,
-        upstream: &UpstreamState,
+        upstream: &Upstream,
         context: &Context,
         kind: LongLivedKind,
     ) -> Result<Self, CallFailure> {
-        let room = LongLived::enter(Arc::clone(&upstream.long_lived), context.reached.client())?;
+        let room = LongLived::acquire(Arc::clone(&upstream.long_lived), context.caller.client())?;
         let open = gateway.metrics.long_lived.begin(&upstream.settings.name, kind);
         Ok(Self { _room: room, open, kind })
     }

@@ -17,7 +17,6 @@
 
 mod attempts;
 mod head;
-mod hop;
 mod lasting;
 mod plan;
 mod relay;
@@ -44,13 +43,13 @@ use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
 use crate::serve::context::Context;
 use crate::session::{ResetReason, Session};
 use crate::state::gateway::Gateway;
-use crate::state::snapshot::UpstreamState;
 use crate::upstream::backoff::wanted_pause;
 use crate::upstream::client::Queued;
 use crate::upstream::connections::race;
 use crate::upstream::error;
+use crate::upstream::instance::Upstream;
 use crate::upstream::lease::Lease;
-use crate::upstream::targets::Peer;
+use crate::upstream::peer::Peer;
 
 use attempts::{Attempts, Lost};
 use head::Begun;
@@ -59,7 +58,6 @@ use upload::{FromClient, Upload};
 use upstream::{Connection, ReplyReader, RequestWriter};
 
 pub(crate) use plan::{ProxyPlan, is_grpc};
-pub(crate) use request::max_forwards;
 pub(crate) use tunnel::Tunnel;
 
 /// What became of an exchange.
@@ -149,15 +147,15 @@ async fn gone_while_waiting(session: &mut Session) {
 /// Takes the request's turn at its upstream, which it shares with batches: whoever sends one by one
 /// waits no longer, and gets no more, than whoever sends a batch.
 async fn take_permit(
-    upstream: &UpstreamState,
+    upstream: &Upstream,
     context: &Context,
 ) -> Result<Permit<Arc<FairLimiter>>, CallFailure> {
-    let flow = Flow::new(context.reached.client());
-    if let Some(permit) = FairLimiter::try_enter(Arc::clone(&upstream.limiter), &flow) {
+    let flow = Flow::new(context.caller.client());
+    if let Some(permit) = FairLimiter::try_acquire(Arc::clone(&upstream.limiter), &flow) {
         return Ok(permit);
     }
     let _queued = Queued::new(upstream, &flow);
-    let permit = FairLimiter::enter(Arc::clone(&upstream.limiter), &flow);
+    let permit = FairLimiter::acquire(Arc::clone(&upstream.limiter), &flow);
     match Deadline::after(upstream.settings.timeout.item).race(permit).await {
         Some(permit) => permit.map_err(CallFailure::from),
         None if flow.was_held_back() => Err(CallFailure::ClientShareTimeout),
@@ -168,7 +166,7 @@ async fn take_permit(
 /// A request on its way.
 struct Exchange<'exchange> {
     gateway: &'exchange Arc<Gateway>,
-    upstream: &'exchange UpstreamState,
+    upstream: &'exchange Upstream,
     session: &'exchange mut Session,
     context: &'exchange Context,
     plan: &'exchange ProxyPlan,
@@ -203,7 +201,7 @@ enum Attempted {
 
 impl<'exchange> Exchange<'exchange> {
     fn new(
-        (gateway, upstream): (&'exchange Arc<Gateway>, &'exchange UpstreamState),
+        (gateway, upstream): (&'exchange Arc<Gateway>, &'exchange Upstream),
         session: &'exchange mut Session,
         (context, plan): (&'exchange Context, &'exchange ProxyPlan),
         permit: Permit<Arc<FairLimiter>>,
@@ -211,7 +209,7 @@ impl<'exchange> Exchange<'exchange> {
         let body_timeout = context.snapshot.settings.limits.body_timeout;
         let ends = Deadline::after(upstream.settings.timeout.request);
         let upload = Upload::new(session, plan.framing, (!plan.is_grpc).then_some(body_timeout));
-        let attempts = Attempts::new(gateway, upstream, &session.req_header().method, ends);
+        let attempts = Attempts::new(upstream, &session.req_header().method, ends);
         Self {
             gateway,
             upstream,
@@ -283,18 +281,18 @@ impl<'exchange> Exchange<'exchange> {
 
     /// A connection to the target of a lease, or to another address of its name.
     async fn connect(&mut self, lease: Lease) -> Option<(Lease, Connection)> {
-        let (gateway, upstream, needs) = (self.gateway, self.upstream, self.plan.needs());
+        let (upstream, needs) = (self.upstream, self.plan.needs());
         let may_reuse = !std::mem::take(&mut self.attempts.wants_fresh);
         let method = &self.session.req_header().method;
-        if may_reuse && let Some(connection) = Connection::idle(gateway, lease.peer(), needs, method).await {
+        if may_reuse && let Some(connection) = Connection::idle(upstream, lease.peer(), needs, method).await {
             return Some((lease, connection));
         }
-        let open = |peer: Arc<Peer>| async move { Connection::open(gateway, upstream, &peer, needs).await };
+        let open = |peer: Arc<Peer>| async move { Connection::open(upstream, &peer, needs).await };
         // Boxed, so that requests that find a connection are no larger for it.
         let raced = Box::pin(race(&upstream.targets, lease, &self.attempts.tried, open)).await;
         for (mut lease, error) in raced.failed {
             let failure = error::of_connect(&error);
-            gateway.count_connect_error(&upstream.settings.name, failure);
+            upstream.count_connect_error(failure);
             upstream.targets.failed(&mut lease, failure);
             self.attempts.tried.push(lease.peer().address);
             self.attempts.last_failure = Some(failure);

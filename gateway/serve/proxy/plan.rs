@@ -5,13 +5,12 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
-use crate::batch::ItemRejection;
 use crate::header::forwarded::ForwardedBy;
+use crate::problem::RequestRejection;
 use crate::route::{
     CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
 };
 use crate::session::{Session, announced_length};
-use crate::upstream::targets::hash_key;
 
 use super::upgrade::wanted_upgrade;
 use super::upstream::{Framing, Needs};
@@ -46,7 +45,7 @@ impl ProxyPlan {
         context: &Context,
         path: &CanonicalPath,
         to: (UpstreamIndex, &Mapping),
-    ) -> Result<Self, ItemRejection> {
+    ) -> Result<Self, RequestRejection> {
         let (upstream, mapping) = to;
         let framing = framing(session);
         let request = session.req_header();
@@ -56,7 +55,7 @@ impl ProxyPlan {
             maps_bodies: !mapping.is_identity() && !is_plain_http(&request.method),
             path: upstream_path(request, path, mapping),
             references: references(request, context, upstream)?,
-            hop: context.reached.forwarded_by(&request.headers, &context.request_id).behind(mapping),
+            hop: context.caller.forwarded_by(&request.headers).behind(mapping),
             key: key(request, context, upstream, mapping.to_upstream(path.as_str())),
             framing,
             upgrade: wanted_upgrade(request),
@@ -77,14 +76,14 @@ fn references(
     request: &RequestHeader,
     context: &Context,
     upstream: UpstreamIndex,
-) -> Result<Vec<(HeaderName, OriginText)>, ItemRejection> {
-    let own = |authority: &str| same_authority(authority, &context.reached.authority);
+) -> Result<Vec<(HeaderName, OriginText)>, RequestRejection> {
+    let own = |authority: &str| same_authority(authority, &context.caller.authority);
     let mut references = Vec::new();
     for (name, field) in
         [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")]
     {
         let Some(value) = request.headers.get(&name) else { continue };
-        let refuse = |problem| ItemRejection::ForbiddenReference { field, problem };
+        let refuse = |problem| RequestRejection::ForbiddenReference { field, problem };
         let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
         let routes = &context.snapshot.settings.routes;
         let mapped = map_reference((field, text), routes, own, upstream, Strictness::Proxied);
@@ -117,8 +116,8 @@ fn framing(session: &mut Session) -> Framing {
 
 /// The value of the field that the upstream's targets are chosen by, or the path that the upstream gets.
 fn key(request: &RequestHeader, context: &Context, upstream: UpstreamIndex, path: &str) -> Vec<u8> {
-    let header = context.snapshot.upstream(upstream).and_then(|upstream| upstream.targets.hash_header());
-    hash_key(header.and_then(|name| request.headers.get(name)), path).to_vec()
+    let upstream = context.snapshot.upstream(upstream);
+    upstream.map_or(Vec::new(), |upstream| upstream.hash_key(|name| request.headers.get(name), path).to_vec())
 }
 
 /// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918

@@ -8,7 +8,6 @@ use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Sent};
-use crate::listener::connection::ClientConnection;
 use crate::problem;
 use crate::serve::grpc;
 use crate::session::ResetReason;
@@ -324,7 +323,7 @@ impl Exchange<'_> {
             let is_read = reader.is_done().unwrap_or(false);
             if is_read && writer.is_finished() && self.upload.is_done() {
                 drop(writer);
-                reader.release(&self.gateway.connections, peer).await;
+                reader.release(&self.upstream.connections, peer).await;
             } else {
                 self.abandon(writer, reader, peer).await;
             }
@@ -375,7 +374,7 @@ impl Exchange<'_> {
 
     async fn abandon(&self, mut writer: RequestWriter, reader: ReplyReader, peer: &super::Peer) {
         writer.abandon();
-        reader.abandon(&self.gateway.connections, peer).await;
+        reader.abandon(&self.upstream.connections, peer).await;
     }
 
     /// Both sides switch to another protocol.
@@ -393,8 +392,8 @@ impl Exchange<'_> {
             return Ended::Failed(Failure::Call(CallFailure::Internal, Sent::Maybe));
         };
         reply::switching(&mut head, self.plan.upgrade.as_ref());
-        if let Some(client) = self.session.http1_stream() {
-            ClientConnection::become_opaque(client);
+        if let Some(connection) = self.session.connection() {
+            connection.become_opaque();
         }
         if self.session.write_response_header(Box::new(head), false).await.is_err() {
             lasting.end(LongLivedEnd::Client);

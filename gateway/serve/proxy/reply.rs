@@ -8,20 +8,15 @@ use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType};
 
 use crate::format::{self, xml};
+use crate::header::hop::{Kept, hop_by_hop_fields};
 use crate::session::Session;
 use crate::upstream::error;
 
 use super::ProxyPlan;
-use super::hop::remove_fields_of_a_replys_hop;
 use crate::serve::context::Context;
 
 /// Bytes of a DAV body that are held while its hrefs are mapped.
 const MAX_MAPPED_BODY: usize = 16 << 20;
-
-/// Whether another head follows (RFC 9110 §15.2). What follows a 101 is of another protocol.
-pub(super) fn is_interim(status: StatusCode) -> bool {
-    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
-}
 
 /// Makes an upstream's interim reply one of ours; `None`: it is not for the client.
 pub(super) fn interim(mut head: ResponseHeader) -> Option<ResponseHeader> {
@@ -35,11 +30,15 @@ pub(super) fn interim(mut head: ResponseHeader) -> Option<ResponseHeader> {
 
 /// For a reply without a body.
 fn remove_hop_and_framing(head: &mut ResponseHeader) {
-    remove_fields_of_a_replys_hop(head);
-    for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER] {
+    remove_fields(head, Kept::Nothing);
+    head.remove_header(&header::CONTENT_LENGTH);
+    head.set_version(Version::HTTP_11);
+}
+
+fn remove_fields(head: &mut ResponseHeader, kept: Kept) {
+    for name in hop_by_hop_fields(&head.headers, kept) {
         head.remove_header(&name);
     }
-    head.set_version(Version::HTTP_11);
 }
 
 /// Makes an upstream's 101 one of ours.
@@ -76,14 +75,13 @@ pub(super) fn final_head(
     is_done: bool,
 ) -> pingora::Result<Body> {
     check_framing(head)?;
-    remove_fields_of_a_replys_hop(head);
-    head.remove_header(&header::TRANSFER_ENCODING);
+    remove_fields(head, Kept::Trailer);
     if head.status == StatusCode::NO_CONTENT {
         // RFC 9110 §8.6: a client could wait for the bytes, or take the next reply for them.
         head.remove_header(&header::CONTENT_LENGTH);
     }
     map_urls(head, context, plan)?;
-    head.insert_header("x-request-id", context.request_id.as_str())?;
+    head.insert_header("x-request-id", context.caller.request_id.as_str())?;
     for (name, value) in &context.limit_fields {
         head.append_header(name.clone(), value.as_str())?;
     }
@@ -184,7 +182,7 @@ impl MappedBody {
 pub(super) struct TooLarge;
 
 fn to_gateway(url: &str, context: &Context, plan: &ProxyPlan) -> String {
-    let (snapshot, reached) = (&context.snapshot, &context.reached);
-    let is_upstream = |authority: &str| snapshot.goes_by(plan.upstream, authority, &reached.authority);
-    plan.mapping.reference_to_gateway(url, is_upstream, &reached.origin()).into_owned()
+    let (snapshot, caller) = (&context.snapshot, &context.caller);
+    let is_upstream = |authority: &str| snapshot.goes_by(plan.upstream, authority, &caller.authority);
+    plan.mapping.reference_to_gateway(url, is_upstream, &caller.origin()).into_owned()
 }

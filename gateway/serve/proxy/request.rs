@@ -1,20 +1,19 @@
 //! The head of a forwarded request as its upstream gets it. What is the hop's leaves; what the gateway alone may say is
 //! said anew; the rest stays as the client spelt it.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Version};
+use http::Version;
+use http::header::{self, HeaderMap, HeaderName};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
-use crate::admission::forwarding::{host_of, origin_of};
 use crate::admission::withheld;
 use crate::header::field::is_forbidden_in_item;
+use crate::header::hop::{Kept, hop_by_hop_fields, max_forwards, takes_trailers};
 use crate::header::inherit::{joined_cookies, same_to_cgi};
-use crate::state::snapshot::UpstreamState;
-use crate::upstream::targets::Peer;
+use crate::upstream::instance::Upstream;
+use crate::upstream::peer::Peer;
 
 use super::ProxyPlan;
-use super::hop::remove_fields_of_the_hop;
 use super::upstream::Framing;
 use crate::serve::context::Context;
 
@@ -32,12 +31,13 @@ pub(super) enum Over {
 pub(super) fn head(
     request: &RequestHeader,
     (context, plan): (&Context, &ProxyPlan),
-    (upstream, peer): (&UpstreamState, &Peer),
+    (upstream, peer): (&Upstream, &Peer),
     over: Over,
 ) -> pingora::Result<Box<RequestHeader>> {
     let mut head = request.clone();
-    let takes_trailers = takes_trailers(&request.headers);
-    remove_fields_of_the_hop(&mut head);
+    for name in hop_by_hop_fields(&request.headers, Kept::Nothing) {
+        head.remove_header(&name);
+    }
     set_framing(&mut head, plan.framing, over)?;
     set_fields(&mut head, request, (context, plan), (upstream, peer))?;
     if over == Over::Http1 {
@@ -46,7 +46,7 @@ pub(super) fn head(
             head.insert_header(header::UPGRADE, upgrade.clone())?;
         }
         head.set_version(Version::HTTP_11);
-    } else if takes_trailers {
+    } else if takes_trailers(&request.headers) {
         // RFC 9113 §8.2.2: the one value of TE that HTTP/2 has. gRPC services ask for it.
         head.insert_header(header::TE, "trailers")?;
     }
@@ -54,17 +54,9 @@ pub(super) fn head(
     Ok(Box::new(head))
 }
 
-fn takes_trailers(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::TE).iter();
-    let mut codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-}
-
 /// RFC 9112 §6: the gateway alone decides how the body is framed.
 fn set_framing(head: &mut RequestHeader, framing: Framing, over: Over) -> pingora::Result<()> {
     let said_length = head.remove_header(&header::CONTENT_LENGTH).is_some();
-    head.remove_header(&header::TRANSFER_ENCODING);
-    head.remove_header(&header::TRAILER);
     match framing {
         Framing::None if said_length => head.insert_header(header::CONTENT_LENGTH, 0),
         Framing::Length(length) => head.insert_header(header::CONTENT_LENGTH, length),
@@ -77,7 +69,7 @@ fn set_fields(
     head: &mut RequestHeader,
     request: &RequestHeader,
     (context, plan): (&Context, &ProxyPlan),
-    (upstream, peer): (&UpstreamState, &Peer),
+    (upstream, peer): (&Upstream, &Peer),
 ) -> pingora::Result<()> {
     let settings = &upstream.settings;
     head.remove_header(&header::EXPECT);
@@ -87,7 +79,7 @@ fn set_fields(
     if let Some(cookie) = joined_cookies(&head.headers) {
         head.insert_header(header::COOKIE, cookie)?;
     }
-    if let Some(forwards) = max_forwards(request) {
+    if let Some(forwards) = max_forwards(&request.method, &request.headers) {
         head.insert_header(header::MAX_FORWARDS, forwards.saturating_sub(1))?;
     }
     let set = settings.headers.set.iter().map(|(name, _)| name);
@@ -107,9 +99,9 @@ fn set_fields(
     if let Some(state) = context.trace.state(&request.headers) {
         head.insert_header("tracestate", state)?;
     }
-    let own_authority = &context.reached.authority;
+    let own_authority = &context.caller.authority;
     for (name, text) in &plan.references {
-        head.insert_header(name.clone(), text.with_origin(&origin_of(&settings.host, peer, own_authority)))?;
+        head.insert_header(name.clone(), text.with_origin(&upstream.origin_for(peer, own_authority)))?;
     }
     if plan.maps_bodies {
         // A body whose hrefs are to be mapped has to be readable.
@@ -123,14 +115,14 @@ fn set_url(
     head: &mut RequestHeader,
     request: &RequestHeader,
     (context, plan): (&Context, &ProxyPlan),
-    (upstream, peer): (&UpstreamState, &Peer),
+    (upstream, peer): (&Upstream, &Peer),
     over: Over,
 ) -> pingora::Result<()> {
-    let (policy, own) = (&upstream.settings.host, context.reached.authority.as_str());
+    let own = context.caller.authority.as_str();
     let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     match over {
         Over::Http1 => {
-            head.insert_header(header::HOST, host_of(policy, peer, own))?;
+            head.insert_header(header::HOST, upstream.host_for(peer, own))?;
             if let Some(path) = &plan.path {
                 head.set_raw_path(format!("{path}{query}").as_bytes())?;
             }
@@ -138,7 +130,7 @@ fn set_url(
         Over::Http2 => {
             head.remove_header(&header::HOST);
             let path = plan.path.as_deref().unwrap_or_else(|| request.uri.path());
-            let url = format!("{}{path}{query}", origin_of(policy, peer, own));
+            let url = format!("{}{path}{query}", upstream.origin_for(peer, own));
             let url = url.parse().map_err(|_| Error::explain(ErrorType::InternalError, "a url of ours"))?;
             head.set_uri(url);
         }
@@ -149,7 +141,7 @@ fn set_url(
 /// The client's credential for the gateway, and what only the service that knows clients may say, also
 /// spelt with underscores.
 fn of_the_gateway(fields: &HeaderMap, context: &Context) -> Vec<HeaderName> {
-    let withheld = || withheld(&context.snapshot.settings, &context.reached.identity);
+    let withheld = || withheld(&context.snapshot.settings, &context.caller.identity);
     fields.keys().filter(|name| withheld().any(|other| same_to_cgi(other, name))).cloned().collect()
 }
 
@@ -164,11 +156,4 @@ fn claims_of_the_hop(fields: &HeaderMap) -> Vec<HeaderName> {
                 || matches!(text, "forwarded" | "x-real-ip"))
     };
     fields.keys().filter(is_claim).cloned().collect()
-}
-
-/// How often a TRACE or OPTIONS request may still be forwarded, where it says so (RFC 9110 §7.6.2).
-pub(crate) fn max_forwards(request: &RequestHeader) -> Option<u64> {
-    let counts = matches!(request.method, Method::TRACE | Method::OPTIONS);
-    let value: &HeaderValue = request.headers.get(header::MAX_FORWARDS).filter(|_| counts)?;
-    value.to_str().ok()?.trim().parse().ok()
 }

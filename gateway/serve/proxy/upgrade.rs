@@ -1,13 +1,16 @@
 //! Which upgrades are passed on (RFC 9110 §7.8): every one that the client asks for by name, but for those to HTTP itself.
 //! An upgrade to HTTP/2 would be a second way to speak to the upstream, past everything that the gateway checks.
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 
+use crate::header::hop::connection_options;
+
 /// The protocols that the client wants to switch to, as an upstream may be asked for them.
 pub(crate) fn wanted_upgrade(request: &RequestHeader) -> Option<HeaderValue> {
-    if request.version != Version::HTTP_11 || !names_upgrade(&request.headers) {
+    let is_upgrade = |option: &[u8]| option.eq_ignore_ascii_case(b"upgrade");
+    if request.version != Version::HTTP_11 || !connection_options(&request.headers).any(is_upgrade) {
         return None;
     }
     let wanted = request.headers.get_all(header::UPGRADE).iter().filter_map(|value| value.to_str().ok());
@@ -19,12 +22,6 @@ pub(crate) fn wanted_upgrade(request: &RequestHeader) -> Option<HeaderValue> {
 fn is_passed_on(protocol: &str) -> bool {
     let name = protocol.split('/').next().unwrap_or_default();
     !name.is_empty() && ["h2c", "h2", "http", "tls"].iter().all(|refused| !name.eq_ignore_ascii_case(refused))
-}
-
-fn names_upgrade(headers: &HeaderMap) -> bool {
-    let options = headers.get_all(header::CONNECTION).iter();
-    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// Whether the upstream has switched to a protocol that the client asked for.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::listener::body_rate::{BodyRate, TooSlow};
 use crate::session::Session;
+use crate::session::body_rate::{BodyRate, TooSlow};
 
 use super::attempts::Replay;
 use super::upstream::{Framing, RequestWriter};

@@ -12,9 +12,8 @@ use crate::plan::Call;
 
 use super::BatchEngine;
 use super::retry::Sending;
-use crate::admission::forwarding::{host_of, origin_of};
-use crate::state::snapshot::UpstreamState;
-use crate::upstream::targets::Peer;
+use crate::upstream::instance::Upstream;
+use crate::upstream::peer::Peer;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -22,7 +21,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 #[derive(Clone, Copy)]
 pub(super) struct Calls<'engine> {
     pub(super) engine: &'engine BatchEngine<'engine>,
-    pub(super) upstream: &'engine UpstreamState,
+    pub(super) upstream: &'engine Upstream,
     pub(super) headers: &'engine CallHeaders,
 }
 
@@ -35,7 +34,7 @@ impl Calls<'_> {
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let uri = sending.call.target.parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
-        let host = host_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
+        let host = self.upstream.host_for(peer, &self.engine.caller.authority);
         header.insert_header(header::HOST, host).map_err(|_| CallFailure::Internal)?;
         Ok(Box::new(header))
     }
@@ -46,7 +45,7 @@ impl Calls<'_> {
         sending: Sending<'_>,
         peer: &Peer,
     ) -> Result<Box<RequestHeader>, CallFailure> {
-        let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
+        let origin = self.upstream.origin_for(peer, &self.engine.caller.authority);
         let uri = format!("{origin}{}", sending.call.target).parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
         header.set_version(http::Version::HTTP_2);
@@ -74,7 +73,7 @@ impl Calls<'_> {
             parts.headers.insert(name.clone(), HeaderValue::from(deadline.remaining_milliseconds()));
         }
         for (name, text) in &call.references {
-            let origin = origin_of(&self.upstream.settings.host, peer, &self.engine.reached.authority);
+            let origin = self.upstream.origin_for(peer, &self.engine.caller.authority);
             let value =
                 HeaderValue::from_str(&text.with_origin(&origin)).map_err(|_| CallFailure::Internal)?;
             parts.headers.insert(name.clone(), value);

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::plan::Call;
@@ -11,7 +13,7 @@ use super::call::Calls;
 use crate::upstream::connections::race;
 use crate::upstream::error;
 use crate::upstream::lease::Lease;
-use crate::upstream::targets::{Peer, hash_key};
+use crate::upstream::peer::Peer;
 
 /// Tries an upstream's targets for one call.
 pub(super) struct Failover<'call> {
@@ -65,9 +67,9 @@ impl<'call> Failover<'call> {
 
     /// The target could not be connected to.
     fn not_connected(&mut self, mut lease: Lease, error: &pingora::Error) {
-        let Calls { engine, upstream, .. } = self.calls;
+        let upstream = self.calls.upstream;
         self.last = error::of_connect(error);
-        engine.gateway.count_connect_error(&upstream.settings.name, self.last);
+        upstream.count_connect_error(self.last);
         upstream.targets.failed(&mut lease, self.last);
         self.tried(lease.peer());
     }
@@ -88,9 +90,9 @@ impl<'call> Failover<'call> {
 
 /// The value of the field that the upstream's targets are chosen by, or the call's path.
 fn key<'call>(calls: Calls<'call>, call: &'call Call) -> &'call [u8] {
-    let header = calls.upstream.targets.hash_header();
-    let own =
-        header.and_then(|name| call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value));
-    let value = own.or_else(|| header.and_then(|name| calls.headers.shared(name)));
-    hash_key(value, &call.target)
+    let field = |name: &HeaderName| {
+        let own = call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
+        own.or_else(|| calls.headers.shared(name))
+    };
+    calls.upstream.hash_key(field, &call.target)
 }

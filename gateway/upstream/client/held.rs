@@ -20,7 +20,7 @@ use crate::memory::MemoryReservation;
 use crate::upstream::connections::is_quiet;
 use crate::upstream::error;
 use crate::upstream::lease::Lease;
-use crate::upstream::targets::Peer;
+use crate::upstream::peer::Peer;
 
 /// The lane.
 pub(super) struct HeldConnection<'engine> {
@@ -113,8 +113,8 @@ impl<'engine> HeldConnection<'engine> {
         method: &Method,
         may_reuse: bool,
     ) -> Result<(Connection, Lease), CallFailure> {
-        let Calls { engine, upstream, .. } = self.calls;
-        let connections = &engine.gateway.connections;
+        let upstream = self.calls.upstream;
+        let connections = &upstream.connections;
         while let Some(lease) = failover.next() {
             if may_reuse && let Some(stream) = connections.idle_http1(lease.peer(), method).await {
                 let stream = CheckedStream::around(stream);
@@ -132,7 +132,7 @@ impl<'engine> HeldConnection<'engine> {
     }
 
     fn give_back(&self, Connection { peer, stream, .. }: Connection) {
-        self.calls.engine.gateway.connections.keep_http1(stream, &peer);
+        self.calls.upstream.connections.keep_http1(stream, &peer);
     }
 
     /// Gives the connection back to the pool.

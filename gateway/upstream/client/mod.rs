@@ -28,11 +28,11 @@ use crate::plan::{Call, CallTemplate, PlanContext};
 use crate::route::UpstreamIndex;
 use crate::telemetry::TraceContext;
 
-use crate::admission::forwarding::Reached;
+use crate::admission::Caller;
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::serve::asked::Asked;
-use crate::state::gateway::Gateway;
-use crate::state::snapshot::{Snapshot, UpstreamState};
+use crate::state::snapshot::Snapshot;
+use crate::upstream::instance::Upstream;
 use failover::Failover;
 use reply::Unanswered;
 use retry::Sending;
@@ -45,9 +45,8 @@ const NO_UPSTREAM: CallFailure = CallFailure::Internal;
 
 /// The engine of one batch.
 pub(crate) struct BatchEngine<'batch> {
-    pub(crate) gateway: &'batch Gateway,
     pub(crate) snapshot: &'batch Snapshot,
-    pub(crate) reached: &'batch Reached,
+    pub(crate) caller: &'batch Caller,
     pub(crate) trace: TraceContext,
     /// What the batch holds in memory.
     pub(crate) reservation: &'batch MemoryReservation<'batch>,
@@ -67,16 +66,15 @@ struct Share {
 /// On whose behalf calls are made, and under which configuration.
 #[derive(Clone, Copy)]
 pub(crate) struct Behalf<'batch> {
-    pub(crate) gateway: &'batch Gateway,
     pub(crate) snapshot: &'batch Snapshot,
-    pub(crate) reached: &'batch Reached,
+    pub(crate) caller: &'batch Caller,
     pub(crate) trace: TraceContext,
 }
 
 impl<'batch> From<&'batch Asked<'batch>> for Behalf<'batch> {
     fn from(asked: &'batch Asked<'batch>) -> Self {
-        let Asked { gateway, snapshot, reached, trace, .. } = *asked;
-        Self { gateway, snapshot, reached, trace }
+        let Asked { snapshot, caller, trace, .. } = *asked;
+        Self { snapshot, caller, trace }
     }
 }
 
@@ -87,14 +85,14 @@ impl<'batch> BatchEngine<'batch> {
         reservation: &'batch MemoryReservation<'batch>,
     ) -> Self {
         let (inherited, hop) = handed_down;
-        let Behalf { gateway, snapshot, reached, trace } = behalf;
-        let client = reached.client();
+        let Behalf { snapshot, caller, trace } = behalf;
+        let client = caller.client();
         let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(client) };
         let shares = snapshot.upstreams.iter().map(share).collect();
-        Self { gateway, snapshot, reached, trace, reservation, inherited, hop, shares }
+        Self { snapshot, caller, trace, reservation, inherited, hop, shares }
     }
 
-    fn headers_for(&self, index: UpstreamIndex, upstream: &UpstreamState) -> Option<&CallHeaders> {
+    fn headers_for(&self, index: UpstreamIndex, upstream: &Upstream) -> Option<&CallHeaders> {
         let changes = &upstream.settings.headers;
         let make = || {
             // What only the service that knows clients may say, no item may.
@@ -106,7 +104,7 @@ impl<'batch> BatchEngine<'batch> {
         self.shares.get(index.0).map(|share| share.headers.get_or_init(make))
     }
 
-    fn before(&self, index: UpstreamIndex) -> Option<(&UpstreamState, &Flow)> {
+    fn before(&self, index: UpstreamIndex) -> Option<(&Upstream, &Flow)> {
         Some((self.snapshot.upstream(index)?, &self.shares.get(index.0)?.flow))
     }
 }
@@ -128,18 +126,20 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 
     fn most_at_once(&self, index: UpstreamIndex) -> usize {
-        self.snapshot.upstream(index).map_or(1, |upstream| upstream.limiter.limits().turns_of_client().get())
+        self.snapshot
+            .upstream(index)
+            .map_or(1, |upstream| upstream.limiter.limits().permits_of_client().get())
     }
 
     fn try_permit(&self, index: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
         let (upstream, flow) = self.before(index)?;
-        FairLimiter::try_enter(&*upstream.limiter, flow)
+        FairLimiter::try_acquire(&*upstream.limiter, flow)
     }
 
     async fn permit(&self, index: UpstreamIndex) -> Result<Permit<&FairLimiter>, CallFailure> {
         let (upstream, flow) = self.before(index).ok_or(NO_UPSTREAM)?;
         let _queued = Queued::new(upstream, flow);
-        FairLimiter::enter(&*upstream.limiter, flow).await.map_err(CallFailure::from)
+        FairLimiter::acquire(&*upstream.limiter, flow).await.map_err(CallFailure::from)
     }
 
     fn was_held_back(&self, index: UpstreamIndex) -> bool {
@@ -163,7 +163,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 
     fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {
-        let Reached { authority, .. } = self.reached;
+        let Caller { authority, .. } = self.caller;
         let plan = PlanContext {
             routes: &self.snapshot.settings.routes,
             own_authority: authority,
@@ -172,7 +172,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
             only_route: None,
         };
         let is_upstream = |upstream, name: &str| self.snapshot.goes_by(upstream, name, authority);
-        let own_origin = &self.reached.origin();
+        let own_origin = &self.caller.origin();
         resolve(template, answers, &Surroundings { plan, own_origin, is_upstream: &is_upstream })
     }
 }

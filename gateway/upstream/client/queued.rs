@@ -3,17 +3,17 @@
 use crate::clock::Stopwatch;
 use crate::limiter::Flow;
 
-use crate::state::snapshot::UpstreamState;
+use crate::upstream::instance::Upstream;
 
 /// A call in an upstream's queue. Its wait is recorded when it is dropped, whether its turn came or not.
 pub(crate) struct Queued<'upstream> {
-    upstream: &'upstream UpstreamState,
+    upstream: &'upstream Upstream,
     flow: &'upstream Flow,
     stopwatch: Stopwatch,
 }
 
 impl<'upstream> Queued<'upstream> {
-    pub(crate) fn new(upstream: &'upstream UpstreamState, flow: &'upstream Flow) -> Self {
+    pub(crate) fn new(upstream: &'upstream Upstream, flow: &'upstream Flow) -> Self {
         upstream.queued.inc();
         Self { upstream, flow, stopwatch: Stopwatch::start() }
     }

@@ -7,6 +7,7 @@ use pingora::protocols::http::client::HttpSession as AnySession;
 use pingora::protocols::http::v1::client::HttpSession;
 
 use crate::dispatch::{CallFailure, ReplyBudget, UpstreamReply};
+use crate::header::hop::is_interim;
 
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::error;
@@ -155,7 +156,7 @@ async fn read_final_header(session: &mut impl Replies) -> Result<(StatusCode, He
             Some((StatusCode::SWITCHING_PROTOCOLS, _)) | None => {
                 return Err(CallFailure::ReplyMalformed.into());
             }
-            Some((status, _)) if status.is_informational() => {}
+            Some((status, _)) if is_interim(status) => {}
             Some((_, headers)) if !error::is_framing_read(headers) => {
                 return Err(CallFailure::ReplyMalformed.into());
             }

@@ -12,15 +12,14 @@ use crate::config::Retry;
 use crate::dispatch::{Attempt, CallFailure, FailureKind, ReplyBudget, Sent, UpstreamReply};
 use crate::plan::Call;
 use crate::problem::is_idempotent;
-use crate::telemetry::Metrics;
 
 use super::Kind;
 use super::call::Calls;
 use super::failover::Failover;
 use super::reply::Unanswered;
 use crate::memory::MemoryReservation;
-use crate::state::snapshot::UpstreamState;
 use crate::upstream::backoff::{pause_after, pause_aside, wanted_pause};
+use crate::upstream::instance::Upstream;
 
 /// What is to be sent.
 #[derive(Clone, Copy)]
@@ -90,8 +89,7 @@ enum Next {
 
 /// The attempts of one call.
 struct Attempts<'call> {
-    metrics: &'call Metrics,
-    upstream: &'call UpstreamState,
+    upstream: &'call Upstream,
     reservation: &'call MemoryReservation<'call>,
     sending: Sending<'call>,
     safe: bool,
@@ -107,19 +105,9 @@ struct Attempts<'call> {
 impl<'call> Attempts<'call> {
     fn new(calls: Calls<'call>, sending: Sending<'call>) -> Self {
         let safe = is_idempotent(sending.method);
-        let (metrics, upstream) = (&calls.engine.gateway.metrics, calls.upstream);
+        let upstream = calls.upstream;
         let reservation = calls.engine.reservation;
-        Self {
-            metrics,
-            upstream,
-            reservation,
-            sending,
-            safe,
-            made: 0,
-            replaced: false,
-            asides: 0,
-            granted: false,
-        }
+        Self { upstream, reservation, sending, safe, made: 0, replaced: false, asides: 0, granted: false }
     }
 
     fn retry(&self) -> &'call Retry {
@@ -253,11 +241,11 @@ impl<'call> Attempts<'call> {
         if !self.may_follow() || pause >= self.sending.attempt.deadline.remaining() {
             return false;
         }
-        self.upstream.take_retry(self.metrics, reason)
+        self.upstream.take_retry(reason)
     }
 
     fn count(&self, reason: &'static str) {
-        self.upstream.count_retry(self.metrics, reason);
+        self.upstream.count_retry(reason);
     }
 
     fn pause(&self) -> Duration {

@@ -14,7 +14,7 @@ use super::under_way::CallUnderWay;
 use crate::memory::MemoryReservation;
 use crate::upstream::error;
 use crate::upstream::lease::Lease;
-use crate::upstream::targets::Peer;
+use crate::upstream::peer::Peer;
 
 /// The lane.
 pub(super) struct Streams<'engine> {
@@ -46,7 +46,7 @@ impl<'engine> Streams<'engine> {
         match send_and_collect(&mut session, header, sending, self.calls.engine.reservation).await {
             Ok(reply) => {
                 under_way.answered(reply.status);
-                self.calls.engine.gateway.connections.keep(session, &peer).await;
+                self.calls.upstream.connections.keep(session, &peer).await;
                 Ok(reply)
             }
             Err(unanswered) => {
@@ -64,10 +64,10 @@ impl<'engine> Streams<'engine> {
     }
 
     async fn connect(&self, failover: &mut Failover<'_>) -> Result<(Lease, HttpSession, bool), CallFailure> {
-        let Calls { engine, upstream, .. } = self.calls;
+        let upstream = self.calls.upstream;
         let _seeking = upstream.seeking.acquire().await;
         while let Some(lease) = failover.next() {
-            let connections = &engine.gateway.connections;
+            let connections = &upstream.connections;
             let open = |peer: Arc<Peer>| async move { connections.session(&peer).await };
             // Boxed, because it is large.
             if let Some((lease, (session, reused))) = Box::pin(failover.race(lease, open)).await {

@@ -6,16 +6,14 @@ use http::StatusCode;
 use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 
-use super::BatchEngine;
 use super::call::Calls;
 use super::reply::Unanswered;
-use crate::state::snapshot::UpstreamState;
+use crate::upstream::instance::Upstream;
 use crate::upstream::lease::Lease;
 
 /// A call whose first byte may have left.
 pub(super) struct CallUnderWay<'engine> {
-    engine: &'engine BatchEngine<'engine>,
-    upstream: &'engine UpstreamState,
+    upstream: &'engine Upstream,
     lease: Lease,
     /// When being dropped says that the target was too slow.
     patience: Option<Deadline>,
@@ -24,9 +22,9 @@ pub(super) struct CallUnderWay<'engine> {
 
 impl<'engine> CallUnderWay<'engine> {
     pub(super) fn new(calls: Calls<'engine>, lease: Lease, patience: Option<Deadline>) -> Self {
-        let Calls { engine, upstream, .. } = calls;
+        let upstream = calls.upstream;
         upstream.in_flight.inc();
-        Self { engine, upstream, lease, patience, status: None }
+        Self { upstream, lease, patience, status: None }
     }
 
     /// The call was answered.
@@ -51,10 +49,6 @@ impl Drop for CallUnderWay<'_> {
         if self.patience.is_some_and(Deadline::is_over) {
             self.upstream.targets.failed(&mut self.lease, CallFailure::ReplyTimeout);
         }
-        match self.status {
-            Some(StatusCode::OK) => self.upstream.attempts_ok.inc(),
-            Some(status) => self.engine.gateway.count_attempt(&self.upstream.settings.name, status.as_str()),
-            None => self.engine.gateway.count_attempt(&self.upstream.settings.name, ""),
-        }
+        self.upstream.count_attempt(self.status);
     }
 }

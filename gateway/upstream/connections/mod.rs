@@ -37,7 +37,7 @@ use crate::config::Scheme;
 use crate::problem::is_idempotent;
 use crate::telemetry::{TlsCause, TlsFailures};
 
-use super::targets::Peer;
+use super::peer::Peer;
 use crate::transport::handshake;
 use encrypted::Encrypted;
 pub(crate) use race::race;
@@ -167,7 +167,7 @@ impl Connections {
             };
             is_shaking.store(true, Ordering::Relaxed);
             let shaken = shake_hands(tls, peer, tcp, offer).await;
-            shaken.inspect_err(|error| self.count(peer, handshake::of_handshake(&**error)))
+            shaken.inspect_err(|error| self.count(peer, handshake::cause_of(&**error)))
         };
         let limit = peer.http.options.total_connection_timeout;
         let Some(limit) = limit else { return opening.await };

@@ -13,7 +13,8 @@ use pingora::{Error, ErrorType};
 use crate::clock::Deadline;
 
 use crate::upstream::lease::Lease;
-use crate::upstream::targets::{Peer, Targets};
+use crate::upstream::peer::Peer;
+use crate::upstream::targets::Targets;
 
 /// How long one address is waited for alone.
 const HEAD_START: Duration = Duration::from_millis(250);

@@ -61,7 +61,7 @@ impl ResultWriter for PlainWriter {
 /// Whether a field with one value is a list, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lists {
-    /// A field is a list where it has several values.
+    /// A field with several values is a list.
     OfSeveral,
     /// Every field is a list.
     Always,
@@ -135,7 +135,7 @@ pub(crate) fn write_body(output: &mut ChunkWriter, result: ItemResult, error: Er
     output.put(b"\",\"encoding\":\"base64\"");
 }
 
-/// The body as text: in its charset where it has one, in UTF-8 where it can be that.
+/// The body as text: in its charset if it has one, else in UTF-8.
 fn text<'a>(bytes: &'a Bytes, media: Option<MediaType<'_>>) -> Option<Cow<'a, str>> {
     match media.filter(|media| media.kind.is_text(TextTypes::All)) {
         Some(media) => charset::decode(media.charset, bytes),

@@ -19,10 +19,9 @@ use pingora::protocols::http::v1::client::HttpSession as Http1;
 use pingora::protocols::http::v2::client::Http2Session;
 
 use crate::config::Scheme;
-use crate::state::gateway::Gateway;
-use crate::state::snapshot::UpstreamState;
 use crate::upstream::client::CheckedStream;
-use crate::upstream::targets::Peer;
+use crate::upstream::instance::Upstream;
+use crate::upstream::peer::Peer;
 
 use shared_stream::SharedStream;
 
@@ -53,11 +52,16 @@ enum Wire {
 
 impl Connection {
     /// A connection to a target that is idle, if there is one that can be used.
-    pub(super) async fn idle(gateway: &Gateway, peer: &Peer, needs: Needs, method: &Method) -> Option<Self> {
+    pub(super) async fn idle(
+        upstream: &Upstream,
+        peer: &Peer,
+        needs: Needs,
+        method: &Method,
+    ) -> Option<Self> {
         if speaks_http2(peer.scheme, needs) {
             return None;
         }
-        let stream = gateway.connections.idle_http1(peer, method).await?;
+        let stream = upstream.connections.idle_http1(peer, method).await?;
         Some(Self { wire: checked(stream), reused: true })
     }
 
@@ -65,15 +69,10 @@ impl Connection {
     ///
     /// # Errors
     /// The target could not be connected to.
-    pub(super) async fn open(
-        gateway: &Gateway,
-        upstream: &UpstreamState,
-        peer: &Peer,
-        needs: Needs,
-    ) -> pingora::Result<Self> {
+    pub(super) async fn open(upstream: &Upstream, peer: &Peer, needs: Needs) -> pingora::Result<Self> {
         let connection = if speaks_http2(peer.scheme, needs) {
             let _seeking = upstream.seeking.acquire().await;
-            let (session, reused) = gateway.connections.session(peer).await?;
+            let (session, reused) = upstream.connections.session(peer).await?;
             match session {
                 AnySession::H2(http2) => Self { wire: Wire::Http2(Box::new(http2)), reused },
                 AnySession::H1(http1) => Self { wire: checked(http1.into_inner()), reused },
@@ -82,7 +81,7 @@ impl Connection {
                 }
             }
         } else {
-            Self { wire: checked(gateway.connections.new_http1(peer).await?), reused: false }
+            Self { wire: checked(upstream.connections.new_http1(peer).await?), reused: false }
         };
         if !connection.reused {
             upstream.opened.inc();

@@ -12,7 +12,7 @@ use pingora::{Error, ErrorType};
 
 use crate::upstream::client::CheckedStream;
 use crate::upstream::connections::Connections;
-use crate::upstream::targets::Peer;
+use crate::upstream::peer::Peer;
 
 use super::shared_stream::{Received, SharedStream};
 

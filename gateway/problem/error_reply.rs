@@ -1,0 +1,58 @@
+//! A row of the table, made into a reply for one client.
+
+use std::time::Duration;
+
+use super::limit::Limit;
+use super::table::Row;
+use crate::batch::{GatewayMade, OutcomeKind, Problem, ProxyError};
+use crate::header::GATEWAY_NAME;
+
+/// How long a client should wait before it sends a request again that found the gateway or the upstream unavailable.
+pub(super) const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
+
+/// What a failure means for the client, for metrics and for logs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorReply {
+    /// The problem detail.
+    pub problem: Problem,
+    /// The outcome and Proxy-Status error.
+    pub made: GatewayMade,
+    /// Whether sending it again is safe and may help.
+    pub retryable: bool,
+    /// How long to wait before that.
+    pub retry_after: Option<Duration>,
+    /// The methods for an Allow field.
+    pub allow: Option<String>,
+    /// The value of a WWW-Authenticate field.
+    pub challenge: Option<String>,
+    /// A word of a closed set, for metrics and logs.
+    pub reason: &'static str,
+    /// The limit that was exceeded, if it was one; for logs.
+    pub limit: Option<Limit>,
+}
+
+impl ErrorReply {
+    /// A reply that is not retryable and has no fields of its own.
+    pub(super) fn new(row: Row, detail: String, outcome: OutcomeKind) -> Self {
+        Self {
+            problem: Problem { kind: row.kind, title: row.title, status: row.status, detail, place: None },
+            made: GatewayMade { outcome, error: ProxyError(row.error) },
+            retryable: false,
+            retry_after: None,
+            allow: None,
+            challenge: None,
+            reason: row.reason,
+            limit: row.limit.map(Limit::Key),
+        }
+    }
+
+    /// The value of Proxy-Status (RFC 9209 §2): the gateway, the error, and our own parameters
+    /// `outcome` and `retryable`.
+    #[must_use]
+    pub fn proxy_status(&self) -> String {
+        let ProxyError(error) = self.made.error;
+        let retryable = if self.retryable { "; retryable" } else { "" };
+        let outcome = self.made.outcome.as_str();
+        format!("{GATEWAY_NAME}; error={error}; outcome={outcome}{retryable}")
+    }
+}

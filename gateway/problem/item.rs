@@ -1,0 +1,53 @@
+//! Rejected items.
+
+use super::admission::{self, of_admission};
+use super::error_reply::ErrorReply;
+use super::limit::Limit;
+use super::table::{self, Row};
+use crate::batch::{ItemRejection, OutcomeKind};
+
+/// The result of an item that is rejected. Nothing was sent for it.
+#[must_use]
+pub fn of_rejection(rejection: &ItemRejection) -> ErrorReply {
+    if let ItemRejection::NotAdmitted(refusal) = rejection {
+        return of_admission(refusal);
+    }
+    let mut reply = ErrorReply::new(row(rejection), rejection.to_string(), OutcomeKind::Rejected);
+    if let ItemRejection::MethodNotAllowed { allowed } = rejection {
+        reply.allow = Some(allowed.clone());
+    }
+    if let ItemRejection::BadLine { place, .. } = rejection {
+        reply.problem.place = Some(*place);
+    }
+    if let ItemRejection::OverLimit { what, .. } = rejection {
+        reply.limit = Some(Limit::Key(what.limit()));
+    }
+    reply
+}
+
+fn row(rejection: &ItemRejection) -> Row {
+    match rejection {
+        ItemRejection::BadLine { .. } => table::BAD_LINE,
+        ItemRejection::WrongShape { .. }
+        | ItemRejection::MissingMember { .. }
+        | ItemRejection::UnknownMember { .. }
+        | ItemRejection::BadVariable { .. }
+        | ItemRejection::BadRecordLine { .. }
+        | ItemRejection::BadMember { .. } => table::BAD_ITEM,
+        ItemRejection::BadHeader { .. } => table::BAD_HEADER,
+        ItemRejection::BadBody { .. } => table::BAD_BODY,
+        ItemRejection::OverLimit { .. } => table::ITEM_OVER_LIMIT,
+        ItemRejection::ForbiddenUrl { .. } => table::FORBIDDEN_URL,
+        ItemRejection::BadReference { .. } => table::BAD_REFERENCE,
+        ItemRejection::BadCondition { .. } => table::BAD_CONDITION,
+        ItemRejection::UnsupportedCondition { .. } => table::CONDITION_NOT_SUPPORTED,
+        ItemRejection::ForbiddenReference { .. } => table::FORBIDDEN_REFERENCE,
+        ItemRejection::OtherRoute => table::OTHER_ROUTE,
+        ItemRejection::NestedBatch => table::NESTED_BATCH,
+        ItemRejection::NotBatchable => table::NOT_BATCHABLE,
+        ItemRejection::NotAdmitted(refusal) => admission::row(refusal),
+        ItemRejection::NoRoute => table::NO_ROUTE,
+        ItemRejection::MethodNotAllowed { .. } => table::ITEM_METHOD_NOT_ALLOWED,
+        ItemRejection::NotImplemented { .. } => table::NOT_IMPLEMENTED,
+    }
+}

@@ -1,0 +1,207 @@
+//! One upstream at work: its settings and everything that its calls share.
+//!
+//! Items of batches and single requests are handed an [`Upstream`] and find every rule here: who may call it now
+//! (`limiter`, `long_lived`), which target gets the call (`targets`, [`Upstream::hash_key`]), over which connection
+//! (`connections`), under which name ([`Upstream::host_for`]), and whether a retry is allowed (`retry_budget`).
+//!
+//! An upstream belongs to one configuration. Across a reload it passes on to its successor what must outlive it: permits
+//! that are taken, long-lived exchanges that are open, the retry budget, and the state of its targets. It knows neither
+//! the configuration of others nor the requests that use it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+use tokio::sync::Semaphore;
+
+use crate::config::{self, Balance, HostPolicy, Limits};
+use crate::dispatch::CallFailure;
+use crate::limiter::{FairLimiter, LimiterLimits, LongLived, LongLivedLimits};
+use crate::problem::failure_reason;
+use crate::telemetry::Metrics;
+
+use super::connections::Connections;
+use super::peer::Peer;
+use super::retry_budget::RetryBudget;
+use super::targets::{Counts, Targets};
+
+/// Calls that may look for an HTTP/2 connection at once.
+const SEEKING: usize = 4;
+
+/// An upstream at work.
+pub(crate) struct Upstream {
+    pub(crate) settings: config::Upstream,
+    pub(crate) targets: Targets,
+    /// The pool of all upstreams.
+    pub(crate) connections: Arc<Connections>,
+    /// Who may call it, and when.
+    pub(crate) limiter: Arc<FairLimiter>,
+    /// Upgraded connections and streams, which hold no permit.
+    pub(crate) long_lived: Arc<LongLived>,
+    pub(crate) retry_budget: Arc<RetryBudget>,
+    /// Over HTTP/2, how many calls may look for a connection at once. Each that finds none opens one, so a batch that
+    /// starts cold would open as many as it has calls under way.
+    pub(crate) seeking: Semaphore,
+    pub(crate) in_flight: IntGauge,
+    pub(crate) queued: IntGauge,
+    pub(crate) queue_time: Histogram,
+    /// Calls that waited for others of their own client.
+    pub(crate) share_waits: IntCounter,
+    pub(crate) opened: IntCounter,
+    /// Attempts that were answered with 200, by far the most. The others are looked up.
+    attempts_ok: IntCounter,
+    attempts: IntCounterVec,
+    connect_errors: IntCounterVec,
+    retries: IntCounterVec,
+    retries_refused: IntCounter,
+}
+
+impl Upstream {
+    /// Sets an upstream to work. `before` is the one of the same name in the configuration that this one replaces.
+    pub(crate) async fn new(
+        settings: &config::Upstream,
+        resolving: (&Limits, &[SocketAddr]),
+        connections: &Arc<Connections>,
+        metrics: &Metrics,
+        before: Option<&Self>,
+    ) -> Self {
+        let (counts, name) = (&metrics.upstreams, &[settings.name.as_str()]);
+        let target_counts = Counts {
+            ejections: counts.ejections.with_label_values(name),
+            lookup_failures: counts.lookup_failures.clone(),
+        };
+        let targets =
+            Targets::new(settings, resolving, target_counts, before.map(|before| &before.targets)).await;
+        Self {
+            targets,
+            connections: Arc::clone(connections),
+            limiter: limiter(settings, before),
+            long_lived: long_lived(settings, before),
+            retry_budget: before.map_or_else(Arc::default, |before| Arc::clone(&before.retry_budget)),
+            seeking: Semaphore::new(SEEKING),
+            in_flight: counts.items_in_flight.with_label_values(name),
+            queued: counts.items_queued.with_label_values(name),
+            queue_time: counts.item_queue_time.with_label_values(name),
+            share_waits: counts.client_share_waits.with_label_values(name),
+            opened: counts.connections_opened.with_label_values(name),
+            attempts_ok: counts.attempts.with_label_values(&[&settings.name, "200"]),
+            attempts: counts.attempts.clone(),
+            connect_errors: counts.connect_errors.clone(),
+            retries: counts.retries.clone(),
+            retries_refused: counts.retry_budget_exhausted.with_label_values(name),
+            settings: settings.clone(),
+        }
+    }
+
+    /// Returns what `consistent_hash` chooses a target by: the value of `hash_header`, which `field` looks up, or else the
+    /// path of `target` without its query. `target` is spelt canonically and is what the upstream gets, behind
+    /// `strip_prefix`.
+    pub(crate) fn hash_key<'call>(
+        &self,
+        field: impl FnOnce(&HeaderName) -> Option<&'call HeaderValue>,
+        target: &'call str,
+    ) -> &'call [u8] {
+        let name = match &self.settings.balance {
+            Balance::ConsistentHash { header } => header.as_ref(),
+            Balance::RoundRobin | Balance::LeastBusy => None,
+        };
+        let path = || target.split('?').next().unwrap_or_default().as_bytes();
+        name.and_then(field).map_or_else(path, HeaderValue::as_bytes)
+    }
+
+    /// The Host of a call to this target. `own_authority` is what the client called the gateway.
+    pub(crate) fn host_for(&self, peer: &Peer, own_authority: &str) -> HeaderValue {
+        let chosen = match &self.settings.host {
+            HostPolicy::Target => None,
+            HostPolicy::Preserve => HeaderValue::from_str(own_authority).ok(),
+            HostPolicy::Fixed(host) => HeaderValue::from_str(host).ok(),
+        };
+        chosen.unwrap_or_else(|| peer.host.clone())
+    }
+
+    /// `scheme://host` of a call to this target, for urls in its fields (RFC 4918 §10.3).
+    pub(crate) fn origin_for(&self, peer: &Peer, own_authority: &str) -> String {
+        let scheme = peer.scheme.url_scheme();
+        match &self.settings.host {
+            HostPolicy::Target => peer.origin.clone(),
+            HostPolicy::Preserve => format!("{scheme}://{own_authority}"),
+            HostPolicy::Fixed(host) => format!("{scheme}://{host}"),
+        }
+    }
+
+    /// Whether an authority in a reply is the upstream's own name for itself.
+    pub(crate) fn goes_by(&self, authority: &str, own_authority: &str) -> bool {
+        self.targets.go_by(authority)
+            || match &self.settings.host {
+                HostPolicy::Target => false,
+                HostPolicy::Preserve => authority.eq_ignore_ascii_case(own_authority),
+                HostPolicy::Fixed(host) => authority.eq_ignore_ascii_case(host),
+            }
+    }
+
+    /// Counts an attempt; `None`: it brought no reply.
+    pub(crate) fn count_attempt(&self, status: Option<StatusCode>) {
+        match status {
+            Some(StatusCode::OK) => self.attempts_ok.inc(),
+            Some(status) => self.count_in(&self.attempts, status.as_str()),
+            None => self.count_in(&self.attempts, ""),
+        }
+    }
+
+    /// Counts a connection that could not be opened.
+    pub(crate) fn count_connect_error(&self, failure: CallFailure) {
+        self.count_in(&self.connect_errors, failure_reason(failure));
+    }
+
+    /// Counts a retry, also one that the budget does not limit.
+    pub(crate) fn count_retry(&self, reason: &'static str) {
+        self.count_in(&self.retries, reason);
+    }
+
+    /// Takes one retry from the budget. Returns whether there was one; both are counted.
+    pub(crate) fn take_retry(&self, reason: &'static str) -> bool {
+        if self.retry_budget.take(self.settings.retry.budget) {
+            self.count_retry(reason);
+            return true;
+        }
+        self.retries_refused.inc();
+        if self.retry_budget.throttle.may_log() {
+            let upstream = self.settings.name.as_str();
+            let so_far = self.retries_refused.get();
+            tracing::warn!(
+                kind = "retry",
+                upstream,
+                reason,
+                limit = "retry.budget",
+                so_far,
+                "a retry was not made"
+            );
+        }
+        false
+    }
+
+    fn count_in(&self, counts: &IntCounterVec, word: &str) {
+        counts.with_label_values(&[self.settings.name.as_str(), word]).inc();
+    }
+}
+
+/// The limiter of the upstream before, as long as its limits are the same: calls under way still hold their permits.
+fn limiter(settings: &config::Upstream, before: Option<&Upstream>) -> Arc<FairLimiter> {
+    let limits = LimiterLimits {
+        permits: settings.concurrency,
+        queue: settings.queue,
+        share: settings.client_share,
+        rate: settings.rate,
+    };
+    let kept = before.filter(|before| before.limiter.limits() == limits);
+    kept.map_or_else(|| Arc::new(FairLimiter::new(limits)), |before| Arc::clone(&before.limiter))
+}
+
+/// The long-lived exchanges of the upstream before, under the limits of now: what is open stays open.
+fn long_lived(settings: &config::Upstream, before: Option<&Upstream>) -> Arc<LongLived> {
+    let limits = LongLivedLimits { most: settings.upgraded, share: settings.client_share };
+    let Some(before) = before else { return Arc::new(LongLived::new(limits)) };
+    before.long_lived.set_limits(limits);
+    Arc::clone(&before.long_lived)
+}
