@@ -147,9 +147,6 @@ mod secrets;
 /// Documents that can't go stale.
 mod documents;
 
-/// The structure of the code: ranks, circles, sizes.
-mod structure;
-
 /// Every block of every document, run.
 mod documents_run;
 

@@ -76,9 +76,9 @@ fn credential<'headers>(
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err("a credential stands there twice");
+        return Err("duplicate credential");
     }
-    let text = value.to_str().map_err(|_| "the credential has characters that none has")?;
+    let text = value.to_str().map_err(|_| "the credential has invalid characters")?;
     if text.len() > MAX_CREDENTIAL {
         return Err("the credential is too long");
     }

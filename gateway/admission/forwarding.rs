@@ -1,16 +1,16 @@
-//! What the gateway says about the hop to an upstream: who asked, by which name, over what, and under
-//! which request id. One rule for items, single requests and the service that is asked about clients.
+//! What the gateway tells an upstream about the hop: who sent the request, under which name, over which protocol, and with
+//! which request id. One rule for items, single requests and the authentication service.
 //!
-//! X-Forwarded-For and Via are appended to. The others are the gateway's own word, which a client can't choose; only
-//! what a trusted proxy has said of them is kept, for it alone knows how the client reached it:
+//! The gateway appends to X-Forwarded-For and Via. It sets the other fields itself, and a client can't choose them. Only
+//! what a trusted proxy has set stays, because only that proxy knows how the client reached it:
 //!
 //! | field | from a trusted proxy | from anyone else |
 //! |---|---|---|
 //! | X-Forwarded-Proto | kept | the connection's scheme |
 //! | X-Forwarded-Host | kept; without one, as from anyone else | the authority that the client used |
 //! | X-Forwarded-Port, X-Real-IP | kept | removed |
-//! | X-Forwarded-Prefix | kept, and the stripped prefix behind it | the stripped prefix, if one is |
-//! | Forwarded (RFC 7239) | one element more | removed |
+//! | X-Forwarded-Prefix | kept, followed by the stripped prefix | the stripped prefix, if there is one |
+//! | Forwarded (RFC 7239) | one more element | removed |
 
 use std::net::IpAddr;
 
@@ -24,12 +24,12 @@ use super::trusted_proxy::{FORWARDED, X_FORWARDED_FOR, joined};
 
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
 
-/// What a trusted proxy says, and goes on as it said it.
-const KEPT_AS_THEY_ARE: [&str; 3] = ["x-forwarded-port", "x-forwarded-prefix", "x-real-ip"];
+/// Fields of a trusted proxy that are passed on unchanged.
+const KEPT_UNCHANGED: [&str; 3] = ["x-forwarded-port", "x-forwarded-prefix", "x-real-ip"];
 
 impl Caller {
-    /// The fields of the hop, and what the asked service says of the client, for a request with these `outer` fields.
-    /// Whoever knows the request's route adds the prefix that it strips ([`ForwardedBy::behind`]).
+    /// The fields of the hop for a request with these `outer` fields, and those that the authentication service adds.
+    /// Whoever knows the request's route adds the stripped prefix ([`ForwardedBy::behind`]).
     pub(crate) fn forwarded_by(&self, outer: &HeaderMap) -> ForwardedBy {
         let appended = |name: &str, own: &str| {
             joined(outer, name).map_or_else(|| own.to_owned(), |before| format!("{before}, {own}"))
@@ -43,7 +43,7 @@ impl Caller {
             ("x-request-id", self.request_id.as_str().to_owned()),
         ];
         let forwarded = kept(FORWARDED).map(|before| (FORWARDED, format!("{before}, {}", self.element())));
-        let kept = KEPT_AS_THEY_ARE.into_iter().filter_map(|name| Some((name, kept(name)?)));
+        let kept = KEPT_UNCHANGED.into_iter().filter_map(|name| Some((name, kept(name)?)));
         let field = |(name, value): (&'static str, String)| {
             Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
         };

@@ -23,4 +23,4 @@ mod tests;
 
 pub use handle::Dialect;
 pub use rules::{ExecutionPolicy, Rules};
-pub use source::{InputFormat, ItemReader, ItemSource};
+pub use source::{InputFormat, ItemSource};

@@ -68,7 +68,7 @@ pub trait Rules: Sync {
     }
 
     /// The dialect's own fields in the reply to a request with these fields, also in a refusal.
-    fn reply_fields(&self, _request: &HeaderMap) -> Vec<(HeaderName, String)> {
+    fn reply_fields(&self, _request: &HeaderMap) -> Fields {
         Vec::new()
     }
 

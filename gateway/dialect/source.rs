@@ -1,10 +1,11 @@
 //! Where the items of a request come from: a batch, in one of its dialect's formats, or the records of a bulk route, in one
 //! of theirs. From here on both are alike.
 //!
-//! [`ItemSource::recognize`] looks at Content-Type and the first byte and gives an [`ItemReader`], which reads the body. The
+//! [`ItemSource::recognize`] finds the format by Content-Type and the first byte, [`ItemSource::read`] reads the items. The
 //! format of the reply and of a refusal is known between the two, before a body that may be broken is read.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::handle::Dialect;
 use super::rules::ExecutionPolicy;
@@ -20,17 +21,8 @@ pub enum ItemSource<'request> {
     Records(Bulk<'request>),
 }
 
-/// A source whose body is in a known format.
-#[derive(Clone, Copy, Debug)]
-pub enum ItemReader<'request> {
-    /// A batch in this format.
-    Batch(Dialect, Format),
-    /// Records in this form.
-    Records(Bulk<'request>, RecordForm),
-}
-
-/// How the items were written, for metrics, messages and the choice of the reply's format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the items were written. It also decides the usual format of the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InputFormat {
     /// A batch.
     Batch(Format),
@@ -38,48 +30,37 @@ pub enum InputFormat {
     Records(RecordForm),
 }
 
-impl<'request> ItemSource<'request> {
-    /// How a body of this type is read, its content codings undone.
+impl ItemSource<'_> {
+    /// The format of a body of this type, its content codings undone.
     ///
     /// # Errors
     /// Refuses a body that is in none of the source's formats.
-    pub fn recognize(
-        self,
-        content_type: Option<&str>,
-        body: &[u8],
-    ) -> Result<ItemReader<'request>, BatchRefusal> {
+    pub fn recognize(&self, content_type: Option<&str>, body: &[u8]) -> Result<InputFormat, BatchRefusal> {
         match self {
-            Self::Batch(dialect) => request_format(content_type, body, dialect.formats())
-                .map(|format| ItemReader::Batch(dialect, format)),
-            Self::Records(bulk) => bulk.form(content_type, body).map(|form| ItemReader::Records(bulk, form)),
+            Self::Batch(dialect) => {
+                request_format(content_type, body, dialect.formats()).map(InputFormat::Batch)
+            }
+            Self::Records(bulk) => bulk.form(content_type, body).map(InputFormat::Records),
         }
     }
 
-    /// Whether this is a batch endpoint.
-    #[must_use]
-    pub const fn is_batch(self) -> bool {
-        matches!(self, Self::Batch(_))
-    }
-}
-
-impl ItemReader<'_> {
-    /// The body's format.
-    #[must_use]
-    pub const fn format(&self) -> InputFormat {
-        match *self {
-            Self::Batch(_, format) => InputFormat::Batch(format),
-            Self::Records(_, form) => InputFormat::Records(form),
-        }
-    }
-
-    /// Reads the items. An item that is wrong is rejected alone.
+    /// Reads the items of a body in this format. An item that is wrong is rejected alone.
     ///
     /// # Errors
     /// Says why the request is refused, and where its body is wrong.
-    pub fn read(&self, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
-        match *self {
-            Self::Batch(dialect, format) => dialect.read(format, body, context),
-            Self::Records(bulk, form) => bulk.read(form, body, context.limits),
+    pub fn read(
+        &self,
+        format: InputFormat,
+        body: &Bytes,
+        context: &ReadContext<'_>,
+    ) -> Result<Batch, BatchRefusal> {
+        match (self, format) {
+            (Self::Batch(dialect), InputFormat::Batch(format)) => dialect.read(format, body, context),
+            (Self::Records(bulk), InputFormat::Records(form)) => bulk.read(form, body, context.limits),
+            // A stored request whose path is a source of another kind by now.
+            (Self::Batch(_), InputFormat::Records(_)) | (Self::Records(_), InputFormat::Batch(_)) => {
+                Err(BatchRefusal::Internal)
+            }
         }
     }
 }

@@ -45,14 +45,14 @@ fn explained(audience: Audience) -> Explanation {
     let settings = settings();
     let body = Bytes::from_static(BATCH.as_bytes());
     let source = ItemSource::Batch(Dialect::default());
-    let reader = source.recognize(Some("application/json"), &body).unwrap();
+    let format = source.recognize(Some("application/json"), &body).unwrap();
     let context = ReadContext {
         limits: &settings.batch[0].limits,
         content_type: Some("application/json"),
         endpoint: "/batch",
         own_authority: "gateway",
     };
-    let batch = reader.read(&body, &context).unwrap();
+    let batch = source.read(format, &body, &context).unwrap();
     let context = PlanContext {
         routes: &settings.routes,
         own_authority: "gateway",
@@ -72,7 +72,7 @@ fn explained(audience: Audience) -> Explanation {
         hop: &ForwardedBy::default(),
         audience,
     };
-    explain(plan, reader.format(), &context)
+    explain(plan, format, &context)
 }
 
 fn json(audience: Audience) -> Value {

@@ -116,7 +116,7 @@ impl ClientConnection {
         if frames.pass(bytes, self.written).is_err() {
             return self.refuse(ConnectionRefusal::Http2Flood);
         }
-        self.watch.received_frames(frames.within_header());
+        self.watch.received_frames(frames);
         Poll::Ready(Ok(()))
     }
 

@@ -21,8 +21,8 @@ use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemIndex, ItemRejectio
 use crate::header::field::Fields;
 use crate::header::forwarded;
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, Respond, Route, RouteAction, RouteIndex, RouteTable, Strictness,
-    UpstreamIndex, map_reference, same_authority,
+    CanonicalPath, Mapping, OriginText, ReferenceRules, Respond, Route, RouteAction, RouteIndex, RouteTable,
+    Strictness, UpstreamIndex,
 };
 
 use crate::header::forwarded::X_FORWARDED_PREFIX;
@@ -228,23 +228,24 @@ fn map_fields(
 ) -> Result<Split, ItemRejection> {
     // No item can set it: `batch::is_forbidden_in_item`.
     fields.extend(forwarded::stripped_prefix(mapping).map(|prefix| (X_FORWARDED_PREFIX, prefix)));
-    let is_reference = |name: &HeaderName| *name == "destination" || *name == "if";
-    if !fields.iter().any(|(name, _)| is_reference(name)) {
-        return Ok((fields, Vec::new()));
-    }
-    let mut plain = Fields::with_capacity(fields.len());
+    let rules = ReferenceRules {
+        routes: context.routes,
+        own_authority: context.own_authority,
+        upstream,
+        strictness: Strictness::Item,
+    };
     let mut references = Vec::new();
-    for (name, value) in fields {
-        if !is_reference(&name) {
-            plain.push((name, value));
-            continue;
+    let mut refused = None;
+    fields.retain(|(name, value)| {
+        let Some(mapped) = rules.map(name, value) else { return true };
+        match mapped {
+            Ok(text) => references.push((name.clone(), text)),
+            Err(why) => refused = refused.or(Some(why)),
         }
-        let field = if name == "destination" { "Destination" } else { "If" };
-        let refuse = |problem| ItemRejection::ForbiddenReference { field, problem };
-        let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
-        let own = |authority: &str| same_authority(authority, context.own_authority);
-        let mapped = map_reference((field, text), context.routes, own, upstream, Strictness::Item);
-        references.push((name, mapped.map_err(refuse)?));
+        false
+    });
+    match refused {
+        Some(why) => Err(why.into()),
+        None => Ok((fields, references)),
     }
-    Ok((plain, references))
 }

@@ -1,10 +1,16 @@
 //! `Destination` and `If` (RFC 4918 §10.3, §10.4): their urls are mapped by the rules of item urls, and must stay at
 //! the upstream of their request.
 
+use http::header::{HeaderName, HeaderValue};
 use http::uri::Authority;
 
+use super::authority::same_authority;
 use super::canonical::{CanonicalPath, Strictness};
 use super::table::{RouteAction, RouteTable, UpstreamIndex};
+
+const DESTINATION: &str = "Destination";
+/// The fields that have such urls.
+const FIELDS: [&str; 2] = [DESTINATION, "If"];
 
 /// Text with gaps for the upstream's origin (`scheme://authority`), which is known only once a target is chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,26 +24,71 @@ impl OriginText {
     }
 }
 
-/// Maps a `Destination` url, or the tagged urls of an `If` field.
-///
-/// `field` is its name and value; `own` says whether an authority is the gateway's; `upstream` is where the request
-/// itself goes; `strictness` is the one for the request's own path.
-///
-/// # Errors
-/// Says why the field is refused: it leads to another host, another upstream, or no route.
-pub fn map_reference(
-    field: (&str, &str),
-    routes: &RouteTable,
-    own: impl Fn(&str) -> bool,
-    upstream: UpstreamIndex,
-    strictness: Strictness,
-) -> Result<OriginText, &'static str> {
-    let map = |url: &str| map_url(url, routes, &own, upstream, strictness);
-    let (field, value) = field;
-    if field.eq_ignore_ascii_case("destination") {
-        return Ok(OriginText(vec![String::new(), map(value.trim())?]));
+/// The rules by which the urls in a request's own fields are mapped: those of the request's url.
+#[derive(Clone, Copy)]
+pub struct ReferenceRules<'request> {
+    /// Where the urls may lead.
+    pub routes: &'request RouteTable,
+    /// What the client calls the gateway.
+    pub own_authority: &'request str,
+    /// Where the request itself goes.
+    pub upstream: UpstreamIndex,
+    /// How the request's own path is read.
+    pub strictness: Strictness,
+}
+
+/// A field with a url that leads to another host, another upstream, or no route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForbiddenReference {
+    /// The field's name.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+impl ReferenceRules<'_> {
+    /// Maps the url of `Destination`, or the tagged urls of `If`. Returns `None` for all other fields.
+    ///
+    /// # Errors
+    /// Says why the field is refused.
+    #[must_use]
+    pub fn map(
+        &self,
+        name: &HeaderName,
+        value: &HeaderValue,
+    ) -> Option<Result<OriginText, ForbiddenReference>> {
+        let field = *FIELDS.iter().find(|field| name.as_str().eq_ignore_ascii_case(field))?;
+        let text = value.to_str().map_err(|_| "has characters that a url can't have");
+        let mapped = text.and_then(|text| match field {
+            DESTINATION => Ok(OriginText(vec![String::new(), self.map_url(text.trim())?])),
+            _ => map_tagged(text, |url| self.map_url(url)),
+        });
+        Some(mapped.map_err(|problem| ForbiddenReference { field, problem }))
     }
-    map_tagged(value, map)
+
+    fn map_url(&self, url: &str) -> Result<String, &'static str> {
+        let path = match url.split_once("://") {
+            Some((scheme, rest)) => {
+                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+                let valid = authority.parse::<Authority>().is_ok() && !authority.contains('@');
+                if !(http && valid && same_authority(authority, self.own_authority)) {
+                    return Err("leads to another host");
+                }
+                if path.is_empty() { "/" } else { path }
+            }
+            None => url,
+        };
+        let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+        let path = CanonicalPath::parse(path, self.strictness).map_err(|_| "has a path that is refused")?;
+        match self.routes.find(&path).map(|(_, route)| &route.action) {
+            Some(RouteAction::Forward { upstream, mapping }) if *upstream == self.upstream => {
+                Ok(format!("{}{query}", mapping.to_upstream(path.as_str())))
+            }
+            Some(RouteAction::Forward { .. }) => Err("leads to another upstream"),
+            Some(RouteAction::Respond(_)) | None => Err("leads to no upstream"),
+        }
+    }
 }
 
 /// RFC 4918 §10.4.2: a `<url>` outside of parentheses is a resource tag, and inside it is a state token. `[…]` is an
@@ -87,36 +138,6 @@ fn split_behind(text: &str, end: char) -> Result<(&str, &str), &'static str> {
     Ok(text.split_at(end + 1))
 }
 
-fn map_url(
-    url: &str,
-    routes: &RouteTable,
-    own: &impl Fn(&str) -> bool,
-    upstream: UpstreamIndex,
-    strictness: Strictness,
-) -> Result<String, &'static str> {
-    let path = match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-            let valid = authority.parse::<Authority>().is_ok() && !authority.contains('@');
-            if !(http && valid && own(authority)) {
-                return Err("leads to another host");
-            }
-            if path.is_empty() { "/" } else { path }
-        }
-        None => url,
-    };
-    let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
-    let path = CanonicalPath::parse(path, strictness).map_err(|_| "has a path that is refused")?;
-    match routes.find(&path).map(|(_, route)| &route.action) {
-        Some(RouteAction::Forward { upstream: other, mapping }) if *other == upstream => {
-            Ok(format!("{}{query}", mapping.to_upstream(path.as_str())))
-        }
-        Some(RouteAction::Forward { .. }) => Err("leads to another upstream"),
-        Some(RouteAction::Respond(_)) | None => Err("leads to no upstream"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,14 +163,30 @@ mod tests {
         ])
     }
 
+    fn rules(routes: &RouteTable, strictness: Strictness) -> ReferenceRules<'_> {
+        ReferenceRules { routes, own_authority: "gw.example", upstream: UpstreamIndex(0), strictness }
+    }
+
     fn map(field: &str, value: &str) -> Result<String, &'static str> {
         map_as(Strictness::Item, field, value)
     }
 
     fn map_as(strictness: Strictness, field: &str, value: &str) -> Result<String, &'static str> {
-        let own = |authority: &str| authority == "gw.example";
-        map_reference((field, value), &table(), own, UpstreamIndex(0), strictness)
-            .map(|text| text.with_origin("http://up:81"))
+        let table = table();
+        let name = HeaderName::from_bytes(field.as_bytes()).unwrap();
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        let mapped = rules(&table, strictness).map(&name, &value).unwrap();
+        mapped.map(|text| text.with_origin("http://up:81")).map_err(|refused| refused.problem)
+    }
+
+    #[test]
+    fn other_fields_are_not_touched() {
+        let table = table();
+        let rules = rules(&table, Strictness::Item);
+        assert_eq!(rules.map(&HeaderName::from_static("if-match"), &HeaderValue::from_static("*")), None);
+        let refused = rules.map(&HeaderName::from_static("if"), &HeaderValue::from_static("<unclosed"));
+        let expected = ForbiddenReference { field: "If", problem: "is not closed" };
+        assert_eq!(refused, Some(Err(expected)));
     }
 
     #[test]
@@ -159,7 +196,8 @@ mod tests {
         let proxied = |url| map_as(Strictness::Proxied, "destination", url);
         assert_eq!(proxied(url).as_deref(), Ok("http://up:81/a[1]%2F%255c"));
         assert_eq!(proxied("/dav/../other/b"), Err("has a path that is refused"));
-        assert_eq!(proxied("/dav/é"), Err("has a path that is refused"));
+        assert_eq!(proxied("/dav/é"), Err("has characters that a url can't have"));
+        assert_eq!(rules(&table(), Strictness::Proxied).map_url("/dav/é"), Err("has a path that is refused"));
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn stitch_item(
     context: &StitchContext<'_>,
     budget: &mut reply::BodyBudget,
 ) -> (ItemResult, ItemReport) {
-    let DispatchedItem { subject, route, upstream, outcome, elapsed, coalesced } = item;
+    let DispatchedItem { subject, route, upstream, outcome, timeline, coalesced } = item;
     let method = subject.method.clone();
     let (mut result, cause) = match outcome {
         Outcome::Answered(reply) => {
@@ -107,7 +107,7 @@ fn stitch_item(
         method: method_label(&method),
         status: result.status,
         outcome: result.gateway.map_or(OutcomeKind::Answered, |made| made.outcome),
-        elapsed: (elapsed > Duration::ZERO).then_some(elapsed),
+        elapsed: timeline.elapsed(),
         reason: cause.reason,
         limit: cause.limit,
         coalesced,
@@ -179,7 +179,5 @@ fn gateway_made(subject: Subject, error_reply: ErrorReply) -> (ItemResult, Cause
     (result, Cause { reason: Some(reason), limit })
 }
 
-#[cfg(test)]
-mod cases;
 #[cfg(test)]
 mod tests;

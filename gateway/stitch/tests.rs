@@ -5,7 +5,8 @@ use http::HeaderMap;
 
 use super::*;
 use crate::batch::{ItemForm, ItemId, ItemRejection};
-use crate::dispatch::UpstreamReply;
+use crate::clock::Stopwatch;
+use crate::dispatch::{Timeline, UpstreamReply};
 use crate::route::{CanonicalPath, Mapping, MethodSet, Route, RouteAction, Strictness};
 
 fn routes() -> RouteTable {
@@ -28,7 +29,7 @@ fn item(method: Method, outcome: Outcome) -> DispatchedItem {
         route: Some(RouteIndex(0)),
         upstream: Some(UpstreamIndex(0)),
         outcome,
-        elapsed: Duration::from_millis(5),
+        timeline: Timeline::not_started(Stopwatch::start()),
         coalesced: false,
     }
 }

@@ -18,7 +18,7 @@ use crate::stitch::ItemReport;
 
 use super::registry::Maker;
 use super::{
-    BatchEnd, BatchReport, ConnectionMetrics, LongLivedMetrics, Names, RequestReport, TlsFailures,
+    BatchEnd, BatchRecord, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord, TlsFailures,
     UpstreamMetrics,
 };
 
@@ -294,7 +294,7 @@ impl Metrics {
     }
 
     /// Records a batch that is over; its items are recorded by themselves.
-    pub fn record_batch(&self, report: &BatchReport) {
+    pub fn record_batch(&self, report: &BatchRecord) {
         let endpoint = report.endpoint.as_str();
         self.batches.with_label_values(&[endpoint, report.format, report.end.as_str()]).inc();
         if let BatchEnd::Refused(reason) = report.end {
@@ -338,7 +338,7 @@ impl Metrics {
     }
 
     /// Records a proxied request that is over.
-    pub fn record_request(&self, report: &RequestReport, names: Names<'_>) {
+    pub fn record_request(&self, report: &RequestRecord, names: Names<'_>) {
         let route = names.route(report.route);
         let code = report.status.as_ref().map_or("", |status| status.as_str());
         let labels = [route, names.upstream(report.upstream), report.method, code];

@@ -1,5 +1,5 @@
-//! What operators see: metrics, log lines and trace context. Fed by reports that the phases
-//! return; no phase calls into this module.
+//! What operators see: metrics, log lines and trace context. The phases of a request
+//! fill records in, and the recorder makes metrics and log lines of them.
 
 pub(crate) mod log_throttle;
 pub(crate) mod registry;
@@ -10,7 +10,8 @@ mod lifetime;
 mod log_lines;
 mod long_lived;
 mod metrics;
-mod report;
+mod record;
+mod recorder;
 mod tls;
 mod trace;
 mod upstreams;
@@ -23,7 +24,8 @@ pub use log_lines::{LogError, Logging, start_logging};
 pub use log_throttle::LogThrottle;
 pub use long_lived::{LongLivedEnd, LongLivedKind, LongLivedMetrics, OpenExchange};
 pub use metrics::{Metrics, MetricsError};
-pub use report::{BatchEnd, BatchReport, FailedItem, Names, PhaseTimes, RequestReport};
+pub use record::{BatchEnd, BatchRecord, FailedItem, Names, PhaseTimes, RequestRecord, Sender};
+pub use recorder::Recorder;
 pub use tls::{TlsCause, TlsFailures};
 pub use trace::{RequestId, TraceContext};
 pub use upstreams::{LookupFailure, UpstreamMetrics};

@@ -40,10 +40,10 @@ fn is_plain(id: &str) -> bool {
 /// A place in a trace: the client's trace, and which span the gateway's own work is in. In none by default, for a
 /// request whose fields were not looked at yet, and for every request whose client began none: a trace of the
 /// gateway's own that nobody records would only tell the services' samplers to stop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TraceContext(Option<Place>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Place {
     trace: u128,
     span: u64,

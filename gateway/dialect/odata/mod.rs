@@ -8,7 +8,7 @@ mod error;
 mod inherited;
 mod version;
 
-use http::header::{HeaderMap, HeaderName};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub(super) use error::ERROR;
 
@@ -49,9 +49,9 @@ impl Rules for Odata {
         version::odata_version(request).map(|_| ())
     }
 
-    fn reply_fields(&self, request: &HeaderMap) -> Vec<(HeaderName, String)> {
+    fn reply_fields(&self, request: &HeaderMap) -> Fields {
         let version = version::odata_version(request).unwrap_or(version::USUAL_ODATA_VERSION);
-        vec![(ODATA_VERSION, version.to_owned())]
+        vec![(ODATA_VERSION, HeaderValue::from_static(version))]
     }
 
     fn json_input<'a>(&self, endpoint: &'a str) -> JsonInput<'a> {

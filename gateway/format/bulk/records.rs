@@ -6,7 +6,7 @@ use crate::format::Format;
 use crate::route::UrlTemplate;
 
 /// A form in which records come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum RecordForm {
     /// A JSON array; each element is a record.
     Json,

@@ -7,14 +7,14 @@ use pingora::http::RequestHeader;
 
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
-use crate::route::{
-    CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
-};
+use crate::route::{CanonicalPath, Mapping, OriginText, ReferenceRules, Strictness, UpstreamIndex};
 use crate::session::{Session, announced_length};
 
 use super::upgrade::wanted_upgrade;
 use super::upstream::{Framing, Needs};
 use crate::serve::context::Context;
+use crate::state::gateway::Gateway;
+use crate::upstream::instance::Upstream;
 
 /// How a request is forwarded.
 pub(crate) struct ProxyPlan {
@@ -33,6 +33,15 @@ pub(crate) struct ProxyPlan {
     /// The protocol that the client wants to switch to (RFC 9110 §7.8).
     pub(super) upgrade: Option<HeaderValue>,
     pub(super) is_grpc: bool,
+}
+
+/// A request that is forwarded, and everything that is known about it.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'exchange> {
+    pub(super) gateway: &'exchange Gateway,
+    pub(super) upstream: &'exchange Upstream,
+    pub(super) context: &'exchange Context,
+    pub(super) plan: &'exchange ProxyPlan,
 }
 
 impl ProxyPlan {
@@ -77,17 +86,19 @@ fn references(
     context: &Context,
     upstream: UpstreamIndex,
 ) -> Result<Vec<(HeaderName, OriginText)>, RequestRejection> {
-    let own = |authority: &str| same_authority(authority, &context.caller.authority);
+    let rules = ReferenceRules {
+        routes: &context.snapshot.settings.routes,
+        own_authority: &context.caller.authority,
+        upstream,
+        strictness: Strictness::Proxied,
+    };
     let mut references = Vec::new();
-    for (name, field) in
-        [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")]
-    {
-        let Some(value) = request.headers.get(&name) else { continue };
-        let refuse = |problem| RequestRejection::ForbiddenReference { field, problem };
-        let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
-        let routes = &context.snapshot.settings.routes;
-        let mapped = map_reference((field, text), routes, own, upstream, Strictness::Proxied);
-        references.push((name, mapped.map_err(refuse)?));
+    for name in ["destination", "if"].map(HeaderName::from_static) {
+        for value in request.headers.get_all(&name) {
+            if let Some(mapped) = rules.map(&name, value) {
+                references.push((name.clone(), mapped?));
+            }
+        }
     }
     Ok(references)
 }

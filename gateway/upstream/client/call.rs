@@ -1,29 +1,18 @@
-//! What a call looks like on the wire: its request line and fields, with the framing that the gateway
-//! alone decides (RFC 9112 §6). Nothing an item says can end up in it but its method, its
-//! canonical path, and fields that were checked.
+//! The head of a call on the wire: its request line and fields, with the framing that the gateway alone decides (RFC 9112
+//! §6). Of what an item says, only its method, its canonical path, and fields that were checked can end up in it.
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use pingora::http::RequestHeader;
 
 use crate::dispatch::CallFailure;
-use crate::header::inherit::CallHeaders;
 use crate::plan::Call;
 
-use super::BatchEngine;
-use super::retry::Sending;
-use crate::upstream::instance::Upstream;
+use super::context::Calls;
+use super::sending::Sending;
 use crate::upstream::peer::Peer;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// What the calls of one batch to one upstream share.
-#[derive(Clone, Copy)]
-pub(super) struct Calls<'engine> {
-    pub(super) engine: &'engine BatchEngine<'engine>,
-    pub(super) upstream: &'engine Upstream,
-    pub(super) headers: &'engine CallHeaders,
-}
 
 impl Calls<'_> {
     /// The header of a call to a target over HTTP/1.1.
@@ -34,7 +23,7 @@ impl Calls<'_> {
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let uri = sending.call.target.parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
-        let host = self.upstream.host_for(peer, &self.engine.caller.authority);
+        let host = self.upstream.host_for(peer, self.behalf.authority);
         header.insert_header(header::HOST, host).map_err(|_| CallFailure::Internal)?;
         Ok(Box::new(header))
     }
@@ -45,7 +34,7 @@ impl Calls<'_> {
         sending: Sending<'_>,
         peer: &Peer,
     ) -> Result<Box<RequestHeader>, CallFailure> {
-        let origin = self.upstream.origin_for(peer, &self.engine.caller.authority);
+        let origin = self.upstream.origin_for(peer, self.behalf.authority);
         let uri = format!("{origin}{}", sending.call.target).parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
         header.set_version(http::Version::HTTP_2);
@@ -54,7 +43,7 @@ impl Calls<'_> {
 
     fn header_without_host(
         &self,
-        Sending { method, call, attempt }: Sending<'_>,
+        Sending { method, call, attempt, .. }: Sending<'_>,
         peer: &Peer,
         uri: Uri,
     ) -> Result<RequestHeader, CallFailure> {
@@ -66,14 +55,14 @@ impl Calls<'_> {
         if let Some(length) = content_length(method, call) {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        if let Some(trace) = self.engine.trace.of_call() {
+        if let Some(trace) = self.behalf.trace.of_call() {
             parts.headers.insert(TRACEPARENT, trace);
         }
         if let Some(name) = &self.upstream.settings.deadline_header {
             parts.headers.insert(name.clone(), HeaderValue::from(deadline.remaining_milliseconds()));
         }
         for (name, text) in &call.references {
-            let origin = self.upstream.origin_for(peer, &self.engine.caller.authority);
+            let origin = self.upstream.origin_for(peer, self.behalf.authority);
             let value =
                 HeaderValue::from_str(&text.with_origin(&origin)).map_err(|_| CallFailure::Internal)?;
             parts.headers.insert(name.clone(), value);

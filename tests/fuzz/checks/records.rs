@@ -45,10 +45,10 @@ fn read(method: &Method, query: &str, content_type: Option<&str>, body: &[u8]) -
     let each = UrlTemplate::parse("/up/records/{id}").expect("a template");
     let source = ItemSource::Records(Bulk { each: &each, method, query });
     let (body, limits) = (Bytes::copy_from_slice(body), limits());
-    let reader = source.recognize(content_type, &body).ok()?;
+    let format = source.recognize(content_type, &body).ok()?;
     let context = ReadContext { limits: &limits, content_type, endpoint: "/up/records", own_authority: "gw" };
-    let batch = checked(reader.read(&body, &context), &body, &limits, Some(RouteIndex(0)))?;
-    assert!(matches!(reader.format(), InputFormat::Records(_)));
+    let batch = checked(source.read(format, &body, &context), &body, &limits, Some(RouteIndex(0)))?;
+    assert!(matches!(format, InputFormat::Records(_)));
     for (index, item) in batch.items.iter().enumerate() {
         assert_eq!(item.subject.id.as_str(), (index + 1).to_string());
         assert_eq!(item.subject.method, *method);
