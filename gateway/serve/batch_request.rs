@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
-use http::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::admission::{Caller, withheld};
@@ -105,7 +105,8 @@ impl Incoming<'_> {
     /// The fields that every item inherits.
     fn inherited(&self) -> HeaderMap {
         let (endpoint, outer) = (self.entry.endpoint, &self.head.headers);
-        let mut inherited = inherited_fields(outer, endpoint.inherit.as_deref(), endpoint.dialect.handed_down(outer));
+        let mut inherited =
+            inherited_fields(outer, endpoint.inherit.as_deref(), endpoint.dialect.handed_down(outer));
         for name in withheld(self.settings, &self.caller.identity) {
             let same: Vec<_> = inherited.keys().filter(|other| same_to_cgi(name, other)).cloned().collect();
             for name in same {
