@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::batch::{BatchRefusal, MultiStatus};
 use crate::clock::Deadline;
-use crate::config::ExecutionPolicy;
+use crate::dialect::ExecutionPolicy;
 use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
 use crate::memory::MemoryReservation;
 use crate::plan::Plan;

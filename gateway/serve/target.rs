@@ -17,7 +17,6 @@ use crate::route::{CanonicalPath, Route, RouteIndex, Strictness};
 use super::cors;
 use super::entry_point::EntryPoint;
 use super::error_format::content_type;
-use super::reply::joined;
 use super::validate::is_about_the_gateway;
 
 /// What a request is for.
