@@ -46,9 +46,9 @@ impl AuthCall<'_> {
             trace,
             reservation: &reservation,
         };
-        let inherited = HeaderMap::new();
         let reserved = snapshot.settings.reserved_fields();
-        let engine = &BatchEngine::new(behalf, SharedFields { inherited: &inherited, hop: &hop, reserved });
+        let fields = SharedFields { inherited: &HeaderMap::new(), hop: &hop, reserved };
+        let engine = &BatchEngine::new(behalf, fields);
         let progress = Progress::new(Stopwatch::start());
         let budget = ReplyBudget::new(MAX_ANSWER, MAX_ANSWER);
         let _permit = match engine.try_permit(call.upstream) {

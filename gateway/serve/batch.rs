@@ -27,7 +27,8 @@ use super::body::read_body;
 use super::context::Context;
 use super::entry_point::EntryPoint;
 use super::error_format::ErrorFormat;
-use super::reply::{Handled, PREFERENCE_APPLIED, Reply};
+use super::handled::Handled;
+use super::reply::{PREFERENCE_APPLIED, Reply};
 use super::respond::note_gave_way;
 use super::runner::Runner;
 

@@ -11,8 +11,7 @@ use crate::format::{Accept, EncodedBody, write_problem};
 use crate::header::retry_after;
 use crate::problem::ErrorReply;
 
-use super::grpc;
-use super::proxy::is_grpc;
+use super::grpc::{self, is_grpc};
 use super::reply::Reply;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");

@@ -13,8 +13,9 @@ use crate::session::{ResetReason, Session};
 use crate::telemetry::ConnectionRefusal;
 
 use super::context::Context;
+use super::handled::Handled;
 use super::proxy::{self, Ended, Failure, ProxyPlan};
-use super::reply::{Handled, Reply};
+use super::reply::Reply;
 use super::target::RouteTarget;
 
 /// Serves a request for a route.

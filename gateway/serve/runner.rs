@@ -3,15 +3,16 @@
 //! In: a request, a configuration and memory. Out: results in the order of the request, and a report for each item. It needs
 //! no session: the caller says by a future when nobody waits for the results any more.
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::batch::{BatchRefusal, MultiStatus};
 use crate::clock::Deadline;
 use crate::dialect::ExecutionPolicy;
-use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
+use crate::dispatch::{
+    Answers, DispatchLimits, DispatchedItem, Resolver, Surroundings, Unfit, dispatch, resolve,
+};
 use crate::memory::MemoryReservation;
-use crate::plan::Plan;
+use crate::plan::{Call, CallTemplate, Plan, PlanContext};
 use crate::state::snapshot::Snapshot;
 use crate::stitch::{ItemReport, StitchContext, stitch};
 use crate::upstream::client::{BatchEngine, Behalf, SharedFields};
@@ -90,5 +91,21 @@ impl<'run> Runner<'run> {
             return tokio::task::block_in_place(|| stitch(items, &context));
         }
         stitch(items, &context)
+    }
+}
+
+impl Resolver for Runner<'_> {
+    fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {
+        let (snapshot, caller) = (self.snapshot, &self.request.caller);
+        let plan = PlanContext {
+            routes: &snapshot.settings.routes,
+            own_authority: &caller.authority,
+            is_batch_endpoint: &|path| snapshot.settings.batch_endpoint(path).is_some(),
+            // The template holds the route that it has to meet.
+            only_route: None,
+        };
+        let is_upstream = |upstream, name: &str| snapshot.goes_by(upstream, name, &caller.authority);
+        let own_origin = &caller.origin();
+        resolve(template, answers, &Surroundings { plan, own_origin, is_upstream: &is_upstream })
     }
 }

@@ -24,7 +24,7 @@ use super::batch_request::BatchRequest;
 use super::context::Context;
 use super::entry_point::EntryPoint;
 use super::error_format::ErrorFormat;
-use super::reply::Handled;
+use super::handled::Handled;
 use super::respond::note_gave_way;
 use super::runner::Runner;
 use super::stream_reply::StreamReply;
@@ -61,7 +61,7 @@ pub(super) async fn serve<'gateway>(
     let engine = &runner.engine(&memory);
     let work = StreamWork::new(limits(runner));
     let meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
-    let mut stream = Stream::new(runner, meter, StreamDispatch::new(&work, &engine, &runner), &memory);
+    let mut stream = Stream::new(&runner, meter, StreamDispatch::new(&work, &engine, &runner), &memory);
     let mut reply = StreamReply::new(runner, context);
     let left = stream.carry(session, &mut reply).await;
     // Items of a client that left are counted like all others.
@@ -146,13 +146,13 @@ enum Event {
 
 impl<'stream> Stream<'stream> {
     fn new(
-        runner: Runner<'stream>,
+        runner: &'stream Runner<'stream>,
         meter: Meter,
         dispatch: StreamDispatch<'stream, &'stream BatchEngine<'stream>>,
         reservation: &'stream MemoryReservation<'stream>,
     ) -> Self {
         Self {
-            runner,
+            runner: *runner,
             meter,
             reservation,
             counted: 0,
