@@ -11,7 +11,8 @@ use super::resolver::{Resolved, Resolver, Seen, all, canonical};
 use super::route::RouteDocument;
 use super::yaml::quantity::{ByteSize, TimeLimit};
 use super::yaml::wrappers::At;
-use crate::batch::{BatchLimits, Dialect};
+use crate::batch::BatchLimits;
+use crate::dialect::Dialect;
 use crate::route::CanonicalPath;
 
 /// A batch endpoint: POST sends a batch, GET returns its limits.
@@ -23,7 +24,7 @@ pub(in crate::config) struct BatchDocument {
     #[schemars(example = &"/batch")]
     pub(in crate::config) path: At<String>,
     /// Whose conventions it keeps, so that clients made for another batch service work unchanged.
-    pub(in crate::config) dialect: DialectDocument,
+    pub(in crate::config) dialect: Dialect,
     /// Items in one batch.
     #[schemars(range(max = 1_000_000))]
     pub(in crate::config) max_items: NonZeroUsize,
@@ -68,23 +69,6 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) max_reply: ByteSize,
 }
 
-/// Whose conventions a batch endpoint keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum DialectDocument {
-    /// The gateway's own: every format, status 207.
-    #[default]
-    Batchgate,
-    /// OData 4.01: JSON and multipart, status 200, multipart in order and up to the first error.
-    Odata,
-    /// Microsoft Graph: JSON, status 200.
-    Graph,
-    /// APISIX's batch-requests plugin: a `pipeline`, answered by an array.
-    Apisix,
-    /// Tyk's batch endpoint: `requests` with `relative_url`, answered by an array.
-    Tyk,
-}
-
 /// In which order items run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -102,7 +86,7 @@ impl Default for BatchDocument {
         let number = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
         Self {
             path: "/batch".to_owned().into(),
-            dialect: DialectDocument::Batchgate,
+            dialect: Dialect::default(),
             max_items: number(limits.max_items),
             max_stream_items: number(limits.max_stream_items),
             max_body: ByteSize(limits.max_body),
@@ -166,7 +150,7 @@ impl Resolver<'_> {
 
     pub(super) fn endpoint(&mut self, document: &BatchDocument) -> Resolved<BatchEndpoint> {
         let path = self.path(&document.path);
-        let dialect = document.dialect.in_use();
+        let dialect = document.dialect;
         let reply_status = self.reply_status(document.reply_status.as_ref(), dialect);
         let inherit = self.inherit(document.inherit.as_deref(), dialect);
         let limits = self.batch_limits(document);
@@ -184,7 +168,7 @@ impl Resolver<'_> {
 
     fn reply_status(&mut self, status: Option<&At<u16>>, dialect: Dialect) -> Resolved<StatusCode> {
         let Some(status) = status else {
-            return Ok(default_status(dialect));
+            return Ok(dialect.reply_status());
         };
         match status.value {
             200 => Ok(StatusCode::OK),
@@ -203,7 +187,7 @@ impl Resolver<'_> {
         names: Option<&[At<String>]>,
         dialect: Dialect,
     ) -> Resolved<Option<Vec<HeaderName>>> {
-        let Some(names) = names else { return Ok(inherits_nothing(dialect).then(Vec::new)) };
+        let Some(names) = names else { return Ok(dialect.inherit()) };
         let names = names.iter().map(|name| self.header_name(name)).collect();
         all(names).map(Some)
     }
@@ -249,34 +233,15 @@ impl Resolver<'_> {
     }
 }
 
-impl DialectDocument {
-    const fn in_use(self) -> Dialect {
-        match self {
-            Self::Batchgate => Dialect::Batchgate,
-            Self::Odata => Dialect::Odata,
-            Self::Graph => Dialect::Graph,
-            Self::Apisix => Dialect::Apisix,
-            Self::Tyk => Dialect::Tyk,
-        }
-    }
-}
-
 impl BatchDocument {
     /// Fills in what depends on the dialect.
     pub(super) fn prepare_to_show(&mut self) {
-        let dialect = self.dialect.in_use();
-        self.reply_status.get_or_insert_with(|| default_status(dialect).as_u16().into());
-        if inherits_nothing(dialect) {
-            self.inherit.get_or_insert_default();
+        let dialect = self.dialect;
+        self.reply_status.get_or_insert_with(|| dialect.reply_status().as_u16().into());
+        if self.inherit.is_none() {
+            let names =
+                |names: Vec<HeaderName>| names.iter().map(|name| name.as_str().to_owned().into()).collect();
+            self.inherit = dialect.inherit().map(names);
         }
     }
-}
-
-fn default_status(dialect: Dialect) -> StatusCode {
-    if dialect == Dialect::Batchgate { StatusCode::MULTI_STATUS } else { StatusCode::OK }
-}
-
-/// Tyk's clients write into each item what it needs.
-fn inherits_nothing(dialect: Dialect) -> bool {
-    dialect == Dialect::Tyk
 }

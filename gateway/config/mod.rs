@@ -83,7 +83,6 @@ pub use bulk::BulkRoute;
 pub use circuit::Breaker;
 pub use cors::Cors;
 pub use drain::Drain;
-pub use execution_policy::ExecutionPolicy;
 pub use failure_kinds::FailureKinds;
 pub use headers::HeaderChanges;
 pub use health_check::HealthCheck;

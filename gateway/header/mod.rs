@@ -1,6 +1,6 @@
 //! Header fields: what a field may hold, and the rules that each path through the gateway shares.
 //!
-//! Which fields end at one hop (`hop`), which an item inherits from its batch (`inherit`, `odata`), what the gateway says
+//! Which fields end at one hop (`hop`), which an item inherits from its batch (`inherit`), what the gateway says
 //! about the hop to an upstream (`forwarded`, `via`), when a client should come back (`retry_after`), and how a field's
 //! name is written (`names`). Pure: nothing here reads or writes a connection.
 
@@ -9,7 +9,6 @@ pub mod forwarded;
 pub mod hop;
 pub mod inherit;
 pub mod names;
-pub mod odata;
 pub mod retry_after;
 pub(crate) mod stored;
 mod via;

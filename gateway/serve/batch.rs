@@ -157,7 +157,7 @@ async fn answer<'gateway>(
 fn encoded<'gateway>(runner: Runner<'_>, results: MultiStatus) -> Reply<'gateway> {
     let Runner { request, entry: EntryPoint { endpoint, .. }, .. } = runner;
     let retry_after = results.retry_after().map(retry_after::write);
-    let mut body = request.reply_format.write(results, endpoint.dialect);
+    let mut body = endpoint.dialect.write(request.reply_format, results);
     if request.is_text_xml {
         body.content_type = "text/xml; charset=utf-8".into();
     }

@@ -58,7 +58,7 @@ fn fixed_answer<'gateway>(respond: &Respond) -> Result<Reply<'gateway>, Box<Erro
         return Err(error.into());
     }
     let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
-    let reply = Reply::new(respond.status, EncodedBody::of(respond.body.clone()));
+    let reply = Reply::new(respond.status, EncodedBody::from_bytes(respond.body.clone()));
     Ok(reply.with(header::CONTENT_TYPE, content_type))
 }
 

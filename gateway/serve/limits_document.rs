@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::config::{BatchEndpoint, ExecutionPolicy};
-use crate::format::{EncodedBody, Format, InputFormat};
+use crate::config::BatchEndpoint;
+use crate::dialect::{ExecutionPolicy, InputFormat};
+use crate::format::{EncodedBody, Format};
 use crate::plan::Preferences;
 
 /// The document of one endpoint.
@@ -13,11 +14,11 @@ pub(crate) fn limits_document(endpoint: &BatchEndpoint) -> EncodedBody {
     let limits = &endpoint.limits;
     let execution_policy =
         |format| endpoint.execution_policy(InputFormat::Batch(format), &Preferences::default());
-    let formats = Format::ALL.into_iter().filter(|format| format.is_of(endpoint.dialect));
+    let formats = Format::ALL.into_iter().filter(|format| endpoint.dialect.formats().contains(format));
     let usual = execution_policy(Format::Json);
     let mut document = json!({
         "endpoint": endpoint.path.as_str(),
-        "dialect": endpoint.dialect.as_str(),
+        "dialect": endpoint.dialect.name(),
         "formats": formats.map(Format::media_type).collect::<Vec<_>>(),
         "contentEncodings": ["gzip", "br", "zstd"],
         "limits": {

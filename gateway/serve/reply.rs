@@ -24,7 +24,7 @@ impl<'gateway> Reply<'gateway> {
     }
 
     pub(crate) fn without_body(status: StatusCode) -> Self {
-        Self::new(status, EncodedBody::of(bytes::Bytes::new()))
+        Self::new(status, EncodedBody::from_bytes(bytes::Bytes::new()))
     }
 
     /// Adds a field, unless its value is not valid in one.

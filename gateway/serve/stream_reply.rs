@@ -10,8 +10,8 @@ use pingora::http::ResponseHeader;
 
 use crate::batch::Summary;
 use crate::dispatch::StreamedItem;
-use crate::format::Format;
-use crate::format::ndjson::{LineWriter, StreamEnd};
+use crate::format::ndjson::LineWriter;
+use crate::format::{Format, ReplyEnd, ResultWriter};
 use crate::problem::ErrorReply;
 use crate::telemetry::BatchRecord;
 
@@ -97,12 +97,12 @@ impl<'request> StreamReply<'request> {
         meter: &Meter,
         refused: Option<&ErrorReply>,
     ) -> pingora::Result<()> {
-        let end = StreamEnd {
+        let end = ReplyEnd {
             summary: self.summary(),
             retry_after: self.retry_after,
             refused: refused.map(|error| &error.problem),
         };
-        self.lines.put_end(&end);
+        self.lines.end(&end);
         session.close_if_unread();
         self.take(meter)?.write(session).await?;
         session.end_reply().await

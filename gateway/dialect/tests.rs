@@ -1,29 +1,32 @@
-//! What APISIX and Tyk batches are read as, and what their results are written as.
+//! What the dialects do differently: their formats, their errors, and the batches and results of plain items.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::*;
+use super::Dialect;
 use crate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, ItemForm, ItemRejection, ItemResult, MultiStatus, Problem,
-    ResultBody, Subject,
+    Batch, BatchItem, BatchLimits, BatchRefusal, GatewayMade, ItemForm, ItemIndex, ItemRejection, ItemResult,
+    MultiStatus, OutcomeKind, Place, Problem, ProxyError, ResultBody, Subject,
 };
-use crate::batch::{Dialect, GatewayMade, OutcomeKind, ProxyError};
-use crate::format::ReadContext;
+use crate::format::{Accept, Format, ReadContext, request_format};
 
-fn read_as(dialect: Dialect, endpoint: &str, body: &str) -> Result<Batch, BatchRefusal> {
+fn dialect(name: &str) -> Dialect {
+    Dialect::named(name).unwrap()
+}
+
+fn read_as(name: &str, endpoint: &str, body: &str) -> Result<Batch, BatchRefusal> {
     let limits = BatchLimits { max_items: 3, max_headers: 4, max_url: 100, ..BatchLimits::default() };
-    let context = ReadContext { limits: &limits, content_type: None, endpoint, own_authority: "gw", dialect };
-    read(&Bytes::copy_from_slice(body.as_bytes()), &context)
+    let context = ReadContext { limits: &limits, content_type: None, endpoint, own_authority: "gw" };
+    dialect(name).read(Format::Json, &Bytes::copy_from_slice(body.as_bytes()), &context)
 }
 
 fn pipeline(body: &str) -> Result<Batch, BatchRefusal> {
-    read_as(Dialect::Apisix, "/apisix/batch-requests", body)
+    read_as("apisix", "/apisix/batch-requests", body)
 }
 
 fn requests(body: &str) -> Result<Batch, BatchRefusal> {
-    read_as(Dialect::Tyk, "/api/tyk/batch/", body)
+    read_as("tyk", "/api/tyk/batch/", body)
 }
 
 fn fields(item: &BatchItem) -> Vec<(&str, &str)> {
@@ -66,21 +69,6 @@ fn requests_are_relative_to_the_listen_path() {
     assert_eq!(&*second.subject.href, "/api/put");
     assert_eq!(second.content.as_ref().unwrap().body.as_deref(), Some([0xff].as_slice()));
     assert!(batch.sequential);
-}
-
-#[test]
-fn a_listen_path_is_what_stands_before_the_batch() {
-    for (endpoint, expected) in [
-        ("/api/tyk/batch/", "/api/x"),
-        ("/api/tyk/batch", "/api/x"),
-        ("/tyk/batch/", "/x"),
-        ("/a/b", "/a/x"),
-        ("/b", "/x"),
-    ] {
-        assert_eq!(tyk::in_listen_path("x", endpoint), expected, "{endpoint}");
-        assert_eq!(tyk::in_listen_path("/x", endpoint), expected, "{endpoint}");
-    }
-    assert_eq!(tyk::in_listen_path("//x", "/tyk/batch/"), "//x");
 }
 
 #[test]
@@ -177,8 +165,9 @@ fn results() -> Vec<ItemResult> {
     vec![result("a", &cookies, json), result("b", &[], binary), late, result("d", &[], ResultBody::Absent)]
 }
 
-fn written(dialect: Dialect) -> Value {
-    serde_json::from_slice(&write(MultiStatus { results: results() }, dialect).concat()).unwrap()
+fn written(name: &str) -> Value {
+    let written = dialect(name).write(Format::Json, MultiStatus { results: results() });
+    serde_json::from_slice(&written.chunks.concat()).unwrap()
 }
 
 #[test]
@@ -192,7 +181,7 @@ fn a_pipeline_is_answered_by_responses() {
         {"status": 504, "reason": "upstream timeout", "headers": headers, "body": error},
         {"status": 200, "reason": "OK", "headers": {}, "body": ""},
     ]);
-    assert_eq!(written(Dialect::Apisix), expected);
+    assert_eq!(written("apisix"), expected);
 }
 
 #[test]
@@ -206,5 +195,75 @@ fn requests_are_answered_by_units() {
          "body": error},
         {"relative_url": "d", "code": 200, "headers": {}, "body": ""},
     ]);
-    assert_eq!(written(Dialect::Tyk), expected);
+    assert_eq!(written("tyk"), expected);
+}
+
+#[test]
+fn a_dialect_has_its_own_formats() {
+    let (odata, graph) = (dialect("odata"), dialect("graph"));
+    let request =
+        |content_type, dialect: Dialect| request_format(Some(content_type), b"<", dialect.formats());
+    assert_eq!(request("multipart/mixed; boundary=b", odata), Ok(Format::Multipart));
+    assert_eq!(request("application/json", graph), Ok(Format::Json));
+    for (content_type, dialect, accepted) in [
+        ("multipart/mixed", graph, "application/json"),
+        ("text/xml", odata, "application/json or multipart/mixed"),
+        ("text/plain", odata, "application/json or multipart/mixed"),
+        ("application/jsonl", graph, "application/json"),
+    ] {
+        let refused = Err(BatchRefusal::UnsupportedMediaType(accepted.to_owned()));
+        assert_eq!(request(content_type, dialect), refused, "{content_type}");
+    }
+    let reply = |accept: &str, request, dialect: Dialect| dialect.reply_format(&accept.into(), request);
+    assert_eq!(reply("application/json", Format::Multipart, odata), Ok(Format::Multipart));
+    assert_eq!(reply("multipart/mixed", Format::Json, odata), Ok(Format::Multipart));
+    assert_eq!(reply("*/*", Format::Json, odata), Ok(Format::Json));
+    let refused = Err(BatchRefusal::NotAcceptable("application/json".to_owned()));
+    assert_eq!(reply("multipart/mixed", Format::Json, graph), refused);
+    let own = request("text/html", Dialect::default()).unwrap_err().to_string();
+    assert!(own.ends_with("application/json, application/xml, application/x-ndjson or multipart/mixed"));
+}
+
+#[test]
+fn a_problem_is_told_in_each_dialect() {
+    let place = Place { offset: 7, line: 2, column: 3, item: Some(ItemIndex(0)) };
+    let problem = Problem {
+        kind: "urn:x",
+        title: "Broken",
+        status: StatusCode::BAD_REQUEST,
+        detail: "\u{1}".into(),
+        place: Some(place),
+    };
+    let written = |name| -> (String, Value) {
+        let written =
+            dialect(name).write_problem(&Accept::from("text/xml, application/json;q=0.5"), None, &problem);
+        (
+            written.content_type.into_owned(),
+            serde_json::from_slice(&written.chunks.concat()).unwrap_or_default(),
+        )
+    };
+    let expected = json!({
+        "type": "urn:x", "title": "Broken", "status": 400, "detail": "\u{1}",
+        "offset": 7, "line": 2, "column": 3, "item": 1,
+    });
+    let own = Dialect::default().write_problem(&Accept::default(), None, &problem);
+    assert_eq!(serde_json::from_slice::<Value>(&own.chunks.concat()).unwrap(), expected);
+    assert_eq!(written("batchgate"), ("application/problem+xml".to_owned(), Value::Null));
+    let json = |error| ("application/json".to_owned(), error);
+    let of_odata = json(json!({"error": {"code": "x", "message": "\u{1}"}}));
+    assert_eq!((written("odata"), written("graph")), (of_odata.clone(), of_odata));
+    assert_eq!(written("apisix"), json(json!({"error_msg": "\u{1}"})));
+    assert_eq!(written("tyk"), json(json!({"error": "\u{1}"})));
+}
+
+#[test]
+fn a_dialect_is_known_by_its_name() {
+    for found in Dialect::all() {
+        assert_eq!(Dialect::named(found.name()), Some(found));
+        let name = serde_json::to_value(found).unwrap();
+        assert_eq!(serde_json::from_value::<Dialect>(name).unwrap(), found);
+    }
+    assert_eq!(Dialect::default(), dialect("batchgate"));
+    let unknown = serde_json::from_value::<Dialect>(json!("soap")).unwrap_err().to_string();
+    assert_eq!(unknown, "unknown dialect `soap`, expected one of batchgate, odata, graph, apisix, tyk");
 }

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// All but RFC 3986's unreserved characters.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Parameters in the order given; one of several values stands several times.
+/// Parameters in the order given; one with several values appears several times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Query<'a> {
     parameters: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -17,7 +17,7 @@ pub(super) struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// Adds a parameter, unless the query would be longer than `max_bytes`. Whether it was added.
+    /// Adds a parameter, unless the query would be longer than `max_bytes`. Returns true if it was added.
     pub(super) fn add(&mut self, name: Cow<'a, str>, value: Cow<'a, str>, max_bytes: usize) -> bool {
         self.bytes = self.bytes.saturating_add(name.len()).saturating_add(value.len()).saturating_add(2);
         let fits = self.bytes <= max_bytes;
@@ -27,7 +27,7 @@ impl<'a> Query<'a> {
         fits
     }
 
-    /// The path with this query behind it, and with those parameters of `shared` that it has not.
+    /// The path with this query appended, and with those parameters of `shared` that it does not have.
     pub(super) fn behind(&self, path: &str, shared: &Self) -> String {
         let own: HashSet<&str> = self.parameters.iter().map(|(name, _)| &**name).collect();
         let shared = shared.parameters.iter().filter(|(name, _)| !own.contains(&**name));

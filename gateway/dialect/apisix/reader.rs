@@ -3,22 +3,19 @@
 
 use std::borrow::Cow;
 
-use super::item::PlainItem;
 use super::query::Query;
-use super::reader::Plain;
-use super::value::{scalar, texts};
 use crate::batch::{BatchItem, ItemIndex, ItemRejection};
 use crate::format::ReadContext;
 use crate::format::item_builder::{ItemBuilder, MemberNames};
-use crate::format::json::error::{JsonError, JsonErrorKind};
-use crate::format::json::lexer::Lexer;
+use crate::format::json::plain::{Plain, PlainItem, scalar, texts};
+use crate::format::json::{JsonError, JsonErrorKind, Lexer};
 
 /// The members that an item can have.
 const KNOWN: [&str; 8] = ["method", "headers", "body", "encoding", "path", "query", "version", "ssl_verify"];
 
 const NAMES: MemberNames = MemberNames { url: "path" };
 
-/// What holds for all items.
+/// The members that hold for all items.
 #[derive(Debug, Default)]
 pub(super) struct Pipeline<'a> {
     query: Query<'a>,
@@ -78,7 +75,7 @@ impl<'a> Plain<'a> for Pipeline<'a> {
                             .reject_member("query", "is no object of texts, or longer than a url (max_url)");
                     }
                 }
-                // How APISIX reaches itself.
+                // These say how APISIX calls itself.
                 "version" | "ssl_verify" => {
                     lexer.value()?;
                 }
@@ -103,7 +100,7 @@ impl<'a> Plain<'a> for Pipeline<'a> {
 }
 
 impl<'a> Pipeline<'a> {
-    /// Whether there were fields, and not too many of them.
+    /// Reads the shared fields. Returns false if they are not fields, or too many.
     fn read_headers(&mut self, lexer: &mut Lexer<'a>, context: &ReadContext<'_>) -> Result<bool, JsonError> {
         let headers = &mut self.headers;
         texts(lexer, |name, value| {
@@ -115,7 +112,7 @@ impl<'a> Pipeline<'a> {
         })
     }
 
-    /// Adds what the item does not say itself.
+    /// Adds the shared fields and the timeout that the item does not set itself.
     fn add_shared(&self, builder: &mut ItemBuilder<'_>) {
         if builder.is_rejected() {
             return;
@@ -130,7 +127,7 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-/// Whether there was a query, and none that is too long.
+/// Reads a query. Returns false if it is not one, or too long.
 fn read_query<'a>(
     lexer: &mut Lexer<'a>,
     query: &mut Query<'a>,

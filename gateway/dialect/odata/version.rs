@@ -1,20 +1,20 @@
-//! The fields by which a client and a service of OData agree on a version, and one that no gateway can keep
+//! The fields by which OData clients and services agree on a version, and one that no gateway can support
 //! (OData Protocol 4.01 §8.1.5, §8.2.6, §8.2.7).
 
 use http::HeaderMap;
 
 use crate::batch::BatchRefusal;
 
-/// The version of a reply to a client that asks for none.
-pub const USUAL_ODATA_VERSION: &str = "4.01";
+/// The version of a reply to a client that does not ask for one.
+pub(super) const USUAL_ODATA_VERSION: &str = "4.01";
 
 /// The version of the reply to a batch with these fields: the highest that the client takes. A client that
 /// only says in which version its batch is gets the reply in the same. Both versions have the same batches.
 ///
 /// # Errors
-/// Refuses a version that is none of ours, and `Isolation: snapshot`: the upstreams share no snapshot, and
+/// Refuses a version that is not supported, and `Isolation: snapshot`: the upstreams share no snapshot, and
 /// a service without them has to say so.
-pub fn odata_version(headers: &HeaderMap) -> Result<&'static str, BatchRefusal> {
+pub(super) fn odata_version(headers: &HeaderMap) -> Result<&'static str, BatchRefusal> {
     let field = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
     let isolation = field("isolation").or_else(|| field("odata-isolation"));
     if isolation.is_some_and(|value| value.eq_ignore_ascii_case("snapshot")) {

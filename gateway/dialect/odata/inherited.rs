@@ -1,12 +1,11 @@
-//! What a batch in the dialect of OData hands down beside what every batch does: the fields and preferences of
-//! which OData Protocol 4.01 says that an individual request without its own inherits the batch's. All of them
-//! but one: Content-Encoding (§8.1.2), as the gateway has decoded the batch.
+//! What an OData batch hands down in addition to every other batch: the fields and preferences for
+//! which OData Protocol 4.01 says that an individual request without its own inherits the batch's. All
+//! except Content-Encoding (§8.1.2), because the gateway has decoded the batch.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::outside_quotes;
-
-pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+use crate::header::inherit::PREFER;
+use crate::header::outside_quotes;
 
 /// The preferences that hold for each item (§8.2.8.1, §8.2.8.4), with their names of OData 4.0.
 const INHERITED_PREFERENCES: [&str; 4] = [
@@ -16,10 +15,10 @@ const INHERITED_PREFERENCES: [&str; 4] = [
     "odata.include-annotations",
 ];
 
-/// The fields that OData has handed down and other dialects have not.
-pub(crate) fn odata_fields(outer: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+/// The fields that only OData hands down.
+pub(super) fn odata_fields(outer: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     [
-        // Media ranges of multipart only say how the batch's reply shall be (§11.7.1).
+        // Media ranges of multipart are about the batch's own reply (§11.7.1).
         (header::ACCEPT, listed(outer, &header::ACCEPT, |range| !starts_with(range, "multipart/"))),
         (header::CONTENT_LANGUAGE, outer.get(header::CONTENT_LANGUAGE).cloned()),
         (PREFER, listed(outer, &PREFER, is_inherited)),
@@ -28,7 +27,7 @@ pub(crate) fn odata_fields(outer: &HeaderMap) -> impl Iterator<Item = (HeaderNam
     .filter_map(|(name, value)| Some((name, value?)))
 }
 
-/// The members of a field's list that are wanted, as one value; `None` where there is none.
+/// The wanted members of a field's list, as one value; `None` if there are none.
 fn listed(outer: &HeaderMap, name: &HeaderName, wanted: fn(&str) -> bool) -> Option<HeaderValue> {
     let values = outer.get_all(name).iter().filter_map(|value| value.to_str().ok());
     let members = values.flat_map(|value| outside_quotes(value, ',')).map(str::trim);
