@@ -2,6 +2,7 @@
 //! the upstream of their request.
 
 use http::uri::Authority;
+use http::{HeaderName, HeaderValue};
 
 use super::canonical::{CanonicalPath, Strictness};
 use super::table::{RouteAction, RouteTable, UpstreamIndex};
@@ -18,26 +19,93 @@ impl OriginText {
     }
 }
 
-/// Maps a `Destination` url, or the tagged urls of an `If` field.
-///
-/// `field` is its name and value; `own` says whether an authority is the gateway's; `upstream` is where the request
-/// itself goes; `strictness` is the one for the request's own path.
-///
-/// # Errors
-/// Says why the field is refused: it leads to another host, another upstream, or no route.
-pub fn map_reference(
-    field: (&str, &str),
-    routes: &RouteTable,
-    own: impl Fn(&str) -> bool,
-    upstream: UpstreamIndex,
-    strictness: Strictness,
-) -> Result<OriginText, &'static str> {
-    let map = |url: &str| map_url(url, routes, &own, upstream, strictness);
-    let (field, value) = field;
-    if field.eq_ignore_ascii_case("destination") {
-        return Ok(OriginText(vec![String::new(), map(value.trim())?]));
+/// A field whose urls are mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferenceField {
+    /// `Destination` (RFC 4918 §10.3).
+    Destination,
+    /// `If` (RFC 4918 §10.4).
+    If,
+}
+
+impl ReferenceField {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Destination, Self::If];
+
+    /// The field with this name, if it is one of them.
+    #[must_use]
+    pub fn from_name(name: &HeaderName) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| *name == field.name())
     }
-    map_tagged(value, map)
+
+    /// The field's name.
+    #[must_use]
+    pub const fn name(self) -> HeaderName {
+        HeaderName::from_static(match self {
+            Self::Destination => "destination",
+            Self::If => "if",
+        })
+    }
+
+    /// The field's name for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Destination => "Destination",
+            Self::If => "If",
+        }
+    }
+}
+
+/// Maps the urls in a request's `Destination` and `If`.
+pub struct ReferenceMapper<'request> {
+    /// The routes.
+    pub routes: &'request RouteTable,
+    /// Whether an authority is the gateway's.
+    pub is_own: &'request dyn Fn(&str) -> bool,
+    /// The upstream that the request itself goes to.
+    pub upstream: UpstreamIndex,
+    /// The strictness that applies to the request's own path.
+    pub strictness: Strictness,
+}
+
+impl ReferenceMapper<'_> {
+    /// Maps the value of a field.
+    ///
+    /// # Errors
+    /// Says why the field is refused: a url leads to another host, to another upstream, or to no route.
+    pub fn map(&self, field: ReferenceField, value: &HeaderValue) -> Result<OriginText, &'static str> {
+        let text = value.to_str().map_err(|_| "has characters that are not allowed in a url")?;
+        match field {
+            ReferenceField::Destination => Ok(OriginText(vec![String::new(), self.map_url(text.trim())?])),
+            ReferenceField::If => map_tagged(text, |url| self.map_url(url)),
+        }
+    }
+
+    fn map_url(&self, url: &str) -> Result<String, &'static str> {
+        let path = match url.split_once("://") {
+            Some((scheme, rest)) => {
+                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+                let valid = authority.parse::<Authority>().is_ok() && !authority.contains('@');
+                if !(http && valid && (self.is_own)(authority)) {
+                    return Err("leads to another host");
+                }
+                if path.is_empty() { "/" } else { path }
+            }
+            None => url,
+        };
+        let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+        let path =
+            CanonicalPath::parse(path, self.strictness).map_err(|_| "has a path that is not allowed")?;
+        match self.routes.find(&path).map(|(_, route)| &route.action) {
+            Some(RouteAction::Forward { upstream, mapping }) if *upstream == self.upstream => {
+                Ok(format!("{}{query}", mapping.to_upstream(path.as_str())))
+            }
+            Some(RouteAction::Forward { .. }) => Err("leads to another upstream"),
+            Some(RouteAction::Respond(_)) | None => Err("leads to no upstream"),
+        }
+    }
 }
 
 /// RFC 4918 §10.4.2: a `<url>` outside of parentheses is a resource tag, and inside it is a state token. `[…]` is an
@@ -87,38 +155,9 @@ fn split_behind(text: &str, end: char) -> Result<(&str, &str), &'static str> {
     Ok(text.split_at(end + 1))
 }
 
-fn map_url(
-    url: &str,
-    routes: &RouteTable,
-    own: &impl Fn(&str) -> bool,
-    upstream: UpstreamIndex,
-    strictness: Strictness,
-) -> Result<String, &'static str> {
-    let path = match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-            let valid = authority.parse::<Authority>().is_ok() && !authority.contains('@');
-            if !(http && valid && own(authority)) {
-                return Err("leads to another host");
-            }
-            if path.is_empty() { "/" } else { path }
-        }
-        None => url,
-    };
-    let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
-    let path = CanonicalPath::parse(path, strictness).map_err(|_| "has a path that is refused")?;
-    match routes.find(&path).map(|(_, route)| &route.action) {
-        Some(RouteAction::Forward { upstream: other, mapping }) if *other == upstream => {
-            Ok(format!("{}{query}", mapping.to_upstream(path.as_str())))
-        }
-        Some(RouteAction::Forward { .. }) => Err("leads to another upstream"),
-        Some(RouteAction::Respond(_)) | None => Err("leads to no upstream"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::ReferenceField::{Destination, If};
     use super::*;
     use crate::route::{Mapping, MethodSet, Route};
 
@@ -142,39 +181,37 @@ mod tests {
         ])
     }
 
-    fn map(field: &str, value: &str) -> Result<String, &'static str> {
+    fn map(field: ReferenceField, value: &str) -> Result<String, &'static str> {
         map_as(Strictness::Item, field, value)
     }
 
-    fn map_as(strictness: Strictness, field: &str, value: &str) -> Result<String, &'static str> {
+    fn map_as(strictness: Strictness, field: ReferenceField, value: &str) -> Result<String, &'static str> {
         let own = |authority: &str| authority == "gw.example";
-        map_reference((field, value), &table(), own, UpstreamIndex(0), strictness)
-            .map(|text| text.with_origin("http://up:81"))
+        let mapper =
+            ReferenceMapper { routes: &table(), is_own: &own, upstream: UpstreamIndex(0), strictness };
+        mapper.map(field, &value.parse().unwrap()).map(|text| text.with_origin("http://up:81"))
     }
 
     #[test]
     fn a_destination_is_as_strict_as_the_path_of_its_request() {
         let url = "http://gw.example/dav/a[1]%2F%255c";
-        assert_eq!(map("destination", url), Err("has a path that is refused"));
-        let proxied = |url| map_as(Strictness::Proxied, "destination", url);
+        assert_eq!(map(Destination, url), Err("has a path that is not allowed"));
+        let proxied = |url| map_as(Strictness::Proxied, Destination, url);
         assert_eq!(proxied(url).as_deref(), Ok("http://up:81/a[1]%2F%255c"));
-        assert_eq!(proxied("/dav/../other/b"), Err("has a path that is refused"));
-        assert_eq!(proxied("/dav/é"), Err("has a path that is refused"));
+        assert_eq!(proxied("/dav/../other/b"), Err("has a path that is not allowed"));
+        assert_eq!(proxied("/dav/é"), Err("has characters that are not allowed in a url"));
     }
 
     #[test]
     fn destinations_get_the_origin_of_the_hop() {
-        assert_eq!(map("destination", "/files/b").as_deref(), Ok("http://up:81/files/b"));
-        assert_eq!(map("destination", "https://gw.example/dav/b").as_deref(), Ok("http://up:81/b"));
-        assert_eq!(map("destination", "/other/b"), Err("leads to another upstream"));
-        assert_eq!(map("destination", "/none/b"), Err("leads to no upstream"));
-        assert_eq!(map("destination", "http://evil.example/files/b"), Err("leads to another host"));
-        assert_eq!(
-            map("destination", "http://gw.example@evil.example/files/b"),
-            Err("leads to another host")
-        );
-        assert_eq!(map("destination", "//evil.example/files/b"), Err("has a path that is refused"));
-        assert_eq!(map("destination", "/files/../other/b"), Err("has a path that is refused"));
+        assert_eq!(map(Destination, "/files/b").as_deref(), Ok("http://up:81/files/b"));
+        assert_eq!(map(Destination, "https://gw.example/dav/b").as_deref(), Ok("http://up:81/b"));
+        assert_eq!(map(Destination, "/other/b"), Err("leads to another upstream"));
+        assert_eq!(map(Destination, "/none/b"), Err("leads to no upstream"));
+        assert_eq!(map(Destination, "http://evil.example/files/b"), Err("leads to another host"));
+        assert_eq!(map(Destination, "http://gw.example@evil.example/files/b"), Err("leads to another host"));
+        assert_eq!(map(Destination, "//evil.example/files/b"), Err("has a path that is not allowed"));
+        assert_eq!(map(Destination, "/files/../other/b"), Err("has a path that is not allowed"));
     }
 
     #[test]
@@ -183,9 +220,9 @@ mod tests {
             r#"</files/a> (<urn:uuid:1> ["x<y>"]) <http://gw.example/dav/b> (Not <opaquelocktoken:2>)"#;
         let mapped =
             r#"<http://up:81/files/a> (<urn:uuid:1> ["x<y>"]) <http://up:81/b> (Not <opaquelocktoken:2>)"#;
-        assert_eq!(map("if", value).as_deref(), Ok(mapped));
-        assert_eq!(map("if", "(<urn:uuid:1>)").as_deref(), Ok("(<urn:uuid:1>)"));
-        assert_eq!(map("if", "<http://evil.example/> (<urn:uuid:1>)"), Err("leads to another host"));
-        assert_eq!(map("if", "<unclosed"), Err("is not closed"));
+        assert_eq!(map(If, value).as_deref(), Ok(mapped));
+        assert_eq!(map(If, "(<urn:uuid:1>)").as_deref(), Ok("(<urn:uuid:1>)"));
+        assert_eq!(map(If, "<http://evil.example/> (<urn:uuid:1>)"), Err("leads to another host"));
+        assert_eq!(map(If, "<unclosed"), Err("is not closed"));
     }
 }

@@ -8,7 +8,8 @@ use pingora::http::RequestHeader;
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, Strictness, UpstreamIndex, map_reference, same_authority,
+    CanonicalPath, Mapping, OriginText, ReferenceField, ReferenceMapper, Strictness, UpstreamIndex,
+    same_authority,
 };
 use crate::session::{Session, announced_length};
 
@@ -78,16 +79,14 @@ fn references(
     upstream: UpstreamIndex,
 ) -> Result<Vec<(HeaderName, OriginText)>, RequestRejection> {
     let own = |authority: &str| same_authority(authority, &context.reached.authority);
+    let routes = &context.snapshot.settings.routes;
+    let mapper = ReferenceMapper { routes, is_own: &own, upstream, strictness: Strictness::Proxied };
     let mut references = Vec::new();
-    for (name, field) in
-        [(HeaderName::from_static("destination"), "Destination"), (HeaderName::from_static("if"), "If")]
-    {
+    for field in ReferenceField::ALL {
+        let name = field.name();
         let Some(value) = request.headers.get(&name) else { continue };
-        let refuse = |problem| RequestRejection::ForbiddenReference { field, problem };
-        let text = value.to_str().map_err(|_| refuse("has characters that a url can't have"))?;
-        let routes = &context.snapshot.settings.routes;
-        let mapped = map_reference((field, text), routes, own, upstream, Strictness::Proxied);
-        references.push((name, mapped.map_err(refuse)?));
+        let refuse = |problem| RequestRejection::ForbiddenReference { field: field.as_str(), problem };
+        references.push((name, mapper.map(field, value).map_err(refuse)?));
     }
     Ok(references)
 }
