@@ -1,4 +1,4 @@
-//! `batchgate explain`: reads a batch as the gateway would, plans it, and says what would happen.
+//! `batchgate explain`: reads a batch as the gateway would, plans it, and shows what would happen.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::ExplainArguments;
+use super::arguments::ExplainArguments;
 use crate::batch::BatchRefusal;
 use crate::config::{self, BatchEndpoint, Settings};
 use crate::explain::{Audience, ExplainContext, Explanation, explain};
@@ -17,10 +17,10 @@ use crate::header::forwarded::ForwardedBy;
 use crate::header::inherit::inherited_fields;
 use crate::plan::{PlanContext, Preferences, plan};
 use crate::route::{CanonicalPath, RouteIndex, Strictness, known_method};
-use crate::terminal::{print_error, say};
+use crate::terminal::{print_error, print_line};
 
-/// Types of files by their endings.
-const ENDINGS: [(&str, &str); 6] = [
+/// Media types by file extension.
+const EXTENSIONS: [(&str, &str); 6] = [
     ("json", "application/json"),
     ("xml", "application/xml"),
     ("ndjson", "application/x-ndjson"),
@@ -39,13 +39,13 @@ enum ExplainError {
     #[error("`{0}` is not an HTTP method; write --method PATCH, for example")]
     Method(String),
     #[error(
-        "`{path}` is not a batch endpoint, nor a bulk route that takes {method}; --endpoint can be: {known}"
+        "`{path}` is neither a batch endpoint nor a bulk route that accepts {method}; --endpoint can be: {known}"
     )]
     Endpoint { path: String, method: Method, known: String },
     #[error("the batch would be refused: {0}")]
     Refused(#[from] BatchRefusal),
     #[error(
-        "the request would pass through to the service as it is: its query has none of the bulk template's variables"
+        "the request would be forwarded to the service as a single request: its query has none of the bulk template's variables"
     )]
     PassesThrough,
 }
@@ -60,8 +60,8 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
         }
     };
     match explained(arguments, &settings) {
-        Ok(explanation) if arguments.json => say(explanation.to_json().trim_end()),
-        Ok(explanation) => say(explanation),
+        Ok(explanation) if arguments.json => print_line(explanation.to_json().trim_end()),
+        Ok(explanation) => print_line(explanation),
         Err(error) => {
             print_error(format_args!("batchgate explain: {error}"));
             return ExitCode::FAILURE;
@@ -113,7 +113,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
 
 type Where<'a> = (&'a BatchEndpoint, BodyKind<'a>, Option<RouteIndex>);
 
-/// What takes the request.
+/// The endpoint that would receive the request.
 fn place<'a>(
     settings: &'a Settings,
     path: &str,
@@ -142,7 +142,7 @@ fn first_endpoint(settings: &Settings) -> String {
     settings.batch.first().map(|endpoint| endpoint.path.as_str().to_owned()).unwrap_or_default()
 }
 
-/// The request's fields; Content-Type by the file's ending where nothing else says it.
+/// The request's fields. Content-Type comes from the file's extension if it is not given.
 fn headers(arguments: &ExplainArguments) -> Result<HeaderMap, ExplainError> {
     let mut headers = HeaderMap::new();
     for line in &arguments.headers {
@@ -150,7 +150,7 @@ fn headers(arguments: &ExplainArguments) -> Result<HeaderMap, ExplainError> {
         headers.append(name, value);
     }
     let ending = arguments.batch.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let by_ending = ENDINGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending));
+    let by_ending = EXTENSIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending));
     let given = arguments.content_type.as_deref();
     let wanted =
         if headers.contains_key(header::CONTENT_TYPE) { given } else { given.or(by_ending.map(|(_, t)| *t)) };

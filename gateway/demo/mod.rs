@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::clock::{Deadline, Stopwatch};
 use crate::listener::plain_service::PlainService;
 use crate::process::lifecycle::Running;
-use crate::terminal::{Colour, print_error, say};
+use crate::terminal::{Colour, print_error, print_line};
 use client::{ClientError, send};
 use gateway::GatewayError;
 use legacy::LegacyApi;
@@ -112,20 +112,20 @@ fn start(ports: Ports, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> Re
 }
 
 async fn show(ports: Ports, until: DemoUntil) -> Result<(), DemoError> {
-    let colour = Colour::of_stdout();
+    let colour = Colour::for_stdout();
     let url = format!("http://{}{}", ports.gateway, sample::ENDPOINT);
-    say(screen::request(&url, sample::BATCH, colour));
+    print_line(screen::request(&url, sample::BATCH, colour));
     let (reply, took) = send_batch(ports.gateway).await?;
-    say(screen::reply_line(reply.status(), took, colour));
+    print_line(screen::reply_line(reply.status(), took, colour));
     let body = String::from_utf8_lossy(reply.body()).into_owned();
     if reply.status() != StatusCode::MULTI_STATUS {
         return Err(DemoError::NoMultiStatus { status: reply.status(), body });
     }
-    say(format_args!("\n{}", screen::table(sample::BATCH, &body, colour)?));
+    print_line(format_args!("\n{}", screen::table(sample::BATCH, &body, colour)?));
     match until {
         DemoUntil::BatchAnswered => Ok(()),
         DemoUntil::Interrupted => {
-            say(addresses(ports));
+            print_line(addresses(ports));
             Ok(interrupted().await?)
         }
     }
