@@ -1,185 +1,19 @@
-//! Say what happened: outcomes become results, in the order of the request. Pure.
+//! Outcomes become results, in the order of the request.
 //!
-//! In: the dispatched items by move. Out: a [`MultiStatus`] for the client and one [`ItemReport`]
-//! an item for metrics and logs. Replies lose what belongs to the connection only, their content
-//! codings, and the upstream's names in urls; nothing else changes.
-
-mod reply;
-
-use std::time::Duration;
-
-use http::{HeaderValue, Method, StatusCode, header};
-
-use crate::batch::{ItemResult, MultiStatus, OutcomeKind, ResultBody, Subject};
-use crate::dispatch::{DispatchedItem, Outcome, Sent};
-use crate::header::field::Fields;
-use crate::header::retry_after;
-use crate::problem;
-use crate::route::{Respond, RouteIndex, RouteTable, UpstreamIndex, method_label};
-
-use crate::problem::{ErrorReply, Limit};
-
-/// What stitching needs to know beside the outcomes.
-pub struct StitchContext<'context> {
-    /// The routes, for mapping urls back.
-    pub routes: &'context RouteTable,
-    /// Whether an authority is one that the upstream goes by.
-    pub is_upstream: &'context (dyn Fn(UpstreamIndex, &str) -> bool + Sync),
-    /// The gateway's own `scheme://authority`, as the client used it.
-    pub own_origin: &'context str,
-    /// Bytes of one item's body once content codings are undone.
-    pub max_item_reply: usize,
-    /// Bytes of all items' bodies together once content codings are undone.
-    pub max_reply: usize,
-    /// `return=minimal`: no headers and bodies of items below 400.
-    pub minimal: bool,
-}
-
-/// One item for metrics and logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ItemReport {
-    /// The route it met, if any.
-    pub route: Option<RouteIndex>,
-    /// The upstream it was for, if any.
-    pub upstream: Option<UpstreamIndex>,
-    /// Its method's label.
-    pub method: &'static str,
-    /// Its final status.
-    pub status: StatusCode,
-    /// How it ended.
-    pub outcome: OutcomeKind,
-    /// From its turn to its end; `None` where it never had a turn.
-    pub elapsed: Option<Duration>,
-    /// Why, where the gateway made the status: a word of a closed set.
-    pub reason: Option<&'static str>,
-    /// Whether it shared the call of another item.
-    pub coalesced: bool,
-    /// The limit that bit, if it was one.
-    pub limit: Option<Limit>,
-}
-
-/// Stitches a batch's results. N items in, N results and N reports out, in order.
-#[must_use]
-pub fn stitch(items: Vec<DispatchedItem>, context: &StitchContext<'_>) -> (MultiStatus, Vec<ItemReport>) {
-    let mut results = Vec::with_capacity(items.len());
-    let mut reports = Vec::with_capacity(items.len());
-    let mut budget = reply::BodyBudget::new(context.max_reply);
-    for item in items {
-        let (result, report) = stitch_item(item, context, &mut budget);
-        results.push(result);
-        reports.push(report);
-    }
-    (MultiStatus { results }, reports)
-}
-
-fn stitch_item(
-    item: DispatchedItem,
-    context: &StitchContext<'_>,
-    budget: &mut reply::BodyBudget,
-) -> (ItemResult, ItemReport) {
-    let DispatchedItem { subject, route, upstream, outcome, elapsed, coalesced } = item;
-    let method = subject.method.clone();
-    let (mut result, cause) = match outcome {
-        Outcome::Answered(reply) => {
-            let origin = reply::Origin { route, upstream, context };
-            match reply::readable(reply, &method, &origin, budget) {
-                Ok(reply) => (answered(subject, reply), Cause::default()),
-                Err(failure) => gateway_made(subject, problem::of_failure(failure, Sent::Maybe, &method)),
-            }
-        }
-        Outcome::Responded(respond) => match problem::of_fixed_answer(&respond) {
-            Some(error_reply) => gateway_made(subject, error_reply),
-            None => (responded(subject, &respond), Cause::default()),
-        },
-        Outcome::Rejected(rejection) => gateway_made(subject, problem::of_rejection(&rejection)),
-        Outcome::Skipped(reason) => gateway_made(subject, problem::of_skip(reason)),
-        Outcome::Failed { failure, sent } => {
-            gateway_made(subject, problem::of_failure(failure, sent, &method))
-        }
-    };
-    if context.minimal && !result.is_failed() {
-        result.headers.clear();
-        result.body = ResultBody::Absent;
-    }
-    let report = ItemReport {
-        route,
-        upstream,
-        method: method_label(&method),
-        status: result.status,
-        outcome: result.gateway.map_or(OutcomeKind::Answered, |made| made.outcome),
-        elapsed: (elapsed > Duration::ZERO).then_some(elapsed),
-        reason: cause.reason,
-        limit: cause.limit,
-        coalesced,
-    };
-    (result, report)
-}
-
-/// Statuses that ask to come again later (RFC 6585 §4, RFC 9110 §15.6.4).
-fn is_busy(status: StatusCode) -> bool {
-    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-}
-
-fn answered(subject: Subject, reply: reply::Readable) -> ItemResult {
-    let busy = is_busy(reply.status);
-    let asked = reply.headers.iter().find(|(name, _)| busy && *name == header::RETRY_AFTER);
-    let retry_after = asked.and_then(|(_, value)| retry_after::parse(value));
-    ItemResult {
-        subject,
-        status: reply.status,
-        headers: reply.headers,
-        body: reply.body,
-        gateway: None,
-        retryable: busy,
-        retry_after,
-    }
-}
-
-fn responded(subject: Subject, respond: &Respond) -> ItemResult {
-    let body = if subject.method == Method::HEAD || respond.body.is_empty() {
-        ResultBody::Absent
-    } else {
-        ResultBody::Bytes(respond.body.clone())
-    };
-    let content_type = HeaderValue::from_str(&respond.content_type).ok();
-    let headers = match (&body, content_type) {
-        (ResultBody::Bytes(_), Some(value)) => vec![(header::CONTENT_TYPE, value)],
-        (ResultBody::Bytes(_) | ResultBody::Absent | ResultBody::Problem(_), _) => Vec::new(),
-    };
-    let retryable = is_busy(respond.status);
-    ItemResult { subject, status: respond.status, headers, body, gateway: None, retryable, retry_after: None }
-}
-
-/// Why the gateway made an item's status; empty where it did not.
-#[derive(Default)]
-struct Cause {
-    reason: Option<&'static str>,
-    limit: Option<Limit>,
-}
-
-fn gateway_made(subject: Subject, error_reply: ErrorReply) -> (ItemResult, Cause) {
-    let proxy_status = error_reply.proxy_status();
-    let ErrorReply { problem, made, retryable, retry_after, allow, reason, limit, .. } = error_reply;
-    let mut headers = Fields::new();
-    let mut add = |name, value: Option<String>| {
-        if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
-            headers.push((name, value));
-        }
-    };
-    add(header::HeaderName::from_static("proxy-status"), Some(proxy_status));
-    add(header::ALLOW, allow);
-    add(header::RETRY_AFTER, retry_after.map(retry_after::write));
-    let status = problem.status;
-    let body = if subject.method == Method::HEAD {
-        ResultBody::Absent
-    } else {
-        ResultBody::Problem(Box::new(problem))
-    };
-    let result = ItemResult { subject, status, headers, body, gateway: Some(made), retryable, retry_after };
-    (result, Cause { reason: Some(reason), limit })
-}
+//! In: the dispatched items by move. Out: a [`MultiStatus`](crate::batch::MultiStatus) for the client, and one
+//! [`ItemReport`] for each item, for metrics and logs. Pure. A reply loses the fields of its connection and its content
+//! codings, and the upstream's names in its urls become the gateway's; nothing else changes. Formats write the results;
+//! this module knows none of them.
 
 #[cfg(test)]
 mod cases;
+mod context;
+mod reply;
+mod report;
+mod stitcher;
 #[cfg(test)]
 mod tests;
+
+pub use context::StitchContext;
+pub use report::ItemReport;
+pub use stitcher::stitch;

@@ -9,7 +9,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, I
 
 use crate::clock::Stopwatch;
 
-use super::registry::Maker;
+use super::registry::MetricRegistry;
 
 /// Seconds: from a refused handshake to a day.
 const DURATIONS: [f64; 11] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0];
@@ -90,7 +90,7 @@ pub struct LongLivedMetrics {
 }
 
 impl LongLivedMetrics {
-    pub(super) fn new(make: &Maker) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(make: &MetricRegistry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             open: make.gauges(
                 "batchgate_long_lived_open",
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn each_exchange_ends_once_however_it_ends() {
-        let metrics = LongLivedMetrics::new(&Maker(Registry::new())).unwrap();
+        let metrics = LongLivedMetrics::new(&MetricRegistry(Registry::new())).unwrap();
         metrics.prepare("svc");
         let ended = |how: &str| metrics.ended.with_label_values(&["svc", "sse", how]).get();
         let exchanges: Vec<_> = (0..7).map(|_| metrics.begin("svc", LongLivedKind::Sse)).collect();

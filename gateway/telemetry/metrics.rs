@@ -16,15 +16,12 @@ use crate::format::{Format, RecordForm};
 use crate::problem::{LIMIT_REASONS, REFUSAL_REASONS};
 use crate::stitch::ItemReport;
 
-use super::registry::Maker;
+use super::registry::{LATENCY, MetricRegistry};
 use super::{
     BatchEnd, BatchReport, ConnectionMetrics, LongLivedMetrics, Names, RequestReport, TlsFailures,
     UpstreamMetrics,
 };
 
-/// Seconds; OpenTelemetry's boundaries for HTTP, with two more for what is slow.
-pub(super) const LATENCY: [f64; 16] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0];
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 const BYTES: [f64; 9] =
     [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
@@ -86,7 +83,7 @@ impl Metrics {
     /// Two metrics have the same name.
     #[expect(clippy::too_many_lines, reason = "one line a metric: a list reads best in one piece")]
     pub fn new(pingora_version: &str) -> Result<Self, MetricsError> {
-        let make = Maker(Registry::new());
+        let make = MetricRegistry(Registry::new());
         let build = make.gauges(
             "batchgate_build_info",
             "Always 1; the labels say what runs.",

@@ -2,8 +2,7 @@
 
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
 
-use super::metrics::LATENCY;
-use super::registry::Maker;
+use super::registry::{LATENCY, MetricRegistry};
 
 /// Why a call is made once more, as metrics say it.
 const RETRY_REASONS: [&str; 6] = ["connect", "lost", "timeout", "status", "stale", "refused"];
@@ -69,7 +68,7 @@ pub struct UpstreamMetrics {
 
 impl UpstreamMetrics {
     #[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
-    pub(super) fn new(make: &Maker) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(make: &MetricRegistry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             items_in_flight: make.gauges("batchgate_items_in_flight", "Calls under way.", &["upstream"])?,
             items_queued: make.gauges(
