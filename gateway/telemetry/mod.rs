@@ -1,5 +1,8 @@
-//! What operators see: metrics, log lines and trace context. Fed by reports that the phases
-//! return; no phase calls into this module.
+//! What operators see: metrics, log lines and trace context.
+//!
+//! In: reports that the phases return. Out: series for Prometheus, and one log line for each event. Names and labels of
+//! metrics, and keys of log lines, are an interface: dashboards and alerts rely on them. Label values come from the
+//! configuration and from closed sets only, so that no client can add series.
 
 pub(crate) mod log_throttle;
 pub(crate) mod registry;
