@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::harness::certificate::Certificate;
 use crate::harness::programs::program;
 use crate::harness::upstream::Refusing;
-use crate::harness::{Answer, Gate, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Request, Setup, Upstream};
 
 /// `printf %s open-sesame | sha256sum`.
 const HASH: &str = "d7ecdf25eaf3deba0f2628771dbdd22d4138ab6cf38f91ed02a2ca0dec7c8ab7";
@@ -27,11 +27,8 @@ fn guarded(upstream: &Upstream, auth: &str) -> Gateway {
 }
 
 fn guarded_with(upstream: &Upstream, auth: &str, more: &str) -> Gateway {
-    Gateway::start(format!(
-        "upstreams: {{ orders: {{ targets: [\"{}\"] }} }}\nroutes: [{{ path: /, upstream: orders }}]\n\
-         bulk: [{{ path: /orders, methods: [PATCH], each: \"/orders/{{id}}\" }}]\nauth: {{ {auth} }}\n{more}",
-        upstream.url()
-    ))
+    let config = Config::all_to("orders", upstream.url()).bulk("/orders", "PATCH");
+    config.raw(format!("auth: {{ {auth} }}")).raw(more).start()
 }
 
 fn keys() -> (TempDir, String) {
@@ -302,13 +299,10 @@ fn a_token_signed_by_openssl_with_rsa_lets_in() {
 
 /// A gateway that asks `login` about clients, who become `X-User`.
 fn asking(upstream: &Upstream, login: &str) -> Gateway {
-    let setup = Setup::of(format!(
-        "upstreams: {{ orders: {{ targets: [\"{}\"] }}, login: {{ targets: [\"{login}\"] }} }}\n\
-         routes: [{{ path: /, upstream: orders }}]\n\
-         auth: {{ forward: {{ upstream: login, path: /check, add: [X-User], name: X-User, timeout: 500ms }} }}\n",
-        upstream.url()
-    ));
-    setup.start()
+    let config = Config::all_to("orders", upstream.url()).upstream("login", login);
+    config
+        .raw("auth: { forward: { upstream: login, path: /check, add: [X-User], name: X-User, timeout: 500ms } }")
+        .start()
 }
 
 #[test]
@@ -397,12 +391,9 @@ fn a_listener_can_want_a_certificate_of_its_clients() {
 #[test]
 fn a_certificate_names_its_client() {
     let (upstream, authority) = (Upstream::start(), Certificate::for_loopback());
-    let url = upstream.url();
-    let yaml = format!(
-        "upstreams: {{ orders: {{ targets: [\"{url}\"] }} }}\nroutes: [{{ path: /, upstream: orders }}]\n\
-         rate_limits: [{{ name: one, per: client, rate: 1/h, burst: 1 }}]"
-    );
-    let gateway = Setup::of(yaml).with_tls(&authority).for_clients_of(&authority).start();
+    let limit = "rate_limits: [{ name: one, per: client, rate: 1/h, burst: 1 }]";
+    let setup = Config::all_to("orders", upstream.url()).raw(limit).setup();
+    let gateway = setup.with_tls(&authority).for_clients_of(&authority).start();
     let status = |client: &Certificate, version: &str| {
         let mut curl = Command::new(program("curl"));
         curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", version, "--cacert"]);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gate, Gateway, Reply, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Reply, Request, Setup, Upstream};
 
 fn before(upstreams: &[&Upstream], members: &str) -> Gateway {
     let urls: Vec<_> = upstreams.iter().map(|upstream| upstream.url()).collect();
@@ -94,10 +94,7 @@ fn where_no_target_is_well_items_are_not_sent() {
     );
     assert_eq!(gateway.send(&Request::get("/single")).status, 503);
     assert!(upstream.requests_to("/a").is_empty());
-    gateway.write_config(&format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]",
-        upstream.url()
-    ));
+    gateway.write_config(&Config::all_to("legacy", upstream.url()).to_yaml());
     wait_until_up(&gateway, &upstream, true);
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::multistatus::judge;
-use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gateway, Request, Setup, Upstream};
 
 /// Fields that no item may set (protocol §1).
 const NOT_FOR_ITEMS: [&str; 16] = [
@@ -279,11 +279,8 @@ fn nothing_in_an_item_makes_a_second_request() {
 #[test]
 fn a_bad_item_fails_alone_and_says_why() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\n\
-         routes: [{{ path: /orders/, upstream: legacy, methods: [GET, PUT] }}]\nbatch: [{{ path: /batch }}]",
-        upstream.url()
-    ));
+    let route = Config::new().upstream("legacy", upstream.url()).route("/orders/", "legacy");
+    let gateway = route.with("methods: [GET, PUT]").batch("/batch").start();
     let results = gateway.batch(&json!({"requests": [
         {"method": "GET", "url": "/nowhere"}, {"method": "DELETE", "url": "/orders/1"},
         {"method": "GET", "url": "/orders/../secret"}, {"method": "GET", "url": "http://169.254.169.254/"},

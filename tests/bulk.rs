@@ -2,11 +2,11 @@
 //! reply, and what metrics say.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config as RunnerConfig, TestRunner};
 use serde_json::{Value, json};
 
 use crate::harness::upstream::Recorded;
-use crate::harness::{Answer, Gateway, Reply, Request, Setup, Upstream, until};
+use crate::harness::{Answer, Config, Gateway, Reply, Request, Upstream, until};
 
 /// Takes records at `/orders`.
 fn start() -> (Upstream, Gateway) {
@@ -15,12 +15,9 @@ fn start() -> (Upstream, Gateway) {
 
 fn start_with(keys: &str) -> (Upstream, Gateway) {
     let upstream = Upstream::start();
-    let gateway = Setup::of(format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /orders, upstream: legacy }}]\n\
-         bulk: [{{ path: /orders, methods: [GET, POST, PATCH, PUT, DELETE], each: '/orders/{{id}}', {keys} }}]",
-        upstream.url()
-    ));
-    (upstream, gateway.start())
+    let config = Config::new().upstream("legacy", upstream.url()).route("/orders", "legacy");
+    let gateway = config.bulk("/orders", "GET, POST, PATCH, PUT, DELETE").with(keys).start();
+    (upstream, gateway)
 }
 
 fn patch(content_type: &str, body: &str) -> Request {
@@ -215,7 +212,8 @@ fn a_page_of_another_site_can_not_post_records() {
 fn a_value_fills_one_segment() {
     let (upstream, gateway) = start();
     let values = prop::collection::vec("\\PC{0,12}|[./%\\\\;?#a-f0-9\\r\\n]{0,8}|\\.{1,3}|%2[ef]", 1..40);
-    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(RunnerConfig { cases: 40, failure_persistence: None, ..RunnerConfig::default() });
     let run = runner.run(&values, |values| {
         let before = upstream.requests().len();
         let records: Vec<Value> = values.iter().map(|value| json!({ "id": value })).collect();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::case::{Case, ExpectedEnd, ExpectedItem, read_folder};
 use crate::harness::programs::test_file;
-use crate::harness::{Gateway, Reply, Request, Setup, Upstream};
+use crate::harness::{Config, Gateway, Reply, Request, Upstream};
 
 #[test]
 fn refused_batches_are_refused_and_nothing_is_sent() {
@@ -107,13 +107,13 @@ fn run_folder_as(
 /// The gateway that `cases/README.md` describes.
 fn start() -> (Upstream, Gateway) {
     let upstream = Upstream::start();
-    let gateway = Setup::of(format!(
-        "upstreams: {{ up: {{ targets: [{}] }} }}\nroutes: [{{ path: /up/, upstream: up }}, {{ path: /up/records/archive, upstream: up }}]\n\
-         batch: [{{ path: /batch }}]\n\
-         bulk: [{{ path: /up/records, methods: [PATCH, PUT, POST, GET, DELETE], each: '/up/records/{{id}}' }}]",
-        upstream.url()
-    ));
-    (upstream, gateway.start())
+    let config = Config::new()
+        .upstream("up", upstream.url())
+        .route("/up/", "up")
+        .route("/up/records/archive", "up")
+        .batch("/batch")
+        .bulk("/up/records", "PATCH, PUT, POST, GET, DELETE");
+    (upstream, config.start())
 }
 
 /// The case's request.

@@ -5,18 +5,22 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gate, Gateway, Reply, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Reply, Request, Upstream};
 
 /// A gateway that coalesces on all paths but `/own`, with more members of the endpoint and more keys.
 fn coalescing(upstream: &Upstream, endpoint: &str, keys: &str) -> Gateway {
-    let url = upstream.url();
-    let yaml = format!(
-        "upstreams: {{ legacy: {{ targets: [{url}], timeout: {{ item: 2s }}, retry: {{ attempts: 1 }} }} }}\n\
-         routes: [{{ path: /, upstream: legacy, coalesce: true }}, {{ path: /own, upstream: legacy }}]\n\
-         bulk: [{{ path: /orders, methods: [GET], each: '/orders/{{id}}', {endpoint} }}]\n\
-         batch: [{{ path: /batch, {endpoint} }}]\n{keys}"
-    );
-    Setup::of(yaml).start()
+    Config::new()
+        .upstream("legacy", upstream.url())
+        .with("timeout: { item: 2s }, retry: { attempts: 1 }")
+        .route("/", "legacy")
+        .with("coalesce: true")
+        .route("/own", "legacy")
+        .bulk("/orders", "GET")
+        .with(endpoint)
+        .batch("/batch")
+        .with(endpoint)
+        .raw(keys)
+        .start()
 }
 
 /// An upstream whose answers are all different.

@@ -3,13 +3,10 @@
 use serde_json::json;
 
 use crate::harness::client::Reply;
-use crate::harness::{Gateway, Request, Upstream};
+use crate::harness::{Config, Gateway, Request, Upstream};
 
 fn gateway(upstream: &Upstream, cors: &str) -> Gateway {
-    Gateway::start(format!(
-        "upstreams: {{ orders: {{ targets: [\"{}\"] }} }}\nroutes: [{{ path: /, upstream: orders }}]\ncors: {{ {cors} }}\n",
-        upstream.url()
-    ))
+    Config::all_to("orders", upstream.url()).raw(format!("cors: {{ {cors} }}")).start()
 }
 
 fn preflight(gateway: &Gateway, target: &str, origin: &str) -> Reply {

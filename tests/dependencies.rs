@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gate, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Request, Setup, Upstream};
 
 #[test]
 fn an_item_starts_once_what_it_depends_on_has_ended() {
@@ -127,13 +127,8 @@ fn a_reference_that_leads_to_nothing_skips_its_item() {
 #[test]
 fn no_answer_leads_a_later_item_elsewhere() {
     let (upstream, other) = (Upstream::start(), Upstream::start());
-    let gateway = Setup::of(format!(
-        "upstreams: {{ up: {{ targets: [{}] }}, other: {{ targets: [{}] }} }}\nroutes: [{{ path: /up/, upstream: up }}, \
-         {{ path: /up/admin, upstream: other }}]\nbatch: [{{ path: /batch }}]",
-        upstream.url(),
-        other.url()
-    ))
-    .start();
+    let upstreams = Config::new().upstream("up", upstream.url()).upstream("other", other.url());
+    let gateway = upstreams.route("/up/", "up").route("/up/admin", "other").batch("/batch").start();
     for value in ["admin", "../admin", "..", "a/b", "%2e%2e", ""] {
         let answer = Answer::json(200, json!({ "id": value }).to_string());
         upstream.on("/up/a", answer.header("Location", &format!("/up/{value}/../admin")));

@@ -7,17 +7,12 @@ use serde_json::{Value, json};
 
 use crate::harness::programs::{node, python, succeed, test_file};
 use crate::harness::upstream::Recorded;
-use crate::harness::{Answer, Gateway, Upstream};
+use crate::harness::{Answer, Config, Gateway, Upstream};
 
 /// A gateway before `upstream`, with one batch endpoint.
 fn gateway(upstream: &Upstream, endpoint: &str) -> Gateway {
-    Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\n\
-         routes:\n  - {{ path: /, upstream: legacy }}\n  \
-         - {{ path: /read-only, upstream: legacy, methods: [GET] }}\n\
-         batch: [{{ {endpoint} }}]",
-        upstream.url()
-    ))
+    let config = Config::all_to("legacy", upstream.url()).route("/read-only", "legacy");
+    config.with("methods: [GET]").raw(format!("batch: [{{ {endpoint} }}]")).start()
 }
 
 /// What a client's program tells of a gateway.

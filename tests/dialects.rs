@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::gateway::batchgate;
 use crate::harness::programs::{run, text};
 use crate::harness::upstream::Recorded;
-use crate::harness::{Answer, Gateway, Reply, Request, Upstream};
+use crate::harness::{Answer, Config, Gateway, Reply, Request, Upstream};
 
 const ODATA: &str = "/svc/$batch";
 const GRAPH: &str = "/v1.0/$batch";
@@ -26,11 +26,8 @@ fn upstream() -> Upstream {
 
 /// A gateway with an endpoint for each dialect.
 fn gateway(upstream: &Upstream) -> Gateway {
-    Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-         batch: [{{ path: {ODATA}, dialect: odata }}, {{ path: {GRAPH}, dialect: graph }}]",
-        upstream.url()
-    ))
+    let odata = Config::all_to("legacy", upstream.url()).batch(ODATA).with("dialect: odata");
+    odata.batch(GRAPH).with("dialect: graph").start()
 }
 
 fn json_batch(endpoint: &str, items: &Value) -> Request {

@@ -1,52 +1,11 @@
-//! Documents that can't go stale: configurations in the repository load, and the code keeps to the
-//! structure that `gateway/ARCHITECTURE.md` describes.
+//! Documents that can't go stale: configurations in the repository load, links lead somewhere, and
+//! tables are complete.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::harness::gateway::{batchgate, check};
 use crate::harness::programs::{run, text};
-
-/// Which module may use which: only those of a lower rank, and its own.
-const RANKS: [(&str, usize); 31] = [
-    ("phase", 0),
-    ("clock", 0),
-    ("http1", 0),
-    ("terminal", 0),
-    ("route", 0),
-    ("limiter", 0),
-    ("memory", 1),
-    ("reference", 1),
-    ("format", 1),
-    ("header", 1),
-    ("batch", 1),
-    ("plan", 2),
-    ("dispatch", 3),
-    ("stitch", 4),
-    ("problem", 4),
-    ("config", 5),
-    ("explain", 6),
-    ("telemetry", 6),
-    ("transport", 7),
-    ("session", 8),
-    ("upstream", 8),
-    ("state", 8),
-    ("admission", 8),
-    ("serve", 8),
-    ("listener", 8),
-    ("admin", 9),
-    ("process", 10),
-    ("demo", 11),
-    ("cli", 12),
-    ("main", 13),
-    ("lib", 13),
-];
-
-/// The ranks whose folders still use each other. They are being untied, one after the other.
-const TIED: [usize; 3] = [1, 4, 8];
-
-/// Lines in a file of the gateway, tests beside the code included.
-const LONGEST_FILE: usize = 450;
 
 #[test]
 fn every_configuration_in_the_repository_loads() {
@@ -75,69 +34,6 @@ fn every_configuration_fits_the_schema() {
     judge.arg("--schemafile").arg(schema).args(files_below("config", "yaml"));
     let output = run(&mut judge);
     assert!(output.status.success(), "{}", text(&output));
-}
-
-#[test]
-fn modules_use_only_what_is_below_them() {
-    let mut wrong = Vec::new();
-    for file in files_below("gateway", "rs") {
-        let own = module_of(&file);
-        for used in uses(&code_of(&read(&file))) {
-            if used != own
-                && (rank(&used) > rank(&own) || rank(&used) == rank(&own) && !TIED.contains(&rank(&own)))
-            {
-                wrong.push(format!(
-                    "{} (rank {}) uses crate::{used} (rank {})",
-                    file.display(),
-                    rank(&own),
-                    rank(&used)
-                ));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-/// The folders that talk to clients, services and the process. All others know nothing of pingora.
-const PINGORA_USERS: [&str; 10] = [
-    "transport",
-    "session",
-    "upstream",
-    "state",
-    "admission",
-    "serve",
-    "listener",
-    "admin",
-    "process",
-    "demo",
-];
-
-#[test]
-fn only_what_listens_or_connects_names_pingora() {
-    for file in files_below("gateway", "rs") {
-        let code = code_of(&read(&file));
-        let named = code.match_indices("pingora").any(|(start, _)| is_path(&code[..start], &code[start..]));
-        assert!(!named || PINGORA_USERS.contains(&&*module_of(&file)), "{} names pingora", file.display());
-    }
-}
-
-#[test]
-fn no_file_is_longer_than_can_be_read() {
-    let files = files_below("gateway", "rs").into_iter().chain(files_below("tests", "rs"));
-    let long: Vec<_> =
-        files.map(|file| (read(&file).lines().count(), file)).filter(|file| file.0 > LONGEST_FILE).collect();
-    assert!(long.is_empty(), "over {LONGEST_FILE} lines: {long:?}");
-}
-
-#[test]
-fn every_file_says_what_it_is_for() {
-    for file in files_below("gateway", "rs").into_iter().chain(files_below("tests", "rs")) {
-        assert!(
-            read(&file).starts_with("//! "),
-            "{} does not begin with a comment about itself",
-            file.display()
-        );
-    }
 }
 
 #[test]
@@ -187,37 +83,6 @@ fn assert_loads(file: &Path, what: &str) {
     assert!(output.status.success(), "{what}\n{}", text(&output));
 }
 
-/// The modules that a file's `use crate::…` lines and paths name.
-fn uses(code: &str) -> Vec<String> {
-    let after = code.match_indices("crate::").map(|(start, word)| &code[start + word.len()..]);
-    let names =
-        after.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>());
-    names.filter(|name| RANKS.iter().any(|(module, _)| module == name)).collect()
-}
-
-fn rank(module: &str) -> usize {
-    let known = RANKS.iter().find(|(name, _)| *name == module);
-    known.unwrap_or_else(|| panic!("gateway/{module} has no rank; give it one here and in ARCHITECTURE.md")).1
-}
-
-/// The module of `gateway/` a file belongs to.
-fn module_of(file: &Path) -> String {
-    let inside = file.strip_prefix(root().join("gateway")).unwrap();
-    let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
-    first.trim_end_matches(".rs").to_owned()
-}
-
-/// A file's code without its comments.
-fn code_of(source: &str) -> String {
-    source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
-}
-
-/// Whether a crate's name begins a path, `pingora::…` or `pingora_core::…`, outside of a string.
-fn is_path(before: &str, name: &str) -> bool {
-    let rest = name.trim_start_matches(|c: char| c == '_' || c.is_ascii_lowercase());
-    rest.starts_with("::") && !before.ends_with('"')
-}
-
 /// The links of Markdown to other files.
 fn links(markdown: &str) -> Vec<String> {
     let starts = markdown.match_indices("](").map(|(start, _)| &markdown[start + 2..]);
@@ -247,10 +112,12 @@ pub(crate) fn files_below(folder: &str, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-fn read(file: &Path) -> String {
+/// The text of a file.
+pub(crate) fn read(file: &Path) -> String {
     fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-fn root() -> PathBuf {
+/// The folder of the repository.
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::gateway::batchgate;
 use crate::harness::programs::{run, text};
-use crate::harness::{Gateway, Request, Setup, Upstream};
+use crate::harness::{Config, Gateway, Request, Upstream};
 
 const CONFIGURATION: &str = "listen: 127.0.0.1:8080\n\
     upstreams: { orders: { targets: ['http://10.0.0.1:9001'], headers: { set: { Authorization: s3cret } } } }\n\
@@ -121,11 +121,7 @@ fn a_batch_endpoint_explains_and_sends_nothing() {
 #[test]
 fn a_bulk_explains_too() {
     let upstream = Upstream::start();
-    let gateway = Setup::of(format!(
-        "upstreams: {{ up: {{ targets: [{}] }} }}\nroutes: [{{ path: /o, upstream: up }}]\n\
-         bulk: [{{ path: /o, methods: [PUT], each: '/o/{{id}}' }}]",
-        upstream.url()
-    ));
+    let gateway = Config::new().upstream("up", upstream.url()).route("/o", "up").bulk("/o", "PUT");
     let request = Request::new("PUT", "/o").body("[{\"id\":1},{}]").header("Prefer", "handling=explain");
     let reply = gateway.start().send(&request);
     assert_eq!((reply.status, fates(&reply.json())), (200, vec![json!("/o/1"), json!(400)]));

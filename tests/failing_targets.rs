@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::nginx::Nginx;
 use crate::harness::upstream::Refusing;
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gate, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Request, Setup, Upstream};
 
 const RETRIES: &str = "batchgate_upstream_retries_total";
 
@@ -110,12 +110,15 @@ fn a_service_that_starts_again_is_waited_for_within_the_items_time() {
 #[test]
 fn where_nobody_is_items_fail_fast_and_those_of_others_go_on() {
     let (down, well) = (Refusing::start(), Upstream::start());
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ down: {{ targets: [{}], retry: {{ attempts: 1 }}, breaker: {{ base: 20s }} }}, well: {{ targets: [{}] }} }}\n\
-         routes: [{{ path: /d, upstream: down }}, {{ path: /w, upstream: well }}]\nbatch: [{{ path: /batch, order: sequential }}]",
-        down.url(),
-        well.url()
-    ));
+    let gateway = Config::new()
+        .upstream("down", down.url())
+        .with("retry: { attempts: 1 }, breaker: { base: 20s }")
+        .upstream("well", well.url())
+        .route("/d", "down")
+        .route("/w", "well")
+        .batch("/batch")
+        .with("order: sequential")
+        .start();
     let item = |n: usize| json!({"method": "POST", "url": (["/d", "/w"][n % 2])});
     let reply = gateway.batch(&json!({"requests": (0..40).map(item).collect::<Vec<_>>()}));
     let results = reply.results();
@@ -136,11 +139,9 @@ fn where_nobody_is_items_fail_fast_and_those_of_others_go_on() {
 #[test]
 fn a_request_that_an_open_circuit_refuses_counts_at_its_upstream() {
     let down = Refusing::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ down: {{ targets: [{}], retry: {{ attempts: 1 }}, breaker: {{ base: 20s }} }} }}\n\
-         routes: [{{ path: /d, upstream: down }}]",
-        down.url()
-    ));
+    let dead = Config::new().upstream("down", down.url());
+    let config = dead.with("retry: { attempts: 1 }, breaker: { base: 20s }").route("/d", "down");
+    let gateway = config.start();
     for _ in 0..5 {
         assert_eq!(gateway.send(&Request::get("/d")).status, 502);
     }

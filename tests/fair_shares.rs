@@ -7,7 +7,7 @@ use batchgate::clock::Stopwatch;
 use serde_json::{Value, json};
 
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Connection, Gate, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Connection, Gate, Gateway, Request, Upstream};
 
 /// `printf %s 0123456789abcdef-greedy | sha256sum`.
 const GREEDY_KEY: &str = "a109fd1800107377a2fa7d1f37ac2e71defeb80bdd40707c1f3f8893d5cd28fc";
@@ -131,13 +131,8 @@ fn slow_service() -> (Gate, Upstream) {
 
 /// A gateway that believes what this machine says of its clients.
 fn shared(upstream: &Upstream, members: &str, more: &str) -> Gateway {
-    let comma = if members.is_empty() { "" } else { ", " };
-    Setup::of(format!(
-        "upstreams: {{ legacy: {{ targets: [{}]{comma}{members} }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-         batch: [{{ path: /batch }}]\ntrusted_proxies: [127.0.0.1]\n{more}\n",
-        upstream.url()
-    ))
-    .start()
+    let legacy = Config::new().upstream("legacy", upstream.url()).with(members).route("/", "legacy");
+    legacy.batch("/batch").raw("trusted_proxies: [127.0.0.1]").raw(more).start()
 }
 
 fn from(client: &str, batch: &Value) -> Request {

@@ -15,7 +15,7 @@ use batchgate::clock::Deadline;
 use crate::harness::programs::test_file;
 use crate::harness::upstream::{Refusing, Unreachable};
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gateway, Upstream};
+use crate::harness::{Answer, Config, Gateway, Upstream};
 
 use formats::{Format, Seen};
 
@@ -145,23 +145,21 @@ impl World {
             upstream.on(&row.url(), answers::named(&row.name));
         }
         let (refusing, unreachable) = (Refusing::start(), Unreachable::start());
-        let bulk = |name| {
-            format!(
-                "{{ path: /{name}, methods: [GET, POST], each: '/{name}/{{id}}', max_item_reply: 64KiB }}"
-            )
-        };
         let folders = ["patient", "hasty", "refusing", "unreachable"];
-        let gateway = Gateway::start(format!(
-            "upstreams:\n  patient: {{ targets: [{0}], timeout: {{ item: 20s }} }}\n  \
-             hasty: {{ targets: [{0}], timeout: {{ item: 500ms }} }}\n  refusing: {{ targets: [{1}] }}\n  \
-             unreachable: {{ targets: [{2}], timeout: {{ connect: 200ms }} }}\n\
-             routes: [{3}]\nbatch: [{{ path: /batch, max_item_reply: 64KiB, deadline: 60s }}]\nbulk: [{4}]",
-            upstream.url(),
-            refusing.url(),
-            unreachable.url(),
-            folders.map(|name| format!("{{ path: /{name}, upstream: {name} }}")).join(", "),
-            folders.map(bulk).join(", "),
-        ));
+        let upstreams = Config::new()
+            .upstream("patient", upstream.url())
+            .with("timeout: { item: 20s }")
+            .upstream("hasty", upstream.url())
+            .with("timeout: { item: 500ms }")
+            .upstream("refusing", refusing.url())
+            .upstream("unreachable", unreachable.url())
+            .with("timeout: { connect: 200ms }");
+        let endpoint = upstreams.batch("/batch").with("max_item_reply: 64KiB, deadline: 60s");
+        let config = folders.iter().fold(endpoint, |config, name| {
+            let path = format!("/{name}");
+            config.route(&path, name).bulk(&path, "GET, POST").with("max_item_reply: 64KiB")
+        });
+        let gateway = config.start();
         Self { upstream, gateway, _refusing: refusing, _unreachable: unreachable }
     }
 

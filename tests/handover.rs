@@ -16,7 +16,7 @@ use crate::harness::ports::{accepts, free_port, loopback, start_on_free_ports};
 use crate::harness::programs::{program, python, run};
 use crate::harness::succession::{is_there, wait_until_gone};
 use crate::harness::wait::{PATIENCE, until_true};
-use crate::harness::{Answer, Gate, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Request, Setup, Upstream};
 
 #[test]
 fn nothing_is_lost_by_reloads_hand_overs_and_the_end() {
@@ -265,11 +265,7 @@ fn reload(gateway: &Gateway, result: &str, cause: impl FnOnce()) {
 }
 
 fn one_route(upstream: &Upstream, endpoint: &str) -> String {
-    format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-         batch: [{{ path: /batch, {endpoint} }}]",
-        upstream.url()
-    )
+    Config::all_to("legacy", upstream.url()).batch("/batch").with(endpoint).to_yaml()
 }
 
 /// A chunk that is a line of NDJSON with a GET.

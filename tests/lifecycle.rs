@@ -12,7 +12,7 @@ use crate::harness::ports::{accepts, loopback};
 use crate::harness::process::Process;
 use crate::harness::programs::{run, text};
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gate, Gateway, Request, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Request, Upstream};
 
 #[test]
 fn a_term_signal_lets_batches_finish_and_ends_as_soon_as_idle() {
@@ -225,9 +225,5 @@ fn help_and_version_are_told() {
 
 /// YAML that routes this path to the upstream and has a batch endpoint.
 fn one_route(upstream: &Upstream, path: &str) -> String {
-    format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: {path}, upstream: legacy }}]\n\
-         batch: [{{ path: /batch }}]",
-        upstream.url()
-    )
+    Config::new().upstream("legacy", upstream.url()).route(path, "legacy").batch("/batch").to_yaml()
 }

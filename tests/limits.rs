@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::upstream::{Refusing, Unreachable};
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Connection, Gate, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Connection, Gate, Gateway, Request, Upstream};
 
 /// A reason, the limit, and what makes it bite.
 type Closing = (&'static str, &'static str, fn(&Scene));
@@ -351,17 +351,18 @@ impl Scene {
         legacy.on("/dripping", long_head.dripping(1, Duration::from_millis(50)));
         legacy.on("/busy", Answer::text(503, "later"));
         let others = (Refusing::start(), Unreachable::start());
-        let (refusing, unreachable) = (others.0.url(), others.1.url());
-        let yaml = format!(
-            "upstreams:\n  legacy: {{ targets: [\"{}\"], {upstream} }}\n  \
-             refusing: {{ targets: [\"{refusing}\"], breaker: {{ failures: 1 }} }}\n  \
-             unreachable: {{ targets: [\"{unreachable}\"], timeout: {{ connect: 200ms }}, breaker: {{ max_ejected: 0% }} }}\n\
-             routes:\n  - {{ path: /, upstream: legacy }}\n  - {{ path: /refusing, upstream: refusing }}\n  \
-             - {{ path: /unreachable, upstream: unreachable }}\n\
-             batch:\n  - {{ path: /batch, {endpoint} }}\n{more}",
-            legacy.url()
-        );
-        Self { gateway: Setup::of(yaml).start(), upstream: legacy, gate, _others: others }
+        let config = Config::new()
+            .upstream("legacy", legacy.url())
+            .with(upstream)
+            .upstream("refusing", others.0.url())
+            .with("breaker: { failures: 1 }")
+            .upstream("unreachable", others.1.url())
+            .with("timeout: { connect: 200ms }, breaker: { max_ejected: 0% }")
+            .route("/", "legacy")
+            .route("/refusing", "refusing")
+            .route("/unreachable", "unreachable");
+        let gateway = config.batch("/batch").with(endpoint).raw(more).start();
+        Self { gateway, upstream: legacy, gate, _others: others }
     }
 
     fn batch(&self, urls: &[&str]) -> crate::harness::Reply {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::harness::apache::Apache;
 use crate::harness::programs::{program, run, text};
-use crate::harness::{Gateway, Upstream};
+use crate::harness::{Config, Upstream};
 
 #[test]
 fn basic_is_the_same_through_the_gateway() {
@@ -44,10 +44,7 @@ fn assert_same(suite: &str) {
     let direct = score(suite, &format!("{}/webdav/", apache.url()));
     assert!(direct.iter().any(|line| line.contains("100.0%")), "{direct:?}");
     let apache = Apache::with_dav();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ files: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: files }}]",
-        apache.url()
-    ));
+    let gateway = Config::all_to("files", apache.url()).start();
     assert_eq!(score(suite, &gateway.url("/webdav/")), direct);
 }
 

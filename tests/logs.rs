@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gateway, Request, Setup, Upstream};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -116,12 +116,8 @@ fn the_log_names_the_trace() {
 fn nobody_writes_lines_into_the_log() {
     for format in ["json", "text"] {
         let upstream = Upstream::answering(|_| Answer::text(500, "no\nforged: body"));
-        let yaml = format!(
-            "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-             batch: [{{ path: /batch }}]\nlog: {{ format: {format} }}",
-            upstream.url()
-        );
-        let gateway = Setup::of(yaml).start();
+        let config = Config::all_to("legacy", upstream.url()).batch("/batch");
+        let gateway = config.raw(format!("log: {{ format: {format} }}")).start();
         let id = "id\nforged: id\u{1b}[31m\r\u{2028}";
         gateway.batch(&json!({"requests": [
             {"id": id, "method": "GET", "url": "/a?x=%0Aforged: query"}, {"id": "x", "method": "GET\nforged: x", "url": "/b"},

@@ -2,15 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Request, Upstream};
+use crate::harness::{Config, Gateway, Request, Upstream};
 
 /// A gateway that has itself for a service; `/again` comes in at the front as `/`.
 fn circle(limits: &str) -> Gateway {
     let routes = |own: &str| {
-        format!(
-            "upstreams: {{ own: {{ targets: [{own}] }} }}\nlimits: {{ {limits} }}\nroutes:\n  \
-             - {{ path: /, upstream: own }}\n  - {{ path: /again/, upstream: own, strip_prefix: /again }}"
-        )
+        let config = Config::all_to("own", own).route("/again/", "own").with("strip_prefix: /again");
+        config.limits(limits).to_yaml()
     };
     let gateway = Gateway::start(routes("\"http://127.0.0.1:1\""));
     gateway.write_config(&routes(&gateway.url("")));

@@ -144,7 +144,7 @@ mod logs;
 /// Secrets in every place that a client or an operator has, and a log without them.
 mod secrets;
 
-/// Documents and structure that can't go stale.
+/// Documents that can't go stale.
 mod documents;
 
 /// Every block of every document, run.

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gateway, Request, Setup, Upstream};
 
 #[test]
 fn a_member_like_a_known_one_rejects_its_item_and_sends_nothing() {
@@ -91,10 +91,11 @@ fn an_id_over_the_limit_comes_back_cut_in_every_format() {
 
 #[test]
 fn a_fixed_answer_without_a_body_is_the_gateways_own() {
-    let gateway = Gateway::start(
-        "routes: [{ path: /closed, respond: { status: 403 } }, { path: /empty, respond: { status: 204 } }, \
-         { path: /words, respond: { status: 404, body: gone } }]",
-    );
+    let gateway = Config::new()
+        .respond("/closed", "status: 403")
+        .respond("/empty", "status: 204")
+        .respond("/words", "status: 404, body: gone")
+        .start();
     let closed = gateway.item(&json!({"id": "1", "method": "GET", "url": "/closed"}));
     let single = gateway.send(&Request::get("/closed"));
     assert_eq!((&closed["status"], &closed["outcome"]), (&json!(403), &json!("rejected")), "{closed}");
@@ -125,11 +126,8 @@ fn one_slash_at_the_end_is_the_same_endpoint() {
 #[test]
 fn trace_goes_only_where_a_route_lists_it() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ svc: {{ targets: [\"{}\"] }} }}\n\
-         routes: [{{ path: /, upstream: svc }}, {{ path: /traced, upstream: svc, methods: [GET, TRACE] }}]",
-        upstream.url()
-    ));
+    let routes = Config::all_to("svc", upstream.url()).route("/traced", "svc");
+    let gateway = routes.with("methods: [GET, TRACE]").start();
     let item = |url| gateway.item(&json!({"method": "TRACE", "url": url}));
     let refused = gateway.send(&Request::new("TRACE", "/a"));
     assert_eq!((refused.status, &item("/a")["status"]), (405, &json!(405)));

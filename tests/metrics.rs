@@ -12,7 +12,7 @@ use crate::harness::programs::program;
 use crate::harness::prometheus::Prometheus;
 use crate::harness::upstream::Refusing;
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gateway, Request, Setup, Upstream};
 
 /// The names of configuration.md, as they are exposed.
 const NAMES: [&str; 7] = [
@@ -176,12 +176,8 @@ fn the_admin_listeners_pages_are_not_for_clients() {
 fn gateway_with_traffic(upstream: &Upstream) -> Gateway {
     upstream.on("/orders/404", Answer::text(404, "no")).on("/orders/500", Answer::text(500, "no"));
     let down = Refusing::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ orders: {{ targets: [{}] }}, down: {{ targets: [{}] }} }}\n\
-         routes: [{{ path: /orders/, upstream: orders }}, {{ path: /down/, upstream: down }}]\nbatch: [{{ path: /batch }}]",
-        upstream.url(),
-        down.url()
-    ));
+    let upstreams = Config::new().upstream("orders", upstream.url()).upstream("down", down.url());
+    let gateway = upstreams.route("/orders/", "orders").route("/down/", "down").batch("/batch").start();
     let item = |method: &str, url: &str| json!({"method": method, "url": url});
     let reply = gateway.batch(&json!({"requests": [
         item("GET", "/orders/1"), item("PUT", "/orders/2"), item("BREW", "/orders/3"), item("GET", "/orders/404"),

@@ -13,7 +13,7 @@ use crate::harness::apache::Apache;
 use crate::harness::multistatus::judge;
 use crate::harness::nginx::Nginx;
 use crate::harness::programs::{program, python, succeed, test_file};
-use crate::harness::{Gateway, Reply, Request};
+use crate::harness::{Config, Gateway, Reply, Request};
 
 const LOCK: &str = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype>\
                     <owner>a test</owner></lockinfo>";
@@ -120,11 +120,8 @@ fn a_propfind_item_has_its_members_merged_in() {
 #[test]
 fn hrefs_of_a_merged_multistatus_come_back_mapped() {
     let apache = apache_with_folder();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ files: {{ targets: [{}] }} }}\n\
-         routes: [{{ path: /old/, upstream: files, strip_prefix: /old }}]\nbatch: [{{ path: /batch-operation }}]",
-        apache.url()
-    ));
+    let files = Config::new().upstream("files", apache.url()).route("/old/", "files");
+    let gateway = files.with("strip_prefix: /old").batch("/batch-operation").start();
     let propfind = Request::new("PROPFIND", "/old/webdav/folder/").header("Depth", "1");
     let proxied = gateway.send(&propfind);
     let batch = "<batch><request id='p' method='PROPFIND' href='/old/webdav/folder/'>\
@@ -138,10 +135,7 @@ fn hrefs_of_a_merged_multistatus_come_back_mapped() {
 
 /// A gateway as the mission's reader would set it up.
 fn gateway_before(target: &str) -> Gateway {
-    Gateway::start(format!(
-        "upstreams: {{ files: {{ targets: [{target}] }} }}\n\
-         routes: [{{ path: /webdav/, upstream: files }}]\nbatch: [{{ path: /batch-operation }}]"
-    ))
+    Config::new().upstream("files", target).route("/webdav/", "files").batch("/batch-operation").start()
 }
 
 fn apache_with_files() -> Apache {

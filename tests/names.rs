@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::dns::{NameServer, Says};
 use crate::harness::upstream::Unreachable;
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gateway, Setup, Upstream};
+use crate::harness::{Answer, Config, Gateway, Setup, Upstream};
 
 const FAILURES: &str = "batchgate_upstream_lookup_failures_total";
 
@@ -20,12 +20,13 @@ fn addresses(addresses: &[&str]) -> Says {
 
 /// A gateway whose only target is `svc.test` at this port, as a name server says.
 fn gateway(names: &NameServer, port: u16, members: &str) -> Gateway {
-    Setup::of(format!(
-        "resolver: {{ servers: [\"{}\"] }}\nupstreams: {{ svc: {{ targets: [\"http://svc.test:{port}\"], {members} }} }}\n\
-         routes: [{{ path: /, upstream: svc }}]\nbatch: [{{ path: /batch }}]",
-        names.address()
-    ))
-    .start()
+    Config::new()
+        .upstream("svc", format!("\"http://svc.test:{port}\""))
+        .with(members)
+        .route("/", "svc")
+        .batch("/batch")
+        .raw(format!("resolver: {{ servers: [\"{}\"] }}", names.address()))
+        .start()
 }
 
 fn get(gateway: &Gateway) -> Value {

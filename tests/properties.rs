@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::harness::multistatus::judge;
 use crate::harness::upstream::Recorded;
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gateway, Request, Setup, Upstream};
 
 /// What the upstream does, told by the first segment of the path.
 const BEHAVIOURS: [&str; 12] = [
@@ -134,11 +134,8 @@ fn metrics_add_up_to_the_results() {
 #[test]
 fn a_call_is_made_for_each_item_that_differs_and_every_item_has_its_result() {
     let upstream = Upstream::answering(answer_by_path);
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}], retry: {{ attempts: 1 }} }} }}\n\
-         routes: [{{ path: /, upstream: legacy, coalesce: true }}]",
-        upstream.url()
-    ));
+    let legacy = Config::new().upstream("legacy", upstream.url()).with("retry: { attempts: 1 }");
+    let gateway = legacy.route("/", "legacy").with("coalesce: true").start();
     let total = RefCell::new(0);
     run(12, |items| {
         let (nonce, before) = (upstream.requests().len(), gateway.metrics());
@@ -165,11 +162,9 @@ fn a_call_is_made_for_each_item_that_differs_and_every_item_has_its_result() {
 #[test]
 fn batches_hold_no_more_than_memory_and_give_all_of_it_back() {
     let upstream = Upstream::answering(|request| Answer::text(200, &request.target.repeat(8000)));
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}], concurrency: 16 }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-         batch: [{{ path: /batch, max_body: 256KiB }}]\nlimits: {{ memory: 4MiB }}",
-        upstream.url()
-    ));
+    let legacy = Config::new().upstream("legacy", upstream.url()).with("concurrency: 16");
+    let endpoint = legacy.route("/", "legacy").batch("/batch").with("max_body: 256KiB");
+    let gateway = endpoint.limits("memory: 4MiB").start();
     run(6, |items| {
         let batch = Request::batch(&json!({"requests": to_json(items, items.len())}));
         let address = gateway.address();

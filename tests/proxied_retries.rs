@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde_json::json;
+
 use crate::harness::upstream::Refusing;
 use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
 
@@ -82,6 +84,29 @@ fn the_last_answer_stands_and_a_retry_after_that_is_too_long_is_not_waited_for()
     upstream.on("/later", Answer::text(503, "later").header("Retry-After", "60"));
     assert_eq!(gateway.send(&Request::get("/later")).text(), "later");
     assert_eq!(upstream.requests_to("/later").len(), 1);
+}
+
+#[test]
+fn an_answer_stands_if_the_attempt_after_it_brings_none() {
+    let upstream = Upstream::start();
+    upstream.on("/a", Answer::text(503, "busy")).on("/a", Answer::hang());
+    let members = "retry: { status: [503] }, timeout: { connect: 200ms, item: 1s }";
+    let gateway = Setup::tuned(&upstream.url(), members, "").start();
+    let reply = gateway.send(&Request::get("/a"));
+    assert_eq!((reply.status, reply.text().as_str()), (503, "busy"));
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[test]
+fn another_target_is_asked_after_a_status_too() {
+    let (busy, well) = (Upstream::answering(|_| Answer::text(503, "busy")), Upstream::start());
+    let members = "retry: { status: [503] }";
+    let gateway = Setup::tuned(&format!("{}, {}", busy.url(), well.url()), members, "").start();
+    for _ in 0..4 {
+        assert_eq!(gateway.send(&Request::get("/a")).status, 200);
+        assert_eq!(gateway.item(&json!({"method": "GET", "url": "/a"}))["status"], 200);
+    }
+    assert_eq!(well.requests().len(), 8);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use batchgate::clock::Stopwatch;
 use serde_json::json;
 
 use crate::harness::upstream::{Refusing, Unreachable};
-use crate::harness::{Answer, Connection, Gate, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Connection, Gate, Gateway, Request, Setup, Upstream};
 
 #[test]
 fn any_method_passes_with_its_body_and_comes_back_as_answered() {
@@ -106,13 +106,9 @@ fn replies_without_a_body_leave_the_connection_usable() {
 #[test]
 fn the_longest_path_prefix_wins() {
     let (general, orders) = (Upstream::start(), Upstream::start());
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ general: {{ targets: [{}] }}, orders: {{ targets: [{}] }} }}\n\
-         routes:\n  - {{ path: /, upstream: general }}\n  - {{ path: /orders/, upstream: orders }}\n  \
-         - {{ path: /orders/private/, respond: {{ status: 410 }} }}",
-        general.url(),
-        orders.url()
-    ));
+    let upstreams = Config::all_to("general", general.url()).upstream("orders", orders.url());
+    let routes = upstreams.route("/orders/", "orders").respond("/orders/private/", "status: 410");
+    let gateway = routes.start();
     let status = |path: &str| gateway.send(&Request::get(path)).status;
     assert_eq!((status("/orders/1"), status("/other"), status("/orders/private/x")), (200, 200, 410));
     assert_eq!(
@@ -124,10 +120,8 @@ fn the_longest_path_prefix_wins() {
 #[test]
 fn a_path_without_a_route_is_a_404_problem_and_a_forbidden_method_a_405() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /a/, upstream: legacy, methods: [GET] }}]",
-        upstream.url()
-    ));
+    let route = Config::new().upstream("legacy", upstream.url()).route("/a/", "legacy");
+    let gateway = route.with("methods: [GET]").start();
     let missing = gateway.send(&Request::get("/b"));
     assert_eq!((missing.status, missing.header("Content-Type")), (404, Some("application/problem+json")));
     let forbidden = gateway.send(&Request::new("DELETE", "/a/1"));
@@ -139,11 +133,8 @@ fn a_path_without_a_route_is_a_404_problem_and_a_forbidden_method_a_405() {
 #[test]
 fn a_stripped_prefix_is_put_back_in_locations() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\n\
-         routes: [{{ path: /old/, upstream: legacy, strip_prefix: /old }}]\nbatch: [{{ path: /batch }}]",
-        upstream.url()
-    ));
+    let route = Config::new().upstream("legacy", upstream.url()).route("/old/", "legacy");
+    let gateway = route.with("strip_prefix: /old").batch("/batch").start();
     let absolute = format!("{}/orders/3", upstream.url());
     upstream.on("/orders", Answer::text(201, "").header("Location", &absolute));
     upstream.on("/relative", Answer::text(302, "").header("Location", "/login"));
@@ -225,11 +216,8 @@ fn hop_by_hop_fields_end_at_the_gateway() {
 #[test]
 fn a_destination_is_mapped_to_the_upstreams_hop() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ files: {{ targets: [{}] }} }}\n\
-         routes: [{{ path: /dav/, upstream: files, strip_prefix: /dav }}]\nbatch: [{{ path: /batch }}]",
-        upstream.url()
-    ));
+    let route = Config::new().upstream("files", upstream.url()).route("/dav/", "files");
+    let gateway = route.with("strip_prefix: /dav").batch("/batch").start();
     let own = gateway.url("/dav/b.txt");
     for destination in ["/dav/b.txt", own.as_str()] {
         let request = Request::new("MOVE", "/dav/a.txt").header("Destination", destination);
@@ -251,11 +239,8 @@ fn a_destination_is_mapped_to_the_upstreams_hop() {
 #[test]
 fn a_destination_elsewhere_is_refused_and_nothing_is_sent() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ files: {{ targets: [{url}] }}, other: {{ targets: [{url}] }} }}\n\
-         routes: [{{ path: /dav/, upstream: files }}, {{ path: /other/, upstream: other }}]\nbatch: [{{ path: /batch }}]",
-        url = upstream.url()
-    ));
+    let upstreams = Config::new().upstream("files", upstream.url()).upstream("other", upstream.url());
+    let gateway = upstreams.route("/dav/", "files").route("/other/", "other").batch("/batch").start();
     for destination in ["http://evil.example/dav/b", "/other/b", "/nowhere", "/dav/../other/b", "not a url"] {
         let request = Request::new("MOVE", "/dav/a").header("Destination", destination);
         let status = gateway.send(&request).status;
@@ -406,8 +391,7 @@ fn a_request_shorter_than_the_preface_of_http2_is_answered_at_once() {
 
 #[test]
 fn a_connection_that_says_nothing_is_closed() {
-    let gateway =
-        Gateway::start("routes: [{ path: /, respond: { status: 200 } }]\nlimits: { keepalive_timeout: 1s }");
+    let gateway = Config::new().respond("/", "status: 200").limits("keepalive_timeout: 1s").start();
     let http2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     for said in ["", "P", "PRI * HTTP/2.0\r\n", http2] {
         let mut client = gateway.connect();
@@ -419,11 +403,8 @@ fn a_connection_that_says_nothing_is_closed() {
 #[test]
 fn a_slow_batch_body_is_ended_in_time() {
     let upstream = Upstream::start();
-    let url = upstream.url();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{url}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-         batch: [{{ path: /batch }}]\nlimits: {{ body_timeout: 300ms }}"
-    ));
+    let config = Config::all_to("legacy", upstream.url()).batch("/batch");
+    let gateway = config.limits("body_timeout: 300ms").start();
     let watch = Stopwatch::start();
     let mut client = gateway.connect();
     let head = "POST /batch HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{";

@@ -3,17 +3,16 @@
 use serde_json::{Value, json};
 
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gateway, Request, Upstream};
 
 /// A gateway before this upstream with these limits. Room comes back too slowly for a test to see.
 fn limited(upstream: &Upstream, limits: &str) -> Gateway {
-    Gateway::start(format!(
-        "upstreams: {{ orders: {{ targets: [\"{}\"] }} }}\n\
-         routes:\n  - {{ path: /, upstream: orders }}\n  - {{ path: /login, upstream: orders }}\n  \
-         - {{ path: /fixed, respond: {{ status: 200 }} }}\n\
-         bulk: [{{ path: /orders, methods: [PATCH], each: \"/orders/{{id}}\" }}]\nrate_limits: [{limits}]\n",
-        upstream.url()
-    ))
+    Config::all_to("orders", upstream.url())
+        .route("/login", "orders")
+        .respond("/fixed", "status: 200")
+        .bulk("/orders", "PATCH")
+        .raw(format!("rate_limits: [{limits}]"))
+        .start()
 }
 
 fn batch_of(urls: &[&str]) -> Value {
@@ -149,10 +148,8 @@ fn what_is_explained_costs_nothing() {
 fn a_reload_forgets_nothing_of_a_limit_that_stays() {
     let upstream = Upstream::start();
     let yaml = |burst: u32, status: u16| {
-        format!(
-            "routes: [{{ path: /, respond: {{ status: {status} }} }}]\n\
-             rate_limits: [{{ name: all, per: all, rate: 1/h, burst: {burst} }}]\n"
-        )
+        let limits = format!("rate_limits: [{{ name: all, per: all, rate: 1/h, burst: {burst} }}]");
+        Config::new().respond("/", &format!("status: {status}")).raw(limits).to_yaml()
     };
     let gateway = Gateway::start(yaml(1, 200));
     assert_eq!(gateway.send(&Request::get("/")).status, 200);
@@ -168,12 +165,8 @@ fn a_reload_forgets_nothing_of_a_limit_that_stays() {
 fn a_route_can_take_single_requests_only() {
     let upstream = Upstream::start();
     upstream.on("/login", Answer::empty(204));
-    let gateway = Setup::of(format!(
-        "upstreams: {{ orders: {{ targets: [\"{}\"] }} }}\n\
-         routes:\n  - {{ path: /, upstream: orders }}\n  - {{ path: /login, upstream: orders, batch: false }}\n",
-        upstream.url()
-    ))
-    .start();
+    let config = Config::all_to("orders", upstream.url()).route("/login", "orders").with("batch: false");
+    let gateway = config.start();
     let reply = gateway.batch(&json!({"requests": [
         {"id": "a", "method": "POST", "url": "/login"},
         {"id": "b", "method": "POST", "url": "/%6Cogin"},

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::nginx::Nginx;
 use crate::harness::programs::{python, succeed, test_file};
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Connection, Gate, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Connection, Gate, Gateway, Request, Setup, Upstream};
 
 /// The line of a GET.
 fn get(path: &str) -> String {
@@ -224,12 +224,8 @@ fn a_line_over_the_limit_fails_alone() {
 
 #[test]
 fn a_silent_client_is_not_waited_for() {
-    let yaml = |upstream: &Upstream| {
-        format!(
-            "upstreams: {{ up: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: up }}]\nlimits: {{ body_timeout: 1s }}",
-            upstream.url()
-        )
-    };
+    let yaml =
+        |upstream: &Upstream| Config::all_to("up", upstream.url()).limits("body_timeout: 1s").to_yaml();
     let upstream = Upstream::start();
     let gateway = Gateway::start(yaml(&upstream));
     let mut client = begin(&gateway);

@@ -2,17 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Connection, Gateway, Request, Upstream};
+use crate::harness::{Answer, Config, Connection, Gateway, Request, Upstream};
 
 const FORWARDED: &str = "X-Forwarded-For";
 
 /// A gateway that trusts these proxies. Tests come from 127.0.0.1.
 fn behind(proxies: &str, upstream: &Upstream, more: &str) -> Gateway {
-    Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [\"{}\"] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-         trusted_proxies: [{proxies}]\n{more}",
-        upstream.url()
-    ))
+    let config = Config::all_to("legacy", upstream.url());
+    config.raw(format!("trusted_proxies: [{proxies}]")).raw(more).start()
 }
 
 const ONE_EACH: &str = "rate_limits: [{ name: one, per: address, rate: 1/h, burst: 1 }]";
@@ -109,12 +106,9 @@ const SAID: [(&str, &str); 9] = [
 fn what_a_trusted_proxy_says_is_kept_and_what_others_say_is_not() {
     let upstream = Upstream::start();
     for (proxies, trusted) in [("127.0.0.1", true), ("10.0.0.0/8", false), ("", false)] {
-        let gateway = Gateway::start(format!(
-            "upstreams: {{ legacy: {{ targets: [\"{}\"] }} }}\nbatch: [{{ path: /batch }}]\n\
-             trusted_proxies: [{proxies}]\nroutes: [{{ path: /, upstream: legacy }}, \
-             {{ path: /api/v1, upstream: legacy, strip_prefix: /api }}]",
-            upstream.url()
-        ));
+        let routes = Config::all_to("legacy", upstream.url()).route("/api/v1", "legacy");
+        let config = routes.with("strip_prefix: /api").batch("/batch");
+        let gateway = config.raw(format!("trusted_proxies: [{proxies}]")).start();
         let own = gateway.address().to_string();
         let element = format!("for=192.0.2.1;proto=https, for=127.0.0.1;host=\"{own}\";proto=http");
         let said = |value: &'static str| trusted.then_some(value);

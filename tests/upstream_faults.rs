@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::upstream::{Refusing, Unreachable};
-use crate::harness::{Answer, Gate, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Request, Setup, Upstream};
 
 #[test]
 fn a_refused_connection_is_not_sent() {
@@ -148,13 +148,15 @@ fn third_answer_after_a_408_for_idleness() -> u64 {
     let answer = Answer::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none{timed_out}"));
     leaving.on("/l/1", answer.pause_after("one", &idle));
     other.on("/o", Answer::text(200, "ok").when(&slow));
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ l: {{ targets: [{}], timeout: {{ item: 1s }} }}, o: {{ targets: [{}] }} }}\n\
-         routes: [{{ path: /l/, upstream: l }}, {{ path: /o, upstream: o }}]\n\
-         batch: [{{ path: /batch, concurrency: 1 }}]",
-        leaving.url(),
-        other.url()
-    ));
+    let gateway = Config::new()
+        .upstream("l", leaving.url())
+        .with("timeout: { item: 1s }")
+        .upstream("o", other.url())
+        .route("/l/", "l")
+        .route("/o", "o")
+        .batch("/batch")
+        .with("concurrency: 1")
+        .start();
     let items = ["/l/1", "/o", "/l/2"].map(|url| json!({"method": "POST", "url": url}));
     let mut client = gateway.connect();
     client.write(&Request::batch(&json!({ "requests": items })).to_bytes(gateway.address()));

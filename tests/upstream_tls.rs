@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::harness::certificate::Certificate;
 use crate::harness::nginx::Nginx;
 use crate::harness::programs::program;
-use crate::harness::{Gateway, Request, Setup, Upstream};
+use crate::harness::{Config, Gateway, Request, Setup, Upstream};
 
 const FAILURES: &str = "batchgate_tls_failures_total";
 
@@ -39,12 +39,10 @@ fn single(gateway: &Gateway, path: &str) -> u64 {
 
 /// Two upstreams at one target that trust these.
 fn two(target: &str, [one, other]: [&Path; 2]) -> String {
-    format!(
-        "upstreams:\n  a: {{ targets: [{target}], tls: {{ ca: {} }} }}\n  b: {{ targets: [{target}], tls: {{ ca: {} }} }}\n\
-         routes: [{{ path: /a, upstream: a }}, {{ path: /b, upstream: b }}]\nbatch: [{{ path: /batch }}]",
-        one.display(),
-        other.display()
-    )
+    let trusting = |file: &Path| format!("tls: {{ ca: {} }}", file.display());
+    let config =
+        Config::new().upstream("a", target).with(trusting(one)).upstream("b", target).with(trusting(other));
+    config.route("/a", "a").route("/b", "b").batch("/batch").to_yaml()
 }
 
 #[test]

@@ -1,4 +1,8 @@
 //! The operators' listener: metrics, health, readiness, the configuration in use, and the targets.
+//!
+//! In: a request that [`PlainService`](crate::listener::plain_service::PlainService) has read. Out: its answer. It reads the
+//! gateway's state, and changes only one thing: it takes targets out and puts them back (`targets`). Whoever can reach
+//! this listener may use it; it has no authentication.
 
 mod targets;
 
@@ -23,7 +27,7 @@ const INDEX: &str = "batchgate\n\n\
     /healthz   200 while the process lives\n\
     /readyz    200 while it takes requests, 503 once it drains\n\
     /config    the configuration in use, without secrets\n\
-    /targets   how each target stands; POST /targets/UPSTREAM/TARGET/out takes one out, …/in puts it back\n";
+    /targets   the state of each target; POST /targets/UPSTREAM/TARGET/out takes one out, …/in puts it back\n";
 const JSON: &str = "application/json";
 
 impl PlainHandler for Admin {

@@ -1,5 +1,7 @@
-//! `/targets`: how each target stands, and the switch by which an operator takes one out and puts it back. Calls under
-//! way end as they would.
+//! `/targets`: the state of each target. An operator can take a target out and put it back; calls in flight are not
+//! affected.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
@@ -12,7 +14,7 @@ use crate::upstream::circuit::CircuitState;
 use crate::upstream::peer::Peer;
 use crate::upstream::targets::Targets;
 
-/// All targets as JSON, one a line.
+/// All targets as JSON, one per line.
 pub(super) fn list(snapshot: &Snapshot) -> String {
     let mut lines = Vec::new();
     for upstream in &snapshot.upstreams {
@@ -24,7 +26,7 @@ pub(super) fn list(snapshot: &Snapshot) -> String {
 }
 
 fn shown(upstream: &str, target: &str, taken_out: bool, targets: &Targets) -> Value {
-    let peers = of(targets, target);
+    let peers = peers_of(targets, target);
     let addresses: Vec<_> = peers
         .iter()
         .map(|peer| {
@@ -42,41 +44,40 @@ fn shown(upstream: &str, target: &str, taken_out: bool, targets: &Targets) -> Va
     json!({ "upstream": upstream, "target": target, "taken_out": taken_out, "up": is_up(&peers), "addresses": addresses })
 }
 
-fn of(targets: &Targets, target: &str) -> Vec<std::sync::Arc<Peer>> {
+fn peers_of(targets: &Targets, target: &str) -> Vec<Arc<Peer>> {
     targets.peers().into_iter().filter(|peer| peer.authority == target).collect()
 }
 
-fn is_up(peers: &[std::sync::Arc<Peer>]) -> bool {
+fn is_up(peers: &[Arc<Peer>]) -> bool {
     peers.iter().any(|peer| peer.is_up())
 }
 
-/// Brings the gauges of targets up to date.
+/// Updates the gauges of targets.
 pub(super) fn measure(snapshot: &Snapshot, metrics: &Metrics) {
     for upstream in &snapshot.upstreams {
         let name = upstream.settings.name.as_str();
         for (target, _) in upstream.targets.names() {
-            let peers = of(&upstream.targets, target);
+            let peers = peers_of(&upstream.targets, target);
             metrics.upstreams.target_up.with_label_values(&[name, target]).set(i64::from(is_up(&peers)));
             for word in CircuitState::WORDS {
-                // A spare address is hardly ever called, so that its circuit would stay as it once was.
-                let is_so = |peer: &&std::sync::Arc<Peer>| {
-                    !peer.is_spare && peer.standing.circuit_state().as_str() == word
-                };
-                let are_so = peers.iter().filter(is_so).count();
+                // Spare addresses are hardly ever called, so the state of their circuits is out of date.
+                let is_in_state =
+                    |peer: &&Arc<Peer>| !peer.is_spare && peer.standing.circuit_state().as_str() == word;
+                let count = peers.iter().filter(is_in_state).count();
                 let gauge = metrics.upstreams.circuit_state.with_label_values(&[name, target, word]);
-                gauge.set(i64::try_from(are_so).unwrap_or(i64::MAX));
+                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
             }
         }
     }
 }
 
-/// `POST /targets/UPSTREAM/TARGET/out` or `…/in`. `path` is what stands behind `/targets/`.
+/// `POST /targets/UPSTREAM/TARGET/out` or `…/in`. `path` is the part behind `/targets/`.
 pub(super) fn switch(
     snapshot: &Snapshot,
     request: &Request<Bytes>,
     path: &str,
 ) -> (StatusCode, &'static str) {
-    // A page of a website can post here as well as an operator can, and browsers say so.
+    // A web page can post here as well as an operator can. Browsers mark such requests.
     if request.headers().contains_key(header::ORIGIN) || request.headers().contains_key("sec-fetch-site") {
         return (StatusCode::FORBIDDEN, "not for web pages\n");
     }
@@ -92,7 +93,7 @@ pub(super) fn switch(
         return NO_TARGET;
     }
     let (upstream, target) = (upstream.as_ref(), target.as_ref());
-    tracing::warn!(kind = "target", upstream, target, out, "a target was taken out or put back by hand");
+    tracing::warn!(kind = "target", upstream, target, out, "an operator took a target out or put it back");
     (StatusCode::OK, if out { "out: it gets no more calls\n" } else { "in: it gets calls again\n" })
 }
 

@@ -1,4 +1,4 @@
-//! Keys from a file, known by their hashes.
+//! API keys. The configuration holds only their hashes.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use crate::config::ApiKey;
 
-/// Whose key this is. Looks at every key and at all of each, so that the time it takes says nothing.
+/// Returns the name of the key's holder. It compares every key completely, so the time it takes reveals nothing.
 pub(super) fn holder(keys: &[ApiKey], presented: &[u8]) -> Option<Arc<str>> {
     let hash = digest(&SHA256, presented);
     let mut found = u64::MAX;
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_known_by_its_hash() {
+    fn a_key_is_found_by_its_hash() {
         let hash = |key: &[u8]| digest(&SHA256, key).as_ref().try_into().unwrap();
         let key = |name: &str, key: &[u8]| ApiKey { name: name.into(), hash: hash(key) };
         let keys = [key("one", b"1"), key("two", b"2"), key("three", b"3")];

@@ -1,45 +1,36 @@
-//! Tells who asks, by the first of the configured ways for which there is a credential.
-
-use std::sync::Arc;
+//! Authenticates the caller of a request, with the first configured method whose credential is present: an API key,
+//! a signed token, or the word of a service (`auth.forward`).
+//!
+//! In: the request's head. Out: an [`Identity`], or a refusal with a challenge. Nothing of a body has been read yet.
 
 use http::header::{self, HeaderMap, HeaderName};
-use pingora::http::RequestHeader;
+use http::request::Parts;
 
 use crate::batch::AdmissionRefusal;
 use crate::config::Auth;
-use crate::telemetry::{RequestId, TraceContext};
 
-use super::forwarding::Reached;
+use super::caller::Caller;
+use super::forward::{AuthService, ask};
 use super::identity::Identity;
-use super::{api_keys, forward, jwt};
-use crate::state::gateway::Gateway;
-use crate::state::snapshot::Snapshot;
+use super::{api_keys, jwt};
 
-/// Bytes of a credential that are looked at.
+/// Longer credentials are refused unread, in bytes.
 const MAX_CREDENTIAL: usize = 16 << 10;
 
-/// What a request to the asked service needs beside the request.
-pub(crate) struct Asking<'request> {
-    pub(crate) gateway: &'request Arc<Gateway>,
-    pub(crate) snapshot: &'request Snapshot,
-    pub(crate) reached: &'request Reached,
-    pub(crate) request_id: &'request RequestId,
-    pub(crate) trace: TraceContext,
-}
-
-/// Tells who sent a request.
+/// Authenticates the caller of the request with this head.
 ///
 /// # Errors
-/// It did not show that it may come in.
+/// The credential is missing, malformed or not accepted, or the service gave no answer.
 pub(crate) async fn authenticate(
     auth: &Auth,
-    asking: &Asking<'_>,
-    request: &RequestHeader,
+    caller: &Caller,
+    head: &Parts,
+    service: &impl AuthService,
 ) -> Result<Identity, AdmissionRefusal> {
     let challenge = challenge(auth);
     let refuse = |problem| AdmissionRefusal::Unauthenticated { problem, challenge: challenge.clone() };
     if let Some(keys) = &auth.api_keys
-        && let Some(key) = credential(&request.headers, &keys.header).map_err(refuse)?
+        && let Some(key) = credential(&head.headers, &keys.header).map_err(refuse)?
     {
         let name =
             api_keys::holder(&keys.keys, key.as_bytes()).ok_or_else(|| refuse("the key is not known"))?;
@@ -50,7 +41,7 @@ pub(crate) async fn authenticate(
         });
     }
     if let Some(jwt) = &auth.jwt
-        && let Some(token) = credential(&request.headers, &header::AUTHORIZATION).map_err(refuse)?
+        && let Some(token) = credential(&head.headers, &header::AUTHORIZATION).map_err(refuse)?
     {
         let name = jwt::subject(jwt, token).map_err(|problem| AdmissionRefusal::Unauthenticated {
             problem,
@@ -60,7 +51,7 @@ pub(crate) async fn authenticate(
         return Ok(Identity { name, credentials, ..Identity::default() });
     }
     match &auth.forward {
-        Some(forward) => forward::ask(forward, asking, request, &challenge).await,
+        Some(forward) => ask(forward, caller, head, service, &challenge).await,
         None => Err(refuse("a credential is missing")),
     }
 }
@@ -68,7 +59,7 @@ pub(crate) async fn authenticate(
 /// RFC 6750 §3.
 const BEARER: &str = "Bearer realm=\"batchgate\"";
 
-/// How to come in (RFC 9110 §11.6.1): one challenge for each way.
+/// The value of WWW-Authenticate (RFC 9110 §11.6.1): one challenge for each configured method.
 fn challenge(auth: &Auth) -> String {
     let key =
         auth.api_keys.as_ref().map(|keys| format!("ApiKey realm=\"batchgate\", header=\"{}\"", keys.header));
@@ -77,7 +68,7 @@ fn challenge(auth: &Auth) -> String {
     ways.join(", ")
 }
 
-/// The credential in a field; in Authorization, what stands behind `Bearer`. Another scheme is none.
+/// The credential in a field. In Authorization it follows `Bearer`; another scheme counts as no credential.
 fn credential<'headers>(
     headers: &'headers HeaderMap,
     name: &HeaderName,
@@ -85,9 +76,9 @@ fn credential<'headers>(
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err("a credential stands there twice");
+        return Err("duplicate credential");
     }
-    let text = value.to_str().map_err(|_| "the credential has characters that none has")?;
+    let text = value.to_str().map_err(|_| "the credential has invalid characters")?;
     if text.len() > MAX_CREDENTIAL {
         return Err("the credential is too long");
     }

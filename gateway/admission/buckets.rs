@@ -1,5 +1,5 @@
-//! Token buckets, one for each that has a share, and no more than a fixed number of them. The arithmetic
-//! is governor's; the buckets are kept here, because its own stores grow without a bound.
+//! The token buckets of one rate limit, at most a fixed number of them. governor does the arithmetic. The buckets are kept
+//! here, because governor's own stores grow without a bound.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,17 +15,17 @@ use prometheus::IntCounter;
 
 use crate::telemetry::LogThrottle;
 
-/// Whose bucket: a hash, so that what a client sends takes no memory.
+/// Identifies a bucket. It is a hash, so that text that a client sends takes no memory.
 pub(super) type Key = u64;
 
 /// What was taken from a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
-    /// So many may pass.
+    /// How many may pass.
     pub(super) admitted: u32,
-    /// So much is left.
+    /// How many tokens are left.
     pub(super) remaining: u32,
-    /// When there is room for those that may not pass, or for a whole burst of them; `None`: all may.
+    /// How long until there is room for those that may not pass, or for a full burst of them; `None` if all may pass.
     pub(super) wait: Option<Duration>,
 }
 
@@ -36,15 +36,15 @@ pub(super) struct Buckets<C: Clock = MonotonicClock> {
     period: Duration,
 }
 
-/// The states of the buckets that were used most recently. One lock for all: it is held for a look-up and
-/// a little arithmetic, once a request, a batch, or a line of a stream.
+/// The buckets that were used most recently. They share one lock, which is held for a look-up and a little arithmetic,
+/// once per request, batch, or line of a stream.
 struct Recent {
     states: Mutex<LruCache<Key, Nanos>>,
-    most: NonZeroUsize,
+    max_buckets: NonZeroUsize,
     forgotten: Forgotten,
 }
 
-/// What is told of buckets that are forgotten.
+/// Reports buckets that are dropped to make room for others.
 pub(super) struct Forgotten {
     pub(super) limit: Arc<str>,
     pub(super) count: IntCounter,
@@ -52,7 +52,7 @@ pub(super) struct Forgotten {
 }
 
 impl Forgotten {
-    fn tell(&self) {
+    fn report(&self) {
         self.count.inc();
         if self.throttle.may_log() {
             let (limit, so_far) = (format!("rate_limits.{}.max_clients", self.limit), self.count.get());
@@ -68,28 +68,29 @@ impl StateStore for Recent {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        // A state is one number, which a panic can't leave half written.
+        // A bucket is one number, which a panic can't leave half written.
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let (result, state) = measure(states.get(key).copied())?;
         states.put(*key, state);
-        if states.len() > self.most.get() && states.pop_lru().is_some() {
-            self.forgotten.tell();
+        if states.len() > self.max_buckets.get() && states.pop_lru().is_some() {
+            self.forgotten.report();
         }
         Ok(result)
     }
 }
 
 impl<C: Clock> Buckets<C> {
-    /// Buckets of `burst` tokens, one of which comes back every `period`; at `most` so many are kept.
+    /// Buckets of `burst` tokens, one of which comes back every `period`. At most `max_buckets` are kept.
     pub(super) fn new(
-        (burst, period): (NonZeroU32, Duration),
-        most: NonZeroUsize,
+        burst: NonZeroU32,
+        period: Duration,
+        max_buckets: NonZeroUsize,
         forgotten: Forgotten,
         clock: C,
     ) -> Self {
-        // A period of zero is none that the settings could hold.
+        // The configuration can't hold a period of zero.
         let quota = Quota::with_period(period).unwrap_or_else(|| Quota::per_second(burst)).allow_burst(burst);
-        let recent = Recent { states: Mutex::new(LruCache::unbounded()), most, forgotten };
+        let recent = Recent { states: Mutex::new(LruCache::unbounded()), max_buckets, forgotten };
         Self { limiter: RateLimiter::new(quota, recent, clock), burst, period }
     }
 
@@ -119,7 +120,7 @@ impl<C: Clock> Buckets<C> {
                     self.possible(asked, wait)
                 }
             };
-            // In between, others may have taken it; the next round tells what is left then.
+            // Others may have taken tokens meanwhile; the next round finds out.
             let Some(possible) = NonZeroU32::new(possible) else { break };
             if self.check(key, possible).is_ok() {
                 taken.admitted += possible.get();
@@ -128,17 +129,17 @@ impl<C: Clock> Buckets<C> {
         taken
     }
 
-    /// What is left, or when there will be enough.
+    /// Takes `wanted` tokens. Returns how many are left, or how long until there are enough.
     fn check(&self, key: Key, wanted: NonZeroU32) -> Result<u32, Duration> {
         match self.limiter.check_key_n(&key, wanted) {
             Ok(Ok(state)) => Ok(state.remaining_burst_capacity()),
             Ok(Err(not_until)) => Err(not_until.wait_time_from(self.limiter.clock().now())),
-            // Never more than the burst is asked for.
+            // Can't happen: nobody asks for more than the burst.
             Err(_) => Err(self.period),
         }
     }
 
-    /// How many of `asked` there are if all of them are there after `wait`.
+    /// How many of `asked` tokens are there now, if all of them will be there after `wait`.
     fn possible(&self, asked: NonZeroU32, wait: Duration) -> u32 {
         let missing = wait.as_nanos().div_ceil(self.period.as_nanos().max(1)).max(1);
         asked.get().saturating_sub(u32::try_from(missing).unwrap_or(u32::MAX))
@@ -155,15 +156,16 @@ mod tests {
         NonZeroU32::new(number).unwrap()
     }
 
-    /// 5 at once, then one every 100 ms; `most` buckets.
-    fn buckets(most: usize) -> (Buckets<FakeRelativeClock>, FakeRelativeClock, IntCounter) {
+    /// Buckets of 5 tokens, one of which comes back every 100 ms.
+    fn buckets(max_buckets: usize) -> (Buckets<FakeRelativeClock>, FakeRelativeClock, IntCounter) {
         let clock = FakeRelativeClock::default();
         let forgotten = IntCounter::new("forgotten", "x").unwrap();
-        let kind = (number(5), Duration::from_millis(100));
-        let most = NonZeroUsize::new(most).unwrap();
+        let max_buckets = NonZeroUsize::new(max_buckets).unwrap();
         let (limit, throttle) = ("all".into(), LogThrottle::default());
-        let told = Forgotten { limit, count: forgotten.clone(), throttle };
-        (Buckets::new(kind, most, told, clock.clone()), clock, forgotten)
+        let reporter = Forgotten { limit, count: forgotten.clone(), throttle };
+        let buckets =
+            Buckets::new(number(5), Duration::from_millis(100), max_buckets, reporter, clock.clone());
+        (buckets, clock, forgotten)
     }
 
     fn taken(admitted: u32, remaining: u32, wait: Option<u64>) -> Taken {

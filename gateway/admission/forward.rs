@@ -1,52 +1,71 @@
-//! Asks a service who may come in. The question is a call like an item's: over the pool of its upstream,
-//! within its concurrency, counted among its attempts.
+//! Authentication by a service (`auth.forward`): the gateway asks it about each request, and takes its word.
+//!
+//! In: the request's head. Out: an [`Identity`], or a refusal. The question is an ordinary call to the service's
+//! upstream; this module says what to ask and reads the answer. It does not send anything: whoever can make calls
+//! implements [`AuthService`].
 
-use futures_util::FutureExt;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
-use pingora::http::RequestHeader;
+use http::request::Parts;
+use http::uri::PathAndQuery;
 
 use crate::batch::AdmissionRefusal;
-use crate::clock::Deadline;
 use crate::config::ForwardAuth;
-use crate::dispatch::{Attempt, Engine, Lane, Progress, ReplyBudget, UpstreamReply};
 use crate::header::field::Fields;
+use crate::header::forwarded::ForwardedBy;
 use crate::plan::Call;
 
-use super::authentication::Asking;
+use super::caller::Caller;
 use super::identity::Identity;
-use crate::memory::MemoryReservation;
-use crate::upstream::client::{BatchEngine, Behalf};
-
-/// Bytes of the service's reply.
-const MAX_REPLY: usize = 64 << 10;
 
 /// Characters of a client's name that are kept.
 const MAX_NAME: usize = 128;
 
-/// Asks, and takes the service's word.
+/// What the service is asked: a GET without a body.
+pub(crate) struct Question {
+    pub(crate) call: Call,
+    /// The fields of the hop. They name the method and the url of the request that it is about.
+    pub(crate) hop: ForwardedBy,
+}
+
+/// What the service has answered.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+}
+
+/// Makes calls to the service.
+pub(crate) trait AuthService {
+    /// Asks the service, for no longer than `forward.timeout`; `None` if there is no complete answer by then.
+    fn ask(&self, forward: &ForwardAuth, question: Question) -> impl Future<Output = Option<Answer>> + Send;
+}
+
+/// Asks the service about a request.
 ///
 /// # Errors
-/// It says no, or nothing in time.
+/// It refuses the request, or does not answer in time.
 pub(super) async fn ask(
     forward: &ForwardAuth,
-    asking: &Asking<'_>,
-    request: &RequestHeader,
+    caller: &Caller,
+    head: &Parts,
+    service: &impl AuthService,
     challenge: &str,
 ) -> Result<Identity, AdmissionRefusal> {
-    // Boxed: it is large, and few requests have one.
-    let reply = question(forward, asking, request).boxed().await;
-    let reply = reply.ok_or(AdmissionRefusal::AuthenticationUnavailable)?;
-    if reply.status.is_success() {
-        return Ok(identity(forward, request, &reply.headers));
+    let answer = match question(forward, caller, head) {
+        Some(question) => service.ask(forward, question).await,
+        None => None,
+    };
+    let answer = answer.ok_or(AdmissionRefusal::AuthenticationUnavailable)?;
+    if answer.status.is_success() {
+        return Ok(identity(forward, head, &answer.headers));
     }
-    match reply.status {
-        // A redirection leads to a page where people log in.
+    match answer.status {
         StatusCode::UNAUTHORIZED => {
-            let own = reply.headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+            let own = answer.headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
             let challenge = own.unwrap_or(challenge).to_owned();
             Err(AdmissionRefusal::Unauthenticated { problem: "the credential is not accepted", challenge })
         }
+        // A redirection leads to a page where people log in.
         status if status.is_redirection() => Err(AdmissionRefusal::Unauthenticated {
             problem: "a credential is missing",
             challenge: challenge.to_owned(),
@@ -57,55 +76,32 @@ pub(super) async fn ask(
     }
 }
 
-/// The service's reply; `None` where there is none in time.
-async fn question(
-    forward: &ForwardAuth,
-    asking: &Asking<'_>,
-    request: &RequestHeader,
-) -> Option<UpstreamReply> {
-    let Asking { gateway, snapshot, reached, request_id, trace } = asking;
-    let mut hop = reached.forwarded_by(&request.headers, request_id);
-    let uri = request.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    for (name, value) in [("x-forwarded-method", request.method.as_str()), ("x-forwarded-uri", uri)] {
+/// The question about a request; `None` if its url can't be the value of a field.
+fn question(forward: &ForwardAuth, caller: &Caller, head: &Parts) -> Option<Question> {
+    let mut hop = caller.forwarded_by(&head.headers);
+    let url = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    for (name, value) in [("x-forwarded-method", head.method.as_str()), ("x-forwarded-uri", url)] {
         hop.fields.push((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?));
     }
-    let reservation = MemoryReservation::new(&gateway.memory, reached.client());
-    let behalf = Behalf { snapshot, reached, trace: *trace };
-    let asked = BatchEngine::new(behalf, (HeaderMap::new(), hop), &reservation);
-    let engine = &asked;
-    let deadline = Deadline::after(forward.timeout);
     let call = Call {
         upstream: forward.upstream,
         target: forward.path.as_str().into(),
-        headers: fields(&request.headers, &forward.headers),
+        headers: fields(&head.headers, &forward.headers),
         references: Vec::new(),
         body: None,
         timeout: None,
     };
-    let (progress, budget) = (Progress::default(), ReplyBudget::new(MAX_REPLY, MAX_REPLY));
-    let exchange = async {
-        let _turn = match engine.try_permit(forward.upstream) {
-            Some(permit) => permit,
-            None => engine.permit(forward.upstream).await.ok()?,
-        };
-        let mut lane = engine.lane(forward.upstream);
-        progress.mark_started();
-        let attempt = Attempt { progress: &progress, budget: &budget, deadline };
-        let reply = lane.call(&Method::GET, &call, attempt).await;
-        lane.rest();
-        reply.ok()
-    };
-    deadline.race(exchange.boxed()).await.flatten()
+    Some(Question { call, hop })
 }
 
-fn identity(forward: &ForwardAuth, request: &RequestHeader, reply: &HeaderMap) -> Identity {
-    let name = forward.name.as_ref().and_then(|name| reply.get(name)).and_then(|value| value.to_str().ok());
+fn identity(forward: &ForwardAuth, head: &Parts, answer: &HeaderMap) -> Identity {
+    let name = forward.name.as_ref().and_then(|name| answer.get(name)).and_then(|value| value.to_str().ok());
     let name = name.map(|name| name.chars().take(MAX_NAME).collect::<String>());
-    let had = |name: &&HeaderName| request.headers.contains_key(*name);
+    let is_present = |name: &&HeaderName| head.headers.contains_key(*name);
     Identity {
         name: name.filter(|name| !name.is_empty()).map(Into::into),
-        credentials: forward.headers.iter().filter(had).cloned().collect(),
-        added: fields(reply, &forward.add),
+        credentials: forward.headers.iter().filter(is_present).cloned().collect(),
+        added: fields(answer, &forward.add),
     }
 }
 

@@ -1,25 +1,29 @@
-//! Who a client is, and what of that the services learn.
+//! Who an authenticated client is, and what upstreams learn about it.
 
 use std::sync::Arc;
 
 use http::header::HeaderName;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Auth, Settings};
 use crate::header::field::Fields;
+use crate::header::stored;
 
-/// Who a client is.
-#[derive(Clone, Debug, Default)]
+/// Who a client is, as far as it has proved it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
-    /// Its name, for the log and for rate limits.
+    /// Its name, for log lines and for everything that is counted by client.
     pub(crate) name: Option<Arc<str>>,
-    /// The fields that let it in.
+    /// The fields that held its credentials.
+    #[serde(with = "stored::names")]
     pub(crate) credentials: Vec<HeaderName>,
-    /// What the asked service says of it to the services.
+    /// Fields that the authentication service adds to each call.
+    #[serde(with = "stored::fields")]
     pub(crate) added: Fields,
 }
 
-/// The fields of a client's request that no service gets: its credential for the gateway, and what only
-/// the asked service may say.
+/// The fields of a client's request that no upstream gets: its credential for the gateway, and those that only the
+/// authentication service may set.
 pub(crate) fn withheld<'names>(
     settings: &'names Settings,
     identity: &'names Identity,

@@ -1,5 +1,5 @@
-//! Signed tokens. The library reads and judges them; it leaves open by what signatures are checked, and
-//! here that is ring, which TLS uses as well.
+//! Signed tokens (JWT). The library parses and validates them. It leaves open what checks signatures; here that is ring,
+//! which TLS uses as well.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::config::Jwt;
 /// Characters of a subject that are kept.
 const MAX_SUBJECT: usize = 128;
 
-/// Keys that are tried for a token that does not name its key.
+/// How many keys are tried for a token that does not name its key.
 const MAX_TRIED: usize = 8;
 
 #[derive(Deserialize)]
@@ -30,19 +30,19 @@ struct Claims {
     sub: Option<String>,
 }
 
-/// From here on, signatures are checked by ring.
+/// Makes ring check signatures from here on.
 pub(crate) fn use_ring() {
-    // A second time changes nothing.
+    // A second call changes nothing.
     let _ = RING.install_default();
 }
 
-/// The `sub` of a token that is signed, still valid, by the right issuer, and for us.
+/// Returns the `sub` of a token. The token has to be signed, valid now, from the configured issuer, and for us.
 pub(super) fn subject(jwt: &Jwt, token: &str) -> Result<Option<Arc<str>>, &'static str> {
     let header = decode_header(token).map_err(|_| "the token is malformed")?;
     if !jwt.algorithms.contains(&header.alg) {
-        return Err("the token's algorithm is not one that may sign it");
+        return Err("the token's algorithm is not allowed");
     }
-    // RFC 7515 §4.1.11: what has to be understood, and is not.
+    // RFC 7515 §4.1.11: extensions that have to be understood, and are not.
     if header.crit.is_some() {
         return Err("the token has critical extensions");
     }
@@ -76,7 +76,7 @@ fn reason(kind: &ErrorKind) -> &'static str {
     } else if matches!(kind, ErrorKind::ImmatureSignature) {
         "the token is not valid yet"
     } else if matches!(kind, ErrorKind::InvalidIssuer) {
-        "the token is by another issuer"
+        "the token is from another issuer"
     } else if matches!(kind, ErrorKind::InvalidAudience) {
         "the token is for another audience"
     } else if matches!(kind, ErrorKind::MissingRequiredClaim(_)) {
@@ -89,18 +89,18 @@ fn reason(kind: &ErrorKind) -> &'static str {
 static RING: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| Err(ErrorKind::InvalidAlgorithm.into()),
     verifier_factory: verifier,
-    // Only needed to make keys.
+    // Only needed to create keys.
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// How ring checks a signature.
+/// Checks a signature with ring.
 #[derive(Clone, Copy)]
 enum Checked {
     Rsa(&'static RsaParameters),
     Other(&'static dyn VerificationAlgorithm),
 }
 
-/// Those with public keys: whoever can check the others can sign them.
+/// Public-key algorithms only: with the others, whoever can check a token can also sign one.
 const ALGORITHMS: [(Algorithm, AlgorithmFamily, Checked); 9] = [
     (Algorithm::RS256, AlgorithmFamily::Rsa, Checked::Rsa(&RSA_PKCS1_2048_8192_SHA256)),
     (Algorithm::RS384, AlgorithmFamily::Rsa, Checked::Rsa(&RSA_PKCS1_2048_8192_SHA384)),
@@ -113,7 +113,7 @@ const ALGORITHMS: [(Algorithm, AlgorithmFamily, Checked); 9] = [
     (Algorithm::EdDSA, AlgorithmFamily::Ed, Checked::Other(&ED25519)),
 ];
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library wants it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library's signature")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     let known = ALGORITHMS.into_iter().find(|(known, ..)| known == algorithm);
     let (_, family, checked) = known.ok_or(ErrorKind::InvalidAlgorithm)?;

@@ -1,4 +1,4 @@
-//! One rate limit at work: its buckets, whose they are, and what it says of itself in replies.
+//! One rate limit: its buckets, to whom each belongs, and what replies say about it.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -11,22 +11,23 @@ use prometheus::IntCounter;
 use crate::batch::AdmissionRefusal;
 use crate::config::{RateLimit, Share};
 use crate::header::retry_after::whole_seconds;
+use crate::limiter::Client;
 use crate::telemetry::{LogThrottle, Metrics};
 
 use super::buckets::{Buckets, Forgotten, Key, Taken};
-use super::forwarding::Reached;
+use super::caller::Caller;
 
-/// A rate limit at work.
+/// A rate limit in use.
 pub(crate) struct Limiter {
     pub(crate) settings: RateLimit,
     pub(super) buckets: Buckets,
-    /// Items and requests for which it had no room.
+    /// Counts items and requests for which there was no room.
     pub(super) held_back: IntCounter,
     hasher: RandomState,
 }
 
 impl Limiter {
-    /// Sets the rate limits to work. Those that are as they were `before` keep what they have counted.
+    /// Puts the rate limits of a configuration to work. Limits that are unchanged since `before` keep their buckets.
     pub(crate) fn all(limits: &[RateLimit], metrics: &Metrics, before: &[Arc<Self>]) -> Vec<Arc<Self>> {
         let kept = |limit: &RateLimit| before.iter().find(|before| before.settings == *limit).map(Arc::clone);
         limits
@@ -38,20 +39,19 @@ impl Limiter {
     fn new(limit: &RateLimit, metrics: &Metrics) -> Self {
         let count = metrics.limit_clients_forgotten.with_label_values(&[&limit.name]);
         let forgotten = Forgotten { limit: Arc::clone(&limit.name), count, throttle: LogThrottle::default() };
-        let kind = (limit.burst, limit.period);
         Self {
-            buckets: Buckets::new(kind, limit.max_clients, forgotten, MonotonicClock),
+            buckets: Buckets::new(limit.burst, limit.period, limit.max_clients, forgotten, MonotonicClock),
             held_back: metrics.rate_limited.with_label_values(&[&limit.name]),
             hasher: RandomState::new(),
             settings: limit.clone(),
         }
     }
 
-    /// Whose bucket a request takes from; a `Share::Route` is told by the route alone.
-    pub(super) fn key(&self, client: &Reached, headers: &HeaderMap) -> Key {
+    /// The bucket from which a request takes. That of `Share::Route` follows from the route alone.
+    pub(super) fn key(&self, caller: &Caller, headers: &HeaderMap) -> Key {
         match &self.settings.per {
-            Share::Client => self.hasher.hash_one(client.client()),
-            Share::Address => self.hasher.hash_one(client.address()),
+            Share::Client => self.hasher.hash_one(caller.client()),
+            Share::Address => self.hasher.hash_one(Client::at(caller.address)),
             Share::Header(name) => {
                 let values: Vec<_> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
                 self.hasher.hash_one(values)
@@ -60,7 +60,7 @@ impl Limiter {
         }
     }
 
-    /// The refusal of what finds room after `wait`.
+    /// The refusal of something for which there is room after `wait`.
     pub(super) fn refusal(&self, wait: Duration) -> AdmissionRefusal {
         let retry_after = Duration::from_secs(whole_seconds(wait).max(1));
         AdmissionRefusal::RateLimited { limit: Arc::clone(&self.settings.name), retry_after }
@@ -72,8 +72,8 @@ impl Limiter {
         format!("\"{name}\";q={burst};w={}", whole_seconds(period.saturating_mul(burst.get())).max(1))
     }
 
-    /// The service limit of a `RateLimit` field: `"clients";r=50;t=30`. `t` is when there is room for what
-    /// found none, and otherwise when there is room for a whole burst.
+    /// The service limit of a `RateLimit` field: `"clients";r=50;t=30`. `t` is the time until there is room: after a
+    /// refusal for what was refused, otherwise for a full burst.
     pub(super) fn limit(&self, taken: Taken) -> String {
         let RateLimit { name, burst, period, .. } = &self.settings;
         let full = period.saturating_mul(burst.get().saturating_sub(taken.remaining));

@@ -1,4 +1,4 @@
-//! Asks the rate limits about one request, batch or stream, and remembers what they said for its reply.
+//! Asks the rate limits about one request, batch or stream, and remembers their answers for its reply.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,29 +11,29 @@ use crate::plan::{Plan, Step};
 use crate::route::RouteIndex;
 
 use super::buckets::{Key, Taken};
-use super::forwarding::Reached;
+use super::caller::Caller;
 use super::limiter::Limiter;
 
 /// Fields of draft-ietf-httpapi-ratelimit-headers.
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// How items came in.
+/// How items arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Batching {
-    /// Together; a limit may take all or none.
+    /// All at once, so a limit may take all or none.
     Whole,
-    /// One after the other, as lines of a stream.
+    /// One by one, as lines of a stream.
     Streamed,
 }
 
-/// What one client's request, batch or stream takes from the rate limits.
+/// Counts what one request, batch or stream takes from the rate limits.
 #[derive(Default)]
 pub(crate) struct Meter {
     readings: Vec<Reading>,
 }
 
-/// One limit, whose share it is, and what it last said.
+/// One limit, the bucket that is taken from, and the limit's last answer.
 struct Reading {
     limiter: Arc<Limiter>,
     key: Key,
@@ -41,23 +41,23 @@ struct Reading {
 }
 
 impl Meter {
-    /// For this client, with these fields in its request.
-    pub(crate) fn new(limiters: &[Arc<Limiter>], client: &Reached, headers: &HeaderMap) -> Self {
+    /// For this caller, with these fields in its request.
+    pub(crate) fn new(limiters: &[Arc<Limiter>], caller: &Caller, headers: &HeaderMap) -> Self {
         let reading = |limiter: &Arc<Limiter>| Reading {
             limiter: Arc::clone(limiter),
-            key: limiter.key(client, headers),
+            key: limiter.key(caller, headers),
             last: None,
         };
         Self { readings: limiters.iter().map(reading).collect() }
     }
 
-    /// Lets a single request in.
+    /// Counts a single request.
     ///
     /// # Errors
-    /// Says which limit has no room for it.
+    /// This limit has no room for it.
     pub(crate) fn admit_request(&mut self, route: RouteIndex) -> Result<(), AdmissionRefusal> {
         for reading in self.readings.iter_mut().filter(|reading| reading.limiter.settings.counts(route)) {
-            let taken = reading.take(route, NonZeroU32::MIN, false);
+            let taken = reading.take(route, NonZeroU32::MIN, Amount::UpTo);
             if let Some(wait) = taken.wait {
                 reading.limiter.held_back.inc();
                 return Err(reading.limiter.refusal(wait));
@@ -66,20 +66,20 @@ impl Meter {
         Ok(())
     }
 
-    /// Lets the items of a plan in, or as many as there is room for; those that are not are rejected in it.
+    /// Counts the items of a plan. Items for which there is no room are rejected in the plan.
     ///
     /// # Errors
-    /// Says which limit lets all in or none, and has no room for all.
+    /// This limit takes all items or none, and has no room for all.
     pub(crate) fn admit_plan(&mut self, plan: &mut Plan, batching: Batching) -> Result<(), AdmissionRefusal> {
         for reading in &mut self.readings {
             for (route, members) in reading.members(plan) {
-                reading.admit(plan, (route, &members), batching)?;
+                reading.admit(plan, route, &members, batching)?;
             }
         }
         Ok(())
     }
 
-    /// The `RateLimit` and `RateLimit-Policy` fields; none where no limit counted anything.
+    /// The `RateLimit` and `RateLimit-Policy` fields; none if no limit has counted anything.
     pub(crate) fn fields(&self) -> Vec<(HeaderName, String)> {
         let counted = || self.readings.iter().filter_map(|reading| Some((&reading.limiter, reading.last?)));
         let policies: Vec<_> = counted().map(|(limiter, _)| limiter.policy()).collect();
@@ -91,18 +91,28 @@ impl Meter {
     }
 }
 
+/// How much of what is wanted may be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Amount {
+    AllOrNone,
+    UpTo,
+}
+
 impl Reading {
-    fn take(&mut self, route: RouteIndex, wanted: NonZeroU32, whole: bool) -> Taken {
+    fn take(&mut self, route: RouteIndex, wanted: NonZeroU32, amount: Amount) -> Taken {
         let key = if self.limiter.settings.per == Share::Route { route.0 as Key } else { self.key };
         let buckets = &self.limiter.buckets;
-        let taken = if whole { buckets.take_all(key, wanted) } else { buckets.take_some(key, wanted) };
-        // Of several routes' shares the reply tells the one with the least in it.
+        let taken = match amount {
+            Amount::AllOrNone => buckets.take_all(key, wanted),
+            Amount::UpTo => buckets.take_some(key, wanted),
+        };
+        // Of the shares of several routes, the reply shows the one with the least left.
         let least = self.last.filter(|last| last.wait.is_some() && taken.wait.is_none());
         self.last = Some(least.unwrap_or(taken));
         taken
     }
 
-    /// The places of the items that the limit counts, for each share by a route that it belongs to.
+    /// The items that the limit counts, by position: for each share, one of its routes and its items.
     fn members(&self, plan: &Plan) -> Vec<(RouteIndex, Vec<usize>)> {
         let settings = &self.limiter.settings;
         let mut shares: Vec<(RouteIndex, Vec<usize>)> = Vec::new();
@@ -124,23 +134,25 @@ impl Reading {
     fn admit(
         &mut self,
         plan: &mut Plan,
-        (route, members): (RouteIndex, &[usize]),
+        route: RouteIndex,
+        members: &[usize],
         batching: Batching,
     ) -> Result<(), AdmissionRefusal> {
         let number = u32::try_from(members.len()).unwrap_or(u32::MAX);
         let Some(wanted) = NonZeroU32::new(number) else { return Ok(()) };
         let settings = &self.limiter.settings;
-        let whole = settings.batch == LimitedBatch::Whole && batching == Batching::Whole;
-        if whole && wanted > settings.burst {
+        let is_complete = settings.batch == LimitedBatch::Whole && batching == Batching::Whole;
+        let amount = if is_complete { Amount::AllOrNone } else { Amount::UpTo };
+        if amount == Amount::AllOrNone && wanted > settings.burst {
             self.limiter.held_back.inc_by(number.into());
             let (limit, burst) = (Arc::clone(&settings.name), settings.burst.get());
             return Err(AdmissionRefusal::OverBurst { limit, burst });
         }
-        let taken = self.take(route, wanted, whole);
+        let taken = self.take(route, wanted, amount);
         let Some(wait) = taken.wait else { return Ok(()) };
         self.limiter.held_back.inc_by(number.saturating_sub(taken.admitted).into());
         let refusal = self.limiter.refusal(wait);
-        if whole {
+        if amount == Amount::AllOrNone {
             return Err(refusal);
         }
         let admitted = usize::try_from(taken.admitted).unwrap_or(usize::MAX);

@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 
-use super::{IdForm, ItemId, ItemRejection};
+use super::ItemRejection;
 use crate::header::field::Fields;
 use crate::reference::condition::Condition;
+use crate::reference::item_id::ItemId;
 use crate::reference::template::Template;
 
 /// An ordered list of items. N of them in, N results out, each exactly once.
@@ -32,6 +33,20 @@ pub struct Subject {
     pub href: Box<str>,
     /// How it stood in its batch.
     pub form: ItemForm,
+}
+
+/// How the client wrote an item's id, where its result has to be marked in kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdForm {
+    /// Not at all: the id is the item's position.
+    #[default]
+    Position,
+    /// As it is.
+    Plain,
+    /// As a whole number, which has to come back as one.
+    Number,
+    /// `<id>`, a Content-ID as RFC 2045 §7 has it.
+    Bracketed,
 }
 
 /// What a result mirrors of how its item was written, where the reply's format has a place for it.

@@ -4,7 +4,6 @@
 mod admission;
 mod bounded;
 mod dialect;
-mod id;
 mod item;
 mod limits;
 mod problem;
@@ -15,10 +14,11 @@ mod result;
 pub use admission::AdmissionRefusal;
 pub use bounded::Bounded;
 pub use dialect::Dialect;
-pub use id::{IdForm, ItemId, ItemIndex};
-pub use item::{Batch, BatchItem, Item, ItemForm, Subject};
+pub use item::{Batch, BatchItem, IdForm, Item, ItemForm, Subject};
 pub use limits::BatchLimits;
 pub use problem::{Problem, ProxyError};
 pub use refusal::{BatchRefusal, Place};
 pub use rejection::ItemRejection;
 pub use result::{GatewayMade, ItemResult, MultiStatus, OutcomeKind, ResultBody, Summary};
+
+pub use crate::reference::item_id::{ItemId, ItemIndex};

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{AdmissionRefusal, Dialect, ItemIndex};
+use super::{AdmissionRefusal, Dialect};
+use crate::reference::item_id::ItemIndex;
 
 /// A place in a batch's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

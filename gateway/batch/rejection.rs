@@ -3,6 +3,7 @@
 
 use super::{AdmissionRefusal, Bounded, Place};
 use crate::header::field::FieldError;
+use crate::route::ForbiddenReference;
 
 /// The item is at fault. Nothing was sent for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -149,4 +150,10 @@ pub enum ItemRejection {
 
 fn did_you_mean(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+impl From<ForbiddenReference> for ItemRejection {
+    fn from(ForbiddenReference { field, problem }: ForbiddenReference) -> Self {
+        Self::ForbiddenReference { field, problem }
+    }
 }

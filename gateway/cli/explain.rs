@@ -3,20 +3,22 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Uri};
 
 use super::arguments::ExplainArguments;
+use crate::admission::{Caller, ConnectionInfo};
 use crate::batch::BatchRefusal;
-use crate::config::{self, BatchEndpoint, Settings};
+use crate::config::{self, Settings};
 use crate::explain::{Audience, ExplainContext, Explanation, explain};
-use crate::format::{BodyKind, Bulk, ReadContext, decode_batch};
 use crate::header::forwarded::ForwardedBy;
-use crate::header::inherit::inherited_fields;
-use crate::plan::{PlanContext, Preferences, plan};
-use crate::route::{CanonicalPath, RouteIndex, Strictness, known_method};
+use crate::route::known_method;
+use crate::serve::{BatchRequest, EntryPoint, Incoming, RouteTarget, Target};
+use crate::telemetry::{PhaseTimes, TraceContext};
 use crate::terminal::{print_error, print_line};
 
 /// Media types by file extension.
@@ -71,71 +73,57 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
 }
 
 fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explanation, ExplainError> {
-    let headers = headers(arguments)?;
-    let method = known_method(&arguments.method);
-    let method = method.ok_or_else(|| ExplainError::Method(arguments.method.clone()))?;
-    let target = arguments.endpoint.clone().unwrap_or_else(|| first_endpoint(settings));
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let (endpoint, intake, only_route) = place(settings, path, query, &method)?;
+    let head = head(arguments, settings)?;
+    let entry = entry_point(settings, &head)?;
     let body = read(&arguments.batch)?;
-    if body.len() > endpoint.limits.max_body {
-        return Err(BatchRefusal::BodyTooLarge { limit: endpoint.limits.max_body }.into());
-    }
-    let field = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let coding = field(header::CONTENT_ENCODING).unwrap_or_default();
-    let body = decode_batch(coding, body, endpoint.limits.max_body)?;
-    let form = intake.form(field(header::CONTENT_TYPE), &body, endpoint.dialect)?;
-    let context = ReadContext {
-        limits: &endpoint.limits,
-        content_type: field(header::CONTENT_TYPE),
-        endpoint: endpoint.path.as_str(),
-        own_authority: &arguments.host,
-        dialect: endpoint.dialect,
-    };
-    let batch = intake.read(form, &body, &context)?;
-    let context = PlanContext {
-        routes: &settings.routes,
-        own_authority: &arguments.host,
-        is_batch_endpoint: &|path| settings.batch_endpoint(path).is_some(),
-        only_route,
-    };
-    let plan = plan(batch, &context)?;
+    let caller = Arc::new(Caller::new(ConnectionInfo::default(), &head, &settings.trusted_proxies));
+    let incoming = Incoming { settings, entry, caller: &caller, trace: TraceContext::default(), head: &head };
+    let request = BatchRequest::new(&incoming, body)?;
+    let plan = request.plan(settings, entry, &mut PhaseTimes::default())?;
     let context = ExplainContext {
         settings,
-        endpoint,
-        preferences: Preferences::parse(&headers),
-        inherited: &inherited_fields(&headers, endpoint.inherit.as_deref(), endpoint.dialect),
+        endpoint: entry.endpoint,
+        preferences: request.preferences,
+        inherited: &request.inherited,
         hop: &ForwardedBy::default(),
         audience: Audience::Operator,
     };
-    Ok(explain(plan, form, &context))
+    Ok(explain(plan, request.input, &context))
 }
 
-type Where<'a> = (&'a BatchEndpoint, BodyKind<'a>, Option<RouteIndex>);
-
 /// The endpoint that would receive the request.
-fn place<'a>(
-    settings: &'a Settings,
-    path: &str,
-    query: &'a str,
-    method: &'a Method,
-) -> Result<Where<'a>, ExplainError> {
-    let canonical = CanonicalPath::parse(path, Strictness::Proxied).ok();
-    let endpoint = canonical.as_ref().and_then(|path| settings.batch_endpoint(path));
-    if let Some(endpoint) = endpoint {
-        return Ok((endpoint, BodyKind::Batch, None));
+fn entry_point<'settings>(
+    settings: &'settings Settings,
+    head: &Parts,
+) -> Result<EntryPoint<'settings>, ExplainError> {
+    let target = Target::find(settings, head).ok();
+    if let Some(entry) = target.as_ref().and_then(Target::entry_point) {
+        return Ok(entry);
     }
-    let bulk_route = canonical.as_ref().and_then(|path| settings.bulk_route(path, method));
-    let Some(route) = bulk_route else {
-        let paths = settings.batch.iter().chain(settings.bulk.iter().map(|bulk| &bulk.endpoint));
-        let known = paths.map(|endpoint| endpoint.path.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(ExplainError::Endpoint { path: path.to_owned(), method: method.clone(), known });
-    };
-    let bulk = Bulk { each: &route.each, method, query };
-    if !bulk.is_meant() {
+    if let Some(Target::Route(RouteTarget { is_bulk_path: true, .. })) = target {
         return Err(ExplainError::PassesThrough);
     }
-    Ok((&route.endpoint, BodyKind::Bulk(bulk), Some(route.route)))
+    Err(not_an_entry_point(settings, head.uri.path(), &head.method))
+}
+
+fn not_an_entry_point(settings: &Settings, path: &str, method: &Method) -> ExplainError {
+    let endpoints = settings.batch.iter().chain(settings.bulk.iter().map(|bulk| &bulk.endpoint));
+    let known = endpoints.map(|endpoint| endpoint.path.as_str()).collect::<Vec<_>>().join(", ");
+    ExplainError::Endpoint { path: path.to_owned(), method: method.clone(), known }
+}
+
+/// The head of the request that the arguments describe.
+fn head(arguments: &ExplainArguments, settings: &Settings) -> Result<Parts, ExplainError> {
+    let method = known_method(&arguments.method);
+    let method = method.ok_or_else(|| ExplainError::Method(arguments.method.clone()))?;
+    let target = arguments.endpoint.clone().unwrap_or_else(|| first_endpoint(settings));
+    let uri = target.parse::<Uri>().map_err(|_| not_an_entry_point(settings, &target, &method))?;
+    let mut head = Request::new(()).into_parts().0;
+    (head.method, head.uri, head.headers) = (method, uri, headers(arguments)?);
+    if let Ok(host) = HeaderValue::from_str(&arguments.host) {
+        head.headers.insert(header::HOST, host);
+    }
+    Ok(head)
 }
 
 fn first_endpoint(settings: &Settings) -> String {

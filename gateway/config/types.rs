@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{Auth, Breaker, HealthCheck, RateLimit, Retry, TrustedProxies};
 use crate::batch::{BatchLimits, Dialect};
+use crate::http1::HeadLimits;
 use crate::limiter::{ClientShare, Rate};
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, UrlTemplate};
 
@@ -360,6 +361,14 @@ pub struct Limits {
     pub keepalive_timeout: Duration,
     /// What one HTTP/2 connection of a client may use.
     pub http2: ClientHttp2,
+}
+
+impl Limits {
+    /// How large the head of a request may be.
+    #[must_use]
+    pub const fn heads(&self) -> HeadLimits {
+        HeadLimits { bytes: self.header_bytes, fields: self.header_fields.get(), target: self.target_bytes }
+    }
 }
 
 /// What one HTTP/2 connection of a client may use.

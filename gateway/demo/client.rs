@@ -1,5 +1,5 @@
-//! One small call as a client, whole request out and whole response in: how the demonstration
-//! sends its batch to the gateway. Calls for items go through the engines, never through this.
+//! A small HTTP/1.1 client, complete request out and complete response in. The demonstration sends its batch with it. Calls
+//! for items never use it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,49 +12,49 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 
-/// The whole call takes at most this long.
+/// A call takes at most this long.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes of a response's body that are taken.
+/// Bytes of a response's body that are accepted.
 const MAX_REPLY: usize = 64 << 20;
 
-/// Why a call has no response.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    /// No connection could be made: nothing was sent.
+    /// There is no connection, so nothing was sent.
     #[error("no connection to {target}: {reason}")]
     NotConnected {
-        /// Whom we called.
+        /// The address that was called.
         target: SocketAddr,
-        /// What pingora says.
+        /// The error that pingora reports.
         reason: String,
     },
-    /// The connection broke, or the response is no HTTP.
+    /// The connection broke, or the response is not HTTP.
     #[error("no response from {target}: {reason}")]
     NoResponse {
-        /// Whom we called.
+        /// The address that was called.
         target: SocketAddr,
-        /// What pingora says.
+        /// The error that pingora reports.
         reason: String,
     },
-    /// It took too long.
+    /// The call took too long.
     #[error("no response from {target} within {} s", CALL_TIMEOUT.as_secs())]
     TimedOut {
-        /// Whom we called.
+        /// The address that was called.
         target: SocketAddr,
     },
-    /// The response's body is larger than this client takes.
+    /// The response's body is too large.
     #[error("the response from {target} is larger than {MAX_REPLY} bytes")]
     TooLarge {
-        /// Whom we called.
+        /// The address that was called.
         target: SocketAddr,
     },
 }
 
-/// Sends one request, its url in origin form, over plain HTTP/1.1 and a connection of its own.
-/// `Host` and `Content-Length` are set here.
+/// Sends one request with a url in origin form, over HTTP/1.1 without TLS and a connection of its own. Sets `Host` and
+/// `Content-Length`.
 ///
 /// # Errors
-/// There is no whole response; says why.
+/// There is no complete response.
 pub(crate) async fn send(
     target: SocketAddr,
     request: Request<Bytes>,
@@ -103,7 +103,7 @@ async fn read_response(session: &mut HttpSession) -> pingora::Result<Option<Resp
         let Some(head) = session.response_header() else {
             return pingora::Error::e_explain(pingora::ErrorType::InvalidHTTPHeader, "no response header");
         };
-        // A 1xx comes before the response, except that 101 is one (RFC 9110 §15.2).
+        // A 1xx precedes the response, but 101 is one (RFC 9110 §15.2).
         if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
             break head.as_owned_parts();
         }

@@ -18,7 +18,7 @@ pub enum BodyKind<'request> {
 }
 
 /// How the items are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum InputFormat {
     /// A batch.
     Batch(Format),

@@ -18,7 +18,7 @@ use crate::batch::{
     BatchItem, BatchLimits, BatchRefusal, IdForm, Item, ItemForm, ItemId, ItemIndex, ItemRejection, Subject,
 };
 use crate::header::field::{FieldError, Fields, checked_field};
-use crate::reference::condition::{Condition, ConditionError};
+use crate::reference::condition::{Condition, ConditionError, ConditionPart};
 use crate::reference::template::Template;
 use crate::route::known_method;
 
@@ -263,7 +263,12 @@ impl<'l> ItemBuilder<'l> {
             Err(ConditionError::NotSupported { what }) => {
                 self.reject(ItemRejection::UnsupportedCondition { what });
             }
-            Err(ConditionError::OverLimit { what, limit }) => {
+            Err(ConditionError::OverLimit { part, limit }) => {
+                let what = match part {
+                    ConditionPart::Length => Bounded::ConditionBytes,
+                    ConditionPart::Depth => Bounded::ConditionDepth,
+                    ConditionPart::References => Bounded::References,
+                };
                 self.reject(ItemRejection::OverLimit { what, limit });
             }
         }
@@ -336,7 +341,7 @@ impl<'l> ItemBuilder<'l> {
                 template,
             }),
         };
-        let id = self.id.unwrap_or_else(|| ItemId::of_position(index));
+        let id = self.id.unwrap_or_else(|| ItemId::from_position(index));
         let subject = Subject { id, method: self.method.unwrap_or_default(), href, form: self.form };
         BatchItem { subject, content }
     }

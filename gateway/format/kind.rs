@@ -3,7 +3,7 @@
 use crate::batch::Dialect;
 
 /// A format of batches and results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Format {
     /// `application/json` (protocol §2.1, §4.1).
     Json,

@@ -10,9 +10,10 @@ use crate::route::Mapping;
 pub const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// What the gateway says about the hop.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct ForwardedBy {
     /// The fields, ready to be set.
+    #[serde(with = "super::stored::fields")]
     pub fields: Fields,
 }
 

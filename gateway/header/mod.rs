@@ -11,6 +11,7 @@ pub mod inherit;
 pub mod names;
 pub mod odata;
 pub mod retry_after;
+pub(crate) mod stored;
 mod via;
 
 pub use via::{GATEWAY_NAME, hops, via_entry};

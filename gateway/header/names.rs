@@ -1,8 +1,6 @@
 //! Field names in the case in which people write them. HTTP does not care (RFC 9110 §5.1), but
 //! clients of JSON batches do: the headers are an object there, and they look up `Content-Type`.
 
-use crate::format::chunk_writer::ChunkWriter;
-
 /// Names that are not simply capitalised after each hyphen.
 const EXCEPTIONS: [(&str, &str); 39] = [
     ("etag", "ETag"),
@@ -46,10 +44,10 @@ const EXCEPTIONS: [(&str, &str); 39] = [
     ("x-webkit-csp", "X-WebKit-CSP"),
 ];
 
-/// Writes a lower-case name in its canonical case.
-pub(crate) fn write(output: &mut ChunkWriter, name: &str) {
+/// Gives a lower-case name in its canonical case to `put`, in one piece or several.
+pub(crate) fn write(name: &str, mut put: impl FnMut(&[u8])) {
     if let Some((_, canonical)) = EXCEPTIONS.iter().find(|(lower, _)| *lower == name) {
-        output.put(canonical.as_bytes());
+        put(canonical.as_bytes());
         return;
     }
     let mut start_of_word = true;
@@ -60,7 +58,7 @@ pub(crate) fn write(output: &mut ChunkWriter, name: &str) {
             *to = if start_of_word { byte.to_ascii_uppercase() } else { *byte };
             start_of_word = *byte == b'-';
         }
-        output.put(buffer.get(..piece.len()).unwrap_or_default());
+        put(buffer.get(..piece.len()).unwrap_or_default());
     }
 }
 
@@ -69,9 +67,9 @@ mod tests {
     use super::*;
 
     fn canonical(name: &str) -> String {
-        let mut output = ChunkWriter::new(0);
-        write(&mut output, name);
-        String::from_utf8(output.finish().concat()).unwrap()
+        let mut output = Vec::new();
+        write(name, |piece| output.extend_from_slice(piece));
+        String::from_utf8(output).unwrap()
     }
 
     #[test]

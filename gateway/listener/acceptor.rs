@@ -1,11 +1,7 @@
-//! The door: tells HTTP/2 by prior knowledge (RFC 9113 §3.3) from HTTP/1.1, by a connection's first bytes.
+//! Takes each connection from its first byte to the head of its requests. The steps and their order are in
+//! [the module above](super).
 //!
-//! pingora waits for all 24 bytes of HTTP/2's preface, as long as it takes. A whole request can be
-//! shorter (`OPTIONS / HTTP/1.0`, the health check of many balancers), and a connection that says
-//! nothing would stay for good.
-//!
-//! Who comes in is counted ([`connection_limits`]) and watched ([`connection`]). TLS handshakes are made here and not by pingora, which
-//! would count none and give each 60 seconds.
+//! TLS handshakes are made here and not by pingora, which would count none of them and give each 60 seconds.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,96 +16,77 @@ use pingora::protocols::{ALPN, Peek, Ssl as _, Stream, l4};
 use pingora::server::ShutdownWatch;
 
 use crate::clock::Deadline;
-use crate::listener::http2;
+use crate::config::Limits;
 use crate::problem;
-use crate::telemetry::{ConnectionRefusal, RefusedRequest, RequestId, TlsCause};
-
-use super::bind::EncryptedListeners;
-use crate::serve::front::Front;
 use crate::session::Session;
 use crate::state::gateway::Gateway;
+use crate::telemetry::{ConnectionRefusal, RefusedRequest, RequestId, TlsCause};
 use crate::transport::handshake;
 
+use super::bind::EncryptedListeners;
+use super::connection::ClientConnection;
+use super::connection_guard::ConnectionGuard;
 use super::connection_limits::ConnectionLimits;
 use super::final_reply::FinalReply;
+use super::http2;
+use super::request_handler::RequestHandler;
 
-use super::connection::ClientConnection;
-use super::connection::ConnectionGuard;
-
-/// What no HTTP/1.1 request begins with: RFC 9113 §3.4 keeps the method PRI for this.
+/// No HTTP/1.1 request begins with this: RFC 9113 §3.4 reserves the method PRI for HTTP/2.
 const PREFACE_METHOD: &[u8; 3] = b"PRI";
 const PREFACE_LENGTH: usize = 24;
 
-/// Takes connections and hands them to the front, in the protocol that they speak.
-pub(crate) struct Acceptor {
+/// The protocol that a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Accepts connections, and hands their requests to a handler.
+pub(crate) struct Acceptor<H> {
     gateway: Arc<Gateway>,
-    front: Arc<Front>,
-    http1: Arc<Http1Requests>,
+    handler: Arc<H>,
+    http1: Arc<Http1Requests<H>>,
     connection_limits: Arc<ConnectionLimits>,
     encrypted: EncryptedListeners,
 }
 
-impl Acceptor {
-    pub(crate) fn new(gateway: Arc<Gateway>, front: Front, encrypted: EncryptedListeners) -> Self {
-        let front = Arc::new(front);
-        let http1 = Arc::new(Http1Requests { gateway: Arc::clone(&gateway), front: Arc::clone(&front) });
-        Self { gateway, front, http1, connection_limits: Arc::default(), encrypted }
+impl<H: RequestHandler> Acceptor<H> {
+    pub(crate) fn new(gateway: Arc<Gateway>, handler: H, encrypted: EncryptedListeners) -> Self {
+        let handler = Arc::new(handler);
+        let http1 = Arc::new(Http1Requests { gateway: Arc::clone(&gateway), handler: Arc::clone(&handler) });
+        Self { gateway, handler, http1, connection_limits: Arc::default(), encrypted }
     }
 }
 
 #[async_trait]
-impl ServerApp for Acceptor {
+impl<H: RequestHandler> ServerApp for Acceptor<H> {
     async fn process_new(self: &Arc<Self>, connection: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let guard = self.let_in(&connection)?;
+        let guard = self.admit(&connection)?;
         let limits = self.gateway.snapshot().settings.limits;
-        let handshake = self.handshake(connection);
-        let Some(shaken) = Deadline::after(limits.header_timeout).race(handshake).await else {
-            let detail = "limits.header_timeout is over";
-            self.gateway.metrics.tls_failures.with_client(guard.address(), TlsCause::Timeout, detail);
-            guard.count_refusal(ConnectionRefusal::HeaderTimeout);
-            return None;
-        };
-        let mut connection = ClientConnection::new(shaken?, &limits, guard);
-        if connection.get_ssl_digest().is_none() {
-            match self.begins_http2(&mut connection).await {
-                Some(true) => connection.speaks_http2(),
-                Some(false) => return self.http1.process_new(Box::new(connection), shutdown).await,
-                None => return None,
+        let stream = self.shake_hands_in_time(connection, &limits, &guard).await?;
+        let mut connection = ClientConnection::new(stream, &limits, guard);
+        match self.protocol_of(&mut connection, &limits).await? {
+            Protocol::Http1 => self.http1.process_new(Box::new(connection), shutdown).await,
+            Protocol::Http2 => {
+                connection.speaks_http2();
+                http2::serve(&self.handler, Box::new(connection), &limits, shutdown).await;
+                None
             }
-        } else if connection.selected_alpn_proto() == Some(ALPN::H2) {
-            connection.speaks_http2();
-        } else {
-            return self.http1.process_new(Box::new(connection), shutdown).await;
         }
-        http2::serve(&self.front, Box::new(connection), &limits, shutdown).await;
-        None
     }
 }
 
-impl Acceptor {
-    /// Tells by the first bytes; `None` if they don't come in time.
-    async fn begins_http2(&self, connection: &mut ClientConnection) -> Option<bool> {
-        let limits = self.gateway.snapshot().settings.limits;
-        let first = Deadline::after(limits.keepalive_timeout).race(first_byte(connection)).await?.ok()?;
-        if first != PREFACE_METHOD[0] {
-            return Some(false);
-        }
-        let Some(begins) = Deadline::after(limits.header_timeout).race(begins_http2(connection)).await else {
-            connection.count_refusal(ConnectionRefusal::HeaderTimeout);
-            return None;
-        };
-        begins.ok()
-    }
-
-    /// Counts the connection; `None` where there are too many. Those are closed without a reply, which
-    /// would cost more than they may have.
-    fn let_in(&self, connection: &Stream) -> Option<ConnectionGuard> {
+impl<H> Acceptor<H> {
+    /// Counts the connection. `None` if there are too many: those close without a reply, because clients over the limit
+    /// should cost little.
+    fn admit(&self, connection: &Stream) -> Option<ConnectionGuard> {
         let address = address_of(connection);
         let settings = &self.gateway.snapshot().settings;
-        // All clients come from a proxy's address.
+        // All clients of a proxy come from its address.
         let counted = address.filter(|_| !settings.trusted_proxies.trust(address));
         match self.connection_limits.enter(counted, &settings.limits) {
-            Ok(member) => Some(ConnectionGuard::new(Arc::clone(&self.gateway), address, member)),
+            Ok(slot) => Some(ConnectionGuard::new(Arc::clone(&self.gateway), address, slot)),
             Err(reason) => {
                 self.gateway.metrics.connections.refuse(reason, address);
                 None
@@ -117,12 +94,29 @@ impl Acceptor {
         }
     }
 
-    /// The connection with TLS, if it came through a listener that speaks it; `None` if that failed.
-    async fn handshake(&self, connection: Stream) -> Option<Stream> {
+    /// Makes the TLS handshake within `limits.header_timeout`; `None` if it failed.
+    async fn shake_hands_in_time(
+        &self,
+        connection: Stream,
+        limits: &Limits,
+        guard: &ConnectionGuard,
+    ) -> Option<Stream> {
+        let handshake = self.shake_hands(connection);
+        let Some(stream) = Deadline::after(limits.header_timeout).race(handshake).await else {
+            let detail = "limits.header_timeout is over";
+            self.gateway.metrics.tls_failures.with_client(guard.address(), TlsCause::Timeout, detail);
+            guard.count_refusal(ConnectionRefusal::HeaderTimeout);
+            return None;
+        };
+        stream
+    }
+
+    /// Makes the TLS handshake if the connection came through a listener with TLS; `None` if it failed.
+    async fn shake_hands(&self, connection: Stream) -> Option<Stream> {
         if self.encrypted.is_empty() {
             return Some(connection);
         }
-        // A Unix socket's address is no internet one; a connection whose address is not known gets nothing.
+        // A Unix socket has no internet address, and no TLS. A connection whose address is unknown is dropped.
         let digest = connection.get_socket_digest()?;
         let acceptor = digest.local_addr()?.as_inet().and_then(|local| self.encrypted.at(*local));
         let Some(acceptor) = acceptor else { return Some(connection) };
@@ -131,11 +125,29 @@ impl Acceptor {
         match acceptor.tls_handshake(*plain).await {
             Ok(encrypted) => Some(Box::new(encrypted)),
             Err(error) => {
-                let (cause, detail) = handshake::of_handshake(&*error);
+                let (cause, detail) = handshake::cause_of(&*error);
                 self.gateway.metrics.tls_failures.with_client(address, cause, &detail);
                 None
             }
         }
+    }
+
+    /// With TLS the protocol is what ALPN chose. Without, the first bytes say it; `None` if they don't come in time.
+    async fn protocol_of(&self, connection: &mut ClientConnection, limits: &Limits) -> Option<Protocol> {
+        if connection.get_ssl_digest().is_some() {
+            let is_http2 = connection.selected_alpn_proto() == Some(ALPN::H2);
+            return Some(if is_http2 { Protocol::Http2 } else { Protocol::Http1 });
+        }
+        let first = Deadline::after(limits.keepalive_timeout).race(first_byte(connection)).await?.ok()?;
+        if first != PREFACE_METHOD[0] {
+            return Some(Protocol::Http1);
+        }
+        let Some(protocol) = Deadline::after(limits.header_timeout).race(by_first_bytes(connection)).await
+        else {
+            connection.count_refusal(ConnectionRefusal::HeaderTimeout);
+            return None;
+        };
+        protocol.ok()
     }
 }
 
@@ -151,25 +163,26 @@ async fn first_byte(connection: &mut ClientConnection) -> std::io::Result<u8> {
     Ok(first)
 }
 
-/// Looks at no more bytes than it takes to tell.
-async fn begins_http2(connection: &mut ClientConnection) -> std::io::Result<bool> {
+/// Looks at no more bytes than it needs.
+async fn by_first_bytes(connection: &mut ClientConnection) -> std::io::Result<Protocol> {
     let mut method = [0; PREFACE_METHOD.len()];
     connection.try_peek(&mut method).await?;
     if method != *PREFACE_METHOD {
-        return Ok(false);
+        return Ok(Protocol::Http1);
     }
-    // The front looks at the whole preface itself; it shall not have to wait for it.
-    connection.try_peek(&mut [0; PREFACE_LENGTH]).await
+    // h2 reads the complete preface itself. It should not have to wait for it.
+    let is_complete = connection.try_peek(&mut [0; PREFACE_LENGTH]).await?;
+    Ok(if is_complete { Protocol::Http2 } else { Protocol::Http1 })
 }
 
-/// The requests of connections that speak HTTP/1.
-struct Http1Requests {
+/// Reads the requests of an HTTP/1.1 connection, one after the other.
+struct Http1Requests<H> {
     gateway: Arc<Gateway>,
-    front: Arc<Front>,
+    handler: Arc<H>,
 }
 
 #[async_trait]
-impl HttpServerApp for Http1Requests {
+impl<H: RequestHandler> HttpServerApp for Http1Requests<H> {
     async fn process_new_http(
         self: &Arc<Self>,
         session: ServerSession,
@@ -177,10 +190,10 @@ impl HttpServerApp for Http1Requests {
     ) -> Option<ReusedHttpStream> {
         let ServerSession::H1(mut http1) = session else { return None };
         ClientConnection::expect_header(http1.stream());
-        // Without it, a client that sends its next request early would be cut off (RFC 9112 §9.3.2).
+        // Otherwise a client that sends its next request early would be cut off (RFC 9112 §9.3.2).
         http1.set_pipelining_enabled(true);
         match http1.read_request().await {
-            Ok(Some(_)) => self.front.serve(Session::http1(http1)).await,
+            Ok(Some(_)) => self.handler.handle(Session::http1(http1, ClientConnection::control)).await,
             Ok(None) => None,
             Err(error) => {
                 if *error.etype() == ErrorType::InvalidHTTPHeader {
@@ -192,10 +205,10 @@ impl HttpServerApp for Http1Requests {
     }
 }
 
-/// Answers a request that passed the grammar and that pingora can't read all the same.
+/// Answers a request that follows the grammar and that pingora can't read nevertheless.
 async fn refuse_unread(gateway: &Gateway, http1: Http1) {
     let error_reply = problem::of_bad_message("the request's head is malformed".to_owned());
-    let request_id = RequestId::of(&HeaderMap::new());
+    let request_id = RequestId::from_headers(&HeaderMap::new());
     let mut connection = http1.into_inner();
     let request = RefusedRequest {
         reason: ConnectionRefusal::MalformedRequest,

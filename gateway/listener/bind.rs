@@ -1,8 +1,8 @@
 //! Listening sockets, bound before pingora sees them.
 //!
-//! pingora binds when a service starts, tries a taken port for 30 seconds and then panics. A socket
-//! bound here fails at once with an error that names the address, already queues connections
-//! before its service runs, and knows the port that the system chose for port 0.
+//! pingora binds when a service starts, retries a taken port for 30 seconds and then panics. Binding here fails at once with
+//! an error that names the address. A bound socket queues connections before its service runs, and knows the port that
+//! the system has chosen for port 0.
 
 use std::fmt::Display;
 use std::fs::Permissions;
@@ -26,26 +26,26 @@ use rustls::server::danger::ClientCertVerifier;
 
 use crate::config::{ListenAddress, Listener, TlsFiles};
 
-use super::client_certificate::NamesOfClients;
 use super::inherited::Inherited;
+use crate::transport::client_certificate::NamesOfClients;
 
-/// Says whether `address` can be listened on, by listening on it for a moment. `SO_REUSEADDR` is
-/// set, as pingora does: connections of an earlier process that linger don't make an address taken.
+/// Checks that `address` is free, by binding it for a moment. Like pingora it sets `SO_REUSEADDR`, so lingering connections
+/// of an earlier process don't make the address taken.
 ///
 /// # Errors
-/// The address is taken or not ours; the error's text names it.
+/// The address is taken, or does not belong to this host. The message names it.
 pub(crate) fn check_free(address: SocketAddr) -> io::Result<()> {
     bind_tcp(address).map(drop)
 }
 
-/// Sockets that are bound and wait for their service.
+/// Bound sockets that wait for their service.
 #[derive(Default)]
 pub(crate) struct BoundSockets {
     tcp: Vec<(SocketAddr, OwnedFd, Option<TlsFiles>)>,
     unix: Vec<BoundUnix>,
 }
 
-/// A Unix socket, and its file's permissions where they are to stay as they are.
+/// A Unix socket, and the permissions of its file if they have to stay.
 struct BoundUnix {
     path: String,
     socket: OwnedFd,
@@ -76,13 +76,13 @@ impl BoundSockets {
         }
     }
 
-    /// The sockets once more, for a successor.
+    /// Duplicates of the sockets, for a successor.
     pub(crate) fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
         let tcp = self.tcp.iter().map(|(_, socket, _)| socket);
         tcp.chain(self.unix.iter().map(|unix| &unix.socket)).map(OwnedFd::try_clone).collect()
     }
 
-    /// Binds a TCP address; port 0 lets the system choose, and the answer says what it chose.
+    /// Binds a TCP address and returns it. With port 0 the system chooses the port.
     pub(crate) fn bind(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         self.add(bind_tcp(address)?)
     }
@@ -94,8 +94,8 @@ impl BoundSockets {
         Ok(bound)
     }
 
-    /// Binds a Unix socket. A socket file that a dead process left behind is replaced; a live
-    /// one's, and any other file, is an error.
+    /// Binds a Unix socket. Replaces the socket file of a dead process; the file of a live one, and any other file, is an
+    /// error.
     pub(crate) fn bind_unix(&mut self, path: &Path) -> io::Result<()> {
         remove_if_stale(path);
         let listener = UnixListener::bind(path).map_err(|error| cannot_listen(path.display(), &error))?;
@@ -112,7 +112,7 @@ impl BoundSockets {
         let not_utf8 = || unfit(&io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8"));
         let name = path.to_str().ok_or_else(not_utf8)?.to_owned();
         if let Some(permissions) = permissions.clone() {
-            // pingora sets them whatever they are, and panics where it must not.
+            // pingora always sets them, and panics if that fails.
             std::fs::set_permissions(path, permissions).map_err(|error| unfit(&error))?;
         }
         listener.set_nonblocking(true)?;
@@ -130,15 +130,15 @@ impl BoundSockets {
         Ok(EncryptedListeners(with_files.map(acceptor).collect::<io::Result<_>>()?))
     }
 
-    /// Gives the sockets to a service's listeners. What comes back goes into `start_service`, which
-    /// looks a socket up by its address and then owns it.
+    /// Adds the sockets to a service's listeners. The result is for `start_service`, which looks sockets up by their
+    /// addresses and takes them over.
     pub(crate) fn give_to(self, listeners: &mut Listeners) -> ListenFds {
         let mut sockets = Fds::new();
         for (address, socket, _) in self.tcp {
-            // pingora holds back the start of a reply of known length until 1460 bytes are there.
+            // pingora would hold back the start of a reply of known length until it has 1460 bytes.
             let unheld = L4BufferSettings::default().write(0);
             let config = ListenerConfig::tcp(address.to_string()).l4_buffer(unheld);
-            // TLS is the door's, where connections are counted before their handshake.
+            // The acceptor speaks TLS itself, because it counts connections before their handshake.
             listeners.add_listener(config);
             sockets.add(address.to_string(), socket.into_raw_fd());
         }
@@ -154,12 +154,12 @@ impl BoundSockets {
 pub(crate) struct EncryptedListeners(Vec<(SocketAddr, Acceptor)>);
 
 impl EncryptedListeners {
-    /// Whether there is none.
+    /// Whether no listener speaks TLS.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The one through which a connection to this address has come, if it is one of these.
+    /// The TLS acceptor of the listener that a connection to this address came through, if it speaks TLS.
     pub(crate) fn at(&self, local: SocketAddr) -> Option<&Acceptor> {
         let is_it = |bound: SocketAddr| {
             let takes_all = bound.ip().is_unspecified() && bound.is_ipv4() == local.is_ipv4();
@@ -184,7 +184,7 @@ fn tls_settings(files: &TlsFiles) -> io::Result<TlsSettings> {
     Ok(settings)
 }
 
-/// TLS whose clients have names.
+/// TLS that keeps the names in clients' certificates.
 fn named_clients(certificate: &str, key: &str) -> pingora::Result<TlsSettings> {
     let mut settings = TlsSettings::with_callbacks(Box::new(NamesOfClients))?;
     settings.set_certificate_chain_file(certificate)?;
@@ -192,7 +192,7 @@ fn named_clients(certificate: &str, key: &str) -> pingora::Result<TlsSettings> {
     Ok(settings)
 }
 
-/// Lets only clients in whose certificate one of these authorities has signed.
+/// Accepts only clients whose certificate was signed by one of these authorities.
 fn client_verifier(authority: &Path) -> io::Result<Arc<dyn ClientCertVerifier>> {
     let unfit = |error: &dyn Display| {
         io::Error::other(format!("the certificates {} can't be used: {error}", authority.display()))
@@ -211,7 +211,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).map_err(|error| cannot_listen(address, &error))
 }
 
-/// Removes the socket file if nobody listens on it. Whatever fails here shows when binding.
+/// Removes the socket file if nobody listens on it. If that fails, binding will fail too.
 fn remove_if_stale(path: &Path) {
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn port_zero_tells_the_chosen_port() {
+    fn port_zero_returns_the_chosen_port() {
         let bound = BoundSockets::default().bind("127.0.0.1:0".parse().unwrap()).unwrap();
         assert_ne!(bound.port(), 0);
     }

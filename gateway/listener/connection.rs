@@ -1,18 +1,15 @@
-//! A client's connection as pingora reads it: counted while it lives, and with time limits that hold
-//! over all reads together. pingora's own hold for each read, so a byte now and then would keep a
-//! connection for good.
+//! A client's connection as pingora reads and writes it. It limits how long heads and bodies may take over all reads
+//! together: pingora's own limits hold for each read, so a byte now and then would keep a connection forever.
 //!
-//! Over HTTP/1 the front says which [`Stage`] a connection is in; over HTTP/2 its [`Frames`] do. The
-//! clock is read and a timer set only where a read has to wait in mid-header or mid-body.
+//! Over HTTP/1.1 the session says what the connection is read for ([`Stage`]). Over HTTP/2 its [`Frames`] do.
 //!
-//! Over HTTP/1.1 every byte passes the [`Grammar`] before pingora has it. A request whose head breaks the grammar is
-//! answered here: it never becomes a request. In a body, the read fails with the [`Fault`], and whoever serves the
+//! Over HTTP/1.1 every byte passes the [`Grammar`] before pingora gets it. A request whose head breaks the grammar is
+//! answered here and never becomes a request. In a body, the read fails with the [`Fault`], and whoever serves the
 //! request answers.
 
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use http::HeaderMap;
@@ -20,21 +17,20 @@ use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::config::Limits;
-use crate::http1::{Fault, Flaw};
-use crate::telemetry::{ConnectionRefusal, RefusedRequest, RequestId};
+use crate::http1::Fault;
+use crate::session::ConnectionControl;
+use crate::telemetry::{ConnectionRefusal, RequestId};
+use crate::transport::delegate::delegate_to_stream;
 
-use super::connection_limits::Member;
+use super::connection_guard::ConnectionGuard;
 use super::final_reply::FinalReply;
 use super::grammar::{Grammar, Next};
 use super::http2_frames::Frames;
 use super::trailers::Trailers;
 use super::watch::{Stage, Watch};
 use super::write_buffer::WriteBuffer;
-use crate::serve::validate::head_limits;
-use crate::state::gateway::Gateway;
-use crate::transport::delegate::delegate_to_stream;
 
-/// Room for fewer bytes is not read into directly.
+/// A read with room for fewer bytes goes through a buffer of this size.
 const LITTLE: usize = 1024;
 
 /// A client's connection.
@@ -42,128 +38,69 @@ const LITTLE: usize = 1024;
 pub(crate) struct ClientConnection {
     stream: Stream,
     watch: Watch,
+    /// `None` over HTTP/1.1.
     frames: Option<Frames>,
-    /// Of HTTP/1.1; not used over HTTP/2.
+    /// Not used over HTTP/2. The session locks it between reads; reads have it to themselves.
     grammar: Mutex<Grammar>,
-    /// Once the client broke the grammar.
+    /// `Some` once the client has broken the grammar.
     final_reply: Option<FinalReply>,
-    together: WriteBuffer,
+    write_buffer: WriteBuffer,
     trailers: Trailers,
+    /// Bytes written to the client.
     written: u64,
     guard: ConnectionGuard,
-}
-
-/// A connection as it is counted, from before its TLS handshake to its end.
-#[derive(Debug)]
-pub(crate) struct ConnectionGuard {
-    gateway: Arc<Gateway>,
-    address: Option<IpAddr>,
-    _member: Member,
-}
-
-impl ConnectionGuard {
-    pub(crate) fn new(gateway: Arc<Gateway>, address: Option<IpAddr>, member: Member) -> Self {
-        gateway.metrics.connections.open.inc();
-        gateway.activity.connection_begins();
-        Self { gateway, address, _member: member }
-    }
-
-    pub(crate) const fn address(&self) -> Option<IpAddr> {
-        self.address
-    }
-
-    /// Counts that it is closed for this reason.
-    pub(crate) fn count_refusal(&self, reason: ConnectionRefusal) {
-        self.gateway.metrics.connections.refuse(reason, self.address);
-    }
-
-    fn count_fault(&self, fault: Fault, request_id: &RequestId) {
-        let reason = match (fault.flaw, fault.limit()) {
-            (Flaw::TlsHandshake, _) => ConnectionRefusal::TlsOnPlainPort,
-            (_, Some(_)) => ConnectionRefusal::HeaderTooLarge,
-            (_, None) => ConnectionRefusal::MalformedRequest,
-        };
-        let (limit, detail) = (fault.limit(), fault.to_string());
-        let request = RefusedRequest { reason, limit, detail: &detail, request_id: request_id.as_str() };
-        self.gateway.metrics.connections.refuse_request(request, self.address);
-    }
 }
 
 impl ClientConnection {
     pub(crate) fn new(stream: Stream, limits: &Limits, guard: ConnectionGuard) -> Self {
         let watch = Watch::new(limits.header_timeout, limits.body_timeout);
-        let heads = head_limits(limits);
         Self {
             stream,
             watch,
             frames: None,
-            grammar: Mutex::new(Grammar::new(heads)),
+            grammar: Mutex::new(Grammar::new(limits.heads())),
             final_reply: None,
-            together: WriteBuffer::default(),
+            write_buffer: WriteBuffer::default(),
             trailers: Trailers::default(),
             written: 0,
             guard,
         }
     }
 
-    /// The connection under a session of pingora's.
-    fn under(stream: &Stream) -> Option<&Self> {
+    /// Finds the connection below a session of pingora's.
+    fn below(stream: &Stream) -> Option<&Self> {
         (**stream).as_any().downcast_ref()
     }
 
-    /// It speaks HTTP/2, from its first byte on.
+    /// The same, as a session controls it.
+    pub(crate) fn control(stream: &Stream) -> Option<&dyn ConnectionControl> {
+        Self::below(stream).map(|connection| connection as &dyn ConnectionControl)
+    }
+
+    /// The connection speaks HTTP/2, from its first byte on.
     pub(crate) fn speaks_http2(&mut self) {
         self.frames = Some(Frames::new());
         self.watch.enter(Stage::Header);
     }
 
-    /// A request's header comes next. To be called once for each session, before it reads: what a fault or a trailer
-    /// field belongs to is told by counting.
+    /// The head of a request comes next. Must be called once for each session, before it reads: a fault or a trailer
+    /// field is matched to its request by counting.
     pub(crate) fn expect_header(stream: &Stream) {
-        Self::enter(stream, Stage::Idle);
-        if let Some(mut grammar) = Self::grammar_of(stream) {
-            grammar.begin_request();
+        if let Some(connection) = Self::below(stream) {
+            connection.watch.enter(Stage::Idle);
+            connection.grammar().begin_request();
         }
     }
 
-    /// The request that is served now was answered with 101: what the client sends from here on is not HTTP. To be
-    /// called before the reply is written.
-    pub(crate) fn become_opaque(stream: &Stream) {
-        if let Some(mut grammar) = Self::grammar_of(stream) {
-            grammar.become_opaque();
-        }
+    fn grammar(&self) -> MutexGuard<'_, Grammar> {
+        self.grammar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn grammar_of(stream: &Stream) -> Option<MutexGuard<'_, Grammar>> {
-        Some(Self::under(stream)?.grammar.lock().unwrap_or_else(PoisonError::into_inner))
+    fn grammar_mut(&mut self) -> &mut Grammar {
+        self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was expected is there. What is read from here on may take any time, or is watched elsewhere.
-    pub(crate) fn unwatch(stream: &Stream) {
-        Self::enter(stream, Stage::Free);
-    }
-
-    /// The chunked reply that ends next ends with these trailers (RFC 9112 §7.1.2).
-    pub(crate) fn end_with_trailers(stream: &Stream, trailers: &HeaderMap) {
-        if let Some(connection) = Self::under(stream) {
-            connection.trailers.set(trailers);
-        }
-    }
-
-    /// What is written until the next flush may leave together.
-    pub(crate) fn write_together(stream: &Stream) {
-        if let Some(connection) = Self::under(stream) {
-            connection.together.want();
-        }
-    }
-
-    fn enter(stream: &Stream, stage: Stage) {
-        if let Some(connection) = Self::under(stream) {
-            connection.watch.enter(stage);
-        }
-    }
-
-    /// Counts that it is closed for this reason.
+    /// Counts that the connection is closed for this reason.
     pub(crate) fn count_refusal(&self, reason: ConnectionRefusal) {
         self.guard.count_refusal(reason);
     }
@@ -173,17 +110,17 @@ impl ClientConnection {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason.as_str())))
     }
 
-    /// Bytes came, over HTTP/2.
+    /// Bytes were received over HTTP/2.
     fn take(&mut self, bytes: &[u8]) -> Poll<io::Result<()>> {
         let Some(frames) = &mut self.frames else { return Poll::Ready(Ok(())) };
         if frames.pass(bytes, self.written).is_err() {
             return self.refuse(ConnectionRefusal::Http2Flood);
         }
-        self.watch.received_frames(frames.within_header());
+        self.watch.received_frames(frames);
         Poll::Ready(Ok(()))
     }
 
-    /// Reads from the socket, for no longer than the client may take.
+    /// Reads from the socket. Fails once the client has taken too long.
     fn poll_socket(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             read @ Poll::Ready(_) => read,
@@ -194,15 +131,15 @@ impl ClientConnection {
         }
     }
 
-    /// Reads what the grammar allows, over HTTP/1.1.
+    /// Reads as far as the grammar allows, over HTTP/1.1.
     fn poll_checked(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         loop {
-            let grammar = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let grammar = self.grammar_mut();
             match grammar.next() {
                 Next::Read if buffer.remaining() < LITTLE => {
                     ready!(self.poll_ahead(context))?;
-                    let grammar = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    let grammar = self.grammar_mut();
                     grammar.take_waiting(buffer);
                 }
                 Next::Read => ready!(self.poll_socket(context, buffer))?,
@@ -219,7 +156,7 @@ impl ClientConnection {
                 return Poll::Ready(Ok(()));
             }
             self.watch.received(came.len());
-            let grammar = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let grammar = self.grammar_mut();
             let passed = grammar.pass(came);
             buffer.set_filled(before + passed);
             if passed > 0 {
@@ -228,21 +165,21 @@ impl ClientConnection {
         }
     }
 
-    /// Reads from the socket what waits until there is room for it. While a request is served, pingora reads single
-    /// bytes to notice that the client has left.
+    /// Reads bytes from the socket that wait until there is room for them. While a request is served, pingora reads
+    /// single bytes to notice that the client has left.
     fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut space = [0; LITTLE];
         let mut buffer = ReadBuf::new(&mut space);
         ready!(self.poll_socket(context, &mut buffer))?;
-        self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner).wait(buffer.filled());
+        self.grammar_mut().wait(buffer.filled());
         Poll::Ready(Ok(()))
     }
 
-    /// Ends a connection whose client broke the grammar. Answers, if there is no one else who would.
+    /// Ends a connection whose client broke the grammar. Answers unless the request is being served already.
     fn poll_fail(&mut self, context: &mut Context<'_>, fault: Fault) -> Poll<io::Result<()>> {
-        let is_within_body = self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner).is_within_body();
+        let is_within_body = self.grammar_mut().is_within_body();
         if self.final_reply.is_none() {
-            let request_id = RequestId::of(&HeaderMap::new());
+            let request_id = RequestId::from_headers(&HeaderMap::new());
             self.guard.count_fault(fault, &request_id);
             self.final_reply = Some(if is_within_body {
                 FinalReply::without_bytes()
@@ -258,16 +195,16 @@ impl ClientConnection {
 
     /// Writes the final reply and closes.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        // What can't be written before it, can't be written after.
+        // If writing fails here, it fails for the reply too.
         let _ = ready!(self.poll_release(context));
         let Self { final_reply, stream, .. } = self;
         final_reply.as_mut().map_or(Poll::Ready(()), |reply| reply.poll(stream, context))
     }
 
-    /// Writes what was held for what follows it.
+    /// Writes what the buffer holds.
     fn poll_release(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { together, stream, .. } = self;
-        together.poll_release(stream, context)
+        let Self { write_buffer, stream, .. } = self;
+        write_buffer.poll_release(stream, context)
     }
 
     fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -279,10 +216,21 @@ impl ClientConnection {
     }
 }
 
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        self.gateway.metrics.connections.open.dec();
-        self.gateway.activity.connection_ends();
+impl ConnectionControl for ClientConnection {
+    fn stop_watching(&self) {
+        self.watch.enter(Stage::Free);
+    }
+
+    fn buffer_until_flush(&self) {
+        self.write_buffer.want();
+    }
+
+    fn end_with_trailers(&self, trailers: &HeaderMap) {
+        self.trailers.set(trailers);
+    }
+
+    fn become_opaque(&self) {
+        self.grammar().become_opaque();
     }
 }
 
@@ -306,10 +254,10 @@ impl AsyncWrite for ClientConnection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let connection = self.get_mut();
         if let Some(last) = connection.trailers.instead_of(bytes) {
-            connection.together.hold_always(&last);
+            connection.write_buffer.hold_always(&last);
             return Poll::Ready(Ok(bytes.len()));
         }
-        if connection.together.hold(bytes) {
+        if connection.write_buffer.hold(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
         ready!(connection.poll_release(context))?;
@@ -335,7 +283,7 @@ impl AsyncWrite for ClientConnection {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
         ready!(connection.poll_release(context))?;
-        connection.together.end();
+        connection.write_buffer.end();
         Pin::new(&mut connection.stream).poll_flush(context)
     }
 

@@ -1,4 +1,4 @@
-//! How many connections there are, in all and from each address.
+//! How many connections there are, in total and from each address.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,9 +17,9 @@ pub(crate) struct ConnectionLimits {
     by_address: Mutex<HashMap<Client, usize>>,
 }
 
-/// One connection of the crowd, as long as it lives.
+/// The place of one connection. Dropping it makes room for another.
 #[derive(Debug)]
-pub(crate) struct Member {
+pub(crate) struct ConnectionSlot {
     connection_limits: Arc<ConnectionLimits>,
     address: Option<Client>,
 }
@@ -28,18 +28,18 @@ impl ConnectionLimits {
     /// Counts one more connection; a Unix socket's has no address.
     ///
     /// # Errors
-    /// Says which limit it would be over.
+    /// The connection would exceed this limit.
     pub(crate) fn enter(
         self: &Arc<Self>,
         address: Option<IpAddr>,
         limits: &Limits,
-    ) -> Result<Member, ConnectionRefusal> {
-        // From here on it is counted: dropping it takes it off again.
-        let mut member = Member { connection_limits: Arc::clone(self), address: None };
+    ) -> Result<ConnectionSlot, ConnectionRefusal> {
+        // It is counted from here on; dropping it undoes that.
+        let mut slot = ConnectionSlot { connection_limits: Arc::clone(self), address: None };
         if self.total.fetch_add(1, Ordering::Relaxed) >= limits.connections.get() {
             return Err(ConnectionRefusal::Connections);
         }
-        let Some(address) = address.map(|address| Client::at(Some(address))) else { return Ok(member) };
+        let Some(address) = address.map(|address| Client::at(Some(address))) else { return Ok(slot) };
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_address.entry(address).or_insert(0);
         if *count >= limits.connections_per_address.get() {
@@ -48,12 +48,12 @@ impl ConnectionLimits {
         }
         *count += 1;
         drop(by_address);
-        member.address = Some(address);
-        Ok(member)
+        slot.address = Some(address);
+        Ok(slot)
     }
 }
 
-impl Drop for Member {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.connection_limits.total.fetch_sub(1, Ordering::Relaxed);
         let Some(address) = self.address else { return };
@@ -123,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn the_house_has_its_limit_also_for_unix_sockets() {
+    fn the_total_is_limited_for_unix_sockets_too() {
         let (connection_limits, limits) = (Arc::new(ConnectionLimits::default()), limits(2, 2));
-        let members = [
+        let slots = [
             connection_limits.enter(None, &limits).unwrap(),
             connection_limits.enter(None, &limits).unwrap(),
         ];
         assert_eq!(connection_limits.enter(None, &limits).unwrap_err(), ConnectionRefusal::Connections);
-        drop(members);
+        drop(slots);
         assert_eq!(connection_limits.total.load(Ordering::Relaxed), 0);
     }
 }

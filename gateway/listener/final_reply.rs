@@ -1,5 +1,5 @@
-//! The last reply of a connection whose client broke HTTP's grammar, and its end: the client may still be sending, and
-//! a reset would make it lose the reply (RFC 9112 §9.6).
+//! The last reply of a connection whose client broke HTTP's grammar, and the end of the connection. The client may still be
+//! sending, and a reset would make it lose the reply (RFC 9112 §9.6). So we close our direction and read on for a moment.
 
 use std::fmt::Write as _;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::http1::Fault;
 use crate::problem::{self, ErrorReply};
 use crate::telemetry::RequestId;
 
-/// How long, and how much, the client may go on sending.
+/// How long and how much the client may go on sending.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
 
@@ -31,7 +31,7 @@ enum Stage {
     Ended,
 }
 
-/// A reply that is being written, before its connection closes.
+/// A reply and the end of its connection, as a state machine that reads and writes are polled through.
 #[derive(Debug)]
 pub(crate) struct FinalReply {
     stage: Stage,
@@ -41,26 +41,26 @@ pub(crate) struct FinalReply {
 }
 
 impl FinalReply {
-    /// Answers a request of which no more than a part of its head was understood.
+    /// Answers a request whose head breaks the grammar.
     pub(crate) fn to_fault(fault: Fault, request_id: &RequestId) -> Self {
         Self::with(&problem::of_fault(fault), request_id)
     }
 
-    /// Answers a request of which nothing else is known.
+    /// Answers a request about which nothing else is known.
     pub(crate) fn with(error_reply: &ErrorReply, request_id: &RequestId) -> Self {
-        Self::of(written(error_reply, request_id).into())
+        Self::new(written(error_reply, request_id).into())
     }
 
-    /// The reply is written already, or there is none.
+    /// Ends the connection without a reply, or after somebody else has written it.
     pub(crate) fn without_bytes() -> Self {
-        Self::of(Bytes::new())
+        Self::new(Bytes::new())
     }
 
-    const fn of(bytes: Bytes) -> Self {
+    const fn new(bytes: Bytes) -> Self {
         Self { stage: Stage::Writing, bytes, timer: None, drained: 0 }
     }
 
-    /// Ready once the connection has ended, whatever became of the reply.
+    /// Ready once the connection has ended, whether or not the reply was written.
     pub(crate) fn poll(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
         if timer.as_mut().poll(context).is_ready() {
@@ -90,7 +90,7 @@ impl FinalReply {
         }
     }
 
-    /// Reads and forgets; true once the client has closed, or has sent too much.
+    /// Reads and discards. True once the client has closed or has sent too much.
     fn poll_drain(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<std::io::Result<bool>> {
         let mut space = [0; 4096];
         let mut buffer = ReadBuf::new(&mut space);

@@ -1,41 +1,41 @@
-//! The grammar of a client's HTTP/1.1 connection, as its reads meet it: decides for each read whether bytes may be
-//! handed on, have to wait, or end the connection.
+//! Applies the grammar of HTTP/1.1 to the reads of a client's connection. It decides for each read whether bytes are handed
+//! on, have to wait, or end the connection.
 //!
-//! pingora may read several requests at once, and it also reads while a request is served, to notice that the client
-//! has left. A fault in a later request must not disturb the one that is served: it is told only to the session whose
-//! request it is in. Sessions are counted for that: each of them begins one request.
+//! pingora may read several requests at once. It also reads while a request is served, to notice that the client has left.
+//! A fault in a later request must not disturb the one that is served, so only the session of the faulty request gets
+//! it. For that we count sessions: each begins one request.
 
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 
 use crate::http1::{Fault, HeadLimits, RequestChecker, Stop};
 
-/// What a read is to do.
+/// What a read has to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Read from the socket, and have the bytes checked.
+    /// Read from the socket and check the bytes.
     Read,
-    /// Take bytes that were read before, and have them checked.
+    /// Take bytes that were read earlier and check them.
     TakeWaiting,
-    /// Take bytes that were checked before.
+    /// Take bytes that were checked earlier.
     TakeReady,
-    /// Nothing can be read until another session begins, or the protocol changes.
+    /// Wait: nothing can be read until the next session begins or the protocol changes.
     Wait,
-    /// The request of this session has a fault.
+    /// Fail: the request of this session has a fault.
     Fail(Fault),
 }
 
-/// The checker of a connection, and the bytes that it has not handed on.
+/// The checker of a connection, and the bytes that were not handed on yet.
 #[derive(Debug)]
 pub(crate) struct Grammar {
     checker: RequestChecker,
     /// Requests that sessions have begun.
     begun: u64,
-    /// A head as far as it came, checked.
+    /// The part of a head that has arrived, checked.
     head: BytesMut,
     /// Checked.
     ready: BytesMut,
-    /// Read, and not checked.
+    /// Read but not checked.
     waiting: BytesMut,
 }
 
@@ -50,17 +50,17 @@ impl Grammar {
         self.begun += 1;
     }
 
-    /// What follows the last request is another protocol.
+    /// Another protocol follows the last request.
     pub(crate) fn become_opaque(&mut self) {
         self.checker.become_opaque();
     }
 
-    /// What is wrong with the request that is served now.
+    /// The fault in the request that is being served.
     pub(crate) fn fault(&self) -> Option<Fault> {
         self.checker.fault().filter(|_| self.checker.number() < self.begun)
     }
 
-    /// Whether the fault is in a body, whose request is served.
+    /// Whether the fault is in a body. Then its request is being served.
     pub(crate) fn is_within_body(&self) -> bool {
         self.checker.is_within_body()
     }
@@ -90,7 +90,7 @@ impl Grammar {
         take(&mut self.waiting, buffer);
     }
 
-    /// Checks bytes; returns how many of them may be handed on at once.
+    /// Checks bytes. Returns how many of them may be handed on now.
     pub(crate) fn pass(&mut self, bytes: &[u8]) -> usize {
         let passed = self.checker.pass(bytes);
         let (good, rest) = bytes.split_at(passed.bytes.min(bytes.len()));
@@ -112,7 +112,7 @@ impl Grammar {
         if follows_head { 0 } else { good.len() }
     }
 
-    /// Keeps bytes for later, before those that wait.
+    /// Keeps bytes for later, in front of those that wait already.
     pub(crate) fn wait(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -137,7 +137,7 @@ mod tests {
     const BAD: &[u8] = b"GET / HTTP/1.1\nHost: a\r\n\r\n";
 
     #[test]
-    fn a_fault_is_told_only_to_the_session_whose_request_has_it() {
+    fn only_the_session_of_a_faulty_request_gets_the_fault() {
         let mut grammar = Grammar::new(LIMITS);
         grammar.begin_request();
         assert_eq!(grammar.pass(&[GOOD, BAD].concat()), GOOD.len());

@@ -1,12 +1,11 @@
-//! A client's HTTP/2 connection: takes its streams and serves each in a task of its own (RFC 9113 §5).
+//! A client's HTTP/2 connection: accepts its streams and serves each in a task of its own (RFC 9113 §5).
 //!
-//! Flow control: a stream may send `stream_window` bytes that nobody has read yet, and the connection's window holds
-//! that for all of its streams together. So a stream that stands still, because its client or its service is slow,
-//! never takes the window from its neighbours; and a connection has at most `streams` × `stream_window` unread bytes
-//! in memory.
+//! Flow control: a stream may send `stream_window` bytes that nobody has read yet. The connection's window holds that for
+//! all of its streams together. So a stalled stream, whose client or service is slow, never takes the window from its
+//! neighbours, and a connection has at most `streams` × `stream_window` unread bytes in memory.
 //!
 //! A connection without a stream is closed after `keepalive_timeout`, with a GOAWAY. When the gateway drains, a GOAWAY
-//! tells the client to send nothing new; what it has begun goes on.
+//! tells the client to open no more streams; those that are open go on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,21 +19,27 @@ use tokio::sync::Notify;
 
 use crate::clock::Deadline;
 use crate::config::Limits;
-
-use crate::serve::front::Front;
 use crate::session::{Http2 as Http2Stream, Session};
 
-/// What HTTP/2 counts for a field beside its bytes (RFC 9113 §6.5.2).
+use super::request_handler::RequestHandler;
+
+/// What HTTP/2 counts for each field in addition to its bytes (RFC 9113 §6.5.2).
 const FIELD_OVERHEAD: usize = 32;
-/// h2 refuses heads with a bare 431, so it lets through what is a little larger: the gateway refuses that in words.
+/// h2 refuses larger heads with a bare 431. It may let through this many bytes more, which the gateway then refuses with
+/// an explanation.
 const BEYOND_LIMIT: usize = 64 << 10;
 /// Bytes of a reply that wait in memory for one stream.
 const SEND_BUFFER: usize = 256 << 10;
-/// A client that goes away without a word can't take the last GOAWAY.
+/// A client that has gone away silently can't take the last GOAWAY. Wait no longer than this for it.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(front: &Arc<Front>, stream: Stream, limits: &Limits, shutdown: &ShutdownWatch) {
+pub(crate) async fn serve<H: RequestHandler>(
+    handler: &Arc<H>,
+    stream: Stream,
+    limits: &Limits,
+    shutdown: &ShutdownWatch,
+) {
     let digest = Arc::new(Digest {
         ssl_digest: stream.get_ssl_digest(),
         timing_digest: stream.get_timing_digest(),
@@ -49,7 +54,7 @@ pub(crate) async fn serve(front: &Arc<Front>, stream: Stream, limits: &Limits, s
         }
     };
     let mut serving = Serving {
-        front: Arc::clone(front),
+        handler: Arc::clone(handler),
         connection,
         digest,
         streams: Arc::default(),
@@ -77,34 +82,34 @@ fn builder(limits: &Limits) -> Builder {
     builder
 }
 
-/// Why no more streams are taken.
+/// Why no more streams are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The connection is closed, or broken.
     Closed,
-    /// Nothing has happened for too long.
+    /// There was no stream for too long.
     Idle,
 }
 
-struct Serving {
-    front: Arc<Front>,
+struct Serving<H> {
+    handler: Arc<H>,
     connection: Connection<Stream, Bytes>,
     digest: Arc<Digest>,
     streams: Arc<Streams>,
     shutdown: ShutdownWatch,
 }
 
-/// The streams that are served.
+/// Counts the open streams.
 #[derive(Default)]
 struct Streams {
     open: AtomicUsize,
     none_left: Notify,
 }
 
-/// A stream that is served, until this is dropped.
+/// Counts a stream as open until it is dropped.
 struct OpenStream(Arc<Streams>);
 
-impl Serving {
+impl<H: RequestHandler> Serving<H> {
     async fn take_streams(&mut self, idle: Duration) -> End {
         let mut drains = false;
         loop {
@@ -122,9 +127,9 @@ impl Serving {
             match accepted {
                 Some(Ok((request, respond))) => {
                     let stream = Http2Stream::new(request, respond, Arc::clone(&self.digest));
-                    let (front, open) = (Arc::clone(&self.front), Streams::begin(&self.streams));
+                    let (handler, open) = (Arc::clone(&self.handler), Streams::begin(&self.streams));
                     tokio::spawn(async move {
-                        front.serve(Session::http2(stream)).await;
+                        handler.handle(Session::http2(stream)).await;
                         drop(open);
                     });
                 }
@@ -144,7 +149,7 @@ impl Streams {
         OpenStream(Arc::clone(streams))
     }
 
-    /// Returns once no stream has been open for so long.
+    /// Returns once no stream has been open for this long.
     async fn idle_for(&self, idle: Duration) {
         while self.open.load(Ordering::Acquire) > 0 {
             self.none_left.notified().await;

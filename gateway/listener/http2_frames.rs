@@ -1,8 +1,8 @@
-//! Looks at the frames of an HTTP/2 connection as they pass (RFC 9113 §4.1): whether a header has begun
-//! and not ended, and how many frames ask for work and bring nothing.
+//! Watches the frames of an HTTP/2 connection as they pass (RFC 9113 §4.1): whether a header has begun and not ended, and
+//! how many frames cost work and bring nothing.
 //!
-//! h2 bounds what such frames take in memory, and how many streams are open. It does not bound how
-//! often a client opens a stream and resets it (CVE-2023-44487), pings, or sends settings.
+//! h2 limits the memory that such frames take, and how many streams are open. It does not limit how often a client opens
+//! and resets a stream (CVE-2023-44487), pings, or sends settings.
 
 use crate::clock::Stopwatch;
 
@@ -17,35 +17,35 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Frames without use that a connection may send at once …
+/// Useless frames that a connection may send at once …
 const BURST: u64 = 1000;
-/// … and for each second of its life. A client that gives up calls or measures the line stays far below.
+/// … and in addition for each second of its life. A client that cancels calls or measures latency stays far below.
 const PER_SECOND: u64 = 100;
-/// A window update may be sent for each so many bytes written to the client, beside the burst.
+/// In addition to the burst, one window update per this many bytes written to the client is allowed.
 const BYTES_PER_UPDATE: u64 = 64;
 
-/// What is known of a connection's frames.
+/// The state of a connection's frames.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    /// Bytes still to come before the next frame's head.
+    /// Bytes to skip before the head of the next frame.
     skip: usize,
     head: [u8; HEAD],
     have: usize,
-    /// The client has to send something before a request is whole: settings, or the rest of a header.
+    /// The client has to send something before a request is complete: settings, or the rest of a header.
     within_header: bool,
-    /// The frame under way is part of a header.
+    /// The current frame is part of a header.
     in_header_frame: bool,
     useless: u64,
     updates: u64,
     life: Stopwatch,
 }
 
-/// The client sent more frames without use than it may.
+/// The client has sent too many useless frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flood;
 
 impl Frames {
-    /// Of a connection whose first byte is still to come.
+    /// For a connection before its first byte.
     pub(crate) fn new() -> Self {
         let head = [0; HEAD];
         let life = Stopwatch::start();
@@ -66,10 +66,10 @@ impl Frames {
         self.within_header || self.in_header_frame && self.skip > 0
     }
 
-    /// Looks at bytes as they come; `written` is how many went to the client so far.
+    /// Looks at bytes as they arrive. `written` is how many bytes were sent to the client so far.
     ///
     /// # Errors
-    /// There were too many frames without use.
+    /// There were too many useless frames.
     pub(crate) fn pass(&mut self, mut bytes: &[u8], written: u64) -> Result<(), Flood> {
         while !bytes.is_empty() {
             if self.skip > 0 {
@@ -108,13 +108,13 @@ impl Frames {
                 self.within_header = false;
                 self.useless += 1;
             }
-            // PRIORITY, RST_STREAM, PING, GOAWAY, and what is unknown and has to be ignored (§4.1).
+            // PRIORITY, RST_STREAM, PING, GOAWAY, and unknown frames, which have to be ignored (§4.1).
             _ => self.useless += 1,
         }
         if self.is_flood(written) { Err(Flood) } else { Ok(()) }
     }
 
-    /// The clock is read only where the burst is used up.
+    /// Reads the clock only if the burst is used up.
     fn is_flood(&self, written: u64) -> bool {
         let over = |count: u64, more: u64| count > BURST + more && count > BURST + more + self.earned();
         over(self.useless, 0) || over(self.updates, written / BYTES_PER_UPDATE)
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_without_use_are_a_flood_once_there_are_too_many() {
+    fn too_many_useless_frames_are_a_flood() {
         for (kind, flags) in [(3, 0), (6, 0), (SETTINGS, 0), (2, 0), (DATA, 0), (99, 0), (HEADERS, 0)] {
             let (mut frames, bytes) = (begun(), frame(kind, flags, b""));
             let passed = (0..5000).take_while(|_| frames.pass(&bytes, 0).is_ok()).count();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_brings_something_never_is_a_flood() {
+    fn useful_frames_are_never_a_flood() {
         let mut frames = begun();
         for _ in 0..5000 {
             let written = 5000 * BYTES_PER_UPDATE;

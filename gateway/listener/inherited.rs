@@ -1,8 +1,8 @@
-//! Listening sockets that the process was started with: by its predecessor, or by systemd's socket
-//! activation. Both pass them in the same way, as `LISTEN_FDS` says (`sd_listen_fds(3)`).
+//! Listening sockets that the process was started with, by its predecessor or by systemd's socket activation. Both pass
+//! them as `LISTEN_FDS` (`sd_listen_fds(3)`).
 //!
-//! Which socket is which is told by its own address, never by its place in the list: the configuration may have
-//! changed since they were bound.
+//! A socket is matched to a listener by its address and not by its place in the list, because the configuration may have
+//! changed since it was bound.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::{UnixDatagram, UnixListener};
@@ -10,10 +10,10 @@ use std::path::Path;
 
 use listenfd::ListenFd;
 
-/// What a successor says to its predecessor once it serves.
+/// What a successor sends to its predecessor once it serves.
 pub(crate) const READY: &[u8] = b"ready";
 
-/// Sockets that wait for the listeners that they belong to.
+/// Inherited sockets that no listener has taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
     tcp: Vec<TcpListener>,
@@ -22,7 +22,8 @@ pub(crate) struct Inherited {
 }
 
 impl Inherited {
-    /// Takes what the environment says, and takes it out of the environment: to be called before there are threads.
+    /// Takes the sockets that the environment names, and removes them from the environment. Must be called before there
+    /// are threads.
     pub(crate) fn from_environment() -> Self {
         let mut given = ListenFd::from_env();
         let mut inherited = Self::default();
@@ -57,7 +58,7 @@ impl Inherited {
         self.unix.iter().position(is_it).map(|place| self.unix.swap_remove(place))
     }
 
-    /// Closes the sockets that no listener has taken.
+    /// Closes the sockets that no listener has taken, with a warning.
     pub(crate) fn close_the_rest(&mut self) {
         let tcp = self.tcp.drain(..).filter_map(|socket| Some(socket.local_addr().ok()?.to_string()));
         let path =
@@ -72,7 +73,7 @@ impl Inherited {
         }
     }
 
-    /// Who has to be told that this process serves, if it was started to succeed another.
+    /// The predecessor, if there is one. It waits to hear that this process serves.
     pub(crate) const fn take_predecessor(&mut self) -> Option<UnixDatagram> {
         self.predecessor.take()
     }
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_is_known_by_its_address() {
+    fn a_socket_is_found_by_its_address() {
         let [first, second] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
         let (one, two) = (first.local_addr().unwrap(), second.local_addr().unwrap());
         let mut inherited = Inherited { tcp: vec![first, second], ..Inherited::default() };
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_socket_is_known_by_its_path() {
+    fn a_unix_socket_is_found_by_its_path() {
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("socket"), folder.path().join("other"));
         let socket = UnixListener::bind(&path).unwrap();

@@ -1,9 +1,8 @@
-//! A small plain HTTP/1.1 service: whole request in, whole response out. The admin listener and the
-//! demonstration's legacy API run on it.
+//! A small HTTP/1.1 service: complete request in, complete response out. The admin listener and the demonstration's legacy
+//! API run on it.
 //!
-//! Bodies are read to a limit (413 over it), `HEAD` is answered without a body, connections are kept
-//! alive. It starts inside a tokio runtime that is already there; pingora's own server, with its
-//! signal handling, stays out of it.
+//! It reads bodies up to a limit (413 above it), answers `HEAD` without a body, and keeps connections alive. It runs in the
+//! current tokio runtime, without pingora's server and its signal handling.
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,25 +28,25 @@ use crate::telemetry::only_words;
 use super::bind::BoundSockets;
 use super::inherited::Inherited;
 
-/// Bytes of a request's body that are taken unless [`PlainService::max_body`] says otherwise.
+/// Bytes of a request's body that are accepted, unless [`PlainService::max_body`] sets another limit.
 const MAX_BODY: usize = 1 << 20;
-/// A connection with no request under way is closed after this many seconds.
+/// An idle connection is closed after this many seconds.
 const IDLE_SECONDS: u64 = 60;
-/// Waiting for a request and reading its whole header takes at most this long.
+/// Waiting for a request and reading its complete header takes at most this long.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(IDLE_SECONDS + 15);
 /// One read of a request's body, and one write of a response, take at most this long.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
-/// A body that is too large is read on for this long after the 413, so that the client sees the 413
-/// and no reset connection (RFC 9112 §9.6).
+/// After a 413 the rest of the body is read for this long, so that the client sees the 413 and not a reset connection
+/// (RFC 9112 §9.6).
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Answers whole requests; one value serves all connections.
+/// Answers complete requests. One value serves all connections.
 pub(crate) trait PlainHandler: Send + Sync + 'static {
     /// The response to one request. Its `Content-Length` and `Connection` are set by the service.
     fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send;
 }
 
-/// A handler with the sockets it answers on, bound but not yet served.
+/// A handler with its sockets, which are bound but not served yet.
 pub(crate) struct PlainService<H> {
     name: &'static str,
     handler: H,
@@ -56,30 +55,30 @@ pub(crate) struct PlainService<H> {
 }
 
 impl<H: PlainHandler> PlainService<H> {
-    /// A service without sockets; `name` is for log lines.
+    /// A service without sockets. `name` is for log lines.
     pub(crate) fn new(name: &'static str, handler: H) -> Self {
         Self { name, handler, max_body: MAX_BODY, sockets: BoundSockets::default() }
     }
 
-    /// Sets how many bytes of a request's body are taken; 1 MiB at first.
+    /// Sets how many bytes of a request's body are accepted. The default is 1 MiB.
     #[cfg(test)]
     pub(crate) fn max_body(self, bytes: usize) -> Self {
         Self { max_body: bytes, ..self }
     }
 
-    /// Binds a TCP address at once: clients can connect from here on and are answered once
-    /// [`Self::serve`] runs. Tells the address, also for port 0.
+    /// Binds a TCP address and returns it, with the port that the system has chosen for port 0. Clients can connect from
+    /// here on; they are answered once [`Self::serve`] runs.
     ///
     /// # Errors
-    /// The address is taken or not ours; the error's text names it.
+    /// The address is taken, or does not belong to this host. The message names it.
     pub(crate) fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         self.sockets.bind(address)
     }
 
-    /// Binds a Unix socket at once; a socket file that a dead process left behind is replaced.
+    /// Binds a Unix socket. Replaces the socket file of a dead process.
     ///
     /// # Errors
-    /// The socket can't be made; the error's text names the path.
+    /// The socket can't be created. The message names the path.
     #[cfg(test)]
     pub(crate) fn listen_unix(&mut self, path: &std::path::Path) -> io::Result<()> {
         self.sockets.bind_unix(path)
@@ -90,13 +89,13 @@ impl<H: PlainHandler> PlainService<H> {
         self.sockets.listen_on(address, inherited)
     }
 
-    /// The sockets once more, for a successor.
+    /// Duplicates of the sockets, for a successor.
     pub(crate) fn duplicate_sockets(&self) -> io::Result<Vec<OwnedFd>> {
         self.sockets.duplicates()
     }
 
-    /// Serves until `shutdown` turns true or its sender is gone. Then no connection is accepted
-    /// any more; answers under way go on as tasks of the runtime.
+    /// Serves until `shutdown` turns true or its sender is dropped. Then it stops accepting; answers in progress go on as
+    /// tasks of the runtime.
     pub(crate) async fn serve(self, shutdown: ShutdownWatch) {
         let app = PlainApp { handler: self.handler, max_body: self.max_body };
         let mut service = Service::new(self.name.to_owned(), app);
@@ -151,19 +150,19 @@ impl<H: PlainHandler> PlainApp<H> {
             refuse(session, StatusCode::PAYLOAD_TOO_LARGE).await;
             return session.drain_request_body().await;
         };
-        let asked_for_head = head.method == Method::HEAD;
+        let reply_body = if head.method == Method::HEAD { ReplyBody::Omit } else { ReplyBody::Send };
         let response = self.handler.answer(Request::from_parts(head, body)).await;
-        write(session, response, asked_for_head).await
+        write(session, response, reply_body).await
     }
 }
 
-/// Keeps the connection for as long as this service wants it, if the client wants it at all.
+/// Keeps the connection alive if the client wants that and the service goes on.
 fn keep_alive(session: &mut ServerSession, shutdown: &ShutdownWatch) {
     let wanted = session.get_keepalive().is_some() && !*shutdown.borrow();
     session.set_keepalive(wanted.then_some(IDLE_SECONDS));
 }
 
-/// The whole body, or `None` if it is larger than `limit` bytes.
+/// The complete body, or `None` if it is larger than `limit` bytes.
 async fn read_body(session: &mut ServerSession, limit: usize) -> pingora::Result<Option<Bytes>> {
     let mut body = BytesMut::new();
     while let Some(piece) = session.read_request_body().await? {
@@ -181,16 +180,23 @@ async fn refuse(session: &mut ServerSession, status: StatusCode) {
     let mut response = Response::new(Bytes::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if let Err(error) = write(session, response, false).await {
+    if let Err(error) = write(session, response, ReplyBody::Send).await {
         let error = only_words(&error.to_string());
         tracing::debug!(kind = "plain", status = status.as_u16(), error, "a refusal could not be written");
     }
 }
 
+/// Whether a reply's body is sent, or only its length announced (HEAD).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReplyBody {
+    Send,
+    Omit,
+}
+
 async fn write(
     session: &mut ServerSession,
     response: Response<Bytes>,
-    asked_for_head: bool,
+    reply_body: ReplyBody,
 ) -> pingora::Result<()> {
     let (mut head, body) = response.into_parts();
     // RFC 9110 §8.6: no Content-Length in a 204; in a 304 it would describe another response.
@@ -200,7 +206,10 @@ async fn write(
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
     session.write_response_header(Box::new(ResponseHeader::from(head))).await?;
-    let body = if asked_for_head { Bytes::new() } else { body };
+    let body = match reply_body {
+        ReplyBody::Send => body,
+        ReplyBody::Omit => Bytes::new(),
+    };
     session.write_response_body(body, true).await
 }
 
@@ -212,7 +221,7 @@ async fn reusable(session: ServerSession) -> Option<ReusedHttpStream> {
             tracing::debug!(
                 kind = "plain",
                 error = only_words(&error.to_string()),
-                "a connection can't be kept"
+                "could not keep a connection alive"
             );
             None
         }
@@ -327,7 +336,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_http_is_400() {
+    async fn a_request_that_is_not_http_is_400() {
         let said = talk("no http\r\n\r\n").await;
         assert!(said.starts_with("HTTP/1.1 400 "), "{said}");
     }

@@ -1,7 +1,8 @@
-//! Trailers of a reply over HTTP/1.1. pingora's session ends a chunked reply without any; here its last chunk gets them.
+//! Trailers of a chunked reply over HTTP/1.1. pingora's session ends a reply without any, so they are added to its last
+//! chunk here.
 //!
-//! The session writes the last chunk by itself and at once, after everything else. Whoever sets trailers is about to
-//! end the reply, so the next bytes are the last chunk's and nothing else's.
+//! The session writes the last chunk in a single write, after everything else. Whoever sets trailers is about to end the
+//! reply, so that write is recognised by its bytes.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -28,7 +29,7 @@ impl Trailers {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(last.freeze());
     }
 
-    /// What is written in place of these bytes, if they are the last chunk of a reply with trailers.
+    /// What to write instead of these bytes, if they are the last chunk of a reply with trailers.
     pub(crate) fn instead_of(&mut self, bytes: &[u8]) -> Option<Bytes> {
         let trailers = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         if bytes == LAST_CHUNK { trailers.take() } else { None }

@@ -1,5 +1,5 @@
-//! How long a client may take: for a head, and for a body. Over HTTP/1 the front says which [`Stage`] a connection is in,
-//! over HTTP/2 its frames do.
+//! How long a client may take for a head and for a body, over all reads together. Over HTTP/1.1 the session says which
+//! [`Stage`] a connection is in, over HTTP/2 its frames do.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -8,25 +8,26 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use crate::session::body_rate::BodyRate;
 use crate::telemetry::ConnectionRefusal;
 
-use super::body_rate::BodyRate;
+use super::http2_frames::Frames;
 
-/// What a connection over HTTP/1 is read for.
+/// What a connection is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Stage {
-    /// A request that has not begun.
+    /// The beginning of a request.
     Idle,
     /// The rest of a header.
     Header,
-    /// A body that has a rate to keep to.
+    /// A body with a minimum rate.
     Body,
-    /// What others watch: a batch's body, the client's end.
+    /// Something that is watched elsewhere: the body of a batch, or the client's end.
     Free,
 }
 
-/// How long the client may still take.
+/// Limits how long the client may take.
 #[derive(Debug)]
 pub(crate) struct Watch {
     stage: AtomicU8,
@@ -45,9 +46,9 @@ impl Watch {
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
-    /// Bytes came, over HTTP/2.
-    pub(crate) fn received_frames(&mut self, within_header: bool) {
-        if within_header {
+    /// Bytes have arrived over HTTP/2.
+    pub(crate) fn received_frames(&mut self, frames: &Frames) {
+        if frames.within_header() {
             self.enter(Stage::Header);
         } else {
             self.enter(Stage::Idle);
@@ -59,7 +60,7 @@ impl Watch {
         self.stage.load(Ordering::Relaxed) == stage as u8
     }
 
-    /// Bytes came, over HTTP/1.
+    /// Bytes have arrived over HTTP/1.1.
     pub(crate) fn received(&mut self, bytes: usize) {
         if self.is_in(Stage::Idle) {
             self.enter(Stage::Header);
@@ -71,7 +72,7 @@ impl Watch {
         }
     }
 
-    /// A read has to wait. Ready once that took too long, with the limit that it took.
+    /// A read has to wait. Ready once it has waited too long, with the limit that was exceeded.
     pub(crate) fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<ConnectionRefusal> {
         let (patience, reason) = if self.is_in(Stage::Header) {
             (self.header_timeout, ConnectionRefusal::HeaderTimeout)

@@ -1,7 +1,7 @@
-//! Writes that leave together: the head of a batch's reply and what it is made of. pingora writes each for itself, and
-//! each write costs more than a small reply is to stitch.
+//! Lets writes leave together: the head of a batch's reply and the pieces of its body. pingora writes each by itself, and
+//! each write costs more than stitching a small reply.
 //!
-//! Only what is asked for is held, so that the head of a reply which streams never waits for its body.
+//! Bytes are held only on request, so the head of a streamed reply never waits for its body.
 
 use std::io;
 use std::pin::Pin;
@@ -11,10 +11,10 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWrite;
 
-/// What is longer is written as it is: to copy it would cost more than a write.
+/// Longer replies are written directly: copying them would cost more than a write.
 const MOST: usize = 8 << 10;
 
-/// Bytes of a reply that wait for those that follow.
+/// Bytes of a reply that wait for more.
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
     wanted: AtomicBool,
@@ -22,12 +22,12 @@ pub(crate) struct WriteBuffer {
 }
 
 impl WriteBuffer {
-    /// What is written until the next flush may wait for it.
+    /// Holds writes until the next flush.
     pub(crate) fn want(&self) {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
-    /// Holds these bytes, if it is to and they fit.
+    /// Holds these bytes if that was asked for and they fit.
     pub(crate) fn hold(&mut self, bytes: &[u8]) -> bool {
         let holds = self.wanted.load(Ordering::Relaxed) && self.held.len() + bytes.len() <= MOST;
         if holds {
@@ -36,12 +36,12 @@ impl WriteBuffer {
         holds
     }
 
-    /// Holds these bytes until the next flush.
+    /// Holds these bytes until the next flush in any case.
     pub(crate) fn hold_always(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
     }
 
-    /// Writes what is held.
+    /// Writes the held bytes.
     pub(crate) fn poll_release<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
@@ -57,7 +57,7 @@ impl WriteBuffer {
         Poll::Ready(Ok(()))
     }
 
-    /// All is written: from here on nothing is held.
+    /// Everything is written; from here on nothing is held.
     pub(crate) fn end(&mut self) {
         if std::mem::take(self.wanted.get_mut()) {
             self.held = BytesMut::new();
@@ -72,28 +72,28 @@ mod tests {
 
     use super::*;
 
-    fn release(together: &mut WriteBuffer, stream: &mut (impl AsyncWrite + Unpin)) -> Option<io::Result<()>> {
-        std::future::poll_fn(|context| together.poll_release(stream, context)).now_or_never()
+    fn release(buffer: &mut WriteBuffer, stream: &mut (impl AsyncWrite + Unpin)) -> Option<io::Result<()>> {
+        std::future::poll_fn(|context| buffer.poll_release(stream, context)).now_or_never()
     }
 
     #[test]
     fn nothing_is_held_unless_it_is_wanted_and_fits() {
-        let mut together = WriteBuffer::default();
-        assert!(!together.hold(b"head"));
-        together.want();
-        assert!(together.hold(b"head") && together.hold(&[b'x'; MOST - 4]) && !together.hold(b"x"));
-        together.end();
-        assert!(!together.hold(b"head"));
+        let mut buffer = WriteBuffer::default();
+        assert!(!buffer.hold(b"head"));
+        buffer.want();
+        assert!(buffer.hold(b"head") && buffer.hold(&[b'x'; MOST - 4]) && !buffer.hold(b"x"));
+        buffer.end();
+        assert!(!buffer.hold(b"head"));
     }
 
     #[tokio::test]
-    async fn what_is_held_leaves_in_order_however_little_is_taken_at_once() {
+    async fn held_bytes_leave_in_order_however_little_is_taken_at_once() {
         let (mut near, mut far) = tokio::io::duplex(3);
-        let mut together = WriteBuffer::default();
-        together.want();
-        assert!(together.hold(b"head ") && together.hold(b"body"));
+        let mut buffer = WriteBuffer::default();
+        buffer.want();
+        assert!(buffer.hold(b"head ") && buffer.hold(b"body"));
         let mut got = Vec::new();
-        while release(&mut together, &mut near).is_none() {
+        while release(&mut buffer, &mut near).is_none() {
             let mut piece = [0; 2];
             let count = far.read(&mut piece).await.unwrap();
             got.extend_from_slice(&piece[..count]);

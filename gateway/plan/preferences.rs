@@ -7,7 +7,7 @@ use http::HeaderMap;
 use crate::header::outside_quotes;
 
 /// The preferences that a batch honours. Unknown ones are ignored (RFC 7240 §2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Preferences {
     /// `return=minimal` (RFC 7240 §4.2): no headers and bodies of items below 400.
     pub minimal: bool,

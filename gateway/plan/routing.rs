@@ -8,8 +8,8 @@ use crate::batch::ItemRejection;
 use crate::header::field::Fields;
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, ReferenceField, ReferenceMapper, Route, RouteIndex, RouteTable,
-    Strictness, UpstreamIndex, same_authority,
+    CanonicalPath, Mapping, OriginText, ReferenceRules, Route, RouteIndex, RouteTable, Strictness,
+    UpstreamIndex,
 };
 
 /// What planning needs to know about a batch's endpoint.
@@ -91,21 +91,24 @@ pub(super) fn map_fields(
 ) -> Result<MappedFields, ItemRejection> {
     // No item can set it: `header::field::is_forbidden_in_item`.
     fields.extend(forwarded::stripped_prefix(mapping).map(|prefix| (X_FORWARDED_PREFIX, prefix)));
-    if !fields.iter().any(|(name, _)| ReferenceField::from_name(name).is_some()) {
-        return Ok(MappedFields { plain: fields, references: Vec::new() });
+    let rules = ReferenceRules {
+        routes: context.routes,
+        own_authority: context.own_authority,
+        upstream,
+        strictness: Strictness::Item,
+    };
+    let mut references = Vec::new();
+    let mut refused = None;
+    fields.retain(|(name, value)| {
+        let Some(mapped) = rules.map(name, value) else { return true };
+        match mapped {
+            Ok(text) => references.push((name.clone(), text)),
+            Err(why) => refused = refused.or(Some(why)),
+        }
+        false
+    });
+    match refused {
+        Some(why) => Err(why.into()),
+        None => Ok(MappedFields { plain: fields, references }),
     }
-    let own = |authority: &str| same_authority(authority, context.own_authority);
-    let mapper =
-        ReferenceMapper { routes: context.routes, is_own: &own, upstream, strictness: Strictness::Item };
-    let mut all = MappedFields { plain: Fields::with_capacity(fields.len()), references: Vec::new() };
-    for (name, value) in fields {
-        let Some(field) = ReferenceField::from_name(&name) else {
-            all.plain.push((name, value));
-            continue;
-        };
-        let text = mapper.map(field, &value);
-        let refuse = |problem| ItemRejection::ForbiddenReference { field: field.as_str(), problem };
-        all.references.push((name, text.map_err(refuse)?));
-    }
-    Ok(all)
 }

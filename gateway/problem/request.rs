@@ -4,6 +4,7 @@ use super::admission::{self, of_admission};
 use super::error_reply::ErrorReply;
 use super::table::{self, Row};
 use crate::batch::{AdmissionRefusal, OutcomeKind};
+use crate::route::ForbiddenReference;
 
 /// Why the gateway rejects a single request. Nothing was sent for it. Items have
 /// [`ItemRejection`](crate::batch::ItemRejection).
@@ -98,6 +99,12 @@ pub fn of_body(failure: BodyFailure) -> ErrorReply {
         ),
     };
     ErrorReply::new(row, detail, OutcomeKind::Unknown)
+}
+
+impl From<ForbiddenReference> for RequestRejection {
+    fn from(ForbiddenReference { field, problem }: ForbiddenReference) -> Self {
+        Self::ForbiddenReference { field, problem }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Handing over to a successor: the program as it stands on the disk now, started with our arguments and
-//! our listening sockets. It says when it serves; until then, and if it never does, all stays as it was.
+//! Hand-over to a successor: the program as it is on the disk now, started with our arguments and our listening sockets.
+//! It reports when it serves. Until then, and if it never does, nothing changes.
 //!
-//! Both processes hold the same sockets, so a connection that nobody has accepted yet is accepted by either.
+//! Both processes hold the same sockets, so either of them accepts a connection that is still waiting.
 
 use std::env;
 use std::io;
@@ -14,22 +14,21 @@ use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
 use crate::clock::Deadline;
-
 use crate::listener::inherited::READY;
 
-/// A successor that does not serve by then is ended.
+/// A successor that does not serve within this time is killed.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// The descriptor at which sockets begin: `SD_LISTEN_FDS_START` of `sd_listen_fds(3)`.
+/// The first descriptor that is passed on: `SD_LISTEN_FDS_START` of `sd_listen_fds(3)`.
 const FIRST: RawFd = 3;
 
-/// Why there is no successor.
+/// Why a hand-over failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandoverError {
-    /// In a container, say: it ends with its first process.
-    #[error("as process 1 it can't be succeeded: all others would end with it")]
+    /// A container, for example, ends with its first process.
+    #[error("process 1 can't hand over: all other processes would end with it")]
     FirstProcess,
-    #[error("it was started without a name of its program")]
+    #[error("the program was started without its name")]
     Nameless,
     #[error("{0} can't be started: {1}")]
     Start(String, io::Error),
@@ -52,7 +51,7 @@ pub(crate) struct Successor {
 }
 
 impl Successor {
-    /// Starts it with these listening sockets.
+    /// Starts the successor with these listening sockets.
     ///
     /// # Errors
     /// It can't be started.
@@ -68,15 +67,15 @@ impl Successor {
         Ok(Self { child, word: UnixDatagram::from_std(word)?, deadline: Deadline::after(READY_WITHIN) })
     }
 
-    /// Its process id; 0 once it has ended.
+    /// The successor's process id; 0 once it has ended.
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap_or_default()
     }
 
-    /// Returns once it serves. May be dropped and called again.
+    /// Completes when the successor is serving. Cancel-safe.
     ///
     /// # Errors
-    /// It never will.
+    /// The successor has ended, or did not serve in time.
     pub(crate) async fn serves(&mut self) -> Result<(), HandoverError> {
         let mut said = [0; READY.len()];
         let news = async {
@@ -89,20 +88,20 @@ impl Successor {
         self.deadline.race(news).await.unwrap_or(Err(HandoverError::Late))
     }
 
-    /// Ends it at once.
+    /// Kills the successor.
     pub(crate) async fn end(mut self) {
         // It may have ended by itself.
         let _ = self.child.kill().await;
     }
 }
 
-/// Starts the program at the place from which this process was started, which may hold a new file by now.
+/// Starts the program from the path of this process, which may be a new file by now.
 fn spawn(passed: Vec<OwnedFd>) -> Result<Child, HandoverError> {
     let mut arguments = env::args_os();
     let program = arguments.next().ok_or(HandoverError::Nameless)?;
     let mut command = PlainCommand::new(&program);
     command.args(arguments).env("LISTEN_FDS", passed.len().to_string());
-    // A process can't know its own id before it is there; without this name its sockets are for whoever reads.
+    // LISTEN_PID would have to name a process that does not exist yet. Without it, the sockets are for whoever reads it.
     command.env_remove("LISTEN_PID").env_remove("LISTEN_FDNAMES").env_remove("LISTEN_FDS_FIRST_FD");
     let mappings = passed.into_iter().zip(FIRST..);
     command.fd_mappings(mappings.map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect())?;

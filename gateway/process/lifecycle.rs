@@ -1,10 +1,5 @@
-//! Start and end of a gateway: sockets are bound, services run, signals are obeyed.
-//!
-//! pingora's own `Server` is not used: it sleeps through its grace period whatever happens, and SIGHUP
-//! kills it. Its services run as tasks of our runtime instead. SIGTERM drains: `/readyz` says 503,
-//! after `drain.delay` no connection is accepted, and the process ends as soon as all is quiet
-//! ([`Activity`](crate::state::activity::Activity)), or after `drain.deadline`. SIGINT does the same. A second one of
-//! either ends it at once. SIGQUIT hands over to a successor first ([`Successor`]), and then drains.
+//! Start and end of a gateway: binds sockets, runs services, obeys signals. The order of events is described in
+//! [the module above](super).
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -21,13 +16,13 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Deadline;
 use crate::config::{self, Loaded, Settings};
-use crate::telemetry::{Logging, Metrics, MetricsError, start_logging};
+use crate::telemetry::{HandoverResult, Logging, Metrics, MetricsError, ReloadResult, start_logging};
 use crate::terminal::print_error;
 
 use super::handover::{HandoverError, Successor};
 use super::reload::{Reloader, WatchedFile};
 use super::signals::{SignalAction, Signals};
-use super::systemd::{tell_ready, tell_stopping};
+use super::systemd::{self, notify_ready, notify_stopping};
 use crate::admin::Admin;
 use crate::listener::acceptor::Acceptor;
 use crate::listener::bind::BoundSockets;
@@ -44,41 +39,41 @@ pub(crate) enum StartError {
     /// A listener's certificate can't be used, or signals can't be received.
     #[error("{0}")]
     Listen(#[from] std::io::Error),
-    /// A listener's address is taken or not ours.
+    /// A listener's address is taken, or does not belong to this host.
     #[error("{error}; the address is `{key}` in the configuration")]
     Address {
         /// The key that has the address.
         key: &'static str,
-        /// Why it can't be listened on; names the address.
+        /// Why it can't be used; names the address.
         error: std::io::Error,
     },
-    /// A fault of ours.
+    /// A bug in this program.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
 }
 
-/// A gateway that runs as tasks of a runtime.
+/// A gateway that runs as tasks of a runtime. Dropping it aborts them.
 pub(crate) struct Running {
     gateway: Arc<Gateway>,
     services: Vec<JoinHandle<()>>,
-    /// Tells the front to stop accepting.
+    /// Makes the front stop accepting.
     stop: watch::Sender<bool>,
-    /// Tells the admin listener likewise. It serves until the end, so that a drain can be watched; or until a
-    /// successor does.
+    /// Makes the admin listener stop. It serves until the end, so that a drain can be watched, or until a successor
+    /// serves.
     stop_admin: watch::Sender<bool>,
-    /// All listening sockets once more, for a successor.
+    /// Duplicates of all listening sockets, for a successor.
     sockets: Vec<OwnedFd>,
 }
 
-/// Starts a gateway as tasks of the runtime that this is called in.
+/// Starts a gateway as tasks of the current runtime.
 ///
 /// # Errors
-/// A listener can't be had.
+/// A listener could not be set up.
 pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
     start_on(settings, &mut Inherited::default()).await
 }
 
-/// The same on sockets that are there already, as far as they are those of the configuration.
+/// The same, with inherited sockets for those listeners of the configuration that have one.
 async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Running, StartError> {
     let mut front = BoundSockets::default();
     for listener in &settings.listen {
@@ -89,7 +84,7 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
     let admin = settings.admin.clone();
     let snapshot = Snapshot::new(settings, redacted, &metrics, None).await;
     let gateway = Arc::new(Gateway::new(snapshot, metrics));
-    gateway.metrics.record_reload(true);
+    gateway.metrics.record_reload(ReloadResult::Taken);
     gateway.start_checks();
     let (stop, stopped) = watch::channel(false);
     let (stop_admin, admin_stopped) = watch::channel(false);
@@ -106,16 +101,16 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
     Ok(Running { gateway, services, stop, stop_admin, sockets })
 }
 
-/// The front with its sockets, ready to be served.
+/// The front's service with its sockets, ready to run.
 struct FrontService {
-    service: Service<Acceptor>,
+    service: Service<Acceptor<Front>>,
     sockets: ListenFds,
 }
 
 fn front_service(gateway: Arc<Gateway>, sockets: BoundSockets) -> std::io::Result<FrontService> {
     let front = Front::new(Arc::clone(&gateway));
-    let door = Acceptor::new(gateway, front, sockets.encrypted()?);
-    let mut service = Service::new("front".to_owned(), door);
+    let acceptor = Acceptor::new(gateway, front, sockets.encrypted()?);
+    let mut service = Service::new("front".to_owned(), acceptor);
     let sockets = sockets.give_to(service.endpoints());
     Ok(FrontService { service, sockets })
 }
@@ -126,9 +121,9 @@ impl FrontService {
     }
 }
 
-/// Looks the names of targets up again, as often as their answers say.
+/// Looks up the names of targets again when their answers expire.
 async fn keep_resolving(gateway: Arc<Gateway>) {
-    /// No answer is kept for less.
+    /// How often we look for expired answers.
     const INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
     loop {
         tokio::time::sleep(INTERVAL).await;
@@ -138,7 +133,7 @@ async fn keep_resolving(gateway: Arc<Gateway>) {
 }
 
 impl Running {
-    /// Drains and ends: returns once all is quiet, or the drain's deadline has come.
+    /// Drains. Returns once nothing is in flight, or at the drain's deadline.
     async fn drain(&mut self) {
         let delay = self.gateway.snapshot().settings.drain.delay;
         self.gateway.start_draining();
@@ -147,8 +142,8 @@ impl Running {
         self.wait_for(Awaited::Requests).await;
     }
 
-    /// Ends after a successor has taken over: as [`Self::drain`], but nobody waits for the end, so that clients
-    /// may keep their connections until they use them again.
+    /// Drains after a successor has taken over. Nobody waits for the end, so clients may keep their connections until
+    /// they use them again.
     async fn retire(&mut self) {
         self.gateway.start_draining();
         self.stop_accepting();
@@ -157,7 +152,7 @@ impl Running {
     }
 
     fn stop_accepting(&mut self) {
-        // A socket that is open somewhere still takes connections.
+        // A socket accepts connections as long as any copy of it is open.
         self.sockets.clear();
         let _ = self.stop.send(true);
         self.gateway.end_lasting_exchanges();
@@ -186,11 +181,11 @@ impl Drop for Running {
     }
 }
 
-/// Serves the configuration in `file` until a signal says to end.
+/// Serves the configuration in `file` until a signal ends it.
 #[must_use]
 pub(crate) fn run(file: &Path) -> ExitCode {
     let inherited = Inherited::from_environment();
-    // Before the file is loaded: a change from here on is noticed.
+    // Before the file is loaded, so that a change from here on is noticed.
     let watched = WatchedFile::new(file.to_owned());
     let loaded = match config::load(file) {
         Ok(loaded) => loaded,
@@ -209,12 +204,12 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     let runtime = match runtime(&loaded.settings) {
         Ok(runtime) => runtime,
         Err(error) => {
-            print_error(format_args!("batchgate: no worker threads: {error}"));
+            print_error(format_args!("batchgate: could not start worker threads: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let code = runtime.block_on(serve(watched, loaded, &logging, inherited));
-    // Connections that are still open are cut; their requests are over.
+    // Cuts connections that are still open; their requests are over.
     runtime.shutdown_background();
     code
 }
@@ -228,7 +223,7 @@ fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
 }
 
 async fn serve(watched: WatchedFile, loaded: Loaded, logging: &Logging, inherited: Inherited) -> ExitCode {
-    match serve_until_told(watched, loaded, logging, inherited).await {
+    match serve_until_ended(watched, loaded, logging, inherited).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print_error(format_args!("batchgate: {error}"));
@@ -237,32 +232,34 @@ async fn serve(watched: WatchedFile, loaded: Loaded, logging: &Logging, inherite
     }
 }
 
-async fn serve_until_told(
+async fn serve_until_ended(
     mut watched: WatchedFile,
     loaded: Loaded,
     logging: &Logging,
     mut inherited: Inherited,
 ) -> Result<(), StartError> {
-    // Before clients can come in: from here on no signal kills.
+    // Before clients can come in: from here on no signal kills the process.
     let mut signals = Signals::new()?;
     for warning in loaded.warnings.iter() {
         tracing::warn!(kind = "config", line = warning.line(), warning = warning.message());
     }
     watched.watch_others(loaded.files);
-    let came = inherited.count();
+    let given = inherited.count();
     let mut running = start_on(loaded.settings, &mut inherited).await?;
     let metrics = &running.gateway.metrics;
     metrics.watch_log(logging.dropped_lines());
-    let sockets = came - inherited.count();
+    let sockets = given - inherited.count();
     inherited.close_the_rest();
     let (config, version, pid) = (watched.path().display(), env!("CARGO_PKG_VERSION"), std::process::id());
     tracing::info!(kind = "start", %config, version, pid, sockets_taken_over = sockets);
     let predecessor = inherited.take_predecessor();
-    tell_ready(predecessor.is_some());
     if let Some(predecessor) = predecessor {
-        metrics.record_handover(true);
-        // If it is gone, it serves no more either.
+        notify_ready(systemd::Start::Succeeding);
+        metrics.record_handover(HandoverResult::Taken);
+        // If it has ended already, nobody needs to know.
         let _ = predecessor.send(READY);
+    } else {
+        notify_ready(systemd::Start::Fresh);
     }
     let reloader = Reloader::new(watched, Arc::clone(&running.gateway));
     let ending = obey(&mut signals, reloader, &running).await;
@@ -270,31 +267,31 @@ async fn serve_until_told(
     Ok(())
 }
 
-/// How a gateway comes to its end.
+/// Why a gateway ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    /// It was told to.
-    Told,
-    /// A successor serves.
+    /// A signal has asked for it.
+    Signalled,
+    /// A successor is serving.
     HandedOver,
 }
 
-/// Does what signals ask for until one of them ends it.
+/// Obeys signals, and reloads changed files, until the gateway has to end.
 async fn obey(signals: &mut Signals, mut reloader: Reloader, running: &Running) -> Ending {
     let mut successor = None;
     loop {
         tokio::select! {
-            wish = signals.next() => match wish {
+            action = signals.next() => match action {
                 SignalAction::Reload => reloader.reload("SIGHUP").await,
                 SignalAction::HandOver if successor.is_some() => {
-                    tracing::warn!(kind = "handover", "SIGQUIT is ignored: a successor is about to start");
+                    tracing::warn!(kind = "handover", "SIGQUIT is ignored: a successor is already starting");
                 }
                 SignalAction::HandOver => successor = start_successor(running),
                 SignalAction::End => {
                     if let Some(successor) = successor {
                         successor.end().await;
                     }
-                    return Ending::Told;
+                    return Ending::Signalled;
                 }
             },
             () = reloader.changed() => reloader.reload("a file has changed").await,
@@ -319,7 +316,7 @@ fn start_successor(running: &Running) -> Option<Successor> {
     }
 }
 
-/// Returns once the successor serves, or an error once it never will; never if there is none.
+/// Waits for the successor to serve or to fail; forever if there is none.
 async fn served(successor: &mut Option<Successor>) -> Result<(), HandoverError> {
     match successor {
         Some(successor) => successor.serves().await,
@@ -335,29 +332,31 @@ async fn give_up(successor: Option<Successor>, running: &Running, error: &Handov
 }
 
 fn record_failure(running: &Running, error: &HandoverError) {
-    running.gateway.metrics.record_handover(false);
-    tracing::error!(kind = "handover", %error, "there is no successor; this process goes on");
+    running.gateway.metrics.record_handover(HandoverResult::Failed);
+    tracing::error!(kind = "handover", %error, "the hand-over failed; this process goes on");
 }
 
 async fn end(running: &mut Running, signals: &mut Signals, ending: Ending) {
     tracing::info!(kind = "drain", handed_over = ending == Ending::HandedOver);
     let drain = async {
         match ending {
-            Ending::Told => running.drain().await,
+            Ending::Signalled => running.drain().await,
             Ending::HandedOver => running.retire().await,
         }
     };
-    // systemd asks all processes of a service to end: for the one that is ending anyway that is no second time.
-    let patience = match ending {
-        Ending::Told => 1,
+    // systemd signals all processes of a service. For the one that is ending anyway that is not a second signal.
+    let signals_to_exit = match ending {
+        Ending::Signalled => 1,
         Ending::HandedOver => 2,
     };
-    if ending == Ending::Told {
-        tell_stopping();
+    if ending == Ending::Signalled {
+        notify_stopping();
     }
     tokio::select! {
         () = drain => {}
-        () = signals.told_to_end(patience) => tracing::warn!(kind = "drain", "told again: ending at once"),
+        () = signals.end_requests(signals_to_exit) => {
+            tracing::warn!(kind = "drain", "second signal: exiting now");
+        },
     }
     let totals = running.gateway.metrics.totals();
     tracing::info!(kind = "end", batches = totals.batches, items = totals.items, requests = totals.requests);

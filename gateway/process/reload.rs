@@ -1,10 +1,9 @@
-//! A new configuration without a restart: on SIGHUP, or when the file has changed. A file with an error
-//! changes nothing: the old configuration stays, and the log says why the new one was refused.
+//! A new configuration without a restart: on SIGHUP, or when the file has changed. A file with an error changes nothing:
+//! the old configuration stays, and the log says why the new one was refused. The same holds for the files from which the
+//! configuration takes keys, secrets and authorities.
 //!
-//! The same holds for the files that it takes keys, secrets and authorities from.
-//!
-//! The files' folders are watched, not the files: editors and Kubernetes replace files by renaming. An
-//! event is only a hint; what counts is whether a file's content differs from the last one read.
+//! We watch the folders of these files and not the files, because editors and Kubernetes replace files by renaming. An
+//! event is only a hint; a reload happens if the content of a file differs from the last one read.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,29 +13,28 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use crate::config::{self, ReadFile, Settings};
-
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
 
-/// Writes to a file come in bursts; so long has to pass without one.
+/// Writes to a file come in bursts. We wait this long after an event before we look.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Network file systems tell nothing: so often the file is looked at anyway.
+/// Network file systems send no change events, so we also poll at this interval.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// The configuration's file, and what it held when it was last read.
+/// The configuration's file, and its content when it was last read.
 pub(crate) struct WatchedFile {
     path: PathBuf,
     content: Option<Vec<u8>>,
-    /// Those that the configuration in use takes something from.
+    /// The other files that the configuration in use was read from.
     others: Vec<ReadFile>,
     events: mpsc::Receiver<()>,
-    /// Watches as long as it lives; says why where the system can't watch.
+    /// Watches until it is dropped; an error if the system can't watch.
     watcher: notify::Result<RecommendedWatcher>,
 }
 
 impl WatchedFile {
-    /// Watches from now on.
+    /// Watches from now on: a change after this call is noticed.
     pub(crate) fn new(path: PathBuf) -> Self {
         let (sender, events) = mpsc::channel(1);
         let watcher = watch(&path, sender);
@@ -58,19 +56,19 @@ impl WatchedFile {
         self.others.iter_mut().for_each(ReadFile::remember);
     }
 
-    /// Watches these files as well, in place of those before.
+    /// Watches these other files, in place of the earlier ones.
     pub(crate) fn watch_others(&mut self, files: Vec<ReadFile>) {
         if let Ok(watcher) = &mut self.watcher {
             for folder in files.iter().filter_map(|file| folder_of(file.path())) {
                 if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                    tracing::warn!(folder = %folder.display(), %error, "a folder can't be watched; SIGHUP still reloads");
+                    tracing::warn!(folder = %folder.display(), %error, "could not watch a folder; SIGHUP still reloads");
                 }
             }
         }
         self.others = files;
     }
 
-    /// Returns when there may be a change.
+    /// Waits until there may be a change. Cancel-safe.
     async fn hint(&mut self) {
         tokio::select! {
             event = self.events.recv() => if event.is_none() { tokio::time::sleep(LOOK).await },
@@ -89,19 +87,19 @@ pub(crate) struct Reloader {
 impl Reloader {
     pub(crate) fn new(file: WatchedFile, gateway: Arc<Gateway>) -> Self {
         if let Err(error) = &file.watcher {
-            tracing::warn!(%error, "the configuration's folder can't be watched; SIGHUP still reloads");
+            tracing::warn!(%error, "could not watch the configuration's folder; SIGHUP still reloads");
         }
         Self { file, gateway }
     }
 
-    /// Returns when the file's content has changed.
+    /// Waits until the content of a file has changed. Cancel-safe.
     pub(crate) async fn changed(&mut self) {
         while !self.file.has_changed() {
             self.file.hint().await;
         }
     }
 
-    /// Takes the file's configuration, or says why not.
+    /// Puts the file's configuration into use, or logs why not.
     pub(crate) async fn reload(&mut self, cause: &str) {
         self.file.remember();
         match config::load(self.file.path()) {
@@ -112,13 +110,13 @@ impl Reloader {
                 tracing::info!(kind = "reload", cause, "the new configuration is in use");
             }
             Err(diagnostics) => {
-                self.gateway.metrics.record_reload(false);
+                self.gateway.metrics.record_reload(crate::telemetry::ReloadResult::Refused);
                 let errors = diagnostics.to_string();
                 tracing::error!(
                     kind = "reload",
                     cause,
                     errors,
-                    "the new configuration is refused; the old one stays"
+                    "the new configuration was refused; the old one stays in use"
                 );
             }
         }
@@ -131,7 +129,7 @@ impl Reloader {
         self.gateway.replace(snapshot);
         self.gateway.metrics.upstreams.forget_targets();
         self.gateway.start_checks();
-        self.gateway.metrics.record_reload(true);
+        self.gateway.metrics.record_reload(crate::telemetry::ReloadResult::Taken);
     }
 
     fn warn_of_restart(&self, new: &Settings) {
@@ -156,10 +154,10 @@ impl Reloader {
 
 fn watch(file: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Our own reading is an event as well; it must not make us read again. An error may stand for
-        // lost events.
+        // Our own reads are events as well; they must not make us read again. An error may mean that events were
+        // lost.
         if event.is_err() || event.is_ok_and(|event| !event.kind.is_access()) {
-            // A hint that is already waiting stands for this one too.
+            // If a hint is waiting already, it is enough.
             let _ = sender.try_send(());
         }
     })?;

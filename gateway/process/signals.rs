@@ -1,8 +1,8 @@
-//! The signals that a gateway obeys.
+//! The signals that a gateway obeys, and what each asks for.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Signals as they come in.
+/// Receives signals, in the order in which they arrive.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -13,19 +13,19 @@ pub(crate) struct Signals {
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignalAction {
-    /// SIGTERM, SIGINT: to end.
+    /// SIGTERM, SIGINT: drain and end.
     End,
-    /// SIGHUP: to take the new configuration.
+    /// SIGHUP: load the configuration again.
     Reload,
-    /// SIGQUIT: to hand over to a successor.
+    /// SIGQUIT: hand over to a successor.
     HandOver,
 }
 
 impl Signals {
-    /// From here on no signal of these kills.
+    /// From here on none of these signals kills the process.
     ///
     /// # Errors
-    /// The system does not let us.
+    /// The system refuses to install a handler.
     pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -35,7 +35,7 @@ impl Signals {
         })
     }
 
-    /// The next signal; none is lost when this is dropped.
+    /// Waits for the next signal. Cancel-safe.
     pub(crate) async fn next(&mut self) -> SignalAction {
         tokio::select! {
             _ = self.terminate.recv() => SignalAction::End,
@@ -45,12 +45,12 @@ impl Signals {
         }
     }
 
-    /// Returns once `times` signals have asked for the end; the others are told that it is near.
-    pub(crate) async fn told_to_end(&mut self, times: usize) {
-        let mut told = 0;
-        while told < times {
+    /// Returns once `count` signals have asked for the end. The others are ignored, with a warning.
+    pub(crate) async fn end_requests(&mut self, count: usize) {
+        let mut received = 0;
+        while received < count {
             match self.next().await {
-                SignalAction::End => told += 1,
+                SignalAction::End => received += 1,
                 SignalAction::Reload | SignalAction::HandOver => {
                     tracing::warn!(kind = "drain", "a signal is ignored: the process is about to end");
                 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use http::HeaderName;
 
-use crate::batch::ItemId;
+use crate::reference::item_id::ItemId;
 
 /// How every expression begins.
 pub const EXPRESSION_START: &str = "{$responses.";

@@ -2,4 +2,5 @@
 
 pub mod condition;
 pub mod expression;
+pub mod item_id;
 pub mod template;

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::expression::{Expression, TextTemplate};
-use crate::batch::ItemId;
+use crate::reference::item_id::ItemId;
 
 /// Where in an item there are references. What is `None` stands in the item as it is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -19,6 +19,6 @@ pub use canonical::{CanonicalPath, PathError, Strictness};
 pub use mapping::Mapping;
 pub use method::{MethodSet, known_method, method_label};
 pub use query::is_query_byte;
-pub use reference::{OriginText, ReferenceField, ReferenceMapper};
+pub use reference::{ForbiddenReference, OriginText, ReferenceRules};
 pub use table::{Respond, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 pub use template::{TemplateError, UrlTemplate};

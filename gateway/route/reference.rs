@@ -1,11 +1,16 @@
 //! `Destination` and `If` (RFC 4918 §10.3, §10.4): their urls are mapped by the rules of item urls, and must stay at
 //! the upstream of their request.
 
+use http::header::{HeaderName, HeaderValue};
 use http::uri::Authority;
-use http::{HeaderName, HeaderValue};
 
+use super::authority::same_authority;
 use super::canonical::{CanonicalPath, Strictness};
 use super::table::{RouteAction, RouteTable, UpstreamIndex};
+
+const DESTINATION: &str = "Destination";
+/// The fields that have such urls.
+const FIELDS: [&str; 2] = [DESTINATION, "If"];
 
 /// Text with gaps for the upstream's origin (`scheme://authority`), which is known only once a target is chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,67 +24,46 @@ impl OriginText {
     }
 }
 
-/// A field whose urls are mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReferenceField {
-    /// `Destination` (RFC 4918 §10.3).
-    Destination,
-    /// `If` (RFC 4918 §10.4).
-    If,
-}
-
-impl ReferenceField {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Destination, Self::If];
-
-    /// The field with this name, if it is one of them.
-    #[must_use]
-    pub fn from_name(name: &HeaderName) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| *name == field.name())
-    }
-
-    /// The field's name.
-    #[must_use]
-    pub const fn name(self) -> HeaderName {
-        HeaderName::from_static(match self {
-            Self::Destination => "destination",
-            Self::If => "if",
-        })
-    }
-
-    /// The field's name for people.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Destination => "Destination",
-            Self::If => "If",
-        }
-    }
-}
-
-/// Maps the urls in a request's `Destination` and `If`.
-pub struct ReferenceMapper<'request> {
+/// The rules by which the urls in a request's own fields are mapped. They are the rules of the request's url.
+#[derive(Clone, Copy)]
+pub struct ReferenceRules<'request> {
     /// The routes.
     pub routes: &'request RouteTable,
-    /// Whether an authority is the gateway's.
-    pub is_own: &'request dyn Fn(&str) -> bool,
+    /// The authority by which the client reached the gateway.
+    pub own_authority: &'request str,
     /// The upstream that the request itself goes to.
     pub upstream: UpstreamIndex,
     /// The strictness that applies to the request's own path.
     pub strictness: Strictness,
 }
 
-impl ReferenceMapper<'_> {
-    /// Maps the value of a field.
+/// A field with a url that leads to another host, another upstream, or no route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForbiddenReference {
+    /// The field's name.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+impl ReferenceRules<'_> {
+    /// Maps the url of `Destination`, or the tagged urls of `If`. Returns `None` for all other fields.
     ///
     /// # Errors
-    /// Says why the field is refused: a url leads to another host, to another upstream, or to no route.
-    pub fn map(&self, field: ReferenceField, value: &HeaderValue) -> Result<OriginText, &'static str> {
-        let text = value.to_str().map_err(|_| "has characters that are not allowed in a url")?;
-        match field {
-            ReferenceField::Destination => Ok(OriginText(vec![String::new(), self.map_url(text.trim())?])),
-            ReferenceField::If => map_tagged(text, |url| self.map_url(url)),
-        }
+    /// Says why the field is refused.
+    #[must_use]
+    pub fn map(
+        &self,
+        name: &HeaderName,
+        value: &HeaderValue,
+    ) -> Option<Result<OriginText, ForbiddenReference>> {
+        let field = *FIELDS.iter().find(|field| name.as_str().eq_ignore_ascii_case(field))?;
+        let text = value.to_str().map_err(|_| "has characters that are not allowed in a url");
+        let mapped = text.and_then(|text| match field {
+            DESTINATION => Ok(OriginText(vec![String::new(), self.map_url(text.trim())?])),
+            _ => map_tagged(text, |url| self.map_url(url)),
+        });
+        Some(mapped.map_err(|problem| ForbiddenReference { field, problem }))
     }
 
     fn map_url(&self, url: &str) -> Result<String, &'static str> {
@@ -88,7 +72,7 @@ impl ReferenceMapper<'_> {
                 let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
                 let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
                 let valid = authority.parse::<Authority>().is_ok() && !authority.contains('@');
-                if !(http && valid && (self.is_own)(authority)) {
+                if !(http && valid && same_authority(authority, self.own_authority)) {
                     return Err("leads to another host");
                 }
                 if path.is_empty() { "/" } else { path }
@@ -157,7 +141,6 @@ fn split_behind(text: &str, end: char) -> Result<(&str, &str), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::ReferenceField::{Destination, If};
     use super::*;
     use crate::route::{Mapping, MethodSet, Route};
 
@@ -181,37 +164,59 @@ mod tests {
         ])
     }
 
-    fn map(field: ReferenceField, value: &str) -> Result<String, &'static str> {
+    fn rules(routes: &RouteTable, strictness: Strictness) -> ReferenceRules<'_> {
+        ReferenceRules { routes, own_authority: "gw.example", upstream: UpstreamIndex(0), strictness }
+    }
+
+    fn map(field: &str, value: &str) -> Result<String, &'static str> {
         map_as(Strictness::Item, field, value)
     }
 
-    fn map_as(strictness: Strictness, field: ReferenceField, value: &str) -> Result<String, &'static str> {
-        let own = |authority: &str| authority == "gw.example";
-        let mapper =
-            ReferenceMapper { routes: &table(), is_own: &own, upstream: UpstreamIndex(0), strictness };
-        mapper.map(field, &value.parse().unwrap()).map(|text| text.with_origin("http://up:81"))
+    fn map_as(strictness: Strictness, field: &str, value: &str) -> Result<String, &'static str> {
+        let table = table();
+        let name = HeaderName::from_bytes(field.as_bytes()).unwrap();
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        let mapped = rules(&table, strictness).map(&name, &value).unwrap();
+        mapped.map(|text| text.with_origin("http://up:81")).map_err(|refused| refused.problem)
+    }
+
+    #[test]
+    fn other_fields_are_not_touched() {
+        let table = table();
+        let rules = rules(&table, Strictness::Item);
+        assert_eq!(rules.map(&HeaderName::from_static("if-match"), &HeaderValue::from_static("*")), None);
+        let refused = rules.map(&HeaderName::from_static("if"), &HeaderValue::from_static("<unclosed"));
+        let expected = ForbiddenReference { field: "If", problem: "is not closed" };
+        assert_eq!(refused, Some(Err(expected)));
     }
 
     #[test]
     fn a_destination_is_as_strict_as_the_path_of_its_request() {
         let url = "http://gw.example/dav/a[1]%2F%255c";
-        assert_eq!(map(Destination, url), Err("has a path that is not allowed"));
-        let proxied = |url| map_as(Strictness::Proxied, Destination, url);
+        assert_eq!(map("destination", url), Err("has a path that is not allowed"));
+        let proxied = |url| map_as(Strictness::Proxied, "destination", url);
         assert_eq!(proxied(url).as_deref(), Ok("http://up:81/a[1]%2F%255c"));
         assert_eq!(proxied("/dav/../other/b"), Err("has a path that is not allowed"));
         assert_eq!(proxied("/dav/é"), Err("has characters that are not allowed in a url"));
+        assert_eq!(
+            rules(&table(), Strictness::Proxied).map_url("/dav/é"),
+            Err("has a path that is not allowed")
+        );
     }
 
     #[test]
     fn destinations_get_the_origin_of_the_hop() {
-        assert_eq!(map(Destination, "/files/b").as_deref(), Ok("http://up:81/files/b"));
-        assert_eq!(map(Destination, "https://gw.example/dav/b").as_deref(), Ok("http://up:81/b"));
-        assert_eq!(map(Destination, "/other/b"), Err("leads to another upstream"));
-        assert_eq!(map(Destination, "/none/b"), Err("leads to no upstream"));
-        assert_eq!(map(Destination, "http://evil.example/files/b"), Err("leads to another host"));
-        assert_eq!(map(Destination, "http://gw.example@evil.example/files/b"), Err("leads to another host"));
-        assert_eq!(map(Destination, "//evil.example/files/b"), Err("has a path that is not allowed"));
-        assert_eq!(map(Destination, "/files/../other/b"), Err("has a path that is not allowed"));
+        assert_eq!(map("destination", "/files/b").as_deref(), Ok("http://up:81/files/b"));
+        assert_eq!(map("destination", "https://gw.example/dav/b").as_deref(), Ok("http://up:81/b"));
+        assert_eq!(map("destination", "/other/b"), Err("leads to another upstream"));
+        assert_eq!(map("destination", "/none/b"), Err("leads to no upstream"));
+        assert_eq!(map("destination", "http://evil.example/files/b"), Err("leads to another host"));
+        assert_eq!(
+            map("destination", "http://gw.example@evil.example/files/b"),
+            Err("leads to another host")
+        );
+        assert_eq!(map("destination", "//evil.example/files/b"), Err("has a path that is not allowed"));
+        assert_eq!(map("destination", "/files/../other/b"), Err("has a path that is not allowed"));
     }
 
     #[test]
@@ -220,9 +225,9 @@ mod tests {
             r#"</files/a> (<urn:uuid:1> ["x<y>"]) <http://gw.example/dav/b> (Not <opaquelocktoken:2>)"#;
         let mapped =
             r#"<http://up:81/files/a> (<urn:uuid:1> ["x<y>"]) <http://up:81/b> (Not <opaquelocktoken:2>)"#;
-        assert_eq!(map(If, value).as_deref(), Ok(mapped));
-        assert_eq!(map(If, "(<urn:uuid:1>)").as_deref(), Ok("(<urn:uuid:1>)"));
-        assert_eq!(map(If, "<http://evil.example/> (<urn:uuid:1>)"), Err("leads to another host"));
-        assert_eq!(map(If, "<unclosed"), Err("is not closed"));
+        assert_eq!(map("if", value).as_deref(), Ok(mapped));
+        assert_eq!(map("if", "(<urn:uuid:1>)").as_deref(), Ok("(<urn:uuid:1>)"));
+        assert_eq!(map("if", "<http://evil.example/> (<urn:uuid:1>)"), Err("leads to another host"));
+        assert_eq!(map("if", "<unclosed"), Err("is not closed"));
     }
 }

@@ -1,396 +1,175 @@
-//! A batch endpoint or a bulk route: the life of one batch, phase by phase. Each phase takes what the one
-//! before gave by move; what they learn goes into one report at the end.
+//! A batch, or a bulk request, phase by phase: its body is read, its items are planned, sent and stitched, and the results
+//! are written. Each phase takes by move what the one before returned; what they learn goes into the batch's record.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use http::Method;
-use http::header::{self, HeaderMap, HeaderName};
+use http::StatusCode;
+use http::header;
 
-use crate::batch::{AdmissionRefusal, BatchRefusal, Dialect, MultiStatus, Summary};
-use crate::clock::{Deadline, Stopwatch};
-use crate::config::ExecutionPolicy;
-use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
-use crate::explain::{Audience, ExplainContext, explain};
-use crate::format::{
-    BodyKind, EncodedBody, Format, InputFormat, ReadContext, USUAL_ODATA_VERSION, cross_site, decode_batch,
-    is_ndjson, is_postable_cross_site, odata_version, problem_format, reply_format, wants_text_xml,
-};
-use crate::header::retry_after;
-use crate::phase::Phase;
-use crate::plan::{Plan, Preferences, coalesce};
-use crate::problem;
-use crate::stitch::ItemReport;
-use crate::telemetry::{BatchEnd, BatchReport, FailedItem, PhaseTimes};
-
-use super::asked::Asked;
-use super::limits_document::limits_document;
-use super::respond::{joined, read_body, write_reply};
-use super::stream;
 use crate::admission::{Batching, Meter};
+use crate::batch::{BatchRefusal, MultiStatus};
+use crate::clock::Stopwatch;
+use crate::explain::{Audience, ExplainContext, explain};
+use crate::format::EncodedBody;
+use crate::header::retry_after;
 use crate::memory::{MemoryExhausted, MemoryReservation};
+use crate::phase::Phase;
+use crate::plan::{Plan, coalesce};
+use crate::problem::{self, ErrorReply};
 use crate::session::Session;
-use crate::upstream::client::BatchEngine;
+use crate::state::gateway::Gateway;
+use crate::stitch::ItemReport;
+use crate::telemetry::BatchEnd;
 
-const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
+use super::batch_request::BatchRequest;
+use super::body::read_body;
+use super::context::Context;
+use super::entry_point::EntryPoint;
+use super::error_format::ErrorFormat;
+use super::reply::{Handled, PREFERENCE_APPLIED, Reply};
+use super::respond::note_gave_way;
+use super::runner::Runner;
 
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-
-pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-
-/// Answers a request to a batch endpoint, of which nothing was read yet.
-pub(crate) async fn serve(
+/// Serves a request to an entry point. Its body has not been read yet.
+///
+/// # Errors
+/// The batch is refused.
+pub(super) async fn serve<'gateway>(
+    gateway: &'gateway Gateway,
     session: &mut Session,
-    asked: &Asked<'_>,
-    admitted: Result<(), AdmissionRefusal>,
-) -> pingora::Result<()> {
-    let method = session.req_header().method.clone();
-    let is_read = method == Method::GET || method == Method::HEAD;
-    if admitted.is_ok() && is_read && matches!(asked.intake, BodyKind::Batch) {
-        return write_reply(session, asked.head(http::StatusCode::OK), limits_document(asked.endpoint)).await;
-    }
-    let _in_flight = BatchInFlight::new(&asked.gateway.metrics.batches_in_flight);
-    let reservation = MemoryReservation::new(&asked.gateway.memory, asked.reached.client());
-    let limiters = &asked.snapshot.limiters;
-    let meter = Meter::new(limiters, asked.reached, &session.req_header().headers);
-    let mut life =
-        BatchHandler { asked, reservation, phases: PhaseTimes::default(), form: None, bytes_in: 0, meter };
-    match admitted {
-        Ok(()) => life.run(session, &method).await,
-        Err(refusal) => life.refuse(session, &BatchRefusal::NotAdmitted(refusal)).await,
-    }
+    context: &mut Context,
+    entry: EntryPoint<'_>,
+) -> Result<Handled<'gateway>, Box<ErrorReply>> {
+    let memory = MemoryReservation::new(&gateway.memory, context.caller.client());
+    let served = run(session, context, entry, memory).await;
+    served.map_err(|refusal| problem::of_refusal(&refusal).into())
 }
 
-/// Counts a batch as in flight until it is dropped.
-struct BatchInFlight<'metrics>(&'metrics prometheus::IntGauge);
-
-impl<'metrics> BatchInFlight<'metrics> {
-    fn new(gauge: &'metrics prometheus::IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
+async fn run<'gateway>(
+    session: &mut Session,
+    context: &mut Context,
+    entry: EntryPoint<'_>,
+    memory: MemoryReservation<'gateway>,
+) -> Result<Handled<'gateway>, BatchRefusal> {
+    let snapshot = Arc::clone(&context.snapshot);
+    let stopwatch = Stopwatch::start();
+    let received = receive(session, context, entry, &memory).await;
+    context.batch_at(entry.endpoint).phases.set(Phase::Receive, stopwatch.elapsed());
+    let body = received?;
+    let record = context.batch_at(entry.endpoint);
+    record.bytes_in = body.len();
+    let request = BatchRequest::new(&context.incoming(session, &snapshot, entry), body)?;
+    let decoded = request.body_length().saturating_sub(context.batch_at(entry.endpoint).bytes_in);
+    context.error_format = ErrorFormat::Batch { dialect: entry.endpoint.dialect, input: Some(request.input) };
+    memory.take(decoded).map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
+    let record = context.batch_at(entry.endpoint);
+    record.format = request.input.as_str();
+    let mut plan = request.plan(&snapshot.settings, entry, &mut record.phases)?;
+    let runner = Runner::new(&request, &snapshot)?;
+    if request.preferences.explain {
+        record.end = BatchEnd::Explained;
+        return Ok(Handled::Reply(explained(runner, plan)));
     }
+    let mut meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
+    let admitted = meter.admit_plan(&mut plan, Batching::Whole);
+    context.limit_fields = meter.fields();
+    admitted.map_err(BatchRefusal::NotAdmitted)?;
+    Ok(answer(session, context, runner, plan, memory).await)
 }
 
-impl Drop for BatchInFlight<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
+async fn receive(
+    session: &mut Session,
+    context: &Context,
+    entry: EntryPoint<'_>,
+    memory: &MemoryReservation<'_>,
+) -> Result<Bytes, BatchRefusal> {
+    context.incoming(session, &context.snapshot, entry).check()?;
+    let timeout = context.snapshot.settings.limits.body_timeout;
+    let read = read_body(session, entry.endpoint.limits.max_body, timeout, memory);
+    memory.at_pace_of_client(read).await.unwrap_or_else(|gave_way| {
+        note_gave_way(context, gave_way);
+        memory.hold(0);
+        Err(BatchRefusal::MemoryFull)
+    })
 }
 
-/// One batch, from its header to its reply.
-pub(crate) struct BatchHandler<'request> {
-    pub(crate) asked: &'request Asked<'request>,
-    /// What it holds in memory.
-    pub(crate) reservation: MemoryReservation<'request>,
-    pub(crate) phases: PhaseTimes,
-    form: Option<InputFormat>,
-    pub(crate) bytes_in: usize,
-    pub(crate) meter: Meter,
+/// Says what would happen. Nothing is sent (`Prefer: handling=explain`).
+fn explained<'gateway>(runner: Runner<'_>, plan: Plan) -> Reply<'gateway> {
+    let Runner { request, snapshot, entry } = runner;
+    let context = ExplainContext {
+        settings: &snapshot.settings,
+        endpoint: entry.endpoint,
+        preferences: request.preferences,
+        inherited: &request.inherited,
+        hop: &request.hop,
+        audience: Audience::Client,
+    };
+    let document = explain(plan, request.input, &context).to_json();
+    let body = EncodedBody { content_type: "application/json".into(), chunks: vec![document.into()] };
+    let applied = request.preferences.applied(entry.endpoint.deadline);
+    Reply::new(StatusCode::OK, body).with(PREFERENCE_APPLIED, applied)
 }
 
-/// A batch that was read and planned.
-struct Planned {
-    plan: Plan,
-    preferences: Preferences,
-    form: InputFormat,
-    reply_format: Format,
-    inherited: HeaderMap,
+async fn answer<'gateway>(
+    session: &mut Session,
+    context: &mut Context,
+    runner: Runner<'_>,
+    mut plan: Plan,
+    memory: MemoryReservation<'gateway>,
+) -> Handled<'gateway> {
+    let Runner { request, snapshot, entry } = runner;
+    let endpoint = entry.endpoint;
+    let mut policy = request.execution_policy(entry);
+    policy.sequential |= plan.sequential;
+    if !policy.sequential {
+        coalesce(&mut plan, &snapshot.settings.routes);
+    }
+    let mut left = false;
+    let stopwatch = Stopwatch::start();
+    let gone = async {
+        session.gone().await;
+        left = true;
+    };
+    let items = runner.dispatch(plan, policy, &memory, Box::pin(gone)).await;
+    context.batch_at(endpoint).phases.set(Phase::Dispatch, stopwatch.elapsed());
+    let stopwatch = Stopwatch::start();
+    let (results, reports) = runner.stitch(items);
+    let record = context.batch_at(endpoint);
+    for (number, (result, report)) in results.results.iter().zip(&reports).enumerate() {
+        record.add(number + 1, result, report);
+    }
+    record.end = BatchEnd::of_items(record.summary.items, record.summary.failed);
+    context.recorder().items(&reports);
+    if left {
+        context.client_left();
+        return Handled::BrokenOff;
+    }
+    let results = if policy.leaves_out_unstarted { started(results, &reports) } else { results };
+    let reply = encoded(runner, results);
+    memory.hold(reply.body.length());
+    context.batch_at(endpoint).phases.set(Phase::Stitch, stopwatch.elapsed());
+    Handled::Reply(reply.holding(memory))
 }
 
-impl BatchHandler<'_> {
-    async fn run(&mut self, session: &mut Session, method: &Method) -> pingora::Result<()> {
-        if *method == Method::POST && self.is_stream(&session.req_header().headers) {
-            self.form = Some(InputFormat::Batch(Format::Ndjson));
-            return match stream::serve(session, self).await {
-                Ok(sent) => sent,
-                Err(refusal) => self.refuse(session, &refusal).await,
-            };
-        }
-        let stopwatch = Stopwatch::start();
-        let received = self.receive(session, method).await;
-        self.phases.set(Phase::Receive, stopwatch.elapsed());
-        match received.and_then(|body| self.parse_and_plan(session, body)) {
-            Ok(planned) if planned.preferences.explain => self.explain(session, planned).await,
-            Ok(mut planned) => match self.meter.admit_plan(&mut planned.plan, Batching::Whole) {
-                Ok(()) => self.answer(session, planned).await,
-                Err(refusal) => self.refuse(session, &BatchRefusal::NotAdmitted(refusal)).await,
-            },
-            Err(refusal) => self.refuse(session, &refusal).await,
-        }
+/// The reply with these results.
+fn encoded<'gateway>(runner: Runner<'_>, results: MultiStatus) -> Reply<'gateway> {
+    let Runner { request, entry: EntryPoint { endpoint, .. }, .. } = runner;
+    let retry_after = results.retry_after().map(retry_after::write);
+    let mut body = request.reply_format.write(results, endpoint.dialect);
+    if request.is_text_xml {
+        body.content_type = "text/xml; charset=utf-8".into();
     }
-
-    /// Whether the batch is a stream: lines in and lines out. What is compressed or only explained is
-    /// read whole, as the records of a bulk are.
-    fn is_stream(&self, headers: &HeaderMap) -> bool {
-        let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
-        let accept = joined(headers, &header::ACCEPT);
-        let accept = (!accept.is_empty()).then_some(accept.as_str());
-        matches!(self.asked.intake, BodyKind::Batch)
-            && Format::Ndjson.is_of(self.asked.endpoint.dialect)
-            && !coded
-            && is_ndjson(text(headers, &header::CONTENT_TYPE))
-            && reply_format(accept, Format::Ndjson, self.asked.endpoint.dialect) == Ok(Format::Ndjson)
-            && !Preferences::parse(headers).explain
-    }
-
-    /// The version in which the reply is, where OData is spoken.
-    fn odata_version(&self, headers: &HeaderMap) -> Result<Option<String>, BatchRefusal> {
-        let is_odata = self.asked.endpoint.dialect == Dialect::Odata;
-        is_odata.then(|| odata_version(headers).map(str::to_owned)).transpose()
-    }
-
-    async fn receive(&self, session: &mut Session, method: &Method) -> Result<Bytes, BatchRefusal> {
-        if *method != Method::POST && matches!(self.asked.intake, BodyKind::Batch) {
-            return Err(BatchRefusal::MethodNotAllowed);
-        }
-        let headers = &session.req_header().headers;
-        let settings = &self.asked.snapshot.settings;
-        self.odata_version(headers)?;
-        // A page of another site has to ask before it may use other methods (Fetch §2.2.1), and GET
-        // changes nothing.
-        let postable =
-            *method == Method::POST && is_postable_cross_site(text(headers, &header::CONTENT_TYPE));
-        if postable && cross_site(headers, &self.asked.reached.authority, &settings.cors.allow_origins) {
-            return Err(BatchRefusal::CrossSite);
-        }
-        let max_body = self.asked.endpoint.limits.max_body;
-        let read = read_body(session, max_body, settings.limits.body_timeout, &self.reservation);
-        self.reservation.at_pace_of_client(read).await.unwrap_or_else(|gave_way| {
-            self.asked.note_gave_way(gave_way);
-            self.reservation.hold(0);
-            Err(BatchRefusal::MemoryFull)
-        })
-    }
-
-    fn parse_and_plan(&mut self, session: &Session, body: Bytes) -> Result<Planned, BatchRefusal> {
-        let stopwatch = Stopwatch::start();
-        self.bytes_in = body.len();
-        let Asked { endpoint, intake, reached, .. } = self.asked;
-        let headers = &session.req_header().headers;
-        let preferences = Preferences::parse(headers);
-        let body = decode_batch(&joined(headers, &header::CONTENT_ENCODING), body, endpoint.limits.max_body)?;
-        let decoded = body.len().saturating_sub(self.bytes_in);
-        self.reservation.take(decoded).map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
-        let content_type = text(headers, &header::CONTENT_TYPE);
-        let form = intake.form(content_type, &body, endpoint.dialect)?;
-        let accept = joined(headers, &header::ACCEPT);
-        let accept = (!accept.is_empty()).then_some(accept.as_str());
-        let reply_format = reply_format(accept, form.usual_reply(), endpoint.dialect)?;
-        self.form = Some(form);
-        let context = ReadContext {
-            limits: &endpoint.limits,
-            content_type,
-            endpoint: endpoint.path.as_str(),
-            own_authority: &reached.authority,
-            dialect: endpoint.dialect,
-        };
-        let batch = intake.read(form, &body, &context)?;
-        self.phases.set(Phase::Parse, stopwatch.elapsed());
-        let stopwatch = Stopwatch::start();
-        let plan = self.asked.plan(batch)?;
-        let inherited = self.asked.inherited(headers);
-        self.phases.set(Phase::Plan, stopwatch.elapsed());
-        Ok(Planned { plan, preferences, form, reply_format, inherited })
-    }
-
-    /// Says what would happen, and sends nothing (`Prefer: handling=explain`).
-    async fn explain(&self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
-        let Asked { snapshot, endpoint, reached, request_id, .. } = self.asked;
-        let context = ExplainContext {
-            settings: &snapshot.settings,
-            endpoint,
-            preferences: planned.preferences,
-            inherited: &planned.inherited,
-            hop: &reached.forwarded_by(&session.req_header().headers, request_id),
-            audience: Audience::Client,
-        };
-        let document = explain(planned.plan, planned.form, &context).to_json();
-        let written = EncodedBody { content_type: "application/json".into(), chunks: vec![document.into()] };
-        let head = self
-            .asked
-            .head(http::StatusCode::OK)
-            .with(PREFERENCE_APPLIED, planned.preferences.applied(endpoint.deadline));
-        let mut report = self.report(BatchEnd::Explained, head.status);
-        report.bytes_out = written.length();
-        self.record(&report);
-        write_reply(session, head, written).await
-    }
-
-    async fn answer(&mut self, session: &mut Session, planned: Planned) -> pingora::Result<()> {
-        let Planned { mut plan, preferences, form, reply_format, inherited } = planned;
-        let endpoint = self.asked.endpoint;
-        let mut execution_policy = endpoint.execution_policy(form, &preferences);
-        execution_policy.sequential |= plan.sequential;
-        if !execution_policy.sequential {
-            coalesce(&mut plan, &self.asked.snapshot.settings.routes);
-        }
-        let stopwatch = Stopwatch::start();
-        let (items, gone) = self.dispatch(session, plan, (&preferences, execution_policy), inherited).await;
-        self.phases.set(Phase::Dispatch, stopwatch.elapsed());
-        let stopwatch = Stopwatch::start();
-        let (results, reports) = self.asked.stitch(items, &preferences);
-        let summary = results.summary();
-        let failures = noted_failures(&results, &reports);
-        let coalesced = reports.iter().filter(|report| report.coalesced).count();
-        self.record_items(&reports);
-        let results =
-            if execution_policy.leaves_out_unstarted { started(results, &reports) } else { results };
-        let head = self
-            .asked
-            .head(endpoint.reply_status)
-            .with(ODATA_VERSION, self.odata_version(&session.req_header().headers).ok().flatten())
-            .with(header::RETRY_AFTER, results.retry_after().map(retry_after::write))
-            .with(PREFERENCE_APPLIED, preferences.applied(endpoint.deadline))
-            .with_all(&self.meter.fields());
-        let mut written = reply_format.write(results, endpoint.dialect);
-        let accept = joined(&session.req_header().headers, &header::ACCEPT);
-        if reply_format == Format::Xml && wants_text_xml(Some(&accept)) {
-            written.content_type = "text/xml; charset=utf-8".into();
-        }
-        self.reservation.hold(written.length());
-        self.phases.set(Phase::Stitch, stopwatch.elapsed());
-        let mut report = self.report(BatchEnd::of_items(summary.items, summary.failed), head.status);
-        report.summary = summary;
-        report.failures = failures;
-        report.coalesced = coalesced;
-        report.bytes_out = written.length();
-        let stopwatch = Stopwatch::start();
-        let sent = if gone { Ok(()) } else { self.send(write_reply(session, head, written)).await };
-        report.phases.set(Phase::Send, stopwatch.elapsed());
-        if gone || sent.is_err() {
-            report.end = BatchEnd::ClientGone;
-        }
-        self.record(&report);
-        sent
-    }
-
-    /// Writes to the client, unless it stands still while others wait for memory. Then the connection closes.
-    async fn send(&self, write: impl Future<Output = pingora::Result<()>>) -> pingora::Result<()> {
-        self.reservation.at_pace_of_client(write).await.unwrap_or_else(|gave_way| {
-            self.asked.note_gave_way(gave_way);
-            Err(pingora::Error::new_down(pingora::ErrorType::ConnectionClosed))
-        })
-    }
-
-    /// Gives the items, and whether the client has left meanwhile.
-    async fn dispatch(
-        &self,
-        session: &mut Session,
-        plan: Plan,
-        (preferences, execution_policy): (&Preferences, ExecutionPolicy),
-        inherited: HeaderMap,
-    ) -> (Vec<DispatchedItem>, bool) {
-        let endpoint = self.asked.endpoint;
-        let engine = self.asked.engine(&session.req_header().headers, inherited, &self.reservation);
-        let patience = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
-        let limits = DispatchLimits {
-            concurrency: endpoint.concurrency.get(),
-            sequential: execution_policy.sequential,
-            stop_on_error: execution_policy.stop_on_error,
-            deadline: Deadline::after(patience),
-            max_item_reply: endpoint.limits.max_item_reply,
-            max_reply: endpoint.limits.max_reply,
-        };
-        let mut left = false;
-        let gone = async {
-            session.gone().await;
-            left = true;
-        };
-        self.reservation.stand_in_line();
-        let items = make_calls(plan, &engine, limits, Box::pin(gone)).await;
-        self.reservation.leave_line();
-        (items, left)
-    }
-
-    async fn refuse(&self, session: &mut Session, refusal: &BatchRefusal) -> pingora::Result<()> {
-        let error_reply = problem::of_refusal(refusal);
-        let headers = &session.req_header().headers;
-        // A batch whose format was found is refused in that format, whatever its Content-Type said.
-        let found = self.form.map(|form| form.usual_reply().media_type());
-        let content_type = found.or(text(headers, &header::CONTENT_TYPE));
-        let dialect = self.asked.endpoint.dialect;
-        let format = problem_format(Some(&joined(headers, &header::ACCEPT)), content_type, dialect);
-        let written = format.write_problem(&error_reply.problem, dialect);
-        let mut report = self.report(BatchEnd::Refused(error_reply.reason), error_reply.problem.status);
-        report.limit.clone_from(&error_reply.limit);
-        report.bytes_out = written.length();
-        let version = self.odata_version(headers).unwrap_or(Some(USUAL_ODATA_VERSION.to_owned()));
-        let head = self
-            .asked
-            .head(error_reply.problem.status)
-            .with(PROXY_STATUS, Some(error_reply.proxy_status()))
-            .with(header::ALLOW, error_reply.allow)
-            .with(ODATA_VERSION, version)
-            .with(header::WWW_AUTHENTICATE, error_reply.challenge)
-            .with(header::RETRY_AFTER, error_reply.retry_after.map(retry_after::write))
-            .with_all(&self.meter.fields());
-        self.record(&report);
-        write_reply(session, head, written).await
-    }
-
-    /// The word for the form of the items; empty where none was found.
-    fn format(&self) -> &'static str {
-        self.form.map_or("", InputFormat::as_str)
-    }
-
-    pub(crate) fn report(&self, end: BatchEnd, status: http::StatusCode) -> BatchReport {
-        BatchReport {
-            endpoint: self.asked.endpoint.path.as_str().to_owned(),
-            format: self.format(),
-            end,
-            limit: None,
-            status,
-            summary: Summary { items: 0, failed: 0 },
-            failures: Vec::new(),
-            coalesced: 0,
-            phases: self.phases,
-            bytes_in: self.bytes_in,
-            bytes_out: 0,
-            request_id: self.asked.request_id.clone(),
-            trace: self.asked.trace,
-            client: self.asked.reached.client.clone(),
-            client_name: self.asked.reached.identity.name.clone(),
-        }
-    }
-
-    pub(crate) fn record_items(&self, reports: &[ItemReport]) {
-        self.asked.gateway.metrics.record_items(reports, self.asked.snapshot.names());
-    }
-
-    pub(crate) fn record(&self, report: &BatchReport) {
-        let names = self.asked.snapshot.names();
-        self.asked.gateway.metrics.record_batch(report);
-        report.log(names);
-    }
+    let mut reply = Reply::new(endpoint.reply_status, body)
+        .with(header::RETRY_AFTER, retry_after)
+        .with(PREFERENCE_APPLIED, request.preferences.applied(endpoint.deadline));
+    reply.fields.extend(request.reply_fields.iter().cloned());
+    reply
 }
 
-/// Boxed, so that the compiler need not see through the whole dispatch to know that it is `Send`.
-fn make_calls<'call>(
-    plan: Plan,
-    engine: &'call BatchEngine<'call>,
-    limits: DispatchLimits,
-    gone: BoxFuture<'call, ()>,
-) -> BoxFuture<'call, Vec<DispatchedItem>> {
-    Box::pin(async move { dispatch(plan, &engine, limits, gone).await })
-}
-
-fn noted_failures(results: &MultiStatus, reports: &[ItemReport]) -> Vec<FailedItem> {
-    let mut failures = Vec::new();
-    for (index, (result, report)) in results.results.iter().zip(reports).enumerate() {
-        if result.is_failed() {
-            BatchReport::note_failure(&mut failures, index + 1, result.subject.id.as_str(), report);
-        }
-    }
-    failures
-}
-
-/// The results but those of items that were never started because the batch stopped before them.
+/// The results without those of items that never started because the batch had stopped.
 fn started(results: MultiStatus, reports: &[ItemReport]) -> MultiStatus {
     let kept = results.results.into_iter().zip(reports);
     let kept = kept.filter(|(_, report)| report.reason != Some(problem::BATCH_STOPPED));
     MultiStatus { results: kept.map(|(result, _)| result).collect() }
-}
-
-/// A field's value. What is no text is no absent field either.
-fn text<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }

@@ -1,144 +1,260 @@
-//! What is known of one request, from its header to its report.
+//! What is known of one request, from its head to its record.
+//!
+//! It is made when the head has been read. The handlers fill it in: who the caller is, what every reply has to say
+//! (`cors`, `limit_fields`, `error_format`), and what is to be recorded. [`Context::record`] ends it. Dropping it
+//! counts the request as done, which a gateway that drains waits for.
 
 use std::sync::Arc;
 
 use http::StatusCode;
 use http::header::HeaderName;
-use pingora::http::RequestHeader;
+use http::request::Parts;
 
-use crate::admission::forwarding::Reached;
-use crate::admission::{Asking, Meter, authenticate};
+use crate::admission::{Caller, ConnectionInfo, Meter, authenticate};
 use crate::batch::AdmissionRefusal;
 use crate::clock::Stopwatch;
+use crate::config::BatchEndpoint;
 use crate::dispatch::CallFailure;
 use crate::header::hops;
-use crate::problem::{self, Limit};
-use crate::route::{CanonicalPath, RouteIndex, UpstreamIndex, method_label};
+use crate::problem::{self, ErrorReply, Limit};
+use crate::route::{RouteIndex, UpstreamIndex, method_label};
 use crate::session::Session;
 use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
-use crate::telemetry::{GrpcStatus, LongLivedEnd, RequestId, RequestReport, TraceContext};
+use crate::telemetry::{
+    BatchEnd, BatchRecord, ConnectionRefusal, GrpcStatus, LongLivedEnd, Recorder, RequestRecord, Sender,
+    TraceContext,
+};
+
+use super::auth_service::AuthCall;
+use super::batch_request::Incoming;
+use super::cors;
+use super::entry_point::EntryPoint;
+use super::error_format::ErrorFormat;
+use super::grpc::status_of;
+use super::target::{Protection, Target};
 
 /// What is known of one request.
 pub(crate) struct Context {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) reached: Reached,
-    pub(crate) request_id: RequestId,
+    pub(crate) caller: Arc<Caller>,
     pub(crate) trace: TraceContext,
-    pub(crate) route: Option<RouteIndex>,
-    /// The upstream that its route leads to.
-    pub(crate) upstream: Option<UpstreamIndex>,
-    pub(crate) is_batch: bool,
-    pub(crate) reason: Option<&'static str>,
-    /// The limit that bit, if that is why.
-    pub(crate) limit: Option<Limit>,
-    /// What the rate limits say of it in its reply.
+    pub(super) error_format: ErrorFormat,
+    /// What a reply says to a page of another origin.
+    pub(super) cors: Vec<(HeaderName, String)>,
+    /// What the rate limits say of the request in its reply.
     pub(crate) limit_fields: Vec<(HeaderName, String)>,
+    /// The record of a batch; a request without one is recorded as a single request.
+    pub(super) batch: Option<BatchRecord>,
+    pub(super) route: Option<RouteIndex>,
+    /// The upstream that the route leads to.
+    pub(super) upstream: Option<UpstreamIndex>,
+    pub(super) reason: Option<&'static str>,
+    /// The limit that was the reason, if one was.
+    pub(super) limit: Option<Limit>,
     /// How it ended, if it stayed open.
-    pub(crate) lasted: Option<LongLivedEnd>,
-    /// What became of a call of gRPC.
-    pub(crate) grpc_status: Option<GrpcStatus>,
+    pub(super) lasted: Option<LongLivedEnd>,
+    /// The status of a gRPC call.
+    pub(super) grpc_status: Option<GrpcStatus>,
     stopwatch: Stopwatch,
-    under_way: InFlightGuard,
+    in_flight: InFlightGuard,
+    batch_in_flight: Option<BatchInFlight>,
     method: &'static str,
 }
 
+/// Counts a batch as in flight until it is dropped.
+struct BatchInFlight(prometheus::IntGauge);
+
+impl Drop for BatchInFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Context {
-    /// Learns who asks: the first thing that happens to a request.
+    /// The context of a request whose head has just been read.
     pub(crate) fn new(gateway: &Arc<Gateway>, session: &Session) -> Self {
         let request = session.req_header();
         let snapshot = gateway.snapshot();
+        let connection = ConnectionInfo {
+            peer: session.client_address(),
+            is_tls: session.is_tls(),
+            certificate_name: session.certificate_name(),
+        };
         Self {
-            reached: Reached::of(session, &snapshot.settings.trusted_proxies),
+            caller: Arc::new(Caller::new(connection, request, &snapshot.settings.trusted_proxies)),
             snapshot,
-            request_id: RequestId::of(&request.headers),
-            trace: TraceContext::of(&request.headers),
+            trace: TraceContext::from_headers(&request.headers),
+            error_format: ErrorFormat::of_request(request),
+            cors: Vec::new(),
+            limit_fields: Vec::new(),
+            batch: None,
             route: None,
             upstream: None,
-            is_batch: false,
             reason: None,
             limit: None,
-            limit_fields: Vec::new(),
             lasted: None,
             grpc_status: None,
             stopwatch: Stopwatch::start(),
-            under_way: gateway.enter(),
+            in_flight: gateway.enter(),
+            batch_in_flight: None,
             method: method_label(&request.method),
         }
     }
 
-    /// Learns who asks, where that matters.
+    pub(super) const fn gateway(&self) -> &Arc<Gateway> {
+        self.in_flight.gateway()
+    }
+
+    /// Takes note of where the request goes: a batch endpoint and a bulk route have errors, CORS fields and a record of
+    /// their own.
+    pub(super) fn goes_to(&mut self, target: &Target<'_>, request: &Parts) {
+        let Some(EntryPoint { endpoint, .. }) = target.entry_point() else { return };
+        self.error_format = ErrorFormat::Batch { dialect: endpoint.dialect, input: None };
+        self.cors = cors::reply_fields(&self.snapshot.settings.cors, &request.headers);
+        if !matches!(target, Target::LimitsDocument(_)) {
+            self.batch = Some(BatchRecord::new(endpoint.path.as_str(), endpoint.reply_status));
+            let gauge = self.gateway().metrics.batches_in_flight.clone();
+            gauge.inc();
+            self.batch_in_flight = Some(BatchInFlight(gauge));
+        }
+    }
+
+    /// The request at an entry point.
+    pub(super) fn incoming<'request>(
+        &'request self,
+        session: &'request Session,
+        snapshot: &'request Snapshot,
+        entry: EntryPoint<'request>,
+    ) -> Incoming<'request> {
+        let (caller, trace) = (&self.caller, self.trace);
+        Incoming { settings: &snapshot.settings, entry, caller, trace, head: session.req_header() }
+    }
+
+    /// The record of the batch at this endpoint.
+    pub(super) fn batch_at(&mut self, endpoint: &BatchEndpoint) -> &mut BatchRecord {
+        let make = || BatchRecord::new(endpoint.path.as_str(), endpoint.reply_status);
+        self.batch.get_or_insert_with(make)
+    }
+
+    /// Finds out who the caller is, where the target is protected.
     ///
     /// # Errors
-    /// The client did not show that it may come in, or is a gateway in a loop.
-    pub(crate) async fn authenticate(
+    /// The client has no valid credential, or the request goes round in a loop of gateways.
+    pub(super) async fn authenticate(
         &mut self,
-        gateway: &Arc<Gateway>,
-        request: &RequestHeader,
-        path: &CanonicalPath,
+        request: &Parts,
+        target: &Target<'_>,
     ) -> Result<(), AdmissionRefusal> {
         let snapshot = Arc::clone(&self.snapshot);
         let settings = &snapshot.settings;
+        let protection = target.protection();
+        if protection == Protection::Open {
+            return Ok(());
+        }
         let passed = hops(&request.headers);
         if passed >= settings.limits.hops.get() {
             return Err(AdmissionRefusal::Loop { passed });
         }
         let Some(auth) = &settings.auth else { return Ok(()) };
-        let takes_items =
-            settings.batch_endpoint(path).is_some() || settings.bulk_route(path, &request.method).is_some();
-        if !takes_items && !auth.covers(path) {
+        if let Protection::ByPath(path) = protection
+            && !auth.covers(path)
+        {
             return Ok(());
         }
-        let asking = Asking {
-            gateway,
+        let service = AuthCall {
+            gateway: self.gateway(),
             snapshot: &snapshot,
-            reached: &self.reached,
-            request_id: &self.request_id,
+            caller: &self.caller,
             trace: self.trace,
         };
-        let mut identity = authenticate(auth, &asking, request).await?;
-        // A credential says more than the connection's certificate, which may be a whole department's.
-        identity.name = identity.name.or_else(|| self.reached.identity.name.clone());
-        self.reached.identity = identity;
+        let identity = authenticate(auth, &self.caller, request, &service).await?;
+        Arc::make_mut(&mut self.caller).authenticated(identity);
         Ok(())
     }
 
-    /// Asks the rate limits about the request.
+    /// Counts a single request against the rate limits.
     ///
     /// # Errors
-    /// Says which of them has no room for it.
-    pub(crate) fn admit(&mut self, session: &Session, route: RouteIndex) -> Result<(), AdmissionRefusal> {
+    /// A limit has no room for it.
+    pub(super) fn admit(&mut self, session: &Session, route: RouteIndex) -> Result<(), AdmissionRefusal> {
         let headers = &session.req_header().headers;
-        let mut meter = Meter::new(&self.snapshot.limiters, &self.reached, headers);
+        let mut meter = Meter::new(&self.snapshot.limiters, &self.caller, headers);
         let admitted = meter.admit_request(route);
         self.limit_fields = meter.fields();
         admitted
     }
 
-    /// Remembers why the client has no complete reply.
-    pub(crate) fn broke_off(&mut self, failure: CallFailure) {
+    /// Takes note of why the client gets an error.
+    pub(super) fn refused(&mut self, error: &ErrorReply) {
+        if let Some(batch) = &mut self.batch {
+            return batch.refuse(error);
+        }
+        self.reason = Some(error.reason);
+        self.limit.clone_from(&error.limit);
+        if self.error_format == ErrorFormat::Grpc {
+            self.grpc_status = Some(status_of(error.problem.status));
+        }
+    }
+
+    /// Takes note of why the client has no complete reply.
+    pub(super) fn broke_off(&mut self, failure: CallFailure) {
         self.reason = Some(problem::failure_reason(failure));
         self.limit = problem::failure_limit(failure);
     }
 
-    /// Records a request that is over; `status` is that of its reply.
-    pub(crate) fn report(&self, status: Option<StatusCode>) {
-        let report = RequestReport {
+    /// The client has left, unless something else is known to be why it has no complete reply.
+    pub(super) fn client_left(&mut self) {
+        match &mut self.batch {
+            Some(batch) if matches!(batch.end, BatchEnd::Refused(_)) => {}
+            Some(batch) => batch.end = BatchEnd::ClientGone,
+            None => {
+                self.reason.get_or_insert(problem::failure_reason(CallFailure::ClientGone));
+            }
+        }
+    }
+
+    /// The client took nothing of its reply for too long.
+    pub(super) fn client_stood_still(&mut self, session: &Session) {
+        let address = session.client_address();
+        self.gateway().metrics.connections.refuse(ConnectionRefusal::WriteTimeout, address);
+        if self.reason.is_none() {
+            self.reason = Some(ConnectionRefusal::WriteTimeout.as_str());
+            self.limit = Some(Limit::Key("limits.write_timeout"));
+        }
+    }
+
+    /// Where records go.
+    pub(super) fn recorder(&self) -> Recorder<'_> {
+        Recorder::new(&self.gateway().metrics, self.snapshot.names())
+    }
+
+    /// Records the request, which is over; `answered` is the status of its reply.
+    pub(super) fn record(&mut self, answered: Option<StatusCode>) {
+        self.batch_in_flight = None;
+        let batch = self.batch.take();
+        let client = self.caller.address_text();
+        let sender = Sender {
+            request_id: &self.caller.request_id,
+            trace: self.trace,
+            client: &client,
+            client_name: self.caller.identity.name.as_deref(),
+        };
+        if let Some(mut batch) = batch {
+            batch.status = answered.unwrap_or(batch.status);
+            return self.recorder().batch(&sender, &batch);
+        }
+        let request = RequestRecord {
             route: self.route,
             upstream: self.upstream,
             method: self.method,
-            status,
+            status: answered,
             grpc_status: self.grpc_status,
             elapsed: self.stopwatch.elapsed(),
             reason: self.reason,
             limit: self.limit.clone(),
             lasted: self.lasted,
-            request_id: self.request_id.clone(),
-            trace: self.trace,
-            client: self.reached.client.clone(),
-            client_name: self.reached.identity.name.clone(),
         };
-        self.under_way.gateway().metrics.record_request(&report, self.snapshot.names());
-        report.log(self.snapshot.names());
+        self.recorder().request(&sender, &request);
     }
 }

@@ -1,31 +1,30 @@
-//! Pages of other origins at batch endpoints (Fetch §3.2): what a preflight is answered, and what every
-//! reply says. All else is proxied, and there the services say who may read.
+//! CORS at batch endpoints and bulk routes (Fetch §3.2): the answer to a preflight, and the fields of every reply to a page
+//! of another origin. For all other requests the services decide who may read their replies.
 //!
-//! Own code, because the crates for it are middleware for hyper and tower, which pingora knows nothing of,
-//! and what is left beside the plumbing is this page. An origin is always named: `*` can't be configured,
-//! so it never stands beside credentials.
+//! Own code, because the crates for it are middleware for hyper and tower; without the plumbing, only this page is left.
+//! An origin always has a name: `*` can't be configured, so it never comes with credentials.
 
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
-use pingora::http::RequestHeader;
+use http::request::Parts;
 
 use crate::config::Cors;
 
-/// What a batch endpoint takes.
+/// The methods of a batch endpoint.
 const METHODS: &str = "GET, HEAD, POST";
 
-/// The fields of our replies that a page may read beside those that it always may.
+/// The fields of our replies that a page may read, in addition to those that it always may.
 const EXPOSED: &str =
     "Preference-Applied, Proxy-Status, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 
-/// Whether a browser asks if a page may send a request, and the page's origin is allowed.
-pub(crate) fn is_allowed_preflight(cors: &Cors, request: &RequestHeader) -> bool {
+/// Whether a browser asks if a page may send a request, and the origin of the page is allowed.
+pub(crate) fn is_allowed_preflight(cors: &Cors, request: &Parts) -> bool {
     request.method == Method::OPTIONS
         && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
         && allowed_origin(cors, &request.headers).is_some()
 }
 
-/// What a preflight is answered.
+/// The fields of the answer to a preflight.
 pub(crate) fn preflight_fields(cors: &Cors, headers: &HeaderMap) -> Vec<(HeaderName, String)> {
     let mut fields = origin_fields(cors, headers);
     let allowed: Vec<_> = cors.allow_headers.iter().map(HeaderName::as_str).collect();
@@ -37,7 +36,7 @@ pub(crate) fn preflight_fields(cors: &Cors, headers: &HeaderMap) -> Vec<(HeaderN
     fields
 }
 
-/// What a reply to a request with these fields says.
+/// The fields of the reply to a request with these fields.
 pub(crate) fn reply_fields(cors: &Cors, headers: &HeaderMap) -> Vec<(HeaderName, String)> {
     let mut fields = origin_fields(cors, headers);
     if allowed_origin(cors, headers).is_some() {

@@ -1,14 +1,28 @@
 //! Serves one request: decides what it is, and answers it as a batch, a stream, or by proxying it.
 
-pub(crate) mod asked;
-pub(crate) mod batch;
-pub(crate) mod context;
-pub(crate) mod cors;
 pub(crate) mod front;
-pub(crate) mod grpc;
-pub(crate) mod limits_document;
-pub(crate) mod proxy;
-pub(crate) mod respond;
-pub(crate) mod stream;
-pub(crate) mod stream_reply;
-pub(crate) mod validate;
+mod context;
+mod auth_service;
+mod validate;
+mod target;
+mod cors;
+mod limits_document;
+mod entry_point;
+mod body;
+mod batch_request;
+mod runner;
+mod batch;
+mod stream;
+mod stream_reply;
+mod forward;
+mod proxy;
+mod grpc;
+mod reply;
+mod error_format;
+mod respond;
+#[cfg(test)]
+mod cases;
+
+pub(crate) use batch_request::{BatchRequest, Incoming};
+pub(crate) use entry_point::EntryPoint;
+pub(crate) use target::{RouteTarget, Target};

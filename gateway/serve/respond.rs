@@ -1,138 +1,123 @@
-//! Talking to the client: reading a body within its limits, noticing that the client has left, and
-//! writing a reply.
+//! The one exit: every reply that the gateway makes itself is written here.
+//!
+//! In: what a handler returned, and the request's [`Context`]. Out: one reply on the wire, and what it took in the record.
+//! A handler says only what it alone knows; this module adds the fields that every reply of ours has:
+//!
+//! | field | value |
+//! |---|---|
+//! | `Cache-Control` | `no-store`: no reply of ours is true for another request |
+//! | `X-Request-Id` | the request's |
+//! | `Proxy-Status`, `Allow`, `WWW-Authenticate`, `Retry-After` | as the [`ErrorReply`] says |
+//! | `RateLimit`, `RateLimit-Policy` | where a limit counted the request |
+//! | CORS fields | at batch endpoints and bulk routes |
+//! | `Content-Type`, `Content-Length` | the body's |
+//!
+//! The connection closes after a reply to a request that was not read to its end, because what follows can't be taken for
+//! the next request. A stream writes its own body and takes only its [`head`] from here. Two replies don't pass
+//! here: those of upstreams (`proxy`), and those to what can't be parsed as a request (`listener`).
 
-use std::time::Duration;
-
-use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderName};
-use http::{HeaderValue, StatusCode};
+use http::header::{self, HeaderName};
+use http::{HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 
-use crate::batch::BatchRefusal;
-use crate::clock::Deadline;
-use crate::format::EncodedBody;
+use crate::clock::Stopwatch;
+use crate::memory::GaveWay;
+use crate::phase::Phase;
+use crate::problem::ErrorReply;
+use crate::session::Session;
 
-use crate::listener::connection::ClientConnection;
-use crate::memory::{MemoryExhausted, MemoryReservation};
-use crate::session::{Session, announced_length};
+use super::context::Context;
+use super::reply::Reply;
 
-/// Reads the request's body whole. Answers `Expect: 100-continue` first (RFC 9110 §10.1.1), unless
-/// the length says already that the body is too large.
-pub(crate) async fn read_body(
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Writes a reply, and takes note of it in the context.
+///
+/// # Errors
+/// The client has left, or stood still while others waited for the memory that the reply takes.
+pub(super) async fn respond(
     session: &mut Session,
-    limit: usize,
-    timeout: Duration,
-    reservation: &MemoryReservation<'_>,
-) -> Result<Bytes, BatchRefusal> {
-    let announced = announced_length(&session.req_header().headers);
-    let announced = announced.and_then(|length| usize::try_from(length).ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(BatchRefusal::BodyTooLarge { limit });
-    }
-    reservation.admit(1).await.map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
-    session.let_client_send().await.map_err(|_| BatchRefusal::BodyUnreadable)?;
-    let reading = read_within(session, limit, announced.unwrap_or(0), reservation);
-    match Deadline::after(timeout).race(reading).await {
-        Some(read) => read,
-        None => Err(BatchRefusal::BodyTimeout { seconds: timeout.as_secs() }),
-    }
-}
-
-async fn read_within(
-    session: &mut Session,
-    limit: usize,
-    announced: usize,
-    reservation: &MemoryReservation<'_>,
-) -> Result<Bytes, BatchRefusal> {
-    let mut body = BytesMut::new();
-    loop {
-        let Ok(read) = session.read_request_body().await else {
-            // Where this request ends is not known: what follows can't be taken for the next one.
-            session.close_after_reply();
-            return Err(BatchRefusal::BodyUnreadable);
-        };
-        match read {
-            None => return Ok(body.freeze()),
-            Some(bytes) if body.len() + bytes.len() > limit => {
-                return Err(BatchRefusal::BodyTooLarge { limit });
-            }
-            // Memory is taken for what came, or for what was announced once some of it came.
-            Some(bytes) => {
-                reservation.admit(bytes.len()).await.map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
-                if body.is_empty() {
-                    body.reserve(announced.max(bytes.len()));
-                }
-                body.extend_from_slice(&bytes);
-            }
-        }
-    }
-}
-
-/// A reply's header, without its body's fields.
-pub(crate) struct ReplyHead {
-    pub(crate) status: StatusCode,
-    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl ReplyHead {
-    pub(crate) fn new(status: StatusCode) -> Self {
-        Self { status, fields: vec![(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))] }
-    }
-
-    /// Adds a field, unless its value can't stand in one.
-    pub(crate) fn with(mut self, name: HeaderName, value: Option<String>) -> Self {
-        if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
-            self.fields.push((name, value));
-        }
-        self
-    }
-}
-
-impl ReplyHead {
-    /// Adds fields, but those whose value can't stand in one.
-    pub(crate) fn with_all(self, fields: &[(HeaderName, String)]) -> Self {
-        fields.iter().fold(self, |head, (name, value)| head.with(name.clone(), Some(value.clone())))
-    }
-}
-
-/// Writes a whole reply. A body that was not read to its end closes the connection.
-pub(crate) async fn write_reply(
-    session: &mut Session,
-    head: ReplyHead,
-    body: EncodedBody,
+    context: &mut Context,
+    made: Result<Reply<'_>, Box<ErrorReply>>,
 ) -> pingora::Result<()> {
+    let mut reply = made.unwrap_or_else(|error| {
+        context.refused(&error);
+        context.error_format.reply(&error, &session.req_header().headers)
+    });
+    let stopwatch = Stopwatch::start();
+    let (memory, length) = (reply.memory.take(), reply.body.length());
+    let write = write(session, context, reply);
+    let written = match &memory {
+        Some(memory) => memory.at_pace_of_client(write).await.unwrap_or_else(|gave_way| {
+            note_gave_way(context, gave_way);
+            Err(pingora::Error::new_down(pingora::ErrorType::ConnectionClosed))
+        }),
+        None => write.await,
+    };
+    if let Some(batch) = &mut context.batch {
+        batch.phases.set(Phase::Send, stopwatch.elapsed());
+        batch.bytes_out = length;
+    }
+    written
+}
+
+async fn write(session: &mut Session, context: &Context, reply: Reply<'_>) -> pingora::Result<()> {
+    let Reply { status, fields, body, .. } = reply;
     let length = body.length();
-    let mut header = ResponseHeader::build_no_case(head.status, Some(head.fields.len() + 3))?;
-    for (name, value) in head.fields {
-        header.append_header(name, value)?;
-    }
+    let mut head = head(context, status, fields)?;
     if !body.content_type.is_empty() {
-        header.insert_header(header::CONTENT_TYPE, body.content_type.as_ref())?;
+        head.insert_header(header::CONTENT_TYPE, body.content_type.as_ref())?;
     }
-    if head.status != StatusCode::NO_CONTENT {
+    if status != StatusCode::NO_CONTENT {
         // RFC 9110 §8.6: a 204 has none.
-        header.insert_header(header::CONTENT_LENGTH, length)?;
+        head.insert_header(header::CONTENT_LENGTH, length)?;
     }
-    let unread = session.close_if_unread();
-    if let Some(stream) = session.http1_stream() {
-        ClientConnection::write_together(stream);
+    session.close_if_unread();
+    if let Some(connection) = session.connection() {
+        connection.buffer_until_flush();
     }
-    let without_body = length == 0 || session.req_header().method == http::Method::HEAD;
-    session.write_response_header(Box::new(header), without_body).await?;
+    let without_body = length == 0 || session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(head), without_body).await?;
     if !without_body {
         let last = body.chunks.len().saturating_sub(1);
         for (number, chunk) in body.chunks.into_iter().enumerate() {
             session.write_response_body(Some(chunk), number == last).await?;
         }
     }
-    if unread {
-        session.linger().await;
-    }
     Ok(())
 }
 
-/// All values of a list field as one (RFC 9110 §5.3).
-pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
-    let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    values.join(", ")
+/// The head of a reply, with the fields that every reply of ours has.
+pub(super) fn head(
+    context: &Context,
+    status: StatusCode,
+    fields: Vec<(HeaderName, HeaderValue)>,
+) -> pingora::Result<ResponseHeader> {
+    let added = context.cors.len() + context.limit_fields.len() + 4;
+    let mut head = ResponseHeader::build_no_case(status, Some(fields.len() + added))?;
+    head.append_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    head.append_header(X_REQUEST_ID, context.caller.request_id.as_str())?;
+    for (name, value) in fields {
+        head.append_header(name, value)?;
+    }
+    for (name, value) in context.cors.iter().chain(&context.limit_fields) {
+        // The configuration can't name an origin that is not valid in a field, nor a limit.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            head.append_header(name.clone(), value)?;
+        }
+    }
+    Ok(head)
+}
+
+/// Counts and logs that the client stood still and gave way to others that waited for memory.
+pub(super) fn note_gave_way(context: &Context, gave_way: GaveWay) {
+    context.gateway().metrics.memory_gave_way.inc();
+    tracing::warn!(
+        kind = "memory",
+        request_id = context.caller.request_id.as_str(),
+        client = context.caller.address_text(),
+        bytes = gave_way.held,
+        limit = "limits.memory",
+        "a client that held most of the memory and stood still was cut off, because others waited"
+    );
 }

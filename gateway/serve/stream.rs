@@ -1,10 +1,11 @@
-//! A batch that is a stream: an item starts when its line arrives, its result leaves when it ends
-//! (protocol §2.4). Body, calls and reply all go on in one task.
+//! A batch that is a stream: an item starts when its line arrives, and its result leaves when it ends (protocol §2.4). One
+//! task reads the body, makes the calls and writes the reply.
 //!
-//! Bounds: no line is taken while `concurrency` items are under way, an item being under way until its
-//! result is handed to the client's connection; nothing is read while a taken piece has lines left. So
-//! a client that stops reading stops the sending, and a slow upstream stops the reading.
+//! Bounds: no line is taken while `concurrency` items are in flight; an item stays in flight until its result is handed to
+//! the client's connection. Nothing is read while lines of an earlier piece are left. So a client that stops reading
+//! stops the sending, and a slow upstream stops the reading.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,105 +13,108 @@ use futures_util::future::BoxFuture;
 
 use crate::batch::{Batch, BatchRefusal};
 use crate::clock::{Deadline, Stopwatch};
+use crate::config::BatchEndpoint;
 use crate::dispatch::{StreamDispatch, StreamLimits, StreamWork};
 use crate::format::ndjson::{Line, Lines, check_start, read_line};
-use crate::format::{Format, InputFormat};
 use crate::phase::Phase;
-use crate::plan::Preferences;
-use crate::problem;
+use crate::problem::{self, ErrorReply};
 use crate::telemetry::BatchEnd;
 
-use super::asked::Asked;
-use super::batch::BatchHandler;
-use super::stream_reply::{StreamReply, write_lines};
+use super::batch_request::BatchRequest;
+use super::context::Context;
+use super::entry_point::EntryPoint;
+use super::error_format::ErrorFormat;
+use super::reply::Handled;
+use super::respond::note_gave_way;
+use super::runner::Runner;
+use super::stream_reply::StreamReply;
 use crate::admission::{Batching, Meter};
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::Session;
+use crate::state::gateway::Gateway;
 use crate::upstream::client::BatchEngine;
 use crate::upstream::error;
 
-/// Results that leave together at the most.
+/// At most this many results leave together.
 const MOST_AT_ONCE: usize = 64;
 
 /// Serves a stream.
 ///
 /// # Errors
-/// The stream is refused before anything of it was taken; nothing was written.
-pub(crate) async fn serve(
+/// The stream is refused before any item was taken. Nothing has been written.
+pub(super) async fn serve<'gateway>(
+    gateway: &'gateway Gateway,
     session: &mut Session,
-    life: &mut BatchHandler<'_>,
-) -> Result<pingora::Result<()>, BatchRefusal> {
+    context: &mut Context,
+    endpoint: &BatchEndpoint,
+) -> Result<Handled<'gateway>, Box<ErrorReply>> {
     let stopwatch = Stopwatch::start();
-    let asked = life.asked;
-    // Silence has a limit of its own here.
-    session.set_read_timeout(None);
-    life.reservation.admit(1).await.map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
-    session.let_client_send().await.map_err(|_| BatchRefusal::BodyUnreadable)?;
-    let headers = &session.req_header().headers;
-    let preferences = Preferences::parse(headers);
-    let engine = asked.engine(headers, asked.inherited(headers), &life.reservation);
-    let work = StreamWork::new(limits(asked, &preferences));
-    let mut reply = StreamReply::new(asked, preferences);
-    let engine = &engine;
-    let meter = std::mem::take(&mut life.meter);
-    let mut stream = Stream::new(asked, meter, (&work, &engine), &life.reservation);
+    let snapshot = Arc::clone(&context.snapshot);
+    let incoming = context.incoming(session, &snapshot, EntryPoint::batch(endpoint));
+    let request = BatchRequest::stream(&incoming);
+    context.error_format = ErrorFormat::Batch { dialect: endpoint.dialect, input: Some(request.input) };
+    context.batch_at(endpoint).format = request.input.as_str();
+    let memory = MemoryReservation::new(&gateway.memory, request.caller.client());
+    let begun = begin(session, &memory).await;
+    let runner = begun.and_then(|()| Runner::new(&request, &snapshot));
+    let runner = runner.map_err(|refusal| Box::new(problem::of_refusal(&refusal)))?;
+    let engine = &runner.engine(&memory);
+    let work = StreamWork::new(limits(runner));
+    let meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
+    let mut stream = Stream::new(runner, meter, (&work, &engine), &memory);
+    let mut reply = StreamReply::new(runner, context);
     let left = stream.carry(session, &mut reply).await;
-    drop_rest(&mut stream, &mut reply);
-    life.bytes_in = stream.bytes_in;
-    life.meter = std::mem::take(&mut stream.meter);
-    let refusal = stream.refusal.take();
-    if let Some(refusal) = refusal.as_ref().filter(|_| reply.summary.items == 0 && left.is_ok()) {
-        return Err(refusal.clone());
+    // Items of a client that left are counted like all others.
+    stream.dispatch.abandon();
+    stream.take_results(&mut reply, usize::MAX);
+    let Stream { meter, bytes_in, refusal, .. } = stream;
+    reply.record().bytes_in = bytes_in;
+    let refusal = refusal.map(|refusal| problem::of_refusal(&refusal));
+    if let (Ok(()), 0, Some(error)) = (&left, reply.summary().items, &refusal) {
+        reply.context.limit_fields = meter.fields();
+        return Err(error.clone().into());
     }
     let sent = match left {
-        Ok(()) => reply.end(session, &life.meter, refusal.as_ref()).await,
+        Ok(()) => reply.end(session, &meter, refusal.as_ref()).await,
         Err(gone) => Err(gone),
     };
-    life.phases.set(Phase::Dispatch, stopwatch.elapsed());
-    record(life, reply, refusal.as_ref(), sent.is_err());
-    Ok(sent)
+    let record = reply.record();
+    record.phases.set(Phase::Dispatch, stopwatch.elapsed());
+    match refusal {
+        _ if sent.is_err() => {}
+        Some(error) => record.refuse(&error),
+        None => record.end = BatchEnd::of_items(record.summary.items, record.summary.failed),
+    }
+    Ok(Handled::Streamed(sent))
 }
 
-fn limits(asked: &Asked<'_>, preferences: &Preferences) -> StreamLimits {
-    let endpoint = asked.endpoint;
-    let execution_policy = endpoint.execution_policy(InputFormat::Batch(Format::Ndjson), preferences);
+/// Lets the client send.
+async fn begin(session: &mut Session, memory: &MemoryReservation<'_>) -> Result<(), BatchRefusal> {
+    // Silence has a limit of its own here.
+    session.set_read_timeout(None);
+    memory.admit(1).await.map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
+    session.let_client_send().await.map_err(|_| BatchRefusal::BodyUnreadable)
+}
+
+fn limits(runner: Runner<'_>) -> StreamLimits {
+    let endpoint = runner.entry.endpoint;
+    let policy = runner.request.execution_policy(runner.entry);
     StreamLimits {
         concurrency: endpoint.concurrency.get(),
-        sequential: execution_policy.sequential,
-        stop_on_error: execution_policy.stop_on_error,
-        patience: preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline)),
+        sequential: policy.sequential,
+        stop_on_error: policy.stop_on_error,
+        patience: runner.request.patience,
         max_bytes: endpoint.limits.max_body,
         max_item_reply: endpoint.limits.max_item_reply,
         max_reply: endpoint.limits.max_reply,
     }
 }
 
-/// Items of a client that left are counted like all others.
-fn drop_rest(stream: &mut Stream<'_>, reply: &mut StreamReply<'_>) {
-    stream.dispatch.abandon();
-    stream.take_results(reply, usize::MAX);
-}
-
-fn record(life: &BatchHandler<'_>, reply: StreamReply<'_>, refusal: Option<&BatchRefusal>, gone: bool) {
-    let error_reply = refusal.map(problem::of_refusal);
-    let end = match &error_reply {
-        _ if gone => BatchEnd::ClientGone,
-        Some(error_reply) => BatchEnd::Refused(error_reply.reason),
-        None => BatchEnd::of_items(reply.summary.items, reply.summary.failed),
-    };
-    let mut report = life.report(end, life.asked.endpoint.reply_status);
-    report.limit = error_reply.and_then(|error_reply| error_reply.limit);
-    report.summary = reply.summary;
-    report.failures = reply.failures;
-    report.bytes_out = reply.bytes_out;
-    life.record(&report);
-}
-
-/// What is under way between the client's two directions.
+/// A stream between its body and its reply.
 struct Stream<'stream> {
-    asked: &'stream Asked<'stream>,
+    runner: Runner<'stream>,
     reservation: &'stream MemoryReservation<'stream>,
-    /// Bytes of lines that `reservation` has in it.
+    /// Bytes of lines that `reservation` holds.
     counted: usize,
     meter: Meter,
     dispatch: StreamDispatch<'stream, &'stream BatchEngine<'stream>>,
@@ -119,11 +123,11 @@ struct Stream<'stream> {
     bytes_in: usize,
     body: Body,
     refusal: Option<BatchRefusal>,
-    /// When a client that sends nothing, and has nothing under way, has been silent for too long.
+    /// When a client that sends nothing, and has no item in flight, has been silent for too long.
     silence: Deadline,
 }
 
-/// How far the body is.
+/// How far the body has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
     Open,
@@ -132,7 +136,7 @@ enum Body {
     Refused,
 }
 
-/// What happened next.
+/// What happens next.
 enum Event {
     Result,
     Piece(pingora::Result<Option<Bytes>>),
@@ -142,30 +146,29 @@ enum Event {
 
 impl<'stream> Stream<'stream> {
     fn new(
-        asked: &'stream Asked<'stream>,
+        runner: Runner<'stream>,
         meter: Meter,
         (work, engine): (&'stream StreamWork, &'stream &'stream BatchEngine<'stream>),
         reservation: &'stream MemoryReservation<'stream>,
     ) -> Self {
         Self {
-            asked,
+            runner,
             meter,
             reservation,
             counted: 0,
             dispatch: StreamDispatch::new(work, engine),
-            lines: Lines::new(asked.endpoint.limits.max_body),
+            lines: Lines::new(runner.entry.endpoint.limits.max_body),
             taken: 0,
             bytes_in: 0,
             body: Body::Open,
             refusal: None,
-            silence: Deadline::after(asked.snapshot.settings.limits.body_timeout),
+            silence: Deadline::after(runner.snapshot.settings.limits.body_timeout),
         }
     }
 
-    /// Returns once the body is over, all that was taken has ended, and its results are written. An
-    /// error: the client has left.
+    /// Returns once the body is over, all items have ended, and their results are written. Fails if the client has left.
     ///
-    /// Boxed, so that the compiler need not see through the whole dispatch to know that it is `Send`.
+    /// Boxed, so that the compiler need not see through all of the dispatch to know that it is `Send`.
     fn carry<'carry>(
         &'carry mut self,
         session: &'carry mut Session,
@@ -207,7 +210,7 @@ impl<'stream> Stream<'stream> {
     }
 
     fn patience(&self) -> Duration {
-        self.asked.snapshot.settings.limits.body_timeout
+        self.runner.snapshot.settings.limits.body_timeout
     }
 
     fn refuse(&mut self, refusal: BatchRefusal) {
@@ -226,18 +229,18 @@ impl<'stream> Stream<'stream> {
         }
     }
 
-    /// The body can't be read on: its framing is broken, or the client has left.
+    /// Nothing more of the body can be read: its framing is broken, or the client has left.
     fn take_end_of_reading(&mut self, session: &mut Session, error: pingora::BError) -> pingora::Result<()> {
         if !error::breaks_framing(&error) {
             return Err(error.into_down());
         }
-        // Where this request ends is not known: what follows can't be taken for the next one.
+        // Nobody knows where this request ends: what follows can't be taken for the next one.
         session.close_after_reply();
         self.refuse(BatchRefusal::BodyUnreadable);
         Ok(())
     }
 
-    /// Starts the items of the lines that have arrived, as far as there is room.
+    /// Starts the items of the lines that have arrived, while there is room.
     fn take_lines(&mut self) {
         while self.body != Body::Refused && self.dispatch.has_room() {
             let Some(line) = self.lines.next_line() else { return };
@@ -247,8 +250,8 @@ impl<'stream> Stream<'stream> {
         }
     }
 
-    /// Brings what is held for lines up to date. Their bytes are there already, and bounded for each stream;
-    /// where memory is short, it is their calls that wait.
+    /// Updates what is held for lines. Their bytes are there already, and bounded for each stream; if memory is short, their
+    /// calls wait.
     fn count_lines(&mut self) {
         let now = self.lines.bytes() + self.dispatch.bytes_under_way();
         if now != self.counted {
@@ -259,15 +262,16 @@ impl<'stream> Stream<'stream> {
 
     fn take_line(&mut self, line: Line) -> Result<(), BatchRefusal> {
         check_start(&line)?;
-        let limits = &self.asked.endpoint.limits;
+        let Runner { request, snapshot, entry } = self.runner;
+        let limits = &entry.endpoint.limits;
         if self.taken == limits.max_stream_items {
             return Err(BatchRefusal::StreamTooLong { limit: limits.max_stream_items });
         }
         self.taken += 1;
         let (position, bytes) = (line.number, line.content.as_ref().map_or(0, Bytes::len));
         let batch = Batch { items: vec![read_line(line, limits)], ..Batch::default() };
-        let mut plan = self.asked.plan(batch)?;
-        // One item, so that it is let in or rejected.
+        let mut plan = request.plan_items(batch, &snapshot.settings, entry)?;
+        // A single item is admitted or rejected.
         self.meter.admit_plan(&mut plan, Batching::Streamed).map_err(BatchRefusal::NotAdmitted)?;
         for item in plan.items {
             self.dispatch.start(position, item, bytes);
@@ -275,7 +279,7 @@ impl<'stream> Stream<'stream> {
         Ok(())
     }
 
-    /// Takes results that are ready, and says how many.
+    /// Takes results that are ready, and returns how many.
     fn take_results(&mut self, reply: &mut StreamReply<'_>, most: usize) -> usize {
         let ended: Vec<_> = std::iter::from_fn(|| self.dispatch.take()).take(most).collect();
         let count = ended.len();
@@ -285,14 +289,14 @@ impl<'stream> Stream<'stream> {
         count
     }
 
-    /// Writes what is ready; meanwhile the calls go on.
+    /// Writes what is ready. The calls go on meanwhile.
     async fn write(&mut self, session: &mut Session, reply: &mut StreamReply<'_>) -> pingora::Result<()> {
-        let (head, chunks) = (reply.begin(&self.meter), reply.take());
-        let write = self.reservation.at_pace_of_client(write_lines(session, head, chunks));
+        let ready = reply.take(&self.meter)?;
+        let write = self.reservation.at_pace_of_client(ready.write(session));
         match self.dispatch.beside(write).await {
             Ok(written) => written?,
             Err(gave_way) => {
-                self.asked.note_gave_way(gave_way);
+                note_gave_way(reply.context, gave_way);
                 return Err(pingora::Error::new_down(pingora::ErrorType::ConnectionClosed));
             }
         }
@@ -313,7 +317,7 @@ impl<'stream> Stream<'stream> {
     }
 }
 
-/// What the client does next. Dropping the future loses nothing.
+/// What the client does next. Cancel-safe: dropping the future loses nothing.
 async fn client_event(session: &mut Session, reads: bool, body: Body) -> Event {
     if reads {
         return Event::Piece(session.read_request_body().await);
@@ -323,7 +327,7 @@ async fn client_event(session: &mut Session, reads: bool, body: Body) -> Event {
             session.gone().await;
             Event::Gone
         }
-        // Lines wait, so that nothing is read; whether the client is there shows with the next result.
+        // Lines wait, so nothing is read. Whether the client is still there shows with the next result.
         Body::Open | Body::Refused => std::future::pending().await,
     }
 }

@@ -1,143 +1,133 @@
-//! The reply to a stream, while it is written: results become lines, which leave together where
-//! several are ready at once. Keeps counts only, so that memory does not grow with the stream.
+//! The reply to a stream, while it is written. Results become lines; lines that are ready at the same time leave together.
+//!
+//! It keeps counts only, so that memory does not grow with the stream. It does not decide when to write (`stream`).
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 
-use crate::batch::{BatchRefusal, Summary};
+use crate::batch::Summary;
 use crate::dispatch::StreamedItem;
 use crate::format::Format;
 use crate::format::ndjson::{LineWriter, StreamEnd};
-use crate::plan::Preferences;
-use crate::problem;
-use crate::telemetry::{BatchReport, FailedItem};
+use crate::problem::ErrorReply;
+use crate::telemetry::BatchRecord;
 
-use super::asked::Asked;
-use super::batch::PREFERENCE_APPLIED;
-use super::respond::ReplyHead;
+use super::context::Context;
+use super::reply::PREFERENCE_APPLIED;
+use super::respond::head;
+use super::runner::Runner;
 use crate::admission::Meter;
 use crate::session::Session;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The reply to a stream.
-pub(crate) struct StreamReply<'request> {
-    asked: &'request Asked<'request>,
-    preferences: Preferences,
+pub(super) struct StreamReply<'request> {
+    runner: Runner<'request>,
+    pub(super) context: &'request mut Context,
     lines: LineWriter,
-    begun: bool,
-    pub(crate) summary: Summary,
+    has_begun: bool,
     retry_after: Option<Duration>,
-    pub(crate) failures: Vec<FailedItem>,
-    pub(crate) bytes_out: usize,
-    /// Bytes of upstreams' replies in lines that were not written yet.
+    /// Bytes of upstreams' replies in lines that have not been written yet.
     held: usize,
 }
 
 impl<'request> StreamReply<'request> {
-    pub(crate) fn new(asked: &'request Asked<'request>, preferences: Preferences) -> Self {
-        Self {
-            asked,
-            preferences,
-            lines: LineWriter::default(),
-            begun: false,
-            summary: Summary { items: 0, failed: 0 },
-            retry_after: None,
-            failures: Vec::new(),
-            bytes_out: 0,
-            held: 0,
-        }
+    pub(super) fn new(runner: Runner<'request>, context: &'request mut Context) -> Self {
+        let lines = LineWriter::default();
+        Self { runner, context, lines, has_begun: false, retry_after: None, held: 0 }
+    }
+
+    pub(super) fn record(&mut self) -> &mut BatchRecord {
+        self.context.batch_at(self.runner.entry.endpoint)
+    }
+
+    /// How many results there are so far.
+    pub(super) fn summary(&mut self) -> Summary {
+        self.record().summary
     }
 
     /// Adds the results of items that ended, and counts them.
-    pub(crate) fn add(&mut self, ended: Vec<StreamedItem>) {
+    pub(super) fn add(&mut self, ended: Vec<StreamedItem>) {
         self.held += ended.iter().map(|ended| ended.item.reply_bytes()).sum::<usize>();
         let (positions, items): (Vec<_>, Vec<_>) =
             ended.into_iter().map(|ended| (ended.position, ended.item)).unzip();
-        let (results, reports) = self.asked.stitch(items, &self.preferences);
-        let metrics = &self.asked.gateway.metrics;
-        metrics.record_items(&reports, self.asked.snapshot.names());
+        let (results, reports) = self.runner.stitch(items);
+        self.context.recorder().items(&reports);
         self.retry_after = self.retry_after.max(results.retry_after());
         for ((position, result), report) in positions.into_iter().zip(results.results).zip(&reports) {
-            self.summary.items += 1;
-            if result.is_failed() {
-                self.summary.failed += 1;
-                BatchReport::note_failure(&mut self.failures, position, result.subject.id.as_str(), report);
-            }
+            self.context.batch_at(self.runner.entry.endpoint).add(position, &result, report);
             self.lines.put(result);
         }
     }
 
     /// The bytes of replies in the lines that have been written now.
-    pub(crate) const fn take_held(&mut self) -> usize {
+    pub(super) const fn take_held(&mut self) -> usize {
         std::mem::replace(&mut self.held, 0)
     }
 
-    /// The lines that were not written yet.
-    pub(crate) fn take(&mut self) -> Vec<Bytes> {
-        let chunks = self.lines.take();
-        self.bytes_out += chunks.iter().map(Bytes::len).sum::<usize>();
-        chunks
+    /// Takes what is ready to be written: the head, if it has not been written yet, and lines.
+    pub(super) fn take(&mut self, meter: &Meter) -> pingora::Result<Ready> {
+        let begins = !std::mem::replace(&mut self.has_begun, true);
+        let head = if begins { Some(self.head(meter)?) } else { None };
+        let lines = self.lines.take();
+        self.record().bytes_out += lines.iter().map(Bytes::len).sum::<usize>();
+        Ok(Ready { head, lines })
     }
 
-    /// The header, if it was not written yet.
-    pub(crate) fn begin(&mut self, meter: &Meter) -> Option<ReplyHead> {
-        let begun = std::mem::replace(&mut self.begun, true);
-        let endpoint = self.asked.endpoint;
-        (!begun).then(|| {
-            self.asked
-                .head(endpoint.reply_status)
-                .with(header::CONTENT_TYPE, Some(Format::Ndjson.media_type().to_owned()))
-                .with(X_ACCEL_BUFFERING, Some("no".to_owned()))
-                .with(PREFERENCE_APPLIED, self.preferences.applied(endpoint.deadline))
-                .with_all(&meter.fields())
-        })
+    fn head(&mut self, meter: &Meter) -> pingora::Result<ResponseHeader> {
+        self.context.limit_fields = meter.fields();
+        let endpoint = self.runner.entry.endpoint;
+        let mut head = head(self.context, endpoint.reply_status, Vec::new())?;
+        head.insert_header(header::CONTENT_TYPE, Format::Ndjson.media_type())?;
+        head.insert_header(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))?;
+        if let Some(applied) = self.runner.request.preferences.applied(endpoint.deadline) {
+            head.insert_header(PREFERENCE_APPLIED, applied)?;
+        }
+        Ok(head)
     }
 
-    /// Writes the last line; `refusal` is why the rest of the body was not read.
-    pub(crate) async fn end(
+    /// Writes the last line; `refused` is why the rest of the body was not read.
+    pub(super) async fn end(
         &mut self,
         session: &mut Session,
         meter: &Meter,
-        refusal: Option<&BatchRefusal>,
+        refused: Option<&ErrorReply>,
     ) -> pingora::Result<()> {
-        let error_reply = refusal.map(problem::of_refusal);
-        let refused = error_reply.as_ref().map(|error_reply| &error_reply.problem);
-        let end = StreamEnd { summary: self.summary, retry_after: self.retry_after, refused };
+        let end = StreamEnd {
+            summary: self.summary(),
+            retry_after: self.retry_after,
+            refused: refused.map(|error| &error.problem),
+        };
         self.lines.put_end(&end);
-        let unread = session.close_if_unread();
-        let (head, chunks) = (self.begin(meter), self.take());
-        write_lines(session, head, chunks).await?;
-        session.write_response_body(None, true).await?;
-        if unread {
-            session.linger().await;
-        }
-        Ok(())
+        session.close_if_unread();
+        self.take(meter)?.write(session).await?;
+        session.write_response_body(None, true).await
     }
 }
 
-/// Writes the header, if it is due, and lines; returns once the client's connection has taken them.
-pub(crate) async fn write_lines(
-    session: &mut Session,
-    head: Option<ReplyHead>,
-    chunks: Vec<Bytes>,
-) -> pingora::Result<()> {
-    if let Some(head) = head {
-        let mut header = ResponseHeader::build_no_case(head.status, Some(head.fields.len() + 1))?;
-        for (name, value) in head.fields {
-            header.append_header(name, value)?;
+/// A part of the reply that is ready to be written.
+pub(super) struct Ready {
+    head: Option<ResponseHeader>,
+    lines: Vec<Bytes>,
+}
+
+impl Ready {
+    /// Writes it. Returns once the client's connection has taken it.
+    pub(super) async fn write(self, session: &mut Session) -> pingora::Result<()> {
+        if let Some(mut head) = self.head {
+            // RFC 9112 §6.1: only HTTP/1.1 has chunks; HTTP/1.0 ends with the connection.
+            if session.req_header().version == http::Version::HTTP_11 {
+                head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+            }
+            session.write_response_header(Box::new(head), false).await?;
         }
-        // RFC 9112 §6.1: only HTTP/1.1 has chunks; HTTP/1.0 ends with the connection.
-        if session.req_header().version == http::Version::HTTP_11 {
-            header.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        for line in self.lines {
+            session.write_response_body(Some(line), false).await?;
         }
-        session.write_response_header(Box::new(header), false).await?;
+        Ok(())
     }
-    for chunk in chunks {
-        session.write_response_body(Some(chunk), false).await?;
-    }
-    Ok(())
 }

@@ -1,23 +1,37 @@
-//! What HTTP wants of a request before anything is done with it. The grammar and the framing of HTTP/1.1 were checked
-//! before the request was parsed (`http1`).
+//! The rules of HTTP that every request has to keep, checked before anything else is decided: its host, the limits of
+//! its head over HTTP/2, and fields that must not be named in Connection. The grammar and the framing of HTTP/1.1 were
+//! checked before the request was parsed (`http1`). Pure.
 
 use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Version};
-use pingora::http::RequestHeader;
 
 use crate::config::Limits;
 use crate::header::hop::{connection_options, max_forwards};
-use crate::http1::{Fault, HeadLimits, is_host};
-use crate::problem::RequestRejection;
+use crate::http1::{Fault, is_host};
+use crate::problem::{self, ErrorReply, RequestRejection};
 
 use crate::session::Session;
 
 const NO_HOST: RequestRejection =
     RequestRejection::ForbiddenUrl { problem: "has no host: Host is absent or malformed" };
 
-/// Why the request is refused, if it is.
-pub(crate) fn rejection(session: &Session) -> Option<RequestRejection> {
+/// Checks a request's head.
+///
+/// # Errors
+/// It breaks a rule of HTTP, or exceeds a limit.
+pub(super) fn check(session: &Session, limits: &Limits) -> Result<(), Box<ErrorReply>> {
+    if let Some(fault) = excess(session, limits) {
+        return Err(problem::of_fault(fault).into());
+    }
+    match rejection(session) {
+        Some(rejection) => Err(problem::of_request(&rejection).into()),
+        None => Ok(()),
+    }
+}
+
+fn rejection(session: &Session) -> Option<RequestRejection> {
     if !has_valid_host(session) {
         return Some(NO_HOST);
     }
@@ -26,7 +40,7 @@ pub(crate) fn rejection(session: &Session) -> Option<RequestRejection> {
     {
         return Some(rejection);
     }
-    if names_what_is_not_the_connections(session) {
+    if names_what_is_not_the_connections(session.req_header()) {
         return Some(bad("Connection", "names a field that does not belong to the connection"));
     }
     let request = session.req_header();
@@ -41,9 +55,9 @@ const fn bad(name: &'static str, problem: &'static str) -> RequestRejection {
     RequestRejection::BadHeader { name, problem }
 }
 
-/// What h2 lets through, and the checker of HTTP/1.1 would not: whom a request is for, and how long it is, can be said in
-/// two ways that differ (RFC 9113 §8.3.1, §8.1.1). Servers behind would choose one.
-fn http2_rejection(request: &RequestHeader) -> Option<RequestRejection> {
+/// Checks what the checker of HTTP/1.1 would refuse and h2 lets through: host and length can each be given twice, with
+/// different values (RFC 9113 §8.3.1, §8.1.1). Servers behind the gateway would choose one.
+fn http2_rejection(request: &Parts) -> Option<RequestRejection> {
     let hosts = || request.headers.get_all(header::HOST).iter();
     let authority = request.uri.authority().map(Authority::as_str);
     let differs = |host: &HeaderValue| {
@@ -70,34 +84,27 @@ fn http2_rejection(request: &RequestHeader) -> Option<RequestRejection> {
     None
 }
 
-/// How large a request's head may be.
-pub(crate) const fn head_limits(limits: &Limits) -> HeadLimits {
-    HeadLimits { bytes: limits.header_bytes, fields: limits.header_fields.get(), target: limits.target_bytes }
-}
-
-/// Which limit the head of a request over HTTP/2 exceeds. Over HTTP/1 it would not have come so far.
-pub(crate) fn excess(session: &Session, limits: &Limits) -> Option<Fault> {
+/// The limit that the head of a request over HTTP/2 exceeds. Over HTTP/1, such a head is refused while it is read.
+fn excess(session: &Session, limits: &Limits) -> Option<Fault> {
     let request = session.req_header();
     if !session.is_http2() {
         return None;
     }
     let target = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
     let fields = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    head_limits(limits).excess(target, fields)
+    limits.heads().excess(target, fields)
 }
 
-/// OPTIONS that asks about the server in general (RFC 9110 §9.3.7), or that must go no further
-/// (§7.6.2).
-pub(crate) fn is_about_the_gateway(session: &Session) -> bool {
-    let request = session.req_header();
+/// Whether OPTIONS asks about the server in general (RFC 9110 §9.3.7), or must not be forwarded (§7.6.2).
+pub(super) fn is_about_the_gateway(request: &Parts) -> bool {
     request.method == Method::OPTIONS && (request.uri.path() == "*" || may_go_no_further(request))
 }
 
-fn may_go_no_further(request: &RequestHeader) -> bool {
+fn may_go_no_further(request: &Parts) -> bool {
     max_forwards(&request.method, &request.headers) == Some(0)
 }
 
-/// RFC 9112 §3.2: a request of HTTP/1.1 has a Host, and what stands in it is a host.
+/// RFC 9112 §3.2: a request of HTTP/1.1 has a Host, and its value is valid.
 fn has_valid_host(session: &Session) -> bool {
     let request = session.req_header();
     match request.headers.get(header::HOST) {
@@ -106,10 +113,10 @@ fn has_valid_host(session: &Session) -> bool {
     }
 }
 
-/// RFC 9110 §7.6.1: what Connection names is for this hop only. A request without these three fields would have
-/// lost where it goes, or where it ends; so would one with options that are no names, which are read in two ways.
-fn names_what_is_not_the_connections(session: &Session) -> bool {
-    connection_options(&session.req_header().headers).any(|option| {
+/// RFC 9110 §7.6.1: the fields that Connection names are removed at this hop. A request that lost one of these three would
+/// go elsewhere, or end elsewhere. Options that are not valid names are refused too: servers read them differently.
+fn names_what_is_not_the_connections(request: &Parts) -> bool {
+    connection_options(&request.headers).any(|option| {
         let Ok(name) = HeaderName::from_bytes(option) else { return true };
         [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(&name)
     })

@@ -1,8 +1,8 @@
-//! One stream of a client's HTTP/2 connection, over the h2 crate (RFC 9113). Flow control, framing and header
-//! compression are h2's; here is what a request and its reply need of a stream.
+//! One stream of a client's HTTP/2 connection, over the h2 crate (RFC 9113). h2 does flow control, framing and header
+//! compression; this is the rest that a request and its reply need.
 //!
-//! A piece of the body gives its bytes back to the flow-control window when the next piece is asked for, so a stream
-//! holds at most one window of unread bytes.
+//! A piece of the body returns its bytes to the flow-control window when the next piece is read, so a stream holds at most
+//! one window of unread bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,16 +19,16 @@ use pingora::protocols::http::v2::write_body;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::{Error, ErrorType, OrErr as _};
 
-/// Fields of a connection over HTTP/1, which no message of HTTP/2 has (RFC 9113 §8.2.2).
-const OF_THE_CONNECTION: [&str; 5] =
+/// Fields of an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113 §8.2.2).
+const CONNECTION_FIELDS: [&str; 5] =
     ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
-/// A stream.
+/// A stream, which carries one request and its reply.
 pub(crate) struct Http2 {
     request: RequestHeader,
     body: RecvStream,
     body_done: bool,
-    /// Bytes of the last piece, which the window still lacks.
+    /// Bytes of the last piece that were not returned to the window yet.
     unreleased: usize,
     respond: SendResponse<Bytes>,
     reply: Option<SendStream<Bytes>>,
@@ -37,7 +37,7 @@ pub(crate) struct Http2 {
     digest: Arc<Digest>,
 }
 
-/// The client's body has not the length that it announced.
+/// The length of the client's body differs from the announced one.
 const MALFORMED_BODY: ErrorType = ErrorType::Custom("InvalidBodyLength");
 
 impl Http2 {
@@ -82,7 +82,7 @@ impl Http2 {
         self.write_timeout = Some(timeout);
     }
 
-    /// The next piece of the body; `None` at its end, once its trailers have come.
+    /// The next piece of the body; `None` at its end, once its trailers have arrived.
     pub(super) async fn read_body(&mut self) -> pingora::Result<Option<Bytes>> {
         if self.body_done {
             return Ok(None);
@@ -166,17 +166,17 @@ impl Http2 {
     }
 }
 
-/// The head without the fields that HTTP/2 has no use for.
+/// The head without the fields that HTTP/2 forbids.
 fn parts(mut header: ResponseHeader) -> http::response::Parts {
-    for name in OF_THE_CONNECTION {
+    for name in CONNECTION_FIELDS {
         header.remove_header(&HeaderName::from_static(name));
     }
     header.as_owned_parts()
 }
 
-/// What a stream that broke says of its client: one whose body is longer or shorter than announced is still there; h2
-/// has reset its stream.
-#[expect(clippy::unnecessary_box_returns, reason = "as pingora has it")]
+/// The error of a broken stream. A client whose body is longer or shorter than announced is still there: h2 has only reset
+/// its stream.
+#[expect(clippy::unnecessary_box_returns, reason = "pingora's errors are boxed")]
 fn broken_body(error: h2::Error) -> Box<Error> {
     let breaks_rules = error.reason() == Some(Reason::PROTOCOL_ERROR) && !error.is_remote();
     let kind = if breaks_rules { MALFORMED_BODY } else { ErrorType::ReadError };

@@ -1,14 +1,39 @@
-//! One request of a client and its reply, whichever version of HTTP it came over. HTTP/1 is read and written by
-//! pingora's session; HTTP/2 by [`Http2`], because pingora's can't send interim replies, and resets every
-//! broken stream with CANCEL.
+//! One request of a client and its reply, over HTTP/1.1 or HTTP/2.
 //!
-//! In: a request whose head has been read. Out: at most one final reply. Once the reply's end was written the
-//! session is [complete](Session::finish), and an HTTP/1 connection may be used again; a session that is dropped
-//! before that closes its connection, or resets its stream, so that no client takes a broken reply for a complete one.
+//! In: a request whose head has been read; the listener makes a [`Session`] from it. Out: any number of interim replies,
+//! then one final reply. Whoever serves the request sees one interface, whichever version the client speaks.
+//!
+//! Below it, HTTP/1.1 is pingora's session. HTTP/2 is our own [`Http2`] over the h2 crate, because pingora's can't send
+//! interim replies and resets every broken stream with CANCEL.
+//!
+//! # Life of a session
+//!
+//! 1. The body is read piece by piece ([`Session::read_request_body`]). A client that waits for 100 gets it only when
+//!    somebody wants its body ([`Session::let_client_send`]). `body_rate` limits how slow a body may be.
+//! 2. The head of the final reply is written once, then its body, then optional trailers.
+//! 3. [`Session::finish`] returns the connection if it can carry another request. [`Session::break_off`] gives the reply
+//!    up: over HTTP/1.1 the connection closes, over HTTP/2 the stream is reset with a reason.
+//!
+//! # Invariants
+//!
+//! - At most one final reply is sent. Interim replies after it are dropped, as are those to HTTP/1.0 clients.
+//! - A session that is dropped before its reply is complete closes its connection or resets its stream, so a client never
+//!   takes a broken reply for a complete one.
+//! - A connection with an unread body is not reused: where the next request begins would be a guess.
+//! - Reads are cancel-safe. Writes return once the connection has taken the bytes, which limits how much a slow client
+//!   makes us hold.
+//!
+//! # What it does not do
+//!
+//! It does not check or change heads, and has no opinion about status codes. How the connection below it watches, buffers
+//! and checks bytes is the listener's business; the session only passes on wishes ([`ConnectionControl`]).
 
+pub(crate) mod body_rate;
+mod connection_control;
 mod http2;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,40 +43,41 @@ use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::server::HttpSession as Http1;
-use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{Digest, Stream};
 
 use crate::clock::Deadline;
 use crate::header::hop;
-use crate::listener::connection::ClientConnection;
+use crate::transport::client_certificate::client_name;
 
+pub(crate) use connection_control::{ConnectionControl, FindControl};
 pub(crate) use http2::Http2;
 
-/// After a reply that left before the request was read: the client may go on sending for this long in all …
+/// After a reply that was sent before the request was read, the client may go on sending for this long in total …
 const LINGER: Duration = Duration::from_secs(8);
-/// … and for this long without a byte (RFC 9112 §9.6).
+/// … and may pause for this long between two bytes (RFC 9112 §9.6).
 const LINGER_BETWEEN_BYTES: Duration = Duration::from_secs(5);
 
-/// The same over HTTP/2, where only one stream is held.
+/// The total over HTTP/2, where only one stream is kept open.
 const LINGER_HTTP2: Duration = Duration::from_secs(1);
-/// For a piece of a reply to leave before its stream is reset.
+/// Time for a piece of a reply to leave before its stream is reset.
 const BEFORE_RESET: Duration = Duration::from_millis(20);
-/// What is left of a request's body is read for the sake of its connection up to so many bytes …
+/// The rest of a request's body is read so that its connection can be reused: at most this many bytes …
 const SHORT_REST: usize = 64 << 10;
-/// … that come within this time.
+/// … that arrive within this time.
 const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 /// A client's request and its reply.
 pub(crate) struct Session {
     protocol: Protocol,
+    find_control: FindControl,
     /// The status of the final reply, once its head was written.
     answered: Option<StatusCode>,
     /// The reply's end was written.
     is_complete: bool,
-    /// How much of the reply's body is to come, where its head told over HTTP/1.
+    /// Bytes of the reply's body that are still to come, if its head has announced a length over HTTP/1.1.
     left: Option<u64>,
     linger: Duration,
-    /// A client that waits for a 100 has got it.
+    /// 100 was sent to a client that waits for it.
     may_send: bool,
 }
 
@@ -60,22 +86,30 @@ enum Protocol {
     Http2(Box<Http2>),
 }
 
-/// Why a reply breaks off, as HTTP/2 says it (RFC 9113 §7).
+/// Why a reply breaks off, in the terms of HTTP/2 (RFC 9113 §7).
 pub(crate) type ResetReason = h2::Reason;
 
 impl Session {
     /// A request over HTTP/1 whose head has been read.
-    pub(crate) fn http1(session: Http1) -> Self {
-        Self::new(Protocol::Http1(Box::new(session)))
+    pub(crate) fn http1(session: Http1, find_control: FindControl) -> Self {
+        Self::new(Protocol::Http1(Box::new(session)), find_control)
     }
 
     /// A request over HTTP/2.
     pub(crate) fn http2(stream: Http2) -> Self {
-        Self::new(Protocol::Http2(Box::new(stream)))
+        Self::new(Protocol::Http2(Box::new(stream)), |_| None)
     }
 
-    const fn new(protocol: Protocol) -> Self {
-        Self { protocol, answered: None, is_complete: false, left: None, linger: LINGER, may_send: false }
+    const fn new(protocol: Protocol, find_control: FindControl) -> Self {
+        Self {
+            protocol,
+            find_control,
+            answered: None,
+            is_complete: false,
+            left: None,
+            linger: LINGER,
+            may_send: false,
+        }
     }
 
     /// The request's head.
@@ -90,17 +124,12 @@ impl Session {
         matches!(self.protocol, Protocol::Http2(_))
     }
 
-    /// The session over HTTP/1, if it is one.
-    pub(crate) fn as_http1(&self) -> Option<&Http1> {
+    /// The client's connection over HTTP/1.1. Over HTTP/2 there is nothing to control.
+    pub(crate) fn connection(&self) -> Option<&dyn ConnectionControl> {
         match &self.protocol {
-            Protocol::Http1(http1) => Some(http1),
+            Protocol::Http1(http1) => (self.find_control)(http1.stream()),
             Protocol::Http2(_) => None,
         }
-    }
-
-    /// The client's connection, over HTTP/1.
-    pub(crate) fn http1_stream(&self) -> Option<&Stream> {
-        self.as_http1().map(Http1::stream)
     }
 
     fn digest(&self) -> &Digest {
@@ -110,12 +139,17 @@ impl Session {
         }
     }
 
-    /// What is known of the connection's TLS, if it has any.
-    pub(crate) fn tls(&self) -> Option<&SslDigest> {
-        self.digest().ssl_digest.as_deref()
+    /// Whether the connection uses TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.digest().ssl_digest.is_some()
     }
 
-    /// Where the connection comes from; nothing for a Unix socket's.
+    /// The name in the client's certificate, which the listener has verified.
+    pub(crate) fn certificate_name(&self) -> Option<Arc<str>> {
+        client_name(self.digest().ssl_digest.as_deref()?)
+    }
+
+    /// The address of the other end of the connection; `None` for a Unix socket.
     pub(crate) fn client_address(&self) -> Option<IpAddr> {
         let peer = match &self.protocol {
             Protocol::Http1(http1) => http1.client_addr(),
@@ -126,7 +160,7 @@ impl Session {
 
     /// The next piece of the request's body; `None` at its end.
     ///
-    /// Cancel-safe: dropping the future loses nothing.
+    /// Cancel-safe.
     ///
     /// # Errors
     /// The client has left, or the body breaks HTTP's framing.
@@ -146,8 +180,8 @@ impl Session {
         }
     }
 
-    /// Returns once the client has closed its connection or reset its stream. The request's body must have been
-    /// read. A client that has sent its next request already is not seen to leave.
+    /// Returns once the client has closed its connection or reset its stream. The request's body must have been read. A
+    /// client that has already sent its next request is not noticed.
     pub(crate) async fn gone(&mut self) {
         match &mut self.protocol {
             Protocol::Http1(http1) => while http1.read_body_or_idle(true).await.is_ok() {},
@@ -155,7 +189,7 @@ impl Session {
         }
     }
 
-    /// Sends an interim reply (RFC 9110 §15.2). A client that speaks HTTP/1.0 does not know what that is.
+    /// Sends an interim reply (RFC 9110 §15.2). HTTP/1.0 has none.
     ///
     /// # Errors
     /// The client has left.
@@ -170,7 +204,7 @@ impl Session {
         written.map_err(pingora::Error::into_down)
     }
 
-    /// Sends the head of the final reply; `end`: nothing follows it.
+    /// Sends the head of the final reply. If `end`, nothing follows it.
     ///
     /// # Errors
     /// The client has left.
@@ -194,10 +228,10 @@ impl Session {
         if end { self.write_response_body(None, true).await } else { Ok(()) }
     }
 
-    /// Sends a piece of the reply's body; `end`: it is the last one. Returns once the connection has taken it.
+    /// Sends a piece of the reply's body. If `end`, it is the last one. Returns once the connection has taken it.
     ///
     /// # Errors
-    /// The client has left, or took nothing for as long as the write timeout.
+    /// The client has left, or took nothing within the write timeout.
     pub(crate) async fn write_response_body(
         &mut self,
         piece: Option<Bytes>,
@@ -215,14 +249,16 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the reply with trailers, where the client's version of HTTP can carry them.
+    /// Ends the reply with trailers, if the client's version of HTTP can carry them.
     ///
     /// # Errors
     /// The client has left.
     pub(crate) async fn write_trailers(&mut self, trailers: HeaderMap) -> pingora::Result<()> {
         match &mut self.protocol {
             Protocol::Http1(http1) => {
-                ClientConnection::end_with_trailers(http1.stream(), &trailers);
+                if let Some(connection) = (self.find_control)(http1.stream()) {
+                    connection.end_with_trailers(&trailers);
+                }
                 http1.finish_body().await.map_err(pingora::Error::into_down)?;
             }
             Protocol::Http2(http2) => http2.write_trailers(trailers).map_err(pingora::Error::into_down)?,
@@ -241,7 +277,7 @@ impl Session {
         }
     }
 
-    /// Answers `Expect: 100-continue`, where the client waits for it (RFC 9110 §10.1.1).
+    /// Answers `Expect: 100-continue`, if the client waits for it (RFC 9110 §10.1.1).
     ///
     /// # Errors
     /// The client has left.
@@ -252,8 +288,7 @@ impl Session {
         self.write_interim(ResponseHeader::build_no_case(StatusCode::CONTINUE, Some(0))?).await
     }
 
-    /// Whether the client waits for a 100 before it sends its body. One that speaks HTTP/1.0 does not know what
-    /// that is (RFC 9110 §10.1.1).
+    /// Whether the client waits for 100 before it sends its body. HTTP/1.0 has no 100 (RFC 9110 §10.1.1).
     pub(crate) fn waits_for_continue(&self) -> bool {
         let request = self.req_header();
         let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
@@ -265,20 +300,20 @@ impl Session {
         self.answered
     }
 
-    /// Whether the client has all of its reply. One that knows the length may leave with the last byte, before the end
-    /// was written.
+    /// Whether the client has its complete reply. A client that knows the length may leave with the last byte, before the
+    /// end was written.
     pub(crate) fn is_answered_in_full(&self) -> bool {
         self.is_complete || self.left == Some(0)
     }
 
-    /// The connection closes after the reply.
+    /// Closes the connection after the reply.
     pub(crate) fn close_after_reply(&mut self) {
         if let Protocol::Http1(http1) = &mut self.protocol {
             http1.set_server_keepalive(None);
         }
     }
 
-    /// How long the connection waits for the client's next request.
+    /// Sets how long the connection waits for the client's next request.
     pub(crate) fn keep_alive_for(&mut self, idle: Duration) {
         if let Protocol::Http1(http1) = &mut self.protocol
             && http1.will_keepalive()
@@ -287,7 +322,7 @@ impl Session {
         }
     }
 
-    /// A reply that makes no progress for so long is given up.
+    /// Sets after how long without progress a reply is given up.
     pub(crate) fn set_write_timeout(&mut self, timeout: Duration) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.set_write_timeout(Some(timeout)),
@@ -295,15 +330,15 @@ impl Session {
         }
     }
 
-    /// How long a read of the body may wait; `None`: for as long as it takes.
+    /// Sets how long a read of the body may wait; `None` for no limit.
     pub(crate) fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         if let Protocol::Http1(http1) = &mut self.protocol {
             http1.set_read_timeout(timeout);
         }
     }
 
-    /// Reads the rest of a request that is refused, if it is short and there already: then the connection can be used
-    /// again (RFC 9112 §9.3).
+    /// Reads the rest of a refused request if it is short and has arrived, so that the connection can be reused (RFC 9112
+    /// §9.3).
     pub(crate) async fn read_short_rest(&mut self) {
         if self.waits_for_continue() && !self.may_send {
             return;
@@ -318,7 +353,7 @@ impl Session {
         }
     }
 
-    /// Whether the request's body was not read to its end; then the connection is not used again.
+    /// Closes the connection after the reply if the request's body was not read to its end. Returns whether that is so.
     pub(crate) fn close_if_unread(&mut self) -> bool {
         let unread = !self.is_body_done();
         if unread {
@@ -327,14 +362,14 @@ impl Session {
         unread
     }
 
-    /// Nothing more of the request is waited for than a moment: the client was too slow already.
+    /// [`Self::linger`] takes only a moment: the client was too slow already.
     pub(crate) const fn linger_for_a_moment(&mut self) {
         self.linger = Duration::from_millis(500);
     }
 
-    /// Lets a client that is still sending see the reply. Over HTTP/1, a connection that is closed with unread bytes is
-    /// reset, and the reply is lost with it. Over HTTP/2 the stream would be reset (RFC 9113 §8.1), which some
-    /// clients take for a failure even where all that they still send is its end.
+    /// Lets a client that is still sending see the reply. Over HTTP/1.1, closing a connection with unread bytes resets it,
+    /// and the reply is lost. Over HTTP/2 the stream would be reset (RFC 9113 §8.1), which some clients treat as a failure
+    /// even if they only had its end left to send.
     pub(crate) async fn linger(&mut self) {
         let ends = Deadline::after(if self.is_http2() { LINGER_HTTP2 } else { self.linger });
         while !self.is_body_done() {
@@ -346,14 +381,14 @@ impl Session {
         }
     }
 
-    /// A moment for what was written before a break: over HTTP/2, a reset overtakes it.
+    /// Waits a moment for the bytes that were written before a break: over HTTP/2, a reset overtakes them.
     pub(crate) async fn let_out(&self) {
         if self.is_http2() && self.answered.is_some() {
             Deadline::after(BEFORE_RESET).come().await;
         }
     }
 
-    /// The reply breaks off: over HTTP/2 with this reason, over HTTP/1 with the end of the connection.
+    /// Breaks the reply off: over HTTP/2 with this reason, over HTTP/1.1 by closing the connection.
     pub(crate) fn break_off(&mut self, reason: ResetReason) {
         if let Protocol::Http2(http2) = &mut self.protocol {
             http2.break_off(reason);
@@ -361,14 +396,14 @@ impl Session {
         self.close_after_reply();
     }
 
-    /// The connection under a request of HTTP/1 that was upgraded, and the bytes that came with it.
+    /// The connection of an upgraded HTTP/1.1 request, and the bytes that were read behind the request.
     pub(crate) fn into_upgraded(self) -> Option<(Stream, Vec<Bytes>)> {
         let Protocol::Http1(mut http1) = self.protocol else { return None };
         let early = early_bytes(&mut http1);
         Some((http1.into_inner(), early))
     }
 
-    /// Ends the session. Gives the connection where it can be used again.
+    /// Ends the session. Returns the connection if it can carry another request.
     pub(crate) async fn finish(self) -> Option<ReusedHttpStream> {
         let Protocol::Http1(http1) = self.protocol else { return None };
         if !self.is_complete || !http1.will_keepalive() {
@@ -383,7 +418,7 @@ impl Session {
     }
 }
 
-/// How long a message says that its body is.
+/// The length of a message's body, if its head announces one.
 pub(crate) fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -398,7 +433,7 @@ async fn write_http1(http1: &mut Http1, piece: &Bytes, end: bool) -> pingora::Re
     Ok(())
 }
 
-/// What a client sent behind its request before it saw the 101: pingora has read it already.
+/// Bytes that a client sent behind its request before it saw the 101. pingora has read them already.
 fn early_bytes(http1: &mut Http1) -> Vec<Bytes> {
     use futures_util::FutureExt as _;
     let mut early = Vec::new();

@@ -1,15 +1,15 @@
-//! What goes on: requests under way, and clients' connections. A gateway that ends waits for its end.
+//! Counts requests in flight and open connections of clients. A gateway that drains waits until they have ended.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// For so long nothing may begin before all is quiet. A connection in its TLS handshake is not counted yet,
-/// and a client may be writing its next request on an idle one: to close that would lose the request.
+/// Nothing may begin for this long before the gateway counts as quiet. A client may be writing its next request on an idle
+/// connection, and closing that would lose the request.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// Counts of what goes on.
+/// The counts.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     requests: AtomicUsize,
@@ -19,12 +19,12 @@ pub(crate) struct Activity {
     ended: Notify,
 }
 
-/// What has to be over before all is quiet.
+/// What has to end before the gateway counts as quiet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
-    /// Requests under way; clients' idle connections may be cut.
+    /// Requests. Idle connections may be cut.
     Requests,
-    /// Connections too.
+    /// Requests and connections.
     Connections,
 }
 
@@ -53,7 +53,7 @@ impl Activity {
         }
     }
 
-    /// Returns once what is awaited is over and nothing has begun for half a second.
+    /// Returns once what is awaited has ended and nothing has begun for half a second.
     pub(crate) async fn quiet(&self, awaited: Awaited) {
         loop {
             let ended = self.ended.notified();
@@ -69,7 +69,7 @@ impl Activity {
         }
     }
 
-    /// Requests under way and connections open.
+    /// Requests in flight, and open connections.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.requests.load(Ordering::Acquire), self.connections.load(Ordering::Acquire))
     }

@@ -1,18 +1,19 @@
-//! What outlives a reload: the snapshot in use, connections, metrics, and the count of what is under
-//! way.
+//! What outlives a reload: metrics, the memory budget, the counts of requests and connections, and which snapshot is in
+//! use.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::memory::MemoryBudget;
+use crate::telemetry::Metrics;
+use crate::upstream::health_check::start_checks;
+
 use super::activity::Activity;
 use super::snapshot::Snapshot;
-use crate::memory::MemoryBudget;
-use crate::upstream::health_check::start_checks;
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -20,17 +21,17 @@ impl std::fmt::Debug for Gateway {
     }
 }
 
-/// A gateway at work.
+/// A running gateway. Everything that serves holds it in an `Arc`.
 pub(crate) struct Gateway {
     snapshot: ArcSwap<Snapshot>,
-    /// The health checks of the configuration in use. Dropping them ends them.
+    /// The health checks of the snapshot in use. Dropping the set ends them.
     checks: Mutex<JoinSet<()>>,
     pub(crate) metrics: Metrics,
-    /// What all batches hold together.
+    /// The memory for bodies of all batches together.
     pub(crate) memory: MemoryBudget,
     pub(crate) activity: Activity,
     draining: AtomicBool,
-    /// Turns true when no more connections are taken, and what could last for hours is asked to end.
+    /// Turns true when the gateway stops accepting, and asks exchanges that could last for hours to end.
     ending: watch::Sender<bool>,
 }
 
@@ -48,39 +49,40 @@ impl Gateway {
         }
     }
 
-    /// The configuration in use.
+    /// The snapshot in use. A request takes it once and keeps it.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
 
-    /// Starts the health checks of the configuration in use, in place of those before.
+    /// Starts the health checks of the snapshot in use, in place of the earlier ones.
     pub(crate) fn start_checks(&self) {
         let checks = start_checks(&self.snapshot().upstreams);
         *self.checks.lock().unwrap_or_else(PoisonError::into_inner) = checks;
     }
 
+    /// Puts a new snapshot into use. Requests in flight keep theirs.
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         self.memory.resize(snapshot.settings.limits.memory);
         self.snapshot.store(Arc::new(snapshot));
     }
 
-    /// Counts a request as under way until the guard is dropped.
+    /// Counts a request as in flight until the guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> InFlightGuard {
         self.activity.request_begins();
         InFlightGuard(Arc::clone(self))
     }
 
-    /// From here on the gateway says that it is not ready.
+    /// From here on the gateway reports that it is not ready.
     pub(crate) fn start_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// From here on exchanges that could last for hours are asked to end.
+    /// Asks exchanges that could last for hours to end.
     pub(crate) fn end_lasting_exchanges(&self) {
         self.ending.send_replace(true);
     }
 
-    /// Returns once they are.
+    /// Returns once such exchanges should end.
     pub(crate) async fn ends(&self) {
         let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
     }
@@ -90,11 +92,11 @@ impl Gateway {
     }
 }
 
-/// A request under way.
+/// Counts a request as in flight until it is dropped.
 pub(crate) struct InFlightGuard(Arc<Gateway>);
 
 impl InFlightGuard {
-    /// The gateway that it is under way in.
+    /// The gateway that serves the request.
     pub(crate) const fn gateway(&self) -> &Arc<Gateway> {
         &self.0
     }

@@ -1,28 +1,29 @@
-//! One configuration at work. Requests hold on to the snapshot they started under, so a reload
-//! touches none of them.
+//! One configuration and what it takes to serve it. A request holds the snapshot with which it began, so a reload does not
+//! touch it.
 
 use std::sync::Arc;
 
+use crate::admission::{Limiter, use_ring};
 use crate::config::Settings;
 use crate::route::UpstreamIndex;
 use crate::telemetry::{Metrics, Names};
-
-use crate::admission::{Limiter, use_ring};
 use crate::upstream::connections::Connections;
 use crate::upstream::instance::Upstream;
 
-/// A configuration and what it takes to serve it.
+/// A configuration in use.
 pub(crate) struct Snapshot {
     pub(crate) settings: Settings,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
+    /// The pool of all upstreams. It outlives reloads.
     connections: Arc<Connections>,
+    /// The rate limits, in the order of the configuration.
     pub(crate) limiters: Vec<Arc<Limiter>>,
     /// The configuration for operators: defaults filled in, secrets left out.
     pub(crate) redacted: String,
 }
 
 impl Snapshot {
-    /// Sets a configuration to work. What must outlive the configuration `before` is taken over from it.
+    /// Puts a configuration to work. Takes over from the snapshot `before` what must outlive it.
     pub(crate) async fn new(
         settings: Settings,
         redacted: String,
@@ -65,7 +66,7 @@ impl Snapshot {
         Names(&self.settings)
     }
 
-    /// Whether an authority in an upstream's reply is the upstream's own name for itself.
+    /// Whether an authority in an upstream's reply is a name of that upstream.
     pub(crate) fn goes_by(&self, index: UpstreamIndex, authority: &str, own_authority: &str) -> bool {
         self.upstream(index).is_some_and(|upstream| upstream.goes_by(authority, own_authority))
     }

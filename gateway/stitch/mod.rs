@@ -5,8 +5,6 @@
 //! codings, and the upstream's names in its urls become the gateway's; nothing else changes. Formats write the results;
 //! this module knows none of them.
 
-#[cfg(test)]
-mod cases;
 mod context;
 mod reply;
 mod report;

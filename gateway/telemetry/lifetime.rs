@@ -17,10 +17,33 @@ pub struct Totals {
     pub requests: u64,
 }
 
+/// How a hand-over ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandoverResult {
+    /// This process took over from another one.
+    Taken,
+    /// Another process failed to take over from this one.
+    Failed,
+}
+
+impl HandoverResult {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Taken, Self::Failed];
+
+    /// The word for metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 impl Metrics {
-    /// Records that this process took over from another one (`taken`), or that another one failed to take over from it.
-    pub fn record_handover(&self, taken: bool) {
-        self.handovers.with_label_values(&[if taken { "taken" } else { "failed" }]).inc();
+    /// Records a hand-over.
+    pub fn record_handover(&self, result: HandoverResult) {
+        self.handovers.with_label_values(&[result.as_str()]).inc();
     }
 
     /// The work of this process, for its last log line: its metrics end with it.

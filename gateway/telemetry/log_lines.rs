@@ -1,6 +1,6 @@
-//! Log lines: one a batch, one a failed item, one a proxied request. Values are fields, never
-//! pasted into text, so that what a client sends can't start a line of its own. Never logged:
-//! bodies, credentials, query strings, lines of libraries.
+//! Log lines: one for each batch, one for each failed item, one for each single request. Values are fields of a line and
+//! never part of its text, so that nothing a client sends can begin a line of its own. Never logged: bodies,
+//! credentials, query strings, lines of libraries.
 
 use std::time::Duration;
 
@@ -13,29 +13,26 @@ use tracing_subscriber::{EnvFilter, Registry, fmt};
 
 use crate::config::{LogFormat, LogSettings};
 use crate::problem::Limit;
-use crate::stitch::ItemReport;
 
 use super::libraries;
-use super::{BatchEnd, BatchReport, FailedItem, GrpcStatus, LongLivedEnd, Names, RequestReport};
+use super::record::{BatchEnd, BatchRecord, FailedItem, Names, RequestRecord, Sender};
+use super::{GrpcStatus, LongLivedEnd};
 
-/// Log lines of failed items that one batch may write.
-const MAX_FAILED_ITEMS: usize = 100;
-
-/// Log lines that may wait to be written.
+/// Log lines that can wait to be written.
 const MAX_WAITING_LINES: usize = 16 * 1024;
 
 /// Logging can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// `log.level` is no filter.
-    #[error("log.level is no filter: {0}")]
+    /// `log.level` is not a filter.
+    #[error("log.level is not a filter: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
     /// Logging was started before.
     #[error("logging was started before: {0}")]
     Started(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
-/// Logging at work. Lines that still wait are written when it is dropped.
+/// Logging that has started. Dropping it writes the lines that still wait.
 pub struct Logging {
     _writer: WorkerGuard,
     dropped: ErrorCounter,
@@ -49,12 +46,12 @@ impl Logging {
     }
 }
 
-/// Starts logging to standard error: the gateway's own lines, and nothing else. What libraries say, and panics, become
-/// lines of ours or are left out (`libraries`). Lines are written by a thread of their own; when 16384 wait for
-/// it, further ones are dropped and counted.
+/// Starts logging to standard error. Only the gateway's own lines are written: messages of libraries and panics become
+/// lines of ours or are left out (`libraries`). A thread of its own writes the lines; when 16384 wait for it,
+/// further ones are dropped and counted.
 ///
 /// # Errors
-/// The level is no filter, or logging was started before.
+/// The level is not a filter, or logging has been started before.
 pub fn start_logging(settings: &LogSettings) -> Result<Logging, LogError> {
     let level = EnvFilter::try_new(&settings.level)?;
     let (writer, guard) = NonBlockingBuilder::default()
@@ -74,91 +71,80 @@ pub fn start_logging(settings: &LogSettings) -> Result<Logging, LogError> {
     Ok(Logging { _writer: guard, dropped })
 }
 
-impl BatchReport {
-    /// Notes a failed item for its log line, up to a sensible number.
-    pub fn note_failure(failures: &mut Vec<FailedItem>, position: usize, id: &str, item: &ItemReport) {
-        if failures.len() < MAX_FAILED_ITEMS {
-            failures.push(FailedItem { position, id: id.chars().take(64).collect(), item: item.clone() });
-        }
-    }
-
-    /// Writes the batch's line and a line for each failed item.
-    pub fn log(&self, names: Names<'_>) {
-        let reason = if let BatchEnd::Refused(reason) = self.end { reason } else { "" };
-        let whole: Duration = self.phases.iter().map(|(_, took)| took).sum();
-        tracing::info!(
-            kind = "batch",
-            request_id = self.request_id.as_str(),
-            trace_id = self.trace.trace_id(),
-            span_id = self.trace.span_id(),
-            client = self.client,
-            client_name = self.client_name.as_deref(),
-            endpoint = self.endpoint,
-            format = self.format,
-            outcome = self.end.as_str(),
-            reason,
-            limit = shown(self.limit.as_ref()),
-            status = self.status.as_u16(),
-            items = self.summary.items,
-            failed = self.summary.failed,
-            coalesced = (self.coalesced > 0).then_some(self.coalesced),
-            bytes_in = self.bytes_in,
-            bytes_out = self.bytes_out,
-            duration_ms = milliseconds(whole),
-        );
-        for failure in &self.failures {
-            self.log_item(failure, names);
-        }
-    }
-
-    fn log_item(&self, failure: &FailedItem, names: Names<'_>) {
-        let item = &failure.item;
-        tracing::info!(
-            kind = "item",
-            request_id = self.request_id.as_str(),
-            trace_id = self.trace.trace_id(),
-            position = failure.position,
-            id = failure.id,
-            route = names.route(item.route),
-            upstream = names.upstream(item.upstream),
-            method = item.method,
-            status = item.status.as_u16(),
-            outcome = item.outcome.as_str(),
-            reason = item.reason.unwrap_or(""),
-            limit = shown(item.limit.as_ref()),
-            duration_ms = milliseconds(item.elapsed.unwrap_or_default()),
-        );
+/// Writes a batch's line and a line for each failed item.
+pub(super) fn log_batch(sender: &Sender<'_>, batch: &BatchRecord, names: Names<'_>) {
+    let reason = if let BatchEnd::Refused(reason) = batch.end { reason } else { "" };
+    let duration: Duration = batch.phases.iter().map(|(_, took)| took).sum();
+    tracing::info!(
+        kind = "batch",
+        request_id = sender.request_id.as_str(),
+        trace_id = sender.trace.trace_id(),
+        span_id = sender.trace.span_id(),
+        client = sender.client,
+        client_name = sender.client_name,
+        endpoint = batch.endpoint,
+        format = batch.format,
+        outcome = batch.end.as_str(),
+        reason,
+        limit = shown(batch.limit.as_ref()),
+        status = batch.status.as_u16(),
+        items = batch.summary.items,
+        failed = batch.summary.failed,
+        coalesced = (batch.coalesced > 0).then_some(batch.coalesced),
+        bytes_in = batch.bytes_in,
+        bytes_out = batch.bytes_out,
+        duration_ms = milliseconds(duration),
+    );
+    for failure in &batch.failures {
+        log_item(sender, failure, names);
     }
 }
 
-impl RequestReport {
-    /// Writes the request's line.
-    pub fn log(&self, names: Names<'_>) {
-        tracing::info!(
-            kind = "request",
-            request_id = self.request_id.as_str(),
-            trace_id = self.trace.trace_id(),
-            client = self.client,
-            client_name = self.client_name.as_deref(),
-            route = names.route(self.route),
-            upstream = names.upstream(self.upstream),
-            method = self.method,
-            status = self.status.map_or(0, |status| status.as_u16()),
-            grpc_status = self.grpc_status.map(GrpcStatus::as_str),
-            reason = self.reason.unwrap_or(""),
-            limit = shown(self.limit.as_ref()),
-            ended = self.lasted.map(LongLivedEnd::as_str),
-            duration_ms = milliseconds(self.elapsed),
-        );
-    }
+fn log_item(sender: &Sender<'_>, failure: &FailedItem, names: Names<'_>) {
+    let item = &failure.item;
+    tracing::info!(
+        kind = "item",
+        request_id = sender.request_id.as_str(),
+        trace_id = sender.trace.trace_id(),
+        position = failure.position,
+        id = failure.id,
+        route = names.route(item.route),
+        upstream = names.upstream(item.upstream),
+        method = item.method,
+        status = item.status.as_u16(),
+        outcome = item.outcome.as_str(),
+        reason = item.reason.unwrap_or(""),
+        limit = shown(item.limit.as_ref()),
+        duration_ms = milliseconds(item.elapsed.unwrap_or_default()),
+    );
 }
 
-/// The limit that bit; the field is left out where none did.
+/// Writes the line of a request that is not a batch.
+pub(super) fn log_request(sender: &Sender<'_>, request: &RequestRecord, names: Names<'_>) {
+    tracing::info!(
+        kind = "request",
+        request_id = sender.request_id.as_str(),
+        trace_id = sender.trace.trace_id(),
+        client = sender.client,
+        client_name = sender.client_name,
+        route = names.route(request.route),
+        upstream = names.upstream(request.upstream),
+        method = request.method,
+        status = request.status.map_or(0, |status| status.as_u16()),
+        grpc_status = request.grpc_status.map(GrpcStatus::as_str),
+        reason = request.reason.unwrap_or(""),
+        limit = shown(request.limit.as_ref()),
+        ended = request.lasted.map(LongLivedEnd::as_str),
+        duration_ms = milliseconds(request.elapsed),
+    );
+}
+
+/// The limit that was the reason; without one, the line has no such field.
 fn shown(limit: Option<&Limit>) -> Option<DisplayValue<&Limit>> {
     limit.map(tracing::field::display)
 }
 
-/// With three digits: microseconds are enough for a log.
+/// With three decimals: microseconds are enough for a log.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -18,8 +18,8 @@ use crate::stitch::ItemReport;
 
 use super::registry::{LATENCY, MetricRegistry};
 use super::{
-    BatchEnd, BatchReport, ConnectionMetrics, LongLivedMetrics, Names, RequestReport, TlsFailures,
-    UpstreamMetrics,
+    BatchEnd, BatchRecord, ConnectionMetrics, HandoverResult, LongLivedMetrics, Names, RequestRecord,
+    TlsFailures, UpstreamMetrics,
 };
 
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
@@ -69,6 +69,24 @@ pub struct Metrics {
     log_lines_dropped: IntCounter,
     tasks: IntGauge,
     log: OnceLock<ErrorCounter>,
+}
+
+/// How a load of the configuration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// The configuration is in use.
+    Taken,
+    /// It has errors, and changes nothing.
+    Refused,
+}
+
+impl ReloadResult {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// The metrics could not be set up. Only a fault in the program causes this.
@@ -239,8 +257,8 @@ impl Metrics {
 
     /// Starts the series of a configuration at zero, so that `rate()` sees the first event.
     pub fn prepare(&self, settings: &Settings) {
-        for result in ["taken", "failed"] {
-            self.handovers.with_label_values(&[result]);
+        for result in HandoverResult::ALL {
+            self.handovers.with_label_values(&[result.as_str()]);
         }
         for endpoint in &settings.batch {
             self.prepare_endpoint(endpoint, &Format::ALL.map(Format::as_str));
@@ -282,16 +300,16 @@ impl Metrics {
     }
 
     /// Records a load of the configuration.
-    pub fn record_reload(&self, taken: bool) {
-        self.reload_ok.set(i64::from(taken));
-        self.reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
-        if taken {
+    pub fn record_reload(&self, result: ReloadResult) {
+        self.reload_ok.set(i64::from(result == ReloadResult::Taken));
+        self.reloads.with_label_values(&[result.as_str()]).inc();
+        if result == ReloadResult::Taken {
             self.reload_time.set(i64::try_from(crate::clock::unix_time().as_secs()).unwrap_or(i64::MAX));
         }
     }
 
     /// Records a finished batch, without its items.
-    pub fn record_batch(&self, report: &BatchReport) {
+    pub fn record_batch(&self, report: &BatchRecord) {
         let endpoint = report.endpoint.as_str();
         self.batches.with_label_values(&[endpoint, report.format, report.end.as_str()]).inc();
         if let BatchEnd::Refused(reason) = report.end {
@@ -334,7 +352,7 @@ impl Metrics {
     }
 
     /// Records a finished single request.
-    pub fn record_request(&self, report: &RequestReport, names: Names<'_>) {
+    pub fn record_request(&self, report: &RequestRecord, names: Names<'_>) {
         let route = names.route(report.route);
         let code = report.status.as_ref().map_or("", |status| status.as_str());
         let labels = [route, names.upstream(report.upstream), report.method, code];

@@ -1,7 +1,7 @@
 //! Counts and logs failed TLS handshakes with targets and with clients. Causes are a closed set, so that they can be
 //! labels. The exact error is in the log, at most once a second for each upstream and for all clients together.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use prometheus::IntCounterVec;
 
@@ -73,6 +73,17 @@ impl TlsCause {
     }
 }
 
+/// The target of a handshake.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsTarget<'peer> {
+    /// Its upstream's name.
+    pub upstream: &'peer str,
+    /// Its host and port, as configured.
+    pub target: &'peer str,
+    /// The address that was connected to.
+    pub address: SocketAddr,
+}
+
 /// Counts and logs failed TLS handshakes.
 #[derive(Debug)]
 pub struct TlsFailures {
@@ -124,12 +135,8 @@ impl TlsFailures {
     }
 
     /// The handshake with a target failed. `throttle` is the upstream's own.
-    pub fn with_target(
-        &self,
-        (upstream, target, address): (&str, &str, std::net::SocketAddr),
-        (cause, detail): (TlsCause, &str),
-        throttle: &LogThrottle,
-    ) {
+    pub fn with_target(&self, target: TlsTarget<'_>, cause: TlsCause, detail: &str, throttle: &LogThrottle) {
+        let TlsTarget { upstream, target, address } = target;
         let count = self.count.with_label_values(&["upstream", upstream, cause.as_str()]);
         count.inc();
         if throttle.may_log() {

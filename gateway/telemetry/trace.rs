@@ -2,10 +2,11 @@
 //! gets a span id of its own.
 
 use http::header::{HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
 
 /// An X-Request-Id: the client's if it is short and plain, otherwise a new one. Empty by default, for a request whose
 /// fields have not been read yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestId(String);
 
 /// The maximum length of a request id from a client, in bytes.
@@ -14,7 +15,7 @@ const MAX_REQUEST_ID: usize = 128;
 impl RequestId {
     /// The request's id.
     #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
         match given {
             Some(id) if is_plain(id) => Self(id.to_owned()),
@@ -39,10 +40,10 @@ fn is_plain(id: &str) -> bool {
 /// A place in a trace: the client's trace, and the span of the gateway's own work. None by default, for a request whose
 /// fields have not been read yet, and for every request whose client began no trace: a trace that nobody records would
 /// only make the services' samplers stop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceContext(Option<Place>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     trace: u128,
     span: u64,
@@ -55,7 +56,7 @@ impl TraceContext {
     /// The gateway's span in the request's trace. None unless there is exactly one valid `traceparent` (W3C Trace Context
     /// §3.2, §4.3).
     #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let mut given = headers.get_all("traceparent").iter();
         let (Some(only), None) = (given.next(), given.next()) else { return Self::default() };
         let parsed = only.to_str().ok().and_then(parse);
@@ -133,7 +134,7 @@ mod tests {
     }
 
     fn of(traceparent: &str) -> TraceContext {
-        TraceContext::of(&fields(&[("traceparent", traceparent)]))
+        TraceContext::from_headers(&fields(&[("traceparent", traceparent)]))
     }
 
     #[test]
@@ -159,7 +160,7 @@ mod tests {
         let two = fields(&[("traceparent", valid), ("traceparent", valid), ("tracestate", "a=1")]);
         let none = fields(&[("tracestate", "a=1")]);
         for headers in [&two, &none, &HeaderMap::new()] {
-            let context = TraceContext::of(headers);
+            let context = TraceContext::from_headers(headers);
             assert_eq!((context.of_call(), context.state(headers)), (None, None), "{headers:?}");
             assert_eq!((context.trace_id(), context.span_id()), (None, None));
         }
@@ -184,7 +185,7 @@ mod tests {
         {
             let lines = lines.iter().map(|line| (TRACESTATE, *line)).chain([traced]);
             let headers = fields(&lines.collect::<Vec<_>>());
-            let state = TraceContext::of(&headers).state(&headers);
+            let state = TraceContext::from_headers(&headers).state(&headers);
             assert_eq!(state.as_ref().map(|value| value.to_str().unwrap()), joined);
         }
     }
@@ -192,7 +193,9 @@ mod tests {
     #[test]
     fn request_ids_are_plain() {
         let of = |id: &str| {
-            RequestId::of(&[("x-request-id".parse().unwrap(), id.parse().unwrap())].into_iter().collect())
+            RequestId::from_headers(
+                &[("x-request-id".parse().unwrap(), id.parse().unwrap())].into_iter().collect(),
+            )
         };
         assert_eq!(of("abc-1").as_str(), "abc-1");
         assert_ne!(of("a b").as_str(), "a b");

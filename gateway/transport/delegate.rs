@@ -1,7 +1,7 @@
-//! A connection of ours around one of pingora's: what pingora asks of a connection beside reading and writing is
-//! answered by the one inside, which is the field `stream`.
+//! Macros for a connection of ours that wraps one of pingora's in its field `stream`: the inner connection answers
+//! everything that pingora asks of a connection in addition to reading and writing.
 
-/// Implements what pingora asks of a connection, except `AsyncRead` and `AsyncWrite`.
+/// Implements pingora's traits for connections, except `AsyncRead` and `AsyncWrite`.
 macro_rules! delegate_to_stream {
     ($connection:ty) => {
         #[async_trait::async_trait]
@@ -64,7 +64,7 @@ macro_rules! delegate_to_stream {
     };
 }
 
-/// Implements `AsyncWrite`: what is written goes to the connection inside as it is.
+/// Implements `AsyncWrite`, by writing to the inner connection.
 macro_rules! delegate_writes_to_stream {
     ($connection:ty) => {
         impl tokio::io::AsyncWrite for $connection {

@@ -1,5 +1,5 @@
-//! Why a TLS handshake failed, told from the error that came of it. rustls says it in its own type, which may be
-//! wrapped by I/O errors; pingora's acceptor keeps only its text, whose beginnings are those of rustls.
+//! Finds out why a TLS handshake failed. rustls reports it in its own error type, which I/O errors may wrap. pingora's
+//! acceptor keeps only the text, which we compare with the beginnings of rustls' messages.
 
 use std::error::Error;
 use std::io;
@@ -8,27 +8,27 @@ use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use crate::telemetry::TlsCause;
 
-/// Characters of a detail: certificates may have many names.
+/// Characters of a detail that are kept: certificates may have many names.
 const MAX_DETAIL: usize = 300;
 
-/// The cause, and what exactly was wrong, on one line.
-pub(crate) fn of_handshake(error: &(dyn Error + 'static)) -> (TlsCause, String) {
-    // pingora's errors don't say their cause as those of std do.
+/// Returns the cause, and the exact error on one line.
+pub(crate) fn cause_of(error: &(dyn Error + 'static)) -> (TlsCause, String) {
+    // pingora's errors don't implement `source` as std's do.
     let error: &(dyn Error + 'static) = match error.downcast_ref::<pingora::Error>() {
         Some(error) => error.root_cause(),
         None => error,
     };
     let (cause, detail) = match (find::<TlsError>(error), find::<io::Error>(error)) {
-        (Some(tls), _) => (of_tls(tls), tls.to_string()),
+        (Some(tls), _) => (from_tls(tls), tls.to_string()),
         (None, Some(io)) => {
-            let told = of_text(&io.to_string());
-            (if told == TlsCause::Other { of_io(io) } else { told }, io.to_string())
+            let by_text = from_text(&io.to_string());
+            (if by_text == TlsCause::Other { from_io(io) } else { by_text }, io.to_string())
         }
         (None, None) => {
             let text = innermost(error).to_string();
-            // What comes before it is pingora's.
-            let told = text.rsplit_once("failed: ").map_or(&*text, |(_, told)| told).to_owned();
-            (of_text(&told), told)
+            // pingora wrote the text before it.
+            let rustls = text.rsplit_once("failed: ").map_or(&*text, |(_, rustls)| rustls).to_owned();
+            (from_text(&rustls), rustls)
         }
     };
     let detail = detail.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_DETAIL).collect();
@@ -59,15 +59,12 @@ fn innermost<'error>(mut error: &'error (dyn Error + 'static)) -> &'error (dyn E
     error
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "rustls adds errors, and means others to have such an arm"
-)]
-fn of_tls(error: &TlsError) -> TlsCause {
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls' enum is non-exhaustive")]
+fn from_tls(error: &TlsError) -> TlsCause {
     match error {
-        TlsError::InvalidCertificate(error) => of_certificate(error),
+        TlsError::InvalidCertificate(error) => from_certificate(error),
         TlsError::NoCertificatesPresented => TlsCause::NoCertificate,
-        TlsError::AlertReceived(alert) => of_alert(*alert),
+        TlsError::AlertReceived(alert) => from_alert(*alert),
         TlsError::PeerIncompatible(_) | TlsError::NoApplicationProtocol => TlsCause::NothingInCommon,
         TlsError::InappropriateMessage { .. }
         | TlsError::InappropriateHandshakeMessage { .. }
@@ -79,11 +76,8 @@ fn of_tls(error: &TlsError) -> TlsCause {
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "rustls adds errors, and means others to have such an arm"
-)]
-fn of_certificate(error: &CertificateError) -> TlsCause {
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls' enum is non-exhaustive")]
+fn from_certificate(error: &CertificateError) -> TlsCause {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsCause::Expired,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsCause::NotYetValid,
@@ -96,8 +90,8 @@ fn of_certificate(error: &CertificateError) -> TlsCause {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "any other alert says no more")]
-const fn of_alert(alert: AlertDescription) -> TlsCause {
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other alert says more")]
+const fn from_alert(alert: AlertDescription) -> TlsCause {
     match alert {
         AlertDescription::ProtocolVersion
         | AlertDescription::HandshakeFailure
@@ -108,8 +102,8 @@ const fn of_alert(alert: AlertDescription) -> TlsCause {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds say nothing of TLS")]
-fn of_io(error: &io::Error) -> TlsCause {
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other kind says anything about TLS")]
+fn from_io(error: &io::Error) -> TlsCause {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
     match error.kind() {
         UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => TlsCause::Closed,
@@ -118,7 +112,7 @@ fn of_io(error: &io::Error) -> TlsCause {
     }
 }
 
-/// What rustls' errors say as text, in the order in which they are looked for.
+/// Parts of rustls' messages, in the order in which we look for them.
 const TEXTS: [(&str, TlsCause); 18] = [
     ("certificate expired", TlsCause::Expired),
     ("peer certificate: Expired", TlsCause::Expired),
@@ -140,7 +134,7 @@ const TEXTS: [(&str, TlsCause); 18] = [
     ("handshake eof", TlsCause::Closed),
 ];
 
-fn of_text(text: &str) -> TlsCause {
+fn from_text(text: &str) -> TlsCause {
     TEXTS.iter().find(|(part, _)| text.contains(part)).map_or(TlsCause::Other, |(_, cause)| *cause)
 }
 
@@ -173,14 +167,14 @@ mod tests {
         for (error, cause) in cases {
             let text = format!("TLS accept() failed: {error}");
             let told = pingora::Error::explain(pingora::ErrorType::TLSHandshakeFailure, text);
-            assert_eq!(of_handshake(&*told).0.as_str(), cause, "as text: {told}");
+            assert_eq!(cause_of(&*told).0.as_str(), cause, "as text: {told}");
             let wrapped = io::Error::new(io::ErrorKind::InvalidData, error);
-            assert_eq!(of_handshake(&wrapped).0.as_str(), cause, "{wrapped}");
+            assert_eq!(cause_of(&wrapped).0.as_str(), cause, "{wrapped}");
             let again = pingora::Error::because(pingora::ErrorType::TLSHandshakeFailure, "tls", wrapped);
-            assert_eq!(of_handshake(&*again).0.as_str(), cause, "{again}");
+            assert_eq!(cause_of(&*again).0.as_str(), cause, "{again}");
         }
         let eof = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
-        assert_eq!(of_handshake(&eof).0, TlsCause::Closed);
-        assert_eq!(of_handshake(&io::Error::from(io::ErrorKind::ConnectionReset)).0, TlsCause::Closed);
+        assert_eq!(cause_of(&eof).0, TlsCause::Closed);
+        assert_eq!(cause_of(&io::Error::from(io::ErrorKind::ConnectionReset)).0, TlsCause::Closed);
     }
 }

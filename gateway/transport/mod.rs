@@ -1,5 +1,6 @@
-//! What connections of clients and connections to services share: delegation to pingora's streams, and why a TLS
-//! handshake failed.
+//! Building blocks for connections: delegation to pingora's streams (`delegate`), the cause of a failed TLS handshake
+//! (`handshake`), and the name in a client's certificate (`client_certificate`). The lowest folder that knows pingora.
 
+pub(crate) mod client_certificate;
 pub(crate) mod delegate;
 pub(crate) mod handshake;

@@ -7,19 +7,16 @@ use batchgate::clock::Stopwatch;
 use serde_json::json;
 
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gate, Gateway, Request, Upstream};
+use crate::harness::{Answer, Config, Gate, Request, Upstream};
 
 #[test]
 fn large_batches_for_a_slow_service_cost_it_its_turns_only_and_others_nothing() {
     let (gate, quick) = (Gate::closed(), Upstream::start());
     let opened = gate.clone();
     let slow = Upstream::answering(move |_| Answer::text(200, "ok").when(&opened));
-    let gateway = Gateway::start(format!(
-        "upstreams:\n  slow: {{ targets: [{}], concurrency: 4, client_share: 100% }}\n  quick: {{ targets: [{}] }}\n\
-         routes: [{{ path: /slow, upstream: slow }}, {{ path: /quick, upstream: quick }}]\nbatch: [{{ path: /batch }}]",
-        slow.url(),
-        quick.url()
-    ));
+    let slow_one = Config::new().upstream("slow", slow.url()).with("concurrency: 4, client_share: 100%");
+    let both = slow_one.upstream("quick", quick.url());
+    let gateway = both.route("/slow", "slow").route("/quick", "quick").batch("/batch").start();
     let attack = json!({"requests": vec![json!({"method": "GET", "url": "/slow"}); 1000]});
     let mut attackers: Vec<_> = (0..20).map(|_| gateway.connect()).collect();
     for attacker in &mut attackers {

@@ -3,17 +3,18 @@
 
 use serde_json::json;
 
-use crate::harness::{Gateway, Request, Upstream};
+use crate::harness::{Config, Request, Upstream};
 
 #[test]
 fn five_hundred_log_ins_are_ten_whatever_they_come_in() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ orders: {{ targets: [{}] }} }}\n\
-         routes:\n  - {{ path: /login, upstream: orders }}\n  - {{ path: /pin, upstream: orders, batch: false }}\n\
-         rate_limits: [{{ name: logins, per: address, rate: 10/d, burst: 10, routes: [/login] }}]",
-        upstream.url()
-    ));
+    let gateway = Config::new()
+        .upstream("orders", upstream.url())
+        .route("/login", "orders")
+        .route("/pin", "orders")
+        .with("batch: false")
+        .raw("rate_limits: [{ name: logins, per: address, rate: 10/d, burst: 10, routes: [/login] }]")
+        .start();
     let guess = |number| json!({"method": "POST", "url": "/login", "body": {"password": number}});
     let guesses: Vec<_> = (0..500).map(guess).collect();
     let statuses = gateway.batch(&json!({ "requests": guesses })).statuses();

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Gateway, Request, Upstream};
+use crate::harness::{Config, Request, Upstream};
 
 const SPELLINGS: [&str; 20] = [
     "/public/../admin",
@@ -47,13 +47,9 @@ fn read_obligingly(target: &str) -> String {
 #[test]
 fn no_spelling_of_a_public_path_leads_an_obliging_service_elsewhere() {
     let (public, admin) = (Upstream::start(), Upstream::start());
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ public: {{ targets: [{}] }}, admin: {{ targets: [{}] }} }}\n\
-         routes: [{{ path: /public, upstream: public }}, {{ path: /admin, upstream: admin, methods: [PUT] }}]\n\
-         batch: [{{ path: /batch }}]",
-        public.url(),
-        admin.url()
-    ));
+    let upstreams = Config::new().upstream("public", public.url()).upstream("admin", admin.url());
+    let routes = upstreams.route("/public", "public").route("/admin", "admin").with("methods: [PUT]");
+    let gateway = routes.batch("/batch").start();
     let items: Vec<_> = SPELLINGS.iter().map(|url| json!({"method": "GET", "url": url})).collect();
     gateway.batch(&json!({ "requests": items }));
     for target in SPELLINGS {

@@ -1,7 +1,7 @@
 //! Attack 8: requests whose end two servers see in two places. More of it: `tests/proxy.rs`,
 //! `tests/proxy_rules.rs`.
 
-use crate::harness::{Gateway, Upstream};
+use crate::harness::{Config, Upstream};
 
 use super::exchange;
 
@@ -36,11 +36,8 @@ const HEADS: [&str; 22] = [
 #[test]
 fn no_ambiguous_request_hides_another() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-         batch: [{{ path: /batch }}]\nlimits: {{ header_timeout: 500ms, body_timeout: 500ms, keepalive_timeout: 1s }}",
-        upstream.url()
-    ));
+    let config = Config::all_to("legacy", upstream.url()).batch("/batch");
+    let gateway = config.limits("header_timeout: 500ms, body_timeout: 500ms, keepalive_timeout: 1s").start();
     for fields in HEADS {
         for line in ["POST /a HTTP/1.1", "POST /batch HTTP/1.1", "GET /a HTTP/1.0"] {
             for end in ["", "0\r\n\r\n"] {

@@ -3,18 +3,14 @@
 
 use serde_json::json;
 
-use crate::harness::{Gateway, Request, Upstream};
+use crate::harness::{Config, Request, Upstream};
 
 const BODY: &str = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
 
 #[test]
 fn a_body_that_is_a_request_stays_a_body_in_every_format() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-         batch: [{{ path: /batch }}]\nbulk: [{{ path: /bulk, methods: [POST], each: '/bulk/{{id}}' }}]",
-        upstream.url()
-    ));
+    let gateway = Config::all_to("legacy", upstream.url()).batch("/batch").bulk("/bulk", "POST").start();
     let item = json!({"method": "GET", "url": "/a", "headers": {"Content-Type": "text/plain"}, "body": BODY});
     let escaped = BODY.replace('\r', "&#13;").replace('\n', "&#10;");
     let xml = format!(

@@ -3,17 +3,13 @@
 
 use serde_json::json;
 
-use crate::harness::{Gateway, Upstream};
+use crate::harness::{Config, Upstream};
 
 #[test]
 fn no_item_reaches_a_batch_endpoint_or_a_bulk_route() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-         batch: [{{ path: /batch }}, {{ path: /other/batch, dialect: odata }}]\n\
-         bulk: [{{ path: /orders, methods: [PATCH, DELETE], each: '/orders/{{id}}' }}]",
-        upstream.url()
-    ));
+    let endpoints = Config::all_to("legacy", upstream.url()).batch("/batch").batch("/other/batch");
+    let gateway = endpoints.with("dialect: odata").bulk("/orders", "PATCH, DELETE").start();
     let urls = ["/batch", "/%62atch", "/batch?x", "/other/batch", "/other/%62%61tch", "/batch#x"];
     for method in ["POST", "GET", "OPTIONS"] {
         let items = urls.map(|url| json!({"method": method, "url": url, "body": {"requests": []}}));

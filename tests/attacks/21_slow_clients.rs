@@ -16,7 +16,7 @@ use crate::harness::certificate::Certificate;
 use crate::harness::process::Process;
 use crate::harness::programs::program;
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Connection, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Connection, Gateway, Request, Upstream};
 
 #[test]
 fn a_header_has_a_deadline_however_its_bytes_come() {
@@ -71,8 +71,8 @@ fn over_http2_the_settings_and_each_header_have_a_deadline() {
 #[test]
 fn over_tls_http2_that_never_begins_is_closed() {
     let (upstream, certificate) = (Upstream::start(), Certificate::for_loopback());
-    let yaml = "routes: [{ path: /, respond: { status: 200 } }]\nlimits: { header_timeout: 1s }";
-    let gateway = Setup::of(yaml).with_tls(&certificate).start();
+    let config = Config::new().respond("/", "status: 200").limits("header_timeout: 1s");
+    let gateway = config.setup().with_tls(&certificate).start();
     let (address, ca) = (gateway.tls_address().to_string(), certificate.authority());
     let mut command = Command::new(program("openssl"));
     command.args(["s_client", "-quiet", "-alpn", "h2", "-connect", &address, "-CAfile"]).arg(ca);
@@ -85,9 +85,11 @@ fn over_tls_http2_that_never_begins_is_closed() {
 #[test]
 fn a_tls_handshake_has_the_headers_time_and_counts_as_a_connection() {
     let certificate = Certificate::for_loopback();
-    let yaml =
-        |limits| format!("routes: [{{ path: /, respond: {{ status: 200 }} }}]\nlimits: {{ {limits} }}");
-    let gateway = Setup::of(yaml("header_timeout: 1s")).with_tls(&certificate).start();
+    let start = |limits| {
+        let setup = Config::new().respond("/", "status: 200").limits(limits).setup();
+        setup.with_tls(&certificate).start()
+    };
+    let gateway = start("header_timeout: 1s");
     for begin in [&b""[..], b"\x16\x03\x01"] {
         let mut silent = Connection::open(gateway.tls_address());
         silent.write(begin);
@@ -95,7 +97,7 @@ fn a_tls_handshake_has_the_headers_time_and_counts_as_a_connection() {
         assert!(took >= Duration::from_millis(900) && took < Duration::from_secs(9), "{took:?}");
     }
     assert_eq!(refused(&gateway, "header_timeout"), "2");
-    let gateway = Setup::of(yaml("connections: 2, header_timeout: 20s")).with_tls(&certificate).start();
+    let gateway = start("connections: 2, header_timeout: 20s");
     // The harness's own connections of the start may still have a place at first.
     let mut silent = Vec::new();
     until_true("two connections without a handshake", || {

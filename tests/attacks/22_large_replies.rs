@@ -5,16 +5,14 @@ use serde_json::json;
 
 use super::count;
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Gate, Gateway, Request, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Request, Upstream};
 
 /// A gateway whose batches may hold so much together. What is under way at the upstream has to fit into the
 /// quarter of memory that is kept for it: how large replies are is not known before they come.
 fn with_memory(upstream: &Upstream, memory: &str) -> Gateway {
-    let url = upstream.url();
-    Gateway::start(format!(
-        "upstreams:\n  legacy: {{ targets: [{url}], concurrency: 16 }}\nroutes:\n  - {{ path: /, upstream: legacy }}\n\
-         batch:\n  - {{ path: /batch, max_body: 1MiB }}\nlimits: {{ memory: {memory} }}"
-    ))
+    let legacy = Config::new().upstream("legacy", upstream.url()).with("concurrency: 16");
+    let endpoint = legacy.route("/", "legacy").batch("/batch").with("max_body: 1MiB");
+    endpoint.limits(&format!("memory: {memory}")).start()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Attack 24: a giant batch of a client that has no credential. Who is let in, and how: `tests/auth.rs`.
 
-use crate::harness::{Gateway, Upstream};
+use crate::harness::{Config, Upstream};
 
 #[test]
 fn a_stranger_is_answered_before_anything_is_read_or_held() {
@@ -8,12 +8,8 @@ fn a_stranger_is_answered_before_anything_is_read_or_held() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys.txt");
     std::fs::write(&keys, format!("alice:{}\n", "0".repeat(64))).unwrap();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ orders: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: orders }}]\n\
-         auth: {{ api_keys: {{ file: {} }} }}",
-        upstream.url(),
-        keys.display()
-    ));
+    let guard = format!("auth: {{ api_keys: {{ file: {} }} }}", keys.display());
+    let gateway = Config::all_to("orders", upstream.url()).raw(guard).start();
     for content_type in ["application/json", "application/x-ndjson", "multipart/mixed; boundary=b"] {
         let mut client = gateway.connect();
         let head = format!("POST /batch HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n");

@@ -3,17 +3,13 @@
 use serde_json::json;
 
 use super::exchange;
-use crate::harness::{Gateway, Upstream};
+use crate::harness::{Config, Upstream};
 
 #[test]
 fn no_character_stands_for_another_in_a_path() {
     let (public, admin) = (Upstream::start(), Upstream::start());
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ public: {{ targets: [{}] }}, admin: {{ targets: [{}] }} }}\n\
-         routes: [{{ path: /, upstream: public }}, {{ path: /admin/, upstream: admin }}]\nbatch: [{{ path: /batch }}]",
-        public.url(),
-        admin.url()
-    ));
+    let upstreams = Config::new().upstream("public", public.url()).upstream("admin", admin.url());
+    let gateway = upstreams.route("/", "public").route("/admin/", "admin").batch("/batch").start();
     let encoded = [
         "/ADMIN/a",
         "/adm%C4%B1n/a",

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::harness::{Gateway, Request, Upstream};
+use crate::harness::{Config, Request, Upstream};
 
 const SEEDS: [(&str, &str); 5] = [
     (
@@ -29,11 +29,7 @@ const SEEDS: [(&str, &str); 5] = [
 #[test]
 fn batches_with_bytes_changed_are_answered_by_the_gateway_and_never_with_500() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n\
-         batch: [{{ path: /batch }}]\nbulk: [{{ path: /bulk, methods: [POST], each: '/bulk/{{id}}' }}]",
-        upstream.url()
-    ));
+    let gateway = Config::all_to("legacy", upstream.url()).batch("/batch").bulk("/bulk", "POST").start();
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0_usize..3);
     let changes = (prop::sample::select(SEEDS.to_vec()), prop::collection::vec(change, 1..6));
     let config = ProptestConfig {

@@ -70,7 +70,7 @@ use std::time::Duration;
 use batchgate::clock::Stopwatch;
 
 use crate::harness::wait::until_true;
-use crate::harness::{Connection, Gateway, Reply, Request, Upstream};
+use crate::harness::{Config, Connection, Gateway, Reply, Request, Upstream};
 
 const REFUSED: &str = "batchgate_connections_refused_total";
 
@@ -80,12 +80,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A gateway that answers `/` by itself and proxies `/up`, with these limits.
 fn gateway(upstream: &Upstream, limits: &str) -> Gateway {
-    let url = upstream.url();
-    Gateway::start(format!(
-        "upstreams:\n  legacy: {{ targets: [{url}] }}\n\
-         routes:\n  - {{ path: /up, upstream: legacy }}\n  - {{ path: /, respond: {{ status: 200, body: here }} }}\n\
-         limits: {{ {limits} }}"
-    ))
+    let up = Config::new().upstream("legacy", upstream.url()).route("/up", "legacy");
+    up.respond("/", "status: 200, body: here").limits(limits).start()
 }
 
 fn assert_serves(gateway: &Gateway) {

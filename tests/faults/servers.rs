@@ -7,17 +7,15 @@ use serde_json::{Value, json};
 
 use crate::harness::apache::Apache;
 use crate::harness::nginx::Nginx;
-use crate::harness::{Answer, Gate, Gateway, Request, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Request, Upstream};
 
 /// A gateway before a real server at `/webdav` and a scripted one at `/gate`. Batches run one by one, so that a
 /// test knows which item is under way.
 fn gateway(server: SocketAddr, scripted: &Upstream) -> Gateway {
-    Gateway::start(format!(
-        "upstreams:\n  real: {{ targets: [http://{server}] }}\n  scripted: {{ targets: [{}] }}\n\
-         routes: [{{ path: /webdav, upstream: real }}, {{ path: /gate, upstream: scripted }}]\n\
-         batch: [{{ path: /batch, order: sequential }}]",
-        scripted.url()
-    ))
+    let upstreams =
+        Config::new().upstream("real", format!("http://{server}")).upstream("scripted", scripted.url());
+    let routes = upstreams.route("/webdav", "real").route("/gate", "scripted");
+    routes.batch("/batch").with("order: sequential").start()
 }
 
 /// A file is asked for, then the gate is waited at, then it is asked for twice more, once not idempotently.

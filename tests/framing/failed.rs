@@ -5,7 +5,7 @@ use h2::Reason;
 
 use crate::harness::http2::{Broken, Call, Http2Answer, Http2Client, Http2Upstream};
 use crate::harness::upstream::Refusing;
-use crate::harness::{Answer, Connection, Gateway, Reply, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Connection, Gateway, Reply, Request, Setup, Upstream};
 
 const LIMITS: &str = "timeout: { item: 1s }, retry: { attempts: 1 }";
 
@@ -63,12 +63,8 @@ fn a_connection_goes_on_after_a_post_that_failed() {
 #[test]
 fn a_connection_goes_on_after_nobody_could_be_reached() {
     let (refusing, upstream) = (Refusing::start(), Upstream::start());
-    let gateway = Gateway::start(format!(
-        "upstreams:\n  dead: {{ targets: [{}] }}\n  alive: {{ targets: [{}] }}\n\
-         routes: [{{ path: /ok, upstream: alive }}, {{ path: /, upstream: dead }}]",
-        refusing.url(),
-        upstream.url()
-    ));
+    let upstreams = Config::new().upstream("dead", refusing.url()).upstream("alive", upstream.url());
+    let gateway = upstreams.route("/ok", "alive").route("/", "dead").start();
     assert_goes_on(&gateway, &Request::get("/a"), "refused");
     assert_goes_on(&gateway, &Request::post("/a", "text/plain", "body"), "refused");
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::http2::{Call, Ending, Http2Client};
 use crate::harness::raw::{RawConnection, RawServer};
-use crate::harness::{Gateway, until};
+use crate::harness::{Gateway, Setup, until};
 
 /// Far above what a small request takes, far below what a stalled one may.
 const SOON: Duration = Duration::from_secs(8);
@@ -27,11 +27,7 @@ fn stall(mut connection: RawConnection) -> std::io::Result<()> {
 }
 
 fn gateway(upstream: &RawServer) -> Gateway {
-    Gateway::start(format!(
-        "upstreams:\n  legacy: {{ targets: [{}], timeout: {{ item: 25s }} }}\n\
-         routes: [{{ path: /, upstream: legacy }}]\nbatch: [{{ path: /batch }}]",
-        upstream.url()
-    ))
+    Setup::tuned(&upstream.url(), "timeout: { item: 25s }", "").start()
 }
 
 fn assert_neighbours_are_served(client: &Http2Client) {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::certificate::Certificate;
 use super::client::{Connection, Reply, Request};
+use super::config::Config;
 use super::log_rules::fault_in;
 use super::metrics::Metrics;
 use super::ports::{accepts, loopback, start_on_free_ports};
@@ -40,13 +41,14 @@ impl Setup {
 
     /// With every path routed to these targets, and a batch endpoint at `/batch`.
     pub(crate) fn routing_to(targets: &[String]) -> Self {
-        Self::of(routes_to(targets, "", ""))
+        Config::all_to("legacy", targets.join(", ")).batch("/batch").setup()
     }
 
     /// Like [`Setup::routing_to`], with more members of the upstream and of the batch endpoint, each
     /// written as in a YAML flow mapping: `concurrency: 2, deadline: 1s`.
     pub(crate) fn tuned(target: &str, upstream: &str, endpoint: &str) -> Self {
-        Self::of(routes_to(&[target.to_owned()], upstream, endpoint))
+        let config = Config::new().upstream("legacy", target).with(upstream).route("/", "legacy");
+        config.batch("/batch").with(endpoint).setup()
     }
 
     /// With a second listener that speaks TLS.
@@ -91,16 +93,6 @@ impl Setup {
         let yaml = &self.yaml;
         format!("listen: [127.0.0.1:{main}{tls}{unix}]\nadmin: 127.0.0.1:{admin}\n{yaml}\n")
     }
-}
-
-/// YAML that routes every path to one upstream and has a batch endpoint at `/batch`.
-fn routes_to(targets: &[String], upstream: &str, endpoint: &str) -> String {
-    let targets = targets.join(", ");
-    format!(
-        "upstreams:\n  legacy: {{ targets: [{targets}], {upstream} }}\n\
-         routes:\n  - {{ path: /, upstream: legacy }}\n\
-         batch:\n  - {{ path: /batch, {endpoint} }}"
-    )
 }
 
 /// A gateway that runs.

@@ -5,6 +5,7 @@
 pub(crate) mod apache;
 pub(crate) mod certificate;
 pub(crate) mod client;
+pub(crate) mod config;
 pub(crate) mod dns;
 pub(crate) mod gateway;
 pub(crate) mod h2_upstream;
@@ -26,6 +27,7 @@ pub(crate) mod upstream;
 pub(crate) mod wait;
 
 pub(crate) use client::{Connection, Reply, Request};
+pub(crate) use config::Config;
 pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use upstream::{Answer, Upstream};
 pub(crate) use wait::{Gate, until};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::services::{EVENTS, Service, field};
 use crate::harness::programs::{node, program, succeed};
 use crate::harness::raw::RawServer;
-use crate::harness::{Answer, Gateway, Upstream};
+use crate::harness::{Answer, Config, Upstream};
 
 /// Three events for each connection, counted on from the last that the client has.
 fn three_events() -> RawServer {
@@ -26,14 +26,12 @@ fn three_events() -> RawServer {
 fn a_page_sees_its_events_and_its_websocket() {
     let (page, events, sockets) = (Upstream::start(), three_events(), Service::websockets());
     page.on("/page", Answer::of(200, "text/html", "<!doctype html><title>a page</title>"));
-    let gateway = Gateway::start(format!(
-        "upstreams:\n  page: {{ targets: [{}] }}\n  events: {{ targets: [{}] }}\n  sockets: {{ targets: [{}] }}\n\
-         routes:\n  - {{ path: /, upstream: page }}\n  - {{ path: /events, upstream: events }}\n  \
-         - {{ path: /echo, upstream: sockets }}",
-        page.url(),
-        events.url(),
-        sockets.url("http"),
-    ));
+    let gateway = Config::all_to("page", page.url())
+        .upstream("events", events.url())
+        .upstream("sockets", sockets.url("http"))
+        .route("/events", "events")
+        .route("/echo", "sockets")
+        .start();
     let mut client = node("chromium.cjs");
     let told = succeed(client.env("CHROMIUM", program("chromium")).arg(gateway.url("/page")));
     let seen: Value = serde_json::from_str(&told).unwrap();

@@ -5,14 +5,12 @@ use std::time::Duration;
 use super::services::{Service, client, upgraded, upper_case};
 use crate::harness::http2::{Call, Http2Answer, Http2Client, Http2Upstream};
 use crate::harness::process::Process;
-use crate::harness::{Gateway, Setup, until};
+use crate::harness::{Config, Gateway, Setup, until};
 
 const DEADLINE: &str = "drain: { deadline: 4s }";
 
 fn gateway(target: &str) -> Gateway {
-    Gateway::start(format!(
-        "upstreams: {{ legacy: {{ targets: [{target}] }} }}\nroutes: [{{ path: /, upstream: legacy }}]\n{DEADLINE}"
-    ))
+    Config::all_to("legacy", target).raw(DEADLINE).start()
 }
 
 #[test]

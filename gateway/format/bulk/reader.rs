@@ -11,6 +11,12 @@ use crate::format::media::MediaType;
 use crate::format::{is_ndjson, json, xml};
 
 impl Bulk<'_> {
+    /// Whether the request is a bulk at all: a GET or DELETE without the parameter is an ordinary one.
+    #[must_use]
+    pub fn is_meant(&self) -> bool {
+        !takes_query(self.method) || query::has_parameter(self.query, self.parameter())
+    }
+
     /// The form of the request's records.
     ///
     /// # Errors

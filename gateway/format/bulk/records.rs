@@ -2,12 +2,11 @@
 
 use http::Method;
 
-use super::query;
 use crate::format::Format;
 use crate::route::UrlTemplate;
 
 /// A form in which records come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum RecordForm {
     /// A JSON array; each element is a record.
     Json,
@@ -65,12 +64,6 @@ pub fn takes_query(method: &Method) -> bool {
 }
 
 impl Bulk<'_> {
-    /// Whether the request is a bulk at all: a GET or DELETE without the parameter is an ordinary one.
-    #[must_use]
-    pub fn is_meant(&self) -> bool {
-        !takes_query(self.method) || query::has_parameter(self.query, self.parameter())
-    }
-
     /// The query parameter that names records; the configuration sees to it that there is one variable.
     pub(super) fn parameter(&self) -> &str {
         self.each.variables().first().map_or("", AsRef::as_ref)

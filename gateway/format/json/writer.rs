@@ -134,7 +134,7 @@ fn write_fields(output: &mut ChunkWriter, fields: &Fields, media_type: Option<&s
         }
         output.put(separator);
         separator = b",\"";
-        names::write(output, name.as_str());
+        names::write(name.as_str(), |piece| output.put(piece));
         output.put(b"\":");
         write_values(output, fields, name);
     }

@@ -124,7 +124,7 @@ fn write_fields(output: &mut ChunkWriter, fields: &Fields, is_problem: bool) {
         if name == CONTENT_LENGTH || (is_problem && name == CONTENT_TYPE) {
             continue;
         }
-        names::write(output, name.as_str());
+        names::write(name.as_str(), |piece| output.put(piece));
         output.put(b": ");
         output.put(value.as_bytes());
         output.put(b"\r\n");

@@ -31,7 +31,7 @@ pub fn read_line(line: Line, limits: &BatchLimits) -> BatchItem {
         Ok(item) => item,
         Err(rejection) => BatchItem {
             subject: Subject {
-                id: ItemId::of_position(index),
+                id: ItemId::from_position(index),
                 method: Method::GET,
                 href: Box::default(),
                 form: ItemForm::default(),

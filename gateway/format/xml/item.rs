@@ -41,7 +41,7 @@ pub(super) fn write(output: &mut ChunkWriter, result: ItemResult) {
 fn write_headers(output: &mut ChunkWriter, fields: &Fields) {
     for (name, value) in fields {
         output.put(b"<b:header name=\"");
-        names::write(output, name.as_str());
+        names::write(name.as_str(), |piece| output.put(piece));
         output.put(b"\">");
         match std::str::from_utf8(value.as_bytes()) {
             Ok(text) => write_text(output, text),

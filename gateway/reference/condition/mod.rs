@@ -13,10 +13,10 @@ mod parse;
 use std::fmt;
 
 use super::expression::Expression;
-use crate::batch::ItemId;
+use crate::reference::item_id::ItemId;
 
 pub use evaluate::Unresolved;
-pub use parse::ConditionError;
+pub use parse::{ConditionError, ConditionPart};
 
 /// Characters of a condition that are repeated in a reply.
 const MAX_SHOWN: usize = 128;

@@ -4,7 +4,6 @@
 use http::header::{CONTENT_LOCATION, LOCATION};
 
 use super::{Comparison, Condition, Literal, Operand, ResultPart, decimal, shown};
-use crate::batch::Bounded;
 use crate::reference::expression::{EXPRESSION_START, Expression, Part};
 
 /// Bytes of a condition.
@@ -22,7 +21,18 @@ const OTHER_OPERATORS: [&str; 8] = ["add", "sub", "mul", "div", "divby", "mod", 
 const NO_VALUE: &str = "has no value where one should be";
 const NO_END: &str = "goes on where `and`, `or`, a comparison or its end should be";
 
-/// Why a text is no condition.
+/// The part of a condition that exceeded a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionPart {
+    /// Its length in bytes.
+    Length,
+    /// How deep it nests.
+    Depth,
+    /// The number of results that it refers to.
+    References,
+}
+
+/// Why a text is not a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConditionError {
     /// It breaks the syntax.
@@ -40,7 +50,7 @@ pub enum ConditionError {
     /// It is too much.
     OverLimit {
         /// What is.
-        what: Bounded,
+        part: ConditionPart,
         /// The limit.
         limit: usize,
     },
@@ -61,7 +71,7 @@ impl Condition {
     /// Says what is wrong with it, or what of it is not supported.
     pub fn parse(text: &str) -> Result<Self, ConditionError> {
         if text.len() > MAX_LENGTH {
-            return Err(ConditionError::OverLimit { what: Bounded::ConditionBytes, limit: MAX_LENGTH });
+            return Err(ConditionError::OverLimit { part: ConditionPart::Length, limit: MAX_LENGTH });
         }
         let mut parser = Parser { text, at: 0, depth: 0, references: 0 };
         let condition = parser.any()?;
@@ -296,7 +306,7 @@ impl<'text> Parser<'text> {
     fn deeper(&mut self) -> Result<(), ConditionError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(ConditionError::OverLimit { what: Bounded::ConditionDepth, limit: MAX_DEPTH });
+            return Err(ConditionError::OverLimit { part: ConditionPart::Depth, limit: MAX_DEPTH });
         }
         Ok(())
     }
@@ -304,7 +314,7 @@ impl<'text> Parser<'text> {
     fn count_reference(&mut self) -> Result<(), ConditionError> {
         self.references += 1;
         if self.references > MAX_REFERENCES {
-            return Err(ConditionError::OverLimit { what: Bounded::References, limit: MAX_REFERENCES });
+            return Err(ConditionError::OverLimit { part: ConditionPart::References, limit: MAX_REFERENCES });
         }
         Ok(())
     }

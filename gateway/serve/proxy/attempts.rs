@@ -1,201 +1,189 @@
-//! When a request is sent once more: on the terms on which an item's call is (`engine/retry.rs`). Nothing of a reply may
-//! have reached the client, and the method has to be idempotent, unless nothing was sent or the upstream said that it
-//! did not process the request. What has come of the body has to be held still ([`Replay`]).
+//! Sends a request until there is a reply for the client. `upstream::retry` decides whether an attempt is followed by
+//! another, and `upstream::failover` finds the targets; here both are carried out.
+//!
+//! Nothing of a reply has reached the client yet. What has come of the request's body is sent again from its beginning, for
+//! as long as it is held ([`Upload`](super::upload::Upload)). As with items, the better of two answers is kept: a reply
+//! whose status brought a retry is still the client's if the attempts after it bring none.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Method;
+use http::StatusCode;
 
 use crate::clock::Deadline;
-use crate::dispatch::{CallFailure, FailureKind, Sent};
-use crate::problem::is_idempotent;
-use crate::upstream::backoff::{pause_after, pause_aside};
-use crate::upstream::instance::Upstream;
+use crate::dispatch::CallFailure;
+use crate::telemetry::LongLivedKind;
+use crate::upstream::error;
+use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
+use crate::upstream::retry::{Lost, Next};
 
-/// Idle connections that may turn out to be gone, and targets that may refuse, for one attempt.
-const MAX_SIDESTEPS: usize = 4;
+use super::exchange::{Attempted, Begun, Exchange, Replied};
+use super::lasting::Lasting;
+use super::outcome::{Ended, Failure, Outcome};
+use super::request;
+use super::upgrade;
+use super::upstream::{Connection, ReplyReader, RequestWriter};
 
-/// Bytes of a body that are held for the next attempt.
-const MAX_REPLAY: usize = 64 << 10;
-
-/// What a request has come to at its upstream.
-pub(super) struct Attempts<'exchange> {
-    upstream: &'exchange Upstream,
-    is_idempotent: bool,
-    ends: Deadline,
-    pub(super) tried: Vec<SocketAddr>,
-    /// Attempts so far that count for `retry.attempts`.
-    made: usize,
-    /// Tries in addition to that: connections that were gone, targets that refused.
-    sidesteps: usize,
-    /// Times that the upstream said that it did not process the request.
-    asides: usize,
-    /// An idle connection was gone; the next one is opened anew.
-    pub(super) wants_fresh: bool,
-    /// Something of it may have reached a service.
-    pub(super) was_sent: bool,
-    /// Why the last target could not be connected to.
-    pub(super) last_failure: Option<CallFailure>,
-}
-
-/// How an attempt without a usable reply came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lost {
-    pub(super) failure: CallFailure,
-    /// The connection had been idle, and not one byte of a reply came.
-    pub(super) is_stale: bool,
-    /// The client, which sends its body still, is not the reason.
-    pub(super) is_body_sent: bool,
-}
-
-impl<'exchange> Attempts<'exchange> {
-    pub(super) fn new(upstream: &'exchange Upstream, method: &Method, ends: Deadline) -> Self {
-        Self {
-            upstream,
-            is_idempotent: is_idempotent(method),
-            ends,
-            tried: Vec::new(),
-            made: 0,
-            sidesteps: 0,
-            asides: 0,
-            wants_fresh: false,
-            was_sent: false,
-            last_failure: None,
-        }
-    }
-
-    pub(super) const fn sent(&self) -> Sent {
-        if self.was_sent { Sent::Maybe } else { Sent::No }
-    }
-
-    /// A connection could not be opened. After which pause the next target is tried; `None`: no more.
-    pub(super) fn after_connect(&mut self, failure: CallFailure) -> Option<Duration> {
-        let is_next = self.upstream.targets.has_other(&self.tried) && self.may_sidestep();
-        if is_next {
-            return Some(Duration::ZERO);
-        }
-        // A TLS failure won't go away.
-        let may_help = failure != CallFailure::TlsHandshake && self.upstream.settings.retry.on.count(failure);
-        if may_help { self.grant("connect", Duration::ZERO) } else { None }
-    }
-
-    /// The exchange on an open connection failed before a reply. After which pause it is tried again.
-    pub(super) fn after_exchange(&mut self, peer: &Peer, lost: Lost, replay: &Replay) -> Option<Duration> {
-        if !replay.is_complete() {
-            self.was_sent |= lost.failure != CallFailure::NotProcessed;
-            return None;
-        }
-        if lost.failure == CallFailure::NotProcessed {
-            return self.aside(peer);
-        }
-        // RFC 9110 §9.2.2, RFC 9112 §9.3.1: that is no fault of the target, so it needs no budget.
-        if lost.is_stale && self.is_idempotent && self.may_sidestep() {
-            self.count("stale");
-            self.tried.retain(|address| *address != peer.address);
-            self.wants_fresh = true;
-            return Some(Duration::ZERO);
-        }
-        self.was_sent = true;
-        let reason = match lost.failure.kind() {
-            Some(FailureKind::Timeout) => "timeout",
-            Some(FailureKind::Lost | FailureKind::Connect) => "lost",
-            None => return None,
+impl Exchange<'_> {
+    /// Carries the exchange to its end.
+    pub(super) async fn run(mut self) -> Outcome {
+        let ended = match self.reply().await {
+            Ok(replied) => self.relay(*replied).await,
+            Err(ended) => ended,
         };
-        let may_help = self.is_idempotent && self.upstream.settings.retry.on.count(lost.failure);
-        if may_help { self.grant(reason, Duration::ZERO) } else { None }
+        Outcome { ended, lasted: self.lasted, grpc_status: self.grpc_status }
     }
 
-    /// When an attempt is given up for another one (`retry.timeout`), if it may be followed by one.
-    pub(super) fn timeout(&self) -> Option<Duration> {
-        let retry = &self.upstream.settings.retry;
-        let may_follow = self.is_idempotent && self.made + 1 < retry.attempts.get() && retry.on.timeout;
-        retry.timeout.filter(|_| may_follow)
-    }
-
-    /// The reply did not come within `retry.timeout`.
-    pub(super) fn after_timeout(&mut self, replay: &Replay) -> Option<Duration> {
-        let pause = if replay.is_complete() { self.grant("timeout", Duration::ZERO) } else { None };
-        self.was_sent |= pause.is_some();
-        pause
-    }
-
-    /// The upstream answered with a status that is to be asked again.
-    pub(super) fn after_status(&mut self, wanted: Duration, replay: &Replay) -> Option<Duration> {
-        self.was_sent = true;
-        if self.is_idempotent && replay.is_complete() { self.grant("status", wanted) } else { None }
-    }
-
-    /// RFC 9113 §8.7: safe for every method, and no fault of the target. The first time at once, then after pauses.
-    fn aside(&mut self, peer: &Peer) -> Option<Duration> {
-        let pause = pause_aside(self.asides, self.ends.remaining())?;
-        self.asides += 1;
-        self.count("refused");
-        if !self.upstream.targets.has_other(&self.tried) {
-            self.tried.retain(|address| *address != peer.address);
+    /// Makes attempts until there is a reply.
+    async fn reply(&mut self) -> Result<Box<Replied>, Ended> {
+        if let Some(upgrade) = &self.job.plan.upgrade {
+            let kind = if upgrade::is_websocket(upgrade) {
+                LongLivedKind::Websocket
+            } else {
+                LongLivedKind::Upgrade
+            };
+            // Before anything is sent: an upgrade for which there is no room is refused, not torn down.
+            self.lasting = Some(Lasting::begin(self.job, kind).map_err(|failure| self.failed(failure))?);
         }
-        Some(pause)
+        loop {
+            let attempted = self.attempt().await;
+            if self.lost.is_some() || matches!(attempted, Attempted::Replied(_)) {
+                self.drop_kept().await;
+            }
+            match attempted {
+                Attempted::Replied(replied) => return Ok(replied),
+                Attempted::Again(retry) => {
+                    tokio::time::sleep(retry.after).await;
+                    self.failover.once_more(retry.kind);
+                }
+                Attempted::Ended(ended @ Ended::Failed(Failure::Call(..))) => {
+                    return self.kept.take().ok_or(ended);
+                }
+                Attempted::Ended(ended) => return Err(ended),
+            }
+        }
     }
 
-    const fn may_sidestep(&mut self) -> bool {
-        self.sidesteps += 1;
-        self.sidesteps <= MAX_SIDESTEPS
+    async fn drop_kept(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            self.abandon_begun((*kept).into()).await;
+        }
     }
 
-    /// Takes one retry from the upstream's budget, if there is time for it.
-    fn grant(&mut self, reason: &'static str, wanted: Duration) -> Option<Duration> {
-        let settings = &self.upstream.settings;
-        let made = self.made + 1;
-        let pause = pause_after(made).max(wanted);
-        if made >= settings.retry.attempts.get()
-            || pause >= settings.timeout.item
-            || pause >= self.ends.remaining()
+    /// Makes one attempt, up to the head of its reply.
+    async fn attempt(&mut self) -> Attempted {
+        let (lease, connection) = match self.connect().await {
+            Ok(opened) => opened,
+            Err(failure) => return self.after_loss(Lost::not_sent(failure)),
+        };
+        let (peer, reused) = (Arc::clone(lease.peer()), connection.reused);
+        let made = match self.begin(connection, &peer).await {
+            Ok((writer, reader)) => {
+                // Only now is there somebody who takes the body. A client that has gone shows when it is read.
+                let _ = self.session.let_client_send().await;
+                let begun = Begun { writer, reader, lease, reused, is_writer_broken: false };
+                self.await_head(begun).await
+            }
+            Err(error) => self.lost(lease, error::before_reply(&error), reused),
+        };
+        match made {
+            Attempted::Replied(replied) => self.judge(replied).await,
+            other @ (Attempted::Again(_) | Attempted::Ended(_)) => other,
+        }
+    }
+
+    /// A connection to a target, idle or new.
+    async fn connect(&mut self) -> Result<(Lease, Connection), CallFailure> {
+        let (upstream, needs) = (self.job.upstream, self.job.plan.needs());
+        let until = self.ends.earlier(Deadline::after(upstream.settings.timeout.item));
+        let Self { session, failover, .. } = self;
+        let method = &session.req_header().method;
+        let idle = |peer: Arc<Peer>| async move { Connection::idle(upstream, &peer, needs, method).await };
+        let open = |peer: Arc<Peer>| async move { Connection::open(upstream, &peer, needs).await };
+        failover.connect(until, idle, open).await
+    }
+
+    async fn begin(
+        &mut self,
+        connection: Connection,
+        peer: &Arc<Peer>,
+    ) -> pingora::Result<(RequestWriter, ReplyReader)> {
+        let over = if connection.is_http2() { request::Over::Http2 } else { request::Over::Http1 };
+        let head = request::head(self.session.req_header(), self.job, peer, over)?;
+        let (mut writer, reader) = connection.begin(peer, head, self.job.plan.framing).await?;
+        self.upload.begin(&mut writer);
+        Ok((writer, reader))
+    }
+
+    /// An attempt on an open connection was lost before its reply. `was_idle`: the connection had carried a request
+    /// before, and not one byte of a reply came.
+    pub(super) fn lost(&mut self, mut lease: Lease, failure: CallFailure, was_idle: bool) -> Attempted {
+        let is_sent = failure != CallFailure::NotProcessed;
+        let is_stale = was_idle && failure == CallFailure::ConnectionLost;
+        if is_stale {
+            lease.peer().standing.idle_was_gone();
+        } else if is_sent && self.upload.is_done() {
+            // A service that gives up while a client sends slowly is not at fault.
+            self.job.upstream.targets.failed(&mut lease, failure);
+        }
+        self.after_loss(Lost { failure, is_sent, is_stale })
+    }
+
+    fn after_loss(&mut self, lost: Lost) -> Attempted {
+        self.note(lost);
+        let left = self.left();
+        match self.retries.after_loss(lost, || left) {
+            Next::Retry(retry) => Attempted::Again(retry),
+            Next::GiveUp(_) => self.gave_up(lost.failure),
+        }
+    }
+
+    /// `retry.timeout` is over. Without a retry the attempt goes on.
+    pub(super) fn after_timeout(&mut self) -> Option<Attempted> {
+        let left = self.left();
+        match self.retries.after_timeout(|| left) {
+            Next::Retry(retry) => {
+                self.note(Lost { failure: CallFailure::ReplyTimeout, is_sent: true, is_stale: false });
+                Some(Attempted::Again(retry))
+            }
+            Next::GiveUp(_) => None,
+        }
+    }
+
+    /// Decides whether the reply is the client's, or the request is sent once more.
+    async fn judge(&mut self, mut replied: Box<Replied>) -> Attempted {
+        let status = replied.head.status;
+        self.job.upstream.targets.answered(&mut replied.lease, status);
+        if status == StatusCode::SWITCHING_PROTOCOLS
+            && (!upgrade::is_switch(self.job.plan.upgrade.as_ref(), &replied.head) || !self.upload.is_done())
         {
-            return None;
+            // RFC 9110 §15.2.2: nobody asked for it, and what follows would be read by nobody's rules.
+            let failure = CallFailure::ReplyMalformed;
+            self.note(Lost { failure, is_sent: true, is_stale: false });
+            return self.fail((*replied).into(), failure).await;
         }
-        if !self.upstream.take_retry(reason) {
-            return None;
-        }
-        if !self.upstream.targets.has_other(&self.tried) {
-            self.tried.clear();
-        }
-        self.made = made;
-        self.sidesteps = 0;
-        Some(pause)
-    }
-
-    fn count(&self, reason: &'static str) {
-        self.upstream.count_retry(reason);
-    }
-}
-
-/// What has come of a request's body, for another attempt.
-#[derive(Default)]
-pub(super) struct Replay {
-    pieces: Vec<Bytes>,
-    bytes: usize,
-    is_cut: bool,
-}
-
-impl Replay {
-    pub(super) fn add(&mut self, piece: &Bytes) {
-        self.bytes += piece.len();
-        if self.bytes > MAX_REPLAY {
-            self.is_cut = true;
-            self.pieces.clear();
-        } else {
-            self.pieces.push(piece.clone());
+        let (ends, item) = (self.ends, self.job.upstream.settings.timeout.item);
+        let left = || ends.remaining().min(item);
+        match self.retries.after_reply(status, &replied.head.headers, left) {
+            Next::Retry(retry) => {
+                self.was_sent();
+                self.lost = None;
+                self.drop_kept().await;
+                if self.upload.is_done() {
+                    self.kept = Some(replied);
+                } else {
+                    // The rest of the body goes to the next attempt only.
+                    self.abandon_begun((*replied).into()).await;
+                }
+                Attempted::Again(retry)
+            }
+            Next::GiveUp(_) => Attempted::Replied(replied),
         }
     }
 
-    /// Whether all that has come is held.
-    pub(super) const fn is_complete(&self) -> bool {
-        !self.is_cut
-    }
-
-    pub(super) fn pieces(&self) -> impl Iterator<Item = Bytes> + '_ {
-        self.pieces.iter().cloned()
+    /// The time for a pause before the next attempt: no longer than an item would have.
+    fn left(&self) -> Duration {
+        self.ends.remaining().min(self.job.upstream.settings.timeout.item)
     }
 }

@@ -2,7 +2,6 @@
 //! waited for has its own limit. While the client is the slow one, that is the rate of its body; while the service is,
 //! `timeout.item` between two bytes of it; in all, `timeout.request`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::http::ResponseHeader;
@@ -10,22 +9,14 @@ use pingora::http::ResponseHeader;
 use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::header::hop::is_interim;
+use crate::upstream::error;
+use crate::upstream::lease::Lease;
 
+use super::exchange::{Attempted, Begun, Exchange, Replied};
 use super::lasting::{Patience, come, grpc_timeout};
+use super::outcome::Ended;
+use super::reply;
 use super::upload::FromClient;
-use super::upstream::{ReplyReader, RequestWriter};
-use super::{Attempted, Ended, Exchange, Lease, Replied, reply};
-
-/// A request whose head was sent.
-pub(super) struct Begun {
-    pub(super) writer: RequestWriter,
-    pub(super) reader: ReplyReader,
-    pub(super) lease: Lease,
-    /// Its connection has carried a request before.
-    pub(super) reused: bool,
-    /// Writing it has failed. The reply may say why; if there is none, reading it fails too.
-    pub(super) is_writer_broken: bool,
-}
 
 /// What came next.
 enum Event {
@@ -79,7 +70,9 @@ impl Exchange<'_> {
                 }
                 Event::Head(Err(error)) => {
                     let (lease, reused) = self.abandon_begun(begun).await;
-                    return self.lost(&error, lease, reused, !has_begun);
+                    let failure =
+                        if has_begun { error::of_exchange(&error) } else { error::before_reply(&error) };
+                    return self.lost(lease, failure, reused && !has_begun);
                 }
                 Event::Client(from_client) => {
                     if let Some(ended) = self.take_from_client(from_client, &mut begun.writer) {
@@ -93,9 +86,9 @@ impl Exchange<'_> {
                 Event::Silence => return self.fail(begun, self.silence()).await,
                 Event::RetryTimeout => {
                     waits.retry = None;
-                    if let Some(pause) = self.attempts.after_timeout(&self.upload.replay) {
+                    if let Some(again) = self.after_timeout() {
                         self.abandon_begun(begun).await;
-                        return Attempted::Again(pause);
+                        return again;
                     }
                 }
                 Event::OverTime => return self.fail(begun, CallFailure::RequestTimeout).await,
@@ -108,11 +101,11 @@ impl Exchange<'_> {
     }
 
     fn waits(&self) -> Waits {
-        let becomes_stream = (self.plan.is_grpc && self.lasting.is_none())
-            .then(|| Deadline::after(self.upstream.settings.timeout.item));
+        let becomes_stream = (self.job.plan.is_grpc && self.lasting.is_none())
+            .then(|| Deadline::after(self.job.upstream.settings.timeout.item));
         Waits {
             patience: Patience::new(self.patience_for_head()),
-            retry: self.attempts.timeout().filter(|_| !self.plan.is_grpc).map(Deadline::after),
+            retry: self.retries.attempt_limit().filter(|_| !self.job.plan.is_grpc).map(Deadline::after),
             becomes_stream,
         }
     }
@@ -136,8 +129,8 @@ impl Exchange<'_> {
 
     /// The head of a stream of gRPC may come with its first message, hours later. A client that has a deadline says so.
     fn patience_for_head(&self) -> Option<Duration> {
-        let timeout = &self.upstream.settings.timeout;
-        if !self.plan.is_grpc {
+        let timeout = &self.job.upstream.settings.timeout;
+        if !self.job.plan.is_grpc {
             return Some(timeout.item);
         }
         let said = grpc_timeout(&self.session.req_header().headers);
@@ -148,17 +141,17 @@ impl Exchange<'_> {
     }
 
     const fn silence(&self) -> CallFailure {
-        if self.plan.is_grpc { CallFailure::IdleTimeout } else { CallFailure::ReplyTimeout }
+        if self.job.plan.is_grpc { CallFailure::IdleTimeout } else { CallFailure::ReplyTimeout }
     }
 
     /// The attempt is over without a reply, and so is the request.
     pub(super) async fn fail(&mut self, begun: Begun, failure: CallFailure) -> Attempted {
         let (mut lease, _) = self.abandon_begun(begun).await;
-        self.attempts.was_sent = true;
+        self.was_sent();
         if failure != CallFailure::RequestTimeout {
-            self.upstream.targets.failed(&mut lease, failure);
+            self.job.upstream.targets.failed(&mut lease, failure);
         }
-        self.failed(failure)
+        Attempted::Ended(self.failed(failure))
     }
 
     async fn give_up(&self, begun: Begun, ended: Ended) -> Attempted {
@@ -167,17 +160,8 @@ impl Exchange<'_> {
     }
 
     pub(super) async fn abandon_begun(&self, begun: Begun) -> (Lease, bool) {
-        let Begun { mut writer, reader, lease, reused, .. } = begun;
-        writer.abandon();
-        let peer = Arc::clone(lease.peer());
-        reader.abandon(&self.upstream.connections, &peer).await;
+        let Begun { writer, reader, lease, reused, .. } = begun;
+        self.abandon(writer, reader, lease.peer()).await;
         (lease, reused)
-    }
-}
-
-impl From<Replied> for Begun {
-    fn from(replied: Replied) -> Self {
-        let Replied { writer, reader, lease, is_writer_broken, .. } = replied;
-        Self { writer, reader, lease, reused: false, is_writer_broken }
     }
 }

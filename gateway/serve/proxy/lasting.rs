@@ -14,11 +14,9 @@ use http::header::{self, HeaderMap, HeaderValue};
 use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::limiter::{LongLived, LongLivedGuard};
-use crate::state::gateway::Gateway;
 use crate::telemetry::{LongLivedEnd, LongLivedKind, OpenExchange};
-use crate::upstream::instance::Upstream;
 
-use crate::serve::context::Context;
+use super::plan::Job;
 
 /// An exchange that stays open.
 pub(super) struct Lasting {
@@ -32,13 +30,9 @@ impl Lasting {
     ///
     /// # Errors
     /// There is none.
-    pub(super) fn begin(
-        gateway: &Gateway,
-        upstream: &Upstream,
-        context: &Context,
-        kind: LongLivedKind,
-    ) -> Result<Self, CallFailure> {
-        let room = LongLived::acquire(Arc::clone(&upstream.long_lived), context.reached.client())?;
+    pub(super) fn begin(job: Job<'_>, kind: LongLivedKind) -> Result<Self, CallFailure> {
+        let Job { gateway, upstream, context, .. } = job;
+        let room = LongLived::acquire(Arc::clone(&upstream.long_lived), context.caller.client())?;
         let open = gateway.metrics.long_lived.begin(&upstream.settings.name, kind);
         Ok(Self { _room: room, open, kind })
     }

@@ -7,15 +7,14 @@ use pingora::http::RequestHeader;
 
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
-use crate::route::{
-    CanonicalPath, Mapping, OriginText, ReferenceField, ReferenceMapper, Strictness, UpstreamIndex,
-    same_authority,
-};
+use crate::route::{CanonicalPath, Mapping, OriginText, ReferenceRules, Strictness, UpstreamIndex};
 use crate::session::{Session, announced_length};
 
 use super::upgrade::wanted_upgrade;
 use super::upstream::{Framing, Needs};
 use crate::serve::context::Context;
+use crate::state::gateway::Gateway;
+use crate::upstream::instance::Upstream;
 
 /// How a request is forwarded.
 pub(crate) struct ProxyPlan {
@@ -34,6 +33,15 @@ pub(crate) struct ProxyPlan {
     /// The protocol that the client wants to switch to (RFC 9110 §7.8).
     pub(super) upgrade: Option<HeaderValue>,
     pub(super) is_grpc: bool,
+}
+
+/// A request that is forwarded, and everything that is known about it.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'exchange> {
+    pub(super) gateway: &'exchange Gateway,
+    pub(super) upstream: &'exchange Upstream,
+    pub(super) context: &'exchange Context,
+    pub(super) plan: &'exchange ProxyPlan,
 }
 
 impl ProxyPlan {
@@ -56,7 +64,7 @@ impl ProxyPlan {
             maps_bodies: !mapping.is_identity() && !is_plain_http(&request.method),
             path: upstream_path(request, path, mapping),
             references: references(request, context, upstream)?,
-            hop: context.reached.forwarded_by(&request.headers, &context.request_id).behind(mapping),
+            hop: context.caller.forwarded_by(&request.headers).behind(mapping),
             key: key(request, context, upstream, mapping.to_upstream(path.as_str())),
             framing,
             upgrade: wanted_upgrade(request),
@@ -78,15 +86,19 @@ fn references(
     context: &Context,
     upstream: UpstreamIndex,
 ) -> Result<Vec<(HeaderName, OriginText)>, RequestRejection> {
-    let own = |authority: &str| same_authority(authority, &context.reached.authority);
-    let routes = &context.snapshot.settings.routes;
-    let mapper = ReferenceMapper { routes, is_own: &own, upstream, strictness: Strictness::Proxied };
+    let rules = ReferenceRules {
+        routes: &context.snapshot.settings.routes,
+        own_authority: &context.caller.authority,
+        upstream,
+        strictness: Strictness::Proxied,
+    };
     let mut references = Vec::new();
-    for field in ReferenceField::ALL {
-        let name = field.name();
-        let Some(value) = request.headers.get(&name) else { continue };
-        let refuse = |problem| RequestRejection::ForbiddenReference { field: field.as_str(), problem };
-        references.push((name, mapper.map(field, value).map_err(refuse)?));
+    for name in ["destination", "if"].map(HeaderName::from_static) {
+        for value in request.headers.get_all(&name) {
+            if let Some(mapped) = rules.map(&name, value) {
+                references.push((name.clone(), mapped?));
+            }
+        }
     }
     Ok(references)
 }

@@ -8,19 +8,20 @@ use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Sent};
-use crate::listener::connection::ClientConnection;
 use crate::problem;
 use crate::serve::grpc;
 use crate::session::ResetReason;
 use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
 use crate::upstream::error;
+use crate::upstream::peer::Peer;
 
-use super::lasting::{Lasting, Patience, come, is_event_stream};
+use super::exchange::{Exchange, Replied};
+use super::lasting::{Patience, come, is_event_stream};
+use super::outcome::{Ended, Failure};
 use super::reply::{self, Body, MappedBody};
 use super::tunnel::Tunnel;
 use super::upload::FromClient;
 use super::upstream::{ReplyReader, RequestWriter};
-use super::{Ended, Exchange, Failure, Replied};
 
 /// A gRPC call that is still open so long after the head of its reply is a stream: that of a single message ends with
 /// it.
@@ -67,22 +68,22 @@ impl Exchange<'_> {
             return Ended::Failed(Failure::Call(failure, Sent::Maybe));
         }
         let prepared = reader.is_done().and_then(|is_done| {
-            let body = reply::final_head(self.session, &mut head, (self.context, self.plan), is_done)?;
+            let body = reply::final_head(self.session, &mut head, self.job, is_done)?;
             Ok((body, is_done))
         });
         let (body, is_done) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 self.abandon(writer, reader, lease.peer()).await;
-                self.attempts.was_sent = true;
-                return Ended::Failed(Failure::Call(error::of_exchange(&error), self.attempts.sent()));
+                self.was_sent();
+                return self.failed(error::of_exchange(&error));
             }
         };
         if !self.upload.is_done() {
             // Whether the client will ever send the rest is not known now.
             self.session.close_after_reply();
         }
-        let (status, fields) = (head.status, self.plan.is_grpc.then(|| head.headers.clone()));
+        let (status, fields) = (head.status, self.job.plan.is_grpc.then(|| head.headers.clone()));
         let mut relay = Relay { writer, reader, is_writer_broken, mapped: None, trailers: None };
         let sent = self.send(&mut relay, head, body, is_done).await;
         if let (Some(fields), Ok(())) = (fields, &sent) {
@@ -97,9 +98,7 @@ impl Exchange<'_> {
         if !is_event_stream(&head.headers) {
             return Ok(());
         }
-        self.lasting = Some(Lasting::begin(self.gateway, self.upstream, self.context, LongLivedKind::Sse)?);
-        self.permit = None;
-        Ok(())
+        self.begin_lasting(LongLivedKind::Sse)
     }
 
     async fn send(
@@ -134,7 +133,7 @@ impl Exchange<'_> {
         mapped: MappedBody,
         head: Option<Box<ResponseHeader>>,
     ) -> Result<(), Broken> {
-        let bytes = mapped.map(self.context, self.plan);
+        let bytes = mapped.map(self.job);
         if let Some(head) = head {
             let written = self.session.write_response_header(head, false).await;
             written.map_err(broken)?;
@@ -191,7 +190,7 @@ impl Exchange<'_> {
                 Event::Lasts => {
                     becomes_stream = None;
                     if self.begin_stream() {
-                        patience = Patience::new(self.upstream.settings.timeout.idle);
+                        patience = Patience::new(self.job.upstream.settings.timeout.idle);
                     }
                 }
                 Event::Drains => {
@@ -214,7 +213,7 @@ impl Exchange<'_> {
         // While an ordinary request waits for its client's body, the service is not the one who is slow.
         let waits_for_upstream = self.lasting.is_some() || self.upload.is_done() || !has_room;
         let is_events = self.lasting.as_ref().is_some_and(|lasting| lasting.kind == LongLivedKind::Sse);
-        let Self { session, upload, gateway, .. } = self;
+        let Self { session, upload, job, .. } = self;
         tokio::select! {
             flushed = writer.flush(), if !writer.is_drained() && !*is_writer_broken => Event::Flushed(flushed),
             body = reader.body() => Event::Body(body),
@@ -222,7 +221,7 @@ impl Exchange<'_> {
             () = patience.over(), if waits_for_upstream => Event::Idle,
             () = come(becomes_stream) => Event::Lasts,
             () = come(limit) => Event::OverTime,
-            () = gateway.ends(), if is_events => Event::Drains,
+            () = job.gateway.ends(), if is_events => Event::Drains,
         }
     }
 
@@ -274,34 +273,23 @@ impl Exchange<'_> {
 
     /// Between two pieces of the body: of a reply that streams, `timeout.idle`.
     fn patience_for_body(&self, body: &Body) -> Option<Duration> {
-        let timeout = &self.upstream.settings.timeout;
+        let timeout = &self.job.upstream.settings.timeout;
         if self.streams(body) { timeout.idle } else { Some(timeout.item) }
     }
 
     fn streams(&self, body: &Body) -> bool {
-        self.lasting.is_some() || self.plan.is_grpc || *body == Body::Unsized
+        self.lasting.is_some() || self.job.plan.is_grpc || *body == Body::Unsized
     }
 
     /// When a reply without an end in sight is a stream.
     fn becomes_stream(&self, body: &Body) -> Option<Deadline> {
         let after = match body {
             _ if self.lasting.is_some() => return None,
-            _ if self.plan.is_grpc => ANSWERED_CALL,
-            Body::Unsized => self.upstream.settings.timeout.item,
+            _ if self.job.plan.is_grpc => ANSWERED_CALL,
+            Body::Unsized => self.job.upstream.settings.timeout.item,
             Body::None | Body::Sized | Body::Mapped => return None,
         };
         Some(Deadline::after(after))
-    }
-
-    /// Whether there was room for one more stream.
-    pub(super) fn begin_stream(&mut self) -> bool {
-        let kind = if self.plan.is_grpc { LongLivedKind::Grpc } else { LongLivedKind::Stream };
-        let Ok(lasting) = Lasting::begin(self.gateway, self.upstream, self.context, kind) else {
-            return false;
-        };
-        self.lasting = Some(lasting);
-        self.permit = None;
-        true
     }
 
     fn end_lasting(&mut self, how: LongLivedEnd) {
@@ -317,14 +305,14 @@ impl Exchange<'_> {
         sent: Result<(), Broken>,
         writer: RequestWriter,
         mut reader: ReplyReader,
-        peer: &super::Peer,
+        peer: &Peer,
     ) -> Ended {
         let Err(broken) = sent else {
             self.end_lasting(LongLivedEnd::Upstream);
             let is_read = reader.is_done().unwrap_or(false);
             if is_read && writer.is_finished() && self.upload.is_done() {
                 drop(writer);
-                reader.release(&self.upstream.connections, peer).await;
+                reader.release(&self.job.upstream.connections, peer).await;
             } else {
                 self.abandon(writer, reader, peer).await;
             }
@@ -363,7 +351,7 @@ impl Exchange<'_> {
         if self.session.answered().is_none() {
             return Ended::Failed(Failure::Call(failure, Sent::Maybe));
         }
-        if self.plan.is_grpc && self.session.is_http2() {
+        if self.job.plan.is_grpc && self.session.is_http2() {
             // A reset would be CANCELLED to most clients, which they don't try again.
             let error_reply = problem::of_failure(failure, Sent::Maybe, &self.session.req_header().method);
             self.grpc_status = Some(grpc::status_of(error_reply.problem.status));
@@ -371,11 +359,6 @@ impl Exchange<'_> {
             let _ = self.session.write_trailers(trailers).await;
         }
         Ended::BrokeOff(failure, reason)
-    }
-
-    async fn abandon(&self, mut writer: RequestWriter, reader: ReplyReader, peer: &super::Peer) {
-        writer.abandon();
-        reader.abandon(&self.upstream.connections, peer).await;
     }
 
     /// Both sides switch to another protocol.
@@ -392,16 +375,16 @@ impl Exchange<'_> {
         let Some((stream, early)) = reader.into_upgraded() else {
             return Ended::Failed(Failure::Call(CallFailure::Internal, Sent::Maybe));
         };
-        reply::switching(&mut head, self.plan.upgrade.as_ref());
-        if let Some(client) = self.session.http1_stream() {
-            ClientConnection::become_opaque(client);
+        reply::switching(&mut head, self.job.plan.upgrade.as_ref());
+        if let Some(connection) = self.session.connection() {
+            connection.become_opaque();
         }
         if self.session.write_response_header(Box::new(head), false).await.is_err() {
             lasting.end(LongLivedEnd::Client);
             return Ended::ClientGone;
         }
         self.permit = None;
-        let idle = self.upstream.settings.timeout.idle;
+        let idle = self.job.upstream.settings.timeout.idle;
         Ended::Upgraded(Box::new(Tunnel::new(stream, early, lasting, idle)))
     }
 }

@@ -12,8 +12,7 @@ use crate::header::hop::{Kept, hop_by_hop_fields};
 use crate::session::Session;
 use crate::upstream::error;
 
-use super::ProxyPlan;
-use crate::serve::context::Context;
+use super::plan::Job;
 
 /// Bytes of a DAV body that are held while its hrefs are mapped.
 const MAX_MAPPED_BODY: usize = 16 << 20;
@@ -71,7 +70,7 @@ pub(super) enum Body {
 pub(super) fn final_head(
     session: &mut Session,
     head: &mut ResponseHeader,
-    (context, plan): (&Context, &ProxyPlan),
+    job: Job<'_>,
     is_done: bool,
 ) -> pingora::Result<Body> {
     check_framing(head)?;
@@ -80,9 +79,9 @@ pub(super) fn final_head(
         // RFC 9110 §8.6: a client could wait for the bytes, or take the next reply for them.
         head.remove_header(&header::CONTENT_LENGTH);
     }
-    map_urls(head, context, plan)?;
-    head.insert_header("x-request-id", context.request_id.as_str())?;
-    for (name, value) in &context.limit_fields {
+    map_urls(head, job)?;
+    head.insert_header("x-request-id", job.context.caller.request_id.as_str())?;
+    for (name, value) in &job.context.limit_fields {
         head.append_header(name.clone(), value.as_str())?;
     }
     head.set_version(Version::HTTP_11);
@@ -90,7 +89,7 @@ pub(super) fn final_head(
         && !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let body = if !has_body {
         Body::None
-    } else if plan.maps_bodies && is_xml(&head.headers) {
+    } else if job.plan.maps_bodies && is_xml(&head.headers) {
         head.remove_header(&header::CONTENT_LENGTH);
         Body::Mapped
     } else if head.headers.contains_key(header::CONTENT_LENGTH) {
@@ -114,10 +113,10 @@ fn check_framing(head: &ResponseHeader) -> pingora::Result<()> {
     Ok(())
 }
 
-fn map_urls(head: &mut ResponseHeader, context: &Context, plan: &ProxyPlan) -> pingora::Result<()> {
+fn map_urls(head: &mut ResponseHeader, job: Job<'_>) -> pingora::Result<()> {
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let Some(url) = head.headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
-        let mapped = to_gateway(url, context, plan);
+        let mapped = to_gateway(url, job);
         if mapped != url {
             let value = HeaderValue::from_str(&mapped);
             let value =
@@ -171,8 +170,8 @@ impl MappedBody {
     }
 
     /// The body with its hrefs mapped.
-    pub(super) fn map(self, context: &Context, plan: &ProxyPlan) -> Bytes {
-        let mapped = xml::dav::map_hrefs(&self.0, &|url| to_gateway(url, context, plan).into());
+    pub(super) fn map(self, job: Job<'_>) -> Bytes {
+        let mapped = xml::dav::map_hrefs(&self.0, &|url| to_gateway(url, job).into());
         mapped.map_or_else(|| self.0.freeze(), Bytes::from)
     }
 }
@@ -181,8 +180,9 @@ impl MappedBody {
 #[derive(Debug)]
 pub(super) struct TooLarge;
 
-fn to_gateway(url: &str, context: &Context, plan: &ProxyPlan) -> String {
-    let (snapshot, reached) = (&context.snapshot, &context.reached);
-    let is_upstream = |authority: &str| snapshot.goes_by(plan.upstream, authority, &reached.authority);
-    plan.mapping.reference_to_gateway(url, is_upstream, &reached.origin()).into_owned()
+fn to_gateway(url: &str, job: Job<'_>) -> String {
+    let Job { upstream, context, plan, .. } = job;
+    let caller = &context.caller;
+    let is_upstream = |authority: &str| upstream.goes_by(authority, &caller.authority);
+    plan.mapping.reference_to_gateway(url, is_upstream, &caller.origin()).into_owned()
 }

@@ -10,10 +10,9 @@ use crate::admission::withheld;
 use crate::header::field::is_forbidden_in_item;
 use crate::header::hop::{Kept, hop_by_hop_fields, max_forwards, takes_trailers};
 use crate::header::inherit::{joined_cookies, same_to_cgi};
-use crate::upstream::instance::Upstream;
 use crate::upstream::peer::Peer;
 
-use super::ProxyPlan;
+use super::plan::Job;
 use super::upstream::Framing;
 use crate::serve::context::Context;
 
@@ -30,16 +29,17 @@ pub(super) enum Over {
 /// A field or the url can't be written; a fault of ours.
 pub(super) fn head(
     request: &RequestHeader,
-    (context, plan): (&Context, &ProxyPlan),
-    (upstream, peer): (&Upstream, &Peer),
+    job: Job<'_>,
+    peer: &Peer,
     over: Over,
 ) -> pingora::Result<Box<RequestHeader>> {
+    let plan = job.plan;
     let mut head = request.clone();
     for name in hop_by_hop_fields(&request.headers, Kept::Nothing) {
         head.remove_header(&name);
     }
     set_framing(&mut head, plan.framing, over)?;
-    set_fields(&mut head, request, (context, plan), (upstream, peer))?;
+    set_fields(&mut head, request, job, peer)?;
     if over == Over::Http1 {
         if let Some(upgrade) = &plan.upgrade {
             head.insert_header(header::CONNECTION, "Upgrade")?;
@@ -50,7 +50,7 @@ pub(super) fn head(
         // RFC 9113 §8.2.2: the one value of TE that HTTP/2 has. gRPC services ask for it.
         head.insert_header(header::TE, "trailers")?;
     }
-    set_url(&mut head, request, (context, plan), (upstream, peer), over)?;
+    set_url(&mut head, request, job, peer, over)?;
     Ok(Box::new(head))
 }
 
@@ -68,9 +68,10 @@ fn set_framing(head: &mut RequestHeader, framing: Framing, over: Over) -> pingor
 fn set_fields(
     head: &mut RequestHeader,
     request: &RequestHeader,
-    (context, plan): (&Context, &ProxyPlan),
-    (upstream, peer): (&Upstream, &Peer),
+    job: Job<'_>,
+    peer: &Peer,
 ) -> pingora::Result<()> {
+    let Job { upstream, context, plan, .. } = job;
     let settings = &upstream.settings;
     head.remove_header(&header::EXPECT);
     for name in of_the_gateway(&head.headers, context).into_iter().chain(claims_of_the_hop(&head.headers)) {
@@ -99,7 +100,7 @@ fn set_fields(
     if let Some(state) = context.trace.state(&request.headers) {
         head.insert_header("tracestate", state)?;
     }
-    let own_authority = &context.reached.authority;
+    let own_authority = &context.caller.authority;
     for (name, text) in &plan.references {
         head.insert_header(name.clone(), text.with_origin(&upstream.origin_for(peer, own_authority)))?;
     }
@@ -114,11 +115,12 @@ fn set_fields(
 fn set_url(
     head: &mut RequestHeader,
     request: &RequestHeader,
-    (context, plan): (&Context, &ProxyPlan),
-    (upstream, peer): (&Upstream, &Peer),
+    job: Job<'_>,
+    peer: &Peer,
     over: Over,
 ) -> pingora::Result<()> {
-    let own = context.reached.authority.as_str();
+    let Job { upstream, context, plan, .. } = job;
+    let own = context.caller.authority.as_str();
     let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     match over {
         Over::Http1 => {
@@ -141,7 +143,7 @@ fn set_url(
 /// The client's credential for the gateway, and what only the service that knows clients may say, also
 /// spelt with underscores.
 fn of_the_gateway(fields: &HeaderMap, context: &Context) -> Vec<HeaderName> {
-    let withheld = || withheld(&context.snapshot.settings, &context.reached.identity);
+    let withheld = || withheld(&context.snapshot.settings, &context.caller.identity);
     fields.keys().filter(|name| withheld().any(|other| same_to_cgi(other, name))).cloned().collect()
 }
 

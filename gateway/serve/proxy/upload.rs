@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::listener::body_rate::{BodyRate, TooSlow};
 use crate::session::Session;
+use crate::session::body_rate::{BodyRate, TooSlow};
 
-use super::attempts::Replay;
 use super::upstream::{Framing, RequestWriter};
+
+/// Bytes of a body that are held for the next attempt.
+const MAX_REPLAY: usize = 64 << 10;
 
 /// How far the request's body is.
 pub(super) struct Upload {
     is_done: bool,
     /// Bytes that are still to come, where the length is known.
     left: Option<u64>,
-    pub(super) replay: Replay,
+    replay: Replay,
     /// `None`: the client may take as long as it likes.
     rate: Option<BodyRate>,
 }
@@ -50,6 +52,11 @@ impl Upload {
     /// Whether the client has sent all of its request.
     pub(super) const fn is_done(&self) -> bool {
         self.is_done
+    }
+
+    /// Whether the body can be sent again from its beginning.
+    pub(super) const fn is_held(&self) -> bool {
+        self.replay.is_complete()
     }
 
     /// Gives the writer of a new attempt what has come so far.
@@ -104,5 +111,34 @@ impl Upload {
     pub(super) fn end(&mut self, writer: &mut RequestWriter) {
         self.is_done = true;
         writer.end();
+    }
+}
+
+/// What has come of a request's body, for another attempt.
+#[derive(Default)]
+struct Replay {
+    pieces: Vec<Bytes>,
+    bytes: usize,
+    is_cut: bool,
+}
+
+impl Replay {
+    fn add(&mut self, piece: &Bytes) {
+        self.bytes += piece.len();
+        if self.bytes > MAX_REPLAY {
+            self.is_cut = true;
+            self.pieces.clear();
+        } else {
+            self.pieces.push(piece.clone());
+        }
+    }
+
+    /// Whether all that has come is held.
+    const fn is_complete(&self) -> bool {
+        !self.is_cut
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Bytes> + '_ {
+        self.pieces.iter().cloned()
     }
 }

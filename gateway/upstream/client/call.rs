@@ -25,7 +25,19 @@ pub(super) struct Calls<'engine> {
     pub(super) headers: &'engine CallHeaders,
 }
 
-impl Calls<'_> {
+impl<'engine> Calls<'engine> {
+    /// What `consistent_hash` chooses a target by, for this call.
+    pub(super) fn hash_key<'call>(self, call: &'call Call) -> &'call [u8]
+    where
+        'engine: 'call,
+    {
+        let field = |name: &HeaderName| {
+            let own = call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
+            own.or_else(|| self.headers.shared(name))
+        };
+        self.upstream.hash_key(field, &call.target)
+    }
+
     /// The header of a call to a target over HTTP/1.1.
     pub(super) fn header(
         &self,
@@ -34,7 +46,7 @@ impl Calls<'_> {
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let uri = sending.call.target.parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
-        let host = self.upstream.host_for(peer, &self.engine.reached.authority);
+        let host = self.upstream.host_for(peer, &self.engine.caller.authority);
         header.insert_header(header::HOST, host).map_err(|_| CallFailure::Internal)?;
         Ok(Box::new(header))
     }
@@ -45,7 +57,7 @@ impl Calls<'_> {
         sending: Sending<'_>,
         peer: &Peer,
     ) -> Result<Box<RequestHeader>, CallFailure> {
-        let origin = self.upstream.origin_for(peer, &self.engine.reached.authority);
+        let origin = self.upstream.origin_for(peer, &self.engine.caller.authority);
         let uri = format!("{origin}{}", sending.call.target).parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
         header.set_version(http::Version::HTTP_2);
@@ -54,7 +66,7 @@ impl Calls<'_> {
 
     fn header_without_host(
         &self,
-        Sending { method, call, attempt }: Sending<'_>,
+        Sending { method, call, attempt, .. }: Sending<'_>,
         peer: &Peer,
         uri: Uri,
     ) -> Result<RequestHeader, CallFailure> {
@@ -73,7 +85,7 @@ impl Calls<'_> {
             parts.headers.insert(name.clone(), HeaderValue::from(deadline.remaining_milliseconds()));
         }
         for (name, text) in &call.references {
-            let origin = self.upstream.origin_for(peer, &self.engine.reached.authority);
+            let origin = self.upstream.origin_for(peer, &self.engine.caller.authority);
             let value =
                 HeaderValue::from_str(&text.with_origin(&origin)).map_err(|_| CallFailure::Internal)?;
             parts.headers.insert(name.clone(), value);

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use http::Method;
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession;
 
@@ -12,13 +11,13 @@ use crate::plan::Call;
 
 use super::call::Calls;
 use super::checked::CheckedStream;
-use super::failover::Failover;
 use super::reply::{Unanswered, collect};
 use super::retry::Sending;
 use super::under_way::CallUnderWay;
 use crate::memory::MemoryReservation;
 use crate::upstream::connections::is_quiet;
 use crate::upstream::error;
+use crate::upstream::failover::Failover;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
 
@@ -58,21 +57,20 @@ impl<'engine> HeldConnection<'engine> {
         self.calls
     }
 
-    /// One attempt of a call; `fresh`: on a connection that carried none before.
+    /// One attempt of a call.
     pub(super) async fn attempt(
         &mut self,
         sending: Sending<'_>,
         failover: &mut Failover<'_>,
-        fresh: bool,
     ) -> Result<UpstreamReply, Unanswered> {
-        let (connection, lease) = match self.held(failover, fresh) {
+        let (connection, lease) = match self.held(failover) {
             Some(held) => held,
-            None => self.connect(failover, sending.method, !fresh).await.map_err(Unanswered::not_sent)?,
+            None => self.connect(failover, sending).await.map_err(Unanswered::not_sent)?,
         };
         let (used, peer) = (connection.used, Arc::clone(&connection.peer));
         let header = self.calls.header(sending, &peer).map_err(Unanswered::not_sent)?;
         sending.attempt.progress.mark_sent();
-        let under_way = CallUnderWay::new(self.calls, lease, failover.patience);
+        let under_way = CallUnderWay::new(self.calls, lease, sending.patience);
         CheckedStream::expect_reply(&connection.stream, &header.method);
         let mut session = HttpSession::new_with_options(connection.stream, &peer.http1);
         match send_and_collect(&mut session, header, sending, self.calls.engine.reservation).await {
@@ -89,17 +87,14 @@ impl<'engine> HeldConnection<'engine> {
             Err(unanswered) => {
                 let unanswered = Unanswered { stale: used && unanswered.nothing_received, ..unanswered };
                 under_way.unanswered(&unanswered);
-                if !unanswered.stale {
-                    failover.tried(&peer);
-                }
                 Err(unanswered)
             }
         }
     }
 
     /// The connection from the call before, if this one may go there.
-    fn held(&mut self, failover: &Failover<'_>, fresh: bool) -> Option<(Connection, Lease)> {
-        let held = self.connection.take().filter(|_| !fresh).and_then(Connection::if_quiet)?;
+    fn held(&mut self, failover: &mut Failover<'_>) -> Option<(Connection, Lease)> {
+        let held = self.connection.take().and_then(Connection::if_quiet)?;
         if let Some(lease) = failover.to(&held.peer) {
             return Some((held, lease));
         }
@@ -110,25 +105,23 @@ impl<'engine> HeldConnection<'engine> {
     async fn connect(
         &self,
         failover: &mut Failover<'_>,
-        method: &Method,
-        may_reuse: bool,
+        sending: Sending<'_>,
     ) -> Result<(Connection, Lease), CallFailure> {
         let upstream = self.calls.upstream;
         let connections = &upstream.connections;
-        while let Some(lease) = failover.next() {
-            if may_reuse && let Some(stream) = connections.idle_http1(lease.peer(), method).await {
-                let stream = CheckedStream::around(stream);
-                return Ok((Connection { peer: Arc::clone(lease.peer()), stream, used: true }, lease));
-            }
-            let open = |peer: Arc<Peer>| async move { connections.new_http1(&peer).await };
-            // Boxed, so that calls that need no new connection are no larger for it.
-            if let Some((lease, stream)) = Box::pin(failover.race(lease, open)).await {
-                upstream.opened.inc();
-                let stream = CheckedStream::around(stream);
-                return Ok((Connection { peer: Arc::clone(lease.peer()), stream, used: false }, lease));
-            }
+        let idle = |peer: Arc<Peer>| async move {
+            let stream = connections.idle_http1(&peer, sending.method).await?;
+            Some(Connection { peer, stream: CheckedStream::around(stream), used: true })
+        };
+        let open = |peer: Arc<Peer>| async move {
+            let stream = connections.new_http1(&peer).await?;
+            Ok(Connection { peer, stream: CheckedStream::around(stream), used: false })
+        };
+        let (lease, connection) = failover.connect(sending.attempt.deadline, idle, open).await?;
+        if !connection.used {
+            upstream.opened.inc();
         }
-        Err(failover.last)
+        Ok((connection, lease))
     }
 
     fn give_back(&self, Connection { peer, stream, .. }: Connection) {

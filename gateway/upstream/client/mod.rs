@@ -4,7 +4,6 @@
 
 mod call;
 mod checked;
-mod failover;
 mod held;
 mod queued;
 mod reply;
@@ -28,12 +27,11 @@ use crate::plan::{Call, CallTemplate, PlanContext};
 use crate::route::UpstreamIndex;
 use crate::telemetry::TraceContext;
 
-use crate::admission::forwarding::Reached;
+use crate::admission::Caller;
 use crate::memory::{MemoryExhausted, MemoryReservation};
-use crate::serve::asked::Asked;
 use crate::state::snapshot::Snapshot;
+use crate::upstream::failover::Failover;
 use crate::upstream::instance::Upstream;
-use failover::Failover;
 use reply::Unanswered;
 use retry::Sending;
 
@@ -46,13 +44,13 @@ const NO_UPSTREAM: CallFailure = CallFailure::Internal;
 /// The engine of one batch.
 pub(crate) struct BatchEngine<'batch> {
     pub(crate) snapshot: &'batch Snapshot,
-    pub(crate) reached: &'batch Reached,
+    pub(crate) caller: &'batch Caller,
     pub(crate) trace: TraceContext,
     /// What the batch holds in memory.
     pub(crate) reservation: &'batch MemoryReservation<'batch>,
     /// What the outer request hands down.
-    inherited: HeaderMap,
-    hop: ForwardedBy,
+    inherited: &'batch HeaderMap,
+    hop: &'batch ForwardedBy,
     /// By upstream.
     shares: Vec<Share>,
 }
@@ -67,29 +65,22 @@ struct Share {
 #[derive(Clone, Copy)]
 pub(crate) struct Behalf<'batch> {
     pub(crate) snapshot: &'batch Snapshot,
-    pub(crate) reached: &'batch Reached,
+    pub(crate) caller: &'batch Caller,
     pub(crate) trace: TraceContext,
-}
-
-impl<'batch> From<&'batch Asked<'batch>> for Behalf<'batch> {
-    fn from(asked: &'batch Asked<'batch>) -> Self {
-        let Asked { snapshot, reached, trace, .. } = *asked;
-        Self { snapshot, reached, trace }
-    }
 }
 
 impl<'batch> BatchEngine<'batch> {
     pub(crate) fn new(
         behalf: Behalf<'batch>,
-        handed_down: (HeaderMap, ForwardedBy),
+        handed_down: (&'batch HeaderMap, &'batch ForwardedBy),
         reservation: &'batch MemoryReservation<'batch>,
     ) -> Self {
         let (inherited, hop) = handed_down;
-        let Behalf { snapshot, reached, trace } = behalf;
-        let client = reached.client();
+        let Behalf { snapshot, caller, trace } = behalf;
+        let client = caller.client();
         let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(client) };
         let shares = snapshot.upstreams.iter().map(share).collect();
-        Self { snapshot, reached, trace, reservation, inherited, hop, shares }
+        Self { snapshot, caller, trace, reservation, inherited, hop, shares }
     }
 
     fn headers_for(&self, index: UpstreamIndex, upstream: &Upstream) -> Option<&CallHeaders> {
@@ -98,7 +89,7 @@ impl<'batch> BatchEngine<'batch> {
             // What only the service that knows clients may say, no item may.
             let added = self.snapshot.settings.auth.as_ref().map_or(&[][..], |auth| auth.added());
             let remove = [&changes.remove, added].concat();
-            let headers = CallHeaders::new(&self.inherited, &remove, &changes.set, &self.hop);
+            let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
             headers.without_of_items(upstream.settings.deadline_header.as_ref())
         };
         self.shares.get(index.0).map(|share| share.headers.get_or_init(make))
@@ -163,7 +154,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 
     fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {
-        let Reached { authority, .. } = self.reached;
+        let Caller { authority, .. } = self.caller;
         let plan = PlanContext {
             routes: &self.snapshot.settings.routes,
             own_authority: authority,
@@ -172,7 +163,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
             only_route: None,
         };
         let is_upstream = |upstream, name: &str| self.snapshot.goes_by(upstream, name, authority);
-        let own_origin = &self.reached.origin();
+        let own_origin = &self.caller.origin();
         resolve(template, answers, &Surroundings { plan, own_origin, is_upstream: &is_upstream })
     }
 }
@@ -193,15 +184,14 @@ impl<'engine> Kind<'engine> {
         }
     }
 
-    /// One attempt of a call; `fresh`: not on a connection that stands idle.
+    /// One attempt of a call.
     async fn attempt(
         &mut self,
         sending: Sending<'_>,
         failover: &mut Failover<'_>,
-        fresh: bool,
     ) -> Result<UpstreamReply, Unanswered> {
         match self {
-            Self::Held(lane) => lane.attempt(sending, failover, fresh).await,
+            Self::Held(lane) => lane.attempt(sending, failover).await,
             Self::Streams(lane) => lane.attempt(sending, failover).await,
         }
     }
@@ -217,7 +207,7 @@ impl Lane for UpstreamLane<'_> {
         match &mut self.0 {
             Some(lane) => {
                 let _under_way = lane.calls().engine.reservation.call_begins();
-                retry::call(lane, Sending { method, call, attempt }).await
+                retry::call(lane, method, call, attempt).await
             }
             None => Err(NO_UPSTREAM),
         }

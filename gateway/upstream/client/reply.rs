@@ -11,6 +11,7 @@ use crate::header::hop::is_interim;
 
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::error;
+use crate::upstream::retry::Lost;
 
 /// Interim replies that are passed over before the final one.
 const MAX_INTERIM: usize = 32;
@@ -34,6 +35,11 @@ impl Unanswered {
 }
 
 impl Unanswered {
+    /// The attempt as the retry policy sees it.
+    pub(super) const fn lost(&self) -> Lost {
+        Lost { failure: self.failure, is_sent: self.sent, is_stale: self.stale }
+    }
+
     /// Nothing was sent.
     pub(super) fn not_sent(failure: CallFailure) -> Self {
         Self { sent: false, ..failure.into() }

@@ -1,6 +1,8 @@
-//! When a call is made once more: only where that is safe, within the upstream's budget, after a short pause, and
-//! never past the call's time. Another target comes first. The better of two answers stands: an attempt of which
-//! nothing was sent takes nothing from the one before.
+//! Carries out the retries of an item's call. `upstream::retry` decides whether another attempt follows; here it is made,
+//! within the call's time.
+//!
+//! The better of two answers is kept: an attempt of which nothing was sent does not replace what the one before has brought.
+//! The bytes of a reply that is kept count for the batch until it is dropped or handed on.
 
 use std::time::Duration;
 
@@ -8,46 +10,47 @@ use futures_util::future::FutureExt;
 use http::Method;
 
 use crate::clock::Deadline;
-use crate::config::Retry;
-use crate::dispatch::{Attempt, CallFailure, FailureKind, ReplyBudget, Sent, UpstreamReply};
+use crate::dispatch::{Attempt, CallFailure, ReplyBudget, Sent, UpstreamReply};
+use crate::memory::MemoryReservation;
 use crate::plan::Call;
-use crate::problem::is_idempotent;
+use crate::upstream::failover::Failover;
+use crate::upstream::instance::Upstream;
+use crate::upstream::retry::{Next, Retries, Retry};
 
 use super::Kind;
 use super::call::Calls;
-use super::failover::Failover;
 use super::reply::Unanswered;
-use crate::memory::MemoryReservation;
-use crate::upstream::backoff::{pause_after, pause_aside, wanted_pause};
-use crate::upstream::instance::Upstream;
 
-/// What is to be sent.
+/// What is sent.
 #[derive(Clone, Copy)]
 pub(super) struct Sending<'call> {
     pub(super) method: &'call Method,
     pub(super) call: &'call Call,
     pub(super) attempt: Attempt<'call>,
+    /// An attempt that is dropped after this was too slow, which the circuit breaker counts; before it, it was merely
+    /// unwanted. `None`: it never counts.
+    pub(super) patience: Option<Deadline>,
 }
 
 type Made = Result<UpstreamReply, Unanswered>;
 
-/// Makes a call, in as many attempts as it takes and may take.
-pub(super) async fn call(lane: &mut Kind<'_>, sending: Sending<'_>) -> Result<UpstreamReply, CallFailure> {
-    let calls = lane.calls();
-    calls.upstream.retry_budget.count_call();
-    let mut failover = Failover::new(calls, sending.call);
-    let mut attempts = Attempts::new(calls, sending);
-    attempts.made += 1;
-    let made = attempts.make(lane, &mut failover, false).await;
-    let next = attempts.after(&made);
-    if next == Next::Done {
-        return made.map_err(|unanswered| unanswered.failure);
+/// Makes a call, in as many attempts as the policy allows.
+pub(super) async fn call(
+    lane: &mut Kind<'_>,
+    method: &Method,
+    call: &Call,
+    attempt: Attempt<'_>,
+) -> Result<UpstreamReply, CallFailure> {
+    let sending = Sending { method, call, attempt, patience: None };
+    let mut attempts = Attempts::new(lane.calls(), sending);
+    match attempts.make(lane).await {
+        (made, Next::GiveUp(_)) => made.map_err(|unanswered| unanswered.failure),
+        // Boxed, so that a call that needs one attempt is no larger for it.
+        (made, Next::Retry(retry)) => attempts.go_on(lane, made, retry).boxed().await,
     }
-    // Boxed, so that a call that needs one attempt is no larger for it.
-    attempts.go_on(lane, failover, (made, next)).boxed().await
 }
 
-/// What the attempts so far have come to; its bytes count until it is dropped or handed on.
+/// What the attempts so far have brought.
 struct Kept<'call> {
     made: Option<Made>,
     budget: &'call ReplyBudget,
@@ -76,107 +79,92 @@ impl Drop for Kept<'_> {
     }
 }
 
-/// What follows an attempt.
-#[derive(Debug, PartialEq)]
-enum Next {
-    Done,
-    /// At once, on a connection of its own.
-    Fresh,
-    /// After a pause, and not as an attempt of its own.
-    Aside(Duration),
-    After(Duration),
-}
-
 /// The attempts of one call.
 struct Attempts<'call> {
     upstream: &'call Upstream,
     reservation: &'call MemoryReservation<'call>,
     sending: Sending<'call>,
-    safe: bool,
-    made: usize,
-    /// A connection that had gone was replaced.
-    replaced: bool,
-    /// Times that the upstream did not process the call.
-    asides: usize,
-    /// The budget has given a retry already for what comes next.
-    granted: bool,
+    retries: Retries<'call>,
+    failover: Failover<'call>,
 }
 
 impl<'call> Attempts<'call> {
     fn new(calls: Calls<'call>, sending: Sending<'call>) -> Self {
-        let safe = is_idempotent(sending.method);
         let upstream = calls.upstream;
-        let reservation = calls.engine.reservation;
-        Self { upstream, reservation, sending, safe, made: 0, replaced: false, asides: 0, granted: false }
-    }
-
-    fn retry(&self) -> &'call Retry {
-        &self.upstream.settings.retry
-    }
-
-    fn may_follow(&self) -> bool {
-        self.made < self.retry().attempts.get()
+        Self {
+            upstream,
+            reservation: calls.engine.reservation,
+            sending,
+            retries: Retries::new(upstream, sending.method),
+            failover: Failover::new(upstream, calls.hash_key(sending.call)),
+        }
     }
 
     /// All attempts after the first.
     async fn go_on(
         mut self,
         lane: &mut Kind<'_>,
-        mut failover: Failover<'_>,
-        (made, mut next): (Made, Next),
+        made: Made,
+        mut retry: Retry,
     ) -> Result<UpstreamReply, CallFailure> {
         let Attempt { budget, deadline, .. } = self.sending.attempt;
         let reservation = self.reservation;
         let mut kept = Kept { made: Some(made), budget, reservation };
         loop {
-            let fresh = match next {
-                Next::Done => break,
-                Next::Fresh => true,
-                Next::After(pause) | Next::Aside(pause) => {
-                    tokio::time::sleep(pause).await;
-                    failover.once_more();
-                    false
-                }
-            };
-            if !matches!(next, Next::Fresh | Next::Aside(_)) {
-                self.made += 1;
+            if !retry.after.is_zero() {
+                tokio::time::sleep(retry.after).await;
             }
-            let attempt = self.make(lane, &mut failover, fresh);
-            let made = if kept.is_reply() {
-                // Whoever waits for us would forget the reply that we have.
+            self.failover.once_more(retry.kind);
+            let attempt = self.make(lane);
+            let (made, next) = if kept.is_reply() {
+                // Don't time out outside of this: the caller would drop the reply that is held here.
                 let Some(made) = deadline.race(attempt).boxed().await else { break };
                 made
             } else {
                 attempt.await
             };
-            next = self.after(&made);
-            // An attempt of which nothing was sent takes nothing from the one before.
             if made.as_ref().map_or_else(|unanswered| unanswered.sent, |_| true) {
                 kept = Kept { made: Some(made), budget, reservation };
+            }
+            match next {
+                Next::Retry(next) => retry = next,
+                Next::GiveUp(_) => break,
             }
         }
         kept.into_made()
     }
 
-    /// One attempt, within `retry.timeout` if it is followed by another then.
-    async fn make(&mut self, lane: &mut Kind<'_>, failover: &mut Failover<'_>, fresh: bool) -> Made {
-        let limit = self.retry().timeout.filter(|_| self.safe && self.may_follow());
-        failover.patience = self.patience(limit);
-        let Some(limit) = limit else { return lane.attempt(self.sending, failover, fresh).await };
-        // Boxed for the same reason, where `retry.timeout` is set.
-        let mut attempt = lane.attempt(self.sending, failover, fresh).boxed();
-        match Deadline::after(limit).race(attempt.as_mut()).await {
-            Some(made) => made,
-            None if self.retry().on.timeout && self.grant("timeout", self.pause()) => {
-                self.granted = true;
-                let sent = self.sending.attempt.progress.sent() == Sent::Maybe;
-                Err(Unanswered { sent, ..CallFailure::ReplyTimeout.into() })
+    /// Makes one attempt, and decides what follows it.
+    async fn make(&mut self, lane: &mut Kind<'_>) -> (Made, Next) {
+        let limit = self.retries.attempt_limit();
+        let sending = Sending { patience: self.patience(limit), ..self.sending };
+        let left = || sending.attempt.deadline.remaining();
+        let Self { retries, failover, .. } = self;
+        let made = match limit {
+            None => lane.attempt(sending, failover).await,
+            Some(limit) => {
+                // Boxed for the same reason, where `retry.timeout` is set.
+                let mut attempt = lane.attempt(sending, failover).boxed();
+                match Deadline::after(limit).race(attempt.as_mut()).await {
+                    Some(made) => made,
+                    None => match retries.after_timeout(left) {
+                        next @ Next::Retry(_) => {
+                            let sent = sending.attempt.progress.sent() == Sent::Maybe;
+                            return (Err(Unanswered { sent, ..CallFailure::ReplyTimeout.into() }), next);
+                        }
+                        Next::GiveUp(_) => attempt.await,
+                    },
+                }
             }
-            None => attempt.await,
-        }
+        };
+        let next = match &made {
+            Ok(reply) => retries.after_reply(reply.status, &reply.headers, left),
+            Err(unanswered) => retries.after_loss(unanswered.lost(), left),
+        };
+        (made, next)
     }
 
-    /// When an attempt that is dropped is a timeout to the breaker: the client's own limits are not the target's fault.
+    /// A client's own limits are not the target's fault.
     fn patience(&self, limit: Option<Duration>) -> Option<Deadline> {
         if !self.upstream.settings.breaker.on.timeout {
             return None;
@@ -184,71 +172,5 @@ impl<'call> Attempts<'call> {
         let elapsed = self.sending.attempt.progress.elapsed().unwrap_or_default();
         let left = self.upstream.settings.timeout.item.saturating_sub(elapsed);
         Some(Deadline::after(limit.map_or(left, |limit| limit.min(left))))
-    }
-
-    fn after(&mut self, made: &Made) -> Next {
-        if std::mem::take(&mut self.granted) {
-            return Next::After(self.pause());
-        }
-        match made {
-            // RFC 9110 §9.2.2, RFC 9112 §9.3.1: an idle connection may have been closed under us. That is no fault of
-            // the target, so it needs no budget; there is one such connection for each time.
-            Err(unanswered) if unanswered.stale && self.safe && !self.replaced => {
-                self.replaced = true;
-                self.count("stale");
-                Next::Fresh
-            }
-            // RFC 9113 §8.7: safe for every method. Not the target's fault either, and bounded, so it needs no budget.
-            Err(unanswered) if unanswered.failure == CallFailure::NotProcessed => self.aside(),
-            Err(unanswered) => self.after_failure(unanswered),
-            Ok(reply) if self.safe && self.retry().status.contains(&reply.status) => {
-                let pause = self.pause().max(wanted_pause(&reply.headers).unwrap_or_default());
-                self.granted_after("status", pause)
-            }
-            Ok(_) => Next::Done,
-        }
-    }
-
-    fn aside(&mut self) -> Next {
-        let Some(pause) = pause_aside(self.asides, self.sending.attempt.deadline.remaining()) else {
-            return Next::Done;
-        };
-        self.asides += 1;
-        self.count("refused");
-        Next::Aside(pause)
-    }
-
-    fn after_failure(&self, unanswered: &Unanswered) -> Next {
-        // What is not trusted now is not trusted later.
-        let hopeless = unanswered.failure == CallFailure::TlsHandshake;
-        if hopeless || unanswered.sent && !self.safe || !self.retry().on.count(unanswered.failure) {
-            return Next::Done;
-        }
-        match unanswered.failure.kind() {
-            Some(FailureKind::Connect) => self.granted_after("connect", self.pause()),
-            Some(FailureKind::Lost) => self.granted_after("lost", self.pause()),
-            Some(FailureKind::Timeout) => self.granted_after("timeout", self.pause()),
-            None => Next::Done,
-        }
-    }
-
-    fn granted_after(&self, reason: &'static str, pause: Duration) -> Next {
-        if self.grant(reason, pause) { Next::After(pause) } else { Next::Done }
-    }
-
-    /// Whether there may be one more attempt after a pause.
-    fn grant(&self, reason: &'static str, pause: Duration) -> bool {
-        if !self.may_follow() || pause >= self.sending.attempt.deadline.remaining() {
-            return false;
-        }
-        self.upstream.take_retry(reason)
-    }
-
-    fn count(&self, reason: &'static str) {
-        self.upstream.count_retry(reason);
-    }
-
-    fn pause(&self) -> Duration {
-        pause_after(self.made)
     }
 }

@@ -7,12 +7,12 @@ use pingora::protocols::http::client::HttpSession;
 use crate::dispatch::{CallFailure, UpstreamReply};
 
 use super::call::Calls;
-use super::failover::Failover;
 use super::reply::{Unanswered, collect};
 use super::retry::Sending;
 use super::under_way::CallUnderWay;
 use crate::memory::MemoryReservation;
 use crate::upstream::error;
+use crate::upstream::failover::Failover;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
 
@@ -36,13 +36,14 @@ impl<'engine> Streams<'engine> {
         sending: Sending<'_>,
         failover: &mut Failover<'_>,
     ) -> Result<UpstreamReply, Unanswered> {
-        let (lease, mut session, reused) = self.connect(failover).await.map_err(Unanswered::not_sent)?;
+        let (lease, mut session, reused) =
+            self.connect(failover, sending).await.map_err(Unanswered::not_sent)?;
         let peer = Arc::clone(lease.peer());
         let header = self.calls.header_h2(sending, &peer).map_err(Unanswered::not_sent)?;
         let progress = sending.attempt.progress;
         let sent_before = progress.sent();
         progress.mark_sent();
-        let under_way = CallUnderWay::new(self.calls, lease, failover.patience);
+        let under_way = CallUnderWay::new(self.calls, lease, sending.patience);
         match send_and_collect(&mut session, header, sending, self.calls.engine.reservation).await {
             Ok(reply) => {
                 under_way.answered(reply.status);
@@ -55,29 +56,26 @@ impl<'engine> Streams<'engine> {
                     progress.take_back(sent_before);
                 }
                 under_way.unanswered(&unanswered);
-                if !unanswered.stale {
-                    failover.tried(&peer);
-                }
                 Err(unanswered)
             }
         }
     }
 
-    async fn connect(&self, failover: &mut Failover<'_>) -> Result<(Lease, HttpSession, bool), CallFailure> {
+    async fn connect(
+        &self,
+        failover: &mut Failover<'_>,
+        sending: Sending<'_>,
+    ) -> Result<(Lease, HttpSession, bool), CallFailure> {
         let upstream = self.calls.upstream;
         let _seeking = upstream.seeking.acquire().await;
-        while let Some(lease) = failover.next() {
-            let connections = &upstream.connections;
-            let open = |peer: Arc<Peer>| async move { connections.session(&peer).await };
-            // Boxed, because it is large.
-            if let Some((lease, (session, reused))) = Box::pin(failover.race(lease, open)).await {
-                if !reused {
-                    upstream.opened.inc();
-                }
-                return Ok((lease, session, reused));
-            }
+        // The pool of HTTP/2 is asked when a session is opened.
+        let idle = |_| std::future::ready(None);
+        let open = |peer: Arc<Peer>| async move { upstream.connections.session(&peer).await };
+        let (lease, (session, reused)) = failover.connect(sending.attempt.deadline, idle, open).await?;
+        if !reused {
+            upstream.opened.inc();
         }
-        Err(failover.last)
+        Ok((lease, session, reused))
     }
 }
 

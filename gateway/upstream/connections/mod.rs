@@ -35,7 +35,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::config::Scheme;
 use crate::problem::is_idempotent;
-use crate::telemetry::{TlsCause, TlsFailures};
+use crate::telemetry::{TlsCause, TlsFailures, TlsTarget};
 
 use super::peer::Peer;
 use crate::transport::handshake;
@@ -167,7 +167,7 @@ impl Connections {
             };
             is_shaking.store(true, Ordering::Relaxed);
             let shaken = shake_hands(tls, peer, tcp, offer).await;
-            shaken.inspect_err(|error| self.count(peer, handshake::of_handshake(&**error)))
+            shaken.inspect_err(|error| self.count(peer, handshake::cause_of(&**error)))
         };
         let limit = peer.http.options.total_connection_timeout;
         let Some(limit) = limit else { return opening.await };
@@ -181,8 +181,9 @@ impl Connections {
 
     fn count(&self, peer: &Peer, (cause, detail): (TlsCause, String)) {
         if let Some(tls) = &peer.tls {
-            let target = (tls.upstream.as_str(), peer.authority.as_str(), peer.address);
-            self.failures.with_target(target, (cause, &detail), &tls.throttle);
+            let target =
+                TlsTarget { upstream: &tls.upstream, target: &peer.authority, address: peer.address };
+            self.failures.with_target(target, cause, &detail, &tls.throttle);
         }
     }
 }

@@ -91,7 +91,7 @@ fn write_fields(output: &mut ChunkWriter, fields: &Fields, always_lists: bool) {
         }
         output.put(separator);
         separator = b",\"";
-        names::write(output, name.as_str());
+        names::write(name.as_str(), |piece| output.put(piece));
         output.put(b"\":");
         write_values(output, &values(fields, name), always_lists);
     }

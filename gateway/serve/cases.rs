@@ -1,98 +1,67 @@
-//! Runs the golden cases in `tests/cases` through the pure path of a batch: what the server asks
-//! of a request in the same order, but without a socket.
+//! Runs the golden cases in `tests/cases` through the way of a batch from its head to its plan, without a socket.
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderValue, Request, header};
 
-use crate::batch::{BatchLimits, BatchRefusal, Dialect, ItemIndex};
-use crate::format::{
-    BodyKind, Bulk, ReadContext, cross_site, decode_batch, is_postable_cross_site, problem_format,
-    reply_format,
-};
-use crate::plan::{Plan, PlanContext, PlannedCondition, Step, plan};
+use crate::admission::{Caller, ConnectionInfo};
+use crate::batch::{BatchRefusal, Dialect, ItemIndex};
+use crate::config::{self, Settings};
+use crate::plan::{Plan, PlannedCondition, Step};
 use crate::problem::{ErrorReply, of_refusal, of_rejection};
 use crate::reference::condition::{Literal, ResultPart};
-use crate::route::{
-    CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
-    UrlTemplate,
-};
+use crate::telemetry::{PhaseTimes, TraceContext};
+
+use super::batch_request::{BatchRequest, Incoming};
+use super::error_format::ErrorFormat;
+use super::target::Target;
 
 #[path = "../../tests/case.rs"]
 mod case;
 
 use case::{Case, ExpectedEnd};
 
-const OWN_AUTHORITY: &str = "gateway.test";
-const DIALECT: Dialect = Dialect::Batchgate;
+const SETTINGS: &str = "\
+listen: 127.0.0.1:80
+upstreams: { up: { targets: ['http://up.test'] } }
+routes: [{ path: /up/, upstream: up }, { path: /up/records/archive, upstream: up }]
+batch: [{ path: /batch }]
+bulk: [{ path: /up/records, methods: [PATCH, PUT, POST, GET, DELETE], each: '/up/records/{id}' }]
+";
 
-fn headers(case: &Case) -> HeaderMap {
-    let field = |(name, value): &(String, String)| {
-        (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
-    };
-    let mut headers = HeaderMap::new();
-    for (name, value) in case.fields.iter().map(field) {
-        headers.append(name, value);
-    }
-    headers
+fn settings() -> &'static Settings {
+    static PARSED: OnceLock<Settings> = OnceLock::new();
+    PARSED.get_or_init(|| {
+        let parsed = config::parse(SETTINGS, "cases.yaml", Path::new(""), &|_| None);
+        parsed.map_err(|report| panic!("{report}")).unwrap().settings
+    })
 }
 
-fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
-    headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join(",")
+/// The request of a case, its body apart.
+fn head(case: &Case) -> http::request::Parts {
+    let mut request = Request::builder().method(case.method.as_str()).uri(&case.target);
+    for (name, value) in &case.fields {
+        request = request.header(name, value);
+    }
+    let mut head = request.body(()).unwrap().into_parts().0;
+    head.headers.entry(header::HOST).or_insert(HeaderValue::from_static("gateway.test"));
+    head
 }
 
 fn run(case: &Case) -> Result<Plan, BatchRefusal> {
-    let (path, query) = case.target.split_once('?').unwrap_or((&case.target, ""));
-    let method: Method = case.method.parse().unwrap();
-    let each = UrlTemplate::parse("/up/records/{id}").unwrap();
-    let intake = match path {
-        "/up/records" => BodyKind::Bulk(Bulk { each: &each, method: &method, query }),
-        _ if method != Method::POST => return Err(BatchRefusal::MethodNotAllowed),
-        _ => BodyKind::Batch,
-    };
-    let headers = headers(case);
-    let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap());
-    if method == Method::POST
-        && is_postable_cross_site(content_type)
-        && cross_site(&headers, OWN_AUTHORITY, &[])
-    {
-        return Err(BatchRefusal::CrossSite);
-    }
-    let limits = BatchLimits::default();
-    if case.body.len() > limits.max_body {
-        return Err(BatchRefusal::BodyTooLarge { limit: limits.max_body });
-    }
-    let body = Bytes::copy_from_slice(&case.body);
-    let body = decode_batch(&joined(&headers, &header::CONTENT_ENCODING), body, limits.max_body)?;
-    let form = intake.form(content_type, &body, DIALECT)?;
-    let accept = joined(&headers, &header::ACCEPT);
-    reply_format((!accept.is_empty()).then_some(accept.as_str()), form.usual_reply(), DIALECT)?;
-    let reading = ReadContext {
-        limits: &limits,
-        content_type,
-        endpoint: "/batch",
-        own_authority: OWN_AUTHORITY,
-        dialect: DIALECT,
-    };
-    let batch = intake.read(form, &body, &reading)?;
-    let context = PlanContext {
-        routes: &routes(),
-        own_authority: OWN_AUTHORITY,
-        is_batch_endpoint: &|path| path.as_str() == "/batch",
-        only_route: matches!(intake, BodyKind::Bulk(_)).then_some(RouteIndex(0)),
-    };
-    plan(batch, &context)
-}
-
-fn routes() -> RouteTable {
-    let route = |path: &str| {
-        let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
-        let name = path.to_owned();
-        let path = CanonicalPath::parse(path, Strictness::Item).unwrap();
-        Route { name, path, methods: MethodSet::Any, batchable: true, coalesce: false, action }
-    };
-    RouteTable::new(vec![route("/up/"), route("/up/records/archive")])
+    let (settings, head) = (settings(), head(case));
+    let target = Target::find(settings, &head).unwrap();
+    let entry = target.entry_point().unwrap_or_else(|| panic!("{} is not for items", case.target));
+    let caller = Arc::new(Caller::new(ConnectionInfo::default(), &head, &settings.trusted_proxies));
+    let incoming = Incoming { settings, entry, caller: &caller, trace: TraceContext::default(), head: &head };
+    incoming.check()?;
+    let request = BatchRequest::new(&incoming, Bytes::copy_from_slice(&case.body))?;
+    // A batch that was stored and read back is planned alike.
+    let stored = serde_json::to_vec(&request).unwrap();
+    let request: BatchRequest = serde_json::from_slice(&stored).unwrap();
+    request.plan(settings, entry, &mut PhaseTimes::default())
 }
 
 fn kind(error_reply: &ErrorReply) -> &str {
@@ -122,10 +91,8 @@ fn check(case: &Case) -> Result<(), String> {
 }
 
 fn check_content_type(case: &Case, error_reply: &ErrorReply) -> Result<(), String> {
-    let headers = headers(case);
-    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap());
-    let format = problem_format(text(header::ACCEPT), text(header::CONTENT_TYPE), DIALECT);
-    let written = format.write_problem(&error_reply.problem, DIALECT);
+    let format = ErrorFormat::Batch { dialect: Dialect::Batchgate, input: None };
+    let written = format.body(error_reply, &head(case).headers);
     match &case.expected.content_type {
         Some(expected) if *expected != written.content_type => {
             Err(format!("the problem is {}", written.content_type))

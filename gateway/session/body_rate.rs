@@ -1,21 +1,21 @@
-//! The rate that a request's body has to keep to, over HTTP/1.1 and HTTP/2 alike: the gateway waits for a body no
-//! longer than a grace period in all, and a second more for each KiB that comes.
+//! The minimum rate of a request's body, over HTTP/1.1 and HTTP/2: the gateway waits for a body at most a grace period in
+//! total, and one second more for each KiB that arrives.
 //!
-//! Only time in which a read had to wait counts. While nothing is read, because the service is slow, the client can't
-//! be too slow.
+//! Only time in which a read had to wait counts. While nothing is read because the service is slow, the client can't be
+//! too slow.
 
 use std::time::Duration;
 
 use crate::clock::{Deadline, Stopwatch};
 
-/// A body that comes at this rate may take as long as it likes.
+/// A body that arrives at this rate may take any time.
 const BYTES_PER_SECOND: u32 = 1024;
 
-/// A body fell behind its rate. The request is answered with 408 where that is still possible.
+/// A body fell behind its rate. The request is answered with 408 if that is still possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooSlow;
 
-/// How long reads of one body may still wait.
+/// Counts how long the reads of one body may still wait.
 #[derive(Debug)]
 pub(crate) struct BodyRate {
     grace: Duration,
@@ -25,30 +25,33 @@ pub(crate) struct BodyRate {
 }
 
 impl BodyRate {
-    /// A body that has not begun.
+    /// For a body that has not begun. `grace` is the time that its reads may wait in total.
     pub(crate) const fn new(grace: Duration) -> Self {
         Self { grace, patience: grace, waits: None }
     }
 
-    /// Another body begins.
+    /// The next body begins.
     pub(crate) fn restart(&mut self) {
         *self = Self::new(self.grace);
     }
 
-    /// Waits for a read of the body. [`Self::received`] has to be told what it brought.
+    /// Waits for a read of the body. Pass what it read to [`Self::received`].
+    ///
+    /// # Errors
+    /// The body fell behind its rate.
     pub(crate) async fn wait_for<F: Future>(&mut self, read: F) -> Result<F::Output, TooSlow> {
         self.begin_wait();
         Deadline::after(self.patience).race(read).await.ok_or(TooSlow)
     }
 
-    /// Bytes of the body came.
+    /// Bytes of the body have arrived.
     pub(crate) fn received(&mut self, bytes: usize) {
         let waited = self.waits.take().map(Stopwatch::elapsed).unwrap_or_default();
         let earned = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / BYTES_PER_SECOND;
         self.patience = (self.patience.saturating_sub(waited) + earned).min(self.grace);
     }
 
-    /// A read has to wait. Returns whether none did before.
+    /// A read has to wait. Returns whether this wait has just begun.
     pub(crate) fn begin_wait(&mut self) -> bool {
         let begins = self.waits.is_none();
         if begins {
@@ -57,7 +60,7 @@ impl BodyRate {
         begins
     }
 
-    /// How long a read that begins to wait now may wait.
+    /// How long a read may wait that begins to wait now.
     pub(crate) const fn patience(&self) -> Duration {
         self.patience
     }

@@ -1,7 +1,7 @@
-//! Where a client is that came by way of proxies: X-Forwarded-For, as far as those who wrote it are trusted.
+//! What trusted proxies report about a client: its address (X-Forwarded-For) and whether it used TLS.
 //!
-//! Each proxy appends the address it was called from. Read from the right, the first address that is no
-//! trusted proxy's is the client's; what stands left of it is only what that client says.
+//! Each proxy appends the address from which it was called. Read from the right, the first address that does not
+//! belong to a trusted proxy is the client's. Everything to the left of it is only the client's own claim.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,11 +9,17 @@ use http::header::HeaderMap;
 
 use crate::config::TrustedProxies;
 
-pub(crate) const X_FORWARDED_FOR: &str = "x-forwarded-for";
+pub(super) const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The client's address, where `peer` called; `None` is a peer on a Unix socket. What no address can be read from
-/// ends the search: the client is then the last proxy that is known.
-pub(crate) fn client(trusted: &TrustedProxies, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+pub(super) const FORWARDED: &str = "forwarded";
+
+/// The address of the client of a request that came from `peer`; `None` is a peer on a Unix socket. An entry that is
+/// not an address ends the search: the client is then the last known proxy.
+pub(super) fn client_address(
+    trusted: &TrustedProxies,
+    peer: Option<IpAddr>,
+    headers: &HeaderMap,
+) -> Option<IpAddr> {
     let mut client = peer;
     if !trusted.trust(peer) {
         return client;
@@ -30,7 +36,7 @@ pub(crate) fn client(trusted: &TrustedProxies, peer: Option<IpAddr>, headers: &H
     client
 }
 
-/// An address, as proxies write it: alone, in brackets, or with a port.
+/// Parses an address as proxies write it: bare, in brackets, or with a port.
 fn address(written: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(written).ok()?.trim_matches([' ', '\t']);
     let alone = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
@@ -38,9 +44,25 @@ fn address(written: &[u8]) -> Option<IpAddr> {
     address.map(|address: IpAddr| address.to_canonical())
 }
 
+/// Whether a proxy reports that the client came over TLS. Of several reports, the last one counts.
+pub(super) fn says_https(headers: &HeaderMap) -> bool {
+    let last = |name: &str| Some(joined(headers, name)?.rsplit(',').next()?.trim().to_ascii_lowercase());
+    if let Some(scheme) = last("x-forwarded-proto") {
+        return scheme == "https";
+    }
+    let element = last(FORWARDED).unwrap_or_default();
+    element.split(';').any(|pair| matches!(pair.trim(), "proto=https" | "proto=\"https\""))
+}
+
+/// A field's values as one (RFC 9110 §5.3); `None` if there are none.
+pub(super) fn joined(fields: &HeaderMap, name: &str) -> Option<String> {
+    let values: Vec<_> = fields.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     use super::*;
@@ -55,7 +77,8 @@ mod tests {
         for value in values {
             headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(value).unwrap());
         }
-        client(&trusted(), peer.parse().ok(), &headers).map_or_else(|| "unix".to_owned(), |ip| ip.to_string())
+        client_address(&trusted(), peer.parse().ok(), &headers)
+            .map_or_else(|| "unix".to_owned(), |ip| ip.to_string())
     }
 
     #[test]
@@ -89,6 +112,28 @@ mod tests {
             prop_assert_eq!(found("192.0.2.1", &[value.as_bytes()]), "192.0.2.1");
             let behind = format!("{value}, 198.51.100.7");
             prop_assert_eq!(found("10.0.0.1", &[behind.as_bytes()]), "198.51.100.7");
+        }
+    }
+
+    fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let field = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        fields.iter().map(field).collect()
+    }
+
+    #[test]
+    fn the_last_proxy_says_whether_tls_was_spoken() {
+        for (said, is_https) in [
+            (&[][..], false),
+            (&[("x-forwarded-proto", "HTTPS")], true),
+            (&[("x-forwarded-proto", "https, http")], false),
+            (&[("x-forwarded-proto", "http"), ("x-forwarded-proto", "https")], true),
+            (&[("forwarded", "for=a;proto=http, for=b; Proto=\"https\"")], true),
+            (&[("forwarded", "for=a;proto=https, for=b")], false),
+            (&[("forwarded", "proto=https"), ("x-forwarded-proto", "http")], false),
+        ] {
+            assert_eq!(says_https(&fields(said)), is_https, "{said:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The name in a client's certificate, which one of the listener's authorities has signed. It is read once a
-//! connection, after the handshake, and stays with the connection.
+//! The name in a client's certificate, which one of the listener's authorities has signed. It is read once per connection,
+//! after the handshake, and stays with the connection.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use x509_parser::prelude::FromDer;
 /// Characters of a name that are kept; X.520 allows a common name 64.
 const MAX_NAME: usize = 128;
 
-/// A client's name, as its certificate has it.
+/// The name in a client's certificate.
 struct CertifiedName(Arc<str>);
 
-/// Reads names out of certificates.
+/// Reads the names. The listener gives this to pingora, the connection keeps the result.
 pub(crate) struct NamesOfClients;
 
 #[async_trait]
@@ -28,7 +28,7 @@ impl TlsAccept for NamesOfClients {
     }
 }
 
-/// The name of the client of a connection, if its certificate has one.
+/// The name in the certificate of a connection's client, if it has one.
 pub(crate) fn client_name(digest: &SslDigest) -> Option<Arc<str>> {
     digest.extension.get::<CertifiedName>().map(|CertifiedName(name)| Arc::clone(name))
 }

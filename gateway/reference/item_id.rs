@@ -1,4 +1,7 @@
-//! What tells one item from another: the client's id, and its place in the batch.
+//! What distinguishes the items of a batch: the client's id, and the item's place in the batch.
+//!
+//! They live here, and not in `batch`, because references name items by them, and an item of a batch holds references.
+//! `batch` re-exports them.
 
 use std::fmt;
 
@@ -10,7 +13,7 @@ pub struct ItemId(Box<str>);
 impl ItemId {
     /// The id of an item to which the client gave none.
     #[must_use]
-    pub fn of_position(index: ItemIndex) -> Self {
+    pub fn from_position(index: ItemIndex) -> Self {
         Self(index.position().to_string().into_boxed_str())
     }
 
@@ -37,20 +40,6 @@ impl fmt::Display for ItemId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
-}
-
-/// How the client wrote an item's id, where its result has to be marked in kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IdForm {
-    /// Not at all: the id is the item's position.
-    #[default]
-    Position,
-    /// As it is.
-    Plain,
-    /// As a whole number, which has to come back as one.
-    Number,
-    /// `<id>`, a Content-ID as RFC 2045 §7 has it.
-    Bracketed,
 }
 
 /// An item's place in its batch, counted from 0.

@@ -1,0 +1,58 @@
+//! The call to the service that authenticates requests (`auth.forward`). It is made like an item's: over the
+//! connections of the service's upstream, within its concurrency, and counted among its attempts.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use http::{HeaderMap, Method};
+
+use crate::admission::{Answer, AuthService, Caller, Question};
+use crate::clock::Deadline;
+use crate::config::ForwardAuth;
+use crate::dispatch::{Attempt, Engine, Lane, Progress, ReplyBudget};
+use crate::memory::MemoryReservation;
+use crate::state::gateway::Gateway;
+use crate::state::snapshot::Snapshot;
+use crate::telemetry::TraceContext;
+use crate::upstream::client::{BatchEngine, Behalf};
+
+/// Longer answers count as no answer, in bytes.
+const MAX_ANSWER: usize = 64 << 10;
+
+/// Makes the call on behalf of one caller.
+pub(super) struct AuthCall<'request> {
+    pub(super) gateway: &'request Arc<Gateway>,
+    pub(super) snapshot: &'request Snapshot,
+    pub(super) caller: &'request Caller,
+    pub(super) trace: TraceContext,
+}
+
+impl AuthService for AuthCall<'_> {
+    async fn ask(&self, forward: &ForwardAuth, question: Question) -> Option<Answer> {
+        let deadline = Deadline::after(forward.timeout);
+        // Boxed: it is large, and few requests have one.
+        deadline.race(self.call(question, deadline).boxed()).await.flatten()
+    }
+}
+
+impl AuthCall<'_> {
+    async fn call(&self, Question { call, hop }: Question, deadline: Deadline) -> Option<Answer> {
+        let Self { gateway, snapshot, caller, trace } = *self;
+        let reservation = MemoryReservation::new(&gateway.memory, caller.client());
+        let behalf = Behalf { snapshot, caller, trace };
+        let inherited = HeaderMap::new();
+        let engine = &BatchEngine::new(behalf, (&inherited, &hop), &reservation);
+        let (progress, budget) = (Progress::default(), ReplyBudget::new(MAX_ANSWER, MAX_ANSWER));
+        let _permit = match engine.try_permit(call.upstream) {
+            Some(permit) => permit,
+            None => engine.permit(call.upstream).await.ok()?,
+        };
+        let mut lane = engine.lane(call.upstream);
+        progress.mark_started();
+        let attempt = Attempt { progress: &progress, budget: &budget, deadline };
+        let reply = lane.call(&Method::GET, &call, attempt).await;
+        lane.rest();
+        let reply = reply.ok()?;
+        Some(Answer { status: reply.status, headers: reply.headers })
+    }
+}

@@ -1,0 +1,84 @@
+//! How a client is told that something went wrong: as a problem detail (RFC 9457), in the format and dialect of its batch,
+//! or as a status of gRPC. Which one it is follows from the request's target, before anything can fail.
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, Version};
+
+use crate::batch::Dialect;
+use crate::format::{EncodedBody, InputFormat, USUAL_ODATA_VERSION, odata_version, problem_format};
+use crate::header::retry_after;
+use crate::problem::ErrorReply;
+
+use super::grpc;
+use super::proxy::is_grpc;
+use super::reply::{Reply, joined};
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+pub(super) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
+
+/// How a client is told that something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorFormat {
+    /// A single request gets a problem detail.
+    Problem,
+    /// A call of gRPC gets 200 and a status of its own.
+    Grpc,
+    /// A batch gets what its dialect has for errors. Once the input's format is known, the error is in it, whatever
+    /// Content-Type says.
+    Batch { dialect: Dialect, input: Option<InputFormat> },
+}
+
+impl ErrorFormat {
+    /// The format for a request that is not known to be a batch.
+    pub(crate) fn of_request(request: &Parts) -> Self {
+        if request.version == Version::HTTP_2 && is_grpc(&request.headers) {
+            Self::Grpc
+        } else {
+            Self::Problem
+        }
+    }
+
+    /// The reply to a request with these fields.
+    pub(super) fn reply<'gateway>(self, error: &ErrorReply, request: &HeaderMap) -> Reply<'gateway> {
+        let status = if self == Self::Grpc { StatusCode::OK } else { error.problem.status };
+        let mut reply = Reply::new(status, self.body(error, request))
+            .with(header::ALLOW, error.allow.clone())
+            .with(header::WWW_AUTHENTICATE, error.challenge.clone())
+            .with(header::RETRY_AFTER, error.retry_after.map(retry_after::write))
+            .with(PROXY_STATUS, Some(error.proxy_status()));
+        match self {
+            Self::Problem => {}
+            Self::Grpc => {
+                let content_type = HeaderValue::from_static("application/grpc");
+                reply.fields.push((header::CONTENT_TYPE, content_type));
+                reply.fields.extend(grpc::refusal(error.problem.status, &error.problem.detail));
+            }
+            Self::Batch { dialect, .. } => {
+                let version = (dialect == Dialect::Odata)
+                    .then(|| odata_version(request).unwrap_or(USUAL_ODATA_VERSION).to_owned());
+                reply = reply.with(ODATA_VERSION, version);
+            }
+        }
+        reply
+    }
+
+    pub(super) fn body(self, error: &ErrorReply, request: &HeaderMap) -> EncodedBody {
+        let (content_type, dialect) = match self {
+            Self::Grpc => return EncodedBody::of(Bytes::new()),
+            Self::Problem => (None, Dialect::Batchgate),
+            Self::Batch { dialect, input } => {
+                let known = input.map(|input| input.usual_reply().media_type());
+                (known.or_else(|| content_type(request)), dialect)
+            }
+        };
+        let accept = joined(request, &header::ACCEPT);
+        problem_format(Some(&accept), content_type, dialect).write_problem(&error.problem, dialect)
+    }
+}
+
+/// The request's Content-Type. A value that is not valid text counts as present.
+pub(crate) fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"))
+}

@@ -1,0 +1,113 @@
+//! A request for a route: checks that the route takes it, and either answers it or has the proxy forward it.
+//!
+//! In: a [`RouteTarget`] whose caller is authenticated. Out: what was done, or the error that the client gets. How an
+//! exchange with an upstream ends is decided here: whether the client gets an error of ours, or its reply breaks off.
+
+use http::header;
+
+use crate::dispatch::CallFailure;
+use crate::format::EncodedBody;
+use crate::problem::{self, BodyFailure, ErrorReply, RequestRejection};
+use crate::route::{Respond, RouteAction};
+use crate::session::{ResetReason, Session};
+use crate::telemetry::ConnectionRefusal;
+
+use super::context::Context;
+use super::proxy::{self, Ended, Failure, ProxyPlan};
+use super::reply::{Handled, Reply};
+use super::target::RouteTarget;
+
+/// Serves a request for a route.
+///
+/// # Errors
+/// No route takes it, a rate limit refuses it, or its upstream gives no reply.
+pub(super) async fn serve<'gateway>(
+    session: &mut Session,
+    context: &mut Context,
+    target: RouteTarget<'_>,
+) -> Result<Handled<'gateway>, Box<ErrorReply>> {
+    let refuse = |rejection| Box::new(problem::of_request(&rejection));
+    let (index, route) = target.route.ok_or_else(|| refuse(RequestRejection::NoRoute))?;
+    context.route = Some(index);
+    if let RouteAction::Forward { upstream, .. } = &route.action {
+        context.upstream = Some(*upstream);
+    }
+    if !route.methods.allows(&session.req_header().method) {
+        let allowed = route.methods.allow_value();
+        return Err(refuse(RequestRejection::MethodNotAllowed { allowed }));
+    }
+    context.admit(session, index).map_err(|refusal| refuse(RequestRejection::NotAdmitted(refusal)))?;
+    match &route.action {
+        RouteAction::Respond(respond) => fixed_answer(respond).map(Handled::Reply),
+        RouteAction::Forward { upstream, mapping } => {
+            let plan =
+                ProxyPlan::new(session, context, &target.path, (*upstream, mapping)).map_err(refuse)?;
+            let gateway = std::sync::Arc::clone(context.gateway());
+            let outcome = proxy::forward(&gateway, session, context, &plan).await;
+            context.lasted = outcome.lasted;
+            context.grpc_status = outcome.grpc_status;
+            end(session, context, outcome.ended).await
+        }
+    }
+}
+
+/// The answer of a route that answers by itself.
+fn fixed_answer<'gateway>(respond: &Respond) -> Result<Reply<'gateway>, Box<ErrorReply>> {
+    if let Some(error) = problem::of_fixed_answer(respond) {
+        return Err(error.into());
+    }
+    let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
+    let reply = Reply::new(respond.status, EncodedBody::of(respond.body.clone()));
+    Ok(reply.with(header::CONTENT_TYPE, content_type))
+}
+
+/// What the client gets of an exchange with an upstream that is over.
+async fn end<'gateway>(
+    session: &mut Session,
+    context: &mut Context,
+    ended: Ended,
+) -> Result<Handled<'gateway>, Box<ErrorReply>> {
+    match ended {
+        Ended::Replied => Ok(Handled::Forwarded),
+        Ended::Upgraded(tunnel) => Ok(Handled::Upgraded(tunnel)),
+        Ended::Failed(failure) => Err(error_reply(session, context, failure).await.into()),
+        Ended::BrokeOff(failure, reason) => {
+            context.broke_off(failure);
+            session.let_out().await;
+            session.break_off(reason);
+            Ok(Handled::BrokenOff)
+        }
+        Ended::ClientStalled => {
+            context.client_stood_still(session);
+            session.break_off(ResetReason::CANCEL);
+            Ok(Handled::BrokenOff)
+        }
+        Ended::ClientGone => {
+            context.broke_off(CallFailure::ClientGone);
+            session.break_off(ResetReason::CANCEL);
+            Ok(Handled::BrokenOff)
+        }
+    }
+}
+
+/// The reply in place of the upstream's.
+async fn error_reply(session: &mut Session, context: &Context, failure: Failure) -> ErrorReply {
+    let is_body_broken = !matches!(failure, Failure::Call(..));
+    if is_body_broken {
+        session.close_after_reply();
+    }
+    match failure {
+        Failure::Call(failure, sent) => {
+            session.read_short_rest().await;
+            problem::of_failure(failure, sent, &session.req_header().method)
+        }
+        Failure::BodyMalformed(fault) => problem::of_fault(fault),
+        Failure::BodyUnreadable => problem::of_body(BodyFailure::Unreadable),
+        Failure::BodyTimeout(limit) => {
+            session.linger_for_a_moment();
+            let address = session.client_address();
+            context.gateway().metrics.connections.refuse(ConnectionRefusal::BodyTimeout, address);
+            problem::of_body(BodyFailure::TooSlow(limit.as_secs()))
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A reply that the gateway makes itself, before it is written: its status, the fields that only its handler knows, and
+//! its body. Whatever every reply of ours says is added by `respond`.
+
+use http::header::{self, HeaderName};
+use http::{HeaderValue, StatusCode};
+
+use crate::format::EncodedBody;
+
+use super::proxy::Tunnel;
+use crate::memory::MemoryReservation;
+
+pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// A reply that the gateway makes itself.
+pub(crate) struct Reply<'gateway> {
+    pub(super) status: StatusCode,
+    pub(super) fields: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: EncodedBody,
+    /// The memory that the body takes. It is given back once the reply was written.
+    pub(super) memory: Option<MemoryReservation<'gateway>>,
+}
+
+impl<'gateway> Reply<'gateway> {
+    pub(crate) const fn new(status: StatusCode, body: EncodedBody) -> Self {
+        Self { status, fields: Vec::new(), body, memory: None }
+    }
+
+    pub(crate) fn without_body(status: StatusCode) -> Self {
+        Self::new(status, EncodedBody::of(bytes::Bytes::new()))
+    }
+
+    /// Adds a field, unless its value is not valid in one.
+    pub(crate) fn with(mut self, name: HeaderName, value: Option<String>) -> Self {
+        if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            self.fields.push((name, value));
+        }
+        self
+    }
+
+    /// Adds fields, but not those whose value is not valid in one.
+    pub(crate) fn with_all(self, fields: Vec<(HeaderName, String)>) -> Self {
+        fields.into_iter().fold(self, |reply, (name, value)| reply.with(name, Some(value)))
+    }
+
+    /// Holds on to memory until the reply was written.
+    pub(crate) fn holding(self, memory: MemoryReservation<'gateway>) -> Self {
+        Self { memory: Some(memory), ..self }
+    }
+}
+
+/// What a handler has done about a request that it did not refuse.
+pub(crate) enum Handled<'gateway> {
+    /// It made a reply, which is still to be written.
+    Reply(Reply<'gateway>),
+    /// It wrote a reply of the gateway's own piece by piece, to its end or until the client left.
+    Streamed(pingora::Result<()>),
+    /// It handed on an upstream's reply.
+    Forwarded,
+    /// The client has left, or the reply broke off; there is nothing left to write.
+    BrokenOff,
+    /// Both sides have switched to another protocol.
+    Upgraded(Box<Tunnel>),
+}
+
+/// All values of a list field as one (RFC 9110 §5.3).
+pub(crate) fn joined(headers: &header::HeaderMap, name: &HeaderName) -> String {
+    let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    values.join(", ")
+}

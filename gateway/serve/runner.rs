@@ -1,0 +1,95 @@
+//! Runs a [`BatchRequest`]: sends its planned items and stitches what came back into results.
+//!
+//! In: a request, a configuration and memory. Out: results in the order of the request, and a report for each item. It needs
+//! no session: the caller says by a future when nobody waits for the results any more.
+
+use futures_util::future::BoxFuture;
+
+use crate::batch::{BatchRefusal, MultiStatus};
+use crate::clock::Deadline;
+use crate::config::ExecutionPolicy;
+use crate::dispatch::{DispatchLimits, DispatchedItem, dispatch};
+use crate::memory::MemoryReservation;
+use crate::plan::Plan;
+use crate::state::snapshot::Snapshot;
+use crate::stitch::{ItemReport, StitchContext, stitch};
+use crate::upstream::client::{BatchEngine, Behalf};
+
+use super::batch_request::BatchRequest;
+use super::entry_point::EntryPoint;
+
+/// Runs one batch under one configuration.
+#[derive(Clone, Copy)]
+pub(super) struct Runner<'run> {
+    pub(super) request: &'run BatchRequest,
+    pub(super) snapshot: &'run Snapshot,
+    pub(super) entry: EntryPoint<'run>,
+}
+
+impl<'run> Runner<'run> {
+    /// # Errors
+    /// The configuration has no such entry point.
+    pub(super) fn new(request: &'run BatchRequest, snapshot: &'run Snapshot) -> Result<Self, BatchRefusal> {
+        let entry = EntryPoint::named(&snapshot.settings, &request.endpoint);
+        Ok(Self { request, snapshot, entry: entry.ok_or(BatchRefusal::Internal)? })
+    }
+
+    /// Makes the calls of its items.
+    pub(super) fn engine(&self, memory: &'run MemoryReservation<'run>) -> BatchEngine<'run> {
+        let BatchRequest { caller, trace, inherited, hop, .. } = self.request;
+        let behalf = Behalf { snapshot: self.snapshot, caller, trace: *trace };
+        BatchEngine::new(behalf, (inherited, hop), memory)
+    }
+
+    /// Sends the items of a plan. `gone` ends once nobody waits for the results.
+    pub(super) async fn dispatch(
+        &self,
+        plan: Plan,
+        policy: ExecutionPolicy,
+        memory: &MemoryReservation<'_>,
+        gone: BoxFuture<'_, ()>,
+    ) -> Vec<DispatchedItem> {
+        let endpoint = self.entry.endpoint;
+        let limits = DispatchLimits {
+            concurrency: endpoint.concurrency.get(),
+            sequential: policy.sequential,
+            stop_on_error: policy.stop_on_error,
+            deadline: Deadline::after(self.request.patience),
+            max_item_reply: endpoint.limits.max_item_reply,
+            max_reply: endpoint.limits.max_reply,
+        };
+        let engine = self.engine(memory);
+        memory.stand_in_line();
+        let items = make_calls(plan, &engine, limits, gone).await;
+        memory.leave_line();
+        items
+    }
+
+    /// Turns items that have ended into results.
+    pub(super) fn stitch(&self, items: Vec<DispatchedItem>) -> (MultiStatus, Vec<ItemReport>) {
+        let (snapshot, caller, limits) = (self.snapshot, &self.request.caller, &self.entry.endpoint.limits);
+        let context = StitchContext {
+            routes: &snapshot.settings.routes,
+            is_upstream: &|upstream, authority| snapshot.goes_by(upstream, authority, &caller.authority),
+            own_origin: &caller.origin(),
+            max_item_reply: limits.max_item_reply,
+            max_reply: limits.max_reply,
+            minimal: self.request.preferences.minimal,
+        };
+        if items.iter().any(DispatchedItem::is_coded) {
+            // Undoing codings can take long: this thread's other connections go to another one.
+            return tokio::task::block_in_place(|| stitch(items, &context));
+        }
+        stitch(items, &context)
+    }
+}
+
+/// Boxed, so that the compiler need not see through all of the dispatch to know that it is `Send`.
+fn make_calls<'call>(
+    plan: Plan,
+    engine: &'call BatchEngine<'call>,
+    limits: DispatchLimits,
+    gone: BoxFuture<'call, ()>,
+) -> BoxFuture<'call, Vec<DispatchedItem>> {
+    Box::pin(async move { dispatch(plan, &engine, limits, gone).await })
+}

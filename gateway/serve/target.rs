@@ -1,0 +1,128 @@
+//! Decides what a request is for, once, from its head and the configuration. Nothing later looks at the path again.
+//!
+//! In: a head that passed `validate`. Out: a [`Target`], and with it whether the caller has to show a credential. It
+//! decides nothing that only an authenticated caller may learn: whether a route exists, and which methods it takes,
+//! is for the route's handler to say.
+
+use http::Method;
+use http::header;
+use http::request::Parts;
+
+use crate::config::{BatchEndpoint, BulkRoute, Settings};
+use crate::format::{Bulk, Format, is_ndjson, reply_format};
+use crate::plan::Preferences;
+use crate::problem::RequestRejection;
+use crate::route::{CanonicalPath, Route, RouteIndex, Strictness};
+
+use super::cors;
+use super::entry_point::EntryPoint;
+use super::error_format::content_type;
+use super::reply::joined;
+use super::validate::is_about_the_gateway;
+
+/// What a request is for.
+pub(crate) enum Target<'settings> {
+    /// `OPTIONS` about the gateway itself.
+    Gateway,
+    /// A browser asks whether a page may send a batch (Fetch §3.2.2).
+    Preflight,
+    /// The limits of a batch endpoint.
+    LimitsDocument(&'settings BatchEndpoint),
+    /// A batch, or the records of a bulk request. The method may be one that a batch endpoint does not take.
+    Batch(EntryPoint<'settings>),
+    /// A batch whose lines are items and whose results leave as lines.
+    Stream(&'settings BatchEndpoint),
+    /// Everything else: a route that forwards the request or answers it, if there is one.
+    Route(RouteTarget<'settings>),
+}
+
+/// A request for a route.
+pub(crate) struct RouteTarget<'settings> {
+    pub(super) path: CanonicalPath,
+    pub(super) route: Option<(RouteIndex, &'settings Route)>,
+    /// A bulk route has the same path and method; the request has no records.
+    pub(crate) is_bulk_path: bool,
+}
+
+/// Whether a caller has to show a credential, if the gateway asks for any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection<'target> {
+    /// No: browsers send a preflight without one.
+    Open,
+    /// If the configuration says so for this path.
+    ByPath(&'target CanonicalPath),
+    /// Yes: what takes items reaches every service.
+    Always,
+}
+
+impl<'settings> Target<'settings> {
+    /// Finds the target of a request.
+    ///
+    /// # Errors
+    /// Servers could read its path differently.
+    pub(crate) fn find(settings: &'settings Settings, request: &Parts) -> Result<Self, RequestRejection> {
+        if is_about_the_gateway(request) {
+            return Ok(Self::Gateway);
+        }
+        let path = CanonicalPath::parse(request.uri.path(), Strictness::Proxied).map_err(|_| {
+            RequestRejection::ForbiddenUrl { problem: "has a path that servers could read differently" }
+        })?;
+        if let Some(endpoint) = settings.batch_endpoint(&path) {
+            return Ok(Self::at_endpoint(endpoint, settings, request));
+        }
+        let bulk_route = settings.bulk_route(&path, &request.method);
+        if let Some(bulk) = bulk_route.filter(|bulk| brings_records(bulk, request)) {
+            return Ok(Self::Batch(EntryPoint::bulk(bulk)));
+        }
+        let route = settings.routes.find(&path);
+        Ok(Self::Route(RouteTarget { path, route, is_bulk_path: bulk_route.is_some() }))
+    }
+
+    fn at_endpoint(endpoint: &'settings BatchEndpoint, settings: &Settings, request: &Parts) -> Self {
+        match request.method {
+            Method::GET | Method::HEAD => Self::LimitsDocument(endpoint),
+            Method::POST if is_stream(endpoint, request) => Self::Stream(endpoint),
+            _ if cors::is_allowed_preflight(&settings.cors, request) => Self::Preflight,
+            _ => Self::Batch(EntryPoint::batch(endpoint)),
+        }
+    }
+
+    /// Where items come in, if that is the target.
+    pub(crate) const fn entry_point(&self) -> Option<EntryPoint<'settings>> {
+        match self {
+            Self::LimitsDocument(endpoint) | Self::Stream(endpoint) => Some(EntryPoint::batch(endpoint)),
+            Self::Batch(entry) => Some(*entry),
+            Self::Gateway | Self::Preflight | Self::Route(_) => None,
+        }
+    }
+
+    pub(super) const fn protection(&self) -> Protection<'_> {
+        match self {
+            Self::Gateway | Self::Preflight => Protection::Open,
+            Self::Route(RouteTarget { path, is_bulk_path: false, .. }) => Protection::ByPath(path),
+            Self::LimitsDocument(_)
+            | Self::Batch(_)
+            | Self::Stream(_)
+            | Self::Route(RouteTarget { is_bulk_path: true, .. }) => Protection::Always,
+        }
+    }
+}
+
+/// A GET or DELETE at a bulk route has records only if its query does.
+fn brings_records(bulk: &BulkRoute, request: &Parts) -> bool {
+    let query = request.uri.query().unwrap_or_default();
+    Bulk { each: &bulk.each, method: &request.method, query }.is_meant()
+}
+
+/// Whether a batch is a stream: lines in and lines out. A body that is compressed, or only to be explained, is read to
+/// its end first.
+fn is_stream(endpoint: &BatchEndpoint, request: &Parts) -> bool {
+    let headers = &request.headers;
+    let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
+    let accept = joined(headers, &header::ACCEPT);
+    Format::Ndjson.is_of(endpoint.dialect)
+        && !coded
+        && is_ndjson(content_type(headers))
+        && reply_format(Some(&accept), Format::Ndjson, endpoint.dialect) == Ok(Format::Ndjson)
+        && !Preferences::parse(headers).explain
+}

@@ -1,0 +1,219 @@
+//! What is known of one batch, or one single request, once it is over. The request's phases fill a record in; the
+//! [`Recorder`](super::Recorder) makes metrics and log lines of it.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::batch::{ItemResult, Summary};
+use crate::config::Settings;
+use crate::phase::Phase;
+use crate::problem::{ErrorReply, Limit};
+use crate::route::{RouteIndex, UpstreamIndex};
+use crate::stitch::ItemReport;
+
+use super::{GrpcStatus, LongLivedEnd, RequestId, TraceContext};
+
+/// How a batch ended, for metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchEnd {
+    /// All items ended below 400.
+    Ok,
+    /// Some items did.
+    Partial,
+    /// No item did.
+    Failed,
+    /// The gateway refused the batch, for this reason.
+    Refused(&'static str),
+    /// The client left before it had its reply.
+    ClientGone,
+    /// It was explained, and no item was sent.
+    Explained,
+}
+
+impl BatchEnd {
+    /// The words for metrics.
+    pub const WORDS: [&'static str; 6] = ["ok", "partial", "failed", "refused", "client_gone", "explained"];
+
+    /// The end of a batch with this many items, of which this many failed.
+    #[must_use]
+    pub fn of_items(items: usize, failed: usize) -> Self {
+        if failed == 0 {
+            Self::Ok
+        } else if failed < items {
+            Self::Partial
+        } else {
+            Self::Failed
+        }
+    }
+
+    /// The word for metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Refused(_) => "refused",
+            Self::ClientGone => "client_gone",
+            Self::Explained => "explained",
+        }
+    }
+}
+
+/// How long each phase took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PhaseTimes([Duration; Phase::ALL.len()]);
+
+impl PhaseTimes {
+    /// Records a phase's time.
+    pub fn set(&mut self, phase: Phase, took: Duration) {
+        if let Some(time) = self.0.get_mut(phase as usize) {
+            *time = took;
+        }
+    }
+
+    /// The phases and their times, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Phase, Duration)> + '_ {
+        Phase::ALL.into_iter().zip(self.0)
+    }
+}
+
+/// Who sent a request, as logs say it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<'request> {
+    /// The request's id.
+    pub request_id: &'request RequestId,
+    /// Its place in a trace.
+    pub trace: TraceContext,
+    /// The client's address.
+    pub client: &'request str,
+    /// The client's name, if it has proved one.
+    pub client_name: Option<&'request str>,
+}
+
+/// A batch, a stream or a bulk request. It is filled in while the batch is served: whatever ends the batch early leaves
+/// what was known until then.
+#[derive(Clone, Debug)]
+pub struct BatchRecord {
+    /// The endpoint's path.
+    pub endpoint: String,
+    /// The format of its items; empty until it is known.
+    pub format: &'static str,
+    /// How it ended; until that is known, as if the client had left.
+    pub end: BatchEnd,
+    /// The limit that refused it, if one did.
+    pub limit: Option<Limit>,
+    /// The reply's status; until one was sent, that of an accepted batch.
+    pub status: StatusCode,
+    /// How many items have ended, and how many of them failed.
+    pub summary: Summary,
+    /// How many of them shared the call of another.
+    pub coalesced: usize,
+    /// The first failed items, for their log lines.
+    pub failures: Vec<FailedItem>,
+    /// How long each phase took.
+    pub phases: PhaseTimes,
+    /// Bytes of its body as sent.
+    pub bytes_in: usize,
+    /// Bytes of its reply's body.
+    pub bytes_out: usize,
+}
+
+/// Failed items of one batch that get a log line.
+const MAX_FAILED_ITEMS: usize = 100;
+
+/// Characters of a failed item's id in its log line.
+const MAX_ID: usize = 64;
+
+impl BatchRecord {
+    /// A batch that has just come in.
+    #[must_use]
+    pub fn new(endpoint: &str, status: StatusCode) -> Self {
+        Self {
+            endpoint: endpoint.to_owned(),
+            format: "",
+            end: BatchEnd::ClientGone,
+            limit: None,
+            status,
+            summary: Summary { items: 0, failed: 0 },
+            coalesced: 0,
+            failures: Vec::new(),
+            phases: PhaseTimes::default(),
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    /// Counts an item that has ended; `position` is its 1-based place in the batch.
+    pub fn add(&mut self, position: usize, result: &ItemResult, item: &ItemReport) {
+        self.summary.items += 1;
+        self.coalesced += usize::from(item.coalesced);
+        if !result.is_failed() {
+            return;
+        }
+        self.summary.failed += 1;
+        if self.failures.len() < MAX_FAILED_ITEMS {
+            let id = result.subject.id.as_str().chars().take(MAX_ID).collect();
+            self.failures.push(FailedItem { position, id, item: item.clone() });
+        }
+    }
+
+    /// The batch is refused for this reason.
+    pub fn refuse(&mut self, error: &ErrorReply) {
+        self.end = BatchEnd::Refused(error.reason);
+        self.limit.clone_from(&error.limit);
+    }
+}
+
+/// A failed item, for its log line.
+#[derive(Clone, Debug)]
+pub struct FailedItem {
+    /// Its 1-based position.
+    pub position: usize,
+    /// Its id, cut to a sensible length.
+    pub id: String,
+    /// How it ended.
+    pub item: ItemReport,
+}
+
+/// A request that is not a batch.
+#[derive(Clone, Debug)]
+pub struct RequestRecord {
+    /// The route that its path matched, if any.
+    pub route: Option<RouteIndex>,
+    /// The upstream it went to, if any.
+    pub upstream: Option<UpstreamIndex>,
+    /// The label of its method.
+    pub method: &'static str,
+    /// The reply's status; `None` if none was sent.
+    pub status: Option<StatusCode>,
+    /// The gRPC status. HTTP says 200 for every such call; `None` for other requests.
+    pub grpc_status: Option<GrpcStatus>,
+    /// From its head to its end.
+    pub elapsed: Duration,
+    /// Why the gateway answered in place of the upstream, or why the reply broke off.
+    pub reason: Option<&'static str>,
+    /// The limit that was the reason, if one was.
+    pub limit: Option<Limit>,
+    /// How it ended, if it stayed open (an upgraded connection, a stream). Its time is then not a latency.
+    pub lasted: Option<LongLivedEnd>,
+}
+
+/// The names behind route and upstream indexes: label values come from the configuration only.
+#[derive(Clone, Copy)]
+pub struct Names<'settings>(pub &'settings Settings);
+
+impl<'settings> Names<'settings> {
+    /// The route's name, or nothing.
+    #[must_use]
+    pub fn route(self, route: Option<RouteIndex>) -> &'settings str {
+        route.and_then(|index| self.0.routes.get(index)).map_or("", |route| &route.name)
+    }
+
+    /// The upstream's name, or nothing.
+    #[must_use]
+    pub fn upstream(self, upstream: Option<UpstreamIndex>) -> &'settings str {
+        upstream.and_then(|index| self.0.upstream(index)).map_or("", |upstream| &upstream.name)
+    }
+}

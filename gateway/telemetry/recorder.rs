@@ -1,0 +1,41 @@
+//! The one place that records what is over: hand it a record, and it counts in the metrics and writes the log lines. A
+//! further receiver of records (a ring in memory, a trace exporter) belongs here, and no caller would change.
+
+use crate::stitch::ItemReport;
+
+use super::log_lines::{log_batch, log_request};
+use super::metrics::Metrics;
+use super::record::{BatchRecord, Names, RequestRecord, Sender};
+
+/// Records what is over.
+#[derive(Clone, Copy)]
+pub struct Recorder<'gateway> {
+    metrics: &'gateway Metrics,
+    /// The names behind the indexes in records.
+    names: Names<'gateway>,
+}
+
+impl<'gateway> Recorder<'gateway> {
+    /// Counts in these metrics, under these names.
+    #[must_use]
+    pub const fn new(metrics: &'gateway Metrics, names: Names<'gateway>) -> Self {
+        Self { metrics, names }
+    }
+
+    /// Records items that have ended. The items of a stream end long before the stream does.
+    pub fn items(&self, items: &[ItemReport]) {
+        self.metrics.record_items(items, self.names);
+    }
+
+    /// Records a batch that is over. Its items have been recorded already.
+    pub fn batch(&self, sender: &Sender<'_>, batch: &BatchRecord) {
+        self.metrics.record_batch(batch);
+        log_batch(sender, batch, self.names);
+    }
+
+    /// Records a request that is over and that was not a batch.
+    pub fn request(&self, sender: &Sender<'_>, request: &RequestRecord) {
+        self.metrics.record_request(request, self.names);
+        log_request(sender, request, self.names);
+    }
+}
