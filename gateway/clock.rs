@@ -67,6 +67,18 @@ impl Stopwatch {
     pub fn elapsed(self) -> Duration {
         now().saturating_duration_since(self.0)
     }
+
+    /// Time from the start of `earlier` to the start of this one. Reads no clock.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_duration_since(earlier.0)
+    }
+
+    /// The deadline `after` the start. Reads no clock.
+    #[must_use]
+    pub fn deadline(self, after: Duration) -> Deadline {
+        Deadline(self.0 + after)
+    }
 }
 
 /// Beats at most once per interval, with a few beats in a row after a pause (the generic cell rate algorithm: ITU-T

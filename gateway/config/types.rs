@@ -54,6 +54,12 @@ impl Settings {
         self.upstreams.get(index.0)
     }
 
+    /// The fields that only the service that authenticates clients may set.
+    #[must_use]
+    pub fn reserved_fields(&self) -> &[HeaderName] {
+        self.auth.as_ref().map_or(&[], Auth::added)
+    }
+
     /// The batch endpoint with this path. One slash more or less at the end is the same path, unless a route, a bulk route
     /// or another endpoint has exactly that one.
     #[must_use]

@@ -1,4 +1,4 @@
-//! What a reference can take from a result: its status, a field's value, a value in its JSON body.
+//! An item's result as later items can refer to it: its status, the value of a field, a value in its JSON body.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, StatusCode};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::format::{ReplyCodingError, decode_reply, is_json, json};
 use crate::header::field::is_hop_by_hop;
 use crate::reference::condition::Literal;
@@ -27,8 +27,8 @@ type Problem = &'static str;
 const NO_VALUE: Problem = "the result's body has no such value";
 
 impl<'outcome> Answer<'outcome> {
-    /// `None` where nobody answered.
-    pub(crate) fn of(outcome: &'outcome Outcome) -> Option<Self> {
+    /// `None` where the item has no reply.
+    pub(crate) fn from_outcome(outcome: &'outcome Outcome) -> Option<Self> {
         match outcome {
             Outcome::Answered(reply) => {
                 Some(Self { status: reply.status, headers: Cow::Borrowed(&reply.headers), body: &reply.body })
@@ -42,7 +42,7 @@ impl<'outcome> Answer<'outcome> {
         }
     }
 
-    /// A field's value, several as one (RFC 9110 §5.3); `None` for what belongs to the connection.
+    /// A field's value, several joined into one (RFC 9110 §5.3); `None` for fields that describe the connection.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         if is_hop_by_hop(&name) || name == header::CONTENT_ENCODING || name == header::CONTENT_LENGTH {
@@ -53,7 +53,7 @@ impl<'outcome> Answer<'outcome> {
         (!values.is_empty()).then(|| values.join(", "))
     }
 
-    /// What the expression leads to, as it stands in a text. `left` is what may be looked through.
+    /// The value that an expression refers to, as part of a text. `left`: bytes that may still be looked through.
     pub(crate) fn text(&self, expression: &Expression, left: &mut usize) -> Result<String, Problem> {
         match &expression.part {
             Part::Status => Ok(self.status.as_str().to_owned()),
@@ -69,7 +69,7 @@ impl<'outcome> Answer<'outcome> {
         }
     }
 
-    /// What the expression leads to, as a JSON value.
+    /// The value that an expression refers to, as JSON.
     pub(crate) fn json(&self, expression: &Expression, left: &mut usize) -> Result<Vec<u8>, Problem> {
         match &expression.part {
             Part::Status => Ok(self.status.as_str().as_bytes().to_vec()),
@@ -79,7 +79,7 @@ impl<'outcome> Answer<'outcome> {
         }
     }
 
-    /// What a condition can compare; `None` is an object or a list. What is not there is null.
+    /// The value as a condition compares it; `None` for an object or a list. A value that is missing is null.
     pub(crate) fn literal(&self, part: &Part, left: &mut usize) -> Result<Option<Literal>, Problem> {
         match part {
             Part::Status => Ok(Some(Literal::Number(self.status.as_str().into()))),
@@ -106,7 +106,7 @@ impl<'outcome> Answer<'outcome> {
             return Err("the result's body is no JSON");
         }
         let body = self.decoded();
-        // What could not be decoded was looked through as well.
+        // A body that could not be decoded was looked through as well.
         take(left, body.as_ref().map_or(MAX_BODY, Bytes::len).min(MAX_BODY))?;
         let body = body.ok().filter(|body| body.len() <= MAX_BODY);
         let body = body.ok_or("the result's body is over 1 MiB, or can't be decoded")?;

@@ -1,13 +1,13 @@
-//! Whether an item's condition holds, once what it asks about has ended.
+//! Whether an item's condition holds, once the items that it asks about have ended.
 
 use super::answer::Answer;
-use super::{Outcome, SkipReason};
+use super::outcome::{Outcome, SkipReason};
 use crate::batch::ItemIndex;
 use crate::plan::PlannedCondition;
 use crate::reference::condition::{Literal, ResultPart, Unresolved};
 use crate::reference::expression::Part;
 
-/// What a condition is told by.
+/// The items that have ended, as a condition asks about them.
 pub(crate) struct Ended<'work> {
     /// How an item ended.
     pub(crate) outcome: &'work dyn Fn(ItemIndex) -> Option<&'work Outcome>,
@@ -17,7 +17,7 @@ pub(crate) struct Ended<'work> {
     pub(crate) left: &'work mut usize,
 }
 
-/// Why an item is not started: its condition does not hold, or can't be told.
+/// Why an item is not started: its condition does not hold, or can't be evaluated. `None`: it is started.
 pub(crate) fn unmet(planned: &PlannedCondition, ended: &mut Ended<'_>) -> Option<SkipReason> {
     let condition = &planned.condition;
     match condition.holds(&mut |part| ended.look_up(planned, part)) {
@@ -36,7 +36,7 @@ impl Ended<'_> {
         part: &ResultPart,
     ) -> Result<Option<Literal>, &'static str> {
         let index = planned.source(part.item()).ok_or("that item has no result")?;
-        let answer = || (self.outcome)(index).and_then(Answer::of).ok_or("that item has no result");
+        let answer = || (self.outcome)(index).and_then(Answer::from_outcome).ok_or("that item has no result");
         match part {
             ResultPart::Succeeded(_) => Ok(Some(Literal::Boolean((self.succeeded)(index)))),
             // RFC 6901 §3: in a pointer, `~` begins an escape.

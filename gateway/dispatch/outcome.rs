@@ -1,9 +1,14 @@
-//! How an item ended: one slot for each item, filled once.
+//! How an item ended. Each has exactly one outcome.
 
-use crate::batch::{ItemId, ItemRejection};
-use crate::route::Respond;
+use http::header::CONTENT_ENCODING;
 
-use super::{CallFailure, Sent, UpstreamReply};
+use crate::batch::{ItemId, ItemRejection, Subject};
+use crate::route::{Respond, RouteIndex, UpstreamIndex};
+
+use super::failure::CallFailure;
+use super::progress::{Progress, Sent};
+use super::reply::UpstreamReply;
+use super::timeline::Timeline;
 
 /// How an item ended.
 #[derive(Clone, Debug)]
@@ -23,6 +28,23 @@ pub enum Outcome {
         /// Whether a byte of it may have reached the upstream.
         sent: Sent,
     },
+}
+
+impl Outcome {
+    /// The failure of a call that got this far.
+    pub(super) fn failed(failure: CallFailure, progress: &Progress) -> Self {
+        Self::Failed { failure, sent: progress.sent() }
+    }
+
+    /// Whether it counts as an error: anything but a status below 400.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        match self {
+            Self::Answered(reply) => reply.status.as_u16() >= 400,
+            Self::Responded(respond) => respond.status.as_u16() >= 400,
+            Self::Rejected(_) | Self::Skipped(_) | Self::Failed { .. } => true,
+        }
+    }
 }
 
 /// Why an item was not started.
@@ -47,4 +69,35 @@ pub enum SkipReason {
         /// Why it leads to nothing.
         problem: &'static str,
     },
+}
+
+/// An item and how it ended.
+#[derive(Debug)]
+pub struct DispatchedItem {
+    /// Which item it is.
+    pub subject: Subject,
+    /// The route it met, if any.
+    pub route: Option<RouteIndex>,
+    /// The upstream it was for, if any.
+    pub upstream: Option<UpstreamIndex>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When what happened to it. An item that shared the call of another has the times of that one.
+    pub timeline: Timeline,
+    /// Whether it shared the call of another item.
+    pub coalesced: bool,
+}
+
+impl DispatchedItem {
+    /// Bytes of the upstream's reply, if there is one.
+    #[must_use]
+    pub fn reply_bytes(&self) -> usize {
+        if let Outcome::Answered(reply) = &self.outcome { reply.bytes() } else { 0 }
+    }
+
+    /// Whether its reply has a content coding, which takes time to undo.
+    #[must_use]
+    pub fn is_coded(&self) -> bool {
+        matches!(&self.outcome, Outcome::Answered(reply) if reply.headers.contains_key(CONTENT_ENCODING))
+    }
 }

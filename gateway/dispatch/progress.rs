@@ -1,50 +1,97 @@
-//! How far a call got, and how many bytes of replies a batch holds. Written by the engine, read
-//! by the dispatcher, also after the call was dropped in the middle.
+//! How far an item got. The channel that makes its call writes the marks; the dispatcher reads them, also after the call
+//! was dropped in the middle.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Stopwatch;
 
-use super::CallFailure;
+use super::timeline::{AttemptTimes, Attempts, Timeline};
 
 /// Whether a byte of a call may have reached an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// None did: safe to send again.
+    /// None did. The call is safe to send again.
     No,
-    /// Some may have: safe to send again only if the method is idempotent.
+    /// Some may have. The call is safe to send again only if its method is idempotent.
     Maybe,
 }
 
-/// One call's progress.
-#[derive(Debug, Default)]
+/// The progress of one item.
+#[derive(Debug)]
 pub struct Progress {
-    started: OnceLock<Stopwatch>,
+    queued: Stopwatch,
+    permit: OnceLock<Stopwatch>,
     sent: AtomicBool,
+    attempts: Mutex<Marks>,
+    end: OnceLock<Stopwatch>,
+}
+
+/// The attempts that have ended, and when the one under way heard the head of its reply.
+#[derive(Debug)]
+struct Marks {
+    first_byte: Option<Stopwatch>,
+    ended: Attempts,
 }
 
 impl Progress {
-    /// The item's turn has come.
-    pub fn mark_started(&self) {
-        self.started.get_or_init(Stopwatch::start);
+    /// Nothing has happened yet to an item that was queued then.
+    #[must_use]
+    pub const fn new(queued: Stopwatch) -> Self {
+        Self {
+            queued,
+            permit: OnceLock::new(),
+            sent: AtomicBool::new(false),
+            attempts: Mutex::new(Marks { first_byte: None, ended: Attempts::none() }),
+            end: OnceLock::new(),
+        }
     }
 
-    /// From here on, bytes may reach the upstream. The engine says this just before it writes.
-    pub fn mark_sent(&self) {
+    /// The item has its permit. Returns when that was.
+    pub fn mark_started(&self) -> Stopwatch {
+        *self.permit.get_or_init(Stopwatch::start)
+    }
+
+    /// From here on, bytes may reach the upstream. The channel says this just before it writes. Returns when that was.
+    pub fn mark_sent(&self) -> Stopwatch {
         self.sent.store(true, Ordering::Relaxed);
+        Stopwatch::start()
     }
 
-    /// What was sent since `before` was not processed, as the upstream itself said: it counts as not sent.
+    /// What was sent since `before` was not processed, as the upstream itself said. It counts as not sent.
     pub fn take_back(&self, before: Sent) {
         self.sent.store(before == Sent::Maybe, Ordering::Relaxed);
     }
 
-    /// The time since the item's turn came; `None` where it has not.
+    /// The head of a reply was read, in the attempt that is under way.
+    pub fn mark_first_byte(&self) {
+        self.marks().first_byte = Some(Stopwatch::start());
+    }
+
+    /// The attempt under way has ended. `first_byte` is filled in.
+    pub fn attempt_ended(&self, attempt: AttemptTimes) {
+        let mut marks = self.marks();
+        let first_byte = marks.first_byte.take();
+        marks.ended.push(AttemptTimes { first_byte, ..attempt });
+    }
+
+    /// The item has ended.
+    pub(super) fn mark_ended(&self) {
+        if self.has_started() {
+            self.end.get_or_init(Stopwatch::start);
+        }
+    }
+
+    /// Whether the item has had its permit.
+    pub(super) fn has_started(&self) -> bool {
+        self.permit.get().is_some()
+    }
+
+    /// The time since the item had its permit; `None` where it has not.
     #[must_use]
     pub fn elapsed(&self) -> Option<Duration> {
-        self.started.get().map(|started| started.elapsed())
+        self.permit.get().map(|permit| permit.elapsed())
     }
 
     /// Whether bytes may have reached the upstream.
@@ -52,57 +99,21 @@ impl Progress {
     pub fn sent(&self) -> Sent {
         if self.sent.load(Ordering::Relaxed) { Sent::Maybe } else { Sent::No }
     }
-}
 
-/// Bytes of reply bodies that a batch may hold.
-#[derive(Debug)]
-pub struct ReplyBudget {
-    left: AtomicUsize,
-    max_reply: usize,
-    max_item_reply: usize,
-}
-
-impl ReplyBudget {
-    /// A budget of `max_reply` bytes in all and `max_item_reply` for one.
-    #[must_use]
-    pub const fn new(max_reply: usize, max_item_reply: usize) -> Self {
-        Self { left: AtomicUsize::new(max_reply), max_reply, max_item_reply }
-    }
-
-    /// Takes `more` bytes for a reply that has `held` already.
-    ///
-    /// # Errors
-    /// Names the limit that is in the way; the caller gives back what it holds.
-    pub fn take(&self, held: usize, more: usize) -> Result<(), CallFailure> {
-        if held.saturating_add(more) > self.max_item_reply {
-            return Err(CallFailure::ReplyTooLarge { limit: self.max_item_reply });
+    /// Hands out the times of the item, which ends now if it has not yet.
+    pub(super) fn take_timeline(&self) -> Timeline {
+        self.mark_ended();
+        let attempts = std::mem::replace(&mut self.marks().ended, Attempts::none());
+        Timeline {
+            queued: self.queued,
+            permit: self.permit.get().copied(),
+            attempts,
+            end: self.end.get().copied(),
         }
-        self.take_of_all(more)
     }
 
-    /// Takes the `bytes` of a reply that was taken once already, for one more copy of it.
-    ///
-    /// # Errors
-    /// All replies together have become too large.
-    pub fn take_copy(&self, bytes: usize) -> Result<(), CallFailure> {
-        self.take_of_all(bytes)
-    }
-
-    fn take_of_all(&self, more: usize) -> Result<(), CallFailure> {
-        self.left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more))
-            .map(|_| ())
-            .map_err(|_| CallFailure::RepliesTooLarge { limit: self.max_reply })
-    }
-
-    /// Gives back the bytes of a reply that was dropped.
-    pub fn give_back(&self, held: usize) {
-        self.left.fetch_add(held, Ordering::Relaxed);
-    }
-
-    /// The most that one reply may hold.
-    #[must_use]
-    pub const fn max_item_reply(&self) -> usize {
-        self.max_item_reply
+    /// All of a batch runs in one task, so nothing ever waits for this lock.
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

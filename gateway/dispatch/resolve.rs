@@ -1,17 +1,16 @@
-//! Fills in an item's references once the results that it refers to are there (protocol §6): results
-//! so far in, a call out. Pure.
+//! Fills in an item's references once the results that it refers to are there (protocol §6). Results so far go in, a call
+//! comes out. Pure.
 //!
-//! What comes from a result is data. In a url it is percent-encoded down to letters, digits and
-//! `-._~`; in a field it can't have control characters; in a JSON body it is a JSON value or within a
-//! JSON string. The filled item is then checked as a client's own would be, and has to meet the
-//! route that was planned ([`CallTemplate::call`]).
+//! A value from a result is data. In a url it is percent-encoded except for letters, digits and `-._~`; in a field it can't
+//! have control characters; in a JSON body it is a JSON value or part of a JSON string. The filled item is then checked
+//! like one that a client wrote, and has to meet the route that was planned ([`CallTemplate::call`]).
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::answer::Answer;
-use super::{Outcome, SkipReason};
+use super::outcome::{Outcome, SkipReason};
 use crate::batch::{Bounded, ItemId, ItemIndex, ItemRejection};
 use crate::format::json;
 use crate::header::field::{FieldError, Fields, checked_field};
@@ -26,19 +25,29 @@ const IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_
 /// Bytes of results that the references of one batch may look through and insert in all.
 pub(crate) const MAX_LOOKED_THROUGH: usize = 64 << 20;
 
+/// Fills in the references of items. Whoever starts a dispatch knows the gateway and hands one in; it calls [`resolve`].
+pub trait Resolver: Sync {
+    /// Makes the call of a template.
+    ///
+    /// # Errors
+    /// Says why the call can't be made.
+    fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit>;
+}
+
 /// What resolving needs to know of the gateway.
 pub struct Surroundings<'context> {
     /// What planning knew.
     pub plan: PlanContext<'context>,
     /// The gateway's own `scheme://authority`, as the client used it.
     pub own_origin: &'context str,
-    /// Whether an authority is one that the upstream goes by.
+    /// Whether an authority is one of the upstream's own names.
     pub is_upstream: &'context (dyn Fn(UpstreamIndex, &str) -> bool + Sync),
 }
 
 /// The results so far.
 pub struct Answers<'work> {
-    pub(crate) of: &'work dyn Fn(ItemIndex) -> Option<Earlier<'work>>,
+    /// The result of an item, if it has ended.
+    pub(crate) earlier: &'work dyn Fn(ItemIndex) -> Option<Earlier<'work>>,
     /// Bytes that may still be looked through.
     pub(crate) left: &'work mut usize,
 }
@@ -53,7 +62,7 @@ pub(crate) struct Earlier<'work> {
 /// Why an item can't be sent after all.
 #[derive(Debug, PartialEq)]
 pub enum Unfit {
-    /// A reference leads to nothing.
+    /// A reference refers to nothing.
     Skipped(SkipReason),
     /// The filled item is refused.
     Rejected(ItemRejection),
@@ -82,24 +91,25 @@ impl From<Unfit> for Outcome {
 /// Makes a call of a template.
 ///
 /// # Errors
-/// Names the reference that leads to nothing, or says why the filled item is refused.
+/// Names the reference that refers to nothing, or says why the filled item is refused.
 pub fn resolve(
     template: &CallTemplate,
     answers: &mut Answers<'_>,
     around: &Surroundings<'_>,
 ) -> Result<Call, Unfit> {
-    let mut resolver = Resolver { template, answers, around };
-    let filled = Filled { href: resolver.url()?, headers: resolver.headers()?, body: resolver.body()? };
+    let mut filling = Filling { template, answers, around };
+    let filled = Filled { href: filling.url()?, headers: filling.headers()?, body: filling.body()? };
     Ok(template.call(filled, &around.plan)?)
 }
 
-struct Resolver<'run, 'work> {
+/// A template that is being filled in.
+struct Filling<'run, 'work> {
     template: &'run CallTemplate,
     answers: &'run mut Answers<'work>,
     around: &'run Surroundings<'run>,
 }
 
-impl<'run, 'work> Resolver<'run, 'work> {
+impl<'run, 'work> Filling<'run, 'work> {
     fn url(&mut self) -> Result<String, Unfit> {
         let Some(url) = &self.template.template.url else { return Ok(self.template.href.to_string()) };
         let base = url.location_of.as_ref().map(|id| self.location(id)).transpose()?.unwrap_or_default();
@@ -218,14 +228,14 @@ impl<'run, 'work> Resolver<'run, 'work> {
 
     /// An item's result, and how its urls map.
     fn answer(&self, id: &ItemId) -> Result<Found<'run, 'work>, Problem> {
-        let result = self.template.source(id).and_then(|index| (self.answers.of)(index));
+        let result = self.template.source(id).and_then(|index| (self.answers.earlier)(index));
         let result = result.ok_or("that item has no result")?;
         let route = result.route.and_then(|index| self.around.plan.routes.get(index));
         let mapping = route.and_then(|route| match &route.action {
             RouteAction::Forward { upstream, mapping } => Some((mapping, *upstream)),
             RouteAction::Respond(_) => None,
         });
-        Ok((Answer::of(result.outcome).ok_or("that item has no result")?, mapping))
+        Ok((Answer::from_outcome(result.outcome).ok_or("that item has no result")?, mapping))
     }
 }
 

@@ -1,23 +1,27 @@
 //! The dispatcher against a fake engine: whatever each call does, every item ends exactly once.
 
-use crate::limiter::Client;
-use crate::limiter::ClientShare;
-use crate::limiter::Flow;
-use crate::limiter::LimiterLimits;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
 use proptest::prelude::*;
 
 mod conditions;
 mod copies;
 mod dependencies;
 mod references;
+mod stream;
+mod timeline;
 
 use super::*;
-use crate::batch::{ItemForm, ItemId, ItemRejection};
-use crate::plan::{PlannedItem, Step};
+use crate::batch::{ItemForm, ItemId, ItemIndex, ItemRejection, Subject};
+use crate::clock::{Deadline, Stopwatch};
+use crate::limiter::{Client, ClientShare, FairLimiter, Flow, LimiterLimits, Permit};
+use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step};
+use crate::route::UpstreamIndex;
 
 /// What the fake does with a call, by its target path.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +49,11 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) fn new(acts: &[Act], permits: usize) -> Self {
-        Self { acts: acts.to_vec(), limiters: (0..3).map(|_| gate_of(permits)).collect(), ..Self::default() }
+        Self {
+            acts: acts.to_vec(),
+            limiters: (0..3).map(|_| limiter_with(permits)).collect(),
+            ..Self::default()
+        }
     }
 
     fn plan(&self, upstreams: usize) -> Plan {
@@ -75,16 +83,22 @@ impl Fake {
     }
 }
 
-pub(crate) struct FakeLane<'engine>(&'engine Fake);
+pub(crate) struct FakeChannel<'engine>(&'engine Fake);
+
+impl Resolver for Fake {
+    fn resolve(&self, _: &CallTemplate, _: &mut Answers<'_>) -> Result<Call, Unfit> {
+        unreachable!("no item of these refers to another")
+    }
+}
 
 impl<'fake> Engine for &'fake Fake {
-    type Lane = FakeLane<'fake>;
+    type Channel = FakeChannel<'fake>;
 
-    fn lane(&self, _: UpstreamIndex) -> FakeLane<'fake> {
-        FakeLane(self)
+    fn channel(&self, _: UpstreamIndex) -> FakeChannel<'fake> {
+        FakeChannel(self)
     }
 
-    fn most_at_once(&self, upstream: UpstreamIndex) -> usize {
+    fn capacity(&self, upstream: UpstreamIndex) -> usize {
         self.limiters[upstream.0].0.limits().permits.get()
     }
 
@@ -101,14 +115,10 @@ impl<'fake> Engine for &'fake Fake {
     fn call_timeout(&self, _: UpstreamIndex) -> Duration {
         Duration::from_millis(500)
     }
-
-    fn resolve(&self, _: &CallTemplate, _: &mut Answers<'_>) -> Result<Call, Unfit> {
-        unreachable!("no item of these refers to another")
-    }
 }
 
-/// A gate with so many turns; with none, one that somebody holds for good.
-fn gate_of(permits: usize) -> (FairLimiter, Flow) {
+/// A limiter with this many permits; with none, one whose only permit somebody holds for good.
+fn limiter_with(permits: usize) -> (FairLimiter, Flow) {
     let limits = LimiterLimits {
         permits: NonZeroUsize::new(permits).unwrap_or(NonZeroUsize::MIN),
         queue: 9,
@@ -122,15 +132,31 @@ fn gate_of(permits: usize) -> (FairLimiter, Flow) {
     (limiter, flow)
 }
 
-struct InFlightGuard<'engine>(&'engine Fake);
+/// A call under way. It is recorded as one attempt if it was sent.
+struct InFlightGuard<'call> {
+    fake: &'call Fake,
+    progress: &'call Progress,
+    sent: Option<Stopwatch>,
+    status: Option<StatusCode>,
+}
 
 impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.fake.under_way.fetch_sub(1, Ordering::Relaxed);
+        if let Some(sent) = self.sent {
+            self.progress.attempt_ended(AttemptTimes {
+                target: ([127, 0, 0, 1], 80).into(),
+                connected: None,
+                sent,
+                first_byte: None,
+                end: Stopwatch::start(),
+                status: self.status,
+            });
+        }
     }
 }
 
-impl Lane for FakeLane<'_> {
+impl Channel for FakeChannel<'_> {
     async fn call(
         &mut self,
         _: &Method,
@@ -142,13 +168,18 @@ impl Lane for FakeLane<'_> {
         self.0.before.lock().unwrap().push((number, self.0.answered.lock().unwrap().clone()));
         let now = self.0.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.0.most_under_way.fetch_max(now, Ordering::Relaxed);
-        let _under_way = InFlightGuard(self.0);
+        let mut under_way =
+            InFlightGuard { fake: self.0, progress: attempt.progress, sent: None, status: None };
         tokio::task::yield_now().await;
         if !matches!(self.0.acts[number], Act::FailUnsent | Act::HangUnsent) {
-            attempt.progress.mark_sent();
+            under_way.sent = Some(attempt.progress.mark_sent());
         }
         match self.0.acts[number] {
-            Act::Answer(status) => Ok(self.0.answer(number, status)),
+            Act::Answer(status) => {
+                attempt.progress.mark_first_byte();
+                under_way.status = StatusCode::from_u16(status).ok();
+                Ok(self.0.answer(number, status))
+            }
             Act::FailUnsent => Err(CallFailure::ConnectionRefused),
             Act::FailSent => Err(CallFailure::ConnectionLost),
             Act::Panic => panic!("a fault of ours"),
@@ -204,7 +235,7 @@ fn run_plan(fake: &Fake, plan: Plan, change: impl FnOnce(&mut DispatchLimits)) -
     runtime.block_on(async {
         let mut limits = limits();
         change(&mut limits);
-        dispatch(plan, &fake, limits, std::future::pending()).await
+        dispatch(plan, &fake, fake, limits, std::future::pending()).await
     })
 }
 
@@ -272,7 +303,7 @@ fn nothing_behind_a_rejected_item_starts_once_the_batch_stops_on_errors() {
     plan.items[1].step = Step::Rejected(ItemRejection::NoRoute);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let limits = DispatchLimits { stop_on_error: true, ..runtime.block_on(async { limits() }) };
-    let items = runtime.block_on(dispatch(plan, &&fake, limits, std::future::pending()));
+    let items = runtime.block_on(dispatch(plan, &&fake, &fake, limits, std::future::pending()));
     assert_eq!(fake.calls(), [0]);
     assert!(matches!(items[1].outcome, Outcome::Rejected(ItemRejection::NoRoute)));
     assert!(matches!(items[2].outcome, Outcome::Skipped(SkipReason::BatchStopped)));
@@ -286,7 +317,7 @@ fn a_client_that_leaves_ends_every_item() {
     let items = runtime.block_on(async {
         let limits = DispatchLimits { concurrency: 2, ..limits() };
         let gone = tokio::time::sleep(Duration::from_millis(10));
-        dispatch(fake.plan(1), &&fake, limits, gone).await
+        dispatch(fake.plan(1), &&fake, &fake, limits, gone).await
     });
     let ends: Vec<_> = items.iter().map(failure).collect();
     let gone = CallFailure::ClientGone;
@@ -295,7 +326,7 @@ fn a_client_that_leaves_ends_every_item() {
 }
 
 #[test]
-fn slow_upstreams_get_all_lanes_at_once() {
+fn slow_upstreams_get_all_channels_at_once() {
     let fake = Fake::new(&[Act::Hang; 100], 100);
     run(&fake, 1, |limits| limits.concurrency = 100);
     assert_eq!(fake.most_under_way.load(Ordering::Relaxed), 100);
@@ -323,6 +354,41 @@ pub(crate) fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
+    #[test]
+    fn whenever_the_client_leaves_each_item_ends_once(
+        acts in proptest::collection::vec(act(), 0..40),
+        waits in proptest::collection::vec(proptest::option::weighted(0.3, any::<proptest::sample::Index>()), 40),
+        upstreams in 1usize..4,
+        concurrency in 1usize..9,
+        permits in 0usize..5,
+        stop_on_error: bool,
+        leaves in 0u64..1500,
+    ) {
+        let fake = Fake::new(&acts, permits);
+        let mut plan = fake.plan(upstreams);
+        let waits_for = |number: usize| waits[number].filter(|_| number > 0).map(|pick| ItemIndex(pick.index(number)));
+        if (0..acts.len()).any(|number| waits_for(number).is_some()) {
+            plan.dependencies = (0..acts.len()).map(|number| waits_for(number).into_iter().collect()).collect();
+        }
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let items = runtime.block_on(async {
+            let limits = DispatchLimits { concurrency, stop_on_error, ..limits() };
+            let gone = tokio::time::sleep(Duration::from_millis(leaves));
+            dispatch(plan, &&fake, &fake, limits, gone).await
+        });
+        let ids: Vec<_> = items.iter().map(|item| item.subject.id.clone()).collect();
+        prop_assert_eq!(ids, (0..acts.len()).map(|number| subject(number).id).collect::<Vec<_>>());
+        let calls = fake.calls();
+        let once: std::collections::BTreeSet<_> = calls.iter().collect();
+        prop_assert_eq!(once.len(), calls.len());
+        prop_assert_eq!(fake.under_way.load(Ordering::Relaxed), 0);
+        for (number, item) in items.iter().enumerate() {
+            prop_assert_eq!(item.timeline.permit.is_some(), calls.contains(&number));
+            prop_assert_eq!(item.timeline.permit.is_some(), item.timeline.end.is_some());
+        }
+    }
+
     #[test]
     fn n_items_in_n_outcomes_out(
         acts in proptest::collection::vec(act(), 0..40),

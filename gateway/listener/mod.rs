@@ -6,7 +6,7 @@
 //! # The life of a connection
 //!
 //! `bind` has bound the sockets before anything runs. `inherited` takes over the sockets of a predecessor, or of systemd.
-//! pingora's listening service accepts connections and gives each to the [`acceptor`], in a task of its own. The checks
+//! pingora's listening service (`service`) accepts connections and gives each to the `acceptor`, in a task of its own. The checks
 //! come in this order, so that a connection costs as little as possible before it is refused:
 //!
 //! 1. **Room.** `connection_limits` counts connections, in total and by address. A connection over a limit closes without
@@ -55,7 +55,7 @@
 //! [`plain_service`] is a small HTTP/1.1 service for the admin listener and the demonstration. It shares the sockets, and
 //! none of the above.
 
-pub(crate) mod acceptor;
+mod acceptor;
 pub(crate) mod bind;
 mod connection;
 mod connection_guard;
@@ -67,6 +67,7 @@ mod http2_frames;
 pub(crate) mod inherited;
 pub(crate) mod plain_service;
 pub(crate) mod request_handler;
+pub(crate) mod service;
 mod trailers;
 mod watch;
 mod write_buffer;

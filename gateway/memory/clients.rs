@@ -1,11 +1,11 @@
-//! What each client holds of the memory, and who gives way when others wait for it (the rules are in
+//! How much memory each client holds, and who gives way when others wait for it (the rules are in
 //! [the module above](super)).
 //!
-//! An [`Exchange`] is a batch or stream as others see it: what it has leased, whether its client goes on, and whether it
-//! was told to give way. It belongs to its [`MemoryReservation`](super::Holding) and is listed here only while it is at its
-//! client's pace and has to wait for it, so that looking for one that gives way looks at few. It is its own waker for
-//! that time: the future is polled only when its own waker was called, and each such call means that the client
-//! has read or sent something.
+//! An [`Exchange`] is a batch or stream as others see it: how much it has leased, whether its client goes on, and whether it
+//! has to give way. It belongs to its [`MemoryReservation`](super::MemoryReservation) and is listed here only while it is at
+//! its client's pace and waits for the client, so that the search for one that gives way looks at few. It is its own waker
+//! for that time: the future is polled only when its own waker was called, and each such call means that the client has
+//! read or sent something.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 
-use super::STANDSTILL;
 use crate::clock::Stopwatch;
 use crate::limiter::{Client, KnownClients};
+
+/// A client that has not read or sent a byte for this long stands still.
+pub(super) const STANDSTILL: Duration = Duration::from_millis(250);
 
 /// All clients that hold memory.
 pub(super) struct Clients {
@@ -33,7 +35,7 @@ impl Default for Clients {
     }
 }
 
-/// What all exchanges of one client hold.
+/// The memory that all exchanges of one client hold.
 #[derive(Default)]
 struct OfClient {
     leased: AtomicUsize,
@@ -47,7 +49,7 @@ pub(super) struct Exchange {
     /// All exchanges of its client together.
     of_client: Arc<OfClient>,
     leased: AtomicUsize,
-    /// Waits for memory itself: so many times at once.
+    /// How many of its bodies or replies wait for memory now.
     waiting: AtomicUsize,
     /// When its client last went on, in milliseconds.
     went_on: AtomicU64,
@@ -88,7 +90,7 @@ impl Clients {
         self.watched().iter().any(|other| other.may_give_way(to, more))
     }
 
-    /// This exchange waits for `more` bytes: tells the one to give way that has to, if any stands still.
+    /// This exchange waits for `more` bytes. Asks the one that has to give way to do so, if any stands still.
     pub(super) fn make_room(&self, to: &Exchange, more: usize) {
         let now = self.now();
         let watched = self.watched();

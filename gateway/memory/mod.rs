@@ -1,43 +1,51 @@
-//! The memory for bodies (`limits.memory`): how many bytes of bodies all batches and streams hold
-//! together, from the first byte received to the last byte written.
+//! The memory for bodies (`limits.memory`): how many bytes of bodies all batches and streams hold together, from the first
+//! byte received to the last byte written.
+//!
+//! **In:** bytes that a batch wants to hold ([`MemoryReservation`]). **Out:** whether it may, now or after a short wait, and
+//! for a batch at the pace of its client, whether it has to give way to others.
 //!
 //! # No batch waits for another without end
 //!
-//! Marks keep batches from waiting for each other. Below half, bodies are received and calls are started. What is
-//! under way then may fill three quarters. What is left but an eighth is for the eldest of the batches that make
-//! calls: it goes on until memory is nearly full, so one batch can always end and make room. If its own replies
-//! are too many for that, it starts no more calls after [`PATIENCE`]. All waits are bounded: for a body by
-//! [`PATIENCE`], for a call by the batch's deadline, at which it is known that it was not sent. The last sixteenth
-//! is for what a reply's form adds to the bodies in it (JSON's framing, base64): a reply whose items have been
-//! called is written, whether there is room or not.
+//! Marks keep batches from waiting for each other. Below half, bodies are received and calls are started. Batches under way
+//! may then fill three quarters. All but an eighth of the rest is for the eldest of the batches that make calls: it goes
+//! on until memory is nearly full, so one batch can always end and make room. If its own replies are too many for that,
+//! it starts no more calls after [`PATIENCE`]. All waits are bounded: for a body by [`PATIENCE`], for a call by the batch's
+//! deadline, at which it is known that the call was not sent. The last sixteenth is for what the format of a reply adds to
+//! the bodies in it (JSON's framing, base64): a reply whose items have been called is written, whether there is room or
+//! not.
 //!
 //! # No client holds up the others
 //!
-//! The marks alone would let one client fill memory and then do nothing: twelve connections with large replies
-//! that they never read hold it until `limits.write_timeout`. So bytes are counted by client as well ([`clients`],
-//! told apart as for turns), and two rules follow from it.
+//! The marks alone would let one client fill memory and then do nothing: twelve connections with large replies that it
+//! never reads hold it until `limits.write_timeout`. So bytes are counted by client as well ([`clients`], told apart as
+//! for permits), and two rules follow from it.
 //!
-//! - *The small come in.* The sixteenth below the last one is a reserve for clients that hold next to nothing. As
-//!   long as all that a client holds is at most [`MemoryBudget::small`], it passes the marks, up to the reserve's end.
-//!   Replies to come count as a [`PIECE`] each, so that it starts a few calls at a time. A reply that turns out to be
-//!   larger waits for its call's time: what it has taken is little.
-//! - *The large give way.* Bytes are with their client while it is the client that has to go on: while a reply is
-//!   written, or a body is read ([`MemoryReservation::at_pace_of_client`]). When somebody waits for memory, then of all
-//!   clients that hold more than the one that waits, the one that holds most gives way, if it has not read (or
-//!   sent) a byte for [`STANDSTILL`]. So whoever holds little is never the victim of one that holds much, nobody
-//!   gives way while nobody waits, and a client that goes on reading keeps its reply, however slow its network is.
+//! - *Small clients are let in.* The sixteenth below the last one is a reserve for clients that hold next to nothing. As
+//!   long as a client holds at most [`MemoryBudget::small`] in all, it passes the marks, up to the reserve's end. Replies
+//!   to come count as a [`PIECE`] each, so that it starts a few calls at a time. A reply that turns out to be larger waits
+//!   for as long as its call may take, because it has taken little so far.
+//! - *Large clients give way.* A batch is at its client's pace while the client has to go on: while a reply is written, or a
+//!   body is read ([`MemoryReservation::at_pace_of_client`]). When somebody waits for memory, then of all clients that hold
+//!   more than the one that waits, the one that holds most gives way, if it has not read or sent a byte for
+//!   [`STANDSTILL`](clients::STANDSTILL). So a client that holds little is never the victim of one that holds much, nobody gives
+//!   way while nobody waits, and a client that keeps reading keeps its reply, however slow its network is.
 //!
 //! # Who frees what
 //!
 //! A [`MemoryReservation`] gives back all that it has leased when it is dropped; nothing else gives back for it. Giving way
-//! works by that: the future that was at the client's pace is dropped, and with it the rest of the reply; its
-//! caller gets [`GaveWay`], says so in the log and a metric, and returns an error. That closes the connection
-//! (over HTTP/2 it resets the stream) and drops the holding. One gives way at a time: before the next is told, the
-//! first has to have gone, because what it frees may be enough.
+//! works by that: the future that was at the client's pace is dropped, and with it the rest of the reply. Its caller gets
+//! [`GaveWay`], reports it in the log and a metric, and returns an error. That closes the connection (over HTTP/2 it
+//! resets the stream) and drops the reservation. One gives way at a time: the next is not asked before the first has
+//! gone, because what the first frees may be enough.
 //!
-//! Invariants: `held` is the sum of all holdings' leases, and each client's count is the sum of its own; both
-//! change together, by what is leased. A batch leases whole blocks, so that most replies cost an addition that no
-//! other batch sees.
+//! # Invariants
+//!
+//! `held` is the sum of what all reservations have leased, and each client's count is the sum of its own; both change
+//! together. A batch leases entire blocks, so that most replies cost an addition that no other batch sees.
+//!
+//! # What it does not do
+//!
+//! It does not measure the process. Buffers of connections, plans and headers are bounded by other limits.
 
 mod clients;
 
@@ -56,20 +64,17 @@ use crate::limiter::Client;
 
 use clients::{Clients, Exchange, InFlightGuard};
 
-/// So long a body waits for room.
+/// How long a body waits for room.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A client that has not read or sent a byte for so long stands still.
-const STANDSTILL: Duration = Duration::from_millis(250);
-
-/// How often those who wait look for a client that stands still.
+/// How often those who wait look for a client that has stopped.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What is leased at once.
+/// Bytes that are leased at once.
 const BLOCK: usize = 16 << 10;
 
-/// What is leased at once of the first block, so that those that hold next to nothing count as that. A call under way
-/// counts as much.
+/// Bytes of the first block that are leased at once, so that clients that hold next to nothing count as such. A call under
+/// way counts as much.
 const PIECE: usize = 4 << 10;
 
 /// What a client holds at most to be let in by the reserve, unless memory is small.
@@ -103,7 +108,7 @@ pub(crate) struct GaveWay {
 }
 
 impl MemoryBudget {
-    /// A memory of so many bytes.
+    /// A memory of `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit: AtomicUsize::new(limit),
@@ -138,7 +143,7 @@ impl MemoryBudget {
         self.limit() / 2
     }
 
-    /// Up to where the eldest starts calls: what it has under way shall fit, too.
+    /// Up to where the eldest starts calls: those it has under way should fit, too.
     fn nearly_full(&self) -> usize {
         let limit = self.limit();
         limit - limit / 16 * 3
@@ -156,7 +161,7 @@ impl MemoryBudget {
         limit - limit / 16
     }
 
-    /// What is next to nothing: the reserve has room for four such clients at least.
+    /// How much counts as next to nothing: the reserve has room for at least four such clients.
     fn small(&self) -> usize {
         (self.limit() / 64).clamp(PIECE, SMALL)
     }
@@ -222,12 +227,12 @@ impl MemoryBudget {
     }
 }
 
-/// What is leased for so many bytes.
+/// How much is leased for this many bytes.
 const fn lease_for(used: usize) -> usize {
     used.next_multiple_of(if used <= BLOCK { PIECE } else { BLOCK })
 }
 
-/// Someone who waits, as long as it lives.
+/// Somebody waits, until this is dropped.
 struct Waiting<'memory>(&'memory MemoryBudget);
 
 impl Drop for Waiting<'_> {
@@ -236,12 +241,12 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// What one batch or stream holds; given back when it is dropped. Its methods may be called while calls of
-/// the batch are under way, but all of a batch runs in one task.
+/// The memory that one batch or stream holds. Dropping it gives all of it back. Its methods may be called while calls of the
+/// batch are under way, but all of a batch runs in one task.
 pub(crate) struct MemoryReservation<'memory> {
     memory: &'memory MemoryBudget,
     used: AtomicUsize,
-    /// What it has leased, and how its client goes on.
+    /// How much it has leased, and whether its client goes on.
     exchange: Arc<Exchange>,
     /// Its place in line; 0: none.
     ticket: AtomicU64,
@@ -250,7 +255,7 @@ pub(crate) struct MemoryReservation<'memory> {
 }
 
 impl<'memory> MemoryReservation<'memory> {
-    /// Nothing is held yet; what will be counts as this client's.
+    /// Holds nothing yet. All that it will hold counts as this client's.
     pub(crate) fn new(memory: &'memory MemoryBudget, client: Client) -> Self {
         let (used, ticket) = (AtomicUsize::new(0), AtomicU64::new(0));
         let exchange = memory.clients.exchange(client);
@@ -308,12 +313,12 @@ impl<'memory> MemoryReservation<'memory> {
         Ok(())
     }
 
-    /// Gives back `bytes` of what it took.
+    /// Gives back `bytes` that it took.
     pub(crate) fn give_back(&self, bytes: usize) {
         self.hold(self.used.load(Ordering::Relaxed).saturating_sub(bytes));
     }
 
-    /// It holds exactly so many bytes now, whether there is room or not.
+    /// It holds exactly `used` bytes now, whether there is room or not.
     pub(crate) fn hold(&self, used: usize) {
         self.used.store(used, Ordering::Relaxed);
         let (leased, wanted) = (self.exchange.leased(), lease_for(used));
@@ -384,8 +389,8 @@ impl<'memory> MemoryReservation<'memory> {
     /// Carries on an exchange in which it is the client's turn to go on: it reads a reply, or sends a body.
     ///
     /// # Errors
-    /// The client stood still while others waited for memory, and holds most of it. The exchange was dropped; what
-    /// is held is to be dropped, too.
+    /// The client stood still while others waited for memory, and holds most of it. The exchange was dropped; its caller has
+    /// to drop what it holds as well.
     pub(crate) async fn at_pace_of_client<E: Future>(&self, exchange: E) -> Result<E::Output, GaveWay> {
         let mut exchange = pin!(exchange);
         let waker = Waker::from(Arc::clone(&self.exchange));
@@ -414,7 +419,7 @@ impl<'memory> MemoryReservation<'memory> {
         self.memory.clients.make_room(&self.exchange, more);
     }
 
-    /// Whether its client would still hold next to nothing, with so many bytes more.
+    /// Whether its client would still hold next to nothing with `more` bytes.
     fn is_small(&self, more: usize) -> bool {
         self.exchange.held_by_client().saturating_add(more) <= self.memory.small()
     }

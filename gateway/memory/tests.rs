@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt;
 
+use super::clients::STANDSTILL;
 use super::*;
 
 const MIB: usize = 1 << 20;

@@ -7,14 +7,14 @@ use futures_util::FutureExt;
 use http::{HeaderMap, Method};
 
 use crate::admission::{Answer, AuthService, Caller, Question};
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Stopwatch};
 use crate::config::ForwardAuth;
-use crate::dispatch::{Attempt, Engine, Lane, Progress, ReplyBudget};
+use crate::dispatch::{Attempt, Channel, Engine, Progress, ReplyBudget};
 use crate::memory::MemoryReservation;
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
 use crate::telemetry::TraceContext;
-use crate::upstream::client::{BatchEngine, Behalf};
+use crate::upstream::client::{BatchEngine, Behalf, SharedFields};
 
 /// Longer answers count as no answer, in bytes.
 const MAX_ANSWER: usize = 64 << 10;
@@ -39,19 +39,27 @@ impl AuthCall<'_> {
     async fn call(&self, Question { call, hop }: Question, deadline: Deadline) -> Option<Answer> {
         let Self { gateway, snapshot, caller, trace } = *self;
         let reservation = MemoryReservation::new(&gateway.memory, caller.client());
-        let behalf = Behalf { snapshot, caller, trace };
+        let behalf = Behalf {
+            upstreams: &snapshot.upstreams,
+            client: caller.client(),
+            authority: &caller.authority,
+            trace,
+            reservation: &reservation,
+        };
         let inherited = HeaderMap::new();
-        let engine = &BatchEngine::new(behalf, (&inherited, &hop), &reservation);
-        let (progress, budget) = (Progress::default(), ReplyBudget::new(MAX_ANSWER, MAX_ANSWER));
+        let reserved = snapshot.settings.reserved_fields();
+        let engine = &BatchEngine::new(behalf, SharedFields { inherited: &inherited, hop: &hop, reserved });
+        let progress = Progress::new(Stopwatch::start());
+        let budget = ReplyBudget::new(MAX_ANSWER, MAX_ANSWER);
         let _permit = match engine.try_permit(call.upstream) {
             Some(permit) => permit,
             None => engine.permit(call.upstream).await.ok()?,
         };
-        let mut lane = engine.lane(call.upstream);
+        let mut channel = engine.channel(call.upstream);
         progress.mark_started();
         let attempt = Attempt { progress: &progress, budget: &budget, deadline };
-        let reply = lane.call(&Method::GET, &call, attempt).await;
-        lane.rest();
+        let reply = channel.call(&Method::GET, &call, attempt).await;
+        channel.rest();
         let reply = reply.ok()?;
         Some(Answer { status: reply.status, headers: reply.headers })
     }

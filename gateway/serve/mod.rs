@@ -11,6 +11,7 @@ mod entry_point;
 mod body;
 mod batch_request;
 mod runner;
+mod references;
 mod batch;
 mod stream;
 mod stream_reply;

@@ -3,6 +3,7 @@
 //! In: a request, a configuration and memory. Out: results in the order of the request, and a report for each item. It needs
 //! no session: the caller says by a future when nobody waits for the results any more.
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::batch::{BatchRefusal, MultiStatus};
@@ -13,7 +14,7 @@ use crate::memory::MemoryReservation;
 use crate::plan::Plan;
 use crate::state::snapshot::Snapshot;
 use crate::stitch::{ItemReport, StitchContext, stitch};
-use crate::upstream::client::{BatchEngine, Behalf};
+use crate::upstream::client::{BatchEngine, Behalf, SharedFields};
 
 use super::batch_request::BatchRequest;
 use super::entry_point::EntryPoint;
@@ -37,8 +38,15 @@ impl<'run> Runner<'run> {
     /// Makes the calls of its items.
     pub(super) fn engine(&self, memory: &'run MemoryReservation<'run>) -> BatchEngine<'run> {
         let BatchRequest { caller, trace, inherited, hop, .. } = self.request;
-        let behalf = Behalf { snapshot: self.snapshot, caller, trace: *trace };
-        BatchEngine::new(behalf, (inherited, hop), memory)
+        let behalf = Behalf {
+            upstreams: &self.snapshot.upstreams,
+            client: caller.client(),
+            authority: &caller.authority,
+            trace: *trace,
+            reservation: memory,
+        };
+        let reserved = self.snapshot.settings.reserved_fields();
+        BatchEngine::new(behalf, SharedFields { inherited, hop, reserved })
     }
 
     /// Sends the items of a plan. `gone` ends once nobody waits for the results.
@@ -60,7 +68,8 @@ impl<'run> Runner<'run> {
         };
         let engine = self.engine(memory);
         memory.stand_in_line();
-        let items = make_calls(plan, &engine, limits, gone).await;
+        // Boxed, so that the compiler need not see through all of the dispatch to know that it is `Send`.
+        let items = dispatch(plan, &&engine, self, limits, gone).boxed().await;
         memory.leave_line();
         items
     }
@@ -82,14 +91,4 @@ impl<'run> Runner<'run> {
         }
         stitch(items, &context)
     }
-}
-
-/// Boxed, so that the compiler need not see through all of the dispatch to know that it is `Send`.
-fn make_calls<'call>(
-    plan: Plan,
-    engine: &'call BatchEngine<'call>,
-    limits: DispatchLimits,
-    gone: BoxFuture<'call, ()>,
-) -> BoxFuture<'call, Vec<DispatchedItem>> {
-    Box::pin(async move { dispatch(plan, &engine, limits, gone).await })
 }

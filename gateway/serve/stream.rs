@@ -61,7 +61,7 @@ pub(super) async fn serve<'gateway>(
     let engine = &runner.engine(&memory);
     let work = StreamWork::new(limits(runner));
     let meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
-    let mut stream = Stream::new(runner, meter, (&work, &engine), &memory);
+    let mut stream = Stream::new(runner, meter, StreamDispatch::new(&work, &engine, &runner), &memory);
     let mut reply = StreamReply::new(runner, context);
     let left = stream.carry(session, &mut reply).await;
     // Items of a client that left are counted like all others.
@@ -148,7 +148,7 @@ impl<'stream> Stream<'stream> {
     fn new(
         runner: Runner<'stream>,
         meter: Meter,
-        (work, engine): (&'stream StreamWork, &'stream &'stream BatchEngine<'stream>),
+        dispatch: StreamDispatch<'stream, &'stream BatchEngine<'stream>>,
         reservation: &'stream MemoryReservation<'stream>,
     ) -> Self {
         Self {
@@ -156,7 +156,7 @@ impl<'stream> Stream<'stream> {
             meter,
             reservation,
             counted: 0,
-            dispatch: StreamDispatch::new(work, engine),
+            dispatch,
             lines: Lines::new(runner.entry.endpoint.limits.max_body),
             taken: 0,
             bytes_in: 0,

@@ -31,6 +31,7 @@
 pub(crate) mod body_rate;
 mod connection_control;
 mod http2;
+mod rest;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ use crate::transport::client_certificate::client_name;
 
 pub(crate) use connection_control::{ConnectionControl, FindControl};
 pub(crate) use http2::Http2;
+pub(crate) use rest::Rest;
 
 /// After a reply that was sent before the request was read, the client may go on sending for this long in total …
 const LINGER: Duration = Duration::from_secs(8);
@@ -204,14 +206,14 @@ impl Session {
         written.map_err(pingora::Error::into_down)
     }
 
-    /// Sends the head of the final reply. If `end`, nothing follows it.
+    /// Sends the head of the final reply.
     ///
     /// # Errors
     /// The client has left.
     pub(crate) async fn write_response_header(
         &mut self,
         header: Box<ResponseHeader>,
-        end: bool,
+        rest: Rest,
     ) -> pingora::Result<()> {
         self.answered = Some(header.status);
         match &mut self.protocol {
@@ -220,33 +222,36 @@ impl Session {
                 http1.write_response_header(header).await.map_err(pingora::Error::into_down)?;
             }
             Protocol::Http2(http2) => {
-                http2.write_head(header, end).map_err(pingora::Error::into_down)?;
-                self.is_complete = end;
+                http2.write_head(header, rest).map_err(pingora::Error::into_down)?;
+                self.is_complete = rest.is_end();
                 return Ok(());
             }
         }
-        if end { self.write_response_body(None, true).await } else { Ok(()) }
+        if rest.is_end() { self.end_reply().await } else { Ok(()) }
     }
 
-    /// Sends a piece of the reply's body. If `end`, it is the last one. Returns once the connection has taken it.
+    /// Sends a piece of the reply's body. Returns once the connection has taken it.
     ///
     /// # Errors
     /// The client has left, or took nothing within the write timeout.
-    pub(crate) async fn write_response_body(
-        &mut self,
-        piece: Option<Bytes>,
-        end: bool,
-    ) -> pingora::Result<()> {
-        let piece = piece.unwrap_or_default();
+    pub(crate) async fn write_response_body(&mut self, piece: Bytes, rest: Rest) -> pingora::Result<()> {
         let length = piece.len() as u64;
         let written = match &mut self.protocol {
-            Protocol::Http1(http1) => write_http1(http1, &piece, end).await,
-            Protocol::Http2(http2) => http2.write_body(piece, end).await,
+            Protocol::Http1(http1) => write_http1(http1, &piece, rest).await,
+            Protocol::Http2(http2) => http2.write_body(piece, rest).await,
         };
         written.map_err(pingora::Error::into_down)?;
         self.left = self.left.map(|left| left.saturating_sub(length));
-        self.is_complete |= end;
+        self.is_complete |= rest.is_end();
         Ok(())
+    }
+
+    /// Ends a reply whose body is complete.
+    ///
+    /// # Errors
+    /// The client has left.
+    pub(crate) async fn end_reply(&mut self) -> pingora::Result<()> {
+        self.write_response_body(Bytes::new(), Rest::Nothing).await
     }
 
     /// Ends the reply with trailers, if the client's version of HTTP can carry them.
@@ -423,11 +428,11 @@ pub(crate) fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn write_http1(http1: &mut Http1, piece: &Bytes, end: bool) -> pingora::Result<()> {
+async fn write_http1(http1: &mut Http1, piece: &Bytes, rest: Rest) -> pingora::Result<()> {
     if !piece.is_empty() {
         http1.write_body(piece).await?;
     }
-    if end {
+    if rest.is_end() {
         http1.finish_body().await?;
     }
     Ok(())

@@ -1,7 +1,5 @@
 //! Makes results of outcomes.
 
-use std::time::Duration;
-
 use http::{HeaderValue, Method, StatusCode, header};
 
 use super::context::StitchContext;
@@ -33,7 +31,7 @@ fn stitch_item(
     context: &StitchContext<'_>,
     budget: &mut reply::BodyBudget,
 ) -> (ItemResult, ItemReport) {
-    let DispatchedItem { subject, route, upstream, outcome, elapsed, coalesced } = item;
+    let DispatchedItem { subject, route, upstream, outcome, timeline, coalesced } = item;
     let method = subject.method.clone();
     let (mut result, cause) = match outcome {
         Outcome::Answered(reply) => {
@@ -63,7 +61,7 @@ fn stitch_item(
         method: method_label(&method),
         status: result.status,
         outcome: result.gateway.map_or(OutcomeKind::Answered, |made| made.outcome),
-        elapsed: (elapsed > Duration::ZERO).then_some(elapsed),
+        elapsed: timeline.elapsed(),
         reason: cause.reason,
         limit: cause.limit,
         coalesced,

@@ -7,7 +7,8 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::*;
 use crate::batch::{ItemForm, ItemId, ItemRejection, ItemResult, OutcomeKind, ResultBody, Subject};
-use crate::dispatch::{CallFailure, DispatchedItem, Outcome, Sent, UpstreamReply};
+use crate::clock::Stopwatch;
+use crate::dispatch::{CallFailure, DispatchedItem, Outcome, Sent, Timeline, UpstreamReply};
 use crate::route::{
     CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
 };
@@ -32,7 +33,7 @@ fn item(method: Method, outcome: Outcome) -> DispatchedItem {
         route: Some(RouteIndex(0)),
         upstream: Some(UpstreamIndex(0)),
         outcome,
-        elapsed: Duration::from_millis(5),
+        timeline: Timeline::not_started(Stopwatch::start()),
         coalesced: false,
     }
 }

@@ -16,7 +16,7 @@ fn shared(fake: &Fake, upstreams: usize, of: &[Option<usize>]) -> Plan {
 
 /// An outcome, for comparing.
 fn shown(item: &DispatchedItem) -> String {
-    format!("{:?} {:?} {:?}", item.outcome, item.upstream, item.elapsed)
+    format!("{:?} {:?} {:?}", item.outcome, item.upstream, item.timeline)
 }
 
 fn is_stopped(item: &DispatchedItem) -> bool {

@@ -61,11 +61,11 @@ fn filled(members: &str, fields: &[(&str, &[u8])], body: &str) -> Result<Call, U
     }
     let body = Bytes::copy_from_slice(body.as_bytes());
     let outcome = Outcome::Answered(UpstreamReply { status: StatusCode::CREATED, headers, body });
-    let of = |_| Some(Earlier { outcome: &outcome, route: Some(RouteIndex(0)) });
+    let earlier = |_| Some(Earlier { outcome: &outcome, route: Some(RouteIndex(0)) });
     let mut left = MAX_LOOKED_THROUGH;
     let is_upstream = |_, name: &str| name == "up:81";
     let around = Surroundings { plan: context, own_origin: "http://gw", is_upstream: &is_upstream };
-    resolve(template, &mut Answers { of: &of, left: &mut left }, &around)
+    resolve(template, &mut Answers { earlier: &earlier, left: &mut left }, &around)
 }
 
 fn target(url: &str, fields: &[(&str, &[u8])], body: &str) -> Option<String> {

@@ -10,7 +10,7 @@ use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Sent};
 use crate::problem;
 use crate::serve::grpc;
-use crate::session::ResetReason;
+use crate::session::{ResetReason, Rest};
 use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
 use crate::upstream::error;
 use crate::upstream::peer::Peer;
@@ -108,15 +108,14 @@ impl Exchange<'_> {
         body: Body,
         is_done: bool,
     ) -> Result<(), Broken> {
-        let ends_with_head = body == Body::None && is_done;
         let keeps_head_back = body == Body::Mapped;
         if keeps_head_back {
             relay.mapped = Some(MappedBody::default());
         }
         let mut head = Some(Box::new(head));
         if !keeps_head_back && let Some(head) = head.take() {
-            let ends = ends_with_head || body == Body::None;
-            let written = self.session.write_response_header(head, ends).await;
+            let rest = if body == Body::None { Rest::Nothing } else { Rest::Follows };
+            let written = self.session.write_response_header(head, rest).await;
             written.map_err(broken)?;
         }
         if !is_done {
@@ -135,10 +134,10 @@ impl Exchange<'_> {
     ) -> Result<(), Broken> {
         let bytes = mapped.map(self.job);
         if let Some(head) = head {
-            let written = self.session.write_response_header(head, false).await;
+            let written = self.session.write_response_header(head, Rest::Follows).await;
             written.map_err(broken)?;
         }
-        let written = self.session.write_response_body(Some(bytes), true).await;
+        let written = self.session.write_response_body(bytes, Rest::Nothing).await;
         written.map_err(broken)
     }
 
@@ -146,7 +145,7 @@ impl Exchange<'_> {
         let trailers = relay.trailers.clone().filter(|trailers| !trailers.is_empty());
         let written = match trailers.filter(|_| self.session.takes_trailers()) {
             Some(trailers) => self.session.write_trailers(trailers).await,
-            None => self.session.write_response_body(None, true).await,
+            None => self.session.end_reply().await,
         };
         match written {
             Err(_) if self.session.is_answered_in_full() => Ok(()),
@@ -247,7 +246,7 @@ impl Exchange<'_> {
     async fn write(&mut self, piece: Bytes, becomes_stream: &mut Option<Deadline>) -> Result<(), Broken> {
         let limit = self.limit_in_all();
         let Self { session, permit, .. } = self;
-        let mut write = std::pin::pin!(session.write_response_body(Some(piece), false));
+        let mut write = std::pin::pin!(session.write_response_body(piece, Rest::Follows));
         loop {
             tokio::select! {
                 biased;
@@ -379,7 +378,7 @@ impl Exchange<'_> {
         if let Some(connection) = self.session.connection() {
             connection.become_opaque();
         }
-        if self.session.write_response_header(Box::new(head), false).await.is_err() {
+        if self.session.write_response_header(Box::new(head), Rest::Follows).await.is_err() {
             lasting.end(LongLivedEnd::Client);
             return Ended::ClientGone;
         }

@@ -1,43 +1,20 @@
-//! What a call looks like on the wire: its request line and fields, with the framing that the gateway
-//! alone decides (RFC 9112 §6). Nothing an item says can end up in it but its method, its
-//! canonical path, and fields that were checked.
+//! The head of a call on the wire: its request line and fields, with the framing that the gateway alone decides (RFC 9112
+//! §6). Of what an item says, only its method, its canonical path, and fields that were checked can end up in it.
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use pingora::http::RequestHeader;
 
 use crate::dispatch::CallFailure;
-use crate::header::inherit::CallHeaders;
 use crate::plan::Call;
 
-use super::BatchEngine;
-use super::retry::Sending;
-use crate::upstream::instance::Upstream;
+use super::context::Calls;
+use super::sending::Sending;
 use crate::upstream::peer::Peer;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// What the calls of one batch to one upstream share.
-#[derive(Clone, Copy)]
-pub(super) struct Calls<'engine> {
-    pub(super) engine: &'engine BatchEngine<'engine>,
-    pub(super) upstream: &'engine Upstream,
-    pub(super) headers: &'engine CallHeaders,
-}
-
-impl<'engine> Calls<'engine> {
-    /// What `consistent_hash` chooses a target by, for this call.
-    pub(super) fn hash_key<'call>(self, call: &'call Call) -> &'call [u8]
-    where
-        'engine: 'call,
-    {
-        let field = |name: &HeaderName| {
-            let own = call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
-            own.or_else(|| self.headers.shared(name))
-        };
-        self.upstream.hash_key(field, &call.target)
-    }
-
+impl Calls<'_> {
     /// The header of a call to a target over HTTP/1.1.
     pub(super) fn header(
         &self,
@@ -46,7 +23,7 @@ impl<'engine> Calls<'engine> {
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let uri = sending.call.target.parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
-        let host = self.upstream.host_for(peer, &self.engine.caller.authority);
+        let host = self.upstream.host_for(peer, self.behalf.authority);
         header.insert_header(header::HOST, host).map_err(|_| CallFailure::Internal)?;
         Ok(Box::new(header))
     }
@@ -57,7 +34,7 @@ impl<'engine> Calls<'engine> {
         sending: Sending<'_>,
         peer: &Peer,
     ) -> Result<Box<RequestHeader>, CallFailure> {
-        let origin = self.upstream.origin_for(peer, &self.engine.caller.authority);
+        let origin = self.upstream.origin_for(peer, self.behalf.authority);
         let uri = format!("{origin}{}", sending.call.target).parse().map_err(|_| CallFailure::Internal)?;
         let mut header = self.header_without_host(sending, peer, uri)?;
         header.set_version(http::Version::HTTP_2);
@@ -78,14 +55,14 @@ impl<'engine> Calls<'engine> {
         if let Some(length) = content_length(method, call) {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        if let Some(trace) = self.engine.trace.of_call() {
+        if let Some(trace) = self.behalf.trace.of_call() {
             parts.headers.insert(TRACEPARENT, trace);
         }
         if let Some(name) = &self.upstream.settings.deadline_header {
             parts.headers.insert(name.clone(), HeaderValue::from(deadline.remaining_milliseconds()));
         }
         for (name, text) in &call.references {
-            let origin = self.upstream.origin_for(peer, &self.engine.caller.authority);
+            let origin = self.upstream.origin_for(peer, self.behalf.authority);
             let value =
                 HeaderValue::from_str(&text.with_origin(&origin)).map_err(|_| CallFailure::Internal)?;
             parts.headers.insert(name.clone(), value);

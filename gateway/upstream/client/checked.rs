@@ -1,8 +1,8 @@
-//! A connection to an upstream over HTTP/1.1 whose replies are checked before pingora sees them: its parser takes an
-//! empty chunk size for the end of a body, and two lengths for one. Such a reply ends as malformed.
+//! A connection to an upstream over HTTP/1.1 whose replies are checked before pingora sees them. pingora's parser accepts an
+//! empty chunk size as the end of a body, and two lengths as one; here such a reply ends as malformed.
 //!
-//! Who sends a request says its method first: it decides whether the reply has a body. Bytes that no request has asked
-//! for end the connection, so they are never taken for the next reply.
+//! Whoever sends a request announces its method first, because the method decides whether the reply has a body. Bytes that
+//! answer no request end the connection, so they are never mistaken for the next reply.
 
 use std::io;
 use std::pin::Pin;
@@ -40,12 +40,12 @@ impl CheckedStream {
         }
     }
 
-    /// Whether the connection may carry another request, as far as its replies go.
+    /// Whether the replies so far allow the connection to carry another request.
     pub(crate) fn is_usable(stream: &Stream) -> bool {
         Self::checker_of(stream).is_none_or(|checker| checker.is_usable())
     }
 
-    /// Takes the trailer fields of the reply. They are there once its body was read to its end.
+    /// Takes the trailer fields of the reply, which are complete once its body was read to its end.
     pub(crate) fn take_trailers(stream: &Stream) -> Option<HeaderMap> {
         Self::checker_of(stream)?.take_trailers()
     }
@@ -75,7 +75,7 @@ impl AsyncRead for CheckedStream {
         let passed = checker.pass(buffer.filled().get(before..).unwrap_or_default());
         buffer.set_filled(before + passed.bytes);
         match passed.stop {
-            // What came before it is handed on; the next read fails.
+            // The bytes before the fault are handed on; the next read fails.
             Some(Stop::Fault(fault)) if passed.bytes == 0 => {
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)))
             }

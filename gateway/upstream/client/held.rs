@@ -1,18 +1,19 @@
-//! A lane over HTTP/1.1: one pooled connection, held for a run of calls and given back at the end.
-//! Saves the pool's work between a batch's calls: two system calls a call instead of three.
+//! A channel over HTTP/1.1: one connection of the pool, held for a run of calls and given back at the end. That saves the
+//! pool's work between a batch's calls: two system calls for each instead of three.
 
 use std::sync::Arc;
 
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession;
 
+use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::plan::Call;
 
-use super::call::Calls;
 use super::checked::CheckedStream;
+use super::context::Calls;
 use super::reply::{Unanswered, collect};
-use super::retry::Sending;
+use super::sending::Sending;
 use super::under_way::CallUnderWay;
 use crate::memory::MemoryReservation;
 use crate::upstream::connections::is_quiet;
@@ -21,9 +22,9 @@ use crate::upstream::failover::Failover;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
 
-/// The lane.
-pub(super) struct HeldConnection<'engine> {
-    calls: Calls<'engine>,
+/// The channel. The connection is not there before the first call, nor while one is under way.
+pub(super) struct HeldConnection<'batch> {
+    calls: Calls<'batch>,
     connection: Option<Connection>,
 }
 
@@ -31,14 +32,14 @@ pub(super) struct HeldConnection<'engine> {
 struct Connection {
     peer: Arc<Peer>,
     stream: Stream,
-    /// It has carried a call before, so the upstream may have closed it since.
-    used: bool,
+    /// When it was opened. `None`: it has carried a call before, so the upstream may have closed it since.
+    opened: Option<Stopwatch>,
 }
 
 impl Connection {
-    /// The connection, unless the upstream closed it or spoke out of turn while the next call waited
-    /// for its turn: what came then (a 408 for idleness, say) would be taken for that call's answer.
-    /// Asks tokio what it knows already, so a quiet connection costs no system call.
+    /// The connection, unless the upstream closed it or sent something while the next call waited for its permit: that
+    /// (a 408 for idleness, say) would be taken for the reply to that call. Asks tokio what it knows already, so a quiet
+    /// connection costs no system call.
     fn if_quiet(mut self) -> Option<Self> {
         let is_quiet = is_quiet(&mut self.stream);
         if !is_quiet {
@@ -48,12 +49,12 @@ impl Connection {
     }
 }
 
-impl<'engine> HeldConnection<'engine> {
-    pub(super) const fn new(calls: Calls<'engine>) -> Self {
+impl<'batch> HeldConnection<'batch> {
+    pub(super) const fn new(calls: Calls<'batch>) -> Self {
         Self { calls, connection: None }
     }
 
-    pub(super) const fn calls(&self) -> Calls<'engine> {
+    pub(super) const fn calls(&self) -> Calls<'batch> {
         self.calls
     }
 
@@ -67,13 +68,13 @@ impl<'engine> HeldConnection<'engine> {
             Some(held) => held,
             None => self.connect(failover, sending).await.map_err(Unanswered::not_sent)?,
         };
-        let (used, peer) = (connection.used, Arc::clone(&connection.peer));
+        let (opened, peer) = (connection.opened, Arc::clone(&connection.peer));
+        let used = opened.is_none();
         let header = self.calls.header(sending, &peer).map_err(Unanswered::not_sent)?;
-        sending.attempt.progress.mark_sent();
-        let under_way = CallUnderWay::new(self.calls, lease, sending.patience);
+        let under_way = CallUnderWay::new(self.calls.upstream, lease, sending, opened);
         CheckedStream::expect_reply(&connection.stream, &header.method);
         let mut session = HttpSession::new_with_options(connection.stream, &peer.http1);
-        match send_and_collect(&mut session, header, sending, self.calls.engine.reservation).await {
+        match send_and_collect(&mut session, header, sending, self.calls.behalf.reservation).await {
             Ok(reply) => {
                 under_way.answered(reply.status);
                 if used {
@@ -81,7 +82,7 @@ impl<'engine> HeldConnection<'engine> {
                 }
                 session.respect_keepalive();
                 let kept = session.reuse().await.filter(CheckedStream::is_usable);
-                self.connection = kept.map(|stream| Connection { peer, stream, used: true });
+                self.connection = kept.map(|stream| Connection { peer, stream, opened: None });
                 Ok(reply)
             }
             Err(unanswered) => {
@@ -111,14 +112,14 @@ impl<'engine> HeldConnection<'engine> {
         let connections = &upstream.connections;
         let idle = |peer: Arc<Peer>| async move {
             let stream = connections.idle_http1(&peer, sending.method).await?;
-            Some(Connection { peer, stream: CheckedStream::around(stream), used: true })
+            Some(Connection { peer, stream: CheckedStream::around(stream), opened: None })
         };
         let open = |peer: Arc<Peer>| async move {
-            let stream = connections.new_http1(&peer).await?;
-            Ok(Connection { peer, stream: CheckedStream::around(stream), used: false })
+            let stream = CheckedStream::around(connections.new_http1(&peer).await?);
+            Ok(Connection { peer, stream, opened: Some(Stopwatch::start()) })
         };
         let (lease, connection) = failover.connect(sending.attempt.deadline, idle, open).await?;
-        if !connection.used {
+        if connection.opened.is_some() {
             upstream.opened.inc();
         }
         Ok((connection, lease))
@@ -144,7 +145,7 @@ async fn send_and_collect(
 ) -> Result<UpstreamReply, Unanswered> {
     let sent = send(session, header, sending.call).await;
     // A server may answer and close before it has read all: its answer counts (RFC 9112 §9.6).
-    let answer = collect(session, sending.attempt.budget, reservation).await;
+    let answer = collect(session, sending.attempt, reservation).await;
     match (sent, answer) {
         (_, Ok(reply)) => Ok(reply),
         (Err(error), Err(Unanswered { nothing_received: true, .. })) => {

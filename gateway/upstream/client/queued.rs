@@ -1,11 +1,11 @@
-//! A call that waits for its turn, as metrics see it.
+//! A call that waits for its permit, as metrics see it.
 
 use crate::clock::Stopwatch;
 use crate::limiter::Flow;
 
 use crate::upstream::instance::Upstream;
 
-/// A call in an upstream's queue. Its wait is recorded when it is dropped, whether its turn came or not.
+/// A call that waits for its permit. Its wait is recorded when this is dropped, whether the permit came or not.
 pub(crate) struct Queued<'upstream> {
     upstream: &'upstream Upstream,
     flow: &'upstream Flow,

@@ -1,40 +1,38 @@
-//! An upstream's reply, read whole within the batch's budget. Interim replies (1xx, RFC 9110 §15.2)
-//! are passed over; what goes over the limits is dropped with its connection.
+//! Reads an upstream's complete reply within the batch's budget and memory. Interim replies (1xx, RFC 9110 §15.2) are
+//! skipped; a reply that exceeds a limit is dropped with its connection.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use pingora::protocols::http::client::HttpSession as AnySession;
 use pingora::protocols::http::v1::client::HttpSession;
 
-use crate::dispatch::{CallFailure, ReplyBudget, UpstreamReply};
+use crate::dispatch::{Attempt, CallFailure, ReplyBudget, UpstreamReply};
 use crate::header::hop::is_interim;
 
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::upstream::error;
 use crate::upstream::retry::Lost;
 
-/// Interim replies that are passed over before the final one.
+/// Interim replies that are skipped before the final one.
 const MAX_INTERIM: usize = 32;
 
 /// A call that brought no reply.
 pub(super) struct Unanswered {
     pub(super) failure: CallFailure,
-    /// Not one byte of a reply came.
+    /// No byte of a reply came.
     pub(super) nothing_received: bool,
     /// A byte of this attempt may have left.
     pub(super) sent: bool,
-    /// It found that the connection, which had been idle, was gone.
+    /// The connection had been idle, and turned out to be closed.
     pub(super) stale: bool,
 }
 
 impl Unanswered {
-    /// Whether it is no fault of the target.
+    /// Whether the target is not at fault.
     pub(super) fn is_blameless(&self) -> bool {
         self.stale || self.failure == CallFailure::NotProcessed
     }
-}
 
-impl Unanswered {
     /// The attempt as the retry policy sees it.
     pub(super) const fn lost(&self) -> Lost {
         Lost { failure: self.failure, is_sent: self.sent, is_stale: self.stale }
@@ -52,7 +50,7 @@ impl From<CallFailure> for Unanswered {
     }
 }
 
-/// A session whose reply can be read: HTTP/1.1 held by a lane, or a stream of HTTP/2.
+/// A session whose reply can be read: HTTP/1.1 on a held connection, or a stream of HTTP/2.
 pub(super) trait Replies {
     async fn read_header(&mut self) -> pingora::Result<()>;
     fn head(&self) -> Option<(StatusCode, &HeaderMap)>;
@@ -96,13 +94,14 @@ impl Replies for AnySession {
     }
 }
 
-/// Reads a reply whole.
+/// Reads a complete reply.
 pub(super) async fn collect(
     session: &mut impl Replies,
-    budget: &ReplyBudget,
+    Attempt { progress, budget, .. }: Attempt<'_>,
     reservation: &MemoryReservation<'_>,
 ) -> Result<UpstreamReply, Unanswered> {
     let (status, headers) = read_final_header(session).await?;
+    progress.mark_first_byte();
     let mut reply = UpstreamReply { status, headers, body: Bytes::new() };
     let mut held = Held { budget, reservation, bytes: 0 };
     held.take(0, reply.bytes()).await?;
@@ -125,7 +124,7 @@ impl Held<'_> {
         self.budget.take(body, more)?;
         self.bytes += more;
         self.reservation.take_or_wait(more).await.map_err(|MemoryExhausted| {
-            // Nothing of it counts but in the budget.
+            // The reservation took none of it.
             self.budget.give_back(more);
             self.bytes -= more;
             CallFailure::MemoryFull

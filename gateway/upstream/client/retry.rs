@@ -7,46 +7,28 @@
 use std::time::Duration;
 
 use futures_util::future::FutureExt;
-use http::Method;
 
 use crate::clock::Deadline;
 use crate::dispatch::{Attempt, CallFailure, ReplyBudget, Sent, UpstreamReply};
 use crate::memory::MemoryReservation;
-use crate::plan::Call;
 use crate::upstream::failover::Failover;
 use crate::upstream::instance::Upstream;
 use crate::upstream::retry::{Next, Retries, Retry};
 
-use super::Kind;
-use super::call::Calls;
+use super::context::Calls;
+use super::kind::Kind;
 use super::reply::Unanswered;
-
-/// What is sent.
-#[derive(Clone, Copy)]
-pub(super) struct Sending<'call> {
-    pub(super) method: &'call Method,
-    pub(super) call: &'call Call,
-    pub(super) attempt: Attempt<'call>,
-    /// An attempt that is dropped after this was too slow, which the circuit breaker counts; before it, it was merely
-    /// unwanted. `None`: it never counts.
-    pub(super) patience: Option<Deadline>,
-}
+use super::sending::Sending;
 
 type Made = Result<UpstreamReply, Unanswered>;
 
 /// Makes a call, in as many attempts as the policy allows.
-pub(super) async fn call(
-    lane: &mut Kind<'_>,
-    method: &Method,
-    call: &Call,
-    attempt: Attempt<'_>,
-) -> Result<UpstreamReply, CallFailure> {
-    let sending = Sending { method, call, attempt, patience: None };
-    let mut attempts = Attempts::new(lane.calls(), sending);
-    match attempts.make(lane).await {
+pub(super) async fn call(channel: &mut Kind<'_>, sending: Sending<'_>) -> Result<UpstreamReply, CallFailure> {
+    let mut attempts = Attempts::new(channel.calls(), sending);
+    match attempts.make(channel).await {
         (made, Next::GiveUp(_)) => made.map_err(|unanswered| unanswered.failure),
         // Boxed, so that a call that needs one attempt is no larger for it.
-        (made, Next::Retry(retry)) => attempts.go_on(lane, made, retry).boxed().await,
+        (made, Next::Retry(retry)) => attempts.go_on(channel, made, retry).boxed().await,
     }
 }
 
@@ -93,7 +75,7 @@ impl<'call> Attempts<'call> {
         let upstream = calls.upstream;
         Self {
             upstream,
-            reservation: calls.engine.reservation,
+            reservation: calls.behalf.reservation,
             sending,
             retries: Retries::new(upstream, sending.method),
             failover: Failover::new(upstream, calls.hash_key(sending.call)),
@@ -103,7 +85,7 @@ impl<'call> Attempts<'call> {
     /// All attempts after the first.
     async fn go_on(
         mut self,
-        lane: &mut Kind<'_>,
+        channel: &mut Kind<'_>,
         made: Made,
         mut retry: Retry,
     ) -> Result<UpstreamReply, CallFailure> {
@@ -115,7 +97,7 @@ impl<'call> Attempts<'call> {
                 tokio::time::sleep(retry.after).await;
             }
             self.failover.once_more(retry.kind);
-            let attempt = self.make(lane);
+            let attempt = self.make(channel);
             let (made, next) = if kept.is_reply() {
                 // Don't time out outside of this: the caller would drop the reply that is held here.
                 let Some(made) = deadline.race(attempt).boxed().await else { break };
@@ -135,16 +117,16 @@ impl<'call> Attempts<'call> {
     }
 
     /// Makes one attempt, and decides what follows it.
-    async fn make(&mut self, lane: &mut Kind<'_>) -> (Made, Next) {
+    async fn make(&mut self, channel: &mut Kind<'_>) -> (Made, Next) {
         let limit = self.retries.attempt_limit();
         let sending = Sending { patience: self.patience(limit), ..self.sending };
         let left = || sending.attempt.deadline.remaining();
         let Self { retries, failover, .. } = self;
         let made = match limit {
-            None => lane.attempt(sending, failover).await,
+            None => channel.attempt(sending, failover).await,
             Some(limit) => {
                 // Boxed for the same reason, where `retry.timeout` is set.
-                let mut attempt = lane.attempt(sending, failover).boxed();
+                let mut attempt = channel.attempt(sending, failover).boxed();
                 match Deadline::after(limit).race(attempt.as_mut()).await {
                     Some(made) => made,
                     None => match retries.after_timeout(left) {

@@ -1,14 +1,15 @@
-//! A lane over HTTP/2: each call is a stream of a connection that many calls share (RFC 9113 §5).
+//! A channel over HTTP/2: each call is a stream of a connection that many channels share (RFC 9113 §5).
 
 use std::sync::Arc;
 
 use pingora::protocols::http::client::HttpSession;
 
+use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, UpstreamReply};
 
-use super::call::Calls;
+use super::context::Calls;
 use super::reply::{Unanswered, collect};
-use super::retry::Sending;
+use super::sending::Sending;
 use super::under_way::CallUnderWay;
 use crate::memory::MemoryReservation;
 use crate::upstream::error;
@@ -16,17 +17,17 @@ use crate::upstream::failover::Failover;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
 
-/// The lane.
-pub(super) struct Streams<'engine> {
-    calls: Calls<'engine>,
+/// The channel. It holds no connection between calls.
+pub(super) struct Streams<'batch> {
+    calls: Calls<'batch>,
 }
 
-impl<'engine> Streams<'engine> {
-    pub(super) const fn new(calls: Calls<'engine>) -> Self {
+impl<'batch> Streams<'batch> {
+    pub(super) const fn new(calls: Calls<'batch>) -> Self {
         Self { calls }
     }
 
-    pub(super) const fn calls(&self) -> Calls<'engine> {
+    pub(super) const fn calls(&self) -> Calls<'batch> {
         self.calls
     }
 
@@ -36,22 +37,22 @@ impl<'engine> Streams<'engine> {
         sending: Sending<'_>,
         failover: &mut Failover<'_>,
     ) -> Result<UpstreamReply, Unanswered> {
-        let (lease, mut session, reused) =
+        let (lease, mut session, opened) =
             self.connect(failover, sending).await.map_err(Unanswered::not_sent)?;
         let peer = Arc::clone(lease.peer());
         let header = self.calls.header_h2(sending, &peer).map_err(Unanswered::not_sent)?;
         let progress = sending.attempt.progress;
         let sent_before = progress.sent();
-        progress.mark_sent();
-        let under_way = CallUnderWay::new(self.calls, lease, sending.patience);
-        match send_and_collect(&mut session, header, sending, self.calls.engine.reservation).await {
+        let under_way = CallUnderWay::new(self.calls.upstream, lease, sending, opened);
+        match send_and_collect(&mut session, header, sending, self.calls.behalf.reservation).await {
             Ok(reply) => {
                 under_way.answered(reply.status);
                 self.calls.upstream.connections.keep(session, &peer).await;
                 Ok(reply)
             }
             Err(unanswered) => {
-                let unanswered = Unanswered { stale: reused && unanswered.nothing_received, ..unanswered };
+                let unanswered =
+                    Unanswered { stale: opened.is_none() && unanswered.nothing_received, ..unanswered };
                 if !unanswered.sent {
                     progress.take_back(sent_before);
                 }
@@ -61,21 +62,23 @@ impl<'engine> Streams<'engine> {
         }
     }
 
+    /// A session, and when its connection was opened if it is a new one.
     async fn connect(
         &self,
         failover: &mut Failover<'_>,
         sending: Sending<'_>,
-    ) -> Result<(Lease, HttpSession, bool), CallFailure> {
+    ) -> Result<(Lease, HttpSession, Option<Stopwatch>), CallFailure> {
         let upstream = self.calls.upstream;
         let _seeking = upstream.seeking.acquire().await;
         // The pool of HTTP/2 is asked when a session is opened.
         let idle = |_| std::future::ready(None);
         let open = |peer: Arc<Peer>| async move { upstream.connections.session(&peer).await };
         let (lease, (session, reused)) = failover.connect(sending.attempt.deadline, idle, open).await?;
-        if !reused {
+        let opened = (!reused).then(Stopwatch::start);
+        if opened.is_some() {
             upstream.opened.inc();
         }
-        Ok((lease, session, reused))
+        Ok((lease, session, opened))
     }
 }
 
@@ -96,6 +99,6 @@ async fn send_and_collect(
         Err(failure @ CallFailure::ReplyTimeout) => Err(failure.into()),
         // A server may answer before it has read all (RFC 9113 §8.1); otherwise its error says whether it processed
         // the call, which the failure to write does not.
-        Ok(()) | Err(_) => collect(session, sending.attempt.budget, reservation).await,
+        Ok(()) | Err(_) => collect(session, sending.attempt, reservation).await,
     }
 }

@@ -1,40 +1,50 @@
-//! A call under way, as metrics and its target's circuit see it. Whatever becomes of it (an answer, a failure, a
-//! deadline that drops it in the middle), it is counted as an attempt once, and is no longer in flight.
+//! An attempt under way, as metrics, its target's circuit and its item's timeline see it. Whatever becomes of it (a reply, a
+//! failure, a deadline that drops it in the middle), it is counted and recorded once, and is no longer in flight.
 
 use http::StatusCode;
 
-use crate::clock::Deadline;
-use crate::dispatch::CallFailure;
+use crate::clock::{Deadline, Stopwatch};
+use crate::dispatch::{Attempt, AttemptTimes, CallFailure, Progress};
 
-use super::call::Calls;
 use super::reply::Unanswered;
+use super::sending::Sending;
 use crate::upstream::instance::Upstream;
 use crate::upstream::lease::Lease;
 
-/// A call whose first byte may have left.
-pub(super) struct CallUnderWay<'engine> {
-    upstream: &'engine Upstream,
+/// An attempt whose first byte may have left. Dropping it ends it.
+pub(super) struct CallUnderWay<'call> {
+    upstream: &'call Upstream,
     lease: Lease,
+    progress: &'call Progress,
+    connected: Option<Stopwatch>,
+    sent: Stopwatch,
     /// When being dropped says that the target was too slow.
     patience: Option<Deadline>,
     status: Option<StatusCode>,
 }
 
-impl<'engine> CallUnderWay<'engine> {
-    pub(super) fn new(calls: Calls<'engine>, lease: Lease, patience: Option<Deadline>) -> Self {
-        let upstream = calls.upstream;
+impl<'call> CallUnderWay<'call> {
+    /// The first byte is about to be written, on a connection that was opened then; `None`: on one that was open already.
+    pub(super) fn new(
+        upstream: &'call Upstream,
+        lease: Lease,
+        sending: Sending<'call>,
+        connected: Option<Stopwatch>,
+    ) -> Self {
         upstream.in_flight.inc();
-        Self { upstream, lease, patience, status: None }
+        let Sending { attempt: Attempt { progress, .. }, patience, .. } = sending;
+        let sent = progress.mark_sent();
+        Self { upstream, lease, progress, connected, sent, patience, status: None }
     }
 
-    /// The call was answered.
+    /// The target answered.
     pub(super) fn answered(mut self, status: StatusCode) {
         self.status = Some(status);
         self.patience = None;
         self.upstream.targets.answered(&mut self.lease, status);
     }
 
-    /// The call brought no reply.
+    /// The attempt brought no reply.
     pub(super) fn unanswered(mut self, unanswered: &Unanswered) {
         self.patience = None;
         if !unanswered.is_blameless() {
@@ -50,5 +60,13 @@ impl Drop for CallUnderWay<'_> {
             self.upstream.targets.failed(&mut self.lease, CallFailure::ReplyTimeout);
         }
         self.upstream.count_attempt(self.status);
+        self.progress.attempt_ended(AttemptTimes {
+            target: self.lease.peer().address,
+            connected: self.connected,
+            sent: self.sent,
+            first_byte: None,
+            end: Stopwatch::start(),
+            status: self.status,
+        });
     }
 }

@@ -1,14 +1,17 @@
 //! The stream's dispatcher against the fake engine: whatever each call does, and however its results
 //! are taken, every item ends exactly once and never are more under way than allowed.
 
+use super::{Act, Fake, planned};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::*;
 use crate::batch::ItemRejection;
-use crate::dispatch::tests::{Act, Fake, planned};
-use crate::dispatch::{CallFailure, Outcome, Sent, SkipReason};
+use crate::clock::Deadline;
+use crate::dispatch::{
+    CallFailure, Outcome, Sent, SkipReason, StreamDispatch, StreamLimits, StreamWork, StreamedItem,
+};
 use crate::plan::Step;
 
 fn limits() -> StreamLimits {
@@ -33,7 +36,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 fn stream(fake: &Fake, upstreams: usize, limits: StreamLimits, rejected: &[usize]) -> Vec<StreamedItem> {
     block_on(async {
         let work = StreamWork::new(limits);
-        let mut dispatch = StreamDispatch::new(&work, &fake);
+        let mut dispatch = StreamDispatch::new(&work, &fake, fake);
         let mut ended = Vec::new();
         let mut next = 0;
         while ended.len() < fake.count() {
@@ -109,7 +112,7 @@ fn a_stop_skips_all_that_follows() {
 }
 
 #[test]
-fn slow_upstreams_get_all_lanes_at_once() {
+fn slow_upstreams_get_all_channels_at_once() {
     let fake = Fake::new(&[Act::Hang; 100], 100);
     stream(&fake, 1, StreamLimits { concurrency: 50, ..limits() }, &[]);
     assert_eq!(fake.most_under_way.load(Ordering::Relaxed), 50);
@@ -121,7 +124,7 @@ fn who_leaves_ends_every_item_that_was_started() {
     block_on(async {
         let work = StreamWork::new(StreamLimits { sequential: true, ..limits() });
         let engine = &fake;
-        let mut dispatch = StreamDispatch::new(&work, &engine);
+        let mut dispatch = StreamDispatch::new(&work, &engine, engine);
         for number in 0..3 {
             dispatch.start(number + 1, planned(number, 0), 1);
         }
@@ -140,7 +143,7 @@ fn large_items_leave_room_for_few() {
     let fake = Fake::new(&[Act::Hang; 3], 9);
     let work = StreamWork::new(StreamLimits { max_bytes: 10, ..limits() });
     let engine = &fake;
-    let mut dispatch = StreamDispatch::new(&work, &engine);
+    let mut dispatch = StreamDispatch::new(&work, &engine, engine);
     assert!(dispatch.has_room());
     dispatch.start(1, planned(0, 0), 9);
     assert!(dispatch.has_room());
@@ -149,6 +152,44 @@ fn large_items_leave_room_for_few() {
 }
 
 proptest! {
+    #[test]
+    fn whenever_the_client_leaves_each_item_that_was_started_ends_once(
+        acts in proptest::collection::vec(crate::dispatch::tests::act(), 1..40),
+        concurrency in 1usize..9,
+        permits in 0usize..5,
+        stop_on_error: bool,
+        leaves in 0u64..1500,
+    ) {
+        let fake = Fake::new(&acts, permits);
+        let (engine, limits) = (&fake, StreamLimits { concurrency, stop_on_error, ..limits() });
+        let (started, mut positions) = block_on(async {
+            let work = StreamWork::new(limits);
+            let mut dispatch = StreamDispatch::new(&work, &engine, engine);
+            let mut ended = Vec::new();
+            let mut next = 0;
+            let gone = Deadline::after(Duration::from_millis(leaves));
+            while ended.len() < fake.count() && !gone.is_over() {
+                while next < fake.count() && dispatch.has_room() {
+                    dispatch.start(next + 1, planned(next, next % 3), 1);
+                    next += 1;
+                }
+                // Dropped again and again, in the middle of the calls.
+                let _ready = Deadline::after(Duration::from_millis(7)).race(dispatch.ready()).await;
+                ended.extend(std::iter::from_fn(|| dispatch.take()).map(|item| item.position));
+            }
+            dispatch.abandon();
+            ended.extend(std::iter::from_fn(|| dispatch.take()).map(|item| item.position));
+            assert_eq!((dispatch.under_way(), dispatch.bytes_under_way()), (0, 0));
+            (next, ended)
+        });
+        positions.sort_unstable();
+        prop_assert_eq!(positions, (1..=started).collect::<Vec<_>>());
+        let calls = fake.calls();
+        let once: std::collections::BTreeSet<_> = calls.iter().collect();
+        prop_assert_eq!(once.len(), calls.len());
+        prop_assert_eq!(fake.under_way.load(Ordering::Relaxed), 0);
+    }
+
     #[test]
     fn n_items_in_n_results_out(
         acts in proptest::collection::vec(crate::dispatch::tests::act(), 0..60),

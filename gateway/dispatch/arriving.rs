@@ -1,0 +1,254 @@
+//! The source of a stream: lines that arrive wait for a worker, and those that ended wait to be taken. Memory follows from
+//! the limits of the stream, not from the number of its items.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::Method;
+use tokio::sync::SemaphorePermit;
+
+use crate::batch::Subject;
+use crate::clock::{Deadline, Stopwatch};
+use crate::plan::{Call, PlannedItem, Step};
+use crate::route::{RouteIndex, UpstreamIndex};
+
+use super::budget::ReplyBudget;
+use super::failure::CallFailure;
+use super::outcome::{DispatchedItem, Outcome, SkipReason};
+use super::progress::{Progress, Sent};
+use super::source::{Job, Limit, Source};
+
+/// What bounds the dispatch of one stream.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamLimits {
+    /// Items under way at once, from their start until their result is taken; at least 1.
+    pub concurrency: usize,
+    /// One by one.
+    pub sequential: bool,
+    /// Start no call after the first status of 400 or above.
+    pub stop_on_error: bool,
+    /// How long an item may take from its start, waiting included.
+    pub patience: Duration,
+    /// Bytes of the items under way together; one more item may start below it.
+    pub max_bytes: usize,
+    /// Bytes of one reply's body.
+    pub max_item_reply: usize,
+    /// Bytes of all replies' bodies that wait to be taken.
+    pub max_reply: usize,
+}
+
+/// An item that ended, and its 1-based position.
+#[derive(Debug)]
+pub struct StreamedItem {
+    /// Its position.
+    pub position: usize,
+    /// How it ended.
+    pub item: DispatchedItem,
+    /// Its bytes, as they were given.
+    pub(super) bytes: usize,
+}
+
+/// The items of a stream.
+#[derive(Debug)]
+pub struct StreamWork {
+    pub(super) limits: StreamLimits,
+    budget: ReplyBudget,
+    waiting: Mutex<VecDeque<Waiting>>,
+    ended: Mutex<VecDeque<StreamedItem>>,
+    stopped: AtomicBool,
+    completed: AtomicUsize,
+}
+
+/// An item that was started.
+#[derive(Debug)]
+struct Entry {
+    subject: Subject,
+    route: Option<RouteIndex>,
+    upstream: Option<UpstreamIndex>,
+    position: usize,
+    bytes: usize,
+}
+
+/// An item that waits for a worker.
+#[derive(Debug)]
+struct Waiting {
+    entry: Entry,
+    progress: Progress,
+    call: Call,
+    deadline: Deadline,
+}
+
+impl StreamWork {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(limits: StreamLimits) -> Self {
+        Self {
+            limits,
+            budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
+            waiting: Mutex::default(),
+            ended: Mutex::default(),
+            stopped: AtomicBool::new(false),
+            completed: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes an item; it ends at once if no call is needed.
+    pub(super) fn add(&self, position: usize, item: PlannedItem, bytes: usize) {
+        let queued = Stopwatch::start();
+        let PlannedItem { subject, route, step } = item;
+        let upstream = if let Step::Call(call) = &step { Some(call.upstream) } else { None };
+        let progress = Progress::new(queued);
+        let entry = Entry { subject, route, upstream, position, bytes };
+        let outcome = match step {
+            _ if self.is_stopped() => SKIPPED,
+            Step::Call(call) => {
+                let deadline = queued.deadline(self.limits.patience);
+                lock(&self.waiting).push_back(Waiting { entry, progress, call, deadline });
+                return;
+            }
+            Step::Respond(respond) => Outcome::Responded(respond),
+            Step::Rejected(rejection) => Outcome::Rejected(rejection),
+            // Neither comes here: the one was made a call, and lines share none.
+            Step::Later(_) | Step::Same(_) => {
+                Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No }
+            }
+        };
+        self.finish(entry, &progress, outcome);
+    }
+
+    /// An item has ended.
+    fn finish(&self, entry: Entry, progress: &Progress, outcome: Outcome) {
+        if self.limits.stop_on_error && outcome.is_error() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        self.completed.fetch_add(1, Ordering::Relaxed);
+        let Entry { subject, route, upstream, position, bytes } = entry;
+        let timeline = progress.take_timeline();
+        let item = DispatchedItem { subject, route, upstream, outcome, timeline, coalesced: false };
+        lock(&self.ended).push_back(StreamedItem { position, item, bytes });
+    }
+
+    /// Hands out an item that has ended.
+    pub(super) fn take_ended(&self) -> Option<StreamedItem> {
+        let ended = lock(&self.ended).pop_front()?;
+        if let Outcome::Answered(reply) = &ended.item.outcome {
+            self.budget.give_back(reply.bytes());
+        }
+        Some(ended)
+    }
+
+    /// Ends the items that wait, because the client has left.
+    pub(super) fn abandon(&self) {
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        for Waiting { entry, progress, .. } in waiting {
+            self.finish(entry, &progress, Outcome::failed(CallFailure::ClientGone, &progress));
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        !lock(&self.ended).is_empty()
+    }
+}
+
+const SKIPPED: Outcome = Outcome::Skipped(SkipReason::BatchStopped);
+
+impl<'run> Source<'run> for StreamWork {
+    type Job = ArrivedJob<'run>;
+
+    /// Items whose time is over, or that come after the stream has stopped, end here.
+    fn take(&'run self, _queue: usize) -> Option<ArrivedJob<'run>> {
+        loop {
+            let Waiting { entry, progress, call, deadline } = lock(&self.waiting).pop_front()?;
+            if self.is_stopped() {
+                self.finish(entry, &progress, SKIPPED);
+            } else if deadline.is_over() {
+                self.finish(entry, &progress, Outcome::failed(CallFailure::DeadlineBeforeCall, &progress));
+            } else {
+                let method = entry.subject.method.clone();
+                let started = StartedItem { work: self, progress, entry: Some(entry) };
+                return Some(ArrivedJob { method, call, deadline, started });
+            }
+        }
+    }
+
+    fn waiting(&self, _queue: usize) -> usize {
+        lock(&self.waiting).len()
+    }
+
+    fn end(&'run self, job: ArrivedJob<'run>, outcome: Outcome) {
+        job.started.end(outcome);
+    }
+
+    fn completed(&self) -> usize {
+        self.completed.load(Ordering::Relaxed)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    fn budget(&self) -> &ReplyBudget {
+        &self.budget
+    }
+
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        None
+    }
+}
+
+/// An item of a stream that was taken to be called.
+pub(super) struct ArrivedJob<'run> {
+    method: Method,
+    call: Call,
+    deadline: Deadline,
+    started: StartedItem<'run>,
+}
+
+impl Job for ArrivedJob<'_> {
+    fn method(&self) -> &Method {
+        &self.method
+    }
+
+    fn call(&self) -> &Call {
+        &self.call
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.started.progress
+    }
+
+    fn limit(&self) -> Limit {
+        Limit::Item(self.deadline)
+    }
+}
+
+/// An item whose call is made. If it is dropped before it ended, the client has left, and that is how it ends.
+struct StartedItem<'run> {
+    work: &'run StreamWork,
+    progress: Progress,
+    /// There until the item ends.
+    entry: Option<Entry>,
+}
+
+impl StartedItem<'_> {
+    fn end(mut self, outcome: Outcome) {
+        if let Some(entry) = self.entry.take() {
+            self.work.finish(entry, &self.progress, outcome);
+        }
+    }
+}
+
+impl Drop for StartedItem<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.work.finish(entry, &self.progress, Outcome::failed(CallFailure::ClientGone, &self.progress));
+        }
+    }
+}
+
+/// All of a stream runs in one task; nothing ever waits for a lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,239 @@
+//! The source of a batch whose items wait for each other. Each item is ready once all that it waits for has ended below
+//! 400; of those that are ready, the first in the order of the request is taken first. An item that waits for one that
+//! failed is skipped at once, and so are those that wait for it. Where an item has a condition, that alone decides: it is
+//! evaluated once all that the item waits for has ended, well or not (OData JSON Format 4.01 §19.1).
+//!
+//! All of it changes under one lock, which is never contended, because a batch is one task.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::SemaphorePermit;
+
+use crate::batch::ItemIndex;
+use crate::plan::{Call, CallTemplate, Step};
+
+use super::budget::ReplyBudget;
+use super::coalesced::fill_copy;
+use super::condition::{Ended, unmet};
+use super::engine::Engine;
+use super::items::{Items, Place, PlacedCall, PlacedJob};
+use super::outcome::{Outcome, SkipReason};
+use super::resolve::{Answers, Earlier, MAX_LOOKED_THROUGH, Resolver, Unfit};
+use super::source::Source;
+
+/// The items of a batch by what they wait for.
+pub(super) struct Graph<'run, E> {
+    items: &'run Items,
+    state: Mutex<State<'run, E>>,
+}
+
+/// What is known while the work goes on.
+struct State<'run, E> {
+    items: &'run Items,
+    engine: &'run E,
+    resolver: &'run dyn Resolver,
+    /// By item: how many of those that it waits for have not ended.
+    waiting: Vec<usize>,
+    /// By item: which items wait for it.
+    dependents: Vec<Vec<usize>>,
+    /// What can be started.
+    ready: BinaryHeap<Reverse<usize>>,
+    /// Bytes of results that references may still look through.
+    left: usize,
+}
+
+impl<'run, E: Engine> Graph<'run, E> {
+    /// Settles what needs no call, and finds what can be started.
+    pub(super) fn new(items: &'run Items, engine: &'run E, resolver: &'run dyn Resolver) -> Self {
+        let mut state = State {
+            items,
+            engine,
+            resolver,
+            waiting: items.dependencies.iter().map(Vec::len).collect(),
+            dependents: dependents(items),
+            ready: BinaryHeap::new(),
+            left: MAX_LOOKED_THROUGH,
+        };
+        state.begin();
+        Self { items, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<'run, E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'run, 'graph: 'run, E: Engine> Source<'run> for Graph<'graph, E> {
+    type Job = PlacedJob<'graph>;
+
+    fn take(&'run self, _queue: usize) -> Option<PlacedJob<'graph>> {
+        self.state().next()
+    }
+
+    fn waiting(&self, _queue: usize) -> usize {
+        if self.is_stopped() { 0 } else { self.state().ready.len() }
+    }
+
+    fn end(&'run self, job: PlacedJob<'graph>, outcome: Outcome) {
+        self.state().settle(job.number, job.place, outcome);
+    }
+
+    fn completed(&self) -> usize {
+        self.items.completed()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.items.is_stopped()
+    }
+
+    fn budget(&self) -> &ReplyBudget {
+        &self.items.budget
+    }
+
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        None
+    }
+}
+
+/// By item: which items wait for it.
+fn dependents(items: &Items) -> Vec<Vec<usize>> {
+    let mut dependents = vec![Vec::new(); items.places.len()];
+    for (number, on) in items.dependencies.iter().enumerate() {
+        for index in on {
+            if let Some(dependents) = dependents.get_mut(index.0) {
+                dependents.push(number);
+            }
+        }
+    }
+    // One that shares a call ends with it. Where no item waits for that, it can end later, with the batch.
+    for (number, place) in items.places.iter().enumerate() {
+        if let Step::Same(first) = &place.item.step
+            && dependents.get(number).is_some_and(|waiting| !waiting.is_empty())
+            && let Some(dependents) = dependents.get_mut(first.0)
+        {
+            dependents.push(number);
+        }
+    }
+    dependents
+}
+
+impl<'run, E: Engine> State<'run, E> {
+    fn begin(&mut self) {
+        let items = self.items;
+        for (number, place) in items.places.iter().enumerate() {
+            if let (Step::Respond(respond), true) = (&place.item.step, self.may_answer(number)) {
+                // References can take from a fixed answer, too.
+                items.fill(place, Outcome::Responded(respond.clone()));
+            }
+            match items.settled_already(number, place) {
+                Some(_) => self.ended(number),
+                // One that waits is made ready by the last it waits for, which may be a fixed answer above.
+                None if items.dependencies.get(number).is_some_and(Vec::is_empty) => self.is_ready(number),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether a fixed answer to this item holds, whatever becomes of the others.
+    fn may_answer(&self, number: usize) -> bool {
+        !self.items.limits.stop_on_error && !self.items.waits(number)
+    }
+
+    /// The next item that needs a call. Items that need none are settled on the way.
+    fn next(&mut self) -> Option<PlacedJob<'run>> {
+        let items = self.items;
+        while let Some(Reverse(number)) = self.ready.pop() {
+            if items.is_stopped() {
+                self.ready.clear();
+                return None;
+            }
+            let Some(place) = items.places.get(number) else { continue };
+            let job = |call| PlacedJob { number, place, call, deadline: items.limits.deadline };
+            if let Some(reason) = self.unmet(number) {
+                self.settle(number, place, Outcome::Skipped(reason));
+                continue;
+            }
+            match &place.item.step {
+                Step::Call(call) => return Some(job(PlacedCall::Planned(call))),
+                Step::Later(template) => match self.resolve(template) {
+                    Ok(call) => return Some(job(PlacedCall::Resolved(Box::new(call)))),
+                    Err(unfit) => self.settle(number, place, unfit.into()),
+                },
+                Step::Respond(respond) => self.settle(number, place, Outcome::Responded(respond.clone())),
+                Step::Same(_) | Step::Rejected(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Why an item whose turn has come is not started: its condition does not hold.
+    fn unmet(&mut self, number: usize) -> Option<SkipReason> {
+        let items = self.items;
+        let planned = items.conditions.get(&ItemIndex(number))?;
+        let outcome = |index: ItemIndex| items.outcome(index.0);
+        let succeeded = |index: ItemIndex| !items.has_failed(index.0);
+        unmet(planned, &mut Ended { outcome: &outcome, succeeded: &succeeded, left: &mut self.left })
+    }
+
+    fn resolve(&mut self, template: &CallTemplate) -> Result<Call, Unfit> {
+        let items = self.items;
+        let earlier = |index: ItemIndex| {
+            let place = items.places.get(index.0)?;
+            Some(Earlier { outcome: place.slot.get()?, route: place.item.route })
+        };
+        self.resolver.resolve(template, &mut Answers { earlier: &earlier, left: &mut self.left })
+    }
+
+    fn settle(&mut self, number: usize, place: &Place, outcome: Outcome) {
+        self.items.fill(place, outcome);
+        self.ended(number);
+    }
+
+    /// An item ended: those that waited for it are nearer to their start, or have come to their end.
+    fn ended(&mut self, number: usize) {
+        let mut ended = vec![number];
+        while let Some(number) = ended.pop() {
+            let dependents = self.dependents.get_mut(number).map(std::mem::take).unwrap_or_default();
+            for dependent in dependents {
+                if self.one_ended(number, dependent) {
+                    ended.push(dependent);
+                }
+            }
+        }
+    }
+
+    /// An item that `dependent` waits for has ended. Returns whether that has ended `dependent` as well.
+    fn one_ended(&mut self, number: usize, dependent: usize) -> bool {
+        let items = self.items;
+        let Some(place) = items.places.get(dependent) else { return false };
+        if place.slot.get().is_some() || items.settled_already(dependent, place).is_some() {
+            return false;
+        }
+        if let Step::Same(first) = &place.item.step {
+            if dependent < items.barrier {
+                fill_copy(items, place, first.0, self.engine);
+            }
+            return dependent < items.barrier;
+        }
+        if items.has_failed(number) && !items.conditions.contains_key(&ItemIndex(dependent)) {
+            let on = items.places.get(number).unwrap_or(place).item.subject.id.clone();
+            items.fill(place, Outcome::Skipped(SkipReason::DependencyFailed { on }));
+            return true;
+        }
+        if let Some(waiting) = self.waiting.get_mut(dependent) {
+            *waiting = waiting.saturating_sub(1);
+            if *waiting == 0 {
+                self.is_ready(dependent);
+            }
+        }
+        false
+    }
+
+    fn is_ready(&mut self, number: usize) {
+        if number < self.items.barrier {
+            self.ready.push(Reverse(number));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The items of a batch that is complete, each with a slot for its outcome.
+//!
+//! A slot is a `OnceLock`, so none is filled twice. What is still empty when the batch ends gets its outcome from its
+//! progress then ([`collect`](super::collect)).
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use http::Method;
+
+use crate::batch::ItemIndex;
+use crate::clock::{Deadline, Stopwatch};
+use crate::plan::{Call, Conditions, Plan, PlannedItem, Step};
+
+use super::budget::ReplyBudget;
+use super::outcome::Outcome;
+use super::progress::Progress;
+use super::source::{Job, Limit};
+
+/// What bounds the dispatch of one batch.
+#[derive(Clone, Copy, Debug)]
+pub struct DispatchLimits {
+    /// Calls of this batch under way at once; at least 1.
+    pub concurrency: usize,
+    /// One by one, in the order of the request.
+    pub sequential: bool,
+    /// Start nothing after the first status of 400 or above.
+    pub stop_on_error: bool,
+    /// When the reply has to leave.
+    pub deadline: Deadline,
+    /// Bytes of one reply's body.
+    pub max_item_reply: usize,
+    /// Bytes of all replies' bodies together.
+    pub max_reply: usize,
+}
+
+/// The items of a batch, and what their sources share.
+pub(super) struct Items {
+    pub(super) places: Vec<Place>,
+    /// With `stop_on_error`: nothing from here on is started, because an item here has failed already.
+    pub(super) barrier: usize,
+    /// What each item waits for; empty where none waits.
+    pub(super) dependencies: Vec<Vec<ItemIndex>>,
+    pub(super) conditions: Conditions,
+    pub(super) limits: DispatchLimits,
+    pub(super) budget: ReplyBudget,
+    stopped: AtomicBool,
+    completed: AtomicUsize,
+}
+
+/// An item with its slot.
+pub(super) struct Place {
+    pub(super) item: PlannedItem,
+    pub(super) progress: Progress,
+    pub(super) slot: OnceLock<Outcome>,
+}
+
+impl Items {
+    pub(super) fn new(plan: Plan, limits: DispatchLimits) -> Self {
+        let queued = Stopwatch::start();
+        let place = |item| Place { item, progress: Progress::new(queued), slot: OnceLock::new() };
+        let places: Vec<_> = plan.items.into_iter().map(place).collect();
+        let mut items = Self {
+            barrier: places.len(),
+            places,
+            dependencies: plan.dependencies,
+            conditions: plan.conditions,
+            limits,
+            budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
+            stopped: AtomicBool::new(false),
+            completed: AtomicUsize::new(0),
+        };
+        if let Some(failed) = items.first_failed_already() {
+            items.barrier = failed;
+        }
+        items
+    }
+
+    /// With `stop_on_error`: the first item that failed by its plan alone.
+    fn first_failed_already(&self) -> Option<usize> {
+        let mut places = self.places.iter().enumerate().filter(|_| self.limits.stop_on_error);
+        places
+            .find(|(number, place)| self.settled_already(*number, place) == Some(true))
+            .map(|(number, _)| number)
+    }
+
+    /// For an item that is settled by its plan alone: whether it failed.
+    pub(super) fn settled_already(&self, number: usize, place: &Place) -> Option<bool> {
+        match &place.item.step {
+            Step::Rejected(_) => Some(true),
+            Step::Respond(respond) if !self.waits(number) => Some(respond.status.as_u16() >= 400),
+            Step::Respond(_) | Step::Call(_) | Step::Later(_) | Step::Same(_) => None,
+        }
+    }
+
+    /// Whether an item can't end before others have ended, or its condition was evaluated.
+    pub(super) fn waits(&self, number: usize) -> bool {
+        self.dependencies.get(number).is_some_and(|on| !on.is_empty())
+            || self.conditions.contains_key(&ItemIndex(number))
+    }
+
+    /// Whether an item that ended did not end below 400. One whose slot is empty was stopped.
+    pub(super) fn has_failed(&self, number: usize) -> bool {
+        let Some(place) = self.places.get(number) else { return true };
+        match place.slot.get() {
+            Some(outcome) => outcome.is_error(),
+            None => self.settled_already(number, place).unwrap_or(true),
+        }
+    }
+
+    /// The outcome of an item that has ended.
+    pub(super) fn outcome(&self, number: usize) -> Option<&Outcome> {
+        self.places.get(number)?.slot.get()
+    }
+
+    pub(super) fn fill(&self, place: &Place, outcome: Outcome) {
+        if self.limits.stop_on_error && outcome.is_error() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        place.progress.mark_ended();
+        if place.slot.set(outcome).is_ok() {
+            self.completed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn completed(&self) -> usize {
+        self.completed.load(Ordering::Relaxed)
+    }
+}
+
+/// An item of a batch that was taken to be called.
+pub(super) struct PlacedJob<'run> {
+    pub(super) number: usize,
+    pub(super) place: &'run Place,
+    pub(super) call: PlacedCall<'run>,
+    pub(super) deadline: Deadline,
+}
+
+/// The call of an item.
+pub(super) enum PlacedCall<'run> {
+    /// As planned.
+    Planned(&'run Call),
+    /// With its references filled in.
+    Resolved(Box<Call>),
+}
+
+impl Job for PlacedJob<'_> {
+    fn method(&self) -> &Method {
+        &self.place.item.subject.method
+    }
+
+    fn call(&self) -> &Call {
+        match &self.call {
+            PlacedCall::Planned(call) => call,
+            PlacedCall::Resolved(call) => call,
+        }
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.place.progress
+    }
+
+    fn limit(&self) -> Limit {
+        Limit::Batch(self.deadline)
+    }
+}

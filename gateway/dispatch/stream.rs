@@ -1,0 +1,111 @@
+//! Dispatches a stream: each item starts when it is given, its outcome comes when it ends, and at no time are there more of
+//! them than [`StreamLimits`] says.
+//!
+//! [`StreamWork`] has the items, [`StreamDispatch`] drives their calls, all in the task that polls it. Each item that was
+//! started comes out once, whatever happens: a timeout, a panic, a client that leaves.
+
+use std::future::{Future, poll_fn};
+use std::task::{Context, Poll};
+
+use crate::batch::ItemRejection;
+use crate::plan::{CallTemplate, PlannedItem, Step};
+
+use super::arriving::{StreamWork, StreamedItem};
+use super::engine::Engine;
+use super::resolve::{Answers, Resolver, Unfit};
+use super::scheduler::Scheduler;
+
+/// Drives the calls of a stream.
+pub struct StreamDispatch<'work, E: Engine> {
+    work: &'work StreamWork,
+    resolver: &'work dyn Resolver,
+    scheduler: Scheduler<'work, StreamWork, E>,
+    under_way: usize,
+    bytes_under_way: usize,
+}
+
+impl<'work, E: Engine> StreamDispatch<'work, E> {
+    /// Nothing was started yet.
+    pub fn new(work: &'work StreamWork, engine: &'work E, resolver: &'work dyn Resolver) -> Self {
+        let scheduler = Scheduler::new(work, engine, [most_at_once(work)]);
+        Self { work, resolver, scheduler, under_way: 0, bytes_under_way: 0 }
+    }
+
+    /// Whether one more item may be started now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.under_way < most_at_once(self.work) && self.bytes_under_way < self.work.limits.max_bytes.max(1)
+    }
+
+    /// Items whose result was not taken yet.
+    #[must_use]
+    pub const fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    /// Bytes of those items, as they were given.
+    #[must_use]
+    pub const fn bytes_under_way(&self) -> usize {
+        self.bytes_under_way
+    }
+
+    /// Starts an item that has `bytes`.
+    pub fn start(&mut self, position: usize, mut item: PlannedItem, bytes: usize) {
+        if let Step::Later(template) = &item.step {
+            item.step = settled(self.resolver, template);
+        }
+        self.under_way += 1;
+        self.bytes_under_way += bytes;
+        self.work.add(position, item, bytes);
+    }
+
+    /// The next result, if there is one now.
+    pub fn take(&mut self) -> Option<StreamedItem> {
+        let ended = self.work.take_ended()?;
+        self.under_way = self.under_way.saturating_sub(1);
+        self.bytes_under_way = self.bytes_under_way.saturating_sub(ended.bytes);
+        Some(ended)
+    }
+
+    /// Waits until there is a result to take. Dropping the future stops nothing.
+    pub async fn ready(&mut self) {
+        poll_fn(|context| self.poll_ready(context)).await;
+    }
+
+    /// Waits for `other`; meanwhile the calls go on.
+    pub async fn beside<T>(&mut self, other: impl Future<Output = T> + Send) -> T {
+        let mut other = std::pin::pin!(other);
+        poll_fn(|context| {
+            let _ = self.poll_ready(context);
+            other.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Drops the calls under way. All items that were started end now, because the client has left.
+    pub fn abandon(&mut self) {
+        self.scheduler.clear();
+        self.work.abandon();
+    }
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let _all_is_done = self.scheduler.poll(context);
+        if self.work.has_ended() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+fn most_at_once(work: &StreamWork) -> usize {
+    if work.limits.sequential { 1 } else { work.limits.concurrency.max(1) }
+}
+
+/// Fills in an item's references. In a stream an item can't refer to another (`format/ndjson/item.rs`).
+fn settled(resolver: &dyn Resolver, template: &CallTemplate) -> Step {
+    let mut answers = Answers { earlier: &|_| None, left: &mut 0 };
+    match resolver.resolve(template, &mut answers) {
+        Ok(call) => Step::Call(call),
+        Err(Unfit::Rejected(rejection)) => Step::Rejected(rejection),
+        Err(Unfit::Skipped(_)) => Step::Rejected(ItemRejection::NotImplemented {
+            what: "items in lines can't refer to each other's results",
+        }),
+    }
+}

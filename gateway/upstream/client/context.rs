@@ -1,0 +1,70 @@
+//! What the calls of one batch share: on whose behalf they are made, and what their fields are made of.
+
+use std::sync::Arc;
+
+use http::header::{HeaderMap, HeaderName};
+
+use crate::header::forwarded::ForwardedBy;
+use crate::header::inherit::CallHeaders;
+use crate::limiter::Client;
+use crate::memory::MemoryReservation;
+use crate::plan::Call;
+use crate::telemetry::TraceContext;
+use crate::upstream::instance::Upstream;
+
+/// On whose behalf calls are made.
+#[derive(Clone, Copy)]
+pub(crate) struct Behalf<'batch> {
+    /// The upstreams of the configuration under which the batch came.
+    pub(crate) upstreams: &'batch [Arc<Upstream>],
+    /// Whose share of permits the calls take.
+    pub(crate) client: Client,
+    /// What the client called the gateway.
+    pub(crate) authority: &'batch str,
+    pub(crate) trace: TraceContext,
+    /// What the batch holds in memory. Replies are added to it.
+    pub(crate) reservation: &'batch MemoryReservation<'batch>,
+}
+
+/// The fields that all calls of a batch have unless an upstream's configuration says otherwise.
+#[derive(Clone, Copy)]
+pub(crate) struct SharedFields<'batch> {
+    /// What the calls inherit from the outer request.
+    pub(crate) inherited: &'batch HeaderMap,
+    /// What the gateway says about the hop.
+    pub(crate) hop: &'batch ForwardedBy,
+    /// Fields that only the service that authenticates clients may set. No item may.
+    pub(crate) reserved: &'batch [HeaderName],
+}
+
+impl SharedFields<'_> {
+    /// The fields of calls to one upstream.
+    pub(super) fn for_upstream(&self, upstream: &Upstream) -> CallHeaders {
+        let changes = &upstream.settings.headers;
+        let remove = [&changes.remove, self.reserved].concat();
+        let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
+        headers.without_of_items(upstream.settings.deadline_header.as_ref())
+    }
+}
+
+/// What the calls of one batch to one upstream share.
+#[derive(Clone, Copy)]
+pub(super) struct Calls<'batch> {
+    pub(super) behalf: Behalf<'batch>,
+    pub(super) upstream: &'batch Upstream,
+    pub(super) headers: &'batch CallHeaders,
+}
+
+impl<'batch> Calls<'batch> {
+    /// What `consistent_hash` chooses a target by, for this call.
+    pub(super) fn hash_key<'call>(self, call: &'call Call) -> &'call [u8]
+    where
+        'batch: 'call,
+    {
+        let field = |name: &HeaderName| {
+            let own = call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
+            own.or_else(|| self.headers.shared(name))
+        };
+        self.upstream.hash_key(field, &call.target)
+    }
+}

@@ -1,0 +1,103 @@
+//! The engine of one batch: permits, memory and channels for the dispatcher, on behalf of one client.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::config;
+use crate::dispatch::{CallFailure, Engine};
+use crate::header::inherit::CallHeaders;
+use crate::limiter::{FairLimiter, Flow, Permit};
+use crate::memory::MemoryExhausted;
+use crate::route::UpstreamIndex;
+use crate::upstream::instance::Upstream;
+
+use super::channel::UpstreamChannel;
+use super::context::{Behalf, Calls, SharedFields};
+use super::held::HeldConnection;
+use super::kind::Kind;
+use super::queued::Queued;
+use super::streams::Streams;
+
+/// The engine of one batch.
+pub(crate) struct BatchEngine<'batch> {
+    behalf: Behalf<'batch>,
+    fields: SharedFields<'batch>,
+    /// By upstream.
+    shares: Vec<Share>,
+}
+
+/// What all of a batch's calls to one upstream share.
+struct Share {
+    /// Made for the first call.
+    headers: OnceLock<CallHeaders>,
+    flow: Flow,
+}
+
+impl<'batch> BatchEngine<'batch> {
+    pub(crate) fn new(behalf: Behalf<'batch>, fields: SharedFields<'batch>) -> Self {
+        let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(behalf.client) };
+        Self { behalf, fields, shares: behalf.upstreams.iter().map(share).collect() }
+    }
+
+    fn upstream(&self, index: UpstreamIndex) -> Option<&'batch Upstream> {
+        self.behalf.upstreams.get(index.0).map(Arc::as_ref)
+    }
+
+    /// Where a call waits: before its upstream, in the flow of its batch.
+    fn place_in_line(&self, index: UpstreamIndex) -> Option<(&Upstream, &Flow)> {
+        Some((self.upstream(index)?, &self.shares.get(index.0)?.flow))
+    }
+
+    fn calls_to(&self, index: UpstreamIndex) -> Option<Calls<'_>> {
+        let upstream = self.upstream(index)?;
+        let headers = self.shares.get(index.0)?.headers.get_or_init(|| self.fields.for_upstream(upstream));
+        Some(Calls { behalf: self.behalf, upstream, headers })
+    }
+}
+
+impl<'engine> Engine for &'engine BatchEngine<'engine> {
+    type Channel = UpstreamChannel<'engine>;
+
+    fn channel(&self, index: UpstreamIndex) -> UpstreamChannel<'engine> {
+        let engine: &'engine BatchEngine<'engine> = self;
+        UpstreamChannel(engine.calls_to(index).map(|calls| match calls.upstream.settings.engine {
+            config::Engine::Lanes => Kind::Held(HeldConnection::new(calls)),
+            config::Engine::H2 => Kind::Streams(Streams::new(calls)),
+        }))
+    }
+
+    fn capacity(&self, index: UpstreamIndex) -> usize {
+        self.upstream(index).map_or(1, |upstream| upstream.limiter.limits().permits_of_client().get())
+    }
+
+    fn try_permit(&self, index: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
+        let (upstream, flow) = self.place_in_line(index)?;
+        FairLimiter::try_acquire(&*upstream.limiter, flow)
+    }
+
+    async fn permit(&self, index: UpstreamIndex) -> Result<Permit<&FairLimiter>, CallFailure> {
+        let (upstream, flow) = self.place_in_line(index).ok_or(CallFailure::Internal)?;
+        let _queued = Queued::new(upstream, flow);
+        FairLimiter::acquire(&*upstream.limiter, flow).await.map_err(CallFailure::from)
+    }
+
+    fn was_held_back(&self, index: UpstreamIndex) -> bool {
+        self.shares.get(index.0).is_some_and(|share| share.flow.was_held_back())
+    }
+
+    fn call_timeout(&self, index: UpstreamIndex) -> Duration {
+        self.upstream(index).map_or(Duration::ZERO, |upstream| upstream.settings.timeout.item)
+    }
+
+    fn has_room(&self) -> bool {
+        self.behalf.reservation.has_room()
+    }
+
+    async fn room(&self) -> Result<(), CallFailure> {
+        self.behalf.reservation.room().await.map_err(|MemoryExhausted| CallFailure::MemoryFull)
+    }
+
+    fn hold_copy(&self, bytes: usize) -> Result<(), CallFailure> {
+        self.behalf.reservation.take(bytes).map_err(|MemoryExhausted| CallFailure::MemoryFull)
+    }
+}
