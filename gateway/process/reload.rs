@@ -110,7 +110,7 @@ impl Reloader {
                 tracing::info!(kind = "reload", cause, "the new configuration is in use");
             }
             Err(diagnostics) => {
-                self.gateway.metrics.record_reload(false);
+                self.gateway.metrics.record_reload(crate::telemetry::ReloadResult::Refused);
                 let errors = diagnostics.to_string();
                 tracing::error!(
                     kind = "reload",
@@ -128,7 +128,7 @@ impl Reloader {
         self.gateway.replace(snapshot);
         self.gateway.metrics.upstreams.forget_targets();
         self.gateway.start_checks();
-        self.gateway.metrics.record_reload(true);
+        self.gateway.metrics.record_reload(crate::telemetry::ReloadResult::Taken);
     }
 
     fn warn_of_restart(&self, new: &Settings) {

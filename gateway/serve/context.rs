@@ -84,7 +84,7 @@ impl Context {
         Self {
             caller: Arc::new(Caller::new(connection, request, &snapshot.settings.trusted_proxies)),
             snapshot,
-            trace: TraceContext::of(&request.headers),
+            trace: TraceContext::from_headers(&request.headers),
             error_format: ErrorFormat::of_request(request),
             cors: Vec::new(),
             limit_fields: Vec::new(),
