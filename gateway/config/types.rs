@@ -251,7 +251,7 @@ pub enum Balance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// HTTP/1.1: a few connections of a batch, each held for a run of calls.
-    Lanes,
+    Held,
     /// HTTP/2: many calls share a connection. Follows from `h2://` and `h2c://` targets.
     H2,
 }

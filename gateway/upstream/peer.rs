@@ -17,7 +17,7 @@ use super::target_state::TargetState;
 pub(crate) struct Peer {
     /// What pingora connects to: HTTP/2 wherever the target speaks it.
     pub(crate) http: HttpPeer,
-    /// The same, for lanes: HTTP/1.1 only.
+    /// The same, for held connections: HTTP/1.1 only.
     pub(crate) http1: HttpPeer,
     /// How it is spoken to with TLS, if it is.
     pub(crate) tls: Option<Arc<UpstreamTls>>,

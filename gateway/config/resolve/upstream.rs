@@ -46,7 +46,7 @@ impl Resolver<'_> {
         let health_check = document.health_check.as_ref().map(|check| self.health_check(check)).transpose();
         let targets = targets?;
         let engine =
-            if targets.iter().any(|target| is_h2(target.scheme)) { Engine::H2 } else { Engine::Lanes };
+            if targets.iter().any(|target| is_h2(target.scheme)) { Engine::H2 } else { Engine::Held };
         named?;
         Ok(Upstream {
             name: name.value.clone(),
