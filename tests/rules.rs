@@ -185,6 +185,11 @@ fn proxy_status() {
     let says = |input, status: u64, code| {
         row(input).replies(code, &[], "no").status(status).result("Proxy-Status", None)
     };
+    // A record's variable is encoded, so that it can't break a url.
+    let refused = |input, resource| {
+        let in_urls = row(input).resource(resource).forms(&[Form::Single, Form::Item, Form::Line]);
+        in_urls.status(400).calls(0).result_has("Proxy-Status", "outcome=rejected")
+    };
     let fails = |input, says, error| {
         row(input).method("POST").says([says]).status(502).result_has("Proxy-Status", error)
     };
@@ -193,6 +198,13 @@ fn proxy_status() {
         says("a service's 404", 404, 404),
         says("a service's 500", 500, 500),
         says("a service's 502", 502, 502),
+        refused("a broken escape", "%zz"),
+        refused("dots", "../secret"),
+        row("a service that is silent")
+            .says([Says::Silence])
+            .upstream("timeout: { item: 300ms }, retry: { attempts: 1 }")
+            .status(504)
+            .result_has("Proxy-Status", "outcome=unknown"),
         fails("a connection that ends", Says::Nothing, "error=connection_terminated"),
         fails("a connection that is reset", Says::Reset, "error=connection_terminated"),
         fails("a header that ends too early", Says::HalfAHeader, "outcome=unknown"),

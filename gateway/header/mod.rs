@@ -16,7 +16,7 @@ mod via;
 
 pub use via::{GATEWAY_NAME, hops, via_entry};
 
-/// The parts of a value between separators; what is quoted stays whole (RFC 9110 §5.6.4).
+/// The parts of a value between separators. Quoted strings are not split (RFC 9110 §5.6.4).
 pub(crate) fn outside_quotes(value: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     let parts = value.split(|character: char| {

@@ -1,5 +1,6 @@
-//! The last reply of a connection whose client broke HTTP's grammar, and the end of the connection. The client may still be
-//! sending, and a reset would make it lose the reply (RFC 9112 §9.6). So we close our direction and read on for a moment.
+//! The last reply of a connection whose client broke HTTP's grammar, and the end of the connection. The client may
+//! still be sending, and a reset would make it lose the reply (RFC 9112 §9.6). So we close our direction and read on
+//! for a moment.
 
 use std::fmt::Write as _;
 use std::pin::Pin;

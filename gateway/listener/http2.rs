@@ -1,8 +1,8 @@
 //! A client's HTTP/2 connection: accepts its streams and serves each in a task of its own (RFC 9113 §5).
 //!
-//! Flow control: a stream may send `stream_window` bytes that nobody has read yet. The connection's window holds that for
-//! all of its streams together. So a stalled stream, whose client or service is slow, never takes the window from its
-//! neighbours, and a connection has at most `streams` × `stream_window` unread bytes in memory.
+//! Flow control: a stream may send `stream_window` bytes that nobody has read yet. The connection's window holds that
+//! for all of its streams together. So a stalled stream, whose client or service is slow, never takes the window from
+//! its neighbours, and a connection has at most `streams` × `stream_window` unread bytes in memory.
 //!
 //! A connection without a stream is closed after `keepalive_timeout`, with a GOAWAY. When the gateway drains, a GOAWAY
 //! tells the client to open no more streams; those that are open go on.
@@ -25,8 +25,8 @@ use super::request_handler::RequestHandler;
 
 /// What HTTP/2 counts for each field in addition to its bytes (RFC 9113 §6.5.2).
 const FIELD_OVERHEAD: usize = 32;
-/// h2 refuses larger heads with a bare 431. It may let through this many bytes more, which the gateway then refuses with
-/// an explanation.
+/// h2 refuses larger heads with a bare 431. It may let through this many bytes more, which the gateway then refuses
+/// with an explanation.
 const BEYOND_LIMIT: usize = 64 << 10;
 /// Bytes of a reply that wait in memory for one stream.
 const SEND_BUFFER: usize = 256 << 10;

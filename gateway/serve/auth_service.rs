@@ -46,7 +46,6 @@ impl AuthCall<'_> {
             trace,
             reservation: &reservation,
         };
-        let inherited = HeaderMap::new();
         let reserved = snapshot.settings.reserved_fields();
         let engine = &BatchEngine::new(behalf, SharedFields { inherited: &inherited, hop: &hop, reserved });
         let progress = Progress::new(Stopwatch::start());

@@ -1,8 +1,8 @@
 //! One stream of a client's HTTP/2 connection, over the h2 crate (RFC 9113). h2 does flow control, framing and header
 //! compression; this is the rest that a request and its reply need.
 //!
-//! A piece of the body returns its bytes to the flow-control window when the next piece is read, so a stream holds at most
-//! one window of unread bytes.
+//! A piece of the body returns its bytes to the flow-control window when the next piece is read, so a stream holds at
+//! most one window of unread bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,8 +176,8 @@ fn parts(mut header: ResponseHeader) -> http::response::Parts {
     header.as_owned_parts()
 }
 
-/// The error of a broken stream. A client whose body is longer or shorter than announced is still there: h2 has only reset
-/// its stream.
+/// The error of a broken stream. A client whose body is longer or shorter than announced is still there: h2 has only
+/// reset its stream.
 #[expect(clippy::unnecessary_box_returns, reason = "pingora's errors are boxed")]
 fn broken_body(error: h2::Error) -> Box<Error> {
     let breaks_rules = error.reason() == Some(Reason::PROTOCOL_ERROR) && !error.is_remote();

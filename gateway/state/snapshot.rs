@@ -1,5 +1,5 @@
-//! One configuration and what it takes to serve it. A request holds the snapshot with which it began, so a reload does not
-//! touch it.
+//! One configuration and what it takes to serve it. A request holds the snapshot with which it began, so a reload does
+//! not touch it.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::route::UpstreamIndex;
 use crate::telemetry::{Metrics, Names};
 use crate::upstream::connections::Connections;
+use crate::upstream::discovery::SharedSettings;
 use crate::upstream::instance::Upstream;
 
 /// A configuration in use.
@@ -39,11 +40,12 @@ impl Snapshot {
             },
             |before| Arc::clone(&before.connections),
         );
-        let resolving = (&settings.limits, settings.resolver.as_slice());
+        let shared =
+            SharedSettings { idle_timeout: settings.limits.idle_timeout, name_servers: &settings.resolver };
         let mut upstreams = Vec::with_capacity(settings.upstreams.len());
         for upstream in &settings.upstreams {
             let was = before.and_then(|before| before.named(&upstream.name));
-            let made = Upstream::new(upstream, resolving, &connections, metrics, was).await;
+            let made = Upstream::new(upstream, shared, &connections, metrics, was).await;
             upstreams.push(Arc::new(made));
         }
         metrics.prepare(&settings);

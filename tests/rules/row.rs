@@ -14,6 +14,7 @@ type Field = (&'static str, &'static str);
 pub(super) struct Row {
     input: &'static str,
     method: &'static str,
+    resource: &'static str,
     sends: Vec<Field>,
     says: Vec<Says>,
     service: Http,
@@ -43,6 +44,7 @@ pub(super) fn row(input: &'static str) -> Row {
     Row {
         input,
         method: "GET",
+        resource: "resource",
         sends: Vec::new(),
         says: vec![Says::status(200)],
         service: Http::One,
@@ -57,6 +59,11 @@ impl Row {
     /// With another method.
     pub(super) fn method(self, method: &'static str) -> Self {
         Self { method, ..self }
+    }
+
+    /// With another resource below `/api`.
+    pub(super) fn resource(self, resource: &'static str) -> Self {
+        Self { resource, ..self }
     }
 
     /// The client sends this field, if its version of HTTP has it.
@@ -160,7 +167,7 @@ impl Row {
         let fields = self.sends.iter().filter(|(name, _)| path.front.has_field(name));
         Ask {
             method: self.method,
-            resource: "resource".to_owned(),
+            resource: self.resource.to_owned(),
             query: "",
             fields: fields.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         }

@@ -20,6 +20,8 @@ pub(super) enum Says {
     Reset,
     /// It ends the connection in the middle of its header. HTTP/1.1 only.
     HalfAHeader,
+    /// It ends the connection in the middle of its body. HTTP/1.1 only.
+    HalfABody,
     /// It says that it has not processed the call. HTTP/2 only.
     NotProcessed,
     /// It never answers.
@@ -44,6 +46,7 @@ impl Says {
             Self::Nothing | Self::NotProcessed => Answer::close(),
             Self::Reset => Answer::reset(),
             Self::HalfAHeader => Answer::raw("HTTP/1.1 200 OK\r\nContent-Len"),
+            Self::HalfABody => Answer::text(200, "half").claiming(8),
             Self::Silence => Answer::hang(),
         }
     }
@@ -55,7 +58,7 @@ impl Says {
                 fields.iter().fold(Http2Answer::of(*status, body), with)
             }
             Self::NotProcessed => Http2Answer::reset(Reason::REFUSED_STREAM),
-            Self::Nothing | Self::Reset | Self::HalfAHeader | Self::Silence => {
+            Self::Nothing | Self::Reset | Self::HalfAHeader | Self::HalfABody | Self::Silence => {
                 Http2Answer::reset(Reason::INTERNAL_ERROR)
             }
         }

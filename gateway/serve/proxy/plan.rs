@@ -1,5 +1,5 @@
-//! What is decided about a request before anything of it is sent: its upstream, its path there, its `Destination` and
-//! `If`, how its body is framed, and which protocol it needs.
+//! The decisions about a request before anything of it is sent: its upstream, its path there, its `Destination` and `If`, how
+//! its body is framed, and which protocol it needs. They hold for all attempts.
 
 use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
@@ -25,7 +25,7 @@ pub(crate) struct ProxyPlan {
     pub(super) path: Option<String>,
     pub(super) references: Vec<(HeaderName, OriginText)>,
     pub(super) hop: ForwardedBy,
-    /// What `consistent_hash` goes by.
+    /// The key for `consistent_hash`.
     pub(super) key: Vec<u8>,
     /// Whether hrefs in the reply's body are mapped: the prefix is stripped, and the method is one of
     /// WebDAV's. Other bodies are untouched.
@@ -118,14 +118,13 @@ fn framing(session: &mut Session) -> Framing {
     }
 }
 
-/// The value of the field that the upstream's targets are chosen by, or the path that the upstream gets.
+/// The key for `consistent_hash`.
 fn key(request: &RequestHeader, context: &Context, upstream: UpstreamIndex, path: &str) -> Vec<u8> {
     let upstream = context.snapshot.upstream(upstream);
     upstream.map_or(Vec::new(), |upstream| upstream.hash_key(|name| request.headers.get(name), path).to_vec())
 }
 
-/// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918
-/// §9.6.1).
+/// The methods of RFC 9110 and RFC 5789 whose replies are never DAV documents. DELETE's may be (RFC 4918 §9.6.1).
 fn is_plain_http(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "OPTIONS" | "TRACE")
 }
