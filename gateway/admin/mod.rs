@@ -65,7 +65,7 @@ impl Admin {
             "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
             "/readyz" => reply(StatusCode::OK, TEXT, "ready\n"),
-            "/config" => reply(StatusCode::OK, YAML, self.0.snapshot().redacted.clone()),
+            "/config" => reply(StatusCode::OK, YAML, self.0.snapshot().settings.shown.clone()),
             _ => reply(StatusCode::NOT_FOUND, TEXT, INDEX),
         }
     }

@@ -1,7 +1,7 @@
 //! How a batch is run: what the endpoint says, what its dialect's clients expect, and what the client
 //! prefers (protocol §5).
 
-use super::{BatchEndpoint, Order};
+use super::batch::{BatchEndpoint, ItemOrder};
 use crate::batch::Dialect;
 use crate::format::{Format, InputFormat};
 use crate::plan::Preferences;
@@ -22,16 +22,16 @@ impl BatchEndpoint {
     /// unless the client prefers otherwise; JSON goes on (OData Protocol 4.01 §11.7.2, §8.2.8.3).
     #[must_use]
     pub fn execution_policy(&self, form: InputFormat, preferences: &Preferences) -> ExecutionPolicy {
-        ExecutionPolicy::of(self.dialect, self.order, form, preferences)
+        ExecutionPolicy::new(self.dialect, self.order, form, preferences)
     }
 }
 
 impl ExecutionPolicy {
-    fn of(dialect: Dialect, order: Order, form: InputFormat, preferences: &Preferences) -> Self {
+    fn new(dialect: Dialect, order: ItemOrder, form: InputFormat, preferences: &Preferences) -> Self {
         let is_odata = dialect == Dialect::Odata;
         let in_order = is_odata && form == InputFormat::Batch(Format::Multipart);
         Self {
-            sequential: preferences.sequential || order == Order::Sequential || in_order,
+            sequential: preferences.sequential || order == ItemOrder::Sequential || in_order,
             stop_on_error: !preferences.continue_on_error.unwrap_or(!in_order),
             leaves_out_unstarted: is_odata,
         }
@@ -48,7 +48,7 @@ mod tests {
         continue_on_error: Option<bool>,
     ) -> ExecutionPolicy {
         let preferences = Preferences { continue_on_error, ..Preferences::default() };
-        ExecutionPolicy::of(dialect, Order::Parallel, InputFormat::Batch(format), &preferences)
+        ExecutionPolicy::new(dialect, ItemOrder::Parallel, InputFormat::Batch(format), &preferences)
     }
 
     #[test]

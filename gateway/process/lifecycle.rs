@@ -77,9 +77,8 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
         front.listen(listener, inherited).map_err(|error| StartError::Address { key: "listen", error })?;
     }
     let metrics = Metrics::new(super::PINGORA_VERSION)?;
-    let redacted = config::redacted(&settings);
     let admin = settings.admin.clone();
-    let snapshot = Snapshot::new(settings, redacted, &metrics, None).await;
+    let snapshot = Snapshot::new(settings, &metrics, None).await;
     let gateway = Arc::new(Gateway::new(snapshot, metrics));
     gateway.metrics.record_reload(true);
     gateway.start_checks();

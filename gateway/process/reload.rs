@@ -124,8 +124,7 @@ impl Reloader {
 
     async fn take(&self, settings: Settings) {
         let before = self.gateway.snapshot();
-        let redacted = config::redacted(&settings);
-        let snapshot = Snapshot::new(settings, redacted, &self.gateway.metrics, Some(&before)).await;
+        let snapshot = Snapshot::new(settings, &self.gateway.metrics, Some(&before)).await;
         self.gateway.replace(snapshot);
         self.gateway.metrics.upstreams.forget_targets();
         self.gateway.start_checks();
