@@ -47,7 +47,7 @@ enum ExplainError {
     #[error("the batch would be refused: {0}")]
     Refused(#[from] BatchRefusal),
     #[error(
-        "the request would be forwarded to the service as a single request: its query has none of the bulk template's variables"
+        "the request would pass through to the service as a single request: its query has none of the bulk template's variables"
     )]
     PassesThrough,
 }

@@ -4,7 +4,7 @@ use prometheus::IntCounterVec;
 use prometheus::core::Collector as _;
 use prometheus::proto::MetricFamily;
 
-use super::Metrics;
+use super::metrics::{HandoverResult, Metrics};
 
 /// The work of the process since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,29 +15,6 @@ pub struct Totals {
     pub items: u64,
     /// Finished requests that are not batches: the sum of `batchgate_requests_total`.
     pub requests: u64,
-}
-
-/// How a hand-over ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandoverResult {
-    /// This process took over from another one.
-    Taken,
-    /// Another process failed to take over from this one.
-    Failed,
-}
-
-impl HandoverResult {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Taken, Self::Failed];
-
-    /// The word for metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Taken => "taken",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 impl Metrics {

@@ -18,8 +18,8 @@ use crate::stitch::ItemReport;
 
 use super::registry::{LATENCY, MetricRegistry};
 use super::{
-    BatchEnd, BatchRecord, ConnectionMetrics, HandoverResult, LongLivedMetrics, Names, RequestRecord,
-    TlsFailures, UpstreamMetrics,
+    BatchEnd, BatchRecord, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord, TlsFailures,
+    UpstreamMetrics,
 };
 
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
@@ -85,6 +85,29 @@ impl ReloadResult {
         match self {
             Self::Taken => "taken",
             Self::Refused => "refused",
+        }
+    }
+}
+
+/// How a hand-over ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandoverResult {
+    /// This process took over from another one.
+    Taken,
+    /// Another process failed to take over from this one.
+    Failed,
+}
+
+impl HandoverResult {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Taken, Self::Failed];
+
+    /// The word for metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Failed => "failed",
         }
     }
 }
