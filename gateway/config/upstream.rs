@@ -225,7 +225,7 @@ pub enum Balance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// HTTP/1.1: a few connections of a batch, each held for a run of calls.
-    Lanes,
+    Held,
     /// HTTP/2: many calls share a connection. Follows from `h2://` and `h2c://` targets.
     H2,
 }
@@ -270,7 +270,7 @@ impl Resolver<'_> {
             document.health_check.as_ref().map(|check| self.health_check(check, written)).transpose();
         let targets = targets?;
         let engine =
-            if targets.iter().any(|target| target.scheme.is_http2()) { Engine::H2 } else { Engine::Lanes };
+            if targets.iter().any(|target| target.scheme.is_http2()) { Engine::H2 } else { Engine::Held };
         named?;
         Ok(Upstream {
             name: name.value.clone(),
