@@ -1,5 +1,5 @@
-//! The only reader of a clock: deadlines and stopwatches. Built on tokio's clock, so that tests
-//! can pause it. All durations are wall-clock, monotonic.
+//! The only module that reads a clock: deadlines, stopwatches, metronomes. It uses tokio's clock, so that tests can pause
+//! it. Durations are monotonic.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,13 +16,13 @@ impl Deadline {
         Self(now() + after)
     }
 
-    /// What is left until the deadline; zero once it has passed.
+    /// The time until the deadline; zero once it has passed.
     #[must_use]
     pub fn remaining(self) -> Duration {
         self.0.saturating_duration_since(now())
     }
 
-    /// The same in whole milliseconds, rounded down; 1 where less is left.
+    /// The same in milliseconds, rounded down, and at least 1.
     #[must_use]
     pub fn remaining_milliseconds(self) -> u64 {
         u64::try_from(self.remaining().as_millis()).unwrap_or(u64::MAX).max(1)
@@ -40,12 +40,12 @@ impl Deadline {
         self.min(other)
     }
 
-    /// Returns at the deadline.
+    /// Waits for the deadline.
     pub async fn come(self) {
         tokio::time::sleep_until(self.0).await;
     }
 
-    /// What `work` gives, if it ends before the deadline; at the deadline `work` is dropped.
+    /// The result of `work` if it ends before the deadline. At the deadline `work` is dropped.
     pub async fn race<F: Future>(self, work: F) -> Option<F::Output> {
         tokio::time::timeout_at(self.0, work).await.ok()
     }
@@ -81,25 +81,25 @@ impl Stopwatch {
     }
 }
 
-/// Beats at most once an interval, but for a few beats in a row after a pause (the generic cell rate
-/// algorithm: ITU-T I.371, annex A).
+/// Beats at most once per interval, with a few beats in a row after a pause (the generic cell rate algorithm: ITU-T
+/// I.371, annex A).
 #[derive(Clone, Copy, Debug)]
 pub struct Metronome {
     interval: Duration,
-    /// How much earlier than due a beat may come.
+    /// How early a beat may come.
     tolerance: Duration,
     due: Instant,
 }
 
 impl Metronome {
-    /// Beats once an `interval`, and `burst` times in a row after a pause.
+    /// A metronome that beats once per `interval`, and `burst` times in a row after a pause.
     #[must_use]
     pub fn new(interval: Duration, burst: NonZeroUsize) -> Self {
         let more = u32::try_from(burst.get() - 1).unwrap_or(u32::MAX);
         Self { interval, tolerance: interval.saturating_mul(more), due: now() }
     }
 
-    /// Beats now, or says how long that has to wait.
+    /// `None` if it beats now; otherwise the time until it may.
     pub fn tick(&mut self) -> Option<Duration> {
         let now = now();
         let early = self.due.saturating_duration_since(now);
@@ -111,14 +111,14 @@ impl Metronome {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the monotonic clock")]
 fn now() -> Instant {
     Instant::now()
 }
 
 /// Seconds since the epoch, for log lines and metrics only; never for measuring.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the wall clock")]
 pub fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! batchgate: a reverse-proxy batching gateway.
 //!
-//! One batch request in, calls to single-resource services out, one `207 Multi-Status` back. The
-//! modules are in the order in which a request meets them; `gateway/ARCHITECTURE.md` tells its life.
+//! One batch request in, calls to single-resource services out, one `207 Multi-Status` back. The modules are in the order
+//! in which a request passes them; `gateway/ARCHITECTURE.md` describes its way.
 
 pub mod cli;
 pub(crate) mod process;

@@ -1,16 +1,15 @@
-//! The phases of a batch, in order. One enum, so that a span's name, a metric's label and the
-//! words of the documentation are the same word.
+//! The phases of a batch, in order. One enum, so that metrics, logs and documentation use the same words.
 
-/// One phase in the life of a batch; the order of the variants is the order of the phases.
+/// One phase in the life of a batch. The variants are in the order of the phases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// The body is read from the client, bounded by size and time.
+    /// The body is read from the client, within limits of size and time.
     Receive,
     /// A format reads the body into a [`crate::batch::Batch`].
     Parse,
-    /// Items meet routes and become calls, or are settled already.
+    /// Items are matched with routes and become calls, or are settled without one.
     Plan,
-    /// Calls are made; each item ends in one outcome.
+    /// Calls are made. Each item ends with one outcome.
     Dispatch,
     /// Outcomes become results, in the order of the request.
     Stitch,

@@ -1,12 +1,12 @@
-//! What people see in a terminal: text to stdout and stderr, in colour where it helps.
+//! Text for people: lines to stdout and stderr, in colour where it helps.
 //!
-//! Nothing here fails: when the reader of a pipe is gone, there is nobody to tell.
+//! Nothing here fails: if the other end of a pipe is closed, there is nobody to report that to.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 /// Writes a line to stdout.
-pub(crate) fn say(line: impl Display) {
+pub(crate) fn print_line(line: impl Display) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
@@ -15,14 +15,14 @@ pub(crate) fn print_error(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Whether text is painted.
+/// Whether text is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colour {
     On,
     Off,
 }
 
-/// How text is painted (ECMA-48 select graphic rendition).
+/// A colour or style of text (ECMA-48 select graphic rendition).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Paint {
     Bold,
@@ -36,12 +36,12 @@ pub(crate) enum Paint {
 
 impl Colour {
     /// On if stdout is a terminal and `NO_COLOR` is not set (<https://no-color.org>).
-    pub(crate) fn of_stdout() -> Self {
+    pub(crate) fn for_stdout() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         if io::stdout().is_terminal() && !refused { Self::On } else { Self::Off }
     }
 
-    /// The text, painted or not.
+    /// The text, with colour if that is on.
     pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
         match self {
             Self::On if !text.is_empty() => format!("\x1b[{}m{text}\x1b[0m", paint.code()),
@@ -64,8 +64,8 @@ impl Paint {
     }
 }
 
-/// At most `width` characters of the text, on one line and harmless: white space becomes one blank,
-/// and what could steer a terminal a dot.
+/// At most `width` characters of the text, on one line and harmless: white space becomes one space, and a character
+/// that could control a terminal becomes a dot.
 pub(crate) fn one_line(text: &str, width: usize) -> String {
     let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let is_harmless = |character: &char| !character.is_control() && !is_direction_mark(*character);
@@ -78,7 +78,7 @@ pub(crate) fn one_line(text: &str, width: usize) -> String {
     shown
 }
 
-/// Characters that make a terminal show the others in another order.
+/// Whether the character makes a terminal show others in a different order.
 fn is_direction_mark(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -38,7 +38,7 @@ fn a_batch_finds_turns_beside_300_requests_of_another_client() {
 }
 
 #[test]
-fn a_batch_opens_no_more_lanes_than_its_client_has_turns() {
+fn a_batch_opens_no_more_channels_than_its_client_has_permits() {
     let (gate, upstream) = slow_service();
     let gateway = shared(&upstream, "concurrency: 8, client_share: 50%", "");
     let mut batch = begin(&gateway, &from("10.0.0.1", &gets("/slow", 20)));

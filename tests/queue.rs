@@ -29,7 +29,7 @@ fn a_small_batch_waits_for_a_round_of_the_large_ones() {
 }
 
 #[test]
-fn lanes_that_wait_hold_no_connections() {
+fn channels_that_wait_hold_no_connections() {
     let upstream = Upstream::answering(|_| Answer::text(200, "ok").delayed(Duration::from_millis(1)));
     let gateway = Setup::tuned(&upstream.url(), "concurrency: 4", "").start();
     let mut clients: Vec<_> = (0..8).map(|_| begin(&gateway, &gets("/", 40))).collect();

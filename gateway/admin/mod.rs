@@ -33,7 +33,7 @@ const JSON: &str = "application/json";
 
 impl PlainHandler for Admin {
     async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let request_id = HeaderValue::from_str(RequestId::of(request.headers()).as_str());
+        let request_id = HeaderValue::from_str(RequestId::from_headers(request.headers()).as_str());
         let mut reply = self.find_answer(&request);
         if let Ok(request_id) = request_id {
             reply.headers_mut().insert("x-request-id", request_id);
@@ -65,7 +65,7 @@ impl Admin {
             "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
             "/readyz" => reply(StatusCode::OK, TEXT, "ready\n"),
-            "/config" => reply(StatusCode::OK, YAML, self.0.snapshot().redacted.clone()),
+            "/config" => reply(StatusCode::OK, YAML, self.0.snapshot().settings.shown.clone()),
             _ => reply(StatusCode::NOT_FOUND, TEXT, INDEX),
         }
     }

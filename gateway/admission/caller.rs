@@ -82,7 +82,7 @@ impl Caller {
                 _ => HttpVersion::Http11,
             },
             authority: authority.to_owned(),
-            request_id: RequestId::of(&head.headers),
+            request_id: RequestId::from_headers(&head.headers),
             identity: Identity { name: certificate_name, ..Identity::default() },
         }
     }

@@ -4,24 +4,31 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::{self, Settings};
-use crate::terminal::{print_error, say};
+use crate::terminal::{print_error, print_line};
 
-/// Serves until it is told to end.
+/// Serves until it is stopped.
 pub(super) fn run(file: &Path) -> ExitCode {
     crate::process::lifecycle::run(file)
 }
 
-/// Says what is wrong with a configuration. If `strict`, a warning fails it, too.
-pub(super) fn check(file: &Path, strict: bool) -> ExitCode {
+/// What a warning does to the exit code of a check.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnWarning {
+    Succeed,
+    Fail,
+}
+
+/// Lists the errors and warnings of a configuration.
+pub(super) fn check(file: &Path, on_warning: OnWarning) -> ExitCode {
     match config::load(file) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 print_error(&loaded.warnings);
-                if strict {
+                if on_warning == OnWarning::Fail {
                     return ExitCode::FAILURE;
                 }
             }
-            say(ok_line(file, &loaded.settings));
+            print_line(ok_line(file, &loaded.settings));
             ExitCode::SUCCESS
         }
         Err(diagnostics) => {
@@ -33,7 +40,7 @@ pub(super) fn check(file: &Path, strict: bool) -> ExitCode {
 
 /// Prints the JSON Schema of configurations.
 pub(super) fn schema() -> ExitCode {
-    say(config::schema().trim_end());
+    print_line(config::schema().trim_end());
     ExitCode::SUCCESS
 }
 

@@ -1,4 +1,4 @@
-//! `batchgate explain`: reads a batch as the gateway would, plans it, and says what would happen.
+//! `batchgate explain`: reads a batch as the gateway would, plans it, and shows what would happen.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +10,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Uri};
 
-use super::ExplainArguments;
+use super::arguments::ExplainArguments;
 use crate::admission::{Caller, ConnectionInfo};
 use crate::batch::BatchRefusal;
 use crate::config::{self, Settings};
@@ -19,10 +19,10 @@ use crate::header::forwarded::ForwardedBy;
 use crate::route::known_method;
 use crate::serve::{BatchRequest, EntryPoint, Incoming, RouteTarget, Target};
 use crate::telemetry::{PhaseTimes, TraceContext};
-use crate::terminal::{print_error, say};
+use crate::terminal::{print_error, print_line};
 
-/// Types of files by their endings.
-const ENDINGS: [(&str, &str); 6] = [
+/// Media types by file extension.
+const EXTENSIONS: [(&str, &str); 6] = [
     ("json", "application/json"),
     ("xml", "application/xml"),
     ("ndjson", "application/x-ndjson"),
@@ -41,13 +41,13 @@ enum ExplainError {
     #[error("`{0}` is not an HTTP method; write --method PATCH, for example")]
     Method(String),
     #[error(
-        "`{path}` is not a batch endpoint, nor a bulk route that takes {method}; --endpoint can be: {known}"
+        "`{path}` is neither a batch endpoint nor a bulk route that accepts {method}; --endpoint can be: {known}"
     )]
     Endpoint { path: String, method: Method, known: String },
     #[error("the batch would be refused: {0}")]
     Refused(#[from] BatchRefusal),
     #[error(
-        "the request would pass through to the service as it is: its query has none of the bulk template's variables"
+        "the request would pass through to the service as a single request: its query has none of the bulk template's variables"
     )]
     PassesThrough,
 }
@@ -62,8 +62,8 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
         }
     };
     match explained(arguments, &settings) {
-        Ok(explanation) if arguments.json => say(explanation.to_json().trim_end()),
-        Ok(explanation) => say(explanation),
+        Ok(explanation) if arguments.json => print_line(explanation.to_json().trim_end()),
+        Ok(explanation) => print_line(explanation),
         Err(error) => {
             print_error(format_args!("batchgate explain: {error}"));
             return ExitCode::FAILURE;
@@ -91,7 +91,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     Ok(explain(plan, request.input, &context))
 }
 
-/// Where the request's items come in.
+/// The endpoint that would receive the request.
 fn entry_point<'settings>(
     settings: &'settings Settings,
     head: &Parts,
@@ -130,7 +130,7 @@ fn first_endpoint(settings: &Settings) -> String {
     settings.batch.first().map(|endpoint| endpoint.path.as_str().to_owned()).unwrap_or_default()
 }
 
-/// The request's fields; Content-Type by the file's ending where nothing else says it.
+/// The request's fields. Content-Type comes from the file's extension if it is not given.
 fn headers(arguments: &ExplainArguments) -> Result<HeaderMap, ExplainError> {
     let mut headers = HeaderMap::new();
     for line in &arguments.headers {
@@ -138,7 +138,7 @@ fn headers(arguments: &ExplainArguments) -> Result<HeaderMap, ExplainError> {
         headers.append(name, value);
     }
     let ending = arguments.batch.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let by_ending = ENDINGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending));
+    let by_ending = EXTENSIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending));
     let given = arguments.content_type.as_deref();
     let wanted =
         if headers.contains_key(header::CONTENT_TYPE) { given } else { given.or(by_ending.map(|(_, t)| *t)) };

@@ -1,282 +1,40 @@
-//! The command line: reads it, calls the command, turns its end into an exit code.
+//! The command line: reads it, runs the command, and turns the result into an exit code.
 //!
-//! Exit codes: 0 all is well, 1 the command failed, 2 the command line is wrong.
+//! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong.
 
+mod arguments;
 mod commands;
 mod explain;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
-use crate::demo::{self, DemoOptions, DemoUntil, LAST_FIRST_PORT};
+use arguments::{Cli, Command};
+use commands::OnWarning;
 
-/// The program's version and pingora's, which `Cargo.toml` pins.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (pingora 0.9.1)");
-
-/// A reverse-proxy batching gateway: one batch in, real calls out, a 207 Multi-Status back.
-#[derive(Debug, Parser)]
-#[command(
-    name = "batchgate",
-    version = VERSION,
-    arg_required_else_help = true,
-    after_help = "Examples:
-  batchgate demo                                           see it work, without any configuration
-  batchgate check --config batchgate.yaml                  list every error of the file
-  batchgate run --config batchgate.yaml                    serve
-  batchgate explain --config batchgate.yaml batch.json     see what would happen to a batch
-
-`batchgate COMMAND --help` has examples of each command. Exit codes: 0 success, 1 the command failed, 2 the
-command line is wrong."
-)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Serves until Ctrl-C or SIGTERM; reloads when the file changes
-    #[command(after_help = "Examples:
-  batchgate run --config batchgate.yaml
-  kill -HUP $(pidof batchgate)     read the file again; a file with errors changes nothing
-  kill -QUIT $(pidof batchgate)    start the installed program and hand it the sockets (an upgrade without a gap)
-  kill -TERM $(pidof batchgate)    finish what is in progress, then end; a second one ends it at once
-
-The log goes to stderr, a line of JSON for each batch (`log.format: text` for people). `batchgate check` finds errors of the
-file without serving.")]
-    Run(ConfigFile),
-    /// Lists every error of a configuration, each with its line
-    #[command(after_help = "Examples:
-  batchgate check --config batchgate.yaml
-  batchgate check --config batchgate.yaml && systemctl reload batchgate
-
-  batchgate check --config batchgate.yaml --strict       in CI: a warning fails, too
-
-Errors and warnings go to stderr. Exit codes: 0 the file can be served, even with warnings (with --strict: without
-one); 1 it can't.")]
-    Check(CheckArguments),
-    /// Shows what would happen to each item of a batch; sends nothing
-    #[command(after_help = "Examples:
-  batchgate explain --config batchgate.yaml batch.json
-  batchgate explain --config batchgate.yaml - < batch.json      read the batch from stdin
-  batchgate explain --config batchgate.yaml -H 'Prefer: order=sequential' batch.xml
-  batchgate explain --config batchgate.yaml --endpoint /orders --method PATCH orders.csv
-
---content-type decides the format, else the file's ending (.json, .xml, .ndjson, .csv), else the first character.
-Values of headers that may be secret are masked. Exit codes: 0 the batch would be accepted, whatever becomes of
-its items; 1 it would be refused.")]
-    Explain(ExplainArguments),
-    /// Prints the JSON Schema of the configuration
-    #[command(after_help = "Examples:
-  batchgate schema > batchgate.schema.json
-
-Editors with a YAML language server complete and check a file that begins with this line:
-  # yaml-language-server: $schema=batchgate.schema.json")]
-    Schema,
-    /// Runs a sample API behind the gateway and sends a batch; needs no configuration
-    #[command(after_help = "Examples:
-  batchgate demo                send a batch, show it, then serve until Ctrl-C
-  batchgate demo --once         send a batch, show it, end
-  batchgate demo --port 9000    gateway on 9000, legacy API on 9001, admin on 9002
-
-Without --port: gateway on 8080, legacy API on 8081, admin on 9901. All listen on 127.0.0.1 only. Output has colour
-on a terminal, unless NO_COLOR is set.")]
-    Demo(DemoArguments),
-}
-
-#[derive(Debug, clap::Args)]
-struct ConfigFile {
-    /// The configuration, a YAML file
-    #[arg(short, long, value_name = "FILE")]
-    config: PathBuf,
-}
-
-#[derive(Debug, clap::Args)]
-struct CheckArguments {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Takes warnings for errors
-    #[arg(long)]
-    strict: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct ExplainArguments {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// The batch, a file or `-` for stdin
-    #[arg(value_name = "BATCHFILE")]
-    batch: PathBuf,
-    /// The batch's media type
-    #[arg(long, value_name = "TYPE")]
-    content_type: Option<String>,
-    /// The batch endpoint or bulk route that it would be sent to [default: the first batch endpoint]
-    #[arg(long, value_name = "PATH")]
-    endpoint: Option<String>,
-    /// The method of the request; matters for bulk routes
-    #[arg(long, value_name = "METHOD", default_value = "POST")]
-    method: String,
-    /// A header field of the request, `Name: value`; may be repeated
-    #[arg(short = 'H', long = "header", value_name = "FIELD")]
-    headers: Vec<String>,
-    /// The Host of the request, which absolute urls of items have to name
-    #[arg(long, value_name = "HOST", default_value = "localhost")]
-    host: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct DemoArguments {
-    /// End after the batch instead of serving on
-    #[arg(long)]
-    once: bool,
-    /// Use the ports N, N+1 and N+2
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(LAST_FIRST_PORT)))]
-    port: Option<u16>,
-}
-
-/// The whole program.
+/// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(cli) => cli.command.run(),
+        Ok(cli) => run(cli.command),
         Err(message) => {
-            // `--help` and `--version` come here too, with 0. Who closed the pipe wants no error.
+            // `--help` and `--version` come here too, with 0. A failure to print means that the pipe was closed.
             let _ = message.print();
             u8::try_from(message.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }
 
-impl Command {
-    fn run(self) -> ExitCode {
-        match self {
-            Self::Run(file) => commands::run(&file.config),
-            Self::Check(arguments) => commands::check(&arguments.file.config, arguments.strict),
-            Self::Explain(arguments) => explain::run(&arguments),
-            Self::Schema => commands::schema(),
-            Self::Demo(arguments) => demo::run(arguments.into()),
+fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Run(file) => commands::run(&file.config),
+        Command::Check(arguments) => {
+            let on_warning = if arguments.strict { OnWarning::Fail } else { OnWarning::Succeed };
+            commands::check(&arguments.file.config, on_warning)
         }
-    }
-}
-
-impl From<DemoArguments> for DemoOptions {
-    fn from(arguments: DemoArguments) -> Self {
-        let until = if arguments.once { DemoUntil::BatchAnswered } else { DemoUntil::Interrupted };
-        Self { until, port: arguments.port }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-    use clap::error::ErrorKind;
-
-    fn error(line: &str) -> ErrorKind {
-        Cli::try_parse_from(line.split(' ')).unwrap_err().kind()
-    }
-
-    fn demo(line: &str) -> DemoOptions {
-        match Cli::try_parse_from(line.split(' ')).unwrap().command {
-            Command::Demo(arguments) => arguments.into(),
-            Command::Run(_) | Command::Check(_) | Command::Explain(_) | Command::Schema => {
-                panic!("{line} is no demo")
-            }
-        }
-    }
-
-    #[test]
-    fn the_definition_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn commands_are_read() {
-        assert_eq!(demo("batchgate demo"), DemoOptions { until: DemoUntil::Interrupted, port: None });
-        assert_eq!(
-            demo("batchgate demo --once --port 7000"),
-            DemoOptions { until: DemoUntil::BatchAnswered, port: Some(7000) }
-        );
-        let run = Cli::try_parse_from(["batchgate", "run", "--config", "a.yaml"]).unwrap();
-        assert!(matches!(run.command, Command::Run(file) if file.config == *"a.yaml"));
-    }
-
-    #[test]
-    fn a_strict_check_is_asked_for() {
-        for (line, expected) in
-            [("batchgate check -c a.yaml", false), ("batchgate check --strict -c a.yaml", true)]
-        {
-            let read = Cli::try_parse_from(line.split(' ')).unwrap().command;
-            assert!(matches!(read, Command::Check(arguments) if arguments.strict == expected));
-        }
-    }
-
-    #[test]
-    fn a_batch_to_explain_is_named() {
-        let line = "batchgate explain --config a.yaml -H A:b --header C:d --json -";
-        let read = Cli::try_parse_from(line.split(' ')).unwrap().command;
-        let Command::Explain(arguments) = read else { panic!("{read:?}") };
-        assert_eq!((arguments.batch.as_path(), arguments.json), (std::path::Path::new("-"), true));
-        assert_eq!(arguments.headers, ["A:b", "C:d"]);
-        assert_eq!(error("batchgate explain --config a.yaml"), ErrorKind::MissingRequiredArgument);
-    }
-
-    #[test]
-    fn wrong_lines_are_refused() {
-        assert_eq!(error("batchgate run"), ErrorKind::MissingRequiredArgument);
-        assert_eq!(error("batchgate check extra"), ErrorKind::UnknownArgument);
-        assert_eq!(error("batchgate serve"), ErrorKind::InvalidSubcommand);
-        assert_eq!(error("batchgate demo --port 65534"), ErrorKind::ValueValidation);
-        assert_eq!(error("batchgate demo --port 0"), ErrorKind::ValueValidation);
-        assert_eq!(error("batchgate"), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
-    }
-
-    #[test]
-    fn the_version_names_pingora_too() {
-        let shown = Cli::try_parse_from(["batchgate", "--version"]).unwrap_err().to_string();
-        let manifest = include_str!("../../Cargo.toml");
-        let (_, after) = manifest.split_once("pingora = { version = \"=").unwrap();
-        let (pinned, _) = after.split_once('"').unwrap();
-        assert_eq!(shown, format!("batchgate {} (pingora {pinned})\n", env!("CARGO_PKG_VERSION")));
-    }
-
-    /// The words of an example line, without what a shell makes of its end and what explains it.
-    fn words(line: &str) -> Vec<String> {
-        let ends = ["   ", " && ", " > ", " < "].iter().filter_map(|end| line.find(end));
-        let command = &line[..ends.min().unwrap_or(line.len())];
-        let pieces = command.split('\'').enumerate();
-        let words = pieces.flat_map(|(at, piece)| match at % 2 {
-            0 => piece.split_whitespace().map(str::to_owned).collect(),
-            _ => vec![piece.to_owned()],
-        });
-        words.collect()
-    }
-
-    #[test]
-    fn every_example_is_a_line_that_is_taken() {
-        let commands = Cli::command();
-        let mut helps: Vec<_> =
-            commands.get_subcommands().filter_map(clap::Command::get_after_help).collect();
-        helps.extend(commands.get_after_help());
-        let text = helps.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        let examples: Vec<_> = text.lines().filter(|line| line.starts_with("  batchgate ")).collect();
-        assert!(examples.len() >= 15, "{examples:?}");
-        for example in examples {
-            let read = Cli::try_parse_from(words(example.trim_start()));
-            assert!(read.is_ok(), "{example}: {read:?}");
-        }
-    }
-
-    #[test]
-    fn every_command_has_examples() {
-        for command in Cli::command().get_subcommands() {
-            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(text.contains(&format!("  batchgate {}", command.get_name())), "{text}");
-        }
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Schema => commands::schema(),
+        Command::Demo(arguments) => crate::demo::run(arguments.into()),
     }
 }

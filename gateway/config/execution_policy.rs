@@ -1,7 +1,7 @@
 //! How a batch runs: what the endpoint says, what its dialect's clients expect, and what the client
 //! prefers (protocol §5).
 
-use super::{BatchEndpoint, Order};
+use super::batch::{BatchEndpoint, ItemOrder};
 use crate::dialect::{ExecutionPolicy, InputFormat};
 use crate::plan::Preferences;
 
@@ -14,9 +14,9 @@ impl BatchEndpoint {
     }
 }
 
-fn decide(usual: ExecutionPolicy, order: Order, preferences: &Preferences) -> ExecutionPolicy {
+fn decide(usual: ExecutionPolicy, order: ItemOrder, preferences: &Preferences) -> ExecutionPolicy {
     ExecutionPolicy {
-        sequential: usual.sequential || preferences.sequential || order == Order::Sequential,
+        sequential: usual.sequential || preferences.sequential || order == ItemOrder::Sequential,
         stop_on_error: !preferences.continue_on_error.unwrap_or(!usual.stop_on_error),
         ..usual
     }
@@ -31,7 +31,7 @@ mod tests {
     fn execution_policy(dialect: &str, format: Format, continue_on_error: Option<bool>) -> ExecutionPolicy {
         let preferences = Preferences { continue_on_error, ..Preferences::default() };
         let usual = InputFormat::Batch(format).execution(Dialect::named(dialect).unwrap());
-        decide(usual, Order::Parallel, &preferences)
+        decide(usual, ItemOrder::Parallel, &preferences)
     }
 
     #[test]

@@ -9,13 +9,13 @@ use crate::process::lifecycle::{self, Running, StartError};
 
 use super::ports::Ports;
 
-/// The configuration; [`variable`] knows what stands in it as `${NAME}`.
+/// The configuration. [`variable`] has the values of its `${NAME}`.
 pub(super) const CONFIGURATION: &str = include_str!("demo.yaml");
 
-/// Why there is no gateway.
+/// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum GatewayError {
-    /// The demonstration's own configuration is at fault.
+    /// The demonstration's own configuration is invalid.
     #[error("{0}")]
     Configuration(#[from] Diagnostics),
     /// It can't start.
@@ -23,7 +23,7 @@ pub(super) enum GatewayError {
     Start(#[from] StartError),
 }
 
-/// Starts the gateway as tasks of `runtime`; it ends with the value.
+/// Starts the gateway as tasks of `runtime`. Dropping the value stops it.
 pub(super) fn start(ports: Ports, runtime: &Handle) -> Result<Running, GatewayError> {
     let loaded = config::parse(CONFIGURATION, "demo.yaml", Path::new("."), &|name| variable(ports, name))?;
     Ok(runtime.block_on(lifecycle::start(loaded.settings))?)

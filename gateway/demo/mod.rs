@@ -1,5 +1,5 @@
-//! `batchgate demo`: a legacy API with state, the gateway in front of it, a batch to see and the
-//! addresses to try. Needs no configuration and nothing but free ports on this machine.
+//! `batchgate demo`: a legacy API with state, the gateway in front of it, a sample batch, and addresses to try. It needs
+//! no configuration, only free ports on this machine.
 
 pub(crate) mod client;
 mod gateway;
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::clock::{Deadline, Stopwatch};
 use crate::listener::plain_service::PlainService;
 use crate::process::lifecycle::Running;
-use crate::terminal::{Colour, print_error, say};
+use crate::terminal::{Colour, print_error, print_line};
 use client::{ClientError, send};
 use gateway::GatewayError;
 use legacy::LegacyApi;
@@ -30,15 +30,15 @@ use ports::Ports;
 
 pub(crate) use ports::LAST_FIRST_PORT;
 
-/// The gateway must take connections by then.
+/// How long the gateway may take to accept connections.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// What is under way at the end gets this long.
+/// How long the work in progress may take at the end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the user asked for.
+/// The options of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DemoOptions {
-    /// When it ends.
+    /// When the demonstration ends.
     pub until: DemoUntil,
     /// The first of three ports in a row; `None`: 8080, 8081 and 9901.
     pub port: Option<u16>,
@@ -53,7 +53,7 @@ pub enum DemoUntil {
     Interrupted,
 }
 
-/// Why the demonstration can't go on.
+/// Why the demonstration failed.
 #[derive(Debug, thiserror::Error)]
 enum DemoError {
     #[error("{0}")]
@@ -64,7 +64,7 @@ enum DemoError {
     Client(#[from] ClientError),
     #[error("the batch can't be sent: {0}")]
     Request(#[from] http::Error),
-    #[error("the gateway answered {status} and no 207:\n{body}")]
+    #[error("the gateway answered {status} instead of 207:\n{body}")]
     NoMultiStatus { status: StatusCode, body: String },
     #[error("the gateway's reply can't be read: {0}")]
     Unreadable(#[from] serde_json::Error),
@@ -79,7 +79,7 @@ pub fn run(options: DemoOptions) -> ExitCode {
         for (whose, error) in taken {
             print_error(format_args!("batchgate demo: {whose} {error}"));
         }
-        print_error("`batchgate demo --port N` takes the ports N, N+1 and N+2 instead.");
+        print_error("`batchgate demo --port N` uses the ports N, N+1 and N+2 instead.");
         return ExitCode::FAILURE;
     }
     match serve(ports, options.until) {
@@ -112,27 +112,27 @@ fn start(ports: Ports, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> Re
 }
 
 async fn show(ports: Ports, until: DemoUntil) -> Result<(), DemoError> {
-    let colour = Colour::of_stdout();
+    let colour = Colour::for_stdout();
     let url = format!("http://{}{}", ports.gateway, sample::ENDPOINT);
-    say(screen::request(&url, sample::BATCH, colour));
+    print_line(screen::request(&url, sample::BATCH, colour));
     let (reply, took) = send_batch(ports.gateway).await?;
-    say(screen::reply_line(reply.status(), took, colour));
+    print_line(screen::reply_line(reply.status(), took, colour));
     let body = String::from_utf8_lossy(reply.body()).into_owned();
     if reply.status() != StatusCode::MULTI_STATUS {
         return Err(DemoError::NoMultiStatus { status: reply.status(), body });
     }
-    say(format_args!("\n{}", screen::table(sample::BATCH, &body, colour)?));
+    print_line(format_args!("\n{}", screen::table(sample::BATCH, &body, colour)?));
     match until {
         DemoUntil::BatchAnswered => Ok(()),
         DemoUntil::Interrupted => {
-            say(addresses(ports));
+            print_line(addresses(ports));
             Ok(interrupted().await?)
         }
     }
 }
 
-/// Sends the batch as soon as the gateway takes connections, and tells how long the reply then took.
-/// Nothing is sent twice: only a connection that could not be made is tried again.
+/// Sends the batch as soon as the gateway accepts connections. Returns the reply, and how long it took. Nothing is sent
+/// twice: only a connection that could not be opened is tried again.
 async fn send_batch(gateway: SocketAddr) -> Result<(Response<Bytes>, Duration), DemoError> {
     let deadline = Deadline::after(START_TIMEOUT);
     loop {
@@ -157,7 +157,7 @@ async fn interrupted() -> std::io::Result<()> {
     }
 }
 
-/// What to try next.
+/// The commands and addresses to try next.
 fn addresses(ports: Ports) -> String {
     let Ports { gateway, legacy, admin } = ports;
     let endpoint = sample::ENDPOINT;
@@ -169,7 +169,7 @@ In another terminal:
   curl -i http://{gateway}{endpoint} -H 'Content-Type: application/xml' --data '{xml}'
   curl -i http://{gateway}/orders/9
 
-The API knows one order at a time. Several at once, only their data:
+The API takes one order at a time. The gateway takes several at once:
   curl -X PATCH http://{gateway}/orders -d '{records}'
   curl -X DELETE 'http://{gateway}/orders?id=14,15'
 
@@ -178,9 +178,9 @@ In a browser:
   http://{gateway}/orders/1   one order, through the gateway
   http://{legacy}/orders/1   the same from the legacy API itself
   http://{admin}/metrics    counters for Prometheus
-  http://{admin}/config     the configuration that is served
+  http://{admin}/config     the active configuration
 
-Ctrl-C ends it."
+Press Ctrl-C to stop."
     )
 }
 

@@ -1,4 +1,4 @@
-//! The three addresses of the demonstration, all on this machine only.
+//! The three addresses of the demonstration, all on the loopback interface.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,7 +8,7 @@ use crate::listener::bind::check_free;
 /// The largest `--port`: the two after it must be ports too.
 pub(crate) const LAST_FIRST_PORT: u16 = u16::MAX - 2;
 
-/// Where everything listens.
+/// The addresses to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ports {
     /// The gateway.
@@ -30,7 +30,7 @@ impl Ports {
         Self { gateway: local(gateway), legacy: local(legacy), admin: local(admin) }
     }
 
-    /// Every address that can't be listened on, with whose it would be.
+    /// The addresses that are not free, each with the name of the server that needs it.
     pub(super) fn taken(&self) -> Vec<(&'static str, io::Error)> {
         [("the gateway", self.gateway), ("the legacy API", self.legacy), ("the admin listener", self.admin)]
             .into_iter()
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn taken_ports_are_all_told() {
+    fn all_taken_ports_are_reported() {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = holder.local_addr().unwrap();
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

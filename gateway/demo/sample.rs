@@ -1,9 +1,9 @@
-//! The batch that the demonstration sends: a little of everything, and one item of each way to fail.
+//! The batch that the demonstration sends: a little of everything, and one item for each way to fail.
 
-/// Where the gateway takes batches.
+/// The path of the batch endpoint.
 pub(super) const ENDPOINT: &str = "/batch";
 
-/// The batch, an item a line.
+/// The batch, with one item per line.
 pub(super) const BATCH: &str = r#"{"requests":[
   {"id":"read","method":"GET","url":"/orders/1"},
   {"id":"pay","method":"PATCH","url":"/orders/7","body":{"status":"paid"}},
@@ -79,13 +79,13 @@ mod tests {
             ("stale", 412),
             ("broken", 500),
         ];
-        // The last two never get here: the gateway refuses them.
+        // The last two never get here: the gateway rejects them.
         assert_eq!(statuses[..12], from_the_api);
         assert_eq!(statuses[12..].iter().map(|(id, _)| *id).collect::<Vec<_>>(), ["forbidden", "nowhere"]);
     }
 
     #[test]
-    fn what_is_to_be_pasted_is_well_formed() {
+    fn the_commands_to_paste_are_well_formed() {
         serde_json::from_str::<Value>(JSON_TO_TRY).unwrap();
         let mut reader = quick_xml::Reader::from_str(XML_TO_TRY);
         while !matches!(reader.read_event().unwrap(), quick_xml::events::Event::Eof) {}

@@ -1,5 +1,4 @@
-//! The batch and its reply as people see them: the request as it is sent, the reply as a table with
-//! one line an item.
+//! The batch and its reply for people: the request as it is sent, and the reply as a table with one line per item.
 
 use std::time::Duration;
 
@@ -50,19 +49,19 @@ struct Row {
 
 const HEADINGS: [&str; 7] = ["#", "id", "method", "url", "status", "outcome", "body"];
 
-/// The request: its line, its type, its body.
+/// The request: its first line, its type and its body.
 pub(super) fn request(url: &str, body: &str, colour: Colour) -> String {
     let line = colour.paint(Paint::Bold, &format!("POST {url}"));
     format!("{line}\nContent-Type: application/json\n\n{}", paint_json(body, colour))
 }
 
-/// The reply's first line, with how long it took.
+/// The reply's first line, and how long it took.
 pub(super) fn reply_line(status: StatusCode, took: Duration, colour: Colour) -> String {
     let line = colour.paint(Paint::Bold, &format!("HTTP/1.1 {status}"));
     format!("{line}  {}", colour.paint(Paint::Dim, &format!("in {} ms", took.as_millis())))
 }
 
-/// The reply as a table, items in the order of the request; an item without a result says so.
+/// The reply as a table, with the items in the order of the request. An item without a result says so.
 ///
 /// # Errors
 /// The batch or the reply is not the JSON it should be.
@@ -71,7 +70,7 @@ pub(super) fn table(batch: &str, reply: &str, colour: Colour) -> Result<String, 
     let reply: Reply<'_> = serde_json::from_str(reply)?;
     let heading = Row { status: None, cells: HEADINGS.map(str::to_owned) };
     let rows: Vec<Row> =
-        sent.requests.iter().enumerate().map(|(index, item)| Row::of(index, item, &reply)).collect();
+        sent.requests.iter().enumerate().map(|(index, item)| Row::new(index, item, &reply)).collect();
     let widths = widths(&heading, &rows);
     let mut text = heading.line(&widths, Colour::Off);
     text = colour.paint(Paint::Dim, text.trim_end());
@@ -83,7 +82,7 @@ pub(super) fn table(batch: &str, reply: &str, colour: Colour) -> Result<String, 
 }
 
 impl Row {
-    fn of(index: usize, item: &SentItem, reply: &Reply<'_>) -> Self {
+    fn new(index: usize, item: &SentItem, reply: &Reply<'_>) -> Self {
         let result = reply.responses.iter().find(|result| result.id == item.id);
         let status = result.map(|result| result.status);
         let cells = [
@@ -103,7 +102,7 @@ impl Row {
         for (column, (cell, width)) in self.cells.iter().zip(widths).enumerate() {
             let blanks = " ".repeat(width.saturating_sub(cell.chars().count()));
             let painted = self.paint_of(column).map_or(cell.clone(), |paint| colour.paint(paint, cell));
-            // Numbers stand to the right, the rest to the left.
+            // Numbers are aligned to the right, everything else to the left.
             let parts = if column == 0 { [&blanks, &painted] } else { [&painted, &blanks] };
             line.push_str(if column == 0 { "" } else { "  " });
             line.extend(parts.map(String::as_str));
@@ -147,7 +146,7 @@ fn widths(heading: &Row, rows: &[Row]) -> [usize; 7] {
     widths
 }
 
-/// JSON with its names and its strings in colour, byte for byte the same without.
+/// JSON with its names and strings in colour. Without the colour it is unchanged.
 fn paint_json(text: &str, colour: Colour) -> String {
     let mut painted = String::new();
     let mut rest = text;

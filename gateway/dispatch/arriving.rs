@@ -101,12 +101,13 @@ impl StreamWork {
         let upstream = if let Step::Call(call) = &step { Some(call.upstream) } else { None };
         let progress = Progress::new(queued);
         let entry = Entry { subject, route, upstream, position, bytes };
+        if self.is_stopped() {
+            return self.finish(entry, &progress, SKIPPED);
+        }
         let outcome = match step {
-            _ if self.is_stopped() => SKIPPED,
             Step::Call(call) => {
                 let deadline = queued.deadline(self.limits.patience);
-                lock(&self.waiting).push_back(Waiting { entry, progress, call, deadline });
-                return;
+                return lock(&self.waiting).push_back(Waiting { entry, progress, call, deadline });
             }
             Step::Respond(respond) => Outcome::Responded(respond),
             Step::Rejected(rejection) => Outcome::Rejected(rejection),

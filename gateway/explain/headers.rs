@@ -1,26 +1,26 @@
-//! The fields of a call as an explanation shows them: what may be secret is masked.
+//! The fields of a call as an explanation shows them. Values that may be secret are masked.
 
 use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
-use super::{Audience, ExplainContext};
+use super::context::{Audience, ExplainContext};
 use crate::config::{Upstream, is_secret_field};
 use crate::header::inherit::CallHeaders;
 use crate::plan::Call;
 
-/// What stands for a value that must not be shown.
+/// Shown instead of a value that must not be shown.
 const HIDDEN: &str = "***";
 
-/// Names with their values; several values are joined.
+/// Names with their values. Several values of a name are joined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(super) struct ShownHeaders(pub(super) BTreeMap<String, String>);
 
 impl ShownHeaders {
-    /// The fields of a call, but for Host, Content-Length, trace context and the deadline, which are made as it is sent.
-    pub(super) fn of(call: &Call, upstream: &Upstream, context: &ExplainContext<'_>) -> Self {
+    /// The fields of a call, except Host, Content-Length, trace context and the deadline, which are added when it is sent.
+    pub(super) fn new(call: &Call, upstream: &Upstream, context: &ExplainContext<'_>) -> Self {
         let changes = &upstream.headers;
         let shared = CallHeaders::new(context.inherited, &changes.remove, &changes.set, context.hop)
             .without_of_items(upstream.deadline_header.as_ref());
@@ -43,7 +43,7 @@ impl ShownHeaders {
     }
 }
 
-/// Values from the environment or a file are marked; others are known by their field's name.
+/// Values from the environment or a file are marked as sensitive; others are recognized by the name of their field.
 fn is_secret(name: &HeaderName, value: &HeaderValue) -> bool {
     value.is_sensitive() || is_secret_field(name.as_str())
 }

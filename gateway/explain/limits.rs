@@ -1,4 +1,4 @@
-//! What holds an item's call up, lets it be made once more, and counts it.
+//! The limits that an item's call is subject to, and when it would be retried.
 
 use http::Method;
 use serde::Serialize;
@@ -8,13 +8,13 @@ use crate::limiter::{ClientShare, Rate};
 use crate::problem::is_idempotent;
 use crate::route::RouteIndex;
 
-/// The limits of an upstream that a call is under.
+/// The limits of a call's upstream.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UpstreamLimits {
     pub(super) upstream_concurrency: usize,
     pub(super) upstream_queue: usize,
-    /// The most of these that one client may hold, in hundredths; absent: all.
+    /// The share of these that one client may use; absent if it is 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_share_percent: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,17 +31,17 @@ pub(super) struct ExplainedRate {
     pub(super) burst: usize,
 }
 
-/// When the call would be made once more.
+/// When the call would be retried.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct ExplainedRetry {
-    /// In all.
+    /// Including the first.
     pub(super) attempts: usize,
-    /// Failures and statuses.
+    /// The failures and statuses after which it is retried.
     pub(super) after: Vec<String>,
 }
 
 impl UpstreamLimits {
-    pub(super) fn of(upstream: &Upstream, method: &Method) -> Self {
+    pub(super) fn new(upstream: &Upstream, method: &Method) -> Self {
         Self {
             upstream_concurrency: upstream.concurrency.get(),
             upstream_queue: upstream.queue,
@@ -51,14 +51,14 @@ impl UpstreamLimits {
                 interval_milliseconds: interval.as_secs_f64() * 1e3,
                 burst: burst.get(),
             }),
-            retry: ExplainedRetry::of(&upstream.retry, method),
+            retry: ExplainedRetry::new(&upstream.retry, method),
         }
     }
 }
 
 impl ExplainedRetry {
-    /// What may have been carried out is never sent again, unless the method is idempotent.
-    fn of(retry: &Retry, method: &Method) -> Option<Self> {
+    /// A call that may have been carried out is retried only if its method is idempotent. `None`: never retried.
+    fn new(retry: &Retry, method: &Method) -> Option<Self> {
         let attempts = retry.attempts.get();
         let again = is_idempotent(method);
         let failures = [
@@ -73,13 +73,13 @@ impl ExplainedRetry {
     }
 }
 
-/// The rate limits against which something on this route counts, in the order in which they are asked.
+/// The rate limits that a request on this route counts towards, in the order in which they are checked.
 pub(super) fn rate_limits(settings: &Settings, route: Option<RouteIndex>) -> Vec<String> {
     let counts = |limit: &&crate::config::RateLimit| route.is_some_and(|route| limit.counts(route));
     settings.rate_limits.iter().filter(counts).map(|limit| limit.name.to_string()).collect()
 }
 
-/// The ways in which a client can show that it may send the batch; none: it need not.
+/// The ways in which a client can authenticate; empty if it need not.
 pub(super) fn ways_in(auth: Option<&Auth>) -> Vec<&'static str> {
     let Some(auth) = auth else { return Vec::new() };
     let ways = [

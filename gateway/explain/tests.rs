@@ -1,14 +1,16 @@
 //! Explanations of small batches.
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 
+use super::limits::UpstreamLimits;
 use super::*;
-use crate::config;
+use crate::config::{self, Settings};
 use crate::dialect::{Dialect, ItemSource};
 use crate::format::ReadContext;
-use crate::plan::{PlanContext, plan};
+use crate::header::forwarded::ForwardedBy;
+use crate::plan::{PlanContext, Preferences, plan};
 
 const CONFIGURATION: &str = r#"
 listen: 127.0.0.1:80
@@ -110,9 +112,9 @@ fn each_item_says_where_it_would_go() {
 }
 
 #[test]
-fn what_may_have_been_carried_out_is_not_retried() {
+fn a_call_that_may_have_been_carried_out_is_not_retried() {
     let settings = settings();
-    let limits = |method: Method| UpstreamLimits::of(&settings.upstreams[0], &method).retry.unwrap().after;
+    let limits = |method: Method| UpstreamLimits::new(&settings.upstreams[0], &method).retry.unwrap().after;
     assert_eq!(limits(Method::POST), ["connect"]);
     assert_eq!(limits(Method::PUT), ["connect", "lost", "503"]);
 }
@@ -147,13 +149,13 @@ fn people_read_lines() {
         "   upstream  orders (http://10.0.0.1:9001, https://10.0.0.2)",
         "   path      /7?x=1",
         "   header    cookie: ***",
-        "clients have to show who they are: forward",
-        "   counts    against the rate limits everything, main-only",
-        "   limits    250 ms for the call; this upstream: 7 calls at once, queue 1000, of both 75 % for one client, one start every 20 ms (after a pause 1)",
-        "   retry     3 attempts in all, after connect, lost, 503",
+        "clients must authenticate: forward",
+        "   counts    towards the rate limits everything, main-only",
+        "   limits    250 ms for the call; this upstream: 7 calls at once, queue 1000, 75 % of each for one client, one start every 20 ms (a burst of 1 after a pause)",
+        "   retry     up to 3 attempts, after connect, lost, 503",
         "   rejected  405 method_not_allowed: the route does not allow this method; it allows GET, MOVE, HEAD",
         "   if        not $a/$succeeded and $a/x eq 1",
-        "   answered  404 by the route itself",
+        "   answered  404 by the route, without an upstream",
         "3 to be sent or answered, 1 rejected; nothing was sent",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

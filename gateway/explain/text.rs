@@ -1,9 +1,9 @@
-//! An explanation for people: a few lines an item. What a client wrote can't steer the terminal.
+//! The text of an explanation, for people: a few lines for each item. Text of a client can't control the terminal.
 
 use std::fmt;
 
+use super::explanation::{ExplainedCall, ExplainedItem, Explanation, Fate};
 use super::limits::UpstreamLimits;
-use super::{ExplainedCall, ExplainedItem, Explanation, Fate};
 use crate::terminal::one_line;
 
 /// Characters of a client's text that are shown.
@@ -12,7 +12,7 @@ const WIDTH: usize = 200;
 impl fmt::Display for Explanation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let order = match self.order {
-            "parallel" => format!("side by side, at most {} at once", self.concurrency),
+            "parallel" => format!("in parallel, at most {} at once", self.concurrency),
             _ => "one by one, in this order".to_owned(),
         };
         let stop = if self.continue_on_error { "" } else { "; stops at the first error" };
@@ -25,11 +25,11 @@ impl fmt::Display for Explanation {
             self.deadline_milliseconds
         )?;
         if !self.auth.is_empty() {
-            writeln!(formatter, "clients have to show who they are: {}", self.auth.join(", "))?;
+            writeln!(formatter, "clients must authenticate: {}", self.auth.join(", "))?;
         }
         if !self.ignored_members.is_empty() {
             let names = one_line(&self.ignored_members.join(", "), WIDTH);
-            writeln!(formatter, "ignored, because no batch has them: {names}")?;
+            writeln!(formatter, "ignored, because a batch has no such members: {names}")?;
         }
         for item in &self.items {
             write_item(formatter, item)?;
@@ -69,18 +69,20 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
         writeln!(formatter, "   route     {route}")?;
     }
     if !rate_limits.is_empty() {
-        writeln!(formatter, "   counts    against the rate limits {}", rate_limits.join(", "))?;
+        writeln!(formatter, "   counts    towards the rate limits {}", rate_limits.join(", "))?;
     }
     if !ignored_members.is_empty() {
         let names = one_line(&ignored_members.join(", "), WIDTH);
-        writeln!(formatter, "   ignored   {names} (no item has such a member)")?;
+        writeln!(formatter, "   ignored   {names} (an item has no such member)")?;
     }
     match fate {
         Fate::Call(call) => write_call(formatter, call),
         Fate::SharesCallOf(position) => {
-            writeln!(formatter, "   same      as item {position}, whose call it shares")
+            writeln!(formatter, "   shares    the call of item {position}")
         }
-        Fate::Respond { status } => writeln!(formatter, "   answered  {status} by the route itself"),
+        Fate::Respond { status } => {
+            writeln!(formatter, "   answered  {status} by the route, without an upstream")
+        }
         Fate::Later => writeln!(formatter, "   later     its url refers to another item's result"),
         Fate::Rejected(rejection) => {
             let detail = one_line(&rejection.detail, WIDTH);
@@ -103,9 +105,12 @@ fn write_call(formatter: &mut fmt::Formatter<'_>, call: &ExplainedCall) -> fmt::
     let UpstreamLimits { upstream_concurrency, upstream_queue, client_share_percent, upstream_rate, retry } =
         &call.limits;
     let share = client_share_percent
-        .map_or_else(String::new, |percent| format!(", of both {percent} % for one client"));
+        .map_or_else(String::new, |percent| format!(", {percent} % of each for one client"));
     let rate = upstream_rate.as_ref().map_or_else(String::new, |rate| {
-        format!(", one start every {} ms (after a pause {})", rate.interval_milliseconds, rate.burst)
+        format!(
+            ", one start every {} ms (a burst of {} after a pause)",
+            rate.interval_milliseconds, rate.burst
+        )
     });
     writeln!(
         formatter,
@@ -113,5 +118,5 @@ fn write_call(formatter: &mut fmt::Formatter<'_>, call: &ExplainedCall) -> fmt::
         call.timeout_milliseconds
     )?;
     let Some(retry) = retry else { return Ok(()) };
-    writeln!(formatter, "   retry     {} attempts in all, after {}", retry.attempts, retry.after.join(", "))
+    writeln!(formatter, "   retry     up to {} attempts, after {}", retry.attempts, retry.after.join(", "))
 }

@@ -1,30 +1,30 @@
-//! Follows a body to its end. Of a chunked one (RFC 9112 §7.1), every byte but the data is checked: sizes,
-//! extensions, the CRLF after data, and the trailer section, whose fields are captured.
+//! Follows a body to its end. In a chunked body (RFC 9112 §7.1), every byte except the data is checked: sizes, extensions,
+//! the CRLF after data, and the trailer section, whose fields are captured.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::HeadLimits;
 use super::fault::{Fault, Flaw};
-use super::lines::Lines;
-use super::syntax::{field, is_blank, is_token_byte, is_value_byte};
+use super::lines::{LineEnd, Lines};
+use super::syntax::{MessageKind, field, is_blank, is_token_byte, is_value_byte};
 
-/// Digits of a chunk size; more can only be zeros.
+/// The digits of a chunk size. More of them can only be zeros.
 const MAX_DIGITS: u32 = 16;
 
 /// Bytes of one chunk's extensions. pingora stops at 8 KiB.
 const EXTENSION_BYTES: u64 = 4096;
 
-/// Bytes of all extensions of a body; each byte of data allows for one more. Else a body of one-byte chunks would
-/// cost thousands of bytes for each of its own.
+/// Bytes of all extensions of a body; each byte of data allows one more. Otherwise a body of one-byte chunks could cost
+/// thousands of bytes for each byte of data.
 const ALL_EXTENSION_BYTES: u64 = 16 << 10;
 
-/// pingora stops at 64 KiB, and counts otherwise.
+/// pingora stops at 64 KiB, and counts differently.
 const TRAILER_BYTES: usize = 60 << 10;
 
-/// A body, as far as it has not passed.
+/// The part of a body that has not passed yet.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// As many bytes are left.
+    /// The number of bytes left.
     Length(u64),
     Chunked(Box<Chunked>),
     /// It ends with the connection.
@@ -32,8 +32,8 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Takes bytes up to the body's end, its fault, or what there is. Returns how many, and whether the body is
-    /// complete. `place` is where the bytes are in the message, and moves on with those that are in order.
+    /// Takes bytes up to the end of the body, a fault, or all of them. Returns how many, and whether the body is complete.
+    /// `place` is the position of the bytes in the message. It advances by the valid ones.
     pub(super) fn follow(&mut self, bytes: &[u8], place: &mut u64) -> (usize, Result<bool, Fault>) {
         match self.pass(bytes, *place) {
             Ok((taken, complete)) => {
@@ -63,12 +63,12 @@ impl Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Size,
-    /// After the size, or an extension's value: blanks that an extension has to follow.
+    /// Spaces after the size or an extension's value. An extension must follow.
     Blanks,
     /// The LF after the CR.
     SizeLf,
     ExtensionName,
-    /// After the name: blanks that `=` or `;` has to follow.
+    /// Spaces after the name. `=` or `;` must follow.
     NameBlanks,
     ExtensionValue,
     Quoted,
@@ -80,18 +80,18 @@ enum At {
     Trailer,
 }
 
-/// A chunked body, as far as it has not passed.
+/// The part of a chunked body that has not passed yet.
 #[derive(Debug)]
 pub(super) struct Chunked {
     at: At,
     size: u64,
     digits: u32,
-    /// The name or value of an extension has begun.
+    /// The name or value of an extension has started.
     has_begun: bool,
     extension_bytes: u64,
-    /// What is left for all extensions.
+    /// Bytes left for all extensions.
     allowance: u64,
-    is_request: bool,
+    kind: MessageKind,
     limits: HeadLimits,
     lines: Lines,
     trailer_bytes: usize,
@@ -100,7 +100,7 @@ pub(super) struct Chunked {
 }
 
 impl Chunked {
-    pub(super) fn new(limits: HeadLimits, is_request: bool) -> Self {
+    pub(super) fn new(limits: HeadLimits, kind: MessageKind) -> Self {
         Self {
             at: At::Size,
             size: 0,
@@ -108,9 +108,9 @@ impl Chunked {
             has_begun: false,
             extension_bytes: 0,
             allowance: ALL_EXTENSION_BYTES,
-            is_request,
+            kind,
             limits,
-            lines: Lines::from(0, false),
+            lines: Lines::new(0, LineEnd::CrLf),
             trailer_bytes: 0,
             trailer_fields: 0,
             trailers: HeaderMap::new(),
@@ -142,13 +142,13 @@ impl Chunked {
             self.step(*byte).map_err(|flaw| Fault::new(flaw, place + taken as u64))?;
             taken += 1;
             if self.at == At::Trailer {
-                self.lines = Lines::from(place + taken as u64, false);
+                self.lines = Lines::new(place + taken as u64, LineEnd::CrLf);
             }
         }
         Ok((taken, false))
     }
 
-    /// Takes a byte of a chunk's frame.
+    /// Takes a byte of a chunk's framing.
     fn step(&mut self, byte: u8) -> Result<(), Flaw> {
         if !matches!(self.at, At::Size | At::SizeLf | At::DataCr | At::DataLf) {
             self.extension_bytes += 1;
@@ -222,8 +222,8 @@ impl Chunked {
             (At::ExtensionName | At::NameBlanks, byte) if is_blank(byte) => Ok(At::NameBlanks),
             (_, byte) if is_blank(byte) => Ok(At::Blanks),
             (At::ExtensionName | At::ExtensionValue | At::AfterQuoted, b'\r') => Ok(At::SizeLf),
-            // Old servers pad a size with blanks.
-            (At::Blanks, b'\r') if !self.is_request => Ok(At::SizeLf),
+            // Old servers pad a size with spaces.
+            (At::Blanks, b'\r') if self.kind == MessageKind::Reply => Ok(At::SizeLf),
             _ => Err(Flaw::ChunkExtension),
         }
     }
@@ -256,12 +256,12 @@ impl Chunked {
         if self.trailer_fields > self.limits.fields {
             return Err(Fault::new(Flaw::TooManyFields, start));
         }
-        let read = field(self.lines.text(), false);
+        let read = field(self.lines.text(), MessageKind::Request);
         let (name, value) = read.map_err(|(flaw, index)| Fault::new(flaw, start + index as u64))?;
         let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else {
             return Err(Fault::new(Flaw::FieldName, start));
         };
-        if self.is_request && FRAMING.contains(&name) {
+        if self.kind == MessageKind::Request && FRAMING.contains(&name) {
             return Err(Fault::new(Flaw::ForbiddenTrailer, start));
         }
         if may_be_trailer(&name) {
@@ -271,11 +271,11 @@ impl Chunked {
     }
 }
 
-/// What decides where a message ends, and where it goes.
+/// The fields that decide where a message ends and where it goes.
 const FRAMING: [HeaderName; 3] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::HOST];
 
-/// Fields that mean nothing after a message (RFC 9110 §6.5.1): they frame or route it, authenticate, change how a
-/// request is processed or a reply is stored, or say how the content is to be read.
+/// Whether a field may be a trailer. Fields that frame or route a message, authenticate, change how a request is processed
+/// or a reply is stored, or say how to read the content, may not (RFC 9110 §6.5.1).
 fn may_be_trailer(name: &HeaderName) -> bool {
     const NEVER: [HeaderName; 22] = [
         header::CONNECTION,

@@ -1,4 +1,4 @@
-//! What is wrong with a message, in words for the person who reads the log at night, with the status it deserves.
+//! What is wrong with a message, in words for people, and the status of the reply to it.
 
 use http::StatusCode;
 use thiserror::Error;
@@ -9,14 +9,14 @@ use thiserror::Error;
 pub struct Fault {
     /// What is wrong.
     pub flaw: Flaw,
-    /// Where, in bytes from the message's first.
+    /// Where, in bytes from the start of the message.
     pub place: u64,
 }
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Flaw {
-    /// A client that wants TLS.
+    /// The client started TLS.
     #[error("a TLS handshake arrived where plain HTTP is expected")]
     TlsHandshake,
     /// More than one empty line before a request.
@@ -26,11 +26,11 @@ pub enum Flaw {
     #[error("the request line is not a method, a target and a version with one space between them")]
     RequestLine,
     /// The method is not a token.
-    #[error("the method has a character that no method may have")]
+    #[error("the method has a character that is not allowed in a method")]
     Method,
     /// The target has a form or a character that is not allowed.
     #[error(
-        "the request target is not a path or a url of http, or has a character that has to be percent-encoded there"
+        "the request target is not a path or an http url, or has a character that must be percent-encoded"
     )]
     Target,
     /// The target has a fragment, which a parser would cut off: `DELETE /folder/#file` would delete the folder.
@@ -39,7 +39,7 @@ pub enum Flaw {
     /// The target is too long.
     #[error("the request target is longer than limits.target_bytes")]
     TargetTooLong,
-    /// The version is no version of HTTP.
+    /// The version is not a version of HTTP.
     #[error("the version is malformed")]
     Version,
     /// A version other than 1.0 and 1.1.
@@ -60,8 +60,8 @@ pub enum Flaw {
     /// A line without a colon.
     #[error("a field line has no colon")]
     NoColon,
-    /// A field without a name, or with characters that no name may have.
-    #[error("a field name is empty or has a character that no field name may have")]
+    /// A field without a name, or with characters that are not allowed in a name.
+    #[error("a field name is empty or has a character that is not allowed in a field name")]
     FieldName,
     /// A control character in a value.
     #[error("a field value has a control character")]
@@ -88,9 +88,9 @@ pub enum Flaw {
     #[error("there is more than one Content-Length")]
     TwoLengths,
     /// A transfer coding other than chunked.
-    #[error("Transfer-Encoding is not just chunked, the only transfer coding that the gateway knows")]
+    #[error("Transfer-Encoding is not `chunked`, the only transfer coding that the gateway supports")]
     UnknownCoding,
-    /// A malformed Transfer-Encoding, or one that does not end with chunked: nobody can tell where the body ends.
+    /// A malformed Transfer-Encoding, or one that does not end with chunked: the end of the body can't be known.
     #[error("Transfer-Encoding is malformed, or does not end with chunked")]
     BadCoding,
     /// HTTP/1.0 has no transfer codings.
@@ -105,20 +105,20 @@ pub enum Flaw {
     /// The size of a chunk, as a number.
     #[error("a chunk size has more than 16 digits or is beyond 63 bits")]
     ChunkTooLarge,
-    /// What follows the size of a chunk.
+    /// The extension after the size of a chunk.
     #[error("a chunk extension is malformed")]
     ChunkExtension,
-    /// Extensions without end.
+    /// Too many bytes of extensions.
     #[error("the chunk extensions are too long")]
     ChunkExtensionTooLong,
-    /// Data that goes on after the chunk's size.
+    /// Data longer than the chunk's size.
     #[error("a chunk's data is not followed by CRLF")]
     ChunkEnd,
-    /// A field that decides where the message ends or goes, after its end.
+    /// A trailer field that frames or routes the message.
     #[error("a trailer field may not frame or route the message")]
     ForbiddenTrailer,
     /// Bytes after a complete reply.
-    #[error("bytes arrived that no request has asked for")]
+    #[error("bytes arrived that do not belong to a reply")]
     Unasked,
 }
 
@@ -127,7 +127,7 @@ impl Fault {
         Self { flaw, place }
     }
 
-    /// The status of the reply to a request that has it.
+    /// The status of the reply to a request with this fault.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self.flaw {
@@ -167,7 +167,7 @@ impl Fault {
         }
     }
 
-    /// The setting that was exceeded, if it was one.
+    /// The key of the limit that was exceeded, if it was one.
     #[must_use]
     pub const fn limit(self) -> Option<&'static str> {
         if matches!(self.flaw, Flaw::TargetTooLong) {

@@ -1,26 +1,25 @@
 //! Reads a head line by line, and from it where the message ends (RFC 9112 §6.3).
 //!
-//! Each line is judged when it is complete. Limits are judged as soon as a byte exceeds them, so that a line
-//! without end is refused.
+//! Each line is checked when it is complete. Limits are checked with every byte, so that an endless line is refused.
 
 use super::HeadLimits;
 use super::fault::{Fault, Flaw};
-use super::lines::Lines;
+use super::lines::{LineEnd, Lines};
 use super::syntax::{
-    authority_of, decimal, field, first_bad, is_host, is_token, is_token_byte, is_value_byte,
+    MessageKind, authority_of, decimal, field, first_bad, is_host, is_token, is_token_byte, is_value_byte,
 };
 
 /// The first byte of a TLS record that begins a handshake, and of its version (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 const TLS_MAJOR_VERSION: u8 = 0x03;
 
-/// What a head says that others have to know.
+/// What others need to know about a head.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) is_http_1_0: bool,
-    /// Of a reply.
+    /// The status of a reply.
     pub(super) status: u16,
-    /// Whom the target of a request names.
+    /// The authority in the target of a request.
     pub(super) authority: Option<Vec<u8>>,
     pub(super) length: Option<u64>,
     pub(super) is_chunked: bool,
@@ -36,7 +35,7 @@ pub(super) enum Step {
     More,
     /// Up to the end of the first line.
     FirstLine,
-    /// To its end.
+    /// Up to the end of the head.
     Complete,
 }
 
@@ -49,41 +48,34 @@ enum At {
 /// The head that is being read.
 #[derive(Debug)]
 pub(super) struct Head {
-    is_request: bool,
-    /// Nothing came before it over the connection.
-    is_first: bool,
+    kind: MessageKind,
     limits: HeadLimits,
     lines: Lines,
     at: At,
     empty_lines: usize,
-    /// Where the target begins and ends in the request line, as far as it was seen.
-    target: (Option<usize>, Option<usize>),
+    request_line: RequestLine,
     fields: usize,
-    /// A reply's field came before that frames it. It can't be continued on the next line.
+    /// The previous field frames the reply, so it can't be continued on the next line.
     after_framing: bool,
     facts: Facts,
-    /// The field lines with Host as the target has it.
+    /// The field lines with the Host that the target has.
     rewritten: Option<Vec<u8>>,
 }
 
 impl Head {
-    pub(super) fn of_request(limits: HeadLimits) -> Self {
-        Self::new(true, limits)
-    }
-
-    pub(super) fn of_reply(limits: HeadLimits) -> Self {
-        Self::new(false, limits)
-    }
-
-    fn new(is_request: bool, limits: HeadLimits) -> Self {
+    /// The head of the first message on a connection.
+    pub(super) fn new(kind: MessageKind, limits: HeadLimits) -> Self {
+        let line_end = match kind {
+            MessageKind::Request => LineEnd::CrLf,
+            MessageKind::Reply => LineEnd::AnyLf,
+        };
         Self {
-            is_request,
-            is_first: true,
+            kind,
             limits,
-            lines: Lines::from(0, !is_request),
+            lines: Lines::new(0, line_end),
             at: At::FirstLine,
             empty_lines: 0,
-            target: (None, None),
+            request_line: RequestLine { is_first: true, ..RequestLine::default() },
             fields: 0,
             after_framing: true,
             facts: Facts::default(),
@@ -91,11 +83,12 @@ impl Head {
         }
     }
 
-    /// Begins with the next message's head.
+    /// Starts with the next message's head.
     pub(super) fn restart(&mut self) {
         self.lines.restart();
-        let lines = std::mem::replace(&mut self.lines, Lines::from(0, false));
-        *self = Self { lines, is_first: false, ..Self::new(self.is_request, self.limits) };
+        let lines = std::mem::replace(&mut self.lines, Lines::new(0, LineEnd::CrLf));
+        let request_line = RequestLine::default();
+        *self = Self { lines, request_line, ..Self::new(self.kind, self.limits) };
     }
 
     /// Bytes of the message so far.
@@ -103,7 +96,7 @@ impl Head {
         self.lines.place()
     }
 
-    /// No byte of the head has arrived.
+    /// Whether no byte of the head has arrived.
     pub(super) const fn is_untouched(&self) -> bool {
         self.lines.place() == 0
     }
@@ -112,18 +105,18 @@ impl Head {
         &self.facts
     }
 
-    /// From here on, collects the field lines with a Host that repeats the target's authority.
+    /// Starts to collect the field lines, with a Host that repeats the target's authority.
     pub(super) fn rewrite_host(&mut self) {
         let authority = self.facts.authority.as_deref().unwrap_or_default();
         self.rewritten = Some([b"Host: ", authority, b"\r\n"].concat());
     }
 
-    /// The field lines that were collected.
+    /// Takes the collected field lines.
     pub(super) fn take_rewritten(&mut self) -> Option<Vec<u8>> {
         self.rewritten.take()
     }
 
-    /// Takes bytes up to the end of the first line, of the head, or what there is. Returns how many.
+    /// Takes bytes up to the end of the first line, the end of the head, or all of them. Returns how many.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> Result<(usize, Step), Fault> {
         let used = usize::try_from(self.lines.place()).unwrap_or(usize::MAX);
         let room = self.limits.bytes.saturating_sub(used);
@@ -142,14 +135,10 @@ impl Head {
             if rest.is_empty() {
                 return Ok((taken, Step::More));
             }
-            let in_request_line = self.is_request && self.at == At::FirstLine;
-            let Self { lines, target, limits, is_first, .. } = self;
+            let in_request_line = self.kind == MessageKind::Request && self.at == At::FirstLine;
+            let Self { lines, request_line, limits, .. } = self;
             let (line, complete) = lines.take(rest, |line, start| {
-                if in_request_line {
-                    watch_request_line(line, start, target, limits.target, *is_first)
-                } else {
-                    Ok(())
-                }
+                if in_request_line { request_line.watch(line, start, limits.target) } else { Ok(()) }
             })?;
             taken += line;
             if complete && let Some(step) = self.end_line()? {
@@ -162,22 +151,21 @@ impl Head {
         let start = self.lines.start();
         let is_empty = self.lines.text().is_empty();
         match self.at {
-            At::FirstLine if is_empty && self.is_request => {
+            At::FirstLine if is_empty && self.kind == MessageKind::Request => {
                 self.empty_lines += 1;
-                // RFC 9112 §2.2: at least one is to be ignored. Old clients end a body with it.
+                // RFC 9112 §2.2: at least one should be ignored, because old clients end a body with it.
                 if self.empty_lines > 1 { Err(Fault::new(Flaw::EmptyLines, start)) } else { Ok(None) }
             }
             At::FirstLine => {
                 self.at = At::Fields;
-                if self.is_request {
-                    self.request_line(start)?;
-                } else {
-                    self.status_line(start)?;
+                match self.kind {
+                    MessageKind::Request => self.end_request_line(start)?,
+                    MessageKind::Reply => self.end_status_line(start)?,
                 }
                 Ok(Some(Step::FirstLine))
             }
             At::Fields if is_empty => {
-                self.judge()?;
+                self.check_complete()?;
                 if let Some(rewritten) = &mut self.rewritten {
                     rewritten.extend_from_slice(b"\r\n");
                 }
@@ -188,19 +176,20 @@ impl Head {
                 if self.fields > self.limits.fields {
                     return Err(Fault::new(Flaw::TooManyFields, start));
                 }
-                let Self { lines, facts, after_framing, is_request, rewritten, .. } = self;
-                field_line(lines.text(), facts, after_framing, *is_request, rewritten.as_mut())
+                let Self { lines, facts, after_framing, kind, rewritten, .. } = self;
+                field_line(lines.text(), facts, after_framing, *kind, rewritten.as_mut())
                     .map_err(|(flaw, index)| Fault::new(flaw, start + index as u64))?;
                 Ok(None)
             }
         }
     }
 
-    fn request_line(&mut self, start: u64) -> Result<(), Fault> {
+    fn end_request_line(&mut self, start: u64) -> Result<(), Fault> {
         let line = self.lines.text();
         let fault = |flaw, index: usize| Fault::new(flaw, start + index as u64);
-        let (Some(begin), Some(end)) = self.target else {
-            let has_method = self.target.0.is_some() || is_token(line);
+        let RequestLine { target_start, target_end, .. } = self.request_line;
+        let (Some(begin), Some(end)) = (target_start, target_end) else {
+            let has_method = target_start.is_some() || is_token(line);
             return Err(fault(if has_method { Flaw::RequestLine } else { Flaw::Method }, 0));
         };
         let method = line.get(..begin.saturating_sub(1)).unwrap_or_default();
@@ -229,7 +218,7 @@ impl Head {
         Ok(())
     }
 
-    fn status_line(&mut self, start: u64) -> Result<(), Fault> {
+    fn end_status_line(&mut self, start: u64) -> Result<(), Fault> {
         let line = self.lines.text();
         let fault = |flaw, index: usize| Fault::new(flaw, start + index as u64);
         let (version, rest) = line.split_at_checked(8).ok_or(fault(Flaw::StatusLine, 0))?;
@@ -251,10 +240,10 @@ impl Head {
         }
     }
 
-    /// What can only be said of a complete head.
-    fn judge(&self) -> Result<(), Fault> {
+    /// Checks what can be checked only in a complete head.
+    fn check_complete(&self) -> Result<(), Fault> {
         let facts = &self.facts;
-        let flaw = if self.is_request && facts.hosts == 0 && !facts.is_http_1_0 {
+        let flaw = if self.kind == MessageKind::Request && facts.hosts == 0 && !facts.is_http_1_0 {
             Flaw::NoHost
         } else if facts.is_chunked && facts.length.is_some() {
             Flaw::LengthAndCoding
@@ -267,38 +256,43 @@ impl Head {
     }
 }
 
-/// Looks at a request line while it grows: what it is not, and a target that is too long.
-fn watch_request_line(
-    line: &[u8],
-    start: u64,
-    (begin, end): &mut (Option<usize>, Option<usize>),
-    limit: usize,
+/// A request line, as far as it has arrived.
+#[derive(Clone, Copy, Debug, Default)]
+struct RequestLine {
+    /// Whether it is the first of its connection.
     is_first: bool,
-) -> Result<(), Fault> {
-    if is_first && matches!(line, [TLS_HANDSHAKE, TLS_MAJOR_VERSION, ..]) {
-        return Err(Fault::new(Flaw::TlsHandshake, start));
-    }
-    if begin.is_none() {
-        let Some(space) = memchr::memchr(b' ', line) else { return Ok(()) };
-        let method = line.get(..space).unwrap_or_default();
-        if let Some(bad) = first_bad(method, is_token_byte).or(method.is_empty().then_some(0)) {
-            return Err(Fault::new(Flaw::Method, start + bad as u64));
-        }
-        *begin = Some(space + 1);
-    }
-    if let (Some(begin), None) = (*begin, *end) {
-        let target = line.get(begin..).unwrap_or_default();
-        *end = memchr::memchr(b' ', target).map(|space| begin + space);
-        let length = end.map_or(target.len(), |end| end - begin);
-        if length > limit {
-            return Err(Fault::new(Flaw::TargetTooLong, start + (begin + limit) as u64));
-        }
-    }
-    Ok(())
+    target_start: Option<usize>,
+    target_end: Option<usize>,
 }
 
-/// The first byte of a target that no url may have unencoded (RFC 3986 §2). A few more are let through in paths and in
-/// queries, as other servers do; pingora reads none of these.
+impl RequestLine {
+    /// Checks the line while it grows: whether it is TLS, its method, and the length of its target.
+    fn watch(&mut self, line: &[u8], start: u64, limit: usize) -> Result<(), Fault> {
+        if self.is_first && matches!(line, [TLS_HANDSHAKE, TLS_MAJOR_VERSION, ..]) {
+            return Err(Fault::new(Flaw::TlsHandshake, start));
+        }
+        if self.target_start.is_none() {
+            let Some(space) = memchr::memchr(b' ', line) else { return Ok(()) };
+            let method = line.get(..space).unwrap_or_default();
+            if let Some(bad) = first_bad(method, is_token_byte).or(method.is_empty().then_some(0)) {
+                return Err(Fault::new(Flaw::Method, start + bad as u64));
+            }
+            self.target_start = Some(space + 1);
+        }
+        if let (Some(begin), None) = (self.target_start, self.target_end) {
+            let target = line.get(begin..).unwrap_or_default();
+            self.target_end = memchr::memchr(b' ', target).map(|space| begin + space);
+            let length = self.target_end.map_or(target.len(), |end| end - begin);
+            if length > limit {
+                return Err(Fault::new(Flaw::TargetTooLong, start + (begin + limit) as u64));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first byte of a target that must be percent-encoded in a url (RFC 3986 §2). A few are accepted in paths and in
+/// queries anyway, as in other servers, if pingora accepts them.
 fn bad_in_target(target: &[u8]) -> Option<usize> {
     let query = memchr::memchr(b'?', target).unwrap_or(target.len());
     let is_bad = |index: usize, byte: u8| match byte {
@@ -310,7 +304,7 @@ fn bad_in_target(target: &[u8]) -> Option<usize> {
     target.iter().enumerate().position(|(index, byte)| is_bad(index, *byte))
 }
 
-/// Whom a target names, if it has one of the four forms (RFC 9112 §3.2): a path, a url, an authority, `*`.
+/// The authority in a target, which must have one of the four forms (RFC 9112 §3.2): a path, a url, an authority, `*`.
 fn authority(method: &[u8], target: &[u8]) -> Result<Option<Vec<u8>>, Flaw> {
     let authority = if method == b"CONNECT" {
         target
@@ -326,16 +320,16 @@ fn field_line(
     line: &[u8],
     facts: &mut Facts,
     after_framing: &mut bool,
-    is_request: bool,
+    kind: MessageKind,
     rewritten: Option<&mut Vec<u8>>,
 ) -> Result<(), (Flaw, usize)> {
     let is_folded = line.first().is_some_and(|first| matches!(first, b' ' | b'\t'));
-    if is_folded && !is_request && !*after_framing {
+    if is_folded && kind == MessageKind::Reply && !*after_framing {
         return first_bad(line, is_value_byte).map_or(Ok(()), |bad| Err((Flaw::FieldValue, bad)));
     }
-    let (name, value) = field(line, !is_request)?;
-    let is_host = is_request && name.eq_ignore_ascii_case(b"host");
-    *after_framing = framing_field(name, value, facts, is_request).map_err(|flaw| (flaw, 0))?;
+    let (name, value) = field(line, kind)?;
+    let is_host = kind == MessageKind::Request && name.eq_ignore_ascii_case(b"host");
+    *after_framing = framing_field(name, value, facts, kind).map_err(|flaw| (flaw, 0))?;
     if let Some(rewritten) = rewritten.filter(|_| !is_host) {
         rewritten.extend_from_slice(line);
         rewritten.extend_from_slice(b"\r\n");
@@ -343,11 +337,11 @@ fn field_line(
     Ok(())
 }
 
-/// Reads a field that says where the message ends or goes. Returns whether it was one.
-fn framing_field(name: &[u8], value: &[u8], facts: &mut Facts, is_request: bool) -> Result<bool, Flaw> {
+/// Reads a field that decides where the message ends or goes. Returns whether it was one.
+fn framing_field(name: &[u8], value: &[u8], facts: &mut Facts, kind: MessageKind) -> Result<bool, Flaw> {
     let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
     match name.len() {
-        4 if is_request && is("host") => {
+        4 if kind == MessageKind::Request && is("host") => {
             facts.hosts += 1;
             if facts.hosts > 1 {
                 return Err(Flaw::TwoHosts);
@@ -377,8 +371,8 @@ fn framing_field(name: &[u8], value: &[u8], facts: &mut Facts, is_request: bool)
     Ok(true)
 }
 
-/// Tells codings that somebody may know from a request whose end nobody can know (RFC 9112 §6.3): one that does not
-/// end with chunked.
+/// Distinguishes an unknown coding from one that does not end with chunked, with which the end of the message can't be
+/// known (RFC 9112 §6.3).
 fn coding_flaw(value: &[u8]) -> Flaw {
     let name =
         |coding: &[u8]| coding.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_vec();

@@ -1,10 +1,19 @@
-//! Cuts a head or a trailer section into lines. A line's text is collected in one buffer, which is used again for
-//! the next line.
+//! Cuts a head or a trailer section into lines. The text of a line is collected in a buffer that is reused for the next
+//! line.
 
 use super::fault::{Fault, Flaw};
 
-/// A buffer that grew beyond this is given back after the section.
+/// A buffer that grew beyond this is shrunk after the section.
 const KEPT_BYTES: usize = 4096;
+
+/// What may end a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineEnd {
+    /// CR LF only.
+    CrLf,
+    /// CR LF, or a bare LF.
+    AnyLf,
+}
 
 /// The line that is being read.
 #[derive(Debug)]
@@ -16,28 +25,27 @@ pub(super) struct Lines {
     complete: bool,
     /// Bytes of the message up to here.
     place: u64,
-    /// Where the line began.
+    /// Where the line started.
     start: u64,
-    /// A bare LF may end a line.
-    bare_lf: bool,
+    line_end: LineEnd,
 }
 
 impl Lines {
     /// Lines of a message from its byte `place` on.
-    pub(super) const fn from(place: u64, bare_lf: bool) -> Self {
-        Self { text: Vec::new(), after_cr: false, complete: false, place, start: place, bare_lf }
+    pub(super) const fn new(place: u64, line_end: LineEnd) -> Self {
+        Self { text: Vec::new(), after_cr: false, complete: false, place, start: place, line_end }
     }
 
-    /// Begins with the first byte of another message.
+    /// Starts with the first byte of another message.
     pub(super) fn restart(&mut self) {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         text.shrink_to(KEPT_BYTES);
-        *self = Self { text, ..Self::from(0, self.bare_lf) };
+        *self = Self { text, ..Self::new(0, self.line_end) };
     }
 
-    /// Takes bytes up to the end of the line, or what there is. Returns how many, and whether the line is complete.
-    /// `watch` sees the line each time that it has grown, before its end is looked at.
+    /// Takes bytes up to the end of the line, or all of them. Returns how many, and whether the line is complete.
+    /// `watch` sees the line each time that it has grown, before its end is checked.
     pub(super) fn take(
         &mut self,
         bytes: &[u8],
@@ -60,7 +68,9 @@ impl Lines {
                     self.place += 1;
                     taken += 1;
                 }
-                Some(_) if !self.bare_lf => return Err(Fault::new(Flaw::BareLineFeed, self.place)),
+                Some(_) if self.line_end == LineEnd::CrLf => {
+                    return Err(Fault::new(Flaw::BareLineFeed, self.place));
+                }
                 Some(_) => return Ok((self.end(taken), true)),
                 None => return Ok((taken, false)),
             }
@@ -84,7 +94,7 @@ impl Lines {
         &self.text
     }
 
-    /// Where the line began, in bytes of the message.
+    /// Where the line started, in bytes of the message.
     pub(super) const fn start(&self) -> u64 {
         self.start
     }

@@ -1,23 +1,23 @@
 //! The grammar of HTTP/1.1 (RFC 9112), checked strictly over the bytes of a connection in one direction.
 //!
-//! pingora's parsers forgive what other servers read differently: an empty chunk size, a bare LF in a chunk
-//! extension, two lengths. Where two servers see the end of a message in two places, one client's bytes become
-//! another client's request. So every byte passes a checker before pingora sees it.
+//! pingora's parsers accept messages that other servers read differently: an empty chunk size, a bare LF in a chunk
+//! extension, two lengths. If two servers disagree about the end of a message, one client's bytes become another
+//! client's request. So every byte passes a checker before pingora sees it.
 //!
-//! [`RequestChecker`] checks what a client sends, [`ReplyChecker`] what an upstream sends. Both take pieces of
-//! any size, messages one after the other, and copy heads only, one line at a time. They say how many bytes of
-//! a piece may be handed on, and why no more. How the bytes are cut never changes the verdict.
+//! In: bytes in pieces of any size, one message after the other. [`RequestChecker`] takes the bytes of a client,
+//! [`ReplyChecker`] those of an upstream. Out: how many bytes of the piece may be handed on, and why no more. Invariants:
+//! the result does not depend on how the bytes are cut into pieces; only heads are copied, one line at a time.
 //!
-//! - `syntax` knows characters, hosts and single field lines.
-//! - `lines` cuts heads and trailer sections into lines.
-//! - `head` reads a head, and from it where the body ends.
-//! - `chunked` follows a chunked body and captures its trailer fields.
-//! - `requests` and `replies` put them in order.
-//! - `fault` names what is wrong, where, and the status it deserves.
+//! - `syntax`: characters, hosts and single field lines.
+//! - `lines`: cuts heads and trailer sections into lines.
+//! - `head`: reads a head, and from it where the body ends.
+//! - `chunked`: follows a chunked body and captures its trailer fields.
+//! - `requests` and `replies`: a connection in one direction.
+//! - `fault`: what is wrong, where, and the status for it.
 //!
-//! Requests are held to the letter. Replies are read as pingora reads them where that is safe, because legacy
-//! servers differ: a bare LF may end a line of a head, a blank may precede a colon, a field may be folded, and
-//! blanks may follow a chunk size. None of these may touch a field that frames the reply, but for the line's end.
+//! Requests must follow the grammar exactly. Replies are read as pingora reads them where that is safe, because legacy
+//! servers differ: a bare LF may end a line of a head, a space may precede a colon, a field may be folded, and spaces may
+//! follow a chunk size. Fields that frame the reply have only the first of these freedoms.
 
 mod chunked;
 mod fault;
@@ -34,10 +34,10 @@ pub use replies::ReplyChecker;
 pub use requests::RequestChecker;
 pub use syntax::is_host;
 
-/// How large a head may be.
+/// The limits of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
-    /// Bytes of the head with its line ends; also of a trailer section.
+    /// Bytes of the head, including line ends. A trailer section has the same limit.
     pub bytes: usize,
     /// Field lines.
     pub fields: usize,
@@ -46,8 +46,8 @@ pub struct HeadLimits {
 }
 
 impl HeadLimits {
-    /// Which limit a head of HTTP/2 exceeds, counted as if it were written in HTTP/1.1. The crumbs of a Cookie are one
-    /// field (RFC 9113 §8.2.3).
+    /// The limit that an HTTP/2 head exceeds, counted as if it were written in HTTP/1.1. The crumbs of a Cookie count as
+    /// one field (RFC 9113 §8.2.3).
     #[must_use]
     pub fn excess<'head>(
         self,
@@ -73,12 +73,12 @@ impl HeadLimits {
     }
 }
 
-/// What became of a piece of bytes.
+/// The result of checking a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passed {
-    /// How many of its bytes may be handed on.
+    /// The number of its bytes that may be handed on.
     pub bytes: usize,
-    /// Why the rest may not.
+    /// Why the rest may not be, if there is a rest.
     pub stop: Option<Stop>,
 }
 
@@ -87,13 +87,13 @@ pub struct Passed {
 pub enum Stop {
     /// They break the grammar. The connection is of no further use.
     Fault(Fault),
-    /// They are a part of a head that is not complete. They were checked, and may be handed on once the rest of the head
-    /// was: no parser is to see half a head that turns out to be malformed.
+    /// They belong to a head that is not complete. They were checked, and may be handed on together with the rest of the
+    /// head: no parser should see the first half of a malformed head.
     HeadIncomplete,
     /// They follow a request that asks for another protocol. Whether they are that protocol or the next request
     /// depends on the reply ([`RequestChecker::continue_as_http`], [`RequestChecker::become_opaque`]).
     Undecided,
-    /// They are the field lines of a request whose target names an authority, which Host has to repeat.
-    /// Collect them by [`RequestChecker::collect_fields`].
+    /// They are the field lines of a request whose target has an authority, which Host must repeat. Pass them to
+    /// [`RequestChecker::collect_fields`].
     FieldsToRewrite,
 }

@@ -1,13 +1,14 @@
-//! The replies of an upstream's connection, each to the request that was told before.
+//! The replies on an upstream's connection, each to the request that was announced before.
 
 use http::{HeaderMap, Method};
 
 use super::chunked::{Body, Chunked};
 use super::fault::{Fault, Flaw};
 use super::head::{Facts, Head, Step};
+use super::syntax::MessageKind;
 use super::{HeadLimits, Passed, Stop};
 
-/// pingora's own: it reads no more than 1 MiB and 256 fields.
+/// pingora's own limits: it reads at most 1 MiB and 256 fields.
 const LIMITS: HeadLimits = HeadLimits { bytes: (1 << 20) - 1, fields: 256, target: 0 };
 
 #[derive(Debug)]
@@ -21,7 +22,7 @@ enum State {
     Faulty(Fault),
 }
 
-/// Checks what an upstream sends.
+/// Checks the bytes of an upstream.
 #[derive(Debug)]
 pub struct ReplyChecker {
     head: Head,
@@ -34,7 +35,7 @@ pub struct ReplyChecker {
 impl Default for ReplyChecker {
     fn default() -> Self {
         Self {
-            head: Head::of_reply(LIMITS),
+            head: Head::new(MessageKind::Reply, LIMITS),
             state: State::Idle,
             method: Method::GET,
             place: 0,
@@ -44,7 +45,7 @@ impl Default for ReplyChecker {
 }
 
 impl ReplyChecker {
-    /// A request with this method is about to be sent. An earlier reply has to be complete.
+    /// Announces a request with this method. An earlier reply must be complete.
     pub fn expect(&mut self, method: &Method) {
         self.trailers = None;
         if matches!(self.state, State::Idle) {
@@ -56,8 +57,8 @@ impl ReplyChecker {
         }
     }
 
-    /// What is wrong with the reply. Bytes after a complete reply are not wrong with the reply, but the connection
-    /// is not [usable](Self::is_usable).
+    /// The fault of the reply. Bytes after a complete reply are not a fault of the reply, but they make the connection
+    /// [unusable](Self::is_usable).
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
         if let State::Faulty(fault) = &self.state { Some(*fault) } else { None }
@@ -129,9 +130,9 @@ impl ReplyChecker {
     }
 }
 
-/// How a reply goes on after its head.
+/// What follows the head of a reply.
 enum Ending {
-    /// With another head.
+    /// Another head.
     Interim,
     NoBody,
     Opaque,
@@ -149,7 +150,7 @@ fn ending(facts: &Facts, method: &Method) -> Ending {
         _ => {}
     }
     if facts.is_chunked {
-        return Ending::Body(Body::Chunked(Box::new(Chunked::new(LIMITS, false))));
+        return Ending::Body(Body::Chunked(Box::new(Chunked::new(LIMITS, MessageKind::Reply))));
     }
     match facts.length {
         Some(0) => Ending::NoBody,

@@ -1,14 +1,15 @@
-//! The requests of a client's connection, one after the other.
+//! The requests on a client's connection, one after the other.
 
 use super::chunked::{Body, Chunked};
 use super::fault::Fault;
 use super::head::{Head, Step};
+use super::syntax::MessageKind;
 use super::{HeadLimits, Passed, Stop};
 
 #[derive(Debug)]
 enum State {
     Head,
-    /// The field lines of a request whose Host has to become what its target says.
+    /// The field lines of a request whose Host must be replaced by the authority in its target.
     Fields,
     Body(Body),
     /// After a request that asks for another protocol.
@@ -18,7 +19,7 @@ enum State {
     Faulty(Fault),
 }
 
-/// Checks what a client sends.
+/// Checks the bytes of a client.
 #[derive(Debug)]
 pub struct RequestChecker {
     limits: HeadLimits,
@@ -31,10 +32,10 @@ pub struct RequestChecker {
 }
 
 impl RequestChecker {
-    /// A connection that has not begun.
+    /// The checker of a new connection.
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
-        let head = Head::of_request(limits);
+        let head = Head::new(MessageKind::Request, limits);
         Self { limits, head, state: State::Head, place: 0, number: 0 }
     }
 
@@ -44,32 +45,32 @@ impl RequestChecker {
         self.number
     }
 
-    /// What is wrong with the request that is being read.
+    /// The fault of the request that is being read.
     #[must_use]
     pub const fn fault(&self) -> Option<Fault> {
         if let State::Faulty(fault) = &self.state { Some(*fault) } else { None }
     }
 
-    /// Whether the fault is in a body, whose request was handed on.
+    /// Whether the fault is in a body. Its head was handed on then.
     #[must_use]
     pub const fn is_within_body(&self) -> bool {
         self.place > 0
     }
 
-    /// Whether it is open what the bytes after the last request are.
+    /// Whether it is not known yet to which protocol the next bytes belong.
     #[must_use]
     pub const fn is_undecided(&self) -> bool {
         matches!(self.state, State::Undecided)
     }
 
-    /// The connection stays with HTTP/1.1: what comes next is a request.
+    /// The connection stays with HTTP/1.1: the next bytes are a request.
     pub fn continue_as_http(&mut self) {
         if self.is_undecided() {
             self.state = State::Head;
         }
     }
 
-    /// What comes from here on belongs to another protocol, and is not looked at.
+    /// From here on, the bytes belong to another protocol and are not checked.
     pub fn become_opaque(&mut self) {
         self.state = State::Opaque;
     }
@@ -116,8 +117,8 @@ impl RequestChecker {
         }
     }
 
-    /// Takes field lines after [`Stop::FieldsToRewrite`]. Returns how many bytes it took, and once the head is
-    /// complete, the bytes to be handed on in their place: Host has what the target says (RFC 9112 §3.2.2).
+    /// Takes field lines after [`Stop::FieldsToRewrite`]. Returns how many bytes it took and, once the head is complete,
+    /// the bytes to hand on instead: their Host is the authority in the target (RFC 9112 §3.2.2).
     pub fn collect_fields(&mut self, bytes: &[u8]) -> (usize, Option<Vec<u8>>) {
         match self.head.pass(bytes) {
             Ok((taken, Step::Complete)) => {
@@ -146,7 +147,7 @@ impl RequestChecker {
                 self.place = self.head.place();
                 let facts = self.head.facts();
                 let body = if facts.is_chunked {
-                    Body::Chunked(Box::new(Chunked::new(self.limits, true)))
+                    Body::Chunked(Box::new(Chunked::new(self.limits, MessageKind::Request)))
                 } else {
                     Body::Length(facts.length.unwrap_or(0))
                 };

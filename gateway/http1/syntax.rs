@@ -2,13 +2,20 @@
 
 use super::fault::Flaw;
 
+/// The direction of a message. Requests must follow the grammar exactly; replies have some freedom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MessageKind {
+    Request,
+    Reply,
+}
+
 /// Whether a byte may be in a token (RFC 9110 §5.6.2).
 pub(super) const fn is_token_byte(byte: u8) -> bool {
     matches!(byte,
         b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
 }
 
-/// Whether a byte may be in a field's value or a reason: visible, a blank, or beyond ASCII.
+/// Whether a byte may be in a field's value or a reason phrase: visible, a space or a tab, or beyond ASCII.
 pub(super) const fn is_value_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
@@ -17,7 +24,7 @@ pub(super) const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Where the first byte is that does not belong, if there is one.
+/// The index of the first byte that is not allowed, if there is one.
 pub(super) fn first_bad(bytes: &[u8], is_good: fn(u8) -> bool) -> Option<usize> {
     bytes.iter().position(|byte| !is_good(*byte))
 }
@@ -26,7 +33,7 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && first_bad(bytes, is_token_byte).is_none()
 }
 
-/// The value without the blanks around it.
+/// The value without spaces and tabs around it.
 fn trim_blanks(mut value: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = value
         && is_blank(*first)
@@ -44,15 +51,15 @@ fn trim_blanks(mut value: &[u8]) -> &[u8] {
 /// The name of a field line, and its value.
 pub(super) type FieldLine<'line> = (&'line [u8], &'line [u8]);
 
-/// A field line's name and value, or what is wrong with it, and where in the line. With `blank_before_colon`
-/// there may be blanks before the colon (RFC 9112 §5.1 has proxies remove them from replies).
-pub(super) fn field(line: &[u8], blank_before_colon: bool) -> Result<FieldLine<'_>, (Flaw, usize)> {
+/// A field line's name and value, or what is wrong with it, and where in the line. In a reply, there may be spaces before
+/// the colon (RFC 9112 §5.1: proxies remove them from replies).
+pub(super) fn field(line: &[u8], kind: MessageKind) -> Result<FieldLine<'_>, (Flaw, usize)> {
     if line.first().is_some_and(|first| is_blank(*first)) {
         return Err((Flaw::FoldedField, 0));
     }
     let colon = memchr::memchr(b':', line).ok_or((Flaw::NoColon, line.len()))?;
     let (name, value) = line.split_at(colon);
-    let name = if blank_before_colon { trim_blanks(name) } else { name };
+    let name = if kind == MessageKind::Reply { trim_blanks(name) } else { name };
     if name.is_empty() {
         return Err((Flaw::FieldName, 0));
     }
@@ -66,7 +73,7 @@ pub(super) fn field(line: &[u8], blank_before_colon: bool) -> Result<FieldLine<'
     Ok((name, trim_blanks(value)))
 }
 
-/// A number of digits only (RFC 9110 §8.6); no more than 63 bits, which is what servers count with.
+/// A number that consists of digits (RFC 9110 §8.6) and has at most 63 bits, because servers count with these.
 pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;

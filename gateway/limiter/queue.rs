@@ -47,11 +47,17 @@ impl Queue {
         let (client, flows) = self.clients.first()?;
         let (flow, waiting) = flows.first()?;
         let (_, waker) = waiting.pop_first()?;
-        let flow_is_done = waiting.is_empty();
-        flows.after_turn(flow, flow_is_done);
-        let client_is_done = flows.is_empty();
-        self.clients.after_turn(client, client_is_done);
-        self.flows -= usize::from(flow_is_done);
+        if waiting.is_empty() {
+            flows.remove(flow);
+            self.flows -= 1;
+        } else {
+            flows.move_to_end(flow);
+        }
+        if flows.is_empty() {
+            self.clients.remove(client);
+        } else {
+            self.clients.move_to_end(client);
+        }
         Some(waker)
     }
 
@@ -120,11 +126,9 @@ impl<K: Copy + Eq + Hash, T: Default> Ring<K, T> {
         Some((*key, it))
     }
 
-    /// Ends a member's turn: it comes last, or it leaves.
-    fn after_turn(&mut self, key: K, leaves: bool) {
-        if leaves {
-            self.remove(key);
-        } else if let Some((turn, _)) = self.members.get_mut(&key) {
+    /// Ends a member's turn.
+    fn move_to_end(&mut self, key: K) {
+        if let Some((turn, _)) = self.members.get_mut(&key) {
             self.order.remove(turn);
             *turn = self.next_turn;
             self.next_turn += 1;

@@ -208,7 +208,7 @@ impl<H: RequestHandler> HttpServerApp for Http1Requests<H> {
 /// Answers a request that follows the grammar and that pingora can't read nevertheless.
 async fn refuse_unread(gateway: &Gateway, http1: Http1) {
     let error_reply = problem::of_bad_message("the request's head is malformed".to_owned());
-    let request_id = RequestId::of(&HeaderMap::new());
+    let request_id = RequestId::from_headers(&HeaderMap::new());
     let mut connection = http1.into_inner();
     let request = RefusedRequest {
         reason: ConnectionRefusal::MalformedRequest,

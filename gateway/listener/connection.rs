@@ -179,7 +179,7 @@ impl ClientConnection {
     fn poll_fail(&mut self, context: &mut Context<'_>, fault: Fault) -> Poll<io::Result<()>> {
         let is_within_body = self.grammar_mut().is_within_body();
         if self.final_reply.is_none() {
-            let request_id = RequestId::of(&HeaderMap::new());
+            let request_id = RequestId::from_headers(&HeaderMap::new());
             self.guard.count_fault(fault, &request_id);
             self.final_reply = Some(if is_within_body {
                 FinalReply::without_bytes()

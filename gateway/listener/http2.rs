@@ -67,15 +67,15 @@ pub(crate) async fn serve<H: RequestHandler>(
 }
 
 fn builder(limits: &Limits) -> Builder {
-    let http2 = limits.http2;
     let fields = limits.header_fields.get().saturating_mul(FIELD_OVERHEAD);
     let head = limits.header_bytes.saturating_add(fields).saturating_add(BEYOND_LIMIT);
-    let connection_window = u64::from(http2.stream_window.get()) * u64::from(http2.streams.get());
+    let (streams, stream_window) = (limits.http2_streams.get(), limits.http2_stream_window);
+    let connection_window = u64::from(stream_window) * u64::from(streams);
     let connection_window = connection_window.clamp(u64::from(u16::MAX), (1 << 31) - 1);
     let mut builder = Builder::new();
     builder
-        .max_concurrent_streams(http2.streams.get())
-        .initial_window_size(http2.stream_window.get())
+        .max_concurrent_streams(streams)
+        .initial_window_size(stream_window)
         .initial_connection_window_size(u32::try_from(connection_window).unwrap_or(u32::MAX >> 1))
         .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER);

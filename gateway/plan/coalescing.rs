@@ -1,6 +1,5 @@
-//! Items that ask for the same, on routes with `coalesce`: the first of them is called, the others share its call.
-//! Nothing may keep them apart in time: one that waits for others, or stands in a batch that runs one by one, has
-//! to see what was changed before it.
+//! Equal items on routes with `coalesce`: the first of them is called, and the others share its call. An item that waits
+//! for others, or is in a batch that runs one by one, has a call of its own, because it has to see earlier changes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,13 +7,13 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::{Plan, PlannedItem, Step};
+use super::step::{Plan, PlannedItem, Step};
 use crate::batch::ItemIndex;
 use crate::route::{OriginText, RouteTable, UpstreamIndex};
 
-/// All that decides about a call that has no body.
+/// Everything that makes two calls without a body equal.
 #[derive(PartialEq, Eq, Hash)]
-struct Asked<'plan> {
+struct SharedKey<'plan> {
     method: &'plan Method,
     upstream: UpstreamIndex,
     target: &'plan str,
@@ -24,8 +23,7 @@ struct Asked<'plan> {
     timeout: Option<Duration>,
 }
 
-/// Lets each item share the call of the first one that asks for the same. Only for a batch whose items run side
-/// by side.
+/// Lets each item share the call of the first one that equals it. Only for a batch that runs in parallel.
 pub fn coalesce(plan: &mut Plan, routes: &RouteTable) {
     for (number, first) in sharers(plan, routes) {
         if let Some(item) = plan.items.get_mut(number) {
@@ -34,7 +32,7 @@ pub fn coalesce(plan: &mut Plan, routes: &RouteTable) {
     }
 }
 
-/// The places of the items that can share a call, each with that of the item which is called.
+/// The positions of the items that can share a call, each with the position of the item that is called.
 fn sharers(plan: &Plan, routes: &RouteTable) -> Vec<(usize, ItemIndex)> {
     let mut called = HashMap::new();
     let mut sharers = Vec::new();
@@ -43,8 +41,8 @@ fn sharers(plan: &Plan, routes: &RouteTable) -> Vec<(usize, ItemIndex)> {
         if !route.is_some_and(|route| route.coalesce) || waits(plan, ItemIndex(number)) {
             continue;
         }
-        let Some(asked) = Asked::by(item) else { continue };
-        match called.entry(asked) {
+        let Some(key) = SharedKey::from_item(item) else { continue };
+        match called.entry(key) {
             Entry::Occupied(first) => sharers.push((number, *first.get())),
             Entry::Vacant(place) => {
                 place.insert(ItemIndex(number));
@@ -58,16 +56,14 @@ fn waits(plan: &Plan, index: ItemIndex) -> bool {
     plan.dependencies.get(index.0).is_some_and(|on| !on.is_empty()) || plan.conditions.contains_key(&index)
 }
 
-impl<'plan> Asked<'plan> {
-    /// `None` for what can't be shared: a method other than GET and HEAD, or a body.
-    fn by(item: &'plan PlannedItem) -> Option<Self> {
+impl<'plan> SharedKey<'plan> {
+    /// `None` for an item that can't share a call: it has a method other than GET and HEAD, or a body.
+    fn from_item(item: &'plan PlannedItem) -> Option<Self> {
         let method = &item.subject.method;
-        let call = match &item.step {
-            Step::Call(call) if [Method::GET, Method::HEAD].contains(method) && call.body.is_none() => call,
-            Step::Call(_) | Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_) => {
-                return None;
-            }
-        };
+        let Step::Call(call) = &item.step else { return None };
+        if ![Method::GET, Method::HEAD].contains(method) || call.body.is_some() {
+            return None;
+        }
         let mut headers: Vec<_> = call.headers.iter().collect();
         headers.sort_by_key(|(name, _)| name.as_str());
         Some(Self {
@@ -124,7 +120,7 @@ mod tests {
         item(text, |_| {})
     }
 
-    /// For each item, the place of the one whose call it shares.
+    /// For each item, the position of the one whose call it shares.
     fn shared(items: Vec<BatchItem>) -> Vec<Option<usize>> {
         let context = PlanContext {
             routes: &routes(),
@@ -134,10 +130,7 @@ mod tests {
         };
         let mut plan = plan(Batch { items, ..Batch::default() }, &context).unwrap();
         coalesce(&mut plan, context.routes);
-        let of = |item: &PlannedItem| match item.step {
-            Step::Same(first) => Some(first.0),
-            Step::Call(_) | Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => None,
-        };
+        let of = |item: &PlannedItem| if let Step::Same(first) = item.step { Some(first.0) } else { None };
         plan.items.iter().map(of).collect()
     }
 
@@ -146,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_asks_is_called_and_the_others_share_it() {
+    fn the_first_of_equal_items_is_called_and_the_others_share_its_call() {
         let items = ["GET /same/a", "GET /same/b", "GET /same/a", "GET /same/b", "GET /same/a"];
         assert_eq!(shared(items.map(plain).into()), [None, None, Some(0), Some(1), Some(0)]);
     }
 
     #[test]
-    fn what_is_asked_is_the_method_the_target_and_the_fields() {
+    fn equal_items_have_the_same_method_target_and_fields() {
         for (one, other, same) in [
             ("GET /same/a?x=1", "GET /same/a?x=1", true),
             ("GET /same/a", "GET http://gateway/same/%61", true),
@@ -168,7 +161,7 @@ mod tests {
             ("GET /same/a A:1", "GET /same/a A:2", false),
             ("GET /same/a A:1 A:2", "GET /same/a A:2 A:1", false),
             ("GET /same/a Destination:/same/b", "GET /same/a Destination:/same/c", false),
-            // Their services are told another prefix, and may make other links.
+            // The service gets another prefix, and may make other links.
             ("GET /same/a", "GET /alias/same/a", false),
             ("GET /same/a", "GET /other/same/a", false),
             ("GET /same/a", "GET /own/same/a", false),

@@ -1,10 +1,9 @@
-//! Items with a condition (OData JSON Format 4.01 §19.1): whose results it asks about, as places in the
-//! batch. A condition makes dependencies, and stands in place of the one that each of them ended
-//! below 400.
+//! Items with a condition (OData JSON Format 4.01 §19.1): the items that it asks about, as positions in the batch. A
+//! condition adds dependencies. It replaces the rule that every dependency has to succeed.
 
 use std::collections::BTreeMap;
 
-use super::deferred_call::Sources;
+use super::call_template::Sources;
 use super::dependencies::Names;
 use crate::batch::{Batch, BatchRefusal, ItemId, ItemIndex};
 use crate::reference::condition::Condition;
@@ -12,7 +11,7 @@ use crate::reference::condition::Condition;
 /// The items of a batch that are started only if a condition holds.
 pub type Conditions = BTreeMap<ItemIndex, PlannedCondition>;
 
-/// What has to hold for an item to be started, once all that it waits for has ended.
+/// A condition that must hold for an item to be started. It is checked once all that the item waits for has ended.
 #[derive(Debug, PartialEq)]
 pub struct PlannedCondition {
     /// The condition.
@@ -22,14 +21,14 @@ pub struct PlannedCondition {
 }
 
 impl PlannedCondition {
-    /// The place of an item that the condition asks about.
+    /// The position of an item that the condition asks about.
     #[must_use]
     pub fn source(&self, id: &ItemId) -> Option<ItemIndex> {
         self.sources.iter().find(|(other, _)| other == id).map(|(_, index)| *index)
     }
 }
 
-/// Takes the conditions out of a batch, and adds what they ask about to what the items wait for.
+/// Takes the conditions out of a batch, and adds the items that they ask about to the dependencies.
 pub(crate) fn take(
     batch: &mut Batch,
     names: &Names,
@@ -72,7 +71,7 @@ mod tests {
 
     fn taken(items: Vec<BatchItem>) -> Result<(Vec<Vec<ItemIndex>>, Conditions), BatchRefusal> {
         let mut batch = Batch { items, ..Batch::default() };
-        let names = Names::of(&batch).unwrap();
+        let names = Names::new(&batch).unwrap();
         let mut dependencies = vec![Vec::new(); batch.items.len()];
         let conditions = take(&mut batch, &names, &mut dependencies)?;
         assert!(batch.items.iter().all(|item| item.content.as_ref().unwrap().condition.is_none()));
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_earlier_item_refuses_the_batch() {
+    fn a_condition_on_an_item_that_is_not_an_earlier_one_refuses_the_batch() {
         let refused =
             |condition| taken(vec![item("a", None, Some(condition)), item("b", None, None)]).unwrap_err();
         let (first, name) = (ItemIndex(0), |name: &str| name.to_owned());

@@ -1,5 +1,5 @@
-//! Which item waits for which: the names that items depend on become places in the batch. An item
-//! can depend on earlier ones only, so that no two can wait for each other.
+//! Which items wait for which: the names that items depend on become positions in the batch. An item can depend only
+//! on earlier ones, so that no two can wait for each other.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::batch::{Batch, BatchItem, BatchRefusal, IdForm, Item, ItemId, ItemInd
 /// Characters of a name that are repeated in a refusal.
 const MAX_NAME_SHOWN: usize = 64;
 
-/// What items can be called by the others of their batch.
+/// The names by which items can refer to others of their batch.
 pub(crate) struct Names {
     ids: HashMap<ItemId, ItemIndex>,
     /// The first and the last item of each group.
@@ -16,8 +16,8 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The names of a batch; `None` where no item depends on another, so that nobody asks.
-    pub(crate) fn of(batch: &Batch) -> Option<Self> {
+    /// The names of a batch; `None` if no item depends on another.
+    pub(crate) fn new(batch: &Batch) -> Option<Self> {
         let depends =
             |item: &Item| !item.depends_on.is_empty() || item.template.is_some() || item.condition.is_some();
         if !batch.items.iter().any(|item| item.content.as_ref().is_ok_and(depends)) {
@@ -31,8 +31,8 @@ impl Names {
     }
 
     fn add(&mut self, item: &BatchItem, index: ItemIndex, batch: &Batch) {
-        // An item that is rejected for its id, or of multipart without one, has its position or a part of its id
-        // in the id's place, which may be another item's id: the good one, and the one that was given it, has it.
+        // An item that was rejected for its id, or that has none in multipart, gets its position or a part of its id
+        // instead, which may be another item's id. The name then belongs to the item with a valid id that was given.
         let taken = self.ids.get(&item.subject.id).and_then(|other| batch.items.get(other.0));
         let is_given = |item: &BatchItem| {
             let form = &item.subject.form;
@@ -46,12 +46,12 @@ impl Names {
         }
     }
 
-    /// The item of this id.
+    /// The item with this id.
     pub(crate) fn item(&self, id: &ItemId) -> Option<ItemIndex> {
         self.ids.get(id).copied()
     }
 
-    /// For each item, in order, what it depends on by name.
+    /// For each item, in order, the items that it depends on by name.
     pub(crate) fn resolve(&self, batch: &Batch) -> Result<Vec<Vec<ItemIndex>>, BatchRefusal> {
         let of_item = |(number, item): (usize, &BatchItem)| match &item.content {
             Ok(content) => self.resolve_item(&content.depends_on, ItemIndex(number)),
@@ -68,7 +68,7 @@ impl Names {
         Ok(found)
     }
 
-    /// Of a group the first item stands for all: a group of several is refused as a whole.
+    /// The first item represents its group, because a group of several items is rejected as a whole.
     pub(crate) fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<ItemIndex, BatchRefusal> {
         let of_group = || self.groups.get(name).copied();
         let (first, last) = match self.item(name) {
@@ -114,12 +114,12 @@ mod tests {
 
     fn resolved(items: Vec<BatchItem>) -> Result<Vec<Vec<usize>>, BatchRefusal> {
         let batch = Batch { items, ..Batch::default() };
-        let found = Names::of(&batch).unwrap().resolve(&batch)?;
+        let found = Names::new(&batch).unwrap().resolve(&batch)?;
         Ok(found.iter().map(|indices| indices.iter().map(|index| index.0).collect()).collect())
     }
 
     #[test]
-    fn names_become_places() {
+    fn names_become_positions() {
         let items = vec![
             item("a", None, &[]),
             item("b", Some("g"), &["a", "a"]),
@@ -131,11 +131,11 @@ mod tests {
 
     #[test]
     fn a_batch_without_dependencies_has_no_names() {
-        assert!(Names::of(&Batch { items: vec![item("a", Some("g"), &[])], ..Batch::default() }).is_none());
+        assert!(Names::new(&Batch { items: vec![item("a", Some("g"), &[])], ..Batch::default() }).is_none());
     }
 
     #[test]
-    fn what_can_not_be_waited_for_refuses_the_batch() {
+    fn a_dependency_that_can_not_be_resolved_refuses_the_batch() {
         let unknown = BatchRefusal::UnknownDependency { item: ItemIndex(1), name: "A".into() };
         assert_eq!(resolved(vec![item("a", None, &[]), item("b", None, &["A"])]), Err(unknown));
         let own = |name: &str| BatchRefusal::SelfDependency { item: ItemIndex(0), name: name.into() };
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_without_an_id_takes_no_other_ones_name() {
+    fn an_item_without_an_id_does_not_take_the_name_of_another() {
         let mut nameless = item("2", None, &[]);
         nameless.content = Err(ItemRejection::BadMember { member: "id", problem: "is empty" });
         let items = vec![nameless.clone(), item("2", None, &[]), item("c", None, &["2"])];

@@ -1,37 +1,37 @@
-//! The outer request's Prefer field (RFC 7240): how the client wants its batch run.
+//! The batch request's Prefer field (RFC 7240): how the client wants its batch run.
 
 use std::time::Duration;
 
-use crate::header::outside_quotes;
 use http::HeaderMap;
 
-/// The preferences that a batch honours; what it does not know it ignores (RFC 7240 §2).
+use crate::header::outside_quotes;
+
+/// The preferences that a batch honours. Unknown ones are ignored (RFC 7240 §2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Preferences {
     /// `return=minimal` (RFC 7240 §4.2): no headers and bodies of items below 400.
     pub minimal: bool,
     /// `order=sequential`: one by one, in the order of the request.
     pub sequential: bool,
-    /// `continue-on-error=false`, or OData's `odata.continue-on-error=false`: nothing more is
-    /// started after the first status of 400 or above. `None`: the endpoint's default.
+    /// `continue-on-error=false`, or OData's `odata.continue-on-error=false`: no item
+    /// is started after the first status of 400 or above. `None`: the endpoint's default.
     pub continue_on_error: Option<bool>,
-    /// `wait=N` (RFC 7240 §4.3): the client's patience in seconds; it can only shorten the
-    /// endpoint's deadline.
+    /// `wait=N` (RFC 7240 §4.3): how many seconds the client will wait. It can only shorten the endpoint's deadline.
     pub wait: Option<Duration>,
-    /// `handling=explain`: what would happen, and nothing sent. RFC 7240 §4.4 names this preference and
-    /// leaves room for other values.
+    /// `handling=explain`: show what would happen, and send nothing. RFC 7240 §4.4 defines this preference and leaves
+    /// room for other values.
     pub explain: bool,
 }
 
 impl Preferences {
-    /// Reads all Prefer fields; where one stands twice, the first wins. A value that makes no sense
-    /// is passed over (RFC 7240 §2).
+    /// Reads all Prefer fields. If a preference appears twice, the first wins. An invalid value is ignored (RFC 7240
+    /// §2).
     #[must_use]
     pub fn parse(headers: &HeaderMap) -> Self {
         let mut preferences = Self::default();
         for value in headers.get_all("prefer").iter().rev() {
             for token in outside_quotes(value.to_str().unwrap_or_default(), ',').into_iter().rev() {
-                // Parameters behind `;` belong to a preference; batchgate's have none.
+                // Parameters after `;` belong to a preference; batchgate's have none.
                 let token = outside_quotes(token, ';').first().copied().unwrap_or_default();
                 let (name, value) = token.split_once('=').unwrap_or((token, ""));
                 preferences.set(name.trim(), value.trim().trim_matches('"'));
@@ -50,7 +50,7 @@ impl Preferences {
                 _ => {}
             },
             "handling" => self.explain = value.eq_ignore_ascii_case("explain"),
-            // `parse` would take a sign, too.
+            // `parse` would accept a sign, too.
             "wait" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 if let Ok(seconds) = value.parse::<u32>() {
                     self.wait = Some(Duration::from_secs(seconds.into()));
@@ -60,8 +60,8 @@ impl Preferences {
         }
     }
 
-    /// The value of Preference-Applied (RFC 7240 §3); `None` where nothing applied. A `wait` that is
-    /// longer than the endpoint's `deadline` changes nothing, so it did not apply.
+    /// The value of Preference-Applied (RFC 7240 §3); `None` if nothing applied. A `wait` that is longer than the
+    /// endpoint's `deadline` changes nothing, so it did not apply.
     #[must_use]
     pub fn applied(&self, deadline: Duration) -> Option<String> {
         let mut applied = Vec::new();
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_another_preference_quotes_is_not_ours() {
+    fn quoted_text_of_another_preference_is_ignored() {
         let read = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.append("prefer", value.parse().unwrap());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_passed_over() {
+    fn invalid_values_are_ignored() {
         assert_eq!(parse(&["wait=soon, continue-on-error=maybe, wait=-1"]), Preferences::default());
         assert_eq!(parse(&["wait=99"]).applied(DEADLINE), None);
     }

@@ -1,19 +1,26 @@
-//! An item's url: origin-form, or absolute with the gateway's own authority (protocol §1). It can't
-//! name another host, and its path goes through the one canonicaliser.
+//! An item's url: origin-form, or absolute with the gateway's own authority (protocol §1). It can't name another host,
+//! and its path passes the canonicaliser.
 
 use crate::batch::ItemRejection;
-use crate::route::{CanonicalPath, PathError, Strictness, is_query_byte, same_authority};
+use crate::route::{CanonicalPath, Mapping, PathError, Strictness, is_query_byte, same_authority};
 
 /// A url that stays at the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemUrl<'url> {
     /// Its path.
     pub path: CanonicalPath,
-    /// Its query with the `?` in front, or nothing.
+    /// Its query with the leading `?`, or nothing.
     pub query: &'url str,
 }
 
-/// Parses an item's url. `own_authority` is what the client called the gateway.
+impl ItemUrl<'_> {
+    /// The path and query as the upstream sees them.
+    pub(super) fn to_upstream(&self, mapping: &Mapping) -> Box<str> {
+        format!("{}{}", mapping.to_upstream(self.path.as_str()), self.query).into_boxed_str()
+    }
+}
+
+/// Parses an item's url. `own_authority` is the authority by which the client reached the gateway.
 ///
 /// # Errors
 /// Says why the url is refused.
@@ -25,7 +32,7 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
         {
             let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
             if !same_authority(authority, own_authority) {
-                return Err(refuse("names another host than this gateway"));
+                return Err(refuse("names a host other than this gateway"));
             }
             if target.is_empty() { "/" } else { target }
         }
@@ -64,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn own_urls_pass() {
+    fn urls_of_the_gateway_are_accepted() {
         let expect = |url, path: &str, query: &str| {
             assert_eq!(parse(url), Ok((path.to_owned(), query.to_owned())), "{url}");
         };

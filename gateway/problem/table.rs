@@ -37,7 +37,7 @@ macro_rules! rows {
 rows! {
     // Name = status, word, error of Proxy-Status, title, limit.
 
-    // Who may come in: the same for batches, items and single requests.
+    // Access: the same for batches, items and single requests.
     RATE_LIMITED = TOO_MANY_REQUESTS "rate_limited" "http_request_denied" "Rate limit exceeded";
     UNAUTHENTICATED = UNAUTHORIZED "unauthenticated" "http_request_denied" "Not authenticated";
     CLIENT_FORBIDDEN = FORBIDDEN "client_forbidden" "http_request_denied" "Access denied";

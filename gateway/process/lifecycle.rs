@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Deadline;
 use crate::config::{self, Loaded, Settings};
-use crate::telemetry::{Logging, Metrics, MetricsError, start_logging};
+use crate::telemetry::{HandoverResult, Logging, Metrics, MetricsError, ReloadResult, start_logging};
 use crate::terminal::print_error;
 
 use super::handover::{HandoverError, Successor};
@@ -77,11 +77,10 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
         front.listen(listener, inherited).map_err(|error| StartError::Address { key: "listen", error })?;
     }
     let metrics = Metrics::new(super::PINGORA_VERSION)?;
-    let redacted = config::redacted(&settings);
     let admin = settings.admin.clone();
-    let snapshot = Snapshot::new(settings, redacted, &metrics, None).await;
+    let snapshot = Snapshot::new(settings, &metrics, None).await;
     let gateway = Arc::new(Gateway::new(snapshot, metrics));
-    gateway.metrics.record_reload(true);
+    gateway.metrics.record_reload(ReloadResult::Taken);
     gateway.start_checks();
     let (stop, stopped) = watch::channel(false);
     let (stop_admin, admin_stopped) = watch::channel(false);
@@ -233,7 +232,7 @@ async fn serve_until_ended(
     let predecessor = inherited.take_predecessor();
     if let Some(predecessor) = predecessor {
         notify_ready(systemd::Start::Succeeding);
-        metrics.record_handover(true);
+        metrics.record_handover(HandoverResult::Taken);
         // If it has ended already, nobody needs to know.
         let _ = predecessor.send(READY);
     } else {
@@ -310,7 +309,7 @@ async fn give_up(successor: Option<Successor>, running: &Running, error: &Handov
 }
 
 fn record_failure(running: &Running, error: &HandoverError) {
-    running.gateway.metrics.record_handover(false);
+    running.gateway.metrics.record_handover(HandoverResult::Failed);
     tracing::error!(kind = "handover", %error, "the hand-over failed; this process goes on");
 }
 

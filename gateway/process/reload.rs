@@ -110,7 +110,7 @@ impl Reloader {
                 tracing::info!(kind = "reload", cause, "the new configuration is in use");
             }
             Err(diagnostics) => {
-                self.gateway.metrics.record_reload(false);
+                self.gateway.metrics.record_reload(crate::telemetry::ReloadResult::Refused);
                 let errors = diagnostics.to_string();
                 tracing::error!(
                     kind = "reload",
@@ -124,12 +124,11 @@ impl Reloader {
 
     async fn take(&self, settings: Settings) {
         let before = self.gateway.snapshot();
-        let redacted = config::redacted(&settings);
-        let snapshot = Snapshot::new(settings, redacted, &self.gateway.metrics, Some(&before)).await;
+        let snapshot = Snapshot::new(settings, &self.gateway.metrics, Some(&before)).await;
         self.gateway.replace(snapshot);
         self.gateway.metrics.upstreams.forget_targets();
         self.gateway.start_checks();
-        self.gateway.metrics.record_reload(true);
+        self.gateway.metrics.record_reload(crate::telemetry::ReloadResult::Taken);
     }
 
     fn warn_of_restart(&self, new: &Settings) {

@@ -24,16 +24,16 @@ impl OriginText {
     }
 }
 
-/// The rules by which the urls in a request's own fields are mapped: those of the request's url.
+/// The rules by which the urls in a request's own fields are mapped. They are the rules of the request's url.
 #[derive(Clone, Copy)]
 pub struct ReferenceRules<'request> {
-    /// Where the urls may lead.
+    /// The routes.
     pub routes: &'request RouteTable,
-    /// What the client calls the gateway.
+    /// The authority by which the client reached the gateway.
     pub own_authority: &'request str,
-    /// Where the request itself goes.
+    /// The upstream that the request itself goes to.
     pub upstream: UpstreamIndex,
-    /// How the request's own path is read.
+    /// The strictness that applies to the request's own path.
     pub strictness: Strictness,
 }
 
@@ -58,7 +58,7 @@ impl ReferenceRules<'_> {
         value: &HeaderValue,
     ) -> Option<Result<OriginText, ForbiddenReference>> {
         let field = *FIELDS.iter().find(|field| name.as_str().eq_ignore_ascii_case(field))?;
-        let text = value.to_str().map_err(|_| "has characters that a url can't have");
+        let text = value.to_str().map_err(|_| "has characters that are not allowed in a url");
         let mapped = text.and_then(|text| match field {
             DESTINATION => Ok(OriginText(vec![String::new(), self.map_url(text.trim())?])),
             _ => map_tagged(text, |url| self.map_url(url)),
@@ -80,7 +80,8 @@ impl ReferenceRules<'_> {
             None => url,
         };
         let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
-        let path = CanonicalPath::parse(path, self.strictness).map_err(|_| "has a path that is refused")?;
+        let path =
+            CanonicalPath::parse(path, self.strictness).map_err(|_| "has a path that is not allowed")?;
         match self.routes.find(&path).map(|(_, route)| &route.action) {
             Some(RouteAction::Forward { upstream, mapping }) if *upstream == self.upstream => {
                 Ok(format!("{}{query}", mapping.to_upstream(path.as_str())))
@@ -192,12 +193,15 @@ mod tests {
     #[test]
     fn a_destination_is_as_strict_as_the_path_of_its_request() {
         let url = "http://gw.example/dav/a[1]%2F%255c";
-        assert_eq!(map("destination", url), Err("has a path that is refused"));
+        assert_eq!(map("destination", url), Err("has a path that is not allowed"));
         let proxied = |url| map_as(Strictness::Proxied, "destination", url);
         assert_eq!(proxied(url).as_deref(), Ok("http://up:81/a[1]%2F%255c"));
-        assert_eq!(proxied("/dav/../other/b"), Err("has a path that is refused"));
-        assert_eq!(proxied("/dav/é"), Err("has characters that a url can't have"));
-        assert_eq!(rules(&table(), Strictness::Proxied).map_url("/dav/é"), Err("has a path that is refused"));
+        assert_eq!(proxied("/dav/../other/b"), Err("has a path that is not allowed"));
+        assert_eq!(proxied("/dav/é"), Err("has characters that are not allowed in a url"));
+        assert_eq!(
+            rules(&table(), Strictness::Proxied).map_url("/dav/é"),
+            Err("has a path that is not allowed")
+        );
     }
 
     #[test]
@@ -211,8 +215,8 @@ mod tests {
             map("destination", "http://gw.example@evil.example/files/b"),
             Err("leads to another host")
         );
-        assert_eq!(map("destination", "//evil.example/files/b"), Err("has a path that is refused"));
-        assert_eq!(map("destination", "/files/../other/b"), Err("has a path that is refused"));
+        assert_eq!(map("destination", "//evil.example/files/b"), Err("has a path that is not allowed"));
+        assert_eq!(map("destination", "/files/../other/b"), Err("has a path that is not allowed"));
     }
 
     #[test]

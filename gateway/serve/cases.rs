@@ -69,7 +69,7 @@ fn kind(error_reply: &ErrorReply) -> &str {
     error_reply.problem.kind.rsplit(':').next().unwrap()
 }
 
-/// What is wrong with the outcome of a case, if anything.
+/// Compares the outcome of a case with what it expects.
 fn check(case: &Case) -> Result<(), String> {
     let expected = &case.expected;
     match run(case) {
@@ -126,7 +126,7 @@ fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
                     skipped("condition_not_met")
                 }
                 Step::Call(_) | Step::Later(_) if condition.is_some() => ExpectedEnd::Sent,
-                // What is sent is answered with 200.
+                // Every item that is sent gets a 200.
                 Step::Call(_) | Step::Later(_) if waits_for.iter().any(|on| failed[on.0]) => {
                     skipped("dependency_failed")
                 }
@@ -147,11 +147,11 @@ fn skipped(kind: &str) -> ExpectedEnd {
 
 /// Whether a condition holds that asks for no more than whether items succeeded.
 fn holds(planned: &PlannedCondition, failed: &[bool]) -> bool {
-    let told = planned.condition.holds(&mut |part| match part {
+    let holds = planned.condition.holds(&mut |part| match part {
         ResultPart::Succeeded(id) => Ok(Some(Literal::Boolean(!failed[planned.source(id).unwrap().0]))),
         ResultPart::Member { .. } | ResultPart::Reference(_) => panic!("{part}: the cases do without bodies"),
     });
-    told.unwrap()
+    holds.unwrap()
 }
 
 fn run_folder(folder: &str) {

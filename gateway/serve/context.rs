@@ -1,4 +1,4 @@
-//! What is known of one request, from its head to its record.
+//! Everything that is known about one request, from its head to its record.
 //!
 //! It is made when the head has been read. The handlers fill it in: who the caller is, what every reply has to say
 //! (`cors`, `limit_fields`, `error_format`), and what is to be recorded. [`Context::record`] ends it. Dropping it
@@ -34,7 +34,7 @@ use super::error_format::ErrorFormat;
 use super::grpc::status_of;
 use super::target::{Protection, Target};
 
-/// What is known of one request.
+/// Everything that is known about one request.
 pub(crate) struct Context {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) caller: Arc<Caller>,
@@ -84,7 +84,7 @@ impl Context {
         Self {
             caller: Arc::new(Caller::new(connection, request, &snapshot.settings.trusted_proxies)),
             snapshot,
-            trace: TraceContext::of(&request.headers),
+            trace: TraceContext::from_headers(&request.headers),
             error_format: ErrorFormat::of_request(request),
             cors: Vec::new(),
             limit_fields: Vec::new(),

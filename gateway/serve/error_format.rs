@@ -1,5 +1,5 @@
-//! How a client is told that something went wrong: as a problem detail (RFC 9457), in the format and dialect of its batch,
-//! or as a status of gRPC. Which one it is follows from the request's target, before anything can fail.
+//! How a client learns that something went wrong: from a problem detail (RFC 9457), in the format and dialect of its batch,
+//! or from a status of gRPC. Which one it is follows from the request's target, before anything can fail.
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
@@ -16,7 +16,7 @@ use super::reply::Reply;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
-/// How a client is told that something went wrong.
+/// How a client learns that something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorFormat {
     /// A single request gets a problem detail.

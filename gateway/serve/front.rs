@@ -1,7 +1,7 @@
 //! The front: the adapter between the listeners, which read the heads of requests, and the handlers. Every request comes in
 //! here, with its head read, and leaves with one reply and one record.
 //!
-//! In: a [`Session`]. Out: the client's connection, where it can be used again. The front checks the head, finds the
+//! In: a [`Session`]. Out: the client's connection, if it can be used again. The front checks the head, finds the
 //! target, authenticates the caller, calls the target's handler, has its reply written and recorded. It knows
 //! nothing of what a handler does.
 

@@ -61,7 +61,8 @@ pub(super) async fn serve<'gateway>(
     let engine = &runner.engine(&memory);
     let work = StreamWork::new(limits(runner));
     let meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
-    let mut stream = Stream::new(&runner, meter, StreamDispatch::new(&work, &engine, &runner), &memory);
+    let dispatch = StreamDispatch::new(&work, &engine, &runner);
+    let mut stream = Stream::new(runner, meter, dispatch, &memory);
     let mut reply = StreamReply::new(runner, context);
     let left = stream.carry(session, &mut reply).await;
     // Items of a client that left are counted like all others.
@@ -146,13 +147,13 @@ enum Event {
 
 impl<'stream> Stream<'stream> {
     fn new(
-        runner: &'stream Runner<'stream>,
+        runner: Runner<'stream>,
         meter: Meter,
         dispatch: StreamDispatch<'stream, &'stream BatchEngine<'stream>>,
         reservation: &'stream MemoryReservation<'stream>,
     ) -> Self {
         Self {
-            runner: *runner,
+            runner,
             meter,
             reservation,
             counted: 0,

@@ -19,18 +19,11 @@ pub(crate) struct Snapshot {
     connections: Arc<Connections>,
     /// The rate limits, in the order of the configuration.
     pub(crate) limiters: Vec<Arc<Limiter>>,
-    /// The configuration for operators: defaults filled in, secrets left out.
-    pub(crate) redacted: String,
 }
 
 impl Snapshot {
     /// Puts a configuration to work. Takes over from the snapshot `before` what must outlive it.
-    pub(crate) async fn new(
-        settings: Settings,
-        redacted: String,
-        metrics: &Metrics,
-        before: Option<&Self>,
-    ) -> Self {
+    pub(crate) async fn new(settings: Settings, metrics: &Metrics, before: Option<&Self>) -> Self {
         let connections = before.map_or_else(
             || {
                 Arc::new(Connections::new(
@@ -52,7 +45,7 @@ impl Snapshot {
         use_ring();
         let limiters = before.map_or(&[][..], |before| &before.limiters);
         let limiters = Limiter::all(&settings.rate_limits, metrics, limiters);
-        Self { settings, upstreams, connections, limiters, redacted }
+        Self { settings, upstreams, connections, limiters }
     }
 
     /// The upstream with this name.

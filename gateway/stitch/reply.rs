@@ -1,5 +1,5 @@
-//! An upstream's reply as a client may read it: content codings undone, connection fields gone,
-//! the upstream's urls mapped to the gateway's.
+//! An upstream's reply as the client gets it: decoded, without connection fields, and with the gateway's urls instead of
+//! the upstream's.
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -28,19 +28,19 @@ pub(crate) struct Readable {
     pub(crate) body: ResultBody,
 }
 
-/// What the bodies of a batch may still cost together.
+/// What the bodies of a batch may still cost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyBudget {
-    /// Bytes that they may still hold, content codings undone.
+    /// Bytes that they may still hold after decoding.
     left: usize,
-    /// Bytes that may still be decoded for nothing: from replies that turn out too large or corrupt.
+    /// Bytes that may still be decoded in vain, because a reply turns out to be too large or corrupt.
     waste: usize,
 }
 
-/// Bytes decoded for nothing, as a multiple of what a batch may hold.
+/// The bytes that may be decoded in vain, as a multiple of those that a batch may hold.
 const WASTE: usize = 4;
 
-/// The most that one byte of a coded body is reckoned to become (DEFLATE's own bound is 1032).
+/// An upper bound for the bytes that one encoded byte becomes (DEFLATE's own is 1032).
 const EXPANSION: usize = 1100;
 
 impl BodyBudget {
@@ -121,7 +121,7 @@ impl Origin<'_> {
         let mut fields = Fields::with_capacity(headers.len());
         let mut last: Option<HeaderName> = None;
         for (name, value) in headers {
-            // A HeaderMap names a repeated field once only.
+            // A HeaderMap names a repeated field only once.
             if let Some(name) = name.or_else(|| last.clone()) {
                 last = Some(name.clone());
                 let value = self.map_field(&name, value);

@@ -1,13 +1,17 @@
-//! What a client gets to see of each way an item can end.
+//! What a client sees of each way in which an item can end.
+
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Method, StatusCode};
 
 use super::*;
-use crate::batch::{ItemForm, ItemId, ItemRejection};
+use crate::batch::{ItemForm, ItemId, ItemRejection, ItemResult, OutcomeKind, ResultBody, Subject};
 use crate::clock::Stopwatch;
-use crate::dispatch::{Timeline, UpstreamReply};
-use crate::route::{CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteTable, Strictness};
+use crate::dispatch::{CallFailure, DispatchedItem, Outcome, Sent, Timeline, UpstreamReply};
+use crate::route::{
+    CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
+};
 
 fn routes() -> RouteTable {
     let path = |text| CanonicalPath::parse(text, Strictness::Item).unwrap();
@@ -59,7 +63,7 @@ fn names(result: &ItemResult) -> Vec<&str> {
 }
 
 #[test]
-fn replies_lose_what_belongs_to_the_connection() {
+fn replies_lose_the_fields_of_the_connection() {
     let fields = [
         ("connection", "x-hop"),
         ("x-hop", "1"),
@@ -95,7 +99,7 @@ fn replies_without_a_body_have_none() {
 }
 
 #[test]
-fn content_codings_are_undone_or_fail_the_item() {
+fn content_codings_are_decoded_or_fail_the_item() {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(b"hello").unwrap();
@@ -109,7 +113,7 @@ fn content_codings_are_undone_or_fail_the_item() {
 }
 
 #[test]
-fn replies_that_are_decoded_for_nothing_are_bounded_together() {
+fn replies_that_are_decoded_in_vain_are_bounded_together() {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(&[b'x'; 5000]).unwrap();
@@ -144,15 +148,14 @@ fn gateway_made_results_say_why() {
     assert_eq!(result.headers[0].1, "batchgate; error=http_request_denied; outcome=rejected");
     assert!(matches!(result.body, ResultBody::Problem(_)));
     assert_eq!((report.outcome, report.reason), (OutcomeKind::Rejected, Some("method_not_allowed")));
-    let refused =
-        Outcome::Failed { failure: crate::dispatch::CallFailure::ConnectionRefused, sent: Sent::No };
+    let refused = Outcome::Failed { failure: CallFailure::ConnectionRefused, sent: Sent::No };
     let (result, _) = stitched(item(Method::POST, refused), false);
     let expected = "batchgate; error=connection_refused; outcome=not_sent; retryable";
     assert_eq!((result.headers[0].1.to_str().unwrap(), result.retryable), (expected, true));
 }
 
 #[test]
-fn minimal_results_leave_out_what_went_well() {
+fn minimal_results_leave_out_successful_replies() {
     let (good, _) = stitched(item(Method::GET, reply(200, &[("x-a", "1")], b"hi")), true);
     assert_eq!((good.headers.len(), good.body), (0, ResultBody::Absent));
     let (bad, _) = stitched(item(Method::GET, reply(404, &[("x-a", "1")], b"no")), true);

@@ -1,4 +1,4 @@
-//! Clients' connections: how many there are, and those that a limit ended.
+//! Metrics of clients' connections: the open ones, and those that the gateway closed.
 
 use std::net::IpAddr;
 
@@ -6,26 +6,26 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
 use super::LogThrottle;
 
-/// Why the gateway closed a client's connection by itself.
+/// Why the gateway closed a client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionRefusal {
-    /// There were `limits.connections` already.
+    /// `limits.connections` were already open.
     Connections,
-    /// There were `limits.connections_per_address` from its address already.
+    /// `limits.connections_per_address` were already open from its address.
     ConnectionsPerAddress,
-    /// A request's header was not whole within `limits.header_timeout`.
+    /// A request's header was not complete within `limits.header_timeout`.
     HeaderTimeout,
     /// A proxied request's body came too slowly (`limits.body_timeout`).
     BodyTimeout,
-    /// A reply stood still at the client for `limits.write_timeout`.
+    /// The client did not read its reply for `limits.write_timeout`.
     WriteTimeout,
-    /// HTTP/2 frames that ask for work and bring nothing.
+    /// Too many HTTP/2 frames that cause work without a request.
     Http2Flood,
     /// A request broke HTTP's grammar.
     MalformedRequest,
     /// A request's head was larger than `limits.header_bytes`, `limits.header_fields` or `limits.target_bytes`.
     HeaderTooLarge,
-    /// A client began with TLS on a port that speaks plain HTTP.
+    /// A client started TLS on a port for plain HTTP.
     TlsOnPlainPort,
 }
 
@@ -43,7 +43,7 @@ impl ConnectionRefusal {
         Self::TlsOnPlainPort,
     ];
 
-    /// The limit's key, or its name where it is fixed.
+    /// The limit's key, or its name if it is fixed.
     const fn limit(self) -> &'static str {
         match self {
             Self::Connections => "limits.connections",
@@ -75,20 +75,20 @@ impl ConnectionRefusal {
     }
 }
 
-/// A request because of which its connection is closed.
+/// A request whose connection is closed because of it.
 #[derive(Clone, Copy, Debug)]
 pub struct RefusedRequest<'request> {
     /// Why, for metrics.
     pub reason: ConnectionRefusal,
     /// The key of the limit that it exceeds.
     pub limit: Option<&'static str>,
-    /// What is wrong with it, without anything of its own.
+    /// What is wrong with it, without any of its bytes.
     pub detail: &'request str,
-    /// The id that the client was told.
+    /// The id in the reply to the client.
     pub request_id: &'request str,
 }
 
-/// What is counted of clients' connections.
+/// The metrics of clients' connections.
 pub struct ConnectionMetrics {
     /// Open now.
     pub open: IntGauge,
@@ -111,8 +111,8 @@ impl ConnectionMetrics {
         Self { open, refused }
     }
 
-    /// Counts a connection that a limit ended. At most one log line a second says so for each reason: an
-    /// attack must not fill the log.
+    /// Counts a connection that the gateway closed, and logs it, at most once a second for each reason: an attack must
+    /// not fill the log.
     pub fn refuse(&self, reason: ConnectionRefusal, address: Option<IpAddr>) {
         if let Some((so_far, client)) = self.count(reason, address) {
             let (reason, limit) = (reason.as_str(), reason.limit());
@@ -120,8 +120,7 @@ impl ConnectionMetrics {
         }
     }
 
-    /// The same for a connection that is closed because of what a request is like, with the request's id and what is
-    /// wrong with it.
+    /// The same for a connection that is closed because of a request, with the request's id and what is wrong with it.
     pub fn refuse_request(&self, request: RefusedRequest<'_>, address: Option<IpAddr>) {
         let RefusedRequest { reason, limit, detail, request_id } = request;
         if let Some((so_far, client)) = self.count(reason, address) {
@@ -139,7 +138,7 @@ impl ConnectionMetrics {
         }
     }
 
-    /// Counts a refusal. If a line may be written: how many there were so far, and the client.
+    /// Counts a refusal. Returns the count so far and the client if a line may be logged.
     fn count(&self, reason: ConnectionRefusal, address: Option<IpAddr>) -> Option<(u64, String)> {
         let refused = self.refused.get(reason as usize)?;
         refused.count.inc();

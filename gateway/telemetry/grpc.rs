@@ -1,16 +1,15 @@
-//! What became of a call of gRPC. Its reply says 200 in HTTP in almost every case; the outcome is in `grpc-status`, in
-//! the trailers or, of a reply without a body, in the header. Metrics and the log name it beside the status of HTTP,
-//! which stays what was sent.
+//! The outcome of a gRPC call. Its HTTP status is almost always 200; the outcome is in `grpc-status`, in the trailers or,
+//! if the reply has no body, in the header. Metrics and the log show it in addition to the HTTP status.
 //!
-//! In: the fields of a reply. Out: a [`GrpcStatus`], of a closed set, so that services can't add series to metrics.
+//! In: the fields of a reply. Out: a [`GrpcStatus`], from a closed set, so that services can't add series to metrics.
 
 use http::{HeaderMap, StatusCode};
 
-/// A status of gRPC (its "Status codes and their use").
+/// A gRPC status ("Status codes and their use").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GrpcStatus(u8);
 
-/// The names by number, each with the status of HTTP that says the same (google.rpc.Code).
+/// The names by number, each with the equivalent HTTP status (google.rpc.Code).
 const CODES: [(&str, StatusCode); 17] = [
     ("OK", StatusCode::OK),
     ("CANCELLED", CLIENT_CLOSED),
@@ -31,25 +30,25 @@ const CODES: [(&str, StatusCode); 17] = [
     ("UNAUTHENTICATED", StatusCode::UNAUTHORIZED),
 ];
 
-/// HTTP has no status for it that is a registered one.
+/// HTTP has no registered status for CANCELLED.
 const CLIENT_CLOSED: StatusCode = StatusCode::REQUEST_TIMEOUT;
 
 impl GrpcStatus {
-    /// The service, or somebody on the way, said what no list of statuses has, or nothing.
+    /// The status is missing or unknown.
     pub const UNKNOWN: Self = Self(2);
-    /// The time was over.
+    /// The deadline has passed.
     pub const DEADLINE_EXCEEDED: Self = Self(4);
-    /// A limit was reached.
+    /// A limit was exceeded.
     pub const RESOURCE_EXHAUSTED: Self = Self(8);
-    /// Nobody serves such a call.
+    /// The call is not supported.
     pub const UNIMPLEMENTED: Self = Self(12);
-    /// Trailers or a header that broke off.
+    /// The trailers or the header are incomplete.
     pub const INTERNAL: Self = Self(13);
-    /// Nobody could take the call.
+    /// The service is unavailable.
     pub const UNAVAILABLE: Self = Self(14);
 
-    /// The status in these fields, of the trailers or of the header; `None` where they have none. What is no number, and a
-    /// number that no list has, is UNKNOWN.
+    /// The status in the trailers or in the header; `None` if there is none. A value that is not a known number is
+    /// UNKNOWN.
     #[must_use]
     pub fn in_fields(fields: &HeaderMap) -> Option<Self> {
         let value = fields.get("grpc-status")?;
@@ -58,15 +57,15 @@ impl GrpcStatus {
         Some(known.map_or(Self::UNKNOWN, Self))
     }
 
-    /// The status of a whole reply: that of its trailers, else of its header, else what a client makes of the status of
-    /// HTTP (gRPC's "HTTP to gRPC Status Code Mapping").
+    /// The status of a complete reply: from its trailers, otherwise from its header, otherwise from its HTTP status
+    /// (gRPC's "HTTP to gRPC Status Code Mapping").
     #[must_use]
     pub fn of_reply(status: StatusCode, header: &HeaderMap, trailers: Option<&HeaderMap>) -> Self {
         let said = trailers.and_then(Self::in_fields).or_else(|| Self::in_fields(header));
         said.unwrap_or_else(|| Self::of_http(status))
     }
 
-    /// What a client makes of a reply without a status of gRPC, such as the gateway's own.
+    /// The status of a reply without a gRPC status, such as the gateway's own, as a client sees it.
     #[must_use]
     pub fn of_http(status: StatusCode) -> Self {
         match status.as_u16() {
@@ -85,21 +84,21 @@ impl GrpcStatus {
         self.0
     }
 
-    /// Its name, as metrics and logs say it.
+    /// Its name in metrics and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         CODES.get(usize::from(self.0)).map_or("UNKNOWN", |(name, _)| name)
     }
 
-    /// The status of HTTP that says the same: for what judges replies by HTTP, such as a breaker.
+    /// The equivalent HTTP status, for rules that look at HTTP statuses, such as the circuit breaker.
     #[must_use]
     pub fn as_http(self) -> StatusCode {
         CODES.get(usize::from(self.0)).map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status)| *status)
     }
 }
 
-/// Whether a request or a reply with this Content-Type is of gRPC: `application/grpc`, and what begins with it and a
-/// `+` or a `-` (`+proto`, `-web`, `-web+proto`).
+/// Whether a message with this Content-Type is a gRPC message: `application/grpc`, optionally followed by `+` or `-`
+/// (`+proto`, `-web`, `-web+proto`).
 #[must_use]
 pub fn is_grpc(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_grpc_are_known_by_their_type() {
+    fn grpc_calls_are_recognized_by_their_type() {
         for yes in ["application/grpc", "application/grpc+proto", "Application/GRPC-Web+proto; x=y"] {
             assert!(is_grpc(yes), "{yes}");
         }

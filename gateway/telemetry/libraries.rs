@@ -1,12 +1,12 @@
-//! What the libraries below the gateway say, and what of it reaches the log.
+//! Log messages of libraries, and the part of them that reaches the log.
 //!
-//! Libraries write what they please: query strings, raw bytes of a request's header, paths of the machine that built
-//! them. So no line of theirs reaches the log as it is. What an operator has to know becomes a line of the gateway's
-//! own ([`Notice`]), at most one a second for each kind. Other warnings and errors of theirs are lines at `debug`, of
-//! which [`only_words`] leaves nothing but words. Everything else is dropped, and costs no formatting.
+//! Libraries log anything: query strings, raw bytes of a request's header, paths of the machine that built them. So none
+//! of their messages reaches the log unchanged. A message that an operator needs becomes a line of the gateway
+//! ([`Notice`]), at most one a second for each kind. Other warnings and errors become lines at level `debug` in which
+//! [`only_words`] keeps nothing but words. Everything else is dropped without being formatted.
 //!
-//! In: records of the `log` crate, in which pingora speaks, and panics. Out: events of `tracing` whose target is ours.
-//! Events of other crates' own `tracing` never pass [`is_ours`].
+//! In: records of the `log` crate, which pingora uses, and panics. Out: `tracing` events whose target is ours. `tracing`
+//! events of other crates never pass [`is_ours`].
 
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,40 +15,40 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use super::LogThrottle;
 
-/// Words that one line of a library may have.
+/// The maximum number of words in a line of a library.
 const MAX_WORDS: usize = 24;
 
-/// Whether what is said under this target is the gateway's own.
+/// Whether an event with this target is the gateway's own.
 pub(super) fn is_ours(target: &str) -> bool {
     target.split("::").next() == Some("batchgate")
 }
 
-/// Takes the libraries' records, and the panics, from here on.
+/// Starts to receive the libraries' records, and panics.
 pub(super) fn listen() {
-    // If somebody else takes them already, they don't come to us.
+    // If there is a logger already, it keeps the records.
     if log::set_boxed_logger(Box::new(Libraries::default())).is_ok() {
         log::set_max_level(LevelFilter::Warn);
     }
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// What an operator has to know of what libraries say.
+/// A message of a library that an operator needs to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Notice {
-    /// The system gave no connection to a listener: too many files are open, for one.
+    /// The system could not accept a connection, for example because too many files are open.
     Accept,
-    /// What came was no request, or half of one.
+    /// A client sent an incomplete request, or no request at all.
     Unreadable,
-    /// What came was no beginning of HTTP/2.
+    /// A client did not start HTTP/2 correctly.
     Http2Handshake,
-    /// Request after request on a connection of HTTP/2 was malformed.
+    /// Too many requests on an HTTP/2 connection were malformed.
     Http2Malformed,
 }
 
 impl Notice {
     const ALL: [Self; 4] = [Self::Accept, Self::Unreadable, Self::Http2Handshake, Self::Http2Malformed];
 
-    fn of(target: &str, message: &str) -> Option<Self> {
+    fn from_message(target: &str, message: &str) -> Option<Self> {
         let starts = |start| message.starts_with(start);
         match target.split("::").next() {
             Some("pingora_core") if starts("Accept() failed") => Some(Self::Accept),
@@ -59,14 +59,14 @@ impl Notice {
             Some("pingora_core") if starts("HTTP server fails to read from downstream") => {
                 Some(Self::Unreadable)
             }
-            // Of a request that was read, its own line says how it ended.
+            // A request that was read has a line of its own that says how it ended.
             Some("pingora_proxy") if message.contains("downstream session type") => Some(Self::Unreadable),
             Some("pingora_proxy") if starts("failed to send error response") => Some(Self::Unreadable),
             Some(_) | None => None,
         }
     }
 
-    fn say(self, message: &str, so_far: u64) {
+    fn log(self, message: &str, so_far: u64) {
         match self {
             Self::Accept => {
                 let error = system_error(message);
@@ -83,13 +83,13 @@ impl Notice {
     }
 }
 
-/// What the operating system says, of a message that ends with it.
+/// The error of the operating system, if the message ends with one.
 fn system_error(message: &str) -> Option<&str> {
     let cause = message.rsplit(": ").next()?;
     cause.contains("(os error ").then_some(cause)
 }
 
-/// How often something was said.
+/// Counts one kind of message.
 #[derive(Debug, Default)]
 struct Said {
     count: AtomicU64,
@@ -113,7 +113,7 @@ impl Log for Libraries {
             return;
         }
         let message = record.args().to_string();
-        let Some(notice) = Notice::of(record.target(), &message) else {
+        let Some(notice) = Notice::from_message(record.target(), &message) else {
             if tracing::enabled!(tracing::Level::DEBUG) {
                 let library = record.target().split("::").next().unwrap_or_default().replace('_', " ");
                 tracing::debug!(kind = "library", library, said = only_words(&message));
@@ -123,15 +123,15 @@ impl Log for Libraries {
         let Some(said) = self.said.get(notice as usize) else { return };
         let so_far = said.count.fetch_add(1, Ordering::Relaxed) + 1;
         if said.throttle.may_log() {
-            notice.say(&message, so_far);
+            notice.log(&message, so_far);
         }
     }
 
     fn flush(&self) {}
 }
 
-/// The words of a text that may hold anything: up to what it calls its context or cause, in which a request's bytes
-/// can stand, and without whatever has more than letters and punctuation in it.
+/// The words of a text that may contain anything: everything with characters other than letters and punctuation is left
+/// out, and so is everything after `context` or `cause`, which may contain bytes of a request.
 #[must_use]
 pub fn only_words(text: &str) -> String {
     let is_word = |word: &str| {
@@ -142,16 +142,16 @@ pub fn only_words(text: &str) -> String {
     words.map(|word| if is_word(word) { word } else { "…" }).collect::<Vec<_>>().join(" ")
 }
 
-/// A panic is a fault of ours or of a library's. What it says may hold what a client sent, unless it was written down
-/// in the source as it is.
+/// Logs a panic, which is a fault of the gateway or of a library. Its message may contain data of a client, unless it is
+/// a literal in the source.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let said = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or_default();
     let (file, line) =
         panic.location().map_or(("", 0), |place| (without_build_path(place.file()), place.line()));
-    tracing::error!(kind = "panic", file, line, said, "a fault in the program; what was under way failed");
+    tracing::error!(kind = "panic", file, line, said, "internal error: the work in progress failed");
 }
 
-/// A source's path from its package on.
+/// The path of a source file from its package on.
 fn without_build_path(file: &str) -> &str {
     if let Some((_, behind)) = file.split_once("/registry/src/").or_else(|| file.split_once("/rustc/")) {
         return behind.split_once('/').map_or("", |(_, path)| path);
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_words_are_left_of_what_a_library_says() {
+    fn only_words_are_left_of_a_librarys_message() {
         for (said, left) in [
             (
                 "Fail to proxy: Upstream ConnectRefused, status: 502, tries: 1, retry: false, GET /down?password=hunter2, Host: h",
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_has_to_know_is_found() {
+    fn messages_that_an_operator_needs_are_recognized() {
         for (target, message, notice) in [
             (
                 "pingora_core::services::listening",
@@ -220,7 +220,7 @@ mod tests {
             ("pingora_proxy", "Fail to proxy: Upstream ConnectRefused, status: 502", None),
             ("other", "Accept() failed", None),
         ] {
-            assert_eq!(Notice::of(target, message), notice, "{message}");
+            assert_eq!(Notice::from_message(target, message), notice, "{message}");
         }
         assert_eq!(
             system_error("Accept() failed  AcceptError cause: Too many open files (os error 24)"),

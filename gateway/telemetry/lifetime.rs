@@ -1,29 +1,29 @@
-//! What is counted of a process as a whole: whom it succeeded, who failed to succeed it, and what it has done.
+//! Counts of the process: hand-overs, and the totals of its work.
 
 use prometheus::IntCounterVec;
 use prometheus::core::Collector as _;
 use prometheus::proto::MetricFamily;
 
-use super::Metrics;
+use super::metrics::{HandoverResult, Metrics};
 
-/// What a process has done from its start to now.
+/// The work of the process since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
-    /// Batches that ended, refused ones included: the sum of `batchgate_batches_total`.
+    /// Finished batches, including refused ones: the sum of `batchgate_batches_total`.
     pub batches: u64,
-    /// Items that ended: the sum of `batchgate_items_total`.
+    /// Finished items: the sum of `batchgate_items_total`.
     pub items: u64,
-    /// Requests that were no batch: the sum of `batchgate_requests_total`.
+    /// Finished requests that are not batches: the sum of `batchgate_requests_total`.
     pub requests: u64,
 }
 
 impl Metrics {
-    /// Records that this process took over from another, or that one which was to take over from it did not.
-    pub fn record_handover(&self, taken: bool) {
-        self.handovers.with_label_values(&[if taken { "taken" } else { "failed" }]).inc();
+    /// Records a hand-over.
+    pub fn record_handover(&self, result: HandoverResult) {
+        self.handovers.with_label_values(&[result.as_str()]).inc();
     }
 
-    /// What this process has done. Its metrics end with it; its log keeps this.
+    /// The work of this process, for its last log line: its metrics end with it.
     #[must_use]
     pub fn totals(&self) -> Totals {
         Totals { batches: sum(&self.batches), items: sum(&self.items), requests: sum(&self.requests) }
@@ -36,7 +36,7 @@ fn sum(counters: &IntCounterVec) -> u64 {
     whole(series.map(|series| series.get_counter().get_value()).sum())
 }
 
-/// A sum of whole numbers, as prometheus gives them, as one.
+/// A sum of integers, which prometheus returns as a float.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -1,10 +1,10 @@
-//! Log lines about what may happen thousands of times a second: an attack must not fill the log.
+//! Limits log lines about events that may happen thousands of times a second: an attack must not fill the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::unix_time;
 
-/// Lets one line a second through.
+/// Allows one line a second.
 #[derive(Debug, Default)]
 pub struct LogThrottle {
     /// The second of the last line, since the epoch.
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thousand_at_once_are_a_line_or_two() {
+    fn a_thousand_events_at_once_are_a_line_or_two() {
         let throttle = LogThrottle::default();
         let lines = (0..1000).filter(|_| throttle.may_log()).count();
         assert!((1..=2).contains(&lines), "{lines}");

@@ -1,15 +1,15 @@
-//! Exchanges that stay open: upgraded connections and streams. They hold no turn and last for hours, so the metrics of
-//! calls would say nothing about them until they are over.
+//! Metrics of exchanges that stay open: upgraded connections and streams. They hold no permit and last for hours, so the
+//! metrics of calls would show nothing of them until they end.
 //!
-//! In: the upstream and the kind when one begins, bytes while it lasts, and how it ended. Out: a gauge of those open,
-//! bytes as they pass, and one duration each. Invariant: whatever was begun is ended exactly once, if only by the
-//! drop of [`OpenExchange`], which counts as an error.
+//! In: the upstream and the kind when an exchange begins, bytes while it lasts, and how it ended. Out: a gauge of open
+//! exchanges, bytes as they pass, and one duration for each. Invariant: an exchange that began ends exactly once. If
+//! [`OpenExchange`] is dropped without an end, that counts as an error.
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use crate::clock::Stopwatch;
 
-use super::registry::Maker;
+use super::registry::MetricRegistry;
 
 /// Seconds: from a refused handshake to a day.
 const DURATIONS: [f64; 11] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0];
@@ -17,7 +17,7 @@ const DURATIONS: [f64; 11] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 1
 const TO_UPSTREAM: &str = "to_upstream";
 const TO_CLIENT: &str = "to_client";
 
-/// What stays open.
+/// The kind of an exchange that stays open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongLivedKind {
     /// `Upgrade: websocket`.
@@ -49,7 +49,7 @@ impl LongLivedKind {
     }
 }
 
-/// How it ended.
+/// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongLivedEnd {
     /// The client closed it.
@@ -81,7 +81,7 @@ impl LongLivedEnd {
     }
 }
 
-/// What is counted of exchanges that stay open.
+/// The metrics of exchanges that stay open.
 pub struct LongLivedMetrics {
     open: IntGaugeVec,
     bytes: IntCounterVec,
@@ -90,16 +90,16 @@ pub struct LongLivedMetrics {
 }
 
 impl LongLivedMetrics {
-    pub(super) fn new(make: &Maker) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(make: &MetricRegistry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             open: make.gauges(
                 "batchgate_long_lived_open",
-                "Upgraded connections and streaming exchanges that are open.",
+                "Open upgraded connections and streaming exchanges.",
                 &["upstream", "kind"],
             )?,
             bytes: make.counters(
                 "batchgate_long_lived_bytes_total",
-                "Bytes of upgraded connections and streaming exchanges.",
+                "Bytes that passed over upgraded connections and streaming exchanges, by direction.",
                 &["upstream", "direction"],
             )?,
             duration: make.histograms(
@@ -110,13 +110,13 @@ impl LongLivedMetrics {
             )?,
             ended: make.counters(
                 "batchgate_long_lived_ended_total",
-                "Upgraded connections and streaming exchanges that ended, by how.",
+                "Finished upgraded connections and streaming exchanges, by how they ended.",
                 &["upstream", "kind", "how"],
             )?,
         })
     }
 
-    /// Makes the counters of an upstream start at zero.
+    /// Starts the counters of an upstream at zero.
     pub(super) fn prepare(&self, upstream: &str) {
         for direction in [TO_UPSTREAM, TO_CLIENT] {
             self.bytes.with_label_values(&[upstream, direction]);
@@ -129,7 +129,7 @@ impl LongLivedMetrics {
         }
     }
 
-    /// Counts an exchange as open, until what this returns is ended or dropped.
+    /// Counts an exchange as open, until the guard is ended or dropped.
     #[must_use]
     pub fn begin(&self, upstream: &str, kind: LongLivedKind) -> OpenExchange {
         let labels = [upstream, kind.as_str()];
@@ -149,7 +149,7 @@ impl LongLivedMetrics {
     }
 }
 
-/// An exchange that is open. Dropped without [`end`](Self::end), it ended by an error.
+/// An open exchange. If it is dropped without [`end`](Self::end), it counts as ended by an error.
 pub struct OpenExchange {
     open: IntGauge,
     to_upstream: IntCounter,
@@ -172,7 +172,7 @@ impl OpenExchange {
         self.to_client.inc_by(bytes as u64);
     }
 
-    /// It is over.
+    /// Ends the exchange.
     pub fn end(mut self, how: LongLivedEnd) {
         if let Some((_, counter)) = self.ends.iter().find(|(end, _)| *end == how) {
             self.ended = counter.clone();
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn each_exchange_ends_once_however_it_ends() {
-        let metrics = LongLivedMetrics::new(&Maker(Registry::new())).unwrap();
+        let metrics = LongLivedMetrics::new(&MetricRegistry(Registry::new())).unwrap();
         metrics.prepare("svc");
         let ended = |how: &str| metrics.ended.with_label_values(&["svc", "sse", how]).get();
         let exchanges: Vec<_> = (0..7).map(|_| metrics.begin("svc", LongLivedKind::Sse)).collect();

@@ -1,5 +1,5 @@
-//! The metrics. Names and labels are those that dashboards rely on (README, "Metrics"); label
-//! values come from the configuration and from closed sets only, so clients can't add series.
+//! The metrics (README, "Metrics"). Dashboards rely on their names and labels. Label values come from the configuration
+//! and from closed sets only, so that clients can't add series.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,15 +16,12 @@ use crate::format::{Format, RecordForm};
 use crate::problem::{LIMIT_REASONS, REFUSAL_REASONS};
 use crate::stitch::ItemReport;
 
-use super::registry::Maker;
+use super::registry::{LATENCY, MetricRegistry};
 use super::{
     BatchEnd, BatchRecord, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord, TlsFailures,
     UpstreamMetrics,
 };
 
-/// Seconds; OpenTelemetry's boundaries for HTTP, with two more for what is slow.
-pub(super) const LATENCY: [f64; 16] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0];
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 const BYTES: [f64; 9] =
     [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
@@ -51,7 +48,7 @@ pub struct Metrics {
     reload_time: IntGauge,
     reloads: IntCounterVec,
     pub(super) handovers: IntCounterVec,
-    /// Batches under way.
+    /// Batches in progress.
     pub batches_in_flight: IntGauge,
     /// Upstreams and their targets.
     pub upstreams: UpstreamMetrics,
@@ -59,22 +56,63 @@ pub struct Metrics {
     pub long_lived: LongLivedMetrics,
     /// Clients' connections.
     pub connections: ConnectionMetrics,
-    /// TLS handshakes that failed.
+    /// Failed TLS handshakes.
     pub tls_failures: Arc<TlsFailures>,
     buffer_bytes: IntGauge,
     buffer_limit_bytes: IntGauge,
-    /// Batches and streams whose client stood still and gave way to others that waited for memory.
+    /// Batches and streams cut off because their client stalled while others waited for memory.
     pub memory_gave_way: IntCounter,
-    /// Items and requests for which a rate limit had no room, by limit.
+    /// Items and requests that exceeded a rate limit, by limit.
     pub rate_limited: IntCounterVec,
-    /// Clients that a rate limit forgot because it remembers no more, by limit.
+    /// Clients that a rate limit forgot because it was tracking too many, by limit.
     pub limit_clients_forgotten: IntCounterVec,
     log_lines_dropped: IntCounter,
     tasks: IntGauge,
     log: OnceLock<ErrorCounter>,
 }
 
-/// The metrics could not be set up; only a fault of ours does that.
+/// How a load of the configuration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// The configuration is in use.
+    Taken,
+    /// It has errors, and changes nothing.
+    Refused,
+}
+
+impl ReloadResult {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// How a hand-over ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandoverResult {
+    /// This process took over from another one.
+    Taken,
+    /// Another process failed to take over from this one.
+    Failed,
+}
+
+impl HandoverResult {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Taken, Self::Failed];
+
+    /// The word for metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The metrics could not be set up. Only a fault in the program causes this.
 #[derive(Debug, thiserror::Error)]
 #[error("the metrics could not be set up: {0}")]
 pub struct MetricsError(#[from] prometheus::Error);
@@ -84,12 +122,12 @@ impl Metrics {
     ///
     /// # Errors
     /// Two metrics have the same name.
-    #[expect(clippy::too_many_lines, reason = "one line a metric: a list reads best in one piece")]
+    #[expect(clippy::too_many_lines, reason = "a list of all metrics reads best in one piece")]
     pub fn new(pingora_version: &str) -> Result<Self, MetricsError> {
-        let make = Maker(Registry::new());
+        let make = MetricRegistry(Registry::new());
         let build = make.gauges(
             "batchgate_build_info",
-            "Always 1; the labels say what runs.",
+            "Always 1; the labels are the versions of batchgate and of pingora.",
             &["version", "pingora"],
         )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), pingora_version]).set(1);
@@ -97,153 +135,153 @@ impl Metrics {
         Ok(Self {
             items: make.counters(
                 "batchgate_items_total",
-                "Items that ended, by final status and by who made it.",
+                "Finished items by final status; outcome says whether the service or the gateway made the status.",
                 &["route", "upstream", "method", "code", "outcome"],
             )?,
             item_duration: make.histograms(
                 "batchgate_item_duration_seconds",
-                "From an item's turn in its batch to its end.",
+                "Time from the start of an item to its end, without the time that it waited in its batch.",
                 &["route"],
                 &LATENCY,
             )?,
             item_failures: make.counters(
                 "batchgate_item_failures_total",
-                "Items whose status the gateway made, by reason.",
+                "Items whose status was made by the gateway, by reason.",
                 &["route", "reason"],
             )?,
             items_coalesced: make.counters(
                 "batchgate_items_coalesced_total",
-                "Items that shared the call of another item of their batch.",
+                "Items that shared the call of an equal item of their batch (coalesce).",
                 &["route"],
             )?,
             batches: make.counters(
                 "batchgate_batches_total",
-                "Batches that ended.",
+                "Finished batches by endpoint, format and outcome.",
                 &["endpoint", "format", "outcome"],
             )?,
             batch_items: make.histograms(
                 "batchgate_batch_items",
-                "Items of a batch.",
+                "Number of items in a batch.",
                 &["endpoint"],
                 &ITEMS,
             )?,
             batch_duration: make.histograms(
                 "batchgate_batch_duration_seconds",
-                "From a batch's header to the end of its reply.",
+                "Time from the header of a batch request to the end of its reply.",
                 &["endpoint"],
                 &LATENCY,
             )?,
             batch_bytes_in: make.histograms(
                 "batchgate_batch_request_bytes",
-                "Bytes of a batch's body as sent.",
+                "Size of a batch request's body as sent, before decoding.",
                 &["endpoint"],
                 &BYTES,
             )?,
             batch_bytes_out: make.histograms(
                 "batchgate_batch_reply_bytes",
-                "Bytes of a batch's reply body.",
+                "Size of the body of a batch's reply.",
                 &["endpoint"],
                 &BYTES,
             )?,
             phase_duration: make.histograms(
                 "batchgate_batch_phase_seconds",
-                "Time of a batch in each phase.",
+                "Time that a batch spent in each phase.",
                 &["phase"],
                 &LATENCY,
             )?,
             rejections: make.counters(
                 "batchgate_rejections_total",
-                "Batches refused whole, by reason.",
+                "Batches that were refused as a whole, by reason.",
                 &["endpoint", "reason"],
             )?,
             requests: make.counters(
                 "batchgate_requests_total",
-                "Requests that were no batch, by final status.",
+                "Finished requests that are not batches, by final status.",
                 &["route", "upstream", "method", "code"],
             )?,
             request_duration: make.histograms(
                 "batchgate_request_duration_seconds",
-                "From a proxied request's header to the end of its reply.",
+                "Time from the header of a request that is not a batch to the end of its reply.",
                 &["route"],
                 &LATENCY,
             )?,
             grpc_requests: make.counters(
                 "batchgate_grpc_requests_total",
-                "Calls of gRPC that were no batch, by the status that gRPC gave them.",
+                "Finished gRPC requests by their gRPC status.",
                 &["route", "upstream", "grpc_status"],
             )?,
             request_failures: make.counters(
                 "batchgate_request_failures_total",
-                "Requests that were no batch and did not get the service's whole reply, by reason.",
+                "Requests that are not batches and did not get the service's complete reply, by reason.",
                 &["route", "reason"],
             )?,
             reload_ok: make.gauge(
                 "batchgate_config_last_reload_successful",
-                "1 if the last (re)load of the configuration worked.",
+                "1 if the last load or reload of the configuration succeeded, otherwise 0.",
             )?,
             reload_time: make.gauge(
                 "batchgate_config_last_reload_success_timestamp_seconds",
-                "When a configuration was last taken.",
+                "Time of the last successful load of the configuration, in seconds since the epoch.",
             )?,
             handovers: make.counters(
                 "batchgate_handovers_total",
-                "Hand-overs: taken from a predecessor, or failed to a successor.",
+                "Hand-overs between processes: taken over from a predecessor, or failed to hand over to a successor.",
                 &["result"],
             )?,
             reloads: make.counters(
                 "batchgate_config_reloads_total",
-                "Loads of the configuration.",
+                "Loads and reloads of the configuration, by result.",
                 &["result"],
             )?,
-            batches_in_flight: make.gauge("batchgate_batches_in_flight", "Batches under way.")?,
+            batches_in_flight: make.gauge("batchgate_batches_in_flight", "Batches in progress.")?,
             upstreams: UpstreamMetrics::new(&make)?,
             long_lived: LongLivedMetrics::new(&make)?,
             connections: ConnectionMetrics::new(
-                make.gauge("batchgate_connections", "Connections of clients that are open.")?,
+                make.gauge("batchgate_connections", "Open connections of clients.")?,
                 &make.counters(
                     "batchgate_connections_refused_total",
-                    "Connections of clients that a limit closed, by reason.",
+                    "Connections of clients that the gateway closed, by reason.",
                     &["reason"],
                 )?,
             ),
             tls_failures: Arc::new(TlsFailures::new(make.counters(
                 "batchgate_tls_failures_total",
-                "TLS handshakes that failed, with clients and with targets, by cause.",
+                "Failed TLS handshakes with clients and with targets, by cause.",
                 &["side", "upstream", "cause"],
             )?)),
-            buffer_bytes: make.gauge("batchgate_buffer_bytes", "Bytes held for bodies, of all batches.")?,
-            buffer_limit_bytes: make.gauge("batchgate_buffer_limit_bytes", "The most that it may be.")?,
+            buffer_bytes: make.gauge("batchgate_buffer_bytes", "Memory held for the bodies of all batches, in bytes.")?,
+            buffer_limit_bytes: make.gauge("batchgate_buffer_limit_bytes", "The limit of batchgate_buffer_bytes (limits.memory), in bytes.")?,
             memory_gave_way: make.counter(
                 "batchgate_memory_gave_way_total",
-                "Batches and streams of clients that stood still and were cut off because others waited for memory.",
+                "Batches and streams that were cut off because their client stalled while others waited for memory.",
             )?,
             rate_limited: make.counters(
                 "batchgate_rate_limited_total",
-                "Items and requests for which a rate limit had no room.",
+                "Items and requests that exceeded a rate limit, by limit.",
                 &["limit"],
             )?,
             limit_clients_forgotten: make.counters(
                 "batchgate_rate_limit_clients_forgotten_total",
-                "Clients that a rate limit forgot because it remembers no more (max_clients).",
+                "Clients that a rate limit forgot because it was tracking max_clients, by limit.",
                 &["limit"],
             )?,
             log_lines_dropped: make.counter(
                 "batchgate_log_lines_dropped_total",
-                "Log lines dropped because the log's reader was too slow.",
+                "Log lines that were dropped because the reader of the log was too slow.",
             )?,
             tasks: make.gauge(
                 "batchgate_tasks",
-                "Tasks of the gateway's runtime: one for each connection and batch, and a few more.",
+                "Tasks of the async runtime: one for each connection and batch, and a few more.",
             )?,
             log: OnceLock::new(),
             registry: make.0,
         })
     }
 
-    /// Makes the series of a configuration start at zero, so that `rate()` sees the first event.
+    /// Starts the series of a configuration at zero, so that `rate()` sees the first event.
     pub fn prepare(&self, settings: &Settings) {
-        for result in ["taken", "failed"] {
-            self.handovers.with_label_values(&[result]);
+        for result in HandoverResult::ALL {
+            self.handovers.with_label_values(&[result.as_str()]);
         }
         for endpoint in &settings.batch {
             self.prepare_endpoint(endpoint, &Format::ALL.map(Format::as_str));
@@ -285,15 +323,15 @@ impl Metrics {
     }
 
     /// Records a load of the configuration.
-    pub fn record_reload(&self, taken: bool) {
-        self.reload_ok.set(i64::from(taken));
-        self.reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
-        if taken {
+    pub fn record_reload(&self, result: ReloadResult) {
+        self.reload_ok.set(i64::from(result == ReloadResult::Taken));
+        self.reloads.with_label_values(&[result.as_str()]).inc();
+        if result == ReloadResult::Taken {
             self.reload_time.set(i64::try_from(crate::clock::unix_time().as_secs()).unwrap_or(i64::MAX));
         }
     }
 
-    /// Records a batch that is over; its items are recorded by themselves.
+    /// Records a finished batch, without its items.
     pub fn record_batch(&self, report: &BatchRecord) {
         let endpoint = report.endpoint.as_str();
         self.batches.with_label_values(&[endpoint, report.format, report.end.as_str()]).inc();
@@ -312,8 +350,7 @@ impl Metrics {
         self.batch_duration.with_label_values(&[endpoint]).observe(whole.as_secs_f64());
     }
 
-    /// Records items that ended. Those of a batch are mostly alike, so runs of the same labels are
-    /// counted at once.
+    /// Records finished items. Items of a batch are often alike, so a run with the same labels is counted at once.
     pub fn record_items(&self, items: &[ItemReport], names: Names<'_>) {
         let alike = |one: &ItemReport, other: &ItemReport| {
             (one.route, one.upstream, one.method, one.status, one.outcome, one.reason)
@@ -337,7 +374,7 @@ impl Metrics {
         }
     }
 
-    /// Records a proxied request that is over.
+    /// Records a finished single request.
     pub fn record_request(&self, report: &RequestRecord, names: Names<'_>) {
         let route = names.route(report.route);
         let code = report.status.as_ref().map_or("", |status| status.as_str());
@@ -355,12 +392,12 @@ impl Metrics {
         }
     }
 
-    /// From here on, lines that the log drops are counted.
+    /// Starts to count the lines that the log drops.
     pub fn watch_log(&self, dropped: ErrorCounter) {
         self.log.get_or_init(|| dropped);
     }
 
-    /// Says how many bytes bodies hold, and how many they may.
+    /// Sets the gauges of held memory and of its limit.
     pub fn set_buffers(&self, held: usize, limit: usize) {
         self.buffer_bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
         self.buffer_limit_bytes.set(i64::try_from(limit).unwrap_or(i64::MAX));

@@ -1,5 +1,9 @@
-//! What operators see: metrics, log lines and trace context. The phases of a request
-//! fill records in, and the recorder makes metrics and log lines of them.
+//! What operators see: metrics, log lines and trace context.
+//!
+//! In: records that the phases of a request fill in. Out: series for Prometheus, and one log line for each event; the
+//! recorder makes both. Names and labels of
+//! metrics, and keys of log lines, are an interface: dashboards and alerts rely on them. Label values come from the
+//! configuration and from closed sets only, so that no client can add series.
 
 pub(crate) mod log_throttle;
 pub(crate) mod registry;
@@ -23,9 +27,9 @@ pub use lifetime::Totals;
 pub use log_lines::{LogError, Logging, start_logging};
 pub use log_throttle::LogThrottle;
 pub use long_lived::{LongLivedEnd, LongLivedKind, LongLivedMetrics, OpenExchange};
-pub use metrics::{Metrics, MetricsError};
+pub use metrics::{HandoverResult, Metrics, MetricsError, ReloadResult};
 pub use record::{BatchEnd, BatchRecord, FailedItem, Names, PhaseTimes, RequestRecord, Sender};
 pub use recorder::Recorder;
-pub use tls::{TlsCause, TlsFailures};
+pub use tls::{TlsCause, TlsFailures, TlsTarget};
 pub use trace::{RequestId, TraceContext};
 pub use upstreams::{LookupFailure, UpstreamMetrics};

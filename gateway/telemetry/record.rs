@@ -1,4 +1,4 @@
-//! What is known of one batch, or one single request, once it is over. The request's phases fill a record in; the
+//! Everything that is known about one batch, or one single request, once it is over. The phases fill the record in; the
 //! [`Recorder`](super::Recorder) makes metrics and log lines of it.
 
 use std::time::Duration;

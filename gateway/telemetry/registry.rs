@@ -1,13 +1,17 @@
-//! Makes metrics, each registered as it is made.
+//! Creates metrics and registers each of them.
 
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-/// Makes metrics and registers them.
-pub(super) struct Maker(pub(super) Registry);
+/// Seconds; OpenTelemetry's boundaries for HTTP, and two more for slow requests.
+pub(super) const LATENCY: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-impl Maker {
+/// Creates metrics and registers them.
+pub(super) struct MetricRegistry(pub(super) Registry);
+
+impl MetricRegistry {
     pub(super) fn counters(
         &self,
         name: &str,

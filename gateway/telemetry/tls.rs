@@ -1,8 +1,7 @@
-//! TLS handshakes that failed, with targets and with clients: how often and why. The causes are a closed set, so that
-//! they can be labels; what exactly was wrong is in the log, at most once a second for each upstream and for all
-//! clients together.
+//! Counts and logs failed TLS handshakes with targets and with clients. Causes are a closed set, so that they can be
+//! labels. The exact error is in the log, at most once a second for each upstream and for all clients together.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use prometheus::IntCounterVec;
 
@@ -15,21 +14,21 @@ pub enum TlsCause {
     Expired,
     /// The other side's certificate is not valid yet.
     NotYetValid,
-    /// Nobody who is trusted signed the other side's certificate.
+    /// The other side's certificate was not signed by a trusted authority.
     UnknownIssuer,
     /// The certificate is for another name than the target's.
     NameMismatch,
     /// The certificate is unusable in another way: malformed, revoked, or for another purpose.
     BadCertificate,
-    /// The other side sent no certificate and has to.
+    /// The other side sent no certificate, but one is required.
     NoCertificate,
     /// The other side ended the handshake with an alert. Often it does not trust our certificate.
     RefusedByPeer,
-    /// The two have no version, cipher suite or application protocol in common.
+    /// The sides have no version, cipher suite or application protocol in common.
     NothingInCommon,
-    /// What came is not TLS, or breaks its rules.
+    /// The other side does not speak TLS, or breaks its rules.
     Protocol,
-    /// The connection ended in the middle.
+    /// The connection was closed during the handshake.
     Closed,
     /// It took too long.
     Timeout,
@@ -74,7 +73,18 @@ impl TlsCause {
     }
 }
 
-/// Counts and logs TLS handshakes that failed.
+/// The target of a handshake.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsTarget<'peer> {
+    /// Its upstream's name.
+    pub upstream: &'peer str,
+    /// Its host and port, as configured.
+    pub target: &'peer str,
+    /// The address that was connected to.
+    pub address: SocketAddr,
+}
+
+/// Counts and logs failed TLS handshakes.
 #[derive(Debug)]
 pub struct TlsFailures {
     count: IntCounterVec,
@@ -90,7 +100,7 @@ impl TlsFailures {
         Self { count, clients: LogThrottle::default() }
     }
 
-    /// Makes the series of an upstream start at zero.
+    /// Starts the series of an upstream at zero.
     pub(super) fn prepare(&self, upstream: &str) {
         for cause in TlsCause::ALL {
             self.count.with_label_values(&["upstream", upstream, cause.as_str()]);
@@ -102,12 +112,12 @@ impl TlsFailures {
         let count = self.count.with_label_values(&["client", "", cause.as_str()]);
         count.inc();
         if cause == TlsCause::Closed {
-            // Balancers and monitors look whether a port is open in this way.
+            // Load balancers and monitors check in this way whether a port is open.
             tracing::debug!(
                 kind = "tls",
                 side = "client",
                 detail,
-                "a client left in the middle of a TLS handshake"
+                "a client disconnected during a TLS handshake"
             );
         } else if self.clients.may_log() {
             let client = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
@@ -125,12 +135,8 @@ impl TlsFailures {
     }
 
     /// The handshake with a target failed. `throttle` is the upstream's own.
-    pub fn with_target(
-        &self,
-        (upstream, target, address): (&str, &str, std::net::SocketAddr),
-        (cause, detail): (TlsCause, &str),
-        throttle: &LogThrottle,
-    ) {
+    pub fn with_target(&self, target: TlsTarget<'_>, cause: TlsCause, detail: &str, throttle: &LogThrottle) {
+        let TlsTarget { upstream, target, address } = target;
         let count = self.count.with_label_values(&["upstream", upstream, cause.as_str()]);
         count.inc();
         if throttle.may_log() {

@@ -1,21 +1,21 @@
-//! Who a request is, for people who look for it later: its request id, and its place in a trace
-//! (W3C Trace Context). Each call upstream gets a span id of its own.
+//! How a request is found later: its request id, and its place in a trace (W3C Trace Context). Each call to an upstream
+//! gets a span id of its own.
 
 use http::header::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-/// An X-Request-Id: the client's, where it is short and plain, or a new one. Empty by default, for a
-/// request whose fields were not looked at yet.
+/// An X-Request-Id: the client's if it is short and plain, otherwise a new one. Empty by default, for a request whose
+/// fields have not been read yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestId(String);
 
-/// Bytes of a request id that is taken from a client.
+/// The maximum length of a request id from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
 impl RequestId {
     /// The request's id.
     #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
         match given {
             Some(id) if is_plain(id) => Self(id.to_owned()),
@@ -37,13 +37,13 @@ fn is_plain(id: &str) -> bool {
     (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
 }
 
-/// A place in a trace: the client's trace, and which span the gateway's own work is in. In none by default, for a
-/// request whose fields were not looked at yet, and for every request whose client began none: a trace of the
-/// gateway's own that nobody records would only tell the services' samplers to stop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// A place in a trace: the client's trace, and the span of the gateway's own work. None by default, for a request whose
+/// fields have not been read yet, and for every request whose client began no trace: a trace that nobody records would
+/// only make the services' samplers stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceContext(Option<Place>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     trace: u128,
     span: u64,
@@ -53,10 +53,10 @@ struct Place {
 const TRACESTATE: &str = "tracestate";
 
 impl TraceContext {
-    /// The gateway's span of the request's trace; in none where there is no `traceparent`, more than one, or one that
-    /// is not valid (W3C Trace Context §3.2, §4.3).
+    /// The gateway's span in the request's trace. None unless there is exactly one valid `traceparent` (W3C Trace Context
+    /// §3.2, §4.3).
     #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let mut given = headers.get_all("traceparent").iter();
         let (Some(only), None) = (given.next(), given.next()) else { return Self::default() };
         let parsed = only.to_str().ok().and_then(parse);
@@ -64,7 +64,7 @@ impl TraceContext {
     }
 
     /// The `traceparent` of one call, for items and single requests alike: the same trace, the same flags, a new span.
-    /// `None` where the client began no trace; then the call has neither a `traceparent` nor a `tracestate`.
+    /// `None` if the client began no trace; then the call has neither a `traceparent` nor a `tracestate`.
     #[must_use]
     pub fn of_call(&self) -> Option<HeaderValue> {
         let Place { trace, flags, .. } = self.0?;
@@ -72,8 +72,8 @@ impl TraceContext {
         HeaderValue::from_str(&text).ok()
     }
 
-    /// The `tracestate` of a call, of a request with these fields: the client's, whose lines are one list (W3C Trace
-    /// Context §3.3.1). It means something only beside a valid `traceparent`.
+    /// The `tracestate` of a call for a request with these fields: the client's, whose lines form one list (W3C Trace
+    /// Context §3.3.1). `None` without a valid `traceparent`.
     #[must_use]
     pub fn state(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         self.0?;
@@ -81,13 +81,13 @@ impl TraceContext {
         if lines.is_empty() { None } else { HeaderValue::from_bytes(&lines.join(b",".as_slice())).ok() }
     }
 
-    /// The trace's id, as logs say it.
+    /// The trace's id, for logs.
     #[must_use]
     pub fn trace_id(&self) -> Option<String> {
         self.0.map(|place| format!("{:032x}", place.trace))
     }
 
-    /// The gateway's own span id, as logs say it.
+    /// The gateway's own span id, for logs.
     #[must_use]
     pub fn span_id(&self) -> Option<String> {
         self.0.map(|place| format!("{:016x}", place.span))
@@ -119,7 +119,7 @@ fn parse(text: &str) -> Option<(u128, u8)> {
     let trace = u128::from_str_radix(trace, 16).ok().filter(|trace| *trace != 0)?;
     u64::from_str_radix(span, 16).ok().filter(|span| *span != 0)?;
     let flags = if lower_hex(flags, 2) { u8::from_str_radix(flags, 16).ok()? } else { return None };
-    // What the bits of later versions mean, version 00 can't say (§3.2.2.5, §4.3).
+    // The meaning of bits of later versions is unknown (§3.2.2.5, §4.3).
     Some((trace, if version == "00" { flags } else { flags & SAMPLED }))
 }
 
@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn of(traceparent: &str) -> TraceContext {
-        TraceContext::of(&fields(&[("traceparent", traceparent)]))
+        TraceContext::from_headers(&fields(&[("traceparent", traceparent)]))
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         let two = fields(&[("traceparent", valid), ("traceparent", valid), ("tracestate", "a=1")]);
         let none = fields(&[("tracestate", "a=1")]);
         for headers in [&two, &none, &HeaderMap::new()] {
-            let context = TraceContext::of(headers);
+            let context = TraceContext::from_headers(headers);
             assert_eq!((context.of_call(), context.state(headers)), (None, None), "{headers:?}");
             assert_eq!((context.trace_id(), context.span_id()), (None, None));
         }
@@ -185,7 +185,7 @@ mod tests {
         {
             let lines = lines.iter().map(|line| (TRACESTATE, *line)).chain([traced]);
             let headers = fields(&lines.collect::<Vec<_>>());
-            let state = TraceContext::of(&headers).state(&headers);
+            let state = TraceContext::from_headers(&headers).state(&headers);
             assert_eq!(state.as_ref().map(|value| value.to_str().unwrap()), joined);
         }
     }
@@ -193,7 +193,9 @@ mod tests {
     #[test]
     fn request_ids_are_plain() {
         let of = |id: &str| {
-            RequestId::of(&[("x-request-id".parse().unwrap(), id.parse().unwrap())].into_iter().collect())
+            RequestId::from_headers(
+                &[("x-request-id".parse().unwrap(), id.parse().unwrap())].into_iter().collect(),
+            )
         };
         assert_eq!(of("abc-1").as_str(), "abc-1");
         assert_ne!(of("a b").as_str(), "a b");

@@ -1,11 +1,10 @@
-//! Upstreams: their calls, the attempts of those, and their targets.
+//! Metrics of upstreams: their calls, attempts and targets.
 
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
 
-use super::metrics::LATENCY;
-use super::registry::Maker;
+use super::registry::{LATENCY, MetricRegistry};
 
-/// Why a call is made once more, as metrics say it.
+/// The reasons for a retry, as labels.
 const RETRY_REASONS: [&str; 6] = ["connect", "lost", "timeout", "status", "stale", "refused"];
 
 /// Why the name of a target could not be looked up.
@@ -17,7 +16,7 @@ pub enum LookupFailure {
     NoAddress,
     /// No server answered in time.
     Timeout,
-    /// The servers could not tell (SERVFAIL), or could not be asked.
+    /// The servers failed (SERVFAIL), or could not be asked.
     Server,
 }
 
@@ -37,106 +36,106 @@ impl LookupFailure {
     }
 }
 
-/// What is counted of upstreams.
+/// The metrics of all upstreams.
 pub struct UpstreamMetrics {
-    /// Calls under way, by upstream.
+    /// Calls in progress, by upstream.
     pub items_in_flight: IntGaugeVec,
-    /// Calls that wait for their turn, by upstream.
+    /// Calls that wait for a permit, by upstream.
     pub items_queued: IntGaugeVec,
-    /// How long calls waited for their turn, by upstream; those that had it at once are not in it.
+    /// How long calls waited for a permit, by upstream; without the calls that did not wait.
     pub item_queue_time: HistogramVec,
-    /// Calls that waited because their client had its share under way, by upstream.
+    /// Calls that waited because their client was using its full share, by upstream.
     pub client_share_waits: IntCounterVec,
-    /// Every attempt, by upstream and final status; `code` is empty where no reply came.
+    /// Every attempt, by upstream and final status; `code` is empty if there was no reply.
     pub attempts: IntCounterVec,
     /// Connections that could not be opened, by upstream and reason.
     pub connect_errors: IntCounterVec,
     /// Connections opened, by upstream.
     pub connections_opened: IntCounterVec,
-    /// Attempts after the first, by upstream and why.
+    /// Attempts after the first, by upstream and reason.
     pub retries: IntCounterVec,
     /// Retries that the budget did not allow, by upstream.
     pub retry_budget_exhausted: IntCounterVec,
     /// Targets ejected, by upstream.
     pub ejections: IntCounterVec,
-    /// Look-ups of targets' names that failed, by upstream and why.
+    /// Failed look-ups of targets' names, by upstream and reason.
     pub lookup_failures: IntCounterVec,
-    /// Whether a target gets calls; set by whoever reads the metrics.
+    /// Whether a target gets calls; set when the metrics are read.
     pub target_up: IntGaugeVec,
-    /// How many addresses of a target have their circuit in which state; set likewise.
+    /// The number of addresses of a target by the state of their circuit; set when the metrics are read.
     pub circuit_state: IntGaugeVec,
 }
 
 impl UpstreamMetrics {
     #[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
-    pub(super) fn new(make: &Maker) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(make: &MetricRegistry) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            items_in_flight: make.gauges("batchgate_items_in_flight", "Calls under way.", &["upstream"])?,
+            items_in_flight: make.gauges("batchgate_items_in_flight", "Calls to the upstream in progress.", &["upstream"])?,
             items_queued: make.gauges(
                 "batchgate_items_queued",
-                "Calls, and requests that are no batch, waiting for their turn at the upstream.",
+                "Items and requests that wait for a permit to call the upstream (concurrency).",
                 &["upstream"],
             )?,
             item_queue_time: make.histograms(
                 "batchgate_item_queue_seconds",
-                "How long calls waited for their turn at the upstream; only those that had to wait.",
+                "How long items and requests waited for a permit to call the upstream; without those that did not wait.",
                 &["upstream"],
                 &LATENCY,
             )?,
             client_share_waits: make.counters(
                 "batchgate_client_share_waits_total",
-                "Calls, and requests that are no batch, that waited because their client had its share under way.",
+                "Items and requests that waited because their client was using its full share of the upstream (client_share).",
                 &["upstream"],
             )?,
             attempts: make.counters(
                 "batchgate_upstream_attempts_total",
-                "Attempts of calls by status; an empty code is an attempt without a reply.",
+                "Attempts to call the upstream, by status; an empty code is an attempt without a reply.",
                 &["upstream", "code"],
             )?,
             connect_errors: make.counters(
                 "batchgate_upstream_connect_errors_total",
-                "Connections that could not be opened.",
+                "Connections to the upstream that could not be opened, by reason.",
                 &["upstream", "reason"],
             )?,
             connections_opened: make.counters(
                 "batchgate_upstream_connections_opened_total",
-                "Connections opened for calls.",
+                "Connections to the upstream that were opened for calls.",
                 &["upstream"],
             )?,
             retries: make.counters(
                 "batchgate_upstream_retries_total",
-                "Attempts of calls after the first.",
+                "Retries: attempts of a call after the first, by reason.",
                 &["upstream", "reason"],
             )?,
             retry_budget_exhausted: make.counters(
                 "batchgate_upstream_retry_budget_exhausted_total",
-                "Retries that were not made because too many were.",
+                "Retries that were not made because the retry budget was used up.",
                 &["upstream"],
             )?,
             ejections: make.counters(
                 "batchgate_upstream_ejections_total",
-                "Times that a target's circuit opened.",
+                "Times that the circuit breaker of a target opened.",
                 &["upstream"],
             )?,
             lookup_failures: make.counters(
                 "batchgate_upstream_lookup_failures_total",
-                "Look-ups of targets' names that failed.",
+                "Failed DNS look-ups of targets' names, by reason.",
                 &["upstream", "reason"],
             )?,
             target_up: make.gauges(
                 "batchgate_upstream_target_up",
-                "1 if the target gets calls.",
+                "1 if the target gets calls, 0 if it does not.",
                 &["upstream", "target"],
             )?,
             circuit_state: make.gauges(
                 "batchgate_upstream_circuit_state",
-                "Addresses of the target whose circuit is in this state.",
+                "Number of addresses of the target whose circuit breaker is in this state.",
                 &["upstream", "target", "state"],
             )?,
         })
     }
 
-    /// Makes the series of an upstream start at zero.
+    /// Starts the series of an upstream at zero.
     pub(super) fn prepare(&self, upstream: &str) {
         self.items_in_flight.with_label_values(&[upstream]);
         self.client_share_waits.with_label_values(&[upstream]);
@@ -150,7 +149,7 @@ impl UpstreamMetrics {
         }
     }
 
-    /// Forgets the gauges of all targets: the new configuration may have others.
+    /// Forgets the gauges of all targets, because a new configuration may have other targets.
     pub fn forget_targets(&self) {
         self.target_up.reset();
         self.circuit_state.reset();

@@ -153,7 +153,7 @@ const fn is_h2(peer: &Peer) -> bool {
 
 /// The request, for the version of HTTP that calls have.
 fn request_to(peer: &Peer, upstream: &Upstream, terms: &HealthCheck) -> pingora::Result<RequestHeader> {
-    let mut request = RequestHeader::build("GET", terms.path.as_str().as_bytes(), None)?;
+    let mut request = RequestHeader::build("GET", terms.path.as_bytes(), None)?;
     // No client has named the gateway, so the target's own name is used.
     if is_h2(peer) {
         // RFC 9113 §8.3.1: the authority is part of the url.

@@ -40,7 +40,7 @@ impl Format {
         }
     }
 
-    /// Whether a call leaves its connection to the pool, and not to the next call of its lane.
+    /// Whether a call leaves its connection to the pool, and not to the next call of its channel.
     pub(super) const fn uses_the_pool(self) -> bool {
         match self {
             Self::Json | Self::Xml | Self::Multipart | Self::Bulk => false,

@@ -180,3 +180,12 @@ fn a_single_request_is_not_called_an_item() {
         assert!(!words.contains("item") && words.to_lowercase().contains("request"), "{words}");
     }
 }
+
+#[test]
+fn the_operators_replies_have_the_request_id() {
+    let gateway = Gateway::before(&Upstream::start());
+    for path in ["/", "/healthz", "/readyz", "/targets", "/nothing"] {
+        let reply = Request::get(path).header("X-Request-Id", "id-1").send(gateway.admin());
+        assert_eq!(reply.header("X-Request-Id"), Some("id-1"), "{path}");
+    }
+}

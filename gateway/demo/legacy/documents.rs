@@ -22,7 +22,7 @@ const CHESSBOARD: &[u8] = &[
     0x42, 0x60, 0x82,
 ];
 
-/// What kind of document; kinds are numbered each for itself.
+/// The kind of a document. Each kind has its own numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum DocumentKind {
     Note,
@@ -74,7 +74,7 @@ impl Documents {
         }
     }
 
-    /// What can be done with one document.
+    /// The methods of one document.
     pub(super) fn answer(
         &mut self,
         kind: DocumentKind,

@@ -1,20 +1,20 @@
-//! What the legacy API objects to, and with which status.
+//! The errors of the legacy API, and their statuses.
 
 use http::StatusCode;
 
-/// Why a request is not served.
+/// An error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
-    /// The body is no JSON, XML or UTF-8.
+    /// The body is not JSON, XML or UTF-8.
     #[error("the body is malformed: {0}")]
     Malformed(String),
-    /// The body is well-formed but no order.
+    /// The body is well-formed but not an order.
     #[error("the body is no order: {0}")]
     NotAnOrder(String),
-    /// No resource can be here.
+    /// The path never has a resource.
     #[error("there is nothing at {0}")]
     NoSuchPath(String),
-    /// There could be one, but there is none.
+    /// The resource does not exist.
     #[error("there is no {what} {id}")]
     NoSuch {
         /// `order`, `note`, `picture`.
@@ -35,19 +35,19 @@ pub(super) enum Fault {
         id: u32,
         /// Its state.
         is: &'static str,
-        /// What was asked for.
+        /// The state that was asked for.
         wanted: &'static str,
     },
-    /// A precondition does not hold.
+    /// A precondition failed.
     #[error("the resource is not the one that the precondition means")]
     PreconditionFailed,
-    /// The body's media type is none that is taken here.
+    /// The body's media type is not supported here.
     #[error("bodies here are {taken}")]
     UnsupportedType {
-        /// The media types taken.
+        /// The supported media types.
         taken: &'static str,
     },
-    /// Some things are just broken.
+    /// A resource that always fails.
     #[error("the database of 1998 is locked")]
     Broken,
 }

@@ -1,4 +1,4 @@
-//! Orders as JSON and as XML, and which of the two a request means.
+//! Orders as JSON and as XML, and which of the two a request uses.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::fault::Fault;
 use super::order::{Order, OrderChange};
 
-/// How an order is written.
+/// The format of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Media {
     Json,
@@ -25,13 +25,13 @@ pub(super) fn essence(content_type: &HeaderValue) -> Option<String> {
 }
 
 impl Media {
-    /// What the reply is written in: what `Accept` names first, else what the path's own is.
+    /// The format of the reply: the first in `Accept`, otherwise the path's own.
     pub(super) fn of_reply(own: Self, headers: &HeaderMap) -> Self {
         let accepted = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
         accepted.split(',').find_map(Self::of_type).unwrap_or(own)
     }
 
-    /// What the body is written in: what `Content-Type` says, else what the path's own is.
+    /// The format of the body: by `Content-Type`, otherwise the path's own.
     pub(super) fn of_body(own: Self, headers: &HeaderMap) -> Result<Self, Fault> {
         let unsupported = Fault::UnsupportedType { taken: "application/json, application/xml" };
         match headers.get(CONTENT_TYPE) {
@@ -57,7 +57,7 @@ impl Media {
         }
     }
 
-    /// What stands before `/orders` where this is the path's own.
+    /// The path prefix before `/orders` for which this is the path's own format.
     pub(super) fn prefix(self) -> &'static str {
         match self {
             Self::Json => "",
@@ -100,7 +100,7 @@ impl Media {
         }
     }
 
-    /// What a body says about an order.
+    /// The change to an order that a body describes.
     pub(super) fn read_order(self, body: &[u8]) -> Result<OrderChange, Fault> {
         let text = std::str::from_utf8(body).map_err(|error| Fault::Malformed(error.to_string()))?;
         let change = match self {
@@ -116,7 +116,7 @@ impl Media {
     }
 }
 
-/// The children of an `<order>` with their texts, as members.
+/// The children of an `<order>` with their text, as members.
 fn read_xml(text: &str) -> Result<Map<String, Value>, Fault> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
@@ -135,14 +135,14 @@ fn read_xml(text: &str) -> Result<Map<String, Value>, Fault> {
     }
 }
 
-/// An `<order>` as far as it is read.
+/// The part of an `<order>` that has been read.
 #[derive(Default)]
 struct XmlOrder {
-    /// The names of the elements that are open.
+    /// The names of the open elements.
     open: Vec<String>,
-    /// The text of the innermost.
+    /// The text of the innermost element.
     text: String,
-    /// What was read; `None` before the root element.
+    /// The members read so far; `None` before the root element.
     members: Option<Map<String, Value>>,
 }
 

@@ -1,13 +1,13 @@
-//! The demonstration's legacy API: what a gateway like this is put in front of. It knows one
-//! resource at a time, keeps state, speaks JSON at `/orders/{id}` and XML at `/legacy/orders/{id}`,
-//! and some of what it answers is an error or slow:
+//! The demonstration's legacy API: the kind of service that a batching gateway is put in front of. A request is about one
+//! resource. The API keeps state, speaks JSON at `/orders/{id}` and XML at `/legacy/orders/{id}`, and has errors and
+//! delays:
 //!
 //! * order 9 takes 300 ms, order 13 is always a 500;
 //! * `open` may become `paid` or `cancelled`, `paid` may become `shipped` or `cancelled`; anything
 //!   else is a 409;
 //! * every resource has an `ETag`, and `If-Match`, `If-None-Match` are honoured (412, 304).
 //!
-//! [`LegacyApi::respond`] is pure but for the state; only the waiting is asynchronous.
+//! [`LegacyApi::respond`] is pure except for the state; only waiting is asynchronous.
 
 mod documents;
 mod fault;
@@ -30,7 +30,7 @@ use orders::Orders;
 
 use crate::listener::plain_service::PlainHandler;
 
-/// How long order 9 takes.
+/// The delay of order 9.
 const SLOW: Duration = Duration::from_millis(300);
 
 /// The API with its state.
@@ -43,7 +43,7 @@ struct State {
     documents: Documents,
 }
 
-/// What a path names.
+/// The resource of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resource {
     /// `/orders`, `/legacy/orders`.

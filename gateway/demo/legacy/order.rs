@@ -1,4 +1,4 @@
-//! One order, and what may become of it.
+//! One order and its states.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,17 @@ use super::fault::Fault;
 pub(super) struct Order {
     /// Its number.
     pub(super) id: u32,
-    /// Who ordered.
+    /// The customer.
     pub(super) customer: String,
-    /// What.
+    /// The article.
     pub(super) article: String,
-    /// How many.
+    /// The quantity.
     pub(super) quantity: u32,
-    /// How far it is.
+    /// Its state.
     pub(super) status: OrderStatus,
 }
 
-/// How far an order is.
+/// The state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum OrderStatus {
@@ -29,7 +29,7 @@ pub(super) enum OrderStatus {
     Cancelled,
 }
 
-/// What a client wants an order to be; absent members stay as they are.
+/// A change to an order. Absent members stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrderChange {
@@ -60,7 +60,7 @@ impl OrderStatus {
 }
 
 impl Order {
-    /// The order after a change, `self` staying as it was.
+    /// The changed order. `self` stays as it is.
     pub(super) fn changed(&self, change: OrderChange) -> Result<Self, Fault> {
         let status = change.status.unwrap_or(self.status);
         if status != self.status && !self.status.next().contains(&status) {
@@ -78,7 +78,7 @@ impl Order {
 }
 
 impl OrderChange {
-    /// The change, if it says everything but a status, as a whole order must.
+    /// The change, if it has everything but a status, as a complete order must.
     pub(super) fn complete(self) -> Result<Self, Fault> {
         let absent = [
             ("customer", self.customer.is_none()),
@@ -91,7 +91,7 @@ impl OrderChange {
         }
     }
 
-    /// A new order; open unless the change says otherwise.
+    /// A new order, open unless the change says otherwise.
     pub(super) fn into_order(self, id: u32) -> Result<Order, Fault> {
         let change = self.complete()?;
         change.check_id(id)?;

@@ -13,7 +13,7 @@ use super::reply;
 
 const COLLECTION_METHODS: &str = "GET, HEAD, POST";
 const ORDER_METHODS: &str = "GET, HEAD, PUT, PATCH, DELETE";
-/// The order that can't be served.
+/// The order that always fails.
 const BROKEN: u32 = 13;
 
 /// The orders by number.
@@ -42,7 +42,7 @@ impl Orders {
         Self { orders: (1..=20).map(|id| (id, Versioned { order: seed(id), version: 1 })).collect() }
     }
 
-    /// `GET` lists the numbers, `POST` makes an order.
+    /// `GET` lists the numbers, `POST` creates an order.
     pub(super) fn answer_collection(&mut self, own: Media, request: &Request<Bytes>) -> Response<Bytes> {
         let media = Media::of_reply(own, request.headers());
         let response = match *request.method() {
@@ -56,7 +56,7 @@ impl Orders {
         response.unwrap_or_else(|fault| reply::fault(media, &fault))
     }
 
-    /// What can be done with one order.
+    /// The methods of one order.
     pub(super) fn answer_order(&mut self, own: Media, id: u32, request: &Request<Bytes>) -> Response<Bytes> {
         let media = Media::of_reply(own, request.headers());
         self.try_answer_order(own, id, request).unwrap_or_else(|fault| reply::fault(media, &fault))

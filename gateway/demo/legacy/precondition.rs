@@ -5,12 +5,12 @@ use http::{HeaderMap, HeaderName, Method};
 
 use super::fault::Fault;
 
-/// What a request with these preconditions may do.
+/// The result of checking preconditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Permission {
-    /// Go on.
+    /// The request may go on.
     Go,
-    /// It reads what the client has already: 304.
+    /// The client already has the current version: 304.
     Unchanged,
 }
 

@@ -1,4 +1,4 @@
-//! How the legacy API's responses look.
+//! The responses of the legacy API.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, ETAG, LOCATION};
@@ -15,7 +15,7 @@ pub(super) fn found(content_type: &'static str, etag: &str, body: Bytes) -> Resp
     response
 }
 
-/// The same for a resource that is new, at `location`.
+/// The same for a new resource at `location`.
 pub(super) fn created(location: &str, mut response: Response<Bytes>) -> Response<Bytes> {
     *response.status_mut() = StatusCode::CREATED;
     insert(&mut response, LOCATION, location);

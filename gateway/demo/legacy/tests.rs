@@ -1,11 +1,11 @@
-//! The legacy API's answers, one table for each resource. A line is a request and what must come
-//! back; each line meets an API that has just started.
+//! The legacy API's answers, with one table for each resource. A line is a request and the expected response. Each line is
+//! sent to an API that has just started.
 
 use super::*;
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE, ETAG, LOCATION};
 
-/// `METHOD url`, fields `name: value` divided by `; `, body.
+/// `METHOD url`, fields `name: value` separated by `; `, body.
 fn ask(api: &LegacyApi, line: &str, fields: &str, body: &str) -> Response<Bytes> {
     let (method, url) = line.split_once(' ').unwrap();
     let mut request = Request::builder().method(method).uri(url);

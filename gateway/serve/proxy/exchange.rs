@@ -105,7 +105,7 @@ impl<'exchange> Exchange<'exchange> {
             sent: Sent::No,
             lost: None,
             kept: None,
-            ends: Deadline::after(upstream.settings.timeout.request),
+            ends: Deadline::after(upstream.settings.timeout.request()),
         }
     }
 
@@ -139,7 +139,7 @@ impl<'exchange> Exchange<'exchange> {
         match self.lasting.as_ref().map(|lasting| lasting.kind) {
             _ if self.job.plan.is_grpc => None,
             None => Some(self.ends),
-            Some(LongLivedKind::Stream) => self.job.upstream.settings.timeout.stream.map(|_| self.ends),
+            Some(LongLivedKind::Stream) => self.job.upstream.settings.timeout.stream().map(|_| self.ends),
             Some(
                 LongLivedKind::Websocket | LongLivedKind::Upgrade | LongLivedKind::Sse | LongLivedKind::Grpc,
             ) => None,

@@ -61,7 +61,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     fn channel(&self, index: UpstreamIndex) -> UpstreamChannel<'engine> {
         let engine: &'engine BatchEngine<'engine> = self;
         UpstreamChannel(engine.calls_to(index).map(|calls| match calls.upstream.settings.engine {
-            config::Engine::Lanes => Kind::Held(HeldConnection::new(calls)),
+            config::Engine::Held => Kind::Held(HeldConnection::new(calls)),
             config::Engine::H2 => Kind::Streams(Streams::new(calls)),
         }))
     }

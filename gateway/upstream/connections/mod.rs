@@ -37,7 +37,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::config::Scheme;
 use crate::problem::is_idempotent;
-use crate::telemetry::{TlsCause, TlsFailures};
+use crate::telemetry::{TlsCause, TlsFailures, TlsTarget};
 
 use super::peer::Peer;
 use crate::transport::handshake;
@@ -183,8 +183,9 @@ impl Connections {
 
     fn count(&self, peer: &Peer, (cause, detail): (TlsCause, String)) {
         if let Some(tls) = &peer.tls {
-            let target = (tls.upstream.as_str(), peer.authority.as_str(), peer.address);
-            self.failures.with_target(target, (cause, &detail), &tls.throttle);
+            let target =
+                TlsTarget { upstream: &tls.upstream, target: &peer.authority, address: peer.address };
+            self.failures.with_target(target, cause, &detail, &tls.throttle);
         }
     }
 }

@@ -1,0 +1,32 @@
+//! What an explanation needs in addition to the plan.
+
+use http::HeaderMap;
+
+use crate::config::{BatchEndpoint, Settings};
+use crate::header::forwarded::ForwardedBy;
+use crate::plan::Preferences;
+
+/// Who reads the explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Somebody who has the configuration file.
+    Operator,
+    /// A client that may send batches.
+    Client,
+}
+
+/// What an explanation needs in addition to the plan.
+pub struct ExplainContext<'context> {
+    /// The settings.
+    pub settings: &'context Settings,
+    /// The endpoint that the batch was sent to, or would be.
+    pub endpoint: &'context BatchEndpoint,
+    /// What the client asked for.
+    pub preferences: Preferences,
+    /// The fields that the items inherit.
+    pub inherited: &'context HeaderMap,
+    /// The fields that the gateway adds about the hop.
+    pub hop: &'context ForwardedBy,
+    /// Who reads it.
+    pub audience: Audience,
+}

@@ -1,0 +1,148 @@
+//! Explains a plan.
+
+use std::time::Duration;
+
+use http::Method;
+
+use super::context::{Audience, ExplainContext};
+use super::explanation::{ExplainedCall, ExplainedItem, ExplainedRejection, Explanation, Fate};
+use super::headers::ShownHeaders;
+use super::limits::{self, UpstreamLimits};
+use crate::batch::ItemIndex;
+use crate::config::{Scheme, Target, Upstream};
+use crate::dialect::InputFormat;
+use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step, coalesce};
+use crate::problem;
+use crate::route::UpstreamIndex;
+
+/// Explains a plan of items that arrived in this format.
+#[must_use]
+pub fn explain(mut plan: Plan, form: InputFormat, context: &ExplainContext<'_>) -> Explanation {
+    let ExplainContext { endpoint, preferences, .. } = context;
+    let mut execution_policy = endpoint.execution_policy(form, preferences);
+    execution_policy.sequential |= plan.sequential;
+    if !execution_policy.sequential {
+        coalesce(&mut plan, &context.settings.routes);
+    }
+    let deadline = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
+    let items = plan.items.iter().enumerate();
+    Explanation {
+        endpoint: endpoint.path.as_str().to_owned(),
+        format: form.as_str(),
+        order: if execution_policy.sequential { "sequential" } else { "parallel" },
+        continue_on_error: !execution_policy.stop_on_error,
+        concurrency: if execution_policy.sequential { 1 } else { endpoint.concurrency.get() },
+        deadline_milliseconds: milliseconds(deadline),
+        auth: limits::ways_in(context.settings.auth.as_ref()),
+        ignored_members: texts(&plan.ignored),
+        items: items
+            .map(|(index, item)| {
+                let after =
+                    plan.dependencies.get(index).into_iter().flatten().map(|on| on.position()).collect();
+                let condition = plan.conditions.get(&ItemIndex(index));
+                let condition = condition.map(|planned| planned.condition.to_string());
+                ExplainedItem { condition, ..explain_item(index + 1, item, after, context) }
+            })
+            .collect(),
+    }
+}
+
+fn explain_item(
+    position: usize,
+    item: &PlannedItem,
+    after: Vec<usize>,
+    context: &ExplainContext<'_>,
+) -> ExplainedItem {
+    let route = item.route.and_then(|index| context.settings.routes.get(index));
+    let fate = match &item.step {
+        Step::Call(call) => fate_of_call(call, &item.subject.method, context),
+        // Shown with its references as written: their values are known only later.
+        Step::Later(template) => match template.destination {
+            Some(destination) => {
+                fate_of_call(&as_written(template, destination.upstream), &item.subject.method, context)
+            }
+            None => Fate::Later,
+        },
+        Step::Same(first) => Fate::SharesCallOf(first.position()),
+        Step::Respond(respond) => Fate::Respond { status: respond.status.as_u16() },
+        Step::Rejected(rejection) => {
+            let error_reply = problem::of_rejection(rejection);
+            Fate::Rejected(ExplainedRejection {
+                status: error_reply.problem.status.as_u16(),
+                reason: error_reply.reason,
+                detail: error_reply.problem.detail,
+            })
+        }
+    };
+    let counted = if matches!(fate, Fate::Rejected(_)) { None } else { item.route };
+    let rate_limits = limits::rate_limits(context.settings, counted);
+    ExplainedItem {
+        position,
+        id: item.subject.id.as_str().to_owned(),
+        method: item.subject.method.as_str().to_owned(),
+        url: item.subject.href.to_string(),
+        after,
+        condition: None,
+        route: route.map(|route| route.name.clone()),
+        rate_limits,
+        ignored_members: texts(&item.subject.form.ignored),
+        fate,
+    }
+}
+
+fn texts(names: &[Box<str>]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn fate_of_call(call: &Call, method: &Method, context: &ExplainContext<'_>) -> Fate {
+    match context.settings.upstream(call.upstream) {
+        Some(upstream) => Fate::Call(explain_call(call, upstream, method, context)),
+        None => Fate::Respond { status: 502 },
+    }
+}
+
+fn as_written(template: &CallTemplate, upstream: UpstreamIndex) -> Call {
+    Call {
+        upstream,
+        target: template.href.clone(),
+        headers: template.headers.clone(),
+        references: Vec::new(),
+        body: template.body.clone(),
+        timeout: template.timeout,
+    }
+}
+
+fn explain_call(
+    call: &Call,
+    upstream: &Upstream,
+    method: &Method,
+    context: &ExplainContext<'_>,
+) -> ExplainedCall {
+    let timeout = call.timeout.map_or(upstream.timeout.item, |own| own.min(upstream.timeout.item));
+    ExplainedCall {
+        upstream: upstream.name.clone(),
+        targets: match context.audience {
+            Audience::Operator => upstream.targets.iter().map(target).collect(),
+            Audience::Client => Vec::new(),
+        },
+        path: call.target.to_string(),
+        headers: ShownHeaders::new(call, upstream, context),
+        body_bytes: call.body.as_ref().map(bytes::Bytes::len),
+        timeout_milliseconds: milliseconds(timeout),
+        limits: UpstreamLimits::new(upstream, method),
+    }
+}
+
+fn target(target: &Target) -> String {
+    let scheme = match target.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+        Scheme::H2c => "h2c",
+        Scheme::H2 => "h2",
+    };
+    format!("{scheme}://{}", target.authority())
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,101 @@
+//! The explanation of a batch. It serialises to JSON; `text` prints it for people.
+
+use serde::Serialize;
+
+use super::headers::ShownHeaders;
+use super::limits::UpstreamLimits;
+
+/// What would happen to a batch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    pub(super) endpoint: String,
+    pub(super) format: &'static str,
+    pub(super) order: &'static str,
+    pub(super) continue_on_error: bool,
+    pub(super) concurrency: usize,
+    pub(super) deadline_milliseconds: u64,
+    /// The ways in which a client can authenticate; empty if it need not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) auth: Vec<&'static str>,
+    /// Members of the batch that the gateway does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) ignored_members: Vec<String>,
+    pub(super) items: Vec<ExplainedItem>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ExplainedItem {
+    pub(super) position: usize,
+    pub(super) id: String,
+    pub(super) method: String,
+    pub(super) url: String,
+    /// The positions of the items that must end first. They must also succeed, unless there is a condition.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) after: Vec<usize>,
+    /// The condition that must hold then.
+    #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
+    pub(super) condition: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) route: Option<String>,
+    /// The rate limits that it counts towards.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) rate_limits: Vec<String>,
+    /// Members of the item that the gateway does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) ignored_members: Vec<String>,
+    #[serde(flatten)]
+    pub(super) fate: Fate,
+}
+
+/// What would happen to an item. The key in JSON is the variant's name.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Fate {
+    Call(ExplainedCall),
+    /// The position of the item whose call it shares.
+    SharesCallOf(usize),
+    Respond {
+        status: u16,
+    },
+    Rejected(ExplainedRejection),
+    /// Its destination is known only once the result is there that its url refers to.
+    Later,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ExplainedCall {
+    pub(super) upstream: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) targets: Vec<String>,
+    pub(super) path: String,
+    pub(super) headers: ShownHeaders,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) body_bytes: Option<usize>,
+    pub(super) timeout_milliseconds: u64,
+    #[serde(flatten)]
+    pub(super) limits: UpstreamLimits,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct ExplainedRejection {
+    pub(super) status: u16,
+    pub(super) reason: &'static str,
+    pub(super) detail: String,
+}
+
+impl Explanation {
+    /// The explanation as a JSON document.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// The number of items that the gateway would reject.
+    #[must_use]
+    pub fn rejected(&self) -> usize {
+        self.items.iter().filter(|item| matches!(item.fate, Fate::Rejected(_))).count()
+    }
+}

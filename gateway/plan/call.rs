@@ -1,0 +1,26 @@
+//! A call to an upstream.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderName;
+
+use crate::header::field::Fields;
+use crate::route::{OriginText, UpstreamIndex};
+
+/// The call for an item.
+#[derive(Debug, PartialEq)]
+pub struct Call {
+    /// The upstream to call.
+    pub upstream: UpstreamIndex,
+    /// The path and query of the request line, as the upstream sees it.
+    pub target: Box<str>,
+    /// The item's own fields.
+    pub headers: Fields,
+    /// Fields whose urls need the origin of the chosen target.
+    pub references: Vec<(HeaderName, OriginText)>,
+    /// The body.
+    pub body: Option<Bytes>,
+    /// The item's own time limit.
+    pub timeout: Option<Duration>,
+}

@@ -1,0 +1,83 @@
+//! Plans a batch, item by item.
+
+use super::call::Call;
+use super::conditions::{self, Conditions};
+use super::deferred_call::{Neighbours, plan_template};
+use super::dependencies::Names;
+use super::routing::{MappedFields, PlanContext, map_fields};
+use super::step::{Plan, PlannedItem, Step};
+use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemIndex, ItemRejection, Subject};
+use crate::route::{RouteAction, RouteIndex};
+
+/// Plans a batch: N items in, N planned items out, in order.
+///
+/// # Errors
+/// Names the item with a dependency that can't be resolved.
+pub fn plan(batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
+    if let Some(names) = Names::new(&batch) {
+        return plan_dependent(batch, &names, context);
+    }
+    let Batch { items, sequential, ignored } = batch;
+    let items = items.into_iter().map(|item| plan_item(item, context)).collect();
+    Ok(Plan { items, dependencies: Vec::new(), conditions: Conditions::new(), sequential, ignored })
+}
+
+/// Plans a batch whose items depend on each other.
+fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
+    let sequential = batch.sequential;
+    let ignored = std::mem::take(&mut batch.ignored);
+    let mut dependencies = names.resolve(&batch)?;
+    let conditions = conditions::take(&mut batch, names, &mut dependencies)?;
+    let mut planned = Vec::with_capacity(batch.items.len());
+    for (number, (item, waits_for)) in batch.items.into_iter().zip(&mut dependencies).enumerate() {
+        let one = match item {
+            BatchItem { subject, content: Ok(item), .. } if item.template.is_some() => {
+                let neighbours = Neighbours { index: ItemIndex(number), names, planned: &planned };
+                let mut route = None;
+                let step = plan_template(&subject, item, &neighbours, context, &mut route);
+                let step = step.map_or_else(Step::Rejected, |(step, sources)| {
+                    waits_for.extend(sources);
+                    step
+                });
+                PlannedItem { subject, route, step }
+            }
+            item => plan_item(item, context),
+        };
+        waits_for.sort_unstable();
+        waits_for.dedup();
+        planned.push(one);
+    }
+    Ok(Plan { items: planned, dependencies, conditions, sequential, ignored })
+}
+
+fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {
+    let BatchItem { subject, content, .. } = item;
+    let mut route = None;
+    let step = content
+        .and_then(|content| plan_content(&subject, content, context, &mut route))
+        .unwrap_or_else(Step::Rejected);
+    PlannedItem { subject, route, step }
+}
+
+fn plan_content(
+    subject: &Subject,
+    item: Item,
+    context: &PlanContext<'_>,
+    matched: &mut Option<RouteIndex>,
+) -> Result<Step, ItemRejection> {
+    let found = context.route_for(&subject.href, &subject.method, item.body.as_ref(), matched)?;
+    match &found.route.action {
+        RouteAction::Respond(respond) => Ok(Step::Respond(respond.clone())),
+        RouteAction::Forward { upstream, mapping } => {
+            let MappedFields { plain, references } = map_fields(item.headers, *upstream, mapping, context)?;
+            Ok(Step::Call(Call {
+                upstream: *upstream,
+                target: found.url.to_upstream(mapping),
+                headers: plain,
+                references,
+                body: item.body,
+                timeout: item.timeout,
+            }))
+        }
+    }
+}

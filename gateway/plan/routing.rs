@@ -1,0 +1,114 @@
+//! Which route an item matches, and whether the route accepts it.
+
+use bytes::Bytes;
+use http::{HeaderName, Method};
+
+use super::url::{ItemUrl, parse_item_url};
+use crate::batch::ItemRejection;
+use crate::header::field::Fields;
+use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
+use crate::route::{
+    CanonicalPath, Mapping, OriginText, ReferenceRules, Route, RouteIndex, RouteTable, Strictness,
+    UpstreamIndex,
+};
+
+/// What planning needs to know about a batch's endpoint.
+#[derive(Clone, Copy)]
+pub struct PlanContext<'context> {
+    /// The routes.
+    pub routes: &'context RouteTable,
+    /// The authority by which the client reached the gateway.
+    pub own_authority: &'context str,
+    /// Whether a path is a batch endpoint's.
+    pub is_batch_endpoint: &'context (dyn Fn(&CanonicalPath) -> bool + Sync),
+    /// The only route that items may match; the records of a bulk can't leave their template's.
+    pub only_route: Option<RouteIndex>,
+}
+
+/// A route that a url matched.
+pub(super) struct Matched<'url, 'context> {
+    pub(super) url: ItemUrl<'url>,
+    pub(super) index: RouteIndex,
+    pub(super) route: &'context Route,
+}
+
+impl<'context> PlanContext<'context> {
+    /// The route that a url matches, whether or not the route accepts the item.
+    pub(super) fn find_route<'url>(&self, href: &'url str) -> Result<Matched<'url, 'context>, ItemRejection> {
+        let url = parse_item_url(href, self.own_authority)?;
+        if (self.is_batch_endpoint)(&url.path) {
+            return Err(ItemRejection::NestedBatch);
+        }
+        let (index, route) = self.routes.find(&url.path).ok_or(ItemRejection::NoRoute)?;
+        Ok(Matched { url, index, route })
+    }
+
+    /// The route that a url matches and that accepts the item. `matched` is set even if it does not.
+    pub(super) fn route_for<'url>(
+        &self,
+        href: &'url str,
+        method: &Method,
+        body: Option<&Bytes>,
+        matched: &mut Option<RouteIndex>,
+    ) -> Result<Matched<'url, 'context>, ItemRejection> {
+        let found = self.find_route(href)?;
+        if self.only_route.is_some_and(|only| only != found.index) {
+            return Err(ItemRejection::OtherRoute);
+        }
+        *matched = Some(found.index);
+        check_route(found.route, method, body)?;
+        Ok(found)
+    }
+}
+
+/// Whether the route accepts the item.
+pub(super) fn check_route(route: &Route, method: &Method, body: Option<&Bytes>) -> Result<(), ItemRejection> {
+    if !route.batchable {
+        return Err(ItemRejection::NotBatchable);
+    }
+    if !route.methods.allows(method) {
+        let allowed = route.methods.allow_value();
+        return Err(ItemRejection::MethodNotAllowed { allowed });
+    }
+    if *method == Method::TRACE && body.is_some() {
+        return Err(ItemRejection::BadBody { problem: "is not allowed with TRACE (RFC 9110 §9.3.8)" });
+    }
+    Ok(())
+}
+
+/// A call's fields; those whose urls need the origin of a target are apart.
+pub(super) struct MappedFields {
+    pub(super) plain: Fields,
+    pub(super) references: Vec<(HeaderName, OriginText)>,
+}
+
+/// Maps the urls in Destination and If, and adds the prefix that is stripped from the path.
+pub(super) fn map_fields(
+    mut fields: Fields,
+    upstream: UpstreamIndex,
+    mapping: &Mapping,
+    context: &PlanContext<'_>,
+) -> Result<MappedFields, ItemRejection> {
+    // No item can set it: `header::field::is_forbidden_in_item`.
+    fields.extend(forwarded::stripped_prefix(mapping).map(|prefix| (X_FORWARDED_PREFIX, prefix)));
+    let rules = ReferenceRules {
+        routes: context.routes,
+        own_authority: context.own_authority,
+        upstream,
+        strictness: Strictness::Item,
+    };
+    let mut references = Vec::new();
+    let mut refused = None;
+    fields.retain(|(name, value)| {
+        let Some(mapped) = rules.map(name, value) else { return true };
+        match mapped {
+            Ok(text) => references.push((name.clone(), text)),
+            Err(why) => refused = refused.or(Some(why)),
+        }
+        false
+    });
+    match refused {
+        Some(why) => Err(why.into()),
+        None => Ok(MappedFields { plain: fields, references }),
+    }
+}

@@ -1,0 +1,134 @@
+//! Makes results of outcomes.
+
+use http::{HeaderValue, Method, StatusCode, header};
+
+use super::context::StitchContext;
+use super::reply;
+use super::report::ItemReport;
+use crate::batch::{ItemResult, MultiStatus, OutcomeKind, ResultBody, Subject};
+use crate::dispatch::{DispatchedItem, Outcome, Sent};
+use crate::header::field::Fields;
+use crate::header::retry_after;
+use crate::problem::{self, ErrorReply, Limit};
+use crate::route::{Respond, method_label};
+
+/// Stitches a batch's results. N items in, N results and N reports out, in order.
+#[must_use]
+pub fn stitch(items: Vec<DispatchedItem>, context: &StitchContext<'_>) -> (MultiStatus, Vec<ItemReport>) {
+    let mut results = Vec::with_capacity(items.len());
+    let mut reports = Vec::with_capacity(items.len());
+    let mut budget = reply::BodyBudget::new(context.max_reply);
+    for item in items {
+        let (result, report) = stitch_item(item, context, &mut budget);
+        results.push(result);
+        reports.push(report);
+    }
+    (MultiStatus { results }, reports)
+}
+
+fn stitch_item(
+    item: DispatchedItem,
+    context: &StitchContext<'_>,
+    budget: &mut reply::BodyBudget,
+) -> (ItemResult, ItemReport) {
+    let DispatchedItem { subject, route, upstream, outcome, timeline, coalesced } = item;
+    let method = subject.method.clone();
+    let (mut result, cause) = match outcome {
+        Outcome::Answered(reply) => {
+            let origin = reply::Origin { route, upstream, context };
+            match reply::readable(reply, &method, &origin, budget) {
+                Ok(reply) => (answered(subject, reply), Cause::default()),
+                Err(failure) => gateway_made(subject, problem::of_failure(failure, Sent::Maybe, &method)),
+            }
+        }
+        Outcome::Responded(respond) => match problem::of_fixed_answer(&respond) {
+            Some(error_reply) => gateway_made(subject, error_reply),
+            None => (responded(subject, &respond), Cause::default()),
+        },
+        Outcome::Rejected(rejection) => gateway_made(subject, problem::of_rejection(&rejection)),
+        Outcome::Skipped(reason) => gateway_made(subject, problem::of_skip(reason)),
+        Outcome::Failed { failure, sent } => {
+            gateway_made(subject, problem::of_failure(failure, sent, &method))
+        }
+    };
+    if context.minimal && !result.is_failed() {
+        result.headers.clear();
+        result.body = ResultBody::Absent;
+    }
+    let report = ItemReport {
+        route,
+        upstream,
+        method: method_label(&method),
+        status: result.status,
+        outcome: result.gateway.map_or(OutcomeKind::Answered, |made| made.outcome),
+        timeline,
+        reason: cause.reason,
+        limit: cause.limit,
+        coalesced,
+    };
+    (result, report)
+}
+
+/// Whether the status asks the client to come back later (RFC 6585 §4, RFC 9110 §15.6.4).
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+fn answered(subject: Subject, reply: reply::Readable) -> ItemResult {
+    let busy = is_busy(reply.status);
+    let asked = reply.headers.iter().find(|(name, _)| busy && *name == header::RETRY_AFTER);
+    let retry_after = asked.and_then(|(_, value)| retry_after::parse(value));
+    ItemResult {
+        subject,
+        status: reply.status,
+        headers: reply.headers,
+        body: reply.body,
+        gateway: None,
+        retryable: busy,
+        retry_after,
+    }
+}
+
+fn responded(subject: Subject, respond: &Respond) -> ItemResult {
+    let body = if subject.method == Method::HEAD || respond.body.is_empty() {
+        ResultBody::Absent
+    } else {
+        ResultBody::Bytes(respond.body.clone())
+    };
+    let content_type = HeaderValue::from_str(&respond.content_type).ok();
+    let headers = match (&body, content_type) {
+        (ResultBody::Bytes(_), Some(value)) => vec![(header::CONTENT_TYPE, value)],
+        (ResultBody::Bytes(_) | ResultBody::Absent | ResultBody::Problem(_), _) => Vec::new(),
+    };
+    let retryable = is_busy(respond.status);
+    ItemResult { subject, status: respond.status, headers, body, gateway: None, retryable, retry_after: None }
+}
+
+/// Why the gateway made an item's status; empty if it did not.
+#[derive(Default)]
+struct Cause {
+    reason: Option<&'static str>,
+    limit: Option<Limit>,
+}
+
+fn gateway_made(subject: Subject, error_reply: ErrorReply) -> (ItemResult, Cause) {
+    let proxy_status = error_reply.proxy_status();
+    let ErrorReply { problem, made, retryable, retry_after, allow, reason, limit, .. } = error_reply;
+    let mut headers = Fields::new();
+    let mut add = |name, value: Option<String>| {
+        if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            headers.push((name, value));
+        }
+    };
+    add(header::HeaderName::from_static("proxy-status"), Some(proxy_status));
+    add(header::ALLOW, allow);
+    add(header::RETRY_AFTER, retry_after.map(retry_after::write));
+    let status = problem.status;
+    let body = if subject.method == Method::HEAD {
+        ResultBody::Absent
+    } else {
+        ResultBody::Problem(Box::new(problem))
+    };
+    let result = ItemResult { subject, status, headers, body, gateway: Some(made), retryable, retry_after };
+    (result, Cause { reason: Some(reason), limit })
+}
