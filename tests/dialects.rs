@@ -340,5 +340,5 @@ fn explain_shows_the_dialects_order() {
     let mut explain = batchgate();
     explain.args(["explain", "--endpoint", ODATA, "--config"]).arg(gateway.config_file()).arg(&file);
     let output = text(&run(&mut explain));
-    assert!(output.contains("/svc/Orders(1)") && output.contains("side by side"), "{output}");
+    assert!(output.contains("/svc/Orders(1)") && output.contains("in parallel"), "{output}");
 }
