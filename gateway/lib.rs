@@ -9,6 +9,7 @@ pub(crate) mod listener;
 pub(crate) mod session;
 pub(crate) mod serve;
 pub(crate) mod admission;
+pub mod dialect;
 pub mod format;
 pub mod batch;
 pub mod reference;

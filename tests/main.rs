@@ -102,8 +102,8 @@ mod proxied_retries;
 /// Gateways whose routes lead back to them.
 mod loops;
 
-/// What holds for items and for single requests.
-mod both_paths;
+/// Each rule of HTTP, over every path.
+mod rules;
 
 /// The rules of HTTP for intermediaries.
 mod proxy_rules;

@@ -197,23 +197,6 @@ fn headers_are_set_and_removed_towards_the_upstream() {
 }
 
 #[test]
-fn hop_by_hop_fields_end_at_the_gateway() {
-    let upstream = Upstream::start();
-    upstream.on(
-        "/a",
-        Answer::text(200, "x").header("Connection", "X-Hop").header("X-Hop", "1").header("X-End", "2"),
-    );
-    let request = Request::get("/a").header("Connection", "keep-alive, X-Mine").header("X-Mine", "1");
-    let reply =
-        Gateway::before(&upstream).send(&request.header("TE", "trailers").header("Keep-Alive", "timeout=9"));
-    assert_eq!((reply.header("X-Hop"), reply.header("X-End")), (None, Some("2")));
-    let sent = upstream.only_request();
-    for name in ["X-Mine", "TE", "Keep-Alive", "Proxy-Connection"] {
-        assert_eq!(sent.header(name), None, "{name}");
-    }
-}
-
-#[test]
 fn a_destination_is_mapped_to_the_upstreams_hop() {
     let upstream = Upstream::start();
     let route = Config::new().upstream("files", upstream.url()).route("/dav/", "files");

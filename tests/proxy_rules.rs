@@ -102,16 +102,6 @@ fn what_only_the_gateway_may_say_is_taken_from_clients() {
 }
 
 #[test]
-fn fields_of_the_upstreams_connection_stay_there() {
-    let upstream = Upstream::answering(|_| {
-        Answer::text(200, "a").header("Keep-Alive", "timeout=1").header("Upgrade", "h2c").header("X-A", "1")
-    });
-    let reply = Gateway::before(&upstream).send(&Request::get("/a"));
-    assert_eq!((reply.header("Keep-Alive"), reply.header("Upgrade")), (None, None));
-    assert_eq!(reply.header("X-A"), Some("1"));
-}
-
-#[test]
 fn max_forwards_is_counted_down_and_ends_here() {
     let upstream = Upstream::start();
     let gateway = Gateway::before(&upstream);

@@ -11,7 +11,7 @@ use crate::harness::gateway::batchgate;
 use crate::harness::log_rules::SECRET;
 use crate::harness::programs::{program, run, text};
 use crate::harness::upstream::{Refusing, Unreachable};
-use crate::harness::{Answer, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gateway, Request, Setup, Upstream};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -19,20 +19,21 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// of the log.
 fn gateway(upstream: &Upstream, level: &str, certificate: &Certificate) -> Gateway {
     let (refusing, silent) = (Refusing::start(), Unreachable::start());
-    let yaml = format!(
-        "upstreams:\n  up: {{ targets: [{up}], headers: {{ set: {{ X-Key: \"${{KEY}}\" }} }} }}\n  \
-         down: {{ targets: [{down}], headers: {{ set: {{ Authorization: \"Bearer {SECRET}\" }} }} }}\n  \
-         silent: {{ targets: [{silent}], timeout: {{ connect: 100ms }} }}\n  \
-         tls: {{ targets: [\"https://{tls}\"] }}\n\
-         routes:\n  - {{ path: /, upstream: up }}\n  - {{ path: /down, upstream: down }}\n  \
-         - {{ path: /silent, upstream: silent }}\n  - {{ path: /tls, upstream: tls }}\n\
-         batch: [{{ path: /batch }}]\nlimits: {{ header_timeout: 500ms }}\nlog: {{ level: {level} }}",
-        up = upstream.url(),
-        down = refusing.url(),
-        silent = silent.url(),
-        tls = upstream.address(),
-    );
-    Setup::of(yaml).with_variable("KEY", SECRET).with_tls(certificate).start()
+    let config = Config::new()
+        .upstream("up", upstream.url())
+        .with("headers: { set: { X-Key: \"${KEY}\" } }")
+        .upstream("down", refusing.url())
+        .with(format!("headers: {{ set: {{ Authorization: \"Bearer {SECRET}\" }} }}"))
+        .upstream("silent", silent.url())
+        .with("timeout: { connect: 100ms }")
+        .upstream("tls", format!("https://{}", upstream.address()))
+        .route("/", "up")
+        .route("/down", "down")
+        .route("/silent", "silent")
+        .route("/tls", "tls");
+    let config =
+        config.batch("/batch").limits("header_timeout: 500ms").raw(format!("log: {{ level: {level} }}"));
+    config.setup().with_variable("KEY", SECRET).with_tls(certificate).start()
 }
 
 /// A request to this path that has the secret wherever a client can put it.
@@ -125,7 +126,7 @@ fn nothing_that_fails_brings_a_secret_or_a_librarys_line_into_the_log() {
         send_what_fails(&gateway);
         send_what_is_malformed(&gateway);
         shake_hands_badly(&gateway);
-        gateway.write_config(&format!("upstreams: {{ a: {{ targets: [\"http://u:{SECRET}@h\"] }} }}\nroutes: [{{ path: /, upstream: a }}]"));
+        gateway.write_config(&Config::all_to("a", format!("\"http://u:{SECRET}@h\"")).to_yaml());
         gateway.signal("HUP");
         gateway.log_line(&[("kind", "reload"), ("level", "ERROR")]);
         gateway.send(&Request::get("/").header("X-Request-Id", "the-last-one"));

@@ -1,8 +1,8 @@
 //! The operators' listener: metrics, health, readiness, the configuration in use, and the targets.
 //!
-//! In: a request that [`PlainService`](crate::listener::plain_service::PlainService) has read. Out: its answer. It reads the
-//! gateway's state, and changes only one thing: it takes targets out and puts them back (`targets`). Whoever can reach
-//! this listener may use it; it has no authentication.
+//! In: a request that [`PlainService`](crate::listener::plain_service::PlainService) has read. Out: its answer. It
+//! reads the gateway's state, and changes only one thing: it takes targets out and puts them back (`targets`). Whoever
+//! can reach this listener may use it; it has no authentication.
 
 mod targets;
 
@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use crate::listener::plain_service::PlainHandler;
 use crate::state::gateway::Gateway;
+use crate::telemetry::RequestId;
 
 /// Answers operators.
 pub(crate) struct Admin(pub(crate) Arc<Gateway>);
@@ -32,10 +33,21 @@ const JSON: &str = "application/json";
 
 impl PlainHandler for Admin {
     async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let request_id = HeaderValue::from_str(RequestId::of(request.headers()).as_str());
+        let mut reply = self.find_answer(&request);
+        if let Ok(request_id) = request_id {
+            reply.headers_mut().insert("x-request-id", request_id);
+        }
+        reply
+    }
+}
+
+impl Admin {
+    fn find_answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
         if let (&Method::POST, Some(path)) =
             (request.method(), request.uri().path().strip_prefix("/targets/"))
         {
-            let (status, text) = targets::switch(&self.0.snapshot(), &request, path);
+            let (status, text) = targets::switch(&self.0.snapshot(), request, path);
             return reply(status, TEXT, text);
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -53,7 +65,7 @@ impl PlainHandler for Admin {
             "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
             "/readyz" => reply(StatusCode::OK, TEXT, "ready\n"),
-            "/config" => reply(StatusCode::OK, YAML, self.0.snapshot().redacted.clone()),
+            "/config" => reply(StatusCode::OK, YAML, self.0.snapshot().settings.shown.clone()),
             _ => reply(StatusCode::NOT_FOUND, TEXT, INDEX),
         }
     }

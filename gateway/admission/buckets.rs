@@ -1,5 +1,5 @@
-//! The token buckets of one rate limit, at most a fixed number of them. governor does the arithmetic. The buckets are kept
-//! here, because governor's own stores grow without a bound.
+//! The token buckets of one rate limit, at most a fixed number of them. governor does the arithmetic. The buckets are
+//! kept here, because governor's own stores grow without a bound.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex, PoisonError};

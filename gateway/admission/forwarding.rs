@@ -1,8 +1,8 @@
-//! What the gateway tells an upstream about the hop: who sent the request, under which name, over which protocol, and with
-//! which request id. One rule for items, single requests and the authentication service.
+//! What the gateway tells an upstream about the hop: who sent the request, under which name, over which protocol, and
+//! with which request id. One rule for items, single requests and the authentication service.
 //!
-//! The gateway appends to X-Forwarded-For and Via. It sets the other fields itself, and a client can't choose them. Only
-//! what a trusted proxy has set stays, because only that proxy knows how the client reached it:
+//! The gateway appends to X-Forwarded-For and Via. It sets the other fields itself, and a client can't choose them.
+//! Only what a trusted proxy has set stays, because only that proxy knows how the client reached it:
 //!
 //! | field | from a trusted proxy | from anyone else |
 //! |---|---|---|

@@ -1,5 +1,5 @@
-//! Signed tokens (JWT). The library parses and validates them. It leaves open what checks signatures; here that is ring,
-//! which TLS uses as well.
+//! Signed tokens (JWT). The library parses and validates them. It leaves open what checks signatures; here that is
+//! ring, which TLS uses as well.
 
 use std::sync::Arc;
 

@@ -5,25 +5,25 @@
 //!
 //! # Who: authentication
 //!
-//! [`Caller::new`] finds out where a request comes from. Behind trusted proxies that is what the last untrusted hop says
-//! (`trusted_proxy`). [`authenticate`] then tries the configured methods in this order: an API key, a signed token, the
-//! word of a service. The first whose credential is present decides; a credential that fails is never tried by another
-//! method, so a caller can't shop around. The service is asked through [`AuthService`], because making a call to an
-//! upstream is not this folder's business.
+//! [`Caller::new`] finds out where a request comes from. Behind trusted proxies that is the last address that no
+//! trusted proxy has (`trusted_proxy`). [`authenticate`] then tries the configured methods in this order: an API key, a signed
+//! token, the word of a service. The first whose credential is present decides; a credential that fails is never tried
+//! by another method, so a caller can't shop around. The service is asked through [`AuthService`], because making a
+//! call to an upstream is not this folder's business.
 //!
 //! `forwarding` writes the fields in which an upstream learns about the caller. [`withheld`] names the fields that no
 //! upstream gets.
 //!
 //! # How often: rate limits
 //!
-//! A [`Limiter`] is one rate limit of the configuration, with a token bucket for each client, header value, route or for
-//! all together. A [`Meter`] asks all limits about one request, batch or stream, in the order of the configuration, and
-//! remembers the answers for the reply's `RateLimit` fields.
+//! A [`Limiter`] is one rate limit of the configuration, with a token bucket for each client, header value, route or
+//! for all together. A [`Meter`] asks all limits about one request, batch or stream, in the order of the configuration,
+//! and remembers the answers for the reply's `RateLimit` fields.
 //!
 //! # Invariants
 //!
-//! - Time and memory for a refusal are small: credentials have a length limit, keys are compared in constant time, and a
-//!   limit keeps a fixed number of buckets, each a single number.
+//! - Time and memory for a refusal are small: credentials have a length limit, keys are compared in constant time, and
+//!   a limit keeps a fixed number of buckets, each a single number.
 //! - Limits are asked one after the other. What an earlier limit has let through stays spent if a later one refuses.
 //! - An unchanged limit keeps its buckets across a reload.
 //!

@@ -18,7 +18,7 @@ pub struct Batch {
     pub items: Vec<BatchItem>,
     /// Whether the batch itself asks for its items to be run one by one.
     pub sequential: bool,
-    /// Members beside the items that the protocol does not know, cut to a sensible length; for explanations.
+    /// Unknown members of the batch itself, cut to a sensible length, for explanations.
     pub ignored: Vec<Box<str>>,
 }
 
@@ -27,15 +27,15 @@ pub struct Batch {
 pub struct Subject {
     /// The item's id.
     pub id: ItemId,
-    /// Its method; `GET` where none could be read.
+    /// Its method; `GET` if none could be read.
     pub method: Method,
-    /// Its url as the client gave it; empty where none could be read.
+    /// Its url as the client gave it; empty if none could be read.
     pub href: Box<str>,
-    /// How it stood in its batch.
+    /// How it was written in its batch.
     pub form: ItemForm,
 }
 
-/// How the client wrote an item's id, where its result has to be marked in kind.
+/// How the client wrote an item's id. Its result repeats the id in the same way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IdForm {
     /// Not at all: the id is the item's position.
@@ -43,13 +43,13 @@ pub enum IdForm {
     Position,
     /// As it is.
     Plain,
-    /// As a whole number, which has to come back as one.
+    /// As an integer, and the result has to have an integer.
     Number,
     /// `<id>`, a Content-ID as RFC 2045 §7 has it.
     Bracketed,
 }
 
-/// What a result mirrors of how its item was written, where the reply's format has a place for it.
+/// How an item was written. Its result repeats this where the reply's format has a place for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemForm {
     /// How its id was written.
@@ -60,9 +60,9 @@ pub struct ItemForm {
     pub in_set: bool,
     /// Its group's name, by which later items may depend on it.
     pub group: Option<ItemId>,
-    /// Its url as the client wrote it, where the gateway made another one of it.
+    /// Its url as the client wrote it, if the gateway made another one of it.
     pub written_url: Option<Box<str>>,
-    /// Members that it had and the protocol does not know, cut to a sensible length; for explanations.
+    /// Unknown members of the item, cut to a sensible length, for explanations.
     pub ignored: Vec<Box<str>>,
 }
 
@@ -75,20 +75,20 @@ pub struct BatchItem {
     pub content: Result<Item, ItemRejection>,
 }
 
-/// What an item asks for, beside its subject.
+/// What an item asks for, in addition to its subject.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Item {
-    /// The item's own fields, checked by [`crate::header::field::checked_field`]; a media type stands here as
+    /// The item's own fields, checked by [`crate::header::field::checked_field`]; a media type is here as
     /// `content-type`.
     pub headers: Fields,
-    /// The body's bytes; `None` where the item has no body (an empty one is `Some`).
+    /// The body's bytes; `None` if the item has no body (an empty one is `Some`).
     pub body: Option<Bytes>,
     /// The item's own time limit; it can only shorten the upstream's.
     pub timeout: Option<Duration>,
     /// The ids and groups of the items that have to end below 400 before this one starts, as given.
     pub depends_on: Vec<ItemId>,
-    /// What has to hold for it to be started, in place of that.
+    /// The condition on which it is sent, instead of that.
     pub condition: Option<Box<Condition>>,
-    /// Where it refers to the results of other items, if it does.
+    /// Its references to the results of other items, if it has any.
     pub template: Option<Box<Template>>,
 }

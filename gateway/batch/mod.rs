@@ -1,9 +1,8 @@
-//! Both ends of the talk: what a batch is when it comes in, and what its results are when they go
+//! Both ends of an exchange: what a batch is when it comes in, and what its results are when they go
 //! out. Pure data with no I/O; every other module speaks in these words.
 
 mod admission;
 mod bounded;
-mod dialect;
 mod item;
 mod limits;
 mod problem;
@@ -13,7 +12,6 @@ mod result;
 
 pub use admission::AdmissionRefusal;
 pub use bounded::Bounded;
-pub use dialect::Dialect;
 pub use item::{Batch, BatchItem, IdForm, Item, ItemForm, Subject};
 pub use limits::BatchLimits;
 pub use problem::{Problem, ProxyError};

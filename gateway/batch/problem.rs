@@ -1,5 +1,5 @@
 //! A problem detail (RFC 9457) and the Proxy-Status error that goes with it (RFC 9209 §2.3), as
-//! data. `stitch::problem` makes them, the formats write them.
+//! data. `problem` makes them, the formats write them.
 
 use http::StatusCode;
 
@@ -16,10 +16,10 @@ pub struct Problem {
     pub status: StatusCode,
     /// `detail`: this occurrence, in a sentence.
     pub detail: String,
-    /// Where in the batch's body, if the body is at fault.
+    /// The place in the batch's body, if the error is there.
     pub place: Option<Place>,
 }
 
-/// An error type of RFC 9209 §2.3, as it stands in Proxy-Status.
+/// An error type of RFC 9209 §2.3, as it appears in Proxy-Status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyError(pub &'static str);

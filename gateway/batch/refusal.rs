@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{AdmissionRefusal, Dialect};
+use super::AdmissionRefusal;
 use crate::reference::item_id::ItemIndex;
 
 /// A place in a batch's body.
@@ -163,18 +163,18 @@ pub enum BatchRefusal {
     /// No reader for this Content-Encoding.
     #[error("this Content-Encoding is not supported; send gzip, br, zstd or none")]
     UnsupportedContentEncoding,
-    /// No reader for this Content-Type in the endpoint's dialect.
-    #[error("unsupported Content-Type for a batch; send {}", .0.media_types())]
-    UnsupportedMediaType(Dialect),
+    /// The endpoint has no reader for this Content-Type. Lists the types that it has readers for.
+    #[error("unsupported Content-Type for a batch; send {0}")]
+    UnsupportedMediaType(String),
     /// No reader of records for this Content-Type.
     #[error(
         "unsupported Content-Type for records; send application/json, application/x-ndjson, text/csv or \
          application/xml, in UTF-8"
     )]
     NoRecords,
-    /// No writer for this Accept in the endpoint's dialect.
-    #[error("the gateway can write none of the formats in Accept; accept {}", .0.media_types())]
-    NotAcceptable(Dialect),
+    /// The endpoint has no writer for this Accept. Lists the types that it has writers for.
+    #[error("the gateway can write none of the formats in Accept; accept {0}")]
+    NotAcceptable(String),
     /// A version of OData that the endpoint does not support.
     #[error("OData-Version must be 4.0 or 4.01, and OData-MaxVersion 4.0 or higher")]
     OdataVersion,

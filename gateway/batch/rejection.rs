@@ -100,7 +100,7 @@ pub enum ItemRejection {
     /// A record's url lies under another route than its template.
     #[error("the record's url leads to another route than the template of its bulk route")]
     OtherRoute,
-    /// A reference to another item's result is malformed, or there is no such earlier item.
+    /// A reference to another item's result is malformed, or names no earlier item.
     #[error("the item's reference `{reference}` {problem}")]
     BadReference {
         /// The reference as given, cut to a sensible length.

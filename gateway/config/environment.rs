@@ -5,7 +5,8 @@
 //! an unset one without default is an error at its place. A value with anything from the environment
 //! in it is marked, and never shown.
 
-use super::yaml::diagnostic::{Diagnostic, Findings, Place, quoted};
+use super::yaml::diagnostic::{Diagnostic, Findings, quoted};
+use super::yaml::span::Span;
 use super::yaml::tree::{Node, NodeValue};
 
 /// Reads a variable.
@@ -22,7 +23,7 @@ pub(super) fn substitute(node: &mut Node, text: &str, environment: Environment<'
                 node.empty_variable = empty_variable;
             }
             Err(error) => {
-                findings.push(error.diagnostic(node.place, text));
+                findings.push(error.diagnostic(node.span, text));
                 node.value = NodeValue::Broken;
             }
         },
@@ -36,6 +37,16 @@ pub(super) fn substitute(node: &mut Node, text: &str, environment: Environment<'
                 substitute(value, text, environment, findings);
             }
         }
+    }
+}
+
+/// Doubles every `$` below `node`, so that the values stay what they are when they are read again.
+pub(super) fn escape(node: &mut Node) {
+    match &mut node.value {
+        NodeValue::Broken | NodeValue::Empty => {}
+        NodeValue::Scalar(scalar) => *scalar = scalar.replace('$', "$$"),
+        NodeValue::List(items) => items.iter_mut().for_each(escape),
+        NodeValue::Mapping(entries) => entries.iter_mut().for_each(|(_, value)| escape(value)),
     }
 }
 
@@ -55,15 +66,12 @@ enum ReferenceError {
 }
 
 impl ReferenceError {
-    fn diagnostic(&self, scalar: Place, text: &str) -> Diagnostic {
+    fn diagnostic(&self, scalar: Span, text: &str) -> Diagnostic {
         match self {
             Self::Unset { name } => {
-                let place = reference_place(scalar, text, &format!("${{{name}"));
-                Diagnostic::error(
-                    Some(place),
-                    format!("the environment variable {} is not set", quoted(name)),
-                )
-                .help(format!("set it, or give a default: `${{{name}:-default}}`"))
+                let span = reference_place(scalar, text, &format!("${{{name}"));
+                Diagnostic::error(Some(span), format!("the environment variable {} is not set", quoted(name)))
+                    .help(format!("set it, or give a default: `${{{name}:-default}}`"))
             }
             Self::Open => Diagnostic::error(Some(scalar), "`${` has no `}`")
                 .help("write `${NAME}`, or `$$` for a plain dollar sign"),
@@ -77,16 +85,11 @@ impl ReferenceError {
 }
 
 /// The place of the reference itself, if it is on the scalar's first line as written.
-fn reference_place(scalar: Place, text: &str, reference: &str) -> Place {
+fn reference_place(scalar: Span, text: &str, reference: &str) -> Span {
     let written = text.get(scalar.start..scalar.end).and_then(|written| written.lines().next());
     let Some((before, _)) = written.and_then(|line| line.split_once(reference)) else { return scalar };
     let start = scalar.start + before.len();
-    Place {
-        column: scalar.column + before.chars().count(),
-        start,
-        end: start + reference.len() + 1,
-        ..scalar
-    }
+    Span { column: scalar.column + before.chars().count(), start, end: start + reference.len() + 1, ..scalar }
 }
 
 fn expand(scalar: &str, environment: Environment<'_>) -> Result<Expanded, ReferenceError> {

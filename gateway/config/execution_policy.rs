@@ -1,54 +1,37 @@
-//! How a batch is run: what the endpoint says, what its dialect's clients expect, and what the client
+//! How a batch runs: what the endpoint says, what its dialect's clients expect, and what the client
 //! prefers (protocol §5).
 
-use super::{BatchEndpoint, Order};
-use crate::batch::Dialect;
-use crate::format::{Format, InputFormat};
+use super::batch::{BatchEndpoint, ItemOrder};
+use crate::dialect::{ExecutionPolicy, InputFormat};
 use crate::plan::Preferences;
 
-/// How a batch is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExecutionPolicy {
-    /// One by one, in the order of the request.
-    pub sequential: bool,
-    /// Nothing is started after the first status of 400 or above.
-    pub stop_on_error: bool,
-    /// Whether items that were not started because of that have no result in the reply.
-    pub leaves_out_unstarted: bool,
-}
-
 impl BatchEndpoint {
-    /// How a batch in this form is run here. OData runs multipart in order and stops at the first error
-    /// unless the client prefers otherwise; JSON goes on (OData Protocol 4.01 §11.7.2, §8.2.8.3).
+    /// How a batch in this format runs here. A preference of the client wins over the dialect's default; an endpoint that
+    /// runs its items one by one always does.
     #[must_use]
-    pub fn execution_policy(&self, form: InputFormat, preferences: &Preferences) -> ExecutionPolicy {
-        ExecutionPolicy::of(self.dialect, self.order, form, preferences)
+    pub fn execution_policy(&self, format: InputFormat, preferences: &Preferences) -> ExecutionPolicy {
+        decide(format.execution(self.dialect), self.order, preferences)
     }
 }
 
-impl ExecutionPolicy {
-    fn of(dialect: Dialect, order: Order, form: InputFormat, preferences: &Preferences) -> Self {
-        let is_odata = dialect == Dialect::Odata;
-        let in_order = is_odata && form == InputFormat::Batch(Format::Multipart);
-        Self {
-            sequential: preferences.sequential || order == Order::Sequential || in_order,
-            stop_on_error: !preferences.continue_on_error.unwrap_or(!in_order),
-            leaves_out_unstarted: is_odata,
-        }
+fn decide(usual: ExecutionPolicy, order: ItemOrder, preferences: &Preferences) -> ExecutionPolicy {
+    ExecutionPolicy {
+        sequential: usual.sequential || preferences.sequential || order == ItemOrder::Sequential,
+        stop_on_error: !preferences.continue_on_error.unwrap_or(!usual.stop_on_error),
+        ..usual
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
+    use crate::format::Format;
 
-    fn execution_policy(
-        dialect: Dialect,
-        format: Format,
-        continue_on_error: Option<bool>,
-    ) -> ExecutionPolicy {
+    fn execution_policy(dialect: &str, format: Format, continue_on_error: Option<bool>) -> ExecutionPolicy {
         let preferences = Preferences { continue_on_error, ..Preferences::default() };
-        ExecutionPolicy::of(dialect, Order::Parallel, InputFormat::Batch(format), &preferences)
+        let usual = InputFormat::Batch(format).execution(Dialect::named(dialect).unwrap());
+        decide(usual, ItemOrder::Parallel, &preferences)
     }
 
     #[test]
@@ -60,18 +43,18 @@ mod tests {
         };
         let (json, multipart) = (Format::Json, Format::Multipart);
         for (dialect, format, continue_on_error, expected) in [
-            (Dialect::Odata, multipart, None, of(true, true, true)),
-            (Dialect::Odata, multipart, Some(true), of(true, false, true)),
-            (Dialect::Odata, json, None, of(false, false, true)),
-            (Dialect::Odata, json, Some(false), of(false, true, true)),
-            (Dialect::Batchgate, multipart, None, of(false, false, false)),
-            (Dialect::Batchgate, json, Some(false), of(false, true, false)),
-            (Dialect::Graph, json, None, of(false, false, false)),
+            ("odata", multipart, None, of(true, true, true)),
+            ("odata", multipart, Some(true), of(true, false, true)),
+            ("odata", json, None, of(false, false, true)),
+            ("odata", json, Some(false), of(false, true, true)),
+            ("batchgate", multipart, None, of(false, false, false)),
+            ("batchgate", json, Some(false), of(false, true, false)),
+            ("graph", json, None, of(false, false, false)),
         ] {
             assert_eq!(
                 execution_policy(dialect, format, continue_on_error),
                 expected,
-                "{dialect:?} {format:?}"
+                "{dialect} {format:?}"
             );
         }
     }

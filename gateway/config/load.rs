@@ -1,21 +1,25 @@
 //! From a file to settings, in five steps: tree, environment, shape, document, names.
 //!
 //! Each step hands on what it could make sense of, so that one run reports what is wrong at every
-//! level. A file that is no YAML has no tree, and is the only case with a single error.
+//! level. A file that is not YAML has no tree; only then is there a single error.
 
 use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::document::Document;
 use super::environment::{Environment, substitute};
-use super::resolve::Resolver;
+use super::masking;
+use super::read_file::ReadFile;
+use super::resolver::Resolver;
+use super::settings::{Document, Settings};
+use super::vocabulary::VOCABULARY;
 use super::yaml::diagnostic::{Diagnostic, Diagnostics, Findings, Source};
+use super::yaml::schema::schema_of;
 use super::yaml::schema_check::Fitness;
 use super::yaml::tree::{Node, NodeValue};
-use super::yaml::{schema, schema_check, tree};
-use super::{ReadFile, Settings, masking};
+use super::yaml::written::Written;
+use super::yaml::{schema_check, secrets, tree};
 
 /// Bytes of a configuration file.
 const MAX_FILE: u64 = 1 << 20;
@@ -25,7 +29,7 @@ const MAX_FILE: u64 = 1 << 20;
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
-    /// The files beside it that it takes something from, but those that are read at the start only.
+    /// The other files that it takes something from, except those that are only read at the start.
     pub files: Vec<ReadFile>,
     /// What is allowed but hardly meant.
     pub warnings: Diagnostics,
@@ -63,7 +67,7 @@ fn read(path: &Path) -> Result<String, String> {
 /// # Errors
 /// Everything that is wrong with the text.
 pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Result<Loaded, Diagnostics> {
-    let mut source = Source { file: name, text, secret: masking::in_words(text) };
+    let mut source = Source { file: name, text, secret: secrets::in_words(text) };
     let mut findings = Findings::default();
     let mut tree = match tree::read(text) {
         Ok(tree) => tree,
@@ -74,12 +78,14 @@ pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Resul
         }
     };
     source.secret.extend(masking::in_tree(&tree));
-    let upstream_names = upstream_names(&tree);
+    // Taken before anything is refused, so that one error does not bring forth others.
+    let upstream_names: Vec<_> = Written::root(&tree).key("upstreams").keys().map(str::to_owned).collect();
     substitute(&mut tree, text, env, &mut findings);
     let settings = document(&mut tree, &mut findings).and_then(|document| {
         let files = Vec::new();
-        let mut resolver = Resolver { base, upstream_names: &upstream_names, findings: &mut findings, files };
-        let settings = resolver.settings(&document).ok()?;
+        let (written, upstream_names) = (Written::root(&tree), upstream_names.as_slice());
+        let mut resolver = Resolver { base, written, upstream_names, findings: &mut findings, files };
+        let settings = resolver.settings(document).ok()?;
         Some((settings, resolver.files))
     });
     let failed = findings.has_errors();
@@ -98,7 +104,7 @@ fn document(tree: &mut Node, findings: &mut Findings) -> Option<Document> {
         );
         return None;
     }
-    if schema_check::check(tree, &schema::value(), findings) == Fitness::Broken {
+    if schema_check::check(tree, &schema_value(), VOCABULARY, findings) == Fitness::Broken {
         return None;
     }
     match Document::deserialize(&*tree) {
@@ -110,7 +116,14 @@ fn document(tree: &mut Node, findings: &mut Findings) -> Option<Document> {
     }
 }
 
-fn upstream_names(tree: &Node) -> Vec<String> {
-    let upstreams = tree.get("upstreams").map(Node::entries).unwrap_or_default();
-    upstreams.iter().map(|(key, _)| key.name.clone()).collect()
+/// The JSON Schema as published in `config/schema.json`: draft 2020-12, indented.
+#[must_use]
+pub fn schema() -> String {
+    let mut text = serde_json::to_string_pretty(&schema_value()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn schema_value() -> serde_json::Value {
+    schema_of::<Document>("urn:batchgate:configuration")
 }

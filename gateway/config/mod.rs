@@ -1,40 +1,106 @@
-//! What the operator wrote, resolved: every default filled in, every name looked up, every unit
-//! parsed. `document` is the YAML 1:1, `resolve` turns it into [`Settings`] or into every error of
-//! the file at once, `diagnostic` says each with its place.
+//! The configuration: from the bytes of a file to [`Settings`] that can't be wrong, or to every error at once.
+//!
+//! # The pipeline
+//! [`load`] reads a file, [`parse`] a text. The steps, in order:
+//!
+//! 1. **Tree.** `yaml::tree` reads the YAML into nodes. Each knows its span, and scalars stay text. A text that is not
+//!    valid YAML ends here, with the only report that has a single error.
+//! 2. **Environment.** `environment` replaces `${NAME}` in scalars, and marks the values that it touched. A variable can't
+//!    become structure.
+//! 3. **Schema check.** `yaml::schema_check` compares the tree with the JSON Schema that is derived from the types of the
+//!    sections. It reports every mistake, and takes what does not fit out of the tree, so that the next steps can go on.
+//! 4. **Deserialize.** `yaml::deserialize` reads the tree into the [`Document`](settings::Document). Quantities (`5s`,
+//!    `8MiB`, `20%`) become numbers here, and every absent key gets its default.
+//! 5. **Resolve.** Each section checks its values against each other and against other sections: names are looked up,
+//!    files are read, paths become canonical. [`Resolver`](resolver::Resolver) collects what is wrong.
+//! 6. **Report.** `yaml::diagnostic` sorts the findings, masks secrets, and cuts a snippet for each.
+//!
+//! # Sections
+//! One file is one section: `limits`, `log`, `drain`, `cors`, `listener`, `upstream` and its parts (`target`, `timeout`,
+//! `retry`, `circuit`, `health_check`, `http2`, `headers`), `route`, `batch`, `bulk`, `auth`, `rate_limit`, `name_servers`,
+//! `trusted_proxies`. It holds the keys with their docs and defaults, and all checks. A section of plain values is one type:
+//! what serde reads is what the gateway uses. A section that names something else (an upstream, a file, a path) has two: its
+//! document, and what that became. `settings` puts the sections together.
+//!
+//! # Invariants
+//! - A key is defined once: its field. The schema, `/config`, the annotated example's test and the "did you mean" of a typo
+//!   all follow from it.
+//! - [`Settings`] are complete: nothing that uses them looks up a name, parses a text or fills in a default.
+//! - A run reports everything that is wrong, in the order of the file, each with its line. One mistake does not cause
+//!   others: names are known even where their definition is broken.
+//! - No error, no log line and no `/config` shows a secret (`masking`, `yaml::secrets`). What came from the environment
+//!   appears in no error.
+//! - [`Settings::shown`] loads again, and means the same but for the secrets.
+//!
+//! # What it does not do
+//! It opens no connection and binds no address. It does not watch files: [`Loaded::files`] says which ones were read, and
+//! `process` watches them.
+//!
+//! # How to add a key
+//! 1. Add a field with a doc comment and a default to the section's type. `#[serde(with = "TimeLimit")]` and its siblings in
+//!    `yaml::quantity` give a plain field a unit. Check it in the section's `impl Resolver`, if it can be wrong.
+//! 2. Use it.
+//! 3. Describe it in `config/reference.md`, show it in `config/batchgate.yaml`, and write `config/schema.json` anew.
+//! 4. If it has a check, add a case to `tests/diagnostics/`.
 
-pub(crate) mod yaml;
 pub(crate) mod execution_policy;
-pub(crate) mod input_format;
-pub(crate) mod reserved_keys;
-mod admission;
-mod document;
-mod effective;
+pub(crate) mod yaml;
+mod auth;
+mod batch;
+mod bulk;
+mod circuit;
+mod cors;
+mod drain;
 mod environment;
-mod files;
-mod example;
-mod flow;
+mod failure_kinds;
+mod headers;
+mod health_check;
+mod http2;
+mod limits;
+mod listener;
 mod load;
+mod log;
 mod masking;
-mod resilience;
-mod resolve;
-mod trusted;
-mod types;
+mod name_servers;
+mod path_pattern;
+mod pem;
+mod rate_limit;
+mod read_file;
+mod resolver;
+mod retry;
+mod route;
+mod settings;
+mod status;
+mod target;
+mod timeout;
+mod trusted_proxies;
+mod upstream;
+mod vocabulary;
 
-pub use admission::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt, LimitedBatch, RateLimit, Share};
-pub use effective::redacted;
-pub use execution_policy::ExecutionPolicy;
-pub use files::ReadFile;
-pub use load::{Loaded, load, parse};
+pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
+pub use batch::{BatchEndpoint, ItemOrder};
+pub use bulk::BulkRoute;
+pub use circuit::Breaker;
+pub use cors::Cors;
+pub use drain::Drain;
+pub use failure_kinds::FailureKinds;
+pub use headers::HeaderChanges;
+pub use health_check::HealthCheck;
+pub use http2::Http2;
+pub use limits::Limits;
+pub use listener::{ListenAddress, Listener, TlsFiles};
+pub use load::{Loaded, load, parse, schema};
+pub use log::{LogFormat, LogSettings};
 pub use masking::is_secret_field;
-pub use resilience::{Breaker, FailureKinds, HealthCheck, Retry};
-pub use trusted::TrustedProxies;
-pub use types::{
-    Balance, BatchEndpoint, BulkRoute, ClientHttp2, Cors, Drain, Engine, HeaderChanges, HostPolicy, Http2,
-    Limits, ListenAddress, Listener, LogFormat, LogSettings, Order, Scheme, Settings, Target, TlsFiles,
-    Upstream, UpstreamTimeouts,
-};
+pub use rate_limit::{LimitedBatch, RateLimit, Share};
+pub use read_file::ReadFile;
+pub use retry::Retry;
+pub use settings::Settings;
+pub use target::{Scheme, Target};
+pub use timeout::UpstreamTimeouts;
+pub use trusted_proxies::TrustedProxies;
+pub use upstream::{Balance, Engine, HostPolicy, Upstream};
 pub use yaml::diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use yaml::schema::schema;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::batch::ItemIndex;
 use crate::config::{BatchEndpoint, Scheme, Settings, Target, Upstream};
-use crate::format::InputFormat;
+use crate::dialect::InputFormat;
 use crate::header::forwarded::ForwardedBy;
 use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Preferences, Step, coalesce};
 use crate::problem;

@@ -5,9 +5,9 @@ use http::HeaderValue;
 use serde_json::Value;
 
 use super::*;
-use crate::batch::Dialect;
 use crate::config;
-use crate::format::{BodyKind, ReadContext};
+use crate::dialect::{Dialect, ItemSource};
+use crate::format::ReadContext;
 use crate::plan::{PlanContext, plan};
 
 const CONFIGURATION: &str = r#"
@@ -44,15 +44,15 @@ fn settings() -> Settings {
 fn explained(audience: Audience) -> Explanation {
     let settings = settings();
     let body = Bytes::from_static(BATCH.as_bytes());
-    let form = BodyKind::Batch.form(Some("application/json"), &body, Dialect::Batchgate).unwrap();
+    let source = ItemSource::Batch(Dialect::default());
+    let format = source.recognize(Some("application/json"), &body).unwrap();
     let context = ReadContext {
         limits: &settings.batch[0].limits,
         content_type: Some("application/json"),
         endpoint: "/batch",
         own_authority: "gateway",
-        dialect: Dialect::Batchgate,
     };
-    let batch = BodyKind::Batch.read(form, &body, &context).unwrap();
+    let batch = source.read(format, &body, &context).unwrap();
     let context = PlanContext {
         routes: &settings.routes,
         own_authority: "gateway",
@@ -72,7 +72,7 @@ fn explained(audience: Audience) -> Explanation {
         hop: &ForwardedBy::default(),
         audience,
     };
-    explain(plan, form, &context)
+    explain(plan, format, &context)
 }
 
 fn json(audience: Audience) -> Value {

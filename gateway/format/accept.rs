@@ -4,6 +4,37 @@
 //! Parameters other than `q` are not compared: clients write `application/json;odata.metadata=…`
 //! and mean JSON.
 
+use std::borrow::Cow;
+
+use http::header::{ACCEPT, HeaderMap};
+
+/// The Accept fields of a request, as one list (RFC 9110 §5.3). Without any, everything is acceptable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accept<'headers>(Cow<'headers, str>);
+
+impl<'headers> Accept<'headers> {
+    /// The list that a request sent. A value that is not text is left out.
+    #[must_use]
+    pub fn from_headers(headers: &'headers HeaderMap) -> Self {
+        let mut values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let first = values.next().unwrap_or_default();
+        let rest: Vec<_> = values.collect();
+        let all = || Cow::Owned(format!("{first}, {}", rest.join(", ")));
+        Self(if rest.is_empty() { Cow::Borrowed(first) } else { all() })
+    }
+
+    /// The ranges in it.
+    pub(crate) fn ranges(&self) -> Ranges<'_> {
+        Ranges::parse(&self.0)
+    }
+}
+
+impl<'value> From<&'value str> for Accept<'value> {
+    fn from(value: &'value str) -> Self {
+        Self(Cow::Borrowed(value))
+    }
+}
+
 /// How much a type is wanted: its weight in thousandths, then how precisely it is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Weight {
@@ -30,17 +61,17 @@ struct Range<'a> {
 pub(crate) struct Ranges<'a>(Vec<Range<'a>>);
 
 impl<'a> Ranges<'a> {
-    /// Parses the field's value. What is no media range is passed over.
+    /// Parses the field's value. Skips parts that are not media ranges.
     pub(crate) fn parse(accept: &'a str) -> Self {
         Self(Unquoted { rest: accept, separator: b',' }.filter_map(Range::parse).collect())
     }
 
-    /// Whether there is none: then anything is acceptable.
+    /// True if there are no ranges: then everything is acceptable.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What the field says of a media type; `None` where it is not acceptable.
+    /// The weight of a media type; `None` if it is not acceptable.
     pub(crate) fn weight_of(&self, name: &str) -> Option<Weight> {
         let weights = self.0.iter().filter_map(|range| {
             let precision = range.precision_for(name)?;
@@ -94,9 +125,9 @@ fn parse_weight(text: &str) -> Option<u16> {
     (thousandths <= 1000).then_some(thousandths)
 }
 
-/// The parts of a text between separators, those within quotes aside.
+/// The parts of a text between separators; a separator within quotes does not count.
 pub(crate) struct Unquoted<'a> {
-    /// What is left.
+    /// The text that is left.
     pub(crate) rest: &'a str,
     /// The separator.
     pub(crate) separator: u8,

@@ -1,5 +1,5 @@
 //! Bytes as base64 text (RFC 4648). Read in either alphabet, with padding or without, but never
-//! loosely otherwise: no blanks, no mixed alphabets, no stray bits. Written with
+//! leniently otherwise: no blanks, no mixed alphabets, no stray bits. Written with
 //! padding, in the standard alphabet unless the dialect has the other.
 
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -16,7 +16,7 @@ const URL_ENGINE: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, EITHER_PADDING
 /// Bytes encoded at a time: a multiple of three, so that no padding comes in between.
 const PIECE: usize = 3 * 1024;
 
-/// The bytes that the text stands for; `None` where it is no base64.
+/// Decodes the text; `None` if it is not base64.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let engine =
         if text.bytes().any(|byte| matches!(byte, b'-' | b'_')) { URL_ENGINE } else { STANDARD_ENGINE };

@@ -17,7 +17,7 @@ pub(crate) enum CharsetError {
     Unmappable,
 }
 
-/// What is wrong with a body, as a sentence's end.
+/// The error as the end of a sentence about a body.
 pub(crate) fn problem(error: CharsetError) -> &'static str {
     match error {
         CharsetError::Unknown => "has a charset that the gateway can't write",
@@ -43,7 +43,7 @@ pub(crate) fn encode<'a>(charset: Option<&str>, text: &'a str) -> Result<Cow<'a,
     }
     let encoding = Encoding::for_label(label.as_bytes()).ok_or(CharsetError::Unknown)?;
     if encoding == UTF_16LE || encoding == UTF_16BE {
-        return Ok(Cow::Owned(encode_utf_16(label, encoding == UTF_16BE, text)));
+        return Ok(Cow::Owned(encode_utf_16(label, encoding, text)));
     }
     // Encodings that the standard only decodes have another one for output.
     if encoding.output_encoding() != encoding {
@@ -55,13 +55,15 @@ pub(crate) fn encode<'a>(charset: Option<&str>, text: &'a str) -> Result<Cow<'a,
 
 /// UTF-16; a bare `utf-16` says nothing of the byte order, so that it gets a byte order mark
 /// (RFC 2781 §4.3).
-fn encode_utf_16(label: &str, big_endian: bool, text: &str) -> Vec<u8> {
+fn encode_utf_16(label: &str, encoding: &Encoding, text: &str) -> Vec<u8> {
     let mark = is_one_of(label, &["utf-16"]).then_some(0xfeff);
     let units = mark.into_iter().chain(text.encode_utf16());
-    units.flat_map(|unit| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+    units
+        .flat_map(|unit| if encoding == UTF_16BE { unit.to_be_bytes() } else { unit.to_le_bytes() })
+        .collect()
 }
 
-/// The text that the bytes are in the charset; `None` where they are not, or nobody knows it.
+/// Decodes bytes in the charset; `None` if they are not valid in it, or it is unknown.
 pub(crate) fn decode<'a>(charset: Option<&str>, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
     let encoding = match charset {
         Some(label) => Encoding::for_label(label.as_bytes())?,
@@ -70,7 +72,7 @@ pub(crate) fn decode<'a>(charset: Option<&str>, bytes: &'a [u8]) -> Option<Cow<'
     if encoding == UTF_8 {
         return std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
     }
-    // In UTF-16 the mark is no part of the text, and it wins over the label (RFC 2781 §4.3).
+    // In UTF-16 the mark is not part of the text, and it wins over the label (RFC 2781 §4.3).
     match Encoding::for_bom(bytes) {
         Some((marked, length)) if marked != UTF_8 && (encoding == UTF_16LE || encoding == UTF_16BE) => {
             marked.decode_without_bom_handling_and_without_replacement(bytes.get(length..)?)
@@ -79,7 +81,7 @@ pub(crate) fn decode<'a>(charset: Option<&str>, bytes: &'a [u8]) -> Option<Cow<'
     }
 }
 
-/// Whether a label names UTF-8, of which US-ASCII is a part.
+/// Whether a label names UTF-8 or its subset US-ASCII.
 pub(crate) fn is_utf_8(label: &str) -> bool {
     ["utf-8", "utf8", "us-ascii"].iter().any(|name| name.eq_ignore_ascii_case(label))
 }

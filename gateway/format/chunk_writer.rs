@@ -1,4 +1,4 @@
-//! A reply under construction: chunks of bytes, the large ones shared with whoever made them.
+//! A reply under construction: chunks of bytes. Large ones are shared with the reply that they came in.
 //!
 //! Small pieces are copied one after the other into a buffer; bodies above [`SHARED_FROM`] bytes
 //! are chunks of their own and not copied at all.
@@ -13,7 +13,7 @@ const SHARED_FROM: usize = 16 << 10;
 const SEGMENT: usize = 64 << 10;
 
 /// A growing list of chunks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ChunkWriter {
     chunks: Vec<Bytes>,
     buffer: BytesMut,
@@ -30,9 +30,9 @@ impl ChunkWriter {
         }
     }
 
-    /// An empty one for lines of JSON: line breaks in what is shared become blanks. All that is shared in
-    /// such a document is JSON, where a line break is white space and nothing else.
-    pub(crate) fn of_json_lines() -> Self {
+    /// An empty one for lines of JSON: line breaks in shared bytes become blanks. All that is shared in
+    /// such a document is JSON, where a line break is only white space.
+    pub(crate) fn for_json_lines() -> Self {
         Self { one_line: true, ..Self::new(0) }
     }
 
@@ -73,7 +73,7 @@ impl ChunkWriter {
         self.chunks
     }
 
-    /// Closes the current chunk; what is left of the buffer's memory serves the next one.
+    /// Closes the current chunk; the rest of the buffer's memory is used for the next one.
     fn seal(&mut self) {
         if !self.buffer.is_empty() {
             self.chunks.push(self.buffer.split().freeze());
@@ -81,7 +81,7 @@ impl ChunkWriter {
     }
 }
 
-/// JSON without line breaks; most has none, and is left as it is.
+/// JSON without line breaks. Most JSON has none and is not copied.
 fn on_one_line(json: Bytes) -> Bytes {
     if memchr::memchr2(b'\n', b'\r', &json).is_none() {
         return json;
@@ -90,7 +90,7 @@ fn on_one_line(json: Bytes) -> Bytes {
     json.iter().copied().map(blank).collect()
 }
 
-/// What a body adds to the buffer: nothing where it is shared.
+/// Bytes that a body adds to the buffer: none if it is shared.
 pub(crate) fn copied_length(bytes: &[u8]) -> usize {
     if bytes.len() < SHARED_FROM { bytes.len() } else { 0 }
 }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn json_in_lines_has_no_line_breaks() {
-        let mut output = ChunkWriter::of_json_lines();
+        let mut output = ChunkWriter::for_json_lines();
         output.put_shared(Bytes::from_static(b"{\r\n \"a\\n\": [1,\n2]\r}"));
         output.put(b"\n");
         let large = Bytes::from(vec![b'1'; SHARED_FROM]);

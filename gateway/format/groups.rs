@@ -1,4 +1,4 @@
-//! The groups of a JSON batch, `atomicityGroup` (OData JSON §19.1), which only the whole batch can tell.
+//! The groups of a JSON batch, `atomicityGroup` (OData JSON §19.1). They are checked once all items are known.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +18,7 @@ pub(crate) fn refuse_transactions(items: &mut [BatchItem]) {
     }
 }
 
-/// Checks what OData asks of groups: their items stand together, and none has an item's id for a name.
+/// Checks OData's rules for groups: their items are neighbours, and no group has the name of an item's id.
 pub(crate) fn check_groups(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     if items.iter().all(|item| group(item).is_none()) {
         return Ok(());

@@ -1,5 +1,36 @@
-//! An item while a format reads it: the members that all formats have, checked against the
-//! batch's limits. The first thing wrong with an item rejects that item alone; reading goes on.
+//! Builds an item from what a format reads of it, and checks it against the batch's limits.
+//!
+//! # Why it exists
+//!
+//! JSON, XML, multipart, lines, records and the batches of other services write an item in different ways, and mean the
+//! same: an id, a method, a url, fields, a body, and perhaps a time limit, dependencies and a condition. What makes such an
+//! item valid is decided here, once, so that no format lets through what another one refuses. A reader translates syntax
+//! and knows nothing of limits; the builder checks and knows nothing of syntax.
+//!
+//! # What goes in and what comes out
+//!
+//! A reader calls [`ItemBuilder::new`] for each item, then a setter for each member that it finds, in any order, and at the
+//! end [`ItemBuilder::finish`] with the body. Out comes a [`BatchItem`]: an item that the plan can use, or the reason why
+//! this one is rejected. `finish` also finds the item's references to the results of other items (`template`);
+//! [`ItemBuilder::finish_literal`] does not, for formats whose items are data all through.
+//!
+//! # Invariants
+//!
+//! - **An item fails alone.** No setter returns an error. The first thing that is wrong is kept as the rejection, the later
+//!   ones are dropped, and reading goes on: the client gets a result for each item, and the neighbours run.
+//! - **A rejected item can still be recognized.** The id, the method and the url are kept as far as they could be read. An
+//!   id that is too long is cut, one that no format can carry is replaced by the item's position, and the result says which
+//!   (`ItemForm`).
+//! - **Limits hold while reading.** Fields and dependencies are counted as they come and not stored beyond the limit, so that
+//!   a rejected item costs no more memory than a valid one.
+//! - **How the item was written is remembered** where the reply has to repeat it: an id that was a number, a Content-ID in
+//!   brackets, a change set, a group.
+//!
+//! # What it does not do
+//!
+//! It does not decide whether a route takes the method or where a url leads (`plan`), and it does not read bodies: the
+//! format prepares the bytes, and asks [`ItemBuilder::media_type`] how. Ids are compared after all items are read, by
+//! [`check_ids`] and [`check_given_ids`].
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -30,7 +61,7 @@ pub(crate) const NO_TRANSACTIONS: ItemRejection = ItemRejection::NotImplemented 
     what: "the upstreams share no transaction, so that a group of several items can't be atomic; \
            nothing of the group was sent",
 };
-/// Shown for an item of a group whose other items may stand in any later line.
+/// Shown for an item of a group: its other items may be in any later line.
 pub(crate) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
     what: "items in lines can't be in an atomicity group; send the group as application/json",
 };
@@ -40,14 +71,14 @@ pub(crate) const NO_DEPENDENCIES_OF_LINES: ItemRejection = ItemRejection::NotImp
            send them as application/json",
 };
 
-/// What a member is called in a format.
+/// The names of members that differ between formats.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MemberNames {
     /// `url` or `href`.
     pub(crate) url: &'static str,
 }
 
-/// What has been read of an item.
+/// An item under construction.
 #[derive(Debug)]
 pub(crate) struct ItemBuilder<'l> {
     limits: &'l BatchLimits,
@@ -65,7 +96,7 @@ pub(crate) struct ItemBuilder<'l> {
 }
 
 impl<'l> ItemBuilder<'l> {
-    /// Nothing yet.
+    /// An item of which nothing was read yet.
     pub(crate) fn new(limits: &'l BatchLimits, names: MemberNames) -> Self {
         Self {
             limits,
@@ -93,8 +124,8 @@ impl<'l> ItemBuilder<'l> {
         self.reject(ItemRejection::BadMember { member, problem });
     }
 
-    /// A member that the protocol does not know, `known` being those that it knows here. One that is like a known one
-    /// rejects the item, because what its client meant would not happen; any other one is ignored.
+    /// Notes a member that the protocol does not know; `known` are those that it knows here. One that is like a known one
+    /// rejects the item, because it would not do what its client meant; any other one is ignored.
     pub(crate) fn meet_unknown(&mut self, name: &str, known: &[&'static str]) {
         let meant = meant_by(name, known);
         if meant.is_some() {
@@ -104,19 +135,19 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// The same where every unknown name rejects the item.
+    /// Rejects the item because of an unknown member, for formats in which every unknown name is an error.
     pub(crate) fn reject_unknown(&mut self, name: &str, known: &[&'static str]) {
         let meant = meant_by(name, known);
         self.reject(ItemRejection::UnknownMember { member: shown(name), meant });
     }
 
-    /// Whether the item is rejected, so that there is no use in preparing its body.
+    /// Whether the item is rejected. Its body need not be prepared then.
     pub(crate) fn is_rejected(&self) -> bool {
         self.rejection.is_some()
     }
 
-    /// An id that can't be echoed in every format is none: the item keeps its position as id. One over the limit is
-    /// echoed as far as the limit goes, so that its client can tell whose result it reads.
+    /// Sets the id. If no format can carry it, the item keeps its position as id. One over the limit is
+    /// cut to the limit, so that the client can still recognize the result.
     pub(crate) fn set_id(&mut self, id: &str) {
         if id.is_empty() {
             self.reject_member("id", "is empty");
@@ -131,7 +162,7 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// An id that rejects its item, cut to what any format can carry.
+    /// Keeps of an id that rejects its item as much as every format can carry.
     fn set_unusable_id(&mut self, id: &str) {
         let fit = id.chars().filter(|character| !is_unfit_for_names(*character));
         let mut shown = String::new();
@@ -148,21 +179,21 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// An id of bytes, as multipart has it.
-    pub(crate) fn set_id_bytes(&mut self, id: &[u8], bracketed: bool) {
+    /// Sets the id from bytes, for multipart.
+    pub(crate) fn set_id_bytes(&mut self, id: &[u8], form: IdForm) {
         if let Ok(id) = std::str::from_utf8(id) {
             self.set_id(id);
         } else {
             self.reject_member("id", "is not in UTF-8");
             self.set_unusable_id(&String::from_utf8_lossy(id));
         }
-        if bracketed && self.form.id == IdForm::Plain {
-            self.form.id = IdForm::Bracketed;
+        if self.form.id == IdForm::Plain {
+            self.form.id = form;
         }
     }
 
-    /// An id that the client wrote as a whole number. It is the text of its digits, and is written as a number again;
-    /// cut, it would be another number.
+    /// Sets an id that the client wrote as an integer. It is kept as digits and written as a number again;
+    /// cut, it would be a different number.
     pub(crate) fn set_number_id(&mut self, digits: &str) {
         self.set_id(digits);
         if self.form.id == IdForm::Plain && !self.form.id_is_cut {
@@ -170,12 +201,12 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// The item is the one request of a change set.
+    /// Marks the item as the one request of a change set.
     pub(crate) fn set_in_set(&mut self) {
         self.form.in_set = true;
     }
 
-    /// Any token is a method here; which ones a route allows is for the plan.
+    /// Sets the method, which can be any token. The plan decides which ones a route allows.
     pub(crate) fn set_method(&mut self, name: &str) {
         self.method = known_method(name).filter(|_| name.len() <= MAX_METHOD);
         if self.method.is_none() {
@@ -183,7 +214,7 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// Whether the url leads anywhere is for the plan.
+    /// Sets the url. The plan decides where it leads.
     pub(crate) fn set_url(&mut self, url: &str) {
         if url.is_empty() {
             self.reject_member(self.names.url, "is empty");
@@ -196,14 +227,14 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// The url as the client wrote it, where another one was made of it.
+    /// Keeps the url that the client wrote, if the gateway made another one of it.
     pub(crate) fn set_written_url(&mut self, url: &str) {
         if !self.is_rejected() {
             self.form.written_url = Some(url.into());
         }
     }
 
-    /// One value of one field.
+    /// Adds one value of a field.
     pub(crate) fn add_header(&mut self, name: &str, value: &[u8]) {
         self.header_bytes = self.header_bytes.saturating_add(name.len()).saturating_add(value.len());
         if self.header_bytes > self.limits.max_header_bytes {
@@ -214,7 +245,7 @@ impl<'l> ItemBuilder<'l> {
             self.reject(ItemRejection::OverLimit { what: Bounded::Headers, limit });
         } else {
             match checked_field(name, value) {
-                // Which of two would say what the body is?
+                // With two, it would be unclear what the body is.
                 Ok((name, value)) if name == CONTENT_TYPE => self.set_content_type(value),
                 Ok(field) => self.headers.push(field),
                 Err(error) => self.reject_header(name, error),
@@ -232,7 +263,7 @@ impl<'l> ItemBuilder<'l> {
         self.headers.iter().any(|(given, _)| given.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// The item's own time limit in milliseconds.
+    /// Sets the item's own time limit in milliseconds.
     pub(crate) fn set_timeout(&mut self, milliseconds: &str) {
         // `parse` would take a sign, too.
         let digits = milliseconds.bytes().all(|byte| byte.is_ascii_digit());
@@ -242,9 +273,9 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// The id or the group of an item that this one depends on.
+    /// Adds the id or the group of an item that this one depends on.
     pub(crate) fn add_dependency(&mut self, name: &str) {
-        // An item can't depend on more than there are; the same one twice is no use.
+        // An item can't depend on more items than there are; naming one twice is pointless.
         if self.depends_on.len() == self.limits.max_items {
             let limit = self.limits.max_items;
             self.reject(ItemRejection::OverLimit { what: Bounded::Dependencies, limit });
@@ -253,7 +284,7 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// What has to hold for the item to be started.
+    /// Sets the condition on which the item is sent.
     pub(crate) fn set_condition(&mut self, text: &str) {
         match Condition::parse(text) {
             Ok(condition) => self.condition = Some(Box::new(condition)),
@@ -274,7 +305,7 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// The name of the group that the item is in.
+    /// Sets the name of the item's group.
     pub(crate) fn set_group(&mut self, name: &str) {
         self.form.group = Some(name.into());
     }
@@ -287,7 +318,7 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// Declares the body's media type, where the client did not.
+    /// Declares the body's media type, if the client did not.
     pub(crate) fn default_media_type(&mut self, value: &'static str) {
         if self.media_type().is_none() {
             self.headers.push((CONTENT_TYPE, HeaderValue::from_static(value)));
@@ -296,23 +327,23 @@ impl<'l> ItemBuilder<'l> {
 
     /// The media type that the item's fields declare.
     pub(crate) fn media_type(&self) -> Option<MediaType<'_>> {
-        MediaType::of(&self.headers)
+        MediaType::from_fields(&self.headers)
     }
 
-    /// The item, with the body that the format made of it.
+    /// Finishes the item, with the body that the format prepared.
     pub(crate) fn finish(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
         let href = self.finish_target();
         let template = template::find(&href, &self.headers, body.as_ref(), self.limits);
         self.into_item(index, href, body, template)
     }
 
-    /// The same for an item that is data all through, in which nothing is looked for.
+    /// Finishes an item in which references are plain data.
     pub(crate) fn finish_literal(mut self, index: ItemIndex, body: Option<Bytes>) -> BatchItem {
         let href = self.finish_target();
         self.into_item(index, href, body, Ok(None))
     }
 
-    /// The url; an item without one or without a method is rejected.
+    /// Takes the url. An item without one, or without a method, is rejected.
     fn finish_target(&mut self) -> Box<str> {
         if self.method.is_none() {
             self.reject(ItemRejection::MissingMember { member: "method" });
@@ -347,17 +378,29 @@ impl<'l> ItemBuilder<'l> {
     }
 }
 
-/// Checks that no two items have the same id, the implied ones included (protocol §1); with
-/// `ignore_case`, in any case.
-pub(crate) fn check_ids(items: &[BatchItem], ignore_case: bool) -> Result<(), BatchRefusal> {
+/// Whether ids that differ only by case are different ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum IdCase {
+    /// They are different.
+    #[default]
+    Significant,
+    /// They are the same.
+    Ignored,
+}
+
+/// Checks that no two items have the same id, the implied ones included (protocol §1).
+pub(crate) fn check_ids(items: &[BatchItem], case: IdCase) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
-    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(key(item, ignore_case)));
+    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(key(item, case)));
     twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
 }
 
-fn key(item: &BatchItem, ignore_case: bool) -> Cow<'_, str> {
+fn key(item: &BatchItem, case: IdCase) -> Cow<'_, str> {
     let id = item.subject.id.as_str();
-    if ignore_case { Cow::Owned(id.to_lowercase()) } else { Cow::Borrowed(id) }
+    match case {
+        IdCase::Significant => Cow::Borrowed(id),
+        IdCase::Ignored => Cow::Owned(id.to_lowercase()),
+    }
 }
 
 /// Checks that no two items were given the same id. In multipart an item without one is answered
@@ -371,8 +414,8 @@ pub(crate) fn check_given_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
 }
 
-/// An item that is rejected before its id was read, or for it, has its position or a part of its id in the id's place.
-/// That may be another item's id, which is not the fault of that other item.
+/// An item that was rejected because of its id, or before its id was read, has its position or a part of its id instead.
+/// That may be the id of another item, which must not be rejected for it.
 fn has_bad_id(item: &BatchItem) -> bool {
     let form = &item.subject.form;
     item.content.is_err() && (form.id == IdForm::Position || form.id_is_cut)

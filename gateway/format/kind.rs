@@ -1,7 +1,5 @@
 //! The formats of batches and results.
 
-use crate::batch::Dialect;
-
 /// A format of batches and results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Format {
@@ -18,16 +16,6 @@ pub enum Format {
 impl Format {
     /// All formats.
     pub const ALL: [Self; 4] = [Self::Json, Self::Xml, Self::Multipart, Self::Ndjson];
-
-    /// Whether the dialect has the format.
-    #[must_use]
-    pub const fn is_of(self, dialect: Dialect) -> bool {
-        match dialect {
-            Dialect::Batchgate => true,
-            Dialect::Odata => matches!(self, Self::Json | Self::Multipart),
-            Dialect::Graph | Dialect::Apisix | Dialect::Tyk => matches!(self, Self::Json),
-        }
-    }
 
     /// The format's name in metrics and messages.
     #[must_use]

@@ -1,11 +1,11 @@
-//! Names that a client wrote a little differently from one that the protocol knows: `depends_on`, `header`, `URL`.
+//! Recognizes names that differ a little from one that the protocol knows: `depends_on`, `header`, `URL`.
 //!
-//! The protocol ignores members that it does not know, because clients send more than it asks for. A name like
-//! these is another matter: its client means something by it that would not happen. So readers refuse it, and
+//! The protocol ignores unknown members, because clients send more than it asks for. A name like
+//! these is different: its client means something that would not happen. So readers refuse it and
 //! say the right name.
 
 /// The one of the known names from which `name` differs only by case, `-`, `_`, blanks, or an `s` that makes a plural. A
-/// known name is like no other. Allocates nothing, for a batch can be full of unknown names.
+/// known name is never like another one. Allocates nothing, because a batch can be full of unknown names.
 pub(crate) fn meant_by(name: &str, known: &[&'static str]) -> Option<&'static str> {
     if known.contains(&name) {
         return None;

@@ -22,7 +22,7 @@ pub(crate) enum MediaKind {
     Binary,
 }
 
-/// Which bodies of items are strings of text; those that are neither these nor JSON are base64.
+/// Which bodies of items are strings of text; other bodies that are not JSON are base64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum TextTypes {
     /// Those of every type that is text. The gateway's own way, and every dialect's in replies.
@@ -70,15 +70,15 @@ pub(crate) struct MediaType<'a> {
 }
 
 impl<'a> MediaType<'a> {
-    /// Parses the value of a Content-Type field. What is no media type is binary.
+    /// Parses the value of a Content-Type field. A value that is not a media type is binary.
     pub(crate) fn parse(value: &'a str) -> Self {
         let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
         let essence = essence.trim_matches([' ', '\t']);
         Self { kind: kind_of(essence), essence, charset: charset_in(parameters) }
     }
 
-    /// The media type of a message with these fields; `None` where there is none.
-    pub(crate) fn of(fields: &'a Fields) -> Option<Self> {
+    /// The media type of a message with these fields; `None` if there is none.
+    pub(crate) fn from_fields(fields: &'a Fields) -> Option<Self> {
         let (_, value) = fields.iter().find(|(name, _)| name == http::header::CONTENT_TYPE)?;
         Some(Self::parse(value.to_str().unwrap_or_default()))
     }
@@ -166,7 +166,7 @@ fn ends_with(essence: &str, suffix: &str) -> bool {
     end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
 }
 
-/// The first `charset` of `; name=value; …`. A quoted value with escapes in it is no charset's
+/// The first `charset` of `; name=value; …`. A quoted value with escapes in it is not a charset's
 /// name, so that it is enough to take the quotes off.
 fn charset_in(parameters: &str) -> Option<&str> {
     parameters.split(';').find_map(|parameter| {

@@ -1,47 +1,52 @@
-//! How batches are read and results are written. Pure: bytes in, a [`Batch`] or a refusal out;
-//! results in, bytes out. Nothing here knows of routes, time or connections.
+//! How batches are read and results are written. Pure: bytes in, a [`crate::batch::Batch`] or a refusal out; results in,
+//! bytes out. Nothing here knows routes, time, connections or dialects.
 //!
-//! One folder a format, each with its reader and its writer; which one is used is negotiated from
-//! Content-Type and Accept (protocol §2, §4). A new format is a new folder and a new variant.
+//! Each format has a folder with a reader and a [`ResultWriter`]. Which one is used is negotiated from Content-Type and
+//! Accept (`negotiation`; protocol §2, §4). A dialect (`dialect`) chooses among the formats and hands the JSON reader and
+//! writer what it does differently. A new format is a new folder, a variant of [`Format`] and a line each in `read`, in
+//! `negotiation` and in the dialects' `result_writer`.
 
-pub(crate) mod body_kind;
-pub(crate) mod chunk_writer;
-pub(crate) mod item_builder;
 mod accept;
-mod encoded_body;
-mod kind;
-mod read;
-mod read_context;
-mod shown;
-mod write;
-mod bulk;
 mod base64;
+mod bulk;
 mod charset;
-mod lookalike;
+mod coding;
+mod cross_site;
+mod encoded_body;
 mod groups;
+mod kind;
+mod lookalike;
 mod media;
 mod negotiation;
-mod odata_headers;
-mod coding;
+mod read;
+mod read_context;
 mod reason;
 mod relative;
+mod result_writer;
+mod shown;
 mod template;
+mod write;
+pub(crate) mod chunk_writer;
+pub(crate) mod item_builder;
 pub mod json;
+pub mod multipart;
 pub mod ndjson;
 pub mod xml;
-mod multipart;
 #[cfg(test)]
 mod properties;
 
-pub use body_kind::{BodyKind, InputFormat};
+pub use accept::Accept;
 pub use bulk::{Bulk, RecordForm, takes_query};
 pub use coding::{ReplyCodingError, decode_batch, decode_reply};
+pub use cross_site::{cross_site, is_postable_cross_site};
 pub use encoded_body::EncodedBody;
 pub use kind::Format;
 pub use media::{is_json, is_xml};
-pub use negotiation::{
-    cross_site, is_ndjson, is_postable_cross_site, problem_format, reply_format, request_format,
-    wants_text_xml,
-};
-pub use odata_headers::{USUAL_ODATA_VERSION, odata_version};
+pub use negotiation::{is_ndjson, problem_format, reply_format, request_format, wants_text_xml};
+pub use read::read;
 pub use read_context::ReadContext;
+pub use result_writer::{ReplyEnd, ResultWriter};
+pub use write::{write_all, write_problem};
+
+pub(crate) use media::TextTypes;
+pub(crate) use reason::phrase as reason_phrase;

@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 
 use super::xml::read_back::Element;
 use super::*;
-use crate::batch::{
-    BatchLimits, BatchRefusal, Dialect, ItemForm, ItemResult, MultiStatus, ResultBody, Subject,
-};
+use crate::batch::{BatchLimits, BatchRefusal, ItemForm, ItemResult, MultiStatus, ResultBody, Subject};
+use crate::dialect::Dialect;
 
 const MEDIA_TYPES: [&str; 7] = [
     "application/json",
@@ -95,8 +94,8 @@ fn check_json_item(result: &ItemResult, item: &Value) -> Result<(), TestCaseErro
         prop_assert!(item.get("body").is_none());
         return Ok(());
     };
-    let is_json =
-        media::MediaType::of(&result.headers).is_some_and(|media| media.kind == media::MediaKind::Json);
+    let is_json = media::MediaType::from_fields(&result.headers)
+        .is_some_and(|media| media.kind == media::MediaKind::Json);
     if item.get("encoding").is_some() {
         prop_assert_eq!(STANDARD.decode(item["body"].as_str().unwrap()).unwrap(), bytes);
     } else if is_json {
@@ -144,11 +143,10 @@ const MULTIPART_BATCH: &str = "preamble\r\n--b\r\nContent-Type: application/http
     Content-Type: multipart/mixed; boundary=d\n\n--d\nContent-Type: application/http\n\nGET /a\n\n--d\n\
     Content-Type: application/http\n\nGET /b\n--d--\n--b--";
 
-/// What the readers are told beside the body.
+/// What the readers get in addition to the body.
 fn context(limits: &BatchLimits) -> ReadContext<'_> {
     let content_type = Some("multipart/mixed; boundary=b");
-    let dialect = Dialect::Batchgate;
-    ReadContext { limits, content_type, endpoint: "/svc/batch", own_authority: "gw", dialect }
+    ReadContext { limits, content_type, endpoint: "/svc/batch", own_authority: "gw" }
 }
 
 fn small_limits() -> BatchLimits {
@@ -165,7 +163,7 @@ fn small_limits() -> BatchLimits {
 /// Reads; what comes out keeps the limits, and a place lies within the body.
 fn check_reading(format: Format, body: Vec<u8>) -> Result<(), TestCaseError> {
     let (body, limits) = (Bytes::from(body), small_limits());
-    match format.read(&body, &context(&limits)) {
+    match Dialect::default().read(format, &body, &context(&limits)) {
         Ok(batch) => {
             prop_assert!(batch.items.len() <= limits.max_items);
             for item in batch.items {
@@ -217,7 +215,7 @@ fn damaged(valid: &str, damages: &[(Index, u8, u8)]) -> Vec<u8> {
 proptest! {
     #[test]
     fn json_results_come_back(results in any_results()) {
-        let written = Format::Json.write(MultiStatus { results: results.clone() }, Dialect::Batchgate);
+        let written = Dialect::default().write(Format::Json, MultiStatus { results: results.clone() });
         prop_assert!(written.chunks.iter().all(|chunk| !chunk.is_empty()));
         let document: Value = serde_json::from_slice(&written.chunks.concat()).unwrap();
         let items = document["responses"].as_array().unwrap();
@@ -231,7 +229,7 @@ proptest! {
 
     #[test]
     fn xml_results_come_back(results in any_results()) {
-        let written = Format::Xml.write(MultiStatus { results: results.clone() }, Dialect::Batchgate);
+        let written = Dialect::default().write(Format::Xml, MultiStatus { results: results.clone() });
         prop_assert!(written.chunks.iter().all(|chunk| !chunk.is_empty()));
         let document = Element::parse(&written.chunks.concat());
         let mut hrefs: Vec<_> = Vec::new();
@@ -272,7 +270,7 @@ proptest! {
             [(Format::Json, JSON_BATCH), (Format::Xml, XML_BATCH), (Format::Multipart, MULTIPART_BATCH)];
         for (format, body) in batches {
             let cut = Bytes::copy_from_slice(&body.as_bytes()[..at.index(body.len())]);
-            prop_assert!(format.read(&cut, &context(&BatchLimits::default())).is_err());
+            prop_assert!(Dialect::default().read(format, &cut, &context(&BatchLimits::default())).is_err());
         }
     }
 
@@ -284,7 +282,7 @@ proptest! {
             "id": format!("{index}{id}"), "method": "PUT", "url": url, "body": body,
         })).collect();
         let batch = Bytes::from(json!({"requests": written}).to_string());
-        let batch = Format::Json.read(&batch, &context(&BatchLimits::default())).unwrap();
+        let batch = Dialect::default().read(Format::Json, &batch, &context(&BatchLimits::default())).unwrap();
         prop_assert_eq!(batch.items.len(), items.len());
         for (index, (item, (id, url, body))) in batch.items.into_iter().zip(items).enumerate() {
             prop_assert_eq!(item.subject.id.as_str(), format!("{index}{id}"));

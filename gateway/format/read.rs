@@ -1,26 +1,27 @@
-//! Reads a batch in any format.
+//! Reads a batch in any format, for dialects that have nothing else in mind.
 
 use bytes::Bytes;
 
+use super::json::{self, JsonInput};
 use super::kind::Format;
 use super::read_context::ReadContext;
-use super::{json, multipart, ndjson, xml};
-use crate::batch::{Batch, BatchRefusal, Dialect};
+use super::{multipart, ndjson, xml};
+use crate::batch::{Batch, BatchRefusal};
 
-impl Format {
-    /// Reads a batch. What is wrong with one item alone stands in that item.
-    ///
-    /// # Errors
-    /// Says why the batch is refused whole, and where it is wrong.
-    pub fn read(self, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
-        match self {
-            Self::Json => match context.dialect {
-                Dialect::Batchgate | Dialect::Odata | Dialect::Graph => json::read(body, context),
-                Dialect::Apisix | Dialect::Tyk => json::plain::read(body, context),
-            },
-            Self::Xml => xml::read(body, context.limits),
-            Self::Ndjson => ndjson::read(body, context.limits),
-            Self::Multipart => multipart::read(body, context),
-        }
+/// Reads a batch, its JSON by these conventions. An item that is wrong is rejected alone.
+///
+/// # Errors
+/// Says why the batch is refused, and where it is wrong.
+pub fn read(
+    format: Format,
+    body: &Bytes,
+    context: &ReadContext<'_>,
+    json: JsonInput<'_>,
+) -> Result<Batch, BatchRefusal> {
+    match format {
+        Format::Json => json::read(body, context.limits, json),
+        Format::Xml => xml::read(body, context.limits),
+        Format::Ndjson => ndjson::read(body, context.limits),
+        Format::Multipart => multipart::read(body, context),
     }
 }

@@ -1,8 +1,8 @@
 //! What a reader knows of a batch in addition to its body.
 
-use crate::batch::{BatchLimits, Dialect};
+use crate::batch::BatchLimits;
 
-/// What a reader knows of a batch beside its body.
+/// What a reader knows of a batch in addition to its body.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadContext<'context> {
     /// What the batch may cost.
@@ -13,6 +13,4 @@ pub struct ReadContext<'context> {
     pub endpoint: &'context str,
     /// The authority under which the client reached the gateway.
     pub own_authority: &'context str,
-    /// The endpoint's dialect.
-    pub dialect: Dialect,
 }

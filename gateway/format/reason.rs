@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-/// The registered phrase, or one that says as much as the first digit.
+/// The registered phrase, or one for the class of the status.
 pub(crate) fn phrase(status: StatusCode) -> &'static str {
     status.canonical_reason().unwrap_or(match status.as_u16() {
         ..200 => "Informational",

@@ -5,8 +5,8 @@
 /// earlier item.
 const ODATA_RESOURCES: [&str; 6] = ["$metadata", "$batch", "$all", "$entity", "$count", "$crossjoin"];
 
-/// A relative url, resolved against the endpoint's folder; one of another form is left to the plan,
-/// which refuses what leads elsewhere.
+/// A relative url, resolved against the endpoint's folder. Urls of another form are left to the plan,
+/// which refuses those that lead elsewhere.
 pub(crate) fn resolved(url: &str, endpoint: &str) -> String {
     let first = url.split(['/', '?', '#']).next().unwrap_or_default();
     let folder = endpoint.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -17,7 +17,7 @@ pub(crate) fn resolved(url: &str, endpoint: &str) -> String {
     format!("{folder}/{url}")
 }
 
-/// Whether a first segment refers to the result of an earlier item, `$1`; these are not resolved.
+/// Whether a first segment refers to the result of an earlier item, `$1`; such urls are not resolved.
 fn is_reference(segment: &str) -> bool {
     let name = segment.split('(').next().unwrap_or_default();
     segment.starts_with('$') && !ODATA_RESOURCES.contains(&name)

@@ -16,10 +16,10 @@ use crate::reference::expression::{
 use crate::reference::template::{Template, TemplateLimits, UrlTemplate};
 
 /// References of one item. Far more than anybody writes by hand, and few enough that each can look
-/// through a whole reply.
+/// through a complete reply.
 const MAX_EXPRESSIONS: usize = 64;
 
-/// The item's references; `None` where it has none, as most have.
+/// The item's references; `None` if it has none, as most items.
 pub(crate) fn find(
     href: &str,
     headers: &Fields,
@@ -30,7 +30,7 @@ pub(crate) fn find(
     let in_headers = headers.iter().any(|(name, value)| {
         may_have_expressions(value.as_bytes()) || etag_of(name, value.as_bytes()).is_some()
     });
-    let is_json = || MediaType::of(headers).is_some_and(|media| media.kind == MediaKind::Json);
+    let is_json = || MediaType::from_fields(headers).is_some_and(|media| media.kind == MediaKind::Json);
     let body = body.filter(|body| may_have_expressions(body) && is_json());
     if !in_url && !in_headers && body.is_none() {
         return Ok(None);
@@ -67,11 +67,13 @@ fn url_template(href: &str) -> Result<UrlTemplate, ExpressionError> {
 fn header_templates(headers: &Fields) -> Result<Vec<(usize, TextTemplate)>, ItemRejection> {
     let mut templates = Vec::new();
     for (place, (name, value)) in headers.iter().enumerate() {
-        // What is no UTF-8 came in no format that could have an expression in it.
+        // Values that are not UTF-8 come from formats that have no expressions.
         let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
         if let Some(id) = etag_of(name, text.as_bytes()) {
-            templates
-                .push((place, TextTemplate::of(Expression { item: id.into(), part: Part::Header(ETAG) })));
+            templates.push((
+                place,
+                TextTemplate::from_expression(Expression { item: id.into(), part: Part::Header(ETAG) }),
+            ));
             continue;
         }
         if !may_have_expressions(text.as_bytes()) {

@@ -1,15 +1,17 @@
-//! What the gateway says about the hop, in every call it makes: the fields that hold for all calls of a request, and the
-//! prefix that a route strips.
+//! The fields in which the gateway tells an upstream about the hop: those that all calls of a request share, and the prefix
+//! that a route strips.
+//!
+//! In: the fields that `admission` makes of a caller, and the mapping of a route. Out: fields that are ready to be set.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::field::Fields;
 use crate::route::Mapping;
 
-/// The path in front of the service's own, as services know it that make links.
+/// The path in front of the service's own. Services that make links read it.
 pub const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
-/// What the gateway says about the hop.
+/// The fields about the hop.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct ForwardedBy {
     /// The fields, ready to be set.
@@ -18,7 +20,7 @@ pub struct ForwardedBy {
 }
 
 impl ForwardedBy {
-    /// The same for a request whose route has this mapping.
+    /// The same, for a request whose route has this mapping.
     #[must_use]
     pub fn behind(mut self, mapping: &Mapping) -> Self {
         let Some(prefix) = stripped_prefix(mapping) else { return self };

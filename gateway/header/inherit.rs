@@ -9,16 +9,16 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::field::{Fields, is_forbidden_in_item};
-use crate::batch::Dialect;
-
 use super::forwarded::{ForwardedBy, X_FORWARDED_PREFIX, set_prefix};
 use super::hop::named_by_connection;
-use super::odata::{PREFER, odata_fields};
+
+/// Preferences; only some dialects hand them down.
+pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// The fields that the items of a batch inherit: all but those that describe the outer message
-/// (protocol §1), or only the ones in `only`. OData's batches hand down more.
+/// (protocol §1), or only the ones in `only`. `more` are fields that the batch's dialect hands down in addition.
 #[must_use]
-pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>, dialect: Dialect) -> HeaderMap {
+pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>, more: Fields) -> HeaderMap {
     let mut inherited = HeaderMap::with_capacity(outer.len());
     let wanted = |name: &HeaderName| only.is_none_or(|names| names.contains(name));
     for (name, value) in outer {
@@ -26,9 +26,7 @@ pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>, dialect:
             inherited.append(name.clone(), value.clone());
         }
     }
-    if dialect == Dialect::Odata {
-        inherited.extend(odata_fields(outer).filter(|(name, _)| wanted(name)));
-    }
+    inherited.extend(more.into_iter().filter(|(name, _)| wanted(name)));
     for name in named_by_connection(outer) {
         inherited.remove(name);
     }
@@ -151,7 +149,7 @@ impl CallHeaders {
             }
             previous = Some(name);
         }
-        // Only OData hands preferences down, each by itself: of two that are alike the first, which is the
+        // Preferences are handed down one by one: of two that are alike the first, which is the
         // item's, holds (RFC 7240 §2).
         if let Some(preferences) = self.shared.get(PREFER)
             && own.iter().any(|(name, _)| *name == PREFER)
@@ -216,18 +214,18 @@ mod tests {
             ("expect", "100-continue"),
             ("range", "bytes=0-1"),
         ]);
-        let inherited = inherited_fields(&outer, None, Dialect::Batchgate);
+        let inherited = inherited_fields(&outer, None, Fields::new());
         let mut names: Vec<_> = inherited.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["accept-language", "authorization", "cookie"]);
-        let only = inherited_fields(&outer, Some(&[header::AUTHORIZATION, header::HOST]), Dialect::Batchgate);
+        let only = inherited_fields(&outer, Some(&[header::AUTHORIZATION, header::HOST]), Fields::new());
         assert_eq!(only.keys().collect::<Vec<_>>(), [header::AUTHORIZATION]);
     }
 
     #[test]
     fn the_cookies_of_http_2_are_one_field() {
         let outer = map(&[("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2")]);
-        let inherited = inherited_fields(&outer, None, Dialect::Batchgate);
+        let inherited = inherited_fields(&outer, None, Fields::new());
         assert_eq!(inherited.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
         assert_eq!(joined_cookies(&inherited), None);
     }

@@ -1,6 +1,6 @@
 //! Header fields: what a field may hold, and the rules that each path through the gateway shares.
 //!
-//! Which fields end at one hop (`hop`), which an item inherits from its batch (`inherit`, `odata`), what the gateway says
+//! Which fields end at one hop (`hop`), which an item inherits from its batch (`inherit`), what the gateway says
 //! about the hop to an upstream (`forwarded`, `via`), when a client should come back (`retry_after`), and how a field's
 //! name is written (`names`). Pure: nothing here reads or writes a connection.
 
@@ -9,14 +9,13 @@ pub mod forwarded;
 pub mod hop;
 pub mod inherit;
 pub mod names;
-pub mod odata;
 pub mod retry_after;
 pub(crate) mod stored;
 mod via;
 
 pub use via::{GATEWAY_NAME, hops, via_entry};
 
-/// The parts of a value between separators; what is quoted stays whole (RFC 9110 §5.6.4).
+/// The parts of a value between separators. Quoted strings are not split (RFC 9110 §5.6.4).
 pub(crate) fn outside_quotes(value: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     let parts = value.split(|character: char| {

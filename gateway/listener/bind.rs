@@ -1,8 +1,8 @@
 //! Listening sockets, bound before pingora sees them.
 //!
-//! pingora binds when a service starts, retries a taken port for 30 seconds and then panics. Binding here fails at once with
-//! an error that names the address. A bound socket queues connections before its service runs, and knows the port that
-//! the system has chosen for port 0.
+//! pingora binds when a service starts, retries a taken port for 30 seconds and then panics. Binding here fails at once
+//! with an error that names the address. A bound socket queues connections before its service runs, and knows the port
+//! that the system has chosen for port 0.
 
 use std::fmt::Display;
 use std::fs::Permissions;
@@ -29,8 +29,8 @@ use crate::config::{ListenAddress, Listener, TlsFiles};
 use super::inherited::Inherited;
 use crate::transport::client_certificate::NamesOfClients;
 
-/// Checks that `address` is free, by binding it for a moment. Like pingora it sets `SO_REUSEADDR`, so lingering connections
-/// of an earlier process don't make the address taken.
+/// Checks that `address` is free, by binding it for a moment. Like pingora it sets `SO_REUSEADDR`, so lingering
+/// connections of an earlier process don't make the address taken.
 ///
 /// # Errors
 /// The address is taken, or does not belong to this host. The message names it.
@@ -94,8 +94,8 @@ impl BoundSockets {
         Ok(bound)
     }
 
-    /// Binds a Unix socket. Replaces the socket file of a dead process; the file of a live one, and any other file, is an
-    /// error.
+    /// Binds a Unix socket. Replaces the socket file of a dead process; the file of a live one, and any other file, is
+    /// an error.
     pub(crate) fn bind_unix(&mut self, path: &Path) -> io::Result<()> {
         remove_if_stale(path);
         let listener = UnixListener::bind(path).map_err(|error| cannot_listen(path.display(), &error))?;

@@ -69,30 +69,15 @@ impl Drop for ConnectionSlot {
 
 #[cfg(test)]
 mod tests {
-    use std::num::{NonZeroU32, NonZeroUsize};
-    use std::time::Duration;
-
-    use crate::config::ClientHttp2;
+    use std::num::NonZeroUsize;
 
     use super::*;
 
     fn limits(connections: usize, per_address: usize) -> Limits {
-        let second = Duration::from_secs(1);
         Limits {
-            memory: 0,
             connections: NonZeroUsize::new(connections).unwrap(),
             connections_per_address: NonZeroUsize::new(per_address).unwrap(),
-            hops: NonZeroUsize::MIN,
-            header_bytes: 0,
-            header_fields: NonZeroUsize::MIN,
-            target_bytes: 0,
-            header_timeout: second,
-            body_timeout: second,
-            write_timeout: second,
-            idle_connections: 0,
-            idle_timeout: second,
-            keepalive_timeout: second,
-            http2: ClientHttp2 { streams: NonZeroU32::MIN, stream_window: NonZeroU32::MAX },
+            ..Limits::default()
         }
     }
 

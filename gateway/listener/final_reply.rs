@@ -1,5 +1,6 @@
-//! The last reply of a connection whose client broke HTTP's grammar, and the end of the connection. The client may still be
-//! sending, and a reset would make it lose the reply (RFC 9112 §9.6). So we close our direction and read on for a moment.
+//! The last reply of a connection whose client broke HTTP's grammar, and the end of the connection. The client may
+//! still be sending, and a reset would make it lose the reply (RFC 9112 §9.6). So we close our direction and read on
+//! for a moment.
 
 use std::fmt::Write as _;
 use std::pin::Pin;
@@ -11,9 +12,8 @@ use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::batch::Dialect;
 use crate::clock::unix_time;
-use crate::format::problem_format;
+use crate::format::{Accept, write_problem};
 use crate::http1::Fault;
 use crate::problem::{self, ErrorReply};
 use crate::telemetry::RequestId;
@@ -102,8 +102,7 @@ impl FinalReply {
 }
 
 fn written(error_reply: &ErrorReply, request_id: &RequestId) -> String {
-    let written = problem_format(None, None, Dialect::Batchgate)
-        .write_problem(&error_reply.problem, Dialect::Batchgate);
+    let written = write_problem(&Accept::default(), None, &error_reply.problem);
     let mut reply = format!("HTTP/1.1 {}\r\n", error_reply.problem.status);
     let date = httpdate::fmt_http_date(UNIX_EPOCH + unix_time());
     for (name, value) in [

@@ -1,9 +1,9 @@
-//! Applies the grammar of HTTP/1.1 to the reads of a client's connection. It decides for each read whether bytes are handed
-//! on, have to wait, or end the connection.
+//! Applies the grammar of HTTP/1.1 to the reads of a client's connection. It decides for each read whether bytes are
+//! handed on, have to wait, or end the connection.
 //!
-//! pingora may read several requests at once. It also reads while a request is served, to notice that the client has left.
-//! A fault in a later request must not disturb the one that is served, so only the session of the faulty request gets
-//! it. For that we count sessions: each begins one request.
+//! pingora may read several requests at once. It also reads while a request is served, to notice that the client has
+//! left. A fault in a later request must not disturb the one that is served, so only the session of the faulty request
+//! gets it. For that we count sessions: each begins one request.
 
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;

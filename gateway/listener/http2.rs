@@ -1,8 +1,8 @@
 //! A client's HTTP/2 connection: accepts its streams and serves each in a task of its own (RFC 9113 §5).
 //!
-//! Flow control: a stream may send `stream_window` bytes that nobody has read yet. The connection's window holds that for
-//! all of its streams together. So a stalled stream, whose client or service is slow, never takes the window from its
-//! neighbours, and a connection has at most `streams` × `stream_window` unread bytes in memory.
+//! Flow control: a stream may send `stream_window` bytes that nobody has read yet. The connection's window holds that
+//! for all of its streams together. So a stalled stream, whose client or service is slow, never takes the window from
+//! its neighbours, and a connection has at most `streams` × `stream_window` unread bytes in memory.
 //!
 //! A connection without a stream is closed after `keepalive_timeout`, with a GOAWAY. When the gateway drains, a GOAWAY
 //! tells the client to open no more streams; those that are open go on.
@@ -25,8 +25,8 @@ use super::request_handler::RequestHandler;
 
 /// What HTTP/2 counts for each field in addition to its bytes (RFC 9113 §6.5.2).
 const FIELD_OVERHEAD: usize = 32;
-/// h2 refuses larger heads with a bare 431. It may let through this many bytes more, which the gateway then refuses with
-/// an explanation.
+/// h2 refuses larger heads with a bare 431. It may let through this many bytes more, which the gateway then refuses
+/// with an explanation.
 const BEYOND_LIMIT: usize = 64 << 10;
 /// Bytes of a reply that wait in memory for one stream.
 const SEND_BUFFER: usize = 256 << 10;
@@ -67,15 +67,15 @@ pub(crate) async fn serve<H: RequestHandler>(
 }
 
 fn builder(limits: &Limits) -> Builder {
-    let http2 = limits.http2;
     let fields = limits.header_fields.get().saturating_mul(FIELD_OVERHEAD);
     let head = limits.header_bytes.saturating_add(fields).saturating_add(BEYOND_LIMIT);
-    let connection_window = u64::from(http2.stream_window.get()) * u64::from(http2.streams.get());
+    let (streams, stream_window) = (limits.http2_streams.get(), limits.http2_stream_window);
+    let connection_window = u64::from(stream_window) * u64::from(streams);
     let connection_window = connection_window.clamp(u64::from(u16::MAX), (1 << 31) - 1);
     let mut builder = Builder::new();
     builder
-        .max_concurrent_streams(http2.streams.get())
-        .initial_window_size(http2.stream_window.get())
+        .max_concurrent_streams(streams)
+        .initial_window_size(stream_window)
         .initial_connection_window_size(u32::try_from(connection_window).unwrap_or(u32::MAX >> 1))
         .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER);

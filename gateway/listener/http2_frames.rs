@@ -1,8 +1,8 @@
-//! Watches the frames of an HTTP/2 connection as they pass (RFC 9113 §4.1): whether a header has begun and not ended, and
-//! how many frames cost work and bring nothing.
+//! Watches the frames of an HTTP/2 connection as they pass (RFC 9113 §4.1): whether a header has begun and not ended,
+//! and how many frames cost work and bring nothing.
 //!
-//! h2 limits the memory that such frames take, and how many streams are open. It does not limit how often a client opens
-//! and resets a stream (CVE-2023-44487), pings, or sends settings.
+//! h2 limits the memory that such frames take, and how many streams are open. It does not limit how often a client
+//! opens and resets a stream (CVE-2023-44487), pings, or sends settings.
 
 use crate::clock::Stopwatch;
 

@@ -1,8 +1,8 @@
 //! Listening sockets that the process was started with, by its predecessor or by systemd's socket activation. Both pass
 //! them as `LISTEN_FDS` (`sd_listen_fds(3)`).
 //!
-//! A socket is matched to a listener by its address and not by its place in the list, because the configuration may have
-//! changed since it was bound.
+//! A socket is matched to a listener by its address and not by its place in the list, because the configuration may
+//! have changed since it was bound.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::{UnixDatagram, UnixListener};

@@ -5,17 +5,17 @@
 //!
 //! # The life of a connection
 //!
-//! `bind` has bound the sockets before anything runs. `inherited` takes over the sockets of a predecessor, or of systemd.
-//! pingora's listening service accepts connections and gives each to the [`acceptor`], in a task of its own. The checks
-//! come in this order, so that a connection costs as little as possible before it is refused:
+//! `bind` has bound the sockets before anything runs. `inherited` takes over the sockets of a predecessor, or of
+//! systemd. pingora's listening service (`service`) accepts connections and gives each to the `acceptor`, in a task of
+//! its own. The checks come in this order, so that a connection costs as little as possible before it is refused:
 //!
-//! 1. **Room.** `connection_limits` counts connections, in total and by address. A connection over a limit closes without
-//!    a reply on purpose: clients over a limit should cost little. From here to its end a `ConnectionGuard` keeps the
-//!    count.
+//! 1. **Room.** `connection_limits` counts connections, in total and by address. A connection over a limit closes
+//!    without a reply on purpose: clients over a limit should cost little. From here to its end a `ConnectionGuard`
+//!    keeps the count.
 //! 2. **TLS**, if the listener has a certificate, within `limits.header_timeout`. A failure is counted with its cause.
-//! 3. **Protocol**: with TLS by ALPN, otherwise by the first bytes. pingora would wait for all 24 bytes of HTTP/2's preface
-//!    for as long as it takes. A complete request can be shorter (`OPTIONS / HTTP/1.0`, the health check of many load
-//!    balancers), and a silent connection would stay forever.
+//! 3. **Protocol**: with TLS by ALPN, otherwise by the first bytes. pingora would wait for all 24 bytes of HTTP/2's
+//!    preface for as long as it takes. A complete request can be shorter (`OPTIONS / HTTP/1.0`, the health check of
+//!    many load balancers), and a silent connection would stay forever.
 //! 4. **Requests.** Over HTTP/1.1 pingora's session reads one head after the other; over HTTP/2 `http2` accepts streams
 //!    and serves each in a task of its own. A head that breaks the grammar never becomes a request: the connection
 //!    answers it with `final_reply` and closes.
@@ -52,10 +52,10 @@
 //!
 //! # Beside the acceptor
 //!
-//! [`plain_service`] is a small HTTP/1.1 service for the admin listener and the demonstration. It shares the sockets, and
-//! none of the above.
+//! [`plain_service`] is a small HTTP/1.1 service for the admin listener and the demonstration. It shares the sockets,
+//! and none of the above.
 
-pub(crate) mod acceptor;
+mod acceptor;
 pub(crate) mod bind;
 mod connection;
 mod connection_guard;
@@ -67,6 +67,7 @@ mod http2_frames;
 pub(crate) mod inherited;
 pub(crate) mod plain_service;
 pub(crate) mod request_handler;
+pub(crate) mod service;
 mod trailers;
 mod watch;
 mod write_buffer;

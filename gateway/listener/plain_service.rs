@@ -1,8 +1,8 @@
-//! A small HTTP/1.1 service: complete request in, complete response out. The admin listener and the demonstration's legacy
-//! API run on it.
+//! A small HTTP/1.1 service: complete request in, complete response out. The admin listener and the demonstration's
+//! legacy API run on it.
 //!
-//! It reads bodies up to a limit (413 above it), answers `HEAD` without a body, and keeps connections alive. It runs in the
-//! current tokio runtime, without pingora's server and its signal handling.
+//! It reads bodies up to a limit (413 above it), answers `HEAD` without a body, and keeps connections alive. It runs in
+//! the current tokio runtime, without pingora's server and its signal handling.
 
 use std::io;
 use std::net::SocketAddr;
@@ -66,8 +66,8 @@ impl<H: PlainHandler> PlainService<H> {
         Self { max_body: bytes, ..self }
     }
 
-    /// Binds a TCP address and returns it, with the port that the system has chosen for port 0. Clients can connect from
-    /// here on; they are answered once [`Self::serve`] runs.
+    /// Binds a TCP address and returns it, with the port that the system has chosen for port 0. Clients can connect
+    /// from here on; they are answered once [`Self::serve`] runs.
     ///
     /// # Errors
     /// The address is taken, or does not belong to this host. The message names it.
@@ -94,8 +94,8 @@ impl<H: PlainHandler> PlainService<H> {
         self.sockets.duplicates()
     }
 
-    /// Serves until `shutdown` turns true or its sender is dropped. Then it stops accepting; answers in progress go on as
-    /// tasks of the runtime.
+    /// Serves until `shutdown` turns true or its sender is dropped. Then it stops accepting; answers in progress go on
+    /// as tasks of the runtime.
     pub(crate) async fn serve(self, shutdown: ShutdownWatch) {
         let app = PlainApp { handler: self.handler, max_body: self.max_body };
         let mut service = Service::new(self.name.to_owned(), app);

@@ -1,5 +1,5 @@
-//! Lets writes leave together: the head of a batch's reply and the pieces of its body. pingora writes each by itself, and
-//! each write costs more than stitching a small reply.
+//! Lets writes leave together: the head of a batch's reply and the pieces of its body. pingora writes each by itself,
+//! and each write costs more than stitching a small reply.
 //!
 //! Bytes are held only on request, so the head of a streamed reply never waits for its body.
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::*;
-use crate::batch::{
-    AdmissionRefusal, BatchRefusal, Bounded, Dialect, ItemIndex, ItemRejection, Place, ProxyError,
-};
+use crate::batch::{AdmissionRefusal, BatchRefusal, Bounded, ItemIndex, ItemRejection, Place, ProxyError};
 use crate::dispatch::SkipReason;
 use crate::dispatch::{CallFailure, Sent};
 use crate::header::field::FieldError;
@@ -129,9 +127,9 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::BodyTooLarge { limit: 1 },
         BatchRefusal::BadContentEncoding { coding: "gzip" },
         BatchRefusal::UnsupportedContentEncoding,
-        BatchRefusal::UnsupportedMediaType(Dialect::Batchgate),
+        BatchRefusal::UnsupportedMediaType(String::new()),
         BatchRefusal::NoRecords,
-        BatchRefusal::NotAcceptable(Dialect::Batchgate),
+        BatchRefusal::NotAcceptable(String::new()),
         BatchRefusal::OdataVersion,
         BatchRefusal::NoIsolation,
         BatchRefusal::CrossSite,

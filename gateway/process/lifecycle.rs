@@ -7,9 +7,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use pingora::server::ListenFds;
-use pingora::services::Service as _;
-use pingora::services::listening::Service;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -24,10 +21,10 @@ use super::reload::{Reloader, WatchedFile};
 use super::signals::{SignalAction, Signals};
 use super::systemd::{self, notify_ready, notify_stopping};
 use crate::admin::Admin;
-use crate::listener::acceptor::Acceptor;
 use crate::listener::bind::BoundSockets;
 use crate::listener::inherited::{Inherited, READY};
 use crate::listener::plain_service::PlainService;
+use crate::listener::service::ClientService;
 use crate::serve::front::Front;
 use crate::state::activity::Awaited;
 use crate::state::gateway::Gateway;
@@ -80,9 +77,8 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
         front.listen(listener, inherited).map_err(|error| StartError::Address { key: "listen", error })?;
     }
     let metrics = Metrics::new(super::PINGORA_VERSION)?;
-    let redacted = config::redacted(&settings);
     let admin = settings.admin.clone();
-    let snapshot = Snapshot::new(settings, redacted, &metrics, None).await;
+    let snapshot = Snapshot::new(settings, &metrics, None).await;
     let gateway = Arc::new(Gateway::new(snapshot, metrics));
     gateway.metrics.record_reload(true);
     gateway.start_checks();
@@ -96,29 +92,10 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
         sockets.extend(admin.duplicate_sockets()?);
         services.push(tokio::spawn(admin.serve(admin_stopped)));
     }
-    services.push(tokio::spawn(front_service(Arc::clone(&gateway), front)?.serve(stopped)));
+    let handler = Front::new(Arc::clone(&gateway));
+    services.push(tokio::spawn(ClientService::new(Arc::clone(&gateway), handler, front)?.serve(stopped)));
     services.push(tokio::spawn(keep_resolving(Arc::clone(&gateway))));
     Ok(Running { gateway, services, stop, stop_admin, sockets })
-}
-
-/// The front's service with its sockets, ready to run.
-struct FrontService {
-    service: Service<Acceptor<Front>>,
-    sockets: ListenFds,
-}
-
-fn front_service(gateway: Arc<Gateway>, sockets: BoundSockets) -> std::io::Result<FrontService> {
-    let front = Front::new(Arc::clone(&gateway));
-    let acceptor = Acceptor::new(gateway, front, sockets.encrypted()?);
-    let mut service = Service::new("front".to_owned(), acceptor);
-    let sockets = sockets.give_to(service.endpoints());
-    Ok(FrontService { service, sockets })
-}
-
-impl FrontService {
-    async fn serve(mut self, stopped: watch::Receiver<bool>) {
-        self.service.start_service(Some(self.sockets), stopped, 1).await;
-    }
 }
 
 /// Looks up the names of targets again when their answers expire.

@@ -1,29 +1,29 @@
 //! The process: start, signals, reload, hand-over to a new version of the program, drain, and end.
 //!
-//! In: the path of a configuration file, and what the environment hands over (sockets of a predecessor or of systemd). Out:
-//! an exit code. This is the only folder that puts the others together: it makes the gateway's state, hands serve's
-//! front to the listener, and starts the background tasks.
+//! In: the path of a configuration file, and what the environment hands over (sockets of a predecessor or of systemd).
+//! Out: an exit code. This is the only folder that puts the others together: it makes the gateway's state, hands
+//! serve's front to the listener, and starts the background tasks.
 //!
 //! # Start
 //!
-//! `lifecycle` loads the configuration and binds every socket before anything is served, so that an error ends the process
-//! with a message and nothing half-started. Signals are taken over before the first client can come in. Then the
-//! listeners start, systemd is notified, and a predecessor is told to retire.
+//! `lifecycle` loads the configuration and binds every socket before anything is served, so that an error ends the
+//! process with a message and nothing half-started. Signals are taken over before the first client can come in. Then
+//! the listeners start, systemd is notified, and a predecessor is told to retire.
 //!
 //! # While it runs
 //!
 //! Signals (`signals`) and changes of files (`reload`) arrive in one loop, so that no two of these overlap:
 //!
-//! - A **reload** builds a new snapshot from the file and swaps it in. Requests keep the snapshot with which they began. A
-//!   file with an error changes nothing.
-//! - A **hand-over** (`handover`) starts the program anew with our listening sockets. Both processes accept from the same
-//!   sockets, so no connection is refused. Until the successor serves, and if it never does, this process goes on.
+//! - A **reload** builds a new snapshot from the file and swaps it in. Requests keep the snapshot with which they
+//!   began. A file with an error changes nothing.
+//! - A **hand-over** (`handover`) starts the program anew with our listening sockets. Both processes accept from the
+//!   same sockets, so no connection is refused. Until the successor serves, and if it never does, this process goes on.
 //!
 //! # End
 //!
-//! A drain sets `/readyz` to 503, waits for `drain.delay`, stops accepting, and ends as soon as nothing is in flight, or
-//! at `drain.deadline`. After a hand-over nobody waits for the end, so idle connections may stay until their clients use
-//! them again. A second signal exits at once.
+//! A drain sets `/readyz` to 503, waits for `drain.delay`, stops accepting, and ends as soon as nothing is in flight,
+//! or at `drain.deadline`. After a hand-over nobody waits for the end, so idle connections may stay until their clients
+//! use them again. A second signal exits at once.
 //!
 //! # Invariants
 //!

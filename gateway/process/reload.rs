@@ -1,6 +1,6 @@
-//! A new configuration without a restart: on SIGHUP, or when the file has changed. A file with an error changes nothing:
-//! the old configuration stays, and the log says why the new one was refused. The same holds for the files from which the
-//! configuration takes keys, secrets and authorities.
+//! A new configuration without a restart: on SIGHUP, or when the file has changed. A file with an error changes
+//! nothing: the old configuration stays, and the log says why the new one was refused. The same holds for the files
+//! from which the configuration takes keys, secrets and authorities.
 //!
 //! We watch the folders of these files and not the files, because editors and Kubernetes replace files by renaming. An
 //! event is only a hint; a reload happens if the content of a file differs from the last one read.
@@ -124,8 +124,7 @@ impl Reloader {
 
     async fn take(&self, settings: Settings) {
         let before = self.gateway.snapshot();
-        let redacted = config::redacted(&settings);
-        let snapshot = Snapshot::new(settings, redacted, &self.gateway.metrics, Some(&before)).await;
+        let snapshot = Snapshot::new(settings, &self.gateway.metrics, Some(&before)).await;
         self.gateway.replace(snapshot);
         self.gateway.metrics.upstreams.forget_targets();
         self.gateway.start_checks();

@@ -1,8 +1,8 @@
-//! References to the results of earlier items (protocol §6), as they stand in a text:
+//! References to the results of earlier items (protocol §6), as they are written in a text:
 //! `{$responses.ID.body#/pointer}`, `{$responses.ID.header.NAME}`, `{$responses.ID.status}`.
 //!
 //! Reading them is all that happens here, and they are data all the way: nothing of them is ever
-//! run. `{{$responses.` stands for the text `{$responses.`; any other brace stands for itself.
+//! run. `{{$responses.` is the text `{$responses.`; any other brace is itself.
 
 use std::fmt;
 
@@ -32,11 +32,11 @@ pub enum Part {
     Status,
     /// A field's value.
     Header(HeaderName),
-    /// The value at an RFC 6901 pointer in a JSON body; the empty pointer is the whole body.
+    /// The value at an RFC 6901 pointer in a JSON body; the empty pointer is the complete body.
     Body(Box<str>),
 }
 
-/// What is wrong with an expression.
+/// An error in an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpressionError {
     /// The expression as given, cut to a sensible length.
@@ -56,7 +56,7 @@ enum TextPiece {
 }
 
 impl Expression {
-    /// Parses what stands between `{$responses.` and `}`. The id ends where a part's name begins.
+    /// Parses the text between `{$responses.` and `}`. The id ends where a part's name begins.
     pub(crate) fn parse(inner: &str) -> Result<Self, &'static str> {
         let starts = (0..inner.len()).filter(|at| inner.as_bytes().get(*at) == Some(&b'.'));
         for at in starts {
@@ -70,7 +70,7 @@ impl Expression {
 }
 
 impl Part {
-    /// `None` where this is no part's name, but more of the id.
+    /// `None` if this is not a part's name, but more of the id.
     fn parse(text: &str) -> Result<Option<Self>, &'static str> {
         if text == ".status" {
             return Ok(Some(Self::Status));
@@ -108,7 +108,7 @@ impl fmt::Display for Expression {
     }
 }
 
-/// Whether there may be an expression in the text; where there is none, it is not parsed.
+/// Whether the text may contain an expression. If not, it need not be parsed.
 #[must_use]
 pub fn may_have_expressions(text: &[u8]) -> bool {
     // A dollar is rare, and looking for one byte is all that an ordinary item pays.
@@ -124,14 +124,14 @@ impl TextTemplate {
 
     /// A text that is one expression.
     #[must_use]
-    pub fn of(expression: Expression) -> Self {
+    pub fn from_expression(expression: Expression) -> Self {
         Self(vec![TextPiece::Expression(expression)])
     }
 
     /// Parses a text.
     ///
     /// # Errors
-    /// Names the first expression that is none.
+    /// Names the first one that is not an expression.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         let mut template = Self(Vec::new());
         let mut rest = text;
@@ -199,7 +199,7 @@ impl TextTemplate {
     }
 }
 
-/// An expression as it was given, from what follows its start.
+/// An expression as the client wrote it, from the text after its start.
 fn shown(after: &str) -> String {
     let inner = after.split_inclusive('}').next().unwrap_or_default();
     let inner: String = inner.chars().filter(|character| !character.is_control()).take(MAX_SHOWN).collect();

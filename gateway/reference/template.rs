@@ -1,4 +1,4 @@
-//! An item that can't be sent as it stands, because it refers to the results of earlier items
+//! An item that can't be sent yet, because it refers to the results of earlier items
 //! (protocol §6).
 
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::expression::{Expression, TextTemplate};
 use crate::reference::item_id::ItemId;
 
-/// Where in an item there are references. What is `None` stands in the item as it is sent.
+/// Where an item has references. Parts that are `None` are sent as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
     /// The url.
@@ -24,14 +24,14 @@ pub struct Template {
 pub struct UrlTemplate {
     /// `$ID` at its start: the Location of that item's result, if the batch has such an item.
     pub location_of: Option<ItemId>,
-    /// The url, or what follows `$ID`.
+    /// The url, or the rest of it after `$ID`.
     pub rest: TextTemplate,
 }
 
 /// A piece of a JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyPiece {
-    /// Text that is sent as it stands.
+    /// Text that is sent unchanged.
     Raw(Bytes),
     /// A string that is one expression: the value takes its place, of whatever JSON type it is.
     Value(Expression),
@@ -39,7 +39,7 @@ pub enum BodyPiece {
     Text(TextTemplate),
 }
 
-/// Bytes that an item may come to once it is filled in: the endpoint's limits for what comes in.
+/// The size of an item once it is filled in: the endpoint's limits on items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TemplateLimits {
     /// Of its url.

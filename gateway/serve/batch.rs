@@ -27,7 +27,8 @@ use super::body::read_body;
 use super::context::Context;
 use super::entry_point::EntryPoint;
 use super::error_format::ErrorFormat;
-use super::reply::{Handled, PREFERENCE_APPLIED, Reply};
+use super::handled::Handled;
+use super::reply::{PREFERENCE_APPLIED, Reply};
 use super::respond::note_gave_way;
 use super::runner::Runner;
 
@@ -156,7 +157,7 @@ async fn answer<'gateway>(
 fn encoded<'gateway>(runner: Runner<'_>, results: MultiStatus) -> Reply<'gateway> {
     let Runner { request, entry: EntryPoint { endpoint, .. }, .. } = runner;
     let retry_after = results.retry_after().map(retry_after::write);
-    let mut body = request.reply_format.write(results, endpoint.dialect);
+    let mut body = endpoint.dialect.write(request.reply_format, results);
     if request.is_text_xml {
         body.content_type = "text/xml; charset=utf-8".into();
     }

@@ -11,18 +11,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
-use http::{HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 
 use crate::admission::{Caller, withheld};
-use crate::batch::{Batch, BatchRefusal, Dialect};
+use crate::batch::{Batch, BatchRefusal};
 use crate::clock::Stopwatch;
-use crate::config::{ExecutionPolicy, Settings};
+use crate::config::Settings;
+use crate::dialect::{ExecutionPolicy, InputFormat};
 use crate::format::{
-    Format, InputFormat, ReadContext, USUAL_ODATA_VERSION, cross_site, decode_batch, is_postable_cross_site,
-    odata_version, reply_format, wants_text_xml,
+    Accept, Format, ReadContext, cross_site, decode_batch, is_postable_cross_site, wants_text_xml,
 };
 use crate::header::field::Fields;
 use crate::header::forwarded::ForwardedBy;
@@ -33,7 +33,7 @@ use crate::plan::{Plan, PlanContext, Preferences, plan};
 use crate::telemetry::{PhaseTimes, TraceContext};
 
 use super::entry_point::EntryPoint;
-use super::error_format::{ODATA_VERSION, content_type};
+use super::error_format::content_type;
 use super::reply::joined;
 
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -92,9 +92,7 @@ impl Incoming<'_> {
         if !is_post && self.entry.is_batch() {
             return Err(BatchRefusal::MethodNotAllowed);
         }
-        if self.is_odata() {
-            odata_version(headers)?;
-        }
+        self.entry.endpoint.dialect.check(headers)?;
         // A page of another site has to ask before it may use other methods (Fetch §2.2.1), and GET changes nothing.
         let is_postable = is_post && is_postable_cross_site(content_type(headers));
         let allowed = &self.settings.cors.allow_origins;
@@ -104,14 +102,11 @@ impl Incoming<'_> {
         Ok(())
     }
 
-    fn is_odata(&self) -> bool {
-        self.entry.endpoint.dialect == Dialect::Odata
-    }
-
     /// The fields that every item inherits.
     fn inherited(&self) -> HeaderMap {
         let (endpoint, outer) = (self.entry.endpoint, &self.head.headers);
-        let mut inherited = inherited_fields(outer, endpoint.inherit.as_deref(), endpoint.dialect);
+        let mut inherited =
+            inherited_fields(outer, endpoint.inherit.as_deref(), endpoint.dialect.handed_down(outer));
         for name in withheld(self.settings, &self.caller.identity) {
             let same: Vec<_> = inherited.keys().filter(|other| same_to_cgi(name, other)).cloned().collect();
             for name in same {
@@ -122,12 +117,6 @@ impl Incoming<'_> {
             inherited.insert(TRACESTATE, state);
         }
         inherited
-    }
-
-    fn reply_fields(&self) -> Fields {
-        let version = |headers| odata_version(headers).unwrap_or(USUAL_ODATA_VERSION);
-        let field = || (ODATA_VERSION, HeaderValue::from_static(version(&self.head.headers)));
-        self.is_odata().then(field).into_iter().collect()
     }
 }
 
@@ -143,11 +132,11 @@ impl BatchRequest {
             return Err(BatchRefusal::BodyTooLarge { limit });
         }
         let body = decode_batch(&joined(&head.headers, &header::CONTENT_ENCODING), body, limit)?;
-        let kind = incoming.entry.body_kind(&head.method, head.uri.query().unwrap_or_default());
-        let input = kind.form(content_type(&head.headers), &body, endpoint.dialect)?;
-        let accept = joined(&head.headers, &header::ACCEPT);
-        let reply_format = reply_format(Some(&accept), input.usual_reply(), endpoint.dialect)?;
-        let is_text_xml = reply_format == Format::Xml && wants_text_xml(Some(&accept));
+        let source = incoming.entry.item_source(&head.method, head.uri.query().unwrap_or_default());
+        let input = source.recognize(content_type(&head.headers), &body)?;
+        let accept = Accept::from_headers(&head.headers);
+        let reply_format = endpoint.dialect.reply_format(&accept, input.usual_reply())?;
+        let is_text_xml = reply_format == Format::Xml && wants_text_xml(&accept);
         Ok(Self { reply_format, is_text_xml, body, ..Self::without_body(incoming, input) })
     }
 
@@ -169,7 +158,7 @@ impl BatchRequest {
             input,
             reply_format: input.usual_reply(),
             is_text_xml: false,
-            reply_fields: incoming.reply_fields(),
+            reply_fields: endpoint.dialect.reply_fields(&head.headers),
             inherited: incoming.inherited(),
             hop: caller.forwarded_by(&head.headers),
             patience: preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline)),
@@ -199,10 +188,9 @@ impl BatchRequest {
             content_type: self.content_type.as_deref(),
             endpoint: &self.endpoint,
             own_authority: &self.caller.authority,
-            dialect: entry.endpoint.dialect,
         };
-        let kind = entry.body_kind(&self.method, &self.query);
-        let batch = kind.read(self.input, &self.body, &context)?;
+        let source = entry.item_source(&self.method, &self.query);
+        let batch = source.read(self.input, &self.body, &context)?;
         phases.set(Phase::Parse, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
         let plan = self.plan_items(batch, settings, entry)?;

@@ -27,7 +27,7 @@ pub(crate) fn is_allowed_preflight(cors: &Cors, request: &Parts) -> bool {
 /// The fields of the answer to a preflight.
 pub(crate) fn preflight_fields(cors: &Cors, headers: &HeaderMap) -> Vec<(HeaderName, String)> {
     let mut fields = origin_fields(cors, headers);
-    let allowed: Vec<_> = cors.allow_headers.iter().map(HeaderName::as_str).collect();
+    let allowed: Vec<_> = cors.allow_headers.iter().map(String::as_str).collect();
     fields.push((header::ACCESS_CONTROL_ALLOW_METHODS, METHODS.to_owned()));
     if !allowed.is_empty() {
         fields.push((header::ACCESS_CONTROL_ALLOW_HEADERS, allowed.join(", ")));

@@ -3,7 +3,8 @@
 use http::Method;
 
 use crate::config::{BatchEndpoint, BulkRoute, Settings};
-use crate::format::{BodyKind, Bulk};
+use crate::dialect::ItemSource;
+use crate::format::Bulk;
 use crate::route::RouteIndex;
 
 /// Where items come in.
@@ -34,18 +35,18 @@ impl<'settings> EntryPoint<'settings> {
         self.bulk.is_none()
     }
 
-    /// How the body of a request with this method and query is read.
-    pub(super) fn body_kind<'request>(
+    /// What makes items of the body of a request with this method and query.
+    pub(super) fn item_source<'request>(
         &self,
         method: &'request Method,
         query: &'request str,
-    ) -> BodyKind<'request>
+    ) -> ItemSource<'request>
     where
         'settings: 'request,
     {
         match self.bulk {
-            Some(bulk) => BodyKind::Bulk(Bulk { each: &bulk.each, method, query }),
-            None => BodyKind::Batch,
+            Some(bulk) => ItemSource::Records(Bulk { each: &bulk.each, method, query }),
+            None => ItemSource::Batch(self.endpoint.dialect),
         }
     }
 

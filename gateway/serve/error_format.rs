@@ -6,17 +6,15 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, Version};
 
-use crate::batch::Dialect;
-use crate::format::{EncodedBody, InputFormat, USUAL_ODATA_VERSION, odata_version, problem_format};
+use crate::dialect::{Dialect, InputFormat};
+use crate::format::{Accept, EncodedBody, write_problem};
 use crate::header::retry_after;
 use crate::problem::ErrorReply;
 
-use super::grpc;
-use super::proxy::is_grpc;
-use super::reply::{Reply, joined};
+use super::grpc::{self, is_grpc};
+use super::reply::Reply;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-pub(super) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
 /// How a client is told that something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,26 +53,22 @@ impl ErrorFormat {
                 reply.fields.push((header::CONTENT_TYPE, content_type));
                 reply.fields.extend(grpc::refusal(error.problem.status, &error.problem.detail));
             }
-            Self::Batch { dialect, .. } => {
-                let version = (dialect == Dialect::Odata)
-                    .then(|| odata_version(request).unwrap_or(USUAL_ODATA_VERSION).to_owned());
-                reply = reply.with(ODATA_VERSION, version);
-            }
+            Self::Batch { dialect, .. } => reply.fields.extend(dialect.reply_fields(request)),
         }
         reply
     }
 
     pub(super) fn body(self, error: &ErrorReply, request: &HeaderMap) -> EncodedBody {
-        let (content_type, dialect) = match self {
-            Self::Grpc => return EncodedBody::of(Bytes::new()),
-            Self::Problem => (None, Dialect::Batchgate),
+        let accept = Accept::from_headers(request);
+        match self {
+            Self::Grpc => EncodedBody::from_bytes(Bytes::new()),
+            Self::Problem => write_problem(&accept, None, &error.problem),
             Self::Batch { dialect, input } => {
                 let known = input.map(|input| input.usual_reply().media_type());
-                (known.or_else(|| content_type(request)), dialect)
+                let content_type = known.or_else(|| content_type(request));
+                dialect.write_problem(&accept, content_type, &error.problem)
             }
-        };
-        let accept = joined(request, &header::ACCEPT);
-        problem_format(Some(&accept), content_type, dialect).write_problem(&error.problem, dialect)
+        }
     }
 }
 

@@ -13,8 +13,9 @@ use crate::session::{ResetReason, Session};
 use crate::telemetry::ConnectionRefusal;
 
 use super::context::Context;
+use super::handled::Handled;
 use super::proxy::{self, Ended, Failure, ProxyPlan};
-use super::reply::{Handled, Reply};
+use super::reply::Reply;
 use super::target::RouteTarget;
 
 /// Serves a request for a route.
@@ -57,7 +58,7 @@ fn fixed_answer<'gateway>(respond: &Respond) -> Result<Reply<'gateway>, Box<Erro
         return Err(error.into());
     }
     let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
-    let reply = Reply::new(respond.status, EncodedBody::of(respond.body.clone()));
+    let reply = Reply::new(respond.status, EncodedBody::from_bytes(respond.body.clone()));
     Ok(reply.with(header::CONTENT_TYPE, content_type))
 }
 

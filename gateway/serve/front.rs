@@ -18,8 +18,9 @@ use crate::upstream::error;
 
 use super::context::Context;
 use super::cors;
+use super::handled::Handled;
 use super::limits_document::limits_document;
-use super::reply::{Handled, Reply};
+use super::reply::Reply;
 use super::respond::respond;
 use super::target::Target;
 use super::{batch, forward, stream, validate};

@@ -1,17 +1,26 @@
-//! What a gRPC client is told of what went wrong at the gateway: a status of gRPC in place of HTTP's, in the head of a
-//! reply without a body, or in the trailers of one that breaks off (gRPC over HTTP/2, "Responses").
+//! gRPC: how a call is recognized, and how its client learns that something went wrong at the gateway. It gets a gRPC status
+//! in place of HTTP's, in the head of a reply without a body, or in the trailers of one that breaks off (gRPC over
+//! HTTP/2, "Responses").
 
 use std::fmt::Write as _;
 
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::telemetry::GrpcStatus;
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// The fields that say it.
+/// Whether the request is a call of gRPC, which needs HTTP/2 and may stay open for hours.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    const TYPE: &[u8] = b"application/grpc";
+    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    value.get(..TYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TYPE))
+        && value.get(TYPE.len()).is_none_or(|next| matches!(next, b'+' | b';' | b' '))
+}
+
+/// The fields of a refusal.
 pub(crate) fn refusal(status: StatusCode, message: &str) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let message = HeaderValue::from_str(&encoded(message)).ok();
     let status = (STATUS, HeaderValue::from(u16::from(status_of(status).code())));
@@ -23,8 +32,8 @@ pub(crate) fn trailers(status: StatusCode, message: &str) -> HeaderMap {
     refusal(status, message).collect()
 }
 
-/// gRPC's status for a refusal of ours. A client tries UNAVAILABLE again, so what ran out of time, or over a limit, is
-/// said as such.
+/// gRPC's status for a refusal of ours. Clients try UNAVAILABLE again, so a refusal for lack of time or because of a limit
+/// has a status of its own.
 pub(crate) fn status_of(status: StatusCode) -> GrpcStatus {
     match status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => GrpcStatus::DEADLINE_EXCEEDED,
@@ -34,7 +43,7 @@ pub(crate) fn status_of(status: StatusCode) -> GrpcStatus {
     }
 }
 
-/// Percent-encodes what `grpc-message` can't hold as it is.
+/// Percent-encodes bytes that `grpc-message` can't hold.
 fn encoded(message: &str) -> String {
     let mut encoded = String::with_capacity(message.len());
     for byte in message.bytes() {

@@ -1,11 +1,12 @@
-//! What GET on a batch endpoint answers: its limits, formats and defaults, so that a client can cut
-//! its batches to size (protocol §4).
+//! The answer to GET on a batch endpoint: its limits, formats and defaults, so that a client can choose the size of its
+//! batches (protocol §4).
 
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::config::{BatchEndpoint, ExecutionPolicy};
-use crate::format::{EncodedBody, Format, InputFormat};
+use crate::config::BatchEndpoint;
+use crate::dialect::{ExecutionPolicy, InputFormat};
+use crate::format::{EncodedBody, Format};
 use crate::plan::Preferences;
 
 /// The document of one endpoint.
@@ -13,11 +14,11 @@ pub(crate) fn limits_document(endpoint: &BatchEndpoint) -> EncodedBody {
     let limits = &endpoint.limits;
     let execution_policy =
         |format| endpoint.execution_policy(InputFormat::Batch(format), &Preferences::default());
-    let formats = Format::ALL.into_iter().filter(|format| format.is_of(endpoint.dialect));
+    let formats = Format::ALL.into_iter().filter(|format| endpoint.dialect.formats().contains(format));
     let usual = execution_policy(Format::Json);
     let mut document = json!({
         "endpoint": endpoint.path.as_str(),
-        "dialect": endpoint.dialect.as_str(),
+        "dialect": endpoint.dialect.name(),
         "formats": formats.map(Format::media_type).collect::<Vec<_>>(),
         "contentEncodings": ["gzip", "br", "zstd"],
         "limits": {
@@ -39,12 +40,12 @@ pub(crate) fn limits_document(endpoint: &BatchEndpoint) -> EncodedBody {
         "replyStatus": endpoint.reply_status.as_u16(),
         "preferences": ["return=minimal", "order=sequential", "continue-on-error", "wait", "handling=explain"],
     });
-    // Where multipart goes otherwise, its clients are told.
+    // Clients of multipart learn where it differs.
     let multipart = execution_policy(Format::Multipart);
     let members = document.as_object_mut().filter(|_| multipart != usual);
     if let Some(members) = members {
-        let told = json!({ "order": order(multipart), "continueOnError": !multipart.stop_on_error });
-        members.insert("multipart".to_owned(), told);
+        let differs = json!({ "order": order(multipart), "continueOnError": !multipart.stop_on_error });
+        members.insert("multipart".to_owned(), differs);
     }
     let text = format!("{document:#}\n");
     EncodedBody { content_type: "application/json".into(), chunks: vec![Bytes::from(text)] }

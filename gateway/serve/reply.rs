@@ -5,8 +5,6 @@ use http::header::{self, HeaderName};
 use http::{HeaderValue, StatusCode};
 
 use crate::format::EncodedBody;
-
-use super::proxy::Tunnel;
 use crate::memory::MemoryReservation;
 
 pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -26,7 +24,7 @@ impl<'gateway> Reply<'gateway> {
     }
 
     pub(crate) fn without_body(status: StatusCode) -> Self {
-        Self::new(status, EncodedBody::of(bytes::Bytes::new()))
+        Self::new(status, EncodedBody::from_bytes(bytes::Bytes::new()))
     }
 
     /// Adds a field, unless its value is not valid in one.
@@ -46,20 +44,6 @@ impl<'gateway> Reply<'gateway> {
     pub(crate) fn holding(self, memory: MemoryReservation<'gateway>) -> Self {
         Self { memory: Some(memory), ..self }
     }
-}
-
-/// What a handler has done about a request that it did not refuse.
-pub(crate) enum Handled<'gateway> {
-    /// It made a reply, which is still to be written.
-    Reply(Reply<'gateway>),
-    /// It wrote a reply of the gateway's own piece by piece, to its end or until the client left.
-    Streamed(pingora::Result<()>),
-    /// It handed on an upstream's reply.
-    Forwarded,
-    /// The client has left, or the reply broke off; there is nothing left to write.
-    BrokenOff,
-    /// Both sides have switched to another protocol.
-    Upgraded(Box<Tunnel>),
 }
 
 /// All values of a list field as one (RFC 9110 §5.3).

@@ -24,7 +24,7 @@ use crate::clock::Stopwatch;
 use crate::memory::GaveWay;
 use crate::phase::Phase;
 use crate::problem::ErrorReply;
-use crate::session::Session;
+use crate::session::{Rest, Session};
 
 use super::context::Context;
 use super::reply::Reply;
@@ -76,13 +76,14 @@ async fn write(session: &mut Session, context: &Context, reply: Reply<'_>) -> pi
     if let Some(connection) = session.connection() {
         connection.buffer_until_flush();
     }
-    let without_body = length == 0 || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head), without_body).await?;
-    if !without_body {
-        let last = body.chunks.len().saturating_sub(1);
-        for (number, chunk) in body.chunks.into_iter().enumerate() {
-            session.write_response_body(Some(chunk), number == last).await?;
-        }
+    if length == 0 || session.req_header().method == Method::HEAD {
+        return session.write_response_header(Box::new(head), Rest::Nothing).await;
+    }
+    session.write_response_header(Box::new(head), Rest::Follows).await?;
+    let last = body.chunks.len().saturating_sub(1);
+    for (number, chunk) in body.chunks.into_iter().enumerate() {
+        let rest = if number == last { Rest::Nothing } else { Rest::Follows };
+        session.write_response_body(chunk, rest).await?;
     }
     Ok(())
 }

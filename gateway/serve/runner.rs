@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::batch::{BatchRefusal, MultiStatus};
 use crate::clock::Deadline;
-use crate::config::ExecutionPolicy;
+use crate::dialect::ExecutionPolicy;
 use crate::dispatch::{
     Answers, DispatchLimits, DispatchedItem, Resolver, Surroundings, Unfit, dispatch, resolve,
 };

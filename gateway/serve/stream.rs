@@ -24,7 +24,7 @@ use super::batch_request::BatchRequest;
 use super::context::Context;
 use super::entry_point::EntryPoint;
 use super::error_format::ErrorFormat;
-use super::reply::Handled;
+use super::handled::Handled;
 use super::respond::note_gave_way;
 use super::runner::Runner;
 use super::stream_reply::StreamReply;
@@ -61,7 +61,8 @@ pub(super) async fn serve<'gateway>(
     let engine = &runner.engine(&memory);
     let work = StreamWork::new(limits(runner));
     let meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
-    let mut stream = Stream::new(&runner, meter, (&work, &engine), &memory);
+    let dispatch = StreamDispatch::new(&work, &engine, &runner);
+    let mut stream = Stream::new(runner, meter, dispatch, &memory);
     let mut reply = StreamReply::new(runner, context);
     let left = stream.carry(session, &mut reply).await;
     // Items of a client that left are counted like all others.
@@ -146,17 +147,17 @@ enum Event {
 
 impl<'stream> Stream<'stream> {
     fn new(
-        runner: &'stream Runner<'stream>,
+        runner: Runner<'stream>,
         meter: Meter,
-        (work, engine): (&'stream StreamWork, &'stream &'stream BatchEngine<'stream>),
+        dispatch: StreamDispatch<'stream, &'stream BatchEngine<'stream>>,
         reservation: &'stream MemoryReservation<'stream>,
     ) -> Self {
         Self {
-            runner: *runner,
+            runner,
             meter,
             reservation,
             counted: 0,
-            dispatch: StreamDispatch::new(work, engine, runner),
+            dispatch,
             lines: Lines::new(runner.entry.endpoint.limits.max_body),
             taken: 0,
             bytes_in: 0,

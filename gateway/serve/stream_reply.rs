@@ -10,8 +10,8 @@ use pingora::http::ResponseHeader;
 
 use crate::batch::Summary;
 use crate::dispatch::StreamedItem;
-use crate::format::Format;
-use crate::format::ndjson::{LineWriter, StreamEnd};
+use crate::format::ndjson::LineWriter;
+use crate::format::{Format, ReplyEnd, ResultWriter};
 use crate::problem::ErrorReply;
 use crate::telemetry::BatchRecord;
 
@@ -20,7 +20,7 @@ use super::reply::PREFERENCE_APPLIED;
 use super::respond::head;
 use super::runner::Runner;
 use crate::admission::Meter;
-use crate::session::Session;
+use crate::session::{Rest, Session};
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -97,15 +97,15 @@ impl<'request> StreamReply<'request> {
         meter: &Meter,
         refused: Option<&ErrorReply>,
     ) -> pingora::Result<()> {
-        let end = StreamEnd {
+        let end = ReplyEnd {
             summary: self.summary(),
             retry_after: self.retry_after,
             refused: refused.map(|error| &error.problem),
         };
-        self.lines.put_end(&end);
+        self.lines.end(&end);
         session.close_if_unread();
         self.take(meter)?.write(session).await?;
-        session.write_response_body(None, true).await
+        session.end_reply().await
     }
 }
 
@@ -123,10 +123,10 @@ impl Ready {
             if session.req_header().version == http::Version::HTTP_11 {
                 head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
             }
-            session.write_response_header(Box::new(head), false).await?;
+            session.write_response_header(Box::new(head), Rest::Follows).await?;
         }
         for line in self.lines {
-            session.write_response_body(Some(line), false).await?;
+            session.write_response_body(line, Rest::Follows).await?;
         }
         Ok(())
     }

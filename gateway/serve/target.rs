@@ -9,7 +9,7 @@ use http::header;
 use http::request::Parts;
 
 use crate::config::{BatchEndpoint, BulkRoute, Settings};
-use crate::format::{Bulk, Format, is_ndjson, reply_format};
+use crate::format::{Accept, Bulk, Format, is_ndjson};
 use crate::plan::Preferences;
 use crate::problem::RequestRejection;
 use crate::route::{CanonicalPath, Route, RouteIndex, Strictness};
@@ -17,7 +17,6 @@ use crate::route::{CanonicalPath, Route, RouteIndex, Strictness};
 use super::cors;
 use super::entry_point::EntryPoint;
 use super::error_format::content_type;
-use super::reply::joined;
 use super::validate::is_about_the_gateway;
 
 /// What a request is for.
@@ -119,10 +118,9 @@ fn brings_records(bulk: &BulkRoute, request: &Parts) -> bool {
 fn is_stream(endpoint: &BatchEndpoint, request: &Parts) -> bool {
     let headers = &request.headers;
     let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
-    let accept = joined(headers, &header::ACCEPT);
-    Format::Ndjson.is_of(endpoint.dialect)
+    endpoint.dialect.formats().contains(&Format::Ndjson)
         && !coded
         && is_ndjson(content_type(headers))
-        && reply_format(Some(&accept), Format::Ndjson, endpoint.dialect) == Ok(Format::Ndjson)
+        && endpoint.dialect.reply_format(&Accept::from_headers(headers), Format::Ndjson) == Ok(Format::Ndjson)
         && !Preferences::parse(headers).explain
 }

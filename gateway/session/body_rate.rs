@@ -1,5 +1,5 @@
-//! The minimum rate of a request's body, over HTTP/1.1 and HTTP/2: the gateway waits for a body at most a grace period in
-//! total, and one second more for each KiB that arrives.
+//! The minimum rate of a request's body, over HTTP/1.1 and HTTP/2: the gateway waits for a body at most a grace period
+//! in total, and one second more for each KiB that arrives.
 //!
 //! Only time in which a read had to wait counts. While nothing is read because the service is slow, the client can't be
 //! too slow.

@@ -1,8 +1,8 @@
 //! One stream of a client's HTTP/2 connection, over the h2 crate (RFC 9113). h2 does flow control, framing and header
 //! compression; this is the rest that a request and its reply need.
 //!
-//! A piece of the body returns its bytes to the flow-control window when the next piece is read, so a stream holds at most
-//! one window of unread bytes.
+//! A piece of the body returns its bytes to the flow-control window when the next piece is read, so a stream holds at
+//! most one window of unread bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,8 @@ use pingora::protocols::http::date::get_cached_date;
 use pingora::protocols::http::v2::write_body;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::{Error, ErrorType, OrErr as _};
+
+use super::rest::Rest;
 
 /// Fields of an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113 §8.2.2).
 const CONNECTION_FIELDS: [&str; 5] =
@@ -118,7 +120,7 @@ impl Http2 {
             .or_err(ErrorType::WriteError, "while sending an interim reply")
     }
 
-    pub(super) fn write_head(&mut self, mut header: Box<ResponseHeader>, end: bool) -> pingora::Result<()> {
+    pub(super) fn write_head(&mut self, mut header: Box<ResponseHeader>, rest: Rest) -> pingora::Result<()> {
         if self.reply.is_some() || self.ended {
             return Error::e_explain(ErrorType::InternalError, "a second reply to one request");
         }
@@ -126,23 +128,23 @@ impl Http2 {
             header.insert_header(header::DATE, get_cached_date())?;
         }
         let response = Response::from_parts(parts(*header), ());
-        let reply = self.respond.send_response(response, end);
+        let reply = self.respond.send_response(response, rest.is_end());
         self.reply = Some(reply.or_err(ErrorType::WriteError, "while sending a reply's head")?);
-        self.ended = end;
+        self.ended = rest.is_end();
         Ok(())
     }
 
-    pub(super) async fn write_body(&mut self, piece: Bytes, end: bool) -> pingora::Result<()> {
+    pub(super) async fn write_body(&mut self, piece: Bytes, rest: Rest) -> pingora::Result<()> {
         if self.ended {
             return Ok(());
         }
         let Some(reply) = &mut self.reply else {
             return Error::e_explain(ErrorType::InternalError, "a body before its head");
         };
-        if !piece.is_empty() || end {
-            write_body(reply, piece, end, self.write_timeout).await?;
+        if !piece.is_empty() || rest.is_end() {
+            write_body(reply, piece, rest.is_end(), self.write_timeout).await?;
         }
-        self.ended = end;
+        self.ended = rest.is_end();
         Ok(())
     }
 
@@ -174,8 +176,8 @@ fn parts(mut header: ResponseHeader) -> http::response::Parts {
     header.as_owned_parts()
 }
 
-/// The error of a broken stream. A client whose body is longer or shorter than announced is still there: h2 has only reset
-/// its stream.
+/// The error of a broken stream. A client whose body is longer or shorter than announced is still there: h2 has only
+/// reset its stream.
 #[expect(clippy::unnecessary_box_returns, reason = "pingora's errors are boxed")]
 fn broken_body(error: h2::Error) -> Box<Error> {
     let breaks_rules = error.reason() == Some(Reason::PROTOCOL_ERROR) && !error.is_remote();

@@ -1,7 +1,7 @@
 //! One request of a client and its reply, over HTTP/1.1 or HTTP/2.
 //!
-//! In: a request whose head has been read; the listener makes a [`Session`] from it. Out: any number of interim replies,
-//! then one final reply. Whoever serves the request sees one interface, whichever version the client speaks.
+//! In: a request whose head has been read; the listener makes a [`Session`] from it. Out: any number of interim
+//! replies, then one final reply. Whoever serves the request sees one interface, whichever version the client speaks.
 //!
 //! Below it, HTTP/1.1 is pingora's session. HTTP/2 is our own [`Http2`] over the h2 crate, because pingora's can't send
 //! interim replies and resets every broken stream with CANCEL.
@@ -11,26 +11,27 @@
 //! 1. The body is read piece by piece ([`Session::read_request_body`]). A client that waits for 100 gets it only when
 //!    somebody wants its body ([`Session::let_client_send`]). `body_rate` limits how slow a body may be.
 //! 2. The head of the final reply is written once, then its body, then optional trailers.
-//! 3. [`Session::finish`] returns the connection if it can carry another request. [`Session::break_off`] gives the reply
-//!    up: over HTTP/1.1 the connection closes, over HTTP/2 the stream is reset with a reason.
+//! 3. [`Session::finish`] returns the connection if it can carry another request. [`Session::break_off`] gives the
+//!    reply up: over HTTP/1.1 the connection closes, over HTTP/2 the stream is reset with a reason.
 //!
 //! # Invariants
 //!
 //! - At most one final reply is sent. Interim replies after it are dropped, as are those to HTTP/1.0 clients.
-//! - A session that is dropped before its reply is complete closes its connection or resets its stream, so a client never
-//!   takes a broken reply for a complete one.
+//! - A session that is dropped before its reply is complete closes its connection or resets its stream, so a client
+//!   never takes a broken reply for a complete one.
 //! - A connection with an unread body is not reused: where the next request begins would be a guess.
 //! - Reads are cancel-safe. Writes return once the connection has taken the bytes, which limits how much a slow client
 //!   makes us hold.
 //!
 //! # What it does not do
 //!
-//! It does not check or change heads, and has no opinion about status codes. How the connection below it watches, buffers
-//! and checks bytes is the listener's business; the session only passes on wishes ([`ConnectionControl`]).
+//! It does not check or change heads, and has no opinion about status codes. How the connection below it watches,
+//! buffers and checks bytes is the listener's business; the session only passes on wishes ([`ConnectionControl`]).
 
 pub(crate) mod body_rate;
 mod connection_control;
 mod http2;
+mod rest;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ use crate::transport::client_certificate::client_name;
 
 pub(crate) use connection_control::{ConnectionControl, FindControl};
 pub(crate) use http2::Http2;
+pub(crate) use rest::Rest;
 
 /// After a reply that was sent before the request was read, the client may go on sending for this long in total …
 const LINGER: Duration = Duration::from_secs(8);
@@ -204,14 +206,14 @@ impl Session {
         written.map_err(pingora::Error::into_down)
     }
 
-    /// Sends the head of the final reply. If `end`, nothing follows it.
+    /// Sends the head of the final reply.
     ///
     /// # Errors
     /// The client has left.
     pub(crate) async fn write_response_header(
         &mut self,
         header: Box<ResponseHeader>,
-        end: bool,
+        rest: Rest,
     ) -> pingora::Result<()> {
         self.answered = Some(header.status);
         match &mut self.protocol {
@@ -220,33 +222,36 @@ impl Session {
                 http1.write_response_header(header).await.map_err(pingora::Error::into_down)?;
             }
             Protocol::Http2(http2) => {
-                http2.write_head(header, end).map_err(pingora::Error::into_down)?;
-                self.is_complete = end;
+                http2.write_head(header, rest).map_err(pingora::Error::into_down)?;
+                self.is_complete = rest.is_end();
                 return Ok(());
             }
         }
-        if end { self.write_response_body(None, true).await } else { Ok(()) }
+        if rest.is_end() { self.end_reply().await } else { Ok(()) }
     }
 
-    /// Sends a piece of the reply's body. If `end`, it is the last one. Returns once the connection has taken it.
+    /// Sends a piece of the reply's body. Returns once the connection has taken it.
     ///
     /// # Errors
     /// The client has left, or took nothing within the write timeout.
-    pub(crate) async fn write_response_body(
-        &mut self,
-        piece: Option<Bytes>,
-        end: bool,
-    ) -> pingora::Result<()> {
-        let piece = piece.unwrap_or_default();
+    pub(crate) async fn write_response_body(&mut self, piece: Bytes, rest: Rest) -> pingora::Result<()> {
         let length = piece.len() as u64;
         let written = match &mut self.protocol {
-            Protocol::Http1(http1) => write_http1(http1, &piece, end).await,
-            Protocol::Http2(http2) => http2.write_body(piece, end).await,
+            Protocol::Http1(http1) => write_http1(http1, &piece, rest).await,
+            Protocol::Http2(http2) => http2.write_body(piece, rest).await,
         };
         written.map_err(pingora::Error::into_down)?;
         self.left = self.left.map(|left| left.saturating_sub(length));
-        self.is_complete |= end;
+        self.is_complete |= rest.is_end();
         Ok(())
+    }
+
+    /// Ends a reply whose body is complete.
+    ///
+    /// # Errors
+    /// The client has left.
+    pub(crate) async fn end_reply(&mut self) -> pingora::Result<()> {
+        self.write_response_body(Bytes::new(), Rest::Nothing).await
     }
 
     /// Ends the reply with trailers, if the client's version of HTTP can carry them.
@@ -300,8 +305,8 @@ impl Session {
         self.answered
     }
 
-    /// Whether the client has its complete reply. A client that knows the length may leave with the last byte, before the
-    /// end was written.
+    /// Whether the client has its complete reply. A client that knows the length may leave with the last byte, before
+    /// the end was written.
     pub(crate) fn is_answered_in_full(&self) -> bool {
         self.is_complete || self.left == Some(0)
     }
@@ -337,8 +342,8 @@ impl Session {
         }
     }
 
-    /// Reads the rest of a refused request if it is short and has arrived, so that the connection can be reused (RFC 9112
-    /// §9.3).
+    /// Reads the rest of a refused request if it is short and has arrived, so that the connection can be reused (RFC
+    /// 9112 §9.3).
     pub(crate) async fn read_short_rest(&mut self) {
         if self.waits_for_continue() && !self.may_send {
             return;
@@ -367,9 +372,9 @@ impl Session {
         self.linger = Duration::from_millis(500);
     }
 
-    /// Lets a client that is still sending see the reply. Over HTTP/1.1, closing a connection with unread bytes resets it,
-    /// and the reply is lost. Over HTTP/2 the stream would be reset (RFC 9113 §8.1), which some clients treat as a failure
-    /// even if they only had its end left to send.
+    /// Lets a client that is still sending see the reply. Over HTTP/1.1, closing a connection with unread bytes resets
+    /// it, and the reply is lost. Over HTTP/2 the stream would be reset (RFC 9113 §8.1), which some clients treat as a
+    /// failure even if they only had its end left to send.
     pub(crate) async fn linger(&mut self) {
         let ends = Deadline::after(if self.is_http2() { LINGER_HTTP2 } else { self.linger });
         while !self.is_body_done() {
@@ -423,11 +428,11 @@ pub(crate) fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn write_http1(http1: &mut Http1, piece: &Bytes, end: bool) -> pingora::Result<()> {
+async fn write_http1(http1: &mut Http1, piece: &Bytes, rest: Rest) -> pingora::Result<()> {
     if !piece.is_empty() {
         http1.write_body(piece).await?;
     }
-    if end {
+    if rest.is_end() {
         http1.finish_body().await?;
     }
     Ok(())

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Nothing may begin for this long before the gateway counts as quiet. A client may be writing its next request on an idle
-/// connection, and closing that would lose the request.
+/// Nothing may begin for this long before the gateway counts as quiet. A client may be writing its next request on an
+/// idle connection, and closing that would lose the request.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// The counts.

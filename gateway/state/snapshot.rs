@@ -1,5 +1,5 @@
-//! One configuration and what it takes to serve it. A request holds the snapshot with which it began, so a reload does not
-//! touch it.
+//! One configuration and what it takes to serve it. A request holds the snapshot with which it began, so a reload does
+//! not touch it.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::route::UpstreamIndex;
 use crate::telemetry::{Metrics, Names};
 use crate::upstream::connections::Connections;
+use crate::upstream::discovery::SharedSettings;
 use crate::upstream::instance::Upstream;
 
 /// A configuration in use.
@@ -18,18 +19,11 @@ pub(crate) struct Snapshot {
     connections: Arc<Connections>,
     /// The rate limits, in the order of the configuration.
     pub(crate) limiters: Vec<Arc<Limiter>>,
-    /// The configuration for operators: defaults filled in, secrets left out.
-    pub(crate) redacted: String,
 }
 
 impl Snapshot {
     /// Puts a configuration to work. Takes over from the snapshot `before` what must outlive it.
-    pub(crate) async fn new(
-        settings: Settings,
-        redacted: String,
-        metrics: &Metrics,
-        before: Option<&Self>,
-    ) -> Self {
+    pub(crate) async fn new(settings: Settings, metrics: &Metrics, before: Option<&Self>) -> Self {
         let connections = before.map_or_else(
             || {
                 Arc::new(Connections::new(
@@ -39,18 +33,19 @@ impl Snapshot {
             },
             |before| Arc::clone(&before.connections),
         );
-        let resolving = (&settings.limits, settings.resolver.as_slice());
+        let shared =
+            SharedSettings { idle_timeout: settings.limits.idle_timeout, name_servers: &settings.resolver };
         let mut upstreams = Vec::with_capacity(settings.upstreams.len());
         for upstream in &settings.upstreams {
             let was = before.and_then(|before| before.named(&upstream.name));
-            let made = Upstream::new(upstream, resolving, &connections, metrics, was).await;
+            let made = Upstream::new(upstream, shared, &connections, metrics, was).await;
             upstreams.push(Arc::new(made));
         }
         metrics.prepare(&settings);
         use_ring();
         let limiters = before.map_or(&[][..], |before| &before.limiters);
         let limiters = Limiter::all(&settings.rate_limits, metrics, limiters);
-        Self { settings, upstreams, connections, limiters, redacted }
+        Self { settings, upstreams, connections, limiters }
     }
 
     /// The upstream with this name.

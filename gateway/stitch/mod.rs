@@ -1,9 +1,14 @@
-//! Say what happened: outcomes become results, in the order of the request. Pure.
+//! Turns outcomes into results, in the order of the request. Pure.
 //!
-//! In: the dispatched items by move. Out: a [`MultiStatus`] for the client and one [`ItemReport`]
-//! an item for metrics and logs. Replies lose what belongs to the connection only, their content
-//! codings, and the upstream's names in urls; nothing else changes.
+//! In: the dispatched items, by move, and a [`StitchContext`]. Out: a [`MultiStatus`] for the client, and an [`ItemReport`]
+//! for each item, with its [`Timeline`], for metrics and logs.
+//!
+//! Invariants: N items make N results and N reports. A reply loses the fields of its connection, its content codings, and
+//! the upstream's names in urls; nothing else of it changes. Bodies that would exceed a limit once decoded fail alone.
+//!
+//! It does not choose status codes (`problem` does) and does not write formats (`format` does).
 
+mod context;
 mod reply;
 
 use std::time::Duration;
@@ -11,54 +16,46 @@ use std::time::Duration;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::batch::{ItemResult, MultiStatus, OutcomeKind, ResultBody, Subject};
-use crate::dispatch::{DispatchedItem, Outcome, Sent};
+use crate::dispatch::{DispatchedItem, Outcome, Sent, Timeline};
 use crate::header::field::Fields;
 use crate::header::retry_after;
-use crate::problem;
-use crate::route::{Respond, RouteIndex, RouteTable, UpstreamIndex, method_label};
+use crate::problem::{self, ErrorReply, Limit};
+use crate::route::{Respond, RouteIndex, UpstreamIndex, method_label};
 
-use crate::problem::{ErrorReply, Limit};
-
-/// What stitching needs to know beside the outcomes.
-pub struct StitchContext<'context> {
-    /// The routes, for mapping urls back.
-    pub routes: &'context RouteTable,
-    /// Whether an authority is one that the upstream goes by.
-    pub is_upstream: &'context (dyn Fn(UpstreamIndex, &str) -> bool + Sync),
-    /// The gateway's own `scheme://authority`, as the client used it.
-    pub own_origin: &'context str,
-    /// Bytes of one item's body once content codings are undone.
-    pub max_item_reply: usize,
-    /// Bytes of all items' bodies together once content codings are undone.
-    pub max_reply: usize,
-    /// `return=minimal`: no headers and bodies of items below 400.
-    pub minimal: bool,
-}
+pub use context::StitchContext;
 
 /// One item for metrics and logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ItemReport {
-    /// The route it met, if any.
+    /// The route that its url matched, if any.
     pub route: Option<RouteIndex>,
-    /// The upstream it was for, if any.
+    /// The upstream that its route leads to, if any.
     pub upstream: Option<UpstreamIndex>,
-    /// Its method's label.
+    /// The label of its method.
     pub method: &'static str,
     /// Its final status.
     pub status: StatusCode,
     /// How it ended.
     pub outcome: OutcomeKind,
-    /// From its turn to its end; `None` where it never had a turn.
-    pub elapsed: Option<Duration>,
-    /// Why, where the gateway made the status: a word of a closed set.
+    /// When it was queued, started, sent and answered.
+    pub timeline: Timeline,
+    /// Why the gateway made the status, if it did: a word of a closed set.
     pub reason: Option<&'static str>,
     /// Whether it shared the call of another item.
     pub coalesced: bool,
-    /// The limit that bit, if it was one.
+    /// The limit that was the reason, if one was.
     pub limit: Option<Limit>,
 }
 
-/// Stitches a batch's results. N items in, N results and N reports out, in order.
+impl ItemReport {
+    /// From its permit to its end; `None` if it was never started.
+    #[must_use]
+    pub fn elapsed(&self) -> Option<Duration> {
+        self.timeline.elapsed()
+    }
+}
+
+/// Stitches the results of items that have ended.
 #[must_use]
 pub fn stitch(items: Vec<DispatchedItem>, context: &StitchContext<'_>) -> (MultiStatus, Vec<ItemReport>) {
     let mut results = Vec::with_capacity(items.len());
@@ -107,7 +104,7 @@ fn stitch_item(
         method: method_label(&method),
         status: result.status,
         outcome: result.gateway.map_or(OutcomeKind::Answered, |made| made.outcome),
-        elapsed: timeline.elapsed(),
+        timeline,
         reason: cause.reason,
         limit: cause.limit,
         coalesced,
@@ -150,7 +147,7 @@ fn responded(subject: Subject, respond: &Respond) -> ItemResult {
     ItemResult { subject, status: respond.status, headers, body, gateway: None, retryable, retry_after: None }
 }
 
-/// Why the gateway made an item's status; empty where it did not.
+/// Why the gateway made an item's status; empty if it did not.
 #[derive(Default)]
 struct Cause {
     reason: Option<&'static str>,

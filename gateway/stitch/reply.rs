@@ -12,7 +12,7 @@ use crate::header::field::Fields;
 use crate::header::hop::{Kept, strip_hop_by_hop};
 use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex};
 
-use super::StitchContext;
+use super::context::StitchContext;
 
 /// Where a reply came from.
 pub(crate) struct Origin<'origin> {

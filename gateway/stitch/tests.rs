@@ -7,7 +7,7 @@ use super::*;
 use crate::batch::{ItemForm, ItemId, ItemRejection};
 use crate::clock::Stopwatch;
 use crate::dispatch::{Timeline, UpstreamReply};
-use crate::route::{CanonicalPath, Mapping, MethodSet, Route, RouteAction, Strictness};
+use crate::route::{CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteTable, Strictness};
 
 fn routes() -> RouteTable {
     let path = |text| CanonicalPath::parse(text, Strictness::Item).unwrap();

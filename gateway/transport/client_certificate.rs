@@ -1,5 +1,5 @@
-//! The name in a client's certificate, which one of the listener's authorities has signed. It is read once per connection,
-//! after the handshake, and stays with the connection.
+//! The name in a client's certificate, which one of the listener's authorities has signed. It is read once per
+//! connection, after the handshake, and stays with the connection.
 
 use std::any::Any;
 use std::sync::Arc;

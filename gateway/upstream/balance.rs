@@ -1,5 +1,8 @@
-//! In which order an upstream's addresses are asked to take a call. The first is the balance's choice;
-//! behind it come all others, so that a call finds whoever takes it.
+//! The order in which an upstream's addresses are asked to take a call: first the one that `balance` chooses, then all
+//! others, so that a call finds any address that takes it.
+//!
+//! In: the addresses of one look-up, and for each call a key. Out: the first address that takes the call. A set of
+//! addresses never changes; another look-up makes another set. Choosing takes a few atomics and no lock.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,15 +17,15 @@ use crate::config::Balance;
 
 use super::peer::Peer;
 
-/// Points of the ring that are looked at for another address; its neighbours on the ring are nearly always
-/// among the first few.
+/// How many points of the ring are looked at for another address. The next address on the ring is nearly always among the
+/// first few.
 const MAX_POINTS: usize = 256;
 
 /// An upstream's addresses.
 pub(crate) struct Addresses {
-    /// All of them; those that are only spare come last.
+    /// All of them; the spare ones come last.
     pub(crate) peers: Box<[Arc<Peer>]>,
-    /// How many are not.
+    /// How many are not spare.
     main: usize,
     order: Order,
 }
@@ -59,7 +62,7 @@ impl Addresses {
         self.peers.len() == peers.len() && peers.iter().all(is_in)
     }
 
-    /// Asks one address after the other until one gives something.
+    /// Asks one address after the other, and returns the first answer.
     pub(crate) fn first<T>(
         &self,
         key: &[u8],
@@ -87,7 +90,7 @@ impl Addresses {
                 0
             }
         };
-        // Second round: better one that came back just now than none.
+        // Second round: an address that has just come back is better than none.
         let spare = || self.peers.get(self.main..).unwrap_or_default().iter();
         self.starting_at(from)
             .find_map(in_turn)
@@ -98,11 +101,11 @@ impl Addresses {
     /// The address with the fewest calls under way for its weight, of those that take calls.
     fn least_busy(&self, cursor: usize, slow_start: Duration) -> Option<&Arc<Peer>> {
         let load = |peer: &Arc<Peer>| {
-            let calls = f64::from(u32::try_from(peer.standing.in_flight()).unwrap_or(u32::MAX)) + 1.0;
+            let calls = f64::from(u32::try_from(peer.state.in_flight()).unwrap_or(u32::MAX)) + 1.0;
             let weight = f64::from(u32::try_from(peer.weight).unwrap_or(u32::MAX));
-            calls / (weight * peer.standing.share(slow_start))
+            calls / (weight * peer.state.share(slow_start))
         };
-        // From another one each time, so that an upstream without calls does not wear out its first.
+        // It begins at another one each time, so that the calls of a quiet upstream don't all go to its first.
         let up = self.starting_at(cursor).filter(|peer| peer.is_up());
         up.map(|peer| (load(peer), peer)).min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, peer)| peer)
     }
@@ -115,9 +118,9 @@ impl Addresses {
     }
 }
 
-/// Whether a target whose share still grows gets this call.
+/// Whether a target gets this call. Its share grows for a while after it has come back.
 fn has_its_turn(peer: &Peer, slow_start: Duration) -> bool {
-    let share = peer.standing.share(slow_start);
+    let share = peer.state.share(slow_start);
     share >= 1.0 || rand::random::<f64>() < share
 }
 
@@ -125,8 +128,8 @@ fn peer_of(backend: &Backend) -> Option<&Arc<Peer>> {
     backend.ext.get::<Arc<Peer>>()
 }
 
-/// Every address has its points on the ring, whether it takes calls now or not: one that is out loses its keys to
-/// its neighbours, and gets back those and no others.
+/// Every address has its points on the ring, whether it takes calls now or not. While one is out its neighbours take its
+/// keys; when it is back it gets those keys again, and no others.
 fn ring<'peers>(peers: impl Iterator<Item = &'peers Arc<Peer>>) -> KetamaHashing {
     let backend = |peer: &Arc<Peer>| {
         let mut ext = Extensions::new();
@@ -141,7 +144,7 @@ fn ring<'peers>(peers: impl Iterator<Item = &'peers Arc<Peer>>) -> KetamaHashing
 struct Turns {
     cursor: AtomicUsize,
     step: usize,
-    /// Behind the last turn of each address.
+    /// For each address, the turn after its last one.
     ends: Box<[usize]>,
 }
 

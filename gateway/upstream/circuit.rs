@@ -1,6 +1,9 @@
-//! A circuit: closed while calls go well, open once too many failed in a row, half-open when that time
-//! is over and one call tries again. A few atomics: calls ask it without a lock. In: milliseconds on the
-//! owner's clock, which is read only while the circuit is not closed.
+//! A circuit breaker: closed while calls succeed, open once too many have failed in a row, and half-open when the time
+//! for that is over and one call tries again.
+//!
+//! In: how calls went, and milliseconds on the owner's clock, which is read only while the circuit is not closed. Out:
+//! whether a call may be made. It is a few atomics, so calls ask it without a lock. At most one call is the probe; whoever
+//! has it says how it went, or lets it go.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,14 +13,14 @@ use crate::config::Breaker;
 /// Milliseconds on the clock of a circuit's owner; never 0.
 pub(crate) type Moment = u64;
 
-/// Whether calls may go where a circuit leads.
+/// Whether calls may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CircuitState {
     /// They may.
     Closed,
-    /// One may, to see how it goes.
+    /// One may, as a probe.
     HalfOpen,
-    /// They may not, for so long.
+    /// They may not, for this long.
     Open(Duration),
 }
 
@@ -40,7 +43,7 @@ impl CircuitState {
 pub(crate) enum Admission {
     /// Like any other.
     Free,
-    /// It alone, to see how it goes. Whoever has it says how it went, or lets it go.
+    /// As the probe. Whoever has it says how it went, or lets it go.
     Probe,
 }
 
@@ -70,12 +73,12 @@ impl Circuit {
         if self.open_until.load(Ordering::Acquire) == until {
             return Some(Admission::Probe);
         }
-        // Another probe came to its end just now.
+        // Another probe has just ended.
         self.probing.store(false, Ordering::Release);
         None
     }
 
-    /// A call went well. Whether that closed the circuit.
+    /// A call succeeded. Returns whether that closed the circuit.
     pub(crate) fn succeeded(&self, admission: Admission, now: impl FnOnce() -> Moment) -> bool {
         match admission {
             Admission::Free => {
@@ -94,7 +97,7 @@ impl Circuit {
         }
     }
 
-    /// A call failed. For how long that opened the circuit, if it did.
+    /// A call failed. Returns for how long that opened the circuit, if it did.
     pub(crate) fn failed(
         &self,
         admission: Admission,
@@ -138,7 +141,7 @@ impl Circuit {
         Some(lasts)
     }
 
-    /// How it stands.
+    /// Its state.
     pub(crate) fn state(&self, now: impl FnOnce() -> Moment) -> CircuitState {
         match self.open_until.load(Ordering::Acquire) {
             0 => CircuitState::Closed,

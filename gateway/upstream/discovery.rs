@@ -1,4 +1,8 @@
-//! Where an upstream's targets are: names resolved to addresses, and what it takes to connect to them.
+//! Finds an upstream's targets: resolves their names to addresses, and prepares what is needed to connect to each.
+//!
+//! In: the settings of an upstream. Out: a [`Peer`] for each target at each of its addresses. What is known of a name is
+//! kept until something else is known, also across a reload. It knows neither who chooses among the peers nor how
+//! their states change; the state of an address is handed in.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,7 +20,7 @@ use prometheus::IntCounterVec;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::config::{Http2, Limits, Scheme, Target, Upstream};
+use crate::config::{Http2, Scheme, Target, Upstream};
 use crate::telemetry::{LogThrottle, LookupFailure};
 
 use super::connections::UpstreamTls;
@@ -27,10 +31,19 @@ use super::target_state::TargetState;
 /// After the system's own resolver could not be set up.
 const RETRY_SET_UP: Duration = Duration::from_secs(5);
 
-/// What is known of an upstream's targets.
+/// The settings that the targets of all upstreams share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharedSettings<'settings> {
+    /// How long a connection stays idle.
+    pub(crate) idle_timeout: Duration,
+    /// The name servers to ask in place of the system's.
+    pub(crate) name_servers: &'settings [SocketAddr],
+}
+
+/// The addresses of an upstream's targets, as far as they are known.
 pub(crate) struct Discovery {
     pub(crate) upstream: Upstream,
-    limits: Limits,
+    idle_timeout: Duration,
     trusted: Option<Arc<CaType>>,
     tls: Option<Arc<UpstreamTls>>,
     servers: Vec<SocketAddr>,
@@ -40,27 +53,22 @@ pub(crate) struct Discovery {
 }
 
 impl Discovery {
-    /// `servers`: the name servers of the configuration. What was known `before` is believed until something else is
-    /// known.
-    pub(crate) fn new(
-        upstream: &Upstream,
-        (limits, servers): (&Limits, &[SocketAddr]),
-        before: Option<&Self>,
-    ) -> Self {
+    /// What was known `before` counts until something else is known.
+    pub(crate) fn new(upstream: &Upstream, shared: SharedSettings<'_>, before: Option<&Self>) -> Self {
         let known = before.map(|before| locked(&before.known).clone()).unwrap_or_default();
         let tls = UpstreamTls::new(upstream).map(Arc::new);
         Self {
             upstream: upstream.clone(),
-            limits: *limits,
+            idle_timeout: shared.idle_timeout,
             trusted: trusted(upstream),
             tls,
-            servers: servers.to_vec(),
+            servers: shared.name_servers.to_vec(),
             known: Mutex::new(known),
             throttle: LogThrottle::default(),
         }
     }
 
-    /// Looks all names up, at once. Says when to look again, and counts what failed.
+    /// Looks all names up at once. Returns when to look again, and counts failures.
     pub(crate) async fn look_up(&self, failures: &IntCounterVec) -> Duration {
         let targets = self.upstream.targets.iter();
         let hosts: BTreeSet<_> =
@@ -79,27 +87,22 @@ impl Discovery {
         let found = join_all(hosts.iter().map(|host| names.look_up(host))).await;
         let mut again_after = Duration::MAX;
         for (host, found) in hosts.into_iter().zip(found) {
-            let (learnt, is_known) = {
-                let mut known = locked(&self.known);
-                let known = known.entry(host.to_owned()).or_default();
-                (known.learn(found), !known.is_empty())
-            };
+            let learnt = locked(&self.known).entry(host.to_owned()).or_default().learn(found);
             again_after = again_after.min(learnt.again_after);
             if let Some(failure) = learnt.failure {
-                self.not_found(host, failure, (is_known, failures));
+                let count = failures.with_label_values(&[self.upstream.name.as_str(), failure.as_str()]);
+                count.inc();
+                if self.throttle.may_log() {
+                    self.log_failure(host, failure, count.get());
+                }
             }
         }
         again_after
     }
 
-    fn not_found(&self, host: &str, failure: LookupFailure, (is_known, failures): (bool, &IntCounterVec)) {
+    fn log_failure(&self, host: &str, failure: LookupFailure, so_far: u64) {
         let (upstream, reason) = (self.upstream.name.as_str(), failure.as_str());
-        let count = failures.with_label_values(&[upstream, reason]);
-        count.inc();
-        if !self.throttle.may_log() {
-            return;
-        }
-        let so_far = count.get();
+        let is_known = locked(&self.known).get(host).is_some_and(|known| !known.is_empty());
         let message = if is_known {
             "a target's name could not be looked up; its last addresses stay"
         } else {
@@ -108,15 +111,15 @@ impl Discovery {
         tracing::warn!(kind = "lookup", upstream, host, reason, so_far, message);
     }
 
-    /// All targets at all the addresses that they are known to have, each once. `standing` knows how they stand.
-    pub(crate) fn peers(&self, standing: impl Fn(&str, SocketAddr) -> Arc<TargetState>) -> Vec<Arc<Peer>> {
+    /// All targets at all their known addresses, each once. `state` returns the state of an address.
+    pub(crate) fn peers(&self, state: impl Fn(&str, SocketAddr) -> Arc<TargetState>) -> Vec<Arc<Peer>> {
         let mut peers: Vec<Arc<Peer>> = Vec::new();
         for target in &self.upstream.targets {
             let authority = target.authority();
             for (address, is_spare) in self.addresses(target) {
                 if !peers.iter().any(|peer| peer.address == address && peer.authority == authority) {
-                    let standing = standing(&authority, address);
-                    peers.push(Arc::new(self.peer(target, (address, is_spare), standing)));
+                    let state = state(&authority, address);
+                    peers.push(Arc::new(self.peer(target, (address, is_spare), state)));
                 }
             }
         }
@@ -138,7 +141,7 @@ impl Discovery {
         &self,
         target: &Target,
         (address, is_spare): (SocketAddr, bool),
-        standing: Arc<TargetState>,
+        state: Arc<TargetState>,
     ) -> Peer {
         let authority = target.authority();
         let mut http = HttpPeer::new(address, target.scheme.is_tls(), target.host.clone());
@@ -147,7 +150,7 @@ impl Discovery {
         options.total_connection_timeout = Some(self.upstream.timeout.connect);
         options.read_timeout = Some(self.upstream.timeout.item);
         options.write_timeout = Some(self.upstream.timeout.item);
-        options.idle_timeout = Some(self.limits.idle_timeout);
+        options.idle_timeout = Some(self.idle_timeout);
         options.verify_cert = self.upstream.verify;
         options.verify_hostname = self.upstream.verify;
         options.ca.clone_from(&self.trusted);
@@ -176,13 +179,14 @@ impl Discovery {
             scheme: target.scheme,
             weight: target.weight.get(),
             is_checked: self.upstream.health_check.is_some(),
-            standing,
+            state,
         }
     }
 }
 
-/// Connections of different groups are never shared: what was verified differs, or what was said to the target when
-/// they were opened. The address, the host and whether TLS is spoken count anyway, and versions of HTTP are kept apart.
+/// The part of the pool's key that is ours. Connections of different groups are never shared, because something else was
+/// verified when they were opened, or something else was said to the target. The address, the host and whether TLS is
+/// spoken are in the key anyway, and each version of HTTP has its own connections.
 fn group(verified: u64, http2: &Http2) -> u64 {
     let mut hasher = DefaultHasher::new();
     (verified, http2.stream_window).hash(&mut hasher);
@@ -208,7 +212,7 @@ fn trusted(upstream: &Upstream) -> Option<Arc<CaType>> {
             Some(certificates.into_iter().map(parse).collect::<Box<CaType>>().into())
         }
         Err(error) => {
-            // Then nobody is trusted, rather than those whom the system trusts.
+            // Nobody is trusted then. The system's authorities would be the wrong ones.
             tracing::error!(upstream = upstream.name, %error, "tls.ca could not be read");
             Some(Box::<CaType>::default().into())
         }

@@ -1,4 +1,8 @@
-//! What pingora's errors mean for a call.
+//! Maps pingora's errors to [`CallFailure`]. Items and single requests, and whoever reads a client's connection, ask here;
+//! nobody else looks into an error.
+//!
+//! The mapping depends on when the error came: while a connection was opened, before a byte of the reply, or later. pingora
+//! names some causes only by text, and h2 wraps its own errors; both are read here.
 
 use std::io;
 
@@ -9,7 +13,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::dispatch::CallFailure;
 use crate::http1::Fault;
 
-/// What breaks HTTP's grammar, if that is why a read failed: of a client's connection, or of one to an upstream.
+/// Returns the fault in HTTP's grammar, if that is why a read failed, from a client or from an upstream.
 pub(crate) fn fault_of(error: &Error) -> Option<Fault> {
     error.root_cause().downcast_ref::<io::Error>()?.get_ref()?.downcast_ref().copied()
 }
@@ -51,7 +55,7 @@ pub(crate) fn of_exchange(error: &Error) -> CallFailure {
     }
 }
 
-/// Why an exchange failed of which not one byte of a reply has come, interim replies included.
+/// Why an exchange failed before any byte of a reply came, interim replies included.
 pub(crate) fn before_reply(error: &Error) -> CallFailure {
     if is_not_processed(error) { CallFailure::NotProcessed } else { of_exchange(error) }
 }
@@ -76,8 +80,8 @@ fn is_not_processed(error: &Error) -> bool {
     })
 }
 
-/// The reason for which a client's stream is reset where its reply broke off: the upstream's own, if it gave one that
-/// is true of this hop as well, and else that something went wrong here (RFC 9113 §7).
+/// The reason for which a client's stream is reset when its reply breaks off: the upstream's own reason if that is true of
+/// this hop too, otherwise an internal error (RFC 9113 §7).
 pub(crate) fn reset_reason(error: &Error) -> h2::Reason {
     const OF_THE_OTHER_HOP: [h2::Reason; 4] = [
         h2::Reason::NO_ERROR,
@@ -92,16 +96,15 @@ pub(crate) fn reset_reason(error: &Error) -> h2::Reason {
         .unwrap_or(h2::Reason::INTERNAL_ERROR)
 }
 
-/// Whether the framing of an upstream's reply is one that is undone here: chunks, once, and no other transfer
-/// coding (RFC 9112 §6.1, §7). No call asks for another (it has no TE), and what is left of one that nobody
-/// undid would pass for the body.
+/// Whether the framing of an upstream's reply is undone here: chunks, once, and no other transfer coding (RFC 9112 §6.1,
+/// §7). No call asks for another (it has no TE), and one that stayed would be taken for the body.
 pub(crate) fn is_framing_read(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
         && codings.next().is_none()
 }
 
-/// Whether a client's body breaks HTTP's framing, as against one that ends because the client has left.
+/// Whether a client's body breaks HTTP's framing, rather than that the client has left.
 pub(crate) fn breaks_framing(error: &Error) -> bool {
     // pingora's v1 body reader names what is broken only by custom errors: InvalidChunk, InvalidTrailerEnd.
     error.etype().as_str().starts_with("Invalid") || fault_of(error).is_some()

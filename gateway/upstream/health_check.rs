@@ -57,12 +57,12 @@ fn update(checks: &mut HashMap<(String, SocketAddr), Check>, upstream: &Upstream
     }
 }
 
-/// The check of one address, and how it went of late.
+/// The checks of one address.
 struct Check {
     peer: Arc<Peer>,
     /// `None`: it can't be written, so it is never sent.
     request: Option<Box<RequestHeader>>,
-    /// Checks in a row that say something else than what is known.
+    /// Checks in a row that contradict the state of the target.
     contrary: usize,
 }
 
@@ -75,41 +75,41 @@ impl Check {
     async fn run(&mut self, upstream: &Upstream, terms: &HealthCheck) {
         let Some(request) = &self.request else { return };
         let asking = ask(&upstream.connections, &self.peer, request, terms);
-        let well = match Deadline::after(terms.timeout).race(asking).await {
+        let found = match Deadline::after(terms.timeout).race(asking).await {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(error),
             None => Err("no answer in time".to_owned()),
         };
-        self.judge(&well, terms, &upstream.settings.name);
+        self.judge(&found, terms, &upstream.settings.name);
     }
 
-    fn judge(&mut self, well: &Result<(), String>, terms: &HealthCheck, upstream: &str) {
-        let standing = &self.peer.standing;
-        if well.is_ok() == standing.is_well() {
+    fn judge(&mut self, found: &Result<(), String>, terms: &HealthCheck, upstream: &str) {
+        let state = &self.peer.state;
+        if found.is_ok() == state.is_healthy() {
             self.contrary = 0;
             return;
         }
         self.contrary += 1;
-        let needed = if well.is_ok() { terms.healthy } else { terms.unhealthy };
+        let needed = if found.is_ok() { terms.healthy } else { terms.unhealthy };
         if self.contrary < needed.get() {
             return;
         }
         self.contrary = 0;
-        standing.set_well(well.is_ok());
+        state.set_healthy(found.is_ok());
         let (target, address) = (&self.peer.authority, self.peer.address);
-        match well {
-            Ok(()) => tracing::info!(kind = "health", upstream, target, %address, "a target is well again"),
+        match found {
+            Ok(()) => tracing::info!(kind = "health", upstream, target, %address, "target is healthy"),
             Err(error) if self.peer.is_spare => {
-                tracing::debug!(kind = "health", upstream, target, %address, error, "a spare address is not well");
+                tracing::debug!(kind = "health", upstream, target, %address, error, "spare address is unhealthy");
             }
             Err(error) => {
-                tracing::warn!(kind = "health", upstream, target, %address, error, "a target is not well and gets no calls");
+                tracing::warn!(kind = "health", upstream, target, %address, error, "target is unhealthy and gets no calls");
             }
         }
     }
 }
 
-/// Asks over a connection of its own, so that it is seen whether one can be opened.
+/// Asks over a new connection, which also shows whether one can be opened.
 async fn ask(
     connections: &Connections,
     peer: &Peer,
@@ -153,7 +153,7 @@ const fn is_h2(peer: &Peer) -> bool {
 
 /// The request, for the version of HTTP that calls have.
 fn request_to(peer: &Peer, upstream: &Upstream, terms: &HealthCheck) -> pingora::Result<RequestHeader> {
-    let mut request = RequestHeader::build("GET", terms.path.as_str().as_bytes(), None)?;
+    let mut request = RequestHeader::build("GET", terms.path.as_bytes(), None)?;
     // No client has named the gateway, so the target's own name is used.
     if is_h2(peer) {
         // RFC 9113 §8.3.1: the authority is part of the url.

@@ -8,20 +8,20 @@
 //! that are taken, long-lived exchanges that are open, the retry budget, and the state of its targets. It knows neither
 //! the configuration of others nor the requests that use it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 use tokio::sync::Semaphore;
 
-use crate::config::{self, Balance, HostPolicy, Limits};
+use crate::config::{self, Balance, HostPolicy};
 use crate::dispatch::CallFailure;
 use crate::limiter::{FairLimiter, LimiterLimits, LongLived, LongLivedLimits};
 use crate::problem::failure_reason;
 use crate::telemetry::Metrics;
 
 use super::connections::Connections;
+use super::discovery::SharedSettings;
 use super::peer::Peer;
 use super::retry_budget::RetryBudget;
 use super::targets::{Counts, Targets};
@@ -61,7 +61,7 @@ impl Upstream {
     /// Sets an upstream to work. `before` is the one of the same name in the configuration that this one replaces.
     pub(crate) async fn new(
         settings: &config::Upstream,
-        resolving: (&Limits, &[SocketAddr]),
+        shared: SharedSettings<'_>,
         connections: &Arc<Connections>,
         metrics: &Metrics,
         before: Option<&Self>,
@@ -72,7 +72,7 @@ impl Upstream {
             lookup_failures: counts.lookup_failures.clone(),
         };
         let targets =
-            Targets::new(settings, resolving, target_counts, before.map(|before| &before.targets)).await;
+            Targets::new(settings, shared, target_counts, before.map(|before| &before.targets)).await;
         Self {
             targets,
             connections: Arc::clone(connections),
@@ -204,4 +204,57 @@ fn long_lived(settings: &config::Upstream, before: Option<&Upstream>) -> Arc<Lon
     let Some(before) = before else { return Arc::new(LongLived::new(limits)) };
     before.long_lived.set_limits(limits);
     Arc::clone(&before.long_lived)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    async fn upstream(members: &str) -> Upstream {
+        let text = format!(
+            "listen: 127.0.0.1:1\nupstreams: {{ a: {{ targets: [\"http://127.0.0.1:81\"], {members} }} }}\nroutes: [{{ path: /, upstream: a }}]\n"
+        );
+        let settings = config::parse(&text, "test.yaml", Path::new(""), &|_| None).unwrap().settings;
+        let metrics = Metrics::new("0").unwrap();
+        let connections = Arc::new(Connections::new(0, Arc::clone(&metrics.tls_failures)));
+        let shared =
+            SharedSettings { idle_timeout: settings.limits.idle_timeout, name_servers: &settings.resolver };
+        Upstream::new(&settings.upstreams[0], shared, &connections, &metrics, None).await
+    }
+
+    #[tokio::test]
+    async fn a_key_is_the_field_or_the_path_that_the_service_gets() {
+        let field = HeaderValue::from_static("blue");
+        let by_field = "balance: consistent_hash, hash_header: X-Tenant";
+        for (members, own, target, key) in [
+            ("balance: consistent_hash", Some(&field), "/orders/1?a=b", "/orders/1"),
+            ("balance: consistent_hash", None, "/orders/1", "/orders/1"),
+            (by_field, Some(&field), "/orders/1", "blue"),
+            (by_field, None, "/orders/1?x", "/orders/1"),
+            ("balance: round_robin", Some(&field), "/?x", "/"),
+        ] {
+            let upstream = upstream(members).await;
+            let asked = |name: &HeaderName| own.filter(|_| name == "x-tenant");
+            assert_eq!(upstream.hash_key(asked, target), key.as_bytes(), "{members} {own:?} {target}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_gets_the_host_that_the_settings_say() {
+        for (members, host, is_own) in [
+            ("host: target", "127.0.0.1:81", false),
+            ("host: preserve", "gw.example", true),
+            ("host: shop.example", "shop.example", false),
+        ] {
+            let upstream = upstream(members).await;
+            let peer = &upstream.targets.peers()[0];
+            assert_eq!(upstream.host_for(peer, "gw.example"), host);
+            assert_eq!(upstream.origin_for(peer, "gw.example"), format!("http://{host}"));
+            assert!(upstream.goes_by("127.0.0.1:81", "gw.example"));
+            assert!(upstream.goes_by(host, "gw.example"));
+            assert_eq!(upstream.goes_by("GW.example", "gw.example"), is_own);
+        }
+    }
 }

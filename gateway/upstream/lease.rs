@@ -1,12 +1,14 @@
-//! One call's use of a target, from its choice to its end. Whatever becomes of the call, the target has one less
-//! under way, and a probe is let go.
+//! One call's use of a target, from its choice to its end.
+//!
+//! Dropping a lease ends the use, however the call ended: the target has one call less under way, and if the call was the
+//! probe of an open circuit, another call may be the probe.
 
 use std::sync::Arc;
 
 use super::circuit::Admission;
 use super::peer::Peer;
 
-/// A target that takes a call.
+/// A call's use of a target.
 #[derive(Debug)]
 pub(crate) struct Lease {
     peer: Arc<Peer>,
@@ -14,18 +16,18 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// If the target takes calls now.
-    pub(crate) fn of(peer: &Arc<Peer>) -> Option<Self> {
+    /// Takes the target for a call, if it takes calls now.
+    pub(crate) fn take(peer: &Arc<Peer>) -> Option<Self> {
         if !peer.is_in() {
             return None;
         }
-        let standing = &peer.standing;
-        let admission = standing.circuit.admit(|| standing.now())?;
-        standing.begin();
+        let state = &peer.state;
+        let admission = state.circuit.admit(|| state.now())?;
+        state.begin();
         Some(Self { peer: Arc::clone(peer), admission })
     }
 
-    /// The circuit knows how the call went; the lease has no probe to let go any more.
+    /// The circuit knows how the call went, so there is no probe to let go any more.
     pub(crate) const fn settled(&mut self) {
         self.admission = Admission::Free;
     }
@@ -38,7 +40,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.peer.standing.end();
-        self.peer.standing.circuit.let_go(self.admission);
+        self.peer.state.end();
+        self.peer.state.circuit.let_go(self.admission);
     }
 }

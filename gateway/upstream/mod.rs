@@ -1,4 +1,18 @@
-//! Everything between a call and a service: which target gets it, over which connection, and what its failures mean.
+//! Everything between a call and a service. Items of batches and single requests come here with the same questions, and each
+//! rule has one file:
+//!
+//! | question | file |
+//! |---|---|
+//! | what an upstream is, and what its calls share | `instance` |
+//! | which target gets the call | `targets`, by `balance`; `failover` for one call |
+//! | where the targets are | `discovery`, which asks `names` |
+//! | whether a target takes calls | `target_state`, with its `circuit`; `health_check` |
+//! | over which connection | `connections` |
+//! | what an error means | `error` |
+//! | whether the call is sent once more | `retry`, within the `retry_budget` |
+//!
+//! A `peer` is a target at one address, and a `lease` is one call's use of it. `client` sends the items of a batch;
+//! `serve::proxy` sends single requests.
 
 pub(crate) mod balance;
 pub(crate) mod circuit;

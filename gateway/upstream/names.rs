@@ -1,7 +1,7 @@
-//! Names looked up: which addresses a host has now, and for how long. Both families are asked for, each by itself, so that
-//! an answer for one never hides that the other's look-up failed.
+//! Looks names up: which addresses a host has now, and for how long. Each family is asked for separately, so that an answer
+//! for one never hides that the look-up of the other has failed.
 //!
-//! In goes a host, out comes a [`Found`]; [`Known::learn`] says what is then believed. The rule: a look-up that fails
+//! In: a host. Out: a [`Found`], from which [`Known::learn`] takes what is then known. The rule: a look-up that fails
 //! changes nothing while there are addresses from before.
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,25 +17,25 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use crate::clock::Deadline;
 use crate::telemetry::LookupFailure;
 
-/// A whole look-up, over all servers and tries.
+/// For a complete look-up, over all servers and tries.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// One try at one server.
+/// For one try at one server.
 const TRY: Duration = Duration::from_secs(2);
-/// However short an answer's time to live is.
+/// The least time until the next look-up, however short an answer's time to live is.
 const AT_LEAST: Duration = Duration::from_secs(1);
-/// However long it is: a name may move sooner than was promised, and `/etc/hosts` promises nothing.
+/// The most time, however long it is: a name may move sooner than its answer said, and `/etc/hosts` says nothing.
 const AT_MOST: Duration = Duration::from_secs(300);
-/// After a look-up that failed.
+/// The time until the next look-up after one that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// What a look-up of one family brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// Addresses, and how long they hold.
+    /// Addresses, and how long they are valid.
     Addresses(Vec<IpAddr>, Duration),
-    /// The name has none, or does not exist.
+    /// The name has no address, or does not exist.
     None(LookupFailure),
-    /// Nobody knows.
+    /// The look-up failed.
     Failed(LookupFailure),
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Found {
     pub(crate) six: Family,
 }
 
-/// The addresses that a host is believed to have.
+/// The known addresses of a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Known {
     four: Vec<IpAddr>,
@@ -58,13 +58,13 @@ pub(crate) struct Known {
 pub(crate) struct Learnt {
     /// When to look again.
     pub(crate) again_after: Duration,
-    /// Why the look-up failed, in whole or for one family.
+    /// Why the look-up failed, for both families or for one.
     pub(crate) failure: Option<LookupFailure>,
 }
 
 impl Known {
     /// Takes what is certain. A host that had addresses and has none now is far more often a fault of its name servers
-    /// than meant: what it had stays.
+    /// than intended, so it keeps what it had.
     pub(crate) fn learn(&mut self, found: Found) -> Learnt {
         let none = (&found.four, &found.six);
         if let (Family::None(failure) | Family::Failed(failure), Family::None(_) | Family::Failed(_)) = none {
@@ -76,8 +76,8 @@ impl Known {
         Learnt { again_after, failure: four.failure.or(six.failure) }
     }
 
-    /// The addresses, and whether each is only asked where none of the other family takes a call: IPv6 where there is
-    /// IPv4 too. Services that know one resource at a time often listen on IPv4 alone.
+    /// The addresses, and whether each is spare: used only if none of the other family takes a call. IPv6 is spare where there
+    /// is IPv4 too, because small services often listen on IPv4 alone.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (IpAddr, bool)> {
         let is_spare = !self.four.is_empty();
         let four = self.four.iter().map(|address| (*address, false));
@@ -143,7 +143,7 @@ fn resolver(servers: &[SocketAddr], strategy: LookupIpStrategy) -> Result<TokioR
     let options: &mut ResolverOpts = builder.options_mut();
     options.ip_strategy = strategy;
     options.timeout = TRY;
-    // Whoever asks here asks because it is time to.
+    // The caller asks only when it is time to.
     options.cache_size = 0;
     builder.build()
 }

@@ -1,4 +1,7 @@
 //! A target at one of its addresses, ready to be connected to.
+//!
+//! A peer never changes, except for its state, which it shares with the peer that replaces it at the next look-up or
+//! reload.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,9 +20,9 @@ use super::target_state::TargetState;
 pub(crate) struct Peer {
     /// What pingora connects to: HTTP/2 wherever the target speaks it.
     pub(crate) http: HttpPeer,
-    /// The same, for held connections: HTTP/1.1 only.
+    /// The same for calls over HTTP/1.1 only.
     pub(crate) http1: HttpPeer,
-    /// How it is spoken to with TLS, if it is.
+    /// The settings of TLS, if it is spoken.
     pub(crate) tls: Option<Arc<UpstreamTls>>,
     /// `host[:port]` as Host says it.
     pub(crate) host: HeaderValue,
@@ -29,26 +32,26 @@ pub(crate) struct Peer {
     pub(crate) authority: String,
     /// Its address.
     pub(crate) address: SocketAddr,
-    /// Whether it is only asked where no other address of its name takes a call.
+    /// Whether it is spare: asked only if no other address of its name takes a call.
     pub(crate) is_spare: bool,
-    /// How it is spoken to.
+    /// The protocol.
     pub(crate) scheme: Scheme,
     /// Its share of the calls, relative to the others'.
     pub(crate) weight: usize,
-    /// Whether health checks say if it is well. A check of the configuration before may still say that it is not.
+    /// Whether health checks decide if it is healthy. A check of the configuration before may still say that it is not.
     pub(crate) is_checked: bool,
-    /// How it stands.
-    pub(crate) standing: Arc<TargetState>,
+    /// Its state, shared by all peers at this address.
+    pub(crate) state: Arc<TargetState>,
 }
 
 impl Peer {
-    /// Neither taken out nor found to be unwell.
+    /// Whether it is neither taken out by hand nor unhealthy.
     pub(crate) fn is_in(&self) -> bool {
-        (!self.is_checked || self.standing.is_well()) && !self.standing.is_taken_out()
+        (!self.is_checked || self.state.is_healthy()) && !self.state.is_taken_out()
     }
 
     /// Whether it gets calls.
     pub(crate) fn is_up(&self) -> bool {
-        self.is_in() && !matches!(self.standing.circuit_state(), CircuitState::Open(_))
+        self.is_in() && !matches!(self.state.circuit_state(), CircuitState::Open(_))
     }
 }

@@ -1,5 +1,7 @@
-//! How many retries an upstream gets: a share of its calls of the last ten seconds, and a few in any case. A call is
-//! counted by one atomic; only a retry takes a lock.
+//! The number of retries that an upstream gets: a share of its calls of the last ten seconds, and a few in any case.
+//!
+//! In: calls and retries, one by one. Out: whether a retry may be made. A call is counted by one atomic; only a retry takes
+//! a lock. The budget outlives a reload. Which calls may be retried at all is decided elsewhere (`retry`).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -18,10 +20,10 @@ const ALWAYS: u64 = 10;
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     clock: Stopwatch,
-    /// Each holds the second it is about in its upper half, and a count in its lower one.
+    /// Each has its second in the upper half, and the count of that second in the lower half.
     calls: [AtomicU64; SLOTS],
     retries: Mutex<[(u64, u64); SLOTS]>,
-    /// For what the log says of its end.
+    /// For log lines that say it is exhausted.
     pub(crate) throttle: LogThrottle,
 }
 
@@ -37,12 +39,12 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// The current second, from 1 so that an empty slot is about none.
+    /// The current second, from 1, so that an empty slot is of no second.
     fn second(&self) -> u64 {
         self.clock.elapsed().as_secs() + 1
     }
 
-    /// Counts a call that is made for the first time.
+    /// Counts a call, not its retries.
     pub(crate) fn count_call(&self) {
         let second = self.second();
         let Some(slot) = self.calls.get(slot_of(second)) else { return };
@@ -58,7 +60,7 @@ impl RetryBudget {
         }
     }
 
-    /// Takes one retry, where there are to be at most `percent` for every hundred calls.
+    /// Takes one retry. There are at most `percent` for every hundred calls.
     pub(crate) fn take(&self, percent: u64) -> bool {
         let second = self.second();
         let counts = |of: u64| of + WINDOW > second;

@@ -1,5 +1,8 @@
-//! How a target stands: its circuit, its health, whether it was taken out by hand, its calls under way,
-//! and since when it is back. It outlives a reload, and a name that is resolved again.
+//! The state of a target at one address: its circuit, its health, whether it was taken out by hand, its calls under way, and
+//! since when it is back.
+//!
+//! It outlives a reload and another look-up of the name: the peers before and after share it. All of it is atomics, because
+//! every call reads it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -9,21 +12,21 @@ use crate::clock::Stopwatch;
 
 use super::circuit::{Circuit, CircuitState, Moment, milliseconds};
 
-/// The smallest share of its calls that a target gets which has just come back.
+/// The smallest share of its calls, which a target gets when it has just come back.
 const LEAST_SHARE: f64 = 0.1;
 
-/// So many idle connections in a row were gone that the next one will be too.
+/// If this many idle connections in a row were gone, the next one is expected to be gone too.
 const GONE_TOO_OFTEN: u32 = 3;
 
-/// From then on, one call in so many tries an idle connection again, in case the service has changed.
+/// From then on, one call of this many tries an idle connection again, in case the service has changed.
 const TRIED_AGAIN: u32 = 32;
 
 /// One address of a target.
 #[derive(Debug)]
 pub(crate) struct TargetState {
     pub(crate) circuit: Circuit,
-    well: AtomicBool,
-    /// By hand; all addresses of a target share it.
+    healthy: AtomicBool,
+    /// By hand. All addresses of a target share it.
     taken_out: Arc<AtomicBool>,
     in_flight: AtomicUsize,
     /// 0: it has been there for long enough.
@@ -37,7 +40,7 @@ impl TargetState {
     pub(crate) fn new(taken_out: Arc<AtomicBool>) -> Self {
         Self {
             circuit: Circuit::default(),
-            well: AtomicBool::new(true),
+            healthy: AtomicBool::new(true),
             taken_out,
             in_flight: AtomicUsize::new(0),
             back_since: AtomicU64::new(0),
@@ -76,14 +79,14 @@ impl TargetState {
         self.taken_out.load(Ordering::Relaxed)
     }
 
-    /// Whether its health checks went well, as far as there are any.
-    pub(crate) fn is_well(&self) -> bool {
-        self.well.load(Ordering::Relaxed)
+    /// Whether its health checks succeed. It is, if there are none.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
     }
 
-    /// Its health checks say something new.
-    pub(crate) fn set_well(&self, well: bool) {
-        if !self.well.swap(well, Ordering::Relaxed) && well {
+    /// Sets what its health checks have found.
+    pub(crate) fn set_healthy(&self, healthy: bool) {
+        if !self.healthy.swap(healthy, Ordering::Relaxed) && healthy {
             self.is_back();
         }
     }
@@ -93,7 +96,7 @@ impl TargetState {
         self.back_since.store(self.now(), Ordering::Relaxed);
     }
 
-    /// How its circuit stands.
+    /// The state of its circuit.
     pub(crate) fn circuit_state(&self) -> CircuitState {
         self.circuit.state(|| self.now())
     }

@@ -1,6 +1,10 @@
-//! Which target gets the next call: an upstream's targets, resolved to addresses and balanced among those
-//! that take calls. Choosing is a few atomics. Names are resolved again from time to time; addresses that are
-//! written as numbers never are.
+//! An upstream's targets: resolved to addresses, and balanced among those that take calls.
+//!
+//! In: a key for each call, and how each call went. Out: a [`Lease`] of the target that gets it, or why none does.
+//! Choosing takes a few atomics. Names are looked up again from time to time, which replaces the set of addresses as a
+//! whole; the state of an address that stays is kept. Addresses that are written as numbers are never looked up.
+//!
+//! Whether another target is tried after one has failed is the task of `failover`.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,18 +16,18 @@ use http::StatusCode;
 use prometheus::{IntCounter, IntCounterVec};
 
 use crate::clock::Deadline;
-use crate::config::{Balance, Breaker, HealthCheck, Limits, Target, Upstream};
+use crate::config::{Balance, Breaker, HealthCheck, Target, Upstream};
 use crate::dispatch::CallFailure;
 use crate::header::retry_after::whole_seconds;
 
 use super::balance::Addresses;
 use super::circuit::CircuitState;
-use super::discovery::Discovery;
+use super::discovery::{Discovery, SharedSettings};
 use super::lease::Lease;
 use super::peer::Peer;
 use super::target_state::TargetState;
 
-/// How long a client should wait where it is not known when a target will take calls again.
+/// How long a client should wait if nobody knows when a target will take calls again.
 const PROBED_FOR: Duration = Duration::from_secs(1);
 
 /// An upstream's targets.
@@ -47,10 +51,10 @@ pub(crate) struct Counts {
 }
 
 impl Targets {
-    /// Those that were there `before` keep their standing.
+    /// Targets that were there `before` keep their state.
     pub(crate) async fn new(
         upstream: &Upstream,
-        (limits, servers): (&Limits, &[SocketAddr]),
+        shared: SharedSettings<'_>,
         counts: Counts,
         before: Option<&Self>,
     ) -> Self {
@@ -65,7 +69,7 @@ impl Targets {
             addresses: ArcSwap::new(
                 known.unwrap_or_else(|| Arc::new(Addresses::new(Vec::new(), &upstream.balance))),
             ),
-            discovery: Discovery::new(upstream, (limits, servers), before.map(|before| &before.discovery)),
+            discovery: Discovery::new(upstream, shared, before.map(|before| &before.discovery)),
             again: Mutex::new(None),
             authorities: upstream.targets.iter().flat_map(spellings).collect(),
             counts,
@@ -83,7 +87,7 @@ impl Targets {
             return;
         }
         let peers = self.resolve().await;
-        // Those that are there keep their turns.
+        // Otherwise the order of turns would begin anew.
         if !self.addresses.load().are(&peers) {
             self.use_only(peers);
         }
@@ -93,29 +97,29 @@ impl Targets {
         self.addresses.store(Arc::new(Addresses::new(peers, &self.settings().balance)));
     }
 
-    /// Looks the names up: the targets at the addresses that are known then.
+    /// Looks the names up. Returns the targets at the addresses that are then known.
     async fn resolve(&self) -> Vec<Arc<Peer>> {
         let again_after = self.discovery.look_up(&self.counts.lookup_failures).await;
         *locked(&self.again) = (again_after < Duration::MAX).then(|| Deadline::after(again_after));
         let known = self.addresses.load_full();
-        let standing = |authority: &str, address| {
+        let state = |authority: &str, address| {
             let is_it = |peer: &&Arc<Peer>| peer.address == address && peer.authority == authority;
-            let kept = known.peers.iter().find(is_it).map(|peer| Arc::clone(&peer.standing));
+            let kept = known.peers.iter().find(is_it).map(|peer| Arc::clone(&peer.state));
             kept.unwrap_or_else(|| {
                 Arc::new(TargetState::new(self.hand_on(authority).cloned().unwrap_or_default()))
             })
         };
-        self.discovery.peers(standing)
+        self.discovery.peers(state)
     }
 
-    /// What a configuration without health checks, or without a breaker, can't end.
+    /// Resets what only health checks or a breaker could reset, if this configuration has none.
     fn forget_what_is_off(&self) {
         for peer in &self.peers() {
             if self.health_check().is_none() {
-                peer.standing.set_well(true);
+                peer.state.set_healthy(true);
             }
             if self.breaker().max_ejected == 0 {
-                peer.standing.circuit.reset();
+                peer.state.circuit.reset();
             }
         }
     }
@@ -128,7 +132,7 @@ impl Targets {
         &self.settings().breaker
     }
 
-    /// How targets are asked whether they are well.
+    /// How targets are asked whether they are healthy.
     pub(crate) const fn health_check(&self) -> Option<&HealthCheck> {
         self.settings().health_check.as_ref()
     }
@@ -138,30 +142,30 @@ impl Targets {
         self.addresses.load().peers.to_vec()
     }
 
-    /// The next target, leaving out the ones in `tried`. `key` is what `consistent_hash` goes by.
+    /// The next target, leaving out those in `tried`. `key` is for `consistent_hash`.
     ///
     /// # Errors
     /// No target takes a call: why, where none was tried.
     pub(crate) fn next(&self, tried: &[SocketAddr], key: &[u8]) -> Result<Lease, CallFailure> {
         let addresses = self.addresses.load();
         let slow_start = self.settings().slow_start;
-        let ask = |peer: &Arc<Peer>| if tried.contains(&peer.address) { None } else { Lease::of(peer) };
+        let ask = |peer: &Arc<Peer>| if tried.contains(&peer.address) { None } else { Lease::take(peer) };
         addresses.first(key, slow_start, ask).ok_or_else(|| why_none(&addresses))
     }
 
-    /// The target once more, if it takes calls now and no other has to take this one.
+    /// The same target again, if it takes calls now and this call does not belong to another.
     pub(crate) fn again(&self, peer: &Arc<Peer>, tried: &[SocketAddr], key: &[u8]) -> Option<Lease> {
         match &self.settings().balance {
             Balance::RoundRobin | Balance::LeastBusy if tried.contains(&peer.address) => None,
-            Balance::RoundRobin | Balance::LeastBusy => Lease::of(peer),
+            Balance::RoundRobin | Balance::LeastBusy => Lease::take(peer),
             Balance::ConsistentHash { .. } => {
                 self.next(tried, key).ok().filter(|chosen| chosen.peer().address == peer.address)
             }
         }
     }
 
-    /// Whether there is a target that takes calls beside those in `tried`. An address that is only spare is none while
-    /// another of its name takes calls.
+    /// Whether another target than those in `tried` takes calls. A spare address does not count while another of its name
+    /// takes calls.
     pub(crate) fn has_other(&self, tried: &[SocketAddr]) -> bool {
         let addresses = self.addresses.load();
         let is_needed = |spare: &Peer| {
@@ -182,7 +186,7 @@ impl Targets {
         };
         let is_other_family = |other: &&Arc<Peer>| other.address.is_ipv4() != peer.address.is_ipv4();
         let all = || addresses.peers.iter().filter(is_it);
-        all().filter(is_other_family).chain(all()).find_map(Lease::of)
+        all().filter(is_other_family).chain(all()).find_map(Lease::take)
     }
 
     /// A call was answered.
@@ -190,16 +194,15 @@ impl Targets {
         if self.breaker().status.contains(&status) { self.count_failure(lease) } else { went_well(lease) }
     }
 
-    /// A call brought no reply. What is not a failure by the breaker's terms is as good as an answer: the target
-    /// is there.
+    /// A call brought no reply. A failure that the breaker does not count is as good as an answer: the target is there.
     pub(crate) fn failed(&self, lease: &mut Lease, failure: CallFailure) {
         if self.breaker().on.count(failure) { self.count_failure(lease) } else { went_well(lease) }
     }
 
     fn count_failure(&self, lease: &mut Lease) {
         let terms = self.breaker();
-        let standing = &lease.peer().standing;
-        let opened = standing.circuit.failed(lease.admission, terms, standing.now(), || self.may_eject());
+        let state = &lease.peer().state;
+        let opened = state.circuit.failed(lease.admission, terms, state.now(), || self.may_eject());
         if let Some(lasts) = opened {
             self.counts.ejections.inc();
             let (upstream, target) = (&self.settings().name, &lease.peer().authority);
@@ -210,10 +213,10 @@ impl Targets {
         lease.settled();
     }
 
-    /// Whether one more address may be ejected. Spare ones are not counted.
+    /// Whether one more address may be ejected. Spare addresses are not counted.
     fn may_eject(&self) -> bool {
         let addresses = self.addresses.load();
-        let closed = |peer: &&Arc<Peer>| peer.standing.circuit_state() == CircuitState::Closed;
+        let closed = |peer: &&Arc<Peer>| peer.state.circuit_state() == CircuitState::Closed;
         let counted = || addresses.peers.iter().filter(|peer| !peer.is_spare);
         let all = counted().count();
         let ejected = all - counted().filter(closed).count();
@@ -225,12 +228,12 @@ impl Targets {
         self.by_hand.iter().find(|(own, _)| own == authority).map(|(_, out)| out)
     }
 
-    /// Takes a target out by hand, or puts it back. `false`: there is no such target.
+    /// Takes a target out by hand, or puts it back. Returns whether there is such a target.
     pub(crate) fn take_out(&self, authority: &str, out: bool) -> bool {
         let Some(taken_out) = self.hand_on(authority) else { return false };
         let was_out = taken_out.swap(out, Ordering::Relaxed);
         for peer in self.peers().iter().filter(|peer| was_out && !out && peer.authority == authority) {
-            peer.standing.is_back();
+            peer.state.is_back();
         }
         true
     }
@@ -248,7 +251,7 @@ impl Targets {
 
 fn why_none(addresses: &Addresses) -> CallFailure {
     let open = addresses.peers.iter().filter(|peer| peer.is_in());
-    let left = open.map(|peer| match peer.standing.circuit_state() {
+    let left = open.map(|peer| match peer.state.circuit_state() {
         CircuitState::Open(left) => left,
         CircuitState::HalfOpen | CircuitState::Closed => PROBED_FOR,
     });
@@ -259,9 +262,9 @@ fn why_none(addresses: &Addresses) -> CallFailure {
 }
 
 fn went_well(lease: &mut Lease) {
-    let standing = &lease.peer().standing;
-    if standing.circuit.succeeded(lease.admission, || standing.now()) {
-        standing.is_back();
+    let state = &lease.peer().state;
+    if state.circuit.succeeded(lease.admission, || state.now()) {
+        state.is_back();
     }
     lease.settled();
 }
@@ -270,7 +273,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// With and without the port that the scheme has anyway.
+/// Its authority as configured, and with its port.
 fn spellings(target: &Target) -> [String; 2] {
     let authority = target.authority();
     let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };

@@ -1,4 +1,4 @@
-//! Reads the typed document from a tree that the schema has already found good.
+//! Reads the document from a tree that has passed the schema check.
 //!
 //! A scalar gets the type that the document expects of it. Where a mapping is expected and a scalar
 //! is written, it is the short form of the mapping's first key; the schema says where that may be.
@@ -7,11 +7,11 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::diagnostic::Place;
-use super::span::{AT, ONE_OR_MANY};
+use super::span::Span;
 use super::tree::{Key, Node, NodeValue};
+use super::wrappers::{AT, ONE_OR_MANY};
 
-/// Why a tree is no document, although the schema said so.
+/// Why a tree can't be read, although it fits the schema.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(in crate::config) struct TypedError(String);
@@ -60,6 +60,10 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor.visit_u64(self.number()?)
     }
 
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_u64(self.number()?)
+    }
+
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         visitor.visit_u64(self.number()?)
     }
@@ -70,7 +74,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         match (name, &self.value) {
-            (AT, _) => visitor.visit_seq(Placed::new(self.place, self.from_environment, self)),
+            (AT, _) => visitor.visit_seq(Placed::new(self.span, self.from_environment, self)),
             (ONE_OR_MANY, NodeValue::List(items)) => visitor.visit_seq(Elements(items)),
             (ONE_OR_MANY, _) => visitor.visit_seq(Elements(std::slice::from_ref(self))),
             _ => visitor.visit_newtype_struct(self),
@@ -101,7 +105,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u32 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
+        i8 i16 i32 i64 i128 u8 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
         tuple tuple_struct map identifier ignored_any
     }
 }
@@ -123,7 +127,7 @@ impl<'de> Deserializer<'de> for &'de Key {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         match name {
-            AT => visitor.visit_seq(Placed::new(self.place, false, self)),
+            AT => visitor.visit_seq(Placed::new(self.span, false, self)),
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -191,8 +195,8 @@ struct Placed<D> {
 }
 
 impl<D> Placed<D> {
-    fn new(place: Place, from_environment: bool, value: D) -> Self {
-        let numbers = [place.line, place.column, place.start, place.end, usize::from(from_environment)];
+    fn new(span: Span, from_environment: bool, value: D) -> Self {
+        let numbers = [span.line, span.column, span.start, span.end, usize::from(from_environment)];
         Self { numbers: numbers.into_iter(), value: Some(value) }
     }
 }

@@ -7,16 +7,17 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::config::masking;
+use super::secrets::{masked, without};
+use super::span::Span;
 
-/// More than this is no report but noise; the rest is counted.
+/// Nobody reads more than this; the rest is only counted.
 const MAX_SHOWN: usize = 50;
 /// Characters of a line that a snippet shows before and after its column.
 const SNIPPET_REACH: usize = 80;
 /// Characters of a quoted name or value.
 const MAX_QUOTED: usize = 64;
 
-/// What stands for a value that must not be shown.
+/// Shown in place of a value that must not be shown.
 pub(in crate::config) const HIDDEN: &str = "`***` (from the environment)";
 
 /// Everything found in one file, in the order of its lines.
@@ -31,7 +32,7 @@ pub struct Diagnostics {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     severity: Severity,
-    place: Option<Place>,
+    span: Option<Span>,
     message: String,
     hint: Option<String>,
     snippet: Option<Snippet>,
@@ -44,15 +45,6 @@ pub enum Severity {
     Error,
     /// It can, but hardly as meant.
     Warning,
-}
-
-/// A place in the file: line and column from 1, and the bytes from `start` to `end`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::config) struct Place {
-    pub(in crate::config) line: usize,
-    pub(in crate::config) column: usize,
-    pub(in crate::config) start: usize,
-    pub(in crate::config) end: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,13 +83,13 @@ impl std::error::Error for Diagnostics {}
 
 impl Diagnostic {
     /// An error.
-    pub(in crate::config) fn error(place: Option<Place>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, place, message: message.into(), hint: None, snippet: None }
+    pub(in crate::config) fn error(span: Option<Span>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, span, message: message.into(), hint: None, snippet: None }
     }
 
     /// A warning.
-    pub(in crate::config) fn warning(place: Option<Place>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(place, message) }
+    pub(in crate::config) fn warning(span: Option<Span>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(span, message) }
     }
 
     /// With a way out of it.
@@ -111,16 +103,16 @@ impl Diagnostic {
         self.severity
     }
 
-    /// Its line, from 1; `None` where the whole file is meant.
+    /// Its line, from 1; `None` if it is about the complete file.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
-        self.place.map(|place| place.line)
+        self.span.map(|span| span.line)
     }
 
     /// Its column in characters, from 1.
     #[must_use]
     pub fn column(&self) -> Option<usize> {
-        self.place.map(|place| place.column)
+        self.span.map(|span| span.column)
     }
 
     /// What is wrong.
@@ -164,28 +156,28 @@ impl Source<'_> {
     pub(in crate::config) fn diagnostics(&self, findings: Findings) -> Diagnostics {
         let mut entries = findings.0;
         entries.sort_by(|one, other| {
-            let key = |entry: &Diagnostic| (entry.place, entry.severity);
+            let key = |entry: &Diagnostic| (entry.span, entry.severity);
             key(one).cmp(&key(other)).then_with(|| one.message.cmp(&other.message))
         });
         entries.dedup();
         let not_shown = entries.len().saturating_sub(MAX_SHOWN);
         entries.truncate(MAX_SHOWN);
         for entry in &mut entries {
-            entry.snippet = entry.place.and_then(|place| self.snippet(place));
+            entry.snippet = entry.span.and_then(|span| self.snippet(span));
             let secrets = || self.secret.iter().filter_map(|range| self.text.get(range.clone()));
-            entry.message = masking::without(&entry.message, secrets());
-            entry.hint = entry.hint.as_deref().map(|hint| masking::without(hint, secrets()));
+            entry.message = without(&entry.message, secrets());
+            entry.hint = entry.hint.as_deref().map(|hint| without(hint, secrets()));
         }
         Diagnostics { file: self.file.to_owned(), entries, not_shown }
     }
 
-    fn snippet(&self, place: Place) -> Option<Snippet> {
-        let start = self.line_start(place.line)?;
+    fn snippet(&self, span: Span) -> Option<Snippet> {
+        let start = self.line_start(span.line)?;
         let line = self.text.get(start..)?.lines().next()?;
-        let before = place.column.saturating_sub(1).min(line.chars().count());
+        let before = span.column.saturating_sub(1).min(line.chars().count());
         let marked = self
             .text
-            .get(place.start..place.end)
+            .get(span.start..span.end)
             .map_or(1, |marked| marked.lines().next().unwrap_or_default().trim_end().chars().count());
         let cut = before.saturating_sub(SNIPPET_REACH);
         let end = start + line.len();
@@ -219,7 +211,7 @@ fn shown(secret: &[Range<usize>], at: usize, character: char) -> char {
 
 /// A name or value in a message: in backticks, cut, without control characters and what may be secret.
 pub(in crate::config) fn quoted(text: &str) -> String {
-    let text = masking::masked(text);
+    let text = masked(text);
     let mut shown: String =
         text.chars().take(MAX_QUOTED).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().count() > MAX_QUOTED {
@@ -275,16 +267,16 @@ impl Diagnostic {
             Severity::Warning => "warning",
         };
         writeln!(formatter, "{severity}: {}", self.message)?;
-        let Some(place) = self.place else {
+        let Some(span) = self.span else {
             writeln!(formatter, "  --> {file}")?;
             return self.write_hint(formatter, 1);
         };
-        let width = place.line.to_string().len();
-        writeln!(formatter, "{:width$}--> {file}:{}:{}", "", place.line, place.column)?;
+        let width = span.line.to_string().len();
+        writeln!(formatter, "{:width$}--> {file}:{}:{}", "", span.line, span.column)?;
         if let Some(Snippet { line, before, marked }) = &self.snippet {
             let marks = "^".repeat(*marked);
             writeln!(formatter, "{:width$} |", "")?;
-            writeln!(formatter, "{} | {}", place.line, line.trim_end())?;
+            writeln!(formatter, "{} | {}", span.line, line.trim_end())?;
             writeln!(formatter, "{:width$} | {:before$}{marks}", "", "")?;
         }
         self.write_hint(formatter, width)
@@ -307,8 +299,8 @@ mod tests {
         let text = "a: 1\nkey: secret\n";
         let source = Source { file: "c.yaml", text, secret: Vec::from([10..16, 0..0]) };
         let mut findings = Findings::default();
-        let place = Place { line: 2, column: 1, start: 5, end: 8 };
-        findings.push(Diagnostic::error(Some(place), "unknown key `key`").help("did you mean `kex`?"));
+        let span = Span { line: 2, column: 1, start: 5, end: 8 };
+        findings.push(Diagnostic::error(Some(span), "unknown key `key`").help("did you mean `kex`?"));
         let expected = "error: unknown key `key`\n --> c.yaml:2:1\n  |\n2 | key: ******\n  | ^^^\n  = help: did you mean `kex`?\n";
         assert_eq!(source.diagnostics(findings).to_string(), expected);
     }
@@ -318,7 +310,7 @@ mod tests {
         let source = Source { file: "c.yaml", text: "ä", secret: Vec::new() };
         for (line, column, start, end) in [(0, 0, 0, 0), (9, 9, 9, 9), (1, 9, 1, 2), (1, 1, 5, 2)] {
             let mut findings = Findings::default();
-            findings.push(Diagnostic::error(Some(Place { line, column, start, end }), "x"));
+            findings.push(Diagnostic::error(Some(Span { line, column, start, end }), "x"));
             assert!(source.diagnostics(findings).to_string().starts_with("error: x\n"));
         }
     }
@@ -348,7 +340,7 @@ mod tests {
     fn a_flood_is_cut() {
         let mut findings = Findings::default();
         for line in 1..=80 {
-            findings.push(Diagnostic::error(Some(Place { line, ..Place::default() }), "x"));
+            findings.push(Diagnostic::error(Some(Span { line, ..Span::default() }), "x"));
         }
         let all = Source { file: "f", text: "", secret: Vec::new() }.diagnostics(findings);
         assert_eq!(all.len(), 80);

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-/// The schema keyword under which a scalar's [`Unit`] stands.
+/// The schema keyword that names a scalar's [`Unit`].
 pub(in crate::config) const UNIT_KEYWORD: &str = "x-batchgate-unit";
 
 /// One day: longer is a mistake, and far from what the clock could not add.
@@ -43,7 +43,7 @@ const MAX_RATE: u64 = 1_000_000 * SECONDS_OF_A_DAY;
 
 /// A duration that may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::config) struct Span(pub(in crate::config) Duration);
+pub(in crate::config) struct Delay(pub(in crate::config) Duration);
 
 /// A duration that bounds something; zero would let nothing through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,11 @@ pub(in crate::config) struct TimeLimitOrOff(pub(in crate::config) Option<Duratio
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) struct ByteSize(pub(in crate::config) usize);
 
-/// So many a day; written as so many a second, minute, hour or day.
+/// A number of bytes that HTTP/2 can announce as a window; more is cut to what it can (RFC 9113 §6.9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) struct Window(pub(in crate::config) u32);
+
+/// A number a day; written as a number a second, minute, hour or day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) struct Rate(pub(in crate::config) u64);
 
@@ -65,13 +69,6 @@ impl Rate {
     /// The time in which one comes.
     pub(in crate::config) fn period(self) -> Duration {
         Duration::from_nanos(SECONDS_OF_A_DAY * 1_000_000_000 / self.0.max(1))
-    }
-
-    /// The rate at which one comes in this time.
-    pub(in crate::config) fn of_period(period: Duration) -> Self {
-        let day = u128::from(SECONDS_OF_A_DAY) * 1_000_000_000;
-        let rate = (day + period.as_nanos() / 2) / period.as_nanos().max(1);
-        Self(u64::try_from(rate).unwrap_or(MAX_RATE).clamp(1, MAX_RATE))
     }
 }
 
@@ -82,8 +79,8 @@ pub(in crate::config) struct Percent(pub(in crate::config) u64);
 /// What kind of quantity a scalar is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Unit {
-    /// [`Span`].
-    Span,
+    /// [`Delay`].
+    Delay,
     /// [`TimeLimit`].
     TimeLimit,
     /// [`TimeLimitOrOff`].
@@ -96,7 +93,7 @@ pub(in crate::config) enum Unit {
     Percent,
 }
 
-/// Why a scalar is no such quantity, and what to write.
+/// Why a scalar is not such a quantity, and what to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::config) struct UnitError {
     pub(in crate::config) problem: &'static str,
@@ -106,14 +103,14 @@ pub(in crate::config) struct UnitError {
 impl Unit {
     /// The unit of a schema's keyword.
     pub(in crate::config) fn from_keyword(keyword: &str) -> Option<Self> {
-        [Self::Span, Self::TimeLimit, Self::TimeLimitOrOff, Self::Size, Self::Rate, Self::Percent]
+        [Self::Delay, Self::TimeLimit, Self::TimeLimitOrOff, Self::Size, Self::Rate, Self::Percent]
             .into_iter()
             .find(|unit| unit.keyword() == keyword)
     }
 
     const fn keyword(self) -> &'static str {
         match self {
-            Self::Span => "duration",
+            Self::Delay => "duration",
             Self::TimeLimit => "time-limit",
             Self::TimeLimitOrOff => "time-limit-or-off",
             Self::Size => "size",
@@ -125,7 +122,7 @@ impl Unit {
     /// What is expected, as a noun.
     pub(in crate::config) const fn noun(self) -> &'static str {
         match self {
-            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => "a duration",
+            Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff => "a duration",
             Self::Size => "a size",
             Self::Rate => "a rate",
             Self::Percent => "a percentage",
@@ -135,7 +132,7 @@ impl Unit {
     /// One that is right.
     pub(in crate::config) const fn example(self) -> &'static str {
         match self {
-            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => "5s",
+            Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff => "5s",
             Self::Size => "8MiB",
             Self::Rate => "100/s",
             Self::Percent => "20%",
@@ -144,7 +141,7 @@ impl Unit {
 
     const fn forms(self) -> &'static str {
         match self {
-            Self::Span | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
+            Self::Delay | Self::TimeLimit => "`500ms`, `2s`, `1m` or `1h`",
             Self::TimeLimitOrOff => "`500ms`, `2s`, `1m`, `1h` or `off`",
             Self::Size => "`512B`, `64KiB`, `8MiB` or `1GiB`",
             Self::Rate => "`100/s`, `10/m`, `1000/h` or `5/d`",
@@ -154,7 +151,7 @@ impl Unit {
 
     const fn pattern(self) -> &'static str {
         match self {
-            Self::Span | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
+            Self::Delay | Self::TimeLimit => r"^(\d+(\.\d+)?(ms|s|m|h)|.*\$\{.*)$",
             Self::TimeLimitOrOff => r"^(\d+(\.\d+)?(ms|s|m|h)|off|.*\$\{.*)$",
             Self::Size => r"^(\d+(\.\d+)?(B|KiB|MiB|GiB)|.*\$\{.*)$",
             Self::Rate => r"^(\d+(\.\d+)?/[smhd]|.*\$\{.*)$",
@@ -192,7 +189,7 @@ impl Unit {
 
     const fn bounds(self) -> (u64, u64) {
         match self {
-            Self::Span => (0, MAX_DURATION_MS),
+            Self::Delay => (0, MAX_DURATION_MS),
             Self::TimeLimit | Self::TimeLimitOrOff => (1, MAX_DURATION_MS),
             Self::Size => (1, MAX_SIZE),
             Self::Rate => (1, MAX_RATE),
@@ -206,7 +203,7 @@ impl Unit {
 
     const fn units(self) -> &'static [(&'static str, u64)] {
         match self {
-            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => &DURATION_UNITS,
+            Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff => &DURATION_UNITS,
             Self::Size => &SIZE_UNITS,
             Self::Rate => &RATE_UNITS,
             Self::Percent => &[("%", 1)],
@@ -215,7 +212,7 @@ impl Unit {
 
     fn with_unit(self, number: &str) -> String {
         match self {
-            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff => {
+            Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff => {
                 format!("`{number}s` for seconds or `{number}ms` for milliseconds")
             }
             Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
@@ -227,7 +224,7 @@ impl Unit {
     fn unknown_unit(self, number: &str, unit: &str) -> UnitError {
         let folded = unit.trim().to_ascii_lowercase();
         let meant = match self {
-            Self::Span | Self::TimeLimit | Self::TimeLimitOrOff | Self::Rate | Self::Percent => None,
+            Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff | Self::Rate | Self::Percent => None,
             Self::Size => DECIMAL_SIZE_UNITS.iter().find(|(written, _)| *written == folded),
         };
         let hint = meant.map_or_else(
@@ -248,7 +245,7 @@ impl Unit {
         match (unit, self) {
             (Some((name, factor)), _) => format!("{}{name}", value / factor),
             (None, Self::TimeLimitOrOff) if value == 0 => OFF.to_owned(),
-            (None, Self::Span | Self::TimeLimit | Self::TimeLimitOrOff) => format!("{value}ms"),
+            (None, Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff) => format!("{value}ms"),
             (None, Self::Size) => format!("{value}B"),
             (None, Self::Rate) => format!("{value}/d"),
             (None, Self::Percent) => format!("{value}%"),
@@ -320,7 +317,7 @@ macro_rules! quantity {
     };
 }
 
-quantity!(Span, Unit::Span, "Duration", |ms| Self(Duration::from_millis(ms)), |span| milliseconds(span.0));
+quantity!(Delay, Unit::Delay, "Duration", |ms| Self(Duration::from_millis(ms)), |span| milliseconds(span.0));
 quantity!(TimeLimit, Unit::TimeLimit, "TimeLimit", |ms| Self(Duration::from_millis(ms)), |limit| {
     milliseconds(limit.0)
 });
@@ -334,9 +331,74 @@ quantity!(
 quantity!(ByteSize, Unit::Size, "Size", |bytes| Self(usize::try_from(bytes).unwrap_or(usize::MAX)), |size| {
     u64::try_from(size.0).unwrap_or(MAX_SIZE)
 });
+quantity!(Window, Unit::Size, "Size", |bytes| Self(u32::try_from(bytes).unwrap_or(u32::MAX)), |window| {
+    u64::from(window.0)
+});
 quantity!(Percent, Unit::Percent, "Percent", Self, |percent| percent.0);
 
 quantity!(Rate, Unit::Rate, "Rate", Self, |rate| rate.0);
+
+/// Lets `#[serde(with = "…")]` read a field of the inner type as the quantity. The schema follows, since schemars takes the
+/// same name for the field's type.
+macro_rules! field_of {
+    ($type:ident, $inner:ty) => {
+        #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde's `with` calls")]
+        impl $type {
+            pub(in crate::config) fn serialize<S: Serializer>(
+                value: &$inner,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                Serialize::serialize(&Self(*value), serializer)
+            }
+
+            pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<$inner, D::Error> {
+                <Self as Deserialize>::deserialize(deserializer).map(|quantity| quantity.0)
+            }
+        }
+    };
+}
+
+/// A [`TimeLimit`] that may be absent.
+pub(in crate::config) struct OptionalTimeLimit;
+
+#[allow(clippy::ref_option, reason = "the signature that serde's `with` calls")]
+impl OptionalTimeLimit {
+    pub(in crate::config) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Serialize::serialize(&value.map(TimeLimit), serializer)
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        TimeLimit::deserialize(deserializer).map(Some)
+    }
+}
+
+impl JsonSchema for OptionalTimeLimit {
+    fn schema_name() -> Cow<'static, str> {
+        <TimeLimit as JsonSchema>::schema_name()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        <TimeLimit as JsonSchema>::json_schema(generator)
+    }
+}
+
+field_of!(Delay, Duration);
+field_of!(TimeLimit, Duration);
+field_of!(TimeLimitOrOff, Option<Duration>);
+field_of!(ByteSize, usize);
+field_of!(Window, u32);
+field_of!(Percent, u64);
 
 #[cfg(test)]
 mod tests {
@@ -345,7 +407,7 @@ mod tests {
     #[test]
     fn quantities_have_units() {
         for (unit, text, value) in [
-            (Unit::Span, "0s", 0),
+            (Unit::Delay, "0s", 0),
             (Unit::TimeLimit, "500ms", 500),
             (Unit::TimeLimit, "1.5s", 1500),
             (Unit::TimeLimit, "2 s", 2000),
@@ -413,11 +475,8 @@ mod tests {
                 assert_eq!(unit.parse(&unit.written(value)), Ok(value));
             }
         }
-        assert_eq!(Unit::Span.written(0), "0ms");
+        assert_eq!(Unit::Delay.written(0), "0ms");
         assert_eq!(Unit::TimeLimitOrOff.written(0), "off");
         assert_eq!(Unit::TimeLimitOrOff.written(300_000), "5m");
-        for rate in [1, 7, 24, 172_800, MAX_RATE] {
-            assert_eq!(Rate::of_period(Rate(rate).period()), Rate(rate));
-        }
     }
 }

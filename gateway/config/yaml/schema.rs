@@ -1,29 +1,28 @@
-//! The JSON Schema of the configuration: published for editors, and what [`super::schema_check`] checks by.
+//! The JSON Schema of a configuration: published for editors, and the rules of [`super::schema_check`].
 //!
-//! Derived from the document's types, so that it can't differ from what is read.
+//! It is derived from the types that the file is read into, so it can't differ from them. A doc comment of a key is its
+//! description, and the default of a key is in it.
 
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::config::document::Document;
-
-/// The schema as published in `config/schema.json`: draft 2020-12, indented.
-#[must_use]
-pub fn schema() -> String {
-    let mut text = serde_json::to_string_pretty(&value()).unwrap_or_default();
-    text.push('\n');
-    text
-}
-
-/// The schema as a value.
-pub(in crate::config) fn value() -> Value {
+/// The schema of `T`, draft 2020-12, with this `$id`.
+pub(in crate::config) fn schema_of<T: JsonSchema>(id: &str) -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
-    let mut schema = generator.into_root_schema_for::<Document>().to_value();
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
     tidy(&mut schema);
     if let Value::Object(root) = &mut schema {
-        root.insert("$id".to_owned(), json!("urn:batchgate:configuration"));
+        root.insert("$id".to_owned(), json!(id));
     }
     schema
+}
+
+/// A mapping whose first key may be written alone, as a plain string.
+pub(in crate::config) fn allow_short_form(schema: &mut Schema, key: &str) {
+    let property = schema.pointer(&format!("/properties/{key}")).cloned().unwrap_or_default();
+    let object = std::mem::replace(schema, json_schema!({}));
+    *schema = json_schema!({ "anyOf": [property, object] });
 }
 
 fn tidy(schema: &mut Value) {

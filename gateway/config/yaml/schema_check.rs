@@ -8,14 +8,14 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::diagnostic::{Diagnostic, Findings, Place, nearest, quoted};
-use super::tree::{Key, Node, NodeValue};
-use crate::config::example::{self, forms};
-use crate::config::input_format::{
+use super::diagnostic::{Diagnostic, Findings, nearest, quoted};
+use super::example::{self, forms};
+use super::schema_form::{
     Property, example, is_mapping, is_scalar, known_keys, noun, one_required, properties, property, required,
     scalar_problem,
 };
-use crate::config::reserved_keys;
+use super::span::Span;
+use super::tree::{Key, Node, NodeValue};
 
 /// Whether what was checked can be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +26,29 @@ pub(in crate::config) enum Fitness {
     Broken,
 }
 
+/// Words that are not keys, but that people write as if they were.
+#[derive(Clone, Copy)]
+pub(in crate::config) struct Vocabulary {
+    /// Keys of later versions, each with the schema path of its mapping: not typos, but not supported yet.
+    pub(in crate::config) reserved: &'static [(&'static str, &'static str)],
+    /// Words of other programs, each with the key that means the same here.
+    pub(in crate::config) synonyms: &'static [(&'static str, &'static str)],
+}
+
 /// Checks `tree` against the root of `schema`.
-pub(in crate::config) fn check(tree: &mut Node, schema: &Value, findings: &mut Findings) -> Fitness {
-    let place = tree.place;
-    Walk { root: schema, findings }.node(tree, schema, &Position { path: String::new(), place })
+pub(in crate::config) fn check(
+    tree: &mut Node,
+    schema: &Value,
+    vocabulary: Vocabulary,
+    findings: &mut Findings,
+) -> Fitness {
+    let span = tree.span;
+    Walk { root: schema, vocabulary, findings }.node(tree, schema, &Position { path: String::new(), span })
 }
 
 struct Walk<'a> {
     root: &'a Value,
+    vocabulary: Vocabulary,
     findings: &'a mut Findings,
 }
 
@@ -41,43 +56,41 @@ struct Walk<'a> {
 /// value itself has no place.
 struct Position {
     path: String,
-    place: Place,
+    span: Span,
 }
 
 impl Position {
-    fn below(&self, step: &str, place: Place) -> Self {
+    fn below(&self, step: &str, span: Span) -> Self {
         let dot = if self.path.is_empty() || step.starts_with('[') { "" } else { "." };
-        Self { path: format!("{}{dot}{step}", self.path), place }
+        Self { path: format!("{}{dot}{step}", self.path), span }
     }
 }
 
 impl<'a> Walk<'a> {
     fn node(&mut self, node: &mut Node, schema: &'a Value, position: &Position) -> Fitness {
         let forms = forms(schema, self.root);
-        let place = node.place;
+        let span = node.span;
         match &mut node.value {
             NodeValue::Broken => Fitness::Broken,
-            NodeValue::Empty => self.refuse((position.place, None), "has no value", schema, position),
+            NodeValue::Empty => self.refuse((position.span, None), "has no value", schema, position),
             NodeValue::Scalar(text) => {
                 let shown = if node.from_environment { None } else { Some(text.as_str()) };
                 let Some(form) = forms.iter().find(|form| is_scalar(form)) else {
-                    return self.refuse((place, shown), "has the wrong shape", schema, position);
+                    return self.refuse((span, shown), "has the wrong shape", schema, position);
                 };
                 let problem = scalar_problem(text, shown, form).map(|problem| match &node.empty_variable {
                     Some(name) => empty_variable(name, form),
                     None => problem,
                 });
-                self.outcome(
-                    problem.map(|(message, help)| Diagnostic::error(Some(place), message).help(help)),
-                )
+                self.outcome(problem.map(|(message, help)| Diagnostic::error(Some(span), message).help(help)))
             }
             NodeValue::List(items) => match forms.iter().find(|form| form.get("items").is_some()) {
                 Some(form) => self.list(items, form, position),
-                None => self.refuse((place, None), "is a list", schema, position),
+                None => self.refuse((span, None), "is a list", schema, position),
             },
             NodeValue::Mapping(entries) => match forms.iter().find(|form| is_mapping(form)) {
                 Some(form) => self.mapping(entries, form, position),
-                None => self.refuse((place, None), "is a mapping", schema, position),
+                None => self.refuse((span, None), "is a mapping", schema, position),
             },
         }
     }
@@ -95,7 +108,7 @@ impl<'a> Walk<'a> {
     /// Reports a value of the wrong shape, with an example of a right one. `written` is what may be shown of it.
     fn refuse(
         &mut self,
-        (place, written): (Place, Option<&str>),
+        (span, written): (Span, Option<&str>),
         what: &str,
         schema: &'a Value,
         position: &Position,
@@ -106,7 +119,7 @@ impl<'a> Walk<'a> {
         };
         let expected: Vec<_> = forms(schema, self.root).into_iter().map(noun).collect();
         let message = format!("{subject} {what}; {} is expected", expected.join(" or "));
-        let problem = Diagnostic::error(Some(place), message);
+        let problem = Diagnostic::error(Some(span), message);
         self.outcome(Some(match example::line(&position.path, schema, self.root, written) {
             Some(example) => problem.help(format!("for example `{example}`")),
             None => problem,
@@ -116,11 +129,11 @@ impl<'a> Walk<'a> {
     fn list(&mut self, items: &mut Vec<Node>, schema: &'a Value, position: &Position) -> Fitness {
         if items.is_empty() && schema.get("minItems").is_some() {
             let message = format!("{} is empty; it needs at least one element", quoted(&position.path));
-            return self.outcome(Some(Diagnostic::error(Some(position.place), message)));
+            return self.outcome(Some(Diagnostic::error(Some(position.span), message)));
         }
         if let Some(element) = schema.get("items") {
             items.retain_mut(|item| {
-                let position = position.below("[]", item.place);
+                let position = position.below("[]", item.span);
                 self.node(item, element, &position) == Fitness::Usable
             });
         }
@@ -133,11 +146,11 @@ impl<'a> Walk<'a> {
         let chosen = has_any(entries, schema);
         entries.retain_mut(|(key, value)| match property(schema, &key.name) {
             Property::Known(schema) => {
-                let position = position.below(&key.name, key.place);
+                let position = position.below(&key.name, key.span);
                 self.node(value, schema, &position) == Fitness::Usable
             }
             Property::Named(schema) => {
-                let position = position.below("*", key.place);
+                let position = position.below("*", key.span);
                 self.node(value, schema, &position) == Fitness::Usable
             }
             Property::Unknown => {
@@ -152,15 +165,15 @@ impl<'a> Walk<'a> {
     }
 
     fn repeated_keys(&mut self, entries: &mut Vec<(Key, Node)>) {
-        let mut seen: HashMap<String, Place> = HashMap::new();
+        let mut seen: HashMap<String, Span> = HashMap::new();
         entries.retain(|(key, _)| {
             if let Some(earlier) = seen.get(&key.name) {
                 let message = format!("the key {} is there twice", quoted(&key.name));
                 let help = format!("it is on line {} already", earlier.line);
-                self.findings.push(Diagnostic::error(Some(key.place), message).help(help));
+                self.findings.push(Diagnostic::error(Some(key.span), message).help(help));
                 return false;
             }
-            seen.insert(key.name.clone(), key.place);
+            seen.insert(key.name.clone(), key.span);
             true
         });
     }
@@ -172,9 +185,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             missing = true;
-            let is_meant =
-                |key: &Key| [meant_by, worded_like].iter().any(|like| like(&key.name, schema) == Some(name));
-            if entries.iter().any(|(key, _)| is_meant(key)) {
+            if entries.iter().any(|(key, _)| self.is_meant(&key.name, name, schema)) {
                 // Its misspelling is reported.
                 continue;
             }
@@ -182,7 +193,7 @@ impl<'a> Walk<'a> {
                 "" => format!("the key {} is missing", quoted(name)),
                 path => format!("the key {} is missing in {}", quoted(name), quoted(path)),
             };
-            let mut finding = Diagnostic::error(Some(position.place), message);
+            let mut finding = Diagnostic::error(Some(position.span), message);
             if let Some(example) = example(schema, name) {
                 finding = finding.help(format!("add it, for example `{name}: {example}`"));
             }
@@ -192,54 +203,76 @@ impl<'a> Walk<'a> {
     }
 
     fn unknown_key(&mut self, key: &Key, schema: &Value, position: &Position) {
-        if reserved_keys::is_key(&position.path, &key.name) {
+        if self.vocabulary.reserved.contains(&(position.path.as_str(), key.name.as_str())) {
             let message = format!("{} is not supported yet by this version", quoted(&key.name));
             self.findings.push(
-                Diagnostic::error(Some(key.place), message)
+                Diagnostic::error(Some(key.span), message)
                     .help("remove it; the gateway does not ignore what it can't do"),
             );
             return;
         }
-        let help = if let Some(meant) = meant_by(&key.name, schema) {
+        let like = meant_by(&key.name, schema).or_else(|| self.worded_like(&key.name, schema));
+        let help = if let Some(meant) = like {
             format!("did you mean `{meant}`?")
-        } else if let Some(meant) = worded_like(&key.name, schema) {
-            format!("did you mean `{meant}`?")
-        } else if let Some(place) = self.elsewhere(&key.name) {
-            format!("`{}` is a key of {place}", key.name)
+        } else if let Some(paths) = self.elsewhere(&key.name) {
+            format!("`{}` is a key of {paths}", key.name)
         } else {
             format!("known here: {}", known_keys(schema).join(", "))
         };
         let message = format!("unknown key {}", quoted(&key.name));
-        self.findings.push(Diagnostic::error(Some(key.place), message).help(help));
+        self.findings.push(Diagnostic::error(Some(key.span), message).help(help));
     }
 
-    /// Where in the schema a key of this name may stand.
+    /// Whether an unknown key was probably meant to be this one.
+    fn is_meant(&self, unknown: &str, name: &str, schema: &Value) -> bool {
+        meant_by(unknown, schema) == Some(name) || self.worded_like(unknown, schema) == Some(name)
+    }
+
+    /// The key that an unknown one abbreviates (`cert`), enlarges (`key_file`), or has another word for (`crt`), if there is
+    /// only one.
+    fn worded_like<'s>(&self, name: &str, schema: &'s Value) -> Option<&'s str> {
+        let known = known_keys(schema);
+        let other = self.vocabulary.synonyms.iter().filter(|(word, _)| *word == name).map(|(_, key)| *key);
+        let other = known.iter().copied().filter(|key| other.clone().any(|other| other == *key));
+        let words: Vec<_> = name.split(['_', '-']).collect();
+        let enlarged = known.iter().copied().filter(|key| words.contains(key));
+        let abbreviated = known
+            .iter()
+            .copied()
+            .filter(|key| name.len() >= 3 && key.len() > name.len() && key.starts_with(name));
+        let mut found: Vec<_> = other.chain(enlarged).chain(abbreviated).collect();
+        found.sort_unstable();
+        found.dedup();
+        if known.contains(&name) || found.len() != 1 { None } else { found.pop() }
+    }
+
+    /// Where in the schema there is a key of this name.
     fn elsewhere(&self, name: &str) -> Option<String> {
-        let mut places = Vec::new();
-        self.search(self.root, name, "", &mut places);
-        places.sort();
-        places.dedup();
-        (!places.is_empty()).then(|| places.join(", "))
+        let mut paths = Vec::new();
+        self.search(self.root, name, "", &mut paths);
+        paths.sort();
+        paths.dedup();
+        (!paths.is_empty()).then(|| paths.join(", "))
     }
 
-    fn search(&self, schema: &'a Value, name: &str, path: &str, places: &mut Vec<String>) {
+    fn search(&self, schema: &'a Value, name: &str, path: &str, paths: &mut Vec<String>) {
         for form in forms(schema, self.root) {
             for (key, property) in properties(form).into_iter().flatten() {
                 if key == name {
-                    places.push(if path.is_empty() {
+                    paths.push(if path.is_empty() {
                         "the top level".to_owned()
                     } else {
                         format!("`{path}`")
                     });
                 }
                 let dot = if path.is_empty() { "" } else { "." };
-                self.search(property, name, &format!("{path}{dot}{key}"), places);
+                self.search(property, name, &format!("{path}{dot}{key}"), paths);
             }
             if let Some(any @ Value::Object(_)) = form.get("additionalProperties") {
-                self.search(any, name, &format!("{path}.*"), places);
+                self.search(any, name, &format!("{path}.*"), paths);
             }
             if let Some(element) = form.get("items") {
-                self.search(element, name, &format!("{path}[]"), places);
+                self.search(element, name, &format!("{path}[]"), paths);
             }
         }
     }
@@ -254,38 +287,6 @@ fn has_any(entries: &[(Key, Node)], schema: &Value) -> bool {
 fn meant_by<'a>(name: &str, schema: &'a Value) -> Option<&'a str> {
     let known = known_keys(schema);
     if known.contains(&name) { None } else { nearest(name, known) }
-}
-
-/// Words that other programs have for what a key here is called.
-const OTHER_WORDS: [(&str, &str); 10] = [
-    ("crt", "certificate"),
-    ("pem", "certificate"),
-    ("chain", "certificate"),
-    ("ssl", "tls"),
-    ("verbs", "methods"),
-    ("prefix", "path"),
-    ("location", "path"),
-    ("backend", "upstream"),
-    ("servers", "targets"),
-    ("endpoints", "targets"),
-];
-
-/// The key that an unknown one abbreviates (`cert`), enlarges (`key_file`), or has another word for (`crt`), if there is
-/// only one.
-fn worded_like<'a>(name: &str, schema: &'a Value) -> Option<&'a str> {
-    let known = known_keys(schema);
-    let other = OTHER_WORDS.iter().filter(|(word, _)| *word == name).map(|(_, key)| *key);
-    let other = known.iter().copied().filter(|key| other.clone().any(|other| other == *key));
-    let words: Vec<_> = name.split(['_', '-']).collect();
-    let enlarged = known.iter().copied().filter(|key| words.contains(key));
-    let abbreviated = known
-        .iter()
-        .copied()
-        .filter(|key| name.len() >= 3 && key.len() > name.len() && key.starts_with(name));
-    let mut found: Vec<_> = other.chain(enlarged).chain(abbreviated).collect();
-    found.sort_unstable();
-    found.dedup();
-    if known.contains(&name) || found.len() != 1 { None } else { found.pop() }
 }
 
 /// What is said of a value that a variable left empty.

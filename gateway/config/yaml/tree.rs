@@ -1,19 +1,21 @@
 //! The YAML as a tree in which every key and value knows its place.
 //!
-//! In: the file's text. Out: mappings, lists and scalars with their spans, or what makes the text no
+//! In: the file's text. Out: mappings, lists and scalars with their spans, or why the text is not
 //! YAML. Scalars stay text: which of them is a number, a duration or a switch is decided by what the
-//! schema expects there, so `name: 12` is a name and `admin: off` is no boolean. Anchors, aliases and
+//! schema expects there, so `name: 12` is a name and `admin: off` is not a boolean. Anchors, aliases and
 //! merge keys are resolved here, within a budget; a key that is there twice is kept for the report.
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, Spanned};
 
-use super::diagnostic::{Diagnostic, Place, quoted};
-use crate::config::flow;
+use super::diagnostic::{Diagnostic, quoted};
+use super::flow;
+use super::span::Span;
 
 /// Nesting of the deepest key this gateway knows is 6; the rest is room for a helpful message.
 const MAX_DEPTH: usize = 32;
@@ -24,7 +26,7 @@ const MAX_ALIASES: usize = 1_000;
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::config) struct Node {
     /// Where it is.
-    pub(in crate::config) place: Place,
+    pub(in crate::config) span: Span,
     /// What it is.
     pub(in crate::config) value: NodeValue,
     /// Whether a part of it came from the environment: then it is never shown.
@@ -52,7 +54,7 @@ pub(in crate::config) enum NodeValue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::config) struct Key {
     /// Where it is.
-    pub(in crate::config) place: Place,
+    pub(in crate::config) span: Span,
     /// The key itself.
     pub(in crate::config) name: String,
 }
@@ -75,7 +77,7 @@ impl Node {
 /// Reads `text` as one YAML document.
 ///
 /// # Errors
-/// Says where the text is no YAML, or which budget it breaks.
+/// Says where the text is not YAML, or which budget it exceeds.
 pub(in crate::config) fn read(text: &str) -> Result<Node, Box<Diagnostic>> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -95,32 +97,58 @@ pub(in crate::config) fn read(text: &str) -> Result<Node, Box<Diagnostic>> {
     }
 }
 
+/// Reads what serde wrote as YAML, which may be larger than a file.
+pub(in crate::config) fn read_written(text: &str) -> Option<Node> {
+    let options = serde_saphyr::options! { budget: None, with_snippet: false };
+    let raw = serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options).ok()?;
+    Some(Node::from_raw(raw, text))
+}
+
+/// Numbers and switches without quotes; all else as text.
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.value {
+            NodeValue::Broken | NodeValue::Empty => serializer.serialize_unit(),
+            NodeValue::Scalar(text) => match (text.as_str(), text.parse::<u64>()) {
+                ("true", _) => serializer.serialize_bool(true),
+                ("false", _) => serializer.serialize_bool(false),
+                (text, Ok(number)) if number.to_string() == text => serializer.serialize_u64(number),
+                (text, _) => serializer.serialize_str(text),
+            },
+            NodeValue::List(items) => serializer.collect_seq(items),
+            NodeValue::Mapping(entries) => {
+                serializer.collect_map(entries.iter().map(|(key, value)| (&key.name, value)))
+            }
+        }
+    }
+}
+
 fn not_yaml(error: &serde_saphyr::Error, text: &str) -> Diagnostic {
     let message = error.without_snippet().to_string();
     // The place is said once, in front of the snippet.
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-    let place = error.location().map(Place::from);
+    let span = error.location().map(Span::from);
     if message.starts_with("budget breached: Documents") {
-        return Diagnostic::error(place, "the file has more than one document")
+        return Diagnostic::error(span, "the file has more than one document")
             .help("a configuration is one; remove everything from the second `---` on");
     }
     if message.starts_with("budget breached") || message.contains("limit exceeded") {
         return Diagnostic::error(
-            place,
+            span,
             "the file is nested too deeply, or too large once its aliases are expanded",
         );
     }
-    if let Some(reference) = flow::unquoted_reference(text, place.map_or(usize::MAX, |place| place.line)) {
+    if let Some(reference) = flow::unquoted_reference(text, span.map_or(usize::MAX, |span| span.line)) {
         let written = text.get(reference.start..reference.end).unwrap_or("${NAME}");
         let message =
             format!("{} has to be in quotes here, between `{{` and `}}` or `[` and `]`", quoted(written));
         return Diagnostic::error(Some(reference), message)
             .help(format!("put quotes around the whole value: `\"{written}\"`"));
     }
-    Diagnostic::error(place, format!("the file is not valid YAML: {message}"))
+    Diagnostic::error(span, format!("the file is not valid YAML: {message}"))
 }
 
-impl From<Location> for Place {
+impl From<Location> for Span {
     fn from(location: Location) -> Self {
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let start = number(location.span().byte_offset().unwrap_or(0));
@@ -146,12 +174,12 @@ enum Raw {
 
 impl Node {
     fn from_raw(raw: Spanned<Raw>, text: &str) -> Self {
-        let place = Place::from(raw.defined);
+        let span = Span::from(raw.defined);
         let value = match raw.value {
             Raw::Empty => NodeValue::Empty,
             Raw::Text(text) => NodeValue::Scalar(text),
             Raw::Typed(read) => {
-                let written = text.get(place.start..place.end).map(str::trim);
+                let written = text.get(span.start..span.end).map(str::trim);
                 NodeValue::Scalar(written.filter(|written| !written.is_empty()).map_or(read, str::to_owned))
             }
             Raw::List(items) => {
@@ -161,13 +189,13 @@ impl Node {
                 entries
                     .into_iter()
                     .map(|(key, value)| {
-                        let key = Key { place: Place::from(key.defined), name: key.value };
+                        let key = Key { span: Span::from(key.defined), name: key.value };
                         (key, Self::from_raw(value, text))
                     })
                     .collect(),
             ),
         };
-        Self { place, value, from_environment: false, empty_variable: None }
+        Self { span, value, from_environment: false, empty_variable: None }
     }
 }
 
@@ -255,7 +283,7 @@ mod tests {
         let tree = read(text).unwrap();
         let scalar = |node: &Node| {
             let NodeValue::Scalar(text) = &node.value else { panic!("{node:?}") };
-            (text.clone(), node.place.line, node.place.column)
+            (text.clone(), node.span.line, node.span.column)
         };
         tree.entries().iter().map(|(_, value)| scalar(value)).collect()
     }

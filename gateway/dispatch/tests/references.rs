@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::batch::{BatchLimits, Dialect, ItemIndex};
+use crate::batch::{BatchLimits, ItemIndex};
+use crate::dialect::Dialect;
 use crate::dispatch::resolve::{Earlier, MAX_LOOKED_THROUGH};
 use crate::dispatch::{Answers, Outcome, SkipReason, Surroundings, Unfit, UpstreamReply, resolve};
 use crate::format::{Format, ReadContext};
@@ -33,14 +34,9 @@ fn filled(members: &str, fields: &[(&str, &[u8])], body: &str) -> Result<Call, U
         r#"{{"requests":[{{"id":"a","method":"POST","url":"/orders"}},{{"id":"b","method":"PUT",{members}}}]}}"#
     );
     let limits = BatchLimits::default();
-    let reading = ReadContext {
-        limits: &limits,
-        content_type: None,
-        endpoint: "/batch",
-        own_authority: "gw",
-        dialect: Dialect::Batchgate,
-    };
-    let batch = Format::Json.read(&Bytes::from(batch), &reading).unwrap();
+    let reading =
+        ReadContext { limits: &limits, content_type: None, endpoint: "/batch", own_authority: "gw" };
+    let batch = Dialect::default().read(Format::Json, &Bytes::from(batch), &reading).unwrap();
     let routes = routes();
     let context = PlanContext {
         routes: &routes,

@@ -12,20 +12,20 @@ use crate::format::shown::shown;
 
 const NAMES: MemberNames = MemberNames { url: "url" };
 
-/// What a record has for one of the template's variables.
+/// A record's value for one of the template's variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
     /// Nothing.
     #[default]
     Absent,
-    /// Something that can't stand in a url; says why.
+    /// A value that can't be part of a url, and why.
     Unfit(&'static str),
     /// Text.
     Text(Cow<'a, str>),
 }
 
 impl<'a> Value<'a> {
-    /// Takes a value in; which of two is meant, nobody can tell.
+    /// Adds a value. If there are two, it is unclear which is meant.
     pub(crate) fn put(&mut self, value: Value<'a>) {
         *self = if *self == Value::Absent { value } else { Value::Unfit("stands twice in the record") };
     }
@@ -34,9 +34,9 @@ impl<'a> Value<'a> {
 /// A record that was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Record<'a> {
-    /// By the template's variables, in their order.
+    /// One for each of the template's variables, in their order.
     pub(crate) values: Vec<Value<'a>>,
-    /// What is sent, and its media type; a record of the query has no body.
+    /// The body to send, and its media type; a record of the query has none.
     pub(crate) body: Option<(Bytes, &'static str)>,
 }
 
@@ -70,17 +70,17 @@ impl<'a> Collector<'a> {
         vec![Value::Absent; self.variables().len()]
     }
 
-    /// The place of the record that is next.
+    /// The index of the next record.
     pub(crate) fn next_index(&self) -> ItemIndex {
         ItemIndex(self.items.len())
     }
 
-    /// Whether there are as many items as there may be.
+    /// True if the maximum number of items is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.items.len() >= self.limits.max_items
     }
 
-    /// Refuses the bulk if there is no room for one more item.
+    /// Refuses the bulk if it already has the maximum number of items.
     pub(super) fn check_room(&self) -> Result<(), BatchRefusal> {
         if self.is_full() { Err(BatchRefusal::TooManyItems { limit: self.limits.max_items }) } else { Ok(()) }
     }
@@ -95,7 +95,7 @@ impl<'a> Collector<'a> {
         self.query = Cow::Owned(query);
     }
 
-    /// Adds an item: a record, or why it is none.
+    /// Adds an item: a record, or why it is rejected.
     pub(crate) fn add(&mut self, record: Result<Record<'_>, ItemRejection>) {
         let index = self.next_index();
         let mut builder = ItemBuilder::new(self.limits, NAMES);
@@ -118,7 +118,7 @@ impl<'a> Collector<'a> {
         let mut texts = Vec::with_capacity(record.values.len());
         for (name, value) in self.variables().iter().zip(&record.values) {
             let problem = match value {
-                // Servers that split off parameters after decoding would see a dot segment.
+                // Servers that remove parameters after decoding would see a dot segment.
                 Value::Text(text) if text.starts_with("..;") || text.starts_with(".;") => {
                     "starts with a dot segment, which could lead elsewhere"
                 }

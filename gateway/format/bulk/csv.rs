@@ -1,4 +1,4 @@
-//! CSV with a header line (RFC 4180): each row becomes a JSON object of strings.
+//! Reads CSV with a header line (RFC 4180): each row becomes a JSON object of strings.
 
 use bytes::Bytes;
 use csv::{Reader, ReaderBuilder, StringRecord};
@@ -7,10 +7,10 @@ use super::{Collector, Record, Value, quoting};
 use crate::batch::{BatchRefusal, ItemRejection, Place};
 use crate::format::shown::shown;
 
-/// Columns of a document; each costs the comparison with all others.
+/// The maximum number of columns; each is compared with all others.
 const MAX_COLUMNS: usize = 1024;
 
-/// Reads the rows. Spreadsheets write a byte order mark, which is passed over.
+/// Reads the rows. Spreadsheets write a byte order mark, which is skipped.
 pub(super) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let offset = body.len() - text.len();
@@ -34,7 +34,7 @@ pub(super) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), Ba
     while next(&mut row, &mut reader)? {
         collector.check_room()?;
         let record = columns.record(&row, collector);
-        // The names stand in every object: a long header line must not multiply the document.
+        // Every object repeats the names: a long header line must not multiply the document.
         let length =
             record.as_ref().ok().and_then(|record| record.body.as_ref()).map_or(0, |(body, _)| body.len());
         left = left

@@ -1,4 +1,4 @@
-//! NDJSON: a record a line. A line that is no JSON fails alone, for the next line starts anew.
+//! Reads NDJSON: one record per line. A line that is not JSON fails alone.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::Collector;
 use crate::batch::{BatchRefusal, ItemRejection, Place};
 use crate::format::json;
 
-/// Reads the lines. Empty ones are none.
+/// Reads the lines, and skips empty ones.
 pub(super) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
     if body.starts_with(b"\xef\xbb\xbf") {
         let reason = "JSON starts without a byte order mark".to_owned();

@@ -2,7 +2,7 @@
 //! which becomes an item. Its url is the template filled with the record's own values, its id the
 //! record's position, its body the record.
 //!
-//! JSON and XML are read by the readers beside those of batches (`json/records.rs`,
+//! JSON and XML are read in the folders of those formats (`json/records.rs`,
 //! `xml/records.rs`); the forms that only bulks have are here.
 
 mod collector;

@@ -1,5 +1,5 @@
 //! Records in a query parameter, repeated or with commas: `?id=1,2&id=3`. A comma that belongs to a
-//! value is written `%2C`. What else stands in the query goes along with every item.
+//! value is written `%2C`. Every item gets the rest of the query.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ pub(super) fn has_parameter(query: &str, parameter: &str) -> bool {
     query.split('&').any(|pair| name_and_value(pair).0 == parameter)
 }
 
-/// Reads the records; a body beside them would be a second word on what they are.
+/// Reads the records. A body is refused: it might be a second set of records.
 pub(super) fn read(parameter: &str, body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
     if !body.is_empty() {
         let reason = "the records stand in the query, and there is a body as well".to_owned();
@@ -36,7 +36,7 @@ pub(super) fn read(parameter: &str, body: &Bytes, collector: &mut Collector<'_>)
     Ok(())
 }
 
-/// The parameter's name, decoded, and its value as it stands.
+/// The parameter's name, decoded, and its value as it is written.
 fn name_and_value(pair: &str) -> (Cow<'_, str>, &str) {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     (decoded(name).unwrap_or(Cow::Borrowed(name)), value)

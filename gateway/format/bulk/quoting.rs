@@ -1,10 +1,10 @@
-//! The quotes of CSV (RFC 4180 §2). Readers forgive quotes at the wrong place, each in its own way; a
-//! quote that is never closed would swallow all records behind it. So such a document is refused.
+//! The quotes of CSV (RFC 4180 §2). Readers accept misplaced quotes, each in its own way, and a
+//! quote that is never closed would swallow all records after it. So such a document is refused.
 
-/// Checks a document's quotes; says what is wrong with them, and at which byte.
+/// Checks a document's quotes. An error has its byte and a message.
 pub(super) fn check(text: &[u8]) -> Result<(), (usize, &'static str)> {
     // Lines end with a carriage return alone in all of a document, or in none of it: where others end with a
-    // line feed, one that nobody quoted is data, and the reader would break the row there.
+    // line feed, an unquoted one is data, and the reader would break the row there.
     let (mut lone_return, mut line_feed) = (None, false);
     let mut at = 0;
     while at < text.len() {

@@ -11,7 +11,7 @@ use crate::format::media::MediaType;
 use crate::format::{is_ndjson, json, xml};
 
 impl Bulk<'_> {
-    /// Whether the request is a bulk at all: a GET or DELETE without the parameter is an ordinary one.
+    /// Whether the request is a bulk at all: a GET or DELETE without the parameter is an ordinary request.
     #[must_use]
     pub fn is_meant(&self) -> bool {
         !takes_query(self.method) || query::has_parameter(self.query, self.parameter())
@@ -20,7 +20,7 @@ impl Bulk<'_> {
     /// The form of the request's records.
     ///
     /// # Errors
-    /// Refuses what is in none of the forms, and what is not in UTF-8.
+    /// Refuses a body that is in none of the forms, or not in UTF-8.
     pub fn form(&self, content_type: Option<&str>, body: &[u8]) -> Result<RecordForm, BatchRefusal> {
         if takes_query(self.method) { Ok(RecordForm::Query) } else { form_of_body(content_type, body) }
     }
@@ -28,7 +28,7 @@ impl Bulk<'_> {
     /// Reads the records in this form.
     ///
     /// # Errors
-    /// Says why the bulk is refused whole, and where it is wrong.
+    /// Says why the bulk is refused, and where it is wrong.
     pub fn read(&self, form: RecordForm, body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
         let mut collector = Collector::new(*self, limits);
         match form {
@@ -42,7 +42,7 @@ impl Bulk<'_> {
     }
 }
 
-/// Content-Type decides, and where it says nothing, the first byte.
+/// Content-Type decides. If it says nothing, the first byte does.
 fn form_of_body(content_type: Option<&str>, body: &[u8]) -> Result<RecordForm, BatchRefusal> {
     let media = MediaType::parse(content_type.unwrap_or_default());
     let is = |names: &[&str]| names.iter().any(|name| media.essence.eq_ignore_ascii_case(name));
@@ -69,7 +69,7 @@ fn form_of_body(content_type: Option<&str>, body: &[u8]) -> Result<RecordForm, B
     }
 }
 
-/// An array is JSON; an object is the first of the lines. CSV begins with nothing to know it by.
+/// An array is JSON; an object is the first line of NDJSON. CSV can't be recognized.
 fn sniffed(body: &[u8]) -> Option<RecordForm> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match body.iter().find(|byte| !byte.is_ascii_whitespace())? {

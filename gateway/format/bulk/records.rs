@@ -20,7 +20,7 @@ pub enum RecordForm {
     Query,
 }
 
-/// What a bulk's items have in common.
+/// What all items of a bulk have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Bulk<'request> {
     /// The url of each record.
@@ -57,14 +57,14 @@ impl RecordForm {
     }
 }
 
-/// Whether the records of a method come in the query: such a request has no body to read them from.
+/// Whether requests with this method carry their records in the query: they have no body.
 #[must_use]
 pub fn takes_query(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::DELETE)
 }
 
 impl Bulk<'_> {
-    /// The query parameter that names records; the configuration sees to it that there is one variable.
+    /// The query parameter that names records. The configuration ensures that there is one variable.
     pub(super) fn parameter(&self) -> &str {
         self.each.variables().first().map_or("", AsRef::as_ref)
     }

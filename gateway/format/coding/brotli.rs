@@ -5,9 +5,9 @@ use bytes::Bytes;
 
 use super::decoded::{CodingError, Decoded, PIECE};
 
-/// The first byte of a stream in brotli, its window made no larger than what is kept of what comes out (RFC 7932 §9.1).
+/// The first byte of a brotli stream, with the window made no larger than the output may be (RFC 7932 §9.1).
 ///
-/// The decoder has memory for the whole window, 16 MiB at the most, and encoders ask for 4 MiB to say `{}`. A
+/// The decoder allocates the complete window, up to 16 MiB, and encoders ask for 4 MiB to send `{}`. A
 /// reference can't reach back beyond the start, so up to the limit the stream means the same. Windows from 256 KiB on are
 /// a 1 and three bits; smaller ones stay.
 fn with_window_for(limit: usize, first: u8) -> u8 {

@@ -1,8 +1,8 @@
-//! Content codings (RFC 9110 §8.4) undone, for batches and for the replies of upstreams: gzip
+//! Undoes content codings (RFC 9110 §8.4) of batches and of upstreams' replies: gzip
 //! (RFC 1952), deflate (RFC 1950), br (RFC 7932) and zstd (RFC 8878).
 //!
-//! Safe with hostile input: what comes out is counted while it comes, no more than the limit is
-//! kept, windows are capped (RFC 9659), a list has two codings at most, and what ends too early or
+//! Safe with hostile input: the output is counted while it is produced, no more than the limit is
+//! kept, windows are capped (RFC 9659), a list has two codings at most, and a body that ends too early or
 //! too late is an error.
 
 use std::io::Read;
@@ -29,7 +29,7 @@ pub enum ReplyCodingError {
     /// The bytes are not in the coding.
     #[error("the reply is not in the content coding that it claims")]
     Corrupt,
-    /// What comes out is longer than allowed.
+    /// The decoded body is too long.
     #[error("the reply is too long once its content coding is undone")]
     TooLarge,
 }
@@ -89,7 +89,7 @@ fn decode(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, Co
     if body.len() > limit {
         return Err(CodingError::TooLarge);
     }
-    // Many servers name a coding though there is nothing to code.
+    // Many servers name a coding even for an empty body.
     if body.is_empty() {
         return Ok(body);
     }
@@ -118,7 +118,7 @@ fn undo_deflate(body: &Bytes, limit: usize, corrupt: CodingError) -> Result<Byte
         }
         Some(_) | None => false,
     };
-    // Neither decoder looks behind the end by itself.
+    // Neither decoder checks by itself that nothing follows.
     let (decoded, rest) = if wrapped {
         let mut decoder = ZlibDecoder::new(body.as_ref());
         (drain(&mut decoder, limit, corrupt)?, decoder.into_inner())

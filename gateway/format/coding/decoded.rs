@@ -44,7 +44,7 @@ impl Coding {
     }
 }
 
-/// Collects what was decoded, counting it.
+/// Collects the output and counts it.
 pub(super) struct Decoded {
     pub(super) bytes: Vec<u8>,
     limit: usize,

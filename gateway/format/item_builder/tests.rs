@@ -56,9 +56,9 @@ fn an_id_over_the_limit_is_echoed_as_far_as_the_limit_goes() {
     }
     let number = read(|builder| builder.set_number_id(&"7".repeat(1025)));
     assert_eq!(number.subject.form.id, IdForm::Plain);
-    let bracketed = read(|builder| builder.set_id_bytes(&[b'x'; 1025], true));
+    let bracketed = read(|builder| builder.set_id_bytes(&[b'x'; 1025], IdForm::Bracketed));
     assert_eq!(bracketed.subject.form.id, IdForm::Bracketed);
-    let latin = read(|builder| builder.set_id_bytes(b"a\xe9", false));
+    let latin = read(|builder| builder.set_id_bytes(b"a\xe9", IdForm::Plain));
     assert_eq!((latin.subject.id.as_str(), latin.subject.form.id), ("a\u{fffd}", IdForm::Plain));
 }
 
@@ -66,7 +66,7 @@ fn an_id_over_the_limit_is_echoed_as_far_as_the_limit_goes() {
 fn ids_that_were_cut_are_not_the_same_id() {
     let long = |end: char| read(|builder| builder.set_id(&format!("{}{end}", "x".repeat(1024))));
     let items = [long('a'), long('b'), read(|builder| builder.set_id(&"x".repeat(1024)))];
-    assert_eq!(check_ids(&items, false), Ok(()));
+    assert_eq!(check_ids(&items, IdCase::Significant), Ok(()));
     assert_eq!(check_given_ids(&items), Ok(()));
 }
 
@@ -129,11 +129,11 @@ fn an_id_used_twice_refuses_the_batch() {
         }
         builder.finish(ItemIndex(index), None)
     };
-    assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)], false), Ok(()));
+    assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)], IdCase::Significant), Ok(()));
     let twice = Err(BatchRefusal::DuplicateId { item: ItemIndex(1) });
-    assert_eq!(check_ids(&[item("", 0), item("1", 1)], false), twice);
-    assert_eq!(check_ids(&[item("2", 0), item("", 1)], false), twice);
-    assert_eq!(check_ids(&[item("a", 0), item("A", 1)], true), twice);
+    assert_eq!(check_ids(&[item("", 0), item("1", 1)], IdCase::Significant), twice);
+    assert_eq!(check_ids(&[item("2", 0), item("", 1)], IdCase::Significant), twice);
+    assert_eq!(check_ids(&[item("a", 0), item("A", 1)], IdCase::Ignored), twice);
     let nameless = BatchItem { content: Err(NO_TRANSACTIONS), ..item("", 0) };
-    assert_eq!(check_ids(&[nameless, item("1", 1)], false), Ok(()));
+    assert_eq!(check_ids(&[nameless, item("1", 1)], IdCase::Significant), Ok(()));
 }

@@ -13,16 +13,16 @@ use crate::format::item_builder::ItemBuilder;
 use crate::format::media::{MediaKind, TextTypes};
 use crate::format::{base64, charset};
 
-/// The member `body` as it stands in the batch.
+/// The member `body` as the client wrote it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RawBody<'a> {
-    /// None, or `null`: OData has no other body that is nothing.
+    /// Absent, or `null`: OData has no other way to send no body.
     Absent,
     /// A string.
     String {
         /// Its content.
         content: RawString<'a>,
-        /// The same with its quotes.
+        /// The string with its quotes.
         json: &'a str,
     },
     /// Any other value.
@@ -42,7 +42,7 @@ impl<'a> RawBody<'a> {
         })
     }
 
-    /// The bytes to send, `whole` being the batch that this is a part of.
+    /// The bytes to send. `whole` is the batch that the body is a slice of.
     pub(super) fn prepare(
         self,
         builder: &mut ItemBuilder<'_>,
@@ -70,7 +70,7 @@ impl<'a> RawBody<'a> {
         let bytes = if kind.is_text(text_types) {
             let charset = builder.media_type().and_then(|media| media.charset);
             charset::encode(charset, &text).map_err(charset::problem).map(|bytes| match bytes {
-                // Without escapes, UTF-8 text stands in the batch as it is sent.
+                // Without escapes, the text in the batch already has the bytes to send.
                 Cow::Borrowed(bytes) if !content.escaped => whole.slice_ref(bytes),
                 Cow::Borrowed(_) | Cow::Owned(_) => Bytes::from(bytes.into_owned()),
             })
@@ -101,11 +101,11 @@ const fn not_a_string(is_text: bool) -> &'static str {
 mod tests {
     use super::*;
     use crate::batch::{Batch, BatchLimits, BatchRefusal, Item};
-    use crate::format::json::conventions::Conventions;
-    use crate::format::json::reader::read_with;
+    use crate::format::json::conventions::JsonInput;
+    use crate::format::json::reader::read as read_with;
 
     fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
-        read_with(body, limits, Conventions::default())
+        read_with(body, limits, JsonInput::default())
     }
 
     fn read_item(media_type: Option<&str>, body: &str) -> Result<Item, ItemRejection> {
@@ -194,7 +194,7 @@ mod tests {
             let batch = Bytes::from_static(
                 br#"{"requests":[{"method":"PUT","url":"/a","headers":{"content-type":"application/x-www-form-urlencoded"},"body":"YT1i"}]}"#,
             );
-            let conventions = Conventions { text_types, ..Conventions::default() };
+            let conventions = JsonInput { text_types, ..JsonInput::default() };
             read_with(&batch, &BatchLimits::default(), conventions).unwrap().items.remove(0).content
         };
         assert_eq!(form(TextTypes::ByName).unwrap().body.unwrap(), "a=b");

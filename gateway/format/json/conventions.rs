@@ -1,39 +1,68 @@
-//! What the JSON of a dialect does otherwise than the gateway's own.
+//! What dialects of JSON batches do differently, as data for the shared reader and writer.
+//!
+//! The defaults are the gateway's own way. A dialect fills these in (`dialect`); nothing here knows which dialects there
+//! are.
 
-use crate::batch::Dialect;
-use crate::format::ReadContext;
+use super::error_form::ErrorForm;
+use crate::format::item_builder::IdCase;
 use crate::format::media::TextTypes;
 
-/// How the items of a JSON batch are to be understood. The default is the gateway's own way.
+/// How the items of a JSON batch are read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Conventions<'a> {
+pub struct JsonInput<'a> {
     /// The endpoint's path, where urls may be relative to its folder (OData JSON §19.1).
-    pub(super) relative_to: Option<&'a str>,
+    pub(crate) relative_to: Option<&'a str>,
     /// Which bodies are text.
-    pub(super) text_types: TextTypes,
-    /// Whether an id has to be a string (OData JSON §19.1); elsewhere it may be a whole number.
-    pub(super) ids_are_strings: bool,
-    /// Another name for `dependsOn`. msgraph-core sends it.
-    pub(super) other_depends_on: Option<&'static str>,
-    /// Whether ids that differ only by case are the same, as in Graph.
-    pub(super) ids_ignore_case: bool,
-    /// Whether the items of a group have to stand together, under no item's id (OData JSON §19.1).
-    pub(super) strict_groups: bool,
+    pub(crate) text_types: TextTypes,
+    /// Whether an id has to be a string (OData JSON §19.1); elsewhere it may be an integer.
+    pub(crate) ids_are_strings: bool,
+    /// Another name for `dependsOn`.
+    pub(crate) other_depends_on: Option<&'static str>,
+    /// Whether ids that differ only by case are different ids.
+    pub(crate) id_case: IdCase,
+    /// Whether the items of a group have to be neighbours, under no item's id (OData JSON §19.1).
+    pub(crate) strict_groups: bool,
 }
 
-impl<'a> Conventions<'a> {
-    /// Those of the endpoint's dialect.
-    pub(super) fn of(context: &ReadContext<'a>) -> Self {
-        let relative = Self { relative_to: Some(context.endpoint), strict_groups: true, ..Self::default() };
-        match context.dialect {
-            Dialect::Odata => Self { text_types: TextTypes::ByName, ids_are_strings: true, ..relative },
-            Dialect::Graph => Self {
-                text_types: TextTypes::None,
-                ids_ignore_case: true,
-                other_depends_on: Some("depends_on"),
-                ..relative
-            },
-            Dialect::Batchgate | Dialect::Apisix | Dialect::Tyk => Self::default(),
+/// How results are written as JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonOutput {
+    /// Whether the members are there that only the gateway has: `outcome`, `retryable`, `encoding`, and the summary.
+    pub(crate) own_members: bool,
+    /// Whether a result repeats the group of its item.
+    pub(crate) echoes_group: bool,
+    /// Written for an absent body, with the comma before it.
+    pub(crate) absent_body: &'static [u8],
+    /// How bodies that are neither JSON nor text are written.
+    pub(crate) base64: Base64Alphabet,
+    /// How an error is written.
+    pub(crate) error: ErrorForm,
+}
+
+/// An alphabet of base64 (RFC 4648).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Base64Alphabet {
+    /// §4.
+    Standard,
+    /// §5.
+    UrlSafe,
+}
+
+impl JsonOutput {
+    /// With the members that clients of other services know, and no others.
+    pub(crate) const fn interoperable(error: ErrorForm) -> Self {
+        Self {
+            own_members: false,
+            echoes_group: false,
+            absent_body: b"",
+            base64: Base64Alphabet::Standard,
+            error,
         }
+    }
+}
+
+impl Default for JsonOutput {
+    fn default() -> Self {
+        Self { own_members: true, ..Self::interoperable(ErrorForm::PROBLEM) }
     }
 }

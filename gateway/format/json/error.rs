@@ -1,34 +1,34 @@
-//! What can be wrong with a JSON batch, and at which byte of it.
+//! Errors in a JSON batch, each with its byte.
 
 use crate::batch::{BatchLimits, BatchRefusal, Place};
 use crate::format::lookalike::meant_by;
 use crate::format::shown::shown;
 
-/// What is wrong with the text, and at which byte of it.
+/// An error in a JSON text, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct JsonError {
+pub(crate) struct JsonError {
     /// Bytes from the start of the text.
-    pub(super) at: usize,
-    /// What.
-    pub(super) kind: JsonErrorKind,
+    pub(crate) at: usize,
+    /// The kind.
+    pub(crate) kind: JsonErrorKind,
 }
 
-/// What is wrong with the text. The lexer itself knows the first two, the reader the others.
+/// The kinds of errors. The lexer reports the first two, the readers the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum JsonErrorKind {
-    /// It is no JSON.
+pub(crate) enum JsonErrorKind {
+    /// The text is not JSON.
     Syntax(&'static str),
-    /// It nests deeper than allowed.
+    /// It is nested too deeply.
     TooDeep,
-    /// It is JSON, but no batch.
+    /// It is JSON, but not a batch.
     NotABatch(&'static str),
-    /// A member stands there twice.
+    /// A member appears twice.
     Twice(String),
-    /// It has a member like one that a batch has.
+    /// A member's name is almost that of a known one.
     Unknown {
         /// Its name, cut to a sensible length.
         member: String,
-        /// The right one.
+        /// The name that was probably meant.
         meant: &'static str,
     },
     /// It has more items than allowed.
@@ -36,7 +36,7 @@ pub(super) enum JsonErrorKind {
 }
 
 impl JsonError {
-    /// The same, as the reason why a batch is refused, `place` being that of [`Self::at`].
+    /// The error as the reason to refuse a batch; `place` is that of [`Self::at`].
     pub(super) fn into_refusal(self, place: Place, limits: &BatchLimits) -> BatchRefusal {
         match self.kind {
             JsonErrorKind::Syntax(reason) => BatchRefusal::Malformed { reason: reason.into(), place },
@@ -51,7 +51,7 @@ impl JsonError {
     }
 }
 
-/// Checks the name of a member of the batch itself that the protocol does not know.
+/// Checks the name of an unknown member of the batch itself.
 pub(super) fn check_unknown(name: &str, at: usize, known: &[&'static str]) -> Result<(), JsonError> {
     match meant_by(name, known) {
         Some(meant) => Err(JsonError { at, kind: JsonErrorKind::Unknown { member: shown(name), meant } }),
@@ -59,7 +59,7 @@ pub(super) fn check_unknown(name: &str, at: usize, known: &[&'static str]) -> Re
     }
 }
 
-/// What is said of a member that is like a known one.
+/// The message about a member whose name is almost that of a known one.
 pub(super) fn unknown_member(member: &str, meant: &str) -> String {
     format!("it has the member `{member}`, which no batch can have; did you mean `{meant}`?")
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::body::RawBody;
-use super::conventions::Conventions;
+use super::conventions::JsonInput;
 use super::error::JsonError;
 use super::lexer::Lexer;
 use super::members::Members;
@@ -33,12 +33,12 @@ pub(super) struct ItemReader<'a> {
     whole: &'a Bytes,
     builder: ItemBuilder<'a>,
     body: RawBody<'a>,
-    conventions: Conventions<'a>,
+    conventions: JsonInput<'a>,
 }
 
 impl<'a> ItemReader<'a> {
-    /// For the next item of the batch `whole`.
-    pub(super) fn new(whole: &'a Bytes, limits: &'a BatchLimits, conventions: Conventions<'a>) -> Self {
+    /// A reader for the next item of the batch `whole`.
+    pub(super) fn new(whole: &'a Bytes, limits: &'a BatchLimits, conventions: JsonInput<'a>) -> Self {
         Self { whole, builder: ItemBuilder::new(limits, NAMES), body: RawBody::Absent, conventions }
     }
 
@@ -66,8 +66,8 @@ impl<'a> ItemReader<'a> {
         Ok(())
     }
 
-    /// Reads the value of a member. `null` means that the member is not there, as OData has it
-    /// for bodies and as clients write it for all that is optional.
+    /// Reads the value of a member. `null` means that the member is absent, as in OData
+    /// for bodies, and as clients write it for all that is optional.
     fn read_member(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), JsonError> {
         match name {
             "id" => self.read_id(lexer)?,
@@ -110,8 +110,8 @@ impl<'a> ItemReader<'a> {
         Ok(())
     }
 
-    /// An id: a string, or a whole number, which is kept digit by digit. `null` is none: an item that has the member
-    /// has a client that looks for its result by it.
+    /// Reads an id: a string, or an integer, which is kept digit by digit. `null` is not an id: a client that sends the member
+    /// looks for its result by it.
     fn read_id(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         match name_or_skip(lexer)? {
             Name::String(id) => self.builder.set_id(&id.decode()?),
@@ -142,24 +142,27 @@ impl<'a> ItemReader<'a> {
         }
     }
 
-    /// A list of ids and groups, or a single one.
+    /// A list of ids and groups, or a single one, or `null` for none.
     fn read_dependencies(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'[') {
-            return self.read_dependency(lexer, true);
+            return match name_or_skip(lexer)? {
+                Name::Null => Ok(()),
+                name @ (Name::String(_) | Name::Number(_) | Name::Other) => self.add_dependency(name),
+            };
         }
         lexer.open_array()?;
         let mut first = true;
         while lexer.next_element(&mut first)? {
-            self.read_dependency(lexer, false)?;
+            let name = name_or_skip(lexer)?;
+            self.add_dependency(name)?;
         }
         Ok(())
     }
 
-    fn read_dependency(&mut self, lexer: &mut Lexer<'a>, may_be_null: bool) -> Result<(), JsonError> {
-        match name_or_skip(lexer)? {
+    fn add_dependency(&mut self, name: Name<'a>) -> Result<(), JsonError> {
+        match name {
             Name::String(name) => self.builder.add_dependency(&name.decode()?),
             Name::Number(digits) if !self.conventions.ids_are_strings => self.builder.add_dependency(digits),
-            Name::Null if may_be_null => {}
             Name::Number(_) | Name::Null | Name::Other => self.builder.reject_member("dependsOn", NO_IDS),
         }
         Ok(())
@@ -219,10 +222,11 @@ fn string_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, JsonError> {
     Ok(if lexer.value()? == "null" { Value::Null } else { Value::Other })
 }
 
-/// What names an item.
+/// A value that names an item.
+#[derive(Clone, Copy)]
 enum Name<'a> {
     String(RawString<'a>),
-    /// A whole number as it is written: another reader might round a long one.
+    /// An integer as it is written: another reader might round a long one.
     Number(&'a str),
     Null,
     Other,

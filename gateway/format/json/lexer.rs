@@ -1,6 +1,43 @@
-//! JSON's grammar (RFC 8259), read in one pass and without recursion: what is open stands on a
-//! heap-allocated stack, bounded by a depth limit. Values are skipped, not built; the reader takes
-//! from the text what it needs, as slices of it.
+//! The reader of clients' JSON (RFC 8259): a lexer that the readers of batches, records and bodies pull from.
+//!
+//! # Why it exists
+//!
+//! Every byte of a JSON batch comes through here, and most of them are bodies that the gateway only passes on. It needs
+//! five things from the text, and no parser of values gives it all five (`gateway/decisions/0014` has the figures):
+//!
+//! - **Slices.** A body goes upstream as the client wrote it: the same digits, the same order, the same white space.
+//!   [`Lexer::value`] skips a value and returns the slice of the text that it was. Nothing is built or copied.
+//! - **Places.** A refusal says at which byte the text is wrong, also where the error is not one of JSON: a member that
+//!   appears twice, an item too many. [`Lexer::position`] and [`RawString`] know where they are.
+//! - **Duplicates.** [`Lexer::next_member`] returns the names one by one, in order and as often as they appear. What a
+//!   second one means is left to the caller, who usually refuses it: the gateway and the upstream might disagree.
+//! - **Errors that stay local.** If a member has the wrong type, its item is rejected, and reading goes on behind it. A
+//!   deserializer stops at the first type that does not fit.
+//! - **No recursion.** Open objects and arrays are kept on the heap, one byte each, up to `max_depth`. Deep nesting costs
+//!   the sender a refusal, and the gateway no stack.
+//!
+//! # How to use it
+//!
+//! Look at the next byte with [`Lexer::peek`], which skips blanks, and decide. An object is entered with
+//! [`Lexer::open_object`] and left when [`Lexer::next_member`] returns `None`; after each name its value has to be read,
+//! or skipped with [`Lexer::value`]. Arrays work the same with [`Lexer::open_array`] and [`Lexer::next_element`]. At the end,
+//! [`Lexer::end`] checks that nothing follows. A clone is a bookmark: dialects whose items depend on a later member read on
+//! and come back.
+//!
+//! # Invariants
+//!
+//! - What is accepted is exactly RFC 8259's grammar, up to `max_depth`: no comments, no trailing commas, no `NaN`, no byte
+//!   order mark.
+//! - A slice from [`Lexer::value`] is a JSON text of its own, without blanks around it.
+//! - The position only grows, and an error leaves it at the first byte that is wrong.
+//! - Memory grows with nesting only.
+//!
+//! # What it does not do
+//!
+//! It takes a `&str`: UTF-8 is checked before, once for the text. It checks the form of escapes but does not decode them;
+//! [`RawString::decode`] does, for the few strings that the gateway looks into, and only there half of a surrogate pair is an
+//! error. It does not convert numbers. A body is embedded in a reply only if it is also what stricter readers take, which
+//! [`is_exchangeable`] checks on the same pass.
 
 use super::error::{JsonError, JsonErrorKind};
 use super::strings::{RawString, is_beyond_double, plain_length, unescape};
@@ -11,25 +48,25 @@ enum Container {
     Array,
 }
 
-/// A place in the text, and the containers open there.
+/// A position in the text, and the containers open there.
 #[derive(Clone, Debug)]
-pub(super) struct Lexer<'a> {
+pub(crate) struct Lexer<'a> {
     text: &'a str,
     at: usize,
     open: Vec<Container>,
     max_depth: usize,
-    /// Something was read that the grammar allows and strict readers refuse.
+    /// The grammar allows what was read, but strict readers refuse it.
     doubtful: bool,
 }
 
 impl<'a> Lexer<'a> {
     /// At the start of `text`, for values that nest at most `max_depth` deep.
-    pub(super) fn new(text: &'a str, max_depth: usize) -> Self {
+    pub(crate) fn new(text: &'a str, max_depth: usize) -> Self {
         Self { text, at: 0, open: Vec::new(), max_depth, doubtful: false }
     }
 
     /// The next byte after blanks; `None` at the end.
-    pub(super) fn peek(&mut self) -> Option<u8> {
+    pub(crate) fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {
             self.at += 1;
         }
@@ -37,12 +74,12 @@ impl<'a> Lexer<'a> {
     }
 
     /// Bytes read so far.
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
     /// Checks that nothing but blanks is left.
-    pub(super) fn end(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn end(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             None => Ok(()),
             Some(_) => self.fault("there is something after the end of the value"),
@@ -50,19 +87,19 @@ impl<'a> Lexer<'a> {
     }
 
     /// Enters an object; its members come from [`Self::next_member`].
-    pub(super) fn open_object(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn open_object(&mut self) -> Result<(), JsonError> {
         self.expect(b'{', "expected `{`")?;
         self.push(Container::Object)
     }
 
     /// Enters an array; its elements are announced by [`Self::next_element`].
-    pub(super) fn open_array(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn open_array(&mut self) -> Result<(), JsonError> {
         self.expect(b'[', "expected `[`")?;
         self.push(Container::Array)
     }
 
     /// The next member's name, its value being next; `None` once the object is closed.
-    pub(super) fn next_member(&mut self, first: &mut bool) -> Result<Option<RawString<'a>>, JsonError> {
+    pub(crate) fn next_member(&mut self, first: &mut bool) -> Result<Option<RawString<'a>>, JsonError> {
         match self.peek() {
             Some(b'}') => {
                 self.close();
@@ -78,7 +115,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Whether there is one more element, which is next; if not, the array is closed.
-    pub(super) fn next_element(&mut self, first: &mut bool) -> Result<bool, JsonError> {
+    pub(crate) fn next_element(&mut self, first: &mut bool) -> Result<bool, JsonError> {
         match self.peek() {
             // Right after a comma there has to be a value, which `value` sees to.
             Some(b']') => {
@@ -94,8 +131,8 @@ impl<'a> Lexer<'a> {
         Ok(true)
     }
 
-    /// Reads one value of any kind and returns it as it stands in the text.
-    pub(super) fn value(&mut self) -> Result<&'a str, JsonError> {
+    /// Skips one value of any kind and returns it as it is written.
+    pub(crate) fn value(&mut self) -> Result<&'a str, JsonError> {
         self.peek();
         let start = self.at;
         let floor = self.open.len();
@@ -171,7 +208,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The string that is next.
-    pub(super) fn string(&mut self) -> Result<RawString<'a>, JsonError> {
+    pub(crate) fn string(&mut self) -> Result<RawString<'a>, JsonError> {
         self.expect(b'"', "expected a string")?;
         let at = self.at;
         let mut escaped = false;
@@ -193,7 +230,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The string that is next, and the same with its quotes.
-    pub(super) fn string_and_source(&mut self) -> Result<(RawString<'a>, &'a str), JsonError> {
+    pub(crate) fn string_and_source(&mut self) -> Result<(RawString<'a>, &'a str), JsonError> {
         self.peek();
         let start = self.at;
         let string = self.string()?;
@@ -313,130 +350,4 @@ pub(super) fn is_exchangeable(bytes: &[u8], max_depth: usize) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde::de::IgnoredAny;
-
-    use super::*;
-
-    fn is_value(bytes: &[u8], max_depth: usize) -> bool {
-        std::str::from_utf8(bytes).is_ok_and(|text| {
-            let mut lexer = Lexer::new(text, max_depth);
-            lexer.value().is_ok() && lexer.end().is_ok()
-        })
-    }
-
-    fn fault(text: &str) -> Option<JsonError> {
-        let mut lexer = Lexer::new(text, 8);
-        lexer.value().and_then(|_| lexer.end()).err()
-    }
-
-    #[test]
-    fn values_come_as_they_stand() {
-        let mut lexer = Lexer::new(" [1, {\"a\": [ ]} ,\"x\"] , 2", 8);
-        assert_eq!(lexer.value(), Ok("[1, {\"a\": [ ]} ,\"x\"]"));
-        assert_eq!(lexer.position(), 21);
-    }
-
-    #[test]
-    fn members_and_elements_are_walked() {
-        let mut lexer = Lexer::new(r#"{"a":1,"b\n":[true,null],"c":{}}"#, 8);
-        let (mut first, mut names) = (true, Vec::new());
-        lexer.open_object().unwrap();
-        while let Some(name) = lexer.next_member(&mut first).unwrap() {
-            names.push((name.content, name.escaped, lexer.value().unwrap()));
-        }
-        assert_eq!(names, [("a", false, "1"), ("b\\n", true, "[true,null]"), ("c", false, "{}")]);
-        assert_eq!(lexer.end(), Ok(()));
-    }
-
-    #[test]
-    fn faults_have_their_place() {
-        let places = [
-            ("", 0),
-            ("{\"a\" 1}", 5),
-            ("[1 2]", 3),
-            ("[1,]", 3),
-            ("{\"a\":1,}", 7),
-            ("{,}", 1),
-            ("[,1]", 1),
-            ("nul", 0),
-            ("01", 1),
-            ("-", 1),
-            ("1.", 2),
-            ("1e", 2),
-            ("\"a\nb\"", 2),
-            ("\"\\x\"", 1),
-            ("\"\\u12g4\"", 1),
-            ("\"a", 2),
-            ("[1", 2),
-            ("{\"a\":1", 6),
-            ("1 1", 2),
-            ("// c", 0),
-            ("NaN", 0),
-            ("{a:1}", 1),
-            ("'a'", 0),
-            ("[1}", 2),
-            ("{\"a\":1]", 6),
-            ("\u{feff}1", 0),
-            ("+1", 0),
-            (".5", 0),
-            ("0x1", 1),
-            ("Infinity", 0),
-            ("[1//c\n]", 2),
-            ("\u{a0}1", 0),
-            ("{1:2}", 1),
-        ];
-        for (text, at) in places {
-            let found = fault(text).unwrap();
-            assert_eq!(found.at, at, "{text}");
-            assert!(matches!(found.kind, JsonErrorKind::Syntax(_)), "{text}");
-        }
-    }
-
-    #[test]
-    fn depth_is_limited_without_recursion() {
-        assert_eq!(fault("[[[[[[[[]]]]]]]]"), None);
-        assert_eq!(fault("[[[[[[[[[]]]]]]]]]"), Some(JsonError { at: 8, kind: JsonErrorKind::TooDeep }));
-        assert_eq!(
-            fault("[{\"a\":[[[[[[{}]]]]]]}]"),
-            Some(JsonError { at: 12, kind: JsonErrorKind::TooDeep })
-        );
-        assert_eq!(fault(&"[".repeat(1_000_000)), Some(JsonError { at: 8, kind: JsonErrorKind::TooDeep }));
-        let deep = 1_000_000;
-        let text = "[".repeat(deep) + &"]".repeat(deep);
-        assert!(is_value(text.as_bytes(), deep));
-    }
-
-    #[test]
-    fn a_value_is_utf_8_and_alone() {
-        assert!(is_value(b" {\"a\":[1.5e-3,\"\\ud800\"]}\n", 8));
-        for bytes in [b"".as_slice(), b"\"\xff\"", b"1 2", b"{}x", b"\xef\xbb\xbf1"] {
-            assert!(!is_value(bytes, 8));
-        }
-    }
-
-    /// What an independent parser says, which nests up to 127 deep only.
-    fn is_json(text: &str) -> bool {
-        serde_json::from_str::<IgnoredAny>(text).is_ok()
-    }
-
-    proptest! {
-        #[test]
-        fn the_grammar_is_that_of_serde_json(text in r#"[\[\]{}:,"\\\\u0-9a-f.eE+\- \ntrlsnN\x01é]{0,24}"#) {
-            prop_assert_eq!(is_value(text.as_bytes(), 100), is_json(&text), "{}", text);
-        }
-
-        #[test]
-        fn damaged_documents_are_judged_like_serde_json_does(at in 0_usize..80, with in r#"[\[\]{}:,"\\\\0-9.eE+\- a]"#) {
-            let document = r#"{"a":[1,-2.5e+3,0,"x\u00e9\n\"y"],"b":{"c":null,"d":true,"e":[]},"f":false}"#;
-            let mut damaged = document.to_owned();
-            let at = at % document.len();
-            damaged.replace_range(at..=at, &with);
-            prop_assert_eq!(is_value(damaged.as_bytes(), 100), is_json(&damaged), "{}", damaged);
-            damaged.replace_range(at..at + with.len(), "");
-            prop_assert_eq!(is_value(damaged.as_bytes(), 100), is_json(&damaged), "{}", damaged);
-            prop_assert!(!is_value(&document.as_bytes()[..at], 100));
-        }
-    }
-}
+mod tests;

@@ -1,19 +1,19 @@
-//! One item that stands alone in a text of its own, as in a line of NDJSON.
+//! Reads an item that is a JSON text of its own, such as a line of NDJSON.
 
 use bytes::Bytes;
 
-use super::conventions::Conventions;
+use super::conventions::JsonInput;
 use super::error::{JsonError, JsonErrorKind, unknown_member};
 use super::item::ItemReader;
 use super::lexer::Lexer;
 use crate::batch::{BatchItem, BatchLimits, ItemIndex};
 
-/// Why a text is no item.
+/// Why a text is not an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LineError {
     /// Bytes from the start of the text.
     pub(crate) at: usize,
-    /// What the parser says; for people only.
+    /// The parser's message, for people.
     pub(crate) reason: String,
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn read_item(
     let json = std::str::from_utf8(text)
         .map_err(|error| LineError { at: error.valid_up_to(), reason: "JSON has to be UTF-8".to_owned() })?;
     let mut lexer = Lexer::new(json, limits.max_depth);
-    let read = ItemReader::new(text, limits, Conventions::default()).read(&mut lexer, index);
+    let read = ItemReader::new(text, limits, JsonInput::default()).read(&mut lexer, index);
     read.and_then(|item| lexer.end().map(|()| item)).map_err(|fault| line_error(fault, limits))
 }
 

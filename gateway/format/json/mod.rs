@@ -1,27 +1,34 @@
 //! `application/json`: batches and results in the shape of OData 4.01 and Microsoft Graph
 //! (protocol §2.1, §4.1).
 
+mod body;
 mod conventions;
 mod error;
+mod error_form;
+mod item;
 mod lexer;
-pub(crate) mod plain;
-mod strings;
+mod line;
 mod members;
-mod text;
+mod pointer;
+mod problem;
 mod reader;
 mod records;
-mod item;
-mod line;
-mod body;
-mod writer;
-mod problem;
-mod pointer;
+mod strings;
 mod template;
+mod text;
+mod writer;
+pub(crate) mod plain;
 
+pub(crate) use conventions::Base64Alphabet;
+pub use conventions::{JsonInput, JsonOutput};
+pub(crate) use error::{JsonError, JsonErrorKind};
+pub use error_form::ErrorForm;
+pub(crate) use lexer::Lexer;
 pub(crate) use line::{LineError, read_item};
 pub use pointer::{quoted, text_of_value, value_at};
-pub(crate) use problem::{write as write_problem, write_error};
+pub(crate) use problem::write as write_problem;
 pub(crate) use reader::read;
 pub(crate) use records::{read_array as read_records, read_line};
+pub(crate) use strings::write as write_string;
 pub(crate) use template::template;
-pub(crate) use writer::{problem_type, write, write_item as write_result};
+pub(crate) use writer::{JsonWriter, write_item as write_result};

@@ -1,4 +1,4 @@
-//! Looks a value up in a JSON text by an RFC 6901 pointer. The value comes as it stands in the
+//! Looks up a value in a JSON text by an RFC 6901 pointer. The value is a slice of the
 //! text, so that it loses nothing on its way into another one.
 
 use std::borrow::Cow;
@@ -7,11 +7,11 @@ use super::lexer::Lexer;
 use super::strings::{self, RawString};
 use crate::format::chunk_writer::ChunkWriter;
 
-/// Nesting of a text that is looked into.
+/// The deepest nesting of a text that is searched.
 const MAX_DEPTH: usize = 128;
 
-/// The value at `pointer` of a JSON text; `None` where there is none, or where the text is no JSON.
-/// Where a name stands twice in an object, the first counts.
+/// The value at `pointer` of a JSON text; `None` if there is none, or if the text is not JSON.
+/// If an object has duplicate keys, the first wins.
 #[must_use]
 pub fn value_at<'text>(text: &'text str, pointer: &str) -> Option<&'text str> {
     let mut whole = Lexer::new(text, MAX_DEPTH);
@@ -29,7 +29,7 @@ pub fn value_at<'text>(text: &'text str, pointer: &str) -> Option<&'text str> {
     lexer.value().ok()
 }
 
-/// Goes to the value of the member of this name.
+/// Moves to the value of the member with this name.
 fn enter_object(lexer: &mut Lexer<'_>, token: &str) -> Option<()> {
     lexer.open_object().ok()?;
     let mut first = true;
@@ -42,7 +42,7 @@ fn enter_object(lexer: &mut Lexer<'_>, token: &str) -> Option<()> {
     None
 }
 
-/// Goes to the element of this index, which has no leading zeros (RFC 6901 §4).
+/// Moves to the element with this index, which has no leading zeros (RFC 6901 §4).
 fn enter_array(lexer: &mut Lexer<'_>, token: &str) -> Option<()> {
     let plain = token == "0" || !token.starts_with('0');
     let index: usize = token.parse().ok().filter(|_| plain && token.bytes().all(|b| b.is_ascii_digit()))?;
@@ -55,7 +55,7 @@ fn enter_array(lexer: &mut Lexer<'_>, token: &str) -> Option<()> {
     lexer.next_element(&mut first).ok().filter(|more| *more).map(|_| ())
 }
 
-/// What a JSON value is within a text: a string's characters, a number or a boolean as it is
+/// A JSON value as part of a text: a string's characters, a number or a boolean as it is
 /// written. `None` for all else, and for a string with half a surrogate pair.
 #[must_use]
 pub fn text_of_value(value: &str) -> Option<Cow<'_, str>> {

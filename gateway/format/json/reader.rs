@@ -1,33 +1,28 @@
 //! Reads a JSON batch (protocol §2.1; OData JSON Format 4.01 §19): one pass over the text, no
 //! tree, bodies as slices of the text.
 //!
-//! What is wrong with the document refuses the batch, with the place; what is wrong with one item
+//! An error in the document refuses the batch and says where; an error in one item
 //! rejects that item. Members that the protocol does not know are ignored, because clients send more
 //! than it asks for; but one like a known one (`Requests`, `depends_on`) is refused with the right name.
 
 use bytes::Bytes;
 
-use super::conventions::Conventions;
+use super::conventions::JsonInput;
 use super::error::{JsonError, JsonErrorKind, check_unknown};
 use super::item::ItemReader;
 use super::lexer::Lexer;
 use super::members::Members;
 use super::text::text_of;
 use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, Place};
-use crate::format::ReadContext;
 use crate::format::groups::{check_groups, refuse_transactions};
 use crate::format::item_builder::check_ids;
 use crate::format::shown::shown;
 
 /// Reads a batch.
-pub(crate) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
-    read_with(body, context.limits, Conventions::of(context))
-}
-
-pub(super) fn read_with(
+pub(crate) fn read(
     body: &Bytes,
     limits: &BatchLimits,
-    conventions: Conventions<'_>,
+    conventions: JsonInput<'_>,
 ) -> Result<Batch, BatchRefusal> {
     let text = text_of(body)?;
     let mut reader =
@@ -44,17 +39,17 @@ const REQUESTS: &str = "requests";
 struct Reader<'a> {
     body: &'a Bytes,
     limits: &'a BatchLimits,
-    conventions: Conventions<'a>,
+    conventions: JsonInput<'a>,
     items: Vec<BatchItem>,
     ignored: Vec<Box<str>>,
-    /// Whether the place reached is within an item.
+    /// True while an item is being read, so that an error can name it.
     in_item: bool,
 }
 
 impl<'a> Reader<'a> {
     fn read(&mut self, mut lexer: Lexer<'a>) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'{') {
-            // Is it JSON at all? That is the better thing to tell.
+            // If this is not JSON at all, that is the better error.
             lexer.value()?;
             return Err(not_a_batch(0, "expected an object with the member `requests`"));
         }
@@ -104,9 +99,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Settles what only the whole batch can tell: ids, and how large its groups are.
+    /// Checks what needs all items: unique ids, and the size of groups.
     fn finish(mut self) -> Result<Batch, BatchRefusal> {
-        check_ids(&self.items, self.conventions.ids_ignore_case)?;
+        check_ids(&self.items, self.conventions.id_case)?;
         if self.conventions.strict_groups {
             check_groups(&self.items)?;
         }
@@ -131,7 +126,7 @@ mod tests {
     use crate::format::item_builder::NO_TRANSACTIONS;
 
     fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
-        read_with(body, limits, Conventions::default())
+        super::read(body, limits, JsonInput::default())
     }
 
     fn read_batch(body: &str) -> Result<Batch, BatchRefusal> {
@@ -218,7 +213,7 @@ mod tests {
     #[test]
     fn items_are_counted_while_they_are_read() {
         let limits = BatchLimits { max_items: 2, ..BatchLimits::default() };
-        // What follows the third item's start is not even looked at.
+        // Nothing after the start of the third item is read.
         let body = Bytes::from_static(b"{\"requests\":[{},{},{ no JSON");
         assert_eq!(read(&body, &limits), Err(BatchRefusal::TooManyItems { limit: 2 }));
         let body = Bytes::from_static(b"{\"requests\":[1,2]}");

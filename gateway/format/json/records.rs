@@ -1,5 +1,5 @@
 //! Reads the records of a bulk (protocol §2.5) as JSON: the elements of an array, or the value of a
-//! line. A record is sent as it stands, byte for byte; what is read of it is the url's variables.
+//! line. A record is sent byte for byte; only the variables of its url are read.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use super::text::text_of;
 use crate::batch::{BatchRefusal, ItemRejection, Place};
 use crate::format::bulk::{Collector, Record, Value};
 
-/// A record, or why it is none.
+/// A record, or why it is rejected.
 type Read<'a> = Result<Record<'a>, ItemRejection>;
 
 /// Reads an array of records.
@@ -25,7 +25,7 @@ pub(crate) fn read_array(body: &Bytes, collector: &mut Collector<'_>) -> Result<
     })
 }
 
-/// Reads one line, which is a part of `whole`.
+/// Reads one line, which is a slice of `whole`.
 ///
 /// # Errors
 /// Says what is wrong with it.
@@ -61,7 +61,7 @@ fn read_elements(
 ) -> Result<(), JsonError> {
     let mut lexer = Lexer::new(text, collector.limits().max_depth);
     if lexer.peek() != Some(b'[') {
-        // Is it JSON at all? That is the better thing to tell.
+        // If this is not JSON at all, that is the better error.
         lexer.value()?;
         return Err(JsonError { at: 0, kind: JsonErrorKind::NotABatch("expected an array of records") });
     }
@@ -94,7 +94,7 @@ fn read_record<'a>(
     lexer.open_object()?;
     let mut first = true;
     while let Some(name) = lexer.next_member(&mut first)? {
-        // A name that is no text is nobody's variable, and the record is not ours to mend.
+        // A name that can't be decoded is not a variable. The record is sent as it is.
         let decoded = name.decode().ok();
         let mut variables = collector.variables().iter();
         let variable = variables.position(|variable| decoded.as_deref() == Some(&**variable));
@@ -109,7 +109,7 @@ fn read_record<'a>(
     Ok(Ok(Record { values, body: Some((whole.slice_ref(source.as_bytes()), "application/json")) }))
 }
 
-/// The text that a value is in a url: a string's characters, a number or word as it is written.
+/// A value as it appears in a url: a string's characters, a number or word as it is written.
 fn read_value<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, JsonError> {
     if lexer.peek() == Some(b'"') {
         let decoded = lexer.string()?.decode();

@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use super::error::{JsonError, JsonErrorKind};
 use crate::format::chunk_writer::ChunkWriter;
 
-/// A string as it stands in the text, its escapes checked for form.
+/// A string as the client wrote it. The form of its escapes is checked, they are not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RawString<'a> {
-    /// What stands between the quotes.
+pub(crate) struct RawString<'a> {
+    /// The text between the quotes.
     pub(super) content: &'a str,
-    /// Where that starts in the text.
+    /// Where the content starts in the text.
     pub(super) at: usize,
     /// Whether there is an escape in it.
     pub(super) escaped: bool,
 }
 
 impl<'a> RawString<'a> {
-    /// The characters that the string stands for. A lone surrogate stands for none: a fault.
-    pub(super) fn decode(self) -> Result<Cow<'a, str>, JsonError> {
+    /// The characters that the string represents. A lone surrogate represents none and is an error.
+    pub(crate) fn decode(self) -> Result<Cow<'a, str>, JsonError> {
         if !self.escaped {
             return Ok(Cow::Borrowed(self.content));
         }
@@ -49,7 +49,7 @@ pub(super) fn is_beyond_double(number: &str) -> bool {
     may_be && number.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
-/// The character that an escape stands for, and the escape's length in bytes.
+/// The character that an escape represents, and the escape's length in bytes.
 pub(super) fn unescape(escape: &str) -> Option<(char, usize)> {
     let character = match escape.as_bytes().get(1)? {
         b'b' => '\u{8}',
@@ -77,8 +77,8 @@ fn unescape_unicode(escape: &str) -> Option<(char, usize)> {
     pair.ok().map(|character| (character, 12))
 }
 
-/// Bytes before the first quote, backslash or control character; eight are looked at a time, as
-/// all of a batch goes through here.
+/// Bytes before the first quote, backslash or control character. Looks at eight at a time, because
+/// most of a batch goes through here.
 pub(super) fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let mut length = 0;
@@ -106,13 +106,13 @@ fn is_special(byte: u8) -> bool {
 }
 
 /// Writes the text as a JSON string, quotes included.
-pub(super) fn write(output: &mut ChunkWriter, text: &str) {
+pub(crate) fn write(output: &mut ChunkWriter, text: &str) {
     output.put(b"\"");
     write_content(output, text);
     output.put(b"\"");
 }
 
-/// Writes the text as it stands within a JSON string.
+/// Writes the text as the content of a JSON string, without quotes.
 pub(super) fn write_content(output: &mut ChunkWriter, text: &str) {
     let mut rest = text.as_bytes();
     loop {

@@ -1,5 +1,5 @@
-//! The strings of a JSON body that refer to other items' results (protocol §6). All between them
-//! stays as it is, byte for byte.
+//! Finds the strings of a JSON body that refer to other items' results (protocol §6). Everything between them
+//! is sent byte for byte.
 
 use bytes::Bytes;
 
@@ -8,11 +8,11 @@ use super::strings::{RawString, plain_length};
 use crate::reference::expression::{ExpressionError, TextTemplate, may_have_expressions};
 use crate::reference::template::BodyPiece;
 
-/// Nesting of a body that is looked into; what came in a JSON batch nests less.
+/// The deepest nesting of a body that is searched; bodies from a JSON batch nest less.
 const MAX_DEPTH: usize = 128;
 
-/// The pieces of a JSON body; `None` where none of its strings refers to anything. What is no JSON
-/// is sent as it stands.
+/// The pieces of a JSON body; `None` if none of its strings is a reference. A body that is not JSON
+/// is sent unchanged.
 pub(crate) fn template(body: &Bytes) -> Result<Option<Vec<BodyPiece>>, ExpressionError> {
     let Some(text) = std::str::from_utf8(body).ok().filter(|text| is_json(text)) else {
         return Ok(None);
@@ -25,7 +25,7 @@ pub(crate) fn template(body: &Bytes) -> Result<Option<Vec<BodyPiece>>, Expressio
         if !may_have_expressions(string.content.as_bytes()) || is_name(text, end) {
             continue;
         }
-        // A lone surrogate stands for no text; the string is sent as it stands.
+        // A lone surrogate can't be decoded; the string is sent unchanged.
         let Ok(decoded) = string.decode() else { continue };
         pieces.push(BodyPiece::Raw(body.slice(sent..start)));
         pieces.push(piece(TextTemplate::parse(&decoded)?));

@@ -1,121 +1,138 @@
 //! Writes the results of a batch as JSON (protocol §4.1; OData JSON Format 4.01 §19.3).
 //!
 //! Invariants: a body that is JSON is written as it came, never re-serialised; whatever the body,
-//! the document is well-formed; a client can always get the body's exact bytes back, save for text
-//! in another charset than UTF-8, which it gets as characters.
+//! the document is well-formed; a client can always get the body's exact bytes back, except for text
+//! in a charset other than UTF-8, which it gets as characters.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::HeaderName;
 use http::header::{CONTENT_TYPE, SET_COOKIE};
 
+use super::conventions::{Base64Alphabet, JsonOutput};
 use super::lexer::is_exchangeable;
-use super::problem;
 use super::strings::{write as write_string, write_content};
-use crate::batch::{Dialect, IdForm, ItemResult, MultiStatus, ResultBody, Subject};
-use crate::format::chunk_writer::{ChunkWriter, copied_length};
+use crate::batch::{GatewayMade, IdForm, ItemResult, ResultBody, Subject};
+use crate::format::chunk_writer::ChunkWriter;
 use crate::format::media::{MediaKind, MediaType, TextTypes};
+use crate::format::result_writer::{ReplyEnd, ResultWriter};
 use crate::format::{base64, charset};
 use crate::header::field::Fields;
 use crate::header::names;
 
 /// Deepest JSON body that is embedded as JSON. Readers have limits, too, and one body over them
-/// would cost the client the whole reply; deeper ones are base64.
+/// would make the client lose the complete reply; deeper ones are base64.
 const MAX_EMBEDDED_DEPTH: usize = 96;
 
-/// Bytes that an item takes beside its header values and body, roughly.
-const ITEM_OVERHEAD: usize = 96;
+/// Writes a reply in JSON.
+#[derive(Debug)]
+pub(crate) struct JsonWriter {
+    output: ChunkWriter,
+    conventions: JsonOutput,
+    /// Written before the next result.
+    separator: &'static [u8],
+}
 
-/// Writes the results as the dialect has them, freeing each as soon as it is written.
-pub(crate) fn write(results: MultiStatus, dialect: Dialect) -> Vec<Bytes> {
-    let summary = results.summary();
-    let mut output = ChunkWriter::new(results.results.iter().map(expected_length).sum());
-    output.put(b"{\"responses\":[");
-    for (index, result) in results.results.into_iter().enumerate() {
-        if index > 0 {
-            output.put(b",");
+impl JsonWriter {
+    /// An empty reply, by these conventions.
+    pub(crate) fn new(conventions: JsonOutput) -> Self {
+        Self { output: ChunkWriter::new(0), conventions, separator: b"" }
+    }
+}
+
+impl ResultWriter for JsonWriter {
+    fn content_type(&self) -> Cow<'static, str> {
+        "application/json".into()
+    }
+
+    fn begin(&mut self, expected: usize) {
+        self.output = ChunkWriter::new(expected);
+        self.output.put(b"{\"responses\":[");
+    }
+
+    fn put(&mut self, result: ItemResult) {
+        self.output.put(self.separator);
+        self.separator = b",";
+        write_item(&mut self.output, result, &self.conventions);
+    }
+
+    fn end(&mut self, end: &ReplyEnd<'_>) {
+        if self.conventions.own_members {
+            self.output.put(b"],\"summary\":{\"items\":");
+            self.output.put_number(end.summary.items);
+            self.output.put(b",\"failed\":");
+            self.output.put_number(end.summary.failed);
+            self.output.put(b"}}");
+        } else {
+            self.output.put(b"]}");
         }
-        write_item(&mut output, result, dialect);
     }
-    if dialect != Dialect::Batchgate {
-        output.put(b"]}");
-        return output.finish();
+
+    fn take(&mut self) -> Vec<Bytes> {
+        self.output.take()
     }
-    output.put(b"],\"summary\":{\"items\":");
-    output.put_number(summary.items);
-    output.put(b",\"failed\":");
-    output.put_number(summary.failed);
-    output.put(b"}}");
-    output.finish()
 }
 
-fn expected_length(result: &ItemResult) -> usize {
-    let fields: usize =
-        result.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 6).sum();
-    let body = match &result.body {
-        ResultBody::Absent => 0,
-        ResultBody::Bytes(bytes) => copied_length(bytes),
-        ResultBody::Problem(problem) => problem.detail.len() + 160,
-    };
-    ITEM_OVERHEAD + result.subject.id.as_str().len() + fields + body
-}
-
-/// Writes one result. The members that are the gateway's own stay out of other dialects (protocol §4.1).
-pub(crate) fn write_item(output: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
-    let is_own = dialect == Dialect::Batchgate;
+/// Writes one result.
+pub(crate) fn write_item(output: &mut ChunkWriter, result: ItemResult, conventions: &JsonOutput) {
     output.put(b"{\"id\":");
     write_id(output, &result.subject);
-    if let Some(group) = result.subject.form.group.filter(|_| dialect == Dialect::Odata) {
+    if let Some(group) = result.subject.form.group.filter(|_| conventions.echoes_group) {
         output.put(b",\"atomicityGroup\":");
         write_string(output, group.as_str());
     }
     output.put(b",\"status\":");
     output.put_number(result.status.as_u16());
-    let media_type = matches!(result.body, ResultBody::Problem(_)).then(|| problem_type(dialect));
+    let media_type = matches!(result.body, ResultBody::Problem(_)).then_some(conventions.error.media_type);
     output.put(b",\"headers\":{");
     write_fields(output, &result.headers, media_type);
     output.put(b"}");
-    let encoded = match result.body {
+    let encoding = match result.body {
         ResultBody::Absent => {
-            if dialect == Dialect::Graph {
-                // Its clients read the member of every result.
-                output.put(b",\"body\":null");
-            }
-            false
+            output.put(conventions.absent_body);
+            Encoding::None
         }
         ResultBody::Bytes(bytes) => {
             output.put(b",\"body\":");
-            write_body(output, bytes, MediaType::of(&result.headers), dialect)
+            write_body(output, bytes, MediaType::from_fields(&result.headers), conventions.base64)
         }
         ResultBody::Problem(problem) => {
             output.put(b",\"body\":");
-            problem::write_error(output, &problem, dialect);
-            false
+            (conventions.error.write)(output, &problem);
+            Encoding::None
         }
     };
-    if let Some(made) = result.gateway.filter(|_| is_own) {
+    if conventions.own_members {
+        write_own_members(output, result.gateway, result.retryable, encoding);
+    }
+    output.put(b"}");
+}
+
+fn write_own_members(
+    output: &mut ChunkWriter,
+    made: Option<GatewayMade>,
+    retryable: bool,
+    encoding: Encoding,
+) {
+    if let Some(made) = made {
         output.put(b",\"outcome\":\"");
         output.put(made.outcome.as_str().as_bytes());
         output.put(b"\"");
     }
-    if result.retryable && is_own {
+    if retryable {
         output.put(b",\"retryable\":true");
     }
-    output.put(if encoded && is_own { b",\"encoding\":\"base64\"}".as_slice() } else { b"}" });
+    if encoding == Encoding::Base64 {
+        output.put(b",\"encoding\":\"base64\"");
+    }
 }
 
-/// A whole number is one again, in all its digits.
+/// An id that was an integer is an integer again, with all its digits.
 fn write_id(output: &mut ChunkWriter, subject: &Subject) {
     match subject.form.id {
         IdForm::Number => output.put(subject.id.as_str().as_bytes()),
         IdForm::Position | IdForm::Plain | IdForm::Bracketed => write_string(output, subject.id.as_str()),
-    }
-}
-
-/// The media type of a problem. Clients of other dialects know no problem+json.
-pub(crate) const fn problem_type(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Batchgate => "application/problem+json",
-        Dialect::Odata | Dialect::Graph | Dialect::Apisix | Dialect::Tyk => "application/json",
     }
 }
 
@@ -153,51 +170,58 @@ fn write_values(output: &mut ChunkWriter, fields: &Fields, name: &HeaderName) {
         }
         match std::str::from_utf8(value) {
             Ok(text) => write_content(output, text),
-            // What is no UTF-8 was ISO-8859-1 once (RFC 9110 §5.5); each byte is a character.
+            // Values that are not UTF-8 are ISO-8859-1 (RFC 9110 §5.5): each byte is a character.
             Err(_) => write_content(output, &value.iter().copied().map(char::from).collect::<String>()),
         }
     }
     output.put(if as_list { b"\"]" } else { b"\"" });
 }
 
-/// Writes an upstream's body. Whether it is in base64.
+/// How a body is encoded in its member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    /// As JSON or as text.
+    None,
+    /// In base64.
+    Base64,
+}
+
+/// Writes an upstream's body. Returns its encoding.
 fn write_body(
     output: &mut ChunkWriter,
     bytes: Bytes,
     media: Option<MediaType<'_>>,
-    dialect: Dialect,
-) -> bool {
+    alphabet: Base64Alphabet,
+) -> Encoding {
     let kind = media.map_or(MediaKind::Binary, |media| media.kind);
     if kind == MediaKind::Json {
         let value = without_byte_order_mark(bytes);
         if is_exchangeable(&value, MAX_EMBEDDED_DEPTH) {
             output.put_shared(value);
-            return false;
+            return Encoding::None;
         }
-        return write_base64(output, &value, dialect);
+        return write_base64(output, &value, alphabet);
     }
     let text = media.filter(|_| kind.is_text(TextTypes::All));
     if let Some(text) = text.and_then(|media| charset::decode(media.charset, &bytes)) {
         write_string(output, &text);
-        return false;
+        return Encoding::None;
     }
-    write_base64(output, &bytes, dialect)
+    write_base64(output, &bytes, alphabet)
 }
 
-/// OData has the alphabet that is safe in urls (JSON Format 4.01 §19.2).
-fn write_base64(output: &mut ChunkWriter, bytes: &[u8], dialect: Dialect) -> bool {
+fn write_base64(output: &mut ChunkWriter, bytes: &[u8], alphabet: Base64Alphabet) -> Encoding {
     output.put(b"\"");
-    if dialect == Dialect::Odata {
-        base64::write_url_safe(output, bytes);
-    } else {
-        base64::write(output, bytes);
+    match alphabet {
+        Base64Alphabet::Standard => base64::write(output, bytes),
+        Base64Alphabet::UrlSafe => base64::write_url_safe(output, bytes),
     }
     output.put(b"\"");
-    true
+    Encoding::Base64
 }
 
-/// Some servers put a mark before their JSON, which RFC 8259 §8.1 lets readers ignore; in the
-/// midst of a document it would be an error.
+/// Some servers send a byte order mark before their JSON, which RFC 8259 §8.1 lets readers ignore; in the
+/// middle of a document it would be an error.
 fn without_byte_order_mark(bytes: Bytes) -> Bytes {
     if bytes.starts_with(b"\xef\xbb\xbf") { bytes.slice(3..) } else { bytes }
 }
@@ -210,8 +234,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::batch::{GatewayMade, OutcomeKind, ProxyError};
-    use crate::batch::{ItemForm, ItemId, Problem};
+    use crate::batch::{ItemForm, ItemId, MultiStatus, OutcomeKind, Problem, ProxyError};
+    use crate::format::json::ErrorForm;
+    use crate::format::write_all;
 
     fn result(fields: &[(&'static str, &[u8])], body: ResultBody) -> ItemResult {
         let field = |(name, value): &(&'static str, &[u8])| {
@@ -237,8 +262,12 @@ mod tests {
         result(&[("content-type", media_type.as_bytes())], ResultBody::Bytes(Bytes::copy_from_slice(body)))
     }
 
+    fn written_by(conventions: JsonOutput, results: Vec<ItemResult>) -> Vec<Bytes> {
+        write_all(Box::new(JsonWriter::new(conventions)), MultiStatus { results }).chunks
+    }
+
     fn text(results: Vec<ItemResult>) -> String {
-        String::from_utf8(write(MultiStatus { results }, Dialect::Batchgate).concat()).unwrap()
+        String::from_utf8(written_by(JsonOutput::default(), results).concat()).unwrap()
     }
 
     fn item(result: ItemResult) -> Value {
@@ -307,9 +336,11 @@ mod tests {
     }
 
     #[test]
-    fn graph_has_a_body_in_every_result() {
+    fn a_dialect_may_have_a_body_in_every_result() {
+        let error = ErrorForm::PROBLEM;
+        let graph = JsonOutput { absent_body: b",\"body\":null", ..JsonOutput::interoperable(error) };
         let results = vec![result(&[], ResultBody::Absent)];
-        let written = write(MultiStatus { results }, Dialect::Graph).concat();
+        let written = written_by(graph, results).concat();
         let expected = r#"{"responses":[{"id":"a\"\n","status":200,"headers":{},"body":null}]}"#;
         assert_eq!(String::from_utf8(written).unwrap(), expected);
     }
@@ -377,7 +408,7 @@ mod tests {
     fn large_json_is_shared_with_the_upstream() {
         let body = Bytes::from(format!("\"{}\"", "x".repeat(100_000)));
         let result = result(&[("content-type", b"application/json")], ResultBody::Bytes(body.clone()));
-        let chunks = write(MultiStatus { results: vec![result] }, Dialect::Batchgate);
+        let chunks = written_by(JsonOutput::default(), vec![result]);
         assert_eq!(chunks.len(), 3);
         assert_eq!(chunks[1].as_ptr(), body.as_ptr());
     }

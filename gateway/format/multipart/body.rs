@@ -1,13 +1,13 @@
-//! Where the body of a message lies within its part. The boundary says where the part ends, so that a
-//! length can't reach beyond it; but clients write a blank line more or less around a body.
+//! Finds the body of a message within its part. The boundary says where the part ends, so that a
+//! length can't reach beyond it; but clients write one blank line more or less around a body.
 
 use std::ops::Range;
 
-/// The body's bytes among `bytes`, which are what follows the message's head, with the line break that
+/// The body's range in `bytes`, which are the bytes after the message's head, with the line break that
 /// belongs to the delimiter.
 ///
-/// With a length the body is so many bytes, exactly; blank lines around it are not its own. Without
-/// one it is all there is, but for the line breaks at both ends. `None` where the length does not fit.
+/// With a length, the body has exactly that many bytes; blank lines around it are not part of it. Without
+/// one, it is everything except the line breaks at both ends. `None` if the length does not fit.
 pub(super) fn locate(bytes: &[u8], length: Option<usize>) -> Option<Range<usize>> {
     let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let last = bytes.iter().rposition(|byte| !is_break(byte)).map_or(0, |at| at + 1);

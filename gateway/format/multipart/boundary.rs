@@ -20,7 +20,7 @@ pub(super) struct Boundary {
 pub(super) struct DelimiterLine {
     /// Where it starts.
     pub(super) start: usize,
-    /// Where what follows the line starts.
+    /// Where the bytes after the line start.
     pub(super) end: usize,
     /// Whether it ends the multipart body.
     pub(super) is_last: bool,
@@ -30,8 +30,8 @@ impl Boundary {
     /// The boundary that a multipart Content-Type names, quoted or bare.
     ///
     /// # Errors
-    /// Says in words what is wrong with it.
-    pub(super) fn of(content_type: &str) -> Result<Self, &'static str> {
+    /// Says what is wrong with it.
+    pub(super) fn from_content_type(content_type: &str) -> Result<Self, &'static str> {
         let mut parts = Unquoted { rest: content_type, separator: b';' }.skip(1);
         let values: Vec<&str> = parts
             .by_ref()
@@ -99,7 +99,7 @@ fn is_boundary_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte)
 }
 
-/// A parameter's value without its quotes; `None` where they do not match.
+/// A parameter's value without its quotes; `None` if they do not match.
 fn unquoted(value: &str) -> Option<String> {
     let Some(quoted) = value.strip_prefix('"') else {
         return Some(value.to_owned());
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn delimiter(parameters: &str) -> Result<String, &'static str> {
-        let boundary = Boundary::of(&format!("multipart/mixed{parameters}"))?;
+        let boundary = Boundary::from_content_type(&format!("multipart/mixed{parameters}"))?;
         Ok(String::from_utf8(boundary.delimiter.needle().to_vec()).unwrap())
     }
 
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn only_a_whole_line_is_a_delimiter() {
-        let boundary = Boundary::of("multipart/mixed; boundary=b").unwrap();
+        let boundary = Boundary::from_content_type("multipart/mixed; boundary=b").unwrap();
         let found =
             |body: &str| boundary.find(body.as_bytes(), 0).map(|line| (line.start, line.end, line.is_last));
         assert_eq!(found("--b\r\n"), Some((0, 5, false)));

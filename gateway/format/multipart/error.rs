@@ -1,21 +1,21 @@
-//! What can be wrong with a multipart body as a whole, and at which byte of it.
+//! Errors in the framing of a multipart body, each with its byte.
 
 use bytes::Bytes;
 
 use crate::batch::{BatchLimits, BatchRefusal, ItemIndex, Place};
 
-/// What is wrong, and where.
+/// An error in the framing, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MultipartError {
     /// Bytes from the start of the body.
     pub(super) at: usize,
-    /// Whether it is within the item that is being read.
+    /// Whether it is in the item that is being read.
     pub(super) in_item: bool,
-    /// What.
+    /// The kind.
     pub(super) kind: MultipartErrorKind,
 }
 
-/// What is wrong.
+/// The kinds of errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MultipartErrorKind {
     /// The boundary does not cut the body into parts.
@@ -35,7 +35,7 @@ impl MultipartError {
         Self { in_item: true, ..self }
     }
 
-    /// The same, as the reason why the batch is refused; `item` is the one being read.
+    /// The error as the reason to refuse a batch; `item` is the one being read.
     pub(super) fn into_refusal(self, body: &Bytes, item: ItemIndex, limits: &BatchLimits) -> BatchRefusal {
         match self.kind {
             MultipartErrorKind::Framing(reason) => {

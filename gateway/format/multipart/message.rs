@@ -19,10 +19,10 @@ use crate::format::item_builder::ItemBuilder;
 use crate::header::field::FieldError;
 use crate::route::same_authority;
 
-/// Bytes of a head beside the url and the fields that are the item's own.
+/// Bytes of a head in addition to the url and the item's own fields.
 const HEAD_OVERHEAD: usize = 2048;
 
-/// Reads the message that stands at `at` of the batch's body into the builder, and gives its body, a
+/// Reads the message at `at` of the batch's body into the builder, and returns its body, a
 /// slice of the batch's.
 pub(super) fn read(
     builder: &mut ItemBuilder<'_>,
@@ -76,7 +76,7 @@ impl Length {
     }
 }
 
-/// Reads the line and the fields; `None` where the item is rejected.
+/// Reads the line and the fields; `None` if the item is rejected.
 fn read_head(builder: &mut ItemBuilder<'_>, head: &[u8], context: &ReadContext<'_>) -> Option<Length> {
     let line_length = memchr::memchr(b'\n', head).map_or(head.len(), |newline| newline + 1);
     let (line, rest) = head.split_at_checked(line_length)?;

@@ -2,7 +2,7 @@
 //! send, one HTTP message a part (RFC 2046 §5.1, RFC 9112 §10.2).
 //!
 //! The framing comes first: a body that the boundary does not cut into parts refuses the batch.
-//! What is wrong within a part rejects its item alone.
+//! An error within a part rejects its item alone.
 
 mod boundary;
 mod error;
@@ -19,4 +19,5 @@ mod writer;
 mod tests;
 
 pub(crate) use reader::read;
-pub(crate) use writer::write;
+pub(crate) use writer::MultipartWriter;
+pub use writer::Sets;

@@ -5,7 +5,7 @@ use httparse::Header;
 use super::boundary::Boundary;
 use super::fields::{HeadError, head_length, parse, plain};
 use crate::batch::Bounded;
-use crate::batch::{BatchLimits, ItemRejection};
+use crate::batch::{BatchLimits, IdForm, ItemRejection};
 use crate::format::item_builder::{ItemBuilder, MemberNames};
 use crate::format::media::MediaType;
 use crate::header::field::FieldError;
@@ -23,7 +23,7 @@ pub(super) enum PartKind {
 }
 
 /// Reads the head of the part that `bytes` are, into the builder. What the part holds and how long its
-/// head is; `None` where the item is rejected, so that there is no use in reading on.
+/// head is; `None` if the item is rejected and need not be read further.
 pub(super) fn open(
     builder: &mut ItemBuilder<'_>,
     bytes: &[u8],
@@ -56,7 +56,7 @@ pub(super) fn reject_head(builder: &mut ItemBuilder<'_>, error: HeadError, limit
     });
 }
 
-/// The value of a field that can't stand twice.
+/// The value of a field that must not appear twice.
 pub(super) fn the_only<'h>(
     builder: &mut ItemBuilder<'_>,
     fields: &[Header<'h>],
@@ -75,12 +75,12 @@ pub(super) fn the_only<'h>(
 fn set_id(builder: &mut ItemBuilder<'_>, id: &[u8]) {
     let id = id.trim_ascii();
     match id.strip_prefix(b"<").and_then(|id| id.strip_suffix(b">")) {
-        Some(id) => builder.set_id_bytes(id, true),
-        None => builder.set_id_bytes(id, false),
+        Some(id) => builder.set_id_bytes(id, IdForm::Bracketed),
+        None => builder.set_id_bytes(id, IdForm::Plain),
     }
 }
 
-/// RFC 2045 §6: encodings that change nothing are let in, those that would have to be undone are not.
+/// RFC 2045 §6: only encodings that change nothing are allowed.
 pub(super) fn check_transfer_encoding(builder: &mut ItemBuilder<'_>, fields: &[Header<'_>]) {
     let encoding = the_only(builder, fields, "Content-Transfer-Encoding").map(<[u8]>::trim_ascii);
     let is_identity = |encoding: &[u8]| {
@@ -99,7 +99,7 @@ fn kind_of(builder: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Option<PartK
         return Some(PartKind::Message);
     }
     if essence.eq_ignore_ascii_case("multipart/mixed") {
-        return Some(PartKind::ChangeSet(Boundary::of(value).map(Box::new)));
+        return Some(PartKind::ChangeSet(Boundary::from_content_type(value).map(Box::new)));
     }
     builder.reject(ItemRejection::WrongShape {
         expected: "a part of the type application/http or multipart/mixed",

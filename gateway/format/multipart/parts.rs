@@ -30,7 +30,7 @@ impl<'b> Parts<'b> {
         Ok(Self { boundary, body, last })
     }
 
-    /// Whether another part begins. What comes after the last one is no concern of anybody's.
+    /// Whether there is another part. Everything after the last one is ignored.
     pub(super) fn has_next(&self) -> bool {
         !self.last.is_last
     }

@@ -1,6 +1,6 @@
 //! Reads a multipart batch (protocol §2.3): one pass over the body, item bodies as slices of it.
 //!
-//! Nothing is kept of a part but its item, so that memory does not grow with where a part stands.
+//! Only the item of a part is kept, so memory does not grow with the position of a part.
 
 use bytes::Bytes;
 
@@ -29,7 +29,7 @@ fn read_parts(
     context: &ReadContext<'_>,
     items: &mut Vec<BatchItem>,
 ) -> Result<(), MultipartError> {
-    let boundary = Boundary::of(context.content_type.unwrap_or_default())
+    let boundary = Boundary::from_content_type(context.content_type.unwrap_or_default())
         .map_err(|reason| MultipartError::framing(0, reason))?;
     let mut parts = Parts::open(&boundary, body, 0)?;
     while parts.has_next() {

@@ -6,10 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, Dialect, IdForm, ItemForm, ItemIndex, ItemRejection,
-    ItemResult, MultiStatus, Problem, ResultBody, Subject,
+    Batch, BatchItem, BatchLimits, BatchRefusal, IdForm, ItemForm, ItemIndex, ItemRejection, ItemResult,
+    MultiStatus, Problem, ResultBody, Subject,
 };
-use crate::format::ReadContext;
+use crate::format::json::ErrorForm;
+use crate::format::{EncodedBody, ReadContext, write_all};
 use crate::header::field::FieldError;
 
 fn read_as(content_type: &str, body: &[u8]) -> Result<Batch, BatchRefusal> {
@@ -20,7 +21,6 @@ fn read_as(content_type: &str, body: &[u8]) -> Result<Batch, BatchRefusal> {
         content_type: Some(content_type),
         endpoint: "/svc/$batch",
         own_authority: "gw:8080",
-        dialect: Dialect::Batchgate,
     };
     read(&Bytes::copy_from_slice(body), &context)
 }
@@ -92,7 +92,6 @@ fn bodies_are_slices_of_the_batch() {
         content_type: Some("multipart/mixed; boundary=b"),
         endpoint: "/b",
         own_authority: "",
-        dialect: Dialect::Batchgate,
     };
     let items = read(&all, &context).unwrap().items;
     let found = items[0].content.as_ref().unwrap().body.clone().unwrap();
@@ -229,9 +228,14 @@ fn result(status: u16, fields: &[(&'static str, &[u8])], body: ResultBody) -> It
     }
 }
 
+fn write(results: Vec<ItemResult>) -> EncodedBody {
+    let writer = MultipartWriter::new(Sets::All, ErrorForm::PROBLEM);
+    write_all(Box::new(writer), MultiStatus { results })
+}
+
 /// What is written, and the random part of its boundaries replaced by nothing.
 fn written(results: Vec<ItemResult>) -> (String, String) {
-    let written = write(MultiStatus { results }, Dialect::Batchgate);
+    let written = write(results);
     let text = String::from_utf8(written.chunks.concat()).unwrap();
     let random = written.content_type.rsplit('_').next().unwrap().to_owned();
     assert_eq!(random.len(), 32);
@@ -276,10 +280,7 @@ fn a_problem_is_json_and_a_length_is_true() {
 #[test]
 fn large_bodies_are_shared_with_the_upstream() {
     let large = Bytes::from(vec![b'x'; 100_000]);
-    let written = write(
-        MultiStatus { results: vec![result(200, &[], ResultBody::Bytes(large.clone()))] },
-        Dialect::Batchgate,
-    );
+    let written = write(vec![result(200, &[], ResultBody::Bytes(large.clone()))]);
     assert_eq!(written.chunks.len(), 3);
     assert_eq!(written.chunks[1].as_ptr(), large.as_ptr());
 }
@@ -334,7 +335,7 @@ proptest! {
         let to_result = |(status, value, body): &(u16, String, Vec<u8>)| {
             result(*status, &[("x-a", value.as_bytes())], ResultBody::Bytes(body.clone().into()))
         };
-        let written = write(MultiStatus { results: results.iter().map(to_result).collect() }, Dialect::Batchgate);
+        let written = write(results.iter().map(to_result).collect());
         let boundary = written.content_type.split_once("boundary=").unwrap().1;
         let expected: Vec<ReadBack> = results.into_iter().map(|(status, value, body)| (status, value.into_bytes(), body)).collect();
         prop_assert_eq!(read_back(&written.chunks.concat(), boundary), expected);

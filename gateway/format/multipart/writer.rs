@@ -1,55 +1,101 @@
-//! Writes the results of a batch as multipart/mixed (protocol §4.3), as the least of its readers needs
+//! Writes the results of a batch as multipart/mixed (protocol §4.3), as its least tolerant reader needs
 //! it: CRLF, a reason phrase, at least one field, a boundary that is bare and has no `=` in it.
 //!
-//! The boundary is random, 128 bits, and made when every reply is in: no upstream can have written it
-//! into a body, and to meet it by chance takes longer than anyone has. So bodies are not searched for
-//! it, and large ones not even touched. Every part says its body's length besides.
+//! The boundary is random, 128 bits, and no upstream gets to know it: none can have written it
+//! into a body, and a match by chance is out of reach. So bodies are not searched for
+//! it, and large ones are not even read. Every part also states its body's length.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
-use crate::batch::{Dialect, IdForm, ItemResult, MultiStatus, ResultBody, Subject};
-use crate::format::chunk_writer::{ChunkWriter, copied_length};
+use crate::batch::{IdForm, ItemResult, ResultBody, Subject};
+use crate::format::chunk_writer::ChunkWriter;
+use crate::format::json::ErrorForm;
 use crate::format::reason::phrase;
-use crate::format::{EncodedBody, json};
+use crate::format::result_writer::{ReplyEnd, ResultWriter, expected_length};
 use crate::header::field::Fields;
 use crate::header::names;
 
-/// Bytes that a part takes beside its field values and body, roughly.
+/// Bytes of a part in addition to its field values and body, roughly.
 const PART_OVERHEAD: usize = 224;
 
-/// What stands before the random part of the boundaries; neither boundary has the other in it.
+/// The start of the boundaries, before the random part. Neither boundary contains the other.
 const BATCH_PREFIX: &str = "batchresponse_";
 const SET_PREFIX: &str = "changesetresponse_";
 
-/// Writes the results, freeing each as soon as it is written.
-pub(crate) fn write(results: MultiStatus, dialect: Dialect) -> EncodedBody {
-    let random = format!("{:032x}", rand::random::<u128>());
-    let mut output = ChunkWriter::new(results.results.iter().map(expected_length).sum());
-    for result in results.results {
-        put_delimiter(&mut output, BATCH_PREFIX, &random, "\r\n");
-        if is_set(&result, dialect) {
-            put_all(
-                &mut output,
-                &["Content-Type: multipart/mixed; boundary=", SET_PREFIX, &random, "\r\n\r\n"],
-            );
-            put_delimiter(&mut output, SET_PREFIX, &random, "\r\n");
-            write_part(&mut output, result, dialect);
-            put_delimiter(&mut output, SET_PREFIX, &random, "--\r\n");
-        } else {
-            write_part(&mut output, result, dialect);
-        }
-    }
-    put_delimiter(&mut output, BATCH_PREFIX, &random, "--\r\n");
-    let content_type = format!("multipart/mixed; boundary={BATCH_PREFIX}{random}");
-    EncodedBody { content_type: content_type.into(), chunks: output.finish() }
+/// Which results of change sets are written as sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sets {
+    /// All of them.
+    All,
+    /// Those that succeeded; a set that failed is answered by its error alone.
+    Succeeded,
 }
 
-/// Whether a result is answered as the one response of a change set. In OData a set that failed is
-/// answered by its error alone (Protocol 4.01 §11.7.7.5).
-fn is_set(result: &ItemResult, dialect: Dialect) -> bool {
-    result.subject.form.in_set && !(dialect == Dialect::Odata && result.is_failed())
+/// Writes a reply in multipart.
+#[derive(Debug)]
+pub(crate) struct MultipartWriter {
+    output: ChunkWriter,
+    /// The random part of the boundaries.
+    random: String,
+    sets: Sets,
+    error: ErrorForm,
+}
+
+impl MultipartWriter {
+    /// An empty reply, under boundaries that nobody else knows yet.
+    pub(crate) fn new(sets: Sets, error: ErrorForm) -> Self {
+        let random = format!("{:032x}", rand::random::<u128>());
+        Self { output: ChunkWriter::new(0), random, sets, error }
+    }
+
+    fn is_set(&self, result: &ItemResult) -> bool {
+        let is_written = match self.sets {
+            Sets::All => true,
+            Sets::Succeeded => !result.is_failed(),
+        };
+        result.subject.form.in_set && is_written
+    }
+}
+
+impl ResultWriter for MultipartWriter {
+    fn content_type(&self) -> Cow<'static, str> {
+        format!("multipart/mixed; boundary={BATCH_PREFIX}{}", self.random).into()
+    }
+
+    fn expected_length(&self, result: &ItemResult) -> usize {
+        let set = if result.subject.form.in_set { PART_OVERHEAD } else { 0 };
+        set + expected_length(result, PART_OVERHEAD, 4)
+    }
+
+    fn begin(&mut self, expected: usize) {
+        self.output = ChunkWriter::new(expected);
+    }
+
+    fn put(&mut self, result: ItemResult) {
+        let is_set = self.is_set(&result);
+        let (output, random) = (&mut self.output, self.random.as_str());
+        put_delimiter(output, BATCH_PREFIX, random, "\r\n");
+        if is_set {
+            put_all(output, &["Content-Type: multipart/mixed; boundary=", SET_PREFIX, random, "\r\n\r\n"]);
+            put_delimiter(output, SET_PREFIX, random, "\r\n");
+        }
+        write_part(output, result, self.error);
+        if is_set {
+            put_delimiter(output, SET_PREFIX, random, "--\r\n");
+        }
+    }
+
+    fn end(&mut self, _end: &ReplyEnd<'_>) {
+        put_delimiter(&mut self.output, BATCH_PREFIX, &self.random, "--\r\n");
+    }
+
+    fn take(&mut self) -> Vec<Bytes> {
+        self.output.take()
+    }
 }
 
 fn put_all(output: &mut ChunkWriter, texts: &[&str]) {
@@ -62,38 +108,26 @@ fn put_delimiter(output: &mut ChunkWriter, prefix: &str, random: &str, end: &str
     put_all(output, &["--", prefix, random, end]);
 }
 
-fn expected_length(result: &ItemResult) -> usize {
-    let fields: usize =
-        result.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let body = match &result.body {
-        ResultBody::Absent => 0,
-        ResultBody::Bytes(bytes) => copied_length(bytes),
-        ResultBody::Problem(problem) => problem.detail.len() + 160,
-    };
-    let set = if result.subject.form.in_set { PART_OVERHEAD } else { 0 };
-    PART_OVERHEAD + set + result.subject.id.as_str().len() + fields + body
-}
-
 /// The part's own fields, and the response message in it. Ends with a line break.
-fn write_part(output: &mut ChunkWriter, result: ItemResult, dialect: Dialect) {
+fn write_part(output: &mut ChunkWriter, mut result: ItemResult, error: ErrorForm) {
     output.put(b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n");
     write_id(output, &result.subject);
     output.put(b"\r\nHTTP/1.1 ");
     output.put_number(result.status.as_u16());
     put_all(output, &[" ", phrase(result.status), "\r\n"]);
-    let is_problem = matches!(result.body, ResultBody::Problem(_));
     let length = length_elsewhere(&result);
     let body = match result.body {
         ResultBody::Absent => Bytes::new(),
         ResultBody::Bytes(bytes) => bytes,
         ResultBody::Problem(problem) => {
-            put_all(output, &["Content-Type: ", json::problem_type(dialect), "\r\n"]);
+            result.headers.retain(|(name, _)| name != CONTENT_TYPE);
+            put_all(output, &["Content-Type: ", error.media_type, "\r\n"]);
             let mut document = ChunkWriter::new(256 + problem.detail.len());
-            json::write_error(&mut document, &problem, dialect);
+            (error.write)(&mut document, &problem);
             document.finish().concat().into()
         }
     };
-    write_fields(output, &result.headers, is_problem);
+    write_fields(output, &result.headers);
     output.put(b"Content-Length: ");
     output.put_number(length.unwrap_or(body.len() as u64));
     output.put(b"\r\n\r\n");
@@ -119,9 +153,9 @@ fn length_elsewhere(result: &ItemResult) -> Option<u64> {
     value.to_str().ok()?.parse().ok().filter(|_| tells && is_absent)
 }
 
-fn write_fields(output: &mut ChunkWriter, fields: &Fields, is_problem: bool) {
+fn write_fields(output: &mut ChunkWriter, fields: &Fields) {
     for (name, value) in fields {
-        if name == CONTENT_LENGTH || (is_problem && name == CONTENT_TYPE) {
+        if name == CONTENT_LENGTH {
             continue;
         }
         names::write(name.as_str(), |piece| output.put(piece));

@@ -1,4 +1,4 @@
-//! A batch of lines that is read whole, because its reply is in another format or its body is
+//! Reads a batch of lines at once, because its reply is in another format or its body is
 //! compressed.
 
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::item::{check_start, read_line};
 use super::lines::Lines;
 use crate::batch::{Batch, BatchLimits, BatchRefusal};
-use crate::format::item_builder::check_ids;
+use crate::format::item_builder::{IdCase, check_ids};
 
 /// Reads a batch.
 pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
@@ -21,7 +21,7 @@ pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRef
         }
         items.push(read_line(line, limits));
     }
-    check_ids(&items, false)?;
+    check_ids(&items, IdCase::Significant)?;
     Ok(Batch { items, ..Batch::default() })
 }
 

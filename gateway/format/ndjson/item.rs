@@ -1,4 +1,4 @@
-//! A line as an item. A line that is no item fails alone, with its place in the body.
+//! Reads a line as an item. A line that is not an item fails alone, with its place in the body.
 
 use http::Method;
 
@@ -10,7 +10,7 @@ use crate::format::item_builder::{NO_DEPENDENCIES_OF_LINES, NO_GROUPS_OF_LINES};
 use crate::format::json::{LineError, read_item};
 use crate::reference::template::Template;
 
-/// Reads a line. An item without an id has its line's number for one.
+/// Reads a line. The id of an item without one is the number of its line.
 #[must_use]
 pub fn read_line(line: Line, limits: &BatchLimits) -> BatchItem {
     let index = ItemIndex(line.number - 1);
@@ -41,7 +41,7 @@ pub fn read_line(line: Line, limits: &BatchLimits) -> BatchItem {
     }
 }
 
-/// Whether an item can't be sent before others have ended. A text that only stands for a reference's
+/// Whether an item can't be sent before others have ended. A text that only represents a reference's
 /// own (`{{$responses.`) needs none.
 fn needs_others(item: &Item) -> bool {
     let refers = |template: &Template| {

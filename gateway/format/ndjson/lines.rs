@@ -1,5 +1,5 @@
-//! Cuts a body into lines while it arrives, in any pieces. What stands whole in a piece is not copied;
-//! what is longer than a limit is passed over and never kept.
+//! Cuts a body into lines while it arrives, in any pieces. A line within one piece is not copied;
+//! a line over the limit is skipped and never kept.
 
 use std::collections::VecDeque;
 
@@ -24,17 +24,17 @@ pub struct Line {
 pub struct Lines {
     /// Bytes of one line.
     limit: usize,
-    /// What arrived and was not looked at.
+    /// Pieces that arrived and were not read yet.
     arrived: VecDeque<Bytes>,
     /// The beginning of a line whose end has not arrived.
     begun: BytesMut,
-    /// The line under way is over the limit.
+    /// The current line is over the limit.
     over_limit: bool,
     ended: bool,
-    /// Of the line under way.
+    /// The number of the current line.
     number: usize,
     offset: usize,
-    /// Bytes of it that were looked at.
+    /// Bytes of the current line that were read.
     length: usize,
 }
 
@@ -61,12 +61,12 @@ impl Lines {
         }
     }
 
-    /// The body has ended: what is left is a line, too.
+    /// The body has ended; the rest is a line, too.
     pub const fn end(&mut self) {
         self.ended = true;
     }
 
-    /// The next line; `None` where more of the body is needed, or all of it was given.
+    /// The next line; `None` if more of the body is needed, or after the last line.
     pub fn next_line(&mut self) -> Option<Line> {
         loop {
             let line = self.next_or_blank()?;
@@ -83,7 +83,7 @@ impl Lines {
         self.begun.len() + self.arrived.iter().map(Bytes::len).sum::<usize>()
     }
 
-    /// Whether there is no line before more of the body arrives; true, too, once all lines were given.
+    /// True if no line is ready before more of the body arrives, also after the last line.
     pub fn is_empty(&mut self) -> bool {
         while let Some(piece) = self.arrived.pop_front() {
             if memchr::memchr(b'\n', &piece).is_some() {
@@ -125,7 +125,7 @@ impl Lines {
     /// Keeps a part of the line under way, within the limit.
     fn keep(&mut self, part: &[u8]) {
         self.length += part.len();
-        // A carriage return at the very end is no part of the line.
+        // A carriage return at the very end is not part of the line.
         self.over_limit |= self.begun.len() + part.len() > self.limit.saturating_add(1);
         if self.over_limit {
             self.begun = BytesMut::new();

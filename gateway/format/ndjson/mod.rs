@@ -1,7 +1,7 @@
 //! `application/x-ndjson`: one JSON item a line, one result a line (protocol §2.4, §4.4).
 //!
 //! In a stream, [`Lines`] takes the body as it arrives, [`read_line`] makes an item of a line, and
-//! [`LineWriter`] makes lines of results. A batch that is read whole goes through the same three.
+//! [`LineWriter`] makes lines of results. A batch that is read at once goes through the same three.
 
 mod lines;
 mod item;
@@ -10,7 +10,6 @@ mod writer;
 
 pub use item::{check_start, read_line};
 pub use lines::{Line, Lines};
-pub use writer::{LineWriter, StreamEnd};
+pub use writer::LineWriter;
 
 pub(crate) use batch::read;
-pub(crate) use writer::write;

@@ -1,84 +1,72 @@
-//! Results as lines, each as JSON has it (protocol §4.1, §4.4), and a last line that sums them up.
+//! Writes results as lines, each as in JSON (protocol §4.1, §4.4), and a last line with the summary.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::batch::Dialect;
-use crate::batch::Summary;
-use crate::batch::{ItemResult, MultiStatus, Problem};
+use crate::batch::ItemResult;
 use crate::format::chunk_writer::ChunkWriter;
-use crate::format::json::{write_problem, write_result};
+use crate::format::json::{JsonOutput, write_problem, write_result};
+use crate::format::kind::Format;
+use crate::format::result_writer::{ReplyEnd, ResultWriter};
 use crate::header::retry_after::whole_seconds;
 
-/// Collects lines that leave together.
+/// Writes a reply in lines. The lines so far can be taken at any time.
 #[derive(Debug)]
-pub struct LineWriter(ChunkWriter);
-
-/// What the last line of a stream says.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamEnd<'end> {
-    /// The results before it.
-    pub summary: Summary,
-    /// The largest Retry-After among the items that may be sent again.
-    pub retry_after: Option<Duration>,
-    /// Why the rest of the body was not read.
-    pub refused: Option<&'end Problem>,
+pub struct LineWriter {
+    output: ChunkWriter,
+    conventions: JsonOutput,
 }
 
 impl Default for LineWriter {
     fn default() -> Self {
-        Self(ChunkWriter::of_json_lines())
+        Self { output: ChunkWriter::for_json_lines(), conventions: JsonOutput::default() }
     }
 }
 
-impl LineWriter {
-    /// Adds a result.
-    pub fn put(&mut self, result: ItemResult) {
-        write_result(&mut self.0, result, Dialect::Batchgate);
-        self.0.put(b"\n");
+impl ResultWriter for LineWriter {
+    fn content_type(&self) -> Cow<'static, str> {
+        Format::Ndjson.media_type().into()
     }
 
-    /// Adds the last line.
-    pub fn put_end(&mut self, end: &StreamEnd<'_>) {
-        self.0.put(b"{\"summary\":{\"items\":");
-        self.0.put_number(end.summary.items);
-        self.0.put(b",\"failed\":");
-        self.0.put_number(end.summary.failed);
+    /// Lines have no head.
+    fn begin(&mut self, _expected: usize) {}
+
+    fn put(&mut self, result: ItemResult) {
+        write_result(&mut self.output, result, &self.conventions);
+        self.output.put(b"\n");
+    }
+
+    fn end(&mut self, end: &ReplyEnd<'_>) {
+        self.output.put(b"{\"summary\":{\"items\":");
+        self.output.put_number(end.summary.items);
+        self.output.put(b",\"failed\":");
+        self.output.put_number(end.summary.failed);
         if let Some(after) = end.retry_after {
-            self.0.put(b",\"retry_after\":");
-            self.0.put_number(whole_seconds(after));
+            self.output.put(b",\"retry_after\":");
+            self.output.put_number(whole_seconds(after));
         }
         if let Some(problem) = end.refused {
-            self.0.put(b",\"refused\":");
-            write_problem(&mut self.0, problem);
+            self.output.put(b",\"refused\":");
+            write_problem(&mut self.output, problem);
         }
-        self.0.put(b"}}\n");
+        self.output.put(b"}}\n");
     }
 
-    /// The lines so far; none of the chunks is empty.
-    pub fn take(&mut self) -> Vec<Bytes> {
-        self.0.take()
+    fn take(&mut self) -> Vec<Bytes> {
+        self.output.take()
     }
-}
-
-/// Writes the results of a batch that was read whole.
-pub(crate) fn write(results: MultiStatus) -> Vec<Bytes> {
-    let end = StreamEnd { summary: results.summary(), retry_after: results.retry_after(), refused: None };
-    let mut writer = LineWriter::default();
-    for result in results.results {
-        writer.put(result);
-    }
-    writer.put_end(&end);
-    writer.take()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::{Method, StatusCode};
 
     use super::*;
-    use crate::batch::{ItemForm, ItemId, ResultBody, Subject};
+    use crate::batch::{ItemForm, ItemId, MultiStatus, Problem, ResultBody, Subject, Summary};
+    use crate::format::write_all;
 
     fn result(id: &str, status: StatusCode) -> ItemResult {
         ItemResult {
@@ -109,7 +97,8 @@ mod tests {
             "{\"id\":\"b\",\"status\":503,\"headers\":{},\"retryable\":true}\n",
             "{\"summary\":{\"items\":2,\"failed\":1,\"retry_after\":2}}\n",
         );
-        assert_eq!(text(&write(MultiStatus { results })), expected);
+        let written = write_all(Box::<LineWriter>::default(), MultiStatus { results });
+        assert_eq!(text(&written.chunks), expected);
     }
 
     #[test]
@@ -123,7 +112,7 @@ mod tests {
         };
         let mut writer = LineWriter::default();
         let summary = Summary { items: 0, failed: 0 };
-        writer.put_end(&StreamEnd { summary, retry_after: None, refused: Some(&problem) });
+        writer.end(&ReplyEnd { summary, retry_after: None, refused: Some(&problem) });
         let expected = concat!(
             r#"{"summary":{"items":0,"failed":0,"refused":"#,
             r#"{"type":"urn:x","title":"Too long","status":413,"detail":"d"}}}"#,

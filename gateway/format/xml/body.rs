@@ -16,7 +16,7 @@ use crate::format::item_builder::ItemBuilder;
 use crate::format::media::{MediaKind, TextTypes};
 use crate::format::{base64, charset};
 
-/// An item's `body` element as it stands in the batch.
+/// An item's `body` element as the client wrote it.
 #[derive(Debug)]
 pub(super) struct RawBody<'a> {
     content: Content<'a>,
@@ -30,7 +30,7 @@ enum Content<'a> {
         cut: Cut<'a>,
         end: usize,
     },
-    /// More than one root, or text beside it.
+    /// More than one root, or text next to it.
     Mixed,
 }
 
@@ -56,7 +56,7 @@ impl<'a> RawBody<'a> {
         Ok(Self { content: read_content(tokens)?, is_base64 })
     }
 
-    /// The bytes to send, `whole` being the batch that this is a part of.
+    /// The bytes to send. `whole` is the batch that the body is a slice of.
     pub(super) fn prepare(
         self,
         tokens: &Tokens<'a>,
@@ -94,7 +94,7 @@ fn read_content<'a>(tokens: &mut Tokens<'a>) -> Result<Content<'a>, XmlError> {
                 end = tokens.end();
             }
             Token::Text(more) => text.push_str(&more),
-            // Around the element, comments are part of the document; beside text they are not.
+            // Comments around the element are part of the document; comments around text are not.
             Token::Other => {
                 markup_start.get_or_insert(tokens.start());
                 end = tokens.end();

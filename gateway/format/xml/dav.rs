@@ -49,7 +49,7 @@ fn open_root(tokens: &mut Tokens<'_>) -> Result<Option<String>, XmlError> {
 }
 
 /// The document with the url in every `DAV:` href replaced by what `map` makes of it, and every
-/// other byte as it was; `None` if this is no XML with a root in `DAV:`.
+/// other byte as it was; `None` if this is not XML with a root in `DAV:`.
 pub fn map_hrefs(body: &[u8], map: &dyn Fn(&str) -> Cow<'_, str>) -> Option<Vec<u8>> {
     memchr::memmem::find(body, DAV.as_bytes())?;
     let mut mapped = Mapped { body, done: 0, output: ChunkWriter::new(body.len()) };
@@ -98,7 +98,7 @@ impl Mapped<'_> {
     }
 }
 
-/// The url in the href opened last, and where its text ends; `None` where there is no text, or
+/// The url in the href opened last, and where its text ends; `None` if there is no text, or
 /// elements in it.
 fn read_url(tokens: &mut Tokens<'_>) -> Result<Option<(String, usize)>, XmlError> {
     let outside = tokens.depth() - 1;

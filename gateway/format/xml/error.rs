@@ -1,27 +1,27 @@
-//! What can be wrong with an XML document, and at which byte of it.
+//! Errors in an XML document, each with its byte.
 
 use crate::batch::{BatchLimits, BatchRefusal, Place};
 use crate::format::shown::shown;
 
-/// What is wrong, and where.
+/// An error in an XML document, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct XmlError {
     /// Bytes from the start of the body.
     pub(super) at: usize,
-    /// What.
+    /// The kind.
     pub(super) kind: XmlErrorKind,
 }
 
-/// What is wrong. Only the first three can be wrong with any document.
+/// The kinds of errors. Only the first three can occur in any document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum XmlErrorKind {
-    /// It is no XML.
+    /// The document is not XML.
     Syntax(String),
-    /// It is XML with something that is not let in.
+    /// It is XML with something that is not allowed.
     Forbidden(&'static str),
-    /// It nests deeper than allowed.
+    /// It is nested too deeply.
     TooDeep,
-    /// It is XML, but no batch.
+    /// It is XML, but not a batch.
     NotABatch(&'static str),
     /// An item has something twice.
     Twice(&'static str),
@@ -35,7 +35,7 @@ impl XmlError {
         Self { at, kind: XmlErrorKind::Syntax(reason.to_owned()) }
     }
 
-    /// Something that is not let in.
+    /// Something that is not allowed.
     pub(super) fn forbidden(at: usize, what: &'static str) -> Self {
         Self { at, kind: XmlErrorKind::Forbidden(what) }
     }
@@ -45,7 +45,7 @@ impl XmlError {
         Self { at, kind: XmlErrorKind::NotABatch(reason) }
     }
 
-    /// The same, as the reason why a batch is refused, `place` being that of [`Self::at`].
+    /// The error as the reason to refuse a batch; `place` is that of [`Self::at`].
     pub(super) fn into_refusal(self, place: Place, limits: &BatchLimits) -> BatchRefusal {
         match self.kind {
             XmlErrorKind::Syntax(reason) => BatchRefusal::Malformed { reason, place },

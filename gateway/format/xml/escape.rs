@@ -5,17 +5,17 @@ use crate::format::chunk_writer::ChunkWriter;
 
 /// Writes character data.
 pub(super) fn write_text(output: &mut ChunkWriter, text: &str) {
-    // `>` too, for the sake of `]]>`; CR, because as it is it would become LF.
+    // `>` too, because of `]]>`; CR, because parsers read a bare one as LF.
     write(output, text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'\r'));
 }
 
-/// Writes what stands between an attribute's double quotes.
+/// Writes the text between an attribute's double quotes.
 pub(super) fn write_attribute(output: &mut ChunkWriter, text: &str) {
     write(output, text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\r' | b'\n' | b'\t'));
 }
 
-/// What XML can't carry at all becomes U+FFFD: callers send such bodies as base64, and ids and
-/// urls with it are refused, so that it can hardly come to this.
+/// Characters that XML can't carry become U+FFFD: callers send such bodies as base64, and ids and
+/// urls with them are refused, so this should not happen.
 fn write(output: &mut ChunkWriter, text: &str, is_escaped: impl Fn(u8) -> bool) {
     let needs_care =
         |byte: &u8| is_escaped(*byte) || (*byte < 0x20 && !matches!(byte, b'\t' | b'\n')) || *byte == 0xef;

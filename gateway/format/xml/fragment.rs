@@ -15,7 +15,7 @@ pub(super) struct Cut<'a> {
 }
 
 /// The text from `cut.start` to `end` with the declarations in it, as far as their prefixes are
-/// mentioned there at all; `None` where nothing is to be added. `slice` gives the document's text
+/// mentioned there at all; `None` if nothing is to be added. `slice` gives the document's text
 /// between two places.
 pub(super) fn with_declarations<'a>(
     cut: &Cut<'_>,

@@ -45,7 +45,7 @@ fn write_headers(output: &mut ChunkWriter, fields: &Fields) {
         output.put(b"\">");
         match std::str::from_utf8(value.as_bytes()) {
             Ok(text) => write_text(output, text),
-            // What is no UTF-8 was ISO-8859-1 once (RFC 9110 §5.5); each byte is a character.
+            // Values that are not UTF-8 are ISO-8859-1 (RFC 9110 §5.5): each byte is a character.
             Err(_) => {
                 write_text(output, &value.as_bytes().iter().copied().map(char::from).collect::<String>());
             }
@@ -71,7 +71,7 @@ fn write_problem(output: &mut ChunkWriter, problem: &Problem, mut fields: Fields
 }
 
 fn write_body(output: &mut ChunkWriter, bytes: &[u8], fields: &Fields) {
-    let media = MediaType::of(fields);
+    let media = MediaType::from_fields(fields);
     let text = match media {
         Some(media) if media.kind == MediaKind::Json => charset::decode(None, bytes),
         Some(media) if media.kind.is_text(TextTypes::All) => charset::decode(media.charset, bytes),

@@ -26,4 +26,4 @@ pub(crate) mod read_back;
 pub(crate) use problem::write as write_problem;
 pub(crate) use reader::read;
 pub(crate) use records::read as read_records;
-pub(crate) use writer::write;
+pub(crate) use writer::XmlWriter;

@@ -1,5 +1,5 @@
 //! An upstream's own DAV multistatus (RFC 4918 §13, §14.16), taken apart so that its responses can
-//! stand among those of the batch.
+//! appear among those of the batch.
 
 use super::chars::trimmed;
 use super::dav::{DAV, UPSTREAM_LIMITS};
@@ -10,7 +10,7 @@ use super::tag::Tag;
 use super::tokens::{Token, Tokens};
 use super::vocabulary::{BATCH_NAMESPACE, BATCH_PREFIX, DAV_PREFIX};
 
-/// One response of an upstream. The elements are texts that can stand in the gateway's document.
+/// One response of an upstream. The elements are texts that fit into the gateway's document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct UpstreamResponse {
     /// Whose response this is: one or more urls.
@@ -34,7 +34,7 @@ pub(super) struct UpstreamResponse {
 pub(super) struct UpstreamMultistatus {
     /// Its responses.
     pub(super) responses: Vec<UpstreamResponse>,
-    /// Elements beside the responses, such as RFC 6578's `DAV:sync-token`.
+    /// Elements other than the responses, such as RFC 6578's `DAV:sync-token`.
     pub(super) extensions: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct UpstreamMultistatus {
 /// for all of them at once what each has to declare for itself.
 const MAX_GROWTH: usize = 64 << 10;
 
-/// Takes the document apart; `None` where it is no multistatus that could be merged without
+/// Takes the document apart; `None` if it is not a multistatus that can be merged without
 /// loss: then it stays a body like any other.
 pub(super) fn parse(body: &[u8]) -> Option<UpstreamMultistatus> {
     let tokens = Tokens::new(body, UPSTREAM_LIMITS).ok()?;
@@ -62,7 +62,7 @@ pub(super) fn parse_error(body: &[u8]) -> Option<String> {
     let mut parser = Parser { tokens, budget: 2 * body.len() + MAX_GROWTH };
     let root = parser.root("error").ok()??;
     let error = parser.element(&root).ok()??;
-    // What follows has to be well-formed, too.
+    // The rest has to be well-formed, too.
     while parser.tokens.next().ok()? != Token::End {}
     Some(error)
 }

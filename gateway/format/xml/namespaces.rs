@@ -13,7 +13,7 @@ const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 pub(super) struct Declaration<'a> {
     /// The prefix.
     pub(super) prefix: &'a str,
-    /// The namespace; empty where the default one is taken back.
+    /// The namespace; empty if the default one is taken back.
     pub(super) namespace: Cow<'a, str>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The namespace of an element's name; empty where it has none.
+    /// The namespace of an element's name; empty if it has none.
     pub(super) fn resolve(&self, name: Name<'_>, at: usize) -> Result<&str, XmlError> {
         let declared = self.declared.iter().rev().find(|(_, declaration)| declaration.prefix == name.prefix);
         match (declared, name.prefix) {
@@ -66,8 +66,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// What is in force, without what an element of this tag would declare anew. An undeclared
-    /// default namespace is no declaration.
+    /// The declarations in force, without those that an element with this tag overrides. An undeclared
+    /// default namespace is not a declaration.
     pub(super) fn in_force_for(&self, tag: &Tag<'a>) -> Vec<Declaration<'a>> {
         let mut found: Vec<Declaration<'a>> = Vec::new();
         for (_, declaration) in self.declared.iter().rev() {

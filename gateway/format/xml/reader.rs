@@ -8,13 +8,13 @@ use super::error::{XmlError, XmlErrorKind};
 use super::request::{self, is_ours};
 use super::tokens::{Token, TokenLimits, Tokens};
 use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, Place};
-use crate::format::item_builder::check_ids;
+use crate::format::item_builder::{IdCase, check_ids};
 
 /// Attributes of one tag.
 const MAX_ATTRIBUTES: usize = 64;
 /// Namespace declarations in force at a time.
 const MAX_DECLARATIONS: usize = 64;
-/// Bytes of one tag beside a url and header fields.
+/// Bytes of one tag in addition to a url and header fields.
 const TAG_OVERHEAD: usize = 1024;
 
 /// Reads a batch.
@@ -27,7 +27,7 @@ pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRef
         let place = if in_item { place.in_item(ItemIndex(items.len())) } else { place };
         return Err(fault.into_refusal(place, limits));
     }
-    check_ids(&items, false)?;
+    check_ids(&items, IdCase::Significant)?;
     Ok(Batch { items, ..Batch::default() })
 }
 

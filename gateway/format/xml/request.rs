@@ -63,7 +63,7 @@ fn read_attributes(builder: &mut ItemBuilder<'_>, tag: &Tag<'_>) {
     }
 }
 
-/// A list of ids: blanks stand between them, or commas.
+/// A list of ids, separated by blanks or commas.
 fn names_in(list: &str) -> impl Iterator<Item = &str> {
     list.split([' ', '\t', '\r', '\n', ',']).filter(|name| !name.is_empty())
 }

@@ -12,12 +12,12 @@ use crate::batch::{ItemIndex, ItemResult, ResultBody};
 use crate::format::media::MediaType;
 use crate::route::{CanonicalPath, Strictness};
 
-/// What stands in one `D:response`.
+/// The content of one `D:response`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Response {
     /// The url.
     pub(super) href: String,
-    /// The worst status of all that share the url; none where there are propstats only.
+    /// The worst status of all that share the url; none if there are propstats only.
     pub(super) status: Option<u16>,
     /// `DAV:propstat` elements of upstreams.
     pub(super) propstats: Vec<String>,
@@ -33,7 +33,7 @@ pub(super) struct Response {
     pub(super) items: Vec<ItemIndex>,
 }
 
-/// Propstats of one url up to which equal ones are told.
+/// Equal propstats of one url are dropped up to this number.
 const MAX_COMPARED: usize = 16;
 
 /// A redirection.
@@ -57,7 +57,7 @@ impl Responses {
     pub(super) fn add(&mut self, index: ItemIndex, result: &mut ItemResult) {
         let dav = dav_content(result);
         let href = href_of(index, result);
-        let response = self.of(&href);
+        let response = self.response_to(&href);
         response.items.push(index);
         response.worsen(result.status.as_u16());
         if result.status.is_redirection()
@@ -91,14 +91,14 @@ impl Responses {
     fn merge(&mut self, mut upstream: UpstreamResponse) {
         let hrefs = std::mem::take(&mut upstream.hrefs);
         for href in &hrefs {
-            self.of(href).merge(upstream.clone());
+            self.response_to(href).merge(upstream.clone());
         }
     }
 
     /// The response of a url. Urls that differ in a trailing slash only are the same, as servers
     /// name collections either way (RFC 4918 §5.2), and so are different spellings of one path
     /// (RFC 3986 §6.2.2): Apache writes `%c3` for `%C3`.
-    fn of(&mut self, href: &str) -> &mut Response {
+    fn response_to(&mut self, href: &str) -> &mut Response {
         let (path, query) = href.split_at(href.find('?').unwrap_or(href.len()));
         let canonical = CanonicalPath::parse(path, Strictness::Proxied);
         let path = canonical.as_ref().map_or(path, CanonicalPath::as_str);
@@ -137,10 +137,10 @@ enum DavContent {
     Error(String),
 }
 
-/// What an upstream's body adds to the document beside the item itself.
+/// What an upstream's body adds to the document in addition to the item itself.
 fn dav_content(result: &ItemResult) -> DavContent {
     let ResultBody::Bytes(bytes) = &result.body else { return DavContent::None };
-    if !MediaType::of(&result.headers).is_some_and(|media| is_dav_type(media.essence)) {
+    if !MediaType::from_fields(&result.headers).is_some_and(|media| is_dav_type(media.essence)) {
         return DavContent::None;
     }
     let found = match root_of(bytes).as_deref() {
@@ -178,7 +178,7 @@ fn location_of(result: &ItemResult) -> Option<&str> {
     value.to_str().ok()
 }
 
-/// Path and query of a url; `None` where it has no absolute path.
+/// Path and query of a url; `None` if it has no absolute path.
 fn path_of(url: &str) -> Option<&str> {
     let path = match url.split_once("://") {
         Some((scheme, rest)) if !scheme.contains(['/', '?', '#']) => {

@@ -1,5 +1,5 @@
 //! Start tags (XML 1.0 §3.1) and what is in them, more strictly than the tokenizer reads them:
-//! names are names, attributes are parted by white space and stand there once.
+//! names are names, attributes are separated by white space and appear once.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,9 @@ use super::unescape::{Blanks, unescape};
 /// A qualified name (Namespaces in XML §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name<'a> {
-    /// What stands before the colon; empty where there is none.
+    /// The part before the colon; empty if there is none.
     pub(super) prefix: &'a str,
-    /// What stands after it.
+    /// The part after the colon.
     pub(super) local: &'a str,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Name<'a> {
 }
 
 impl<'a> Tag<'a> {
-    /// Parses `source`, which is `<` up to and with `>`, and stands at byte `start` of the document.
+    /// Parses `source`, which runs from `<` through `>` and starts at byte `start` of the document.
     pub(super) fn parse(source: &'a str, start: usize, max_attributes: usize) -> Result<Self, XmlError> {
         let inner = source.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or_default();
         let inner = inner.strip_suffix('/').unwrap_or(inner);
@@ -142,7 +142,7 @@ impl<'a> Attributes<'a> {
         self.take(Some(length)).len()
     }
 
-    /// Takes the next `length` bytes, or all; none where that would split a character.
+    /// Takes the next `length` bytes, or all; none if that would split a character.
     fn take(&mut self, length: Option<usize>) -> &'a str {
         let (taken, rest) =
             self.rest.split_at_checked(length.unwrap_or(self.rest.len())).unwrap_or(("", self.rest));

@@ -1,9 +1,9 @@
-//! An XML document as tokens. quick-xml finds the markup and matches the tags; what it leaves
-//! unchecked is checked here (XML 1.0, Namespaces in XML 1.0), so that whatever comes out is part
+//! An XML document as tokens. quick-xml finds the markup and matches the tags; what it does not
+//! check is checked here (XML 1.0, Namespaces in XML 1.0), so that every token is part
 //! of a document that every parser reads alike.
 //!
 //! A document type is refused as soon as it starts. Nothing recurses, nothing is fetched, and
-//! what is kept per open element is bounded by [`TokenLimits`].
+//! the memory per open element is bounded by [`TokenLimits`].
 
 use std::borrow::Cow;
 

@@ -15,7 +15,7 @@ pub(super) enum Blanks {
     Spaces,
 }
 
-/// The characters that `source` stands for; it starts at byte `at` of the document.
+/// The characters that `source` represents; it starts at byte `at` of the document.
 pub(super) fn unescape(source: &str, at: usize, blanks: Blanks) -> Result<Cow<'_, str>, XmlError> {
     let is_special = |byte: &u8| match byte {
         b'&' | b'\r' => true,
@@ -46,7 +46,7 @@ pub(super) fn unescape(source: &str, at: usize, blanks: Blanks) -> Result<Cow<'_
     Ok(Cow::Owned(text))
 }
 
-/// The character that `&name;` stands for.
+/// The character that `&name;` represents.
 pub(super) fn referred(name: &str, at: usize) -> Result<char, XmlError> {
     let number = match name {
         "lt" => return Ok('<'),

@@ -1,7 +1,9 @@
 //! Writes the results of a batch as a WebDAV multistatus (protocol §4.2; RFC 4918 §13, §14.16).
 //!
-//! Elements of the protocol stand after those of `DAV:`, where readers that know only RFC 2518
+//! Elements of the protocol come after those of `DAV:`, where readers that know only RFC 2518
 //! look past them, and none has a name that `DAV:` uses, for readers that drop prefixes.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -9,45 +11,56 @@ use http::StatusCode;
 use super::escape::write_text;
 use super::item;
 use super::response::{Redirect, Response, Responses};
-use crate::batch::{ItemIndex, ItemResult, MultiStatus, ResultBody};
-use crate::format::chunk_writer::{ChunkWriter, copied_length};
+use crate::batch::{ItemIndex, ItemResult};
+use crate::format::chunk_writer::ChunkWriter;
+use crate::format::result_writer::{ReplyEnd, ResultWriter, expected_length};
 
 const HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
     <D:multistatus xmlns:D=\"DAV:\" xmlns:b=\"urn:batchgate:batch\">";
 
-/// Bytes that an item takes beside its url, header values and body, roughly.
-const ITEM_OVERHEAD: usize = 192;
-
-/// Writes the results, freeing each as soon as it is written.
-pub(crate) fn write(mut results: MultiStatus) -> Vec<Bytes> {
-    let summary = results.summary();
-    let mut output = ChunkWriter::new(results.results.iter().map(expected_length).sum());
-    let mut responses = Responses::default();
-    for (index, result) in results.results.iter_mut().enumerate() {
-        responses.add(ItemIndex(index), result);
-    }
-    let mut left: Vec<Option<ItemResult>> = results.results.into_iter().map(Some).collect();
-    output.put(HEAD);
-    for response in responses.into_list() {
-        write_response(&mut output, response, &mut left);
-    }
-    output.put(b"<D:responsedescription>");
-    output.put_number(summary.items - summary.failed);
-    output.put(b" of ");
-    output.put_number(summary.items);
-    output.put(b" succeeded</D:responsedescription></D:multistatus>\n");
-    output.finish()
+/// Writes a reply in XML. Items that share a url share a `response`, whose status is the worst of theirs, so that nothing can
+/// be written before the last result is known.
+#[derive(Debug, Default)]
+pub(crate) struct XmlWriter {
+    output: ChunkWriter,
+    responses: Responses,
+    /// By the item's position; `None` once it is written.
+    results: Vec<Option<ItemResult>>,
 }
 
-fn expected_length(result: &ItemResult) -> usize {
-    let fields: usize =
-        result.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-    let body = match &result.body {
-        ResultBody::Absent => 0,
-        ResultBody::Bytes(bytes) => copied_length(bytes),
-        ResultBody::Problem(problem) => problem.detail.len() + 320,
-    };
-    ITEM_OVERHEAD + result.subject.id.as_str().len() + result.subject.href.len() + fields + body
+impl ResultWriter for XmlWriter {
+    fn content_type(&self) -> Cow<'static, str> {
+        "application/xml; charset=utf-8".into()
+    }
+
+    fn expected_length(&self, result: &ItemResult) -> usize {
+        result.subject.href.len() + expected_length(result, 192, 32)
+    }
+
+    fn begin(&mut self, expected: usize) {
+        self.output = ChunkWriter::new(expected);
+        self.output.put(HEAD);
+    }
+
+    fn put(&mut self, mut result: ItemResult) {
+        self.responses.add(ItemIndex(self.results.len()), &mut result);
+        self.results.push(Some(result));
+    }
+
+    fn end(&mut self, end: &ReplyEnd<'_>) {
+        for response in std::mem::take(&mut self.responses).into_list() {
+            write_response(&mut self.output, response, &mut self.results);
+        }
+        self.output.put(b"<D:responsedescription>");
+        self.output.put_number(end.summary.items - end.summary.failed);
+        self.output.put(b" of ");
+        self.output.put_number(end.summary.items);
+        self.output.put(b" succeeded</D:responsedescription></D:multistatus>\n");
+    }
+
+    fn take(&mut self) -> Vec<Bytes> {
+        self.output.take()
+    }
 }
 
 /// In the order of RFC 4918 §14.24.
@@ -90,7 +103,7 @@ fn write_response(output: &mut ChunkWriter, response: Response, results: &mut [O
     output.put(b"</D:response>");
 }
 
-/// A whole status line (§14.28), with a reason for codes that nobody has registered, too.
+/// Writes a complete status line (§14.28), with a reason also for unregistered codes.
 fn write_status(output: &mut ChunkWriter, code: u16) {
     output.put(b"<D:status>HTTP/1.1 ");
     output.put_number(code);
@@ -113,8 +126,10 @@ mod tests {
     use http::{HeaderName, HeaderValue, Method};
 
     use super::*;
-    use crate::batch::{GatewayMade, OutcomeKind, ProxyError};
-    use crate::batch::{ItemForm, ItemId, Problem, Subject};
+    use crate::batch::{
+        GatewayMade, ItemForm, ItemId, MultiStatus, OutcomeKind, Problem, ProxyError, ResultBody, Subject,
+    };
+    use crate::format::write_all;
     use crate::format::xml::read_back::Element;
 
     const RESPONSE: &str = "{DAV:}response";
@@ -152,8 +167,12 @@ mod tests {
         ItemResult { body, ..with(result, "content-type", media_type) }
     }
 
+    fn written(results: Vec<ItemResult>) -> Vec<Bytes> {
+        write_all(Box::<XmlWriter>::default(), MultiStatus { results }).chunks
+    }
+
     fn document(results: Vec<ItemResult>) -> Element {
-        Element::parse(&write(MultiStatus { results }).concat())
+        Element::parse(&written(results).concat())
     }
 
     fn responses(document: &Element) -> Vec<(&str, Option<&str>)> {

@@ -1,5 +1,5 @@
 //! Numbers as they are written in JSON and in OData, compared without rounding: ids of twenty digits
-//! are told apart, which binary floating point can't do.
+//! are distinguished, which binary floating point can't do.
 
 use std::cmp::Ordering;
 
@@ -16,7 +16,7 @@ pub(super) fn is_number(text: &str) -> bool {
     Decimal::parse(text).is_some()
 }
 
-/// `None` where one of them is no number.
+/// `None` if one of them is not a number.
 pub(super) fn compare(left: &str, right: &str) -> Option<Ordering> {
     let (left, right) = (Decimal::parse(left)?, Decimal::parse(right)?);
     let magnitudes = || left.exponent.cmp(&right.exponent).then_with(|| left.digits.cmp(&right.digits));

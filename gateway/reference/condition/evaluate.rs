@@ -1,5 +1,5 @@
 //! What a condition comes to (OData URL Conventions 4.01 §5.1.1.1). Null is unknown: `not null` is
-//! null, `null or true` is true. A value that can't be told is unknown, too, so that
+//! null, `null or true` is true. A value that can't be determined is unknown, too, so that
 //! `not $a/$succeeded or $a/state eq 'new'` holds where `a` has no body to look into.
 
 use std::borrow::Cow;
@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use super::{Comparison, Condition, Literal, Operand, ResultPart, decimal, shown};
 
-/// A condition can't be told, for a value in it can't.
+/// A condition can't be evaluated, because a value in it is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unresolved {
     /// What leads to nothing, as in the condition, cut to a sensible length.
@@ -95,7 +95,7 @@ impl Comparison {
     }
 }
 
-/// `None` where the two are of different types: they are not equal, and neither is the greater one.
+/// `None` if the two are of different types: they are not equal, and neither is the greater one.
 fn order(left: Option<&Literal>, right: Option<&Literal>) -> Option<Ordering> {
     match (left?, right?) {
         (Literal::Null, Literal::Null) => Some(Ordering::Equal),

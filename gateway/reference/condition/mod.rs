@@ -21,7 +21,7 @@ pub use parse::{ConditionError, ConditionPart};
 /// Characters of a condition that are repeated in a reply.
 const MAX_SHOWN: usize = 128;
 
-/// What has to hold for an item to be started.
+/// The condition on which an item is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// One of them at least: `a or b`.
@@ -32,7 +32,7 @@ pub enum Condition {
     Not(Box<Condition>),
     /// `a eq b`.
     Compared {
-        /// What is compared.
+        /// The left operand.
         left: Operand,
         /// How.
         comparison: Comparison,
@@ -63,7 +63,7 @@ pub enum Comparison {
 /// A value in a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operand {
-    /// It stands there.
+    /// It is present.
     Literal(Literal),
     /// It is looked up in a result.
     Result(ResultPart),
@@ -72,11 +72,11 @@ pub enum Operand {
 /// A value that can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Literal {
-    /// `null`, and what is not there.
+    /// `null`, also for an absent member.
     Null,
     /// `true` or `false`.
     Boolean(bool),
-    /// A number as it is written; numbers of JSON are written so, too.
+    /// A number as it is written, which is also how JSON writes it.
     Number(Box<str>),
     /// A text, without its quotes.
     Text(Box<str>),

@@ -1,4 +1,4 @@
-//! Reads a condition. What is no expression at all is told from what is one of OData's that the
+//! Reads a condition. A text that is not an expression is distinguished from an OData expression that the
 //! gateway does not support: arithmetic, functions, lambdas, other types of literals.
 
 use http::header::{CONTENT_LOCATION, LOCATION};
@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 32;
 /// Parts of results that it asks for; each may mean that a body is looked through.
 const MAX_REFERENCES: usize = 64;
 
-/// What ends a word, beside white space.
+/// The characters that end a word, in addition to white space.
 const DELIMITERS: [char; 5] = ['(', ')', ',', '\'', '{'];
 /// OData's operators that are not supported (OData URL Conventions 4.01 §5.1.1.1, §5.1.1.2).
 const OTHER_OPERATORS: [&str; 8] = ["add", "sub", "mul", "div", "divby", "mod", "has", "in"];
@@ -42,14 +42,14 @@ pub enum ConditionError {
         /// What is wrong there.
         problem: &'static str,
     },
-    /// It may be an expression of OData's, but uses what is not supported.
+    /// It may be an OData expression, but uses something that is not supported.
     NotSupported {
         /// What, as in the condition, cut to a sensible length.
         what: String,
     },
-    /// It is too much.
+    /// It exceeds a limit.
     OverLimit {
-        /// What is.
+        /// The part that does.
         part: ConditionPart,
         /// The limit.
         limit: usize,
@@ -68,7 +68,7 @@ impl Condition {
     /// Parses a condition.
     ///
     /// # Errors
-    /// Says what is wrong with it, or what of it is not supported.
+    /// Says what is wrong with it, or which part of it is not supported.
     pub fn parse(text: &str) -> Result<Self, ConditionError> {
         if text.len() > MAX_LENGTH {
             return Err(ConditionError::OverLimit { part: ConditionPart::Length, limit: MAX_LENGTH });
@@ -112,8 +112,8 @@ impl<'text> Parser<'text> {
         Ok(Condition::Compared { left, comparison, right: self.operand()? })
     }
 
-    /// OData has `not` bind tighter than `eq`, and most readers have it the other way round; so what is
-    /// compared behind a `not` has to stand in parentheses.
+    /// In OData `not` binds tighter than `eq`, while most readers expect the opposite; so a comparison
+    /// after a `not` has to be in parentheses.
     fn not(&mut self) -> Result<Condition, ConditionError> {
         self.deeper()?;
         let inner = if self.takes("not") {
@@ -148,7 +148,7 @@ impl<'text> Parser<'text> {
         Ok(inner)
     }
 
-    /// An operand that stands alone: it has to be able to be true.
+    /// An operand without a comparison: it has to be able to be true.
     fn plain(&self, start: usize, operand: Operand) -> Result<Condition, ConditionError> {
         let may_be_true = match &operand {
             Operand::Literal(literal) => matches!(literal, Literal::Boolean(_)),
@@ -279,7 +279,7 @@ impl<'text> Parser<'text> {
         Comparison::ALL.iter().find(|(name, _)| is_word(word, name)).map(|(_, comparison)| *comparison)
     }
 
-    /// Goes over a word, if it is the next one.
+    /// Skips a word, if it is the next one.
     fn takes(&mut self, word: &str) -> bool {
         self.skip_blanks();
         let found = is_word(self.word(), word);
@@ -319,7 +319,7 @@ impl<'text> Parser<'text> {
         Ok(())
     }
 
-    /// What follows fits nowhere.
+    /// The error for a word that fits nowhere.
     fn unexpected(&self) -> ConditionError {
         let word = self.word();
         if OTHER_OPERATORS.iter().any(|name| is_word(word, name)) {

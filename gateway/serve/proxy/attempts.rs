@@ -122,7 +122,7 @@ impl Exchange<'_> {
         let is_sent = failure != CallFailure::NotProcessed;
         let is_stale = was_idle && failure == CallFailure::ConnectionLost;
         if is_stale {
-            lease.peer().standing.idle_was_gone();
+            lease.peer().state.idle_was_gone();
         } else if is_sent && self.upload.is_done() {
             // A service that gives up while a client sends slowly is not at fault.
             self.job.upstream.targets.failed(&mut lease, failure);

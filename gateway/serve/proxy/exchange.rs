@@ -38,7 +38,8 @@ pub(super) struct Exchange<'exchange> {
     pub(super) failover: Failover<'exchange>,
     /// Whether something of the request may have reached a service.
     sent: Sent,
-    /// Why the last attempt was lost, if something of it was sent. An attempt of which nothing was sent does not replace it.
+    /// Why an attempt was lost: the first one, or a later one of which something was sent. An attempt of which nothing was sent
+    /// does not replace the one before.
     pub(super) lost: Option<CallFailure>,
     /// A reply after which the request was sent once more. It is the client's if the attempts after it bring nothing.
     pub(super) kept: Option<Box<Replied>>,
@@ -104,7 +105,7 @@ impl<'exchange> Exchange<'exchange> {
             sent: Sent::No,
             lost: None,
             kept: None,
-            ends: Deadline::after(upstream.settings.timeout.request),
+            ends: Deadline::after(upstream.settings.timeout.request()),
         }
     }
 
@@ -127,6 +128,8 @@ impl<'exchange> Exchange<'exchange> {
     pub(super) const fn note(&mut self, lost: Lost) {
         if lost.is_sent {
             self.was_sent();
+        }
+        if lost.is_sent || self.lost.is_none() && self.kept.is_none() {
             self.lost = Some(lost.failure);
         }
     }
@@ -136,7 +139,7 @@ impl<'exchange> Exchange<'exchange> {
         match self.lasting.as_ref().map(|lasting| lasting.kind) {
             _ if self.job.plan.is_grpc => None,
             None => Some(self.ends),
-            Some(LongLivedKind::Stream) => self.job.upstream.settings.timeout.stream.map(|_| self.ends),
+            Some(LongLivedKind::Stream) => self.job.upstream.settings.timeout.stream().map(|_| self.ends),
             Some(
                 LongLivedKind::Websocket | LongLivedKind::Upgrade | LongLivedKind::Sse | LongLivedKind::Grpc,
             ) => None,

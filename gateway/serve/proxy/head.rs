@@ -1,6 +1,7 @@
-//! From the request's head to the reply's: the body goes out as it comes, interim replies are handed on, and whoever is
-//! waited for has its own limit. While the client is the slow one, that is the rate of its body; while the service is,
-//! `timeout.item` between two bytes of it; in all, `timeout.request`.
+//! From the request's head to the reply's: the body goes out as it comes, and interim replies are handed on.
+//!
+//! Each side has its own limit while the gateway waits for it: the client the rate of its body, the service `timeout.item`
+//! between two of its bytes. The limit for both together is `timeout.request`.
 
 use std::time::Duration;
 
@@ -29,11 +30,11 @@ enum Event {
     RetryTimeout,
     /// `timeout.request` is over.
     OverTime,
-    /// A call of gRPC has been open for so long that it is a stream.
+    /// A gRPC call has been open for so long that it is a stream.
     Lasts,
 }
 
-/// What is waited for, each until its time is over.
+/// The limits of what is waited for.
 struct Waits {
     patience: Patience,
     retry: Option<Deadline>,
@@ -62,7 +63,7 @@ impl Exchange<'_> {
                 }
                 Event::Head(Ok(head)) => {
                     if begun.reused {
-                        begun.lease.peer().standing.idle_served();
+                        begun.lease.peer().state.idle_served();
                     }
                     let Begun { writer, reader, lease, is_writer_broken, .. } = begun;
                     let replied = Replied { head, writer, reader, lease, is_writer_broken };
@@ -79,7 +80,7 @@ impl Exchange<'_> {
                         return self.give_up(begun, ended).await;
                     }
                 }
-                // A head that drips is not silence.
+                // A head that comes slowly is not silence.
                 Event::Silence if std::mem::replace(&mut received, begun.reader.received()) < received => {
                     waits.patience.renew();
                 }
@@ -127,7 +128,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// The head of a stream of gRPC may come with its first message, hours later. A client that has a deadline says so.
+    /// The head of a gRPC stream may come with its first message, hours later. A client that has a deadline says so.
     fn patience_for_head(&self) -> Option<Duration> {
         let timeout = &self.job.upstream.settings.timeout;
         if !self.job.plan.is_grpc {

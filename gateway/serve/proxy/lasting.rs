@@ -1,10 +1,10 @@
-//! Exchanges that stay open: which ones they are, and what holds for them in place of the limits of ordinary requests.
+//! Exchanges that stay open: which ones they are, and which limits they have in place of those of ordinary requests.
 //!
-//! An upgraded connection and a stream of events are known by their heads. A gRPC call, and a reply whose length nobody
-//! knows, are ordinary requests at first; one that is still open after `timeout.item` is a stream, and lasts.
-//! What lasts holds no turn at its upstream, has no limit in all (`timeout.request`), and ends after `timeout.idle`
-//! without a byte in either direction. It counts against `upgraded` and its client's share of that; a stream
-//! for which there is no room goes on as the ordinary request that it was.
+//! An upgraded connection and a stream of events are recognised by their heads. A gRPC call, and a reply of unknown length,
+//! are ordinary requests at first; if they are still open after `timeout.item`, they are streams and last. An exchange
+//! that lasts holds no permit of its upstream, has no total limit (`timeout.request`), and ends after `timeout.idle`
+//! without a byte in either direction. It counts against `upgraded` and its client's share of that. A stream for which
+//! there is no room stays the ordinary request that it was.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +26,10 @@ pub(super) struct Lasting {
 }
 
 impl Lasting {
-    /// Makes room for one.
+    /// Takes room for one.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no room.
     pub(super) fn begin(job: Job<'_>, kind: LongLivedKind) -> Result<Self, CallFailure> {
         let Job { gateway, upstream, context, .. } = job;
         let room = LongLived::acquire(Arc::clone(&upstream.long_lived), context.caller.client())?;
@@ -76,7 +76,7 @@ pub(super) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// A deadline that may be off, and that moves on with each byte.
+/// A deadline that may be off, and that each byte renews.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     limit: Option<Duration>,
@@ -88,7 +88,7 @@ impl Patience {
         Self { limit, ends: limit.map(Deadline::after) }
     }
 
-    /// A byte went by.
+    /// A byte has come.
     pub(super) fn renew(&mut self) {
         self.ends = self.limit.map(Deadline::after);
     }

@@ -52,7 +52,7 @@ use exchange::Exchange;
 use plan::Job;
 
 pub(crate) use outcome::{Ended, Failure, Outcome};
-pub(crate) use plan::{ProxyPlan, is_grpc};
+pub(crate) use plan::ProxyPlan;
 pub(crate) use tunnel::Tunnel;
 
 /// Serves a request by forwarding it.

@@ -1,8 +1,8 @@
-//! What is decided about a request before anything of it is sent: its upstream, its path there, its `Destination` and
-//! `If`, how its body is framed, and which protocol it needs.
+//! The decisions about a request before anything of it is sent: its upstream, its path there, its `Destination` and `If`, how
+//! its body is framed, and which protocol it needs. They hold for all attempts.
 
 use http::Method;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
 use crate::header::forwarded::ForwardedBy;
@@ -13,6 +13,7 @@ use crate::session::{Session, announced_length};
 use super::upgrade::wanted_upgrade;
 use super::upstream::{Framing, Needs};
 use crate::serve::context::Context;
+use crate::serve::grpc::is_grpc;
 use crate::state::gateway::Gateway;
 use crate::upstream::instance::Upstream;
 
@@ -24,7 +25,7 @@ pub(crate) struct ProxyPlan {
     pub(super) path: Option<String>,
     pub(super) references: Vec<(HeaderName, OriginText)>,
     pub(super) hop: ForwardedBy,
-    /// What `consistent_hash` goes by.
+    /// The key for `consistent_hash`.
     pub(super) key: Vec<u8>,
     /// Whether hrefs in the reply's body are mapped: the prefix is stripped, and the method is one of
     /// WebDAV's. Other bodies are untouched.
@@ -103,14 +104,6 @@ fn references(
     Ok(references)
 }
 
-/// Whether the request is a call of gRPC, which needs HTTP/2 and may stay open for hours.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    const TYPE: &[u8] = b"application/grpc";
-    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    value.get(..TYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TYPE))
-        && value.get(TYPE.len()).is_none_or(|next| matches!(next, b'+' | b';' | b' '))
-}
-
 /// How the body that follows the head is framed.
 fn framing(session: &mut Session) -> Framing {
     let is_done = session.is_body_done();
@@ -125,14 +118,13 @@ fn framing(session: &mut Session) -> Framing {
     }
 }
 
-/// The value of the field that the upstream's targets are chosen by, or the path that the upstream gets.
+/// The key for `consistent_hash`.
 fn key(request: &RequestHeader, context: &Context, upstream: UpstreamIndex, path: &str) -> Vec<u8> {
     let upstream = context.snapshot.upstream(upstream);
     upstream.map_or(Vec::new(), |upstream| upstream.hash_key(|name| request.headers.get(name), path).to_vec())
 }
 
-/// The methods of RFC 9110 and RFC 5789, whose replies are no DAV documents (but for DELETE's: RFC 4918
-/// §9.6.1).
+/// The methods of RFC 9110 and RFC 5789 whose replies are never DAV documents. DELETE's may be (RFC 4918 §9.6.1).
 fn is_plain_http(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "OPTIONS" | "TRACE")
 }

@@ -1,4 +1,6 @@
-//! The reply's way to the client, once its head is settled. The rest of the request's body still goes the other way.
+//! Hands the reply on to the client, once its head is settled. The rest of the request's body still goes the other way.
+//!
+//! A reply that breaks off is never ended: whoever reads it must not take it for complete.
 
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use crate::clock::Deadline;
 use crate::dispatch::{CallFailure, Sent};
 use crate::problem;
 use crate::serve::grpc;
-use crate::session::ResetReason;
+use crate::session::{ResetReason, Rest};
 use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
 use crate::upstream::error;
 use crate::upstream::peer::Peer;
@@ -23,8 +25,8 @@ use super::tunnel::Tunnel;
 use super::upload::FromClient;
 use super::upstream::{ReplyReader, RequestWriter};
 
-/// A gRPC call that is still open so long after the head of its reply is a stream: that of a single message ends with
-/// it.
+/// A gRPC call that is still open this long after the head of its reply is a stream. One with a single message has ended by
+/// then.
 const ANSWERED_CALL: Duration = Duration::from_secs(1);
 
 /// What came next.
@@ -80,7 +82,7 @@ impl Exchange<'_> {
             }
         };
         if !self.upload.is_done() {
-            // Whether the client will ever send the rest is not known now.
+            // Nobody knows whether the client will ever send the rest.
             self.session.close_after_reply();
         }
         let (status, fields) = (head.status, self.job.plan.is_grpc.then(|| head.headers.clone()));
@@ -108,15 +110,14 @@ impl Exchange<'_> {
         body: Body,
         is_done: bool,
     ) -> Result<(), Broken> {
-        let ends_with_head = body == Body::None && is_done;
         let keeps_head_back = body == Body::Mapped;
         if keeps_head_back {
             relay.mapped = Some(MappedBody::default());
         }
         let mut head = Some(Box::new(head));
         if !keeps_head_back && let Some(head) = head.take() {
-            let ends = ends_with_head || body == Body::None;
-            let written = self.session.write_response_header(head, ends).await;
+            let rest = if body == Body::None { Rest::Nothing } else { Rest::Follows };
+            let written = self.session.write_response_header(head, rest).await;
             written.map_err(broken)?;
         }
         if !is_done {
@@ -135,10 +136,10 @@ impl Exchange<'_> {
     ) -> Result<(), Broken> {
         let bytes = mapped.map(self.job);
         if let Some(head) = head {
-            let written = self.session.write_response_header(head, false).await;
+            let written = self.session.write_response_header(head, Rest::Follows).await;
             written.map_err(broken)?;
         }
-        let written = self.session.write_response_body(Some(bytes), true).await;
+        let written = self.session.write_response_body(bytes, Rest::Nothing).await;
         written.map_err(broken)
     }
 
@@ -146,7 +147,7 @@ impl Exchange<'_> {
         let trailers = relay.trailers.clone().filter(|trailers| !trailers.is_empty());
         let written = match trailers.filter(|_| self.session.takes_trailers()) {
             Some(trailers) => self.session.write_trailers(trailers).await,
-            None => self.session.write_response_body(None, true).await,
+            None => self.session.end_reply().await,
         };
         match written {
             Err(_) if self.session.is_answered_in_full() => Ok(()),
@@ -174,7 +175,7 @@ impl Exchange<'_> {
                     return Ok(());
                 }
                 Event::Body(Err(error)) => return Err(Broken::Upstream(error)),
-                // It has left with the last byte.
+                // It left after the last byte.
                 Event::Client(FromClient::Gone | FromClient::Broken(_))
                     if self.session.is_answered_in_full() =>
                 {
@@ -210,7 +211,7 @@ impl Exchange<'_> {
         let Relay { writer, reader, is_writer_broken, .. } = relay;
         let has_room = writer.is_drained() && !*is_writer_broken;
         let limit = self.limit_in_all();
-        // While an ordinary request waits for its client's body, the service is not the one who is slow.
+        // While an ordinary request waits for its client's body, the service is not the slow one.
         let waits_for_upstream = self.lasting.is_some() || self.upload.is_done() || !has_room;
         let is_events = self.lasting.as_ref().is_some_and(|lasting| lasting.kind == LongLivedKind::Sse);
         let Self { session, upload, job, .. } = self;
@@ -243,11 +244,11 @@ impl Exchange<'_> {
         self.write(piece, becomes_stream).await
     }
 
-    /// Writes a piece. A client that takes its time is no reason to hold the turn, or to forget `timeout.request`.
+    /// Writes a piece. While a client is slow to take it, the permit may be given back and `timeout.request` still counts.
     async fn write(&mut self, piece: Bytes, becomes_stream: &mut Option<Deadline>) -> Result<(), Broken> {
         let limit = self.limit_in_all();
         let Self { session, permit, .. } = self;
-        let mut write = std::pin::pin!(session.write_response_body(Some(piece), false));
+        let mut write = std::pin::pin!(session.write_response_body(piece, Rest::Follows));
         loop {
             tokio::select! {
                 biased;
@@ -271,7 +272,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Between two pieces of the body: of a reply that streams, `timeout.idle`.
+    /// The limit between two pieces of the body.
     fn patience_for_body(&self, body: &Body) -> Option<Duration> {
         let timeout = &self.job.upstream.settings.timeout;
         if self.streams(body) { timeout.idle } else { Some(timeout.item) }
@@ -299,7 +300,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Ends the exchange: gives the connection back where all of it went well.
+    /// Ends the exchange. Its connection is kept if it can be used again.
     async fn close(
         &mut self,
         sent: Result<(), Broken>,
@@ -352,7 +353,7 @@ impl Exchange<'_> {
             return Ended::Failed(Failure::Call(failure, Sent::Maybe));
         }
         if self.job.plan.is_grpc && self.session.is_http2() {
-            // A reset would be CANCELLED to most clients, which they don't try again.
+            // Most clients read a reset as CANCELLED, which they don't retry.
             let error_reply = problem::of_failure(failure, Sent::Maybe, &self.session.req_header().method);
             self.grpc_status = Some(grpc::status_of(error_reply.problem.status));
             let trailers = grpc::trailers(error_reply.problem.status, &error_reply.problem.detail);
@@ -379,7 +380,7 @@ impl Exchange<'_> {
         if let Some(connection) = self.session.connection() {
             connection.become_opaque();
         }
-        if self.session.write_response_header(Box::new(head), false).await.is_err() {
+        if self.session.write_response_header(Box::new(head), Rest::Follows).await.is_err() {
             lasting.end(LongLivedEnd::Client);
             return Ended::ClientGone;
         }

@@ -1,4 +1,4 @@
-//! What happens to the head of a reply on its way to the client: fields of the hop leave, urls are mapped back to the
+//! Makes the head of an upstream's reply one of ours: the fields of the hop are removed, urls are mapped back to the
 //! gateway's, and the message gets the gateway's own version and framing (RFC 9110 §2.5, RFC 9112 §6).
 
 use bytes::{Bytes, BytesMut};
@@ -19,7 +19,7 @@ const MAX_MAPPED_BODY: usize = 16 << 20;
 
 /// Makes an upstream's interim reply one of ours; `None`: it is not for the client.
 pub(super) fn interim(mut head: ResponseHeader) -> Option<ResponseHeader> {
-    // The gateway has said it itself (RFC 9110 §10.1.1).
+    // The gateway has sent its own (RFC 9110 §10.1.1).
     if head.status == StatusCode::CONTINUE {
         return None;
     }
@@ -57,16 +57,16 @@ pub(super) enum Body {
     None,
     /// As it comes. Its length was announced.
     Sized,
-    /// As it comes, for as long as it comes.
+    /// As it comes, until it ends.
     Unsized,
-    /// Held until it is there in full, and its hrefs can be mapped.
+    /// Held until it is complete, so that its hrefs can be mapped.
     Mapped,
 }
 
 /// Makes an upstream's final reply one of ours.
 ///
 /// # Errors
-/// Its framing is one that nobody undoes, or a url of it can't be mapped.
+/// It has a transfer coding that is not undone here, or a url that can't be mapped.
 pub(super) fn final_head(
     session: &mut Session,
     head: &mut ResponseHeader,
@@ -104,11 +104,11 @@ pub(super) fn final_head(
     Ok(body)
 }
 
-/// A reply of HTTP/1.0 has no chunks (RFC 9112 §6.1), and no reply has a transfer coding that nobody undoes.
+/// A reply of HTTP/1.0 has no chunks (RFC 9112 §6.1), and no reply has a transfer coding that is not undone here.
 fn check_framing(head: &ResponseHeader) -> pingora::Result<()> {
     let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
     if !error::is_framing_read(&head.headers) || is_chunked && head.version == Version::HTTP_10 {
-        return Error::e_explain(ErrorType::InvalidHTTPHeader, "a transfer coding that nobody undoes");
+        return Error::e_explain(ErrorType::InvalidHTTPHeader, "a transfer coding that is not undone");
     }
     Ok(())
 }

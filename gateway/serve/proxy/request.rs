@@ -1,5 +1,5 @@
-//! The head of a forwarded request as its upstream gets it. What is the hop's leaves; what the gateway alone may say is
-//! said anew; the rest stays as the client spelt it.
+//! The head of a forwarded request as its upstream gets it. Fields of the hop are removed, fields that only the gateway may
+//! set are set anew, and the rest stays as the client spelt it.
 
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName};
@@ -16,7 +16,7 @@ use super::plan::Job;
 use super::upstream::Framing;
 use crate::serve::context::Context;
 
-/// What a request is sent over.
+/// The protocol that a request is sent over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Over {
     Http1,
@@ -26,7 +26,7 @@ pub(super) enum Over {
 /// The head for this target.
 ///
 /// # Errors
-/// A field or the url can't be written; a fault of ours.
+/// A field or the url can't be written, which is a fault of ours.
 pub(super) fn head(
     request: &RequestHeader,
     job: Job<'_>,
@@ -47,7 +47,7 @@ pub(super) fn head(
         }
         head.set_version(Version::HTTP_11);
     } else if takes_trailers(&request.headers) {
-        // RFC 9113 §8.2.2: the one value of TE that HTTP/2 has. gRPC services ask for it.
+        // RFC 9113 §8.2.2: the only value of TE that HTTP/2 has. gRPC services need it.
         head.insert_header(header::TE, "trailers")?;
     }
     set_url(&mut head, request, job, peer, over)?;
@@ -105,7 +105,7 @@ fn set_fields(
         head.insert_header(name.clone(), text.with_origin(&upstream.origin_for(peer, own_authority)))?;
     }
     if plan.maps_bodies {
-        // A body whose hrefs are to be mapped has to be readable.
+        // A body whose hrefs are mapped must not be compressed.
         head.remove_header(&header::ACCEPT_ENCODING);
     }
     Ok(())
@@ -140,15 +140,15 @@ fn set_url(
     Ok(())
 }
 
-/// The client's credential for the gateway, and what only the service that knows clients may say, also
-/// spelt with underscores.
+/// The fields that the client must not pass on: its credential for the gateway, and those that only the service that knows
+/// clients may set, also spelt with underscores.
 fn of_the_gateway(fields: &HeaderMap, context: &Context) -> Vec<HeaderName> {
     let withheld = || withheld(&context.snapshot.settings, &context.caller.identity);
     fields.keys().filter(|name| withheld().any(|other| same_to_cgi(other, name))).cloned().collect()
 }
 
-/// The fields that only a gateway may say, not a client (protocol §1); those that are appended to are
-/// written anew with all their values.
+/// The fields that only a gateway may set, not a client (protocol §1). Those that it appends to are written anew with all
+/// their values.
 fn claims_of_the_hop(fields: &HeaderMap) -> Vec<HeaderName> {
     let is_claim = |name: &&HeaderName| {
         let text = name.as_str();

@@ -1,5 +1,5 @@
-//! Two connections that have switched to another protocol (RFC 9110 §7.8): bytes go both ways, each way by itself, until
-//! both have ended, neither has said anything for `timeout.idle`, or the gateway drains.
+//! Two connections that have switched to another protocol (RFC 9110 §7.8). Bytes go both ways, independently, until both
+//! sides have ended, neither has sent anything for `timeout.idle`, or the gateway drains.
 //!
 //! A WebSocket is told when the gateway drains: both sides get a close frame that says "going away" (RFC 6455 §7.4.1,
 //! 1001), between two of their frames, and have a moment to answer it. Other protocols have until `drain.deadline`.
@@ -44,7 +44,7 @@ impl Tunnel {
         Self { upstream, early, lasting, idle }
     }
 
-    /// Carries bytes both ways until the end. Says how it ended.
+    /// Carries bytes both ways until the end. Returns how it ended.
     pub(crate) async fn carry(self, gateway: &Gateway, session: Session) -> LongLivedEnd {
         let Self { mut upstream, early, lasting, idle } = self;
         let Some((mut client, from_client)) = session.into_upgraded() else {
@@ -110,7 +110,7 @@ impl Carrying {
                 return if drains { LongLivedEnd::Drain } else { how };
             }
             if is_websocket && self.is_half_closed() {
-                // Nobody has use for half a WebSocket; half of another protocol may be its way to end.
+                // Half a WebSocket is of no use. Other protocols may end one direction first.
                 farewell = farewell.or_else(|| Some(Deadline::after(FAREWELL)));
             }
         }
@@ -139,7 +139,7 @@ impl Carrying {
         }
     }
 
-    /// A connection broke. If one side had ended before, the other has no more to say to it.
+    /// A connection broke. If one side had ended before, the other has nothing more to send.
     fn broken(&self) -> LongLivedEnd {
         match (self.up.has_ended(), self.down.has_ended()) {
             (true, _) => LongLivedEnd::Client,
@@ -274,7 +274,7 @@ impl Direction {
         }
     }
 
-    /// Moves bytes, as many as go at once. Gives how many have moved; ready also where the end has.
+    /// Moves as many bytes as it can at once, and returns how many. Also ready once the end has been handed on.
     fn poll_move(
         &mut self,
         from: &mut Stream,

@@ -1,5 +1,5 @@
-//! Which upgrades are passed on (RFC 9110 §7.8): every one that the client asks for by name, but for those to HTTP itself.
-//! An upgrade to HTTP/2 would be a second way to speak to the upstream, past everything that the gateway checks.
+//! The upgrades that are passed on (RFC 9110 §7.8): all that the client names, except those to HTTP itself. An upgrade to
+//! HTTP/2 would bypass everything that the gateway checks.
 
 use http::header::{self, HeaderValue};
 use http::{StatusCode, Version};
@@ -28,7 +28,7 @@ fn is_passed_on(protocol: &str) -> bool {
 pub(super) fn is_switch(asked: Option<&HeaderValue>, reply: &ResponseHeader) -> bool {
     let Some(asked) = asked.and_then(|asked| asked.to_str().ok()) else { return false };
     let Some(chosen) = reply.headers.get(header::UPGRADE).and_then(|value| value.to_str().ok()) else {
-        // Some servers leave it out; a client that asked for one protocol knows which it is.
+        // Some servers leave it out. A client that asked for one protocol knows which it is.
         return reply.status == StatusCode::SWITCHING_PROTOCOLS && !asked.contains(',');
     };
     reply.status == StatusCode::SWITCHING_PROTOCOLS

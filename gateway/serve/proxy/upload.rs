@@ -1,7 +1,7 @@
-//! The client's half of an exchange: its request's body, as it comes, on its way to the upstream's writer.
+//! The client's half of an exchange: takes the request's body as it comes, and hands it to the upstream's writer.
 //!
-//! Nothing is read while the writer has something left to write, so a service that is slow holds up its client, and
-//! the gateway holds one piece. A client that is slow has to keep to a rate ([`BodyRate`]).
+//! Nothing is read while the writer has something left to write. So a slow service slows down its client, and the gateway
+//! holds one piece. A client that is slow has to keep to a rate ([`BodyRate`]).
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::upstream::{Framing, RequestWriter};
 /// Bytes of a body that are held for the next attempt.
 const MAX_REPLAY: usize = 64 << 10;
 
-/// How far the request's body is.
+/// The progress of the request's body.
 pub(super) struct Upload {
     is_done: bool,
     /// Bytes that are still to come, where the length is known.
@@ -39,7 +39,7 @@ pub(super) enum FromClient {
 }
 
 impl Upload {
-    /// `patience`: how long the client may let the gateway wait for its body; `None`: as long as it likes.
+    /// `patience`: how long the client may keep the gateway waiting for its body; `None`: as long as it likes.
     pub(super) fn new(session: &mut Session, framing: Framing, patience: Option<Duration>) -> Self {
         let left = match framing {
             Framing::Length(length) => Some(length),
@@ -114,7 +114,7 @@ impl Upload {
     }
 }
 
-/// What has come of a request's body, for another attempt.
+/// The part of a request's body that has come, for another attempt.
 #[derive(Default)]
 struct Replay {
     pieces: Vec<Bytes>,
@@ -133,7 +133,7 @@ impl Replay {
         }
     }
 
-    /// Whether all that has come is held.
+    /// Whether everything that has come is held.
     const fn is_complete(&self) -> bool {
         !self.is_cut
     }

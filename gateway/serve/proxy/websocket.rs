@@ -1,5 +1,5 @@
-//! Where the frames of a WebSocket begin (RFC 6455 §5.2), so that a frame of the gateway's own can stand between two of
-//! them. Payloads are passed over, not looked at.
+//! Finds where the frames of a WebSocket begin (RFC 6455 §5.2), so that the gateway can put a frame of its own between two of
+//! them. Payloads are skipped, not read.
 
 /// The longest head of a frame: two bytes, eight of length, four of mask.
 const MAX_HEAD: usize = 14;

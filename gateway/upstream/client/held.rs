@@ -43,7 +43,7 @@ impl Connection {
     fn if_quiet(mut self) -> Option<Self> {
         let is_quiet = is_quiet(&mut self.stream);
         if !is_quiet {
-            self.peer.standing.idle_was_gone();
+            self.peer.state.idle_was_gone();
         }
         is_quiet.then_some(self)
     }
@@ -78,7 +78,7 @@ impl<'batch> HeldConnection<'batch> {
             Ok(reply) => {
                 under_way.answered(reply.status);
                 if used {
-                    peer.standing.idle_served();
+                    peer.state.idle_served();
                 }
                 session.respect_keepalive();
                 let kept = session.reuse().await.filter(CheckedStream::is_usable);

@@ -1,13 +1,15 @@
 //! Connections to targets: opened, kept while they are idle, and shared. Items, single requests and health checks all
 //! come here, so one rule holds for all of them.
 //!
-//! In goes a [`Peer`], which is a target at one address. Out comes a connection of HTTP/1.1, or a session of whichever
-//! version the target speaks. pingora keeps the idle ones and speaks HTTP; connections are opened here, because its
-//! connector can't be told whom to trust beyond a list of authorities, and keeps the cause of a failed TLS handshake
-//! to itself.
+//! In: a [`Peer`], which is a target at one address. Out: a connection of HTTP/1.1, or a session of the version that the
+//! target speaks. pingora keeps the idle ones and speaks HTTP. Connections are opened here, because its connector can't be
+//! told whom to trust beyond a list of authorities, and does not report why a TLS handshake failed.
 //!
-//! Invariants: a connection is only used by peers whose `group_key` says that its certificate was judged by the same
-//! rules (`tls::UpstreamTls::verified`). Nothing of a request is sent before that judgement. `timeout.connect` holds
+//! There is one pool for all upstreams, in two parts, because pingora keeps streams of HTTP/2 in a pool of their own;
+//! `limits.idle_connections` bounds each part. It outlives a reload.
+//!
+//! Invariants: a connection is only used by peers with the same `group_key`, so its certificate was judged by the same rules
+//! (`tls::UpstreamTls::verified`). Nothing of a request is sent before that judgement. `timeout.connect` is the limit
 //! for TCP and TLS together.
 
 mod encrypted;
@@ -66,26 +68,26 @@ impl Connections {
         Self { http1: TransportConnector::new(options()), http2: v2::Connector::new(options()), failures }
     }
 
-    /// An idle connection of HTTP/1.1 for a request with this method, if there is one that is still open and on which the
-    /// service has not spoken out of turn: what came then (a 408 for idleness, say) would be taken for the next answer.
+    /// An idle connection of HTTP/1.1 for a request with this method, if there is one. It is still open, and the service has
+    /// sent nothing unasked: such bytes (a 408 for idleness, say) would be taken for the next reply.
     ///
-    /// A request that can't be sent twice is lost on a connection that is about to close. So for those the network
-    /// is heard once more, and services whose idle connections are mostly gone get new ones.
+    /// A request that can't be sent twice is lost on a connection that is about to close. So the network is asked
+    /// once more for those, and services whose idle connections are mostly gone get new ones.
     pub(crate) async fn idle_http1(&self, peer: &Peer, method: &Method) -> Option<Stream> {
         let is_safe = is_idempotent(method);
-        if !is_safe && !peer.standing.keeps_idle() {
+        if !is_safe && !peer.state.keeps_idle() {
             return None;
         }
         loop {
             let mut stream = self.http1.reused_stream(&peer.http1).await?;
             if !is_safe {
-                // Lets the runtime take what the network has brought meanwhile.
+                // Lets the runtime read what has come from the network meanwhile.
                 tokio::task::yield_now().await;
             }
             if is_quiet(&mut stream) {
                 return Some(stream);
             }
-            peer.standing.idle_was_gone();
+            peer.state.idle_was_gone();
         }
     }
 
@@ -187,8 +189,8 @@ impl Connections {
     }
 }
 
-/// Whether nothing was heard on an idle connection, not even its end. Asks tokio what it knows already, so a quiet
-/// connection costs no system call.
+/// Whether an idle connection has brought nothing, not even its end. Asks tokio what it knows already, so a quiet connection
+/// costs no system call.
 pub(crate) fn is_quiet(stream: &mut Stream) -> bool {
     let mut unasked = [0; 1];
     tokio::task::unconstrained(stream.read(&mut unasked)).now_or_never().is_none()

@@ -1,6 +1,6 @@
-//! Opening a connection to a name that has several addresses (RFC 8305 §5): one that does not answer soon is no reason to
-//! wait, the next is tried as well, and the first connection that opens is used. So a dead address costs a call a
-//! quarter of a second at most, until its circuit opens.
+//! Opens a connection to a name that has several addresses (RFC 8305 §5). If one does not answer soon, the next is tried as
+//! well, and the first connection that opens is used. So a dead address costs a call a quarter of a second at most,
+//! until its circuit opens.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,14 +16,14 @@ use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
 use crate::upstream::targets::Targets;
 
-/// How long one address is waited for alone.
+/// How long one address is tried alone.
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// How it went.
 pub(crate) struct Raced<T> {
     /// The first connection that opened, and the address that it leads to.
     pub(crate) opened: Option<(Lease, T)>,
-    /// The addresses where none opened, or later than elsewhere.
+    /// The addresses where none opened, or too late.
     pub(crate) failed: Vec<(Lease, Box<Error>)>,
 }
 
@@ -101,7 +101,7 @@ impl<O> Race<O> {
             let place = |address| self.tried.iter().position(|tried| *tried == address);
             place(lease.peer().address) > place(address)
         };
-        // One that was given up because another opened later and yet sooner is too slow; those that had just begun are not.
+        // An address that was overtaken by one that began later is too slow. Those that had just begun are not.
         let slow: Vec<_> = self.running.drain(..).filter(|lease| !started_later(lease)).collect();
         let too_slow = || Error::explain(ErrorType::ConnectTimedout, "another address answered sooner");
         self.failed.extend(slow.into_iter().map(|lease| (lease, too_slow())));

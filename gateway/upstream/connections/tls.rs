@@ -1,4 +1,4 @@
-//! TLS towards an upstream's targets: whom to trust and what to offer, made ready once for each configuration, so that
+//! TLS towards an upstream's targets: whom to trust and what to offer. It is prepared once for each configuration, so that
 //! sessions can be resumed and no connection reads certificates again.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -78,8 +78,8 @@ impl UpstreamTls {
         }
     }
 
-    /// Stands for all that a connection's certificate was judged by but the target's name. Connections for which it
-    /// differs are never shared.
+    /// A hash of everything that a connection's certificate was judged by, except the target's name. Connections with
+    /// different hashes are never shared.
     pub(crate) const fn verified(&self) -> u64 {
         self.verified
     }
@@ -104,7 +104,7 @@ fn trusted(upstream: &Upstream, hasher: &mut DefaultHasher) -> Trusted {
     };
     let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = certificates.unwrap_or_else(|error| {
-        // Then nobody is trusted, rather than those whom the system trusts.
+        // Nobody is trusted then. The system's authorities would be the wrong ones.
         tracing::error!(upstream = upstream.name, %error, "tls.ca could not be read");
         Vec::new()
     });

@@ -18,11 +18,13 @@ async fn with(members: &str, count: usize, before: Option<&Targets>) -> Targets 
         urls.join(", ")
     );
     let settings = parse(&text, "test.yaml", std::path::Path::new(""), &|_| None).unwrap().settings;
+    let shared =
+        SharedSettings { idle_timeout: settings.limits.idle_timeout, name_servers: &settings.resolver };
     let counts = Counts {
         ejections: IntCounter::new("ejections", "ejections").unwrap(),
         lookup_failures: IntCounterVec::new(Opts::new("a", "a"), &["upstream", "reason"]).unwrap(),
     };
-    Targets::new(&settings.upstreams[0], (&settings.limits, &settings.resolver), counts, before).await
+    Targets::new(&settings.upstreams[0], shared, counts, before).await
 }
 
 fn last_octet(lease: &Lease) -> usize {

@@ -2,8 +2,9 @@
 //! well-formed.
 
 use batchgate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, Bounded, Dialect, IdForm, ItemIndex, ItemRejection, Place,
+    Batch, BatchItem, BatchLimits, BatchRefusal, Bounded, IdForm, ItemIndex, ItemRejection, Place,
 };
+use batchgate::dialect::Dialect;
 use batchgate::format::ndjson::{Line, Lines};
 use batchgate::format::{Format, ReadContext};
 use batchgate::header::field::is_forbidden_in_item;
@@ -116,20 +117,15 @@ fn lines_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Vec
 /// Read in the gateway's own dialect, and in all others that have the format.
 fn read(format: Format, content_type: Option<&str>, body: &[u8]) -> Option<Batch> {
     let (body, limits) = (Bytes::copy_from_slice(body), limits());
-    let in_dialect = |dialect| {
-        let context = ReadContext {
-            limits: &limits,
-            content_type,
-            endpoint: "/svc/batch",
-            own_authority: "gw",
-            dialect,
-        };
-        checked(format.read(&body, &context), &body, &limits, None)
+    let in_dialect = |dialect: Dialect| {
+        let context =
+            ReadContext { limits: &limits, content_type, endpoint: "/svc/batch", own_authority: "gw" };
+        checked(dialect.read(format, &body, &context), &body, &limits, None)
     };
-    for other in Dialect::ALL.into_iter().skip(1).filter(|dialect| format.is_of(*dialect)) {
+    for other in Dialect::all().skip(1).filter(|dialect| dialect.formats().contains(&format)) {
         in_dialect(other);
     }
-    in_dialect(Dialect::Batchgate)
+    in_dialect(Dialect::default())
 }
 
 /// Checks what a reader made of a body, and what is planned for it.

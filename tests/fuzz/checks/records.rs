@@ -2,8 +2,8 @@
 //! data.
 
 use batchgate::batch::Batch;
-use batchgate::batch::Dialect;
-use batchgate::format::{BodyKind, Bulk, InputFormat, ReadContext};
+use batchgate::dialect::{InputFormat, ItemSource};
+use batchgate::format::{Bulk, ReadContext};
 use batchgate::route::{RouteIndex, UrlTemplate};
 use bytes::Bytes;
 use http::Method;
@@ -43,18 +43,12 @@ pub(crate) fn bulk_csv(input: &[u8]) {
 
 fn read(method: &Method, query: &str, content_type: Option<&str>, body: &[u8]) -> Option<Batch> {
     let each = UrlTemplate::parse("/up/records/{id}").expect("a template");
-    let intake = BodyKind::Bulk(Bulk { each: &each, method, query });
+    let source = ItemSource::Records(Bulk { each: &each, method, query });
     let (body, limits) = (Bytes::copy_from_slice(body), limits());
-    let form = intake.form(content_type, &body, Dialect::Batchgate).ok()?;
-    let context = ReadContext {
-        limits: &limits,
-        content_type,
-        endpoint: "/up/records",
-        own_authority: "gw",
-        dialect: Dialect::Batchgate,
-    };
-    let batch = checked(intake.read(form, &body, &context), &body, &limits, Some(RouteIndex(0)))?;
-    assert!(matches!(form, InputFormat::Records(_)));
+    let format = source.recognize(content_type, &body).ok()?;
+    let context = ReadContext { limits: &limits, content_type, endpoint: "/up/records", own_authority: "gw" };
+    let batch = checked(source.read(format, &body, &context), &body, &limits, Some(RouteIndex(0)))?;
+    assert!(matches!(format, InputFormat::Records(_)));
     for (index, item) in batch.items.iter().enumerate() {
         assert_eq!(item.subject.id.as_str(), (index + 1).to_string());
         assert_eq!(item.subject.method, *method);

@@ -3,7 +3,8 @@
 
 use std::convert::Infallible;
 
-use batchgate::batch::{BatchLimits, Dialect};
+use batchgate::batch::BatchLimits;
+use batchgate::dialect::Dialect;
 use batchgate::format::{Format, ReadContext};
 use batchgate::reference::expression::{EXPRESSION_START, TextTemplate, may_have_expressions};
 use bytes::Bytes;
@@ -47,14 +48,10 @@ fn in_items(text: &str) {
         [item("url", json!(text)), item("headers", json!({"X-A": text})), item("body", json!([text]))];
     let body = Bytes::from(json!({"requests": items}).to_string());
     let limits = BatchLimits::default();
-    let context = ReadContext {
-        limits: &limits,
-        content_type: None,
-        endpoint: "/batch",
-        own_authority: "gw",
-        dialect: Dialect::Batchgate,
-    };
-    let batch = Format::Json.read(&body, &context).expect("a batch that serde_json wrote");
+    let context =
+        ReadContext { limits: &limits, content_type: None, endpoint: "/batch", own_authority: "gw" };
+    let batch =
+        Dialect::default().read(Format::Json, &body, &context).expect("a batch that serde_json wrote");
     assert_eq!(batch.items.len(), items.len());
     let is_wrong = TextTemplate::parse(text).is_err();
     let [_, header, body] = batch.items.as_slice() else { panic!("three items") };

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use batchgate::batch::{Dialect, IdForm, ItemForm, ItemResult, MultiStatus, ResultBody, Subject};
+use batchgate::batch::{IdForm, ItemForm, ItemResult, MultiStatus, ResultBody, Subject};
+use batchgate::dialect::Dialect;
 use batchgate::format::Format;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -38,7 +39,7 @@ pub(crate) fn writers(input: &[u8]) {
     let results = results(input);
     in_dialects(&results);
     for format in Format::ALL {
-        let written = format.write(MultiStatus { results: results.clone() }, Dialect::Batchgate);
+        let written = Dialect::default().write(format, MultiStatus { results: results.clone() });
         assert!(written.chunks.iter().all(|chunk| !chunk.is_empty()));
         let document = written.chunks.concat();
         match format {
@@ -52,8 +53,8 @@ pub(crate) fn writers(input: &[u8]) {
 
 /// In every other dialect the document is JSON too, and no chunk is empty.
 fn in_dialects(results: &[ItemResult]) {
-    for dialect in Dialect::ALL {
-        let written = Format::Json.write(MultiStatus { results: results.to_vec() }, dialect);
+    for dialect in Dialect::all() {
+        let written = dialect.write(Format::Json, MultiStatus { results: results.to_vec() });
         assert!(written.chunks.iter().all(|chunk| !chunk.is_empty()));
         // Huge numbers are JSON by its grammar, and no `Value`.
         let document = written.chunks.concat();

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::batch::{Batch, BatchRefusal, ItemRejection};
-use crate::format::json::reader::read_with;
+use crate::format::json::reader::read as read_with;
 
 fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
-    read_with(body, limits, Conventions::default())
+    read_with(body, limits, JsonInput::default())
 }
 
 /// The item with these members beside a method and a url.
@@ -136,7 +136,7 @@ fn whole_numbers_are_ids_digit_by_digit() {
 fn dialects_that_have_string_ids_say_so() {
     let read = |members: &str| {
         let body = Bytes::from(format!(r#"{{"requests":[{{"method":"GET","url":"/a",{members}}}]}}"#));
-        let conventions = Conventions { ids_are_strings: true, ..Conventions::default() };
+        let conventions = JsonInput { ids_are_strings: true, ..JsonInput::default() };
         let mut batch = read_with(&body, &BatchLimits::default(), conventions).unwrap();
         batch.items.remove(0).content
     };
@@ -176,7 +176,7 @@ fn graph_takes_another_name_for_dependencies() {
     let body = Bytes::from_static(
         br#"{"requests":[{"method":"GET","url":"/a","depends_on":["1",2]},{"method":"GET","url":"/a","depends-on":[]}]}"#,
     );
-    let conventions = Conventions { other_depends_on: Some("depends_on"), ..Conventions::default() };
+    let conventions = JsonInput { other_depends_on: Some("depends_on"), ..JsonInput::default() };
     let items = read_with(&body, &BatchLimits::default(), conventions).unwrap().items;
     assert_eq!(items[0].content.as_ref().unwrap().depends_on, ["1".into(), "2".into()]);
     assert!(items[1].content.is_err());

@@ -1,4 +1,4 @@
-//! What the items of both dialects have: a method, fields, a body that is a string.
+//! What plain items have in common: a method, fields, and a body that is a string.
 
 use std::borrow::Cow;
 
@@ -14,23 +14,23 @@ use crate::format::json::members::Members;
 use crate::header::field::FieldError;
 
 /// An item while it is read.
-pub(super) struct PlainItem<'l, 'a> {
-    /// What all formats have.
-    pub(super) builder: ItemBuilder<'l>,
+pub(crate) struct PlainItem<'l, 'a> {
+    /// The members that all formats have.
+    pub(crate) builder: ItemBuilder<'l>,
     members: Members<'a>,
     body: Option<Cow<'a, str>>,
     in_base64: bool,
 }
 
 impl<'l, 'a> PlainItem<'l, 'a> {
-    /// Nothing yet. A method is not needed: both servers take GET for none.
-    pub(super) fn new(mut builder: ItemBuilder<'l>) -> Self {
+    /// An item of which nothing was read yet. A missing method is GET, as in both services.
+    pub(crate) fn new(mut builder: ItemBuilder<'l>) -> Self {
         builder.set_method("GET");
         Self { builder, members: Members::default(), body: None, in_base64: false }
     }
 
-    /// Reads the item's members; those that all have, and the others by `own`.
-    pub(super) fn read(
+    /// Reads the item's members: the common ones here, the others with `own`.
+    pub(crate) fn read(
         &mut self,
         lexer: &mut Lexer<'a>,
         mut own: impl FnMut(&mut ItemBuilder<'l>, &mut Lexer<'a>, &str) -> Result<(), JsonError>,
@@ -105,7 +105,7 @@ impl<'l, 'a> PlainItem<'l, 'a> {
     }
 
     /// The item. Nothing in it refers to other items.
-    pub(super) fn finish(mut self, index: ItemIndex) -> BatchItem {
+    pub(crate) fn finish(mut self, index: ItemIndex) -> BatchItem {
         // APISIX and Tyk send nothing for an empty text.
         let text = self.body.take().filter(|text| !text.is_empty());
         let body = match text {

@@ -1,20 +1,16 @@
-//! The JSON of gateways whose items are plain texts: APISIX's `pipeline` and Tyk's `requests`. Bodies are
+//! What dialects with plain items share, such as APISIX's `pipeline` and Tyk's `requests`: bodies are
 //! strings, items have no ids, and the reply is an array.
 //!
-//! What these lose is put right where their clients allow it: results stand in the order of the request, a
-//! call that fails has a status of its own, and a body that is no text is base64, marked by
+//! Where their clients allow it, the gateway loses less than those services: results are in the order of the request, a
+//! failed call has a status of its own, and a body that is not text is base64, marked by
 //! `"encoding":"base64"`, in requests and in results.
 
-mod apisix;
 mod item;
-mod query;
 mod reader;
-mod tyk;
 mod value;
 mod writer;
 
-pub(crate) use reader::read;
-pub(crate) use writer::write;
-
-#[cfg(test)]
-mod tests;
+pub(crate) use item::PlainItem;
+pub(crate) use reader::{Plain, read};
+pub(crate) use value::{scalar, texts};
+pub(crate) use writer::{Lists, PlainWriter, write_body, write_fields};

@@ -1,9 +1,7 @@
-//! Reads a batch of either dialect: first what holds for all items, wherever it stands, then the items.
+//! Reads a batch of plain items: first the members that hold for all items, wherever they are, then the items.
 
 use bytes::Bytes;
 
-use super::{apisix, tyk};
-use crate::batch::Dialect;
 use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex, Place};
 use crate::format::ReadContext;
 use crate::format::json::error::{JsonError, JsonErrorKind, check_unknown};
@@ -12,19 +10,19 @@ use crate::format::json::members::Members;
 use crate::format::json::text::text_of;
 use crate::format::shown::shown;
 
-/// A dialect's batch: what holds for all of its items, and how one is read.
-pub(super) trait Plain<'a>: Sized {
+/// A dialect's batch: the members that hold for all items, and how an item is read.
+pub(crate) trait Plain<'a>: Sized {
     /// The member that holds the items.
     const ITEMS: &'static str;
-    /// Refuses a batch without it.
+    /// The error for a batch without that member.
     const MISSING: &'static str;
-    /// Refuses one in which it is no list.
+    /// The error for a batch in which that member is not a list.
     const NO_LIST: &'static str;
 
     /// The members of the batch.
     const KNOWN: &'static [&'static str];
 
-    /// Reads a known member of the batch beside the items.
+    /// Reads a known member of the batch other than the items.
     fn read_shared(
         &mut self,
         lexer: &mut Lexer<'a>,
@@ -40,21 +38,12 @@ pub(super) trait Plain<'a>: Sized {
         context: &ReadContext<'_>,
     ) -> Result<BatchItem, JsonError>;
 
-    /// Whether the items run one by one.
+    /// True if the items run one by one.
     fn sequential(&self) -> bool;
 }
 
-/// Reads a batch.
-pub(crate) fn read(body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
-    match context.dialect {
-        Dialect::Tyk => read_as(body, context, tyk::Requests::default()),
-        Dialect::Batchgate | Dialect::Odata | Dialect::Graph | Dialect::Apisix => {
-            read_as(body, context, apisix::Pipeline::default())
-        }
-    }
-}
-
-fn read_as<'a, P: Plain<'a>>(
+/// Reads a batch; `plain` is one in which nothing was read yet.
+pub(crate) fn read<'a, P: Plain<'a>>(
     body: &'a Bytes,
     context: &ReadContext<'_>,
     mut plain: P,
@@ -74,7 +63,7 @@ fn read_as<'a, P: Plain<'a>>(
     }
 }
 
-/// Reads all but the items, and gives the lexer as it stands before them.
+/// Reads everything but the items, and returns a lexer that is right before them.
 fn read_around<'a, P: Plain<'a>>(
     mut lexer: Lexer<'a>,
     plain: &mut P,
@@ -83,7 +72,7 @@ fn read_around<'a, P: Plain<'a>>(
 ) -> Result<Lexer<'a>, JsonError> {
     let missing = || JsonError { at: 0, kind: JsonErrorKind::NotABatch(P::MISSING) };
     if lexer.peek() != Some(b'{') {
-        // Is it JSON at all? That is the better thing to tell.
+        // If this is not JSON at all, that is the better error.
         lexer.value()?;
         return Err(missing());
     }
@@ -93,7 +82,7 @@ fn read_around<'a, P: Plain<'a>>(
         let decoded = name.decode()?;
         members.add(decoded.clone(), name.at)?;
         if decoded == P::ITEMS {
-            // The first byte of the value, blanks passed over.
+            // Skips blanks, so that the copy is at the first byte of the value.
             lexer.peek();
             before_items = Some(lexer.clone());
             lexer.value()?;

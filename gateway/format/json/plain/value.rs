@@ -1,12 +1,12 @@
-//! Values that stand for text: a string, or a number or boolean as it is written.
+//! Values that are taken as text: a string, or a number or boolean as it is written.
 
 use std::borrow::Cow;
 
 use crate::format::json::error::JsonError;
 use crate::format::json::lexer::Lexer;
 
-/// A value as text; `None` where it is an object, an array or `null`.
-pub(super) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, JsonError> {
+/// Reads a value as text; `None` if it is an object, an array or `null`.
+pub(crate) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, JsonError> {
     if lexer.peek() == Some(b'"') {
         return lexer.string()?.decode().map(Some);
     }
@@ -15,8 +15,8 @@ pub(super) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, 
     Ok(is_scalar.then_some(Cow::Borrowed(text)))
 }
 
-/// A value, or the values of a list; `None` stands for one that is no text.
-pub(super) fn scalars<'a>(
+/// Reads a value, or the values of a list; `None` is a value that can't be taken as text.
+pub(crate) fn scalars<'a>(
     lexer: &mut Lexer<'a>,
     mut each: impl FnMut(Option<Cow<'a, str>>),
 ) -> Result<(), JsonError> {
@@ -33,8 +33,8 @@ pub(super) fn scalars<'a>(
 }
 
 /// Reads an object whose values are texts or lists of them. `each` gets every one with its name, and says whether it will
-/// do. Whether all would; `null` is an object without members.
-pub(super) fn texts<'a>(
+/// do. Returns true if all would; `null` is an object without members.
+pub(crate) fn texts<'a>(
     lexer: &mut Lexer<'a>,
     mut each: impl FnMut(&Cow<'a, str>, Cow<'a, str>) -> bool,
 ) -> Result<bool, JsonError> {
@@ -51,8 +51,8 @@ pub(super) fn texts<'a>(
     Ok(good)
 }
 
-/// Opens an object, or skips what is none. Whether it was one; `null` is an object without members.
-pub(super) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, JsonError> {
+/// Opens an object, or skips any other value.
+pub(crate) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, JsonError> {
     if lexer.peek() == Some(b'{') {
         lexer.open_object()?;
         return Ok(Opened::Object);
@@ -60,9 +60,9 @@ pub(super) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, JsonError> {
     Ok(if lexer.value()? == "null" { Opened::Null } else { Opened::Other })
 }
 
-/// What stood where an object may stand.
+/// What was found where an object may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Opened {
+pub(crate) enum Opened {
     /// An object; its members come next.
     Object,
     /// `null`.

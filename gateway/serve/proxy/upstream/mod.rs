@@ -1,9 +1,9 @@
 //! The upstream's side of an exchange: a connection to a target, the request that is written to it, and the reply that
 //! is read from it. Writing and reading are two values, so that both can go on at the same time.
 //!
-//! A target is spoken to in the protocol that its url names: HTTP/1.1 for `http://` and `https://`, HTTP/2 for `h2c://`
-//! and `h2://`. Two requests choose for themselves: an upgrade goes over HTTP/1.1, which alone can carry it
-//! (RFC 9110 §7.8), and a gRPC call over HTTP/2 where TLS lets both sides choose.
+//! A target gets the protocol that its url names: HTTP/1.1 for `http://` and `https://`, HTTP/2 for `h2c://`
+//! and `h2://`. There are two exceptions: an upgrade goes over HTTP/1.1, which alone can carry it (RFC 9110 §7.8), and a
+//! gRPC call over HTTP/2 where TLS lets both sides choose.
 
 mod reader;
 mod shared_stream;
@@ -28,7 +28,7 @@ use shared_stream::SharedStream;
 pub(super) use reader::ReplyReader;
 pub(super) use writer::{Framing, RequestWriter};
 
-/// What a request needs of the protocol towards its target.
+/// The protocol that a request needs towards its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
     Any,

@@ -110,7 +110,7 @@ impl ReplyReader {
         }
     }
 
-    /// Ends a reply that broke off. A stream that did is no reason to close its connection.
+    /// Ends a reply that broke off. Over HTTP/2 its connection stays open.
     pub(in crate::serve::proxy) async fn abandon(self, connections: &Connections, peer: &Peer) {
         if let Self::Http2(http2) = self {
             connections.keep(AnySession::H2(*http2), peer).await;
@@ -118,7 +118,7 @@ impl ReplyReader {
     }
 }
 
-/// The connection under the hand that reads. The other one has to be gone.
+/// The connection under the half that reads. The other half must have been dropped.
 fn unshared(stream: Stream) -> Option<Stream> {
     let shared = stream.into_any().downcast::<SharedStream>().ok()?;
     shared.into_stream()

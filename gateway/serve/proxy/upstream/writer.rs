@@ -24,9 +24,9 @@ const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 pub(in crate::serve::proxy) enum Framing {
     /// There is none.
     None,
-    /// So many bytes.
+    /// This many bytes.
     Length(u64),
-    /// Chunks over HTTP/1.1, whatever comes until the end over HTTP/2.
+    /// Chunks over HTTP/1.1; over HTTP/2 everything until the end of the stream.
     Unknown,
 }
 
@@ -137,7 +137,7 @@ impl RequestWriter {
         Poll::Ready(Ok(()))
     }
 
-    /// Gives up the request, of which the upstream has a part: over HTTP/2 its stream is reset.
+    /// Gives up a request of which the upstream has a part. Over HTTP/2 its stream is reset.
     pub(in crate::serve::proxy) fn abandon(&mut self) {
         self.queue.clear();
         if let Sink::Http2(stream) = &mut self.sink

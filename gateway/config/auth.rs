@@ -1,0 +1,354 @@
+//! `auth`: who may come in, by files that hold what they should, or by a service that can be asked.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::pem::PemError;
+use super::resolver::{Resolved, Resolver, all};
+use super::yaml::quantity::TimeLimit;
+use super::yaml::wrappers::At;
+use crate::header::field::is_forbidden_in_item;
+use crate::route::{CanonicalPath, UpstreamIndex, is_prefix};
+
+/// Bytes of a file of keys.
+const MAX_FILE: u64 = 4 << 20;
+
+/// Who may come in. Any one of the ways lets a client in; the first for which it has a credential decides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct AuthDocument {
+    /// The paths, with all below them, of single requests that it covers; all where this is absent. Batch
+    /// endpoints and bulk routes are always covered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub(in crate::config) paths: Option<Vec<At<String>>>,
+    /// Keys from a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ApiKeysDocument")]
+    pub(in crate::config) api_keys: Option<ApiKeysDocument>,
+    /// Signed tokens (RFC 7519) in `Authorization: Bearer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "JwtDocument")]
+    pub(in crate::config) jwt: Option<JwtDocument>,
+    /// A service that is asked about each request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ForwardAuthDocument")]
+    pub(in crate::config) forward: Option<ForwardAuthDocument>,
+    /// Whether the credential that let a client in is handed on to the services.
+    pub(in crate::config) pass_credentials: bool,
+}
+
+/// Keys from a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ApiKeysDocument {
+    /// The file: lines of `name:hash`, the hash being the SHA-256 of a key in hex. `#` starts a comment.
+    #[schemars(example = &"keys.txt")]
+    pub(in crate::config) file: At<String>,
+    /// The field that has the key; in `Authorization` the key follows `Bearer`.
+    #[serde(default = "default_key_header")]
+    pub(in crate::config) header: At<String>,
+}
+
+/// Signed tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct JwtDocument {
+    /// The file with the issuer's public keys, a JWK Set (RFC 7517).
+    #[schemars(example = &"jwks.json")]
+    pub(in crate::config) jwks: At<String>,
+    /// Who has to have issued the token (`iss`).
+    #[schemars(example = &"https://login.example")]
+    pub(in crate::config) issuer: At<String>,
+    /// For whom it has to be (`aud`).
+    #[schemars(example = &"orders")]
+    pub(in crate::config) audience: At<String>,
+    /// The algorithms that may have signed it.
+    #[serde(default = "default_algorithms")]
+    #[schemars(with = "Vec<PublicKeyAlgorithm>", length(min = 1))]
+    pub(in crate::config) algorithms: Vec<Algorithm>,
+}
+
+/// A signature algorithm with a public key (RFC 7518 §3.1, RFC 8037 §3.1). Only the schema is made from this.
+#[derive(JsonSchema)]
+#[allow(dead_code, clippy::upper_case_acronyms, reason = "the names are those of the registry")]
+enum PublicKeyAlgorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+/// A service that is asked about each request: its 2xx lets it in, its 401 or 403 does not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ForwardAuthDocument {
+    /// The upstream that is asked, with GET.
+    #[schemars(example = &"login")]
+    pub(in crate::config) upstream: At<String>,
+    /// The path there.
+    #[schemars(example = &"/check")]
+    pub(in crate::config) path: At<String>,
+    /// The fields of the request that it gets.
+    #[serde(default = "default_asked_headers")]
+    pub(in crate::config) headers: Vec<At<String>>,
+    /// The fields of its reply that the services get. From clients they are never taken.
+    #[serde(default)]
+    pub(in crate::config) add: Vec<At<String>>,
+    /// The field of its reply that names the client, for the log and rate limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(in crate::config) name: Option<At<String>>,
+    /// How long it may take.
+    #[serde(default = "default_timeout")]
+    pub(in crate::config) timeout: TimeLimit,
+}
+
+fn default_key_header() -> At<String> {
+    "X-API-Key".to_owned().into()
+}
+
+fn default_algorithms() -> Vec<Algorithm> {
+    vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]
+}
+
+fn default_asked_headers() -> Vec<At<String>> {
+    vec!["Authorization".to_owned().into()]
+}
+
+fn default_timeout() -> TimeLimit {
+    TimeLimit(Duration::from_secs(1))
+}
+
+/// Who may come in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Auth {
+    /// The paths of single requests that are covered; `None`: all. Batch endpoints and bulk routes always are.
+    pub paths: Option<Vec<CanonicalPath>>,
+    /// Keys from a file.
+    pub api_keys: Option<ApiKeys>,
+    /// Signed tokens.
+    pub jwt: Option<Jwt>,
+    /// A service that is asked.
+    pub forward: Option<ForwardAuth>,
+    /// Whether credentials are handed on.
+    pub pass_credentials: bool,
+}
+
+impl Auth {
+    /// Whether a single request to this path is covered.
+    #[must_use]
+    pub fn covers(&self, path: &CanonicalPath) -> bool {
+        self.paths.as_ref().is_none_or(|paths| paths.iter().any(|prefix| is_prefix(prefix, path)))
+    }
+
+    /// The fields that only the asked service may say.
+    #[must_use]
+    pub fn added(&self) -> &[HeaderName] {
+        self.forward.as_ref().map_or(&[], |forward| &forward.add)
+    }
+}
+
+/// Keys from a file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKeys {
+    /// Where they are from.
+    pub file: PathBuf,
+    /// The field that has the key.
+    pub header: HeaderName,
+    /// The keys; several may have one name.
+    pub keys: Vec<ApiKey>,
+}
+
+impl std::fmt::Debug for ApiKeys {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ApiKeys").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// A key that is not known itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Whose it is.
+    pub name: Arc<str>,
+    /// Its SHA-256.
+    pub hash: [u8; 32],
+}
+
+/// Signed tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jwt {
+    /// Where the keys are from.
+    pub file: PathBuf,
+    /// The issuer's public keys.
+    pub jwks: JwkSet,
+    /// Who has to have issued a token.
+    pub issuer: String,
+    /// For whom it has to be.
+    pub audience: String,
+    /// What may have signed it; public-key algorithms only.
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// A service that is asked about each request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardAuth {
+    /// The upstream that is asked.
+    pub upstream: UpstreamIndex,
+    /// The path there.
+    pub path: String,
+    /// The fields of a request that it gets.
+    pub headers: Vec<HeaderName>,
+    /// The fields of its reply that the services get.
+    pub add: Vec<HeaderName>,
+    /// The field of its reply that names the client.
+    pub name: Option<HeaderName>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+impl Resolver<'_> {
+    pub(super) fn auth(&mut self, document: &At<AuthDocument>) -> Resolved<Auth> {
+        let AuthDocument { paths, api_keys, jwt, forward, pass_credentials } = &document.value;
+        let paths = paths.as_ref().map(|paths| {
+            let paths = paths.iter().map(|path| self.path(path)).collect();
+            all(paths)
+        });
+        let api_keys = api_keys.as_ref().map(|keys| self.api_keys(keys));
+        let jwt = jwt.as_ref().map(|jwt| self.jwt(jwt));
+        let forward = forward.as_ref().map(|forward| self.forward_auth(forward));
+        if api_keys.is_none() && jwt.is_none() && forward.is_none() {
+            let help = "add `api_keys`, `jwt` or `forward`, or remove `auth` to let everybody in";
+            return self.refuse(document.span, "`auth` lets nobody in", help);
+        }
+        Ok(Auth {
+            paths: paths.transpose()?,
+            api_keys: api_keys.transpose()?,
+            jwt: jwt.transpose()?,
+            forward: forward.transpose()?,
+            pass_credentials: *pass_credentials,
+        })
+    }
+
+    fn api_keys(&mut self, document: &ApiKeysDocument) -> Resolved<ApiKeys> {
+        let header = self.header_name(&document.header);
+        let file = self.file(&document.file);
+        let text = self.text_file(&document.file);
+        let mut keys = Vec::new();
+        for (number, line) in text?.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let Some(key) = api_key(line) else {
+                let shown = document.file.shown();
+                let message = format!("line {} of the file {shown} has no key", number + 1);
+                let help = "write `name:hash`; the hash of a key is `printf %s KEY | sha256sum`";
+                return self.refuse(document.file.span, message, help);
+            };
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            let message = format!("the file {} has no key", document.file.shown());
+            return self.refuse(document.file.span, message, "write lines of `name:hash`");
+        }
+        Ok(ApiKeys { file, header: header?, keys })
+    }
+
+    fn jwt(&mut self, document: &JwtDocument) -> Resolved<Jwt> {
+        let text = self.text_file(&document.jwks)?;
+        let shown = document.jwks.shown();
+        let Ok(jwks) = serde_json::from_str::<JwkSet>(&text) else {
+            let message = format!("the file {shown} is not a JWK Set");
+            return self.refuse(document.jwks.span, message, "it is `{\"keys\": [...]}` (RFC 7517 §5)");
+        };
+        let is_public = |key: &DecodingKey| key.family() != AlgorithmFamily::Hmac;
+        if !jwks.keys.iter().any(|key| DecodingKey::from_jwk(key).as_ref().is_ok_and(is_public)) {
+            let message = format!("the file {shown} has no public key that can be used");
+            return self.refuse(document.jwks.span, message, "known are RSA, P-256, P-384 and Ed25519");
+        }
+        Ok(Jwt {
+            file: self.file(&document.jwks),
+            jwks,
+            issuer: document.issuer.value.clone(),
+            audience: document.audience.value.clone(),
+            algorithms: document.algorithms.clone(),
+        })
+    }
+
+    fn forward_auth(&mut self, document: &ForwardAuthDocument) -> Resolved<ForwardAuth> {
+        let upstream = self.upstream_named(&document.upstream);
+        let path = self.path(&document.path);
+        let headers = document.headers.iter().map(|name| self.header_name(name)).collect();
+        let headers = all(headers);
+        let add = document.add.iter().map(|name| self.added_field(name)).collect();
+        let add = all(add);
+        let name = document.name.as_ref().map(|name| self.header_name(name));
+        Ok(ForwardAuth {
+            upstream: upstream?,
+            path: path?.as_str().to_owned(),
+            headers: headers?,
+            add: add?,
+            name: name.transpose()?,
+            timeout: document.timeout.0,
+        })
+    }
+
+    /// A field of the reply that the services get: not one that frames a message or names the hop.
+    fn added_field(&mut self, name: &At<String>) -> Resolved<HeaderName> {
+        let field = self.header_name(name)?;
+        if !is_forbidden_in_item(&field) {
+            return Ok(field);
+        }
+        let message = format!("the header {} is the gateway's own", name.shown());
+        self.refuse(name.span, message, "the services get it from the gateway; remove it here")
+    }
+
+    fn text_file(&mut self, file: &At<String>) -> Resolved<String> {
+        let read = self.watched_file(file, MAX_FILE);
+        let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| PemError::NotText));
+        self.pem(file, text)
+    }
+}
+
+/// `name:hash`.
+fn api_key(line: &str) -> Option<ApiKey> {
+    let (name, hash) = line.rsplit_once(':')?;
+    let (name, hash) = (name.trim(), hash.trim());
+    if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) || hash.len() != 64 {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, digits) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).ok().filter(|pair| !pair.starts_with('+'))?;
+        *byte = u8::from_str_radix(digits, 16).ok()?;
+    }
+    Some(ApiKey { name: name.into(), hash: bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_a_name_and_a_hash() {
+        let hash = "0A".repeat(32);
+        let key = api_key(&format!("app: one :{hash}")).unwrap();
+        assert_eq!((&*key.name, key.hash), ("app: one", [10; 32]));
+        for line in ["app", ":0a", "app:0a", &format!(":{hash}"), &format!("app:{}", "+a".repeat(32))] {
+            assert!(api_key(line).is_none(), "{line}");
+        }
+    }
+}

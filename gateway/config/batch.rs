@@ -1,0 +1,247 @@
+//! `batch`: the endpoints that take batches, and what a batch may cost there.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use http::{HeaderName, StatusCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::resolver::{Resolved, Resolver, Seen, all, canonical};
+use super::route::RouteDocument;
+use super::yaml::quantity::{ByteSize, TimeLimit};
+use super::yaml::wrappers::At;
+use crate::batch::BatchLimits;
+use crate::dialect::Dialect;
+use crate::route::CanonicalPath;
+
+/// A batch endpoint: POST sends a batch, GET returns its limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["path"]))]
+pub(in crate::config) struct BatchDocument {
+    /// Its exact path.
+    #[schemars(example = &"/batch")]
+    pub(in crate::config) path: At<String>,
+    /// Whose conventions it keeps, so that clients made for another batch service work unchanged.
+    pub(in crate::config) dialect: Dialect,
+    /// Items in one batch.
+    #[schemars(range(max = 1_000_000))]
+    pub(in crate::config) max_items: NonZeroUsize,
+    /// Items of one NDJSON batch that is answered as NDJSON; it counts against this instead of `max_items`.
+    #[schemars(range(max = 1_000_000_000))]
+    pub(in crate::config) max_stream_items: NonZeroUsize,
+    /// The batch's body, before and after content decoding. Of an NDJSON stream: one line.
+    pub(in crate::config) max_body: ByteSize,
+    /// Items of one batch under way at once.
+    #[schemars(range(max = 65536))]
+    pub(in crate::config) concurrency: NonZeroUsize,
+    /// From the batch's last byte in to the reply's first byte out; what is not done by then ends in 504.
+    /// Of an NDJSON stream: for each item, from its line.
+    pub(in crate::config) deadline: At<TimeLimit>,
+    /// Whether items run side by side or one by one.
+    pub(in crate::config) order: ItemOrder,
+    /// The reply's status once a batch was accepted: 207, or 200 or 202 for clients that insist. Absent: 207,
+    /// and 200 in other dialects than batchgate's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u16", extend("enum" = [207, 200, 202]))]
+    pub(in crate::config) reply_status: Option<At<u16>>,
+    /// The only fields of the batch that its items inherit. Absent: all but those that describe the batch
+    /// itself, and none in the dialect `tyk`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    pub(in crate::config) inherit: Option<Vec<At<String>>>,
+    /// Nesting of JSON values or XML elements.
+    #[schemars(range(max = 128))]
+    pub(in crate::config) max_depth: NonZeroUsize,
+    /// One item's id.
+    pub(in crate::config) max_id: ByteSize,
+    /// One item's url.
+    pub(in crate::config) max_url: ByteSize,
+    /// Header fields of one item.
+    #[schemars(range(max = 1024))]
+    pub(in crate::config) max_headers: NonZeroUsize,
+    /// One item's header fields, names and values together.
+    pub(in crate::config) max_header_bytes: ByteSize,
+    /// The body of one item's reply.
+    pub(in crate::config) max_item_reply: At<ByteSize>,
+    /// The bodies of all items' replies together.
+    pub(in crate::config) max_reply: ByteSize,
+}
+
+/// In which order items run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemOrder {
+    /// Side by side.
+    #[default]
+    Parallel,
+    /// One by one, each after the one before has ended.
+    Sequential,
+}
+
+impl Default for BatchDocument {
+    fn default() -> Self {
+        let limits = BatchLimits::default();
+        let number = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            path: "/batch".to_owned().into(),
+            dialect: Dialect::default(),
+            max_items: number(limits.max_items),
+            max_stream_items: number(limits.max_stream_items),
+            max_body: ByteSize(limits.max_body),
+            concurrency: number(32),
+            deadline: TimeLimit(Duration::from_secs(30)).into(),
+            order: ItemOrder::Parallel,
+            reply_status: None,
+            inherit: None,
+            max_depth: number(limits.max_depth),
+            max_id: ByteSize(limits.max_id),
+            max_url: ByteSize(limits.max_url),
+            max_headers: number(limits.max_headers),
+            max_header_bytes: ByteSize(limits.max_header_bytes),
+            max_item_reply: ByteSize(limits.max_item_reply).into(),
+            max_reply: ByteSize(limits.max_reply),
+        }
+    }
+}
+
+/// One endpoint at `/batch`.
+pub(in crate::config) fn default_batch() -> Vec<At<BatchDocument>> {
+    vec![BatchDocument::default().into()]
+}
+
+/// A batch endpoint: POST sends a batch, GET returns its limits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchEndpoint {
+    /// Its exact path; its label in metrics.
+    pub path: CanonicalPath,
+    /// Whose conventions it keeps.
+    pub dialect: Dialect,
+    /// What a batch may cost here.
+    pub limits: BatchLimits,
+    /// Items of one batch under way at once.
+    pub concurrency: NonZeroUsize,
+    /// From the batch's last byte in to the reply's first byte out.
+    pub deadline: Duration,
+    /// Whether items run side by side or one by one.
+    pub order: ItemOrder,
+    /// The reply's status once a batch was accepted: 207, 200 or 202.
+    pub reply_status: StatusCode,
+    /// The outer fields that items inherit; `None`: all but those of protocol §1.
+    pub inherit: Option<Vec<HeaderName>>,
+}
+
+impl Resolver<'_> {
+    pub(super) fn endpoints(&mut self, documents: &[At<BatchDocument>]) -> Resolved<Vec<BatchEndpoint>> {
+        let mut paths = Seen::new();
+        let endpoints = documents.iter().map(|document| {
+            let endpoint = self.endpoint(&document.value)?;
+            let path = &document.value.path;
+            if let Some(earlier) = paths.earlier(endpoint.path.clone(), path.span) {
+                let message = format!("two batch endpoints have the path {}", path.shown());
+                return self.refuse(path.span, message, earlier);
+            }
+            Ok(endpoint)
+        });
+        let endpoints = endpoints.collect();
+        all(endpoints)
+    }
+
+    pub(super) fn endpoint(&mut self, document: &BatchDocument) -> Resolved<BatchEndpoint> {
+        let path = self.path(&document.path);
+        let dialect = document.dialect;
+        let reply_status = self.reply_status(document.reply_status.as_ref(), dialect);
+        let inherit = self.inherit(document.inherit.as_deref(), dialect);
+        let limits = self.batch_limits(document);
+        Ok(BatchEndpoint {
+            path: path?,
+            dialect,
+            limits,
+            concurrency: document.concurrency,
+            deadline: document.deadline.value.0,
+            order: document.order,
+            reply_status: reply_status?,
+            inherit: inherit?,
+        })
+    }
+
+    fn reply_status(&mut self, status: Option<&At<u16>>, dialect: Dialect) -> Resolved<StatusCode> {
+        let Some(status) = status else {
+            return Ok(dialect.reply_status());
+        };
+        match status.value {
+            200 => Ok(StatusCode::OK),
+            202 => Ok(StatusCode::ACCEPTED),
+            207 => Ok(StatusCode::MULTI_STATUS),
+            other => {
+                let message = format!("`{other}` is not a status of an accepted batch");
+                self.refuse(status.span, message, "possible here: 207, 200, 202")
+            }
+        }
+    }
+
+    /// `None`: all fields but those of the batch itself.
+    fn inherit(
+        &mut self,
+        names: Option<&[At<String>]>,
+        dialect: Dialect,
+    ) -> Resolved<Option<Vec<HeaderName>>> {
+        let Some(names) = names else { return Ok(dialect.inherit()) };
+        let names = names.iter().map(|name| self.header_name(name)).collect();
+        all(names).map(Some)
+    }
+
+    fn batch_limits(&mut self, document: &BatchDocument) -> BatchLimits {
+        if document.max_item_reply.value.0 > document.max_reply.0 && document.max_item_reply.span.is_some() {
+            self.warn(
+                document.max_item_reply.span,
+                "`max_item_reply` is more than `max_reply`, which it can never reach",
+                "raise `max_reply`, or lower this",
+            );
+        }
+        BatchLimits {
+            max_items: document.max_items.get(),
+            max_stream_items: document.max_stream_items.get(),
+            max_body: document.max_body.0,
+            max_depth: document.max_depth.get(),
+            max_id: document.max_id.0,
+            max_url: document.max_url.0,
+            max_headers: document.max_headers.get(),
+            max_header_bytes: document.max_header_bytes.0,
+            max_item_reply: document.max_item_reply.value.0,
+            max_reply: document.max_reply.0,
+        }
+    }
+
+    /// Refuses routes at exactly a batch endpoint's path, which takes every request there.
+    pub(super) fn hidden_routes(&mut self, routes: &[At<RouteDocument>], batch: &[At<BatchDocument>]) {
+        for route in routes {
+            let path = &route.value.path;
+            let Some(wanted) = canonical(path) else { continue };
+            let endpoint =
+                batch.iter().find(|endpoint| canonical(&endpoint.value.path).as_ref() == Some(&wanted));
+            if let Some(endpoint) = endpoint {
+                let message = format!("the route {} is at a batch endpoint's path", path.shown());
+                let help = match endpoint.value.path.span {
+                    Some(span) => format!("the endpoint is on line {}", span.line),
+                    None => "`/batch` is the endpoint by default; set `batch` to move it".to_owned(),
+                };
+                let _: Resolved<()> = self.refuse(path.span, message, help);
+            }
+        }
+    }
+}
+
+impl BatchDocument {
+    /// Fills in what depends on the dialect.
+    pub(super) fn prepare_to_show(&mut self) {
+        let dialect = self.dialect;
+        self.reply_status.get_or_insert_with(|| dialect.reply_status().as_u16().into());
+        if self.inherit.is_none() {
+            let names =
+                |names: Vec<HeaderName>| names.iter().map(|name| name.as_str().to_owned().into()).collect();
+            self.inherit = dialect.inherit().map(names);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `cors`: web pages of other origins that may use the batch endpoints.
+
+use std::time::Duration;
+
+use http::uri::Authority;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::resolver::{Resolved, Resolver, all};
+use super::yaml::quantity::Delay;
+use super::yaml::written::Written;
+
+/// Web pages of other origins that may use the batch endpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cors {
+    /// Origins (`https://app.example`) whose pages may send batches and read the replies.
+    pub allow_origins: Vec<String>,
+    /// Fields of a batch that they may set.
+    pub allow_headers: Vec<String>,
+    /// Whether the browser sends its cookies along.
+    pub allow_credentials: bool,
+    /// How long a browser may remember that it may.
+    #[serde(with = "Delay")]
+    pub max_age: Duration,
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        Self {
+            allow_origins: Vec::new(),
+            allow_headers: ["Content-Type", "Prefer"].map(str::to_owned).into(),
+            allow_credentials: false,
+            max_age: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Resolver<'_> {
+    /// The same, with origins as browsers send them and names of fields in lower case.
+    pub(super) fn cors(&mut self, cors: &Cors) -> Resolved<Cors> {
+        let written = self.written.key("cors");
+        let origins = cors.allow_origins.iter().enumerate();
+        let origins = origins
+            .map(|(index, origin)| self.origin(origin, written.key("allow_origins").element(index)))
+            .collect();
+        let origins = all(origins);
+        let names = cors.allow_headers.iter().enumerate();
+        let names = names
+            .map(|(index, name)| self.header_name_in(name, written.key("allow_headers").element(index)))
+            .collect();
+        let names = all(names)?;
+        Ok(Cors {
+            allow_origins: origins?,
+            allow_headers: names.iter().map(|name| name.as_str().to_owned()).collect(),
+            ..cors.clone()
+        })
+    }
+
+    fn origin(&mut self, origin: &str, written: Written<'_>) -> Resolved<String> {
+        if let Some(origin) = normal_origin(origin) {
+            return Ok(origin);
+        }
+        let help = match origin {
+            "*" | "null" => "name each origin; any page at all could post batches otherwise",
+            _ => "write `https://host` or `https://host:port`, nothing behind it",
+        };
+        self.refuse(written.span(), format!("{} is not an origin", written.shown(origin)), help)
+    }
+}
+
+/// An origin as browsers send it: lower case, no default port (RFC 6454 §6.2).
+fn normal_origin(origin: &str) -> Option<String> {
+    let origin = origin.to_ascii_lowercase();
+    let (scheme, authority) = origin.split_once("://")?;
+    let default_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return None,
+    };
+    let valid = authority.parse::<Authority>().is_ok_and(|parsed| !parsed.host().is_empty());
+    if !valid || authority.contains('@') {
+        return None;
+    }
+    Some(format!("{scheme}://{}", authority.strip_suffix(default_port).unwrap_or(authority)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_as_browsers_send_them() {
+        for (written, normal) in [
+            ("https://App.example", Some("https://app.example")),
+            ("https://app.example:443", Some("https://app.example")),
+            ("http://app.example:8080", Some("http://app.example:8080")),
+            ("https://app.example/", None),
+            ("https://u@app.example", None),
+            ("app.example", None),
+            ("*", None),
+            ("null", None),
+        ] {
+            assert_eq!(normal_origin(written).as_deref(), normal, "{written}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `headers` of an upstream: fields that its calls get and lose.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderName, HeaderValue};
+
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::masking::is_secret_field;
+use super::pem::PemError;
+use super::resolver::{Resolved, Resolver, Seen, all};
+use super::yaml::secrets::STARS;
+use super::yaml::wrappers::{At, Named};
+use crate::header::field::is_hop_by_hop;
+
+/// A header field of more than this passes few servers.
+const MAX_SECRET: u64 = 16 << 10;
+
+/// Header fields that calls get and lose; first they are removed, then set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct HeadersDocument {
+    /// Fields to set, in place of what the client sent.
+    #[schemars(extend("examples" = [{ "X-Tenant": "acme" }]))]
+    pub(in crate::config) set: Named<At<HeaderValueDocument>>,
+    /// Names of fields to remove.
+    #[schemars(extend("examples" = [["Cookie"]]))]
+    pub(in crate::config) remove: Vec<At<String>>,
+}
+
+/// A field's value, or the file that holds it. Read as a mapping whose first key may be written alone, like
+/// the other short forms; the schema has only the short form of `text`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct HeaderValueDocument {
+    #[serde(default)]
+    pub(in crate::config) text: Option<At<String>>,
+    #[serde(default)]
+    pub(in crate::config) file: Option<At<String>>,
+}
+
+impl Serialize for HeaderValueDocument {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.file {
+            Some(file) => BTreeMap::from([("file", file)]).serialize(serializer),
+            None => self.text.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for HeaderValueDocument {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HeaderValue".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A field's value, or the file that holds it: read once, trimmed, never shown.",
+            "anyOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "properties": {
+                        "file": {
+                            "description": "The file's path, relative to the configuration file.",
+                            "type": "string",
+                        },
+                    },
+                    "required": ["file"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    }
+}
+
+/// Fields an upstream's calls get and lose.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeaderChanges {
+    /// Set, in place of what was there.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Removed, before anything is set.
+    pub remove: Vec<HeaderName>,
+}
+
+impl HeadersDocument {
+    /// Puts stars in place of every value that came from the environment or whose field names a secret. A file stays.
+    pub(super) fn mask(&mut self) {
+        for (name, value) in &mut self.set.0 {
+            let HeaderValueDocument { text, .. } = &mut value.value;
+            if let Some(text) = text
+                && (text.from_environment || is_secret_field(&name.value.to_ascii_lowercase()))
+            {
+                STARS.clone_into(&mut text.value);
+            }
+        }
+    }
+}
+
+impl Resolver<'_> {
+    pub(super) fn headers(&mut self, document: &HeadersDocument) -> Resolved<HeaderChanges> {
+        let mut seen = Seen::new();
+        let set = document.set.0.iter().map(|(name, value)| {
+            let header = self.settable(name);
+            let value = self.header_value(name, value);
+            let header = header?;
+            if let Some(earlier) = seen.earlier(header.clone(), name.span) {
+                let message = format!("the header {} is set twice", name.shown());
+                return self.refuse(name.span, message, earlier);
+            }
+            Ok((header, value?))
+        });
+        let set = all(set.collect());
+        let remove = document.remove.iter().map(|name| self.settable(name)).collect();
+        Ok(HeaderChanges { set: set?, remove: all(remove)? })
+    }
+
+    /// A name that the operator may set or remove: not what frames the message.
+    fn settable(&mut self, name: &At<String>) -> Resolved<HeaderName> {
+        let header = self.header_name(name)?;
+        let message = format!("the header {} is the gateway's own", name.shown());
+        if header == http::header::HOST {
+            return self.refuse(name.span, message, "set `host` of the upstream instead");
+        }
+        if is_hop_by_hop(&header) || header == http::header::CONTENT_LENGTH {
+            return self.refuse(
+                name.span,
+                message,
+                "it frames the message or the connection; remove it here",
+            );
+        }
+        Ok(header)
+    }
+
+    fn header_value(
+        &mut self,
+        name: &At<String>,
+        document: &At<HeaderValueDocument>,
+    ) -> Resolved<HeaderValue> {
+        let HeaderValueDocument { text, file } = &document.value;
+        let secret = file.is_some() || text.as_ref().is_some_and(|text| text.from_environment);
+        let text = match (text, file) {
+            (Some(text), _) => text.value.trim().to_owned(),
+            (None, Some(file)) => {
+                let read = self.watched_file(file, MAX_SECRET).and_then(secret_text);
+                self.pem(file, read)?
+            }
+            (None, None) => String::new(),
+        };
+        let control = text.bytes().any(|byte| byte != b'\t' && (byte < 0x20 || byte == 0x7f));
+        match HeaderValue::from_bytes(text.as_bytes()) {
+            Ok(mut value) if !control => {
+                value.set_sensitive(secret || is_secret_field(&name.value.to_ascii_lowercase()));
+                Ok(value)
+            }
+            Ok(_) | Err(_) => {
+                let message =
+                    format!("the value of {} has characters that no header field can carry", name.shown());
+                self.refuse(document.span, message, "a value is one line of text")
+            }
+        }
+    }
+}
+
+fn secret_text(bytes: Vec<u8>) -> Result<String, PemError> {
+    let text = String::from_utf8(bytes).map_err(|_| PemError::NotText)?;
+    let text = text.trim();
+    if text.is_empty() { Err(PemError::Empty) } else { Ok(text.to_owned()) }
+}

@@ -1,0 +1,250 @@
+//! `listen` and `admin`: addresses, plain or with a certificate.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use super::pem;
+use super::resolver::{Resolved, Resolver, all, already};
+use super::yaml::schema::allow_short_form;
+use super::yaml::span::Span;
+use super::yaml::wrappers::At;
+
+/// One address; without `tls`, the address alone will do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = with_address_alone)]
+pub(in crate::config) struct ListenDocument {
+    /// An IP address with a port (`0.0.0.0:8080`, `[::]:8080`), or `unix:/path`.
+    #[schemars(example = &"0.0.0.0:8080")]
+    pub(in crate::config) address: At<String>,
+
+    /// Speaks TLS here, with HTTP/2 by ALPN. Without it: plain HTTP/1.1, and HTTP/2 by prior knowledge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TlsDocument")]
+    pub(in crate::config) tls: Option<At<TlsDocument>>,
+}
+
+/// A certificate and its key, as PEM files; paths are relative to the configuration file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct TlsDocument {
+    /// The certificate chain, the server's own certificate first.
+    #[schemars(example = &"server.crt")]
+    pub(in crate::config) certificate: At<String>,
+    /// The private key of that certificate: PKCS #8, PKCS #1 or SEC 1.
+    #[schemars(example = &"server.key")]
+    pub(in crate::config) key: At<String>,
+    /// PEM certificates. One of them must have signed the certificate of a client, whose subject is then the
+    /// client's name. Without it, clients need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(in crate::config) client_ca: Option<At<String>>,
+}
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its address.
+    pub address: ListenAddress,
+    /// Its certificate, if it speaks TLS (then h2 by ALPN; without TLS, h2c by prior knowledge).
+    pub tls: Option<TlsFiles>,
+}
+
+/// An address to listen on: `host:port`, or `unix:/path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// TCP; a literal IP address and a port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// A certificate chain and its key, PEM files that exist and fit each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+    /// Certificates. One of them must have signed a client's; `None`: clients need none.
+    pub client_ca: Option<PathBuf>,
+}
+
+impl Resolver<'_> {
+    pub(super) fn listeners(&mut self, documents: &[ListenDocument]) -> Resolved<Vec<Listener>> {
+        let mut taken: Vec<(ListenAddress, Option<Span>)> = Vec::new();
+        let listeners = documents.iter().map(|document| {
+            let tls = document.tls.as_ref().map(|tls| self.tls_files(tls));
+            let address = self.address(&document.address)?;
+            self.free(&address, &document.address, &taken)?;
+            taken.push((address.clone(), document.address.span));
+            match tls {
+                Some(tls) => Ok(Listener { address, tls: Some(tls?) }),
+                None => Ok(Listener { address, tls: None }),
+            }
+        });
+        let listeners = listeners.collect();
+        all(listeners)
+    }
+
+    /// `None` where it is off.
+    pub(super) fn admin(
+        &mut self,
+        admin: &At<String>,
+        listen: &[ListenDocument],
+    ) -> Resolved<Option<ListenAddress>> {
+        if admin.value == "off" {
+            return Ok(None);
+        }
+        let address = self.address(admin)?;
+        let taken: Vec<_> = listen
+            .iter()
+            .filter_map(|other| Some((parse(&other.address.value).ok()?, other.address.span)))
+            .collect();
+        self.free(&address, admin, &taken)?;
+        if let ListenAddress::Tcp(tcp) = &address
+            && tcp.ip().is_unspecified()
+        {
+            self.warn(
+                admin.span,
+                "the admin listener is open to every network",
+                "it has no password; bind it to 127.0.0.1 or to a private address",
+            );
+        }
+        Ok(Some(address))
+    }
+
+    fn address(&mut self, address: &At<String>) -> Resolved<ListenAddress> {
+        match parse(&address.value) {
+            Ok(address) => Ok(address),
+            Err(help) => {
+                let message = format!("{} is not an address to listen on", address.shown());
+                self.refuse(
+                    address.span,
+                    message,
+                    if address.from_environment { FORM.to_owned() } else { help },
+                )
+            }
+        }
+    }
+
+    fn free(
+        &mut self,
+        address: &ListenAddress,
+        written: &At<String>,
+        taken: &[(ListenAddress, Option<Span>)],
+    ) -> Resolved<()> {
+        let Some((_, span)) = taken.iter().find(|(other, _)| collide(address, other)) else {
+            return Ok(());
+        };
+        // An admin address by default has no place; the listener that is in its way has one.
+        let (shown, help) = match written.span {
+            Some(_) => (written.span, already(*span)),
+            None => (*span, "it is admin's default; set `admin` to another address, or to `off`".to_owned()),
+        };
+        self.refuse(shown, format!("the address {} is taken twice", written.shown()), help)
+    }
+
+    fn tls_files(&mut self, tls: &At<TlsDocument>) -> Resolved<TlsFiles> {
+        let TlsDocument { certificate, key, client_ca } = &tls.value;
+        let client_ca = match client_ca {
+            Some(file) => self.pem(file, pem::roots(&self.file(file))).map(|()| Some(self.file(file))),
+            None => Ok(None),
+        };
+        let chain = self.pem(certificate, pem::certificates(&self.file(certificate)));
+        let private = self.pem(key, pem::private_key(&self.file(key)));
+        match pem::check_pair(chain?, &private?) {
+            Ok(()) => Ok(TlsFiles {
+                certificate: self.file(certificate),
+                key: self.file(key),
+                client_ca: client_ca?,
+            }),
+            Err(problem) => {
+                let message = format!("the key {} {problem}", key.shown());
+                self.refuse(key.span, message, format!("the certificate is {}", certificate.shown()))
+            }
+        }
+    }
+}
+
+const FORM: &str = "write an IP address and a port, such as `0.0.0.0:8080`, or `unix:/path`";
+
+fn parse(text: &str) -> Result<ListenAddress, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        // sun_path has 108 bytes, the last of which ends it.
+        return if path.starts_with('/') && path.len() < 108 {
+            Ok(ListenAddress::Unix(PathBuf::from(path)))
+        } else {
+            Err("a socket's path is absolute and shorter than 108 bytes".to_owned())
+        };
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(ListenAddress::Tcp(address));
+    }
+    Err(match text.rsplit_once(':') {
+        Some(("" | "*", port)) if is_port(port) => format!("write `0.0.0.0:{port}`"),
+        Some(("localhost", port)) if is_port(port) => format!("write `127.0.0.1:{port}`"),
+        _ if is_port(text) => format!("write `0.0.0.0:{text}`"),
+        _ if text.parse::<IpAddr>().is_ok() => "add a port, such as `:8080`".to_owned(),
+        _ => FORM.to_owned(),
+    })
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok()
+}
+
+/// Whether both can't be bound at once. Port 0 is a free one each time; `0.0.0.0` takes the port on
+/// every IPv4 address, and so does `[::]` for IPv6.
+fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
+    match (one, other) {
+        (ListenAddress::Tcp(one), ListenAddress::Tcp(other)) => {
+            let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+            let same_family = one.is_ipv4() == other.is_ipv4();
+            one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || (any && same_family))
+        }
+        (ListenAddress::Unix(one), ListenAddress::Unix(other)) => one == other,
+        (ListenAddress::Tcp(_), ListenAddress::Unix(_)) | (ListenAddress::Unix(_), ListenAddress::Tcp(_)) => {
+            false
+        }
+    }
+}
+
+fn with_address_alone(schema: &mut Schema) {
+    allow_short_form(schema, "address");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_literal() {
+        assert!(parse("0.0.0.0:8080").is_ok());
+        assert!(parse("[::1]:8080").is_ok());
+        assert!(parse("unix:/run/batchgate.sock").is_ok());
+        for (text, help) in [
+            (":8080", "write `0.0.0.0:8080`"),
+            ("8080", "write `0.0.0.0:8080`"),
+            ("localhost:1", "write `127.0.0.1:1`"),
+            ("127.0.0.1", "add a port, such as `:8080`"),
+            ("gw.example:80", FORM),
+            ("1.2.3.4:99999", FORM),
+        ] {
+            assert_eq!(parse(text).map_err(|found| found == help), Err(true), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unspecified_address_takes_the_port_everywhere() {
+        let address = |text| parse(text).unwrap();
+        assert!(collide(&address("0.0.0.0:80"), &address("127.0.0.1:80")));
+        assert!(!collide(&address("0.0.0.0:80"), &address("0.0.0.0:81")));
+        assert!(!collide(&address("[::]:80"), &address("0.0.0.0:80")));
+        assert!(!collide(&address("127.0.0.1:0"), &address("127.0.0.1:0")));
+        assert!(collide(&address("unix:/a"), &address("unix:/a")));
+    }
+}

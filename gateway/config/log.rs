@@ -1,0 +1,58 @@
+//! `log`: what is logged, and how.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+use super::resolver::{Resolved, Resolver};
+use super::yaml::diagnostic::nearest;
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`; also by part: `warn,batchgate=debug`.
+    pub level: String,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// Text for people.
+    Text,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, level: "info".to_owned() }
+    }
+}
+
+impl Resolver<'_> {
+    /// A filter takes any lone word that is not a level for a module's name, and would log nothing at all;
+    /// so those are checked here.
+    pub(super) fn log(&mut self, log: &LogSettings) -> Resolved<LogSettings> {
+        let level = log.level.as_str();
+        let stray = level.split(',').map(str::trim).find(|directive| {
+            !directive.contains(['=', '['])
+                && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(directive))
+        });
+        if stray.is_none() && EnvFilter::builder().parse(level).is_ok() {
+            return Ok(log.clone());
+        }
+        let help = match stray.and_then(|stray| nearest(stray, LEVELS)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("write one of {}; by part: `warn,batchgate=debug`", LEVELS.join(", ")),
+        };
+        let written = self.written.key("log").key("level");
+        self.refuse(written.span(), format!("{} is not a log level", written.shown(level)), help)
+    }
+}

@@ -1,0 +1,90 @@
+//! PEM files: whether they are there, hold what they should, and fit each other.
+//!
+//! Looked at when the configuration is, so that a wrong file is an error with a place and not a
+//! listener that fails at its first handshake.
+
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys, RootCertStore};
+
+/// A system's complete bundle has about 250 KiB.
+pub(super) const MAX_PEM: u64 = 4 << 20;
+
+/// Why a file can't be used; reads on from its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PemError {
+    #[error("does not exist")]
+    Missing,
+    #[error("can't be read: permission denied")]
+    Forbidden,
+    #[error("can't be read")]
+    Unreadable,
+    #[error("is too large")]
+    TooLarge,
+    #[error("is empty")]
+    Empty,
+    #[error("is not text in UTF-8")]
+    NotText,
+    #[error("has no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)")]
+    NoCertificate,
+    #[error("has a certificate that can't be read")]
+    BadCertificate,
+    #[error("has no private key in PEM form (`-----BEGIN PRIVATE KEY-----`)")]
+    NoKey,
+}
+
+/// A file's bytes, `limit` of them at most.
+pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, PemError> {
+    let failure = |error: std::io::Error| {
+        let named =
+            [(ErrorKind::NotFound, PemError::Missing), (ErrorKind::PermissionDenied, PemError::Forbidden)];
+        let named = named.into_iter().find(|(kind, _)| *kind == error.kind());
+        named.map_or(PemError::Unreadable, |(_, named)| named)
+    };
+    let file = std::fs::File::open(path).map_err(failure)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(failure)?;
+    if bytes.len() as u64 > limit { Err(PemError::TooLarge) } else { Ok(bytes) }
+}
+
+/// A chain of certificates, at least one.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let bytes = read_file(path, MAX_PEM)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let chain = chain.map_err(|_| PemError::BadCertificate)?;
+    if chain.is_empty() { Err(PemError::NoCertificate) } else { Ok(chain) }
+}
+
+/// The first private key.
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
+    let bytes = read_file(path, MAX_PEM)?;
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| PemError::NoKey)
+}
+
+/// Whether every certificate of the file can be trusted as a root.
+pub(super) fn roots(path: &Path) -> Result<(), PemError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        store.add(certificate).map_err(|_| PemError::BadCertificate)?;
+    }
+    Ok(())
+}
+
+/// Whether the key is the chain's; the error reads on from the key's name.
+pub(super) fn check_pair(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+) -> Result<(), &'static str> {
+    let key = any_supported_type(key).map_err(|_| "is of a kind that is not supported")?;
+    match CertifiedKey::new(chain, key).keys_match() {
+        // Not every key reveals its public part; then only the handshake can tell.
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(()),
+        Err(Error::InvalidCertificate(_)) => Err("belongs to a certificate that can't be read"),
+        Err(_) => Err("does not belong to the certificate"),
+    }
+}

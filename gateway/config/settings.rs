@@ -1,0 +1,288 @@
+//! The root of the configuration: the file as it is written ([`Document`]) and the settings in use ([`Settings`]).
+//!
+//! Every doc comment of a document is a description in the published JSON Schema, and every default is in it. No `flatten`
+//! and no internally tagged enum: both lose the spans of what is inside.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::auth::{Auth, AuthDocument};
+use super::batch::{BatchDocument, BatchEndpoint, default_batch};
+use super::bulk::{BulkDocument, BulkRoute};
+use super::cors::Cors;
+use super::drain::Drain;
+use super::environment::escape;
+use super::limits::{LargestBatch, Limits};
+use super::listener::{ListenAddress, ListenDocument, Listener};
+use super::log::LogSettings;
+use super::name_servers::ResolverDocument;
+use super::rate_limit::{Clients, Limited, RateLimit, RateLimitDocument};
+use super::resolver::{Resolved, Resolver};
+use super::route::RouteDocument;
+use super::trusted_proxies::TrustedProxies;
+use super::upstream::{Upstream, UpstreamDocument};
+use super::yaml::tree::read_written;
+use super::yaml::wrappers::{At, Named, OneOrMany};
+use crate::route::{CanonicalPath, RouteTable, UpstreamIndex};
+
+/// Everything one batchgate does: where it listens, which upstreams it knows, which routes lead to
+/// them, and which paths take batches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "batchgate configuration")]
+pub(super) struct Document {
+    /// Where clients come in: one address or a list.
+    #[schemars(example = &"0.0.0.0:8080")]
+    listen: OneOrMany<ListenDocument>,
+
+    /// Where operators come in: `/metrics`, `/healthz`, `/readyz`, `/config` and `/targets`. An IP address with
+    /// a port, `unix:/path`, or `off`.
+    #[serde(default = "default_admin")]
+    admin: At<String>,
+
+    /// The services behind the gateway, by name.
+    #[serde(default)]
+    upstreams: Named<UpstreamDocument>,
+
+    /// Which paths lead where; the longest path prefix wins.
+    #[schemars(length(min = 1), extend("examples" = [[{ "path": "/", "upstream": "NAME" }]]))]
+    routes: Vec<At<RouteDocument>>,
+
+    /// The batch endpoints: each takes batches by POST at its own path.
+    #[serde(default = "default_batch")]
+    #[schemars(length(min = 1))]
+    batch: Vec<At<BatchDocument>>,
+
+    /// The bulk routes: each takes a collection of data at its own path, and makes an item of each record.
+    #[serde(default)]
+    bulk: Vec<At<BulkDocument>>,
+
+    /// Who may come in; all where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "AuthDocument")]
+    auth: Option<At<AuthDocument>>,
+
+    /// How many items and requests clients may send in a time; each has to find room in all of these.
+    #[serde(default)]
+    rate_limits: Vec<At<RateLimitDocument>>,
+
+    /// Proxies whose X-Forwarded-For says where a client is: networks (`10.0.0.0/8`), addresses, or `unix` for whoever
+    /// comes over a Unix socket.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["10.0.0.0/8", "2001:db8::/32"]]))]
+    trusted_proxies: Vec<At<String>>,
+
+    /// How names of targets are looked up.
+    #[serde(default)]
+    resolver: ResolverDocument,
+
+    /// Limits of the gateway, for all endpoints and upstreams together.
+    #[serde(default)]
+    limits: Limits,
+
+    /// What is logged, and how.
+    #[serde(default)]
+    log: LogSettings,
+
+    /// How the gateway ends on SIGTERM, or after a hand-over (SIGQUIT).
+    #[serde(default)]
+    drain: Drain,
+
+    /// Worker threads; one for each core where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroUsize", range(max = 1024))]
+    threads: Option<NonZeroUsize>,
+
+    /// Web pages of other origins that may use the batch endpoints.
+    #[serde(default)]
+    cors: Cors,
+}
+
+/// A gateway's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where clients come in; at least one.
+    pub listen: Vec<Listener>,
+    /// Where operators come in: `/metrics`, `/healthz`, `/readyz`, `/config`. `None`: nowhere.
+    pub admin: Option<ListenAddress>,
+    /// The upstreams; a [`UpstreamIndex`] points here.
+    pub upstreams: Vec<Upstream>,
+    /// The routes.
+    pub routes: RouteTable,
+    /// The batch endpoints, each with its own path.
+    pub batch: Vec<BatchEndpoint>,
+    /// The bulk routes, each with its own path, which no batch endpoint has.
+    pub bulk: Vec<BulkRoute>,
+    /// Who may come in; `None`: all.
+    pub auth: Option<Auth>,
+    /// The rate limits, in the order of the file.
+    pub rate_limits: Vec<RateLimit>,
+    /// Who may say where a client is.
+    pub trusted_proxies: TrustedProxies,
+    /// The name servers that are asked for targets; none: the system's.
+    pub resolver: Vec<SocketAddr>,
+    /// Limits of the gateway, for all endpoints and upstreams together.
+    pub limits: Limits,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// How the gateway ends.
+    pub drain: Drain,
+    /// Worker threads; `None`: one for each core.
+    pub threads: Option<NonZeroUsize>,
+    /// Web pages of other origins that may use batch endpoints.
+    pub cors: Cors,
+    /// The file in effect, as YAML that can be loaded again: every default filled in, secrets as `***`.
+    pub shown: String,
+}
+
+impl Settings {
+    /// The upstream at this index.
+    #[must_use]
+    pub fn upstream(&self, index: UpstreamIndex) -> Option<&Upstream> {
+        self.upstreams.get(index.0)
+    }
+
+    /// The fields that only the service that authenticates clients may set.
+    #[must_use]
+    pub fn reserved_fields(&self) -> &[HeaderName] {
+        self.auth.as_ref().map_or(&[], Auth::added)
+    }
+
+    /// The batch endpoint with this path. One slash more or less at the end is the same path, unless a route, a bulk route
+    /// or another endpoint has exactly that one.
+    #[must_use]
+    pub fn batch_endpoint(&self, path: &CanonicalPath) -> Option<&BatchEndpoint> {
+        let exact = self.batch.iter().find(|endpoint| endpoint.path == *path);
+        exact.or_else(|| {
+            let twin = self.batch.iter().find(|endpoint| endpoint.path.differs_by_last_slash(path));
+            twin.filter(|_| !self.is_claimed(path))
+        })
+    }
+
+    /// The bulk route with exactly this path, if it takes this method. With a slash more it would be a resource of the
+    /// service, such as the root of a collection.
+    #[must_use]
+    pub fn bulk_route(&self, path: &CanonicalPath, method: &Method) -> Option<&BulkRoute> {
+        self.bulk.iter().find(|bulk| bulk.endpoint.path == *path && bulk.methods.contains(method))
+    }
+
+    /// Whether something is configured at exactly this path.
+    fn is_claimed(&self, path: &CanonicalPath) -> bool {
+        self.routes.routes().iter().any(|route| route.path == *path)
+            || self.batch.iter().any(|endpoint| endpoint.path == *path)
+            || self.bulk.iter().any(|bulk| bulk.endpoint.path == *path)
+    }
+}
+
+impl Document {
+    /// The longest deadline of a batch or a bulk.
+    fn longest_deadline(&self) -> Option<Duration> {
+        let batch = self.batch.iter().map(|endpoint| endpoint.value.deadline.value.0);
+        batch.chain(self.bulk.iter().map(|bulk| bulk.value.deadline.value.0)).max()
+    }
+
+    fn largest_batch(&self) -> LargestBatch {
+        let batch = self.batch.iter().map(|endpoint| (endpoint.value.max_body, endpoint.value.max_reply));
+        let bulk = self.bulk.iter().map(|bulk| (bulk.value.max_body, bulk.value.max_reply));
+        batch.chain(bulk).fold(LargestBatch::default(), |largest, (body, reply)| LargestBatch {
+            body: largest.body.max(body.0),
+            reply: largest.reply.max(reply.0),
+        })
+    }
+
+    fn most_items(&self) -> usize {
+        let batch = self.batch.iter().map(|endpoint| endpoint.value.max_items.get());
+        batch.chain(self.bulk.iter().map(|bulk| bulk.value.max_items.get())).max().unwrap_or_default()
+    }
+
+    /// Whether anything says who a client is.
+    fn clients(&self) -> Clients {
+        let mut certificates = self.listen.0.iter().filter_map(|listener| listener.tls.as_ref());
+        let named = self.auth.is_some() || certificates.any(|tls| tls.value.client_ca.is_some());
+        if named { Clients::Named } else { Clients::Anonymous }
+    }
+
+    /// The names of the upstreams that a route or `auth` leads to.
+    fn used_upstreams(&self) -> Vec<&str> {
+        let routes = self.routes.iter().filter_map(|route| route.value.upstream.as_ref());
+        let asked = self.auth.as_ref().and_then(|auth| auth.value.forward.as_ref());
+        let asked = asked.map(|forward| &forward.upstream);
+        routes.chain(asked).map(|name| name.value.as_str()).collect()
+    }
+
+    /// The file in effect, as YAML that can be loaded again.
+    fn shown(mut self, settings: &Settings) -> String {
+        self.limits = settings.limits;
+        self.cors = settings.cors.clone();
+        self.upstreams.0.iter_mut().for_each(|(_, upstream)| upstream.prepare_to_show());
+        self.routes.iter_mut().for_each(|route| route.value.prepare_to_show());
+        self.batch.iter_mut().for_each(|endpoint| endpoint.value.prepare_to_show());
+        self.bulk.iter_mut().for_each(|bulk| bulk.value.prepare_to_show());
+        let written = serde_saphyr::to_string(&self).ok().as_deref().and_then(read_written);
+        // Every key and value is text, number or list: nothing that YAML could not carry.
+        let shown = written.map(|mut tree| {
+            escape(&mut tree);
+            serde_saphyr::to_string(&tree).unwrap_or_default()
+        });
+        shown.unwrap_or_default()
+    }
+}
+
+impl Resolver<'_> {
+    /// The settings, if nothing in them is wrong.
+    pub(super) fn settings(&mut self, document: Document) -> Resolved<Settings> {
+        let listen = self.listeners(&document.listen.0);
+        let admin = self.admin(&document.admin, &document.listen.0);
+        let upstreams = self.upstreams(&document.upstreams);
+        let routes = self.routes(&document.routes).map(RouteTable::new);
+        let batch = self.endpoints(&document.batch);
+        let bulk = self.bulk_routes(&document.bulk, &document.batch, routes.as_ref().ok());
+        self.hidden_routes(&document.routes, &document.batch);
+        self.deadlines(&document.upstreams, document.longest_deadline());
+        let limits = self.limits(&document.limits, document.largest_batch());
+        let auth = document.auth.as_ref().map(|auth| self.auth(auth));
+        let limited = Limited {
+            routes: &document.routes,
+            clients: document.clients(),
+            largest_batch: document.most_items(),
+        };
+        let rate_limits = self.rate_limits(&document.rate_limits, limited);
+        let resolver = self.name_servers(&document.resolver);
+        let trusted_proxies = self.trusted_proxies(&document.trusted_proxies);
+        let log = self.log(&document.log);
+        let cors = self.cors(&document.cors);
+        if !self.findings.has_errors() {
+            // A route that is wrong may have been the one.
+            self.unused_upstreams(&document.upstreams, &document.used_upstreams());
+        }
+        let mut settings = Settings {
+            listen: listen?,
+            admin: admin?,
+            upstreams: upstreams?,
+            routes: routes?,
+            batch: batch?,
+            bulk: bulk?,
+            auth: auth.transpose()?,
+            rate_limits: rate_limits?,
+            trusted_proxies: trusted_proxies?,
+            resolver: resolver?,
+            limits: limits?,
+            log: log?,
+            drain: document.drain,
+            threads: document.threads,
+            cors: cors?,
+            shown: String::new(),
+        };
+        settings.shown = document.shown(&settings);
+        Ok(settings)
+    }
+}
+
+fn default_admin() -> At<String> {
+    "127.0.0.1:9901".to_owned().into()
+}

@@ -1,0 +1,73 @@
+//! The `pipeline` of APISIX's batch-requests plugin.
+
+mod query;
+mod reader;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::rules::Rules;
+use crate::batch::{Batch, BatchRefusal, ItemResult, Problem};
+use crate::format::chunk_writer::ChunkWriter;
+use crate::format::json::plain::{self, Lists, PlainWriter, write_body, write_fields};
+use crate::format::json::{ErrorForm, write_string};
+use crate::format::{Format, ReadContext, ResultWriter, reason_phrase};
+
+/// `{"error_msg":…}`
+const ERROR: ErrorForm = ErrorForm { media_type: "application/json", write: write_error };
+
+/// APISIX.
+pub(super) struct Apisix;
+
+impl Rules for Apisix {
+    fn name(&self) -> &'static str {
+        "apisix"
+    }
+
+    fn summary(&self) -> &'static str {
+        "APISIX's batch-requests plugin: a `pipeline`, answered by an array."
+    }
+
+    fn formats(&self) -> &'static [Format] {
+        &[Format::Json]
+    }
+
+    fn error_form(&self) -> ErrorForm {
+        ERROR
+    }
+
+    fn read(&self, _: Format, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
+        plain::read(body, context, reader::Pipeline::default())
+    }
+
+    fn result_writer(&self, _: Format) -> Box<dyn ResultWriter> {
+        Box::new(PlainWriter::new(write_result))
+    }
+}
+
+fn write_error(output: &mut ChunkWriter, problem: &Problem) {
+    output.put(b"{\"error_msg\":");
+    write_string(output, &problem.detail);
+    output.put(b"}");
+}
+
+/// `{"status","reason","headers","body"}`
+fn write_result(output: &mut ChunkWriter, result: ItemResult) {
+    output.put(b"{\"status\":");
+    output.put_number(result.status.as_u16());
+    output.put(b",\"reason\":");
+    write_string(output, reason(&result));
+    output.put(b",\"headers\":{");
+    write_fields(output, &result, ERROR, Lists::OfSeveral);
+    output.put(b"},\"body\":");
+    write_body(output, result, ERROR);
+    output.put(b"}");
+}
+
+/// The words by which APISIX's clients know that there was no reply in time.
+fn reason(result: &ItemResult) -> &'static str {
+    match result.status {
+        StatusCode::GATEWAY_TIMEOUT if result.gateway.is_some() => "upstream timeout",
+        status => reason_phrase(status),
+    }
+}

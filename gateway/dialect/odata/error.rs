@@ -1,0 +1,17 @@
+//! OData's errors (JSON Format 4.01 §21.1): a code and a message. Graph has the same.
+
+use crate::batch::Problem;
+use crate::format::chunk_writer::ChunkWriter;
+use crate::format::json::{ErrorForm, write_string};
+
+/// `{"error":{"code":…,"message":…}}`
+pub(in crate::dialect) const ERROR: ErrorForm = ErrorForm { media_type: "application/json", write };
+
+/// The code is the last part of the problem's type.
+fn write(output: &mut ChunkWriter, problem: &Problem) {
+    output.put(b"{\"error\":{\"code\":");
+    write_string(output, problem.kind.rsplit(':').next().unwrap_or_default());
+    output.put(b",\"message\":");
+    write_string(output, &problem.detail);
+    output.put(b"}}");
+}
