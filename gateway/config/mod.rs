@@ -64,6 +64,7 @@ mod masking;
 mod name_servers;
 mod path_pattern;
 mod pem;
+mod rate;
 mod rate_limit;
 mod read_file;
 mod resolver;

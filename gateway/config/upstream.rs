@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use http::uri::Authority;
-use schemars::{JsonSchema, Schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::circuit::Breaker;
@@ -14,12 +14,12 @@ use super::headers::{HeaderChanges, HeadersDocument};
 use super::health_check::HealthCheck;
 use super::http2::{Http2, Http2Upstream};
 use super::pem;
+use super::rate::RateDocument;
 use super::resolver::{Resolved, Resolver, all};
 use super::retry::Retry;
 use super::target::{Target, TargetDocument};
 use super::timeout::UpstreamTimeouts;
-use super::yaml::quantity::{self, Delay, Percent};
-use super::yaml::schema::allow_short_form;
+use super::yaml::quantity::{Delay, Percent};
 use super::yaml::wrappers::{At, Named};
 use crate::header::field::is_forbidden_in_item;
 use crate::limiter::{ClientShare, Rate};
@@ -112,22 +112,6 @@ pub(in crate::config) struct UpstreamDocument {
     /// How the certificates of `https` and `h2` targets are checked.
     #[serde(default)]
     pub(in crate::config) tls: At<UpstreamTlsDocument>,
-}
-
-/// How fast calls may start; without a burst, the limit alone will do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(transform = with_limit_alone)]
-pub(in crate::config) struct RateDocument {
-    /// Calls a second (`50/s`), a minute or an hour, one evenly after the other.
-    #[schemars(example = &"50/s")]
-    pub(in crate::config) limit: quantity::Rate,
-
-    /// Calls that may start at once after a pause. Absent: what the limit lets through in 10 ms, at least
-    /// 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "NonZeroUsize", range(max = 65536))]
-    pub(in crate::config) burst: Option<NonZeroUsize>,
 }
 
 /// How targets share the calls.
@@ -398,19 +382,6 @@ impl Resolver<'_> {
     }
 }
 
-/// How long the steps of a burst that nobody asked for may be: sleeps are no finer than a millisecond, so
-/// without one a high rate would not be reached.
-const SMALL_BURST: Duration = Duration::from_millis(10);
-
-impl RateDocument {
-    fn in_use(&self) -> Rate {
-        let interval = self.limit.period();
-        let in_small_burst = SMALL_BURST.as_nanos() / interval.as_nanos().max(1);
-        let small = usize::try_from(in_small_burst).ok().and_then(NonZeroUsize::new);
-        Rate { interval, burst: self.burst.or(small).unwrap_or(NonZeroUsize::MIN) }
-    }
-}
-
 impl UpstreamDocument {
     /// Fills in what depends on other keys, and hides secrets.
     pub(super) fn prepare_to_show(&mut self) {
@@ -454,8 +425,4 @@ const fn default_upgraded() -> NonZeroUsize {
         Some(number) => number,
         None => NonZeroUsize::MIN,
     }
-}
-
-fn with_limit_alone(schema: &mut Schema) {
-    allow_short_form(schema, "limit");
 }

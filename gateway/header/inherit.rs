@@ -1,10 +1,10 @@
-//! Header hand-down (protocol §1): which of the outer request's fields reach the items, and what a
-//! call's fields are in the end.
+//! Inherited headers (protocol §1): the fields of the batch request that reach the items, and the fields that a call has
+//! in the end.
 //!
-//! A call's fields, each step overriding the ones before: what the outer request hands down; the
-//! item's own; what the upstream's configuration removes and sets; what the gateway says about
-//! the hop (X-Forwarded-*, Via, X-Request-Id, trace context). The first and the last two are the
-//! same for all of a batch's calls to an upstream, so they are made once ([`CallHeaders`]).
+//! A call's fields come from four steps, each of which overrides the ones before: the inherited fields; the item's own;
+//! the changes in the upstream's configuration; the fields about the hop (X-Forwarded-*, Via, X-Request-Id, trace
+//! context). All but the item's own are the same for all calls of a batch to an upstream, so they are made once
+//! ([`CallHeaders`]).
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -12,11 +12,11 @@ use super::field::{Fields, is_forbidden_in_item};
 use super::forwarded::{ForwardedBy, X_FORWARDED_PREFIX, set_prefix};
 use super::hop::named_by_connection;
 
-/// Preferences; only some dialects hand them down.
+/// Preferences. Items inherit them only in some dialects.
 pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// The fields that the items of a batch inherit: all but those that describe the outer message
-/// (protocol §1), or only the ones in `only`. `more` are fields that the batch's dialect hands down in addition.
+/// The fields that the items of a batch inherit: all except those that describe the batch request itself (protocol §1), or
+/// only those in `only`. `more` are additional fields that items inherit in the batch's dialect.
 #[must_use]
 pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>, more: Fields) -> HeaderMap {
     let mut inherited = HeaderMap::with_capacity(outer.len());
@@ -36,8 +36,8 @@ pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>, more: Fi
     inherited
 }
 
-/// The one Cookie field that several are outside of HTTP/2, whose clients may send a field for each
-/// cookie (RFC 9113 §8.2.3); `None` where there is one at most.
+/// Joins several Cookie fields into one, because only HTTP/2 allows a field for each cookie (RFC 9113 §8.2.3). `None` if
+/// there is at most one.
 #[must_use]
 pub fn joined_cookies(fields: &HeaderMap) -> Option<HeaderValue> {
     let cookies: Vec<_> = fields.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
@@ -69,14 +69,14 @@ fn describes_the_outer_message(name: &HeaderName) -> bool {
                 | "sec-fetch-mode"
                 | "sec-fetch-dest"
                 | "sec-fetch-user"
-                // Would change what the items' methods mean, past the routes' own lists.
+                // They would change the methods of items behind the routes' lists.
                 | "x-http-method-override"
                 | "x-http-method"
                 | "x-method-override"
         )
 }
 
-/// The fields of all of a batch's calls to one upstream.
+/// The fields of all calls of a batch to one upstream.
 #[derive(Clone, Debug)]
 pub struct CallHeaders {
     shared: HeaderMap,
@@ -102,7 +102,7 @@ impl CallHeaders {
         Self { shared, remove: remove.to_vec(), set: set.clone() }
     }
 
-    /// The same, without a field that the engine sets on each call: nobody else can.
+    /// The same, without a field that is set for each call and that nobody else may set.
     #[must_use]
     pub fn without_of_items(mut self, name: Option<&HeaderName>) -> Self {
         if let Some(name) = name {
@@ -116,14 +116,14 @@ impl CallHeaders {
         self
     }
 
-    /// A field that all calls have unless they have their own.
+    /// The shared value of a field, which a call may override.
     #[must_use]
     pub fn shared(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.shared.get(name)
     }
 
-    /// The fields of one call: the shared ones overridden by the item's `own`, except where the
-    /// upstream's configuration removes or sets a field.
+    /// The fields of one call: the item's `own` override the shared ones, except for the fields that the upstream's
+    /// configuration removes or sets.
     #[must_use]
     pub fn compose(&self, own: &[(HeaderName, HeaderValue)]) -> HeaderMap {
         let mut fields = self.shared.clone();
@@ -136,7 +136,7 @@ impl CallHeaders {
                 set_prefix(&mut fields, value);
                 continue;
             }
-            // The same name again in one item is a second value, not an override.
+            // A repeated name in one item is a second value, not an override.
             if previous == Some(name)
                 || own
                     .iter()
@@ -149,8 +149,8 @@ impl CallHeaders {
             }
             previous = Some(name);
         }
-        // Preferences are handed down one by one: of two that are alike the first, which is the
-        // item's, holds (RFC 7240 §2).
+        // Preferences are inherited one by one. If one appears twice, the first applies, which is the item's (RFC 7240
+        // §2).
         if let Some(preferences) = self.shared.get(PREFER)
             && own.iter().any(|(name, _)| *name == PREFER)
             && !self.decides(&PREFER)
@@ -160,8 +160,8 @@ impl CallHeaders {
         fields
     }
 
-    /// Whether the upstream's configuration removes or sets the field, also under a name that servers
-    /// behind CGI read as the same (`X_Api_Key`).
+    /// Whether the upstream's configuration removes or sets the field, or one that servers behind CGI read as the same
+    /// (`X_Api_Key`).
     fn decides(&self, name: &HeaderName) -> bool {
         self.remove
             .iter()
@@ -170,7 +170,7 @@ impl CallHeaders {
     }
 }
 
-/// RFC 3875 §4.1.18: to a CGI script, a dash and an underscore in a name are the same.
+/// Whether a CGI script reads both names as the same: it can't tell a dash from an underscore (RFC 3875 §4.1.18).
 #[must_use]
 pub fn same_to_cgi(one: &HeaderName, other: &HeaderName) -> bool {
     one == other
