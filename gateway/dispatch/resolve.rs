@@ -70,8 +70,15 @@ pub enum Unfit {
 
 type Problem = &'static str;
 
-/// A result, and how its urls map.
-type Found<'run, 'work> = (Answer<'work>, Option<(&'run Mapping, UpstreamIndex)>);
+/// A result, and where it came from; `None`: not from an upstream.
+type Found<'run, 'work> = (Answer<'work>, Option<Source<'run>>);
+
+/// The upstream that a result came from, and how its urls map.
+#[derive(Clone, Copy)]
+struct Source<'run> {
+    upstream: UpstreamIndex,
+    mapping: &'run Mapping,
+}
 
 impl From<ItemRejection> for Unfit {
     fn from(rejection: ItemRejection) -> Self {
@@ -142,15 +149,15 @@ impl<'run, 'work> Filling<'run, 'work> {
     /// The Location of an item's result as a path of the gateway's (RFC 9110 §10.2.2).
     fn location(&self, id: &ItemId) -> Result<String, Unfit> {
         let fail = |problem| skipped(format!("${id}"), problem);
-        let (answer, mapping) = self.answer(id).map_err(fail)?;
+        let (answer, source) = self.answer(id).map_err(fail)?;
         let value = answer.header("location").ok_or_else(|| fail("the result has no Location"))?;
-        let mapping = mapping.ok_or_else(|| fail("the result has no Location"))?;
+        let source = source.ok_or_else(|| fail("the result has no Location"))?;
         // A fragment is for whoever reads what the Location leads to, and is never sent.
         let value = value.split('#').next().unwrap_or_default();
         if !value.starts_with('/') && !value.contains("://") {
             return Err(fail("the Location is relative, and only a path or an absolute url can be followed"));
         }
-        let mapped = self.to_gateway(value, mapping);
+        let mapped = self.to_gateway(value, source);
         let url = parse_item_url(&mapped, self.around.plan.own_authority)
             .map_err(|_| fail("the Location does not stay at this gateway"))?;
         Ok(format!("{}{}", url.path.as_str(), url.query))
@@ -200,10 +207,10 @@ impl<'run, 'work> Filling<'run, 'work> {
     /// The value as text.
     fn text(&mut self, expression: &Expression) -> Result<String, Unfit> {
         let fail = |problem| unresolved(expression, problem);
-        let (answer, mapping) = self.answer(&expression.item).map_err(fail)?;
+        let (answer, source) = self.answer(&expression.item).map_err(fail)?;
         let value = answer.text(expression, self.answers.left).map_err(fail)?;
-        Ok(match (&expression.part, mapping) {
-            (Part::Header(name), Some(mapping)) if is_url(name) => self.to_gateway(&value, mapping),
+        Ok(match (&expression.part, source) {
+            (Part::Header(name), Some(source)) if is_url(name) => self.to_gateway(&value, source),
             (Part::Header(_) | Part::Status | Part::Body(_), _) => value,
         })
     }
@@ -221,21 +228,21 @@ impl<'run, 'work> Filling<'run, 'work> {
     }
 
     /// An upstream's url as the client would see it.
-    fn to_gateway(&self, url: &str, (mapping, upstream): (&Mapping, UpstreamIndex)) -> String {
-        let is_upstream = |authority: &str| (self.around.is_upstream)(upstream, authority);
-        mapping.reference_to_gateway(url, is_upstream, self.around.own_origin).into_owned()
+    fn to_gateway(&self, url: &str, source: Source<'_>) -> String {
+        let is_upstream = |authority: &str| (self.around.is_upstream)(source.upstream, authority);
+        source.mapping.reference_to_gateway(url, is_upstream, self.around.own_origin).into_owned()
     }
 
-    /// An item's result, and how its urls map.
+    /// An item's result, and where it came from.
     fn answer(&self, id: &ItemId) -> Result<Found<'run, 'work>, Problem> {
         let result = self.template.source(id).and_then(|index| (self.answers.earlier)(index));
         let result = result.ok_or("that item has no result")?;
         let route = result.route.and_then(|index| self.around.plan.routes.get(index));
-        let mapping = route.and_then(|route| match &route.action {
-            RouteAction::Forward { upstream, mapping } => Some((mapping, *upstream)),
+        let source = route.and_then(|route| match &route.action {
+            RouteAction::Forward { upstream, mapping } => Some(Source { upstream: *upstream, mapping }),
             RouteAction::Respond(_) => None,
         });
-        Ok((Answer::from_outcome(result.outcome).ok_or("that item has no result")?, mapping))
+        Ok((Answer::from_outcome(result.outcome).ok_or("that item has no result")?, source))
     }
 }
 

@@ -41,8 +41,7 @@ pub(super) async fn serve<'gateway>(
     match &route.action {
         RouteAction::Respond(respond) => fixed_answer(respond).map(Handled::Reply),
         RouteAction::Forward { upstream, mapping } => {
-            let plan =
-                ProxyPlan::new(session, context, &target.path, (*upstream, mapping)).map_err(refuse)?;
+            let plan = ProxyPlan::new(session, context, &target.path, *upstream, mapping).map_err(refuse)?;
             let gateway = std::sync::Arc::clone(context.gateway());
             let outcome = proxy::forward(&gateway, session, context, &plan).await;
             context.lasted = outcome.lasted;

@@ -12,7 +12,8 @@ use crate::telemetry::GrpcStatus;
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Whether the request is a call of gRPC, which needs HTTP/2 and may stay open for hours.
+/// Whether the request is a call of gRPC, which needs HTTP/2 and may stay open for hours. One of gRPC-Web is not: it is
+/// an ordinary request.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     const TYPE: &[u8] = b"application/grpc";
     let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
@@ -75,6 +76,25 @@ mod tests {
             let fields = trailers(StatusCode::from_u16(status).unwrap(), "50 % of ü");
             assert_eq!(fields[STATUS], code, "{status}");
             assert_eq!(fields[MESSAGE], "50 %25 of %C3%BC");
+        }
+    }
+
+    #[test]
+    fn grpc_calls_are_recognized_by_their_type() {
+        let with_type =
+            |value| HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
+        for yes in ["application/grpc", "application/grpc+proto", "Application/GRPC; x=y"] {
+            assert!(is_grpc(&with_type(yes)), "{yes}");
+        }
+        // gRPC-Web is made for HTTP/1.1: its trailers are in the body.
+        for no in [
+            "",
+            "application/json",
+            "application/grpcx",
+            "text/plain; a=application/grpc",
+            "application/grpc-web",
+        ] {
+            assert!(!is_grpc(&with_type(no)), "{no}");
         }
     }
 }

@@ -97,16 +97,6 @@ impl GrpcStatus {
     }
 }
 
-/// Whether a message with this Content-Type is a gRPC message: `application/grpc`, optionally followed by `+` or `-`
-/// (`+proto`, `-web`, `-web+proto`).
-#[must_use]
-pub fn is_grpc(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence
-        .strip_prefix("application/grpc")
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', '-']))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,16 +151,6 @@ mod tests {
             let trailers = trailers.map(|status| fields(Some(status)));
             let status = StatusCode::from_u16(http).unwrap();
             assert_eq!(GrpcStatus::of_reply(status, &fields(header), trailers.as_ref()).as_str(), name);
-        }
-    }
-
-    #[test]
-    fn grpc_calls_are_recognized_by_their_type() {
-        for yes in ["application/grpc", "application/grpc+proto", "Application/GRPC-Web+proto; x=y"] {
-            assert!(is_grpc(yes), "{yes}");
-        }
-        for no in ["", "application/json", "application/grpcx", "text/plain; a=application/grpc"] {
-            assert!(!is_grpc(no), "{no}");
         }
     }
 }

@@ -21,7 +21,7 @@ mod trace;
 mod upstreams;
 
 pub use connections::{ConnectionMetrics, ConnectionRefusal, RefusedRequest};
-pub use grpc::{GrpcStatus, is_grpc};
+pub use grpc::GrpcStatus;
 pub use libraries::only_words;
 pub use lifetime::Totals;
 pub use log_lines::{LogError, Logging, start_logging};

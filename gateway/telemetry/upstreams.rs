@@ -67,6 +67,7 @@ pub struct UpstreamMetrics {
 }
 
 impl UpstreamMetrics {
+    // Long because it is a list: each field of the struct is one metric with its name, help and labels.
     #[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
     pub(super) fn new(make: &MetricRegistry) -> Result<Self, prometheus::Error> {
         Ok(Self {

@@ -52,6 +52,13 @@ pub(crate) struct Discovery {
     throttle: LogThrottle,
 }
 
+/// One of a target's addresses.
+#[derive(Clone, Copy)]
+struct Place {
+    address: SocketAddr,
+    is_spare: bool,
+}
+
 impl Discovery {
     /// What was known `before` counts until something else is known.
     pub(crate) fn new(upstream: &Upstream, shared: SharedSettings<'_>, before: Option<&Self>) -> Self {
@@ -116,18 +123,19 @@ impl Discovery {
         let mut peers: Vec<Arc<Peer>> = Vec::new();
         for target in &self.upstream.targets {
             let authority = target.authority();
-            for (address, is_spare) in self.addresses(target) {
-                if !peers.iter().any(|peer| peer.address == address && peer.authority == authority) {
-                    let state = state(&authority, address);
-                    peers.push(Arc::new(self.peer(target, (address, is_spare), state)));
+            for place in self.places(target) {
+                if !peers.iter().any(|peer| peer.address == place.address && peer.authority == authority) {
+                    let state = state(&authority, place.address);
+                    peers.push(Arc::new(self.peer(target, place, state)));
                 }
             }
         }
         peers
     }
 
-    fn addresses(&self, target: &Target) -> Vec<(SocketAddr, bool)> {
-        let with_port = |(address, is_spare)| (SocketAddr::new(address, target.port), is_spare);
+    fn places(&self, target: &Target) -> Vec<Place> {
+        let with_port =
+            |(address, is_spare)| Place { address: SocketAddr::new(address, target.port), is_spare };
         match target.host.parse::<IpAddr>() {
             Ok(address) => vec![with_port((address, false))],
             Err(_) => locked(&self.known)
@@ -137,12 +145,8 @@ impl Discovery {
         }
     }
 
-    fn peer(
-        &self,
-        target: &Target,
-        (address, is_spare): (SocketAddr, bool),
-        state: Arc<TargetState>,
-    ) -> Peer {
+    fn peer(&self, target: &Target, place: Place, state: Arc<TargetState>) -> Peer {
+        let Place { address, is_spare } = place;
         let authority = target.authority();
         let mut http = HttpPeer::new(address, target.scheme.is_tls(), target.host.clone());
         let options = &mut http.options;

@@ -47,16 +47,9 @@ pub(super) struct Function {
     pub(super) has_reason: bool,
 }
 
-impl Function {
-    /// Its file and its name.
-    pub(super) fn place(&self) -> String {
-        format!("{} {}", self.file.display(), self.name)
-    }
-}
-
 impl fmt::Display for Function {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} ({} lines)", self.place(), self.lines)
+        write!(formatter, "{} {} ({} lines)", self.file.display(), self.name, self.lines)
     }
 }
 

@@ -66,17 +66,29 @@ impl Position {
     }
 }
 
+/// A value of the wrong shape.
+struct Misfit<'text> {
+    span: Span,
+    /// The text of the value, if it may be shown.
+    shown: Option<&'text str>,
+    what: &'static str,
+}
+
 impl<'a> Walk<'a> {
     fn node(&mut self, node: &mut Node, schema: &'a Value, position: &Position) -> Fitness {
         let forms = forms(schema, self.root);
         let span = node.span;
         match &mut node.value {
             NodeValue::Broken => Fitness::Broken,
-            NodeValue::Empty => self.refuse((position.span, None), "has no value", schema, position),
+            NodeValue::Empty => {
+                let misfit = Misfit { span: position.span, shown: None, what: "has no value" };
+                self.refuse(&misfit, schema, position)
+            }
             NodeValue::Scalar(text) => {
                 let shown = if node.from_environment { None } else { Some(text.as_str()) };
                 let Some(form) = forms.iter().find(|form| is_scalar(form)) else {
-                    return self.refuse((span, shown), "has the wrong shape", schema, position);
+                    let misfit = Misfit { span, shown, what: "has the wrong shape" };
+                    return self.refuse(&misfit, schema, position);
                 };
                 let problem = scalar_problem(text, shown, form).map(|problem| match &node.empty_variable {
                     Some(name) => empty_variable(name, form),
@@ -86,11 +98,11 @@ impl<'a> Walk<'a> {
             }
             NodeValue::List(items) => match forms.iter().find(|form| form.get("items").is_some()) {
                 Some(form) => self.list(items, form, position),
-                None => self.refuse((span, None), "is a list", schema, position),
+                None => self.refuse(&Misfit { span, shown: None, what: "is a list" }, schema, position),
             },
             NodeValue::Mapping(entries) => match forms.iter().find(|form| is_mapping(form)) {
                 Some(form) => self.mapping(entries, form, position),
-                None => self.refuse((span, None), "is a mapping", schema, position),
+                None => self.refuse(&Misfit { span, shown: None, what: "is a mapping" }, schema, position),
             },
         }
     }
@@ -105,14 +117,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Reports a value of the wrong shape, with an example of a right one. `written` is what may be shown of it.
-    fn refuse(
-        &mut self,
-        (span, written): (Span, Option<&str>),
-        what: &str,
-        schema: &'a Value,
-        position: &Position,
-    ) -> Fitness {
+    /// Reports a value of the wrong shape, with an example of a right one.
+    fn refuse(&mut self, misfit: &Misfit<'_>, schema: &'a Value, position: &Position) -> Fitness {
+        let Misfit { span, shown, what } = *misfit;
         let subject = match position.path.as_str() {
             "" => "the file".to_owned(),
             path => quoted(path),
@@ -120,7 +127,7 @@ impl<'a> Walk<'a> {
         let expected: Vec<_> = forms(schema, self.root).into_iter().map(noun).collect();
         let message = format!("{subject} {what}; {} is expected", expected.join(" or "));
         let problem = Diagnostic::error(Some(span), message);
-        self.outcome(Some(match example::line(&position.path, schema, self.root, written) {
+        self.outcome(Some(match example::line(&position.path, schema, self.root, shown) {
             Some(example) => problem.help(format!("for example `{example}`")),
             None => problem,
         }))

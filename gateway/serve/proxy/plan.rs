@@ -54,9 +54,9 @@ impl ProxyPlan {
         session: &mut Session,
         context: &Context,
         path: &CanonicalPath,
-        to: (UpstreamIndex, &Mapping),
+        upstream: UpstreamIndex,
+        mapping: &Mapping,
     ) -> Result<Self, RequestRejection> {
-        let (upstream, mapping) = to;
         let framing = framing(session);
         let request = session.req_header();
         Ok(Self {

@@ -19,7 +19,7 @@ use crate::state::gateway::Gateway;
 use crate::telemetry::{LongLivedEnd, LongLivedKind};
 
 use super::lasting::{Lasting, Patience, come};
-use super::websocket::{Frames, close_frame};
+use super::websocket::{Frames, Sender, close_frame};
 
 /// Bytes that are on their way in one direction.
 const BUFFER: usize = 16 << 10;
@@ -46,17 +46,19 @@ impl Tunnel {
 
     /// Carries bytes both ways until the end. Returns how it ended.
     pub(crate) async fn carry(self, gateway: &Gateway, session: Session) -> LongLivedEnd {
-        let Self { mut upstream, early, lasting, idle } = self;
-        let Some((mut client, from_client)) = session.into_upgraded() else {
+        let Self { upstream, early, lasting, idle } = self;
+        let Some((client, from_client)) = session.into_upgraded() else {
             lasting.end(LongLivedEnd::Error);
             return LongLivedEnd::Error;
         };
-        let is_websocket = lasting.kind == LongLivedKind::Websocket;
         let mut carrying = Carrying {
-            up: Direction::new(Side::ToUpstream, &from_client, is_websocket),
-            down: Direction::new(Side::ToClient, &early, is_websocket),
+            up: Direction::new(Side::ToUpstream, &from_client, lasting.kind),
+            down: Direction::new(Side::ToClient, &early, lasting.kind),
+            client,
+            upstream,
+            drains: false,
         };
-        let how = carrying.run((&mut client, &mut upstream), gateway, &lasting, idle).await;
+        let how = carrying.run(gateway, &lasting, idle).await;
         lasting.end(how);
         how
     }
@@ -70,44 +72,42 @@ enum Side {
 }
 
 struct Carrying {
+    client: Stream,
+    upstream: Stream,
     up: Direction,
     down: Direction,
+    /// The gateway drains, and both sides were told.
+    drains: bool,
 }
 
 impl Carrying {
-    async fn run(
-        &mut self,
-        (client, upstream): (&mut Stream, &mut Stream),
-        gateway: &Gateway,
-        lasting: &Lasting,
-        idle: Option<Duration>,
-    ) -> LongLivedEnd {
+    async fn run(&mut self, gateway: &Gateway, lasting: &Lasting, idle: Option<Duration>) -> LongLivedEnd {
         let mut patience = Patience::new(idle);
         let mut farewell = None;
         let is_websocket = self.up.frames.is_some();
-        let mut drains = false;
         loop {
-            let moved = std::future::poll_fn(|context| self.poll_move(client, upstream, context));
+            let may_drain = is_websocket && !self.drains;
+            let moved = std::future::poll_fn(|context| self.poll_move(context));
             let moved = tokio::select! {
                 moved = moved => moved,
                 () = patience.over() => return LongLivedEnd::Idle,
-                () = gateway.ends(), if is_websocket && !drains => {
-                    drains = true;
+                () = gateway.ends(), if may_drain => {
+                    self.drains = true;
                     farewell = Some(Deadline::after(FAREWELL));
                     self.up.say_goodbye();
                     self.down.say_goodbye();
                     continue;
                 }
-                () = come(farewell) => return self.after_farewell(drains),
+                () = come(farewell) => return self.broken(),
             };
             let Ok(Moved { to_upstream, to_client }) = moved else {
-                return if drains { LongLivedEnd::Drain } else { self.broken() };
+                return self.broken();
             };
             patience.renew();
             lasting.count_to_upstream(to_upstream);
             lasting.count_to_client(to_client);
             if let Some(how) = self.end() {
-                return if drains { LongLivedEnd::Drain } else { how };
+                return if self.drains { LongLivedEnd::Drain } else { how };
             }
             if is_websocket && self.is_half_closed() {
                 // Half a WebSocket is of no use. Other protocols may end one direction first.
@@ -117,12 +117,8 @@ impl Carrying {
     }
 
     /// Moves bytes in both directions, as many as go.
-    fn poll_move(
-        &mut self,
-        client: &mut Stream,
-        upstream: &mut Stream,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<Moved>> {
+    fn poll_move(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Moved>> {
+        let Self { client, upstream, .. } = self;
         let up = self.up.poll_move(client, upstream, context);
         self.up.was_first = self.up.is_over() && !self.down.is_over();
         let down = self.down.poll_move(upstream, client, context);
@@ -139,17 +135,15 @@ impl Carrying {
         }
     }
 
-    /// A connection broke. If one side had ended before, the other has nothing more to send.
+    /// A connection broke, or there was no answer to the farewell. If one side had ended before, the other has nothing
+    /// more to send.
     fn broken(&self) -> LongLivedEnd {
         match (self.up.has_ended(), self.down.has_ended()) {
+            _ if self.drains => LongLivedEnd::Drain,
             (true, _) => LongLivedEnd::Client,
             (_, true) => LongLivedEnd::Upstream,
             (false, false) => LongLivedEnd::Error,
         }
-    }
-
-    fn after_farewell(&self, drains: bool) -> LongLivedEnd {
-        if drains { LongLivedEnd::Drain } else { self.broken() }
     }
 
     /// How it ended, once both directions have: by the side that ended first.
@@ -215,11 +209,11 @@ enum Goodbye {
 }
 
 impl Direction {
-    fn new(side: Side, early: &[Bytes], is_websocket: bool) -> Self {
+    fn new(side: Side, early: &[Bytes], kind: LongLivedKind) -> Self {
         let mut direction = Self {
             side,
             buffer: BytesMut::new(),
-            frames: is_websocket.then(Frames::default),
+            frames: (kind == LongLivedKind::Websocket).then(Frames::default),
             goodbye: Goodbye::NotWanted,
             is_unsent: false,
             end: End::Open,
@@ -269,7 +263,11 @@ impl Direction {
 
     fn close_at_boundary(&mut self) {
         if self.frames.as_ref().is_some_and(Frames::is_at_boundary) {
-            self.buffer.extend_from_slice(&close_frame(self.side == Side::ToUpstream));
+            let sender = match self.side {
+                Side::ToUpstream => Sender::Client,
+                Side::ToClient => Sender::Server,
+            };
+            self.buffer.extend_from_slice(&close_frame(sender));
             self.goodbye = Goodbye::Said;
         }
     }

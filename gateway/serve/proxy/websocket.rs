@@ -68,10 +68,17 @@ impl Frames {
     }
 }
 
+/// Which end of a WebSocket sends a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    Client,
+    Server,
+}
+
 /// A close frame that says "going away" (RFC 6455 §7.4.1). What a client sends is masked; any mask will do here.
-pub(super) fn close_frame(is_masked: bool) -> Vec<u8> {
+pub(super) fn close_frame(sender: Sender) -> Vec<u8> {
     const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
-    if !is_masked {
+    if sender == Sender::Server {
         return [&[0x88, 2], &GOING_AWAY[..]].concat();
     }
     let mask: [u8; 4] = rand::random();
@@ -128,8 +135,8 @@ mod tests {
 
     #[test]
     fn a_close_frame_says_going_away() {
-        assert_eq!(close_frame(false), [0x88, 2, 0x03, 0xe9]);
-        let masked = close_frame(true);
+        assert_eq!(close_frame(Sender::Server), [0x88, 2, 0x03, 0xe9]);
+        let masked = close_frame(Sender::Client);
         let (head, rest) = masked.split_at(2);
         let (mask, payload) = rest.split_at(4);
         assert_eq!(head, [0x88, 0x82]);

@@ -169,23 +169,26 @@ impl Connections {
             };
             is_shaking.store(true, Ordering::Relaxed);
             let shaken = shake_hands(tls, peer, tcp, offer).await;
-            shaken.inspect_err(|error| self.count(peer, handshake::cause_of(&**error)))
+            shaken.inspect_err(|error| {
+                let (cause, detail) = handshake::cause_of(&**error);
+                self.count(peer, cause, &detail);
+            })
         };
         let limit = peer.http.options.total_connection_timeout;
         let Some(limit) = limit else { return opening.await };
         tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {
             if is_shaking.load(Ordering::Relaxed) {
-                self.count(peer, (TlsCause::Timeout, "timeout.connect is over".to_owned()));
+                self.count(peer, TlsCause::Timeout, "timeout.connect is over");
             }
             Error::e_explain(ErrorType::ConnectTimedout, "no connection in time")
         })
     }
 
-    fn count(&self, peer: &Peer, (cause, detail): (TlsCause, String)) {
+    fn count(&self, peer: &Peer, cause: TlsCause, detail: &str) {
         if let Some(tls) = &peer.tls {
             let target =
                 TlsTarget { upstream: &tls.upstream, target: &peer.authority, address: peer.address };
-            self.failures.with_target(target, cause, &detail, &tls.throttle);
+            self.failures.with_target(target, cause, detail, &tls.throttle);
         }
     }
 }
