@@ -12,7 +12,7 @@ use crate::state::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use crate::upstream::circuit::CircuitState;
 use crate::upstream::peer::Peer;
-use crate::upstream::targets::Targets;
+use crate::upstream::targets::{ByHand, Targets};
 
 /// All targets as JSON, one per line.
 pub(super) fn list(snapshot: &Snapshot) -> String {
@@ -83,16 +83,16 @@ pub(super) fn switch(
     }
     let parts: Vec<_> = path.split('/').map(|part| percent_decode_str(part).decode_utf8_lossy()).collect();
     let [upstream, target, action] = parts.as_slice() else { return NO_TARGET };
-    let out = match action.as_ref() {
-        "out" => true,
-        "in" => false,
+    let to = match action.as_ref() {
+        "out" => ByHand::Out,
+        "in" => ByHand::In,
         _ => return NO_TARGET,
     };
-    let taken = snapshot.named(upstream).is_some_and(|upstream| upstream.targets.take_out(target, out));
-    if !taken {
+    let is_there = snapshot.named(upstream).is_some_and(|upstream| upstream.targets.switch(target, to));
+    if !is_there {
         return NO_TARGET;
     }
-    let (upstream, target) = (upstream.as_ref(), target.as_ref());
+    let (upstream, target, out) = (upstream.as_ref(), target.as_ref(), to == ByHand::Out);
     tracing::warn!(kind = "target", upstream, target, out, "an operator took a target out or put it back");
     (StatusCode::OK, if out { "out: it gets no more calls\n" } else { "in: it gets calls again\n" })
 }

@@ -137,6 +137,16 @@ enum Body {
     Refused,
 }
 
+/// What the client is expected to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    /// It sends more of the body.
+    Piece,
+    /// It goes away.
+    End,
+    Nothing,
+}
+
 /// What happens next.
 enum Event {
     Result,
@@ -308,27 +318,30 @@ impl<'stream> Stream<'stream> {
 
     async fn next_event(&mut self, session: &mut Session) -> Event {
         let busy = self.dispatch.under_way() > 0;
-        let reads = self.body == Body::Open && self.lines.is_empty();
-        let Self { dispatch, silence, body, .. } = self;
+        let awaited = match self.body {
+            Body::Open if self.lines.is_empty() => Awaited::Piece,
+            Body::Ended => Awaited::End,
+            // Lines wait, so nothing is read. Whether the client is still there shows with the next result.
+            Body::Open | Body::Refused => Awaited::Nothing,
+        };
+        let reads = awaited == Awaited::Piece;
+        let Self { dispatch, silence, .. } = self;
         tokio::select! {
             () = dispatch.ready(), if busy => Event::Result,
-            event = client_event(session, reads, *body) => event,
+            event = client_event(session, awaited) => event,
             _ = silence.race(std::future::pending::<()>()), if reads && !busy => Event::Silence,
         }
     }
 }
 
 /// What the client does next. Cancel-safe: dropping the future loses nothing.
-async fn client_event(session: &mut Session, reads: bool, body: Body) -> Event {
-    if reads {
-        return Event::Piece(session.read_request_body().await);
-    }
-    match body {
-        Body::Ended => {
+async fn client_event(session: &mut Session, awaited: Awaited) -> Event {
+    match awaited {
+        Awaited::Piece => Event::Piece(session.read_request_body().await),
+        Awaited::End => {
             session.gone().await;
             Event::Gone
         }
-        // Lines wait, so nothing is read. Whether the client is still there shows with the next result.
-        Body::Open | Body::Refused => std::future::pending().await,
+        Awaited::Nothing => std::future::pending().await,
     }
 }

@@ -1,6 +1,6 @@
-//! What follows a part of a reply.
+//! Whether more follows a part of a reply.
 
-/// Whether more of a reply follows the part that is written now.
+/// Whether more of a reply follows the part that was just read or is written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
     Follows,

@@ -27,6 +27,15 @@ use super::lease::Lease;
 use super::peer::Peer;
 use super::target_state::TargetState;
 
+/// What an operator does with a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByHand {
+    /// It gets no more calls.
+    Out,
+    /// It gets calls again.
+    In,
+}
+
 /// How long a client should wait if nobody knows when a target will take calls again.
 const PROBED_FOR: Duration = Duration::from_secs(1);
 
@@ -228,11 +237,12 @@ impl Targets {
         self.by_hand.iter().find(|(own, _)| own == authority).map(|(_, out)| out)
     }
 
-    /// Takes a target out by hand, or puts it back. Returns whether there is such a target.
-    pub(crate) fn take_out(&self, authority: &str, out: bool) -> bool {
+    /// Takes a target out, or puts it back. Returns whether there is such a target.
+    pub(crate) fn switch(&self, authority: &str, to: ByHand) -> bool {
         let Some(taken_out) = self.hand_on(authority) else { return false };
-        let was_out = taken_out.swap(out, Ordering::Relaxed);
-        for peer in self.peers().iter().filter(|peer| was_out && !out && peer.authority == authority) {
+        let was_out = taken_out.swap(to == ByHand::Out, Ordering::Relaxed);
+        let is_back = was_out && to == ByHand::In;
+        for peer in self.peers().iter().filter(|peer| is_back && peer.authority == authority) {
             peer.state.is_back();
         }
         true

@@ -71,7 +71,7 @@ const LONGEST_TENTH: usize = 22;
 const TUPLE_PARAMETERS: usize = 0;
 
 /// Parameters of type `bool`. The number may only get smaller.
-const BOOL_PARAMETERS: usize = 17;
+const BOOL_PARAMETERS: usize = 10;
 
 static TREE: LazyLock<Tree> = LazyLock::new(|| Tree::read(&root().join("gateway/lib.rs")));
 static ARROWS: LazyLock<Arrows> = LazyLock::new(|| Arrows::of(&TREE));

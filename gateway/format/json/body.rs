@@ -60,7 +60,7 @@ impl<'a> RawBody<'a> {
             return Ok(Some(whole.slice_ref(json.as_bytes())));
         }
         let Some(content) = content else {
-            builder.reject(ItemRejection::BadBody { problem: not_a_string(kind.is_text(text_types)) });
+            builder.reject(ItemRejection::BadBody { problem: not_a_string(kind, text_types) });
             return Ok(None);
         };
         let text = content.decode()?;
@@ -89,8 +89,8 @@ impl<'a> RawBody<'a> {
     }
 }
 
-const fn not_a_string(is_text: bool) -> &'static str {
-    if is_text {
+const fn not_a_string(kind: MediaKind, text_types: TextTypes) -> &'static str {
+    if kind.is_text(text_types) {
         "is not a string, which the item's Content-Type (text, a form or XML) calls for"
     } else {
         "is not a base64 string, which the item's Content-Type calls for"

@@ -25,6 +25,15 @@ pub(super) struct Attribute<'a> {
     pub(super) value: Cow<'a, str>,
 }
 
+/// Which tag opens an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TagKind {
+    /// `<a>`.
+    Start,
+    /// `<a/>`.
+    Empty,
+}
+
 /// A start tag or an empty element's tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tag<'a> {

@@ -13,7 +13,7 @@ use quick_xml::events::{BytesDecl, Event};
 use super::chars::{find_illegal, is_blank_text, is_plain_name};
 use super::error::{XmlError, XmlErrorKind, naming};
 use super::namespaces::{Declaration, Scope};
-use super::tag::{Name, Tag};
+use super::tag::{Name, Tag, TagKind};
 use super::unescape::{Blanks, referred, unescape};
 use crate::format::charset::is_utf_8;
 
@@ -132,8 +132,8 @@ impl<'a> Tokens<'a> {
         self.span = (start, self.position());
         let content = self.slice(start, self.span.1);
         match event {
-            Event::Start(_) => self.open(content, false),
-            Event::Empty(_) => self.open(content, true),
+            Event::Start(_) => self.open(content, TagKind::Start),
+            Event::Empty(_) => self.open(content, TagKind::Empty),
             Event::End(_) => Ok(self.close()),
             Event::Text(_) => self.text(content),
             Event::CData(_) => self.cdata(content),
@@ -158,7 +158,7 @@ impl<'a> Tokens<'a> {
         Ok(())
     }
 
-    fn open(&mut self, content: &'a str, empty: bool) -> Result<Token<'a>, XmlError> {
+    fn open(&mut self, content: &'a str, kind: TagKind) -> Result<Token<'a>, XmlError> {
         let start = self.span.0;
         if content.len() > self.limits.tag {
             return Err(XmlError::forbidden(start, "a tag is longer than an XML batch's tags can be"));
@@ -172,7 +172,7 @@ impl<'a> Tokens<'a> {
         let tag = Tag::parse(content, start, self.limits.attributes)?;
         self.depth += 1;
         self.rooted = true;
-        self.empty = empty;
+        self.empty = kind == TagKind::Empty;
         self.scope.enter(&tag, self.depth, self.limits.declarations)?;
         self.scope.resolve(tag.name, start)?;
         Ok(Token::Open(tag))

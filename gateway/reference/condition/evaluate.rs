@@ -34,8 +34,8 @@ impl Condition {
 
     fn truth(&self, lookup: &mut Lookup<'_>) -> Truth {
         match self {
-            Self::Any(list) => of_list(list, true, lookup),
-            Self::All(list) => of_list(list, false, lookup),
+            Self::Any(list) => of_list(list, Needed::Any, lookup),
+            Self::All(list) => of_list(list, Needed::All, lookup),
             Self::Not(inner) => Ok(inner.truth(lookup)?.map(|truth| !truth)),
             Self::Compared { left, comparison, right } => {
                 let (left, right) = (value(left, lookup)?, value(right, lookup)?);
@@ -53,8 +53,16 @@ impl Condition {
     }
 }
 
+/// How many conditions of a list must hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needed {
+    Any,
+    All,
+}
+
 /// One that is `decisive` settles the list; else the first that is unknown does.
-fn of_list(list: &[Condition], decisive: bool, lookup: &mut Lookup<'_>) -> Truth {
+fn of_list(list: &[Condition], needed: Needed, lookup: &mut Lookup<'_>) -> Truth {
+    let decisive = needed == Needed::Any;
     let mut end = Ok(Some(!decisive));
     for one in list {
         let truth = one.truth(lookup);

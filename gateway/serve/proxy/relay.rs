@@ -70,10 +70,11 @@ impl Exchange<'_> {
             return Ended::Failed(Failure::Call(failure, Sent::Maybe));
         }
         let prepared = reader.is_done().and_then(|is_done| {
-            let body = reply::final_head(self.session, &mut head, self.job, is_done)?;
-            Ok((body, is_done))
+            let rest = if is_done { Rest::Nothing } else { Rest::Follows };
+            let body = reply::final_head(self.session, &mut head, self.job, rest)?;
+            Ok((body, rest))
         });
-        let (body, is_done) = match prepared {
+        let (body, rest) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 self.abandon(writer, reader, lease.peer()).await;
@@ -87,7 +88,7 @@ impl Exchange<'_> {
         }
         let (status, fields) = (head.status, self.job.plan.is_grpc.then(|| head.headers.clone()));
         let mut relay = Relay { writer, reader, is_writer_broken, mapped: None, trailers: None };
-        let sent = self.send(&mut relay, head, body, is_done).await;
+        let sent = self.send(&mut relay, head, body, rest).await;
         if let (Some(fields), Ok(())) = (fields, &sent) {
             self.grpc_status = Some(GrpcStatus::of_reply(status, &fields, relay.trailers.as_ref()));
         }
@@ -103,12 +104,13 @@ impl Exchange<'_> {
         self.begin_lasting(LongLivedKind::Sse)
     }
 
+    /// Sends the head, then the body. `rest`: whether the upstream sends anything after its head.
     async fn send(
         &mut self,
         relay: &mut Relay,
         head: ResponseHeader,
         body: Body,
-        is_done: bool,
+        rest: Rest,
     ) -> Result<(), Broken> {
         let keeps_head_back = body == Body::Mapped;
         if keeps_head_back {
@@ -116,11 +118,11 @@ impl Exchange<'_> {
         }
         let mut head = Some(Box::new(head));
         if !keeps_head_back && let Some(head) = head.take() {
-            let rest = if body == Body::None { Rest::Nothing } else { Rest::Follows };
-            let written = self.session.write_response_header(head, rest).await;
+            let to_client = if body == Body::None { Rest::Nothing } else { Rest::Follows };
+            let written = self.session.write_response_header(head, to_client).await;
             written.map_err(broken)?;
         }
-        if !is_done {
+        if rest == Rest::Follows {
             self.pump(relay, &body).await?;
         }
         if let Some(mapped) = relay.mapped.take() {

@@ -9,7 +9,7 @@ use pingora::{Error, ErrorType};
 
 use crate::format::{self, xml};
 use crate::header::hop::{Kept, hop_by_hop_fields};
-use crate::session::Session;
+use crate::session::{Rest, Session};
 use crate::upstream::error;
 
 use super::plan::Job;
@@ -63,7 +63,7 @@ pub(super) enum Body {
     Mapped,
 }
 
-/// Makes an upstream's final reply one of ours.
+/// Makes an upstream's final reply one of ours. `rest`: whether anything follows its head.
 ///
 /// # Errors
 /// It has a transfer coding that is not undone here, or a url that can't be mapped.
@@ -71,7 +71,7 @@ pub(super) fn final_head(
     session: &mut Session,
     head: &mut ResponseHeader,
     job: Job<'_>,
-    is_done: bool,
+    rest: Rest,
 ) -> pingora::Result<Body> {
     check_framing(head)?;
     remove_fields(head, Kept::Trailer);
@@ -94,7 +94,7 @@ pub(super) fn final_head(
         Body::Mapped
     } else if head.headers.contains_key(header::CONTENT_LENGTH) {
         Body::Sized
-    } else if is_done {
+    } else if rest == Rest::Nothing {
         head.insert_header(header::CONTENT_LENGTH, 0)?;
         Body::None
     } else {

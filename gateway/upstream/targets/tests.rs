@@ -81,12 +81,12 @@ async fn a_key_stays_with_its_target_and_a_target_that_is_back_takes_only_its_ow
         assert!((250..800).contains(&share), "{octet} has {share} of 2000 keys");
     }
     assert_eq!(before, owners(&targets));
-    assert!(targets.take_out("127.0.0.2", true));
+    assert!(targets.switch("127.0.0.2", ByHand::Out));
     let during = owners(&targets);
     for (was, is) in before.iter().zip(&during) {
         assert!(*is != 2 && (was == is || *was == 2), "the key of {was} went to {is}");
     }
-    assert!(targets.take_out("127.0.0.2", false));
+    assert!(targets.switch("127.0.0.2", ByHand::In));
     assert_eq!(before, owners(&targets));
 }
 
@@ -136,7 +136,7 @@ async fn no_more_are_ejected_than_may_be() {
 #[tokio::test(start_paused = true)]
 async fn the_share_of_a_target_that_is_back_grows() {
     let targets = targets("slow_start: 10s", 2).await;
-    assert!(targets.take_out("127.0.0.2", true) && targets.take_out("127.0.0.2", false));
+    assert!(targets.switch("127.0.0.2", ByHand::Out) && targets.switch("127.0.0.2", ByHand::In));
     let share = |targets: &Targets| counts(targets, 4000).get(&2).copied().unwrap_or(0);
     let first = share(&targets);
     assert!((80..400).contains(&first), "{first} of 4000 at first");
@@ -150,11 +150,11 @@ async fn the_share_of_a_target_that_is_back_grows() {
 #[tokio::test]
 async fn how_targets_stand_outlives_a_reload() {
     let targets = targets("breaker: { failures: 1 }", 3).await;
-    assert!(targets.take_out("127.0.0.1", true));
+    assert!(targets.switch("127.0.0.1", ByHand::Out));
     fail(&targets, 1);
     let again = with("breaker: { failures: 1 }, concurrency: 9", 3, Some(&targets)).await;
     assert_eq!(counts(&again, 10).len(), 1);
-    assert!(!again.take_out("127.0.0.9", true), "there is no such target");
+    assert!(!again.switch("127.0.0.9", ByHand::Out), "there is no such target");
     let without = with("breaker: { max_ejected: 0% }", 3, Some(&again)).await;
     assert_eq!(counts(&without, 10).len(), 2, "without a breaker none is ejected");
 }
