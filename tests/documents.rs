@@ -1,8 +1,12 @@
 //! Documents that can't go stale: configurations in the repository load, links lead somewhere, and
 //! tables are complete.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "structure/files.rs"]
+mod files;
+
+use std::path::Path;
+
+pub(crate) use files::{files_below, read, root};
 
 use crate::harness::gateway::{batchgate, check};
 use crate::harness::programs::{run, text};
@@ -88,36 +92,4 @@ fn links(markdown: &str) -> Vec<String> {
     let starts = markdown.match_indices("](").map(|(start, _)| &markdown[start + 2..]);
     let targets = starts.filter_map(|rest| rest.split(')').next());
     targets.filter(|link| !link.contains(':') && !link.starts_with('#')).map(str::to_owned).collect()
-}
-
-/// The files with this extension below a folder of the repository, in order.
-pub(crate) fn files_below(folder: &str, extension: &str) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for found in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-            let path = found.unwrap().path();
-            let hidden = path.file_name().unwrap().to_string_lossy().starts_with(['.', '_']);
-            if path.is_dir()
-                && !hidden
-                && !["target", "stand-in", "shared"].iter().any(|name| path.ends_with(name))
-            {
-                folders.push(path);
-            } else if path.extension().is_some_and(|found| found == extension) {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    files
-}
-
-/// The text of a file.
-pub(crate) fn read(file: &Path) -> String {
-    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-}
-
-/// The folder of the repository.
-pub(crate) fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

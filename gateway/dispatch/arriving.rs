@@ -16,6 +16,7 @@ use crate::route::{RouteIndex, UpstreamIndex};
 
 use super::budget::ReplyBudget;
 use super::failure::CallFailure;
+use super::need::{Need, planned_outcome};
 use super::outcome::{DispatchedItem, Outcome, SkipReason};
 use super::progress::{Progress, Sent};
 use super::source::{Job, Limit, Source};
@@ -98,25 +99,21 @@ impl StreamWork {
     pub(super) fn add(&self, position: usize, item: PlannedItem, bytes: usize) {
         let queued = Stopwatch::start();
         let PlannedItem { subject, route, step } = item;
-        let upstream = if let Step::Call(call) = &step { Some(call.upstream) } else { None };
+        let upstream = Need::new(&step).upstream();
         let progress = Progress::new(queued);
         let entry = Entry { subject, route, upstream, position, bytes };
         if self.is_stopped() {
             return self.finish(entry, &progress, SKIPPED);
         }
-        let outcome = match step {
-            Step::Call(call) => {
-                let deadline = queued.deadline(self.limits.patience);
-                return lock(&self.waiting).push_back(Waiting { entry, progress, call, deadline });
-            }
-            Step::Respond(respond) => Outcome::Responded(respond),
-            Step::Rejected(rejection) => Outcome::Rejected(rejection),
-            // Neither comes here: the one was made a call, and lines share none.
-            Step::Later(_) | Step::Same(_) => {
-                Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No }
-            }
+        let step = if let Step::Call(call) = step {
+            let deadline = queued.deadline(self.limits.patience);
+            return lock(&self.waiting).push_back(Waiting { entry, progress, call, deadline });
+        } else {
+            step
         };
-        self.finish(entry, &progress, outcome);
+        // No line refers to another or shares a call, so there is always an outcome.
+        let none = Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No };
+        self.finish(entry, &progress, planned_outcome(step).unwrap_or(none));
     }
 
     /// An item has ended.

@@ -9,6 +9,7 @@ use super::coalesced::copy_of;
 use super::engine::Engine;
 use super::failure::CallFailure;
 use super::items::{Items, Place};
+use super::need::{Need, planned_outcome};
 use super::outcome::{DispatchedItem, Outcome, SkipReason};
 use super::progress::{Progress, Sent};
 
@@ -51,31 +52,29 @@ pub(super) fn collect<E: Engine>(mut items: Items, end: End, engine: &E) -> Vec<
 /// `was_held_back`: whether calls to an upstream waited for others of their client.
 fn ended(place: Place, fate: &Fate, was_held_back: impl Fn(UpstreamIndex) -> bool) -> DispatchedItem {
     let Place { item: PlannedItem { subject, route, step }, progress, slot } = place;
-    let upstream = match &step {
-        Step::Call(call) => Some(call.upstream),
-        Step::Later(template) => template.destination.map(|destination| destination.upstream),
-        Step::Same(_) | Step::Respond(_) | Step::Rejected(_) => None,
-    };
-    let outcome = match (slot.into_inner(), step) {
-        (Some(outcome), _) => outcome,
-        (None, Step::Respond(_) | Step::Rejected(_)) if fate.is_stopped => {
-            Outcome::Skipped(SkipReason::BatchStopped)
+    let upstream = Need::new(&step).upstream();
+    let outcome = slot.into_inner().or_else(|| unstarted(step, fate));
+    let outcome = outcome.unwrap_or_else(|| {
+        let mut outcome = cut_off(fate.end, Some(&progress));
+        if let Outcome::Failed { failure, .. } = &mut outcome
+            && *failure == CallFailure::DeadlineBeforeCall
+            && !fate.waits
+            && upstream.is_some_and(was_held_back)
+        {
+            *failure = CallFailure::ClientShareDeadline;
         }
-        (None, Step::Respond(respond)) if !fate.waits => Outcome::Responded(respond),
-        (None, Step::Rejected(rejection)) => Outcome::Rejected(rejection),
-        (None, Step::Call(_) | Step::Later(_) | Step::Same(_) | Step::Respond(_)) => {
-            let mut outcome = cut_off(fate.end, Some(&progress));
-            if let Outcome::Failed { failure, .. } = &mut outcome
-                && *failure == CallFailure::DeadlineBeforeCall
-                && !fate.waits
-                && upstream.is_some_and(was_held_back)
-            {
-                *failure = CallFailure::ClientShareDeadline;
-            }
-            outcome
-        }
-    };
+        outcome
+    });
     DispatchedItem { subject, route, upstream, outcome, timeline: progress.take_timeline(), coalesced: false }
+}
+
+/// The outcome of an item that needs no call, unless it still waited for others.
+fn unstarted(step: Step, fate: &Fate) -> Option<Outcome> {
+    let known = Need::new(&step).known()?;
+    if fate.is_stopped {
+        return Some(Outcome::Skipped(SkipReason::BatchStopped));
+    }
+    if known.holds_anyway || !fate.waits { planned_outcome(step) } else { None }
 }
 
 /// An item that ends with the one whose call it shares. `first`: that one, unless the batch stopped before this item.

@@ -19,6 +19,7 @@ use super::coalesced::fill_copy;
 use super::condition::{Ended, unmet};
 use super::engine::Engine;
 use super::items::{Items, Place, PlacedCall, PlacedJob};
+use super::need::{Need, planned_answer};
 use super::outcome::{Outcome, SkipReason};
 use super::resolve::{Answers, Earlier, MAX_LOOKED_THROUGH, Resolver, Unfit};
 use super::source::Source;
@@ -123,9 +124,9 @@ impl<'run, E: Engine> State<'run, E> {
     fn begin(&mut self) {
         let items = self.items;
         for (number, place) in items.places.iter().enumerate() {
-            if let (Step::Respond(respond), true) = (&place.item.step, self.may_answer(number)) {
+            if let (Some(answer), true) = (planned_answer(&place.item.step), self.may_answer(number)) {
                 // References can take from a fixed answer, too.
-                items.fill(place, Outcome::Responded(respond.clone()));
+                items.fill(place, answer);
             }
             match items.settled_already(number, place) {
                 Some(_) => self.ended(number),
@@ -155,14 +156,17 @@ impl<'run, E: Engine> State<'run, E> {
                 self.settle(number, place, Outcome::Skipped(reason));
                 continue;
             }
-            match &place.item.step {
-                Step::Call(call) => return Some(job(PlacedCall::Planned(call))),
-                Step::Later(template) => match self.resolve(template) {
+            match Need::new(&place.item.step) {
+                Need::Call(call) => return Some(job(PlacedCall::Planned(call))),
+                Need::Results(template) => match self.resolve(template) {
                     Ok(call) => return Some(job(PlacedCall::Resolved(Box::new(call)))),
                     Err(unfit) => self.settle(number, place, unfit.into()),
                 },
-                Step::Respond(respond) => self.settle(number, place, Outcome::Responded(respond.clone())),
-                Step::Same(_) | Step::Rejected(_) => {}
+                Need::Other | Need::Nothing(_) => {
+                    if let Some(answer) = planned_answer(&place.item.step) {
+                        self.settle(number, place, answer);
+                    }
+                }
             }
         }
         None

@@ -10,9 +10,10 @@ use http::Method;
 
 use crate::batch::ItemIndex;
 use crate::clock::{Deadline, Stopwatch};
-use crate::plan::{Call, Conditions, Plan, PlannedItem, Step};
+use crate::plan::{Call, Conditions, Plan, PlannedItem};
 
 use super::budget::ReplyBudget;
+use super::need::Need;
 use super::outcome::Outcome;
 use super::progress::Progress;
 use super::source::{Job, Limit};
@@ -86,11 +87,8 @@ impl Items {
 
     /// For an item that is settled by its plan alone: whether it failed.
     pub(super) fn settled_already(&self, number: usize, place: &Place) -> Option<bool> {
-        match &place.item.step {
-            Step::Rejected(_) => Some(true),
-            Step::Respond(respond) if !self.waits(number) => Some(respond.status.as_u16() >= 400),
-            Step::Respond(_) | Step::Call(_) | Step::Later(_) | Step::Same(_) => None,
-        }
+        let known = Need::new(&place.item.step).known()?;
+        (known.holds_anyway || !self.waits(number)).then_some(known.is_error)
     }
 
     /// Whether an item can't end before others have ended, or its condition was evaluated.

@@ -68,6 +68,7 @@ mod engine;
 mod failure;
 mod graph;
 mod items;
+mod need;
 mod outcome;
 mod progress;
 mod queues;

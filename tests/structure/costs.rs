@@ -21,6 +21,10 @@ const EXAMPLES: &[Example] = &[
         names: &["client_share_waits", "batchgate_client_share_waits_total"],
         most: 3,
     },
+    // Its section under `config/`, where it is used, the example, the schema, the list of limits.
+    Example { what: "a setting", names: &["allow_headers"], most: 6 },
+    Example { what: "a setting", names: &["max_ejected"], most: 6 },
+    Example { what: "a setting", names: &["hash_header"], most: 6 },
 ];
 
 #[test]

@@ -31,5 +31,6 @@ pub(crate) fn read(file: &Path) -> String {
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    folders.find(|folder| folder.join("gateway/lib.rs").is_file()).unwrap().to_owned()
 }
