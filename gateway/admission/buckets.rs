@@ -209,6 +209,6 @@ mod tests {
         }
         assert_eq!(forgotten.get(), 1);
         assert_eq!(buckets.take_some(1, number(1)).admitted, 0);
-        assert_eq!(buckets.take_some(2, number(1)).admitted, 1, "it was forgotten, and starts anew");
+        assert_eq!(buckets.take_some(2, number(1)).admitted, 1, "it was forgotten, so it starts full");
     }
 }

@@ -54,7 +54,7 @@ pub enum ItemRejection {
     },
     /// An unknown member whose name is similar to a known one. In XML, where names are written by hand: any unknown
     /// attribute or element.
-    #[error("the item has `{member}`, which no item can have{}", did_you_mean(*.meant))]
+    #[error("the item has `{member}`, which items don't have{}", did_you_mean(*.meant))]
     UnknownMember {
         /// Its name as given, cut to a sensible length.
         member: String,

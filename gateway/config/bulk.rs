@@ -202,7 +202,7 @@ impl Resolver<'_> {
         routes: &RouteTable,
     ) -> Resolved<RouteIndex> {
         let Some((index, route)) = each.route_in(routes) else {
-            let message = format!("the template {} lies under no route", document.each.shown());
+            let message = format!("no route covers the template {}", document.each.shown());
             let known = routes.routes().iter().map(|route| route.path.as_str());
             let help = match nearest(document.each.value.split('{').next().unwrap_or_default(), known) {
                 Some(meant) => format!("add a route for it; `{meant}` is one that looks like it"),

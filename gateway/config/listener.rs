@@ -145,7 +145,7 @@ impl Resolver<'_> {
             Some(_) => (written.span, already(*span)),
             None => (*span, "it is admin's default; set `admin` to another address, or to `off`".to_owned()),
         };
-        self.refuse(shown, format!("the address {} is taken twice", written.shown()), help)
+        self.refuse(shown, format!("the address {} is used twice", written.shown()), help)
     }
 
     fn tls_files(&mut self, tls: &At<TlsDocument>) -> Resolved<TlsFiles> {

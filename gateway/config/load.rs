@@ -55,7 +55,7 @@ fn read(path: &Path) -> Result<String, String> {
         return Err("the file is larger than 1 MiB".to_owned());
     }
     String::from_utf8(bytes).map_err(|error| {
-        format!("the file is not UTF-8: byte {} starts no character", error.utf8_error().valid_up_to())
+        format!("the file is not UTF-8: byte {} does not start a character", error.utf8_error().valid_up_to())
     })
 }
 

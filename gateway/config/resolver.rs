@@ -195,10 +195,10 @@ impl<K: PartialEq> Seen<K> {
     }
 }
 
-/// `it is on line 7 already`, for the help of what is there twice.
+/// Such as `it is already on line 7`: the help for a duplicate.
 pub(super) fn already(span: Option<Span>) -> String {
     match span {
-        Some(span) => format!("it is on line {} already", span.line),
+        Some(span) => format!("it is already on line {}", span.line),
         None => "it is there by default".to_owned(),
     }
 }

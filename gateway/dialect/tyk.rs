@@ -86,7 +86,7 @@ impl<'a> Plain<'a> for Requests {
     const ITEMS: &'static str = "requests";
     const KNOWN: &'static [&'static str] = &["requests", "suppress_parallel_execution"];
     const MISSING: &'static str = "expected an object with the member `requests`";
-    const NO_LIST: &'static str = "the member `requests` is no array";
+    const NO_LIST: &'static str = "the member `requests` is not an array";
 
     fn read_shared(
         &mut self,

@@ -122,7 +122,7 @@ impl<'run, 'work> Filling<'run, 'work> {
             }
             if in_path && value.is_empty() {
                 // `/orders/` and nothing behind it would be all orders.
-                return Err(unresolved(expression, "it is empty, and a path needs something there"));
+                return Err(unresolved(expression, "it is empty, but a path needs something there"));
             }
             Ok(utf8_percent_encode(&value, IN_URL).to_string())
         })?;

@@ -82,7 +82,7 @@ fn header_templates(headers: &Fields) -> Result<Vec<(usize, TextTemplate)>, Item
         let template = TextTemplate::parse(text).map_err(rejection)?;
         if name == CONTENT_TYPE && template.expressions().next().is_some() {
             // It decided how the body was read.
-            let problem = "can't stand in Content-Type";
+            let problem = "is not allowed in Content-Type";
             return Err(ItemRejection::BadReference { reference: format!("{EXPRESSION_START}…"), problem });
         }
         templates.push((place, template));

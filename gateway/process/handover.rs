@@ -36,7 +36,7 @@ pub(crate) enum HandoverError {
     Sockets(#[from] io::Error),
     #[error("sockets can't be passed on: {0}")]
     Places(#[from] FdMappingCollision),
-    #[error("the successor ended before it served ({0})")]
+    #[error("the successor ended before it was serving ({0})")]
     Ended(ExitStatus),
     #[error("the successor did not serve within {} seconds", READY_WITHIN.as_secs())]
     Late,

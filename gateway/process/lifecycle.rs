@@ -310,7 +310,7 @@ async fn give_up(successor: Option<Successor>, running: &Running, error: &Handov
 
 fn record_failure(running: &Running, error: &HandoverError) {
     running.gateway.metrics.record_handover(HandoverResult::Failed);
-    tracing::error!(kind = "handover", %error, "the hand-over failed; this process goes on");
+    tracing::error!(kind = "handover", %error, "the hand-over failed; this process continues");
 }
 
 async fn end(running: &mut Running, signals: &mut Signals, ending: Ending) {

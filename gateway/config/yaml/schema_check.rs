@@ -168,8 +168,8 @@ impl<'a> Walk<'a> {
         let mut seen: HashMap<String, Span> = HashMap::new();
         entries.retain(|(key, _)| {
             if let Some(earlier) = seen.get(&key.name) {
-                let message = format!("the key {} is there twice", quoted(&key.name));
-                let help = format!("it is on line {} already", earlier.line);
+                let message = format!("duplicate key {}", quoted(&key.name));
+                let help = format!("it is already on line {}", earlier.line);
                 self.findings.push(Diagnostic::error(Some(key.span), message).help(help));
                 return false;
             }

@@ -110,7 +110,7 @@ pub(in crate::config) fn scalar_problem(
             "is not one" => format!("{subject} is not {}", unit.noun()),
             problem => format!("{subject} is not {}: it {problem}", unit.noun()),
         };
-        let hint = if shown.is_some() { error.hint } else { "say it with its unit".to_owned() };
+        let hint = if shown.is_some() { error.hint } else { "write it with its unit".to_owned() };
         return Some((message, hint));
     }
     if let Some(choices) = choices(form) {

@@ -130,7 +130,7 @@ fn not_yaml(error: &serde_saphyr::Error, text: &str) -> Diagnostic {
     let span = error.location().map(Span::from);
     if message.starts_with("budget breached: Documents") {
         return Diagnostic::error(span, "the file has more than one document")
-            .help("a configuration is one; remove everything from the second `---` on");
+            .help("a configuration is one document; remove everything from the second `---` on");
     }
     if message.starts_with("budget breached") || message.contains("limit exceeded") {
         return Diagnostic::error(

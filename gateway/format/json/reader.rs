@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         if lexer.peek() != Some(b'[') {
             let at = lexer.position();
             lexer.value()?;
-            return Err(not_a_batch(at, "the member `requests` is no array"));
+            return Err(not_a_batch(at, "the member `requests` is not an array"));
         }
         lexer.open_array()?;
         let mut first = true;

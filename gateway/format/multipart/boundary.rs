@@ -41,9 +41,9 @@ impl Boundary {
             .collect();
         let [value] = *values.as_slice() else {
             return Err(if values.is_empty() {
-                "Content-Type names no boundary"
+                "Content-Type has no boundary"
             } else {
-                "Content-Type names two boundaries"
+                "Content-Type has two boundaries"
             });
         };
         let name = unquoted(value).ok_or("Content-Type has a boundary whose quotes do not close")?;
@@ -51,7 +51,7 @@ impl Boundary {
             return Err("a boundary has 1 to 70 characters (RFC 2046)");
         }
         if !name.bytes().all(is_boundary_character) || name.ends_with(' ') {
-            return Err("the boundary has a character that no boundary can have (RFC 2046)");
+            return Err("the boundary has a character that is not allowed in a boundary (RFC 2046)");
         }
         Ok(Self { delimiter: Finder::new(format!("--{name}").as_bytes()).into_owned() })
     }

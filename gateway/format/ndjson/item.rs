@@ -59,7 +59,7 @@ pub fn check_start(first: &Line) -> Result<(), BatchRefusal> {
     let marked =
         first.number == 1 && first.content.as_ref().is_ok_and(|line| line.starts_with(b"\xef\xbb\xbf"));
     if marked {
-        let reason = "JSON starts without a byte order mark".to_owned();
+        let reason = "JSON must not start with a byte order mark".to_owned();
         return Err(BatchRefusal::Malformed { reason, place: Place::at(b"", 0) });
     }
     Ok(())
@@ -96,7 +96,7 @@ mod tests {
         let (_, place) = bad_line(r#"{"id":"a",}"#);
         assert_eq!(place, Place { offset: 110, line: 7, column: 11, item: None });
         assert_eq!(bad_line("{} {}").1.column, 4);
-        assert_eq!(bad_line(r#"{"id":1,"id":2}"#).0, "the member `id` stands twice");
+        assert_eq!(bad_line(r#"{"id":1,"id":2}"#).0, "duplicate member `id`");
         assert!(bad_line(&"[".repeat(100)).0.contains("max_depth"));
         assert_eq!(read("{").subject.id.as_str(), "7");
     }

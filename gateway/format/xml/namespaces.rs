@@ -91,7 +91,7 @@ impl<'a> Scope<'a> {
             if seen.contains(&expanded) {
                 return Err(XmlError::syntax(
                     tag.start,
-                    &naming("an attribute stands twice in a tag:", name.local),
+                    &naming("duplicate attribute in a tag:", name.local),
                 ));
             }
             seen.push(expanded);

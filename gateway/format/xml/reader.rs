@@ -63,7 +63,7 @@ fn read_batch(
             Token::Text(text) if !is_blank_text(&text) => {
                 return Err(XmlError::not_a_batch(
                     tokens.start(),
-                    "there is text beside the elements of the batch",
+                    "text is not allowed between the elements of the batch",
                 ));
             }
             Token::End => return Ok(()),

@@ -93,7 +93,7 @@ fn read_children<'a>(
             Token::Text(text) if !is_blank_text(&text) => {
                 return Err(XmlError::not_a_batch(
                     tokens.start(),
-                    "there is text beside the elements of a `request`",
+                    "text is not allowed between the elements of a `request`",
                 ));
             }
             Token::Close if tokens.depth() == outside => return Ok(body),

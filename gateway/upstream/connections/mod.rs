@@ -234,7 +234,7 @@ async fn shake_hands(
 }
 
 #[expect(clippy::unnecessary_box_returns, reason = "pingora's results have it so")]
-#[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are one to us")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are treated alike")]
 fn not_connected(error: io::Error) -> Box<Error> {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
     let kind = match error.kind() {

@@ -68,7 +68,7 @@ impl<'l, 'a> PlainItem<'l, 'a> {
         match open_or_skip(lexer)? {
             Opened::Null => return Ok(()),
             Opened::Other => {
-                self.builder.reject_member("headers", "is no object");
+                self.builder.reject_member("headers", "is not an object");
                 return Ok(());
             }
             Opened::Object => {}
@@ -119,7 +119,7 @@ impl<'l, 'a> PlainItem<'l, 'a> {
     fn decoded(&mut self, text: &str) -> Option<Bytes> {
         let bytes = base64::decode(text).map(Bytes::from);
         if bytes.is_none() {
-            self.builder.reject(ItemRejection::BadBody { problem: "is no base64" });
+            self.builder.reject(ItemRejection::BadBody { problem: "is not base64" });
         }
         bytes
     }
