@@ -174,7 +174,7 @@ const FORM: &str = "write an IP address and a port, such as `0.0.0.0:8080`, or `
 
 fn parse(text: &str) -> Result<ListenAddress, String> {
     if let Some(path) = text.strip_prefix("unix:") {
-        // sun_path has 108 bytes, the last of which ends it.
+        // sun_path has 108 bytes, including the final NUL.
         return if path.starts_with('/') && path.len() < 108 {
             Ok(ListenAddress::Unix(PathBuf::from(path)))
         } else {

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listen_path_is_what_stands_before_the_batch() {
+    fn a_listen_path_is_the_part_before_the_batch() {
         for (endpoint, expected) in [
             ("/api/tyk/batch/", "/api/x"),
             ("/api/tyk/batch", "/api/x"),

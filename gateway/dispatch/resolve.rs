@@ -25,7 +25,7 @@ const IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_
 /// Bytes of results that the references of one batch may look through and insert in all.
 pub(crate) const MAX_LOOKED_THROUGH: usize = 64 << 20;
 
-/// Fills in the references of items. Whoever starts a dispatch knows the gateway and hands one in; it calls [`resolve`].
+/// Fills in the references of items. The caller of a dispatch knows the gateway and passes one in; it calls [`resolve`].
 pub trait Resolver: Sync {
     /// Makes the call of a template.
     ///
@@ -145,7 +145,7 @@ impl<'run, 'work> Filling<'run, 'work> {
         let (answer, mapping) = self.answer(id).map_err(fail)?;
         let value = answer.header("location").ok_or_else(|| fail("the result has no Location"))?;
         let mapping = mapping.ok_or_else(|| fail("the result has no Location"))?;
-        // A fragment is for whoever reads what the Location leads to, and is never sent.
+        // A fragment is for the reader of the resource that the Location names, and is never sent.
         let value = value.split('#').next().unwrap_or_default();
         if !value.starts_with('/') && !value.contains("://") {
             return Err(fail("the Location is relative, and only a path or an absolute url can be followed"));

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_items_of_a_group_stand_together_under_a_name_of_its_own() {
+    fn the_items_of_a_group_are_contiguous_and_its_name_is_not_an_id() {
         let check = |of: &[(&str, &str)]| match check_groups(&items(of)) {
             Ok(()) => None,
             Err(BatchRefusal::BadGroup { item, .. }) => Some(item.0),

@@ -96,7 +96,7 @@ pub(crate) struct ItemBuilder<'l> {
 }
 
 impl<'l> ItemBuilder<'l> {
-    /// An item of which nothing was read yet.
+    /// An item before any of its members is read.
     pub(crate) fn new(limits: &'l BatchLimits, names: MemberNames) -> Self {
         Self {
             limits,

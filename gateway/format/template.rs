@@ -15,7 +15,7 @@ use crate::reference::expression::{
 };
 use crate::reference::template::{Template, TemplateLimits, UrlTemplate};
 
-/// References of one item. Far more than anybody writes by hand, and few enough that each can look
+/// References of one item. Far more than a person writes by hand, and few enough that each can look
 /// through a complete reply.
 const MAX_EXPRESSIONS: usize = 64;
 

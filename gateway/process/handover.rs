@@ -101,8 +101,8 @@ fn spawn(passed: Vec<OwnedFd>) -> Result<Child, HandoverError> {
     let program = arguments.next().ok_or(HandoverError::Nameless)?;
     let mut command = PlainCommand::new(&program);
     command.args(arguments).env("LISTEN_FDS", passed.len().to_string());
-    // LISTEN_PID would have to name a process that does not exist yet. Without it, the sockets are for whoever reads
-    // it.
+    // LISTEN_PID would have to name a process that does not exist yet. Without it, the
+    // sockets are for any process that reads it.
     command.env_remove("LISTEN_PID").env_remove("LISTEN_FDNAMES").env_remove("LISTEN_FDS_FIRST_FD");
     let mappings = passed.into_iter().zip(FIRST..);
     command.fd_mappings(mappings.map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect())?;

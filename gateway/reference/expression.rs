@@ -41,7 +41,7 @@ pub enum Part {
 pub struct ExpressionError {
     /// The expression as given, cut to a sensible length.
     pub reference: String,
-    /// What is wrong with it.
+    /// The problem with it.
     pub problem: &'static str,
 }
 
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expression_is_named() {
+    fn an_invalid_expression_is_named() {
         for text in [
             "{$responses.",
             "{$responses.}",

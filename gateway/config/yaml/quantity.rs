@@ -1,4 +1,4 @@
-//! Durations and sizes as they are written: always with their unit, so that nobody has to guess
+//! Durations and sizes as they are written: always with their unit, so there is nothing to guess
 //! whether `30` means seconds, and no reload turns milliseconds into minutes.
 
 use std::borrow::Cow;
@@ -119,7 +119,7 @@ impl Unit {
         }
     }
 
-    /// What is expected, as a noun.
+    /// The expected value, as a noun.
     pub(in crate::config) const fn noun(self) -> &'static str {
         match self {
             Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff => "a duration",

@@ -37,7 +37,7 @@ pub(in crate::config) fn required(schema: &Value) -> impl Iterator<Item = &str> 
     schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The keys of which the schema wants exactly one.
+/// The keys from which the schema wants exactly one.
 pub(in crate::config) fn one_required(schema: &Value) -> impl Iterator<Item = &str> {
     schema.get("oneOf").and_then(Value::as_array).into_iter().flatten().flat_map(required)
 }

@@ -25,7 +25,7 @@ pub(crate) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Adds a value. If there are two, it is unclear which is meant.
+    /// Adds a value. If there are two, neither counts.
     pub(crate) fn put(&mut self, value: Value<'a>) {
         *self = if *self == Value::Absent { value } else { Value::Unfit("appears twice in the record") };
     }

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_stand_around_whole_fields() {
+    fn quotes_enclose_complete_fields() {
         for text in [
             "",
             "a",

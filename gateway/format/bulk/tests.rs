@@ -41,7 +41,7 @@ fn shown(items: &[BatchItem]) -> Vec<String> {
 }
 
 #[test]
-fn json_records_are_sent_as_they_stand() {
+fn json_records_are_sent_unchanged() {
     let items = read(
         "application/json",
         r#" [ {"id":7, "x" : [1.0,"\u00e9"]},{"id":"a/b","id2":1},{"\u0069d":true} ,{"x":{"id":1},"id":-1e5}] "#,
@@ -117,7 +117,7 @@ fn elements_become_documents() {
         "5 the record's `id` is missing, but the url needs it",
     ];
     let mut found = shown(&read("application/xml", xml).unwrap());
-    // The order of declarations is nobody's concern.
+    // The order of declarations does not matter.
     found[1] = found[1].replace("xmlns=\"urn:d\" xmlns:p=\"urn:p\"", "xmlns:p=\"urn:p\" xmlns=\"urn:d\"");
     assert_eq!(found, expected);
 }
@@ -145,7 +145,7 @@ fn query_parameters_are_records_without_a_body() {
 }
 
 #[test]
-fn a_get_without_the_parameter_is_no_bulk() {
+fn a_get_without_the_parameter_is_not_a_bulk() {
     let each = UrlTemplate::parse("/orders/{id}").unwrap();
     let is_meant = |method: &Method, query| Bulk { each: &each, method, query }.is_meant();
     assert!(is_meant(&Method::GET, "a=b&id"));
@@ -178,7 +178,7 @@ fn the_form_follows_content_type_or_the_first_byte() {
 }
 
 #[test]
-fn what_is_no_collection_is_refused_with_its_place() {
+fn a_body_that_is_not_a_collection_is_refused_with_its_place() {
     let place = |content_type, body| match read(content_type, body) {
         Err(BatchRefusal::Malformed { place, .. } | BatchRefusal::NotABatch { place, .. }) => {
             (place.line, place.column, place.item.map(crate::batch::ItemIndex::position))

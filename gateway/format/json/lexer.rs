@@ -26,7 +26,7 @@
 //!
 //! # Invariants
 //!
-//! - What is accepted is exactly RFC 8259's grammar, up to `max_depth`: no comments, no trailing commas, no `NaN`, no byte
+//! - The lexer accepts exactly RFC 8259's grammar, up to `max_depth`: no comments, no trailing commas, no `NaN`, no byte
 //!   order mark.
 //! - A slice from [`Lexer::value`] is a JSON text of its own, without blanks around it.
 //! - The position only grows, and an error leaves it at the first byte that is wrong.
@@ -78,7 +78,7 @@ impl<'a> Lexer<'a> {
         self.at
     }
 
-    /// Checks that nothing but blanks is left.
+    /// Checks that only blanks are left.
     pub(crate) fn end(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             None => Ok(()),

@@ -28,7 +28,7 @@ pub(crate) fn read_array(body: &Bytes, collector: &mut Collector<'_>) -> Result<
 /// Reads one line, which is a slice of `whole`.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// Describes the problem.
 pub(crate) fn read_line<'a>(
     whole: &Bytes,
     line: &'a str,

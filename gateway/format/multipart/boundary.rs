@@ -30,7 +30,7 @@ impl Boundary {
     /// The boundary that a multipart Content-Type names, quoted or bare.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// Describes the problem.
     pub(super) fn from_content_type(content_type: &str) -> Result<Self, &'static str> {
         let mut parts = Unquoted { rest: content_type, separator: b';' }.skip(1);
         let values: Vec<&str> = parts
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_line_is_a_delimiter() {
+    fn only_a_complete_line_is_a_delimiter() {
         let boundary = Boundary::from_content_type("multipart/mixed; boundary=b").unwrap();
         let found =
             |body: &str| boundary.find(body.as_bytes(), 0).map(|line| (line.start, line.end, line.is_last));

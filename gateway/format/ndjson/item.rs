@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_json_says_where() {
+    fn a_line_that_is_not_json_says_where() {
         let (_, place) = bad_line(r#"{"id":"a",}"#);
         assert_eq!(place, Place { offset: 110, line: 7, column: 11, item: None });
         assert_eq!(bad_line("{} {}").1.column, 4);
@@ -102,14 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_told_at_their_place() {
+    fn bytes_that_are_not_utf8_are_reported_with_their_place() {
         let content = Ok(Bytes::from_static(b"{\"id\":\"\xff\"}"));
         let item = read_line(Line { number: 1, offset: 0, content }, &BatchLimits::default());
         assert!(matches!(item.content, Err(ItemRejection::BadLine { place: Place { column: 8, .. }, .. })));
     }
 
     #[test]
-    fn what_is_json_and_no_item_is_rejected_as_in_json() {
+    fn json_that_is_not_an_item_is_rejected_as_in_a_json_batch() {
         for text in ["1", "[]", "null", "\"x\""] {
             assert!(matches!(read(text).content, Err(ItemRejection::WrongShape { .. })), "{text}");
         }

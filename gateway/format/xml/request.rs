@@ -2,7 +2,7 @@
 //!
 //! Unlike JSON's members, XML's attributes and elements are written by hand, so that one which the
 //! protocol does not know is taken for a typo and rejects the item. Attributes with a prefix are
-//! somebody else's and are passed over.
+//! foreign and are skipped.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! Start tags (XML 1.0 §3.1) and what is in them, more strictly than the tokenizer reads them:
+//! Start tags (XML 1.0 §3.1) and their contents, more strictly than the tokenizer reads them:
 //! names are names, attributes are separated by white space and appear once.
 
 use std::borrow::Cow;
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_refused() {
+    fn a_malformed_tag_is_refused() {
         let sources = [
             "<>",
             "</>",

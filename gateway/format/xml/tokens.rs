@@ -42,7 +42,7 @@ pub(super) enum Token<'a> {
     Text(Cow<'a, str>),
     /// A comment or a processing instruction.
     Other,
-    /// The document is over.
+    /// The document has ended.
     End,
 }
 
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_xml_is_refused() {
+    fn malformed_xml_is_refused() {
         for body in [
             "",
             " ",
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_skipped_whole() {
+    fn elements_are_skipped_with_their_content() {
         let mut tokens = Tokens::new(b"<a><b><c/>x</b><d/>y</a>", LIMITS).unwrap();
         tokens.next().unwrap();
         tokens.next().unwrap();

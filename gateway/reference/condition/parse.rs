@@ -39,7 +39,7 @@ pub enum ConditionError {
     Malformed {
         /// Where, in characters from 1.
         column: usize,
-        /// What is wrong there.
+        /// The problem there.
         problem: &'static str,
     },
     /// It may be an OData expression, but uses something that is not supported.
@@ -68,7 +68,7 @@ impl Condition {
     /// Parses a condition.
     ///
     /// # Errors
-    /// Says what is wrong with it, or which part of it is not supported.
+    /// Describes the problem, or the part that is not supported.
     pub fn parse(text: &str) -> Result<Self, ConditionError> {
         if text.len() > MAX_LENGTH {
             return Err(ConditionError::OverLimit { part: ConditionPart::Length, limit: MAX_LENGTH });

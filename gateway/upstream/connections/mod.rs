@@ -105,7 +105,7 @@ impl Connections {
     pub(crate) async fn session(&self, peer: &Peer) -> pingora::Result<(HttpSession, bool)> {
         let (may_be_http1, may_be_http2) = versions(peer.scheme);
         if may_be_http2 {
-            // A connection that is going away is no reason to fail: a new one takes its place.
+            // A connection that is going away is not a failure: a new one takes its place.
             if let Ok(Some(session)) = self.http2.reused_http_session(&peer.http).await {
                 return Ok((HttpSession::H2(session), true));
             }

@@ -23,7 +23,7 @@ pub(crate) struct PlainItem<'l, 'a> {
 }
 
 impl<'l, 'a> PlainItem<'l, 'a> {
-    /// An item of which nothing was read yet. A missing method is GET, as in both services.
+    /// An item before any of its members is read. A missing method is GET, as in both services.
     pub(crate) fn new(mut builder: ItemBuilder<'l>) -> Self {
         builder.set_method("GET");
         Self { builder, members: Members::default(), body: None, in_base64: false }
