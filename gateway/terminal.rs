@@ -1,6 +1,6 @@
 //! Text for people: lines to stdout and stderr, in colour where it helps.
 //!
-//! Nothing here fails: if the other end of a pipe is closed, there is nobody to report that to.
+//! Nothing here fails: if the other end of a pipe is closed, there is no way to report that.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};

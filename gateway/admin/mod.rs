@@ -1,8 +1,8 @@
 //! The operators' listener: metrics, health, readiness, the configuration in use, and the targets.
 //!
 //! In: a request that [`PlainService`](crate::listener::plain_service::PlainService) has read. Out: its answer. It
-//! reads the gateway's state, and changes only one thing: it takes targets out and puts them back (`targets`). Whoever
-//! can reach this listener may use it; it has no authentication.
+//! reads the gateway's state, and changes only one thing: it takes targets out and puts them back (`targets`). It has
+//! no authentication: any client that can reach this listener may use it.
 
 mod targets;
 

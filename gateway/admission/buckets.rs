@@ -80,7 +80,7 @@ impl StateStore for Recent {
 }
 
 impl<C: Clock> Buckets<C> {
-    /// Buckets of `burst` tokens, one of which comes back every `period`. At most `max_buckets` are kept.
+    /// Buckets of `burst` tokens that regain one token every `period`. At most `max_buckets` are kept.
     pub(super) fn new(
         burst: NonZeroU32,
         period: Duration,
@@ -134,7 +134,7 @@ impl<C: Clock> Buckets<C> {
         match self.limiter.check_key_n(&key, wanted) {
             Ok(Ok(state)) => Ok(state.remaining_burst_capacity()),
             Ok(Err(not_until)) => Err(not_until.wait_time_from(self.limiter.clock().now())),
-            // Can't happen: nobody asks for more than the burst.
+            // Can't happen: no caller asks for more than the burst.
             Err(_) => Err(self.period),
         }
     }
@@ -156,7 +156,7 @@ mod tests {
         NonZeroU32::new(number).unwrap()
     }
 
-    /// Buckets of 5 tokens, one of which comes back every 100 ms.
+    /// Buckets of 5 tokens that regain one token every 100 ms.
     fn buckets(max_buckets: usize) -> (Buckets<FakeRelativeClock>, FakeRelativeClock, IntCounter) {
         let clock = FakeRelativeClock::default();
         let forgotten = IntCounter::new("forgotten", "x").unwrap();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn some_are_taken_up_to_what_is_there() {
+    fn at_most_the_available_tokens_are_taken() {
         let (buckets, clock, _) = buckets(9);
         assert_eq!(buckets.take_some(1, number(3)), taken(3, 2, None));
         assert_eq!(buckets.take_some(1, number(3)), taken(2, 0, Some(100)));
@@ -209,6 +209,6 @@ mod tests {
         }
         assert_eq!(forgotten.get(), 1);
         assert_eq!(buckets.take_some(1, number(1)).admitted, 0);
-        assert_eq!(buckets.take_some(2, number(1)).admitted, 1, "it was forgotten, and starts anew");
+        assert_eq!(buckets.take_some(2, number(1)).admitted, 1, "it was forgotten, so it starts full");
     }
 }

@@ -1,9 +1,9 @@
-//! Who sent a request, and by which way it came to the gateway.
+//! Who sent a request, and how it reached the gateway.
 //!
 //! A [`Caller`] is made once for each request, from what its connection says and from its head. It owns all that it
 //! holds and can be stored, so that a batch can be worked on after its connection is gone. Everything that the gateway
-//! decides by client takes it from here: rate limits, shares of upstreams and memory, log lines, and what an upstream
-//! is told about the hop ([`forwarding`](super::forwarding)).
+//! decides by client takes it from here: rate limits, shares of upstreams and memory, log lines, and the fields
+//! that inform an upstream about the hop ([`forwarding`](super::forwarding)).
 //!
 //! It knows nothing of sessions or sockets. Authentication adds the [`Identity`] later; until then the caller has only
 //! the name in its certificate, if it has one.
@@ -23,7 +23,7 @@ use crate::telemetry::RequestId;
 use super::identity::Identity;
 use super::trusted_proxy::{client_address, says_https};
 
-/// What a connection says about whoever opened it.
+/// What a connection says about its client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConnectionInfo {
     /// The address of the other end; `None` for a Unix socket.
@@ -38,7 +38,7 @@ pub(crate) struct ConnectionInfo {
 pub(crate) struct Caller {
     /// The client's address: the peer's, or what a trusted proxy reports. `None` for a Unix socket.
     pub(crate) address: Option<IpAddr>,
-    /// The address of whoever opened the connection: the client or the last proxy.
+    /// The address of the connection's peer: the client or the last proxy.
     pub(super) peer: Option<IpAddr>,
     /// Whether a trusted proxy opened the connection.
     pub(super) is_by_proxy: bool,
@@ -87,7 +87,7 @@ impl Caller {
         }
     }
 
-    /// The key by which shares are counted: the name that the client has proved, or else its address.
+    /// The key that shares are counted by: the name that the client has proved, or else its address.
     pub(crate) fn client(&self) -> Client {
         match &self.identity.name {
             Some(name) => Client::named(name),

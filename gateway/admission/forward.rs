@@ -1,7 +1,7 @@
-//! Authentication by a service (`auth.forward`): the gateway asks it about each request, and takes its word.
+//! Authentication by a service (`auth.forward`): the gateway asks it about each request and trusts its answer.
 //!
 //! In: the request's head. Out: an [`Identity`], or a refusal. The question is an ordinary call to the service's
-//! upstream; this module says what to ask and reads the answer. It does not send anything: whoever can make calls
+//! upstream; this module says what to ask and reads the answer. It does not send anything: a caller that can make calls
 //! implements [`AuthService`].
 
 use http::StatusCode;

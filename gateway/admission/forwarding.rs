@@ -1,4 +1,4 @@
-//! What the gateway tells an upstream about the hop: who sent the request, under which name, over which protocol, and
+//! The fields that inform an upstream about the hop: who sent the request, under which name, over which protocol, and
 //! with which request id. One rule for items, single requests and the authentication service.
 //!
 //! The gateway appends to X-Forwarded-For and Via. It sets the other fields itself, and a client can't choose them.
@@ -29,7 +29,7 @@ const KEPT_UNCHANGED: [&str; 3] = ["x-forwarded-port", "x-forwarded-prefix", "x-
 
 impl Caller {
     /// The fields of the hop for a request with these `outer` fields, and those that the authentication service adds.
-    /// Whoever knows the request's route adds the stripped prefix ([`ForwardedBy::behind`]).
+    /// The code that knows the request's route adds the stripped prefix ([`ForwardedBy::behind`]).
     pub(crate) fn forwarded_by(&self, outer: &HeaderMap) -> ForwardedBy {
         let appended = |name: &str, own: &str| {
             joined(outer, name).map_or_else(|| own.to_owned(), |before| format!("{before}, {own}"))

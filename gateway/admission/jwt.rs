@@ -100,7 +100,7 @@ enum Checked {
     Other(&'static dyn VerificationAlgorithm),
 }
 
-/// Public-key algorithms only: with the others, whoever can check a token can also sign one.
+/// Public-key algorithms only: with the others, a service that can check a token can also sign one.
 const ALGORITHMS: [(Algorithm, AlgorithmFamily, Checked); 9] = [
     (Algorithm::RS256, AlgorithmFamily::Rsa, Checked::Rsa(&RSA_PKCS1_2048_8192_SHA256)),
     (Algorithm::RS384, AlgorithmFamily::Rsa, Checked::Rsa(&RSA_PKCS1_2048_8192_SHA384)),

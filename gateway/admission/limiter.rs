@@ -21,7 +21,7 @@ use super::caller::Caller;
 pub(crate) struct Limiter {
     pub(crate) settings: RateLimit,
     pub(super) buckets: Buckets,
-    /// Counts items and requests for which there was no room.
+    /// Counts items and requests that exceeded the limit.
     pub(super) held_back: IntCounter,
     hasher: RandomState,
 }

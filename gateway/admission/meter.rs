@@ -66,7 +66,7 @@ impl Meter {
         Ok(())
     }
 
-    /// Counts the items of a plan. Items for which there is no room are rejected in the plan.
+    /// Counts the items of a plan. Items that exceed the limit are rejected in the plan.
     ///
     /// # Errors
     /// This limit takes all items or none, and has no room for all.
@@ -91,7 +91,7 @@ impl Meter {
     }
 }
 
-/// How much of what is wanted may be taken.
+/// How many of the wanted tokens may be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Amount {
     AllOrNone,

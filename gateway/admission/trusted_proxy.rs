@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rightmost_address_that_is_no_proxys_is_the_client() {
+    fn the_rightmost_address_that_is_not_a_proxy_is_the_client() {
         let table: [(&str, &[&[u8]], &str); 16] = [
             ("192.0.2.1", &[b"198.51.100.7"], "192.0.2.1"),
             ("10.0.0.1", &[], "10.0.0.1"),
@@ -108,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_but_a_trusted_proxy_chooses_an_address(value in "[ -~\t]{0,60}") {
+        fn only_a_trusted_proxy_can_set_the_address(value in "[ -~\t]{0,60}") {
             prop_assert_eq!(found("192.0.2.1", &[value.as_bytes()]), "192.0.2.1");
             let behind = format!("{value}, 198.51.100.7");
             prop_assert_eq!(found("10.0.0.1", &[behind.as_bytes()]), "198.51.100.7");

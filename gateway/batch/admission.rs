@@ -19,7 +19,7 @@ pub enum AdmissionRefusal {
     /// A credential is missing or invalid.
     #[error("{problem} (auth)")]
     Unauthenticated {
-        /// What is wrong, as the start of a sentence.
+        /// The problem, as the start of a sentence.
         problem: &'static str,
         /// The value of WWW-Authenticate (RFC 9110 §11.6.1).
         challenge: String,
@@ -30,7 +30,7 @@ pub enum AdmissionRefusal {
     /// It is not known now whether the client has access.
     #[error("the authentication service does not answer (auth.forward)")]
     AuthenticationUnavailable,
-    /// The request has passed so many gateways of this kind that it must be in a loop.
+    /// The request has passed more gateways of this kind than `limits.hops` allows, so it must be in a loop.
     #[error("the request has already passed {passed} gateways of this kind (limits.hops)")]
     Loop {
         /// The number of them in its Via.

@@ -64,7 +64,7 @@ pub enum BatchRefusal {
     /// The body is well-formed but not a batch.
     #[error("this is not a batch: {reason} at {place}")]
     NotABatch {
-        /// What is missing or wrong; for people only.
+        /// The missing or wrong part; for people only.
         reason: String,
         /// Where.
         place: Place,
@@ -96,7 +96,7 @@ pub enum BatchRefusal {
     BadGroup {
         /// The item.
         item: ItemIndex,
-        /// What is wrong with its group.
+        /// The problem with its group.
         problem: &'static str,
     },
     /// An item depends on a name that is neither an item nor a group.

@@ -33,7 +33,7 @@ pub enum ItemRejection {
     BadMember {
         /// The member's name.
         member: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// A record of a bulk can't fill its url's template: a variable is missing, or is not text.
@@ -41,7 +41,7 @@ pub enum ItemRejection {
     BadVariable {
         /// The variable's name.
         variable: String,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// A line of a bulk can't be read.
@@ -49,12 +49,12 @@ pub enum ItemRejection {
     BadRecordLine {
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
     },
     /// An unknown member whose name is similar to a known one. In XML, where names are written by hand: any unknown
     /// attribute or element.
-    #[error("the item has `{member}`, which no item can have{}", did_you_mean(*.meant))]
+    #[error("the item has `{member}`, which items don't have{}", did_you_mean(*.meant))]
     UnknownMember {
         /// Its name as given, cut to a sensible length.
         member: String,
@@ -80,13 +80,13 @@ pub enum ItemRejection {
     /// The body is not in the encoding it claims.
     #[error("the item's body {problem}")]
     BadBody {
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// The url may lead to another place than it seems to: another host, `..`, an encoded slash.
     #[error("the item's url {problem}")]
     ForbiddenUrl {
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// A `Destination` or `If` leads out of the route's upstream (RFC 4918 §10.3, §10.4).
@@ -94,10 +94,10 @@ pub enum ItemRejection {
     ForbiddenReference {
         /// The field's name.
         field: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
-    /// A record's url lies under another route than its template.
+    /// A record's url belongs to another route than its template.
     #[error("the record's url leads to another route than the template of its bulk route")]
     OtherRoute,
     /// A reference to another item's result is malformed, or names no earlier item.
@@ -105,7 +105,7 @@ pub enum ItemRejection {
     BadReference {
         /// The reference as given, cut to a sensible length.
         reference: String,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// The item's condition is not a valid expression.
@@ -113,7 +113,7 @@ pub enum ItemRejection {
     BadCondition {
         /// Where, in characters from 1.
         column: usize,
-        /// What is wrong there.
+        /// The problem there.
         problem: &'static str,
     },
     /// The item's condition uses a part of OData that this gateway does not support.

@@ -20,7 +20,7 @@ use crate::route::{CanonicalPath, UpstreamIndex, is_prefix};
 /// Bytes of a file of keys.
 const MAX_FILE: u64 = 4 << 20;
 
-/// Who may come in. Any one of the ways lets a client in; the first for which it has a credential decides.
+/// Which clients have access. Any one of the methods grants it; the first one whose credential is present decides.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct AuthDocument {
@@ -41,7 +41,7 @@ pub(in crate::config) struct AuthDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ForwardAuthDocument")]
     pub(in crate::config) forward: Option<ForwardAuthDocument>,
-    /// Whether the credential that let a client in is handed on to the services.
+    /// Whether the credential that let a client in is passed on to the services.
     pub(in crate::config) pass_credentials: bool,
 }
 
@@ -143,7 +143,7 @@ pub struct Auth {
     pub jwt: Option<Jwt>,
     /// A service that is asked.
     pub forward: Option<ForwardAuth>,
-    /// Whether credentials are handed on.
+    /// Whether credentials are passed on.
     pub pass_credentials: bool,
 }
 

@@ -36,7 +36,7 @@ pub(in crate::config) struct BatchDocument {
     /// Items of one batch under way at once.
     #[schemars(range(max = 65536))]
     pub(in crate::config) concurrency: NonZeroUsize,
-    /// From the batch's last byte in to the reply's first byte out; what is not done by then ends in 504.
+    /// From the batch's last byte in to the reply's first byte out; items that are not done by then end in 504.
     /// Of an NDJSON stream: for each item, from its line.
     pub(in crate::config) deadline: At<TimeLimit>,
     /// Whether items run side by side or one by one.

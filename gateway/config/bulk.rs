@@ -1,6 +1,6 @@
 //! `bulk`: paths that take a collection of data, whose records become items.
 //!
-//! Each has a template that lies under a route, and a path that no batch endpoint has.
+//! Each has a template under a route, and a path that no batch endpoint has.
 
 use std::num::NonZeroUsize;
 
@@ -41,7 +41,7 @@ pub(in crate::config) struct BulkDocument {
     /// Records of one request under way at once.
     #[schemars(range(max = 65536))]
     pub(in crate::config) concurrency: NonZeroUsize,
-    /// From the request's last byte in to the reply's first byte out; what is not done by then ends in 504.
+    /// From the request's last byte in to the reply's first byte out; items that are not done by then end in 504.
     pub(in crate::config) deadline: At<TimeLimit>,
     /// Whether records run side by side or one by one.
     pub(in crate::config) order: ItemOrder,
@@ -202,7 +202,7 @@ impl Resolver<'_> {
         routes: &RouteTable,
     ) -> Resolved<RouteIndex> {
         let Some((index, route)) = each.route_in(routes) else {
-            let message = format!("the template {} lies under no route", document.each.shown());
+            let message = format!("no route covers the template {}", document.each.shown());
             let known = routes.routes().iter().map(|route| route.path.as_str());
             let help = match nearest(document.each.value.split('{').next().unwrap_or_default(), known) {
                 Some(meant) => format!("add a route for it; `{meant}` is one that looks like it"),

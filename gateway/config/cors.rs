@@ -63,7 +63,7 @@ impl Resolver<'_> {
         }
         let help = match origin {
             "*" | "null" => "name each origin; any page at all could post batches otherwise",
-            _ => "write `https://host` or `https://host:port`, nothing behind it",
+            _ => "write `https://host` or `https://host:port`, with nothing after it",
         };
         self.refuse(written.span(), format!("{} is not an origin", written.shown(origin)), help)
     }

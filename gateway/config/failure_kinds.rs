@@ -30,7 +30,7 @@ impl FailureKinds {
     }
 }
 
-/// A way in which a call fails without a status.
+/// A kind of failure of a call that has no status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum FailureName {

@@ -155,8 +155,10 @@ impl Resolver<'_> {
                 Ok(value)
             }
             Ok(_) | Err(_) => {
-                let message =
-                    format!("the value of {} has characters that no header field can carry", name.shown());
+                let message = format!(
+                    "the value of {} has characters that are not allowed in a header field",
+                    name.shown()
+                );
                 self.refuse(document.span, message, "a value is one line of text")
             }
         }

@@ -21,7 +21,7 @@ pub struct Http2 {
     #[schemars(range(max = 1000))]
     pub streams: NonZeroUsize,
     /// Bytes of one reply that a target may send before they are read. The connection has room for this many of each
-    /// stream, so a reply that nobody reads never stops another. Larger: faster downloads from a target far away.
+    /// stream, so an unread reply never stops another. Larger: faster downloads from a target far away.
     #[serde(with = "Window")]
     pub stream_window: u32,
 }
@@ -37,7 +37,7 @@ impl Http2 {
     pub const MAX_WINDOW: u32 = (1 << 31) - 1;
 
     /// Bytes of all replies on a connection that may come before they are read: more than all streams may have
-    /// together, so that replies that nobody reads never stop another.
+    /// together, so that unread replies never stop another.
     #[must_use]
     pub fn connection_window(&self) -> u32 {
         let streams = u32::try_from(self.streams.get()).unwrap_or(u32::MAX);

@@ -72,7 +72,7 @@ pub struct Limits {
     /// Requests at once on one HTTP/2 connection of a client.
     #[schemars(range(max = 10_000))]
     pub http2_streams: NonZeroU32,
-    /// Bytes that a request over HTTP/2 may send ahead of whoever reads them. A connection has room for that many of
+    /// Bytes that a request over HTTP/2 may send before they are read. A connection has room for that many of
     /// all its requests together, so one that stalls does not stop the others.
     #[serde(with = "Window")]
     pub http2_stream_window: u32,

@@ -145,7 +145,7 @@ impl Resolver<'_> {
             Some(_) => (written.span, already(*span)),
             None => (*span, "it is admin's default; set `admin` to another address, or to `off`".to_owned()),
         };
-        self.refuse(shown, format!("the address {} is taken twice", written.shown()), help)
+        self.refuse(shown, format!("the address {} is used twice", written.shown()), help)
     }
 
     fn tls_files(&mut self, tls: &At<TlsDocument>) -> Resolved<TlsFiles> {
@@ -174,7 +174,7 @@ const FORM: &str = "write an IP address and a port, such as `0.0.0.0:8080`, or `
 
 fn parse(text: &str) -> Result<ListenAddress, String> {
     if let Some(path) = text.strip_prefix("unix:") {
-        // sun_path has 108 bytes, the last of which ends it.
+        // sun_path has 108 bytes, including the final NUL.
         return if path.starts_with('/') && path.len() < 108 {
             Ok(ListenAddress::Unix(PathBuf::from(path)))
         } else {

@@ -1,6 +1,6 @@
 //! From a file to settings, in five steps: tree, environment, shape, document, names.
 //!
-//! Each step hands on what it could make sense of, so that one run reports what is wrong at every
+//! Each step passes on what it understood, so that one run reports the problems at every
 //! level. A file that is not YAML has no tree; only then is there a single error.
 
 use std::io::Read;
@@ -24,14 +24,14 @@ use super::yaml::{schema_check, secrets, tree};
 /// Bytes of a configuration file.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Settings, and what is odd about them.
+/// Settings, and the warnings about them.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
     /// The other files that it takes something from, except those that are only read at the start.
     pub files: Vec<ReadFile>,
-    /// What is allowed but hardly meant.
+    /// Settings that are allowed but hardly intended.
     pub warnings: Diagnostics,
 }
 
@@ -55,7 +55,7 @@ fn read(path: &Path) -> Result<String, String> {
         return Err("the file is larger than 1 MiB".to_owned());
     }
     String::from_utf8(bytes).map_err(|error| {
-        format!("the file is not UTF-8: byte {} starts no character", error.utf8_error().valid_up_to())
+        format!("the file is not UTF-8: byte {} does not start a character", error.utf8_error().valid_up_to())
     })
 }
 

@@ -1,4 +1,4 @@
-//! `log`: what is logged, and how.
+//! `log`: the settings of the log.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! The parts of a configuration file that may be secret. No error, no log line and no `/config` shows them.
 //!
 //! A report about one mistake shows the complete line, and the line may hold a password that has nothing to do with it.
-//! So the bytes that may be secret are found once for the whole file ([`in_tree`], [`in_text`]), and the renderer of
+//! So the bytes that may be secret are found once for the complete file ([`in_tree`], [`in_text`]), and the renderer of
 //! diagnostics shows stars in their place; what a message quotes goes through [`masked`]. Secret are:
 //!
 //! - the values of header fields under `headers.set`, whatever the field is called;
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_no_yaml_shows_no_value_that_may_be_secret() {
+    fn invalid_yaml_shows_no_value_that_may_be_secret() {
         for text in [
             "set: { X-Mine: hunter2",
             "set: { X-Mine: \"hunter2\", \"Other\": hunter2 }",

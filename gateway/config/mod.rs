@@ -12,7 +12,7 @@
 //! 4. **Deserialize.** `yaml::deserialize` reads the tree into the [`Document`](settings::Document). Quantities (`5s`,
 //!    `8MiB`, `20%`) become numbers here, and every absent key gets its default.
 //! 5. **Resolve.** Each section checks its values against each other and against other sections: names are looked up,
-//!    files are read, paths become canonical. [`Resolver`](resolver::Resolver) collects what is wrong.
+//!    files are read, paths become canonical. [`Resolver`](resolver::Resolver) collects the problems.
 //! 6. **Report.** `yaml::diagnostic` sorts the findings, masks secrets, and cuts a snippet for each.
 //!
 //! # Sections
@@ -40,7 +40,7 @@
 //! 1. Add a field with a doc comment and a default to the section's type. `#[serde(with = "TimeLimit")]` and its siblings in
 //!    `yaml::quantity` give a plain field a unit. Check it in the section's `impl Resolver`, if it can be wrong.
 //! 2. Use it.
-//! 3. Describe it in `config/reference.md`, show it in `config/batchgate.yaml`, and write `config/schema.json` anew.
+//! 3. Describe it in `config/reference.md`, show it in `config/batchgate.yaml`, and regenerate `config/schema.json`.
 //! 4. If it has a check, add a case to `tests/diagnostics/`.
 
 pub(crate) mod execution_policy;

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_no_patterns() {
+    fn paths_are_not_patterns() {
         for path in [
             "/",
             "/orders/",

@@ -26,7 +26,7 @@ pub(in crate::config) struct RateDocument {
     pub(in crate::config) burst: Option<NonZeroUsize>,
 }
 
-/// How long the steps of a burst that nobody asked for may be: sleeps are no finer than a millisecond, so
+/// How long the steps of an unconfigured burst may be: sleeps are no finer than a millisecond, so
 /// without one a high rate would not be reached.
 const SMALL_BURST: Duration = Duration::from_millis(10);
 

@@ -180,7 +180,7 @@ impl Resolver<'_> {
         if let Some(name) = per.value.strip_prefix("header:") {
             let name = HeaderName::from_bytes(name.trim().as_bytes());
             return name.map(Share::Header).or_else(|_| {
-                let message = format!("{} names no header field", per.shown());
+                let message = format!("{} does not name a header field", per.shown());
                 self.refuse(per.span, message, "write it as `header:X-Tenant`")
             });
         }

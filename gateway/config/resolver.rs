@@ -53,7 +53,7 @@ impl Resolver<'_> {
         Err(Refused)
     }
 
-    /// Reports what is allowed but hardly meant.
+    /// Reports a setting that is allowed but hardly intended.
     pub(super) fn warn(&mut self, span: Option<Span>, message: impl Into<String>, help: impl Into<String>) {
         self.findings.push(Diagnostic::warning(span, message).help(help));
     }
@@ -172,12 +172,12 @@ pub(super) fn all<T>(parts: Vec<Resolved<T>>) -> Resolved<Vec<T>> {
     parts.into_iter().collect()
 }
 
-/// A path in its canonical form; what is wrong with it is reported elsewhere.
+/// A path in its canonical form; problems with it are reported elsewhere.
 pub(super) fn canonical(path: &At<String>) -> Option<CanonicalPath> {
     CanonicalPath::parse(&path.value, Strictness::Item).ok()
 }
 
-/// Finds what is there twice.
+/// Finds duplicates.
 pub(super) struct Seen<K>(Vec<(K, Option<Span>)>);
 
 impl<K: PartialEq> Seen<K> {
@@ -195,10 +195,10 @@ impl<K: PartialEq> Seen<K> {
     }
 }
 
-/// `it is on line 7 already`, for the help of what is there twice.
+/// Such as `it is already on line 7`: the help for a duplicate.
 pub(super) fn already(span: Option<Span>) -> String {
     match span {
-        Some(span) => format!("it is on line {} already", span.line),
+        Some(span) => format!("it is already on line {}", span.line),
         None => "it is there by default".to_owned(),
     }
 }

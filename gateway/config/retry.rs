@@ -55,7 +55,7 @@ impl Resolver<'_> {
         upstream: Written<'_>,
     ) -> Resolved<Retry> {
         let written = upstream.key("retry");
-        // Retries by default, where `retry` is not written, are no promise.
+        // Retries by default, where `retry` is not set, are not a promise.
         if written.span().is_some() && retry.attempts.get() > 1 {
             self.fits(retry, timeout, written)?;
         }

@@ -37,7 +37,7 @@ pub(in crate::config) struct RouteDocument {
     #[serde(default)]
     pub(in crate::config) coalesce: At<bool>,
 
-    /// What is taken off the path before the upstream sees it, and put back in its replies' urls.
+    /// The prefix to remove from the path before the upstream sees it, and put back in its replies' urls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(in crate::config) strip_prefix: Option<At<String>>,

@@ -1,7 +1,7 @@
 //! The root of the configuration: the file as it is written ([`Document`]) and the settings in use ([`Settings`]).
 //!
 //! Every doc comment of a document is a description in the published JSON Schema, and every default is in it. No `flatten`
-//! and no internally tagged enum: both lose the spans of what is inside.
+//! and no internally tagged enum: both lose the spans of their contents.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -71,8 +71,8 @@ pub(super) struct Document {
     #[serde(default)]
     rate_limits: Vec<At<RateLimitDocument>>,
 
-    /// Proxies whose X-Forwarded-For says where a client is: networks (`10.0.0.0/8`), addresses, or `unix` for whoever
-    /// comes over a Unix socket.
+    /// Proxies whose X-Forwarded-For says where a client is: networks (`10.0.0.0/8`), addresses, or `unix` for any
+    /// peer on a Unix socket.
     #[serde(default)]
     #[schemars(extend("examples" = [["10.0.0.0/8", "2001:db8::/32"]]))]
     trusted_proxies: Vec<At<String>>,

@@ -1,4 +1,4 @@
-//! `targets` of an upstream: `scheme://host[:port]`, nothing behind it.
+//! `targets` of an upstream: `scheme://host[:port]` with nothing after it.
 
 use std::net::Ipv6Addr;
 use std::num::NonZeroUsize;
@@ -104,7 +104,7 @@ impl Resolver<'_> {
             let address = (target.host.clone(), target.port);
             if let Some(earlier) = seen.earlier(address, url.span) {
                 let help = format!("{earlier}; for a larger share, give it a `weight`");
-                self.warn(url.span, format!("the target {} is there twice", url.shown()), help);
+                self.warn(url.span, format!("duplicate target {}", url.shown()), help);
             }
             Ok(target)
         });
@@ -183,7 +183,7 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(String, u16), &'s
             address.parse::<Ipv6Addr>().map_err(|_| "has no IPv6 address in its brackets")?;
             let port = match behind {
                 "" => None,
-                behind => Some(behind.strip_prefix(':').ok_or("has something behind its `]`")?),
+                behind => Some(behind.strip_prefix(':').ok_or("has something after its `]`")?),
             };
             (address, port)
         }
@@ -196,7 +196,7 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(String, u16), &'s
         return Err("has no host");
     }
     if !authority.starts_with('[') && !is_host(host) {
-        return Err("has a host with characters that no name has");
+        return Err("has a host with characters that are not allowed in a name");
     }
     let port = match port {
         None => {
@@ -266,12 +266,12 @@ mod tests {
             ("http://x:0", "has no port from 1 to 65535"),
             ("http://x:", "has no port from 1 to 65535"),
             ("http://x:70000", "has no port from 1 to 65535"),
-            ("http://a b", "has a host with characters that no name has"),
-            ("http://::1:80", "has a host with characters that no name has"),
+            ("http://a b", "has a host with characters that are not allowed in a name"),
+            ("http://::1:80", "has a host with characters that are not allowed in a name"),
             ("http://[::1", "has an address without `]`"),
             ("http://[x]", "has no IPv6 address in its brackets"),
-            ("http://[::1]x", "has something behind its `]`"),
-            ("http://a..b", "has a host with characters that no name has"),
+            ("http://[::1]x", "has something after its `]`"),
+            ("http://a..b", "has a host with characters that are not allowed in a name"),
         ] {
             assert_eq!(target(url), Err(problem), "{url}");
         }

@@ -2,7 +2,7 @@
 //! `config/`, and that nothing panics.
 //!
 //! `tests/diagnostics/NAME.yaml` goes in, `NAME.txt` is the exact report; adding a case is adding a
-//! file. With `UPDATE_GOLDEN=1` in the environment the expected files are written anew.
+//! file. With `UPDATE_GOLDEN=1` in the environment the expected files are rewritten.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -266,7 +266,7 @@ fn one_slash_at_the_end_is_the_same_endpoint() {
 }
 
 #[test]
-fn what_is_shown_reads_back_but_for_secrets() {
+fn the_printed_configuration_reads_back_without_its_secrets() {
     let original = settings(FULL);
     let shown = original.shown.clone();
     assert!(!shown.contains("t0p-secret"), "{shown}");
@@ -297,7 +297,7 @@ fn a_certificate_and_its_key_are_taken() {
 }
 
 #[test]
-fn a_file_that_is_no_configuration_is_refused() {
+fn a_file_that_is_not_a_configuration_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.yaml");
     let report = |path: &Path| load(path).unwrap_err().to_string();

@@ -15,7 +15,7 @@ const UNIX_PEERS: &str = "unix";
 pub struct TrustedProxies {
     /// Networks that their addresses are in.
     pub networks: Vec<IpNet>,
-    /// Whoever comes over a Unix socket.
+    /// Any peer on a Unix socket.
     pub unix: bool,
 }
 

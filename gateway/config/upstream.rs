@@ -46,7 +46,7 @@ pub(in crate::config) struct UpstreamDocument {
     #[serde(default = "default_slow_start")]
     pub(in crate::config) slow_start: Delay,
 
-    /// Calls under way at once, of all batches and of requests that are none. Over HTTP/1.1 each has a
+    /// Calls under way at once, of all batches and of single requests. Over HTTP/1.1 each has a
     /// connection.
     #[serde(default = "default_concurrency")]
     #[schemars(range(max = 65536))]
@@ -158,11 +158,11 @@ pub struct Upstream {
     pub slow_start: Duration,
     /// How calls are made.
     pub engine: Engine,
-    /// Calls under way at once, of all batches and of requests that are none.
+    /// Calls under way at once, of all batches and of single requests.
     pub concurrency: NonZeroUsize,
     /// Batches and requests that may wait for their turn.
     pub queue: usize,
-    /// The most of these, and of what is upgraded, that one client may hold.
+    /// The most permits, and upgraded connections, that one client may hold.
     pub client_share: ClientShare,
     /// Upgraded connections and streaming exchanges that may be open at once.
     pub upgraded: NonZeroUsize,

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn where_nobody_listens_nothing_is_sent() {
+    async fn nothing_is_sent_if_no_server_listens() {
         let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = send(target, Request::new(Bytes::new())).await.unwrap_err();
         assert!(matches!(error, ClientError::NotConnected { .. }), "{error:?}");

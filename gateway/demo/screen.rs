@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply_is_an_error() {
+    fn an_invalid_reply_is_an_error() {
         assert!(table(SENT, r#"{"type":"about:blank","status":400}"#, Colour::Off).is_err());
     }
 

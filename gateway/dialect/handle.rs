@@ -1,4 +1,4 @@
-//! The handle by which a dialect travels with endpoints and batches.
+//! The handle to a dialect that endpoints and batches carry.
 
 use std::borrow::Cow;
 use std::fmt;

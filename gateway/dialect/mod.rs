@@ -2,7 +2,7 @@
 //!
 //! A [`Dialect`] travels with each endpoint and each batch, and everybody asks it: what it accepts, how it is read, in
 //! which format the reply goes out, how results and errors are written, how a batch runs by default, what items inherit.
-//! Nobody compares it with another one. A new dialect is a folder or a file here with one `impl Rules`, declared below, and a
+//! It is never compared with another. A new dialect is a folder or a file here with one `impl Rules`, declared below, and a
 //! line in `registry`; nothing else changes.
 //!
 //! The readers and writers that several dialects share are in `format`; they know no dialect and get what differs as

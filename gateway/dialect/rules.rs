@@ -35,7 +35,7 @@ pub trait Rules: Sync {
     /// One sentence for the configuration's schema.
     fn summary(&self) -> &'static str;
 
-    /// The formats of its batches and replies, in the order in which messages list them.
+    /// The formats of its batches and replies, in the order that messages list them.
     fn formats(&self) -> &'static [Format];
 
     /// The reply's status for an accepted batch, if the configuration sets none.
@@ -93,7 +93,7 @@ pub trait Rules: Sync {
     /// Reads a batch in one of the dialect's formats. An item that is wrong is rejected alone.
     ///
     /// # Errors
-    /// Says why the batch is refused, and where it is wrong.
+    /// The reason why the batch is refused, and the place.
     fn read(&self, format: Format, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
         read(format, body, context, self.json_input(context.endpoint))
     }

@@ -79,7 +79,7 @@ fn nothing_in_them_refers_to_other_items() {
 }
 
 #[test]
-fn what_is_wrong_with_an_item_rejects_it_alone() {
+fn an_invalid_item_is_rejected_alone() {
     let rejected = |item: &str| {
         let batch = pipeline(&format!(r#"{{"pipeline":[{item},{{"path":"/good"}}]}}"#)).unwrap();
         assert!(batch.items[1].content.is_ok(), "{item}");
@@ -115,7 +115,7 @@ fn what_is_wrong_with_an_item_rejects_it_alone() {
 }
 
 #[test]
-fn what_is_no_batch_is_refused_with_its_place() {
+fn a_body_that_is_not_a_batch_is_refused_with_its_place() {
     for text in ["[]", "{}", r#"{"requests":[]}"#, r#"{"pipeline":{}}"#, r#"{"pipeline":[],"query":[]}"#] {
         assert!(matches!(pipeline(text), Err(BatchRefusal::NotABatch { .. })), "{text}");
     }

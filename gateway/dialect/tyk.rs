@@ -86,7 +86,7 @@ impl<'a> Plain<'a> for Requests {
     const ITEMS: &'static str = "requests";
     const KNOWN: &'static [&'static str] = &["requests", "suppress_parallel_execution"];
     const MISSING: &'static str = "expected an object with the member `requests`";
-    const NO_LIST: &'static str = "the member `requests` is no array";
+    const NO_LIST: &'static str = "the member `requests` is not an array";
 
     fn read_shared(
         &mut self,
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listen_path_is_what_stands_before_the_batch() {
+    fn a_listen_path_is_the_part_before_the_batch() {
         for (endpoint, expected) in [
             ("/api/tyk/batch/", "/api/x"),
             ("/api/tyk/batch", "/api/x"),

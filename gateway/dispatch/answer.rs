@@ -64,7 +64,7 @@ impl<'outcome> Answer<'outcome> {
             }
             Part::Body(pointer) => self.in_body(pointer, left, |value| {
                 let text = json::text_of_value(value.ok_or(NO_VALUE)?).map(Cow::into_owned);
-                text.ok_or("the value is no string, number or boolean, so it can't stand in a text")
+                text.ok_or("the value is not a string, number or boolean, so it can't be part of a text")
             }),
         }
     }
@@ -103,17 +103,17 @@ impl<'outcome> Answer<'outcome> {
     ) -> Result<T, Problem> {
         let content_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !content_type.is_none_or(is_json) {
-            return Err("the result's body is no JSON");
+            return Err("the result's body is not JSON");
         }
         let body = self.decoded();
         // A body that could not be decoded was looked through as well.
         take(left, body.as_ref().map_or(MAX_BODY, Bytes::len).min(MAX_BODY))?;
         let body = body.ok().filter(|body| body.len() <= MAX_BODY);
         let body = body.ok_or("the result's body is over 1 MiB, or can't be decoded")?;
-        let text = std::str::from_utf8(&body).map_err(|_| "the result's body is no JSON")?;
+        let text = std::str::from_utf8(&body).map_err(|_| "the result's body is not JSON")?;
         let value = json::value_at(text, pointer);
         if value.is_none() && json::value_at(text, "").is_none() {
-            return Err("the result's body is no JSON");
+            return Err("the result's body is not JSON");
         }
         read(value)
     }
@@ -138,7 +138,7 @@ fn literal(value: &str) -> Result<Option<Literal>, Problem> {
         Some(b'{' | b'[') => return Ok(None),
         Some(b'"') => {
             let text =
-                json::text_of_value(value).ok_or("the value is a string with half a character in it")?;
+                json::text_of_value(value).ok_or("the value is a string with an unpaired surrogate")?;
             Literal::Text(text.into())
         }
         Some(b'n') | None => Literal::Null,

@@ -155,7 +155,7 @@ const SKIPPED: Outcome = Outcome::Skipped(SkipReason::BatchStopped);
 impl<'run> Source<'run> for StreamWork {
     type Job = ArrivedJob<'run>;
 
-    /// Items whose time is over, or that come after the stream has stopped, end here.
+    /// Items whose time has expired, or that come after the stream has stopped, end here.
     fn take(&'run self, _queue: usize) -> Option<ArrivedJob<'run>> {
         loop {
             let Waiting { entry, progress, call, deadline } = lock(&self.waiting).pop_front()?;

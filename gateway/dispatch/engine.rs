@@ -1,4 +1,4 @@
-//! What the dispatcher needs from whoever makes the calls: permits, memory, and channels to upstreams. The gateway's own
+//! What the dispatcher needs from its caller: permits, memory, and channels to upstreams. The gateway's own
 //! engine is `upstream::client`; the tests have another.
 //!
 //! # Why a channel has no `send` that returns a ticket
@@ -15,7 +15,7 @@
 //! # Why a retry stays in the channel
 //!
 //! A call comes back from its channel when it has ended for good. Had a retry to go through the queue again, another
-//! item could pass it (sequential order), its permit would go to somebody else in between (a client's share), and its
+//! item could pass it (sequential order), its permit would go to another in between (a client's share), and its
 //! time limit, the targets that it has tried, and the reply that it keeps in case the retry does no better would have to
 //! travel with it.
 

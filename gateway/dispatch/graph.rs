@@ -30,7 +30,7 @@ pub(super) struct Graph<'run, E> {
     state: Mutex<State<'run, E>>,
 }
 
-/// What is known while the work goes on.
+/// The state of the work in progress.
 struct State<'run, E> {
     items: &'run Items,
     engine: &'run E,

@@ -1,6 +1,6 @@
 //! The items of a batch that is complete, each with a slot for its outcome.
 //!
-//! A slot is a `OnceLock`, so none is filled twice. What is still empty when the batch ends gets its outcome from its
+//! A slot is a `OnceLock`, so none is filled twice. One that is empty when the batch ends gets its outcome from its
 //! progress then ([`collect`](super::collect)).
 
 use std::sync::OnceLock;

@@ -28,7 +28,7 @@
 //!
 //! 1. It waits in its source. An item that needs no call (a fixed answer, a rejection, a condition that does not hold)
 //!    ends here.
-//! 2. A worker takes it. From here on nobody else can.
+//! 2. A worker takes it. From here on no other worker can.
 //! 3. It waits for its permit and for memory, while the worker's connection goes back to the pool.
 //! 4. Its call is made. It may take as long as the upstream's `timeout.item`, or less if the item or the batch says so.
 //!    Retries happen within that time, inside the channel.
@@ -48,7 +48,7 @@
 //! - **Cancel-safety.** [`StreamDispatch::ready`] and [`StreamDispatch::beside`] may be dropped at any time; the calls go on
 //!   when either is called again. Dropping the future of [`dispatch`] gives up the batch. To end it early and still have its
 //!   items, let `gone` end.
-//! - **No deadlock by waiting.** Nobody waits for memory while holding a permit, or for either while holding a connection.
+//! - **No deadlock by waiting.** No call waits for memory while holding a permit, or for either while holding a connection.
 //! - **Order.** In sequential order there is one queue with one channel, and a retry stays within its call, so no item
 //!   overtakes another.
 //!

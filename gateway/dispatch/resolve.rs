@@ -25,7 +25,7 @@ const IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_
 /// Bytes of results that the references of one batch may look through and insert in all.
 pub(crate) const MAX_LOOKED_THROUGH: usize = 64 << 20;
 
-/// Fills in the references of items. Whoever starts a dispatch knows the gateway and hands one in; it calls [`resolve`].
+/// Fills in the references of items. The caller of a dispatch knows the gateway and passes one in; it calls [`resolve`].
 pub trait Resolver: Sync {
     /// Makes the call of a template.
     ///
@@ -129,7 +129,7 @@ impl<'run, 'work> Filling<'run, 'work> {
             }
             if in_path && value.is_empty() {
                 // `/orders/` and nothing behind it would be all orders.
-                return Err(unresolved(expression, "it is empty, and a path needs something there"));
+                return Err(unresolved(expression, "it is empty, but a path needs something there"));
             }
             Ok(utf8_percent_encode(&value, IN_URL).to_string())
         })?;
@@ -152,7 +152,7 @@ impl<'run, 'work> Filling<'run, 'work> {
         let (answer, source) = self.answer(id).map_err(fail)?;
         let value = answer.header("location").ok_or_else(|| fail("the result has no Location"))?;
         let source = source.ok_or_else(|| fail("the result has no Location"))?;
-        // A fragment is for whoever reads what the Location leads to, and is never sent.
+        // A fragment is for the reader of the resource that the Location names, and is never sent.
         let value = value.split('#').next().unwrap_or_default();
         if !value.starts_with('/') && !value.contains("://") {
             return Err(fail("the Location is relative, and only a path or an absolute url can be followed"));

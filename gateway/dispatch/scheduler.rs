@@ -9,7 +9,7 @@
 //! there are is decided by the [`ramp`](super::ramp), up to the queue's most.
 //!
 //! A worker never waits for memory or a permit while it holds a connection that others could use, and never waits for
-//! memory while it holds a permit: whoever could free the one may need the other.
+//! memory while it holds a permit: the call that could free one may need the other.
 
 use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};

@@ -11,10 +11,10 @@ use super::budget::ReplyBudget;
 use super::outcome::Outcome;
 use super::progress::Progress;
 
-/// Has items in one or more queues, each of which has channels of its own. It is shared by all of a batch's workers,
+/// Has items in one or more queues, each with channels of its own. It is shared by all of a batch's workers,
 /// which run in one task.
 ///
-/// Invariant: an item that was taken is taken by nobody else, and ends when [`Source::end`] is called or its job is
+/// Invariant: an item that was taken is not taken again, and ends when [`Source::end`] is called or its job is
 /// dropped.
 pub(super) trait Source<'run>: Sync {
     /// An item that was taken.
@@ -60,7 +60,7 @@ pub(super) trait Job: Send + Sync {
 /// When an item ends at the latest, and who sees to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Limit {
-    /// All of the batch ends then: whoever drives the scheduler drops it.
+    /// All of the batch ends then: the scheduler's driver drops it.
     Batch(Deadline),
     /// The item ends then by itself.
     Item(Deadline),

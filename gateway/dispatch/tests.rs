@@ -117,7 +117,7 @@ impl<'fake> Engine for &'fake Fake {
     }
 }
 
-/// A limiter with this many permits; with none, one whose only permit somebody holds for good.
+/// A limiter with this many permits; with none, one whose only permit is held forever.
 fn limiter_with(permits: usize) -> (FairLimiter, Flow) {
     let limits = LimiterLimits {
         permits: NonZeroUsize::new(permits).unwrap_or(NonZeroUsize::MIN),
@@ -262,7 +262,7 @@ fn each_kind_of_end_is_told_apart() {
 }
 
 #[test]
-fn the_deadline_ends_what_is_under_way_and_what_waits() {
+fn the_deadline_ends_calls_in_progress_and_waiting_ones() {
     let fake = Fake::new(&[Act::Hang, Act::HangUnsent, Act::Hang], 9);
     let items = run(&fake, 1, |limits| {
         limits.concurrency = 2;

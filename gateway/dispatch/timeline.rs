@@ -2,7 +2,7 @@
 //!
 //! All points in time are [`Stopwatch`]es of one monotonic clock, so that any two can be compared
 //! ([`Stopwatch::since`]). A timeline is made when its item ends ([`Progress`](super::Progress) keeps the marks until
-//! then) and belongs to whoever has the item. An attempt is recorded when it ends or is dropped, by the channel that
+//! then) and belongs to the holder of the item. An attempt is recorded when it ends or is dropped, by the channel that
 //! made it; a trace's span id would be one more field of [`AttemptTimes`].
 
 use std::net::SocketAddr;

@@ -15,7 +15,7 @@ pub struct Explanation {
     pub(super) continue_on_error: bool,
     pub(super) concurrency: usize,
     pub(super) deadline_milliseconds: u64,
-    /// The ways in which a client can authenticate; empty if it need not.
+    /// The methods that a client can use to authenticate; empty if it need not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) auth: Vec<&'static str>,
     /// Members of the batch that the gateway does not know.

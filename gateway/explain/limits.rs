@@ -73,13 +73,13 @@ impl ExplainedRetry {
     }
 }
 
-/// The rate limits that a request on this route counts towards, in the order in which they are checked.
+/// The rate limits that a request on this route counts towards, in the order they are checked.
 pub(super) fn rate_limits(settings: &Settings, route: Option<RouteIndex>) -> Vec<String> {
     let counts = |limit: &&crate::config::RateLimit| route.is_some_and(|route| limit.counts(route));
     settings.rate_limits.iter().filter(counts).map(|limit| limit.name.to_string()).collect()
 }
 
-/// The ways in which a client can authenticate; empty if it need not.
+/// The methods that a client can use to authenticate; empty if it need not.
 pub(super) fn ways_in(auth: Option<&Auth>) -> Vec<&'static str> {
     let Some(auth) = auth else { return Vec::new() };
     let ways = [

@@ -102,7 +102,7 @@ fn each_item_says_where_it_would_go() {
     assert_eq!(document["items"][0], expected);
     assert_eq!(document["items"][1]["call"]["headers"]["destination"], "{target}/8");
     assert_eq!(document["auth"], serde_json::json!(["forward"]));
-    assert_eq!(document["items"][2]["rateLimits"], Value::Null, "what is rejected costs nothing");
+    assert_eq!(document["items"][2]["rateLimits"], Value::Null, "a rejected item costs nothing");
     assert_eq!(document["items"][3]["rateLimits"], serde_json::json!(["everything"]));
     assert_eq!(document["items"][2]["rejected"]["status"], 405);
     assert_eq!(document["items"][2]["rejected"]["reason"], "method_not_allowed");

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base64_is_refused() {
+    fn invalid_base64_is_refused() {
         for text in ["+/-_", "a", "aa=", "aaaa=", "aa==aa==", "aa ==", "aGk\n", " aGk=", "aB==", "é"] {
             assert_eq!(decode(text), None, "{text}");
         }

@@ -21,7 +21,7 @@ pub(crate) enum CharsetError {
 pub(crate) fn problem(error: CharsetError) -> &'static str {
     match error {
         CharsetError::Unknown => "has a charset that the gateway can't write",
-        CharsetError::Unmappable => "has characters that its charset does not have",
+        CharsetError::Unmappable => "has characters that its charset can't encode",
     }
 }
 

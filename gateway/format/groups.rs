@@ -18,7 +18,7 @@ pub(crate) fn refuse_transactions(items: &mut [BatchItem]) {
     }
 }
 
-/// Checks OData's rules for groups: their items are neighbours, and no group has the name of an item's id.
+/// Checks OData's rules for groups: their items are neighbours, and no group has the same name as an item's id.
 pub(crate) fn check_groups(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     if items.iter().all(|item| group(item).is_none()) {
         return Ok(());
@@ -30,14 +30,14 @@ pub(crate) fn check_groups(items: &[BatchItem]) -> Result<(), BatchRefusal> {
         let refuse = |problem| Err(BatchRefusal::BadGroup { item: ItemIndex(number), problem });
         let name = group(item);
         if name.is_some_and(|name| ids.contains(name)) {
-            return refuse("has the name of an item's id");
+            return refuse("has the same name as an item's id");
         }
         if name != current {
             ended.extend(current);
             current = name;
         }
         if name.is_some_and(|name| ended.contains(name)) {
-            return refuse("does not stand together with the others of its name");
+            return refuse("is not contiguous; its items must follow one another");
         }
     }
     Ok(())
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_items_of_a_group_stand_together_under_a_name_of_its_own() {
+    fn the_items_of_a_group_are_contiguous_and_its_name_is_not_an_id() {
         let check = |of: &[(&str, &str)]| match check_groups(&items(of)) {
             Ok(()) => None,
             Err(BatchRefusal::BadGroup { item, .. }) => Some(item.0),

@@ -96,7 +96,7 @@ pub(crate) struct ItemBuilder<'l> {
 }
 
 impl<'l> ItemBuilder<'l> {
-    /// An item of which nothing was read yet.
+    /// An item before any of its members is read.
     pub(crate) fn new(limits: &'l BatchLimits, names: MemberNames) -> Self {
         Self {
             limits,
@@ -210,7 +210,7 @@ impl<'l> ItemBuilder<'l> {
     pub(crate) fn set_method(&mut self, name: &str) {
         self.method = known_method(name).filter(|_| name.len() <= MAX_METHOD);
         if self.method.is_none() {
-            self.reject_member("method", "is no HTTP method");
+            self.reject_member("method", "is not an HTTP method");
         }
     }
 
@@ -269,7 +269,7 @@ impl<'l> ItemBuilder<'l> {
         let digits = milliseconds.bytes().all(|byte| byte.is_ascii_digit());
         match milliseconds.parse::<u64>() {
             Ok(milliseconds @ 1..) if digits => self.timeout = Some(Duration::from_millis(milliseconds)),
-            Ok(_) | Err(_) => self.reject_member("timeout", "is no whole number of milliseconds above 0"),
+            Ok(_) | Err(_) => self.reject_member("timeout", "is not a whole number of milliseconds above 0"),
         }
     }
 

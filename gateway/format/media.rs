@@ -84,8 +84,8 @@ impl<'a> MediaType<'a> {
     }
 }
 
-/// Subtypes of `application` that are text, besides `+json`, `+xml` and those of [`TEXT_SUFFIXES`]. A leading `x-` or
-/// `vnd.` makes no difference.
+/// Subtypes of `application` that are text, in addition to `+json`, `+xml` and those of [`TEXT_SUFFIXES`]. A leading
+/// `x-` or `vnd.` makes no difference.
 const TEXT_SUBTYPES: [&str; 41] = [
     "www-form-urlencoded",
     "javascript",

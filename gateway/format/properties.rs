@@ -247,7 +247,7 @@ proptest! {
         hrefs.sort();
         let all = hrefs.len();
         hrefs.dedup();
-        prop_assert_eq!(hrefs.len(), all, "an href stands twice");
+        prop_assert_eq!(hrefs.len(), all, "duplicate href");
     }
 
     #[test]

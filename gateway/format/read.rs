@@ -11,7 +11,7 @@ use crate::batch::{Batch, BatchRefusal};
 /// Reads a batch, its JSON by these conventions. An item that is wrong is rejected alone.
 ///
 /// # Errors
-/// Says why the batch is refused, and where it is wrong.
+/// The reason why the batch is refused, and the place.
 pub fn read(
     format: Format,
     body: &Bytes,

@@ -15,7 +15,7 @@ use crate::reference::expression::{
 };
 use crate::reference::template::{Template, TemplateLimits, UrlTemplate};
 
-/// References of one item. Far more than anybody writes by hand, and few enough that each can look
+/// References of one item. Far more than a person writes by hand, and few enough that each can look
 /// through a complete reply.
 const MAX_EXPRESSIONS: usize = 64;
 
@@ -82,7 +82,7 @@ fn header_templates(headers: &Fields) -> Result<Vec<(usize, TextTemplate)>, Item
         let template = TextTemplate::parse(text).map_err(rejection)?;
         if name == CONTENT_TYPE && template.expressions().next().is_some() {
             // It decided how the body was read.
-            let problem = "can't stand in Content-Type";
+            let problem = "is not allowed in Content-Type";
             return Err(ItemRejection::BadReference { reference: format!("{EXPRESSION_START}…"), problem });
         }
         templates.push((place, template));

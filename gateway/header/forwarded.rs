@@ -1,4 +1,4 @@
-//! The fields in which the gateway tells an upstream about the hop: those that all calls of a request share, and the prefix
+//! The fields that inform an upstream about the hop: those that all calls of a request share, and the prefix
 //! that a route strips.
 //!
 //! In: the fields that `admission` makes of a caller, and the mapping of a route. Out: fields that are ready to be set.
@@ -55,7 +55,7 @@ mod tests {
     use crate::route::{CanonicalPath, Strictness};
 
     #[test]
-    fn a_stripped_prefix_stands_behind_the_one_that_was_stripped_before() {
+    fn a_stripped_prefix_is_appended_to_the_one_stripped_before() {
         for (outer, strip, whole) in [
             (None, None, None),
             (None, Some("/api/"), Some("/api")),

@@ -98,7 +98,7 @@ pub fn is_interim(status: StatusCode) -> bool {
 mod tests {
     use super::*;
 
-    /// A message with every field of a hop, and what is left of it.
+    /// A message with every hop-by-hop field, and the fields that remain.
     #[test]
     fn a_hops_own_fields_leave() {
         let hop = [

@@ -102,7 +102,7 @@ impl CallHeaders {
         Self { shared, remove: remove.to_vec(), set: set.clone() }
     }
 
-    /// The same, without a field that is set for each call and that nobody else may set.
+    /// The same, without a field that is set for each call and that only the gateway may set.
     #[must_use]
     pub fn without_of_items(mut self, name: Option<&HeaderName>) -> Self {
         if let Some(name) = name {

@@ -1,4 +1,4 @@
-//! Field names in the case in which people write them. HTTP does not care (RFC 9110 §5.1), but
+//! Field names in the case that people write them in. HTTP does not care (RFC 9110 §5.1), but
 //! clients of JSON batches do: the headers are an object there, and they look up `Content-Type`.
 
 /// Names that are not simply capitalised after each hyphen.
@@ -44,14 +44,14 @@ const EXCEPTIONS: [(&str, &str); 39] = [
     ("x-webkit-csp", "X-WebKit-CSP"),
 ];
 
-/// Gives a lower-case name in its canonical case to `put`, in one piece or several.
+/// Passes a lower-case name in its canonical case to `put`, in one piece or several.
 pub(crate) fn write(name: &str, mut put: impl FnMut(&[u8])) {
     if let Some((_, canonical)) = EXCEPTIONS.iter().find(|(lower, _)| *lower == name) {
         put(canonical.as_bytes());
         return;
     }
     let mut start_of_word = true;
-    // Names are short; what is longer than the buffer goes in pieces.
+    // Names are short; those longer than the buffer go in pieces.
     for piece in name.as_bytes().chunks(64) {
         let mut buffer = [0; 64];
         for (to, byte) in buffer.iter_mut().zip(piece) {

@@ -1,4 +1,4 @@
-//! What is wrong with a message, in words for people, and the status of the reply to it.
+//! The problems that a message can have, in words for people, and the status of the reply.
 
 use http::StatusCode;
 use thiserror::Error;
@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{flaw} (at byte {place} of the message)")]
 pub struct Fault {
-    /// What is wrong.
+    /// The problem.
     pub flaw: Flaw,
     /// Where, in bytes from the start of the message.
     pub place: u64,

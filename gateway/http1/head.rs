@@ -371,7 +371,7 @@ fn framing_field(name: &[u8], value: &[u8], facts: &mut Facts, kind: MessageKind
     Ok(true)
 }
 
-/// Distinguishes an unknown coding from one that does not end with chunked, with which the end of the message can't be
+/// Distinguishes an unknown coding from one that does not end with chunked, where the end of the message can't be
 /// known (RFC 9112 §6.3).
 fn coding_flaw(value: &[u8]) -> Flaw {
     let name =

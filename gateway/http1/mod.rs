@@ -5,7 +5,7 @@
 //! client's request. So every byte passes a checker before pingora sees it.
 //!
 //! In: bytes in pieces of any size, one message after the other. [`RequestChecker`] takes the bytes of a client,
-//! [`ReplyChecker`] those of an upstream. Out: how many bytes of the piece may be handed on, and why no more. Invariants:
+//! [`ReplyChecker`] those of an upstream. Out: how many bytes of the piece may be passed on, and why no more. Invariants:
 //! the result does not depend on how the bytes are cut into pieces; only heads are copied, one line at a time.
 //!
 //! - `syntax`: characters, hosts and single field lines.
@@ -13,7 +13,7 @@
 //! - `head`: reads a head, and from it where the body ends.
 //! - `chunked`: follows a chunked body and captures its trailer fields.
 //! - `requests` and `replies`: a connection in one direction.
-//! - `fault`: what is wrong, where, and the status for it.
+//! - `fault`: the problem, its place, and the status for it.
 //!
 //! Requests must follow the grammar exactly. Replies are read as pingora reads them where that is safe, because legacy
 //! servers differ: a bare LF may end a line of a head, a space may precede a colon, a field may be folded, and spaces may
@@ -76,18 +76,18 @@ impl HeadLimits {
 /// The result of checking a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passed {
-    /// The number of its bytes that may be handed on.
+    /// The number of its bytes that may be passed on.
     pub bytes: usize,
     /// Why the rest may not be, if there is a rest.
     pub stop: Option<Stop>,
 }
 
-/// Why bytes may not be handed on.
+/// Why bytes may not be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// They break the grammar. The connection is of no further use.
     Fault(Fault),
-    /// They belong to a head that is not complete. They were checked, and may be handed on together with the rest of the
+    /// They belong to a head that is not complete. They were checked, and may be passed on together with the rest of the
     /// head: no parser should see the first half of a malformed head.
     HeadIncomplete,
     /// They follow a request that asks for another protocol. Whether they are that protocol or the next request

@@ -51,7 +51,7 @@ impl RequestChecker {
         if let State::Faulty(fault) = &self.state { Some(*fault) } else { None }
     }
 
-    /// Whether the fault is in a body. Its head was handed on then.
+    /// Whether the fault is in a body. If so, its head has been passed on.
     #[must_use]
     pub const fn is_within_body(&self) -> bool {
         self.place > 0
@@ -95,7 +95,7 @@ impl RequestChecker {
                         at += taken;
                         self.after_head(step);
                     }
-                    // Nothing of the head is handed on.
+                    // None of the head is passed on.
                     Err(fault) => {
                         at = begun;
                         self.state = State::Faulty(fault);
@@ -118,7 +118,7 @@ impl RequestChecker {
     }
 
     /// Takes field lines after [`Stop::FieldsToRewrite`]. Returns how many bytes it took and, once the head is complete,
-    /// the bytes to hand on instead: their Host is the authority in the target (RFC 9112 §3.2.2).
+    /// the bytes to pass on instead: their Host is the authority in the target (RFC 9112 §3.2.2).
     pub fn collect_fields(&mut self, bytes: &[u8]) -> (usize, Option<Vec<u8>>) {
         match self.head.pass(bytes) {
             Ok((taken, Step::Complete)) => {

@@ -51,7 +51,7 @@ fn trim_blanks(mut value: &[u8]) -> &[u8] {
 /// The name of a field line, and its value.
 pub(super) type FieldLine<'line> = (&'line [u8], &'line [u8]);
 
-/// A field line's name and value, or what is wrong with it, and where in the line. In a reply, there may be spaces before
+/// A field line's name and value, or the problem and its place in the line. In a reply, there may be spaces before
 /// the colon (RFC 9112 §5.1: proxies remove them from replies).
 pub(super) fn field(line: &[u8], kind: MessageKind) -> Result<FieldLine<'_>, (Flaw, usize)> {
     if line.first().is_some_and(|first| is_blank(*first)) {

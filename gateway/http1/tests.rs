@@ -1,4 +1,4 @@
-//! What is refused, where and why.
+//! Which messages are refused, where and why.
 
 mod properties;
 
@@ -8,7 +8,7 @@ use super::*;
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 300, fields: 5, target: 40 };
 
-/// Sends the bytes in pieces; gives what was handed on, and the fault.
+/// Sends the bytes in pieces; returns the bytes passed on, and the fault.
 fn pass_request(checker: &mut RequestChecker, bytes: &[u8], size: usize) -> (Vec<u8>, Option<Fault>) {
     let mut handed_on = Vec::new();
     let mut waiting: Vec<Vec<u8>> = bytes.chunks(size).rev().map(<[u8]>::to_vec).collect();
@@ -92,7 +92,7 @@ fn good_requests_are_handed_on_as_they_came() {
     }
 }
 
-/// Heads, and what is wrong with each, and at which byte.
+/// Heads, and the fault of each, and its byte.
 const BAD_HEADS: [(&str, Flaw, u64); 53] = [
     ("\r\n\r\nGET / HTTP/1.1\r\n", Flaw::EmptyLines, 2),
     ("\nGET / HTTP/1.1\r\n", Flaw::BareLineFeed, 0),
@@ -156,7 +156,7 @@ fn bad_heads_are_refused_where_they_are_bad() {
     }
 }
 
-/// Fields of a POST with a Host, and what is wrong with them.
+/// Fields of a POST with a Host, and their fault.
 const BAD_FRAMING: [(&str, Flaw); 26] = [
     ("Content-Length:", Flaw::BadLength),
     ("Content-Length: +5", Flaw::BadLength),
@@ -196,7 +196,7 @@ fn ambiguous_framing_is_refused() {
     assert_eq!(request(old).1.map(|fault| fault.flaw), Some(Flaw::CodingInHttp10));
 }
 
-/// Bodies in chunks: how much is handed on, and what is wrong.
+/// Chunked bodies: how many bytes are passed on, and the fault.
 const BAD_CHUNKS: [(&str, usize, Flaw); 34] = [
     ("\r\n", 0, Flaw::ChunkSize),
     ("3\r\nabc\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 8, Flaw::ChunkSize),

@@ -1,4 +1,4 @@
-//! The identity by which clients are told apart: for permits, long-lived exchanges, memory, rate limits and
+//! The identity that distinguishes clients: for permits, long-lived exchanges, memory, rate limits and
 //! connections.
 //!
 //! A client is identified by `auth` or by its certificate. Without a name it is identified by its address, for IPv6
@@ -29,7 +29,7 @@ impl Client {
         Self { is_named: false, key }
     }
 
-    /// The client with this name. The key is a hash of the name with keys that only this process knows, so that nobody
+    /// The client with this name. The key is a hash of the name with keys that only this process knows, so that no client
     /// can choose a name that collides with another client's.
     #[must_use]
     pub fn named(name: &str) -> Self {

@@ -1,4 +1,4 @@
-//! One batch, or one single request, at one limiter. Its calls wait in the order in which they came.
+//! One batch, or one single request, at one limiter. Its calls wait in the order they came.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,7 +7,7 @@ use super::client::Client;
 use super::clients::{ClientPermits, Clients, ShareWaits};
 use super::queue::FlowId;
 
-/// A flow. It is held by whoever makes its calls and must outlive them.
+/// A flow. The code that makes its calls holds it, and it must outlive them.
 #[derive(Debug)]
 pub struct Flow {
     pub(super) id: FlowId,

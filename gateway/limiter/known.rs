@@ -9,7 +9,7 @@ use super::client::Client;
 /// The number of entries at which the map is first swept.
 const FIRST_SWEEP: usize = 64;
 
-/// The records. Each lives as long as somebody holds the [`Arc`] that [`Self::find`] returned.
+/// The records. Each lives as long as a holder of the [`Arc`] that [`Self::find`] returned.
 #[derive(Debug)]
 pub(crate) struct KnownClients<Record>(Mutex<Known<Record>>);
 

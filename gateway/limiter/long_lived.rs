@@ -2,7 +2,7 @@
 //!
 //! They hold no permit of the [`FairLimiter`](super::FairLimiter). A permit is for a call that the service works on,
 //! and `concurrency` says how many of those it can bear. An open WebSocket may be quiet for hours, and 64 of them would
-//! leave no permit for anybody. So they have a limit of their own (`upgraded`), of which one client may use only its
+//! leave no permit for others. So they have a limit of their own (`upgraded`); one client may use only its
 //! share (`client_share`).
 //!
 //! In: the client, when an exchange is known to be long-lived (at 101, or at the head of a streaming reply). Out: a

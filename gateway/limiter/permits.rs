@@ -1,4 +1,4 @@
-//! A number of permits and a fair queue for them. While nobody waits, taking and releasing a permit is one
+//! A number of permits and a fair queue for them. While no call waits, taking and releasing a permit is one
 //! compare-and-swap. While calls wait, each released permit goes to the next of them, under a lock.
 
 use std::future::Future;
@@ -15,7 +15,7 @@ const HAS_QUEUE: usize = 1;
 /// One free permit.
 const PERMIT: usize = 2;
 
-/// The permits. Whoever takes one has to release it.
+/// The permits. The holder of one has to release it.
 #[derive(Debug)]
 pub(super) struct Permits {
     /// The number of free permits times [`PERMIT`], or [`HAS_QUEUE`].

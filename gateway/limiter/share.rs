@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_share_of_nothing_and_none_above_all() {
+    fn a_share_is_above_zero_and_at_most_all() {
         assert_eq!(ClientShare::from_percent(0), None);
         assert_eq!(ClientShare::from_percent(101), None);
         assert_eq!(ClientShare::from_percent(100), Some(ClientShare::ALL));

@@ -18,7 +18,7 @@ fn limiter(permits: usize, queue: usize, rate: Option<Rate>) -> FairLimiter {
     shared_limiter(permits, queue, 100, rate)
 }
 
-/// A limiter of which one client may use `percent`.
+/// A limiter that lets one client use `percent`.
 fn shared_limiter(permits: usize, queue: usize, percent: u64, rate: Option<Rate>) -> FairLimiter {
     let share = ClientShare::from_percent(percent).unwrap();
     FairLimiter::new(LimiterLimits { permits: NonZeroUsize::new(permits).unwrap(), queue, share, rate })

@@ -211,7 +211,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).map_err(|error| cannot_listen(address, &error))
 }
 
-/// Removes the socket file if nobody listens on it. If that fails, binding will fail too.
+/// Removes the socket file if no process listens on it. If that fails, binding will fail too.
 fn remove_if_stale(path: &Path) {
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());

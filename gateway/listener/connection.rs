@@ -4,7 +4,7 @@
 //! Over HTTP/1.1 the session says what the connection is read for ([`Stage`]). Over HTTP/2 its [`Frames`] do.
 //!
 //! Over HTTP/1.1 every byte passes the [`Grammar`] before pingora gets it. A request whose head breaks the grammar is
-//! answered here and never becomes a request. In a body, the read fails with the [`Fault`], and whoever serves the
+//! answered here and never becomes a request. In a body, the read fails with the [`Fault`], and the code that serves the
 //! request answers.
 
 use std::io;

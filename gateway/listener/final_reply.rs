@@ -51,7 +51,7 @@ impl FinalReply {
         Self::new(written(error_reply, request_id).into())
     }
 
-    /// Ends the connection without a reply, or after somebody else has written it.
+    /// Ends the connection without a reply, or after another writer has written it.
     pub(crate) fn without_bytes() -> Self {
         Self::new(Bytes::new())
     }

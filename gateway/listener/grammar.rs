@@ -1,5 +1,5 @@
 //! Applies the grammar of HTTP/1.1 to the reads of a client's connection. It decides for each read whether bytes are
-//! handed on, have to wait, or end the connection.
+//! passed on, have to wait, or end the connection.
 //!
 //! pingora may read several requests at once. It also reads while a request is served, to notice that the client has
 //! left. A fault in a later request must not disturb the one that is served, so only the session of the faulty request
@@ -25,7 +25,7 @@ pub(crate) enum Next {
     Fail(Fault),
 }
 
-/// The checker of a connection, and the bytes that were not handed on yet.
+/// The checker of a connection, and the bytes that were not passed on yet.
 #[derive(Debug)]
 pub(crate) struct Grammar {
     checker: RequestChecker,
@@ -90,7 +90,7 @@ impl Grammar {
         take(&mut self.waiting, buffer);
     }
 
-    /// Checks bytes. Returns how many of them may be handed on now.
+    /// Checks bytes. Returns how many of them may be passed on now.
     pub(crate) fn pass(&mut self, bytes: &[u8]) -> usize {
         let passed = self.checker.pass(bytes);
         let (good, rest) = bytes.split_at(passed.bytes.min(bytes.len()));

@@ -1,11 +1,11 @@
 //! A client's HTTP/2 connection: accepts its streams and serves each in a task of its own (RFC 9113 §5).
 //!
-//! Flow control: a stream may send `stream_window` bytes that nobody has read yet. The connection's window holds that
+//! Flow control: a stream may send `stream_window` bytes that have not been read yet. The connection's window holds that
 //! for all of its streams together. So a stalled stream, whose client or service is slow, never takes the window from
 //! its neighbours, and a connection has at most `streams` × `stream_window` unread bytes in memory.
 //!
 //! A connection without a stream is closed after `keepalive_timeout`, with a GOAWAY. When the gateway drains, a GOAWAY
-//! tells the client to open no more streams; those that are open go on.
+//! asks the client to open no more streams; open ones go on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

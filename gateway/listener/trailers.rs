@@ -1,7 +1,7 @@
 //! Trailers of a chunked reply over HTTP/1.1. pingora's session ends a reply without any, so they are added to its last
 //! chunk here.
 //!
-//! The session writes the last chunk in a single write, after everything else. Whoever sets trailers is about to end
+//! The session writes the last chunk in a single write, after everything else. A caller that sets trailers is about to end
 //! the reply, so that write is recognised by its bytes.
 
 use std::sync::{Mutex, PoisonError};

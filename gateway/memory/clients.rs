@@ -17,7 +17,7 @@ use futures_util::task::AtomicWaker;
 use crate::clock::Stopwatch;
 use crate::limiter::{Client, KnownClients};
 
-/// A client that has not read or sent a byte for this long stands still.
+/// A client that has not read or sent a byte for this long has stalled.
 pub(super) const STANDSTILL: Duration = Duration::from_millis(250);
 
 /// All clients that hold memory.
@@ -90,7 +90,7 @@ impl Clients {
         self.watched().iter().any(|other| other.may_give_way(to, more))
     }
 
-    /// This exchange waits for `more` bytes. Asks the one that has to give way to do so, if any stands still.
+    /// This exchange waits for `more` bytes. Asks the one that has to give way to do so, if any has stalled.
     pub(super) fn make_room(&self, to: &Exchange, more: usize) {
         let now = self.now();
         let watched = self.watched();

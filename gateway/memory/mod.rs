@@ -25,10 +25,10 @@
 //!   to come count as a [`PIECE`] each, so that it starts a few calls at a time. A reply that turns out to be larger waits
 //!   for as long as its call may take, because it has taken little so far.
 //! - *Large clients give way.* A batch is at its client's pace while the client has to go on: while a reply is written, or a
-//!   body is read ([`MemoryReservation::at_pace_of_client`]). When somebody waits for memory, then of all clients that hold
+//!   body is read ([`MemoryReservation::at_pace_of_client`]). When an exchange waits for memory, then of all clients that hold
 //!   more than the one that waits, the one that holds most gives way, if it has not read or sent a byte for
-//!   [`STANDSTILL`](clients::STANDSTILL). So a client that holds little is never the victim of one that holds much, nobody gives
-//!   way while nobody waits, and a client that keeps reading keeps its reply, however slow its network is.
+//!   [`STANDSTILL`](clients::STANDSTILL). So a client that holds little is never the victim of one that holds much, no client
+//!   gives way while none waits, and a client that keeps reading keeps its reply, however slow its network is.
 //!
 //! # Who frees what
 //!
@@ -85,9 +85,9 @@ pub(crate) struct MemoryBudget {
     limit: AtomicUsize,
     held: AtomicUsize,
     waiting: AtomicUsize,
-    /// Told when less than half is held, or another batch is the eldest, while someone waits.
+    /// Notified when less than half is held, or another batch is the eldest, while a batch waits.
     freed: Notify,
-    /// Told when room was made for the eldest, while someone waits.
+    /// Notified when room was made for the eldest, while a batch waits.
     freed_for_eldest: Notify,
     /// Batches that make calls, by their tickets; the first is the eldest.
     line: Mutex<BTreeSet<u64>>,
@@ -123,7 +123,7 @@ impl MemoryBudget {
         }
     }
 
-    /// Changes its size. What is held stays held.
+    /// Changes its size. Reservations stay.
     pub(crate) fn resize(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
         self.freed.notify_waiters();
@@ -275,13 +275,13 @@ impl<'memory> MemoryReservation<'memory> {
         Deadline::after(PATIENCE).race(met).await.ok_or(MemoryExhausted)
     }
 
-    /// Takes `more` bytes that are there already.
+    /// Takes `more` bytes that are already in memory.
     pub(crate) fn take(&self, more: usize) -> Result<(), MemoryExhausted> {
         let limit = self.memory.limit();
         self.take_below(more, if self.is_eldest() { self.memory.full() } else { limit - limit / 4 })
     }
 
-    /// Takes `more` bytes of a reply. Waits a little where a client that stands still could give way, and without an end
+    /// Takes `more` bytes of a reply. Waits a little where a stalled client could give way, and without a limit
     /// where its own client holds next to nothing yet.
     pub(crate) async fn take_or_wait(&self, more: usize) -> Result<(), MemoryExhausted> {
         let full = match self.take(more) {
@@ -336,7 +336,7 @@ impl<'memory> MemoryReservation<'memory> {
         self.hold((self.used.load(Ordering::Relaxed) + now).saturating_sub(before));
     }
 
-    /// Returns once a call may be started. If the eldest batch has to wait, nobody may be able to go on: after
+    /// Returns once a call may be started. If the eldest batch has to wait, possibly no batch can go on: after
     /// [`PATIENCE`] it starts no more calls, so that it ends and makes room.
     pub(crate) async fn room(&self) -> Result<(), MemoryExhausted> {
         while !self.has_room() {
@@ -386,10 +386,10 @@ impl<'memory> MemoryReservation<'memory> {
         }
     }
 
-    /// Carries on an exchange in which it is the client's turn to go on: it reads a reply, or sends a body.
+    /// Continues an exchange that waits for the client to read a reply or to send a body.
     ///
     /// # Errors
-    /// The client stood still while others waited for memory, and holds most of it. The exchange was dropped; its caller has
+    /// The client had stalled while others waited for memory, and holds most of it. The exchange was dropped; its caller has
     /// to drop what it holds as well.
     pub(crate) async fn at_pace_of_client<E: Future>(&self, exchange: E) -> Result<E::Output, GaveWay> {
         let mut exchange = pin!(exchange);

@@ -1,4 +1,4 @@
-//! The memory: its marks, who waits for whom, and who gives way.
+//! The memory: its marks, which batch waits for which, and which gives way.
 
 use futures_util::FutureExt;
 
@@ -83,7 +83,7 @@ async fn an_eldest_that_can_not_go_on_ends() {
 }
 
 #[test]
-fn what_is_given_back_can_be_taken_by_others() {
+fn returned_memory_can_be_taken_by_others() {
     let memory = MemoryBudget::new(8 * MIB);
     let stream = reservation(&memory);
     stream.take(4 * MIB).unwrap();
@@ -117,8 +117,8 @@ fn small_batches_lease_one_block() {
     assert_eq!(memory.held(), 2 * BLOCK);
 }
 
-/// A client whose reply of so many bytes is being written, and that reads none of it.
-fn standing_still<'memory>(
+/// A client that reads nothing of its reply of `bytes` bytes, which is being written.
+fn stalled<'memory>(
     reservation: &'memory MemoryReservation<'_>,
     bytes: usize,
 ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), GaveWay>> + 'memory>> {
@@ -152,10 +152,10 @@ async fn the_reserve_has_an_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_holds_most_and_stands_still_gives_way_to_one_that_waits() {
+async fn the_largest_stalled_holder_gives_way_to_a_waiting_client() {
     let memory = MemoryBudget::new(8 * MIB);
     let [most, less] = [reservation(&memory), reservation(&memory)];
-    let (most_writing, less_writing) = (standing_still(&most, 4 * MIB), standing_still(&less, 2 * MIB));
+    let (most_writing, less_writing) = (stalled(&most, 4 * MIB), stalled(&less, 2 * MIB));
     let waits = reservation(&memory);
     let gives_way = async {
         let gave_way = most_writing.await;
@@ -168,10 +168,10 @@ async fn whoever_holds_most_and_stands_still_gives_way_to_one_that_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_gives_way_to_a_client_that_holds_more() {
+async fn no_client_gives_way_to_one_that_holds_more() {
     let memory = MemoryBudget::new(8 * MIB);
     let [little, much] = [reservation(&memory), reservation(&memory)];
-    let writing = standing_still(&little, 2 * MIB);
+    let writing = stalled(&little, 2 * MIB);
     much.hold(3 * MIB);
     assert_eq!(much.admit(MIB).await, Err(MemoryExhausted));
     assert!(writing.now_or_never().is_none());
@@ -182,13 +182,13 @@ async fn a_client_does_not_give_way_to_itself() {
     let memory = MemoryBudget::new(8 * MIB);
     let client = Client::named("one");
     let [first, second] = [MemoryReservation::new(&memory, client), MemoryReservation::new(&memory, client)];
-    let writing = standing_still(&first, 5 * MIB);
+    let writing = stalled(&first, 5 * MIB);
     assert_eq!(second.admit(MIB).await, Err(MemoryExhausted));
     assert!(writing.now_or_never().is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_goes_on_reading_keeps_its_reply() {
+async fn a_client_that_keeps_reading_keeps_its_reply() {
     let memory = MemoryBudget::new(8 * MIB);
     let slow = reservation(&memory);
     slow.hold(5 * MIB);
@@ -203,10 +203,10 @@ async fn whoever_goes_on_reading_keeps_its_reply() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_gives_way_while_nobody_waits() {
+async fn no_client_gives_way_while_none_waits() {
     let memory = MemoryBudget::new(8 * MIB);
     let greedy = reservation(&memory);
-    let mut writing = standing_still(&greedy, 8 * MIB);
+    let mut writing = stalled(&greedy, 8 * MIB);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(writing.as_mut().now_or_never().is_none());
 }
@@ -215,7 +215,7 @@ async fn nobody_gives_way_while_nobody_waits() {
 async fn a_reply_that_has_arrived_waits_for_one_that_gives_way() {
     let memory = MemoryBudget::new(8 * MIB);
     let greedy = reservation(&memory);
-    let writing = standing_still(&greedy, 6 * MIB);
+    let writing = stalled(&greedy, 6 * MIB);
     let other = reservation(&memory);
     let gives_way = async {
         let gave_way = writing.await;
@@ -232,7 +232,7 @@ async fn a_reply_that_has_arrived_waits_for_one_that_gives_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_waits_for_memory_does_not_stand_still() {
+async fn a_body_that_waits_for_memory_is_not_stalled() {
     let memory = MemoryBudget::new(8 * MIB);
     let [large, waits, third] = [reservation(&memory), reservation(&memory), reservation(&memory)];
     large.hold(4 * MIB);

@@ -108,7 +108,7 @@ impl<'plan> Neighbours<'plan> {
             Some(index) if index < self.index => return Ok(index),
             Some(index) if index == self.index => "leads to the item itself",
             Some(_) => "leads to a later item; only earlier ones have results",
-            None => "names no item of this batch",
+            None => "does not name an item of this batch",
         };
         let shown = |text: String| text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
         Err(ItemRejection::BadReference { reference: shown(reference()), problem })

@@ -8,7 +8,7 @@ use crate::batch::{Batch, BatchItem, BatchRefusal, IdForm, Item, ItemId, ItemInd
 /// Characters of a name that are repeated in a refusal.
 const MAX_NAME_SHOWN: usize = 64;
 
-/// The names by which items can refer to others of their batch.
+/// The names that items can use to refer to others of their batch.
 pub(crate) struct Names {
     ids: HashMap<ItemId, ItemIndex>,
     /// The first and the last item of each group.
@@ -68,7 +68,7 @@ impl Names {
         Ok(found)
     }
 
-    /// The first item represents its group, because a group of several items is rejected as a whole.
+    /// The first item represents its group, because a group of several items is rejected completely.
     pub(crate) fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<ItemIndex, BatchRefusal> {
         let of_group = || self.groups.get(name).copied();
         let (first, last) = match self.item(name) {

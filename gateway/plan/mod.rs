@@ -7,7 +7,7 @@
 //! the call of an equal item, send a route's fixed answer, or be rejected. `dispatch` takes the steps; `explain` shows
 //! them and takes none.
 //!
-//! What is decided here, and never again later:
+//! Decided here, and never again later:
 //! - **Where an item goes.** Its url passes the canonicaliser ([`url`]) and meets a route of the configuration
 //!   ([`routing`]). Nothing that a client writes can name a host, reach a batch endpoint, or leave its bulk route. An
 //!   item with references keeps the route that it was planned for ([`deferred_call`]): results of other items can fill

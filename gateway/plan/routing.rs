@@ -17,7 +17,7 @@ use crate::route::{
 pub struct PlanContext<'context> {
     /// The routes.
     pub routes: &'context RouteTable,
-    /// The authority by which the client reached the gateway.
+    /// The authority that the client used to reach the gateway.
     pub own_authority: &'context str,
     /// Whether a path is a batch endpoint's.
     pub is_batch_endpoint: &'context (dyn Fn(&CanonicalPath) -> bool + Sync),

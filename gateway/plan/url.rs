@@ -20,7 +20,7 @@ impl ItemUrl<'_> {
     }
 }
 
-/// Parses an item's url. `own_authority` is the authority by which the client reached the gateway.
+/// Parses an item's url. `own_authority` is the authority that the client used to reach the gateway.
 ///
 /// # Errors
 /// Says why the url is refused.

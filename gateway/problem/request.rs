@@ -13,7 +13,7 @@ pub enum RequestRejection {
     /// The url has no host, or two servers could read it differently.
     #[error("the request's url {problem}")]
     ForbiddenUrl {
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// A header field that a request can't have.
@@ -21,7 +21,7 @@ pub enum RequestRejection {
     BadHeader {
         /// The field's name.
         name: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// A `Destination` or `If` leads out of the route's upstream (RFC 4918 §10.3, §10.4).
@@ -29,7 +29,7 @@ pub enum RequestRejection {
     ForbiddenReference {
         /// The field's name.
         field: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// No route has this path.

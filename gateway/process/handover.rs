@@ -36,7 +36,7 @@ pub(crate) enum HandoverError {
     Sockets(#[from] io::Error),
     #[error("sockets can't be passed on: {0}")]
     Places(#[from] FdMappingCollision),
-    #[error("the successor ended before it served ({0})")]
+    #[error("the successor ended before it was serving ({0})")]
     Ended(ExitStatus),
     #[error("the successor did not serve within {} seconds", READY_WITHIN.as_secs())]
     Late,
@@ -101,8 +101,8 @@ fn spawn(passed: Vec<OwnedFd>) -> Result<Child, HandoverError> {
     let program = arguments.next().ok_or(HandoverError::Nameless)?;
     let mut command = PlainCommand::new(&program);
     command.args(arguments).env("LISTEN_FDS", passed.len().to_string());
-    // LISTEN_PID would have to name a process that does not exist yet. Without it, the sockets are for whoever reads
-    // it.
+    // LISTEN_PID would have to name a process that does not exist yet. Without it, the
+    // sockets are for any process that reads it.
     command.env_remove("LISTEN_PID").env_remove("LISTEN_FDNAMES").env_remove("LISTEN_FDS_FIRST_FD");
     let mappings = passed.into_iter().zip(FIRST..);
     command.fd_mappings(mappings.map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect())?;

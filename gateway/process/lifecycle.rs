@@ -119,7 +119,7 @@ impl Running {
         self.wait_for(Awaited::Requests).await;
     }
 
-    /// Drains after a successor has taken over. Nobody waits for the end, so clients may keep their connections until
+    /// Drains after a successor has taken over. Nothing waits for the end, so clients may keep their connections until
     /// they use them again.
     async fn retire(&mut self) {
         self.gateway.start_draining();
@@ -186,7 +186,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
         }
     };
     let code = runtime.block_on(serve(watched, loaded, &logging, inherited));
-    // Cuts connections that are still open; their requests are over.
+    // Cuts connections that are still open; their requests have ended.
     runtime.shutdown_background();
     code
 }
@@ -233,7 +233,7 @@ async fn serve_until_ended(
     if let Some(predecessor) = predecessor {
         notify_ready(systemd::Start::Succeeding);
         metrics.record_handover(HandoverResult::Taken);
-        // If it has ended already, nobody needs to know.
+        // If it has already ended, there is nothing to notify.
         let _ = predecessor.send(READY);
     } else {
         notify_ready(systemd::Start::Fresh);
@@ -310,7 +310,7 @@ async fn give_up(successor: Option<Successor>, running: &Running, error: &Handov
 
 fn record_failure(running: &Running, error: &HandoverError) {
     running.gateway.metrics.record_handover(HandoverResult::Failed);
-    tracing::error!(kind = "handover", %error, "the hand-over failed; this process goes on");
+    tracing::error!(kind = "handover", %error, "the hand-over failed; this process continues");
 }
 
 async fn end(running: &mut Running, signals: &mut Signals, ending: Ending) {

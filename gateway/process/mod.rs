@@ -16,13 +16,13 @@
 //!
 //! - A **reload** builds a new snapshot from the file and swaps it in. Requests keep the snapshot with which they
 //!   began. A file with an error changes nothing.
-//! - A **hand-over** (`handover`) starts the program anew with our listening sockets. Both processes accept from the
+//! - A **hand-over** (`handover`) starts the program again with our listening sockets. Both processes accept from the
 //!   same sockets, so no connection is refused. Until the successor serves, and if it never does, this process goes on.
 //!
 //! # End
 //!
 //! A drain sets `/readyz` to 503, waits for `drain.delay`, stops accepting, and ends as soon as nothing is in flight,
-//! or at `drain.deadline`. After a hand-over nobody waits for the end, so idle connections may stay until their clients
+//! or at `drain.deadline`. After a hand-over nothing waits for the end, so idle connections may stay until their clients
 //! use them again. A second signal exits at once.
 //!
 //! # Invariants

@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Receives signals, in the order in which they arrive.
+/// Receives signals in the order of their arrival.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,

@@ -41,7 +41,7 @@ pub enum Part {
 pub struct ExpressionError {
     /// The expression as given, cut to a sensible length.
     pub reference: String,
-    /// What is wrong with it.
+    /// The problem with it.
     pub problem: &'static str,
 }
 
@@ -79,12 +79,12 @@ impl Part {
             return Ok(Some(Self::Body("".into())));
         }
         if let Some(name) = text.strip_prefix(".header.") {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "has no header field's name")?;
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "does not name a header field")?;
             return Ok(Some(Self::Header(name)));
         }
         match text.strip_prefix(".body#") {
             Some(pointer) if is_pointer(pointer) => Ok(Some(Self::Body(pointer.into()))),
-            Some(_) => Err("has a pointer that is not one of RFC 6901"),
+            Some(_) => Err("has an invalid JSON pointer (RFC 6901)"),
             None => Ok(None),
         }
     }
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expression_is_named() {
+    fn an_invalid_expression_is_named() {
         for text in [
             "{$responses.",
             "{$responses.}",

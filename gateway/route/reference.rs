@@ -29,7 +29,7 @@ impl OriginText {
 pub struct ReferenceRules<'request> {
     /// The routes.
     pub routes: &'request RouteTable,
-    /// The authority by which the client reached the gateway.
+    /// The authority that the client used to reach the gateway.
     pub own_authority: &'request str,
     /// The upstream that the request itself goes to.
     pub upstream: UpstreamIndex,
@@ -42,7 +42,7 @@ pub struct ReferenceRules<'request> {
 pub struct ForbiddenReference {
     /// The field's name.
     pub field: &'static str,
-    /// What is wrong with it.
+    /// The problem with it.
     pub problem: &'static str,
 }
 

@@ -45,7 +45,7 @@ pub enum TemplateError {
     #[error("has a variable whose name is not made of letters, digits, `_` and single dots")]
     Name,
     /// No variable: every record would have the same url.
-    #[error("has no variable, so that every record would have the same url")]
+    #[error("has no variable, so every record would have the same url")]
     NoVariable,
     /// The text around the variables is not a valid path.
     #[error("{0}")]

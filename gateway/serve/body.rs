@@ -41,7 +41,7 @@ async fn read_within(
     let mut body = BytesMut::new();
     loop {
         let Ok(read) = session.read_request_body().await else {
-            // Nobody knows where this request ends: what follows can't be taken for the next one.
+            // The end of this request is unknown, so the bytes that follow can't be read as the next one.
             session.close_after_reply();
             return Err(BatchRefusal::BodyUnreadable);
         };

@@ -1,7 +1,7 @@
 //! Everything that is known about one request, from its head to its record.
 //!
 //! It is made when the head has been read. The handlers fill it in: who the caller is, what every reply has to say
-//! (`cors`, `limit_fields`, `error_format`), and what is to be recorded. [`Context::record`] ends it. Dropping it
+//! (`cors`, `limit_fields`, `error_format`), and the data to record. [`Context::record`] ends it. Dropping it
 //! counts the request as done, which a gateway that drains waits for.
 
 use std::sync::Arc;
@@ -229,7 +229,7 @@ impl Context {
         Recorder::new(&self.gateway().metrics, self.snapshot.names())
     }
 
-    /// Records the request, which is over; `answered` is the status of its reply.
+    /// Records the finished request; `answered` is the status of its reply.
     pub(super) fn record(&mut self, answered: Option<StatusCode>) {
         self.batch_in_flight = None;
         let batch = self.batch.take();

@@ -61,7 +61,7 @@ fn fixed_answer<'gateway>(respond: &Respond) -> Result<Reply<'gateway>, Box<Erro
     Ok(reply.with(header::CONTENT_TYPE, content_type))
 }
 
-/// What the client gets of an exchange with an upstream that is over.
+/// The client's result of a finished exchange with an upstream.
 async fn end<'gateway>(
     session: &mut Session,
     context: &mut Context,

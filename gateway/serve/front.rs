@@ -47,7 +47,7 @@ impl RequestHandler for Front {
             }
         };
         if let Err(error) = &left {
-            if error::is_client_standing_still(error) {
+            if error::is_client_stalled(error) {
                 context.client_stood_still(&session);
             }
             context.client_left();

@@ -9,7 +9,7 @@ pub(crate) enum Handled<'gateway> {
     Reply(Reply<'gateway>),
     /// It wrote a reply of the gateway's own piece by piece, to its end or until the client left.
     Streamed(pingora::Result<()>),
-    /// It handed on an upstream's reply.
+    /// It passed on an upstream's reply.
     Forwarded,
     /// The client has left, or the reply broke off; there is nothing left to write.
     BrokenOff,

@@ -5,7 +5,7 @@
 //! The modules are in this order.
 //!
 //! 1. `front` takes a [`Session`](crate::session::Session) and makes its `context`: the caller, the configuration that it is
-//!    served under, and what is to be recorded.
+//!    served under, and the data to record.
 //! 2. `validate` checks the head by the rules of HTTP.
 //! 3. `target` decides what the request is for, once: the gateway itself, a preflight (`cors`), a `limits_document`, a batch,
 //!    a stream, or a route.

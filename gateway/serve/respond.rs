@@ -119,6 +119,6 @@ pub(super) fn note_gave_way(context: &Context, gave_way: GaveWay) {
         client = context.caller.address_text(),
         bytes = gave_way.held,
         limit = "limits.memory",
-        "a client that held most of the memory and stood still was cut off, because others waited"
+        "a client that held most of the memory had stalled and was cut off because others were waiting"
     );
 }

@@ -1,7 +1,7 @@
 //! Runs a [`BatchRequest`]: sends its planned items and stitches what came back into results.
 //!
 //! In: a request, a configuration and memory. Out: results in the order of the request, and a report for each item. It needs
-//! no session: the caller says by a future when nobody waits for the results any more.
+//! no session: the caller passes a future that ends when the results are no longer wanted.
 
 use futures_util::future::{BoxFuture, FutureExt};
 
@@ -50,7 +50,7 @@ impl<'run> Runner<'run> {
         BatchEngine::new(behalf, SharedFields { inherited, hop, reserved })
     }
 
-    /// Sends the items of a plan. `gone` ends once nobody waits for the results.
+    /// Sends the items of a plan. `gone` ends once the results are no longer wanted.
     pub(super) async fn dispatch(
         &self,
         plan: Plan,

@@ -245,7 +245,7 @@ impl<'stream> Stream<'stream> {
         if !error::breaks_framing(&error) {
             return Err(error.into_down());
         }
-        // Nobody knows where this request ends: what follows can't be taken for the next one.
+        // The end of this request is unknown, so the bytes that follow can't be read as the next one.
         session.close_after_reply();
         self.refuse(BatchRefusal::BodyUnreadable);
         Ok(())
@@ -261,7 +261,7 @@ impl<'stream> Stream<'stream> {
         }
     }
 
-    /// Updates what is held for lines. Their bytes are there already, and bounded for each stream; if memory is short, their
+    /// Updates the memory held for lines. Their bytes are there already, and bounded for each stream; if memory is short, their
     /// calls wait.
     fn count_lines(&mut self) {
         let now = self.lines.bytes() + self.dispatch.bytes_under_way();
@@ -300,7 +300,7 @@ impl<'stream> Stream<'stream> {
         count
     }
 
-    /// Writes what is ready. The calls go on meanwhile.
+    /// Writes the results that are ready. The calls go on meanwhile.
     async fn write(&mut self, session: &mut Session, reply: &mut StreamReply<'_>) -> pingora::Result<()> {
         let ready = reply.take(&self.meter)?;
         let write = self.reservation.at_pace_of_client(ready.write(session));

@@ -69,7 +69,7 @@ impl<'request> StreamReply<'request> {
         std::mem::replace(&mut self.held, 0)
     }
 
-    /// Takes what is ready to be written: the head, if it has not been written yet, and lines.
+    /// Takes the bytes that are ready to be written: the head, if it has not been written yet, and lines.
     pub(super) fn take(&mut self, meter: &Meter) -> pingora::Result<Ready> {
         let begins = !std::mem::replace(&mut self.has_begun, true);
         let head = if begins { Some(self.head(meter)?) } else { None };

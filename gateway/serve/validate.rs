@@ -40,7 +40,7 @@ fn rejection(session: &Session) -> Option<RequestRejection> {
     {
         return Some(rejection);
     }
-    if names_what_is_not_the_connections(session.req_header()) {
+    if misuses_connection_options(session.req_header()) {
         return Some(bad("Connection", "names a field that does not belong to the connection"));
     }
     let request = session.req_header();
@@ -115,7 +115,7 @@ fn has_valid_host(session: &Session) -> bool {
 
 /// RFC 9110 §7.6.1: the fields that Connection names are removed at this hop. A request that lost one of these three would
 /// go elsewhere, or end elsewhere. Options that are not valid names are refused too: servers read them differently.
-fn names_what_is_not_the_connections(request: &Parts) -> bool {
+fn misuses_connection_options(request: &Parts) -> bool {
     connection_options(&request.headers).any(|option| {
         let Ok(name) = HeaderName::from_bytes(option) else { return true };
         [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(&name)

@@ -1,7 +1,7 @@
 //! One request of a client and its reply, over HTTP/1.1 or HTTP/2.
 //!
 //! In: a request whose head has been read; the listener makes a [`Session`] from it. Out: any number of interim
-//! replies, then one final reply. Whoever serves the request sees one interface, whichever version the client speaks.
+//! replies, then one final reply. The code that serves a request sees one interface, whichever version the client speaks.
 //!
 //! Below it, HTTP/1.1 is pingora's session. HTTP/2 is our own [`Http2`] over the h2 crate, because pingora's can't send
 //! interim replies and resets every broken stream with CANCEL.
@@ -9,7 +9,7 @@
 //! # Life of a session
 //!
 //! 1. The body is read piece by piece ([`Session::read_request_body`]). A client that waits for 100 gets it only when
-//!    somebody wants its body ([`Session::let_client_send`]). `body_rate` limits how slow a body may be.
+//!    its body is wanted ([`Session::let_client_send`]). `body_rate` limits how slow a body may be.
 //! 2. The head of the final reply is written once, then its body, then optional trailers.
 //! 3. [`Session::finish`] returns the connection if it can carry another request. [`Session::break_off`] gives the
 //!    reply up: over HTTP/1.1 the connection closes, over HTTP/2 the stream is reset with a reason.
@@ -438,7 +438,7 @@ async fn write_http1(http1: &mut Http1, piece: &Bytes, rest: Rest) -> pingora::R
     Ok(())
 }
 
-/// Bytes that a client sent behind its request before it saw the 101. pingora has read them already.
+/// Bytes that a client sent after its request before it saw the 101. pingora has read them already.
 fn early_bytes(http1: &mut Http1) -> Vec<Bytes> {
     use futures_util::FutureExt as _;
     let mut early = Vec::new();

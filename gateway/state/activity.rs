@@ -53,7 +53,7 @@ impl Activity {
         }
     }
 
-    /// Returns once what is awaited has ended and nothing has begun for half a second.
+    /// Returns once the awaited work has ended and nothing has begun for half a second.
     pub(crate) async fn quiet(&self, awaited: Awaited) {
         loop {
             let ended = self.ended.notified();

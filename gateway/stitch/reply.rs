@@ -33,11 +33,11 @@ pub(crate) struct Readable {
 pub(crate) struct BodyBudget {
     /// Bytes that they may still hold after decoding.
     left: usize,
-    /// Bytes that may still be decoded in vain, because a reply turns out to be too large or corrupt.
+    /// Bytes that may still be decoded for nothing, because a reply turns out to be too large or corrupt.
     waste: usize,
 }
 
-/// The bytes that may be decoded in vain, as a multiple of those that a batch may hold.
+/// The bytes that may be decoded for nothing, as a multiple of those that a batch may hold.
 const WASTE: usize = 4;
 
 /// An upper bound for the bytes that one encoded byte becomes (DEFLATE's own is 1032).

@@ -1,4 +1,4 @@
-//! What a client sees of each way in which an item can end.
+//! What a client sees for each possible end of an item.
 
 use std::time::Duration;
 

@@ -82,7 +82,7 @@ pub struct RefusedRequest<'request> {
     pub reason: ConnectionRefusal,
     /// The key of the limit that it exceeds.
     pub limit: Option<&'static str>,
-    /// What is wrong with it, without any of its bytes.
+    /// The problem, without any of its bytes.
     pub detail: &'request str,
     /// The id in the reply to the client.
     pub request_id: &'request str,

@@ -3,7 +3,7 @@
 //! Libraries log anything: query strings, raw bytes of a request's header, paths of the machine that built them. So none
 //! of their messages reaches the log unchanged. A message that an operator needs becomes a line of the gateway
 //! ([`Notice`]), at most one a second for each kind. Other warnings and errors become lines at level `debug` in which
-//! [`only_words`] keeps nothing but words. Everything else is dropped without being formatted.
+//! [`only_words`] keeps only words. Everything else is dropped without being formatted.
 //!
 //! In: records of the `log` crate, which pingora uses, and panics. Out: `tracing` events whose target is ours. `tracing`
 //! events of other crates never pass [`is_ours`].

@@ -35,7 +35,7 @@ impl BatchEnd {
     /// The words for metrics.
     pub const WORDS: [&'static str; 6] = ["ok", "partial", "failed", "refused", "client_gone", "explained"];
 
-    /// The end of a batch with this many items, of which this many failed.
+    /// The end of a batch: how many items it had and how many of them failed.
     #[must_use]
     pub fn of_items(items: usize, failed: usize) -> Self {
         if failed == 0 {

@@ -1,4 +1,4 @@
-//! The one place that records what is over: hand it a record, and it counts in the metrics and writes the log lines. A
+//! The one place that records finished work: hand it a record, and it counts in the metrics and writes the log lines. A
 //! further receiver of records (a ring in memory, a trace exporter) belongs here, and no caller would change.
 
 use crate::stitch::ItemReport;
@@ -7,7 +7,7 @@ use super::log_lines::{log_batch, log_request};
 use super::metrics::Metrics;
 use super::record::{BatchRecord, Names, RequestRecord, Sender};
 
-/// Records what is over.
+/// Records finished work.
 #[derive(Clone, Copy)]
 pub struct Recorder<'gateway> {
     metrics: &'gateway Metrics,
@@ -27,7 +27,7 @@ impl<'gateway> Recorder<'gateway> {
         self.metrics.record_items(items, self.names);
     }
 
-    /// Records a batch that is over. Its items have been recorded already.
+    /// Records a finished batch. Its items have been recorded already.
     pub fn batch(&self, sender: &Sender<'_>, batch: &BatchRecord) {
         self.metrics.record_batch(batch);
         log_batch(sender, batch, self.names);

@@ -38,7 +38,7 @@ fn is_plain(id: &str) -> bool {
 }
 
 /// A place in a trace: the client's trace, and the span of the gateway's own work. None by default, for a request whose
-/// fields have not been read yet, and for every request whose client began no trace: a trace that nobody records would
+/// fields have not been read yet, and for every request whose client began no trace: a trace that is not recorded would
 /// only make the services' samplers stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceContext(Option<Place>);

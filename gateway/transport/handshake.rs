@@ -81,7 +81,7 @@ fn from_certificate(error: &CertificateError) -> TlsCause {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsCause::Expired,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsCause::NotYetValid,
-        // A signature that does not fit: by somebody with the name of one who is trusted, but with another key.
+        // A signature that does not fit: by an issuer with a trusted name but another key.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsCause::UnknownIssuer,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             TlsCause::NameMismatch
@@ -112,7 +112,7 @@ fn from_io(error: &io::Error) -> TlsCause {
     }
 }
 
-/// Parts of rustls' messages, in the order in which we look for them.
+/// Parts of rustls' messages, in the order we look for them.
 const TEXTS: [(&str, TlsCause); 18] = [
     ("certificate expired", TlsCause::Expired),
     ("peer certificate: Expired", TlsCause::Expired),

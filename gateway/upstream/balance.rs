@@ -1,4 +1,4 @@
-//! The order in which an upstream's addresses are asked to take a call: first the one that `balance` chooses, then all
+//! The order that an upstream's addresses are tried in: first the one that `balance` chooses, then all
 //! others, so that a call finds any address that takes it.
 //!
 //! In: the addresses of one look-up, and for each call a key. Out: the first address that takes the call. A set of

@@ -2,8 +2,8 @@
 //! for that is over and one call tries again.
 //!
 //! In: how calls went, and milliseconds on the owner's clock, which is read only while the circuit is not closed. Out:
-//! whether a call may be made. It is a few atomics, so calls ask it without a lock. At most one call is the probe; whoever
-//! has it says how it went, or lets it go.
+//! whether a call may be made. It is a few atomics, so calls ask it without a lock. At most one call is the probe; its
+//! holder reports the result or releases it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl CircuitState {
 pub(crate) enum Admission {
     /// Like any other.
     Free,
-    /// As the probe. Whoever has it says how it went, or lets it go.
+    /// As the probe. Its holder reports the result or releases it.
     Probe,
 }
 

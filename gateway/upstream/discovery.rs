@@ -1,8 +1,8 @@
-//! Finds an upstream's targets: resolves their names to addresses, and prepares what is needed to connect to each.
+//! Finds an upstream's targets: resolves their names to addresses, and prepares the connectors.
 //!
-//! In: the settings of an upstream. Out: a [`Peer`] for each target at each of its addresses. What is known of a name is
-//! kept until something else is known, also across a reload. It knows neither who chooses among the peers nor how
-//! their states change; the state of an address is handed in.
+//! In: the settings of an upstream. Out: a [`Peer`] for each target at each of its addresses. The addresses of a name
+//! are kept until others are known, also across a reload. It knows neither who chooses among the peers nor how
+//! their states change; the state of an address is passed in.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -60,7 +60,7 @@ struct Place {
 }
 
 impl Discovery {
-    /// What was known `before` counts until something else is known.
+    /// The addresses known `before` count until others are known.
     pub(crate) fn new(upstream: &Upstream, shared: SharedSettings<'_>, before: Option<&Self>) -> Self {
         let known = before.map(|before| locked(&before.known).clone()).unwrap_or_default();
         let tls = UpstreamTls::new(upstream).map(Arc::new);
@@ -83,7 +83,7 @@ impl Discovery {
         if hosts.is_empty() {
             return Duration::MAX;
         }
-        // Made anew each time: the files that it reads may have changed.
+        // Created each time: the files that it reads may have changed.
         let names = match Names::new(&self.servers) {
             Ok(names) => names,
             Err(error) => {
@@ -216,7 +216,7 @@ fn trusted(upstream: &Upstream) -> Option<Arc<CaType>> {
             Some(certificates.into_iter().map(parse).collect::<Box<CaType>>().into())
         }
         Err(error) => {
-            // Nobody is trusted then. The system's authorities would be the wrong ones.
+            // Trust no authority then. The system's authorities would be the wrong ones.
             tracing::error!(upstream = upstream.name, %error, "tls.ca could not be read");
             Some(Box::<CaType>::default().into())
         }

@@ -1,5 +1,5 @@
-//! Maps pingora's errors to [`CallFailure`]. Items and single requests, and whoever reads a client's connection, ask here;
-//! nobody else looks into an error.
+//! Maps pingora's errors to [`CallFailure`]. Items and single requests, and the reader of a client's connection, ask here;
+//! no other module inspects an error.
 //!
 //! The mapping depends on when the error came: while a connection was opened, before a byte of the reply, or later. pingora
 //! names some causes only by text, and h2 wraps its own errors; both are read here.
@@ -80,7 +80,7 @@ fn is_not_processed(error: &Error) -> bool {
     })
 }
 
-/// The reason for which a client's stream is reset when its reply breaks off: the upstream's own reason if that is true of
+/// The reason why a client's stream is reset when its reply breaks off: the upstream's own reason if that is true of
 /// this hop too, otherwise an internal error (RFC 9113 §7).
 pub(crate) fn reset_reason(error: &Error) -> h2::Reason {
     const OF_THE_OTHER_HOP: [h2::Reason; 4] = [
@@ -106,11 +106,11 @@ pub(crate) fn is_framing_read(headers: &HeaderMap) -> bool {
 
 /// Whether a client's body breaks HTTP's framing, rather than that the client has left.
 pub(crate) fn breaks_framing(error: &Error) -> bool {
-    // pingora's v1 body reader names what is broken only by custom errors: InvalidChunk, InvalidTrailerEnd.
+    // pingora's v1 body reader reports faults only by custom errors: InvalidChunk, InvalidTrailerEnd.
     error.etype().as_str().starts_with("Invalid") || fault_of(error).is_some()
 }
 
 /// Whether a client took nothing of its reply for so long that the connection was given up.
-pub(crate) fn is_client_standing_still(error: &Error) -> bool {
+pub(crate) fn is_client_stalled(error: &Error) -> bool {
     *error.etype() == ErrorType::WriteTimedout && *error.esource() != ErrorSource::Upstream
 }

@@ -48,7 +48,7 @@ impl<'call> Failover<'call> {
     }
 
     /// Returns a connection to a target: an `idle` one, or one that `open` has opened. No further target is tried once the
-    /// deadline is over.
+    /// deadline has passed.
     ///
     /// # Errors
     /// No target could be connected to, or none takes calls.

@@ -1,7 +1,7 @@
 //! Asks targets from time to time whether they are healthy.
 //!
-//! In: the upstreams of a configuration. Out: a set of tasks, one for each upstream with a `health_check`. Whoever holds
-//! the set drops it when the configuration is replaced, which ends the tasks. Results go to the state of each target,
+//! In: the upstreams of a configuration. Out: a set of tasks, one for each upstream with a `health_check`. The holder
+//! of the set drops it when the configuration is replaced, which ends the tasks. Results go to the state of each target,
 //! which outlives the configuration, so a reload changes nothing.
 
 use std::collections::HashMap;

@@ -198,7 +198,7 @@ fn limiter(settings: &config::Upstream, before: Option<&Upstream>) -> Arc<FairLi
     kept.map_or_else(|| Arc::new(FairLimiter::new(limits)), |before| Arc::clone(&before.limiter))
 }
 
-/// The long-lived exchanges of the upstream before, under the limits of now: what is open stays open.
+/// The long-lived exchanges of the upstream before, under the current limits: open ones stay open.
 fn long_lived(settings: &config::Upstream, before: Option<&Upstream>) -> Arc<LongLived> {
     let limits = LongLivedLimits { most: settings.upgraded, share: settings.client_share };
     let Some(before) = before else { return Arc::new(LongLived::new(limits)) };

@@ -1,7 +1,7 @@
 //! Looks names up: which addresses a host has now, and for how long. Each family is asked for separately, so that an answer
 //! for one never hides that the look-up of the other has failed.
 //!
-//! In: a host. Out: a [`Found`], from which [`Known::learn`] takes what is then known. The rule: a look-up that fails
+//! In: a host. Out: a [`Found`], from which [`Known::learn`] updates the known addresses. The rule: a look-up that fails
 //! changes nothing while there are addresses from before.
 
 use std::net::{IpAddr, SocketAddr};

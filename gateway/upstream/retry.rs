@@ -8,15 +8,15 @@
 //! is left. **Out:** [`Next`]: a retry with its pause, or why there is none. The callers only carry it out: they wait,
 //! choose a target ([`Failover`](super::failover::Failover)) and send.
 //!
-//! **What may be retried.** A call of which nothing was sent, whatever its method. A call that was sent, only if its method
+//! **What may be retried.** A call that was not sent at all, whatever its method. A call that was sent, only if its method
 //! is idempotent (RFC 9110 §9.2.2): a POST or PATCH may have taken effect. Either only if its body can be sent again from
-//! its beginning; a single request whose body has grown too long to be held can't. Nothing follows a reply of which
-//! the client has a part, which is why callers ask before they hand anything on.
+//! its beginning; a single request whose body has grown too long to be held can't. No retry follows a reply
+//! that the client has in part, which is why callers ask before they pass anything on.
 //!
 //! **Three kinds of retry** ([`RetryKind`]):
 //! - An *attempt* follows a failure that `retry.on` lists, a status that `retry.status` lists, or an attempt that took
 //!   longer than `retry.timeout`. It counts against `retry.attempts` and takes one retry from the upstream's budget.
-//! - A *replacement* follows an idle connection that the service had closed meanwhile (RFC 9112 §9.3.1). That is nobody's
+//! - A *replacement* follows an idle connection that the service had closed meanwhile (RFC 9112 §9.3.1). No one is at
 //!   fault, so it needs no budget. The new connection has not been idle, so there is one for each attempt.
 //! - An attempt *aside* follows a call that the service has not processed, as it said itself: it refused the stream
 //!   (`REFUSED_STREAM`, RFC 9113 §8.7), or is going away and has not seen it (GOAWAY, §6.8). This is safe for every
@@ -28,8 +28,8 @@
 //!
 //! **Pauses.** Before the first retry 50 ms, then twice as long each time, up to a second; a random part, up to half, is
 //! left out, so that calls that failed together don't come back together. A reply with Retry-After is waited for as
-//! long as it says. A replacement, and the first attempt aside, follow at once. Whoever waits keeps its permit: the
-//! call is still under way, and its service is not to be given to somebody else first. A pause that the time left
+//! long as it says. A replacement, and the first attempt aside, follow at once. A waiting call keeps its permit: the
+//! call is still under way, and its service should not go to another call first. A pause that the time left
 //! does not cover is not begun; the caller keeps what it has.
 //!
 //! **The budget** ([`retry_budget`](super::retry_budget)) is a share of the upstream's calls of the last ten seconds, for
@@ -118,7 +118,7 @@ pub(crate) enum RetryKind {
 /// Why there is no retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GiveUp {
-    /// The reply is the one to hand on.
+    /// The reply is the final one.
     Settled,
     /// The body can't be sent again.
     BodyGone,
@@ -247,7 +247,7 @@ impl<'call> Retries<'call> {
     }
 }
 
-/// The policy. Apart from the random part of a pause it depends on nothing but its arguments.
+/// The policy. Apart from the random part of a pause it depends only on its arguments.
 fn decide(rules: &config::Retry, so_far: SoFar, ended: Ended, left: Duration) -> Next {
     if !so_far.is_body_held {
         return Next::GiveUp(GiveUp::BodyGone);

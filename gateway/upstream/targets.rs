@@ -1,8 +1,8 @@
 //! An upstream's targets: resolved to addresses, and balanced among those that take calls.
 //!
 //! In: a key for each call, and how each call went. Out: a [`Lease`] of the target that gets it, or why none does.
-//! Choosing takes a few atomics. Names are looked up again from time to time, which replaces the set of addresses as a
-//! whole; the state of an address that stays is kept. Addresses that are written as numbers are never looked up.
+//! Choosing takes a few atomics. Names are looked up again from time to time, which replaces the complete set of
+//! addresses; the state of an address that stays is kept. Addresses that are written as numbers are never looked up.
 //!
 //! Whether another target is tried after one has failed is the task of `failover`.
 
@@ -36,7 +36,7 @@ pub(crate) enum ByHand {
     In,
 }
 
-/// How long a client should wait if nobody knows when a target will take calls again.
+/// How long a client should wait if it is unknown when a target will take calls again.
 const PROBED_FOR: Duration = Duration::from_secs(1);
 
 /// An upstream's targets.
@@ -51,7 +51,7 @@ pub(crate) struct Targets {
     counts: Counts,
 }
 
-/// What is counted of an upstream's targets.
+/// The counters of an upstream's targets.
 pub(crate) struct Counts {
     /// Times that a circuit opened.
     pub(crate) ejections: IntCounter,
@@ -85,7 +85,7 @@ impl Targets {
         };
         let peers = targets.resolve().await;
         targets.use_only(peers);
-        targets.forget_what_is_off();
+        targets.forget_removed_targets();
         targets
     }
 
@@ -96,7 +96,7 @@ impl Targets {
             return;
         }
         let peers = self.resolve().await;
-        // Otherwise the order of turns would begin anew.
+        // Otherwise the rotation would start over.
         if !self.addresses.load().are(&peers) {
             self.use_only(peers);
         }
@@ -122,7 +122,7 @@ impl Targets {
     }
 
     /// Resets what only health checks or a breaker could reset, if this configuration has none.
-    fn forget_what_is_off(&self) {
+    fn forget_removed_targets(&self) {
         for peer in &self.peers() {
             if self.health_check().is_none() {
                 peer.state.set_healthy(true);

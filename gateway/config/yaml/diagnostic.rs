@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, said like a compiler: message, place, snippet, help.
+//! Problems of a configuration, reported as a compiler does: message, place, snippet, help.
 //!
 //! Findings are collected without text while the file is read, and get their snippets at the end
 //! from a [`Source`]; what may be secret is masked (`masking.rs`). Control characters never
@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::secrets::{masked, without};
 use super::span::Span;
 
-/// Nobody reads more than this; the rest is only counted.
+/// The number of diagnostics shown; the rest is only counted.
 const MAX_SHOWN: usize = 50;
 /// Characters of a line that a snippet shows before and after its column.
 const SNIPPET_REACH: usize = 80;
@@ -115,7 +115,7 @@ impl Diagnostic {
         self.span.map(|span| span.column)
     }
 
-    /// What is wrong.
+    /// The problem.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quoted_is_cut_and_harmless() {
+    fn quoted_text_is_cut_and_harmless() {
         assert_eq!(quoted("a\u{1b}[2Jb"), "`a [2Jb`");
         assert_eq!(quoted(&"x".repeat(100)).chars().count(), 67);
     }

@@ -51,7 +51,7 @@ struct Examples<'a> {
 }
 
 impl<'a> Examples<'a> {
-    /// What was written as the only element of a list, if a list is what is wanted.
+    /// The written value as the only element of a list, if a list is expected.
     fn as_list(&self, schema: &'a Value, written: &str) -> Option<String> {
         let is_harmless =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b':');

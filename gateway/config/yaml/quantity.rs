@@ -1,4 +1,4 @@
-//! Durations and sizes as they are written: always with their unit, so that nobody has to guess
+//! Durations and sizes as they are written: always with their unit, so there is nothing to guess
 //! whether `30` means seconds, and no reload turns milliseconds into minutes.
 
 use std::borrow::Cow;
@@ -119,7 +119,7 @@ impl Unit {
         }
     }
 
-    /// What is expected, as a noun.
+    /// The expected value, as a noun.
     pub(in crate::config) const fn noun(self) -> &'static str {
         match self {
             Self::Delay | Self::TimeLimit | Self::TimeLimitOrOff => "a duration",
@@ -182,7 +182,7 @@ impl Unit {
         }
         if value > most {
             let problem = "is too large";
-            return Err(UnitError { problem, hint: format!("the most is {}", self.written(most)) });
+            return Err(UnitError { problem, hint: format!("the maximum is {}", self.written(most)) });
         }
         Ok(value)
     }
@@ -216,7 +216,7 @@ impl Unit {
                 format!("`{number}s` for seconds or `{number}ms` for milliseconds")
             }
             Self::Size => format!("`{number}B` for bytes, or with a larger unit, such as `64KiB` or `8MiB`"),
-            Self::Rate => format!("`{number}/s` for so many a second, or `/m`, `/h`, `/d`"),
+            Self::Rate => format!("`{number}/s` (per second), or `/m`, `/h`, `/d`"),
             Self::Percent => format!("`{number}%`"),
         }
     }

@@ -166,7 +166,7 @@ impl<'a> Walk<'a> {
             }
         });
         let complete = required(schema).all(|name| entries.iter().any(|(key, _)| key.name == name));
-        // Whoever looks for one of several keys must not miss one that was taken out.
+        // A search for one of several keys must not miss one that was removed.
         let lost = chosen && !has_any(entries, schema);
         if missing || lost || !complete { Fitness::Broken } else { Fitness::Usable }
     }
@@ -175,8 +175,8 @@ impl<'a> Walk<'a> {
         let mut seen: HashMap<String, Span> = HashMap::new();
         entries.retain(|(key, _)| {
             if let Some(earlier) = seen.get(&key.name) {
-                let message = format!("the key {} is there twice", quoted(&key.name));
-                let help = format!("it is on line {} already", earlier.line);
+                let message = format!("duplicate key {}", quoted(&key.name));
+                let help = format!("it is already on line {}", earlier.line);
                 self.findings.push(Diagnostic::error(Some(key.span), message).help(help));
                 return false;
             }
@@ -285,7 +285,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether one of the keys is there of which the schema wants one.
+/// Whether one of the alternative keys of the schema is present.
 fn has_any(entries: &[(Key, Node)], schema: &Value) -> bool {
     one_required(schema).any(|name| entries.iter().any(|(key, _)| key.name == name))
 }
@@ -296,7 +296,7 @@ fn meant_by<'a>(name: &str, schema: &'a Value) -> Option<&'a str> {
     if known.contains(&name) { None } else { nearest(name, known) }
 }
 
-/// What is said of a value that a variable left empty.
+/// The message for a value that a variable left empty.
 fn empty_variable(name: &str, form: &Value) -> (String, String) {
     let message =
         format!("the environment variable {} is empty, where {} is expected", quoted(name), noun(form));

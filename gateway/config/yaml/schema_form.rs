@@ -37,7 +37,7 @@ pub(in crate::config) fn required(schema: &Value) -> impl Iterator<Item = &str> 
     schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The keys of which the schema wants exactly one.
+/// The keys from which the schema wants exactly one.
 pub(in crate::config) fn one_required(schema: &Value) -> impl Iterator<Item = &str> {
     schema.get("oneOf").and_then(Value::as_array).into_iter().flatten().flat_map(required)
 }
@@ -110,7 +110,7 @@ pub(in crate::config) fn scalar_problem(
             "is not one" => format!("{subject} is not {}", unit.noun()),
             problem => format!("{subject} is not {}: it {problem}", unit.noun()),
         };
-        let hint = if shown.is_some() { error.hint } else { "say it with its unit".to_owned() };
+        let hint = if shown.is_some() { error.hint } else { "write it with its unit".to_owned() };
         return Some((message, hint));
     }
     if let Some(choices) = choices(form) {

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_loses_what_is_secret() {
+    fn a_sentence_loses_its_secrets() {
         assert_eq!(without("unknown key `Basic hunter2`", ["\"Basic hunter2\""]), "unknown key `***`");
         assert_eq!(without("write `a`", ["a"]), "write `a`");
     }

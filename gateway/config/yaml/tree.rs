@@ -3,7 +3,7 @@
 //! In: the file's text. Out: mappings, lists and scalars with their spans, or why the text is not
 //! YAML. Scalars stay text: which of them is a number, a duration or a switch is decided by what the
 //! schema expects there, so `name: 12` is a name and `admin: off` is not a boolean. Anchors, aliases and
-//! merge keys are resolved here, within a budget; a key that is there twice is kept for the report.
+//! merge keys are resolved here, within a budget; a duplicate key is kept for the report.
 
 use std::fmt;
 
@@ -104,7 +104,7 @@ pub(in crate::config) fn read_written(text: &str) -> Option<Node> {
     Some(Node::from_raw(raw, text))
 }
 
-/// Numbers and switches without quotes; all else as text.
+/// Numbers and switches without quotes; anything else as text.
 impl Serialize for Node {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.value {
@@ -130,7 +130,7 @@ fn not_yaml(error: &serde_saphyr::Error, text: &str) -> Diagnostic {
     let span = error.location().map(Span::from);
     if message.starts_with("budget breached: Documents") {
         return Diagnostic::error(span, "the file has more than one document")
-            .help("a configuration is one; remove everything from the second `---` on");
+            .help("a configuration is one document; remove everything from the second `---` on");
     }
     if message.starts_with("budget breached") || message.contains("limit exceeded") {
         return Diagnostic::error(
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_yaml_has_a_place() {
+    fn invalid_yaml_is_reported_with_its_place() {
         for (text, line) in [("a: [1", 1), ("a: 1\nb: c: d", 2), ("a: *b", 1), ("a: 1\n---\nb: 2", 2)] {
             let error = read(text).unwrap_err();
             assert_eq!(error.line(), Some(line), "{text}: {}", error.message());

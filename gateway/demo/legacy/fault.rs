@@ -9,7 +9,7 @@ pub(super) enum Fault {
     #[error("the body is malformed: {0}")]
     Malformed(String),
     /// The body is well-formed but not an order.
-    #[error("the body is no order: {0}")]
+    #[error("the body is not an order: {0}")]
     NotAnOrder(String),
     /// The path never has a resource.
     #[error("there is nothing at {0}")]

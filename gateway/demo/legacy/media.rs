@@ -128,7 +128,7 @@ fn read_xml(text: &str) -> Result<Map<String, Value>, Fault> {
             Event::Text(text) => order.text.push_str(&text.xml10_content()),
             Event::CData(text) => order.text.push_str(&text.xml10_content()),
             Event::GeneralRef(reference) => order.text.push_str(&resolve(&reference)?),
-            Event::DocType(_) => return Err(Fault::Malformed("no document type is taken".to_owned())),
+            Event::DocType(_) => return Err(Fault::Malformed("a document type is not allowed".to_owned())),
             Event::Eof => return order.done(),
             Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
         }

@@ -73,7 +73,7 @@ fn orders_change_in_both_media() {
 }
 
 #[test]
-fn bodies_that_are_no_order_are_refused() {
+fn bodies_that_are_not_an_order_are_refused() {
     let status = |line, fields, body| ask(&LegacyApi::new(), line, fields, body).status().as_u16();
     assert_eq!(status("PATCH /orders/7", "", "{"), 400);
     assert_eq!(status("PATCH /orders/7", "", "[1]"), 422);

@@ -64,7 +64,7 @@ fn write_result(output: &mut ChunkWriter, result: ItemResult) {
     output.put(b"}");
 }
 
-/// The words by which APISIX's clients know that there was no reply in time.
+/// The text that tells APISIX's clients that there was no reply in time.
 fn reason(result: &ItemResult) -> &'static str {
     match result.status {
         StatusCode::GATEWAY_TIMEOUT if result.gateway.is_some() => "upstream timeout",

@@ -27,7 +27,7 @@ impl<'a> Plain<'a> for Pipeline<'a> {
     const ITEMS: &'static str = "pipeline";
     const KNOWN: &'static [&'static str] = &["query", "headers", "timeout", "pipeline"];
     const MISSING: &'static str = "expected an object with the member `pipeline`";
-    const NO_LIST: &'static str = "the member `pipeline` is no array";
+    const NO_LIST: &'static str = "the member `pipeline` is not an array";
 
     fn read_shared(
         &mut self,
@@ -41,13 +41,17 @@ impl<'a> Plain<'a> for Pipeline<'a> {
             "query" => {
                 let mut query = Query::default();
                 if !read_query(lexer, &mut query, context)? {
-                    return wrong("the member `query` is no object of texts, or longer than a url (max_url)");
+                    return wrong(
+                        "the member `query` is not an object of strings, or is longer than a url (max_url)",
+                    );
                 }
                 self.query = query;
             }
             "headers" => {
                 if !self.read_headers(lexer, context)? {
-                    return wrong("the member `headers` is no object of texts, or has more than max_headers");
+                    return wrong(
+                        "the member `headers` is not an object of strings, or has more fields than max_headers",
+                    );
                 }
             }
             "timeout" => self.timeout = Some(lexer.value()?).filter(|value| *value != "null"),
@@ -71,8 +75,10 @@ impl<'a> Plain<'a> for Pipeline<'a> {
                 "path" => path = scalar(lexer)?,
                 "query" => {
                     if !read_query(lexer, &mut query, context)? {
-                        builder
-                            .reject_member("query", "is no object of texts, or longer than a url (max_url)");
+                        builder.reject_member(
+                            "query",
+                            "is not an object of strings, or is longer than a url (max_url)",
+                        );
                     }
                 }
                 // These say how APISIX calls itself.

@@ -1,4 +1,4 @@
-//! What an OData batch hands down in addition to every other batch: the fields and preferences for
+//! What the items of an OData batch inherit in addition to those of other batches: the fields and preferences for
 //! which OData Protocol 4.01 says that an individual request without its own inherits the batch's. All
 //! except Content-Encoding (§8.1.2), because the gateway has decoded the batch.
 
@@ -15,7 +15,7 @@ const INHERITED_PREFERENCES: [&str; 4] = [
     "odata.include-annotations",
 ];
 
-/// The fields that only OData hands down.
+/// The fields that items inherit only in OData.
 pub(super) fn odata_fields(outer: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     [
         // Media ranges of multipart are about the batch's own reply (§11.7.1).
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_about_the_batchs_own_reply_stays_behind() {
+    fn fields_about_the_batchs_own_reply_are_not_inherited() {
         let handed_down = |name: &'static str, values: &[&'static str]| {
             let mut outer = HeaderMap::new();
             for value in values {

@@ -121,11 +121,11 @@ fn conditions_look_into_results() {
         Some(SkipReason::ReferenceUnresolved { reference, problem }) => (reference, problem),
         other => panic!("{condition}: {other:?}"),
     };
-    let no_json = ("$0/x".to_owned(), "the result's body is no JSON");
+    let no_json = ("$0/x".to_owned(), "the result's body is not JSON");
     assert_eq!(unresolved("$0/x ne 1", Some(&outcome("text/html", b"{}"))), no_json);
     assert_eq!(unresolved("$0/x ne 1", Some(&outcome("application/json", b"{"))), no_json);
     assert_eq!(unresolved("$0/n", Some(&json)).1, "the value is neither true nor false");
-    assert!(unresolved("$0/half ne 'x'", Some(&json)).1.contains("half a character"));
+    assert!(unresolved("$0/half ne 'x'", Some(&json)).1.contains("unpaired surrogate"));
     assert_eq!(unresolved("$0/x ne 1", None).1, "that item has no result");
     let large = outcome("application/json", &vec![b' '; (1 << 20) + 1]);
     assert!(matches!(

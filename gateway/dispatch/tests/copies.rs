@@ -66,7 +66,7 @@ fn nothing_behind_a_stop_is_answered_by_a_call_before_it() {
 }
 
 #[test]
-fn a_call_that_the_batch_stopped_before_is_no_one_s() {
+fn a_call_that_the_batch_stopped_before_belongs_to_no_item() {
     let fake = Fake::new(&[Act::Answer(404), Act::Answer(200), Act::Answer(200)], 9);
     let items = run_plan(&fake, shared(&fake, 1, &[None, None, Some(1)]), |limits| {
         (limits.stop_on_error, limits.concurrency) = (true, 1);

@@ -79,7 +79,7 @@ fn what_waits_for_a_fixed_answer_is_called_once() {
 }
 
 #[test]
-fn a_slow_item_holds_up_nobody_but_those_that_wait_for_it() {
+fn a_slow_item_delays_only_the_items_that_wait_for_it() {
     let fake = Fake::new(&[Act::Hang, Act::Answer(200), Act::Answer(200), Act::Answer(200)], 9);
     let items = run_plan(&fake, after(&fake, 1, &[&[], &[0], &[], &[2]]), |limits| {
         limits.concurrency = 2;

@@ -26,13 +26,13 @@ fn limits() -> StreamLimits {
     }
 }
 
-/// Runs with a clock that stands still while anything can go on.
+/// Runs with a clock that is stopped while any task can make progress.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().unwrap().block_on(work)
 }
 
-/// Streams all of the fake's items, and gives them as they end. Those in `rejected` need no call.
+/// Streams all of the fake's items, and returns them as they end. Those in `rejected` need no call.
 fn stream(fake: &Fake, upstreams: usize, limits: StreamLimits, rejected: &[usize]) -> Vec<StreamedItem> {
     block_on(async {
         let work = StreamWork::new(limits);

@@ -25,9 +25,9 @@ pub(crate) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Adds a value. If there are two, it is unclear which is meant.
+    /// Adds a value. If there are two, neither counts.
     pub(crate) fn put(&mut self, value: Value<'a>) {
-        *self = if *self == Value::Absent { value } else { Value::Unfit("stands twice in the record") };
+        *self = if *self == Value::Absent { value } else { Value::Unfit("appears twice in the record") };
     }
 }
 
@@ -127,8 +127,8 @@ impl<'a> Collector<'a> {
                     continue;
                 }
                 // An empty segment would name the collection itself.
-                Value::Text(_) => "is empty, and its url needs it",
-                Value::Absent => "is missing, and its url needs it",
+                Value::Text(_) => "is empty, but the url needs it",
+                Value::Absent => "is missing, but the url needs it",
                 Value::Unfit(problem) => problem,
             };
             return Err(ItemRejection::BadVariable { variable: shown(name), problem });

@@ -9,7 +9,7 @@ use crate::format::json;
 /// Reads the lines, and skips empty ones.
 pub(super) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
     if body.starts_with(b"\xef\xbb\xbf") {
-        let reason = "JSON starts without a byte order mark".to_owned();
+        let reason = "JSON must not start with a byte order mark".to_owned();
         return Err(BatchRefusal::Malformed { reason, place: Place::at(body, 0) });
     }
     for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {

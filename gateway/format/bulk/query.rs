@@ -17,7 +17,7 @@ pub(super) fn has_parameter(query: &str, parameter: &str) -> bool {
 /// Reads the records. A body is refused: it might be a second set of records.
 pub(super) fn read(parameter: &str, body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
     if !body.is_empty() {
-        let reason = "the records stand in the query, and there is a body as well".to_owned();
+        let reason = "the records are in the query, but there is a body as well".to_owned();
         return Err(BatchRefusal::NotABatch { reason, place: Place::at(body, 0) });
     }
     let query = collector.query();

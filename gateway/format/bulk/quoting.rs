@@ -15,10 +15,7 @@ pub(super) fn check(text: &[u8]) -> Result<(), (usize, &'static str)> {
             _ => {}
         }
         if let (Some(place), true) = (lone_return, line_feed) {
-            return Err((
-                place,
-                "a carriage return stands without a line feed; in a field it has to be quoted",
-            ));
+            return Err((place, "a carriage return has no line feed after it; in a field it must be quoted"));
         }
         at = end + 1;
     }
@@ -32,7 +29,7 @@ fn end_of_field(text: &[u8], start: usize) -> Result<usize, (usize, &'static str
         let found = from(start).iter().position(|byte| matches!(byte, b',' | b'\r' | b'\n' | b'"'));
         let end = found.map_or(text.len(), |found| start + found);
         return match text.get(end) {
-            Some(b'"') => Err((end, "a quote stands within a field that does not start with one")),
+            Some(b'"') => Err((end, "a quote is in a field that does not start with one")),
             Some(_) | None => Ok(end),
         };
     }
@@ -53,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_stand_around_whole_fields() {
+    fn quotes_enclose_complete_fields() {
         for text in [
             "",
             "a",

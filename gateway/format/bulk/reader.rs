@@ -28,7 +28,7 @@ impl Bulk<'_> {
     /// Reads the records in this form.
     ///
     /// # Errors
-    /// Says why the bulk is refused, and where it is wrong.
+    /// The reason why the bulk is refused, and the place.
     pub fn read(&self, form: RecordForm, body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
         let mut collector = Collector::new(*self, limits);
         match form {

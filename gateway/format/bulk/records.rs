@@ -5,7 +5,7 @@ use http::Method;
 use crate::format::Format;
 use crate::route::UrlTemplate;
 
-/// A form in which records come.
+/// A format of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum RecordForm {
     /// A JSON array; each element is a record.

@@ -41,7 +41,7 @@ fn shown(items: &[BatchItem]) -> Vec<String> {
 }
 
 #[test]
-fn json_records_are_sent_as_they_stand() {
+fn json_records_are_sent_unchanged() {
     let items = read(
         "application/json",
         r#" [ {"id":7, "x" : [1.0,"\u00e9"]},{"id":"a/b","id2":1},{"\u0069d":true} ,{"x":{"id":1},"id":-1e5}] "#,
@@ -61,14 +61,14 @@ fn records_without_the_variable_fail_alone() {
         r#"[{},{"id":null},{"id":{}},{"id":[1]},{"id":""},{"id":1,"id":2},7,{"id":"\ud800"},{"id":8}]"#;
     let items = shown(&read("application/json", body).unwrap());
     let expected = [
-        "1 the record's `id` is missing, and its url needs it",
-        "2 the record's `id` is null, and its url needs it",
-        "3 the record's `id` is an object, which no url can hold",
-        "4 the record's `id` is an array, which no url can hold",
-        "5 the record's `id` is empty, and its url needs it",
-        "6 the record's `id` stands twice in the record",
+        "1 the record's `id` is missing, but the url needs it",
+        "2 the record's `id` is null, but the url needs it",
+        "3 the record's `id` is an object, which can't be part of a url",
+        "4 the record's `id` is an array, which can't be part of a url",
+        "5 the record's `id` is empty, but the url needs it",
+        "6 the record's `id` appears twice in the record",
         "7 the item is not an object",
-        "8 the record's `id` has a surrogate that is not one of a pair",
+        "8 the record's `id` has a surrogate that is not part of a pair",
         "9 /orders/8 {\"id\":8}",
     ];
     assert_eq!(items, expected);
@@ -96,11 +96,11 @@ fn rows_become_objects_of_strings() {
         r#"1 /orders/7 {"id":"7","na\"me":"A, B","note":"two\r\nlines"}"#,
         r#"2 /orders/8 {"id":"8","na\"me":"","note":"say \"hi\""}"#,
         "3 line 6 has 2 fields, and the header line 3",
-        "4 the record's `id` is empty, and its url needs it",
+        "4 the record's `id` is empty, but the url needs it",
     ];
     assert_eq!(shown(&read("text/csv; charset=UTF-8", csv).unwrap()), expected);
     let items = read("text/csv", "name\nx\n").unwrap();
-    assert_eq!(shown(&items), ["1 the record's `id` is missing, and its url needs it"]);
+    assert_eq!(shown(&items), ["1 the record's `id` is missing, but the url needs it"]);
     assert_eq!(read("text/csv", "id,name\r\n"), Ok(Vec::new()));
 }
 
@@ -112,12 +112,12 @@ fn elements_become_documents() {
     let expected = [
         "1 /orders/7 <order xmlns=\"urn:d\" id=' 7 '><x/></order>",
         "2 /orders/8 <p:order xmlns:p=\"urn:p\" xmlns=\"urn:d\"><id> 8 </id></p:order>",
-        "3 the record's `id` has elements in it, which no url can hold",
-        "4 the record's `id` stands twice in the record",
-        "5 the record's `id` is missing, and its url needs it",
+        "3 the record's `id` has elements in it, which can't be part of a url",
+        "4 the record's `id` appears twice in the record",
+        "5 the record's `id` is missing, but the url needs it",
     ];
     let mut found = shown(&read("application/xml", xml).unwrap());
-    // The order of declarations is nobody's concern.
+    // The order of declarations does not matter.
     found[1] = found[1].replace("xmlns=\"urn:d\" xmlns:p=\"urn:p\"", "xmlns:p=\"urn:p\" xmlns=\"urn:d\"");
     assert_eq!(found, expected);
 }
@@ -135,7 +135,7 @@ fn query_parameters_are_records_without_a_body() {
     assert_eq!(
         by_query("id=,%zz,%ff"),
         [
-            "1 the record's `id` is empty, and its url needs it",
+            "1 the record's `id` is empty, but the url needs it",
             "2 the record's `id` has a broken percent-encoding",
             "3 the record's `id` is not UTF-8",
         ]
@@ -145,7 +145,7 @@ fn query_parameters_are_records_without_a_body() {
 }
 
 #[test]
-fn a_get_without_the_parameter_is_no_bulk() {
+fn a_get_without_the_parameter_is_not_a_bulk() {
     let each = UrlTemplate::parse("/orders/{id}").unwrap();
     let is_meant = |method: &Method, query| Bulk { each: &each, method, query }.is_meant();
     assert!(is_meant(&Method::GET, "a=b&id"));
@@ -178,7 +178,7 @@ fn the_form_follows_content_type_or_the_first_byte() {
 }
 
 #[test]
-fn what_is_no_collection_is_refused_with_its_place() {
+fn a_body_that_is_not_a_collection_is_refused_with_its_place() {
     let place = |content_type, body| match read(content_type, body) {
         Err(BatchRefusal::Malformed { place, .. } | BatchRefusal::NotABatch { place, .. }) => {
             (place.line, place.column, place.item.map(crate::batch::ItemIndex::position))

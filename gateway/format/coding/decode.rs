@@ -93,7 +93,7 @@ fn decode(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, Co
     if body.is_empty() {
         return Ok(body);
     }
-    // They are listed in the order in which they were applied.
+    // They are listed in the order they were applied.
     codings.into_iter().rev().try_fold(body, |body, coding| coding.undo(&body, limit))
 }
 

@@ -76,7 +76,7 @@ fn the_first_problem_is_the_one_that_is_told() {
         builder.set_timeout("0");
         builder.set_id("");
     });
-    let problem = "is no whole number of milliseconds above 0";
+    let problem = "is not a whole number of milliseconds above 0";
     assert_eq!(item.content, Err(ItemRejection::BadMember { member: "timeout", problem }));
 }
 

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_passed_on_as_it_stands() {
+    fn json_is_passed_on_unchanged() {
         let json = r#"{ "a" : [1e999, 1.0 ,"\u00e9\ud800"], "a":  2 }"#;
         let item = read_item(None, json).unwrap();
         assert_eq!(item.body.as_deref(), Some(json.as_bytes()));
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_no_body() {
+    fn null_means_no_body() {
         for media_type in [None, Some("application/json"), Some("text/plain"), Some("image/png")] {
             assert_eq!(read_item(media_type, "null").unwrap().body, None);
         }
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_surrogate_in_text_is_no_text() {
+    fn a_lone_surrogate_is_not_text() {
         let batch = r#"{"requests":[{"method":"PUT","url":"/a","headers":{"content-type":"text/plain"},"body":"\udead"}]}"#;
         let refused = read(&Bytes::from(batch), &BatchLimits::default());
         assert!(matches!(refused, Err(BatchRefusal::Malformed { .. })));

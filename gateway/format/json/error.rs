@@ -61,5 +61,5 @@ pub(super) fn check_unknown(name: &str, at: usize, known: &[&'static str]) -> Re
 
 /// The message about a member whose name is almost that of a known one.
 pub(super) fn unknown_member(member: &str, meant: &str) -> String {
-    format!("it has the member `{member}`, which no batch can have; did you mean `{meant}`?")
+    format!("it has the member `{member}`, which batches don't have; did you mean `{meant}`?")
 }

@@ -23,7 +23,7 @@ const KNOWN: [&str; 9] =
 pub(super) const NO_OBJECT: ItemRejection = ItemRejection::WrongShape { expected: "an object" };
 
 const NO_ID: &str = "is neither a string nor a whole number";
-const NO_STRING_ID: &str = "is not a string, as this endpoint's dialect has ids";
+const NO_STRING_ID: &str = "is not a string; ids are strings in this endpoint's dialect";
 const NO_IDS: &str = "is neither an id (a string or a whole number) nor a list of ids";
 
 const NAMES: MemberNames = MemberNames { url: "url" };
@@ -171,7 +171,7 @@ impl<'a> ItemReader<'a> {
     fn read_headers(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'{') {
             if lexer.value()? != "null" {
-                self.builder.reject_member("headers", "is no object");
+                self.builder.reject_member("headers", "is not an object");
             }
             return Ok(());
         }

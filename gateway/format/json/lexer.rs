@@ -26,7 +26,7 @@
 //!
 //! # Invariants
 //!
-//! - What is accepted is exactly RFC 8259's grammar, up to `max_depth`: no comments, no trailing commas, no `NaN`, no byte
+//! - The lexer accepts exactly RFC 8259's grammar, up to `max_depth`: no comments, no trailing commas, no `NaN`, no byte
 //!   order mark.
 //! - A slice from [`Lexer::value`] is a JSON text of its own, without blanks around it.
 //! - The position only grows, and an error leaves it at the first byte that is wrong.
@@ -78,7 +78,7 @@ impl<'a> Lexer<'a> {
         self.at
     }
 
-    /// Checks that nothing but blanks is left.
+    /// Checks that only blanks are left.
     pub(crate) fn end(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             None => Ok(()),
@@ -220,7 +220,7 @@ impl<'a> Lexer<'a> {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(_) => return self.fault("a control character stands unescaped in a string"),
+                Some(_) => return self.fault("unescaped control character in a string"),
                 None => return self.fault("the text ends within a string"),
             }
         }
@@ -256,7 +256,7 @@ impl<'a> Lexer<'a> {
                 self.doubtful |= pair.is_none();
                 self.at += pair.map_or(6, |(_, length)| length);
             }
-            Some(_) | None => return self.fault("there is no such escape in JSON"),
+            Some(_) | None => return self.fault("this is not a valid escape in JSON"),
         }
         Ok(())
     }
@@ -286,7 +286,7 @@ impl<'a> Lexer<'a> {
         // `01`, `1x`: what follows a number has to end it.
         match self.byte() {
             Some(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-') => {
-                self.fault("this is not how JSON writes a number")
+                self.fault("this is not a valid JSON number")
             }
             Some(_) | None => Ok(()),
         }
@@ -306,7 +306,7 @@ impl<'a> Lexer<'a> {
             self.at += word.len();
             Ok(())
         } else {
-            self.fault("expected a value; the words are `true`, `false` and `null`")
+            self.fault("expected a value; the only words allowed are `true`, `false` and `null`")
         }
     }
 

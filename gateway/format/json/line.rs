@@ -36,7 +36,7 @@ fn line_error(fault: JsonError, limits: &BatchLimits) -> LineError {
         JsonErrorKind::TooDeep => {
             format!("it nests deeper than the limit of {} (max_depth)", limits.max_depth)
         }
-        JsonErrorKind::Twice(member) => format!("the member `{member}` stands twice"),
+        JsonErrorKind::Twice(member) => format!("duplicate member `{member}`"),
         JsonErrorKind::Unknown { member, meant } => unknown_member(&member, meant),
         JsonErrorKind::TooManyItems => "it has too many items".to_owned(),
     };

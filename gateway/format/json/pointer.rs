@@ -56,7 +56,7 @@ fn enter_array(lexer: &mut Lexer<'_>, token: &str) -> Option<()> {
 }
 
 /// A JSON value as part of a text: a string's characters, a number or a boolean as it is
-/// written. `None` for all else, and for a string with half a surrogate pair.
+/// written. `None` for anything else, and for a string with half a surrogate pair.
 #[must_use]
 pub fn text_of_value(value: &str) -> Option<Cow<'_, str>> {
     match value.as_bytes().first()? {

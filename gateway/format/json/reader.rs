@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         if lexer.peek() != Some(b'[') {
             let at = lexer.position();
             lexer.value()?;
-            return Err(not_a_batch(at, "the member `requests` is no array"));
+            return Err(not_a_batch(at, "the member `requests` is not an array"));
         }
         lexer.open_array()?;
         let mut first = true;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_malformed_at_its_place() {
+    fn invalid_json_is_malformed_at_its_place() {
         let place_of = |offset, line, column, item: Option<usize>| Place {
             offset,
             line,
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_batch_is_told_so() {
+    fn a_document_that_is_not_a_batch_is_refused() {
         for body in [r#"{"Requests":[]}"#, r#"{"requests":[],"request":[]}"#, r#"{"REQUESTS":1}"#] {
             let Err(BatchRefusal::NotABatch { reason, .. }) = read_batch(body) else { panic!("{body}") };
             assert!(reason.ends_with("did you mean `requests`?"), "{reason}");

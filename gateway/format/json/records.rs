@@ -28,7 +28,7 @@ pub(crate) fn read_array(body: &Bytes, collector: &mut Collector<'_>) -> Result<
 /// Reads one line, which is a slice of `whole`.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// Describes the problem.
 pub(crate) fn read_line<'a>(
     whole: &Bytes,
     line: &'a str,
@@ -113,13 +113,13 @@ fn read_record<'a>(
 fn read_value<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, JsonError> {
     if lexer.peek() == Some(b'"') {
         let decoded = lexer.string()?.decode();
-        return Ok(decoded.map_or(Value::Unfit("has a surrogate that is not one of a pair"), Value::Text));
+        return Ok(decoded.map_or(Value::Unfit("has a surrogate that is not part of a pair"), Value::Text));
     }
     let value = lexer.value()?;
     Ok(match value.as_bytes().first() {
-        Some(b'{') => Value::Unfit("is an object, which no url can hold"),
-        Some(b'[') => Value::Unfit("is an array, which no url can hold"),
-        Some(b'n') => Value::Unfit("is null, and its url needs it"),
+        Some(b'{') => Value::Unfit("is an object, which can't be part of a url"),
+        Some(b'[') => Value::Unfit("is an array, which can't be part of a url"),
+        Some(b'n') => Value::Unfit("is null, but the url needs it"),
         Some(_) | None => Value::Text(value.into()),
     })
 }

@@ -31,7 +31,7 @@ impl<'a> RawString<'a> {
                 let at = self.at + self.content.len() - escape.len();
                 return Err(JsonError {
                     at,
-                    kind: JsonErrorKind::Syntax("this surrogate is not one of a pair"),
+                    kind: JsonErrorKind::Syntax("this surrogate is not part of a pair"),
                 });
             };
             decoded.push(character);

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_refers_to_nothing_is_no_template() {
+    fn a_text_without_references_is_not_a_template() {
         for body in [
             r#"{"{$responses.x.status}" : 1}"#,
             r#"["\ud800{$responses.x.status}"]"#,

@@ -10,7 +10,9 @@ pub(super) fn text_of(body: &[u8]) -> Result<&str, BatchRefusal> {
         return malformed("the body is empty", 0);
     }
     match std::str::from_utf8(body) {
-        Ok(text) if text.starts_with('\u{feff}') => malformed("JSON starts without a byte order mark", 0),
+        Ok(text) if text.starts_with('\u{feff}') => {
+            malformed("JSON must not start with a byte order mark", 0)
+        }
         Ok(text) => Ok(text),
         Err(error) => malformed("JSON has to be UTF-8", error.valid_up_to()),
     }

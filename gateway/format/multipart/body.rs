@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_length_line_breaks_around_it_are_no_data() {
+    fn without_a_length_line_breaks_around_it_are_not_data() {
         assert_eq!(body("\r\n\nab\n\rc\r\n\r\n", None), Some("ab\n\rc"));
         assert_eq!(body("\r\n\r\n", None), Some(""));
     }

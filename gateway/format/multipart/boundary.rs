@@ -30,7 +30,7 @@ impl Boundary {
     /// The boundary that a multipart Content-Type names, quoted or bare.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// Describes the problem.
     pub(super) fn from_content_type(content_type: &str) -> Result<Self, &'static str> {
         let mut parts = Unquoted { rest: content_type, separator: b';' }.skip(1);
         let values: Vec<&str> = parts
@@ -41,9 +41,9 @@ impl Boundary {
             .collect();
         let [value] = *values.as_slice() else {
             return Err(if values.is_empty() {
-                "Content-Type names no boundary"
+                "Content-Type has no boundary"
             } else {
-                "Content-Type names two boundaries"
+                "Content-Type has two boundaries"
             });
         };
         let name = unquoted(value).ok_or("Content-Type has a boundary whose quotes do not close")?;
@@ -51,7 +51,7 @@ impl Boundary {
             return Err("a boundary has 1 to 70 characters (RFC 2046)");
         }
         if !name.bytes().all(is_boundary_character) || name.ends_with(' ') {
-            return Err("the boundary has a character that no boundary can have (RFC 2046)");
+            return Err("the boundary has a character that is not allowed in a boundary (RFC 2046)");
         }
         Ok(Self { delimiter: Finder::new(format!("--{name}").as_bytes()).into_owned() })
     }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_line_is_a_delimiter() {
+    fn only_a_complete_line_is_a_delimiter() {
         let boundary = Boundary::from_content_type("multipart/mixed; boundary=b").unwrap();
         let found =
             |body: &str| boundary.find(body.as_bytes(), 0).map(|line| (line.start, line.end, line.is_last));

@@ -18,7 +18,7 @@ pub(super) const NAMES: MemberNames = MemberNames { url: "target" };
 pub(super) enum PartKind {
     /// A request message.
     Message,
-    /// A change set, or what is wrong with its boundary.
+    /// A change set, or the problem with its boundary.
     ChangeSet(Result<Box<Boundary>, &'static str>),
 }
 

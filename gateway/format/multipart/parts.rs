@@ -26,7 +26,7 @@ impl<'b> Parts<'b> {
     pub(super) fn open(boundary: &'b Boundary, body: &'b [u8], from: usize) -> Result<Self, MultipartError> {
         let last = boundary
             .find(body, from)
-            .ok_or(MultipartError::framing(from, "the boundary is nowhere in it"))?;
+            .ok_or(MultipartError::framing(from, "the boundary does not appear in it"))?;
         Ok(Self { boundary, body, last })
     }
 
@@ -41,7 +41,7 @@ impl<'b> Parts<'b> {
         let Some(line) = self.boundary.find(self.body, start) else {
             let fault = MultipartError::framing(
                 self.body.len(),
-                "the part has no end, for the closing boundary is missing",
+                "the part has no end, because the closing boundary is missing",
             );
             return Err(fault.in_item());
         };

@@ -15,7 +15,7 @@ pub(super) fn read(builder: &mut ItemBuilder<'_>, line: &[u8], context: &ReadCon
     let target = match rest.trim_matches(' ').rsplit_once(' ') {
         Some((target, version)) if is_version(version) => target.trim_end_matches(' '),
         Some(_) => {
-            builder.reject_member("request line", "is no method, target and HTTP/1.1");
+            builder.reject_member("request line", "is not a method, a target and HTTP/1.1");
             return;
         }
         None => rest.trim_matches(' '),

@@ -233,7 +233,7 @@ fn write(results: Vec<ItemResult>) -> EncodedBody {
     write_all(Box::new(writer), MultiStatus { results })
 }
 
-/// What is written, and the random part of its boundaries replaced by nothing.
+/// The written reply without the random part of its boundaries.
 fn written(results: Vec<ItemResult>) -> (String, String) {
     let written = write(results);
     let text = String::from_utf8(written.chunks.concat()).unwrap();
@@ -285,7 +285,7 @@ fn large_bodies_are_shared_with_the_upstream() {
     assert_eq!(written.chunks[1].as_ptr(), large.as_ptr());
 }
 
-/// Status, the field `X-A`, body; read with nothing but std.
+/// Status, the field `X-A`, body; read with std only.
 type ReadBack = (u16, Vec<u8>, Vec<u8>);
 
 fn find(text: &[u8], wanted: &[u8]) -> usize {

@@ -46,7 +46,7 @@ pub(crate) struct MultipartWriter {
 }
 
 impl MultipartWriter {
-    /// An empty reply, under boundaries that nobody else knows yet.
+    /// An empty reply, with boundaries that are still secret.
     pub(crate) fn new(sets: Sets, error: ErrorForm) -> Self {
         let random = format!("{:032x}", rand::random::<u128>());
         Self { output: ChunkWriter::new(0), random, sets, error }

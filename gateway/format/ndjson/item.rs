@@ -59,7 +59,7 @@ pub fn check_start(first: &Line) -> Result<(), BatchRefusal> {
     let marked =
         first.number == 1 && first.content.as_ref().is_ok_and(|line| line.starts_with(b"\xef\xbb\xbf"));
     if marked {
-        let reason = "JSON starts without a byte order mark".to_owned();
+        let reason = "JSON must not start with a byte order mark".to_owned();
         return Err(BatchRefusal::Malformed { reason, place: Place::at(b"", 0) });
     }
     Ok(())
@@ -92,24 +92,24 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_json_says_where() {
+    fn a_line_that_is_not_json_says_where() {
         let (_, place) = bad_line(r#"{"id":"a",}"#);
         assert_eq!(place, Place { offset: 110, line: 7, column: 11, item: None });
         assert_eq!(bad_line("{} {}").1.column, 4);
-        assert_eq!(bad_line(r#"{"id":1,"id":2}"#).0, "the member `id` stands twice");
+        assert_eq!(bad_line(r#"{"id":1,"id":2}"#).0, "duplicate member `id`");
         assert!(bad_line(&"[".repeat(100)).0.contains("max_depth"));
         assert_eq!(read("{").subject.id.as_str(), "7");
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_told_at_their_place() {
+    fn bytes_that_are_not_utf8_are_reported_with_their_place() {
         let content = Ok(Bytes::from_static(b"{\"id\":\"\xff\"}"));
         let item = read_line(Line { number: 1, offset: 0, content }, &BatchLimits::default());
         assert!(matches!(item.content, Err(ItemRejection::BadLine { place: Place { column: 8, .. }, .. })));
     }
 
     #[test]
-    fn what_is_json_and_no_item_is_rejected_as_in_json() {
+    fn json_that_is_not_an_item_is_rejected_as_in_a_json_batch() {
         for text in ["1", "[]", "null", "\"x\""] {
             assert!(matches!(read(text).content, Err(ItemRejection::WrongShape { .. })), "{text}");
         }

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_the_limit_is_one_line_and_its_neighbours_stand() {
+    fn a_line_over_the_limit_does_not_affect_its_neighbours() {
         let body = b"123\n12345\r\n123456\n1\n1234567";
         let expected =
             [line(1, 0, "123"), line(2, 4, "12345"), (3, 11, None), line(4, 18, "1"), (5, 20, None)];

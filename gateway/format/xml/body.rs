@@ -64,7 +64,7 @@ impl<'a> RawBody<'a> {
         whole: &Bytes,
     ) -> Option<Bytes> {
         let prepared = match self.content {
-            Content::Mixed => Err("has text beside its element, or more than one element"),
+            Content::Mixed => Err("has text next to its element, or more than one element"),
             Content::Elements { .. } if self.is_base64 => Err("has an element where base64 should be"),
             Content::Elements { cut, end } => document(tokens, builder, whole, &cut, end),
             Content::Text(text) if self.is_base64 => binary(builder, text),
@@ -151,7 +151,7 @@ fn plain(builder: &mut ItemBuilder<'_>, text: String) -> Result<Bytes, &'static 
 fn binary(builder: &mut ItemBuilder<'_>, mut text: String) -> Result<Bytes, &'static str> {
     builder.default_media_type("application/octet-stream");
     text.retain(|character| !u8::try_from(character).is_ok_and(is_blank));
-    base64::decode(&text).map(Bytes::from).ok_or("is no base64, as its encoding says")
+    base64::decode(&text).map(Bytes::from).ok_or("is not base64, though its encoding says so")
 }
 
 #[cfg(test)]

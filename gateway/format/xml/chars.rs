@@ -28,7 +28,7 @@ pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Whether the text is nothing but white space.
+/// Whether the text is only white space.
 pub(super) fn is_blank_text(text: &str) -> bool {
     text.bytes().all(is_blank)
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_from_what_is_none() {
+    fn names_are_distinguished_from_other_text() {
         for name in ["a", "_", "é", "a-1.b", "漢字", "xml"] {
             assert!(is_plain_name(name), "{name}");
         }

@@ -25,7 +25,7 @@ pub fn is_multistatus(content_type: Option<&str>, body: &[u8]) -> bool {
 }
 
 /// Whether the type is one of WebDAV's documents (RFC 4918 §8.2). `+xml` types are XML (`format::is_xml`), but
-/// somebody's own formats, whatever their root.
+/// the formats of others, whatever their root.
 pub(super) fn is_dav_type(content_type: &str) -> bool {
     let essence = MediaType::parse(content_type).essence;
     ["application/xml", "text/xml"].iter().any(|name| name.eq_ignore_ascii_case(essence))

@@ -1,4 +1,4 @@
-//! Characters written so that every parser gives them back (XML 1.0 §2.4, §2.11, §3.3.3).
+//! Escapes characters so that every parser returns them unchanged (XML 1.0 §2.4, §2.11, §3.3.3).
 
 use super::chars::is_char;
 use crate::format::chunk_writer::ChunkWriter;

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_merged_stays_whole() {
+    fn a_multistatus_that_can_not_be_merged_stays_unchanged() {
         let within = |content: &str| {
             parse(format!("<D:multistatus xmlns:D='DAV:'>{content}</D:multistatus>").as_bytes())
         };

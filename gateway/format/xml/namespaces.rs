@@ -91,7 +91,7 @@ impl<'a> Scope<'a> {
             if seen.contains(&expanded) {
                 return Err(XmlError::syntax(
                     tag.start,
-                    &naming("an attribute stands twice in a tag:", name.local),
+                    &naming("duplicate attribute in a tag:", name.local),
                 ));
             }
             seen.push(expanded);
@@ -109,7 +109,7 @@ fn declared_by(name: Name<'_>) -> Option<&str> {
     }
 }
 
-/// What may not be declared (§3, §5): the reserved names otherwise than they are, and prefixes for
+/// Declarations that are not allowed (§3, §5): the reserved names with other values, and prefixes for
 /// nothing.
 fn check_declaration(prefix: &str, namespace: &str, at: usize) -> Result<(), XmlError> {
     let is_fine = match prefix {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_force_leaves_out_what_is_declared_anew() {
+    fn inherited_declarations_leave_out_redeclared_prefixes() {
         let mut scope = Scope::default();
         scope.enter(&tag("<a xmlns='u:1' xmlns:p='u:2' xmlns:q='u:3'>"), 1, 9).unwrap();
         scope.enter(&tag("<b xmlns:q='u:4'>"), 2, 9).unwrap();

@@ -63,7 +63,7 @@ fn read_batch(
             Token::Text(text) if !is_blank_text(&text) => {
                 return Err(XmlError::not_a_batch(
                     tokens.start(),
-                    "there is text beside the elements of the batch",
+                    "text is not allowed between the elements of the batch",
                 ));
             }
             Token::End => return Ok(()),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_batch_is_told_so() {
+    fn a_document_that_is_not_a_batch_is_refused() {
         for body in [
             "<request/>",
             "<Batch/>",
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn other_elements_are_no_items() {
+    fn other_elements_are_not_items() {
         let batch = read_batch(
             "<batch><item/><request xmlns='urn:other'><x/></request><a:request xmlns:a='DAV:'/></batch>",
         );

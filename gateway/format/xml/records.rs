@@ -41,7 +41,7 @@ fn read_document(body: &Bytes, collector: &mut Collector<'_>, in_item: &mut bool
                 collector.add(Ok(record));
             }
             Token::Text(text) if !is_blank_text(&text) => {
-                return Err(XmlError::not_a_batch(tokens.start(), "there is text beside the records"));
+                return Err(XmlError::not_a_batch(tokens.start(), "text is not allowed between the records"));
             }
             Token::End => return Ok(()),
             Token::Text(_) | Token::Other | Token::Close => {}
@@ -101,7 +101,7 @@ fn read_value<'v>(tokens: &mut Tokens<'_>) -> Result<Value<'v>, XmlError> {
         }
     }
     Ok(if has_elements {
-        Value::Unfit("has elements in it, which no url can hold")
+        Value::Unfit("has elements in it, which can't be part of a url")
     } else {
         Value::Text(trimmed(&text).to_owned().into())
     })

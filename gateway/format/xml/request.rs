@@ -2,7 +2,7 @@
 //!
 //! Unlike JSON's members, XML's attributes and elements are written by hand, so that one which the
 //! protocol does not know is taken for a typo and rejects the item. Attributes with a prefix are
-//! somebody else's and are passed over.
+//! foreign and are skipped.
 
 use bytes::Bytes;
 
@@ -93,7 +93,7 @@ fn read_children<'a>(
             Token::Text(text) if !is_blank_text(&text) => {
                 return Err(XmlError::not_a_batch(
                     tokens.start(),
-                    "there is text beside the elements of a `request`",
+                    "text is not allowed between the elements of a `request`",
                 ));
             }
             Token::Close if tokens.depth() == outside => return Ok(body),

@@ -45,7 +45,7 @@ pub(super) enum Redirect {
     Element(String),
 }
 
-/// The responses in the order in which their urls came up first.
+/// The responses in the order of the first appearance of their urls.
 #[derive(Debug, Default)]
 pub(super) struct Responses {
     /// Each with its place in that order.
@@ -161,7 +161,7 @@ fn href_of(index: ItemIndex, result: &ItemResult) -> String {
     // RFC 4918 §8.3: an absolute URI or a path. A rejected item's url may be neither.
     let is_path = href.starts_with('/') && !href.starts_with("//");
     let is_reference = is_path || href.starts_with("http://") || href.starts_with("https://");
-    if is_reference && href.bytes().all(can_stand_in_a_uri) {
+    if is_reference && href.bytes().all(is_allowed_in_a_uri) {
         href.to_owned()
     } else {
         format!("urn:batchgate:item:{}", index.position())
@@ -169,7 +169,7 @@ fn href_of(index: ItemIndex, result: &ItemResult) -> String {
 }
 
 /// RFC 3986 §2.
-const fn can_stand_in_a_uri(byte: u8) -> bool {
+const fn is_allowed_in_a_uri(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 

@@ -1,4 +1,4 @@
-//! Start tags (XML 1.0 §3.1) and what is in them, more strictly than the tokenizer reads them:
+//! Start tags (XML 1.0 §3.1) and their contents, more strictly than the tokenizer reads them:
 //! names are names, attributes are separated by white space and appear once.
 
 use std::borrow::Cow;
@@ -56,7 +56,7 @@ impl<'a> Name<'a> {
         if prefix_is_fine && is_plain_name(local) {
             Ok(Self { prefix, local })
         } else {
-            Err(XmlError::syntax(at, &naming("this is no name:", text)))
+            Err(XmlError::syntax(at, &naming("this is not a valid name:", text)))
         }
     }
 }
@@ -109,7 +109,7 @@ impl<'a> Attributes<'a> {
             return Ok(false);
         }
         if blanks == 0 {
-            return Err(XmlError::syntax(self.at, "there is no white space before this attribute"));
+            return Err(XmlError::syntax(self.at, "white space is missing before this attribute"));
         }
         let at = self.at;
         let name = self.take(self.rest.bytes().position(|byte| is_blank(byte) || byte == b'='));
@@ -122,7 +122,7 @@ impl<'a> Attributes<'a> {
         self.skip_blanks();
         let value = self.read_value()?;
         if self.found.iter().any(|earlier| earlier.name == name) {
-            return Err(XmlError::syntax(at, &naming("an attribute stands twice in a tag:", name.local)));
+            return Err(XmlError::syntax(at, &naming("duplicate attribute in a tag:", name.local)));
         }
         self.found.push(Attribute { name, value });
         Ok(true)
@@ -131,7 +131,7 @@ impl<'a> Attributes<'a> {
     fn read_value(&mut self) -> Result<Cow<'a, str>, XmlError> {
         let quote = self.take(Some(1));
         if !matches!(quote, "\"" | "'") {
-            return Err(XmlError::syntax(self.at - quote.len(), "an attribute's value stands in no quotes"));
+            return Err(XmlError::syntax(self.at - quote.len(), "an attribute's value is not in quotes"));
         }
         let end = self.rest.find(quote);
         let at = self.at;
@@ -141,7 +141,7 @@ impl<'a> Attributes<'a> {
         }
         self.take(Some(1));
         if let Some(found) = source.find('<') {
-            return Err(XmlError::syntax(at + found, "a `<` stands in an attribute's value"));
+            return Err(XmlError::syntax(at + found, "a `<` is not allowed in an attribute's value"));
         }
         unescape(source, at, Blanks::Spaces)
     }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_refused() {
+    fn a_malformed_tag_is_refused() {
         let sources = [
             "<>",
             "</>",

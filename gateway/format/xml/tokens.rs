@@ -42,7 +42,7 @@ pub(super) enum Token<'a> {
     Text(Cow<'a, str>),
     /// A comment or a processing instruction.
     Other,
-    /// The document is over.
+    /// The document has ended.
     End,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Tokens<'a> {
         let source = text.strip_prefix('\u{feff}').unwrap_or(text);
         let offset = text.len() - source.len();
         if let Some(at) = find_illegal(source) {
-            return Err(XmlError::syntax(offset + at, "this character can't stand in XML"));
+            return Err(XmlError::syntax(offset + at, "this character is not allowed in XML"));
         }
         let mut reader = Reader::from_str(source);
         let config = reader.config_mut();
@@ -190,7 +190,7 @@ impl<'a> Tokens<'a> {
             return Err(XmlError::syntax(start, "there is text outside of the root element"));
         }
         if let Some(found) = memchr::memmem::find(content.as_bytes(), b"]]>") {
-            return Err(XmlError::syntax(start + found, "`]]>` stands in text; write `]]&gt;`"));
+            return Err(XmlError::syntax(start + found, "`]]>` is not allowed in text; write `]]&gt;`"));
         }
         unescape(content, start, Blanks::Lines).map(Token::Text)
     }
@@ -217,7 +217,7 @@ impl<'a> Tokens<'a> {
     fn declaration(&self, declaration: &BytesDecl<'_>) -> Result<Token<'a>, XmlError> {
         let start = self.span.0;
         if start != self.offset {
-            return Err(XmlError::syntax(start, "an XML declaration can stand at the very start only"));
+            return Err(XmlError::syntax(start, "an XML declaration is allowed only at the very start"));
         }
         let content: &str = declaration;
         let source = format!("<{content}>");
@@ -291,7 +291,7 @@ fn check_target(target: &str, at: usize) -> Result<(), XmlError> {
     if is_plain_name(target) && !target.eq_ignore_ascii_case("xml") {
         Ok(())
     } else {
-        Err(XmlError::syntax(at, &naming("this is no processing instruction's name:", target)))
+        Err(XmlError::syntax(at, &naming("this is not a valid name for a processing instruction:", target)))
     }
 }
 
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_xml_is_refused() {
+    fn malformed_xml_is_refused() {
         for body in [
             "",
             " ",
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_skipped_whole() {
+    fn elements_are_skipped_with_their_content() {
         let mut tokens = Tokens::new(b"<a><b><c/>x</b><d/>y</a>", LIMITS).unwrap();
         tokens.next().unwrap();
         tokens.next().unwrap();

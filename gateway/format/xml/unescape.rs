@@ -65,11 +65,11 @@ pub(super) fn referred(name: &str, at: usize) -> Result<char, XmlError> {
         digits.and_then(|digits| u32::from_str_radix(digits, radix).ok()).and_then(char::from_u32);
     character
         .filter(|character| is_char(*character))
-        .ok_or_else(|| XmlError::syntax(at, "this character reference stands for no character of XML"))
+        .ok_or_else(|| XmlError::syntax(at, "this character reference does not refer to an XML character"))
 }
 
 fn no_end(at: usize) -> XmlError {
-    XmlError::syntax(at, "a `&` starts no reference; write `&amp;` for the character")
+    XmlError::syntax(at, "a `&` does not start a reference; write `&amp;` for the character")
 }
 
 #[cfg(test)]

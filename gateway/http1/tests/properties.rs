@@ -1,4 +1,5 @@
-//! Neither the verdict nor what is handed on depends on how bytes are cut; what a known parser refuses is refused.
+//! Neither the verdict nor the bytes passed on depend on how the input is split. Input that a known parser refuses is
+//! refused.
 
 use proptest::prelude::*;
 
@@ -32,7 +33,7 @@ proptest! {
         let whole = pass_request(&mut RequestChecker::new(LIMITS), &bytes, usize::MAX);
         let pieces = pass_request(&mut RequestChecker::new(LIMITS), &bytes, size);
         prop_assert_eq!(whole.1, pieces.1);
-        // Of a malformed line of a trailer section, what came in earlier pieces is handed on.
+        // The part of a malformed trailer line that came in earlier pieces has been passed on.
         prop_assert!(pieces.0.starts_with(&whole.0));
         prop_assert!(whole.1.is_some() || whole.0 == pieces.0);
     }
@@ -51,7 +52,7 @@ proptest! {
         let limits = HeadLimits { bytes: 10_000, fields: 64, target: 10_000 };
         if httparse::Request::new(&mut fields).parse(&bytes).is_err() {
             let (_, fault) = pass_request(&mut RequestChecker::new(limits), &bytes, usize::MAX);
-            // It looks at lines that are not complete, which are never handed on as a head.
+            // It looks at lines that are not complete, which are never passed on as a head.
             let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             if httparse::Request::new(&mut fields).parse(&bytes[..complete]).is_err() {
                 prop_assert!(fault.is_some(), "{:?}", bytes.escape_ascii().to_string());

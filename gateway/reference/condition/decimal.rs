@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_is_no_number() {
+    fn anything_else_is_not_a_number() {
         for text in
             ["", "-", ".5", "1.", "1e", "1e+", "--1", "1.2.3", "0x1", "INF", "NaN", "1 ", "é", "1e1.5"]
         {

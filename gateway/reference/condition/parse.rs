@@ -18,8 +18,8 @@ const DELIMITERS: [char; 5] = ['(', ')', ',', '\'', '{'];
 /// OData's operators that are not supported (OData URL Conventions 4.01 §5.1.1.1, §5.1.1.2).
 const OTHER_OPERATORS: [&str; 8] = ["add", "sub", "mul", "div", "divby", "mod", "has", "in"];
 
-const NO_VALUE: &str = "has no value where one should be";
-const NO_END: &str = "goes on where `and`, `or`, a comparison or its end should be";
+const NO_VALUE: &str = "has no value where one is expected";
+const NO_END: &str = "continues where `and`, `or`, a comparison or the end is expected";
 
 /// The part of a condition that exceeded a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub enum ConditionError {
     Malformed {
         /// Where, in characters from 1.
         column: usize,
-        /// What is wrong there.
+        /// The problem there.
         problem: &'static str,
     },
     /// It may be an OData expression, but uses something that is not supported.
@@ -68,7 +68,7 @@ impl Condition {
     /// Parses a condition.
     ///
     /// # Errors
-    /// Says what is wrong with it, or which part of it is not supported.
+    /// Describes the problem, or the part that is not supported.
     pub fn parse(text: &str) -> Result<Self, ConditionError> {
         if text.len() > MAX_LENGTH {
             return Err(ConditionError::OverLimit { part: ConditionPart::Length, limit: MAX_LENGTH });
@@ -123,7 +123,7 @@ impl<'text> Parser<'text> {
         } else {
             let (start, operand) = (self.at, self.operand()?);
             if self.comparison().is_some() {
-                return Err(self.malformed("has a comparison behind `not` that is not in parentheses"));
+                return Err(self.malformed("has a comparison after `not` that is not in parentheses"));
             }
             self.plain(start, operand)?
         };
@@ -258,11 +258,11 @@ impl<'text> Parser<'text> {
         self.count_reference()?;
         let inner = self.rest().strip_prefix(EXPRESSION_START);
         let Some((inner, _)) = inner.and_then(|inner| inner.split_once('}')) else {
-            return Err(self.malformed("has a brace that begins no reference"));
+            return Err(self.malformed("has a brace that does not begin a reference"));
         };
         let expression = Expression::parse(inner).map_err(|_| {
             self.malformed(
-                "has a reference to no part of a result; write .body#/pointer, .header.NAME or .status",
+                "has a reference that names no part of a result; write .body#/pointer, .header.NAME or .status",
             )
         })?;
         // Their values are the upstream's own urls, which clients never see.

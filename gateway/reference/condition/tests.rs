@@ -11,7 +11,7 @@ fn parsed(text: &str) -> Condition {
     Condition::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
-/// What is found for each part by how it is written; nothing is there of all others.
+/// The values by the text of each part; all other parts have no value.
 fn told(text: &str, found: &[(&str, Option<Literal>)]) -> Result<bool, Unresolved> {
     let found: HashMap<_, _> = found.iter().cloned().collect();
     let mut lookup = |part: &ResultPart| found.get(part.to_string().as_str()).cloned().ok_or("there is none");
@@ -57,7 +57,7 @@ fn operators_bind_as_in_odata() {
 }
 
 #[test]
-fn what_is_no_condition_says_where() {
+fn an_invalid_condition_says_where() {
     for (text, column) in [
         ("", 1),
         ("  ", 3),
@@ -159,7 +159,7 @@ fn values_are_compared_by_type() {
 }
 
 #[test]
-fn what_is_unknown_decides_nothing() {
+fn an_unknown_value_decides_nothing() {
     let found = [("$a/$succeeded", NO), ("$b/$succeeded", YES), ("$b/n", Some(Literal::Number("1".into())))];
     let missing = Err(Unresolved { reference: "$a/x".to_owned(), problem: "there is none" });
     for (condition, expected) in [
@@ -250,7 +250,7 @@ proptest! {
     }
 
     #[test]
-    fn a_condition_is_told_by_what_is_found_alone(
+    fn a_condition_depends_only_on_the_values_found(
         condition in condition(),
         found in proptest::collection::vec(proptest::option::of(operand()), 1..8),
     ) {

@@ -80,7 +80,7 @@ impl Exchange<'_> {
         let (peer, reused) = (Arc::clone(lease.peer()), connection.reused);
         let made = match self.begin(connection, &peer).await {
             Ok((writer, reader)) => {
-                // Only now is there somebody who takes the body. A client that has gone shows when it is read.
+                // Only now can the body be passed on. A client that has disconnected is noticed when its body is read.
                 let _ = self.session.let_client_send().await;
                 let begun = Begun { writer, reader, lease, reused, is_writer_broken: false };
                 self.await_head(begun).await
@@ -139,7 +139,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// `retry.timeout` is over. Without a retry the attempt goes on.
+    /// `retry.timeout` has expired. Without a retry the attempt goes on.
     pub(super) fn after_timeout(&mut self) -> Option<Attempted> {
         let left = self.left();
         match self.retries.after_timeout(|| left) {
@@ -158,7 +158,7 @@ impl Exchange<'_> {
         if status == StatusCode::SWITCHING_PROTOCOLS
             && (!upgrade::is_switch(self.job.plan.upgrade.as_ref(), &replied.head) || !self.upload.is_done())
         {
-            // RFC 9110 §15.2.2: nobody asked for it, and what follows would be read by nobody's rules.
+            // RFC 9110 §15.2.2: it was not requested, so no protocol is agreed on for the bytes that follow.
             let failure = CallFailure::ReplyMalformed;
             self.note(Lost { failure, is_sent: true, is_stale: false });
             return self.fail((*replied).into(), failure).await;

@@ -1,4 +1,4 @@
-//! A request on its way: what is known of it, what it holds, and the rules for both of its directions.
+//! A request on its way: its state, the resources that it holds, and the rules for both of its directions.
 //!
 //! `attempts`, `head` and `relay` carry it on, each with methods of its own.
 
@@ -38,12 +38,12 @@ pub(super) struct Exchange<'exchange> {
     pub(super) failover: Failover<'exchange>,
     /// Whether something of the request may have reached a service.
     sent: Sent,
-    /// Why an attempt was lost: the first one, or a later one of which something was sent. An attempt of which nothing was sent
+    /// Why an attempt was lost: the first one, or a later one that was sent in part. An attempt that was not sent at all
     /// does not replace the one before.
     pub(super) lost: Option<CallFailure>,
     /// A reply after which the request was sent once more. It is the client's if the attempts after it bring nothing.
     pub(super) kept: Option<Box<Replied>>,
-    /// When `timeout.request` is over.
+    /// When `timeout.request` expires.
     pub(super) ends: Deadline,
 }
 
@@ -134,7 +134,7 @@ impl<'exchange> Exchange<'exchange> {
         }
     }
 
-    /// When `timeout.request` is over. What lasts by its nature has none; a stream has one where it was set.
+    /// When `timeout.request` expires. Long-lived exchanges have none; a stream has one if it was configured.
     pub(super) fn limit_in_all(&self) -> Option<Deadline> {
         match self.lasting.as_ref().map(|lasting| lasting.kind) {
             _ if self.job.plan.is_grpc => None,

@@ -1,4 +1,4 @@
-//! From the request's head to the reply's: the body goes out as it comes, and interim replies are handed on.
+//! From the request's head to the reply's: the body goes out as it comes, and interim replies are passed on.
 //!
 //! Each side has its own limit while the gateway waits for it: the client the rate of its body, the service `timeout.item`
 //! between two of its bytes. The limit for both together is `timeout.request`.
@@ -28,13 +28,13 @@ enum Event {
     Silence,
     /// Another target may be quicker (`retry.timeout`).
     RetryTimeout,
-    /// `timeout.request` is over.
+    /// `timeout.request` has expired.
     OverTime,
     /// A gRPC call has been open for so long that it is a stream.
     Lasts,
 }
 
-/// The limits of what is waited for.
+/// The time limits.
 struct Waits {
     patience: Patience,
     retry: Option<Deadline>,
@@ -145,7 +145,7 @@ impl Exchange<'_> {
         if self.job.plan.is_grpc { CallFailure::IdleTimeout } else { CallFailure::ReplyTimeout }
     }
 
-    /// The attempt is over without a reply, and so is the request.
+    /// The attempt ended without a reply, and so did the request.
     pub(super) async fn fail(&mut self, begun: Begun, failure: CallFailure) -> Attempted {
         let (mut lease, _) = self.abandon_begun(begun).await;
         self.was_sent();

@@ -3,8 +3,8 @@
 //! An upgraded connection and a stream of events are recognised by their heads. A gRPC call, and a reply of unknown length,
 //! are ordinary requests at first; if they are still open after `timeout.item`, they are streams and last. An exchange
 //! that lasts holds no permit of its upstream, has no total limit (`timeout.request`), and ends after `timeout.idle`
-//! without a byte in either direction. It counts against `upgraded` and its client's share of that. A stream for which
-//! there is no room stays the ordinary request that it was.
+//! without a byte in either direction. It counts against `upgraded` and its client's share of that. If there is
+//! no room for a stream, it stays an ordinary request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +93,7 @@ impl Patience {
         self.ends = self.limit.map(Deadline::after);
     }
 
-    /// Returns when it is over.
+    /// Returns when it has ended.
     pub(super) async fn over(self) {
         come(self.ends).await;
     }

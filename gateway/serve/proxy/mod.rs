@@ -2,7 +2,7 @@
 //!
 //! In: a request whose route leads to an upstream ([`ProxyPlan`]). Out: one reply to the client, and an [`Outcome`] for one
 //! report. On the way it waits for its permit, as items of batches do; takes a target; sends the head and, piece by
-//! piece, the body; and hands on what comes back. Both directions go on at the same time: an upstream may answer before
+//! piece, the body; and passes on the reply. Both directions go on at the same time: an upstream may answer before
 //! it has read the request, and a client may be slow at either.
 //!
 //! Invariants:
@@ -13,9 +13,9 @@
 //!   gRPC client gets a status.
 //! - At most one piece of either body is in memory, and up to 64 KiB of the request's for another attempt.
 //!
-//! The files, in the order in which a request meets them: `plan` decides how it is forwarded, `exchange` holds what is
-//! known of it on its way, `attempts` sends it until there is a reply, `request` writes its head, `upload` takes its
-//! body from the client, `head` waits for the head of the reply, `reply` makes that one of ours, `relay` hands on the
+//! The files, in the order that a request passes through them: `plan` decides how it is forwarded, `exchange` holds its
+//! state on its way, `attempts` sends it until there is a reply, `request` writes its head, `upload` takes its
+//! body from the client, `head` waits for the head of the reply, `reply` makes that one of ours, `relay` passes on the
 //! body. `upgrade`, `tunnel`, `websocket` and `lasting` are about exchanges that stay open.
 //!
 //! It does not speak HTTP itself: the client's side is a [`Session`], the upstream's an [`upstream::Connection`]. The rules

@@ -1,6 +1,6 @@
 //! Hands the reply on to the client, once its head is settled. The rest of the request's body still goes the other way.
 //!
-//! A reply that breaks off is never ended: whoever reads it must not take it for complete.
+//! A reply that breaks off is never ended, so that its reader does not take it for complete.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ enum Event {
     Client(FromClient),
     /// No byte in either direction for too long.
     Idle,
-    /// `timeout.request` is over.
+    /// `timeout.request` has expired.
     OverTime,
     /// It has been open for so long that it is a stream.
     Lasts,
@@ -83,7 +83,7 @@ impl Exchange<'_> {
             }
         };
         if !self.upload.is_done() {
-            // Nobody knows whether the client will ever send the rest.
+            // The client may never send the rest.
             self.session.close_after_reply();
         }
         let (status, fields) = (head.status, self.job.plan.is_grpc.then(|| head.headers.clone()));
@@ -395,7 +395,7 @@ impl Exchange<'_> {
 /// Writing to the client has failed.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn broken(error: Box<pingora::Error>) -> Broken {
-    if error::is_client_standing_still(&error) { Broken::Stalled } else { Broken::Client }
+    if error::is_client_stalled(&error) { Broken::Stalled } else { Broken::Client }
 }
 
 /// A reply on its way.

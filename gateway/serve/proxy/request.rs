@@ -1,5 +1,5 @@
 //! The head of a forwarded request as its upstream gets it. Fields of the hop are removed, fields that only the gateway may
-//! set are set anew, and the rest stays as the client spelt it.
+//! set are replaced, and the rest stays as the client wrote it.
 
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName};
@@ -111,7 +111,7 @@ fn set_fields(
     Ok(())
 }
 
-/// Over HTTP/1.1 the path, and Host; over HTTP/2 the whole url (RFC 9113 §8.3.1).
+/// Over HTTP/1.1 the path, and Host; over HTTP/2 the complete url (RFC 9113 §8.3.1).
 fn set_url(
     head: &mut RequestHeader,
     request: &RequestHeader,
@@ -147,7 +147,7 @@ fn of_the_gateway(fields: &HeaderMap, context: &Context) -> Vec<HeaderName> {
     fields.keys().filter(|name| withheld().any(|other| same_to_cgi(other, name))).cloned().collect()
 }
 
-/// The fields that only a gateway may set, not a client (protocol §1). Those that it appends to are written anew with all
+/// The fields that only a gateway may set, not a client (protocol §1). Those that it appends to are rewritten with all
 /// their values.
 fn claims_of_the_hop(fields: &HeaderMap) -> Vec<HeaderName> {
     let is_claim = |name: &&HeaderName| {

@@ -272,7 +272,7 @@ impl Direction {
         }
     }
 
-    /// Moves as many bytes as it can at once, and returns how many. Also ready once the end has been handed on.
+    /// Moves as many bytes as it can at once, and returns how many. Also ready once the end has been passed on.
     fn poll_move(
         &mut self,
         from: &mut Stream,

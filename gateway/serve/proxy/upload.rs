@@ -21,7 +21,7 @@ pub(super) struct Upload {
     /// Bytes that are still to come, where the length is known.
     left: Option<u64>,
     replay: Replay,
-    /// `None`: the client may take as long as it likes.
+    /// `None`: no limit.
     rate: Option<BodyRate>,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum FromClient {
 }
 
 impl Upload {
-    /// `patience`: how long the client may keep the gateway waiting for its body; `None`: as long as it likes.
+    /// `patience`: how long the client may keep the gateway waiting for its body; `None`: no limit.
     pub(super) fn new(session: &mut Session, framing: Framing, patience: Option<Duration>) -> Self {
         let left = match framing {
             Framing::Length(length) => Some(length),
@@ -107,7 +107,7 @@ impl Upload {
     }
 
     /// The client's body is complete. Its trailers, if it has any, end here (RFC 9110 §6.5.1): few services take them,
-    /// and over HTTP/2 some end the whole connection, which other clients share.
+    /// and over HTTP/2 some end the complete connection, which other clients share.
     pub(super) fn end(&mut self, writer: &mut RequestWriter) {
         self.is_done = true;
         writer.end();

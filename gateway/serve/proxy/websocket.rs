@@ -28,7 +28,7 @@ impl Frames {
         }
     }
 
-    /// Passes over bytes up to the end of the frame that is under way, or that they begin. Gives how many these are.
+    /// Skips bytes up to the end of the current frame, or of the one that they begin. Returns their number.
     pub(super) fn pass_to_boundary(&mut self, bytes: &[u8]) -> usize {
         let mut passed = 0;
         while let Some(rest) = bytes.get(passed..).filter(|rest| !rest.is_empty()) {

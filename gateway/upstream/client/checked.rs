@@ -1,7 +1,7 @@
 //! A connection to an upstream over HTTP/1.1 whose replies are checked before pingora sees them. pingora's parser accepts an
 //! empty chunk size as the end of a body, and two lengths as one; here such a reply ends as malformed.
 //!
-//! Whoever sends a request announces its method first, because the method decides whether the reply has a body. Bytes that
+//! The sender of a request announces its method first, because the method decides whether the reply has a body. Bytes that
 //! answer no request end the connection, so they are never mistaken for the next reply.
 
 use std::io;
@@ -75,7 +75,7 @@ impl AsyncRead for CheckedStream {
         let passed = checker.pass(buffer.filled().get(before..).unwrap_or_default());
         buffer.set_filled(before + passed.bytes);
         match passed.stop {
-            // The bytes before the fault are handed on; the next read fails.
+            // The bytes before the fault are passed on; the next read fails.
             Some(Stop::Fault(fault)) if passed.bytes == 0 => {
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)))
             }

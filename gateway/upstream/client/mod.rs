@@ -1,7 +1,7 @@
 //! Makes the calls of a batch, for the dispatcher.
 //!
 //! **Why it exists.** The dispatcher decides which item is called when; this module knows how: over which connection, with
-//! which fields, what a broken connection means, and what is counted. Single requests go to the same upstreams by the same
+//! which fields, what a broken connection means, and which metrics count. Single requests go to the same upstreams by the same
 //! rules (`upstream`), but are streamed instead of collected.
 //!
 //! **In:** the upstreams of a configuration, and on whose behalf calls are made ([`Behalf`], [`SharedFields`]). It knows

@@ -1,8 +1,8 @@
 //! Carries out the retries of an item's call. `upstream::retry` decides whether another attempt follows; here it is made,
 //! within the call's time.
 //!
-//! The better of two answers is kept: an attempt of which nothing was sent does not replace what the one before has brought.
-//! The bytes of a reply that is kept count for the batch until it is dropped or handed on.
+//! The better of two answers is kept: an attempt that was never sent does not replace the answer of the one before.
+//! The bytes of a reply that is kept count for the batch until it is dropped or passed on.
 
 use std::time::Duration;
 

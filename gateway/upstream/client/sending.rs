@@ -1,4 +1,4 @@
-//! One call on its way: what is sent, and under which terms.
+//! One call in progress: its request and its terms.
 
 use http::Method;
 
@@ -6,7 +6,7 @@ use crate::clock::Deadline;
 use crate::dispatch::Attempt;
 use crate::plan::Call;
 
-/// What is to be sent.
+/// The request to send.
 #[derive(Clone, Copy)]
 pub(super) struct Sending<'call> {
     pub(super) method: &'call Method,

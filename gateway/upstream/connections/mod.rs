@@ -105,7 +105,7 @@ impl Connections {
     pub(crate) async fn session(&self, peer: &Peer) -> pingora::Result<(HttpSession, bool)> {
         let (may_be_http1, may_be_http2) = versions(peer.scheme);
         if may_be_http2 {
-            // A connection that is going away is no reason to fail: a new one takes its place.
+            // A connection that is going away is not a failure: a new one takes its place.
             if let Ok(Some(session)) = self.http2.reused_http_session(&peer.http).await {
                 return Ok((HttpSession::H2(session), true));
             }
@@ -237,7 +237,7 @@ async fn shake_hands(
 }
 
 #[expect(clippy::unnecessary_box_returns, reason = "pingora's results have it so")]
-#[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are one to us")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are treated alike")]
 fn not_connected(error: io::Error) -> Box<Error> {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
     let kind = match error.kind() {

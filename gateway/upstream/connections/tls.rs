@@ -104,7 +104,7 @@ fn trusted(upstream: &Upstream, hasher: &mut DefaultHasher) -> Trusted {
     };
     let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = certificates.unwrap_or_else(|error| {
-        // Nobody is trusted then. The system's authorities would be the wrong ones.
+        // Trust no authority then. The system's authorities would be the wrong ones.
         tracing::error!(upstream = upstream.name, %error, "tls.ca could not be read");
         Vec::new()
     });

@@ -1,7 +1,7 @@
 //! Whether a target's certificate is trusted. rustls' own verifier judges it by the authorities of `tls.ca`, or the
 //! system's. A certificate that is itself in `tls.ca` is trusted where the target presents exactly that one: for its
 //! names, while it is valid. So a self-signed certificate works whatever its basic constraints are, and so does one
-//! that was signed by somebody who is not trusted.
+//! that was signed by an untrusted authority.
 //!
 //! That the target has the certificate's key is always checked, by rustls, also with `verify: false`.
 
@@ -30,8 +30,8 @@ pub(super) enum Trusted {
 }
 
 impl Trusted {
-    /// What a file of certificates says. One that says of itself that it is no authority (RFC 5280 §4.2.1.9) may be
-    /// presented, but has signed nothing.
+    /// The certificates of a file. One that denies being an authority (RFC 5280 §4.2.1.9) may be presented, but can't
+    /// have signed another.
     pub(super) fn only(certificates: Vec<CertificateDer<'static>>) -> Self {
         let mut roots = RootCertStore::empty();
         for certificate in certificates.iter().filter(|certificate| !is_no_authority(certificate)) {

@@ -1,4 +1,4 @@
-//! Which target is chosen: by turns, by what is under way, by a key, and by who takes calls at all.
+//! Which target is chosen: in rotation, by load, by a key, and only if it takes calls at all.
 
 use std::collections::HashMap;
 
@@ -148,7 +148,7 @@ async fn the_share_of_a_target_that_is_back_grows() {
 }
 
 #[tokio::test]
-async fn how_targets_stand_outlives_a_reload() {
+async fn the_state_of_targets_outlives_a_reload() {
     let targets = targets("breaker: { failures: 1 }", 3).await;
     assert!(targets.switch("127.0.0.1", ByHand::Out));
     fail(&targets, 1);

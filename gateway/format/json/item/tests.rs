@@ -10,15 +10,15 @@ fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
     read_with(body, limits, JsonInput::default())
 }
 
-/// The item with these members beside a method and a url.
+/// An item with a method, a url and these members.
 fn item(members: &str) -> BatchItem {
-    whole_item(&format!(
+    complete_item(&format!(
         r#"{{"method":"PUT","url":"/a"{}{members}}}"#,
         if members.is_empty() { "" } else { "," }
     ))
 }
 
-fn whole_item(item: &str) -> BatchItem {
+fn complete_item(item: &str) -> BatchItem {
     let body = Bytes::from(format!(r#"{{"requests":[{item}]}}"#));
     read(&body, &BatchLimits::default()).unwrap().items.remove(0)
 }
@@ -51,17 +51,20 @@ fn null_is_as_good_as_absent() {
 }
 
 #[test]
-fn what_is_no_object_is_no_item() {
+fn only_an_object_is_an_item() {
     for text in ["1", "null", "\"x\"", "[]", "true"] {
-        assert_eq!(rejection(whole_item(text)), NO_OBJECT, "{text}");
+        assert_eq!(rejection(complete_item(text)), NO_OBJECT, "{text}");
     }
 }
 
 #[test]
 fn method_and_url_have_to_be_there() {
-    assert_eq!(rejection(whole_item(r#"{"url":"/"}"#)), ItemRejection::MissingMember { member: "method" });
-    assert_eq!(rejection(whole_item(r#"{"method":"GET"}"#)), ItemRejection::MissingMember { member: "url" });
-    assert_eq!(rejection(whole_item("{}")), ItemRejection::MissingMember { member: "method" });
+    assert_eq!(rejection(complete_item(r#"{"url":"/"}"#)), ItemRejection::MissingMember { member: "method" });
+    assert_eq!(
+        rejection(complete_item(r#"{"method":"GET"}"#)),
+        ItemRejection::MissingMember { member: "url" }
+    );
+    assert_eq!(rejection(complete_item("{}")), ItemRejection::MissingMember { member: "method" });
 }
 
 #[test]
@@ -96,7 +99,7 @@ fn members_of_the_wrong_type_reject_the_item() {
         );
     }
     for (name, value) in [("method", "1"), ("method", "\"G T\""), ("url", "{}"), ("url", "\"\"")] {
-        let rejected = rejection(whole_item(&format!("{{\"{name}\":{value}}}")));
+        let rejected = rejection(complete_item(&format!("{{\"{name}\":{value}}}")));
         assert!(
             matches!(rejected, ItemRejection::BadMember { member, .. } if member == name),
             "{name}: {value}"

@@ -18,7 +18,7 @@ fn fault(text: &str) -> Option<JsonError> {
 }
 
 #[test]
-fn values_come_as_they_stand() {
+fn values_are_returned_as_written() {
     let mut lexer = Lexer::new(" [1, {\"a\": [ ]} ,\"x\"] , 2", 8);
     assert_eq!(lexer.value(), Ok("[1, {\"a\": [ ]} ,\"x\"]"));
     assert_eq!(lexer.position(), 21);

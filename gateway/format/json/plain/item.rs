@@ -23,7 +23,7 @@ pub(crate) struct PlainItem<'l, 'a> {
 }
 
 impl<'l, 'a> PlainItem<'l, 'a> {
-    /// An item of which nothing was read yet. A missing method is GET, as in both services.
+    /// An item before any of its members is read. A missing method is GET, as in both services.
     pub(crate) fn new(mut builder: ItemBuilder<'l>) -> Self {
         builder.set_method("GET");
         Self { builder, members: Members::default(), body: None, in_base64: false }
@@ -68,7 +68,7 @@ impl<'l, 'a> PlainItem<'l, 'a> {
         match open_or_skip(lexer)? {
             Opened::Null => return Ok(()),
             Opened::Other => {
-                self.builder.reject_member("headers", "is no object");
+                self.builder.reject_member("headers", "is not an object");
                 return Ok(());
             }
             Opened::Object => {}
@@ -119,7 +119,7 @@ impl<'l, 'a> PlainItem<'l, 'a> {
     fn decoded(&mut self, text: &str) -> Option<Bytes> {
         let bytes = base64::decode(text).map(Bytes::from);
         if bytes.is_none() {
-            self.builder.reject(ItemRejection::BadBody { problem: "is no base64" });
+            self.builder.reject(ItemRejection::BadBody { problem: "is not base64" });
         }
         bytes
     }

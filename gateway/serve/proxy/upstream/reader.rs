@@ -82,7 +82,7 @@ impl ReplyReader {
         }
     }
 
-    /// The connection after a 101, and the bytes that came behind its head.
+    /// The connection after a 101, and the bytes that came after its head.
     pub(in crate::serve::proxy) fn into_upgraded(self) -> Option<(Stream, Vec<Bytes>)> {
         use futures_util::FutureExt as _;
         let Self::Http1(mut http1, _) = self else { return None };

@@ -137,7 +137,7 @@ impl RequestWriter {
         Poll::Ready(Ok(()))
     }
 
-    /// Gives up a request of which the upstream has a part. Over HTTP/2 its stream is reset.
+    /// Abandons a request that was sent in part. Over HTTP/2 its stream is reset.
     pub(in crate::serve::proxy) fn abandon(&mut self) {
         self.queue.clear();
         if let Sink::Http2(stream) = &mut self.sink
