@@ -27,7 +27,7 @@ use super::lease::Lease;
 use super::peer::Peer;
 use super::target_state::TargetState;
 
-/// How long a client should wait if it is unknown when a target will take calls again.
+/// How long a client should wait if nobody knows when a target will take calls again.
 const PROBED_FOR: Duration = Duration::from_secs(1);
 
 /// An upstream's targets.
