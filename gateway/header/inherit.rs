@@ -64,6 +64,7 @@ fn describes_the_outer_message(name: &HeaderName) -> bool {
                 | "overwrite"
                 | "depth"
                 | "lock-token"
+                | "max-forwards"
                 | "timeout"
                 | "sec-fetch-site"
                 | "sec-fetch-mode"
@@ -211,6 +212,7 @@ mod tests {
             ("x-forwarded-for", "6.6.6.6"),
             ("traceparent", "00-x"),
             ("idempotency-key", "k"),
+            ("max-forwards", "3"),
             ("expect", "100-continue"),
             ("range", "bytes=0-1"),
         ]);

@@ -2,6 +2,13 @@
 
 use http::Method;
 
+/// Whether replies to this method may be DAV documents, whose hrefs are mapped. Replies to the methods of RFC 9110 and
+/// RFC 5789 never are, but those to DELETE may be (RFC 4918 §9.6.1): an XML file that a client downloads stays as it is.
+#[must_use]
+pub fn has_dav_replies(method: &Method) -> bool {
+    !matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "OPTIONS" | "TRACE")
+}
+
 /// The methods with a name in metrics and in messages: RFC 9110 §9, RFC 5789, RFC 4918 §9,
 /// RFC 3253 §3.6, RFC 3744, RFC 5323, RFC 4791.
 const KNOWN: [&str; 22] = [

@@ -17,7 +17,7 @@ mod template;
 pub use authority::same_authority;
 pub use canonical::{CanonicalPath, PathError, Strictness};
 pub use mapping::Mapping;
-pub use method::{MethodSet, known_method, method_label};
+pub use method::{MethodSet, has_dav_replies, known_method, method_label};
 pub use query::is_query_byte;
 pub use reference::{ForbiddenReference, OriginText, ReferenceRules};
 pub use table::{Respond, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex, is_prefix};

@@ -10,7 +10,7 @@ use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::format::{ReplyCodingError, decode_reply, is_xml, xml};
 use crate::header::field::Fields;
 use crate::header::hop::{Kept, strip_hop_by_hop};
-use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex};
+use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex, has_dav_replies};
 
 use super::context::StitchContext;
 
@@ -63,7 +63,7 @@ pub(crate) fn readable(
     if body.is_some() {
         headers.remove(header::CONTENT_LENGTH);
     }
-    let body = body.map(|body| origin.map_body(&headers, body));
+    let body = body.map(|body| if has_dav_replies(method) { origin.map_body(&headers, body) } else { body });
     budget.left = budget.left.saturating_sub(body.as_ref().map_or(0, Bytes::len));
     Ok(Readable {
         status,

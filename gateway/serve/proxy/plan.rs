@@ -7,7 +7,9 @@ use pingora::http::RequestHeader;
 
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
-use crate::route::{CanonicalPath, Mapping, OriginText, ReferenceRules, Strictness, UpstreamIndex};
+use crate::route::{
+    CanonicalPath, Mapping, OriginText, ReferenceRules, Strictness, UpstreamIndex, has_dav_replies,
+};
 use crate::session::{Session, announced_length};
 
 use super::upgrade::wanted_upgrade;
@@ -62,7 +64,7 @@ impl ProxyPlan {
         Ok(Self {
             upstream,
             mapping: mapping.clone(),
-            maps_bodies: !mapping.is_identity() && !is_plain_http(&request.method),
+            maps_bodies: !mapping.is_identity() && has_dav_replies(&request.method),
             path: upstream_path(request, path, mapping),
             references: references(request, context, upstream)?,
             hop: context.caller.forwarded_by(&request.headers).behind(mapping),
@@ -122,11 +124,6 @@ fn framing(session: &mut Session) -> Framing {
 fn key(request: &RequestHeader, context: &Context, upstream: UpstreamIndex, path: &str) -> Vec<u8> {
     let upstream = context.snapshot.upstream(upstream);
     upstream.map_or(Vec::new(), |upstream| upstream.hash_key(|name| request.headers.get(name), path).to_vec())
-}
-
-/// The methods of RFC 9110 and RFC 5789 whose replies are never DAV documents. DELETE's may be (RFC 4918 §9.6.1).
-fn is_plain_http(method: &Method) -> bool {
-    matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "OPTIONS" | "TRACE")
 }
 
 /// The path that the upstream gets, where it differs from the client's. The client's own spelling is

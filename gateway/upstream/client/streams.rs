@@ -89,8 +89,14 @@ async fn send_and_collect(
     reservation: &MemoryReservation<'_>,
 ) -> Result<UpstreamReply, Unanswered> {
     let not_opened = |error: Box<pingora::Error>| Unanswered::not_sent(error::of_opening(&error));
+    let body = sending.call.body.as_ref().filter(|body| !body.is_empty());
+    if let (HttpSession::H2(stream), None) = (&mut *session, body) {
+        // The stream ends with the head. A service could take an empty DATA frame for a body.
+        stream.write_request_header(header, true).map_err(not_opened)?;
+        return collect(session, sending.attempt, reservation).await;
+    }
     session.write_request_header(header).await.map_err(not_opened)?;
-    let sent = match sending.call.body.as_ref().filter(|body| !body.is_empty()) {
+    let sent = match body {
         Some(body) => session.write_request_body(body.clone(), true).await,
         None => session.finish_request_body().await,
     };
