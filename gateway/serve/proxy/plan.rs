@@ -1,7 +1,6 @@
 //! The decisions about a request before anything of it is sent: its upstream, its path there, its `Destination` and `If`, how
 //! its body is framed, and which protocol it needs. They hold for all attempts.
 
-use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
