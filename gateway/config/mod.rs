@@ -9,10 +9,10 @@
 //!    become structure.
 //! 3. **Schema check.** `yaml::schema_check` compares the tree with the JSON Schema that is derived from the types of the
 //!    sections. It reports every mistake, and takes what does not fit out of the tree, so that the next steps can go on.
-//! 4. **Deserialize.** `yaml::deserialize` reads the tree into the [`Document`](settings::Document). Quantities (`5s`,
+//! 4. **Deserialize.** `yaml::deserialize` reads the tree into the `Document`. Quantities (`5s`,
 //!    `8MiB`, `20%`) become numbers here, and every absent key gets its default.
 //! 5. **Resolve.** Each section checks its values against each other and against other sections: names are looked up,
-//!    files are read, paths become canonical. [`Resolver`](resolver::Resolver) collects the problems.
+//!    files are read, paths become canonical. `Resolver` collects the problems.
 //! 6. **Report.** `yaml::diagnostic` sorts the findings, masks secrets, and cuts a snippet for each.
 //!
 //! # Sections

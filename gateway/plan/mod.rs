@@ -8,13 +8,13 @@
 //! them and takes none.
 //!
 //! Decided here, and never again later:
-//! - **Where an item goes.** Its url passes the canonicaliser ([`url`]) and meets a route of the configuration
-//!   ([`routing`]). Nothing that a client writes can name a host, reach a batch endpoint, or leave its bulk route. An
-//!   item with references keeps the route that it was planned for ([`deferred_call`]): results of other items can fill
+//! - **Where an item goes.** Its url passes the canonicaliser (`url`) and meets a route of the configuration
+//!   (`routing`). Nothing that a client writes can name a host, reach a batch endpoint, or leave its bulk route. An
+//!   item with references keeps the route that it was planned for (`deferred_call`): results of other items can fill
 //!   the gaps in its url and nothing else.
 //! - **What it waits for.** Names in `dependsOn`, in references and in conditions become positions in the batch
-//!   ([`dependencies`], [`conditions`]). An item can wait only for earlier ones, so there are no cycles to look for.
-//! - **What it shares.** Equal items of routes with `coalesce` share one call ([`coalescing`]), but only if their
+//!   (`dependencies`, `conditions`). An item can wait only for earlier ones, so there are no cycles to look for.
+//! - **What it shares.** Equal items of routes with `coalesce` share one call (`coalescing`), but only if their
 //!   batch runs in parallel.
 //! - **What is wrong with it.** A rejected item keeps its place and its reason. It never fails the batch; only
 //!   dependencies that can't be resolved refuse the batch as a whole.

@@ -6,7 +6,7 @@
 //! call of either. Out: an [`ErrorReply`], which has everything that a reply, a metric and a log line need.
 //!
 //! Invariants:
-//! - Status codes are picked in [`table`] and nowhere else. `tests.rs` pins every row.
+//! - Status codes are picked in `table` and nowhere else. `tests.rs` pins every row.
 //! - A cause means the same on every path: an item and a single request get the same status, word and title. Only
 //!   the detail says which of them it was.
 //! - `retryable` is true only if a retry is safe: nothing was sent, or the method is idempotent (protocol §3).
