@@ -2,7 +2,7 @@
 //! in another process with the same configuration. The session is needed only to read the body and to write the reply.
 //!
 //! In: the head of a request at an [`EntryPoint`], and its body. Out: a [`Plan`]. The formats of the input and of the reply
-//! are known from the start, so that a refusal of the items is written as the client expects it.
+//! are known before the items are read, so that a refusal of the items is written as the client expects it.
 //!
 //! This is the one path from bytes to a plan: the server, `batchgate explain` and the golden cases in `tests/cases` take
 //! it. It does not send anything ([`Runner`](super::runner::Runner) does).

@@ -60,6 +60,8 @@ pub(crate) struct Context {
     in_flight: InFlightGuard,
     batch_in_flight: Option<BatchInFlight>,
     method: &'static str,
+    /// It has been recorded.
+    is_recorded: bool,
 }
 
 /// Counts a batch as in flight until it is dropped.
@@ -98,6 +100,7 @@ impl Context {
             stopwatch: Stopwatch::start(),
             in_flight: gateway.enter(),
             batch_in_flight: None,
+            is_recorded: false,
             method: method_label(&request.method),
         }
     }
@@ -229,8 +232,22 @@ impl Context {
         Recorder::new(&self.gateway().metrics, self.snapshot.names())
     }
 
-    /// Records the finished request; `answered` is the status of its reply.
+    /// Records a batch of which no item was sent, before its reply is written: nothing changes about it any more, so a
+    /// client that has the reply finds the batch counted.
+    pub(super) fn record_unsent_batch(&mut self, status: StatusCode, bytes_out: usize) {
+        if let Some(batch) = &mut self.batch
+            && matches!(batch.end, BatchEnd::Refused(_) | BatchEnd::Explained)
+        {
+            batch.bytes_out = bytes_out;
+            self.record(Some(status));
+        }
+    }
+
+    /// Records the finished request, once; `answered` is the status of its reply.
     pub(super) fn record(&mut self, answered: Option<StatusCode>) {
+        if std::mem::replace(&mut self.is_recorded, true) {
+            return;
+        }
         self.batch_in_flight = None;
         let batch = self.batch.take();
         let client = self.caller.address_text();
