@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
+use crate::header::X_REQUEST_ID;
 use crate::listener::plain_service::PlainHandler;
 use crate::state::gateway::Gateway;
 use crate::telemetry::RequestId;
@@ -36,7 +37,7 @@ impl PlainHandler for Admin {
         let request_id = HeaderValue::from_str(RequestId::from_headers(request.headers()).as_str());
         let mut reply = self.find_answer(&request);
         if let Ok(request_id) = request_id {
-            reply.headers_mut().insert("x-request-id", request_id);
+            reply.headers_mut().insert(X_REQUEST_ID, request_id);
         }
         reply
     }

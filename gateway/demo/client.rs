@@ -20,7 +20,7 @@ const MAX_REPLY: usize = 64 << 20;
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    /// There is no connection, so nothing was sent.
+    /// No connection could be made, so nothing was sent.
     #[error("no connection to {target}: {reason}")]
     NotConnected {
         /// The address that was called.
@@ -54,7 +54,7 @@ pub(crate) enum ClientError {
 /// `Content-Length`.
 ///
 /// # Errors
-/// There is no complete response.
+/// The response is missing or incomplete.
 pub(crate) async fn send(
     target: SocketAddr,
     request: Request<Bytes>,

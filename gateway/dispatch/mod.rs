@@ -17,7 +17,7 @@
 //!   `queues` for a plan in which no item waits for another, `graph` for one in which some do, `arriving` for a
 //!   stream.
 //! - A **worker** drives one **channel** to one upstream, item by item. A channel carries one call at a time and may keep a
-//!   connection in between; the future of a call is its ticket (why there is no other: `engine`).
+//!   connection in between; the future of a call is its ticket (`engine` explains why).
 //! - A **permit** is the right to have one call under way at an upstream. The upstream's limiter hands permits out fairly
 //!   among all clients and batches. A call holds its permit from before its first attempt until after its last, pauses
 //!   between attempts included.
@@ -45,7 +45,7 @@
 //! - **One task for each batch.** All workers are futures that the batch's own task polls. So dropping the future of
 //!   [`dispatch`] drops every call under way and starts no more, nothing outlives its request, and the locks and atomics
 //!   here are never contended; they are there only because a task may move between threads.
-//! - **Cancel-safety.** [`StreamDispatch::ready`] and [`StreamDispatch::beside`] may be dropped at any time; the calls go on
+//! - **Cancel-safety.** [`StreamDispatch::ready`] and [`StreamDispatch::alongside`] may be dropped at any time; the calls go on
 //!   when either is called again. Dropping the future of [`dispatch`] gives up the batch. To end it early and still have its
 //!   items, let `gone` end.
 //! - **No deadlock by waiting.** No call waits for memory while holding a permit, or for either while holding a connection.

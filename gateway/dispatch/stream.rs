@@ -73,7 +73,7 @@ impl<'work, E: Engine> StreamDispatch<'work, E> {
     }
 
     /// Waits for `other`; meanwhile the calls go on.
-    pub async fn beside<T>(&mut self, other: impl Future<Output = T> + Send) -> T {
+    pub async fn alongside<T>(&mut self, other: impl Future<Output = T> + Send) -> T {
         let mut other = std::pin::pin!(other);
         poll_fn(|context| {
             let _ = self.poll_ready(context);

@@ -4,6 +4,8 @@
 //! about the hop to an upstream (`forwarded`, `via`), when a client should come back (`retry_after`), and how a field's
 //! name is written (`names`). Pure: nothing here reads or writes a connection.
 
+use http::HeaderName;
+
 pub mod field;
 pub mod forwarded;
 pub mod hop;
@@ -14,6 +16,11 @@ pub(crate) mod stored;
 mod via;
 
 pub use via::{GATEWAY_NAME, hops, via_entry};
+
+/// The id of a request. It is in every reply, in the log and in every call.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What a gateway did about a request (RFC 9209).
+pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// The parts of a value between separators. Quoted strings are not split (RFC 9110 §5.6.4).
 pub(crate) fn outside_quotes(value: &str, separator: char) -> Vec<&str> {

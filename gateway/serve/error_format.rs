@@ -2,19 +2,18 @@
 //! or from a status of gRPC. Which one it is follows from the request's target, before anything can fail.
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, Version};
 
 use crate::dialect::{Dialect, InputFormat};
 use crate::format::{Accept, EncodedBody, write_problem};
+use crate::header::PROXY_STATUS;
 use crate::header::retry_after;
 use crate::problem::ErrorReply;
 
 use super::grpc::{self, is_grpc};
 use super::reply::Reply;
-
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// How a client learns that something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,6 +21,7 @@ use http::{HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 
 use crate::clock::Stopwatch;
+use crate::header::X_REQUEST_ID;
 use crate::memory::GaveWay;
 use crate::phase::Phase;
 use crate::problem::ErrorReply;
@@ -28,8 +29,6 @@ use crate::session::{Rest, Session};
 
 use super::context::Context;
 use super::reply::Reply;
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Writes a reply, and takes note of it in the context.
 ///

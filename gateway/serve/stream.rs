@@ -304,7 +304,7 @@ impl<'stream> Stream<'stream> {
     async fn write(&mut self, session: &mut Session, reply: &mut StreamReply<'_>) -> pingora::Result<()> {
         let ready = reply.take(&self.meter)?;
         let write = self.reservation.at_pace_of_client(ready.write(session));
-        match self.dispatch.beside(write).await {
+        match self.dispatch.alongside(write).await {
             Ok(written) => written?,
             Err(gave_way) => {
                 note_gave_way(reply.context, gave_way);

@@ -7,6 +7,7 @@ use super::reply;
 use super::report::ItemReport;
 use crate::batch::{ItemResult, MultiStatus, OutcomeKind, ResultBody, Subject};
 use crate::dispatch::{DispatchedItem, Outcome, Sent};
+use crate::header::PROXY_STATUS;
 use crate::header::field::Fields;
 use crate::header::retry_after;
 use crate::problem::{self, ErrorReply, Limit};
@@ -120,7 +121,7 @@ fn gateway_made(subject: Subject, error_reply: ErrorReply) -> (ItemResult, Cause
             headers.push((name, value));
         }
     };
-    add(header::HeaderName::from_static("proxy-status"), Some(proxy_status));
+    add(PROXY_STATUS, Some(proxy_status));
     add(header::ALLOW, allow);
     add(header::RETRY_AFTER, retry_after.map(retry_after::write));
     let status = problem.status;

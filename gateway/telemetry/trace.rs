@@ -4,6 +4,8 @@
 use http::header::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+use crate::header::X_REQUEST_ID;
+
 /// An X-Request-Id: the client's if it is short and plain, otherwise a new one. Empty by default, for a request whose
 /// fields have not been read yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +18,7 @@ impl RequestId {
     /// The request's id.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Self {
-        let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+        let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
         match given {
             Some(id) if is_plain(id) => Self(id.to_owned()),
             Some(_) | None => Self(format!("{:032x}", rand::random::<u128>())),

@@ -23,7 +23,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::config::{Http2, Scheme, Target, Upstream};
 use crate::telemetry::{LogThrottle, LookupFailure};
 
-use super::connections::UpstreamTls;
+use super::connections::tls::UpstreamTls;
 use super::names::{Known, Names};
 use super::peer::Peer;
 use super::target_state::TargetState;

@@ -12,7 +12,7 @@ use pingora::upstreams::peer::HttpPeer;
 use crate::config::Scheme;
 
 use super::circuit::CircuitState;
-use super::connections::UpstreamTls;
+use super::connections::tls::UpstreamTls;
 use super::target_state::TargetState;
 
 /// A target at one address, ready to be connected to.

@@ -128,7 +128,7 @@ fn who_leaves_ends_every_item_that_was_started() {
         for number in 0..3 {
             dispatch.start(number + 1, planned(number, 0), 1);
         }
-        dispatch.beside(tokio::time::sleep(Duration::from_millis(10))).await;
+        dispatch.alongside(tokio::time::sleep(Duration::from_millis(10))).await;
         dispatch.abandon();
         let mut ends: Vec<_> = std::iter::from_fn(|| dispatch.take()).map(|item| failure(&item)).collect();
         ends.sort_by_key(|end| end.map(|(_, sent)| sent == Sent::No));

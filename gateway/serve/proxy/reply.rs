@@ -8,6 +8,7 @@ use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType};
 
 use crate::format::{self, xml};
+use crate::header::X_REQUEST_ID;
 use crate::header::hop::{Kept, hop_by_hop_fields};
 use crate::session::{Rest, Session};
 use crate::upstream::error;
@@ -80,7 +81,7 @@ pub(super) fn final_head(
         head.remove_header(&header::CONTENT_LENGTH);
     }
     map_urls(head, job)?;
-    head.insert_header("x-request-id", job.context.caller.request_id.as_str())?;
+    head.insert_header(X_REQUEST_ID, job.context.caller.request_id.as_str())?;
     for (name, value) in &job.context.limit_fields {
         head.append_header(name.clone(), value.as_str())?;
     }

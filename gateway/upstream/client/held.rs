@@ -85,11 +85,7 @@ impl<'batch> HeldConnection<'batch> {
                 self.connection = kept.map(|stream| Connection { peer, stream, opened: None });
                 Ok(reply)
             }
-            Err(unanswered) => {
-                let unanswered = Unanswered { stale: used && unanswered.nothing_received, ..unanswered };
-                under_way.unanswered(&unanswered);
-                Err(unanswered)
-            }
+            Err(unanswered) => Err(under_way.unanswered(unanswered)),
         }
     }
 

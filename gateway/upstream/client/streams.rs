@@ -51,13 +51,10 @@ impl<'batch> Streams<'batch> {
                 Ok(reply)
             }
             Err(unanswered) => {
-                let unanswered =
-                    Unanswered { stale: opened.is_none() && unanswered.nothing_received, ..unanswered };
                 if !unanswered.sent {
                     progress.take_back(sent_before);
                 }
-                under_way.unanswered(&unanswered);
-                Err(unanswered)
+                Err(under_way.unanswered(unanswered))
             }
         }
     }

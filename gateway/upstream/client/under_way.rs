@@ -44,12 +44,15 @@ impl<'call> CallUnderWay<'call> {
         self.upstream.targets.answered(&mut self.lease, status);
     }
 
-    /// The attempt brought no reply.
-    pub(super) fn unanswered(mut self, unanswered: &Unanswered) {
+    /// The attempt brought no reply. A connection that was open before may have been closed by then, which is nobody's
+    /// fault.
+    pub(super) fn unanswered(mut self, mut unanswered: Unanswered) -> Unanswered {
+        unanswered.stale = self.connected.is_none() && unanswered.nothing_received;
         self.patience = None;
         if !unanswered.is_blameless() {
             self.upstream.targets.failed(&mut self.lease, unanswered.failure);
         }
+        unanswered
     }
 }
 

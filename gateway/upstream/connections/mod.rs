@@ -14,7 +14,7 @@
 
 mod encrypted;
 mod race;
-mod tls;
+pub(crate) mod tls;
 mod verifier;
 
 use std::io;
@@ -44,7 +44,7 @@ use crate::transport::handshake;
 use encrypted::Encrypted;
 pub(crate) use race::race;
 use tls::Offer;
-pub(crate) use tls::UpstreamTls;
+use tls::UpstreamTls;
 
 /// All connections to targets.
 pub(crate) struct Connections {
