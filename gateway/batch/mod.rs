@@ -12,7 +12,7 @@ mod result;
 
 pub use admission::AdmissionRefusal;
 pub use bounded::Bounded;
-pub use item::{Batch, BatchItem, IdForm, Item, ItemForm, Subject};
+pub use item::{Batch, BatchItem, DroppedFields, IdForm, Item, ItemForm, Subject, Taken};
 pub use limits::BatchLimits;
 pub use problem::{Problem, ProxyError};
 pub use refusal::{BatchRefusal, Place};

@@ -10,6 +10,7 @@ use crate::batch::{
     MultiStatus, OutcomeKind, Place, Problem, ProxyError, ResultBody, Subject,
 };
 use crate::format::{Accept, Format, ReadContext, request_format};
+use crate::header::spelling::Spellings;
 
 fn dialect(name: &str) -> Dialect {
     Dialect::named(name).unwrap()
@@ -142,6 +143,7 @@ fn result(written_url: &str, fields: &[(&'static str, &'static str)], body: Resu
         status: StatusCode::OK,
         headers: fields.iter().map(field).collect(),
         body,
+        spellings: Spellings::default(),
         gateway: None,
         retryable: false,
         retry_after: None,

@@ -61,7 +61,7 @@ fn write_error(output: &mut ChunkWriter, problem: &Problem) {
 fn write_result(output: &mut ChunkWriter, result: ItemResult) {
     output.put(b"{\"relative_url\":");
     let subject = &result.subject;
-    write_string(output, subject.form.written_url.as_deref().unwrap_or(&subject.href));
+    write_string(output, subject.written_url());
     output.put(b",\"code\":");
     output.put_number(result.status.as_u16());
     output.put(b",\"headers\":{");

@@ -8,6 +8,7 @@ use super::call::Call;
 use super::routing::{MappedFields, PlanContext, map_fields};
 use crate::batch::{ItemId, ItemIndex, ItemRejection};
 use crate::header::field::Fields;
+use crate::header::spelling::Spellings;
 use crate::reference::template::Template;
 use crate::route::{RouteAction, RouteIndex, UpstreamIndex};
 
@@ -25,6 +26,8 @@ pub struct CallTemplate {
     pub template: Box<Template>,
     /// Its fields as given.
     pub headers: Fields,
+    /// How the names of these fields were spelt.
+    pub spellings: Spellings,
     /// Its body as given.
     pub body: Option<Bytes>,
     /// Its own time limit.
@@ -78,6 +81,7 @@ impl CallTemplate {
             upstream: *upstream,
             target: found.url.to_upstream(mapping),
             headers: plain,
+            spellings: self.spellings.clone(),
             references,
             body: filled.body,
             timeout: self.timeout,

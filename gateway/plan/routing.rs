@@ -8,8 +8,8 @@ use crate::batch::ItemRejection;
 use crate::header::field::Fields;
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, ReferenceRules, Route, RouteIndex, RouteTable, Strictness,
-    UpstreamIndex,
+    CanonicalPath, EncodedSlashes, Mapping, OriginText, ReferenceRules, Route, RouteIndex, RouteTable,
+    Strictness, UpstreamIndex,
 };
 
 /// What planning needs to know about a batch's endpoint.
@@ -39,8 +39,26 @@ impl<'context> PlanContext<'context> {
         if (self.is_batch_endpoint)(&url.path) {
             return Err(ItemRejection::NestedBatch);
         }
-        let (index, route) = self.routes.find(&url.path).ok_or(ItemRejection::NoRoute)?;
+        let found = self.routes.find(&url.path);
+        if let Some(separator) = url.separator
+            && found.is_none_or(|(_, route)| route.encoded_slashes == EncodedSlashes::Refuse)
+        {
+            return Err(separator.refused());
+        }
+        let (index, route) = found.ok_or(ItemRejection::NoRoute)?;
+        self.check_other_reading(&url.path, index)?;
         Ok(Matched { url, index, route })
+    }
+
+    /// A server may take an encoded slash or backslash for a slash. Read in that way, the path has to lead to the same route.
+    fn check_other_reading(&self, path: &CanonicalPath, index: RouteIndex) -> Result<(), ItemRejection> {
+        let Some(read) = path.with_slashes_read() else { return Ok(()) };
+        if (self.is_batch_endpoint)(&read) || self.routes.find(&read).map(|(other, _)| other) != Some(index) {
+            return Err(ItemRejection::ForbiddenUrl {
+                problem: "leads to another route if its encoded slash or backslash is taken for a slash",
+            });
+        }
+        Ok(())
     }
 
     /// The route that a url matches and that accepts the item. `matched` is set even if it does not.

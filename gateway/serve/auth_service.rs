@@ -10,6 +10,7 @@ use crate::admission::{Answer, AuthService, Caller, Question};
 use crate::clock::{Deadline, Stopwatch};
 use crate::config::ForwardAuth;
 use crate::dispatch::{Attempt, Channel, Engine, Progress, ReplyBudget};
+use crate::header::spelling::Spellings;
 use crate::memory::MemoryReservation;
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
@@ -47,7 +48,8 @@ impl AuthCall<'_> {
             reservation: &reservation,
         };
         let reserved = snapshot.settings.reserved_fields();
-        let fields = SharedFields { inherited: &HeaderMap::new(), hop: &hop, reserved };
+        let (inherited, spellings) = (&HeaderMap::new(), &Spellings::default());
+        let fields = SharedFields { inherited, spellings, hop: &hop, reserved };
         let engine = &BatchEngine::new(behalf, fields);
         let progress = Progress::new(Stopwatch::start());
         let budget = ReplyBudget::new(MAX_ANSWER, MAX_ANSWER);

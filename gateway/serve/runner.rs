@@ -38,7 +38,7 @@ impl<'run> Runner<'run> {
 
     /// Makes the calls of its items.
     pub(super) fn engine(&self, memory: &'run MemoryReservation<'run>) -> BatchEngine<'run> {
-        let BatchRequest { caller, trace, inherited, hop, .. } = self.request;
+        let BatchRequest { caller, trace, inherited, spellings, hop, .. } = self.request;
         let behalf = Behalf {
             upstreams: &self.snapshot.upstreams,
             client: caller.client(),
@@ -47,7 +47,7 @@ impl<'run> Runner<'run> {
             reservation: memory,
         };
         let reserved = self.snapshot.settings.reserved_fields();
-        BatchEngine::new(behalf, SharedFields { inherited, hop, reserved })
+        BatchEngine::new(behalf, SharedFields { inherited, spellings, hop, reserved })
     }
 
     /// Sends the items of a plan. `gone` ends once the results are no longer wanted.

@@ -10,6 +10,7 @@ use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::format::{ReplyCodingError, decode_reply, is_xml, xml};
 use crate::header::field::Fields;
 use crate::header::hop::{Kept, strip_hop_by_hop};
+use crate::header::spelling::Spellings;
 use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex, has_dav_replies};
 
 use super::context::StitchContext;
@@ -25,6 +26,7 @@ pub(crate) struct Origin<'origin> {
 pub(crate) struct Readable {
     pub(crate) status: StatusCode,
     pub(crate) headers: Fields,
+    pub(crate) spellings: Spellings,
     pub(crate) body: ResultBody,
 }
 
@@ -55,7 +57,7 @@ pub(crate) fn readable(
     origin: &Origin<'_>,
     budget: &mut BodyBudget,
 ) -> Result<Readable, CallFailure> {
-    let UpstreamReply { status, mut headers, body } = reply;
+    let UpstreamReply { status, mut headers, spellings, body } = reply;
     strip_hop_by_hop(&mut headers, Kept::Nothing);
     let body =
         if has_no_body(status, method) { None } else { Some(decoded(&headers, body, origin, budget)?) };
@@ -68,6 +70,7 @@ pub(crate) fn readable(
     Ok(Readable {
         status,
         headers: origin.map_fields(headers),
+        spellings,
         body: body.map_or(ResultBody::Absent, ResultBody::Bytes),
     })
 }

@@ -10,9 +10,8 @@ use super::error::JsonError;
 use super::lexer::Lexer;
 use super::members::Members;
 use super::strings::RawString;
-use crate::batch::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
+use crate::batch::{BatchItem, BatchLimits, ItemIndex, ItemRejection, Taken};
 use crate::format::item_builder::{ItemBuilder, MemberNames};
-use crate::format::relative::resolved;
 use crate::header::field::FieldError;
 
 /// The members that an item can have.
@@ -78,10 +77,7 @@ impl<'a> ItemReader<'a> {
             }
             "url" => {
                 if let Some(url) = self.text(lexer, "url")? {
-                    match self.conventions.relative_to {
-                        Some(endpoint) => self.builder.set_url(&resolved(&url, endpoint)),
-                        None => self.builder.set_url(&url),
-                    }
+                    self.builder.set_url_in(&url, self.conventions.url_base);
                 }
             }
             "headers" => self.read_headers(lexer)?,
@@ -101,12 +97,19 @@ impl<'a> ItemReader<'a> {
                     self.builder.set_condition(&condition);
                 }
             }
-            name if self.conventions.other_depends_on == Some(name) => self.read_dependencies(lexer)?,
-            unknown => {
-                lexer.value()?;
-                self.builder.meet_unknown(unknown, &KNOWN);
-            }
+            other => self.read_other(lexer, other)?,
         }
+        Ok(())
+    }
+
+    /// Reads a member that is known only in a dialect, or not at all.
+    fn read_other(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), JsonError> {
+        if let Some(member) = self.conventions.other_depends_on.filter(|member| *member == name) {
+            self.builder.form().taken.push(Taken { member, meant: "dependsOn" });
+            return self.read_dependencies(lexer);
+        }
+        lexer.value()?;
+        self.builder.meet_unknown(name, &KNOWN);
         Ok(())
     }
 

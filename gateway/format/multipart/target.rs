@@ -2,7 +2,7 @@
 
 use crate::format::ReadContext;
 use crate::format::item_builder::ItemBuilder;
-use crate::format::relative::resolved;
+use crate::format::relative::UrlBase;
 
 /// Reads a request line. The HTTP version may be missing, as in an example of OData's.
 pub(super) fn read(builder: &mut ItemBuilder<'_>, line: &[u8], context: &ReadContext<'_>) {
@@ -23,7 +23,7 @@ pub(super) fn read(builder: &mut ItemBuilder<'_>, line: &[u8], context: &ReadCon
     if is_version(target) {
         builder.reject_member("request line", "has no target");
     } else {
-        builder.set_url(&resolved(target, context.endpoint));
+        builder.set_url_in(target, UrlBase::Folder(context.endpoint));
     }
 }
 

@@ -8,8 +8,10 @@ use pingora::protocols::http::v1::client::HttpSession;
 
 use crate::dispatch::{Attempt, CallFailure, ReplyBudget, UpstreamReply};
 use crate::header::hop::is_interim;
+use crate::header::spelling::Spellings;
 
 use crate::memory::{MemoryExhausted, MemoryReservation};
+use crate::transport::field_names;
 use crate::upstream::error;
 use crate::upstream::retry::Lost;
 
@@ -54,6 +56,8 @@ impl From<CallFailure> for Unanswered {
 pub(super) trait Replies {
     async fn read_header(&mut self) -> pingora::Result<()>;
     fn head(&self) -> Option<(StatusCode, &HeaderMap)>;
+    /// How the names of the fields were spelt. HTTP/2 has only lower case.
+    fn spellings(&self) -> Spellings;
     async fn read_some(&mut self) -> pingora::Result<Option<Bytes>>;
     fn is_done(&mut self) -> bool;
 }
@@ -65,6 +69,10 @@ impl Replies for HttpSession {
 
     fn head(&self) -> Option<(StatusCode, &HeaderMap)> {
         self.resp_header().map(|header| (header.status, &header.headers))
+    }
+
+    fn spellings(&self) -> Spellings {
+        self.resp_header().map_or_else(Spellings::default, field_names::of_reply)
     }
 
     async fn read_some(&mut self) -> pingora::Result<Option<Bytes>> {
@@ -85,6 +93,10 @@ impl Replies for AnySession {
         self.response_header().map(|header| (header.status, &header.headers))
     }
 
+    fn spellings(&self) -> Spellings {
+        Spellings::default()
+    }
+
     async fn read_some(&mut self) -> pingora::Result<Option<Bytes>> {
         self.read_response_body().await
     }
@@ -102,7 +114,8 @@ pub(super) async fn collect(
 ) -> Result<UpstreamReply, Unanswered> {
     let (status, headers) = read_final_header(session).await?;
     progress.mark_first_byte();
-    let mut reply = UpstreamReply { status, headers, body: Bytes::new() };
+    let spellings = session.spellings();
+    let mut reply = UpstreamReply { status, headers, spellings, body: Bytes::new() };
     let mut held = Held { budget, reservation, bytes: 0 };
     held.take(0, reply.bytes()).await?;
     reply.body = read_body(session, &mut held).await?;

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use batchgate::batch::{IdForm, ItemForm, ItemResult, MultiStatus, ResultBody, Subject};
 use batchgate::dialect::Dialect;
 use batchgate::format::Format;
+use batchgate::header::spelling::Spellings;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use quick_xml::Reader;
@@ -126,6 +127,7 @@ fn result(pieces: &mut Pieces<'_>, index: usize) -> ItemResult {
         },
         status: StatusCode::from_u16(pieces.one_of(&statuses)).expect("a status"),
         headers,
+        spellings: Spellings::default(),
         body: if kind & 8 == 8 {
             ResultBody::Bytes(Bytes::copy_from_slice(pieces.piece(255)))
         } else {

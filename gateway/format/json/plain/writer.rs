@@ -15,7 +15,6 @@ use crate::format::media::{MediaType, TextTypes};
 use crate::format::result_writer::{ReplyEnd, ResultWriter};
 use crate::format::{base64, charset};
 use crate::header::field::Fields;
-use crate::header::names;
 
 /// Writes a reply that is an array.
 pub(crate) struct PlainWriter {
@@ -87,7 +86,7 @@ pub(crate) fn write_fields(output: &mut ChunkWriter, result: &ItemResult, error:
         }
         output.put(separator);
         separator = b",\"";
-        names::write(name.as_str(), |piece| output.put(piece));
+        result.spellings.write_in_json(name, |piece| output.put(piece));
         output.put(b"\":");
         write_values(output, &values(&fields, name), lists);
     }
