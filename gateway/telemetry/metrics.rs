@@ -435,7 +435,7 @@ impl Metrics {
 
 fn observe_all(histogram: &Histogram, items: &[ItemReport]) {
     let local = histogram.local();
-    for elapsed in items.iter().filter_map(ItemReport::elapsed) {
+    for elapsed in items.iter().filter_map(|item| item.timeline.elapsed()) {
         local.observe(elapsed.as_secs_f64());
     }
     local.flush();
