@@ -33,6 +33,14 @@ impl Place {
         }
     }
 
+    /// Its numbers that are known, by their names in problem details.
+    pub(crate) fn members(self) -> impl Iterator<Item = (&'static str, usize)> {
+        let members = [("offset", self.offset), ("line", self.line), ("column", self.column)];
+        // Where only the item is known, the place has no line.
+        let members = members.into_iter().filter(move |_| self.line > 0);
+        members.chain(self.item.map(|item| ("item", item.position())))
+    }
+
     /// The same place, in a known item.
     #[must_use]
     pub fn in_item(self, item: ItemIndex) -> Self {
@@ -211,34 +219,22 @@ impl BatchRefusal {
     /// The place in the body, or the item, that is wrong; `None` if it is not a part of the body.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
-        match self {
-            Self::Malformed { place, .. }
-            | Self::NotABatch { place, .. }
-            | Self::DuplicateMember { place, .. }
-            | Self::ForbiddenXml { place, .. }
-            | Self::TooDeep { place, .. } => Some(*place),
-            Self::DuplicateId { item }
-            | Self::BadGroup { item, .. }
-            | Self::UnknownDependency { item, .. }
-            | Self::ForwardDependency { item, .. }
-            | Self::SelfDependency { item, .. } => Some(Place { item: Some(*item), ..Place::default() }),
-            Self::BadContentEncoding { .. }
-            | Self::BodyUnreadable
-            | Self::TooManyItems { .. }
-            | Self::StreamTooLong { .. }
-            | Self::BodyTooLarge { .. }
-            | Self::UnsupportedContentEncoding
-            | Self::UnsupportedMediaType(_)
-            | Self::NoRecords
-            | Self::NotAcceptable(_)
-            | Self::OdataVersion
-            | Self::NoIsolation
-            | Self::CrossSite
-            | Self::MethodNotAllowed
-            | Self::BodyTimeout { .. }
-            | Self::MemoryFull
-            | Self::NotAdmitted(_)
-            | Self::Internal => None,
+        if let Self::Malformed { place, .. }
+        | Self::NotABatch { place, .. }
+        | Self::DuplicateMember { place, .. }
+        | Self::ForbiddenXml { place, .. }
+        | Self::TooDeep { place, .. } = self
+        {
+            return Some(*place);
         }
+        if let Self::DuplicateId { item }
+        | Self::BadGroup { item, .. }
+        | Self::UnknownDependency { item, .. }
+        | Self::ForwardDependency { item, .. }
+        | Self::SelfDependency { item, .. } = self
+        {
+            return Some(Place { item: Some(*item), ..Place::default() });
+        }
+        None
     }
 }
