@@ -12,7 +12,8 @@ use quick_xml::events::{BytesDecl, Event};
 
 use super::chars::{find_illegal, is_blank_text, is_plain_name};
 use super::error::{XmlError, XmlErrorKind, naming};
-use super::namespaces::{Declaration, Scope};
+use super::fragment::{Cut, with_declarations};
+use super::namespaces::Scope;
 use super::tag::{Name, Tag, TagKind};
 use super::unescape::{Blanks, referred, unescape};
 use crate::format::charset::is_utf_8;
@@ -105,14 +106,20 @@ impl<'a> Tokens<'a> {
         self.depth
     }
 
-    /// The namespace of the element opened last, which has this name.
-    pub(super) fn namespace_of(&self, name: Name<'_>) -> Result<&str, XmlError> {
-        self.scope.resolve(name, self.span.0)
+    /// The namespace of the element opened last, which has this name. That its prefix is declared was checked then.
+    pub(super) fn namespace_of(&self, name: Name<'_>) -> &str {
+        self.scope.resolve(name, self.span.0).unwrap_or_default()
     }
 
-    /// The declarations in force at the element opened last, its own not among them.
-    pub(super) fn declarations_around(&self, tag: &Tag<'a>) -> Vec<Declaration<'a>> {
-        self.scope.in_force_for(tag)
+    /// Where to cut out the element opened last, and the declarations in force around it.
+    pub(super) fn cut(&self, tag: &Tag<'a>) -> Cut<'a> {
+        Cut { start: tag.start, name_end: tag.name_end, declarations: self.scope.in_force_for(tag) }
+    }
+
+    /// What is cut out, up to `end`; a part of the document if nothing has to be declared in it.
+    pub(super) fn cut_out(&self, cut: &Cut<'_>, end: usize) -> Cow<'a, str> {
+        let declared = with_declarations(cut, end, |from, to| self.slice(from, to));
+        declared.map_or_else(|| Cow::Borrowed(self.slice(cut.start, end)), Cow::Owned)
     }
 
     /// The document's text between two places.
@@ -154,6 +161,40 @@ impl<'a> Tokens<'a> {
         let outside = self.depth.saturating_sub(1);
         while self.depth > outside {
             self.next()?;
+        }
+        Ok(())
+    }
+
+    /// All text in the element opened last, up to its end, and whether there are elements in it.
+    pub(super) fn read_text(&mut self) -> Result<(String, bool), XmlError> {
+        let outside = self.depth.saturating_sub(1);
+        let (mut text, mut has_elements) = (String::new(), false);
+        while self.depth > outside {
+            match self.next()? {
+                Token::Text(more) => text.push_str(&more),
+                Token::Open(_) => has_elements = true,
+                Token::Close | Token::Other | Token::End => {}
+            }
+        }
+        Ok((text, has_elements))
+    }
+
+    /// Reads the elements in the element opened last, up to its end: `each` reads one to its own end. Text between them is
+    /// refused for this reason.
+    pub(super) fn children(
+        &mut self,
+        no_text: &'static str,
+        mut each: impl FnMut(&mut Self, &Tag<'a>) -> Result<(), XmlError>,
+    ) -> Result<(), XmlError> {
+        let outside = self.depth.saturating_sub(1);
+        while self.depth > outside {
+            match self.next()? {
+                Token::Open(tag) => each(self, &tag)?,
+                Token::Text(text) if !is_blank_text(&text) => {
+                    return Err(XmlError::not_a_batch(self.start(), no_text));
+                }
+                Token::Text(_) | Token::Other | Token::Close | Token::End => {}
+            }
         }
         Ok(())
     }
