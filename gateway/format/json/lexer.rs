@@ -21,8 +21,8 @@
 //! Look at the next byte with [`Lexer::peek`], which skips blanks, and decide. An object is entered with
 //! [`Lexer::open_object`] and left when [`Lexer::next_member`] returns `None`; after each name its value has to be read,
 //! or skipped with [`Lexer::value`]. Arrays work the same with [`Lexer::open_array`] and [`Lexer::next_element`], or with
-//! [`Lexer::elements`]. At the end, [`Lexer::end`] checks that nothing follows. A clone is a bookmark: dialects whose items depend on a later member read on
-//! and come back.
+//! [`Lexer::elements`]. At the end, [`Lexer::end`] checks that nothing follows. A clone is a bookmark: dialects whose items
+//! depend on a later member read on and come back.
 //!
 //! # Invariants
 //!

@@ -30,7 +30,7 @@ pub(crate) fn read(
     match reader.read(Lexer::new(text, limits.max_depth)) {
         Ok(()) => reader.finish(),
         Err(fault) => {
-            let item = reader.in_item.then(|| ItemIndex(reader.items.len()));
+            let item = reader.in_item.then_some(ItemIndex(reader.items.len()));
             Err(fault.into_refusal(body, item, limits))
         }
     }
