@@ -219,22 +219,34 @@ impl BatchRefusal {
     /// The place in the body, or the item, that is wrong; `None` if it is not a part of the body.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
-        if let Self::Malformed { place, .. }
-        | Self::NotABatch { place, .. }
-        | Self::DuplicateMember { place, .. }
-        | Self::ForbiddenXml { place, .. }
-        | Self::TooDeep { place, .. } = self
-        {
-            return Some(*place);
+        match self {
+            Self::Malformed { place, .. }
+            | Self::NotABatch { place, .. }
+            | Self::DuplicateMember { place, .. }
+            | Self::ForbiddenXml { place, .. }
+            | Self::TooDeep { place, .. } => Some(*place),
+            Self::DuplicateId { item }
+            | Self::BadGroup { item, .. }
+            | Self::UnknownDependency { item, .. }
+            | Self::ForwardDependency { item, .. }
+            | Self::SelfDependency { item, .. } => Some(Place { item: Some(*item), ..Place::default() }),
+            Self::BadContentEncoding { .. }
+            | Self::BodyUnreadable
+            | Self::TooManyItems { .. }
+            | Self::StreamTooLong { .. }
+            | Self::BodyTooLarge { .. }
+            | Self::UnsupportedContentEncoding
+            | Self::UnsupportedMediaType(_)
+            | Self::NoRecords
+            | Self::NotAcceptable(_)
+            | Self::OdataVersion
+            | Self::NoIsolation
+            | Self::CrossSite
+            | Self::MethodNotAllowed
+            | Self::BodyTimeout { .. }
+            | Self::MemoryFull
+            | Self::NotAdmitted(_)
+            | Self::Internal => None,
         }
-        if let Self::DuplicateId { item }
-        | Self::BadGroup { item, .. }
-        | Self::UnknownDependency { item, .. }
-        | Self::ForwardDependency { item, .. }
-        | Self::SelfDependency { item, .. } = self
-        {
-            return Some(Place { item: Some(*item), ..Place::default() });
-        }
-        None
     }
 }

@@ -127,19 +127,43 @@ impl Fault {
         Self { flaw, place }
     }
 
-    /// The status of the reply to a request with this fault: 400, unless RFC 9110 or RFC 6585 has a status of its own for it.
+    /// The status of the reply to a request with this fault.
     #[must_use]
     pub const fn status(self) -> StatusCode {
-        if matches!(self.flaw, Flaw::TargetTooLong) {
-            StatusCode::URI_TOO_LONG
-        } else if matches!(self.flaw, Flaw::HeadTooLarge | Flaw::TooManyFields) {
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
-        } else if matches!(self.flaw, Flaw::UnknownCoding) {
-            StatusCode::NOT_IMPLEMENTED
-        } else if matches!(self.flaw, Flaw::UnsupportedVersion) {
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED
-        } else {
-            StatusCode::BAD_REQUEST
+        match self.flaw {
+            Flaw::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Flaw::HeadTooLarge | Flaw::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Flaw::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
+            Flaw::UnsupportedVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Flaw::TlsHandshake
+            | Flaw::EmptyLines
+            | Flaw::RequestLine
+            | Flaw::Method
+            | Flaw::Target
+            | Flaw::Fragment
+            | Flaw::Version
+            | Flaw::StatusLine
+            | Flaw::BareLineFeed
+            | Flaw::BareCarriageReturn
+            | Flaw::FoldedField
+            | Flaw::NoColon
+            | Flaw::FieldName
+            | Flaw::FieldValue
+            | Flaw::NoHost
+            | Flaw::TwoHosts
+            | Flaw::BadHost
+            | Flaw::BadLength
+            | Flaw::TwoLengths
+            | Flaw::BadCoding
+            | Flaw::CodingInHttp10
+            | Flaw::LengthAndCoding
+            | Flaw::ChunkSize
+            | Flaw::ChunkTooLarge
+            | Flaw::ChunkExtension
+            | Flaw::ChunkExtensionTooLong
+            | Flaw::ChunkEnd
+            | Flaw::ForbiddenTrailer
+            | Flaw::Unasked => StatusCode::BAD_REQUEST,
         }
     }
 
