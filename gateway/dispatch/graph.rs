@@ -9,12 +9,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::SemaphorePermit;
-
 use crate::batch::ItemIndex;
 use crate::plan::{Call, CallTemplate, Step};
 
-use super::budget::ReplyBudget;
 use super::coalesced::fill_copy;
 use super::condition::{Ended, unmet};
 use super::engine::Engine;
@@ -22,7 +19,7 @@ use super::items::{Items, Place, PlacedCall, PlacedJob};
 use super::need::{Need, planned_answer};
 use super::outcome::{Outcome, SkipReason};
 use super::resolve::{Answers, Earlier, MAX_LOOKED_THROUGH, Resolver, Unfit};
-use super::source::Source;
+use super::source::{Run, Source};
 
 /// The items of a batch by what they wait for.
 pub(super) struct Graph<'run, E> {
@@ -74,27 +71,15 @@ impl<'run, 'graph: 'run, E: Engine> Source<'run> for Graph<'graph, E> {
     }
 
     fn waiting(&self, _queue: usize) -> usize {
-        if self.is_stopped() { 0 } else { self.state().ready.len() }
+        if self.items.run.is_stopped() { 0 } else { self.state().ready.len() }
     }
 
     fn end(&'run self, job: PlacedJob<'graph>, outcome: Outcome) {
         self.state().settle(job.number, job.place, outcome);
     }
 
-    fn completed(&self) -> usize {
-        self.items.completed()
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.items.is_stopped()
-    }
-
-    fn budget(&self) -> &ReplyBudget {
-        &self.items.budget
-    }
-
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        None
+    fn run(&self) -> &Run {
+        &self.items.run
     }
 }
 
@@ -139,19 +124,19 @@ impl<'run, E: Engine> State<'run, E> {
 
     /// Whether a fixed answer to this item holds, whatever becomes of the others.
     fn may_answer(&self, number: usize) -> bool {
-        !self.items.limits.stop_on_error && !self.items.waits(number)
+        !self.items.run.limits.stop_on_error && !self.items.waits(number)
     }
 
     /// The next item that needs a call. Items that need none are settled on the way.
     fn next(&mut self) -> Option<PlacedJob<'run>> {
         let items = self.items;
         while let Some(Reverse(number)) = self.ready.pop() {
-            if items.is_stopped() {
+            if items.run.is_stopped() {
                 self.ready.clear();
                 return None;
             }
             let Some(place) = items.places.get(number) else { continue };
-            let job = |call| PlacedJob { number, place, call, deadline: items.limits.deadline };
+            let job = |call| PlacedJob { number, place, call, deadline: items.deadline };
             if let Some(reason) = self.unmet(number) {
                 self.settle(number, place, Outcome::Skipped(reason));
                 continue;

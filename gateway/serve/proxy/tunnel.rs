@@ -48,7 +48,7 @@ impl Tunnel {
     pub(crate) async fn carry(self, gateway: &Gateway, session: Session) -> LongLivedEnd {
         let Self { upstream, early, lasting, idle } = self;
         let Some((client, from_client)) = session.into_upgraded() else {
-            lasting.end(LongLivedEnd::Error);
+            lasting.open.end(LongLivedEnd::Error);
             return LongLivedEnd::Error;
         };
         let mut carrying = Carrying {
@@ -59,7 +59,7 @@ impl Tunnel {
             drains: false,
         };
         let how = carrying.run(gateway, &lasting, idle).await;
-        lasting.end(how);
+        lasting.open.end(how);
         how
     }
 }
@@ -104,8 +104,8 @@ impl Carrying {
                 return self.broken();
             };
             patience.renew();
-            lasting.count_to_upstream(to_upstream);
-            lasting.count_to_client(to_client);
+            lasting.open.count_to_upstream(to_upstream);
+            lasting.open.count_to_client(to_client);
             if let Some(how) = self.end() {
                 return if self.drains { LongLivedEnd::Drain } else { how };
             }

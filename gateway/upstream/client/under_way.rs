@@ -6,8 +6,8 @@ use http::StatusCode;
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{Attempt, AttemptTimes, CallFailure, Progress};
 
+use super::context::Sending;
 use super::reply::Unanswered;
-use super::sending::Sending;
 use crate::upstream::instance::Upstream;
 use crate::upstream::lease::Lease;
 

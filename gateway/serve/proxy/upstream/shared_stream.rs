@@ -7,18 +7,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderMap;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::tls::SslDigest;
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
-    TimingDigest, UniqueID, UniqueIDType,
-};
+use pingora::protocols::{Peek, Shutdown, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::transport::delegate::delegate_facts_to;
 use crate::upstream::client::CheckedStream;
 
 /// One of the hands.
@@ -65,16 +60,6 @@ impl SharedStream {
     pub(super) fn received(&self) -> Received {
         self.received.clone()
     }
-
-    /// Writes what the connection takes.
-    pub(super) fn poll_write_some(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.lock()).poll_write(context, bytes)
-    }
-
-    /// Sends what the connection still holds back.
-    pub(super) fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_flush(context)
-    }
 }
 
 impl AsyncRead for SharedStream {
@@ -92,11 +77,11 @@ impl AsyncRead for SharedStream {
 
 impl AsyncWrite for SharedStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_some(context, bytes)
+        Pin::new(&mut *self.lock()).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_send(context)
+        Pin::new(&mut *self.lock()).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -114,44 +99,4 @@ impl Shutdown for SharedStream {
 
 impl Peek for SharedStream {}
 
-impl UniqueID for SharedStream {
-    fn id(&self) -> UniqueIDType {
-        self.lock().id()
-    }
-}
-
-impl Ssl for SharedStream {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.lock().get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.lock().selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for SharedStream {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.lock().get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.lock().get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.lock().get_write_pending_time()
-    }
-}
-
-impl GetProxyDigest for SharedStream {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.lock().get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for SharedStream {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.lock().get_socket_digest()
-    }
-}
+delegate_facts_to!(SharedStream, self => self.lock());

@@ -6,10 +6,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::{Reason, SendStream};
+use tokio::io::AsyncWrite;
 
 use super::shared_stream::SharedStream;
 
@@ -149,13 +151,13 @@ impl RequestWriter {
 }
 
 fn poll_http1(
-    stream: &SharedStream,
+    stream: &mut SharedStream,
     queue: &mut VecDeque<Bytes>,
     unsent: &mut bool,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     while let Some(first) = queue.front_mut() {
-        let count = ready!(stream.poll_write_some(context, first))?;
+        let count = ready!(Pin::new(&mut *stream).poll_write(context, first))?;
         if count == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -166,7 +168,7 @@ fn poll_http1(
         }
     }
     if *unsent {
-        ready!(stream.poll_send(context))?;
+        ready!(Pin::new(stream).poll_flush(context))?;
         *unsent = false;
     }
     Poll::Ready(Ok(()))
