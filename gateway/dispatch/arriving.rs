@@ -2,9 +2,9 @@
 //! the limits of the stream, not from the number of its items.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::Method;
+use parking_lot::Mutex;
 
 use crate::batch::Subject;
 use crate::clock::{Deadline, Stopwatch};
@@ -32,6 +32,7 @@ pub struct StreamedItem {
 #[derive(Debug)]
 pub struct StreamWork {
     pub(super) run: Run,
+    /// All of a stream runs in one task, so nothing ever waits for a lock.
     waiting: Mutex<VecDeque<Waiting>>,
     ended: Mutex<VecDeque<StreamedItem>>,
 }
@@ -74,7 +75,7 @@ impl StreamWork {
         }
         if let Step::Call(call) = step {
             let deadline = queued.deadline(self.run.limits.patience);
-            return lock(&self.waiting).push_back(Waiting { entry, progress, call, deadline });
+            return self.waiting.lock().push_back(Waiting { entry, progress, call, deadline });
         }
         // No line refers to another or shares a call, so there is always an outcome.
         let none = Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No };
@@ -88,12 +89,12 @@ impl StreamWork {
         let Entry { subject, route, upstream, position, bytes } = entry;
         let timeline = progress.take_timeline();
         let item = DispatchedItem { subject, route, upstream, outcome, timeline, coalesced: false };
-        lock(&self.ended).push_back(StreamedItem { position, item, bytes });
+        self.ended.lock().push_back(StreamedItem { position, item, bytes });
     }
 
     /// Hands out an item that has ended.
     pub(super) fn take_ended(&self) -> Option<StreamedItem> {
-        let ended = lock(&self.ended).pop_front()?;
+        let ended = self.ended.lock().pop_front()?;
         if let Outcome::Answered(reply) = &ended.item.outcome {
             self.run.budget.give_back(reply.bytes());
         }
@@ -102,14 +103,14 @@ impl StreamWork {
 
     /// Ends the items that wait, because the client has left.
     pub(super) fn abandon(&self) {
-        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        let waiting = std::mem::take(&mut *self.waiting.lock());
         for Waiting { entry, progress, .. } in waiting {
             self.finish(entry, &progress, Outcome::failed(CallFailure::ClientGone, &progress));
         }
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        !lock(&self.ended).is_empty()
+        !self.ended.lock().is_empty()
     }
 }
 
@@ -121,7 +122,7 @@ impl<'run> Source<'run> for StreamWork {
     /// Items whose time has expired, or that come after the stream has stopped, end here.
     fn take(&'run self, _queue: usize) -> Option<ArrivedJob<'run>> {
         loop {
-            let Waiting { entry, progress, call, deadline } = lock(&self.waiting).pop_front()?;
+            let Waiting { entry, progress, call, deadline } = self.waiting.lock().pop_front()?;
             if self.run.is_stopped() {
                 self.finish(entry, &progress, SKIPPED);
             } else if deadline.is_over() {
@@ -134,7 +135,7 @@ impl<'run> Source<'run> for StreamWork {
     }
 
     fn waiting(&self, _queue: usize) -> usize {
-        lock(&self.waiting).len()
+        self.waiting.lock().len()
     }
 
     fn end(&'run self, mut job: ArrivedJob<'run>, outcome: Outcome) {
@@ -184,9 +185,4 @@ impl Drop for ArrivedJob<'_> {
             self.work.finish(entry, &self.progress, Outcome::failed(CallFailure::ClientGone, &self.progress));
         }
     }
-}
-
-/// All of a stream runs in one task; nothing ever waits for a lock.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

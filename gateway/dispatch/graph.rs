@@ -7,7 +7,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::batch::ItemIndex;
 use crate::plan::{Call, CallTemplate, Step};
@@ -57,25 +58,21 @@ impl<'run, E: Engine> Graph<'run, E> {
         state.begin();
         Self { items, state: Mutex::new(state) }
     }
-
-    fn state(&self) -> MutexGuard<'_, State<'run, E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl<'run, 'graph: 'run, E: Engine> Source<'run> for Graph<'graph, E> {
     type Job = PlacedJob<'graph>;
 
     fn take(&'run self, _queue: usize) -> Option<PlacedJob<'graph>> {
-        self.state().next()
+        self.state.lock().next()
     }
 
     fn waiting(&self, _queue: usize) -> usize {
-        if self.items.run.is_stopped() { 0 } else { self.state().ready.len() }
+        if self.items.run.is_stopped() { 0 } else { self.state.lock().ready.len() }
     }
 
     fn end(&'run self, job: PlacedJob<'graph>, outcome: Outcome) {
-        self.state().settle(job.number, job.place, outcome);
+        self.state.lock().settle(job.number, job.place, outcome);
     }
 
     fn run(&self) -> &Run {
@@ -109,7 +106,9 @@ impl<'run, E: Engine> State<'run, E> {
     fn begin(&mut self) {
         let items = self.items;
         for (number, place) in items.places.iter().enumerate() {
-            if let (Some(answer), true) = (planned_answer(&place.item.step), self.may_answer(number)) {
+            // A fixed answer holds, whatever becomes of the others.
+            let holds = !items.run.limits.stop_on_error && !items.waits(number);
+            if let Some(answer) = planned_answer(&place.item.step).filter(|_| holds) {
                 // References can take from a fixed answer, too.
                 items.fill(place, answer);
             }
@@ -120,11 +119,6 @@ impl<'run, E: Engine> State<'run, E> {
                 None => {}
             }
         }
-    }
-
-    /// Whether a fixed answer to this item holds, whatever becomes of the others.
-    fn may_answer(&self, number: usize) -> bool {
-        !self.items.run.limits.stop_on_error && !self.items.waits(number)
     }
 
     /// The next item that needs a call. Items that need none are settled on the way.

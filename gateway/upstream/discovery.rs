@@ -7,11 +7,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::HeaderValue;
+use parking_lot::Mutex;
 use pingora::upstreams::peer::HttpPeer;
 use prometheus::IntCounterVec;
 
@@ -56,7 +57,7 @@ struct Place {
 impl Discovery {
     /// The addresses known `before` count until others are known.
     pub(crate) fn new(upstream: &Upstream, shared: SharedSettings<'_>, before: Option<&Self>) -> Self {
-        let known = before.map(|before| locked(&before.known).clone()).unwrap_or_default();
+        let known = before.map(|before| before.known.lock().clone()).unwrap_or_default();
         Self {
             upstream: upstream.clone(),
             idle_timeout: shared.idle_timeout,
@@ -86,7 +87,7 @@ impl Discovery {
         let found = join_all(hosts.iter().map(|host| names.look_up(host))).await;
         let mut again_after = Duration::MAX;
         for (host, found) in hosts.into_iter().zip(found) {
-            let learnt = locked(&self.known).entry(host.to_owned()).or_default().learn(found);
+            let learnt = self.known.lock().entry(host.to_owned()).or_default().learn(found);
             again_after = again_after.min(learnt.again_after);
             if let Some(failure) = learnt.failure {
                 let count = failures.with_label_values(&[self.upstream.name.as_str(), failure.as_str()]);
@@ -101,7 +102,7 @@ impl Discovery {
 
     fn log_failure(&self, host: &str, failure: LookupFailure, so_far: u64) {
         let (upstream, reason) = (self.upstream.name.as_str(), failure.as_str());
-        let is_known = locked(&self.known).get(host).is_some_and(|known| !known.is_empty());
+        let is_known = self.known.lock().get(host).is_some_and(|known| !known.is_empty());
         let message = if is_known {
             "a target's name could not be looked up; its last addresses stay"
         } else {
@@ -130,7 +131,9 @@ impl Discovery {
             |(address, is_spare)| Place { address: SocketAddr::new(address, target.port), is_spare };
         match target.host.parse::<IpAddr>() {
             Ok(address) => vec![with_port((address, false))],
-            Err(_) => locked(&self.known)
+            Err(_) => self
+                .known
+                .lock()
                 .get(&target.host)
                 .map(|known| known.addresses().map(with_port).collect())
                 .unwrap_or_default(),
@@ -180,8 +183,4 @@ fn group(verified: u64, http2: &Http2) -> u64 {
 /// Whether it has to be looked up.
 pub(crate) fn is_name(target: &Target) -> bool {
     target.host.parse::<IpAddr>().is_err()
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

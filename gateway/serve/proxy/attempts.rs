@@ -123,7 +123,7 @@ impl Exchange<'_> {
         let is_stale = was_idle && failure == CallFailure::ConnectionLost;
         if is_stale {
             lease.peer().state.idle_was_gone();
-        } else if is_sent && self.upload.is_done() {
+        } else if is_sent && self.upload.is_done {
             // A service that gives up while a client sends slowly is not at fault.
             self.job.upstream.targets.failed(&mut lease, failure);
         }
@@ -156,7 +156,7 @@ impl Exchange<'_> {
         let status = replied.head.status;
         self.job.upstream.targets.answered(&mut replied.begun.lease, status);
         if status == StatusCode::SWITCHING_PROTOCOLS
-            && (!upgrade::is_switch(self.job.plan.upgrade.as_ref(), &replied.head) || !self.upload.is_done())
+            && (!upgrade::is_switch(self.job.plan.upgrade.as_ref(), &replied.head) || !self.upload.is_done)
         {
             // RFC 9110 §15.2.2: it was not requested, so no protocol is agreed on for the bytes that follow.
             let failure = CallFailure::ReplyMalformed;
@@ -170,7 +170,7 @@ impl Exchange<'_> {
                 self.was_sent();
                 self.lost = None;
                 self.drop_kept().await;
-                if self.upload.is_done() {
+                if self.upload.is_done {
                     self.kept = Some(replied);
                 } else {
                     // The rest of the body goes to the next attempt only.

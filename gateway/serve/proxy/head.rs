@@ -111,7 +111,7 @@ impl Exchange<'_> {
 
     async fn next_before_head(&mut self, begun: &mut Begun, waits: &Waits) -> Event {
         let has_room = begun.writer.is_drained() && !begun.is_writer_broken;
-        let waits_for_upstream = self.upload.is_done() || !has_room;
+        let waits_for_upstream = self.upload.is_done || !has_room;
         let limit = self.limit_in_all();
         let Begun { writer, reader, is_writer_broken, .. } = begun;
         let Self { session, upload, .. } = self;

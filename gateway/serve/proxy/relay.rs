@@ -84,7 +84,7 @@ impl Exchange<'_> {
                 return self.failed(error::of_exchange(&error));
             }
         };
-        if !self.upload.is_done() {
+        if !self.upload.is_done {
             // The client may never send the rest.
             self.session.close_after_reply();
         }
@@ -192,7 +192,7 @@ impl Exchange<'_> {
         let has_room = writer.is_drained() && !*is_writer_broken;
         let limit = self.limit_in_all();
         // While an ordinary request waits for its client's body, the service is not the slow one.
-        let waits_for_upstream = self.lasting.is_some() || self.upload.is_done() || !has_room;
+        let waits_for_upstream = self.lasting.is_some() || self.upload.is_done || !has_room;
         let is_events = self.lasting.as_ref().is_some_and(|lasting| lasting.kind == LongLivedKind::Sse);
         let Self { session, upload, job, .. } = self;
         tokio::select! {
@@ -288,7 +288,7 @@ impl Exchange<'_> {
         }
         self.end_lasting(LongLivedEnd::Upstream);
         let is_read = begun.reader.is_done().unwrap_or(false);
-        if is_read && begun.writer.is_finished() && self.upload.is_done() {
+        if is_read && begun.writer.finished && self.upload.is_done {
             drop(begun.writer);
             begun.reader.release(&self.job.upstream.connections, begun.lease.peer()).await;
         } else {

@@ -27,11 +27,6 @@ pub(super) struct Unanswered {
 }
 
 impl Unanswered {
-    /// Whether the target is not at fault.
-    pub(super) fn is_blameless(&self) -> bool {
-        self.stale || self.failure == CallFailure::NotProcessed
-    }
-
     /// The attempt as the retry policy sees it.
     pub(super) const fn lost(&self) -> Lost {
         Lost { failure: self.failure, is_sent: self.sent, is_stale: self.stale }

@@ -44,10 +44,6 @@ struct Kept<'call> {
 }
 
 impl Kept<'_> {
-    const fn is_reply(&self) -> bool {
-        matches!(self.made, Some(Ok(_)))
-    }
-
     fn into_made(mut self) -> Result<UpstreamReply, CallFailure> {
         self.made
             .take()
@@ -102,7 +98,7 @@ impl<'call> Attempts<'call> {
             }
             self.failover.once_more(retry.kind);
             let attempt = self.make(channel);
-            let (made, next) = if kept.is_reply() {
+            let (made, next) = if matches!(kept.made, Some(Ok(_))) {
                 // Don't time out outside of this: the caller would drop the reply that is held here.
                 let Some(made) = deadline.race(attempt).boxed().await else { break };
                 made

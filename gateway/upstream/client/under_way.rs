@@ -49,7 +49,8 @@ impl<'call> CallUnderWay<'call> {
     pub(super) fn unanswered(mut self, mut unanswered: Unanswered) -> Unanswered {
         unanswered.stale = self.connected.is_none() && unanswered.nothing_received;
         self.patience = None;
-        if !unanswered.is_blameless() {
+        // A target is not at fault if its idle connection was closed, or if it did not process the call.
+        if !unanswered.stale && unanswered.failure != CallFailure::NotProcessed {
             self.upstream.targets.failed(&mut self.lease, unanswered.failure);
         }
         unanswered

@@ -4,12 +4,13 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use http::HeaderMap;
+use parking_lot::Mutex;
 use pingora::protocols::{Peek, Shutdown, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -40,11 +41,7 @@ impl SharedStream {
 
     /// The connection, once this is the last hand that holds it.
     pub(super) fn into_stream(self) -> Option<Stream> {
-        Arc::into_inner(self.stream).map(|stream| stream.into_inner().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Stream> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+        Arc::into_inner(self.stream).map(Mutex::into_inner)
     }
 
     /// The hand under a session of pingora's.
@@ -54,7 +51,7 @@ impl SharedStream {
 
     /// Takes the trailers of the reply that was read to its end.
     pub(super) fn trailers(&self) -> Option<HeaderMap> {
-        CheckedStream::take_trailers(&self.lock())
+        CheckedStream::take_trailers(&self.stream.lock())
     }
 
     pub(super) fn received(&self) -> Received {
@@ -69,7 +66,7 @@ impl AsyncRead for SharedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut *self.lock()).poll_read(context, buffer);
+        let read = Pin::new(&mut *self.stream.lock()).poll_read(context, buffer);
         self.received.0.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
         read
     }
@@ -77,15 +74,15 @@ impl AsyncRead for SharedStream {
 
 impl AsyncWrite for SharedStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.lock()).poll_write(context, bytes)
+        Pin::new(&mut *self.stream.lock()).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_flush(context)
+        Pin::new(&mut *self.stream.lock()).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_shutdown(context)
+        Pin::new(&mut *self.stream.lock()).poll_shutdown(context)
     }
 }
 
@@ -93,10 +90,11 @@ impl AsyncWrite for SharedStream {
 impl Shutdown for SharedStream {
     async fn shutdown(&mut self) {
         let shared = self.clone();
-        let _ = std::future::poll_fn(|context| Pin::new(&mut *shared.lock()).poll_shutdown(context)).await;
+        let _ =
+            std::future::poll_fn(|context| Pin::new(&mut *shared.stream.lock()).poll_shutdown(context)).await;
     }
 }
 
 impl Peek for SharedStream {}
 
-delegate_facts_to!(SharedStream, self => self.lock());
+delegate_facts_to!(SharedStream, self => self.stream.lock());

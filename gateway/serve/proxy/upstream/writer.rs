@@ -39,7 +39,7 @@ pub(in crate::serve::proxy) struct RequestWriter {
     /// Nothing more is pushed.
     ended: bool,
     /// The last byte has left.
-    finished: bool,
+    pub(in crate::serve::proxy) finished: bool,
 }
 
 enum Sink {
@@ -103,16 +103,9 @@ impl RequestWriter {
 
     /// Whether everything that was pushed has left, so that there is room for more.
     pub(in crate::serve::proxy) fn is_drained(&self) -> bool {
-        self.queue.is_empty() && (self.finished || !self.ended) && !self.is_unsent()
-    }
-
-    const fn is_unsent(&self) -> bool {
-        matches!(self.sink, Sink::Http1 { unsent: true, .. })
-    }
-
-    /// Whether the request has left in full.
-    pub(in crate::serve::proxy) const fn is_finished(&self) -> bool {
-        self.finished
+        self.queue.is_empty()
+            && (self.finished || !self.ended)
+            && !matches!(self.sink, Sink::Http1 { unsent: true, .. })
     }
 
     /// Writes everything that was pushed.
