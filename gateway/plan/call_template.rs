@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::call::Call;
-use super::routing::{MappedFields, PlanContext, map_fields};
+use super::routing::{PlanContext, map_references};
 use crate::batch::{ItemId, ItemIndex, ItemRejection};
 use crate::header::field::Fields;
 use crate::header::spelling::Spellings;
@@ -76,15 +76,10 @@ impl CallTemplate {
                 problem: "leads to another route once its references are filled in",
             });
         };
-        let MappedFields { plain, references } = map_fields(filled.headers, *upstream, mapping, context)?;
-        Ok(Call {
-            upstream: *upstream,
-            target: found.url.to_upstream(mapping),
-            headers: plain,
-            spellings: self.spellings.clone(),
-            references,
-            body: filled.body,
-            timeout: self.timeout,
-        })
+        let (upstream, target, timeout) = (*upstream, found.url.to_upstream(mapping), self.timeout);
+        let (Filled { headers, body, .. }, spellings) = (filled, self.spellings.clone());
+        let references = Vec::new();
+        let call = Call { upstream, target, headers, spellings, references, body, timeout };
+        map_references(call, mapping, context)
     }
 }

@@ -12,7 +12,8 @@ use std::borrow::Cow;
 
 use crate::batch::ItemRejection;
 use crate::route::{
-    CanonicalPath, Mapping, PathError, Strictness, encoded_path, encoded_query, is_query_byte, same_authority,
+    CanonicalPath, Mapping, PathError, Strictness, broken_encoding, encoded_path, encoded_query,
+    is_query_byte, same_authority,
 };
 
 /// A url that stays at the gateway.
@@ -98,7 +99,7 @@ fn check_characters(
     let refuse = |at, text: &str, problem| {
         Err(ItemRejection::UrlCharacter { text: text.to_owned(), position: position(at), problem })
     };
-    if let Some(at) = path.match_indices('%').map(|(at, _)| at).find(|at| !is_encoding(path, *at)) {
+    if let Some(at) = broken_encoding(path) {
         return refuse(
             at,
             "%",
@@ -109,11 +110,6 @@ fn check_characters(
         Some(at) => refuse(at, "#", "a fragment is never sent; write `%23` for the character itself"),
         None => Ok(()),
     }
-}
-
-fn is_encoding(path: &str, at: usize) -> bool {
-    let digits = path.as_bytes().get(at + 1..at + 3);
-    digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// The first encoded slash or backslash, and where it is.

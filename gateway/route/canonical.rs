@@ -165,14 +165,10 @@ fn decode_unreserved(path: &str, strictness: Strictness) -> Result<Cow<'_, str>,
 }
 
 fn check_encoded(byte: u8, strictness: Strictness) -> Result<(), PathError> {
-    if byte == 0 {
-        return Err(PathError::EncodedSeparator);
-    }
-    let is_control = byte < 0x20 || byte == 0x7f;
     let is_refused = match strictness {
-        Strictness::Proxied => false,
-        Strictness::ItemWithSlashes => is_control,
-        Strictness::Item => is_control || matches!(byte, b'/' | b'\\'),
+        Strictness::Item => byte.is_ascii_control() || matches!(byte, b'/' | b'\\'),
+        Strictness::ItemWithSlashes => byte.is_ascii_control(),
+        Strictness::Proxied => byte == 0,
     };
     if is_refused { Err(PathError::EncodedSeparator) } else { Ok(()) }
 }
@@ -181,11 +177,21 @@ fn doubly_encoded(digits: [u8; 2]) -> bool {
     matches!(&digits.map(|digit| digit.to_ascii_lowercase()), b"2e" | b"2f" | b"5c" | b"25" | b"00")
 }
 
+/// Whether two hex digits are missing after a `%` of the text.
+#[must_use]
+pub fn has_broken_encoding(text: &str) -> bool {
+    broken_encoding(text).is_some()
+}
+
+/// The first `%` of the text without two hex digits after it.
+#[must_use]
+pub fn broken_encoding(text: &str) -> Option<usize> {
+    let is_broken = |at: &usize| text.get(*at..).and_then(decoded_byte).is_none();
+    text.match_indices('%').map(|(at, _)| at).find(is_broken)
+}
+
 fn decoded_byte(encoded: &str) -> Option<u8> {
-    let digits = encoded.get(1..3)?;
-    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
+    let digits = encoded.get(1..3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
     u8::from_str_radix(digits, 16).ok()
 }
 
@@ -196,24 +202,7 @@ const fn is_unreserved(byte: u8) -> bool {
 
 /// RFC 3986 §3.3: pchar, slash and percent.
 const fn is_path_byte(byte: u8) -> bool {
-    is_unreserved(byte)
-        || matches!(
-            byte,
-            b'!' | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'='
-                | b':'
-                | b'@'
-                | b'/'
-                | b'%'
-        )
+    is_unreserved(byte) || matches!(byte, b'!' | b'$'..=b';' | b'=' | b'@')
 }
 
 #[cfg(test)]

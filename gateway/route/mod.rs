@@ -16,7 +16,9 @@ mod table;
 mod template;
 
 pub use authority::same_authority;
-pub use canonical::{CanonicalPath, EncodedSlashes, PathError, Strictness};
+pub use canonical::{
+    CanonicalPath, EncodedSlashes, PathError, Strictness, broken_encoding, has_broken_encoding,
+};
 pub use encoding::{encoded_characters, encoded_path, encoded_query};
 pub use mapping::Mapping;
 pub use method::{MethodSet, has_dav_replies, known_method, method_label};

@@ -9,8 +9,7 @@ use pingora::http::RequestHeader;
 use crate::dispatch::CallFailure;
 use crate::plan::Call;
 
-use super::context::Calls;
-use super::sending::Sending;
+use super::context::{Calls, Sending};
 use crate::transport::field_names;
 use crate::upstream::peer::Peer;
 
