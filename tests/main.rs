@@ -39,6 +39,9 @@ mod dialects;
 /// The dialects, before their real clients.
 mod dialect_clients;
 
+/// What those clients send, and the replies to the byte.
+mod client_traffic;
+
 /// The worked examples under `config/examples/`.
 mod examples;
 
