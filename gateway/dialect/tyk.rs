@@ -13,10 +13,11 @@ use crate::format::json::plain::{
     self, Lists, Plain, PlainItem, PlainWriter, scalar, write_body, write_fields,
 };
 use crate::format::json::{ErrorForm, JsonError, Lexer, write_string};
+use crate::format::multipart::SetReply;
 use crate::format::{Format, ReadContext, ResultWriter};
 
 /// `{"error":…}`
-const ERROR: ErrorForm = ErrorForm { media_type: "application/json", write: write_error };
+const ERROR: ErrorForm = ErrorForm::json(write_error);
 
 /// Tyk. Its clients write into each item all that it needs, so that items inherit nothing.
 pub(super) struct Tyk;
@@ -46,7 +47,7 @@ impl Rules for Tyk {
         plain::read(body, context, Requests::default())
     }
 
-    fn result_writer(&self, _: Format) -> Box<dyn ResultWriter> {
+    fn result_writer(&self, _: Format, _: SetReply) -> Box<dyn ResultWriter> {
         Box::new(PlainWriter::new(write_result))
     }
 }
