@@ -2,43 +2,20 @@
 //! the limits of the stream, not from the number of its items.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use http::Method;
-use tokio::sync::SemaphorePermit;
+use parking_lot::Mutex;
 
 use crate::batch::Subject;
 use crate::clock::{Deadline, Stopwatch};
 use crate::plan::{Call, PlannedItem, Step};
 use crate::route::{RouteIndex, UpstreamIndex};
 
-use super::budget::ReplyBudget;
 use super::failure::CallFailure;
 use super::need::{Need, planned_outcome};
 use super::outcome::{DispatchedItem, Outcome, SkipReason};
 use super::progress::{Progress, Sent};
-use super::source::{Job, Limit, Source};
-
-/// What bounds the dispatch of one stream.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamLimits {
-    /// Items under way at once, from their start until their result is taken; at least 1.
-    pub concurrency: usize,
-    /// One by one.
-    pub sequential: bool,
-    /// Start no call after the first status of 400 or above.
-    pub stop_on_error: bool,
-    /// How long an item may take from its start, waiting included.
-    pub patience: Duration,
-    /// Bytes of the items under way together; one more item may start below it.
-    pub max_bytes: usize,
-    /// Bytes of one reply's body.
-    pub max_item_reply: usize,
-    /// Bytes of all replies' bodies that wait to be taken.
-    pub max_reply: usize,
-}
+use super::source::{DispatchLimits, Job, Limit, Run, Source};
 
 /// An item that ended, and its 1-based position.
 #[derive(Debug)]
@@ -54,12 +31,10 @@ pub struct StreamedItem {
 /// The items of a stream.
 #[derive(Debug)]
 pub struct StreamWork {
-    pub(super) limits: StreamLimits,
-    budget: ReplyBudget,
+    pub(super) run: Run,
+    /// All of a stream runs in one task, so nothing ever waits for a lock.
     waiting: Mutex<VecDeque<Waiting>>,
     ended: Mutex<VecDeque<StreamedItem>>,
-    stopped: AtomicBool,
-    completed: AtomicUsize,
 }
 
 /// An item that was started.
@@ -84,15 +59,8 @@ struct Waiting {
 impl StreamWork {
     /// Nothing yet.
     #[must_use]
-    pub fn new(limits: StreamLimits) -> Self {
-        Self {
-            limits,
-            budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
-            waiting: Mutex::default(),
-            ended: Mutex::default(),
-            stopped: AtomicBool::new(false),
-            completed: AtomicUsize::new(0),
-        }
+    pub fn new(limits: DispatchLimits) -> Self {
+        Self { run: Run::new(limits), waiting: Mutex::default(), ended: Mutex::default() }
     }
 
     /// Takes an item; it ends at once if no call is needed.
@@ -102,15 +70,13 @@ impl StreamWork {
         let upstream = Need::new(&step).upstream();
         let progress = Progress::new(queued);
         let entry = Entry { subject, route, upstream, position, bytes };
-        if self.is_stopped() {
+        if self.run.is_stopped() {
             return self.finish(entry, &progress, SKIPPED);
         }
-        let step = if let Step::Call(call) = step {
-            let deadline = queued.deadline(self.limits.patience);
-            return lock(&self.waiting).push_back(Waiting { entry, progress, call, deadline });
-        } else {
-            step
-        };
+        if let Step::Call(call) = step {
+            let deadline = queued.deadline(self.run.limits.patience);
+            return self.waiting.lock().push_back(Waiting { entry, progress, call, deadline });
+        }
         // No line refers to another or shares a call, so there is always an outcome.
         let none = Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No };
         self.finish(entry, &progress, planned_outcome(step).unwrap_or(none));
@@ -118,35 +84,33 @@ impl StreamWork {
 
     /// An item has ended.
     fn finish(&self, entry: Entry, progress: &Progress, outcome: Outcome) {
-        if self.limits.stop_on_error && outcome.is_error() {
-            self.stopped.store(true, Ordering::Relaxed);
-        }
-        self.completed.fetch_add(1, Ordering::Relaxed);
+        self.run.stop_after(&outcome);
+        self.run.complete();
         let Entry { subject, route, upstream, position, bytes } = entry;
         let timeline = progress.take_timeline();
         let item = DispatchedItem { subject, route, upstream, outcome, timeline, coalesced: false };
-        lock(&self.ended).push_back(StreamedItem { position, item, bytes });
+        self.ended.lock().push_back(StreamedItem { position, item, bytes });
     }
 
     /// Hands out an item that has ended.
     pub(super) fn take_ended(&self) -> Option<StreamedItem> {
-        let ended = lock(&self.ended).pop_front()?;
+        let ended = self.ended.lock().pop_front()?;
         if let Outcome::Answered(reply) = &ended.item.outcome {
-            self.budget.give_back(reply.bytes());
+            self.run.budget.give_back(reply.bytes());
         }
         Some(ended)
     }
 
     /// Ends the items that wait, because the client has left.
     pub(super) fn abandon(&self) {
-        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        let waiting = std::mem::take(&mut *self.waiting.lock());
         for Waiting { entry, progress, .. } in waiting {
             self.finish(entry, &progress, Outcome::failed(CallFailure::ClientGone, &progress));
         }
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        !lock(&self.ended).is_empty()
+        !self.ended.lock().is_empty()
     }
 }
 
@@ -158,50 +122,43 @@ impl<'run> Source<'run> for StreamWork {
     /// Items whose time has expired, or that come after the stream has stopped, end here.
     fn take(&'run self, _queue: usize) -> Option<ArrivedJob<'run>> {
         loop {
-            let Waiting { entry, progress, call, deadline } = lock(&self.waiting).pop_front()?;
-            if self.is_stopped() {
+            let Waiting { entry, progress, call, deadline } = self.waiting.lock().pop_front()?;
+            if self.run.is_stopped() {
                 self.finish(entry, &progress, SKIPPED);
             } else if deadline.is_over() {
                 self.finish(entry, &progress, Outcome::failed(CallFailure::DeadlineBeforeCall, &progress));
             } else {
                 let method = entry.subject.method.clone();
-                let started = StartedItem { work: self, progress, entry: Some(entry) };
-                return Some(ArrivedJob { method, call, deadline, started });
+                return Some(ArrivedJob { work: self, method, call, deadline, progress, entry: Some(entry) });
             }
         }
     }
 
     fn waiting(&self, _queue: usize) -> usize {
-        lock(&self.waiting).len()
+        self.waiting.lock().len()
     }
 
-    fn end(&'run self, job: ArrivedJob<'run>, outcome: Outcome) {
-        job.started.end(outcome);
+    fn end(&'run self, mut job: ArrivedJob<'run>, outcome: Outcome) {
+        if let Some(entry) = job.entry.take() {
+            self.finish(entry, &job.progress, outcome);
+        }
     }
 
-    fn completed(&self) -> usize {
-        self.completed.load(Ordering::Relaxed)
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-
-    fn budget(&self) -> &ReplyBudget {
-        &self.budget
-    }
-
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        None
+    fn run(&self) -> &Run {
+        &self.run
     }
 }
 
-/// An item of a stream that was taken to be called.
+/// An item of a stream that was taken to be called. If it is dropped before it ended, the client has left, and that is how
+/// it ends.
 pub(super) struct ArrivedJob<'run> {
+    work: &'run StreamWork,
     method: Method,
     call: Call,
     deadline: Deadline,
-    started: StartedItem<'run>,
+    progress: Progress,
+    /// There until the item ends.
+    entry: Option<Entry>,
 }
 
 impl Job for ArrivedJob<'_> {
@@ -214,7 +171,7 @@ impl Job for ArrivedJob<'_> {
     }
 
     fn progress(&self) -> &Progress {
-        &self.started.progress
+        &self.progress
     }
 
     fn limit(&self) -> Limit {
@@ -222,31 +179,10 @@ impl Job for ArrivedJob<'_> {
     }
 }
 
-/// An item whose call is made. If it is dropped before it ended, the client has left, and that is how it ends.
-struct StartedItem<'run> {
-    work: &'run StreamWork,
-    progress: Progress,
-    /// There until the item ends.
-    entry: Option<Entry>,
-}
-
-impl StartedItem<'_> {
-    fn end(mut self, outcome: Outcome) {
-        if let Some(entry) = self.entry.take() {
-            self.work.finish(entry, &self.progress, outcome);
-        }
-    }
-}
-
-impl Drop for StartedItem<'_> {
+impl Drop for ArrivedJob<'_> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
             self.work.finish(entry, &self.progress, Outcome::failed(CallFailure::ClientGone, &self.progress));
         }
     }
-}
-
-/// All of a stream runs in one task; nothing ever waits for a lock.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

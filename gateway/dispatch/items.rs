@@ -4,7 +4,7 @@
 //! progress then ([`collect`](super::collect)).
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Method;
 
@@ -12,28 +12,10 @@ use crate::batch::ItemIndex;
 use crate::clock::{Deadline, Stopwatch};
 use crate::plan::{Call, Conditions, Plan, PlannedItem};
 
-use super::budget::ReplyBudget;
 use super::need::Need;
 use super::outcome::Outcome;
 use super::progress::Progress;
-use super::source::{Job, Limit};
-
-/// What bounds the dispatch of one batch.
-#[derive(Clone, Copy, Debug)]
-pub struct DispatchLimits {
-    /// Calls of this batch under way at once; at least 1.
-    pub concurrency: usize,
-    /// One by one, in the order of the request.
-    pub sequential: bool,
-    /// Start nothing after the first status of 400 or above.
-    pub stop_on_error: bool,
-    /// When the reply has to leave.
-    pub deadline: Deadline,
-    /// Bytes of one reply's body.
-    pub max_item_reply: usize,
-    /// Bytes of all replies' bodies together.
-    pub max_reply: usize,
-}
+use super::source::{DispatchLimits, Job, Limit, Run};
 
 /// The items of a batch, and what their sources share.
 pub(super) struct Items {
@@ -44,11 +26,10 @@ pub(super) struct Items {
     pub(super) dependencies: Vec<Vec<ItemIndex>>,
     pub(super) conditions: Conditions,
     /// The member before each item in its group, which has to end first, well or not; empty where there are no groups.
-    pub(super) follows: Vec<Option<ItemIndex>>,
-    pub(super) limits: DispatchLimits,
-    pub(super) budget: ReplyBudget,
-    stopped: AtomicBool,
-    completed: AtomicUsize,
+    follows: Vec<Option<ItemIndex>>,
+    /// When the reply has to leave.
+    pub(super) deadline: Deadline,
+    pub(super) run: Run,
 }
 
 /// An item with its slot.
@@ -84,10 +65,8 @@ impl Items {
             dependencies: plan.dependencies,
             conditions: plan.conditions,
             follows: plan.follows,
-            limits,
-            budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
-            stopped: AtomicBool::new(false),
-            completed: AtomicUsize::new(0),
+            deadline: queued.deadline(limits.patience),
+            run: Run::new(limits),
         };
         if let Some(failed) = items.first_failed_already() {
             items.barrier = failed;
@@ -97,7 +76,7 @@ impl Items {
 
     /// With `stop_on_error`: the end of the first item that failed by its plan alone, and of its group.
     fn first_failed_already(&self) -> Option<usize> {
-        let mut places = self.places.iter().enumerate().filter(|_| self.limits.stop_on_error);
+        let mut places = self.places.iter().enumerate().filter(|_| self.run.limits.stop_on_error);
         let (number, mut last) =
             places.find(|(number, place)| self.settled_already(*number, place) == Some(true))?;
         let mut end = number;
@@ -157,28 +136,22 @@ impl Items {
     }
 
     pub(super) fn fill(&self, place: &Place, outcome: Outcome) {
-        if self.limits.stop_on_error && (outcome.is_error() || place.after_failure.load(Ordering::Relaxed)) {
-            self.failed(place);
-        }
+        self.stop_after(place, &outcome);
         place.progress.mark_ended();
         if place.slot.set(outcome).is_ok() {
-            self.completed.fetch_add(1, Ordering::Relaxed);
+            self.run.complete();
         }
     }
 
-    /// With `stop_on_error`: an item failed, or one of its group before it. The batch stops at the end of the group.
-    fn failed(&self, place: &Place) {
-        let next = place.next_in_group.and_then(|next| self.places.get(next.0));
-        let flag = next.map_or(&self.stopped, |next| &next.after_failure);
-        flag.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn completed(&self) -> usize {
-        self.completed.load(Ordering::Relaxed)
+    /// An item has ended. If it failed, or one of its group before it, the batch stops at the end of the group.
+    fn stop_after(&self, place: &Place, outcome: &Outcome) {
+        if !outcome.is_error() && !place.after_failure.load(Ordering::Relaxed) {
+            return;
+        }
+        match place.next_in_group.and_then(|next| self.places.get(next.0)) {
+            Some(next) => next.after_failure.store(true, Ordering::Relaxed),
+            None => self.run.stop(),
+        }
     }
 }
 

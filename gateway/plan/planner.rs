@@ -5,7 +5,7 @@ use super::conditions::{self, Conditions};
 use super::deferred_call::{Neighbours, plan_template};
 use super::dependencies::Names;
 use super::groups;
-use super::routing::{MappedFields, PlanContext, map_fields};
+use super::routing::{PlanContext, map_references};
 use super::step::{Plan, PlannedItem, Step};
 use crate::batch::{Batch, BatchItem, BatchRefusal, Groups, Item, ItemIndex, ItemRejection, Subject};
 use crate::route::{RouteAction, RouteIndex};
@@ -93,15 +93,10 @@ fn plan_content(
     match &found.route.action {
         RouteAction::Respond(respond) => Ok(Step::Respond(respond.clone())),
         RouteAction::Forward { upstream, mapping } => {
-            let MappedFields { plain, references } = map_fields(item.headers, *upstream, mapping, context)?;
-            Ok(Step::Call(Call {
-                upstream: *upstream,
-                target: found.url.to_upstream(mapping),
-                headers: plain,
-                references,
-                body: item.body,
-                timeout: item.timeout,
-            }))
+            let (upstream, target) = (*upstream, found.url.to_upstream(mapping));
+            let Item { headers, body, timeout, .. } = item;
+            let call = Call { upstream, target, headers, references: Vec::new(), body, timeout };
+            map_references(call, mapping, context).map(Step::Call)
         }
     }
 }

@@ -10,12 +10,12 @@ use proptest::prelude::*;
 use crate::batch::ItemRejection;
 use crate::clock::Deadline;
 use crate::dispatch::{
-    CallFailure, Outcome, Sent, SkipReason, StreamDispatch, StreamLimits, StreamWork, StreamedItem,
+    CallFailure, DispatchLimits, Outcome, Sent, SkipReason, StreamDispatch, StreamWork, StreamedItem,
 };
 use crate::plan::Step;
 
-fn limits() -> StreamLimits {
-    StreamLimits {
+fn limits() -> DispatchLimits {
+    DispatchLimits {
         concurrency: 4,
         sequential: false,
         stop_on_error: false,
@@ -33,7 +33,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Streams all of the fake's items, and returns them as they end. Those in `rejected` need no call.
-fn stream(fake: &Fake, upstreams: usize, limits: StreamLimits, rejected: &[usize]) -> Vec<StreamedItem> {
+fn stream(fake: &Fake, upstreams: usize, limits: DispatchLimits, rejected: &[usize]) -> Vec<StreamedItem> {
     block_on(async {
         let work = StreamWork::new(limits);
         let mut dispatch = StreamDispatch::new(&work, &fake, fake);
@@ -78,7 +78,7 @@ fn each_kind_of_end_is_told_apart() {
 
 #[test]
 fn an_item_has_its_time_from_its_start() {
-    let limits = StreamLimits { concurrency: 2, patience: Duration::from_millis(20), ..limits() };
+    let limits = DispatchLimits { concurrency: 2, patience: Duration::from_millis(20), ..limits() };
     let items = stream(&Fake::new(&[Act::Hang, Act::HangUnsent, Act::Answer(200)], 9), 1, limits, &[]);
     let expected = [
         Some((CallFailure::DeadlineDuringCall, Sent::Maybe)),
@@ -86,7 +86,7 @@ fn an_item_has_its_time_from_its_start() {
         None,
     ];
     assert_eq!(items.iter().map(failure).collect::<Vec<_>>(), expected);
-    let waiting = StreamLimits { patience: Duration::from_millis(20), ..limits };
+    let waiting = DispatchLimits { patience: Duration::from_millis(20), ..limits };
     let items = stream(&Fake::new(&[Act::Hang; 2], 0), 1, waiting, &[]);
     assert!(items.iter().all(|item| failure(item) == Some((CallFailure::DeadlineBeforeCall, Sent::No))));
 }
@@ -94,7 +94,7 @@ fn an_item_has_its_time_from_its_start() {
 #[test]
 fn sequential_order_is_the_order_of_the_stream() {
     let fake = Fake::new(&[Act::Answer(200); 9], 9);
-    let items = stream(&fake, 3, StreamLimits { sequential: true, ..limits() }, &[2, 5]);
+    let items = stream(&fake, 3, DispatchLimits { sequential: true, ..limits() }, &[2, 5]);
     assert_eq!(items.iter().map(|item| item.position).collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>());
     assert_eq!(fake.calls(), [0, 1, 3, 4, 6, 7, 8]);
     assert_eq!(fake.most_under_way.load(Ordering::Relaxed), 1);
@@ -103,7 +103,7 @@ fn sequential_order_is_the_order_of_the_stream() {
 #[test]
 fn a_stop_skips_all_that_follows() {
     let fake = Fake::new(&[Act::Answer(200), Act::Answer(404), Act::Answer(200), Act::Answer(200)], 9);
-    let limits = StreamLimits { sequential: true, stop_on_error: true, ..limits() };
+    let limits = DispatchLimits { sequential: true, stop_on_error: true, ..limits() };
     let items = stream(&fake, 1, limits, &[3]);
     assert_eq!(fake.calls(), [0, 1]);
     for item in &items[2..] {
@@ -114,7 +114,7 @@ fn a_stop_skips_all_that_follows() {
 #[test]
 fn slow_upstreams_get_all_channels_at_once() {
     let fake = Fake::new(&[Act::Hang; 100], 100);
-    stream(&fake, 1, StreamLimits { concurrency: 50, ..limits() }, &[]);
+    stream(&fake, 1, DispatchLimits { concurrency: 50, ..limits() }, &[]);
     assert_eq!(fake.most_under_way.load(Ordering::Relaxed), 50);
 }
 
@@ -122,7 +122,7 @@ fn slow_upstreams_get_all_channels_at_once() {
 fn who_leaves_ends_every_item_that_was_started() {
     let fake = Fake::new(&[Act::Hang; 3], 9);
     block_on(async {
-        let work = StreamWork::new(StreamLimits { sequential: true, ..limits() });
+        let work = StreamWork::new(DispatchLimits { sequential: true, ..limits() });
         let engine = &fake;
         let mut dispatch = StreamDispatch::new(&work, &engine, engine);
         for number in 0..3 {
@@ -141,7 +141,7 @@ fn who_leaves_ends_every_item_that_was_started() {
 #[test]
 fn large_items_leave_room_for_few() {
     let fake = Fake::new(&[Act::Hang; 3], 9);
-    let work = StreamWork::new(StreamLimits { max_bytes: 10, ..limits() });
+    let work = StreamWork::new(DispatchLimits { max_bytes: 10, ..limits() });
     let engine = &fake;
     let mut dispatch = StreamDispatch::new(&work, &engine, engine);
     assert!(dispatch.has_room());
@@ -161,7 +161,7 @@ proptest! {
         leaves in 0u64..1500,
     ) {
         let fake = Fake::new(&acts, permits);
-        let (engine, limits) = (&fake, StreamLimits { concurrency, stop_on_error, ..limits() });
+        let (engine, limits) = (&fake, DispatchLimits { concurrency, stop_on_error, ..limits() });
         let (started, mut positions) = block_on(async {
             let work = StreamWork::new(limits);
             let mut dispatch = StreamDispatch::new(&work, &engine, engine);
@@ -203,7 +203,7 @@ proptest! {
     ) {
         let fake = Fake::new(&acts, permits);
         let patience = Duration::from_millis(patience);
-        let limits = StreamLimits { concurrency, sequential, stop_on_error, patience, ..limits() };
+        let limits = DispatchLimits { concurrency, sequential, stop_on_error, patience, ..limits() };
         let items = stream(&fake, upstreams, limits, &rejected);
         let mut positions: Vec<_> = items.iter().map(|item| item.position).collect();
         prop_assert!(!sequential || positions.is_sorted());
