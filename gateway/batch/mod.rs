@@ -3,6 +3,7 @@
 
 mod admission;
 mod bounded;
+mod groups;
 mod item;
 mod limits;
 mod problem;
@@ -12,7 +13,8 @@ mod result;
 
 pub use admission::AdmissionRefusal;
 pub use bounded::Bounded;
-pub use item::{Batch, BatchItem, DroppedFields, IdForm, Item, ItemForm, Subject, Taken};
+pub use groups::{Changesets, Groups};
+pub use item::{Batch, BatchItem, ChangeSet, DroppedFields, IdForm, Item, ItemForm, Subject, Taken};
 pub use limits::BatchLimits;
 pub use problem::{Problem, ProxyError};
 pub use refusal::{BatchRefusal, Place};

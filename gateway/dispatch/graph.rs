@@ -50,7 +50,7 @@ impl<'run, E: Engine> Graph<'run, E> {
             items,
             engine,
             resolver,
-            waiting: items.dependencies.iter().map(Vec::len).collect(),
+            waiting: (0..items.places.len()).map(|number| items.awaited(number).count()).collect(),
             dependents: dependents(items),
             ready: BinaryHeap::new(),
             left: MAX_LOOKED_THROUGH,
@@ -83,8 +83,8 @@ impl<'run, 'graph: 'run, E: Engine> Source<'run> for Graph<'graph, E> {
 /// By item: which items wait for it.
 fn dependents(items: &Items) -> Vec<Vec<usize>> {
     let mut dependents = vec![Vec::new(); items.places.len()];
-    for (number, on) in items.dependencies.iter().enumerate() {
-        for index in on {
+    for number in 0..items.places.len() {
+        for index in items.awaited(number) {
             if let Some(dependents) = dependents.get_mut(index.0) {
                 dependents.push(number);
             }
@@ -115,7 +115,7 @@ impl<'run, E: Engine> State<'run, E> {
             match items.settled_already(number, place) {
                 Some(_) => self.ended(number),
                 // One that waits is made ready by the last it waits for, which may be a fixed answer above.
-                None if items.dependencies.get(number).is_some_and(Vec::is_empty) => self.is_ready(number),
+                None if items.starts_freely(number) => self.is_ready(number),
                 None => {}
             }
         }
@@ -200,7 +200,10 @@ impl<'run, E: Engine> State<'run, E> {
             }
             return dependent < items.barrier;
         }
-        if items.has_failed(number) && !items.conditions.contains_key(&ItemIndex(dependent)) {
+        if items.has_failed(number)
+            && items.needs(dependent, number)
+            && !items.conditions.contains_key(&ItemIndex(dependent))
+        {
             let on = items.places.get(number).unwrap_or(place).item.subject.id.clone();
             items.fill(place, Outcome::Skipped(SkipReason::DependencyFailed { on }));
             return true;

@@ -21,10 +21,15 @@ pub struct PlannedCondition {
 }
 
 impl PlannedCondition {
-    /// The position of an item that the condition asks about.
+    /// The position of an item that the condition asks about; of a group, that of its first item.
     #[must_use]
     pub fn source(&self, id: &ItemId) -> Option<ItemIndex> {
-        self.sources.iter().find(|(other, _)| other == id).map(|(_, index)| *index)
+        self.sources_of(id).next()
+    }
+
+    /// The positions of all items that a name stands for.
+    pub fn sources_of(&self, id: &ItemId) -> impl Iterator<Item = ItemIndex> {
+        self.sources.iter().filter(move |(other, _)| other == id).map(|(_, index)| *index)
     }
 }
 
@@ -42,7 +47,8 @@ pub(crate) fn take(
         let index = ItemIndex(number);
         let mut sources = Sources::new();
         for id in condition.items() {
-            sources.push((id.clone(), names.resolve_name(id, index)?));
+            let found = names.resolve_name(id, index)?;
+            sources.extend(found.iter().map(|source| (id.clone(), *source)));
         }
         sources.sort_unstable();
         sources.dedup();

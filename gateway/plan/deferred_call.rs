@@ -9,7 +9,7 @@ use super::dependencies::Names;
 use super::routing::{PlanContext, check_route};
 use super::step::{PlannedItem, Step};
 use super::url::parse_item_url;
-use crate::batch::{Item, ItemId, ItemIndex, ItemRejection, Subject};
+use crate::batch::{ChangeSet, Item, ItemId, ItemIndex, ItemRejection, Subject};
 use crate::reference::expression::Expression;
 use crate::reference::template::Template;
 use crate::route::{RouteAction, RouteIndex};
@@ -25,6 +25,8 @@ const MAX_SHOWN: usize = 96;
 pub(crate) struct Neighbours<'plan> {
     /// The position of the item itself.
     pub(crate) index: ItemIndex,
+    /// The change set of the item.
+    pub(crate) set: Option<ChangeSet>,
     /// The names of the items.
     pub(crate) names: &'plan Names,
     /// The items before this one.
@@ -97,7 +99,7 @@ impl<'plan> Neighbours<'plan> {
         }
         let location_of = template.url.as_ref().and_then(|url| url.location_of.as_ref());
         let mut from = None;
-        if let Some(id) = location_of.filter(|id| self.names.item(id).is_some()) {
+        if let Some(id) = location_of.filter(|id| self.names.item(id, self.set).is_some()) {
             let index = self.earlier(id, || format!("${id}"))?;
             sources.push((id.clone(), index));
             from = self.planned.get(index.0);
@@ -108,7 +110,7 @@ impl<'plan> Neighbours<'plan> {
     }
 
     fn earlier(&self, id: &ItemId, reference: impl Fn() -> String) -> Result<ItemIndex, ItemRejection> {
-        let problem = match self.names.item(id) {
+        let problem = match self.names.item(id, self.set) {
             Some(index) if index < self.index => return Ok(index),
             Some(index) if index == self.index => "leads to the item itself",
             Some(_) => "leads to a later item; only earlier ones have results",

@@ -4,22 +4,45 @@ use super::call::Call;
 use super::conditions::{self, Conditions};
 use super::deferred_call::{Neighbours, plan_template};
 use super::dependencies::Names;
+use super::groups;
 use super::routing::{PlanContext, map_references};
 use super::step::{Plan, PlannedItem, Step};
-use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemIndex, ItemRejection, Subject};
+use crate::batch::{Batch, BatchItem, BatchRefusal, Groups, Item, ItemIndex, ItemRejection, Subject};
 use crate::route::{RouteAction, RouteIndex};
 
 /// Plans a batch: N items in, N planned items out, in order.
 ///
 /// # Errors
 /// Names the item with a dependency that can't be resolved.
-pub fn plan(batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
-    if let Some(names) = Names::new(&batch) {
-        return plan_dependent(batch, &names, context);
+pub fn plan(mut batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
+    let follows = groups::followed(&batch.items);
+    groups::settle(&mut batch.items, &follows, context.groups);
+    let mut plan = match Names::new(&batch) {
+        Some(names) => plan_dependent(batch, &names, context)?,
+        None => plan_independent(batch, context),
+    };
+    if !follows.is_empty() {
+        plan.dependencies.resize(plan.items.len(), Vec::new());
     }
+    plan.follows = follows;
+    if context.groups == Groups::Independent {
+        plan.forget_groups();
+    }
+    Ok(plan)
+}
+
+/// Plans a batch none of whose items depends on another.
+fn plan_independent(batch: Batch, context: &PlanContext<'_>) -> Plan {
     let Batch { items, sequential, ignored } = batch;
     let items = items.into_iter().map(|item| plan_item(item, context)).collect();
-    Ok(Plan { items, dependencies: Vec::new(), conditions: Conditions::new(), sequential, ignored })
+    Plan {
+        items,
+        dependencies: Vec::new(),
+        conditions: Conditions::new(),
+        follows: Vec::new(),
+        sequential,
+        ignored,
+    }
 }
 
 /// Plans a batch whose items depend on each other.
@@ -32,7 +55,8 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
     for (number, (item, waits_for)) in batch.items.into_iter().zip(&mut dependencies).enumerate() {
         let one = match item {
             BatchItem { subject, content: Ok(item), .. } if item.template.is_some() => {
-                let neighbours = Neighbours { index: ItemIndex(number), names, planned: &planned };
+                let neighbours =
+                    Neighbours { index: ItemIndex(number), set: subject.form.set, names, planned: &planned };
                 let mut route = None;
                 let step = plan_template(&subject, item, &neighbours, context, &mut route);
                 let step = match step {
@@ -50,7 +74,7 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
         waits_for.dedup();
         planned.push(one);
     }
-    Ok(Plan { items: planned, dependencies, conditions, sequential, ignored })
+    Ok(Plan { items: planned, dependencies, conditions, follows: Vec::new(), sequential, ignored })
 }
 
 fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {

@@ -5,7 +5,7 @@ use http::Method;
 
 use super::call::Call;
 use super::url::{ItemUrl, parse_item_url};
-use crate::batch::ItemRejection;
+use crate::batch::{Groups, ItemRejection};
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
 use crate::route::{
     CanonicalPath, EncodedSlashes, Mapping, ReferenceRules, Route, RouteIndex, RouteTable, Strictness,
@@ -18,8 +18,10 @@ pub struct PlanContext<'context> {
     pub routes: &'context RouteTable,
     /// The authority that the client used to reach the gateway.
     pub own_authority: &'context str,
-    /// Whether a path is a batch endpoint's.
-    pub is_batch_endpoint: &'context (dyn Fn(&CanonicalPath) -> bool + Sync),
+    /// Whether a path and a query are a batch endpoint's.
+    pub is_batch_endpoint: &'context (dyn Fn(&CanonicalPath, &str) -> bool + Sync),
+    /// What becomes of groups of several items.
+    pub groups: Groups,
     /// The only route that items may match; the records of a bulk can't leave their template's.
     pub only_route: Option<RouteIndex>,
 }
@@ -35,7 +37,7 @@ impl<'context> PlanContext<'context> {
     /// The route that a url matches, whether or not the route accepts the item.
     pub(super) fn find_route<'url>(&self, href: &'url str) -> Result<Matched<'url, 'context>, ItemRejection> {
         let url = parse_item_url(href, self.own_authority)?;
-        if (self.is_batch_endpoint)(&url.path) {
+        if self.is_endpoint(&url.path, &url) {
             return Err(ItemRejection::NestedBatch);
         }
         let found = self.routes.find(&url.path);
@@ -45,14 +47,19 @@ impl<'context> PlanContext<'context> {
             return Err(separator.refused());
         }
         let (index, route) = found.ok_or(ItemRejection::NoRoute)?;
-        self.check_other_reading(&url.path, index)?;
+        self.check_other_reading(&url, index)?;
         Ok(Matched { url, index, route })
     }
 
+    /// Whether a path with the query of this url is a batch endpoint's.
+    fn is_endpoint(&self, path: &CanonicalPath, url: &ItemUrl<'_>) -> bool {
+        (self.is_batch_endpoint)(path, url.query.trim_start_matches('?'))
+    }
+
     /// A server may take an encoded slash or backslash for a slash. Read in that way, the path has to lead to the same route.
-    fn check_other_reading(&self, path: &CanonicalPath, index: RouteIndex) -> Result<(), ItemRejection> {
-        let Some(read) = path.with_slashes_read() else { return Ok(()) };
-        if (self.is_batch_endpoint)(&read) || self.routes.find(&read).map(|(other, _)| other) != Some(index) {
+    fn check_other_reading(&self, url: &ItemUrl<'_>, index: RouteIndex) -> Result<(), ItemRejection> {
+        let Some(read) = url.path.with_slashes_read() else { return Ok(()) };
+        if self.is_endpoint(&read, url) || self.routes.find(&read).map(|(other, _)| other) != Some(index) {
             return Err(ItemRejection::ForbiddenUrl {
                 problem: "leads to another route if its encoded slash or backslash is taken for a slash",
             });
