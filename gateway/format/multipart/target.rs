@@ -1,7 +1,7 @@
 //! A request line: the method, and the target as a url of the gateway.
 
 use super::query::with_query;
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::format::item_builder::ItemBuilder;
 use crate::format::relative::resolved;
 
