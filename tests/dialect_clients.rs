@@ -1,6 +1,10 @@
 //! Dialects before the clients that speak them, each as its registry has it: what they see of a batch,
 //! and what arrives at the upstream.
 
+mod azure;
+mod odata;
+mod office;
+
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -15,9 +19,30 @@ fn gateway(upstream: &Upstream, endpoint: &str) -> Gateway {
     config.with("methods: [GET]").raw(format!("batch: [{{ {endpoint} }}]")).start()
 }
 
+/// A gateway as Graph is, before a service that has no version in its paths.
+fn graph_gateway(upstream: &Upstream) -> Gateway {
+    let strip = "strip_prefix: /v1.0";
+    let config = Config::new().upstream("legacy", upstream.url()).route("/v1.0/", "legacy").with(strip);
+    let config = config.route("/v1.0/read-only", "legacy").with(strip).with("methods: [GET]");
+    config.batch("/v1.0/$batch").with("dialect: graph").start()
+}
+
 /// What a client's program tells of a gateway.
 fn told(client: &mut Command, gateway: &Gateway) -> Value {
     serde_json::from_str(&succeed(client.arg(gateway.url("")))).unwrap()
+}
+
+/// A program of `python/`, about to run.
+fn python_program(name: &str) -> Command {
+    let mut command = Command::new(python());
+    command.arg(test_file("python").join(name));
+    command
+}
+
+/// The members with this name of each value in a list.
+fn each<'a>(list: &'a Value, name: &str) -> Vec<&'a Value> {
+    let list = list.as_array().unwrap_or_else(|| panic!("{list}"));
+    list.iter().map(|value| &value[name]).collect()
 }
 
 /// An upstream as Graph is.
@@ -35,7 +60,7 @@ fn graph() -> Upstream {
 #[test]
 fn graphs_client_sees_the_replies_to_a_parallel_batch() {
     let upstream = graph();
-    let gateway = gateway(&upstream, "path: /v1.0/$batch, dialect: graph");
+    let gateway = graph_gateway(&upstream);
     let seen = &told(&mut node("graph.cjs"), &gateway)["parallel"];
     assert_eq!(seen["1"], json!({"status": 200, "body": {"from": "/me"}}), "{seen}");
     assert_eq!(seen["2"]["body"]["error"]["code"], "itemNotFound", "{seen}");
@@ -51,7 +76,7 @@ fn graphs_client_sees_the_replies_to_a_parallel_batch() {
 #[test]
 fn graphs_client_sees_what_depends_on_what() {
     let upstream = graph();
-    let gateway = gateway(&upstream, "path: /v1.0/$batch, dialect: graph");
+    let gateway = graph_gateway(&upstream);
     let told = told(&mut node("graph.cjs"), &gateway);
     let serial = &told["serial"];
     assert_eq!(serial["create"], json!({"status": 201, "body": {"subject": "tea"}}), "{serial}");

@@ -30,6 +30,9 @@ mod batch_bodies;
 /// Batches: names, ids and bodies written a little differently, and what every result has.
 mod meaning;
 
+/// Urls of items: what is encoded, what they are relative to, and encoded slashes.
+mod urls;
+
 /// Batches in multipart/mixed, and the clients that send them.
 mod multipart;
 
@@ -47,6 +50,9 @@ mod endpoints;
 
 /// The dialects, before their real clients.
 mod dialect_clients;
+
+/// What those clients send, and the replies to the byte.
+mod client_traffic;
 
 /// The worked examples under `config/examples/`.
 mod examples;

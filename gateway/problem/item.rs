@@ -37,7 +37,7 @@ fn row(rejection: &ItemRejection) -> Row {
         ItemRejection::BadHeader { .. } => table::BAD_HEADER,
         ItemRejection::BadBody { .. } => table::BAD_BODY,
         ItemRejection::OverLimit { .. } => table::ITEM_OVER_LIMIT,
-        ItemRejection::ForbiddenUrl { .. } => table::FORBIDDEN_URL,
+        ItemRejection::ForbiddenUrl { .. } | ItemRejection::UrlCharacter { .. } => table::FORBIDDEN_URL,
         ItemRejection::BadReference { .. } => table::BAD_REFERENCE,
         ItemRejection::BadCondition { .. } => table::BAD_CONDITION,
         ItemRejection::UnsupportedCondition { .. } => table::CONDITION_NOT_SUPPORTED,

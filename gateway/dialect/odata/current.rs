@@ -12,7 +12,7 @@ use crate::batch::BatchRefusal;
 use crate::dialect::rules::{ExecutionPolicy, Rules};
 use crate::format::json::{Base64Alphabet, ErrorForm, JsonInput, JsonOutput};
 use crate::format::multipart::{MultipartOutput, Sets};
-use crate::format::{Accept, Format, TextTypes, reply_format};
+use crate::format::{Accept, Format, TextTypes, UrlBase, reply_format};
 use crate::header::field::Fields;
 
 /// OData 4.01.
@@ -56,7 +56,7 @@ impl Rules for Odata {
 
     fn json_input<'a>(&self, endpoint: &'a str) -> JsonInput<'a> {
         JsonInput {
-            relative_to: Some(endpoint),
+            url_base: UrlBase::Folder(endpoint),
             strict_groups: true,
             text_types: TextTypes::ByName,
             ids_are_strings: true,

@@ -14,7 +14,7 @@ use super::fields::{head_length, parse, plain};
 use super::part::{check_transfer_encoding, reject_head, set_id_if_none, the_only};
 use super::reading::Reading;
 use super::target;
-use crate::batch::{BatchLimits, ItemRejection};
+use crate::batch::{BatchLimits, DroppedFields, ItemRejection};
 use crate::format::item_builder::ItemBuilder;
 use crate::header::field::FieldError;
 use crate::route::same_authority;
@@ -103,24 +103,27 @@ fn length_of(builder: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Length {
 }
 
 fn add(builder: &mut ItemBuilder<'_>, field: &Header<'_>, own_authority: &str) {
-    let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-    if is("Host") {
+    let dropped = DroppedFields::NAMES.into_iter().find(|name| field.name.eq_ignore_ascii_case(name));
+    let Some(dropped) = dropped else {
+        builder.add_header(field.name, field.value);
+        return;
+    };
+    builder.form().dropped.add(dropped);
+    if dropped == "Host" {
         let own = std::str::from_utf8(field.value).is_ok_and(|host| same_authority(host, own_authority));
         if !own {
             builder.reject_header("Host", FieldError::OtherHost);
         }
-    } else if is("Connection") {
+    } else if dropped == "Connection" {
         // Anything else would name fields that belong to a hop.
         let plain =
             [b"keep-alive".as_slice(), b"close"].iter().any(|word| field.value.eq_ignore_ascii_case(word));
         if !plain {
             builder.reject_header("Connection", FieldError::Forbidden);
         }
-    } else if is("Content-ID") {
+    } else if dropped == "Content-ID" {
         // UI5 writes the id here, although it belongs in the part's own head (OData 2, Batch Processing).
         set_id_if_none(builder, field.value);
-    } else if !(is("Content-Length") || is("MIME-Version") || is("Content-Transfer-Encoding")) {
-        builder.add_header(field.name, field.value);
     }
 }
 
