@@ -37,7 +37,7 @@ impl<'context> PlanContext<'context> {
     /// The route that a url matches, whether or not the route accepts the item.
     pub(super) fn find_route<'url>(&self, href: &'url str) -> Result<Matched<'url, 'context>, ItemRejection> {
         let url = parse_item_url(href, self.own_authority)?;
-        if self.is_endpoint(&url.path, &url) {
+        if self.leads_to_batch(&url.path, &url) {
             return Err(ItemRejection::NestedBatch);
         }
         let found = self.routes.find(&url.path);
@@ -51,15 +51,15 @@ impl<'context> PlanContext<'context> {
         Ok(Matched { url, index, route })
     }
 
-    /// Whether a path with the query of this url is a batch endpoint's.
-    fn is_endpoint(&self, path: &CanonicalPath, url: &ItemUrl<'_>) -> bool {
+    /// Whether a batch endpoint takes requests to this path with the query of this url.
+    fn leads_to_batch(&self, path: &CanonicalPath, url: &ItemUrl<'_>) -> bool {
         (self.is_batch_endpoint)(path, url.query.trim_start_matches('?'))
     }
 
     /// A server may take an encoded slash or backslash for a slash. Read in that way, the path has to lead to the same route.
     fn check_other_reading(&self, url: &ItemUrl<'_>, index: RouteIndex) -> Result<(), ItemRejection> {
         let Some(read) = url.path.with_slashes_read() else { return Ok(()) };
-        if self.is_endpoint(&read, url) || self.routes.find(&read).map(|(other, _)| other) != Some(index) {
+        if self.leads_to_batch(&read, url) || self.routes.find(&read).map(|(other, _)| other) != Some(index) {
             return Err(ItemRejection::ForbiddenUrl {
                 problem: "leads to another route if its encoded slash or backslash is taken for a slash",
             });
