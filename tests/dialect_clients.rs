@@ -147,8 +147,7 @@ fn odatas_client_gets_its_json_batches() {
     let (told, _) = odata_client();
     assert_eq!(statuses(&told["json"]), [200, 404, 204, 200, 424], "{told}");
     assert_eq!(told["json"][0]["body"]["Customer"], "Łukasz & Søn", "{told}");
-    assert_eq!(statuses(&told["group"]), [501, 501], "{told}");
-    assert!(told["group"][0]["body"]["error"]["message"].is_string(), "{told}");
+    assert!(told["group"]["error"].as_str().unwrap().contains("nothing of the batch was sent"), "{told}");
     assert!(told["refused"]["error"].as_str().unwrap().contains("id"), "{told}");
 }
 

@@ -118,7 +118,7 @@ impl Items {
     /// Whether an item is skipped if this other one fails, unless its condition decides.
     pub(super) fn needs(&self, number: usize, other: usize) -> bool {
         let on = self.dependencies.get(number);
-        on.is_some_and(|on| on.contains(&ItemIndex(other)))
+        on.is_some_and(|on| on.binary_search(&ItemIndex(other)).is_ok())
     }
 
     /// Whether an item that ended did not end below 400. One whose slot is empty was stopped.

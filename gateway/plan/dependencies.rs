@@ -1,9 +1,14 @@
 //! Which items wait for which: the names that items depend on become positions in the batch. An item can depend only
 //! on earlier ones, so that no two can wait for each other.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use crate::batch::{Batch, BatchItem, BatchRefusal, ChangeSet, IdForm, Item, ItemId, ItemIndex};
+
+/// Dependencies on groups, each counted for all items of its group: many items that depend on a large group would need
+/// memory for both numbers multiplied.
+const MAX_OF_GROUPS: usize = 1 << 20;
 
 /// Characters of a name that are repeated in a refusal.
 const MAX_NAME_SHOWN: usize = 64;
@@ -16,6 +21,8 @@ pub(crate) struct Names {
     in_sets: HashMap<u32, HashMap<ItemId, ItemIndex>>,
     /// Ids that items of several change sets have; outside of those they name nothing.
     ambiguous: HashSet<ItemId>,
+    /// Dependencies on groups so far, each counted for all items of its group.
+    counted: Cell<usize>,
     /// The items of each group, in order.
     groups: HashMap<ItemId, Vec<ItemIndex>>,
 }
@@ -94,8 +101,20 @@ impl Names {
             Some(last) if *last > item => {
                 Err(BatchRefusal::ForwardDependency { item, on: *last, name: shown(name) })
             }
-            Some(_) | None => Ok(found),
+            Some(_) | None => self.take_room(found).map(|()| found),
         }
+    }
+
+    /// Counts a dependency on all items of a group.
+    fn take_room(&self, members: &[ItemIndex]) -> Result<(), BatchRefusal> {
+        let [first, _, ..] = members else { return Ok(()) };
+        let counted = self.counted.get().saturating_add(members.len());
+        self.counted.set(counted);
+        if counted > MAX_OF_GROUPS {
+            let problem = "has too many items for so many others that depend on all of them";
+            return Err(BatchRefusal::BadGroup { item: *first, problem });
+        }
+        Ok(())
     }
 }
 
@@ -150,6 +169,15 @@ mod tests {
         });
         items[2] = item("c", None, &["b", "a", "b"]);
         assert_eq!(resolved(items), Ok(expected));
+    }
+
+    #[test]
+    fn many_items_can_not_depend_on_a_very_large_group() {
+        let members = (0..1024).map(|number: usize| item(&format!("m{number}"), Some("g"), &[]));
+        let others = |count| (0..count).map(|number: usize| item(&format!("o{number}"), None, &["g"]));
+        assert!(resolved(members.clone().chain(others(1024)).collect()).is_ok());
+        let refused = resolved(members.chain(others(1025)).collect());
+        assert!(matches!(refused, Err(BatchRefusal::BadGroup { item: ItemIndex(0), .. })), "{refused:?}");
     }
 
     #[test]

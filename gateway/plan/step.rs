@@ -47,17 +47,16 @@ impl Plan {
             && self.items.iter().any(|item| item.step == Step::Rejected(ItemRejection::NotAtomic))
     }
 
-    /// The items of groups of several that run one by one.
+    /// How many items are in groups of several that run one by one.
     #[must_use]
     pub fn independent_members(&self) -> usize {
-        let members = |(number, before): (usize, &Option<ItemIndex>)| {
-            before.is_some() || self.follows.contains(&Some(ItemIndex(number)))
-        };
         if self.refuses_groups() {
-            0
-        } else {
-            self.follows.iter().enumerate().filter(|pair| members(*pair)).count()
+            return 0;
         }
+        // Each group has one member that follows none.
+        let is_first = |before: &ItemIndex| self.follows.get(before.0).is_some_and(Option::is_none);
+        let followed = || self.follows.iter().flatten();
+        followed().count() + followed().filter(|before| is_first(before)).count()
     }
 }
 
