@@ -13,7 +13,7 @@ mod result;
 pub use admission::AdmissionRefusal;
 pub use bounded::Bounded;
 pub use item::{Batch, BatchItem, IdForm, Item, ItemForm, Subject};
-pub use limits::BatchLimits;
+pub use limits::{BatchLimits, StreamWindow};
 pub use problem::{Problem, ProxyError};
 pub use refusal::{BatchRefusal, Place};
 pub use rejection::ItemRejection;

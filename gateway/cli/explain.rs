@@ -79,7 +79,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     let caller = Arc::new(Caller::new(ConnectionInfo::default(), &head, &settings.trusted_proxies));
     let incoming = Incoming { settings, entry, caller: &caller, trace: TraceContext::default(), head: &head };
     let request = BatchRequest::new(&incoming, body)?;
-    let plan = request.plan(settings, entry, &mut PhaseTimes::default())?;
+    let plan = request.plan_to_explain(settings, entry, &mut PhaseTimes::default())?;
     let context = ExplainContext {
         settings,
         endpoint: entry.endpoint,

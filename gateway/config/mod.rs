@@ -72,6 +72,7 @@ mod retry;
 mod route;
 mod settings;
 mod status;
+mod stream_window;
 mod target;
 mod timeout;
 mod trusted_proxies;

@@ -1,5 +1,6 @@
-//! The source of a stream: lines that arrive wait for a worker, and those that ended wait to be taken. Memory follows from
-//! the limits of the stream, not from the number of its items.
+//! The source of a stream: lines that arrive wait for a worker, and those that ended wait to be taken. Lines that name
+//! earlier ones wait for those first (`deferred`), and of those that have ended the stream keeps the last (`window`). Memory
+//! follows from the limits of the stream, not from the number of its items.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,17 +10,23 @@ use std::time::Duration;
 use http::Method;
 use tokio::sync::SemaphorePermit;
 
-use crate::batch::Subject;
+use crate::batch::StreamWindow;
 use crate::clock::{Deadline, Stopwatch};
-use crate::plan::{Call, PlannedItem, Step};
-use crate::route::{RouteIndex, UpstreamIndex};
+use crate::plan::{Call, PlannedItem, PlannedLine, Step, Waits};
+use crate::route::RouteIndex;
 
 use super::budget::ReplyBudget;
+use super::deferred::{DeferredLines, Released};
 use super::failure::CallFailure;
+use super::line::{Entry, WaitingLine};
 use super::need::{Need, planned_outcome};
 use super::outcome::{DispatchedItem, Outcome, SkipReason};
 use super::progress::{Progress, Sent};
+use super::resolve::{MAX_LOOKED_THROUGH_BY_LINE, Resolver};
 use super::source::{Job, Limit, Source};
+use super::sources::Sources;
+use super::turn::{Turn, turn};
+use super::window::Window;
 
 /// What bounds the dispatch of one stream.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +45,8 @@ pub struct StreamLimits {
     pub max_item_reply: usize,
     /// Bytes of all replies' bodies that wait to be taken.
     pub max_reply: usize,
+    /// What is kept of earlier lines.
+    pub window: StreamWindow,
 }
 
 /// An item that ended, and its 1-based position.
@@ -52,80 +61,105 @@ pub struct StreamedItem {
 }
 
 /// The items of a stream.
-#[derive(Debug)]
-pub struct StreamWork {
+pub struct StreamWork<'run> {
     pub(super) limits: StreamLimits,
+    resolver: &'run dyn Resolver,
     budget: ReplyBudget,
-    waiting: Mutex<VecDeque<Waiting>>,
+    /// Lines that wait for a worker, in their order.
+    waiting: Mutex<VecDeque<WaitingLine>>,
+    earlier: Mutex<EarlierWork>,
     ended: Mutex<VecDeque<StreamedItem>>,
     stopped: AtomicBool,
     completed: AtomicUsize,
 }
 
-/// An item that was started.
+/// The lines that others can wait for, and those that wait for them.
 #[derive(Debug)]
-struct Entry {
-    subject: Subject,
-    route: Option<RouteIndex>,
-    upstream: Option<UpstreamIndex>,
-    position: usize,
-    bytes: usize,
+struct EarlierWork {
+    window: Window,
+    deferred: DeferredLines,
 }
 
-/// An item that waits for a worker.
-#[derive(Debug)]
-struct Waiting {
-    entry: Entry,
-    progress: Progress,
-    call: Call,
-    deadline: Deadline,
-}
-
-impl StreamWork {
+impl<'run> StreamWork<'run> {
     /// Nothing yet.
     #[must_use]
-    pub fn new(limits: StreamLimits) -> Self {
+    pub fn new(limits: StreamLimits, resolver: &'run dyn Resolver) -> Self {
+        let (window, deferred) = (Window::new(limits.window), DeferredLines::default());
         Self {
             limits,
+            resolver,
             budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
             waiting: Mutex::default(),
+            earlier: Mutex::new(EarlierWork { window, deferred }),
             ended: Mutex::default(),
             stopped: AtomicBool::new(false),
             completed: AtomicUsize::new(0),
         }
     }
 
-    /// Takes an item; it ends at once if no call is needed.
-    pub(super) fn add(&self, position: usize, item: PlannedItem, bytes: usize) {
+    /// Takes an item; it ends at once if that needs neither a call nor another item.
+    pub(super) fn add(&self, position: usize, line: PlannedLine, bytes: usize) {
         let queued = Stopwatch::start();
-        let PlannedItem { subject, route, step } = item;
-        let upstream = Need::new(&step).upstream();
+        let PlannedLine { item: PlannedItem { subject, route, step }, waits } = line;
+        let need = Need::new(&step);
+        let (upstream, known) = (need.upstream(), need.known());
+        let number = lock(&self.earlier).window.begin();
+        let entry = Entry { subject, route, upstream, number, position, bytes };
         let progress = Progress::new(queued);
-        let entry = Entry { subject, route, upstream, position, bytes };
         if self.is_stopped() {
             return self.finish(entry, &progress, SKIPPED);
         }
-        let step = if let Step::Call(call) = step {
-            let deadline = queued.deadline(self.limits.patience);
-            return lock(&self.waiting).push_back(Waiting { entry, progress, call, deadline });
-        } else {
-            step
-        };
-        // No line refers to another or shares a call, so there is always an outcome.
-        let none = Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No };
-        self.finish(entry, &progress, planned_outcome(step).unwrap_or(none));
+        if known.is_some_and(|known| known.holds_anyway || waits.is_none()) {
+            return self.finish(entry, &progress, planned_outcome(step).unwrap_or(INTERNAL));
+        }
+        let deadline = queued.deadline(self.limits.patience);
+        let line = WaitingLine { entry, progress, step, deadline, sources: None };
+        match waits {
+            Some(waits) => {
+                let released = lock(&self.earlier).defer(line, *waits);
+                self.release(released.into_iter().collect());
+            }
+            None => self.queue(line),
+        }
     }
 
-    /// An item has ended.
+    /// A line can be taken by a worker. The first in the order of the stream is taken first.
+    fn queue(&self, line: WaitingLine) {
+        let mut waiting = lock(&self.waiting);
+        let place = waiting.partition_point(|other| other.entry.number < line.entry.number);
+        waiting.insert(place, line);
+    }
+
+    /// An item has ended, and with it possibly those that waited for it.
     fn finish(&self, entry: Entry, progress: &Progress, outcome: Outcome) {
+        let released = self.end_one(entry, progress, outcome);
+        self.release(released);
+    }
+
+    fn release(&self, mut released: Vec<Released>) {
+        while let Some(next) = released.pop() {
+            match next {
+                Released::Ready(line) => self.queue(line),
+                Released::Skipped(line, reason) => {
+                    let WaitingLine { entry, progress, .. } = line;
+                    released.extend(self.end_one(entry, &progress, Outcome::Skipped(reason)));
+                }
+            }
+        }
+    }
+
+    /// Returns the lines that need not wait any more.
+    fn end_one(&self, entry: Entry, progress: &Progress, outcome: Outcome) -> Vec<Released> {
         if self.limits.stop_on_error && outcome.is_error() {
             self.stopped.store(true, Ordering::Relaxed);
         }
         self.completed.fetch_add(1, Ordering::Relaxed);
-        let Entry { subject, route, upstream, position, bytes } = entry;
+        let Entry { subject, route, upstream, number, position, bytes } = entry;
+        let released = lock(&self.earlier).end(number, route, &outcome);
         let timeline = progress.take_timeline();
         let item = DispatchedItem { subject, route, upstream, outcome, timeline, coalesced: false };
         lock(&self.ended).push_back(StreamedItem { position, item, bytes });
+        released
     }
 
     /// Hands out an item that has ended.
@@ -139,8 +173,9 @@ impl StreamWork {
 
     /// Ends the items that wait, because the client has left.
     pub(super) fn abandon(&self) {
+        let deferred = lock(&self.earlier).deferred.take_all();
         let waiting = std::mem::take(&mut *lock(&self.waiting));
-        for Waiting { entry, progress, .. } in waiting {
+        for WaitingLine { entry, progress, .. } in waiting.into_iter().chain(deferred) {
             self.finish(entry, &progress, Outcome::failed(CallFailure::ClientGone, &progress));
         }
     }
@@ -148,25 +183,84 @@ impl StreamWork {
     pub(super) fn has_ended(&self) -> bool {
         !lock(&self.ended).is_empty()
     }
+
+    /// Bytes of results that are kept for later lines.
+    pub(super) fn kept_bytes(&self) -> usize {
+        lock(&self.earlier).window.bytes()
+    }
+
+    /// Keeps at most this many bytes of results from now on.
+    pub(super) fn keep_at_most(&self, bytes: usize) {
+        lock(&self.earlier).window.allow(bytes);
+    }
+
+    /// The call of an item whose turn has come.
+    ///
+    /// # Errors
+    /// It ends without one.
+    fn call(&self, step: Step, sources: Option<&Sources>) -> Result<Call, Outcome> {
+        let step = match (step, sources) {
+            (Step::Call(call), None) => return Ok(call),
+            (step, _) => step,
+        };
+        let none = Sources::default();
+        let sources = sources.unwrap_or(&none);
+        let mut left = MAX_LOOKED_THROUGH_BY_LINE;
+        let resolved = match turn(&step, sources.condition(), sources, self.resolver, &mut left) {
+            Turn::AsPlanned(_) | Turn::WithOther => None,
+            Turn::Resolved(call) => Some(*call),
+            Turn::Ends(outcome) => return Err(outcome),
+        };
+        match (resolved, step) {
+            (Some(call), _) | (None, Step::Call(call)) => Ok(call),
+            // No line shares a call.
+            (None, Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_)) => Err(INTERNAL),
+        }
+    }
+}
+
+impl EarlierWork {
+    fn defer(&mut self, line: WaitingLine, waits: Waits) -> Option<Released> {
+        self.deferred.add(line, waits, &mut self.window)
+    }
+
+    fn end(&mut self, number: usize, route: Option<RouteIndex>, outcome: &Outcome) -> Vec<Released> {
+        if !self.window.has_lines() {
+            return Vec::new();
+        }
+        let is_waited_for = self.deferred.wait_for(number);
+        let end = self.window.end_of(outcome, route, is_waited_for);
+        let released = if is_waited_for { self.deferred.ended(number, &end) } else { Vec::new() };
+        self.window.end(number, end);
+        released
+    }
 }
 
 const SKIPPED: Outcome = Outcome::Skipped(SkipReason::BatchStopped);
+const INTERNAL: Outcome = Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No };
 
-impl<'run> Source<'run> for StreamWork {
+impl<'run, 'work: 'run> Source<'run> for StreamWork<'work> {
     type Job = ArrivedJob<'run>;
 
     /// Items whose time has expired, or that come after the stream has stopped, end here.
     fn take(&'run self, _queue: usize) -> Option<ArrivedJob<'run>> {
         loop {
-            let Waiting { entry, progress, call, deadline } = lock(&self.waiting).pop_front()?;
-            if self.is_stopped() {
-                self.finish(entry, &progress, SKIPPED);
+            let line = lock(&self.waiting).pop_front()?;
+            let WaitingLine { entry, progress, step, deadline, sources } = line;
+            let call = if self.is_stopped() {
+                Err(SKIPPED)
             } else if deadline.is_over() {
-                self.finish(entry, &progress, Outcome::failed(CallFailure::DeadlineBeforeCall, &progress));
+                Err(Outcome::failed(CallFailure::DeadlineBeforeCall, &progress))
             } else {
-                let method = entry.subject.method.clone();
-                let started = StartedItem { work: self, progress, entry: Some(entry) };
-                return Some(ArrivedJob { method, call, deadline, started });
+                self.call(step, sources.as_deref())
+            };
+            match call {
+                Ok(call) => {
+                    let method = entry.subject.method.clone();
+                    let started = StartedItem { work: self, progress, entry: Some(entry) };
+                    return Some(ArrivedJob { method, call, deadline, started });
+                }
+                Err(outcome) => self.finish(entry, &progress, outcome),
             }
         }
     }
@@ -224,7 +318,7 @@ impl Job for ArrivedJob<'_> {
 
 /// An item whose call is made. If it is dropped before it ended, the client has left, and that is how it ends.
 struct StartedItem<'run> {
-    work: &'run StreamWork,
+    work: &'run StreamWork<'run>,
     progress: Progress,
     /// There until the item ends.
     entry: Option<Entry>,

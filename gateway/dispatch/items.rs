@@ -16,7 +16,9 @@ use super::budget::ReplyBudget;
 use super::need::Need;
 use super::outcome::Outcome;
 use super::progress::Progress;
+use super::resolve::Earlier;
 use super::source::{Job, Limit};
+use super::turn::Results;
 
 /// What bounds the dispatch of one batch.
 #[derive(Clone, Copy, Debug)]
@@ -97,15 +99,6 @@ impl Items {
             || self.conditions.contains_key(&ItemIndex(number))
     }
 
-    /// Whether an item that ended did not end below 400. One whose slot is empty was stopped.
-    pub(super) fn has_failed(&self, number: usize) -> bool {
-        let Some(place) = self.places.get(number) else { return true };
-        match place.slot.get() {
-            Some(outcome) => outcome.is_error(),
-            None => self.settled_already(number, place).unwrap_or(true),
-        }
-    }
-
     /// The outcome of an item that has ended.
     pub(super) fn outcome(&self, number: usize) -> Option<&Outcome> {
         self.places.get(number)?.slot.get()
@@ -127,6 +120,22 @@ impl Items {
 
     pub(super) fn completed(&self) -> usize {
         self.completed.load(Ordering::Relaxed)
+    }
+}
+
+impl Results for Items {
+    fn earlier(&self, index: ItemIndex) -> Option<Earlier<'_>> {
+        let place = self.places.get(index.0)?;
+        Some(Earlier { outcome: place.slot.get()?, route: place.item.route })
+    }
+
+    /// One whose slot is empty was stopped.
+    fn has_failed(&self, index: ItemIndex) -> bool {
+        let Some(place) = self.places.get(index.0) else { return true };
+        match place.slot.get() {
+            Some(outcome) => outcome.is_error(),
+            None => self.settled_already(index.0, place).unwrap_or(true),
+        }
     }
 }
 

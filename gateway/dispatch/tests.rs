@@ -12,6 +12,7 @@ use proptest::prelude::*;
 mod conditions;
 mod copies;
 mod dependencies;
+mod lines;
 mod references;
 mod stream;
 mod timeline;

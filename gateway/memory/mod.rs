@@ -30,6 +30,12 @@
 //!   [`STANDSTILL`](clients::STANDSTILL). So a client that holds little is never the victim of one that holds much, no client
 //!   gives way while none waits, and a client that keeps reading keeps its reply, however slow its network is.
 //!
+//! # What is kept without need
+//!
+//! A stream keeps the results of its last lines, because later ones may name them. It could do without: so all streams
+//! together keep at most a quarter of the memory, and nothing while more than half of it is held. Bodies and calls always
+//! find the rest ([`MemoryReservation::may_keep`]).
+//!
 //! # Who frees what
 //!
 //! A [`MemoryReservation`] gives back all that it has leased when it is dropped; nothing else gives back for it. Giving way
@@ -84,6 +90,8 @@ const SMALL: usize = 64 << 10;
 pub(crate) struct MemoryBudget {
     limit: AtomicUsize,
     held: AtomicUsize,
+    /// Of those, bytes that are kept without need ([`MemoryReservation::keep`]).
+    kept: AtomicUsize,
     waiting: AtomicUsize,
     /// Notified when less than half is held, or another batch is the eldest, while a batch waits.
     freed: Notify,
@@ -113,6 +121,7 @@ impl MemoryBudget {
         Self {
             limit: AtomicUsize::new(limit),
             held: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             freed: Notify::new(),
             freed_for_eldest: Notify::new(),
@@ -246,6 +255,8 @@ impl Drop for Waiting<'_> {
 pub(crate) struct MemoryReservation<'memory> {
     memory: &'memory MemoryBudget,
     used: AtomicUsize,
+    /// Of those, bytes that it keeps without need.
+    kept: AtomicUsize,
     /// How much it has leased, and whether its client goes on.
     exchange: Arc<Exchange>,
     /// Its place in line; 0: none.
@@ -257,9 +268,15 @@ pub(crate) struct MemoryReservation<'memory> {
 impl<'memory> MemoryReservation<'memory> {
     /// Holds nothing yet. All that it will hold counts as this client's.
     pub(crate) fn new(memory: &'memory MemoryBudget, client: Client) -> Self {
-        let (used, ticket) = (AtomicUsize::new(0), AtomicU64::new(0));
         let exchange = memory.clients.exchange(client);
-        Self { memory, used, exchange, ticket, gave_up: AtomicBool::new(false) }
+        Self {
+            memory,
+            used: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
+            exchange,
+            ticket: AtomicU64::new(0),
+            gave_up: AtomicBool::new(false),
+        }
     }
 
     /// Takes `more` bytes of a body that is received; waits a little for room.
@@ -334,6 +351,26 @@ impl<'memory> MemoryReservation<'memory> {
     /// Holds `now` bytes in the place of `before`, whether there is room or not.
     pub(crate) fn change(&self, before: usize, now: usize) {
         self.hold((self.used.load(Ordering::Relaxed) + now).saturating_sub(before));
+    }
+
+    /// How many bytes it may keep without need.
+    pub(crate) fn may_keep(&self) -> usize {
+        let memory = self.memory;
+        if memory.held() > memory.half() {
+            return 0;
+        }
+        let others = memory.kept.load(Ordering::Relaxed).saturating_sub(self.kept.load(Ordering::Relaxed));
+        (memory.limit() / 4).saturating_sub(others).max(memory.small())
+    }
+
+    /// Keeps exactly `bytes` without need from now on.
+    pub(crate) fn keep(&self, bytes: usize) {
+        let before = self.kept.swap(bytes, Ordering::Relaxed);
+        if before != bytes {
+            self.memory.kept.fetch_add(bytes, Ordering::Relaxed);
+            self.memory.kept.fetch_sub(before, Ordering::Relaxed);
+            self.change(before, bytes);
+        }
     }
 
     /// Returns once a call may be started. If the eldest batch has to wait, possibly no batch can go on: after
@@ -433,6 +470,7 @@ impl<'memory> MemoryReservation<'memory> {
 impl Drop for MemoryReservation<'_> {
     fn drop(&mut self) {
         self.leave_line();
+        self.memory.kept.fetch_sub(self.kept.load(Ordering::Relaxed), Ordering::Relaxed);
         let leased = self.exchange.leased();
         self.exchange.subtract(leased);
         self.memory.give_back(leased);

@@ -21,6 +21,23 @@ pub struct PlannedCondition {
 }
 
 impl PlannedCondition {
+    /// A condition whose items `position` knows.
+    ///
+    /// # Errors
+    /// It names an item that `position` does not know.
+    pub(crate) fn new<E>(
+        condition: Box<Condition>,
+        position: impl Fn(&ItemId) -> Result<ItemIndex, E>,
+    ) -> Result<Self, E> {
+        let mut sources = Sources::new();
+        for part in condition.parts() {
+            sources.push((part.item().clone(), position(part.item())?));
+        }
+        sources.sort_unstable();
+        sources.dedup();
+        Ok(Self { condition, sources })
+    }
+
     /// The position of an item that the condition asks about.
     #[must_use]
     pub fn source(&self, id: &ItemId) -> Option<ItemIndex> {
@@ -40,14 +57,9 @@ pub(crate) fn take(
             continue;
         };
         let index = ItemIndex(number);
-        let mut sources = Sources::new();
-        for id in condition.items() {
-            sources.push((id.clone(), names.resolve_name(id, index)?));
-        }
-        sources.sort_unstable();
-        sources.dedup();
-        waits_for.extend(sources.iter().map(|(_, source)| *source));
-        conditions.insert(index, PlannedCondition { condition, sources });
+        let planned = PlannedCondition::new(condition, |id| names.resolve_name(id, index))?;
+        waits_for.extend(planned.sources.iter().map(|(_, source)| *source));
+        conditions.insert(index, planned);
     }
     Ok(conditions)
 }

@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use crate::batch::{Batch, BatchItem, BatchRefusal, IdForm, Item, ItemId, ItemIndex};
+use super::deferred_call::{Named, Neighbours};
+use super::step::PlannedItem;
+use crate::batch::{Batch, BatchItem, BatchRefusal, IdForm, Item, ItemId, ItemIndex, Subject};
+use crate::route::RouteIndex;
 
 /// Characters of a name that are repeated in a refusal.
 const MAX_NAME_SHOWN: usize = 64;
@@ -18,8 +21,6 @@ pub(crate) struct Names {
 impl Names {
     /// The names of a batch; `None` if no item depends on another.
     pub(crate) fn new(batch: &Batch) -> Option<Self> {
-        let depends =
-            |item: &Item| !item.depends_on.is_empty() || item.template.is_some() || item.condition.is_some();
         if !batch.items.iter().any(|item| item.content.as_ref().is_ok_and(depends)) {
             return None;
         }
@@ -34,11 +35,8 @@ impl Names {
         // An item that was rejected for its id, or that has none in multipart, gets its position or a part of its id
         // instead, which may be another item's id. The name then belongs to the item with a valid id that was given.
         let taken = self.ids.get(&item.subject.id).and_then(|other| batch.items.get(other.0));
-        let is_given = |item: &BatchItem| {
-            let form = &item.subject.form;
-            form.id != IdForm::Position && !form.id_is_cut
-        };
-        if taken.is_none_or(|other| other.content.is_err() || (is_given(item) && !is_given(other))) {
+        let given = has_given_id(&item.subject);
+        if taken.is_none_or(|other| other.content.is_err() || (given && !has_given_id(&other.subject))) {
             self.ids.insert(item.subject.id.clone(), index);
         }
         if let Some(group) = &item.subject.form.group {
@@ -85,7 +83,43 @@ impl Names {
     }
 }
 
-fn shown(name: &ItemId) -> String {
+/// Whether an item names others.
+pub(crate) fn depends(item: &Item) -> bool {
+    !item.depends_on.is_empty() || item.template.is_some() || item.condition.is_some()
+}
+
+/// Whether the client gave the item its id, complete.
+pub(crate) fn has_given_id(subject: &Subject) -> bool {
+    subject.form.id != IdForm::Position && !subject.form.id_is_cut
+}
+
+/// The other items of a batch, as one of them names them.
+pub(crate) struct InBatch<'plan> {
+    /// The position of the item itself.
+    pub(crate) index: ItemIndex,
+    /// The names of the items.
+    pub(crate) names: &'plan Names,
+    /// The items before this one.
+    pub(crate) planned: &'plan [PlannedItem],
+}
+
+impl Neighbours for InBatch<'_> {
+    fn find(&self, id: &ItemId) -> Named {
+        match self.names.item(id) {
+            Some(index) if index < self.index => Named::Earlier(index),
+            Some(index) if index == self.index => Named::Itself,
+            Some(_) => Named::Later,
+            None => Named::Nothing,
+        }
+    }
+
+    fn route(&self, index: ItemIndex) -> Option<RouteIndex> {
+        self.planned.get(index.0)?.route
+    }
+}
+
+/// A name as a refusal repeats it.
+pub(crate) fn shown(name: &ItemId) -> String {
     name.as_str().chars().filter(|character| !character.is_control()).take(MAX_NAME_SHOWN).collect()
 }
 

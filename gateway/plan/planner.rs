@@ -2,8 +2,8 @@
 
 use super::call::Call;
 use super::conditions::{self, Conditions};
-use super::deferred_call::{Neighbours, plan_template};
-use super::dependencies::Names;
+use super::deferred_call::plan_template;
+use super::dependencies::{InBatch, Names};
 use super::routing::{MappedFields, PlanContext, map_fields};
 use super::step::{Plan, PlannedItem, Step};
 use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemIndex, ItemRejection, Subject};
@@ -32,7 +32,7 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
     for (number, (item, waits_for)) in batch.items.into_iter().zip(&mut dependencies).enumerate() {
         let one = match item {
             BatchItem { subject, content: Ok(item), .. } if item.template.is_some() => {
-                let neighbours = Neighbours { index: ItemIndex(number), names, planned: &planned };
+                let neighbours = InBatch { index: ItemIndex(number), names, planned: &planned };
                 let mut route = None;
                 let step = plan_template(&subject, item, &neighbours, context, &mut route);
                 let step = step.map_or_else(Step::Rejected, |(step, sources)| {
@@ -50,7 +50,8 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
     Ok(Plan { items: planned, dependencies, conditions, sequential, ignored })
 }
 
-fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {
+/// Plans an item that names no other.
+pub(super) fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {
     let BatchItem { subject, content, .. } = item;
     let mut route = None;
     let step = content
@@ -59,7 +60,7 @@ fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {
     PlannedItem { subject, route, step }
 }
 
-fn plan_content(
+pub(super) fn plan_content(
     subject: &Subject,
     item: Item,
     context: &PlanContext<'_>,

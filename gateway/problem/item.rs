@@ -12,7 +12,7 @@ pub fn of_rejection(rejection: &ItemRejection) -> ErrorReply {
     if let ItemRejection::NotAdmitted(refusal) = rejection {
         return of_admission(refusal);
     }
-    let mut reply = ErrorReply::new(row(rejection), rejection.to_string(), OutcomeKind::Rejected);
+    let mut reply = ErrorReply::new(row(rejection), rejection.to_string(), outcome(rejection));
     if let ItemRejection::MethodNotAllowed { allowed } = rejection {
         reply.allow = Some(allowed.clone());
     }
@@ -23,6 +23,15 @@ pub fn of_rejection(rejection: &ItemRejection) -> ErrorReply {
         reply.limit = Some(Limit::Key(what.limit()));
     }
     reply
+}
+
+/// The item that names one that its stream does not remember is not at fault itself.
+const fn outcome(rejection: &ItemRejection) -> OutcomeKind {
+    if matches!(rejection, ItemRejection::NotInWindow { .. }) {
+        OutcomeKind::Skipped
+    } else {
+        OutcomeKind::Rejected
+    }
 }
 
 fn row(rejection: &ItemRejection) -> Row {
@@ -39,6 +48,8 @@ fn row(rejection: &ItemRejection) -> Row {
         ItemRejection::OverLimit { .. } => table::ITEM_OVER_LIMIT,
         ItemRejection::ForbiddenUrl { .. } => table::FORBIDDEN_URL,
         ItemRejection::BadReference { .. } => table::BAD_REFERENCE,
+        ItemRejection::SelfDependency { .. } => table::SELF_DEPENDENCY,
+        ItemRejection::NotInWindow { .. } => table::NOT_IN_WINDOW,
         ItemRejection::BadCondition { .. } => table::BAD_CONDITION,
         ItemRejection::UnsupportedCondition { .. } => table::CONDITION_NOT_SUPPORTED,
         ItemRejection::ForbiddenReference { .. } => table::FORBIDDEN_REFERENCE,

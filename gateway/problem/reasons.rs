@@ -35,7 +35,7 @@ pub const REFUSAL_REASONS: [&str; 29] = [
 
 /// The reasons of items and single requests that exceeded a limit, so that their counters start at zero and an alert
 /// sees the first increase.
-pub const LIMIT_REASONS: [&str; 22] = [
+pub const LIMIT_REASONS: [&str; 23] = [
     "rate_limited",
     "item_over_limit",
     "queue_full",
@@ -57,5 +57,6 @@ pub const LIMIT_REASONS: [&str; 22] = [
     "deadline_during_call",
     "reply_too_large",
     "replies_too_large",
+    "out_of_window",
     "memory_budget",
 ];

@@ -3,7 +3,7 @@
 use super::error_reply::ErrorReply;
 use super::table;
 use crate::batch::OutcomeKind;
-use crate::dispatch::SkipReason;
+use crate::dispatch::{SkipReason, WindowLimit};
 
 /// The reason of items that were not started because the batch stopped before them.
 pub const BATCH_STOPPED: &str = table::BATCH_STOPPED.reason;
@@ -23,6 +23,14 @@ pub fn of_skip(reason: SkipReason) -> ErrorReply {
         SkipReason::ConditionNotMet { condition } => {
             (table::CONDITION_NOT_MET, format!("the item's `if` was not met: {condition}"))
         }
+        SkipReason::ResultNotKept { on, limit: WindowLimit::Bytes } => (
+            table::RESULT_NOT_KEPT,
+            format!("the result of `{on}` is not kept any more: only those of the newest lines are (stream_window.bytes)"),
+        ),
+        SkipReason::ResultNotKept { on, limit: WindowLimit::Memory } => (
+            table::NO_MEMORY_FOR_RESULTS,
+            format!("the result of `{on}` was not kept, because the gateway is short of memory (limits.memory)"),
+        ),
         SkipReason::ReferenceUnresolved { reference, problem } => (
             table::REFERENCE_UNRESOLVED,
             format!("the reference `{reference}` does not resolve: {problem}"),

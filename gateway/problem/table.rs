@@ -102,6 +102,9 @@ rows! {
     BATCH_STOPPED = FAILED_DEPENDENCY "batch_stopped" "http_request_denied" "The batch stopped before this item";
     DEPENDENCY_FAILED = FAILED_DEPENDENCY "dependency_failed" "http_request_denied" "A dependency failed";
     CONDITION_NOT_MET = FAILED_DEPENDENCY "condition_not_met" "http_request_denied" "The condition was not met";
+    NOT_IN_WINDOW = FAILED_DEPENDENCY "out_of_window" "http_request_denied" "The stream does not remember that line" "stream_window.items";
+    RESULT_NOT_KEPT = FAILED_DEPENDENCY "out_of_window" "http_request_denied" "The stream does not remember that line" "stream_window.bytes";
+    NO_MEMORY_FOR_RESULTS = FAILED_DEPENDENCY "out_of_window" "http_request_denied" "The stream does not remember that line" "limits.memory";
     REFERENCE_UNRESOLVED = FAILED_DEPENDENCY "reference_unresolved" "http_request_denied" "Unresolved reference";
 
     // Calls without a reply.

@@ -6,8 +6,7 @@ use http::Method;
 
 use super::*;
 use crate::batch::{AdmissionRefusal, BatchRefusal, Bounded, ItemIndex, ItemRejection, Place, ProxyError};
-use crate::dispatch::SkipReason;
-use crate::dispatch::{CallFailure, Sent};
+use crate::dispatch::{CallFailure, Sent, SkipReason, WindowLimit};
 use crate::header::field::FieldError;
 
 fn line(error_reply: &ErrorReply) -> String {
@@ -185,6 +184,11 @@ fn rejected_items_have_their_status() {
             ItemRejection::BadReference { reference: name(), problem: "" },
             "400 bad_reference http_request_error rejected",
         ),
+        (ItemRejection::SelfDependency { name: name() }, "400 self_dependency http_request_error rejected"),
+        (
+            ItemRejection::NotInWindow { name: name(), lines: 9 },
+            "424 out_of_window http_request_denied skipped",
+        ),
         (
             ItemRejection::BadCondition { column: 1, problem: "" },
             "400 bad_condition http_request_error rejected",
@@ -252,6 +256,13 @@ fn skipped_items_say_so() {
     let unmet = of_skip(SkipReason::ConditionNotMet { condition: "$a/x eq 1".to_owned() });
     assert_eq!(line(&unmet), "424 condition_not_met http_request_denied skipped");
     assert!(unmet.problem.detail.contains("$a/x eq 1"), "{}", unmet.problem.detail);
+    for (limit, name) in [(WindowLimit::Bytes, "stream_window.bytes"), (WindowLimit::Memory, "limits.memory")]
+    {
+        let lost = of_skip(SkipReason::ResultNotKept { on: "a".into(), limit });
+        assert_eq!(line(&lost), "424 out_of_window http_request_denied skipped");
+        assert!(lost.problem.detail.contains("`a`") && lost.problem.detail.contains(name));
+        assert_eq!(lost.limit, Some(Limit::Key(name)));
+    }
     let reference = "{$responses.a.status}".to_owned();
     let unresolved = of_skip(SkipReason::ReferenceUnresolved { reference, problem: "there is none" });
     assert_eq!(line(&unresolved), "424 reference_unresolved http_request_denied skipped");
