@@ -32,4 +32,5 @@ pub mod telemetry;
 pub mod demo;
 pub mod clock;
 pub mod phase;
+mod words;
 mod terminal;

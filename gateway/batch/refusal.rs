@@ -33,6 +33,14 @@ impl Place {
         }
     }
 
+    /// Its numbers that are known, by their names in problem details.
+    pub(crate) fn members(self) -> impl Iterator<Item = (&'static str, usize)> {
+        let members = [("offset", self.offset), ("line", self.line), ("column", self.column)];
+        // Where only the item is known, the place has no line.
+        let members = members.into_iter().filter(move |_| self.line > 0);
+        members.chain(self.item.map(|item| ("item", item.position())))
+    }
+
     /// The same place, in a known item.
     #[must_use]
     pub fn in_item(self, item: ItemIndex) -> Self {

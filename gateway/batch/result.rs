@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use super::{Problem, ProxyError, Subject};
 use crate::header::field::Fields;
+use crate::words::words;
 
 /// The results of a batch, in the order of its items.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,35 +80,20 @@ pub enum ResultBody {
     Problem(Box<Problem>),
 }
 
-/// How an item ended, as metrics and clients see it (protocol §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OutcomeKind {
-    /// The upstream answered.
-    Answered,
-    /// The gateway refused the item.
-    Rejected,
-    /// Not started: a dependency failed or the batch stopped before it.
-    Skipped,
-    /// No byte reached an upstream.
-    NotSent,
-    /// Sent, and the answer was lost.
-    Unknown,
-}
-
-impl OutcomeKind {
-    /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Answered, Self::Rejected, Self::Skipped, Self::NotSent, Self::Unknown];
-
-    /// The word on the wire and in metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Rejected => "rejected",
-            Self::Skipped => "skipped",
-            Self::NotSent => "not_sent",
-            Self::Unknown => "unknown",
-        }
+words! {
+    /// How an item ended, as metrics and clients see it (protocol §3).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum OutcomeKind {
+        /// The upstream answered.
+        Answered = "answered",
+        /// The gateway refused the item.
+        Rejected = "rejected",
+        /// Not started: a dependency failed or the batch stopped before it.
+        Skipped = "skipped",
+        /// No byte reached an upstream.
+        NotSent = "not_sent",
+        /// Sent, and the answer was lost.
+        Unknown = "unknown",
     }
 }
 

@@ -1,8 +1,8 @@
 //! `batchgate explain`: reads a batch as the gateway would, plans it, and shows what would happen.
 
+use std::error::Error;
 use std::io::Read;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use crate::header::forwarded::ForwardedBy;
 use crate::route::known_method;
 use crate::serve::{BatchRequest, EntryPoint, Incoming, RouteTarget, Target};
 use crate::telemetry::{PhaseTimes, TraceContext};
-use crate::terminal::{print_error, print_line};
+use crate::terminal::print_line;
 
 /// Media types by file extension.
 const EXTENSIONS: [(&str, &str); 6] = [
@@ -53,23 +53,16 @@ enum ExplainError {
 }
 
 /// Explains a batch.
-pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
-    let settings = match config::load(&arguments.file.config) {
-        Ok(loaded) => loaded.settings,
-        Err(diagnostics) => {
-            print_error(diagnostics);
-            return ExitCode::FAILURE;
-        }
-    };
-    match explained(arguments, &settings) {
-        Ok(explanation) if arguments.json => print_line(explanation.to_json().trim_end()),
-        Ok(explanation) => print_line(explanation),
-        Err(error) => {
-            print_error(format_args!("batchgate explain: {error}"));
-            return ExitCode::FAILURE;
-        }
+pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Box<dyn Error>> {
+    let settings = config::load(&arguments.file.config)?.settings;
+    let explanation =
+        explained(arguments, &settings).map_err(|error| format!("batchgate explain: {error}"))?;
+    if arguments.json {
+        print_line(explanation.to_json().trim_end());
+    } else {
+        print_line(explanation);
     }
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explanation, ExplainError> {

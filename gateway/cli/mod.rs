@@ -3,21 +3,27 @@
 //! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong.
 
 mod arguments;
-mod commands;
 mod explain;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Cli, Command};
-use commands::OnWarning;
+use crate::config::{self, Loaded};
+use crate::process::lifecycle;
+use crate::terminal::{print_error, print_line};
+use arguments::{CheckArguments, Cli, Command};
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Cli::try_parse() {
-        Ok(cli) => run(cli.command),
+    match Cli::try_parse().map(|cli| run(cli.command)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            print_error(error);
+            ExitCode::FAILURE
+        }
         Err(message) => {
             // `--help` and `--version` come here too, with 0. A failure to print means that the pipe was closed.
             let _ = message.print();
@@ -26,15 +32,35 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> ExitCode {
+/// Runs a command. Its error is what people read on stderr.
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Run(file) => commands::run(&file.config),
-        Command::Check(arguments) => {
-            let on_warning = if arguments.strict { OnWarning::Fail } else { OnWarning::Succeed };
-            commands::check(&arguments.file.config, on_warning)
-        }
+        Command::Run(file) => lifecycle::run(&file.config),
+        Command::Check(arguments) => check(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Schema => commands::schema(),
+        Command::Schema => {
+            print_line(config::schema().trim_end());
+            Ok(())
+        }
         Command::Demo(arguments) => crate::demo::run(arguments.into()),
     }
+}
+
+/// Lists the errors and warnings of a configuration.
+fn check(CheckArguments { file, strict }: &CheckArguments) -> Result<(), Box<dyn Error>> {
+    let Loaded { settings, warnings, .. } = config::load(&file.config)?;
+    if !warnings.is_empty() {
+        if *strict {
+            return Err(warnings.into());
+        }
+        print_error(warnings);
+    }
+    print_line(format_args!(
+        "{}: ok ({} upstreams, {} routes, {} batch endpoints)",
+        file.config.display(),
+        settings.upstreams.len(),
+        settings.routes.routes().len(),
+        settings.batch.len(),
+    ));
+    Ok(())
 }

@@ -10,6 +10,7 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::defaults::seconds;
 use super::pem::PemError;
 use super::resolver::{Resolved, Resolver, all};
 use super::yaml::quantity::TimeLimit;
@@ -26,20 +27,13 @@ const MAX_FILE: u64 = 4 << 20;
 pub(in crate::config) struct AuthDocument {
     /// The paths, with all below them, of single requests that it covers; all where this is absent. Batch
     /// endpoints and bulk routes are always covered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Vec<String>", length(min = 1))]
+    #[schemars(length(min = 1))]
     pub(in crate::config) paths: Option<Vec<At<String>>>,
     /// Keys from a file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "ApiKeysDocument")]
     pub(in crate::config) api_keys: Option<ApiKeysDocument>,
     /// Signed tokens (RFC 7519) in `Authorization: Bearer`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "JwtDocument")]
     pub(in crate::config) jwt: Option<JwtDocument>,
     /// A service that is asked about each request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "ForwardAuthDocument")]
     pub(in crate::config) forward: Option<ForwardAuthDocument>,
     /// Whether the credential that let a client in is passed on to the services.
     pub(in crate::config) pass_credentials: bool,
@@ -108,12 +102,10 @@ pub(in crate::config) struct ForwardAuthDocument {
     #[serde(default)]
     pub(in crate::config) add: Vec<At<String>>,
     /// The field of its reply that names the client, for the log and rate limits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     pub(in crate::config) name: Option<At<String>>,
     /// How long it may take.
-    #[serde(default = "default_timeout")]
-    pub(in crate::config) timeout: TimeLimit,
+    #[serde(default = "seconds::<1>", with = "TimeLimit")]
+    pub(in crate::config) timeout: Duration,
 }
 
 fn default_key_header() -> At<String> {
@@ -126,10 +118,6 @@ fn default_algorithms() -> Vec<Algorithm> {
 
 fn default_asked_headers() -> Vec<At<String>> {
     vec!["Authorization".to_owned().into()]
-}
-
-fn default_timeout() -> TimeLimit {
-    TimeLimit(Duration::from_secs(1))
 }
 
 /// Who may come in.
@@ -222,10 +210,7 @@ pub struct ForwardAuth {
 impl Resolver<'_> {
     pub(super) fn auth(&mut self, document: &At<AuthDocument>) -> Resolved<Auth> {
         let AuthDocument { paths, api_keys, jwt, forward, pass_credentials } = &document.value;
-        let paths = paths.as_ref().map(|paths| {
-            let paths = paths.iter().map(|path| self.path(path)).collect();
-            all(paths)
-        });
+        let paths = paths.as_ref().map(|paths| all(paths.iter().map(|path| self.path(path))));
         let api_keys = api_keys.as_ref().map(|keys| self.api_keys(keys));
         let jwt = jwt.as_ref().map(|jwt| self.jwt(jwt));
         let forward = forward.as_ref().map(|forward| self.forward_auth(forward));
@@ -291,10 +276,8 @@ impl Resolver<'_> {
     fn forward_auth(&mut self, document: &ForwardAuthDocument) -> Resolved<ForwardAuth> {
         let upstream = self.upstream_named(&document.upstream);
         let path = self.path(&document.path);
-        let headers = document.headers.iter().map(|name| self.header_name(name)).collect();
-        let headers = all(headers);
-        let add = document.add.iter().map(|name| self.added_field(name)).collect();
-        let add = all(add);
+        let headers = all(document.headers.iter().map(|name| self.header_name(name)));
+        let add = all(document.add.iter().map(|name| self.added_field(name)));
         let name = document.name.as_ref().map(|name| self.header_name(name));
         Ok(ForwardAuth {
             upstream: upstream?,
@@ -302,7 +285,7 @@ impl Resolver<'_> {
             headers: headers?,
             add: add?,
             name: name.transpose()?,
-            timeout: document.timeout.0,
+            timeout: document.timeout,
         })
     }
 

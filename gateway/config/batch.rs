@@ -44,13 +44,10 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) order: ItemOrder,
     /// The reply's status once a batch was accepted: 207, or 200 or 202 for clients that insist. Absent: 207,
     /// and 200 in other dialects than batchgate's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u16", extend("enum" = [207, 200, 202]))]
+    #[schemars(extend("enum" = [207, 200, 202]))]
     pub(in crate::config) reply_status: Option<At<u16>>,
     /// The only fields of the batch that its items inherit. Absent: all but those that describe the batch
     /// itself, and none in the dialect `tyk`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Vec<String>")]
     pub(in crate::config) inherit: Option<Vec<At<String>>>,
     /// Nesting of JSON values or XML elements.
     #[schemars(range(max = 128))]
@@ -139,17 +136,12 @@ pub struct BatchEndpoint {
 impl Resolver<'_> {
     pub(super) fn endpoints(&mut self, documents: &[At<BatchDocument>]) -> Resolved<Vec<BatchEndpoint>> {
         let mut paths = Seen::new();
-        let endpoints = documents.iter().map(|document| {
+        all(documents.iter().map(|document| {
             let endpoint = self.endpoint(&document.value)?;
-            let path = &document.value.path;
-            if let Some(earlier) = paths.earlier(endpoint.path.clone(), path.span) {
-                let message = format!("two batch endpoints have the path {}", path.shown());
-                return self.refuse(path.span, message, earlier);
-            }
+            let message = |path| format!("two batch endpoints have the path {path}");
+            self.only_once(&mut paths, endpoint.path.clone(), &document.value.path, message)?;
             Ok(endpoint)
-        });
-        let endpoints = endpoints.collect();
-        all(endpoints)
+        }))
     }
 
     pub(super) fn endpoint(&mut self, document: &BatchDocument) -> Resolved<BatchEndpoint> {
@@ -192,8 +184,7 @@ impl Resolver<'_> {
         dialect: Dialect,
     ) -> Resolved<Option<Vec<HeaderName>>> {
         let Some(names) = names else { return Ok(dialect.inherit()) };
-        let names = names.iter().map(|name| self.header_name(name)).collect();
-        all(names).map(Some)
+        all(names.iter().map(|name| self.header_name(name))).map(Some)
     }
 
     fn batch_limits(&mut self, document: &BatchDocument) -> BatchLimits {

@@ -46,12 +46,9 @@ pub(in crate::config) struct BulkDocument {
     /// Whether records run side by side or one by one.
     pub(in crate::config) order: ItemOrder,
     /// The reply's status once the records were accepted: 207, or 200 or 202 for clients that insist. Absent: 207.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u16", extend("enum" = [207, 200, 202]))]
+    #[schemars(extend("enum" = [207, 200, 202]))]
     pub(in crate::config) reply_status: Option<At<u16>>,
     /// The only fields of the request that its items inherit. Absent: all but those that describe the request itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Vec<String>")]
     pub(in crate::config) inherit: Option<Vec<At<String>>>,
     /// Nesting of JSON values or XML elements.
     #[schemars(range(max = 128))]
@@ -95,7 +92,7 @@ impl BulkDocument {
     }
 
     /// The batch endpoint that it would be.
-    fn as_batch(&self) -> BatchDocument {
+    pub(super) fn as_batch(&self) -> BatchDocument {
         BatchDocument {
             path: self.path.clone(),
             max_items: self.max_items,
@@ -136,26 +133,21 @@ impl Resolver<'_> {
         routes: Option<&RouteTable>,
     ) -> Resolved<Vec<BulkRoute>> {
         let mut paths = Seen::new();
-        let bulk = documents.iter().map(|bulk| {
+        all(documents.iter().map(|bulk| {
             let resolved = self.bulk_route(&bulk.value, routes);
             let path = &bulk.value.path;
             if let Some(found) = canonical(path) {
                 self.apart_from_endpoints(path, &found, batch)?;
-                if let Some(earlier) = paths.earlier(found, path.span) {
-                    let message = format!("two bulk routes have the path {}", path.shown());
-                    return self.refuse(path.span, message, earlier);
-                }
+                let message = |path| format!("two bulk routes have the path {path}");
+                self.only_once(&mut paths, found, path, message)?;
             }
             resolved
-        });
-        let bulk = bulk.collect();
-        all(bulk)
+        }))
     }
 
     fn bulk_route(&mut self, document: &BulkDocument, routes: Option<&RouteTable>) -> Resolved<BulkRoute> {
         let endpoint = self.endpoint(&document.as_batch());
-        let methods: Vec<_> = document.methods.iter().map(|name| self.method(name)).collect();
-        let methods = all(methods);
+        let methods = all(document.methods.iter().map(|name| self.method(name)));
         let each = self.template(&document.each);
         let (methods, each) = (methods?, each?);
         self.one_parameter(document, &methods, &each)?;

@@ -7,9 +7,10 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::defaults::number;
 use super::failure_kinds::FailureKinds;
 use super::resolver::{Resolved, Resolver};
-use super::status::Statuses;
+use super::status;
 use super::yaml::quantity::{Percent, TimeLimit};
 use super::yaml::written::Written;
 
@@ -24,8 +25,8 @@ pub struct Breaker {
     /// The failures that count.
     pub on: FailureKinds,
     /// The statuses that count as failures.
-    #[schemars(inner(range(min = 400, max = 599)))]
-    #[serde(with = "Statuses")]
+    #[schemars(with = "Vec<u16>", inner(range(min = 400, max = 599)))]
+    #[serde(with = "status")]
     pub status: Vec<StatusCode>,
     /// How long the first ejection lasts.
     #[serde(with = "TimeLimit")]
@@ -41,7 +42,7 @@ pub struct Breaker {
 impl Default for Breaker {
     fn default() -> Self {
         Self {
-            failures: NonZeroUsize::MIN.saturating_add(4),
+            failures: number::<5>(),
             on: FailureKinds { connect: true, ..FailureKinds::default() },
             status: Vec::new(),
             base: Duration::from_secs(1),

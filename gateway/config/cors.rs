@@ -40,16 +40,11 @@ impl Resolver<'_> {
     /// The same, with origins as browsers send them and names of fields in lower case.
     pub(super) fn cors(&mut self, cors: &Cors) -> Resolved<Cors> {
         let written = self.written.key("cors");
+        let (origins_at, names_at) = (written.key("allow_origins"), written.key("allow_headers"));
         let origins = cors.allow_origins.iter().enumerate();
-        let origins = origins
-            .map(|(index, origin)| self.origin(origin, written.key("allow_origins").element(index)))
-            .collect();
-        let origins = all(origins);
+        let origins = all(origins.map(|(index, origin)| self.origin(origin, origins_at.element(index))));
         let names = cors.allow_headers.iter().enumerate();
-        let names = names
-            .map(|(index, name)| self.header_name_in(name, written.key("allow_headers").element(index)))
-            .collect();
-        let names = all(names)?;
+        let names = all(names.map(|(index, name)| self.header_name_in(name, names_at.element(index))))?;
         Ok(Cors {
             allow_origins: origins?,
             allow_headers: names.iter().map(|name| name.as_str().to_owned()).collect(),

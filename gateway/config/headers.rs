@@ -34,9 +34,7 @@ pub(in crate::config) struct HeadersDocument {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct HeaderValueDocument {
-    #[serde(default)]
     pub(in crate::config) text: Option<At<String>>,
-    #[serde(default)]
     pub(in crate::config) file: Option<At<String>>,
 }
 
@@ -101,19 +99,17 @@ impl HeadersDocument {
 impl Resolver<'_> {
     pub(super) fn headers(&mut self, document: &HeadersDocument) -> Resolved<HeaderChanges> {
         let mut seen = Seen::new();
-        let set = document.set.0.iter().map(|(name, value)| {
+        let set = all(document.set.0.iter().map(|(name, value)| {
             let header = self.settable(name);
             let value = self.header_value(name, value);
             let header = header?;
-            if let Some(earlier) = seen.earlier(header.clone(), name.span) {
-                let message = format!("the header {} is set twice", name.shown());
-                return self.refuse(name.span, message, earlier);
-            }
+            self.only_once(&mut seen, header.clone(), name, |name| {
+                format!("the header {name} is set twice")
+            })?;
             Ok((header, value?))
-        });
-        let set = all(set.collect());
-        let remove = document.remove.iter().map(|name| self.settable(name)).collect();
-        Ok(HeaderChanges { set: set?, remove: all(remove)? })
+        }));
+        let remove = all(document.remove.iter().map(|name| self.settable(name)));
+        Ok(HeaderChanges { set: set?, remove: remove? })
     }
 
     /// A name that the operator may set or remove: not what frames the message.

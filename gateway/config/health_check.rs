@@ -8,8 +8,9 @@ use http::uri::PathAndQuery;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::defaults::{number, seconds};
 use super::resolver::{Resolved, Resolver};
-use super::status::Statuses;
+use super::status;
 use super::yaml::quantity::TimeLimit;
 use super::yaml::written::Written;
 
@@ -21,20 +22,20 @@ pub struct HealthCheck {
     #[schemars(example = &"/health")]
     pub path: String,
     /// The time between two checks.
-    #[serde(default = "default_interval", with = "TimeLimit")]
+    #[serde(default = "seconds::<2>", with = "TimeLimit")]
     pub interval: Duration,
     /// How long a check may take.
-    #[serde(default = "default_timeout", with = "TimeLimit")]
+    #[serde(default = "seconds::<1>", with = "TimeLimit")]
     pub timeout: Duration,
     /// Good checks in a row that bring a target back.
-    #[serde(default = "default_healthy")]
+    #[serde(default = "number::<2>")]
     pub healthy: NonZeroUsize,
     /// Failed checks in a row that take a target out.
-    #[serde(default = "default_unhealthy")]
+    #[serde(default = "number::<3>")]
     pub unhealthy: NonZeroUsize,
     /// The statuses of a good check; none here: 200 to 399.
-    #[serde(default, with = "Statuses")]
-    #[schemars(inner(range(min = 200, max = 599)))]
+    #[serde(default, with = "status")]
+    #[schemars(with = "Vec<u16>", inner(range(min = 200, max = 599)))]
     pub status: Vec<StatusCode>,
 }
 
@@ -51,20 +52,4 @@ impl Resolver<'_> {
         let message = format!("{} is not a path", path.shown(&check.path));
         self.refuse(path.span(), message, "write a path such as `/health`")
     }
-}
-
-const fn default_interval() -> Duration {
-    Duration::from_secs(2)
-}
-
-const fn default_timeout() -> Duration {
-    Duration::from_secs(1)
-}
-
-const fn default_healthy() -> NonZeroUsize {
-    NonZeroUsize::MIN.saturating_add(1)
-}
-
-const fn default_unhealthy() -> NonZeroUsize {
-    NonZeroUsize::MIN.saturating_add(2)
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::defaults::number;
 use super::resolver::{Resolved, Resolver};
 use super::target::{Scheme, Target};
 use super::yaml::quantity::Window;
@@ -28,7 +29,7 @@ pub struct Http2 {
 
 impl Default for Http2 {
     fn default() -> Self {
-        Self { streams: NonZeroUsize::new(100).unwrap_or(NonZeroUsize::MIN), stream_window: 256 << 10 }
+        Self { streams: number::<100>(), stream_window: 256 << 10 }
     }
 }
 

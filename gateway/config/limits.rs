@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::defaults::number;
 use super::resolver::{Resolved, Resolver};
 use super::yaml::quantity::{ByteSize, TimeLimit, Window};
 use crate::http1::HeadLimits;
@@ -81,14 +82,13 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        let number = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
         Self {
             memory: 512 << 20,
-            connections: number(10_000),
-            connections_per_address: number(1000),
-            hops: number(5),
+            connections: number::<10_000>(),
+            connections_per_address: number::<1000>(),
+            hops: number::<5>(),
             header_bytes: 64 << 10,
-            header_fields: number(256),
+            header_fields: number::<256>(),
             target_bytes: 16 << 10,
             header_timeout: seconds(15),
             body_timeout: seconds(60),
@@ -111,7 +111,7 @@ impl Limits {
 }
 
 /// The most that one batch may bring and get, over all batch endpoints and bulk routes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct LargestBatch {
     /// Bytes of its body.
     pub(super) body: usize,

@@ -22,8 +22,6 @@ pub(in crate::config) struct ListenDocument {
     pub(in crate::config) address: At<String>,
 
     /// Speaks TLS here, with HTTP/2 by ALPN. Without it: plain HTTP/1.1, and HTTP/2 by prior knowledge.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "TlsDocument")]
     pub(in crate::config) tls: Option<At<TlsDocument>>,
 }
 
@@ -39,8 +37,6 @@ pub(in crate::config) struct TlsDocument {
     pub(in crate::config) key: At<String>,
     /// PEM certificates. One of them must have signed the certificate of a client, whose subject is then the
     /// client's name. Without it, clients need none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     pub(in crate::config) client_ca: Option<At<String>>,
 }
 
@@ -76,18 +72,13 @@ pub struct TlsFiles {
 impl Resolver<'_> {
     pub(super) fn listeners(&mut self, documents: &[ListenDocument]) -> Resolved<Vec<Listener>> {
         let mut taken: Vec<(ListenAddress, Option<Span>)> = Vec::new();
-        let listeners = documents.iter().map(|document| {
+        all(documents.iter().map(|document| {
             let tls = document.tls.as_ref().map(|tls| self.tls_files(tls));
             let address = self.address(&document.address)?;
             self.free(&address, &document.address, &taken)?;
             taken.push((address.clone(), document.address.span));
-            match tls {
-                Some(tls) => Ok(Listener { address, tls: Some(tls?) }),
-                None => Ok(Listener { address, tls: None }),
-            }
-        });
-        let listeners = listeners.collect();
-        all(listeners)
+            Ok(Listener { address, tls: tls.transpose()? })
+        }))
     }
 
     /// `None` where it is off.

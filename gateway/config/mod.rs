@@ -50,6 +50,7 @@ mod batch;
 mod bulk;
 mod circuit;
 mod cors;
+mod defaults;
 mod drain;
 mod environment;
 mod failure_kinds;

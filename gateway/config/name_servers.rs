@@ -22,7 +22,7 @@ pub(in crate::config) struct ResolverDocument {
 
 impl Resolver<'_> {
     pub(super) fn name_servers(&mut self, document: &ResolverDocument) -> Resolved<Vec<SocketAddr>> {
-        all(document.servers.iter().map(|server| self.name_server(server)).collect())
+        all(document.servers.iter().map(|server| self.name_server(server)))
     }
 
     fn name_server(&mut self, text: &At<String>) -> Resolved<SocketAddr> {

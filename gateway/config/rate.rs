@@ -21,8 +21,7 @@ pub(in crate::config) struct RateDocument {
 
     /// Calls that may start at once after a pause. Absent: what the limit lets through in 10 ms, at least
     /// 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "NonZeroUsize", range(max = 65536))]
+    #[schemars(range(max = 65536))]
     pub(in crate::config) burst: Option<NonZeroUsize>,
 }
 

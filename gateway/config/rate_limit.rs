@@ -8,6 +8,7 @@ use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::defaults::number;
 use super::resolver::{Resolved, Resolver, Seen, all};
 use super::route::RouteDocument;
 use super::yaml::diagnostic::nearest;
@@ -38,15 +39,14 @@ pub(in crate::config) struct RateLimitDocument {
     #[schemars(range(max = 1_000_000_000), example = &1000)]
     pub(in crate::config) burst: At<NonZeroUsize>,
     /// The names of the routes that it counts, which share it. All where this is absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Vec<String>", length(min = 1))]
+    #[schemars(length(min = 1))]
     pub(in crate::config) routes: Option<Vec<At<String>>>,
     /// What happens to a batch that exceeds the limit.
     #[serde(default)]
     pub(in crate::config) batch: LimitedBatch,
     /// Shares that are remembered. Beyond that the one that was not used for the longest time is forgotten,
     /// and starts with the full burst again.
-    #[serde(default = "default_max_clients")]
+    #[serde(default = "number::<65536>")]
     #[schemars(range(max = 16_777_216))]
     pub(in crate::config) max_clients: NonZeroUsize,
 }
@@ -131,26 +131,20 @@ impl Resolver<'_> {
         around: Limited<'_>,
     ) -> Resolved<Vec<RateLimit>> {
         let mut names = Seen::new();
-        let limits = documents.iter().map(|limit| {
+        all(documents.iter().map(|limit| {
             let resolved = self.rate_limit(&limit.value, around);
             let name = &limit.value.name;
-            if let Some(earlier) = names.earlier(name.value.clone(), name.span) {
-                let message = format!("the name {} has two rate limits", name.shown());
-                return self.refuse(name.span, message, earlier);
-            }
+            let message = |name| format!("the name {name} has two rate limits");
+            self.only_once(&mut names, name.value.clone(), name, message)?;
             resolved
-        });
-        let limits = limits.collect();
-        all(limits)
+        }))
     }
 
     fn rate_limit(&mut self, limit: &RateLimitDocument, around: Limited<'_>) -> Resolved<RateLimit> {
         let named = self.limit_name(&limit.name);
         let per = self.share(&limit.per, around.clients);
-        let routes = limit.routes.as_deref().map(|names| {
-            let routes = names.iter().map(|name| self.route_named(name, around.routes)).collect();
-            all(routes)
-        });
+        let routes = limit.routes.as_deref();
+        let routes = routes.map(|names| all(names.iter().map(|name| self.route_named(name, around.routes))));
         if limit.batch == LimitedBatch::Whole {
             self.batches_over_burst(limit, around.largest_batch);
         }
@@ -226,8 +220,4 @@ impl Resolver<'_> {
             self.warn(limit.burst.span, message, help);
         }
     }
-}
-
-fn default_max_clients() -> NonZeroUsize {
-    NonZeroUsize::new(65536).unwrap_or(NonZeroUsize::MIN)
 }

@@ -58,6 +58,20 @@ impl Resolver<'_> {
         self.findings.push(Diagnostic::warning(span, message).help(help));
     }
 
+    /// Refuses a key that was seen before; `message` quotes what is written there.
+    pub(super) fn only_once<K: PartialEq>(
+        &mut self,
+        seen: &mut Seen<K>,
+        key: K,
+        written: &At<String>,
+        message: impl FnOnce(String) -> String,
+    ) -> Resolved<()> {
+        match seen.earlier(key, written.span) {
+            Some(earlier) => self.refuse(written.span, message(written.shown()), earlier),
+            None => Ok(()),
+        }
+    }
+
     /// A path of the gateway's side.
     pub(super) fn path(&mut self, path: &At<String>) -> Resolved<CanonicalPath> {
         if let Some(Pattern { problem, help, may_be_meant }) = pattern_in(&path.value) {
@@ -168,8 +182,9 @@ impl Resolver<'_> {
 }
 
 /// All of them, or none if one failed; every one has been looked at.
-pub(super) fn all<T>(parts: Vec<Resolved<T>>) -> Resolved<Vec<T>> {
-    parts.into_iter().collect()
+pub(super) fn all<T>(parts: impl IntoIterator<Item = Resolved<T>>) -> Resolved<Vec<T>> {
+    let looked_at: Vec<_> = parts.into_iter().collect();
+    looked_at.into_iter().collect()
 }
 
 /// A path in its canonical form; problems with it are reported elsewhere.

@@ -7,9 +7,10 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::defaults::number;
 use super::failure_kinds::FailureKinds;
 use super::resolver::{Resolved, Resolver};
-use super::status::Statuses;
+use super::status;
 use super::timeout::UpstreamTimeouts;
 use super::yaml::quantity::{OptionalTimeLimit, Percent};
 use super::yaml::written::Written;
@@ -27,8 +28,8 @@ pub struct Retry {
     /// The failures after which there is a retry.
     pub on: FailureKinds,
     /// The statuses after which there is a retry.
-    #[schemars(inner(range(min = 400, max = 599)))]
-    #[serde(with = "Statuses")]
+    #[schemars(with = "Vec<u16>", inner(range(min = 400, max = 599)))]
+    #[serde(with = "status")]
     pub status: Vec<StatusCode>,
     /// How long an attempt may take while another may follow; needed where `on` has `timeout`.
     #[serde(with = "OptionalTimeLimit", skip_serializing_if = "Option::is_none")]
@@ -38,7 +39,7 @@ pub struct Retry {
 impl Default for Retry {
     fn default() -> Self {
         Self {
-            attempts: NonZeroUsize::MIN.saturating_add(1),
+            attempts: number::<2>(),
             budget: 20,
             on: FailureKinds { connect: true, lost: true, timeout: false },
             status: Vec::new(),

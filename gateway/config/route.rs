@@ -20,13 +20,11 @@ pub(in crate::config) struct RouteDocument {
     pub(in crate::config) path: At<String>,
 
     /// The name of the upstream that it leads to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", example = &"NAME")]
+    #[schemars(example = &"NAME")]
     pub(in crate::config) upstream: Option<At<String>>,
 
     /// The methods it allows; HEAD comes with GET. Where this is absent: all but TRACE and CONNECT.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Vec<String>", length(min = 1), extend("examples" = [["GET", "PUT"]]))]
+    #[schemars(length(min = 1), extend("examples" = [["GET", "PUT"]]))]
     pub(in crate::config) methods: Option<Vec<At<String>>>,
 
     /// Whether items of batches may come here; with `false`, single requests only.
@@ -38,18 +36,12 @@ pub(in crate::config) struct RouteDocument {
     pub(in crate::config) coalesce: At<bool>,
 
     /// The prefix to remove from the path before the upstream sees it, and put back in its replies' urls.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     pub(in crate::config) strip_prefix: Option<At<String>>,
 
     /// A fixed answer instead of an upstream.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "RespondDocument")]
     pub(in crate::config) respond: Option<At<RespondDocument>>,
 
     /// Its name in metrics and logs; the path where this is absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     pub(in crate::config) name: Option<At<String>>,
 }
 
@@ -79,24 +71,18 @@ impl Resolver<'_> {
     pub(super) fn routes(&mut self, documents: &[At<RouteDocument>]) -> Resolved<Vec<Route>> {
         let mut paths = Seen::new();
         let mut names = Seen::new();
-        let routes = documents.iter().map(|document| {
+        all(documents.iter().map(|document| {
             let route = self.route(document);
             let path = &document.value.path;
-            if let Some(canonical) = canonical(path)
-                && let Some(earlier) = paths.earlier(canonical, path.span)
-            {
-                let message = format!("the path {} has two routes; this one is never reached", path.shown());
-                return self.refuse(path.span, message, earlier);
+            if let Some(canonical) = canonical(path) {
+                let message = |path| format!("the path {path} has two routes; this one is never reached");
+                self.only_once(&mut paths, canonical, path, message)?;
             }
             let name = document.value.name.as_ref().unwrap_or(path);
-            if let Some(earlier) = names.earlier(name.value.clone(), name.span) {
-                let message = format!("the name {} has two routes", name.shown());
-                return self.refuse(name.span, message, earlier);
-            }
+            let message = |name| format!("the name {name} has two routes");
+            self.only_once(&mut names, name.value.clone(), name, message)?;
             route
-        });
-        let routes = routes.collect();
-        all(routes)
+        }))
     }
 
     fn route(&mut self, document: &At<RouteDocument>) -> Resolved<Route> {
@@ -183,9 +169,8 @@ impl Resolver<'_> {
 
     fn methods(&mut self, names: Option<&[At<String>]>) -> Resolved<MethodSet> {
         let Some(names) = names else { return Ok(MethodSet::Any) };
-        let methods = names.iter().map(|name| self.method(name)).collect();
         let mut only: Vec<Method> = Vec::new();
-        for method in all(methods)? {
+        for method in all(names.iter().map(|name| self.method(name)))? {
             if !only.contains(&method) {
                 only.push(method);
             }

@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use http::{HeaderName, Method};
 use schemars::JsonSchema;
@@ -63,8 +62,6 @@ pub(super) struct Document {
     bulk: Vec<At<BulkDocument>>,
 
     /// Who may come in; all where this is absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "AuthDocument")]
     auth: Option<At<AuthDocument>>,
 
     /// How many items and requests clients may send in a time; each has to find room in all of these.
@@ -94,8 +91,7 @@ pub(super) struct Document {
     drain: Drain,
 
     /// Worker threads; one for each core where this is absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "NonZeroUsize", range(max = 1024))]
+    #[schemars(range(max = 1024))]
     threads: Option<NonZeroUsize>,
 
     /// Web pages of other origins that may use the batch endpoints.
@@ -180,24 +176,17 @@ impl Settings {
 }
 
 impl Document {
-    /// The longest deadline of a batch or a bulk.
-    fn longest_deadline(&self) -> Option<Duration> {
-        let batch = self.batch.iter().map(|endpoint| endpoint.value.deadline.value.0);
-        batch.chain(self.bulk.iter().map(|bulk| bulk.value.deadline.value.0)).max()
+    /// The largest of a value that batch endpoints and bulk routes have.
+    fn largest<T: Ord>(&self, value: fn(&BatchDocument) -> T) -> Option<T> {
+        let bulk = self.bulk.iter().map(|bulk| value(&bulk.value.as_batch()));
+        self.batch.iter().map(|endpoint| value(&endpoint.value)).chain(bulk).max()
     }
 
     fn largest_batch(&self) -> LargestBatch {
-        let batch = self.batch.iter().map(|endpoint| (endpoint.value.max_body, endpoint.value.max_reply));
-        let bulk = self.bulk.iter().map(|bulk| (bulk.value.max_body, bulk.value.max_reply));
-        batch.chain(bulk).fold(LargestBatch::default(), |largest, (body, reply)| LargestBatch {
-            body: largest.body.max(body.0),
-            reply: largest.reply.max(reply.0),
-        })
-    }
-
-    fn most_items(&self) -> usize {
-        let batch = self.batch.iter().map(|endpoint| endpoint.value.max_items.get());
-        batch.chain(self.bulk.iter().map(|bulk| bulk.value.max_items.get())).max().unwrap_or_default()
+        LargestBatch {
+            body: self.largest(|batch| batch.max_body.0).unwrap_or_default(),
+            reply: self.largest(|batch| batch.max_reply.0).unwrap_or_default(),
+        }
     }
 
     /// Whether anything says who a client is.
@@ -243,13 +232,13 @@ impl Resolver<'_> {
         let batch = self.endpoints(&document.batch);
         let bulk = self.bulk_routes(&document.bulk, &document.batch, routes.as_ref().ok());
         self.hidden_routes(&document.routes, &document.batch);
-        self.deadlines(&document.upstreams, document.longest_deadline());
+        self.deadlines(&document.upstreams, document.largest(|batch| batch.deadline.value.0));
         let limits = self.limits(&document.limits, document.largest_batch());
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
         let limited = Limited {
             routes: &document.routes,
             clients: document.clients(),
-            largest_batch: document.most_items(),
+            largest_batch: document.largest(|batch| batch.max_items.get()).unwrap_or_default(),
         };
         let rate_limits = self.rate_limits(&document.rate_limits, limited);
         let resolver = self.name_servers(&document.resolver);

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::defaults::number;
 use super::resolver::{Refused, Resolved, Resolver, Seen, all};
 use super::yaml::schema::allow_short_form;
 use super::yaml::wrappers::At;
@@ -21,7 +22,7 @@ pub(in crate::config) struct TargetDocument {
     pub(in crate::config) url: At<String>,
 
     /// Its share of the calls, relative to the other targets'.
-    #[serde(default = "default_weight")]
+    #[serde(default = "number::<1>")]
     #[schemars(range(max = 1000))]
     pub(in crate::config) weight: NonZeroUsize,
 }
@@ -88,7 +89,7 @@ impl Scheme {
 impl Resolver<'_> {
     pub(super) fn targets(&mut self, documents: &[At<TargetDocument>]) -> Resolved<Vec<Target>> {
         let mut seen = Seen::new();
-        let targets = documents.iter().map(|document| {
+        let targets = all(documents.iter().map(|document| {
             let TargetDocument { url, weight } = &document.value;
             let target = match parse(&url.value, *weight) {
                 Ok(target) => target,
@@ -107,8 +108,7 @@ impl Resolver<'_> {
                 self.warn(url.span, format!("duplicate target {}", url.shown()), help);
             }
             Ok(target)
-        });
-        let targets = all(targets.collect())?;
+        }))?;
         self.one_protocol(documents, &targets)?;
         Ok(targets)
     }
@@ -219,10 +219,6 @@ fn is_host(host: &str) -> bool {
         })
         && !host.starts_with('.')
         && !host.contains("..")
-}
-
-const fn default_weight() -> NonZeroUsize {
-    NonZeroUsize::MIN
 }
 
 fn with_url_alone(schema: &mut Schema) {

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::circuit::Breaker;
+use super::defaults::number;
 use super::headers::{HeaderChanges, HeadersDocument};
 use super::health_check::HealthCheck;
 use super::http2::{Http2, Http2Upstream};
@@ -38,22 +39,20 @@ pub(in crate::config) struct UpstreamDocument {
 
     /// With `consistent_hash`, the field of the call whose value chooses the target. The path chooses it for calls without
     /// that field, and for all calls if this is absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     pub(in crate::config) hash_header: Option<At<String>>,
 
     /// How long a target that is back takes to get its full share of the calls; `0s`: none.
-    #[serde(default = "default_slow_start")]
-    pub(in crate::config) slow_start: Delay,
+    #[serde(default, with = "Delay")]
+    pub(in crate::config) slow_start: Duration,
 
     /// Calls under way at once, of all batches and of single requests. Over HTTP/1.1 each has a
     /// connection.
-    #[serde(default = "default_concurrency")]
+    #[serde(default = "number::<64>")]
     #[schemars(range(max = 65536))]
     pub(in crate::config) concurrency: NonZeroUsize,
 
     /// Batches and requests that may wait at once for their turn; more are turned away (503).
-    #[serde(default = "default_queue")]
+    #[serde(default = "number::<1000>")]
     #[schemars(range(max = 1_000_000))]
     pub(in crate::config) queue: NonZeroUsize,
 
@@ -65,13 +64,11 @@ pub(in crate::config) struct UpstreamDocument {
 
     /// Upgraded connections (WebSocket) and streaming exchanges that may be open at once. They are not counted
     /// in `concurrency`. More upgrades and event streams are refused (503); other streams then stay in `concurrency`.
-    #[serde(default = "default_upgraded")]
+    #[serde(default = "number::<1000>")]
     #[schemars(range(max = 1_000_000))]
     pub(in crate::config) upgraded: NonZeroUsize,
 
     /// How fast calls may start. Absent: as fast as they come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "RateDocument")]
     pub(in crate::config) rate: Option<RateDocument>,
 
     /// Time limits of a call.
@@ -80,8 +77,7 @@ pub(in crate::config) struct UpstreamDocument {
 
     /// The name of a header field in which each item's call says how many milliseconds are left of its
     /// time. Items can't set it. Absent: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", example = &"X-Request-Timeout-Ms")]
+    #[schemars(example = &"X-Request-Timeout-Ms")]
     pub(in crate::config) deadline_header: Option<At<String>>,
 
     /// When a call is made once more.
@@ -93,8 +89,6 @@ pub(in crate::config) struct UpstreamDocument {
     pub(in crate::config) breaker: Breaker,
 
     /// How each target is asked whether it is well; absent: it is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "HealthCheck")]
     pub(in crate::config) health_check: Option<HealthCheck>,
 
     /// How calls share connections of HTTP/2.
@@ -132,8 +126,6 @@ pub(in crate::config) enum BalanceDocument {
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct UpstreamTlsDocument {
     /// A PEM file of certificates to trust instead of the system's; relative to the configuration file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     pub(in crate::config) ca: Option<At<String>>,
     /// Whether the certificate is checked at all.
     pub(in crate::config) verify: At<bool>,
@@ -228,7 +220,7 @@ pub enum HostPolicy {
 
 impl Resolver<'_> {
     pub(super) fn upstreams(&mut self, documents: &Named<UpstreamDocument>) -> Resolved<Vec<Upstream>> {
-        all(documents.0.iter().map(|(name, document)| self.upstream(name, document)).collect())
+        all(documents.0.iter().map(|(name, document)| self.upstream(name, document)))
     }
 
     fn upstream(&mut self, name: &At<String>, document: &UpstreamDocument) -> Resolved<Upstream> {
@@ -260,7 +252,7 @@ impl Resolver<'_> {
             name: name.value.clone(),
             targets,
             balance: balance?,
-            slow_start: document.slow_start.0,
+            slow_start: document.slow_start,
             engine,
             concurrency: document.concurrency,
             queue: document.queue.get(),
@@ -393,36 +385,10 @@ impl UpstreamDocument {
     }
 }
 
-const fn default_concurrency() -> NonZeroUsize {
-    // A `NonZero` has no literal; the second arm never applies.
-    match NonZeroUsize::new(64) {
-        Some(number) => number,
-        None => NonZeroUsize::MIN,
-    }
-}
-
-const fn default_slow_start() -> Delay {
-    Delay(Duration::ZERO)
-}
-
 fn default_host() -> At<String> {
     "target".to_owned().into()
 }
 
-const fn default_queue() -> NonZeroUsize {
-    match NonZeroUsize::new(1000) {
-        Some(number) => number,
-        None => NonZeroUsize::MIN,
-    }
-}
-
 fn default_client_share() -> At<Percent> {
     Percent(75).into()
-}
-
-const fn default_upgraded() -> NonZeroUsize {
-    match NonZeroUsize::new(1000) {
-        Some(number) => number,
-        None => NonZeroUsize::MIN,
-    }
 }

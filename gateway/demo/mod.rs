@@ -8,8 +8,8 @@ mod ports;
 mod sample;
 mod screen;
 
+use std::error::Error;
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::clock::{Deadline, Stopwatch};
 use crate::listener::plain_service::PlainService;
 use crate::process::lifecycle::Running;
-use crate::terminal::{Colour, print_error, print_line};
+use crate::terminal::{Colour, print_line};
 use client::{ClientError, send};
 use gateway::GatewayError;
 use legacy::LegacyApi;
@@ -71,24 +71,18 @@ enum DemoError {
 }
 
 /// Runs the demonstration.
-#[must_use]
-pub fn run(options: DemoOptions) -> ExitCode {
+///
+/// # Errors
+/// A port is taken, or the demonstration failed; the error is for people.
+pub fn run(options: DemoOptions) -> Result<(), Box<dyn Error>> {
     let ports = Ports::new(options.port);
     let taken = ports.taken();
     if !taken.is_empty() {
-        for (whose, error) in taken {
-            print_error(format_args!("batchgate demo: {whose} {error}"));
-        }
-        print_error("`batchgate demo --port N` uses the ports N, N+1 and N+2 instead.");
-        return ExitCode::FAILURE;
+        let lines = taken.iter().map(|(whose, error)| format!("batchgate demo: {whose} {error}\n"));
+        let hint = "`batchgate demo --port N` uses the ports N, N+1 and N+2 instead.";
+        return Err((lines.collect::<String>() + hint).into());
     }
-    match serve(ports, options.until) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            print_error(format_args!("batchgate demo: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    Ok(serve(ports, options.until).map_err(|error| format!("batchgate demo: {error}"))?)
 }
 
 fn serve(ports: Ports, until: DemoUntil) -> Result<(), DemoError> {

@@ -20,8 +20,8 @@ fn the_addresses_are_those_of_the_ports() {
 fn a_taken_port_is_a_failure() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = holder.local_addr().unwrap().port();
-    let code = run(DemoOptions { until: DemoUntil::BatchAnswered, port: Some(port) });
-    assert_eq!(code, ExitCode::FAILURE);
+    let error = run(DemoOptions { until: DemoUntil::BatchAnswered, port: Some(port) }).unwrap_err();
+    assert!(error.to_string().starts_with("batchgate demo: the gateway "), "{error}");
 }
 
 #[tokio::test]

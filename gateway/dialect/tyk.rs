@@ -9,10 +9,8 @@ use super::rules::Rules;
 use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex, ItemResult, Problem};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::item_builder::{ItemBuilder, MemberNames};
-use crate::format::json::plain::{
-    self, Lists, Plain, PlainItem, PlainWriter, scalar, write_body, write_fields,
-};
-use crate::format::json::{ErrorForm, JsonError, Lexer, write_string};
+use crate::format::json::plain::{self, Plain, PlainItem, scalar, write_body};
+use crate::format::json::{ErrorForm, JsonError, JsonWriter, Lexer, Lists, write_fields, write_string};
 use crate::format::{Format, ReadContext, ResultWriter};
 
 /// `{"error":…}`
@@ -47,7 +45,7 @@ impl Rules for Tyk {
     }
 
     fn result_writer(&self, _: Format) -> Box<dyn ResultWriter> {
-        Box::new(PlainWriter::new(write_result))
+        Box::new(JsonWriter::of_array(write_result))
     }
 }
 

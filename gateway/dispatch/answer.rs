@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, StatusCode};
 
 use super::outcome::Outcome;
-use crate::format::{ReplyCodingError, decode_reply, is_json, json};
+use crate::format::{CodingError, codings_of, decode_reply, is_json, json};
 use crate::header::field::is_hop_by_hop;
 use crate::reference::condition::Literal;
 use crate::reference::expression::{Expression, Part};
@@ -118,17 +118,11 @@ impl<'outcome> Answer<'outcome> {
         read(value)
     }
 
-    fn decoded(&self) -> Result<Bytes, ReplyCodingError> {
-        if !self.headers.contains_key(header::CONTENT_ENCODING) {
-            return Ok(self.body.clone());
+    fn decoded(&self) -> Result<Bytes, CodingError> {
+        match codings_of(&self.headers) {
+            Some(codings) => decode_reply(&codings, self.body.clone(), MAX_BODY),
+            None => Ok(self.body.clone()),
         }
-        let codings: Vec<_> = self
-            .headers
-            .get_all(header::CONTENT_ENCODING)
-            .iter()
-            .map(|value| value.to_str().unwrap_or("?"))
-            .collect();
-        decode_reply(&codings.join(","), self.body.clone(), MAX_BODY)
     }
 }
 

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use http::header::{ACCEPT, HeaderMap};
 
+use crate::header::outside_quotes;
+
 /// The Accept fields of a request, as one list (RFC 9110 §5.3). Without any, everything is acceptable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accept<'headers>(Cow<'headers, str>);
@@ -63,7 +65,7 @@ pub(crate) struct Ranges<'a>(Vec<Range<'a>>);
 impl<'a> Ranges<'a> {
     /// Parses the field's value. Skips parts that are not media ranges.
     pub(crate) fn parse(accept: &'a str) -> Self {
-        Self(Unquoted { rest: accept, separator: b',' }.filter_map(Range::parse).collect())
+        Self(outside_quotes(accept, ',').filter_map(Range::parse).collect())
     }
 
     /// True if there are no ranges: then everything is acceptable.
@@ -85,7 +87,7 @@ impl<'a> Ranges<'a> {
 
 impl<'a> Range<'a> {
     fn parse(text: &'a str) -> Option<Self> {
-        let mut parts = Unquoted { rest: text, separator: b';' };
+        let mut parts = outside_quotes(text, ';');
         let name = parts.next()?.trim();
         // Java's old default has a bare `*` in it.
         let (kind, subtype) = if name == "*" { ("*", "*") } else { name.split_once('/')? };
@@ -123,41 +125,6 @@ fn parse_weight(text: &str) -> Option<u16> {
     }
     let thousandths = whole.checked_mul(1000)?.checked_add(format!("{fraction:0<3}").parse().ok()?)?;
     (thousandths <= 1000).then_some(thousandths)
-}
-
-/// The parts of a text between separators; a separator within quotes does not count.
-pub(crate) struct Unquoted<'a> {
-    /// The text that is left.
-    pub(crate) rest: &'a str,
-    /// The separator.
-    pub(crate) separator: u8,
-}
-
-impl<'a> Iterator for Unquoted<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let mut quoted = false;
-        let mut escaped = false;
-        let end = self.rest.bytes().position(|byte| {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if quoted => escaped = true,
-                b'"' => quoted = !quoted,
-                _ => return byte == self.separator && !quoted,
-            }
-            false
-        });
-        let (part, rest) = match end {
-            Some(end) => (self.rest.get(..end)?, self.rest.get(end + 1..)?),
-            None => (self.rest, ""),
-        };
-        self.rest = rest;
-        Some(part)
-    }
 }
 
 #[cfg(test)]

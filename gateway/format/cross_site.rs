@@ -29,20 +29,13 @@ pub fn cross_site(headers: &http::HeaderMap, own_authority: &str, allowed_origin
             .iter()
             .any(|allowed| allowed.trim_end_matches('/').as_bytes().eq_ignore_ascii_case(origin))
     };
-    let mut origins =
-        headers.get_all(http::header::ORIGIN).iter().map(http::HeaderValue::as_bytes).peekable();
-    if origins.peek().is_some() {
-        let foreign = |origin: &[u8]| !is_allowed(origin) && !is_own_origin(origin, own_authority);
-        let mut all_allowed = true;
-        for origin in origins {
-            if foreign(origin) {
-                return true;
-            }
-            all_allowed &= is_allowed(origin);
-        }
-        if all_allowed {
-            return false;
-        }
+    let origins: Vec<_> =
+        headers.get_all(http::header::ORIGIN).iter().map(http::HeaderValue::as_bytes).collect();
+    if origins.iter().any(|origin| !is_allowed(origin) && !is_own_origin(origin, own_authority)) {
+        return true;
+    }
+    if !origins.is_empty() && origins.iter().all(|origin| is_allowed(origin)) {
+        return false;
     }
     let mut sites = headers.get_all("sec-fetch-site").iter();
     sites.any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))

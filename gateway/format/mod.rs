@@ -37,7 +37,7 @@ mod properties;
 
 pub use accept::Accept;
 pub use bulk::{Bulk, RecordForm, takes_query};
-pub use coding::{ReplyCodingError, decode_batch, decode_reply};
+pub use coding::{CodingError, codings_of, decode_batch, decode_reply};
 pub use cross_site::{cross_site, is_postable_cross_site};
 pub use encoded_body::EncodedBody;
 pub use kind::Format;

@@ -20,18 +20,12 @@ pub fn request_format(
 ) -> Result<Format, BatchRefusal> {
     let media = MediaType::parse(content_type.unwrap_or_default());
     let same = |name: &str| media.essence.eq_ignore_ascii_case(name);
-    let format = if same("application/json") {
-        Some(Format::Json)
-    } else if is_type_of(Format::Xml, media.essence) {
-        Some(Format::Xml)
-    } else if is_type_of(Format::Ndjson, media.essence) {
-        Some(Format::Ndjson)
-    } else if same("multipart/mixed") || same("multipart/batch") {
+    let format = if same("multipart/batch") {
         Some(Format::Multipart)
     } else if same("") || same("application/x-www-form-urlencoded") || same("text/plain") {
         sniffed(body)
     } else {
-        None
+        Format::ALL.into_iter().find(|format| is_type_of(*format, media.essence))
     };
     let format = format.filter(|format| formats.contains(format));
     let format = format.ok_or_else(|| BatchRefusal::UnsupportedMediaType(media_types(formats)))?;
@@ -142,10 +136,8 @@ fn preferred(
         let best: Weight = types(format).iter().filter_map(|name| ranges.weight_of(name)).max()?;
         Some((best, format == usual, format))
     });
-    let order = |format: Format| std::cmp::Reverse(Format::ALL.iter().position(|known| *known == format));
-    weighted
-        .max_by_key(|(weight, is_usual, format)| (*weight, *is_usual, order(*format)))
-        .map(|(_, _, format)| format)
+    // Of equals, this takes the last.
+    weighted.max_by_key(|(weight, is_usual, _)| (*weight, *is_usual)).map(|(_, _, format)| format)
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 
 use super::json;
 use super::media::{MediaKind, MediaType};
-use crate::batch::Bounded;
-use crate::batch::{BatchLimits, ItemRejection};
+use crate::batch::{BatchLimits, Bounded, ItemRejection};
 use crate::header::field::Fields;
 use crate::reference::expression::{
     EXPRESSION_START, Expression, ExpressionError, Part, TextTemplate, may_have_expressions,
@@ -70,10 +69,8 @@ fn header_templates(headers: &Fields) -> Result<Vec<(usize, TextTemplate)>, Item
         // Values that are not UTF-8 come from formats that have no expressions.
         let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
         if let Some(id) = etag_of(name, text.as_bytes()) {
-            templates.push((
-                place,
-                TextTemplate::from_expression(Expression { item: id.into(), part: Part::Header(ETAG) }),
-            ));
+            let etag = Expression { item: id.into(), part: Part::Header(ETAG) };
+            templates.push((place, TextTemplate::from_expression(etag)));
             continue;
         }
         if !may_have_expressions(text.as_bytes()) {
@@ -94,12 +91,8 @@ fn header_templates(headers: &Fields) -> Result<Vec<(usize, TextTemplate)>, Item
 /// result. No entity tag looks like that (RFC 9110 §8.8.3).
 fn etag_of<'value>(name: &HeaderName, value: &'value [u8]) -> Option<&'value str> {
     let id = value.strip_prefix(b"$").filter(|id| !id.is_empty())?;
-    let id = if *name == IF_MATCH || *name == IF_NONE_MATCH {
-        std::str::from_utf8(id).ok()?
-    } else {
-        return None;
-    };
-    (!id.contains([' ', '\t', ',', '"'])).then_some(id)
+    let id = Some(id).filter(|_| *name == IF_MATCH || *name == IF_NONE_MATCH)?;
+    std::str::from_utf8(id).ok().filter(|id| !id.contains([' ', '\t', ',', '"']))
 }
 
 fn rejection(error: ExpressionError) -> ItemRejection {

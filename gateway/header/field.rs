@@ -3,7 +3,11 @@
 //! Names and values are parsed with the `http` crate's types, which refuse CR, LF, NUL and names that are not tokens
 //! (RFC 9110 §5.1, §5.5). [`checked_field`] adds the gateway's own rules.
 
+use std::borrow::Cow;
+
 use http::{HeaderName, HeaderValue};
+
+use crate::http1::trim_blanks;
 
 /// An item's fields, in the order given.
 pub type Fields = Vec<(HeaderName, HeaderValue)>;
@@ -95,12 +99,10 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-fn trim_blanks(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = value {
-        value = rest;
+/// The value as text. If it is not UTF-8 it is ISO-8859-1 (RFC 9110 §5.5): each byte is a character.
+pub(crate) fn value_text(value: &HeaderValue) -> Cow<'_, str> {
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => value.as_bytes().iter().copied().map(char::from).collect(),
     }
-    while let [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }

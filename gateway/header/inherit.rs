@@ -128,8 +128,7 @@ impl CallHeaders {
     #[must_use]
     pub fn compose(&self, own: &[(HeaderName, HeaderValue)]) -> HeaderMap {
         let mut fields = self.shared.clone();
-        let mut previous: Option<&HeaderName> = None;
-        for (name, value) in own {
+        for (index, (name, value)) in own.iter().enumerate() {
             if self.decides(name) {
                 continue;
             }
@@ -138,17 +137,11 @@ impl CallHeaders {
                 continue;
             }
             // A repeated name in one item is a second value, not an override.
-            if previous == Some(name)
-                || own
-                    .iter()
-                    .take_while(|(other, _)| !std::ptr::eq(other, name))
-                    .any(|(other, _)| other == name)
-            {
+            if own.iter().take(index).any(|(earlier, _)| earlier == name) {
                 fields.append(name.clone(), value.clone());
             } else {
                 fields.insert(name.clone(), value.clone());
             }
-            previous = Some(name);
         }
         // Preferences are inherited one by one. If one appears twice, the first applies, which is the item's (RFC 7240
         // §2).

@@ -23,9 +23,9 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// The parts of a value between separators. Quoted strings are not split (RFC 9110 §5.6.4).
-pub(crate) fn outside_quotes(value: &str, separator: char) -> Vec<&str> {
+pub(crate) fn outside_quotes(value: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
-    let parts = value.split(|character: char| {
+    value.split(move |character: char| {
         match character {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
@@ -33,6 +33,5 @@ pub(crate) fn outside_quotes(value: &str, separator: char) -> Vec<&str> {
             _ => return character == separator && !quoted,
         }
         false
-    });
-    parts.collect()
+    })
 }

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::HeadLimits;
 use super::fault::{Fault, Flaw};
+use super::head::Facts;
 use super::lines::{LineEnd, Lines};
 use super::syntax::{MessageKind, field, is_blank, is_token_byte, is_value_byte};
 
@@ -32,19 +33,25 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Takes bytes up to the end of the body, a fault, or all of them. Returns how many, and whether the body is complete.
-    /// `place` is the position of the bytes in the message. It advances by the valid ones.
-    pub(super) fn follow(&mut self, bytes: &[u8], place: &mut u64) -> (usize, Result<bool, Fault>) {
-        match self.pass(bytes, *place) {
-            Ok((taken, complete)) => {
-                *place += taken as u64;
-                (taken, Ok(complete))
-            }
-            Err(fault) => {
-                let before = fault.place.saturating_sub(*place);
-                (usize::try_from(before).unwrap_or_default(), Err(fault))
-            }
+    /// The body after a head (RFC 9112 §6.3); `None` if it is empty.
+    pub(super) fn after(facts: &Facts, limits: HeadLimits, kind: MessageKind) -> Option<Self> {
+        match (facts.length, kind) {
+            _ if facts.is_chunked => Some(Self::Chunked(Box::new(Chunked::new(limits, kind)))),
+            (Some(0), _) | (None, MessageKind::Request) => None,
+            (Some(length), _) => Some(Self::Length(length)),
+            (None, MessageKind::Reply) => Some(Self::UntilClose),
         }
+    }
+
+    /// Takes bytes up to the end of the body, a fault, or all of them. Adds their number to `at`, and returns whether the
+    /// body is complete. `place` is the position of the bytes in the message. It advances by the valid ones.
+    pub(super) fn follow(&mut self, bytes: &[u8], at: &mut usize, place: &mut u64) -> Result<bool, Fault> {
+        let (taken, complete) = self.pass(bytes, *place).inspect_err(|fault| {
+            *at += usize::try_from(fault.place.saturating_sub(*place)).unwrap_or_default();
+        })?;
+        *at += taken;
+        *place += taken as u64;
+        Ok(complete)
     }
 
     fn pass(&mut self, bytes: &[u8], place: u64) -> Result<(usize, bool), Fault> {

@@ -33,6 +33,7 @@ pub use fault::{Fault, Flaw};
 pub use replies::ReplyChecker;
 pub use requests::RequestChecker;
 pub use syntax::is_host;
+pub(crate) use syntax::trim_blanks;
 
 /// The limits of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use http::{HeaderMap, Method};
 
-use super::chunked::{Body, Chunked};
+use super::chunked::Body;
 use super::fault::{Fault, Flaw};
-use super::head::{Facts, Head, Step};
+use super::head::{Head, Step};
 use super::syntax::MessageKind;
 use super::{HeadLimits, Passed, Stop};
 
@@ -98,28 +98,28 @@ impl ReplyChecker {
                         self.state = State::Faulty(fault);
                     }
                 },
-                State::Body(body) => {
-                    let (taken, followed) = body.follow(rest, &mut self.place);
-                    at += taken;
-                    match followed {
-                        Ok(true) => self.end_message(),
-                        Ok(false) => {}
-                        Err(fault) => self.state = State::Faulty(fault),
-                    }
-                }
+                State::Body(body) => match body.follow(rest, &mut at, &mut self.place) {
+                    Ok(true) => self.end_message(),
+                    Ok(false) => {}
+                    Err(fault) => self.state = State::Faulty(fault),
+                },
             }
         }
     }
 
+    /// RFC 9112 §6.3.
     fn after_head(&mut self) {
         self.place = self.head.place();
-        match ending(self.head.facts(), &self.method) {
-            Ending::Interim => {
-                self.head.restart();
-            }
-            Ending::NoBody => self.end_message(),
-            Ending::Opaque => self.state = State::Opaque,
-            Ending::Body(body) => self.state = State::Body(body),
+        match self.head.facts().status {
+            101 => self.state = State::Opaque,
+            100..200 => self.head.restart(),
+            200..300 if self.method == Method::CONNECT => self.state = State::Opaque,
+            204 | 304 => self.end_message(),
+            _ if self.method == Method::HEAD => self.end_message(),
+            _ => match Body::after(self.head.facts(), LIMITS, MessageKind::Reply) {
+                Some(body) => self.state = State::Body(body),
+                None => self.end_message(),
+            },
         }
     }
 
@@ -127,34 +127,5 @@ impl ReplyChecker {
         if let State::Body(Body::Chunked(chunked)) = std::mem::replace(&mut self.state, State::Idle) {
             self.trailers = Some(chunked.into_trailers()).filter(|trailers| !trailers.is_empty());
         }
-    }
-}
-
-/// What follows the head of a reply.
-enum Ending {
-    /// Another head.
-    Interim,
-    NoBody,
-    Opaque,
-    Body(Body),
-}
-
-/// RFC 9112 §6.3.
-fn ending(facts: &Facts, method: &Method) -> Ending {
-    match facts.status {
-        101 => return Ending::Opaque,
-        100..200 => return Ending::Interim,
-        200..300 if *method == Method::CONNECT => return Ending::Opaque,
-        204 | 304 => return Ending::NoBody,
-        _ if *method == Method::HEAD => return Ending::NoBody,
-        _ => {}
-    }
-    if facts.is_chunked {
-        return Ending::Body(Body::Chunked(Box::new(Chunked::new(LIMITS, MessageKind::Reply))));
-    }
-    match facts.length {
-        Some(0) => Ending::NoBody,
-        Some(length) => Ending::Body(Body::Length(length)),
-        None => Ending::Body(Body::UntilClose),
     }
 }

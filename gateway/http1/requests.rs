@@ -1,6 +1,6 @@
 //! The requests on a client's connection, one after the other.
 
-use super::chunked::{Body, Chunked};
+use super::chunked::Body;
 use super::fault::Fault;
 use super::head::{Head, Step};
 use super::syntax::MessageKind;
@@ -101,15 +101,11 @@ impl RequestChecker {
                         self.state = State::Faulty(fault);
                     }
                 },
-                State::Body(body) => {
-                    let (taken, followed) = body.follow(rest, &mut self.place);
-                    at += taken;
-                    match followed {
-                        Ok(true) => self.end_message(),
-                        Ok(false) => {}
-                        Err(fault) => self.state = State::Faulty(fault),
-                    }
-                }
+                State::Body(body) => match body.follow(rest, &mut at, &mut self.place) {
+                    Ok(true) => self.end_message(),
+                    Ok(false) => {}
+                    Err(fault) => self.state = State::Faulty(fault),
+                },
             }
             if matches!(self.state, State::Head) && self.head.is_untouched() {
                 begun = at;
@@ -145,16 +141,9 @@ impl RequestChecker {
             }
             Step::Complete => {
                 self.place = self.head.place();
-                let facts = self.head.facts();
-                let body = if facts.is_chunked {
-                    Body::Chunked(Box::new(Chunked::new(self.limits, MessageKind::Request)))
-                } else {
-                    Body::Length(facts.length.unwrap_or(0))
-                };
-                let is_empty = matches!(body, Body::Length(0));
-                self.state = State::Body(body);
-                if is_empty {
-                    self.end_message();
+                match Body::after(self.head.facts(), self.limits, MessageKind::Request) {
+                    Some(body) => self.state = State::Body(body),
+                    None => self.end_message(),
                 }
             }
         }
@@ -162,8 +151,7 @@ impl RequestChecker {
 
     fn end_message(&mut self) {
         let wants_upgrade = self.head.facts().wants_upgrade && !self.head.facts().is_http_1_0;
-        let next = if wants_upgrade { State::Undecided } else { State::Head };
-        self.state = next;
+        self.state = if wants_upgrade { State::Undecided } else { State::Head };
         self.number += 1;
         self.place = 0;
         self.head.restart();

@@ -34,15 +34,11 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
 }
 
 /// The value without spaces and tabs around it.
-fn trim_blanks(mut value: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = value
-        && is_blank(*first)
-    {
+pub(crate) fn trim_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
     }
-    while let [rest @ .., last] = value
-        && is_blank(*last)
-    {
+    while let [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
     value
@@ -75,13 +71,10 @@ pub(super) fn field(line: &[u8], kind: MessageKind) -> Result<FieldLine<'_>, (Fl
 
 /// A number that consists of digits (RFC 9110 §8.6) and has at most 63 bits, because servers count with these.
 pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number = digits
-        .iter()
-        .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
-    i64::try_from(number).is_ok().then_some(number)
+    let digits = std::str::from_utf8(digits).ok()?;
+    // `parse` would take a sign, too.
+    let number = digits.parse::<i64>().ok().filter(|_| digits.bytes().all(|digit| digit.is_ascii_digit()));
+    number?.try_into().ok()
 }
 
 /// Whether the bytes are `host [":" port]` (RFC 3986 §3.2.2, §3.2.3). Empty is not a host.

@@ -30,9 +30,10 @@ impl Preferences {
     pub fn parse(headers: &HeaderMap) -> Self {
         let mut preferences = Self::default();
         for value in headers.get_all("prefer").iter().rev() {
-            for token in outside_quotes(value.to_str().unwrap_or_default(), ',').into_iter().rev() {
+            let tokens: Vec<_> = outside_quotes(value.to_str().unwrap_or_default(), ',').collect();
+            for token in tokens.into_iter().rev() {
                 // Parameters after `;` belong to a preference; batchgate's have none.
-                let token = outside_quotes(token, ';').first().copied().unwrap_or_default();
+                let token = outside_quotes(token, ';').next().unwrap_or_default();
                 let (name, value) = token.split_once('=').unwrap_or((token, ""));
                 preferences.set(name.trim(), value.trim().trim_matches('"'));
             }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::error_reply::{ErrorReply, UNAVAILABLE_FOR};
-use super::limit::Limit;
+use super::error_reply::{ErrorReply, Limit, UNAVAILABLE_FOR};
 use super::table::{self, Row};
 use crate::batch::{AdmissionRefusal, OutcomeKind};
 

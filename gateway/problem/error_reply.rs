@@ -1,8 +1,9 @@
 //! A row of the table, made into a reply for one client.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::limit::Limit;
 use super::table::Row;
 use crate::batch::{GatewayMade, OutcomeKind, Problem, ProxyError};
 use crate::header::GATEWAY_NAME;
@@ -54,5 +55,23 @@ impl ErrorReply {
         let retryable = if self.retryable { "; retryable" } else { "" };
         let outcome = self.made.outcome.as_str();
         format!("{GATEWAY_NAME}; error={error}; outcome={outcome}{retryable}")
+    }
+}
+
+/// The limit that was exceeded. Log lines name it in addition to the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The limit with this key, or with this name if it is fixed.
+    Key(&'static str),
+    /// The rate limit with this name; written as `rate_limits.NAME`.
+    Rate(Arc<str>),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => formatter.write_str(key),
+            Self::Rate(name) => write!(formatter, "rate_limits.{name}"),
+        }
     }
 }

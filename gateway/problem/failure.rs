@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use super::error_reply::{ErrorReply, UNAVAILABLE_FOR};
-use super::idempotent::is_idempotent;
-use super::limit::Limit;
+use super::error_reply::{ErrorReply, Limit, UNAVAILABLE_FOR};
 use super::table::{self, Row};
 use crate::batch::OutcomeKind;
 use crate::dispatch::{CallFailure, Sent};
@@ -27,6 +25,27 @@ pub fn of_failure(failure: CallFailure, sent: Sent, method: &Method) -> ErrorRep
         (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR)
     };
     reply
+}
+
+/// Whether it may be sent again when it is not known whether it was carried out: RFC 9110 §9.2.2, and the idempotent
+/// methods of RFC 4918, RFC 3253 and RFC 5323.
+#[must_use]
+pub fn is_idempotent(method: &Method) -> bool {
+    method.is_idempotent()
+        || matches!(
+            method.as_str(),
+            "PROPFIND"
+                | "PROPPATCH"
+                | "MKCOL"
+                | "COPY"
+                | "MOVE"
+                | "UNLOCK"
+                | "REPORT"
+                | "SEARCH"
+                | "QUERY"
+                | "ACL"
+                | "MKCALENDAR"
+        )
 }
 
 /// The word for a failure in metrics and logs.

@@ -2,8 +2,7 @@
 
 use http::StatusCode;
 
-use super::error_reply::ErrorReply;
-use super::limit::Limit;
+use super::error_reply::{ErrorReply, Limit};
 use super::table;
 use crate::batch::OutcomeKind;
 use crate::http1::Fault;

@@ -1,10 +1,10 @@
-//! Rejected items.
+//! Items that are rejected, and items that were not started.
 
 use super::admission::{self, of_admission};
-use super::error_reply::ErrorReply;
-use super::limit::Limit;
+use super::error_reply::{ErrorReply, Limit};
 use super::table::{self, Row};
 use crate::batch::{ItemRejection, OutcomeKind};
+use crate::dispatch::{SkipReason, WindowLimit};
 
 /// The result of an item that is rejected. Nothing was sent for it.
 #[must_use]
@@ -61,4 +61,41 @@ fn row(rejection: &ItemRejection) -> Row {
         ItemRejection::MethodNotAllowed { .. } => table::ITEM_METHOD_NOT_ALLOWED,
         ItemRejection::NotImplemented { .. } => table::NOT_IMPLEMENTED,
     }
+}
+
+/// The reason of items that were not started because the batch stopped before them.
+pub const BATCH_STOPPED: &str = table::BATCH_STOPPED.reason;
+
+/// The result of an item that was not started.
+#[must_use]
+pub fn of_skip(reason: SkipReason) -> ErrorReply {
+    let (row, detail) = match reason {
+        SkipReason::BatchStopped => (
+            table::BATCH_STOPPED,
+            "an earlier item failed, and the batch asked to stop at the first error (continue-on-error=false)"
+                .to_owned(),
+        ),
+        SkipReason::DependencyFailed { on } => {
+            (table::DEPENDENCY_FAILED, format!("this item depends on `{on}`, which failed"))
+        }
+        SkipReason::ConditionNotMet { condition } => {
+            (table::CONDITION_NOT_MET, format!("the item's `if` was not met: {condition}"))
+        }
+        SkipReason::ResultNotKept { on, limit: WindowLimit::Bytes } => (
+            table::RESULT_NOT_KEPT,
+            format!(
+                "the result of `{on}` is not kept any more; only those of the newest lines are \
+                 (stream_window.bytes)"
+            ),
+        ),
+        SkipReason::ResultNotKept { on, limit: WindowLimit::Memory } => (
+            table::NO_MEMORY_FOR_RESULTS,
+            format!("the result of `{on}` is not kept, because the gateway is short of memory (limits.memory)"),
+        ),
+        SkipReason::ReferenceUnresolved { reference, problem } => (
+            table::REFERENCE_UNRESOLVED,
+            format!("the reference `{reference}` does not resolve: {problem}"),
+        ),
+    };
+    ErrorReply::new(row, detail, OutcomeKind::Skipped)
 }

@@ -19,8 +19,12 @@ pub(super) struct Row {
     pub(super) limit: Option<&'static str>,
 }
 
+/// Defines the rows of a section, and the list of them.
 macro_rules! rows {
-    ($($name:ident = $status:ident $reason:literal $error:literal $title:literal $($limit:literal)?;)*) => {
+    (
+        [$section:tt]
+        $($name:ident = $status:ident $reason:literal $error:literal $title:literal $($limit:literal)?;)*
+    ) => {
         $(pub(super) const $name: Row = Row {
             status: StatusCode::$status,
             reason: $reason,
@@ -29,6 +33,7 @@ macro_rules! rows {
             error: $error,
             limit: rows!(@limit $($limit)?),
         };)*
+        const $section: &[Row] = &[$($name),*];
     };
     (@limit $limit:literal) => { Some($limit) };
     (@limit) => { None };
@@ -38,6 +43,7 @@ rows! {
     // Name = status, word, error of Proxy-Status, title, limit.
 
     // Access: the same for batches, items and single requests.
+    [ACCESS]
     RATE_LIMITED = TOO_MANY_REQUESTS "rate_limited" "http_request_denied" "Rate limit exceeded";
     UNAUTHENTICATED = UNAUTHORIZED "unauthenticated" "http_request_denied" "Not authenticated";
     CLIENT_FORBIDDEN = FORBIDDEN "client_forbidden" "http_request_denied" "Access denied";
@@ -45,15 +51,20 @@ rows! {
     // RFC 9209 §2.3.32. Not the 502 that it recommends: 502 is retried (`retry.status`), in each round of the loop.
     LOOP_DETECTED = LOOP_DETECTED "loop_detected" "proxy_loop_detected" "Request loop detected" "limits.hops";
     OVER_BURST = PAYLOAD_TOO_LARGE "too_many_items" "http_request_denied" "Too many items in the batch";
+}
 
+rows! {
     // Requests that break HTTP.
+    [_]
     TARGET_TOO_LONG = URI_TOO_LONG "target_too_long" "http_request_error" "Request target too long";
     HEADER_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "header_too_large" "http_request_error" "Request header section too large";
     NOT_IMPLEMENTED = NOT_IMPLEMENTED "not_implemented" "http_request_error" "Not supported by the gateway";
     VERSION_NOT_SUPPORTED = HTTP_VERSION_NOT_SUPPORTED "version_not_supported" "http_request_error" "Unsupported HTTP version";
     MALFORMED_REQUEST = BAD_REQUEST "malformed_request" "http_request_error" "Malformed request";
+}
 
-    // Batches.
+rows! {
+    [BATCHES]
     MALFORMED = BAD_REQUEST "malformed" "http_request_error" "Malformed batch";
     NOT_A_BATCH = BAD_REQUEST "not_a_batch" "http_request_error" "Not a batch";
     DUPLICATE_MEMBER = BAD_REQUEST "duplicate_member" "http_request_error" "Duplicate member";
@@ -79,8 +90,11 @@ rows! {
     BODY_TIMEOUT = REQUEST_TIMEOUT "body_timeout" "http_request_error" "The request body did not arrive in time" "limits.body_timeout";
     MEMORY_BUDGET = SERVICE_UNAVAILABLE "memory_budget" "proxy_internal_error" "The gateway's memory budget is used up" "limits.memory";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "proxy_internal_error" "Internal gateway error";
+}
 
+rows! {
     // Items.
+    [_]
     BAD_LINE = BAD_REQUEST "bad_line" "http_request_error" "Malformed line";
     BAD_ITEM = BAD_REQUEST "bad_item" "http_request_error" "Malformed item";
     BAD_HEADER = BAD_REQUEST "bad_header" "http_request_error" "Invalid header";
@@ -106,8 +120,11 @@ rows! {
     RESULT_NOT_KEPT = FAILED_DEPENDENCY "out_of_window" "http_request_denied" "The stream does not remember that line" "stream_window.bytes";
     NO_MEMORY_FOR_RESULTS = FAILED_DEPENDENCY "out_of_window" "http_request_denied" "The stream does not remember that line" "limits.memory";
     REFERENCE_UNRESOLVED = FAILED_DEPENDENCY "reference_unresolved" "http_request_denied" "Unresolved reference";
+}
 
+rows! {
     // Calls without a reply.
+    [CALLS]
     NO_TARGET = SERVICE_UNAVAILABLE "no_target" "destination_unavailable" "The upstream is unavailable";
     // RFC 9209 §2.3.12.
     QUEUE_FULL = SERVICE_UNAVAILABLE "queue_full" "connection_limit_reached" "Too many calls are waiting" "queue";
@@ -140,4 +157,17 @@ rows! {
     CLIENT_SHARE_DEADLINE = GATEWAY_TIMEOUT "client_share_deadline" "http_response_timeout" "The client's share is used up" "client_share";
     LONG_LIVED_FULL = SERVICE_UNAVAILABLE "upgraded_full" "connection_limit_reached" "Too many long-lived exchanges" "upgraded";
     CLIENT_LONG_LIVED_FULL = SERVICE_UNAVAILABLE "client_upgraded_full" "connection_limit_reached" "Too many long-lived exchanges of this client" "client_share";
+}
+
+/// The reasons of all refused batches, so that their counters start at zero.
+pub fn refusal_reasons() -> impl Iterator<Item = &'static str> {
+    ACCESS.iter().chain(BATCHES).map(|row| row.reason)
+}
+
+/// The reasons of items and single requests that exceeded a limit, so that their counters start at zero and an alert
+/// sees the first increase.
+pub fn limit_reasons() -> impl Iterator<Item = &'static str> {
+    let others = [RATE_LIMITED, ITEM_OVER_LIMIT, NOT_IN_WINDOW, LOOP_DETECTED, BODY_TIMEOUT, MEMORY_BUDGET];
+    let of_calls = CALLS.iter().filter(|row| row.limit.is_some());
+    of_calls.copied().chain(others).map(|row| row.reason)
 }

@@ -1,9 +1,9 @@
 //! Start and end of a gateway: binds sockets, runs services, obeys signals. The order of events is described in
 //! [the module above](super).
 
+use std::error::Error;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -14,7 +14,6 @@ use tokio::task::JoinHandle;
 use crate::clock::Deadline;
 use crate::config::{self, Loaded, Settings};
 use crate::telemetry::{HandoverResult, Logging, Metrics, MetricsError, ReloadResult, start_logging};
-use crate::terminal::print_error;
 
 use super::handover::{HandoverError, Successor};
 use super::reload::{Reloader, WatchedFile};
@@ -159,36 +158,21 @@ impl Drop for Running {
 }
 
 /// Serves the configuration in `file` until a signal ends it.
-#[must_use]
-pub(crate) fn run(file: &Path) -> ExitCode {
+///
+/// # Errors
+/// The gateway could not start; the error is for people.
+pub(crate) fn run(file: &Path) -> Result<(), Box<dyn Error>> {
     let inherited = Inherited::from_environment();
     // Before the file is loaded, so that a change from here on is noticed.
     let watched = WatchedFile::new(file.to_owned());
-    let loaded = match config::load(file) {
-        Ok(loaded) => loaded,
-        Err(diagnostics) => {
-            print_error(diagnostics);
-            return ExitCode::FAILURE;
-        }
-    };
-    let logging = match start_logging(&loaded.settings.log) {
-        Ok(logging) => logging,
-        Err(error) => {
-            print_error(format_args!("batchgate: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    let runtime = match runtime(&loaded.settings) {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            print_error(format_args!("batchgate: could not start worker threads: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    let code = runtime.block_on(serve(watched, loaded, &logging, inherited));
+    let loaded = config::load(file)?;
+    let logging = start_logging(&loaded.settings.log).map_err(|error| format!("batchgate: {error}"))?;
+    let runtime = runtime(&loaded.settings)
+        .map_err(|error| format!("batchgate: could not start worker threads: {error}"))?;
+    let ended = runtime.block_on(serve(watched, loaded, &logging, inherited));
     // Cuts connections that are still open; their requests have ended.
     runtime.shutdown_background();
-    code
+    Ok(ended.map_err(|error| format!("batchgate: {error}"))?)
 }
 
 fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
@@ -199,17 +183,7 @@ fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn serve(watched: WatchedFile, loaded: Loaded, logging: &Logging, inherited: Inherited) -> ExitCode {
-    match serve_until_ended(watched, loaded, logging, inherited).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            print_error(format_args!("batchgate: {error}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn serve_until_ended(
+async fn serve(
     mut watched: WatchedFile,
     loaded: Loaded,
     logging: &Logging,
@@ -218,7 +192,7 @@ async fn serve_until_ended(
     // Before clients can come in: from here on no signal kills the process.
     let mut signals = Signals::new()?;
     for warning in loaded.warnings.iter() {
-        tracing::warn!(kind = "config", line = warning.line(), warning = warning.message());
+        tracing::warn!(kind = "config", line = warning.line(), warning = warning.message);
     }
     watched.watch_others(loaded.files);
     let given = inherited.count();

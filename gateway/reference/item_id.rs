@@ -24,15 +24,9 @@ impl ItemId {
     }
 }
 
-impl From<&str> for ItemId {
-    fn from(id: &str) -> Self {
+impl<T: Into<Box<str>>> From<T> for ItemId {
+    fn from(id: T) -> Self {
         Self(id.into())
-    }
-}
-
-impl From<String> for ItemId {
-    fn from(id: String) -> Self {
-        Self(id.into_boxed_str())
     }
 }
 

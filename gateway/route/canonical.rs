@@ -133,25 +133,25 @@ fn decode_unreserved(path: &str, strictness: Strictness) -> Result<Cow<'_, str>,
 }
 
 fn check_encoded(byte: u8, strictness: Strictness) -> Result<(), PathError> {
-    if byte == 0 {
-        return Err(PathError::EncodedSeparator);
-    }
-    if strictness == Strictness::Proxied {
-        return Ok(());
-    }
-    let separator = byte < 0x20 || byte == 0x7f || matches!(byte, b'/' | b'\\');
-    if separator { Err(PathError::EncodedSeparator) } else { Ok(()) }
+    let is_refused = match strictness {
+        Strictness::Item => byte.is_ascii_control() || matches!(byte, b'/' | b'\\'),
+        Strictness::Proxied => byte == 0,
+    };
+    if is_refused { Err(PathError::EncodedSeparator) } else { Ok(()) }
 }
 
 fn doubly_encoded(digits: [u8; 2]) -> bool {
     matches!(&digits.map(|digit| digit.to_ascii_lowercase()), b"2e" | b"2f" | b"5c" | b"25" | b"00")
 }
 
+/// Whether two hex digits are missing after a `%` of the text.
+#[must_use]
+pub fn has_broken_encoding(text: &str) -> bool {
+    text.match_indices('%').any(|(at, _)| text.get(at..).and_then(decoded_byte).is_none())
+}
+
 fn decoded_byte(encoded: &str) -> Option<u8> {
-    let digits = encoded.get(1..3)?;
-    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
+    let digits = encoded.get(1..3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
     u8::from_str_radix(digits, 16).ok()
 }
 
@@ -162,24 +162,7 @@ const fn is_unreserved(byte: u8) -> bool {
 
 /// RFC 3986 §3.3: pchar, slash and percent.
 const fn is_path_byte(byte: u8) -> bool {
-    is_unreserved(byte)
-        || matches!(
-            byte,
-            b'!' | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'='
-                | b':'
-                | b'@'
-                | b'/'
-                | b'%'
-        )
+    is_unreserved(byte) || matches!(byte, b'!' | b'$'..=b';' | b'=' | b'@')
 }
 
 #[cfg(test)]

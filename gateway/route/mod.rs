@@ -15,7 +15,7 @@ mod table;
 mod template;
 
 pub use authority::same_authority;
-pub use canonical::{CanonicalPath, PathError, Strictness};
+pub use canonical::{CanonicalPath, PathError, Strictness, has_broken_encoding};
 pub use mapping::Mapping;
 pub use method::{MethodSet, has_dav_replies, known_method, method_label};
 pub use query::is_query_byte;

@@ -98,12 +98,12 @@ fn map_tagged(
     value: &str,
     map: impl Fn(&str) -> Result<String, &'static str>,
 ) -> Result<OriginText, &'static str> {
-    let mut pieces = vec![String::new()];
+    let (mut pieces, mut text) = (Vec::new(), String::new());
     let mut in_list = false;
     let mut rest = value;
     while let Some(at) = rest.find(['<', '(', ')', '[']) {
         let (before, from) = rest.split_at(at);
-        push(&mut pieces, before);
+        text.push_str(before);
         let (token, behind) = match from.as_bytes().first() {
             Some(b'<') => split_behind(from, '>')?,
             Some(b'[') => split_behind(from, ']')?,
@@ -117,21 +117,16 @@ fn map_tagged(
         let tagged = token.strip_prefix('<').and_then(|inner| inner.strip_suffix('>'));
         match tagged {
             Some(url) if !in_list => {
-                push(&mut pieces, "<");
-                pieces.push(format!("{}>", map(url)?));
+                text.push('<');
+                pieces.push(std::mem::replace(&mut text, format!("{}>", map(url)?)));
             }
-            _ => push(&mut pieces, token),
+            _ => text.push_str(token),
         }
         rest = behind;
     }
-    push(&mut pieces, rest);
+    text.push_str(rest);
+    pieces.push(text);
     Ok(OriginText(pieces))
-}
-
-fn push(pieces: &mut [String], text: &str) {
-    if let Some(last) = pieces.last_mut() {
-        last.push_str(text);
-    }
 }
 
 fn split_behind(text: &str, end: char) -> Result<(&str, &str), &'static str> {

@@ -82,7 +82,7 @@ impl RouteTable {
         self.by_length
             .iter()
             .filter_map(|index| Some((*index, self.get(*index)?)))
-            .find(|(_, route)| route.covers(path))
+            .find(|(_, route)| is_prefix(&route.path, path))
     }
 
     /// The route at this index.
@@ -95,12 +95,6 @@ impl RouteTable {
     #[must_use]
     pub fn routes(&self) -> &[Route] {
         &self.routes
-    }
-}
-
-impl Route {
-    fn covers(&self, path: &CanonicalPath) -> bool {
-        is_prefix(&self.path, path)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::canonical::{CanonicalPath, PathError, Strictness};
+use super::canonical::{CanonicalPath, PathError, Strictness, has_broken_encoding};
 use super::query::is_query_byte;
 use super::table::{Route, RouteIndex, RouteTable};
 
@@ -124,11 +124,7 @@ impl UrlTemplate {
             return Err(TemplateError::NotOpen);
         }
         // `%{id}` would make a value's first characters a part of an encoding.
-        let is_cut = |(at, _)| {
-            let digits = literal.get(at + 1..at + 3).unwrap_or_default();
-            digits.len() < 2 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())
-        };
-        if literal.match_indices('%').any(is_cut) {
+        if has_broken_encoding(literal) {
             return Err(TemplateError::Path(PathError::BrokenEncoding));
         }
         if !literal.is_empty() {

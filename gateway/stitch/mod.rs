@@ -5,13 +5,10 @@
 //! codings, and the upstream's names in its urls become the gateway's; nothing else changes. Formats write the results;
 //! this module knows none of them.
 
-mod context;
 mod reply;
-mod report;
 mod stitcher;
 #[cfg(test)]
 mod tests;
 
-pub use context::StitchContext;
-pub use report::ItemReport;
-pub use stitcher::stitch;
+pub use reply::StitchContext;
+pub use stitcher::{ItemReport, stitch};

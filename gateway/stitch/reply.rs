@@ -7,12 +7,26 @@ use http::{Method, StatusCode};
 
 use crate::batch::ResultBody;
 use crate::dispatch::{CallFailure, UpstreamReply};
-use crate::format::{ReplyCodingError, decode_reply, is_xml, xml};
+use crate::format::{CodingError, codings_of, decode_reply, is_xml, xml};
 use crate::header::field::Fields;
 use crate::header::hop::{Kept, strip_hop_by_hop};
-use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex, has_dav_replies};
+use crate::route::{Mapping, RouteAction, RouteIndex, RouteTable, UpstreamIndex, has_dav_replies};
 
-use super::context::StitchContext;
+/// What stitching needs in addition to the outcomes.
+pub struct StitchContext<'context> {
+    /// The routes, for mapping urls back.
+    pub routes: &'context RouteTable,
+    /// Whether an authority is a name of the upstream.
+    pub is_upstream: &'context (dyn Fn(UpstreamIndex, &str) -> bool + Sync),
+    /// The gateway's `scheme://authority`, as the client used it.
+    pub own_origin: &'context str,
+    /// The most bytes of one item's body, its content codings undone.
+    pub max_item_reply: usize,
+    /// The most bytes of all bodies together, their content codings undone.
+    pub max_reply: usize,
+    /// `return=minimal`: items below 400 have no headers and no body.
+    pub minimal: bool,
+}
 
 /// Where a reply came from.
 pub(crate) struct Origin<'origin> {
@@ -84,27 +98,23 @@ fn decoded(
     origin: &Origin<'_>,
     budget: &mut BodyBudget,
 ) -> Result<Bytes, CallFailure> {
-    if !headers.contains_key(header::CONTENT_ENCODING) {
-        return Ok(body);
-    }
-    let codings: Vec<_> =
-        headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?")).collect();
+    let Some(codings) = codings_of(headers) else { return Ok(body) };
     let context = origin.context;
     let limit = context.max_item_reply.min(budget.left);
     let cost = limit.min(body.len().saturating_mul(EXPANSION));
     if cost > budget.waste {
         return Err(CallFailure::RepliesTooLarge { limit: context.max_reply });
     }
-    let decoded = decode_reply(&codings.join(","), body, limit);
+    let decoded = decode_reply(&codings, body, limit);
     if decoded.is_err() {
         budget.waste -= cost;
     }
     decoded.map_err(|error| match error {
-        ReplyCodingError::TooLarge if limit < context.max_item_reply => {
+        CodingError::TooLarge if limit < context.max_item_reply => {
             CallFailure::RepliesTooLarge { limit: context.max_reply }
         }
-        ReplyCodingError::TooLarge => CallFailure::ReplyTooLarge { limit },
-        ReplyCodingError::Unsupported | ReplyCodingError::Corrupt => CallFailure::ReplyCoding,
+        CodingError::TooLarge => CallFailure::ReplyTooLarge { limit },
+        CodingError::Unsupported | CodingError::Corrupt(_) => CallFailure::ReplyCoding,
     })
 }
 

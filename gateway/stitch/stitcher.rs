@@ -2,16 +2,37 @@
 
 use http::{HeaderValue, Method, StatusCode, header};
 
-use super::context::StitchContext;
-use super::reply;
-use super::report::ItemReport;
+use super::reply::{self, StitchContext};
 use crate::batch::{ItemResult, MultiStatus, OutcomeKind, ResultBody, Subject};
-use crate::dispatch::{DispatchedItem, Outcome, Sent};
+use crate::dispatch::{DispatchedItem, Outcome, Sent, Timeline};
 use crate::header::PROXY_STATUS;
 use crate::header::field::Fields;
 use crate::header::retry_after;
 use crate::problem::{self, ErrorReply, Limit};
-use crate::route::{Respond, method_label};
+use crate::route::{Respond, RouteIndex, UpstreamIndex, method_label};
+
+/// One item for metrics and logs.
+#[derive(Clone, Debug)]
+pub struct ItemReport {
+    /// The route it matched, if any.
+    pub route: Option<RouteIndex>,
+    /// The upstream it was for, if any.
+    pub upstream: Option<UpstreamIndex>,
+    /// Its method's label.
+    pub method: &'static str,
+    /// Its final status.
+    pub status: StatusCode,
+    /// How it ended.
+    pub outcome: OutcomeKind,
+    /// When it was queued, started, sent and answered.
+    pub timeline: Timeline,
+    /// Why, if the gateway made the status: a word of a closed set.
+    pub reason: Option<&'static str>,
+    /// Whether it shared the call of another item.
+    pub coalesced: bool,
+    /// The limit that was exceeded, if it was one.
+    pub limit: Option<Limit>,
+}
 
 /// Stitches a batch's results. N items in, N results and N reports out, in order.
 #[must_use]

@@ -2,47 +2,38 @@
 
 use std::net::IpAddr;
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use prometheus::{IntCounterVec, IntGauge};
 
 use super::LogThrottle;
+use super::registry::metric_table;
+use crate::words::words;
 
-/// Why the gateway closed a client's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionRefusal {
-    /// `limits.connections` were already open.
-    Connections,
-    /// `limits.connections_per_address` were already open from its address.
-    ConnectionsPerAddress,
-    /// A request's header was not complete within `limits.header_timeout`.
-    HeaderTimeout,
-    /// A proxied request's body came too slowly (`limits.body_timeout`).
-    BodyTimeout,
-    /// The client did not read its reply for `limits.write_timeout`.
-    WriteTimeout,
-    /// Too many HTTP/2 frames that cause work without a request.
-    Http2Flood,
-    /// A request broke HTTP's grammar.
-    MalformedRequest,
-    /// A request's head was larger than `limits.header_bytes`, `limits.header_fields` or `limits.target_bytes`.
-    HeaderTooLarge,
-    /// A client started TLS on a port for plain HTTP.
-    TlsOnPlainPort,
+words! {
+    /// Why the gateway closed a client's connection.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum ConnectionRefusal {
+        /// `limits.connections` were already open.
+        Connections = "connections",
+        /// `limits.connections_per_address` were already open from its address.
+        ConnectionsPerAddress = "connections_per_address",
+        /// A request's header was not complete within `limits.header_timeout`.
+        HeaderTimeout = "header_timeout",
+        /// A proxied request's body came too slowly (`limits.body_timeout`).
+        BodyTimeout = "body_timeout",
+        /// The client did not read its reply for `limits.write_timeout`.
+        WriteTimeout = "write_timeout",
+        /// Too many HTTP/2 frames that cause work without a request.
+        Http2Flood = "http2_flood",
+        /// A request broke HTTP's grammar.
+        MalformedRequest = "malformed_request",
+        /// A request's head was larger than `limits.header_bytes`, `limits.header_fields` or `limits.target_bytes`.
+        HeaderTooLarge = "header_too_large",
+        /// A client started TLS on a port for plain HTTP.
+        TlsOnPlainPort = "tls_on_plain_port",
+    }
 }
 
 impl ConnectionRefusal {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Connections,
-        Self::ConnectionsPerAddress,
-        Self::HeaderTimeout,
-        Self::BodyTimeout,
-        Self::WriteTimeout,
-        Self::Http2Flood,
-        Self::MalformedRequest,
-        Self::HeaderTooLarge,
-        Self::TlsOnPlainPort,
-    ];
-
     /// The limit's key, or its name if it is fixed.
     const fn limit(self) -> &'static str {
         match self {
@@ -55,22 +46,6 @@ impl ConnectionRefusal {
             Self::MalformedRequest => "http1_grammar",
             Self::HeaderTooLarge => "limits.header_bytes",
             Self::TlsOnPlainPort => "plain_http",
-        }
-    }
-
-    /// The word for metrics and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connections => "connections",
-            Self::ConnectionsPerAddress => "connections_per_address",
-            Self::HeaderTimeout => "header_timeout",
-            Self::BodyTimeout => "body_timeout",
-            Self::WriteTimeout => "write_timeout",
-            Self::Http2Flood => "http2_flood",
-            Self::MalformedRequest => "malformed_request",
-            Self::HeaderTooLarge => "header_too_large",
-            Self::TlsOnPlainPort => "tls_on_plain_port",
         }
     }
 }
@@ -88,27 +63,26 @@ pub struct RefusedRequest<'request> {
     pub request_id: &'request str,
 }
 
-/// The metrics of clients' connections.
-pub struct ConnectionMetrics {
-    /// Open now.
-    pub open: IntGauge,
-    /// By reason, in the order of [`ConnectionRefusal::ALL`].
-    refused: [Refused; ConnectionRefusal::ALL.len()],
-}
-
-/// Refusals for one reason.
-struct Refused {
-    count: IntCounter,
-    throttle: LogThrottle,
+metric_table! {
+    /// The metrics of clients' connections.
+    pub struct ConnectionMetrics {
+        /// Open now.
+        pub open: IntGauge = "batchgate_connections"[] "Open connections of clients.";
+        refused: IntCounterVec = "batchgate_connections_refused_total"["reason"]
+            "Connections of clients that the gateway closed, by reason.";
+    }
+    also(_registry) {
+        /// In the order of [`ConnectionRefusal::ALL`].
+        throttles: [LogThrottle; ConnectionRefusal::ALL.len()] = <[LogThrottle; _]>::default();
+    }
 }
 
 impl ConnectionMetrics {
-    pub(super) fn new(open: IntGauge, refused: &IntCounterVec) -> Self {
-        let refused = ConnectionRefusal::ALL.map(|reason| Refused {
-            count: refused.with_label_values(&[reason.as_str()]),
-            throttle: LogThrottle::default(),
-        });
-        Self { open, refused }
+    /// Starts the counters at zero.
+    pub(super) fn prepare(&self) {
+        for reason in ConnectionRefusal::ALL {
+            self.refused.with_label_values(&[reason.as_str()]);
+        }
     }
 
     /// Counts a connection that the gateway closed, and logs it, at most once a second for each reason: an attack must
@@ -140,9 +114,9 @@ impl ConnectionMetrics {
 
     /// Counts a refusal. Returns the count so far and the client if a line may be logged.
     fn count(&self, reason: ConnectionRefusal, address: Option<IpAddr>) -> Option<(u64, String)> {
-        let refused = self.refused.get(reason as usize)?;
-        refused.count.inc();
+        let count = self.refused.with_label_values(&[reason.as_str()]);
+        count.inc();
         let client = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-        refused.throttle.may_log().then(|| (refused.count.get(), client()))
+        self.throttles.get(reason as usize)?.may_log().then(|| (count.get(), client()))
     }
 }

@@ -115,7 +115,7 @@ fn log_item(sender: &Sender<'_>, failure: &FailedItem, names: Names<'_>) {
         outcome = item.outcome.as_str(),
         reason = item.reason.unwrap_or(""),
         limit = shown(item.limit.as_ref()),
-        duration_ms = milliseconds(item.elapsed().unwrap_or_default()),
+        duration_ms = milliseconds(item.timeline.elapsed().unwrap_or_default()),
     );
 }
 

@@ -8,8 +8,9 @@
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use crate::clock::Stopwatch;
+use crate::words::words;
 
-use super::registry::MetricRegistry;
+use super::registry::metric_table;
 
 /// Seconds: from a refused handshake to a day.
 const DURATIONS: [f64; 11] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0];
@@ -17,105 +18,56 @@ const DURATIONS: [f64; 11] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 1
 const TO_UPSTREAM: &str = "to_upstream";
 const TO_CLIENT: &str = "to_client";
 
-/// The kind of an exchange that stays open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LongLivedKind {
-    /// `Upgrade: websocket`.
-    Websocket,
-    /// Any other upgrade.
-    Upgrade,
-    /// Server-sent events.
-    Sse,
-    /// A gRPC stream.
-    Grpc,
-    /// Any other streaming exchange.
-    Stream,
-}
-
-impl LongLivedKind {
-    /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Websocket, Self::Upgrade, Self::Sse, Self::Grpc, Self::Stream];
-
-    /// The word for it in metrics and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Websocket => "websocket",
-            Self::Upgrade => "upgrade",
-            Self::Sse => "sse",
-            Self::Grpc => "grpc",
-            Self::Stream => "stream",
-        }
+words! {
+    /// The kind of an exchange that stays open.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum LongLivedKind {
+        /// `Upgrade: websocket`.
+        Websocket = "websocket",
+        /// Any other upgrade.
+        Upgrade = "upgrade",
+        /// Server-sent events.
+        Sse = "sse",
+        /// A gRPC stream.
+        Grpc = "grpc",
+        /// Any other streaming exchange.
+        Stream = "stream",
     }
 }
 
-/// How an exchange ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LongLivedEnd {
-    /// The client closed it.
-    Client,
-    /// The upstream closed it.
-    Upstream,
-    /// Neither sent a byte within `timeout.idle`.
-    Idle,
-    /// The gateway drained.
-    Drain,
-    /// A connection broke.
-    Error,
-}
-
-impl LongLivedEnd {
-    /// All ways to end.
-    pub const ALL: [Self; 5] = [Self::Client, Self::Upstream, Self::Idle, Self::Drain, Self::Error];
-
-    /// The word for it in metrics and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Upstream => "upstream",
-            Self::Idle => "idle",
-            Self::Drain => "drain",
-            Self::Error => "error",
-        }
+words! {
+    /// How an exchange ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum LongLivedEnd {
+        /// The client closed it.
+        Client = "client",
+        /// The upstream closed it.
+        Upstream = "upstream",
+        /// Neither sent a byte within `timeout.idle`.
+        Idle = "idle",
+        /// The gateway drained.
+        Drain = "drain",
+        /// A connection broke.
+        Error = "error",
     }
 }
 
-/// The metrics of exchanges that stay open.
-pub struct LongLivedMetrics {
-    open: IntGaugeVec,
-    bytes: IntCounterVec,
-    duration: HistogramVec,
-    ended: IntCounterVec,
+metric_table! {
+    /// The metrics of exchanges that stay open.
+    pub struct LongLivedMetrics {
+        open: IntGaugeVec = "batchgate_long_lived_open"["upstream", "kind"]
+            "Open upgraded connections and streaming exchanges.";
+        bytes: IntCounterVec = "batchgate_long_lived_bytes_total"["upstream", "direction"]
+            "Bytes that passed over upgraded connections and streaming exchanges, by direction.";
+        duration: HistogramVec = "batchgate_long_lived_duration_seconds"["upstream", "kind"] in DURATIONS
+            "How long upgraded connections and streaming exchanges were open.";
+        ended: IntCounterVec = "batchgate_long_lived_ended_total"["upstream", "kind", "how"]
+            "Finished upgraded connections and streaming exchanges, by how they ended.";
+    }
+    also(_registry) {}
 }
 
 impl LongLivedMetrics {
-    pub(super) fn new(make: &MetricRegistry) -> Result<Self, prometheus::Error> {
-        Ok(Self {
-            open: make.gauges(
-                "batchgate_long_lived_open",
-                "Open upgraded connections and streaming exchanges.",
-                &["upstream", "kind"],
-            )?,
-            bytes: make.counters(
-                "batchgate_long_lived_bytes_total",
-                "Bytes that passed over upgraded connections and streaming exchanges, by direction.",
-                &["upstream", "direction"],
-            )?,
-            duration: make.histograms(
-                "batchgate_long_lived_duration_seconds",
-                "How long upgraded connections and streaming exchanges were open.",
-                &["upstream", "kind"],
-                &DURATIONS,
-            )?,
-            ended: make.counters(
-                "batchgate_long_lived_ended_total",
-                "Finished upgraded connections and streaming exchanges, by how they ended.",
-                &["upstream", "kind", "how"],
-            )?,
-        })
-    }
-
     /// Starts the counters of an upstream at zero.
     pub(super) fn prepare(&self, upstream: &str) {
         for direction in [TO_UPSTREAM, TO_CLIENT] {
@@ -196,7 +148,7 @@ mod tests {
 
     #[test]
     fn each_exchange_ends_once_however_it_ends() {
-        let metrics = LongLivedMetrics::new(&MetricRegistry(Registry::new())).unwrap();
+        let metrics = LongLivedMetrics::register(&Registry::new()).unwrap();
         metrics.prepare("svc");
         let ended = |how: &str| metrics.ended.with_label_values(&["svc", "sse", how]).get();
         let exchanges: Vec<_> = (0..7).map(|_| metrics.begin("svc", LongLivedKind::Sse)).collect();

@@ -4,19 +4,22 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use prometheus::core::Collector as _;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::MetricFamily;
 use prometheus::{
-    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
+    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
-
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::batch::OutcomeKind;
 use crate::config::{BatchEndpoint, Settings};
 use crate::format::{Format, RecordForm};
-use crate::problem::{LIMIT_REASONS, REFUSAL_REASONS};
+use crate::problem::{limit_reasons, refusal_reasons};
 use crate::stitch::ItemReport;
+use crate::words::words;
 
-use super::registry::{LATENCY, MetricRegistry};
+use super::registry::{LATENCY, metric_table};
 use super::{
     BatchEnd, BatchRecord, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord, TlsFailures,
     UpstreamMetrics,
@@ -26,90 +29,115 @@ const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 
 const BYTES: [f64; 9] =
     [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
 
-/// All metrics of a gateway.
-pub struct Metrics {
-    registry: Registry,
-    pub(super) items: IntCounterVec,
-    item_duration: HistogramVec,
-    item_failures: IntCounterVec,
-    items_coalesced: IntCounterVec,
-    pub(super) batches: IntCounterVec,
-    batch_items: HistogramVec,
-    batch_duration: HistogramVec,
-    batch_bytes_in: HistogramVec,
-    batch_bytes_out: HistogramVec,
-    phase_duration: HistogramVec,
-    rejections: IntCounterVec,
-    pub(super) requests: IntCounterVec,
-    request_duration: HistogramVec,
-    grpc_requests: IntCounterVec,
-    request_failures: IntCounterVec,
-    reload_ok: IntGauge,
-    reload_time: IntGauge,
-    reloads: IntCounterVec,
-    pub(super) handovers: IntCounterVec,
-    /// Batches in progress.
-    pub batches_in_flight: IntGauge,
-    /// Upstreams and their targets.
-    pub upstreams: UpstreamMetrics,
-    /// Upgraded connections and streams.
-    pub long_lived: LongLivedMetrics,
-    /// Clients' connections.
-    pub connections: ConnectionMetrics,
-    /// Failed TLS handshakes.
-    pub tls_failures: Arc<TlsFailures>,
-    buffer_bytes: IntGauge,
-    buffer_limit_bytes: IntGauge,
-    /// Batches and streams cut off because their client stalled while others waited for memory.
-    pub memory_gave_way: IntCounter,
-    /// Items and requests that exceeded a rate limit, by limit.
-    pub rate_limited: IntCounterVec,
-    /// Clients that a rate limit forgot because it was tracking too many, by limit.
-    pub limit_clients_forgotten: IntCounterVec,
-    log_lines_dropped: IntCounter,
-    tasks: IntGauge,
-    log: OnceLock<ErrorCounter>,
-}
-
-/// How a load of the configuration ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReloadResult {
-    /// The configuration is in use.
-    Taken,
-    /// It has errors, and changes nothing.
-    Refused,
-}
-
-impl ReloadResult {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Taken => "taken",
-            Self::Refused => "refused",
-        }
+metric_table! {
+    /// All metrics of a gateway.
+    pub struct Metrics {
+        build: IntGaugeVec = "batchgate_build_info"["version", "pingora"]
+            "Always 1; the labels are the versions of batchgate and of pingora.";
+        items: IntCounterVec = "batchgate_items_total"["route", "upstream", "method", "code", "outcome"]
+            "Finished items by final status; outcome says whether the service or the gateway made the status.";
+        item_duration: HistogramVec = "batchgate_item_duration_seconds"["route"] in LATENCY
+            "Time from the start of an item to its end, without the time that it waited in its batch.";
+        item_failures: IntCounterVec = "batchgate_item_failures_total"["route", "reason"]
+            "Items whose status was made by the gateway, by reason.";
+        items_coalesced: IntCounterVec = "batchgate_items_coalesced_total"["route"]
+            "Items that shared the call of an equal item of their batch (coalesce).";
+        batches: IntCounterVec = "batchgate_batches_total"["endpoint", "format", "outcome"]
+            "Finished batches by endpoint, format and outcome.";
+        batch_items: HistogramVec = "batchgate_batch_items"["endpoint"] in ITEMS
+            "Number of items in a batch.";
+        batch_duration: HistogramVec = "batchgate_batch_duration_seconds"["endpoint"] in LATENCY
+            "Time from the header of a batch request to the end of its reply.";
+        batch_bytes_in: HistogramVec = "batchgate_batch_request_bytes"["endpoint"] in BYTES
+            "Size of a batch request's body as sent, before decoding.";
+        batch_bytes_out: HistogramVec = "batchgate_batch_reply_bytes"["endpoint"] in BYTES
+            "Size of the body of a batch's reply.";
+        phase_duration: HistogramVec = "batchgate_batch_phase_seconds"["phase"] in LATENCY
+            "Time that a batch spent in each phase.";
+        rejections: IntCounterVec = "batchgate_rejections_total"["endpoint", "reason"]
+            "Batches that were refused as a whole, by reason.";
+        requests: IntCounterVec = "batchgate_requests_total"["route", "upstream", "method", "code"]
+            "Finished requests that are not batches, by final status.";
+        request_duration: HistogramVec = "batchgate_request_duration_seconds"["route"] in LATENCY
+            "Time from the header of a request that is not a batch to the end of its reply.";
+        grpc_requests: IntCounterVec = "batchgate_grpc_requests_total"["route", "upstream", "grpc_status"]
+            "Finished gRPC requests by their gRPC status.";
+        request_failures: IntCounterVec = "batchgate_request_failures_total"["route", "reason"]
+            "Requests that are not batches and did not get the service's complete reply, by reason.";
+        reload_ok: IntGauge = "batchgate_config_last_reload_successful"[]
+            "1 if the last load or reload of the configuration succeeded, otherwise 0.";
+        reload_time: IntGauge = "batchgate_config_last_reload_success_timestamp_seconds"[]
+            "Time of the last successful load of the configuration, in seconds since the epoch.";
+        reloads: IntCounterVec = "batchgate_config_reloads_total"["result"]
+            "Loads and reloads of the configuration, by result.";
+        handovers: IntCounterVec = "batchgate_handovers_total"["result"]
+            "Hand-overs between processes: taken over from a predecessor, or failed to hand over to a successor.";
+        /// Batches in progress.
+        pub batches_in_flight: IntGauge = "batchgate_batches_in_flight"[]
+            "Batches in progress.";
+        buffer_bytes: IntGauge = "batchgate_buffer_bytes"[]
+            "Memory held for the bodies of all batches, in bytes.";
+        buffer_limit_bytes: IntGauge = "batchgate_buffer_limit_bytes"[]
+            "The limit of batchgate_buffer_bytes (limits.memory), in bytes.";
+        /// Batches and streams cut off because their client stalled while others waited for memory.
+        pub memory_gave_way: IntCounter = "batchgate_memory_gave_way_total"[]
+            "Batches and streams that were cut off because their client stalled while others waited for memory.";
+        /// Items and requests that exceeded a rate limit, by limit.
+        pub rate_limited: IntCounterVec = "batchgate_rate_limited_total"["limit"]
+            "Items and requests that exceeded a rate limit, by limit.";
+        /// Clients that a rate limit forgot because it was tracking too many, by limit.
+        pub limit_clients_forgotten: IntCounterVec = "batchgate_rate_limit_clients_forgotten_total"["limit"]
+            "Clients that a rate limit forgot because it was tracking max_clients, by limit.";
+        log_lines_dropped: IntCounter = "batchgate_log_lines_dropped_total"[]
+            "Log lines that were dropped because the reader of the log was too slow.";
+        tasks: IntGauge = "batchgate_tasks"[]
+            "Tasks of the async runtime: one for each connection and batch, and a few more.";
+    }
+    also(registry) {
+        registry: Registry = registry.clone();
+        /// Upstreams and their targets.
+        pub upstreams: UpstreamMetrics = UpstreamMetrics::register(registry)?;
+        /// Upgraded connections and streams.
+        pub long_lived: LongLivedMetrics = LongLivedMetrics::register(registry)?;
+        /// Clients' connections.
+        pub connections: ConnectionMetrics = ConnectionMetrics::register(registry)?;
+        /// Failed TLS handshakes.
+        pub tls_failures: Arc<TlsFailures> = Arc::new(TlsFailures::register(registry)?);
+        log: OnceLock<ErrorCounter> = OnceLock::new();
     }
 }
 
-/// How a hand-over ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandoverResult {
-    /// This process took over from another one.
-    Taken,
-    /// Another process failed to take over from this one.
-    Failed,
+words! {
+    /// How a load of the configuration ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum ReloadResult {
+        /// The configuration is in use.
+        Taken = "taken",
+        /// It has errors, and changes nothing.
+        Refused = "refused",
+    }
 }
 
-impl HandoverResult {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Taken, Self::Failed];
-
-    /// The word for metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Taken => "taken",
-            Self::Failed => "failed",
-        }
+words! {
+    /// How a hand-over ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum HandoverResult {
+        /// This process took over from another one.
+        Taken = "taken",
+        /// Another process failed to take over from this one.
+        Failed = "failed",
     }
+}
+
+/// The work of the process since its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Finished batches, including refused ones: the sum of `batchgate_batches_total`.
+    pub batches: u64,
+    /// Finished items: the sum of `batchgate_items_total`.
+    pub items: u64,
+    /// Finished requests that are not batches: the sum of `batchgate_requests_total`.
+    pub requests: u64,
 }
 
 /// The metrics could not be set up. Only a fault in the program causes this.
@@ -122,162 +150,12 @@ impl Metrics {
     ///
     /// # Errors
     /// Two metrics have the same name.
-    // Long because it is a list: each field of the struct is one metric with its name, help and labels. A new metric is
-    // one entry here, and the parts of a split list would need an order or names of their own.
-    #[expect(clippy::too_many_lines, reason = "a list of all metrics reads best in one piece")]
     pub fn new(pingora_version: &str) -> Result<Self, MetricsError> {
-        let make = MetricRegistry(Registry::new());
-        let build = make.gauges(
-            "batchgate_build_info",
-            "Always 1; the labels are the versions of batchgate and of pingora.",
-            &["version", "pingora"],
-        )?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION"), pingora_version]).set(1);
-        make.0.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        Ok(Self {
-            items: make.counters(
-                "batchgate_items_total",
-                "Finished items by final status; outcome says whether the service or the gateway made the status.",
-                &["route", "upstream", "method", "code", "outcome"],
-            )?,
-            item_duration: make.histograms(
-                "batchgate_item_duration_seconds",
-                "Time from the start of an item to its end, without the time that it waited in its batch.",
-                &["route"],
-                &LATENCY,
-            )?,
-            item_failures: make.counters(
-                "batchgate_item_failures_total",
-                "Items whose status was made by the gateway, by reason.",
-                &["route", "reason"],
-            )?,
-            items_coalesced: make.counters(
-                "batchgate_items_coalesced_total",
-                "Items that shared the call of an equal item of their batch (coalesce).",
-                &["route"],
-            )?,
-            batches: make.counters(
-                "batchgate_batches_total",
-                "Finished batches by endpoint, format and outcome.",
-                &["endpoint", "format", "outcome"],
-            )?,
-            batch_items: make.histograms(
-                "batchgate_batch_items",
-                "Number of items in a batch.",
-                &["endpoint"],
-                &ITEMS,
-            )?,
-            batch_duration: make.histograms(
-                "batchgate_batch_duration_seconds",
-                "Time from the header of a batch request to the end of its reply.",
-                &["endpoint"],
-                &LATENCY,
-            )?,
-            batch_bytes_in: make.histograms(
-                "batchgate_batch_request_bytes",
-                "Size of a batch request's body as sent, before decoding.",
-                &["endpoint"],
-                &BYTES,
-            )?,
-            batch_bytes_out: make.histograms(
-                "batchgate_batch_reply_bytes",
-                "Size of the body of a batch's reply.",
-                &["endpoint"],
-                &BYTES,
-            )?,
-            phase_duration: make.histograms(
-                "batchgate_batch_phase_seconds",
-                "Time that a batch spent in each phase.",
-                &["phase"],
-                &LATENCY,
-            )?,
-            rejections: make.counters(
-                "batchgate_rejections_total",
-                "Batches that were refused as a whole, by reason.",
-                &["endpoint", "reason"],
-            )?,
-            requests: make.counters(
-                "batchgate_requests_total",
-                "Finished requests that are not batches, by final status.",
-                &["route", "upstream", "method", "code"],
-            )?,
-            request_duration: make.histograms(
-                "batchgate_request_duration_seconds",
-                "Time from the header of a request that is not a batch to the end of its reply.",
-                &["route"],
-                &LATENCY,
-            )?,
-            grpc_requests: make.counters(
-                "batchgate_grpc_requests_total",
-                "Finished gRPC requests by their gRPC status.",
-                &["route", "upstream", "grpc_status"],
-            )?,
-            request_failures: make.counters(
-                "batchgate_request_failures_total",
-                "Requests that are not batches and did not get the service's complete reply, by reason.",
-                &["route", "reason"],
-            )?,
-            reload_ok: make.gauge(
-                "batchgate_config_last_reload_successful",
-                "1 if the last load or reload of the configuration succeeded, otherwise 0.",
-            )?,
-            reload_time: make.gauge(
-                "batchgate_config_last_reload_success_timestamp_seconds",
-                "Time of the last successful load of the configuration, in seconds since the epoch.",
-            )?,
-            handovers: make.counters(
-                "batchgate_handovers_total",
-                "Hand-overs between processes: taken over from a predecessor, or failed to hand over to a successor.",
-                &["result"],
-            )?,
-            reloads: make.counters(
-                "batchgate_config_reloads_total",
-                "Loads and reloads of the configuration, by result.",
-                &["result"],
-            )?,
-            batches_in_flight: make.gauge("batchgate_batches_in_flight", "Batches in progress.")?,
-            upstreams: UpstreamMetrics::new(&make)?,
-            long_lived: LongLivedMetrics::new(&make)?,
-            connections: ConnectionMetrics::new(
-                make.gauge("batchgate_connections", "Open connections of clients.")?,
-                &make.counters(
-                    "batchgate_connections_refused_total",
-                    "Connections of clients that the gateway closed, by reason.",
-                    &["reason"],
-                )?,
-            ),
-            tls_failures: Arc::new(TlsFailures::new(make.counters(
-                "batchgate_tls_failures_total",
-                "Failed TLS handshakes with clients and with targets, by cause.",
-                &["side", "upstream", "cause"],
-            )?)),
-            buffer_bytes: make.gauge("batchgate_buffer_bytes", "Memory held for the bodies of all batches, in bytes.")?,
-            buffer_limit_bytes: make.gauge("batchgate_buffer_limit_bytes", "The limit of batchgate_buffer_bytes (limits.memory), in bytes.")?,
-            memory_gave_way: make.counter(
-                "batchgate_memory_gave_way_total",
-                "Batches and streams that were cut off because their client stalled while others waited for memory.",
-            )?,
-            rate_limited: make.counters(
-                "batchgate_rate_limited_total",
-                "Items and requests that exceeded a rate limit, by limit.",
-                &["limit"],
-            )?,
-            limit_clients_forgotten: make.counters(
-                "batchgate_rate_limit_clients_forgotten_total",
-                "Clients that a rate limit forgot because it was tracking max_clients, by limit.",
-                &["limit"],
-            )?,
-            log_lines_dropped: make.counter(
-                "batchgate_log_lines_dropped_total",
-                "Log lines that were dropped because the reader of the log was too slow.",
-            )?,
-            tasks: make.gauge(
-                "batchgate_tasks",
-                "Tasks of the async runtime: one for each connection and batch, and a few more.",
-            )?,
-            log: OnceLock::new(),
-            registry: make.0,
-        })
+        let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let metrics = Self::register(&registry)?;
+        metrics.build.with_label_values(&[env!("CARGO_PKG_VERSION"), pingora_version]).set(1);
+        Ok(metrics)
     }
 
     /// Starts the series of a configuration at zero, so that `rate()` sees the first event.
@@ -296,23 +174,25 @@ impl Metrics {
             if route.coalesce {
                 self.items_coalesced.with_label_values(&[&route.name]);
             }
-            for reason in LIMIT_REASONS {
+            for reason in limit_reasons() {
                 self.item_failures.with_label_values(&[&route.name, reason]);
                 self.request_failures.with_label_values(&[&route.name, reason]);
             }
         }
+        self.connections.prepare();
+        self.tls_failures.prepare("client", "");
         for upstream in &settings.upstreams {
             self.upstreams.prepare(&upstream.name);
             self.long_lived.prepare(&upstream.name);
             if upstream.targets.iter().any(|target| target.scheme.is_tls()) {
-                self.tls_failures.prepare(&upstream.name);
+                self.tls_failures.prepare("upstream", &upstream.name);
             }
         }
     }
 
     fn prepare_endpoint(&self, endpoint: &BatchEndpoint, formats: &[&str]) {
         let endpoint = endpoint.path.as_str();
-        for reason in REFUSAL_REASONS {
+        for reason in refusal_reasons() {
             self.rejections.with_label_values(&[endpoint, reason]);
         }
         for format in formats {
@@ -331,6 +211,17 @@ impl Metrics {
         if result == ReloadResult::Taken {
             self.reload_time.set(i64::try_from(crate::clock::unix_time().as_secs()).unwrap_or(i64::MAX));
         }
+    }
+
+    /// Records a hand-over.
+    pub fn record_handover(&self, result: HandoverResult) {
+        self.handovers.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// The work of this process, for its last log line: its metrics end with it.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals { batches: sum(&self.batches), items: sum(&self.items), requests: sum(&self.requests) }
     }
 
     /// Records a finished batch, without its items.
@@ -435,7 +326,7 @@ impl Metrics {
 
 fn observe_all(histogram: &Histogram, items: &[ItemReport]) {
     let local = histogram.local();
-    for elapsed in items.iter().filter_map(ItemReport::elapsed) {
+    for elapsed in items.iter().filter_map(|item| item.timeline.elapsed()) {
         local.observe(elapsed.as_secs_f64());
     }
     local.flush();
@@ -444,4 +335,34 @@ fn observe_all(histogram: &Histogram, items: &[ItemReport]) {
 #[expect(clippy::cast_precision_loss, reason = "a histogram's buckets need no more than 52 bits")]
 const fn count(number: usize) -> f64 {
     number as f64
+}
+
+fn sum(counters: &IntCounterVec) -> u64 {
+    let families = counters.collect();
+    let series = families.iter().flat_map(MetricFamily::get_metric);
+    whole(series.map(|series| series.get_counter().get_value()).sum())
+}
+
+/// A sum of integers, which prometheus returns as a float.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts are whole, not negative, and far below 2^53"
+)]
+fn whole(count: f64) -> u64 {
+    count as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_sums_over_all_labels() {
+        let metrics = Metrics::new("0").unwrap();
+        metrics.batches.with_label_values(&["/a", "json", "success"]).inc_by(2);
+        metrics.batches.with_label_values(&["/b", "xml", "refused"]).inc();
+        metrics.items.with_label_values(&["/", "u", "GET", "200", "answered"]).inc_by(1000);
+        assert_eq!(metrics.totals(), Totals { batches: 3, items: 1000, requests: 0 });
+    }
 }

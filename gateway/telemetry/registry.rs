@@ -1,60 +1,91 @@
-//! Creates metrics and registers each of them.
+//! Declares metrics: [`metric_table`] makes a struct of a table, and registers each of its metrics.
 
+use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
 
 /// Seconds; OpenTelemetry's boundaries for HTTP, and two more for slow requests.
 pub(super) const LATENCY: [f64; 16] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// Creates metrics and registers them.
-pub(super) struct MetricRegistry(pub(super) Registry);
+/// A kind of metric.
+pub(super) trait Metric: Collector + Clone + 'static {
+    /// Only histograms use the buckets, and only kinds with many series use the labels.
+    fn new(options: HistogramOpts, labels: &[&str]) -> Result<Self, Error>;
+}
 
-impl MetricRegistry {
-    pub(super) fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntCounterVec, prometheus::Error> {
-        let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-        self.0.register(Box::new(counters.clone()))?;
-        Ok(counters)
-    }
-
-    pub(super) fn gauges(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntGaugeVec, prometheus::Error> {
-        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
-        self.0.register(Box::new(gauges.clone()))?;
-        Ok(gauges)
-    }
-
-    pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        let gauge = IntGauge::new(name, help)?;
-        self.0.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
-    }
-
-    pub(super) fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        let counter = IntCounter::new(name, help)?;
-        self.0.register(Box::new(counter.clone()))?;
-        Ok(counter)
-    }
-
-    pub(super) fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> Result<HistogramVec, prometheus::Error> {
-        let histograms = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
-        self.0.register(Box::new(histograms.clone()))?;
-        Ok(histograms)
+impl Metric for IntCounter {
+    fn new(options: HistogramOpts, _: &[&str]) -> Result<Self, Error> {
+        Self::with_opts(options.common_opts)
     }
 }
+
+impl Metric for IntGauge {
+    fn new(options: HistogramOpts, _: &[&str]) -> Result<Self, Error> {
+        Self::with_opts(options.common_opts)
+    }
+}
+
+impl Metric for IntCounterVec {
+    fn new(options: HistogramOpts, labels: &[&str]) -> Result<Self, Error> {
+        Self::new(options.common_opts, labels)
+    }
+}
+
+impl Metric for IntGaugeVec {
+    fn new(options: HistogramOpts, labels: &[&str]) -> Result<Self, Error> {
+        Self::new(options.common_opts, labels)
+    }
+}
+
+impl Metric for HistogramVec {
+    fn new(options: HistogramOpts, labels: &[&str]) -> Result<Self, Error> {
+        Self::new(options, labels)
+    }
+}
+
+/// Creates a metric and registers it.
+pub(super) fn register<M: Metric>(
+    registry: &Registry,
+    options: HistogramOpts,
+    labels: &[&str],
+) -> Result<M, Error> {
+    let metric = M::new(options, labels)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+/// A struct of metrics, and its `register`. An entry is a field with its kind, its name and labels, the buckets of a
+/// histogram, and the help. Fields that are not metrics follow with their values, which may name the registry.
+macro_rules! metric_table {
+    (
+        $(#[$about:meta])*
+        $visibility:vis struct $struct:ident {
+            $($(#[$doc:meta])* $scope:vis $field:ident: $kind:ty =
+                $name:literal [$($label:literal),*] $(in $buckets:ident)? $help:literal;)*
+        }
+        also($registry:ident) {
+            $($(#[$other_doc:meta])* $other_scope:vis $other:ident: $type:ty = $value:expr;)*
+        }
+    ) => {
+        $(#[$about])*
+        $visibility struct $struct {
+            $($(#[$doc])* $scope $field: $kind,)*
+            $($(#[$other_doc])* $other_scope $other: $type,)*
+        }
+
+        impl $struct {
+            pub(super) fn register($registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
+                Ok(Self {
+                    $($field: {
+                        let options = prometheus::HistogramOpts::new($name, $help)$(.buckets($buckets.to_vec()))?;
+                        crate::telemetry::registry::register($registry, options, &[$($label),*])?
+                    },)*
+                    $($other: $value,)*
+                })
+            }
+        }
+    };
+}
+pub(super) use metric_table;

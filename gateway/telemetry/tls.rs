@@ -6,70 +6,37 @@ use std::net::{IpAddr, SocketAddr};
 use prometheus::IntCounterVec;
 
 use super::LogThrottle;
+use super::registry::metric_table;
+use crate::words::words;
 
-/// Why a TLS handshake failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsCause {
-    /// The other side's certificate is no longer valid.
-    Expired,
-    /// The other side's certificate is not valid yet.
-    NotYetValid,
-    /// The other side's certificate was not signed by a trusted authority.
-    UnknownIssuer,
-    /// The certificate is for another name than the target's.
-    NameMismatch,
-    /// The certificate is unusable in another way: malformed, revoked, or for another purpose.
-    BadCertificate,
-    /// The other side sent no certificate, but one is required.
-    NoCertificate,
-    /// The other side ended the handshake with an alert. Often it does not trust our certificate.
-    RefusedByPeer,
-    /// The sides have no version, cipher suite or application protocol in common.
-    NothingInCommon,
-    /// The other side does not speak TLS, or breaks its rules.
-    Protocol,
-    /// The connection was closed during the handshake.
-    Closed,
-    /// It took too long.
-    Timeout,
-    /// Another cause.
-    Other,
-}
-
-impl TlsCause {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Expired,
-        Self::NotYetValid,
-        Self::UnknownIssuer,
-        Self::NameMismatch,
-        Self::BadCertificate,
-        Self::NoCertificate,
-        Self::RefusedByPeer,
-        Self::NothingInCommon,
-        Self::Protocol,
-        Self::Closed,
-        Self::Timeout,
-        Self::Other,
-    ];
-
-    /// The word for metrics and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::UnknownIssuer => "unknown_issuer",
-            Self::NameMismatch => "name_mismatch",
-            Self::BadCertificate => "bad_certificate",
-            Self::NoCertificate => "no_certificate",
-            Self::RefusedByPeer => "refused_by_peer",
-            Self::NothingInCommon => "nothing_in_common",
-            Self::Protocol => "protocol",
-            Self::Closed => "closed",
-            Self::Timeout => "timeout",
-            Self::Other => "other",
-        }
+words! {
+    /// Why a TLS handshake failed.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum TlsCause {
+        /// The other side's certificate is no longer valid.
+        Expired = "expired",
+        /// The other side's certificate is not valid yet.
+        NotYetValid = "not_yet_valid",
+        /// The other side's certificate was not signed by a trusted authority.
+        UnknownIssuer = "unknown_issuer",
+        /// The certificate is for another name than the target's.
+        NameMismatch = "name_mismatch",
+        /// The certificate is unusable in another way: malformed, revoked, or for another purpose.
+        BadCertificate = "bad_certificate",
+        /// The other side sent no certificate, but one is required.
+        NoCertificate = "no_certificate",
+        /// The other side ended the handshake with an alert. Often it does not trust our certificate.
+        RefusedByPeer = "refused_by_peer",
+        /// The sides have no version, cipher suite or application protocol in common.
+        NothingInCommon = "nothing_in_common",
+        /// The other side does not speak TLS, or breaks its rules.
+        Protocol = "protocol",
+        /// The connection was closed during the handshake.
+        Closed = "closed",
+        /// It took too long.
+        Timeout = "timeout",
+        /// Another cause.
+        Other = "other",
     }
 }
 
@@ -84,26 +51,23 @@ pub struct TlsTarget<'peer> {
     pub address: SocketAddr,
 }
 
-/// Counts and logs failed TLS handshakes.
-#[derive(Debug)]
-pub struct TlsFailures {
-    count: IntCounterVec,
-    clients: LogThrottle,
+metric_table! {
+    /// Counts and logs failed TLS handshakes.
+    #[derive(Debug)]
+    pub struct TlsFailures {
+        count: IntCounterVec = "batchgate_tls_failures_total"["side", "upstream", "cause"]
+            "Failed TLS handshakes with clients and with targets, by cause.";
+    }
+    also(_registry) {
+        clients: LogThrottle = LogThrottle::default();
+    }
 }
 
 impl TlsFailures {
-    /// `count` has the labels `side`, `upstream` and `cause`.
-    pub(super) fn new(count: IntCounterVec) -> Self {
+    /// Starts the series of a side at zero: of all clients together, or of one upstream.
+    pub(super) fn prepare(&self, side: &str, upstream: &str) {
         for cause in TlsCause::ALL {
-            count.with_label_values(&["client", "", cause.as_str()]);
-        }
-        Self { count, clients: LogThrottle::default() }
-    }
-
-    /// Starts the series of an upstream at zero.
-    pub(super) fn prepare(&self, upstream: &str) {
-        for cause in TlsCause::ALL {
-            self.count.with_label_values(&["upstream", upstream, cause.as_str()]);
+            self.count.with_label_values(&[side, upstream, cause.as_str()]);
         }
     }
 

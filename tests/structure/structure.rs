@@ -19,13 +19,14 @@ use files::{files_below, read, root};
 use modules::{Function, Tree};
 
 /// The top-level modules. Each uses only those of a lower rank, and itself.
-const RANKS: [(&str, usize); 31] = [
-    ("phase", 0),
+const RANKS: [(&str, usize); 32] = [
+    ("words", 0),
     ("clock", 0),
     ("http1", 0),
     ("terminal", 0),
     ("route", 0),
     ("reference", 0),
+    ("phase", 1),
     ("limiter", 1),
     ("header", 1),
     ("memory", 2),

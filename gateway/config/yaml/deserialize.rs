@@ -3,13 +3,13 @@
 //! A scalar gets the type that the document expects of it. Where a mapping is expected and a scalar
 //! is written, it is the short form of the mapping's first key; the schema says where that may be.
 
-use serde::de::value::StrDeserializer;
+use serde::de::value::{SeqAccessDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::span::Span;
 use super::tree::{Key, Node, NodeValue};
-use super::wrappers::{AT, ONE_OR_MANY};
+use super::wrappers::ONE_OR_MANY;
 
 /// Why a tree can't be read, although it fits the schema.
 #[derive(Debug, thiserror::Error)]
@@ -73,12 +73,21 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
-        match (name, &self.value) {
-            (AT, _) => visitor.visit_seq(Placed::new(self.span, self.from_environment, self)),
-            (ONE_OR_MANY, NodeValue::List(items)) => visitor.visit_seq(Elements(items)),
-            (ONE_OR_MANY, _) => visitor.visit_seq(Elements(std::slice::from_ref(self))),
-            _ => visitor.visit_newtype_struct(self),
+        if name == ONE_OR_MANY && !matches!(self.value, NodeValue::List(_)) {
+            let only = Elements(std::slice::from_ref(self));
+            return visitor.visit_newtype_struct(SeqAccessDeserializer::new(only));
         }
+        visitor.visit_newtype_struct(self)
+    }
+
+    /// Only `At` is read as one.
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_seq(Placed::new(self.span, self.from_environment, self))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -106,7 +115,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     forward_to_deserialize_any! {
         i8 i16 i32 i64 i128 u8 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
-        tuple tuple_struct map identifier ignored_any
+        tuple map identifier ignored_any
     }
 }
 
@@ -125,16 +134,18 @@ impl<'de> Deserializer<'de> for &'de Key {
         visitor.visit_borrowed_str(&self.name)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
-        match name {
-            AT => visitor.visit_seq(Placed::new(self.span, false, self)),
-            _ => visitor.visit_newtype_struct(self),
-        }
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_seq(Placed::new(self.span, false, self))
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        unit_struct newtype_struct seq tuple map struct enum identifier ignored_any
     }
 }
 

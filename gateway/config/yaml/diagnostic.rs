@@ -31,10 +31,13 @@ pub struct Diagnostics {
 /// One error or warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    severity: Severity,
+    /// Whether it is an error or a warning.
+    pub severity: Severity,
     span: Option<Span>,
-    message: String,
-    hint: Option<String>,
+    /// The problem.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
     snippet: Option<Snippet>,
 }
 
@@ -97,12 +100,6 @@ impl Diagnostic {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Whether it is an error or a warning.
-    #[must_use]
-    pub fn severity(&self) -> Severity {
-        self.severity
-    }
-
     /// Its line, from 1; `None` if it is about the complete file.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
@@ -113,18 +110,6 @@ impl Diagnostic {
     #[must_use]
     pub fn column(&self) -> Option<usize> {
         self.span.map(|span| span.column)
-    }
-
-    /// The problem.
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
     }
 }
 

@@ -108,7 +108,7 @@ pub(in crate::config) fn of_scalar(form: &Value) -> String {
 
 fn scalar(form: &Value, name: &str) -> String {
     if let Some(unit) = unit_of(form) {
-        return unit.example().to_owned();
+        return unit.example.to_owned();
     }
     if let Some(first) = choices(form).and_then(|choices| choices.first().map(|choice| (*choice).to_owned()))
     {

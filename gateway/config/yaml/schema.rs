@@ -29,20 +29,43 @@ fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(keywords) => {
             tidy_keywords(keywords);
-            keywords
-                .iter_mut()
-                .filter(|(keyword, _)| *keyword != "default")
-                .for_each(|(_, value)| tidy(value));
+            for (keyword, value) in keywords {
+                if keyword == "default" { without_nulls(value) } else { tidy(value) }
+            }
         }
         Value::Array(elements) => elements.iter_mut().for_each(tidy),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
+fn without_nulls(default: &mut Value) {
+    match default {
+        Value::Object(keys) => {
+            keys.retain(|_, value| !value.is_null());
+            keys.values_mut().for_each(without_nulls);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(without_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 fn tidy_keywords(keywords: &mut Map<String, Value>) {
     // An absent key has no value; `null` is none that could be written.
-    if keywords.get("default") == Some(&Value::Null) {
-        keywords.remove("default");
+    keywords.retain(|keyword, value| keyword != "default" || !value.is_null());
+    if let Some(Value::Array(types)) = keywords.get_mut("type") {
+        types.retain(|name| name != "null");
+        if types.len() == 1 {
+            let only = types.remove(0);
+            keywords.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(forms)) = keywords.get_mut("anyOf") {
+        forms.retain(|form| *form != json!({ "type": "null" }));
+        if let [Value::Object(only)] = forms.as_mut_slice() {
+            let only = std::mem::take(only);
+            keywords.remove("anyOf");
+            keywords.extend(only);
+        }
     }
     // `uint64` and the like say how Rust holds a number.
     if keywords.get("type") == Some(&json!("integer")) {

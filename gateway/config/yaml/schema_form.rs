@@ -76,7 +76,7 @@ pub(in crate::config) fn unit_of(form: &Value) -> Option<Unit> {
 
 pub(in crate::config) fn noun(form: &Value) -> String {
     if let Some(unit) = unit_of(form) {
-        return unit.noun().to_owned();
+        return unit.noun.to_owned();
     }
     if let Some(choices) = choices(form) {
         return one_of(&choices);
@@ -107,8 +107,8 @@ pub(in crate::config) fn scalar_problem(
     if let Some(unit) = unit_of(form) {
         let error = unit.parse(text).err()?;
         let message = match error.problem {
-            "is not one" => format!("{subject} is not {}", unit.noun()),
-            problem => format!("{subject} is not {}: it {problem}", unit.noun()),
+            "is not one" => format!("{subject} is not {}", unit.noun),
+            problem => format!("{subject} is not {}: it {problem}", unit.noun),
         };
         let hint = if shown.is_some() { error.hint } else { "write it with its unit".to_owned() };
         return Some((message, hint));

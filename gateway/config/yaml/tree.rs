@@ -104,7 +104,7 @@ pub(in crate::config) fn read_written(text: &str) -> Option<Node> {
     Some(Node::from_raw(raw, text))
 }
 
-/// Numbers and switches without quotes; anything else as text.
+/// Numbers and switches without quotes; anything else as text. A key without a value is left out.
 impl Serialize for Node {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.value {
@@ -117,7 +117,8 @@ impl Serialize for Node {
             },
             NodeValue::List(items) => serializer.collect_seq(items),
             NodeValue::Mapping(entries) => {
-                serializer.collect_map(entries.iter().map(|(key, value)| (&key.name, value)))
+                let present = entries.iter().filter(|(_, value)| value.value != NodeValue::Empty);
+                serializer.collect_map(present.map(|(key, value)| (&key.name, value)))
             }
         }
     }
@@ -207,6 +208,15 @@ impl<'de> Deserialize<'de> for Raw {
 
 struct RawVisitor;
 
+/// Numbers and booleans, each by the method of its type.
+macro_rules! visit_typed {
+    ($($visit:ident($type:ty);)*) => {
+        $(fn $visit<E>(self, value: $type) -> Result<Raw, E> {
+            Ok(Raw::Typed(value.to_string()))
+        })*
+    };
+}
+
 impl<'de> Visitor<'de> for RawVisitor {
     type Value = Raw;
 
@@ -226,52 +236,25 @@ impl<'de> Visitor<'de> for RawVisitor {
         deserializer.deserialize_any(self)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-        Ok(Raw::Typed(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-        Ok(Raw::Typed(value.to_string()))
-    }
-
-    fn visit_i128<E>(self, value: i128) -> Result<Raw, E> {
-        Ok(Raw::Typed(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-        Ok(Raw::Typed(value.to_string()))
-    }
-
-    fn visit_u128<E>(self, value: u128) -> Result<Raw, E> {
-        Ok(Raw::Typed(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
-        Ok(Raw::Typed(value.to_string()))
+    visit_typed! {
+        visit_bool(bool);
+        visit_i64(i64);
+        visit_i128(i128);
+        visit_u64(u64);
+        visit_u128(u128);
+        visit_f64(f64);
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
         Ok(Raw::Text(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Raw, E> {
-        Ok(Raw::Text(value))
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Raw::List(list))
+        std::iter::from_fn(|| items.next_element().transpose()).collect::<Result<_, _>>().map(Raw::List)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
-        let mut mapping = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            mapping.push(entry);
-        }
-        Ok(Raw::Mapping(mapping))
+        std::iter::from_fn(|| entries.next_entry().transpose()).collect::<Result<_, _>>().map(Raw::Mapping)
     }
 }
 
@@ -311,7 +294,7 @@ mod tests {
     fn invalid_yaml_is_reported_with_its_place() {
         for (text, line) in [("a: [1", 1), ("a: 1\nb: c: d", 2), ("a: *b", 1), ("a: 1\n---\nb: 2", 2)] {
             let error = read(text).unwrap_err();
-            assert_eq!(error.line(), Some(line), "{text}: {}", error.message());
+            assert_eq!(error.line(), Some(line), "{text}: {}", error.message);
         }
     }
 }

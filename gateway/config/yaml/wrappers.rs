@@ -8,24 +8,25 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use super::diagnostic::{HIDDEN, quoted};
 use super::span::Span;
 
-/// The newtype name by which [`At`] asks for the place.
-pub(in crate::config) const AT: &str = "batchgate::At";
-/// The newtype name by which [`OneOrMany`] asks for a list.
-pub(in crate::config) const ONE_OR_MANY: &str = "batchgate::OneOrMany";
+/// The name by which serde asks for a [`OneOrMany`].
+pub(in crate::config) const ONE_OR_MANY: &str = "OneOrMany";
 
 /// A value and where it is written; a default has no place.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
 pub(in crate::config) struct At<T> {
     pub(in crate::config) value: T,
+    #[serde(skip)]
     pub(in crate::config) span: Option<Span>,
     /// Whether a part of it came from the environment: then it is never shown.
+    #[serde(skip)]
     pub(in crate::config) from_environment: bool,
 }
 
@@ -42,33 +43,15 @@ impl At<String> {
     }
 }
 
-impl<T: Serialize> Serialize for At<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(serializer)
-    }
-}
+/// The parts of an [`At`] as they are read: line, column, start, end, whether it is from the environment, the value.
+#[derive(Deserialize)]
+struct Placed<T>(usize, usize, usize, usize, usize, T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(AT, AtVisitor(PhantomData))
-    }
-}
-
-struct AtVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for AtVisitor<T> {
-    type Value = At<T>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a value with its span")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<At<T>, A::Error> {
-        let mut number = || parts.next_element::<usize>()?.ok_or_else(|| A::Error::custom("no span"));
-        let span = Span { line: number()?, column: number()?, start: number()?, end: number()? };
-        let from_environment = number()? != 0;
-        let value = parts.next_element()?.ok_or_else(|| A::Error::custom("no value"))?;
-        Ok(At { value, span: Some(span), from_environment })
+        let Placed(line, column, start, end, from_environment, value) = Placed::deserialize(deserializer)?;
+        let span = Span { line, column, start, end };
+        Ok(Self { value, span: Some(span), from_environment: from_environment != 0 })
     }
 }
 
@@ -102,11 +85,7 @@ impl<T> Default for Named<T> {
 
 impl<T: Serialize> Serialize for Named<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(&name.value, value)?;
-        }
-        map.end()
+        serializer.collect_map(self.0.iter().map(|(name, value)| (&name.value, value)))
     }
 }
 
@@ -126,11 +105,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Named<T>, A::Error> {
-        let mut named = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            named.push(entry);
-        }
-        Ok(Named(named))
+        std::iter::from_fn(|| entries.next_entry().transpose()).collect::<Result<_, _>>().map(Named)
     }
 }
 
@@ -152,32 +127,8 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
 }
 
 /// A list whose only element may be written without the list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::config) struct OneOrMany<T>(pub(in crate::config) Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(ONE_OR_MANY, OneOrManyVisitor(PhantomData))
-    }
-}
-
-struct OneOrManyVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
-    type Value = OneOrMany<T>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("one element or a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<OneOrMany<T>, A::Error> {
-        let mut many = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            many.push(element);
-        }
-        Ok(OneOrMany(many))
-    }
-}
 
 impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     fn inline_schema() -> bool {

@@ -9,8 +9,8 @@ use http::StatusCode;
 use super::rules::Rules;
 use crate::batch::{Batch, BatchRefusal, ItemResult, Problem};
 use crate::format::chunk_writer::ChunkWriter;
-use crate::format::json::plain::{self, Lists, PlainWriter, write_body, write_fields};
-use crate::format::json::{ErrorForm, write_string};
+use crate::format::json::plain::{self, write_body};
+use crate::format::json::{ErrorForm, JsonWriter, Lists, write_fields, write_string};
 use crate::format::{Format, ReadContext, ResultWriter, reason_phrase};
 
 /// `{"error_msg":…}`
@@ -41,7 +41,7 @@ impl Rules for Apisix {
     }
 
     fn result_writer(&self, _: Format) -> Box<dyn ResultWriter> {
-        Box::new(PlainWriter::new(write_result))
+        Box::new(JsonWriter::of_array(write_result))
     }
 }
 

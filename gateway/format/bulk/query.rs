@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{Collector, Record, Value};
 use crate::batch::{BatchRefusal, Place};
+use crate::route::has_broken_encoding;
 
 /// Whether the query has the parameter, empty or not.
 pub(super) fn has_parameter(query: &str, parameter: &str) -> bool {
@@ -44,11 +45,7 @@ fn name_and_value(pair: &str) -> (Cow<'_, str>, &str) {
 
 /// Undoes the encoding of a form (WHATWG URL §5.1): `+` is a blank.
 fn decoded(text: &str) -> Result<Cow<'_, str>, &'static str> {
-    let is_cut = |(at, _)| {
-        let digits = text.as_bytes().get(at + 1..at + 3).unwrap_or_default();
-        digits.len() < 2 || !digits.iter().all(u8::is_ascii_hexdigit)
-    };
-    if text.match_indices('%').any(is_cut) {
+    if has_broken_encoding(text) {
         return Err("has a broken percent-encoding");
     }
     let spaced = text.replace('+', " ");

@@ -65,7 +65,6 @@ pub(super) fn undo(body: &Bytes, limit: usize, corrupt: CodingError) -> Result<B
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::coding::decoded::Coding;
 
     /// Noise, 300000 zeros and the noise again by one reference, from a window of 16 MiB.
     const BROTLI_FAR: [u8; 98] = [
@@ -78,7 +77,7 @@ mod tests {
     ];
 
     fn undo_far(limit: usize) -> Result<Bytes, CodingError> {
-        undo(&Bytes::from_static(&BROTLI_FAR), limit, CodingError::Corrupt(Coding::Brotli))
+        undo(&Bytes::from_static(&BROTLI_FAR), limit, CodingError::Corrupt("br"))
     }
 
     #[test]

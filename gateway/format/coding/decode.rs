@@ -9,6 +9,7 @@ use std::io::Read;
 
 use bytes::Bytes;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use http::header::{CONTENT_ENCODING, HeaderMap};
 
 use super::brotli;
 use super::decoded::{Coding, CodingError, Decoded, PIECE};
@@ -20,48 +21,30 @@ const MAX_CODINGS: usize = 2;
 /// 8 MiB: the window that RFC 9659 §3 allows for zstd as a content coding.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// Why a reply's content codings can't be undone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReplyCodingError {
-    /// A coding that the gateway does not know, or too many of them.
-    #[error("the reply is in a content coding that the gateway does not know")]
-    Unsupported,
-    /// The bytes are not in the coding.
-    #[error("the reply is not in the content coding that it claims")]
-    Corrupt,
-    /// The decoded body is too long.
-    #[error("the reply is too long once its content coding is undone")]
-    TooLarge,
-}
-
 /// Undoes the codings of a batch's body, `content_encoding` being the field's value (the values of
 /// several fields joined by commas).
 ///
 /// # Errors
 /// Refuses unknown codings, broken bodies, and those that are over `limit` bytes at any stage.
 pub fn decode_batch(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, BatchRefusal> {
-    decode(content_encoding, body, limit).map_err(|fault| match fault {
+    decode_reply(content_encoding, body, limit).map_err(|fault| match fault {
         CodingError::Unsupported => BatchRefusal::UnsupportedContentEncoding,
-        CodingError::Corrupt(coding) => BatchRefusal::BadContentEncoding { coding: coding.as_str() },
+        CodingError::Corrupt(coding) => BatchRefusal::BadContentEncoding { coding },
         CodingError::TooLarge => BatchRefusal::BodyTooLarge { limit },
     })
 }
 
-/// Undoes the codings of a reply's body; `limit` holds for a body without codings, too.
-///
-/// # Errors
-/// Says why they can't be undone.
-pub fn decode_reply(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, ReplyCodingError> {
-    decode(content_encoding, body, limit).map_err(|fault| match fault {
-        CodingError::Unsupported => ReplyCodingError::Unsupported,
-        CodingError::Corrupt(_) => ReplyCodingError::Corrupt,
-        CodingError::TooLarge => ReplyCodingError::TooLarge,
-    })
+/// The codings of a reply with these fields, for [`decode_reply`]; `None` if it has none.
+#[must_use]
+pub fn codings_of(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let codings: Vec<_> = values.map(|value| value.to_str().unwrap_or("?")).collect();
+    (!codings.is_empty()).then(|| codings.join(","))
 }
 
 impl Coding {
     fn undo(self, body: &Bytes, limit: usize) -> Result<Bytes, CodingError> {
-        let corrupt = CodingError::Corrupt(self);
+        let corrupt = CodingError::Corrupt(self.as_str());
         match self {
             Self::Identity if body.len() > limit => Err(CodingError::TooLarge),
             Self::Identity => Ok(body.clone()),
@@ -78,7 +61,11 @@ impl Coding {
     }
 }
 
-fn decode(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, CodingError> {
+/// Undoes the codings of a reply's body; `limit` holds for a body without codings, too.
+///
+/// # Errors
+/// Says why they can't be undone.
+pub fn decode_reply(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, CodingError> {
     let mut codings = Vec::with_capacity(MAX_CODINGS);
     for name in content_encoding.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         if codings.len() == MAX_CODINGS {
@@ -192,7 +179,7 @@ mod tests {
         ]
     }
 
-    fn reply(coding: &str, body: Vec<u8>, limit: usize) -> Result<Bytes, ReplyCodingError> {
+    fn reply(coding: &str, body: Vec<u8>, limit: usize) -> Result<Bytes, CodingError> {
         decode_reply(coding, body.into(), limit)
     }
 
@@ -208,12 +195,12 @@ mod tests {
         for (coding, body) in all().into_iter().filter(|(_, body)| body.len() <= PLAIN.len()) {
             let limit = PLAIN.len();
             assert!(reply(coding, body.clone(), limit).is_ok(), "{coding}");
-            assert_eq!(reply(coding, body, limit - 1), Err(ReplyCodingError::TooLarge), "{coding}");
+            assert_eq!(reply(coding, body, limit - 1), Err(CodingError::TooLarge), "{coding}");
         }
         let plain = vec![b'0'; 5000];
         for (coding, body) in [("gzip", gzip(&plain)), ("zstd", zstd(&plain)), ("deflate", zlib(&plain))] {
             assert!(reply(coding, body.clone(), 5000).is_ok(), "{coding}");
-            assert_eq!(reply(coding, body, 4999), Err(ReplyCodingError::TooLarge), "{coding}");
+            assert_eq!(reply(coding, body, 4999), Err(CodingError::TooLarge), "{coding}");
         }
     }
 
@@ -228,7 +215,7 @@ mod tests {
             ("gzip, gzip", gzip(&gzip(&plain))),
         ];
         for (coding, body) in bombs {
-            assert_eq!(reply(coding, body, LIMIT), Err(ReplyCodingError::TooLarge), "{coding}");
+            assert_eq!(reply(coding, body, LIMIT), Err(CodingError::TooLarge), "{coding}");
         }
     }
 
@@ -237,11 +224,11 @@ mod tests {
         for (coding, body) in all().into_iter().filter(|(coding, _)| !matches!(*coding, "" | "identity")) {
             for length in 1..body.len() {
                 let cut = reply(coding, body[..length].to_vec(), LIMIT);
-                assert_eq!(cut, Err(ReplyCodingError::Corrupt), "{coding} cut to {length} bytes");
+                assert!(matches!(cut, Err(CodingError::Corrupt(_))), "{coding} cut to {length} bytes");
             }
             for garbage in [b"\0".as_slice(), b"x", b"garbage at the end"] {
                 let longer = reply(coding, [body.as_slice(), garbage].concat(), LIMIT);
-                assert_eq!(longer, Err(ReplyCodingError::Corrupt), "{coding} and {garbage:?}");
+                assert!(matches!(longer, Err(CodingError::Corrupt(_))), "{coding} and {garbage:?}");
             }
         }
     }
@@ -264,7 +251,7 @@ mod tests {
         for coding in
             ["compress", "gzip;q=1", "gzip br", "gzip, gzip, gzip", "identity,identity,identity", "*"]
         {
-            assert_eq!(reply(coding, PLAIN.to_vec(), LIMIT), Err(ReplyCodingError::Unsupported), "{coding}");
+            assert_eq!(reply(coding, PLAIN.to_vec(), LIMIT), Err(CodingError::Unsupported), "{coding}");
         }
     }
 
@@ -275,7 +262,7 @@ mod tests {
         let frame =
             |window_log: u8| vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, (window_log - 10) << 3, 0x01, 0x00, 0x00];
         assert_eq!(reply("zstd", frame(23), LIMIT).as_deref(), Ok(b"".as_slice()));
-        assert_eq!(reply("zstd", frame(24), LIMIT), Err(ReplyCodingError::Corrupt));
+        assert_eq!(reply("zstd", frame(24), LIMIT), Err(CodingError::Corrupt("zstd")));
     }
 
     #[test]

@@ -12,35 +12,34 @@ pub(super) enum Coding {
     Zstd,
 }
 
+/// Why the content codings of a body can't be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CodingError {
+pub enum CodingError {
+    /// A coding that the gateway does not know, or too many of them.
     Unsupported,
-    Corrupt(Coding),
+    /// The bytes are not in this coding.
+    Corrupt(&'static str),
+    /// The decoded body is too long.
     TooLarge,
 }
 
 impl Coding {
-    /// The coding of a name; RFC 9110 §8.4.1.3 has `x-gzip` mean the same as `gzip`.
+    /// The codings by name. RFC 9110 §8.4.1.3 has `x-gzip` mean the same as `gzip`.
+    const NAMES: [(&'static str, Self); 6] = [
+        ("identity", Self::Identity),
+        ("gzip", Self::Gzip),
+        ("x-gzip", Self::Gzip),
+        ("deflate", Self::Deflate),
+        ("br", Self::Brotli),
+        ("zstd", Self::Zstd),
+    ];
+
     pub(super) fn parse(name: &str) -> Option<Self> {
-        let names = [
-            ("identity", Self::Identity),
-            ("gzip", Self::Gzip),
-            ("x-gzip", Self::Gzip),
-            ("deflate", Self::Deflate),
-            ("br", Self::Brotli),
-            ("zstd", Self::Zstd),
-        ];
-        names.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, coding)| coding)
+        Self::NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, coding)| *coding)
     }
 
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Gzip => "gzip",
-            Self::Deflate => "deflate",
-            Self::Brotli => "br",
-            Self::Zstd => "zstd",
-        }
+    pub(super) fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, coding)| *coding == self).map_or("", |(name, _)| name)
     }
 }
 

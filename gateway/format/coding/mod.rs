@@ -4,4 +4,5 @@ mod brotli;
 mod decode;
 mod decoded;
 
-pub use decode::{ReplyCodingError, decode_batch, decode_reply};
+pub use decode::{codings_of, decode_batch, decode_reply};
+pub use decoded::CodingError;

@@ -1,6 +1,6 @@
 //! Errors in a JSON batch, each with its byte.
 
-use crate::batch::{BatchLimits, BatchRefusal, Place};
+use crate::batch::{BatchLimits, BatchRefusal, ItemIndex, Place};
 use crate::format::lookalike::meant_by;
 use crate::format::shown::shown;
 
@@ -36,8 +36,14 @@ pub(crate) enum JsonErrorKind {
 }
 
 impl JsonError {
-    /// The error as the reason to refuse a batch; `place` is that of [`Self::at`].
-    pub(super) fn into_refusal(self, place: Place, limits: &BatchLimits) -> BatchRefusal {
+    /// The error as the reason to refuse a batch with this body; `item` is the one that it is in.
+    pub(super) fn into_refusal(
+        self,
+        body: &[u8],
+        item: Option<ItemIndex>,
+        limits: &BatchLimits,
+    ) -> BatchRefusal {
+        let place = Place { item, ..Place::at(body, self.at) };
         match self.kind {
             JsonErrorKind::Syntax(reason) => BatchRefusal::Malformed { reason: reason.into(), place },
             JsonErrorKind::NotABatch(reason) => BatchRefusal::NotABatch { reason: reason.into(), place },

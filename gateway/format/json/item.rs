@@ -8,7 +8,7 @@ use super::body::RawBody;
 use super::conventions::JsonInput;
 use super::error::JsonError;
 use super::lexer::Lexer;
-use super::members::Members;
+use super::members::read_members;
 use super::strings::RawString;
 use crate::batch::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
 use crate::format::item_builder::{ItemBuilder, MemberNames};
@@ -45,7 +45,7 @@ impl<'a> ItemReader<'a> {
     /// Reads the item.
     pub(super) fn read(mut self, lexer: &mut Lexer<'a>, index: ItemIndex) -> Result<BatchItem, JsonError> {
         if lexer.peek() == Some(b'{') {
-            self.read_members(lexer)?;
+            read_members(lexer, |lexer, name, _| self.read_member(lexer, name))?;
         } else {
             lexer.value()?;
             self.builder.reject(NO_OBJECT);
@@ -54,53 +54,28 @@ impl<'a> ItemReader<'a> {
         Ok(self.builder.finish(index, body))
     }
 
-    fn read_members(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
-        lexer.open_object()?;
-        let mut first = true;
-        let mut members = Members::default();
-        while let Some(name) = lexer.next_member(&mut first)? {
-            let decoded = name.decode()?;
-            members.add(decoded.clone(), name.at)?;
-            self.read_member(lexer, &decoded)?;
-        }
-        Ok(())
-    }
-
     /// Reads the value of a member. `null` means that the member is absent, as in OData
     /// for bodies, and as clients write it for all that is optional.
     fn read_member(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), JsonError> {
         match name {
             "id" => self.read_id(lexer)?,
-            "method" => {
-                if let Some(method) = self.text(lexer, "method")? {
-                    self.builder.set_method(&method);
-                }
-            }
+            "method" => self.text(lexer, "method", ItemBuilder::set_method)?,
             "url" => {
-                if let Some(url) = self.text(lexer, "url")? {
-                    match self.conventions.relative_to {
-                        Some(endpoint) => self.builder.set_url(&resolved(&url, endpoint)),
-                        None => self.builder.set_url(&url),
-                    }
-                }
+                let relative_to = self.conventions.relative_to;
+                self.text(lexer, "url", |builder, url| match relative_to {
+                    Some(endpoint) => builder.set_url(&resolved(url, endpoint)),
+                    None => builder.set_url(url),
+                })?;
             }
-            "headers" => self.read_headers(lexer)?,
+            "headers" => read_headers(lexer, &mut self.builder, string_or_skip)?,
             "body" => self.body = RawBody::read(lexer)?,
             "timeout" => match lexer.value()? {
                 "null" => {}
                 number => self.builder.set_timeout(number),
             },
             "dependsOn" => self.read_dependencies(lexer)?,
-            "atomicityGroup" => {
-                if let Some(name) = self.text(lexer, "atomicityGroup")? {
-                    self.builder.set_group(&name);
-                }
-            }
-            "if" => {
-                if let Some(condition) = self.text(lexer, "if")? {
-                    self.builder.set_condition(&condition);
-                }
-            }
+            "atomicityGroup" => self.text(lexer, "atomicityGroup", ItemBuilder::set_group)?,
+            "if" => self.text(lexer, "if", ItemBuilder::set_condition)?,
             name if self.conventions.other_depends_on == Some(name) => self.read_dependencies(lexer)?,
             unknown => {
                 lexer.value()?;
@@ -125,101 +100,74 @@ impl<'a> ItemReader<'a> {
         Ok(())
     }
 
-    /// A member that is a string.
+    /// Reads a member that is a string, and sets it.
     fn text(
         &mut self,
         lexer: &mut Lexer<'a>,
         member: &'static str,
-    ) -> Result<Option<Cow<'a, str>>, JsonError> {
-        let text = string_or_skip(lexer)?;
-        match text {
-            Value::String(string) => string.decode().map(Some),
-            Value::Null => Ok(None),
-            Value::Other => {
-                self.builder.reject_member(member, "is not a string");
-                Ok(None)
-            }
+        set: impl FnOnce(&mut ItemBuilder<'a>, &str),
+    ) -> Result<(), JsonError> {
+        if lexer.peek() == Some(b'"') {
+            set(&mut self.builder, &lexer.string()?.decode()?);
+        } else if lexer.value()? != "null" {
+            self.builder.reject_member(member, "is not a string");
         }
+        Ok(())
     }
 
     /// A list of ids and groups, or a single one, or `null` for none.
     fn read_dependencies(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
-        if lexer.peek() != Some(b'[') {
-            return match name_or_skip(lexer)? {
-                Name::Null => Ok(()),
-                name @ (Name::String(_) | Name::Number(_) | Name::Other) => self.add_dependency(name),
-            };
-        }
-        lexer.open_array()?;
-        let mut first = true;
-        while lexer.next_element(&mut first)? {
-            let name = name_or_skip(lexer)?;
-            self.add_dependency(name)?;
-        }
-        Ok(())
-    }
-
-    fn add_dependency(&mut self, name: Name<'a>) -> Result<(), JsonError> {
-        match name {
-            Name::String(name) => self.builder.add_dependency(&name.decode()?),
-            Name::Number(digits) if !self.conventions.ids_are_strings => self.builder.add_dependency(digits),
-            Name::Number(_) | Name::Null | Name::Other => self.builder.reject_member("dependsOn", NO_IDS),
-        }
-        Ok(())
-    }
-
-    fn read_headers(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
-        if lexer.peek() != Some(b'{') {
-            if lexer.value()? != "null" {
-                self.builder.reject_member("headers", "is not an object");
+        let is_list = lexer.peek() == Some(b'[');
+        lexer.one_or_several(|lexer| {
+            match name_or_skip(lexer)? {
+                Name::Null if !is_list => {}
+                Name::String(name) => self.builder.add_dependency(&name.decode()?),
+                Name::Number(digits) if !self.conventions.ids_are_strings => {
+                    self.builder.add_dependency(digits);
+                }
+                Name::Number(_) | Name::Null | Name::Other => self.builder.reject_member("dependsOn", NO_IDS),
             }
-            return Ok(());
-        }
-        lexer.open_object()?;
-        let mut first = true;
-        while let Some(name) = lexer.next_member(&mut first)? {
-            let name = name.decode()?;
-            if self.builder.has_header(&name) {
-                self.builder.reject_header(&name, FieldError::Twice);
-            }
-            self.read_header(lexer, &name)?;
-        }
-        Ok(())
-    }
-
-    /// A field's value: a string, or a list of them for a field with several values.
-    fn read_header(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), JsonError> {
-        if lexer.peek() != Some(b'[') {
-            return self.read_header_value(lexer, name);
-        }
-        lexer.open_array()?;
-        let mut first = true;
-        while lexer.next_element(&mut first)? {
-            self.read_header_value(lexer, name)?;
-        }
-        Ok(())
-    }
-
-    fn read_header_value(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), JsonError> {
-        match string_or_skip(lexer)? {
-            Value::String(value) => self.builder.add_header(name, value.decode()?.as_bytes()),
-            Value::Null | Value::Other => self.builder.reject_header(name, FieldError::NotText),
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 
-enum Value<'a> {
-    String(RawString<'a>),
-    Null,
-    Other,
+/// Reads the member `headers`. A field's value is what `read_text` takes for a text, or a list of such values for a field with
+/// several of them.
+pub(super) fn read_headers<'a>(
+    lexer: &mut Lexer<'a>,
+    builder: &mut ItemBuilder<'_>,
+    read_text: impl Fn(&mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, JsonError>,
+) -> Result<(), JsonError> {
+    if lexer.peek() != Some(b'{') {
+        if lexer.value()? != "null" {
+            builder.reject_member("headers", "is not an object");
+        }
+        return Ok(());
+    }
+    lexer.open_object()?;
+    while let Some(name) = lexer.next_member()? {
+        let name = name.decode()?;
+        if builder.has_header(&name) {
+            builder.reject_header(&name, FieldError::Twice);
+        }
+        lexer.one_or_several(|lexer| {
+            match read_text(lexer)? {
+                Some(value) => builder.add_header(&name, value.as_bytes()),
+                None => builder.reject_header(&name, FieldError::NotText),
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
-fn string_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Value<'a>, JsonError> {
+/// Reads a string, or skips another value.
+fn string_or_skip<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, JsonError> {
     if lexer.peek() == Some(b'"') {
-        return lexer.string().map(Value::String);
+        return lexer.string()?.decode().map(Some);
     }
-    Ok(if lexer.value()? == "null" { Value::Null } else { Value::Other })
+    lexer.value().map(|_| None)
 }
 
 /// A value that names an item.

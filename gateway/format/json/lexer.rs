@@ -20,9 +20,9 @@
 //!
 //! Look at the next byte with [`Lexer::peek`], which skips blanks, and decide. An object is entered with
 //! [`Lexer::open_object`] and left when [`Lexer::next_member`] returns `None`; after each name its value has to be read,
-//! or skipped with [`Lexer::value`]. Arrays work the same with [`Lexer::open_array`] and [`Lexer::next_element`]. At the end,
-//! [`Lexer::end`] checks that nothing follows. A clone is a bookmark: dialects whose items depend on a later member read on
-//! and come back.
+//! or skipped with [`Lexer::value`]. Arrays work the same with [`Lexer::open_array`] and [`Lexer::next_element`], or with
+//! [`Lexer::elements`]. At the end, [`Lexer::end`] checks that nothing follows. A clone is a bookmark: dialects whose items
+//! depend on a later member read on and come back.
 //!
 //! # Invariants
 //!
@@ -48,6 +48,15 @@ enum Container {
     Array,
 }
 
+impl Container {
+    const fn end(self) -> u8 {
+        match self {
+            Self::Object => b'}',
+            Self::Array => b']',
+        }
+    }
+}
+
 /// A position in the text, and the containers open there.
 #[derive(Clone, Debug)]
 pub(crate) struct Lexer<'a> {
@@ -55,6 +64,8 @@ pub(crate) struct Lexer<'a> {
     at: usize,
     open: Vec<Container>,
     max_depth: usize,
+    /// The container opened last has no member or element yet.
+    is_first: bool,
     /// The grammar allows what was read, but strict readers refuse it.
     doubtful: bool,
 }
@@ -62,7 +73,7 @@ pub(crate) struct Lexer<'a> {
 impl<'a> Lexer<'a> {
     /// At the start of `text`, for values that nest at most `max_depth` deep.
     pub(crate) fn new(text: &'a str, max_depth: usize) -> Self {
-        Self { text, at: 0, open: Vec::new(), max_depth, doubtful: false }
+        Self { text, at: 0, open: Vec::new(), max_depth, is_first: false, doubtful: false }
     }
 
     /// The next byte after blanks; `None` at the end.
@@ -99,36 +110,47 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next member's name, its value being next; `None` once the object is closed.
-    pub(crate) fn next_member(&mut self, first: &mut bool) -> Result<Option<RawString<'a>>, JsonError> {
-        match self.peek() {
-            Some(b'}') => {
-                self.close();
-                return Ok(None);
-            }
-            Some(b',') if !*first => self.at += 1,
-            Some(_) if *first => {}
-            Some(_) => return self.fault("expected `,` or `}`"),
-            None => return self.fault("the text ends within an object"),
-        }
-        *first = false;
-        self.name().map(Some)
+    pub(crate) fn next_member(&mut self) -> Result<Option<RawString<'a>>, JsonError> {
+        if self.has_next(Container::Object)? { self.name().map(Some) } else { Ok(None) }
     }
 
     /// Whether there is one more element, which is next; if not, the array is closed.
-    pub(crate) fn next_element(&mut self, first: &mut bool) -> Result<bool, JsonError> {
-        match self.peek() {
-            // Right after a comma there has to be a value, which `value` sees to.
-            Some(b']') => {
-                self.close();
-                return Ok(false);
-            }
-            Some(b',') if !*first => self.at += 1,
-            Some(_) if *first => {}
-            Some(_) => return self.fault("expected `,` or `]`"),
-            None => return self.fault("the text ends within an array"),
+    pub(crate) fn next_element(&mut self) -> Result<bool, JsonError> {
+        self.has_next(Container::Array)
+    }
+
+    fn has_next(&mut self, container: Container) -> Result<bool, JsonError> {
+        if self.closes(container) {
+            return Ok(false);
         }
-        *first = false;
+        match self.byte() {
+            Some(_) if self.is_first => {}
+            // Right after a comma there has to be a value, which `value` sees to.
+            Some(b',') => self.at += 1,
+            Some(_) | None => return self.unfinished(container),
+        }
+        self.is_first = false;
         Ok(true)
+    }
+
+    /// Reads an array, each of its elements with `each`.
+    pub(crate) fn elements(
+        &mut self,
+        mut each: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
+        self.open_array()?;
+        while self.next_element()? {
+            each(self)?;
+        }
+        Ok(())
+    }
+
+    /// Reads one value with `each`, or each value of an array.
+    pub(crate) fn one_or_several(
+        &mut self,
+        mut each: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
+        if self.peek() == Some(b'[') { self.elements(each) } else { each(self) }
     }
 
     /// Skips one value of any kind and returns it as it is written.
@@ -150,19 +172,11 @@ impl<'a> Lexer<'a> {
             Some(b'"') => self.string().map(|_| true),
             Some(b'{') => {
                 self.open_object()?;
-                if self.peek() == Some(b'}') {
-                    self.close();
-                    return Ok(true);
-                }
-                self.name().map(|_| false)
+                if self.closes(Container::Object) { Ok(true) } else { self.name().map(|_| false) }
             }
             Some(b'[') => {
                 self.open_array()?;
-                if self.peek() == Some(b']') {
-                    self.close();
-                    return Ok(true);
-                }
-                Ok(false)
+                Ok(self.closes(Container::Array))
             }
             Some(b'-' | b'0'..=b'9') => self.number().map(|()| true),
             Some(b't') => self.word("true").map(|()| true),
@@ -177,24 +191,27 @@ impl<'a> Lexer<'a> {
     /// if not, another value is next.
     fn end_values(&mut self, floor: usize) -> Result<bool, JsonError> {
         while self.open.len() > floor {
-            let container = self.open.last().copied();
-            match (self.peek(), container) {
-                (Some(b','), Some(Container::Object)) => {
-                    self.at += 1;
-                    return self.name().map(|_| false);
-                }
-                (Some(b','), Some(Container::Array)) => {
-                    self.at += 1;
-                    return Ok(false);
-                }
-                (Some(b'}'), Some(Container::Object)) | (Some(b']'), Some(Container::Array)) => self.close(),
-                (Some(_), Some(Container::Object)) => return self.fault("expected `,` or `}`"),
-                (Some(_), _) => return self.fault("expected `,` or `]`"),
-                (None, Some(Container::Object)) => return self.fault("the text ends within an object"),
-                (None, _) => return self.fault("the text ends within an array"),
+            let container = self.open.last().copied().unwrap_or(Container::Array);
+            if self.closes(container) {
+                continue;
             }
+            if self.byte() != Some(b',') {
+                return self.unfinished(container);
+            }
+            self.at += 1;
+            return if container == Container::Object { self.name().map(|_| false) } else { Ok(false) };
         }
         Ok(true)
+    }
+
+    /// The error for a container that neither goes on nor ends here.
+    fn unfinished<T>(&self, container: Container) -> Result<T, JsonError> {
+        self.fault(match (container, self.byte()) {
+            (Container::Object, Some(_)) => "expected `,` or `}`",
+            (Container::Object, None) => "the text ends within an object",
+            (Container::Array, Some(_)) => "expected `,` or `]`",
+            (Container::Array, None) => "the text ends within an array",
+        })
     }
 
     /// A member's name and the colon after it.
@@ -315,12 +332,19 @@ impl<'a> Lexer<'a> {
             return Err(JsonError { at: self.at - 1, kind: JsonErrorKind::TooDeep });
         }
         self.open.push(container);
+        self.is_first = true;
         Ok(())
     }
 
-    fn close(&mut self) {
-        self.open.pop();
-        self.at += 1;
+    /// Whether the container ends here. If so, it is left.
+    fn closes(&mut self, container: Container) -> bool {
+        let closes = self.peek() == Some(container.end());
+        if closes {
+            self.open.pop();
+            self.at += 1;
+            self.is_first = false;
+        }
+        closes
     }
 
     fn expect(&mut self, byte: u8, otherwise: &'static str) -> Result<(), JsonError> {

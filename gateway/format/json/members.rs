@@ -1,29 +1,32 @@
-//! The names of an object's members while they are read, so that none is accepted twice.
-
-use std::borrow::Cow;
+//! Reads the members of an object, and accepts none twice.
 
 use super::error::{JsonError, JsonErrorKind};
+use super::lexer::Lexer;
 use crate::format::shown::shown;
 
 /// Members of a batch or an item. Far more than the protocol has, and few enough to compare each
 /// with all.
 const MAX_MEMBERS: usize = 64;
 
-/// The names of an object's members so far; RFC 8259 §4 leaves open what a second one of the same
-/// name means, so that the gateway and the upstream might differ.
-#[derive(Debug, Default)]
-pub(super) struct Members<'a>(Vec<Cow<'a, str>>);
-
-impl<'a> Members<'a> {
-    /// Adds a name, or says that it is there already.
-    pub(super) fn add(&mut self, name: Cow<'a, str>, at: usize) -> Result<(), JsonError> {
-        if self.0.contains(&name) {
+/// Reads an object: `each` gets a member's name and the place of the name, and reads the value. A second member of the same
+/// name is refused: RFC 8259 §4 leaves open what it means, so that the gateway and the upstream might differ.
+pub(super) fn read_members<'a>(
+    lexer: &mut Lexer<'a>,
+    mut each: impl FnMut(&mut Lexer<'a>, &str, usize) -> Result<(), JsonError>,
+) -> Result<(), JsonError> {
+    let mut members = Vec::new();
+    lexer.open_object()?;
+    while let Some(name) = lexer.next_member()? {
+        let at = name.at;
+        let name = name.decode()?;
+        if members.contains(&name) {
             return Err(JsonError { at, kind: JsonErrorKind::Twice(shown(&name)) });
         }
-        if self.0.len() == MAX_MEMBERS {
+        if members.len() == MAX_MEMBERS {
             return Err(JsonError { at, kind: JsonErrorKind::NotABatch("there are more than 64 members") });
         }
-        self.0.push(name);
-        Ok(())
+        each(lexer, &name, at)?;
+        members.push(name);
     }
+    Ok(())
 }

@@ -32,8 +32,7 @@ pub fn value_at<'text>(text: &'text str, pointer: &str) -> Option<&'text str> {
 /// Moves to the value of the member with this name.
 fn enter_object(lexer: &mut Lexer<'_>, token: &str) -> Option<()> {
     lexer.open_object().ok()?;
-    let mut first = true;
-    while let Some(name) = lexer.next_member(&mut first).ok()? {
+    while let Some(name) = lexer.next_member().ok()? {
         if name.decode().is_ok_and(|name| name == token) {
             return Some(());
         }
@@ -47,12 +46,11 @@ fn enter_array(lexer: &mut Lexer<'_>, token: &str) -> Option<()> {
     let plain = token == "0" || !token.starts_with('0');
     let index: usize = token.parse().ok().filter(|_| plain && token.bytes().all(|b| b.is_ascii_digit()))?;
     lexer.open_array().ok()?;
-    let mut first = true;
     for _ in 0..index {
-        lexer.next_element(&mut first).ok().filter(|more| *more)?;
+        lexer.next_element().ok().filter(|more| *more)?;
         lexer.value().ok()?;
     }
-    lexer.next_element(&mut first).ok().filter(|more| *more).map(|_| ())
+    lexer.next_element().ok().filter(|more| *more).map(|_| ())
 }
 
 /// A JSON value as part of a text: a string's characters, a number or a boolean as it is

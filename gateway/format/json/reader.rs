@@ -11,9 +11,9 @@ use super::conventions::JsonInput;
 use super::error::{JsonError, JsonErrorKind, check_unknown};
 use super::item::ItemReader;
 use super::lexer::Lexer;
-use super::members::Members;
+use super::members::read_members;
 use super::text::text_of;
-use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, Place};
+use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex};
 use crate::format::groups::{check_groups, refuse_transactions};
 use crate::format::item_builder::check_ids;
 use crate::format::shown::shown;
@@ -29,7 +29,10 @@ pub(crate) fn read(
         Reader { body, limits, conventions, items: Vec::new(), ignored: Vec::new(), in_item: false };
     match reader.read(Lexer::new(text, limits.max_depth)) {
         Ok(()) => reader.finish(),
-        Err(fault) => Err(reader.refusal(fault)),
+        Err(fault) => {
+            let item = reader.in_item.then_some(ItemIndex(reader.items.len()));
+            Err(fault.into_refusal(body, item, limits))
+        }
     }
 }
 
@@ -53,22 +56,16 @@ impl<'a> Reader<'a> {
             lexer.value()?;
             return Err(not_a_batch(0, "expected an object with the member `requests`"));
         }
-        lexer.open_object()?;
-        let mut first = true;
-        let mut members = Members::default();
         let mut found = false;
-        while let Some(name) = lexer.next_member(&mut first)? {
-            let decoded = name.decode()?;
-            members.add(decoded.clone(), name.at)?;
-            if decoded == REQUESTS {
+        read_members(&mut lexer, |lexer, name, at| {
+            if name == REQUESTS {
                 found = true;
-                self.read_requests(&mut lexer)?;
-            } else {
-                lexer.value()?;
-                check_unknown(&decoded, name.at, &[REQUESTS])?;
-                self.ignored.push(shown(&decoded).into());
+                return self.read_requests(lexer);
             }
-        }
+            lexer.value()?;
+            self.ignored.push(shown(name).into());
+            check_unknown(name, at, &[REQUESTS])
+        })?;
         lexer.end()?;
         if found { Ok(()) } else { Err(not_a_batch(0, "the member `requests` is missing")) }
     }
@@ -79,24 +76,17 @@ impl<'a> Reader<'a> {
             lexer.value()?;
             return Err(not_a_batch(at, "the member `requests` is not an array"));
         }
-        lexer.open_array()?;
-        let mut first = true;
-        while lexer.next_element(&mut first)? {
-            if self.items.len() == self.limits.max_items {
+        lexer.elements(|lexer| {
+            let index = ItemIndex(self.items.len());
+            if index.0 == self.limits.max_items {
                 return Err(JsonError { at: lexer.position(), kind: JsonErrorKind::TooManyItems });
             }
-            self.read_item(lexer)?;
-        }
-        Ok(())
-    }
-
-    fn read_item(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
-        let index = ItemIndex(self.items.len());
-        self.in_item = true;
-        let item = ItemReader::new(self.body, self.limits, self.conventions).read(lexer, index)?;
-        self.in_item = false;
-        self.items.push(item);
-        Ok(())
+            self.in_item = true;
+            let item = ItemReader::new(self.body, self.limits, self.conventions).read(lexer, index)?;
+            self.in_item = false;
+            self.items.push(item);
+            Ok(())
+        })
     }
 
     /// Checks what needs all items: unique ids, and the size of groups.
@@ -108,12 +98,6 @@ impl<'a> Reader<'a> {
         refuse_transactions(&mut self.items);
         Ok(Batch { items: self.items, sequential: false, ignored: self.ignored })
     }
-
-    fn refusal(&self, fault: JsonError) -> BatchRefusal {
-        let place = Place::at(self.body, fault.at);
-        let place = if self.in_item { place.in_item(ItemIndex(self.items.len())) } else { place };
-        fault.into_refusal(place, self.limits)
-    }
 }
 
 fn not_a_batch(at: usize, reason: &'static str) -> JsonError {
@@ -123,6 +107,7 @@ fn not_a_batch(at: usize, reason: &'static str) -> JsonError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Place;
     use crate::format::item_builder::NO_TRANSACTIONS;
 
     fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {

@@ -7,7 +7,7 @@ use super::error::{JsonError, JsonErrorKind, unknown_member};
 use super::item::NO_OBJECT;
 use super::lexer::Lexer;
 use super::text::text_of;
-use crate::batch::{BatchRefusal, ItemRejection, Place};
+use crate::batch::{BatchRefusal, ItemRejection};
 use crate::format::bulk::{Collector, Record, Value};
 
 /// A record, or why it is rejected.
@@ -18,11 +18,8 @@ pub(crate) fn read_array(body: &Bytes, collector: &mut Collector<'_>) -> Result<
     let text = text_of(body)?;
     let limits = collector.limits();
     let mut in_item = false;
-    read_elements(body, text, collector, &mut in_item).map_err(|fault| {
-        let place = Place::at(body, fault.at);
-        let place = if in_item { place.in_item(collector.next_index()) } else { place };
-        fault.into_refusal(place, limits)
-    })
+    read_elements(body, text, collector, &mut in_item)
+        .map_err(|fault| fault.into_refusal(body, in_item.then(|| collector.next_index()), limits))
 }
 
 /// Reads one line, which is a slice of `whole`.
@@ -65,17 +62,16 @@ fn read_elements(
         lexer.value()?;
         return Err(JsonError { at: 0, kind: JsonErrorKind::NotABatch("expected an array of records") });
     }
-    lexer.open_array()?;
-    let mut first = true;
-    while lexer.next_element(&mut first)? {
+    lexer.elements(|lexer| {
         if collector.is_full() {
             return Err(JsonError { at: lexer.position(), kind: JsonErrorKind::TooManyItems });
         }
         *in_item = true;
-        let record = read_record(body, text, &mut lexer, collector)?;
+        let record = read_record(body, text, lexer, collector)?;
         *in_item = false;
         collector.add(record);
-    }
+        Ok(())
+    })?;
     lexer.end()
 }
 
@@ -92,8 +88,7 @@ fn read_record<'a>(
     let start = lexer.position();
     let mut values = collector.no_values();
     lexer.open_object()?;
-    let mut first = true;
-    while let Some(name) = lexer.next_member(&mut first)? {
+    while let Some(name) = lexer.next_member()? {
         // A name that can't be decoded is not a variable. The record is sent as it is.
         let decoded = name.decode().ok();
         let mut variables = collector.variables().iter();

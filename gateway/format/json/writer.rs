@@ -7,29 +7,35 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::HeaderName;
-use http::header::{CONTENT_TYPE, SET_COOKIE};
 
 use super::conventions::{Base64Alphabet, JsonOutput};
+use super::fields::{Lists, write_fields};
 use super::lexer::is_exchangeable;
-use super::strings::{write as write_string, write_content};
-use crate::batch::{GatewayMade, IdForm, ItemResult, ResultBody, Subject};
+use super::strings::write as write_string;
+use crate::batch::{GatewayMade, IdForm, ItemResult, ResultBody, Subject, Summary};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::media::{MediaKind, MediaType, TextTypes};
 use crate::format::result_writer::{ReplyEnd, ResultWriter};
 use crate::format::{base64, charset};
-use crate::header::field::Fields;
-use crate::header::names;
 
 /// Deepest JSON body that is embedded as JSON. Readers have limits, too, and one body over them
 /// would make the client lose the complete reply; deeper ones are base64.
 const MAX_EMBEDDED_DEPTH: usize = 96;
 
+/// What a reply in JSON is.
+#[derive(Debug)]
+enum Form {
+    /// An object with the results in it, by these conventions.
+    Document(JsonOutput),
+    /// An array of results, each written by this.
+    Array(fn(&mut ChunkWriter, ItemResult)),
+}
+
 /// Writes a reply in JSON.
 #[derive(Debug)]
 pub(crate) struct JsonWriter {
     output: ChunkWriter,
-    conventions: JsonOutput,
+    form: Form,
     /// Written before the next result.
     separator: &'static [u8],
 }
@@ -37,7 +43,12 @@ pub(crate) struct JsonWriter {
 impl JsonWriter {
     /// An empty reply, by these conventions.
     pub(crate) fn new(conventions: JsonOutput) -> Self {
-        Self { output: ChunkWriter::new(0), conventions, separator: b"" }
+        Self { output: ChunkWriter::new(0), form: Form::Document(conventions), separator: b"" }
+    }
+
+    /// An empty reply that is an array, in the order of the request. `write` writes one result in the dialect's way.
+    pub(crate) fn of_array(write: fn(&mut ChunkWriter, ItemResult)) -> Self {
+        Self { output: ChunkWriter::new(0), form: Form::Array(write), separator: b"" }
     }
 }
 
@@ -48,24 +59,33 @@ impl ResultWriter for JsonWriter {
 
     fn begin(&mut self, expected: usize) {
         self.output = ChunkWriter::new(expected);
-        self.output.put(b"{\"responses\":[");
+        self.output.put(match self.form {
+            Form::Document(_) => b"{\"responses\":[".as_slice(),
+            Form::Array(_) => b"[",
+        });
     }
 
     fn put(&mut self, result: ItemResult) {
         self.output.put(self.separator);
         self.separator = b",";
-        write_item(&mut self.output, result, &self.conventions);
+        match &self.form {
+            Form::Document(conventions) => write_item(&mut self.output, result, conventions),
+            Form::Array(write) => write(&mut self.output, result),
+        }
     }
 
     fn end(&mut self, end: &ReplyEnd<'_>) {
-        if self.conventions.own_members {
-            self.output.put(b"],\"summary\":{\"items\":");
-            self.output.put_number(end.summary.items);
-            self.output.put(b",\"failed\":");
-            self.output.put_number(end.summary.failed);
-            self.output.put(b"}}");
-        } else {
-            self.output.put(b"]}");
+        self.output.put(b"]");
+        match &self.form {
+            Form::Document(conventions) => {
+                if conventions.own_members {
+                    self.output.put(b",");
+                    write_summary(&mut self.output, end.summary);
+                    self.output.put(b"}");
+                }
+                self.output.put(b"}");
+            }
+            Form::Array(_) => {}
         }
     }
 
@@ -74,19 +94,26 @@ impl ResultWriter for JsonWriter {
     }
 }
 
+/// Writes the member `summary`, but for the brace at its end.
+pub(crate) fn write_summary(output: &mut ChunkWriter, summary: Summary) {
+    output.put(b"\"summary\":{\"items\":");
+    output.put_number(summary.items);
+    output.put(b",\"failed\":");
+    output.put_number(summary.failed);
+}
+
 /// Writes one result.
 pub(crate) fn write_item(output: &mut ChunkWriter, result: ItemResult, conventions: &JsonOutput) {
     output.put(b"{\"id\":");
     write_id(output, &result.subject);
-    if let Some(group) = result.subject.form.group.filter(|_| conventions.echoes_group) {
+    if let Some(group) = result.subject.form.group.as_ref().filter(|_| conventions.echoes_group) {
         output.put(b",\"atomicityGroup\":");
         write_string(output, group.as_str());
     }
     output.put(b",\"status\":");
     output.put_number(result.status.as_u16());
-    let media_type = matches!(result.body, ResultBody::Problem(_)).then_some(conventions.error.media_type);
     output.put(b",\"headers\":{");
-    write_fields(output, &result.headers, media_type);
+    write_fields(output, &result, conventions.error, Lists::OfCookies);
     output.put(b"}");
     let encoding = match result.body {
         ResultBody::Absent => {
@@ -134,47 +161,6 @@ fn write_id(output: &mut ChunkWriter, subject: &Subject) {
         IdForm::Number => output.put(subject.id.as_str().as_bytes()),
         IdForm::Position | IdForm::Plain | IdForm::Bracketed => write_string(output, subject.id.as_str()),
     }
-}
-
-/// The members of `headers`. A problem has its own media type, whatever the fields say.
-fn write_fields(output: &mut ChunkWriter, fields: &Fields, media_type: Option<&str>) {
-    let mut separator: &[u8] = b"\"";
-    if let Some(media_type) = media_type {
-        output.put(b"\"Content-Type\":");
-        write_string(output, media_type);
-        separator = b",\"";
-    }
-    for (index, (name, _)) in fields.iter().enumerate() {
-        let written_before = fields.iter().take(index).any(|(earlier, _)| earlier == name);
-        if written_before || (media_type.is_some() && name == CONTENT_TYPE) {
-            continue;
-        }
-        output.put(separator);
-        separator = b",\"";
-        names::write(name.as_str(), |piece| output.put(piece));
-        output.put(b"\":");
-        write_values(output, fields, name);
-    }
-}
-
-/// All values of a field: joined, but for Set-Cookie, whose values have commas in them
-/// (RFC 9110 §5.3).
-fn write_values(output: &mut ChunkWriter, fields: &Fields, name: &HeaderName) {
-    let values = fields.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_bytes());
-    let as_list = name == SET_COOKIE && values.clone().count() > 1;
-    let separator: &[u8] = if as_list { b"\",\"" } else { b", " };
-    output.put(if as_list { b"[\"" } else { b"\"" });
-    for (index, value) in values.enumerate() {
-        if index > 0 {
-            output.put(separator);
-        }
-        match std::str::from_utf8(value) {
-            Ok(text) => write_content(output, text),
-            // Values that are not UTF-8 are ISO-8859-1 (RFC 9110 §5.5): each byte is a character.
-            Err(_) => write_content(output, &value.iter().copied().map(char::from).collect::<String>()),
-        }
-    }
-    output.put(if as_list { b"\"]" } else { b"\"" });
 }
 
 /// How a body is encoded in its member.
@@ -230,7 +216,7 @@ fn without_byte_order_mark(bytes: Bytes) -> Bytes {
 mod tests {
     use std::time::Duration;
 
-    use http::{HeaderValue, Method, StatusCode};
+    use http::{HeaderName, HeaderValue, Method, StatusCode};
     use serde_json::{Value, json};
 
     use super::*;

@@ -3,7 +3,7 @@
 
 use memchr::memmem::Finder;
 
-use crate::format::accept::Unquoted;
+use crate::header::outside_quotes;
 
 /// RFC 2046 §5.1.1.
 const MAX_LENGTH: usize = 70;
@@ -32,7 +32,7 @@ impl Boundary {
     /// # Errors
     /// Describes the problem.
     pub(super) fn from_content_type(content_type: &str) -> Result<Self, &'static str> {
-        let mut parts = Unquoted { rest: content_type, separator: b';' }.skip(1);
+        let mut parts = outside_quotes(content_type, ';').skip(1);
         let values: Vec<&str> = parts
             .by_ref()
             .filter_map(|parameter| parameter.split_once('='))

@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::batch::Bounded;
-use crate::batch::ItemRejection;
+use crate::batch::{Bounded, ItemRejection};
 
 /// One line that is not blank.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +19,7 @@ pub struct Line {
 }
 
 /// The lines of a body.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Lines {
     /// Bytes of one line.
     limit: usize,
@@ -42,16 +41,7 @@ impl Lines {
     /// Lines of at most `limit` bytes each.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            arrived: VecDeque::new(),
-            begun: BytesMut::new(),
-            over_limit: false,
-            ended: false,
-            number: 1,
-            offset: 0,
-            length: 0,
-        }
+        Self { limit, number: 1, ..Self::default() }
     }
 
     /// Takes a piece of the body.
@@ -68,13 +58,9 @@ impl Lines {
 
     /// The next line; `None` if more of the body is needed, or after the last line.
     pub fn next_line(&mut self) -> Option<Line> {
-        loop {
-            let line = self.next_or_blank()?;
-            let blank = line.content.as_ref().is_ok_and(|content| content.iter().copied().all(is_blank));
-            if !blank {
-                return Some(line);
-            }
-        }
+        let is_blank =
+            |line: &Line| line.content.as_ref().is_ok_and(|text| text.iter().copied().all(is_blank));
+        std::iter::from_fn(|| self.next_or_blank()).find(|line| !is_blank(line))
     }
 
     /// Bytes that are held.
@@ -103,7 +89,9 @@ impl Lines {
             };
             let part = piece.split_to(end);
             piece.advance(1);
-            self.push_front(piece);
+            if !piece.is_empty() {
+                self.arrived.push_front(piece);
+            }
             return Some(if self.length == 0 && part.len() <= self.limit {
                 self.length = part.len();
                 self.finish(part)
@@ -114,12 +102,6 @@ impl Lines {
         }
         let last = self.ended && self.length > 0;
         last.then(|| self.finish_begun())
-    }
-
-    fn push_front(&mut self, piece: Bytes) {
-        if !piece.is_empty() {
-            self.arrived.push_front(piece);
-        }
     }
 
     /// Keeps a part of the line under way, within the limit.

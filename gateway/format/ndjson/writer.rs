@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::batch::ItemResult;
 use crate::format::chunk_writer::ChunkWriter;
-use crate::format::json::{JsonOutput, write_problem, write_result};
+use crate::format::json::{JsonOutput, write_problem, write_result, write_summary};
 use crate::format::kind::Format;
 use crate::format::result_writer::{ReplyEnd, ResultWriter};
 use crate::header::retry_after::whole_seconds;
@@ -38,10 +38,8 @@ impl ResultWriter for LineWriter {
     }
 
     fn end(&mut self, end: &ReplyEnd<'_>) {
-        self.output.put(b"{\"summary\":{\"items\":");
-        self.output.put_number(end.summary.items);
-        self.output.put(b",\"failed\":");
-        self.output.put_number(end.summary.failed);
+        self.output.put(b"{");
+        write_summary(&mut self.output, end.summary);
         if let Some(after) = end.retry_after {
             self.output.put(b",\"retry_after\":");
             self.output.put_number(whole_seconds(after));

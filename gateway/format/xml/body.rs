@@ -4,11 +4,13 @@
 //! Without a type, elements are `application/xml`, text is `text/plain` and base64 is
 //! `application/octet-stream`, all in UTF-8 unless the type has another charset.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::chars::{is_blank, is_blank_text};
 use super::error::XmlError;
-use super::fragment::{Cut, with_declarations};
+use super::fragment::Cut;
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
 use crate::batch::ItemRejection;
@@ -86,10 +88,7 @@ fn read_content<'a>(tokens: &mut Tokens<'a>) -> Result<Content<'a>, XmlError> {
             Token::Open(tag) => {
                 roots += 1;
                 let start = *markup_start.get_or_insert(tag.start);
-                if cut.is_none() {
-                    let declarations = tokens.declarations_around(&tag);
-                    cut = Some(Cut { start, name_end: tag.name_end, declarations });
-                }
+                cut.get_or_insert_with(|| Cut { start, ..tokens.cut(&tag) });
                 tokens.skip_element()?;
                 end = tokens.end();
             }
@@ -122,26 +121,30 @@ fn document<'a>(
     if media.is_some_and(|media| media.kind != MediaKind::Xml) {
         return Err("has an element, though its type is not XML; escape it, or put it in CDATA");
     }
-    let own_charset = media.and_then(|media| media.charset);
-    let source = tokens.slice(cut.start, end);
-    let declared = with_declarations(cut, end, |from, to| tokens.slice(from, to));
-    match (declared, own_charset) {
-        (None, None) => Ok(whole.slice_ref(source.as_bytes())),
-        (Some(text), None) => Ok(text.into()),
-        (declared, Some(name)) => {
-            let text = declared.as_deref().unwrap_or(source);
-            charset::encode(Some(name), text).map(|bytes| bytes.into_owned().into()).map_err(charset::problem)
-        }
+    let text = tokens.cut_out(cut, end);
+    match media.and_then(|media| media.charset) {
+        Some(name) => encoded(name, &text),
+        None => Ok(shared(whole, text)),
     }
+}
+
+/// The text as bytes; a part of `whole`, if it is that.
+pub(super) fn shared(whole: &Bytes, text: Cow<'_, str>) -> Bytes {
+    match text {
+        Cow::Borrowed(source) => whole.slice_ref(source.as_bytes()),
+        Cow::Owned(text) => text.into(),
+    }
+}
+
+fn encoded(charset: &str, text: &str) -> Result<Bytes, &'static str> {
+    charset::encode(Some(charset), text).map(|bytes| bytes.into_owned().into()).map_err(charset::problem)
 }
 
 fn plain(builder: &mut ItemBuilder<'_>, text: String) -> Result<Bytes, &'static str> {
     builder.default_media_type("text/plain; charset=utf-8");
     let media = builder.media_type().filter(|media| media.kind.is_text(TextTypes::All));
     match media.and_then(|media| media.charset) {
-        Some(name) => charset::encode(Some(name), &text)
-            .map(|bytes| bytes.into_owned().into())
-            .map_err(charset::problem),
+        Some(name) => encoded(name, &text),
         None => Ok(text.into()),
     }
 }

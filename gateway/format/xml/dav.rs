@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use super::chars::trimmed;
-use super::error::XmlError;
 use super::escape::write_text;
+use super::tag::Tag;
 use super::tokens::{Token, TokenLimits, Tokens};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::media::MediaType;
@@ -36,84 +36,50 @@ pub(super) fn root_of(body: &[u8]) -> Option<String> {
     // Most replies end here.
     memchr::memmem::find(body, DAV.as_bytes())?;
     let mut tokens = Tokens::new(body, UPSTREAM_LIMITS).ok()?;
-    open_root(&mut tokens).ok()?
+    open_root(&mut tokens).map(|tag| tag.name.local.to_owned())
 }
 
-fn open_root(tokens: &mut Tokens<'_>) -> Result<Option<String>, XmlError> {
+/// Reads up to and with the root's tag; `None` if it is not in `DAV:`.
+pub(super) fn open_root<'a>(tokens: &mut Tokens<'a>) -> Option<Tag<'a>> {
     loop {
-        if let Token::Open(tag) = tokens.next()? {
-            let is_dav = tokens.namespace_of(tag.name)? == DAV;
-            return Ok(is_dav.then(|| tag.name.local.to_owned()));
+        if let Token::Open(tag) = tokens.next().ok()? {
+            return dav_name(tokens, &tag).is_some().then_some(tag);
         }
     }
+}
+
+/// The local name of the element opened last, which has this tag, if it is in `DAV:`.
+pub(super) fn dav_name<'a>(tokens: &Tokens<'a>, tag: &Tag<'a>) -> Option<&'a str> {
+    (tokens.namespace_of(tag.name) == DAV).then_some(tag.name.local)
 }
 
 /// The document with the url in every `DAV:` href replaced by what `map` makes of it, and every
 /// other byte as it was; `None` if this is not XML with a root in `DAV:`.
 pub fn map_hrefs(body: &[u8], map: &dyn Fn(&str) -> Cow<'_, str>) -> Option<Vec<u8>> {
     memchr::memmem::find(body, DAV.as_bytes())?;
-    let mut mapped = Mapped { body, done: 0, output: ChunkWriter::new(body.len()) };
-    mapped.read(map).ok()?.then(|| mapped.finish())
-}
-
-struct Mapped<'a> {
-    body: &'a [u8],
-    /// Bytes of the body that are in the output, or replaced there.
-    done: usize,
-    output: ChunkWriter,
-}
-
-impl Mapped<'_> {
-    /// Whether the root is in `DAV:`.
-    fn read(&mut self, map: &dyn Fn(&str) -> Cow<'_, str>) -> Result<bool, XmlError> {
-        let body = self.body;
-        let mut tokens = Tokens::new(body, UPSTREAM_LIMITS)?;
-        if open_root(&mut tokens)?.is_none() {
-            return Ok(false);
-        }
-        loop {
-            match tokens.next()? {
-                Token::Open(tag) if tag.name.local == "href" && tokens.namespace_of(tag.name)? == DAV => {
-                    if let Some((url, end)) = read_url(&mut tokens)? {
-                        self.replace(tag.end, end, &url, &map(&url));
-                    }
-                }
-                Token::End => return Ok(true),
-                Token::Open(_) | Token::Close | Token::Text(_) | Token::Other => {}
-            }
-        }
-    }
-
-    fn replace(&mut self, from: usize, to: usize, url: &str, mapped: &str) {
-        if url != mapped {
-            self.output.put(self.body.get(self.done..from).unwrap_or_default());
-            write_text(&mut self.output, mapped);
-            self.done = to;
-        }
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.output.put(self.body.get(self.done..).unwrap_or_default());
-        self.output.finish().concat()
-    }
-}
-
-/// The url in the href opened last, and where its text ends; `None` if there is no text, or
-/// elements in it.
-fn read_url(tokens: &mut Tokens<'_>) -> Result<Option<(String, usize)>, XmlError> {
-    let outside = tokens.depth() - 1;
-    let mut text = String::new();
-    let mut is_text = true;
+    let mut tokens = Tokens::new(body, UPSTREAM_LIMITS).ok()?;
+    open_root(&mut tokens)?;
+    let mut output = ChunkWriter::new(body.len());
+    // Bytes of the body that are in the output, or replaced there.
+    let mut done = 0;
     loop {
-        match tokens.next()? {
-            Token::Text(more) => text.push_str(&more),
-            Token::Open(_) => is_text = false,
-            Token::Close if tokens.depth() == outside => break,
-            Token::Close | Token::Other | Token::End => {}
+        match tokens.next().ok()? {
+            Token::Open(tag) if dav_name(&tokens, &tag) == Some("href") => {
+                let (text, has_elements) = tokens.read_text().ok()?;
+                let url = trimmed(&text);
+                let mapped = if has_elements || url.is_empty() { Cow::Borrowed(url) } else { map(url) };
+                if mapped != url {
+                    output.put(body.get(done..tag.end).unwrap_or_default());
+                    write_text(&mut output, &mapped);
+                    done = tokens.start();
+                }
+            }
+            Token::End => break,
+            Token::Open(_) | Token::Close | Token::Text(_) | Token::Other => {}
         }
     }
-    let url = trimmed(&text);
-    Ok((is_text && !url.is_empty()).then(|| (url.to_owned(), tokens.start())))
+    output.put(body.get(done..).unwrap_or_default());
+    Some(output.finish().concat())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Errors in an XML document, each with its byte.
 
-use crate::batch::{BatchLimits, BatchRefusal, Place};
+use crate::batch::{BatchLimits, BatchRefusal, ItemIndex, Place};
 use crate::format::shown::shown;
 
 /// An error in an XML document, and its place.
@@ -45,8 +45,14 @@ impl XmlError {
         Self { at, kind: XmlErrorKind::NotABatch(reason) }
     }
 
-    /// The error as the reason to refuse a batch; `place` is that of [`Self::at`].
-    pub(super) fn into_refusal(self, place: Place, limits: &BatchLimits) -> BatchRefusal {
+    /// The error as the reason to refuse a batch with this body; `item` is the one that it is in.
+    pub(super) fn into_refusal(
+        self,
+        body: &[u8],
+        item: Option<ItemIndex>,
+        limits: &BatchLimits,
+    ) -> BatchRefusal {
+        let place = Place { item, ..Place::at(body, self.at) };
         match self.kind {
             XmlErrorKind::Syntax(reason) => BatchRefusal::Malformed { reason, place },
             XmlErrorKind::Forbidden(what) => BatchRefusal::ForbiddenXml { what, place },

@@ -10,7 +10,7 @@ use crate::batch::{ItemResult, Problem, ResultBody};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::media::{MediaKind, MediaType, TextTypes};
 use crate::format::{base64, charset};
-use crate::header::field::Fields;
+use crate::header::field::{Fields, value_text};
 use crate::header::names;
 
 /// The media type of problems within an XML reply.
@@ -43,13 +43,7 @@ fn write_headers(output: &mut ChunkWriter, fields: &Fields) {
         output.put(b"<b:header name=\"");
         names::write(name.as_str(), |piece| output.put(piece));
         output.put(b"\">");
-        match std::str::from_utf8(value.as_bytes()) {
-            Ok(text) => write_text(output, text),
-            // Values that are not UTF-8 are ISO-8859-1 (RFC 9110 §5.5): each byte is a character.
-            Err(_) => {
-                write_text(output, &value.as_bytes().iter().copied().map(char::from).collect::<String>());
-            }
-        }
+        write_text(output, &value_text(value));
         output.put(b"</b:header>");
     }
 }

@@ -2,9 +2,7 @@
 //! appear among those of the batch.
 
 use super::chars::trimmed;
-use super::dav::{DAV, UPSTREAM_LIMITS};
-use super::error::XmlError;
-use super::fragment::{Cut, with_declarations};
+use super::dav::{DAV, UPSTREAM_LIMITS, dav_name, open_root};
 use super::namespaces::Declaration;
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
@@ -45,9 +43,7 @@ const MAX_GROWTH: usize = 64 << 10;
 /// Takes the document apart; `None` if it is not a multistatus that can be merged without
 /// loss: then it stays a body like any other.
 pub(super) fn parse(body: &[u8]) -> Option<UpstreamMultistatus> {
-    let tokens = Tokens::new(body, UPSTREAM_LIMITS).ok()?;
-    let mut parser = Parser { tokens, budget: 2 * body.len() + MAX_GROWTH };
-    let multistatus = parser.multistatus().ok()??;
+    let multistatus = Parser::new(body)?.multistatus()?;
     let is_complete = |response: &UpstreamResponse| {
         !response.hrefs.is_empty()
             && response.hrefs.iter().all(|href| !href.is_empty())
@@ -58,71 +54,60 @@ pub(super) fn parse(body: &[u8]) -> Option<UpstreamMultistatus> {
 
 /// The `DAV:error` that is a document's root, as an element for the gateway's document.
 pub(super) fn parse_error(body: &[u8]) -> Option<String> {
-    let tokens = Tokens::new(body, UPSTREAM_LIMITS).ok()?;
-    let mut parser = Parser { tokens, budget: 2 * body.len() + MAX_GROWTH };
-    let root = parser.root("error").ok()??;
-    let error = parser.element(&root).ok()??;
+    let mut parser = Parser::new(body)?;
+    let root = parser.root("error")?;
+    let error = parser.element(&root)?;
     // The rest has to be well-formed, too.
-    while parser.tokens.next().ok()? != Token::End {}
+    while parser.next()? != Token::End {}
     Some(error)
 }
 
+/// `None` from any of its methods means that the document can't be merged.
 struct Parser<'a> {
     tokens: Tokens<'a>,
     /// Bytes that elements may still take.
     budget: usize,
 }
 
-/// `None`, at any depth, means that the document can't be merged.
-type Parsed<T> = Result<Option<T>, XmlError>;
-
 impl<'a> Parser<'a> {
-    /// The root's tag, if it is this one of `DAV:`.
-    fn root(&mut self, local: &str) -> Parsed<Tag<'a>> {
-        loop {
-            if let Token::Open(tag) = self.tokens.next()? {
-                let is_it = self.dav_name(&tag)? == Some(local);
-                return Ok(is_it.then_some(tag));
-            }
-        }
+    fn new(body: &'a [u8]) -> Option<Self> {
+        let tokens = Tokens::new(body, UPSTREAM_LIMITS).ok()?;
+        Some(Self { tokens, budget: 2 * body.len() + MAX_GROWTH })
     }
 
-    fn multistatus(&mut self) -> Parsed<UpstreamMultistatus> {
-        if self.root("multistatus")?.is_none() {
-            return Ok(None);
-        }
+    fn next(&mut self) -> Option<Token<'a>> {
+        self.tokens.next().ok()
+    }
+
+    /// The root's tag, if it is this one of `DAV:`.
+    fn root(&mut self, local: &str) -> Option<Tag<'a>> {
+        open_root(&mut self.tokens).filter(|tag| tag.name.local == local)
+    }
+
+    fn multistatus(&mut self) -> Option<UpstreamMultistatus> {
+        self.root("multistatus")?;
         let mut multistatus = UpstreamMultistatus::default();
         loop {
-            match self.tokens.next()? {
-                Token::Open(tag) => match self.dav_name(&tag)? {
-                    Some("response") => match self.response()? {
-                        Some(response) => multistatus.responses.push(response),
-                        None => return Ok(None),
-                    },
+            match self.next()? {
+                Token::Open(tag) => match dav_name(&self.tokens, &tag) {
+                    Some("response") => multistatus.responses.push(self.response()?),
                     // The gateway's document has its own.
-                    Some("responsedescription") => self.tokens.skip_element()?,
-                    Some(_) | None => match self.element(&tag)? {
-                        Some(element) => multistatus.extensions.push(element),
-                        None => return Ok(None),
-                    },
+                    Some("responsedescription") => self.tokens.skip_element().ok()?,
+                    Some(_) | None => multistatus.extensions.push(self.element(&tag)?),
                 },
-                Token::End => return Ok(Some(multistatus)),
+                Token::End => return Some(multistatus),
                 Token::Text(_) | Token::Other | Token::Close => {}
             }
         }
     }
 
-    fn response(&mut self) -> Parsed<UpstreamResponse> {
+    fn response(&mut self) -> Option<UpstreamResponse> {
         let outside = self.tokens.depth() - 1;
         let mut response = UpstreamResponse::default();
         loop {
-            match self.tokens.next()? {
-                Token::Open(tag) => {
-                    if self.part(&tag, &mut response)?.is_none() {
-                        return Ok(None);
-                    }
-                }
-                Token::Close if self.tokens.depth() == outside => return Ok(self.charged(response)),
+            match self.next()? {
+                Token::Open(tag) => self.part(&tag, &mut response)?,
+                Token::Close if self.tokens.depth() == outside => return self.charged(response),
                 Token::Close | Token::Text(_) | Token::Other | Token::End => {}
             }
         }
@@ -140,62 +125,32 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads one element of a response.
-    fn part(&mut self, tag: &Tag<'a>, response: &mut UpstreamResponse) -> Parsed<()> {
-        match self.dav_name(tag)? {
-            Some("href") => {
-                let href = self.text()?;
-                response.hrefs.push(trimmed(&href).to_owned());
-            }
-            Some("status") => {
-                response.status = status_in(&self.text()?);
-                if response.status.is_none() {
-                    return Ok(None);
-                }
-            }
+    fn part(&mut self, tag: &Tag<'a>, response: &mut UpstreamResponse) -> Option<()> {
+        match dav_name(&self.tokens, tag) {
+            Some("href") => response.hrefs.push(trimmed(&self.text()?).to_owned()),
+            Some("status") => response.status = Some(status_in(&self.text()?)?),
             Some("responsedescription") => response.description = Some(self.text()?),
-            name => {
-                let Some(element) = self.element(tag)? else { return Ok(None) };
-                match name {
-                    Some("propstat") => response.propstats.push(element),
-                    Some("error") => response.error = Some(element),
-                    Some("location") => response.location = Some(element),
-                    Some(_) | None => response.extensions.push(element),
-                }
-            }
+            Some("propstat") => response.propstats.push(self.element(tag)?),
+            Some("error") => response.error = Some(self.element(tag)?),
+            Some("location") => response.location = Some(self.element(tag)?),
+            Some(_) | None => response.extensions.push(self.element(tag)?),
         }
-        Ok(Some(()))
-    }
-
-    fn dav_name(&self, tag: &Tag<'a>) -> Result<Option<&'a str>, XmlError> {
-        Ok((self.tokens.namespace_of(tag.name)? == DAV).then_some(tag.name.local))
+        Some(())
     }
 
     /// The text in the element opened last.
-    fn text(&mut self) -> Result<String, XmlError> {
-        let outside = self.tokens.depth() - 1;
-        let mut text = String::new();
-        loop {
-            match self.tokens.next()? {
-                Token::Text(more) => text.push_str(&more),
-                Token::Close if self.tokens.depth() == outside => return Ok(text),
-                Token::Open(_) | Token::Close | Token::Other | Token::End => {}
-            }
-        }
+    fn text(&mut self) -> Option<String> {
+        self.tokens.read_text().ok().map(|(text, _)| text)
     }
 
     /// The element opened last, cut out; `None` once the budget is used up.
-    fn element(&mut self, tag: &Tag<'a>) -> Parsed<String> {
-        let mut declarations = self.tokens.declarations_around(tag);
-        declarations.retain(|declaration| !is_declared_by_gateway(declaration));
-        let cut = Cut { start: tag.start, name_end: tag.name_end, declarations };
-        self.tokens.skip_element()?;
-        let end = self.tokens.end();
-        let tokens = &self.tokens;
-        let element = with_declarations(&cut, end, |from, to| tokens.slice(from, to))
-            .unwrap_or_else(|| tokens.slice(cut.start, end).to_owned());
-        let Some(left) = self.budget.checked_sub(element.len()) else { return Ok(None) };
-        self.budget = left;
-        Ok(Some(element))
+    fn element(&mut self, tag: &Tag<'a>) -> Option<String> {
+        let mut cut = self.tokens.cut(tag);
+        cut.declarations.retain(|declaration| !is_declared_by_gateway(declaration));
+        self.tokens.skip_element().ok()?;
+        let element = self.tokens.cut_out(&cut, self.tokens.end()).into_owned();
+        self.budget = self.budget.checked_sub(element.len())?;
+        Some(element)
     }
 }
 

@@ -23,11 +23,7 @@ pub(super) fn write_element(output: &mut ChunkWriter, problem: &Problem) {
     write_text(output, &problem.detail);
     output.put(b"</detail>");
     if let Some(place) = problem.place {
-        let item = place.item.map(|item| ("item", item.position()));
-        let members = [("offset", place.offset), ("line", place.line), ("column", place.column)];
-        // Where only the item is known, the place has no line.
-        let members = members.into_iter().filter(|_| place.line > 0);
-        for (name, number) in members.chain(item) {
+        for (name, number) in place.members() {
             output.put(b"<");
             output.put(name.as_bytes());
             output.put(b">");

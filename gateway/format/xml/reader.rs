@@ -3,11 +3,10 @@
 
 use bytes::Bytes;
 
-use super::chars::is_blank_text;
 use super::error::{XmlError, XmlErrorKind};
 use super::request::{self, is_ours};
 use super::tokens::{Token, TokenLimits, Tokens};
-use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex, Place};
+use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex};
 use crate::format::item_builder::{IdCase, check_ids};
 
 /// Attributes of one tag.
@@ -21,11 +20,8 @@ const TAG_OVERHEAD: usize = 1024;
 pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
     let mut items = Vec::new();
     let mut in_item = false;
-    let read = read_batch(body, limits, &mut items, &mut in_item);
-    if let Err(fault) = read {
-        let place = Place::at(body, fault.at);
-        let place = if in_item { place.in_item(ItemIndex(items.len())) } else { place };
-        return Err(fault.into_refusal(place, limits));
+    if let Err(fault) = read_batch(body, limits, &mut items, &mut in_item) {
+        return Err(fault.into_refusal(body, in_item.then_some(ItemIndex(items.len())), limits));
     }
     check_ids(&items, IdCase::Significant)?;
     Ok(Batch { items, ..Batch::default() })
@@ -49,40 +45,29 @@ fn read_batch(
 ) -> Result<(), XmlError> {
     let mut tokens = Tokens::new(body, token_limits(limits))?;
     open_batch(&mut tokens)?;
-    loop {
-        match tokens.next()? {
-            Token::Open(tag) => {
-                if items.len() == limits.max_items {
-                    return Err(XmlError { at: tag.start, kind: XmlErrorKind::TooManyItems });
-                }
-                *in_item = true;
-                let index = ItemIndex(items.len());
-                items.push(request::read(&mut tokens, &tag, index, body, limits)?);
-                *in_item = false;
-            }
-            Token::Text(text) if !is_blank_text(&text) => {
-                return Err(XmlError::not_a_batch(
-                    tokens.start(),
-                    "text is not allowed between the elements of the batch",
-                ));
-            }
-            Token::End => return Ok(()),
-            Token::Text(_) | Token::Other | Token::Close => {}
+    tokens.children("text is not allowed between the elements of the batch", |tokens, tag| {
+        let index = ItemIndex(items.len());
+        if index.0 == limits.max_items {
+            return Err(XmlError { at: tag.start, kind: XmlErrorKind::TooManyItems });
         }
-    }
+        *in_item = true;
+        items.push(request::read(tokens, tag, index, body, limits)?);
+        *in_item = false;
+        Ok(())
+    })?;
+    while tokens.next()? != Token::End {}
+    Ok(())
 }
 
 /// Reads up to and with the root's tag. Its attributes are free, like the members of a JSON batch.
 fn open_batch(tokens: &mut Tokens<'_>) -> Result<(), XmlError> {
     loop {
         if let Token::Open(tag) = tokens.next()? {
-            if tag.name.local == "batch" && is_ours(tokens, &tag)? {
+            if tag.name.local == "batch" && is_ours(tokens, &tag) {
                 return Ok(());
             }
-            return Err(XmlError::not_a_batch(
-                tag.start,
-                "expected a `batch` element, in no namespace or in urn:batchgate:batch",
-            ));
+            let reason = "expected a `batch` element, in no namespace or in urn:batchgate:batch";
+            return Err(XmlError::not_a_batch(tag.start, reason));
         }
     }
 }

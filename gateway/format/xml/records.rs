@@ -6,47 +6,38 @@
 
 use bytes::Bytes;
 
-use super::chars::{is_blank_text, trimmed};
+use super::body::shared;
+use super::chars::trimmed;
 use super::error::{XmlError, XmlErrorKind};
-use super::fragment::{Cut, with_declarations};
 use super::reader::token_limits;
 use super::tag::Tag;
 use super::tokens::{Token, Tokens};
-use crate::batch::{BatchRefusal, Place};
+use crate::batch::BatchRefusal;
 use crate::format::bulk::{Collector, Record, Value};
 
 /// Reads a document of records.
 pub(crate) fn read(body: &Bytes, collector: &mut Collector<'_>) -> Result<(), BatchRefusal> {
     let limits = collector.limits();
     let mut in_item = false;
-    read_document(body, collector, &mut in_item).map_err(|fault| {
-        let place = Place::at(body, fault.at);
-        let place = if in_item { place.in_item(collector.next_index()) } else { place };
-        fault.into_refusal(place, limits)
-    })
+    read_document(body, collector, &mut in_item)
+        .map_err(|fault| fault.into_refusal(body, in_item.then(|| collector.next_index()), limits))
 }
 
 fn read_document(body: &Bytes, collector: &mut Collector<'_>, in_item: &mut bool) -> Result<(), XmlError> {
     let mut tokens = Tokens::new(body, token_limits(collector.limits()))?;
     while !matches!(tokens.next()?, Token::Open(_)) {}
-    loop {
-        match tokens.next()? {
-            Token::Open(tag) => {
-                if collector.is_full() {
-                    return Err(XmlError { at: tag.start, kind: XmlErrorKind::TooManyItems });
-                }
-                *in_item = true;
-                let record = read_record(&mut tokens, &tag, body, collector)?;
-                *in_item = false;
-                collector.add(Ok(record));
-            }
-            Token::Text(text) if !is_blank_text(&text) => {
-                return Err(XmlError::not_a_batch(tokens.start(), "text is not allowed between the records"));
-            }
-            Token::End => return Ok(()),
-            Token::Text(_) | Token::Other | Token::Close => {}
+    tokens.children("text is not allowed between the records", |tokens, tag| {
+        if collector.is_full() {
+            return Err(XmlError { at: tag.start, kind: XmlErrorKind::TooManyItems });
         }
-    }
+        *in_item = true;
+        let record = read_record(tokens, tag, body, collector)?;
+        *in_item = false;
+        collector.add(Ok(record));
+        Ok(())
+    })?;
+    while tokens.next()? != Token::End {}
+    Ok(())
 }
 
 fn read_record<'a>(
@@ -55,8 +46,7 @@ fn read_record<'a>(
     whole: &Bytes,
     collector: &Collector<'_>,
 ) -> Result<Record<'a>, XmlError> {
-    let declarations = tokens.declarations_around(tag);
-    let cut = Cut { start: tag.start, name_end: tag.name_end, declarations };
+    let cut = tokens.cut(tag);
     let place_of = |name: &str| collector.variables().iter().position(|variable| **variable == *name);
     let mut values = collector.no_values();
     for attribute in tag.attributes.iter().filter(|attribute| attribute.name.prefix.is_empty()) {
@@ -75,31 +65,13 @@ fn read_record<'a>(
             Token::Text(_) | Token::Other | Token::Close | Token::End => {}
         }
     }
-    let end = tokens.end();
-    let declared = with_declarations(&cut, end, |from, to| tokens.slice(from, to));
-    let document = match declared {
-        Some(text) => text.into(),
-        None => whole.slice_ref(tokens.slice(cut.start, end).as_bytes()),
-    };
+    let document = shared(whole, tokens.cut_out(&cut, tokens.end()));
     Ok(Record { values, body: Some((document, "application/xml")) })
 }
 
 /// The text of the element opened last. White space around it is layout.
 fn read_value<'v>(tokens: &mut Tokens<'_>) -> Result<Value<'v>, XmlError> {
-    let outside = tokens.depth() - 1;
-    let mut text = String::new();
-    let mut has_elements = false;
-    loop {
-        match tokens.next()? {
-            Token::Text(more) => text.push_str(&more),
-            Token::Open(_) => {
-                has_elements = true;
-                tokens.skip_element()?;
-            }
-            Token::Close if tokens.depth() == outside => break,
-            Token::Other | Token::Close | Token::End => {}
-        }
-    }
+    let (text, has_elements) = tokens.read_text()?;
     Ok(if has_elements {
         Value::Unfit("has elements in it, which can't be part of a url")
     } else {

@@ -10,7 +10,7 @@ use super::body::RawBody;
 use super::chars::{is_blank_text, trimmed};
 use super::error::{XmlError, XmlErrorKind};
 use super::tag::Tag;
-use super::tokens::{Token, Tokens};
+use super::tokens::Tokens;
 use super::vocabulary::BATCH_NAMESPACE;
 use crate::batch::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
 use crate::format::item_builder::{ItemBuilder, MemberNames};
@@ -21,9 +21,8 @@ const ATTRIBUTES: [&str; 6] = ["id", "method", "href", "timeout", "depends-on", 
 const NAMES: MemberNames = MemberNames { url: "href" };
 
 /// Whether an element of this tag is one of the protocol's, of whatever name.
-pub(super) fn is_ours(tokens: &Tokens<'_>, tag: &Tag<'_>) -> Result<bool, XmlError> {
-    let namespace = tokens.namespace_of(tag.name)?;
-    Ok(namespace.is_empty() || namespace == BATCH_NAMESPACE)
+pub(super) fn is_ours(tokens: &Tokens<'_>, tag: &Tag<'_>) -> bool {
+    matches!(tokens.namespace_of(tag.name), "" | BATCH_NAMESPACE)
 }
 
 /// Reads the element whose tag came last, to its end.
@@ -35,7 +34,7 @@ pub(super) fn read<'a>(
     limits: &BatchLimits,
 ) -> Result<BatchItem, XmlError> {
     let mut builder = ItemBuilder::new(limits, NAMES);
-    if tag.name.local != "request" || !is_ours(tokens, tag)? {
+    if tag.name.local != "request" || !is_ours(tokens, tag) {
         builder.reject(ItemRejection::WrongShape { expected: "a `request` element" });
         tokens.skip_element()?;
         return Ok(builder.finish(index, None));
@@ -72,34 +71,25 @@ fn read_children<'a>(
     tokens: &mut Tokens<'a>,
     builder: &mut ItemBuilder<'_>,
 ) -> Result<Option<RawBody<'a>>, XmlError> {
-    let outside = tokens.depth() - 1;
     let mut body = None;
-    loop {
-        match tokens.next()? {
-            Token::Open(tag) => match (is_ours(tokens, &tag)?, tag.name.local) {
-                (true, "header") => read_header(tokens, &tag, builder)?,
-                (true, "body") if body.is_some() => {
-                    return Err(XmlError { at: tag.start, kind: XmlErrorKind::Twice("body") });
-                }
-                (true, "body") => {
-                    check_attributes(builder, &tag, &["type", "encoding"]);
-                    body = Some(RawBody::read(tokens, &tag, builder)?);
-                }
-                (_, unknown) => {
-                    builder.reject_unknown(unknown, &["header", "body"]);
-                    tokens.skip_element()?;
-                }
-            },
-            Token::Text(text) if !is_blank_text(&text) => {
-                return Err(XmlError::not_a_batch(
-                    tokens.start(),
-                    "text is not allowed between the elements of a `request`",
-                ));
+    tokens.children("text is not allowed between the elements of a `request`", |tokens, tag| {
+        match (is_ours(tokens, tag), tag.name.local) {
+            (true, "header") => read_header(tokens, tag, builder)?,
+            (true, "body") if body.is_some() => {
+                return Err(XmlError { at: tag.start, kind: XmlErrorKind::Twice("body") });
             }
-            Token::Close if tokens.depth() == outside => return Ok(body),
-            Token::Text(_) | Token::Other | Token::Close | Token::End => {}
+            (true, "body") => {
+                check_attributes(builder, tag, &["type", "encoding"]);
+                body = Some(RawBody::read(tokens, tag, builder)?);
+            }
+            (_, unknown) => {
+                builder.reject_unknown(unknown, &["header", "body"]);
+                tokens.skip_element()?;
+            }
         }
-    }
+        Ok(())
+    })?;
+    Ok(body)
 }
 
 /// A field: its name is an attribute, its value the text. White space around the value is layout.
@@ -109,18 +99,9 @@ fn read_header(
     builder: &mut ItemBuilder<'_>,
 ) -> Result<(), XmlError> {
     check_attributes(builder, tag, &["name"]);
-    let outside = tokens.depth() - 1;
-    let mut value = String::new();
-    loop {
-        match tokens.next()? {
-            Token::Text(text) => value.push_str(&text),
-            Token::Open(_) => {
-                builder.reject_member("header", "has an element where its value should be");
-                tokens.skip_element()?;
-            }
-            Token::Close if tokens.depth() == outside => break,
-            Token::Other | Token::Close | Token::End => {}
-        }
+    let (value, has_elements) = tokens.read_text()?;
+    if has_elements {
+        builder.reject_member("header", "has an element where its value should be");
     }
     match tag.attribute("name") {
         Some(name) => builder.add_header(name, trimmed(&value).as_bytes()),

@@ -12,7 +12,8 @@ use quick_xml::events::{BytesDecl, Event};
 
 use super::chars::{find_illegal, is_blank_text, is_plain_name};
 use super::error::{XmlError, XmlErrorKind, naming};
-use super::namespaces::{Declaration, Scope};
+use super::fragment::{Cut, with_declarations};
+use super::namespaces::Scope;
 use super::tag::{Name, Tag, TagKind};
 use super::unescape::{Blanks, referred, unescape};
 use crate::format::charset::is_utf_8;
@@ -105,14 +106,20 @@ impl<'a> Tokens<'a> {
         self.depth
     }
 
-    /// The namespace of the element opened last, which has this name.
-    pub(super) fn namespace_of(&self, name: Name<'_>) -> Result<&str, XmlError> {
-        self.scope.resolve(name, self.span.0)
+    /// The namespace of the element opened last, which has this name. That its prefix is declared was checked then.
+    pub(super) fn namespace_of(&self, name: Name<'_>) -> &str {
+        self.scope.resolve(name, self.span.0).unwrap_or_default()
     }
 
-    /// The declarations in force at the element opened last, its own not among them.
-    pub(super) fn declarations_around(&self, tag: &Tag<'a>) -> Vec<Declaration<'a>> {
-        self.scope.in_force_for(tag)
+    /// Where to cut out the element opened last, and the declarations in force around it.
+    pub(super) fn cut(&self, tag: &Tag<'a>) -> Cut<'a> {
+        Cut { start: tag.start, name_end: tag.name_end, declarations: self.scope.in_force_for(tag) }
+    }
+
+    /// What is cut out, up to `end`; a part of the document if nothing has to be declared in it.
+    pub(super) fn cut_out(&self, cut: &Cut<'_>, end: usize) -> Cow<'a, str> {
+        let declared = with_declarations(cut, end, |from, to| self.slice(from, to));
+        declared.map_or_else(|| Cow::Borrowed(self.slice(cut.start, end)), Cow::Owned)
     }
 
     /// The document's text between two places.
@@ -154,6 +161,40 @@ impl<'a> Tokens<'a> {
         let outside = self.depth.saturating_sub(1);
         while self.depth > outside {
             self.next()?;
+        }
+        Ok(())
+    }
+
+    /// All text in the element opened last, up to its end, and whether there are elements in it.
+    pub(super) fn read_text(&mut self) -> Result<(String, bool), XmlError> {
+        let outside = self.depth.saturating_sub(1);
+        let (mut text, mut has_elements) = (String::new(), false);
+        while self.depth > outside {
+            match self.next()? {
+                Token::Text(more) => text.push_str(&more),
+                Token::Open(_) => has_elements = true,
+                Token::Close | Token::Other | Token::End => {}
+            }
+        }
+        Ok((text, has_elements))
+    }
+
+    /// Reads the elements in the element opened last, up to its end: `each` reads one to its own end. Text between them is
+    /// refused for this reason.
+    pub(super) fn children(
+        &mut self,
+        no_text: &'static str,
+        mut each: impl FnMut(&mut Self, &Tag<'a>) -> Result<(), XmlError>,
+    ) -> Result<(), XmlError> {
+        let outside = self.depth.saturating_sub(1);
+        while self.depth > outside {
+            match self.next()? {
+                Token::Open(tag) => each(self, &tag)?,
+                Token::Text(text) if !is_blank_text(&text) => {
+                    return Err(XmlError::not_a_batch(self.start(), no_text));
+                }
+                Token::Text(_) | Token::Other | Token::Close | Token::End => {}
+            }
         }
         Ok(())
     }
@@ -305,143 +346,4 @@ fn with_plain_line_ends(text: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LIMITS: TokenLimits = TokenLimits { depth: 4, tag: 100, attributes: 4, declarations: 4 };
-
-    /// The tokens in short: `(name`, `)`, text, `?`.
-    fn short(body: &str) -> Result<String, XmlError> {
-        let mut tokens = Tokens::new(body.as_bytes(), LIMITS)?;
-        let mut short = String::new();
-        loop {
-            match tokens.next()? {
-                Token::Open(tag) => short = [&short, "(", tag.name.local].concat(),
-                Token::Close => short.push(')'),
-                Token::Text(text) => short.push_str(&text),
-                Token::Other => short.push('?'),
-                Token::End => return Ok(short),
-            }
-        }
-    }
-
-    fn is_forbidden(body: &str) -> bool {
-        matches!(short(body), Err(XmlError { kind: XmlErrorKind::Forbidden(_), .. }))
-    }
-
-    fn is_broken(body: &str) -> bool {
-        matches!(short(body), Err(XmlError { kind: XmlErrorKind::Syntax(_), .. }))
-    }
-
-    #[test]
-    fn documents_become_tokens() {
-        let body = "\u{feff}<?xml version='1.0' encoding='UTF-8'?>\n<!--c--><a b='>'>x&lt;&#65;<b/>\r\n\
-                    <![CDATA[<&\r\n]]><?pi x?></a >\n<?pi?>";
-        assert_eq!(short(body).unwrap(), "?\n?(ax<A(b)\n<&\n?)\n?");
-    }
-
-    #[test]
-    fn spans_are_bytes_of_the_body() {
-        let body = "\u{feff}<a>é<b c='1'/></a>";
-        let mut tokens = Tokens::new(body.as_bytes(), LIMITS).unwrap();
-        let mut spans = Vec::new();
-        while tokens.next().unwrap() != Token::End {
-            spans.push(&body[tokens.start()..tokens.end()]);
-        }
-        assert_eq!(spans, ["<a>", "é", "<b c='1'/>", "<b c='1'/>", "</a>"]);
-    }
-
-    #[test]
-    fn what_batches_never_need_is_forbidden() {
-        for body in [
-            "<!DOCTYPE a><a/>",
-            "<!doctype a [<!ENTITY b 'c'>]><a>&b;</a>",
-            "<!DOCTYPE a [ never closed",
-            "<a><!DOCTYPE b></a>",
-            "<a>&b;</a>",
-            "<a b='&c;'/>",
-            "<?xml version='1.0' encoding='utf-16'?><a/>",
-            "<?xml version='1.1'?><a/>",
-        ] {
-            assert!(is_forbidden(body), "{body} {:?}", short(body));
-        }
-        assert!(Tokens::new(b"\xff\xfe<\0a\0", LIMITS).is_err());
-        assert!(Tokens::new(b"<a>\xe9</a>", LIMITS).is_err());
-    }
-
-    #[test]
-    fn malformed_xml_is_refused() {
-        for body in [
-            "",
-            " ",
-            "a",
-            "<a>",
-            "<a></b>",
-            "</a>",
-            "<a/><b/>",
-            "<a/>x",
-            "x<a/>",
-            "<a/>&lt;",
-            "<a/><![CDATA[]]>",
-            "<a>]]></a>",
-            "<a><!-- -- --></a>",
-            "<a><!-- --->",
-            "<a><![CDATA[</a>",
-            "<a>&</a>",
-            "<a>& b</a>",
-            "<a>&#0;</a>",
-            "<a b='1'c='2'/>",
-            "<a b='1' b='1'/>",
-            "<p:a/>",
-            "<a p:b=''/>",
-            " <?xml version='1.0'?><a/>",
-            "<?xml?><a/>",
-            "<?xml encoding='utf-8'?><a/>",
-            "<?xml version='1.0' x='1'?><a/>",
-            "<a><?xml version='1.0'?></a>",
-            "<?XML version='1.0'?><a/>",
-            "<a><?1?></a>",
-            "<a>\u{1}</a>",
-            "<a>\u{ffff}</a>",
-            "<!ELEMENT a><a/>",
-            "<a",
-            "<a b='",
-            "<a><?pi",
-            "<a></a b='1'>",
-            "<![CDATA[x]]>",
-            "<!-- --><a></ a>",
-        ] {
-            assert!(is_broken(body), "{body:?} {:?}", short(body));
-        }
-    }
-
-    #[test]
-    fn costs_are_limited() {
-        assert!(short("<a><a><a><a/></a></a></a>").is_ok());
-        let fault = short("<a><a><a><a><a/></a></a></a></a>").unwrap_err();
-        assert_eq!(fault, XmlError { at: 12, kind: XmlErrorKind::TooDeep });
-        assert!(is_forbidden(&format!("<a b='{}'/>", "x".repeat(100))));
-        assert!(is_forbidden("<a b='' c='' d='' e='' f=''/>"));
-    }
-
-    #[test]
-    fn elements_are_skipped_with_their_content() {
-        let mut tokens = Tokens::new(b"<a><b><c/>x</b><d/>y</a>", LIMITS).unwrap();
-        tokens.next().unwrap();
-        tokens.next().unwrap();
-        tokens.skip_element().unwrap();
-        assert!(matches!(tokens.next(), Ok(Token::Open(Tag { name: Name { local: "d", .. }, .. }))));
-        tokens.skip_element().unwrap();
-        assert_eq!(tokens.next(), Ok(Token::Text("y".into())));
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_ends_in_tokens_or_a_fault(body in "[<>/!?&;=' \"a:\\[\\]x#-]{0,60}") {
-            let _ = short(&body);
-            let _ = short(&format!("<a>{body}</a>"));
-        }
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use quick_xml::escape::resolve_predefined_entity;
+
 use super::chars::is_char;
 use super::error::XmlError;
 
@@ -48,16 +50,12 @@ pub(super) fn unescape(source: &str, at: usize, blanks: Blanks) -> Result<Cow<'_
 
 /// The character that `&name;` represents.
 pub(super) fn referred(name: &str, at: usize) -> Result<char, XmlError> {
-    let number = match name {
-        "lt" => return Ok('<'),
-        "gt" => return Ok('>'),
-        "amp" => return Ok('&'),
-        "apos" => return Ok('\''),
-        "quot" => return Ok('"'),
-        _ => name.strip_prefix('#').ok_or_else(|| {
-            XmlError::forbidden(at, "an XML batch can't have entities beyond the five predefined ones")
-        })?,
-    };
+    if let Some(character) = resolve_predefined_entity(name).and_then(|text| text.chars().next()) {
+        return Ok(character);
+    }
+    let number = name.strip_prefix('#').ok_or_else(|| {
+        XmlError::forbidden(at, "an XML batch can't have entities beyond the five predefined ones")
+    })?;
     let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |digits| (digits, 16));
     // `from_str_radix` would take a sign, too.
     let digits = Some(digits).filter(|digits| digits.chars().all(|digit| digit.is_digit(radix)));

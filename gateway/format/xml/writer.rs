@@ -13,6 +13,7 @@ use super::item;
 use super::response::{Redirect, Response, Responses};
 use crate::batch::{ItemIndex, ItemResult};
 use crate::format::chunk_writer::ChunkWriter;
+use crate::format::reason_phrase;
 use crate::format::result_writer::{ReplyEnd, ResultWriter, expected_length};
 
 const HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
@@ -108,16 +109,8 @@ fn write_status(output: &mut ChunkWriter, code: u16) {
     output.put(b"<D:status>HTTP/1.1 ");
     output.put_number(code);
     output.put(b" ");
-    let registered = StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason());
-    let reason = registered.unwrap_or(match code / 100 {
-        1 => "Informational",
-        2 => "Success",
-        3 => "Redirection",
-        4 => "Client Error",
-        5 => "Server Error",
-        _ => "Unknown",
-    });
-    output.put(reason.as_bytes());
+    let status = StatusCode::from_u16(code).ok().filter(|_| code < 600);
+    output.put(status.map_or("Unknown", reason_phrase).as_bytes());
     output.put(b"</D:status>");
 }
 

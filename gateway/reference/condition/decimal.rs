@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 
 /// A number: `0.DIGITS` times ten to the power of `exponent`.
 struct Decimal {
-    is_negative: bool,
+    /// -1, 0 or 1.
+    sign: i8,
     /// Without zeros at either end; none for zero.
     digits: Vec<u8>,
     exponent: i64,
@@ -19,18 +20,18 @@ pub(super) fn is_number(text: &str) -> bool {
 /// `None` if one of them is not a number.
 pub(super) fn compare(left: &str, right: &str) -> Option<Ordering> {
     let (left, right) = (Decimal::parse(left)?, Decimal::parse(right)?);
-    let magnitudes = || left.exponent.cmp(&right.exponent).then_with(|| left.digits.cmp(&right.digits));
-    Some(left.sign().cmp(&right.sign()).then_with(|| match left.sign() {
+    let magnitudes = (left.exponent, left.digits).cmp(&(right.exponent, right.digits));
+    Some(left.sign.cmp(&right.sign).then(match left.sign {
         0 => Ordering::Equal,
-        1.. => magnitudes(),
-        _ => magnitudes().reverse(),
+        1.. => magnitudes,
+        _ => magnitudes.reverse(),
     }))
 }
 
 impl Decimal {
     fn parse(text: &str) -> Option<Self> {
         let (mantissa, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let (is_negative, mantissa) = signed(mantissa);
+        let (sign, mantissa) = signed(mantissa);
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
         if !is_digits(whole) || !is_digits(fraction) {
             return None;
@@ -41,32 +42,24 @@ impl Decimal {
         let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
         digits.drain(..zeros);
         let point = i64::try_from(whole.len()).ok()? - i64::try_from(zeros).ok()?;
-        Some(Self { is_negative, digits, exponent: exponent(power)?.saturating_add(point) })
-    }
-
-    fn sign(&self) -> i8 {
-        match (self.digits.is_empty(), self.is_negative) {
-            (true, _) => 0,
-            (false, true) => -1,
-            (false, false) => 1,
-        }
+        let sign = if digits.is_empty() { 0 } else { sign };
+        Some(Self { sign, digits, exponent: exponent(power)?.saturating_add(point) })
     }
 }
 
 /// A power that no `i64` holds is as good as the largest that one does.
 fn exponent(power: &str) -> Option<i64> {
-    let (is_negative, digits) = signed(power);
+    let (sign, digits) = signed(power);
     if !is_digits(digits) {
         return None;
     }
-    let size = digits.parse().unwrap_or(i64::MAX);
-    Some(if is_negative { -size } else { size })
+    Some(i64::from(sign) * digits.parse().unwrap_or(i64::MAX))
 }
 
-fn signed(text: &str) -> (bool, &str) {
+fn signed(text: &str) -> (i8, &str) {
     match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
     }
 }
 

@@ -82,21 +82,29 @@ impl Condition {
 
 impl<'text> Parser<'text> {
     fn any(&mut self) -> Result<Condition, ConditionError> {
-        let first = self.all()?;
-        let mut list = vec![first];
-        while self.takes("or") {
-            list.push(self.all()?);
-        }
-        Ok(single(list).unwrap_or_else(Condition::Any))
+        self.list("or", Self::all, Condition::Any)
     }
 
     fn all(&mut self) -> Result<Condition, ConditionError> {
-        let first = self.one()?;
-        let mut list = vec![first];
-        while self.takes("and") {
-            list.push(self.one()?);
+        self.list("and", Self::one, Condition::All)
+    }
+
+    /// Conditions with this word between them. A single one is itself.
+    fn list(
+        &mut self,
+        word: &str,
+        one: fn(&mut Self) -> Result<Condition, ConditionError>,
+        of_list: fn(Vec<Condition>) -> Condition,
+    ) -> Result<Condition, ConditionError> {
+        let first = one(self)?;
+        if !self.takes(word) {
+            return Ok(first);
         }
-        Ok(single(list).unwrap_or_else(Condition::All))
+        let mut list = vec![first, one(self)?];
+        while self.takes(word) {
+            list.push(one(self)?);
+        }
+        Ok(of_list(list))
     }
 
     fn one(&mut self) -> Result<Condition, ConditionError> {
@@ -156,11 +164,8 @@ impl<'text> Parser<'text> {
             Operand::Result(ResultPart::Reference(expression)) => matches!(expression.part, Part::Body(_)),
         };
         if !may_be_true && self.is_at_end_of_operand() {
-            let column = self.column(start);
-            return Err(ConditionError::Malformed {
-                column,
-                problem: "has a value that is compared with nothing",
-            });
+            let problem = "has a value that is compared with nothing";
+            return Err(ConditionError::Malformed { column: self.column(start), problem });
         }
         if may_be_true { Ok(Condition::Plain(operand)) } else { Err(self.unexpected()) }
     }
@@ -334,17 +339,6 @@ impl<'text> Parser<'text> {
 
     fn column(&self, at: usize) -> usize {
         self.text.get(..at).unwrap_or_default().chars().count() + 1
-    }
-}
-
-/// The one condition there is, or all of them again.
-fn single(mut list: Vec<Condition>) -> Result<Condition, Vec<Condition>> {
-    match list.pop() {
-        Some(only) if list.is_empty() => Ok(only),
-        popped => {
-            list.extend(popped);
-            Err(list)
-        }
     }
 }
 

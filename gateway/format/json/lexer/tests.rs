@@ -27,9 +27,9 @@ fn values_are_returned_as_written() {
 #[test]
 fn members_and_elements_are_walked() {
     let mut lexer = Lexer::new(r#"{"a":1,"b\n":[true,null],"c":{}}"#, 8);
-    let (mut first, mut names) = (true, Vec::new());
+    let mut names = Vec::new();
     lexer.open_object().unwrap();
-    while let Some(name) = lexer.next_member(&mut first).unwrap() {
+    while let Some(name) = lexer.next_member().unwrap() {
         names.push((name.content, name.escaped, lexer.value().unwrap()));
     }
     assert_eq!(names, [("a", false, "1"), ("b\\n", true, "[true,null]"), ("c", false, "{}")]);

@@ -4,20 +4,20 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::value::{Opened, open_or_skip, scalar, scalars};
+use super::value::scalar;
 use crate::batch::{BatchItem, ItemIndex, ItemRejection};
 use crate::format::base64;
 use crate::format::item_builder::ItemBuilder;
 use crate::format::json::error::JsonError;
+use crate::format::json::item::{NO_OBJECT, read_headers};
 use crate::format::json::lexer::Lexer;
-use crate::format::json::members::Members;
-use crate::header::field::FieldError;
+use crate::format::json::members::read_members;
 
 /// An item while it is read.
 pub(crate) struct PlainItem<'l, 'a> {
     /// The members that all formats have.
     pub(crate) builder: ItemBuilder<'l>,
-    members: Members<'a>,
+
     body: Option<Cow<'a, str>>,
     in_base64: bool,
 }
@@ -26,7 +26,7 @@ impl<'l, 'a> PlainItem<'l, 'a> {
     /// An item before any of its members is read. A missing method is GET, as in both services.
     pub(crate) fn new(mut builder: ItemBuilder<'l>) -> Self {
         builder.set_method("GET");
-        Self { builder, members: Members::default(), body: None, in_base64: false }
+        Self { builder, body: None, in_base64: false }
     }
 
     /// Reads the item's members: the common ones here, the others with `own`.
@@ -37,52 +37,22 @@ impl<'l, 'a> PlainItem<'l, 'a> {
     ) -> Result<(), JsonError> {
         if lexer.peek() != Some(b'{') {
             lexer.value()?;
-            self.builder.reject(ItemRejection::WrongShape { expected: "an object" });
+            self.builder.reject(NO_OBJECT);
             return Ok(());
         }
-        lexer.open_object()?;
-        let mut first = true;
-        while let Some(name) = lexer.next_member(&mut first)? {
-            let decoded = name.decode()?;
-            self.members.add(decoded.clone(), name.at)?;
-            match &*decoded {
-                "method" => self.read_method(lexer)?,
-                "headers" => self.read_headers(lexer)?,
-                "body" => self.read_body(lexer)?,
-                "encoding" => self.read_encoding(lexer)?,
-                name => own(&mut self.builder, lexer, name)?,
-            }
-        }
-        Ok(())
+        read_members(lexer, |lexer, name, _| match name {
+            "method" => self.read_method(lexer),
+            "headers" => read_headers(lexer, &mut self.builder, scalar),
+            "body" => self.read_body(lexer),
+            "encoding" => self.read_encoding(lexer),
+            name => own(&mut self.builder, lexer, name),
+        })
     }
 
     fn read_method(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
         match scalar(lexer)? {
             Some(method) => self.builder.set_method(&method),
             None => self.builder.reject_member("method", "is not a string"),
-        }
-        Ok(())
-    }
-
-    fn read_headers(&mut self, lexer: &mut Lexer<'a>) -> Result<(), JsonError> {
-        match open_or_skip(lexer)? {
-            Opened::Null => return Ok(()),
-            Opened::Other => {
-                self.builder.reject_member("headers", "is not an object");
-                return Ok(());
-            }
-            Opened::Object => {}
-        }
-        let mut first = true;
-        while let Some(name) = lexer.next_member(&mut first)? {
-            let name = name.decode()?;
-            if self.builder.has_header(&name) {
-                self.builder.reject_header(&name, FieldError::Twice);
-            }
-            scalars(lexer, |value| match value {
-                Some(value) => self.builder.add_header(&name, value.as_bytes()),
-                None => self.builder.reject_header(&name, FieldError::NotText),
-            })?;
         }
         Ok(())
     }

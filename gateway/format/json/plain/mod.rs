@@ -13,4 +13,4 @@ mod writer;
 pub(crate) use item::PlainItem;
 pub(crate) use reader::{Plain, read};
 pub(crate) use value::{scalar, texts};
-pub(crate) use writer::{Lists, PlainWriter, write_body, write_fields};
+pub(crate) use writer::write_body;

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex, Place};
+use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex};
 use crate::format::ReadContext;
 use crate::format::json::error::{JsonError, JsonErrorKind, check_unknown};
 use crate::format::json::lexer::Lexer;
-use crate::format::json::members::Members;
+use crate::format::json::members::read_members;
 use crate::format::json::text::text_of;
 use crate::format::shown::shown;
 
@@ -56,9 +56,8 @@ pub(crate) fn read<'a, P: Plain<'a>>(
     match read {
         Ok(()) => Ok(Batch { items, sequential: plain.sequential(), ignored }),
         Err(fault) => {
-            let place = Place::at(body, fault.at);
-            let place = if items.is_empty() { place } else { place.in_item(ItemIndex(items.len())) };
-            Err(fault.into_refusal(place, context.limits))
+            let item = Some(ItemIndex(items.len())).filter(|_| !items.is_empty());
+            Err(fault.into_refusal(body, item, context.limits))
         }
     }
 }
@@ -76,24 +75,21 @@ fn read_around<'a, P: Plain<'a>>(
         lexer.value()?;
         return Err(missing());
     }
-    lexer.open_object()?;
-    let (mut first, mut members, mut before_items) = (true, Members::default(), None);
-    while let Some(name) = lexer.next_member(&mut first)? {
-        let decoded = name.decode()?;
-        members.add(decoded.clone(), name.at)?;
-        if decoded == P::ITEMS {
+    let mut before_items = None;
+    read_members(&mut lexer, |lexer, name, at| {
+        if name == P::ITEMS {
             // Skips blanks, so that the copy is at the first byte of the value.
             lexer.peek();
             before_items = Some(lexer.clone());
-            lexer.value()?;
-        } else if P::KNOWN.contains(&&*decoded) {
-            plain.read_shared(&mut lexer, &decoded, context)?;
-        } else {
-            lexer.value()?;
-            check_unknown(&decoded, name.at, P::KNOWN)?;
-            ignored.push(shown(&decoded).into());
+            return lexer.value().map(|_| ());
         }
-    }
+        if P::KNOWN.contains(&name) {
+            return plain.read_shared(lexer, name, context);
+        }
+        lexer.value()?;
+        ignored.push(shown(name).into());
+        check_unknown(name, at, P::KNOWN)
+    })?;
     lexer.end()?;
     before_items.ok_or_else(missing)
 }
@@ -107,14 +103,11 @@ fn read_items<'a, P: Plain<'a>>(
     if lexer.peek() != Some(b'[') {
         return Err(JsonError { at: lexer.position(), kind: JsonErrorKind::NotABatch(P::NO_LIST) });
     }
-    lexer.open_array()?;
-    let mut first = true;
-    while lexer.next_element(&mut first)? {
+    lexer.elements(|lexer| {
         if items.len() == context.limits.max_items {
             return Err(JsonError { at: lexer.position(), kind: JsonErrorKind::TooManyItems });
         }
-        let item = plain.read_item(&mut lexer, ItemIndex(items.len()), context)?;
-        items.push(item);
-    }
-    Ok(())
+        items.push(plain.read_item(lexer, ItemIndex(items.len()), context)?);
+        Ok(())
+    })
 }

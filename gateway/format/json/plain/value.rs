@@ -15,58 +15,23 @@ pub(crate) fn scalar<'a>(lexer: &mut Lexer<'a>) -> Result<Option<Cow<'a, str>>, 
     Ok(is_scalar.then_some(Cow::Borrowed(text)))
 }
 
-/// Reads a value, or the values of a list; `None` is a value that can't be taken as text.
-pub(crate) fn scalars<'a>(
-    lexer: &mut Lexer<'a>,
-    mut each: impl FnMut(Option<Cow<'a, str>>),
-) -> Result<(), JsonError> {
-    if lexer.peek() != Some(b'[') {
-        each(scalar(lexer)?);
-        return Ok(());
-    }
-    lexer.open_array()?;
-    let mut first = true;
-    while lexer.next_element(&mut first)? {
-        each(scalar(lexer)?);
-    }
-    Ok(())
-}
-
 /// Reads an object whose values are texts or lists of them. `each` gets every one with its name, and says whether it will
 /// do. Returns true if all would; `null` is an object without members.
 pub(crate) fn texts<'a>(
     lexer: &mut Lexer<'a>,
     mut each: impl FnMut(&Cow<'a, str>, Cow<'a, str>) -> bool,
 ) -> Result<bool, JsonError> {
-    match open_or_skip(lexer)? {
-        Opened::Null => return Ok(true),
-        Opened::Other => return Ok(false),
-        Opened::Object => {}
+    if lexer.peek() != Some(b'{') {
+        return lexer.value().map(|value| value == "null");
     }
-    let (mut first, mut good) = (true, true);
-    while let Some(name) = lexer.next_member(&mut first)? {
+    lexer.open_object()?;
+    let mut good = true;
+    while let Some(name) = lexer.next_member()? {
         let name = name.decode()?;
-        scalars(lexer, |value| good &= value.is_some_and(|value| each(&name, value)))?;
+        lexer.one_or_several(|lexer| {
+            good &= scalar(lexer)?.is_some_and(|value| each(&name, value));
+            Ok(())
+        })?;
     }
     Ok(good)
-}
-
-/// Opens an object, or skips any other value.
-pub(crate) fn open_or_skip(lexer: &mut Lexer<'_>) -> Result<Opened, JsonError> {
-    if lexer.peek() == Some(b'{') {
-        lexer.open_object()?;
-        return Ok(Opened::Object);
-    }
-    Ok(if lexer.value()? == "null" { Opened::Null } else { Opened::Other })
-}
-
-/// What was found where an object may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opened {
-    /// An object; its members come next.
-    Object,
-    /// `null`.
-    Null,
-    /// Anything else.
-    Other,
 }
