@@ -198,7 +198,7 @@ impl<'run> StreamWork<'run> {
     ///
     /// # Errors
     /// It ends without one.
-    fn call(&self, step: Step, sources: Option<&Sources>) -> Result<Call, Outcome> {
+    fn call(&self, step: Step, sources: Option<&Sources>) -> Result<Call, Box<Outcome>> {
         let step = match (step, sources) {
             (Step::Call(call), None) => return Ok(call),
             (step, _) => step,
@@ -209,12 +209,14 @@ impl<'run> StreamWork<'run> {
         let resolved = match turn(&step, sources.condition(), sources, self.resolver, &mut left) {
             Turn::AsPlanned(_) | Turn::WithOther => None,
             Turn::Resolved(call) => Some(*call),
-            Turn::Ends(outcome) => return Err(outcome),
+            Turn::Ends(outcome) => return Err(Box::new(outcome)),
         };
         match (resolved, step) {
             (Some(call), _) | (None, Step::Call(call)) => Ok(call),
             // No line shares a call.
-            (None, Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_)) => Err(INTERNAL),
+            (None, Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_)) => {
+                Err(Box::new(INTERNAL))
+            }
         }
     }
 }
@@ -248,9 +250,9 @@ impl<'run, 'work: 'run> Source<'run> for StreamWork<'work> {
             let line = lock(&self.waiting).pop_front()?;
             let WaitingLine { entry, progress, step, deadline, sources } = line;
             let call = if self.is_stopped() {
-                Err(SKIPPED)
+                Err(Box::new(SKIPPED))
             } else if deadline.is_over() {
-                Err(Outcome::failed(CallFailure::DeadlineBeforeCall, &progress))
+                Err(Box::new(Outcome::failed(CallFailure::DeadlineBeforeCall, &progress)))
             } else {
                 self.call(step, sources.as_deref())
             };
@@ -260,7 +262,7 @@ impl<'run, 'work: 'run> Source<'run> for StreamWork<'work> {
                     let started = StartedItem { work: self, progress, entry: Some(entry) };
                     return Some(ArrivedJob { method, call, deadline, started });
                 }
-                Err(outcome) => self.finish(entry, &progress, outcome),
+                Err(outcome) => self.finish(entry, &progress, *outcome),
             }
         }
     }

@@ -106,19 +106,18 @@ impl EarlierLines {
         // A line that was rejected before its id was read does not take the name of another.
         let takes_name = item.content.is_ok() || has_given_id(&item.subject);
         let line = match item {
-            BatchItem { subject, content: Ok(content) } if depends(&content) => {
-                self.plan_dependent(subject, content, context)
+            BatchItem { subject, content: Ok(item) } if depends(&item) => {
+                self.plan_dependent(subject, item, context)
             }
-            item @ BatchItem { .. } => plan_item(item, context).into(),
+            independent @ BatchItem { .. } => plan_item(independent, context).into(),
         };
         self.add(&line.item, takes_name);
         line
     }
 
-    fn plan_dependent(&self, subject: Subject, content: Item, context: &PlanContext<'_>) -> PlannedLine {
+    fn plan_dependent(&self, subject: Subject, item: Item, context: &PlanContext<'_>) -> PlannedLine {
         let mut route = None;
-        let planned =
-            BeforeLine { lines: self, own: &subject.id }.plan(&subject, content, context, &mut route);
+        let planned = BeforeLine { lines: self, own: &subject.id }.plan(&subject, item, context, &mut route);
         let (step, waits) = match planned {
             Ok((step, waits)) => (step, waits.map(Box::new)),
             Err(rejection) => (Step::Rejected(rejection), None),
@@ -290,10 +289,8 @@ mod tests {
     }
 
     fn rejection(line: PlannedLine) -> ItemRejection {
-        match line.item.step {
-            Step::Rejected(rejection) => rejection,
-            other => panic!("{other:?}"),
-        }
+        let Step::Rejected(rejection) = line.item.step else { panic!("it is not rejected") };
+        rejection
     }
 
     #[test]

@@ -185,11 +185,6 @@ fn rejected_items_have_their_status() {
             ItemRejection::BadReference { reference: name(), problem: "" },
             "400 bad_reference http_request_error rejected",
         ),
-        (ItemRejection::SelfDependency { name: name() }, "400 self_dependency http_request_error rejected"),
-        (
-            ItemRejection::NotInWindow { name: name(), lines: 9 },
-            "424 out_of_window http_request_denied skipped",
-        ),
         (
             ItemRejection::BadCondition { column: 1, problem: "" },
             "400 bad_condition http_request_error rejected",
@@ -248,6 +243,22 @@ fn what_a_rate_limit_holds_back_may_come_again_later() {
 }
 
 #[test]
+fn what_a_line_may_not_name_is_told_apart_from_what_is_forgotten() {
+    let itself = of_rejection(&ItemRejection::SelfDependency { name: "a".to_owned() });
+    assert_eq!(line(&itself), "400 self_dependency http_request_error rejected");
+    let forgotten = of_rejection(&ItemRejection::NotInWindow { name: "a".to_owned(), lines: 9 });
+    assert_eq!(line(&forgotten), "424 out_of_window http_request_denied skipped");
+    assert_eq!(forgotten.limit, Some(Limit::Key("stream_window.items")));
+    for (limit, name) in [(WindowLimit::Bytes, "stream_window.bytes"), (WindowLimit::Memory, "limits.memory")]
+    {
+        let lost = of_skip(SkipReason::ResultNotKept { on: "a".into(), limit });
+        assert_eq!(line(&lost), "424 out_of_window http_request_denied skipped");
+        assert!(lost.problem.detail.contains("`a`") && lost.problem.detail.contains(name));
+        assert_eq!(lost.limit, Some(Limit::Key(name)));
+    }
+}
+
+#[test]
 fn skipped_items_say_so() {
     assert_eq!(line(&of_skip(SkipReason::BatchStopped)), "424 batch_stopped http_request_denied skipped");
     assert_eq!(of_skip(SkipReason::BatchStopped).reason, BATCH_STOPPED);
@@ -257,13 +268,6 @@ fn skipped_items_say_so() {
     let unmet = of_skip(SkipReason::ConditionNotMet { condition: "$a/x eq 1".to_owned() });
     assert_eq!(line(&unmet), "424 condition_not_met http_request_denied skipped");
     assert!(unmet.problem.detail.contains("$a/x eq 1"), "{}", unmet.problem.detail);
-    for (limit, name) in [(WindowLimit::Bytes, "stream_window.bytes"), (WindowLimit::Memory, "limits.memory")]
-    {
-        let lost = of_skip(SkipReason::ResultNotKept { on: "a".into(), limit });
-        assert_eq!(line(&lost), "424 out_of_window http_request_denied skipped");
-        assert!(lost.problem.detail.contains("`a`") && lost.problem.detail.contains(name));
-        assert_eq!(lost.limit, Some(Limit::Key(name)));
-    }
     let reference = "{$responses.a.status}".to_owned();
     let unresolved = of_skip(SkipReason::ReferenceUnresolved { reference, problem: "there is none" });
     assert_eq!(line(&unresolved), "424 reference_unresolved http_request_denied skipped");
