@@ -55,6 +55,12 @@ impl Deadline {
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
+impl Default for Stopwatch {
+    fn default() -> Self {
+        Self::start()
+    }
+}
+
 impl Stopwatch {
     /// Starts measuring now.
     #[must_use]

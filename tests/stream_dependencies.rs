@@ -7,7 +7,7 @@ use crate::harness::wait::until_true;
 use crate::harness::{Answer, Connection, Gate, Gateway, Reply, Request, Setup, Upstream};
 
 fn lines(items: &[Value]) -> String {
-    items.iter().map(|item| format!("{item}\n")).collect()
+    items.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn get(id: &str, after: &[&str]) -> Value {
@@ -210,7 +210,9 @@ fn lines_that_wait_take_places_and_never_lock_up() {
     let item = |number: usize| match number {
         0 => get(&ids[0], &[]),
         // Chains, and lines that need the two before them.
-        _ if number % 3 == 0 => get(&ids[number], &[&ids[number - 1], &ids[number.saturating_sub(2)]]),
+        _ if number.is_multiple_of(3) => {
+            get(&ids[number], &[&ids[number - 1], &ids[number.saturating_sub(2)]])
+        }
         _ => get(&ids[number], &[&ids[number - 1]]),
     };
     let body = lines(&(0..200).map(item).collect::<Vec<_>>());

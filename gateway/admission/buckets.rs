@@ -2,7 +2,7 @@
 //! kept here, because governor's own stores grow without a bound.
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, MonotonicClock};
@@ -11,6 +11,7 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use lru::LruCache;
+use parking_lot::Mutex;
 use prometheus::IntCounter;
 
 use crate::telemetry::LogThrottle;
@@ -69,7 +70,7 @@ impl StateStore for Recent {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         // A bucket is one number, which a panic can't leave half written.
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = self.states.lock();
         let (result, state) = measure(states.get(key).copied())?;
         states.put(*key, state);
         if states.len() > self.max_buckets.get() && states.pop_lru().is_some() {

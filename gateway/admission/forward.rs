@@ -11,6 +11,7 @@ use http::uri::PathAndQuery;
 
 use crate::batch::AdmissionRefusal;
 use crate::config::ForwardAuth;
+use crate::dispatch::UpstreamReply;
 use crate::header::field::Fields;
 use crate::header::forwarded::ForwardedBy;
 use crate::plan::Call;
@@ -28,16 +29,14 @@ pub(crate) struct Question {
     pub(crate) hop: ForwardedBy,
 }
 
-/// What the service has answered.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-}
-
 /// Makes calls to the service.
 pub(crate) trait AuthService {
     /// Asks the service, for no longer than `forward.timeout`; `None` if there is no complete answer by then.
-    fn ask(&self, forward: &ForwardAuth, question: Question) -> impl Future<Output = Option<Answer>> + Send;
+    fn ask(
+        &self,
+        forward: &ForwardAuth,
+        question: Question,
+    ) -> impl Future<Output = Option<UpstreamReply>> + Send;
 }
 
 /// Asks the service about a request.

@@ -30,10 +30,8 @@ impl Limiter {
     /// Puts the rate limits of a configuration to work. Limits that are unchanged since `before` keep their buckets.
     pub(crate) fn all(limits: &[RateLimit], metrics: &Metrics, before: &[Arc<Self>]) -> Vec<Arc<Self>> {
         let kept = |limit: &RateLimit| before.iter().find(|before| before.settings == *limit).map(Arc::clone);
-        limits
-            .iter()
-            .map(|limit| kept(limit).unwrap_or_else(|| Arc::new(Self::new(limit, metrics))))
-            .collect()
+        let new = |limit| Arc::new(Self::new(limit, metrics));
+        limits.iter().map(|limit| kept(limit).unwrap_or_else(|| new(limit))).collect()
     }
 
     fn new(limit: &RateLimit, metrics: &Metrics) -> Self {

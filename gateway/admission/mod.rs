@@ -46,7 +46,7 @@ mod trusted_proxy;
 
 pub(crate) use authentication::authenticate;
 pub(crate) use caller::{Caller, ConnectionInfo};
-pub(crate) use forward::{Answer, AuthService, Question};
+pub(crate) use forward::{AuthService, Question};
 pub(crate) use identity::withheld;
 pub(crate) use jwt::use_ring;
 pub(crate) use limiter::Limiter;

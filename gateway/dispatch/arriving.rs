@@ -3,19 +3,15 @@
 //! follows from the limits of the stream, not from the number of its items.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use http::Method;
-use tokio::sync::SemaphorePermit;
+use parking_lot::Mutex;
 
 use crate::batch::StreamWindow;
 use crate::clock::{Deadline, Stopwatch};
 use crate::plan::{Call, PlannedItem, PlannedLine, Step, Waits};
 use crate::route::RouteIndex;
 
-use super::budget::ReplyBudget;
 use super::deferred::{DeferredLines, Released};
 use super::failure::CallFailure;
 use super::line::{Entry, WaitingLine};
@@ -23,31 +19,10 @@ use super::need::{Need, planned_outcome};
 use super::outcome::{DispatchedItem, Outcome, SkipReason};
 use super::progress::{Progress, Sent};
 use super::resolve::{MAX_LOOKED_THROUGH_BY_LINE, Resolver};
-use super::source::{Job, Limit, Source};
+use super::source::{DispatchLimits, Job, Limit, Run, Source};
 use super::sources::Sources;
 use super::turn::{Turn, turn};
 use super::window::Window;
-
-/// What bounds the dispatch of one stream.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamLimits {
-    /// Items under way at once, from their start until their result is taken; at least 1.
-    pub concurrency: usize,
-    /// One by one.
-    pub sequential: bool,
-    /// Start no call after the first status of 400 or above.
-    pub stop_on_error: bool,
-    /// How long an item may take from its start, waiting included.
-    pub patience: Duration,
-    /// Bytes of the items under way together; one more item may start below it.
-    pub max_bytes: usize,
-    /// Bytes of one reply's body.
-    pub max_item_reply: usize,
-    /// Bytes of all replies' bodies that wait to be taken.
-    pub max_reply: usize,
-    /// What is kept of earlier lines.
-    pub window: StreamWindow,
-}
 
 /// An item that ended, and its 1-based position.
 #[derive(Debug)]
@@ -62,15 +37,12 @@ pub struct StreamedItem {
 
 /// The items of a stream.
 pub struct StreamWork<'run> {
-    pub(super) limits: StreamLimits,
+    pub(super) run: Run,
     resolver: &'run dyn Resolver,
-    budget: ReplyBudget,
-    /// Lines that wait for a worker, in their order.
+    /// Lines that wait for a worker, in their order. All of a stream runs in one task, so nothing ever waits for a lock.
     waiting: Mutex<VecDeque<WaitingLine>>,
     earlier: Mutex<EarlierWork>,
     ended: Mutex<VecDeque<StreamedItem>>,
-    stopped: AtomicBool,
-    completed: AtomicUsize,
 }
 
 /// The lines that others can wait for, and those that wait for them.
@@ -83,17 +55,14 @@ struct EarlierWork {
 impl<'run> StreamWork<'run> {
     /// Nothing yet.
     #[must_use]
-    pub fn new(limits: StreamLimits, resolver: &'run dyn Resolver) -> Self {
-        let (window, deferred) = (Window::new(limits.window), DeferredLines::default());
+    pub fn new(limits: DispatchLimits, window: StreamWindow, resolver: &'run dyn Resolver) -> Self {
+        let earlier = EarlierWork { window: Window::new(window), deferred: DeferredLines::default() };
         Self {
-            limits,
+            run: Run::new(limits),
             resolver,
-            budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
             waiting: Mutex::default(),
-            earlier: Mutex::new(EarlierWork { window, deferred }),
+            earlier: Mutex::new(earlier),
             ended: Mutex::default(),
-            stopped: AtomicBool::new(false),
-            completed: AtomicUsize::new(0),
         }
     }
 
@@ -103,20 +72,20 @@ impl<'run> StreamWork<'run> {
         let PlannedLine { item: PlannedItem { subject, route, step }, waits } = line;
         let need = Need::new(&step);
         let (upstream, known) = (need.upstream(), need.known());
-        let number = lock(&self.earlier).window.begin();
+        let number = self.earlier.lock().window.begin();
         let entry = Entry { subject, route, upstream, number, position, bytes };
         let progress = Progress::new(queued);
-        if self.is_stopped() {
+        if self.run.is_stopped() {
             return self.finish(entry, &progress, SKIPPED);
         }
         if known.is_some_and(|known| known.holds_anyway || waits.is_none()) {
             return self.finish(entry, &progress, planned_outcome(step).unwrap_or(INTERNAL));
         }
-        let deadline = queued.deadline(self.limits.patience);
+        let deadline = queued.deadline(self.run.limits.patience);
         let line = WaitingLine { entry, progress, step, deadline, sources: None };
         match waits {
             Some(waits) => {
-                let released = lock(&self.earlier).defer(line, *waits);
+                let released = self.earlier.lock().defer(line, *waits);
                 self.release(released.into_iter().collect());
             }
             None => self.queue(line),
@@ -125,7 +94,7 @@ impl<'run> StreamWork<'run> {
 
     /// A line can be taken by a worker. The first in the order of the stream is taken first.
     fn queue(&self, line: WaitingLine) {
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = self.waiting.lock();
         let place = waiting.partition_point(|other| other.entry.number < line.entry.number);
         waiting.insert(place, line);
     }
@@ -150,48 +119,46 @@ impl<'run> StreamWork<'run> {
 
     /// Returns the lines that need not wait any more.
     fn end_one(&self, entry: Entry, progress: &Progress, outcome: Outcome) -> Vec<Released> {
-        if self.limits.stop_on_error && outcome.is_error() {
-            self.stopped.store(true, Ordering::Relaxed);
-        }
-        self.completed.fetch_add(1, Ordering::Relaxed);
+        self.run.stop_after(&outcome);
+        self.run.complete();
         let Entry { subject, route, upstream, number, position, bytes } = entry;
-        let released = lock(&self.earlier).end(number, route, &outcome);
+        let released = self.earlier.lock().end(number, route, &outcome);
         let timeline = progress.take_timeline();
         let item = DispatchedItem { subject, route, upstream, outcome, timeline, coalesced: false };
-        lock(&self.ended).push_back(StreamedItem { position, item, bytes });
+        self.ended.lock().push_back(StreamedItem { position, item, bytes });
         released
     }
 
     /// Hands out an item that has ended.
     pub(super) fn take_ended(&self) -> Option<StreamedItem> {
-        let ended = lock(&self.ended).pop_front()?;
+        let ended = self.ended.lock().pop_front()?;
         if let Outcome::Answered(reply) = &ended.item.outcome {
-            self.budget.give_back(reply.bytes());
+            self.run.budget.give_back(reply.bytes());
         }
         Some(ended)
     }
 
     /// Ends the items that wait, because the client has left.
     pub(super) fn abandon(&self) {
-        let deferred = lock(&self.earlier).deferred.take_all();
-        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        let deferred = self.earlier.lock().deferred.take_all();
+        let waiting = std::mem::take(&mut *self.waiting.lock());
         for WaitingLine { entry, progress, .. } in waiting.into_iter().chain(deferred) {
             self.finish(entry, &progress, Outcome::failed(CallFailure::ClientGone, &progress));
         }
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        !lock(&self.ended).is_empty()
+        !self.ended.lock().is_empty()
     }
 
     /// Bytes of results that are kept for later lines.
     pub(super) fn kept_bytes(&self) -> usize {
-        lock(&self.earlier).window.bytes()
+        self.earlier.lock().window.bytes()
     }
 
     /// Keeps at most this many bytes of results from now on.
     pub(super) fn keep_at_most(&self, bytes: usize) {
-        lock(&self.earlier).window.allow(bytes);
+        self.earlier.lock().window.allow(bytes);
     }
 
     /// The call of an item whose turn has come.
@@ -247,9 +214,9 @@ impl<'run, 'work: 'run> Source<'run> for StreamWork<'work> {
     /// Items whose time has expired, or that come after the stream has stopped, end here.
     fn take(&'run self, _queue: usize) -> Option<ArrivedJob<'run>> {
         loop {
-            let line = lock(&self.waiting).pop_front()?;
+            let line = self.waiting.lock().pop_front()?;
             let WaitingLine { entry, progress, step, deadline, sources } = line;
-            let call = if self.is_stopped() {
+            let call = if self.run.is_stopped() {
                 Err(Box::new(SKIPPED))
             } else if deadline.is_over() {
                 Err(Box::new(Outcome::failed(CallFailure::DeadlineBeforeCall, &progress)))
@@ -259,8 +226,8 @@ impl<'run, 'work: 'run> Source<'run> for StreamWork<'work> {
             match call {
                 Ok(call) => {
                     let method = entry.subject.method.clone();
-                    let started = StartedItem { work: self, progress, entry: Some(entry) };
-                    return Some(ArrivedJob { method, call, deadline, started });
+                    let entry = Some(entry);
+                    return Some(ArrivedJob { work: self, method, call, deadline, progress, entry });
                 }
                 Err(outcome) => self.finish(entry, &progress, *outcome),
             }
@@ -268,36 +235,30 @@ impl<'run, 'work: 'run> Source<'run> for StreamWork<'work> {
     }
 
     fn waiting(&self, _queue: usize) -> usize {
-        lock(&self.waiting).len()
+        self.waiting.lock().len()
     }
 
-    fn end(&'run self, job: ArrivedJob<'run>, outcome: Outcome) {
-        job.started.end(outcome);
+    fn end(&'run self, mut job: ArrivedJob<'run>, outcome: Outcome) {
+        if let Some(entry) = job.entry.take() {
+            self.finish(entry, &job.progress, outcome);
+        }
     }
 
-    fn completed(&self) -> usize {
-        self.completed.load(Ordering::Relaxed)
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-
-    fn budget(&self) -> &ReplyBudget {
-        &self.budget
-    }
-
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        None
+    fn run(&self) -> &Run {
+        &self.run
     }
 }
 
-/// An item of a stream that was taken to be called.
+/// An item of a stream that was taken to be called. If it is dropped before it ended, the client has left, and that is how
+/// it ends.
 pub(super) struct ArrivedJob<'run> {
+    work: &'run StreamWork<'run>,
     method: Method,
     call: Call,
     deadline: Deadline,
-    started: StartedItem<'run>,
+    progress: Progress,
+    /// There until the item ends.
+    entry: Option<Entry>,
 }
 
 impl Job for ArrivedJob<'_> {
@@ -310,7 +271,7 @@ impl Job for ArrivedJob<'_> {
     }
 
     fn progress(&self) -> &Progress {
-        &self.started.progress
+        &self.progress
     }
 
     fn limit(&self) -> Limit {
@@ -318,31 +279,10 @@ impl Job for ArrivedJob<'_> {
     }
 }
 
-/// An item whose call is made. If it is dropped before it ended, the client has left, and that is how it ends.
-struct StartedItem<'run> {
-    work: &'run StreamWork<'run>,
-    progress: Progress,
-    /// There until the item ends.
-    entry: Option<Entry>,
-}
-
-impl StartedItem<'_> {
-    fn end(mut self, outcome: Outcome) {
-        if let Some(entry) = self.entry.take() {
-            self.work.finish(entry, &self.progress, outcome);
-        }
-    }
-}
-
-impl Drop for StartedItem<'_> {
+impl Drop for ArrivedJob<'_> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
             self.work.finish(entry, &self.progress, Outcome::failed(CallFailure::ClientGone, &self.progress));
         }
     }
-}
-
-/// All of a stream runs in one task; nothing ever waits for a lock.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,12 +10,12 @@ use super::coalesced::make_copies;
 use super::collect::{End, collect};
 use super::engine::Engine;
 use super::graph::Graph;
-use super::items::{DispatchLimits, Items};
+use super::items::Items;
 use super::outcome::DispatchedItem;
 use super::queues::Queues;
 use super::resolve::Resolver;
 use super::scheduler::Scheduler;
-use super::source::Source;
+use super::source::{DispatchLimits, Source};
 
 /// Makes a plan's calls. N planned items in, N dispatched items out, in order.
 ///
@@ -30,7 +30,7 @@ pub async fn dispatch<E: Engine>(
 ) -> Vec<DispatchedItem> {
     let items = Items::new(plan, limits);
     let end = {
-        let run = limits.deadline.race(run(&items, engine, resolver));
+        let run = items.deadline.race(run(&items, engine, resolver));
         tokio::select! {
             biased;
             finished = run => if finished.is_some() { End::Finished } else { End::Deadline },
@@ -55,8 +55,7 @@ async fn run<E: Engine>(items: &Items, engine: &E, resolver: &dyn Resolver) {
 
 async fn run_graph<E: Engine>(items: &Items, engine: &E, resolver: &dyn Resolver) {
     let graph = Graph::new(items, engine, resolver);
-    let limits = items.limits;
-    drive(&graph, engine, [if limits.sequential { 1 } else { limits.concurrency.max(1) }]).await;
+    drive(&graph, engine, [items.run.limits.most_at_once()]).await;
 }
 
 async fn drive<'run, S: Source<'run>, E: Engine>(

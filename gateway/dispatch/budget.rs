@@ -27,7 +27,7 @@ impl ReplyBudget {
         if held.saturating_add(more) > self.max_item_reply {
             return Err(CallFailure::ReplyTooLarge { limit: self.max_item_reply });
         }
-        self.take_of_all(more)
+        self.take_copy(more)
     }
 
     /// Takes the `bytes` of a reply that was taken once already, for one more copy of it.
@@ -35,24 +35,13 @@ impl ReplyBudget {
     /// # Errors
     /// All replies together have become too large.
     pub fn take_copy(&self, bytes: usize) -> Result<(), CallFailure> {
-        self.take_of_all(bytes)
-    }
-
-    fn take_of_all(&self, more: usize) -> Result<(), CallFailure> {
-        self.left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more))
-            .map(|_| ())
-            .map_err(|_| CallFailure::RepliesTooLarge { limit: self.max_reply })
+        let left =
+            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        left.map(drop).map_err(|_| CallFailure::RepliesTooLarge { limit: self.max_reply })
     }
 
     /// Gives back the bytes of a reply that was dropped.
     pub fn give_back(&self, held: usize) {
         self.left.fetch_add(held, Ordering::Relaxed);
-    }
-
-    /// The most that one reply may hold.
-    #[must_use]
-    pub const fn max_item_reply(&self) -> usize {
-        self.max_item_reply
     }
 }

@@ -41,6 +41,6 @@ pub(super) async fn make_copies<E: Engine>(items: &Items, engine: &E) {
 /// Fills the slot of an item whose shared call has ended.
 pub(super) fn fill_copy<E: Engine>(items: &Items, place: &Place, first: usize, engine: &E) {
     if let Some(outcome) = items.outcome(first) {
-        items.fill(place, copy_of(outcome, &items.budget, engine));
+        items.fill(place, copy_of(outcome, &items.run.budget, engine));
     }
 }

@@ -38,12 +38,12 @@ pub(super) fn collect<E: Engine>(mut items: Items, end: End, engine: &E) -> Vec<
     for (number, place) in places.into_iter().enumerate() {
         let item = if let Step::Same(first) = place.item.step {
             let first = collected.get(first.0).filter(|_| number < items.barrier);
-            copied(place, first, end, |outcome| copy_of(outcome, &items.budget, engine))
+            copied(place, first, end, |outcome| copy_of(outcome, &items.run.budget, engine))
         } else {
             let fate = Fate { end, is_stopped, waits: items.waits(number) };
             ended(place, &fate, |upstream| engine.was_held_back(upstream))
         };
-        is_stopped |= items.limits.stop_on_error && item.outcome.is_error();
+        is_stopped |= items.run.limits.stop_on_error && item.outcome.is_error();
         collected.push(item);
     }
     collected

@@ -5,21 +5,19 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::SemaphorePermit;
+use parking_lot::Mutex;
 
 use crate::batch::ItemIndex;
 use crate::plan::Step;
 
-use super::budget::ReplyBudget;
 use super::coalesced::fill_copy;
 use super::engine::Engine;
 use super::items::{Items, Place, PlacedCall, PlacedJob};
 use super::need::planned_answer;
 use super::outcome::Outcome;
 use super::resolve::{MAX_LOOKED_THROUGH, Resolver};
-use super::source::Source;
+use super::source::{Run, Source};
 use super::turn::{Results, Turn, skipped_by, turn};
 
 /// The items of a batch by what they wait for.
@@ -58,41 +56,25 @@ impl<'run, E: Engine> Graph<'run, E> {
         state.begin();
         Self { items, state: Mutex::new(state) }
     }
-
-    fn state(&self) -> MutexGuard<'_, State<'run, E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl<'run, 'graph: 'run, E: Engine> Source<'run> for Graph<'graph, E> {
     type Job = PlacedJob<'graph>;
 
     fn take(&'run self, _queue: usize) -> Option<PlacedJob<'graph>> {
-        self.state().next()
+        self.state.lock().next()
     }
 
     fn waiting(&self, _queue: usize) -> usize {
-        if self.is_stopped() { 0 } else { self.state().ready.len() }
+        if self.items.run.is_stopped() { 0 } else { self.state.lock().ready.len() }
     }
 
     fn end(&'run self, job: PlacedJob<'graph>, outcome: Outcome) {
-        self.state().settle(job.number, job.place, outcome);
+        self.state.lock().settle(job.number, job.place, outcome);
     }
 
-    fn completed(&self) -> usize {
-        self.items.completed()
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.items.is_stopped()
-    }
-
-    fn budget(&self) -> &ReplyBudget {
-        &self.items.budget
-    }
-
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        None
+    fn run(&self) -> &Run {
+        &self.items.run
     }
 }
 
@@ -122,7 +104,9 @@ impl<'run, E: Engine> State<'run, E> {
     fn begin(&mut self) {
         let items = self.items;
         for (number, place) in items.places.iter().enumerate() {
-            if let (Some(answer), true) = (planned_answer(&place.item.step), self.may_answer(number)) {
+            // A fixed answer holds, whatever becomes of the others.
+            let holds = !items.run.limits.stop_on_error && !items.waits(number);
+            if let Some(answer) = planned_answer(&place.item.step).filter(|_| holds) {
                 // References can take from a fixed answer, too.
                 items.fill(place, answer);
             }
@@ -135,21 +119,16 @@ impl<'run, E: Engine> State<'run, E> {
         }
     }
 
-    /// Whether a fixed answer to this item holds, whatever becomes of the others.
-    fn may_answer(&self, number: usize) -> bool {
-        !self.items.limits.stop_on_error && !self.items.waits(number)
-    }
-
     /// The next item that needs a call. Items that need none are settled on the way.
     fn next(&mut self) -> Option<PlacedJob<'run>> {
         let items = self.items;
         while let Some(Reverse(number)) = self.ready.pop() {
-            if items.is_stopped() {
+            if items.run.is_stopped() {
                 self.ready.clear();
                 return None;
             }
             let Some(place) = items.places.get(number) else { continue };
-            let job = |call| PlacedJob { number, place, call, deadline: items.limits.deadline };
+            let job = |call| PlacedJob { number, place, call, deadline: items.deadline };
             let condition = items.conditions.get(&ItemIndex(number));
             match turn(&place.item.step, condition, items, self.resolver, &mut self.left) {
                 Turn::AsPlanned(call) => return Some(job(PlacedCall::Planned(call))),

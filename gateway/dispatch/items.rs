@@ -4,7 +4,6 @@
 //! progress then ([`collect`](super::collect)).
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::Method;
 
@@ -12,30 +11,12 @@ use crate::batch::ItemIndex;
 use crate::clock::{Deadline, Stopwatch};
 use crate::plan::{Call, Conditions, Plan, PlannedItem};
 
-use super::budget::ReplyBudget;
 use super::need::Need;
 use super::outcome::Outcome;
 use super::progress::Progress;
 use super::resolve::Earlier;
-use super::source::{Job, Limit};
+use super::source::{DispatchLimits, Job, Limit, Run};
 use super::turn::Results;
-
-/// What bounds the dispatch of one batch.
-#[derive(Clone, Copy, Debug)]
-pub struct DispatchLimits {
-    /// Calls of this batch under way at once; at least 1.
-    pub concurrency: usize,
-    /// One by one, in the order of the request.
-    pub sequential: bool,
-    /// Start nothing after the first status of 400 or above.
-    pub stop_on_error: bool,
-    /// When the reply has to leave.
-    pub deadline: Deadline,
-    /// Bytes of one reply's body.
-    pub max_item_reply: usize,
-    /// Bytes of all replies' bodies together.
-    pub max_reply: usize,
-}
 
 /// The items of a batch, and what their sources share.
 pub(super) struct Items {
@@ -45,10 +26,9 @@ pub(super) struct Items {
     /// What each item waits for; empty where none waits.
     pub(super) dependencies: Vec<Vec<ItemIndex>>,
     pub(super) conditions: Conditions,
-    pub(super) limits: DispatchLimits,
-    pub(super) budget: ReplyBudget,
-    stopped: AtomicBool,
-    completed: AtomicUsize,
+    /// When the reply has to leave.
+    pub(super) deadline: Deadline,
+    pub(super) run: Run,
 }
 
 /// An item with its slot.
@@ -68,10 +48,8 @@ impl Items {
             places,
             dependencies: plan.dependencies,
             conditions: plan.conditions,
-            limits,
-            budget: ReplyBudget::new(limits.max_reply, limits.max_item_reply),
-            stopped: AtomicBool::new(false),
-            completed: AtomicUsize::new(0),
+            deadline: queued.deadline(limits.patience),
+            run: Run::new(limits),
         };
         if let Some(failed) = items.first_failed_already() {
             items.barrier = failed;
@@ -81,7 +59,7 @@ impl Items {
 
     /// With `stop_on_error`: the first item that failed by its plan alone.
     fn first_failed_already(&self) -> Option<usize> {
-        let mut places = self.places.iter().enumerate().filter(|_| self.limits.stop_on_error);
+        let mut places = self.places.iter().enumerate().filter(|_| self.run.limits.stop_on_error);
         places
             .find(|(number, place)| self.settled_already(*number, place) == Some(true))
             .map(|(number, _)| number)
@@ -105,21 +83,11 @@ impl Items {
     }
 
     pub(super) fn fill(&self, place: &Place, outcome: Outcome) {
-        if self.limits.stop_on_error && outcome.is_error() {
-            self.stopped.store(true, Ordering::Relaxed);
-        }
+        self.run.stop_after(&outcome);
         place.progress.mark_ended();
         if place.slot.set(outcome).is_ok() {
-            self.completed.fetch_add(1, Ordering::Relaxed);
+            self.run.complete();
         }
-    }
-
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn completed(&self) -> usize {
-        self.completed.load(Ordering::Relaxed)
     }
 }
 

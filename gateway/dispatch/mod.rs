@@ -85,16 +85,16 @@ mod timeline;
 mod turn;
 mod window;
 
-pub use arriving::{StreamLimits, StreamWork, StreamedItem};
+pub use arriving::{StreamWork, StreamedItem};
 pub use batch::dispatch;
 pub use budget::ReplyBudget;
 pub use engine::{Attempt, Channel, Engine};
 pub use failure::{CallFailure, FailureKind};
-pub use items::DispatchLimits;
 pub use outcome::{DispatchedItem, Outcome, SkipReason, WindowLimit};
 pub use progress::{Progress, Sent};
 pub use reply::UpstreamReply;
 pub use resolve::{Answers, Resolver, Surroundings, Unfit, resolve};
+pub use source::DispatchLimits;
 pub use stream::StreamDispatch;
 pub use timeline::{AttemptTimes, Attempts, Timeline};
 

@@ -1,9 +1,11 @@
 //! How far an item got. The channel that makes its call writes the marks; the dispatcher reads them, also after the call
 //! was dropped in the middle.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
 
@@ -24,6 +26,7 @@ pub struct Progress {
     queued: Stopwatch,
     permit: OnceLock<Stopwatch>,
     sent: AtomicBool,
+    /// All of a batch runs in one task, so nothing ever waits for this lock.
     attempts: Mutex<Marks>,
     end: OnceLock<Stopwatch>,
 }
@@ -66,12 +69,12 @@ impl Progress {
 
     /// The head of a reply was read, in the attempt that is under way.
     pub fn mark_first_byte(&self) {
-        self.marks().first_byte = Some(Stopwatch::start());
+        self.attempts.lock().first_byte = Some(Stopwatch::start());
     }
 
     /// The attempt under way has ended. `first_byte` is filled in.
     pub fn attempt_ended(&self, attempt: AttemptTimes) {
-        let mut marks = self.marks();
+        let mut marks = self.attempts.lock();
         let first_byte = marks.first_byte.take();
         marks.ended.push(AttemptTimes { first_byte, ..attempt });
     }
@@ -103,17 +106,12 @@ impl Progress {
     /// Hands out the times of the item, which ends now if it has not yet.
     pub(super) fn take_timeline(&self) -> Timeline {
         self.mark_ended();
-        let attempts = std::mem::replace(&mut self.marks().ended, Attempts::none());
+        let attempts = std::mem::replace(&mut self.attempts.lock().ended, Attempts::none());
         Timeline {
             queued: self.queued,
             permit: self.permit.get().copied(),
             attempts,
             end: self.end.get().copied(),
         }
-    }
-
-    /// All of a batch runs in one task, so nothing ever waits for this lock.
-    fn marks(&self) -> MutexGuard<'_, Marks> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,11 +8,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::plan::Step;
 use crate::route::UpstreamIndex;
 
-use super::budget::ReplyBudget;
 use super::engine::Engine;
 use super::items::{Items, PlacedCall, PlacedJob};
 use super::outcome::Outcome;
-use super::source::Source;
+use super::source::{Run, Source};
 
 /// The queues of one batch.
 pub(super) struct Queues<'items> {
@@ -36,20 +35,20 @@ impl<'items> Queues<'items> {
         let mut queues: Vec<Queue> = Vec::new();
         for (number, place) in items.places.iter().enumerate().take(items.barrier) {
             let Step::Call(call) = &place.item.step else { continue };
-            let same = |queue: &&mut Queue| items.limits.sequential || queue.upstream == call.upstream;
+            let same = |queue: &&mut Queue| items.run.limits.sequential || queue.upstream == call.upstream;
             match queues.iter_mut().find(same) {
                 Some(queue) => queue.numbers.push(number),
                 None => queues.push(Queue::new(call.upstream, number, items.places.len() - number)),
             }
         }
-        let turns = (queues.len() > 1).then(|| Semaphore::new(items.limits.concurrency));
+        let turns = (queues.len() > 1).then(|| Semaphore::new(items.run.limits.concurrency));
         Self { items, lines: queues, turns }
     }
 
     /// How many channels each queue may have. More than the upstream has permits for one client would only wait for
     /// each other.
     pub(super) fn most_channels<E: Engine>(&self, engine: &E) -> impl Iterator<Item = usize> {
-        let limits = self.items.limits;
+        let limits = self.items.run.limits;
         self.lines.iter().map(move |queue| {
             let at_once = limits.concurrency.min(engine.capacity(queue.upstream)).max(1);
             if limits.sequential { 1 } else { at_once.min(queue.numbers.len()) }
@@ -70,19 +69,18 @@ impl<'run, 'items: 'run> Source<'run> for Queues<'items> {
     type Job = PlacedJob<'run>;
 
     fn take(&'run self, queue: usize) -> Option<PlacedJob<'run>> {
-        if self.is_stopped() {
+        if self.items.run.is_stopped() {
             return None;
         }
         let queue = self.lines.get(queue)?;
         let number = *queue.numbers.get(queue.next.fetch_add(1, Ordering::Relaxed))?;
         let place = self.items.places.get(number)?;
         let Step::Call(call) = &place.item.step else { return None };
-        let deadline = self.items.limits.deadline;
-        Some(PlacedJob { number, place, call: PlacedCall::Planned(call), deadline })
+        Some(PlacedJob { number, place, call: PlacedCall::Planned(call), deadline: self.items.deadline })
     }
 
     fn waiting(&self, queue: usize) -> usize {
-        let Some(queue) = self.lines.get(queue).filter(|_| !self.is_stopped()) else { return 0 };
+        let Some(queue) = self.lines.get(queue).filter(|_| !self.items.run.is_stopped()) else { return 0 };
         queue.numbers.len().saturating_sub(queue.next.load(Ordering::Relaxed))
     }
 
@@ -90,16 +88,8 @@ impl<'run, 'items: 'run> Source<'run> for Queues<'items> {
         self.items.fill(job.place, outcome);
     }
 
-    fn completed(&self) -> usize {
-        self.items.completed()
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.items.is_stopped()
-    }
-
-    fn budget(&self) -> &ReplyBudget {
-        &self.items.budget
+    fn run(&self) -> &Run {
+        &self.items.run
     }
 
     async fn turn(&self) -> Option<SemaphorePermit<'_>> {

@@ -22,6 +22,9 @@ use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex};
 /// All but RFC 3986's unreserved characters.
 const IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Fields whose value is a url of the upstream's.
+const URLS: [HeaderName; 2] = [header::LOCATION, header::CONTENT_LOCATION];
+
 /// Bytes of results that the references of one batch may look through and insert in all.
 pub(crate) const MAX_LOOKED_THROUGH: usize = 64 << 20;
 
@@ -139,7 +142,10 @@ impl<'run, 'work> Filling<'run, 'work> {
         })?;
         if in_query && !rest.is_empty() {
             let problem = "the Location has a query, and nothing can follow that";
-            return Err(skipped(format!("${}", shown_id(url.location_of.as_ref())), problem));
+            return Err(skipped(
+                format!("${}", url.location_of.as_ref().map_or("", ItemId::as_str)),
+                problem,
+            ));
         }
         let joined = if rest.starts_with('/') { base.trim_end_matches('/') } else { &base };
         let filled = format!("{joined}{rest}");
@@ -214,7 +220,7 @@ impl<'run, 'work> Filling<'run, 'work> {
         let (answer, source) = self.answer(&expression.item).map_err(fail)?;
         let value = answer.text(expression, self.answers.left).map_err(fail)?;
         Ok(match (&expression.part, source) {
-            (Part::Header(name), Some(source)) if is_url(name) => self.to_gateway(&value, source),
+            (Part::Header(name), Some(source)) if URLS.contains(name) => self.to_gateway(&value, source),
             (Part::Header(_) | Part::Status | Part::Body(_), _) => value,
         })
     }
@@ -250,19 +256,10 @@ impl<'run, 'work> Filling<'run, 'work> {
     }
 }
 
-/// Whether the field's value is a url of the upstream's.
-fn is_url(name: &HeaderName) -> bool {
-    *name == header::LOCATION || *name == header::CONTENT_LOCATION
-}
-
 fn unresolved(expression: &Expression, problem: Problem) -> Unfit {
     skipped(expression.to_string(), problem)
 }
 
 fn skipped(reference: String, problem: Problem) -> Unfit {
     Unfit::Skipped(SkipReason::ReferenceUnresolved { reference, problem })
-}
-
-fn shown_id(id: Option<&ItemId>) -> &str {
-    id.map(ItemId::as_str).unwrap_or_default()
 }

@@ -108,7 +108,7 @@ impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
             channels.wanted < channels.most && source.waiting(queue) > 0
         };
         while self.queues.iter().enumerate().any(wants_more) {
-            let Poll::Ready(growth) = self.ramp.poll(context, || source.completed()) else { return };
+            let Poll::Ready(growth) = self.ramp.poll(context, || source.run().completed()) else { return };
             for channels in &mut self.queues {
                 channels.wanted = channels.wanted.saturating_mul(growth).min(channels.most);
             }
@@ -178,7 +178,7 @@ impl<'run, S: Source<'run>, E: Engine> Shared<'run, S, E> {
                 return Made { outcome: Outcome::failed(failure, job.progress()), channel: After::Usable };
             }
         };
-        if self.source.is_stopped() {
+        if self.source.run().is_stopped() {
             return Made { outcome: Outcome::Skipped(SkipReason::BatchStopped), channel: After::Usable };
         }
         let made = self.call(job, channel).await;
@@ -222,7 +222,7 @@ impl<'run, S: Source<'run>, E: Engine> Shared<'run, S, E> {
             Limit::Batch(_) => over_at,
             Limit::Item(_) => deadline,
         };
-        let attempt = Attempt { progress, budget: self.source.budget(), deadline };
+        let attempt = Attempt { progress, budget: &self.source.run().budget, deadline };
         let made = AssertUnwindSafe(channel.call(job.method(), call, attempt)).catch_unwind();
         match cut_off_at.race(made).await {
             Some(Ok(Ok(reply))) => Made { outcome: Outcome::Answered(reply), channel: After::Usable },

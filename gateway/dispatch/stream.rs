@@ -1,5 +1,5 @@
 //! Dispatches a stream: each item starts when it is given, its outcome comes when it ends, and at no time are there more of
-//! them than [`StreamLimits`] says.
+//! them than [`DispatchLimits`](super::source::DispatchLimits) says.
 //!
 //! [`StreamWork`] has the items, [`StreamDispatch`] drives their calls, all in the task that polls it. Each item that was
 //! started comes out once, whatever happens: a timeout, a panic, a client that leaves.
@@ -24,14 +24,15 @@ pub struct StreamDispatch<'work, E: Engine> {
 impl<'work, E: Engine> StreamDispatch<'work, E> {
     /// Nothing was started yet.
     pub fn new(work: &'work StreamWork<'work>, engine: &'work E) -> Self {
-        let scheduler = Scheduler::new(work, engine, [most_at_once(work)]);
+        let scheduler = Scheduler::new(work, engine, [work.run.limits.most_at_once()]);
         Self { work, scheduler, under_way: 0, bytes_under_way: 0 }
     }
 
     /// Whether one more item may be started now.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.under_way < most_at_once(self.work) && self.bytes_under_way < self.work.limits.max_bytes.max(1)
+        self.under_way < self.work.run.limits.most_at_once()
+            && self.bytes_under_way < self.work.run.limits.max_bytes.max(1)
     }
 
     /// Items whose result was not taken yet.
@@ -98,8 +99,4 @@ impl<'work, E: Engine> StreamDispatch<'work, E> {
         let _all_is_done = self.scheduler.poll(context);
         if self.work.has_ended() { Poll::Ready(()) } else { Poll::Pending }
     }
-}
-
-fn most_at_once(work: &StreamWork<'_>) -> usize {
-    if work.limits.sequential { 1 } else { work.limits.concurrency.max(1) }
 }

@@ -19,7 +19,7 @@ mod timeline;
 
 use super::*;
 use crate::batch::{ItemForm, ItemId, ItemIndex, ItemRejection, Subject};
-use crate::clock::{Deadline, Stopwatch};
+use crate::clock::Stopwatch;
 use crate::limiter::{Client, ClientShare, FairLimiter, Flow, LimiterLimits, Permit};
 use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step};
 use crate::route::UpstreamIndex;
@@ -220,7 +220,8 @@ fn limits() -> DispatchLimits {
         concurrency: 4,
         sequential: false,
         stop_on_error: false,
-        deadline: Deadline::after(Duration::from_secs(5)),
+        patience: Duration::from_secs(5),
+        max_bytes: 1000,
         max_item_reply: 10,
         max_reply: 100,
     }
@@ -267,7 +268,7 @@ fn the_deadline_ends_calls_in_progress_and_waiting_ones() {
     let fake = Fake::new(&[Act::Hang, Act::HangUnsent, Act::Hang], 9);
     let items = run(&fake, 1, |limits| {
         limits.concurrency = 2;
-        limits.deadline = Deadline::after(Duration::from_millis(20));
+        limits.patience = Duration::from_millis(20);
     });
     let ends: Vec<_> = items.iter().map(failure).collect();
     let expected = [
@@ -405,7 +406,7 @@ proptest! {
             limits.concurrency = concurrency;
             limits.sequential = sequential;
             limits.stop_on_error = stop_on_error;
-            limits.deadline = Deadline::after(Duration::from_millis(deadline));
+            limits.patience = Duration::from_millis(deadline);
         });
         let ids: Vec<_> = items.iter().map(|item| item.subject.id.clone()).collect();
         prop_assert_eq!(ids, (0..acts.len()).map(|number| subject(number).id).collect::<Vec<_>>());

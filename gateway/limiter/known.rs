@@ -2,7 +2,9 @@
 //! client that ever came: it holds the records weakly and is swept as it grows.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 use super::client::Client;
 
@@ -28,7 +30,7 @@ impl<Record> Default for KnownClients<Record> {
 impl<Record> KnownClients<Record> {
     /// The client's record, created if it has none.
     pub(crate) fn find(&self, client: Client, make: impl FnOnce() -> Record) -> Arc<Record> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if let Some(found) = known.records.get(&client).and_then(Weak::upgrade) {
             return found;
         }
@@ -43,6 +45,6 @@ impl<Record> KnownClients<Record> {
 
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).records.len()
+        self.0.lock().records.len()
     }
 }

@@ -16,7 +16,8 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::client::Client;
 use super::share::ClientShare;
@@ -70,13 +71,13 @@ impl LongLived {
 
     /// Changes the limits. Open exchanges stay open.
     pub(crate) fn set_limits(&self, limits: LongLivedLimits) {
-        self.lock().limits = limits;
+        self.0.lock().limits = limits;
     }
 
     /// The number of open exchanges.
     #[cfg(test)]
     pub(crate) fn open(&self) -> usize {
-        self.lock().open
+        self.0.lock().open
     }
 
     /// Counts another exchange of a client, until the guard is dropped.
@@ -88,7 +89,7 @@ impl LongLived {
         client: Client,
     ) -> Result<LongLivedGuard<L>, LongLivedFull> {
         {
-            let mut state = long_lived.lock();
+            let mut state = long_lived.0.lock();
             let LongLivedLimits { most, share } = state.limits;
             if state.open >= most.get() {
                 return Err(LongLivedFull::All);
@@ -104,7 +105,7 @@ impl LongLived {
     }
 
     fn release(&self, client: Client) {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         state.open = state.open.saturating_sub(1);
         let held = state.of_clients.get(&client).copied().unwrap_or_default();
         if held > 1 {
@@ -112,11 +113,6 @@ impl LongLived {
         } else {
             state.of_clients.remove(&client);
         }
-    }
-
-    /// The lock is held for one look-up at a time, and nothing panics while it is held.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -162,7 +158,7 @@ mod tests {
         held.push(acquire("greedy").unwrap());
         drop(held);
         assert_eq!(long_lived.open(), 0);
-        assert!(long_lived.lock().of_clients.is_empty());
+        assert!(long_lived.0.lock().of_clients.is_empty());
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! The holder waits for one of the upstream's permits first and for its time to start second.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::clock::Metronome;
 
@@ -80,6 +81,6 @@ impl Pacer {
 
     /// `None` if a call starts now; otherwise how long it has to wait.
     fn tick(&self) -> Option<Duration> {
-        self.metronome.lock().unwrap_or_else(PoisonError::into_inner).tick()
+        self.metronome.lock().tick()
     }
 }

@@ -5,8 +5,9 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
 
 use super::queue::{FlowId, Place, Queue};
 
@@ -20,6 +21,7 @@ const PERMIT: usize = 2;
 pub(super) struct Permits {
     /// The number of free permits times [`PERMIT`], or [`HAS_QUEUE`].
     free: AtomicUsize,
+    /// The lock is held for a few look-ups at a time.
     queue: Mutex<Queue>,
 }
 
@@ -58,7 +60,7 @@ impl Permits {
     }
 
     fn pass_on(&self) -> Option<Waker> {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         let next = queue.next();
         if next.is_none() {
             // Every waiting call has given up meanwhile.
@@ -76,18 +78,13 @@ impl Permits {
 
     /// Takes a permit, or otherwise a place in the queue.
     fn acquire_or_join(&self, flow: FlowId, waker: &Waker) -> Option<Place> {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         let before = self.free.fetch_update(Ordering::Acquire, Ordering::Relaxed, |free| {
             Some(free.checked_sub(PERMIT).unwrap_or(HAS_QUEUE))
         });
         // The update never refuses.
         let (Ok(before) | Err(before)) = before;
         (before < PERMIT).then(|| queue.join(flow, waker.clone()))
-    }
-
-    /// The lock is held for a few look-ups at a time, and nothing panics while it is held.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,7 +114,7 @@ impl Future for Acquire<'_> {
                 }
             }
             AcquireState::Queued(place) => {
-                if self.permits.lock().is_waiting(place, context.waker()) {
+                if self.permits.queue.lock().is_waiting(place, context.waker()) {
                     return Poll::Pending;
                 }
             }
@@ -132,7 +129,7 @@ impl Drop for Acquire<'_> {
     fn drop(&mut self) {
         let AcquireState::Queued(place) = self.state else { return };
         let was_waiting = {
-            let mut queue = self.permits.lock();
+            let mut queue = self.permits.queue.lock();
             let was_waiting = queue.give_up(place);
             self.permits.note_end_of_queue(&queue);
             was_waiting

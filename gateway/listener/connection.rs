@@ -9,15 +9,16 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use http::HeaderMap;
+use parking_lot::Mutex;
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::config::Limits;
 use crate::http1::Fault;
+use crate::problem;
 use crate::session::ConnectionControl;
 use crate::telemetry::{ConnectionRefusal, RequestId};
 use crate::transport::delegate::delegate_to_stream;
@@ -88,16 +89,8 @@ impl ClientConnection {
     pub(crate) fn expect_header(stream: &Stream) {
         if let Some(connection) = Self::below(stream) {
             connection.watch.enter(Stage::Idle);
-            connection.grammar().begin_request();
+            connection.grammar.lock().begin_request();
         }
-    }
-
-    fn grammar(&self) -> MutexGuard<'_, Grammar> {
-        self.grammar.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn grammar_mut(&mut self) -> &mut Grammar {
-        self.grammar.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts that the connection is closed for this reason.
@@ -135,11 +128,11 @@ impl ClientConnection {
     fn poll_checked(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         loop {
-            let grammar = self.grammar_mut();
+            let grammar = self.grammar.get_mut();
             match grammar.next() {
                 Next::Read if buffer.remaining() < LITTLE => {
                     ready!(self.poll_ahead(context))?;
-                    let grammar = self.grammar_mut();
+                    let grammar = self.grammar.get_mut();
                     grammar.take_waiting(buffer);
                 }
                 Next::Read => ready!(self.poll_socket(context, buffer))?,
@@ -156,7 +149,7 @@ impl ClientConnection {
                 return Poll::Ready(Ok(()));
             }
             self.watch.received(came.len());
-            let grammar = self.grammar_mut();
+            let grammar = self.grammar.get_mut();
             let passed = grammar.pass(came);
             buffer.set_filled(before + passed);
             if passed > 0 {
@@ -171,20 +164,20 @@ impl ClientConnection {
         let mut space = [0; LITTLE];
         let mut buffer = ReadBuf::new(&mut space);
         ready!(self.poll_socket(context, &mut buffer))?;
-        self.grammar_mut().wait(buffer.filled());
+        self.grammar.get_mut().wait(buffer.filled());
         Poll::Ready(Ok(()))
     }
 
     /// Ends a connection whose client broke the grammar. Answers unless the request is being served already.
     fn poll_fail(&mut self, context: &mut Context<'_>, fault: Fault) -> Poll<io::Result<()>> {
-        let is_within_body = self.grammar_mut().is_within_body();
+        let is_within_body = self.grammar.get_mut().is_within_body();
         if self.final_reply.is_none() {
             let request_id = RequestId::from_headers(&HeaderMap::new());
             self.guard.count_fault(fault, &request_id);
             self.final_reply = Some(if is_within_body {
                 FinalReply::without_bytes()
             } else {
-                FinalReply::to_fault(fault, &request_id)
+                FinalReply::with(&problem::of_fault(fault), &request_id)
             });
         }
         if !is_within_body {
@@ -230,7 +223,7 @@ impl ConnectionControl for ClientConnection {
     }
 
     fn become_opaque(&self) {
-        self.grammar().become_opaque();
+        self.grammar.lock().become_opaque();
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::config::Limits;
 use crate::limiter::Client;
@@ -40,14 +42,12 @@ impl ConnectionLimits {
             return Err(ConnectionRefusal::Connections);
         }
         let Some(address) = address.map(|address| Client::at(Some(address))) else { return Ok(slot) };
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_address = self.by_address.lock();
         let count = by_address.entry(address).or_insert(0);
         if *count >= limits.connections_per_address.get() {
-            drop(by_address);
             return Err(ConnectionRefusal::ConnectionsPerAddress);
         }
         *count += 1;
-        drop(by_address);
         slot.address = Some(address);
         Ok(slot)
     }
@@ -57,7 +57,7 @@ impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.connection_limits.total.fetch_sub(1, Ordering::Relaxed);
         let Some(address) = self.address else { return };
-        let mut by_address = self.connection_limits.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_address = self.connection_limits.by_address.lock();
         if let Entry::Occupied(mut count) = by_address.entry(address) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -96,7 +96,7 @@ mod tests {
         drop(first);
         drop(connection_limits.enter(Some(address("192.0.2.1")), &limits).unwrap());
         assert_eq!(connection_limits.total.load(Ordering::Relaxed), 2);
-        assert_eq!(connection_limits.by_address.lock().unwrap().len(), 2);
+        assert_eq!(connection_limits.by_address.lock().len(), 2);
     }
 
     #[test]

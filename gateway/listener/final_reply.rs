@@ -14,8 +14,7 @@ use tokio::time::Sleep;
 
 use crate::clock::unix_time;
 use crate::format::{Accept, write_problem};
-use crate::http1::Fault;
-use crate::problem::{self, ErrorReply};
+use crate::problem::ErrorReply;
 use crate::telemetry::RequestId;
 
 /// How long and how much the client may go on sending.
@@ -41,11 +40,6 @@ pub(crate) struct FinalReply {
 }
 
 impl FinalReply {
-    /// Answers a request whose head breaks the grammar.
-    pub(crate) fn to_fault(fault: Fault, request_id: &RequestId) -> Self {
-        Self::with(&problem::of_fault(fault), request_id)
-    }
-
     /// Answers a request about which nothing else is known.
     pub(crate) fn with(error_reply: &ErrorReply, request_id: &RequestId) -> Self {
         Self::new(written(error_reply, request_id).into())

@@ -25,7 +25,7 @@ const PER_SECOND: u64 = 100;
 const BYTES_PER_UPDATE: u64 = 64;
 
 /// The state of a connection's frames.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Frames {
     /// Bytes to skip before the head of the next frame.
     skip: usize,
@@ -47,18 +47,7 @@ pub(crate) struct Flood;
 impl Frames {
     /// For a connection before its first byte.
     pub(crate) fn new() -> Self {
-        let head = [0; HEAD];
-        let life = Stopwatch::start();
-        Self {
-            skip: PREFACE,
-            head,
-            have: 0,
-            within_header: true,
-            in_header_frame: false,
-            useless: 0,
-            updates: 0,
-            life,
-        }
+        Self { skip: PREFACE, within_header: true, ..Self::default() }
     }
 
     /// Whether the client owes the rest of a header, or its settings.

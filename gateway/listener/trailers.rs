@@ -4,10 +4,9 @@
 //! The session writes the last chunk in a single write, after everything else. A caller that sets trailers is about to end
 //! the reply, so that write is recognised by its bytes.
 
-use std::sync::{Mutex, PoisonError};
-
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
+use parking_lot::Mutex;
 
 /// RFC 9112 §7.1, as pingora writes it.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -26,12 +25,12 @@ impl Trailers {
             last.put_slice(b"\r\n");
         }
         last.put_slice(b"\r\n");
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(last.freeze());
+        *self.0.lock() = Some(last.freeze());
     }
 
     /// What to write instead of these bytes, if they are the last chunk of a reply with trailers.
     pub(crate) fn instead_of(&mut self, bytes: &[u8]) -> Option<Bytes> {
-        let trailers = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let trailers = self.0.get_mut();
         if bytes == LAST_CHUNK { trailers.take() } else { None }
     }
 }

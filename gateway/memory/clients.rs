@@ -7,12 +7,13 @@
 //! for that time: the future is polled only when its own waker was called, and each such call means that the client has
 //! read or sent something.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
 use crate::limiter::{Client, KnownClients};
@@ -21,18 +22,13 @@ use crate::limiter::{Client, KnownClients};
 pub(super) const STANDSTILL: Duration = Duration::from_millis(250);
 
 /// All clients that hold memory.
+#[derive(Default)]
 pub(super) struct Clients {
     /// A client is forgotten after its last exchange.
     known: KnownClients<OfClient>,
-    /// Exchanges that wait for their client.
+    /// Exchanges that wait for their client. The lock is held for one pass over them.
     watched: Mutex<Vec<Arc<Exchange>>>,
     since: Stopwatch,
-}
-
-impl Default for Clients {
-    fn default() -> Self {
-        Self { known: KnownClients::default(), watched: Mutex::default(), since: Stopwatch::start() }
-    }
 }
 
 /// The memory that all exchanges of one client hold.
@@ -81,19 +77,19 @@ impl Clients {
 
     /// Lists an exchange that waits for its client, until what this returns is dropped.
     pub(super) fn watch<'clients>(&'clients self, exchange: &'clients Arc<Exchange>) -> Watched<'clients> {
-        self.watched().push(Arc::clone(exchange));
+        self.watched.lock().push(Arc::clone(exchange));
         Watched { clients: self, exchange }
     }
 
     /// Whether a client that holds more than this exchange's would, with `more` bytes, might give way to it.
     pub(super) fn could_give_way(&self, to: &Exchange, more: usize) -> bool {
-        self.watched().iter().any(|other| other.may_give_way(to, more))
+        self.watched.lock().iter().any(|other| other.may_give_way(to, more))
     }
 
     /// This exchange waits for `more` bytes. Asks the one that has to give way to do so, if any has stalled.
     pub(super) fn make_room(&self, to: &Exchange, more: usize) {
         let now = self.now();
-        let watched = self.watched();
+        let watched = self.watched.lock();
         if watched.iter().any(|other| other.gives_way()) {
             // What it frees may be enough.
             return;
@@ -107,11 +103,6 @@ impl Clients {
             most.task.wake();
         }
     }
-
-    /// The lock is held for one pass over the exchanges that wait for their clients.
-    fn watched(&self) -> MutexGuard<'_, Vec<Arc<Exchange>>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// An exchange that is listed.
@@ -122,7 +113,7 @@ pub(super) struct Watched<'clients> {
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        let mut watched = self.clients.watched();
+        let mut watched = self.clients.watched.lock();
         if let Some(at) = watched.iter().position(|other| Arc::ptr_eq(other, self.exchange)) {
             watched.swap_remove(at);
         }

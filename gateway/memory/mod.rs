@@ -58,11 +58,12 @@ mod clients;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock::Deadline;
@@ -87,6 +88,7 @@ const PIECE: usize = 4 << 10;
 const SMALL: usize = 64 << 10;
 
 /// The memory of a gateway.
+#[derive(Default)]
 pub(crate) struct MemoryBudget {
     limit: AtomicUsize,
     held: AtomicUsize,
@@ -118,18 +120,7 @@ pub(crate) struct GaveWay {
 impl MemoryBudget {
     /// A memory of `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            limit: AtomicUsize::new(limit),
-            held: AtomicUsize::new(0),
-            kept: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-            freed: Notify::new(),
-            freed_for_eldest: Notify::new(),
-            line: Mutex::default(),
-            eldest: AtomicU64::new(0),
-            last_ticket: AtomicU64::new(0),
-            clients: Clients::default(),
-        }
+        Self { limit: AtomicUsize::new(limit), ..Self::default() }
     }
 
     /// Changes its size. Reservations stay.
@@ -195,10 +186,6 @@ impl MemoryBudget {
         if now < self.nearly_full() {
             self.freed_for_eldest.notify_waiters();
         }
-    }
-
-    fn line(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn step_forward(&self, line: &BTreeSet<u64>) {
@@ -406,7 +393,7 @@ impl<'memory> MemoryReservation<'memory> {
 
     /// The batch makes calls from here on.
     pub(crate) fn stand_in_line(&self) {
-        let mut line = self.memory.line();
+        let mut line = self.memory.line.lock();
         let ticket = self.memory.last_ticket.fetch_add(1, Ordering::Relaxed) + 1;
         line.insert(ticket);
         self.ticket.store(ticket, Ordering::Relaxed);
@@ -417,7 +404,7 @@ impl<'memory> MemoryReservation<'memory> {
     pub(crate) fn leave_line(&self) {
         let ticket = self.ticket.swap(0, Ordering::Relaxed);
         if ticket != 0 {
-            let mut line = self.memory.line();
+            let mut line = self.memory.line.lock();
             line.remove(&ticket);
             self.memory.step_forward(&line);
         }

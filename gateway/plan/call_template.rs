@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::call::Call;
-use super::routing::{MappedFields, PlanContext, map_fields};
+use super::routing::{PlanContext, map_references};
 use crate::batch::{ItemId, ItemIndex, ItemRejection};
 use crate::header::field::Fields;
 use crate::reference::template::Template;
@@ -73,14 +73,12 @@ impl CallTemplate {
                 problem: "leads to another route once its references are filled in",
             });
         };
-        let MappedFields { plain, references } = map_fields(filled.headers, *upstream, mapping, context)?;
-        Ok(Call {
-            upstream: *upstream,
-            target: found.url.to_upstream(mapping),
-            headers: plain,
-            references,
-            body: filled.body,
-            timeout: self.timeout,
-        })
+        let (upstream, target, timeout) = (*upstream, found.url.to_upstream(mapping), self.timeout);
+        let Filled { headers, body, .. } = filled;
+        map_references(
+            Call { upstream, target, headers, references: Vec::new(), body, timeout },
+            mapping,
+            context,
+        )
     }
 }

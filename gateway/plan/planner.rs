@@ -4,7 +4,7 @@ use super::call::Call;
 use super::conditions::{self, Conditions};
 use super::deferred_call::plan_template;
 use super::dependencies::{InBatch, Names};
-use super::routing::{MappedFields, PlanContext, map_fields};
+use super::routing::{PlanContext, map_references};
 use super::step::{Plan, PlannedItem, Step};
 use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemIndex, ItemRejection, Subject};
 use crate::route::{RouteAction, RouteIndex};
@@ -70,15 +70,10 @@ pub(super) fn plan_content(
     match &found.route.action {
         RouteAction::Respond(respond) => Ok(Step::Respond(respond.clone())),
         RouteAction::Forward { upstream, mapping } => {
-            let MappedFields { plain, references } = map_fields(item.headers, *upstream, mapping, context)?;
-            Ok(Step::Call(Call {
-                upstream: *upstream,
-                target: found.url.to_upstream(mapping),
-                headers: plain,
-                references,
-                body: item.body,
-                timeout: item.timeout,
-            }))
+            let (upstream, target) = (*upstream, found.url.to_upstream(mapping));
+            let Item { headers, body, timeout, .. } = item;
+            let call = Call { upstream, target, headers, references: Vec::new(), body, timeout };
+            map_references(call, mapping, context).map(Step::Call)
         }
     }
 }

@@ -1,16 +1,13 @@
 //! Which route an item matches, and whether the route accepts it.
 
 use bytes::Bytes;
-use http::{HeaderName, Method};
+use http::Method;
 
+use super::call::Call;
 use super::url::{ItemUrl, parse_item_url};
 use crate::batch::ItemRejection;
-use crate::header::field::Fields;
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
-use crate::route::{
-    CanonicalPath, Mapping, OriginText, ReferenceRules, Route, RouteIndex, RouteTable, Strictness,
-    UpstreamIndex,
-};
+use crate::route::{CanonicalPath, Mapping, ReferenceRules, Route, RouteIndex, RouteTable, Strictness};
 
 /// What planning needs to know about a batch's endpoint.
 #[derive(Clone, Copy)]
@@ -76,39 +73,35 @@ pub(super) fn check_route(route: &Route, method: &Method, body: Option<&Bytes>) 
     Ok(())
 }
 
-/// A call's fields; those whose urls need the origin of a target are apart.
-pub(super) struct MappedFields {
-    pub(super) plain: Fields,
-    pub(super) references: Vec<(HeaderName, OriginText)>,
-}
-
-/// Maps the urls in Destination and If, and adds the prefix that is stripped from the path.
-pub(super) fn map_fields(
-    mut fields: Fields,
-    upstream: UpstreamIndex,
+/// Maps the urls in Destination and If, whose fields need the origin of a target and are apart from then on, and adds the
+/// prefix that is stripped from the path.
+///
+/// # Errors
+/// A url is not allowed.
+pub(super) fn map_references(
+    mut call: Call,
     mapping: &Mapping,
     context: &PlanContext<'_>,
-) -> Result<MappedFields, ItemRejection> {
+) -> Result<Call, ItemRejection> {
     // No item can set it: `header::field::is_forbidden_in_item`.
-    fields.extend(forwarded::stripped_prefix(mapping).map(|prefix| (X_FORWARDED_PREFIX, prefix)));
+    call.headers.extend(forwarded::stripped_prefix(mapping).map(|prefix| (X_FORWARDED_PREFIX, prefix)));
     let rules = ReferenceRules {
         routes: context.routes,
         own_authority: context.own_authority,
-        upstream,
+        upstream: call.upstream,
         strictness: Strictness::Item,
     };
-    let mut references = Vec::new();
     let mut refused = None;
-    fields.retain(|(name, value)| {
+    call.headers.retain(|(name, value)| {
         let Some(mapped) = rules.map(name, value) else { return true };
         match mapped {
-            Ok(text) => references.push((name.clone(), text)),
+            Ok(text) => call.references.push((name.clone(), text)),
             Err(why) => refused = refused.or(Some(why)),
         }
         false
     });
     match refused {
         Some(why) => Err(why.into()),
-        None => Ok(MappedFields { plain: fields, references }),
+        None => Ok(call),
     }
 }

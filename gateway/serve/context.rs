@@ -17,16 +17,14 @@ use crate::config::BatchEndpoint;
 use crate::dispatch::CallFailure;
 use crate::header::hops;
 use crate::problem::{self, ErrorReply, Limit};
-use crate::route::{RouteIndex, UpstreamIndex, method_label};
+use crate::route::{RouteIndex, method_label};
 use crate::session::Session;
 use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
 use crate::telemetry::{
-    BatchEnd, BatchRecord, ConnectionRefusal, GrpcStatus, LongLivedEnd, Recorder, RequestRecord, Sender,
-    TraceContext,
+    BatchEnd, BatchRecord, ConnectionRefusal, Recorder, RequestRecord, Sender, TraceContext,
 };
 
-use super::auth_service::AuthCall;
 use super::batch_request::Incoming;
 use super::cors;
 use super::entry_point::EntryPoint;
@@ -46,20 +44,11 @@ pub(crate) struct Context {
     pub(crate) limit_fields: Vec<(HeaderName, String)>,
     /// The record of a batch; a request without one is recorded as a single request.
     pub(super) batch: Option<BatchRecord>,
-    pub(super) route: Option<RouteIndex>,
-    /// The upstream that the route leads to.
-    pub(super) upstream: Option<UpstreamIndex>,
-    pub(super) reason: Option<&'static str>,
-    /// The limit that was the reason, if one was.
-    pub(super) limit: Option<Limit>,
-    /// How it ended, if it stayed open.
-    pub(super) lasted: Option<LongLivedEnd>,
-    /// The status of a gRPC call.
-    pub(super) grpc_status: Option<GrpcStatus>,
+    /// The record of a single request.
+    pub(super) request: RequestRecord,
     stopwatch: Stopwatch,
     in_flight: InFlightGuard,
     batch_in_flight: Option<BatchInFlight>,
-    method: &'static str,
     /// It has been recorded.
     is_recorded: bool,
 }
@@ -91,17 +80,11 @@ impl Context {
             cors: Vec::new(),
             limit_fields: Vec::new(),
             batch: None,
-            route: None,
-            upstream: None,
-            reason: None,
-            limit: None,
-            lasted: None,
-            grpc_status: None,
+            request: RequestRecord { method: method_label(&request.method), ..RequestRecord::default() },
             stopwatch: Stopwatch::start(),
             in_flight: gateway.enter(),
             batch_in_flight: None,
             is_recorded: false,
-            method: method_label(&request.method),
         }
     }
 
@@ -165,13 +148,7 @@ impl Context {
         {
             return Ok(());
         }
-        let service = AuthCall {
-            gateway: self.gateway(),
-            snapshot: &snapshot,
-            caller: &self.caller,
-            trace: self.trace,
-        };
-        let identity = authenticate(auth, &self.caller, request, &service).await?;
+        let identity = authenticate(auth, &self.caller, request, self).await?;
         Arc::make_mut(&mut self.caller).authenticated(identity);
         Ok(())
     }
@@ -193,17 +170,17 @@ impl Context {
         if let Some(batch) = &mut self.batch {
             return batch.refuse(error);
         }
-        self.reason = Some(error.reason);
-        self.limit.clone_from(&error.limit);
+        self.request.reason = Some(error.reason);
+        self.request.limit.clone_from(&error.limit);
         if self.error_format == ErrorFormat::Grpc {
-            self.grpc_status = Some(status_of(error.problem.status));
+            self.request.grpc_status = Some(status_of(error.problem.status));
         }
     }
 
     /// Takes note of why the client has no complete reply.
     pub(super) fn broke_off(&mut self, failure: CallFailure) {
-        self.reason = Some(problem::failure_reason(failure));
-        self.limit = problem::failure_limit(failure);
+        self.request.reason = Some(problem::failure_reason(failure));
+        self.request.limit = problem::failure_limit(failure);
     }
 
     /// The client has left, unless something else is known to be why it has no complete reply.
@@ -212,7 +189,7 @@ impl Context {
             Some(batch) if matches!(batch.end, BatchEnd::Refused(_)) => {}
             Some(batch) => batch.end = BatchEnd::ClientGone,
             None => {
-                self.reason.get_or_insert(problem::failure_reason(CallFailure::ClientGone));
+                self.request.reason.get_or_insert(problem::failure_reason(CallFailure::ClientGone));
             }
         }
     }
@@ -221,9 +198,9 @@ impl Context {
     pub(super) fn client_stood_still(&mut self, session: &Session) {
         let address = session.client_address();
         self.gateway().metrics.connections.refuse(ConnectionRefusal::WriteTimeout, address);
-        if self.reason.is_none() {
-            self.reason = Some(ConnectionRefusal::WriteTimeout.as_str());
-            self.limit = Some(Limit::Key("limits.write_timeout"));
+        if self.request.reason.is_none() {
+            self.request.reason = Some(ConnectionRefusal::WriteTimeout.as_str());
+            self.request.limit = Some(Limit::Key("limits.write_timeout"));
         }
     }
 
@@ -261,17 +238,8 @@ impl Context {
             batch.status = answered.unwrap_or(batch.status);
             return self.recorder().batch(&sender, &batch);
         }
-        let request = RequestRecord {
-            route: self.route,
-            upstream: self.upstream,
-            method: self.method,
-            status: answered,
-            grpc_status: self.grpc_status,
-            elapsed: self.stopwatch.elapsed(),
-            reason: self.reason,
-            limit: self.limit.clone(),
-            lasted: self.lasted,
-        };
-        self.recorder().request(&sender, &request);
+        self.request.status = answered;
+        self.request.elapsed = self.stopwatch.elapsed();
+        self.recorder().request(&sender, &self.request);
     }
 }

@@ -29,9 +29,9 @@ pub(super) async fn serve<'gateway>(
 ) -> Result<Handled<'gateway>, Box<ErrorReply>> {
     let refuse = |rejection| Box::new(problem::of_request(&rejection));
     let (index, route) = target.route.ok_or_else(|| refuse(RequestRejection::NoRoute))?;
-    context.route = Some(index);
+    context.request.route = Some(index);
     if let RouteAction::Forward { upstream, .. } = &route.action {
-        context.upstream = Some(*upstream);
+        context.request.upstream = Some(*upstream);
     }
     if !route.methods.allows(&session.req_header().method) {
         let allowed = route.methods.allow_value();
@@ -44,8 +44,8 @@ pub(super) async fn serve<'gateway>(
             let plan = ProxyPlan::new(session, context, &target.path, *upstream, mapping).map_err(refuse)?;
             let gateway = std::sync::Arc::clone(context.gateway());
             let outcome = proxy::forward(&gateway, session, context, &plan).await;
-            context.lasted = outcome.lasted;
-            context.grpc_status = outcome.grpc_status;
+            context.request.lasted = outcome.lasted;
+            context.request.grpc_status = outcome.grpc_status;
             end(session, context, outcome.ended).await
         }
     }

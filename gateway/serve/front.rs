@@ -41,7 +41,7 @@ impl RequestHandler for Front {
             Ok(Handled::Forwarded | Handled::BrokenOff) => Ok(false),
             Ok(Handled::Upgraded(tunnel)) => {
                 let answered = session.answered();
-                context.lasted = Some(tunnel.carry(&self.gateway, session).await);
+                context.request.lasted = Some(tunnel.carry(&self.gateway, session).await);
                 context.record(answered);
                 return None;
             }

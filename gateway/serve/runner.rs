@@ -6,7 +6,6 @@
 use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::batch::{BatchRefusal, MultiStatus};
-use crate::clock::Deadline;
 use crate::dialect::ExecutionPolicy;
 use crate::dispatch::{
     Answers, DispatchLimits, DispatchedItem, Resolver, Surroundings, Unfit, dispatch, resolve,
@@ -50,6 +49,20 @@ impl<'run> Runner<'run> {
         BatchEngine::new(behalf, SharedFields { inherited, hop, reserved })
     }
 
+    /// What bounds the dispatch.
+    pub(super) fn limits(&self, policy: ExecutionPolicy) -> DispatchLimits {
+        let endpoint = self.entry.endpoint;
+        DispatchLimits {
+            concurrency: endpoint.concurrency.get(),
+            sequential: policy.sequential,
+            stop_on_error: policy.stop_on_error,
+            patience: self.request.patience,
+            max_bytes: endpoint.limits.max_body,
+            max_item_reply: endpoint.limits.max_item_reply,
+            max_reply: endpoint.limits.max_reply,
+        }
+    }
+
     /// Sends the items of a plan. `gone` ends once the results are no longer wanted.
     pub(super) async fn dispatch(
         &self,
@@ -58,19 +71,10 @@ impl<'run> Runner<'run> {
         memory: &MemoryReservation<'_>,
         gone: BoxFuture<'_, ()>,
     ) -> Vec<DispatchedItem> {
-        let endpoint = self.entry.endpoint;
-        let limits = DispatchLimits {
-            concurrency: endpoint.concurrency.get(),
-            sequential: policy.sequential,
-            stop_on_error: policy.stop_on_error,
-            deadline: Deadline::after(self.request.patience),
-            max_item_reply: endpoint.limits.max_item_reply,
-            max_reply: endpoint.limits.max_reply,
-        };
         let engine = self.engine(memory);
         memory.stand_in_line();
         // Boxed, so that the compiler need not see through all of the dispatch to know that it is `Send`.
-        let items = dispatch(plan, &&engine, self, limits, gone).boxed().await;
+        let items = dispatch(plan, &&engine, self, self.limits(policy), gone).boxed().await;
         memory.leave_line();
         items
     }

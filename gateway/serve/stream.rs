@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use crate::batch::BatchRefusal;
 use crate::clock::{Deadline, Stopwatch};
 use crate::config::BatchEndpoint;
-use crate::dispatch::{StreamDispatch, StreamLimits, StreamWork};
+use crate::dispatch::{StreamDispatch, StreamWork};
 use crate::format::ndjson::{Line, Lines, check_start, read_line};
 use crate::phase::Phase;
 use crate::plan::EarlierLines;
@@ -60,7 +60,8 @@ pub(super) async fn serve<'gateway>(
     let runner = begun.and_then(|()| Runner::new(&request, &snapshot));
     let runner = runner.map_err(|refusal| Box::new(problem::of_refusal(&refusal)))?;
     let engine = &runner.engine(&memory);
-    let work = StreamWork::new(limits(runner), &runner);
+    let limits = runner.limits(request.execution_policy(runner.entry));
+    let work = StreamWork::new(limits, endpoint.limits.stream_window, &runner);
     let meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
     let dispatch = StreamDispatch::new(&work, &engine);
     let mut stream = Stream::new(runner, meter, dispatch, &memory);
@@ -96,21 +97,6 @@ async fn begin(session: &mut Session, memory: &MemoryReservation<'_>) -> Result<
     session.set_read_timeout(None);
     memory.admit(1).await.map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
     session.let_client_send().await.map_err(|_| BatchRefusal::BodyUnreadable)
-}
-
-fn limits(runner: Runner<'_>) -> StreamLimits {
-    let endpoint = runner.entry.endpoint;
-    let policy = runner.request.execution_policy(runner.entry);
-    StreamLimits {
-        concurrency: endpoint.concurrency.get(),
-        sequential: policy.sequential,
-        stop_on_error: policy.stop_on_error,
-        patience: runner.request.patience,
-        max_bytes: endpoint.limits.max_body,
-        max_item_reply: endpoint.limits.max_item_reply,
-        max_reply: endpoint.limits.max_reply,
-        window: endpoint.limits.stream_window,
-    }
 }
 
 /// A stream between its body and its reply.

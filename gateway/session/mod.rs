@@ -351,20 +351,16 @@ impl Session {
         let deadline = Deadline::after(SHORT_WAIT);
         let mut left = SHORT_REST;
         while !self.is_body_done() && left > 0 {
-            match deadline.race(self.read_request_body()).await {
-                Some(Ok(Some(piece))) => left = left.saturating_sub(piece.len()),
-                Some(Ok(None) | Err(_)) | None => return,
-            }
+            let Some(Ok(Some(piece))) = deadline.race(self.read_request_body()).await else { return };
+            left = left.saturating_sub(piece.len());
         }
     }
 
-    /// Closes the connection after the reply if the request's body was not read to its end. Returns whether that is so.
-    pub(crate) fn close_if_unread(&mut self) -> bool {
-        let unread = !self.is_body_done();
-        if unread {
+    /// Closes the connection after the reply if the request's body was not read to its end.
+    pub(crate) fn close_if_unread(&mut self) {
+        if !self.is_body_done() {
             self.close_after_reply();
         }
-        unread
     }
 
     /// [`Self::linger`] takes only a moment: the client was too slow already.
@@ -379,10 +375,7 @@ impl Session {
         let ends = Deadline::after(if self.is_http2() { LINGER_HTTP2 } else { self.linger });
         while !self.is_body_done() {
             let between = Deadline::after(LINGER_BETWEEN_BYTES).earlier(ends);
-            match between.race(self.read_request_body()).await {
-                Some(Ok(Some(_))) => {}
-                Some(Ok(None) | Err(_)) | None => return,
-            }
+            let Some(Ok(Some(_))) = between.race(self.read_request_body()).await else { return };
         }
     }
 

@@ -178,7 +178,7 @@ pub struct FailedItem {
 }
 
 /// A request that is not a batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RequestRecord {
     /// The route that its path matched, if any.
     pub route: Option<RouteIndex>,

@@ -18,47 +18,54 @@ macro_rules! delegate_to_stream {
             }
         }
 
+        $crate::transport::delegate::delegate_facts_to!($connection, self => self.stream);
+    };
+}
+
+/// Implements the traits by which pingora asks for what is known about a connection.
+macro_rules! delegate_facts_to {
+    ($connection:ty, $this:ident => $stream:expr) => {
         impl pingora::protocols::UniqueID for $connection {
-            fn id(&self) -> pingora::protocols::UniqueIDType {
-                self.stream.id()
+            fn id(&$this) -> pingora::protocols::UniqueIDType {
+                $stream.id()
             }
         }
 
         impl pingora::protocols::Ssl for $connection {
-            fn get_ssl_digest(&self) -> Option<std::sync::Arc<pingora::protocols::tls::SslDigest>> {
-                self.stream.get_ssl_digest()
+            fn get_ssl_digest(&$this) -> Option<std::sync::Arc<pingora::protocols::tls::SslDigest>> {
+                $stream.get_ssl_digest()
             }
 
-            fn selected_alpn_proto(&self) -> Option<pingora::protocols::ALPN> {
-                self.stream.selected_alpn_proto()
+            fn selected_alpn_proto(&$this) -> Option<pingora::protocols::ALPN> {
+                $stream.selected_alpn_proto()
             }
         }
 
         impl pingora::protocols::GetTimingDigest for $connection {
-            fn get_timing_digest(&self) -> Vec<Option<pingora::protocols::TimingDigest>> {
-                self.stream.get_timing_digest()
+            fn get_timing_digest(&$this) -> Vec<Option<pingora::protocols::TimingDigest>> {
+                $stream.get_timing_digest()
             }
 
-            fn get_read_pending_time(&self) -> std::time::Duration {
-                self.stream.get_read_pending_time()
+            fn get_read_pending_time(&$this) -> std::time::Duration {
+                $stream.get_read_pending_time()
             }
 
-            fn get_write_pending_time(&self) -> std::time::Duration {
-                self.stream.get_write_pending_time()
+            fn get_write_pending_time(&$this) -> std::time::Duration {
+                $stream.get_write_pending_time()
             }
         }
 
         impl pingora::protocols::GetProxyDigest for $connection {
             fn get_proxy_digest(
-                &self,
+                &$this,
             ) -> Option<std::sync::Arc<pingora::protocols::raw_connect::ProxyDigest>> {
-                self.stream.get_proxy_digest()
+                $stream.get_proxy_digest()
             }
         }
 
         impl pingora::protocols::GetSocketDigest for $connection {
-            fn get_socket_digest(&self) -> Option<std::sync::Arc<pingora::protocols::SocketDigest>> {
-                self.stream.get_socket_digest()
+            fn get_socket_digest(&$this) -> Option<std::sync::Arc<pingora::protocols::SocketDigest>> {
+                $stream.get_socket_digest()
             }
         }
     };
@@ -105,4 +112,4 @@ macro_rules! delegate_writes_to_stream {
     };
 }
 
-pub(crate) use {delegate_to_stream, delegate_writes_to_stream};
+pub(crate) use {delegate_facts_to, delegate_to_stream, delegate_writes_to_stream};

@@ -1,10 +1,8 @@
-//! Finds out why a TLS handshake failed. rustls reports it in its own error type, which I/O errors may wrap. pingora's
-//! acceptor keeps only the text, which we compare with the beginnings of rustls' messages.
+//! Finds out why a TLS handshake failed. rustls reports it in its own error type, which I/O errors may wrap, but pingora's
+//! acceptor keeps only the text. So we compare the text with parts of rustls' messages, whoever reports it.
 
 use std::error::Error;
 use std::io;
-
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use crate::telemetry::TlsCause;
 
@@ -14,92 +12,19 @@ const MAX_DETAIL: usize = 300;
 /// Returns the cause, and the exact error on one line.
 pub(crate) fn cause_of(error: &(dyn Error + 'static)) -> (TlsCause, String) {
     // pingora's errors don't implement `source` as std's do.
-    let error: &(dyn Error + 'static) = match error.downcast_ref::<pingora::Error>() {
+    let mut error: &(dyn Error + 'static) = match error.downcast_ref::<pingora::Error>() {
         Some(error) => error.root_cause(),
         None => error,
     };
-    let (cause, detail) = match (find::<TlsError>(error), find::<io::Error>(error)) {
-        (Some(tls), _) => (from_tls(tls), tls.to_string()),
-        (None, Some(io)) => {
-            let by_text = from_text(&io.to_string());
-            (if by_text == TlsCause::Other { from_io(io) } else { by_text }, io.to_string())
-        }
-        (None, None) => {
-            let text = innermost(error).to_string();
-            // pingora wrote the text before it.
-            let rustls = text.rsplit_once("failed: ").map_or(&*text, |(_, rustls)| rustls).to_owned();
-            (from_text(&rustls), rustls)
-        }
-    };
-    let detail = detail.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_DETAIL).collect();
-    (cause, detail)
-}
-
-/// The first error of this type among an error and its causes.
-fn find<'error, E: Error + 'static>(error: &'error (dyn Error + 'static)) -> Option<&'error E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            // An I/O error that wraps another hides it from `source`.
-            return Some(found);
-        }
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(found) = inner.and_then(|inner| inner.downcast_ref::<E>()) {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
-fn innermost<'error>(mut error: &'error (dyn Error + 'static)) -> &'error (dyn Error + 'static) {
     while let Some(source) = error.source() {
         error = source;
     }
-    error
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "rustls' enum is non-exhaustive")]
-fn from_tls(error: &TlsError) -> TlsCause {
-    match error {
-        TlsError::InvalidCertificate(error) => from_certificate(error),
-        TlsError::NoCertificatesPresented => TlsCause::NoCertificate,
-        TlsError::AlertReceived(alert) => from_alert(*alert),
-        TlsError::PeerIncompatible(_) | TlsError::NoApplicationProtocol => TlsCause::NothingInCommon,
-        TlsError::InappropriateMessage { .. }
-        | TlsError::InappropriateHandshakeMessage { .. }
-        | TlsError::InvalidMessage(_)
-        | TlsError::PeerMisbehaved(_)
-        | TlsError::PeerSentOversizedRecord
-        | TlsError::DecryptError => TlsCause::Protocol,
-        _ => TlsCause::Other,
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "rustls' enum is non-exhaustive")]
-fn from_certificate(error: &CertificateError) -> TlsCause {
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsCause::Expired,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsCause::NotYetValid,
-        // A signature that does not fit: by an issuer with a trusted name but another key.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsCause::UnknownIssuer,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            TlsCause::NameMismatch
-        }
-        _ => TlsCause::BadCertificate,
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "no other alert says more")]
-const fn from_alert(alert: AlertDescription) -> TlsCause {
-    match alert {
-        AlertDescription::ProtocolVersion
-        | AlertDescription::HandshakeFailure
-        | AlertDescription::InsufficientSecurity
-        | AlertDescription::NoApplicationProtocol => TlsCause::NothingInCommon,
-        AlertDescription::CertificateRequired => TlsCause::NoCertificate,
-        _ => TlsCause::RefusedByPeer,
-    }
+    let text = error.to_string();
+    // pingora wrote the text before it.
+    let text = text.rsplit_once("failed: ").map_or(&*text, |(_, rustls)| rustls);
+    let by_kind = || error.downcast_ref().map_or(TlsCause::Other, from_io);
+    let detail = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_DETAIL).collect();
+    (from_text(text).unwrap_or_else(by_kind), detail)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "no other kind says anything about TLS")]
@@ -113,7 +38,7 @@ fn from_io(error: &io::Error) -> TlsCause {
 }
 
 /// Parts of rustls' messages, in the order we look for them.
-const TEXTS: [(&str, TlsCause); 18] = [
+const TEXTS: [(&str, TlsCause); 24] = [
     ("certificate expired", TlsCause::Expired),
     ("peer certificate: Expired", TlsCause::Expired),
     ("certificate not valid yet", TlsCause::NotYetValid),
@@ -126,16 +51,22 @@ const TEXTS: [(&str, TlsCause); 18] = [
     ("peer sent no certificates", TlsCause::NoCertificate),
     ("fatal alert: ProtocolVersion", TlsCause::NothingInCommon),
     ("fatal alert: HandshakeFailure", TlsCause::NothingInCommon),
+    ("fatal alert: InsufficientSecurity", TlsCause::NothingInCommon),
+    ("fatal alert: NoApplicationProtocol", TlsCause::NothingInCommon),
+    ("fatal alert: CertificateRequired", TlsCause::NoCertificate),
     ("received fatal alert", TlsCause::RefusedByPeer),
     ("peer is incompatible", TlsCause::NothingInCommon),
     ("peer doesn't support any known protocol", TlsCause::NothingInCommon),
     ("received corrupt message", TlsCause::Protocol),
+    ("received unexpected ", TlsCause::Protocol),
+    ("cannot decrypt peer's message", TlsCause::Protocol),
+    ("peer sent excess record size", TlsCause::Protocol),
     ("peer misbehaved", TlsCause::Protocol),
     ("handshake eof", TlsCause::Closed),
 ];
 
-fn from_text(text: &str) -> TlsCause {
-    TEXTS.iter().find(|(part, _)| text.contains(part)).map_or(TlsCause::Other, |(_, cause)| *cause)
+fn from_text(text: &str) -> Option<TlsCause> {
+    TEXTS.iter().find(|(part, _)| text.contains(part)).map(|(_, cause)| *cause)
 }
 
 #[cfg(test)]
@@ -144,6 +75,7 @@ mod tests {
 
     #[test]
     fn each_error_has_its_cause_wrapped_or_as_text() {
+        use rustls::{AlertDescription, CertificateError, Error as TlsError};
         use rustls::{InvalidMessage, PeerIncompatible, PeerMisbehaved};
         let name = rustls::pki_types::ServerName::try_from("a.example").unwrap();
         let elsewhere =
@@ -159,6 +91,11 @@ mod tests {
             (TlsError::NoCertificatesPresented, "no_certificate"),
             (TlsError::AlertReceived(AlertDescription::UnknownCA), "refused_by_peer"),
             (TlsError::AlertReceived(AlertDescription::ProtocolVersion), "nothing_in_common"),
+            (TlsError::AlertReceived(AlertDescription::InsufficientSecurity), "nothing_in_common"),
+            (TlsError::AlertReceived(AlertDescription::CertificateRequired), "no_certificate"),
+            (TlsError::DecryptError, "protocol"),
+            (TlsError::PeerSentOversizedRecord, "protocol"),
+            (TlsError::General("x".to_owned()), "other"),
             (TlsError::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon), "nothing_in_common"),
             (TlsError::NoApplicationProtocol, "nothing_in_common"),
             (TlsError::InvalidMessage(InvalidMessage::InvalidContentType), "protocol"),

@@ -82,7 +82,9 @@ impl Addresses {
             Order::Ring(ring) => {
                 let mut points = ring.iter(key);
                 for _ in 0..MAX_POINTS {
-                    let Some(peer) = points.next().and_then(peer_of) else { break };
+                    let Some(peer) = points.next().and_then(|backend| backend.ext.get::<Arc<Peer>>()) else {
+                        break;
+                    };
                     if let Some(given) = in_turn(peer) {
                         return Some(given);
                     }
@@ -122,10 +124,6 @@ impl Addresses {
 fn has_its_turn(peer: &Peer, slow_start: Duration) -> bool {
     let share = peer.state.share(slow_start);
     share >= 1.0 || rand::random::<f64>() < share
-}
-
-fn peer_of(backend: &Backend) -> Option<&Arc<Peer>> {
-    backend.ext.get::<Arc<Peer>>()
 }
 
 /// Every address has its points on the ring, whether it takes calls now or not. While one is out its neighbours take its

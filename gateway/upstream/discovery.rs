@@ -7,20 +7,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::HeaderValue;
-use pingora::protocols::ALPN;
-use pingora::protocols::tls::CaType;
+use parking_lot::Mutex;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::utils::tls::{WrappedX509, parse_x509};
 use prometheus::IntCounterVec;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
-use crate::config::{Http2, Scheme, Target, Upstream};
+use crate::config::{Http2, Target, Upstream};
 use crate::telemetry::{LogThrottle, LookupFailure};
 
 use super::connections::tls::UpstreamTls;
@@ -44,7 +40,6 @@ pub(crate) struct SharedSettings<'settings> {
 pub(crate) struct Discovery {
     pub(crate) upstream: Upstream,
     idle_timeout: Duration,
-    trusted: Option<Arc<CaType>>,
     tls: Option<Arc<UpstreamTls>>,
     servers: Vec<SocketAddr>,
     /// By host.
@@ -62,13 +57,11 @@ struct Place {
 impl Discovery {
     /// The addresses known `before` count until others are known.
     pub(crate) fn new(upstream: &Upstream, shared: SharedSettings<'_>, before: Option<&Self>) -> Self {
-        let known = before.map(|before| locked(&before.known).clone()).unwrap_or_default();
-        let tls = UpstreamTls::new(upstream).map(Arc::new);
+        let known = before.map(|before| before.known.lock().clone()).unwrap_or_default();
         Self {
             upstream: upstream.clone(),
             idle_timeout: shared.idle_timeout,
-            trusted: trusted(upstream),
-            tls,
+            tls: UpstreamTls::new(upstream).map(Arc::new),
             servers: shared.name_servers.to_vec(),
             known: Mutex::new(known),
             throttle: LogThrottle::default(),
@@ -94,7 +87,7 @@ impl Discovery {
         let found = join_all(hosts.iter().map(|host| names.look_up(host))).await;
         let mut again_after = Duration::MAX;
         for (host, found) in hosts.into_iter().zip(found) {
-            let learnt = locked(&self.known).entry(host.to_owned()).or_default().learn(found);
+            let learnt = self.known.lock().entry(host.to_owned()).or_default().learn(found);
             again_after = again_after.min(learnt.again_after);
             if let Some(failure) = learnt.failure {
                 let count = failures.with_label_values(&[self.upstream.name.as_str(), failure.as_str()]);
@@ -109,7 +102,7 @@ impl Discovery {
 
     fn log_failure(&self, host: &str, failure: LookupFailure, so_far: u64) {
         let (upstream, reason) = (self.upstream.name.as_str(), failure.as_str());
-        let is_known = locked(&self.known).get(host).is_some_and(|known| !known.is_empty());
+        let is_known = self.known.lock().get(host).is_some_and(|known| !known.is_empty());
         let message = if is_known {
             "a target's name could not be looked up; its last addresses stay"
         } else {
@@ -138,7 +131,9 @@ impl Discovery {
             |(address, is_spare)| Place { address: SocketAddr::new(address, target.port), is_spare };
         match target.host.parse::<IpAddr>() {
             Ok(address) => vec![with_port((address, false))],
-            Err(_) => locked(&self.known)
+            Err(_) => self
+                .known
+                .lock()
                 .get(&target.host)
                 .map(|known| known.addresses().map(with_port).collect())
                 .unwrap_or_default(),
@@ -150,30 +145,18 @@ impl Discovery {
         let authority = target.authority();
         let mut http = HttpPeer::new(address, target.scheme.is_tls(), target.host.clone());
         let options = &mut http.options;
-        options.connection_timeout = Some(self.upstream.timeout.connect);
         options.total_connection_timeout = Some(self.upstream.timeout.connect);
         options.read_timeout = Some(self.upstream.timeout.item);
         options.write_timeout = Some(self.upstream.timeout.item);
         options.idle_timeout = Some(self.idle_timeout);
-        options.verify_cert = self.upstream.verify;
-        options.verify_hostname = self.upstream.verify;
-        options.ca.clone_from(&self.trusted);
         let http2 = &self.upstream.http2;
         options.max_h2_streams = http2.streams.get();
         options.h2_stream_window_size = Some(http2.stream_window);
         options.h2_connection_window_size = Some(http2.connection_window());
-        options.alpn = match target.scheme {
-            Scheme::Http => ALPN::H1,
-            Scheme::Https => ALPN::H2H1,
-            Scheme::H2c | Scheme::H2 => ALPN::H2,
-        };
         let tls = self.tls.as_ref().filter(|_| target.scheme.is_tls());
-        http.group_key = group(tls.map_or(0, |tls| tls.verified()), &self.upstream.http2);
-        let mut http1 = http.clone();
-        http1.options.alpn = ALPN::H1;
+        http.group_key = group(tls.map_or(0, |tls| tls.verified), &self.upstream.http2);
         Peer {
             http,
-            http1,
             tls: tls.cloned(),
             host: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("")),
             origin: format!("{}://{authority}", target.scheme.url_scheme()),
@@ -200,25 +183,4 @@ fn group(verified: u64, http2: &Http2) -> u64 {
 /// Whether it has to be looked up.
 pub(crate) fn is_name(target: &Target) -> bool {
     target.host.parse::<IpAddr>().is_err()
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The certificates to trust instead of the system's, from `tls.ca`.
-fn trusted(upstream: &Upstream) -> Option<Arc<CaType>> {
-    let path = upstream.ca.as_ref()?;
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match certificates {
-        Ok(certificates) => {
-            let parse = |certificate: CertificateDer<'_>| WrappedX509::new(certificate.to_vec(), parse_x509);
-            Some(certificates.into_iter().map(parse).collect::<Box<CaType>>().into())
-        }
-        Err(error) => {
-            // Trust no authority then. The system's authorities would be the wrong ones.
-            tracing::error!(upstream = upstream.name, %error, "tls.ca could not be read");
-            Some(Box::<CaType>::default().into())
-        }
-    }
 }

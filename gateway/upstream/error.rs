@@ -19,39 +19,32 @@ pub(crate) fn fault_of(error: &Error) -> Option<Fault> {
 }
 
 /// Why a connection could not be opened.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are treated alike")]
 pub(crate) fn of_connect(error: &Error) -> CallFailure {
-    let is = |kinds: &[ErrorType]| kinds.contains(error.etype());
-    if is(&[ErrorType::ConnectTimedout]) {
-        CallFailure::ConnectionTimeout
-    } else if is(&[ErrorType::ConnectRefused]) {
-        CallFailure::ConnectionRefused
-    } else if is(&[
-        ErrorType::TLSHandshakeFailure,
-        ErrorType::TLSHandshakeTimedout,
-        ErrorType::TLSWantX509Lookup,
-        ErrorType::InvalidCert,
-        ErrorType::HandshakeError,
-    ]) {
-        CallFailure::TlsHandshake
-    } else {
-        CallFailure::ConnectionFailed
+    match error.etype() {
+        ErrorType::ConnectTimedout => CallFailure::ConnectionTimeout,
+        ErrorType::ConnectRefused => CallFailure::ConnectionRefused,
+        ErrorType::TLSHandshakeFailure
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::TLSWantX509Lookup
+        | ErrorType::InvalidCert
+        | ErrorType::HandshakeError => CallFailure::TlsHandshake,
+        _ => CallFailure::ConnectionFailed,
     }
 }
 
 /// Why an exchange on an open connection failed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are treated alike")]
 pub(crate) fn of_exchange(error: &Error) -> CallFailure {
-    let is = |kinds: &[ErrorType]| kinds.contains(error.etype());
-    if fault_of(error).is_some() {
-        CallFailure::ReplyMalformed
-    } else if is(&[ErrorType::ReadTimedout, ErrorType::WriteTimedout]) {
-        CallFailure::ReplyTimeout
-    } else if is(&[ErrorType::InvalidHTTPHeader, ErrorType::H1Error, ErrorType::InvalidH2]) {
-        CallFailure::ReplyMalformed
-    } else if error.etype().as_str().contains("Chunk") {
+    match error.etype() {
+        _ if fault_of(error).is_some() => CallFailure::ReplyMalformed,
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => CallFailure::ReplyTimeout,
+        ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::InvalidH2 => {
+            CallFailure::ReplyMalformed
+        }
         // pingora's v1 body reader names a broken chunk only by a custom error.
-        CallFailure::ReplyMalformed
-    } else {
-        CallFailure::ConnectionLost
+        other if other.as_str().contains("Chunk") => CallFailure::ReplyMalformed,
+        _ => CallFailure::ConnectionLost,
     }
 }
 

@@ -11,8 +11,6 @@ use std::sync::Arc;
 use futures_util::stream::{StreamExt, iter};
 use http::{HeaderValue, StatusCode, Uri, header};
 use pingora::http::RequestHeader;
-use pingora::protocols::http::client::HttpSession;
-use pingora::protocols::http::v1::client::HttpSession as Http1Session;
 use pingora::{Error, ErrorType};
 use tokio::task::JoinSet;
 
@@ -20,7 +18,7 @@ use crate::clock::Deadline;
 use crate::config::{HealthCheck, Scheme};
 use crate::header::hop::is_interim;
 
-use super::connections::Connections;
+use super::connections::{Connections, http1_session};
 use super::instance::Upstream;
 use super::peer::Peer;
 
@@ -75,11 +73,8 @@ impl Check {
     async fn run(&mut self, upstream: &Upstream, terms: &HealthCheck) {
         let Some(request) = &self.request else { return };
         let asking = ask(&upstream.connections, &self.peer, request, terms);
-        let found = match Deadline::after(terms.timeout).race(asking).await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(error),
-            None => Err("no answer in time".to_owned()),
-        };
+        let found = Deadline::after(terms.timeout).race(asking).await;
+        let found = found.unwrap_or_else(|| Err("no answer in time".to_owned()));
         self.judge(&found, terms, &upstream.settings.name);
     }
 
@@ -132,8 +127,7 @@ async fn exchange(
     let mut session = if is_h2(peer) {
         connections.new_session(peer).await?
     } else {
-        let stream = connections.new_http1(peer).await?;
-        HttpSession::H1(Http1Session::new_with_options(stream, &peer.http1))
+        http1_session(connections.new_http1(peer).await?, peer)
     };
     session.write_request_header(Box::new(request.clone())).await?;
     session.finish_request_body().await?;

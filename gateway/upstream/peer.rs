@@ -18,10 +18,8 @@ use super::target_state::TargetState;
 /// A target at one address, ready to be connected to.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// What pingora connects to: HTTP/2 wherever the target speaks it.
+    /// What pingora's pools and sessions need to know.
     pub(crate) http: HttpPeer,
-    /// The same for calls over HTTP/1.1 only.
-    pub(crate) http1: HttpPeer,
     /// The settings of TLS, if it is spoken.
     pub(crate) tls: Option<Arc<UpstreamTls>>,
     /// `host[:port]` as Host says it.

@@ -4,7 +4,8 @@
 //! a lock. The budget outlives a reload. Which calls may be retried at all is decided elsewhere (`retry`).
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
 use crate::telemetry::LogThrottle;
@@ -17,7 +18,7 @@ const SLOTS: usize = 10;
 const ALWAYS: u64 = 10;
 
 /// The calls and retries of an upstream's last ten seconds, by second.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct RetryBudget {
     clock: Stopwatch,
     /// Each has its second in the upper half, and the count of that second in the lower half.
@@ -25,17 +26,6 @@ pub(crate) struct RetryBudget {
     retries: Mutex<[(u64, u64); SLOTS]>,
     /// For log lines that say it is exhausted.
     pub(crate) throttle: LogThrottle,
-}
-
-impl Default for RetryBudget {
-    fn default() -> Self {
-        Self {
-            clock: Stopwatch::start(),
-            calls: std::array::from_fn(|_| AtomicU64::new(0)),
-            retries: Mutex::default(),
-            throttle: LogThrottle::default(),
-        }
-    }
 }
 
 impl RetryBudget {
@@ -66,7 +56,7 @@ impl RetryBudget {
         let counts = |of: u64| of + WINDOW > second;
         let held = self.calls.iter().map(|slot| slot.load(Ordering::Relaxed));
         let calls: u64 = held.filter(|held| counts(held >> 32)).map(|held| held & u64::from(u32::MAX)).sum();
-        let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut retries = self.retries.lock();
         let made: u64 = retries.iter().filter(|(of, _)| counts(*of)).map(|(_, count)| count).sum();
         if made >= ALWAYS + calls * percent / 100 {
             return false;

@@ -22,7 +22,7 @@ const GONE_TOO_OFTEN: u32 = 3;
 const TRIED_AGAIN: u32 = 32;
 
 /// One address of a target.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct TargetState {
     pub(crate) circuit: Circuit,
     healthy: AtomicBool,
@@ -38,15 +38,7 @@ pub(crate) struct TargetState {
 
 impl TargetState {
     pub(crate) fn new(taken_out: Arc<AtomicBool>) -> Self {
-        Self {
-            circuit: Circuit::default(),
-            healthy: AtomicBool::new(true),
-            taken_out,
-            in_flight: AtomicUsize::new(0),
-            back_since: AtomicU64::new(0),
-            clock: Stopwatch::start(),
-            gone_in_a_row: AtomicU32::new(0),
-        }
+        Self { healthy: AtomicBool::new(true), taken_out, ..Self::default() }
     }
 
     /// Milliseconds since shortly before it was first known.

@@ -7,12 +7,13 @@
 //! Whether another target is tried after one has failed is the task of `failover`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::StatusCode;
+use parking_lot::Mutex;
 use prometheus::{IntCounter, IntCounterVec};
 
 use crate::clock::Deadline;
@@ -91,7 +92,7 @@ impl Targets {
 
     /// Looks the names up again, if it is time to.
     pub(crate) async fn resolve_if_due(&self) {
-        let is_due = locked(&self.again).is_some_and(Deadline::is_over);
+        let is_due = self.again.lock().is_some_and(Deadline::is_over);
         if !is_due {
             return;
         }
@@ -109,7 +110,7 @@ impl Targets {
     /// Looks the names up. Returns the targets at the addresses that are then known.
     async fn resolve(&self) -> Vec<Arc<Peer>> {
         let again_after = self.discovery.look_up(&self.counts.lookup_failures).await;
-        *locked(&self.again) = (again_after < Duration::MAX).then(|| Deadline::after(again_after));
+        *self.again.lock() = (again_after < Duration::MAX).then(|| Deadline::after(again_after));
         let known = self.addresses.load_full();
         let state = |authority: &str, address| {
             let is_it = |peer: &&Arc<Peer>| peer.address == address && peer.authority == authority;
@@ -277,10 +278,6 @@ fn went_well(lease: &mut Lease) {
         state.is_back();
     }
     lease.settled();
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Its authority as configured, and with its port.

@@ -78,7 +78,7 @@ fn a_condition_waits_for_the_slowest_it_asks_about() {
     let fake = Fake::new(&[Act::Answer(200), Act::Hang, Act::Answer(200)], 9);
     let conditions = [(2, "$0/$succeeded or $1/$succeeded")];
     let items = run_plan(&fake, plan_with(&fake, &[&[], &[], &[0, 1]], &conditions), |limits| {
-        limits.deadline = Deadline::after(Duration::from_millis(100));
+        limits.patience = Duration::from_millis(100);
     });
     assert_eq!(failure(&items[2]), Some((CallFailure::DeadlineBeforeCall, Sent::No)));
 }

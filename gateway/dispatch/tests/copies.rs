@@ -46,7 +46,7 @@ fn a_copy_ends_with_the_batch() {
     let fake = Fake::new(&[Act::Hang; 4], 9);
     let items = run_plan(&fake, shared(&fake, 1, &of), |limits| {
         limits.concurrency = 1;
-        limits.deadline = Deadline::after(Duration::from_millis(20));
+        limits.patience = Duration::from_millis(20);
     });
     let (during, before) = (CallFailure::DeadlineDuringCall, CallFailure::DeadlineBeforeCall);
     let [during, before] = [Some((during, Sent::Maybe)), Some((before, Sent::No))];
@@ -128,7 +128,7 @@ proptest! {
         let items = run_plan(&fake, plan, |limits| {
             limits.concurrency = concurrency;
             limits.stop_on_error = stop_on_error;
-            limits.deadline = Deadline::after(Duration::from_millis(deadline));
+            limits.patience = Duration::from_millis(deadline);
         });
         let ids: Vec<_> = items.iter().map(|item| item.subject.id.clone()).collect();
         prop_assert_eq!(ids, (0..acts.len()).map(|number| subject(number).id).collect::<Vec<_>>());

@@ -83,7 +83,7 @@ fn a_slow_item_delays_only_the_items_that_wait_for_it() {
     let fake = Fake::new(&[Act::Hang, Act::Answer(200), Act::Answer(200), Act::Answer(200)], 9);
     let items = run_plan(&fake, after(&fake, 1, &[&[], &[0], &[], &[2]]), |limits| {
         limits.concurrency = 2;
-        limits.deadline = Deadline::after(Duration::from_millis(100));
+        limits.patience = Duration::from_millis(100);
     });
     assert_eq!(fake.calls(), [0, 2, 3]);
     assert_eq!(failure(&items[1]), Some((CallFailure::DeadlineBeforeCall, Sent::No)));
@@ -137,7 +137,7 @@ proptest! {
             limits.concurrency = concurrency;
             limits.sequential = sequential;
             limits.stop_on_error = stop_on_error;
-            limits.deadline = Deadline::after(Duration::from_millis(deadline));
+            limits.patience = Duration::from_millis(deadline);
         });
         let ids: Vec<_> = items.iter().map(|item| item.subject.id.clone()).collect();
         prop_assert_eq!(ids, (0..acts.len()).map(|number| subject(number).id).collect::<Vec<_>>());

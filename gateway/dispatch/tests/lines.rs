@@ -6,10 +6,13 @@ use proptest::sample::Index;
 use super::conditions::planned_condition;
 use super::*;
 use crate::batch::StreamWindow;
+use crate::clock::Deadline;
 use crate::plan::{AwaitedLine, Needed, PlannedLine, Waits};
 
-fn limits() -> StreamLimits {
-    StreamLimits {
+const WINDOW: StreamWindow = StreamWindow { items: 100, bytes: 1000 };
+
+fn limits() -> DispatchLimits {
+    DispatchLimits {
         concurrency: 4,
         sequential: false,
         stop_on_error: false,
@@ -17,7 +20,6 @@ fn limits() -> StreamLimits {
         max_bytes: 1000,
         max_item_reply: 10,
         max_reply: 100,
-        window: StreamWindow { items: 100, bytes: 1000 },
     }
 }
 
@@ -34,11 +36,16 @@ fn line(number: usize, on: &[usize], condition: Option<&str>) -> PlannedLine {
 }
 
 /// Streams lines, and returns them in the order of the stream. Panics if the stream gets stuck.
-fn stream(fake: &Fake, limits: StreamLimits, line: impl Fn(usize) -> PlannedLine) -> Vec<StreamedItem> {
+fn stream_within(
+    window: StreamWindow,
+    fake: &Fake,
+    limits: DispatchLimits,
+    line: impl Fn(usize) -> PlannedLine,
+) -> Vec<StreamedItem> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     let mut ended = runtime.block_on(async {
-        let work = StreamWork::new(limits, fake);
+        let work = StreamWork::new(limits, window, fake);
         let mut dispatch = StreamDispatch::new(&work, &fake);
         let (mut ended, mut next) = (Vec::new(), 0);
         while ended.len() < fake.count() {
@@ -55,6 +62,10 @@ fn stream(fake: &Fake, limits: StreamLimits, line: impl Fn(usize) -> PlannedLine
     });
     ended.sort_by_key(|item| item.position);
     ended
+}
+
+fn stream(fake: &Fake, limits: DispatchLimits, line: impl Fn(usize) -> PlannedLine) -> Vec<StreamedItem> {
+    stream_within(WINDOW, fake, limits, line)
 }
 
 fn skipped_for(item: &StreamedItem) -> Option<&str> {
@@ -92,7 +103,7 @@ fn a_long_chain_of_skipped_lines_is_no_deep_call() {
     let mut acts = vec![Act::Answer(200); count];
     acts[0] = Act::FailSent;
     let fake = Fake::new(&acts, 9);
-    let wide = StreamLimits { concurrency: count, max_bytes: count, ..limits() };
+    let wide = DispatchLimits { concurrency: count, max_bytes: count, ..limits() };
     let before = |number: usize| number.checked_sub(1).into_iter().collect::<Vec<_>>();
     let items = stream(&fake, wide, |number| line(number, &before(number), None));
     assert!(items[1..].iter().all(|item| skipped_for(item).is_some()));
@@ -105,7 +116,7 @@ fn a_condition_decides_alone() {
     let conditions = [None, Some("not $0/$succeeded"), Some("$0/$succeeded"), None];
     let on: [&[usize]; 4] = [&[], &[0], &[0], &[1]];
     for sequential in [false, true] {
-        let limits = StreamLimits { sequential, ..limits() };
+        let limits = DispatchLimits { sequential, ..limits() };
         let items = stream(&fake, limits, |number| line(number, on[number], conditions[number]));
         assert!(matches!(items[1].item.outcome, Outcome::Answered(_)));
         let reason = SkipReason::ConditionNotMet { condition: "$0/$succeeded".to_owned() };
@@ -140,7 +151,7 @@ fn a_client_that_leaves_ends_those_that_wait() {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().unwrap().block_on(async {
         let engine = &fake;
-        let work = StreamWork::new(limits(), engine);
+        let work = StreamWork::new(limits(), WINDOW, engine);
         let mut dispatch = StreamDispatch::new(&work, &engine);
         for (number, condition) in [None, None, Some("not $0/$succeeded")].into_iter().enumerate() {
             dispatch.start(number + 1, line(number, if number == 0 { &[] } else { &[0] }, condition), 1);
@@ -182,9 +193,7 @@ proptest! {
     ) {
         let fake = Fake::new(&acts, permits);
         let patience = Duration::from_millis(patience);
-        let window_limits = StreamWindow { items: window, bytes: 1000 };
-        let limits =
-            StreamLimits { concurrency, sequential, stop_on_error, patience, window: window_limits, ..limits() };
+        let limits = DispatchLimits { concurrency, sequential, stop_on_error, patience, ..limits() };
         let on = picked(acts.len(), window, &picks);
         let condition = |number: usize| {
             let first = on[number].first()?;
@@ -195,7 +204,9 @@ proptest! {
                 _ => None,
             }
         };
-        let items = stream(&fake, limits, |number| line(number, &on[number], condition(number).as_deref()));
+        let within = StreamWindow { items: window, bytes: 1000 };
+        let items =
+            stream_within(within, &fake, limits, |number| line(number, &on[number], condition(number).as_deref()));
         let positions: Vec<_> = items.iter().map(|item| item.position).collect();
         prop_assert_eq!(positions, (1..=acts.len()).collect::<Vec<_>>());
         let calls = fake.calls();

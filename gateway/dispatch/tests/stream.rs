@@ -10,12 +10,12 @@ use proptest::prelude::*;
 use crate::batch::{ItemRejection, StreamWindow};
 use crate::clock::Deadline;
 use crate::dispatch::{
-    CallFailure, Outcome, Sent, SkipReason, StreamDispatch, StreamLimits, StreamWork, StreamedItem,
+    CallFailure, DispatchLimits, Outcome, Sent, SkipReason, StreamDispatch, StreamWork, StreamedItem,
 };
 use crate::plan::Step;
 
-fn limits() -> StreamLimits {
-    StreamLimits {
+fn limits() -> DispatchLimits {
+    DispatchLimits {
         concurrency: 4,
         sequential: false,
         stop_on_error: false,
@@ -23,9 +23,10 @@ fn limits() -> StreamLimits {
         max_bytes: 1000,
         max_item_reply: 10,
         max_reply: 100,
-        window: StreamWindow { items: 100, bytes: 1000 },
     }
 }
+
+const WINDOW: StreamWindow = StreamWindow { items: 100, bytes: 1000 };
 
 /// Runs with a clock that is stopped while any task can make progress.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -34,9 +35,9 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Streams all of the fake's items, and returns them as they end. Those in `rejected` need no call.
-fn stream(fake: &Fake, upstreams: usize, limits: StreamLimits, rejected: &[usize]) -> Vec<StreamedItem> {
+fn stream(fake: &Fake, upstreams: usize, limits: DispatchLimits, rejected: &[usize]) -> Vec<StreamedItem> {
     block_on(async {
-        let work = StreamWork::new(limits, fake);
+        let work = StreamWork::new(limits, WINDOW, fake);
         let mut dispatch = StreamDispatch::new(&work, &fake);
         let mut ended = Vec::new();
         let mut next = 0;
@@ -79,7 +80,7 @@ fn each_kind_of_end_is_told_apart() {
 
 #[test]
 fn an_item_has_its_time_from_its_start() {
-    let limits = StreamLimits { concurrency: 2, patience: Duration::from_millis(20), ..limits() };
+    let limits = DispatchLimits { concurrency: 2, patience: Duration::from_millis(20), ..limits() };
     let items = stream(&Fake::new(&[Act::Hang, Act::HangUnsent, Act::Answer(200)], 9), 1, limits, &[]);
     let expected = [
         Some((CallFailure::DeadlineDuringCall, Sent::Maybe)),
@@ -87,7 +88,7 @@ fn an_item_has_its_time_from_its_start() {
         None,
     ];
     assert_eq!(items.iter().map(failure).collect::<Vec<_>>(), expected);
-    let waiting = StreamLimits { patience: Duration::from_millis(20), ..limits };
+    let waiting = DispatchLimits { patience: Duration::from_millis(20), ..limits };
     let items = stream(&Fake::new(&[Act::Hang; 2], 0), 1, waiting, &[]);
     assert!(items.iter().all(|item| failure(item) == Some((CallFailure::DeadlineBeforeCall, Sent::No))));
 }
@@ -95,7 +96,7 @@ fn an_item_has_its_time_from_its_start() {
 #[test]
 fn sequential_order_is_the_order_of_the_stream() {
     let fake = Fake::new(&[Act::Answer(200); 9], 9);
-    let items = stream(&fake, 3, StreamLimits { sequential: true, ..limits() }, &[2, 5]);
+    let items = stream(&fake, 3, DispatchLimits { sequential: true, ..limits() }, &[2, 5]);
     assert_eq!(items.iter().map(|item| item.position).collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>());
     assert_eq!(fake.calls(), [0, 1, 3, 4, 6, 7, 8]);
     assert_eq!(fake.most_under_way.load(Ordering::Relaxed), 1);
@@ -104,7 +105,7 @@ fn sequential_order_is_the_order_of_the_stream() {
 #[test]
 fn a_stop_skips_all_that_follows() {
     let fake = Fake::new(&[Act::Answer(200), Act::Answer(404), Act::Answer(200), Act::Answer(200)], 9);
-    let limits = StreamLimits { sequential: true, stop_on_error: true, ..limits() };
+    let limits = DispatchLimits { sequential: true, stop_on_error: true, ..limits() };
     let items = stream(&fake, 1, limits, &[3]);
     assert_eq!(fake.calls(), [0, 1]);
     for item in &items[2..] {
@@ -115,7 +116,7 @@ fn a_stop_skips_all_that_follows() {
 #[test]
 fn slow_upstreams_get_all_channels_at_once() {
     let fake = Fake::new(&[Act::Hang; 100], 100);
-    stream(&fake, 1, StreamLimits { concurrency: 50, ..limits() }, &[]);
+    stream(&fake, 1, DispatchLimits { concurrency: 50, ..limits() }, &[]);
     assert_eq!(fake.most_under_way.load(Ordering::Relaxed), 50);
 }
 
@@ -123,7 +124,7 @@ fn slow_upstreams_get_all_channels_at_once() {
 fn who_leaves_ends_every_item_that_was_started() {
     let fake = Fake::new(&[Act::Hang; 3], 9);
     block_on(async {
-        let work = StreamWork::new(StreamLimits { sequential: true, ..limits() }, &fake);
+        let work = StreamWork::new(DispatchLimits { sequential: true, ..limits() }, WINDOW, &fake);
         let engine = &fake;
         let mut dispatch = StreamDispatch::new(&work, &engine);
         for number in 0..3 {
@@ -142,7 +143,7 @@ fn who_leaves_ends_every_item_that_was_started() {
 #[test]
 fn large_items_leave_room_for_few() {
     let fake = Fake::new(&[Act::Hang; 3], 9);
-    let work = StreamWork::new(StreamLimits { max_bytes: 10, ..limits() }, &fake);
+    let work = StreamWork::new(DispatchLimits { max_bytes: 10, ..limits() }, WINDOW, &fake);
     let engine = &fake;
     let mut dispatch = StreamDispatch::new(&work, &engine);
     assert!(dispatch.has_room());
@@ -162,9 +163,9 @@ proptest! {
         leaves in 0u64..1500,
     ) {
         let fake = Fake::new(&acts, permits);
-        let (engine, limits) = (&fake, StreamLimits { concurrency, stop_on_error, ..limits() });
+        let (engine, limits) = (&fake, DispatchLimits { concurrency, stop_on_error, ..limits() });
         let (started, mut positions) = block_on(async {
-            let work = StreamWork::new(limits, engine);
+            let work = StreamWork::new(limits, WINDOW, engine);
             let mut dispatch = StreamDispatch::new(&work, &engine);
             let mut ended = Vec::new();
             let mut next = 0;
@@ -204,7 +205,7 @@ proptest! {
     ) {
         let fake = Fake::new(&acts, permits);
         let patience = Duration::from_millis(patience);
-        let limits = StreamLimits { concurrency, sequential, stop_on_error, patience, ..limits() };
+        let limits = DispatchLimits { concurrency, sequential, stop_on_error, patience, ..limits() };
         let items = stream(&fake, upstreams, limits, &rejected);
         let mut positions: Vec<_> = items.iter().map(|item| item.position).collect();
         prop_assert!(!sequential || positions.is_sorted());

@@ -33,7 +33,7 @@ fn what_was_not_started_has_no_times() {
         [(true, 1, true), (false, 0, false), (true, 0, true)]
     );
     let items = run(&Fake::new(&[Act::Hang; 2], 0), 1, |limits| {
-        limits.deadline = Deadline::after(Duration::from_millis(10));
+        limits.patience = Duration::from_millis(10);
     });
     assert!(items.iter().all(|item| times(item) == (false, 0, false)));
 }

@@ -67,7 +67,7 @@ impl Exchange<'_> {
 
     async fn drop_kept(&mut self) {
         if let Some(kept) = self.kept.take() {
-            self.abandon_begun((*kept).into()).await;
+            self.abandon(kept.begun).await;
         }
     }
 
@@ -123,7 +123,7 @@ impl Exchange<'_> {
         let is_stale = was_idle && failure == CallFailure::ConnectionLost;
         if is_stale {
             lease.peer().state.idle_was_gone();
-        } else if is_sent && self.upload.is_done() {
+        } else if is_sent && self.upload.is_done {
             // A service that gives up while a client sends slowly is not at fault.
             self.job.upstream.targets.failed(&mut lease, failure);
         }
@@ -154,14 +154,14 @@ impl Exchange<'_> {
     /// Decides whether the reply is the client's, or the request is sent once more.
     async fn judge(&mut self, mut replied: Box<Replied>) -> Attempted {
         let status = replied.head.status;
-        self.job.upstream.targets.answered(&mut replied.lease, status);
+        self.job.upstream.targets.answered(&mut replied.begun.lease, status);
         if status == StatusCode::SWITCHING_PROTOCOLS
-            && (!upgrade::is_switch(self.job.plan.upgrade.as_ref(), &replied.head) || !self.upload.is_done())
+            && (!upgrade::is_switch(self.job.plan.upgrade.as_ref(), &replied.head) || !self.upload.is_done)
         {
             // RFC 9110 §15.2.2: it was not requested, so no protocol is agreed on for the bytes that follow.
             let failure = CallFailure::ReplyMalformed;
             self.note(Lost { failure, is_sent: true, is_stale: false });
-            return self.fail((*replied).into(), failure).await;
+            return self.fail(replied.begun, failure).await;
         }
         let (ends, item) = (self.ends, self.job.upstream.settings.timeout.item);
         let left = || ends.remaining().min(item);
@@ -170,11 +170,11 @@ impl Exchange<'_> {
                 self.was_sent();
                 self.lost = None;
                 self.drop_kept().await;
-                if self.upload.is_done() {
+                if self.upload.is_done {
                     self.kept = Some(replied);
                 } else {
                     // The rest of the body goes to the next attempt only.
-                    self.abandon_begun((*replied).into()).await;
+                    self.abandon(replied.begun).await;
                 }
                 Attempted::Again(retry)
             }

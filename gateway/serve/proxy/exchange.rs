@@ -14,7 +14,6 @@ use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
 use crate::upstream::error;
 use crate::upstream::failover::Failover;
 use crate::upstream::lease::Lease;
-use crate::upstream::peer::Peer;
 use crate::upstream::retry::{Lost, Retries, Retry};
 
 use super::lasting::Lasting;
@@ -61,18 +60,7 @@ pub(super) struct Begun {
 /// A reply whose head is here.
 pub(super) struct Replied {
     pub(super) head: ResponseHeader,
-    pub(super) writer: RequestWriter,
-    pub(super) reader: ReplyReader,
-    pub(super) lease: Lease,
-    /// Writing the request has failed; the reply may be why.
-    pub(super) is_writer_broken: bool,
-}
-
-impl From<Replied> for Begun {
-    fn from(replied: Replied) -> Self {
-        let Replied { writer, reader, lease, is_writer_broken, .. } = replied;
-        Self { writer, reader, lease, reused: false, is_writer_broken }
-    }
+    pub(super) begun: Begun,
 }
 
 /// What an attempt has brought.
@@ -155,7 +143,7 @@ impl<'exchange> Exchange<'exchange> {
         match from_client {
             FromClient::Piece(piece) => {
                 if let Some(lasting) = &self.lasting {
-                    lasting.count_to_upstream(piece.len());
+                    lasting.open.count_to_upstream(piece.len());
                 }
                 self.upload.take(piece, writer);
                 if !self.upload.is_held() {
@@ -197,8 +185,10 @@ impl<'exchange> Exchange<'exchange> {
     }
 
     /// Gives up an attempt. Its connection is not used again, or its stream is reset.
-    pub(super) async fn abandon(&self, mut writer: RequestWriter, reader: ReplyReader, peer: &Peer) {
+    pub(super) async fn abandon(&self, begun: Begun) -> Lease {
+        let Begun { mut writer, reader, lease, .. } = begun;
         writer.abandon();
-        reader.abandon(&self.job.upstream.connections, peer).await;
+        reader.abandon(&self.job.upstream.connections, lease.peer()).await;
+        lease
     }
 }

@@ -11,7 +11,6 @@ use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::header::hop::is_interim;
 use crate::upstream::error;
-use crate::upstream::lease::Lease;
 
 use super::exchange::{Attempted, Begun, Exchange, Replied};
 use super::lasting::{Patience, come, grpc_timeout};
@@ -65,15 +64,14 @@ impl Exchange<'_> {
                     if begun.reused {
                         begun.lease.peer().state.idle_served();
                     }
-                    let Begun { writer, reader, lease, is_writer_broken, .. } = begun;
-                    let replied = Replied { head, writer, reader, lease, is_writer_broken };
-                    return Attempted::Replied(Box::new(replied));
+                    return Attempted::Replied(Box::new(Replied { head, begun }));
                 }
                 Event::Head(Err(error)) => {
-                    let (lease, reused) = self.abandon_begun(begun).await;
+                    let was_idle = begun.reused && !has_begun;
+                    let lease = self.abandon(begun).await;
                     let failure =
                         if has_begun { error::of_exchange(&error) } else { error::before_reply(&error) };
-                    return self.lost(lease, failure, reused && !has_begun);
+                    return self.lost(lease, failure, was_idle);
                 }
                 Event::Client(from_client) => {
                     if let Some(ended) = self.take_from_client(from_client, &mut begun.writer) {
@@ -88,7 +86,7 @@ impl Exchange<'_> {
                 Event::RetryTimeout => {
                     waits.retry = None;
                     if let Some(again) = self.after_timeout() {
-                        self.abandon_begun(begun).await;
+                        self.abandon(begun).await;
                         return again;
                     }
                 }
@@ -113,7 +111,7 @@ impl Exchange<'_> {
 
     async fn next_before_head(&mut self, begun: &mut Begun, waits: &Waits) -> Event {
         let has_room = begun.writer.is_drained() && !begun.is_writer_broken;
-        let waits_for_upstream = self.upload.is_done() || !has_room;
+        let waits_for_upstream = self.upload.is_done || !has_room;
         let limit = self.limit_in_all();
         let Begun { writer, reader, is_writer_broken, .. } = begun;
         let Self { session, upload, .. } = self;
@@ -147,7 +145,7 @@ impl Exchange<'_> {
 
     /// The attempt ended without a reply, and so did the request.
     pub(super) async fn fail(&mut self, begun: Begun, failure: CallFailure) -> Attempted {
-        let (mut lease, _) = self.abandon_begun(begun).await;
+        let mut lease = self.abandon(begun).await;
         self.was_sent();
         if failure != CallFailure::RequestTimeout {
             self.job.upstream.targets.failed(&mut lease, failure);
@@ -156,13 +154,7 @@ impl Exchange<'_> {
     }
 
     async fn give_up(&self, begun: Begun, ended: Ended) -> Attempted {
-        self.abandon_begun(begun).await;
+        self.abandon(begun).await;
         Attempted::Ended(ended)
-    }
-
-    pub(super) async fn abandon_begun(&self, begun: Begun) -> (Lease, bool) {
-        let Begun { writer, reader, lease, reused, .. } = begun;
-        self.abandon(writer, reader, lease.peer()).await;
-        (lease, reused)
     }
 }

@@ -14,14 +14,14 @@ use http::header::{self, HeaderMap, HeaderValue};
 use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 use crate::limiter::{LongLived, LongLivedGuard};
-use crate::telemetry::{LongLivedEnd, LongLivedKind, OpenExchange};
+use crate::telemetry::{LongLivedKind, OpenExchange};
 
 use super::plan::Job;
 
 /// An exchange that stays open.
 pub(super) struct Lasting {
     _room: LongLivedGuard<Arc<LongLived>>,
-    open: OpenExchange,
+    pub(super) open: OpenExchange,
     pub(super) kind: LongLivedKind,
 }
 
@@ -35,18 +35,6 @@ impl Lasting {
         let room = LongLived::acquire(Arc::clone(&upstream.long_lived), context.caller.client())?;
         let open = gateway.metrics.long_lived.begin(&upstream.settings.name, kind);
         Ok(Self { _room: room, open, kind })
-    }
-
-    pub(super) fn count_to_upstream(&self, bytes: usize) {
-        self.open.count_to_upstream(bytes);
-    }
-
-    pub(super) fn count_to_client(&self, bytes: usize) {
-        self.open.count_to_client(bytes);
-    }
-
-    pub(super) fn end(self, how: LongLivedEnd) {
-        self.open.end(how);
     }
 }
 

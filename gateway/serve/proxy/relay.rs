@@ -15,15 +15,14 @@ use crate::serve::grpc;
 use crate::session::{ResetReason, Rest};
 use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
 use crate::upstream::error;
-use crate::upstream::peer::Peer;
 
-use super::exchange::{Exchange, Replied};
+use super::exchange::{Begun, Exchange, Replied};
 use super::lasting::{Patience, come, is_event_stream};
 use super::outcome::{Ended, Failure};
 use super::reply::{self, Body, MappedBody};
 use super::tunnel::Tunnel;
 use super::upload::FromClient;
-use super::upstream::{ReplyReader, RequestWriter};
+use super::upstream::RequestWriter;
 
 /// A gRPC call that is still open this long after the head of its reply is a stream. One with a single message has ended by
 /// then.
@@ -57,19 +56,22 @@ enum Broken {
 impl Exchange<'_> {
     /// Hands on a reply.
     pub(super) async fn relay(&mut self, replied: Replied) -> Ended {
-        let Replied { mut head, writer, mut reader, lease, is_writer_broken } = replied;
+        let Replied { mut head, mut begun } = replied;
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(head, writer, reader).await;
+            return self.switch(head, begun).await;
         }
         // An upgrade that the upstream did not agree to is an ordinary request.
         if let Some(lasting) = self.lasting.take() {
-            lasting.end(LongLivedEnd::Upstream);
+            lasting.open.end(LongLivedEnd::Upstream);
         }
-        if let Err(failure) = self.begin_events(&head) {
-            self.abandon(writer, reader, lease.peer()).await;
+        // A stream of events lasts from its head on.
+        if is_event_stream(&head.headers)
+            && let Err(failure) = self.begin_lasting(LongLivedKind::Sse)
+        {
+            self.abandon(begun).await;
             return Ended::Failed(Failure::Call(failure, Sent::Maybe));
         }
-        let prepared = reader.is_done().and_then(|is_done| {
+        let prepared = begun.reader.is_done().and_then(|is_done| {
             let rest = if is_done { Rest::Nothing } else { Rest::Follows };
             let body = reply::final_head(self.session, &mut head, self.job, rest)?;
             Ok((body, rest))
@@ -77,31 +79,22 @@ impl Exchange<'_> {
         let (body, rest) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                self.abandon(writer, reader, lease.peer()).await;
+                self.abandon(begun).await;
                 self.was_sent();
                 return self.failed(error::of_exchange(&error));
             }
         };
-        if !self.upload.is_done() {
+        if !self.upload.is_done {
             // The client may never send the rest.
             self.session.close_after_reply();
         }
         let (status, fields) = (head.status, self.job.plan.is_grpc.then(|| head.headers.clone()));
-        let mut relay = Relay { writer, reader, is_writer_broken, mapped: None, trailers: None };
+        let mut relay = Relay { begun, mapped: None, trailers: None };
         let sent = self.send(&mut relay, head, body, rest).await;
         if let (Some(fields), Ok(())) = (fields, &sent) {
             self.grpc_status = Some(GrpcStatus::of_reply(status, &fields, relay.trailers.as_ref()));
         }
-        let Relay { writer, reader, .. } = relay;
-        self.close(sent, writer, reader, lease.peer()).await
-    }
-
-    /// A stream of events lasts from its head on.
-    fn begin_events(&mut self, head: &ResponseHeader) -> Result<(), CallFailure> {
-        if !is_event_stream(&head.headers) {
-            return Ok(());
-        }
-        self.begin_lasting(LongLivedKind::Sse)
+        self.close(sent, relay.begun).await
     }
 
     /// Sends the head, then the body. `rest`: whether the upstream sends anything after its head.
@@ -112,37 +105,22 @@ impl Exchange<'_> {
         body: Body,
         rest: Rest,
     ) -> Result<(), Broken> {
-        let keeps_head_back = body == Body::Mapped;
-        if keeps_head_back {
+        let mut kept_back = Some(Box::new(head));
+        if body == Body::Mapped {
             relay.mapped = Some(MappedBody::default());
-        }
-        let mut head = Some(Box::new(head));
-        if !keeps_head_back && let Some(head) = head.take() {
+        } else if let Some(head) = kept_back.take() {
             let to_client = if body == Body::None { Rest::Nothing } else { Rest::Follows };
-            let written = self.session.write_response_header(head, to_client).await;
-            written.map_err(broken)?;
+            self.session.write_response_header(head, to_client).await.map_err(broken)?;
         }
         if rest == Rest::Follows {
             self.pump(relay, &body).await?;
         }
-        if let Some(mapped) = relay.mapped.take() {
-            return self.send_mapped(mapped, head).await;
+        if let (Some(mapped), Some(head)) = (relay.mapped.take(), kept_back) {
+            self.session.write_response_header(head, Rest::Follows).await.map_err(broken)?;
+            let written = self.session.write_response_body(mapped.map(self.job), Rest::Nothing).await;
+            return written.map_err(broken);
         }
         if body == Body::None { Ok(()) } else { self.end_reply(relay).await }
-    }
-
-    async fn send_mapped(
-        &mut self,
-        mapped: MappedBody,
-        head: Option<Box<ResponseHeader>>,
-    ) -> Result<(), Broken> {
-        let bytes = mapped.map(self.job);
-        if let Some(head) = head {
-            let written = self.session.write_response_header(head, Rest::Follows).await;
-            written.map_err(broken)?;
-        }
-        let written = self.session.write_response_body(bytes, Rest::Nothing).await;
-        written.map_err(broken)
     }
 
     async fn end_reply(&mut self, relay: &mut Relay) -> Result<(), Broken> {
@@ -165,7 +143,7 @@ impl Exchange<'_> {
             match self.next_event(relay, patience, becomes_stream).await {
                 Event::Flushed(flushed) => {
                     patience.renew();
-                    relay.is_writer_broken = flushed.is_err();
+                    relay.begun.is_writer_broken = flushed.is_err();
                 }
                 Event::Body(Ok(Some(piece))) => {
                     patience.renew();
@@ -173,7 +151,7 @@ impl Exchange<'_> {
                     patience.renew();
                 }
                 Event::Body(Ok(None)) => {
-                    relay.trailers = relay.reader.trailers().await.map_err(Broken::Upstream)?;
+                    relay.trailers = relay.begun.reader.trailers().await.map_err(Broken::Upstream)?;
                     return Ok(());
                 }
                 Event::Body(Err(error)) => return Err(Broken::Upstream(error)),
@@ -185,7 +163,7 @@ impl Exchange<'_> {
                 }
                 Event::Client(from_client) => {
                     patience.renew();
-                    self.take_from_client_too(from_client, &mut relay.writer)?;
+                    self.take_from_client_too(from_client, &mut relay.begun.writer)?;
                 }
                 Event::Idle if self.streams(body) => return Err(Broken::Call(CallFailure::IdleTimeout)),
                 Event::Idle => return Err(Broken::Call(CallFailure::ReplyTimeout)),
@@ -210,11 +188,11 @@ impl Exchange<'_> {
         patience: Patience,
         becomes_stream: Option<Deadline>,
     ) -> Event {
-        let Relay { writer, reader, is_writer_broken, .. } = relay;
+        let Begun { writer, reader, is_writer_broken, .. } = &mut relay.begun;
         let has_room = writer.is_drained() && !*is_writer_broken;
         let limit = self.limit_in_all();
         // While an ordinary request waits for its client's body, the service is not the slow one.
-        let waits_for_upstream = self.lasting.is_some() || self.upload.is_done() || !has_room;
+        let waits_for_upstream = self.lasting.is_some() || self.upload.is_done || !has_room;
         let is_events = self.lasting.as_ref().is_some_and(|lasting| lasting.kind == LongLivedKind::Sse);
         let Self { session, upload, job, .. } = self;
         tokio::select! {
@@ -238,7 +216,7 @@ impl Exchange<'_> {
             return mapped.push(&piece).map_err(|_| Broken::Call(CallFailure::MappedBodyTooLarge));
         }
         if let Some(lasting) = &self.lasting {
-            lasting.count_to_client(piece.len());
+            lasting.open.count_to_client(piece.len());
         }
         if piece.is_empty() {
             return Ok(());
@@ -297,34 +275,28 @@ impl Exchange<'_> {
 
     fn end_lasting(&mut self, how: LongLivedEnd) {
         if let Some(lasting) = self.lasting.take() {
-            lasting.end(how);
+            lasting.open.end(how);
             self.lasted = Some(how);
         }
     }
 
     /// Ends the exchange. Its connection is kept if it can be used again.
-    async fn close(
-        &mut self,
-        sent: Result<(), Broken>,
-        writer: RequestWriter,
-        mut reader: ReplyReader,
-        peer: &Peer,
-    ) -> Ended {
-        let Err(broken) = sent else {
-            self.end_lasting(LongLivedEnd::Upstream);
-            let is_read = reader.is_done().unwrap_or(false);
-            if is_read && writer.is_finished() && self.upload.is_done() {
-                drop(writer);
-                reader.release(&self.job.upstream.connections, peer).await;
-            } else {
-                self.abandon(writer, reader, peer).await;
-            }
-            self.permit = None;
-            self.session.linger().await;
-            return Ended::Replied;
-        };
-        self.abandon(writer, reader, peer).await;
-        self.broke_off(broken).await
+    async fn close(&mut self, sent: Result<(), Broken>, mut begun: Begun) -> Ended {
+        if let Err(broken) = sent {
+            self.abandon(begun).await;
+            return self.broke_off(broken).await;
+        }
+        self.end_lasting(LongLivedEnd::Upstream);
+        let is_read = begun.reader.is_done().unwrap_or(false);
+        if is_read && begun.writer.finished && self.upload.is_done {
+            drop(begun.writer);
+            begun.reader.release(&self.job.upstream.connections, begun.lease.peer()).await;
+        } else {
+            self.abandon(begun).await;
+        }
+        self.permit = None;
+        self.session.linger().await;
+        Ended::Replied
     }
 
     async fn broke_off(&mut self, broken: Broken) -> Ended {
@@ -365,17 +337,12 @@ impl Exchange<'_> {
     }
 
     /// Both sides switch to another protocol.
-    async fn switch(
-        &mut self,
-        mut head: ResponseHeader,
-        writer: RequestWriter,
-        reader: ReplyReader,
-    ) -> Ended {
+    async fn switch(&mut self, mut head: ResponseHeader, begun: Begun) -> Ended {
         let Some(lasting) = self.lasting.take() else {
             return Ended::Failed(Failure::not_sent(CallFailure::Internal));
         };
-        drop(writer);
-        let Some((stream, early)) = reader.into_upgraded() else {
+        drop(begun.writer);
+        let Some((stream, early)) = begun.reader.into_upgraded() else {
             return Ended::Failed(Failure::Call(CallFailure::Internal, Sent::Maybe));
         };
         reply::switching(&mut head, self.job.plan.upgrade.as_ref());
@@ -383,7 +350,7 @@ impl Exchange<'_> {
             connection.become_opaque();
         }
         if self.session.write_response_header(Box::new(head), Rest::Follows).await.is_err() {
-            lasting.end(LongLivedEnd::Client);
+            lasting.open.end(LongLivedEnd::Client);
             return Ended::ClientGone;
         }
         self.permit = None;
@@ -400,9 +367,7 @@ fn broken(error: Box<pingora::Error>) -> Broken {
 
 /// A reply on its way.
 struct Relay {
-    writer: RequestWriter,
-    reader: ReplyReader,
-    is_writer_broken: bool,
+    begun: Begun,
     mapped: Option<MappedBody>,
     trailers: Option<HeaderMap>,
 }

@@ -48,7 +48,7 @@ impl Tunnel {
     pub(crate) async fn carry(self, gateway: &Gateway, session: Session) -> LongLivedEnd {
         let Self { upstream, early, lasting, idle } = self;
         let Some((client, from_client)) = session.into_upgraded() else {
-            lasting.end(LongLivedEnd::Error);
+            lasting.open.end(LongLivedEnd::Error);
             return LongLivedEnd::Error;
         };
         let mut carrying = Carrying {
@@ -59,7 +59,7 @@ impl Tunnel {
             drains: false,
         };
         let how = carrying.run(gateway, &lasting, idle).await;
-        lasting.end(how);
+        lasting.open.end(how);
         how
     }
 }
@@ -104,8 +104,8 @@ impl Carrying {
                 return self.broken();
             };
             patience.renew();
-            lasting.count_to_upstream(to_upstream);
-            lasting.count_to_client(to_client);
+            lasting.open.count_to_upstream(to_upstream);
+            lasting.open.count_to_client(to_client);
             if let Some(how) = self.end() {
                 return if self.drains { LongLivedEnd::Drain } else { how };
             }
@@ -126,13 +126,7 @@ impl Carrying {
         if up.is_pending() && down.is_pending() {
             return Poll::Pending;
         }
-        let moved = Moved { to_upstream: count(&up), to_client: count(&down) };
-        match (up, down) {
-            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
-            (Poll::Ready(Ok(_)) | Poll::Pending, Poll::Ready(Ok(_)) | Poll::Pending) => {
-                Poll::Ready(Ok(moved))
-            }
-        }
+        Poll::Ready(Ok(Moved { to_upstream: count(up)?, to_client: count(down)? }))
     }
 
     /// A connection broke, or there was no answer to the farewell. If one side had ended before, the other has nothing
@@ -167,11 +161,8 @@ struct Moved {
     to_client: usize,
 }
 
-fn count(moved: &Poll<io::Result<usize>>) -> usize {
-    match moved {
-        Poll::Ready(Ok(count)) => *count,
-        Poll::Ready(Err(_)) | Poll::Pending => 0,
-    }
+fn count(moved: Poll<io::Result<usize>>) -> io::Result<usize> {
+    if let Poll::Ready(moved) = moved { moved } else { Ok(0) }
 }
 
 /// Bytes on their way in one direction.

@@ -17,7 +17,8 @@ const MAX_REPLAY: usize = 64 << 10;
 
 /// The progress of the request's body.
 pub(super) struct Upload {
-    is_done: bool,
+    /// It has been read to its end.
+    pub(super) is_done: bool,
     /// Bytes that are still to come, where the length is known.
     left: Option<u64>,
     replay: Replay,
@@ -49,19 +50,14 @@ impl Upload {
         Self { is_done: session.is_body_done(), left, replay: Replay::default(), rate }
     }
 
-    /// Whether the client has sent all of its request.
-    pub(super) const fn is_done(&self) -> bool {
-        self.is_done
-    }
-
     /// Whether the body can be sent again from its beginning.
     pub(super) const fn is_held(&self) -> bool {
-        self.replay.is_complete()
+        !self.replay.is_cut
     }
 
     /// Gives the writer of a new attempt what has come so far.
     pub(super) fn begin(&self, writer: &mut RequestWriter) {
-        self.replay.pieces().for_each(|piece| writer.push(piece));
+        self.replay.pieces.iter().cloned().for_each(|piece| writer.push(piece));
         if self.is_done {
             writer.end();
         }
@@ -131,14 +127,5 @@ impl Replay {
         } else {
             self.pieces.push(piece.clone());
         }
-    }
-
-    /// Whether everything that has come is held.
-    const fn is_complete(&self) -> bool {
-        !self.is_cut
-    }
-
-    fn pieces(&self) -> impl Iterator<Item = Bytes> + '_ {
-        self.pieces.iter().cloned()
     }
 }

@@ -8,8 +8,7 @@ use pingora::http::RequestHeader;
 use crate::dispatch::CallFailure;
 use crate::plan::Call;
 
-use super::context::Calls;
-use super::sending::Sending;
+use super::context::{Calls, Sending};
 use crate::upstream::peer::Peer;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -6,10 +6,10 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use http::{HeaderMap, Method};
+use parking_lot::{Mutex, MutexGuard};
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -55,7 +55,7 @@ impl CheckedStream {
     }
 
     fn checker_of(stream: &Stream) -> Option<MutexGuard<'_, ReplyChecker>> {
-        Some(Self::under(stream)?.checker.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(Self::under(stream)?.checker.lock())
     }
 }
 
@@ -66,7 +66,7 @@ impl AsyncRead for CheckedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
-        let checker = connection.checker.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let checker = connection.checker.get_mut();
         if let Some(fault) = checker.fault() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));
         }

@@ -1,9 +1,13 @@
-//! What the calls of one batch share: on whose behalf they are made, and what their fields are made of.
+//! What the calls of one batch share, on whose behalf they are made and what their fields are made of; and what one of
+//! them adds.
 
 use std::sync::Arc;
 
+use http::Method;
 use http::header::{HeaderMap, HeaderName};
 
+use crate::clock::Deadline;
+use crate::dispatch::Attempt;
 use crate::header::forwarded::ForwardedBy;
 use crate::header::inherit::CallHeaders;
 use crate::limiter::Client;
@@ -45,6 +49,17 @@ impl SharedFields<'_> {
         let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
         headers.without_of_items(upstream.settings.deadline_header.as_ref())
     }
+}
+
+/// One call in progress: its request and its terms.
+#[derive(Clone, Copy)]
+pub(super) struct Sending<'call> {
+    pub(super) method: &'call Method,
+    pub(super) call: &'call Call,
+    pub(super) attempt: Attempt<'call>,
+    /// An attempt that is dropped after this was too slow, which the circuit breaker counts; before it, it was merely
+    /// unwanted. `None`: it never counts.
+    pub(super) patience: Option<Deadline>,
 }
 
 /// What the calls of one batch to one upstream share.

@@ -3,20 +3,20 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::config;
-use crate::dispatch::{CallFailure, Engine};
+use http::Method;
+
+use crate::dispatch::{Attempt, CallFailure, Channel, Engine, UpstreamReply};
 use crate::header::inherit::CallHeaders;
 use crate::limiter::{FairLimiter, Flow, Permit};
 use crate::memory::MemoryExhausted;
+use crate::plan::Call;
 use crate::route::UpstreamIndex;
 use crate::upstream::instance::Upstream;
 
-use super::channel::UpstreamChannel;
-use super::context::{Behalf, Calls, SharedFields};
+use super::context::{Behalf, Calls, Sending, SharedFields};
 use super::held::HeldConnection;
-use super::kind::Kind;
 use super::queued::Queued;
-use super::streams::Streams;
+use super::retry;
 
 /// The engine of one batch.
 pub(crate) struct BatchEngine<'batch> {
@@ -60,10 +60,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
 
     fn channel(&self, index: UpstreamIndex) -> UpstreamChannel<'engine> {
         let engine: &'engine BatchEngine<'engine> = self;
-        UpstreamChannel(engine.calls_to(index).map(|calls| match calls.upstream.settings.engine {
-            config::Engine::Held => Kind::Held(HeldConnection::new(calls)),
-            config::Engine::H2 => Kind::Streams(Streams::new(calls)),
-        }))
+        UpstreamChannel(engine.calls_to(index).map(|calls| HeldConnection { calls, connection: None }))
     }
 
     fn capacity(&self, index: UpstreamIndex) -> usize {
@@ -99,5 +96,28 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
 
     fn hold_copy(&self, bytes: usize) -> Result<(), CallFailure> {
         self.behalf.reservation.take(bytes).map_err(|MemoryExhausted| CallFailure::MemoryFull)
+    }
+}
+
+/// A channel to an upstream; without one, all calls fail, because no upstream has the index that the plan says: a fault
+/// of ours.
+pub(crate) struct UpstreamChannel<'batch>(Option<HeldConnection<'batch>>);
+
+impl Channel for UpstreamChannel<'_> {
+    async fn call(
+        &mut self,
+        method: &Method,
+        call: &Call,
+        attempt: Attempt<'_>,
+    ) -> Result<UpstreamReply, CallFailure> {
+        let channel = self.0.as_mut().ok_or(CallFailure::Internal)?;
+        let _under_way = channel.calls.behalf.reservation.call_begins();
+        retry::call(channel, Sending { method, call, attempt, patience: None }).await
+    }
+
+    fn rest(&mut self) {
+        if let Some(channel) = &mut self.0 {
+            channel.rest();
+        }
     }
 }

@@ -4,67 +4,45 @@
 use std::sync::Arc;
 
 use pingora::protocols::Stream;
-use pingora::protocols::http::v1::client::HttpSession;
+use pingora::protocols::http::client::HttpSession;
 
 use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::plan::Call;
 
 use super::checked::CheckedStream;
-use super::context::Calls;
+use super::context::{Calls, Sending};
 use super::reply::{Unanswered, collect};
-use super::sending::Sending;
 use super::under_way::CallUnderWay;
 use crate::memory::MemoryReservation;
-use crate::upstream::connections::is_quiet;
+use crate::upstream::connections::{http1_session, is_quiet};
 use crate::upstream::error;
 use crate::upstream::failover::Failover;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
 
-/// The channel. The connection is not there before the first call, nor while one is under way.
+/// The channel. The connection is not there before the first call, nor while one is under way, and never over HTTP/2.
 pub(super) struct HeldConnection<'batch> {
-    calls: Calls<'batch>,
-    connection: Option<Connection>,
+    pub(super) calls: Calls<'batch>,
+    pub(super) connection: Option<Connection>,
 }
 
 /// An open connection to a target.
-struct Connection {
+pub(super) struct Connection {
     peer: Arc<Peer>,
     stream: Stream,
     /// When it was opened. `None`: it has carried a call before, so the upstream may have closed it since.
     opened: Option<Stopwatch>,
 }
 
-impl Connection {
-    /// The connection, unless the upstream closed it or sent something while the next call waited for its permit: that
-    /// (a 408 for idleness, say) would be taken for the reply to that call. Asks tokio what it knows already, so a quiet
-    /// connection costs no system call.
-    fn if_quiet(mut self) -> Option<Self> {
-        let is_quiet = is_quiet(&mut self.stream);
-        if !is_quiet {
-            self.peer.state.idle_was_gone();
-        }
-        is_quiet.then_some(self)
-    }
-}
-
-impl<'batch> HeldConnection<'batch> {
-    pub(super) const fn new(calls: Calls<'batch>) -> Self {
-        Self { calls, connection: None }
-    }
-
-    pub(super) const fn calls(&self) -> Calls<'batch> {
-        self.calls
-    }
-
+impl HeldConnection<'_> {
     /// One attempt of a call.
     pub(super) async fn attempt(
         &mut self,
         sending: Sending<'_>,
         failover: &mut Failover<'_>,
     ) -> Result<UpstreamReply, Unanswered> {
-        let (connection, lease) = match self.held(failover) {
+        let (lease, connection) = match self.held(failover) {
             Some(held) => held,
             None => self.connect(failover, sending).await.map_err(Unanswered::not_sent)?,
         };
@@ -73,27 +51,33 @@ impl<'batch> HeldConnection<'batch> {
         let header = self.calls.header(sending, &peer).map_err(Unanswered::not_sent)?;
         let under_way = CallUnderWay::new(self.calls.upstream, lease, sending, opened);
         CheckedStream::expect_reply(&connection.stream, &header.method);
-        let mut session = HttpSession::new_with_options(connection.stream, &peer.http1);
+        let mut session = http1_session(connection.stream, &peer);
         match send_and_collect(&mut session, header, sending, self.calls.behalf.reservation).await {
             Ok(reply) => {
                 under_way.answered(reply.status);
                 if used {
                     peer.state.idle_served();
                 }
-                session.respect_keepalive();
-                let kept = session.reuse().await.filter(CheckedStream::is_usable);
-                self.connection = kept.map(|stream| Connection { peer, stream, opened: None });
+                if let HttpSession::H1(mut http1) = session {
+                    http1.respect_keepalive();
+                    let kept = http1.reuse().await.filter(CheckedStream::is_usable);
+                    self.connection = kept.map(|stream| Connection { peer, stream, opened: None });
+                }
                 Ok(reply)
             }
             Err(unanswered) => Err(under_way.unanswered(unanswered)),
         }
     }
 
-    /// The connection from the call before, if this one may go there.
-    fn held(&mut self, failover: &mut Failover<'_>) -> Option<(Connection, Lease)> {
-        let held = self.connection.take().and_then(Connection::if_quiet)?;
+    /// The connection from the call before, if this one may go there. Not if the upstream closed it or sent something while
+    /// this call waited for its permit: that (a 408 for idleness, say) would be taken for the reply.
+    fn held(&mut self, failover: &mut Failover<'_>) -> Option<(Lease, Connection)> {
+        let mut held = self.connection.take()?;
+        if !is_quiet(&mut held.stream, &held.peer) {
+            return None;
+        }
         if let Some(lease) = failover.to(&held.peer) {
-            return Some((held, lease));
+            return Some((lease, held));
         }
         self.give_back(held);
         None
@@ -103,7 +87,7 @@ impl<'batch> HeldConnection<'batch> {
         &self,
         failover: &mut Failover<'_>,
         sending: Sending<'_>,
-    ) -> Result<(Connection, Lease), CallFailure> {
+    ) -> Result<(Lease, Connection), CallFailure> {
         let upstream = self.calls.upstream;
         let connections = &upstream.connections;
         let idle = |peer: Arc<Peer>| async move {
@@ -112,13 +96,10 @@ impl<'batch> HeldConnection<'batch> {
         };
         let open = |peer: Arc<Peer>| async move {
             let stream = CheckedStream::around(connections.new_http1(&peer).await?);
+            upstream.opened.inc();
             Ok(Connection { peer, stream, opened: Some(Stopwatch::start()) })
         };
-        let (lease, connection) = failover.connect(sending.attempt.deadline, idle, open).await?;
-        if connection.opened.is_some() {
-            upstream.opened.inc();
-        }
-        Ok((connection, lease))
+        failover.connect(sending.attempt.deadline, idle, open).await
     }
 
     fn give_back(&self, Connection { peer, stream, .. }: Connection) {
@@ -158,8 +139,7 @@ async fn send(
 ) -> pingora::Result<()> {
     session.write_request_header(header).await?;
     if let Some(body) = call.body.as_ref().filter(|body| !body.is_empty()) {
-        session.write_body(body).await?;
+        session.write_request_body(body.clone(), true).await?;
     }
-    session.finish_body().await?;
-    Ok(())
+    session.finish_request_body().await
 }

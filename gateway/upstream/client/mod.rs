@@ -20,7 +20,7 @@
 //!
 //! # One call
 //!
-//! `channel` makes a call in as many attempts as the retry policy allows (`retry`). An attempt finds a target and a
+//! `engine` has a channel make a call in as many attempts as the retry policy allows (`retry`). An attempt finds a target and a
 //! connection, writes the head (`call`) and the body, and reads the complete reply (`reply`) within the batch's budget and
 //! its memory reservation. `under_way` guards each attempt from its first byte on: whether it ends or is dropped, it is
 //! counted once, the target's circuit hears of it, and it is in the item's timeline.
@@ -32,16 +32,13 @@
 //! - The client never decides where a call goes or how it is framed.
 
 mod call;
-mod channel;
 mod checked;
 mod context;
 mod engine;
 mod held;
-mod kind;
 mod queued;
 mod reply;
 mod retry;
-mod sending;
 mod streams;
 mod under_way;
 

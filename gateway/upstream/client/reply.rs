@@ -3,8 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
-use pingora::protocols::http::client::HttpSession as AnySession;
-use pingora::protocols::http::v1::client::HttpSession;
+use pingora::protocols::http::client::HttpSession;
 
 use crate::dispatch::{Attempt, CallFailure, ReplyBudget, UpstreamReply};
 use crate::header::hop::is_interim;
@@ -28,11 +27,6 @@ pub(super) struct Unanswered {
 }
 
 impl Unanswered {
-    /// Whether the target is not at fault.
-    pub(super) fn is_blameless(&self) -> bool {
-        self.stale || self.failure == CallFailure::NotProcessed
-    }
-
     /// The attempt as the retry policy sees it.
     pub(super) const fn lost(&self) -> Lost {
         Lost { failure: self.failure, is_sent: self.sent, is_stale: self.stale }
@@ -50,53 +44,9 @@ impl From<CallFailure> for Unanswered {
     }
 }
 
-/// A session whose reply can be read: HTTP/1.1 on a held connection, or a stream of HTTP/2.
-pub(super) trait Replies {
-    async fn read_header(&mut self) -> pingora::Result<()>;
-    fn head(&self) -> Option<(StatusCode, &HeaderMap)>;
-    async fn read_some(&mut self) -> pingora::Result<Option<Bytes>>;
-    fn is_done(&mut self) -> bool;
-}
-
-impl Replies for HttpSession {
-    async fn read_header(&mut self) -> pingora::Result<()> {
-        self.read_response().await.map(|_| ())
-    }
-
-    fn head(&self) -> Option<(StatusCode, &HeaderMap)> {
-        self.resp_header().map(|header| (header.status, &header.headers))
-    }
-
-    async fn read_some(&mut self) -> pingora::Result<Option<Bytes>> {
-        self.read_body_bytes().await
-    }
-
-    fn is_done(&mut self) -> bool {
-        self.is_body_done()
-    }
-}
-
-impl Replies for AnySession {
-    async fn read_header(&mut self) -> pingora::Result<()> {
-        self.read_response_header().await
-    }
-
-    fn head(&self) -> Option<(StatusCode, &HeaderMap)> {
-        self.response_header().map(|header| (header.status, &header.headers))
-    }
-
-    async fn read_some(&mut self) -> pingora::Result<Option<Bytes>> {
-        self.read_response_body().await
-    }
-
-    fn is_done(&mut self) -> bool {
-        self.response_done()
-    }
-}
-
 /// Reads a complete reply.
 pub(super) async fn collect(
-    session: &mut impl Replies,
+    session: &mut HttpSession,
     Attempt { progress, budget, .. }: Attempt<'_>,
     reservation: &MemoryReservation<'_>,
 ) -> Result<UpstreamReply, Unanswered> {
@@ -145,9 +95,9 @@ impl Drop for Held<'_> {
     }
 }
 
-async fn read_final_header(session: &mut impl Replies) -> Result<(StatusCode, HeaderMap), Unanswered> {
+async fn read_final_header(session: &mut HttpSession) -> Result<(StatusCode, HeaderMap), Unanswered> {
     for interim in 0..=MAX_INTERIM {
-        if let Err(error) = session.read_header().await {
+        if let Err(error) = session.read_response_header().await {
             if interim > 0 {
                 return Err(error::of_exchange(&error).into());
             }
@@ -156,25 +106,22 @@ async fn read_final_header(session: &mut impl Replies) -> Result<(StatusCode, He
                 (failure == CallFailure::ConnectionLost, failure != CallFailure::NotProcessed);
             return Err(Unanswered { nothing_received, sent, ..failure.into() });
         }
-        match session.head() {
-            // 101 answers an Upgrade, which no call asks for (RFC 9110 §7.8).
-            Some((StatusCode::SWITCHING_PROTOCOLS, _)) | None => {
-                return Err(CallFailure::ReplyMalformed.into());
+        // 101 answers an Upgrade, which no call asks for (RFC 9110 §7.8).
+        match session.response_header().filter(|head| head.status != StatusCode::SWITCHING_PROTOCOLS) {
+            Some(head) if is_interim(head.status) => {}
+            Some(head) if error::is_framing_read(&head.headers) => {
+                return Ok((head.status, head.headers.clone()));
             }
-            Some((status, _)) if is_interim(status) => {}
-            Some((_, headers)) if !error::is_framing_read(headers) => {
-                return Err(CallFailure::ReplyMalformed.into());
-            }
-            Some((status, headers)) => return Ok((status, headers.clone())),
+            Some(_) | None => break,
         }
     }
     Err(CallFailure::ReplyMalformed.into())
 }
 
-async fn read_body(session: &mut impl Replies, held: &mut Held<'_>) -> Result<Bytes, CallFailure> {
+async fn read_body(session: &mut HttpSession, held: &mut Held<'_>) -> Result<Bytes, CallFailure> {
     let mut body = Body { first: Bytes::new(), rest: BytesMut::new() };
-    while !session.is_done() {
-        match session.read_some().await {
+    while !session.response_done() {
+        match session.read_response_body().await {
             Ok(Some(bytes)) => {
                 held.take(body.len(), bytes.len()).await?;
                 body.push(bytes);

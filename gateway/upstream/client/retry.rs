@@ -9,22 +9,26 @@ use std::time::Duration;
 use futures_util::future::FutureExt;
 
 use crate::clock::Deadline;
+use crate::config::Engine;
 use crate::dispatch::{Attempt, CallFailure, ReplyBudget, Sent, UpstreamReply};
 use crate::memory::MemoryReservation;
 use crate::upstream::failover::Failover;
 use crate::upstream::instance::Upstream;
 use crate::upstream::retry::{Next, Retries, Retry};
 
-use super::context::Calls;
-use super::kind::Kind;
+use super::context::{Calls, Sending};
+use super::held::HeldConnection;
 use super::reply::Unanswered;
-use super::sending::Sending;
+use super::streams;
 
 type Made = Result<UpstreamReply, Unanswered>;
 
 /// Makes a call, in as many attempts as the policy allows.
-pub(super) async fn call(channel: &mut Kind<'_>, sending: Sending<'_>) -> Result<UpstreamReply, CallFailure> {
-    let mut attempts = Attempts::new(channel.calls(), sending);
+pub(super) async fn call(
+    channel: &mut HeldConnection<'_>,
+    sending: Sending<'_>,
+) -> Result<UpstreamReply, CallFailure> {
+    let mut attempts = Attempts::new(channel.calls, sending);
     match attempts.make(channel).await {
         (made, Next::GiveUp(_)) => made.map_err(|unanswered| unanswered.failure),
         // Boxed, so that a call that needs one attempt is no larger for it.
@@ -40,10 +44,6 @@ struct Kept<'call> {
 }
 
 impl Kept<'_> {
-    const fn is_reply(&self) -> bool {
-        matches!(self.made, Some(Ok(_)))
-    }
-
     fn into_made(mut self) -> Result<UpstreamReply, CallFailure> {
         self.made
             .take()
@@ -85,7 +85,7 @@ impl<'call> Attempts<'call> {
     /// All attempts after the first.
     async fn go_on(
         mut self,
-        channel: &mut Kind<'_>,
+        channel: &mut HeldConnection<'_>,
         made: Made,
         mut retry: Retry,
     ) -> Result<UpstreamReply, CallFailure> {
@@ -98,7 +98,7 @@ impl<'call> Attempts<'call> {
             }
             self.failover.once_more(retry.kind);
             let attempt = self.make(channel);
-            let (made, next) = if kept.is_reply() {
+            let (made, next) = if matches!(kept.made, Some(Ok(_))) {
                 // Don't time out outside of this: the caller would drop the reply that is held here.
                 let Some(made) = deadline.race(attempt).boxed().await else { break };
                 made
@@ -117,16 +117,16 @@ impl<'call> Attempts<'call> {
     }
 
     /// Makes one attempt, and decides what follows it.
-    async fn make(&mut self, channel: &mut Kind<'_>) -> (Made, Next) {
+    async fn make(&mut self, channel: &mut HeldConnection<'_>) -> (Made, Next) {
         let limit = self.retries.attempt_limit();
         let sending = Sending { patience: self.patience(limit), ..self.sending };
         let left = || sending.attempt.deadline.remaining();
         let Self { retries, failover, .. } = self;
         let made = match limit {
-            None => channel.attempt(sending, failover).await,
+            None => attempt(channel, sending, failover).await,
             Some(limit) => {
                 // Boxed for the same reason, where `retry.timeout` is set.
-                let mut attempt = channel.attempt(sending, failover).boxed();
+                let mut attempt = attempt(channel, sending, failover).boxed();
                 match Deadline::after(limit).race(attempt.as_mut()).await {
                     Some(made) => made,
                     None => match retries.after_timeout(left) {
@@ -154,5 +154,17 @@ impl<'call> Attempts<'call> {
         let elapsed = self.sending.attempt.progress.elapsed().unwrap_or_default();
         let left = self.upstream.settings.timeout.item.saturating_sub(elapsed);
         Some(Deadline::after(limit.map_or(left, |limit| limit.min(left))))
+    }
+}
+
+/// One attempt, by the kind of channel that the upstream wants.
+async fn attempt(
+    channel: &mut HeldConnection<'_>,
+    sending: Sending<'_>,
+    failover: &mut Failover<'_>,
+) -> Made {
+    match channel.calls.upstream.settings.engine {
+        Engine::Held => channel.attempt(sending, failover).await,
+        Engine::H2 => streams::attempt(channel.calls, sending, failover).await,
     }
 }

@@ -7,76 +7,65 @@ use pingora::protocols::http::client::HttpSession;
 use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, UpstreamReply};
 
-use super::context::Calls;
+use super::context::{Calls, Sending};
 use super::reply::{Unanswered, collect};
-use super::sending::Sending;
 use super::under_way::CallUnderWay;
 use crate::memory::MemoryReservation;
 use crate::upstream::error;
 use crate::upstream::failover::Failover;
+use crate::upstream::instance::Upstream;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
 
-/// The channel. It holds no connection between calls.
-pub(super) struct Streams<'batch> {
-    calls: Calls<'batch>,
+/// One attempt of a call. The connection may have been closed while the call was on its way (GOAWAY). Nothing is held
+/// between calls.
+pub(super) async fn attempt(
+    calls: Calls<'_>,
+    sending: Sending<'_>,
+    failover: &mut Failover<'_>,
+) -> Result<UpstreamReply, Unanswered> {
+    let connected = connect(calls.upstream, failover, sending).await;
+    let (lease, Connected { mut session, opened }) = connected.map_err(Unanswered::not_sent)?;
+    let peer = Arc::clone(lease.peer());
+    let header = calls.header_h2(sending, &peer).map_err(Unanswered::not_sent)?;
+    let progress = sending.attempt.progress;
+    let sent_before = progress.sent();
+    let under_way = CallUnderWay::new(calls.upstream, lease, sending, opened);
+    match send_and_collect(&mut session, header, sending, calls.behalf.reservation).await {
+        Ok(reply) => {
+            under_way.answered(reply.status);
+            calls.upstream.connections.keep(session, &peer).await;
+            Ok(reply)
+        }
+        Err(unanswered) => {
+            if !unanswered.sent {
+                progress.take_back(sent_before);
+            }
+            Err(under_way.unanswered(unanswered))
+        }
+    }
 }
 
-impl<'batch> Streams<'batch> {
-    pub(super) const fn new(calls: Calls<'batch>) -> Self {
-        Self { calls }
-    }
+/// A session, and when its connection was opened if it is a new one.
+struct Connected {
+    session: HttpSession,
+    opened: Option<Stopwatch>,
+}
 
-    pub(super) const fn calls(&self) -> Calls<'batch> {
-        self.calls
-    }
-
-    /// One attempt of a call. The connection may have been closed while the call was on its way (GOAWAY).
-    pub(super) async fn attempt(
-        &mut self,
-        sending: Sending<'_>,
-        failover: &mut Failover<'_>,
-    ) -> Result<UpstreamReply, Unanswered> {
-        let (lease, mut session, opened) =
-            self.connect(failover, sending).await.map_err(Unanswered::not_sent)?;
-        let peer = Arc::clone(lease.peer());
-        let header = self.calls.header_h2(sending, &peer).map_err(Unanswered::not_sent)?;
-        let progress = sending.attempt.progress;
-        let sent_before = progress.sent();
-        let under_way = CallUnderWay::new(self.calls.upstream, lease, sending, opened);
-        match send_and_collect(&mut session, header, sending, self.calls.behalf.reservation).await {
-            Ok(reply) => {
-                under_way.answered(reply.status);
-                self.calls.upstream.connections.keep(session, &peer).await;
-                Ok(reply)
-            }
-            Err(unanswered) => {
-                if !unanswered.sent {
-                    progress.take_back(sent_before);
-                }
-                Err(under_way.unanswered(unanswered))
-            }
-        }
-    }
-
-    /// A session, and when its connection was opened if it is a new one.
-    async fn connect(
-        &self,
-        failover: &mut Failover<'_>,
-        sending: Sending<'_>,
-    ) -> Result<(Lease, HttpSession, Option<Stopwatch>), CallFailure> {
-        let upstream = self.calls.upstream;
-        let _seeking = upstream.seeking.acquire().await;
-        // The pool of HTTP/2 is asked when a session is opened.
-        let idle = |_| std::future::ready(None);
-        let open = |peer: Arc<Peer>| async move { upstream.connections.session(&peer).await };
-        let (lease, (session, reused)) = failover.connect(sending.attempt.deadline, idle, open).await?;
-        let opened = (!reused).then(Stopwatch::start);
-        if opened.is_some() {
-            upstream.opened.inc();
-        }
-        Ok((lease, session, opened))
-    }
+async fn connect(
+    upstream: &Upstream,
+    failover: &mut Failover<'_>,
+    sending: Sending<'_>,
+) -> Result<(Lease, Connected), CallFailure> {
+    let _seeking = upstream.seeking.acquire().await;
+    // The pool of HTTP/2 is asked when a session is opened.
+    let idle = |_| std::future::ready(None);
+    let open = |peer: Arc<Peer>| async move {
+        let (session, reused) = upstream.connections.session(&peer).await?;
+        let opened = (!reused).then(Stopwatch::start).inspect(|_| upstream.opened.inc());
+        Ok(Connected { session, opened })
+    };
+    failover.connect(sending.attempt.deadline, idle, open).await
 }
 
 async fn send_and_collect(

@@ -6,8 +6,8 @@ use http::StatusCode;
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{Attempt, AttemptTimes, CallFailure, Progress};
 
+use super::context::Sending;
 use super::reply::Unanswered;
-use super::sending::Sending;
 use crate::upstream::instance::Upstream;
 use crate::upstream::lease::Lease;
 
@@ -49,7 +49,8 @@ impl<'call> CallUnderWay<'call> {
     pub(super) fn unanswered(mut self, mut unanswered: Unanswered) -> Unanswered {
         unanswered.stale = self.connected.is_none() && unanswered.nothing_received;
         self.patience = None;
-        if !unanswered.is_blameless() {
+        // A target is not at fault if its idle connection was closed, or if it did not process the call.
+        if !unanswered.stale && unanswered.failure != CallFailure::NotProcessed {
             self.upstream.targets.failed(&mut self.lease, unanswered.failure);
         }
         unanswered

@@ -35,7 +35,6 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::config::Scheme;
 use crate::problem::is_idempotent;
 use crate::telemetry::{TlsCause, TlsFailures, TlsTarget};
 
@@ -79,15 +78,14 @@ impl Connections {
             return None;
         }
         loop {
-            let mut stream = self.http1.reused_stream(&peer.http1).await?;
+            let mut stream = self.http1.reused_stream(&peer.http).await?;
             if !is_safe {
                 // Lets the runtime read what has come from the network meanwhile.
                 tokio::task::yield_now().await;
             }
-            if is_quiet(&mut stream) {
+            if is_quiet(&mut stream, peer) {
                 return Some(stream);
             }
-            peer.state.idle_was_gone();
         }
     }
 
@@ -98,19 +96,21 @@ impl Connections {
 
     /// Keeps a connection of HTTP/1.1 on which nothing is under way.
     pub(crate) fn keep_http1(&self, stream: Stream, peer: &Peer) {
-        self.http1.release_stream(stream, peer.http1.reuse_hash(), peer.http1.idle_timeout());
+        self.http1.release_stream(stream, peer.http.reuse_hash(), peer.http.idle_timeout());
     }
 
     /// A session of the version of HTTP that the target speaks, and whether its connection was there already.
     pub(crate) async fn session(&self, peer: &Peer) -> pingora::Result<(HttpSession, bool)> {
-        let (may_be_http1, may_be_http2) = versions(peer.scheme);
-        if may_be_http2 {
+        let offer = Offer::of(peer.scheme);
+        if offer != Offer::Http1 {
             // A connection that is going away is not a failure: a new one takes its place.
             if let Ok(Some(session)) = self.http2.reused_http_session(&peer.http).await {
                 return Ok((HttpSession::H2(session), true));
             }
         }
-        if may_be_http1 && let Some(stream) = self.idle_http1(peer, &Method::GET).await {
+        if offer != Offer::Http2
+            && let Some(stream) = self.idle_http1(peer, &Method::GET).await
+        {
             return Ok((http1_session(stream, peer), true));
         }
         Ok((self.new_session(peer).await?, false))
@@ -118,11 +118,7 @@ impl Connections {
 
     /// A session on a new connection.
     pub(crate) async fn new_session(&self, peer: &Peer) -> pingora::Result<HttpSession> {
-        let offer = match versions(peer.scheme) {
-            (true, true) => Offer::Either,
-            (false, _) => Offer::Http2,
-            (true, false) => Offer::Http1,
-        };
+        let offer = Offer::of(peer.scheme);
         let Opened { stream, is_http2 } = self.open(peer, offer).await?;
         if !is_http2 {
             return Ok(http1_session(stream, peer));
@@ -195,22 +191,18 @@ impl Connections {
 
 /// Whether an idle connection has brought nothing, not even its end. Asks tokio what it knows already, so a quiet connection
 /// costs no system call.
-pub(crate) fn is_quiet(stream: &mut Stream) -> bool {
+pub(crate) fn is_quiet(stream: &mut Stream, peer: &Peer) -> bool {
     let mut unasked = [0; 1];
-    tokio::task::unconstrained(stream.read(&mut unasked)).now_or_never().is_none()
-}
-
-/// Whether a target may speak HTTP/1.1, and HTTP/2.
-const fn versions(scheme: Scheme) -> (bool, bool) {
-    match scheme {
-        Scheme::Http => (true, false),
-        Scheme::Https => (true, true),
-        Scheme::H2c | Scheme::H2 => (false, true),
+    let is_quiet = tokio::task::unconstrained(stream.read(&mut unasked)).now_or_never().is_none();
+    if !is_quiet {
+        peer.state.idle_was_gone();
     }
+    is_quiet
 }
 
-fn http1_session(stream: Stream, peer: &Peer) -> HttpSession {
-    HttpSession::H1(Http1Session::new_with_options(stream, &peer.http1))
+/// A session on a connection over HTTP/1.1.
+pub(crate) fn http1_session(stream: Stream, peer: &Peer) -> HttpSession {
+    HttpSession::H1(Http1Session::new_with_options(stream, &peer.http))
 }
 
 async fn shake_hands(
@@ -223,11 +215,8 @@ async fn shake_hands(
     let name = ServerName::try_from(peer.http.sni.clone()).map_err(|_| {
         failed(rustls::Error::General("the target's host can't be the name of a server".to_owned()))
     })?;
-    let connector = TlsConnector::from(Arc::clone(tls.offering(offer)));
-    let stream = connector
-        .connect(name, tcp)
-        .await
-        .map_err(|error| Error::because(ErrorType::TLSHandshakeFailure, "TLS", error))?;
+    let connecting = TlsConnector::from(Arc::clone(tls.offering(offer))).connect(name, tcp).await;
+    let stream = connecting.map_err(|error| Error::because(ErrorType::TLSHandshakeFailure, "TLS", error))?;
     let encrypted = Encrypted::new(stream);
     let is_http2 = encrypted.is_http2();
     if offer == Offer::Http2 && !is_http2 {

@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::version::{TLS12, TLS13};
 
-use crate::config::Upstream;
+use crate::config::{Scheme, Upstream};
 use crate::telemetry::LogThrottle;
 
 use super::verifier::{Trusted, Verifier};
@@ -24,7 +24,19 @@ pub(super) enum Offer {
     Either,
 }
 
+impl Offer {
+    /// What a target may speak.
+    pub(super) const fn of(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::Http => Self::Http1,
+            Scheme::Https => Self::Either,
+            Scheme::H2c | Scheme::H2 => Self::Http2,
+        }
+    }
+}
+
 /// TLS towards one upstream.
+#[derive(Debug)]
 pub(crate) struct UpstreamTls {
     /// The upstream's name.
     pub(super) upstream: String,
@@ -33,13 +45,9 @@ pub(crate) struct UpstreamTls {
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
     either: Arc<ClientConfig>,
-    verified: u64,
-}
-
-impl std::fmt::Debug for UpstreamTls {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("UpstreamTls").field("upstream", &self.upstream).finish_non_exhaustive()
-    }
+    /// A hash of everything that a connection's certificate was judged by, except the target's name. Connections with
+    /// different hashes are never shared.
+    pub(crate) verified: u64,
 }
 
 impl UpstreamTls {
@@ -76,12 +84,6 @@ impl UpstreamTls {
             Offer::Http2 => &self.http2,
             Offer::Either => &self.either,
         }
-    }
-
-    /// A hash of everything that a connection's certificate was judged by, except the target's name. Connections with
-    /// different hashes are never shared.
-    pub(crate) const fn verified(&self) -> u64 {
-        self.verified
     }
 }
 

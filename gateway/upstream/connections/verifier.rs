@@ -69,10 +69,6 @@ impl Verifier {
         let authorities = builder.build().ok();
         Self { provider, trusts_everyone, authorities, pinned }
     }
-
-    fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.pinned.iter().any(|pinned| pinned.as_ref() == certificate.as_ref())
-    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -94,7 +90,9 @@ impl ServerCertVerifier for Verifier {
             },
         );
         match by_authority {
-            Err(_) if self.is_pinned(end_entity) => verify_pinned(end_entity, server_name, now),
+            Err(_) if self.pinned.iter().any(|pinned| pinned == end_entity) => {
+                verify_pinned(end_entity, server_name, now)
+            }
             judged => judged,
         }
     }

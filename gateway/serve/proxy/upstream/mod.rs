@@ -108,7 +108,7 @@ impl Connection {
                 CheckedStream::expect_reply(&stream, &head.method);
                 let shared = SharedStream::new(stream);
                 let received = shared.received();
-                let mut session = Http1::new_with_options(Box::new(shared.clone()), &peer.http1);
+                let mut session = Http1::new_with_options(Box::new(shared.clone()), &peer.http);
                 session.write_request_header(head).await?;
                 Ok((RequestWriter::http1(shared, framing), ReplyReader::Http1(Box::new(session), received)))
             }

@@ -4,21 +4,17 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderMap;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::tls::SslDigest;
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
-    TimingDigest, UniqueID, UniqueIDType,
-};
+use parking_lot::Mutex;
+use pingora::protocols::{Peek, Shutdown, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::transport::delegate::delegate_facts_to;
 use crate::upstream::client::CheckedStream;
 
 /// One of the hands.
@@ -45,11 +41,7 @@ impl SharedStream {
 
     /// The connection, once this is the last hand that holds it.
     pub(super) fn into_stream(self) -> Option<Stream> {
-        Arc::into_inner(self.stream).map(|stream| stream.into_inner().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Stream> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+        Arc::into_inner(self.stream).map(Mutex::into_inner)
     }
 
     /// The hand under a session of pingora's.
@@ -59,21 +51,11 @@ impl SharedStream {
 
     /// Takes the trailers of the reply that was read to its end.
     pub(super) fn trailers(&self) -> Option<HeaderMap> {
-        CheckedStream::take_trailers(&self.lock())
+        CheckedStream::take_trailers(&self.stream.lock())
     }
 
     pub(super) fn received(&self) -> Received {
         self.received.clone()
-    }
-
-    /// Writes what the connection takes.
-    pub(super) fn poll_write_some(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.lock()).poll_write(context, bytes)
-    }
-
-    /// Sends what the connection still holds back.
-    pub(super) fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_flush(context)
     }
 }
 
@@ -84,7 +66,7 @@ impl AsyncRead for SharedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut *self.lock()).poll_read(context, buffer);
+        let read = Pin::new(&mut *self.stream.lock()).poll_read(context, buffer);
         self.received.0.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
         read
     }
@@ -92,15 +74,15 @@ impl AsyncRead for SharedStream {
 
 impl AsyncWrite for SharedStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_some(context, bytes)
+        Pin::new(&mut *self.stream.lock()).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_send(context)
+        Pin::new(&mut *self.stream.lock()).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_shutdown(context)
+        Pin::new(&mut *self.stream.lock()).poll_shutdown(context)
     }
 }
 
@@ -108,50 +90,11 @@ impl AsyncWrite for SharedStream {
 impl Shutdown for SharedStream {
     async fn shutdown(&mut self) {
         let shared = self.clone();
-        let _ = std::future::poll_fn(|context| Pin::new(&mut *shared.lock()).poll_shutdown(context)).await;
+        let _ =
+            std::future::poll_fn(|context| Pin::new(&mut *shared.stream.lock()).poll_shutdown(context)).await;
     }
 }
 
 impl Peek for SharedStream {}
 
-impl UniqueID for SharedStream {
-    fn id(&self) -> UniqueIDType {
-        self.lock().id()
-    }
-}
-
-impl Ssl for SharedStream {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.lock().get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.lock().selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for SharedStream {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.lock().get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.lock().get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.lock().get_write_pending_time()
-    }
-}
-
-impl GetProxyDigest for SharedStream {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.lock().get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for SharedStream {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.lock().get_socket_digest()
-    }
-}
+delegate_facts_to!(SharedStream, self => self.stream.lock());

@@ -6,10 +6,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::{Reason, SendStream};
+use tokio::io::AsyncWrite;
 
 use super::shared_stream::SharedStream;
 
@@ -37,7 +39,7 @@ pub(in crate::serve::proxy) struct RequestWriter {
     /// Nothing more is pushed.
     ended: bool,
     /// The last byte has left.
-    finished: bool,
+    pub(in crate::serve::proxy) finished: bool,
 }
 
 enum Sink {
@@ -101,16 +103,9 @@ impl RequestWriter {
 
     /// Whether everything that was pushed has left, so that there is room for more.
     pub(in crate::serve::proxy) fn is_drained(&self) -> bool {
-        self.queue.is_empty() && (self.finished || !self.ended) && !self.is_unsent()
-    }
-
-    const fn is_unsent(&self) -> bool {
-        matches!(self.sink, Sink::Http1 { unsent: true, .. })
-    }
-
-    /// Whether the request has left in full.
-    pub(in crate::serve::proxy) const fn is_finished(&self) -> bool {
-        self.finished
+        self.queue.is_empty()
+            && (self.finished || !self.ended)
+            && !matches!(self.sink, Sink::Http1 { unsent: true, .. })
     }
 
     /// Writes everything that was pushed.
@@ -149,13 +144,13 @@ impl RequestWriter {
 }
 
 fn poll_http1(
-    stream: &SharedStream,
+    stream: &mut SharedStream,
     queue: &mut VecDeque<Bytes>,
     unsent: &mut bool,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     while let Some(first) = queue.front_mut() {
-        let count = ready!(stream.poll_write_some(context, first))?;
+        let count = ready!(Pin::new(&mut *stream).poll_write(context, first))?;
         if count == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -166,7 +161,7 @@ fn poll_http1(
         }
     }
     if *unsent {
-        ready!(stream.poll_send(context))?;
+        ready!(Pin::new(stream).poll_flush(context))?;
         *unsent = false;
     }
     Poll::Ready(Ok(()))
