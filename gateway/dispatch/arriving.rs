@@ -197,9 +197,13 @@ impl EarlierWork {
         if !self.window.has_lines() {
             return Vec::new();
         }
-        let is_waited_for = self.deferred.wait_for(number);
-        let end = self.window.end_of(outcome, route, is_waited_for);
-        let released = if is_waited_for { self.deferred.ended(number, &end) } else { Vec::new() };
+        if !self.deferred.wait_for(number) {
+            let end = self.window.end_of(outcome, route);
+            self.window.end(number, end);
+            return Vec::new();
+        }
+        let end = self.window.end_for_others(outcome, route);
+        let released = self.deferred.ended(number, &end);
         self.window.end(number, end);
         released
     }

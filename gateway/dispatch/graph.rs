@@ -172,8 +172,9 @@ impl<'run, E: Engine> State<'run, E> {
             return dependent < items.barrier;
         }
         let condition = items.conditions.get(&ItemIndex(dependent));
-        let on = || items.places.get(number).unwrap_or(place).item.subject.id.clone();
-        if let Some(reason) = skipped_by(items.has_failed(ItemIndex(number)), condition, on) {
+        let failed = items.has_failed(ItemIndex(number));
+        let failed = failed.then(|| items.places.get(number).unwrap_or(place).item.subject.id.clone());
+        if let Some(reason) = skipped_by(failed, condition) {
             items.fill(place, Outcome::Skipped(reason));
             return true;
         }

@@ -33,13 +33,9 @@ pub(super) enum Turn<'item> {
     WithOther,
 }
 
-/// Why the end of one item ends another that waits for it. `None`: it goes on.
-pub(super) fn skipped_by(
-    has_failed: bool,
-    condition: Option<&PlannedCondition>,
-    on: impl FnOnce() -> ItemId,
-) -> Option<SkipReason> {
-    (has_failed && condition.is_none()).then(|| SkipReason::DependencyFailed { on: on() })
+/// Why the end of one item ends another that waits for it. `failed`: that one, if it failed. `None`: it goes on.
+pub(super) fn skipped_by(failed: Option<ItemId>, condition: Option<&PlannedCondition>) -> Option<SkipReason> {
+    failed.filter(|_| condition.is_none()).map(|on| SkipReason::DependencyFailed { on })
 }
 
 /// Decides on an item, once all that it waits for has ended. `left`: bytes of results that may still be looked through.

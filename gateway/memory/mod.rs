@@ -30,12 +30,6 @@
 //!   [`STANDSTILL`](clients::STANDSTILL). So a client that holds little is never the victim of one that holds much, no client
 //!   gives way while none waits, and a client that keeps reading keeps its reply, however slow its network is.
 //!
-//! # What is kept without need
-//!
-//! A stream keeps the results of its last lines, because later ones may name them. It could do without: so all streams
-//! together keep at most a quarter of the memory, and nothing while more than half of it is held. Bodies and calls always
-//! find the rest ([`MemoryReservation::may_keep`]).
-//!
 //! # Who frees what
 //!
 //! A [`MemoryReservation`] gives back all that it has leased when it is dropped; nothing else gives back for it. Giving way
@@ -54,6 +48,7 @@
 //! It does not measure the process. Buffers of connections, plans and headers are bounded by other limits.
 
 mod clients;
+mod kept;
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -338,26 +333,6 @@ impl<'memory> MemoryReservation<'memory> {
     /// Holds `now` bytes in the place of `before`, whether there is room or not.
     pub(crate) fn change(&self, before: usize, now: usize) {
         self.hold((self.used.load(Ordering::Relaxed) + now).saturating_sub(before));
-    }
-
-    /// How many bytes it may keep without need.
-    pub(crate) fn may_keep(&self) -> usize {
-        let memory = self.memory;
-        if memory.held() > memory.half() {
-            return 0;
-        }
-        let others = memory.kept.load(Ordering::Relaxed).saturating_sub(self.kept.load(Ordering::Relaxed));
-        (memory.limit() / 4).saturating_sub(others).max(memory.small())
-    }
-
-    /// Keeps exactly `bytes` without need from now on.
-    pub(crate) fn keep(&self, bytes: usize) {
-        let before = self.kept.swap(bytes, Ordering::Relaxed);
-        if before != bytes {
-            self.memory.kept.fetch_add(bytes, Ordering::Relaxed);
-            self.memory.kept.fetch_sub(before, Ordering::Relaxed);
-            self.change(before, bytes);
-        }
     }
 
     /// Returns once a call may be started. If the eldest batch has to wait, possibly no batch can go on: after

@@ -3,10 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::deferred_call::{Named, Neighbours};
-use super::step::PlannedItem;
 use crate::batch::{Batch, BatchItem, BatchRefusal, IdForm, Item, ItemId, ItemIndex, Subject};
-use crate::route::RouteIndex;
 
 /// Characters of a name that are repeated in a refusal.
 const MAX_NAME_SHOWN: usize = 64;
@@ -91,31 +88,6 @@ pub(crate) fn depends(item: &Item) -> bool {
 /// Whether the client gave the item its id, complete.
 pub(crate) fn has_given_id(subject: &Subject) -> bool {
     subject.form.id != IdForm::Position && !subject.form.id_is_cut
-}
-
-/// The other items of a batch, as one of them names them.
-pub(crate) struct InBatch<'plan> {
-    /// The position of the item itself.
-    pub(crate) index: ItemIndex,
-    /// The names of the items.
-    pub(crate) names: &'plan Names,
-    /// The items before this one.
-    pub(crate) planned: &'plan [PlannedItem],
-}
-
-impl Neighbours for InBatch<'_> {
-    fn find(&self, id: &ItemId) -> Named {
-        match self.names.item(id) {
-            Some(index) if index < self.index => Named::Earlier(index),
-            Some(index) if index == self.index => Named::Itself,
-            Some(_) => Named::Later,
-            None => Named::Nothing,
-        }
-    }
-
-    fn route(&self, index: ItemIndex) -> Option<RouteIndex> {
-        self.planned.get(index.0)?.route
-    }
 }
 
 /// A name as a refusal repeats it.

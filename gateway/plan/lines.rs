@@ -88,6 +88,13 @@ pub struct EarlierLines {
     latest: HashMap<Arc<str>, usize>,
 }
 
+/// Whether a line is the one that its id names from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    Own,
+    OnlyIfFree,
+}
+
 #[derive(Debug)]
 struct NamedLine {
     id: Arc<str>,
@@ -104,14 +111,14 @@ impl EarlierLines {
     /// Plans the next line.
     pub fn plan_line(&mut self, item: BatchItem, context: &PlanContext<'_>) -> PlannedLine {
         // A line that was rejected before its id was read does not take the name of another.
-        let takes_name = item.content.is_ok() || has_given_id(&item.subject);
+        let has_own_name = item.content.is_ok() || has_given_id(&item.subject);
         let line = match item {
             BatchItem { subject, content: Ok(item) } if depends(&item) => {
                 self.plan_dependent(subject, item, context)
             }
             independent @ BatchItem { .. } => plan_item(independent, context).into(),
         };
-        self.add(&line.item, takes_name);
+        self.add(&line.item, if has_own_name { Name::Own } else { Name::OnlyIfFree });
         line
     }
 
@@ -125,7 +132,7 @@ impl EarlierLines {
         PlannedLine { item: PlannedItem { subject, route, step }, waits }
     }
 
-    fn add(&mut self, item: &PlannedItem, takes_name: bool) {
+    fn add(&mut self, item: &PlannedItem, name: Name) {
         let number = self.count;
         self.count += 1;
         if self.most == 0 {
@@ -138,7 +145,7 @@ impl EarlierLines {
             self.latest.remove(&oldest.id);
         }
         let id: Arc<str> = item.subject.id.as_str().into();
-        if takes_name || !self.latest.contains_key(&id) {
+        if name == Name::Own || !self.latest.contains_key(&id) {
             self.latest.insert(Arc::clone(&id), number);
         }
         self.lines.push_back(NamedLine { id, route: item.route });

@@ -2,11 +2,11 @@
 
 use super::call::Call;
 use super::conditions::{self, Conditions};
-use super::deferred_call::plan_template;
-use super::dependencies::{InBatch, Names};
+use super::deferred_call::{Named, Neighbours, plan_template};
+use super::dependencies::Names;
 use super::routing::{PlanContext, map_references};
 use super::step::{Plan, PlannedItem, Step};
-use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemIndex, ItemRejection, Subject};
+use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemId, ItemIndex, ItemRejection, Subject};
 use crate::route::{RouteAction, RouteIndex};
 
 /// Plans a batch: N items in, N planned items out, in order.
@@ -48,6 +48,31 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
         planned.push(one);
     }
     Ok(Plan { items: planned, dependencies, conditions, sequential, ignored })
+}
+
+/// The other items of a batch, as one of them names them.
+struct InBatch<'plan> {
+    /// The position of the item itself.
+    index: ItemIndex,
+    /// The names of the items.
+    names: &'plan Names,
+    /// The items before this one.
+    planned: &'plan [PlannedItem],
+}
+
+impl Neighbours for InBatch<'_> {
+    fn find(&self, id: &ItemId) -> Named {
+        match self.names.item(id) {
+            Some(index) if index < self.index => Named::Earlier(index),
+            Some(index) if index == self.index => Named::Itself,
+            Some(_) => Named::Later,
+            None => Named::Nothing,
+        }
+    }
+
+    fn route(&self, index: ItemIndex) -> Option<RouteIndex> {
+        self.planned.get(index.0)?.route
+    }
 }
 
 /// Plans an item that names no other.
