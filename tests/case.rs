@@ -37,6 +37,10 @@ pub(crate) struct Expected {
     pub(crate) content_type: Option<String>,
     /// What becomes of each item, in order.
     pub(crate) items: Vec<ExpectedItem>,
+    /// The method and the target of each request that the upstream gets, in order.
+    pub(crate) sent: Vec<String>,
+    /// The reply's body.
+    pub(crate) reply: Option<Vec<u8>>,
 }
 
 /// What has to become of an item.
@@ -89,6 +93,10 @@ pub(crate) fn parse(name: String, text: &str) -> Result<Case, String> {
         Some(parts) => parts,
         None => ("", rest.strip_prefix("--- expect\n").ok_or("there is no line `--- expect`")?),
     };
+    let (expected, reply) = match expected.split_once("--- reply\n") {
+        Some((expected, reply)) => (expected, Some(expand(reply.strip_suffix('\n').unwrap_or(reply))?)),
+        None => (expected, None),
+    };
     let mut lines = head.lines();
     let request_line = lines.next().unwrap_or_default();
     let mut words = request_line.split(' ');
@@ -104,7 +112,7 @@ pub(crate) fn parse(name: String, text: &str) -> Result<Case, String> {
         target: target.to_owned(),
         fields: lines.map(parse_field).collect::<Result<_, _>>()?,
         body: expand(body)?,
-        expected: parse_expected(expected)?,
+        expected: Expected { reply, ..parse_expected(expected)? },
     })
 }
 
@@ -123,6 +131,7 @@ fn parse_expected(text: &str) -> Result<Expected, String> {
             "detail" => expected.details.push(rest.to_owned()),
             "content-type" => expected.content_type = Some(rest.to_owned()),
             "item" => expected.items.push(parse_item(rest)?),
+            "sent" => expected.sent.push(rest.to_owned()),
             _ => return Err(format!("nobody knows how to expect this: {line}")),
         }
     }
@@ -232,6 +241,15 @@ mod tests {
         assert_eq!(case.expected.details, ["a b"]);
         assert_eq!(case.expected.items.len(), 2);
         assert_eq!(case.expected.items[0].end, ExpectedEnd::Sent);
+    }
+
+    #[test]
+    fn a_case_may_say_what_is_sent_and_replied() {
+        let text =
+            "POST / HTTP/1.1\n\n--- expect\nstatus 200\nsent GET /a\nsent PUT /b\n--- reply\na\\r\nb\\r\n\n";
+        let expected = parse("name".into(), text).unwrap().expected;
+        assert_eq!(expected.sent, ["GET /a", "PUT /b"]);
+        assert_eq!(expected.reply.unwrap(), b"a\r\nb\r\n");
     }
 
     #[test]

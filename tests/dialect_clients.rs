@@ -1,6 +1,10 @@
 //! Dialects before the clients that speak them, each as its registry has it: what they see of a batch,
 //! and what arrives at the upstream.
 
+mod azure;
+mod odata;
+mod office;
+
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -18,6 +22,19 @@ fn gateway(upstream: &Upstream, endpoint: &str) -> Gateway {
 /// What a client's program tells of a gateway.
 fn told(client: &mut Command, gateway: &Gateway) -> Value {
     serde_json::from_str(&succeed(client.arg(gateway.url("")))).unwrap()
+}
+
+/// A program of `python/`, about to run.
+fn python_program(name: &str) -> Command {
+    let mut command = Command::new(python());
+    command.arg(test_file("python").join(name));
+    command
+}
+
+/// The members with this name of each value in a list.
+fn each<'a>(list: &'a Value, name: &str) -> Vec<&'a Value> {
+    let list = list.as_array().unwrap_or_else(|| panic!("{list}"));
+    list.iter().map(|value| &value[name]).collect()
 }
 
 /// An upstream as Graph is.

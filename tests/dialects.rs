@@ -104,10 +104,11 @@ fn a_group_of_several_is_not_run_by_odata() {
     let upstream = upstream();
     let item = |id: &str, group: &str| json!({"id": id, "method": "PUT", "url": "x", "atomicityGroup": group, "body": 1});
     let gateway = gateway(&upstream);
-    let reply = gateway.send(&json_batch(ODATA, &json!([item("a", "g"), item("b", "g")])));
+    let alone = json!({"id": "c", "method": "GET", "url": "x"});
+    let reply = gateway.send(&json_batch(ODATA, &json!([item("a", "g"), item("b", "g"), alone])));
     let results = results(&reply);
-    assert_eq!(members(&results, "status"), [501, 501]);
-    assert_eq!(members(&results, "atomicityGroup"), ["g", "g"]);
+    assert_eq!(members(&results, "status"), [501, 501, 200]);
+    assert_eq!(members(&results, "atomicityGroup"), [&json!("g"), &json!("g"), &Value::Null]);
     assert_eq!(results[0]["headers"]["Content-Type"], "application/json");
     assert_eq!(results[0]["body"]["error"].as_object().unwrap().len(), 2, "{results:?}");
     assert!(results[0]["headers"]["Proxy-Status"].as_str().unwrap().ends_with("; outcome=rejected"));
@@ -116,7 +117,9 @@ fn a_group_of_several_is_not_run_by_odata() {
     assert_eq!(apart.json()["error"]["code"], "bad_group");
     let named_as_an_item = gateway.send(&json_batch(ODATA, &json!([item("a", "a")])));
     assert_eq!(named_as_an_item.status, 400);
-    assert!(upstream.requests().is_empty());
+    let nothing = gateway.send(&json_batch(ODATA, &json!([item("a", "g"), item("b", "g")])));
+    assert_eq!((nothing.status, &nothing.json()["error"]["code"]), (501, &json!("not_implemented")));
+    assert_eq!(upstream.requests().len(), 1);
 }
 
 #[test]
@@ -166,11 +169,12 @@ fn odatas_change_sets_are_answered_as_sets_only_if_they_are_good() {
     assert_eq!(outline(&gateway.send(&multipart(&[good, last.clone()]))), ["set", "1", "200", "9", "200"]);
     assert_eq!(outline(&gateway.send(&multipart(&[failed, last.clone()]))), ["1", "409"]);
     let sent = upstream.requests().len();
-    let reply = gateway.send(&multipart(&[two, last]));
-    assert_eq!(outline(&reply), ["501"]);
+    let reply = gateway.send(&multipart(&[last.clone(), two.clone(), last.clone()]));
+    assert_eq!(outline(&reply), ["9", "200", "501"]);
     assert!(reply.text().contains("Content-Type: application/json\r\n"), "{}", reply.text());
     assert!(reply.text().contains("{\"error\":{\"code\":"), "{}", reply.text());
-    assert_eq!(upstream.requests().len(), sent);
+    assert_eq!(gateway.send(&multipart(&[two, last])).status, 501);
+    assert_eq!(upstream.requests().len(), sent + 1);
 }
 
 #[test]

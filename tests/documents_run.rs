@@ -51,10 +51,13 @@ fn the_other_documents_do_what_they_say() {
 /// What an example's last command prints, as far as it is always the same.
 const PRINTED_BY_EXAMPLES: &[(&str, &str)] = &[
     ("apisix.yaml", "[{\"status\":200,"),
+    ("azure.yaml", "x-ms-error-code: forbidden_url"),
     ("bulk.yaml", "\"summary\":{\"items\":2,\"failed\":2}"),
     ("formats.yaml", "HTTP/1.1 404 Not Found"),
+    ("google.yaml", "\"status\":\"NOT_FOUND\"}}"),
     ("graph.yaml", "{\"id\":\"4\",\"status\":424"),
     ("legacy-prefix.yaml", "\"Location\":\"/legacy/orders/22\""),
+    ("odata-3.yaml", "Content-ID: ship\r\n\r\nHTTP/1.1 200 OK"),
     ("odata.yaml", "HTTP/1.1 404 Not Found"),
     ("orders.yaml", "\"summary\":{\"items\":3,\"failed\":1}"),
     ("tyk.yaml", "\"code\":404"),

@@ -149,6 +149,48 @@ const EXAMPLES: &[(&str, &[Batch])] = &[
         ],
     ),
     (
+        "odata-3.yaml",
+        &[(
+            "POST",
+            "/_api/$batch",
+            "multipart/mixed; boundary=batch_1",
+            "batch.odata-3.multipart",
+            200,
+            &[
+                "HTTP/1.1 404 Not Found",
+                "Content-ID: pay\r\n\r\nHTTP/1.1 200 OK",
+                "Content-ID: miss\r\n\r\nHTTP/1.1 404 Not Found",
+                "Content-ID: ship\r\n\r\nHTTP/1.1 200 OK",
+            ],
+        )],
+    ),
+    (
+        "azure.yaml",
+        &[(
+            "POST",
+            "/orders?restype=container&comp=batch",
+            "multipart/mixed; boundary=batch_1",
+            "batch.azure.multipart",
+            202,
+            &["Content-ID: 0\r\n\r\nHTTP/1.1 200 OK", "x-ms-error-code: forbidden_url\r\n", "<Error><Code>"],
+        )],
+    ),
+    (
+        "google.yaml",
+        &[(
+            "POST",
+            "/batch/orders/v1",
+            "multipart/mixed; boundary=batch_1",
+            "batch.google.multipart",
+            200,
+            &[
+                "Content-ID: <response-b29c5de2 + read>\r\n\r\nHTTP/1.1 200 OK",
+                "Content-ID: response-pay\r\n\r\nHTTP/1.1 200 OK",
+                r#"{"error":{"code":404,"message":"no route is configured for this path""#,
+            ],
+        )],
+    ),
+    (
         "graph.yaml",
         &[(
             "POST",

@@ -36,8 +36,20 @@ mod multipart;
 /// The dialects of batch endpoints, from raw requests.
 mod dialects;
 
+/// Google's dialect, from raw requests.
+mod dialect_google;
+
+/// Groups of several items.
+mod groups;
+
+/// What a batch endpoint is set to.
+mod endpoints;
+
 /// The dialects, before their real clients.
 mod dialect_clients;
+
+/// What those clients send, and the replies to the byte.
+mod client_traffic;
 
 /// The worked examples under `config/examples/`.
 mod examples;

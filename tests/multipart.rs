@@ -102,10 +102,14 @@ fn binary_bodies_are_sent_to_the_byte() {
 #[test]
 fn a_change_set_is_answered_as_one() {
     let upstream = Upstream::start();
-    let request =
-        "--c\r\nContent-Type: application/http\r\nContent-ID: 1\r\n\r\nPUT /x HTTP/1.1\r\n\r\nx\r\n";
+    let request = |id: usize| {
+        format!(
+            "--c\r\nContent-Type: application/http\r\nContent-ID: {id}\r\n\r\nPUT /x HTTP/1.1\r\n\r\nx\r\n"
+        )
+    };
     let set = |requests: usize| {
-        format!("Content-Type: multipart/mixed; boundary=c\r\n\r\n{}--c--", request.repeat(requests))
+        let requests: String = (1..=requests).map(request).collect();
+        format!("Content-Type: multipart/mixed; boundary=c\r\n\r\n{requests}--c--")
     };
     let reply = post(&upstream, &[&set(1), &set(2)], "multipart/mixed");
     assert_eq!(reply.text().matches("Content-Type: multipart/mixed; boundary=changesetresponse_").count(), 1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 
-use super::ItemRejection;
+use super::{ItemIndex, ItemRejection};
 use crate::header::field::Fields;
 use crate::reference::condition::Condition;
 use crate::reference::item_id::ItemId;
@@ -49,6 +49,30 @@ pub enum IdForm {
     Bracketed,
 }
 
+/// A change set of a multipart batch: a group without a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangeSet {
+    /// The position of its first item, which no other set of the batch has.
+    pub first: u32,
+    /// How many items it has.
+    pub members: u32,
+}
+
+impl ChangeSet {
+    /// A set of this many items.
+    #[must_use]
+    pub fn new(first: ItemIndex, members: usize) -> Self {
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { first: number(first.0), members: number(members) }
+    }
+
+    /// Whether it is a group of several, which only a transaction could run as one.
+    #[must_use]
+    pub const fn is_several(&self) -> bool {
+        self.members > 1
+    }
+}
+
 /// How an item was written. Its result repeats this where the reply's format has a place for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemForm {
@@ -56,8 +80,8 @@ pub struct ItemForm {
     pub id: IdForm,
     /// Whether the id is not the client's but the part of it that fits the limit.
     pub id_is_cut: bool,
-    /// Whether it was the one request of a change set.
-    pub in_set: bool,
+    /// The change set that it was written in.
+    pub set: Option<ChangeSet>,
     /// Its group's name, by which later items may depend on it.
     pub group: Option<ItemId>,
     /// Its url as the client wrote it, if the gateway made another one of it.

@@ -3,6 +3,7 @@
 
 mod admission;
 mod bounded;
+mod groups;
 mod item;
 mod limits;
 mod problem;
@@ -12,7 +13,8 @@ mod result;
 
 pub use admission::AdmissionRefusal;
 pub use bounded::Bounded;
-pub use item::{Batch, BatchItem, IdForm, Item, ItemForm, Subject};
+pub use groups::{Changesets, Groups};
+pub use item::{Batch, BatchItem, ChangeSet, IdForm, Item, ItemForm, Subject};
 pub use limits::{BatchLimits, StreamWindow};
 pub use problem::{Problem, ProxyError};
 pub use refusal::{BatchRefusal, Place};

@@ -20,6 +20,14 @@ pub struct Problem {
     pub place: Option<Place>,
 }
 
+impl Problem {
+    /// The last part of its type: a word that clients can rely on.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.kind.rsplit(':').next().unwrap_or_default()
+    }
+}
+
 /// An error type of RFC 9209 §2.3, as it appears in Proxy-Status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyError(pub &'static str);

@@ -186,6 +186,12 @@ pub enum BatchRefusal {
     /// A version of OData that the endpoint does not support.
     #[error("OData-Version must be 4.0 or 4.01, and OData-MaxVersion 4.0 or higher")]
     OdataVersion,
+    /// No item was sent, because groups of several items were refused.
+    #[error(
+        "the upstreams share no transaction, so that a group of several items can't be atomic; nothing of the batch \
+         was sent"
+    )]
+    NotAtomic,
     /// `Isolation: snapshot`, OData's (Protocol 4.01 §8.2.6).
     #[error("Isolation is not supported: the services behind this endpoint have no common snapshot")]
     NoIsolation,
@@ -240,6 +246,7 @@ impl BatchRefusal {
             | Self::NoRecords
             | Self::NotAcceptable(_)
             | Self::OdataVersion
+            | Self::NotAtomic
             | Self::NoIsolation
             | Self::CrossSite
             | Self::MethodNotAllowed

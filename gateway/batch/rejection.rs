@@ -154,6 +154,12 @@ pub enum ItemRejection {
         /// The methods that it allows, comma-separated.
         allowed: String,
     },
+    /// It is in a group of several items, which the endpoint refuses.
+    #[error(
+        "the upstreams share no transaction, so that a group of several items can't be atomic; nothing of the group \
+         was sent"
+    )]
+    NotAtomic,
     /// The item needs something that the gateway does not support.
     #[error("{what}")]
     NotImplemented {

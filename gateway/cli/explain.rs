@@ -76,6 +76,8 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     let context = ExplainContext {
         settings,
         endpoint: entry.endpoint,
+        dialect: request.dialect,
+        query: &request.query,
         preferences: request.preferences,
         inherited: &request.inherited,
         hop: &ForwardedBy::default(),

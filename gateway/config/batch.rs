@@ -1,9 +1,11 @@
 //! `batch`: the endpoints that take batches, and what a batch may cost there.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
+use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +14,10 @@ use super::route::RouteDocument;
 use super::stream_window::StreamWindowDocument;
 use super::yaml::quantity::{ByteSize, TimeLimit};
 use super::yaml::wrappers::At;
-use crate::batch::BatchLimits;
+use crate::batch::{BatchLimits, Changesets, Groups};
 use crate::dialect::Dialect;
+use crate::format::Accept;
+use crate::format::multipart::SetReply;
 use crate::route::CanonicalPath;
 
 /// A batch endpoint: POST sends a batch, GET returns its limits.
@@ -42,10 +46,27 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) deadline: At<TimeLimit>,
     /// Whether items run side by side or one by one.
     pub(in crate::config) order: ItemOrder,
+    /// Whether items go on to be started after one has failed, if the client does not say. Absent: as the dialect's own
+    /// service does it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OnError")]
+    pub(in crate::config) on_error: Option<OnError>,
+    /// What becomes of groups of several items: atomicity groups and change sets.
+    pub(in crate::config) groups: Groups,
+    /// How change sets are answered in multipart.
+    pub(in crate::config) changesets: Changesets,
     /// The reply's status once a batch was accepted: 207, or 200 or 202 for clients that insist. Absent: 207,
     /// and 200 in other dialects than batchgate's own.
     #[schemars(extend("enum" = [207, 200, 202]))]
     pub(in crate::config) reply_status: Option<At<u16>>,
+    /// Whether a reply's format follows Accept, or is always that of the batch.
+    pub(in crate::config) reply_format: ReplyFormat,
+    /// Parameters that the query of a request must have to be for this endpoint, such as `comp: batch`. With them, the
+    /// endpoint also takes such requests below its path; all requests without them go to the routes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(in crate::config) query: BTreeMap<String, String>,
+    /// Where requests with other methods than POST go.
+    pub(in crate::config) other_methods: OtherMethods,
     /// The only fields of the batch that its items inherit. Absent: all but those that describe the batch
     /// itself, and none in the dialect `tyk`.
     pub(in crate::config) inherit: Option<Vec<At<String>>>,
@@ -80,6 +101,49 @@ pub enum ItemOrder {
     Sequential,
 }
 
+/// What happens after an item ended at 400 or above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// The other items are started as if nothing had happened.
+    Continue,
+    /// No further item is started.
+    Stop,
+}
+
+/// How a reply's format is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyFormat {
+    /// By Accept, as far as the dialect heeds it; without Accept, it is the batch's own.
+    #[default]
+    Negotiated,
+    /// Always the batch's own: for clients whose Accept is meant for the items.
+    Same,
+}
+
+impl ReplyFormat {
+    /// What a client accepts, as far as it is heeded.
+    #[must_use]
+    pub fn accept(self, request: &HeaderMap) -> Accept<'_> {
+        match self {
+            Self::Negotiated => Accept::from_headers(request),
+            Self::Same => Accept::default(),
+        }
+    }
+}
+
+/// Where requests to a batch endpoint go that are not POST.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OtherMethods {
+    /// GET returns the endpoint's limits; all others are refused with 405.
+    #[default]
+    Refuse,
+    /// To the route that has the endpoint's path.
+    Route,
+}
+
 impl Default for BatchDocument {
     fn default() -> Self {
         let limits = BatchLimits::default();
@@ -93,6 +157,12 @@ impl Default for BatchDocument {
             concurrency: number(32),
             deadline: TimeLimit(Duration::from_secs(30)).into(),
             order: ItemOrder::Parallel,
+            on_error: None,
+            groups: Groups::default(),
+            changesets: Changesets::default(),
+            reply_format: ReplyFormat::default(),
+            query: BTreeMap::new(),
+            other_methods: OtherMethods::default(),
             reply_status: None,
             inherit: None,
             max_depth: number(limits.max_depth),
@@ -127,10 +197,40 @@ pub struct BatchEndpoint {
     pub deadline: Duration,
     /// Whether items run side by side or one by one.
     pub order: ItemOrder,
+    /// What happens after an item failed; `None`: what the dialect says.
+    pub on_error: Option<OnError>,
+    /// What becomes of groups of several items, and how change sets are answered.
+    pub sets: SetReply,
     /// The reply's status once a batch was accepted: 207, 200 or 202.
     pub reply_status: StatusCode,
+    /// Whether a reply's format follows Accept.
+    pub reply_format: ReplyFormat,
+    /// Parameters that a request's query must have to be for this endpoint.
+    pub query: BTreeMap<String, String>,
+    /// Where requests with other methods than POST go.
+    pub other_methods: OtherMethods,
     /// The outer fields that items inherit; `None`: all but those of protocol §1.
     pub inherit: Option<Vec<HeaderName>>,
+}
+
+impl BatchEndpoint {
+    /// Whether a batch's query has parameters that neither choose the endpoint nor reach the items.
+    #[must_use]
+    pub fn ignores(&self, dialect: Dialect, query: &str) -> bool {
+        let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).count();
+        parameters > self.query.len() && !dialect.hands_down_query()
+    }
+
+    /// Whether requests to its path with this query are for it.
+    #[must_use]
+    pub fn has_query(&self, query: &str) -> bool {
+        let same = |text: &str, wanted: &String| percent_decode_str(text).eq(wanted.bytes());
+        let has = |(name, value): (&String, &String)| {
+            let mut parameters = query.split('&').map(|text| text.split_once('=').unwrap_or((text, "")));
+            parameters.any(|(other, found)| same(other, name) && same(found, value))
+        };
+        self.query.iter().all(has)
+    }
 }
 
 impl Resolver<'_> {
@@ -157,7 +257,12 @@ impl Resolver<'_> {
             concurrency: document.concurrency,
             deadline: document.deadline.value.0,
             order: document.order,
+            on_error: document.on_error,
+            sets: SetReply { groups: document.groups, changesets: document.changesets },
             reply_status: reply_status?,
+            reply_format: document.reply_format,
+            query: document.query.clone(),
+            other_methods: document.other_methods,
             inherit: inherit?,
         })
     }
@@ -210,13 +315,16 @@ impl Resolver<'_> {
         }
     }
 
-    /// Refuses routes at exactly a batch endpoint's path, which takes every request there.
+    /// Refuses routes at exactly the path of a batch endpoint that takes every request there.
     pub(super) fn hidden_routes(&mut self, routes: &[At<RouteDocument>], batch: &[At<BatchDocument>]) {
         for route in routes {
             let path = &route.value.path;
             let Some(wanted) = canonical(path) else { continue };
-            let endpoint =
-                batch.iter().find(|endpoint| canonical(&endpoint.value.path).as_ref() == Some(&wanted));
+            let hides = |endpoint: &BatchDocument| {
+                endpoint.query.is_empty() && endpoint.other_methods == OtherMethods::Refuse
+            };
+            let mut hiding = batch.iter().filter(|endpoint| hides(&endpoint.value));
+            let endpoint = hiding.find(|endpoint| canonical(&endpoint.value.path).as_ref() == Some(&wanted));
             if let Some(endpoint) = endpoint {
                 let message = format!("the route {} is at a batch endpoint's path", path.shown());
                 let help = match endpoint.value.path.span {

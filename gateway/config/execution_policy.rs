@@ -1,41 +1,57 @@
 //! How a batch runs: what the endpoint says, what its dialect's clients expect, and what the client
 //! prefers (protocol §5).
 
-use super::batch::{BatchEndpoint, ItemOrder};
-use crate::dialect::{ExecutionPolicy, InputFormat};
+use super::batch::{BatchEndpoint, ItemOrder, OnError};
+use crate::dialect::{Dialect, ExecutionPolicy, InputFormat};
 use crate::plan::Preferences;
 
 impl BatchEndpoint {
-    /// How a batch in this format runs here. A preference of the client wins over the dialect's default; an endpoint that
-    /// runs its items one by one always does.
+    /// How a batch in this dialect and format runs here. A preference of the client wins over the endpoint's `on_error`,
+    /// and that over the dialect's default; an endpoint that runs its items one by one always does.
     #[must_use]
-    pub fn execution_policy(&self, format: InputFormat, preferences: &Preferences) -> ExecutionPolicy {
-        decide(format.execution(self.dialect), self.order, preferences)
-    }
-}
-
-fn decide(usual: ExecutionPolicy, order: ItemOrder, preferences: &Preferences) -> ExecutionPolicy {
-    ExecutionPolicy {
-        sequential: usual.sequential || preferences.sequential || order == ItemOrder::Sequential,
-        stop_on_error: !preferences.continue_on_error.unwrap_or(!usual.stop_on_error),
-        ..usual
+    pub fn execution_policy(
+        &self,
+        dialect: Dialect,
+        format: InputFormat,
+        preferences: &Preferences,
+    ) -> ExecutionPolicy {
+        let usual = format.execution(dialect);
+        let continues = match self.on_error {
+            None => !usual.stop_on_error,
+            Some(OnError::Continue) => true,
+            Some(OnError::Stop) => false,
+        };
+        ExecutionPolicy {
+            sequential: usual.sequential || preferences.sequential || self.order == ItemOrder::Sequential,
+            stop_on_error: !preferences.continue_on_error.unwrap_or(continues),
+            ..usual
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::dialect::Dialect;
+    use crate::config::{Settings, parse};
     use crate::format::Format;
 
-    fn execution_policy(dialect: &str, format: Format, continue_on_error: Option<bool>) -> ExecutionPolicy {
+    fn settings(members: &str) -> Settings {
+        let text = format!(
+            "listen: 127.0.0.1:80\nroutes: [{{ path: /, respond: {{ status: 404 }} }}]\nbatch: [{{ path: /b, {members} }}]\n"
+        );
+        parse(&text, "test.yaml", Path::new(""), &|_| None).unwrap().settings
+    }
+
+    fn execution_policy(members: &str, format: Format, continue_on_error: Option<bool>) -> ExecutionPolicy {
         let preferences = Preferences { continue_on_error, ..Preferences::default() };
-        let usual = InputFormat::Batch(format).execution(Dialect::named(dialect).unwrap());
-        decide(usual, ItemOrder::Parallel, &preferences)
+        let endpoint = &settings(members).batch[0];
+        endpoint.execution_policy(endpoint.dialect, InputFormat::Batch(format), &preferences)
     }
 
     #[test]
-    fn odata_runs_multipart_in_order_and_stops() {
+    fn each_dialect_has_its_own_order_and_its_own_way_with_errors() {
         let of = |sequential, stop_on_error, leaves_out_unstarted| ExecutionPolicy {
             sequential,
             stop_on_error,
@@ -47,14 +63,37 @@ mod tests {
             ("odata", multipart, Some(true), of(true, false, true)),
             ("odata", json, None, of(false, false, true)),
             ("odata", json, Some(false), of(false, true, true)),
+            ("odata-3", multipart, None, of(true, false, true)),
+            ("odata-3", multipart, Some(false), of(true, true, true)),
             ("batchgate", multipart, None, of(false, false, false)),
             ("batchgate", json, Some(false), of(false, true, false)),
             ("graph", json, None, of(false, false, false)),
         ] {
             assert_eq!(
-                execution_policy(dialect, format, continue_on_error),
+                execution_policy(&format!("dialect: {dialect}"), format, continue_on_error),
                 expected,
                 "{dialect} {format:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_endpoint_overrides_the_dialect_and_the_client_the_endpoint() {
+        for (members, client, stops) in [
+            ("on_error: stop", None, true),
+            ("on_error: stop", Some(true), false),
+            ("on_error: continue", None, false),
+            ("on_error: continue", Some(false), true),
+            ("dialect: odata, on_error: continue", None, false),
+            ("dialect: odata, on_error: continue", Some(false), true),
+            ("dialect: graph, on_error: stop", None, true),
+            ("dialect: odata-3, on_error: stop", None, true),
+        ] {
+            let format = if members.contains("graph") { Format::Json } else { Format::Multipart };
+            assert_eq!(
+                execution_policy(members, format, client).stop_on_error,
+                stops,
+                "{members} {client:?}"
             );
         }
     }

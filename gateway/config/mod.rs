@@ -81,7 +81,7 @@ mod upstream;
 mod vocabulary;
 
 pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
-pub use batch::{BatchEndpoint, ItemOrder};
+pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat};
 pub use bulk::BulkRoute;
 pub use circuit::Breaker;
 pub use cors::Cors;

@@ -27,7 +27,7 @@ use super::trusted_proxies::TrustedProxies;
 use super::upstream::{Upstream, UpstreamDocument};
 use super::yaml::tree::read_written;
 use super::yaml::wrappers::{At, Named, OneOrMany};
-use crate::route::{CanonicalPath, RouteTable, UpstreamIndex};
+use crate::route::{CanonicalPath, RouteTable, UpstreamIndex, is_prefix};
 
 /// Everything one batchgate does: where it listens, which upstreams it knows, which routes lead to
 /// them, and which paths take batches.
@@ -158,6 +158,18 @@ impl Settings {
             let twin = self.batch.iter().find(|endpoint| endpoint.path.differs_by_last_slash(path));
             twin.filter(|_| !self.is_claimed(path))
         })
+    }
+
+    /// The batch endpoint that a request with this path and query is for. Parameters of the query tell batches from other
+    /// requests wherever they are sent, so an endpoint with such parameters also takes the paths below its own.
+    #[must_use]
+    pub fn batch_endpoint_for(&self, path: &CanonicalPath, query: &str) -> Option<&BatchEndpoint> {
+        let exact = self.batch_endpoint(path).filter(|endpoint| endpoint.has_query(query));
+        let above = |endpoint: &&BatchEndpoint| {
+            !endpoint.query.is_empty() && is_prefix(&endpoint.path, path) && endpoint.has_query(query)
+        };
+        let longest = |endpoint: &&BatchEndpoint| endpoint.path.as_str().len();
+        exact.or_else(|| self.batch.iter().filter(above).max_by_key(longest))
     }
 
     /// The bulk route with exactly this path, if it takes this method. With a slash more it would be a resource of the

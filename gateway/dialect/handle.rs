@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
+use http::HeaderMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -11,6 +12,7 @@ use super::batchgate::Batchgate;
 use super::registry::DIALECTS;
 use super::rules::Rules;
 use crate::batch::MultiStatus;
+use crate::format::multipart::SetReply;
 use crate::format::{EncodedBody, Format, write_all};
 
 /// A dialect of batches. Copied freely, compared and serialised by its name; its rules are those of [`Rules`].
@@ -29,10 +31,16 @@ impl Dialect {
         Self::all().find(|dialect| dialect.name() == name)
     }
 
+    /// The dialect of a request with these fields, at an endpoint of this one.
+    #[must_use]
+    pub fn of_request(self, request: &HeaderMap) -> Self {
+        self.variant(request).map_or(self, Self)
+    }
+
     /// Writes the results of a batch in one of the dialect's formats.
     #[must_use]
-    pub fn write(self, format: Format, results: MultiStatus) -> EncodedBody {
-        write_all(self.result_writer(format), results)
+    pub fn write(self, format: Format, sets: SetReply, results: MultiStatus) -> EncodedBody {
+        write_all(self.result_writer(format, sets), results)
     }
 }
 

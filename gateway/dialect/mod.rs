@@ -10,7 +10,9 @@
 //! dialect. The choice is made once a batch: a `&'static dyn`, and never once a byte.
 
 mod apisix;
+mod azure;
 mod batchgate;
+mod google;
 mod graph;
 mod handle;
 mod odata;

@@ -5,7 +5,10 @@ use super::rules::Rules;
 pub(super) static DIALECTS: &[&dyn Rules] = &[
     &super::batchgate::Batchgate,
     &super::odata::Odata,
+    &super::odata::Odata3,
     &super::graph::Graph,
+    &super::google::Google,
+    &super::azure::Azure,
     &super::apisix::Apisix,
     &super::tyk::Tyk,
 ];

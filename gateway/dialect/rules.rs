@@ -6,8 +6,9 @@ use http::header::{HeaderMap, HeaderName};
 
 use crate::batch::{Batch, BatchRefusal, Problem};
 use crate::format::json::{self, ErrorForm, JsonInput, JsonOutput};
+use crate::format::multipart::{self, MultipartInput, MultipartOutput, SetReply};
 use crate::format::{
-    Accept, EncodedBody, Format, ReadContext, ResultWriter, multipart, ndjson, read, reply_format, xml,
+    Accept, EncodedBody, Format, ReadContext, ResultWriter, ndjson, read, reply_format, xml,
 };
 use crate::header::field::Fields;
 
@@ -59,6 +60,16 @@ pub trait Rules: Sync {
         Vec::new()
     }
 
+    /// The dialect that a request with these fields is in, if it is a variant of this one.
+    fn variant(&self, _request: &HeaderMap) -> Option<&'static dyn Rules> {
+        None
+    }
+
+    /// Whether the query of a batch's own url belongs to every item.
+    fn hands_down_query(&self) -> bool {
+        false
+    }
+
     /// Checks the fields of a request before its body is read.
     ///
     /// # Errors
@@ -85,9 +96,14 @@ pub trait Rules: Sync {
     /// How an error is written as JSON.
     fn error_form(&self) -> ErrorForm;
 
-    /// Which results of change sets are written as sets (multipart).
-    fn sets(&self) -> multipart::Sets {
-        multipart::Sets::All
+    /// How items of multipart are read.
+    fn multipart_input<'a>(&self, _context: &ReadContext<'a>) -> MultipartInput<'a> {
+        MultipartInput::default()
+    }
+
+    /// How results are written in multipart.
+    fn multipart_output(&self) -> MultipartOutput {
+        MultipartOutput::new(self.error_form())
     }
 
     /// Reads a batch in one of the dialect's formats. An item that is wrong is rejected alone.
@@ -95,7 +111,7 @@ pub trait Rules: Sync {
     /// # Errors
     /// The reason why the batch is refused, and the place.
     fn read(&self, format: Format, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
-        read(format, body, context, self.json_input(context.endpoint))
+        read(format, body, context, self.json_input(context.endpoint), self.multipart_input(context))
     }
 
     /// The format of the reply to a batch that came in `request`.
@@ -106,13 +122,13 @@ pub trait Rules: Sync {
         reply_format(accept, request, self.formats())
     }
 
-    /// A writer of results in this format.
-    fn result_writer(&self, format: Format) -> Box<dyn ResultWriter> {
+    /// A writer of results in this format. `sets` is what the endpoint says about change sets.
+    fn result_writer(&self, format: Format, sets: SetReply) -> Box<dyn ResultWriter> {
         match format {
             Format::Json => Box::new(json::JsonWriter::new(self.json_output())),
             Format::Xml => Box::<xml::XmlWriter>::default(),
             Format::Ndjson => Box::<ndjson::LineWriter>::default(),
-            Format::Multipart => Box::new(multipart::MultipartWriter::new(self.sets(), self.error_form())),
+            Format::Multipart => Box::new(multipart::MultipartWriter::new(self.multipart_output(), sets)),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::batch::{
     Batch, BatchItem, BatchLimits, BatchRefusal, GatewayMade, ItemForm, ItemIndex, ItemRejection, ItemResult,
     MultiStatus, OutcomeKind, Place, Problem, ProxyError, ResultBody, Subject,
 };
+use crate::format::multipart::SetReply;
 use crate::format::{Accept, Format, ReadContext, request_format};
 
 fn dialect(name: &str) -> Dialect {
@@ -17,7 +18,8 @@ fn dialect(name: &str) -> Dialect {
 
 fn read_as(name: &str, endpoint: &str, body: &str) -> Result<Batch, BatchRefusal> {
     let limits = BatchLimits { max_items: 3, max_headers: 4, max_url: 100, ..BatchLimits::default() };
-    let context = ReadContext { limits: &limits, content_type: None, endpoint, own_authority: "gw" };
+    let context =
+        ReadContext { limits: &limits, content_type: None, endpoint, query: "", own_authority: "gw" };
     dialect(name).read(Format::Json, &Bytes::copy_from_slice(body.as_bytes()), &context)
 }
 
@@ -166,7 +168,7 @@ fn results() -> Vec<ItemResult> {
 }
 
 fn written(name: &str) -> Value {
-    let written = dialect(name).write(Format::Json, MultiStatus { results: results() });
+    let written = dialect(name).write(Format::Json, SetReply::default(), MultiStatus { results: results() });
     serde_json::from_slice(&written.chunks.concat()).unwrap()
 }
 
@@ -245,6 +247,7 @@ fn a_problem_is_told_in_each_dialect() {
     let expected = json!({
         "type": "urn:x", "title": "Broken", "status": 400, "detail": "\u{1}",
         "offset": 7, "line": 2, "column": 3, "item": 1,
+        "error": {"code": 400, "message": "\u{1}"},
     });
     let own = Dialect::default().write_problem(&Accept::default(), None, &problem);
     assert_eq!(serde_json::from_slice::<Value>(&own.chunks.concat()).unwrap(), expected);
@@ -252,6 +255,13 @@ fn a_problem_is_told_in_each_dialect() {
     let json = |error| ("application/json".to_owned(), error);
     let of_odata = json(json!({"error": {"code": "x", "message": "\u{1}"}}));
     assert_eq!((written("odata"), written("graph")), (of_odata.clone(), of_odata));
+    let earlier = json!({"code": "x", "message": {"lang": "en", "value": "\u{1}"}});
+    assert_eq!(written("odata-3"), json(json!({"error": earlier, "odata.error": earlier})));
+    let detail = json!({"domain": "batchgate", "reason": "x", "message": "\u{1}"});
+    let of_google = json!({
+        "error": {"code": 400, "message": "\u{1}", "errors": [detail], "status": "INVALID_ARGUMENT"}
+    });
+    assert_eq!(written("google"), ("application/json; charset=UTF-8".to_owned(), of_google));
     assert_eq!(written("apisix"), json(json!({"error_msg": "\u{1}"})));
     assert_eq!(written("tyk"), json(json!({"error": "\u{1}"})));
 }
@@ -265,5 +275,8 @@ fn a_dialect_is_known_by_its_name() {
     }
     assert_eq!(Dialect::default(), dialect("batchgate"));
     let unknown = serde_json::from_value::<Dialect>(json!("soap")).unwrap_err().to_string();
-    assert_eq!(unknown, "unknown dialect `soap`, expected one of batchgate, odata, graph, apisix, tyk");
+    assert_eq!(
+        unknown,
+        "unknown dialect `soap`, expected one of batchgate, odata, odata-3, graph, google, azure, apisix, tyk"
+    );
 }

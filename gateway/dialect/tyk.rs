@@ -11,10 +11,11 @@ use crate::format::chunk_writer::ChunkWriter;
 use crate::format::item_builder::{ItemBuilder, MemberNames};
 use crate::format::json::plain::{self, Plain, PlainItem, scalar, write_body};
 use crate::format::json::{ErrorForm, JsonError, JsonWriter, Lexer, Lists, write_fields, write_string};
+use crate::format::multipart::SetReply;
 use crate::format::{Format, ReadContext, ResultWriter};
 
 /// `{"error":…}`
-const ERROR: ErrorForm = ErrorForm { media_type: "application/json", write: write_error };
+const ERROR: ErrorForm = ErrorForm::json(write_error);
 
 /// Tyk. Its clients write into each item all that it needs, so that items inherit nothing.
 pub(super) struct Tyk;
@@ -44,7 +45,7 @@ impl Rules for Tyk {
         plain::read(body, context, Requests::default())
     }
 
-    fn result_writer(&self, _: Format) -> Box<dyn ResultWriter> {
+    fn result_writer(&self, _: Format, _: SetReply) -> Box<dyn ResultWriter> {
         Box::new(JsonWriter::of_array(write_result))
     }
 }

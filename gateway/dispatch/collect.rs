@@ -34,8 +34,9 @@ struct Fate {
 pub(super) fn collect<E: Engine>(mut items: Items, end: End, engine: &E) -> Vec<DispatchedItem> {
     let places = std::mem::take(&mut items.places);
     let mut collected: Vec<DispatchedItem> = Vec::with_capacity(places.len());
-    let mut is_stopped = false;
+    let (mut is_stopped, mut has_failed) = (false, false);
     for (number, place) in places.into_iter().enumerate() {
+        let ends_its_group = place.next_in_group.is_none();
         let item = if let Step::Same(first) = place.item.step {
             let first = collected.get(first.0).filter(|_| number < items.barrier);
             copied(place, first, end, |outcome| copy_of(outcome, &items.run.budget, engine))
@@ -43,7 +44,8 @@ pub(super) fn collect<E: Engine>(mut items: Items, end: End, engine: &E) -> Vec<
             let fate = Fate { end, is_stopped, waits: items.waits(number) };
             ended(place, &fate, |upstream| engine.was_held_back(upstream))
         };
-        is_stopped |= items.run.limits.stop_on_error && item.outcome.is_error();
+        has_failed |= items.run.limits.stop_on_error && item.outcome.is_error();
+        is_stopped |= has_failed && ends_its_group;
         collected.push(item);
     }
     collected
@@ -51,7 +53,7 @@ pub(super) fn collect<E: Engine>(mut items: Items, end: End, engine: &E) -> Vec<
 
 /// `was_held_back`: whether calls to an upstream waited for others of their client.
 fn ended(place: Place, fate: &Fate, was_held_back: impl Fn(UpstreamIndex) -> bool) -> DispatchedItem {
-    let Place { item: PlannedItem { subject, route, step }, progress, slot } = place;
+    let Place { item: PlannedItem { subject, route, step }, progress, slot, .. } = place;
     let upstream = Need::new(&step).upstream();
     let outcome = slot.into_inner().or_else(|| unstarted(step, fate));
     let outcome = outcome.unwrap_or_else(|| {
@@ -84,7 +86,7 @@ fn copied(
     end: End,
     copy: impl FnOnce(&Outcome) -> Outcome,
 ) -> DispatchedItem {
-    let Place { item: PlannedItem { subject, route, .. }, progress, slot } = place;
+    let Place { item: PlannedItem { subject, route, .. }, progress, slot, .. } = place;
     let outcome = match (slot.into_inner(), first) {
         (Some(outcome), _) => outcome,
         (None, Some(first)) => copy(&first.outcome),

@@ -36,9 +36,10 @@ impl Ended<'_> {
         part: &ResultPart,
     ) -> Result<Option<Literal>, &'static str> {
         let index = planned.source(part.item()).ok_or("that item has no result")?;
+        let mut all = planned.sources_of(part.item());
         let answer = || (self.outcome)(index).and_then(Answer::from_outcome).ok_or("that item has no result");
         match part {
-            ResultPart::Succeeded(_) => Ok(Some(Literal::Boolean((self.succeeded)(index)))),
+            ResultPart::Succeeded(_) => Ok(Some(Literal::Boolean(all.all(|index| (self.succeeded)(index))))),
             // RFC 6901 §3: in a pointer, `~` begins an escape.
             ResultPart::Member { path, .. } => {
                 answer()?.literal(&Part::Body(path.replace('~', "~0").into()), self.left)

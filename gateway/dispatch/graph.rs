@@ -48,7 +48,7 @@ impl<'run, E: Engine> Graph<'run, E> {
             items,
             engine,
             resolver,
-            waiting: items.dependencies.iter().map(Vec::len).collect(),
+            waiting: (0..items.places.len()).map(|number| items.awaited(number).count()).collect(),
             dependents: dependents(items),
             ready: BinaryHeap::new(),
             left: MAX_LOOKED_THROUGH,
@@ -81,8 +81,8 @@ impl<'run, 'graph: 'run, E: Engine> Source<'run> for Graph<'graph, E> {
 /// By item: which items wait for it.
 fn dependents(items: &Items) -> Vec<Vec<usize>> {
     let mut dependents = vec![Vec::new(); items.places.len()];
-    for (number, on) in items.dependencies.iter().enumerate() {
-        for index in on {
+    for number in 0..items.places.len() {
+        for index in items.awaited(number) {
             if let Some(dependents) = dependents.get_mut(index.0) {
                 dependents.push(number);
             }
@@ -113,7 +113,7 @@ impl<'run, E: Engine> State<'run, E> {
             match items.settled_already(number, place) {
                 Some(_) => self.ended(number),
                 // One that waits is made ready by the last it waits for, which may be a fixed answer above.
-                None if items.dependencies.get(number).is_some_and(Vec::is_empty) => self.is_ready(number),
+                None if items.starts_freely(number) => self.is_ready(number),
                 None => {}
             }
         }
@@ -172,7 +172,7 @@ impl<'run, E: Engine> State<'run, E> {
             return dependent < items.barrier;
         }
         let condition = items.conditions.get(&ItemIndex(dependent));
-        let failed = items.has_failed(ItemIndex(number));
+        let failed = items.has_failed(ItemIndex(number)) && items.needs(dependent, number);
         let failed = failed.then(|| items.places.get(number).unwrap_or(place).item.subject.id.clone());
         if let Some(reason) = skipped_by(failed, condition) {
             items.fill(place, Outcome::Skipped(reason));

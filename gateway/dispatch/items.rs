@@ -4,6 +4,7 @@
 //! progress then ([`collect`](super::collect)).
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Method;
 
@@ -26,6 +27,8 @@ pub(super) struct Items {
     /// What each item waits for; empty where none waits.
     pub(super) dependencies: Vec<Vec<ItemIndex>>,
     pub(super) conditions: Conditions,
+    /// The member before each item in its group, which has to end first, well or not; empty where there are no groups.
+    follows: Vec<Option<ItemIndex>>,
     /// When the reply has to leave.
     pub(super) deadline: Deadline,
     pub(super) run: Run,
@@ -36,18 +39,34 @@ pub(super) struct Place {
     pub(super) item: PlannedItem,
     pub(super) progress: Progress,
     pub(super) slot: OnceLock<Outcome>,
+    /// The next member of its group.
+    pub(super) next_in_group: Option<ItemIndex>,
+    /// Whether a member of its group before it has failed.
+    after_failure: AtomicBool,
 }
 
 impl Items {
     pub(super) fn new(plan: Plan, limits: DispatchLimits) -> Self {
         let queued = Stopwatch::start();
-        let place = |item| Place { item, progress: Progress::new(queued), slot: OnceLock::new() };
-        let places: Vec<_> = plan.items.into_iter().map(place).collect();
+        let place = |item| Place {
+            item,
+            progress: Progress::new(queued),
+            slot: OnceLock::new(),
+            next_in_group: None,
+            after_failure: AtomicBool::new(false),
+        };
+        let mut places: Vec<_> = plan.items.into_iter().map(place).collect();
+        for (number, before) in plan.follows.iter().enumerate() {
+            if let Some(before) = before.and_then(|before| places.get_mut(before.0)) {
+                before.next_in_group = Some(ItemIndex(number));
+            }
+        }
         let mut items = Self {
             barrier: places.len(),
             places,
             dependencies: plan.dependencies,
             conditions: plan.conditions,
+            follows: plan.follows,
             deadline: queued.deadline(limits.patience),
             run: Run::new(limits),
         };
@@ -57,12 +76,17 @@ impl Items {
         items
     }
 
-    /// With `stop_on_error`: the first item that failed by its plan alone.
+    /// With `stop_on_error`: the end of the first item that failed by its plan alone, and of its group.
     fn first_failed_already(&self) -> Option<usize> {
         let mut places = self.places.iter().enumerate().filter(|_| self.run.limits.stop_on_error);
-        places
-            .find(|(number, place)| self.settled_already(*number, place) == Some(true))
-            .map(|(number, _)| number)
+        let (number, mut last) =
+            places.find(|(number, place)| self.settled_already(*number, place) == Some(true))?;
+        let mut end = number;
+        while let Some(next) = last.next_in_group {
+            end = next.0 + 1;
+            last = self.places.get(next.0)?;
+        }
+        Some(end)
     }
 
     /// For an item that is settled by its plan alone: whether it failed.
@@ -73,8 +97,30 @@ impl Items {
 
     /// Whether an item can't end before others have ended, or its condition was evaluated.
     pub(super) fn waits(&self, number: usize) -> bool {
-        self.dependencies.get(number).is_some_and(|on| !on.is_empty())
-            || self.conditions.contains_key(&ItemIndex(number))
+        !self.starts_freely(number) || self.conditions.contains_key(&ItemIndex(number))
+    }
+
+    /// Whether an item waits for no other.
+    pub(super) fn starts_freely(&self, number: usize) -> bool {
+        self.dependencies.get(number).is_none_or(Vec::is_empty) && self.leader(number).is_none()
+    }
+
+    /// The member of its group that an item follows.
+    pub(super) fn leader(&self, number: usize) -> Option<ItemIndex> {
+        self.follows.get(number).copied().flatten()
+    }
+
+    /// The items that an item waits for, each once.
+    pub(super) fn awaited(&self, number: usize) -> impl Iterator<Item = ItemIndex> {
+        let on = self.dependencies.get(number).map_or(&[][..], Vec::as_slice);
+        let leader = self.leader(number).filter(|leader| !on.contains(leader));
+        on.iter().copied().chain(leader)
+    }
+
+    /// Whether an item is skipped if this other one fails, unless its condition decides.
+    pub(super) fn needs(&self, number: usize, other: usize) -> bool {
+        let on = self.dependencies.get(number);
+        on.is_some_and(|on| on.contains(&ItemIndex(other)))
     }
 
     /// The outcome of an item that has ended.
@@ -83,10 +129,21 @@ impl Items {
     }
 
     pub(super) fn fill(&self, place: &Place, outcome: Outcome) {
-        self.run.stop_after(&outcome);
+        self.stop_after(place, &outcome);
         place.progress.mark_ended();
         if place.slot.set(outcome).is_ok() {
             self.run.complete();
+        }
+    }
+
+    /// An item has ended. If it failed, or one of its group before it, the batch stops at the end of the group.
+    fn stop_after(&self, place: &Place, outcome: &Outcome) {
+        if !outcome.is_error() && !place.after_failure.load(Ordering::Relaxed) {
+            return;
+        }
+        match place.next_in_group.and_then(|next| self.places.get(next.0)) {
+            Some(next) => next.after_failure.store(true, Ordering::Relaxed),
+            None => self.run.stop(),
         }
     }
 }

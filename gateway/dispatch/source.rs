@@ -83,7 +83,14 @@ impl Run {
 
     /// Starts nothing more if an item ended so that the others are not wanted.
     pub(super) fn stop_after(&self, outcome: &Outcome) {
-        if self.limits.stop_on_error && outcome.is_error() {
+        if outcome.is_error() {
+            self.stop();
+        }
+    }
+
+    /// Starts nothing more, if errors stop the batch.
+    pub(super) fn stop(&self) {
+        if self.limits.stop_on_error {
             self.stopped.store(true, Ordering::Relaxed);
         }
     }

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 mod conditions;
 mod copies;
 mod dependencies;
+mod groups;
 mod lines;
 mod references;
 mod stream;
@@ -63,6 +64,7 @@ impl Fake {
             items: (0..self.acts.len()).map(|number| planned(number, number % upstreams)).collect(),
             dependencies: Vec::new(),
             conditions: crate::plan::Conditions::new(),
+            follows: Vec::new(),
             ignored: Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 
 use crate::config::{BatchEndpoint, Settings};
+use crate::dialect::Dialect;
 use crate::header::forwarded::ForwardedBy;
 use crate::plan::Preferences;
 
@@ -21,6 +22,10 @@ pub struct ExplainContext<'context> {
     pub settings: &'context Settings,
     /// The endpoint that the batch was sent to, or would be.
     pub endpoint: &'context BatchEndpoint,
+    /// The dialect that the batch is in.
+    pub dialect: Dialect,
+    /// The query of the batch's own url.
+    pub query: &'context str,
     /// What the client asked for.
     pub preferences: Preferences,
     /// The fields that the items inherit.

@@ -18,8 +18,8 @@ use crate::route::UpstreamIndex;
 /// Explains a plan of items that arrived in this format.
 #[must_use]
 pub fn explain(mut plan: Plan, form: InputFormat, context: &ExplainContext<'_>) -> Explanation {
-    let ExplainContext { endpoint, preferences, .. } = context;
-    let mut execution_policy = endpoint.execution_policy(form, preferences);
+    let ExplainContext { endpoint, dialect, preferences, .. } = context;
+    let mut execution_policy = endpoint.execution_policy(*dialect, form, preferences);
     execution_policy.sequential |= plan.sequential;
     if !execution_policy.sequential {
         coalesce(&mut plan, &context.settings.routes);
@@ -28,20 +28,27 @@ pub fn explain(mut plan: Plan, form: InputFormat, context: &ExplainContext<'_>) 
     let items = plan.items.iter().enumerate();
     Explanation {
         endpoint: endpoint.path.as_str().to_owned(),
+        dialect: dialect.name(),
         format: form.as_str(),
+        groups: endpoint.sets.groups.as_str(),
         order: if execution_policy.sequential { "sequential" } else { "parallel" },
         continue_on_error: !execution_policy.stop_on_error,
         concurrency: if execution_policy.sequential { 1 } else { endpoint.concurrency.get() },
         deadline_milliseconds: milliseconds(deadline),
         auth: limits::ways_in(context.settings.auth.as_ref()),
         ignored_members: texts(&plan.ignored),
+        query_is_ignored: match form {
+            InputFormat::Batch(_) => endpoint.ignores(*dialect, context.query),
+            InputFormat::Records(_) => false,
+        },
         items: items
             .map(|(index, item)| {
                 let after =
                     plan.dependencies.get(index).into_iter().flatten().map(|on| on.position()).collect();
                 let condition = plan.conditions.get(&ItemIndex(index));
                 let condition = condition.map(|planned| planned.condition.to_string());
-                ExplainedItem { condition, ..explain_item(index + 1, item, after, context) }
+                let follows = plan.follows.get(index).copied().flatten().map(ItemIndex::position);
+                ExplainedItem { follows, condition, ..explain_item(index + 1, item, after, context) }
             })
             .collect(),
     }
@@ -82,6 +89,7 @@ fn explain_item(
         method: item.subject.method.as_str().to_owned(),
         url: item.subject.href.to_string(),
         after,
+        follows: None,
         condition: None,
         route: route.map(|route| route.name.clone()),
         rate_limits,

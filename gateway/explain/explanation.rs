@@ -10,7 +10,10 @@ use super::limits::UpstreamLimits;
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     pub(super) endpoint: String,
+    pub(super) dialect: &'static str,
     pub(super) format: &'static str,
+    /// What becomes of groups of several items.
+    pub(super) groups: &'static str,
     pub(super) order: &'static str,
     pub(super) continue_on_error: bool,
     pub(super) concurrency: usize,
@@ -21,6 +24,9 @@ pub struct Explanation {
     /// Members of the batch that the gateway does not know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ignored_members: Vec<String>,
+    /// Whether the batch's own url has a query, which does not reach the items.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) query_is_ignored: bool,
     pub(super) items: Vec<ExplainedItem>,
 }
 
@@ -34,6 +40,9 @@ pub(super) struct ExplainedItem {
     /// The positions of the items that must end first. They must also succeed, unless there is a condition.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) after: Vec<usize>,
+    /// The position of the item of its group that must end before it, well or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) follows: Option<usize>,
     /// The condition that must hold then.
     #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
     pub(super) condition: Option<String>,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::limits::UpstreamLimits;
 use super::*;
+use crate::batch::Groups;
 use crate::config::{self, Settings};
 use crate::dialect::{Dialect, ItemSource};
 use crate::format::ReadContext;
@@ -52,13 +53,15 @@ fn explained(audience: Audience) -> Explanation {
         limits: &settings.batch[0].limits,
         content_type: Some("application/json"),
         endpoint: "/batch",
+        query: "",
         own_authority: "gateway",
     };
     let batch = source.read(format, &body, &context).unwrap();
     let context = PlanContext {
         routes: &settings.routes,
         own_authority: "gateway",
-        is_batch_endpoint: &|_| false,
+        is_batch_endpoint: &|_, _| false,
+        groups: Groups::Refuse,
         only_route: None,
     };
     let plan = plan(batch, &context).unwrap();
@@ -69,6 +72,8 @@ fn explained(audience: Audience) -> Explanation {
     let context = ExplainContext {
         settings: &settings,
         endpoint: &settings.batch[0],
+        dialect: settings.batch[0].dialect,
+        query: "",
         preferences: Preferences::default(),
         inherited: &inherited,
         hop: &ForwardedBy::default(),

@@ -15,10 +15,14 @@ impl fmt::Display for Explanation {
             "parallel" => format!("in parallel, at most {} at once", self.concurrency),
             _ => "one by one, in this order".to_owned(),
         };
+        let dialect = match self.dialect {
+            "batchgate" => String::new(),
+            other => format!(", {other}"),
+        };
         let stop = if self.continue_on_error { "" } else { "; stops at the first error" };
         writeln!(
             formatter,
-            "{} ({}): {} items, {order}{stop}; all within {} ms",
+            "{} ({}{dialect}): {} items, {order}{stop}; all within {} ms",
             self.endpoint,
             self.format,
             self.items.len(),
@@ -30,6 +34,12 @@ impl fmt::Display for Explanation {
         if !self.ignored_members.is_empty() {
             let names = one_line(&self.ignored_members.join(", "), WIDTH);
             writeln!(formatter, "ignored, because a batch has no such members: {names}")?;
+        }
+        if self.query_is_ignored {
+            writeln!(
+                formatter,
+                "ignored: the query of the batch's url, which items do not get in this dialect"
+            )?;
         }
         for item in &self.items {
             write_item(formatter, item)?;
@@ -50,6 +60,7 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
         method,
         url,
         after,
+        follows,
         condition,
         route,
         rate_limits,
@@ -61,6 +72,9 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
     if !after.is_empty() {
         let positions: Vec<_> = after.iter().map(ToString::to_string).collect();
         writeln!(formatter, "   after     {}", positions.join(", "))?;
+    }
+    if let Some(position) = follows {
+        writeln!(formatter, "   follows   {position}, of the same group, which is not atomic")?;
     }
     if let Some(condition) = condition {
         writeln!(formatter, "   if        {}", one_line(condition, WIDTH))?;

@@ -1,22 +1,8 @@
 //! The groups of a JSON batch, `atomicityGroup` (OData JSON §19.1). They are checked once all items are known.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use super::item_builder::NO_TRANSACTIONS;
 use crate::batch::{BatchItem, BatchRefusal, ItemId, ItemIndex};
-
-/// Rejects the items of every group of several: the upstreams share no transaction.
-pub(crate) fn refuse_transactions(items: &mut [BatchItem]) {
-    let mut sizes: HashMap<ItemId, usize> = HashMap::new();
-    for name in items.iter().filter_map(group) {
-        *sizes.entry(name.clone()).or_default() += 1;
-    }
-    for item in items {
-        if group(item).and_then(|name| sizes.get(name)).is_some_and(|size| *size > 1) {
-            item.content = Err(NO_TRANSACTIONS);
-        }
-    }
-}
 
 /// Checks OData's rules for groups: their items are neighbours, and no group has the same name as an item's id.
 pub(crate) fn check_groups(items: &[BatchItem]) -> Result<(), BatchRefusal> {

@@ -46,7 +46,8 @@ use super::shown::{is_unfit_for_names, shown};
 use super::template;
 use crate::batch::Bounded;
 use crate::batch::{
-    BatchItem, BatchLimits, BatchRefusal, IdForm, Item, ItemForm, ItemId, ItemIndex, ItemRejection, Subject,
+    BatchItem, BatchLimits, BatchRefusal, ChangeSet, IdForm, Item, ItemForm, ItemId, ItemIndex,
+    ItemRejection, Subject,
 };
 use crate::header::field::{FieldError, Fields, checked_field};
 use crate::reference::condition::{Condition, ConditionError, ConditionPart};
@@ -56,11 +57,6 @@ use crate::route::known_method;
 /// Bytes of a method's name; the longest registered one has 17.
 const MAX_METHOD: usize = 32;
 
-/// Shown for every item of a group of several.
-pub(crate) const NO_TRANSACTIONS: ItemRejection = ItemRejection::NotImplemented {
-    what: "the upstreams share no transaction, so that a group of several items can't be atomic; \
-           nothing of the group was sent",
-};
 /// Shown for an item of a group: its other items may be in any later line.
 pub(crate) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
     what: "items in lines can't be in an atomicity group; send the group as application/json",
@@ -196,9 +192,9 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
-    /// Marks the item as the one request of a change set.
-    pub(crate) fn set_in_set(&mut self) {
-        self.form.in_set = true;
+    /// Notes the change set that the item was written in.
+    pub(crate) fn set_change_set(&mut self, set: ChangeSet) {
+        self.form.set = Some(set);
     }
 
     /// Sets the method, which can be any token. The plan decides which ones a route allows.
@@ -399,13 +395,15 @@ fn key(item: &BatchItem, case: IdCase) -> Cow<'_, str> {
 }
 
 /// Checks that no two items were given the same id. In multipart an item without one is answered
-/// without one, so that its position can't be taken for another item's id; and clients number their
-/// change sets alone, as the standard has them do (OData 4.01 §11.7.7.1).
+/// without one, so that its position can't be taken for another item's id. Clients of OData 1 to 3 number the requests of
+/// each change set anew.
 pub(crate) fn check_given_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
     let is_given = |item: &BatchItem| item.subject.form.id != IdForm::Position;
-    let twice =
-        items.iter().position(|item| is_given(item) && !has_bad_id(item) && !seen.insert(&item.subject.id));
+    let set = |item: &BatchItem| item.subject.form.set.map(|set| set.first);
+    let twice = items
+        .iter()
+        .position(|item| is_given(item) && !has_bad_id(item) && !seen.insert((set(item), &item.subject.id)));
     twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
 }
 

@@ -13,6 +13,7 @@ use super::xml::read_back::Element;
 use super::*;
 use crate::batch::{BatchLimits, BatchRefusal, ItemForm, ItemResult, MultiStatus, ResultBody, Subject};
 use crate::dialect::Dialect;
+use crate::format::multipart::SetReply;
 
 const MEDIA_TYPES: [&str; 7] = [
     "application/json",
@@ -146,7 +147,7 @@ const MULTIPART_BATCH: &str = "preamble\r\n--b\r\nContent-Type: application/http
 /// What the readers get in addition to the body.
 fn context(limits: &BatchLimits) -> ReadContext<'_> {
     let content_type = Some("multipart/mixed; boundary=b");
-    ReadContext { limits, content_type, endpoint: "/svc/batch", own_authority: "gw" }
+    ReadContext { limits, content_type, endpoint: "/svc/batch", query: "", own_authority: "gw" }
 }
 
 fn small_limits() -> BatchLimits {
@@ -215,7 +216,7 @@ fn damaged(valid: &str, damages: &[(Index, u8, u8)]) -> Vec<u8> {
 proptest! {
     #[test]
     fn json_results_come_back(results in any_results()) {
-        let written = Dialect::default().write(Format::Json, MultiStatus { results: results.clone() });
+        let written = Dialect::default().write(Format::Json, SetReply::default(), MultiStatus { results: results.clone() });
         prop_assert!(written.chunks.iter().all(|chunk| !chunk.is_empty()));
         let document: Value = serde_json::from_slice(&written.chunks.concat()).unwrap();
         let items = document["responses"].as_array().unwrap();
@@ -229,7 +230,7 @@ proptest! {
 
     #[test]
     fn xml_results_come_back(results in any_results()) {
-        let written = Dialect::default().write(Format::Xml, MultiStatus { results: results.clone() });
+        let written = Dialect::default().write(Format::Xml, SetReply::default(), MultiStatus { results: results.clone() });
         prop_assert!(written.chunks.iter().all(|chunk| !chunk.is_empty()));
         let document = Element::parse(&written.chunks.concat());
         let mut hrefs: Vec<_> = Vec::new();

@@ -4,11 +4,12 @@ use bytes::Bytes;
 
 use super::json::{self, JsonInput};
 use super::kind::Format;
+use super::multipart::MultipartInput;
 use super::read_context::ReadContext;
-use super::{multipart, ndjson, xml};
+use super::{ndjson, xml};
 use crate::batch::{Batch, BatchRefusal};
 
-/// Reads a batch, its JSON by these conventions. An item that is wrong is rejected alone.
+/// Reads a batch, its JSON or multipart by these conventions. An item that is wrong is rejected alone.
 ///
 /// # Errors
 /// The reason why the batch is refused, and the place.
@@ -17,11 +18,12 @@ pub fn read(
     body: &Bytes,
     context: &ReadContext<'_>,
     json: JsonInput<'_>,
+    multipart: MultipartInput<'_>,
 ) -> Result<Batch, BatchRefusal> {
     match format {
         Format::Json => json::read(body, context.limits, json),
         Format::Xml => xml::read(body, context.limits),
         Format::Ndjson => ndjson::read(body, context.limits),
-        Format::Multipart => multipart::read(body, context),
+        Format::Multipart => super::multipart::read(body, context, multipart),
     }
 }

@@ -11,6 +11,8 @@ pub struct ReadContext<'context> {
     pub content_type: Option<&'context str>,
     /// The path of the endpoint it was sent to, against which relative urls are resolved.
     pub endpoint: &'context str,
+    /// The query of the request, in dialects in which it belongs to every item.
+    pub query: &'context str,
     /// The authority under which the client reached the gateway.
     pub own_authority: &'context str,
 }

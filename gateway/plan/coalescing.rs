@@ -53,7 +53,9 @@ fn sharers(plan: &Plan, routes: &RouteTable) -> Vec<(usize, ItemIndex)> {
 }
 
 fn waits(plan: &Plan, index: ItemIndex) -> bool {
-    plan.dependencies.get(index.0).is_some_and(|on| !on.is_empty()) || plan.conditions.contains_key(&index)
+    plan.dependencies.get(index.0).is_some_and(|on| !on.is_empty())
+        || plan.conditions.contains_key(&index)
+        || plan.follows.get(index.0).is_some_and(Option::is_some)
 }
 
 impl<'plan> SharedKey<'plan> {
@@ -125,7 +127,8 @@ mod tests {
         let context = PlanContext {
             routes: &routes(),
             own_authority: "gateway",
-            is_batch_endpoint: &|_| false,
+            is_batch_endpoint: &|_, _| false,
+            groups: crate::batch::Groups::Refuse,
             only_route: None,
         };
         let mut plan = plan(Batch { items, ..Batch::default() }, &context).unwrap();

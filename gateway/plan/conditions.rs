@@ -21,27 +21,33 @@ pub struct PlannedCondition {
 }
 
 impl PlannedCondition {
-    /// A condition whose items `position` knows.
+    /// A condition, whose items `positions` finds.
     ///
     /// # Errors
-    /// It names an item that `position` does not know.
-    pub(crate) fn new<E>(
+    /// It names an item that `positions` does not find.
+    pub(crate) fn new<I: AsRef<[ItemIndex]>, E>(
         condition: Box<Condition>,
-        position: impl Fn(&ItemId) -> Result<ItemIndex, E>,
+        positions: impl Fn(&ItemId) -> Result<I, E>,
     ) -> Result<Self, E> {
         let mut sources = Sources::new();
         for part in condition.parts() {
-            sources.push((part.item().clone(), position(part.item())?));
+            let found = positions(part.item())?;
+            sources.extend(found.as_ref().iter().map(|source| (part.item().clone(), *source)));
         }
         sources.sort_unstable();
         sources.dedup();
         Ok(Self { condition, sources })
     }
 
-    /// The position of an item that the condition asks about.
+    /// The position of an item that the condition asks about; of a group, that of its first item.
     #[must_use]
     pub fn source(&self, id: &ItemId) -> Option<ItemIndex> {
-        self.sources.iter().find(|(other, _)| other == id).map(|(_, index)| *index)
+        self.sources_of(id).next()
+    }
+
+    /// The positions of all items that a name stands for.
+    pub fn sources_of(&self, id: &ItemId) -> impl Iterator<Item = ItemIndex> {
+        self.sources.iter().filter(move |(other, _)| other == id).map(|(_, index)| *index)
     }
 }
 

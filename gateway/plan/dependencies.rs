@@ -1,18 +1,23 @@
 //! Which items wait for which: the names that items depend on become positions in the batch. An item can depend only
 //! on earlier ones, so that no two can wait for each other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::batch::{Batch, BatchItem, BatchRefusal, IdForm, Item, ItemId, ItemIndex, Subject};
+use crate::batch::{Batch, BatchItem, BatchRefusal, ChangeSet, IdForm, Item, ItemId, ItemIndex, Subject};
 
 /// Characters of a name that are repeated in a refusal.
 const MAX_NAME_SHOWN: usize = 64;
 
 /// The names that items can use to refer to others of their batch.
+#[derive(Default)]
 pub(crate) struct Names {
     ids: HashMap<ItemId, ItemIndex>,
-    /// The first and the last item of each group.
-    groups: HashMap<ItemId, (ItemIndex, ItemIndex)>,
+    /// The items of change sets, by the set and their id in it.
+    in_sets: HashMap<u32, HashMap<ItemId, ItemIndex>>,
+    /// Ids that items of several change sets have; outside of those they name nothing.
+    ambiguous: HashSet<ItemId>,
+    /// The items of each group, in order.
+    groups: HashMap<ItemId, Vec<ItemIndex>>,
 }
 
 impl Names {
@@ -21,7 +26,7 @@ impl Names {
         if !batch.items.iter().any(|item| item.content.as_ref().is_ok_and(depends)) {
             return None;
         }
-        let mut names = Self { ids: HashMap::with_capacity(batch.items.len()), groups: HashMap::new() };
+        let mut names = Self { ids: HashMap::with_capacity(batch.items.len()), ..Self::default() };
         for (number, item) in batch.items.iter().enumerate() {
             names.add(item, ItemIndex(number), batch);
         }
@@ -36,14 +41,21 @@ impl Names {
         if taken.is_none_or(|other| other.content.is_err() || (given && !has_given_id(&other.subject))) {
             self.ids.insert(item.subject.id.clone(), index);
         }
+        if let Some(set) = item.subject.form.set {
+            self.in_sets.entry(set.first).or_default().insert(item.subject.id.clone(), index);
+            if taken.is_some_and(|other| given && has_given_id(&other.subject)) {
+                self.ambiguous.insert(item.subject.id.clone());
+            }
+        }
         if let Some(group) = &item.subject.form.group {
-            self.groups.entry(group.clone()).or_insert((index, index)).1 = index;
+            self.groups.entry(group.clone()).or_default().push(index);
         }
     }
 
-    /// The item with this id.
-    pub(crate) fn item(&self, id: &ItemId) -> Option<ItemIndex> {
-        self.ids.get(id).copied()
+    /// The item that this id names in this change set, or outside of all.
+    pub(crate) fn item(&self, id: &ItemId, set: Option<ChangeSet>) -> Option<ItemIndex> {
+        let in_set = set.and_then(|set| self.in_sets.get(&set.first)?.get(id).copied());
+        in_set.or_else(|| self.ids.get(id).copied().filter(|_| !self.ambiguous.contains(id)))
     }
 
     /// For each item, in order, the items that it depends on by name.
@@ -56,27 +68,29 @@ impl Names {
     }
 
     fn resolve_item(&self, names: &[ItemId], item: ItemIndex) -> Result<Vec<ItemIndex>, BatchRefusal> {
-        let mut found =
-            names.iter().map(|name| self.resolve_name(name, item)).collect::<Result<Vec<_>, _>>()?;
+        let mut found = Vec::with_capacity(names.len());
+        for name in names {
+            found.extend_from_slice(self.resolve_name(name, item)?);
+        }
         found.sort_unstable();
         found.dedup();
         Ok(found)
     }
 
-    /// The first item represents its group, because a group of several items is rejected completely.
-    pub(crate) fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<ItemIndex, BatchRefusal> {
-        let of_group = || self.groups.get(name).copied();
-        let (first, last) = match self.item(name) {
-            Some(on) => (on, on),
-            None => of_group().ok_or_else(|| BatchRefusal::UnknownDependency { item, name: shown(name) })?,
-        };
-        if first == item || last == item {
+    /// The items that a name stands for: one, or all of a group.
+    pub(crate) fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<&[ItemIndex], BatchRefusal> {
+        let of_group = || self.groups.get(name).map(Vec::as_slice);
+        let found = self.ids.get(name).map(std::slice::from_ref).or_else(of_group);
+        let found = found.ok_or_else(|| BatchRefusal::UnknownDependency { item, name: shown(name) })?;
+        if found.contains(&item) {
             return Err(BatchRefusal::SelfDependency { item, name: shown(name) });
         }
-        if last > item {
-            return Err(BatchRefusal::ForwardDependency { item, on: last, name: shown(name) });
+        match found.last() {
+            Some(last) if *last > item => {
+                Err(BatchRefusal::ForwardDependency { item, on: *last, name: shown(name) })
+            }
+            Some(_) | None => Ok(found),
         }
-        Ok(first)
     }
 }
 
@@ -126,13 +140,22 @@ mod tests {
 
     #[test]
     fn names_become_positions() {
-        let items = vec![
+        let mut items = vec![
             item("a", None, &[]),
             item("b", Some("g"), &["a", "a"]),
             item("c", None, &["g", "a", "b"]),
             item("g2", Some("a"), &["a"]),
+            item("e", Some("g"), &[]),
+            item("f", None, &["g"]),
         ];
-        assert_eq!(resolved(items), Ok(vec![vec![], vec![0], vec![0, 1], vec![0]]));
+        let expected = vec![vec![], vec![0], vec![0, 1], vec![0], vec![], vec![1, 4]];
+        assert_eq!(resolved(items.clone()).map_err(|error| error.to_string()), {
+            let on =
+                BatchRefusal::ForwardDependency { item: ItemIndex(2), on: ItemIndex(4), name: "g".into() };
+            Err(on.to_string())
+        });
+        items[2] = item("c", None, &["b", "a", "b"]);
+        assert_eq!(resolved(items), Ok(expected));
     }
 
     #[test]
@@ -159,6 +182,28 @@ mod tests {
         let long = resolved(vec![item("a", None, &[&"\u{1}x".repeat(999)])]);
         let name = "x".repeat(MAX_NAME_SHOWN);
         assert_eq!(long, Err(BatchRefusal::UnknownDependency { item: ItemIndex(0), name }));
+    }
+
+    #[test]
+    fn an_id_of_several_change_sets_names_the_item_of_the_same_set() {
+        let member = |id: &str, set| {
+            let mut item = item(id, None, &[]);
+            item.subject.form =
+                crate::batch::ItemForm { id: IdForm::Plain, set, ..crate::batch::ItemForm::default() };
+            item
+        };
+        let set = |first| Some(ChangeSet::new(ItemIndex(first), 2));
+        let items = vec![
+            member("1", set(0)),
+            member("2", set(0)),
+            member("1", set(2)),
+            member("3", set(2)),
+            item("d", None, &["2"]),
+        ];
+        let names = Names::new(&Batch { items, ..Batch::default() }).unwrap();
+        let found = |id: &str, set| names.item(&id.into(), set).map(|index| index.0);
+        assert_eq!((found("1", set(0)), found("1", set(2)), found("1", None)), (Some(0), Some(2), None));
+        assert_eq!((found("2", set(2)), found("3", None), found("x", set(0))), (Some(1), Some(3), None));
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Plan {
             dependencies.push(lines.into_iter().map(|line| line.index).collect());
             items.push(item);
         }
-        Self { items, dependencies, conditions, sequential: false, ignored: Vec::new() }
+        Self { items, dependencies, conditions, follows: Vec::new(), sequential: false, ignored: Vec::new() }
     }
 }
 
@@ -187,7 +187,8 @@ impl BeforeLine<'_> {
             let needed = if part.needs_result() { Needed::Result } else { Needed::End };
             lines.push(self.awaited(part.item(), needed)?);
         }
-        let condition = condition.map(|condition| PlannedCondition::new(condition, |id| self.position(id)));
+        let condition = condition
+            .map(|condition| PlannedCondition::new(condition, |id| self.position(id).map(|index| [index])));
         let waits = Waits { lines: each_once(lines), condition: condition.transpose()? };
         let waits = if waits.lines.is_empty() && waits.condition.is_none() { None } else { Some(waits) };
         Ok((step, waits))
@@ -241,7 +242,7 @@ fn each_once(mut lines: Vec<AwaitedLine>) -> Vec<AwaitedLine> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{IdForm, ItemForm};
+    use crate::batch::{Groups, IdForm, ItemForm};
     use crate::reference::condition::Condition;
     use crate::reference::expression::{Expression, Part, TextTemplate};
     use crate::reference::template::UrlTemplate;
@@ -283,7 +284,8 @@ mod tests {
         let context = PlanContext {
             routes: &routes,
             own_authority: "gw",
-            is_batch_endpoint: &|_| false,
+            is_batch_endpoint: &|_, _| false,
+            groups: Groups::default(),
             only_route: None,
         };
         lines.plan_line(item, &context)

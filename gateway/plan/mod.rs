@@ -18,6 +18,8 @@
 //!   look for.
 //! - **What it shares.** Equal items of routes with `coalesce` share one call (`coalescing`), but only if their
 //!   batch runs in parallel.
+//! - **What becomes of groups** of several items, which no transaction holds together (`groups`): their members are
+//!   rejected, or run one after the other.
 //! - **What is wrong with it.** A rejected item keeps its place and its reason. It never fails the batch; only
 //!   dependencies that can't be resolved refuse the batch as a whole. In a stream they reject their line.
 //!
@@ -31,6 +33,7 @@ mod coalescing;
 mod conditions;
 mod deferred_call;
 mod dependencies;
+mod groups;
 mod lines;
 mod planner;
 mod preferences;

@@ -4,22 +4,47 @@ use super::call::Call;
 use super::conditions::{self, Conditions};
 use super::deferred_call::{Named, Neighbours, plan_template};
 use super::dependencies::Names;
+use super::groups;
 use super::routing::{PlanContext, map_references};
 use super::step::{Plan, PlannedItem, Step};
-use crate::batch::{Batch, BatchItem, BatchRefusal, Item, ItemId, ItemIndex, ItemRejection, Subject};
+use crate::batch::{
+    Batch, BatchItem, BatchRefusal, ChangeSet, Groups, Item, ItemId, ItemIndex, ItemRejection, Subject,
+};
 use crate::route::{RouteAction, RouteIndex};
 
 /// Plans a batch: N items in, N planned items out, in order.
 ///
 /// # Errors
 /// Names the item with a dependency that can't be resolved.
-pub fn plan(batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
-    if let Some(names) = Names::new(&batch) {
-        return plan_dependent(batch, &names, context);
+pub fn plan(mut batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
+    let follows = groups::followed(&batch.items);
+    groups::settle(&mut batch.items, &follows, context.groups);
+    let mut plan = match Names::new(&batch) {
+        Some(names) => plan_dependent(batch, &names, context)?,
+        None => plan_independent(batch, context),
+    };
+    if !follows.is_empty() {
+        plan.dependencies.resize(plan.items.len(), Vec::new());
     }
+    plan.follows = follows;
+    if context.groups == Groups::Independent {
+        plan.forget_groups();
+    }
+    Ok(plan)
+}
+
+/// Plans a batch none of whose items depends on another.
+fn plan_independent(batch: Batch, context: &PlanContext<'_>) -> Plan {
     let Batch { items, sequential, ignored } = batch;
     let items = items.into_iter().map(|item| plan_item(item, context)).collect();
-    Ok(Plan { items, dependencies: Vec::new(), conditions: Conditions::new(), sequential, ignored })
+    Plan {
+        items,
+        dependencies: Vec::new(),
+        conditions: Conditions::new(),
+        follows: Vec::new(),
+        sequential,
+        ignored,
+    }
 }
 
 /// Plans a batch whose items depend on each other.
@@ -32,7 +57,8 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
     for (number, (item, waits_for)) in batch.items.into_iter().zip(&mut dependencies).enumerate() {
         let one = match item {
             BatchItem { subject, content: Ok(item), .. } if item.template.is_some() => {
-                let neighbours = InBatch { index: ItemIndex(number), names, planned: &planned };
+                let (index, set) = (ItemIndex(number), subject.form.set);
+                let neighbours = InBatch { index, set, names, planned: &planned };
                 let mut route = None;
                 let step = plan_template(&subject, item, &neighbours, context, &mut route);
                 let step = step.map_or_else(Step::Rejected, |(step, sources)| {
@@ -47,13 +73,15 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
         waits_for.dedup();
         planned.push(one);
     }
-    Ok(Plan { items: planned, dependencies, conditions, sequential, ignored })
+    Ok(Plan { items: planned, dependencies, conditions, follows: Vec::new(), sequential, ignored })
 }
 
 /// The other items of a batch, as one of them names them.
 struct InBatch<'plan> {
     /// The position of the item itself.
     index: ItemIndex,
+    /// Its change set.
+    set: Option<ChangeSet>,
     /// The names of the items.
     names: &'plan Names,
     /// The items before this one.
@@ -62,7 +90,7 @@ struct InBatch<'plan> {
 
 impl Neighbours for InBatch<'_> {
     fn find(&self, id: &ItemId) -> Named {
-        match self.names.item(id) {
+        match self.names.item(id, self.set) {
             Some(index) if index < self.index => Named::Earlier(index),
             Some(index) if index == self.index => Named::Itself,
             Some(_) => Named::Later,

@@ -5,7 +5,7 @@ use http::Method;
 
 use super::call::Call;
 use super::url::{ItemUrl, parse_item_url};
-use crate::batch::ItemRejection;
+use crate::batch::{Groups, ItemRejection};
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
 use crate::route::{CanonicalPath, Mapping, ReferenceRules, Route, RouteIndex, RouteTable, Strictness};
 
@@ -16,8 +16,10 @@ pub struct PlanContext<'context> {
     pub routes: &'context RouteTable,
     /// The authority that the client used to reach the gateway.
     pub own_authority: &'context str,
-    /// Whether a path is a batch endpoint's.
-    pub is_batch_endpoint: &'context (dyn Fn(&CanonicalPath) -> bool + Sync),
+    /// Whether a path and a query are a batch endpoint's.
+    pub is_batch_endpoint: &'context (dyn Fn(&CanonicalPath, &str) -> bool + Sync),
+    /// What becomes of groups of several items.
+    pub groups: Groups,
     /// The only route that items may match; the records of a bulk can't leave their template's.
     pub only_route: Option<RouteIndex>,
 }
@@ -33,7 +35,7 @@ impl<'context> PlanContext<'context> {
     /// The route that a url matches, whether or not the route accepts the item.
     pub(super) fn find_route<'url>(&self, href: &'url str) -> Result<Matched<'url, 'context>, ItemRejection> {
         let url = parse_item_url(href, self.own_authority)?;
-        if (self.is_batch_endpoint)(&url.path) {
+        if (self.is_batch_endpoint)(&url.path, url.query.trim_start_matches('?')) {
             return Err(ItemRejection::NestedBatch);
         }
         let (index, route) = self.routes.find(&url.path).ok_or(ItemRejection::NoRoute)?;

@@ -14,6 +14,9 @@ pub struct Plan {
     /// For each item, the positions of the earlier items that it waits for, in order. Empty if no item of the batch
     /// waits for any.
     pub dependencies: Vec<Vec<ItemIndex>>,
+    /// For each item, the member of its group that comes before it, and has to end before it starts, well or not. Empty if
+    /// the batch has no group of several items; `dependencies` is not empty then.
+    pub follows: Vec<Option<ItemIndex>>,
     /// Whether the batch itself asks for its items to be run one by one.
     pub sequential: bool,
     /// The items that are started only if a condition holds. They wait for the items that it asks about, whether those
@@ -21,6 +24,41 @@ pub struct Plan {
     pub conditions: Conditions,
     /// Members of the batch that the protocol does not know; for explanations.
     pub ignored: Vec<Box<str>>,
+}
+
+impl Plan {
+    /// Takes the names off groups of several that are not run as groups: results that repeat them would promise that all of
+    /// it was done, or nothing.
+    pub(super) fn forget_groups(&mut self) {
+        for (number, before) in self.follows.iter().enumerate() {
+            let Some(before) = before else { continue };
+            for member in [before.0, number] {
+                if let Some(item) = self.items.get_mut(member) {
+                    item.subject.form.group = None;
+                }
+            }
+        }
+    }
+
+    /// Whether groups of several items are refused.
+    #[must_use]
+    pub fn refuses_groups(&self) -> bool {
+        !self.follows.is_empty()
+            && self.items.iter().any(|item| item.step == Step::Rejected(ItemRejection::NotAtomic))
+    }
+
+    /// The items of groups of several that run one by one.
+    #[must_use]
+    pub fn independent_members(&self) -> usize {
+        let members = |(number, before): (usize, &Option<ItemIndex>)| {
+            before.is_some() || self.follows.contains(&Some(ItemIndex(number)))
+        };
+        if self.refuses_groups() {
+            0
+        } else {
+            self.follows.iter().enumerate().filter(|pair| members(*pair)).count()
+        }
+    }
 }
 
 /// One item and what happens to it.

@@ -59,7 +59,7 @@ fn row(rejection: &ItemRejection) -> Row {
         ItemRejection::NotAdmitted(refusal) => admission::row(refusal),
         ItemRejection::NoRoute => table::NO_ROUTE,
         ItemRejection::MethodNotAllowed { .. } => table::ITEM_METHOD_NOT_ALLOWED,
-        ItemRejection::NotImplemented { .. } => table::NOT_IMPLEMENTED,
+        ItemRejection::NotAtomic | ItemRejection::NotImplemented { .. } => table::NOT_IMPLEMENTED,
     }
 }
 

@@ -8,7 +8,7 @@ use http::StatusCode;
 use http::header;
 
 use crate::admission::{Batching, Meter};
-use crate::batch::{BatchRefusal, MultiStatus};
+use crate::batch::{BatchRefusal, MultiStatus, OutcomeKind};
 use crate::clock::Stopwatch;
 use crate::explain::{Audience, ExplainContext, explain};
 use crate::format::EncodedBody;
@@ -62,7 +62,11 @@ async fn run<'gateway>(
     record.bytes_in = body.len();
     let request = BatchRequest::new(&context.incoming(session, &snapshot, entry), body)?;
     let decoded = request.body_length().saturating_sub(context.batch_at(entry.endpoint).bytes_in);
-    context.error_format = ErrorFormat::Batch { dialect: entry.endpoint.dialect, input: Some(request.input) };
+    context.error_format = ErrorFormat::Batch {
+        dialect: request.dialect,
+        reply: entry.endpoint.reply_format,
+        input: Some(request.input),
+    };
     memory.take(decoded).map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
     let record = context.batch_at(entry.endpoint);
     record.format = request.input.as_str();
@@ -73,11 +77,12 @@ async fn run<'gateway>(
         return Ok(Handled::Reply(explained(runner, plan)));
     }
     let mut plan = request.plan(&snapshot.settings, entry, &mut record.phases)?;
+    record.independent = plan.independent_members();
     let mut meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
     let admitted = meter.admit_items(&mut plan.items, Batching::Whole);
     context.limit_fields = meter.fields();
     admitted.map_err(BatchRefusal::NotAdmitted)?;
-    Ok(answer(session, context, runner, plan, memory).await)
+    answer(session, context, runner, plan, memory).await
 }
 
 async fn receive(
@@ -102,6 +107,8 @@ fn explained<'gateway>(runner: Runner<'_>, plan: Plan) -> Reply<'gateway> {
     let context = ExplainContext {
         settings: &snapshot.settings,
         endpoint: entry.endpoint,
+        dialect: request.dialect,
+        query: &request.query,
         preferences: request.preferences,
         inherited: &request.inherited,
         hop: &request.hop,
@@ -119,7 +126,7 @@ async fn answer<'gateway>(
     runner: Runner<'_>,
     mut plan: Plan,
     memory: MemoryReservation<'gateway>,
-) -> Handled<'gateway> {
+) -> Result<Handled<'gateway>, BatchRefusal> {
     let Runner { request, snapshot, entry } = runner;
     let endpoint = entry.endpoint;
     let mut policy = request.execution_policy(entry);
@@ -127,6 +134,7 @@ async fn answer<'gateway>(
     if !policy.sequential {
         coalesce(&mut plan, &snapshot.settings.routes);
     }
+    let refuses_groups = plan.refuses_groups();
     let mut left = false;
     let stopwatch = Stopwatch::start();
     let gone = async {
@@ -145,20 +153,28 @@ async fn answer<'gateway>(
     context.recorder().items(&reports);
     if left {
         context.client_left();
-        return Handled::BrokenOff;
+        return Ok(Handled::BrokenOff);
+    }
+    if refuses_groups && reports.iter().all(never_ran) {
+        return Err(BatchRefusal::NotAtomic);
     }
     let results = if policy.leaves_out_unstarted { started(results, &reports) } else { results };
     let reply = encoded(runner, results);
     memory.hold(reply.body.length());
     context.batch_at(endpoint).phases.set(Phase::Stitch, stopwatch.elapsed());
-    Handled::Reply(reply.holding(memory))
+    Ok(Handled::Reply(reply.holding(memory)))
+}
+
+/// Whether an item was not even meant to be sent.
+fn never_ran(report: &ItemReport) -> bool {
+    matches!(report.outcome, OutcomeKind::Rejected | OutcomeKind::Skipped)
 }
 
 /// The reply with these results.
 fn encoded<'gateway>(runner: Runner<'_>, results: MultiStatus) -> Reply<'gateway> {
     let Runner { request, entry: EntryPoint { endpoint, .. }, .. } = runner;
     let retry_after = results.retry_after().map(retry_after::write);
-    let mut body = endpoint.dialect.write(request.reply_format, results);
+    let mut body = request.dialect.write(request.reply_format, endpoint.sets, results);
     if request.is_text_xml {
         body.content_type = "text/xml; charset=utf-8".into();
     }

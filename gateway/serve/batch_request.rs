@@ -20,11 +20,9 @@ use crate::admission::{Caller, withheld};
 use crate::batch::{Batch, BatchItem, BatchRefusal};
 use crate::clock::Stopwatch;
 use crate::config::Settings;
-use crate::dialect::{ExecutionPolicy, InputFormat};
+use crate::dialect::{Dialect, ExecutionPolicy, InputFormat};
 use crate::format::ndjson::{Lines, check_start, read_line};
-use crate::format::{
-    Accept, Format, ReadContext, cross_site, decode_batch, is_postable_cross_site, wants_text_xml,
-};
+use crate::format::{Format, ReadContext, cross_site, decode_batch, is_postable_cross_site, wants_text_xml};
 use crate::header::field::Fields;
 use crate::header::forwarded::ForwardedBy;
 use crate::header::inherit::{inherited_fields, same_to_cgi};
@@ -46,10 +44,12 @@ pub(crate) struct BatchRequest {
     pub(crate) trace: TraceContext,
     /// The name of its [`EntryPoint`].
     pub(crate) endpoint: String,
+    /// The dialect that it is in: its endpoint's, or a variant of it.
+    pub(crate) dialect: Dialect,
     #[serde(with = "stored_method")]
     method: Method,
     /// The query, in which a bulk request can have its records.
-    query: String,
+    pub(crate) query: String,
     content_type: Option<String>,
     /// The format of the items.
     pub(crate) input: InputFormat,
@@ -93,7 +93,7 @@ impl Incoming<'_> {
         if !is_post && self.entry.is_batch() {
             return Err(BatchRefusal::MethodNotAllowed);
         }
-        self.entry.endpoint.dialect.check(headers)?;
+        self.dialect().check(headers)?;
         // A page of another site has to ask before it may use other methods (Fetch §2.2.1), and GET changes nothing.
         let is_postable = is_post && is_postable_cross_site(content_type(headers));
         let allowed = &self.settings.cors.allow_origins;
@@ -103,11 +103,16 @@ impl Incoming<'_> {
         Ok(())
     }
 
+    /// The dialect that it is in.
+    fn dialect(&self) -> Dialect {
+        self.entry.endpoint.dialect.of_request(&self.head.headers)
+    }
+
     /// The fields that every item inherits.
     fn inherited(&self) -> HeaderMap {
         let (endpoint, outer) = (self.entry.endpoint, &self.head.headers);
         let mut inherited =
-            inherited_fields(outer, endpoint.inherit.as_deref(), endpoint.dialect.handed_down(outer));
+            inherited_fields(outer, endpoint.inherit.as_deref(), self.dialect().handed_down(outer));
         for name in withheld(self.settings, &self.caller.identity) {
             let same: Vec<_> = inherited.keys().filter(|other| same_to_cgi(name, other)).cloned().collect();
             for name in same {
@@ -133,10 +138,11 @@ impl BatchRequest {
             return Err(BatchRefusal::BodyTooLarge { limit });
         }
         let body = decode_batch(&joined(&head.headers, &header::CONTENT_ENCODING), body, limit)?;
-        let source = incoming.entry.item_source(&head.method, head.uri.query().unwrap_or_default());
+        let dialect = incoming.dialect();
+        let source = incoming.entry.item_source(dialect, &head.method, head.uri.query().unwrap_or_default());
         let input = source.recognize(content_type(&head.headers), &body)?;
-        let accept = Accept::from_headers(&head.headers);
-        let reply_format = endpoint.dialect.reply_format(&accept, input.usual_reply())?;
+        let accept = endpoint.reply_format.accept(&head.headers);
+        let reply_format = dialect.reply_format(&accept, input.usual_reply())?;
         let is_text_xml = reply_format == Format::Xml && wants_text_xml(&accept);
         Ok(Self { reply_format, is_text_xml, body, ..Self::without_body(incoming, input) })
     }
@@ -149,17 +155,19 @@ impl BatchRequest {
     fn without_body(incoming: &Incoming<'_>, input: InputFormat) -> Self {
         let Incoming { entry: EntryPoint { endpoint, .. }, caller, trace, head, .. } = incoming;
         let preferences = Preferences::parse(&head.headers);
+        let dialect = incoming.dialect();
         Self {
             caller: Arc::clone(caller),
             trace: *trace,
             endpoint: endpoint.path.as_str().to_owned(),
+            dialect,
             method: head.method.clone(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             content_type: content_type(&head.headers).map(str::to_owned),
             input,
             reply_format: input.usual_reply(),
             is_text_xml: false,
-            reply_fields: endpoint.dialect.reply_fields(&head.headers),
+            reply_fields: dialect.reply_fields(&head.headers),
             inherited: incoming.inherited(),
             hop: caller.forwarded_by(&head.headers),
             patience: preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline)),
@@ -188,9 +196,10 @@ impl BatchRequest {
             limits: &entry.endpoint.limits,
             content_type: self.content_type.as_deref(),
             endpoint: &self.endpoint,
+            query: &self.query,
             own_authority: &self.caller.authority,
         };
-        let source = entry.item_source(&self.method, &self.query);
+        let source = entry.item_source(self.dialect, &self.method, &self.query);
         let batch = source.read(self.input, &self.body, &context)?;
         phases.set(Phase::Parse, stopwatch.elapsed());
         let stopwatch = Stopwatch::start();
@@ -262,14 +271,15 @@ impl BatchRequest {
         work(&PlanContext {
             routes: &settings.routes,
             own_authority: &self.caller.authority,
-            is_batch_endpoint: &|path| settings.batch_endpoint(path).is_some(),
+            is_batch_endpoint: &|path, query| settings.batch_endpoint_for(path, query).is_some(),
+            groups: entry.endpoint.sets.groups,
             only_route: entry.only_route(),
         })
     }
 
     /// How its items run.
     pub(crate) fn execution_policy(&self, entry: EntryPoint<'_>) -> ExecutionPolicy {
-        entry.endpoint.execution_policy(self.input, &self.preferences)
+        entry.endpoint.execution_policy(self.dialect, self.input, &self.preferences)
     }
 }
 

@@ -8,7 +8,7 @@ use http::{HeaderValue, Request, header};
 
 use crate::admission::{Caller, ConnectionInfo};
 use crate::batch::{BatchRefusal, ItemIndex};
-use crate::config::{self, Settings};
+use crate::config::{self, ReplyFormat, Settings};
 use crate::dialect::Dialect;
 use crate::plan::{Plan, PlannedCondition, Step};
 use crate::problem::{ErrorReply, of_refusal, of_rejection};
@@ -102,7 +102,8 @@ fn check(case: &Case, planned: Planned) -> Result<(), String> {
 }
 
 fn check_content_type(case: &Case, error_reply: &ErrorReply) -> Result<(), String> {
-    let format = ErrorFormat::Batch { dialect: Dialect::default(), input: None };
+    let format =
+        ErrorFormat::Batch { dialect: Dialect::default(), reply: ReplyFormat::default(), input: None };
     let written = format.body(error_reply, &head(case).headers);
     match &case.expected.content_type {
         Some(expected) if *expected != written.content_type => {

@@ -96,7 +96,8 @@ impl Context {
     /// their own.
     pub(super) fn goes_to(&mut self, target: &Target<'_>, request: &Parts) {
         let Some(EntryPoint { endpoint, .. }) = target.entry_point() else { return };
-        self.error_format = ErrorFormat::Batch { dialect: endpoint.dialect, input: None };
+        let dialect = endpoint.dialect.of_request(&request.headers);
+        self.error_format = ErrorFormat::Batch { dialect, reply: endpoint.reply_format, input: None };
         self.cors = cors::reply_fields(&self.snapshot.settings.cors, &request.headers);
         if !matches!(target, Target::LimitsDocument(_)) {
             self.batch = Some(BatchRecord::new(endpoint.path.as_str(), endpoint.reply_status));

@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::config::{BatchEndpoint, BulkRoute, Settings};
-use crate::dialect::ItemSource;
+use crate::dialect::{Dialect, ItemSource};
 use crate::format::Bulk;
 use crate::route::RouteIndex;
 
@@ -35,9 +35,10 @@ impl<'settings> EntryPoint<'settings> {
         self.bulk.is_none()
     }
 
-    /// What makes items of the body of a request with this method and query.
+    /// What makes items of the body of a request in this dialect, with this method and query.
     pub(super) fn item_source<'request>(
         &self,
+        dialect: Dialect,
         method: &'request Method,
         query: &'request str,
     ) -> ItemSource<'request>
@@ -46,7 +47,7 @@ impl<'settings> EntryPoint<'settings> {
     {
         match self.bulk {
             Some(bulk) => ItemSource::Records(Bulk { each: &bulk.each, method, query }),
-            None => ItemSource::Batch(self.endpoint.dialect),
+            None => ItemSource::Batch(dialect),
         }
     }
 

@@ -6,6 +6,7 @@ use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, Version};
 
+use crate::config::ReplyFormat;
 use crate::dialect::{Dialect, InputFormat};
 use crate::format::{Accept, EncodedBody, write_problem};
 use crate::header::PROXY_STATUS;
@@ -24,7 +25,7 @@ pub(crate) enum ErrorFormat {
     Grpc,
     /// A batch gets what its dialect has for errors. Once the input's format is known, the error is in it, whatever
     /// Content-Type says.
-    Batch { dialect: Dialect, input: Option<InputFormat> },
+    Batch { dialect: Dialect, reply: ReplyFormat, input: Option<InputFormat> },
 }
 
 impl ErrorFormat {
@@ -52,17 +53,20 @@ impl ErrorFormat {
                 reply.fields.push((header::CONTENT_TYPE, content_type));
                 reply.fields.extend(grpc::refusal(error.problem.status, &error.problem.detail));
             }
-            Self::Batch { dialect, .. } => reply.fields.extend(dialect.reply_fields(request)),
+            Self::Batch { dialect, .. } => {
+                reply.fields.extend(dialect.reply_fields(request));
+                reply.fields.extend(dialect.error_form().fields(&error.problem));
+            }
         }
         reply
     }
 
     pub(super) fn body(self, error: &ErrorReply, request: &HeaderMap) -> EncodedBody {
-        let accept = Accept::from_headers(request);
         match self {
             Self::Grpc => EncodedBody::from_bytes(Bytes::new()),
-            Self::Problem => write_problem(&accept, None, &error.problem),
-            Self::Batch { dialect, input } => {
+            Self::Problem => write_problem(&Accept::from_headers(request), None, &error.problem),
+            Self::Batch { dialect, reply, input } => {
+                let accept = reply.accept(request);
                 let known = input.map(|input| input.usual_reply().media_type());
                 let content_type = known.or_else(|| content_type(request));
                 dialect.write_problem(&accept, content_type, &error.problem)

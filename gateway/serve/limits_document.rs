@@ -12,8 +12,9 @@ use crate::plan::Preferences;
 /// The document of one endpoint.
 pub(crate) fn limits_document(endpoint: &BatchEndpoint) -> EncodedBody {
     let limits = &endpoint.limits;
-    let execution_policy =
-        |format| endpoint.execution_policy(InputFormat::Batch(format), &Preferences::default());
+    let execution_policy = |format| {
+        endpoint.execution_policy(endpoint.dialect, InputFormat::Batch(format), &Preferences::default())
+    };
     let formats = Format::ALL.into_iter().filter(|format| endpoint.dialect.formats().contains(format));
     let usual = execution_policy(Format::Json);
     let mut document = json!({
@@ -38,6 +39,8 @@ pub(crate) fn limits_document(endpoint: &BatchEndpoint) -> EncodedBody {
         "deadlineMilliseconds": u64::try_from(endpoint.deadline.as_millis()).unwrap_or(u64::MAX),
         "order": order(usual),
         "continueOnError": !usual.stop_on_error,
+        "groups": endpoint.sets.groups.as_str(),
+        "changesets": endpoint.sets.changesets.as_str(),
         "replyStatus": endpoint.reply_status.as_u16(),
         "preferences": ["return=minimal", "order=sequential", "continue-on-error", "wait", "handling=explain"],
     });

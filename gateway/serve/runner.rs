@@ -104,7 +104,8 @@ impl Resolver for Runner<'_> {
         let plan = PlanContext {
             routes: &snapshot.settings.routes,
             own_authority: &caller.authority,
-            is_batch_endpoint: &|path| snapshot.settings.batch_endpoint(path).is_some(),
+            is_batch_endpoint: &|path, query| snapshot.settings.batch_endpoint_for(path, query).is_some(),
+            groups: self.entry.endpoint.sets.groups,
             // The template holds the route that it has to meet.
             only_route: None,
         };

@@ -53,7 +53,11 @@ pub(super) async fn serve<'gateway>(
     let snapshot = Arc::clone(&context.snapshot);
     let incoming = context.incoming(session, &snapshot, EntryPoint::batch(endpoint));
     let request = BatchRequest::stream(&incoming);
-    context.error_format = ErrorFormat::Batch { dialect: endpoint.dialect, input: Some(request.input) };
+    context.error_format = ErrorFormat::Batch {
+        dialect: request.dialect,
+        reply: endpoint.reply_format,
+        input: Some(request.input),
+    };
     context.batch_at(endpoint).format = request.input.as_str();
     let memory = MemoryReservation::new(&gateway.memory, request.caller.client());
     let begun = begin(session, &memory).await;

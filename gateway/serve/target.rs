@@ -8,8 +8,8 @@ use http::Method;
 use http::header;
 use http::request::Parts;
 
-use crate::config::{BatchEndpoint, BulkRoute, Settings};
-use crate::format::{Accept, Bulk, Format, is_ndjson};
+use crate::config::{BatchEndpoint, BulkRoute, OtherMethods, Settings};
+use crate::format::{Bulk, Format, is_ndjson};
 use crate::plan::Preferences;
 use crate::problem::RequestRejection;
 use crate::route::{CanonicalPath, Route, RouteIndex, Strictness};
@@ -66,8 +66,9 @@ impl<'settings> Target<'settings> {
         let path = CanonicalPath::parse(request.uri.path(), Strictness::Proxied).map_err(|_| {
             RequestRejection::ForbiddenUrl { problem: "has a path that servers could read differently" }
         })?;
-        if let Some(endpoint) = settings.batch_endpoint(&path) {
-            return Ok(Self::at_endpoint(endpoint, settings, request));
+        let endpoint = settings.batch_endpoint_for(&path, query(request));
+        if let Some(target) = endpoint.and_then(|endpoint| Self::at_endpoint(endpoint, settings, request)) {
+            return Ok(target);
         }
         let bulk_route = settings.bulk_route(&path, &request.method);
         if let Some(bulk) = bulk_route.filter(|bulk| brings_records(bulk, request)) {
@@ -77,12 +78,16 @@ impl<'settings> Target<'settings> {
         Ok(Self::Route(RouteTarget { path, route, is_bulk_path: bulk_route.is_some() }))
     }
 
-    fn at_endpoint(endpoint: &'settings BatchEndpoint, settings: &Settings, request: &Parts) -> Self {
+    /// `None`: the request is for a route.
+    fn at_endpoint(endpoint: &'settings BatchEndpoint, settings: &Settings, request: &Parts) -> Option<Self> {
+        let refuses_others = endpoint.other_methods == OtherMethods::Refuse;
         match request.method {
-            Method::GET | Method::HEAD => Self::LimitsDocument(endpoint),
-            Method::POST if is_stream(endpoint, request) => Self::Stream(endpoint),
-            _ if cors::is_allowed_preflight(&settings.cors, request) => Self::Preflight,
-            _ => Self::Batch(EntryPoint::batch(endpoint)),
+            Method::POST if is_stream(endpoint, request) => Some(Self::Stream(endpoint)),
+            Method::POST => Some(Self::Batch(EntryPoint::batch(endpoint))),
+            Method::GET | Method::HEAD if refuses_others => Some(Self::LimitsDocument(endpoint)),
+            _ if cors::is_allowed_preflight(&settings.cors, request) => Some(Self::Preflight),
+            _ if refuses_others => Some(Self::Batch(EntryPoint::batch(endpoint))),
+            _ => None,
         }
     }
 
@@ -109,8 +114,11 @@ impl<'settings> Target<'settings> {
 
 /// A GET or DELETE at a bulk route has records only if its query does.
 fn brings_records(bulk: &BulkRoute, request: &Parts) -> bool {
-    let query = request.uri.query().unwrap_or_default();
-    Bulk { each: &bulk.each, method: &request.method, query }.is_meant()
+    Bulk { each: &bulk.each, method: &request.method, query: query(request) }.is_meant()
+}
+
+fn query(request: &Parts) -> &str {
+    request.uri.query().unwrap_or_default()
 }
 
 /// Whether a batch is a stream: lines in and lines out. A body that is compressed, or only to be explained, is read to
@@ -121,6 +129,7 @@ fn is_stream(endpoint: &BatchEndpoint, request: &Parts) -> bool {
     endpoint.dialect.formats().contains(&Format::Ndjson)
         && !coded
         && is_ndjson(content_type(headers))
-        && endpoint.dialect.reply_format(&Accept::from_headers(headers), Format::Ndjson) == Ok(Format::Ndjson)
+        && endpoint.dialect.reply_format(&endpoint.reply_format.accept(headers), Format::Ndjson)
+            == Ok(Format::Ndjson)
         && !Preferences::parse(headers).explain
 }

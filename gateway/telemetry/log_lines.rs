@@ -91,6 +91,7 @@ pub(super) fn log_batch(sender: &Sender<'_>, batch: &BatchRecord, names: Names<'
         items = batch.summary.items,
         failed = batch.summary.failed,
         coalesced = (batch.coalesced > 0).then_some(batch.coalesced),
+        independent = (batch.independent > 0).then_some(batch.independent),
         bytes_in = batch.bytes_in,
         bytes_out = batch.bytes_out,
         duration_ms = milliseconds(duration),

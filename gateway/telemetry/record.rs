@@ -110,6 +110,8 @@ pub struct BatchRecord {
     pub summary: Summary,
     /// How many of them shared the call of another.
     pub coalesced: usize,
+    /// How many items of groups of several ran one by one.
+    pub independent: usize,
     /// The first failed items, for their log lines.
     pub failures: Vec<FailedItem>,
     /// How long each phase took.
@@ -138,6 +140,7 @@ impl BatchRecord {
             status,
             summary: Summary { items: 0, failed: 0 },
             coalesced: 0,
+            independent: 0,
             failures: Vec::new(),
             phases: PhaseTimes::default(),
             bytes_in: 0,

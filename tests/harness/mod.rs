@@ -22,6 +22,7 @@ pub(crate) mod programs;
 pub(crate) mod prometheus;
 pub(crate) mod raw;
 pub(crate) mod server;
+pub(crate) mod services;
 pub(crate) mod succession;
 pub(crate) mod upstream;
 pub(crate) mod wait;

@@ -11,10 +11,11 @@ use crate::batch::{Batch, BatchRefusal, ItemResult, Problem};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::plain::{self, write_body};
 use crate::format::json::{ErrorForm, JsonWriter, Lists, write_fields, write_string};
+use crate::format::multipart::SetReply;
 use crate::format::{Format, ReadContext, ResultWriter, reason_phrase};
 
 /// `{"error_msg":…}`
-const ERROR: ErrorForm = ErrorForm { media_type: "application/json", write: write_error };
+const ERROR: ErrorForm = ErrorForm::json(write_error);
 
 /// APISIX.
 pub(super) struct Apisix;
@@ -40,7 +41,7 @@ impl Rules for Apisix {
         plain::read(body, context, reader::Pipeline::default())
     }
 
-    fn result_writer(&self, _: Format) -> Box<dyn ResultWriter> {
+    fn result_writer(&self, _: Format, _: SetReply) -> Box<dyn ResultWriter> {
         Box::new(JsonWriter::of_array(write_result))
     }
 }

@@ -5,12 +5,12 @@ use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::{ErrorForm, write_string};
 
 /// `{"error":{"code":…,"message":…}}`
-pub(in crate::dialect) const ERROR: ErrorForm = ErrorForm { media_type: "application/json", write };
+pub(in crate::dialect) const ERROR: ErrorForm = ErrorForm::json(write);
 
 /// The code is the last part of the problem's type.
 fn write(output: &mut ChunkWriter, problem: &Problem) {
     output.put(b"{\"error\":{\"code\":");
-    write_string(output, problem.kind.rsplit(':').next().unwrap_or_default());
+    write_string(output, problem.word());
     output.put(b",\"message\":");
     write_string(output, &problem.detail);
     output.put(b"}}");

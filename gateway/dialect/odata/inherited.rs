@@ -18,13 +18,17 @@ const INHERITED_PREFERENCES: [&str; 4] = [
 /// The fields that items inherit only in OData.
 pub(super) fn odata_fields(outer: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     [
-        // Media ranges of multipart are about the batch's own reply (§11.7.1).
-        (header::ACCEPT, listed(outer, &header::ACCEPT, |range| !starts_with(range, "multipart/"))),
+        (header::ACCEPT, accept_of_items(outer)),
         (header::CONTENT_LANGUAGE, outer.get(header::CONTENT_LANGUAGE).cloned()),
         (PREFER, listed(outer, &PREFER, is_inherited)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
+}
+
+/// A batch's Accept, as far as it is about its items: media ranges of multipart are about the batch's own reply (§11.7.1).
+pub(in crate::dialect) fn accept_of_items(outer: &HeaderMap) -> Option<HeaderValue> {
+    listed(outer, &header::ACCEPT, |range| !starts_with(range, "multipart/"))
 }
 
 /// The wanted members of a field's list, as one value; `None` if there are none.

@@ -1,21 +1,27 @@
+//! OData. What this file says is OData 4.01; `earlier` has what OData 1 to 3 do differently.
+//!
 //! OData 4.01: JSON batches (JSON Format §19) and multipart ones (Protocol §11.7).
 //!
 //! Multipart runs in order and stops at the first error unless the client prefers otherwise (§11.7.2, §8.2.8.3), and is
 //! answered in multipart, because its clients send an Accept that is meant for the parts. Items that did not start have no
 //! result. A change set that failed is answered by its error alone (§11.7.7.5).
 
+mod earlier;
 mod error;
 mod inherited;
 mod version;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+pub(super) use earlier::Odata3;
 pub(super) use error::ERROR;
+pub(super) use inherited::accept_of_items;
 
 use super::rules::{ExecutionPolicy, Rules};
 use crate::batch::BatchRefusal;
 use crate::format::json::{Base64Alphabet, ErrorForm, JsonInput, JsonOutput};
-use crate::format::{Accept, Format, TextTypes, multipart, reply_format};
+use crate::format::multipart::{MultipartOutput, Sets};
+use crate::format::{Accept, Format, TextTypes, reply_format};
 use crate::header::field::Fields;
 
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
@@ -29,7 +35,8 @@ impl Rules for Odata {
     }
 
     fn summary(&self) -> &'static str {
-        "OData 4.01: JSON and multipart, status 200, multipart in order and up to the first error."
+        "OData 4.01: JSON and multipart, status 200, multipart in order and up to the first error. Requests with \
+         DataServiceVersion below 4 are in odata-3."
     }
 
     fn formats(&self) -> &'static [Format] {
@@ -43,6 +50,10 @@ impl Rules for Odata {
 
     fn handed_down(&self, outer: &HeaderMap) -> Fields {
         inherited::odata_fields(outer).collect()
+    }
+
+    fn variant(&self, request: &HeaderMap) -> Option<&'static dyn Rules> {
+        earlier::version(request).map(|_| -> &'static dyn Rules { &Odata3 })
     }
 
     fn check(&self, request: &HeaderMap) -> Result<(), BatchRefusal> {
@@ -72,8 +83,8 @@ impl Rules for Odata {
         ERROR
     }
 
-    fn sets(&self) -> multipart::Sets {
-        multipart::Sets::Succeeded
+    fn multipart_output(&self) -> MultipartOutput {
+        MultipartOutput { sets: Sets::Succeeded, ..MultipartOutput::new(self.error_form()) }
     }
 
     fn reply_format(&self, accept: &Accept<'_>, request: Format) -> Result<Format, BatchRefusal> {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::batch::{BatchLimits, ItemIndex};
+use crate::batch::{BatchLimits, Groups, ItemIndex};
 use crate::dialect::Dialect;
 use crate::dispatch::resolve::{Earlier, MAX_LOOKED_THROUGH};
 use crate::dispatch::{Answers, Outcome, SkipReason, Surroundings, Unfit, UpstreamReply, resolve};
@@ -34,14 +34,20 @@ fn filled(members: &str, fields: &[(&str, &[u8])], body: &str) -> Result<Call, U
         r#"{{"requests":[{{"id":"a","method":"POST","url":"/orders"}},{{"id":"b","method":"PUT",{members}}}]}}"#
     );
     let limits = BatchLimits::default();
-    let reading =
-        ReadContext { limits: &limits, content_type: None, endpoint: "/batch", own_authority: "gw" };
+    let reading = ReadContext {
+        limits: &limits,
+        content_type: None,
+        endpoint: "/batch",
+        query: "",
+        own_authority: "gw",
+    };
     let batch = Dialect::default().read(Format::Json, &Bytes::from(batch), &reading).unwrap();
     let routes = routes();
     let context = PlanContext {
         routes: &routes,
         own_authority: "gw",
-        is_batch_endpoint: &|path| path.as_str() == "/orders/batch",
+        is_batch_endpoint: &|path, _| path.as_str() == "/orders/batch",
+        groups: Groups::Refuse,
         only_route: None,
     };
     let planned = plan(batch, &context).unwrap();

@@ -134,6 +134,6 @@ fn an_id_used_twice_refuses_the_batch() {
     assert_eq!(check_ids(&[item("", 0), item("1", 1)], IdCase::Significant), twice);
     assert_eq!(check_ids(&[item("2", 0), item("", 1)], IdCase::Significant), twice);
     assert_eq!(check_ids(&[item("a", 0), item("A", 1)], IdCase::Ignored), twice);
-    let nameless = BatchItem { content: Err(NO_TRANSACTIONS), ..item("", 0) };
+    let nameless = BatchItem { content: Err(ItemRejection::NotAtomic), ..item("", 0) };
     assert_eq!(check_ids(&[nameless, item("1", 1)], IdCase::Significant), Ok(()));
 }

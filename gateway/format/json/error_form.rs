@@ -1,22 +1,40 @@
-//! How a refusal is written as JSON: as a problem detail, or as the error of another service.
+//! How an error is written: as a problem detail, or as the error of another service.
+
+use http::{HeaderName, HeaderValue};
 
 use super::problem;
 use crate::batch::Problem;
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::encoded_body::EncodedBody;
+use crate::header::field::Fields;
 
 /// A form of errors.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorForm {
     /// Its media type.
     pub(crate) media_type: &'static str,
-    /// Writes an error as a JSON object.
+    /// Writes an error as a JSON object, or what else the media type says.
     pub(crate) write: fn(&mut ChunkWriter, &Problem),
+    /// The name of a field that repeats the problem's word, for clients that look for errors there.
+    pub(crate) code_field: Option<&'static str>,
 }
 
 impl ErrorForm {
     /// A problem detail (RFC 9457).
-    pub(crate) const PROBLEM: Self = Self { media_type: "application/problem+json", write: problem::write };
+    pub(crate) const PROBLEM: Self =
+        Self { media_type: "application/problem+json", ..Self::json(problem::write) };
+
+    /// An error as JSON.
+    pub(crate) const fn json(write: fn(&mut ChunkWriter, &Problem)) -> Self {
+        Self { media_type: "application/json", write, code_field: None }
+    }
+
+    /// The fields of a reply that is an error: its media type apart.
+    #[must_use]
+    pub fn fields(&self, problem: &Problem) -> Fields {
+        let code = |name| (HeaderName::from_static(name), HeaderValue::from_static(problem.word()));
+        self.code_field.map(code).into_iter().collect()
+    }
 
     /// An error as a body of its own.
     pub(crate) fn encode(self, problem: &Problem) -> EncodedBody {

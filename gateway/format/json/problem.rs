@@ -1,5 +1,6 @@
 //! A problem detail as JSON (RFC 9457 §3). Where the batch's body is at fault, extension members
-//! say where: `offset`, `line`, `column`, and `item`, the item's 1-based position.
+//! say where: `offset`, `line`, `column`, and `item`, the item's 1-based position. Another one, `error` with the status and
+//! the detail, is for clients that were made for Google's services, and know no problem details.
 
 use super::strings::write as write_string;
 use crate::batch::Problem;
@@ -23,5 +24,15 @@ pub(crate) fn write(output: &mut ChunkWriter, problem: &Problem) {
             output.put_number(number);
         }
     }
+    write_error(output, problem);
+    output.put(b"}");
+}
+
+/// `error`, the only member that clients of Google's services look for.
+fn write_error(output: &mut ChunkWriter, problem: &Problem) {
+    output.put(b",\"error\":{\"code\":");
+    output.put_number(problem.status.as_u16());
+    output.put(b",\"message\":");
+    write_string(output, &problem.detail);
     output.put(b"}");
 }

@@ -14,7 +14,7 @@ use super::lexer::Lexer;
 use super::members::read_members;
 use super::text::text_of;
 use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex};
-use crate::format::groups::{check_groups, refuse_transactions};
+use crate::format::groups::check_groups;
 use crate::format::item_builder::check_ids;
 use crate::format::shown::shown;
 
@@ -89,13 +89,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Checks what needs all items: unique ids, and the size of groups.
-    fn finish(mut self) -> Result<Batch, BatchRefusal> {
+    /// Checks what needs all items: unique ids, and the names of groups.
+    fn finish(self) -> Result<Batch, BatchRefusal> {
         check_ids(&self.items, self.conventions.id_case)?;
         if self.conventions.strict_groups {
             check_groups(&self.items)?;
         }
-        refuse_transactions(&mut self.items);
         Ok(Batch { items: self.items, sequential: false, ignored: self.ignored })
     }
 }
@@ -107,8 +106,7 @@ fn not_a_batch(at: usize, reason: &'static str) -> JsonError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Place;
-    use crate::format::item_builder::NO_TRANSACTIONS;
+    use crate::batch::{ItemId, Place};
 
     fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
         super::read(body, limits, JsonInput::default())
@@ -218,15 +216,16 @@ mod tests {
     }
 
     #[test]
-    fn a_group_of_one_runs_and_a_larger_one_does_not() {
+    fn an_item_says_its_group() {
         let item = |id: &str, group: &str| {
             format!(r#"{{"id":"{id}","method":"PUT","url":"/a","atomicityGroup":{group}}}"#)
         };
         let body =
             [item("a", "\"g\""), item("b", "\"h\""), item("c", "\"\\u0067\""), item("d", "null")].join(",");
         let batch = read_batch(&format!("{{\"requests\":[{body}]}}")).unwrap();
-        let refused: Vec<bool> =
-            batch.items.iter().map(|item| item.content == Err(NO_TRANSACTIONS)).collect();
-        assert_eq!(refused, [true, false, true, false]);
+        let groups: Vec<_> =
+            batch.items.iter().map(|item| item.subject.form.group.as_ref().map(ItemId::as_str)).collect();
+        assert_eq!(groups, [Some("g"), Some("h"), Some("g"), None]);
+        assert!(batch.items.iter().all(|item| item.content.is_ok()));
     }
 }

@@ -295,7 +295,10 @@ mod tests {
         let expected = json!({
             "id": "a\"\n", "status": 504,
             "headers": {"Content-Type": "application/problem+json", "Proxy-Status": "x"},
-            "body": {"type": "urn:x", "title": "Too slow", "status": 504, "detail": "a \"detail\""},
+            "body": {
+                "type": "urn:x", "title": "Too slow", "status": 504, "detail": "a \"detail\"",
+                "error": {"code": 504, "message": "a \"detail\""},
+            },
             "outcome": "not_sent", "retryable": true,
         });
         assert_eq!(item(made), expected);

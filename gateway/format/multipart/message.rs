@@ -12,9 +12,9 @@ use httparse::Header;
 use super::body::locate;
 use super::fields::{head_length, parse, plain};
 use super::part::{check_transfer_encoding, reject_head, the_only};
+use super::reader::Reading;
 use super::target;
 use crate::batch::{BatchLimits, ItemRejection};
-use crate::format::ReadContext;
 use crate::format::item_builder::ItemBuilder;
 use crate::header::field::FieldError;
 use crate::route::same_authority;
@@ -24,21 +24,16 @@ const HEAD_OVERHEAD: usize = 2048;
 
 /// Reads the message at `at` of the batch's body into the builder, and returns its body, a
 /// slice of the batch's.
-pub(super) fn read(
-    builder: &mut ItemBuilder<'_>,
-    batch: &Bytes,
-    at: Range<usize>,
-    context: &ReadContext<'_>,
-) -> Option<Bytes> {
-    let all = batch.get(at.clone())?;
+pub(super) fn read(builder: &mut ItemBuilder<'_>, at: Range<usize>, reading: &Reading<'_>) -> Option<Bytes> {
+    let all = reading.body.get(at.clone())?;
     // RFC 9112 §2.2 has servers pass over blank lines before a message.
     let blank = all.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     let message = all.get(blank..)?;
-    let limits = context.limits;
+    let limits = reading.context.limits;
     let head = head_length(message, longest_head(limits))
         .map_err(|error| reject_head(builder, error, limits))
         .ok()?;
-    let length = read_head(builder, message.get(..head)?, context)?;
+    let length = read_head(builder, message.get(..head)?, reading)?;
     let rest = message.get(head..)?;
     let Some(body) = locate(rest, length.given()) else {
         builder.reject_header("Content-Length", FieldError::Length);
@@ -53,7 +48,7 @@ pub(super) fn read(
         return None;
     }
     let start = at.start + blank + head;
-    Some(batch.slice(start + body.start..start + body.end))
+    Some(reading.body.slice(start + body.start..start + body.end))
 }
 
 fn longest_head(limits: &BatchLimits) -> usize {
@@ -77,18 +72,18 @@ impl Length {
 }
 
 /// Reads the line and the fields; `None` if the item is rejected.
-fn read_head(builder: &mut ItemBuilder<'_>, head: &[u8], context: &ReadContext<'_>) -> Option<Length> {
+fn read_head(builder: &mut ItemBuilder<'_>, head: &[u8], reading: &Reading<'_>) -> Option<Length> {
     let line_length = memchr::memchr(b'\n', head).map_or(head.len(), |newline| newline + 1);
     let (line, rest) = head.split_at_checked(line_length)?;
-    target::read(builder, line.trim_ascii_end(), context);
+    target::read(builder, line.trim_ascii_end(), reading);
     let rest = plain(rest);
-    let limits = context.limits;
+    let limits = reading.context.limits;
     let fields =
         parse(&rest, limits.max_headers).map_err(|error| reject_head(builder, error, limits)).ok()?;
     check_transfer_encoding(builder, &fields);
     let length = length_of(builder, &fields);
     for field in &fields {
-        add(builder, field, context.own_authority);
+        add(builder, field, reading.context.own_authority);
     }
     (!builder.is_rejected()).then_some(length)
 }

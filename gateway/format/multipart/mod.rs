@@ -5,10 +5,12 @@
 //! An error within a part rejects its item alone.
 
 mod boundary;
+mod conventions;
 mod error;
 mod fields;
 mod parts;
 mod part;
+mod query;
 mod target;
 mod message;
 mod body;
@@ -18,6 +20,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use conventions::{ContentIds, Sets};
+pub use conventions::{MultipartInput, MultipartOutput};
 pub(crate) use reader::read;
 pub(crate) use writer::MultipartWriter;
-pub use writer::Sets;
+pub use writer::SetReply;

@@ -1,11 +1,12 @@
 //! A request line: the method, and the target as a url of the gateway.
 
-use crate::format::ReadContext;
+use super::query::with_query;
+use super::reader::Reading;
 use crate::format::item_builder::ItemBuilder;
 use crate::format::relative::resolved;
 
 /// Reads a request line. The HTTP version may be missing, as in an example of OData's.
-pub(super) fn read(builder: &mut ItemBuilder<'_>, line: &[u8], context: &ReadContext<'_>) {
+pub(super) fn read(builder: &mut ItemBuilder<'_>, line: &[u8], reading: &Reading<'_>) {
     let Ok(line) = std::str::from_utf8(line) else {
         builder.reject_member("request line", "is not in UTF-8");
         return;
@@ -23,7 +24,8 @@ pub(super) fn read(builder: &mut ItemBuilder<'_>, line: &[u8], context: &ReadCon
     if is_version(target) {
         builder.reject_member("request line", "has no target");
     } else {
-        builder.set_url(&resolved(target, context.endpoint));
+        let url = resolved(target, reading.context.endpoint);
+        builder.set_url(&with_query(url, reading.conventions.query));
     }
 }
 

@@ -4,10 +4,12 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
 
+mod sets;
+
 use super::*;
 use crate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, IdForm, ItemForm, ItemIndex, ItemRejection, ItemResult,
-    MultiStatus, Problem, ResultBody, Subject,
+    Batch, BatchItem, BatchLimits, BatchRefusal, ChangeSet, IdForm, ItemForm, ItemIndex, ItemRejection,
+    ItemResult, MultiStatus, Problem, ResultBody, Subject,
 };
 use crate::format::json::ErrorForm;
 use crate::format::{EncodedBody, ReadContext, write_all};
@@ -20,9 +22,10 @@ fn read_as(content_type: &str, body: &[u8]) -> Result<Batch, BatchRefusal> {
         limits: &limits,
         content_type: Some(content_type),
         endpoint: "/svc/$batch",
+        query: "",
         own_authority: "gw:8080",
     };
-    read(&Bytes::copy_from_slice(body), &context)
+    read(&Bytes::copy_from_slice(body), &context, MultipartInput::default())
 }
 
 fn batch(body: &str) -> Result<Batch, BatchRefusal> {
@@ -59,7 +62,7 @@ fn googles_client_is_read() {
     let items = read_as(boundary, GOOGLE.as_bytes()).unwrap().items;
     let subject = &items[0].subject;
     assert_eq!(subject.id.as_str(), "b29c5de2-0db4-490b-b421-6a51b598bd22 + a%20b");
-    assert_eq!((subject.form.id, subject.form.in_set), (IdForm::Bracketed, false));
+    assert_eq!((subject.form.id, subject.form.set), (IdForm::Bracketed, None));
     assert_eq!((subject.method.as_str(), &*subject.href), ("PUT", "/up/1?alt=json"));
     let content = items[0].content.as_ref().unwrap();
     let names: Vec<_> = content.headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -77,7 +80,10 @@ fn odatas_clients_are_read() {
     assert_eq!(items[0].subject.form, ItemForm::default());
     assert_eq!(body(&items[0]), None);
     assert_eq!((items[1].subject.id.as_str(), &*items[1].subject.href), ("7", "/svc/Orders(2)"));
-    assert_eq!(items[1].subject.form, ItemForm { id: IdForm::Plain, in_set: true, ..ItemForm::default() });
+    assert_eq!(
+        items[1].subject.form,
+        ItemForm { id: IdForm::Plain, set: Some(set_of(1, 1)), ..ItemForm::default() }
+    );
     assert_eq!(body(&items[1]), Some(b"{\"a\":1}".as_slice()));
 }
 
@@ -91,9 +97,10 @@ fn bodies_are_slices_of_the_batch() {
         limits: &limits,
         content_type: Some("multipart/mixed; boundary=b"),
         endpoint: "/b",
+        query: "",
         own_authority: "",
     };
-    let items = read(&all, &context).unwrap().items;
+    let items = read(&all, &context, MultipartInput::default()).unwrap().items;
     let found = items[0].content.as_ref().unwrap().body.clone().unwrap();
     assert_eq!(found, b"\0\r\n\n\x7f".as_slice());
     assert!(all.as_ptr_range().contains(&found.as_ptr()));
@@ -160,21 +167,37 @@ fn a_part_holds_one_message() {
     assert!(message(text).content.is_ok());
 }
 
+fn set_of(first: usize, members: usize) -> ChangeSet {
+    ChangeSet::new(ItemIndex(first), members)
+}
+
 #[test]
-fn a_set_of_several_is_one_item_that_is_not_run() {
-    let request =
-        "--c\r\nContent-Type: application/http\r\nContent-ID: 1\r\n\r\nPUT /a HTTP/1.1\r\n\r\nx\r\n";
-    let set = |content: &str| {
-        item(&format!("Content-Type: multipart/mixed; boundary=c\r\nContent-ID: s\r\n\r\n{content}--c--"))
+fn each_request_of_a_set_is_an_item() {
+    let request = |id: &str| {
+        format!(
+            "--c\r\nContent-Type: application/http\r\nContent-ID: {id}\r\n\r\nPUT /{id} HTTP/1.1\r\n\r\nx\r\n"
+        )
     };
-    let several = set(&request.repeat(2));
-    assert_eq!((several.subject.id.as_str(), several.subject.form.in_set), ("s", false));
-    assert!(matches!(rejection(several), ItemRejection::NotImplemented { .. }));
-    assert_eq!(set(request).subject.id.as_str(), "1");
+    let part = |content: &str| {
+        format!("Content-Type: multipart/mixed; boundary=c\r\nContent-ID: s\r\n\r\n{content}--c--")
+    };
+    let set = |content: &str| item(&part(content));
+    let several = part(&[request("1"), request("2"), request("3")].concat());
+    let items = batch(&format!("--b\r\n{several}\r\n--b--")).unwrap().items;
+    let found: Vec<_> = items.iter().map(|item| (item.subject.id.as_str(), &*item.subject.href)).collect();
+    assert_eq!(found, [("1", "/1"), ("2", "/2"), ("3", "/3")]);
+    assert!(items.iter().all(|item| item.subject.form.set == Some(set_of(0, 3))));
+    assert!(items.iter().all(|item| body(item) == Some(b"x".as_slice())));
+    let fourth = format!("--b\r\nContent-Type: application/http\r\n\r\nGET /0\r\n--b\r\n{several}\r\n--b--");
+    assert_eq!(batch(&fourth), Err(BatchRefusal::TooManyItems { limit: 3 }));
+    assert_eq!(set(&request("1")).subject.id.as_str(), "1");
+    let nameless = request("1").replace("Content-ID: 1\r\n", "");
+    assert_eq!(set(&nameless).subject.id.as_str(), "s");
     assert!(matches!(rejection(set("")), ItemRejection::WrongShape { .. }));
     let nested = "--c\r\nContent-Type: multipart/mixed; boundary=d\r\n\r\n--d--\r\n";
     assert!(matches!(rejection(set(nested)), ItemRejection::WrongShape { .. }));
-    assert!(matches!(rejection(set(&format!("{request}{nested}"))), ItemRejection::WrongShape { .. }));
+    let mixed = format!("{}{nested}", request("1"));
+    assert!(matches!(rejection(set(&mixed)), ItemRejection::WrongShape { .. }));
 }
 
 #[test]
@@ -229,8 +252,11 @@ fn result(status: u16, fields: &[(&'static str, &[u8])], body: ResultBody) -> It
 }
 
 fn write(results: Vec<ItemResult>) -> EncodedBody {
-    let writer = MultipartWriter::new(Sets::All, ErrorForm::PROBLEM);
-    write_all(Box::new(writer), MultiStatus { results })
+    write_with(MultipartOutput::new(ErrorForm::PROBLEM), SetReply::default(), results)
+}
+
+fn write_with(conventions: MultipartOutput, sets: SetReply, results: Vec<ItemResult>) -> EncodedBody {
+    write_all(Box::new(MultipartWriter::new(conventions, sets)), MultiStatus { results })
 }
 
 /// The written reply without the random part of its boundaries.
@@ -247,7 +273,7 @@ fn the_document_is_that_of_the_protocol() {
     let mut first = result(201, &[("etag", b"\"1\"")], ResultBody::Bytes(Bytes::from_static(b"{}")));
     first.subject.form.id = IdForm::Bracketed;
     let mut second = result(299, &[], ResultBody::Absent);
-    second.subject.form = ItemForm { id: IdForm::Plain, in_set: true, ..ItemForm::default() };
+    second.subject.form = ItemForm { id: IdForm::Plain, set: Some(set_of(1, 1)), ..ItemForm::default() };
     let (content_type, text) = written(vec![first, second]);
     assert_eq!(content_type, "multipart/mixed; boundary=batchresponse_");
     let expected = "--batchresponse_\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <response-x>\r\n\r\n\
@@ -260,6 +286,22 @@ fn the_document_is_that_of_the_protocol() {
 }
 
 #[test]
+fn the_query_of_the_batch_is_added_where_it_belongs_to_every_item() {
+    let text = "--b\nContent-Type: application/http\n\nGET /a?x=1\n--b--";
+    let limits = BatchLimits::default();
+    let content_type = Some("multipart/mixed; boundary=b");
+    let context =
+        ReadContext { limits: &limits, content_type, endpoint: "/b", query: "key=K&x=2", own_authority: "" };
+    let url = |query| {
+        let items =
+            read(&Bytes::from_static(text.as_bytes()), &context, MultipartInput { query }).unwrap().items;
+        items[0].subject.href.to_string()
+    };
+    assert_eq!(url(None), "/a?x=1");
+    assert_eq!(url(Some(context.query)), "/a?x=1&key=K");
+}
+
+#[test]
 fn a_problem_is_json_and_a_length_is_true() {
     let problem =
         Problem {
@@ -267,7 +309,7 @@ fn a_problem_is_json_and_a_length_is_true() {
         };
     let (_, text) =
         written(vec![result(404, &[("content-type", b"text/x")], ResultBody::Problem(Box::new(problem)))]);
-    let body = r#"{"type":"urn:x","title":"T","status":404,"detail":"é"}"#;
+    let body = r#"{"type":"urn:x","title":"T","status":404,"detail":"é","error":{"code":404,"message":"é"}}"#;
     assert!(text.contains(&format!("HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\r\n{body}\r\n", body.len())), "{text}");
     let wrong: [(&str, &[u8]); 1] = [("content-length", b"7")];
     let (_, text) = written(vec![result(204, &wrong, ResultBody::Absent)]);

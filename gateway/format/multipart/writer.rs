@@ -11,9 +11,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
-use crate::batch::{IdForm, ItemResult, ResultBody, Subject};
+use super::conventions::{ContentIds, MultipartOutput, Sets};
+use crate::batch::{Changesets, Groups, IdForm, ItemResult, ResultBody, Subject};
 use crate::format::chunk_writer::ChunkWriter;
-use crate::format::json::ErrorForm;
 use crate::format::reason::phrase;
 use crate::format::result_writer::{ReplyEnd, ResultWriter, expected_length};
 use crate::header::field::Fields;
@@ -26,13 +26,26 @@ const PART_OVERHEAD: usize = 224;
 const BATCH_PREFIX: &str = "batchresponse_";
 const SET_PREFIX: &str = "changesetresponse_";
 
-/// Which results of change sets are written as sets.
+/// What the endpoint says about the reply to change sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetReply {
+    /// What becomes of sets of several.
+    pub groups: Groups,
+    /// How sets are written.
+    pub changesets: Changesets,
+}
+
+/// How a result is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sets {
-    /// All of them.
-    All,
-    /// Those that succeeded; a set that failed is answered by its error alone.
-    Succeeded,
+enum Place {
+    /// As a part of the reply.
+    Own,
+    /// In the set with this first item.
+    In(u32),
+    /// As the one part that answers its set, which was refused.
+    ForSet,
+    /// Not at all: the first item of its set is the answer to all.
+    Nowhere,
 }
 
 /// Writes a reply in multipart.
@@ -41,23 +54,54 @@ pub(crate) struct MultipartWriter {
     output: ChunkWriter,
     /// The random part of the boundaries.
     random: String,
-    sets: Sets,
-    error: ErrorForm,
+    conventions: MultipartOutput,
+    sets: SetReply,
+    /// The set that is being written.
+    open: Option<u32>,
+    /// The set that was refused last.
+    refused: Option<u32>,
 }
 
 impl MultipartWriter {
     /// An empty reply, with boundaries that are still secret.
-    pub(crate) fn new(sets: Sets, error: ErrorForm) -> Self {
+    pub(crate) fn new(conventions: MultipartOutput, sets: SetReply) -> Self {
         let random = format!("{:032x}", rand::random::<u128>());
-        Self { output: ChunkWriter::new(0), random, sets, error }
+        Self { output: ChunkWriter::new(0), random, conventions, sets, open: None, refused: None }
     }
 
-    fn is_set(&self, result: &ItemResult) -> bool {
-        let is_written = match self.sets {
-            Sets::All => true,
-            Sets::Succeeded => !result.is_failed(),
-        };
-        result.subject.form.in_set && is_written
+    fn place(&mut self, result: &ItemResult) -> Place {
+        let Some(set) = result.subject.form.set else { return Place::Own };
+        match (self.sets.changesets, self.sets.groups) {
+            (Changesets::Flat, _) => Place::Own,
+            (Changesets::Nested, Groups::Refuse) if set.is_several() => {
+                if self.refused.replace(set.first) == Some(set.first) {
+                    Place::Nowhere
+                } else {
+                    Place::ForSet
+                }
+            }
+            (Changesets::Nested, Groups::Refuse | Groups::Independent) => {
+                let is_error_alone = !set.is_several() && result.is_failed();
+                let is_set = self.conventions.sets == Sets::All || !is_error_alone;
+                if is_set { Place::In(set.first) } else { Place::Own }
+            }
+        }
+    }
+
+    /// Ends the set that is open, unless it is this one, and begins this one.
+    fn go_to(&mut self, set: Option<u32>) {
+        if self.open == set {
+            return;
+        }
+        let (output, random) = (&mut self.output, self.random.as_str());
+        if self.open.is_some() {
+            put_delimiter(output, SET_PREFIX, random, "--\r\n");
+        }
+        if set.is_some() {
+            put_delimiter(output, BATCH_PREFIX, random, "\r\n");
+            put_all(output, &["Content-Type: multipart/mixed; boundary=", SET_PREFIX, random, "\r\n\r\n"]);
+        }
+        self.open = set;
     }
 }
 
@@ -67,7 +111,7 @@ impl ResultWriter for MultipartWriter {
     }
 
     fn expected_length(&self, result: &ItemResult) -> usize {
-        let set = if result.subject.form.in_set { PART_OVERHEAD } else { 0 };
+        let set = if result.subject.form.set.is_some() { PART_OVERHEAD } else { 0 };
         set + expected_length(result, PART_OVERHEAD, 4)
     }
 
@@ -75,21 +119,25 @@ impl ResultWriter for MultipartWriter {
         self.output = ChunkWriter::new(expected);
     }
 
-    fn put(&mut self, result: ItemResult) {
-        let is_set = self.is_set(&result);
-        let (output, random) = (&mut self.output, self.random.as_str());
-        put_delimiter(output, BATCH_PREFIX, random, "\r\n");
-        if is_set {
-            put_all(output, &["Content-Type: multipart/mixed; boundary=", SET_PREFIX, random, "\r\n\r\n"]);
-            put_delimiter(output, SET_PREFIX, random, "\r\n");
-        }
-        write_part(output, result, self.error);
-        if is_set {
-            put_delimiter(output, SET_PREFIX, random, "--\r\n");
-        }
+    fn put(&mut self, mut result: ItemResult) {
+        let set = match self.place(&result) {
+            Place::Nowhere => return,
+            Place::ForSet => {
+                // The id is that of one request of the set.
+                result.subject.form.id = IdForm::Position;
+                None
+            }
+            Place::Own => None,
+            Place::In(first) => Some(first),
+        };
+        self.go_to(set);
+        let prefix = if set.is_some() { SET_PREFIX } else { BATCH_PREFIX };
+        put_delimiter(&mut self.output, prefix, &self.random, "\r\n");
+        write_part(&mut self.output, result, self.conventions);
     }
 
     fn end(&mut self, _end: &ReplyEnd<'_>) {
+        self.go_to(None);
         put_delimiter(&mut self.output, BATCH_PREFIX, &self.random, "--\r\n");
     }
 
@@ -109,9 +157,9 @@ fn put_delimiter(output: &mut ChunkWriter, prefix: &str, random: &str, end: &str
 }
 
 /// The part's own fields, and the response message in it. Ends with a line break.
-fn write_part(output: &mut ChunkWriter, mut result: ItemResult, error: ErrorForm) {
+fn write_part(output: &mut ChunkWriter, mut result: ItemResult, conventions: MultipartOutput) {
     output.put(b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n");
-    write_id(output, &result.subject);
+    write_id(output, &result.subject, conventions.ids);
     output.put(b"\r\nHTTP/1.1 ");
     output.put_number(result.status.as_u16());
     put_all(output, &[" ", phrase(result.status), "\r\n"]);
@@ -121,7 +169,11 @@ fn write_part(output: &mut ChunkWriter, mut result: ItemResult, error: ErrorForm
         ResultBody::Bytes(bytes) => bytes,
         ResultBody::Problem(problem) => {
             result.headers.retain(|(name, _)| name != CONTENT_TYPE);
+            let error = conventions.error;
             put_all(output, &["Content-Type: ", error.media_type, "\r\n"]);
+            if let Some(name) = error.code_field {
+                put_all(output, &[name, ": ", problem.word(), "\r\n"]);
+            }
             let mut document = ChunkWriter::new(256 + problem.detail.len());
             (error.write)(&mut document, &problem);
             document.finish().concat().into()
@@ -135,13 +187,18 @@ fn write_part(output: &mut ChunkWriter, mut result: ItemResult, error: ErrorForm
     output.put(b"\r\n");
 }
 
-/// As the client wrote it; Google's form is answered in Google's way.
-fn write_id(output: &mut ChunkWriter, subject: &Subject) {
+/// The item's id, as clients of the dialect expect it back.
+fn write_id(output: &mut ChunkWriter, subject: &Subject, ids: ContentIds) {
     let id = subject.id.as_str();
-    match subject.form.id {
-        IdForm::Position => {}
-        IdForm::Plain | IdForm::Number => put_all(output, &["Content-ID: ", id, "\r\n"]),
-        IdForm::Bracketed => put_all(output, &["Content-ID: <response-", id, ">\r\n"]),
+    match (subject.form.id, ids) {
+        (IdForm::Position, _) => {}
+        (IdForm::Plain | IdForm::Number, ContentIds::Repeated) => {
+            put_all(output, &["Content-ID: ", id, "\r\n"]);
+        }
+        (IdForm::Plain | IdForm::Number, ContentIds::Prefixed) => {
+            put_all(output, &["Content-ID: response-", id, "\r\n"]);
+        }
+        (IdForm::Bracketed, _) => put_all(output, &["Content-ID: <response-", id, ">\r\n"]),
     }
 }
 

@@ -113,7 +113,8 @@ mod tests {
         writer.end(&ReplyEnd { summary, retry_after: None, refused: Some(&problem) });
         let expected = concat!(
             r#"{"summary":{"items":0,"failed":0,"refused":"#,
-            r#"{"type":"urn:x","title":"Too long","status":413,"detail":"d"}}}"#,
+            r#"{"type":"urn:x","title":"Too long","status":413,"detail":"d","#,
+            r#""error":{"code":413,"message":"d"}}}}"#,
             "\n"
         );
         assert_eq!(text(&writer.take()), expected);

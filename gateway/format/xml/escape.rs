@@ -4,7 +4,7 @@ use super::chars::is_char;
 use crate::format::chunk_writer::ChunkWriter;
 
 /// Writes character data.
-pub(super) fn write_text(output: &mut ChunkWriter, text: &str) {
+pub(crate) fn write_text(output: &mut ChunkWriter, text: &str) {
     // `>` too, because of `]]>`; CR, because parsers read a bare one as LF.
     write(output, text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'\r'));
 }

@@ -23,6 +23,7 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod read_back;
 
+pub(crate) use escape::write_text;
 pub(crate) use problem::write as write_problem;
 pub(crate) use reader::read;
 pub(crate) use records::read as read_records;

@@ -2,7 +2,7 @@
 //! well-formed.
 
 use batchgate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, Bounded, IdForm, ItemIndex, ItemRejection, Place,
+    Batch, BatchItem, BatchLimits, BatchRefusal, Bounded, Groups, IdForm, ItemIndex, ItemRejection, Place,
 };
 use batchgate::dialect::Dialect;
 use batchgate::format::ndjson::{Line, Lines};
@@ -118,8 +118,13 @@ fn lines_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Vec
 fn read(format: Format, content_type: Option<&str>, body: &[u8]) -> Option<Batch> {
     let (body, limits) = (Bytes::copy_from_slice(body), limits());
     let in_dialect = |dialect: Dialect| {
-        let context =
-            ReadContext { limits: &limits, content_type, endpoint: "/svc/batch", own_authority: "gw" };
+        let context = ReadContext {
+            limits: &limits,
+            content_type,
+            endpoint: "/svc/batch",
+            query: "",
+            own_authority: "gw",
+        };
         checked(dialect.read(format, &body, &context), &body, &limits, None)
     };
     for other in Dialect::all().skip(1).filter(|dialect| dialect.formats().contains(&format)) {
@@ -247,11 +252,12 @@ fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRe
         }
     };
     let routes = RouteTable::new(vec![route("/"), route("/up/records/archive")]);
-    let is_batch_endpoint = |path: &CanonicalPath| path.as_str() == "/svc/batch";
+    let is_batch_endpoint = |path: &CanonicalPath, _: &str| path.as_str() == "/svc/batch";
     let context = PlanContext {
         routes: &routes,
         own_authority: "gw",
         is_batch_endpoint: &is_batch_endpoint,
+        groups: Groups::Refuse,
         only_route,
     };
     let mut plan = plan(batch, &context)?;

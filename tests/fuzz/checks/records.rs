@@ -46,7 +46,13 @@ fn read(method: &Method, query: &str, content_type: Option<&str>, body: &[u8]) -
     let source = ItemSource::Records(Bulk { each: &each, method, query });
     let (body, limits) = (Bytes::copy_from_slice(body), limits());
     let format = source.recognize(content_type, &body).ok()?;
-    let context = ReadContext { limits: &limits, content_type, endpoint: "/up/records", own_authority: "gw" };
+    let context = ReadContext {
+        limits: &limits,
+        content_type,
+        endpoint: "/up/records",
+        query: "",
+        own_authority: "gw",
+    };
     let batch = checked(source.read(format, &body, &context), &body, &limits, Some(RouteIndex(0)))?;
     assert!(matches!(format, InputFormat::Records(_)));
     for (index, item) in batch.items.iter().enumerate() {

@@ -48,8 +48,13 @@ fn in_items(text: &str) {
         [item("url", json!(text)), item("headers", json!({"X-A": text})), item("body", json!([text]))];
     let body = Bytes::from(json!({"requests": items}).to_string());
     let limits = BatchLimits::default();
-    let context =
-        ReadContext { limits: &limits, content_type: None, endpoint: "/batch", own_authority: "gw" };
+    let context = ReadContext {
+        limits: &limits,
+        content_type: None,
+        endpoint: "/batch",
+        query: "",
+        own_authority: "gw",
+    };
     let batch =
         Dialect::default().read(Format::Json, &body, &context).expect("a batch that serde_json wrote");
     assert_eq!(batch.items.len(), items.len());

@@ -5,9 +5,12 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use batchgate::batch::{IdForm, ItemForm, ItemResult, MultiStatus, ResultBody, Subject};
+use batchgate::batch::{
+    ChangeSet, IdForm, ItemForm, ItemIndex, ItemResult, MultiStatus, ResultBody, Subject,
+};
 use batchgate::dialect::Dialect;
 use batchgate::format::Format;
+use batchgate::format::multipart::SetReply;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use quick_xml::Reader;
@@ -39,7 +42,8 @@ pub(crate) fn writers(input: &[u8]) {
     let results = results(input);
     in_dialects(&results);
     for format in Format::ALL {
-        let written = Dialect::default().write(format, MultiStatus { results: results.clone() });
+        let written =
+            Dialect::default().write(format, SetReply::default(), MultiStatus { results: results.clone() });
         assert!(written.chunks.iter().all(|chunk| !chunk.is_empty()));
         let document = written.chunks.concat();
         match format {
@@ -54,7 +58,8 @@ pub(crate) fn writers(input: &[u8]) {
 /// In every other dialect the document is JSON too, and no chunk is empty.
 fn in_dialects(results: &[ItemResult]) {
     for dialect in Dialect::all() {
-        let written = dialect.write(Format::Json, MultiStatus { results: results.to_vec() });
+        let written =
+            dialect.write(Format::Json, SetReply::default(), MultiStatus { results: results.to_vec() });
         assert!(written.chunks.iter().all(|chunk| !chunk.is_empty()));
         // Huge numbers are JSON by its grammar, and no `Value`.
         let document = written.chunks.concat();
@@ -120,7 +125,7 @@ fn result(pieces: &mut Pieces<'_>, index: usize) -> ItemResult {
             href: pieces.one_of(&HREFS).into(),
             form: ItemForm {
                 id: pieces.one_of(&[IdForm::Plain, IdForm::Bracketed]),
-                in_set: kind & 4 == 4,
+                set: (kind & 4 == 4).then(|| ChangeSet::new(ItemIndex(index), 1)),
                 ..ItemForm::default()
             },
         },
@@ -272,7 +277,7 @@ fn multipart(results: &[ItemResult], document: &[u8], content_type: &str) {
     let parts = split(document, boundary);
     assert_eq!(parts.len(), results.len());
     for (part, result) in parts.into_iter().zip(results) {
-        if result.subject.form.in_set {
+        if result.subject.form.set.is_some() {
             let (head, set) = head_and_rest(part);
             let boundary = head.strip_prefix("Content-Type: multipart/mixed; boundary=").expect("a set");
             let set = split(set, boundary);

@@ -1,0 +1,49 @@
+//! What becomes of groups of several items, which their clients want to be atomic (OData's change sets and
+//! `atomicityGroup`). The upstreams share no transaction, so no such group is.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What becomes of a group of several items.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Groups {
+    /// None of it is sent; each of its items ends in 501.
+    #[default]
+    Refuse,
+    /// Its items run one by one, in their order, whatever becomes of the others. The group is not atomic.
+    Independent,
+}
+
+impl Groups {
+    /// Its word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Independent => "independent",
+        }
+    }
+}
+
+/// How a change set is answered in multipart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Changesets {
+    /// As a nested multipart; a refused set by one part.
+    #[default]
+    Nested,
+    /// By one part for each request, as `SharePoint` does it.
+    Flat,
+}
+
+impl Changesets {
+    /// Its word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nested => "nested",
+            Self::Flat => "flat",
+        }
+    }
+}

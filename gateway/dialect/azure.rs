@@ -1,0 +1,57 @@
+//! The batches of Azure Blob Storage: `multipart/mixed` of `application/http`, status 202, items in parallel, the reply in the
+//! order of the request.
+//!
+//! Its clients learn that an item failed from the field `x-ms-error-code` alone: one without it is a success to them,
+//! whatever its status. So every error of the gateway has it, and a body in Azure's XML. Batches are recognized by their query
+//! (`query: {comp: batch}` on the endpoint).
+
+use http::StatusCode;
+
+use super::rules::Rules;
+use crate::batch::{BatchRefusal, Problem};
+use crate::format::chunk_writer::ChunkWriter;
+use crate::format::json::ErrorForm;
+use crate::format::xml::write_text;
+use crate::format::{Accept, Format};
+
+/// `<Error><Code>…</Code><Message>…</Message></Error>`
+const ERROR: ErrorForm =
+    ErrorForm { media_type: "application/xml", write, code_field: Some("x-ms-error-code") };
+
+/// Azure Blob Storage.
+pub(super) struct Azure;
+
+impl Rules for Azure {
+    fn name(&self) -> &'static str {
+        "azure"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Azure Blob Storage: multipart, status 202, errors with x-ms-error-code."
+    }
+
+    fn formats(&self) -> &'static [Format] {
+        &[Format::Multipart]
+    }
+
+    fn reply_status(&self) -> StatusCode {
+        StatusCode::ACCEPTED
+    }
+
+    fn error_form(&self) -> ErrorForm {
+        ERROR
+    }
+
+    /// Multipart, whatever Accept says: that is meant for the items.
+    fn reply_format(&self, _: &Accept<'_>, _: Format) -> Result<Format, BatchRefusal> {
+        Ok(Format::Multipart)
+    }
+}
+
+fn write(output: &mut ChunkWriter, problem: &Problem) {
+    output.put(b"<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>");
+    write_text(output, problem.word());
+    output.put(b"</Code><Message>");
+    write_text(output, &problem.detail);
+    output.put(b"</Message></Error>");
+}
