@@ -127,3 +127,41 @@ fn a_bulk_explains_too() {
     assert_eq!((reply.status, fates(&reply.json())), (200, vec![json!("/o/1"), json!(400)]));
     assert_eq!(upstream.requests().len(), 0);
 }
+
+#[test]
+fn what_became_of_an_item_is_told() {
+    let upstream = Upstream::start();
+    let graph = Config::all_to("svc", upstream.url()).batch("/v1.0/$batch").with("dialect: graph");
+    let gateway = graph.batch("/batch").start();
+    let explained = |endpoint: &str, content_type: &str, body: String| {
+        let request = Request::post(endpoint, content_type, body).header("Prefer", "handling=explain");
+        gateway.send(&request).json()["items"][0].clone()
+    };
+    let item = json!({"id": "1", "method": "GET", "url": "/me?$filter=a eq 'é'", "depends_on": [], "x": 1});
+    let item = explained("/v1.0/$batch", "application/json", json!({ "requests": [item] }).to_string());
+    assert_eq!(item["url"], "/me?$filter=a eq 'é'");
+    assert_eq!(item["resolvedUrl"], "/v1.0/me?$filter=a eq 'é'");
+    assert_eq!(item["call"]["path"], "/v1.0/me?$filter=a%20eq%20'%C3%A9'");
+    assert_eq!((&item["encoded"], &item["ignoredMembers"]), (&json!([" ", "é"]), &json!(["x"])));
+    assert_eq!(item["takenFor"], json!({"depends_on": "dependsOn"}));
+    let host = gateway.address();
+    let message =
+        format!("GET /a HTTP/1.1\r\nHost: {host}\r\nMIME-Version: 1.0\r\nContent-Length: 0\r\n\r\n");
+    let part = format!("--b\r\nContent-Type: application/http\r\n\r\n{message}\r\n--b--\r\n");
+    let item = explained("/batch", "multipart/mixed; boundary=b", part);
+    assert_eq!(item["droppedHeaders"], json!(["Host", "Content-Length", "MIME-Version"]));
+    assert_eq!(
+        (&item["resolvedUrl"], &item["encoded"], &item["takenFor"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    assert_eq!(upstream.requests().len(), 0);
+}
+
+#[test]
+fn the_text_says_it_too() {
+    let batch = r#"{"requests":[{"method":"GET","url":"/orders/a b","note":1}]}"#;
+    let said = text(&explain(&[], "batch.json", batch));
+    assert!(said.contains("   encoded   ` ` (sent percent-encoded)\n"), "{said}");
+    assert!(said.contains("   ignored   note (an item has no such member)\n"), "{said}");
+    assert!(said.contains("   path      /orders/a%20b\n"), "{said}");
+}

@@ -50,7 +50,7 @@ const RATE: &str = "rate_limits: [{ name: all, per: all, rate: 1/h, burst: 1 }]"
 const WHOLE: &str = "rate_limits: [{ name: all, per: all, rate: 1/h, burst: 1, batch: whole }]";
 const IMPATIENT: &str = "timeout: { item: 300ms }, retry: { attempts: 1 }";
 
-const ROWS: [Row; 39] = [
+const ROWS: [Row; 37] = [
     row("max_items", ["", "max_items: 1", ""], (Bitten::Batch, 413, "too_many_items"), |scene| {
         scene.batch(&["/", "/"]).json()
     }),
@@ -95,18 +95,6 @@ const ROWS: [Row; 39] = [
             let reply = scene.gateway.send(&Request::lines("{\"method\":\"GET\",\"url\":\"/\"}\n".repeat(2)));
             reply.lines().last().unwrap()["summary"]["refused"].clone()
         },
-    ),
-    row(
-        "stream_window.items",
-        ["", "stream_window: { items: 0 }", ""],
-        (Bitten::Item, 424, "out_of_window"),
-        |scene| scene.failed_line("\"dependsOn\":[\"1\"]"),
-    ),
-    row(
-        "stream_window.bytes",
-        ["", "stream_window: { bytes: 1B }", ""],
-        (Bitten::Item, 424, "out_of_window"),
-        |scene| scene.failed_line("\"if\":\"$1 ne null\""),
     ),
     row("max_body", ["", "max_body: 64B", ""], (Bitten::Item, 413, "item_over_limit"), |scene| {
         let line = format!("{{\"method\":\"GET\",\"url\":\"/{}\"}}\n", "x".repeat(64));
@@ -403,13 +391,6 @@ impl Scene {
     fn last_failed_of(&self, urls: &[&str]) -> Value {
         let results = self.batch(urls).results();
         results.iter().rfind(|result| result["status"] != 200).unwrap()["body"].clone()
-    }
-
-    /// The problem of a line with this member behind another one.
-    fn failed_line(&self, member: &str) -> Value {
-        let get = "{\"method\":\"GET\",\"url\":\"/\"";
-        let lines = self.gateway.send(&Request::lines(format!("{get}}}\n{get},{member}}}\n"))).lines();
-        lines.iter().find(|line| line["id"] == "2").unwrap()["body"].clone()
     }
 
     fn single(&self, path: &str) -> Value {

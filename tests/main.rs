@@ -30,6 +30,9 @@ mod batch_bodies;
 /// Batches: names, ids and bodies written a little differently, and what every result has.
 mod meaning;
 
+/// Urls of items: what is encoded, what they are relative to, and encoded slashes.
+mod urls;
+
 /// Batches in multipart/mixed, and the clients that send them.
 mod multipart;
 

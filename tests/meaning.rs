@@ -54,6 +54,83 @@ fn graphs_clients_may_write_depends_on() {
     assert_eq!(upstream.requests().len(), 1);
 }
 
+/// A service with names as Azure's, an odd one, and one of HTTP's own in lower case.
+fn azure() -> Upstream {
+    let head = "HTTP/1.1 404 Not Found\r\nx-ms-error-code: BlobNotFound\r\nX-MS-Foo: 1\r\netag: \"1\"\r\n";
+    Upstream::answering(move |_| Answer::raw_kept(format!("{head}content-length: 0\r\n\r\n")))
+}
+
+#[test]
+fn names_of_a_services_fields_stay_as_it_spelt_them() {
+    let upstream = azure();
+    let gateway = Gateway::before(&upstream);
+    let item = json!({"method": "GET", "url": "/a"});
+    let part = "--b\r\nContent-Type: application/http\r\n\r\nGET /a HTTP/1.1\r\n\r\n\r\n--b--\r\n";
+    let json = ["\"x-ms-error-code\":", "\"X-MS-Foo\":", "\"ETag\":"];
+    let xml = ["name=\"x-ms-error-code\"", "name=\"X-MS-Foo\"", "name=\"etag\""];
+    for (request, names) in [
+        (Request::batch(&json!({ "requests": [item] })), json),
+        (Request::lines(format!("{item}\n")), json),
+        (Request::xml_batch("<batch><request method='GET' href='/a'/></batch>"), xml),
+        (
+            Request::post("/batch", "multipart/mixed; boundary=b", part),
+            ["\nx-ms-error-code: ", "\nX-MS-Foo: ", "\netag: "],
+        ),
+    ] {
+        let text = gateway.send(&request).text();
+        assert!(names.iter().all(|name| text.contains(name)), "{names:?} in {text}");
+    }
+}
+
+#[test]
+fn names_of_an_items_own_and_inherited_fields_stay_as_the_client_spelt_them() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let headers =
+        json!({"x-ms-version": "1", "X-MS-Date": "2", "content-type": "text/plain", "X-Both": "own"});
+    let item = json!({"method": "PUT", "url": "/a", "headers": headers, "body": "x"});
+    let request = Request::batch(&json!({ "requests": [item] }));
+    gateway.send(&request.header("x-both", "outer").header("x-outer", "3").header("X-Client", "4"));
+    let head = String::from_utf8(upstream.only_request().head).unwrap();
+    for field in ["x-ms-version: 1", "X-MS-Date: 2", "content-type: text/plain", "X-Both: own", "x-outer: 3"]
+    {
+        assert!(head.contains(&format!("\r\n{field}\r\n")), "{field} in {head}");
+    }
+    for field in ["X-Client: 4", "Via: 1.1 batchgate", "Content-Length: 1", "X-Forwarded-For: 127.0.0.1"] {
+        assert!(head.contains(&format!("\r\n{field}\r\n")), "{field} in {head}");
+    }
+}
+
+#[test]
+fn what_says_json_and_is_not_is_told_truthfully_in_dialects() {
+    let typed = |media_type: &str, body: &[u8]| Answer::of(200, media_type, body);
+    let untyped = |body: &str| {
+        Answer::raw_kept(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    };
+    let upstream = Upstream::start();
+    upstream.on("/oops", typed("application/json", b"oops")).on("/none", untyped("{\"a\":1}"));
+    upstream.on("/bytes", typed("application/json", b"\xff")).on("/empty", untyped(""));
+    let config = Config::all_to("svc", upstream.url()).batch("/$batch").with("dialect: graph");
+    let items: Vec<_> = ["oops", "none", "bytes", "empty"]
+        .iter()
+        .map(|name| json!({"id": name, "method": "GET", "url": format!("/{name}")}))
+        .collect();
+    let batch = json!({ "requests": items }).to_string();
+    let reply = config.start().send(&Request::post("/$batch", "application/json", batch)).json();
+    let results = reply["responses"].as_array().unwrap();
+    let told: Vec<_> = results
+        .iter()
+        .map(|result| (result["headers"]["Content-Type"].clone(), result["body"].clone()))
+        .collect();
+    let expected = [
+        (json!("text/plain"), json!("oops")),
+        (json!("text/plain"), json!("{\"a\":1}")),
+        (json!("application/octet-stream"), json!("/w==")),
+        (Value::Null, Value::Null),
+    ];
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn forms_are_text_both_ways() {
     const FORM: &str = "application/x-www-form-urlencoded";

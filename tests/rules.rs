@@ -147,9 +147,23 @@ fn spelling_of_field_names() {
     let said = |name| row(name).replies(200, &[(name, "1")], "ok").result_spells(name);
     run(&[
         sent("x-ms-version"),
+        sent("X-MS-Version"),
         sent("authorization"),
+        sent("User-agent"),
         said("ETag"),
         said("X-Kept"),
+        said("x-ms-error-code"),
+        said("X-MS-Foo"),
+        said("etag").forms(&[Form::Single]),
+        row("HTTP's own in JSON")
+            .replies(200, &[("etag", "1")], "ok")
+            .forms(&[Form::Item, Form::Line])
+            .result_spells("ETag"),
+        row("from HTTP/2").sends("x-ms-version", "1").front(Http::Two).call_spells("X-Ms-Version"),
+        row("from an HTTP/2 service")
+            .over_http2()
+            .replies(200, &[("x-kept", "1")], "ok")
+            .result_spells("X-Kept"),
         row("to HTTP/2").sends("X-Mixed", "1").over_http2().call_spells("x-mixed"),
     ]);
 }

@@ -14,6 +14,7 @@ use crate::config::ForwardAuth;
 use crate::dispatch::UpstreamReply;
 use crate::header::field::Fields;
 use crate::header::forwarded::ForwardedBy;
+use crate::header::spelling::Spellings;
 use crate::plan::Call;
 
 use super::caller::Caller;
@@ -86,6 +87,7 @@ fn question(forward: &ForwardAuth, caller: &Caller, head: &Parts) -> Option<Ques
         upstream: forward.upstream,
         target: forward.path.as_str().into(),
         headers: fields(&head.headers, &forward.headers),
+        spellings: Spellings::default(),
         references: Vec::new(),
         body: None,
         timeout: None,

@@ -7,6 +7,7 @@ use http::Method;
 
 use super::{ItemIndex, ItemRejection};
 use crate::header::field::Fields;
+use crate::header::spelling::Spellings;
 use crate::reference::condition::Condition;
 use crate::reference::item_id::ItemId;
 use crate::reference::template::Template;
@@ -86,8 +87,63 @@ pub struct ItemForm {
     pub group: Option<ItemId>,
     /// Its url as the client wrote it, if the gateway made another one of it.
     pub written_url: Option<Box<str>>,
+    /// How many bytes of its url are the folder that a relative url was resolved against.
+    pub added_to_url: usize,
     /// Unknown members of the item, cut to a sensible length, for explanations.
     pub ignored: Vec<Box<str>>,
+    /// Members that were taken for others, for explanations.
+    pub taken: Vec<Taken>,
+    /// Fields that were checked and left out, for explanations.
+    pub dropped: DroppedFields,
+}
+
+/// A member that was taken for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Its name as the client wrote it.
+    pub member: &'static str,
+    /// The member that it was taken for.
+    pub meant: &'static str,
+}
+
+/// Fields that clients write into requests within a part, and that a call does not have from them. A set, so that the items of
+/// an ordinary batch cost nothing more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DroppedFields(u8);
+
+impl DroppedFields {
+    /// All of them.
+    pub const NAMES: [&'static str; 5] =
+        ["Host", "Content-Length", "Connection", "MIME-Version", "Content-Transfer-Encoding"];
+
+    /// Adds the field with this name; names of others change nothing.
+    pub fn add(&mut self, name: &str) {
+        self.0 |= Self::bits().filter(|(other, _)| *other == name).map(|(_, bit)| bit).sum::<u8>();
+    }
+
+    /// The names in the set.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::bits().filter(move |(_, bit)| self.0 & bit != 0).map(|(name, _)| name)
+    }
+
+    fn bits() -> impl Iterator<Item = (&'static str, u8)> {
+        Self::NAMES.into_iter().zip([1, 2, 4, 8, 16])
+    }
+}
+
+impl Subject {
+    /// Its url as the client wrote it.
+    #[must_use]
+    pub fn written_url(&self) -> &str {
+        let resolved = || self.href.get(self.form.added_to_url..).unwrap_or(&self.href);
+        self.form.written_url.as_deref().unwrap_or_else(resolved)
+    }
+
+    /// How much of its url the gateway put before what the client wrote, in bytes. It is ASCII.
+    #[must_use]
+    pub fn added_to_url(&self) -> usize {
+        self.href.strip_suffix(self.written_url()).map_or(0, str::len)
+    }
 }
 
 /// An item as a format read it: good, or bad alone among good ones.
@@ -105,6 +161,8 @@ pub struct Item {
     /// The item's own fields, checked by [`crate::header::field::checked_field`]; a media type is here as
     /// `content-type`.
     pub headers: Fields,
+    /// How the names of these fields were spelt.
+    pub spellings: Spellings,
     /// The body's bytes; `None` if the item has no body (an empty one is `Some`).
     pub body: Option<Bytes>,
     /// The item's own time limit; it can only shorten the upstream's.

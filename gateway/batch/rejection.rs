@@ -89,6 +89,16 @@ pub enum ItemRejection {
         /// The problem with it.
         problem: &'static str,
     },
+    /// A character of the url can't be where it is, and can't be encoded without changing what the url means.
+    #[error("the item's url has `{text}` at character {position}: {problem}")]
+    UrlCharacter {
+        /// The character, or the encoding of one.
+        text: String,
+        /// Where it is in the url as the client wrote it, in characters from 1.
+        position: usize,
+        /// Why it can't be there.
+        problem: &'static str,
+    },
     /// A `Destination` or `If` leads out of the route's upstream (RFC 4918 §10.3, §10.4).
     #[error("the item's `{field}` {problem}")]
     ForbiddenReference {

@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use super::{Problem, ProxyError, Subject};
 use crate::header::field::Fields;
+use crate::header::spelling::Spellings;
 use crate::words::words;
 
 /// The results of a batch, in the order of its items.
@@ -51,6 +52,8 @@ pub struct ItemResult {
     /// The reply's fields: end-to-end ones only, urls mapped back to the gateway's. For a
     /// gateway-made result, the fields the gateway adds (Proxy-Status, Allow, Retry-After).
     pub headers: Fields,
+    /// How the names of the fields were spelt.
+    pub spellings: Spellings,
     /// The reply's body.
     pub body: ResultBody,
     /// Set where the gateway made the status.

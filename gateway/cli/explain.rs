@@ -70,7 +70,8 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     let entry = entry_point(settings, &head)?;
     let body = read(&arguments.batch)?;
     let caller = Arc::new(Caller::new(ConnectionInfo::default(), &head, &settings.trusted_proxies));
-    let incoming = Incoming { settings, entry, caller: &caller, trace: TraceContext::default(), head: &head };
+    let trace = TraceContext::default();
+    let incoming = Incoming { settings, entry, caller: &caller, trace, head: &head, as_sent: None };
     let request = BatchRequest::new(&incoming, body)?;
     let plan = request.plan_to_explain(settings, entry, &mut PhaseTimes::default())?;
     let context = ExplainContext {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::resolver::{Refused, Resolved, Resolver, Seen, all, canonical};
 use super::yaml::wrappers::At;
-use crate::route::{CanonicalPath, Mapping, MethodSet, Respond, Route, RouteAction};
+use crate::route::{CanonicalPath, EncodedSlashes, Mapping, MethodSet, Respond, Route, RouteAction};
 
 /// One route: to an upstream, or a fixed answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +34,11 @@ pub(in crate::config) struct RouteDocument {
     /// Whether items of a batch that ask for the same, by GET or HEAD, share one call.
     #[serde(default)]
     pub(in crate::config) coalesce: At<bool>,
+
+    /// Whether items may have an encoded slash (`%2F`) or backslash (`%5C`) in their path. With `pass` they go to the
+    /// service as they are. Single requests always do.
+    #[serde(default)]
+    pub(in crate::config) encoded_slashes: EncodedSlashes,
 
     /// The prefix to remove from the path before the upstream sees it, and put back in its replies' urls.
     pub(in crate::config) strip_prefix: Option<At<String>>,
@@ -101,6 +106,7 @@ impl Resolver<'_> {
             methods: methods?,
             batchable: document.value.batch,
             coalesce: document.value.coalesce.value,
+            encoded_slashes: document.value.encoded_slashes,
             action: action?,
         };
         self.check_coalescing(&route, &document.value.coalesce);

@@ -7,7 +7,7 @@ use super::odata::ERROR;
 use super::rules::Rules;
 use crate::format::item_builder::IdCase;
 use crate::format::json::{ErrorForm, JsonInput, JsonOutput};
-use crate::format::{Format, TextTypes};
+use crate::format::{Format, TextTypes, UrlBase};
 
 /// Microsoft Graph.
 pub(super) struct Graph;
@@ -27,7 +27,7 @@ impl Rules for Graph {
 
     fn json_input<'a>(&self, endpoint: &'a str) -> JsonInput<'a> {
         JsonInput {
-            relative_to: Some(endpoint),
+            url_base: UrlBase::FolderWithSlash(endpoint),
             strict_groups: true,
             text_types: TextTypes::None,
             id_case: IdCase::Ignored,

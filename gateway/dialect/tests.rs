@@ -11,6 +11,7 @@ use crate::batch::{
 };
 use crate::format::multipart::SetReply;
 use crate::format::{Accept, Format, ReadContext, request_format};
+use crate::header::spelling::Spellings;
 
 fn dialect(name: &str) -> Dialect {
     Dialect::named(name).unwrap()
@@ -144,6 +145,7 @@ fn result(written_url: &str, fields: &[(&'static str, &'static str)], body: Resu
         status: StatusCode::OK,
         headers: fields.iter().map(field).collect(),
         body,
+        spellings: Spellings::default(),
         gateway: None,
         retryable: false,
         retry_after: None,

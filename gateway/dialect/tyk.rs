@@ -60,11 +60,11 @@ fn write_error(output: &mut ChunkWriter, problem: &Problem) {
 fn write_result(output: &mut ChunkWriter, result: ItemResult) {
     output.put(b"{\"relative_url\":");
     let subject = &result.subject;
-    write_string(output, subject.form.written_url.as_deref().unwrap_or(&subject.href));
+    write_string(output, subject.written_url());
     output.put(b",\"code\":");
     output.put_number(result.status.as_u16());
     output.put(b",\"headers\":{");
-    write_fields(output, &result, ERROR, Lists::Always);
+    write_fields(output, &result, ERROR.media_type_of(&result), Lists::Always);
     output.put(b"},\"body\":");
     write_body(output, result, ERROR);
     output.put(b"}");

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use crate::header::spelling::Spellings;
+
 /// An upstream's complete reply.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamReply {
@@ -10,6 +12,8 @@ pub struct UpstreamReply {
     pub status: StatusCode,
     /// Its fields as received.
     pub headers: HeaderMap,
+    /// How the names of its fields were spelt.
+    pub spellings: Spellings,
     /// Its body as received: transfer codings are undone, content codings are not.
     pub body: Bytes,
 }

@@ -21,6 +21,7 @@ mod timeline;
 use super::*;
 use crate::batch::{ItemForm, ItemId, ItemIndex, ItemRejection, Subject};
 use crate::clock::Stopwatch;
+use crate::header::spelling::Spellings;
 use crate::limiter::{Client, ClientShare, FairLimiter, Flow, LimiterLimits, Permit};
 use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step};
 use crate::route::UpstreamIndex;
@@ -74,7 +75,12 @@ impl Fake {
             self.answered.lock().unwrap().push(number);
         }
         let status = StatusCode::from_u16(status).unwrap();
-        UpstreamReply { status, headers: HeaderMap::new(), body: Bytes::new() }
+        UpstreamReply {
+            status,
+            headers: HeaderMap::new(),
+            spellings: Spellings::default(),
+            body: Bytes::new(),
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -201,6 +207,7 @@ pub(crate) fn planned(number: usize, upstream: usize) -> PlannedItem {
             upstream: UpstreamIndex(upstream),
             target: format!("/{number}").into(),
             headers: Vec::new(),
+            spellings: Spellings::default(),
             references: Vec::new(),
             body: None,
             timeout: None,

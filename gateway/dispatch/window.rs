@@ -14,6 +14,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::batch::{ItemIndex, StreamWindow};
+use crate::header::spelling::Spellings;
 use crate::plan::Needed;
 use crate::route::RouteIndex;
 
@@ -121,15 +122,17 @@ impl Window {
         number
     }
 
-    /// How a line ended. Its result is in it if there is room for it; if others wait for it, even if there is little
-    /// memory.
-    pub(super) fn end_of(
-        &mut self,
-        outcome: &Outcome,
-        route: Option<RouteIndex>,
-        is_waited_for: bool,
-    ) -> End {
-        let most = if is_waited_for { self.limits.bytes } else { self.allowed };
+    /// How a line ended. Its result is in it if there is room for it.
+    pub(super) fn end_of(&mut self, outcome: &Outcome, route: Option<RouteIndex>) -> End {
+        self.end_within(self.allowed, outcome, route)
+    }
+
+    /// The same for a line that others wait for: its result is in it even if there is little memory.
+    pub(super) fn end_for_others(&mut self, outcome: &Outcome, route: Option<RouteIndex>) -> End {
+        self.end_within(self.limits.bytes, outcome, route)
+    }
+
+    fn end_within(&mut self, most: usize, outcome: &Outcome, route: Option<RouteIndex>) -> End {
         let (status, result) = match outcome {
             Outcome::Answered(reply) => (Some(reply.status), self.keep(&reply.headers, &reply.body, most)),
             Outcome::Responded(respond) => {
@@ -205,7 +208,9 @@ impl End {
     /// How it ended, for a line that needs this of it.
     pub(super) fn seen(&self, needed: Needed) -> Seen {
         let reply = |headers, body| {
-            self.status.map(|status| Outcome::Answered(UpstreamReply { status, headers, body }))
+            self.status.map(|status| {
+                Outcome::Answered(UpstreamReply { status, headers, spellings: Spellings::default(), body })
+            })
         };
         let (outcome, lost, kept) = match &self.result {
             Ok(kept) if needed == Needed::Result => {

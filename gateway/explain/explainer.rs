@@ -13,7 +13,7 @@ use crate::config::{Scheme, Target, Upstream};
 use crate::dialect::InputFormat;
 use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step, coalesce};
 use crate::problem;
-use crate::route::UpstreamIndex;
+use crate::route::{UpstreamIndex, encoded_characters};
 
 /// Explains a plan of items that arrived in this format.
 #[must_use]
@@ -60,6 +60,7 @@ fn explain_item(
     after: Vec<usize>,
     context: &ExplainContext<'_>,
 ) -> ExplainedItem {
+    let form = &item.subject.form;
     let route = item.route.and_then(|index| context.settings.routes.get(index));
     let fate = match &item.step {
         Step::Call(call) => fate_of_call(call, &item.subject.method, context),
@@ -87,14 +88,30 @@ fn explain_item(
         position,
         id: item.subject.id.as_str().to_owned(),
         method: item.subject.method.as_str().to_owned(),
-        url: item.subject.href.to_string(),
+        url: item.subject.written_url().to_owned(),
+        resolved_url: (item.subject.written_url() != &*item.subject.href)
+            .then(|| item.subject.href.to_string()),
+        encoded: encoded(item),
         after,
         follows: None,
         condition: None,
         route: route.map(|route| route.name.clone()),
         rate_limits,
-        ignored_members: texts(&item.subject.form.ignored),
+        ignored_members: texts(&form.ignored),
+        taken_for: form.taken.iter().map(|taken| (taken.member, taken.meant)).collect(),
+        dropped_headers: form.dropped.names().collect(),
         fate,
+    }
+}
+
+/// The characters of the url that are percent-encoded. Those of a rejected item are not sent; of a reference, only the value
+/// is.
+fn encoded(item: &PlannedItem) -> Vec<String> {
+    match item.step {
+        Step::Rejected(_) | Step::Later(_) => Vec::new(),
+        Step::Call(_) | Step::Same(_) | Step::Respond(_) => {
+            encoded_characters(&item.subject.href).iter().map(ToString::to_string).collect()
+        }
     }
 }
 
@@ -114,6 +131,7 @@ fn as_written(template: &CallTemplate, upstream: UpstreamIndex) -> Call {
         upstream,
         target: template.href.clone(),
         headers: template.headers.clone(),
+        spellings: template.spellings.clone(),
         references: Vec::new(),
         body: template.body.clone(),
         timeout: template.timeout,

@@ -1,5 +1,7 @@
 //! The explanation of a batch. It serialises to JSON; `text` prints it for people.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::headers::ShownHeaders;
@@ -36,7 +38,14 @@ pub(super) struct ExplainedItem {
     pub(super) position: usize,
     pub(super) id: String,
     pub(super) method: String,
+    /// As the client wrote it.
     pub(super) url: String,
+    /// The same resolved against the endpoint's folder, if that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resolved_url: Option<String>,
+    /// The characters of the url that are percent-encoded before it is sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) encoded: Vec<String>,
     /// The positions of the items that must end first. They must also succeed, unless there is a condition.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) after: Vec<usize>,
@@ -54,6 +63,12 @@ pub(super) struct ExplainedItem {
     /// Members of the item that the gateway does not know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ignored_members: Vec<String>,
+    /// Members that are taken for others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) taken_for: BTreeMap<&'static str, &'static str>,
+    /// Fields of the item that its call does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) dropped_headers: Vec<&'static str>,
     #[serde(flatten)]
     pub(super) fate: Fate,
 }

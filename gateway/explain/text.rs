@@ -55,20 +55,11 @@ impl fmt::Display for Explanation {
 
 fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
     let ExplainedItem {
-        position,
-        id,
-        method,
-        url,
-        after,
-        follows,
-        condition,
-        route,
-        rate_limits,
-        ignored_members,
-        fate,
+        position, id, method, url, after, follows, condition, route, rate_limits, fate, ..
     } = item;
     let (id, url) = (one_line(id, WIDTH), one_line(url, WIDTH));
     writeln!(formatter, "\n{position}. {id}  {method} {url}")?;
+    write_changes(formatter, item)?;
     if !after.is_empty() {
         let positions: Vec<_> = after.iter().map(ToString::to_string).collect();
         writeln!(formatter, "   after     {}", positions.join(", "))?;
@@ -85,10 +76,6 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
     if !rate_limits.is_empty() {
         writeln!(formatter, "   counts    towards the rate limits {}", rate_limits.join(", "))?;
     }
-    if !ignored_members.is_empty() {
-        let names = one_line(&ignored_members.join(", "), WIDTH);
-        writeln!(formatter, "   ignored   {names} (an item has no such member)")?;
-    }
     match fate {
         Fate::Call(call) => write_call(formatter, call),
         Fate::SharesCallOf(position) => {
@@ -103,6 +90,31 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
             writeln!(formatter, "   rejected  {} {}: {detail}", rejection.status, rejection.reason)
         }
     }
+}
+
+/// What became of what the client wrote.
+fn write_changes(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
+    let ExplainedItem { resolved_url, encoded, ignored_members, taken_for, dropped_headers, .. } = item;
+    if let Some(url) = resolved_url {
+        writeln!(formatter, "   url       {} (relative to the endpoint)", one_line(url, WIDTH))?;
+    }
+    if !encoded.is_empty() {
+        let characters: Vec<_> = encoded.iter().map(|character| format!("`{character}`")).collect();
+        let characters = one_line(&characters.join(" "), WIDTH);
+        writeln!(formatter, "   encoded   {characters} (sent percent-encoded)")?;
+    }
+    for (member, meant) in taken_for {
+        writeln!(formatter, "   taken     {member} for {meant}")?;
+    }
+    if !dropped_headers.is_empty() {
+        let names = dropped_headers.join(", ");
+        writeln!(formatter, "   dropped   {names} (a call has its own or none)")?;
+    }
+    if !ignored_members.is_empty() {
+        let names = one_line(&ignored_members.join(", "), WIDTH);
+        writeln!(formatter, "   ignored   {names} (an item has no such member)")?;
+    }
+    Ok(())
 }
 
 fn write_call(formatter: &mut fmt::Formatter<'_>, call: &ExplainedCall) -> fmt::Result {

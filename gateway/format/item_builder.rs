@@ -42,6 +42,7 @@ use http::{HeaderValue, Method};
 
 use super::lookalike::meant_by;
 use super::media::MediaType;
+use super::relative::{UrlBase, resolved};
 use super::shown::{is_unfit_for_names, shown};
 use super::template;
 use crate::batch::Bounded;
@@ -50,6 +51,7 @@ use crate::batch::{
     ItemRejection, Subject,
 };
 use crate::header::field::{FieldError, Fields, checked_field};
+use crate::header::spelling::Spellings;
 use crate::reference::condition::{Condition, ConditionError, ConditionPart};
 use crate::reference::template::Template;
 use crate::route::known_method;
@@ -79,6 +81,7 @@ pub(crate) struct ItemBuilder<'l> {
     method: Option<Method>,
     href: Option<Box<str>>,
     headers: Fields,
+    spellings: Spellings,
     header_bytes: usize,
     timeout: Option<Duration>,
     depends_on: Vec<ItemId>,
@@ -97,6 +100,7 @@ impl<'l> ItemBuilder<'l> {
             method: None,
             href: None,
             headers: Fields::new(),
+            spellings: Spellings::default(),
             header_bytes: 0,
             timeout: None,
             depends_on: Vec::new(),
@@ -124,6 +128,11 @@ impl<'l> ItemBuilder<'l> {
         } else {
             self.form.ignored.push(shown(name).into());
         }
+    }
+
+    /// How the item was written, for readers to add to.
+    pub(crate) fn form(&mut self) -> &mut ItemForm {
+        &mut self.form
     }
 
     /// Rejects the item because of an unknown member, for formats in which every unknown name is an error.
@@ -205,6 +214,13 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
+    /// Sets a url that may be relative.
+    pub(crate) fn set_url_in(&mut self, url: &str, base: UrlBase<'_>) {
+        let resolved = resolved(url, base);
+        self.set_url(&resolved);
+        self.form.added_to_url = resolved.len() - url.len();
+    }
+
     /// Sets the url. The plan decides where it leads.
     pub(crate) fn set_url(&mut self, url: &str) {
         if url.is_empty() {
@@ -236,9 +252,12 @@ impl<'l> ItemBuilder<'l> {
             self.reject(ItemRejection::OverLimit { what: Bounded::Headers, limit });
         } else {
             match checked_field(name, value) {
-                // With two, it would be unclear what the body is.
-                Ok((name, value)) if name == CONTENT_TYPE => self.set_content_type(value),
-                Ok(field) => self.headers.push(field),
+                Ok((parsed, value)) => {
+                    self.spellings.add(&parsed, name.as_bytes());
+                    // With two, it would be unclear what the body is.
+                    let is_type = parsed == CONTENT_TYPE;
+                    if is_type { self.set_content_type(value) } else { self.headers.push((parsed, value)) }
+                }
                 Err(error) => self.reject_header(name, error),
             }
         }
@@ -301,6 +320,7 @@ impl<'l> ItemBuilder<'l> {
         self.form.group = Some(name.into());
     }
 
+    /// With two, it would be unclear what the body is.
     fn set_content_type(&mut self, value: HeaderValue) {
         match self.headers.iter().find(|(name, _)| name == CONTENT_TYPE) {
             None => self.headers.push((CONTENT_TYPE, value)),
@@ -356,6 +376,7 @@ impl<'l> ItemBuilder<'l> {
             Some(rejection) => Err(rejection),
             None => template.map(|template| Item {
                 headers: self.headers,
+                spellings: self.spellings,
                 body,
                 timeout: self.timeout,
                 depends_on: self.depends_on,

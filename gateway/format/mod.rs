@@ -50,3 +50,4 @@ pub use write::{write_all, write_problem};
 
 pub(crate) use media::TextTypes;
 pub(crate) use reason::phrase as reason_phrase;
+pub(crate) use relative::UrlBase;

@@ -14,6 +14,7 @@ use super::*;
 use crate::batch::{BatchLimits, BatchRefusal, ItemForm, ItemResult, MultiStatus, ResultBody, Subject};
 use crate::dialect::Dialect;
 use crate::format::multipart::SetReply;
+use crate::header::spelling::Spellings;
 
 const MEDIA_TYPES: [&str; 7] = [
     "application/json",
@@ -58,6 +59,7 @@ fn any_result() -> impl Strategy<Value = ItemResult> {
                 status: StatusCode::from_u16(status).unwrap(),
                 headers: media_type.into_iter().chain([field]).collect(),
                 body: body.map_or(ResultBody::Absent, |body| ResultBody::Bytes(body.into())),
+                spellings: Spellings::default(),
                 gateway: None,
                 retryable,
                 retry_after: None,

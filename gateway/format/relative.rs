@@ -1,20 +1,56 @@
 //! Urls that are relative to the folder of the endpoint, as OData has them (JSON Format 4.01 §19.1,
-//! Protocol 4.01 §11.7.7.1).
+//! Protocol 4.01 §11.7.7.1). Graph's are even with a slash in front.
+
+use std::borrow::Cow;
 
 /// Resources of OData whose names begin with a dollar sign. Any other `$name` is a reference to an
 /// earlier item.
 const ODATA_RESOURCES: [&str; 6] = ["$metadata", "$batch", "$all", "$entity", "$count", "$crossjoin"];
 
-/// A relative url, resolved against the endpoint's folder. Urls of another form are left to the plan,
+/// What the urls of items are relative to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum UrlBase<'a> {
+    /// The gateway: every url begins with a slash.
+    #[default]
+    Gateway,
+    /// The folder of the endpoint with this path. A url that begins with a slash is the gateway's.
+    Folder(&'a str),
+    /// The same, and a url that begins with a slash is in the folder, too, unless it begins with the folder.
+    FolderWithSlash(&'a str),
+}
+
+/// A relative url, resolved. What the client wrote is the end of the result. Urls of another form are left to the plan,
 /// which refuses those that lead elsewhere.
-pub(crate) fn resolved(url: &str, endpoint: &str) -> String {
+pub(crate) fn resolved<'url>(url: &'url str, base: UrlBase<'_>) -> Cow<'url, str> {
+    match base {
+        UrlBase::Gateway => Cow::Borrowed(url),
+        UrlBase::FolderWithSlash(endpoint) if url.starts_with('/') => below_folder(url, folder_of(endpoint)),
+        UrlBase::Folder(endpoint) | UrlBase::FolderWithSlash(endpoint) => in_folder(url, folder_of(endpoint)),
+    }
+}
+
+fn folder_of(endpoint: &str) -> &str {
+    endpoint.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn below_folder<'url>(url: &'url str, folder: &str) -> Cow<'url, str> {
+    let behind = url.strip_prefix(folder);
+    // `//host` names another host, which is for the plan to refuse.
+    if url.starts_with("//")
+        || behind.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
+    {
+        return Cow::Borrowed(url);
+    }
+    Cow::Owned(format!("{folder}{url}"))
+}
+
+fn in_folder<'url>(url: &'url str, folder: &str) -> Cow<'url, str> {
     let first = url.split(['/', '?', '#']).next().unwrap_or_default();
-    let folder = endpoint.rsplit_once('/').map_or("", |(folder, _)| folder);
     // RFC 3986 §4.2: a colon in the first segment would make it a scheme.
     if first.is_empty() || first.contains([':', '\\', '@']) || is_reference(first) {
-        return url.to_owned();
+        return Cow::Borrowed(url);
     }
-    format!("{folder}/{url}")
+    Cow::Owned(format!("{folder}/{url}"))
 }
 
 /// Whether a first segment refers to the result of an earlier item, `$1`; such urls are not resolved.
@@ -46,8 +82,30 @@ mod tests {
             ("?x", "?x"),
             ("", ""),
         ] {
-            assert_eq!(resolved(target, "/svc/$batch"), expected);
+            assert_eq!(resolved(target, UrlBase::Folder("/svc/$batch")), expected);
+            assert_eq!(resolved(target, UrlBase::Gateway), target);
         }
-        assert_eq!(resolved("x", "/batch"), "/x");
+        assert_eq!(resolved("x", UrlBase::Folder("/batch")), "/x");
+    }
+
+    #[test]
+    fn in_graph_a_slash_in_front_means_the_folder() {
+        for (target, expected) in [
+            ("/me/memberOf", "/v1.0/me/memberOf"),
+            ("me/memberOf", "/v1.0/me/memberOf"),
+            ("users?$select=id", "/v1.0/users?$select=id"),
+            ("/v1.0/users", "/v1.0/users"),
+            ("/v1.0", "/v1.0"),
+            ("/v1.0?x", "/v1.0?x"),
+            ("/v1.0x", "/v1.0/v1.0x"),
+            ("/beta/users", "/v1.0/beta/users"),
+            ("/../x", "/v1.0/../x"),
+            ("//evil/x", "//evil/x"),
+            ("http://gw/v1.0/users", "http://gw/v1.0/users"),
+            ("$1", "$1"),
+        ] {
+            assert_eq!(resolved(target, UrlBase::FolderWithSlash("/v1.0/$batch")), expected);
+        }
+        assert_eq!(resolved("/x", UrlBase::FolderWithSlash("/$batch")), "/x");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Which fields end at one hop (`hop`), which an item inherits from its batch (`inherit`), what the gateway says
 //! about the hop to an upstream (`forwarded`, `via`), when a client should come back (`retry_after`), and how a field's
-//! name is written (`names`). Pure: nothing here reads or writes a connection.
+//! name is written (`names`, `spelling`). Pure: nothing here reads or writes a connection.
 
 use http::HeaderName;
 
@@ -12,6 +12,7 @@ pub mod hop;
 pub mod inherit;
 pub mod names;
 pub mod retry_after;
+pub mod spelling;
 pub(crate) mod stored;
 mod via;
 

@@ -1,52 +1,322 @@
-//! Field names in the case that people write them in. HTTP does not care (RFC 9110 §5.1), but
-//! clients of JSON batches do: the headers are an object there, and they look up `Content-Type`.
+//! Field names in the case that people write them in.
+//!
+//! HTTP does not care (RFC 9110 §5.1), but clients do: they look up `Content-Type` in the headers of a JSON result, which are
+//! an object there, and `x-ms-error-code` because their service writes it so. So a name stays as it was spelt
+//! ([`Spellings`](super::spelling::Spellings)). Its canonical case is for names that nobody spelt, such as those of HTTP/2,
+//! where all are in lower case.
 
-/// Names that are not simply capitalised after each hyphen.
-const EXCEPTIONS: [(&str, &str); 39] = [
-    ("etag", "ETag"),
-    ("www-authenticate", "WWW-Authenticate"),
-    ("dav", "DAV"),
-    ("te", "TE"),
-    ("dnt", "DNT"),
-    ("nel", "NEL"),
-    ("p3p", "P3P"),
-    ("dpop", "DPoP"),
-    ("ect", "ECT"),
-    ("rtt", "RTT"),
-    ("content-id", "Content-ID"),
-    ("content-md5", "Content-MD5"),
-    ("content-dpr", "Content-DPR"),
-    ("mime-version", "MIME-Version"),
-    ("ms-author-via", "MS-Author-Via"),
-    ("soapaction", "SOAPAction"),
-    ("sourcemap", "SourceMap"),
-    ("expect-ct", "Expect-CT"),
-    ("alpn", "ALPN"),
-    ("odata-version", "OData-Version"),
-    ("odata-maxversion", "OData-MaxVersion"),
-    ("odata-entityid", "OData-EntityId"),
-    ("odata-isolation", "OData-Isolation"),
-    ("ratelimit", "RateLimit"),
-    ("ratelimit-policy", "RateLimit-Policy"),
-    ("ratelimit-limit", "RateLimit-Limit"),
-    ("ratelimit-remaining", "RateLimit-Remaining"),
-    ("ratelimit-reset", "RateLimit-Reset"),
-    ("x-ratelimit-limit", "X-RateLimit-Limit"),
-    ("x-ratelimit-remaining", "X-RateLimit-Remaining"),
-    ("x-ratelimit-reset", "X-RateLimit-Reset"),
-    ("x-request-id", "X-Request-ID"),
-    ("x-correlation-id", "X-Correlation-ID"),
-    ("x-trace-id", "X-Trace-ID"),
-    ("x-xss-protection", "X-XSS-Protection"),
-    ("x-ua-compatible", "X-UA-Compatible"),
-    ("x-dns-prefetch-control", "X-DNS-Prefetch-Control"),
-    ("x-http-method-override", "X-HTTP-Method-Override"),
-    ("x-webkit-csp", "X-WebKit-CSP"),
+/// The names in IANA's registry of HTTP fields, sorted without regard to case. In JSON results they are always written so.
+const REGISTERED: [&str; 253] = [
+    "A-IM",
+    "Accept",
+    "Accept-Additions",
+    "Accept-CH",
+    "Accept-Charset",
+    "Accept-Datetime",
+    "Accept-Encoding",
+    "Accept-Features",
+    "Accept-Language",
+    "Accept-Patch",
+    "Accept-Post",
+    "Accept-Query",
+    "Accept-Ranges",
+    "Accept-Signature",
+    "Access-Control",
+    "Access-Control-Allow-Credentials",
+    "Access-Control-Allow-Headers",
+    "Access-Control-Allow-Methods",
+    "Access-Control-Allow-Origin",
+    "Access-Control-Expose-Headers",
+    "Access-Control-Max-Age",
+    "Access-Control-Request-Headers",
+    "Access-Control-Request-Method",
+    "Activate-Storage-Access",
+    "Age",
+    "Allow",
+    "ALPN",
+    "Alt-Svc",
+    "Alt-Used",
+    "Alternates",
+    "AMP-Cache-Transform",
+    "Apply-To-Redirect-Ref",
+    "Authentication-Control",
+    "Authentication-Info",
+    "Authorization",
+    "Available-Dictionary",
+    "C-Ext",
+    "C-Man",
+    "C-Opt",
+    "C-PEP",
+    "C-PEP-Info",
+    "Cache-Control",
+    "Cache-Group-Invalidation",
+    "Cache-Groups",
+    "Cache-Status",
+    "Cal-Managed-ID",
+    "CalDAV-Timezones",
+    "Capsule-Protocol",
+    "CDN-Cache-Control",
+    "CDN-Loop",
+    "Cert-Not-After",
+    "Cert-Not-Before",
+    "Clear-Site-Data",
+    "Client-Cert",
+    "Client-Cert-Chain",
+    "Close",
+    "CMCD-Object",
+    "CMCD-Request",
+    "CMCD-Session",
+    "CMCD-Status",
+    "CMSD-Dynamic",
+    "CMSD-Static",
+    "Concealed-Auth-Export",
+    "Configuration-Context",
+    "Connection",
+    "Content-Base",
+    "Content-Digest",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-ID",
+    "Content-Language",
+    "Content-Length",
+    "Content-Location",
+    "Content-MD5",
+    "Content-Range",
+    "Content-Script-Type",
+    "Content-Security-Policy",
+    "Content-Security-Policy-Report-Only",
+    "Content-Style-Type",
+    "Content-Type",
+    "Content-Version",
+    "Cookie",
+    "Cookie2",
+    "Cross-Origin-Embedder-Policy",
+    "Cross-Origin-Embedder-Policy-Report-Only",
+    "Cross-Origin-Opener-Policy",
+    "Cross-Origin-Opener-Policy-Report-Only",
+    "Cross-Origin-Resource-Policy",
+    "CTA-Common-Access-Token",
+    "DASL",
+    "Date",
+    "DAV",
+    "Default-Style",
+    "Delta-Base",
+    "Deprecation",
+    "Depth",
+    "Derived-From",
+    "Destination",
+    "Dictionary-ID",
+    "Differential-ID",
+    "Digest",
+    "DNT",
+    "DPoP",
+    "DPoP-Nonce",
+    "Early-Data",
+    "EDIINT-Features",
+    "ETag",
+    "Expect",
+    "Expect-CT",
+    "Expires",
+    "Ext",
+    "Forwarded",
+    "From",
+    "GetProfile",
+    "Hobareg",
+    "Host",
+    "HTTP2-Settings",
+    "If",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "If-Schedule-Tag-Match",
+    "If-Unmodified-Since",
+    "IM",
+    "Include-Referred-Token-Binding-ID",
+    "Incremental",
+    "Isolation",
+    "Keep-Alive",
+    "Label",
+    "Last-Event-ID",
+    "Last-Modified",
+    "Link",
+    "Link-Template",
+    "Location",
+    "Lock-Token",
+    "Man",
+    "Max-Forwards",
+    "Memento-Datetime",
+    "Meter",
+    "Method-Check",
+    "Method-Check-Expires",
+    "MIME-Version",
+    "Negotiate",
+    "NEL",
+    "OData-EntityId",
+    "OData-Isolation",
+    "OData-MaxVersion",
+    "OData-Version",
+    "Opt",
+    "Optional-WWW-Authenticate",
+    "Ordering-Type",
+    "Origin",
+    "Origin-Agent-Cluster",
+    "OSCORE",
+    "OSLC-Core-Version",
+    "Overwrite",
+    "P3P",
+    "PEP",
+    "PEP-Info",
+    "Permissions-Policy",
+    "PICS-Label",
+    "Ping-From",
+    "Ping-To",
+    "Position",
+    "Pragma",
+    "Prefer",
+    "Preference-Applied",
+    "Priority",
+    "ProfileObject",
+    "Protocol",
+    "Protocol-Info",
+    "Protocol-Query",
+    "Protocol-Request",
+    "Proxy-Authenticate",
+    "Proxy-Authentication-Info",
+    "Proxy-Authorization",
+    "Proxy-Features",
+    "Proxy-Instruction",
+    "Proxy-Status",
+    "Public",
+    "Public-Key-Pins",
+    "Public-Key-Pins-Report-Only",
+    "Range",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Redirect-Ref",
+    "Referer",
+    "Referer-Root",
+    "Referrer-Policy",
+    "Refresh",
+    "Repeatability-Client-ID",
+    "Repeatability-First-Sent",
+    "Repeatability-Request-ID",
+    "Repeatability-Result",
+    "Replay-Nonce",
+    "Reporting-Endpoints",
+    "Repr-Digest",
+    "Retry-After",
+    "Safe",
+    "Schedule-Reply",
+    "Schedule-Tag",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Site",
+    "Sec-Fetch-Storage-Access",
+    "Sec-Fetch-User",
+    "Sec-GPC",
+    "Sec-Purpose",
+    "Sec-Token-Binding",
+    "Sec-WebSocket-Accept",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Version",
+    "Security-Scheme",
+    "Server",
+    "Server-Timing",
+    "Set-Cookie",
+    "Set-Cookie2",
+    "SetProfile",
+    "Signature",
+    "Signature-Input",
+    "SLUG",
+    "SoapAction",
+    "Status-URI",
+    "Strict-Transport-Security",
+    "Sunset",
+    "Surrogate-Capability",
+    "Surrogate-Control",
+    "TCN",
+    "TE",
+    "Timeout",
+    "Timing-Allow-Origin",
+    "Topic",
+    "Trailer",
+    "Transfer-Encoding",
+    "TTL",
+    "Upgrade",
+    "Urgency",
+    "URI",
+    "Use-As-Dictionary",
+    "User-Agent",
+    "Variant-Vary",
+    "Vary",
+    "Via",
+    "Want-Content-Digest",
+    "Want-Digest",
+    "Want-Repr-Digest",
+    "Warning",
+    "WWW-Authenticate",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
 ];
+
+/// Other names that are not simply capitalised after each hyphen, or are too common to be composed each time. Sorted.
+const OTHERS: [&str; 28] = [
+    "baggage",
+    "Content-DPR",
+    "ECT",
+    "Idempotency-Key",
+    "MS-Author-Via",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "RTT",
+    "SourceMap",
+    "traceparent",
+    "tracestate",
+    "X-Correlation-ID",
+    "X-DNS-Prefetch-Control",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Proto",
+    "X-HTTP-Method-Override",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-ID",
+    "X-Trace-ID",
+    "X-UA-Compatible",
+    "X-WebKit-CSP",
+    "X-XSS-Protection",
+];
+
+/// The canonical case of a registered name. The name may be in any case.
+pub(crate) fn registered(name: &str) -> Option<&'static str> {
+    find(&REGISTERED, name)
+}
+
+/// The canonical case of a name, if it is a known one. The name may be in any case.
+pub(crate) fn known(name: &str) -> Option<&'static str> {
+    registered(name).or_else(|| find(&OTHERS, name))
+}
+
+fn find(names: &[&'static str], name: &str) -> Option<&'static str> {
+    // Compared byte by byte.
+    let found = names.binary_search_by(|other| lower(other).cmp(lower(name)));
+    names.get(found.ok()?).copied()
+}
+
+fn lower(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().map(|byte| byte.to_ascii_lowercase())
+}
 
 /// Passes a lower-case name in its canonical case to `put`, in one piece or several.
 pub(crate) fn write(name: &str, mut put: impl FnMut(&[u8])) {
-    if let Some((_, canonical)) = EXCEPTIONS.iter().find(|(lower, _)| *lower == name) {
+    if let Some(canonical) = known(name) {
         put(canonical.as_bytes());
         return;
     }
@@ -62,6 +332,13 @@ pub(crate) fn write(name: &str, mut put: impl FnMut(&[u8])) {
     }
 }
 
+/// Whether a name is written in its canonical case.
+pub(crate) fn is_canonical(lower: &str, written: &[u8]) -> bool {
+    let mut rest = Some(written);
+    write(lower, |piece| rest = rest.and_then(|rest| rest.strip_prefix(piece)));
+    rest.is_some_and(<[u8]>::is_empty)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,21 +351,32 @@ mod tests {
 
     #[test]
     fn words_are_capitalised() {
-        for name in ["Content-Type", "Location", "Last-Modified", "X-A", "Lock-Token", "X--Y", "-A", "1a-B"] {
+        for name in ["Content-Type", "Location", "X-Ms-Error-Code", "X-A", "Lock-Token", "X--Y", "-A", "1a-B"]
+        {
             assert_eq!(canonical(&name.to_ascii_lowercase()), name);
+            assert!(is_canonical(&name.to_ascii_lowercase(), name.as_bytes()));
         }
         let long = format!("X{}-Y{}", "x".repeat(100), "y".repeat(100));
         assert_eq!(canonical(&long.to_ascii_lowercase()), long);
+        for written in ["content-type", "Content-TYPE", "Content-Typ", "Content-Type-"] {
+            assert!(!is_canonical("content-type", written.as_bytes()), "{written}");
+        }
     }
 
     #[test]
-    fn every_exception_is_the_same_name_and_differs_from_the_rule() {
-        for (lower, name) in EXCEPTIONS {
-            assert_eq!(name.to_ascii_lowercase(), lower);
-            assert_eq!(canonical(lower), name);
+    fn every_known_name_is_found() {
+        for names in [&REGISTERED[..], &OTHERS[..]] {
+            assert!(names.is_sorted_by_key(|name| name.to_ascii_lowercase()));
+            for name in names {
+                assert_eq!(known(&name.to_ascii_lowercase()), Some(*name));
+                assert_eq!(known(&name.to_ascii_uppercase()), Some(*name));
+                assert_eq!(canonical(&name.to_ascii_lowercase()), *name);
+            }
         }
         for (lower, name) in [("etag", "ETag"), ("www-authenticate", "WWW-Authenticate"), ("dav", "DAV")] {
-            assert_eq!(canonical(lower), name);
+            assert_eq!(registered(lower), Some(name));
         }
+        assert_eq!((registered("x-ms-error-code"), registered("x-request-id")), (None, None));
+        assert_eq!(known("x-request-id"), Some("X-Request-ID"));
     }
 }

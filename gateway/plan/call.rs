@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::HeaderName;
 
 use crate::header::field::Fields;
+use crate::header::spelling::Spellings;
 use crate::route::{OriginText, UpstreamIndex};
 
 /// The call for an item.
@@ -17,6 +18,8 @@ pub struct Call {
     pub target: Box<str>,
     /// The item's own fields.
     pub headers: Fields,
+    /// How the names of these fields were spelt.
+    pub spellings: Spellings,
     /// Fields whose urls need the origin of the chosen target.
     pub references: Vec<(HeaderName, OriginText)>,
     /// The body.

@@ -8,6 +8,7 @@ use super::call::Call;
 use super::routing::{PlanContext, map_references};
 use crate::batch::{ItemId, ItemIndex, ItemRejection};
 use crate::header::field::Fields;
+use crate::header::spelling::Spellings;
 use crate::reference::template::Template;
 use crate::route::{RouteAction, RouteIndex, UpstreamIndex};
 
@@ -25,6 +26,8 @@ pub struct CallTemplate {
     pub template: Box<Template>,
     /// Its fields as given.
     pub headers: Fields,
+    /// How the names of these fields were spelt.
+    pub spellings: Spellings,
     /// Its body as given.
     pub body: Option<Bytes>,
     /// Its own time limit.
@@ -74,11 +77,9 @@ impl CallTemplate {
             });
         };
         let (upstream, target, timeout) = (*upstream, found.url.to_upstream(mapping), self.timeout);
-        let Filled { headers, body, .. } = filled;
-        map_references(
-            Call { upstream, target, headers, references: Vec::new(), body, timeout },
-            mapping,
-            context,
-        )
+        let (Filled { headers, body, .. }, spellings) = (filled, self.spellings.clone());
+        let references = Vec::new();
+        let call = Call { upstream, target, headers, spellings, references, body, timeout };
+        map_references(call, mapping, context)
     }
 }

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::batch::{Batch, BatchItem, Item, ItemForm, Subject};
     use crate::plan::{PlanContext, plan};
-    use crate::route::{CanonicalPath, Mapping, MethodSet, Route, RouteAction, Strictness};
+    use crate::route::{CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, Strictness};
 
     fn routes() -> RouteTable {
         let route = |path: &str, strip: &str, coalesce, upstream| {
@@ -94,7 +94,8 @@ mod tests {
             let mapping = Mapping::stripping(&canonical(strip));
             let action = RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping };
             let (name, path, methods) = (path.to_owned(), canonical(path), MethodSet::Any);
-            Route { name, path, methods, batchable: true, coalesce, action }
+            let encoded_slashes = EncodedSlashes::Refuse;
+            Route { name, path, methods, batchable: true, coalesce, encoded_slashes, action }
         };
         RouteTable::new(vec![
             route("/same/", "/", true, 0),

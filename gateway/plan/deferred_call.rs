@@ -13,7 +13,8 @@ use crate::reference::expression::Expression;
 use crate::reference::template::Template;
 use crate::route::{RouteAction, RouteIndex};
 
-/// Takes the place of a reference whose value is not known yet.
+/// Takes the place of a reference whose value is not known yet, once for each of its characters, so that the rest of the url
+/// keeps its place.
 const PLACEHOLDER: &str = "x";
 
 /// Characters of a reference that are repeated in a rejection.
@@ -49,7 +50,7 @@ pub(crate) fn plan_template(
     context: &PlanContext<'_>,
     matched: &mut Option<RouteIndex>,
 ) -> Result<(Step, Vec<ItemIndex>), ItemRejection> {
-    let Item { headers, body, timeout, template, .. } = item;
+    let Item { headers, spellings, body, timeout, template, .. } = item;
     let template = template.unwrap_or_default();
     let (sources, from) = sources(neighbours, &template)?;
     let indices = sources.iter().map(|(_, index)| *index).collect();
@@ -77,17 +78,20 @@ pub(crate) fn plan_template(
         Some((_, RouteAction::Respond(_))) | None => None,
     };
     let href = subject.href.clone();
-    let later = CallTemplate { destination, href, template, headers, body, timeout, sources };
+    let later = CallTemplate { destination, href, template, headers, spellings, body, timeout, sources };
     Ok((Step::Later(Box::new(later)), indices))
 }
 
 /// The url with a placeholder for each value that is not known yet.
 fn with_placeholders(subject: &Subject, template: &Template, from_location: bool) -> String {
     let Some(url) = &template.url else { return subject.href.to_string() };
-    let rest = url.rest.fill(|_: &Expression, _| Ok::<_, std::convert::Infallible>(PLACEHOLDER.to_owned()));
+    let placeholder = |expression: &Expression| PLACEHOLDER.repeat(expression.to_string().chars().count());
+    let rest = url
+        .rest
+        .fill(|expression: &Expression, _| Ok::<_, std::convert::Infallible>(placeholder(expression)));
     let Ok(rest) = rest;
     match &url.location_of {
-        Some(_) if from_location => format!("/{PLACEHOLDER}{rest}"),
+        Some(id) if from_location => format!("/{}{rest}", PLACEHOLDER.repeat(id.as_str().len().max(1))),
         // No item has this name, so the url is taken as it is, which is not a path.
         Some(_) => subject.href.to_string(),
         None => rest,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::conditions::{Conditions, PlannedCondition};
 use super::deferred_call::{Named, Neighbours, plan_template};
 use super::dependencies::{depends, has_given_id, shown};
-use super::planner::{plan_content, plan_item};
+use super::planner::{plan_content, plan_item, rejected};
 use super::routing::PlanContext;
 use super::step::{Plan, PlannedItem, Step};
 use crate::batch::{BatchItem, Item, ItemId, ItemIndex, ItemRejection, Subject};
@@ -127,7 +127,7 @@ impl EarlierLines {
         let planned = BeforeLine { lines: self, own: &subject.id }.plan(&subject, item, context, &mut route);
         let (step, waits) = match planned {
             Ok((step, waits)) => (step, waits.map(Box::new)),
-            Err(rejection) => (Step::Rejected(rejection), None),
+            Err(rejection) => (rejected(rejection, &subject), None),
         };
         PlannedLine { item: PlannedItem { subject, route, step }, waits }
     }
@@ -247,7 +247,8 @@ mod tests {
     use crate::reference::expression::{Expression, Part, TextTemplate};
     use crate::reference::template::UrlTemplate;
     use crate::route::{
-        CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteTable, Strictness, UpstreamIndex,
+        CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteTable, Strictness,
+        UpstreamIndex,
     };
 
     fn item(id: &str, content: Item) -> BatchItem {
@@ -279,6 +280,7 @@ mod tests {
             methods: MethodSet::Any,
             batchable: true,
             coalesce: false,
+            encoded_slashes: EncodedSlashes::Refuse,
             action: RouteAction::Forward { upstream, mapping },
         }]);
         let context = PlanContext {

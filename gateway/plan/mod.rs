@@ -50,4 +50,4 @@ pub use planner::plan;
 pub use preferences::Preferences;
 pub use routing::PlanContext;
 pub use step::{Plan, PlannedItem, Step};
-pub use url::{ItemUrl, parse_item_url};
+pub use url::{ItemUrl, Separator, parse_item_url};

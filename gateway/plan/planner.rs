@@ -61,10 +61,13 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
                 let neighbours = InBatch { index, set, names, planned: &planned };
                 let mut route = None;
                 let step = plan_template(&subject, item, &neighbours, context, &mut route);
-                let step = step.map_or_else(Step::Rejected, |(step, sources)| {
-                    waits_for.extend(sources);
-                    step
-                });
+                let step = match step {
+                    Ok((step, sources)) => {
+                        waits_for.extend(sources);
+                        step
+                    }
+                    Err(rejection) => rejected(rejection, &subject),
+                };
                 PlannedItem { subject, route, step }
             }
             item => plan_item(item, context),
@@ -109,8 +112,16 @@ pub(super) fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedIt
     let mut route = None;
     let step = content
         .and_then(|content| plan_content(&subject, content, context, &mut route))
-        .unwrap_or_else(Step::Rejected);
+        .unwrap_or_else(|rejection| rejected(rejection, &subject));
     PlannedItem { subject, route, step }
+}
+
+/// A place in the url is a place in what the client wrote.
+pub(super) fn rejected(mut rejection: ItemRejection, subject: &Subject) -> Step {
+    if let ItemRejection::UrlCharacter { position, .. } = &mut rejection {
+        *position = position.saturating_sub(subject.added_to_url());
+    }
+    Step::Rejected(rejection)
 }
 
 pub(super) fn plan_content(
@@ -124,8 +135,9 @@ pub(super) fn plan_content(
         RouteAction::Respond(respond) => Ok(Step::Respond(respond.clone())),
         RouteAction::Forward { upstream, mapping } => {
             let (upstream, target) = (*upstream, found.url.to_upstream(mapping));
-            let Item { headers, body, timeout, .. } = item;
-            let call = Call { upstream, target, headers, references: Vec::new(), body, timeout };
+            let Item { headers, spellings, body, timeout, .. } = item;
+            let references = Vec::new();
+            let call = Call { upstream, target, headers, spellings, references, body, timeout };
             map_references(call, mapping, context).map(Step::Call)
         }
     }

@@ -7,7 +7,9 @@ use super::call::Call;
 use super::url::{ItemUrl, parse_item_url};
 use crate::batch::{Groups, ItemRejection};
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
-use crate::route::{CanonicalPath, Mapping, ReferenceRules, Route, RouteIndex, RouteTable, Strictness};
+use crate::route::{
+    CanonicalPath, EncodedSlashes, Mapping, ReferenceRules, Route, RouteIndex, RouteTable, Strictness,
+};
 
 /// What planning needs to know about a batch's endpoint.
 #[derive(Clone, Copy)]
@@ -35,11 +37,34 @@ impl<'context> PlanContext<'context> {
     /// The route that a url matches, whether or not the route accepts the item.
     pub(super) fn find_route<'url>(&self, href: &'url str) -> Result<Matched<'url, 'context>, ItemRejection> {
         let url = parse_item_url(href, self.own_authority)?;
-        if (self.is_batch_endpoint)(&url.path, url.query.trim_start_matches('?')) {
+        if self.leads_to_batch(&url.path, &url) {
             return Err(ItemRejection::NestedBatch);
         }
-        let (index, route) = self.routes.find(&url.path).ok_or(ItemRejection::NoRoute)?;
+        let found = self.routes.find(&url.path);
+        if let Some(separator) = url.separator
+            && found.is_none_or(|(_, route)| route.encoded_slashes == EncodedSlashes::Refuse)
+        {
+            return Err(separator.refused());
+        }
+        let (index, route) = found.ok_or(ItemRejection::NoRoute)?;
+        self.check_other_reading(&url, index)?;
         Ok(Matched { url, index, route })
+    }
+
+    /// Whether a batch endpoint takes requests to this path with the query of this url.
+    fn leads_to_batch(&self, path: &CanonicalPath, url: &ItemUrl<'_>) -> bool {
+        (self.is_batch_endpoint)(path, url.query.trim_start_matches('?'))
+    }
+
+    /// A server may take an encoded slash or backslash for a slash. Read in that way, the path has to lead to the same route.
+    fn check_other_reading(&self, url: &ItemUrl<'_>, index: RouteIndex) -> Result<(), ItemRejection> {
+        let Some(read) = url.path.with_slashes_read() else { return Ok(()) };
+        if self.leads_to_batch(&read, url) || self.routes.find(&read).map(|(other, _)| other) != Some(index) {
+            return Err(ItemRejection::ForbiddenUrl {
+                problem: "leads to another route if its encoded slash or backslash is taken for a slash",
+            });
+        }
+        Ok(())
     }
 
     /// The route that a url matches and that accepts the item. `matched` is set even if it does not.

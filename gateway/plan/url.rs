@@ -1,8 +1,20 @@
 //! An item's url: origin-form, or absolute with the gateway's own authority (protocol §1). It can't name another host,
 //! and its path passes the canonicaliser.
+//!
+//! Clients write urls as people read them: `?$filter=city eq 'Köln'`. A character that has only one meaning in a url is
+//! percent-encoded, the same in every format. `#` and, in a path, a `%` that begins no encoding could mean two
+//! things, so they refuse the url.
+//!
+//! A backslash is encoded like the others, and some servers take `%5C` for a slash. So do routes: a path has to lead to the
+//! same route read either way (`PlanContext::find_route`).
+
+use std::borrow::Cow;
 
 use crate::batch::ItemRejection;
-use crate::route::{CanonicalPath, Mapping, PathError, Strictness, is_query_byte, same_authority};
+use crate::route::{
+    CanonicalPath, Mapping, PathError, Strictness, broken_encoding, encoded_path, encoded_query,
+    is_query_byte, same_authority,
+};
 
 /// A url that stays at the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +22,18 @@ pub struct ItemUrl<'url> {
     /// Its path.
     pub path: CanonicalPath,
     /// Its query with the leading `?`, or nothing.
-    pub query: &'url str,
+    pub query: Cow<'url, str>,
+    /// The first slash or backslash of the path that the client encoded. Only some routes take one.
+    pub separator: Option<Separator<'url>>,
+}
+
+/// An encoded slash or backslash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Separator<'url> {
+    /// As the client wrote it.
+    text: &'url str,
+    /// Its place in the url, in characters from 1.
+    position: usize,
 }
 
 impl ItemUrl<'_> {
@@ -20,33 +43,85 @@ impl ItemUrl<'_> {
     }
 }
 
+impl Separator<'_> {
+    /// The rejection of an item whose route does not take it.
+    pub(super) fn refused(self) -> ItemRejection {
+        ItemRejection::UrlCharacter {
+            text: self.text.to_owned(),
+            position: self.position,
+            problem: "servers differ in what an encoded slash or backslash in a path is, and this route does not take it \
+                      (encoded_slashes)",
+        }
+    }
+}
+
 /// Parses an item's url. `own_authority` is the authority that the client used to reach the gateway.
 ///
 /// # Errors
 /// Says why the url is refused.
 pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemUrl<'url>, ItemRejection> {
-    let refuse = |problem| ItemRejection::ForbiddenUrl { problem };
-    let origin_form = match url.split_once("://") {
+    let target = origin_form(url, own_authority)?;
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let before = url.len().saturating_sub(target.len());
+    let position = |at: usize| url.get(..before + at).unwrap_or(url).chars().count() + 1;
+    check_characters(target, path, position)?;
+    let separator = encoded_separator(path).map(|(at, text)| Separator { text, position: position(at) });
+    let query = encoded_query(query);
+    if !query.bytes().all(is_query_byte) {
+        return Err(refused("has a query with a control character"));
+    }
+    let path = CanonicalPath::parse(&encoded_path(path), Strictness::ItemWithSlashes);
+    Ok(ItemUrl { path: path.map_err(|error| refused(words(error)))?, query, separator })
+}
+
+/// The url without the gateway's own authority.
+fn origin_form<'url>(url: &'url str, own_authority: &str) -> Result<&'url str, ItemRejection> {
+    match url.split_once("://") {
         Some((scheme, rest))
             if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
         {
             let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
             if !same_authority(authority, own_authority) {
-                return Err(refuse("names a host other than this gateway"));
+                return Err(refused("names a host other than this gateway"));
             }
-            if target.is_empty() { "/" } else { target }
+            Ok(if target.is_empty() { "/" } else { target })
         }
-        Some(_) | None => url,
+        Some(_) | None => Ok(url),
+    }
+}
+
+/// Refuses what could mean two things. `position` is the place of a byte of the target in the url.
+fn check_characters(
+    target: &str,
+    path: &str,
+    position: impl Fn(usize) -> usize,
+) -> Result<(), ItemRejection> {
+    let refuse = |at, text: &str, problem| {
+        Err(ItemRejection::UrlCharacter { text: text.to_owned(), position: position(at), problem })
     };
-    let (path, query) = origin_form.split_at(origin_form.find('?').unwrap_or(origin_form.len()));
-    if query.contains('#') || path.contains('#') {
-        return Err(refuse("has a fragment"));
+    if let Some(at) = broken_encoding(path) {
+        return refuse(
+            at,
+            "%",
+            "it begins no encoding of two hex digits; write `%25` for the character itself",
+        );
     }
-    if !query.bytes().all(is_query_byte) {
-        return Err(refuse("has a query with a character that must be percent-encoded"));
+    match target.find('#') {
+        Some(at) => refuse(at, "#", "a fragment is never sent; write `%23` for the character itself"),
+        None => Ok(()),
     }
-    let path = CanonicalPath::parse(path, Strictness::Item).map_err(|error| refuse(words(error)))?;
-    Ok(ItemUrl { path, query })
+}
+
+/// The first encoded slash or backslash, and where it is.
+fn encoded_separator(path: &str) -> Option<(usize, &str)> {
+    let encodings = path.match_indices('%').filter_map(|(at, _)| Some((at, path.get(at..at + 3)?)));
+    encodings
+        .into_iter()
+        .find(|(_, text)| text.eq_ignore_ascii_case("%2f") || text.eq_ignore_ascii_case("%5c"))
+}
+
+const fn refused(problem: &'static str) -> ItemRejection {
+    ItemRejection::ForbiddenUrl { problem }
 }
 
 const fn words(error: PathError) -> &'static str {
@@ -67,7 +142,8 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> Result<(String, String), ItemRejection> {
-        parse_item_url(url, "gw.example:8080").map(|url| (url.path.as_str().to_owned(), url.query.to_owned()))
+        parse_item_url(url, "gw.example:8080")
+            .map(|url| (url.path.as_str().to_owned(), url.query.into_owned()))
     }
 
     #[test]
@@ -80,6 +156,50 @@ mod tests {
         expect("http://gw.example:8080/orders", "/orders", "");
         expect("HTTPS://GW.example:8080", "/", "");
         expect("/login?back=http://other/", "/login", "?back=http://other/");
+    }
+
+    #[test]
+    fn characters_with_one_meaning_are_encoded() {
+        for (url, path, query) in [
+            ("/a b/\"<>^`{|}[]é", "/a%20b/%22%3C%3E%5E%60%7B%7C%7D%5B%5D%C3%A9", ""),
+            ("/a?b=c d&\"<>\\^`{|}é€", "/a", "?b=c%20d&%22%3C%3E%5C%5E%60%7B%7C%7D%C3%A9%E2%82%AC"),
+            ("/a\\b", "/a%5Cb", ""),
+            ("/Orders('x y')?$filter=(P  eq 'x')", "/Orders('x%20y')", "?$filter=(P%20%20eq%20'x')"),
+            // What is encoded already, and what needs no encoding, stays.
+            ("/a%20b?c=%20+[]'()*!$&,;:@/?~", "/a%20b", "?c=%20+[]'()*!$&,;:@/?~"),
+            ("/a?b=100%&c=%zz", "/a", "?b=100%&c=%zz"),
+            ("http://gw.example:8080/a b", "/a%20b", ""),
+        ] {
+            assert_eq!(parse(url), Ok((path.to_owned(), query.to_owned())), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_character_with_two_meanings_is_named_with_its_place() {
+        for (url, text, position) in [
+            ("/a#b", "#", 3),
+            ("/é?b=#c", "#", 6),
+            ("http://gw.example:8080/a#b", "#", 25),
+            ("/a%", "%", 3),
+            ("/é/%zz?%zz", "%", 4),
+            ("/a%2é", "%", 3),
+        ] {
+            let rejected = parse(url);
+            let Err(ItemRejection::UrlCharacter { text: found, position: at, .. }) = rejected else {
+                panic!("{url}: {rejected:?}");
+            };
+            assert_eq!((found.as_str(), at), (text, position), "{url}");
+        }
+    }
+
+    #[test]
+    fn encoded_slashes_are_found_with_their_place() {
+        for (url, found) in
+            [("/é/a%2fb%5c", Some(("%2f", 5))), ("/a%5Cb", Some(("%5C", 3))), ("/a\\b?c=%2f", None)]
+        {
+            let separator = parse_item_url(url, "gw").unwrap().separator;
+            assert_eq!(separator.map(|found| (found.text, found.position)), found, "{url}");
+        }
     }
 
     #[test]
@@ -110,18 +230,20 @@ mod tests {
             "unix:/run/x.sock",
             "orders/7",
             "",
-            "/a b",
-            "/a?b c",
             "/a?b\nc",
-            "/a?b=\"c\"",
-            "/a?b=<c",
-            "/a?b=c>",
-            "/a?b\\c",
             "/a#b",
             "/a?b#c",
             "/a/../b",
+            "/a\\..\\b",
+            "/a/.. /../b",
+            "/a\u{7f}b",
         ] {
-            assert!(matches!(parse(url), Err(ItemRejection::ForbiddenUrl { .. })), "{url}");
+            let rejected = parse(url);
+            let is_refused = matches!(
+                rejected,
+                Err(ItemRejection::ForbiddenUrl { .. } | ItemRejection::UrlCharacter { .. })
+            );
+            assert!(is_refused, "{url}: {rejected:?}");
         }
     }
 }

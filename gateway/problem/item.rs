@@ -46,7 +46,7 @@ fn row(rejection: &ItemRejection) -> Row {
         ItemRejection::BadHeader { .. } => table::BAD_HEADER,
         ItemRejection::BadBody { .. } => table::BAD_BODY,
         ItemRejection::OverLimit { .. } => table::ITEM_OVER_LIMIT,
-        ItemRejection::ForbiddenUrl { .. } => table::FORBIDDEN_URL,
+        ItemRejection::ForbiddenUrl { .. } | ItemRejection::UrlCharacter { .. } => table::FORBIDDEN_URL,
         ItemRejection::BadReference { .. } => table::BAD_REFERENCE,
         ItemRejection::SelfDependency { .. } => table::SELF_DEPENDENCY,
         ItemRejection::NotInWindow { .. } => table::NOT_IN_WINDOW,

@@ -150,6 +150,14 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
 }
 
 #[test]
+fn a_character_of_a_url_is_named_with_its_place() {
+    let rejection = ItemRejection::UrlCharacter { text: "#".to_owned(), position: 7, problem: "is not sent" };
+    let reply = of_rejection(&rejection);
+    assert_eq!((reply.problem.status.as_u16(), reply.reason), (400, "forbidden_url"));
+    assert_eq!(reply.problem.detail, "the item's url has `#` at character 7: is not sent");
+}
+
+#[test]
 fn rejected_items_have_their_status() {
     let name = || "x".to_owned();
     let table = [

@@ -6,6 +6,9 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// A path that every server reads in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CanonicalPath(Box<str>);
@@ -15,9 +18,23 @@ pub struct CanonicalPath(Box<str>);
 pub enum Strictness {
     /// Items of a batch: no encoded slashes or backslashes, no double encodings, no empty segments.
     Item,
+    /// Items of a batch before their route is known: a route may take encoded slashes ([`EncodedSlashes`]). Everything else
+    /// is as for items.
+    ItemWithSlashes,
     /// Single requests: encoded slashes and empty segments are data, as in any proxy. Only dot segments (also between
     /// encoded slashes) and broken encodings are refused.
     Proxied,
+}
+
+/// Whether a route takes items with an encoded slash (`%2F`) or backslash (`%5C`) in their path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EncodedSlashes {
+    /// No.
+    #[default]
+    Refuse,
+    /// Yes, as they are.
+    Pass,
 }
 
 /// Why a path is refused.
@@ -57,8 +74,9 @@ impl CanonicalPath {
         for segment in decoded.split('/').skip(1) {
             check_segment(segment)?;
         }
-        if strictness == Strictness::Item {
-            check_item(&decoded)?;
+        match strictness {
+            Strictness::Item | Strictness::ItemWithSlashes => check_item(&decoded)?,
+            Strictness::Proxied => {}
         }
         Ok(Self(decoded.into_owned().into_boxed_str()))
     }
@@ -67,6 +85,20 @@ impl CanonicalPath {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The path as a server reads it that takes an encoded slash or backslash for a slash, and several slashes for one.
+    /// `None` if the path has neither.
+    #[must_use]
+    pub fn with_slashes_read(&self) -> Option<Self> {
+        if !self.0.contains("%2F") && !self.0.contains("%5C") {
+            return None;
+        }
+        let mut read = self.0.replace("%2F", "/").replace("%5C", "/");
+        while read.contains("//") {
+            read = read.replace("//", "/");
+        }
+        Some(Self(read.into_boxed_str()))
     }
 
     /// Whether the two paths differ only by a slash at the end.
@@ -135,6 +167,7 @@ fn decode_unreserved(path: &str, strictness: Strictness) -> Result<Cow<'_, str>,
 fn check_encoded(byte: u8, strictness: Strictness) -> Result<(), PathError> {
     let is_refused = match strictness {
         Strictness::Item => byte.is_ascii_control() || matches!(byte, b'/' | b'\\'),
+        Strictness::ItemWithSlashes => byte.is_ascii_control(),
         Strictness::Proxied => byte == 0,
     };
     if is_refused { Err(PathError::EncodedSeparator) } else { Ok(()) }
@@ -147,7 +180,14 @@ fn doubly_encoded(digits: [u8; 2]) -> bool {
 /// Whether two hex digits are missing after a `%` of the text.
 #[must_use]
 pub fn has_broken_encoding(text: &str) -> bool {
-    text.match_indices('%').any(|(at, _)| text.get(at..).and_then(decoded_byte).is_none())
+    broken_encoding(text).is_some()
+}
+
+/// The first `%` of the text without two hex digits after it.
+#[must_use]
+pub fn broken_encoding(text: &str) -> Option<usize> {
+    let is_broken = |at: &usize| text.get(*at..).and_then(decoded_byte).is_none();
+    text.match_indices('%').map(|(at, _)| at).find(is_broken)
 }
 
 fn decoded_byte(encoded: &str) -> Option<u8> {
@@ -232,6 +272,27 @@ mod tests {
         assert_eq!(proxied("/a//b").as_deref(), Ok("/a//b"));
         assert_eq!(proxied("/a[1]|b").as_deref(), Ok("/a[1]|b"));
         assert_eq!(proxied("/a/%2e%2e/b"), Err(PathError::DotSegment));
+    }
+
+    #[test]
+    fn encoded_slashes_are_for_routes_to_judge() {
+        let parse = |path| CanonicalPath::parse(path, Strictness::ItemWithSlashes);
+        for (path, read) in [("/a%2fb%5cc", "/a/b/c"), ("/a%2F%2F/b", "/a/b"), ("/%5C", "/")] {
+            let read_as = parse(path).unwrap().with_slashes_read();
+            assert_eq!(read_as.as_ref().map(CanonicalPath::as_str), Some(read), "{path}");
+        }
+        assert_eq!(parse("/a/b").unwrap().with_slashes_read(), None);
+        for (path, error) in [
+            ("/a/%2e%2e%2fb", PathError::DotSegment),
+            ("/a/..%5cb", PathError::DotSegment),
+            ("/a%2f.%2fb", PathError::DotSegment),
+            ("/a%252fb", PathError::EncodedSeparator),
+            ("/a%00", PathError::EncodedSeparator),
+            ("/a%0a", PathError::EncodedSeparator),
+            ("/a//b", PathError::EmptySegment),
+        ] {
+            assert_eq!(parse(path), Err(error), "{path}");
+        }
     }
 
     #[test]

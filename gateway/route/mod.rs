@@ -7,6 +7,7 @@
 
 mod authority;
 mod canonical;
+mod encoding;
 mod mapping;
 mod method;
 mod query;
@@ -15,7 +16,10 @@ mod table;
 mod template;
 
 pub use authority::same_authority;
-pub use canonical::{CanonicalPath, PathError, Strictness, has_broken_encoding};
+pub use canonical::{
+    CanonicalPath, EncodedSlashes, PathError, Strictness, broken_encoding, has_broken_encoding,
+};
+pub use encoding::{encoded_characters, encoded_path, encoded_query};
 pub use mapping::Mapping;
 pub use method::{MethodSet, has_dav_replies, known_method, method_label};
 pub use query::is_query_byte;

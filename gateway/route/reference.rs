@@ -137,7 +137,7 @@ fn split_behind(text: &str, end: char) -> Result<(&str, &str), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{Mapping, MethodSet, Route};
+    use crate::route::{EncodedSlashes, Mapping, MethodSet, Route};
 
     fn table() -> RouteTable {
         let route = |path: &str, upstream, strip: Option<&str>| {
@@ -149,6 +149,7 @@ mod tests {
                 methods: MethodSet::Any,
                 batchable: true,
                 coalesce: false,
+                encoded_slashes: EncodedSlashes::Refuse,
                 action: RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping },
             }
         };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::canonical::CanonicalPath;
+use super::canonical::{CanonicalPath, EncodedSlashes};
 use super::mapping::Mapping;
 use super::method::MethodSet;
 
@@ -29,6 +29,8 @@ pub struct Route {
     pub batchable: bool,
     /// Whether equal items of a batch share one call.
     pub coalesce: bool,
+    /// Whether it takes items with an encoded slash in their path.
+    pub encoded_slashes: EncodedSlashes,
     /// What it does with a request.
     pub action: RouteAction,
 }
@@ -123,6 +125,7 @@ mod tests {
             methods: MethodSet::Any,
             batchable: true,
             coalesce: false,
+            encoded_slashes: EncodedSlashes::Refuse,
             action: RouteAction::Respond(Respond {
                 status: StatusCode::OK,
                 body: Bytes::new(),

@@ -162,7 +162,7 @@ impl UrlTemplate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{MethodSet, Respond, RouteAction};
+    use crate::route::{EncodedSlashes, MethodSet, Respond, RouteAction};
 
     fn expand(template: &str, values: &[&str]) -> String {
         UrlTemplate::parse(template).unwrap().expand(values)
@@ -230,6 +230,7 @@ mod tests {
             methods: MethodSet::Any,
             batchable: true,
             coalesce: false,
+            encoded_slashes: EncodedSlashes::Refuse,
             action: RouteAction::Respond(Respond {
                 status: http::StatusCode::OK,
                 body: bytes::Bytes::new(),

@@ -8,6 +8,7 @@ use crate::admission::{AuthService, Question};
 use crate::clock::{Deadline, Stopwatch};
 use crate::config::ForwardAuth;
 use crate::dispatch::{Attempt, Channel, Engine, Progress, ReplyBudget, UpstreamReply};
+use crate::header::spelling::Spellings;
 use crate::memory::MemoryReservation;
 use crate::upstream::client::{BatchEngine, Behalf, SharedFields};
 
@@ -40,7 +41,8 @@ async fn call(
         reservation: &reservation,
     };
     let reserved = snapshot.settings.reserved_fields();
-    let fields = SharedFields { inherited: &HeaderMap::new(), hop: &hop, reserved };
+    let (inherited, spellings) = (&HeaderMap::new(), &Spellings::default());
+    let fields = SharedFields { inherited, spellings, hop: &hop, reserved };
     let engine = &BatchEngine::new(behalf, fields);
     let progress = Progress::new(Stopwatch::start());
     let budget = ReplyBudget::new(MAX_ANSWER, MAX_ANSWER);

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
+use pingora::http::RequestHeader;
 use serde::{Deserialize, Serialize};
 
 use crate::admission::{Caller, withheld};
@@ -26,10 +27,12 @@ use crate::format::{Format, ReadContext, cross_site, decode_batch, is_postable_c
 use crate::header::field::Fields;
 use crate::header::forwarded::ForwardedBy;
 use crate::header::inherit::{inherited_fields, same_to_cgi};
+use crate::header::spelling::Spellings;
 use crate::header::stored;
 use crate::phase::Phase;
 use crate::plan::{EarlierLines, Plan, PlanContext, PlannedLine, Preferences, plan};
 use crate::telemetry::{PhaseTimes, TraceContext};
+use crate::transport::field_names;
 
 use super::entry_point::EntryPoint;
 use super::error_format::content_type;
@@ -64,6 +67,9 @@ pub(crate) struct BatchRequest {
     /// The fields that every item inherits.
     #[serde(with = "stored_map")]
     pub(crate) inherited: HeaderMap,
+    /// How the names of these fields were spelt.
+    #[serde(default)]
+    pub(crate) spellings: Spellings,
     /// The fields that say how the request reached the gateway.
     pub(crate) hop: ForwardedBy,
     /// How long its items may take in all.
@@ -80,6 +86,8 @@ pub(crate) struct Incoming<'request> {
     pub(crate) caller: &'request Arc<Caller>,
     pub(crate) trace: TraceContext,
     pub(crate) head: &'request Parts,
+    /// The head with the case of its names, if it came over a connection.
+    pub(crate) as_sent: Option<&'request RequestHeader>,
 }
 
 impl Incoming<'_> {
@@ -169,6 +177,7 @@ impl BatchRequest {
             is_text_xml: false,
             reply_fields: dialect.reply_fields(&head.headers),
             inherited: incoming.inherited(),
+            spellings: incoming.as_sent.map(field_names::of_request).unwrap_or_default(),
             hop: caller.forwarded_by(&head.headers),
             patience: preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline)),
             preferences,

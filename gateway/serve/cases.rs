@@ -63,7 +63,8 @@ fn run(case: &Case, planned: Planned) -> Result<Plan, BatchRefusal> {
     let target = Target::find(settings, &head).unwrap();
     let entry = target.entry_point().unwrap_or_else(|| panic!("{} is not for items", case.target));
     let caller = Arc::new(Caller::new(ConnectionInfo::default(), &head, &settings.trusted_proxies));
-    let incoming = Incoming { settings, entry, caller: &caller, trace: TraceContext::default(), head: &head };
+    let trace = TraceContext::default();
+    let incoming = Incoming { settings, entry, caller: &caller, trace, head: &head, as_sent: None };
     incoming.check()?;
     let request = BatchRequest::new(&incoming, Bytes::copy_from_slice(&case.body))?;
     // A batch that was stored and read back is planned alike.

@@ -115,7 +115,8 @@ impl Context {
         entry: EntryPoint<'request>,
     ) -> Incoming<'request> {
         let (caller, trace) = (&self.caller, self.trace);
-        Incoming { settings: &snapshot.settings, entry, caller, trace, head: session.req_header() }
+        let head = session.req_header();
+        Incoming { settings: &snapshot.settings, entry, caller, trace, head, as_sent: Some(head) }
     }
 
     /// The record of the batch at this endpoint.

@@ -37,7 +37,7 @@ impl<'run> Runner<'run> {
 
     /// Makes the calls of its items.
     pub(super) fn engine(&self, memory: &'run MemoryReservation<'run>) -> BatchEngine<'run> {
-        let BatchRequest { caller, trace, inherited, hop, .. } = self.request;
+        let BatchRequest { caller, trace, inherited, spellings, hop, .. } = self.request;
         let behalf = Behalf {
             upstreams: &self.snapshot.upstreams,
             client: caller.client(),
@@ -46,7 +46,7 @@ impl<'run> Runner<'run> {
             reservation: memory,
         };
         let reserved = self.snapshot.settings.reserved_fields();
-        BatchEngine::new(behalf, SharedFields { inherited, hop, reserved })
+        BatchEngine::new(behalf, SharedFields { inherited, spellings, hop, reserved })
     }
 
     /// What bounds the dispatch.

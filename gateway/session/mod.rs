@@ -30,6 +30,7 @@
 
 pub(crate) mod body_rate;
 mod connection_control;
+mod http1;
 mod http2;
 mod rest;
 
@@ -200,7 +201,7 @@ impl Session {
             return Ok(());
         }
         let written = match &mut self.protocol {
-            Protocol::Http1(http1) => http1.write_response_header(Box::new(header)).await,
+            Protocol::Http1(http1) => http1::write_head(http1, Box::new(header)).await,
             Protocol::Http2(http2) => http2.write_interim(header),
         };
         written.map_err(pingora::Error::into_down)
@@ -219,7 +220,7 @@ impl Session {
         match &mut self.protocol {
             Protocol::Http1(http1) => {
                 self.left = announced_length(&header.headers);
-                http1.write_response_header(header).await.map_err(pingora::Error::into_down)?;
+                http1::write_head(http1, header).await.map_err(pingora::Error::into_down)?;
             }
             Protocol::Http2(http2) => {
                 http2.write_head(header, rest).map_err(pingora::Error::into_down)?;
@@ -237,7 +238,7 @@ impl Session {
     pub(crate) async fn write_response_body(&mut self, piece: Bytes, rest: Rest) -> pingora::Result<()> {
         let length = piece.len() as u64;
         let written = match &mut self.protocol {
-            Protocol::Http1(http1) => write_http1(http1, &piece, rest).await,
+            Protocol::Http1(http1) => http1::write_body(http1, &piece, rest).await,
             Protocol::Http2(http2) => http2.write_body(piece, rest).await,
         };
         written.map_err(pingora::Error::into_down)?;
@@ -397,7 +398,7 @@ impl Session {
     /// The connection of an upgraded HTTP/1.1 request, and the bytes that were read behind the request.
     pub(crate) fn into_upgraded(self) -> Option<(Stream, Vec<Bytes>)> {
         let Protocol::Http1(mut http1) = self.protocol else { return None };
-        let early = early_bytes(&mut http1);
+        let early = http1::early_bytes(&mut http1);
         Some((http1.into_inner(), early))
     }
 
@@ -419,24 +420,4 @@ impl Session {
 /// The length of a message's body, if its head announces one.
 pub(crate) fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-async fn write_http1(http1: &mut Http1, piece: &Bytes, rest: Rest) -> pingora::Result<()> {
-    if !piece.is_empty() {
-        http1.write_body(piece).await?;
-    }
-    if rest.is_end() {
-        http1.finish_body().await?;
-    }
-    Ok(())
-}
-
-/// Bytes that a client sent after its request before it saw the 101. pingora has read them already.
-fn early_bytes(http1: &mut Http1) -> Vec<Bytes> {
-    use futures_util::FutureExt as _;
-    let mut early = Vec::new();
-    while let Some(Ok(Some(bytes))) = tokio::task::unconstrained(http1.read_body_bytes()).now_or_never() {
-        early.push(bytes);
-    }
-    early
 }

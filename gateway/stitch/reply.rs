@@ -10,6 +10,7 @@ use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::format::{CodingError, codings_of, decode_reply, is_xml, xml};
 use crate::header::field::Fields;
 use crate::header::hop::{Kept, strip_hop_by_hop};
+use crate::header::spelling::Spellings;
 use crate::route::{Mapping, RouteAction, RouteIndex, RouteTable, UpstreamIndex, has_dav_replies};
 
 /// What stitching needs in addition to the outcomes.
@@ -39,6 +40,7 @@ pub(crate) struct Origin<'origin> {
 pub(crate) struct Readable {
     pub(crate) status: StatusCode,
     pub(crate) headers: Fields,
+    pub(crate) spellings: Spellings,
     pub(crate) body: ResultBody,
 }
 
@@ -69,7 +71,7 @@ pub(crate) fn readable(
     origin: &Origin<'_>,
     budget: &mut BodyBudget,
 ) -> Result<Readable, CallFailure> {
-    let UpstreamReply { status, mut headers, body } = reply;
+    let UpstreamReply { status, mut headers, spellings, body } = reply;
     strip_hop_by_hop(&mut headers, Kept::Nothing);
     let body =
         if has_no_body(status, method) { None } else { Some(decoded(&headers, body, origin, budget)?) };
@@ -82,6 +84,7 @@ pub(crate) fn readable(
     Ok(Readable {
         status,
         headers: origin.map_fields(headers),
+        spellings,
         body: body.map_or(ResultBody::Absent, ResultBody::Bytes),
     })
 }

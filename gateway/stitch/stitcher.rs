@@ -8,6 +8,7 @@ use crate::dispatch::{DispatchedItem, Outcome, Sent, Timeline};
 use crate::header::PROXY_STATUS;
 use crate::header::field::Fields;
 use crate::header::retry_after;
+use crate::header::spelling::Spellings;
 use crate::problem::{self, ErrorReply, Limit};
 use crate::route::{Respond, RouteIndex, UpstreamIndex, method_label};
 
@@ -104,6 +105,7 @@ fn answered(subject: Subject, reply: reply::Readable) -> ItemResult {
         subject,
         status: reply.status,
         headers: reply.headers,
+        spellings: reply.spellings,
         body: reply.body,
         gateway: None,
         retryable: busy,
@@ -123,7 +125,16 @@ fn responded(subject: Subject, respond: &Respond) -> ItemResult {
         (ResultBody::Bytes(_) | ResultBody::Absent | ResultBody::Problem(_), _) => Vec::new(),
     };
     let retryable = is_busy(respond.status);
-    ItemResult { subject, status: respond.status, headers, body, gateway: None, retryable, retry_after: None }
+    ItemResult {
+        subject,
+        status: respond.status,
+        headers,
+        spellings: Spellings::default(),
+        body,
+        gateway: None,
+        retryable,
+        retry_after: None,
+    }
 }
 
 /// Why the gateway made an item's status; empty if it did not.
@@ -151,6 +162,8 @@ fn gateway_made(subject: Subject, error_reply: ErrorReply) -> (ItemResult, Cause
     } else {
         ResultBody::Problem(Box::new(problem))
     };
-    let result = ItemResult { subject, status, headers, body, gateway: Some(made), retryable, retry_after };
+    let spellings = Spellings::default();
+    let gateway = Some(made);
+    let result = ItemResult { subject, status, headers, spellings, body, gateway, retryable, retry_after };
     (result, Cause { reason: Some(reason), limit })
 }

@@ -9,8 +9,10 @@ use super::*;
 use crate::batch::{ItemForm, ItemId, ItemRejection, ItemResult, OutcomeKind, ResultBody, Subject};
 use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, DispatchedItem, Outcome, Sent, Timeline, UpstreamReply};
+use crate::header::spelling::Spellings;
 use crate::route::{
-    CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
+    CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable,
+    Strictness, UpstreamIndex,
 };
 
 fn routes() -> RouteTable {
@@ -23,6 +25,7 @@ fn routes() -> RouteTable {
         methods: MethodSet::Any,
         batchable: true,
         coalesce: false,
+        encoded_slashes: EncodedSlashes::Refuse,
         action,
     }])
 }
@@ -55,7 +58,12 @@ fn reply(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Outcome {
     let headers: HeaderMap =
         headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
     let status = StatusCode::from_u16(status).unwrap();
-    Outcome::Answered(UpstreamReply { status, headers, body: Bytes::copy_from_slice(body) })
+    Outcome::Answered(UpstreamReply {
+        status,
+        headers,
+        spellings: Spellings::default(),
+        body: Bytes::copy_from_slice(body),
+    })
 }
 
 fn names(result: &ItemResult) -> Vec<&str> {

@@ -59,7 +59,7 @@ fn write_result(output: &mut ChunkWriter, result: ItemResult) {
     output.put(b",\"reason\":");
     write_string(output, reason(&result));
     output.put(b",\"headers\":{");
-    write_fields(output, &result, ERROR, Lists::OfSeveral);
+    write_fields(output, &result, ERROR.media_type_of(&result), Lists::OfSeveral);
     output.put(b"},\"body\":");
     write_body(output, result, ERROR);
     output.put(b"}");

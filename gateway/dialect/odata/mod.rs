@@ -21,7 +21,7 @@ use super::rules::{ExecutionPolicy, Rules};
 use crate::batch::BatchRefusal;
 use crate::format::json::{Base64Alphabet, ErrorForm, JsonInput, JsonOutput};
 use crate::format::multipart::{MultipartOutput, Sets};
-use crate::format::{Accept, Format, TextTypes, reply_format};
+use crate::format::{Accept, Format, TextTypes, UrlBase, reply_format};
 use crate::header::field::Fields;
 
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
@@ -67,7 +67,7 @@ impl Rules for Odata {
 
     fn json_input<'a>(&self, endpoint: &'a str) -> JsonInput<'a> {
         JsonInput {
-            relative_to: Some(endpoint),
+            url_base: UrlBase::Folder(endpoint),
             strict_groups: true,
             text_types: TextTypes::ByName,
             ids_are_strings: true,

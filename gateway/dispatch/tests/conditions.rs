@@ -5,6 +5,7 @@ use http::{HeaderValue, header};
 use super::*;
 use crate::batch::ItemIndex;
 use crate::dispatch::condition::{Ended, unmet};
+use crate::header::spelling::Spellings;
 use crate::plan::PlannedCondition;
 use crate::reference::condition::Condition;
 use crate::route::Respond;
@@ -87,7 +88,12 @@ fn outcome(content_type: &str, body: &[u8]) -> Outcome {
     let headers = HeaderValue::from_str(content_type).map(|value| (header::CONTENT_TYPE, value));
     let headers = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let body = Bytes::copy_from_slice(body);
-    Outcome::Answered(UpstreamReply { status: StatusCode::OK, headers, body })
+    Outcome::Answered(UpstreamReply {
+        status: StatusCode::OK,
+        headers,
+        spellings: Spellings::default(),
+        body,
+    })
 }
 
 /// What becomes of an item with this condition, if item 0 ended so.

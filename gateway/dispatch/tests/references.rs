@@ -7,9 +7,11 @@ use crate::dialect::Dialect;
 use crate::dispatch::resolve::{Earlier, MAX_LOOKED_THROUGH};
 use crate::dispatch::{Answers, Outcome, SkipReason, Surroundings, Unfit, UpstreamReply, resolve};
 use crate::format::{Format, ReadContext};
+use crate::header::spelling::Spellings;
 use crate::plan::{Call, PlanContext, Step, plan};
 use crate::route::{
-    CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
+    CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable,
+    Strictness, UpstreamIndex,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -19,7 +21,15 @@ fn routes() -> RouteTable {
         let path = CanonicalPath::parse(text, Strictness::Item).unwrap();
         let mapping = if strip { Mapping::stripping(&path) } else { Mapping::default() };
         let action = RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping };
-        Route { name: text.into(), path, methods: MethodSet::Any, batchable: true, coalesce: false, action }
+        Route {
+            name: text.into(),
+            path,
+            methods: MethodSet::Any,
+            batchable: true,
+            coalesce: false,
+            encoded_slashes: EncodedSlashes::Refuse,
+            action,
+        }
     };
     RouteTable::new(vec![
         route("/orders", 0, false),
@@ -62,7 +72,12 @@ fn filled(members: &str, fields: &[(&str, &[u8])], body: &str) -> Result<Call, U
         headers.append(name, HeaderValue::from_bytes(value).unwrap());
     }
     let body = Bytes::copy_from_slice(body.as_bytes());
-    let outcome = Outcome::Answered(UpstreamReply { status: StatusCode::CREATED, headers, body });
+    let outcome = Outcome::Answered(UpstreamReply {
+        status: StatusCode::CREATED,
+        headers,
+        spellings: Spellings::default(),
+        body,
+    });
     let earlier = |_| Some(Earlier { outcome: &outcome, route: Some(RouteIndex(0)) });
     let mut left = MAX_LOOKED_THROUGH;
     let is_upstream = |_, name: &str| name == "up:81";

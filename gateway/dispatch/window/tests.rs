@@ -11,7 +11,12 @@ fn answered(body: usize) -> Outcome {
     headers.append("x-a", HeaderValue::from_static(""));
     headers.append("x-b", HeaderValue::from_static("two"));
     let body = Bytes::from(vec![b'x'; body]);
-    Outcome::Answered(UpstreamReply { status: StatusCode::CREATED, headers, body })
+    Outcome::Answered(UpstreamReply {
+        status: StatusCode::CREATED,
+        headers,
+        spellings: Spellings::default(),
+        body,
+    })
 }
 
 /// Bytes of its fields, as they are kept.

@@ -6,12 +6,13 @@
 use super::error_form::ErrorForm;
 use crate::format::item_builder::IdCase;
 use crate::format::media::TextTypes;
+use crate::format::relative::UrlBase;
 
 /// How the items of a JSON batch are read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JsonInput<'a> {
-    /// The endpoint's path, where urls may be relative to its folder (OData JSON §19.1).
-    pub(crate) relative_to: Option<&'a str>,
+    /// What urls are relative to.
+    pub(crate) url_base: UrlBase<'a>,
     /// Which bodies are text.
     pub(crate) text_types: TextTypes,
     /// Whether an id has to be a string (OData JSON §19.1); elsewhere it may be an integer.

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue};
 
 use super::problem;
-use crate::batch::Problem;
+use crate::batch::{ItemResult, Problem, ResultBody};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::encoded_body::EncodedBody;
 use crate::header::field::Fields;
@@ -34,6 +34,11 @@ impl ErrorForm {
     pub fn fields(&self, problem: &Problem) -> Fields {
         let code = |name| (HeaderName::from_static(name), HeaderValue::from_static(problem.word()));
         self.code_field.map(code).into_iter().collect()
+    }
+
+    /// The media type of a result's body, if that is an error.
+    pub(crate) fn media_type_of(self, result: &ItemResult) -> Option<&'static str> {
+        matches!(result.body, ResultBody::Problem(_)).then_some(self.media_type)
     }
 
     /// An error as a body of its own.

@@ -4,12 +4,10 @@ use std::borrow::Cow;
 
 use http::header::{CONTENT_TYPE, HeaderName, SET_COOKIE};
 
-use super::error_form::ErrorForm;
 use super::strings::write_content;
-use crate::batch::{ItemResult, ResultBody};
+use crate::batch::ItemResult;
 use crate::format::chunk_writer::ChunkWriter;
 use crate::header::field::value_text;
-use crate::header::names;
 
 /// Which fields are lists. The values of other fields are joined (RFC 9110 §5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,24 +20,28 @@ pub(crate) enum Lists {
     Always,
 }
 
-/// Writes the members. A problem has its own media type, whatever the fields say.
-pub(crate) fn write_fields(output: &mut ChunkWriter, result: &ItemResult, error: ErrorForm, lists: Lists) {
-    let is_problem = matches!(result.body, ResultBody::Problem(_));
+/// Writes the members. A `media_type` replaces what the fields say.
+pub(crate) fn write_fields(
+    output: &mut ChunkWriter,
+    result: &ItemResult,
+    media_type: Option<&str>,
+    lists: Lists,
+) {
     let mut separator: &[u8] = b"\"";
-    if is_problem {
+    if let Some(media_type) = media_type {
         output.put(b"\"Content-Type\":");
-        write_values(output, &CONTENT_TYPE, std::iter::once(Cow::Borrowed(error.media_type)), lists);
+        write_values(output, &CONTENT_TYPE, std::iter::once(Cow::Borrowed(media_type)), lists);
         separator = b",\"";
     }
     let fields = &result.headers;
     for (index, (name, _)) in fields.iter().enumerate() {
         let written_before = fields.iter().take(index).any(|(earlier, _)| earlier == name);
-        if written_before || (is_problem && name == CONTENT_TYPE) {
+        if written_before || (media_type.is_some() && name == CONTENT_TYPE) {
             continue;
         }
         output.put(separator);
         separator = b",\"";
-        names::write(name.as_str(), |piece| output.put(piece));
+        result.spellings.write_in_json(name, |piece| output.put(piece));
         output.put(b"\":");
         let values = fields.iter().filter(|(other, _)| other == name).map(|(_, value)| value_text(value));
         write_values(output, name, values, lists);

@@ -10,9 +10,8 @@ use super::error::JsonError;
 use super::lexer::Lexer;
 use super::members::read_members;
 use super::strings::RawString;
-use crate::batch::{BatchItem, BatchLimits, ItemIndex, ItemRejection};
+use crate::batch::{BatchItem, BatchLimits, ItemIndex, ItemRejection, Taken};
 use crate::format::item_builder::{ItemBuilder, MemberNames};
-use crate::format::relative::resolved;
 use crate::header::field::FieldError;
 
 /// The members that an item can have.
@@ -61,11 +60,8 @@ impl<'a> ItemReader<'a> {
             "id" => self.read_id(lexer)?,
             "method" => self.text(lexer, "method", ItemBuilder::set_method)?,
             "url" => {
-                let relative_to = self.conventions.relative_to;
-                self.text(lexer, "url", |builder, url| match relative_to {
-                    Some(endpoint) => builder.set_url(&resolved(url, endpoint)),
-                    None => builder.set_url(url),
-                })?;
+                let base = self.conventions.url_base;
+                self.text(lexer, "url", |builder, url| builder.set_url_in(url, base))?;
             }
             "headers" => read_headers(lexer, &mut self.builder, string_or_skip)?,
             "body" => self.body = RawBody::read(lexer)?,
@@ -76,12 +72,19 @@ impl<'a> ItemReader<'a> {
             "dependsOn" => self.read_dependencies(lexer)?,
             "atomicityGroup" => self.text(lexer, "atomicityGroup", ItemBuilder::set_group)?,
             "if" => self.text(lexer, "if", ItemBuilder::set_condition)?,
-            name if self.conventions.other_depends_on == Some(name) => self.read_dependencies(lexer)?,
-            unknown => {
-                lexer.value()?;
-                self.builder.meet_unknown(unknown, &KNOWN);
-            }
+            other => self.read_other(lexer, other)?,
         }
+        Ok(())
+    }
+
+    /// Reads a member that is known only in a dialect, or not at all.
+    fn read_other(&mut self, lexer: &mut Lexer<'a>, name: &str) -> Result<(), JsonError> {
+        if let Some(member) = self.conventions.other_depends_on.filter(|member| *member == name) {
+            self.builder.form().taken.push(Taken { member, meant: "dependsOn" });
+            return self.read_dependencies(lexer);
+        }
+        lexer.value()?;
+        self.builder.meet_unknown(name, &KNOWN);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod members;
 mod pointer;
 mod problem;
 mod reader;
+mod result_body;
 mod records;
 mod strings;
 mod template;

@@ -10,17 +10,16 @@ use bytes::Bytes;
 
 use super::conventions::{Base64Alphabet, JsonOutput};
 use super::fields::{Lists, write_fields};
-use super::lexer::is_exchangeable;
+use super::result_body::{BodyForm, ToldBy, WrittenBody};
 use super::strings::write as write_string;
 use crate::batch::{GatewayMade, IdForm, ItemResult, ResultBody, Subject, Summary};
+use crate::format::base64;
 use crate::format::chunk_writer::ChunkWriter;
-use crate::format::media::{MediaKind, MediaType, TextTypes};
+use crate::format::media::MediaType;
 use crate::format::result_writer::{ReplyEnd, ResultWriter};
-use crate::format::{base64, charset};
 
-/// Deepest JSON body that is embedded as JSON. Readers have limits, too, and one body over them
-/// would make the client lose the complete reply; deeper ones are base64.
-const MAX_EMBEDDED_DEPTH: usize = 96;
+/// Before the value of a body.
+const BODY: &[u8] = b",\"body\":";
 
 /// What a reply in JSON is.
 #[derive(Debug)]
@@ -69,7 +68,7 @@ impl ResultWriter for JsonWriter {
         self.output.put(self.separator);
         self.separator = b",";
         match &self.form {
-            Form::Document(conventions) => write_item(&mut self.output, result, conventions),
+            Form::Document(conventions) => write_item(&mut self.output, &result, conventions),
             Form::Array(write) => write(&mut self.output, result),
         }
     }
@@ -103,7 +102,7 @@ pub(crate) fn write_summary(output: &mut ChunkWriter, summary: Summary) {
 }
 
 /// Writes one result.
-pub(crate) fn write_item(output: &mut ChunkWriter, result: ItemResult, conventions: &JsonOutput) {
+pub(crate) fn write_item(output: &mut ChunkWriter, result: &ItemResult, conventions: &JsonOutput) {
     output.put(b"{\"id\":");
     write_id(output, &result.subject);
     if let Some(group) = result.subject.form.group.as_ref().filter(|_| conventions.echoes_group) {
@@ -112,23 +111,24 @@ pub(crate) fn write_item(output: &mut ChunkWriter, result: ItemResult, conventio
     }
     output.put(b",\"status\":");
     output.put_number(result.status.as_u16());
-    output.put(b",\"headers\":{");
-    write_fields(output, &result, conventions.error, Lists::OfCookies);
-    output.put(b"}");
-    let encoding = match result.body {
-        ResultBody::Absent => {
-            output.put(conventions.absent_body);
-            Encoding::None
-        }
+    let upstreams = match &result.body {
         ResultBody::Bytes(bytes) => {
-            output.put(b",\"body\":");
-            write_body(output, bytes, MediaType::from_fields(&result.headers), conventions.base64)
+            let told_by = if conventions.own_members { ToldBy::Encoding } else { ToldBy::MediaType };
+            Some(WrittenBody::new(bytes, MediaType::from_fields(&result.headers), told_by))
         }
-        ResultBody::Problem(problem) => {
-            output.put(b",\"body\":");
-            (conventions.error.write)(output, &problem);
-            Encoding::None
-        }
+        ResultBody::Absent | ResultBody::Problem(_) => None,
+    };
+    let relabelled = upstreams.as_ref().and_then(|body| body.media_type);
+    output.put(b",\"headers\":{");
+    write_fields(output, result, conventions.error.media_type_of(result).or(relabelled), Lists::OfCookies);
+    output.put(b"}");
+    let form = upstreams.map_or(BodyForm::Absent, |body| body.form);
+    let encoding = if let ResultBody::Problem(problem) = &result.body {
+        output.put(BODY);
+        (conventions.error.write)(output, problem);
+        Encoding::None
+    } else {
+        write_body(output, form, conventions)
     };
     if conventions.own_members {
         write_own_members(output, result.gateway, result.retryable, encoding);
@@ -172,44 +172,34 @@ enum Encoding {
     Base64,
 }
 
-/// Writes an upstream's body. Returns its encoding.
-fn write_body(
-    output: &mut ChunkWriter,
-    bytes: Bytes,
-    media: Option<MediaType<'_>>,
-    alphabet: Base64Alphabet,
-) -> Encoding {
-    let kind = media.map_or(MediaKind::Binary, |media| media.kind);
-    if kind == MediaKind::Json {
-        let value = without_byte_order_mark(bytes);
-        if is_exchangeable(&value, MAX_EMBEDDED_DEPTH) {
+/// Writes the member of an upstream's body. Returns its encoding.
+fn write_body(output: &mut ChunkWriter, form: BodyForm<'_>, conventions: &JsonOutput) -> Encoding {
+    match form {
+        BodyForm::Absent => output.put(conventions.absent_body),
+        BodyForm::Json(value) => {
+            output.put(BODY);
             output.put_shared(value);
-            return Encoding::None;
         }
-        return write_base64(output, &value, alphabet);
+        BodyForm::Text(text) => {
+            output.put(BODY);
+            write_string(output, &text);
+        }
+        BodyForm::Base64(bytes) => {
+            output.put(BODY);
+            write_base64(output, bytes, conventions.base64);
+            return Encoding::Base64;
+        }
     }
-    let text = media.filter(|_| kind.is_text(TextTypes::All));
-    if let Some(text) = text.and_then(|media| charset::decode(media.charset, &bytes)) {
-        write_string(output, &text);
-        return Encoding::None;
-    }
-    write_base64(output, &bytes, alphabet)
+    Encoding::None
 }
 
-fn write_base64(output: &mut ChunkWriter, bytes: &[u8], alphabet: Base64Alphabet) -> Encoding {
+fn write_base64(output: &mut ChunkWriter, bytes: &[u8], alphabet: Base64Alphabet) {
     output.put(b"\"");
     match alphabet {
         Base64Alphabet::Standard => base64::write(output, bytes),
         Base64Alphabet::UrlSafe => base64::write_url_safe(output, bytes),
     }
     output.put(b"\"");
-    Encoding::Base64
-}
-
-/// Some servers send a byte order mark before their JSON, which RFC 8259 §8.1 lets readers ignore; in the
-/// middle of a document it would be an error.
-fn without_byte_order_mark(bytes: Bytes) -> Bytes {
-    if bytes.starts_with(b"\xef\xbb\xbf") { bytes.slice(3..) } else { bytes }
 }
 
 #[cfg(test)]
@@ -222,7 +212,9 @@ mod tests {
     use super::*;
     use crate::batch::{ItemForm, ItemId, MultiStatus, OutcomeKind, Problem, ProxyError};
     use crate::format::json::ErrorForm;
+    use crate::format::json::result_body::MAX_EMBEDDED_DEPTH;
     use crate::format::write_all;
+    use crate::header::spelling::Spellings;
 
     fn result(fields: &[(&'static str, &[u8])], body: ResultBody) -> ItemResult {
         let field = |(name, value): &(&'static str, &[u8])| {
@@ -238,6 +230,7 @@ mod tests {
             status: StatusCode::OK,
             headers: fields.iter().map(field).collect(),
             body,
+            spellings: Spellings::default(),
             gateway: None,
             retryable: false,
             retry_after: None,

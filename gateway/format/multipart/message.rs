@@ -14,7 +14,7 @@ use super::fields::{head_length, parse, plain};
 use super::part::{check_transfer_encoding, reject_head, the_only};
 use super::reader::Reading;
 use super::target;
-use crate::batch::{BatchLimits, ItemRejection};
+use crate::batch::{BatchLimits, DroppedFields, ItemRejection};
 use crate::format::item_builder::ItemBuilder;
 use crate::header::field::FieldError;
 use crate::route::same_authority;
@@ -103,21 +103,24 @@ fn length_of(builder: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Length {
 }
 
 fn add(builder: &mut ItemBuilder<'_>, field: &Header<'_>, own_authority: &str) {
-    let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-    if is("Host") {
+    let dropped = DroppedFields::NAMES.into_iter().find(|name| field.name.eq_ignore_ascii_case(name));
+    let Some(dropped) = dropped else {
+        builder.add_header(field.name, field.value);
+        return;
+    };
+    builder.form().dropped.add(dropped);
+    if dropped == "Host" {
         let own = std::str::from_utf8(field.value).is_ok_and(|host| same_authority(host, own_authority));
         if !own {
             builder.reject_header("Host", FieldError::OtherHost);
         }
-    } else if is("Connection") {
+    } else if dropped == "Connection" {
         // Anything else would name fields that belong to a hop.
         let plain =
             [b"keep-alive".as_slice(), b"close"].iter().any(|word| field.value.eq_ignore_ascii_case(word));
         if !plain {
             builder.reject_header("Connection", FieldError::Forbidden);
         }
-    } else if !(is("Content-Length") || is("MIME-Version") || is("Content-Transfer-Encoding")) {
-        builder.add_header(field.name, field.value);
     }
 }
 

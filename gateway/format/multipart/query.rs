@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// A url with the parameters of the batch's query that it does not have itself.
-pub(super) fn with_query(url: String, batch: Option<&str>) -> String {
-    let Some(batch) = batch.filter(|query| !query.is_empty() && !url.contains('#')) else { return url };
-    let own = url.split_once('?').map(|(_, query)| query.to_owned());
+pub(super) fn with_query<'url>(url: &'url str, batch: Option<&str>) -> Cow<'url, str> {
+    let Some(batch) = batch.filter(|query| !query.is_empty() && !url.contains('#')) else {
+        return url.into();
+    };
+    let own = url.split_once('?').map(|(_, query)| query);
     let own_names: Vec<_> = own.iter().flat_map(|query| query.split('&')).map(name).collect();
-    let mut extended = url;
-    let mut separator = match own.as_deref() {
+    let mut extended = url.to_owned();
+    let mut separator = match own {
         None => "?",
         Some("") => "",
         Some(_) => "&",
@@ -22,7 +24,7 @@ pub(super) fn with_query(url: String, batch: Option<&str>) -> String {
             separator = "&";
         }
     }
-    extended
+    extended.into()
 }
 
 /// The name of a parameter, decoded.
@@ -49,8 +51,8 @@ mod tests {
             ("/a", "a=1&a=2", "/a?a=1&a=2"),
             ("/a#b", "key=K", "/a#b"),
         ] {
-            assert_eq!(with_query(url.to_owned(), Some(batch)), expected, "{url} {batch}");
+            assert_eq!(with_query(url, Some(batch)), expected, "{url} {batch}");
         }
-        assert_eq!(with_query("/a".to_owned(), None), "/a");
+        assert_eq!(with_query("/a", None), "/a");
     }
 }

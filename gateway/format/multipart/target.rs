@@ -3,7 +3,7 @@
 use super::query::with_query;
 use super::reader::Reading;
 use crate::format::item_builder::ItemBuilder;
-use crate::format::relative::resolved;
+use crate::format::relative::UrlBase;
 
 /// Reads a request line. The HTTP version may be missing, as in an example of OData's.
 pub(super) fn read(builder: &mut ItemBuilder<'_>, line: &[u8], reading: &Reading<'_>) {
@@ -24,8 +24,8 @@ pub(super) fn read(builder: &mut ItemBuilder<'_>, line: &[u8], reading: &Reading
     if is_version(target) {
         builder.reject_member("request line", "has no target");
     } else {
-        let url = resolved(target, reading.context.endpoint);
-        builder.set_url(&with_query(url, reading.conventions.query));
+        let target = with_query(target, reading.conventions.query);
+        builder.set_url_in(&target, UrlBase::Folder(reading.context.endpoint));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::batch::{
 use crate::format::json::ErrorForm;
 use crate::format::{EncodedBody, ReadContext, write_all};
 use crate::header::field::FieldError;
+use crate::header::spelling::Spellings;
 
 fn read_as(content_type: &str, body: &[u8]) -> Result<Batch, BatchRefusal> {
     let limits =
@@ -77,13 +78,13 @@ fn odatas_clients_are_read() {
         PATCH Orders(2) HTTP/1.1\r\nContent-Type: application/json\r\n\r\n\r\n{\"a\":1}\r\n\r\n--c--\r\n\r\n--b--";
     let items = batch(text).unwrap().items;
     assert_eq!((items[0].subject.id.as_str(), &*items[0].subject.href), ("1", "/svc/Orders%281%29"));
-    assert_eq!(items[0].subject.form, ItemForm::default());
+    let relative = ItemForm { added_to_url: "/svc/".len(), ..ItemForm::default() };
+    assert_eq!(items[0].subject.form, relative);
+    assert_eq!(items[0].subject.written_url(), "Orders%281%29");
     assert_eq!(body(&items[0]), None);
     assert_eq!((items[1].subject.id.as_str(), &*items[1].subject.href), ("7", "/svc/Orders(2)"));
-    assert_eq!(
-        items[1].subject.form,
-        ItemForm { id: IdForm::Plain, set: Some(set_of(1, 1)), ..ItemForm::default() }
-    );
+    let in_set = ItemForm { id: IdForm::Plain, set: Some(set_of(1, 1)), ..relative };
+    assert_eq!(items[1].subject.form, in_set);
     assert_eq!(body(&items[1]), Some(b"{\"a\":1}".as_slice()));
 }
 
@@ -245,6 +246,7 @@ fn result(status: u16, fields: &[(&'static str, &[u8])], body: ResultBody) -> It
         status: StatusCode::from_u16(status).unwrap(),
         headers: fields.iter().map(field).collect(),
         body,
+        spellings: Spellings::default(),
         gateway: None,
         retryable: false,
         retry_after: None,

@@ -17,7 +17,7 @@ use crate::format::chunk_writer::ChunkWriter;
 use crate::format::reason::phrase;
 use crate::format::result_writer::{ReplyEnd, ResultWriter, expected_length};
 use crate::header::field::Fields;
-use crate::header::names;
+use crate::header::spelling::Spellings;
 
 /// Bytes of a part in addition to its field values and body, roughly.
 const PART_OVERHEAD: usize = 224;
@@ -179,7 +179,7 @@ fn write_part(output: &mut ChunkWriter, mut result: ItemResult, conventions: Mul
             document.finish().concat().into()
         }
     };
-    write_fields(output, &result.headers);
+    write_fields(output, &result.headers, &result.spellings);
     output.put(b"Content-Length: ");
     output.put_number(length.unwrap_or(body.len() as u64));
     output.put(b"\r\n\r\n");
@@ -210,12 +210,12 @@ fn length_elsewhere(result: &ItemResult) -> Option<u64> {
     value.to_str().ok()?.parse().ok().filter(|_| tells && is_absent)
 }
 
-fn write_fields(output: &mut ChunkWriter, fields: &Fields) {
+fn write_fields(output: &mut ChunkWriter, fields: &Fields, spellings: &Spellings) {
     for (name, value) in fields {
         if name == CONTENT_LENGTH {
             continue;
         }
-        names::write(name.as_str(), |piece| output.put(piece));
+        spellings.write(name, |piece| output.put(piece));
         output.put(b": ");
         output.put(value.as_bytes());
         output.put(b"\r\n");

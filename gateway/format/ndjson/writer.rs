@@ -33,7 +33,7 @@ impl ResultWriter for LineWriter {
     fn begin(&mut self, _expected: usize) {}
 
     fn put(&mut self, result: ItemResult) {
-        write_result(&mut self.output, result, &self.conventions);
+        write_result(&mut self.output, &result, &self.conventions);
         self.output.put(b"\n");
     }
 
@@ -65,6 +65,7 @@ mod tests {
     use super::*;
     use crate::batch::{ItemForm, ItemId, MultiStatus, Problem, ResultBody, Subject, Summary};
     use crate::format::write_all;
+    use crate::header::spelling::Spellings;
 
     fn result(id: &str, status: StatusCode) -> ItemResult {
         ItemResult {
@@ -77,6 +78,7 @@ mod tests {
             status,
             headers: Vec::new(),
             body: ResultBody::Absent,
+            spellings: Spellings::default(),
             gateway: None,
             retryable: status == StatusCode::SERVICE_UNAVAILABLE,
             retry_after: Some(Duration::from_millis(1500)),

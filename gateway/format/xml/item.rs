@@ -11,7 +11,7 @@ use crate::format::chunk_writer::ChunkWriter;
 use crate::format::media::{MediaKind, MediaType, TextTypes};
 use crate::format::{base64, charset};
 use crate::header::field::{Fields, value_text};
-use crate::header::names;
+use crate::header::spelling::Spellings;
 
 /// The media type of problems within an XML reply.
 const PROBLEM_TYPE: &str = "application/problem+xml";
@@ -28,9 +28,9 @@ pub(super) fn write(output: &mut ChunkWriter, result: ItemResult) {
     }
     output.put(if result.retryable { b"\" retryable=\"true\">".as_slice() } else { b"\">" });
     match result.body {
-        ResultBody::Absent => write_headers(output, &result.headers),
+        ResultBody::Absent => write_headers(output, &result.headers, &result.spellings),
         ResultBody::Bytes(bytes) => {
-            write_headers(output, &result.headers);
+            write_headers(output, &result.headers, &result.spellings);
             write_body(output, &bytes, &result.headers);
         }
         ResultBody::Problem(problem) => write_problem(output, &problem, result.headers),
@@ -38,10 +38,10 @@ pub(super) fn write(output: &mut ChunkWriter, result: ItemResult) {
     output.put(b"</b:item>");
 }
 
-fn write_headers(output: &mut ChunkWriter, fields: &Fields) {
+fn write_headers(output: &mut ChunkWriter, fields: &Fields, spellings: &Spellings) {
     for (name, value) in fields {
         output.put(b"<b:header name=\"");
-        names::write(name.as_str(), |piece| output.put(piece));
+        spellings.write(name, |piece| output.put(piece));
         output.put(b"\">");
         write_text(output, &value_text(value));
         output.put(b"</b:header>");
@@ -53,7 +53,7 @@ fn write_problem(output: &mut ChunkWriter, problem: &Problem, mut fields: Fields
     output.put(b"<b:header name=\"Content-Type\">");
     output.put(PROBLEM_TYPE.as_bytes());
     output.put(b"</b:header>");
-    write_headers(output, &fields);
+    write_headers(output, &fields, &Spellings::default());
     output.put(b"<b:body type=\"");
     output.put(PROBLEM_TYPE.as_bytes());
     output.put(b"\">");

@@ -10,7 +10,7 @@ use super::dav::{is_dav_type, root_of};
 use super::multistatus::{self, UpstreamResponse};
 use crate::batch::{ItemIndex, ItemResult, ResultBody};
 use crate::format::media::MediaType;
-use crate::route::{CanonicalPath, Strictness};
+use crate::route::{CanonicalPath, Strictness, encoded_path, encoded_query};
 
 /// The content of one `D:response`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,12 +97,13 @@ impl Responses {
 
     /// The response of a url. Urls that differ in a trailing slash only are the same, as servers
     /// name collections either way (RFC 4918 §5.2), and so are different spellings of one path
-    /// (RFC 3986 §6.2.2): Apache writes `%c3` for `%C3`.
+    /// (RFC 3986 §6.2.2): Apache writes `%c3` for `%C3`, and a client may write `é`.
     fn response_to(&mut self, href: &str) -> &mut Response {
         let (path, query) = href.split_at(href.find('?').unwrap_or(href.len()));
-        let canonical = CanonicalPath::parse(path, Strictness::Proxied);
+        let encoded = encoded_path(path);
+        let canonical = CanonicalPath::parse(&encoded, Strictness::Proxied);
         let path = canonical.as_ref().map_or(path, CanonicalPath::as_str);
-        let key = format!("{path}{query}");
+        let key = format!("{path}{}", encoded_query(query));
         let key = key.strip_suffix('/').map(str::to_owned).unwrap_or(key);
         let order = self.by_href.len();
         let new = || (order, Response { href: href.to_owned(), ..Response::default() });
@@ -151,18 +152,18 @@ fn dav_content(result: &ItemResult) -> DavContent {
     found.unwrap_or(DavContent::None)
 }
 
-/// The url of an item: what it created, else what it asked for. An href has no fragment
+/// The url of an item: what it created, else what it asked for, encoded. An href has no fragment
 /// (RFC 4918 §8.3).
 fn href_of(index: ItemIndex, result: &ItemResult) -> String {
     let created = result.status == StatusCode::CREATED && result.subject.method == Method::POST;
     let created = location_of(result).filter(|_| created).and_then(path_of);
     let href = created.unwrap_or(&result.subject.href);
-    let href = href.split('#').next().unwrap_or_default();
+    let href = encoded_query(href.split('#').next().unwrap_or_default());
     // RFC 4918 §8.3: an absolute URI or a path. A rejected item's url may be neither.
     let is_path = href.starts_with('/') && !href.starts_with("//");
     let is_reference = is_path || href.starts_with("http://") || href.starts_with("https://");
     if is_reference && href.bytes().all(is_allowed_in_a_uri) {
-        href.to_owned()
+        href.into_owned()
     } else {
         format!("urn:batchgate:item:{}", index.position())
     }

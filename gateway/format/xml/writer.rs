@@ -124,6 +124,7 @@ mod tests {
     };
     use crate::format::write_all;
     use crate::format::xml::read_back::Element;
+    use crate::header::spelling::Spellings;
 
     const RESPONSE: &str = "{DAV:}response";
     const HREF: &str = "{DAV:}href";
@@ -144,6 +145,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             headers: Vec::new(),
             body: ResultBody::Absent,
+            spellings: Spellings::default(),
             gateway: None,
             retryable: false,
             retry_after: None,
@@ -181,6 +183,7 @@ mod tests {
         let listing = "<multistatus xmlns='DAV:'><response><href>/a/%c3%a9</href><status>HTTP/1.1 423 Locked</status></response></multistatus>";
         let document = document(vec![
             result(Method::GET, "/a/%C3%A9", 200),
+            result(Method::GET, "/a/é", 200),
             body(result(Method::DELETE, "/a", 207), "text/xml", listing.as_bytes()),
             result(Method::GET, "/a/%62", 200),
             result(Method::GET, "/a/b", 404),
@@ -293,6 +296,7 @@ mod tests {
         };
         let made = ItemResult {
             body: ResultBody::Problem(Box::new(problem)),
+            spellings: Spellings::default(),
             gateway: Some(GatewayMade { outcome: OutcomeKind::Unknown, error: ProxyError("x") }),
             retryable: true,
             ..with(result(Method::GET, "/a", 504), "proxy-status", "x")

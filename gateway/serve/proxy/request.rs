@@ -10,6 +10,7 @@ use crate::admission::withheld;
 use crate::header::field::is_forbidden_in_item;
 use crate::header::hop::{Kept, hop_by_hop_fields, max_forwards, takes_trailers};
 use crate::header::inherit::{joined_cookies, same_to_cgi};
+use crate::transport::field_names;
 use crate::upstream::peer::Peer;
 
 use super::plan::Job;
@@ -51,6 +52,10 @@ pub(super) fn head(
         head.insert_header(header::TE, "trailers")?;
     }
     set_url(&mut head, request, job, peer, over)?;
+    let head = match over {
+        Over::Http1 => field_names::request_for_http1(head)?,
+        Over::Http2 => head,
+    };
     Ok(Box::new(head))
 }
 
@@ -90,7 +95,7 @@ fn set_fields(
         head.remove_header(&name);
     }
     for (name, value) in settings.headers.set.iter().chain(&plan.hop.fields) {
-        head.insert_header(name.clone(), value.clone())?;
+        head.insert_header(field_names::canonical(name), value.clone())?;
     }
     head.remove_header("traceparent");
     head.remove_header("tracestate");

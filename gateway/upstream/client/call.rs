@@ -2,6 +2,7 @@
 //! §6). Of what an item says, only its method, its canonical path, and fields that were checked can end up in it.
 
 use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{Method, Uri};
 use pingora::http::RequestHeader;
 
@@ -9,6 +10,7 @@ use crate::dispatch::CallFailure;
 use crate::plan::Call;
 
 use super::context::{Calls, Sending};
+use crate::transport::field_names;
 use crate::upstream::peer::Peer;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -21,9 +23,13 @@ impl Calls<'_> {
         peer: &Peer,
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let uri = sending.call.target.parse().map_err(|_| CallFailure::Internal)?;
-        let mut header = self.header_without_host(sending, peer, uri)?;
+        let mut parts = self.parts(sending, peer, uri)?;
         let host = self.upstream.host_for(peer, self.behalf.authority);
-        header.insert_header(header::HOST, host).map_err(|_| CallFailure::Internal)?;
+        parts.headers.insert(header::HOST, host);
+        let call = sending.call;
+        let is_own = |name: &HeaderName| call.headers.iter().any(|(own, _)| own == name);
+        let spellings = |name: &HeaderName| if is_own(name) { &call.spellings } else { self.spellings };
+        let header = field_names::request(parts, spellings).map_err(|_| CallFailure::Internal)?;
         Ok(Box::new(header))
     }
 
@@ -35,17 +41,17 @@ impl Calls<'_> {
     ) -> Result<Box<RequestHeader>, CallFailure> {
         let origin = self.upstream.origin_for(peer, self.behalf.authority);
         let uri = format!("{origin}{}", sending.call.target).parse().map_err(|_| CallFailure::Internal)?;
-        let mut header = self.header_without_host(sending, peer, uri)?;
+        let mut header = RequestHeader::from(self.parts(sending, peer, uri)?);
         header.set_version(http::Version::HTTP_2);
         Ok(Box::new(header))
     }
 
-    fn header_without_host(
+    fn parts(
         &self,
         Sending { method, call, attempt, .. }: Sending<'_>,
         peer: &Peer,
         uri: Uri,
-    ) -> Result<RequestHeader, CallFailure> {
+    ) -> Result<Parts, CallFailure> {
         let deadline = attempt.deadline;
         let mut parts = http::Request::new(()).into_parts().0;
         parts.method = method.clone();
@@ -66,7 +72,7 @@ impl Calls<'_> {
                 HeaderValue::from_str(&text.with_origin(&origin)).map_err(|_| CallFailure::Internal)?;
             parts.headers.insert(name.clone(), value);
         }
-        Ok(RequestHeader::from(parts))
+        Ok(parts)
     }
 }
 

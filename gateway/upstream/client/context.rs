@@ -10,6 +10,7 @@ use crate::clock::Deadline;
 use crate::dispatch::Attempt;
 use crate::header::forwarded::ForwardedBy;
 use crate::header::inherit::CallHeaders;
+use crate::header::spelling::Spellings;
 use crate::limiter::Client;
 use crate::memory::MemoryReservation;
 use crate::plan::Call;
@@ -35,6 +36,8 @@ pub(crate) struct Behalf<'batch> {
 pub(crate) struct SharedFields<'batch> {
     /// What the calls inherit from the outer request.
     pub(crate) inherited: &'batch HeaderMap,
+    /// How the names of these fields were spelt.
+    pub(crate) spellings: &'batch Spellings,
     /// What the gateway says about the hop.
     pub(crate) hop: &'batch ForwardedBy,
     /// Fields that only the service that authenticates clients may set. No item may.
@@ -68,6 +71,8 @@ pub(super) struct Calls<'batch> {
     pub(super) behalf: Behalf<'batch>,
     pub(super) upstream: &'batch Upstream,
     pub(super) headers: &'batch CallHeaders,
+    /// How the names of the inherited fields were spelt.
+    pub(super) spellings: &'batch Spellings,
 }
 
 impl<'batch> Calls<'batch> {

@@ -51,7 +51,7 @@ impl<'batch> BatchEngine<'batch> {
     fn calls_to(&self, index: UpstreamIndex) -> Option<Calls<'_>> {
         let upstream = self.upstream(index)?;
         let headers = self.shares.get(index.0)?.headers.get_or_init(|| self.fields.for_upstream(upstream));
-        Some(Calls { behalf: self.behalf, upstream, headers })
+        Some(Calls { behalf: self.behalf, upstream, headers, spellings: self.fields.spellings })
     }
 }
 

@@ -2,13 +2,13 @@
 //! skipped; a reply that exceeds a limit is dropped with its connection.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use pingora::protocols::http::client::HttpSession;
 
 use crate::dispatch::{Attempt, CallFailure, ReplyBudget, UpstreamReply};
 use crate::header::hop::is_interim;
-
 use crate::memory::{MemoryExhausted, MemoryReservation};
+use crate::transport::field_names;
 use crate::upstream::error;
 use crate::upstream::retry::Lost;
 
@@ -50,9 +50,8 @@ pub(super) async fn collect(
     Attempt { progress, budget, .. }: Attempt<'_>,
     reservation: &MemoryReservation<'_>,
 ) -> Result<UpstreamReply, Unanswered> {
-    let (status, headers) = read_final_header(session).await?;
+    let mut reply = read_head(session).await?;
     progress.mark_first_byte();
-    let mut reply = UpstreamReply { status, headers, body: Bytes::new() };
     let mut held = Held { budget, reservation, bytes: 0 };
     held.take(0, reply.bytes()).await?;
     reply.body = read_body(session, &mut held).await?;
@@ -95,7 +94,8 @@ impl Drop for Held<'_> {
     }
 }
 
-async fn read_final_header(session: &mut HttpSession) -> Result<(StatusCode, HeaderMap), Unanswered> {
+/// The final reply, its body still empty.
+async fn read_head(session: &mut HttpSession) -> Result<UpstreamReply, Unanswered> {
     for interim in 0..=MAX_INTERIM {
         if let Err(error) = session.read_response_header().await {
             if interim > 0 {
@@ -110,7 +110,9 @@ async fn read_final_header(session: &mut HttpSession) -> Result<(StatusCode, Hea
         match session.response_header().filter(|head| head.status != StatusCode::SWITCHING_PROTOCOLS) {
             Some(head) if is_interim(head.status) => {}
             Some(head) if error::is_framing_read(&head.headers) => {
-                return Ok((head.status, head.headers.clone()));
+                let (status, headers) = (head.status, head.headers.clone());
+                let spellings = field_names::of_reply(head);
+                return Ok(UpstreamReply { status, headers, spellings, body: Bytes::new() });
             }
             Some(_) | None => break,
         }

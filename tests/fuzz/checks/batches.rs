@@ -11,7 +11,8 @@ use batchgate::header::field::is_forbidden_in_item;
 use batchgate::plan::{Plan, PlanContext, Step, coalesce, plan};
 use batchgate::problem::{of_refusal, of_rejection};
 use batchgate::route::{
-    CanonicalPath, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable, Strictness, UpstreamIndex,
+    CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable,
+    Strictness, UpstreamIndex,
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -223,7 +224,7 @@ fn check_plan(plan: &Plan, items: usize, only_route: Option<RouteIndex>) {
                 assert!(call.target.bytes().all(|byte| byte.is_ascii_graphic()), "{}", call.target);
                 let path = call.target.split('?').next().unwrap_or_default();
                 let canonical =
-                    CanonicalPath::parse(path, Strictness::Item).expect("a path that was planned");
+                    CanonicalPath::parse(path, Strictness::ItemWithSlashes).expect("a path that was planned");
                 assert_eq!(canonical.as_str(), path);
                 assert!(only_route.is_none_or(|only| item.route == Some(only)), "{path} leaves its route");
             }
@@ -249,6 +250,7 @@ fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRe
             action,
             batchable: true,
             coalesce: true,
+            encoded_slashes: EncodedSlashes::Refuse,
         }
     };
     let routes = RouteTable::new(vec![route("/"), route("/up/records/archive")]);

@@ -11,6 +11,7 @@ use batchgate::batch::{
 use batchgate::dialect::Dialect;
 use batchgate::format::Format;
 use batchgate::format::multipart::SetReply;
+use batchgate::header::spelling::Spellings;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use quick_xml::Reader;
@@ -131,6 +132,7 @@ fn result(pieces: &mut Pieces<'_>, index: usize) -> ItemResult {
         },
         status: StatusCode::from_u16(pieces.one_of(&statuses)).expect("a status"),
         headers,
+        spellings: Spellings::default(),
         body: if kind & 8 == 8 {
             ResultBody::Bytes(Bytes::copy_from_slice(pieces.piece(255)))
         } else {
