@@ -169,8 +169,8 @@ fn odatas_change_sets_are_answered_as_sets_only_if_they_are_good() {
     assert_eq!(outline(&gateway.send(&multipart(&[good, last.clone()]))), ["set", "1", "200", "9", "200"]);
     assert_eq!(outline(&gateway.send(&multipart(&[failed, last.clone()]))), ["1", "409"]);
     let sent = upstream.requests().len();
-    let reply = gateway.send(&multipart(&[last.clone(), two.clone(), last.clone()]));
-    assert_eq!(outline(&reply), ["9", "200", "501"]);
+    let reply = gateway.send(&multipart(&[part("8", "GET x"), two.clone(), last.clone()]));
+    assert_eq!(outline(&reply), ["8", "200", "501"]);
     assert!(reply.text().contains("Content-Type: application/json\r\n"), "{}", reply.text());
     assert!(reply.text().contains("{\"error\":{\"code\":"), "{}", reply.text());
     assert_eq!(gateway.send(&multipart(&[two, last])).status, 501);

@@ -57,7 +57,7 @@ const PRINTED_BY_EXAMPLES: &[(&str, &str)] = &[
     ("google.yaml", "\"status\":\"NOT_FOUND\"}}"),
     ("graph.yaml", "{\"id\":\"4\",\"status\":424"),
     ("legacy-prefix.yaml", "\"Location\":\"/legacy/orders/22\""),
-    ("odata-3.yaml", "Content-ID: ship\r\n\r\nHTTP/1.1 200 OK"),
+    ("odata-3.yaml", "Content-ID: next\r\n\r\nHTTP/1.1 200 OK"),
     ("odata.yaml", "HTTP/1.1 404 Not Found"),
     ("orders.yaml", "\"summary\":{\"items\":3,\"failed\":1}"),
     ("tyk.yaml", "\"code\":404"),

@@ -160,7 +160,7 @@ const EXAMPLES: &[(&str, &[Batch])] = &[
                 "HTTP/1.1 404 Not Found",
                 "Content-ID: pay\r\n\r\nHTTP/1.1 200 OK",
                 "Content-ID: miss\r\n\r\nHTTP/1.1 404 Not Found",
-                "Content-ID: ship\r\n\r\nHTTP/1.1 200 OK",
+                "Content-ID: next\r\n\r\nHTTP/1.1 200 OK",
             ],
         )],
     ),

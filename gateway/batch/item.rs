@@ -113,8 +113,8 @@ pub struct DroppedFields(u8);
 
 impl DroppedFields {
     /// All of them.
-    pub const NAMES: [&'static str; 5] =
-        ["Host", "Content-Length", "Connection", "MIME-Version", "Content-Transfer-Encoding"];
+    pub const NAMES: [&'static str; 6] =
+        ["Host", "Content-Length", "Connection", "MIME-Version", "Content-Transfer-Encoding", "Content-ID"];
 
     /// Adds the field with this name; names of others change nothing.
     pub fn add(&mut self, name: &str) {
@@ -127,7 +127,7 @@ impl DroppedFields {
     }
 
     fn bits() -> impl Iterator<Item = (&'static str, u8)> {
-        Self::NAMES.into_iter().zip([1, 2, 4, 8, 16])
+        Self::NAMES.into_iter().zip([1, 2, 4, 8, 16, 32])
     }
 }
 

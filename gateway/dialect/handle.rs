@@ -34,7 +34,7 @@ impl Dialect {
     /// The dialect of a request with these fields, at an endpoint of this one.
     #[must_use]
     pub fn of_request(self, request: &HeaderMap) -> Self {
-        self.variant(request).map_or(self, Self)
+        self.variant(request).and_then(Self::named).unwrap_or(self)
     }
 
     /// Writes the results of a batch in one of the dialect's formats.

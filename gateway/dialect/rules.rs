@@ -60,8 +60,8 @@ pub trait Rules: Sync {
         Vec::new()
     }
 
-    /// The dialect that a request with these fields is in, if it is a variant of this one.
-    fn variant(&self, _request: &HeaderMap) -> Option<&'static dyn Rules> {
+    /// The name of the dialect that a request with these fields is in, if it is a variant of this one.
+    fn variant(&self, _request: &HeaderMap) -> Option<&'static str> {
         None
     }
 

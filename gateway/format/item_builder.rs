@@ -162,6 +162,11 @@ impl<'l> ItemBuilder<'l> {
         }
     }
 
+    /// Whether an id was set.
+    pub(crate) const fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// Keeps of an id that rejects its item as much as every format can carry.
     fn set_unusable_id(&mut self, id: &str) {
         let fit = id.chars().filter(|character| !is_unfit_for_names(*character));

@@ -4,9 +4,10 @@
 //! A client says that it is one of these by `DataServiceVersion` or `MaxDataServiceVersion`, so that an endpoint with
 //! `dialect: odata` serves old and new clients side by side.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::HeaderMap;
 
-use super::inherited;
+use super::current::Odata;
+use super::{inherited, version};
 use crate::batch::{BatchRefusal, Problem};
 use crate::dialect::rules::{ExecutionPolicy, Rules};
 use crate::format::chunk_writer::ChunkWriter;
@@ -15,15 +16,12 @@ use crate::format::multipart::MultipartOutput;
 use crate::format::{Accept, Format};
 use crate::header::field::Fields;
 
-const DATA_SERVICE_VERSION: HeaderName = HeaderName::from_static("dataserviceversion");
-const MAX_DATA_SERVICE_VERSION: &str = "maxdataserviceversion";
-
 /// OData 1.0 to 3.0.
 pub(in crate::dialect) struct Odata3;
 
 impl Rules for Odata3 {
     fn name(&self) -> &'static str {
-        "odata-3"
+        version::EARLIER
     }
 
     fn summary(&self) -> &'static str {
@@ -31,11 +29,11 @@ impl Rules for Odata3 {
     }
 
     fn formats(&self) -> &'static [Format] {
-        super::Odata.formats()
+        Odata.formats()
     }
 
     fn execution(&self, format: Format) -> ExecutionPolicy {
-        ExecutionPolicy { stop_on_error: false, ..super::Odata.execution(format) }
+        ExecutionPolicy { stop_on_error: false, ..Odata.execution(format) }
     }
 
     fn handed_down(&self, outer: &HeaderMap) -> Fields {
@@ -43,11 +41,12 @@ impl Rules for Odata3 {
     }
 
     fn reply_fields(&self, request: &HeaderMap) -> Fields {
-        version(request).map(|version| (DATA_SERVICE_VERSION, version)).into_iter().collect()
+        let version = version::data_service_version(request);
+        version.map(|version| (version::DATA_SERVICE_VERSION, version)).into_iter().collect()
     }
 
     fn json_input<'a>(&self, endpoint: &'a str) -> JsonInput<'a> {
-        super::Odata.json_input(endpoint)
+        Odata.json_input(endpoint)
     }
 
     fn json_output(&self) -> JsonOutput {
@@ -59,28 +58,12 @@ impl Rules for Odata3 {
     }
 
     fn multipart_output(&self) -> MultipartOutput {
-        MultipartOutput { error: ERROR, ..super::Odata.multipart_output() }
+        MultipartOutput { error: ERROR, ..Odata.multipart_output() }
     }
 
     fn reply_format(&self, accept: &Accept<'_>, request: Format) -> Result<Format, BatchRefusal> {
-        super::Odata.reply_format(accept, request)
+        Odata.reply_format(accept, request)
     }
-}
-
-/// The version of OData 1 to 3 that the reply to a request with these fields has: the highest that the client takes, or
-/// else its own. `None` if it is not in one of them.
-pub(super) fn version(request: &HeaderMap) -> Option<HeaderValue> {
-    if request.contains_key(super::ODATA_VERSION) {
-        return None;
-    }
-    let of = |name: &str| request.get(name).and_then(|value| number(value.to_str().ok()?));
-    of(MAX_DATA_SERVICE_VERSION).or_else(|| of(DATA_SERVICE_VERSION.as_str())).map(HeaderValue::from_static)
-}
-
-/// The number in a value such as `3.0;NetFx`.
-fn number(value: &str) -> Option<&'static str> {
-    let number = value.split(';').next().unwrap_or_default().trim();
-    ["3.0", "2.0", "1.0"].into_iter().find(|known| *known == number)
 }
 
 /// `{"error":{"code","message":{"lang","value"}},"odata.error":…}`: clients of verbose JSON read the first member, those of
@@ -101,29 +84,4 @@ fn write_error(output: &mut ChunkWriter, problem: &Problem) {
     output.put(b",\"message\":{\"lang\":\"en\",\"value\":");
     write_string(output, &problem.detail);
     output.put(b"}}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_says_that_it_is_in_an_earlier_version() {
-        for (fields, expected) in [
-            (&[][..], None),
-            (&[("dataserviceversion", "2.0")][..], Some("2.0")),
-            (&[("dataserviceversion", "1.0;"), ("maxdataserviceversion", "3.0;NetFx")], Some("3.0")),
-            (&[("maxdataserviceversion", "2.0")], Some("2.0")),
-            (&[("dataserviceversion", "2.0"), ("odata-version", "4.0")], None),
-            (&[("maxdataserviceversion", "3.0"), ("odata-version", "4.0")], None),
-            (&[("dataserviceversion", "4.0")], None),
-            (&[("dataserviceversion", "x")], None),
-        ] {
-            let map = fields
-                .iter()
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-                .collect();
-            assert_eq!(version(&map), expected.map(HeaderValue::from_static), "{fields:?}");
-        }
-    }
 }

@@ -8,7 +8,7 @@ use super::error::MultipartError;
 use super::message;
 use super::part::{NAMES, PartKind, open};
 use super::parts::{Part, Parts};
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::batch::{BatchItem, BatchLimits, ChangeSet, ItemIndex, ItemRejection};
 use crate::format::item_builder::ItemBuilder;
 

@@ -11,8 +11,8 @@ use httparse::Header;
 
 use super::body::locate;
 use super::fields::{head_length, parse, plain};
-use super::part::{check_transfer_encoding, reject_head, the_only};
-use super::reader::Reading;
+use super::part::{check_transfer_encoding, reject_head, set_id_if_none, the_only};
+use super::reading::Reading;
 use super::target;
 use crate::batch::{BatchLimits, DroppedFields, ItemRejection};
 use crate::format::item_builder::ItemBuilder;
@@ -121,6 +121,9 @@ fn add(builder: &mut ItemBuilder<'_>, field: &Header<'_>, own_authority: &str) {
         if !plain {
             builder.reject_header("Connection", FieldError::Forbidden);
         }
+    } else if dropped == "Content-ID" {
+        // UI5 writes the id here, although it belongs in the part's own head (OData 2, Batch Processing).
+        set_id_if_none(builder, field.value);
     }
 }
 

@@ -15,6 +15,7 @@ mod target;
 mod message;
 mod body;
 mod change_set;
+mod reading;
 mod reader;
 mod writer;
 #[cfg(test)]

@@ -71,6 +71,13 @@ pub(super) fn the_only<'h>(
     Some(value)
 }
 
+/// Sets the id, unless the head of the part had one.
+pub(super) fn set_id_if_none(builder: &mut ItemBuilder<'_>, id: &[u8]) {
+    if !builder.has_id() {
+        set_id(builder, id);
+    }
+}
+
 /// Google's clients write `<id>`, OData's a bare one.
 fn set_id(builder: &mut ItemBuilder<'_>, id: &[u8]) {
     let id = id.trim_ascii();

@@ -7,21 +7,14 @@ use bytes::Bytes;
 use super::boundary::Boundary;
 use super::change_set::{self, Location};
 use super::conventions::MultipartInput;
-use super::error::{MultipartError, MultipartErrorKind};
+use super::error::MultipartError;
 use super::message;
 use super::part::{NAMES, PartKind, open};
 use super::parts::{Part, Parts};
+use super::reading::Reading;
 use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex};
 use crate::format::ReadContext;
 use crate::format::item_builder::{ItemBuilder, check_given_ids};
-
-/// A batch that is being read.
-#[derive(Clone, Copy)]
-pub(super) struct Reading<'a> {
-    pub(super) body: &'a Bytes,
-    pub(super) context: &'a ReadContext<'a>,
-    pub(super) conventions: MultipartInput<'a>,
-}
 
 /// Reads a batch.
 pub(crate) fn read(
@@ -47,14 +40,6 @@ impl Reading<'_> {
             self.check_room(items, 1)?;
             let part = parts.next()?;
             self.read_part(&part, items)?;
-        }
-        Ok(())
-    }
-
-    /// Checks that this many more items are allowed.
-    pub(super) fn check_room(&self, items: &[BatchItem], more: usize) -> Result<(), MultipartError> {
-        if items.len().saturating_add(more) > self.context.limits.max_items {
-            return Err(MultipartError { at: 0, in_item: false, kind: MultipartErrorKind::TooManyItems });
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A request line: the method, and the target as a url of the gateway.
 
 use super::query::with_query;
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::format::item_builder::ItemBuilder;
 use crate::format::relative::UrlBase;
 
@@ -24,8 +24,11 @@ pub(super) fn read(builder: &mut ItemBuilder<'_>, line: &[u8], reading: &Reading
     if is_version(target) {
         builder.reject_member("request line", "has no target");
     } else {
-        let target = with_query(target, reading.conventions.query);
-        builder.set_url_in(&target, UrlBase::Folder(reading.context.endpoint));
+        let extended = with_query(target, reading.conventions.query);
+        builder.set_url_in(&extended, UrlBase::Folder(reading.context.endpoint));
+        if extended != target {
+            builder.set_written_url(target);
+        }
     }
 }
 

@@ -202,6 +202,17 @@ fn each_request_of_a_set_is_an_item() {
 }
 
 #[test]
+fn an_id_may_be_a_field_of_the_message() {
+    let id = |part: &str| {
+        let head = format!("Content-Type: application/http\r\n{part}\r\n");
+        let item = item(&format!("{head}PUT /a HTTP/1.1\r\nContent-ID: inner\r\nX-A: b\r\n\r\n"));
+        assert_eq!(item.content.unwrap().headers.len(), 1, "it is not a field of the item");
+        item.subject.id.as_str().to_owned()
+    };
+    assert_eq!((id(""), id("Content-ID: outer\r\n")), ("inner".to_owned(), "outer".to_owned()));
+}
+
+#[test]
 fn framing_faults_tell_their_place() {
     let place = |text: &str| match batch(text) {
         Err(BatchRefusal::Malformed { place, .. }) => (place.offset, place.line, place.item),
