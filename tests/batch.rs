@@ -324,7 +324,7 @@ fn fields_come_back_in_their_canonical_case_joined_and_cookies_as_a_list() {
     let headers = &result["headers"];
     assert_eq!((&headers["ETag"], &headers["WWW-Authenticate"]), (&json!("\"1\""), &json!("Basic")));
     assert_eq!(headers["Set-Cookie"], json!(["a=1", "b=2"]));
-    assert_eq!(headers["X-Own"], "1, 2");
+    assert_eq!(headers["x-own"], "1, 2");
     for name in ["Connection", "X-Hop", "Keep-Alive", "Transfer-Encoding"] {
         assert!(headers[name].is_null(), "{name} is of one hop: {headers}");
     }
