@@ -42,6 +42,16 @@ fn refused_lines_fail_alone_in_a_stream() {
     });
 }
 
+#[test]
+fn lines_of_a_stream_wait_for_earlier_ones() {
+    let stream = |case: &Case| request(case).header("Prefer", "order=sequential");
+    run_folder_as(stream, "stream", 5, |case, reply, sent| {
+        let mut lines = reply.lines();
+        lines.pop();
+        all_item_faults(&case.expected.items, &lines, sent)
+    });
+}
+
 fn result_faults(case: &Case, reply: &Reply, sent: &[String]) -> Vec<String> {
     let results = reply.json()["responses"].as_array().cloned().unwrap_or_default();
     all_item_faults(&case.expected.items, &results, sent)

@@ -65,6 +65,7 @@ mod batch_time;
 
 /// Streams: NDJSON in and out, line by line.
 mod stream;
+mod stream_dependencies;
 /// Bulk routes: records in every form.
 mod bulk;
 

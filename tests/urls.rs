@@ -95,7 +95,7 @@ fn what_is_refused_names_the_character_and_its_place() {
     let item = json!({"method": "GET", "url": "/é{$responses.1.body#/x}#b"});
     let first = json!({"id": "1", "method": "GET", "url": "/a"});
     let reply = gateway.batch(&json!({ "requests": [first, item] }));
-    assert!(reply.text().contains("`#` at character 27"), "{}", reply.text());
+    assert!(reply.text().contains("`#` at character 25"), "{}", reply.text());
     let slash = gateway.item(&json!({"method": "GET", "url": "/a/b%2fc"}));
     let detail = slash["body"]["detail"].to_string();
     assert!(detail.contains("`%2f` at character 5") && detail.contains("encoded_slashes"), "{detail}");
@@ -118,7 +118,7 @@ fn references_and_characters_to_encode_go_together() {
 fn with_slashes(upstream: &Upstream) -> Gateway {
     let config = Config::new().upstream("svc", upstream.url()).route("/", "svc").route("/storage", "svc");
     let config = config.with("encoded_slashes: pass").route("/storage/private", "svc").with("methods: [PUT]");
-    config.batch("/batch").bulk("/storage", "PUT").with("each: \"/storage/o/{id}\"").start()
+    config.batch("/batch").bulk("/storage", "PUT").start()
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn records_with_a_slash_pass_where_the_route_says_so() {
     let records = json!([{"id": "folder/file.txt"}, {"id": "../x"}]).to_string();
     let request = Request::new("PUT", "/storage").header("Content-Type", "application/json").body(records);
     assert_eq!(with_slashes(&upstream).send(&request).statuses(), [200, 400]);
-    assert_eq!(targets(&upstream), ["/storage/o/folder%2Ffile.txt"]);
+    assert_eq!(targets(&upstream), ["/storage/folder%2Ffile.txt"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use http::header::{HeaderMap, HeaderName};
 
 use crate::batch::{AdmissionRefusal, ItemRejection};
 use crate::config::{LimitedBatch, Share};
-use crate::plan::{Plan, Step};
+use crate::plan::{PlannedItem, Step};
 use crate::route::RouteIndex;
 
 use super::buckets::{Key, Taken};
@@ -66,14 +66,18 @@ impl Meter {
         Ok(())
     }
 
-    /// Counts the items of a plan. Items that exceed the limit are rejected in the plan.
+    /// Counts planned items. Those that exceed the limit become rejections.
     ///
     /// # Errors
     /// This limit takes all items or none, and has no room for all.
-    pub(crate) fn admit_plan(&mut self, plan: &mut Plan, batching: Batching) -> Result<(), AdmissionRefusal> {
+    pub(crate) fn admit_items(
+        &mut self,
+        items: &mut [PlannedItem],
+        batching: Batching,
+    ) -> Result<(), AdmissionRefusal> {
         for reading in &mut self.readings {
-            for (route, members) in reading.members(plan) {
-                reading.admit(plan, route, &members, batching)?;
+            for (route, members) in reading.members(items) {
+                reading.admit(items, route, &members, batching)?;
             }
         }
         Ok(())
@@ -113,10 +117,10 @@ impl Reading {
     }
 
     /// The items that the limit counts, by position: for each share, one of its routes and its items.
-    fn members(&self, plan: &Plan) -> Vec<(RouteIndex, Vec<usize>)> {
+    fn members(&self, items: &[PlannedItem]) -> Vec<(RouteIndex, Vec<usize>)> {
         let settings = &self.limiter.settings;
         let mut shares: Vec<(RouteIndex, Vec<usize>)> = Vec::new();
-        for (place, item) in plan.items.iter().enumerate() {
+        for (place, item) in items.iter().enumerate() {
             let Some(route) = item.route.filter(|route| settings.counts(*route)) else { continue };
             if matches!(item.step, Step::Rejected(_)) {
                 continue;
@@ -133,7 +137,7 @@ impl Reading {
 
     fn admit(
         &mut self,
-        plan: &mut Plan,
+        items: &mut [PlannedItem],
         route: RouteIndex,
         members: &[usize],
         batching: Batching,
@@ -157,7 +161,7 @@ impl Reading {
         }
         let admitted = usize::try_from(taken.admitted).unwrap_or(usize::MAX);
         for place in members.iter().skip(admitted) {
-            if let Some(item) = plan.items.get_mut(*place) {
+            if let Some(item) = items.get_mut(*place) {
                 item.step = Step::Rejected(ItemRejection::NotAdmitted(refusal.clone()));
             }
         }

@@ -23,6 +23,23 @@ pub struct BatchLimits {
     pub max_item_reply: usize,
     /// Bytes of all items' reply bodies together.
     pub max_reply: usize,
+    /// The earlier lines that a line of a stream can name.
+    pub stream_window: StreamWindow,
+}
+
+/// How much a stream keeps of its earlier lines, so that later ones can wait for them and use their results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamWindow {
+    /// Lines that can be named.
+    pub items: usize,
+    /// Bytes of the newest ones' results.
+    pub bytes: usize,
+}
+
+impl Default for StreamWindow {
+    fn default() -> Self {
+        Self { items: 1000, bytes: 16 << 20 }
+    }
 }
 
 impl Default for BatchLimits {
@@ -38,6 +55,7 @@ impl Default for BatchLimits {
             max_header_bytes: 16 << 10,
             max_item_reply: 8 << 20,
             max_reply: 128 << 20,
+            stream_window: StreamWindow::default(),
         }
     }
 }

@@ -118,6 +118,20 @@ pub enum ItemRejection {
         /// The problem with it.
         problem: &'static str,
     },
+    /// A line of a stream waits for itself.
+    #[error("the item depends on itself (`{name}`)")]
+    SelfDependency {
+        /// Its name as given, cut to a sensible length.
+        name: String,
+    },
+    /// A line of a stream names one that the stream does not remember: there was none, or it is too long ago.
+    #[error("the item names `{name}`, but {}", window(*.lines))]
+    NotInWindow {
+        /// The name as given, cut to a sensible length.
+        name: String,
+        /// How many lines a stream remembers.
+        lines: usize,
+    },
     /// The item's condition is not a valid expression.
     #[error("the item's `if` {problem}, at character {column}")]
     BadCondition {
@@ -162,6 +176,15 @@ pub enum ItemRejection {
         /// What that is, as a sentence.
         what: &'static str,
     },
+}
+
+fn window(lines: usize) -> String {
+    match lines {
+        0 => "lines can't name others here (stream_window.items)".to_owned(),
+        _ => format!(
+            "none of the {lines} lines before it has that id, and a line can name only those (stream_window.items)"
+        ),
+    }
 }
 
 fn did_you_mean(name: Option<&str>) -> String {

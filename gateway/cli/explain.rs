@@ -73,7 +73,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     let trace = TraceContext::default();
     let incoming = Incoming { settings, entry, caller: &caller, trace, head: &head, as_sent: None };
     let request = BatchRequest::new(&incoming, body)?;
-    let plan = request.plan(settings, entry, &mut PhaseTimes::default())?;
+    let plan = request.plan_to_explain(settings, entry, &mut PhaseTimes::default())?;
     let context = ExplainContext {
         settings,
         endpoint: entry.endpoint,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::resolver::{Resolved, Resolver, Seen, all, canonical};
 use super::route::RouteDocument;
+use super::stream_window::StreamWindowDocument;
 use super::yaml::quantity::{ByteSize, TimeLimit};
 use super::yaml::wrappers::At;
 use crate::batch::{BatchLimits, Changesets, Groups};
@@ -85,6 +86,8 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) max_item_reply: At<ByteSize>,
     /// The bodies of all items' replies together.
     pub(in crate::config) max_reply: ByteSize,
+    /// The earlier lines that a line of an NDJSON stream can depend on and refer to.
+    pub(in crate::config) stream_window: StreamWindowDocument,
 }
 
 /// In which order items run.
@@ -169,6 +172,7 @@ impl Default for BatchDocument {
             max_header_bytes: ByteSize(limits.max_header_bytes),
             max_item_reply: ByteSize(limits.max_item_reply).into(),
             max_reply: ByteSize(limits.max_reply),
+            stream_window: StreamWindowDocument::default(),
         }
     }
 }
@@ -307,6 +311,7 @@ impl Resolver<'_> {
             max_header_bytes: document.max_header_bytes.0,
             max_item_reply: document.max_item_reply.value.0,
             max_reply: document.max_reply.0,
+            stream_window: document.stream_window.window(),
         }
     }
 

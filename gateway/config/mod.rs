@@ -73,6 +73,7 @@ mod retry;
 mod route;
 mod settings;
 mod status;
+mod stream_window;
 mod target;
 mod timeout;
 mod trusted_proxies;

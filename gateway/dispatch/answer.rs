@@ -143,6 +143,6 @@ fn literal(value: &str) -> Result<Option<Literal>, Problem> {
 }
 
 fn take(left: &mut usize, bytes: usize) -> Result<(), Problem> {
-    *left = left.checked_sub(bytes).ok_or("the batch's references have looked through 64 MiB of results")?;
+    *left = left.checked_sub(bytes).ok_or("the references have looked through as much of the results as they may (64 MiB in a batch, 8 MiB in a line of a stream)")?;
     Ok(())
 }

@@ -1,21 +1,28 @@
-//! The source of a stream: lines that arrive wait for a worker, and those that ended wait to be taken. Memory follows from
-//! the limits of the stream, not from the number of its items.
+//! The source of a stream: lines that arrive wait for a worker, and those that ended wait to be taken. Lines that name
+//! earlier ones wait for those first (`deferred`), and of those that have ended the stream keeps the last (`window`). Memory
+//! follows from the limits of the stream, not from the number of its items.
 
 use std::collections::VecDeque;
 
 use http::Method;
 use parking_lot::Mutex;
 
-use crate::batch::Subject;
+use crate::batch::StreamWindow;
 use crate::clock::{Deadline, Stopwatch};
-use crate::plan::{Call, PlannedItem, Step};
-use crate::route::{RouteIndex, UpstreamIndex};
+use crate::plan::{Call, PlannedItem, PlannedLine, Step, Waits};
+use crate::route::RouteIndex;
 
+use super::deferred::{DeferredLines, Released};
 use super::failure::CallFailure;
+use super::line::{Entry, WaitingLine};
 use super::need::{Need, planned_outcome};
 use super::outcome::{DispatchedItem, Outcome, SkipReason};
 use super::progress::{Progress, Sent};
+use super::resolve::{MAX_LOOKED_THROUGH_BY_LINE, Resolver};
 use super::source::{DispatchLimits, Job, Limit, Run, Source};
+use super::sources::Sources;
+use super::turn::{Turn, turn};
+use super::window::Window;
 
 /// An item that ended, and its 1-based position.
 #[derive(Debug)]
@@ -29,67 +36,97 @@ pub struct StreamedItem {
 }
 
 /// The items of a stream.
-#[derive(Debug)]
-pub struct StreamWork {
+pub struct StreamWork<'run> {
     pub(super) run: Run,
-    /// All of a stream runs in one task, so nothing ever waits for a lock.
-    waiting: Mutex<VecDeque<Waiting>>,
+    resolver: &'run dyn Resolver,
+    /// Lines that wait for a worker, in their order. All of a stream runs in one task, so nothing ever waits for a lock.
+    waiting: Mutex<VecDeque<WaitingLine>>,
+    earlier: Mutex<EarlierWork>,
     ended: Mutex<VecDeque<StreamedItem>>,
 }
 
-/// An item that was started.
+/// The lines that others can wait for, and those that wait for them.
 #[derive(Debug)]
-struct Entry {
-    subject: Subject,
-    route: Option<RouteIndex>,
-    upstream: Option<UpstreamIndex>,
-    position: usize,
-    bytes: usize,
+struct EarlierWork {
+    window: Window,
+    deferred: DeferredLines,
 }
 
-/// An item that waits for a worker.
-#[derive(Debug)]
-struct Waiting {
-    entry: Entry,
-    progress: Progress,
-    call: Call,
-    deadline: Deadline,
-}
-
-impl StreamWork {
+impl<'run> StreamWork<'run> {
     /// Nothing yet.
     #[must_use]
-    pub fn new(limits: DispatchLimits) -> Self {
-        Self { run: Run::new(limits), waiting: Mutex::default(), ended: Mutex::default() }
+    pub fn new(limits: DispatchLimits, window: StreamWindow, resolver: &'run dyn Resolver) -> Self {
+        let earlier = EarlierWork { window: Window::new(window), deferred: DeferredLines::default() };
+        Self {
+            run: Run::new(limits),
+            resolver,
+            waiting: Mutex::default(),
+            earlier: Mutex::new(earlier),
+            ended: Mutex::default(),
+        }
     }
 
-    /// Takes an item; it ends at once if no call is needed.
-    pub(super) fn add(&self, position: usize, item: PlannedItem, bytes: usize) {
+    /// Takes an item; it ends at once if that needs neither a call nor another item.
+    pub(super) fn add(&self, position: usize, line: PlannedLine, bytes: usize) {
         let queued = Stopwatch::start();
-        let PlannedItem { subject, route, step } = item;
-        let upstream = Need::new(&step).upstream();
+        let PlannedLine { item: PlannedItem { subject, route, step }, waits } = line;
+        let need = Need::new(&step);
+        let (upstream, known) = (need.upstream(), need.known());
+        let number = self.earlier.lock().window.begin();
+        let entry = Entry { subject, route, upstream, number, position, bytes };
         let progress = Progress::new(queued);
-        let entry = Entry { subject, route, upstream, position, bytes };
         if self.run.is_stopped() {
             return self.finish(entry, &progress, SKIPPED);
         }
-        if let Step::Call(call) = step {
-            let deadline = queued.deadline(self.run.limits.patience);
-            return self.waiting.lock().push_back(Waiting { entry, progress, call, deadline });
+        if known.is_some_and(|known| known.holds_anyway || waits.is_none()) {
+            return self.finish(entry, &progress, planned_outcome(step).unwrap_or(INTERNAL));
         }
-        // No line refers to another or shares a call, so there is always an outcome.
-        let none = Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No };
-        self.finish(entry, &progress, planned_outcome(step).unwrap_or(none));
+        let deadline = queued.deadline(self.run.limits.patience);
+        let line = WaitingLine { entry, progress, step, deadline, sources: None };
+        match waits {
+            Some(waits) => {
+                let released = self.earlier.lock().defer(line, *waits);
+                self.release(released.into_iter().collect());
+            }
+            None => self.queue(line),
+        }
     }
 
-    /// An item has ended.
+    /// A line can be taken by a worker. The first in the order of the stream is taken first.
+    fn queue(&self, line: WaitingLine) {
+        let mut waiting = self.waiting.lock();
+        let place = waiting.partition_point(|other| other.entry.number < line.entry.number);
+        waiting.insert(place, line);
+    }
+
+    /// An item has ended, and with it possibly those that waited for it.
     fn finish(&self, entry: Entry, progress: &Progress, outcome: Outcome) {
+        let released = self.end_one(entry, progress, outcome);
+        self.release(released);
+    }
+
+    fn release(&self, mut released: Vec<Released>) {
+        while let Some(next) = released.pop() {
+            match next {
+                Released::Ready(line) => self.queue(line),
+                Released::Skipped(line, reason) => {
+                    let WaitingLine { entry, progress, .. } = line;
+                    released.extend(self.end_one(entry, &progress, Outcome::Skipped(reason)));
+                }
+            }
+        }
+    }
+
+    /// Returns the lines that need not wait any more.
+    fn end_one(&self, entry: Entry, progress: &Progress, outcome: Outcome) -> Vec<Released> {
         self.run.stop_after(&outcome);
         self.run.complete();
-        let Entry { subject, route, upstream, position, bytes } = entry;
+        let Entry { subject, route, upstream, number, position, bytes } = entry;
+        let released = self.earlier.lock().end(number, route, &outcome);
         let timeline = progress.take_timeline();
         let item = DispatchedItem { subject, route, upstream, outcome, timeline, coalesced: false };
         self.ended.lock().push_back(StreamedItem { position, item, bytes });
+        released
     }
 
     /// Hands out an item that has ended.
@@ -103,8 +140,9 @@ impl StreamWork {
 
     /// Ends the items that wait, because the client has left.
     pub(super) fn abandon(&self) {
+        let deferred = self.earlier.lock().deferred.take_all();
         let waiting = std::mem::take(&mut *self.waiting.lock());
-        for Waiting { entry, progress, .. } in waiting {
+        for WaitingLine { entry, progress, .. } in waiting.into_iter().chain(deferred) {
             self.finish(entry, &progress, Outcome::failed(CallFailure::ClientGone, &progress));
         }
     }
@@ -112,24 +150,90 @@ impl StreamWork {
     pub(super) fn has_ended(&self) -> bool {
         !self.ended.lock().is_empty()
     }
+
+    /// Bytes of results that are kept for later lines.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.earlier.lock().window.bytes()
+    }
+
+    /// Keeps at most this many bytes of results from now on.
+    pub(super) fn keep_at_most(&self, bytes: usize) {
+        self.earlier.lock().window.allow(bytes);
+    }
+
+    /// The call of an item whose turn has come.
+    ///
+    /// # Errors
+    /// It ends without one.
+    fn call(&self, step: Step, sources: Option<&Sources>) -> Result<Call, Box<Outcome>> {
+        let step = match (step, sources) {
+            (Step::Call(call), None) => return Ok(call),
+            (step, _) => step,
+        };
+        let none = Sources::default();
+        let sources = sources.unwrap_or(&none);
+        let mut left = MAX_LOOKED_THROUGH_BY_LINE;
+        let resolved = match turn(&step, sources.condition(), sources, self.resolver, &mut left) {
+            Turn::AsPlanned(_) | Turn::WithOther => None,
+            Turn::Resolved(call) => Some(*call),
+            Turn::Ends(outcome) => return Err(Box::new(outcome)),
+        };
+        match (resolved, step) {
+            (Some(call), _) | (None, Step::Call(call)) => Ok(call),
+            // No line shares a call.
+            (None, Step::Later(_) | Step::Same(_) | Step::Respond(_) | Step::Rejected(_)) => {
+                Err(Box::new(INTERNAL))
+            }
+        }
+    }
+}
+
+impl EarlierWork {
+    fn defer(&mut self, line: WaitingLine, waits: Waits) -> Option<Released> {
+        self.deferred.add(line, waits, &mut self.window)
+    }
+
+    fn end(&mut self, number: usize, route: Option<RouteIndex>, outcome: &Outcome) -> Vec<Released> {
+        if !self.window.has_lines() {
+            return Vec::new();
+        }
+        if !self.deferred.wait_for(number) {
+            let end = self.window.end_of(outcome, route);
+            self.window.end(number, end);
+            return Vec::new();
+        }
+        let end = self.window.end_for_others(outcome, route);
+        let released = self.deferred.ended(number, &end);
+        self.window.end(number, end);
+        released
+    }
 }
 
 const SKIPPED: Outcome = Outcome::Skipped(SkipReason::BatchStopped);
+const INTERNAL: Outcome = Outcome::Failed { failure: CallFailure::Internal, sent: Sent::No };
 
-impl<'run> Source<'run> for StreamWork {
+impl<'run, 'work: 'run> Source<'run> for StreamWork<'work> {
     type Job = ArrivedJob<'run>;
 
     /// Items whose time has expired, or that come after the stream has stopped, end here.
     fn take(&'run self, _queue: usize) -> Option<ArrivedJob<'run>> {
         loop {
-            let Waiting { entry, progress, call, deadline } = self.waiting.lock().pop_front()?;
-            if self.run.is_stopped() {
-                self.finish(entry, &progress, SKIPPED);
+            let line = self.waiting.lock().pop_front()?;
+            let WaitingLine { entry, progress, step, deadline, sources } = line;
+            let call = if self.run.is_stopped() {
+                Err(Box::new(SKIPPED))
             } else if deadline.is_over() {
-                self.finish(entry, &progress, Outcome::failed(CallFailure::DeadlineBeforeCall, &progress));
+                Err(Box::new(Outcome::failed(CallFailure::DeadlineBeforeCall, &progress)))
             } else {
-                let method = entry.subject.method.clone();
-                return Some(ArrivedJob { work: self, method, call, deadline, progress, entry: Some(entry) });
+                self.call(step, sources.as_deref())
+            };
+            match call {
+                Ok(call) => {
+                    let method = entry.subject.method.clone();
+                    let entry = Some(entry);
+                    return Some(ArrivedJob { work: self, method, call, deadline, progress, entry });
+                }
+                Err(outcome) => self.finish(entry, &progress, *outcome),
             }
         }
     }
@@ -152,7 +256,7 @@ impl<'run> Source<'run> for StreamWork {
 /// An item of a stream that was taken to be called. If it is dropped before it ended, the client has left, and that is how
 /// it ends.
 pub(super) struct ArrivedJob<'run> {
-    work: &'run StreamWork,
+    work: &'run StreamWork<'run>,
     method: Method,
     call: Call,
     deadline: Deadline,

@@ -1,7 +1,5 @@
-//! The source of a batch whose items wait for each other. Each item is ready once all that it waits for has ended below
-//! 400; of those that are ready, the first in the order of the request is taken first. An item that waits for one that
-//! failed is skipped at once, and so are those that wait for it. Where an item has a condition, that alone decides: it is
-//! evaluated once all that the item waits for has ended, well or not (OData JSON Format 4.01 §19.1).
+//! The source of a batch whose items wait for each other. Of the items that are ready, the first in the order of the
+//! request is taken first; `turn` has the rules that decide when an item is ready, and what becomes of it then.
 //!
 //! All of it changes under one lock, which is never contended, because a batch is one task.
 
@@ -11,16 +9,16 @@ use std::collections::BinaryHeap;
 use parking_lot::Mutex;
 
 use crate::batch::ItemIndex;
-use crate::plan::{Call, CallTemplate, Step};
+use crate::plan::Step;
 
 use super::coalesced::fill_copy;
-use super::condition::{Ended, unmet};
 use super::engine::Engine;
 use super::items::{Items, Place, PlacedCall, PlacedJob};
-use super::need::{Need, planned_answer};
-use super::outcome::{Outcome, SkipReason};
-use super::resolve::{Answers, Earlier, MAX_LOOKED_THROUGH, Resolver, Unfit};
+use super::need::planned_answer;
+use super::outcome::Outcome;
+use super::resolve::{MAX_LOOKED_THROUGH, Resolver};
 use super::source::{Run, Source};
+use super::turn::{Results, Turn, skipped_by, turn};
 
 /// The items of a batch by what they wait for.
 pub(super) struct Graph<'run, E> {
@@ -131,42 +129,15 @@ impl<'run, E: Engine> State<'run, E> {
             }
             let Some(place) = items.places.get(number) else { continue };
             let job = |call| PlacedJob { number, place, call, deadline: items.deadline };
-            if let Some(reason) = self.unmet(number) {
-                self.settle(number, place, Outcome::Skipped(reason));
-                continue;
-            }
-            match Need::new(&place.item.step) {
-                Need::Call(call) => return Some(job(PlacedCall::Planned(call))),
-                Need::Results(template) => match self.resolve(template) {
-                    Ok(call) => return Some(job(PlacedCall::Resolved(Box::new(call)))),
-                    Err(unfit) => self.settle(number, place, unfit.into()),
-                },
-                Need::Other | Need::Nothing(_) => {
-                    if let Some(answer) = planned_answer(&place.item.step) {
-                        self.settle(number, place, answer);
-                    }
-                }
+            let condition = items.conditions.get(&ItemIndex(number));
+            match turn(&place.item.step, condition, items, self.resolver, &mut self.left) {
+                Turn::AsPlanned(call) => return Some(job(PlacedCall::Planned(call))),
+                Turn::Resolved(call) => return Some(job(PlacedCall::Resolved(call))),
+                Turn::Ends(outcome) => self.settle(number, place, outcome),
+                Turn::WithOther => {}
             }
         }
         None
-    }
-
-    /// Why an item whose turn has come is not started: its condition does not hold.
-    fn unmet(&mut self, number: usize) -> Option<SkipReason> {
-        let items = self.items;
-        let planned = items.conditions.get(&ItemIndex(number))?;
-        let outcome = |index: ItemIndex| items.outcome(index.0);
-        let succeeded = |index: ItemIndex| !items.has_failed(index.0);
-        unmet(planned, &mut Ended { outcome: &outcome, succeeded: &succeeded, left: &mut self.left })
-    }
-
-    fn resolve(&mut self, template: &CallTemplate) -> Result<Call, Unfit> {
-        let items = self.items;
-        let earlier = |index: ItemIndex| {
-            let place = items.places.get(index.0)?;
-            Some(Earlier { outcome: place.slot.get()?, route: place.item.route })
-        };
-        self.resolver.resolve(template, &mut Answers { earlier: &earlier, left: &mut self.left })
     }
 
     fn settle(&mut self, number: usize, place: &Place, outcome: Outcome) {
@@ -200,12 +171,11 @@ impl<'run, E: Engine> State<'run, E> {
             }
             return dependent < items.barrier;
         }
-        if items.has_failed(number)
-            && items.needs(dependent, number)
-            && !items.conditions.contains_key(&ItemIndex(dependent))
-        {
-            let on = items.places.get(number).unwrap_or(place).item.subject.id.clone();
-            items.fill(place, Outcome::Skipped(SkipReason::DependencyFailed { on }));
+        let condition = items.conditions.get(&ItemIndex(dependent));
+        let failed = items.has_failed(ItemIndex(number)) && items.needs(dependent, number);
+        let failed = failed.then(|| items.places.get(number).unwrap_or(place).item.subject.id.clone());
+        if let Some(reason) = skipped_by(failed, condition) {
+            items.fill(place, Outcome::Skipped(reason));
             return true;
         }
         if let Some(waiting) = self.waiting.get_mut(dependent) {

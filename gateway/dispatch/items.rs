@@ -15,7 +15,9 @@ use crate::plan::{Call, Conditions, Plan, PlannedItem};
 use super::need::Need;
 use super::outcome::Outcome;
 use super::progress::Progress;
+use super::resolve::Earlier;
 use super::source::{DispatchLimits, Job, Limit, Run};
+use super::turn::Results;
 
 /// The items of a batch, and what their sources share.
 pub(super) struct Items {
@@ -121,15 +123,6 @@ impl Items {
         on.is_some_and(|on| on.binary_search(&ItemIndex(other)).is_ok())
     }
 
-    /// Whether an item that ended did not end below 400. One whose slot is empty was stopped.
-    pub(super) fn has_failed(&self, number: usize) -> bool {
-        let Some(place) = self.places.get(number) else { return true };
-        match place.slot.get() {
-            Some(outcome) => outcome.is_error(),
-            None => self.settled_already(number, place).unwrap_or(true),
-        }
-    }
-
     /// The outcome of an item that has ended.
     pub(super) fn outcome(&self, number: usize) -> Option<&Outcome> {
         self.places.get(number)?.slot.get()
@@ -151,6 +144,22 @@ impl Items {
         match place.next_in_group.and_then(|next| self.places.get(next.0)) {
             Some(next) => next.after_failure.store(true, Ordering::Relaxed),
             None => self.run.stop(),
+        }
+    }
+}
+
+impl Results for Items {
+    fn earlier(&self, index: ItemIndex) -> Option<Earlier<'_>> {
+        let place = self.places.get(index.0)?;
+        Some(Earlier { outcome: place.slot.get()?, route: place.item.route })
+    }
+
+    /// One whose slot is empty was stopped.
+    fn has_failed(&self, index: ItemIndex) -> bool {
+        let Some(place) = self.places.get(index.0) else { return true };
+        match place.slot.get() {
+            Some(outcome) => outcome.is_error(),
+            None => self.settled_already(index.0, place).unwrap_or(true),
         }
     }
 }

@@ -15,7 +15,7 @@
 //!
 //! - A **source** has the items that were not taken yet, in one or more queues, and takes their outcomes. There are three:
 //!   `queues` for a plan in which no item waits for another, `graph` for one in which some do, `arriving` for a
-//!   stream.
+//!   stream. What becomes of an item that waits for others is decided in `turn`, for the last two alike.
 //! - A **worker** drives one **channel** to one upstream, item by item. A channel carries one call at a time and may keep a
 //!   connection in between; the future of a call is its ticket (`engine` explains why).
 //! - A **permit** is the right to have one call under way at an upstream. The upstream's limiter hands permits out fairly
@@ -48,7 +48,7 @@
 //! - **Cancel-safety.** [`StreamDispatch::ready`] and [`StreamDispatch::alongside`] may be dropped at any time; the calls go on
 //!   when either is called again. Dropping the future of [`dispatch`] gives up the batch. To end it early and still have its
 //!   items, let `gone` end.
-//! - **No deadlock by waiting.** No call waits for memory while holding a permit, or for either while holding a connection.
+//! - **No deadlock by waiting.** Items wait for earlier ones only. No call waits for memory while holding a permit, or for either while holding a connection.
 //! - **Order.** In sequential order there is one queue with one channel, and a retry stays within its call, so no item
 //!   overtakes another.
 //!
@@ -64,10 +64,12 @@ mod budget;
 mod coalesced;
 mod collect;
 mod condition;
+mod deferred;
 mod engine;
 mod failure;
 mod graph;
 mod items;
+mod line;
 mod need;
 mod outcome;
 mod progress;
@@ -77,15 +79,18 @@ mod reply;
 mod resolve;
 mod scheduler;
 mod source;
+mod sources;
 mod stream;
 mod timeline;
+mod turn;
+mod window;
 
 pub use arriving::{StreamWork, StreamedItem};
 pub use batch::dispatch;
 pub use budget::ReplyBudget;
 pub use engine::{Attempt, Channel, Engine};
 pub use failure::{CallFailure, FailureKind};
-pub use outcome::{DispatchedItem, Outcome, SkipReason};
+pub use outcome::{DispatchedItem, Outcome, SkipReason, WindowLimit};
 pub use progress::{Progress, Sent};
 pub use reply::UpstreamReply;
 pub use resolve::{Answers, Resolver, Surroundings, Unfit, resolve};

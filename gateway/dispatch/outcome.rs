@@ -62,6 +62,13 @@ pub enum SkipReason {
         /// The condition, cut to a sensible length.
         condition: String,
     },
+    /// It needs the result of an earlier line of its stream, which is not kept any more.
+    ResultNotKept {
+        /// That line's id.
+        on: ItemId,
+        /// The limit because of which it is not kept.
+        limit: WindowLimit,
+    },
     /// It refers to a part of an earlier item's result that is not there.
     ReferenceUnresolved {
         /// The reference, as in the item.
@@ -69,6 +76,15 @@ pub enum SkipReason {
         /// Why it leads to nothing.
         problem: &'static str,
     },
+}
+
+/// What limits the results that a stream keeps for later lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowLimit {
+    /// The endpoint's limit on them.
+    Bytes,
+    /// The gateway's memory.
+    Memory,
 }
 
 /// An item and how it ended.

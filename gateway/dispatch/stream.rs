@@ -7,28 +7,25 @@
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 
-use crate::batch::ItemRejection;
-use crate::plan::{CallTemplate, PlannedItem, Step};
+use crate::plan::PlannedLine;
 
 use super::arriving::{StreamWork, StreamedItem};
 use super::engine::Engine;
-use super::resolve::{Answers, Resolver, Unfit};
 use super::scheduler::Scheduler;
 
 /// Drives the calls of a stream.
 pub struct StreamDispatch<'work, E: Engine> {
-    work: &'work StreamWork,
-    resolver: &'work dyn Resolver,
-    scheduler: Scheduler<'work, StreamWork, E>,
+    work: &'work StreamWork<'work>,
+    scheduler: Scheduler<'work, StreamWork<'work>, E>,
     under_way: usize,
     bytes_under_way: usize,
 }
 
 impl<'work, E: Engine> StreamDispatch<'work, E> {
     /// Nothing was started yet.
-    pub fn new(work: &'work StreamWork, engine: &'work E, resolver: &'work dyn Resolver) -> Self {
+    pub fn new(work: &'work StreamWork<'work>, engine: &'work E) -> Self {
         let scheduler = Scheduler::new(work, engine, [work.run.limits.most_at_once()]);
-        Self { work, resolver, scheduler, under_way: 0, bytes_under_way: 0 }
+        Self { work, scheduler, under_way: 0, bytes_under_way: 0 }
     }
 
     /// Whether one more item may be started now.
@@ -51,13 +48,21 @@ impl<'work, E: Engine> StreamDispatch<'work, E> {
     }
 
     /// Starts an item that has `bytes`.
-    pub fn start(&mut self, position: usize, mut item: PlannedItem, bytes: usize) {
-        if let Step::Later(template) = &item.step {
-            item.step = settled(self.resolver, template);
-        }
+    pub fn start(&mut self, position: usize, line: PlannedLine, bytes: usize) {
         self.under_way += 1;
         self.bytes_under_way += bytes;
-        self.work.add(position, item, bytes);
+        self.work.add(position, line, bytes);
+    }
+
+    /// Bytes of results that are kept for later items.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.work.kept_bytes()
+    }
+
+    /// Keeps at most this many of them from now on, for lack of memory.
+    pub fn keep_at_most(&self, bytes: usize) {
+        self.work.keep_at_most(bytes);
     }
 
     /// The next result, if there is one now.
@@ -85,24 +90,13 @@ impl<'work, E: Engine> StreamDispatch<'work, E> {
 
     /// Drops the calls under way. All items that were started end now, because the client has left.
     pub fn abandon(&mut self) {
-        self.scheduler.clear();
+        // First those that wait, so that none of them goes on when a call is dropped.
         self.work.abandon();
+        self.scheduler.clear();
     }
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let _all_is_done = self.scheduler.poll(context);
         if self.work.has_ended() { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-/// Fills in an item's references. In a stream an item can't refer to another (`format/ndjson/item.rs`).
-fn settled(resolver: &dyn Resolver, template: &CallTemplate) -> Step {
-    let mut answers = Answers { earlier: &|_| None, left: &mut 0 };
-    match resolver.resolve(template, &mut answers) {
-        Ok(call) => Step::Call(call),
-        Err(Unfit::Rejected(rejection)) => Step::Rejected(rejection),
-        Err(Unfit::Skipped(_)) => Step::Rejected(ItemRejection::NotImplemented {
-            what: "items in lines can't refer to each other's results",
-        }),
     }
 }

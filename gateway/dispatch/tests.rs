@@ -13,6 +13,7 @@ mod conditions;
 mod copies;
 mod dependencies;
 mod groups;
+mod lines;
 mod references;
 mod stream;
 mod timeline;

@@ -63,11 +63,6 @@ const MAX_METHOD: usize = 32;
 pub(crate) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
     what: "items in lines can't be in an atomicity group; send the group as application/json",
 };
-/// Shown for an item that needs the results of other lines, which a stream does not keep.
-pub(crate) const NO_DEPENDENCIES_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
-    what: "items in lines can't depend on each other or refer to each other's results, nor have an `if`; \
-           send them as application/json",
-};
 
 /// The names of members that differ between formats.
 #[derive(Clone, Copy, Debug)]

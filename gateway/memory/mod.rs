@@ -48,6 +48,7 @@
 //! It does not measure the process. Buffers of connections, plans and headers are bounded by other limits.
 
 mod clients;
+mod kept;
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -86,6 +87,8 @@ const SMALL: usize = 64 << 10;
 pub(crate) struct MemoryBudget {
     limit: AtomicUsize,
     held: AtomicUsize,
+    /// Of those, bytes that are kept without need ([`MemoryReservation::keep`]).
+    kept: AtomicUsize,
     waiting: AtomicUsize,
     /// Notified when less than half is held, or another batch is the eldest, while a batch waits.
     freed: Notify,
@@ -234,6 +237,8 @@ impl Drop for Waiting<'_> {
 pub(crate) struct MemoryReservation<'memory> {
     memory: &'memory MemoryBudget,
     used: AtomicUsize,
+    /// Of those, bytes that it keeps without need.
+    kept: AtomicUsize,
     /// How much it has leased, and whether its client goes on.
     exchange: Arc<Exchange>,
     /// Its place in line; 0: none.
@@ -245,9 +250,15 @@ pub(crate) struct MemoryReservation<'memory> {
 impl<'memory> MemoryReservation<'memory> {
     /// Holds nothing yet. All that it will hold counts as this client's.
     pub(crate) fn new(memory: &'memory MemoryBudget, client: Client) -> Self {
-        let (used, ticket) = (AtomicUsize::new(0), AtomicU64::new(0));
         let exchange = memory.clients.exchange(client);
-        Self { memory, used, exchange, ticket, gave_up: AtomicBool::new(false) }
+        Self {
+            memory,
+            used: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
+            exchange,
+            ticket: AtomicU64::new(0),
+            gave_up: AtomicBool::new(false),
+        }
     }
 
     /// Takes `more` bytes of a body that is received; waits a little for room.
@@ -421,6 +432,7 @@ impl<'memory> MemoryReservation<'memory> {
 impl Drop for MemoryReservation<'_> {
     fn drop(&mut self) {
         self.leave_line();
+        self.memory.kept.fetch_sub(self.kept.load(Ordering::Relaxed), Ordering::Relaxed);
         let leased = self.exchange.leased();
         self.exchange.subtract(leased);
         self.memory.give_back(leased);

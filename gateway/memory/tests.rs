@@ -285,3 +285,20 @@ async fn a_reply_that_makes_its_client_large_waits() {
     });
     assert_eq!(taken, Ok(()));
 }
+
+#[test]
+fn what_is_kept_without_need_leaves_room_for_the_rest() {
+    let memory = MemoryBudget::new(16 * MIB);
+    let [one, other] = [reservation(&memory), reservation(&memory)];
+    assert_eq!(one.may_keep(), 4 * MIB);
+    one.keep(3 * MIB);
+    assert_eq!((memory.held(), one.may_keep(), other.may_keep()), (3 * MIB, 4 * MIB, MIB));
+    one.keep(4 * MIB);
+    assert_eq!(other.may_keep(), memory.small(), "a little can always be kept");
+    other.hold(5 * MIB);
+    assert_eq!((one.may_keep(), other.may_keep()), (0, 0), "more than half is held");
+    one.keep(MIB);
+    assert_eq!((memory.held(), other.may_keep()), (6 * MIB, 3 * MIB));
+    drop(one);
+    assert_eq!((memory.held(), other.may_keep()), (5 * MIB, 4 * MIB));
+}

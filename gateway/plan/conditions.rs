@@ -21,6 +21,24 @@ pub struct PlannedCondition {
 }
 
 impl PlannedCondition {
+    /// A condition, whose items `positions` finds.
+    ///
+    /// # Errors
+    /// It names an item that `positions` does not find.
+    pub(crate) fn new<I: AsRef<[ItemIndex]>, E>(
+        condition: Box<Condition>,
+        positions: impl Fn(&ItemId) -> Result<I, E>,
+    ) -> Result<Self, E> {
+        let mut sources = Sources::new();
+        for part in condition.parts() {
+            let found = positions(part.item())?;
+            sources.extend(found.as_ref().iter().map(|source| (part.item().clone(), *source)));
+        }
+        sources.sort_unstable();
+        sources.dedup();
+        Ok(Self { condition, sources })
+    }
+
     /// The position of an item that the condition asks about; of a group, that of its first item.
     #[must_use]
     pub fn source(&self, id: &ItemId) -> Option<ItemIndex> {
@@ -45,15 +63,9 @@ pub(crate) fn take(
             continue;
         };
         let index = ItemIndex(number);
-        let mut sources = Sources::new();
-        for id in condition.items() {
-            let found = names.resolve_name(id, index)?;
-            sources.extend(found.iter().map(|source| (id.clone(), *source)));
-        }
-        sources.sort_unstable();
-        sources.dedup();
-        waits_for.extend(sources.iter().map(|(_, source)| *source));
-        conditions.insert(index, PlannedCondition { condition, sources });
+        let planned = PlannedCondition::new(condition, |id| names.resolve_name(id, index))?;
+        waits_for.extend(planned.sources.iter().map(|(_, source)| *source));
+        conditions.insert(index, planned);
     }
     Ok(conditions)
 }

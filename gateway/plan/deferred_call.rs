@@ -5,11 +5,10 @@
 //! passes the canonicaliser again and must match the same route.
 
 use super::call_template::{CallTemplate, Destination, Sources};
-use super::dependencies::Names;
 use super::routing::{PlanContext, check_route};
-use super::step::{PlannedItem, Step};
+use super::step::Step;
 use super::url::parse_item_url;
-use crate::batch::{ChangeSet, Item, ItemId, ItemIndex, ItemRejection, Subject};
+use crate::batch::{Item, ItemId, ItemIndex, ItemRejection, Subject};
 use crate::reference::expression::Expression;
 use crate::reference::template::Template;
 use crate::route::{RouteAction, RouteIndex};
@@ -21,35 +20,45 @@ const PLACEHOLDER: &str = "x";
 /// Characters of a reference that are repeated in a rejection.
 const MAX_SHOWN: usize = 96;
 
-/// What planning an item with references needs to know about its batch.
-pub(crate) struct Neighbours<'plan> {
-    /// The position of the item itself.
-    pub(crate) index: ItemIndex,
-    /// The change set of the item.
-    pub(crate) set: Option<ChangeSet>,
-    /// The names of the items.
-    pub(crate) names: &'plan Names,
-    /// The items before this one.
-    pub(crate) planned: &'plan [PlannedItem],
+/// What an id names, seen from one item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// An earlier item.
+    Earlier(ItemIndex),
+    /// The item itself.
+    Itself,
+    /// A later item.
+    Later,
+    /// No item.
+    Nothing,
+}
+
+/// The other items, seen from one that refers to them.
+pub(crate) trait Neighbours {
+    /// What an id names.
+    fn find(&self, id: &ItemId) -> Named;
+
+    /// The route that an earlier item matched.
+    fn route(&self, index: ItemIndex) -> Option<RouteIndex>;
 }
 
 /// Plans an item with references. Also returns the items that it refers to, and so waits for.
 pub(crate) fn plan_template(
     subject: &Subject,
     item: Item,
-    neighbours: &Neighbours<'_>,
+    neighbours: &dyn Neighbours,
     context: &PlanContext<'_>,
     matched: &mut Option<RouteIndex>,
 ) -> Result<(Step, Vec<ItemIndex>), ItemRejection> {
     let Item { headers, spellings, body, timeout, template, .. } = item;
     let template = template.unwrap_or_default();
-    let (sources, from) = neighbours.sources(&template)?;
+    let (sources, from) = sources(neighbours, &template)?;
     let indices = sources.iter().map(|(_, index)| *index).collect();
     let url = with_placeholders(subject, &template, from.is_some());
     let action = if let Some(from) = from {
         parse_item_url(&url, context.own_authority)?;
-        *matched = from.route;
-        let route = from.route.and_then(|index| Some((index, context.routes.get(index)?)));
+        *matched = neighbours.route(from);
+        let route = matched.and_then(|index| Some((index, context.routes.get(index)?)));
         if let Some((_, route)) = route {
             check_route(route, &subject.method, body.as_ref())?;
         }
@@ -89,34 +98,39 @@ fn with_placeholders(subject: &Subject, template: &Template, from_location: bool
     }
 }
 
-impl<'plan> Neighbours<'plan> {
-    /// The items that a template refers to, and the one whose Location it starts with.
-    fn sources(&self, template: &Template) -> Result<(Sources, Option<&'plan PlannedItem>), ItemRejection> {
-        let mut sources = Sources::new();
-        for expression in template.expressions() {
-            let index = self.earlier(&expression.item, || expression.to_string())?;
-            sources.push((expression.item.clone(), index));
-        }
-        let location_of = template.url.as_ref().and_then(|url| url.location_of.as_ref());
-        let mut from = None;
-        if let Some(id) = location_of.filter(|id| self.names.item(id, self.set).is_some()) {
-            let index = self.earlier(id, || format!("${id}"))?;
-            sources.push((id.clone(), index));
-            from = self.planned.get(index.0);
-        }
-        sources.sort_unstable();
-        sources.dedup();
-        Ok((sources, from))
+/// The items that a template refers to, and the one whose Location it starts with.
+fn sources(
+    neighbours: &dyn Neighbours,
+    template: &Template,
+) -> Result<(Sources, Option<ItemIndex>), ItemRejection> {
+    let mut sources = Sources::new();
+    for expression in template.expressions() {
+        let index = earlier(neighbours, &expression.item, || expression.to_string())?;
+        sources.push((expression.item.clone(), index));
     }
+    let location_of = template.url.as_ref().and_then(|url| url.location_of.as_ref());
+    let mut from = None;
+    if let Some(id) = location_of.filter(|id| neighbours.find(id) != Named::Nothing) {
+        let index = earlier(neighbours, id, || format!("${id}"))?;
+        sources.push((id.clone(), index));
+        from = Some(index);
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    Ok((sources, from))
+}
 
-    fn earlier(&self, id: &ItemId, reference: impl Fn() -> String) -> Result<ItemIndex, ItemRejection> {
-        let problem = match self.names.item(id, self.set) {
-            Some(index) if index < self.index => return Ok(index),
-            Some(index) if index == self.index => "leads to the item itself",
-            Some(_) => "leads to a later item; only earlier ones have results",
-            None => "does not name an item of this batch",
-        };
-        let shown = |text: String| text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
-        Err(ItemRejection::BadReference { reference: shown(reference()), problem })
-    }
+fn earlier(
+    neighbours: &dyn Neighbours,
+    id: &ItemId,
+    reference: impl Fn() -> String,
+) -> Result<ItemIndex, ItemRejection> {
+    let problem = match neighbours.find(id) {
+        Named::Earlier(index) => return Ok(index),
+        Named::Itself => "leads to the item itself",
+        Named::Later => "leads to a later item; only earlier ones have results",
+        Named::Nothing => "does not name an item of this batch",
+    };
+    let shown = |text: String| text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
+    Err(ItemRejection::BadReference { reference: shown(reference()), problem })
 }

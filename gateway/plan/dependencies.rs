@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
-use crate::batch::{Batch, BatchItem, BatchRefusal, ChangeSet, IdForm, Item, ItemId, ItemIndex};
+use crate::batch::{Batch, BatchItem, BatchRefusal, ChangeSet, IdForm, Item, ItemId, ItemIndex, Subject};
 
 /// Dependencies on groups, each counted for all items of its group: many items that depend on a large group would need
 /// memory for both numbers multiplied.
@@ -30,8 +30,6 @@ pub(crate) struct Names {
 impl Names {
     /// The names of a batch; `None` if no item depends on another.
     pub(crate) fn new(batch: &Batch) -> Option<Self> {
-        let depends =
-            |item: &Item| !item.depends_on.is_empty() || item.template.is_some() || item.condition.is_some();
         if !batch.items.iter().any(|item| item.content.as_ref().is_ok_and(depends)) {
             return None;
         }
@@ -46,16 +44,13 @@ impl Names {
         // An item that was rejected for its id, or that has none in multipart, gets its position or a part of its id
         // instead, which may be another item's id. The name then belongs to the item with a valid id that was given.
         let taken = self.ids.get(&item.subject.id).and_then(|other| batch.items.get(other.0));
-        let is_given = |item: &BatchItem| {
-            let form = &item.subject.form;
-            form.id != IdForm::Position && !form.id_is_cut
-        };
-        if taken.is_none_or(|other| other.content.is_err() || (is_given(item) && !is_given(other))) {
+        let given = has_given_id(&item.subject);
+        if taken.is_none_or(|other| other.content.is_err() || (given && !has_given_id(&other.subject))) {
             self.ids.insert(item.subject.id.clone(), index);
         }
         if let Some(set) = item.subject.form.set {
             self.in_sets.entry(set.first).or_default().insert(item.subject.id.clone(), index);
-            if taken.is_some_and(|other| is_given(other) && is_given(item)) {
+            if taken.is_some_and(|other| given && has_given_id(&other.subject)) {
                 self.ambiguous.insert(item.subject.id.clone());
             }
         }
@@ -118,7 +113,18 @@ impl Names {
     }
 }
 
-fn shown(name: &ItemId) -> String {
+/// Whether an item names others.
+pub(crate) fn depends(item: &Item) -> bool {
+    !item.depends_on.is_empty() || item.template.is_some() || item.condition.is_some()
+}
+
+/// Whether the client gave the item its id, complete.
+pub(crate) fn has_given_id(subject: &Subject) -> bool {
+    subject.form.id != IdForm::Position && !subject.form.id_is_cut
+}
+
+/// A name as a refusal repeats it.
+pub(crate) fn shown(name: &ItemId) -> String {
     name.as_str().chars().filter(|character| !character.is_control()).take(MAX_NAME_SHOWN).collect()
 }
 

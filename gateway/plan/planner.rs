@@ -2,12 +2,14 @@
 
 use super::call::Call;
 use super::conditions::{self, Conditions};
-use super::deferred_call::{Neighbours, plan_template};
+use super::deferred_call::{Named, Neighbours, plan_template};
 use super::dependencies::Names;
 use super::groups;
 use super::routing::{PlanContext, map_references};
 use super::step::{Plan, PlannedItem, Step};
-use crate::batch::{Batch, BatchItem, BatchRefusal, Groups, Item, ItemIndex, ItemRejection, Subject};
+use crate::batch::{
+    Batch, BatchItem, BatchRefusal, ChangeSet, Groups, Item, ItemId, ItemIndex, ItemRejection, Subject,
+};
 use crate::route::{RouteAction, RouteIndex};
 
 /// Plans a batch: N items in, N planned items out, in order.
@@ -55,8 +57,8 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
     for (number, (item, waits_for)) in batch.items.into_iter().zip(&mut dependencies).enumerate() {
         let one = match item {
             BatchItem { subject, content: Ok(item), .. } if item.template.is_some() => {
-                let neighbours =
-                    Neighbours { index: ItemIndex(number), set: subject.form.set, names, planned: &planned };
+                let (index, set) = (ItemIndex(number), subject.form.set);
+                let neighbours = InBatch { index, set, names, planned: &planned };
                 let mut route = None;
                 let step = plan_template(&subject, item, &neighbours, context, &mut route);
                 let step = match step {
@@ -77,7 +79,35 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
     Ok(Plan { items: planned, dependencies, conditions, follows: Vec::new(), sequential, ignored })
 }
 
-fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {
+/// The other items of a batch, as one of them names them.
+struct InBatch<'plan> {
+    /// The position of the item itself.
+    index: ItemIndex,
+    /// Its change set.
+    set: Option<ChangeSet>,
+    /// The names of the items.
+    names: &'plan Names,
+    /// The items before this one.
+    planned: &'plan [PlannedItem],
+}
+
+impl Neighbours for InBatch<'_> {
+    fn find(&self, id: &ItemId) -> Named {
+        match self.names.item(id, self.set) {
+            Some(index) if index < self.index => Named::Earlier(index),
+            Some(index) if index == self.index => Named::Itself,
+            Some(_) => Named::Later,
+            None => Named::Nothing,
+        }
+    }
+
+    fn route(&self, index: ItemIndex) -> Option<RouteIndex> {
+        self.planned.get(index.0)?.route
+    }
+}
+
+/// Plans an item that names no other.
+pub(super) fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {
     let BatchItem { subject, content, .. } = item;
     let mut route = None;
     let step = content
@@ -87,14 +117,14 @@ fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedItem {
 }
 
 /// A place in the url is a place in what the client wrote.
-fn rejected(mut rejection: ItemRejection, subject: &Subject) -> Step {
+pub(super) fn rejected(mut rejection: ItemRejection, subject: &Subject) -> Step {
     if let ItemRejection::UrlCharacter { position, .. } = &mut rejection {
         *position = position.saturating_sub(subject.added_to_url());
     }
     Step::Rejected(rejection)
 }
 
-fn plan_content(
+pub(super) fn plan_content(
     subject: &Subject,
     item: Item,
     context: &PlanContext<'_>,

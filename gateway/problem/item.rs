@@ -4,7 +4,7 @@ use super::admission::{self, of_admission};
 use super::error_reply::{ErrorReply, Limit};
 use super::table::{self, Row};
 use crate::batch::{ItemRejection, OutcomeKind};
-use crate::dispatch::SkipReason;
+use crate::dispatch::{SkipReason, WindowLimit};
 
 /// The result of an item that is rejected. Nothing was sent for it.
 #[must_use]
@@ -12,7 +12,7 @@ pub fn of_rejection(rejection: &ItemRejection) -> ErrorReply {
     if let ItemRejection::NotAdmitted(refusal) = rejection {
         return of_admission(refusal);
     }
-    let mut reply = ErrorReply::new(row(rejection), rejection.to_string(), OutcomeKind::Rejected);
+    let mut reply = ErrorReply::new(row(rejection), rejection.to_string(), outcome(rejection));
     if let ItemRejection::MethodNotAllowed { allowed } = rejection {
         reply.allow = Some(allowed.clone());
     }
@@ -23,6 +23,15 @@ pub fn of_rejection(rejection: &ItemRejection) -> ErrorReply {
         reply.limit = Some(Limit::Key(what.limit()));
     }
     reply
+}
+
+/// The item that names one that its stream does not remember is not at fault itself.
+const fn outcome(rejection: &ItemRejection) -> OutcomeKind {
+    if matches!(rejection, ItemRejection::NotInWindow { .. }) {
+        OutcomeKind::Skipped
+    } else {
+        OutcomeKind::Rejected
+    }
 }
 
 fn row(rejection: &ItemRejection) -> Row {
@@ -39,6 +48,8 @@ fn row(rejection: &ItemRejection) -> Row {
         ItemRejection::OverLimit { .. } => table::ITEM_OVER_LIMIT,
         ItemRejection::ForbiddenUrl { .. } | ItemRejection::UrlCharacter { .. } => table::FORBIDDEN_URL,
         ItemRejection::BadReference { .. } => table::BAD_REFERENCE,
+        ItemRejection::SelfDependency { .. } => table::SELF_DEPENDENCY,
+        ItemRejection::NotInWindow { .. } => table::NOT_IN_WINDOW,
         ItemRejection::BadCondition { .. } => table::BAD_CONDITION,
         ItemRejection::UnsupportedCondition { .. } => table::CONDITION_NOT_SUPPORTED,
         ItemRejection::ForbiddenReference { .. } => table::FORBIDDEN_REFERENCE,
@@ -70,6 +81,17 @@ pub fn of_skip(reason: SkipReason) -> ErrorReply {
         SkipReason::ConditionNotMet { condition } => {
             (table::CONDITION_NOT_MET, format!("the item's `if` was not met: {condition}"))
         }
+        SkipReason::ResultNotKept { on, limit: WindowLimit::Bytes } => (
+            table::RESULT_NOT_KEPT,
+            format!(
+                "the result of `{on}` is not kept any more; only those of the newest lines are \
+                 (stream_window.bytes)"
+            ),
+        ),
+        SkipReason::ResultNotKept { on, limit: WindowLimit::Memory } => (
+            table::NO_MEMORY_FOR_RESULTS,
+            format!("the result of `{on}` is not kept, because the gateway is short of memory (limits.memory)"),
+        ),
         SkipReason::ReferenceUnresolved { reference, problem } => (
             table::REFERENCE_UNRESOLVED,
             format!("the reference `{reference}` does not resolve: {problem}"),

@@ -116,6 +116,9 @@ rows! {
     BATCH_STOPPED = FAILED_DEPENDENCY "batch_stopped" "http_request_denied" "The batch stopped before this item";
     DEPENDENCY_FAILED = FAILED_DEPENDENCY "dependency_failed" "http_request_denied" "A dependency failed";
     CONDITION_NOT_MET = FAILED_DEPENDENCY "condition_not_met" "http_request_denied" "The condition was not met";
+    NOT_IN_WINDOW = FAILED_DEPENDENCY "out_of_window" "http_request_denied" "The stream does not remember that line" "stream_window.items";
+    RESULT_NOT_KEPT = FAILED_DEPENDENCY "out_of_window" "http_request_denied" "The stream does not remember that line" "stream_window.bytes";
+    NO_MEMORY_FOR_RESULTS = FAILED_DEPENDENCY "out_of_window" "http_request_denied" "The stream does not remember that line" "limits.memory";
     REFERENCE_UNRESOLVED = FAILED_DEPENDENCY "reference_unresolved" "http_request_denied" "Unresolved reference";
 }
 
@@ -164,7 +167,7 @@ pub fn refusal_reasons() -> impl Iterator<Item = &'static str> {
 /// The reasons of items and single requests that exceeded a limit, so that their counters start at zero and an alert
 /// sees the first increase.
 pub fn limit_reasons() -> impl Iterator<Item = &'static str> {
-    let others = [RATE_LIMITED, ITEM_OVER_LIMIT, LOOP_DETECTED, BODY_TIMEOUT, MEMORY_BUDGET];
+    let others = [RATE_LIMITED, ITEM_OVER_LIMIT, NOT_IN_WINDOW, LOOP_DETECTED, BODY_TIMEOUT, MEMORY_BUDGET];
     let of_calls = CALLS.iter().filter(|row| row.limit.is_some());
     of_calls.copied().chain(others).map(|row| row.reason)
 }

@@ -6,8 +6,7 @@ use http::Method;
 
 use super::*;
 use crate::batch::{AdmissionRefusal, BatchRefusal, Bounded, ItemIndex, ItemRejection, Place, ProxyError};
-use crate::dispatch::SkipReason;
-use crate::dispatch::{CallFailure, Sent};
+use crate::dispatch::{CallFailure, Sent, SkipReason, WindowLimit};
 use crate::header::field::FieldError;
 
 fn line(error_reply: &ErrorReply) -> String {
@@ -249,6 +248,22 @@ fn what_a_rate_limit_holds_back_may_come_again_later() {
     assert_eq!(error_reply, of_refusal(&BatchRefusal::NotAdmitted(rate_limited())));
     let never = of_admission(&AdmissionRefusal::OverBurst { limit: "all".into(), burst: 5 });
     assert_eq!(line(&never), "413 too_many_items http_request_denied rejected");
+}
+
+#[test]
+fn what_a_line_may_not_name_is_told_apart_from_what_is_forgotten() {
+    let itself = of_rejection(&ItemRejection::SelfDependency { name: "a".to_owned() });
+    assert_eq!(line(&itself), "400 self_dependency http_request_error rejected");
+    let forgotten = of_rejection(&ItemRejection::NotInWindow { name: "a".to_owned(), lines: 9 });
+    assert_eq!(line(&forgotten), "424 out_of_window http_request_denied skipped");
+    assert_eq!(forgotten.limit, Some(Limit::Key("stream_window.items")));
+    for (limit, name) in [(WindowLimit::Bytes, "stream_window.bytes"), (WindowLimit::Memory, "limits.memory")]
+    {
+        let lost = of_skip(SkipReason::ResultNotKept { on: "a".into(), limit });
+        assert_eq!(line(&lost), "424 out_of_window http_request_denied skipped");
+        assert!(lost.problem.detail.contains("`a`") && lost.problem.detail.contains(name));
+        assert_eq!(lost.limit, Some(Limit::Key(name)));
+    }
 }
 
 #[test]

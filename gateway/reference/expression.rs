@@ -56,6 +56,15 @@ enum TextPiece {
 }
 
 impl Expression {
+    /// Whether it needs the result itself, and not only its status.
+    #[must_use]
+    pub fn needs_result(&self) -> bool {
+        match self.part {
+            Part::Status => false,
+            Part::Header(_) | Part::Body(_) => true,
+        }
+    }
+
     /// Parses the text between `{$responses.` and `}`. The id ends where a part's name begins.
     pub(crate) fn parse(inner: &str) -> Result<Self, &'static str> {
         let starts = (0..inner.len()).filter(|at| inner.as_bytes().get(*at) == Some(&b'.'));

@@ -70,15 +70,16 @@ async fn run<'gateway>(
     memory.take(decoded).map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
     let record = context.batch_at(entry.endpoint);
     record.format = request.input.as_str();
-    let mut plan = request.plan(&snapshot.settings, entry, &mut record.phases)?;
-    record.independent = plan.independent_members();
     let runner = Runner::new(&request, &snapshot)?;
     if request.preferences.explain {
+        let plan = request.plan_to_explain(&snapshot.settings, entry, &mut record.phases)?;
         record.end = BatchEnd::Explained;
         return Ok(Handled::Reply(explained(runner, plan)));
     }
+    let mut plan = request.plan(&snapshot.settings, entry, &mut record.phases)?;
+    record.independent = plan.independent_members();
     let mut meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
-    let admitted = meter.admit_plan(&mut plan, Batching::Whole);
+    let admitted = meter.admit_items(&mut plan.items, Batching::Whole);
     context.limit_fields = meter.fields();
     admitted.map_err(BatchRefusal::NotAdmitted)?;
     answer(session, context, runner, plan, memory).await

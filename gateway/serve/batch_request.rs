@@ -18,10 +18,11 @@ use pingora::http::RequestHeader;
 use serde::{Deserialize, Serialize};
 
 use crate::admission::{Caller, withheld};
-use crate::batch::{Batch, BatchRefusal};
+use crate::batch::{Batch, BatchItem, BatchRefusal};
 use crate::clock::Stopwatch;
 use crate::config::Settings;
 use crate::dialect::{Dialect, ExecutionPolicy, InputFormat};
+use crate::format::ndjson::{Lines, check_start, read_line};
 use crate::format::{Format, ReadContext, cross_site, decode_batch, is_postable_cross_site, wants_text_xml};
 use crate::header::field::Fields;
 use crate::header::forwarded::ForwardedBy;
@@ -29,7 +30,7 @@ use crate::header::inherit::{inherited_fields, same_to_cgi};
 use crate::header::spelling::Spellings;
 use crate::header::stored;
 use crate::phase::Phase;
-use crate::plan::{Plan, PlanContext, Preferences, plan};
+use crate::plan::{EarlierLines, Plan, PlanContext, PlannedLine, Preferences, plan};
 use crate::telemetry::{PhaseTimes, TraceContext};
 use crate::transport::field_names;
 
@@ -216,24 +217,73 @@ impl BatchRequest {
         Ok(plan)
     }
 
+    /// Plans all items for an explanation. Lines that would be answered as lines are planned as those of a stream.
+    ///
+    /// # Errors
+    /// The body is malformed, or an item depends on one that it can't wait for.
+    pub(crate) fn plan_to_explain(
+        &self,
+        settings: &Settings,
+        entry: EntryPoint<'_>,
+        phases: &mut PhaseTimes,
+    ) -> Result<Plan, BatchRefusal> {
+        let lines = InputFormat::Batch(Format::Ndjson);
+        if self.input != lines || self.reply_format != Format::Ndjson {
+            return self.plan(settings, entry, phases);
+        }
+        let limits = &entry.endpoint.limits;
+        let mut lines = Lines::new(limits.max_body);
+        lines.push(self.body.clone());
+        lines.end();
+        let mut earlier = EarlierLines::new(limits.stream_window.items);
+        let mut planned = Vec::new();
+        while let Some(line) = lines.next_line() {
+            check_start(&line)?;
+            if planned.len() == limits.max_stream_items {
+                return Err(BatchRefusal::StreamTooLong { limit: limits.max_stream_items });
+            }
+            planned.push(self.plan_line(read_line(line, limits), &mut earlier, settings, entry));
+        }
+        Ok(Plan::from_lines(planned))
+    }
+
     /// Plans items that have been read.
     ///
     /// # Errors
     /// An item depends on one that it can't wait for.
-    pub(crate) fn plan_items(
+    fn plan_items(
         &self,
         batch: Batch,
         settings: &Settings,
         entry: EntryPoint<'_>,
     ) -> Result<Plan, BatchRefusal> {
-        let context = PlanContext {
+        self.with_context(settings, entry, |context| plan(batch, context))
+    }
+
+    /// Plans the next line of a stream.
+    pub(crate) fn plan_line(
+        &self,
+        item: BatchItem,
+        earlier: &mut EarlierLines,
+        settings: &Settings,
+        entry: EntryPoint<'_>,
+    ) -> PlannedLine {
+        self.with_context(settings, entry, |context| earlier.plan_line(item, context))
+    }
+
+    fn with_context<T>(
+        &self,
+        settings: &Settings,
+        entry: EntryPoint<'_>,
+        work: impl FnOnce(&PlanContext<'_>) -> T,
+    ) -> T {
+        work(&PlanContext {
             routes: &settings.routes,
             own_authority: &self.caller.authority,
             is_batch_endpoint: &|path, query| settings.batch_endpoint_for(path, query).is_some(),
             groups: entry.endpoint.sets.groups,
             only_route: entry.only_route(),
-        };
-        plan(batch, &context)
+        })
     }
 
     /// How its items run.

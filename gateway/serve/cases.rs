@@ -51,7 +51,14 @@ fn head(case: &Case) -> http::request::Parts {
     head
 }
 
-fn run(case: &Case) -> Result<Plan, BatchRefusal> {
+/// How the items of a case are planned.
+#[derive(Clone, Copy)]
+enum Planned {
+    AsBatch,
+    AsStream,
+}
+
+fn run(case: &Case, planned: Planned) -> Result<Plan, BatchRefusal> {
     let (settings, head) = (settings(), head(case));
     let target = Target::find(settings, &head).unwrap();
     let entry = target.entry_point().unwrap_or_else(|| panic!("{} is not for items", case.target));
@@ -63,7 +70,10 @@ fn run(case: &Case) -> Result<Plan, BatchRefusal> {
     // A batch that was stored and read back is planned alike.
     let stored = serde_json::to_vec(&request).unwrap();
     let request: BatchRequest = serde_json::from_slice(&stored).unwrap();
-    request.plan(settings, entry, &mut PhaseTimes::default())
+    match planned {
+        Planned::AsBatch => request.plan(settings, entry, &mut PhaseTimes::default()),
+        Planned::AsStream => request.plan_to_explain(settings, entry, &mut PhaseTimes::default()),
+    }
 }
 
 fn kind(error_reply: &ErrorReply) -> &str {
@@ -71,9 +81,9 @@ fn kind(error_reply: &ErrorReply) -> &str {
 }
 
 /// Compares the outcome of a case with what it expects.
-fn check(case: &Case) -> Result<(), String> {
+fn check(case: &Case, planned: Planned) -> Result<(), String> {
     let expected = &case.expected;
-    match run(case) {
+    match run(case, planned) {
         Ok(plan) if expected.status == 207 => check_items(case, &plan),
         Ok(_) => Err("the batch is accepted".to_owned()),
         Err(refusal) => {
@@ -156,28 +166,35 @@ fn holds(planned: &PlannedCondition, failed: &[bool]) -> bool {
     holds.unwrap()
 }
 
-fn run_folder(folder: &str) {
+fn run_folder(folder: &str, planned: Planned) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder);
     let cases = case::read_folder(&folder).unwrap();
     assert!(!cases.is_empty());
     let wrong: Vec<_> = cases
         .iter()
-        .filter_map(|case| check(case).err().map(|error| format!("{}: {}\n  {error}", case.name, case.about)))
+        .filter_map(|case| {
+            check(case, planned).err().map(|error| format!("{}: {}\n  {error}", case.name, case.about))
+        })
         .collect();
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
 #[test]
 fn hostile_batches_are_refused() {
-    run_folder("refused");
+    run_folder("refused", Planned::AsBatch);
 }
 
 #[test]
 fn hostile_items_are_refused_alone() {
-    run_folder("item");
+    run_folder("item", Planned::AsBatch);
 }
 
 #[test]
 fn hostile_lines_are_refused_alone() {
-    run_folder("ndjson");
+    run_folder("ndjson", Planned::AsBatch);
+}
+
+#[test]
+fn lines_of_a_stream_wait_for_earlier_ones() {
+    run_folder("stream", Planned::AsStream);
 }

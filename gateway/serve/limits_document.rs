@@ -33,6 +33,7 @@ pub(crate) fn limits_document(endpoint: &BatchEndpoint) -> EncodedBody {
             "maxHeaderBytes": limits.max_header_bytes,
             "maxItemReply": limits.max_item_reply,
             "maxReply": limits.max_reply,
+            "streamWindow": { "items": limits.stream_window.items, "bytes": limits.stream_window.bytes },
         },
         "concurrency": endpoint.concurrency,
         "deadlineMilliseconds": u64::try_from(endpoint.deadline.as_millis()).unwrap_or(u64::MAX),

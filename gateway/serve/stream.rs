@@ -11,12 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::batch::{Batch, BatchRefusal};
+use crate::batch::BatchRefusal;
 use crate::clock::{Deadline, Stopwatch};
 use crate::config::BatchEndpoint;
 use crate::dispatch::{StreamDispatch, StreamWork};
 use crate::format::ndjson::{Line, Lines, check_start, read_line};
 use crate::phase::Phase;
+use crate::plan::EarlierLines;
 use crate::problem::{self, ErrorReply};
 use crate::telemetry::BatchEnd;
 
@@ -63,9 +64,10 @@ pub(super) async fn serve<'gateway>(
     let runner = begun.and_then(|()| Runner::new(&request, &snapshot));
     let runner = runner.map_err(|refusal| Box::new(problem::of_refusal(&refusal)))?;
     let engine = &runner.engine(&memory);
-    let work = StreamWork::new(runner.limits(request.execution_policy(runner.entry)));
+    let limits = runner.limits(request.execution_policy(runner.entry));
+    let work = StreamWork::new(limits, endpoint.limits.stream_window, &runner);
     let meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
-    let dispatch = StreamDispatch::new(&work, &engine, &runner);
+    let dispatch = StreamDispatch::new(&work, &engine);
     let mut stream = Stream::new(runner, meter, dispatch, &memory);
     let mut reply = StreamReply::new(runner, context);
     let left = stream.carry(session, &mut reply).await;
@@ -110,6 +112,8 @@ struct Stream<'stream> {
     meter: Meter,
     dispatch: StreamDispatch<'stream, &'stream BatchEngine<'stream>>,
     lines: Lines,
+    /// The lines that the next one can name.
+    earlier: EarlierLines,
     taken: usize,
     bytes_in: usize,
     body: Body,
@@ -159,6 +163,7 @@ impl<'stream> Stream<'stream> {
             counted: 0,
             dispatch,
             lines: Lines::new(runner.entry.endpoint.limits.max_body),
+            earlier: EarlierLines::new(runner.entry.endpoint.limits.stream_window.items),
             taken: 0,
             bytes_in: 0,
             body: Body::Open,
@@ -252,8 +257,10 @@ impl<'stream> Stream<'stream> {
     }
 
     /// Updates the memory held for lines. Their bytes are there already, and bounded for each stream; if memory is short, their
-    /// calls wait.
+    /// calls wait, and results are not kept.
     fn count_lines(&mut self) {
+        self.dispatch.keep_at_most(self.reservation.may_keep());
+        self.reservation.keep(self.dispatch.kept_bytes());
         let now = self.lines.bytes() + self.dispatch.bytes_under_way();
         if now != self.counted {
             self.reservation.change(self.counted, now);
@@ -270,13 +277,12 @@ impl<'stream> Stream<'stream> {
         }
         self.taken += 1;
         let (position, bytes) = (line.number, line.content.as_ref().map_or(0, Bytes::len));
-        let batch = Batch { items: vec![read_line(line, limits)], ..Batch::default() };
-        let mut plan = request.plan_items(batch, &snapshot.settings, entry)?;
+        let item = read_line(line, limits);
+        let mut line = request.plan_line(item, &mut self.earlier, &snapshot.settings, entry);
         // A single item is admitted or rejected.
-        self.meter.admit_plan(&mut plan, Batching::Streamed).map_err(BatchRefusal::NotAdmitted)?;
-        for item in plan.items {
-            self.dispatch.start(position, item, bytes);
-        }
+        let admitted = self.meter.admit_items(std::slice::from_mut(&mut line.item), Batching::Streamed);
+        admitted.map_err(BatchRefusal::NotAdmitted)?;
+        self.dispatch.start(position, line, bytes);
         Ok(())
     }
 

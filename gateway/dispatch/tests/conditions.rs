@@ -11,10 +11,11 @@ use crate::reference::condition::Condition;
 use crate::route::Respond;
 
 /// A condition that asks about items by their number.
-fn planned_condition(text: &str) -> PlannedCondition {
+pub(super) fn planned_condition(text: &str) -> PlannedCondition {
     let condition = Box::new(Condition::parse(text).unwrap());
     let index = |id: &ItemId| ItemIndex(id.as_str().parse().unwrap());
-    let sources = condition.items().into_iter().map(|id| (id.clone(), index(id))).collect();
+    let sources =
+        condition.parts().into_iter().map(|part| (part.item().clone(), index(part.item()))).collect();
     PlannedCondition { condition, sources }
 }
 

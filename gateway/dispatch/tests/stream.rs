@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::batch::ItemRejection;
+use crate::batch::{ItemRejection, StreamWindow};
 use crate::clock::Deadline;
 use crate::dispatch::{
     CallFailure, DispatchLimits, Outcome, Sent, SkipReason, StreamDispatch, StreamWork, StreamedItem,
@@ -26,6 +26,8 @@ fn limits() -> DispatchLimits {
     }
 }
 
+const WINDOW: StreamWindow = StreamWindow { items: 100, bytes: 1000 };
+
 /// Runs with a clock that is stopped while any task can make progress.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -35,8 +37,8 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 /// Streams all of the fake's items, and returns them as they end. Those in `rejected` need no call.
 fn stream(fake: &Fake, upstreams: usize, limits: DispatchLimits, rejected: &[usize]) -> Vec<StreamedItem> {
     block_on(async {
-        let work = StreamWork::new(limits);
-        let mut dispatch = StreamDispatch::new(&work, &fake, fake);
+        let work = StreamWork::new(limits, WINDOW, fake);
+        let mut dispatch = StreamDispatch::new(&work, &fake);
         let mut ended = Vec::new();
         let mut next = 0;
         while ended.len() < fake.count() {
@@ -45,7 +47,7 @@ fn stream(fake: &Fake, upstreams: usize, limits: DispatchLimits, rejected: &[usi
                 if rejected.contains(&next) {
                     item.step = Step::Rejected(ItemRejection::NoRoute);
                 }
-                dispatch.start(next + 1, item, 1);
+                dispatch.start(next + 1, item.into(), 1);
                 next += 1;
             }
             dispatch.ready().await;
@@ -122,11 +124,11 @@ fn slow_upstreams_get_all_channels_at_once() {
 fn who_leaves_ends_every_item_that_was_started() {
     let fake = Fake::new(&[Act::Hang; 3], 9);
     block_on(async {
-        let work = StreamWork::new(DispatchLimits { sequential: true, ..limits() });
+        let work = StreamWork::new(DispatchLimits { sequential: true, ..limits() }, WINDOW, &fake);
         let engine = &fake;
-        let mut dispatch = StreamDispatch::new(&work, &engine, engine);
+        let mut dispatch = StreamDispatch::new(&work, &engine);
         for number in 0..3 {
-            dispatch.start(number + 1, planned(number, 0), 1);
+            dispatch.start(number + 1, planned(number, 0).into(), 1);
         }
         dispatch.alongside(tokio::time::sleep(Duration::from_millis(10))).await;
         dispatch.abandon();
@@ -141,13 +143,13 @@ fn who_leaves_ends_every_item_that_was_started() {
 #[test]
 fn large_items_leave_room_for_few() {
     let fake = Fake::new(&[Act::Hang; 3], 9);
-    let work = StreamWork::new(DispatchLimits { max_bytes: 10, ..limits() });
+    let work = StreamWork::new(DispatchLimits { max_bytes: 10, ..limits() }, WINDOW, &fake);
     let engine = &fake;
-    let mut dispatch = StreamDispatch::new(&work, &engine, engine);
+    let mut dispatch = StreamDispatch::new(&work, &engine);
     assert!(dispatch.has_room());
-    dispatch.start(1, planned(0, 0), 9);
+    dispatch.start(1, planned(0, 0).into(), 9);
     assert!(dispatch.has_room());
-    dispatch.start(2, planned(1, 0), 9);
+    dispatch.start(2, planned(1, 0).into(), 9);
     assert!(!dispatch.has_room());
 }
 
@@ -163,14 +165,14 @@ proptest! {
         let fake = Fake::new(&acts, permits);
         let (engine, limits) = (&fake, DispatchLimits { concurrency, stop_on_error, ..limits() });
         let (started, mut positions) = block_on(async {
-            let work = StreamWork::new(limits);
-            let mut dispatch = StreamDispatch::new(&work, &engine, engine);
+            let work = StreamWork::new(limits, WINDOW, engine);
+            let mut dispatch = StreamDispatch::new(&work, &engine);
             let mut ended = Vec::new();
             let mut next = 0;
             let gone = Deadline::after(Duration::from_millis(leaves));
             while ended.len() < fake.count() && !gone.is_over() {
                 while next < fake.count() && dispatch.has_room() {
-                    dispatch.start(next + 1, planned(next, next % 3), 1);
+                    dispatch.start(next + 1, planned(next, next % 3).into(), 1);
                     next += 1;
                 }
                 // Dropped again and again, in the middle of the calls.

@@ -4,11 +4,10 @@ use http::Method;
 
 use super::lines::Line;
 use crate::batch::{
-    BatchItem, BatchLimits, BatchRefusal, Item, ItemForm, ItemId, ItemIndex, ItemRejection, Place, Subject,
+    BatchItem, BatchLimits, BatchRefusal, ItemForm, ItemId, ItemIndex, ItemRejection, Place, Subject,
 };
-use crate::format::item_builder::{NO_DEPENDENCIES_OF_LINES, NO_GROUPS_OF_LINES};
+use crate::format::item_builder::NO_GROUPS_OF_LINES;
 use crate::format::json::{LineError, read_item};
-use crate::reference::template::Template;
 
 /// Reads a line. The id of an item without one is the number of its line.
 #[must_use]
@@ -25,9 +24,6 @@ pub fn read_line(line: Line, limits: &BatchLimits) -> BatchItem {
         Ok(item) if item.subject.form.group.is_some() => {
             BatchItem { content: Err(NO_GROUPS_OF_LINES), ..item }
         }
-        Ok(item) if item.content.as_ref().is_ok_and(needs_others) => {
-            BatchItem { content: Err(NO_DEPENDENCIES_OF_LINES), ..item }
-        }
         Ok(item) => item,
         Err(rejection) => BatchItem {
             subject: Subject {
@@ -39,16 +35,6 @@ pub fn read_line(line: Line, limits: &BatchLimits) -> BatchItem {
             content: Err(rejection),
         },
     }
-}
-
-/// Whether an item can't be sent before others have ended. A text that only represents a reference's
-/// own (`{{$responses.`) needs none.
-fn needs_others(item: &Item) -> bool {
-    let refers = |template: &Template| {
-        template.expressions().next().is_some()
-            || template.url.as_ref().is_some_and(|url| url.location_of.is_some())
-    };
-    !item.depends_on.is_empty() || item.condition.is_some() || item.template.as_deref().is_some_and(refers)
 }
 
 /// Checks the first line of a body.
@@ -121,24 +107,5 @@ mod tests {
         let item = read(r#"{"method":"PUT","url":"/x","atomicityGroup":"g"}"#);
         assert_eq!(item.content, Err(NO_GROUPS_OF_LINES));
         assert!(read(r#"{"method":"PUT","url":"/x","atomicityGroup":null}"#).content.is_ok());
-    }
-
-    #[test]
-    fn what_needs_other_lines_is_refused() {
-        for member in [
-            r#""url":"/x","dependsOn":["a"]"#,
-            r#""url":"/x/{$responses.a.status}""#,
-            r#""url":"$a""#,
-            r#""url":"/x","if":"$a/$succeeded""#,
-            r#""url":"/x","if":"true""#,
-            r#""url":"/x","headers":{"If-Match":"$a"}"#,
-            r#""url":"/x","headers":{"X-A":"{$responses.a.header.etag}"}"#,
-            r#""url":"/x","body":["{$responses.a.body}"]"#,
-        ] {
-            let item = read(&format!(r#"{{"id":"b","method":"PUT",{member}}}"#));
-            assert_eq!(item.content, Err(NO_DEPENDENCIES_OF_LINES), "{member}");
-        }
-        let item = read(r#"{"method":"PUT","url":"/x","dependsOn":[],"body":["{{$responses.a.body}"]}"#);
-        assert!(item.content.is_ok());
     }
 }

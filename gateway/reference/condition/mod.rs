@@ -99,6 +99,16 @@ pub enum ResultPart {
 }
 
 impl ResultPart {
+    /// Whether it needs the result itself, and not only how the item ended.
+    #[must_use]
+    pub fn needs_result(&self) -> bool {
+        match self {
+            Self::Succeeded(_) => false,
+            Self::Member { .. } => true,
+            Self::Reference(expression) => expression.needs_result(),
+        }
+    }
+
     /// Whose result.
     #[must_use]
     pub fn item(&self) -> &ItemId {
@@ -110,22 +120,22 @@ impl ResultPart {
 }
 
 impl Condition {
-    /// The items that it asks about, in order; one may come twice.
+    /// What it asks about, in order.
     #[must_use]
-    pub fn items(&self) -> Vec<&ItemId> {
-        let mut items = Vec::new();
-        self.collect(&mut items);
-        items
+    pub fn parts(&self) -> Vec<&ResultPart> {
+        let mut parts = Vec::new();
+        self.collect(&mut parts);
+        parts
     }
 
-    fn collect<'own>(&'own self, items: &mut Vec<&'own ItemId>) {
+    fn collect<'own>(&'own self, parts: &mut Vec<&'own ResultPart>) {
         let mut add = |operand: &'own Operand| match operand {
             Operand::Literal(_) => {}
-            Operand::Result(part) => items.push(part.item()),
+            Operand::Result(part) => parts.push(part),
         };
         match self {
-            Self::Any(list) | Self::All(list) => list.iter().for_each(|one| one.collect(items)),
-            Self::Not(inner) => inner.collect(items),
+            Self::Any(list) | Self::All(list) => list.iter().for_each(|one| one.collect(parts)),
+            Self::Not(inner) => inner.collect(parts),
             Self::Compared { left, right, .. } => {
                 add(left);
                 add(right);
