@@ -117,6 +117,11 @@ impl CallHeaders {
         self
     }
 
+    /// The names of the shared fields.
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.shared.keys()
+    }
+
     /// The shared value of a field, which a call may override.
     #[must_use]
     pub fn shared(&self, name: &HeaderName) -> Option<&HeaderValue> {

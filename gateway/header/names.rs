@@ -5,6 +5,9 @@
 //! ([`Spellings`](super::spelling::Spellings)). Its canonical case is for names that nobody spelt, such as those of HTTP/2,
 //! where all are in lower case.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// The names in IANA's registry of HTTP fields, sorted without regard to case. In JSON results they are always written so.
 const REGISTERED: [&str; 253] = [
     "A-IM",
@@ -294,24 +297,37 @@ const OTHERS: [&str; 28] = [
     "X-XSS-Protection",
 ];
 
-/// The canonical case of a registered name. The name may be in any case.
+/// All of them by their lower case, which is how a `HeaderName` has them. A call looks up each name of its head and of its
+/// reply's, so a look-up has to be cheap.
+static BY_LOWER_CASE: LazyLock<HashMap<String, Known>> = LazyLock::new(|| {
+    let all = [(REGISTERED.as_slice(), Registry::Iana), (OTHERS.as_slice(), Registry::None)];
+    let each = |(names, registry): (&'static [&'static str], Registry)| {
+        names.iter().map(move |name| (name.to_ascii_lowercase(), Known { name, registry }))
+    };
+    all.into_iter().flat_map(each).collect()
+});
+
+/// A name whose canonical case is in one of the lists.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    name: &'static str,
+    registry: Registry,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Registry {
+    Iana,
+    None,
+}
+
+/// The canonical case of a registered name. It is given in lower case.
 pub(crate) fn registered(name: &str) -> Option<&'static str> {
-    find(&REGISTERED, name)
+    BY_LOWER_CASE.get(name).filter(|known| known.registry == Registry::Iana).map(|known| known.name)
 }
 
-/// The canonical case of a name, if it is a known one. The name may be in any case.
+/// The canonical case of a name, if it is a known one. It is given in lower case.
 pub(crate) fn known(name: &str) -> Option<&'static str> {
-    registered(name).or_else(|| find(&OTHERS, name))
-}
-
-fn find(names: &[&'static str], name: &str) -> Option<&'static str> {
-    // Compared byte by byte.
-    let found = names.binary_search_by(|other| lower(other).cmp(lower(name)));
-    names.get(found.ok()?).copied()
-}
-
-fn lower(text: &str) -> impl Iterator<Item = u8> {
-    text.bytes().map(|byte| byte.to_ascii_lowercase())
+    BY_LOWER_CASE.get(name).map(|known| known.name)
 }
 
 /// Passes a lower-case name in its canonical case to `put`, in one piece or several.
@@ -366,10 +382,9 @@ mod tests {
     #[test]
     fn every_known_name_is_found() {
         for names in [&REGISTERED[..], &OTHERS[..]] {
-            assert!(names.is_sorted_by_key(|name| name.to_ascii_lowercase()));
+            assert!(names.is_sorted_by_key(|name| name.to_ascii_lowercase()), "for those who read it");
             for name in names {
                 assert_eq!(known(&name.to_ascii_lowercase()), Some(*name));
-                assert_eq!(known(&name.to_ascii_uppercase()), Some(*name));
                 assert_eq!(canonical(&name.to_ascii_lowercase()), *name);
             }
         }

@@ -32,7 +32,25 @@ pub(crate) fn canonical(name: &HeaderName) -> Bytes {
     }
 }
 
-fn spelt(name: &HeaderName, spellings: &Spellings) -> Bytes {
+/// The names of fields that many heads have, as HTTP/1.1 writes them. They are looked up once, not for each head.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedNames(Vec<(HeaderName, Bytes)>);
+
+impl SharedNames {
+    /// These names, spelt as `spellings` says.
+    pub(crate) fn new<'name>(names: impl Iterator<Item = &'name HeaderName>, spellings: &Spellings) -> Self {
+        Self(names.map(|name| (name.clone(), spelt(name, spellings))).collect())
+    }
+
+    /// The name as it is written: as one of these, or in its canonical case.
+    pub(crate) fn written(&self, name: &HeaderName) -> Bytes {
+        let shared = self.0.iter().find(|(other, _)| other == name);
+        shared.map_or_else(|| canonical(name), |(_, written)| written.clone())
+    }
+}
+
+/// A name as it was spelt, or in its canonical case.
+pub(crate) fn spelt(name: &HeaderName, spellings: &Spellings) -> Bytes {
     if !spellings.has(name)
         && let Some(known) = names::known(name.as_str())
     {
@@ -43,20 +61,20 @@ fn spelt(name: &HeaderName, spellings: &Spellings) -> Bytes {
     Bytes::from(written)
 }
 
-/// The head of a request whose names are spelt as `spellings` says for each.
+/// The head of a request whose names are written as `written` says for each.
 ///
 /// # Errors
 /// It has more fields than a head can have.
-pub(crate) fn request<'spellings>(
+pub(crate) fn request(
     parts: Parts,
-    spellings: impl Fn(&HeaderName) -> &'spellings Spellings,
+    written: impl Fn(&HeaderName) -> Bytes,
 ) -> pingora::Result<RequestHeader> {
     let Parts { method, uri, version, headers, .. } = parts;
     let mut head = RequestHeader::build(method, b"/", Some(headers.len()))?;
     head.set_uri(uri);
     head.set_version(version);
     for (name, value) in each(headers) {
-        head.append_header(spelt(&name, spellings(&name)), value)?;
+        head.append_header(written(&name), value)?;
     }
     Ok(head)
 }
@@ -69,8 +87,7 @@ pub(crate) fn request_for_http1(head: RequestHeader) -> pingora::Result<RequestH
     if head.has_case() {
         return Ok(head);
     }
-    let none = Spellings::default();
-    request(head.into(), |_| &none)
+    request(head.into(), canonical)
 }
 
 /// The head of a reply for HTTP/1.1. Names that came over HTTP/2 get their canonical case.
@@ -124,8 +141,8 @@ mod tests {
         own.add(&HeaderName::from_static("x-ms-version"), b"x-ms-version");
         let fields =
             [("x-ms-version", "1"), ("via", "a"), ("x-odd", "1"), ("via", "b"), ("traceparent", "t")];
-        let head =
-            request(parts(&fields), |name| if name == "x-ms-version" { &own } else { &other }).unwrap();
+        let spellings = |name: &HeaderName| if name == "x-ms-version" { &own } else { &other };
+        let head = request(parts(&fields), |name| spelt(name, spellings(name))).unwrap();
         assert_eq!(wire(&head), "x-ms-version: 1\r\nVia: a\r\nVia: b\r\nX-Odd: 1\r\ntraceparent: t\r\n");
         assert_eq!(of_request(&head), own);
     }

@@ -28,8 +28,10 @@ impl Calls<'_> {
         parts.headers.insert(header::HOST, host);
         let call = sending.call;
         let is_own = |name: &HeaderName| call.headers.iter().any(|(own, _)| own == name);
-        let spellings = |name: &HeaderName| if is_own(name) { &call.spellings } else { self.spellings };
-        let header = field_names::request(parts, spellings).map_err(|_| CallFailure::Internal)?;
+        let written = |name: &HeaderName| {
+            if is_own(name) { field_names::spelt(name, &call.spellings) } else { self.names.written(name) }
+        };
+        let header = field_names::request(parts, written).map_err(|_| CallFailure::Internal)?;
         Ok(Box::new(header))
     }
 

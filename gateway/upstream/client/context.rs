@@ -15,6 +15,7 @@ use crate::limiter::Client;
 use crate::memory::MemoryReservation;
 use crate::plan::Call;
 use crate::telemetry::TraceContext;
+use crate::transport::field_names::SharedNames;
 use crate::upstream::instance::Upstream;
 
 /// On whose behalf calls are made.
@@ -46,12 +47,22 @@ pub(crate) struct SharedFields<'batch> {
 
 impl SharedFields<'_> {
     /// The fields of calls to one upstream.
-    pub(super) fn for_upstream(&self, upstream: &Upstream) -> CallHeaders {
+    pub(super) fn for_upstream(&self, upstream: &Upstream) -> SharedHead {
         let changes = &upstream.settings.headers;
         let remove = [&changes.remove, self.reserved].concat();
         let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
-        headers.without_of_items(upstream.settings.deadline_header.as_ref())
+        let headers = headers.without_of_items(upstream.settings.deadline_header.as_ref());
+        let names = SharedNames::new(headers.names(), self.spellings);
+        SharedHead { headers, names }
     }
+}
+
+/// What the heads of a batch's calls to one upstream share.
+pub(super) struct SharedHead {
+    /// Their fields.
+    pub(super) headers: CallHeaders,
+    /// The names of those fields, as HTTP/1.1 writes them.
+    pub(super) names: SharedNames,
 }
 
 /// One call in progress: its request and its terms.
@@ -71,8 +82,8 @@ pub(super) struct Calls<'batch> {
     pub(super) behalf: Behalf<'batch>,
     pub(super) upstream: &'batch Upstream,
     pub(super) headers: &'batch CallHeaders,
-    /// How the names of the inherited fields were spelt.
-    pub(super) spellings: &'batch Spellings,
+    /// The names of those fields, as HTTP/1.1 writes them.
+    pub(super) names: &'batch SharedNames,
 }
 
 impl<'batch> Calls<'batch> {

@@ -6,14 +6,13 @@ use std::time::Duration;
 use http::Method;
 
 use crate::dispatch::{Attempt, CallFailure, Channel, Engine, UpstreamReply};
-use crate::header::inherit::CallHeaders;
 use crate::limiter::{FairLimiter, Flow, Permit};
 use crate::memory::MemoryExhausted;
 use crate::plan::Call;
 use crate::route::UpstreamIndex;
 use crate::upstream::instance::Upstream;
 
-use super::context::{Behalf, Calls, Sending, SharedFields};
+use super::context::{Behalf, Calls, Sending, SharedFields, SharedHead};
 use super::held::HeldConnection;
 use super::queued::Queued;
 use super::retry;
@@ -29,13 +28,13 @@ pub(crate) struct BatchEngine<'batch> {
 /// What all of a batch's calls to one upstream share.
 struct Share {
     /// Made for the first call.
-    headers: OnceLock<CallHeaders>,
+    head: OnceLock<SharedHead>,
     flow: Flow,
 }
 
 impl<'batch> BatchEngine<'batch> {
     pub(crate) fn new(behalf: Behalf<'batch>, fields: SharedFields<'batch>) -> Self {
-        let share = |_| Share { headers: OnceLock::new(), flow: Flow::new(behalf.client) };
+        let share = |_| Share { head: OnceLock::new(), flow: Flow::new(behalf.client) };
         Self { behalf, fields, shares: behalf.upstreams.iter().map(share).collect() }
     }
 
@@ -50,8 +49,8 @@ impl<'batch> BatchEngine<'batch> {
 
     fn calls_to(&self, index: UpstreamIndex) -> Option<Calls<'_>> {
         let upstream = self.upstream(index)?;
-        let headers = self.shares.get(index.0)?.headers.get_or_init(|| self.fields.for_upstream(upstream));
-        Some(Calls { behalf: self.behalf, upstream, headers, spellings: self.fields.spellings })
+        let head = self.shares.get(index.0)?.head.get_or_init(|| self.fields.for_upstream(upstream));
+        Some(Calls { behalf: self.behalf, upstream, headers: &head.headers, names: &head.names })
     }
 }
 
