@@ -2,6 +2,7 @@
 //! and what arrives at the upstream.
 
 mod azure;
+mod google;
 mod odata;
 mod office;
 
