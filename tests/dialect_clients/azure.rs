@@ -72,3 +72,16 @@ fn azures_data_tables_raise_an_error_if_a_transaction_of_several_is_refused() {
     assert!(message.contains("share no transaction"), "{javascript}");
     assert_eq!(upstream.requests_to("/acct/orders").len(), 2, "nothing but the transactions of one is sent");
 }
+
+#[test]
+fn azures_clients_of_blobs_read_which_limit_a_batch_exceeded() {
+    let upstream = services::start();
+    let endpoint = "path: /acct, query: { comp: batch }, dialect: azure, max_items: 1";
+    let gateway = super::gateway(&upstream, endpoint);
+    let python = &told(&mut python_program("azure_blob.py"), &gateway)["deletes"];
+    assert_eq!((&python["status"], &python["code"]), (&json!(413), &json!("too_many_items")), "{python}");
+    let javascript = &told(&mut node("azure_blob.cjs"), &gateway)["deletes"];
+    assert_eq!((&javascript["status"], &javascript["code"]), (&json!(413), &json!("too_many_items")));
+    assert!(javascript["message"].as_str().unwrap().contains("(max_items)"), "{javascript}");
+    assert!(upstream.requests().iter().all(|request| request.method != "DELETE"), "nothing is sent");
+}

@@ -62,3 +62,18 @@ fn googleapis_batcher_gets_every_reply_in_its_place() {
     assert_eq!(each(mixed, "status"), [200, 404, 200, 204, 200], "{told}");
     assert_eq!(mixed[1]["message"], "No such object: bk/missing", "{told}");
 }
+
+#[test]
+fn googles_clients_read_which_limit_a_batch_exceeded() {
+    let upstream = services::start();
+    let gateway = super::gateway(&upstream, "path: /batch/storage/v1, dialect: google, max_items: 1");
+    let python = told(&mut python_program("google_reasons.py"), &gateway);
+    assert_eq!(python["reasons"]["status"], 413, "{python}");
+    assert!(python["reasons"]["reason"].as_str().unwrap().contains("(max_items)"), "{python}");
+    let storage = &told(&mut python_program("gcs_batch.py"), &gateway)["strict"];
+    assert_eq!(storage["code"], 413, "{storage}");
+    assert!(storage["message"].as_str().unwrap().contains("(max_items)"), "{storage}");
+    let targets = upstream.requests().into_iter().map(|request| request.target);
+    let objects: Vec<_> = targets.filter(|target| target.contains("/b/bk/o/")).collect();
+    assert_eq!(objects, ["/storage/v1/b/bk/o/a.txt?alt=json&key=K"], "that batch has one call only");
+}

@@ -52,6 +52,7 @@ fn office365_reads_and_changes_sharepoint() {
         |batch: &str| each(&told[batch]["failures"], "status").into_iter().cloned().collect::<Vec<_>>();
     assert_eq!(failures("reads"), Vec::<Value>::new(), "{told}");
     assert_eq!((title("reads", 0), title("reads", 1)), (json!("tea"), json!("tea")), "{told}");
+    assert_eq!(told["failed"]["failures"][0]["message"], "Item does not exist.", "{told}");
     assert_eq!((title("failed", 2), failures("failed")), (json!("tea"), vec![json!(404)]), "{told}");
     assert_eq!((title("writes", 3), failures("writes")), (json!("tea"), vec![json!(404)]), "{told}");
 }
@@ -89,4 +90,19 @@ fn pnpjs_reads_and_changes_graph() {
     assert!([1, 2].iter().all(|&write: &usize| writes[write]["status"].is_null()), "{told}");
     let arrived = arrived(&upstream);
     assert!(arrived.contains(&"PATCH /v1.0/users/21".to_owned()), "{arrived:?}");
+}
+
+#[test]
+fn office365_halves_batches_that_have_too_many_items() {
+    let upstream = services::start();
+    let graph = "path: /v1.0/$batch, dialect: graph, max_items: 2";
+    let sharepoint = "path: /sites/team/_api/$batch, dialect: odata-3, groups: independent, changesets: flat, max_items: 2";
+    let gateway = super::gateway(&upstream, &format!("{graph} }}, {{ {sharepoint}"));
+    let told = told(&mut python_program("office365_batch.py"), &gateway);
+    assert_eq!(told["graph"]["results"][0]["id"], "1", "{told}");
+    assert_eq!(told["writes"]["results"][3]["Title"], "tea", "{told}");
+    assert_eq!(each(&told["writes"]["failures"], "message"), ["Item does not exist."], "{told}");
+    let deletions = arrived(&upstream).iter().filter(|line| line.starts_with("DELETE /sites/")).count();
+    assert_eq!(deletions, 3, "nothing of a refused batch was sent");
+    gateway.wait_for_metric("batchgate_batches_total", &[("outcome", "refused")], 3.0);
 }

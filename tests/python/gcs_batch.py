@@ -29,8 +29,11 @@ def change(names, bucket="bk"):
 
 
 def patiently(*names):
-    with client.batch(raise_exception=False) as batch:
-        blobs = change(names)
+    try:
+        with client.batch(raise_exception=False) as batch:
+            blobs = change(names)
+    except GoogleAPICallError as error:
+        return {"code": error.code, "message": error.message}
     return {
         "statuses": [response.status_code for response in batch._responses],
         "types": [response.headers.get("Content-Type") for response in batch._responses],
