@@ -17,7 +17,7 @@ use crate::header::field::{FieldError, Fields, checked_field};
 use crate::plan::{Call, CallTemplate, Filled, PlanContext, parse_item_url};
 use crate::reference::expression::{Expression, Part, TextTemplate};
 use crate::reference::template::BodyPiece;
-use crate::route::{Mapping, RouteAction, RouteIndex, UpstreamIndex};
+use crate::route::{AbsoluteUrl, Mapping, RouteAction, RouteIndex, UpstreamIndex};
 
 /// All but RFC 3986's unreserved characters.
 const IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -164,7 +164,7 @@ impl<'run, 'work> Filling<'run, 'work> {
         let source = source.ok_or_else(|| fail("the result has no Location"))?;
         // A fragment is for the reader of the resource that the Location names, and is never sent.
         let value = value.split('#').next().unwrap_or_default();
-        if !value.starts_with('/') && !value.contains("://") {
+        if !value.starts_with('/') && AbsoluteUrl::parse(value).is_none() {
             return Err(fail("the Location is relative, and only a path or an absolute url can be followed"));
         }
         let mapped = self.to_gateway(value, source);

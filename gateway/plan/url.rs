@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use crate::batch::ItemRejection;
 use crate::route::{
-    CanonicalPath, Mapping, PathError, Strictness, broken_encoding, encoded_path, encoded_query,
+    AbsoluteUrl, CanonicalPath, Mapping, PathError, Strictness, broken_encoding, encoded_path, encoded_query,
     is_query_byte, same_authority,
 };
 
@@ -76,17 +76,10 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
 
 /// The url without the gateway's own authority.
 fn origin_form<'url>(url: &'url str, own_authority: &str) -> Result<&'url str, ItemRejection> {
-    match url.split_once("://") {
-        Some((scheme, rest))
-            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
-        {
-            let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-            if !same_authority(authority, own_authority) {
-                return Err(refused("names a host other than this gateway"));
-            }
-            Ok(if target.is_empty() { "/" } else { target })
-        }
-        Some(_) | None => Ok(url),
+    match AbsoluteUrl::parse(url).filter(AbsoluteUrl::is_http) {
+        Some(absolute) if same_authority(absolute.authority, own_authority) => Ok(absolute.target()),
+        Some(_) => Err(refused("names a host other than this gateway")),
+        None => Ok(url),
     }
 }
 

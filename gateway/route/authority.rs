@@ -1,4 +1,46 @@
-//! Whether two authorities are the same (RFC 9110 §4.2.3): case does not matter, nor does a default port.
+//! Absolute urls, and whether two authorities are the same (RFC 9110 §4.2.3): case does not matter, nor does a default
+//! port.
+
+/// An absolute url with an authority, in its parts (RFC 3986 §4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbsoluteUrl<'url> {
+    /// As it was written, in any case.
+    scheme: &'url str,
+    /// Between `://` and the path.
+    pub authority: &'url str,
+    /// Path, query and fragment; may be empty.
+    pub rest: &'url str,
+}
+
+impl<'url> AbsoluteUrl<'url> {
+    /// The parts of a url. `None` for a relative one: the `://` in `/login?next=https://host/` is a part of its query.
+    #[must_use]
+    pub fn parse(url: &'url str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        if scheme.contains(['/', '?', '#']) {
+            return None;
+        }
+        let (authority, rest) = split_authority(rest);
+        Some(Self { scheme, authority, rest })
+    }
+
+    /// Whether its scheme is `http` or `https`.
+    #[must_use]
+    pub fn is_http(&self) -> bool {
+        ["http", "https"].iter().any(|http| self.scheme.eq_ignore_ascii_case(http))
+    }
+
+    /// Path, query and fragment; `/` if there is no path (RFC 9110 §4.2.3).
+    #[must_use]
+    pub fn target(&self) -> &'url str {
+        if self.rest.is_empty() { "/" } else { self.rest }
+    }
+}
+
+/// The authority, and what follows it.
+pub(super) fn split_authority(rest: &str) -> (&str, &str) {
+    rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
+}
 
 /// Compares `host[:port]` with `host[:port]`.
 #[must_use]
@@ -15,6 +57,24 @@ fn without_default_port(authority: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_absolute_urls_have_a_scheme() {
+        for (url, scheme, authority, rest) in [
+            ("http://a/b?c", "http", "a", "/b?c"),
+            ("HTTPS://a:1", "HTTPS", "a:1", ""),
+            ("http://a?x=http://b/", "http", "a", "?x=http://b/"),
+            ("http://a#b", "http", "a", "#b"),
+            ("ftp://a/", "ftp", "a", "/"),
+        ] {
+            assert_eq!(AbsoluteUrl::parse(url), Some(AbsoluteUrl { scheme, authority, rest }), "{url}");
+        }
+        for url in
+            ["/a?next=https://b/", "a?next=https://b/", "?http://b/", "#http://b", "//a/b", "/a", "a:b", ""]
+        {
+            assert_eq!(AbsoluteUrl::parse(url), None, "{url}");
+        }
+    }
 
     #[test]
     fn default_ports_and_case_do_not_matter() {

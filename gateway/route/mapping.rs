@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::authority::{AbsoluteUrl, split_authority};
 use super::canonical::CanonicalPath;
 
 /// The mapping of one route.
@@ -57,22 +58,15 @@ impl Mapping {
             if upstream(authority) {
                 return format!("{origin}{}", self.to_gateway(path)).into();
             }
-        } else if let Some((scheme, rest)) = url.split_once("://") {
-            let (authority, path) = split_authority(rest);
-            let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-            if http && upstream(authority) {
-                return format!("{origin}{}", self.to_gateway(path)).into();
+        } else if let Some(absolute) = AbsoluteUrl::parse(url) {
+            if absolute.is_http() && upstream(absolute.authority) {
+                return format!("{origin}{}", self.to_gateway(absolute.rest)).into();
             }
         } else if url.starts_with('/') && !self.is_identity() {
             return self.to_gateway(url).into();
         }
         url.into()
     }
-}
-
-/// The authority, and what follows it.
-fn split_authority(rest: &str) -> (&str, &str) {
-    rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
 }
 
 #[cfg(test)]
@@ -89,6 +83,8 @@ mod tests {
         assert_eq!(back("//up:81/x?y"), "https://gw.example/dav/x?y");
         assert_eq!(back("//elsewhere/x"), "//elsewhere/x");
         assert_eq!(back("/x"), "/dav/x");
+        assert_eq!(back("/login?next=https://elsewhere/"), "/dav/login?next=https://elsewhere/");
+        assert_eq!(back("http://up:81/a?next=http://up:81/"), "https://gw.example/dav/a?next=http://up:81/");
         assert_eq!(back("http://elsewhere/x"), "http://elsewhere/x");
         assert_eq!(back("relative"), "relative");
     }

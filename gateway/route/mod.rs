@@ -15,7 +15,7 @@ mod reference;
 mod table;
 mod template;
 
-pub use authority::same_authority;
+pub use authority::{AbsoluteUrl, same_authority};
 pub use canonical::{
     CanonicalPath, EncodedSlashes, PathError, Strictness, broken_encoding, has_broken_encoding,
 };

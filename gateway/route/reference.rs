@@ -4,7 +4,7 @@
 use http::header::{HeaderName, HeaderValue};
 use http::uri::Authority;
 
-use super::authority::same_authority;
+use super::authority::{AbsoluteUrl, same_authority};
 use super::canonical::{CanonicalPath, Strictness};
 use super::table::{RouteAction, RouteTable, UpstreamIndex};
 
@@ -67,15 +67,14 @@ impl ReferenceRules<'_> {
     }
 
     fn map_url(&self, url: &str) -> Result<String, &'static str> {
-        let path = match url.split_once("://") {
-            Some((scheme, rest)) => {
-                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-                let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        let path = match AbsoluteUrl::parse(url) {
+            Some(absolute) => {
+                let authority = absolute.authority;
                 let valid = authority.parse::<Authority>().is_ok() && !authority.contains('@');
-                if !(http && valid && same_authority(authority, self.own_authority)) {
+                if !(absolute.is_http() && valid && same_authority(authority, self.own_authority)) {
                     return Err("leads to another host");
                 }
-                if path.is_empty() { "/" } else { path }
+                absolute.target()
             }
             None => url,
         };

@@ -10,7 +10,7 @@ use super::dav::{is_dav_type, root_of};
 use super::multistatus::{self, UpstreamResponse};
 use crate::batch::{ItemIndex, ItemResult, ResultBody};
 use crate::format::media::MediaType;
-use crate::route::{CanonicalPath, Strictness, encoded_path, encoded_query};
+use crate::route::{AbsoluteUrl, CanonicalPath, Strictness, encoded_path, encoded_query};
 
 /// The content of one `D:response`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -181,11 +181,6 @@ fn location_of(result: &ItemResult) -> Option<&str> {
 
 /// Path and query of a url; `None` if it has no absolute path.
 fn path_of(url: &str) -> Option<&str> {
-    let path = match url.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains(['/', '?', '#']) => {
-            rest.get(rest.find(['/', '?', '#'])?..)?
-        }
-        Some(_) | None => url,
-    };
+    let path = AbsoluteUrl::parse(url).map_or(url, |absolute| absolute.rest);
     path.starts_with('/').then_some(path)
 }
