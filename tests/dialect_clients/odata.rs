@@ -68,6 +68,8 @@ fn ui5_reads_and_writes() {
     assert_eq!(each(&two["several"], "status"), [501, 501], "{told}");
     let statuses = each(&two["apart"], "status");
     assert_eq!(statuses, [&Value::Null, &json!("404"), &Value::Null], "{told}");
+    let created = &upstream.requests_to("/v2/Orders")[0];
+    assert_eq!(created.header("Content-ID"), None, "the message's, which is the batch's business");
     assert_eq!(four["reads"], json!([{"value": order(1)}, {"value": order(2)}]), "{told}");
     assert_eq!(four["failed"][1], json!({"status": 404, "message": "There is no order 99."}), "{told}");
     let stopped = "HTTP request was not processed because the previous request failed";
