@@ -4,18 +4,19 @@
 use crate::case::{Case, read_folder};
 use crate::harness::programs::test_file;
 use crate::harness::upstream::Recorded;
-use crate::harness::{Config, Gateway, Reply, Request, Upstream, services};
+use crate::harness::{Config, Gateway, Reply, Request, Setup, Upstream, services};
 
 /// What the random part of a boundary is written as in a file.
 const RANDOM: &str = "RANDOM";
 
 /// The endpoints of all clients, each at the path that its client posts to.
-const ENDPOINTS: [&str; 8] = [
-    "path: /acct, dialect: odata, reply_status: 202",
-    "path: /acct/photos, dialect: odata, reply_status: 202",
-    "path: /acct/$batch, dialect: odata, reply_status: 202",
+const ENDPOINTS: [&str; 9] = [
+    "path: /batch, dialect: google",
+    "path: /batch/storage/v1, dialect: google",
+    "path: /acct, query: { comp: batch }, dialect: azure",
+    "path: /acct/$batch, dialect: odata, groups: independent, reply_status: 202",
     "path: /v1.0/$batch, dialect: graph",
-    "path: /sites/team/_api/$batch, dialect: odata",
+    "path: /sites/team/_api/$batch, dialect: odata-3, groups: independent, changesets: flat",
     "path: /v2/$batch, dialect: odata, reply_status: 202",
     "path: /svc/$batch, dialect: odata",
     "path: /api/data/v9.2/$batch, dialect: odata",
@@ -23,14 +24,20 @@ const ENDPOINTS: [&str; 8] = [
 
 /// The gateway before all services of [`services`].
 pub(crate) fn gateway(upstream: &Upstream) -> Gateway {
+    setup(upstream).start()
+}
+
+/// What that gateway is started with.
+pub(crate) fn setup(upstream: &Upstream) -> Setup {
     let endpoints = ENDPOINTS.map(|endpoint| format!("  - {{ {endpoint} }}")).join("\n");
-    Config::all_to("services", upstream.url()).raw(format!("batch:\n{endpoints}")).start()
+    let config = Config::all_to("services", upstream.url()).with("encoded_slashes: pass");
+    config.respond("/storage/v1/b/denied", "status: 403").raw(format!("batch:\n{endpoints}")).setup()
 }
 
 #[test]
 fn what_clients_send_is_answered_to_the_byte() {
     let cases = read_folder(&test_file("cases/clients")).unwrap_or_else(|error| panic!("{error}"));
-    assert!(cases.len() >= 26, "only {} cases", cases.len());
+    assert!(cases.len() >= 64, "only {} cases", cases.len());
     let upstream = services::start();
     let gateway = gateway(&upstream);
     let faults: Vec<_> = cases.iter().filter_map(|case| fault(case, &gateway, &upstream)).collect();

@@ -2,6 +2,7 @@
 //! and what arrives at the upstream.
 
 mod azure;
+mod google;
 mod odata;
 mod office;
 
@@ -168,4 +169,15 @@ fn pyodata_reads_and_changes() {
     assert_eq!(changes[0].text(), r#"{"Status": "paid"}"#);
     let created = upstream.requests().into_iter().find(|request| request.method == "POST").unwrap();
     assert_eq!(serde_json::from_str::<Value>(&created.text()).unwrap()["Customer"], "Łukasz & Søn");
+}
+
+#[test]
+fn pyodata_goes_on_after_an_error_in_the_dialect_of_its_version() {
+    let upstream = Upstream::answering(|request| orders(request, true));
+    let gateway = gateway(&upstream, "path: /svc/$batch, dialect: odata-3, reply_status: 202");
+    let told = told(&mut python_program("odata_batch.py"), &gateway);
+    assert_eq!(told["missing"]["status"], 404, "{told}");
+    assert_eq!(told["together"]["status"], 501, "{told}");
+    let reads = upstream.requests_to("/svc/Orders%282%29").len();
+    assert_eq!(reads, 2, "once after a good read, once after one that failed");
 }

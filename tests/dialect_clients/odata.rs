@@ -22,6 +22,7 @@ fn o_js_reads_and_writes() {
     assert_eq!(told["failed"][1]["body"]["error"]["message"], "There is no order 99.", "{told}");
     assert_eq!(told["one"], json!([{"contentId": 1, "status": 201, "body": order(21)}]), "{told}");
     assert_eq!(each(&told["flat"], "status"), [204, 204, 200], "{told}");
+    assert_eq!(told["several"]["status"], 501, "{told}");
 }
 
 #[test]
@@ -39,6 +40,7 @@ fn dynamics_web_api_reads_and_writes() {
         (&json!([{"id": "21"}]), &json!([{"id": "21"}, true])),
         "{told}"
     );
+    assert_eq!(told["several"]["error"]["status"], 501, "{told}");
     let created = upstream.requests_to("/api/data/v9.2/contacts");
     assert_eq!(created[0].header("Authorization"), Some("Bearer token"), "of the batch");
 }
@@ -58,6 +60,16 @@ fn ui5_reads_and_writes() {
         (vec![json!(1), json!(2)], vec![json!(21)]),
         "{told}"
     );
+    let failed = &two["failed"];
+    assert_eq!(
+        (numbers(failed), &failed[1]["status"]),
+        (vec![json!(1), Value::Null, json!(2)], &json!("404"))
+    );
+    assert_eq!(each(&two["several"], "status"), [501, 501], "{told}");
+    let statuses = each(&two["apart"], "status");
+    assert_eq!(statuses, [&Value::Null, &json!("404"), &Value::Null], "{told}");
+    let created = &upstream.requests_to("/v2/Orders")[0];
+    assert_eq!(created.header("Content-ID"), None, "the message's, which is the batch's business");
     assert_eq!(four["reads"], json!([{"value": order(1)}, {"value": order(2)}]), "{told}");
     assert_eq!(four["failed"][1], json!({"status": 404, "message": "There is no order 99."}), "{told}");
     let stopped = "HTTP request was not processed because the previous request failed";

@@ -84,7 +84,7 @@ fn entities(request: &Recorded) -> Answer {
     }
 }
 
-/// OData 3 with the light form of JSON.
+/// OData 3 with the light form of JSON, and errors in the verbose one if it is asked for.
 fn sharepoint(request: &Recorded) -> Answer {
     if request.target.to_ascii_lowercase().ends_with("/contextinfo") {
         return Answer::json(200, r#"{"FormDigestValue":"digest","FormDigestTimeoutSeconds":1800}"#);
@@ -92,7 +92,9 @@ fn sharepoint(request: &Recorded) -> Answer {
     if is_missing(&request.target) {
         let message = json!({"lang": "en-US", "value": "Item does not exist."});
         let code = "-2130575338, Microsoft.SharePoint.SPException";
-        return Answer::json(404, json!({"odata.error": {"code": code, "message": message}}).to_string());
+        let is_verbose = request.header("Accept").is_some_and(|accept| accept.contains("odata=verbose"));
+        let member = if is_verbose { "error" } else { "odata.error" };
+        return Answer::json(404, json!({member: {"code": code, "message": message}}).to_string());
     }
     match request.method.as_str() {
         "POST" if request.header("X-HTTP-Method").is_some() => Answer::empty(204),

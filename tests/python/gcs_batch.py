@@ -14,12 +14,11 @@ from google.cloud import storage
 client = storage.Client(
     project="p", credentials=AnonymousCredentials(), client_options=ClientOptions(api_endpoint=sys.argv[1])
 )
-bucket = client.bucket("bk")
 
 
-def change(*names):
+def change(names, bucket="bk"):
     """Patches each object, but deletes those that are `gone`."""
-    blobs = [bucket.blob(name) for name in names]
+    blobs = [client.bucket(bucket).blob(name) for name in names]
     for blob in blobs:
         if blob.name == "gone.txt":
             blob.delete()
@@ -30,8 +29,11 @@ def change(*names):
 
 
 def patiently(*names):
-    with client.batch(raise_exception=False) as batch:
-        blobs = change(*names)
+    try:
+        with client.batch(raise_exception=False) as batch:
+            blobs = change(names)
+    except GoogleAPICallError as error:
+        return {"code": error.code, "message": error.message}
     return {
         "statuses": [response.status_code for response in batch._responses],
         "types": [response.headers.get("Content-Type") for response in batch._responses],
@@ -40,10 +42,10 @@ def patiently(*names):
     }
 
 
-def strictly(*names):
+def strictly(*names, bucket="bk"):
     try:
         with client.batch():
-            change(*names)
+            change(names, bucket)
     except GoogleAPICallError as error:
         return {"kind": type(error).__name__, "code": error.code, "message": error.message, "errors": error.errors}
 
@@ -52,7 +54,7 @@ json.dump(
     {
         "patient": patiently("folder/file.txt", "gone.txt", "missing", "plain.txt"),
         "strict": strictly("folder/file.txt", "missing"),
-        "refused": strictly("denied/file.txt"),
+        "refused": strictly("file.txt", bucket="denied"),
     },
     sys.stdout,
 )
