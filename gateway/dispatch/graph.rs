@@ -66,7 +66,17 @@ impl<'run, 'graph: 'run, E: Engine> Source<'run> for Graph<'graph, E> {
     }
 
     fn waiting(&self, _queue: usize) -> usize {
-        if self.items.run.is_stopped() { 0 } else { self.state.lock().ready.len() }
+        let state = self.state.lock();
+        if self.items.run.is_stopped() {
+            state.ready.iter().filter(|Reverse(number)| self.items.leader(*number).is_some()).count()
+        } else {
+            state.ready.len()
+        }
+    }
+
+    /// A group that has begun goes on to its end.
+    fn is_stopped(&self, job: &PlacedJob<'graph>) -> bool {
+        self.items.run.is_stopped() && self.items.leader(job.number).is_none()
     }
 
     fn end(&'run self, job: PlacedJob<'graph>, outcome: Outcome) {
@@ -123,9 +133,8 @@ impl<'run, E: Engine> State<'run, E> {
     fn next(&mut self) -> Option<PlacedJob<'run>> {
         let items = self.items;
         while let Some(Reverse(number)) = self.ready.pop() {
-            if items.run.is_stopped() {
-                self.ready.clear();
-                return None;
+            if items.run.is_stopped() && items.leader(number).is_none() {
+                continue;
             }
             let Some(place) = items.places.get(number) else { continue };
             let job = |call| PlacedJob { number, place, call, deadline: items.deadline };

@@ -178,7 +178,7 @@ impl<'run, S: Source<'run>, E: Engine> Shared<'run, S, E> {
                 return Made { outcome: Outcome::failed(failure, job.progress()), channel: After::Usable };
             }
         };
-        if self.source.run().is_stopped() {
+        if self.source.is_stopped(job) {
             return Made { outcome: Outcome::Skipped(SkipReason::BatchStopped), channel: After::Usable };
         }
         let made = self.call(job, channel).await;

@@ -35,6 +35,11 @@ pub(super) trait Source<'run>: Sync {
     /// How far its items have come together.
     fn run(&self) -> &Run;
 
+    /// Whether this item, which was taken, is not to be started any more.
+    fn is_stopped(&self, _job: &Self::Job) -> bool {
+        self.run().is_stopped()
+    }
+
     /// Waits until the batch may have one more call under way, where the channels alone don't bound that.
     fn turn(&self) -> impl Future<Output = Option<SemaphorePermit<'_>>> + Send {
         std::future::ready(None)

@@ -10,8 +10,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A path that every server reads in the same way.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CanonicalPath(Box<str>);
+///
+/// It is sent as it was written: `%24` may be data where `$` means something (RFC 3986 §2.2). Most services decode it, though, so
+/// that routes, endpoints and access rules have to take both for the same: paths are compared decoded.
+#[derive(Clone, Debug)]
+pub struct CanonicalPath {
+    text: Box<str>,
+    /// The path as it is compared; `None`: as it is.
+    decoded: Option<Box<str>>,
+}
+
+impl PartialEq for CanonicalPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.compared() == other.compared()
+    }
+}
+
+impl Eq for CanonicalPath {}
 
 /// How strictly to refuse paths that servers read differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,36 +93,66 @@ impl CanonicalPath {
             Strictness::Item | Strictness::ItemWithSlashes => check_item(&decoded)?,
             Strictness::Proxied => {}
         }
-        Ok(Self(decoded.into_owned().into_boxed_str()))
+        Ok(decoded.into_owned().into())
+    }
+
+    /// The path as paths are compared: every encoded character decoded that would not change where a segment begins or
+    /// ends. Not to be sent.
+    #[must_use]
+    pub fn compared(&self) -> &str {
+        self.decoded.as_deref().unwrap_or(&self.text)
     }
 
     /// The path's text. It starts with a slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The path as a server reads it that takes an encoded slash or backslash for a slash, and several slashes for one.
     /// `None` if the path has neither.
     #[must_use]
     pub fn with_slashes_read(&self) -> Option<Self> {
-        if !self.0.contains("%2F") && !self.0.contains("%5C") {
+        if !self.text.contains("%2F") && !self.text.contains("%5C") {
             return None;
         }
-        let mut read = self.0.replace("%2F", "/").replace("%5C", "/");
+        let mut read = self.text.replace("%2F", "/").replace("%5C", "/");
         while read.contains("//") {
             read = read.replace("//", "/");
         }
-        Some(Self(read.into_boxed_str()))
+        Some(read.into())
     }
 
     /// Whether the two paths differ only by a slash at the end.
     #[must_use]
     pub fn differs_by_last_slash(&self, other: &Self) -> bool {
-        let without =
-            |long: &Self, short: &Self| long.0.strip_suffix('/').is_some_and(|rest| *rest == *short.0);
+        let without = |long: &Self, short: &Self| long.compared().strip_suffix('/') == Some(short.compared());
         without(self, other) || without(other, self)
     }
+}
+
+impl From<String> for CanonicalPath {
+    fn from(text: String) -> Self {
+        let decoded = decoded_to_compare(&text).map(String::into_boxed_str);
+        Self { text: text.into_boxed_str(), decoded }
+    }
+}
+
+/// A path in which visible ASCII characters are decoded, unless they are or begin something else when decoded; `None`: it has
+/// none of them encoded.
+pub(super) fn decoded_to_compare(path: &str) -> Option<String> {
+    let stays = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'/' | b'\\' | b'%');
+    let encoded = |at: usize| path.get(at..).and_then(decoded_byte).filter(|byte| !stays(*byte));
+    path.match_indices('%').find_map(|(at, _)| encoded(at))?;
+    let mut decoded = String::with_capacity(path.len());
+    let mut rest = 0;
+    for (at, byte) in path.match_indices('%').filter_map(|(at, _)| Some((at, encoded(at)?))) {
+        decoded.push_str(path.get(rest..at).unwrap_or_default());
+        decoded.push(char::from(byte));
+        rest = at + 3;
+    }
+    decoded.push_str(path.get(rest..).unwrap_or_default());
+    Some(decoded)
 }
 
 /// Checks the decoded path, so that no encoding hides in another: `%252%65` is decoded to `%252e`.
@@ -219,6 +264,36 @@ mod tests {
         for path in ["/", "/orders/7", "/a;v=1/b,c", "/users('x')", "/~me/a-b_c.d", "/x/"] {
             assert_eq!(item(path).as_deref(), Ok(path));
         }
+    }
+
+    #[test]
+    fn paths_are_compared_decoded() {
+        let path = |text: &str| CanonicalPath::parse(text, Strictness::Proxied).unwrap();
+        for (one, other) in [
+            ("/od/$admin", "/od/%24admin"),
+            ("/Users('root')", "/Users(%27root%27)"),
+            ("/a@b:c+d;e,f=g&h!i*j", "/a%40b%3ac%2Bd%3be%2cf%3dg%26h%21i%2aj"),
+            ("/a[0]", "/a%5B0%5d"),
+        ] {
+            assert_eq!(path(one), path(other));
+            assert_eq!(
+                path(other).as_str(),
+                other
+                    .replace("%3a", "%3A")
+                    .replace("%3b", "%3B")
+                    .replace("%2c", "%2C")
+                    .replace("%3d", "%3D")
+                    .replace("%2a", "%2A")
+                    .replace("%5d", "%5D"),
+                "sent as it was written"
+            );
+        }
+        for (one, other) in
+            [("/a/b", "/a%2Fb"), ("/a%5Cb", "/a/b"), ("/a%25", "/a"), ("/%20", "/"), ("/a%2524", "/a$")]
+        {
+            assert_ne!(path(one), path(other));
+        }
+        assert!(path("/od/%24batch/").differs_by_last_slash(&path("/od/$batch")));
     }
 
     #[test]

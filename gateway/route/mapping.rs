@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::authority::{AbsoluteUrl, split_authority};
-use super::canonical::CanonicalPath;
+use super::canonical::{CanonicalPath, decoded_to_compare};
 
 /// The mapping of one route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,8 +29,7 @@ impl Mapping {
     /// Maps a path of the gateway to the upstream's.
     #[must_use]
     pub fn to_upstream<'path>(&self, path: &'path str) -> &'path str {
-        let stripped = self.strip_prefix.as_deref().and_then(|prefix| path.strip_prefix(prefix));
-        match stripped {
+        match self.strip_prefix.as_deref().and_then(|prefix| behind(path, prefix)) {
             Some("") => "/",
             Some(rest) if rest.starts_with('/') => rest,
             Some(_) | None => path,
@@ -69,10 +68,35 @@ impl Mapping {
     }
 }
 
+/// What follows a prefix, which may be encoded otherwise in the path.
+fn behind<'path>(path: &'path str, prefix: &str) -> Option<&'path str> {
+    if let Some(rest) = path.strip_prefix(prefix) {
+        return Some(rest);
+    }
+    let end = path.match_indices('/').nth(prefix.matches('/').count()).map_or(path.len(), |(at, _)| at);
+    let (first, rest) = path.split_at(end);
+    let decoded = |text: &str| decoded_to_compare(text).unwrap_or_else(|| text.to_owned());
+    (decoded(first) == decoded(prefix)).then_some(rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::route::Strictness;
+
+    #[test]
+    fn a_prefix_is_stripped_however_it_is_encoded() {
+        let mapping = Mapping::stripping(&CanonicalPath::parse("/od/$x", Strictness::Item).unwrap());
+        for (path, expected) in [
+            ("/od/$x/a", "/a"),
+            ("/od/%24x/a%24", "/a%24"),
+            ("/od/%24x", "/"),
+            ("/od/%24xy/a", "/od/%24xy/a"),
+            ("/od/%24", "/od/%24"),
+        ] {
+            assert_eq!(mapping.to_upstream(path), expected);
+        }
+    }
 
     #[test]
     fn replies_map_back() {

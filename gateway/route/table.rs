@@ -103,8 +103,8 @@ impl RouteTable {
 /// Whether `path` is `prefix` or below it. Only complete segments match.
 #[must_use]
 pub fn is_prefix(prefix: &CanonicalPath, path: &CanonicalPath) -> bool {
-    match path.as_str().strip_prefix(prefix.as_str()) {
-        Some(rest) => rest.is_empty() || prefix.as_str().ends_with('/') || rest.starts_with('/'),
+    match path.compared().strip_prefix(prefix.compared()) {
+        Some(rest) => rest.is_empty() || prefix.compared().ends_with('/') || rest.starts_with('/'),
         None => false,
     }
 }

@@ -57,6 +57,20 @@ fn a_batch_that_stops_at_errors_stops_after_the_group() {
 }
 
 #[test]
+fn an_item_that_is_skipped_meanwhile_does_not_stop_the_batch_within_the_group() {
+    for sequential in [true, false] {
+        let fake = Fake::new(&[Act::Answer(404), Act::Answer(200), Act::Answer(200), Act::Answer(200)], 9);
+        let mut plan = grouped(&fake, 1, &GROUP);
+        plan.dependencies[3].push(ItemIndex(0));
+        let items = run_plan(&fake, plan, |limits| {
+            limits.stop_on_error = true;
+            limits.sequential = sequential;
+        });
+        assert_eq!(statuses(&items), ["404", "200", "200", "skipped"]);
+    }
+}
+
+#[test]
 fn a_member_that_is_rejected_stops_the_batch_after_the_group_too() {
     let fake = Fake::new(&[Act::Answer(200); 4], 9);
     for (rejected, expected) in [
