@@ -136,10 +136,14 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Whether a single request to this path is covered.
+    /// Whether a single request to this path is covered, in any way that a service may read the path.
     #[must_use]
     pub fn covers(&self, path: &CanonicalPath) -> bool {
-        self.paths.as_ref().is_none_or(|paths| paths.iter().any(|prefix| is_prefix(prefix, path)))
+        let covers = |paths: &[CanonicalPath]| {
+            let is_below = |read: &CanonicalPath| paths.iter().any(|prefix| is_prefix(prefix, read));
+            is_below(path) || path.other_readings().any(|read| is_below(&read))
+        };
+        self.paths.as_deref().is_none_or(covers)
     }
 
     /// The fields that only the asked service may say.
@@ -324,6 +328,27 @@ fn api_key(line: &str) -> Option<ApiKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::Strictness;
+
+    #[test]
+    fn a_path_is_covered_however_a_service_reads_it() {
+        let path = |text: &str| CanonicalPath::parse(text, Strictness::Proxied).unwrap();
+        let paths = Some(vec![path("/od/$admin")]);
+        let auth = Auth { paths, api_keys: None, jwt: None, forward: None, pass_credentials: false };
+        for covered in [
+            "/od/$admin",
+            "/od/%24admin/x",
+            "/od/$admin%2Fx",
+            "/od%5C$admin",
+            "/%2Fod/$admin",
+            "/od;a/$admin;b=1/x",
+        ] {
+            assert!(auth.covers(&path(covered)), "{covered}");
+        }
+        for open in ["/od/$administrator", "/od", "/x/od/$admin"] {
+            assert!(!auth.covers(&path(open)), "{open}");
+        }
+    }
 
     #[test]
     fn a_key_is_a_name_and_a_hash() {

@@ -123,6 +123,20 @@ impl CanonicalPath {
         Some(read.into())
     }
 
+    /// The path as other servers may read it: with encoded slashes and backslashes as slashes, without the parameters of its
+    /// segments (RFC 3986 §3.3, `/a;v=1`), and with both.
+    pub fn other_readings(&self) -> impl Iterator<Item = Self> {
+        let slashes = self.with_slashes_read();
+        let read = slashes.iter().chain([self]).filter_map(Self::without_parameters).collect::<Vec<_>>();
+        slashes.into_iter().chain(read)
+    }
+
+    fn without_parameters(&self) -> Option<Self> {
+        let path = self.compared();
+        let segment = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
+        path.contains(';').then(|| path.split('/').map(segment).collect::<Vec<_>>().join("/").into())
+    }
+
     /// Whether the two paths differ only by a slash at the end.
     #[must_use]
     pub fn differs_by_last_slash(&self, other: &Self) -> bool {
@@ -264,6 +278,20 @@ mod tests {
         for path in ["/", "/orders/7", "/a;v=1/b,c", "/users('x')", "/~me/a-b_c.d", "/x/"] {
             assert_eq!(item(path).as_deref(), Ok(path));
         }
+    }
+
+    #[test]
+    fn a_path_can_be_read_in_several_ways() {
+        let readings = |path: &str| {
+            let path = CanonicalPath::parse(path, Strictness::Proxied).unwrap();
+            path.other_readings().map(|read| read.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert!(readings("/a/b").is_empty());
+        assert_eq!(readings("/a;v=1/b"), ["/a/b"]);
+        assert_eq!(readings("/a%3Bv=1/b"), ["/a/b"]);
+        assert_eq!(readings("/a%2Fb"), ["/a/b"]);
+        assert_eq!(readings("/%2Fa%5Cb"), ["/a/b"]);
+        assert_eq!(readings("/a%2Fb;x"), ["/a/b;x", "/a/b", "/a%2Fb"]);
     }
 
     #[test]
