@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::upstream::Recorded;
 use crate::harness::{Answer, Config, Gateway, Reply, Request, Upstream};
 
-const BATCH: &str = "/batch/farm/v1";
+const BATCH: &str = "/batch/zoo/v1";
 
 fn gateway(members: &str) -> (Upstream, Gateway) {
     let upstream = Upstream::answering(|request: &Recorded| {
@@ -14,8 +14,8 @@ fn gateway(members: &str) -> (Upstream, Gateway) {
     });
     let members = format!("dialect: google{members}");
     let gateway = Config::new()
-        .upstream("farm", upstream.url())
-        .route("/farm/", "farm")
+        .upstream("zoo", upstream.url())
+        .route("/zoo/", "zoo")
         .batch(BATCH)
         .with(members)
         .start();
@@ -53,9 +53,9 @@ fn error(reply: &Reply) -> Value {
 fn parts_run_side_by_side_and_come_back_in_order_with_their_ids_prefixed() {
     let (_upstream, gateway) = gateway("");
     let parts = [
-        part("<u + 1>", "GET /farm/v1/animals/pony HTTP/1.1"),
-        part("bare", "GET /farm/v1/missing"),
-        part("<u + 3>", "DELETE /farm/v1/animals/cow HTTP/1.1"),
+        part("<u + 1>", "GET /zoo/v1/animals/pony HTTP/1.1"),
+        part("bare", "GET /zoo/v1/missing"),
+        part("<u + 3>", "DELETE /zoo/v1/animals/cow HTTP/1.1"),
     ];
     let reply = gateway.send(&batch(BATCH, &parts).header("Accept", "application/json"));
     assert_eq!(
@@ -69,19 +69,19 @@ fn parts_run_side_by_side_and_come_back_in_order_with_their_ids_prefixed() {
 fn the_query_and_the_fields_of_the_batch_belong_to_every_part() {
     let (upstream, gateway) = gateway("");
     let parts = [
-        part("1", "GET /farm/v1/a HTTP/1.1"),
-        part("2", "GET /farm/v1/b?key=own&x=1 HTTP/1.1\r\nAuthorization: Bearer own"),
+        part("1", "GET /zoo/v1/a HTTP/1.1"),
+        part("2", "GET /zoo/v1/b?key=own&x=1 HTTP/1.1\r\nAuthorization: Bearer own"),
     ];
     let request = batch(&format!("{BATCH}?key=K&alt=json"), &parts);
     let request = request.header("Authorization", "Bearer outer").header("Content-Language", "de");
     let reply =
         gateway.send(&request.header("Accept", "multipart/mixed, application/json").header("If-Match", "e"));
     assert_eq!(outline(&reply), ["response-1", "200", "response-2", "200"]);
-    let first = &upstream.requests_to("/farm/v1/a?key=K&alt=json")[0];
+    let first = &upstream.requests_to("/zoo/v1/a?key=K&alt=json")[0];
     assert_eq!(first.header("Authorization"), Some("Bearer outer"));
     assert_eq!((first.header("Accept"), first.header("If-Match")), (Some("application/json"), Some("e")));
     assert_eq!(first.header("Content-Language"), None);
-    let second = &upstream.requests_to("/farm/v1/b?key=own&x=1&alt=json")[0];
+    let second = &upstream.requests_to("/zoo/v1/b?key=own&x=1&alt=json")[0];
     assert_eq!(second.header("Authorization"), Some("Bearer own"));
 }
 
@@ -97,9 +97,9 @@ fn errors_have_googles_shape_for_items_and_for_batches() {
     }});
     assert_eq!(error(&reply), expected);
     assert!(reply.text().contains("Content-Type: application/json; charset=UTF-8\r\n"), "{}", reply.text());
-    let long = error(&gateway.send(&batch(BATCH, &[part("12345", "GET /farm/v1/a")])));
+    let long = error(&gateway.send(&batch(BATCH, &[part("12345", "GET /zoo/v1/a")])));
     assert!(long["error"]["message"].as_str().unwrap().contains("(max_id)"), "{long}");
-    let many = gateway.send(&batch(BATCH, &[part("1", "GET /farm/v1/a"), part("2", "GET /farm/v1/a")]));
+    let many = gateway.send(&batch(BATCH, &[part("1", "GET /zoo/v1/a"), part("2", "GET /zoo/v1/a")]));
     assert_eq!((many.status, &many.json()["error"]["code"]), (413, &json!(413)));
     assert!(many.json()["error"]["message"].as_str().unwrap().contains("(max_items)"), "{}", many.text());
     let json = gateway.send(&Request::post(BATCH, "application/json", "{}"));

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::harness::lines::{assert_memory_stays_flat, begin, end, send};
 use crate::harness::nginx::Nginx;
 use crate::harness::programs::{python, succeed, test_file};
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Config, Connection, Gate, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Request, Setup, Upstream};
 
 /// The line of a GET.
 fn get(path: &str) -> String {
@@ -22,24 +23,6 @@ fn gets(count: usize) -> String {
 /// Items that ended with these labels.
 fn items(gateway: &Gateway, labels: &[(&str, &str)]) -> String {
     gateway.metrics().sum("batchgate_items_total", labels).to_string()
-}
-
-/// A client that has sent the header of a stream whose body comes in chunks.
-fn begin(gateway: &Gateway) -> Connection {
-    let mut client = gateway.connect();
-    let request = Request::new("POST", "/batch")
-        .header("Content-Type", "application/x-ndjson")
-        .header("Transfer-Encoding", "chunked");
-    client.write(&request.to_bytes(gateway.address()));
-    client
-}
-
-fn send(client: &mut Connection, lines: &str) {
-    client.write(format!("{:x}\r\n{lines}\r\n", lines.len()).as_bytes());
-}
-
-fn end(client: &mut Connection) {
-    client.write(b"0\r\n\r\n");
 }
 
 #[test]
@@ -368,34 +351,8 @@ fn ordinary_python_clients_stream_lines() {
 fn memory_does_not_grow_with_the_number_of_lines() {
     let nginx = Nginx::start("", "location = /small { return 200 \"x\"; }");
     let gateway = Setup::tuned(&nginx.url(), "", "").start();
-    stream_and_count(&gateway, 2_000);
-    let before = gateway.process().peak_memory();
-    stream_and_count(&gateway, 50_000);
-    let grown = gateway.process().peak_memory().saturating_sub(before);
-    assert!(grown < 16 << 20, "{} KiB more for 50000 lines than for 2000", grown >> 10);
-}
-
-/// Sends so many lines and reads their results at the same time.
-fn stream_and_count(gateway: &Gateway, count: usize) {
-    let mut client = begin(gateway);
-    let mut received = 0;
-    for batch in (1..=count).collect::<Vec<_>>().chunks(500) {
-        let lines: String = batch.iter().map(|_| "{\"method\":\"GET\",\"url\":\"/small\"}\n").collect();
-        send(&mut client, &lines);
-        if received == 0 && batch[0] == 1 {
-            assert_eq!(client.head().status, 207);
-        }
-        while received < batch[0] - 1 {
-            assert_eq!(client.body_line()["status"], 200);
-            received += 1;
-        }
-    }
-    end(&mut client);
-    while received < count {
-        assert_eq!(client.body_line()["status"], 200);
-        received += 1;
-    }
-    assert_eq!(client.body_line()["summary"]["items"], count);
+    let line = |_| "{\"method\":\"GET\",\"url\":\"/small\"}\n".to_owned();
+    assert_memory_stays_flat(&gateway, 2_000, 50_000, line);
 }
 
 /// Waits until the number of requests does not change any more, and gives it.

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::lines::{assert_memory_stays_flat, begin, end, send};
 use crate::harness::nginx::Nginx;
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Connection, Gate, Gateway, Reply, Request, Setup, Upstream};
+use crate::harness::{Answer, Gate, Gateway, Reply, Request, Setup, Upstream};
 
 fn lines(items: &[Value]) -> String {
     items.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n"
@@ -32,19 +33,6 @@ fn kind(result: &Value) -> &str {
 
 fn detail(result: &Value) -> &str {
     result["body"]["detail"].as_str().unwrap()
-}
-
-fn begin(gateway: &Gateway) -> Connection {
-    let mut client = gateway.connect();
-    let request = Request::new("POST", "/batch")
-        .header("Content-Type", "application/x-ndjson")
-        .header("Transfer-Encoding", "chunked");
-    client.write(&request.to_bytes(gateway.address()));
-    client
-}
-
-fn send(client: &mut Connection, lines: &str) {
-    client.write(format!("{:x}\r\n{lines}\r\n", lines.len()).as_bytes());
 }
 
 #[test]
@@ -245,7 +233,7 @@ fn a_client_that_leaves_ends_the_lines_that_wait() {
     let mut client = begin(&gateway);
     send(&mut client, &lines(&[get("a", &[]), get("b", &["a"])]));
     upstream.wait_for_requests(1);
-    client.write(b"0\r\n\r\n");
+    end(&mut client);
     drop(client);
     gateway.wait_for_metric("batchgate_batches_total", &[("outcome", "client_gone")], 1.0);
     gate.open();
@@ -265,7 +253,7 @@ fn kept_results_count_as_memory_and_are_given_back() {
     client.head();
     assert_eq!(client.body_line()["status"], 200);
     until_true("the result is kept", || held() > f64::from(1 << 20));
-    client.write(b"0\r\n\r\n");
+    end(&mut client);
     assert_eq!(client.body_line()["summary"]["items"], 1);
     until_true("nothing is kept", || held() < 1.0);
 }
@@ -302,16 +290,7 @@ fn an_explanation_says_what_a_line_waits_for() {
 fn memory_does_not_grow_with_the_number_of_lines_that_depend_on_others() {
     let nginx = Nginx::start("", "location = /small { default_type application/json; return 200 \"7\"; }");
     let gateway = Setup::tuned(&nginx.url(), "", "").start();
-    stream_and_count(&gateway, 5_000);
-    let before = gateway.process().peak_memory();
-    stream_and_count(&gateway, 50_000);
-    let grown = gateway.process().peak_memory().saturating_sub(before);
-    assert!(grown < 16 << 20, "{} KiB more for 50000 lines than for 5000", grown >> 10);
-}
-
-/// Sends so many lines, each of which uses the result of one before it, and reads their results at the same time.
-fn stream_and_count(gateway: &Gateway, count: usize) {
-    const PIECE: usize = 500;
+    // Each line but the first uses the result of one before it.
     let line = |number: usize| match number {
         1 => "{\"method\":\"GET\",\"url\":\"/small\"}\n".to_owned(),
         _ => format!(
@@ -319,23 +298,5 @@ fn stream_and_count(gateway: &Gateway, count: usize) {
             number - 1 - (number * 7) % (number - 1).min(900)
         ),
     };
-    let mut client = begin(gateway);
-    let mut received = 0;
-    let mut receive = |client: &mut Connection, until: usize| {
-        while received < until {
-            let result = client.body_line();
-            assert_eq!(result["status"], 200, "{result}");
-            received += 1;
-        }
-    };
-    for first in (1..=count).step_by(PIECE) {
-        send(&mut client, &(first..first + PIECE).map(line).collect::<String>());
-        if first == 1 {
-            assert_eq!(client.head().status, 207);
-        }
-        receive(&mut client, first - 1);
-    }
-    client.write(b"0\r\n\r\n");
-    receive(&mut client, count);
-    assert_eq!(client.body_line()["summary"], json!({"items": count, "failed": 0}));
+    assert_memory_stays_flat(&gateway, 5_000, 50_000, line);
 }

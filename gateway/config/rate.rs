@@ -25,8 +25,8 @@ pub(in crate::config) struct RateDocument {
     pub(in crate::config) burst: Option<NonZeroUsize>,
 }
 
-/// How long the steps of an unconfigured burst may be: sleeps are no finer than a millisecond, so
-/// without one a high rate would not be reached.
+/// How much time an unconfigured burst covers. A sleep takes at least a millisecond, so without bursts a high rate would
+/// never be reached.
 const SMALL_BURST: Duration = Duration::from_millis(10);
 
 impl RateDocument {

@@ -22,8 +22,8 @@ pub(super) fn copy_of<E: Engine>(outcome: &Outcome, budget: &ReplyBudget, engine
     }
 }
 
-/// Ends the items that share a call, once every call has the bytes of its own reply. If there is no memory, they wait
-/// for it, as called items do.
+/// Ends the items that share a call. By then every call holds the bytes of its own reply. Without enough memory, the
+/// items wait for it, as called items do.
 pub(super) async fn make_copies<E: Engine>(items: &Items, engine: &E) {
     for place in items.places.iter().take(items.barrier) {
         let Step::Same(first) = &place.item.step else { continue };

@@ -1,7 +1,7 @@
 //! The lines of a stream that wait for earlier ones (`turn` has the rules).
 //!
 //! A line waits only for lines before it, and each of those is under way or has ended when it begins. So of all lines under
-//! way the first waits for none: it can always go on, and no line waits for ever, whatever the concurrency is.
+//! way the first waits for none: it can always go on, and no line waits forever, whatever the concurrency is.
 
 use std::collections::HashMap;
 

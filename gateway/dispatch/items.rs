@@ -27,7 +27,7 @@ pub(super) struct Items {
     /// What each item waits for; empty where none waits.
     pub(super) dependencies: Vec<Vec<ItemIndex>>,
     pub(super) conditions: Conditions,
-    /// The member before each item in its group, which has to end first, well or not; empty where there are no groups.
+    /// For each item, the member of its group that must end first, whether it succeeds or fails. Empty without groups.
     follows: Vec<Option<ItemIndex>>,
     /// When the reply has to leave.
     pub(super) deadline: Deadline,

@@ -28,8 +28,8 @@ const URLS: [HeaderName; 2] = [header::LOCATION, header::CONTENT_LOCATION];
 /// Bytes of results that the references of one batch may look through and insert in all.
 pub(crate) const MAX_LOOKED_THROUGH: usize = 64 << 20;
 
-/// Bytes of results that one line of a stream may look through and insert. A stream has no end, so there is no limit on all of
-/// them together.
+/// Bytes of results that one line of a stream may look through and insert. A stream may never end, so
+/// the limit is for each line.
 pub(crate) const MAX_LOOKED_THROUGH_BY_LINE: usize = 8 << 20;
 
 /// Fills in the references of items. The caller of a dispatch knows the gateway and passes one in; it calls [`resolve`].

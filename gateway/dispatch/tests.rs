@@ -19,7 +19,7 @@ mod stream;
 mod timeline;
 
 use super::*;
-use crate::batch::{ItemForm, ItemId, ItemIndex, ItemRejection, Subject};
+use crate::batch::{ItemForm, ItemId, ItemIndex, ItemRejection, StreamWindow, Subject};
 use crate::clock::Stopwatch;
 use crate::header::spelling::Spellings;
 use crate::limiter::{Client, ClientShare, FairLimiter, Flow, LimiterLimits, Permit};
@@ -223,6 +223,8 @@ fn subject(number: usize) -> Subject {
         form: ItemForm::default(),
     }
 }
+
+const WINDOW: StreamWindow = StreamWindow { items: 100, bytes: 1000 };
 
 fn limits() -> DispatchLimits {
     DispatchLimits {

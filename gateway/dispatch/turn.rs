@@ -1,7 +1,7 @@
 //! What becomes of an item that waits for others: the rules for batches (`graph`) and streams (`arriving`) alike.
 //!
 //! - One that waits for an item that did not end below 400 is skipped at once, unless it has a condition.
-//! - A condition decides alone, once all that the item waits for has ended, well or not (OData JSON Format 4.01 §19.1).
+//! - A condition decides alone, once all that the item waits for has succeeded or failed (OData JSON Format 4.01 §19.1).
 //! - References are filled in last. One that leads to nothing skips the item.
 
 use crate::batch::{ItemId, ItemIndex};

@@ -3,7 +3,7 @@
 //!
 //! Two limits hold at any time (`StreamWindow`): the number of lines, and the bytes of results. A result that was given to a
 //! line stays until that line has used it, and counts until then. So lines that wait can't hold more than the window itself
-//! may. Where there is no room, the result goes that was there for longest; how its line ended stays.
+//! may. Without room, the oldest result is dropped, and only the status of its line is kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -98,7 +98,7 @@ impl Window {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Memory has room for so many bytes.
+    /// Sets how many bytes memory has room for.
     pub(super) fn allow(&mut self, bytes: usize) {
         self.allowed = bytes.min(self.limits.bytes);
         self.shrink(self.allowed);

@@ -49,7 +49,7 @@ pub(super) struct ExplainedItem {
     /// The positions of the items that must end first. They must also succeed, unless there is a condition.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) after: Vec<usize>,
-    /// The position of the item of its group that must end before it, well or not.
+    /// The position of the item of its group that must end before it, whether that succeeds or fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) follows: Option<usize>,
     /// The condition that must hold then.

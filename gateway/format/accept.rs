@@ -68,7 +68,7 @@ impl<'a> Ranges<'a> {
         Self(outside_quotes(accept, ',').filter_map(Range::parse).collect())
     }
 
-    /// True if there are no ranges: then everything is acceptable.
+    /// True if Accept lists no media ranges, so that everything is acceptable.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

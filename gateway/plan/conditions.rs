@@ -45,7 +45,7 @@ impl PlannedCondition {
         self.sources_of(id).next()
     }
 
-    /// The positions of all items that a name stands for.
+    /// The positions of all items that a name refers to.
     pub fn sources_of(&self, id: &ItemId) -> impl Iterator<Item = ItemIndex> {
         self.sources.iter().filter(move |(other, _)| other == id).map(|(_, index)| *index)
     }

@@ -84,7 +84,7 @@ impl Names {
         Ok(found)
     }
 
-    /// The items that a name stands for: one, or all of a group.
+    /// The items that a name refers to: one, or all of a group.
     pub(crate) fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<&[ItemIndex], BatchRefusal> {
         let of_group = || self.groups.get(name).map(Vec::as_slice);
         let found = self.ids.get(name).map(std::slice::from_ref).or_else(of_group);

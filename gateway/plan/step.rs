@@ -14,8 +14,8 @@ pub struct Plan {
     /// For each item, the positions of the earlier items that it waits for, in order. Empty if no item of the batch
     /// waits for any.
     pub dependencies: Vec<Vec<ItemIndex>>,
-    /// For each item, the member of its group that comes before it, and has to end before it starts, well or not. Empty if
-    /// the batch has no group of several items; `dependencies` is not empty then.
+    /// For each item, the member of its group that comes before it and must end before it starts, whether that succeeds or
+    /// fails. Empty if the batch has no group of several items; otherwise `dependencies` is not empty.
     pub follows: Vec<Option<ItemIndex>>,
     /// Whether the batch itself asks for its items to be run one by one.
     pub sequential: bool,

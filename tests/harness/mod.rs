@@ -10,6 +10,7 @@ pub(crate) mod dns;
 pub(crate) mod gateway;
 pub(crate) mod h2_upstream;
 pub(crate) mod http2;
+pub(crate) mod lines;
 pub(crate) mod load;
 pub(crate) mod log_rules;
 pub(crate) mod markdown;

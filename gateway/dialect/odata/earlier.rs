@@ -7,11 +7,11 @@
 use http::header::HeaderMap;
 
 use super::current::Odata;
-use super::{inherited, version};
+use super::version;
 use crate::batch::{BatchRefusal, Problem};
 use crate::dialect::rules::{ExecutionPolicy, Rules};
 use crate::format::chunk_writer::ChunkWriter;
-use crate::format::json::{Base64Alphabet, ErrorForm, JsonInput, JsonOutput, write_string};
+use crate::format::json::{ErrorForm, JsonInput, JsonOutput, write_string};
 use crate::format::multipart::MultipartOutput;
 use crate::format::{Accept, Format};
 use crate::header::field::Fields;
@@ -37,7 +37,7 @@ impl Rules for Odata3 {
     }
 
     fn handed_down(&self, outer: &HeaderMap) -> Fields {
-        inherited::odata_fields(outer).collect()
+        Odata.handed_down(outer)
     }
 
     fn reply_fields(&self, request: &HeaderMap) -> Fields {
@@ -50,7 +50,7 @@ impl Rules for Odata3 {
     }
 
     fn json_output(&self) -> JsonOutput {
-        JsonOutput { echoes_group: true, base64: Base64Alphabet::UrlSafe, ..JsonOutput::interoperable(ERROR) }
+        JsonOutput { error: ERROR, ..Odata.json_output() }
     }
 
     fn error_form(&self) -> ErrorForm {

@@ -1,4 +1,4 @@
-//! Lines of a stream that wait for earlier ones: whatever becomes of those, each ends exactly once, and none waits for ever.
+//! Lines of a stream that wait for earlier ones: whatever becomes of those, each ends exactly once, and none waits forever.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -8,20 +8,6 @@ use super::*;
 use crate::batch::StreamWindow;
 use crate::clock::Deadline;
 use crate::plan::{AwaitedLine, Needed, PlannedLine, Waits};
-
-const WINDOW: StreamWindow = StreamWindow { items: 100, bytes: 1000 };
-
-fn limits() -> DispatchLimits {
-    DispatchLimits {
-        concurrency: 4,
-        sequential: false,
-        stop_on_error: false,
-        patience: Duration::from_secs(5),
-        max_bytes: 1000,
-        max_item_reply: 10,
-        max_reply: 100,
-    }
-}
 
 /// A line that waits for these, and has this condition.
 fn line(number: usize, on: &[usize], condition: Option<&str>) -> PlannedLine {

@@ -1,32 +1,18 @@
 //! The stream's dispatcher against the fake engine: whatever each call does, and however its results
 //! are taken, every item ends exactly once and never are more under way than allowed.
 
-use super::{Act, Fake, planned};
+use super::{Act, Fake, WINDOW, limits, planned};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::batch::{ItemRejection, StreamWindow};
+use crate::batch::ItemRejection;
 use crate::clock::Deadline;
 use crate::dispatch::{
     CallFailure, DispatchLimits, Outcome, Sent, SkipReason, StreamDispatch, StreamWork, StreamedItem,
 };
 use crate::plan::Step;
-
-fn limits() -> DispatchLimits {
-    DispatchLimits {
-        concurrency: 4,
-        sequential: false,
-        stop_on_error: false,
-        patience: Duration::from_secs(5),
-        max_bytes: 1000,
-        max_item_reply: 10,
-        max_reply: 100,
-    }
-}
-
-const WINDOW: StreamWindow = StreamWindow { items: 100, bytes: 1000 };
 
 /// Runs with a clock that is stopped while any task can make progress.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
