@@ -2,6 +2,7 @@
 //! a batch, a line of a stream and a record of a bulk route, by clients of HTTP/1.1 and of HTTP/2. `tests/README.md`
 //! says how to add a row.
 
+mod encodings;
 mod hash_key;
 mod path;
 mod refusals;
