@@ -44,6 +44,16 @@ pub trait Rules: Sync {
         StatusCode::OK
     }
 
+    /// Whether its items are plain data: without ids, groups and dependencies.
+    fn has_plain_items(&self) -> bool {
+        false
+    }
+
+    /// Whether Accept is about the reply. Otherwise it is meant for the items, and the reply has the format of the batch.
+    fn heeds_accept(&self) -> bool {
+        true
+    }
+
     /// How a batch in this format runs, if neither the endpoint nor the client says anything.
     fn execution(&self, _format: Format) -> ExecutionPolicy {
         ExecutionPolicy::default()
@@ -119,7 +129,7 @@ pub trait Rules: Sync {
     /// # Errors
     /// Refuses the batch if the client accepts none of the dialect's formats.
     fn reply_format(&self, accept: &Accept<'_>, request: Format) -> Result<Format, BatchRefusal> {
-        reply_format(accept, request, self.formats())
+        if self.heeds_accept() { reply_format(accept, request, self.formats()) } else { Ok(request) }
     }
 
     /// A writer of results in this format. `sets` is what the endpoint says about change sets.
