@@ -106,7 +106,8 @@ pub(super) struct ExplainArguments {
     /// The batch's media type
     #[arg(long, value_name = "TYPE")]
     pub(super) content_type: Option<String>,
-    /// The batch endpoint or bulk route to which it would be sent [default: the first batch endpoint]
+    /// The path of the batch endpoint or bulk route to which it would be sent, with a query if it matters [default: the
+    /// first batch endpoint]
     #[arg(long, value_name = "PATH")]
     pub(super) endpoint: Option<String>,
     /// The method of the request; only bulk routes look at it

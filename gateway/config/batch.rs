@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,9 @@ use crate::dialect::Dialect;
 use crate::format::Accept;
 use crate::format::multipart::SetReply;
 use crate::route::CanonicalPath;
+
+/// What is encoded in a name or value of a query: all but the unreserved characters (RFC 3986 §2.3).
+const QUERY_TEXT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A batch endpoint: POST sends a batch, GET returns its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -219,6 +222,17 @@ impl BatchEndpoint {
     pub fn ignores(&self, dialect: Dialect, query: &str) -> bool {
         let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).count();
         parameters > self.query.len() && !dialect.hands_down_query()
+    }
+
+    /// Where a batch for it is sent: its path, and the query that such a request must have.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let encoded = |text| utf8_percent_encode(text, QUERY_TEXT).to_string();
+        let parameters =
+            self.query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+        let query = parameters.collect::<Vec<_>>().join("&");
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}{mark}{query}", self.path.as_str())
     }
 
     /// Whether requests to its path with this query are for it.
