@@ -17,7 +17,7 @@ pub use groups::{Changesets, Groups};
 pub use item::{Batch, BatchItem, ChangeSet, DroppedFields, IdForm, Item, ItemForm, Subject, Taken};
 pub use limits::{BatchLimits, StreamWindow};
 pub use problem::{Problem, ProxyError};
-pub use refusal::{BatchRefusal, Place};
+pub use refusal::{BatchRefusal, IdClash, Place};
 pub use rejection::ItemRejection;
 pub use result::{GatewayMade, ItemResult, MultiStatus, OutcomeKind, ResultBody, Summary};
 

@@ -94,10 +94,16 @@ pub enum BatchRefusal {
         place: Place,
     },
     /// Two items have the same id.
-    #[error("the id of item {} is used twice", item.position())]
+    #[error("item {} has the id `{id}`, {}", item.position(), clash.with(*.first))]
     DuplicateId {
         /// The second of them.
         item: ItemIndex,
+        /// Its id, cut to a sensible length.
+        id: String,
+        /// The first of them.
+        first: ItemIndex,
+        /// Why the two ids are the same.
+        clash: IdClash,
     },
     /// A group that its dialect does not allow.
     #[error("the atomicityGroup of item {} {problem}", item.position())]
@@ -221,6 +227,36 @@ pub enum BatchRefusal {
     Internal,
 }
 
+/// Why two ids are the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdClash {
+    /// They are written alike.
+    Same,
+    /// One of the items has no id, and so has its position.
+    Position,
+    /// They differ only by case, which the dialect does not look at.
+    OtherCase {
+        /// The id of the first item, cut to a sensible length.
+        id: String,
+    },
+}
+
+impl IdClash {
+    /// The rest of the sentence about the second item.
+    fn with(&self, first: ItemIndex) -> String {
+        let first = first.position();
+        match self {
+            Self::Same => format!("and so has item {first}; an id can be used once"),
+            Self::Position => {
+                format!("and so has item {first}; an item without an id has its position as its id")
+            }
+            Self::OtherCase { id } => {
+                format!("and item {first} has `{id}`; ids that differ only by case are the same here")
+            }
+        }
+    }
+}
+
 impl BatchRefusal {
     /// The place in the body, or the item, that is wrong; `None` if it is not a part of the body.
     #[must_use]
@@ -231,7 +267,7 @@ impl BatchRefusal {
             | Self::DuplicateMember { place, .. }
             | Self::ForbiddenXml { place, .. }
             | Self::TooDeep { place, .. } => Some(*place),
-            Self::DuplicateId { item }
+            Self::DuplicateId { item, .. }
             | Self::BadGroup { item, .. }
             | Self::UnknownDependency { item, .. }
             | Self::ForwardDependency { item, .. }

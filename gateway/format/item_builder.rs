@@ -40,6 +40,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
+use super::duplicate_id::duplicate_id;
 use super::lookalike::meant_by;
 use super::media::MediaType;
 use super::relative::{UrlBase, resolved};
@@ -409,7 +410,8 @@ pub(crate) enum IdCase {
 pub(crate) fn check_ids(items: &[BatchItem], case: IdCase) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
     let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(key(item, case)));
-    twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
+    let is_same = |one: &BatchItem, other: &BatchItem| !has_bad_id(one) && key(one, case) == key(other, case);
+    twice.map_or(Ok(()), |index| Err(duplicate_id(items, index, is_same)))
 }
 
 fn key(item: &BatchItem, case: IdCase) -> Cow<'_, str> {
@@ -427,10 +429,12 @@ pub(crate) fn check_given_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
     let is_given = |item: &BatchItem| item.subject.form.id != IdForm::Position;
     let set = |item: &BatchItem| item.subject.form.set.map(|set| set.first);
-    let twice = items
-        .iter()
-        .position(|item| is_given(item) && !has_bad_id(item) && !seen.insert((set(item), &item.subject.id)));
-    twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
+    let counts = |item: &BatchItem| is_given(item) && !has_bad_id(item);
+    let twice = items.iter().position(|item| counts(item) && !seen.insert((set(item), &item.subject.id)));
+    let is_same = |one: &BatchItem, other: &BatchItem| {
+        counts(one) && (set(one), &one.subject.id) == (set(other), &other.subject.id)
+    };
+    twice.map_or(Ok(()), |index| Err(duplicate_id(items, index, is_same)))
 }
 
 /// An item that was rejected because of its id, or before its id was read, has its position or a part of its id instead.

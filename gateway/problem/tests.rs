@@ -5,7 +5,9 @@ use std::time::Duration;
 use http::Method;
 
 use super::*;
-use crate::batch::{AdmissionRefusal, BatchRefusal, Bounded, ItemIndex, ItemRejection, Place, ProxyError};
+use crate::batch::{
+    AdmissionRefusal, BatchRefusal, Bounded, IdClash, ItemIndex, ItemRejection, Place, ProxyError,
+};
 use crate::dispatch::{CallFailure, Sent, SkipReason, WindowLimit};
 use crate::header::field::FieldError;
 
@@ -96,7 +98,12 @@ fn refused_batches_have_their_status_and_place() {
     assert_eq!(refuse(malformed), ("400 malformed http_request_error rejected".into(), Some(place)));
     let items = BatchRefusal::TooManyItems { limit: 1 };
     assert_eq!(refuse(items), ("413 too_many_items http_request_error rejected".into(), None));
-    let duplicate = BatchRefusal::DuplicateId { item: ItemIndex(4) };
+    let duplicate = BatchRefusal::DuplicateId {
+        item: ItemIndex(4),
+        id: "a".into(),
+        first: ItemIndex(2),
+        clash: IdClash::Same,
+    };
     assert_eq!(refuse(duplicate).1.and_then(|place| place.item), Some(ItemIndex(4)));
     let forward = BatchRefusal::ForwardDependency { item: ItemIndex(1), on: ItemIndex(2), name: "c".into() };
     assert_eq!(refuse(forward.clone()).0, "400 forward_dependency http_request_error rejected");
@@ -116,7 +123,12 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::NotABatch { reason: String::new(), place },
         BatchRefusal::DuplicateMember { member, place },
         BatchRefusal::ForbiddenXml { what: "", place },
-        BatchRefusal::DuplicateId { item: ItemIndex(0) },
+        BatchRefusal::DuplicateId {
+            item: ItemIndex(1),
+            id: String::new(),
+            first: ItemIndex(0),
+            clash: IdClash::Same,
+        },
         BatchRefusal::BadGroup { item: ItemIndex(0), problem: "is none" },
         BatchRefusal::UnknownDependency { item: ItemIndex(0), name: String::new() },
         BatchRefusal::ForwardDependency { item: ItemIndex(0), on: ItemIndex(1), name: String::new() },
