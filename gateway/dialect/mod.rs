@@ -26,5 +26,5 @@ mod tests;
 
 pub use feature::Feature;
 pub use handle::Dialect;
-pub use rules::{ExecutionPolicy, Rules};
+pub use rules::{Decider, ExecutionPolicy, Rules};
 pub use source::{InputFormat, ItemSource};

@@ -19,8 +19,22 @@ pub struct ExecutionPolicy {
     pub sequential: bool,
     /// After the first status of 400 or above, no further item starts.
     pub stop_on_error: bool,
+    /// Who decided that.
+    pub decider: Decider,
     /// The reply has no results for items that did not start because of that.
     pub leaves_out_unstarted: bool,
+}
+
+/// Who decides whether a batch goes on after an item failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decider {
+    /// The dialect, by what its own service does.
+    #[default]
+    Dialect,
+    /// The endpoint's `on_error`.
+    Endpoint,
+    /// The client's preference `continue-on-error`.
+    Client,
 }
 
 /// The rules of one dialect.

@@ -8,8 +8,13 @@ use super::*;
 use crate::batch::{
     AdmissionRefusal, BatchRefusal, Bounded, IdClash, ItemIndex, ItemRejection, Place, ProxyError,
 };
+use crate::dialect::Decider;
 use crate::dispatch::{CallFailure, Sent, SkipReason, WindowLimit};
 use crate::header::field::FieldError;
+
+fn of_skip(reason: SkipReason) -> ErrorReply {
+    super::of_skip(reason, Decider::default())
+}
 
 fn line(error_reply: &ErrorReply) -> String {
     let is_limit =
@@ -280,8 +285,16 @@ fn what_a_line_may_not_name_is_told_apart_from_what_is_forgotten() {
 
 #[test]
 fn skipped_items_say_so() {
-    assert_eq!(line(&of_skip(SkipReason::BatchStopped)), "424 batch_stopped http_request_denied skipped");
-    assert_eq!(of_skip(SkipReason::BatchStopped).reason, BATCH_STOPPED);
+    for (decider, said) in [
+        (Decider::Client, "the request asked"),
+        (Decider::Endpoint, "(on_error: stop); a request with Prefer: continue-on-error"),
+        (Decider::Dialect, "batches in this format"),
+    ] {
+        let stopped = super::of_skip(SkipReason::BatchStopped, decider);
+        assert_eq!(line(&stopped), "424 batch_stopped http_request_denied skipped");
+        assert_eq!(stopped.reason, BATCH_STOPPED);
+        assert!(stopped.problem.detail.contains(said), "{}", stopped.problem.detail);
+    }
     let failed = of_skip(SkipReason::DependencyFailed { on: "a".into() });
     assert_eq!(line(&failed), "424 dependency_failed http_request_denied skipped");
     assert!(failed.problem.detail.contains("`a`"), "{}", failed.problem.detail);
