@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::AdmissionRefusal;
+use super::limit_text::{LimitText, Unit, limit_text};
 use crate::reference::item_id::ItemIndex;
 
 /// A place in a batch's body.
@@ -143,7 +144,7 @@ pub enum BatchRefusal {
         name: String,
     },
     /// Nesting over `max_depth`.
-    #[error("the batch nests deeper than the limit of {limit} (max_depth) at {place}")]
+    #[error("the batch nests deeper than the limit of {} at {place}", limit_text(*.limit, Unit::Levels, "max_depth"))]
     TooDeep {
         /// The limit.
         limit: usize,
@@ -151,19 +152,19 @@ pub enum BatchRefusal {
         place: Place,
     },
     /// More items than `max_items`.
-    #[error("the batch has more items than the limit of {limit} (max_items)")]
+    #[error("the batch has more than the limit of {}", limit_text(*.limit, Unit::Items, "max_items"))]
     TooManyItems {
         /// The limit.
         limit: usize,
     },
     /// More lines than `max_stream_items`.
-    #[error("the stream has more items than the limit of {limit} (max_stream_items)")]
+    #[error("the stream has more than the limit of {}", limit_text(*.limit, Unit::Items, "max_stream_items"))]
     StreamTooLong {
         /// The limit.
         limit: usize,
     },
     /// The body is longer than `max_body`, as sent or once decoded.
-    #[error("the batch's body is over the limit of {limit} bytes (max_body)")]
+    #[error("the batch's body is over the limit of {}", limit_text(*.limit, Unit::Bytes, "max_body"))]
     BodyTooLarge {
         /// The limit in bytes.
         limit: usize,
@@ -211,7 +212,7 @@ pub enum BatchRefusal {
     #[error("a batch endpoint accepts POST (a batch) and GET (its limits)")]
     MethodNotAllowed,
     /// The client did not send the body in time.
-    #[error("the batch's body did not arrive within {seconds} s (limits.body_timeout)")]
+    #[error("the batch's body did not arrive within {}", within(*.seconds))]
     BodyTimeout {
         /// The limit in seconds.
         seconds: u64,
@@ -225,6 +226,10 @@ pub enum BatchRefusal {
     /// A fault of the gateway.
     #[error("the gateway failed to handle this batch")]
     Internal,
+}
+
+fn within(seconds: u64) -> LimitText {
+    LimitText { number: seconds, unit: Unit::Seconds, key: Some("limits.body_timeout") }
 }
 
 /// Why two ids are the same.

@@ -70,11 +70,11 @@ pub enum ItemRejection {
         error: FieldError,
     },
     /// A limit of the batch endpoint on one item.
-    #[error("the item's {what} is over the limit of {limit}")]
+    #[error("the item's {what} is over the limit of {}", what.limit_text(*.limit))]
     OverLimit {
         /// The part of the item that is too large.
         what: Bounded,
-        /// The limit, in bytes or fields.
+        /// The limit, in the unit of the part.
         limit: usize,
     },
     /// The body is not in the encoding it claims.

@@ -1,5 +1,6 @@
 //! Why a call brought no reply. Status codes are picked in `problem::table` only.
 
+use crate::batch::{Unit, limit_text};
 use crate::limiter::{LongLivedFull, QueueFull};
 
 /// A call that brought no reply: the upstream, the network, or a limit is at fault.
@@ -87,13 +88,13 @@ pub enum CallFailure {
     #[error("the upstream's reply breaks HTTP")]
     ReplyMalformed,
     /// The reply's body is over `max_item_reply`.
-    #[error("the upstream's reply is over the limit of {limit} bytes (max_item_reply)")]
+    #[error("the upstream's reply is over the limit of {}", limit_text(*.limit, Unit::Bytes, "max_item_reply"))]
     ReplyTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
     /// The bodies of the batch's replies are over `max_reply` together.
-    #[error("the batch's replies are over the limit of {limit} bytes together (max_reply)")]
+    #[error("the batch's replies together are over the limit of {}", limit_text(*.limit, Unit::Bytes, "max_reply"))]
     RepliesTooLarge {
         /// The limit in bytes.
         limit: usize,
