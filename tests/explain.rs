@@ -110,6 +110,20 @@ fn what_would_be_refused_says_so() {
 }
 
 #[test]
+fn multipart_needs_its_boundary_and_the_message_has_it() {
+    let part = "--b_1\r\nContent-Type: application/http\r\n\r\nGET /orders/1 HTTP/1.1\r\n\r\n--b_1--\r\n";
+    let needed = "--content-type 'multipart/mixed; boundary=b_1'";
+    let missing: [&[&str]; 2] = [&[], &["-H", "Content-Type: multipart/mixed"]];
+    for arguments in missing {
+        let output = explain(arguments, "batch.multipart", part);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output).contains(needed), "{}", text(&output));
+    }
+    let given = ["--json", "--content-type", "multipart/mixed; boundary=b_1"];
+    assert_eq!(fates(&document(&explain(&given, "batch.multipart", part))), [json!("/orders/1")]);
+}
+
+#[test]
 fn an_endpoint_with_a_query_is_found_by_its_path() {
     let configuration = format!("{CONFIGURATION}{BY_QUERY}");
     let explain = |arguments: &[&str]| explain_with(&configuration, arguments, "batch.json", BATCH);

@@ -57,6 +57,7 @@ without warnings); 1 it can't.")]
   batchgate explain --config batchgate.yaml - < batch.json      read the batch from stdin
   batchgate explain --config batchgate.yaml -H 'Prefer: order=sequential' batch.xml
   batchgate explain --config batchgate.yaml --endpoint /orders --method PATCH orders.csv
+  batchgate explain --config batchgate.yaml --content-type 'multipart/mixed; boundary=b' batch.multipart
 
 The format is taken from --content-type, otherwise from the file's extension (.json, .xml, .ndjson, .csv), otherwise
 from the first character. Header values that may be secret are masked. Exit codes: 0 the batch would be accepted, even

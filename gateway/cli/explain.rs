@@ -44,6 +44,11 @@ enum ExplainError {
         "`{path}` is neither a batch endpoint nor a bulk route that accepts {method}; --endpoint can be: {known}"
     )]
     Endpoint { path: String, method: Method, known: String },
+    #[error(
+        "the batch is multipart, whose boundary is said by the Content-Type, not by the file; add \
+         --content-type 'multipart/mixed; boundary={boundary}'"
+    )]
+    NoBoundary { boundary: String },
     #[error("the batch would be refused: {0}")]
     Refused(#[from] BatchRefusal),
     #[error(
@@ -69,6 +74,9 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     let head = head(arguments, settings)?;
     let entry = entry_point(settings, &head)?;
     let body = read(&arguments.batch)?;
+    if let Some(boundary) = unsaid_boundary(&head.headers, &body) {
+        return Err(ExplainError::NoBoundary { boundary });
+    }
     let caller = Arc::new(Caller::new(ConnectionInfo::default(), &head, &settings.trusted_proxies));
     let trace = TraceContext::default();
     let incoming = Incoming { settings, entry, caller: &caller, trace, head: &head, as_sent: None };
@@ -165,6 +173,16 @@ fn headers(arguments: &ExplainArguments) -> Result<HeaderMap, ExplainError> {
 fn field(line: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = line.split_once(':')?;
     Some((name.trim().parse().ok()?, HeaderValue::from_str(value.trim()).ok()?))
+}
+
+/// The boundary of a multipart body whose Content-Type is not given, or lacks the boundary.
+fn unsaid_boundary(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let given = headers.get(header::CONTENT_TYPE).map_or(Some(""), |value| value.to_str().ok())?;
+    let given = given.to_ascii_lowercase();
+    let is_unsaid = given.is_empty() || given.starts_with("multipart/") && !given.contains("boundary=");
+    let line = body.trim_ascii_start().strip_prefix(b"--")?.split(u8::is_ascii_whitespace).next()?;
+    let boundary = std::str::from_utf8(line).ok().filter(|boundary| !boundary.is_empty())?;
+    is_unsaid.then(|| boundary.to_owned())
 }
 
 fn read(file: &Path) -> Result<Bytes, ExplainError> {
