@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::resolver::{Resolved, Resolver, Seen, all, canonical};
 use super::route::RouteDocument;
 use super::stream_window::StreamWindowDocument;
+use super::yaml::diagnostic::quoted;
 use super::yaml::quantity::{ByteSize, TimeLimit};
 use super::yaml::wrappers::At;
 use crate::batch::{BatchLimits, Changesets, Groups};
@@ -251,11 +252,26 @@ impl Resolver<'_> {
     pub(super) fn endpoints(&mut self, documents: &[At<BatchDocument>]) -> Resolved<Vec<BatchEndpoint>> {
         let mut paths = Seen::new();
         all(documents.iter().map(|document| {
+            self.query_in_path(&document.value.path)?;
             let endpoint = self.endpoint(&document.value)?;
             let message = |path| format!("two batch endpoints have the path {path}");
             self.only_once(&mut paths, endpoint.path.clone(), &document.value.path, message)?;
             Ok(endpoint)
         }))
+    }
+
+    /// Refuses a path with a query, which has a key of its own. What is in a query may be secret and is not repeated.
+    fn query_in_path(&mut self, path: &At<String>) -> Resolved<()> {
+        let Some((before, _)) = path.value.split_once('?') else { return Ok(()) };
+        let message = format!("the path {} has a query", path.shown());
+        let only_path = if path.from_environment {
+            String::new()
+        } else {
+            format!("write {}, and ", quoted(&format!("path: {before}")))
+        };
+        let help =
+            format!("{only_path}list the parameters under `query`, for example `query: {{ comp: batch }}`");
+        self.refuse(path.span, message, help)
     }
 
     pub(super) fn endpoint(&mut self, document: &BatchDocument) -> Resolved<BatchEndpoint> {
