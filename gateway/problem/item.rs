@@ -88,8 +88,9 @@ pub fn of_skip(reason: SkipReason, decider: Decider) -> ErrorReply {
         SkipReason::BatchStopped => {
             (table::BATCH_STOPPED, format!("an earlier item failed, and {}", stopped_by(decider)))
         }
-        SkipReason::DependencyFailed { on } => {
-            (table::DEPENDENCY_FAILED, format!("this item depends on `{on}`, which failed"))
+        SkipReason::DependencyFailed { on, group } => {
+            let group = group.map(|group| format!(" of the group `{group}`")).unwrap_or_default();
+            (table::DEPENDENCY_FAILED, format!("this item depends on `{on}`{group}, which failed"))
         }
         SkipReason::ConditionNotMet { condition } => {
             (table::CONDITION_NOT_MET, format!("the item's `if` was not met: {condition}"))

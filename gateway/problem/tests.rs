@@ -295,7 +295,9 @@ fn skipped_items_say_so() {
         assert_eq!(stopped.reason, BATCH_STOPPED);
         assert!(stopped.problem.detail.contains(said), "{}", stopped.problem.detail);
     }
-    let failed = of_skip(SkipReason::DependencyFailed { on: "a".into() });
+    let in_group = of_skip(SkipReason::DependencyFailed { on: "a".into(), group: Some("g".into()) });
+    assert_eq!(in_group.problem.detail, "this item depends on `a` of the group `g`, which failed");
+    let failed = of_skip(SkipReason::DependencyFailed { on: "a".into(), group: None });
     assert_eq!(line(&failed), "424 dependency_failed http_request_denied skipped");
     assert!(failed.problem.detail.contains("`a`"), "{}", failed.problem.detail);
     let unmet = of_skip(SkipReason::ConditionNotMet { condition: "$a/x eq 1".to_owned() });
