@@ -41,7 +41,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
 use super::duplicate_id::duplicate_id;
-use super::lookalike::meant_by;
+use super::lookalike::{meant_by, met_instead, other_word_for};
 use super::media::MediaType;
 use super::relative::{UrlBase, resolved};
 use super::shown::{is_unfit_for_names, shown};
@@ -59,11 +59,6 @@ use crate::route::known_method;
 
 /// Bytes of a method's name; the longest registered one has 17.
 const MAX_METHOD: usize = 32;
-
-/// Shown for an item of a group: its other items may be in any later line.
-pub(crate) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
-    what: "items in lines can't be in an atomicity group; send the group as application/json",
-};
 
 /// The names of members that differ between formats.
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +133,14 @@ impl<'l> ItemBuilder<'l> {
 
     /// Rejects the item because of an unknown member, for formats in which every unknown name is an error.
     pub(crate) fn reject_unknown(&mut self, name: &str, known: &[&'static str]) {
-        let meant = meant_by(name, known);
+        let meant = meant_by(name, known).or_else(|| other_word_for(name, known));
         self.reject(ItemRejection::UnknownMember { member: shown(name), meant });
+    }
+
+    /// Rejects the item because it lacks a member. An unknown one that was read before may have been meant for it.
+    pub(crate) fn reject_missing(&mut self, member: &'static str) {
+        let instead = met_instead(member, &self.form.ignored);
+        self.reject(ItemRejection::MissingMember { member, instead });
     }
 
     /// Whether the item is rejected. Its body need not be prepared then.
@@ -363,10 +364,10 @@ impl<'l> ItemBuilder<'l> {
     /// Takes the url. An item without one, or without a method, is rejected.
     fn finish_target(&mut self) -> Box<str> {
         if self.method.is_none() {
-            self.reject(ItemRejection::MissingMember { member: "method" });
+            self.reject_missing("method");
         }
         if self.href.is_none() {
-            self.reject(ItemRejection::MissingMember { member: self.names.url });
+            self.reject_missing(self.names.url);
         }
         self.href.take().unwrap_or_default()
     }

@@ -39,6 +39,7 @@ fn row(rejection: &ItemRejection) -> Row {
     match rejection {
         ItemRejection::BadLine { .. } => table::BAD_LINE,
         ItemRejection::WrongShape { .. }
+        | ItemRejection::EmptyPart { .. }
         | ItemRejection::MissingMember { .. }
         | ItemRejection::UnknownMember { .. }
         | ItemRejection::BadVariable { .. }

@@ -187,6 +187,7 @@ fn rejected_items_have_their_status() {
             ItemRejection::BadHeader { name: name(), error: FieldError::Name },
             "400 bad_header http_request_error rejected",
         ),
+        (ItemRejection::EmptyPart { item: ItemIndex(1) }, "400 bad_item http_request_error rejected"),
         (ItemRejection::BadBody { problem: "" }, "400 bad_body http_request_error rejected"),
         (
             ItemRejection::OverLimit { what: Bounded::Id, limit: 1 },
