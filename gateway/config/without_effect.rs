@@ -1,10 +1,11 @@
-//! Keys of batch endpoints that do nothing where they are written: the endpoint's dialect has nothing that they could be
-//! about, or another key or the lack of a route leaves them without effect.
+//! Keys of batch endpoints and bulk routes that do nothing where they are written: the endpoint's dialect has nothing that
+//! they could be about, or another key or the lack of a route leaves them without effect.
 //!
-//! In: the documents of the endpoints, and the routes. Out: warnings, which `check --strict` refuses. A key that is written
+//! In: the documents of both, and the routes. Out: warnings, which `check --strict` refuses. A key that is written
 //! with its default is not reported, because `/config` shows every key and has to load without a warning.
 
 use super::batch::{BatchDocument, BatchEndpoint, ItemOrder, OtherMethods};
+use super::bulk::BulkDocument;
 use super::resolver::Resolver;
 use super::yaml::diagnostic::quoted;
 use super::yaml::wrappers::At;
@@ -48,6 +49,15 @@ impl Resolver<'_> {
             self.without_feature(&document.value, written);
             self.empty_query(&document.value, written);
             self.concurrency_of_one(&document.value, written);
+            self.window_of_no_lines(&document.value, written);
+        }
+    }
+
+    /// Warns of keys of bulk routes that do nothing.
+    pub(super) fn keys_of_bulk_without_effect(&mut self, documents: &[At<BulkDocument>]) {
+        for (index, document) in documents.iter().enumerate() {
+            let written = self.written.key("bulk").element(index);
+            self.concurrency_of_one(&document.value.as_batch(), written);
         }
     }
 
@@ -88,6 +98,16 @@ impl Resolver<'_> {
             let message =
                 "`concurrency` does nothing with `order: sequential`, which runs one item at a time";
             self.warn(span, message, "remove it, or write `order: parallel`");
+        }
+    }
+
+    fn window_of_no_lines(&mut self, document: &BatchDocument, written: Written<'_>) {
+        let span = written.key("stream_window").key("bytes").span();
+        let is_usual = document.stream_window.bytes == BatchDocument::default().stream_window.bytes;
+        if span.is_some() && !is_usual && document.stream_window.items == 0 {
+            let message =
+                "`stream_window.bytes` does nothing with `items: 0`: no line can name an earlier one";
+            self.warn(span, message, "remove it, or set `items`");
         }
     }
 
