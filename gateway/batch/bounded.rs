@@ -54,7 +54,8 @@ impl Bounded {
                 Unit::Bytes
             }
             Self::Headers => Unit::Fields,
-            // More names than there can be items are refused while they are read: no line of a stream needs more either.
+            // No item of a batch can depend on more items than the batch may have. A line of a stream has the same limit, so
+            // that an item that is valid in a batch is valid in a stream.
             Self::Dependencies => Unit::Names,
             Self::References => Unit::References,
             Self::ConditionDepth => Unit::Levels,

@@ -152,7 +152,7 @@ pub enum BatchRefusal {
         place: Place,
     },
     /// More items than `max_items`.
-    #[error("the batch has more than the limit of {}", limit_text(*.limit, Unit::Items, "max_items"))]
+    #[error("the batch has more than the limit of {}; split it", limit_text(*.limit, Unit::Items, "max_items"))]
     TooManyItems {
         /// The limit.
         limit: usize,
@@ -221,7 +221,9 @@ pub enum BatchRefusal {
     #[error("the gateway has no memory for this batch now (limits.memory); send it again later")]
     MemoryFull,
     /// The request is broken, or the client disconnected before the end of the body.
-    #[error("the batch's body could not be read")]
+    #[error(
+        "the batch's body could not be read: its framing is broken, or the connection ended before it did"
+    )]
     BodyUnreadable,
     /// A fault of the gateway.
     #[error("the gateway failed to handle this batch")]

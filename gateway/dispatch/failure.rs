@@ -7,14 +7,17 @@ use crate::limiter::{LongLivedFull, QueueFull};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailure {
     /// The upstream has no target now: its name resolves to nothing.
-    #[error("the upstream has no target to call")]
+    #[error("the upstream has no target to call: its name leads to no address")]
     NoTarget,
     /// Too many flows wait for the upstream already (`queue`).
-    #[error("too many batches and requests are already waiting for the upstream (queue)")]
+    #[error(
+        "too many batches and requests are already waiting for the upstream (queue); send it again later"
+    )]
     QueueFull,
     /// Too many flows of this client wait for the upstream already.
     #[error(
-        "too many batches and requests of this client are already waiting for the upstream (client_share)"
+        "too many batches and requests of this client are already waiting for the upstream (client_share); send it \
+         again later"
     )]
     ClientShareFull,
     /// A single request waited too long for other calls of its client to end.
