@@ -8,11 +8,11 @@
 use http::StatusCode;
 
 use super::rules::Rules;
-use crate::batch::{BatchRefusal, Problem};
+use crate::batch::Problem;
+use crate::format::Format;
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::ErrorForm;
 use crate::format::xml::write_text;
-use crate::format::{Accept, Format};
 
 /// `<Error><Code>…</Code><Message>…</Message></Error>`
 const ERROR: ErrorForm =
@@ -42,9 +42,8 @@ impl Rules for Azure {
         ERROR
     }
 
-    /// Multipart, whatever Accept says: that is meant for the items.
-    fn reply_format(&self, _: &Accept<'_>, _: Format) -> Result<Format, BatchRefusal> {
-        Ok(Format::Multipart)
+    fn heeds_accept(&self) -> bool {
+        false
     }
 }
 
