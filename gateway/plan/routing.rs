@@ -114,7 +114,7 @@ pub(super) fn map_references(
         routes: context.routes,
         own_authority: context.own_authority,
         upstream: call.upstream,
-        strictness: Strictness::Item,
+        strictness: Strictness::ItemWithSlashes,
     };
     let mut refused = None;
     call.headers.retain(|(name, value)| {

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use crate::batch::ItemRejection;
 use crate::route::{
     AbsoluteUrl, CanonicalPath, Mapping, PathError, Strictness, broken_encoding, encoded_path, encoded_query,
-    is_query_byte, same_authority,
+    encoded_separator, is_query_byte, same_authority,
 };
 
 /// A url that stays at the gateway.
@@ -103,14 +103,6 @@ fn check_characters(
         Some(at) => refuse(at, "#", "a fragment is never sent; write `%23` for the character itself"),
         None => Ok(()),
     }
-}
-
-/// The first encoded slash or backslash, and where it is.
-fn encoded_separator(path: &str) -> Option<(usize, &str)> {
-    let encodings = path.match_indices('%').filter_map(|(at, _)| Some((at, path.get(at..at + 3)?)));
-    encodings
-        .into_iter()
-        .find(|(_, text)| text.eq_ignore_ascii_case("%2f") || text.eq_ignore_ascii_case("%5c"))
 }
 
 const fn refused(problem: &'static str) -> ItemRejection {

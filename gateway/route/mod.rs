@@ -20,7 +20,7 @@ pub use authority::{AbsoluteUrl, same_authority};
 pub use canonical::{
     CanonicalPath, EncodedSlashes, PathError, Strictness, broken_encoding, has_broken_encoding,
 };
-pub use encoding::{encoded_characters, encoded_path, encoded_query};
+pub use encoding::{encoded_characters, encoded_path, encoded_query, encoded_separator};
 pub use mapping::Mapping;
 pub use method::{MethodSet, has_dav_replies, known_method, method_label};
 pub use query::is_query_byte;
