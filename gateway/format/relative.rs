@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::route::behind_prefix;
+
 /// Resources of OData whose names begin with a dollar sign. Any other `$name` is a reference to an
 /// earlier item.
 const ODATA_RESOURCES: [&str; 6] = ["$metadata", "$batch", "$all", "$entity", "$count", "$crossjoin"];
@@ -34,11 +36,10 @@ fn folder_of(endpoint: &str) -> &str {
 }
 
 fn below_folder<'url>(url: &'url str, folder: &str) -> Cow<'url, str> {
-    let behind = url.strip_prefix(folder);
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let behind = behind_prefix(path, folder);
     // `//host` names another host, which is for the plan to refuse.
-    if url.starts_with("//")
-        || behind.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
-    {
+    if url.starts_with("//") || behind.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         return Cow::Borrowed(url);
     }
     Cow::Owned(format!("{folder}{url}"))
@@ -98,6 +99,11 @@ mod tests {
             ("/v1.0", "/v1.0"),
             ("/v1.0?x", "/v1.0?x"),
             ("/v1.0x", "/v1.0/v1.0x"),
+            ("/%761%2e0/users?x=/", "/%761%2e0/users?x=/"),
+            ("/%761%2E0", "/%761%2E0"),
+            ("/v1.0%3Fx", "/v1.0/v1.0%3Fx"),
+            ("/v1.0%2Fx", "/v1.0/v1.0%2Fx"),
+            ("/v1.0%zz", "/v1.0/v1.0%zz"),
             ("/beta/users", "/v1.0/beta/users"),
             ("/../x", "/v1.0/../x"),
             ("//evil/x", "//evil/x"),
@@ -107,5 +113,6 @@ mod tests {
             assert_eq!(resolved(target, UrlBase::FolderWithSlash("/v1.0/$batch")), expected);
         }
         assert_eq!(resolved("/x", UrlBase::FolderWithSlash("/$batch")), "/x");
+        assert_eq!(resolved("/$a/x", UrlBase::FolderWithSlash("/%24a/batch")), "/$a/x");
     }
 }

@@ -21,7 +21,7 @@ pub use canonical::{
     CanonicalPath, EncodedSlashes, PathError, Strictness, broken_encoding, has_broken_encoding,
 };
 pub use encoding::{encoded_characters, encoded_path, encoded_query, encoded_separator};
-pub use mapping::Mapping;
+pub use mapping::{Mapping, behind_prefix};
 pub use method::{MethodSet, has_dav_replies, known_method, method_label};
 pub use query::is_query_byte;
 pub use reading::{Ambiguity, Reading};
