@@ -21,4 +21,4 @@ pub use refusal::{BatchRefusal, Place};
 pub use rejection::ItemRejection;
 pub use result::{GatewayMade, ItemResult, MultiStatus, OutcomeKind, ResultBody, Summary};
 
-pub use crate::reference::item_id::{ItemId, ItemIndex};
+pub use crate::reference::item_id::{IdCase, ItemId, ItemIndex};

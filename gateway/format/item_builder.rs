@@ -32,7 +32,6 @@
 //! format prepares the bytes, and asks [`ItemBuilder::media_type`] how. Ids are compared after all items are read, by
 //! [`check_ids`] and [`check_given_ids`].
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -47,7 +46,7 @@ use super::shown::{is_unfit_for_names, shown};
 use super::template;
 use crate::batch::Bounded;
 use crate::batch::{
-    BatchItem, BatchLimits, BatchRefusal, ChangeSet, IdForm, Item, ItemForm, ItemId, ItemIndex,
+    BatchItem, BatchLimits, BatchRefusal, ChangeSet, IdCase, IdForm, Item, ItemForm, ItemId, ItemIndex,
     ItemRejection, Subject,
 };
 use crate::header::field::{FieldError, Fields, checked_field};
@@ -395,29 +394,11 @@ impl<'l> ItemBuilder<'l> {
     }
 }
 
-/// Whether ids that differ only by case are different ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum IdCase {
-    /// They are different.
-    #[default]
-    Significant,
-    /// They are the same.
-    Ignored,
-}
-
 /// Checks that no two items have the same id, the implied ones included (protocol §1).
 pub(crate) fn check_ids(items: &[BatchItem], case: IdCase) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
-    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(key(item, case)));
+    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(case.key(&item.subject.id)));
     twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
-}
-
-fn key(item: &BatchItem, case: IdCase) -> Cow<'_, str> {
-    let id = item.subject.id.as_str();
-    match case {
-        IdCase::Significant => Cow::Borrowed(id),
-        IdCase::Ignored => Cow::Owned(id.to_lowercase()),
-    }
 }
 
 /// Checks that no two items were given the same id. In multipart an item without one is answered
