@@ -46,9 +46,11 @@ fn below_folder<'url>(url: &'url str, folder: &str) -> Cow<'url, str> {
 }
 
 fn in_folder<'url>(url: &'url str, folder: &str) -> Cow<'url, str> {
+    // RFC 9112 §3.2.4: `OPTIONS *` is about the server, and `*` is not relative to anything.
+    let is_asterisk = url.split(['?', '#']).next() == Some("*");
     let first = url.split(['/', '?', '#']).next().unwrap_or_default();
     // RFC 3986 §4.2: a colon in the first segment would make it a scheme.
-    if first.is_empty() || first.contains([':', '\\', '@']) || is_reference(first) {
+    if is_asterisk || first.is_empty() || first.contains([':', '\\', '@']) || is_reference(first) {
         return Cow::Borrowed(url);
     }
     Cow::Owned(format!("{folder}/{url}"))
@@ -79,6 +81,8 @@ mod tests {
             ("$new", "$new"),
             ("a:b", "a:b"),
             ("@evil/x", "@evil/x"),
+            ("*", "*"),
+            ("*?key=1", "*?key=1"),
             ("\\\\evil", "\\\\evil"),
             ("?x", "?x"),
             ("", ""),
@@ -87,6 +91,7 @@ mod tests {
             assert_eq!(resolved(target, UrlBase::Gateway), target);
         }
         assert_eq!(resolved("x", UrlBase::Folder("/batch")), "/x");
+        assert_eq!(resolved("*/x", UrlBase::Folder("/batch")), "/*/x");
     }
 
     #[test]
@@ -109,6 +114,8 @@ mod tests {
             ("//evil/x", "//evil/x"),
             ("http://gw/v1.0/users", "http://gw/v1.0/users"),
             ("$1", "$1"),
+            ("*", "*"),
+            ("*x", "/v1.0/*x"),
         ] {
             assert_eq!(resolved(target, UrlBase::FolderWithSlash("/v1.0/$batch")), expected);
         }

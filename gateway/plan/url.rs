@@ -64,6 +64,9 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
     let before = url.len().saturating_sub(target.len());
     let position = |at: usize| url.get(..before + at).unwrap_or(url).chars().count() + 1;
+    if path == "*" {
+        return Err(refused("names the server (`*`); an item has to name a resource"));
+    }
     check_characters(target, path, position)?;
     let separator = encoded_separator(path).map(|(at, text)| Separator { text, position: position(at) });
     let query = encoded_query(query);
@@ -214,6 +217,8 @@ mod tests {
             "http://gw.example:8080\\@evil/",
             "unix:/run/x.sock",
             "orders/7",
+            "*",
+            "*?x",
             "",
             "/a?b\nc",
             "/a#b",
