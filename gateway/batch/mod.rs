@@ -23,4 +23,4 @@ pub use refusal::{BatchRefusal, IdClash, Place};
 pub use rejection::ItemRejection;
 pub use result::{GatewayMade, ItemResult, MultiStatus, OutcomeKind, ResultBody, Summary};
 
-pub use crate::reference::item_id::{ItemId, ItemIndex};
+pub use crate::reference::item_id::{IdCase, ItemId, ItemIndex};

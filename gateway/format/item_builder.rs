@@ -32,7 +32,6 @@
 //! format prepares the bytes, and asks [`ItemBuilder::media_type`] how. Ids are compared after all items are read, by
 //! [`check_ids`] and [`check_given_ids`].
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -48,7 +47,7 @@ use super::shown::{is_unfit_for_names, shown};
 use super::template;
 use crate::batch::Bounded;
 use crate::batch::{
-    BatchItem, BatchLimits, BatchRefusal, ChangeSet, IdForm, Item, ItemForm, ItemId, ItemIndex,
+    BatchItem, BatchLimits, BatchRefusal, ChangeSet, IdCase, IdForm, Item, ItemForm, ItemId, ItemIndex,
     ItemRejection, Subject,
 };
 use crate::header::field::{FieldError, Fields, checked_field};
@@ -397,30 +396,14 @@ impl<'l> ItemBuilder<'l> {
     }
 }
 
-/// Whether ids that differ only by case are different ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum IdCase {
-    /// They are different.
-    #[default]
-    Significant,
-    /// They are the same.
-    Ignored,
-}
-
 /// Checks that no two items have the same id, the implied ones included (protocol §1).
 pub(crate) fn check_ids(items: &[BatchItem], case: IdCase) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
-    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(key(item, case)));
-    let is_same = |one: &BatchItem, other: &BatchItem| !has_bad_id(one) && key(one, case) == key(other, case);
+    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(case.key(&item.subject.id)));
+    let is_same = |one: &BatchItem, other: &BatchItem| {
+        !has_bad_id(one) && case.key(&one.subject.id) == case.key(&other.subject.id)
+    };
     twice.map_or(Ok(()), |index| Err(duplicate_id(items, index, is_same)))
-}
-
-fn key(item: &BatchItem, case: IdCase) -> Cow<'_, str> {
-    let id = item.subject.id.as_str();
-    match case {
-        IdCase::Significant => Cow::Borrowed(id),
-        IdCase::Ignored => Cow::Owned(id.to_lowercase()),
-    }
 }
 
 /// Checks that no two items were given the same id. In multipart an item without one is answered

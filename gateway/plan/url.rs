@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use crate::batch::ItemRejection;
 use crate::route::{
     AbsoluteUrl, CanonicalPath, Mapping, PathError, Strictness, broken_encoding, encoded_path, encoded_query,
-    is_query_byte, same_authority,
+    encoded_separator, is_query_byte, same_authority,
 };
 
 /// A url that stays at the gateway.
@@ -64,6 +64,9 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
     let before = url.len().saturating_sub(target.len());
     let position = |at: usize| url.get(..before + at).unwrap_or(url).chars().count() + 1;
+    if path == "*" {
+        return Err(refused("names the server (`*`); an item has to name a resource"));
+    }
     check_characters(target, path, position)?;
     let separator = encoded_separator(path).map(|(at, text)| Separator { text, position: position(at) });
     let query = encoded_query(query);
@@ -103,14 +106,6 @@ fn check_characters(
         Some(at) => refuse(at, "#", "a fragment is never sent; write `%23` for the character itself"),
         None => Ok(()),
     }
-}
-
-/// The first encoded slash or backslash, and where it is.
-fn encoded_separator(path: &str) -> Option<(usize, &str)> {
-    let encodings = path.match_indices('%').filter_map(|(at, _)| Some((at, path.get(at..at + 3)?)));
-    encodings
-        .into_iter()
-        .find(|(_, text)| text.eq_ignore_ascii_case("%2f") || text.eq_ignore_ascii_case("%5c"))
 }
 
 const fn refused(problem: &'static str) -> ItemRejection {
@@ -256,6 +251,8 @@ mod tests {
             "http://gw.example:8080\\@evil/",
             "unix:/run/x.sock",
             "orders/7",
+            "*",
+            "*?x",
             "",
             "/a?b\nc",
             "/a#b",

@@ -83,9 +83,11 @@ fn replies_lose_the_fields_of_the_connection() {
         ("x-a", "1"),
         ("set-cookie", "a=1"),
         ("set-cookie", "b=2"),
+        ("x-b", "1"),
+        ("x-c", "1"),
     ];
     let (result, report) = stitched(item(Method::GET, reply(200, &fields, b"hi")), false);
-    assert_eq!(names(&result), ["x-a", "set-cookie", "set-cookie"]);
+    assert_eq!(names(&result), ["x-a", "set-cookie", "set-cookie", "x-b", "x-c"], "in the service's order");
     assert_eq!(result.body, ResultBody::Bytes(Bytes::from_static(b"hi")));
     assert_eq!((report.outcome, report.reason), (OutcomeKind::Answered, None));
 }

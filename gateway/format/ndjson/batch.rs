@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use super::item::{check_start, read_line};
 use super::lines::Lines;
-use crate::batch::{Batch, BatchLimits, BatchRefusal};
-use crate::format::item_builder::{IdCase, check_ids};
+use crate::batch::{Batch, BatchLimits, BatchRefusal, IdCase};
+use crate::format::item_builder::check_ids;
 
 /// Reads a batch.
 pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
