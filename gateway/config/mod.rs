@@ -79,6 +79,7 @@ mod timeout;
 mod trusted_proxies;
 mod upstream;
 mod vocabulary;
+mod without_effect;
 
 pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
 pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat};

@@ -258,8 +258,13 @@ impl Resolver<'_> {
         let log = self.log(&document.log);
         let cors = self.cors(&document.cors);
         if !self.findings.has_errors() {
-            // A route that is wrong may have been the one.
+            // What is wrong may have been what a name or a key is for.
             self.unused_upstreams(&document.upstreams, &document.used_upstreams());
+            self.keys_without_effect(&document.batch);
+            self.keys_of_bulk_without_effect(&document.bulk);
+            if let (Ok(endpoints), Ok(routes)) = (&batch, &routes) {
+                self.other_methods_without_route(&document.batch, endpoints, routes);
+            }
         }
         let mut settings = Settings {
             listen: listen?,

@@ -10,11 +10,11 @@ use http::header::{ACCEPT, HeaderMap};
 
 use super::odata::accept_of_items;
 use super::rules::Rules;
-use crate::batch::{BatchRefusal, Problem};
+use crate::batch::Problem;
+use crate::format::Format;
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::ErrorForm;
 use crate::format::xml::write_text;
-use crate::format::{Accept, Format};
 use crate::header::field::Fields;
 
 /// `<Error><Code>…</Code><Message>…</Message></Error>`
@@ -50,9 +50,8 @@ impl Rules for Azure {
         ERROR
     }
 
-    /// Multipart, whatever Accept says: that is meant for the items.
-    fn reply_format(&self, _: &Accept<'_>, _: Format) -> Result<Format, BatchRefusal> {
-        Ok(Format::Multipart)
+    fn heeds_accept(&self) -> bool {
+        false
     }
 }
 

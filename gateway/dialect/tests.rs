@@ -88,7 +88,9 @@ fn an_invalid_item_is_rejected_alone() {
         assert!(batch.items[1].content.is_ok(), "{item}");
         batch.items[0].content.clone().unwrap_err()
     };
-    assert_eq!(rejected("{}"), ItemRejection::MissingMember { member: "path" });
+    assert_eq!(rejected("{}"), ItemRejection::MissingMember { member: "path", instead: None });
+    let instead = Some("uri".to_owned());
+    assert_eq!(rejected(r#"{"uri":"/x"}"#), ItemRejection::MissingMember { member: "path", instead });
     assert!(matches!(rejected("7"), ItemRejection::WrongShape { .. }));
     for (item, member) in [
         (r#"{"path":"/","method":[]}"#, "method"),

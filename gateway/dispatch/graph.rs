@@ -15,7 +15,7 @@ use super::coalesced::fill_copy;
 use super::engine::Engine;
 use super::items::{Items, Place, PlacedCall, PlacedJob};
 use super::need::planned_answer;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, SkipReason};
 use super::resolve::{MAX_LOOKED_THROUGH, Resolver};
 use super::source::{Run, Source};
 use super::turn::{Results, Turn, skipped_by, turn};
@@ -182,7 +182,10 @@ impl<'run, E: Engine> State<'run, E> {
         }
         let condition = items.conditions.get(&ItemIndex(dependent));
         let failed = items.has_failed(ItemIndex(number)) && items.needs(dependent, number);
-        let failed = failed.then(|| items.places.get(number).unwrap_or(place).item.subject.id.clone());
+        let failed = failed.then(|| {
+            let subject = &items.places.get(number).unwrap_or(place).item.subject;
+            SkipReason::DependencyFailed { on: subject.id.clone(), group: subject.form.group.clone() }
+        });
         if let Some(reason) = skipped_by(failed, condition) {
             items.fill(place, Outcome::Skipped(reason));
             return true;

@@ -56,6 +56,8 @@ pub enum SkipReason {
     DependencyFailed {
         /// The first of them.
         on: ItemId,
+        /// The group that it is in.
+        group: Option<ItemId>,
     },
     /// Its condition does not hold.
     ConditionNotMet {

@@ -2,7 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::batch::{BatchItem, BatchRefusal, IdCase, ItemId, ItemIndex};
+use crate::batch::{BatchItem, BatchRefusal, IdCase, ItemId, ItemIndex, ItemRejection};
+
+/// Shown for an item of a group: its other items may be in any later line.
+pub(crate) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
+    what: "items in lines can't be in an atomicity group; send the group as application/json",
+};
 
 /// Checks OData's rules for groups: their items are neighbours, and no group has the same name as an item's id.
 pub(crate) fn check_groups(items: &[BatchItem], id_case: IdCase) -> Result<(), BatchRefusal> {

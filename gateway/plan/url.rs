@@ -73,8 +73,8 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
     if !query.bytes().all(is_query_byte) {
         return Err(refused("has a query with a control character"));
     }
-    let path = CanonicalPath::parse(&encoded_path(path), Strictness::ItemWithSlashes);
-    Ok(ItemUrl { path: path.map_err(|error| refused(words(error)))?, query, separator })
+    let canonical = CanonicalPath::parse(&encoded_path(path), Strictness::ItemWithSlashes);
+    Ok(ItemUrl { path: canonical.map_err(|error| refused(words(error, path)))?, query, separator })
 }
 
 /// The url without the gateway's own authority.
@@ -112,9 +112,9 @@ const fn refused(problem: &'static str) -> ItemRejection {
     ItemRejection::ForbiddenUrl { problem }
 }
 
-const fn words(error: PathError) -> &'static str {
+fn words(error: PathError, path: &str) -> &'static str {
     match error {
-        PathError::NotAbsolute => "must start with a single `/`",
+        PathError::NotAbsolute => not_absolute(path),
         PathError::EmptySegment => "has an empty path segment (`//`)",
         PathError::DotSegment => "has a dot segment (`.` or `..`, plain or percent-encoded)",
         PathError::BrokenEncoding => "has a broken percent-encoding",
@@ -122,6 +122,23 @@ const fn words(error: PathError) -> &'static str {
             "has an encoded slash, backslash, control character or doubly encoded character"
         }
         PathError::Character => "has a character that must be percent-encoded",
+    }
+}
+
+/// What is wrong with a path that does not begin with a single slash. Where the endpoint's dialect has relative urls, a plain
+/// relative path was resolved before, and is not among these.
+fn not_absolute(path: &str) -> &'static str {
+    let first = path.split('/').next().unwrap_or_default();
+    if path.starts_with("//") {
+        "begins with `//`, which names another host; begin it with a single `/`"
+    } else if first.contains(['\\', '@']) {
+        "has `\\` or `@` in its first segment, which some servers read as another host; begin it with `/`"
+    } else if first.contains(':') {
+        "has a colon in its first segment, so that it reads like another scheme than http; begin it with `/`"
+    } else if first.is_empty() {
+        "has no path; begin it with `/`"
+    } else {
+        "is a relative path, which this endpoint has no base for; begin it with `/`"
     }
 }
 
@@ -198,6 +215,23 @@ mod tests {
                     assert!(format!("{path}{query}").parse::<http::Uri>().is_ok(), "{url}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_url_that_is_not_a_path_learns_why() {
+        for (url, part) in [
+            ("//evil.example/", "`//`"),
+            ("\\\\evil", "another host"),
+            ("@evil/x", "another host"),
+            ("a:b/c", "colon"),
+            ("ftp://gw/x", "colon"),
+            ("?x=1", "no path"),
+            ("", "no path"),
+            ("orders/7", "relative"),
+        ] {
+            let said = parse(url).unwrap_err().to_string();
+            assert!(said.contains(part) && said.contains("begin it with"), "{url}: {said}");
         }
     }
 

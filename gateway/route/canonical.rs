@@ -143,8 +143,11 @@ pub(super) fn decoded_to_compare(path: &str) -> Option<String> {
 
 /// Checks the decoded path, so that no encoding hides in another: `%252%65` is decoded to `%252e`.
 fn check_item(path: &str) -> Result<(), PathError> {
-    if path.contains("//") {
+    if path.as_bytes().windows(2).any(|two| two == b"//") {
         return Err(PathError::EmptySegment);
+    }
+    if !path.contains('%') {
+        return Ok(());
     }
     let mut behind_percents = path.split("%25").skip(1);
     // A server that decodes twice would read a dot or a slash.
@@ -154,6 +157,9 @@ fn check_item(path: &str) -> Result<(), PathError> {
 }
 
 fn check_segment(segment: &str) -> Result<(), PathError> {
+    if !segment.starts_with('.') && !segment.contains('%') {
+        return Ok(());
+    }
     // Some servers read `%2F` and `%5C` as slashes, and `%3B` as the start of parameters.
     let parts = segment.split("%2F").flat_map(|part| part.split("%5C"));
     for part in parts {

@@ -58,7 +58,9 @@ impl CanonicalPath {
 
     /// `None` if the path has no slash that a server may read differently.
     fn with_slashes_read(&self) -> Option<Self> {
-        let is_ambiguous = ["%2F", "%5C", "//"].iter().any(|slash| self.as_str().contains(slash));
+        let path = self.as_str();
+        let is_encoded = path.contains('%') && (path.contains("%2F") || path.contains("%5C"));
+        let is_ambiguous = is_encoded || path.as_bytes().windows(2).any(|two| two == b"//");
         is_ambiguous.then(|| merge_slashes(self.as_str().replace("%2F", "/").replace("%5C", "/")).into())
     }
 

@@ -6,6 +6,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use crate::batch::ResultBody;
+use crate::dialect::Decider;
 use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::format::{CodingError, codings_of, decode_reply, is_xml, xml};
 use crate::header::field::Fields;
@@ -25,6 +26,8 @@ pub struct StitchContext<'context> {
     pub max_item_reply: usize,
     /// The most bytes of all bodies together, their content codings undone.
     pub max_reply: usize,
+    /// Who decided whether the batch goes on after an item failed.
+    pub decider: Decider,
     /// `return=minimal`: items below 400 have no headers and no body.
     pub minimal: bool,
 }

@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, StatusCode};
 use super::*;
 use crate::batch::{ItemForm, ItemId, ItemRejection, ItemResult, OutcomeKind, ResultBody, Subject};
 use crate::clock::Stopwatch;
+use crate::dialect::Decider;
 use crate::dispatch::{CallFailure, DispatchedItem, Outcome, Sent, Timeline, UpstreamReply};
 use crate::header::spelling::Spellings;
 use crate::route::{
@@ -48,6 +49,7 @@ fn stitched(item: DispatchedItem, minimal: bool) -> (ItemResult, ItemReport) {
         own_origin: "https://gw.example",
         max_item_reply: 1000,
         max_reply: 5000,
+        decider: Decider::default(),
         minimal,
     };
     let (mut results, mut reports) = stitch(vec![item], &context);
@@ -136,6 +138,7 @@ fn replies_that_are_decoded_in_vain_are_bounded_together() {
         own_origin: "http://gw",
         max_item_reply: 1000,
         max_reply: 5000,
+        decider: Decider::default(),
         minimal: false,
     };
     let (_, reports) = stitch(items, &context);

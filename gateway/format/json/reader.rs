@@ -188,8 +188,9 @@ mod tests {
 
     #[test]
     fn duplicate_ids_refuse_the_batch() {
-        let twice =
-            |body: &str| matches!(read_batch(body), Err(BatchRefusal::DuplicateId { item: ItemIndex(1) }));
+        let twice = |body: &str| {
+            matches!(read_batch(body), Err(BatchRefusal::DuplicateId { item: ItemIndex(1), .. }))
+        };
         assert!(twice(&format!("{{\"requests\":[{GOOD},{GOOD}]}}")));
         assert!(twice(r#"{"requests":[{"method":"GET","url":"/"},{"id":"1","method":"GET","url":"/"}]}"#));
     }

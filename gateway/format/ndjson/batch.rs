@@ -52,6 +52,6 @@ mod tests {
         assert!(matches!(read_batch("\u{feff}{}"), Err(BatchRefusal::Malformed { .. })));
         let twice =
             read_batch("{\"id\":\"2\",\"method\":\"GET\",\"url\":\"/\"}\n{\"method\":\"GET\",\"url\":\"/\"}");
-        assert_eq!(twice, Err(BatchRefusal::DuplicateId { item: ItemIndex(1) }));
+        assert!(matches!(twice, Err(BatchRefusal::DuplicateId { item: ItemIndex(1), .. })));
     }
 }

@@ -188,6 +188,6 @@ mod tests {
     #[test]
     fn duplicate_ids_refuse_the_batch() {
         let body = format!("<batch>{ITEM}<request id='1' method='GET' href='/'/></batch>");
-        assert_eq!(read_batch(&body), Err(BatchRefusal::DuplicateId { item: ItemIndex(1) }));
+        assert!(matches!(read_batch(&body), Err(BatchRefusal::DuplicateId { item: ItemIndex(1), .. })));
     }
 }
