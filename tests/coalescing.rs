@@ -297,5 +297,13 @@ fn explaining_says_whose_call_an_item_shares() {
         (&json!(1), &json!("/a"))
     );
     assert_eq!(explained("handling=explain, order=sequential")["items"][2]["call"]["path"], "/a");
+    let lines = [get("/a"), get("/a")].map(|item| format!("{item}\n")).concat();
+    let stream = Request::new("POST", "/batch").header("Content-Type", "application/x-ndjson").body(lines);
+    let explained = |accept| {
+        let request = stream.clone().header("Prefer", "handling=explain").header("Accept", accept);
+        gateway.send(&request).json()["items"][1].clone()
+    };
+    assert_eq!(explained("application/json")["sharesCallOf"], 1);
+    assert_eq!(explained("application/x-ndjson")["call"]["path"], "/a", "lines of a stream share no calls");
     assert_eq!(upstream.requests().len(), 0);
 }

@@ -165,6 +165,11 @@ fn spelling_of_field_names() {
             .over_http2()
             .replies(200, &[("x-kept", "1")], "ok")
             .result_spells("X-Kept"),
+        row("set by the configuration").upstream("headers: { set: { x-MINE: a } }").call_spells("x-MINE"),
+        row("set instead of the client's")
+            .upstream("headers: { set: { x-MINE: a } }")
+            .sends("X-mine", "1")
+            .call_spells("x-MINE"),
         row("to HTTP/2").sends("X-Mixed", "1").over_http2().call_spells("x-mixed"),
     ]);
 }

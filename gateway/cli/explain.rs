@@ -87,6 +87,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
         endpoint: entry.endpoint,
         dialect: request.dialect,
         query: &request.query,
+        arrival: request.arrival(),
         preferences: request.preferences,
         inherited: &request.inherited,
         hop: &ForwardedBy::default(),

@@ -13,6 +13,7 @@ use super::resolver::{Resolved, Resolver, Seen, all};
 use super::yaml::secrets::STARS;
 use super::yaml::wrappers::{At, Named};
 use crate::header::field::is_hop_by_hop;
+use crate::header::spelling::Spellings;
 
 /// A header field of more than this passes few servers.
 const MAX_SECRET: u64 = 16 << 10;
@@ -78,8 +79,18 @@ impl JsonSchema for HeaderValueDocument {
 pub struct HeaderChanges {
     /// Set, in place of what was there.
     pub set: Vec<(HeaderName, HeaderValue)>,
+    /// How the configuration spells their names.
+    pub spellings: Spellings,
     /// Removed, before anything is set.
     pub remove: Vec<HeaderName>,
+}
+
+impl HeaderChanges {
+    /// The spellings of a field's name: the configuration's if it sets the field, otherwise those that its sender used.
+    #[must_use]
+    pub fn spellings_of<'all>(&'all self, name: &HeaderName, senders: &'all Spellings) -> &'all Spellings {
+        if self.set.iter().any(|(set, _)| set == name) { &self.spellings } else { senders }
+    }
 }
 
 impl HeadersDocument {
@@ -109,7 +120,8 @@ impl Resolver<'_> {
             Ok((header, value?))
         }));
         let remove = all(document.remove.iter().map(|name| self.settable(name)));
-        Ok(HeaderChanges { set: set?, remove: remove? })
+        let spellings = document.set.0.iter().map(|(name, _)| name.value.clone()).collect::<Vec<_>>().into();
+        Ok(HeaderChanges { set: set?, spellings, remove: remove? })
     }
 
     /// A name that the operator may set or remove: not what frames the message.

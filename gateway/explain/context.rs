@@ -16,6 +16,15 @@ pub enum Audience {
     Client,
 }
 
+/// How the items arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// All at once.
+    Batch,
+    /// One by one, as the lines of a stream, which share no calls.
+    Stream,
+}
+
 /// What an explanation needs in addition to the plan.
 pub struct ExplainContext<'context> {
     /// The settings.
@@ -26,6 +35,8 @@ pub struct ExplainContext<'context> {
     pub dialect: Dialect,
     /// The query of the batch's own url.
     pub query: &'context str,
+    /// How the items arrive.
+    pub arrival: Arrival,
     /// What the client asked for.
     pub preferences: Preferences,
     /// The fields that the items inherit.

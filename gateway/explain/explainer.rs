@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::context::{Audience, ExplainContext};
+use super::context::{Arrival, Audience, ExplainContext};
 use super::explanation::{ExplainedCall, ExplainedItem, ExplainedRejection, Explanation, Fate};
 use super::headers::ShownHeaders;
 use super::limits::{self, UpstreamLimits};
@@ -21,7 +21,7 @@ pub fn explain(mut plan: Plan, form: InputFormat, context: &ExplainContext<'_>) 
     let ExplainContext { endpoint, dialect, preferences, .. } = context;
     let mut execution_policy = endpoint.execution_policy(*dialect, form, preferences);
     execution_policy.sequential |= plan.sequential;
-    if !execution_policy.sequential {
+    if !execution_policy.sequential && context.arrival == Arrival::Batch {
         coalesce(&mut plan, &context.settings.routes);
     }
     let deadline = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));

@@ -16,6 +16,6 @@ mod limits;
 mod tests;
 mod text;
 
-pub use context::{Audience, ExplainContext};
+pub use context::{Arrival, Audience, ExplainContext};
 pub use explainer::explain;
 pub use explanation::Explanation;

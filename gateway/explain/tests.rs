@@ -74,6 +74,7 @@ fn explained(audience: Audience) -> Explanation {
         endpoint: &settings.batch[0],
         dialect: settings.batch[0].dialect,
         query: "",
+        arrival: Arrival::Batch,
         preferences: Preferences::default(),
         inherited: &inherited,
         hop: &ForwardedBy::default(),

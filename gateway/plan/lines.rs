@@ -78,6 +78,9 @@ impl Plan {
 }
 
 /// The lines that the next one can name.
+///
+/// It holds the text of each id once, so at most `most` × `max_id` bytes: 1 MiB with the defaults. They do not count towards
+/// `limits.memory`: results can be dropped to make room, and ids can't, because a line that names one would then be refused.
 #[derive(Debug)]
 pub struct EarlierLines {
     most: usize,
@@ -144,7 +147,8 @@ impl EarlierLines {
         {
             self.latest.remove(&oldest.id);
         }
-        let id: Arc<str> = item.subject.id.as_str().into();
+        let id = item.subject.id.as_str();
+        let id = self.latest.get_key_value(id).map_or_else(|| id.into(), |(known, _)| Arc::clone(known));
         if name == Name::Own || !self.latest.contains_key(&id) {
             self.latest.insert(Arc::clone(&id), number);
         }
@@ -375,6 +379,22 @@ mod tests {
         let mut lines = EarlierLines::new(9);
         plan(&mut lines, unread);
         assert_eq!(waits_for(&plan(&mut lines, item("c", after(&["2"])))), [(0, Needed::End)]);
+    }
+
+    #[test]
+    fn the_text_of_ids_is_held_once_and_is_bounded() {
+        let (most, longest) = (8, 1024);
+        for lines_of_one_id in [1, 2] {
+            let mut lines = EarlierLines::new(most);
+            for number in 0..100 {
+                let id = format!("{:0longest$}", number / lines_of_one_id);
+                plan(&mut lines, item(&id, Item::default()));
+                let texts = lines.lines.iter().map(|line| &line.id).chain(lines.latest.keys());
+                let texts: HashMap<_, _> = texts.map(|text| (text.as_ptr(), text.len())).collect();
+                assert!(texts.values().sum::<usize>() <= most * longest, "after line {number}");
+            }
+            assert_eq!(lines.lines.len(), most);
+        }
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn explained<'gateway>(runner: Runner<'_>, plan: Plan) -> Reply<'gateway> {
         endpoint: entry.endpoint,
         dialect: request.dialect,
         query: &request.query,
+        arrival: request.arrival(),
         preferences: request.preferences,
         inherited: &request.inherited,
         hop: &request.hop,

@@ -22,6 +22,7 @@ use crate::batch::{Batch, BatchItem, BatchRefusal};
 use crate::clock::Stopwatch;
 use crate::config::Settings;
 use crate::dialect::{Dialect, ExecutionPolicy, InputFormat};
+use crate::explain::Arrival;
 use crate::format::ndjson::{Lines, check_start, read_line};
 use crate::format::{Format, ReadContext, cross_site, decode_batch, is_postable_cross_site, wants_text_xml};
 use crate::header::field::Fields;
@@ -227,10 +228,19 @@ impl BatchRequest {
         entry: EntryPoint<'_>,
         phases: &mut PhaseTimes,
     ) -> Result<Plan, BatchRefusal> {
-        let lines = InputFormat::Batch(Format::Ndjson);
-        if self.input != lines || self.reply_format != Format::Ndjson {
-            return self.plan(settings, entry, phases);
+        match self.arrival() {
+            Arrival::Batch => self.plan(settings, entry, phases),
+            Arrival::Stream => self.plan_lines(settings, entry),
         }
+    }
+
+    /// How the items arrive if they are sent and not explained.
+    pub(crate) fn arrival(&self) -> Arrival {
+        let is_lines = self.input == InputFormat::Batch(Format::Ndjson);
+        if is_lines && self.reply_format == Format::Ndjson { Arrival::Stream } else { Arrival::Batch }
+    }
+
+    fn plan_lines(&self, settings: &Settings, entry: EntryPoint<'_>) -> Result<Plan, BatchRefusal> {
         let limits = &entry.endpoint.limits;
         let mut lines = Lines::new(limits.max_body);
         lines.push(self.body.clone());

@@ -59,16 +59,19 @@ pub(crate) fn request(
     Ok(head)
 }
 
-/// The head of a request for HTTP/1.1. Names that came over HTTP/2 get their canonical case.
+/// The head of a request for HTTP/1.1. Names that came over HTTP/2 are spelt as `written` says for each.
 ///
 /// # Errors
 /// It has more fields than a head can have.
-pub(crate) fn request_for_http1(head: RequestHeader) -> pingora::Result<RequestHeader> {
+pub(crate) fn request_for_http1(
+    head: RequestHeader,
+    written: impl Fn(&HeaderName) -> Bytes,
+) -> pingora::Result<RequestHeader> {
     if head.has_case() {
         return Ok(head);
     }
     let parts: Parts = head.into();
-    let mut spelt = request(&parts.headers, canonical)?;
+    let mut spelt = request(&parts.headers, written)?;
     spelt.set_method(parts.method);
     spelt.set_uri(parts.uri);
     spelt.set_version(parts.version);
@@ -124,7 +127,8 @@ mod tests {
 
     #[test]
     fn what_came_over_http2_gets_canonical_names() {
-        let head = request_for_http1(RequestHeader::from(parts(&[("x-a", "1"), ("etag", "2")]))).unwrap();
+        let head =
+            request_for_http1(RequestHeader::from(parts(&[("x-a", "1"), ("etag", "2")])), canonical).unwrap();
         assert_eq!(wire(&head), "X-A: 1\r\nETag: 2\r\n");
         let mut reply = ResponseHeader::build_no_case(299, None).unwrap();
         reply.append_header("x-b", "1").unwrap();

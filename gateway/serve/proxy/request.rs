@@ -10,6 +10,7 @@ use crate::admission::withheld;
 use crate::header::field::is_forbidden_in_item;
 use crate::header::hop::{Kept, hop_by_hop_fields, max_forwards, takes_trailers};
 use crate::header::inherit::{joined_cookies, same_to_cgi};
+use crate::header::spelling::Spellings;
 use crate::transport::field_names;
 use crate::upstream::peer::Peer;
 
@@ -53,7 +54,13 @@ pub(super) fn head(
     }
     set_url(&mut head, request, job, peer, over)?;
     let head = match over {
-        Over::Http1 => field_names::request_for_http1(head)?,
+        Over::Http1 => {
+            let changes = &job.upstream.settings.headers;
+            let canonical = Spellings::default();
+            let written =
+                |name: &HeaderName| field_names::spelt(name, changes.spellings_of(name, &canonical));
+            field_names::request_for_http1(head, written)?
+        }
         Over::Http2 => head,
     };
     Ok(Box::new(head))
@@ -94,7 +101,10 @@ fn set_fields(
     for name in head.headers.keys().filter(is_decided).cloned().collect::<Vec<_>>() {
         head.remove_header(&name);
     }
-    for (name, value) in settings.headers.set.iter().chain(&plan.hop.fields) {
+    for (name, value) in &settings.headers.set {
+        head.insert_header(field_names::spelt(name, &settings.headers.spellings), value.clone())?;
+    }
+    for (name, value) in &plan.hop.fields {
         head.insert_header(field_names::canonical(name), value.clone())?;
     }
     head.remove_header("traceparent");

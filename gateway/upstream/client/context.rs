@@ -8,6 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
 use crate::clock::Deadline;
+use crate::config::HeaderChanges;
 use crate::dispatch::Attempt;
 use crate::header::forwarded::ForwardedBy;
 use crate::header::inherit::CallHeaders;
@@ -51,12 +52,12 @@ pub(crate) struct SharedFields<'batch> {
 
 impl<'batch> SharedFields<'batch> {
     /// What the heads of the calls to one upstream share.
-    pub(super) fn for_upstream(&self, upstream: &Upstream) -> SharedHead<'batch> {
+    pub(super) fn for_upstream(&self, upstream: &'batch Upstream) -> SharedHead<'batch> {
         let changes = &upstream.settings.headers;
         let remove = [&changes.remove, self.reserved].concat();
         let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
         let headers = headers.without_of_items(upstream.settings.deadline_header.as_ref());
-        SharedHead { headers, spellings: self.spellings, http1: OnceLock::new() }
+        SharedHead { headers, changes, spellings: self.spellings, http1: OnceLock::new() }
     }
 }
 
@@ -64,6 +65,8 @@ impl<'batch> SharedFields<'batch> {
 pub(super) struct SharedHead<'batch> {
     /// Their fields.
     pub(super) headers: CallHeaders,
+    /// The fields that the configuration sets, whose names it spells.
+    changes: &'batch HeaderChanges,
     /// How the names of these fields were spelt.
     spellings: &'batch Spellings,
     /// The head that the heads of calls over HTTP/1.1 begin as, made for the first of them.
@@ -75,7 +78,8 @@ impl SharedHead<'_> {
     /// costs much less than to look all names up again. `None`: they are more than a head can have.
     pub(super) fn http1(&self, host: HeaderValue) -> Option<RequestHeader> {
         let first = || {
-            let written = |name: &HeaderName| field_names::spelt(name, self.spellings);
+            let written =
+                |name: &HeaderName| field_names::spelt(name, self.changes.spellings_of(name, self.spellings));
             let mut head = field_names::request(self.headers.all_shared(), written).ok()?;
             head.insert_header(HOST, host.clone()).ok()?;
             Some(head)
