@@ -335,6 +335,29 @@ impl Resolver<'_> {
             }
         }
     }
+
+    /// Warns of an `undo` that nothing uses, and of groups that nothing can undo.
+    pub(super) fn unused_undo(&mut self, routes: &[At<RouteDocument>], batch: &[At<BatchDocument>]) {
+        let undos = || routes.iter().filter_map(|route| route.value.undo.as_ref());
+        let compensates = |endpoint: &At<BatchDocument>| endpoint.value.groups == Groups::Compensate;
+        if !batch.iter().any(compensates) {
+            for undo in undos() {
+                let message = "`undo` does nothing: no batch endpoint has `groups: compensate`";
+                self.warn(undo.span, message, "add that to an endpoint under `batch`, or remove this");
+            }
+        } else if undos().next().is_none() {
+            for number in (0..batch.len()).filter(|number| batch.get(*number).is_some_and(compensates)) {
+                let span = self.written.key("batch").element(number).key("groups").span();
+                let message =
+                    "`groups: compensate` refuses all groups that change something: no route has `undo`";
+                self.warn(
+                    span,
+                    message,
+                    "add to a route: `undo: { POST: \"DELETE {location}\", PUT: snapshot }`",
+                );
+            }
+        }
+    }
 }
 
 impl BatchDocument {

@@ -244,6 +244,7 @@ impl Resolver<'_> {
         let batch = self.endpoints(&document.batch);
         let bulk = self.bulk_routes(&document.bulk, &document.batch, routes.as_ref().ok());
         self.hidden_routes(&document.routes, &document.batch);
+        self.unused_undo(&document.routes, &document.batch);
         self.deadlines(&document.upstreams, document.largest(|batch| batch.deadline.value.0));
         let limits = self.limits(&document.limits, document.largest_batch());
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));

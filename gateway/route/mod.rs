@@ -14,6 +14,7 @@ mod query;
 mod reference;
 mod table;
 mod template;
+mod undo;
 
 pub use authority::{AbsoluteUrl, same_authority};
 pub use canonical::{
@@ -26,3 +27,4 @@ pub use query::is_query_byte;
 pub use reference::{ForbiddenReference, OriginText, ReferenceRules};
 pub use table::{Respond, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 pub use template::{TemplateError, UrlTemplate};
+pub use undo::{UndoError, UndoRule, UndoRules, is_safe};

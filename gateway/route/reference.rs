@@ -149,6 +149,7 @@ mod tests {
                 batchable: true,
                 coalesce: false,
                 encoded_slashes: EncodedSlashes::Refuse,
+                undo: crate::route::UndoRules::default(),
                 action: RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping },
             }
         };
