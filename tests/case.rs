@@ -50,6 +50,8 @@ pub(crate) struct ExpectedItem {
     pub(crate) id: String,
     /// How it ends.
     pub(crate) end: ExpectedEnd,
+    /// What its problem's detail has somewhere.
+    pub(crate) details: Vec<String>,
 }
 
 /// How an item ends.
@@ -131,6 +133,11 @@ fn parse_expected(text: &str) -> Result<Expected, String> {
             "detail" => expected.details.push(rest.to_owned()),
             "content-type" => expected.content_type = Some(rest.to_owned()),
             "item" => expected.items.push(parse_item(rest)?),
+            "item-detail" => {
+                let item =
+                    expected.items.last_mut().ok_or_else(|| format!("this is about no item: {line}"))?;
+                item.details.push(rest.to_owned());
+            }
             "sent" => expected.sent.push(rest.to_owned()),
             _ => return Err(format!("nobody knows how to expect this: {line}")),
         }
@@ -148,7 +155,7 @@ fn parse_item(text: &str) -> Result<ExpectedItem, String> {
         }
         _ => return Err(format!("this is no item: {text}")),
     };
-    Ok(ExpectedItem { id: id.to_owned(), end })
+    Ok(ExpectedItem { id: id.to_owned(), end, details: Vec::new() })
 }
 
 /// A body's bytes: escapes undone, directives carried out.
@@ -230,7 +237,7 @@ mod tests {
     #[test]
     fn a_file_is_a_request_and_what_comes_of_it() {
         let text = "# About\n# this.\nPOST /batch HTTP/1.1\nContent-Type: a/b\nX: y: z\n\n\
-                    {\\x41\\n\\\\u{{repeat 3 \"{n}\\\",\"}}{{hex 00 ff}}\\\n}\n--- expect\nstatus 207\n\ndetail a b\nitem 1 sent\nitem a 400 rejected bad\n";
+                    {\\x41\\n\\\\u{{repeat 3 \"{n}\\\",\"}}{{hex 00 ff}}\\\n}\n--- expect\nstatus 207\n\ndetail a b\nitem 1 sent\nitem a 400 rejected bad\nitem-detail c d\n";
         let case = parse("name".into(), text).unwrap();
         assert_eq!(
             (case.about.as_str(), case.method.as_str(), case.target.as_str()),
@@ -241,6 +248,7 @@ mod tests {
         assert_eq!(case.expected.details, ["a b"]);
         assert_eq!(case.expected.items.len(), 2);
         assert_eq!(case.expected.items[0].end, ExpectedEnd::Sent);
+        assert_eq!(case.expected.items[1].details, ["c d"]);
     }
 
     #[test]
@@ -269,6 +277,7 @@ mod tests {
             "POST /batch HTTP/1.1\n\n{{repeat x \"a\"}}\n--- expect\nstatus 400\n",
             "POST /batch HTTP/1.1\n\n{{hex 0}}\n--- expect\nstatus 400\n",
             "POST /batch HTTP/1.1\n\n{{\n--- expect\nstatus 400\n",
+            "POST /batch HTTP/1.1\n\n--- expect\nstatus 207\nitem-detail of no item\n",
         ] {
             assert!(parse("name".into(), text).is_err(), "{text}");
         }

@@ -164,6 +164,11 @@ fn item_faults(item: &ExpectedItem, result: &Value) -> Vec<String> {
                 &problem.rsplit(':').next(),
                 &Some(kind.as_str()),
             ));
+            let detail = text(&result["body"]["detail"]);
+            let missing = item.details.iter().filter(|part| !detail.contains(part.as_str()));
+            faults.extend(
+                missing.map(|part| format!("`{part}` is not in the detail of {}: `{detail}`", item.id)),
+            );
         }
     }
     faults

@@ -282,6 +282,17 @@ fn graphs_ids_are_alike_in_any_case() {
     assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!("duplicate_id")));
     assert!(upstream.requests().is_empty());
     assert_eq!(members(&results(&gateway.send(&json_batch(ODATA, &twice))), "status"), [200, 200]);
+    let named = json!([
+        item("First", json!({})),
+        item("B", json!({"dependsOn": ["first"]})),
+        item("C", json!({"dependsOn": ["b"], "url": "/y?status={$responses.FIRST.status}"})),
+        item("d", json!({"if": "$fIRST/$succeeded"})),
+        item("e", json!({"if": "$firsT/$succeeded eq false"})),
+    ]);
+    let reply = results(&gateway.send(&json_batch(GRAPH, &named)));
+    assert_eq!(members(&reply, "status"), [200, 200, 200, 200, 424]);
+    assert_eq!(members(&reply, "id"), ["First", "B", "C", "d", "e"], "as they were written");
+    assert_eq!(gateway.send(&json_batch(ODATA, &named)).status, 400);
 }
 
 #[test]

@@ -73,8 +73,7 @@ fn clients_of_odata_1_to_3_go_on_after_errors_and_read_their_own_errors() {
             (reply.header("DataServiceVersion"), reply.header("OData-Version")),
             (Some(version), None)
         );
-        let error =
-            r#"{"error":{"code":"item_over_limit","message":{"lang":"en","value":"the item's url (max_url)"#;
+        let error = r#"{"error":{"code":"item_over_limit","message":{"lang":"en","value":"the item's url is over the limit of"#;
         assert!(reply.text().contains(error), "{}", reply.text());
         let refused = gateway.send(&Request::post("/svc/$batch", MULTIPART, "x").header(field, value));
         assert_eq!((refused.status, refused.header("Content-Type")), (400, Some("application/json")));

@@ -15,13 +15,21 @@ const CONFIGURATION: &str = "listen: 127.0.0.1:8080\n\
     routes: [{ path: /orders, upstream: orders, methods: [GET, PATCH, DELETE] }]\n\
     bulk: [{ path: /orders, methods: [PATCH, DELETE], each: '/orders/{id}' }]\n";
 
+/// An endpoint that takes only requests with a certain query.
+const BY_QUERY: &str =
+    "batch: [{ path: /blob, query: { comp: batch, 'a b': 'é&' }, other_methods: route }]\n";
+
 const BATCH: &str = r#"{"requests":[{"id":"a","method":"GET","url":"/orders/1"},{"id":"b","method":"PUT","url":"/orders/2"},{"id":"c","method":"GET","url":"/x"}]}"#;
 
 /// Explains a batch from a file of this name, or from stdin.
 fn explain(arguments: &[&str], name: &str, batch: &str) -> Output {
+    explain_with(CONFIGURATION, arguments, name, batch)
+}
+
+fn explain_with(configuration: &str, arguments: &[&str], name: &str, batch: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("gateway.yaml");
-    fs::write(&config, CONFIGURATION).unwrap();
+    fs::write(&config, configuration).unwrap();
     let mut command = batchgate();
     command.arg("explain").arg("--config").arg(config).args(arguments);
     if name == "-" {
@@ -99,6 +107,39 @@ fn what_would_be_refused_says_so() {
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output).contains(part), "{part} is not in {}", text(&output));
     }
+}
+
+#[test]
+fn multipart_needs_its_boundary_and_the_message_has_it() {
+    let part = "--b_1\r\nContent-Type: application/http\r\n\r\nGET /orders/1 HTTP/1.1\r\n\r\n--b_1--\r\n";
+    let needed = "--content-type 'multipart/mixed; boundary=b_1'";
+    let missing: [&[&str]; 2] = [&[], &["-H", "Content-Type: multipart/mixed"]];
+    for arguments in missing {
+        let output = explain(arguments, "batch.multipart", part);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output).contains(needed), "{}", text(&output));
+    }
+    let given = ["--json", "--content-type", "multipart/mixed; boundary=b_1"];
+    assert_eq!(fates(&document(&explain(&given, "batch.multipart", part))), [json!("/orders/1")]);
+}
+
+#[test]
+fn an_endpoint_with_a_query_is_found_by_its_path() {
+    let configuration = format!("{CONFIGURATION}{BY_QUERY}");
+    let explain = |arguments: &[&str]| explain_with(&configuration, arguments, "batch.json", BATCH);
+    let arguments: [&[&str]; 4] = [
+        &["--json"],
+        &["--json", "--endpoint", "/blob"],
+        &["--json", "--endpoint", "/blob?a%20b=%C3%A9%26&comp=batch"],
+        &["--json", "--endpoint", "/blob/below?comp=batch&a%20b=%C3%A9%26"],
+    ];
+    for arguments in arguments {
+        assert_eq!(document(&explain(arguments))["endpoint"], "/blob", "{arguments:?}");
+    }
+    let wrong = explain(&["--endpoint", "/blob?comp=other"]);
+    let said = text(&wrong);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(said.contains("--endpoint can be: '/blob?a%20b=%C3%A9%26&comp=batch', /orders"), "{said}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::harness::apache::Apache;
+use crate::harness::ports::accepts;
 use crate::harness::upstream::Recorded;
 use crate::harness::wait::{Gate, until_true};
 use crate::harness::{Answer, Config, Connection, Gateway, Reply, Request, Upstream};
@@ -286,6 +287,28 @@ fn undoing_outlasts_the_deadline_and_the_client() {
         gateway.wait_for_metric("batchgate_undos_total", &[("result", "undone")], 3.0);
         assert_eq!(store.texts(), texts(&[("/a", "old")]));
     }
+}
+
+#[test]
+fn a_gateway_that_drains_undoes_what_was_begun() {
+    let store = Store::with(&["/a"]);
+    let held = Gate::closed();
+    let (waits, within) = (held.clone(), store.clone());
+    let upstream = Upstream::answering(move |request: &Recorded| {
+        let answer = within.answer(request);
+        if request.method == "DELETE" { answer.when(&waits) } else { answer }
+    });
+    let gateway = gateway(&upstream, "");
+    let items = [item("1", "PUT", "/a"), item("2", "POST", "/orders"), item("3", "PATCH", "/none")];
+    let mut client = Connection::open(gateway.address());
+    client.write(&Request::batch(&batch(&items)).to_bytes(gateway.address()));
+    until_true("an undo", || lines(&upstream).contains(&"DELETE /orders/7".to_owned()));
+    drop(client);
+    gateway.signal("TERM");
+    until_true("new connections refused", || !accepts(gateway.address()));
+    held.open();
+    assert!(gateway.wait_for_exit().success());
+    assert_eq!(store.texts(), texts(&[("/a", "old")]));
 }
 
 #[test]

@@ -144,6 +144,24 @@ fn encoded_slashes_pass_where_the_route_says_so() {
 }
 
 #[test]
+fn a_destination_with_an_encoded_slash_passes_where_its_route_says_so() {
+    let upstream = Upstream::start();
+    let gateway = with_slashes(&upstream);
+    for (destination, status) in [
+        ("/storage/a%2Fb c", 200),
+        ("/o/a%2Fb", 403),
+        ("/storage/%2Fprivate", 403),
+        ("/storage/private;x", 403),
+    ] {
+        let item = json!({"method": "COPY", "url": "/o/a", "headers": {"Destination": destination}});
+        assert_eq!(gateway.item(&item)["status"], status, "{destination}");
+    }
+    let sent = upstream.take_requests();
+    let expected = format!("{}/storage/a%2Fb%20c", upstream.url());
+    assert_eq!(sent.iter().map(|call| call.header("Destination")).collect::<Vec<_>>(), [Some(&*expected)]);
+}
+
+#[test]
 fn records_with_a_slash_pass_where_the_route_says_so() {
     let upstream = Upstream::start();
     let records = json!([{"id": "folder/file.txt"}, {"id": "../x"}]).to_string();

@@ -25,19 +25,23 @@ pub enum AdmissionRefusal {
         challenge: String,
     },
     /// The client is known and has no access.
-    #[error("this client has no access (auth.forward)")]
+    #[error("the authentication service refused this client (auth.forward)")]
     Forbidden,
     /// It is not known now whether the client has access.
     #[error("the authentication service does not answer (auth.forward)")]
     AuthenticationUnavailable,
     /// The request has passed more gateways of this kind than `limits.hops` allows, so it must be in a loop.
-    #[error("the request has already passed {passed} gateways of this kind (limits.hops)")]
+    #[error(
+        "the request has already passed {passed} gateways of this kind (limits.hops), so it is probably sent in a circle"
+    )]
     Loop {
         /// The number of them in its Via.
         passed: usize,
     },
     /// A batch has more items than the rate limit ever allows at once.
-    #[error("the batch has more items than the {burst} that the rate limit `{limit}` allows at once (burst)")]
+    #[error(
+        "the batch has more items than the {burst} that the rate limit `{limit}` allows at once (burst); split it"
+    )]
     OverBurst {
         /// The limit's name.
         limit: Arc<str>,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::limit_text::{LimitText, Unit, limit_text};
+
 /// The part of an item that exceeded a limit. Limits without a key are fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bounded {
@@ -45,19 +47,45 @@ impl Bounded {
     }
 }
 
+impl Bounded {
+    const fn unit(self) -> Unit {
+        match self {
+            Self::Id | Self::Url | Self::HeaderBytes | Self::Line | Self::Body | Self::ConditionBytes => {
+                Unit::Bytes
+            }
+            Self::Headers => Unit::Fields,
+            // No item of a batch can depend on more items than the batch may have. A line of a stream has the same limit, so
+            // that an item that is valid in a batch is valid in a stream.
+            Self::Dependencies => Unit::Names,
+            Self::References => Unit::References,
+            Self::ConditionDepth => Unit::Levels,
+        }
+    }
+
+    /// Whether the configuration sets it.
+    const fn is_fixed(self) -> bool {
+        matches!(self, Self::References | Self::ConditionBytes | Self::ConditionDepth)
+    }
+
+    /// The limit as a message names it.
+    pub(super) fn limit_text(self, number: usize) -> LimitText {
+        let text = limit_text(number, self.unit(), self.limit());
+        LimitText { key: text.key.filter(|_| !self.is_fixed()), ..text }
+    }
+}
+
+/// The part, as the sentence about it begins: `the item's id is over the limit of …`.
 impl fmt::Display for Bounded {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Id => "id (max_id)",
-            Self::Url => "url (max_url)",
-            Self::Headers => "number of headers (max_headers)",
-            Self::HeaderBytes => "header bytes (max_header_bytes)",
-            Self::Dependencies => "number of dependencies (max_items)",
-            Self::Line => "line (max_body)",
-            Self::Body => "body (max_body)",
-            Self::References => "number of references",
-            Self::ConditionBytes => "condition's length in bytes",
-            Self::ConditionDepth => "condition's nesting",
+            Self::Id => "id",
+            Self::Url => "url",
+            Self::Headers | Self::HeaderBytes => "header",
+            Self::Dependencies => "list of items that it depends on",
+            Self::Line => "line",
+            Self::Body => "body",
+            Self::References => "set of references",
+            Self::ConditionBytes | Self::ConditionDepth => "`if`",
         })
     }
 }

@@ -9,7 +9,7 @@ use super::{ItemIndex, ItemRejection};
 use crate::header::field::Fields;
 use crate::header::spelling::Spellings;
 use crate::reference::condition::Condition;
-use crate::reference::item_id::ItemId;
+use crate::reference::item_id::{IdCase, ItemId};
 use crate::reference::template::Template;
 
 /// An ordered list of items. N of them in, N results out, each exactly once.
@@ -19,6 +19,8 @@ pub struct Batch {
     pub items: Vec<BatchItem>,
     /// Whether the batch itself asks for its items to be run one by one.
     pub sequential: bool,
+    /// Whether case distinguishes the ids of its items.
+    pub id_case: IdCase,
     /// Unknown members of the batch itself, cut to a sensible length, for explanations.
     pub ignored: Vec<Box<str>>,
 }

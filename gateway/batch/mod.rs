@@ -5,6 +5,7 @@ mod admission;
 mod bounded;
 mod groups;
 mod item;
+mod limit_text;
 mod limits;
 mod problem;
 mod refusal;
@@ -17,10 +18,11 @@ pub use groups::{Changesets, Groups};
 pub use item::{
     Batch, BatchItem, ChangeSet, DroppedFields, IdForm, Item, ItemForm, SetAnswer, Subject, Taken,
 };
+pub(crate) use limit_text::{Unit, limit_text};
 pub use limits::{BatchLimits, StreamWindow};
 pub use problem::{Problem, ProxyError};
-pub use refusal::{BatchRefusal, Place};
+pub use refusal::{BatchRefusal, IdClash, Place};
 pub use rejection::ItemRejection;
 pub use result::{GatewayMade, ItemResult, MultiStatus, OutcomeKind, ResultBody, Summary};
 
-pub use crate::reference::item_id::{ItemId, ItemIndex};
+pub use crate::reference::item_id::{IdCase, ItemId, ItemIndex};

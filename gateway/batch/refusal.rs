@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::AdmissionRefusal;
+use super::limit_text::{LimitText, Unit, limit_text};
 use crate::reference::item_id::ItemIndex;
 
 /// A place in a batch's body.
@@ -94,10 +95,16 @@ pub enum BatchRefusal {
         place: Place,
     },
     /// Two items have the same id.
-    #[error("the id of item {} is used twice", item.position())]
+    #[error("item {} has the id `{id}`, {}", item.position(), clash.with(*.first))]
     DuplicateId {
         /// The second of them.
         item: ItemIndex,
+        /// Its id, cut to a sensible length.
+        id: String,
+        /// The first of them.
+        first: ItemIndex,
+        /// Why the two ids are the same.
+        clash: IdClash,
     },
     /// A group that its dialect does not allow.
     #[error("the atomicityGroup of item {} {problem}", item.position())]
@@ -137,7 +144,7 @@ pub enum BatchRefusal {
         name: String,
     },
     /// Nesting over `max_depth`.
-    #[error("the batch nests deeper than the limit of {limit} (max_depth) at {place}")]
+    #[error("the batch nests deeper than the limit of {} at {place}", limit_text(*.limit, Unit::Levels, "max_depth"))]
     TooDeep {
         /// The limit.
         limit: usize,
@@ -145,19 +152,19 @@ pub enum BatchRefusal {
         place: Place,
     },
     /// More items than `max_items`.
-    #[error("the batch has more items than the limit of {limit} (max_items)")]
+    #[error("the batch has more than the limit of {}; split it", limit_text(*.limit, Unit::Items, "max_items"))]
     TooManyItems {
         /// The limit.
         limit: usize,
     },
     /// More lines than `max_stream_items`.
-    #[error("the stream has more items than the limit of {limit} (max_stream_items)")]
+    #[error("the stream has more than the limit of {}", limit_text(*.limit, Unit::Items, "max_stream_items"))]
     StreamTooLong {
         /// The limit.
         limit: usize,
     },
     /// The body is longer than `max_body`, as sent or once decoded.
-    #[error("the batch's body is over the limit of {limit} bytes (max_body)")]
+    #[error("the batch's body is over the limit of {}", limit_text(*.limit, Unit::Bytes, "max_body"))]
     BodyTooLarge {
         /// The limit in bytes.
         limit: usize,
@@ -213,7 +220,7 @@ pub enum BatchRefusal {
     #[error("a batch endpoint accepts POST (a batch) and GET (its limits)")]
     MethodNotAllowed,
     /// The client did not send the body in time.
-    #[error("the batch's body did not arrive within {seconds} s (limits.body_timeout)")]
+    #[error("the batch's body did not arrive within {}", within(*.seconds))]
     BodyTimeout {
         /// The limit in seconds.
         seconds: u64,
@@ -222,11 +229,47 @@ pub enum BatchRefusal {
     #[error("the gateway has no memory for this batch now (limits.memory); send it again later")]
     MemoryFull,
     /// The request is broken, or the client disconnected before the end of the body.
-    #[error("the batch's body could not be read")]
+    #[error(
+        "the batch's body could not be read: its framing is broken, or the connection ended before it did"
+    )]
     BodyUnreadable,
     /// A fault of the gateway.
     #[error("the gateway failed to handle this batch")]
     Internal,
+}
+
+fn within(seconds: u64) -> LimitText {
+    LimitText { number: seconds, unit: Unit::Seconds, key: Some("limits.body_timeout") }
+}
+
+/// Why two ids are the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdClash {
+    /// They are written alike.
+    Same,
+    /// One of the items has no id, and so has its position.
+    Position,
+    /// They differ only by case, which the dialect does not look at.
+    OtherCase {
+        /// The id of the first item, cut to a sensible length.
+        id: String,
+    },
+}
+
+impl IdClash {
+    /// The rest of the sentence about the second item.
+    fn with(&self, first: ItemIndex) -> String {
+        let first = first.position();
+        match self {
+            Self::Same => format!("and so has item {first}; an id can be used once"),
+            Self::Position => {
+                format!("and so has item {first}; an item without an id has its position as its id")
+            }
+            Self::OtherCase { id } => {
+                format!("and item {first} has `{id}`; ids that differ only by case are the same here")
+            }
+        }
+    }
 }
 
 impl BatchRefusal {
@@ -239,7 +282,7 @@ impl BatchRefusal {
             | Self::DuplicateMember { place, .. }
             | Self::ForbiddenXml { place, .. }
             | Self::TooDeep { place, .. } => Some(*place),
-            Self::DuplicateId { item }
+            Self::DuplicateId { item, .. }
             | Self::BadGroup { item, .. }
             | Self::UnknownDependency { item, .. }
             | Self::ForwardDependency { item, .. }

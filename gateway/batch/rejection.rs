@@ -4,6 +4,7 @@
 use super::groups::no_undo;
 use super::{AdmissionRefusal, Bounded, Place};
 use crate::header::field::FieldError;
+use crate::reference::item_id::ItemIndex;
 use crate::route::ForbiddenReference;
 
 /// The item is at fault. Nothing was sent for it.
@@ -23,11 +24,19 @@ pub enum ItemRejection {
         /// What it should be.
         expected: &'static str,
     },
+    /// A part of multipart has nothing in it.
+    #[error("part {} of the batch is empty; a part holds an application/http request", item.position())]
+    EmptyPart {
+        /// The item that it would be.
+        item: ItemIndex,
+    },
     /// A member that every item needs is missing.
-    #[error("the item has no `{member}`")]
+    #[error("the item has no `{member}`{}", written_instead(.instead.as_deref(), .member))]
     MissingMember {
         /// The member's name.
         member: &'static str,
+        /// An unknown member that may have been meant for it, cut to a sensible length.
+        instead: Option<String>,
     },
     /// A member has the wrong type or value.
     #[error("the item's `{member}` {problem}")]
@@ -71,11 +80,11 @@ pub enum ItemRejection {
         error: FieldError,
     },
     /// A limit of the batch endpoint on one item.
-    #[error("the item's {what} is over the limit of {limit}")]
+    #[error("the item's {what} is over the limit of {}", what.limit_text(*.limit))]
     OverLimit {
         /// The part of the item that is too large.
         what: Bounded,
-        /// The limit, in bytes or fields.
+        /// The limit, in the unit of the part.
         limit: usize,
     },
     /// The body is not in the encoding it claims.
@@ -194,6 +203,10 @@ fn window(lines: usize) -> String {
             "none of the {lines} lines before it has that id, and a line can name only those (stream_window.items)"
         ),
     }
+}
+
+fn written_instead(name: Option<&str>, member: &str) -> String {
+    name.map_or_else(String::new, |name| format!(", but `{name}`; did you mean `{member}`?"))
 }
 
 fn did_you_mean(name: Option<&str>) -> String {

@@ -57,6 +57,7 @@ without warnings); 1 it can't.")]
   batchgate explain --config batchgate.yaml - < batch.json      read the batch from stdin
   batchgate explain --config batchgate.yaml -H 'Prefer: order=sequential' batch.xml
   batchgate explain --config batchgate.yaml --endpoint /orders --method PATCH orders.csv
+  batchgate explain --config batchgate.yaml --content-type 'multipart/mixed; boundary=b' batch.multipart
 
 The format is taken from --content-type, otherwise from the file's extension (.json, .xml, .ndjson, .csv), otherwise
 from the first character. Header values that may be secret are masked. Exit codes: 0 the batch would be accepted, even
@@ -106,7 +107,8 @@ pub(super) struct ExplainArguments {
     /// The batch's media type
     #[arg(long, value_name = "TYPE")]
     pub(super) content_type: Option<String>,
-    /// The batch endpoint or bulk route to which it would be sent [default: the first batch endpoint]
+    /// The path of the batch endpoint or bulk route to which it would be sent, with a query if it matters [default: the
+    /// first batch endpoint]
     #[arg(long, value_name = "PATH")]
     pub(super) endpoint: Option<String>,
     /// The method of the request; only bulk routes look at it

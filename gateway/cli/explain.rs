@@ -13,10 +13,10 @@ use http::{Method, Request, Uri};
 use super::arguments::ExplainArguments;
 use crate::admission::{Caller, ConnectionInfo};
 use crate::batch::BatchRefusal;
-use crate::config::{self, Settings};
+use crate::config::{self, BatchEndpoint, Settings};
 use crate::explain::{Audience, ExplainContext, Explanation, explain};
 use crate::header::forwarded::ForwardedBy;
-use crate::route::known_method;
+use crate::route::{CanonicalPath, Strictness, known_method};
 use crate::serve::{BatchRequest, EntryPoint, Incoming, RouteTarget, Target};
 use crate::telemetry::{PhaseTimes, TraceContext};
 use crate::terminal::print_line;
@@ -44,6 +44,11 @@ enum ExplainError {
         "`{path}` is neither a batch endpoint nor a bulk route that accepts {method}; --endpoint can be: {known}"
     )]
     Endpoint { path: String, method: Method, known: String },
+    #[error(
+        "the batch is multipart, whose boundary is said by the Content-Type, not by the file; add \
+         --content-type 'multipart/mixed; boundary={boundary}'"
+    )]
+    NoBoundary { boundary: String },
     #[error("the batch would be refused: {0}")]
     Refused(#[from] BatchRefusal),
     #[error(
@@ -69,6 +74,9 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     let head = head(arguments, settings)?;
     let entry = entry_point(settings, &head)?;
     let body = read(&arguments.batch)?;
+    if let Some(boundary) = unsaid_boundary(&head.headers, &body) {
+        return Err(ExplainError::NoBoundary { boundary });
+    }
     let caller = Arc::new(Caller::new(ConnectionInfo::default(), &head, &settings.trusted_proxies));
     let trace = TraceContext::default();
     let incoming = Incoming { settings, entry, caller: &caller, trace, head: &head, as_sent: None };
@@ -104,15 +112,21 @@ fn entry_point<'settings>(
 
 fn not_an_entry_point(settings: &Settings, path: &str, method: &Method) -> ExplainError {
     let endpoints = settings.batch.iter().chain(settings.bulk.iter().map(|bulk| &bulk.endpoint));
-    let known = endpoints.map(|endpoint| endpoint.path.as_str()).collect::<Vec<_>>().join(", ");
+    let known = endpoints.map(|endpoint| in_shell(&endpoint.url())).collect::<Vec<_>>().join(", ");
     ExplainError::Endpoint { path: path.to_owned(), method: method.clone(), known }
+}
+
+/// A word as a shell takes it: in quotes, unless nothing in it is special.
+fn in_shell(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_');
+    if word.bytes().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The head of the request that the arguments describe.
 fn head(arguments: &ExplainArguments, settings: &Settings) -> Result<Parts, ExplainError> {
     let method = known_method(&arguments.method);
     let method = method.ok_or_else(|| ExplainError::Method(arguments.method.clone()))?;
-    let target = arguments.endpoint.clone().unwrap_or_else(|| first_endpoint(settings));
+    let target = target(arguments.endpoint.as_deref(), settings);
     let uri = target.parse::<Uri>().map_err(|_| not_an_entry_point(settings, &target, &method))?;
     let mut head = Request::new(()).into_parts().0;
     (head.method, head.uri, head.headers) = (method, uri, headers(arguments)?);
@@ -122,8 +136,16 @@ fn head(arguments: &ExplainArguments, settings: &Settings) -> Result<Parts, Expl
     Ok(head)
 }
 
-fn first_endpoint(settings: &Settings) -> String {
-    settings.batch.first().map(|endpoint| endpoint.path.as_str().to_owned()).unwrap_or_default()
+/// Where the batch would be sent: to the first endpoint if none is given. The path of an endpoint is enough, even of one that
+/// takes only requests with a certain query.
+fn target(given: Option<&str>, settings: &Settings) -> String {
+    let Some(given) = given else {
+        return settings.batch.first().map(BatchEndpoint::url).unwrap_or_default();
+    };
+    let path = CanonicalPath::parse(given, Strictness::Proxied).ok().filter(|_| !given.contains('?'));
+    let endpoint =
+        path.and_then(|path| settings.batch_endpoint(&path)).filter(|found| !found.query.is_empty());
+    endpoint.map_or_else(|| given.to_owned(), BatchEndpoint::url)
 }
 
 /// The request's fields. Content-Type comes from the file's extension if it is not given.
@@ -151,6 +173,16 @@ fn headers(arguments: &ExplainArguments) -> Result<HeaderMap, ExplainError> {
 fn field(line: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = line.split_once(':')?;
     Some((name.trim().parse().ok()?, HeaderValue::from_str(value.trim()).ok()?))
+}
+
+/// The boundary of a multipart body whose Content-Type is not given, or lacks the boundary.
+fn unsaid_boundary(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let given = headers.get(header::CONTENT_TYPE).map_or(Some(""), |value| value.to_str().ok())?;
+    let given = given.to_ascii_lowercase();
+    let is_unsaid = given.is_empty() || given.starts_with("multipart/") && !given.contains("boundary=");
+    let line = body.trim_ascii_start().strip_prefix(b"--")?.split(u8::is_ascii_whitespace).next()?;
+    let boundary = std::str::from_utf8(line).ok().filter(|boundary| !boundary.is_empty())?;
+    is_unsaid.then(|| boundary.to_owned())
 }
 
 fn read(file: &Path) -> Result<Bytes, ExplainError> {

@@ -141,7 +141,7 @@ impl Auth {
     pub fn covers(&self, path: &CanonicalPath) -> bool {
         let covers = |paths: &[CanonicalPath]| {
             let is_below = |read: &CanonicalPath| paths.iter().any(|prefix| is_prefix(prefix, read));
-            is_below(path) || path.other_readings().any(|read| is_below(&read))
+            is_below(path) || path.other_readings().any(|reading| is_below(&reading.path))
         };
         self.paths.as_deref().is_none_or(covers)
     }
@@ -342,6 +342,8 @@ mod tests {
             "/od%5C$admin",
             "/%2Fod/$admin",
             "/od;a/$admin;b=1/x",
+            "/od//$admin/x",
+            "/od/;a/$admin",
         ] {
             assert!(auth.covers(&path(covered)), "{covered}");
         }

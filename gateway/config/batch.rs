@@ -5,13 +5,14 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::resolver::{Resolved, Resolver, Seen, all, canonical};
 use super::route::RouteDocument;
 use super::stream_window::StreamWindowDocument;
+use super::yaml::diagnostic::quoted;
 use super::yaml::quantity::{ByteSize, TimeLimit};
 use super::yaml::wrappers::At;
 use crate::batch::{BatchLimits, Changesets, Groups};
@@ -19,6 +20,9 @@ use crate::dialect::Dialect;
 use crate::format::Accept;
 use crate::format::multipart::SetReply;
 use crate::route::CanonicalPath;
+
+/// What is encoded in a name or value of a query: all but the unreserved characters (RFC 3986 §2.3).
+const QUERY_TEXT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A batch endpoint: POST sends a batch, GET returns its limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -221,6 +225,17 @@ impl BatchEndpoint {
         parameters > self.query.len() && !dialect.hands_down_query()
     }
 
+    /// Where a batch for it is sent: its path, and the query that such a request must have.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let encoded = |text| utf8_percent_encode(text, QUERY_TEXT).to_string();
+        let parameters =
+            self.query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+        let query = parameters.collect::<Vec<_>>().join("&");
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}{mark}{query}", self.path.as_str())
+    }
+
     /// Whether requests to its path with this query are for it.
     #[must_use]
     pub fn has_query(&self, query: &str) -> bool {
@@ -237,11 +252,26 @@ impl Resolver<'_> {
     pub(super) fn endpoints(&mut self, documents: &[At<BatchDocument>]) -> Resolved<Vec<BatchEndpoint>> {
         let mut paths = Seen::new();
         all(documents.iter().map(|document| {
+            self.query_in_path(&document.value.path)?;
             let endpoint = self.endpoint(&document.value)?;
             let message = |path| format!("two batch endpoints have the path {path}");
             self.only_once(&mut paths, endpoint.path.clone(), &document.value.path, message)?;
             Ok(endpoint)
         }))
+    }
+
+    /// Refuses a path with a query, which has a key of its own. What is in a query may be secret and is not repeated.
+    fn query_in_path(&mut self, path: &At<String>) -> Resolved<()> {
+        let Some((before, _)) = path.value.split_once('?') else { return Ok(()) };
+        let message = format!("the path {} has a query", path.shown());
+        let only_path = if path.from_environment {
+            String::new()
+        } else {
+            format!("write {}, and ", quoted(&format!("path: {before}")))
+        };
+        let help =
+            format!("{only_path}list the parameters under `query`, for example `query: {{ comp: batch }}`");
+        self.refuse(path.span, message, help)
     }
 
     pub(super) fn endpoint(&mut self, document: &BatchDocument) -> Resolved<BatchEndpoint> {
@@ -332,29 +362,6 @@ impl Resolver<'_> {
                     None => "`/batch` is the endpoint by default; set `batch` to move it".to_owned(),
                 };
                 let _: Resolved<()> = self.refuse(path.span, message, help);
-            }
-        }
-    }
-
-    /// Warns of an `undo` that nothing uses, and of groups that nothing can undo.
-    pub(super) fn unused_undo(&mut self, routes: &[At<RouteDocument>], batch: &[At<BatchDocument>]) {
-        let undos = || routes.iter().filter_map(|route| route.value.undo.as_ref());
-        let compensates = |endpoint: &At<BatchDocument>| endpoint.value.groups == Groups::Compensate;
-        if !batch.iter().any(compensates) {
-            for undo in undos() {
-                let message = "`undo` does nothing: no batch endpoint has `groups: compensate`";
-                self.warn(undo.span, message, "add that to an endpoint under `batch`, or remove this");
-            }
-        } else if undos().next().is_none() {
-            for number in (0..batch.len()).filter(|number| batch.get(*number).is_some_and(compensates)) {
-                let span = self.written.key("batch").element(number).key("groups").span();
-                let message =
-                    "`groups: compensate` refuses all groups that change something: no route has `undo`";
-                self.warn(
-                    span,
-                    message,
-                    "add to a route: `undo: { POST: \"DELETE {location}\", PUT: snapshot }`",
-                );
             }
         }
     }

@@ -2,7 +2,7 @@
 //! prefers (protocol §5).
 
 use super::batch::{BatchEndpoint, ItemOrder, OnError};
-use crate::dialect::{Dialect, ExecutionPolicy, InputFormat};
+use crate::dialect::{Decider, Dialect, ExecutionPolicy, InputFormat};
 use crate::plan::Preferences;
 
 impl BatchEndpoint {
@@ -16,14 +16,16 @@ impl BatchEndpoint {
         preferences: &Preferences,
     ) -> ExecutionPolicy {
         let usual = format.execution(dialect);
-        let continues = match self.on_error {
-            None => !usual.stop_on_error,
-            Some(OnError::Continue) => true,
-            Some(OnError::Stop) => false,
+        let (continues, decider) = match (preferences.continue_on_error, self.on_error) {
+            (Some(continues), _) => (continues, Decider::Client),
+            (None, Some(OnError::Continue)) => (true, Decider::Endpoint),
+            (None, Some(OnError::Stop)) => (false, Decider::Endpoint),
+            (None, None) => (!usual.stop_on_error, Decider::Dialect),
         };
         ExecutionPolicy {
             sequential: usual.sequential || preferences.sequential || self.order == ItemOrder::Sequential,
-            stop_on_error: !preferences.continue_on_error.unwrap_or(continues),
+            stop_on_error: !continues,
+            decider,
             ..usual
         }
     }
@@ -52,10 +54,8 @@ mod tests {
 
     #[test]
     fn each_dialect_has_its_own_order_and_its_own_way_with_errors() {
-        let of = |sequential, stop_on_error, leaves_out_unstarted| ExecutionPolicy {
-            sequential,
-            stop_on_error,
-            leaves_out_unstarted,
+        let of = |sequential, stop_on_error, leaves_out_unstarted| {
+            (sequential, stop_on_error, leaves_out_unstarted)
         };
         let (json, multipart) = (Format::Json, Format::Multipart);
         for (dialect, format, continue_on_error, expected) in [
@@ -69,32 +69,28 @@ mod tests {
             ("batchgate", json, Some(false), of(false, true, false)),
             ("graph", json, None, of(false, false, false)),
         ] {
-            assert_eq!(
-                execution_policy(&format!("dialect: {dialect}"), format, continue_on_error),
-                expected,
-                "{dialect} {format:?}"
-            );
+            let policy = execution_policy(&format!("dialect: {dialect}"), format, continue_on_error);
+            let found = of(policy.sequential, policy.stop_on_error, policy.leaves_out_unstarted);
+            assert_eq!(found, expected, "{dialect} {format:?}");
         }
     }
 
     #[test]
     fn the_endpoint_overrides_the_dialect_and_the_client_the_endpoint() {
-        for (members, client, stops) in [
-            ("on_error: stop", None, true),
-            ("on_error: stop", Some(true), false),
-            ("on_error: continue", None, false),
-            ("on_error: continue", Some(false), true),
-            ("dialect: odata, on_error: continue", None, false),
-            ("dialect: odata, on_error: continue", Some(false), true),
-            ("dialect: graph, on_error: stop", None, true),
-            ("dialect: odata-3, on_error: stop", None, true),
+        for (members, client, stops, decider) in [
+            ("on_error: stop", None, true, Decider::Endpoint),
+            ("on_error: stop", Some(true), false, Decider::Client),
+            ("on_error: continue", None, false, Decider::Endpoint),
+            ("on_error: continue", Some(false), true, Decider::Client),
+            ("dialect: odata", None, true, Decider::Dialect),
+            ("dialect: odata, on_error: continue", None, false, Decider::Endpoint),
+            ("dialect: odata, on_error: continue", Some(false), true, Decider::Client),
+            ("dialect: graph, on_error: stop", None, true, Decider::Endpoint),
+            ("dialect: odata-3, on_error: stop", None, true, Decider::Endpoint),
         ] {
             let format = if members.contains("graph") { Format::Json } else { Format::Multipart };
-            assert_eq!(
-                execution_policy(members, format, client).stop_on_error,
-                stops,
-                "{members} {client:?}"
-            );
+            let policy = execution_policy(members, format, client);
+            assert_eq!((policy.stop_on_error, policy.decider), (stops, decider), "{members} {client:?}");
         }
     }
 }

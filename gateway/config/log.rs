@@ -1,11 +1,14 @@
 //! `log`: the settings of the log.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use super::resolver::{Resolved, Resolver};
 use super::yaml::diagnostic::nearest;
+use super::yaml::quantity::Delay;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -17,6 +20,9 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`; also by part: `warn,batchgate=debug`.
     pub level: String,
+    /// Lines wait for at most this time to be written together. Warnings and errors never wait.
+    #[serde(with = "Delay")]
+    pub flush: Duration,
 }
 
 /// How a log line looks.
@@ -32,7 +38,7 @@ pub enum LogFormat {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: LogFormat::Json, level: "info".to_owned() }
+        Self { format: LogFormat::Json, level: "info".to_owned(), flush: Duration::from_millis(100) }
     }
 }
 

@@ -80,6 +80,7 @@ mod trusted_proxies;
 mod undo;
 mod upstream;
 mod vocabulary;
+mod without_effect;
 
 pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
 pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat};

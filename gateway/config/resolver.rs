@@ -11,7 +11,7 @@ use http::{HeaderName, Method};
 use super::path_pattern::{Pattern, pattern_in};
 use super::pem::{PemError, read_file};
 use super::read_file::ReadFile;
-use super::yaml::diagnostic::{Diagnostic, Findings, nearest};
+use super::yaml::diagnostic::{Diagnostic, Findings, nearest, quoted};
 use super::yaml::span::Span;
 use super::yaml::wrappers::At;
 use super::yaml::written::Written;
@@ -86,6 +86,12 @@ impl Resolver<'_> {
                 return self.refuse(path.span, message, help);
             }
             self.warn(path.span, message, help);
+        }
+        if let Some((before, _)) = path.value.split_once('?') {
+            let message = format!("the path {} has a query", path.shown());
+            let instead =
+                if path.from_environment { String::new() } else { format!(": write {}", quoted(before)) };
+            return self.refuse(path.span, message, format!("a path takes requests with any query{instead}"));
         }
         match CanonicalPath::parse(&path.value, Strictness::Item) {
             Ok(canonical) => Ok(canonical),

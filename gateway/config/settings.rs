@@ -244,7 +244,6 @@ impl Resolver<'_> {
         let batch = self.endpoints(&document.batch);
         let bulk = self.bulk_routes(&document.bulk, &document.batch, routes.as_ref().ok());
         self.hidden_routes(&document.routes, &document.batch);
-        self.unused_undo(&document.routes, &document.batch);
         self.deadlines(&document.upstreams, document.largest(|batch| batch.deadline.value.0));
         let limits = self.limits(&document.limits, document.largest_batch());
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
@@ -259,8 +258,14 @@ impl Resolver<'_> {
         let log = self.log(&document.log);
         let cors = self.cors(&document.cors);
         if !self.findings.has_errors() {
-            // A route that is wrong may have been the one.
+            // What is wrong may have been what a name or a key is for.
             self.unused_upstreams(&document.upstreams, &document.used_upstreams());
+            self.keys_without_effect(&document.batch);
+            self.keys_of_bulk_without_effect(&document.bulk);
+            self.unused_undo(&document.routes, &document.batch);
+            if let (Ok(endpoints), Ok(routes)) = (&batch, &routes) {
+                self.other_methods_without_route(&document.batch, endpoints, routes);
+            }
         }
         let mut settings = Settings {
             listen: listen?,

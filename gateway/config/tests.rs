@@ -86,6 +86,31 @@ fn every_bad_configuration_is_reported_as_written() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// What a report shows in backticks, if it is a line of YAML.
+fn yaml_in(report: &str) -> impl Iterator<Item = &str> {
+    let is_report = |line: &&str| !line.contains('|');
+    let quoted = |line| str::split(line, '`').skip(1).step_by(2);
+    let is_key = |text: &&str| text.contains(": ") || text.len() > 1 && text.ends_with(':');
+    report.lines().filter(is_report).flat_map(quoted).filter(is_key)
+}
+
+#[test]
+fn yaml_that_a_report_shows_can_be_copied() {
+    let folder = repository().join("tests/diagnostics");
+    let reports = yaml_files(&folder).into_iter().map(|case| case.with_extension("txt"));
+    let reports: String = reports.map(|report| std::fs::read_to_string(report).unwrap()).collect();
+    let shown: Vec<_> = yaml_in(&reports).collect();
+    assert!(shown.len() > 40, "only {} lines of YAML in reports", shown.len());
+    let is_yaml = |text: &&&str| {
+        let tree = yaml::tree::read(text);
+        tree.is_ok_and(|tree| {
+            tree.entries().iter().all(|(_, value)| value.value != yaml::tree::NodeValue::Empty)
+        })
+    };
+    let wrong: Vec<_> = shown.iter().filter(|text| !is_yaml(text)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn the_committed_schema_is_the_generated_one() {
     golden(&repository().join("config/schema.json"), &schema()).unwrap();

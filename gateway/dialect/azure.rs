@@ -6,13 +6,16 @@
 //! (`query: {comp: batch}` on the endpoint).
 
 use http::StatusCode;
+use http::header::{ACCEPT, HeaderMap};
 
+use super::odata::accept_of_items;
 use super::rules::Rules;
-use crate::batch::{BatchRefusal, Problem};
+use crate::batch::Problem;
+use crate::format::Format;
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::ErrorForm;
 use crate::format::xml::write_text;
-use crate::format::{Accept, Format};
+use crate::header::field::Fields;
 
 /// `<Error><Code>…</Code><Message>…</Message></Error>`
 const ERROR: ErrorForm =
@@ -38,13 +41,17 @@ impl Rules for Azure {
         StatusCode::ACCEPTED
     }
 
+    /// Accept, as it is meant for the items: the Python client sends it with the batch only.
+    fn handed_down(&self, outer: &HeaderMap) -> Fields {
+        accept_of_items(outer).map(|accept| (ACCEPT, accept)).into_iter().collect()
+    }
+
     fn error_form(&self) -> ErrorForm {
         ERROR
     }
 
-    /// Multipart, whatever Accept says: that is meant for the items.
-    fn reply_format(&self, _: &Accept<'_>, _: Format) -> Result<Format, BatchRefusal> {
-        Ok(Format::Multipart)
+    fn heeds_accept(&self) -> bool {
+        false
     }
 }
 

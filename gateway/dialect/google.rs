@@ -9,11 +9,11 @@ use http::header::{self, HeaderMap};
 
 use super::odata::accept_of_items;
 use super::rules::Rules;
-use crate::batch::{BatchRefusal, Problem};
+use crate::batch::Problem;
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::{ErrorForm, write_string};
 use crate::format::multipart::{ContentIds, MultipartInput, MultipartOutput};
-use crate::format::{Accept, Format, ReadContext};
+use crate::format::{Format, ReadContext};
 use crate::header::field::Fields;
 
 /// Whose the reasons in errors are; Google's own say `global`.
@@ -65,9 +65,8 @@ impl Rules for Google {
         MultipartOutput { ids: ContentIds::Prefixed, ..MultipartOutput::new(ERROR) }
     }
 
-    /// Multipart, whatever Accept says: that is meant for the parts.
-    fn reply_format(&self, _: &Accept<'_>, _: Format) -> Result<Format, BatchRefusal> {
-        Ok(Format::Multipart)
+    fn heeds_accept(&self) -> bool {
+        false
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::odata::ERROR;
 use super::rules::Rules;
-use crate::format::item_builder::IdCase;
+use crate::batch::IdCase;
 use crate::format::json::{ErrorForm, JsonInput, JsonOutput};
 use crate::format::{Format, TextTypes, UrlBase};
 

@@ -12,6 +12,7 @@
 mod apisix;
 mod azure;
 mod batchgate;
+mod feature;
 mod google;
 mod graph;
 mod handle;
@@ -23,6 +24,7 @@ mod tyk;
 #[cfg(test)]
 mod tests;
 
+pub use feature::Feature;
 pub use handle::Dialect;
-pub use rules::{ExecutionPolicy, Rules};
+pub use rules::{Decider, ExecutionPolicy, Rules};
 pub use source::{InputFormat, ItemSource};

@@ -19,8 +19,22 @@ pub struct ExecutionPolicy {
     pub sequential: bool,
     /// After the first status of 400 or above, no further item starts.
     pub stop_on_error: bool,
+    /// Who decided that.
+    pub decider: Decider,
     /// The reply has no results for items that did not start because of that.
     pub leaves_out_unstarted: bool,
+}
+
+/// Who decides whether a batch goes on after an item failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decider {
+    /// The dialect, by what its own service does.
+    #[default]
+    Dialect,
+    /// The endpoint's `on_error`.
+    Endpoint,
+    /// The client's preference `continue-on-error`.
+    Client,
 }
 
 /// The rules of one dialect.
@@ -42,6 +56,16 @@ pub trait Rules: Sync {
     /// The reply's status for an accepted batch, if the configuration sets none.
     fn reply_status(&self) -> StatusCode {
         StatusCode::OK
+    }
+
+    /// Whether its items are plain data: without ids, groups and dependencies.
+    fn has_plain_items(&self) -> bool {
+        false
+    }
+
+    /// Whether Accept is about the reply. Otherwise it is meant for the items, and the reply has the format of the batch.
+    fn heeds_accept(&self) -> bool {
+        true
     }
 
     /// How a batch in this format runs, if neither the endpoint nor the client says anything.
@@ -119,7 +143,7 @@ pub trait Rules: Sync {
     /// # Errors
     /// Refuses the batch if the client accepts none of the dialect's formats.
     fn reply_format(&self, accept: &Accept<'_>, request: Format) -> Result<Format, BatchRefusal> {
-        reply_format(accept, request, self.formats())
+        if self.heeds_accept() { reply_format(accept, request, self.formats()) } else { Ok(request) }
     }
 
     /// A writer of results in this format. `sets` is what the endpoint says about change sets.

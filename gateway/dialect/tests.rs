@@ -1,7 +1,7 @@
 //! What the dialects do differently: their formats, their errors, and the batches and results of plain items.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::Dialect;
@@ -88,7 +88,9 @@ fn an_invalid_item_is_rejected_alone() {
         assert!(batch.items[1].content.is_ok(), "{item}");
         batch.items[0].content.clone().unwrap_err()
     };
-    assert_eq!(rejected("{}"), ItemRejection::MissingMember { member: "path" });
+    assert_eq!(rejected("{}"), ItemRejection::MissingMember { member: "path", instead: None });
+    let instead = Some("uri".to_owned());
+    assert_eq!(rejected(r#"{"uri":"/x"}"#), ItemRejection::MissingMember { member: "path", instead });
     assert!(matches!(rejected("7"), ItemRejection::WrongShape { .. }));
     for (item, member) in [
         (r#"{"path":"/","method":[]}"#, "method"),
@@ -226,6 +228,36 @@ fn a_dialect_has_its_own_formats() {
     assert_eq!(reply("multipart/mixed", Format::Json, graph), refused);
     let own = request("text/html", Dialect::default()).unwrap_err().to_string();
     assert!(own.ends_with("application/json, application/xml, application/x-ndjson or multipart/mixed"));
+}
+
+#[test]
+fn a_dialect_says_which_fields_about_a_batch_are_meant_for_its_items() {
+    let mut outer = HeaderMap::new();
+    for (name, value) in [
+        ("accept", "multipart/mixed, text/plain"),
+        ("content-language", "de"),
+        ("content-type", "multipart/mixed"),
+        ("if-match", "*"),
+        ("prefer", "include-annotations=a, wait=3"),
+    ] {
+        outer.append(name, HeaderValue::from_static(value));
+    }
+    let odata = ["accept: text/plain", "content-language: de", "prefer: include-annotations=a"].as_slice();
+    for (name, expected) in [
+        ("batchgate", [].as_slice()),
+        ("odata", odata),
+        ("odata-3", odata),
+        ("google", &["accept: text/plain", "if-match: *"]),
+        ("azure", &["accept: text/plain"]),
+        ("graph", &[]),
+        ("apisix", &[]),
+        ("tyk", &[]),
+    ] {
+        let fields = dialect(name).handed_down(&outer);
+        let lines = fields.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        assert_eq!(lines.collect::<Vec<_>>(), expected, "{name}");
+    }
+    assert_eq!(Dialect::all().count(), 8, "a dialect has its line above");
 }
 
 #[test]

@@ -37,6 +37,10 @@ impl Rules for Tyk {
         Some(Vec::new())
     }
 
+    fn has_plain_items(&self) -> bool {
+        true
+    }
+
     fn error_form(&self) -> ErrorForm {
         ERROR
     }

@@ -1,19 +1,23 @@
 //! Why a call brought no reply. Status codes are picked in `problem::table` only.
 
+use crate::batch::{Unit, limit_text};
 use crate::limiter::{LongLivedFull, QueueFull};
 
 /// A call that brought no reply: the upstream, the network, or a limit is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailure {
     /// The upstream has no target now: its name resolves to nothing.
-    #[error("the upstream has no target to call")]
+    #[error("the upstream has no target to call: its name leads to no address")]
     NoTarget,
     /// Too many flows wait for the upstream already (`queue`).
-    #[error("too many batches and requests are already waiting for the upstream (queue)")]
+    #[error(
+        "too many batches and requests are already waiting for the upstream (queue); send it again later"
+    )]
     QueueFull,
     /// Too many flows of this client wait for the upstream already.
     #[error(
-        "too many batches and requests of this client are already waiting for the upstream (client_share)"
+        "too many batches and requests of this client are already waiting for the upstream (client_share); send it \
+         again later"
     )]
     ClientShareFull,
     /// A single request waited too long for other calls of its client to end.
@@ -96,13 +100,13 @@ pub enum CallFailure {
     #[error("the upstream's reply breaks HTTP")]
     ReplyMalformed,
     /// The reply's body is over `max_item_reply`.
-    #[error("the upstream's reply is over the limit of {limit} bytes (max_item_reply)")]
+    #[error("the upstream's reply is over the limit of {}", limit_text(*.limit, Unit::Bytes, "max_item_reply"))]
     ReplyTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
     /// The bodies of the batch's replies are over `max_reply` together.
-    #[error("the batch's replies are over the limit of {limit} bytes together (max_reply)")]
+    #[error("the batch's replies together are over the limit of {}", limit_text(*.limit, Unit::Bytes, "max_reply"))]
     RepliesTooLarge {
         /// The limit in bytes.
         limit: usize,

@@ -302,7 +302,10 @@ impl<'run, E: Engine> State<'run, E> {
         }
         let condition = items.conditions.get(&ItemIndex(dependent));
         let failed = items.has_failed(ItemIndex(number)) && items.needs(dependent, number);
-        let failed = failed.then(|| items.places.get(number).unwrap_or(place).item.subject.id.clone());
+        let failed = failed.then(|| {
+            let subject = &items.places.get(number).unwrap_or(place).item.subject;
+            SkipReason::DependencyFailed { on: subject.id.clone(), group: subject.form.group.clone() }
+        });
         if let Some(reason) = skipped_by(failed, condition) {
             items.fill(place, Outcome::Skipped(reason));
             let member = items.groups.member(dependent);

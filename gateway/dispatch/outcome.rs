@@ -64,6 +64,8 @@ pub enum SkipReason {
     DependencyFailed {
         /// The first of them.
         on: ItemId,
+        /// The group that it is in.
+        group: Option<ItemId>,
     },
     /// A member of its group failed before it.
     NeverRan {

@@ -12,6 +12,7 @@
 //! memory while it holds a permit: the call that could free one may need the other.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 use futures_util::future::{BoxFuture, FutureExt};
@@ -223,7 +224,8 @@ impl<'run, S: Source<'run>, E: Engine> Shared<'run, S, E> {
             Limit::Item(_) => deadline,
         };
         let attempt = Attempt { progress, budget: &self.source.run().budget, deadline };
-        let made = AssertUnwindSafe(channel.call(job.method(), call, attempt)).catch_unwind();
+        // Pinned, so that a large future is not copied from one wrapper to the next.
+        let made = pin!(AssertUnwindSafe(channel.call(job.method(), call, attempt)).catch_unwind());
         match cut_off_at.race(made).await {
             Some(Ok(Ok(reply))) => Made { outcome: Outcome::Answered(reply), channel: After::Usable },
             Some(Ok(Err(failure))) => {

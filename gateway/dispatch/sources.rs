@@ -73,7 +73,9 @@ impl Source {
     fn sees(&mut self, seen: Seen, condition: Option<&PlannedCondition>) -> Result<(), SkipReason> {
         let id = || self.line.id.clone();
         let lost = || seen.lost.map(|limit| SkipReason::ResultNotKept { on: id(), limit });
-        let reason = skipped_by(seen.has_failed.then(id), condition).or_else(lost);
+        // Lines are in no groups.
+        let failed = seen.has_failed.then(|| SkipReason::DependencyFailed { on: id(), group: None });
+        let reason = skipped_by(failed, condition).or_else(lost);
         self.seen = Some(seen);
         reason.map_or(Ok(()), Err)
     }

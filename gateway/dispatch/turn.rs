@@ -4,7 +4,7 @@
 //! - A condition decides alone, once all that the item waits for has succeeded or failed (OData JSON Format 4.01 §19.1).
 //! - References are filled in last. One that leads to nothing skips the item.
 
-use crate::batch::{ItemId, ItemIndex};
+use crate::batch::ItemIndex;
 use crate::plan::{Call, PlannedCondition, Step};
 
 use super::condition::{Ended, unmet};
@@ -33,9 +33,13 @@ pub(super) enum Turn<'item> {
     WithOther,
 }
 
-/// Why the end of one item ends another that waits for it. `failed`: that one, if it failed. `None`: it goes on.
-pub(super) fn skipped_by(failed: Option<ItemId>, condition: Option<&PlannedCondition>) -> Option<SkipReason> {
-    failed.filter(|_| condition.is_none()).map(|on| SkipReason::DependencyFailed { on })
+/// Why the end of one item ends another that waits for it. `failed`: what to say of that one, if it failed. `None`: the
+/// other goes on.
+pub(super) fn skipped_by(
+    failed: Option<SkipReason>,
+    condition: Option<&PlannedCondition>,
+) -> Option<SkipReason> {
+    failed.filter(|_| condition.is_none())
 }
 
 /// Decides on an item, once all that it waits for has ended. `left`: bytes of results that may still be looked through.

@@ -2,20 +2,25 @@
 
 use std::collections::HashSet;
 
-use crate::batch::{BatchItem, BatchRefusal, ItemId, ItemIndex};
+use crate::batch::{BatchItem, BatchRefusal, IdCase, ItemId, ItemIndex, ItemRejection};
+
+/// Shown for an item of a group: its other items may be in any later line.
+pub(crate) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
+    what: "items in lines can't be in an atomicity group; send the group as application/json",
+};
 
 /// Checks OData's rules for groups: their items are neighbours, and no group has the same name as an item's id.
-pub(crate) fn check_groups(items: &[BatchItem]) -> Result<(), BatchRefusal> {
+pub(crate) fn check_groups(items: &[BatchItem], id_case: IdCase) -> Result<(), BatchRefusal> {
     if items.iter().all(|item| group(item).is_none()) {
         return Ok(());
     }
-    let ids: HashSet<&ItemId> = items.iter().map(|item| &item.subject.id).collect();
+    let ids: HashSet<_> = items.iter().map(|item| id_case.key(&item.subject.id)).collect();
     let mut ended: HashSet<&ItemId> = HashSet::new();
     let mut current = None;
     for (number, item) in items.iter().enumerate() {
         let refuse = |problem| Err(BatchRefusal::BadGroup { item: ItemIndex(number), problem });
         let name = group(item);
-        if name.is_some_and(|name| ids.contains(name)) {
+        if name.is_some_and(|name| ids.contains(&id_case.key(name))) {
             return refuse("has the same name as an item's id");
         }
         if name != current {
@@ -50,7 +55,7 @@ mod tests {
 
     #[test]
     fn the_items_of_a_group_are_contiguous_and_its_name_is_not_an_id() {
-        let check = |of: &[(&str, &str)]| match check_groups(&items(of)) {
+        let check = |of: &[(&str, &str)]| match check_groups(&items(of), IdCase::Ignored) {
             Ok(()) => None,
             Err(BatchRefusal::BadGroup { item, .. }) => Some(item.0),
             Err(other) => panic!("{other:?}"),
@@ -59,6 +64,7 @@ mod tests {
         assert_eq!(check(&[("a", "g"), ("b", ""), ("c", "g")]), Some(2));
         assert_eq!(check(&[("a", "g"), ("b", "h"), ("c", "g")]), Some(2));
         assert_eq!(check(&[("a", ""), ("b", "a")]), Some(1));
+        assert_eq!(check(&[("a", ""), ("b", "A")]), Some(1));
         assert_eq!(check(&[("a", "b"), ("b", "")]), Some(0));
     }
 }

@@ -32,7 +32,6 @@
 //! format prepares the bytes, and asks [`ItemBuilder::media_type`] how. Ids are compared after all items are read, by
 //! [`check_ids`] and [`check_given_ids`].
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -40,14 +39,15 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
-use super::lookalike::meant_by;
+use super::duplicate_id::duplicate_id;
+use super::lookalike::{meant_by, met_instead, other_word_for};
 use super::media::MediaType;
 use super::relative::{UrlBase, resolved};
 use super::shown::{is_unfit_for_names, shown};
 use super::template;
 use crate::batch::Bounded;
 use crate::batch::{
-    BatchItem, BatchLimits, BatchRefusal, ChangeSet, IdForm, Item, ItemForm, ItemId, ItemIndex,
+    BatchItem, BatchLimits, BatchRefusal, ChangeSet, IdCase, IdForm, Item, ItemForm, ItemId, ItemIndex,
     ItemRejection, Subject,
 };
 use crate::header::field::{FieldError, Fields, checked_field};
@@ -58,11 +58,6 @@ use crate::route::known_method;
 
 /// Bytes of a method's name; the longest registered one has 17.
 const MAX_METHOD: usize = 32;
-
-/// Shown for an item of a group: its other items may be in any later line.
-pub(crate) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
-    what: "items in lines can't be in an atomicity group; send the group as application/json",
-};
 
 /// The names of members that differ between formats.
 #[derive(Clone, Copy, Debug)]
@@ -137,8 +132,14 @@ impl<'l> ItemBuilder<'l> {
 
     /// Rejects the item because of an unknown member, for formats in which every unknown name is an error.
     pub(crate) fn reject_unknown(&mut self, name: &str, known: &[&'static str]) {
-        let meant = meant_by(name, known);
+        let meant = meant_by(name, known).or_else(|| other_word_for(name, known));
         self.reject(ItemRejection::UnknownMember { member: shown(name), meant });
+    }
+
+    /// Rejects the item because it lacks a member. An unknown one that was read before may have been meant for it.
+    pub(crate) fn reject_missing(&mut self, member: &'static str) {
+        let instead = met_instead(member, &self.form.ignored);
+        self.reject(ItemRejection::MissingMember { member, instead });
     }
 
     /// Whether the item is rejected. Its body need not be prepared then.
@@ -362,10 +363,10 @@ impl<'l> ItemBuilder<'l> {
     /// Takes the url. An item without one, or without a method, is rejected.
     fn finish_target(&mut self) -> Box<str> {
         if self.method.is_none() {
-            self.reject(ItemRejection::MissingMember { member: "method" });
+            self.reject_missing("method");
         }
         if self.href.is_none() {
-            self.reject(ItemRejection::MissingMember { member: self.names.url });
+            self.reject_missing(self.names.url);
         }
         self.href.take().unwrap_or_default()
     }
@@ -395,29 +396,14 @@ impl<'l> ItemBuilder<'l> {
     }
 }
 
-/// Whether ids that differ only by case are different ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum IdCase {
-    /// They are different.
-    #[default]
-    Significant,
-    /// They are the same.
-    Ignored,
-}
-
 /// Checks that no two items have the same id, the implied ones included (protocol §1).
 pub(crate) fn check_ids(items: &[BatchItem], case: IdCase) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
-    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(key(item, case)));
-    twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
-}
-
-fn key(item: &BatchItem, case: IdCase) -> Cow<'_, str> {
-    let id = item.subject.id.as_str();
-    match case {
-        IdCase::Significant => Cow::Borrowed(id),
-        IdCase::Ignored => Cow::Owned(id.to_lowercase()),
-    }
+    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(case.key(&item.subject.id)));
+    let is_same = |one: &BatchItem, other: &BatchItem| {
+        !has_bad_id(one) && case.key(&one.subject.id) == case.key(&other.subject.id)
+    };
+    twice.map_or(Ok(()), |index| Err(duplicate_id(items, index, is_same)))
 }
 
 /// Checks that no two items were given the same id. In multipart an item without one is answered
@@ -427,10 +413,12 @@ pub(crate) fn check_given_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
     let mut seen = HashSet::with_capacity(items.len());
     let is_given = |item: &BatchItem| item.subject.form.id != IdForm::Position;
     let set = |item: &BatchItem| item.subject.form.set.map(|set| set.first);
-    let twice = items
-        .iter()
-        .position(|item| is_given(item) && !has_bad_id(item) && !seen.insert((set(item), &item.subject.id)));
-    twice.map_or(Ok(()), |index| Err(BatchRefusal::DuplicateId { item: ItemIndex(index) }))
+    let counts = |item: &BatchItem| is_given(item) && !has_bad_id(item);
+    let twice = items.iter().position(|item| counts(item) && !seen.insert((set(item), &item.subject.id)));
+    let is_same = |one: &BatchItem, other: &BatchItem| {
+        counts(one) && (set(one), &one.subject.id) == (set(other), &other.subject.id)
+    };
+    twice.map_or(Ok(()), |index| Err(duplicate_id(items, index, is_same)))
 }
 
 /// An item that was rejected because of its id, or before its id was read, has its position or a part of its id instead.

@@ -13,6 +13,23 @@ pub(crate) fn meant_by(name: &str, known: &[&'static str]) -> Option<&'static st
     known.iter().find(|known| essence(known).eq(essence(name))).copied()
 }
 
+/// Words that other services, and people, have for the same member. Unlike a slip, such a name can be a member of a client's
+/// own, so it is only a hint where something is wrong anyway.
+const WORDS: [&[&str]; 2] =
+    [&["url", "uri", "href", "path", "relative_url"], &["method", "verb", "httpMethod", "http_method"]];
+
+/// The one of the known names for which `name` is another word.
+pub(super) fn other_word_for(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    let has = |words: &&&[&str], name: &str| words.iter().any(|word| word.eq_ignore_ascii_case(name));
+    let words = WORDS.iter().find(|words| has(words, name))?;
+    known.iter().find(|known| has(&words, known)).copied()
+}
+
+/// The name among those that were met for which `member` is another word.
+pub(super) fn met_instead(member: &'static str, met: &[Box<str>]) -> Option<String> {
+    met.iter().find(|name| other_word_for(name, &[member]).is_some()).map(ToString::to_string)
+}
+
 /// The letters of a name in lower case, without an `s` but at its start. All known names are ASCII.
 fn essence(name: &str) -> impl Iterator<Item = u8> {
     let letters = name.bytes().filter(|byte| !matches!(byte, b'-' | b'_' | b' ')).enumerate();
@@ -58,6 +75,24 @@ mod tests {
             ("timeOut", "timeout"),
         ] {
             assert_eq!(meant_by(name, &KNOWN), Some(meant), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_known() {
+        for (name, known, meant) in [
+            ("uri", &KNOWN[..], Some("url")),
+            ("path", &KNOWN, Some("url")),
+            ("HREF", &KNOWN, Some("url")),
+            ("verb", &KNOWN, Some("method")),
+            ("httpMethod", &KNOWN, Some("method")),
+            ("url", &["href", "method"], Some("href")),
+            ("url", &["path"], Some("path")),
+            ("uri", &["id"], None),
+            ("name", &KNOWN, None),
+            ("", &KNOWN, None),
+        ] {
+            assert_eq!(other_word_for(name, known), meant, "{name}");
         }
     }
 

@@ -12,6 +12,7 @@ mod bulk;
 mod charset;
 mod coding;
 mod cross_site;
+mod duplicate_id;
 mod encoded_body;
 mod groups;
 mod kind;

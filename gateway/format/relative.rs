@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::route::behind_prefix;
+
 /// Resources of OData whose names begin with a dollar sign. Any other `$name` is a reference to an
 /// earlier item.
 const ODATA_RESOURCES: [&str; 6] = ["$metadata", "$batch", "$all", "$entity", "$count", "$crossjoin"];
@@ -34,20 +36,21 @@ fn folder_of(endpoint: &str) -> &str {
 }
 
 fn below_folder<'url>(url: &'url str, folder: &str) -> Cow<'url, str> {
-    let behind = url.strip_prefix(folder);
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let behind = behind_prefix(path, folder);
     // `//host` names another host, which is for the plan to refuse.
-    if url.starts_with("//")
-        || behind.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
-    {
+    if url.starts_with("//") || behind.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         return Cow::Borrowed(url);
     }
     Cow::Owned(format!("{folder}{url}"))
 }
 
 fn in_folder<'url>(url: &'url str, folder: &str) -> Cow<'url, str> {
+    // RFC 9112 §3.2.4: `OPTIONS *` is about the server, and `*` is not relative to anything.
+    let is_asterisk = url.split(['?', '#']).next() == Some("*");
     let first = url.split(['/', '?', '#']).next().unwrap_or_default();
     // RFC 3986 §4.2: a colon in the first segment would make it a scheme.
-    if first.is_empty() || first.contains([':', '\\', '@']) || is_reference(first) {
+    if is_asterisk || first.is_empty() || first.contains([':', '\\', '@']) || is_reference(first) {
         return Cow::Borrowed(url);
     }
     Cow::Owned(format!("{folder}/{url}"))
@@ -78,6 +81,8 @@ mod tests {
             ("$new", "$new"),
             ("a:b", "a:b"),
             ("@evil/x", "@evil/x"),
+            ("*", "*"),
+            ("*?key=1", "*?key=1"),
             ("\\\\evil", "\\\\evil"),
             ("?x", "?x"),
             ("", ""),
@@ -86,6 +91,7 @@ mod tests {
             assert_eq!(resolved(target, UrlBase::Gateway), target);
         }
         assert_eq!(resolved("x", UrlBase::Folder("/batch")), "/x");
+        assert_eq!(resolved("*/x", UrlBase::Folder("/batch")), "/*/x");
     }
 
     #[test]
@@ -98,14 +104,22 @@ mod tests {
             ("/v1.0", "/v1.0"),
             ("/v1.0?x", "/v1.0?x"),
             ("/v1.0x", "/v1.0/v1.0x"),
+            ("/%761%2e0/users?x=/", "/%761%2e0/users?x=/"),
+            ("/%761%2E0", "/%761%2E0"),
+            ("/v1.0%3Fx", "/v1.0/v1.0%3Fx"),
+            ("/v1.0%2Fx", "/v1.0/v1.0%2Fx"),
+            ("/v1.0%zz", "/v1.0/v1.0%zz"),
             ("/beta/users", "/v1.0/beta/users"),
             ("/../x", "/v1.0/../x"),
             ("//evil/x", "//evil/x"),
             ("http://gw/v1.0/users", "http://gw/v1.0/users"),
             ("$1", "$1"),
+            ("*", "*"),
+            ("*x", "/v1.0/*x"),
         ] {
             assert_eq!(resolved(target, UrlBase::FolderWithSlash("/v1.0/$batch")), expected);
         }
         assert_eq!(resolved("/x", UrlBase::FolderWithSlash("/$batch")), "/x");
+        assert_eq!(resolved("/$a/x", UrlBase::FolderWithSlash("/%24a/batch")), "/$a/x");
     }
 }

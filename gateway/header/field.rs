@@ -22,7 +22,7 @@ pub enum FieldError {
     #[error("has a value with characters that a header field can't carry")]
     Value,
     /// The gateway or the connection sets this field; an item may not.
-    #[error("can't be set by an item")]
+    #[error("can't be set by an item: it belongs to the connection or to the gateway")]
     Forbidden,
     /// The item has the field twice, in different places or cases.
     #[error("appears twice; write a list of strings for a field with several values")]

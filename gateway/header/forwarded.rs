@@ -3,7 +3,7 @@
 //!
 //! In: the fields that `admission` makes of a caller, and the mapping of a route. Out: fields that are ready to be set.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 
 use super::field::Fields;
 use crate::route::Mapping;
@@ -25,7 +25,7 @@ impl ForwardedBy {
     pub fn behind(mut self, mapping: &Mapping) -> Self {
         let Some(prefix) = stripped_prefix(mapping) else { return self };
         match self.fields.iter_mut().find(|(name, _)| *name == X_FORWARDED_PREFIX) {
-            Some((_, outer)) => *outer = joined(Some(outer), &prefix),
+            Some((_, outer)) => *outer = with_prefix(Some(outer), &prefix),
             None => self.fields.push((X_FORWARDED_PREFIX, prefix)),
         }
         self
@@ -37,13 +37,8 @@ pub(crate) fn stripped_prefix(mapping: &Mapping) -> Option<HeaderValue> {
     if mapping.is_identity() { None } else { HeaderValue::from_str(&mapping.to_gateway("")).ok() }
 }
 
-/// Sets the prefix of one call, behind the one that a trusted proxy has stripped before.
-pub(crate) fn set_prefix(fields: &mut HeaderMap, own: &HeaderValue) {
-    let whole = joined(fields.get(X_FORWARDED_PREFIX), own);
-    fields.insert(X_FORWARDED_PREFIX, whole);
-}
-
-fn joined(outer: Option<&HeaderValue>, own: &HeaderValue) -> HeaderValue {
+/// The prefix of one call, behind the one that a trusted proxy has stripped before.
+pub(crate) fn with_prefix(outer: Option<&HeaderValue>, own: &HeaderValue) -> HeaderValue {
     let outer = outer.map(HeaderValue::as_bytes).unwrap_or_default();
     let outer = outer.strip_suffix(b"/").unwrap_or(outer);
     HeaderValue::from_bytes(&[outer, own.as_bytes()].concat()).unwrap_or_else(|_| own.clone())

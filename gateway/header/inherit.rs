@@ -9,7 +9,7 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::field::{Fields, is_forbidden_in_item};
-use super::forwarded::{ForwardedBy, X_FORWARDED_PREFIX, set_prefix};
+use super::forwarded::{ForwardedBy, X_FORWARDED_PREFIX, with_prefix};
 use super::hop::named_by_connection;
 
 /// Preferences. Items inherit them only in some dialects.
@@ -77,6 +77,15 @@ fn describes_the_outer_message(name: &HeaderName) -> bool {
         )
 }
 
+/// How a field joins those that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// In place of the fields of its name.
+    Replace,
+    /// In addition to them.
+    Add,
+}
+
 /// The fields of all calls of a batch to one upstream.
 #[derive(Clone, Debug)]
 pub struct CallHeaders {
@@ -117,9 +126,10 @@ impl CallHeaders {
         self
     }
 
-    /// The names of the shared fields.
-    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.shared.keys()
+    /// The shared fields.
+    #[must_use]
+    pub const fn all_shared(&self) -> &HeaderMap {
+        &self.shared
     }
 
     /// The shared value of a field, which a call may override.
@@ -128,35 +138,44 @@ impl CallHeaders {
         self.shared.get(name)
     }
 
-    /// The fields of one call: the item's `own` override the shared ones, except for the fields that the upstream's
-    /// configuration removes or sets.
+    /// The fields of one call.
     #[must_use]
     pub fn compose(&self, own: &[(HeaderName, HeaderValue)]) -> HeaderMap {
         let mut fields = self.shared.clone();
+        self.put_own(own, |put, name, value| match put {
+            Put::Replace => drop(fields.insert(name.clone(), value)),
+            Put::Add => drop(fields.append(name.clone(), value)),
+        });
+        fields
+    }
+
+    /// Passes what an item's `own` fields do to the shared ones to `put`, in order: they override them, except for the
+    /// fields that the upstream's configuration removes or sets.
+    pub fn put_own<'own>(
+        &self,
+        own: &'own [(HeaderName, HeaderValue)],
+        mut put: impl FnMut(Put, &'own HeaderName, HeaderValue),
+    ) {
         for (index, (name, value)) in own.iter().enumerate() {
             if self.decides(name) {
                 continue;
             }
             if *name == X_FORWARDED_PREFIX {
-                set_prefix(&mut fields, value);
+                put(Put::Replace, name, with_prefix(self.shared(name), value));
                 continue;
             }
             // A repeated name in one item is a second value, not an override.
-            if own.iter().take(index).any(|(earlier, _)| earlier == name) {
-                fields.append(name.clone(), value.clone());
-            } else {
-                fields.insert(name.clone(), value.clone());
-            }
+            let is_second = own.iter().take(index).any(|(earlier, _)| earlier == name);
+            put(if is_second { Put::Add } else { Put::Replace }, name, value.clone());
         }
         // Preferences are inherited one by one. If one appears twice, the first applies, which is the item's (RFC 7240
         // §2).
-        if let Some(preferences) = self.shared.get(PREFER)
-            && own.iter().any(|(name, _)| *name == PREFER)
-            && !self.decides(&PREFER)
+        if let Some((name, _)) = own.iter().find(|(name, _)| *name == PREFER)
+            && let Some(preferences) = self.shared(name)
+            && !self.decides(name)
         {
-            fields.append(PREFER, preferences.clone());
+            put(Put::Add, name, preferences.clone());
         }
-        fields
     }
 
     /// Whether the upstream's configuration removes or sets the field, or one that servers behind CGI read as the same

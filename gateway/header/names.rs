@@ -5,8 +5,9 @@
 //! ([`Spellings`](super::spelling::Spellings)). Its canonical case is for names that nobody spelt, such as those of HTTP/2,
 //! where all are in lower case.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use http::header::{HeaderMap, HeaderName};
 
 /// The names in IANA's registry of HTTP fields, sorted without regard to case. In JSON results they are always written so.
 const REGISTERED: [&str; 253] = [
@@ -297,12 +298,13 @@ const OTHERS: [&str; 28] = [
     "X-XSS-Protection",
 ];
 
-/// All of them by their lower case, which is how a `HeaderName` has them. A call looks up each name of its head and of its
-/// reply's, so a look-up has to be cheap.
-static BY_LOWER_CASE: LazyLock<HashMap<String, Known>> = LazyLock::new(|| {
+/// All of them by their name. A call looks up each name of its reply, so a look-up has to be cheap: a `HeaderMap` hashes
+/// common names as a number, and others without a key, which nobody can abuse as no name is ever added.
+static BY_NAME: LazyLock<HeaderMap<Known>> = LazyLock::new(|| {
     let all = [(REGISTERED.as_slice(), Registry::Iana), (OTHERS.as_slice(), Registry::None)];
     let each = |(names, registry): (&'static [&'static str], Registry)| {
-        names.iter().map(move |name| (name.to_ascii_lowercase(), Known { name, registry }))
+        let known = move |name: &'static str| Some((name.parse().ok()?, Known { name, registry }));
+        names.iter().copied().filter_map(known)
     };
     all.into_iter().flat_map(each).collect()
 });
@@ -320,25 +322,25 @@ enum Registry {
     None,
 }
 
-/// The canonical case of a registered name. It is given in lower case.
-pub(crate) fn registered(name: &str) -> Option<&'static str> {
-    BY_LOWER_CASE.get(name).filter(|known| known.registry == Registry::Iana).map(|known| known.name)
+/// The canonical case of a registered name.
+pub(crate) fn registered(name: &HeaderName) -> Option<&'static str> {
+    BY_NAME.get(name).filter(|known| known.registry == Registry::Iana).map(|known| known.name)
 }
 
-/// The canonical case of a name, if it is a known one. It is given in lower case.
-pub(crate) fn known(name: &str) -> Option<&'static str> {
-    BY_LOWER_CASE.get(name).map(|known| known.name)
+/// The canonical case of a name, if it is a known one.
+pub(crate) fn known(name: &HeaderName) -> Option<&'static str> {
+    BY_NAME.get(name).map(|known| known.name)
 }
 
-/// Passes a lower-case name in its canonical case to `put`, in one piece or several.
-pub(crate) fn write(name: &str, mut put: impl FnMut(&[u8])) {
+/// Passes a name in its canonical case to `put`, in one piece or several.
+pub(crate) fn write(name: &HeaderName, mut put: impl FnMut(&[u8])) {
     if let Some(canonical) = known(name) {
         put(canonical.as_bytes());
         return;
     }
     let mut start_of_word = true;
     // Names are short; those longer than the buffer go in pieces.
-    for piece in name.as_bytes().chunks(64) {
+    for piece in name.as_str().as_bytes().chunks(64) {
         let mut buffer = [0; 64];
         for (to, byte) in buffer.iter_mut().zip(piece) {
             *to = if start_of_word { byte.to_ascii_uppercase() } else { *byte };
@@ -349,9 +351,9 @@ pub(crate) fn write(name: &str, mut put: impl FnMut(&[u8])) {
 }
 
 /// Whether a name is written in its canonical case.
-pub(crate) fn is_canonical(lower: &str, written: &[u8]) -> bool {
+pub(crate) fn is_canonical(name: &HeaderName, written: &[u8]) -> bool {
     let mut rest = Some(written);
-    write(lower, |piece| rest = rest.and_then(|rest| rest.strip_prefix(piece)));
+    write(name, |piece| rest = rest.and_then(|rest| rest.strip_prefix(piece)));
     rest.is_some_and(<[u8]>::is_empty)
 }
 
@@ -359,23 +361,27 @@ pub(crate) fn is_canonical(lower: &str, written: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn canonical(name: &str) -> String {
+    fn name(written: &str) -> HeaderName {
+        written.parse().unwrap()
+    }
+
+    fn canonical(written: &str) -> String {
         let mut output = Vec::new();
-        write(name, |piece| output.extend_from_slice(piece));
+        write(&name(written), |piece| output.extend_from_slice(piece));
         String::from_utf8(output).unwrap()
     }
 
     #[test]
     fn words_are_capitalised() {
-        for name in ["Content-Type", "Location", "X-Ms-Error-Code", "X-A", "Lock-Token", "X--Y", "-A", "1a-B"]
+        for text in ["Content-Type", "Location", "X-Ms-Error-Code", "X-A", "Lock-Token", "X--Y", "-A", "1a-B"]
         {
-            assert_eq!(canonical(&name.to_ascii_lowercase()), name);
-            assert!(is_canonical(&name.to_ascii_lowercase(), name.as_bytes()));
+            assert_eq!(canonical(text), text);
+            assert!(is_canonical(&name(text), text.as_bytes()));
         }
         let long = format!("X{}-Y{}", "x".repeat(100), "y".repeat(100));
-        assert_eq!(canonical(&long.to_ascii_lowercase()), long);
+        assert_eq!(canonical(&long), long);
         for written in ["content-type", "Content-TYPE", "Content-Typ", "Content-Type-"] {
-            assert!(!is_canonical("content-type", written.as_bytes()), "{written}");
+            assert!(!is_canonical(&name("content-type"), written.as_bytes()), "{written}");
         }
     }
 
@@ -383,15 +389,15 @@ mod tests {
     fn every_known_name_is_found() {
         for names in [&REGISTERED[..], &OTHERS[..]] {
             assert!(names.is_sorted_by_key(|name| name.to_ascii_lowercase()), "for those who read it");
-            for name in names {
-                assert_eq!(known(&name.to_ascii_lowercase()), Some(*name));
-                assert_eq!(canonical(&name.to_ascii_lowercase()), *name);
+            for text in names {
+                assert_eq!(known(&name(text)), Some(*text));
+                assert_eq!(canonical(text), *text);
             }
         }
-        for (lower, name) in [("etag", "ETag"), ("www-authenticate", "WWW-Authenticate"), ("dav", "DAV")] {
-            assert_eq!(registered(lower), Some(name));
+        for (lower, text) in [("etag", "ETag"), ("www-authenticate", "WWW-Authenticate"), ("dav", "DAV")] {
+            assert_eq!(registered(&name(lower)), Some(text));
         }
-        assert_eq!((registered("x-ms-error-code"), registered("x-request-id")), (None, None));
-        assert_eq!(known("x-request-id"), Some("X-Request-ID"));
+        assert_eq!((registered(&name("x-ms-error-code")), registered(&name("x-request-id"))), (None, None));
+        assert_eq!(known(&name("x-request-id")), Some("X-Request-ID"));
     }
 }

@@ -49,7 +49,7 @@ impl Spellings {
 
     /// Adds the spelling of one more name.
     pub fn add(&mut self, name: &HeaderName, written: &[u8]) {
-        let is_plain = written.len() > LONGEST || names::is_canonical(name.as_str(), written);
+        let is_plain = written.len() > LONGEST || names::is_canonical(name, written);
         if !is_plain && self.find(name).is_none() {
             self.0.push((name.clone(), Spelling::of(written)));
         }
@@ -59,13 +59,13 @@ impl Spellings {
     pub fn write(&self, name: &HeaderName, put: impl FnMut(&[u8])) {
         match self.find(name) {
             Some(spelling) => spelling.write(name.as_str(), put),
-            None => names::write(name.as_str(), put),
+            None => names::write(name, put),
         }
     }
 
     /// The same for a JSON result, where HTTP's own names are always in their canonical case: clients look them up.
     pub fn write_in_json(&self, name: &HeaderName, mut put: impl FnMut(&[u8])) {
-        match names::registered(name.as_str()) {
+        match names::registered(name) {
             Some(canonical) => put(canonical.as_bytes()),
             None => self.write(name, put),
         }

@@ -20,6 +20,12 @@ const PLACEHOLDER: &str = "x";
 /// Characters of a reference that are repeated in a rejection.
 const MAX_SHOWN: usize = 96;
 
+/// The problem with an expression whose id no item has.
+const NO_SUCH_ITEM: &str =
+    "names no item of this batch; it needs the id of an earlier one, as that is written";
+/// The problem with a `$ID` at the start of a url.
+const NO_ITEM_TO_FOLLOW: &str = "names no item of this batch; after a `$` at its start, a url has the id of an earlier item, whose Location it takes";
+
 /// What an id names, seen from one item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Named {
@@ -54,7 +60,7 @@ pub(crate) fn plan_template(
     let template = template.unwrap_or_default();
     let (sources, from) = sources(neighbours, &template)?;
     let indices = sources.iter().map(|(_, index)| *index).collect();
-    let url = with_placeholders(subject, &template, from.is_some());
+    let url = with_placeholders(subject, &template);
     let action = if let Some(from) = from {
         parse_item_url(&url, context.own_authority)?;
         *matched = neighbours.route(from);
@@ -83,7 +89,7 @@ pub(crate) fn plan_template(
 }
 
 /// The url with a placeholder for each value that is not known yet.
-fn with_placeholders(subject: &Subject, template: &Template, from_location: bool) -> String {
+fn with_placeholders(subject: &Subject, template: &Template) -> String {
     let Some(url) = &template.url else { return subject.href.to_string() };
     let placeholder = |expression: &Expression| PLACEHOLDER.repeat(expression.to_string().chars().count());
     let rest = url
@@ -91,9 +97,7 @@ fn with_placeholders(subject: &Subject, template: &Template, from_location: bool
         .fill(|expression: &Expression, _| Ok::<_, std::convert::Infallible>(placeholder(expression)));
     let Ok(rest) = rest;
     match &url.location_of {
-        Some(id) if from_location => format!("/{}{rest}", PLACEHOLDER.repeat(id.as_str().len().max(1))),
-        // No item has this name, so the url is taken as it is, which is not a path.
-        Some(_) => subject.href.to_string(),
+        Some(id) => format!("/{}{rest}", PLACEHOLDER.repeat(id.as_str().len().max(1))),
         None => rest,
     }
 }
@@ -105,13 +109,12 @@ fn sources(
 ) -> Result<(Sources, Option<ItemIndex>), ItemRejection> {
     let mut sources = Sources::new();
     for expression in template.expressions() {
-        let index = earlier(neighbours, &expression.item, || expression.to_string())?;
+        let index = earlier(neighbours, &expression.item, NO_SUCH_ITEM, || expression.to_string())?;
         sources.push((expression.item.clone(), index));
     }
-    let location_of = template.url.as_ref().and_then(|url| url.location_of.as_ref());
     let mut from = None;
-    if let Some(id) = location_of.filter(|id| neighbours.find(id) != Named::Nothing) {
-        let index = earlier(neighbours, id, || format!("${id}"))?;
+    if let Some(id) = template.url.as_ref().and_then(|url| url.location_of.as_ref()) {
+        let index = earlier(neighbours, id, NO_ITEM_TO_FOLLOW, || format!("${id}"))?;
         sources.push((id.clone(), index));
         from = Some(index);
     }
@@ -123,13 +126,14 @@ fn sources(
 fn earlier(
     neighbours: &dyn Neighbours,
     id: &ItemId,
+    nothing: &'static str,
     reference: impl Fn() -> String,
 ) -> Result<ItemIndex, ItemRejection> {
     let problem = match neighbours.find(id) {
         Named::Earlier(index) => return Ok(index),
         Named::Itself => "leads to the item itself",
         Named::Later => "leads to a later item; only earlier ones have results",
-        Named::Nothing => "does not name an item of this batch",
+        Named::Nothing => nothing,
     };
     let shown = |text: String| text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
     Err(ItemRejection::BadReference { reference: shown(reference()), problem })

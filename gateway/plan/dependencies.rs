@@ -4,7 +4,9 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
-use crate::batch::{Batch, BatchItem, BatchRefusal, ChangeSet, IdForm, Item, ItemId, ItemIndex, Subject};
+use crate::batch::{
+    Batch, BatchItem, BatchRefusal, ChangeSet, IdCase, IdForm, Item, ItemId, ItemIndex, Subject,
+};
 
 /// Dependencies on groups, each counted for all items of its group: many items that depend on a large group would need
 /// memory for both numbers multiplied.
@@ -16,6 +18,8 @@ const MAX_NAME_SHOWN: usize = 64;
 /// The names that items can use to refer to others of their batch.
 #[derive(Default)]
 pub(crate) struct Names {
+    /// Whether case distinguishes ids. All ids here are keys.
+    id_case: IdCase,
     ids: HashMap<ItemId, ItemIndex>,
     /// The items of change sets, by the set and their id in it.
     in_sets: HashMap<u32, HashMap<ItemId, ItemIndex>>,
@@ -33,7 +37,8 @@ impl Names {
         if !batch.items.iter().any(|item| item.content.as_ref().is_ok_and(depends)) {
             return None;
         }
-        let mut names = Self { ids: HashMap::with_capacity(batch.items.len()), ..Self::default() };
+        let ids = HashMap::with_capacity(batch.items.len());
+        let mut names = Self { id_case: batch.id_case, ids, ..Self::default() };
         for (number, item) in batch.items.iter().enumerate() {
             names.add(item, ItemIndex(number), batch);
         }
@@ -43,16 +48,19 @@ impl Names {
     fn add(&mut self, item: &BatchItem, index: ItemIndex, batch: &Batch) {
         // An item that was rejected for its id, or that has none in multipart, gets its position or a part of its id
         // instead, which may be another item's id. The name then belongs to the item with a valid id that was given.
-        let taken = self.ids.get(&item.subject.id).and_then(|other| batch.items.get(other.0));
+        let id = self.id_case.key(&item.subject.id).into_owned();
+        let taken = self.ids.get(&id).and_then(|other| batch.items.get(other.0));
         let given = has_given_id(&item.subject);
-        if taken.is_none_or(|other| other.content.is_err() || (given && !has_given_id(&other.subject))) {
-            self.ids.insert(item.subject.id.clone(), index);
-        }
+        let is_better =
+            |other: &BatchItem| other.content.is_err() || (given && !has_given_id(&other.subject));
         if let Some(set) = item.subject.form.set {
-            self.in_sets.entry(set.first).or_default().insert(item.subject.id.clone(), index);
+            self.in_sets.entry(set.first).or_default().insert(id.clone(), index);
             if taken.is_some_and(|other| given && has_given_id(&other.subject)) {
-                self.ambiguous.insert(item.subject.id.clone());
+                self.ambiguous.insert(id.clone());
             }
+        }
+        if taken.is_none_or(is_better) {
+            self.ids.insert(id, index);
         }
         if let Some(group) = &item.subject.form.group {
             self.groups.entry(group.clone()).or_default().push(index);
@@ -61,6 +69,7 @@ impl Names {
 
     /// The item that this id names in this change set, or outside of all.
     pub(crate) fn item(&self, id: &ItemId, set: Option<ChangeSet>) -> Option<ItemIndex> {
+        let id = &*self.id_case.key(id);
         let in_set = set.and_then(|set| self.in_sets.get(&set.first)?.get(id).copied());
         in_set.or_else(|| self.ids.get(id).copied().filter(|_| !self.ambiguous.contains(id)))
     }
@@ -87,7 +96,7 @@ impl Names {
     /// The items that a name refers to: one, or all of a group.
     pub(crate) fn resolve_name(&self, name: &ItemId, item: ItemIndex) -> Result<&[ItemIndex], BatchRefusal> {
         let of_group = || self.groups.get(name).map(Vec::as_slice);
-        let found = self.ids.get(name).map(std::slice::from_ref).or_else(of_group);
+        let found = self.ids.get(&*self.id_case.key(name)).map(std::slice::from_ref).or_else(of_group);
         let found = found.ok_or_else(|| BatchRefusal::UnknownDependency { item, name: shown(name) })?;
         if found.contains(&item) {
             return Err(BatchRefusal::SelfDependency { item, name: shown(name) });
@@ -175,6 +184,16 @@ mod tests {
         });
         items[2] = item("c", None, &["b", "a", "b"]);
         assert_eq!(resolved(items), Ok(expected));
+    }
+
+    #[test]
+    fn case_distinguishes_no_ids_where_it_is_ignored() {
+        let items = vec![item("Ab", None, &[]), item("c", None, &["aB"]), item("d", None, &["C", "AB"])];
+        let names = Names::new(&Batch { items: items.clone(), id_case: IdCase::Ignored, ..Batch::default() });
+        let names = names.unwrap();
+        assert_eq!(names.item(&"AB".into(), None), Some(ItemIndex(0)));
+        let found = names.resolve(&Batch { items, ..Batch::default() }).unwrap();
+        assert_eq!(found, [vec![], vec![ItemIndex(0)], vec![ItemIndex(0), ItemIndex(1)]]);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn plan(mut batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRe
 
 /// Plans a batch none of whose items depends on another.
 fn plan_independent(batch: Batch, context: &PlanContext<'_>) -> Plan {
-    let Batch { items, sequential, ignored } = batch;
+    let Batch { items, sequential, ignored, id_case: _ } = batch;
     let items = items.into_iter().map(|item| plan_item(item, context)).collect();
     Plan {
         items,

@@ -49,7 +49,7 @@ impl<'context> PlanContext<'context> {
             return Err(separator.refused());
         }
         let (index, route) = found.ok_or(ItemRejection::NoRoute)?;
-        self.check_other_reading(&url, index)?;
+        self.check_other_readings(&url, index)?;
         Ok(Matched { url, index, route })
     }
 
@@ -71,15 +71,13 @@ impl<'context> PlanContext<'context> {
         map_references(Call { headers, ..Call::new(upstream, target) }, mapping, self)
     }
 
-    /// A server may take an encoded slash or backslash for a slash. Read in that way, the path has to lead to the same route.
-    fn check_other_reading(&self, url: &ItemUrl<'_>, index: RouteIndex) -> Result<(), ItemRejection> {
-        let Some(read) = url.path.with_slashes_read() else { return Ok(()) };
-        if self.leads_to_batch(&read, url) || self.routes.find(&read).map(|(other, _)| other) != Some(index) {
-            return Err(ItemRejection::ForbiddenUrl {
-                problem: "leads to another route if its encoded slash or backslash is taken for a slash",
-            });
+    /// In every way that a server may read the path, it has to lead to the same route.
+    fn check_other_readings(&self, url: &ItemUrl<'_>, index: RouteIndex) -> Result<(), ItemRejection> {
+        let is_endpoint = |path: &CanonicalPath| self.leads_to_batch(path, url);
+        match self.routes.ambiguity(&url.path, index, is_endpoint) {
+            Some(ambiguity) => Err(ItemRejection::ForbiddenUrl { problem: ambiguity.leads_elsewhere() }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The route that a url matches and that accepts the item. `matched` is set even if it does not.
@@ -131,7 +129,7 @@ pub(super) fn map_references(
         routes: context.routes,
         own_authority: context.own_authority,
         upstream: call.upstream,
-        strictness: Strictness::Item,
+        strictness: Strictness::ItemWithSlashes,
     };
     let mut refused = None;
     call.headers.retain(|(name, value)| {

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use crate::batch::ItemRejection;
 use crate::route::{
     AbsoluteUrl, CanonicalPath, Mapping, PathError, Strictness, broken_encoding, encoded_path, encoded_query,
-    is_query_byte, same_authority,
+    encoded_separator, is_query_byte, same_authority,
 };
 
 /// A url that stays at the gateway.
@@ -64,14 +64,17 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
     let before = url.len().saturating_sub(target.len());
     let position = |at: usize| url.get(..before + at).unwrap_or(url).chars().count() + 1;
+    if path == "*" {
+        return Err(refused("names the server (`*`); an item has to name a resource"));
+    }
     check_characters(target, path, position)?;
     let separator = encoded_separator(path).map(|(at, text)| Separator { text, position: position(at) });
     let query = encoded_query(query);
     if !query.bytes().all(is_query_byte) {
         return Err(refused("has a query with a control character"));
     }
-    let path = CanonicalPath::parse(&encoded_path(path), Strictness::ItemWithSlashes);
-    Ok(ItemUrl { path: path.map_err(|error| refused(words(error)))?, query, separator })
+    let canonical = CanonicalPath::parse(&encoded_path(path), Strictness::ItemWithSlashes);
+    Ok(ItemUrl { path: canonical.map_err(|error| refused(words(error, path)))?, query, separator })
 }
 
 /// The url without the gateway's own authority.
@@ -105,21 +108,13 @@ fn check_characters(
     }
 }
 
-/// The first encoded slash or backslash, and where it is.
-fn encoded_separator(path: &str) -> Option<(usize, &str)> {
-    let encodings = path.match_indices('%').filter_map(|(at, _)| Some((at, path.get(at..at + 3)?)));
-    encodings
-        .into_iter()
-        .find(|(_, text)| text.eq_ignore_ascii_case("%2f") || text.eq_ignore_ascii_case("%5c"))
-}
-
 const fn refused(problem: &'static str) -> ItemRejection {
     ItemRejection::ForbiddenUrl { problem }
 }
 
-const fn words(error: PathError) -> &'static str {
+fn words(error: PathError, path: &str) -> &'static str {
     match error {
-        PathError::NotAbsolute => "must start with a single `/`",
+        PathError::NotAbsolute => not_absolute(path),
         PathError::EmptySegment => "has an empty path segment (`//`)",
         PathError::DotSegment => "has a dot segment (`.` or `..`, plain or percent-encoded)",
         PathError::BrokenEncoding => "has a broken percent-encoding",
@@ -127,6 +122,23 @@ const fn words(error: PathError) -> &'static str {
             "has an encoded slash, backslash, control character or doubly encoded character"
         }
         PathError::Character => "has a character that must be percent-encoded",
+    }
+}
+
+/// What is wrong with a path that does not begin with a single slash. Where the endpoint's dialect has relative urls, a plain
+/// relative path was resolved before, and is not among these.
+fn not_absolute(path: &str) -> &'static str {
+    let first = path.split('/').next().unwrap_or_default();
+    if path.starts_with("//") {
+        "begins with `//`, which names another host; begin it with a single `/`"
+    } else if first.contains(['\\', '@']) {
+        "has `\\` or `@` in its first segment, which some servers read as another host; begin it with `/`"
+    } else if first.contains(':') {
+        "has a colon in its first segment, so that it reads like another scheme than http; begin it with `/`"
+    } else if first.is_empty() {
+        "has no path; begin it with `/`"
+    } else {
+        "is a relative path, which this endpoint has no base for; begin it with `/`"
     }
 }
 
@@ -207,6 +219,23 @@ mod tests {
     }
 
     #[test]
+    fn a_url_that_is_not_a_path_learns_why() {
+        for (url, part) in [
+            ("//evil.example/", "`//`"),
+            ("\\\\evil", "another host"),
+            ("@evil/x", "another host"),
+            ("a:b/c", "colon"),
+            ("ftp://gw/x", "colon"),
+            ("?x=1", "no path"),
+            ("", "no path"),
+            ("orders/7", "relative"),
+        ] {
+            let said = parse(url).unwrap_err().to_string();
+            assert!(said.contains(part) && said.contains("begin it with"), "{url}: {said}");
+        }
+    }
+
+    #[test]
     fn no_url_leads_elsewhere() {
         for url in [
             "http://169.254.169.254/",
@@ -222,6 +251,8 @@ mod tests {
             "http://gw.example:8080\\@evil/",
             "unix:/run/x.sock",
             "orders/7",
+            "*",
+            "*?x",
             "",
             "/a?b\nc",
             "/a#b",

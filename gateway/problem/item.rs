@@ -4,6 +4,7 @@ use super::admission::{self, of_admission};
 use super::error_reply::{ErrorReply, Limit};
 use super::table::{self, Row};
 use crate::batch::{ItemId, ItemRejection, OutcomeKind};
+use crate::dialect::Decider;
 use crate::dispatch::{SkipReason, Undone, WindowLimit};
 
 /// The result of an item that is rejected. Nothing was sent for it.
@@ -38,6 +39,7 @@ fn row(rejection: &ItemRejection) -> Row {
     match rejection {
         ItemRejection::BadLine { .. } => table::BAD_LINE,
         ItemRejection::WrongShape { .. }
+        | ItemRejection::EmptyPart { .. }
         | ItemRejection::MissingMember { .. }
         | ItemRejection::UnknownMember { .. }
         | ItemRejection::BadVariable { .. }
@@ -88,17 +90,30 @@ pub fn of_undone(undone: Undone, on: &ItemId) -> ErrorReply {
 /// The reason of items that were not started because the batch stopped before them.
 pub const BATCH_STOPPED: &str = table::BATCH_STOPPED.reason;
 
-/// The result of an item that was not started.
+/// Who decided that a batch stops at the first error, and how a client can have it go on.
+const fn stopped_by(decider: Decider) -> &'static str {
+    match decider {
+        Decider::Client => "the request asked to stop at the first error (Prefer: continue-on-error=false)",
+        Decider::Endpoint => {
+            "this endpoint stops a batch at the first error (on_error: stop); a request with Prefer: continue-on-error \
+             goes on"
+        }
+        Decider::Dialect => {
+            "batches in this format stop at the first error; a request with Prefer: continue-on-error goes on"
+        }
+    }
+}
+
+/// The result of an item that was not started. `decider`: who decided whether its batch goes on after an error.
 #[must_use]
-pub fn of_skip(reason: SkipReason) -> ErrorReply {
+pub fn of_skip(reason: SkipReason, decider: Decider) -> ErrorReply {
     let (row, detail) = match reason {
-        SkipReason::BatchStopped => (
-            table::BATCH_STOPPED,
-            "an earlier item failed, and the batch asked to stop at the first error (continue-on-error=false)"
-                .to_owned(),
-        ),
-        SkipReason::DependencyFailed { on } => {
-            (table::DEPENDENCY_FAILED, format!("this item depends on `{on}`, which failed"))
+        SkipReason::BatchStopped => {
+            (table::BATCH_STOPPED, format!("an earlier item failed, and {}", stopped_by(decider)))
+        }
+        SkipReason::DependencyFailed { on, group } => {
+            let group = group.map(|group| format!(" of the group `{group}`")).unwrap_or_default();
+            (table::DEPENDENCY_FAILED, format!("this item depends on `{on}`{group}, which failed"))
         }
         SkipReason::NeverRan { on } => {
             (table::NEVER_RAN, format!("`{on}`, an item of the same group, failed before this one was sent"))
@@ -115,12 +130,13 @@ pub fn of_skip(reason: SkipReason) -> ErrorReply {
         ),
         SkipReason::ResultNotKept { on, limit: WindowLimit::Memory } => (
             table::NO_MEMORY_FOR_RESULTS,
-            format!("the result of `{on}` is not kept, because the gateway is short of memory (limits.memory)"),
+            format!(
+                "the result of `{on}` is not kept, because the gateway is short of memory (limits.memory)"
+            ),
         ),
-        SkipReason::ReferenceUnresolved { reference, problem } => (
-            table::REFERENCE_UNRESOLVED,
-            format!("the reference `{reference}` does not resolve: {problem}"),
-        ),
+        SkipReason::ReferenceUnresolved { reference, problem } => {
+            (table::REFERENCE_UNRESOLVED, format!("the reference `{reference}` does not resolve: {problem}"))
+        }
     };
     ErrorReply::new(row, detail, OutcomeKind::Skipped)
 }

@@ -95,7 +95,9 @@ pub fn of_body(failure: BodyFailure) -> ErrorReply {
         }
         BodyFailure::TooSlow(seconds) => (
             table::BODY_TIMEOUT,
-            format!("the gateway waited {seconds} s in total for the request's body (limits.body_timeout)"),
+            format!(
+                "the gateway waited {seconds} seconds in total for the request's body (limits.body_timeout)"
+            ),
         ),
     };
     ErrorReply::new(row, detail, OutcomeKind::Unknown)

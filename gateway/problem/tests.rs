@@ -5,9 +5,16 @@ use std::time::Duration;
 use http::Method;
 
 use super::*;
-use crate::batch::{AdmissionRefusal, BatchRefusal, Bounded, ItemIndex, ItemRejection, Place, ProxyError};
+use crate::batch::{
+    AdmissionRefusal, BatchRefusal, Bounded, IdClash, ItemIndex, ItemRejection, Place, ProxyError,
+};
+use crate::dialect::Decider;
 use crate::dispatch::{CallFailure, Sent, SkipReason, WindowLimit};
 use crate::header::field::FieldError;
+
+fn of_skip(reason: SkipReason) -> ErrorReply {
+    super::of_skip(reason, Decider::default())
+}
 
 fn line(error_reply: &ErrorReply) -> String {
     let is_limit =
@@ -96,7 +103,12 @@ fn refused_batches_have_their_status_and_place() {
     assert_eq!(refuse(malformed), ("400 malformed http_request_error rejected".into(), Some(place)));
     let items = BatchRefusal::TooManyItems { limit: 1 };
     assert_eq!(refuse(items), ("413 too_many_items http_request_error rejected".into(), None));
-    let duplicate = BatchRefusal::DuplicateId { item: ItemIndex(4) };
+    let duplicate = BatchRefusal::DuplicateId {
+        item: ItemIndex(4),
+        id: "a".into(),
+        first: ItemIndex(2),
+        clash: IdClash::Same,
+    };
     assert_eq!(refuse(duplicate).1.and_then(|place| place.item), Some(ItemIndex(4)));
     let forward = BatchRefusal::ForwardDependency { item: ItemIndex(1), on: ItemIndex(2), name: "c".into() };
     assert_eq!(refuse(forward.clone()).0, "400 forward_dependency http_request_error rejected");
@@ -116,7 +128,12 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::NotABatch { reason: String::new(), place },
         BatchRefusal::DuplicateMember { member, place },
         BatchRefusal::ForbiddenXml { what: "", place },
-        BatchRefusal::DuplicateId { item: ItemIndex(0) },
+        BatchRefusal::DuplicateId {
+            item: ItemIndex(1),
+            id: String::new(),
+            first: ItemIndex(0),
+            clash: IdClash::Same,
+        },
         BatchRefusal::BadGroup { item: ItemIndex(0), problem: "is none" },
         BatchRefusal::UnknownDependency { item: ItemIndex(0), name: String::new() },
         BatchRefusal::ForwardDependency { item: ItemIndex(0), on: ItemIndex(1), name: String::new() },
@@ -170,6 +187,7 @@ fn rejected_items_have_their_status() {
             ItemRejection::BadHeader { name: name(), error: FieldError::Name },
             "400 bad_header http_request_error rejected",
         ),
+        (ItemRejection::EmptyPart { item: ItemIndex(1) }, "400 bad_item http_request_error rejected"),
         (ItemRejection::BadBody { problem: "" }, "400 bad_body http_request_error rejected"),
         (
             ItemRejection::OverLimit { what: Bounded::Id, limit: 1 },
@@ -268,9 +286,19 @@ fn what_a_line_may_not_name_is_told_apart_from_what_is_forgotten() {
 
 #[test]
 fn skipped_items_say_so() {
-    assert_eq!(line(&of_skip(SkipReason::BatchStopped)), "424 batch_stopped http_request_denied skipped");
-    assert_eq!(of_skip(SkipReason::BatchStopped).reason, BATCH_STOPPED);
-    let failed = of_skip(SkipReason::DependencyFailed { on: "a".into() });
+    for (decider, said) in [
+        (Decider::Client, "the request asked"),
+        (Decider::Endpoint, "(on_error: stop); a request with Prefer: continue-on-error"),
+        (Decider::Dialect, "batches in this format"),
+    ] {
+        let stopped = super::of_skip(SkipReason::BatchStopped, decider);
+        assert_eq!(line(&stopped), "424 batch_stopped http_request_denied skipped");
+        assert_eq!(stopped.reason, BATCH_STOPPED);
+        assert!(stopped.problem.detail.contains(said), "{}", stopped.problem.detail);
+    }
+    let in_group = of_skip(SkipReason::DependencyFailed { on: "a".into(), group: Some("g".into()) });
+    assert_eq!(in_group.problem.detail, "this item depends on `a` of the group `g`, which failed");
+    let failed = of_skip(SkipReason::DependencyFailed { on: "a".into(), group: None });
     assert_eq!(line(&failed), "424 dependency_failed http_request_denied skipped");
     assert!(failed.problem.detail.contains("`a`"), "{}", failed.problem.detail);
     let unmet = of_skip(SkipReason::ConditionNotMet { condition: "$a/x eq 1".to_owned() });

@@ -3,10 +3,11 @@
 //! They live here, and not in `batch`, because references name items by them, and an item of a batch holds references.
 //! `batch` re-exports them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The client's name for an item, unique in its batch; where the client gave none, the item's
-/// 1-based position. Compared byte by byte, never folded.
+/// 1-based position. Compared byte by byte; where a dialect ignores case, its [`IdCase`] makes the key to compare.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemId(Box<str>);
 
@@ -33,6 +34,27 @@ impl<T: Into<Box<str>>> From<T> for ItemId {
 impl fmt::Display for ItemId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
+    }
+}
+
+/// Whether ids that differ only by case are different ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdCase {
+    /// They are different.
+    #[default]
+    Significant,
+    /// They are the same.
+    Ignored,
+}
+
+impl IdCase {
+    /// By what an id is compared: two ids are the same if their keys are.
+    #[must_use]
+    pub fn key(self, id: &ItemId) -> Cow<'_, ItemId> {
+        match self {
+            Self::Significant => Cow::Borrowed(id),
+            Self::Ignored => Cow::Owned(id.as_str().to_lowercase().into()),
+        }
     }
 }
 

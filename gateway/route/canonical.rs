@@ -109,34 +109,6 @@ impl CanonicalPath {
         &self.text
     }
 
-    /// The path as a server reads it that takes an encoded slash or backslash for a slash, and several slashes for one.
-    /// `None` if the path has neither.
-    #[must_use]
-    pub fn with_slashes_read(&self) -> Option<Self> {
-        if !self.text.contains("%2F") && !self.text.contains("%5C") {
-            return None;
-        }
-        let mut read = self.text.replace("%2F", "/").replace("%5C", "/");
-        while read.contains("//") {
-            read = read.replace("//", "/");
-        }
-        Some(read.into())
-    }
-
-    /// The path as other servers may read it: with encoded slashes and backslashes as slashes, without the parameters of its
-    /// segments (RFC 3986 §3.3, `/a;v=1`), and with both.
-    pub fn other_readings(&self) -> impl Iterator<Item = Self> {
-        let slashes = self.with_slashes_read();
-        let read = slashes.iter().chain([self]).filter_map(Self::without_parameters).collect::<Vec<_>>();
-        slashes.into_iter().chain(read)
-    }
-
-    fn without_parameters(&self) -> Option<Self> {
-        let path = self.compared();
-        let segment = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
-        path.contains(';').then(|| path.split('/').map(segment).collect::<Vec<_>>().join("/").into())
-    }
-
     /// Whether the two paths differ only by a slash at the end.
     #[must_use]
     pub fn differs_by_last_slash(&self, other: &Self) -> bool {
@@ -171,8 +143,11 @@ pub(super) fn decoded_to_compare(path: &str) -> Option<String> {
 
 /// Checks the decoded path, so that no encoding hides in another: `%252%65` is decoded to `%252e`.
 fn check_item(path: &str) -> Result<(), PathError> {
-    if path.contains("//") {
+    if path.as_bytes().windows(2).any(|two| two == b"//") {
         return Err(PathError::EmptySegment);
+    }
+    if !path.contains('%') {
+        return Ok(());
     }
     let mut behind_percents = path.split("%25").skip(1);
     // A server that decodes twice would read a dot or a slash.
@@ -182,6 +157,9 @@ fn check_item(path: &str) -> Result<(), PathError> {
 }
 
 fn check_segment(segment: &str) -> Result<(), PathError> {
+    if !segment.starts_with('.') && !segment.contains('%') {
+        return Ok(());
+    }
     // Some servers read `%2F` and `%5C` as slashes, and `%3B` as the start of parameters.
     let parts = segment.split("%2F").flat_map(|part| part.split("%5C"));
     for part in parts {
@@ -281,20 +259,6 @@ mod tests {
     }
 
     #[test]
-    fn a_path_can_be_read_in_several_ways() {
-        let readings = |path: &str| {
-            let path = CanonicalPath::parse(path, Strictness::Proxied).unwrap();
-            path.other_readings().map(|read| read.as_str().to_owned()).collect::<Vec<_>>()
-        };
-        assert!(readings("/a/b").is_empty());
-        assert_eq!(readings("/a;v=1/b"), ["/a/b"]);
-        assert_eq!(readings("/a%3Bv=1/b"), ["/a/b"]);
-        assert_eq!(readings("/a%2Fb"), ["/a/b"]);
-        assert_eq!(readings("/%2Fa%5Cb"), ["/a/b"]);
-        assert_eq!(readings("/a%2Fb;x"), ["/a/b;x", "/a/b", "/a%2Fb"]);
-    }
-
-    #[test]
     fn paths_are_compared_decoded() {
         let path = |text: &str| CanonicalPath::parse(text, Strictness::Proxied).unwrap();
         for (one, other) in [
@@ -381,10 +345,10 @@ mod tests {
     fn encoded_slashes_are_for_routes_to_judge() {
         let parse = |path| CanonicalPath::parse(path, Strictness::ItemWithSlashes);
         for (path, read) in [("/a%2fb%5cc", "/a/b/c"), ("/a%2F%2F/b", "/a/b"), ("/%5C", "/")] {
-            let read_as = parse(path).unwrap().with_slashes_read();
+            let read_as = parse(path).unwrap().other_readings().next().map(|reading| reading.path);
             assert_eq!(read_as.as_ref().map(CanonicalPath::as_str), Some(read), "{path}");
         }
-        assert_eq!(parse("/a/b").unwrap().with_slashes_read(), None);
+        assert_eq!(parse("/a/b").unwrap().other_readings().next(), None);
         for (path, error) in [
             ("/a/%2e%2e%2fb", PathError::DotSegment),
             ("/a/..%5cb", PathError::DotSegment),

@@ -29,7 +29,7 @@ impl Mapping {
     /// Maps a path of the gateway to the upstream's.
     #[must_use]
     pub fn to_upstream<'path>(&self, path: &'path str) -> &'path str {
-        match self.strip_prefix.as_deref().and_then(|prefix| behind(path, prefix)) {
+        match self.strip_prefix.as_deref().and_then(|prefix| behind_prefix(path, prefix)) {
             Some("") => "/",
             Some(rest) if rest.starts_with('/') => rest,
             Some(_) | None => path,
@@ -68,8 +68,9 @@ impl Mapping {
     }
 }
 
-/// What follows a prefix, which may be encoded otherwise in the path.
-fn behind<'path>(path: &'path str, prefix: &str) -> Option<&'path str> {
+/// What follows a prefix, which may be encoded otherwise in the path. It may begin within a segment.
+#[must_use]
+pub fn behind_prefix<'path>(path: &'path str, prefix: &str) -> Option<&'path str> {
     if let Some(rest) = path.strip_prefix(prefix) {
         return Some(rest);
     }

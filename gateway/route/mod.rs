@@ -11,6 +11,7 @@ mod encoding;
 mod mapping;
 mod method;
 mod query;
+mod reading;
 mod reference;
 mod table;
 mod template;
@@ -20,10 +21,11 @@ pub use authority::{AbsoluteUrl, same_authority};
 pub use canonical::{
     CanonicalPath, EncodedSlashes, PathError, Strictness, broken_encoding, has_broken_encoding,
 };
-pub use encoding::{encoded_characters, encoded_path, encoded_query};
-pub use mapping::Mapping;
+pub use encoding::{encoded_characters, encoded_path, encoded_query, encoded_separator};
+pub use mapping::{Mapping, behind_prefix};
 pub use method::{MethodSet, has_dav_replies, known_method, method_label};
 pub use query::is_query_byte;
+pub use reading::{Ambiguity, Reading};
 pub use reference::{ForbiddenReference, OriginText, ReferenceRules};
 pub use table::{Respond, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 pub use template::{TemplateError, UrlTemplate};

@@ -5,10 +5,12 @@ use http::header::{HeaderName, HeaderValue};
 use http::uri::Authority;
 
 use super::authority::{AbsoluteUrl, same_authority};
-use super::canonical::{CanonicalPath, Strictness};
-use super::table::{RouteAction, RouteTable, UpstreamIndex};
+use super::canonical::{CanonicalPath, EncodedSlashes, Strictness};
+use super::encoding::{encoded_path, encoded_separator};
+use super::table::{Route, RouteAction, RouteTable, UpstreamIndex};
 
 const DESTINATION: &str = "Destination";
+const NO_UPSTREAM: &str = "leads to no upstream";
 /// The fields that have such urls.
 const FIELDS: [&str; 2] = [DESTINATION, "If"];
 
@@ -33,7 +35,8 @@ pub struct ReferenceRules<'request> {
     pub own_authority: &'request str,
     /// The upstream that the request itself goes to.
     pub upstream: UpstreamIndex,
-    /// The strictness that applies to the request's own path.
+    /// The strictness that applies to the request's own path. Of items: [`Strictness::ItemWithSlashes`], as the route
+    /// that a url leads to has its say.
     pub strictness: Strictness,
 }
 
@@ -79,15 +82,41 @@ impl ReferenceRules<'_> {
             None => url,
         };
         let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
-        let path =
-            CanonicalPath::parse(path, self.strictness).map_err(|_| "has a path that is not allowed")?;
-        match self.routes.find(&path).map(|(_, route)| &route.action) {
-            Some(RouteAction::Forward { upstream, mapping }) if *upstream == self.upstream => {
-                Ok(format!("{}{query}", mapping.to_upstream(path.as_str())))
+        let canonical = self.canonical(path)?;
+        let (index, route) = self.routes.find(&canonical).ok_or(NO_UPSTREAM)?;
+        match self.strictness {
+            Strictness::Item | Strictness::ItemWithSlashes => {
+                check_separators(route, path)?;
+                let ambiguity = self.routes.ambiguity(&canonical, index, |_| false);
+                ambiguity.map_or(Ok(()), |ambiguity| Err(ambiguity.leads_elsewhere()))?;
             }
-            Some(RouteAction::Forward { .. }) => Err("leads to another upstream"),
-            Some(RouteAction::Respond(_)) | None => Err("leads to no upstream"),
+            Strictness::Proxied => {}
         }
+        match &route.action {
+            RouteAction::Forward { upstream, mapping } if *upstream == self.upstream => {
+                Ok(format!("{}{query}", mapping.to_upstream(canonical.as_str())))
+            }
+            RouteAction::Forward { .. } => Err("leads to another upstream"),
+            RouteAction::Respond(_) => Err(NO_UPSTREAM),
+        }
+    }
+
+    fn canonical(&self, path: &str) -> Result<CanonicalPath, &'static str> {
+        let path = match self.strictness {
+            Strictness::Item | Strictness::ItemWithSlashes => encoded_path(path),
+            Strictness::Proxied => path.into(),
+        };
+        CanonicalPath::parse(&path, self.strictness).map_err(|_| "has a path that is not allowed")
+    }
+}
+
+/// Whether the route takes the encoded slashes of an item's path.
+fn check_separators(route: &Route, path: &str) -> Result<(), &'static str> {
+    match route.encoded_slashes {
+        EncodedSlashes::Refuse if encoded_separator(path).is_some() => {
+            Err("has an encoded slash or backslash, which its route does not take (encoded_slashes)")
+        }
+        EncodedSlashes::Refuse | EncodedSlashes::Pass => Ok(()),
     }
 }
 
@@ -136,7 +165,7 @@ fn split_behind(text: &str, end: char) -> Result<(&str, &str), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{EncodedSlashes, Mapping, MethodSet, Route};
+    use crate::route::{Mapping, MethodSet};
 
     fn table() -> RouteTable {
         let route = |path: &str, upstream, strip: Option<&str>| {
@@ -148,7 +177,7 @@ mod tests {
                 methods: MethodSet::Any,
                 batchable: true,
                 coalesce: false,
-                encoded_slashes: EncodedSlashes::Refuse,
+                encoded_slashes: if path == "/o/" { EncodedSlashes::Pass } else { EncodedSlashes::Refuse },
                 undo: crate::route::UndoRules::default(),
                 action: RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping },
             }
@@ -157,6 +186,8 @@ mod tests {
             route("/files/", 0, None),
             route("/dav/", 0, Some("/dav")),
             route("/other/", 1, None),
+            route("/o/", 0, None),
+            route("/o/private", 1, None),
         ])
     }
 
@@ -165,7 +196,7 @@ mod tests {
     }
 
     fn map(field: &str, value: &str) -> Result<String, &'static str> {
-        map_as(Strictness::Item, field, value)
+        map_as(Strictness::ItemWithSlashes, field, value)
     }
 
     fn map_as(strictness: Strictness, field: &str, value: &str) -> Result<String, &'static str> {
@@ -190,6 +221,10 @@ mod tests {
     fn a_destination_is_as_strict_as_the_path_of_its_request() {
         let url = "http://gw.example/dav/a[1]%2F%255c";
         assert_eq!(map("destination", url), Err("has a path that is not allowed"));
+        assert_eq!(map("destination", "/dav/a [1]\\b").as_deref(), Ok("http://up:81/a%20%5B1%5D%5Cb"));
+        for refused in ["/dav/a#b", "/dav/a%", "/dav/a//b", "/o/%2e%2e%2fa", "/o/a%252fb"] {
+            assert_eq!(map("destination", refused), Err("has a path that is not allowed"), "{refused}");
+        }
         let proxied = |url| map_as(Strictness::Proxied, "destination", url);
         assert_eq!(proxied(url).as_deref(), Ok("http://up:81/a[1]%2F%255c"));
         assert_eq!(proxied("/dav/../other/b"), Err("has a path that is not allowed"));
@@ -213,6 +248,18 @@ mod tests {
         );
         assert_eq!(map("destination", "//evil.example/files/b"), Err("has a path that is not allowed"));
         assert_eq!(map("destination", "/files/../other/b"), Err("has a path that is not allowed"));
+    }
+
+    #[test]
+    fn the_route_of_a_destination_judges_its_encoded_slashes() {
+        let passed = "/o/folder%2Fa%5cb";
+        assert_eq!(map("destination", passed).as_deref(), Ok("http://up:81/o/folder%2Fa%5Cb"));
+        assert_eq!(map("if", "</o/a%2fb> (<urn:1>)").as_deref(), Ok("<http://up:81/o/a%2Fb> (<urn:1>)"));
+        let refused = "has an encoded slash or backslash, which its route does not take (encoded_slashes)";
+        assert_eq!(map("destination", "/files/a%2Fb"), Err(refused));
+        for elsewhere in ["/o/%2Fprivate", "/o%2Fprivate/a", "/o/private;x", "/o/a;b/..;c"] {
+            assert!(map("destination", elsewhere).is_err(), "{elsewhere}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use http::StatusCode;
 use super::canonical::{CanonicalPath, EncodedSlashes};
 use super::mapping::Mapping;
 use super::method::MethodSet;
+use super::reading::Ambiguity;
 use super::undo::UndoRules;
 
 /// A route's position in its table.
@@ -90,6 +91,25 @@ impl RouteTable {
             .find(|(_, route)| is_prefix(&route.path, path))
     }
 
+    /// What lets a server read a path of the route at `index` as one that leads elsewhere: to another route, or to where
+    /// `is_elsewhere` says. Parameters in the route's own path were meant to be there, and are kept.
+    #[must_use]
+    pub fn ambiguity(
+        &self,
+        path: &CanonicalPath,
+        index: RouteIndex,
+        is_elsewhere: impl Fn(&CanonicalPath) -> bool,
+    ) -> Option<Ambiguity> {
+        if !path.as_str().contains([';', '%']) {
+            return None;
+        }
+        let leaves = |read: &CanonicalPath| {
+            is_elsewhere(read) || self.find(read).map(|(other, _)| other) != Some(index)
+        };
+        let mut readings = path.other_readings_below(&self.get(index)?.path);
+        readings.find(|reading| leaves(&reading.path)).map(|reading| reading.why)
+    }
+
     /// The route at this index.
     #[must_use]
     pub fn get(&self, index: RouteIndex) -> Option<&Route> {
@@ -149,6 +169,30 @@ mod tests {
         assert_eq!(found("/orders/archive"), Some("/orders"));
         assert_eq!(found("/ordersX"), Some("/"));
         assert_eq!(found("/files"), Some("/"));
+    }
+
+    #[test]
+    fn every_server_has_to_read_a_path_as_one_of_its_route() {
+        let table = table(&["/", "/st", "/st/secret", "/sap/s", "/sap/s;v=2"]);
+        for (text, expected) in [
+            ("/st/a;v=1/b", None),
+            ("/st/x%3Bsecret", None),
+            ("/st/secret;x", Some(Ambiguity::Parameters)),
+            ("/st/;x/secret", Some(Ambiguity::Parameters)),
+            ("/st;x/a", Some(Ambiguity::Parameters)),
+            ("/st/x;y%5Csecret", None),
+            ("/st%5Csecret", Some(Ambiguity::Slashes)),
+            ("/st/secret;x%2Fa", Some(Ambiguity::Parameters)),
+            ("/sap/s;v=2/a", None),
+            ("/sap/s;v=2/a;x", None),
+            ("/sap/s;v=3/a", Some(Ambiguity::Parameters)),
+            ("/elsewhere;x", Some(Ambiguity::Parameters)),
+        ] {
+            let path = CanonicalPath::parse(text, Strictness::ItemWithSlashes).unwrap();
+            let (index, _) = table.find(&path).unwrap();
+            let found = table.ambiguity(&path, index, |read| read.as_str() == "/elsewhere");
+            assert_eq!(found, expected, "{text}");
+        }
     }
 
     #[test]

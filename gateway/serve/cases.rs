@@ -150,7 +150,22 @@ fn check_items(case: &Case, plan: &Plan) -> Result<(), String> {
         .collect();
     let expected: Vec<_> =
         case.expected.items.iter().map(|item| (item.id.clone(), item.end.clone())).collect();
-    if found == expected { Ok(()) } else { Err(format!("the items end otherwise: {found:#?}")) }
+    if found != expected {
+        return Err(format!("the items end otherwise: {found:#?}"));
+    }
+    check_item_details(case, plan)
+}
+
+/// Compares the details of rejected items. Those of items that are not started are known only once the batch runs.
+fn check_item_details(case: &Case, plan: &Plan) -> Result<(), String> {
+    for (expected, item) in case.expected.items.iter().zip(&plan.items) {
+        let Step::Rejected(rejection) = &item.step else { continue };
+        let detail = of_rejection(rejection).problem.detail;
+        if let Some(missing) = expected.details.iter().find(|part| !detail.contains(part.as_str())) {
+            return Err(format!("the detail of {} lacks `{missing}`: {detail}", expected.id));
+        }
+    }
+    Ok(())
 }
 
 fn skipped(kind: &str) -> ExpectedEnd {

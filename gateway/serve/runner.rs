@@ -90,6 +90,7 @@ impl<'run> Runner<'run> {
             own_origin: &caller.origin(),
             max_item_reply: limits.max_item_reply,
             max_reply: limits.max_reply,
+            decider: self.request.execution_policy(self.entry).decider,
             minimal: self.request.preferences.minimal,
         };
         if items.iter().any(DispatchedItem::is_coded) {

@@ -9,6 +9,7 @@ use http::header;
 use http::request::Parts;
 
 use crate::config::{BatchEndpoint, BulkRoute, OtherMethods, Settings};
+use crate::dialect::Feature;
 use crate::format::{Bulk, Format, is_ndjson};
 use crate::plan::Preferences;
 use crate::problem::RequestRejection;
@@ -126,7 +127,7 @@ fn query(request: &Parts) -> &str {
 fn is_stream(endpoint: &BatchEndpoint, request: &Parts) -> bool {
     let headers = &request.headers;
     let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
-    endpoint.dialect.formats().contains(&Format::Ndjson)
+    endpoint.dialect.has(Feature::Streams)
         && !coded
         && is_ndjson(content_type(headers))
         && endpoint.dialect.reply_format(&endpoint.reply_format.accept(headers), Format::Ndjson)

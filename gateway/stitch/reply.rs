@@ -6,10 +6,11 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use crate::batch::ResultBody;
+use crate::dialect::Decider;
 use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::format::{CodingError, codings_of, decode_reply, is_xml, xml};
 use crate::header::field::Fields;
-use crate::header::hop::{Kept, strip_hop_by_hop};
+use crate::header::hop::{Kept, hop_by_hop_fields};
 use crate::header::spelling::Spellings;
 use crate::route::{Mapping, RouteAction, RouteIndex, RouteTable, UpstreamIndex, has_dav_replies};
 
@@ -25,6 +26,8 @@ pub struct StitchContext<'context> {
     pub max_item_reply: usize,
     /// The most bytes of all bodies together, their content codings undone.
     pub max_reply: usize,
+    /// Who decided whether the batch goes on after an item failed.
+    pub decider: Decider,
     /// `return=minimal`: items below 400 have no headers and no body.
     pub minimal: bool,
 }
@@ -71,19 +74,20 @@ pub(crate) fn readable(
     origin: &Origin<'_>,
     budget: &mut BodyBudget,
 ) -> Result<Readable, CallFailure> {
-    let UpstreamReply { status, mut headers, spellings, body } = reply;
-    strip_hop_by_hop(&mut headers, Kept::Nothing);
+    let UpstreamReply { status, headers, spellings, body } = reply;
     let body =
         if has_no_body(status, method) { None } else { Some(decoded(&headers, body, origin, budget)?) };
-    headers.remove(header::CONTENT_ENCODING);
-    if body.is_some() {
-        headers.remove(header::CONTENT_LENGTH);
-    }
     let body = body.map(|body| if has_dav_replies(method) { origin.map_body(&headers, body) } else { body });
+    let ending = hop_by_hop_fields(&headers, Kept::Nothing);
+    let has_body = body.is_some();
+    let is_outdated = |name: &HeaderName| {
+        *name == header::CONTENT_ENCODING || (*name == header::CONTENT_LENGTH && has_body)
+    };
+    let fields = origin.map_fields(headers, |name| !ending.contains(name) && !is_outdated(name));
     budget.left = budget.left.saturating_sub(body.as_ref().map_or(0, Bytes::len));
     Ok(Readable {
         status,
-        headers: origin.map_fields(headers),
+        headers: fields,
         spellings,
         body: body.map_or(ResultBody::Absent, ResultBody::Bytes),
     })
@@ -130,15 +134,18 @@ impl Origin<'_> {
         }
     }
 
-    fn map_fields(&self, headers: HeaderMap) -> Fields {
+    /// The wanted fields, in their order: nothing is taken out of the map, because its last field would fill the gap.
+    fn map_fields(&self, headers: HeaderMap, is_wanted: impl Fn(&HeaderName) -> bool) -> Fields {
         let mut fields = Fields::with_capacity(headers.len());
         let mut last: Option<HeaderName> = None;
         for (name, value) in headers {
             // A HeaderMap names a repeated field only once.
             if let Some(name) = name.or_else(|| last.clone()) {
                 last = Some(name.clone());
-                let value = self.map_field(&name, value);
-                fields.push((name, value));
+                if is_wanted(&name) {
+                    let value = self.map_field(&name, value);
+                    fields.push((name, value));
+                }
             }
         }
         fields

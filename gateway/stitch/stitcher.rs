@@ -71,7 +71,7 @@ fn stitch_item(
             None => (responded(subject, &respond), Cause::default()),
         },
         Outcome::Rejected(rejection) => gateway_made(subject, problem::of_rejection(&rejection)),
-        Outcome::Skipped(reason) => gateway_made(subject, problem::of_skip(reason)),
+        Outcome::Skipped(reason) => gateway_made(subject, problem::of_skip(reason, context.decider)),
         Outcome::Undone { undone, on } => gateway_made(subject, problem::of_undone(undone, &on)),
         Outcome::Failed { failure, sent } => {
             gateway_made(subject, problem::of_failure(failure, sent, &method))

@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, StatusCode};
 use super::*;
 use crate::batch::{ItemForm, ItemId, ItemRejection, ItemResult, OutcomeKind, ResultBody, Subject};
 use crate::clock::Stopwatch;
+use crate::dialect::Decider;
 use crate::dispatch::{CallFailure, DispatchedItem, Outcome, Sent, Timeline, UpstreamReply};
 use crate::header::spelling::Spellings;
 use crate::route::{
@@ -50,6 +51,7 @@ fn stitched(item: DispatchedItem, minimal: bool) -> (ItemResult, ItemReport) {
         own_origin: "https://gw.example",
         max_item_reply: 1000,
         max_reply: 5000,
+        decider: Decider::default(),
         minimal,
     };
     let (mut results, mut reports) = stitch(vec![item], &context);
@@ -83,9 +85,11 @@ fn replies_lose_the_fields_of_the_connection() {
         ("x-a", "1"),
         ("set-cookie", "a=1"),
         ("set-cookie", "b=2"),
+        ("x-b", "1"),
+        ("x-c", "1"),
     ];
     let (result, report) = stitched(item(Method::GET, reply(200, &fields, b"hi")), false);
-    assert_eq!(names(&result), ["x-a", "set-cookie", "set-cookie"]);
+    assert_eq!(names(&result), ["x-a", "set-cookie", "set-cookie", "x-b", "x-c"], "in the service's order");
     assert_eq!(result.body, ResultBody::Bytes(Bytes::from_static(b"hi")));
     assert_eq!((report.outcome, report.reason), (OutcomeKind::Answered, None));
 }
@@ -136,6 +140,7 @@ fn replies_that_are_decoded_in_vain_are_bounded_together() {
         own_origin: "http://gw",
         max_item_reply: 1000,
         max_reply: 5000,
+        decider: Decider::default(),
         minimal: false,
     };
     let (_, reports) = stitch(items, &context);

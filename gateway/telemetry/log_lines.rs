@@ -2,10 +2,11 @@
 //! never part of its text, so that nothing a client sends can begin a line of its own. Never logged: bodies,
 //! credentials, query strings, lines of libraries.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tracing::field::DisplayValue;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -15,11 +16,10 @@ use crate::config::{LogFormat, LogSettings};
 use crate::problem::Limit;
 
 use super::libraries;
+use super::log_json::JsonLines;
+use super::log_writer::{self, WriterThread};
 use super::record::{BatchEnd, BatchRecord, FailedItem, LeftOver, Names, RequestRecord, Sender};
 use super::{GrpcStatus, LongLivedEnd};
-
-/// Log lines that can wait to be written.
-const MAX_WAITING_LINES: usize = 16 * 1024;
 
 /// Logging can't start.
 #[derive(Debug, thiserror::Error)]
@@ -30,45 +30,44 @@ pub enum LogError {
     /// Logging was started before.
     #[error("logging was started before: {0}")]
     Started(#[from] tracing::subscriber::SetGlobalDefaultError),
+    /// The system gives no thread to write the log.
+    #[error("no thread could be started to write the log: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 /// Logging that has started. Dropping it writes the lines that still wait.
 pub struct Logging {
-    _writer: WorkerGuard,
-    dropped: ErrorCounter,
+    _thread: WriterThread,
+    dropped: Arc<AtomicU64>,
 }
 
 impl Logging {
     /// Counts the lines that were dropped because the log's reader was too slow.
     #[must_use]
-    pub fn dropped_lines(&self) -> ErrorCounter {
-        self.dropped.clone()
+    pub fn dropped_lines(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.dropped)
     }
 }
 
 /// Starts logging to standard error. Only the gateway's own lines are written: messages of libraries and panics become
-/// lines of ours or are left out (`libraries`). A thread of its own writes the lines; when 16384 wait for it,
-/// further ones are dropped and counted.
+/// lines of ours or are left out (`libraries`). A thread of its own writes the lines (`log_writer`).
 ///
 /// # Errors
-/// The level is not a filter, or logging has been started before.
+/// The level is not a filter, logging has been started before, or there is no thread for it.
 pub fn start_logging(settings: &LogSettings) -> Result<Logging, LogError> {
     let level = EnvFilter::try_new(&settings.level)?;
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(MAX_WAITING_LINES)
-        .finish(std::io::stderr());
-    let dropped = writer.error_counter();
+    let (writer, thread) = log_writer::start(std::io::stderr(), settings.flush)?;
+    let dropped = writer.dropped();
     let lines = fmt::layer().with_span_events(FmtSpan::NONE).with_writer(writer).with_target(false);
     let lines = match settings.format {
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => lines.event_format(JsonLines).boxed(),
         LogFormat::Text => lines.with_ansi(false).boxed(),
     };
     let ours = filter_fn(|metadata| libraries::is_ours(metadata.target()));
     // Not `try_init`, which would have the records of the `log` crate written as they are.
     tracing::subscriber::set_global_default(Registry::default().with(lines).with(level).with(ours))?;
     libraries::listen();
-    Ok(Logging { _writer: guard, dropped })
+    Ok(Logging { _thread: thread, dropped })
 }
 
 /// Writes a batch's line and a line for each failed item.

@@ -1,6 +1,7 @@
 //! The metrics (README, "Metrics"). Dashboards rely on their names and labels. Label values come from the configuration
 //! and from closed sets only, so that clients can't add series.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use prometheus::proto::MetricFamily;
 use prometheus::{
     Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
-use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::batch::OutcomeKind;
 use crate::config::{BatchEndpoint, Settings};
@@ -106,7 +106,7 @@ metric_table! {
         pub connections: ConnectionMetrics = ConnectionMetrics::register(registry)?;
         /// Failed TLS handshakes.
         pub tls_failures: Arc<TlsFailures> = Arc::new(TlsFailures::register(registry)?);
-        log: OnceLock<ErrorCounter> = OnceLock::new();
+        log: OnceLock<Arc<AtomicU64>> = OnceLock::new();
     }
 }
 
@@ -297,7 +297,7 @@ impl Metrics {
     }
 
     /// Starts to count the lines that the log drops.
-    pub fn watch_log(&self, dropped: ErrorCounter) {
+    pub fn watch_log(&self, dropped: Arc<AtomicU64>) {
         self.log.get_or_init(|| dropped);
     }
 
@@ -308,7 +308,7 @@ impl Metrics {
     }
 
     fn count_dropped_lines(&self) {
-        let dropped = self.log.get().map_or(0, ErrorCounter::dropped_lines) as u64;
+        let dropped = self.log.get().map_or(0, |dropped| dropped.load(Ordering::Relaxed));
         let more = dropped.saturating_sub(self.log_lines_dropped.get());
         if more > 0 {
             self.log_lines_dropped.inc_by(more);

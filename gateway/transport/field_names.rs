@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::header::names;
@@ -26,33 +26,16 @@ pub(crate) fn of_reply(head: &ResponseHeader) -> Spellings {
 
 /// A name as HTTP/1.1 writes it if nobody spelt it.
 pub(crate) fn canonical(name: &HeaderName) -> Bytes {
-    match names::known(name.as_str()) {
+    match names::known(name) {
         Some(known) => Bytes::from_static(known.as_bytes()),
         None => spelt(name, &Spellings::default()),
-    }
-}
-
-/// The names of fields that many heads have, as HTTP/1.1 writes them. They are looked up once, not for each head.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SharedNames(Vec<(HeaderName, Bytes)>);
-
-impl SharedNames {
-    /// These names, spelt as `spellings` says.
-    pub(crate) fn new<'name>(names: impl Iterator<Item = &'name HeaderName>, spellings: &Spellings) -> Self {
-        Self(names.map(|name| (name.clone(), spelt(name, spellings))).collect())
-    }
-
-    /// The name as it is written: as one of these, or in its canonical case.
-    pub(crate) fn written(&self, name: &HeaderName) -> Bytes {
-        let shared = self.0.iter().find(|(other, _)| other == name);
-        shared.map_or_else(|| canonical(name), |(_, written)| written.clone())
     }
 }
 
 /// A name as it was spelt, or in its canonical case.
 pub(crate) fn spelt(name: &HeaderName, spellings: &Spellings) -> Bytes {
     if !spellings.has(name)
-        && let Some(known) = names::known(name.as_str())
+        && let Some(known) = names::known(name)
     {
         return Bytes::from_static(known.as_bytes());
     }
@@ -61,20 +44,17 @@ pub(crate) fn spelt(name: &HeaderName, spellings: &Spellings) -> Bytes {
     Bytes::from(written)
 }
 
-/// The head of a request whose names are written as `written` says for each.
+/// The head of a request with these fields, whose names are written as `written` says for each.
 ///
 /// # Errors
 /// It has more fields than a head can have.
 pub(crate) fn request(
-    parts: Parts,
+    fields: &HeaderMap,
     written: impl Fn(&HeaderName) -> Bytes,
 ) -> pingora::Result<RequestHeader> {
-    let Parts { method, uri, version, headers, .. } = parts;
-    let mut head = RequestHeader::build(method, b"/", Some(headers.len()))?;
-    head.set_uri(uri);
-    head.set_version(version);
-    for (name, value) in each(headers) {
-        head.append_header(written(&name), value)?;
+    let mut head = RequestHeader::build(Method::GET, b"/", Some(fields.len() + 1))?;
+    for (name, value) in fields {
+        head.append_header(written(name), value.clone())?;
     }
     Ok(head)
 }
@@ -87,7 +67,12 @@ pub(crate) fn request_for_http1(head: RequestHeader) -> pingora::Result<RequestH
     if head.has_case() {
         return Ok(head);
     }
-    request(head.into(), canonical)
+    let parts: Parts = head.into();
+    let mut spelt = request(&parts.headers, canonical)?;
+    spelt.set_method(parts.method);
+    spelt.set_uri(parts.uri);
+    spelt.set_version(parts.version);
+    Ok(spelt)
 }
 
 /// The head of a reply for HTTP/1.1. Names that came over HTTP/2 get their canonical case.
@@ -101,20 +86,10 @@ pub(crate) fn reply_for_http1(head: Box<ResponseHeader>) -> pingora::Result<Box<
     let mut spelt = ResponseHeader::build(head.status, Some(head.headers.len()))?;
     spelt.set_version(head.version);
     spelt.set_reason_phrase(head.get_reason_phrase())?;
-    let parts: http::response::Parts = (*head).into();
-    for (name, value) in each(parts.headers) {
-        spelt.append_header(canonical(&name), value)?;
+    for (name, value) in &head.headers {
+        spelt.append_header(canonical(name), value.clone())?;
     }
     Ok(Box::new(spelt))
-}
-
-/// The fields of a map. It names a repeated field only once.
-fn each(fields: HeaderMap) -> impl Iterator<Item = (HeaderName, http::HeaderValue)> {
-    let mut last: Option<HeaderName> = None;
-    fields.into_iter().filter_map(move |(name, value)| {
-        last = name.or_else(|| last.take());
-        Some((last.clone()?, value))
-    })
 }
 
 #[cfg(test)]
@@ -142,7 +117,7 @@ mod tests {
         let fields =
             [("x-ms-version", "1"), ("via", "a"), ("x-odd", "1"), ("via", "b"), ("traceparent", "t")];
         let spellings = |name: &HeaderName| if name == "x-ms-version" { &own } else { &other };
-        let head = request(parts(&fields), |name| spelt(name, spellings(name))).unwrap();
+        let head = request(&parts(&fields).headers, |name| spelt(name, spellings(name))).unwrap();
         assert_eq!(wire(&head), "x-ms-version: 1\r\nVia: a\r\nVia: b\r\nX-Odd: 1\r\ntraceparent: t\r\n");
         assert_eq!(of_request(&head), own);
     }

@@ -23,10 +23,10 @@ pub(in crate::config) fn line(
     }
     let examples = Examples { root };
     let wrapped = written.and_then(|written| examples.as_list(schema, written));
-    let value = wrapped.unwrap_or_else(|| examples.value(schema, name));
     if name == "*" {
-        return Some(format!("NAME: {value}"));
+        return Some(format!("NAME: {}", examples.value(schema, "VALUE")));
     }
+    let value = wrapped.unwrap_or_else(|| examples.value(schema, name));
     Some(match name.strip_suffix("[]") {
         Some(list) => format!("{list}: [{value}]"),
         None => format!("{name}: {value}"),
@@ -87,7 +87,7 @@ impl<'a> Examples<'a> {
 
     fn mapping(&self, form: &'a Value) -> String {
         if let Some(any @ Value::Object(_)) = form.get("additionalProperties") {
-            return format!("{{ NAME: {} }}", self.value(any, "NAME"));
+            return format!("{{ NAME: {} }}", self.value(any, "VALUE"));
         }
         let known = || properties(form).into_iter().flatten();
         let mut names: Vec<&str> = required(form).chain(one_required(form).take(1)).collect();

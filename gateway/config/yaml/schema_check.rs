@@ -12,7 +12,7 @@ use super::diagnostic::{Diagnostic, Findings, nearest, quoted};
 use super::example::{self, forms};
 use super::schema_form::{
     Property, example, is_mapping, is_scalar, known_keys, noun, one_required, properties, property, required,
-    scalar_problem,
+    scalar_problem, type_of,
 };
 use super::span::Span;
 use super::tree::{Key, Node, NodeValue};
@@ -66,6 +66,9 @@ impl Position {
     }
 }
 
+/// What is wrong with a key that has nothing after its colon.
+const NO_VALUE: &str = "has no value";
+
 /// A value of the wrong shape.
 struct Misfit<'text> {
     span: Span,
@@ -81,7 +84,7 @@ impl<'a> Walk<'a> {
         match &mut node.value {
             NodeValue::Broken => Fitness::Broken,
             NodeValue::Empty => {
-                let misfit = Misfit { span: position.span, shown: None, what: "has no value" };
+                let misfit = Misfit { span: position.span, shown: None, what: NO_VALUE };
                 self.refuse(&misfit, schema, position)
             }
             NodeValue::Scalar(text) => {
@@ -127,10 +130,18 @@ impl<'a> Walk<'a> {
         let expected: Vec<_> = forms(schema, self.root).into_iter().map(noun).collect();
         let message = format!("{subject} {what}; {} is expected", expected.join(" or "));
         let problem = Diagnostic::error(Some(span), message);
+        let may_be_empty = what == NO_VALUE && self.takes_any_text(schema, position);
+        let or_empty = if may_be_empty { ", or `NAME: \"\"` for an empty text" } else { "" };
         self.outcome(Some(match example::line(&position.path, schema, self.root, shown) {
-            Some(example) => problem.help(format!("for example `{example}`")),
+            Some(example) => problem.help(format!("for example `{example}`{or_empty}")),
             None => problem,
         }))
+    }
+
+    /// Whether it is the value of a name that the operator chose, and is any text.
+    fn takes_any_text(&self, schema: &'a Value, position: &Position) -> bool {
+        let is_text = |form: &&Value| type_of(form) == Some("string");
+        position.path.ends_with(".*") && forms(schema, self.root).iter().any(is_text)
     }
 
     fn list(&mut self, items: &mut Vec<Node>, schema: &'a Value, position: &Position) -> Fitness {

@@ -33,6 +33,10 @@ impl Rules for Apisix {
         &[Format::Json]
     }
 
+    fn has_plain_items(&self) -> bool {
+        true
+    }
+
     fn error_form(&self) -> ErrorForm {
         ERROR
     }

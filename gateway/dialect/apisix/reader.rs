@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::query::Query;
-use crate::batch::{BatchItem, ItemIndex, ItemRejection};
+use crate::batch::{BatchItem, ItemIndex};
 use crate::format::ReadContext;
 use crate::format::item_builder::{ItemBuilder, MemberNames};
 use crate::format::json::plain::{Plain, PlainItem, scalar, texts};
@@ -94,7 +94,7 @@ impl<'a> Plain<'a> for Pipeline<'a> {
         })?;
         match path {
             Some(path) => item.builder.set_url(&query.behind(&path, &self.query)),
-            None => item.builder.reject(ItemRejection::MissingMember { member: "path" }),
+            None => item.builder.reject_missing("path"),
         }
         self.add_shared(&mut item.builder);
         Ok(item.finish(index))

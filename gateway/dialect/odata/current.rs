@@ -34,7 +34,12 @@ impl Rules for Odata {
 
     fn execution(&self, format: Format) -> ExecutionPolicy {
         let in_order = format == Format::Multipart;
-        ExecutionPolicy { sequential: in_order, stop_on_error: in_order, leaves_out_unstarted: true }
+        ExecutionPolicy {
+            sequential: in_order,
+            stop_on_error: in_order,
+            leaves_out_unstarted: true,
+            ..ExecutionPolicy::default()
+        }
     }
 
     fn handed_down(&self, outer: &HeaderMap) -> Fields {

@@ -84,7 +84,7 @@ fn what_waits_for_a_copy_goes_on_or_is_skipped_with_it() {
     assert!(matches!(items[4].outcome, Outcome::Answered(_)));
     let on = ItemId::from("3");
     assert!(
-        matches!(&items[5].outcome, Outcome::Skipped(SkipReason::DependencyFailed { on: id }) if *id == on)
+        matches!(&items[5].outcome, Outcome::Skipped(SkipReason::DependencyFailed { on: id, .. }) if *id == on)
     );
     assert_eq!(fake.calls().len(), 3);
     assert_eq!((shown(&items[0]), shown(&items[1])), (shown(&items[2]), shown(&items[3])));

@@ -9,7 +9,7 @@ fn after(fake: &Fake, upstreams: usize, dependencies: &[&[usize]]) -> Plan {
 }
 
 fn skipped_for(item: &DispatchedItem) -> Option<&str> {
-    if let Outcome::Skipped(SkipReason::DependencyFailed { on }) = &item.outcome {
+    if let Outcome::Skipped(SkipReason::DependencyFailed { on, .. }) = &item.outcome {
         Some(on.as_str())
     } else {
         None

@@ -55,7 +55,7 @@ fn stream(fake: &Fake, limits: DispatchLimits, line: impl Fn(usize) -> PlannedLi
 }
 
 fn skipped_for(item: &StreamedItem) -> Option<&str> {
-    if let Outcome::Skipped(SkipReason::DependencyFailed { on }) = &item.item.outcome {
+    if let Outcome::Skipped(SkipReason::DependencyFailed { on, .. }) = &item.item.outcome {
         Some(on.as_str())
     } else {
         None

@@ -130,10 +130,24 @@ fn an_id_used_twice_refuses_the_batch() {
         builder.finish(ItemIndex(index), None)
     };
     assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)], IdCase::Significant), Ok(()));
-    let twice = Err(BatchRefusal::DuplicateId { item: ItemIndex(1) });
-    assert_eq!(check_ids(&[item("", 0), item("1", 1)], IdCase::Significant), twice);
-    assert_eq!(check_ids(&[item("2", 0), item("", 1)], IdCase::Significant), twice);
-    assert_eq!(check_ids(&[item("a", 0), item("A", 1)], IdCase::Ignored), twice);
+    for (first, second, case, said) in [
+        ("a", "a", IdCase::Significant, "item 2 has the id `a`, and so has item 1; an id can be used once"),
+        ("", "1", IdCase::Significant, "item 2 has the id `1`, and so has item 1; an item without an id has"),
+        ("2", "", IdCase::Significant, "item 2 has the id `2`, and so has item 1; an item without an id has"),
+        (
+            "a",
+            "A",
+            IdCase::Ignored,
+            "item 2 has the id `A`, and item 1 has `a`; ids that differ only by case",
+        ),
+        ("A", "A", IdCase::Ignored, "item 2 has the id `A`, and so has item 1; an id can be used once"),
+    ] {
+        let refusal = check_ids(&[item(first, 0), item(second, 1)], case).unwrap_err();
+        assert!(refusal.to_string().starts_with(said), "{refusal}");
+    }
+    let long = "x".repeat(200);
+    let refusal = check_ids(&[item(&long, 0), item(&long, 1)], IdCase::Significant).unwrap_err();
+    assert!(!refusal.to_string().contains(&"x".repeat(65)), "{refusal}");
     let nameless = BatchItem { content: Err(ItemRejection::NotAtomic), ..item("", 0) };
     assert_eq!(check_ids(&[nameless, item("1", 1)], IdCase::Significant), Ok(()));
 }

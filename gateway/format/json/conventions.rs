@@ -4,7 +4,7 @@
 //! are.
 
 use super::error_form::ErrorForm;
-use crate::format::item_builder::IdCase;
+use crate::batch::IdCase;
 use crate::format::media::TextTypes;
 use crate::format::relative::UrlBase;
 

@@ -6,7 +6,7 @@ use super::conventions::JsonInput;
 use super::error::{JsonError, JsonErrorKind, unknown_member};
 use super::item::ItemReader;
 use super::lexer::Lexer;
-use crate::batch::{BatchItem, BatchLimits, ItemIndex};
+use crate::batch::{BatchItem, BatchLimits, ItemIndex, Unit, limit_text};
 
 /// Why a text is not an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,8 @@ fn line_error(fault: JsonError, limits: &BatchLimits) -> LineError {
     let reason = match fault.kind {
         JsonErrorKind::Syntax(reason) | JsonErrorKind::NotABatch(reason) => reason.to_owned(),
         JsonErrorKind::TooDeep => {
-            format!("it nests deeper than the limit of {} (max_depth)", limits.max_depth)
+            let limit = limit_text(limits.max_depth, Unit::Levels, "max_depth");
+            format!("it nests deeper than the limit of {limit}")
         }
         JsonErrorKind::Twice(member) => format!("duplicate member `{member}`"),
         JsonErrorKind::Unknown { member, meant } => unknown_member(&member, meant),

@@ -91,11 +91,12 @@ impl<'a> Reader<'a> {
 
     /// Checks what needs all items: unique ids, and the names of groups.
     fn finish(self) -> Result<Batch, BatchRefusal> {
-        check_ids(&self.items, self.conventions.id_case)?;
+        let id_case = self.conventions.id_case;
+        check_ids(&self.items, id_case)?;
         if self.conventions.strict_groups {
-            check_groups(&self.items)?;
+            check_groups(&self.items, id_case)?;
         }
-        Ok(Batch { items: self.items, sequential: false, ignored: self.ignored })
+        Ok(Batch { items: self.items, sequential: false, id_case, ignored: self.ignored })
     }
 }
 
@@ -187,8 +188,9 @@ mod tests {
 
     #[test]
     fn duplicate_ids_refuse_the_batch() {
-        let twice =
-            |body: &str| matches!(read_batch(body), Err(BatchRefusal::DuplicateId { item: ItemIndex(1) }));
+        let twice = |body: &str| {
+            matches!(read_batch(body), Err(BatchRefusal::DuplicateId { item: ItemIndex(1), .. }))
+        };
         assert!(twice(&format!("{{\"requests\":[{GOOD},{GOOD}]}}")));
         assert!(twice(r#"{"requests":[{"method":"GET","url":"/"},{"id":"1","method":"GET","url":"/"}]}"#));
     }

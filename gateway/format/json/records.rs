@@ -7,7 +7,7 @@ use super::error::{JsonError, JsonErrorKind, unknown_member};
 use super::item::NO_OBJECT;
 use super::lexer::Lexer;
 use super::text::text_of;
-use crate::batch::{BatchRefusal, ItemRejection};
+use crate::batch::{BatchRefusal, ItemRejection, Unit, limit_text};
 use crate::format::bulk::{Collector, Record, Value};
 
 /// A record, or why it is rejected.
@@ -41,7 +41,8 @@ pub(crate) fn read_line<'a>(
                 format!("is not well-formed: {reason} at column {column}")
             }
             JsonErrorKind::TooDeep => {
-                format!("nests deeper than the limit of {} (max_depth)", collector.limits().max_depth)
+                let limit = limit_text(collector.limits().max_depth, Unit::Levels, "max_depth");
+                format!("nests deeper than the limit of {limit}")
             }
             JsonErrorKind::Twice(member) => format!("has the member `{member}` twice"),
             JsonErrorKind::Unknown { member, meant } => unknown_member(&member, meant),

@@ -29,6 +29,12 @@ pub(super) fn read(builder: &mut ItemBuilder<'_>, at: Range<usize>, reading: &Re
     // RFC 9112 §2.2 has servers pass over blank lines before a message.
     let blank = all.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     let message = all.get(blank..)?;
+    if message.is_empty() {
+        builder.reject(ItemRejection::WrongShape {
+            expected: "a request; its part has a head and nothing after it",
+        });
+        return None;
+    }
     let limits = reading.context.limits;
     let head = head_length(message, longest_head(limits))
         .map_err(|error| reject_head(builder, error, limits))

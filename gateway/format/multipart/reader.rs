@@ -12,7 +12,7 @@ use super::message;
 use super::part::{NAMES, PartKind, open};
 use super::parts::{Part, Parts};
 use super::reading::Reading;
-use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex};
+use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex, ItemRejection};
 use crate::format::ReadContext;
 use crate::format::item_builder::{ItemBuilder, check_given_ids};
 
@@ -49,6 +49,9 @@ impl Reading<'_> {
         let mut builder = ItemBuilder::new(self.context.limits, NAMES);
         let start = part.start;
         let bytes = self.body.get(start..part.next).unwrap_or_default();
+        if bytes.trim_ascii().is_empty() {
+            builder.reject(ItemRejection::EmptyPart { item: index });
+        }
         match open(&mut builder, bytes, self.context.limits) {
             None => items.push(builder.finish(index, None)),
             Some((PartKind::Message, head)) => {

@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use super::item::{check_start, read_line};
 use super::lines::Lines;
-use crate::batch::{Batch, BatchLimits, BatchRefusal};
-use crate::format::item_builder::{IdCase, check_ids};
+use crate::batch::{Batch, BatchLimits, BatchRefusal, IdCase};
+use crate::format::item_builder::check_ids;
 
 /// Reads a batch.
 pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
@@ -52,6 +52,6 @@ mod tests {
         assert!(matches!(read_batch("\u{feff}{}"), Err(BatchRefusal::Malformed { .. })));
         let twice =
             read_batch("{\"id\":\"2\",\"method\":\"GET\",\"url\":\"/\"}\n{\"method\":\"GET\",\"url\":\"/\"}");
-        assert_eq!(twice, Err(BatchRefusal::DuplicateId { item: ItemIndex(1) }));
+        assert!(matches!(twice, Err(BatchRefusal::DuplicateId { item: ItemIndex(1), .. })));
     }
 }

@@ -6,7 +6,7 @@ use super::lines::Line;
 use crate::batch::{
     BatchItem, BatchLimits, BatchRefusal, ItemForm, ItemId, ItemIndex, ItemRejection, Place, Subject,
 };
-use crate::format::item_builder::NO_GROUPS_OF_LINES;
+use crate::format::groups::NO_GROUPS_OF_LINES;
 use crate::format::json::{LineError, read_item};
 
 /// Reads a line. The id of an item without one is the number of its line.

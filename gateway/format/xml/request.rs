@@ -162,8 +162,14 @@ mod tests {
     #[test]
     fn method_and_href_have_to_be_there() {
         let missing = |item: &str| read_one(item).unwrap().content;
-        assert_eq!(missing("<request href='/'/>"), Err(ItemRejection::MissingMember { member: "method" }));
-        assert_eq!(missing("<request method='GET'/>"), Err(ItemRejection::MissingMember { member: "href" }));
+        assert_eq!(
+            missing("<request href='/'/>"),
+            Err(ItemRejection::MissingMember { member: "method", instead: None })
+        );
+        assert_eq!(
+            missing("<request method='GET'/>"),
+            Err(ItemRejection::MissingMember { member: "href", instead: None })
+        );
     }
 
     #[test]
@@ -179,7 +185,7 @@ mod tests {
         assert_eq!(unknown(with_attributes("depend-on='1'")), like("depend-on", "depends-on"));
         assert_eq!(unknown(with_attributes("dependsOn='1'")), like("dependsOn", "depends-on"));
         assert_eq!(unknown(with_attributes("ID='1'")), like("ID", "id"));
-        assert_eq!(unknown(with_attributes("url='/b'")), unlike("url"));
+        assert_eq!(unknown(with_attributes("url='/b'")), like("url", "href"));
         assert_eq!(unknown(with_content("<headers/>")), like("headers", "header"));
         assert_eq!(unknown(with_content("<Body/>")), like("Body", "body"));
         assert_eq!(unknown(with_content("<o:body xmlns:o='urn:o'>x</o:body>")), unlike("body"));

@@ -1,10 +1,11 @@
 //! What the calls of one batch share, on whose behalf they are made and what their fields are made of; and what one of
 //! them adds.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::Method;
-use http::header::{HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use pingora::http::RequestHeader;
 
 use crate::clock::Deadline;
 use crate::dispatch::Attempt;
@@ -15,8 +16,11 @@ use crate::limiter::Client;
 use crate::memory::MemoryReservation;
 use crate::plan::Call;
 use crate::telemetry::TraceContext;
-use crate::transport::field_names::SharedNames;
+use crate::transport::field_names;
 use crate::upstream::instance::Upstream;
+
+/// The name as it is written.
+const HOST: &str = "Host";
 
 /// On whose behalf calls are made.
 #[derive(Clone, Copy)]
@@ -45,24 +49,44 @@ pub(crate) struct SharedFields<'batch> {
     pub(crate) reserved: &'batch [HeaderName],
 }
 
-impl SharedFields<'_> {
-    /// The fields of calls to one upstream.
-    pub(super) fn for_upstream(&self, upstream: &Upstream) -> SharedHead {
+impl<'batch> SharedFields<'batch> {
+    /// What the heads of the calls to one upstream share.
+    pub(super) fn for_upstream(&self, upstream: &Upstream) -> SharedHead<'batch> {
         let changes = &upstream.settings.headers;
         let remove = [&changes.remove, self.reserved].concat();
         let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
         let headers = headers.without_of_items(upstream.settings.deadline_header.as_ref());
-        let names = SharedNames::new(headers.names(), self.spellings);
-        SharedHead { headers, names }
+        SharedHead { headers, spellings: self.spellings, http1: OnceLock::new() }
     }
 }
 
 /// What the heads of a batch's calls to one upstream share.
-pub(super) struct SharedHead {
+pub(super) struct SharedHead<'batch> {
     /// Their fields.
     pub(super) headers: CallHeaders,
-    /// The names of those fields, as HTTP/1.1 writes them.
-    pub(super) names: SharedNames,
+    /// How the names of these fields were spelt.
+    spellings: &'batch Spellings,
+    /// The head that the heads of calls over HTTP/1.1 begin as, made for the first of them.
+    http1: OnceLock<Option<RequestHeader>>,
+}
+
+impl SharedHead<'_> {
+    /// The shared fields and this Host as the head of a request over HTTP/1.1, their names as they are written. To copy it
+    /// costs much less than to look all names up again. `None`: they are more than a head can have.
+    pub(super) fn http1(&self, host: HeaderValue) -> Option<RequestHeader> {
+        let first = || {
+            let written = |name: &HeaderName| field_names::spelt(name, self.spellings);
+            let mut head = field_names::request(self.headers.all_shared(), written).ok()?;
+            head.insert_header(HOST, host.clone()).ok()?;
+            Some(head)
+        };
+        let mut head = self.http1.get_or_init(first).clone()?;
+        // Most upstreams have one Host.
+        if head.headers.get(header::HOST) != Some(&host) {
+            head.insert_header(HOST, host).ok()?;
+        }
+        Some(head)
+    }
 }
 
 /// One call in progress: its request and its terms.
@@ -81,9 +105,7 @@ pub(super) struct Sending<'call> {
 pub(super) struct Calls<'batch> {
     pub(super) behalf: Behalf<'batch>,
     pub(super) upstream: &'batch Upstream,
-    pub(super) headers: &'batch CallHeaders,
-    /// The names of those fields, as HTTP/1.1 writes them.
-    pub(super) names: &'batch SharedNames,
+    pub(super) head: &'batch SharedHead<'batch>,
 }
 
 impl<'batch> Calls<'batch> {
@@ -94,7 +116,7 @@ impl<'batch> Calls<'batch> {
     {
         let field = |name: &HeaderName| {
             let own = call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
-            own.or_else(|| self.headers.shared(name))
+            own.or_else(|| self.head.headers.shared(name))
         };
         self.upstream.hash_key(field, &call.target)
     }

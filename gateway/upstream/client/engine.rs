@@ -22,13 +22,13 @@ pub(crate) struct BatchEngine<'batch> {
     behalf: Behalf<'batch>,
     fields: SharedFields<'batch>,
     /// By upstream.
-    shares: Vec<Share>,
+    shares: Vec<Share<'batch>>,
 }
 
 /// What all of a batch's calls to one upstream share.
-struct Share {
+struct Share<'batch> {
     /// Made for the first call.
-    head: OnceLock<SharedHead>,
+    head: OnceLock<SharedHead<'batch>>,
     flow: Flow,
 }
 
@@ -50,7 +50,7 @@ impl<'batch> BatchEngine<'batch> {
     fn calls_to(&self, index: UpstreamIndex) -> Option<Calls<'_>> {
         let upstream = self.upstream(index)?;
         let head = self.shares.get(index.0)?.head.get_or_init(|| self.fields.for_upstream(upstream));
-        Some(Calls { behalf: self.behalf, upstream, headers: &head.headers, names: &head.names })
+        Some(Calls { behalf: self.behalf, upstream, head })
     }
 }
 

@@ -59,12 +59,18 @@ fn only_an_object_is_an_item() {
 
 #[test]
 fn method_and_url_have_to_be_there() {
-    assert_eq!(rejection(complete_item(r#"{"url":"/"}"#)), ItemRejection::MissingMember { member: "method" });
+    assert_eq!(
+        rejection(complete_item(r#"{"url":"/"}"#)),
+        ItemRejection::MissingMember { member: "method", instead: None }
+    );
     assert_eq!(
         rejection(complete_item(r#"{"method":"GET"}"#)),
-        ItemRejection::MissingMember { member: "url" }
+        ItemRejection::MissingMember { member: "url", instead: None }
     );
-    assert_eq!(rejection(complete_item("{}")), ItemRejection::MissingMember { member: "method" });
+    assert_eq!(
+        rejection(complete_item("{}")),
+        ItemRejection::MissingMember { member: "method", instead: None }
+    );
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(crate) fn read<'a, P: Plain<'a>>(
     let read = read_around(lexer, &mut plain, context, &mut ignored)
         .and_then(|lexer| read_items(lexer, &plain, context, &mut items));
     match read {
-        Ok(()) => Ok(Batch { items, sequential: plain.sequential(), ignored }),
+        Ok(()) => Ok(Batch { items, sequential: plain.sequential(), ignored, ..Batch::default() }),
         Err(fault) => {
             let item = Some(ItemIndex(items.len())).filter(|_| !items.is_empty());
             Err(fault.into_refusal(body, item, context.limits))
