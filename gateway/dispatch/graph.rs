@@ -144,7 +144,8 @@ impl<'run, E: Engine> State<'run, E> {
                 items.fill(place, answer);
             }
             match items.settled_already(number, place) {
-                Some(is_error) => self.settled_by_plan(number, is_error),
+                Some(true) => self.settled_by_plan(number, Ended::Failed(Effect::None)),
+                Some(false) => self.settled_by_plan(number, Ended::Succeeded),
                 // One that waits is made ready by the last it waits for, which may be a fixed answer above.
                 None if items.starts_freely(number) => self.is_ready(number),
                 None => {}
@@ -209,10 +210,9 @@ impl<'run, E: Engine> State<'run, E> {
     }
 
     /// An item is settled by its plan alone.
-    fn settled_by_plan(&mut self, number: usize, is_error: bool) {
+    fn settled_by_plan(&mut self, number: usize, end: Ended) {
         match self.items.groups.member(number) {
-            Some(member) if is_error => self.member_ended(number, member, Ended::Failed(Effect::None)),
-            Some(member) => self.member_ended(number, member, Ended::Succeeded),
+            Some(member) => self.member_ended(number, member, end),
             None => self.ended(number),
         }
     }
