@@ -53,6 +53,7 @@ const PRINTED_BY_EXAMPLES: &[(&str, &str)] = &[
     ("apisix.yaml", "[{\"status\":200,"),
     ("azure.yaml", "x-ms-error-code: forbidden_url"),
     ("bulk.yaml", "\"summary\":{\"items\":2,\"failed\":2}"),
+    ("compensate.yaml", "HTTP/1.1 404 Not Found"),
     ("formats.yaml", "HTTP/1.1 404 Not Found"),
     ("google.yaml", "\"status\":\"NOT_FOUND\"}}"),
     ("graph.yaml", "{\"id\":\"4\",\"status\":424"),

@@ -149,6 +149,32 @@ const EXAMPLES: &[(&str, &[Batch])] = &[
         ],
     ),
     (
+        "compensate.yaml",
+        &[
+            (
+                "POST",
+                "/$batch",
+                "application/json",
+                "batch.compensate.json",
+                200,
+                &[
+                    r#"{"id":"new","atomicityGroup":"change","status":424"#,
+                    r#"{"id":"more","atomicityGroup":"change","status":424"#,
+                    "this one had succeeded and was undone",
+                    r#"{"id":"miss","atomicityGroup":"change","status":404"#,
+                ],
+            ),
+            (
+                "POST",
+                "/$batch",
+                "multipart/mixed; boundary=batch_1",
+                "batch.compensate.multipart",
+                200,
+                &["HTTP/1.1 404 Not Found"],
+            ),
+        ],
+    ),
+    (
         "odata-3.yaml",
         &[(
             "POST",

@@ -94,6 +94,7 @@ mod dependencies;
 mod coalescing;
 
 /// Upstreams that fail in every way, and what an item then says.
+mod undo;
 mod upstream_faults;
 
 /// Every fault of an upstream, crossed with every format.

@@ -1,5 +1,5 @@
 //! What becomes of groups of several items, which their clients want to be atomic (OData's change sets and
-//! `atomicityGroup`). The upstreams share no transaction, so no such group is.
+//! `atomicityGroup`). The upstreams share no transaction, so no such group is; at best, what it did is undone if it fails.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,9 @@ pub enum Groups {
     Refuse,
     /// Its items run one by one, in their order, whatever becomes of the others. The group is not atomic.
     Independent,
+    /// Its items run one by one, in their order, until one fails. Then those before it are undone, as the `undo` of their
+    /// routes says. Others can see what is undone later.
+    Compensate,
 }
 
 impl Groups {
@@ -22,6 +25,7 @@ impl Groups {
         match self {
             Self::Refuse => "refuse",
             Self::Independent => "independent",
+            Self::Compensate => "compensate",
         }
     }
 }
@@ -46,4 +50,12 @@ impl Changesets {
             Self::Flat => "flat",
         }
     }
+}
+
+/// The text of a refused group, which is a part of a batch or all of it.
+pub(super) fn no_undo(method: &str, route: &str, sent: &str) -> String {
+    format!(
+        "a group of several items runs here only if all of it can be undone, and the route `{route}` does not say how to \
+         undo {method} (`undo`); nothing of the {sent} was sent"
+    )
 }

@@ -59,6 +59,20 @@ pub struct ChangeSet {
     pub first: u32,
     /// How many items it has.
     pub members: u32,
+    /// What answers it, where sets are answered as sets.
+    pub answer: SetAnswer,
+}
+
+/// What answers a change set, as one of its items has to know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SetAnswer {
+    /// Each of its items has an answer of its own.
+    #[default]
+    Each,
+    /// The set failed, and the result of this item is the answer to all of it.
+    ByThis,
+    /// The set failed, and the result of another item is the answer.
+    ByOther,
 }
 
 impl ChangeSet {
@@ -66,7 +80,7 @@ impl ChangeSet {
     #[must_use]
     pub fn new(first: ItemIndex, members: usize) -> Self {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Self { first: number(first.0), members: number(members) }
+        Self { first: number(first.0), members: number(members), answer: SetAnswer::Each }
     }
 
     /// Whether it is a group of several, which only a transaction could run as one.
@@ -139,6 +153,13 @@ impl Subject {
     pub fn written_url(&self) -> &str {
         let resolved = || self.href.get(self.form.added_to_url..).unwrap_or(&self.href);
         self.form.written_url.as_deref().unwrap_or_else(resolved)
+    }
+
+    /// Its change set, if it is in one, is answered in this way.
+    pub fn answer_set(&mut self, answer: SetAnswer) {
+        if let Some(set) = &mut self.form.set {
+            set.answer = answer;
+        }
     }
 
     /// How much of its url the gateway put before what the client wrote, in bytes. It is ASCII.

@@ -15,7 +15,9 @@ mod result;
 pub use admission::AdmissionRefusal;
 pub use bounded::Bounded;
 pub use groups::{Changesets, Groups};
-pub use item::{Batch, BatchItem, ChangeSet, DroppedFields, IdForm, Item, ItemForm, Subject, Taken};
+pub use item::{
+    Batch, BatchItem, ChangeSet, DroppedFields, IdForm, Item, ItemForm, SetAnswer, Subject, Taken,
+};
 pub(crate) use limit_text::{Unit, limit_text};
 pub use limits::{BatchLimits, StreamWindow};
 pub use problem::{Problem, ProxyError};

@@ -199,6 +199,14 @@ pub enum BatchRefusal {
          was sent"
     )]
     NotAtomic,
+    /// No item was sent, because groups of several items can't be undone.
+    #[error("{}", super::groups::no_undo(method, route, "batch"))]
+    NoUndo {
+        /// The method that can't be undone.
+        method: String,
+        /// The name of the route.
+        route: String,
+    },
     /// `Isolation: snapshot`, OData's (Protocol 4.01 §8.2.6).
     #[error("Isolation is not supported: the services behind this endpoint have no common snapshot")]
     NoIsolation,
@@ -290,6 +298,7 @@ impl BatchRefusal {
             | Self::NotAcceptable(_)
             | Self::OdataVersion
             | Self::NotAtomic
+            | Self::NoUndo { .. }
             | Self::NoIsolation
             | Self::CrossSite
             | Self::MethodNotAllowed

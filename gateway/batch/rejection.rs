@@ -1,6 +1,7 @@
 //! Why the gateway rejects one item. Only that item fails; the others go on. Status codes are picked in
 //! `problem::table` only.
 
+use super::groups::no_undo;
 use super::{AdmissionRefusal, Bounded, Place};
 use crate::header::field::FieldError;
 use crate::reference::item_id::ItemIndex;
@@ -185,6 +186,14 @@ pub enum ItemRejection {
          was sent"
     )]
     NotAtomic,
+    /// It is in a group of several items that has a member which could not be undone.
+    #[error("{}", no_undo(method, route, "group"))]
+    NoUndo {
+        /// That member's method.
+        method: String,
+        /// The name of its route.
+        route: String,
+    },
     /// The item needs something that the gateway does not support.
     #[error("{what}")]
     NotImplemented {

@@ -95,7 +95,9 @@ words! {
         Skipped = "skipped",
         /// No byte reached an upstream.
         NotSent = "not_sent",
-        /// Sent, and the answer was lost.
+        /// Done, and then undone, because its group failed.
+        Undone = "undone",
+        /// Sent, and it is not known what became of it: the answer was lost, or it could not be undone.
         Unknown = "unknown",
     }
 }

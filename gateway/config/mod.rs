@@ -77,6 +77,7 @@ mod stream_window;
 mod target;
 mod timeout;
 mod trusted_proxies;
+mod undo;
 mod upstream;
 mod vocabulary;
 mod without_effect;

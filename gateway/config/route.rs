@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::resolver::{Refused, Resolved, Resolver, Seen, all, canonical};
+use super::undo::UndoDocument;
 use super::yaml::wrappers::At;
 use crate::route::{CanonicalPath, EncodedSlashes, Mapping, MethodSet, Respond, Route, RouteAction};
 
@@ -39,6 +40,11 @@ pub(in crate::config) struct RouteDocument {
     /// service as they are. Single requests always do.
     #[serde(default)]
     pub(in crate::config) encoded_slashes: EncodedSlashes,
+
+    /// How to undo what its methods did, by method, for groups at endpoints with `groups: compensate`. `snapshot`: the
+    /// resource is read before, and put back as it was. `METHOD {location}`: a call to the url in the reply's Location.
+    #[schemars(extend("examples" = [{ "POST": "DELETE {location}", "PUT": "snapshot", "DELETE": "snapshot" }]))]
+    pub(in crate::config) undo: Option<At<UndoDocument>>,
 
     /// The prefix to remove from the path before the upstream sees it, and put back in its replies' urls.
     pub(in crate::config) strip_prefix: Option<At<String>>,
@@ -99,6 +105,7 @@ impl Resolver<'_> {
         let canonical = self.path(path);
         let methods = self.methods(methods.as_deref());
         let action = self.action(document, canonical.as_ref().ok());
+        let undo = self.undo(document.value.undo.as_ref(), methods.as_ref().unwrap_or(&MethodSet::Any));
         named?;
         let route = Route {
             name: name.as_ref().unwrap_or(path).value.clone(),
@@ -107,9 +114,11 @@ impl Resolver<'_> {
             batchable: document.value.batch,
             coalesce: document.value.coalesce.value,
             encoded_slashes: document.value.encoded_slashes,
+            undo: undo?,
             action: action?,
         };
         self.check_coalescing(&route, &document.value.coalesce);
+        self.check_undo(&route, document.value.undo.as_ref());
         Ok(route)
     }
 
@@ -124,6 +133,17 @@ impl Resolver<'_> {
         };
         if coalesce.value {
             self.warn(coalesce.span, format!("`coalesce` does nothing {never}"), "remove it");
+        }
+    }
+
+    fn check_undo(&mut self, route: &Route, undo: Option<&At<UndoDocument>>) {
+        let never = match &route.action {
+            RouteAction::Respond(_) => "on a route that answers by itself",
+            RouteAction::Forward { .. } if !route.batchable => "on a route that takes no items of batches",
+            RouteAction::Forward { .. } => return,
+        };
+        if let Some(undo) = undo {
+            self.warn(undo.span, format!("`undo` does nothing {never}"), "remove it");
         }
     }
 

@@ -262,6 +262,7 @@ impl Resolver<'_> {
             self.unused_upstreams(&document.upstreams, &document.used_upstreams());
             self.keys_without_effect(&document.batch);
             self.keys_of_bulk_without_effect(&document.bulk);
+            self.unused_undo(&document.routes, &document.batch);
             if let (Ok(endpoints), Ok(routes)) = (&batch, &routes) {
                 self.other_methods_without_route(&document.batch, endpoints, routes);
             }

@@ -1,5 +1,5 @@
 //! Keys of batch endpoints and bulk routes that do nothing where they are written: the endpoint's dialect has nothing that
-//! they could be about, or another key or the lack of a route leaves them without effect.
+//! they could be about, or another key or the lack of a route leaves them without effect. So does an `undo` of a route that no endpoint uses.
 //!
 //! In: the documents of both, and the routes. Out: warnings, which `check --strict` refuses. A key that is written
 //! with its default is not reported, because `/config` shows every key and has to load without a warning.
@@ -7,9 +7,11 @@
 use super::batch::{BatchDocument, BatchEndpoint, ItemOrder, OtherMethods};
 use super::bulk::BulkDocument;
 use super::resolver::Resolver;
+use super::route::RouteDocument;
 use super::yaml::diagnostic::quoted;
 use super::yaml::wrappers::At;
 use super::yaml::written::Written;
+use crate::batch::Groups;
 use crate::dialect::Feature;
 use crate::route::{RouteTable, is_prefix};
 
@@ -50,6 +52,29 @@ impl Resolver<'_> {
             self.empty_query(&document.value, written);
             self.concurrency_of_one(&document.value, written);
             self.window_of_no_lines(&document.value, written);
+        }
+    }
+
+    /// Warns of an `undo` that nothing uses, and of groups that nothing can undo.
+    pub(super) fn unused_undo(&mut self, routes: &[At<RouteDocument>], batch: &[At<BatchDocument>]) {
+        let undos = || routes.iter().filter_map(|route| route.value.undo.as_ref());
+        let compensates = |endpoint: &At<BatchDocument>| endpoint.value.groups == Groups::Compensate;
+        if !batch.iter().any(compensates) {
+            for undo in undos() {
+                let message = "`undo` does nothing: no batch endpoint has `groups: compensate`";
+                self.warn(undo.span, message, "add that to an endpoint under `batch`, or remove this");
+            }
+        } else if undos().next().is_none() {
+            for number in (0..batch.len()).filter(|number| batch.get(*number).is_some_and(compensates)) {
+                let span = self.written.key("batch").element(number).key("groups").span();
+                let message =
+                    "`groups: compensate` refuses all groups that change something: no route has `undo`";
+                self.warn(
+                    span,
+                    message,
+                    "add to a route: `undo: { POST: \"DELETE {location}\", PUT: snapshot }`",
+                );
+            }
         }
     }
 

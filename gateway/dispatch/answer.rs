@@ -38,7 +38,9 @@ impl<'outcome> Answer<'outcome> {
                 let headers = content_type.map(|value| (header::CONTENT_TYPE, value)).into_iter().collect();
                 Some(Self { status: respond.status, headers: Cow::Owned(headers), body: &respond.body })
             }
-            Outcome::Rejected(_) | Outcome::Skipped(_) | Outcome::Failed { .. } => None,
+            Outcome::Rejected(_) | Outcome::Skipped(_) | Outcome::Failed { .. } | Outcome::Undone { .. } => {
+                None
+            }
         }
     }
 

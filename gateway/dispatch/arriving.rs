@@ -124,7 +124,8 @@ impl<'run> StreamWork<'run> {
         let Entry { subject, route, upstream, number, position, bytes } = entry;
         let released = self.earlier.lock().end(number, route, &outcome);
         let timeline = progress.take_timeline();
-        let item = DispatchedItem { subject, route, upstream, outcome, timeline, coalesced: false };
+        let item =
+            DispatchedItem { subject, route, upstream, outcome, timeline, coalesced: false, undone: None };
         self.ended.lock().push_back(StreamedItem { position, item, bytes });
         released
     }

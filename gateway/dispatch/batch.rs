@@ -1,6 +1,8 @@
-//! Dispatches a batch that is complete: one task, from the plan to all outcomes.
+//! Dispatches a batch that is complete: one task, from the plan to all outcomes. Groups that fail are undone in that task
+//! too, but not within the time of the calls ([`Undoing`]).
 
 use std::future::{Future, poll_fn};
+use std::task::Poll;
 
 use futures_util::future::FutureExt;
 
@@ -16,6 +18,7 @@ use super::queues::Queues;
 use super::resolve::Resolver;
 use super::scheduler::Scheduler;
 use super::source::{DispatchLimits, Source};
+use super::undoing::Undoing;
 
 /// Makes a plan's calls. N planned items in, N dispatched items out, in order.
 ///
@@ -29,33 +32,65 @@ pub async fn dispatch<E: Engine>(
     gone: impl Future<Output = ()> + Send,
 ) -> Vec<DispatchedItem> {
     let items = Items::new(plan, limits);
-    let end = {
-        let run = items.deadline.race(run(&items, engine, resolver));
-        tokio::select! {
-            biased;
-            finished = run => if finished.is_some() { End::Finished } else { End::Deadline },
-            () = gone => End::ClientGone,
-        }
+    let end = if items.groups.is_empty() {
+        until_end(&items, run(&items, engine, resolver, None), gone).await
+    } else {
+        let mut undoing = Undoing::new(&items, engine, resolver);
+        let end = until_end(&items, run(&items, engine, resolver, Some(&mut undoing)), gone).boxed().await;
+        undoing.finish().boxed().await;
+        end
     };
     collect(items, end, engine)
 }
 
+/// Goes on until all is done, the deadline comes, or the client leaves.
+async fn until_end(items: &Items, run: impl Future<Output = ()>, gone: impl Future<Output = ()>) -> End {
+    tokio::select! {
+        biased;
+        finished = items.deadline.race(run) => if finished.is_some() { End::Finished } else { End::Deadline },
+        () = gone => End::ClientGone,
+    }
+}
+
 /// Makes all calls, and the copies of those that are shared. Dropping the future drops the calls under way.
-async fn run<E: Engine>(items: &Items, engine: &E, resolver: &dyn Resolver) {
+async fn run<'run, E: Engine>(
+    items: &'run Items,
+    engine: &'run E,
+    resolver: &'run dyn Resolver,
+    undoing: Option<&mut Undoing<'run, E>>,
+) {
     if items.dependencies.is_empty() {
         let queues = Queues::new(items);
         drive(&queues, engine, queues.most_channels(engine)).await;
     } else {
-        run_graph(items, engine, resolver).boxed().await;
+        run_graph(items, engine, resolver, undoing).boxed().await;
     }
     if items.places.iter().any(|place| matches!(place.item.step, Step::Same(_))) {
         make_copies(items, engine).boxed().await;
     }
 }
 
-async fn run_graph<E: Engine>(items: &Items, engine: &E, resolver: &dyn Resolver) {
+async fn run_graph<'run, E: Engine>(
+    items: &'run Items,
+    engine: &'run E,
+    resolver: &'run dyn Resolver,
+    undoing: Option<&mut Undoing<'run, E>>,
+) {
     let graph = Graph::new(items, engine, resolver);
-    drive(&graph, engine, [items.run.limits.most_at_once()]).await;
+    let most = [items.run.limits.most_at_once()];
+    let Some(undoing) = undoing else { return drive(&graph, engine, most).await };
+    let mut scheduler = Scheduler::new(&graph, engine, most);
+    poll_fn(|context| {
+        loop {
+            let calls = scheduler.poll(context);
+            match undoing.poll(context) {
+                Poll::Ready(Some(group)) => graph.release(group),
+                Poll::Ready(None) => return calls,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
 }
 
 async fn drive<'run, S: Source<'run>, E: Engine>(

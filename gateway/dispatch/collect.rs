@@ -33,17 +33,27 @@ struct Fate {
 /// Collects the items of a batch.
 pub(super) fn collect<E: Engine>(mut items: Items, end: End, engine: &E) -> Vec<DispatchedItem> {
     let places = std::mem::take(&mut items.places);
+    let ids: Vec<_> = if items.groups.is_empty() {
+        Vec::new()
+    } else {
+        places.iter().map(|place| place.item.subject.id.clone()).collect()
+    };
     let mut collected: Vec<DispatchedItem> = Vec::with_capacity(places.len());
     let (mut is_stopped, mut has_failed) = (false, false);
     for (number, place) in places.into_iter().enumerate() {
         let ends_its_group = place.next_in_group.is_none();
-        let item = if let Step::Same(first) = place.item.step {
+        let mut item = if let Step::Same(first) = place.item.step {
             let first = collected.get(first.0).filter(|_| number < items.barrier);
             copied(place, first, end, |outcome| copy_of(outcome, &items.run.budget, engine))
         } else {
             let fate = Fate { end, is_stopped, waits: items.waits(number) };
             ended(place, &fate, |upstream| engine.was_held_back(upstream))
         };
+        // One that the batch did not come to is not a matter of its group.
+        let is_reached = !is_stopped || !matches!(item.outcome, Outcome::Skipped(SkipReason::BatchStopped));
+        if is_reached {
+            items.groups.judge(number, &mut item, &ids);
+        }
         has_failed |= items.run.limits.stop_on_error && item.outcome.is_error();
         is_stopped |= has_failed && ends_its_group;
         collected.push(item);
@@ -67,7 +77,8 @@ fn ended(place: Place, fate: &Fate, was_held_back: impl Fn(UpstreamIndex) -> boo
         }
         outcome
     });
-    DispatchedItem { subject, route, upstream, outcome, timeline: progress.take_timeline(), coalesced: false }
+    let timeline = progress.take_timeline();
+    DispatchedItem { subject, route, upstream, outcome, timeline, coalesced: false, undone: None }
 }
 
 /// The outcome of an item that needs no call, unless it still waited for others.
@@ -95,7 +106,7 @@ fn copied(
     let upstream = first.and_then(|first| first.upstream);
     let timeline = first.map_or_else(|| progress.take_timeline(), |first| first.timeline.clone());
     let coalesced = first.is_some() && !matches!(outcome, Outcome::Skipped(_));
-    DispatchedItem { subject, route, upstream, outcome, timeline, coalesced }
+    DispatchedItem { subject, route, upstream, outcome, timeline, coalesced, undone: None }
 }
 
 /// The outcome of an item whose slot is empty. `progress`: of its own call, if it has one.

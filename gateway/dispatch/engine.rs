@@ -80,6 +80,9 @@ pub trait Engine: Sync {
         std::future::ready(Ok(()))
     }
 
+    /// Gives back `bytes` of memory that a reply held which was dropped.
+    fn let_go(&self, _bytes: usize) {}
+
     /// Takes `bytes` of memory for one more copy of a reply.
     ///
     /// # Errors

@@ -84,6 +84,15 @@ pub enum CallFailure {
     /// A single request, with its reply, took longer than `timeout.request`.
     #[error("the request and its reply took too long (timeout.request)")]
     RequestTimeout,
+    /// What is there now could not be read before the change, which could not be undone then. The change was not sent.
+    #[error(
+        "the item was not sent: its group could not be undone, because what is there now could not be read (GET was \
+         answered with {status})"
+    )]
+    NoSnapshot {
+        /// The status of the reply to GET.
+        status: u16,
+    },
     /// The batch's deadline came during the call.
     #[error("the batch's deadline came before the upstream's reply (deadline, Prefer: wait)")]
     DeadlineDuringCall,
@@ -177,6 +186,7 @@ impl CallFailure {
             | Self::IdleTimeout
             | Self::RepliesTooLarge { .. }
             | Self::ReplyCoding
+            | Self::NoSnapshot { .. }
             | Self::ClientGone
             | Self::Internal => None,
         }

@@ -14,10 +14,12 @@ use crate::plan::{Call, Conditions, Plan, PlannedItem};
 
 use super::need::Need;
 use super::outcome::Outcome;
+use super::placed_call::PlacedCall;
 use super::progress::Progress;
 use super::resolve::Earlier;
 use super::source::{DispatchLimits, Job, Limit, Run};
 use super::turn::Results;
+use super::undo_groups::{Member, UndoGroups};
 
 /// The items of a batch, and what their sources share.
 pub(super) struct Items {
@@ -29,6 +31,8 @@ pub(super) struct Items {
     pub(super) conditions: Conditions,
     /// For each item, the member of its group that must end first, whether it succeeds or fails. Empty without groups.
     follows: Vec<Option<ItemIndex>>,
+    /// The groups that are undone if they fail.
+    pub(super) groups: UndoGroups,
     /// When the reply has to leave.
     pub(super) deadline: Deadline,
     pub(super) run: Run,
@@ -61,7 +65,13 @@ impl Items {
                 before.next_in_group = Some(ItemIndex(number));
             }
         }
+        let groups = if plan.undos.is_empty() {
+            UndoGroups::default()
+        } else {
+            UndoGroups::new(&plan.follows, plan.undos)
+        };
         let mut items = Self {
+            groups,
             barrier: places.len(),
             places,
             dependencies: plan.dependencies,
@@ -110,6 +120,11 @@ impl Items {
         self.follows.get(number).copied().flatten()
     }
 
+    /// Whether an item is started even after the batch has stopped: a group that has begun goes on to its end.
+    pub(super) fn goes_on(&self, number: usize) -> bool {
+        self.leader(number).is_some() || self.groups.member(number).is_some_and(Member::has_begun)
+    }
+
     /// The items that an item waits for, each once.
     pub(super) fn awaited(&self, number: usize) -> impl Iterator<Item = ItemIndex> {
         let on = self.dependencies.get(number).map_or(&[][..], Vec::as_slice);
@@ -151,14 +166,15 @@ impl Items {
 impl Results for Items {
     fn earlier(&self, index: ItemIndex) -> Option<Earlier<'_>> {
         let place = self.places.get(index.0)?;
-        Some(Earlier { outcome: place.slot.get()?, route: place.item.route })
+        let outcome = place.slot.get().filter(|_| self.groups.keeps_result(index.0))?;
+        Some(Earlier { outcome, route: place.item.route })
     }
 
     /// One whose slot is empty was stopped.
     fn has_failed(&self, index: ItemIndex) -> bool {
         let Some(place) = self.places.get(index.0) else { return true };
         match place.slot.get() {
-            Some(outcome) => outcome.is_error(),
+            Some(outcome) => outcome.is_error() || self.groups.has_failed(index.0),
             None => self.settled_already(index.0, place).unwrap_or(true),
         }
     }
@@ -172,28 +188,23 @@ pub(super) struct PlacedJob<'run> {
     pub(super) deadline: Deadline,
 }
 
-/// The call of an item.
-pub(super) enum PlacedCall<'run> {
-    /// As planned.
-    Planned(&'run Call),
-    /// With its references filled in.
-    Resolved(Box<Call>),
-}
-
 impl Job for PlacedJob<'_> {
     fn method(&self) -> &Method {
-        &self.place.item.subject.method
-    }
-
-    fn call(&self) -> &Call {
         match &self.call {
-            PlacedCall::Planned(call) => call,
-            PlacedCall::Resolved(call) => call,
+            PlacedCall::Planned(_) | PlacedCall::Resolved(_) => &self.place.item.subject.method,
+            PlacedCall::Snapshot(_) => &Method::GET,
         }
     }
 
+    fn call(&self) -> &Call {
+        self.call.call()
+    }
+
     fn progress(&self) -> &Progress {
-        &self.place.progress
+        match &self.call {
+            PlacedCall::Planned(_) | PlacedCall::Resolved(_) => &self.place.progress,
+            PlacedCall::Snapshot(snapshot) => snapshot.progress(),
+        }
     }
 
     fn limit(&self) -> Limit {

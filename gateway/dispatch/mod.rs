@@ -35,6 +35,15 @@
 //! 5. Its outcome goes to the source. In a graph, that makes others ready or ends them; in a stream, it can be taken now;
 //!    otherwise it stays in the item's slot until the batch has ended.
 //!
+//! # Groups that are undone
+//!
+//! Members of a group run one after the other, and each only if those before it succeeded. If the plan says what undoes
+//! them, a group that fails is undone: `compensation` decides what and in which order, `undo_groups` keeps what is needed
+//! for it, `undo` makes the calls out of that, and `undoing` carries them out. A snapshot is a job of its own, before the
+//! member's: it goes through the scheduler like every other. Undoing begins as soon as no member is under way. It ends
+//! neither with the deadline nor when the client leaves: only then would it be needed most. It has its own time limit,
+//! and the items end after it. What waits for a member waits for that, too.
+//!
 //! Items that share the call of another (`coalesced`) are not called: they end with that one.
 //!
 //! # Invariants
@@ -63,6 +72,7 @@ mod batch;
 mod budget;
 mod coalesced;
 mod collect;
+mod compensation;
 mod condition;
 mod deferred;
 mod engine;
@@ -72,6 +82,7 @@ mod items;
 mod line;
 mod need;
 mod outcome;
+mod placed_call;
 mod progress;
 mod queues;
 mod ramp;
@@ -83,17 +94,21 @@ mod sources;
 mod stream;
 mod timeline;
 mod turn;
+mod undo;
+mod undo_groups;
+mod undoing;
 mod window;
 
 pub use arriving::{StreamWork, StreamedItem};
 pub use batch::dispatch;
 pub use budget::ReplyBudget;
+pub use compensation::Undone;
 pub use engine::{Attempt, Channel, Engine};
 pub use failure::{CallFailure, FailureKind};
 pub use outcome::{DispatchedItem, Outcome, SkipReason, WindowLimit};
 pub use progress::{Progress, Sent};
 pub use reply::UpstreamReply;
-pub use resolve::{Answers, Resolver, Surroundings, Unfit, resolve};
+pub use resolve::{Answers, Resolver, Surroundings, Unfit, locate, resolve};
 pub use source::DispatchLimits;
 pub use stream::StreamDispatch;
 pub use timeline::{AttemptTimes, Attempts, Timeline};

@@ -5,6 +5,7 @@ use http::header::CONTENT_ENCODING;
 use crate::batch::{ItemId, ItemRejection, Subject};
 use crate::route::{Respond, RouteIndex, UpstreamIndex};
 
+use super::compensation::Undone;
 use super::failure::CallFailure;
 use super::progress::{Progress, Sent};
 use super::reply::UpstreamReply;
@@ -28,6 +29,13 @@ pub enum Outcome {
         /// Whether a byte of it may have reached the upstream.
         sent: Sent,
     },
+    /// It succeeded, and an attempt was made to undo it, because its group failed.
+    Undone {
+        /// How that ended.
+        undone: Undone,
+        /// The member because of which the group failed.
+        on: ItemId,
+    },
 }
 
 impl Outcome {
@@ -42,7 +50,7 @@ impl Outcome {
         match self {
             Self::Answered(reply) => reply.status.as_u16() >= 400,
             Self::Responded(respond) => respond.status.as_u16() >= 400,
-            Self::Rejected(_) | Self::Skipped(_) | Self::Failed { .. } => true,
+            Self::Rejected(_) | Self::Skipped(_) | Self::Failed { .. } | Self::Undone { .. } => true,
         }
     }
 }
@@ -58,6 +66,11 @@ pub enum SkipReason {
         on: ItemId,
         /// The group that it is in.
         group: Option<ItemId>,
+    },
+    /// A member of its group failed before it.
+    NeverRan {
+        /// That member.
+        on: ItemId,
     },
     /// Its condition does not hold.
     ConditionNotMet {
@@ -104,6 +117,8 @@ pub struct DispatchedItem {
     pub timeline: Timeline,
     /// Whether it shared the call of another item.
     pub coalesced: bool,
+    /// How undoing it ended, if its group failed after it may have changed something.
+    pub undone: Option<Undone>,
 }
 
 impl DispatchedItem {

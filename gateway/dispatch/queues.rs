@@ -9,8 +9,9 @@ use crate::plan::Step;
 use crate::route::UpstreamIndex;
 
 use super::engine::Engine;
-use super::items::{Items, PlacedCall, PlacedJob};
+use super::items::{Items, PlacedJob};
 use super::outcome::Outcome;
+use super::placed_call::PlacedCall;
 use super::source::{Run, Source};
 
 /// The queues of one batch.

@@ -17,7 +17,7 @@ use crate::header::field::{FieldError, Fields, checked_field};
 use crate::plan::{Call, CallTemplate, Filled, PlanContext, parse_item_url};
 use crate::reference::expression::{Expression, Part, TextTemplate};
 use crate::reference::template::BodyPiece;
-use crate::route::{AbsoluteUrl, Mapping, RouteAction, RouteIndex, UpstreamIndex};
+use crate::route::{AbsoluteUrl, Mapping, Route, RouteAction, RouteIndex, UpstreamIndex};
 
 /// All but RFC 3986's unreserved characters.
 const IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -39,6 +39,10 @@ pub trait Resolver: Sync {
     /// # Errors
     /// Says why the call can't be made.
     fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit>;
+
+    /// Makes a call, with these fields, to the url in the Location of a reply that came over a route. `None` if that does
+    /// not lead to the same upstream. See [`locate`].
+    fn locate(&self, location: &str, route: RouteIndex, fields: Fields) -> Option<Call>;
 }
 
 /// What resolving needs to know of the gateway.
@@ -162,15 +166,7 @@ impl<'run, 'work> Filling<'run, 'work> {
         let (answer, source) = self.answer(id).map_err(fail)?;
         let value = answer.header("location").ok_or_else(|| fail("the result has no Location"))?;
         let source = source.ok_or_else(|| fail("the result has no Location"))?;
-        // A fragment is for the reader of the resource that the Location names, and is never sent.
-        let value = value.split('#').next().unwrap_or_default();
-        if !value.starts_with('/') && AbsoluteUrl::parse(value).is_none() {
-            return Err(fail("the Location is relative, and only a path or an absolute url can be followed"));
-        }
-        let mapped = self.to_gateway(value, source);
-        let url = parse_item_url(&mapped, self.around.plan.own_authority)
-            .map_err(|_| fail("the Location does not stay at this gateway"))?;
-        Ok(format!("{}{}", url.path.as_str(), url.query))
+        followed(&value, source, self.around).map_err(fail)
     }
 
     fn headers(&mut self) -> Result<Fields, Unfit> {
@@ -220,7 +216,9 @@ impl<'run, 'work> Filling<'run, 'work> {
         let (answer, source) = self.answer(&expression.item).map_err(fail)?;
         let value = answer.text(expression, self.answers.left).map_err(fail)?;
         Ok(match (&expression.part, source) {
-            (Part::Header(name), Some(source)) if URLS.contains(name) => self.to_gateway(&value, source),
+            (Part::Header(name), Some(source)) if URLS.contains(name) => {
+                to_gateway(&value, source, self.around)
+            }
             (Part::Header(_) | Part::Status | Part::Body(_), _) => value,
         })
     }
@@ -237,23 +235,52 @@ impl<'run, 'work> Filling<'run, 'work> {
         }
     }
 
-    /// An upstream's url as the client would see it.
-    fn to_gateway(&self, url: &str, source: Source<'_>) -> String {
-        let is_upstream = |authority: &str| (self.around.is_upstream)(source.upstream, authority);
-        source.mapping.reference_to_gateway(url, is_upstream, self.around.own_origin).into_owned()
-    }
-
     /// An item's result, and where it came from.
     fn answer(&self, id: &ItemId) -> Result<Found<'run, 'work>, Problem> {
         let result = self.template.source(id).and_then(|index| (self.answers.earlier)(index));
         let result = result.ok_or("that item has no result")?;
         let route = result.route.and_then(|index| self.around.plan.routes.get(index));
-        let source = route.and_then(|route| match &route.action {
-            RouteAction::Forward { upstream, mapping } => Some(Source { upstream: *upstream, mapping }),
-            RouteAction::Respond(_) => None,
-        });
+        let source = route.and_then(Source::from_route);
         Ok((Answer::from_outcome(result.outcome).ok_or("that item has no result")?, source))
     }
+}
+
+impl<'run> Source<'run> {
+    /// `None` for a route that answers by itself.
+    fn from_route(route: &'run Route) -> Option<Self> {
+        match &route.action {
+            RouteAction::Forward { upstream, mapping } => Some(Self { upstream: *upstream, mapping }),
+            RouteAction::Respond(_) => None,
+        }
+    }
+}
+
+/// The url in a Location as a path of the gateway's.
+fn followed(location: &str, source: Source<'_>, around: &Surroundings<'_>) -> Result<String, Problem> {
+    // A fragment is for the reader of the resource that the Location names, and is never sent.
+    let location = location.split('#').next().unwrap_or_default();
+    if !location.starts_with('/') && AbsoluteUrl::parse(location).is_none() {
+        return Err("the Location is relative, and only a path or an absolute url can be followed");
+    }
+    let mapped = to_gateway(location, source, around);
+    let url = parse_item_url(&mapped, around.plan.own_authority)
+        .map_err(|_| "the Location does not stay at this gateway")?;
+    Ok(format!("{}{}", url.path.as_str(), url.query))
+}
+
+/// An upstream's url as the client would see it.
+fn to_gateway(url: &str, source: Source<'_>, around: &Surroundings<'_>) -> String {
+    let is_upstream = |authority: &str| (around.is_upstream)(source.upstream, authority);
+    source.mapping.reference_to_gateway(url, is_upstream, around.own_origin).into_owned()
+}
+
+/// A call, with these fields, to the url in the Location of a reply that came over a route. `None` if that does not lead to
+/// the same upstream.
+pub fn locate(location: &str, route: RouteIndex, fields: Fields, around: &Surroundings<'_>) -> Option<Call> {
+    let source = around.plan.routes.get(route).and_then(Source::from_route)?;
+    let href = followed(location, source, around).ok()?;
+    let call = around.plan.call_to(&href, fields).ok()?;
+    (call.upstream == source.upstream).then_some(call)
 }
 
 fn unresolved(expression: &Expression, problem: Problem) -> Unfit {

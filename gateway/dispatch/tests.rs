@@ -17,14 +17,16 @@ mod lines;
 mod references;
 mod stream;
 mod timeline;
+mod undo;
 
 use super::*;
 use crate::batch::{ItemForm, ItemId, ItemIndex, ItemRejection, StreamWindow, Subject};
 use crate::clock::Stopwatch;
+use crate::header::field::Fields;
 use crate::header::spelling::Spellings;
 use crate::limiter::{Client, ClientShare, FairLimiter, Flow, LimiterLimits, Permit};
 use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step};
-use crate::route::UpstreamIndex;
+use crate::route::{RouteIndex, UpstreamIndex};
 
 /// What the fake does with a call, by its target path.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +68,7 @@ impl Fake {
             dependencies: Vec::new(),
             conditions: crate::plan::Conditions::new(),
             follows: Vec::new(),
+            undos: Vec::new(),
             ignored: Vec::new(),
         }
     }
@@ -97,6 +100,10 @@ pub(crate) struct FakeChannel<'engine>(&'engine Fake);
 impl Resolver for Fake {
     fn resolve(&self, _: &CallTemplate, _: &mut Answers<'_>) -> Result<Call, Unfit> {
         unreachable!("no item of these refers to another")
+    }
+
+    fn locate(&self, _: &str, _: RouteIndex, _: Fields) -> Option<Call> {
+        unreachable!("no item of these is undone")
     }
 }
 

@@ -140,7 +140,9 @@ impl Window {
                 let headers = value.map(|value| (CONTENT_TYPE, value)).into_iter().collect();
                 (Some(respond.status), self.keep(&headers, &respond.body, most))
             }
-            Outcome::Rejected(_) | Outcome::Skipped(_) | Outcome::Failed { .. } => (None, Err(self.scarce())),
+            Outcome::Rejected(_) | Outcome::Skipped(_) | Outcome::Failed { .. } | Outcome::Undone { .. } => {
+                (None, Err(self.scarce()))
+            }
         };
         End { has_failed: outcome.is_error(), status, result, route }
     }

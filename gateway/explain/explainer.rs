@@ -11,7 +11,7 @@ use super::limits::{self, UpstreamLimits};
 use crate::batch::ItemIndex;
 use crate::config::{Scheme, Target, Upstream};
 use crate::dialect::InputFormat;
-use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step, coalesce};
+use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step, Undo, coalesce};
 use crate::problem;
 use crate::route::{UpstreamIndex, encoded_characters};
 
@@ -48,7 +48,11 @@ pub fn explain(mut plan: Plan, form: InputFormat, context: &ExplainContext<'_>) 
                 let condition = plan.conditions.get(&ItemIndex(index));
                 let condition = condition.map(|planned| planned.condition.to_string());
                 let follows = plan.follows.get(index).copied().flatten().map(ItemIndex::position);
-                ExplainedItem { follows, condition, ..explain_item(index + 1, item, after, context) }
+                let undo = plan.undo(ItemIndex(index)).map(|undo| match undo {
+                    Undo::Nothing => "nothing".to_owned(),
+                    Undo::By(rule) => rule.to_string(),
+                });
+                ExplainedItem { follows, undo, condition, ..explain_item(index + 1, item, after, context) }
             })
             .collect(),
     }
@@ -94,6 +98,7 @@ fn explain_item(
         encoded: encoded(item),
         after,
         follows: None,
+        undo: None,
         condition: None,
         route: route.map(|route| route.name.clone()),
         rate_limits,

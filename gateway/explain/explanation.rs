@@ -52,6 +52,9 @@ pub(super) struct ExplainedItem {
     /// The position of the item of its group that must end before it, whether that succeeds or fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) follows: Option<usize>,
+    /// What undoes it if its group fails; `nothing` if it changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) undo: Option<String>,
     /// The condition that must hold then.
     #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
     pub(super) condition: Option<String>,

@@ -55,7 +55,18 @@ impl fmt::Display for Explanation {
 
 fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
     let ExplainedItem {
-        position, id, method, url, after, follows, condition, route, rate_limits, fate, ..
+        position,
+        id,
+        method,
+        url,
+        after,
+        follows,
+        undo,
+        condition,
+        route,
+        rate_limits,
+        fate,
+        ..
     } = item;
     let (id, url) = (one_line(id, WIDTH), one_line(url, WIDTH));
     writeln!(formatter, "\n{position}. {id}  {method} {url}")?;
@@ -65,7 +76,11 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
         writeln!(formatter, "   after     {}", positions.join(", "))?;
     }
     if let Some(position) = follows {
-        writeln!(formatter, "   follows   {position}, of the same group, which is not atomic")?;
+        let group = if undo.is_some() { "is undone if it fails" } else { "is not atomic" };
+        writeln!(formatter, "   follows   {position}, of the same group, which {group}")?;
+    }
+    if let Some(undo) = undo {
+        writeln!(formatter, "   undo      {undo}")?;
     }
     if let Some(condition) = condition {
         writeln!(formatter, "   if        {}", one_line(condition, WIDTH))?;

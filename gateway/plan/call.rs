@@ -27,3 +27,19 @@ pub struct Call {
     /// The item's own time limit.
     pub timeout: Option<Duration>,
 }
+
+impl Call {
+    /// A call with no fields of its own and no body.
+    #[must_use]
+    pub fn new(upstream: UpstreamIndex, target: Box<str>) -> Self {
+        Self {
+            upstream,
+            target,
+            headers: Fields::new(),
+            spellings: Spellings::default(),
+            references: Vec::new(),
+            body: None,
+            timeout: None,
+        }
+    }
+}

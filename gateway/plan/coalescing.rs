@@ -1,5 +1,6 @@
 //! Equal items on routes with `coalesce`: the first of them is called, and the others share its call. An item that waits
-//! for others, or is in a batch that runs one by one, has a call of its own, because it has to see earlier changes.
+//! for others, is in a group that can be undone, or is in a batch that runs one by one, has a call of its own, because it has
+//! to see earlier changes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -56,6 +57,7 @@ fn waits(plan: &Plan, index: ItemIndex) -> bool {
     plan.dependencies.get(index.0).is_some_and(|on| !on.is_empty())
         || plan.conditions.contains_key(&index)
         || plan.follows.get(index.0).is_some_and(Option::is_some)
+        || plan.undo(index).is_some()
 }
 
 impl<'plan> SharedKey<'plan> {
@@ -86,7 +88,9 @@ mod tests {
     use super::*;
     use crate::batch::{Batch, BatchItem, Item, ItemForm, Subject};
     use crate::plan::{PlanContext, plan};
-    use crate::route::{CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, Strictness};
+    use crate::route::{
+        CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, Strictness, UndoRules,
+    };
 
     fn routes() -> RouteTable {
         let route = |path: &str, strip: &str, coalesce, upstream| {
@@ -95,7 +99,8 @@ mod tests {
             let action = RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping };
             let (name, path, methods) = (path.to_owned(), canonical(path), MethodSet::Any);
             let encoded_slashes = EncodedSlashes::Refuse;
-            Route { name, path, methods, batchable: true, coalesce, encoded_slashes, action }
+            let undo = UndoRules::default();
+            Route { name, path, methods, batchable: true, coalesce, encoded_slashes, undo, action }
         };
         RouteTable::new(vec![
             route("/same/", "/", true, 0),

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::batch::{BatchItem, ChangeSet, Groups, ItemId, ItemIndex, ItemRejection};
+use crate::batch::{BatchItem, ChangeSet, Groups, ItemId, ItemIndex, ItemRejection, SetAnswer};
 
 /// What holds the items of a group together.
 #[derive(PartialEq, Eq, Hash)]
@@ -35,21 +35,27 @@ fn key(item: &BatchItem) -> Option<Key<'_>> {
 /// Treats the groups of several as the endpoint wants it. `followed` is that of the same items.
 pub(crate) fn settle(items: &mut [BatchItem], followed: &[Option<ItemIndex>], groups: Groups) {
     match groups {
-        Groups::Independent => {}
+        // Whether a group can be undone is known once its items have their routes: `undo`.
+        Groups::Independent | Groups::Compensate => {}
         Groups::Refuse => {
-            for item in members(items.len(), followed) {
-                if let Some(item) = items.get_mut(item) {
-                    item.content = Err(ItemRejection::NotAtomic);
+            for (number, before) in followed.iter().enumerate() {
+                let Some(before) = before else { continue };
+                // The member before is one that was refused already, unless it is the first.
+                let is_first = followed.get(before.0).is_some_and(Option::is_none);
+                if let Some(first) = items.get_mut(before.0).filter(|_| is_first) {
+                    refuse(first, SetAnswer::ByThis);
+                }
+                if let Some(item) = items.get_mut(number) {
+                    refuse(item, SetAnswer::ByOther);
                 }
             }
         }
     }
 }
 
-/// The positions of all members of groups of several, some of them twice.
-fn members(items: usize, followed: &[Option<ItemIndex>]) -> impl Iterator<Item = usize> {
-    let pairs = followed.iter().enumerate().take(items);
-    pairs.filter_map(|(number, before)| Some([before.as_ref()?.0, number])).flatten()
+fn refuse(item: &mut BatchItem, answer: SetAnswer) {
+    item.content = Err(ItemRejection::NotAtomic);
+    item.subject.answer_set(answer);
 }
 
 #[cfg(test)]
@@ -94,5 +100,6 @@ mod tests {
         };
         assert_eq!(refused(Groups::Refuse), [true, false, true]);
         assert_eq!(refused(Groups::Independent), [false; 3]);
+        assert_eq!(refused(Groups::Compensate), [false; 3]);
     }
 }

@@ -73,7 +73,15 @@ impl Plan {
             dependencies.push(lines.into_iter().map(|line| line.index).collect());
             items.push(item);
         }
-        Self { items, dependencies, conditions, follows: Vec::new(), sequential: false, ignored: Vec::new() }
+        Self {
+            items,
+            dependencies,
+            conditions,
+            follows: Vec::new(),
+            undos: Vec::new(),
+            sequential: false,
+            ignored: Vec::new(),
+        }
     }
 }
 
@@ -285,6 +293,7 @@ mod tests {
             batchable: true,
             coalesce: false,
             encoded_slashes: EncodedSlashes::Refuse,
+            undo: crate::route::UndoRules::default(),
             action: RouteAction::Forward { upstream, mapping },
         }]);
         let context = PlanContext {

@@ -19,7 +19,8 @@
 //! - **What it shares.** Equal items of routes with `coalesce` share one call (`coalescing`), but only if their
 //!   batch runs in parallel.
 //! - **What becomes of groups** of several items, which no transaction holds together (`groups`): their members are
-//!   rejected, or run one after the other.
+//!   rejected, or run one after the other. Where what they did is undone if one fails, `undo` decides how, and rejects a
+//!   group of which a member can't be undone.
 //! - **What is wrong with it.** A rejected item keeps its place and its reason. It never fails the batch; only
 //!   dependencies that can't be resolved refuse the batch as a whole. In a stream they reject their line.
 //!
@@ -39,6 +40,7 @@ mod planner;
 mod preferences;
 mod routing;
 mod step;
+mod undo;
 mod url;
 
 pub use call::Call;
@@ -49,5 +51,5 @@ pub use lines::{AwaitedLine, EarlierLines, Needed, PlannedLine, Waits};
 pub use planner::plan;
 pub use preferences::Preferences;
 pub use routing::PlanContext;
-pub use step::{Plan, PlannedItem, Step};
+pub use step::{Plan, PlannedItem, Step, Undo};
 pub use url::{ItemUrl, Separator, parse_item_url};

@@ -7,6 +7,7 @@ use super::dependencies::Names;
 use super::groups;
 use super::routing::{PlanContext, map_references};
 use super::step::{Plan, PlannedItem, Step};
+use super::undo;
 use crate::batch::{
     Batch, BatchItem, BatchRefusal, ChangeSet, Groups, Item, ItemId, ItemIndex, ItemRejection, Subject,
 };
@@ -30,8 +31,11 @@ pub fn plan(mut batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRe
         plan.dependencies.resize(plan.items.len(), Vec::new());
     }
     plan.follows = follows;
-    if context.groups == Groups::Independent {
-        plan.forget_groups();
+    match context.groups {
+        Groups::Refuse => {}
+        Groups::Independent => plan.forget_groups(),
+        Groups::Compensate if plan.follows.is_empty() => {}
+        Groups::Compensate => undo::settle(&mut plan, context.routes),
     }
     Ok(plan)
 }
@@ -45,6 +49,7 @@ fn plan_independent(batch: Batch, context: &PlanContext<'_>) -> Plan {
         dependencies: Vec::new(),
         conditions: Conditions::new(),
         follows: Vec::new(),
+        undos: Vec::new(),
         sequential,
         ignored,
     }
@@ -79,7 +84,8 @@ fn plan_dependent(mut batch: Batch, names: &Names, context: &PlanContext<'_>) ->
         waits_for.dedup();
         planned.push(one);
     }
-    Ok(Plan { items: planned, dependencies, conditions, follows: Vec::new(), sequential, ignored })
+    let (follows, undos) = (Vec::new(), Vec::new());
+    Ok(Plan { items: planned, dependencies, conditions, follows, undos, sequential, ignored })
 }
 
 /// The other items of a batch, as one of them names them.

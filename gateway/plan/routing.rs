@@ -6,9 +6,11 @@ use http::Method;
 use super::call::Call;
 use super::url::{ItemUrl, parse_item_url};
 use crate::batch::{Groups, ItemRejection};
+use crate::header::field::Fields;
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
 use crate::route::{
-    CanonicalPath, EncodedSlashes, Mapping, ReferenceRules, Route, RouteIndex, RouteTable, Strictness,
+    CanonicalPath, EncodedSlashes, Mapping, ReferenceRules, Route, RouteAction, RouteIndex, RouteTable,
+    Strictness,
 };
 
 /// What planning needs to know about a batch's endpoint.
@@ -54,6 +56,19 @@ impl<'context> PlanContext<'context> {
     /// Whether a batch endpoint takes requests to this path with the query of this url.
     fn leads_to_batch(&self, path: &CanonicalPath, url: &ItemUrl<'_>) -> bool {
         (self.is_batch_endpoint)(path, url.query.trim_start_matches('?'))
+    }
+
+    /// A call without a body to a url of the gateway's, with these fields.
+    ///
+    /// # Errors
+    /// The url does not lead to an upstream.
+    pub fn call_to(&self, href: &str, headers: Fields) -> Result<Call, ItemRejection> {
+        let found = self.find_route(href)?;
+        let RouteAction::Forward { upstream, mapping } = &found.route.action else {
+            return Err(ItemRejection::NoRoute);
+        };
+        let (upstream, target) = (*upstream, found.url.to_upstream(mapping));
+        map_references(Call { headers, ..Call::new(upstream, target) }, mapping, self)
     }
 
     /// In every way that a server may read the path, it has to lead to the same route.

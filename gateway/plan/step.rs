@@ -3,8 +3,8 @@
 use super::call::Call;
 use super::call_template::CallTemplate;
 use super::conditions::Conditions;
-use crate::batch::{ItemIndex, ItemRejection, Subject};
-use crate::route::{Respond, RouteIndex};
+use crate::batch::{BatchRefusal, ItemIndex, ItemRejection, Subject};
+use crate::route::{Respond, RouteIndex, UndoRule};
 
 /// A batch, ready to be dispatched.
 #[derive(Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Plan {
     /// For each item, the member of its group that comes before it and must end before it starts, whether that succeeds or
     /// fails. Empty if the batch has no group of several items; otherwise `dependencies` is not empty.
     pub follows: Vec<Option<ItemIndex>>,
+    /// For each item, what undoes it if its group fails. Empty if no group of the batch is undone.
+    pub undos: Vec<Option<Undo>>,
     /// Whether the batch itself asks for its items to be run one by one.
     pub sequential: bool,
     /// The items that are started only if a condition holds. They wait for the items that it asks about, whether those
@@ -40,17 +42,29 @@ impl Plan {
         }
     }
 
-    /// Whether groups of several items are refused.
+    /// Why groups of several items are refused, if one is.
     #[must_use]
-    pub fn refuses_groups(&self) -> bool {
-        !self.follows.is_empty()
-            && self.items.iter().any(|item| item.step == Step::Rejected(ItemRejection::NotAtomic))
+    pub fn group_refusal(&self) -> Option<BatchRefusal> {
+        let mut members = self.items.iter().filter(|_| !self.follows.is_empty());
+        members.find_map(|item| match &item.step {
+            Step::Rejected(ItemRejection::NotAtomic) => Some(BatchRefusal::NotAtomic),
+            Step::Rejected(ItemRejection::NoUndo { method, route }) => {
+                Some(BatchRefusal::NoUndo { method: method.clone(), route: route.clone() })
+            }
+            Step::Rejected(_) | Step::Call(_) | Step::Later(_) | Step::Same(_) | Step::Respond(_) => None,
+        })
+    }
+
+    /// What undoes an item, if it is in a group that is undone when it fails.
+    #[must_use]
+    pub fn undo(&self, index: ItemIndex) -> Option<&Undo> {
+        self.undos.get(index.0)?.as_ref()
     }
 
     /// How many items are in groups of several that run one by one.
     #[must_use]
     pub fn independent_members(&self) -> usize {
-        if self.refuses_groups() {
+        if !self.undos.is_empty() || self.group_refusal().is_some() {
             return 0;
         }
         // Each group has one member that follows none.
@@ -84,4 +98,13 @@ pub enum Step {
     Respond(Respond),
     /// The gateway rejects it; nothing is sent.
     Rejected(ItemRejection),
+}
+
+/// What undoes a member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// Nothing: it changes nothing.
+    Nothing,
+    /// What the rule of its route says.
+    By(UndoRule),
 }

@@ -42,7 +42,7 @@ fn row(refusal: &BatchRefusal) -> Row {
         BatchRefusal::UnsupportedMediaType(_) | BatchRefusal::NoRecords => table::UNSUPPORTED_MEDIA_TYPE,
         BatchRefusal::NotAcceptable(_) => table::NOT_ACCEPTABLE,
         BatchRefusal::OdataVersion => table::ODATA_VERSION,
-        BatchRefusal::NotAtomic => table::NOT_IMPLEMENTED,
+        BatchRefusal::NotAtomic | BatchRefusal::NoUndo { .. } => table::NOT_IMPLEMENTED,
         BatchRefusal::NoIsolation => table::NO_ISOLATION,
         BatchRefusal::CrossSite => table::CROSS_SITE,
         BatchRefusal::NotAdmitted(refusal) => admission::row(refusal),

@@ -87,6 +87,7 @@ const fn row(failure: CallFailure) -> Row {
         CallFailure::ReplyTooLarge { .. } => table::REPLY_TOO_LARGE,
         CallFailure::MappedBodyTooLarge => table::MAPPED_BODY_TOO_LARGE,
         CallFailure::RepliesTooLarge { .. } => table::REPLIES_TOO_LARGE,
+        CallFailure::NoSnapshot { .. } => table::NO_SNAPSHOT,
         CallFailure::MemoryFull => table::MEMORY_BUDGET,
         CallFailure::ReplyCoding => table::REPLY_CODING,
         CallFailure::ClientGone => table::CLIENT_GONE,

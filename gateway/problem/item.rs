@@ -3,9 +3,9 @@
 use super::admission::{self, of_admission};
 use super::error_reply::{ErrorReply, Limit};
 use super::table::{self, Row};
-use crate::batch::{ItemRejection, OutcomeKind};
+use crate::batch::{ItemId, ItemRejection, OutcomeKind};
 use crate::dialect::Decider;
-use crate::dispatch::{SkipReason, WindowLimit};
+use crate::dispatch::{SkipReason, Undone, WindowLimit};
 
 /// The result of an item that is rejected. Nothing was sent for it.
 #[must_use]
@@ -61,7 +61,29 @@ fn row(rejection: &ItemRejection) -> Row {
         ItemRejection::NotAdmitted(refusal) => admission::row(refusal),
         ItemRejection::NoRoute | ItemRejection::NoRouteForRelative { .. } => table::NO_ROUTE,
         ItemRejection::MethodNotAllowed { .. } => table::ITEM_METHOD_NOT_ALLOWED,
-        ItemRejection::NotAtomic | ItemRejection::NotImplemented { .. } => table::NOT_IMPLEMENTED,
+        ItemRejection::NotAtomic | ItemRejection::NoUndo { .. } | ItemRejection::NotImplemented { .. } => {
+            table::NOT_IMPLEMENTED
+        }
+    }
+}
+
+/// The result of an item that succeeded, and was then to be undone, because this other item of its group failed.
+#[must_use]
+pub fn of_undone(undone: Undone, on: &ItemId) -> ErrorReply {
+    match undone {
+        Undone::Done => ErrorReply::new(
+            table::COMPENSATED,
+            format!("`{on}`, an item of the same group, failed; this one had succeeded and was undone"),
+            OutcomeKind::Undone,
+        ),
+        Undone::Failed => ErrorReply::new(
+            table::UNDO_FAILED,
+            format!(
+                "`{on}`, an item of the same group, failed; this one had succeeded and could not be undone: what it did \
+                 may still be there"
+            ),
+            OutcomeKind::Unknown,
+        ),
     }
 }
 
@@ -92,6 +114,9 @@ pub fn of_skip(reason: SkipReason, decider: Decider) -> ErrorReply {
         SkipReason::DependencyFailed { on, group } => {
             let group = group.map(|group| format!(" of the group `{group}`")).unwrap_or_default();
             (table::DEPENDENCY_FAILED, format!("this item depends on `{on}`{group}, which failed"))
+        }
+        SkipReason::NeverRan { on } => {
+            (table::NEVER_RAN, format!("`{on}`, an item of the same group, failed before this one was sent"))
         }
         SkipReason::ConditionNotMet { condition } => {
             (table::CONDITION_NOT_MET, format!("the item's `if` was not met: {condition}"))

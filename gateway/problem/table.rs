@@ -120,6 +120,11 @@ rows! {
     RESULT_NOT_KEPT = FAILED_DEPENDENCY "out_of_window" "http_request_denied" "The stream does not remember that line" "stream_window.bytes";
     NO_MEMORY_FOR_RESULTS = FAILED_DEPENDENCY "out_of_window" "http_request_denied" "The stream does not remember that line" "limits.memory";
     REFERENCE_UNRESOLVED = FAILED_DEPENDENCY "reference_unresolved" "http_request_denied" "Unresolved reference";
+
+    // Members of groups that failed.
+    NEVER_RAN = FAILED_DEPENDENCY "never_ran" "http_request_denied" "The group failed before this item";
+    COMPENSATED = FAILED_DEPENDENCY "compensated" "http_request_denied" "Undone, because the group failed";
+    UNDO_FAILED = FAILED_DEPENDENCY "undo_failed" "http_request_denied" "The group failed, and this item could not be undone";
 }
 
 rows! {
@@ -147,6 +152,7 @@ rows! {
     REPLY_TOO_LARGE = BAD_GATEWAY "reply_too_large" "http_response_body_size" "The upstream's reply is too large" "max_item_reply";
     MAPPED_BODY_TOO_LARGE = BAD_GATEWAY "reply_too_large" "http_response_body_size" "The upstream's reply is too large" "mapped_body";
     REPLIES_TOO_LARGE = BAD_GATEWAY "replies_too_large" "http_response_body_size" "The batch's replies are too large" "max_reply";
+    NO_SNAPSHOT = BAD_GATEWAY "no_snapshot" "http_request_denied" "What is there before the change could not be read";
     REPLY_CODING = BAD_GATEWAY "reply_coding" "http_response_content_coding" "The upstream's reply can't be decoded";
     CLIENT_GONE = BAD_GATEWAY "client_gone" "connection_terminated" "The client disconnected";
     CALL_INTERNAL = BAD_GATEWAY "internal" "proxy_internal_error" "Internal gateway error";

@@ -15,6 +15,7 @@ mod reading;
 mod reference;
 mod table;
 mod template;
+mod undo;
 
 pub use authority::{AbsoluteUrl, same_authority};
 pub use canonical::{
@@ -28,3 +29,4 @@ pub use reading::{Ambiguity, Reading};
 pub use reference::{ForbiddenReference, OriginText, ReferenceRules};
 pub use table::{Respond, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 pub use template::{TemplateError, UrlTemplate};
+pub use undo::{UndoError, UndoRule, UndoRules, is_safe};

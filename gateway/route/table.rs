@@ -7,6 +7,7 @@ use super::canonical::{CanonicalPath, EncodedSlashes};
 use super::mapping::Mapping;
 use super::method::MethodSet;
 use super::reading::Ambiguity;
+use super::undo::UndoRules;
 
 /// A route's position in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +33,8 @@ pub struct Route {
     pub coalesce: bool,
     /// Whether it takes items with an encoded slash in their path.
     pub encoded_slashes: EncodedSlashes,
+    /// How to undo what its methods did.
+    pub undo: UndoRules,
     /// What it does with a request.
     pub action: RouteAction,
 }
@@ -146,6 +149,7 @@ mod tests {
             batchable: true,
             coalesce: false,
             encoded_slashes: EncodedSlashes::Refuse,
+            undo: UndoRules::default(),
             action: RouteAction::Respond(Respond {
                 status: StatusCode::OK,
                 body: Bytes::new(),

@@ -135,7 +135,7 @@ async fn answer<'gateway>(
     if !policy.sequential {
         coalesce(&mut plan, &snapshot.settings.routes);
     }
-    let refuses_groups = plan.refuses_groups();
+    let group_refusal = plan.group_refusal();
     let mut left = false;
     let stopwatch = Stopwatch::start();
     let gone = async {
@@ -156,8 +156,8 @@ async fn answer<'gateway>(
         context.client_left();
         return Ok(Handled::BrokenOff);
     }
-    if refuses_groups && reports.iter().all(never_ran) {
-        return Err(BatchRefusal::NotAtomic);
+    if let Some(refusal) = group_refusal.filter(|_| reports.iter().all(never_ran)) {
+        return Err(refusal);
     }
     let results = if policy.leaves_out_unstarted { started(results, &reports) } else { results };
     let reply = encoded(runner, results);

@@ -8,10 +8,12 @@ use futures_util::future::{BoxFuture, FutureExt};
 use crate::batch::{BatchRefusal, MultiStatus};
 use crate::dialect::ExecutionPolicy;
 use crate::dispatch::{
-    Answers, DispatchLimits, DispatchedItem, Resolver, Surroundings, Unfit, dispatch, resolve,
+    Answers, DispatchLimits, DispatchedItem, Resolver, Surroundings, Unfit, dispatch, locate, resolve,
 };
+use crate::header::field::Fields;
 use crate::memory::MemoryReservation;
 use crate::plan::{Call, CallTemplate, Plan, PlanContext};
+use crate::route::RouteIndex;
 use crate::state::snapshot::Snapshot;
 use crate::stitch::{ItemReport, StitchContext, stitch};
 use crate::upstream::client::{BatchEngine, Behalf, SharedFields};
@@ -101,6 +103,16 @@ impl<'run> Runner<'run> {
 
 impl Resolver for Runner<'_> {
     fn resolve(&self, template: &CallTemplate, answers: &mut Answers<'_>) -> Result<Call, Unfit> {
+        self.with_surroundings(|around| resolve(template, answers, around))
+    }
+
+    fn locate(&self, location: &str, route: RouteIndex, fields: Fields) -> Option<Call> {
+        self.with_surroundings(|around| locate(location, route, fields, around))
+    }
+}
+
+impl Runner<'_> {
+    fn with_surroundings<T>(&self, work: impl FnOnce(&Surroundings<'_>) -> T) -> T {
         let (snapshot, caller) = (self.snapshot, &self.request.caller);
         let plan = PlanContext {
             routes: &snapshot.settings.routes,
@@ -112,6 +124,6 @@ impl Resolver for Runner<'_> {
         };
         let is_upstream = |upstream, name: &str| snapshot.goes_by(upstream, name, &caller.authority);
         let own_origin = &caller.origin();
-        resolve(template, answers, &Surroundings { plan, own_origin, is_upstream: &is_upstream })
+        work(&Surroundings { plan, own_origin, is_upstream: &is_upstream })
     }
 }

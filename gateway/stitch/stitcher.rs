@@ -4,7 +4,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use super::reply::{self, StitchContext};
 use crate::batch::{ItemResult, MultiStatus, OutcomeKind, ResultBody, Subject};
-use crate::dispatch::{DispatchedItem, Outcome, Sent, Timeline};
+use crate::dispatch::{DispatchedItem, Outcome, Sent, Timeline, Undone};
 use crate::header::PROXY_STATUS;
 use crate::header::field::Fields;
 use crate::header::retry_after;
@@ -33,6 +33,8 @@ pub struct ItemReport {
     pub coalesced: bool,
     /// The limit that was exceeded, if it was one.
     pub limit: Option<Limit>,
+    /// How undoing it ended, if its group failed after it may have changed something.
+    pub undone: Option<Undone>,
 }
 
 /// Stitches a batch's results. N items in, N results and N reports out, in order.
@@ -54,7 +56,7 @@ fn stitch_item(
     context: &StitchContext<'_>,
     budget: &mut reply::BodyBudget,
 ) -> (ItemResult, ItemReport) {
-    let DispatchedItem { subject, route, upstream, outcome, timeline, coalesced } = item;
+    let DispatchedItem { subject, route, upstream, outcome, timeline, coalesced, undone } = item;
     let method = subject.method.clone();
     let (mut result, cause) = match outcome {
         Outcome::Answered(reply) => {
@@ -70,6 +72,7 @@ fn stitch_item(
         },
         Outcome::Rejected(rejection) => gateway_made(subject, problem::of_rejection(&rejection)),
         Outcome::Skipped(reason) => gateway_made(subject, problem::of_skip(reason, context.decider)),
+        Outcome::Undone { undone, on } => gateway_made(subject, problem::of_undone(undone, &on)),
         Outcome::Failed { failure, sent } => {
             gateway_made(subject, problem::of_failure(failure, sent, &method))
         }
@@ -88,6 +91,7 @@ fn stitch_item(
         reason: cause.reason,
         limit: cause.limit,
         coalesced,
+        undone,
     };
     (result, report)
 }

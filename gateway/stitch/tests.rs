@@ -27,6 +27,7 @@ fn routes() -> RouteTable {
         batchable: true,
         coalesce: false,
         encoded_slashes: EncodedSlashes::Refuse,
+        undo: crate::route::UndoRules::default(),
         action,
     }])
 }
@@ -39,6 +40,7 @@ fn item(method: Method, outcome: Outcome) -> DispatchedItem {
         outcome,
         timeline: Timeline::not_started(Stopwatch::start()),
         coalesced: false,
+        undone: None,
     }
 }
 

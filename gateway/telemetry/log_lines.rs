@@ -18,7 +18,7 @@ use crate::problem::Limit;
 use super::libraries;
 use super::log_json::JsonLines;
 use super::log_writer::{self, WriterThread};
-use super::record::{BatchEnd, BatchRecord, FailedItem, Names, RequestRecord, Sender};
+use super::record::{BatchEnd, BatchRecord, FailedItem, LeftOver, Names, RequestRecord, Sender};
 use super::{GrpcStatus, LongLivedEnd};
 
 /// Logging can't start.
@@ -91,13 +91,34 @@ pub(super) fn log_batch(sender: &Sender<'_>, batch: &BatchRecord, names: Names<'
         failed = batch.summary.failed,
         coalesced = (batch.coalesced > 0).then_some(batch.coalesced),
         independent = (batch.independent > 0).then_some(batch.independent),
+        undone = (batch.undone > 0).then_some(batch.undone),
+        undo_failed = (!batch.left_over.is_empty()).then_some(batch.left_over.len()),
         bytes_in = batch.bytes_in,
         bytes_out = batch.bytes_out,
         duration_ms = milliseconds(duration),
     );
+    for left_over in &batch.left_over {
+        log_left_over(sender, left_over, names);
+    }
     for failure in &batch.failures {
         log_item(sender, failure, names);
     }
+}
+
+fn log_left_over(sender: &Sender<'_>, left_over: &LeftOver, names: Names<'_>) {
+    let FailedItem { position, id, item } = &left_over.item;
+    tracing::warn!(
+        kind = "undo",
+        request_id = sender.request_id.as_str(),
+        trace_id = sender.trace.trace_id(),
+        position,
+        id,
+        route = names.route(item.route),
+        upstream = names.upstream(item.upstream),
+        method = item.method,
+        path = left_over.path,
+        "an item of a group that failed could not be undone: what it did may still be there"
+    );
 }
 
 fn log_item(sender: &Sender<'_>, failure: &FailedItem, names: Names<'_>) {

@@ -14,6 +14,7 @@ use prometheus::{
 
 use crate::batch::OutcomeKind;
 use crate::config::{BatchEndpoint, Settings};
+use crate::dispatch::Undone;
 use crate::format::{Format, RecordForm};
 use crate::problem::{limit_reasons, refusal_reasons};
 use crate::stitch::ItemReport;
@@ -42,6 +43,8 @@ metric_table! {
             "Items whose status was made by the gateway, by reason.";
         items_coalesced: IntCounterVec = "batchgate_items_coalesced_total"["route"]
             "Items that shared the call of an equal item of their batch (coalesce).";
+        undos: IntCounterVec = "batchgate_undos_total"["route", "result"]
+            "Items that were to be undone because their group failed (groups: compensate), by result.";
         batches: IntCounterVec = "batchgate_batches_total"["endpoint", "format", "outcome"]
             "Finished batches by endpoint, format and outcome.";
         batch_items: HistogramVec = "batchgate_batch_items"["endpoint"] in ITEMS
@@ -174,6 +177,11 @@ impl Metrics {
             if route.coalesce {
                 self.items_coalesced.with_label_values(&[&route.name]);
             }
+            if !route.undo.is_empty() {
+                for undone in Undone::ALL {
+                    self.undos.with_label_values(&[&route.name, undone.as_str()]);
+                }
+            }
             for reason in limit_reasons() {
                 self.item_failures.with_label_values(&[&route.name, reason]);
                 self.request_failures.with_label_values(&[&route.name, reason]);
@@ -260,6 +268,9 @@ impl Metrics {
             let coalesced = run.iter().filter(|item| item.coalesced).count();
             if coalesced > 0 {
                 self.items_coalesced.with_label_values(&[route]).inc_by(coalesced as u64);
+            }
+            for undone in run.iter().filter_map(|item| item.undone) {
+                self.undos.with_label_values(&[route, undone.as_str()]).inc();
             }
             if item.outcome != OutcomeKind::Rejected {
                 observe_all(&self.item_duration.with_label_values(&[route]), run);

@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use crate::batch::{ItemResult, Summary};
 use crate::config::Settings;
+use crate::dispatch::Undone;
 use crate::phase::Phase;
 use crate::problem::{ErrorReply, Limit};
 use crate::route::{RouteIndex, UpstreamIndex};
@@ -112,6 +113,10 @@ pub struct BatchRecord {
     pub coalesced: usize,
     /// How many items of groups of several ran one by one.
     pub independent: usize,
+    /// How many items were undone, because their group failed.
+    pub undone: usize,
+    /// The items that could not be undone, for their log lines. Somebody has to look after each of them.
+    pub left_over: Vec<LeftOver>,
     /// The first failed items, for their log lines.
     pub failures: Vec<FailedItem>,
     /// How long each phase took.
@@ -128,6 +133,9 @@ const MAX_FAILED_ITEMS: usize = 100;
 /// Characters of a failed item's id in its log line.
 const MAX_ID: usize = 64;
 
+/// Characters of a path in a log line.
+const MAX_PATH: usize = 1024;
+
 impl BatchRecord {
     /// A batch that has just come in.
     #[must_use]
@@ -141,6 +149,8 @@ impl BatchRecord {
             summary: Summary { items: 0, failed: 0 },
             coalesced: 0,
             independent: 0,
+            undone: 0,
+            left_over: Vec::new(),
             failures: Vec::new(),
             phases: PhaseTimes::default(),
             bytes_in: 0,
@@ -152,13 +162,17 @@ impl BatchRecord {
     pub fn add(&mut self, position: usize, result: &ItemResult, item: &ItemReport) {
         self.summary.items += 1;
         self.coalesced += usize::from(item.coalesced);
+        match item.undone {
+            Some(Undone::Done) => self.undone += 1,
+            Some(Undone::Failed) => self.left_over.push(LeftOver::new(position, result, item)),
+            None => {}
+        }
         if !result.is_failed() {
             return;
         }
         self.summary.failed += 1;
         if self.failures.len() < MAX_FAILED_ITEMS {
-            let id = result.subject.id.as_str().chars().take(MAX_ID).collect();
-            self.failures.push(FailedItem { position, id, item: item.clone() });
+            self.failures.push(FailedItem::new(position, result, item));
         }
     }
 
@@ -178,6 +192,30 @@ pub struct FailedItem {
     pub id: String,
     /// How it ended.
     pub item: ItemReport,
+}
+
+impl FailedItem {
+    fn new(position: usize, result: &ItemResult, item: &ItemReport) -> Self {
+        let id = result.subject.id.as_str().chars().take(MAX_ID).collect();
+        Self { position, id, item: item.clone() }
+    }
+}
+
+/// An item that could not be undone.
+#[derive(Clone, Debug)]
+pub struct LeftOver {
+    /// The path of its url, cut to a sensible length.
+    pub path: String,
+    /// The item.
+    pub item: FailedItem,
+}
+
+impl LeftOver {
+    fn new(position: usize, result: &ItemResult, item: &ItemReport) -> Self {
+        let path = result.subject.href.split(['?', '#']).next().unwrap_or_default();
+        let path = path.chars().take(MAX_PATH).collect();
+        Self { path, item: FailedItem::new(position, result, item) }
+    }
 }
 
 /// A request that is not a batch.

@@ -19,6 +19,7 @@ fn statuses(items: &[DispatchedItem]) -> Vec<String> {
         Outcome::Skipped(_) => "skipped".to_owned(),
         Outcome::Failed { .. } => "failed".to_owned(),
         Outcome::Responded(_) => "responded".to_owned(),
+        Outcome::Undone { .. } => "undone".to_owned(),
     };
     items.iter().map(status).collect()
 }

@@ -12,7 +12,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
 use super::conventions::{ContentIds, MultipartOutput, Sets};
-use crate::batch::{Changesets, Groups, IdForm, ItemResult, ResultBody, Subject};
+use crate::batch::{Changesets, Groups, IdForm, ItemResult, ResultBody, SetAnswer, Subject};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::reason::phrase;
 use crate::format::result_writer::{ReplyEnd, ResultWriter, expected_length};
@@ -42,9 +42,9 @@ enum Place {
     Own,
     /// In the set with this first item.
     In(u32),
-    /// As the one part that answers its set, which was refused.
+    /// As the one part that answers its set, which was refused or undone.
     ForSet,
-    /// Not at all: the first item of its set is the answer to all.
+    /// Not at all: another item of its set is the answer to all.
     Nowhere,
 }
 
@@ -58,29 +58,22 @@ pub(crate) struct MultipartWriter {
     sets: SetReply,
     /// The set that is being written.
     open: Option<u32>,
-    /// The set that was refused last.
-    refused: Option<u32>,
 }
 
 impl MultipartWriter {
     /// An empty reply, with boundaries that are still secret.
     pub(crate) fn new(conventions: MultipartOutput, sets: SetReply) -> Self {
         let random = format!("{:032x}", rand::random::<u128>());
-        Self { output: ChunkWriter::new(0), random, conventions, sets, open: None, refused: None }
+        Self { output: ChunkWriter::new(0), random, conventions, sets, open: None }
     }
 
-    fn place(&mut self, result: &ItemResult) -> Place {
+    fn place(&self, result: &ItemResult) -> Place {
         let Some(set) = result.subject.form.set else { return Place::Own };
-        match (self.sets.changesets, self.sets.groups) {
+        match (self.sets.changesets, set.answer) {
             (Changesets::Flat, _) => Place::Own,
-            (Changesets::Nested, Groups::Refuse) if set.is_several() => {
-                if self.refused.replace(set.first) == Some(set.first) {
-                    Place::Nowhere
-                } else {
-                    Place::ForSet
-                }
-            }
-            (Changesets::Nested, Groups::Refuse | Groups::Independent) => {
+            (Changesets::Nested, SetAnswer::ByOther) => Place::Nowhere,
+            (Changesets::Nested, SetAnswer::ByThis) => Place::ForSet,
+            (Changesets::Nested, SetAnswer::Each) => {
                 let is_error_alone = !set.is_several() && result.is_failed();
                 let is_set = self.conventions.sets == Sets::All || !is_error_alone;
                 if is_set { Place::In(set.first) } else { Place::Own }

@@ -93,6 +93,10 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
         self.behalf.reservation.room().await.map_err(|MemoryExhausted| CallFailure::MemoryFull)
     }
 
+    fn let_go(&self, bytes: usize) {
+        self.behalf.reservation.give_back(bytes);
+    }
+
     fn hold_copy(&self, bytes: usize) -> Result<(), CallFailure> {
         self.behalf.reservation.take(bytes).map_err(|MemoryExhausted| CallFailure::MemoryFull)
     }

@@ -12,7 +12,7 @@ use batchgate::plan::{Plan, PlanContext, Step, coalesce, plan};
 use batchgate::problem::{of_refusal, of_rejection};
 use batchgate::route::{
     CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable,
-    Strictness, UpstreamIndex,
+    Strictness, UndoRules, UpstreamIndex,
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -251,6 +251,7 @@ fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRe
             batchable: true,
             coalesce: true,
             encoded_slashes: EncodedSlashes::Refuse,
+            undo: UndoRules::default(),
         }
     };
     let routes = RouteTable::new(vec![route("/"), route("/up/records/archive")]);

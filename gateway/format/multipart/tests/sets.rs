@@ -1,25 +1,34 @@
 //! How change sets and ids are answered.
 
 use super::*;
-use crate::batch::{Changesets, Groups};
+use crate::batch::{Changesets, SetAnswer};
 
 /// The parts of a reply to five items, two of which are in a set: their ids and statuses, and where a set begins and ends.
-fn outline(groups: Groups, changesets: Changesets, sets: Sets) -> String {
+/// `failed`: which of the two answers for their set, if the set failed.
+fn outline(failed: Option<usize>, changesets: Changesets, sets: Sets) -> String {
     let in_set = |id: &str, status, set| {
         let mut result = result(status, &[], ResultBody::Absent);
         result.subject.id = id.into();
         result.subject.form = ItemForm { id: IdForm::Plain, set, ..ItemForm::default() };
         result
     };
+    let member = |number| {
+        let answer = match failed {
+            None => SetAnswer::Each,
+            Some(cause) if cause == number => SetAnswer::ByThis,
+            Some(_) => SetAnswer::ByOther,
+        };
+        ChangeSet { answer, ..set_of(1, 2) }
+    };
     let results = vec![
         in_set("a", 200, None),
-        in_set("b", 501, Some(set_of(1, 2))),
-        in_set("c", 201, Some(set_of(1, 2))),
+        in_set("b", 501, Some(member(0))),
+        in_set("c", 201, Some(member(1))),
         in_set("d", 202, Some(set_of(3, 1))),
         in_set("e", 404, Some(set_of(4, 1))),
     ];
     let conventions = MultipartOutput { sets, ..MultipartOutput::new(ErrorForm::PROBLEM) };
-    let written = write_with(conventions, SetReply { groups, changesets }, results);
+    let written = write_with(conventions, SetReply { changesets, ..SetReply::default() }, results);
     let text = String::from_utf8(written.chunks.concat()).unwrap();
     let line = |line: &str| match line {
         _ if line.starts_with("--changesetresponse_") && line.ends_with("--") => Some(")".to_owned()),
@@ -34,18 +43,18 @@ fn outline(groups: Groups, changesets: Changesets, sets: Sets) -> String {
 
 #[test]
 fn sets_are_answered_as_sets_as_one_or_flat() {
-    let (refuse, independent) = (Groups::Refuse, Groups::Independent);
     let (nested, flat) = (Changesets::Nested, Changesets::Flat);
     let all_flat = "a 200 b 501 c 201 d 202 e 404";
-    for (groups, changesets, sets, expected) in [
-        (refuse, nested, Sets::All, "a 200 501 ( d 202 ) ( e 404 )"),
-        (refuse, nested, Sets::Succeeded, "a 200 501 ( d 202 ) e 404"),
-        (independent, nested, Sets::All, "a 200 ( b 501 c 201 ) ( d 202 ) ( e 404 )"),
-        (independent, nested, Sets::Succeeded, "a 200 ( b 501 c 201 ) ( d 202 ) e 404"),
-        (refuse, flat, Sets::Succeeded, all_flat),
-        (independent, flat, Sets::All, all_flat),
+    for (failed, changesets, sets, expected) in [
+        (Some(0), nested, Sets::All, "a 200 501 ( d 202 ) ( e 404 )"),
+        (Some(0), nested, Sets::Succeeded, "a 200 501 ( d 202 ) e 404"),
+        (Some(1), nested, Sets::All, "a 200 201 ( d 202 ) ( e 404 )"),
+        (None, nested, Sets::All, "a 200 ( b 501 c 201 ) ( d 202 ) ( e 404 )"),
+        (None, nested, Sets::Succeeded, "a 200 ( b 501 c 201 ) ( d 202 ) e 404"),
+        (Some(0), flat, Sets::Succeeded, all_flat),
+        (None, flat, Sets::All, all_flat),
     ] {
-        assert_eq!(outline(groups, changesets, sets), expected, "{groups:?} {changesets:?} {sets:?}");
+        assert_eq!(outline(failed, changesets, sets), expected, "{failed:?} {changesets:?} {sets:?}");
     }
 }
 
