@@ -267,7 +267,6 @@ fn each(is_meant: fn(Bitten) -> bool) {
 fn said(limit: &'static str) -> &'static str {
     match limit {
         "rate_limits.all" => "rate limit `all`",
-        "condition_bytes" | "condition_depth" => "condition's",
         other => other,
     }
 }

@@ -69,8 +69,7 @@ impl Bounded {
 
     /// The limit as a message names it.
     pub(super) fn limit_text(self, number: usize) -> LimitText {
-        let text = limit_text(number, self.unit(), self.limit());
-        LimitText { key: text.key.filter(|_| !self.is_fixed()), ..text }
+        LimitText { is_fixed: self.is_fixed(), ..limit_text(number, self.unit(), self.limit()) }
     }
 }
 

@@ -29,13 +29,15 @@ pub(crate) struct LimitText {
     pub(crate) number: u64,
     /// What it counts.
     pub(crate) unit: Unit,
-    /// The key that sets it; `None` if it is fixed.
-    pub(crate) key: Option<&'static str>,
+    /// The key that sets it, or its name if it is fixed.
+    pub(crate) key: &'static str,
+    /// Whether no key sets it.
+    pub(crate) is_fixed: bool,
 }
 
 /// A limit that a key sets, as a message names it.
 pub(crate) fn limit_text(number: usize, unit: Unit, key: &'static str) -> LimitText {
-    LimitText { number: u64::try_from(number).unwrap_or(u64::MAX), unit, key: Some(key) }
+    LimitText { number: u64::try_from(number).unwrap_or(u64::MAX), unit, key, is_fixed: false }
 }
 
 impl Unit {
@@ -55,13 +57,10 @@ impl Unit {
 
 impl fmt::Display for LimitText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, unit, key } = *self;
+        let Self { number, unit, key, is_fixed } = *self;
         let plural = if number == 1 { "" } else { "s" };
-        write!(formatter, "{number} {}{plural}", unit.singular())?;
-        match key {
-            Some(key) => write!(formatter, " ({key})"),
-            None => formatter.write_str(" (fixed)"),
-        }
+        let fixed = if is_fixed { ", fixed" } else { "" };
+        write!(formatter, "{number} {}{plural} ({key}{fixed})", unit.singular())
     }
 }
 
@@ -83,7 +82,7 @@ mod tests {
         ] {
             assert_eq!(limit_text(number, unit, "k").to_string(), said);
         }
-        let fixed = LimitText { number: 64, unit: Unit::References, key: None };
-        assert_eq!(fixed.to_string(), "64 references (fixed)");
+        let fixed = LimitText { is_fixed: true, ..limit_text(64, Unit::References, "k") };
+        assert_eq!(fixed.to_string(), "64 references (k, fixed)");
     }
 }

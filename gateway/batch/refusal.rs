@@ -239,7 +239,7 @@ pub enum BatchRefusal {
 }
 
 fn within(seconds: u64) -> LimitText {
-    LimitText { number: seconds, unit: Unit::Seconds, key: Some("limits.body_timeout") }
+    LimitText { number: seconds, unit: Unit::Seconds, key: "limits.body_timeout", is_fixed: false }
 }
 
 /// Why two ids are the same.

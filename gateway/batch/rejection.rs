@@ -168,6 +168,12 @@ pub enum ItemRejection {
     /// No route has this path.
     #[error("no route is configured for this path")]
     NoRoute,
+    /// No route has the path that a relative url stands for at its endpoint.
+    #[error("no route is configured for this path; the item's url is relative and means `{path}` here")]
+    NoRouteForRelative {
+        /// That path, cut to a sensible length.
+        path: String,
+    },
     /// The route does not allow the method.
     #[error("the route does not allow this method; it allows {allowed}")]
     MethodNotAllowed {

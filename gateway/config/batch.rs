@@ -307,7 +307,7 @@ impl Resolver<'_> {
             207 => Ok(StatusCode::MULTI_STATUS),
             other => {
                 let message = format!("`{other}` is not a status of an accepted batch");
-                self.refuse(status.span, message, "possible here: 207, 200, 202")
+                self.refuse(status.span, message, "write 207, 200 or 202")
             }
         }
     }
@@ -358,7 +358,10 @@ impl Resolver<'_> {
             if let Some(endpoint) = endpoint {
                 let message = format!("the route {} is at a batch endpoint's path", path.shown());
                 let help = match endpoint.value.path.span {
-                    Some(span) => format!("the endpoint is on line {}", span.line),
+                    Some(span) => format!(
+                        "the endpoint is on line {}; move one of them, or give the endpoint `query` or `other_methods: route`",
+                        span.line
+                    ),
                     None => "`/batch` is the endpoint by default; set `batch` to move it".to_owned(),
                 };
                 let _: Resolved<()> = self.refuse(path.span, message, help);

@@ -17,7 +17,7 @@ use super::yaml::wrappers::At;
 use crate::route::RouteIndex;
 
 /// What `per` can be, for messages.
-const SHARES: &str = "possible here: address, client, header:NAME, route, all";
+const SHARES: &str = "write `address`, `client`, `header:NAME`, `route` or `all`";
 
 /// A rate limit. An item of a batch, a line of a stream, a record of a bulk and a single request all cost
 /// one; what no route takes costs nothing.
@@ -134,7 +134,7 @@ impl Resolver<'_> {
         all(documents.iter().map(|limit| {
             let resolved = self.rate_limit(&limit.value, around);
             let name = &limit.value.name;
-            let message = |name| format!("the name {name} has two rate limits");
+            let message = |name| format!("two rate limits have the name {name}");
             self.only_once(&mut names, name.value.clone(), name, message)?;
             resolved
         }))
@@ -193,7 +193,7 @@ impl Resolver<'_> {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => SHARES.to_owned(),
                 };
-                self.refuse(per.span, format!("{} has no share of a rate limit", per.shown()), help)
+                self.refuse(per.span, format!("a rate limit can't be per {}", per.shown()), help)
             }
         }
     }
@@ -214,9 +214,9 @@ impl Resolver<'_> {
     fn batches_over_burst(&mut self, limit: &RateLimitDocument, largest: usize) {
         let burst = limit.burst.value.get();
         if burst < largest {
-            let message = format!("a batch of more than {burst} items can never pass this rate limit whole");
+            let message = format!("a batch of more than {burst} items can never pass this rate limit");
             let help =
-                format!("`max_items` is {largest}: raise `burst`, lower `max_items`, or take `batch: cut`");
+                format!("`max_items` is {largest}: raise `burst`, lower `max_items`, or set `batch: cut`");
             self.warn(limit.burst.span, message, help);
         }
     }

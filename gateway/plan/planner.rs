@@ -13,6 +13,9 @@ use crate::batch::{
 };
 use crate::route::{RouteAction, RouteIndex};
 
+/// Characters of a path that are repeated in a rejection.
+const MAX_PATH_SHOWN: usize = 96;
+
 /// Plans a batch: N items in, N planned items out, in order.
 ///
 /// # Errors
@@ -122,10 +125,14 @@ pub(super) fn plan_item(item: BatchItem, context: &PlanContext<'_>) -> PlannedIt
     PlannedItem { subject, route, step }
 }
 
-/// A place in the url is a place in what the client wrote.
+/// A place in the url is a place in what the client wrote, and a path that it did not write is named.
 pub(super) fn rejected(mut rejection: ItemRejection, subject: &Subject) -> Step {
     if let ItemRejection::UrlCharacter { position, .. } = &mut rejection {
         *position = position.saturating_sub(subject.added_to_url());
+    }
+    if rejection == ItemRejection::NoRoute && subject.added_to_url() > 0 {
+        let path = subject.href.split('?').next().unwrap_or_default().chars().take(MAX_PATH_SHOWN).collect();
+        rejection = ItemRejection::NoRouteForRelative { path };
     }
     Step::Rejected(rejection)
 }

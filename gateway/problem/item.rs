@@ -59,7 +59,7 @@ fn row(rejection: &ItemRejection) -> Row {
         ItemRejection::NestedBatch => table::NESTED_BATCH,
         ItemRejection::NotBatchable => table::NOT_BATCHABLE,
         ItemRejection::NotAdmitted(refusal) => admission::row(refusal),
-        ItemRejection::NoRoute => table::NO_ROUTE,
+        ItemRejection::NoRoute | ItemRejection::NoRouteForRelative { .. } => table::NO_ROUTE,
         ItemRejection::MethodNotAllowed { .. } => table::ITEM_METHOD_NOT_ALLOWED,
         ItemRejection::NotAtomic | ItemRejection::NoUndo { .. } | ItemRejection::NotImplemented { .. } => {
             table::NOT_IMPLEMENTED

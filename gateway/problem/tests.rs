@@ -226,6 +226,7 @@ fn rejected_items_have_their_status() {
         ),
         (ItemRejection::NestedBatch, "403 nested_batch http_request_denied rejected"),
         (ItemRejection::NoRoute, "404 no_route destination_not_found rejected"),
+        (ItemRejection::NoRouteForRelative { path: name() }, "404 no_route destination_not_found rejected"),
         (
             ItemRejection::MethodNotAllowed { allowed: "GET".into() },
             "405 method_not_allowed http_request_denied rejected",

@@ -94,7 +94,10 @@ pub(in crate::config) fn noun(form: &Value) -> String {
 
 fn one_of(choices: &[&str]) -> String {
     let choices: Vec<_> = choices.iter().map(|choice| format!("`{choice}`")).collect();
-    choices.join(" or ")
+    match choices.as_slice() {
+        [several @ .., last] if !several.is_empty() => format!("{} or {last}", several.join(", ")),
+        one_or_none => one_or_none.concat(),
+    }
 }
 
 /// What is wrong with a scalar, and what to do; `shown` is absent where it must not be shown.
@@ -129,7 +132,7 @@ fn choice_problem(text: &str, subject: &str, choices: &[&str]) -> Option<(String
     if choices.contains(&text) {
         return None;
     }
-    let possible = format!("possible here: {}", one_of(choices));
+    let possible = format!("write {}", one_of(choices));
     let help = match nearest(text, choices.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => possible,

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use http::{HeaderMap, Method};
@@ -22,6 +23,8 @@ use crate::transport::delegate::{delegate_to_stream, delegate_writes_to_stream};
 pub(crate) struct CheckedStream {
     stream: Stream,
     checker: Mutex<ReplyChecker>,
+    /// The next flush is that of a head whose body is at hand: it is left out, so that both leave in one write.
+    is_head_held: AtomicBool,
 }
 
 impl CheckedStream {
@@ -30,7 +33,7 @@ impl CheckedStream {
         if Self::under(&stream).is_some() {
             return stream;
         }
-        Box::new(Self { stream, checker: Mutex::default() })
+        Box::new(Self { stream, checker: Mutex::default(), is_head_held: AtomicBool::new(false) })
     }
 
     /// A request with this method is about to be sent.
@@ -38,6 +41,18 @@ impl CheckedStream {
         if let Some(mut checker) = Self::checker_of(stream) {
             checker.expect(method);
         }
+    }
+
+    /// The head of the next request is not to leave before its body, which follows at once.
+    pub(crate) fn hold_head(stream: &Stream) {
+        if let Some(connection) = Self::under(stream) {
+            connection.is_head_held.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a flush is that of a head that is held. The next one is not.
+    fn takes_hold(&mut self) -> bool {
+        std::mem::take(self.is_head_held.get_mut())
     }
 
     /// Whether the replies so far allow the connection to carry another request.
@@ -84,6 +99,6 @@ impl AsyncRead for CheckedStream {
     }
 }
 
-delegate_writes_to_stream!(CheckedStream);
+delegate_writes_to_stream!(CheckedStream, unless: CheckedStream::takes_hold);
 
 delegate_to_stream!(CheckedStream);

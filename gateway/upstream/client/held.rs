@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession;
 
@@ -51,6 +52,9 @@ impl HeldConnection<'_> {
         let header = self.calls.header(sending, &peer).map_err(Unanswered::not_sent)?;
         let under_way = CallUnderWay::new(self.calls.upstream, lease, sending, opened);
         CheckedStream::expect_reply(&connection.stream, &header.method);
+        if body_of(sending.call).is_some() {
+            CheckedStream::hold_head(&connection.stream);
+        }
         let mut session = http1_session(connection.stream, &peer);
         match send_and_collect(&mut session, header, sending, self.calls.behalf.reservation).await {
             Ok(reply) => {
@@ -138,8 +142,12 @@ async fn send(
     call: &Call,
 ) -> pingora::Result<()> {
     session.write_request_header(header).await?;
-    if let Some(body) = call.body.as_ref().filter(|body| !body.is_empty()) {
+    if let Some(body) = body_of(call) {
         session.write_request_body(body.clone(), true).await?;
     }
     session.finish_request_body().await
+}
+
+fn body_of(call: &Call) -> Option<&Bytes> {
+    call.body.as_ref().filter(|body| !body.is_empty())
 }
