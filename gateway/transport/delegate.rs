@@ -71,9 +71,9 @@ macro_rules! delegate_facts_to {
     };
 }
 
-/// Implements `AsyncWrite`, by writing to the inner connection. A flush for which `unless` returns `true` is left out.
+/// Implements `AsyncWrite`, by writing to the inner connection.
 macro_rules! delegate_writes_to_stream {
-    ($connection:ty $(, unless: $unless:expr)?) => {
+    ($connection:ty) => {
         impl tokio::io::AsyncWrite for $connection {
             fn poll_write(
                 self: std::pin::Pin<&mut Self>,
@@ -99,11 +99,7 @@ macro_rules! delegate_writes_to_stream {
                 self: std::pin::Pin<&mut Self>,
                 context: &mut std::task::Context<'_>,
             ) -> std::task::Poll<std::io::Result<()>> {
-                let connection = self.get_mut();
-                $(if $unless(connection) {
-                    return std::task::Poll::Ready(Ok(()));
-                })?
-                std::pin::Pin::new(&mut connection.stream).poll_flush(context)
+                std::pin::Pin::new(&mut self.get_mut().stream).poll_flush(context)
             }
 
             fn poll_shutdown(

@@ -2,29 +2,28 @@
 //! empty chunk size as the end of a body, and two lengths as one; here such a reply ends as malformed.
 //!
 //! The sender of a request announces its method first, because the method decides whether the reply has a body. Bytes that
-//! answer no request end the connection, so they are never mistaken for the next reply.
+//! answer no request end the connection, so they are never mistaken for the next reply. A body that is at hand leaves with its
+//! head ([`OneWrite`]).
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use http::{HeaderMap, Method};
 use parking_lot::{Mutex, MutexGuard};
 use pingora::protocols::Stream;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::one_write::OneWrite;
 use crate::http1::{ReplyChecker, Stop};
-
-use crate::transport::delegate::{delegate_to_stream, delegate_writes_to_stream};
+use crate::transport::delegate::delegate_to_stream;
 
 /// A connection to an upstream.
 #[derive(Debug)]
 pub(crate) struct CheckedStream {
     stream: Stream,
     checker: Mutex<ReplyChecker>,
-    /// The next flush is that of a head whose body is at hand: it is left out, so that both leave in one write.
-    is_head_held: AtomicBool,
+    request: Mutex<OneWrite>,
 }
 
 impl CheckedStream {
@@ -33,7 +32,7 @@ impl CheckedStream {
         if Self::under(&stream).is_some() {
             return stream;
         }
-        Box::new(Self { stream, checker: Mutex::default(), is_head_held: AtomicBool::new(false) })
+        Box::new(Self { stream, checker: Mutex::default(), request: Mutex::default() })
     }
 
     /// A request with this method is about to be sent.
@@ -43,16 +42,11 @@ impl CheckedStream {
         }
     }
 
-    /// The head of the next request is not to leave before its body, which follows at once.
-    pub(crate) fn hold_head(stream: &Stream) {
+    /// The next request has a body that is at hand, and both leave in one write.
+    pub(crate) fn expect_body(stream: &Stream) {
         if let Some(connection) = Self::under(stream) {
-            connection.is_head_held.store(true, Ordering::Relaxed);
+            connection.request.lock().begin();
         }
-    }
-
-    /// Whether a flush is that of a head that is held. The next one is not.
-    fn takes_hold(&mut self) -> bool {
-        std::mem::take(self.is_head_held.get_mut())
     }
 
     /// Whether the replies so far allow the connection to carry another request.
@@ -99,6 +93,38 @@ impl AsyncRead for CheckedStream {
     }
 }
 
-delegate_writes_to_stream!(CheckedStream, unless: CheckedStream::takes_hold);
+impl AsyncWrite for CheckedStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { stream, request, .. } = self.get_mut();
+        request.get_mut().poll_write(stream, context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Self { stream, request, .. } = self.get_mut();
+        let request = request.get_mut();
+        if request.is_idle() {
+            return Pin::new(stream).poll_write_vectored(context, pieces);
+        }
+        let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);
+        request.poll_write(stream, context, first)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, request, .. } = self.get_mut();
+        request.get_mut().poll_flush(stream, context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
 
 delegate_to_stream!(CheckedStream);

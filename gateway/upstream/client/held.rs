@@ -53,7 +53,7 @@ impl HeldConnection<'_> {
         let under_way = CallUnderWay::new(self.calls.upstream, lease, sending, opened);
         CheckedStream::expect_reply(&connection.stream, &header.method);
         if body_of(sending.call).is_some() {
-            CheckedStream::hold_head(&connection.stream);
+            CheckedStream::expect_body(&connection.stream);
         }
         let mut session = http1_session(connection.stream, &peer);
         match send_and_collect(&mut session, header, sending, self.calls.behalf.reservation).await {

@@ -36,6 +36,7 @@ mod checked;
 mod context;
 mod engine;
 mod held;
+mod one_write;
 mod queued;
 mod reply;
 mod retry;
