@@ -234,3 +234,18 @@ fn the_endpoint_says_what_becomes_of_groups() {
     );
     assert!(upstream.requests().is_empty());
 }
+
+#[test]
+fn an_explanation_says_that_a_batch_is_refused_for_its_groups() {
+    let upstream = upstream();
+    let gateway = gateway(&upstream, "");
+    let explained = |items: Value| {
+        let batch = Request::batch(&json!({"requests": items})).header("Prefer", "handling=explain");
+        gateway.send(&batch).json()["refused"].clone()
+    };
+    let group = [item("a", "PUT", "/a", Some("g")), item("b", "PUT", "/b", Some("g"))];
+    let refused = gateway.send(&Request::batch(&json!({"requests": group}))).json();
+    assert_eq!(explained(json!(group)), refused["detail"]);
+    let [a, b] = group;
+    assert_eq!(explained(json!([a, b, item("c", "GET", "/c", None)])), Value::Null);
+}

@@ -196,7 +196,7 @@ pub enum BatchRefusal {
     /// No item was sent, because groups of several items were refused.
     #[error(
         "the upstreams share no transaction, so that a group of several items can't be atomic; nothing of the batch \
-         was sent"
+         was sent: send its items without a group, or ask the gateway's operator to set `groups`"
     )]
     NotAtomic,
     /// No item was sent, because groups of several items can't be undone.

@@ -183,7 +183,7 @@ pub enum ItemRejection {
     /// It is in a group of several items, which the endpoint refuses.
     #[error(
         "the upstreams share no transaction, so that a group of several items can't be atomic; nothing of the group \
-         was sent"
+         was sent: send its items without a group, or ask the gateway's operator to set `groups`"
     )]
     NotAtomic,
     /// It is in a group of several items that has a member which could not be undone.

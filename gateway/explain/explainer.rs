@@ -26,6 +26,7 @@ pub fn explain(mut plan: Plan, form: InputFormat, context: &ExplainContext<'_>) 
     }
     let deadline = preferences.wait.map_or(endpoint.deadline, |wait| wait.min(endpoint.deadline));
     let items = plan.items.iter().enumerate();
+    let nothing_runs = || plan.items.iter().all(|item| matches!(item.step, Step::Rejected(_)));
     Explanation {
         endpoint: endpoint.path.as_str().to_owned(),
         dialect: dialect.name(),
@@ -41,6 +42,7 @@ pub fn explain(mut plan: Plan, form: InputFormat, context: &ExplainContext<'_>) 
             InputFormat::Batch(_) => endpoint.ignores(*dialect, context.query),
             InputFormat::Records(_) => false,
         },
+        refused: plan.group_refusal().filter(|_| nothing_runs()).map(|refusal| refusal.to_string()),
         items: items
             .map(|(index, item)| {
                 let after =

@@ -29,6 +29,9 @@ pub struct Explanation {
     /// Whether the batch's own url has a query, which does not reach the items.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) query_is_ignored: bool,
+    /// Why the batch is refused, although each of its items has an explanation of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refused: Option<String>,
     pub(super) items: Vec<ExplainedItem>,
 }
 

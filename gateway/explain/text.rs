@@ -41,6 +41,9 @@ impl fmt::Display for Explanation {
                 "ignored: the query of the batch's url, which items do not get in this dialect"
             )?;
         }
+        if let Some(reason) = &self.refused {
+            writeln!(formatter, "the batch would be refused: {reason}")?;
+        }
         for item in &self.items {
             write_item(formatter, item)?;
         }
