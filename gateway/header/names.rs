@@ -267,11 +267,13 @@ const REGISTERED: [&str; 253] = [
 ];
 
 /// Other names that are not simply capitalised after each hyphen, or are too common to be composed each time. Sorted.
-const OTHERS: [&str; 28] = [
+const OTHERS: [&str; 30] = [
     "baggage",
     "Content-DPR",
+    "DataServiceVersion",
     "ECT",
     "Idempotency-Key",
+    "MaxDataServiceVersion",
     "MS-Author-Via",
     "RateLimit-Limit",
     "RateLimit-Remaining",
