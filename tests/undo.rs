@@ -434,3 +434,68 @@ fn what_is_undone_is_undone_at_apache() {
     assert_eq!(read("deleted.txt").as_deref(), Some("deleted.txt"));
     assert!(read("fresh.txt").is_none() && !files.join("folder").exists());
 }
+
+#[test]
+fn a_resource_that_a_group_changed_several_times_is_as_it_was_before() {
+    let store = Store::with(&["/orders/1"]);
+    let upstream = store.start();
+    let gateway = gateway(&upstream, "");
+    for members in [
+        [("POST", "/orders"), ("PATCH", "$a"), ("PUT", "/orders/7")],
+        [("PUT", "/orders/1"), ("PATCH", "/orders/1"), ("PUT", "/orders/1")],
+        [("PUT", "/orders/1"), ("DELETE", "/orders/1"), ("PUT", "/orders/1")],
+        [("PUT", "/orders/2"), ("PATCH", "/orders/2"), ("DELETE", "/orders/2")],
+    ] {
+        let member = |(id, (method, url)): (&&str, &(&str, &str))| item(id, method, url);
+        let mut items: Vec<_> = ["a", "b", "c"].iter().zip(&members).map(member).collect();
+        items.push(item("d", "DELETE", "/orders/none"));
+        let reply = gateway.send(&Request::batch(&batch(&items)));
+        let undone = "424 compensated";
+        assert_eq!(ends(&reply), [undone, undone, undone, "404"], "{members:?}");
+        assert_eq!(store.texts(), texts(&[("/orders/1", "old")]), "{members:?}");
+    }
+}
+
+#[test]
+fn what_does_not_say_what_it_did_can_not_be_undone() {
+    let redirect: Fault = || Answer::text(303, "").header("Location", "/orders/1");
+    let accepted: Fault = || Answer::text(202, "").header("Location", "/orders/1");
+    let partly: Fault = || Answer::text(207, "some of it");
+    for (request, fault, first) in [
+        ("POST /orders", redirect, ("POST", "/orders")),
+        ("POST /orders", accepted, ("POST", "/orders")),
+        ("DELETE /orders/7", partly, ("POST", "/orders")),
+    ] {
+        let store = Store::with(&["/orders/1"]).fails(request, fault);
+        let upstream = store.start();
+        let gateway = gateway(&upstream, "");
+        let items = [item("a", first.0, first.1), item("b", "DELETE", "/orders/none")];
+        let reply = gateway.send(&Request::batch(&batch(&items)));
+        assert_eq!(ends(&reply), ["424 undo_failed", "404"], "{request}");
+        assert!(!lines(&upstream).contains(&"DELETE /orders/1".to_owned()), "{request}");
+        gateway.log_line(&[("kind", "undo")]);
+    }
+}
+
+#[test]
+fn a_collection_is_not_replaced_by_a_list_of_its_members() {
+    let store = Store::with(&["/orders/"]);
+    let upstream = store.start();
+    let gateway = gateway(&upstream, "");
+    let items = [item("a", "DELETE", "/orders/"), item("b", "DELETE", "/orders/none")];
+    assert_eq!(gateway.send(&Request::batch(&batch(&items))).status, 501);
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn a_call_that_is_repeated_because_its_first_result_was_lost_is_undone() {
+    let lost: Fault = Answer::close;
+    let store = Store::with(&["/orders/1"]).fails("DELETE /orders/1", lost);
+    store.0.lock().unwrap().faults.push_back(("DELETE /orders/1", || Answer::text(409, "no")));
+    let upstream = store.start();
+    let gateway = gateway(&upstream, "");
+    let items = [item("a", "PUT", "/orders/2"), item("b", "DELETE", "/orders/1")];
+    let reply = gateway.send(&Request::batch(&batch(&items)));
+    assert_eq!(ends(&reply), ["424 compensated", "409"]);
+    assert_eq!(lines(&upstream).iter().filter(|line| *line == "PUT /orders/1").count(), 1);
+}

@@ -9,6 +9,11 @@ use crate::route::{MethodSet, UndoRule, UndoRules, is_safe};
 /// By method: `snapshot`, or `METHOD {location}`.
 pub(super) type UndoDocument = Named<At<String>>;
 
+/// Whether all that a method changes is the resource at its url, which a PUT puts back.
+fn restores(method: &Method) -> bool {
+    matches!(*method, Method::PUT | Method::PATCH | Method::DELETE)
+}
+
 impl Resolver<'_> {
     /// The rules of a route with these methods.
     pub(super) fn undo(
@@ -23,9 +28,12 @@ impl Resolver<'_> {
             let method = self.undoable(name)?;
             self.only_once(&mut seen, method.clone(), name, |name| format!("{name} is there twice"))?;
             let rule = rule?;
-            if method == Method::POST && rule == UndoRule::Snapshot {
-                let message = "`snapshot` can't undo POST, which makes a resource with another url";
-                return self.refuse(text.span, message, "write `DELETE {location}`");
+            if rule == UndoRule::Snapshot && !restores(&method) {
+                let message = format!(
+                    "`snapshot` can't undo {method}, which changes more than the resource at its url"
+                );
+                let help = "write `DELETE {location}`, or remove it: `snapshot` is for PUT, PATCH and DELETE";
+                return self.refuse(text.span, message, help);
             }
             if !methods.allows(&method) {
                 let message =

@@ -57,6 +57,12 @@ struct Member {
     undone: Option<Undone>,
 }
 
+impl Member {
+    fn waits_for_undo(self) -> bool {
+        self.undone.is_none() && has_effect(self.phase)
+    }
+}
+
 /// A group and how far it has come.
 #[derive(Debug)]
 pub(super) struct Compensation {
@@ -129,9 +135,18 @@ impl Compensation {
 
     /// The member to be undone next; `None` as long as one is under way, and once all are undone.
     pub(super) fn next_undo(&self) -> Option<usize> {
-        let is_wanted = |member: &Member| member.undone.is_none() && has_effect(member.phase);
-        let last = self.members.iter().rposition(is_wanted);
+        let last = self.members.iter().rposition(|member| member.waits_for_undo());
         last.filter(|_| self.has_failed() && self.under_way().is_none())
+    }
+
+    /// How many members are still to be undone.
+    pub(super) fn undos_left(&self) -> u32 {
+        self.members.iter().map(|member| u32::from(member.waits_for_undo())).sum()
+    }
+
+    /// The first member that had succeeded and could not be undone.
+    pub(super) fn left_over(&self) -> Option<usize> {
+        (0..self.members.len()).find(|member| self.verdict(*member) == Verdict::Undone(Undone::Failed))
     }
 
     /// An attempt was made to undo a member.

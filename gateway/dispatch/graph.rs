@@ -199,7 +199,7 @@ impl<'run, E: Engine> State<'run, E> {
             return;
         };
         let is_stopped = matches!(outcome, Outcome::Skipped(SkipReason::BatchStopped));
-        let ended = Ended::from_outcome(&outcome);
+        let ended = Ended::from_outcome(&outcome, &place.progress);
         self.items.fill(place, outcome);
         if is_stopped {
             // Only the first member of a group can be stopped. The others wait for it until the batch ends.
@@ -233,7 +233,7 @@ impl<'run, E: Engine> State<'run, E> {
     fn snapshot_ended(&mut self, number: usize, place: &Place, write: PlacedCall<'run>, outcome: Outcome) {
         let Some(member) = self.items.groups.member(number) else { return };
         let bytes = if let Outcome::Answered(reply) = &outcome { reply.bytes() } else { 0 };
-        match Before::from_outcome(outcome) {
+        match Before::from_outcome(outcome, write.call()) {
             Err(outcome) => self.settle(number, place, *outcome),
             Ok(before) => {
                 member.keep(before, bytes);

@@ -97,6 +97,12 @@ impl Progress {
         self.permit.get().map(|permit| permit.elapsed())
     }
 
+    /// Whether an attempt was sent and brought no reply: whatever a later one brings, the upstream may have acted on it.
+    pub(super) fn has_lost_attempt(&self) -> bool {
+        let marks = self.attempts.lock();
+        marks.ended.iter().any(|attempt| attempt.status.is_none())
+    }
+
     /// Whether bytes may have reached the upstream.
     #[must_use]
     pub fn sent(&self) -> Sent {

@@ -5,13 +5,13 @@
 //! fields with those that say who the caller is. All others describe the member's request, and no other one.
 
 use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use crate::header::field::Fields;
 use crate::header::forwarded::X_FORWARDED_PREFIX;
 use crate::plan::Call;
-use crate::route::UndoRule;
+use crate::route::{UndoRule, UpstreamIndex, names_collection};
 
 use super::failure::CallFailure;
 use super::outcome::Outcome;
@@ -34,13 +34,15 @@ pub(super) enum Before {
 }
 
 impl Before {
-    /// What the outcome of a GET says.
+    /// What the outcome of a GET before `write` says.
     ///
     /// # Errors
     /// It does not say what was there. Returns the outcome of the member, which is not sent then.
-    pub(super) fn from_outcome(outcome: Outcome) -> Result<Self, Box<Outcome>> {
+    pub(super) fn from_outcome(outcome: Outcome, write: &Call) -> Result<Self, Box<Outcome>> {
         match outcome {
-            Outcome::Answered(reply) if reply.status == StatusCode::OK => {
+            Outcome::Answered(reply)
+                if reply.status == StatusCode::OK && !names_collection(&write.target) =>
+            {
                 let fields = OF_BODY.into_iter().filter_map(|name| {
                     let value = reply.headers.get(&name)?.clone();
                     Some((name, value))
@@ -80,6 +82,20 @@ pub(super) fn snapshot_of(call: &Call) -> Call {
     snapshot
 }
 
+/// What undoing left at a url.
+pub(super) struct Left {
+    upstream: UpstreamIndex,
+    target: Box<str>,
+    tag: Option<HeaderValue>,
+}
+
+impl Left {
+    /// What this call left, whose reply had these fields.
+    pub(super) fn by(call: &Call, fields: &HeaderMap) -> Self {
+        Self { upstream: call.upstream, target: call.target.clone(), tag: fields.get(header::ETAG).cloned() }
+    }
+}
+
 /// What is known of a member that has ended.
 pub(super) struct Written<'member> {
     pub(super) method: &'member Method,
@@ -89,6 +105,8 @@ pub(super) struct Written<'member> {
     pub(super) before: Option<&'member Before>,
     /// Its reply; `None` if none came.
     pub(super) reply: Option<&'member UpstreamReply>,
+    /// What undoing later members of its group left, the latest last.
+    pub(super) left: &'member [Left],
 }
 
 /// A call that undoes another.
@@ -125,13 +143,15 @@ impl UndoCall {
     ) -> Result<Option<Self>, Impossible> {
         match rule {
             UndoRule::AtLocation(method) => {
-                let location = written.reply.and_then(|reply| reply.headers.get(header::LOCATION));
+                // Any other status says something else by it: where to go on, or where to ask (RFC 9110 §10.2.2).
+                let created = written.reply.filter(|reply| reply.status == StatusCode::CREATED);
+                let location = created.and_then(|reply| reply.headers.get(header::LOCATION));
                 let location = location.and_then(|value| value.to_str().ok()).ok_or(Impossible)?;
                 let fields = to_same_place(written.call).headers;
                 let fields = fields.into_iter().filter(|(name, _)| *name != X_FORWARDED_PREFIX).collect();
                 let call = locate(location, fields).ok_or(Impossible)?;
                 let done = (*method == Method::DELETE).then_some(AlsoDone::Gone);
-                Ok(Some(Self { method: method.clone(), call: if_match(call, written.reply), done }))
+                Ok(Some(Self { method: method.clone(), call: if_match(call, written), done }))
             }
             UndoRule::Snapshot => written.before.map(|before| put_back(before, written)).ok_or(Impossible),
         }
@@ -139,7 +159,7 @@ impl UndoCall {
 
     /// Whether a reply with this status says that all is as it was.
     pub(super) fn is_done(&self, status: StatusCode) -> bool {
-        status.is_success()
+        is_complete(status)
             || match self.done {
                 Some(AlsoDone::Gone) => is_gone(status),
                 Some(AlsoDone::There) => status == StatusCode::PRECONDITION_FAILED,
@@ -156,7 +176,7 @@ fn put_back(before: &Before, written: &Written<'_>) -> Option<UndoCall> {
             let mut call = Call { body: Some(body.clone()), ..call };
             call.headers.extend(fields.iter().cloned());
             if !deleted {
-                let call = if_match(call, written.reply);
+                let call = if_match(call, written);
                 return Some(UndoCall { method: Method::PUT, call, done: None });
             }
             // Nobody else's new resource is overwritten. If no reply came, the old one may still be there.
@@ -166,17 +186,28 @@ fn put_back(before: &Before, written: &Written<'_>) -> Option<UndoCall> {
         }
         Before::Gone if deleted => None,
         Before::Gone => {
-            let call = if_match(call, written.reply);
+            let call = if_match(call, written);
             Some(UndoCall { method: Method::DELETE, call, done: Some(AlsoDone::Gone) })
         }
     }
 }
 
-/// The call only takes effect on what the member left, so that it overwrites nobody else's change.
-fn if_match(mut call: Call, reply: Option<&UpstreamReply>) -> Call {
-    let tag = reply.and_then(|reply| reply.headers.get(header::ETAG)).cloned();
+/// The call only takes effect on what the group left, so that it overwrites nobody else's change: what the member wrote, or
+/// what undoing a later member of its group wrote over that.
+fn if_match(mut call: Call, written: &Written<'_>) -> Call {
+    let is_same = |left: &&Left| left.upstream == call.upstream && left.target == call.target;
+    let tag = match written.left.iter().rev().find(is_same) {
+        Some(left) => left.tag.as_ref(),
+        None => written.reply.and_then(|reply| reply.headers.get(header::ETAG)),
+    };
+    let tag = tag.cloned();
     call.headers.extend(tag.map(|tag| (header::IF_MATCH, tag)));
     call
+}
+
+/// Success, and not only a promise (202) or a part of it (207: RFC 4918 §9.6.1).
+fn is_complete(status: StatusCode) -> bool {
+    status.is_success() && !matches!(status, StatusCode::ACCEPTED | StatusCode::MULTI_STATUS)
 }
 
 fn is_gone(status: StatusCode) -> bool {

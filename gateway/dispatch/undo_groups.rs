@@ -12,7 +12,7 @@ use crate::route::UndoRule;
 use super::compensation::{Compensation, Effect, Ended, Undone, Verdict};
 use super::outcome::{DispatchedItem, Outcome, SkipReason};
 use super::placed_call::{PlacedCall, SnapshotJob};
-use super::progress::Sent;
+use super::progress::{Progress, Sent};
 use super::undo::{Before, snapshot_of, to_same_place};
 
 /// The groups of a batch. Empty if none is undone.
@@ -155,6 +155,11 @@ impl UndoGroups {
         Some((self.member(number)?, number))
     }
 
+    /// How many members of a group are still to be undone.
+    pub(super) fn undos_left(&self, group: usize) -> u32 {
+        self.groups.get(group).map_or(0, |group| group.state.lock().compensation.undos_left())
+    }
+
     /// Bytes that were held to undo a group, and are not needed any more.
     pub(super) fn take_held(&self, group: usize) -> usize {
         self.groups.get(group).map_or(0, |group| group.state.lock().let_go())
@@ -195,10 +200,12 @@ impl UndoGroups {
         let Some(group) = self.groups.get(group) else { return };
         let state = group.state.lock();
         let Some(first) = state.compensation.cause() else { return };
+        // A client that is told of one member only has to know if not all of the group was undone.
+        let told = state.compensation.left_over().unwrap_or(first);
         let cause = group.members.get(first).and_then(|number| ids.get(*number));
         let on = cause.unwrap_or(&item.subject.id).clone();
         item.undone = state.compensation.undo_of(member);
-        item.subject.answer_set(if member == first { SetAnswer::ByThis } else { SetAnswer::ByOther });
+        item.subject.answer_set(if member == told { SetAnswer::ByThis } else { SetAnswer::ByOther });
         match state.compensation.verdict(member) {
             Verdict::Own => {}
             Verdict::Undone(undone) => item.outcome = Outcome::Undone { undone, on },
@@ -324,12 +331,14 @@ impl<'items> Member<'items> {
 
 impl Ended {
     /// How an outcome counts for a group.
-    pub(super) fn from_outcome(outcome: &Outcome) -> Self {
+    pub(super) fn from_outcome(outcome: &Outcome, progress: &Progress) -> Self {
         let unknown = |is_unknown| Self::Failed(if is_unknown { Effect::Possible } else { Effect::None });
         match outcome {
             _ if !outcome.is_error() => Self::Succeeded,
-            // A gateway behind us lost the service's answer (RFC 9110 §15.6.3, §15.6.5).
-            Outcome::Answered(reply) => unknown(matches!(reply.status.as_u16(), 502 | 504)),
+            // A gateway behind us lost the service's answer (RFC 9110 §15.6.3, §15.6.5), or we did, and tried again.
+            Outcome::Answered(reply) => {
+                unknown(matches!(reply.status.as_u16(), 502 | 504) || progress.has_lost_attempt())
+            }
             Outcome::Failed { sent, .. } => unknown(*sent == Sent::Maybe),
             Outcome::Responded(_) | Outcome::Rejected(_) | Outcome::Skipped(_) | Outcome::Undone { .. } => {
                 unknown(false)

@@ -21,8 +21,9 @@ use super::engine::{Attempt, Channel, Engine};
 use super::items::Items;
 use super::outcome::Outcome;
 use super::progress::{Progress, Sent};
+use super::reply::UpstreamReply;
 use super::resolve::Resolver;
-use super::undo::{Impossible, UndoCall, Written};
+use super::undo::{Impossible, Left, UndoCall, Written};
 use super::undo_groups::Member;
 
 /// How long undoing a group may take. A client, or a gateway that drains, waits for it, and a service that restarts is back
@@ -78,17 +79,27 @@ struct Undo<'run, E> {
 
 /// What one attempt brought.
 enum Made {
-    Ended(Undone),
+    Done(Left),
+    Failed,
     Again,
 }
 
 impl<E: Engine> Undo<'_, E> {
     async fn group(self, group: usize) -> usize {
         let over_at = Deadline::after(PATIENCE);
+        let mut left = Vec::new();
         while let Some((member, number)) = self.items.groups.next_undo(group) {
-            let undone = match self.call_for(member, number) {
+            // So that one that hangs leaves time for the others.
+            let share = Deadline::after(over_at.remaining() / self.items.groups.undos_left(group).max(1));
+            let undone = match self.call_for(member, number, &left) {
                 Ok(None) => Undone::Done,
-                Ok(Some(call)) => over_at.race(self.make(&call, over_at)).await.unwrap_or(Undone::Failed),
+                Ok(Some(call)) => match share.race(self.make(&call, share)).await.flatten() {
+                    Some(trace) => {
+                        left.push(trace);
+                        Undone::Done
+                    }
+                    None => Undone::Failed,
+                },
                 Err(Impossible) => Undone::Failed,
             };
             member.undone(undone);
@@ -97,7 +108,12 @@ impl<E: Engine> Undo<'_, E> {
     }
 
     /// The call that undoes a member.
-    fn call_for(&self, member: Member<'_>, number: usize) -> Result<Option<UndoCall>, Impossible> {
+    fn call_for(
+        &self,
+        member: Member<'_>,
+        number: usize,
+        left: &[Left],
+    ) -> Result<Option<UndoCall>, Impossible> {
         let (Some(rule), Some(place)) = (member.rule(), self.items.places.get(number)) else {
             return Ok(None);
         };
@@ -115,26 +131,25 @@ impl<E: Engine> Undo<'_, E> {
         let route = place.item.route;
         let made = member.with_kept(|call, before| {
             let call = call.ok_or(Impossible)?;
-            let written = Written { method: &place.item.subject.method, call, before, reply };
+            let written = Written { method: &place.item.subject.method, call, before, reply, left };
             UndoCall::new(rule, &written, |location, fields| self.resolver.locate(location, route?, fields))
         });
         made.unwrap_or(Err(Impossible))
     }
 
-    /// Makes a call until it has worked or can't.
-    async fn make(&self, call: &UndoCall, over_at: Deadline) -> Undone {
+    /// Makes a call until it has worked or can't. Returns what it left.
+    async fn make(&self, call: &UndoCall, over_at: Deadline) -> Option<Left> {
         let mut pause = PAUSE;
-        for _ in 1..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             match self.attempt(call, over_at).await {
-                Made::Ended(undone) => return undone,
-                Made::Again => tokio::time::sleep(pause).await,
+                Made::Done(left) => return Some(left),
+                Made::Failed => return None,
+                Made::Again if attempt < ATTEMPTS => tokio::time::sleep(pause).await,
+                Made::Again => {}
             }
             pause *= 2;
         }
-        match self.attempt(call, over_at).await {
-            Made::Ended(undone) => undone,
-            Made::Again => Undone::Failed,
-        }
+        None
     }
 
     async fn attempt(&self, undo: &UndoCall, over_at: Deadline) -> Made {
@@ -153,22 +168,23 @@ impl<E: Engine> Undo<'_, E> {
             Some(Ok(Ok(reply))) => {
                 channel.rest();
                 self.engine.let_go(reply.bytes());
-                after_reply(undo, reply.status)
+                after_reply(undo, &reply)
             }
             Some(Ok(Err(_))) | None => Made::Again,
-            Some(Err(_panic)) => Made::Ended(Undone::Failed),
+            Some(Err(_panic)) => Made::Failed,
         }
     }
 }
 
-fn after_reply(undo: &UndoCall, status: StatusCode) -> Made {
+fn after_reply(undo: &UndoCall, reply: &UpstreamReply) -> Made {
+    let status = reply.status;
     if undo.is_done(status) {
-        return Made::Ended(Undone::Done);
+        return Made::Done(Left::by(&undo.call, &reply.headers));
     }
     let may_pass = status.is_server_error()
         || matches!(
             status,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
         );
-    if may_pass { Made::Again } else { Made::Ended(Undone::Failed) }
+    if may_pass { Made::Again } else { Made::Failed }
 }

@@ -8,7 +8,7 @@ use http::Method;
 
 use super::step::{Plan, PlannedItem, Step, Undo};
 use crate::batch::{ItemIndex, ItemRejection, SetAnswer};
-use crate::route::{RouteTable, is_safe};
+use crate::route::{RouteTable, UndoRule, is_safe, names_collection};
 
 /// Characters of a method that are repeated in a rejection.
 const MAX_METHOD: usize = 32;
@@ -82,10 +82,11 @@ fn undos_of(plan: &Plan, members: &[usize], routes: &RouteTable) -> Result<Vec<U
 }
 
 fn undo_of(item: &PlannedItem, routes: &RouteTable) -> Result<Undo, ItemRejection> {
-    match &item.step {
-        Step::Call(_) | Step::Later(_) => {}
+    let target = match &item.step {
+        Step::Call(call) => &call.target,
+        Step::Later(template) => &template.href,
         Step::Same(_) | Step::Respond(_) | Step::Rejected(_) => return Ok(Undo::Nothing),
-    }
+    };
     let method = &item.subject.method;
     // One that leads to no route refers to the Location of an item that has none, and is never sent.
     let route = item.route.and_then(|index| routes.get(index)).filter(|_| !is_safe(method));
@@ -93,6 +94,7 @@ fn undo_of(item: &PlannedItem, routes: &RouteTable) -> Result<Undo, ItemRejectio
     route
         .undo
         .get(method)
+        .filter(|rule| **rule != UndoRule::Snapshot || !names_collection(target))
         .cloned()
         .map(Undo::By)
         .ok_or_else(|| ItemRejection::NoUndo { method: shown(method), route: route.name.clone() })

@@ -29,4 +29,4 @@ pub use reading::{Ambiguity, Reading};
 pub use reference::{ForbiddenReference, OriginText, ReferenceRules};
 pub use table::{Respond, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 pub use template::{TemplateError, UrlTemplate};
-pub use undo::{UndoError, UndoRule, UndoRules, is_safe};
+pub use undo::{UndoError, UndoRule, UndoRules, is_safe, names_collection};

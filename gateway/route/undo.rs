@@ -73,6 +73,13 @@ impl UndoRules {
     }
 }
 
+/// Whether a path (with or without a query) names a collection by its last slash. What GET finds there is a list of its
+/// members: to put that back would put a list in their place.
+#[must_use]
+pub fn names_collection(target: &str) -> bool {
+    target.split('?').next().is_some_and(|path| path.ends_with('/'))
+}
+
 /// Whether a method changes nothing, so that nothing has to be undone (RFC 9110 §9.2.1, and the safe methods of RFC 4918,
 /// RFC 3253, RFC 5323 and RFC 10008).
 #[must_use]
