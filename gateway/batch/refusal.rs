@@ -249,6 +249,8 @@ pub enum IdClash {
     Same,
     /// One of the items has no id, and so has its position.
     Position,
+    /// They are written alike in two change sets, or in one and outside of it, and the reply is not multipart.
+    ChangeSets,
     /// They differ only by case, which the dialect does not look at.
     OtherCase {
         /// The id of the first item, cut to a sensible length.
@@ -264,6 +266,11 @@ impl IdClash {
             Self::Same => format!("and so has item {first}; an id can be used once"),
             Self::Position => {
                 format!("and so has item {first}; an item without an id has its position as its id")
+            }
+            Self::ChangeSets => {
+                format!(
+                    "and so has item {first}; a change set can repeat an id only if the reply is multipart"
+                )
             }
             Self::OtherCase { id } => {
                 format!("and item {first} has `{id}`; ids that differ only by case are the same here")

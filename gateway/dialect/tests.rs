@@ -19,8 +19,14 @@ fn dialect(name: &str) -> Dialect {
 
 fn read_as(name: &str, endpoint: &str, body: &str) -> Result<Batch, BatchRefusal> {
     let limits = BatchLimits { max_items: 3, max_headers: 4, max_url: 100, ..BatchLimits::default() };
-    let context =
-        ReadContext { limits: &limits, content_type: None, endpoint, query: "", own_authority: "gw" };
+    let context = ReadContext {
+        limits: &limits,
+        content_type: None,
+        endpoint,
+        query: "",
+        own_authority: "gw",
+        reply: Format::Json,
+    };
     dialect(name).read(Format::Json, &Bytes::copy_from_slice(body.as_bytes()), &context)
 }
 

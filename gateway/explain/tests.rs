@@ -9,7 +9,7 @@ use super::*;
 use crate::batch::Groups;
 use crate::config::{self, Settings};
 use crate::dialect::{Dialect, ItemSource};
-use crate::format::ReadContext;
+use crate::format::{Format, ReadContext};
 use crate::header::forwarded::ForwardedBy;
 use crate::plan::{PlanContext, Preferences, plan};
 
@@ -55,6 +55,7 @@ fn explained(audience: Audience) -> Explanation {
         endpoint: "/batch",
         query: "",
         own_authority: "gateway",
+        reply: Format::Json,
     };
     let batch = source.read(format, &body, &context).unwrap();
     let context = PlanContext {

@@ -6,13 +6,13 @@ use super::shown::shown;
 use crate::batch::{BatchItem, BatchRefusal, IdClash, IdForm, ItemIndex};
 
 /// The refusal of a batch whose item at `index` has the id of an earlier one, as `is_same` compares them.
-pub(super) fn duplicate_id(
-    items: &[BatchItem],
+pub(super) fn duplicate_id<'i>(
+    items: &'i [BatchItem],
     index: usize,
-    is_same: impl Fn(&BatchItem, &BatchItem) -> bool,
+    is_same: impl Fn(&'i BatchItem, &'i BatchItem) -> bool,
 ) -> BatchRefusal {
     let item = items.get(index);
-    let is_first = |other| item.is_some_and(|item| is_same(other, item));
+    let is_first = |other: &'i BatchItem| item.is_some_and(|item| is_same(other, item));
     let first = items.iter().take(index).position(is_first).unwrap_or_default();
     let (id, first_id) = (id_of(item), id_of(items.get(first)));
     let is_implied =
@@ -21,6 +21,8 @@ pub(super) fn duplicate_id(
         IdClash::OtherCase { id: shown(first_id) }
     } else if is_implied(item) || is_implied(items.get(first)) {
         IdClash::Position
+    } else if set_of(item) != set_of(items.get(first)) {
+        IdClash::ChangeSets
     } else {
         IdClash::Same
     };
@@ -29,4 +31,8 @@ pub(super) fn duplicate_id(
 
 fn id_of(item: Option<&BatchItem>) -> &str {
     item.map(|item| item.subject.id.as_str()).unwrap_or_default()
+}
+
+fn set_of(item: Option<&BatchItem>) -> Option<u32> {
+    item.and_then(|item| item.subject.form.set).map(|set| set.first)
 }

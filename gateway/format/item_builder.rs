@@ -29,17 +29,15 @@
 //! # What it does not do
 //!
 //! It does not decide whether a route takes the method or where a url leads (`plan`), and it does not read bodies: the
-//! format prepares the bytes, and asks [`ItemBuilder::media_type`] how. Ids are compared after all items are read, by
-//! [`check_ids`] and [`check_given_ids`].
+//! format prepares the bytes, and asks [`ItemBuilder::media_type`] how. Ids are compared after all items are read
+//! (`unique_ids`).
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
-use super::duplicate_id::duplicate_id;
 use super::lookalike::{meant_by, met_instead, other_word_for};
 use super::media::MediaType;
 use super::relative::{UrlBase, resolved};
@@ -47,8 +45,7 @@ use super::shown::{is_unfit_for_names, shown};
 use super::template;
 use crate::batch::Bounded;
 use crate::batch::{
-    BatchItem, BatchLimits, BatchRefusal, ChangeSet, IdCase, IdForm, Item, ItemForm, ItemId, ItemIndex,
-    ItemRejection, Subject,
+    BatchItem, BatchLimits, ChangeSet, IdForm, Item, ItemForm, ItemId, ItemIndex, ItemRejection, Subject,
 };
 use crate::header::field::{FieldError, Fields, checked_field};
 use crate::header::spelling::Spellings;
@@ -394,38 +391,6 @@ impl<'l> ItemBuilder<'l> {
         let subject = Subject { id, method: self.method.unwrap_or_default(), href, form: self.form };
         BatchItem { subject, content }
     }
-}
-
-/// Checks that no two items have the same id, the implied ones included (protocol §1).
-pub(crate) fn check_ids(items: &[BatchItem], case: IdCase) -> Result<(), BatchRefusal> {
-    let mut seen = HashSet::with_capacity(items.len());
-    let twice = items.iter().position(|item| !has_bad_id(item) && !seen.insert(case.key(&item.subject.id)));
-    let is_same = |one: &BatchItem, other: &BatchItem| {
-        !has_bad_id(one) && case.key(&one.subject.id) == case.key(&other.subject.id)
-    };
-    twice.map_or(Ok(()), |index| Err(duplicate_id(items, index, is_same)))
-}
-
-/// Checks that no two items were given the same id. In multipart an item without one is answered
-/// without one, so that its position can't be taken for another item's id. Clients of OData 1 to 3 number the requests of
-/// each change set anew.
-pub(crate) fn check_given_ids(items: &[BatchItem]) -> Result<(), BatchRefusal> {
-    let mut seen = HashSet::with_capacity(items.len());
-    let is_given = |item: &BatchItem| item.subject.form.id != IdForm::Position;
-    let set = |item: &BatchItem| item.subject.form.set.map(|set| set.first);
-    let counts = |item: &BatchItem| is_given(item) && !has_bad_id(item);
-    let twice = items.iter().position(|item| counts(item) && !seen.insert((set(item), &item.subject.id)));
-    let is_same = |one: &BatchItem, other: &BatchItem| {
-        counts(one) && (set(one), &one.subject.id) == (set(other), &other.subject.id)
-    };
-    twice.map_or(Ok(()), |index| Err(duplicate_id(items, index, is_same)))
-}
-
-/// An item that was rejected because of its id, or before its id was read, has its position or a part of its id instead.
-/// That may be the id of another item, which must not be rejected for it.
-fn has_bad_id(item: &BatchItem) -> bool {
-    let form = &item.subject.form;
-    item.content.is_err() && (form.id == IdForm::Position || form.id_is_cut)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod relative;
 mod result_writer;
 mod shown;
 mod template;
+mod unique_ids;
 mod write;
 pub(crate) mod chunk_writer;
 pub(crate) mod item_builder;

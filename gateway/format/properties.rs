@@ -1,6 +1,8 @@
 //! Properties of the formats: whatever goes in, readers end in a batch or a refusal; whatever
 //! results are written, independent parsers find all of them again, to the byte.
 
+use std::collections::HashSet;
+
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -149,7 +151,14 @@ const MULTIPART_BATCH: &str = "preamble\r\n--b\r\nContent-Type: application/http
 /// What the readers get in addition to the body.
 fn context(limits: &BatchLimits) -> ReadContext<'_> {
     let content_type = Some("multipart/mixed; boundary=b");
-    ReadContext { limits, content_type, endpoint: "/svc/batch", query: "", own_authority: "gw" }
+    ReadContext {
+        limits,
+        content_type,
+        endpoint: "/svc/batch",
+        query: "",
+        own_authority: "gw",
+        reply: Format::Json,
+    }
 }
 
 fn small_limits() -> BatchLimits {
@@ -169,6 +178,8 @@ fn check_reading(format: Format, body: Vec<u8>) -> Result<(), TestCaseError> {
     match Dialect::default().read(format, &body, &context(&limits)) {
         Ok(batch) => {
             prop_assert!(batch.items.len() <= limits.max_items);
+            let ids: HashSet<_> = batch.items.iter().map(|item| item.subject.id.as_str()).collect();
+            prop_assert_eq!(ids.len(), batch.items.len());
             for item in batch.items {
                 prop_assert!(item.subject.id.as_str().len() <= limits.max_id);
                 prop_assert!(item.subject.href.len() <= limits.max_url);

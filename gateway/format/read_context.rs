@@ -1,5 +1,6 @@
 //! What a reader knows of a batch in addition to its body.
 
+use super::kind::Format;
 use crate::batch::BatchLimits;
 
 /// What a reader knows of a batch in addition to its body.
@@ -15,4 +16,6 @@ pub struct ReadContext<'context> {
     pub query: &'context str,
     /// The authority under which the client reached the gateway.
     pub own_authority: &'context str,
+    /// The format of the reply, which says whether each item needs an id of its own.
+    pub reply: Format,
 }

@@ -208,6 +208,7 @@ impl BatchRequest {
             endpoint: &self.endpoint,
             query: &self.query,
             own_authority: &self.caller.authority,
+            reply: self.reply_format,
         };
         let source = entry.item_source(self.dialect, &self.method, &self.query);
         let batch = source.read(self.input, &self.body, &context)?;

@@ -51,6 +51,7 @@ fn filled(members: &str, fields: &[(&str, &[u8])], body: &str) -> Result<Call, U
         endpoint: "/batch",
         query: "",
         own_authority: "gw",
+        reply: Format::Json,
     };
     let batch = Dialect::default().read(Format::Json, &Bytes::from(batch), &reading).unwrap();
     let routes = routes();

@@ -1,7 +1,10 @@
 //! What an item becomes, whatever the format it is read from.
 
 use super::*;
+use crate::batch::IdCase;
+use crate::format::Format;
 use crate::format::shown::MAX_NAME_SHOWN;
+use crate::format::unique_ids::{check_ids, check_part_ids};
 
 const NAMES: MemberNames = MemberNames { url: "url" };
 
@@ -65,9 +68,9 @@ fn an_id_over_the_limit_is_echoed_as_far_as_the_limit_goes() {
 #[test]
 fn ids_that_were_cut_are_not_the_same_id() {
     let long = |end: char| read(|builder| builder.set_id(&format!("{}{end}", "x".repeat(1024))));
-    let items = [long('a'), long('b'), read(|builder| builder.set_id(&"x".repeat(1024)))];
-    assert_eq!(check_ids(&items, IdCase::Significant), Ok(()));
-    assert_eq!(check_given_ids(&items), Ok(()));
+    let mut items = [long('a'), long('b'), read(|builder| builder.set_id(&"x".repeat(1024)))];
+    assert_eq!(check_ids(&mut items, IdCase::Significant), Ok(()));
+    assert_eq!(check_part_ids(&mut items, Format::Multipart), Ok(()));
 }
 
 #[test]
@@ -129,7 +132,7 @@ fn an_id_used_twice_refuses_the_batch() {
         }
         builder.finish(ItemIndex(index), None)
     };
-    assert_eq!(check_ids(&[item("a", 0), item("A", 1), item("", 2)], IdCase::Significant), Ok(()));
+    assert_eq!(check_ids(&mut [item("a", 0), item("A", 1), item("", 2)], IdCase::Significant), Ok(()));
     for (first, second, case, said) in [
         ("a", "a", IdCase::Significant, "item 2 has the id `a`, and so has item 1; an id can be used once"),
         ("", "1", IdCase::Significant, "item 2 has the id `1`, and so has item 1; an item without an id has"),
@@ -142,12 +145,12 @@ fn an_id_used_twice_refuses_the_batch() {
         ),
         ("A", "A", IdCase::Ignored, "item 2 has the id `A`, and so has item 1; an id can be used once"),
     ] {
-        let refusal = check_ids(&[item(first, 0), item(second, 1)], case).unwrap_err();
+        let refusal = check_ids(&mut [item(first, 0), item(second, 1)], case).unwrap_err();
         assert!(refusal.to_string().starts_with(said), "{refusal}");
     }
     let long = "x".repeat(200);
-    let refusal = check_ids(&[item(&long, 0), item(&long, 1)], IdCase::Significant).unwrap_err();
+    let refusal = check_ids(&mut [item(&long, 0), item(&long, 1)], IdCase::Significant).unwrap_err();
     assert!(!refusal.to_string().contains(&"x".repeat(65)), "{refusal}");
     let nameless = BatchItem { content: Err(ItemRejection::NotAtomic), ..item("", 0) };
-    assert_eq!(check_ids(&[nameless, item("1", 1)], IdCase::Significant), Ok(()));
+    assert_eq!(check_ids(&mut [nameless, item("1", 1)], IdCase::Significant), Ok(()));
 }

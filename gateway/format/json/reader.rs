@@ -15,8 +15,8 @@ use super::members::read_members;
 use super::text::text_of;
 use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, ItemIndex};
 use crate::format::groups::check_groups;
-use crate::format::item_builder::check_ids;
 use crate::format::shown::shown;
+use crate::format::unique_ids::check_ids;
 
 /// Reads a batch.
 pub(crate) fn read(
@@ -90,9 +90,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks what needs all items: unique ids, and the names of groups.
-    fn finish(self) -> Result<Batch, BatchRefusal> {
+    fn finish(mut self) -> Result<Batch, BatchRefusal> {
         let id_case = self.conventions.id_case;
-        check_ids(&self.items, id_case)?;
+        check_ids(&mut self.items, id_case)?;
         if self.conventions.strict_groups {
             check_groups(&self.items, id_case)?;
         }

@@ -14,7 +14,8 @@ use super::parts::{Part, Parts};
 use super::reading::Reading;
 use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex, ItemRejection};
 use crate::format::ReadContext;
-use crate::format::item_builder::{ItemBuilder, check_given_ids};
+use crate::format::item_builder::ItemBuilder;
+use crate::format::unique_ids::check_part_ids;
 
 /// Reads a batch.
 pub(crate) fn read(
@@ -27,7 +28,7 @@ pub(crate) fn read(
     if let Err(fault) = reading.read_parts(&mut items) {
         return Err(fault.into_refusal(body, ItemIndex(items.len()), context.limits));
     }
-    check_given_ids(&items)?;
+    check_part_ids(&mut items, context.reply)?;
     Ok(Batch { items, ..Batch::default() })
 }
 

@@ -12,7 +12,7 @@ use crate::batch::{
     ItemResult, MultiStatus, Problem, ResultBody, Subject,
 };
 use crate::format::json::ErrorForm;
-use crate::format::{EncodedBody, ReadContext, write_all};
+use crate::format::{EncodedBody, Format, ReadContext, write_all};
 use crate::header::field::FieldError;
 use crate::header::spelling::Spellings;
 
@@ -25,6 +25,7 @@ fn read_as(content_type: &str, body: &[u8]) -> Result<Batch, BatchRefusal> {
         endpoint: "/svc/$batch",
         query: "",
         own_authority: "gw:8080",
+        reply: Format::Multipart,
     };
     read(&Bytes::copy_from_slice(body), &context, MultipartInput::default())
 }
@@ -100,6 +101,7 @@ fn bodies_are_slices_of_the_batch() {
         endpoint: "/b",
         query: "",
         own_authority: "",
+        reply: Format::Multipart,
     };
     let items = read(&all, &context, MultipartInput::default()).unwrap().items;
     let found = items[0].content.as_ref().unwrap().body.clone().unwrap();
@@ -303,8 +305,14 @@ fn the_query_of_the_batch_is_added_where_it_belongs_to_every_item() {
     let text = "--b\nContent-Type: application/http\n\nGET /a?x=1\n--b--";
     let limits = BatchLimits::default();
     let content_type = Some("multipart/mixed; boundary=b");
-    let context =
-        ReadContext { limits: &limits, content_type, endpoint: "/b", query: "key=K&x=2", own_authority: "" };
+    let context = ReadContext {
+        limits: &limits,
+        content_type,
+        endpoint: "/b",
+        query: "key=K&x=2",
+        own_authority: "",
+        reply: Format::Multipart,
+    };
     let url = |query| {
         let items =
             read(&Bytes::from_static(text.as_bytes()), &context, MultipartInput { query }).unwrap().items;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::item::{check_start, read_line};
 use super::lines::Lines;
 use crate::batch::{Batch, BatchLimits, BatchRefusal, IdCase};
-use crate::format::item_builder::check_ids;
+use crate::format::unique_ids::check_ids;
 
 /// Reads a batch.
 pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRefusal> {
@@ -21,7 +21,7 @@ pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRef
         }
         items.push(read_line(line, limits));
     }
-    check_ids(&items, IdCase::Significant)?;
+    check_ids(&mut items, IdCase::Significant)?;
     Ok(Batch { items, ..Batch::default() })
 }
 

@@ -7,7 +7,7 @@ use super::error::{XmlError, XmlErrorKind};
 use super::request::{self, is_ours};
 use super::tokens::{Token, TokenLimits, Tokens};
 use crate::batch::{Batch, BatchItem, BatchLimits, BatchRefusal, IdCase, ItemIndex};
-use crate::format::item_builder::check_ids;
+use crate::format::unique_ids::check_ids;
 
 /// Attributes of one tag.
 const MAX_ATTRIBUTES: usize = 64;
@@ -23,7 +23,7 @@ pub(crate) fn read(body: &Bytes, limits: &BatchLimits) -> Result<Batch, BatchRef
     if let Err(fault) = read_batch(body, limits, &mut items, &mut in_item) {
         return Err(fault.into_refusal(body, in_item.then_some(ItemIndex(items.len())), limits));
     }
-    check_ids(&items, IdCase::Significant)?;
+    check_ids(&mut items, IdCase::Significant)?;
     Ok(Batch { items, ..Batch::default() })
 }
 

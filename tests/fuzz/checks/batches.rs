@@ -1,8 +1,10 @@
 //! Batches in all formats: what is read keeps the limits, and independent parsers agree that it was
 //! well-formed.
 
+use std::collections::HashSet;
+
 use batchgate::batch::{
-    Batch, BatchItem, BatchLimits, BatchRefusal, Bounded, Groups, IdForm, ItemIndex, ItemRejection, Place,
+    Batch, BatchItem, BatchLimits, BatchRefusal, Bounded, Groups, IdForm, ItemRejection, Place,
 };
 use batchgate::dialect::Dialect;
 use batchgate::format::ndjson::{Line, Lines};
@@ -118,20 +120,27 @@ fn lines_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Vec
 /// Read in the gateway's own dialect, and in all others that have the format.
 fn read(format: Format, content_type: Option<&str>, body: &[u8]) -> Option<Batch> {
     let (body, limits) = (Bytes::copy_from_slice(body), limits());
-    let in_dialect = |dialect: Dialect| {
+    let in_dialect = |dialect: Dialect, reply: Format| {
         let context = ReadContext {
             limits: &limits,
             content_type,
             endpoint: "/svc/batch",
             query: "",
             own_authority: "gw",
+            reply,
         };
         checked(dialect.read(format, &body, &context), &body, &limits, None)
     };
     for other in Dialect::all().skip(1).filter(|dialect| dialect.formats().contains(&format)) {
-        in_dialect(other);
+        in_dialect(other, format);
     }
-    in_dialect(Dialect::default())
+    // Most replies are keyed by id, whatever the ids of the batch are.
+    let keyed = in_dialect(Dialect::default(), Format::Json);
+    if let Some(batch) = &keyed {
+        let ids: HashSet<_> = batch.items.iter().map(|item| item.subject.id.as_str()).collect();
+        assert_eq!(ids.len(), batch.items.len(), "two results have the same id");
+    }
+    if format == Format::Json { keyed } else { in_dialect(Dialect::default(), format) }
 }
 
 /// Checks what a reader made of a body, and what is planned for it.
@@ -149,7 +158,7 @@ pub(super) fn checked(
         }
     };
     assert!(batch.items.len() <= limits.max_items);
-    batch.items.iter().enumerate().for_each(|(index, item)| check_item(index, item, body, limits));
+    batch.items.iter().for_each(|item| check_item(item, body, limits));
     // An item without a readable id has its position for one, which may be another's id.
     let given =
         batch.items.iter().filter(|item| !has_bad_id(item) && item.subject.form.id != IdForm::Position);
@@ -172,9 +181,9 @@ fn has_bad_id(item: &BatchItem) -> bool {
         )
 }
 
-fn check_item(index: usize, item: &BatchItem, body: &[u8], limits: &BatchLimits) {
+fn check_item(item: &BatchItem, body: &[u8], limits: &BatchLimits) {
     let id = item.subject.id.as_str();
-    assert!(id.len() <= limits.max_id || id == ItemIndex(index).position().to_string());
+    assert!(id.len() <= limits.max_id || item.subject.form.id == IdForm::Position);
     assert!(!id.is_empty() && !id.contains(char::is_control), "the id {id:?}");
     assert!(item.subject.href.len() <= limits.max_url);
     let Ok(content) = &item.content else { return };

@@ -3,7 +3,7 @@
 
 use batchgate::batch::Batch;
 use batchgate::dialect::{InputFormat, ItemSource};
-use batchgate::format::{Bulk, ReadContext};
+use batchgate::format::{Bulk, Format, ReadContext};
 use batchgate::route::{RouteIndex, UrlTemplate};
 use bytes::Bytes;
 use http::Method;
@@ -52,6 +52,7 @@ fn read(method: &Method, query: &str, content_type: Option<&str>, body: &[u8]) -
         endpoint: "/up/records",
         query: "",
         own_authority: "gw",
+        reply: Format::Json,
     };
     let batch = checked(source.read(format, &body, &context), &body, &limits, Some(RouteIndex(0)))?;
     assert!(matches!(format, InputFormat::Records(_)));

@@ -54,6 +54,7 @@ fn in_items(text: &str) {
         endpoint: "/batch",
         query: "",
         own_authority: "gw",
+        reply: Format::Json,
     };
     let batch =
         Dialect::default().read(Format::Json, &body, &context).expect("a batch that serde_json wrote");
