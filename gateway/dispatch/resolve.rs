@@ -265,7 +265,7 @@ fn followed(location: &str, source: Source<'_>, around: &Surroundings<'_>) -> Re
     let mapped = to_gateway(location, source, around);
     let url = parse_item_url(&mapped, around.plan.own_authority)
         .map_err(|_| "the Location does not stay at this gateway")?;
-    Ok(format!("{}{}", url.path.as_str(), url.query))
+    Ok(format!("{}{}", url.path.as_written(), url.query))
 }
 
 /// An upstream's url as the client would see it.

@@ -39,7 +39,7 @@ pub struct Separator<'url> {
 impl ItemUrl<'_> {
     /// The path and query as the upstream sees them.
     pub(super) fn to_upstream(&self, mapping: &Mapping) -> Box<str> {
-        format!("{}{}", mapping.to_upstream(self.path.as_str()), self.query).into_boxed_str()
+        format!("{}{}", mapping.to_upstream(self.path.as_written()), self.query).into_boxed_str()
     }
 }
 

@@ -1,8 +1,8 @@
-//! The only path canonicaliser: routes are matched against its output, and batches forward exactly that.
+//! The only path canonicaliser: routes are matched against its output. What is sent is the path as it was written.
 //!
 //! In: the path of a url in origin-form (RFC 9112 §3.2.1). Out: the same path with needless percent-encodings decoded
 //! (RFC 3986 §6.2.2.2) and hex digits in upper case, or the reason why the path is refused. Canonicalising twice changes
-//! nothing. `..` is never resolved: a path with it is refused, because the upstream might resolve it differently.
+//! nothing, and a server that decodes reads the same in the path as it was written. `..` is never resolved: a path with it is refused, because the upstream might resolve it differently.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,14 @@ use serde::{Deserialize, Serialize};
 
 /// A path that every server reads in the same way.
 ///
-/// It is sent as it was written: `%24` may be data where `$` means something (RFC 3986 §2.2). Most services decode it, though, so
-/// that routes, endpoints and access rules have to take both for the same: paths are compared decoded.
+/// It is sent as it was written: signatures may cover its spelling, and `%24` may be data where `$` means something (RFC 3986 §2.2).
+/// Most services decode it, though, so that routes, endpoints and access rules have to take both for the same: paths are compared
+/// decoded.
 #[derive(Clone, Debug)]
 pub struct CanonicalPath {
     text: Box<str>,
+    /// The path as it was written; `None`: it was canonical.
+    written: Option<Box<str>>,
     /// The path as it is compared; `None`: as it is.
     decoded: Option<Box<str>>,
 }
@@ -93,7 +96,8 @@ impl CanonicalPath {
             Strictness::Item | Strictness::ItemWithSlashes => check_item(&decoded)?,
             Strictness::Proxied => {}
         }
-        Ok(decoded.into_owned().into())
+        let written = (decoded != path).then(|| path.into());
+        Ok(Self { written, ..decoded.into_owned().into() })
     }
 
     /// The path as paths are compared: every encoded character decoded that would not change where a segment begins or
@@ -103,7 +107,13 @@ impl CanonicalPath {
         self.decoded.as_deref().unwrap_or(&self.text)
     }
 
-    /// The path's text. It starts with a slash.
+    /// The path as it was written, which is what an upstream gets. It starts with a slash.
+    #[must_use]
+    pub fn as_written(&self) -> &str {
+        self.written.as_deref().unwrap_or(&self.text)
+    }
+
+    /// The path in its canonical spelling. It starts with a slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -120,7 +130,7 @@ impl CanonicalPath {
 impl From<String> for CanonicalPath {
     fn from(text: String) -> Self {
         let decoded = decoded_to_compare(&text).map(String::into_boxed_str);
-        Self { text: text.into_boxed_str(), decoded }
+        Self { text: text.into_boxed_str(), written: None, decoded }
     }
 }
 
@@ -291,6 +301,8 @@ mod tests {
     #[test]
     fn needless_encodings_are_decoded() {
         assert_eq!(item("/%61dmin/%7e%c3%a4").as_deref(), Ok("/admin/~%C3%A4"));
+        let written = CanonicalPath::parse("/%61dmin/%7e%c3%a4", Strictness::Item).unwrap();
+        assert_eq!(written.as_written(), "/%61dmin/%7e%c3%a4");
         assert_eq!(item("/a%2ejpg").as_deref(), Ok("/a.jpg"));
         assert_eq!(item("/100%25%25/%2541%25").as_deref(), Ok("/100%25%25/%2541%25"));
     }

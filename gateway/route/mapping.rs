@@ -26,7 +26,7 @@ impl Mapping {
         self.strip_prefix.is_none()
     }
 
-    /// Maps a path of the gateway to the upstream's.
+    /// Maps a path of the gateway to the upstream's. Its spelling stays.
     #[must_use]
     pub fn to_upstream<'path>(&self, path: &'path str) -> &'path str {
         match self.strip_prefix.as_deref().and_then(|prefix| behind_prefix(path, prefix)) {
@@ -76,8 +76,17 @@ pub fn behind_prefix<'path>(path: &'path str, prefix: &str) -> Option<&'path str
     }
     let end = path.match_indices('/').nth(prefix.matches('/').count()).map_or(path.len(), |(at, _)| at);
     let (first, rest) = path.split_at(end);
-    let decoded = |text: &str| decoded_to_compare(text).unwrap_or_else(|| text.to_owned());
-    (decoded(first) == decoded(prefix)).then_some(rest)
+    (comparable(first) == comparable(prefix)).then_some(rest)
+}
+
+/// The text with needless encodings decoded. What stays encoded is `%2F` and the like, whose digits can have either case.
+fn comparable(text: &str) -> String {
+    let mut text = decoded_to_compare(text).unwrap_or_else(|| text.to_owned());
+    let encoded: Vec<_> = text.match_indices('%').map(|(at, _)| at + 1..at + 3).collect();
+    for digits in encoded {
+        text.get_mut(digits).into_iter().for_each(str::make_ascii_uppercase);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -97,6 +106,9 @@ mod tests {
         ] {
             assert_eq!(mapping.to_upstream(path), expected);
         }
+        let mapping = Mapping::stripping(&CanonicalPath::parse("/k%C3%B6ln", Strictness::Item).unwrap());
+        assert_eq!(mapping.to_upstream("/%6b%c3%b6ln/a%c3%a4"), "/a%c3%a4");
+        assert_eq!(mapping.to_upstream("/K%c3%b6ln/a"), "/K%c3%b6ln/a");
     }
 
     #[test]

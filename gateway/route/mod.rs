@@ -2,8 +2,8 @@
 //! the gateway and an upstream.
 //!
 //! In: a path, or a url in a header or a reply. Out: the route with the longest matching prefix, or the mapped url.
-//! Pure. Invariants: a route is matched against exactly the path that is forwarded, and a path that two servers could
-//! read differently is refused, not repaired.
+//! Pure. Invariants: a route is matched against the path that every server reads in what is forwarded, and a path that two servers
+//! could read differently is refused, not repaired.
 
 mod authority;
 mod canonical;

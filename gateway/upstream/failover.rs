@@ -4,6 +4,7 @@
 //! attempt prefers targets that the call has not tried; if there is none, all may be tried again. Items and
 //! single requests walk the targets by the same function, [`Failover::connect`].
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use super::retry::RetryKind;
 pub(crate) struct Failover<'call> {
     upstream: &'call Upstream,
     /// What `consistent_hash` chooses by.
-    key: &'call [u8],
+    key: Cow<'call, [u8]>,
     tried: Vec<SocketAddr>,
     /// Where the attempt under way goes.
     current: Option<SocketAddr>,
@@ -33,7 +34,7 @@ pub(crate) struct Failover<'call> {
 }
 
 impl<'call> Failover<'call> {
-    pub(crate) const fn new(upstream: &'call Upstream, key: &'call [u8]) -> Self {
+    pub(crate) const fn new(upstream: &'call Upstream, key: Cow<'call, [u8]>) -> Self {
         Self { upstream, key, tried: Vec::new(), current: None, last: None, needs_new: false }
     }
 
@@ -42,7 +43,7 @@ impl<'call> Failover<'call> {
         if self.needs_new {
             return None;
         }
-        let lease = self.upstream.targets.again(peer, &self.tried, self.key)?;
+        let lease = self.upstream.targets.again(peer, &self.tried, &self.key)?;
         self.current = Some(peer.address);
         Some(lease)
     }
@@ -65,7 +66,7 @@ impl<'call> Failover<'call> {
         let may_reuse = !std::mem::take(&mut self.needs_new);
         self.last = None;
         loop {
-            let lease = match self.upstream.targets.next(&self.tried, self.key) {
+            let lease = match self.upstream.targets.next(&self.tried, &self.key) {
                 Ok(lease) => lease,
                 Err(why_none) => return Err(self.last.unwrap_or(why_none)),
             };

@@ -8,6 +8,7 @@
 //! that are taken, long-lived exchanges that are open, the retry budget, and the state of its targets. It knows neither
 //! the configuration of others nor the requests that use it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -18,6 +19,7 @@ use crate::config::{self, Balance, HostPolicy};
 use crate::dispatch::CallFailure;
 use crate::limiter::{FairLimiter, LimiterLimits, LongLived, LongLivedLimits};
 use crate::problem::failure_reason;
+use crate::route::{CanonicalPath, Strictness};
 use crate::telemetry::Metrics;
 
 use super::connections::Connections;
@@ -95,19 +97,23 @@ impl Upstream {
     }
 
     /// Returns what `consistent_hash` chooses a target by: the value of `hash_header`, which `field` looks up, or else the
-    /// path of `target` without its query. `target` is spelt canonically and is what the upstream gets, behind
-    /// `strip_prefix`.
+    /// path of `target` without its query. `target` is what the upstream gets, behind
+    /// `strip_prefix`, and all spellings of its path have one key.
     pub(crate) fn hash_key<'call>(
         &self,
         field: impl FnOnce(&HeaderName) -> Option<&'call HeaderValue>,
         target: &'call str,
-    ) -> &'call [u8] {
+    ) -> Cow<'call, [u8]> {
+        let path = target.split('?').next().unwrap_or_default();
         let name = match &self.settings.balance {
             Balance::ConsistentHash { header } => header.as_ref(),
-            Balance::RoundRobin | Balance::LeastBusy => None,
+            // The key is not used.
+            Balance::RoundRobin | Balance::LeastBusy => return path.as_bytes().into(),
         };
-        let path = || target.split('?').next().unwrap_or_default().as_bytes();
-        name.and_then(field).map_or_else(path, HeaderValue::as_bytes)
+        match name.and_then(field) {
+            Some(value) => value.as_bytes().into(),
+            None => canonical_spelling(path),
+        }
     }
 
     /// The Host of a call to this target. `own_authority` is what the client called the gateway.
@@ -206,6 +212,15 @@ fn long_lived(settings: &config::Upstream, before: Option<&Upstream>) -> Arc<Lon
     Arc::clone(&before.long_lived)
 }
 
+/// The path as all its spellings are hashed. One without encodings has no other.
+fn canonical_spelling(path: &str) -> Cow<'_, [u8]> {
+    let parsed = path.contains('%').then(|| CanonicalPath::parse(path, Strictness::Proxied));
+    match parsed {
+        Some(Ok(canonical)) => canonical.as_str().as_bytes().to_vec().into(),
+        Some(Err(_)) | None => path.as_bytes().into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -231,13 +246,14 @@ mod tests {
         for (members, own, target, key) in [
             ("balance: consistent_hash", Some(&field), "/orders/1?a=b", "/orders/1"),
             ("balance: consistent_hash", None, "/orders/1", "/orders/1"),
+            ("balance: consistent_hash", None, "/%7eme/%c3%a4?x", "/~me/%C3%A4"),
             (by_field, Some(&field), "/orders/1", "blue"),
             (by_field, None, "/orders/1?x", "/orders/1"),
             ("balance: round_robin", Some(&field), "/?x", "/"),
         ] {
             let upstream = upstream(members).await;
             let asked = |name: &HeaderName| own.filter(|_| name == "x-tenant");
-            assert_eq!(upstream.hash_key(asked, target), key.as_bytes(), "{members} {own:?} {target}");
+            assert_eq!(*upstream.hash_key(asked, target), *key.as_bytes(), "{members} {own:?} {target}");
         }
     }
 

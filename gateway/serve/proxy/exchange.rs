@@ -89,7 +89,7 @@ impl<'exchange> Exchange<'exchange> {
             grpc_status: None,
             upload,
             retries,
-            failover: Failover::new(upstream, &plan.key),
+            failover: Failover::new(upstream, plan.key.as_slice().into()),
             sent: Sent::No,
             lost: None,
             kept: None,

@@ -64,10 +64,10 @@ impl ProxyPlan {
             upstream,
             mapping: mapping.clone(),
             maps_bodies: !mapping.is_identity() && has_dav_replies(&request.method),
-            path: upstream_path(request, path, mapping),
+            path: upstream_path(request, mapping),
             references: references(request, context, upstream)?,
             hop: context.caller.forwarded_by(&request.headers).behind(mapping),
-            key: key(request, context, upstream, mapping.to_upstream(path.as_str())),
+            key: key(request, context, upstream, mapping.to_upstream(path.as_written())),
             framing,
             upgrade: wanted_upgrade(request),
             is_grpc: is_grpc(&request.headers),
@@ -122,18 +122,16 @@ fn framing(session: &mut Session) -> Framing {
 /// The key for `consistent_hash`.
 fn key(request: &RequestHeader, context: &Context, upstream: UpstreamIndex, path: &str) -> Vec<u8> {
     let upstream = context.snapshot.upstream(upstream);
-    upstream.map_or(Vec::new(), |upstream| upstream.hash_key(|name| request.headers.get(name), path).to_vec())
+    upstream
+        .map_or(Vec::new(), |upstream| upstream.hash_key(|name| request.headers.get(name), path).into_owned())
 }
 
-/// The path that the upstream gets, where it differs from the client's. The client's own spelling is
-/// kept (signatures may cover it) unless the prefix is spelt in another way than configured. A url
-/// in absolute-form is for the gateway only; an upstream gets its path (RFC 9112 §3.2.1).
-fn upstream_path(request: &RequestHeader, canonical: &CanonicalPath, mapping: &Mapping) -> Option<String> {
+/// The path that the upstream gets, where it differs from the client's. The client's own spelling is kept, as signatures may
+/// cover it. A url in absolute-form is for the gateway only; an upstream gets its path (RFC 9112 §3.2.1).
+fn upstream_path(request: &RequestHeader, mapping: &Mapping) -> Option<String> {
     let raw = request.uri.path();
     if mapping.is_identity() {
         return (!request.raw_path().starts_with(b"/")).then(|| raw.to_owned());
     }
-    let stripped = mapping.to_upstream(raw);
-    let kept = if stripped.len() < raw.len() { stripped } else { mapping.to_upstream(canonical.as_str()) };
-    Some(kept.to_owned())
+    Some(mapping.to_upstream(raw).to_owned())
 }

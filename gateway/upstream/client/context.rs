@@ -1,6 +1,7 @@
 //! What the calls of one batch share, on whose behalf they are made and what their fields are made of; and what one of
 //! them adds.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use http::Method;
@@ -114,7 +115,7 @@ pub(super) struct Calls<'batch> {
 
 impl<'batch> Calls<'batch> {
     /// What `consistent_hash` chooses a target by, for this call.
-    pub(super) fn hash_key<'call>(self, call: &'call Call) -> &'call [u8]
+    pub(super) fn hash_key<'call>(self, call: &'call Call) -> Cow<'call, [u8]>
     where
         'batch: 'call,
     {

@@ -11,14 +11,16 @@ pub(crate) fn item_url(input: &[u8]) {
         let again = CanonicalPath::parse(canonical.as_str(), strictness);
         assert_eq!(again.as_ref(), Ok(&canonical), "canonical paths are their own canonical form");
         check_path(canonical.as_str(), strictness);
+        assert_eq!(canonical.as_written(), text);
         let proxied = CanonicalPath::parse(text, Strictness::Proxied);
         assert_eq!(proxied, Ok(canonical), "ordinary requests are judged less strictly, not otherwise");
     }
     if let Ok(url) = parse_item_url(text, "gw:80") {
         check_path(url.path.as_str(), Strictness::ItemWithSlashes);
+        check_path(url.path.as_written(), Strictness::ItemWithSlashes);
         assert!(url.query.is_empty() || url.query.starts_with('?'));
         assert!(url.query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'));
-        let whole = format!("{}{}", url.path.as_str(), url.query);
+        let whole = format!("{}{}", url.path.as_written(), url.query);
         let again = parse_item_url(&whole, "gw:80").expect("what is sent could be an item's url");
         assert_eq!((again.path, again.query), (url.path, url.query));
     }
