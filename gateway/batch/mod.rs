@@ -21,7 +21,7 @@ pub use item::{
 pub(crate) use limit_text::{Unit, limit_text};
 pub use limits::{BatchLimits, StreamWindow};
 pub use problem::{Problem, ProxyError};
-pub use refusal::{BatchRefusal, IdClash, Place};
+pub use refusal::{BatchRefusal, GroupProblem, IdClash, Place};
 pub use rejection::ItemRejection;
 pub use result::{GatewayMade, ItemResult, MultiStatus, OutcomeKind, ResultBody, Summary};
 

@@ -107,12 +107,14 @@ pub enum BatchRefusal {
         clash: IdClash,
     },
     /// A group that its dialect does not allow.
-    #[error("the atomicityGroup of item {} {problem}", item.position())]
+    #[error("the atomicityGroup `{name}` of item {} {problem}", item.position())]
     BadGroup {
         /// The item.
         item: ItemIndex,
+        /// Its group's name, cut to a sensible length.
+        name: String,
         /// The problem with its group.
-        problem: &'static str,
+        problem: GroupProblem,
     },
     /// An item depends on a name that is neither an item nor a group.
     #[error("item {} depends on `{name}`, which is neither an item nor a group of this batch", item.position())]
@@ -240,6 +242,20 @@ pub enum BatchRefusal {
 
 fn within(seconds: u64) -> LimitText {
     LimitText { number: seconds, unit: Unit::Seconds, key: "limits.body_timeout", is_fixed: false }
+}
+
+/// Why a batch can't have a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GroupProblem {
+    /// An item's id is the group's name.
+    #[error("has the same name as the id of item {}", .0.position())]
+    NamedLikeItem(ItemIndex),
+    /// Other items are between two of the group; this one is the last before them.
+    #[error("is not contiguous: it ended with item {}; its items must follow one another", .0.position())]
+    Split(ItemIndex),
+    /// Many items depend on a large group.
+    #[error("has too many items for so many others that depend on all of them")]
+    TooManyDependents,
 }
 
 /// Why two ids are the same.

@@ -1,8 +1,9 @@
 //! The groups of a JSON batch, `atomicityGroup` (OData JSON §19.1). They are checked once all items are known.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use crate::batch::{BatchItem, BatchRefusal, IdCase, ItemId, ItemIndex, ItemRejection};
+use super::shown::shown;
+use crate::batch::{BatchItem, BatchRefusal, GroupProblem, IdCase, ItemId, ItemIndex, ItemRejection};
 
 /// Shown for an item of a group: its other items may be in any later line.
 pub(crate) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplemented {
@@ -10,25 +11,24 @@ pub(crate) const NO_GROUPS_OF_LINES: ItemRejection = ItemRejection::NotImplement
 };
 
 /// Checks OData's rules for groups: their items are neighbours, and no group has the same name as an item's id.
-pub(crate) fn check_groups(items: &[BatchItem], id_case: IdCase) -> Result<(), BatchRefusal> {
+pub(crate) fn check_groups<'i>(items: &'i [BatchItem], id_case: IdCase) -> Result<(), BatchRefusal> {
     if items.iter().all(|item| group(item).is_none()) {
         return Ok(());
     }
-    let ids: HashSet<_> = items.iter().map(|item| id_case.key(&item.subject.id)).collect();
-    let mut ended: HashSet<&ItemId> = HashSet::new();
-    let mut current = None;
+    let id = |(number, item): (usize, &'i BatchItem)| (id_case.key(&item.subject.id), ItemIndex(number));
+    let ids: HashMap<_, _> = items.iter().enumerate().map(id).collect();
+    let mut last: HashMap<&ItemId, usize> = HashMap::new();
     for (number, item) in items.iter().enumerate() {
-        let refuse = |problem| Err(BatchRefusal::BadGroup { item: ItemIndex(number), problem });
-        let name = group(item);
-        if name.is_some_and(|name| ids.contains(&id_case.key(name))) {
-            return refuse("has the same name as an item's id");
+        let Some(name) = group(item) else { continue };
+        let refuse = |problem| {
+            Err(BatchRefusal::BadGroup { item: ItemIndex(number), name: shown(name.as_str()), problem })
+        };
+        if let Some(named) = ids.get(&id_case.key(name)) {
+            return refuse(GroupProblem::NamedLikeItem(*named));
         }
-        if name != current {
-            ended.extend(current);
-            current = name;
-        }
-        if name.is_some_and(|name| ended.contains(name)) {
-            return refuse("is not contiguous; its items must follow one another");
+        match last.insert(name, number) {
+            Some(last) if last + 1 < number => return refuse(GroupProblem::Split(ItemIndex(last))),
+            Some(_) | None => {}
         }
     }
     Ok(())
@@ -57,14 +57,20 @@ mod tests {
     fn the_items_of_a_group_are_contiguous_and_its_name_is_not_an_id() {
         let check = |of: &[(&str, &str)]| match check_groups(&items(of), IdCase::Ignored) {
             Ok(()) => None,
-            Err(BatchRefusal::BadGroup { item, .. }) => Some(item.0),
+            Err(refusal @ BatchRefusal::BadGroup { .. }) => Some(refusal.to_string()),
             Err(other) => panic!("{other:?}"),
         };
+        let refused = |text: &str| Some(format!("the atomicityGroup {text}"));
         assert_eq!(check(&[("a", ""), ("b", "g"), ("c", "g"), ("d", "h"), ("e", "")]), None);
-        assert_eq!(check(&[("a", "g"), ("b", ""), ("c", "g")]), Some(2));
-        assert_eq!(check(&[("a", "g"), ("b", "h"), ("c", "g")]), Some(2));
-        assert_eq!(check(&[("a", ""), ("b", "a")]), Some(1));
-        assert_eq!(check(&[("a", ""), ("b", "A")]), Some(1));
-        assert_eq!(check(&[("a", "b"), ("b", "")]), Some(0));
+        let split = refused(
+            "`g` of item 3 is not contiguous: it ended with item 1; its items must follow one another",
+        );
+        assert_eq!(check(&[("a", "g"), ("b", ""), ("c", "g")]), split);
+        assert_eq!(check(&[("a", "g"), ("b", "h"), ("c", "g")]), split);
+        let named = |group| refused(&format!("`{group}` of item 2 has the same name as the id of item 1"));
+        assert_eq!(check(&[("a", ""), ("b", "a")]), named("a"));
+        assert_eq!(check(&[("a", ""), ("b", "A")]), named("A"));
+        let later = refused("`b` of item 1 has the same name as the id of item 2");
+        assert_eq!(check(&[("a", "b"), ("b", "")]), later);
     }
 }

@@ -41,7 +41,7 @@ use http::{HeaderValue, Method};
 use super::lookalike::{meant_by, met_instead, other_word_for};
 use super::media::MediaType;
 use super::relative::{UrlBase, resolved};
-use super::shown::{is_unfit_for_names, shown};
+use super::shown::{is_unfit_for_names, shown, shown_escaped};
 use super::template;
 use crate::batch::Bounded;
 use crate::batch::{
@@ -268,7 +268,7 @@ impl<'l> ItemBuilder<'l> {
 
     /// Rejects the item because of a field.
     pub(crate) fn reject_header(&mut self, name: &str, error: FieldError) {
-        self.reject(ItemRejection::BadHeader { name: shown(name), error });
+        self.reject(ItemRejection::BadHeader { name: shown_escaped(name), error });
     }
 
     /// Whether a field of this name was added.
@@ -328,7 +328,7 @@ impl<'l> ItemBuilder<'l> {
         match self.headers.iter().find(|(name, _)| name == CONTENT_TYPE) {
             None => self.headers.push((CONTENT_TYPE, value)),
             Some((_, given)) if *given == value => {}
-            Some(_) => self.reject_header("Content-Type", FieldError::Twice),
+            Some(_) => self.reject_header("Content-Type", FieldError::Once),
         }
     }
 

@@ -13,3 +13,16 @@ pub(super) fn is_unfit_for_names(character: char) -> bool {
 pub(crate) fn shown(name: &str) -> String {
     name.chars().filter(|character| !is_unfit_for_names(*character)).take(MAX_NAME_SHOWN).collect()
 }
+
+/// A name from the client, cut like any other, in which control characters are visible, because they are what is wrong.
+pub(super) fn shown_escaped(name: &str) -> String {
+    let mut escaped = String::new();
+    for character in name.chars().take(MAX_NAME_SHOWN) {
+        if is_unfit_for_names(character) {
+            escaped.extend(character.escape_default());
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped.chars().take(MAX_NAME_SHOWN).collect()
+}

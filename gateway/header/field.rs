@@ -24,9 +24,15 @@ pub enum FieldError {
     /// The gateway or the connection sets this field; an item may not.
     #[error("can't be set by an item: it belongs to the connection or to the gateway")]
     Forbidden,
-    /// The item has the field twice, in different places or cases.
+    /// An object has the field twice, perhaps in different cases.
     #[error("appears twice; write a list of strings for a field with several values")]
     Twice,
+    /// The item has a field twice that has a single value.
+    #[error("may occur only once")]
+    Once,
+    /// A Content-Length that is not a number.
+    #[error("is not a decimal number")]
+    NotANumber,
     /// A Host that is not the gateway's own.
     #[error("names another host than this gateway")]
     OtherHost,

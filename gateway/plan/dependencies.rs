@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use crate::batch::{
-    Batch, BatchItem, BatchRefusal, ChangeSet, IdCase, IdForm, Item, ItemId, ItemIndex, Subject,
+    Batch, BatchItem, BatchRefusal, ChangeSet, GroupProblem, IdCase, IdForm, Item, ItemId, ItemIndex, Subject,
 };
 
 /// Dependencies on groups, each counted for all items of its group: many items that depend on a large group would need
@@ -105,18 +105,18 @@ impl Names {
             Some(last) if *last > item => {
                 Err(BatchRefusal::ForwardDependency { item, on: *last, name: shown(name) })
             }
-            Some(_) | None => self.take_room(found).map(|()| found),
+            Some(_) | None => self.take_room(name, found).map(|()| found),
         }
     }
 
     /// Counts a dependency on all items of a group.
-    fn take_room(&self, members: &[ItemIndex]) -> Result<(), BatchRefusal> {
+    fn take_room(&self, group: &ItemId, members: &[ItemIndex]) -> Result<(), BatchRefusal> {
         let [first, _, ..] = members else { return Ok(()) };
         let counted = self.counted.get().saturating_add(members.len());
         self.counted.set(counted);
         if counted > MAX_OF_GROUPS {
-            let problem = "has too many items for so many others that depend on all of them";
-            return Err(BatchRefusal::BadGroup { item: *first, problem });
+            let problem = GroupProblem::TooManyDependents;
+            return Err(BatchRefusal::BadGroup { item: *first, name: shown(group), problem });
         }
         Ok(())
     }

@@ -6,7 +6,8 @@ use http::Method;
 
 use super::*;
 use crate::batch::{
-    AdmissionRefusal, BatchRefusal, Bounded, IdClash, ItemIndex, ItemRejection, Place, ProxyError,
+    AdmissionRefusal, BatchRefusal, Bounded, GroupProblem, IdClash, ItemIndex, ItemRejection, Place,
+    ProxyError,
 };
 use crate::dialect::Decider;
 use crate::dispatch::{CallFailure, Sent, SkipReason, WindowLimit};
@@ -134,7 +135,11 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
             first: ItemIndex(0),
             clash: IdClash::Same,
         },
-        BatchRefusal::BadGroup { item: ItemIndex(0), problem: "is none" },
+        BatchRefusal::BadGroup {
+            item: ItemIndex(0),
+            name: String::new(),
+            problem: GroupProblem::TooManyDependents,
+        },
         BatchRefusal::UnknownDependency { item: ItemIndex(0), name: String::new() },
         BatchRefusal::ForwardDependency { item: ItemIndex(0), on: ItemIndex(1), name: String::new() },
         BatchRefusal::SelfDependency { item: ItemIndex(0), name: String::new() },

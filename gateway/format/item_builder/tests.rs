@@ -121,6 +121,13 @@ fn names_are_cut_before_they_are_repeated() {
 }
 
 #[test]
+fn the_line_break_in_a_name_is_shown() {
+    let item = read(|builder| builder.add_header("a\r\nb", b""));
+    let rejection = item.content.unwrap_err().to_string();
+    assert_eq!(rejection, r"the item's header `a\r\nb` is not a valid header field name");
+}
+
+#[test]
 fn an_id_used_twice_refuses_the_batch() {
     let item = |id: &str, index| {
         let limits = BatchLimits::default();

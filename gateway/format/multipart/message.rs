@@ -103,7 +103,7 @@ fn length_of(builder: &mut ItemBuilder<'_>, fields: &[Header<'_>]) -> Length {
     if let Some(length) = digits.and_then(|text| text.parse().ok()) {
         Length::Given(length)
     } else {
-        builder.reject_header("Content-Length", FieldError::Value);
+        builder.reject_header("Content-Length", FieldError::NotANumber);
         Length::Unknown
     }
 }

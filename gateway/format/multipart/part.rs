@@ -66,7 +66,7 @@ pub(super) fn the_only<'h>(
         fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value);
     let value = values.next()?;
     if values.next().is_some() {
-        builder.reject_header(name, FieldError::Twice);
+        builder.reject_header(name, FieldError::Once);
     }
     Some(value)
 }
