@@ -5,7 +5,7 @@ use super::groups::no_undo;
 use super::{AdmissionRefusal, Bounded, Place};
 use crate::header::field::FieldError;
 use crate::reference::item_id::ItemIndex;
-use crate::route::ForbiddenReference;
+use crate::route::{ReferenceProblem, RefusedReference, UrlCharacter};
 
 /// The item is at fault. Nothing was sent for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,6 +117,14 @@ pub enum ItemRejection {
         /// The problem with it.
         problem: &'static str,
     },
+    /// The url in a `Destination` or `If` is malformed.
+    #[error("the item's `{field}` {problem}")]
+    MalformedReference {
+        /// The field's name.
+        field: &'static str,
+        /// The problem with it.
+        problem: String,
+    },
     /// A record's url belongs to another route than its template.
     #[error("the record's url leads to another route than the template of its bulk route")]
     OtherRoute,
@@ -219,8 +227,17 @@ fn did_you_mean(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
-impl From<ForbiddenReference> for ItemRejection {
-    fn from(ForbiddenReference { field, problem }: ForbiddenReference) -> Self {
-        Self::ForbiddenReference { field, problem }
+impl From<RefusedReference> for ItemRejection {
+    fn from(RefusedReference { field, problem }: RefusedReference) -> Self {
+        match problem {
+            ReferenceProblem::Forbidden(problem) => Self::ForbiddenReference { field, problem },
+            ReferenceProblem::Malformed(problem) => Self::MalformedReference { field, problem },
+        }
+    }
+}
+
+impl From<UrlCharacter> for ItemRejection {
+    fn from(UrlCharacter { text, position, problem }: UrlCharacter) -> Self {
+        Self::UrlCharacter { text, position, problem }
     }
 }

@@ -136,7 +136,7 @@ pub(super) fn map_references(
         let Some(mapped) = rules.map(name, value) else { return true };
         match mapped {
             Ok(text) => call.references.push((name.clone(), text)),
-            Err(why) => refused = refused.or(Some(why)),
+            Err(why) => refused = refused.take().or(Some(why)),
         }
         false
     });

@@ -12,8 +12,8 @@ use std::borrow::Cow;
 
 use crate::batch::ItemRejection;
 use crate::route::{
-    AbsoluteUrl, CanonicalPath, Mapping, PathError, Strictness, broken_encoding, encoded_path, encoded_query,
-    encoded_separator, is_query_byte, same_authority,
+    AbsoluteUrl, CanonicalPath, ENCODED_SLASH, Mapping, PathError, Strictness, check_characters,
+    encoded_path, encoded_query, encoded_separator, is_query_byte, same_authority,
 };
 
 /// A url that stays at the gateway.
@@ -49,8 +49,7 @@ impl Separator<'_> {
         ItemRejection::UrlCharacter {
             text: self.text.to_owned(),
             position: self.position,
-            problem: "servers differ in what an encoded slash or backslash in a path is, and this route does not take it \
-                      (encoded_slashes)",
+            problem: ENCODED_SLASH,
         }
     }
 }
@@ -67,7 +66,7 @@ pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemU
     if path == "*" {
         return Err(refused("names the server (`*`); an item has to name a resource"));
     }
-    check_characters(target, path, position)?;
+    check_characters(url, target)?;
     let separator = encoded_separator(path).map(|(at, text)| Separator { text, position: position(at) });
     let query = encoded_query(query);
     if !query.bytes().all(is_query_byte) {
@@ -86,28 +85,6 @@ fn origin_form<'url>(url: &'url str, own_authority: &str) -> Result<&'url str, I
     }
 }
 
-/// Refuses what could mean two things. `position` is the place of a byte of the target in the url.
-fn check_characters(
-    target: &str,
-    path: &str,
-    position: impl Fn(usize) -> usize,
-) -> Result<(), ItemRejection> {
-    let refuse = |at, text: &str, problem| {
-        Err(ItemRejection::UrlCharacter { text: text.to_owned(), position: position(at), problem })
-    };
-    if let Some(at) = broken_encoding(path) {
-        return refuse(
-            at,
-            "%",
-            "it begins no encoding of two hex digits; write `%25` for the character itself",
-        );
-    }
-    match target.find('#') {
-        Some(at) => refuse(at, "#", "a fragment is never sent; write `%23` for the character itself"),
-        None => Ok(()),
-    }
-}
-
 const fn refused(problem: &'static str) -> ItemRejection {
     ItemRejection::ForbiddenUrl { problem }
 }
@@ -118,9 +95,7 @@ fn words(error: PathError, path: &str) -> &'static str {
         PathError::EmptySegment => "has an empty path segment (`//`)",
         PathError::DotSegment => "has a dot segment (`.` or `..`, plain or percent-encoded)",
         PathError::BrokenEncoding => "has a broken percent-encoding",
-        PathError::EncodedSeparator => {
-            "has an encoded slash, backslash, control character or doubly encoded character"
-        }
+        PathError::EncodedSeparator => "has an encoded control character or a doubly encoded character",
         PathError::Character => "has a character that must be percent-encoded",
     }
 }
@@ -188,6 +163,9 @@ mod tests {
             ("/a%", "%", 3),
             ("/é/%zz?%zz", "%", 4),
             ("/a%2é", "%", 3),
+            ("/é%00", "%00", 3),
+            ("/a%2525", "%2525", 3),
+            ("/ab%25%32e", "%25%32e", 4),
         ] {
             let rejected = parse(url);
             let Err(ItemRejection::UrlCharacter { text: found, position: at, .. }) = rejected else {

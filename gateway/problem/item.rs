@@ -45,7 +45,7 @@ fn row(rejection: &ItemRejection) -> Row {
         | ItemRejection::BadVariable { .. }
         | ItemRejection::BadRecordLine { .. }
         | ItemRejection::BadMember { .. } => table::BAD_ITEM,
-        ItemRejection::BadHeader { .. } => table::BAD_HEADER,
+        ItemRejection::BadHeader { .. } | ItemRejection::MalformedReference { .. } => table::BAD_HEADER,
         ItemRejection::BadBody { .. } => table::BAD_BODY,
         ItemRejection::OverLimit { .. } => table::ITEM_OVER_LIMIT,
         ItemRejection::ForbiddenUrl { .. } | ItemRejection::UrlCharacter { .. } => table::FORBIDDEN_URL,

@@ -4,7 +4,7 @@ use super::admission::{self, of_admission};
 use super::error_reply::ErrorReply;
 use super::table::{self, Row};
 use crate::batch::{AdmissionRefusal, OutcomeKind};
-use crate::route::ForbiddenReference;
+use crate::route::{ReferenceProblem, RefusedReference};
 
 /// Why the gateway rejects a single request. Nothing was sent for it. Items have
 /// [`ItemRejection`](crate::batch::ItemRejection).
@@ -31,6 +31,14 @@ pub enum RequestRejection {
         field: &'static str,
         /// The problem with it.
         problem: &'static str,
+    },
+    /// The url in a `Destination` or `If` is malformed.
+    #[error("the request's `{field}` {problem}")]
+    MalformedReference {
+        /// The field's name.
+        field: &'static str,
+        /// The problem with it.
+        problem: String,
     },
     /// No route has this path.
     #[error("no route is configured for this path")]
@@ -77,7 +85,7 @@ pub fn of_request(rejection: &RequestRejection) -> ErrorReply {
 const fn row(rejection: &RequestRejection) -> Row {
     match rejection {
         RequestRejection::ForbiddenUrl { .. } => table::FORBIDDEN_URL,
-        RequestRejection::BadHeader { .. } => table::BAD_HEADER,
+        RequestRejection::BadHeader { .. } | RequestRejection::MalformedReference { .. } => table::BAD_HEADER,
         RequestRejection::ForbiddenReference { .. } => table::FORBIDDEN_REFERENCE,
         RequestRejection::NoRoute => table::NO_ROUTE,
         RequestRejection::MethodNotAllowed { .. } => table::ITEM_METHOD_NOT_ALLOWED,
@@ -103,9 +111,12 @@ pub fn of_body(failure: BodyFailure) -> ErrorReply {
     ErrorReply::new(row, detail, OutcomeKind::Unknown)
 }
 
-impl From<ForbiddenReference> for RequestRejection {
-    fn from(ForbiddenReference { field, problem }: ForbiddenReference) -> Self {
-        Self::ForbiddenReference { field, problem }
+impl From<RefusedReference> for RequestRejection {
+    fn from(RefusedReference { field, problem }: RefusedReference) -> Self {
+        match problem {
+            ReferenceProblem::Forbidden(problem) => Self::ForbiddenReference { field, problem },
+            ReferenceProblem::Malformed(problem) => Self::MalformedReference { field, problem },
+        }
     }
 }
 
@@ -130,6 +141,10 @@ mod tests {
             (
                 RequestRejection::ForbiddenReference { field: "If", problem },
                 ItemRejection::ForbiddenReference { field: "If", problem },
+            ),
+            (
+                RequestRejection::MalformedReference { field: "If", problem: allowed() },
+                ItemRejection::MalformedReference { field: "If", problem: allowed() },
             ),
             (RequestRejection::NoRoute, ItemRejection::NoRoute),
             (

@@ -180,6 +180,24 @@ fn a_character_of_a_url_is_named_with_its_place() {
 }
 
 #[test]
+fn items_with_bad_urls_have_their_status() {
+    let table = [
+        (ItemRejection::ForbiddenUrl { problem: "" }, "400 forbidden_url http_request_error rejected"),
+        (
+            ItemRejection::ForbiddenReference { field: "If", problem: "" },
+            "403 forbidden_reference http_request_denied rejected",
+        ),
+        (
+            ItemRejection::MalformedReference { field: "If", problem: "x".to_owned() },
+            "400 bad_header http_request_error rejected",
+        ),
+    ];
+    for (rejection, expected) in table {
+        assert_eq!(line(&of_rejection(&rejection)), expected);
+    }
+}
+
+#[test]
 fn rejected_items_have_their_status() {
     let name = || "x".to_owned();
     let table = [
@@ -197,11 +215,6 @@ fn rejected_items_have_their_status() {
         (
             ItemRejection::OverLimit { what: Bounded::Id, limit: 1 },
             "413 item_over_limit http_request_error rejected",
-        ),
-        (ItemRejection::ForbiddenUrl { problem: "" }, "400 forbidden_url http_request_error rejected"),
-        (
-            ItemRejection::ForbiddenReference { field: "If", problem: "" },
-            "403 forbidden_reference http_request_denied rejected",
         ),
         (
             ItemRejection::BadVariable { variable: name(), problem: "" },

@@ -224,6 +224,33 @@ fn doubly_encoded(digits: [u8; 2]) -> bool {
     matches!(&digits.map(|digit| digit.to_ascii_lowercase()), b"2e" | b"2f" | b"5c" | b"25" | b"00")
 }
 
+/// The first encoding in an item's path of a control character, or of a percent sign that begins another encoding. Refuses what
+/// [`CanonicalPath::parse`] refuses, and says where it is.
+pub(super) fn ambiguous_encoding(path: &str) -> Option<(usize, &str)> {
+    path.match_indices('%').find_map(|(at, _)| {
+        let encoded = path.get(at..)?;
+        let byte = decoded_byte(encoded)?;
+        let length = match byte {
+            b'%' => 3 + doubly_encoded_length(encoded.get(3..)?)?,
+            _ => byte.is_ascii_control().then_some(3)?,
+        };
+        Some((at, encoded.get(..length)?))
+    })
+}
+
+/// How long the two digits behind an encoded percent sign are, if they make a double encoding. They may be encoded, too.
+fn doubly_encoded_length(behind: &str) -> Option<usize> {
+    let mut rest = behind;
+    let mut digit = || {
+        let encoded = decoded_byte(rest).filter(|_| rest.starts_with('%'));
+        let (byte, length) = encoded.map_or((rest.bytes().next()?, 1), |byte| (byte, 3));
+        rest = rest.get(length..)?;
+        Some(byte)
+    };
+    let digits = [digit()?, digit()?];
+    doubly_encoded(digits).then_some(behind.len() - rest.len())
+}
+
 /// Whether two hex digits are missing after a `%` of the text.
 #[must_use]
 pub fn has_broken_encoding(text: &str) -> bool {
@@ -232,7 +259,7 @@ pub fn has_broken_encoding(text: &str) -> bool {
 
 /// The first `%` of the text without two hex digits after it.
 #[must_use]
-pub fn broken_encoding(text: &str) -> Option<usize> {
+pub(super) fn broken_encoding(text: &str) -> Option<usize> {
     let is_broken = |at: &usize| text.get(*at..).and_then(decoded_byte).is_none();
     text.match_indices('%').map(|(at, _)| at).find(is_broken)
 }

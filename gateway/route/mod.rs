@@ -7,6 +7,7 @@
 
 mod authority;
 mod canonical;
+mod character;
 mod encoding;
 mod mapping;
 mod method;
@@ -18,15 +19,14 @@ mod template;
 mod undo;
 
 pub use authority::{AbsoluteUrl, same_authority};
-pub use canonical::{
-    CanonicalPath, EncodedSlashes, PathError, Strictness, broken_encoding, has_broken_encoding,
-};
+pub use canonical::{CanonicalPath, EncodedSlashes, PathError, Strictness, has_broken_encoding};
+pub use character::{ENCODED_SLASH, UrlCharacter, check_characters};
 pub use encoding::{encoded_characters, encoded_path, encoded_query, encoded_separator};
 pub use mapping::{Mapping, behind_prefix};
 pub use method::{MethodSet, has_dav_replies, known_method, method_label};
 pub use query::is_query_byte;
 pub use reading::{Ambiguity, Reading};
-pub use reference::{ForbiddenReference, OriginText, ReferenceRules};
+pub use reference::{OriginText, ReferenceProblem, ReferenceRules, RefusedReference};
 pub use table::{Respond, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 pub use template::{TemplateError, UrlTemplate};
 pub use undo::{UndoError, UndoRule, UndoRules, is_safe, names_collection};

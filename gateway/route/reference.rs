@@ -6,11 +6,14 @@ use http::uri::Authority;
 
 use super::authority::{AbsoluteUrl, same_authority};
 use super::canonical::{CanonicalPath, EncodedSlashes, Strictness};
-use super::encoding::{encoded_path, encoded_separator};
+use super::character::{ENCODED_SLASH, UrlCharacter, check_characters, check_fragment};
+use super::encoding::{encoded_path, encoded_query, encoded_separator};
+use super::query::is_query_byte;
+use super::reading::Ambiguity;
 use super::table::{Route, RouteAction, RouteTable, UpstreamIndex};
 
 const DESTINATION: &str = "Destination";
-const NO_UPSTREAM: &str = "leads to no upstream";
+const NO_UPSTREAM: ReferenceProblem = ReferenceProblem::Forbidden("leads to no upstream");
 /// The fields that have such urls.
 const FIELDS: [&str; 2] = [DESTINATION, "If"];
 
@@ -40,13 +43,30 @@ pub struct ReferenceRules<'request> {
     pub strictness: Strictness,
 }
 
-/// A field with a url that leads to another host, another upstream, or no route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ForbiddenReference {
+/// A field whose url is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedReference {
     /// The field's name.
     pub field: &'static str,
     /// The problem with it.
-    pub problem: &'static str,
+    pub problem: ReferenceProblem,
+}
+
+/// Why the url in a field is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceProblem {
+    /// It leads to another host, another upstream, or no route.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// It can't be read as a url.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl From<UrlCharacter> for ReferenceProblem {
+    fn from(character: UrlCharacter) -> Self {
+        Self::Malformed(character.to_string())
+    }
 }
 
 impl ReferenceRules<'_> {
@@ -59,73 +79,106 @@ impl ReferenceRules<'_> {
         &self,
         name: &HeaderName,
         value: &HeaderValue,
-    ) -> Option<Result<OriginText, ForbiddenReference>> {
+    ) -> Option<Result<OriginText, RefusedReference>> {
         let field = *FIELDS.iter().find(|field| name.as_str().eq_ignore_ascii_case(field))?;
-        let text = value.to_str().map_err(|_| "has characters that are not allowed in a url");
-        let mapped = text.and_then(|text| match field {
-            DESTINATION => Ok(OriginText(vec![String::new(), self.map_url(text.trim())?])),
+        let mapped = self.text(value).and_then(|text| match field {
+            DESTINATION => {
+                let url = text.trim();
+                Ok(OriginText(vec![String::new(), self.map_url(Tagged { field: text.trim_end(), url })?]))
+            }
             _ => map_tagged(text, |url| self.map_url(url)),
         });
-        Some(mapped.map_err(|problem| ForbiddenReference { field, problem }))
+        Some(mapped.map_err(|problem| RefusedReference { field, problem }))
     }
 
-    fn map_url(&self, url: &str) -> Result<String, &'static str> {
-        let path = match AbsoluteUrl::parse(url) {
+    /// The values of an item's fields are UTF-8.
+    fn text<'value>(&self, value: &'value HeaderValue) -> Result<&'value str, ReferenceProblem> {
+        let text =
+            if self.is_item() { std::str::from_utf8(value.as_bytes()).ok() } else { value.to_str().ok() };
+        text.ok_or_else(|| malformed("has characters that are not allowed in a url"))
+    }
+
+    const fn is_item(&self) -> bool {
+        match self.strictness {
+            Strictness::Item | Strictness::ItemWithSlashes => true,
+            Strictness::Proxied => false,
+        }
+    }
+
+    fn map_url(&self, Tagged { field, url }: Tagged<'_>) -> Result<String, ReferenceProblem> {
+        let target = match AbsoluteUrl::parse(url) {
             Some(absolute) => {
                 let authority = absolute.authority;
                 let valid = authority.parse::<Authority>().is_ok() && !authority.contains('@');
                 if !(absolute.is_http() && valid && same_authority(authority, self.own_authority)) {
-                    return Err("leads to another host");
+                    return Err(ReferenceProblem::Forbidden("leads to another host"));
                 }
                 absolute.target()
             }
             None => url,
         };
-        let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+        if self.is_item() { check_characters(field, target) } else { check_fragment(field, target) }?;
+        let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+        let query = if self.is_item() { encoded_query(query) } else { query.into() };
+        if self.is_item() && !query.bytes().all(is_query_byte) {
+            return Err(malformed("has a query with a control character"));
+        }
         let canonical = self.canonical(path)?;
         let (index, route) = self.routes.find(&canonical).ok_or(NO_UPSTREAM)?;
-        match self.strictness {
-            Strictness::Item | Strictness::ItemWithSlashes => {
-                check_separators(route, path)?;
-                let ambiguity = self.routes.ambiguity(&canonical, index, |_| false);
-                ambiguity.map_or(Ok(()), |ambiguity| Err(ambiguity.leads_elsewhere()))?;
-            }
-            Strictness::Proxied => {}
+        if self.is_item() {
+            check_separators(route, field, target)?;
+            let ambiguity = self.routes.ambiguity(&canonical, index, |_| false);
+            let forbidden =
+                |ambiguity: Ambiguity| Err(ReferenceProblem::Forbidden(ambiguity.leads_elsewhere()));
+            ambiguity.map_or(Ok(()), forbidden)?;
         }
         match &route.action {
             RouteAction::Forward { upstream, mapping } if *upstream == self.upstream => {
                 Ok(format!("{}{query}", mapping.to_upstream(canonical.as_written())))
             }
-            RouteAction::Forward { .. } => Err("leads to another upstream"),
+            RouteAction::Forward { .. } => Err(ReferenceProblem::Forbidden("leads to another upstream")),
             RouteAction::Respond(_) => Err(NO_UPSTREAM),
         }
     }
 
-    fn canonical(&self, path: &str) -> Result<CanonicalPath, &'static str> {
+    fn canonical(&self, path: &str) -> Result<CanonicalPath, ReferenceProblem> {
         let path = match self.strictness {
             Strictness::Item | Strictness::ItemWithSlashes => encoded_path(path),
             Strictness::Proxied => path.into(),
         };
-        CanonicalPath::parse(&path, self.strictness).map_err(|_| "has a path that is not allowed")
+        CanonicalPath::parse(&path, self.strictness).map_err(|_| malformed("has a path that is not allowed"))
     }
 }
 
 /// Whether the route takes the encoded slashes of an item's path.
-fn check_separators(route: &Route, path: &str) -> Result<(), &'static str> {
-    match route.encoded_slashes {
-        EncodedSlashes::Refuse if encoded_separator(path).is_some() => {
-            Err("has an encoded slash or backslash, which its route does not take (encoded_slashes)")
+fn check_separators(route: &Route, field: &str, target: &str) -> Result<(), UrlCharacter> {
+    let path = target.split('?').next().unwrap_or_default();
+    match (route.encoded_slashes, encoded_separator(path)) {
+        (EncodedSlashes::Refuse, Some((at, text))) => {
+            Err(UrlCharacter::new(field, field.len().saturating_sub(target.len()) + at, text, ENCODED_SLASH))
         }
-        EncodedSlashes::Refuse | EncodedSlashes::Pass => Ok(()),
+        (EncodedSlashes::Refuse | EncodedSlashes::Pass, _) => Ok(()),
     }
+}
+
+fn malformed(problem: &str) -> ReferenceProblem {
+    ReferenceProblem::Malformed(problem.to_owned())
+}
+
+/// A url in a field.
+#[derive(Clone, Copy)]
+struct Tagged<'value> {
+    /// The field's value up to the end of the url.
+    field: &'value str,
+    url: &'value str,
 }
 
 /// RFC 4918 §10.4.2: a `<url>` outside of parentheses is a resource tag, and inside it is a state token. `[…]` is an
 /// entity tag with any characters.
 fn map_tagged(
     value: &str,
-    map: impl Fn(&str) -> Result<String, &'static str>,
-) -> Result<OriginText, &'static str> {
+    map: impl Fn(Tagged<'_>) -> Result<String, ReferenceProblem>,
+) -> Result<OriginText, ReferenceProblem> {
     let (mut pieces, mut text) = (Vec::new(), String::new());
     let mut in_list = false;
     let mut rest = value;
@@ -146,7 +199,9 @@ fn map_tagged(
         match tagged {
             Some(url) if !in_list => {
                 text.push('<');
-                pieces.push(std::mem::replace(&mut text, format!("{}>", map(url)?)));
+                let end = value.len() - behind.len() - 1;
+                let mapped = map(Tagged { field: value.get(..end).unwrap_or(url), url })?;
+                pieces.push(std::mem::replace(&mut text, format!("{mapped}>")));
             }
             _ => text.push_str(token),
         }
@@ -157,8 +212,8 @@ fn map_tagged(
     Ok(OriginText(pieces))
 }
 
-fn split_behind(text: &str, end: char) -> Result<(&str, &str), &'static str> {
-    let end = text.find(end).ok_or("is not closed")?;
+fn split_behind(text: &str, end: char) -> Result<(&str, &str), ReferenceProblem> {
+    let end = text.find(end).ok_or_else(|| malformed("is not closed"))?;
     Ok(text.split_at(end + 1))
 }
 
@@ -204,7 +259,9 @@ mod tests {
         let name = HeaderName::from_bytes(field.as_bytes()).unwrap();
         let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
         let mapped = rules(&table, strictness).map(&name, &value).unwrap();
-        mapped.map(|text| text.with_origin("http://up:81")).map_err(|refused| refused.problem)
+        mapped
+            .map(|text| text.with_origin("http://up:81"))
+            .map_err(|refused| &*refused.problem.to_string().leak())
     }
 
     #[test]
@@ -213,26 +270,34 @@ mod tests {
         let rules = rules(&table, Strictness::Item);
         assert_eq!(rules.map(&HeaderName::from_static("if-match"), &HeaderValue::from_static("*")), None);
         let refused = rules.map(&HeaderName::from_static("if"), &HeaderValue::from_static("<unclosed"));
-        let expected = ForbiddenReference { field: "If", problem: "is not closed" };
+        let expected = RefusedReference { field: "If", problem: malformed("is not closed") };
         assert_eq!(refused, Some(Err(expected)));
     }
 
     #[test]
     fn a_destination_is_as_strict_as_the_path_of_its_request() {
         let url = "http://gw.example/dav/a[1]%2F%255c";
-        assert_eq!(map("destination", url), Err("has a path that is not allowed"));
+        for (field, value, place) in [
+            ("destination", url, "has `%255c` at character 30: "),
+            ("destination", "/dav/ü#b", "has `#` at character 7: "),
+            ("destination", "/dav/a?b#c", "has `#` at character 9: "),
+            ("destination", "/dav/a%", "has `%` at character 7: "),
+            ("destination", "/o/a%252fb", "has `%252f` at character 5: "),
+            ("if", "</dav/ü> (<urn:1>) </dav/b#> (<urn:1>)", "has `#` at character 27: "),
+        ] {
+            let said = map(field, value).unwrap_err();
+            assert!(said.starts_with(place), "{value}: {said}");
+        }
+        assert_eq!(map("destination", "/dav/ü c?é d").as_deref(), Ok("http://up:81/%C3%BC%20c?%C3%A9%20d"));
         assert_eq!(map("destination", "/dav/a [1]\\b").as_deref(), Ok("http://up:81/a%20%5B1%5D%5Cb"));
-        for refused in ["/dav/a#b", "/dav/a%", "/dav/a//b", "/o/%2e%2e%2fa", "/o/a%252fb"] {
+        for refused in ["/dav/a//b", "/o/%2e%2e%2fa"] {
             assert_eq!(map("destination", refused), Err("has a path that is not allowed"), "{refused}");
         }
         let proxied = |url| map_as(Strictness::Proxied, "destination", url);
         assert_eq!(proxied(url).as_deref(), Ok("http://up:81/a[1]%2F%255c"));
         assert_eq!(proxied("/dav/../other/b"), Err("has a path that is not allowed"));
         assert_eq!(proxied("/dav/é"), Err("has characters that are not allowed in a url"));
-        assert_eq!(
-            rules(&table(), Strictness::Proxied).map_url("/dav/é"),
-            Err("has a path that is not allowed")
-        );
+        assert!(proxied("/dav/a?b#c").is_err());
     }
 
     #[test]
@@ -255,8 +320,8 @@ mod tests {
         let passed = "/o/folder%2Fa%5cb";
         assert_eq!(map("destination", passed).as_deref(), Ok("http://up:81/o/folder%2Fa%5cb"));
         assert_eq!(map("if", "</o/a%2fb> (<urn:1>)").as_deref(), Ok("<http://up:81/o/a%2fb> (<urn:1>)"));
-        let refused = "has an encoded slash or backslash, which its route does not take (encoded_slashes)";
-        assert_eq!(map("destination", "/files/a%2Fb"), Err(refused));
+        let refused = map("destination", "/files/a%2Fb").unwrap_err();
+        assert!(refused.starts_with("has `%2F` at character 9: "), "{refused}");
         for elsewhere in ["/o/%2Fprivate", "/o%2Fprivate/a", "/o/private;x", "/o/a;b/..;c"] {
             assert!(map("destination", elsewhere).is_err(), "{elsewhere}");
         }
