@@ -1,9 +1,7 @@
 //! Groups that are undone if one of their items fails (`groups: compensate`), before a service that keeps what it is given,
 //! with its ETags, and fails as a test says; and before Apache.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -13,97 +11,11 @@ use crate::harness::upstream::Recorded;
 use crate::harness::wait::{Gate, until_true};
 use crate::harness::{Answer, Config, Connection, Gateway, Reply, Request, Upstream};
 
+mod store;
+
+use store::{Fault, Store};
+
 const UNDO: &str = r#"undo: { POST: "DELETE {location}", PUT: snapshot, PATCH: snapshot, DELETE: snapshot }"#;
-
-/// Resources by path, with their versions.
-type Resources = BTreeMap<String, (String, u32)>;
-
-/// Makes an answer that a test wants.
-type Fault = fn() -> Answer;
-
-/// A service whose resources are texts.
-#[derive(Clone, Default)]
-struct Store(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    resources: Resources,
-    /// Answers to the next requests that begin so (`DELETE /orders/7`), in place of its own. What they ask for is not done.
-    faults: VecDeque<(&'static str, Fault)>,
-}
-
-impl Store {
-    fn with(paths: &[&str]) -> Self {
-        let store = Self::default();
-        for path in paths {
-            store.put(path, "old");
-        }
-        store
-    }
-
-    fn put(&self, path: &str, text: &str) {
-        let mut state = self.0.lock().unwrap();
-        let version = state.resources.get(path).map_or(1, |(_, version)| version + 1);
-        state.resources.insert(path.to_owned(), (text.to_owned(), version));
-    }
-
-    fn fails(self, request: &'static str, answer: Fault) -> Self {
-        self.0.lock().unwrap().faults.push_back((request, answer));
-        self
-    }
-
-    /// What is there, without versions.
-    fn texts(&self) -> Vec<(String, String)> {
-        let state = self.0.lock().unwrap();
-        state.resources.iter().map(|(path, (text, _))| (path.clone(), text.clone())).collect()
-    }
-
-    fn start(&self) -> Upstream {
-        let store = self.clone();
-        Upstream::answering(move |request| store.answer(request))
-    }
-
-    fn answer(&self, request: &Recorded) -> Answer {
-        let mut state = self.0.lock().unwrap();
-        let line = format!("{} {}", request.method, request.target);
-        if let Some(place) = state.faults.iter().position(|(wanted, _)| line == *wanted) {
-            return state.faults.remove(place).unwrap().1();
-        }
-        let path = request.target.split('?').next().unwrap().to_owned();
-        let current = state.resources.get(&path).cloned();
-        let tag = |version: u32| format!("\"{version}\"");
-        let matches = request
-            .header("If-Match")
-            .is_none_or(|wanted| current.as_ref().is_some_and(|(_, version)| tag(*version) == wanted));
-        if !matches || (request.header("If-None-Match").is_some() && current.is_some()) {
-            return Answer::text(412, "changed meanwhile");
-        }
-        let text = || String::from_utf8_lossy(&request.body).into_owned();
-        match (request.method.as_str(), current) {
-            ("POST", _) => {
-                let made = format!("{path}/7");
-                state.resources.insert(made.clone(), (text(), 1));
-                Answer::text(201, "made").header("Location", &made).header("ETag", "\"1\"")
-            }
-            ("PUT", before) => {
-                let version = before.map_or(1, |(_, version)| version + 1);
-                state.resources.insert(path, (text(), version));
-                Answer::empty(204).header("ETag", &tag(version))
-            }
-            (_, None) => Answer::text(404, "nothing there"),
-            ("GET", Some((text, version))) => Answer::text(200, &text).header("ETag", &tag(version)),
-            ("PATCH", Some((before, version))) => {
-                state.resources.insert(path, (before + &text(), version + 1));
-                Answer::empty(204).header("ETag", &tag(version + 1))
-            }
-            ("DELETE", Some(_)) => {
-                state.resources.remove(&path);
-                Answer::empty(204)
-            }
-            _ => Answer::text(405, "what?"),
-        }
-    }
-}
 
 fn gateway(upstream: &Upstream, members: &str) -> Gateway {
     let config = Config::all_to("orders", upstream.url()).with(UNDO).batch("/batch");
@@ -491,7 +403,7 @@ fn a_collection_is_not_replaced_by_a_list_of_its_members() {
 fn a_call_that_is_repeated_because_its_first_result_was_lost_is_undone() {
     let lost: Fault = Answer::close;
     let store = Store::with(&["/orders/1"]).fails("DELETE /orders/1", lost);
-    store.0.lock().unwrap().faults.push_back(("DELETE /orders/1", || Answer::text(409, "no")));
+    let store = store.fails("DELETE /orders/1", || Answer::text(409, "no"));
     let upstream = store.start();
     let gateway = gateway(&upstream, "");
     let items = [item("a", "PUT", "/orders/2"), item("b", "DELETE", "/orders/1")];
