@@ -45,9 +45,7 @@ impl Bounded {
             Self::ConditionDepth => "condition_depth",
         }
     }
-}
 
-impl Bounded {
     const fn unit(self) -> Unit {
         match self {
             Self::Id | Self::Url | Self::HeaderBytes | Self::Line | Self::Body | Self::ConditionBytes => {
@@ -62,7 +60,7 @@ impl Bounded {
         }
     }
 
-    /// Whether the configuration sets it.
+    /// Whether no key of the configuration sets it.
     const fn is_fixed(self) -> bool {
         matches!(self, Self::References | Self::ConditionBytes | Self::ConditionDepth)
     }

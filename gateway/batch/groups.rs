@@ -52,7 +52,15 @@ impl Changesets {
     }
 }
 
-/// The text of a refused group, which is a part of a batch or all of it.
+/// The text of a group that is refused because it can't be atomic. `sent`: what was not sent for it.
+pub(super) fn not_atomic(sent: &str) -> String {
+    format!(
+        "the upstreams share no transaction, so that a group of several items can't be atomic; nothing of the {sent} was \
+         sent: send its items without a group, or ask the gateway's operator to set `groups`"
+    )
+}
+
+/// The text of a group that is refused because not all of it can be undone. `sent`: what was not sent for it.
 pub(super) fn no_undo(method: &str, route: &str, sent: &str) -> String {
     format!(
         "a group of several items runs here only if all of it can be undone, and the route `{route}` does not say how to \

@@ -196,10 +196,7 @@ pub enum BatchRefusal {
     #[error("OData-Version must be 4.0 or 4.01, and OData-MaxVersion 4.0 or higher")]
     OdataVersion,
     /// No item was sent, because groups of several items were refused.
-    #[error(
-        "the upstreams share no transaction, so that a group of several items can't be atomic; nothing of the batch \
-         was sent: send its items without a group, or ask the gateway's operator to set `groups`"
-    )]
+    #[error("{}", super::groups::not_atomic("batch"))]
     NotAtomic,
     /// No item was sent, because groups of several items can't be undone.
     #[error("{}", super::groups::no_undo(method, route, "batch"))]
@@ -254,7 +251,9 @@ pub enum GroupProblem {
     #[error("is not contiguous: it ended with item {}; its items must follow one another", .0.position())]
     Split(ItemIndex),
     /// Many items depend on a large group.
-    #[error("has too many items for so many others that depend on all of them")]
+    #[error(
+        "has too many items: the number of its items times the number of items that depend on it is over the limit"
+    )]
     TooManyDependents,
 }
 

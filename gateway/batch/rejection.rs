@@ -1,7 +1,7 @@
 //! Why the gateway rejects one item. Only that item fails; the others go on. Status codes are picked in
 //! `problem::table` only.
 
-use super::groups::no_undo;
+use super::groups::{no_undo, not_atomic};
 use super::{AdmissionRefusal, Bounded, Place};
 use crate::header::field::FieldError;
 use crate::reference::item_id::ItemIndex;
@@ -176,7 +176,7 @@ pub enum ItemRejection {
     /// No route has this path.
     #[error("no route is configured for this path")]
     NoRoute,
-    /// No route has the path that a relative url stands for at its endpoint.
+    /// No route has the path that a relative url leads to at its endpoint.
     #[error("no route is configured for this path; the item's url is relative and means `{path}` here")]
     NoRouteForRelative {
         /// That path, cut to a sensible length.
@@ -189,10 +189,7 @@ pub enum ItemRejection {
         allowed: String,
     },
     /// It is in a group of several items, which the endpoint refuses.
-    #[error(
-        "the upstreams share no transaction, so that a group of several items can't be atomic; nothing of the group \
-         was sent: send its items without a group, or ask the gateway's operator to set `groups`"
-    )]
+    #[error("{}", not_atomic("group"))]
     NotAtomic,
     /// It is in a group of several items that has a member which could not be undone.
     #[error("{}", no_undo(method, route, "group"))]

@@ -52,4 +52,4 @@ pub use planner::plan;
 pub use preferences::Preferences;
 pub use routing::PlanContext;
 pub use step::{Plan, PlannedItem, Step, Undo};
-pub use url::{ItemUrl, Separator, parse_item_url};
+pub use url::{ItemUrl, parse_item_url};

@@ -43,10 +43,10 @@ impl<'context> PlanContext<'context> {
             return Err(ItemRejection::NestedBatch);
         }
         let found = self.routes.find(&url.path);
-        if let Some(separator) = url.separator
+        if let Some(separator) = &url.separator
             && found.is_none_or(|(_, route)| route.encoded_slashes == EncodedSlashes::Refuse)
         {
-            return Err(separator.refused());
+            return Err(separator.clone().into());
         }
         let (index, route) = found.ok_or(ItemRejection::NoRoute)?;
         self.check_other_readings(&url, index)?;

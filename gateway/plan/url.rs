@@ -12,8 +12,8 @@ use std::borrow::Cow;
 
 use crate::batch::ItemRejection;
 use crate::route::{
-    AbsoluteUrl, CanonicalPath, ENCODED_SLASH, Mapping, PathError, Strictness, check_characters,
-    encoded_path, encoded_query, encoded_separator, is_query_byte, same_authority,
+    AbsoluteUrl, CanonicalPath, Mapping, PathError, Strictness, UrlCharacter, check_characters, encoded_path,
+    encoded_query, is_query_byte, same_authority, separator,
 };
 
 /// A url that stays at the gateway.
@@ -24,33 +24,13 @@ pub struct ItemUrl<'url> {
     /// Its query with the leading `?`, or nothing.
     pub query: Cow<'url, str>,
     /// The first slash or backslash of the path that the client encoded. Only some routes take one.
-    pub separator: Option<Separator<'url>>,
-}
-
-/// An encoded slash or backslash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Separator<'url> {
-    /// As the client wrote it.
-    text: &'url str,
-    /// Its place in the url, in characters from 1.
-    position: usize,
+    pub separator: Option<UrlCharacter>,
 }
 
 impl ItemUrl<'_> {
     /// The path and query as the upstream sees them.
     pub(super) fn to_upstream(&self, mapping: &Mapping) -> Box<str> {
         format!("{}{}", mapping.to_upstream(self.path.as_written()), self.query).into_boxed_str()
-    }
-}
-
-impl Separator<'_> {
-    /// The rejection of an item whose route does not take it.
-    pub(super) fn refused(self) -> ItemRejection {
-        ItemRejection::UrlCharacter {
-            text: self.text.to_owned(),
-            position: self.position,
-            problem: ENCODED_SLASH,
-        }
     }
 }
 
@@ -61,13 +41,11 @@ impl Separator<'_> {
 pub fn parse_item_url<'url>(url: &'url str, own_authority: &str) -> Result<ItemUrl<'url>, ItemRejection> {
     let target = origin_form(url, own_authority)?;
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
-    let before = url.len().saturating_sub(target.len());
-    let position = |at: usize| url.get(..before + at).unwrap_or(url).chars().count() + 1;
     if path == "*" {
         return Err(refused("names the server (`*`); an item has to name a resource"));
     }
     check_characters(url, target)?;
-    let separator = encoded_separator(path).map(|(at, text)| Separator { text, position: position(at) });
+    let separator = separator(url, target);
     let query = encoded_query(query);
     if !query.bytes().all(is_query_byte) {
         return Err(refused("has a query with a control character"));
@@ -181,7 +159,8 @@ mod tests {
             [("/é/a%2fb%5c", Some(("%2f", 5))), ("/a%5Cb", Some(("%5C", 3))), ("/a\\b?c=%2f", None)]
         {
             let separator = parse_item_url(url, "gw").unwrap().separator;
-            assert_eq!(separator.map(|found| (found.text, found.position)), found, "{url}");
+            let separator = separator.as_ref();
+            assert_eq!(separator.map(|found| (found.text.as_str(), found.position)), found, "{url}");
         }
     }
 

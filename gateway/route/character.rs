@@ -4,10 +4,11 @@
 //! In: a url as the client wrote it. Out: the first such character, if there is one. The url is not changed.
 
 use super::canonical::{ambiguous_encoding, broken_encoding};
+use super::encoding::encoded_separator;
 
 /// Why a route refuses an encoded slash or backslash.
-pub const ENCODED_SLASH: &str = "servers differ in what an encoded slash or backslash in a path is, and this route does not \
-                                 take it (encoded_slashes)";
+const ENCODED_SLASH: &str = "servers differ in what an encoded slash or backslash in a path is, and this route does not \
+                             take it (encoded_slashes)";
 
 /// A character, or the encoding of one, that can't be where it is in a url.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,14 @@ pub fn check_characters(url: &str, target: &str) -> Result<(), UrlCharacter> {
         }
         None => Ok(()),
     }
+}
+
+/// The first slash or backslash of the path that the client encoded, as a route refuses it that does not take one.
+#[must_use]
+pub fn separator(url: &str, target: &str) -> Option<UrlCharacter> {
+    let before = url.len().saturating_sub(target.len());
+    let (at, text) = encoded_separator(target.split('?').next().unwrap_or_default())?;
+    Some(UrlCharacter::new(url, before + at, text, ENCODED_SLASH))
 }
 
 /// Refuses a fragment.

@@ -54,12 +54,9 @@ pub fn encoded_characters(url: &str) -> Vec<char> {
 }
 
 /// The first encoded slash or backslash, and where it is.
-#[must_use]
-pub fn encoded_separator(path: &str) -> Option<(usize, &str)> {
-    let encodings = path.match_indices('%').filter_map(|(at, _)| Some((at, path.get(at..at + 3)?)));
-    encodings
-        .into_iter()
-        .find(|(_, text)| text.eq_ignore_ascii_case("%2f") || text.eq_ignore_ascii_case("%5c"))
+pub(super) fn encoded_separator(path: &str) -> Option<(usize, &str)> {
+    let mut encodings = path.match_indices('%').filter_map(|(at, _)| Some((at, path.get(at..at + 3)?)));
+    encodings.find(|(_, text)| text.eq_ignore_ascii_case("%2f") || text.eq_ignore_ascii_case("%5c"))
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ mod undo;
 
 pub use authority::{AbsoluteUrl, same_authority};
 pub use canonical::{CanonicalPath, EncodedSlashes, PathError, Strictness, has_broken_encoding};
-pub use character::{ENCODED_SLASH, UrlCharacter, check_characters};
-pub use encoding::{encoded_characters, encoded_path, encoded_query, encoded_separator};
+pub use character::{UrlCharacter, check_characters, separator};
+pub use encoding::{encoded_characters, encoded_path, encoded_query};
 pub use mapping::{Mapping, behind_prefix};
 pub use method::{MethodSet, has_dav_replies, known_method, method_label};
 pub use query::is_query_byte;

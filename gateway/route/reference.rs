@@ -6,11 +6,11 @@ use http::uri::Authority;
 
 use super::authority::{AbsoluteUrl, same_authority};
 use super::canonical::{CanonicalPath, EncodedSlashes, Strictness};
-use super::character::{ENCODED_SLASH, UrlCharacter, check_characters, check_fragment};
-use super::encoding::{encoded_path, encoded_query, encoded_separator};
+use super::character::{UrlCharacter, check_characters, check_fragment, separator};
+use super::encoding::{encoded_path, encoded_query};
 use super::query::is_query_byte;
 use super::reading::Ambiguity;
-use super::table::{Route, RouteAction, RouteTable, UpstreamIndex};
+use super::table::{RouteAction, RouteTable, UpstreamIndex};
 
 const DESTINATION: &str = "Destination";
 const NO_UPSTREAM: ReferenceProblem = ReferenceProblem::Forbidden("leads to no upstream");
@@ -126,7 +126,9 @@ impl ReferenceRules<'_> {
         let canonical = self.canonical(path)?;
         let (index, route) = self.routes.find(&canonical).ok_or(NO_UPSTREAM)?;
         if self.is_item() {
-            check_separators(route, field, target)?;
+            if route.encoded_slashes == EncodedSlashes::Refuse {
+                separator(field, target).map_or(Ok(()), Err)?;
+            }
             let ambiguity = self.routes.ambiguity(&canonical, index, |_| false);
             let forbidden =
                 |ambiguity: Ambiguity| Err(ReferenceProblem::Forbidden(ambiguity.leads_elsewhere()));
@@ -142,22 +144,8 @@ impl ReferenceRules<'_> {
     }
 
     fn canonical(&self, path: &str) -> Result<CanonicalPath, ReferenceProblem> {
-        let path = match self.strictness {
-            Strictness::Item | Strictness::ItemWithSlashes => encoded_path(path),
-            Strictness::Proxied => path.into(),
-        };
+        let path = if self.is_item() { encoded_path(path) } else { path.into() };
         CanonicalPath::parse(&path, self.strictness).map_err(|_| malformed("has a path that is not allowed"))
-    }
-}
-
-/// Whether the route takes the encoded slashes of an item's path.
-fn check_separators(route: &Route, field: &str, target: &str) -> Result<(), UrlCharacter> {
-    let path = target.split('?').next().unwrap_or_default();
-    match (route.encoded_slashes, encoded_separator(path)) {
-        (EncodedSlashes::Refuse, Some((at, text))) => {
-            Err(UrlCharacter::new(field, field.len().saturating_sub(target.len()) + at, text, ENCODED_SLASH))
-        }
-        (EncodedSlashes::Refuse | EncodedSlashes::Pass, _) => Ok(()),
     }
 }
 
@@ -220,7 +208,7 @@ fn split_behind(text: &str, end: char) -> Result<(&str, &str), ReferenceProblem>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{Mapping, MethodSet};
+    use crate::route::{Mapping, MethodSet, Route};
 
     fn table() -> RouteTable {
         let route = |path: &str, upstream, strip: Option<&str>| {

@@ -53,7 +53,7 @@ impl Logging {
 /// lines of ours or are left out (`libraries`). A thread of its own writes the lines (`log_writer`).
 ///
 /// # Errors
-/// The level is not a filter, logging has been started before, or there is no thread for it.
+/// The level is not a filter, logging was started before, or the system gives no thread.
 pub fn start_logging(settings: &LogSettings) -> Result<Logging, LogError> {
     let level = EnvFilter::try_new(&settings.level)?;
     let (writer, thread) = log_writer::start(std::io::stderr(), settings.flush)?;

@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes so many bytes of each write, and remembers the writes.
+    /// Takes at most `at_most` bytes of each write, and records the writes.
     struct Output {
         at_most: usize,
         writes: Vec<Vec<u8>>,
