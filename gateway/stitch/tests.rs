@@ -54,7 +54,7 @@ fn stitched(item: DispatchedItem, minimal: bool) -> (ItemResult, ItemReport) {
         decider: Decider::default(),
         minimal,
     };
-    let (mut results, mut reports) = stitch(vec![item], &context);
+    let (mut results, mut reports) = stitch(vec![item], &context, &mut BodyBudget::new(context.max_reply));
     (results.results.remove(0), reports.remove(0))
 }
 
@@ -143,7 +143,7 @@ fn replies_that_are_decoded_in_vain_are_bounded_together() {
         decider: Decider::default(),
         minimal: false,
     };
-    let (_, reports) = stitch(items, &context);
+    let (_, reports) = stitch(items, &context, &mut BodyBudget::new(context.max_reply));
     let count = |reason| reports.iter().filter(|report| report.reason == Some(reason)).count();
     assert_eq!((count("reply_too_large"), count("replies_too_large")), (20, 20));
 }
