@@ -72,7 +72,7 @@ impl<'reply, 'gateway> BatchReply<'reply, 'gateway> {
         let runner = results.runner;
         let request = session.req_header();
         let is_early = refusal.is_none()
-            && results.can_leave_early()
+            && results.writer.can_leave_early()
             && request.version != Version::HTTP_10
             && request.method != Method::HEAD;
         let mode = if is_early { runner.entry.endpoint.reply } else { ReplyMode::Whole };
@@ -136,8 +136,10 @@ impl<'reply, 'gateway> BatchReply<'reply, 'gateway> {
     /// Writes the results so far, for which `held` bytes of memory were taken.
     async fn write(&mut self, held: usize) -> pingora::Result<()> {
         let begins = !std::mem::replace(&mut self.has_begun, true);
-        let piece =
-            Piece { head: if begins { Some(self.head()?) } else { None }, chunks: self.results.take() };
+        let piece = Piece {
+            head: if begins { Some(self.head()?) } else { None },
+            chunks: self.results.writer.take(),
+        };
         let length = piece.length();
         self.memory.change(held, length);
         self.record().bytes_out += length;
@@ -162,7 +164,7 @@ impl<'reply, 'gateway> BatchReply<'reply, 'gateway> {
     fn reply<'held>(&self, chunks: Vec<Bytes>) -> Reply<'held> {
         let Runner { request, entry, .. } = self.runner;
         let body = EncodedBody { content_type: self.results.content_type(), chunks };
-        let after = self.results.retry_after.max(self.retry_after);
+        let after = self.results.writer.retry_after().max(self.retry_after);
         let mut reply = Reply::new(entry.endpoint.reply_status, body)
             .with(header::RETRY_AFTER, after.map(retry_after::write))
             .with(PREFERENCE_APPLIED, request.preferences.applied(entry.endpoint.deadline));
@@ -192,12 +194,12 @@ impl<'reply, 'gateway> BatchReply<'reply, 'gateway> {
         if let Some(refusal) = self.refusal.take().filter(|_| !self.results.has_run) {
             return Err(refusal);
         }
-        self.results.end();
+        self.results.writer.end();
         self.record().phases.set(Phase::Stitch, stopwatch.elapsed());
         if self.has_begun {
             return Ok(Handled::Streamed(self.write_end(held).await));
         }
-        let body = self.results.take();
+        let body = self.results.writer.take();
         Ok(Handled::Reply(self.reply(body)))
     }
 

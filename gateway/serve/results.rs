@@ -3,14 +3,12 @@
 //! In: dispatched items, in the order of the request. Out: the bytes of the reply's body, and what its head says about the
 //! results. What metrics and the log get of the items goes to the batch's record at the same time.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
-use bytes::Bytes;
-
-use crate::batch::{ItemResult, MultiStatus, OutcomeKind, Summary};
+use crate::batch::{MultiStatus, OutcomeKind};
 use crate::dialect::ExecutionPolicy;
 use crate::dispatch::DispatchedItem;
-use crate::format::{ReplyEnd, ResultWriter};
+use crate::format::ReplyWriter;
 use crate::problem;
 use crate::stitch::{BodyBudget, ItemReport};
 
@@ -21,18 +19,11 @@ use super::runner::Runner;
 pub(super) struct Results<'run> {
     pub(super) runner: Runner<'run>,
     policy: ExecutionPolicy,
-    writer: Box<dyn ResultWriter>,
+    pub(super) writer: ReplyWriter,
     /// What the bodies of the next items may cost.
     budget: BodyBudget,
-    /// How many items there were.
-    items: usize,
-    has_begun: bool,
     /// Whether an item was at least meant to be sent.
     pub(super) has_run: bool,
-    /// Of the results that were written.
-    summary: Summary,
-    /// The largest Retry-After of the results that were written.
-    pub(super) retry_after: Option<Duration>,
 }
 
 impl<'run> Results<'run> {
@@ -41,23 +32,14 @@ impl<'run> Results<'run> {
         Self {
             runner,
             policy,
-            writer: request.dialect.result_writer(request.reply_format, entry.endpoint.sets),
+            writer: request.dialect.reply_writer(request.reply_format, entry.endpoint.sets),
             budget: BodyBudget::new(entry.endpoint.limits.max_reply),
-            items: 0,
-            has_begun: false,
             has_run: false,
-            summary: Summary { items: 0, failed: 0 },
-            retry_after: None,
         }
     }
 
-    /// Whether results can leave before all are there.
-    pub(super) fn can_leave_early(&self) -> bool {
-        self.writer.can_leave_early()
-    }
-
     /// The reply's media type.
-    pub(super) fn content_type(&self) -> std::borrow::Cow<'static, str> {
+    pub(super) fn content_type(&self) -> Cow<'static, str> {
         if self.runner.request.is_text_xml {
             return "text/xml; charset=utf-8".into();
         }
@@ -69,35 +51,12 @@ impl<'run> Results<'run> {
         let (results, reports) = self.runner.stitch(items, &mut self.budget);
         let record = context.batch_at(self.runner.entry.endpoint);
         for (result, report) in results.results.iter().zip(&reports) {
-            self.items += 1;
-            record.add(self.items, result, report);
+            record.add(record.summary.items + 1, result, report);
         }
         context.recorder().items(&reports);
         self.has_run |= !reports.iter().all(never_ran);
-        self.write(if self.policy.leaves_out_unstarted { started(results, &reports) } else { results });
-    }
-
-    fn write(&mut self, results: MultiStatus) {
-        self.summary.add(results.summary());
-        self.retry_after = self.retry_after.max(results.retry_after());
-        if !std::mem::replace(&mut self.has_begun, true) {
-            let length = |result: &ItemResult| self.writer.expected_length(result);
-            let expected = results.results.iter().map(length).sum();
-            self.writer.begin(expected);
-        }
-        for result in results.results {
-            self.writer.put(result);
-        }
-    }
-
-    /// Ends the body.
-    pub(super) fn end(&mut self) {
-        self.writer.end(&ReplyEnd { summary: self.summary, retry_after: self.retry_after, refused: None });
-    }
-
-    /// The bytes since the last call.
-    pub(super) fn take(&mut self) -> Vec<Bytes> {
-        self.writer.take()
+        let results = if self.policy.leaves_out_unstarted { started(results, &reports) } else { results };
+        self.writer.add(results);
     }
 }
 
