@@ -309,7 +309,8 @@ fn replies_to_calls_of_the_eldest_fit_even_if_it_has_to_wait_for_its_client() {
     let [first, second] = [reservation(&memory), reservation(&memory)];
     first.stand_in_line();
     second.stand_in_line();
-    first.hold(12 * MIB);
+    first.hold(11 * MIB);
+    second.hold(MIB);
     assert_eq!((first.has_room(), second.has_room()), (true, false));
     first.leave_line();
     assert_eq!((first.has_room(), second.has_room()), (false, true), "another batch goes on");

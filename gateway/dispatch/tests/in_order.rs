@@ -13,6 +13,8 @@ struct Taking {
     taken: Vec<DispatchedItem>,
     /// How many items were in each piece, and what they held.
     pieces: Vec<(usize, usize)>,
+    /// It was polled until it had written everything.
+    has_ended: bool,
 }
 
 impl Taking {
@@ -23,6 +25,7 @@ impl Taking {
             leaves: Duration::from_secs(1000),
             taken: Vec::new(),
             pieces: Vec::new(),
+            has_ended: false,
         }
     }
 }
@@ -36,6 +39,7 @@ impl Client for Taking {
             self.taken.extend(items);
             tokio::time::sleep(Duration::from_millis(self.pause)).await;
         }
+        self.has_ended = true;
     }
 }
 
@@ -120,7 +124,7 @@ fn a_client_that_is_slow_still_takes_its_piece_once_the_deadline_has_come() {
     let mut client = Taking { pause: 10_000, ..Taking::new(0, 0) };
     let limits = DispatchLimits { patience: Duration::from_millis(100), ..limits() };
     let items = taken(&fake, fake.plan(1), limits, &mut client);
-    assert_eq!(client.pieces, [(1, 0)]);
+    assert_eq!((client.pieces, client.has_ended), (vec![(1, 0)], true));
     assert_eq!(failure(&items[1]), Some((CallFailure::TimeoutBeforeSending, Sent::No)));
     assert_eq!(fake.under_way.load(Ordering::Relaxed), 0);
 }
@@ -133,7 +137,7 @@ proptest! {
         steps in proptest::collection::vec(0u8..12, 30),
         picks in proptest::collection::vec(any::<proptest::sample::Index>(), 30),
         has_dependencies: bool,
-        group in proptest::option::of((0usize..30, 1usize..5)),
+        group in proptest::option::of((any::<proptest::sample::Index>(), 2usize..6)),
         concurrency in 1usize..9,
         sequential: bool,
         stop_on_error: bool,
@@ -147,32 +151,32 @@ proptest! {
         let plan = |fake: &Fake| {
             let mut plan = fake.plan(2);
             let count = plan.items.len();
-            for (number, item) in plan.items.iter_mut().enumerate().skip(1) {
+            let members = group.map_or(0..0, |(first, length)| {
+                let first = first.index(count);
+                first..(first + length).min(count)
+            });
+            for number in (1..count).filter(|number| !members.contains(number)) {
                 let first = picks[number].index(number);
                 match steps[number] {
-                    0 | 1 if steps[first] > 1 => item.step = Step::Same(ItemIndex(first)),
-                    2 => item.step = Step::Rejected(ItemRejection::NoRoute),
+                    0 | 1 if steps[first] > 1 => plan.items[number].step = Step::Same(ItemIndex(first)),
+                    2 => plan.items[number].step = Step::Rejected(ItemRejection::NoRoute),
                     _ => {}
                 }
             }
-            let is_called = |plan: &Plan, number: usize| matches!(plan.items[number].step, Step::Call(_));
-            if has_dependencies {
-                let waits = |number: usize| {
-                    let waits = number > 0 && steps[number] > 7 && is_called(&plan, number);
-                    waits.then(|| ItemIndex(picks[number].index(number)))
-                };
+            let waits = |number: usize| {
+                let waits = has_dependencies && number > 0 && steps[number] > 7;
+                waits.then(|| ItemIndex(picks[number].index(number)))
+            };
+            if has_dependencies || !members.is_empty() {
                 plan.dependencies = (0..count).map(|number| waits(number).into_iter().collect()).collect();
             }
-            if let Some((start, length)) = group.filter(|_| has_dependencies) {
-                let members = start..start + length;
-                let is_member = |number: usize| number < count && members.contains(&number) && is_called(&plan, number);
-                let all = members.clone().all(is_member);
-                if all {
-                    plan.follows = (0..count)
-                        .map(|number| (members.contains(&number) && number > start).then(|| ItemIndex(number - 1)))
-                        .collect();
-                    plan.undos = (0..count).map(|number| members.contains(&number).then_some(Undo::Nothing)).collect();
-                }
+            if !members.is_empty() {
+                let before = |number: usize| number.checked_sub(1).filter(|before| members.contains(before));
+                let is_member = |number: &usize| members.contains(number);
+                plan.follows = (0..count)
+                    .map(|number| before(number).filter(|_| is_member(&number)).map(ItemIndex))
+                    .collect();
+                plan.undos = (0..count).map(|number| is_member(&number).then_some(Undo::Nothing)).collect();
             }
             plan
         };
