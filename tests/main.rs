@@ -93,8 +93,13 @@ mod dependencies;
 /// Items that ask for the same, and share a call.
 mod coalescing;
 
-/// Upstreams that fail in every way, and what an item then says.
+/// Groups that are undone.
 mod undo;
+
+/// Requests that are sent ahead of the replies.
+mod pipelining;
+
+/// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 
 /// Every fault of an upstream, crossed with every format.

@@ -15,6 +15,7 @@ use super::headers::{HeaderChanges, HeadersDocument};
 use super::health_check::HealthCheck;
 use super::http2::{Http2, Http2Upstream};
 use super::pem;
+use super::pipeline::Pipeline;
 use super::rate::RateDocument;
 use super::resolver::{Resolved, Resolver, all};
 use super::retry::Retry;
@@ -94,6 +95,9 @@ pub(in crate::config) struct UpstreamDocument {
     /// How calls share connections of HTTP/2.
     #[serde(default)]
     pub(in crate::config) http2: Http2,
+
+    /// Sends requests ahead of the replies over HTTP/1.1. Absent: one at a time on each connection.
+    pub(in crate::config) pipeline: Option<Pipeline>,
 
     /// Header fields of the calls.
     #[serde(default)]
@@ -202,6 +206,8 @@ pub enum Balance {
 pub enum Engine {
     /// HTTP/1.1: a few connections of a batch, each held for a run of calls.
     Held,
+    /// HTTP/1.1: requests are sent ahead of the replies on a connection.
+    Pipeline(Pipeline),
     /// HTTP/2: many calls share a connection. Follows from `h2://` and `h2c://` targets.
     H2,
 }
@@ -245,8 +251,7 @@ impl Resolver<'_> {
         let health_check =
             document.health_check.as_ref().map(|check| self.health_check(check, written)).transpose();
         let targets = targets?;
-        let engine =
-            if targets.iter().any(|target| target.scheme.is_http2()) { Engine::H2 } else { Engine::Held };
+        let engine = self.engine(document.pipeline, &targets, written);
         named?;
         Ok(Upstream {
             name: name.value.clone(),

@@ -38,6 +38,11 @@ impl<'call> Failover<'call> {
         Self { upstream, key, tried: Vec::new(), current: None, last: None, needs_new: false }
     }
 
+    /// Whether the next connection must be a new one.
+    pub(crate) const fn needs_new(&self) -> bool {
+        self.needs_new
+    }
+
     /// The target of a connection that the caller holds, if the call may go to it.
     pub(crate) fn to(&mut self, peer: &Arc<Peer>) -> Option<Lease> {
         if self.needs_new {
