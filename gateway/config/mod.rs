@@ -101,7 +101,7 @@ pub use rate_limit::{LimitedBatch, RateLimit, Share};
 pub use read_file::ReadFile;
 pub use retry::Retry;
 pub use settings::Settings;
-pub use target::{Scheme, Target};
+pub use target::{Place, Scheme, Target};
 pub use timeout::UpstreamTimeouts;
 pub use trusted_proxies::TrustedProxies;
 pub use upstream::{Balance, Engine, HostPolicy, Upstream};

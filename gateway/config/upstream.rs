@@ -99,7 +99,8 @@ pub(in crate::config) struct UpstreamDocument {
     #[serde(default)]
     pub(in crate::config) headers: HeadersDocument,
 
-    /// The Host of the calls: `target` (the target's own), `preserve` (the client's), or a name.
+    /// The Host of the calls: `target` (the target's own; `localhost` for a Unix socket), `preserve` (the client's), or a
+    /// name.
     #[serde(default = "default_host")]
     pub(in crate::config) host: At<String>,
 

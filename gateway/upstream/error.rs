@@ -33,6 +33,15 @@ pub(crate) fn of_connect(error: &Error) -> CallFailure {
     }
 }
 
+/// What the system said when a connection could not be opened, for the log. No peer has a say in this text.
+pub(crate) fn said_of_connect(error: &Error) -> String {
+    match (error.root_cause().downcast_ref::<io::Error>(), &error.context) {
+        (Some(system), _) => system.to_string(),
+        (None, Some(context)) => context.to_string(),
+        (None, None) => error.etype().as_str().to_owned(),
+    }
+}
+
 /// Why an exchange on an open connection failed.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are treated alike")]
 pub(crate) fn of_exchange(error: &Error) -> CallFailure {
