@@ -33,13 +33,11 @@ pub(crate) fn of_connect(error: &Error) -> CallFailure {
     }
 }
 
-/// What the system said when a connection could not be opened, for the log. No peer has a say in this text.
-pub(crate) fn said_of_connect(error: &Error) -> String {
-    match (error.root_cause().downcast_ref::<io::Error>(), &error.context) {
-        (Some(system), _) => system.to_string(),
-        (None, Some(context)) => context.to_string(),
-        (None, None) => error.etype().as_str().to_owned(),
-    }
+/// What the log says of an error: the system's words, which contain nothing of a peer's, or the kind of the error.
+pub(crate) fn in_words(error: &Error) -> String {
+    let system =
+        error.root_cause().downcast_ref::<io::Error>().filter(|error| error.raw_os_error().is_some());
+    system.map_or_else(|| error.etype().as_str().to_owned(), ToString::to_string)
 }
 
 /// Why an exchange on an open connection failed.

@@ -19,6 +19,7 @@ use crate::config::{HealthCheck, Scheme};
 use crate::header::hop::is_interim;
 
 use super::connections::{Connections, http1_session};
+use super::error;
 use super::instance::Upstream;
 use super::peer::Peer;
 
@@ -111,8 +112,7 @@ async fn ask(
     request: &RequestHeader,
     terms: &HealthCheck,
 ) -> Result<(), String> {
-    let status =
-        exchange(connections, peer, request).await.map_err(|error| error.etype().as_str().to_owned())?;
+    let status = exchange(connections, peer, request).await.map_err(|error| error::in_words(&error))?;
     let good = &terms.status;
     let is_good =
         if good.is_empty() { (200..400).contains(&status.as_u16()) } else { good.contains(&status) };

@@ -165,7 +165,7 @@ impl Upstream {
         self.count_in(&self.connect_errors, reason);
         if failure != CallFailure::TlsHandshake && self.connect_throttle.may_log() {
             let (upstream, target) = (self.settings.name.as_str(), peer.name.as_str());
-            let (address, detail) = (&peer.address, error::said_of_connect(error));
+            let (address, detail) = (&peer.address, error::in_words(error));
             tracing::warn!(kind = "connect", upstream, target, %address, reason, detail, "a target could not be connected to");
         }
     }
