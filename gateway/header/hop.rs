@@ -45,6 +45,14 @@ pub fn connection_options(fields: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     list(fields, header::CONNECTION).filter(|option| !option.is_empty())
 }
 
+/// Whether a reply leaves its connection open for the next request (RFC 9112 §9.3).
+#[must_use]
+pub fn keeps_connection(fields: &HeaderMap, is_http_1_0: bool) -> bool {
+    let says =
+        |word: &str| connection_options(fields).any(|option| option.eq_ignore_ascii_case(word.as_bytes()));
+    !says("close") && (!is_http_1_0 || says("keep-alive"))
+}
+
 /// The fields that Connection names.
 #[must_use]
 pub fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {

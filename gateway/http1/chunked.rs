@@ -44,9 +44,16 @@ impl Body {
     }
 
     /// Takes bytes up to the end of the body, a fault, or all of them. Adds their number to `at`, and returns whether the
-    /// body is complete. `place` is the position of the bytes in the message. It advances by the valid ones.
-    pub(super) fn follow(&mut self, bytes: &[u8], at: &mut usize, place: &mut u64) -> Result<bool, Fault> {
-        let (taken, complete) = self.pass(bytes, *place).inspect_err(|fault| {
+    /// body is complete. `place` is the position of the bytes in the message. It advances by the valid ones. `data` gets
+    /// those that are data, not framing.
+    pub(super) fn follow<'bytes>(
+        &mut self,
+        bytes: &'bytes [u8],
+        at: &mut usize,
+        place: &mut u64,
+        data: impl FnMut(&'bytes [u8]),
+    ) -> Result<bool, Fault> {
+        let (taken, complete) = self.pass(bytes, *place, data).inspect_err(|fault| {
             *at += usize::try_from(fault.place.saturating_sub(*place)).unwrap_or_default();
         })?;
         *at += taken;
@@ -54,15 +61,24 @@ impl Body {
         Ok(complete)
     }
 
-    fn pass(&mut self, bytes: &[u8], place: u64) -> Result<(usize, bool), Fault> {
+    fn pass<'bytes>(
+        &mut self,
+        bytes: &'bytes [u8],
+        place: u64,
+        mut data: impl FnMut(&'bytes [u8]),
+    ) -> Result<(usize, bool), Fault> {
         match self {
-            Self::UntilClose => Ok((bytes.len(), false)),
+            Self::UntilClose => {
+                data(bytes);
+                Ok((bytes.len(), false))
+            }
             Self::Length(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= taken as u64;
+                data(bytes.get(..taken).unwrap_or_default());
                 Ok((taken, *left == 0))
             }
-            Self::Chunked(chunked) => chunked.pass(bytes, place),
+            Self::Chunked(chunked) => chunked.pass(bytes, place, data),
         }
     }
 }
@@ -129,7 +145,12 @@ impl Chunked {
         self.trailers
     }
 
-    fn pass(&mut self, bytes: &[u8], place: u64) -> Result<(usize, bool), Fault> {
+    fn pass<'bytes>(
+        &mut self,
+        bytes: &'bytes [u8],
+        place: u64,
+        mut data: impl FnMut(&'bytes [u8]),
+    ) -> Result<(usize, bool), Fault> {
         let mut taken = 0;
         while let Some(byte) = bytes.get(taken) {
             if self.at == At::Trailer {
@@ -137,10 +158,11 @@ impl Chunked {
             }
             if self.at == At::Data {
                 let left = bytes.len() - taken;
-                let data = usize::try_from(self.size).unwrap_or(usize::MAX).min(left);
-                self.size -= data as u64;
-                self.allowance = self.allowance.saturating_add(data as u64).min(ALL_EXTENSION_BYTES);
-                taken += data;
+                let count = usize::try_from(self.size).unwrap_or(usize::MAX).min(left);
+                self.size -= count as u64;
+                self.allowance = self.allowance.saturating_add(count as u64).min(ALL_EXTENSION_BYTES);
+                data(bytes.get(taken..taken + count).unwrap_or_default());
+                taken += count;
                 if self.size == 0 {
                     self.at = At::DataCr;
                 }

@@ -28,6 +28,35 @@ pub(super) struct Facts {
     hosts: usize,
 }
 
+impl Facts {
+    /// The facts of a reply's head.
+    ///
+    /// # Errors
+    /// Its fields contradict each other, or say nothing that can be relied on.
+    pub(super) fn of_reply(
+        status: u16,
+        is_http_1_0: bool,
+        fields: &[httparse::Header<'_>],
+    ) -> Result<Self, Flaw> {
+        let mut facts = Self { is_http_1_0, status, ..Self::default() };
+        for field in fields {
+            framing_field(field.name.as_bytes(), field.value, &mut facts, MessageKind::Reply)?;
+        }
+        facts.contradiction().map_or(Ok(facts), Err)
+    }
+
+    /// Fields that contradict each other about the end of the message.
+    const fn contradiction(&self) -> Option<Flaw> {
+        if self.is_chunked && self.length.is_some() {
+            Some(Flaw::LengthAndCoding)
+        } else if self.is_chunked && self.is_http_1_0 {
+            Some(Flaw::CodingInHttp10)
+        } else {
+            None
+        }
+    }
+}
+
 /// How far a head was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -242,17 +271,12 @@ impl Head {
 
     /// Checks what can be checked only in a complete head.
     fn check_complete(&self) -> Result<(), Fault> {
-        let facts = &self.facts;
-        let flaw = if self.kind == MessageKind::Request && facts.hosts == 0 && !facts.is_http_1_0 {
-            Flaw::NoHost
-        } else if facts.is_chunked && facts.length.is_some() {
-            Flaw::LengthAndCoding
-        } else if facts.is_chunked && facts.is_http_1_0 {
-            Flaw::CodingInHttp10
+        let flaw = if self.kind == MessageKind::Request && self.facts.hosts == 0 && !self.facts.is_http_1_0 {
+            Some(Flaw::NoHost)
         } else {
-            return Ok(());
+            self.facts.contradiction()
         };
-        Err(Fault::new(flaw, self.lines.start()))
+        flaw.map_or(Ok(()), |flaw| Err(Fault::new(flaw, self.lines.start())))
     }
 }
 

@@ -4,12 +4,12 @@ use http::{HeaderMap, Method};
 
 use super::chunked::Body;
 use super::fault::{Fault, Flaw};
-use super::head::{Head, Step};
+use super::head::{Facts, Head, Step};
 use super::syntax::MessageKind;
 use super::{HeadLimits, Passed, Stop};
 
 /// pingora's own limits: it reads at most 1 MiB and 256 fields.
-const LIMITS: HeadLimits = HeadLimits { bytes: (1 << 20) - 1, fields: 256, target: 0 };
+pub(super) const LIMITS: HeadLimits = HeadLimits { bytes: (1 << 20) - 1, fields: 256, target: 0 };
 
 #[derive(Debug)]
 enum State {
@@ -98,7 +98,7 @@ impl ReplyChecker {
                         self.state = State::Faulty(fault);
                     }
                 },
-                State::Body(body) => match body.follow(rest, &mut at, &mut self.place) {
+                State::Body(body) => match body.follow(rest, &mut at, &mut self.place, drop) {
                     Ok(true) => self.end_message(),
                     Ok(false) => {}
                     Err(fault) => self.state = State::Faulty(fault),
@@ -107,25 +107,43 @@ impl ReplyChecker {
         }
     }
 
-    /// RFC 9112 §6.3.
     fn after_head(&mut self) {
         self.place = self.head.place();
-        match self.head.facts().status {
-            101 => self.state = State::Opaque,
-            100..200 => self.head.restart(),
-            200..300 if self.method == Method::CONNECT => self.state = State::Opaque,
-            204 | 304 => self.end_message(),
-            _ if self.method == Method::HEAD => self.end_message(),
-            _ => match Body::after(self.head.facts(), LIMITS, MessageKind::Reply) {
-                Some(body) => self.state = State::Body(body),
-                None => self.end_message(),
-            },
+        match After::new(self.head.facts(), &self.method) {
+            After::AnotherHead => self.head.restart(),
+            After::OtherProtocol => self.state = State::Opaque,
+            After::End => self.end_message(),
+            After::Body(body) => self.state = State::Body(body),
         }
     }
 
     fn end_message(&mut self) {
         if let State::Body(Body::Chunked(chunked)) = std::mem::replace(&mut self.state, State::Idle) {
             self.trailers = Some(chunked.into_trailers()).filter(|trailers| !trailers.is_empty());
+        }
+    }
+}
+
+/// What follows the head of a reply.
+#[derive(Debug)]
+pub(super) enum After {
+    /// Another head: this one is interim.
+    AnotherHead,
+    OtherProtocol,
+    End,
+    Body(Body),
+}
+
+impl After {
+    /// RFC 9112 §6.3. `method`: of the request.
+    pub(super) fn new(facts: &Facts, method: &Method) -> Self {
+        match facts.status {
+            101 => Self::OtherProtocol,
+            100..200 => Self::AnotherHead,
+            200..300 if *method == Method::CONNECT => Self::OtherProtocol,
+            204 | 304 => Self::End,
+            _ if *method == Method::HEAD => Self::End,
+            _ => Body::after(facts, LIMITS, MessageKind::Reply).map_or(Self::End, Self::Body),
         }
     }
 }

@@ -101,7 +101,7 @@ impl RequestChecker {
                         self.state = State::Faulty(fault);
                     }
                 },
-                State::Body(body) => match body.follow(rest, &mut at, &mut self.place) {
+                State::Body(body) => match body.follow(rest, &mut at, &mut self.place, drop) {
                     Ok(true) => self.end_message(),
                     Ok(false) => {}
                     Err(fault) => self.state = State::Faulty(fault),

@@ -93,17 +93,17 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
     }
     let handler = Front::new(Arc::clone(&gateway));
     services.push(tokio::spawn(ClientService::new(Arc::clone(&gateway), handler, front)?.serve(stopped)));
-    services.push(tokio::spawn(keep_resolving(Arc::clone(&gateway))));
+    services.push(tokio::spawn(keep_house(Arc::clone(&gateway))));
     Ok(Running { gateway, services, stop, stop_admin, sockets })
 }
 
-/// Looks up the names of targets again when their answers expire.
-async fn keep_resolving(gateway: Arc<Gateway>) {
-    /// How often we look for expired answers.
+/// Looks up the names of targets again when their answers expire, and closes connections that were idle for too long.
+async fn keep_house(gateway: Arc<Gateway>) {
     const INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
     loop {
         tokio::time::sleep(INTERVAL).await;
         let snapshot = gateway.snapshot();
+        snapshot.sweep_connections();
         join_all(snapshot.upstreams.iter().map(|upstream| upstream.targets.resolve_if_due())).await;
     }
 }

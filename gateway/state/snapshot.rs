@@ -22,6 +22,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Closes idle connections to targets that can't be used any more.
+    pub(crate) fn sweep_connections(&self) {
+        self.connections.sweep();
+    }
+
     /// Puts a configuration to work. Takes over from the snapshot `before` what must outlive it.
     pub(crate) async fn new(settings: Settings, metrics: &Metrics, before: Option<&Self>) -> Self {
         let connections = before.map_or_else(

@@ -48,10 +48,7 @@ pub(crate) fn spelt(name: &HeaderName, spellings: &Spellings) -> Bytes {
 ///
 /// # Errors
 /// It has more fields than a head can have.
-pub(crate) fn request(
-    fields: &HeaderMap,
-    written: impl Fn(&HeaderName) -> Bytes,
-) -> pingora::Result<RequestHeader> {
+fn request(fields: &HeaderMap, written: impl Fn(&HeaderName) -> Bytes) -> pingora::Result<RequestHeader> {
     let mut head = RequestHeader::build(Method::GET, b"/", Some(fields.len() + 1))?;
     for (name, value) in fields {
         head.append_header(written(name), value.clone())?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::HeaderValue;
 use parking_lot::Mutex;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, Peer as _};
 use prometheus::IntCounterVec;
 
 use crate::address::{SocketPath, TargetAddress};
@@ -160,6 +160,8 @@ impl Discovery {
         let tls = self.tls.as_ref().filter(|_| target.scheme.is_tls());
         http.group_key = group(tls.map_or(0, |tls| tls.verified), &self.upstream.http2, socket_of(&address));
         Peer {
+            pool_key: http.reuse_hash(),
+            idle_timeout: self.idle_timeout,
             http,
             tls: tls.cloned(),
             host: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("")),

@@ -4,6 +4,7 @@
 //! reload.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use pingora::upstreams::peer::HttpPeer;
@@ -20,6 +21,10 @@ use super::target_state::TargetState;
 pub(crate) struct Peer {
     /// What pingora's pools and sessions need to know.
     pub(crate) http: HttpPeer,
+    /// Which idle connections can be used: those of peers with the same key.
+    pub(crate) pool_key: u64,
+    /// How long a connection may be idle.
+    pub(crate) idle_timeout: Duration,
     /// The settings of TLS, if it is spoken.
     pub(crate) tls: Option<Arc<UpstreamTls>>,
     /// What Host says.

@@ -8,43 +8,47 @@ use pingora::http::RequestHeader;
 
 use crate::dispatch::CallFailure;
 use crate::header::field::Fields;
-use crate::header::inherit::Put;
 use crate::plan::Call;
 
 use super::context::{Calls, Sending};
-use crate::transport::field_names;
+use super::head_lines::write_line;
 use crate::upstream::peer::Peer;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Calls<'_> {
-    /// The header of a call to a target over HTTP/1.1.
-    pub(super) fn header(
+    /// Writes the head of a call to a target over HTTP/1.1 into `head`, which is empty.
+    pub(super) fn write_head(
         &self,
         sending: Sending<'_>,
         peer: &Peer,
-    ) -> Result<Box<RequestHeader>, CallFailure> {
+        head: &mut Vec<u8>,
+    ) -> Result<(), CallFailure> {
         let Sending { method, call, .. } = sending;
-        let host = self.upstream.host_for(peer, self.behalf.authority);
-        let mut head = Box::new(self.head.http1(host).ok_or(CallFailure::Internal)?);
-        head.set_method(method.clone());
-        head.set_uri(call.target.parse().map_err(|_| CallFailure::Internal)?);
-        let mut fits = true;
-        let mut put = |how, name, value| {
-            fits &= match how {
-                Put::Replace => head.insert_header(name, value).is_ok(),
-                Put::Add => head.append_header(name, value).is_ok(),
-            };
-        };
-        let own = |name: &HeaderName| field_names::spelt(name, &call.spellings);
-        self.head.headers.put_own(&call.headers, |how, name, value| put(how, own(name), value));
-        for (name, value) in self.fields_of_call(sending, peer)? {
-            put(Put::Replace, own(&name), value);
-        }
-        if !fits {
+        // Paths come encoded. One that is not would end the request line early.
+        if !call.target.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(CallFailure::Internal);
         }
-        Ok(head)
+        for piece in [method.as_str(), " ", &*call.target, " HTTP/1.1\r\n"] {
+            head.extend_from_slice(piece.as_bytes());
+        }
+        let host = self.upstream.host_for(peer, self.behalf.authority);
+        write_line(head, &header::HOST, &host, &call.spellings);
+        let last = self.fields_of_call(sending, peer)?;
+        let is_last = |name: &HeaderName| last.iter().any(|(other, _)| other == name);
+        let mut own = Fields::new();
+        self.head.headers.put_own(&call.headers, |_, name, value| {
+            if !is_last(name) {
+                own.push((name.clone(), value));
+            }
+        });
+        let is_own = |name: &HeaderName| own.iter().any(|(other, _)| other == name);
+        self.head.lines().write(head, |name| is_last(name) || is_own(name));
+        for (name, value) in own.iter().chain(&last) {
+            write_line(head, name, value, &call.spellings);
+        }
+        head.extend_from_slice(b"\r\n");
+        Ok(())
     }
 
     /// The header of a call over HTTP/2, which has the authority in its url (RFC 9113 §8.3.1).

@@ -2,8 +2,7 @@
 //! empty chunk size as the end of a body, and two lengths as one; here such a reply ends as malformed.
 //!
 //! The sender of a request announces its method first, because the method decides whether the reply has a body. Bytes that
-//! answer no request end the connection, so they are never mistaken for the next reply. A body that is at hand leaves with its
-//! head ([`OneWrite`]).
+//! answer no request end the connection, so they are never mistaken for the next reply.
 
 use std::io;
 use std::pin::Pin;
@@ -12,18 +11,16 @@ use std::task::{Context, Poll, ready};
 use http::{HeaderMap, Method};
 use parking_lot::{Mutex, MutexGuard};
 use pingora::protocols::Stream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
-use super::one_write::OneWrite;
 use crate::http1::{ReplyChecker, Stop};
-use crate::transport::delegate::delegate_to_stream;
+use crate::transport::delegate::{delegate_to_stream, delegate_writes_to_stream};
 
 /// A connection to an upstream.
 #[derive(Debug)]
 pub(crate) struct CheckedStream {
     stream: Stream,
     checker: Mutex<ReplyChecker>,
-    request: Mutex<OneWrite>,
 }
 
 impl CheckedStream {
@@ -32,20 +29,21 @@ impl CheckedStream {
         if Self::under(&stream).is_some() {
             return stream;
         }
-        Box::new(Self { stream, checker: Mutex::default(), request: Mutex::default() })
+        Box::new(Self { stream, checker: Mutex::default() })
+    }
+
+    /// The connection itself, for a client that reads replies by the same rules.
+    pub(super) fn into_inner(stream: Stream) -> Option<Stream> {
+        if Self::under(&stream).is_none() {
+            return Some(stream);
+        }
+        stream.into_any().downcast::<Self>().ok().map(|checked| checked.stream)
     }
 
     /// A request with this method is about to be sent.
     pub(crate) fn expect_reply(stream: &Stream, method: &Method) {
         if let Some(mut checker) = Self::checker_of(stream) {
             checker.expect(method);
-        }
-    }
-
-    /// The next request has a body that is at hand, and both leave in one write.
-    pub(crate) fn expect_body(stream: &Stream) {
-        if let Some(connection) = Self::under(stream) {
-            connection.request.lock().begin();
         }
     }
 
@@ -93,38 +91,5 @@ impl AsyncRead for CheckedStream {
     }
 }
 
-impl AsyncWrite for CheckedStream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, request, .. } = self.get_mut();
-        request.get_mut().poll_write(stream, context, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let Self { stream, request, .. } = self.get_mut();
-        let request = request.get_mut();
-        if request.is_idle() {
-            return Pin::new(stream).poll_write_vectored(context, pieces);
-        }
-        let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);
-        request.poll_write(stream, context, first)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, request, .. } = self.get_mut();
-        request.get_mut().poll_flush(stream, context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
-    }
-}
-
+delegate_writes_to_stream!(CheckedStream);
 delegate_to_stream!(CheckedStream);

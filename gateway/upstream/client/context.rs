@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use http::Method;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use pingora::http::RequestHeader;
+use http::header::{HeaderMap, HeaderName};
 
 use crate::clock::Deadline;
 use crate::config::HeaderChanges;
@@ -18,11 +17,9 @@ use crate::limiter::Client;
 use crate::memory::MemoryReservation;
 use crate::plan::Call;
 use crate::telemetry::TraceContext;
-use crate::transport::field_names;
 use crate::upstream::instance::Upstream;
 
-/// The name as it is written.
-const HOST: &str = "Host";
+use super::head_lines::SharedLines;
 
 /// On whose behalf calls are made.
 #[derive(Clone, Copy)]
@@ -58,7 +55,7 @@ impl<'batch> SharedFields<'batch> {
         let remove = [&changes.remove, self.reserved].concat();
         let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
         let headers = headers.without_of_items(upstream.settings.deadline_header.as_ref());
-        SharedHead { headers, changes, spellings: self.spellings, http1: OnceLock::new() }
+        SharedHead { headers, changes, spellings: self.spellings, lines: OnceLock::new() }
     }
 }
 
@@ -70,27 +67,17 @@ pub(super) struct SharedHead<'batch> {
     changes: &'batch HeaderChanges,
     /// How the names of these fields were spelt.
     spellings: &'batch Spellings,
-    /// The head that the heads of calls over HTTP/1.1 begin as, made for the first of them.
-    http1: OnceLock<Option<RequestHeader>>,
+    /// Their lines over HTTP/1.1, made for the first call.
+    lines: OnceLock<SharedLines>,
 }
 
 impl SharedHead<'_> {
-    /// The shared fields and this Host as the head of a request over HTTP/1.1, their names as they are written. To copy it
-    /// costs much less than to look all names up again. `None`: they are more than a head can have.
-    pub(super) fn http1(&self, host: HeaderValue) -> Option<RequestHeader> {
-        let first = || {
-            let written =
-                |name: &HeaderName| field_names::spelt(name, self.changes.spellings_of(name, self.spellings));
-            let mut head = field_names::request(self.headers.all_shared(), written).ok()?;
-            head.insert_header(HOST, host.clone()).ok()?;
-            Some(head)
-        };
-        let mut head = self.http1.get_or_init(first).clone()?;
-        // Most upstreams have one Host.
-        if head.headers.get(header::HOST) != Some(&host) {
-            head.insert_header(HOST, host).ok()?;
-        }
-        Some(head)
+    /// The shared fields as lines of a head over HTTP/1.1, their names as they are written.
+    pub(super) fn lines(&self) -> &SharedLines {
+        self.lines.get_or_init(|| {
+            let spellings = |name: &HeaderName| self.changes.spellings_of(name, self.spellings);
+            SharedLines::new(self.headers.all_shared(), spellings)
+        })
     }
 }
 

@@ -59,7 +59,7 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
 
     fn channel(&self, index: UpstreamIndex) -> UpstreamChannel<'engine> {
         let engine: &'engine BatchEngine<'engine> = self;
-        UpstreamChannel(engine.calls_to(index).map(|calls| HeldConnection { calls, connection: None }))
+        UpstreamChannel(engine.calls_to(index).map(HeldConnection::new))
     }
 
     fn capacity(&self, index: UpstreamIndex) -> usize {

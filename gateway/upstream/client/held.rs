@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use pingora::protocols::Stream;
-use pingora::protocols::http::client::HttpSession;
 
 use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, UpstreamReply};
@@ -13,11 +12,10 @@ use crate::plan::Call;
 
 use super::checked::CheckedStream;
 use super::context::{Calls, Sending};
-use super::reply::{Unanswered, collect};
+use super::exchange::{Exchanged, Request, exchange};
+use super::reply::Unanswered;
 use super::under_way::CallUnderWay;
-use crate::memory::MemoryReservation;
-use crate::upstream::connections::{http1_session, is_quiet};
-use crate::upstream::error;
+use crate::upstream::connections::is_quiet;
 use crate::upstream::failover::Failover;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
@@ -25,7 +23,11 @@ use crate::upstream::peer::Peer;
 /// The channel. The connection is not there before the first call, nor while one is under way, and never over HTTP/2.
 pub(super) struct HeldConnection<'batch> {
     pub(super) calls: Calls<'batch>,
-    pub(super) connection: Option<Connection>,
+    connection: Option<Connection>,
+    /// Room for the head of a request.
+    head: Vec<u8>,
+    /// Room for what is read.
+    input: BytesMut,
 }
 
 /// An open connection to a target.
@@ -36,7 +38,12 @@ pub(super) struct Connection {
     opened: Option<Stopwatch>,
 }
 
-impl HeldConnection<'_> {
+impl<'batch> HeldConnection<'batch> {
+    /// A channel without a connection.
+    pub(super) fn new(calls: Calls<'batch>) -> Self {
+        Self { calls, connection: None, head: Vec::new(), input: BytesMut::new() }
+    }
+
     /// One attempt of a call.
     pub(super) async fn attempt(
         &mut self,
@@ -47,26 +54,20 @@ impl HeldConnection<'_> {
             Some(held) => held,
             None => self.connect(failover, sending).await.map_err(Unanswered::not_sent)?,
         };
-        let (opened, peer) = (connection.opened, Arc::clone(&connection.peer));
-        let used = opened.is_none();
-        let header = self.calls.header(sending, &peer).map_err(Unanswered::not_sent)?;
-        let under_way = CallUnderWay::new(self.calls.upstream, lease, sending, opened);
-        CheckedStream::expect_reply(&connection.stream, &header.method);
-        if body_of(sending.call).is_some() {
-            CheckedStream::expect_body(&connection.stream);
-        }
-        let mut session = http1_session(connection.stream, &peer);
-        match send_and_collect(&mut session, header, sending, self.calls.behalf.reservation).await {
-            Ok(reply) => {
+        let Connection { peer, mut stream, opened } = connection;
+        let Self { calls, head, input, .. } = self;
+        head.clear();
+        calls.write_head(sending, &peer, head).map_err(Unanswered::not_sent)?;
+        let request = Request { method: sending.method, head, body: body_of(sending.call) };
+        let under_way = CallUnderWay::new(calls.upstream, lease, sending, opened);
+        let reservation = calls.behalf.reservation;
+        match exchange(&mut stream, input, request, sending.attempt, reservation).await {
+            Ok(Exchanged { reply, is_reusable }) => {
                 under_way.answered(reply.status);
-                if used {
+                if opened.is_none() {
                     peer.state.idle_served();
                 }
-                if let HttpSession::H1(mut http1) = session {
-                    http1.respect_keepalive();
-                    let kept = http1.reuse().await.filter(CheckedStream::is_usable);
-                    self.connection = kept.map(|stream| Connection { peer, stream, opened: None });
-                }
+                self.connection = is_reusable.then_some(Connection { peer, stream, opened: None });
                 Ok(reply)
             }
             Err(unanswered) => Err(under_way.unanswered(unanswered)),
@@ -96,10 +97,10 @@ impl HeldConnection<'_> {
         let connections = &upstream.connections;
         let idle = |peer: Arc<Peer>| async move {
             let stream = connections.idle_http1(&peer, sending.method).await?;
-            Some(Connection { peer, stream: CheckedStream::around(stream), opened: None })
+            Some(Connection { peer, stream: CheckedStream::into_inner(stream)?, opened: None })
         };
         let open = |peer: Arc<Peer>| async move {
-            let stream = CheckedStream::around(connections.new_http1(&peer).await?);
+            let stream = connections.new_http1(&peer).await?;
             upstream.opened.inc();
             Ok(Connection { peer, stream, opened: Some(Stopwatch::start()) })
         };
@@ -118,36 +119,6 @@ impl HeldConnection<'_> {
     }
 }
 
-async fn send_and_collect(
-    session: &mut HttpSession,
-    header: Box<pingora::http::RequestHeader>,
-    sending: Sending<'_>,
-    reservation: &MemoryReservation<'_>,
-) -> Result<UpstreamReply, Unanswered> {
-    let sent = send(session, header, sending.call).await;
-    // A server may answer and close before it has read all: its answer counts (RFC 9112 §9.6).
-    let answer = collect(session, sending.attempt, reservation).await;
-    match (sent, answer) {
-        (_, Ok(reply)) => Ok(reply),
-        (Err(error), Err(Unanswered { nothing_received: true, .. })) => {
-            Err(Unanswered { nothing_received: true, ..error::of_exchange(&error).into() })
-        }
-        (_, Err(unanswered)) => Err(unanswered),
-    }
-}
-
-async fn send(
-    session: &mut HttpSession,
-    header: Box<pingora::http::RequestHeader>,
-    call: &Call,
-) -> pingora::Result<()> {
-    session.write_request_header(header).await?;
-    if let Some(body) = body_of(call) {
-        session.write_request_body(body.clone(), true).await?;
-    }
-    session.finish_request_body().await
-}
-
-fn body_of(call: &Call) -> Option<&Bytes> {
-    call.body.as_ref().filter(|body| !body.is_empty())
+fn body_of(call: &Call) -> &[u8] {
+    call.body.as_deref().unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! Reads an upstream's complete reply within the batch's budget and memory. Interim replies (1xx, RFC 9110 §15.2) are
-//! skipped; a reply that exceeds a limit is dropped with its connection.
+//! skipped; a reply that exceeds a limit is dropped with its connection. Here it is read from a stream of HTTP/2; over HTTP/1.1
+//! [`exchange`](super::exchange) reads it, with the same parts.
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -13,7 +14,7 @@ use crate::upstream::error;
 use crate::upstream::retry::Lost;
 
 /// Interim replies that are skipped before the final one.
-const MAX_INTERIM: usize = 32;
+pub(super) const MAX_INTERIM: usize = 32;
 
 /// A call that brought no reply.
 pub(super) struct Unanswered {
@@ -52,7 +53,7 @@ pub(super) async fn collect(
 ) -> Result<UpstreamReply, Unanswered> {
     let mut reply = read_head(session).await?;
     progress.mark_first_byte();
-    let mut held = Held { budget, reservation, bytes: 0 };
+    let mut held = Held::new(budget, reservation);
     held.take(0, reply.bytes()).await?;
     reply.body = read_body(session, &mut held).await?;
     held.keep();
@@ -61,15 +62,22 @@ pub(super) async fn collect(
 
 /// What a reply holds of the budget; given back unless the reply is kept, also when its call is
 /// dropped in the middle.
-struct Held<'budget> {
+pub(super) struct Held<'budget> {
     budget: &'budget ReplyBudget,
     reservation: &'budget MemoryReservation<'budget>,
     bytes: usize,
 }
 
-impl Held<'_> {
+impl<'budget> Held<'budget> {
+    pub(super) const fn new(
+        budget: &'budget ReplyBudget,
+        reservation: &'budget MemoryReservation<'budget>,
+    ) -> Self {
+        Self { budget, reservation, bytes: 0 }
+    }
+
     /// Takes `more` bytes for a body that has `body` already.
-    async fn take(&mut self, body: usize, more: usize) -> Result<(), CallFailure> {
+    pub(super) async fn take(&mut self, body: usize, more: usize) -> Result<(), CallFailure> {
         self.budget.take(body, more)?;
         self.bytes += more;
         self.reservation.take_or_wait(more).await.map_err(|MemoryExhausted| {
@@ -80,7 +88,7 @@ impl Held<'_> {
         })
     }
 
-    fn keep(mut self) {
+    pub(super) fn keep(mut self) {
         self.bytes = 0;
     }
 }
@@ -121,7 +129,7 @@ async fn read_head(session: &mut HttpSession) -> Result<UpstreamReply, Unanswere
 }
 
 async fn read_body(session: &mut HttpSession, held: &mut Held<'_>) -> Result<Bytes, CallFailure> {
-    let mut body = Body { first: Bytes::new(), rest: BytesMut::new() };
+    let mut body = Body::default();
     while !session.response_done() {
         match session.read_response_body().await {
             Ok(Some(bytes)) => {
@@ -136,17 +144,18 @@ async fn read_body(session: &mut HttpSession, held: &mut Held<'_>) -> Result<Byt
 }
 
 /// Most replies come in one piece, which is kept as it is; more pieces are joined.
-struct Body {
+#[derive(Default)]
+pub(super) struct Body {
     first: Bytes,
     rest: BytesMut,
 }
 
 impl Body {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.first.len() + self.rest.len()
     }
 
-    fn push(&mut self, bytes: Bytes) {
+    pub(super) fn push(&mut self, bytes: Bytes) {
         if self.len() == 0 {
             self.first = bytes;
         } else {
@@ -156,7 +165,7 @@ impl Body {
         }
     }
 
-    fn into_bytes(self) -> Bytes {
+    pub(super) fn into_bytes(self) -> Bytes {
         if self.rest.is_empty() { self.first } else { self.rest.freeze() }
     }
 }

@@ -2,17 +2,19 @@
 //! come here, so one rule holds for all of them.
 //!
 //! In: a [`Peer`], which is a target at one address. Out: a connection of HTTP/1.1, or a session of the version that the
-//! target speaks. pingora keeps the idle ones and speaks HTTP. Connections are opened here, because its connector can't be
-//! told whom to trust beyond a list of authorities, and does not report why a TLS handshake failed.
+//! target speaks. Connections are opened here, because pingora's connector can't be told whom to trust beyond a list of
+//! authorities, and does not report why a TLS handshake failed.
 //!
-//! There is one pool for all upstreams, in two parts, because pingora keeps streams of HTTP/2 in a pool of their own;
-//! `limits.idle_connections` bounds each part. It outlives a reload.
+//! There is one pool for all upstreams, in two parts: idle connections of HTTP/1.1 are kept here (`idle`), those of HTTP/2
+//! by pingora, because they are shared while they are in use. `limits.idle_connections` bounds each part. The pool outlives
+//! a reload.
 //!
 //! Invariants: a connection is only used by peers with the same `group_key`, so its certificate was judged by the same rules
 //! (`tls::UpstreamTls::verified`). Nothing of a request is sent before that judgement. `timeout.connect` is the limit
 //! for TCP and TLS together.
 
 mod encrypted;
+mod idle;
 mod race;
 pub(crate) mod tls;
 mod unix;
@@ -22,17 +24,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::FutureExt as _;
 use http::Method;
+use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::v2::{self, H2HandshakeSettings, handshake};
-use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::protocols::http::client::HttpSession;
 use pingora::protocols::http::v1::client::HttpSession as Http1Session;
 use pingora::protocols::{Stream, l4};
 use pingora::upstreams::peer::Peer as _;
 use pingora::{Error, ErrorType};
 use rustls::pki_types::ServerName;
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -43,6 +43,7 @@ use crate::telemetry::{TlsCause, TlsFailures, TlsTarget};
 use super::peer::Peer;
 use crate::transport::handshake;
 use encrypted::Encrypted;
+use idle::{IdlePool, Taken};
 pub(crate) use race::race;
 use tls::Offer;
 use tls::UpstreamTls;
@@ -50,7 +51,7 @@ use tls::UpstreamTls;
 /// All connections to targets.
 pub(crate) struct Connections {
     /// Keeps idle connections of HTTP/1.1.
-    http1: TransportConnector,
+    http1: IdlePool,
     /// Keeps connections of HTTP/2, idle or with room for more streams.
     http2: v2::Connector,
     failures: Arc<TlsFailures>,
@@ -72,8 +73,8 @@ impl Opened {
 impl Connections {
     /// At most `idle` connections are kept idle.
     pub(crate) fn new(idle: usize, failures: Arc<TlsFailures>) -> Self {
-        let options = || Some(ConnectorOptions::new(idle));
-        Self { http1: TransportConnector::new(options()), http2: v2::Connector::new(options()), failures }
+        let http2 = v2::Connector::new(Some(ConnectorOptions::new(idle)));
+        Self { http1: IdlePool::new(idle), http2, failures }
     }
 
     /// An idle connection of HTTP/1.1 for a request with this method, if there is one. It is still open, and the service has
@@ -86,16 +87,23 @@ impl Connections {
         if !is_safe && !peer.state.keeps_idle() {
             return None;
         }
+        if !is_safe {
+            // Lets the runtime read what has come from the network meanwhile.
+            tokio::task::yield_now().await;
+        }
         loop {
-            let mut stream = self.http1.reused_stream(&peer.http).await?;
-            if !is_safe {
-                // Lets the runtime read what has come from the network meanwhile.
-                tokio::task::yield_now().await;
-            }
-            if is_quiet(&mut stream, peer) {
-                return Some(stream);
+            match self.http1.take(peer.pool_key) {
+                Taken::Open(stream) => return Some(stream),
+                Taken::Closed { soon: true } => peer.state.idle_was_gone(),
+                Taken::Closed { soon: false } => {}
+                Taken::Nothing => return None,
             }
         }
+    }
+
+    /// Drops idle connections that can't be used any more.
+    pub(crate) fn sweep(&self) {
+        self.http1.sweep();
     }
 
     /// A new connection of HTTP/1.1.
@@ -105,7 +113,7 @@ impl Connections {
 
     /// Keeps a connection of HTTP/1.1 on which nothing is under way.
     pub(crate) fn keep_http1(&self, stream: Stream, peer: &Peer) {
-        self.http1.release_stream(stream, peer.http.reuse_hash(), peer.http.idle_timeout());
+        self.http1.keep(peer.pool_key, stream, peer.idle_timeout);
     }
 
     /// A session of the version of HTTP that the target speaks, and whether its connection was there already.
@@ -200,11 +208,9 @@ impl Connections {
     }
 }
 
-/// Whether an idle connection has brought nothing, not even its end. Asks tokio what it knows already, so a quiet connection
-/// costs no system call.
+/// Whether a connection that a caller holds between two calls has brought nothing, not even its end.
 pub(crate) fn is_quiet(stream: &mut Stream, peer: &Peer) -> bool {
-    let mut unasked = [0; 1];
-    let is_quiet = tokio::task::unconstrained(stream.read(&mut unasked)).now_or_never().is_none();
+    let is_quiet = idle::is_quiet(stream);
     if !is_quiet {
         peer.state.idle_was_gone();
     }

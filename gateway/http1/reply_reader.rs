@@ -1,0 +1,186 @@
+//! Reads a reply out of a buffer, for a client of our own: its head by httparse, and what frames its body by the same rules by
+//! which [`ReplyChecker`](super::ReplyChecker) checks the replies that pingora reads.
+//!
+//! In: the bytes that have come, from the first of a head or of a body on. Out: the fields of a head that is complete and
+//! well-formed, what follows it, and the data of a body. Nothing is copied. Invariant: a reply that the checker refuses is
+//! refused here too, and one that it passes is read as pingora reads it.
+
+use std::mem::MaybeUninit;
+
+use http::{Method, StatusCode};
+
+use super::chunked::Body;
+use super::fault::{Fault, Flaw};
+use super::head::{Facts, Head, Step};
+use super::replies::{After, LIMITS};
+use super::syntax::MessageKind;
+
+/// As many as [`LIMITS`] allows.
+const FIELDS: usize = 256;
+
+/// The head of a reply.
+#[derive(Debug)]
+pub struct ReplyHead<'bytes> {
+    /// Its length in bytes.
+    pub length: usize,
+    /// Its status.
+    pub status: StatusCode,
+    /// Whether its version is HTTP/1.0.
+    pub is_http_1_0: bool,
+    /// Its fields as they were written. A value can be folded over several lines ([`unfolded`]).
+    pub fields: &'bytes [httparse::Header<'bytes>],
+    facts: Facts,
+}
+
+/// What follows a head.
+#[derive(Debug)]
+pub enum AfterReplyHead {
+    /// Another head: this one is interim.
+    AnotherHead,
+    /// Another protocol.
+    OtherProtocol,
+    /// Nothing: the reply has no body.
+    End,
+    /// A body.
+    Body(ReplyBody),
+}
+
+/// The part of a body that has not been read yet.
+#[derive(Debug)]
+pub struct ReplyBody {
+    body: Body,
+    place: u64,
+}
+
+/// Reads the head of a reply. `None`: it is not complete.
+///
+/// # Errors
+/// It is not the head of a reply, or can't be told from two.
+pub fn read_reply_head<T>(bytes: &[u8], make: impl FnOnce(ReplyHead<'_>) -> T) -> Result<Option<T>, Fault> {
+    // Servers that put an empty line before their reply are refused, as the checker refuses them.
+    if bytes.first().is_some_and(|first| *first != b'H') {
+        return Err(Fault::new(Flaw::StatusLine, 0));
+    }
+    let strict = httparse::ParserConfig::default();
+    match parse(bytes, &strict, make) {
+        Parsed::Read(value) => Ok(Some(value)),
+        Parsed::Partial if bytes.len() > LIMITS.bytes => Err(too_large()),
+        Parsed::Partial => Ok(None),
+        Parsed::Fault(fault) => Err(fault),
+        Parsed::Unread(make) => read_lenient(bytes, make),
+    }
+}
+
+/// Reads a head that has what only old servers write: a folded field, or a space before a colon. The checker decides whether
+/// that is harmless.
+fn read_lenient<T>(bytes: &[u8], make: impl FnOnce(ReplyHead<'_>) -> T) -> Result<Option<T>, Fault> {
+    let mut checked = Head::new(MessageKind::Reply, LIMITS);
+    let mut at = 0;
+    loop {
+        let (taken, step) = checked.pass(bytes.get(at..).unwrap_or_default())?;
+        at += taken;
+        match step {
+            Step::More => return Ok(None),
+            Step::FirstLine => {}
+            Step::Complete => break,
+        }
+    }
+    let mut lenient = httparse::ParserConfig::default();
+    lenient.allow_spaces_after_header_name_in_responses(true);
+    lenient.allow_obsolete_multiline_headers_in_responses(true);
+    match parse(bytes, &lenient, make) {
+        Parsed::Read(value) => Ok(Some(value)),
+        Parsed::Fault(fault) => Err(fault),
+        Parsed::Partial | Parsed::Unread(_) => Err(Fault::new(Flaw::FieldName, 0)),
+    }
+}
+
+enum Parsed<T, F> {
+    Read(T),
+    Partial,
+    Fault(Fault),
+    /// httparse refuses it.
+    Unread(F),
+}
+
+fn parse<T, F: FnOnce(ReplyHead<'_>) -> T>(
+    bytes: &[u8],
+    config: &httparse::ParserConfig,
+    make: F,
+) -> Parsed<T, F> {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut reply = httparse::Response::new(&mut []);
+    let length = match config.parse_response_with_uninit_headers(&mut reply, bytes, &mut fields) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Parsed::Partial,
+        Err(_) => return Parsed::Unread(make),
+    };
+    if length > LIMITS.bytes {
+        return Parsed::Fault(too_large());
+    }
+    let status = reply.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let Some(status) = status else { return Parsed::Fault(Fault::new(Flaw::StatusLine, 9)) };
+    let is_http_1_0 = reply.version == Some(0);
+    let facts = match Facts::of_reply(status.as_u16(), is_http_1_0, reply.headers) {
+        Ok(facts) => facts,
+        Err(flaw) => return Parsed::Fault(Fault::new(flaw, 0)),
+    };
+    Parsed::Read(make(ReplyHead { length, status, is_http_1_0, fields: reply.headers, facts }))
+}
+
+const fn too_large() -> Fault {
+    Fault::new(Flaw::HeadTooLarge, LIMITS.bytes as u64)
+}
+
+impl ReplyHead<'_> {
+    /// What follows the head of a reply to a request with this method.
+    #[must_use]
+    pub fn after(&self, method: &Method) -> AfterReplyHead {
+        match After::new(&self.facts, method) {
+            After::AnotherHead => AfterReplyHead::AnotherHead,
+            After::OtherProtocol => AfterReplyHead::OtherProtocol,
+            After::End => AfterReplyHead::End,
+            After::Body(body) => AfterReplyHead::Body(ReplyBody { body, place: self.length as u64 }),
+        }
+    }
+}
+
+impl ReplyBody {
+    /// Takes bytes up to the end of the body, or all of them. Returns how many, and whether the body is complete. `data` gets
+    /// the body's data in order.
+    ///
+    /// # Errors
+    /// A chunk is malformed.
+    pub fn take<'bytes>(
+        &mut self,
+        bytes: &'bytes [u8],
+        data: impl FnMut(&'bytes [u8]),
+    ) -> Result<(usize, bool), Fault> {
+        let mut taken = 0;
+        let is_complete = self.body.follow(bytes, &mut taken, &mut self.place, data)?;
+        Ok((taken, is_complete))
+    }
+
+    /// Whether the end of the connection is the end of the body (RFC 9112 §6.3).
+    #[must_use]
+    pub const fn ends_with_connection(&self) -> bool {
+        matches!(self.body, Body::UntilClose)
+    }
+
+    /// The bytes of data that follow; `None` if that is not known.
+    #[must_use]
+    pub fn length(&self) -> Option<usize> {
+        match &self.body {
+            Body::Length(left) => Some(usize::try_from(*left).unwrap_or(usize::MAX)),
+            Body::Chunked(_) | Body::UntilClose => None,
+        }
+    }
+}
+
+/// A value without the line ends of a folded field (RFC 9112 §5.2): each becomes a space. `None`: it has none.
+#[must_use]
+pub fn unfolded(value: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr2(b'\r', b'\n', value)?;
+    let lines = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    Some(lines.collect::<Vec<_>>().join(&b' '))
+}

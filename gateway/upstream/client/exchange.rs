@@ -1,0 +1,244 @@
+//! One exchange over HTTP/1.1: a request is written, its head and body in one write, and the complete reply is read.
+//!
+//! **Why a client of our own.** Most of what a call costs is reading its reply. pingora's client reads a head byte by byte twice
+//! (once to check it, once to parse it) and copies it. Here it is read once, by httparse, under the same rules
+//! (`http1::reply_reader`), and the fields and the body are slices of the buffer that they were read into.
+//!
+//! In: a connection that has nothing unread, and the bytes of the request. Out: the reply, and whether the connection can
+//! carry another request: it said so, its reply ended where its framing said, and nothing came after that. Dropping the
+//! future leaves the connection in the middle of a reply; it must be closed then.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use pingora::protocols::Stream;
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::dispatch::{Attempt, CallFailure, UpstreamReply};
+use crate::header::hop::keeps_connection;
+use crate::header::spelling::Spellings;
+use crate::http1::{AfterReplyHead, ReplyBody, ReplyHead, read_reply_head, unfolded};
+use crate::memory::MemoryReservation;
+
+use super::reply::{Body, Held, MAX_INTERIM, Unanswered};
+
+#[cfg(test)]
+mod tests;
+
+/// Room for a read. Most replies are smaller, so several share a buffer.
+const READ: usize = 8 << 10;
+
+/// If less room than this is left, the next read gets a new buffer.
+const LEAST_READ: usize = 2 << 10;
+
+/// Room for a body whose length is known, before its bytes have come.
+const FIRST_ROOM: usize = 256 << 10;
+
+/// A request as it is written.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'call> {
+    pub(super) method: &'call Method,
+    pub(super) head: &'call [u8],
+    pub(super) body: &'call [u8],
+}
+
+/// A reply, and what it says about its connection.
+pub(super) struct Exchanged {
+    pub(super) reply: UpstreamReply,
+    pub(super) is_reusable: bool,
+}
+
+/// Writes a request and reads its reply. `input` is room for what is read; what is in it is forgotten.
+pub(super) async fn exchange(
+    stream: &mut Stream,
+    input: &mut BytesMut,
+    request: Request<'_>,
+    attempt: Attempt<'_>,
+    reservation: &MemoryReservation<'_>,
+) -> Result<Exchanged, Unanswered> {
+    // A call before this one may have been dropped in the middle of a head.
+    input.clear();
+    let sent = send(stream, request).await;
+    let mut reader = Reader { stream, input, unread: Bytes::new(), has_read: false };
+    // A server may answer and close before it has read all: its answer counts (RFC 9112 §9.6).
+    let answer = reader.reply(request.method, attempt, reservation).await;
+    match (sent, answer) {
+        (Err(_), Err(unanswered)) if unanswered.nothing_received => {
+            Err(Unanswered { nothing_received: true, ..CallFailure::ConnectionLost.into() })
+        }
+        (Ok(()) | Err(_), answer) => answer,
+    }
+}
+
+async fn send(stream: &mut Stream, Request { head, body, .. }: Request<'_>) -> io::Result<()> {
+    let (mut head, mut body) = (head, body);
+    while head.has_remaining() || body.has_remaining() {
+        let pieces = [IoSlice::new(head), IoSlice::new(body)];
+        let pieces = if body.is_empty() { pieces.get(..1) } else { Some(&pieces[..]) };
+        let pieces = pieces.unwrap_or_default();
+        let written = poll_fn(|context| Pin::new(&mut *stream).poll_write_vectored(context, pieces)).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let of_head = written.min(head.len());
+        head.advance(of_head);
+        body.advance(written - of_head);
+    }
+    stream.flush().await
+}
+
+/// Reads one reply.
+struct Reader<'connection> {
+    stream: &'connection mut Stream,
+    input: &'connection mut BytesMut,
+    /// Bytes that were read and are not yet part of the reply.
+    unread: Bytes,
+    /// A byte of the reply has come.
+    has_read: bool,
+}
+
+/// A head, and what follows it.
+struct Head {
+    reply: UpstreamReply,
+    body: Option<ReplyBody>,
+    keeps_connection: bool,
+}
+
+impl Reader<'_> {
+    async fn reply(
+        &mut self,
+        method: &Method,
+        Attempt { progress, budget, .. }: Attempt<'_>,
+        reservation: &MemoryReservation<'_>,
+    ) -> Result<Exchanged, Unanswered> {
+        let Head { mut reply, body, keeps_connection } = match self.final_head(method).await {
+            Ok(head) => head,
+            Err(failure) => {
+                let nothing_received = failure == CallFailure::ConnectionLost && !self.has_read;
+                return Err(Unanswered { nothing_received, ..failure.into() });
+            }
+        };
+        progress.mark_first_byte();
+        let mut held = Held::new(budget, reservation);
+        held.take(0, reply.bytes()).await?;
+        let ends_with_connection = body.as_ref().is_some_and(ReplyBody::ends_with_connection);
+        if let Some(body) = body {
+            reply.body = self.body(body, &mut held).await?;
+        }
+        held.keep();
+        let is_reusable = keeps_connection && !ends_with_connection && self.unread.is_empty();
+        Ok(Exchanged { reply, is_reusable })
+    }
+
+    async fn final_head(&mut self, method: &Method) -> Result<Head, CallFailure> {
+        let mut interim = 0;
+        loop {
+            let bytes = &self.unread;
+            let read = read_reply_head(bytes, |head| (head.length, head_of(&head, bytes, method)));
+            let Some((length, head)) = read.map_err(|_| CallFailure::ReplyMalformed)? else {
+                self.read().await?;
+                continue;
+            };
+            self.unread.advance(length);
+            if let Some(head) = head? {
+                return Ok(head);
+            }
+            interim += 1;
+            if interim > MAX_INTERIM {
+                return Err(CallFailure::ReplyMalformed);
+            }
+        }
+    }
+
+    async fn body(&mut self, mut rest: ReplyBody, held: &mut Held<'_>) -> Result<Bytes, CallFailure> {
+        if let Some(length) = rest.length().filter(|length| *length > self.unread.len()) {
+            return self.body_to_come(length, held).await;
+        }
+        let mut body = Body::default();
+        loop {
+            if self.unread.is_empty() {
+                match self.read().await {
+                    Err(CallFailure::ConnectionLost) if rest.ends_with_connection() => break,
+                    read => read?,
+                }
+            }
+            let piece = std::mem::take(&mut self.unread);
+            let before = body.len();
+            let taken = rest.take(&piece, |data| body.push(piece.slice_ref(data)));
+            let (taken, is_complete) = taken.map_err(|_| CallFailure::ReplyMalformed)?;
+            held.take(before, body.len() - before).await?;
+            self.unread = piece.slice(taken..);
+            if is_complete {
+                break;
+            }
+        }
+        Ok(body.into_bytes())
+    }
+
+    /// A body of this many bytes, of which not all have come. It is read to where it stays.
+    async fn body_to_come(&mut self, length: usize, held: &mut Held<'_>) -> Result<Bytes, CallFailure> {
+        let first = std::mem::take(&mut self.unread);
+        held.take(0, first.len()).await?;
+        let mut body = BytesMut::with_capacity(length.min(FIRST_ROOM));
+        body.extend_from_slice(&first);
+        while body.len() < length {
+            let before = body.len();
+            if body.capacity() == before {
+                body.reserve(before.min(length - before));
+            }
+            let read = self.stream.read_buf(&mut (&mut body).limit(length - before)).await;
+            read.ok().filter(|count| *count > 0).ok_or(CallFailure::ConnectionLost)?;
+            held.take(before, body.len() - before).await?;
+        }
+        Ok(body.freeze())
+    }
+
+    /// Reads more bytes, behind those that are unread.
+    async fn read(&mut self) -> Result<(), CallFailure> {
+        if !self.unread.is_empty() {
+            // Rare: a head that came in two pieces.
+            let mut joined = BytesMut::with_capacity(self.unread.len() + READ);
+            joined.extend_from_slice(&self.unread);
+            *self.input = joined;
+        } else if self.input.capacity() < LEAST_READ {
+            self.input.reserve(READ);
+        }
+        match self.stream.read_buf(self.input).await {
+            Ok(0) | Err(_) => Err(CallFailure::ConnectionLost),
+            Ok(_) => {
+                self.has_read = true;
+                self.unread = self.input.split().freeze();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The head's fields as slices of its bytes, and what follows it. `None`: it is interim.
+fn head_of(head: &ReplyHead<'_>, bytes: &Bytes, method: &Method) -> Result<Option<Head>, CallFailure> {
+    let body = match head.after(method) {
+        AfterReplyHead::AnotherHead => return Ok(None),
+        // No call asks for another protocol (RFC 9110 §7.8).
+        AfterReplyHead::OtherProtocol => return Err(CallFailure::ReplyMalformed),
+        AfterReplyHead::End => None,
+        AfterReplyHead::Body(body) => Some(body),
+    };
+    let mut headers = HeaderMap::with_capacity(head.fields.len());
+    let mut spellings = Spellings::default();
+    for field in head.fields {
+        let value = match unfolded(field.value) {
+            Some(value) => HeaderValue::from_maybe_shared(Bytes::from(value)),
+            None => HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)),
+        };
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let (Ok(name), Ok(value)) = (name, value) else { return Err(CallFailure::ReplyMalformed) };
+        spellings.add(&name, field.name.as_bytes());
+        headers.append(name, value);
+    }
+    let keeps_connection = keeps_connection(&headers, head.is_http_1_0);
+    let reply = UpstreamReply { status: head.status, headers, spellings, body: Bytes::new() };
+    Ok(Some(Head { reply, body, keeps_connection }))
+}
