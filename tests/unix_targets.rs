@@ -123,15 +123,17 @@ fn a_service_at_a_socket_is_called_localhost_unless_the_settings_say_otherwise()
 /// nginx names the socket as it has bound it, and the gateway has another name for it.
 #[test]
 fn a_connection_is_kept_although_its_socket_has_two_names() {
-    let sockets = Sockets::new();
-    let _nginx = sockets.nginx("a.sock", "");
-    symlink(sockets.path("a.sock"), sockets.path("link.sock")).unwrap();
-    let gateway = once(&sockets.target("link.sock"));
-    let seen: Vec<_> = (0..20).map(|_| gateway.send(&Request::get("/connection")).text()).collect();
-    // The next request may come before the connection of the one before is free again.
-    let new = seen.iter().filter(|number| *number == "1").count();
-    assert!(new < 10, "{seen:?}");
-    assert_eq!(gateway.metrics().count("batchgate_upstream_connections_opened_total", &[]), new);
+    for (options, scheme) in [("", ""), ("http2", "h2c://")] {
+        let sockets = Sockets::new();
+        let _nginx = sockets.nginx("a.sock", options);
+        symlink(sockets.path("a.sock"), sockets.path("link.sock")).unwrap();
+        let gateway = once(&sockets.target("link.sock").replace("unix:", &format!("{scheme}unix:")));
+        let seen: Vec<_> = (0..20).map(|_| gateway.send(&Request::get("/connection")).text()).collect();
+        // The next request may come before the connection of the one before is free again.
+        let new = seen.iter().filter(|number| *number == "1").count();
+        assert!(new < 10, "{scheme} {seen:?}");
+        assert_eq!(gateway.metrics().count("batchgate_upstream_connections_opened_total", &[]), new);
+    }
 }
 
 #[test]

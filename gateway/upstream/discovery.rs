@@ -194,9 +194,9 @@ fn socket_of(address: &TargetAddress) -> Option<&SocketPath> {
     }
 }
 
-/// A target as pingora's pools know it. Before they hand out a connection they compare its address with the peer's; for a
-/// Unix socket that is the path that the service has bound, which may be relative, or lead here by a symbolic link. So they get
-/// an address that they take for any, and [`group`] tells sockets apart.
+/// A target as pingora's pool of HTTP/2 knows it. Before it hands out a connection it compares its address with the peer's; for
+/// a Unix socket that is the path that the service has bound, which may be relative, or lead here by a symbolic link. So it gets
+/// an address that it takes for any, and [`group`] tells sockets apart.
 fn for_pingora(target: &Target, address: &TargetAddress) -> HttpPeer {
     let address = match address {
         TargetAddress::Tcp(address) => *address,

@@ -186,15 +186,13 @@ async fn sockets_are_targets_like_others() {
 
 #[tokio::test]
 async fn each_socket_has_its_own_part_of_the_pool() {
-    let urls = ["unix:/run/a", "h2c://unix:/run/b"].map(str::to_owned);
-    let mut keys = Vec::new();
-    for url in &urls {
-        let targets = at(std::slice::from_ref(url), "", None).await;
-        keys.extend(
-            targets.peers().iter().map(|peer| pingora::upstreams::peer::Peer::reuse_hash(&peer.http)),
-        );
-    }
-    assert_ne!(keys[0], keys[1]);
+    let urls = ["unix:/run/a", "unix:/run/b"].map(str::to_owned);
+    let before = at(&urls, "", None).await;
+    let after = at(&urls, "concurrency: 9", Some(&before)).await;
+    let keys =
+        [before, after].map(|targets| targets.peers().iter().map(|peer| peer.pool_key).collect::<Vec<_>>());
+    assert_ne!(keys[0][0], keys[0][1]);
+    assert_eq!(keys[0], keys[1], "a reload changes nothing");
 }
 
 #[test]
