@@ -56,7 +56,7 @@ pub enum Place {
     Socket(SocketPath),
 }
 
-/// What a service at a Unix socket, which has no host, is called in Host. nginx calls it so too.
+/// Host for a service at a Unix socket, which has no name of its own. nginx sends the same.
 const HOST_OF_SOCKETS: &str = "localhost";
 
 impl Target {
@@ -249,14 +249,14 @@ fn parse(url: &str, weight: NonZeroUsize) -> Result<Target, TargetError> {
 /// Reads the path of a socket.
 fn socket(path: &str) -> Result<Place, TargetError> {
     let refuse = |problem, help: &str| Err(TargetError { problem, help: help.to_owned() });
-    // nginx writes the path of a url so.
+    // nginx lets a url's path follow the socket, behind a colon.
     if path.contains(":/") || path.ends_with(':') {
         return refuse("has a path behind its socket", &format!("a target is a socket alone; {PATHS}"));
     }
     let problem = match SocketPath::parse(path) {
         Ok(path) => return Ok(Place::Socket(path)),
         Err(SocketPathError::Abstract) => {
-            let help = "write `unix:/path`: who may use a socket without a path can't be limited";
+            let help = "write `unix:/path`: an abstract socket has no permissions, so any process can use it";
             return refuse("has an abstract socket", help);
         }
         Err(SocketPathError::TooLong) => {

@@ -140,8 +140,8 @@ fn ring<'peers>(peers: impl Iterator<Item = &'peers Arc<Peer>>) -> KetamaHashing
     KetamaHashing::build(&peers.map(backend).collect::<BTreeSet<_>>())
 }
 
-/// The address whose points on the ring a target has. The ring knows no Unix sockets, so they get an address that nothing else
-/// has, because of its port. It is the same at every gateway and after every start.
+/// The address that places a target on the ring. The ring has no Unix sockets, so a hash of the path takes the place of an
+/// address. Port 0 keeps it apart from those of TCP. It is the same at every gateway and after every start.
 fn on_ring(address: &TargetAddress) -> SocketAddr {
     match address {
         TargetAddress::Tcp(address) => *address,

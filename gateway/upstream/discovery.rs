@@ -194,9 +194,10 @@ fn socket_of(address: &TargetAddress) -> Option<&SocketPath> {
     }
 }
 
-/// A target as pingora's pool of HTTP/2 knows it. Before it hands out a connection it compares its address with the peer's; for
-/// a Unix socket that is the path that the service has bound, which may be relative, or lead here by a symbolic link. So it gets
-/// an address that it takes for any, and [`group`] tells sockets apart.
+/// A target for pingora's pool of HTTP/2. Before the pool hands out a connection, it compares the peer's address with the one
+/// that the system reports. For a Unix socket the system reports the path that the service bound, which can be relative, or
+/// another name of the same file. So sockets get the address 0.0.0.0, for which the pool compares nothing, and [`group`]
+/// tells them apart.
 fn for_pingora(target: &Target, address: &TargetAddress) -> HttpPeer {
     let address = match address {
         TargetAddress::Tcp(address) => *address,

@@ -1,8 +1,8 @@
 //! Opens connections to Unix sockets.
 //!
-//! In: the path of a socket. Out: a connection, or what the system said. TCP waits by itself where a service accepts more slowly
-//! than clients connect; a Unix socket whose backlog is full refuses at once. So a few more attempts are made here, within
-//! 63 ms: shorter than a batch notices, and long enough for a service that is only busy.
+//! In: the path of a socket. Out: a connection, or the system's error. Over TCP the system waits for a service that accepts more
+//! slowly than clients connect; a Unix socket whose backlog is full refuses at once. So this module tries again for 63 ms, which
+//! is enough for a service that is only busy. After that the call goes to another target, or is retried.
 
 use std::io;
 use std::time::Duration;
