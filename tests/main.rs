@@ -114,6 +114,9 @@ mod failing_targets;
 /// Which target gets a call.
 mod balancing;
 
+/// Targets at Unix sockets.
+mod unix_targets;
+
 /// What is no batch: streamed, mapped, balanced.
 mod proxy;
 /// How long it may take, and the turn that it holds.

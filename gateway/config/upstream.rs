@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::circuit::Breaker;
 use super::defaults::number;
+use super::engine::{Engine, Pipeline};
 use super::headers::{HeaderChanges, HeadersDocument};
 use super::health_check::HealthCheck;
 use super::http2::{Http2, Http2Upstream};
 use super::pem;
-use super::pipeline::Pipeline;
 use super::rate::RateDocument;
 use super::resolver::{Resolved, Resolver, all};
 use super::retry::Retry;
@@ -103,7 +103,8 @@ pub(in crate::config) struct UpstreamDocument {
     #[serde(default)]
     pub(in crate::config) headers: HeadersDocument,
 
-    /// The Host of the calls: `target` (the target's own), `preserve` (the client's), or a name.
+    /// The Host of the calls: `target` (the target's own; `localhost` for a Unix socket), `preserve` (the client's), or a
+    /// name.
     #[serde(default = "default_host")]
     pub(in crate::config) host: At<String>,
 
@@ -199,17 +200,6 @@ pub enum Balance {
         /// The field of the call that is the key; `None`, or where a call lacks it: its path.
         header: Option<HeaderName>,
     },
-}
-
-/// How calls are made (`gateway/ARCHITECTURE.md`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// HTTP/1.1: a few connections of a batch, each held for a run of calls.
-    Held,
-    /// HTTP/1.1: requests are sent ahead of the replies on a connection.
-    Pipeline(Pipeline),
-    /// HTTP/2: many calls share a connection. Follows from `h2://` and `h2c://` targets.
-    H2,
 }
 
 /// The Host (`:authority`) that calls carry.

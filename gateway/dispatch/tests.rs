@@ -1,5 +1,6 @@
 //! The dispatcher against a fake engine: whatever each call does, every item ends exactly once.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -161,7 +162,7 @@ impl Drop for InFlightGuard<'_> {
         self.fake.under_way.fetch_sub(1, Ordering::Relaxed);
         if let Some(sent) = self.sent {
             self.progress.attempt_ended(AttemptTimes {
-                target: ([127, 0, 0, 1], 80).into(),
+                target: SocketAddr::from(([127, 0, 0, 1], 80)).into(),
                 connected: None,
                 sent,
                 first_byte: None,

@@ -70,7 +70,7 @@ impl Drop for CallUnderWay<'_> {
         }
         self.upstream.count_attempt(self.status);
         self.progress.attempt_ended(AttemptTimes {
-            target: self.lease.peer().address,
+            target: self.lease.peer().address.clone(),
             connected: self.connected,
             sent: self.sent,
             first_byte: None,

@@ -1,4 +1,4 @@
-//! `pipeline` of an upstream: requests that are sent ahead of the replies.
+//! How calls are made: one at a time on a connection, ahead of the replies (`pipeline` of an upstream), or over HTTP/2.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::defaults::number;
 use super::resolver::Resolver;
 use super::target::Target;
-use super::upstream::Engine;
 use super::yaml::quantity::Delay;
 use super::yaml::written::Written;
 
@@ -32,6 +31,17 @@ impl Default for Pipeline {
     fn default() -> Self {
         Self { depth: number::<16>(), patience: Duration::from_millis(50) }
     }
+}
+
+/// How calls are made (`gateway/ARCHITECTURE.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// HTTP/1.1: a few connections of a batch, each held for a run of calls.
+    Held,
+    /// HTTP/1.1: requests are sent ahead of the replies on a connection.
+    Pipeline(Pipeline),
+    /// HTTP/2: many calls share a connection. Follows from `h2://` and `h2c://` targets.
+    H2,
 }
 
 impl Resolver<'_> {
