@@ -32,5 +32,6 @@ pub mod telemetry;
 pub mod demo;
 pub mod clock;
 pub mod phase;
+mod address;
 mod words;
 mod terminal;

@@ -4,6 +4,7 @@
 
 mod answers;
 mod formats;
+mod pipes;
 mod servers;
 
 use std::fs;

@@ -96,8 +96,13 @@ mod dependencies;
 /// Items that ask for the same, and share a call.
 mod coalescing;
 
-/// Upstreams that fail in every way, and what an item then says.
+/// Groups that are undone.
 mod undo;
+
+/// Requests that are sent ahead of the replies.
+mod pipelining;
+
+/// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 
 /// Every fault of an upstream, crossed with every format.
@@ -111,6 +116,9 @@ mod fair_shares;
 mod failing_targets;
 /// Which target gets a call.
 mod balancing;
+
+/// Targets at Unix sockets.
+mod unix_targets;
 
 /// What is no batch: streamed, mapped, balanced.
 mod proxy;

@@ -45,7 +45,7 @@ fn shown(upstream: &str, target: &str, taken_out: bool, targets: &Targets) -> Va
 }
 
 fn peers_of(targets: &Targets, target: &str) -> Vec<Arc<Peer>> {
-    targets.peers().into_iter().filter(|peer| peer.authority == target).collect()
+    targets.peers().into_iter().filter(|peer| peer.name == target).collect()
 }
 
 fn is_up(peers: &[Arc<Peer>]) -> bool {
@@ -81,14 +81,19 @@ pub(super) fn switch(
     if request.headers().contains_key(header::ORIGIN) || request.headers().contains_key("sec-fetch-site") {
         return (StatusCode::FORBIDDEN, "not for web pages\n");
     }
-    let parts: Vec<_> = path.split('/').map(|part| percent_decode_str(part).decode_utf8_lossy()).collect();
-    let [upstream, target, action] = parts.as_slice() else { return NO_TARGET };
-    let to = match action.as_ref() {
+    // The path of a socket has slashes, encoded or not.
+    let Some((upstream, (target, action))) =
+        path.split_once('/').and_then(|(upstream, rest)| Some((upstream, rest.rsplit_once('/')?)))
+    else {
+        return NO_TARGET;
+    };
+    let [upstream, target] = [upstream, target].map(|part| percent_decode_str(part).decode_utf8_lossy());
+    let to = match action {
         "out" => ByHand::Out,
         "in" => ByHand::In,
         _ => return NO_TARGET,
     };
-    let is_there = snapshot.named(upstream).is_some_and(|upstream| upstream.targets.switch(target, to));
+    let is_there = snapshot.named(&upstream).is_some_and(|upstream| upstream.targets.switch(&target, to));
     if !is_there {
         return NO_TARGET;
     }

@@ -11,6 +11,7 @@ use super::resolver::{Resolved, Resolver, all, already};
 use super::yaml::schema::allow_short_form;
 use super::yaml::span::Span;
 use super::yaml::wrappers::At;
+use crate::address::SocketPath;
 
 /// One address; without `tls`, the address alone will do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -165,11 +166,9 @@ const FORM: &str = "write an IP address and a port, such as `0.0.0.0:8080`, or `
 
 fn parse(text: &str) -> Result<ListenAddress, String> {
     if let Some(path) = text.strip_prefix("unix:") {
-        // sun_path has 108 bytes, including the final NUL.
-        return if path.starts_with('/') && path.len() < 108 {
-            Ok(ListenAddress::Unix(PathBuf::from(path)))
-        } else {
-            Err("a socket's path is absolute and shorter than 108 bytes".to_owned())
+        return match SocketPath::parse(path) {
+            Ok(path) => Ok(ListenAddress::Unix(path.as_path().to_owned())),
+            Err(_) => Err("a socket's path is absolute and shorter than 108 bytes".to_owned()),
         };
     }
     if let Ok(address) = text.parse::<SocketAddr>() {

@@ -52,6 +52,7 @@ mod circuit;
 mod cors;
 mod defaults;
 mod drain;
+mod engine;
 mod environment;
 mod failure_kinds;
 mod headers;
@@ -88,6 +89,7 @@ pub use bulk::BulkRoute;
 pub use circuit::Breaker;
 pub use cors::Cors;
 pub use drain::Drain;
+pub use engine::{Engine, Pipeline};
 pub use failure_kinds::FailureKinds;
 pub use headers::HeaderChanges;
 pub use health_check::HealthCheck;
@@ -101,10 +103,10 @@ pub use rate_limit::{LimitedBatch, RateLimit, Share};
 pub use read_file::ReadFile;
 pub use retry::Retry;
 pub use settings::Settings;
-pub use target::{Scheme, Target};
+pub use target::{Place, Scheme, Target};
 pub use timeout::UpstreamTimeouts;
 pub use trusted_proxies::TrustedProxies;
-pub use upstream::{Balance, Engine, HostPolicy, Upstream};
+pub use upstream::{Balance, HostPolicy, Upstream};
 pub use yaml::diagnostic::{Diagnostic, Diagnostics, Severity};
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
-//! `targets` of an upstream: `scheme://host[:port]` with nothing after it.
+//! `targets` of an upstream: `scheme://host[:port]` with nothing after it, or the path of a Unix socket.
+//!
+//! A socket takes the place of the host, as in nginx: `http://unix:/path` and `h2c://unix:/path`. `unix:/path` is
+//! short for the first.
 
 use std::net::Ipv6Addr;
 use std::num::NonZeroUsize;
@@ -10,6 +13,7 @@ use super::defaults::number;
 use super::resolver::{Refused, Resolved, Resolver, Seen, all};
 use super::yaml::schema::allow_short_form;
 use super::yaml::wrappers::At;
+use crate::address::{SocketPath, SocketPathError};
 
 /// One target; without a weight, the url alone will do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,7 +21,7 @@ use super::yaml::wrappers::At;
 #[schemars(transform = with_url_alone)]
 pub(in crate::config) struct TargetDocument {
     /// `http://`, `https://`, `h2c://` (HTTP/2 without TLS) or `h2://` (HTTP/2 with TLS), a host, and a
-    /// port where it is not 80 or 443.
+    /// port where it is not 80 or 443. Or `unix:/path`: HTTP/1.1 over a Unix socket; HTTP/2: `h2c://unix:/path`.
     #[schemars(example = &"http://10.0.0.1:9001")]
     pub(in crate::config) url: At<String>,
 
@@ -32,32 +36,80 @@ pub(in crate::config) struct TargetDocument {
 pub struct Target {
     /// How it is spoken to.
     pub scheme: Scheme,
-    /// Its host: a name or an IP address (IPv6 without brackets).
-    pub host: String,
-    /// Its port.
-    pub port: u16,
+    /// Where it is.
+    pub place: Place,
     /// Its share of the calls, relative to the other targets'.
     pub weight: NonZeroUsize,
 }
 
+/// Where a target is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At a host.
+    Host {
+        /// A name or an IP address (IPv6 without brackets).
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// On this machine, at a Unix socket.
+    Socket(SocketPath),
+}
+
+/// Host for a service at a Unix socket, which has no name of its own. nginx sends the same.
+const HOST_OF_SOCKETS: &str = "localhost";
+
 impl Target {
-    /// `host` or `host:port`, the port left out where it is the scheme's own; what Host says.
+    /// What Host says: `host` or `host:port`, the port left out where it is the scheme's own.
     #[must_use]
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let default_port = if self.scheme.is_tls() { 443 } else { 80 };
-        if self.port == default_port { host } else { format!("{host}:{}", self.port) }
+        match &self.place {
+            Place::Host { host, port } if *port == self.scheme.default_port() => in_brackets(host),
+            Place::Host { host, port } => format!("{}:{port}", in_brackets(host)),
+            Place::Socket(_) => HOST_OF_SOCKETS.to_owned(),
+        }
     }
+
+    /// What Host says, with the port in any case.
+    #[must_use]
+    pub fn authority_with_port(&self) -> String {
+        match &self.place {
+            Place::Host { host, port } => format!("{}:{port}", in_brackets(host)),
+            Place::Socket(_) => format!("{HOST_OF_SOCKETS}:{}", self.scheme.default_port()),
+        }
+    }
+
+    /// Its name in metrics, in the log and for operators: what Host says, or `unix:/path`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.place {
+            Place::Host { .. } => self.authority(),
+            Place::Socket(path) => path.to_string(),
+        }
+    }
+
+    /// Its url in the shortest form that the configuration takes.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match (self.scheme, &self.place) {
+            (Scheme::Http, Place::Socket(path)) => path.to_string(),
+            (scheme, _) => format!("{}://{}", scheme.as_str(), self.name()),
+        }
+    }
+}
+
+fn in_brackets(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// How a target is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// HTTP/1.1 over TCP.
+    /// HTTP/1.1 without TLS.
     Http,
     /// HTTP/1.1 or HTTP/2 over TLS, as ALPN says.
     Https,
-    /// HTTP/2 over TCP by prior knowledge (RFC 9113 §3.3).
+    /// HTTP/2 without TLS by prior knowledge (RFC 9113 §3.3).
     H2c,
     /// HTTP/2 over TLS only.
     H2,
@@ -79,6 +131,22 @@ impl Scheme {
         matches!(self, Self::Https | Self::H2)
     }
 
+    /// The port where a url names none.
+    const fn default_port(self) -> u16 {
+        if self.is_tls() { 443 } else { 80 }
+    }
+
+    /// Its name in the urls of targets.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::H2c => "h2c",
+            Self::H2 => "h2",
+        }
+    }
+
     /// The scheme in urls of the hop: `http` or `https`.
     #[must_use]
     pub const fn url_scheme(self) -> &'static str {
@@ -94,7 +162,7 @@ impl Resolver<'_> {
             let target = match parse(&url.value, *weight) {
                 Ok(target) => target,
                 Err(error) => {
-                    let shown = if error.problem == "has a user name" {
+                    let shown = if error.problem == USER_NAME {
                         "the target".to_owned()
                     } else {
                         format!("the target {}", url.shown())
@@ -102,8 +170,7 @@ impl Resolver<'_> {
                     return self.refuse(url.span, format!("{shown} {}", error.problem), error.help);
                 }
             };
-            let address = (target.host.clone(), target.port);
-            if let Some(earlier) = seen.earlier(address, url.span) {
+            if let Some(earlier) = seen.earlier(target.place.clone(), url.span) {
                 let help = format!("{earlier}; for a larger share, give it a `weight`");
                 self.warn(url.span, format!("duplicate target {}", url.shown()), help);
             }
@@ -136,11 +203,19 @@ struct TargetError {
     help: String,
 }
 
-const FORM: &str = "write `http://host:port`; also `https://`, `h2c://` and `h2://`";
+const FORM: &str = "write `http://host:port`; also `https://`, `h2c://` and `h2://`, or `unix:/path`";
+
+const USER_NAME: &str = "has a user name";
+
+const PATHS: &str = "what paths upstreams see is up to routes (`strip_prefix`)";
 
 /// Reads a target's url.
 fn parse(url: &str, weight: NonZeroUsize) -> Result<Target, TargetError> {
     let refuse = |problem, help: &str| Err(TargetError { problem, help: help.to_owned() });
+    if let Some(path) = url.strip_prefix("unix:") {
+        let place = socket(path)?;
+        return Ok(Target { scheme: Scheme::Http, place, weight });
+    }
     let Some((scheme, rest)) = url.split_once("://") else {
         let help = if parse_authority(url, Scheme::Http).is_ok() {
             format!("write `http://{url}`")
@@ -150,20 +225,50 @@ fn parse(url: &str, weight: NonZeroUsize) -> Result<Target, TargetError> {
         return Err(TargetError { problem: "has no scheme", help });
     };
     let Some(scheme) = scheme_of(scheme) else { return refuse("has an unknown scheme", FORM) };
+    if let Some(path) = rest.strip_prefix("unix:").filter(|path| path.starts_with('/')) {
+        if scheme.is_tls() {
+            let help =
+                "write `unix:/path`, or `h2c://unix:/path` for HTTP/2: a socket never leaves the machine";
+            return refuse("has TLS over a Unix socket", help);
+        }
+        return Ok(Target { scheme, place: socket(path)?, weight });
+    }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains('@') {
-        return refuse("has a user name", "set `headers.set.Authorization` instead");
+        return refuse(USER_NAME, "set `headers.set.Authorization` instead");
     }
     if authority.contains(['/', '?', '#']) {
-        return refuse(
-            "has a path",
-            "a target is a host; what paths upstreams see is up to routes (`strip_prefix`)",
-        );
+        return refuse("has a path", &format!("a target is a host; {PATHS}"));
     }
     match parse_authority(authority, scheme) {
-        Ok((host, port)) => Ok(Target { scheme, host, port, weight }),
+        Ok((host, port)) => Ok(Target { scheme, place: Place::Host { host, port }, weight }),
         Err(problem) => refuse(problem, FORM),
     }
+}
+
+/// Reads the path of a socket.
+fn socket(path: &str) -> Result<Place, TargetError> {
+    let refuse = |problem, help: &str| Err(TargetError { problem, help: help.to_owned() });
+    // nginx lets a url's path follow the socket, behind a colon.
+    if path.contains(":/") || path.ends_with(':') {
+        return refuse("has a path behind its socket", &format!("a target is a socket alone; {PATHS}"));
+    }
+    let problem = match SocketPath::parse(path) {
+        Ok(path) => return Ok(Place::Socket(path)),
+        Err(SocketPathError::Abstract) => {
+            let help = "write `unix:/path`: an abstract socket has no permissions, so any process can use it";
+            return refuse("has an abstract socket", help);
+        }
+        Err(SocketPathError::TooLong) => {
+            let help = "the system allows no more; a symbolic link to its folder makes it shorter";
+            return refuse("has a path longer than 107 bytes", help);
+        }
+        Err(SocketPathError::Empty) => "has no path",
+        Err(SocketPathError::Relative) => "has a path that does not start with `/`",
+        Err(SocketPathError::Folder) => "has a path that ends with `/`",
+        Err(SocketPathError::Control) => "has a path with control characters",
+    };
+    refuse(problem, "write `unix:/run/orders.sock`")
 }
 
 fn scheme_of(name: &str) -> Option<Scheme> {
@@ -199,13 +304,7 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(String, u16), &'s
         return Err("has a host with characters that are not allowed in a name");
     }
     let port = match port {
-        None => {
-            if scheme.is_tls() {
-                443
-            } else {
-                80
-            }
-        }
+        None => scheme.default_port(),
         Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or("has no port from 1 to 65535")?,
     };
     Ok((host.to_ascii_lowercase(), port))
@@ -229,10 +328,8 @@ fn with_url_alone(schema: &mut Schema) {
 mod tests {
     use super::*;
 
-    fn target(url: &str) -> Result<(Scheme, String, u16), &'static str> {
-        parse(url, NonZeroUsize::MIN)
-            .map(|target| (target.scheme, target.host, target.port))
-            .map_err(|error| error.problem)
+    fn target(url: &str) -> Result<Target, &'static str> {
+        parse(url, NonZeroUsize::MIN).map_err(|error| error.problem)
     }
 
     #[test]
@@ -245,7 +342,26 @@ mod tests {
             ("http://[fe80::1]:81", Scheme::Http, "fe80::1", 81),
             ("http://host.", Scheme::Http, "host.", 80),
         ] {
-            assert_eq!(target(url), Ok((scheme, host.to_owned(), port)), "{url}");
+            let place = Place::Host { host: host.to_owned(), port };
+            assert_eq!(target(url), Ok(Target { scheme, place, weight: NonZeroUsize::MIN }), "{url}");
+        }
+    }
+
+    #[test]
+    fn targets_have_names() {
+        for (url, shortest, name, authority, with_port) in [
+            ("http://10.0.0.1:80", "http://10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.1:80"),
+            ("https://[::1]:80", "https://[::1]:80", "[::1]:80", "[::1]:80", "[::1]:80"),
+            ("unix:/run/a.sock", "unix:/run/a.sock", "unix:/run/a.sock", "localhost", "localhost:80"),
+            ("unix:///run/a b", "unix:/run/a b", "unix:/run/a b", "localhost", "localhost:80"),
+            ("http://unix:/run/a:b", "unix:/run/a:b", "unix:/run/a:b", "localhost", "localhost:80"),
+            ("h2c://unix:/run/a", "h2c://unix:/run/a", "unix:/run/a", "localhost", "localhost:80"),
+            ("http://unix:81", "http://unix:81", "unix:81", "unix:81", "unix:81"),
+        ] {
+            let target = target(url).unwrap();
+            assert_eq!(target.url(), shortest);
+            assert_eq!((&*target.name(), &*target.authority()), (name, authority), "{url}");
+            assert_eq!(target.authority_with_port(), with_port, "{url}");
         }
     }
 
@@ -268,6 +384,17 @@ mod tests {
             ("http://[x]", "has no IPv6 address in its brackets"),
             ("http://[::1]x", "has something after its `]`"),
             ("http://a..b", "has a host with characters that are not allowed in a name"),
+            ("unix:", "has no path"),
+            ("unix:run/a.sock", "has a path that does not start with `/`"),
+            ("unix:@orders", "has an abstract socket"),
+            ("unix:/run/", "has a path that ends with `/`"),
+            ("unix:/run/a\u{0}", "has a path with control characters"),
+            ("http://unix:/run/a.sock:/api/", "has a path behind its socket"),
+            ("unix:/run/a.sock:", "has a path behind its socket"),
+            ("https://unix:/run/a.sock", "has TLS over a Unix socket"),
+            ("h2://unix:/run/a.sock", "has TLS over a Unix socket"),
+            ("http+unix://%2Frun%2Fa.sock", "has an unknown scheme"),
+            ("unix@/run/a.sock", "has no scheme"),
         ] {
             assert_eq!(target(url), Err(problem), "{url}");
         }

@@ -229,7 +229,7 @@ fn every_key_reaches_the_settings() {
     let settings = settings(FULL);
     let upstream = &settings.upstreams[0];
     assert_eq!(upstream.engine, Engine::H2);
-    assert_eq!(upstream.targets[1].host, "::1");
+    assert_eq!(upstream.targets[1].url(), "h2://[::1]");
     assert_eq!(upstream.targets[1].weight.get(), 2);
     assert_eq!(upstream.timeout.connect, Duration::from_millis(1500));
     assert_eq!((upstream.timeout.item.as_secs(), upstream.timeout.request().as_secs()), (120, 3600));

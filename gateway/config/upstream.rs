@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::circuit::Breaker;
 use super::defaults::number;
+use super::engine::{Engine, Pipeline};
 use super::headers::{HeaderChanges, HeadersDocument};
 use super::health_check::HealthCheck;
 use super::http2::{Http2, Http2Upstream};
@@ -95,11 +96,15 @@ pub(in crate::config) struct UpstreamDocument {
     #[serde(default)]
     pub(in crate::config) http2: Http2,
 
+    /// Sends requests ahead of the replies over HTTP/1.1. Absent: one at a time on each connection.
+    pub(in crate::config) pipeline: Option<Pipeline>,
+
     /// Header fields of the calls.
     #[serde(default)]
     pub(in crate::config) headers: HeadersDocument,
 
-    /// The Host of the calls: `target` (the target's own), `preserve` (the client's), or a name.
+    /// The Host of the calls: `target` (the target's own; `localhost` for a Unix socket), `preserve` (the client's), or a
+    /// name.
     #[serde(default = "default_host")]
     pub(in crate::config) host: At<String>,
 
@@ -197,15 +202,6 @@ pub enum Balance {
     },
 }
 
-/// How calls are made (`gateway/ARCHITECTURE.md`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// HTTP/1.1: a few connections of a batch, each held for a run of calls.
-    Held,
-    /// HTTP/2: many calls share a connection. Follows from `h2://` and `h2c://` targets.
-    H2,
-}
-
 /// The Host (`:authority`) that calls carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum HostPolicy {
@@ -245,8 +241,7 @@ impl Resolver<'_> {
         let health_check =
             document.health_check.as_ref().map(|check| self.health_check(check, written)).transpose();
         let targets = targets?;
-        let engine =
-            if targets.iter().any(|target| target.scheme.is_http2()) { Engine::H2 } else { Engine::Held };
+        let engine = self.engine(document.pipeline, &targets, written);
         named?;
         Ok(Upstream {
             name: name.value.clone(),

@@ -18,7 +18,7 @@ use super::items::Items;
 use super::outcome::DispatchedItem;
 use super::queues::Queues;
 use super::resolve::Resolver;
-use super::scheduler::Scheduler;
+use super::scheduler::{Scheduler, Width};
 use super::source::{DispatchLimits, Source};
 use super::undoing::Undoing;
 
@@ -82,7 +82,7 @@ async fn run<'run, E: Engine>(
 ) {
     if items.dependencies.is_empty() {
         let queues = Queues::new(items);
-        drive(&queues, engine, queues.most_channels(engine)).await;
+        drive(&queues, engine, queues.widths(engine)).await;
     } else {
         run_graph(items, engine, resolver, undoing).boxed().await;
     }
@@ -98,9 +98,9 @@ async fn run_graph<'run, E: Engine>(
     undoing: Option<&mut Undoing<'run, E>>,
 ) {
     let graph = Graph::new(items, engine, resolver);
-    let most = [items.run.limits.most_at_once()];
-    let Some(undoing) = undoing else { return drive(&graph, engine, most).await };
-    let mut scheduler = Scheduler::new(&graph, engine, most);
+    let widths = [Width { most: items.run.limits.most_at_once(), upstream: None }];
+    let Some(undoing) = undoing else { return drive(&graph, engine, widths).await };
+    let mut scheduler = Scheduler::new(&graph, engine, widths);
     poll_fn(|context| {
         loop {
             let calls = scheduler.poll(context);
@@ -117,8 +117,8 @@ async fn run_graph<'run, E: Engine>(
 async fn drive<'run, S: Source<'run>, E: Engine>(
     source: &'run S,
     engine: &'run E,
-    most: impl IntoIterator<Item = usize>,
+    widths: impl IntoIterator<Item = Width>,
 ) {
-    let mut scheduler = Scheduler::new(source, engine, most);
+    let mut scheduler = Scheduler::new(source, engine, widths);
     poll_fn(|context| scheduler.poll(context)).await;
 }

@@ -32,6 +32,7 @@ use crate::route::UpstreamIndex;
 use super::budget::ReplyBudget;
 use super::failure::CallFailure;
 use super::progress::Progress;
+use super::ramp::first_channels;
 use super::reply::UpstreamReply;
 
 /// Makes the calls of one batch.
@@ -45,6 +46,12 @@ pub trait Engine: Sync {
     /// The most channels to an upstream that are of use: the calls that one client may have there at once, over all its
     /// batches.
     fn capacity(&self, upstream: UpstreamIndex) -> usize;
+
+    /// The channels to an upstream that a batch opens at once for this many calls. More are opened only while nothing comes
+    /// back.
+    fn first_channels(&self, _upstream: UpstreamIndex, calls: usize) -> usize {
+        first_channels(calls)
+    }
 
     /// The permit for a call to an upstream, if one is free.
     fn try_permit(&self, upstream: UpstreamIndex) -> Option<Permit<&FairLimiter>>;

@@ -112,6 +112,7 @@ pub use failure::{CallFailure, FailureKind};
 pub use in_order::{Client, InOrder, Next, Pace, Piece};
 pub use outcome::{DispatchedItem, Outcome, SkipReason, WindowLimit};
 pub use progress::{Progress, Sent};
+pub use ramp::first_channels;
 pub use reply::UpstreamReply;
 pub use resolve::{Answers, Resolver, Surroundings, Unfit, locate, resolve};
 pub use source::DispatchLimits;

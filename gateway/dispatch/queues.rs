@@ -12,6 +12,7 @@ use super::engine::Engine;
 use super::items::{Items, PlacedJob};
 use super::outcome::Outcome;
 use super::placed_call::PlacedCall;
+use super::scheduler::Width;
 use super::source::{Run, Source};
 
 /// The queues of one batch.
@@ -48,11 +49,12 @@ impl<'items> Queues<'items> {
 
     /// How many channels each queue may have. More than the upstream has permits for one client would only wait for
     /// each other.
-    pub(super) fn most_channels<E: Engine>(&self, engine: &E) -> impl Iterator<Item = usize> {
+    pub(super) fn widths<E: Engine>(&self, engine: &E) -> impl Iterator<Item = Width> {
         let limits = self.items.run.limits;
         self.lines.iter().map(move |queue| {
             let at_once = limits.concurrency.min(engine.capacity(queue.upstream)).max(1);
-            if limits.sequential { 1 } else { at_once.min(queue.numbers.len()) }
+            let most = if limits.sequential { 1 } else { at_once.min(queue.numbers.len()) };
+            Width { most, upstream: Some(queue.upstream).filter(|_| !limits.sequential) }
         })
     }
 }

@@ -11,9 +11,10 @@ use tokio::time::Sleep;
 
 use crate::clock::Stopwatch;
 
-/// Channels that a batch opens at once for a queue of `calls`: a connection is worth opening for a run of calls, not for
-/// one.
-pub(super) fn first_channels(calls: usize) -> usize {
+/// Channels that a batch opens at once for a queue of `calls`, unless the engine knows better: a connection is worth opening
+/// for a run of calls, not for one.
+#[must_use]
+pub fn first_channels(calls: usize) -> usize {
     (calls / 4).clamp(2, 8)
 }
 

@@ -43,13 +43,21 @@ struct Channels {
     open: usize,
     /// How many there should be while items wait.
     wanted: usize,
-    most: usize,
+    width: Width,
+}
+
+/// How many channels a queue may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Width {
+    pub(super) most: usize,
+    /// Where all its calls go; `None`: to several upstreams.
+    pub(super) upstream: Option<UpstreamIndex>,
 }
 
 impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
-    /// Nothing is started yet. `most`: for each queue, how many channels it may have.
-    pub(super) fn new(source: &'run S, engine: &'run E, most: impl IntoIterator<Item = usize>) -> Self {
-        let queues = most.into_iter().map(|most| Channels { open: 0, wanted: 0, most });
+    /// Nothing is started yet. `widths`: of each queue.
+    pub(super) fn new(source: &'run S, engine: &'run E, widths: impl IntoIterator<Item = Width>) -> Self {
+        let queues = widths.into_iter().map(|width| Channels { open: 0, wanted: 0, width });
         Self {
             shared: Shared { source, engine },
             workers: FuturesUnordered::new(),
@@ -92,7 +100,10 @@ impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
             if channels.open == 0 {
                 channels.wanted = 0;
             }
-            channels.wanted = channels.wanted.max(first_channels(waiting)).min(channels.most);
+            let Width { most, upstream } = channels.width;
+            let engine = self.shared.engine;
+            let first = upstream.map(|upstream| engine.first_channels(upstream, waiting));
+            channels.wanted = channels.wanted.max(first.unwrap_or_else(|| first_channels(waiting))).min(most);
             for _ in channels.open..channels.wanted.min(channels.open + waiting) {
                 // Boxed, so that the compiler need not see through it to know that it is `Send`.
                 self.workers.push(self.shared.work(queue).boxed());
@@ -106,12 +117,12 @@ impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
     fn poll_ramp(&mut self, context: &mut Context<'_>) {
         let source = self.shared.source;
         let wants_more = |(queue, channels): (usize, &Channels)| {
-            channels.wanted < channels.most && source.waiting(queue) > 0
+            channels.wanted < channels.width.most && source.waiting(queue) > 0
         };
         while self.queues.iter().enumerate().any(wants_more) {
             let Poll::Ready(growth) = self.ramp.poll(context, || source.run().completed()) else { return };
             for channels in &mut self.queues {
-                channels.wanted = channels.wanted.saturating_mul(growth).min(channels.most);
+                channels.wanted = channels.wanted.saturating_mul(growth).min(channels.width.most);
             }
         }
         self.ramp.stop();

@@ -11,7 +11,7 @@ use crate::plan::PlannedLine;
 
 use super::arriving::{StreamWork, StreamedItem};
 use super::engine::Engine;
-use super::scheduler::Scheduler;
+use super::scheduler::{Scheduler, Width};
 
 /// Drives the calls of a stream.
 pub struct StreamDispatch<'work, E: Engine> {
@@ -24,7 +24,8 @@ pub struct StreamDispatch<'work, E: Engine> {
 impl<'work, E: Engine> StreamDispatch<'work, E> {
     /// Nothing was started yet.
     pub fn new(work: &'work StreamWork<'work>, engine: &'work E) -> Self {
-        let scheduler = Scheduler::new(work, engine, [work.run.limits.most_at_once()]);
+        let scheduler =
+            Scheduler::new(work, engine, [Width { most: work.run.limits.most_at_once(), upstream: None }]);
         Self { work, scheduler, under_way: 0, bytes_under_way: 0 }
     }
 

@@ -5,11 +5,11 @@
 //! then) and belongs to the holder of the item. An attempt is recorded when it ends or is dropped, by the channel that
 //! made it; a trace's span id would be one more field of [`AttemptTimes`].
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::address::TargetAddress;
 use crate::clock::Stopwatch;
 
 /// The times of one item.
@@ -40,10 +40,10 @@ impl Timeline {
 }
 
 /// The times of one attempt.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct AttemptTimes {
     /// The target that it went to.
-    pub target: SocketAddr,
+    pub target: TargetAddress,
     /// A connection was opened for it. `None`: it went over one that was open already.
     pub connected: Option<Stopwatch>,
     /// Just before its first byte was written.

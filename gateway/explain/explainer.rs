@@ -9,7 +9,7 @@ use super::explanation::{ExplainedCall, ExplainedItem, ExplainedRejection, Expla
 use super::headers::ShownHeaders;
 use super::limits::{self, UpstreamLimits};
 use crate::batch::ItemIndex;
-use crate::config::{Scheme, Target, Upstream};
+use crate::config::{Target, Upstream};
 use crate::dialect::InputFormat;
 use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step, Undo, coalesce};
 use crate::problem;
@@ -155,7 +155,7 @@ fn explain_call(
     ExplainedCall {
         upstream: upstream.name.clone(),
         targets: match context.audience {
-            Audience::Operator => upstream.targets.iter().map(target).collect(),
+            Audience::Operator => upstream.targets.iter().map(Target::url).collect(),
             Audience::Client => Vec::new(),
         },
         path: call.target.to_string(),
@@ -164,16 +164,6 @@ fn explain_call(
         timeout_milliseconds: milliseconds(timeout),
         limits: UpstreamLimits::new(upstream, method),
     }
-}
-
-fn target(target: &Target) -> String {
-    let scheme = match target.scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-        Scheme::H2c => "h2c",
-        Scheme::H2 => "h2",
-    };
-    format!("{scheme}://{}", target.authority())
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -9,7 +9,7 @@
 //! forwarded, and which replies are followed by another one on the same hop.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 
 use super::field::is_hop_by_hop;
 
@@ -47,10 +47,10 @@ pub fn connection_options(fields: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 
 /// Whether a reply leaves its connection open for the next request (RFC 9112 §9.3).
 #[must_use]
-pub fn keeps_connection(fields: &HeaderMap, is_http_1_0: bool) -> bool {
+pub fn keeps_connection(fields: &HeaderMap, version: Version) -> bool {
     let says =
         |word: &str| connection_options(fields).any(|option| option.eq_ignore_ascii_case(word.as_bytes()));
-    !says("close") && (!is_http_1_0 || says("keep-alive"))
+    !says("close") && (version != Version::HTTP_10 || says("keep-alive"))
 }
 
 /// The fields that Connection names.

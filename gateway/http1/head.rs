@@ -2,6 +2,8 @@
 //!
 //! Each line is checked when it is complete. Limits are checked with every byte, so that an endless line is refused.
 
+use http::{StatusCode, Version};
+
 use super::HeadLimits;
 use super::fault::{Fault, Flaw};
 use super::lines::{LineEnd, Lines};
@@ -34,11 +36,12 @@ impl Facts {
     /// # Errors
     /// Its fields contradict each other, or say nothing that can be relied on.
     pub(super) fn of_reply(
-        status: u16,
-        is_http_1_0: bool,
+        status: StatusCode,
+        version: Version,
         fields: &[httparse::Header<'_>],
     ) -> Result<Self, Flaw> {
-        let mut facts = Self { is_http_1_0, status, ..Self::default() };
+        let is_http_1_0 = version == Version::HTTP_10;
+        let mut facts = Self { is_http_1_0, status: status.as_u16(), ..Self::default() };
         for field in fields {
             framing_field(field.name.as_bytes(), field.value, &mut facts, MessageKind::Reply)?;
         }

@@ -7,7 +7,7 @@
 
 use std::mem::MaybeUninit;
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 
 use super::chunked::Body;
 use super::fault::{Fault, Flaw};
@@ -25,8 +25,8 @@ pub struct ReplyHead<'bytes> {
     pub length: usize,
     /// Its status.
     pub status: StatusCode,
-    /// Whether its version is HTTP/1.0.
-    pub is_http_1_0: bool,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub version: Version,
     /// Its fields as they were written. A value can be folded over several lines ([`unfolded`]).
     pub fields: &'bytes [httparse::Header<'bytes>],
     facts: Facts,
@@ -120,12 +120,12 @@ fn parse<T, F: FnOnce(ReplyHead<'_>) -> T>(
     }
     let status = reply.code.and_then(|code| StatusCode::from_u16(code).ok());
     let Some(status) = status else { return Parsed::Fault(Fault::new(Flaw::StatusLine, 9)) };
-    let is_http_1_0 = reply.version == Some(0);
-    let facts = match Facts::of_reply(status.as_u16(), is_http_1_0, reply.headers) {
+    let version = if reply.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    let facts = match Facts::of_reply(status, version, reply.headers) {
         Ok(facts) => facts,
         Err(flaw) => return Parsed::Fault(Fault::new(flaw, 0)),
     };
-    Parsed::Read(make(ReplyHead { length, status, is_http_1_0, fields: reply.headers, facts }))
+    Parsed::Read(make(ReplyHead { length, status, version, fields: reply.headers, facts }))
 }
 
 const fn too_large() -> Fault {

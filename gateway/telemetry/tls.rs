@@ -1,12 +1,13 @@
 //! Counts and logs failed TLS handshakes with targets and with clients. Causes are a closed set, so that they can be
 //! labels. The exact error is in the log, at most once a second for each upstream and for all clients together.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use prometheus::IntCounterVec;
 
 use super::LogThrottle;
 use super::registry::metric_table;
+use crate::address::TargetAddress;
 use crate::words::words;
 
 words! {
@@ -48,7 +49,7 @@ pub struct TlsTarget<'peer> {
     /// Its host and port, as configured.
     pub target: &'peer str,
     /// The address that was connected to.
-    pub address: SocketAddr,
+    pub address: &'peer TargetAddress,
 }
 
 metric_table! {

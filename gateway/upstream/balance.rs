@@ -5,6 +5,7 @@
 //! addresses never changes; another look-up makes another set. Choosing takes a few atomics and no lock.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,7 +13,10 @@ use std::time::Duration;
 use pingora::lb::selection::consistent::KetamaHashing;
 use pingora::lb::selection::{BackendIter, BackendSelection};
 use pingora::lb::{Backend, Extensions};
+use pingora::protocols::l4;
+use ring::digest::{SHA256, digest};
 
+use crate::address::{SocketPath, TargetAddress};
 use crate::config::Balance;
 
 use super::peer::Peer;
@@ -53,9 +57,7 @@ impl Addresses {
     pub(crate) fn are(&self, peers: &[Arc<Peer>]) -> bool {
         let is_in = |peer: &Arc<Peer>| {
             let same = |own: &&Arc<Peer>| {
-                own.address == peer.address
-                    && own.authority == peer.authority
-                    && own.is_spare == peer.is_spare
+                own.address == peer.address && own.name == peer.name && own.is_spare == peer.is_spare
             };
             self.peers.iter().any(|own| same(&own))
         };
@@ -132,10 +134,24 @@ fn ring<'peers>(peers: impl Iterator<Item = &'peers Arc<Peer>>) -> KetamaHashing
     let backend = |peer: &Arc<Peer>| {
         let mut ext = Extensions::new();
         ext.insert(Arc::clone(peer));
-        let addr = pingora::protocols::l4::socket::SocketAddr::Inet(peer.address);
+        let addr = l4::socket::SocketAddr::Inet(on_ring(&peer.address));
         Backend { addr, weight: peer.weight, ext }
     };
     KetamaHashing::build(&peers.map(backend).collect::<BTreeSet<_>>())
+}
+
+/// The address that places a target on the ring. The ring has no Unix sockets, so a hash of the path takes the place of an
+/// address. Port 0 keeps it apart from those of TCP. It is the same at every gateway and after every start.
+fn on_ring(address: &TargetAddress) -> SocketAddr {
+    match address {
+        TargetAddress::Tcp(address) => *address,
+        TargetAddress::Unix(path) => SocketAddr::from((Ipv6Addr::from(hash_of(path)), 0)),
+    }
+}
+
+fn hash_of(path: &SocketPath) -> u128 {
+    let digest = digest(&SHA256, path.as_path().as_os_str().as_encoded_bytes());
+    digest.as_ref().first_chunk().map_or(0, |first| u128::from_be_bytes(*first))
 }
 
 /// Turns by weight: a walk over all turns in steps that meet each of them once, and spread those of one address.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use parking_lot::Mutex;
 use pingora::upstreams::peer::{HttpPeer, Peer as _};
 use prometheus::IntCounterVec;
 
-use crate::config::{Http2, Target, Upstream};
+use crate::address::{SocketPath, TargetAddress};
+use crate::config::{Http2, Place, Target, Upstream};
 use crate::telemetry::{LogThrottle, LookupFailure};
 
 use super::connections::tls::UpstreamTls;
@@ -48,10 +49,16 @@ pub(crate) struct Discovery {
 }
 
 /// One of a target's addresses.
-#[derive(Clone, Copy)]
-struct Place {
-    address: SocketAddr,
+#[derive(Clone)]
+struct Found {
+    address: TargetAddress,
     is_spare: bool,
+}
+
+impl Found {
+    const fn always(address: TargetAddress) -> Self {
+        Self { address, is_spare: false }
+    }
 }
 
 impl Discovery {
@@ -70,9 +77,7 @@ impl Discovery {
 
     /// Looks all names up at once. Returns when to look again, and counts failures.
     pub(crate) async fn look_up(&self, failures: &IntCounterVec) -> Duration {
-        let targets = self.upstream.targets.iter();
-        let hosts: BTreeSet<_> =
-            targets.filter(|target| is_name(target)).map(|target| &*target.host).collect();
+        let hosts: BTreeSet<_> = self.upstream.targets.iter().filter_map(name_of).collect();
         if hosts.is_empty() {
             return Duration::MAX;
         }
@@ -112,38 +117,37 @@ impl Discovery {
     }
 
     /// All targets at all their known addresses, each once. `state` returns the state of an address.
-    pub(crate) fn peers(&self, state: impl Fn(&str, SocketAddr) -> Arc<TargetState>) -> Vec<Arc<Peer>> {
+    pub(crate) fn peers(&self, state: impl Fn(&str, &TargetAddress) -> Arc<TargetState>) -> Vec<Arc<Peer>> {
         let mut peers: Vec<Arc<Peer>> = Vec::new();
         for target in &self.upstream.targets {
-            let authority = target.authority();
-            for place in self.places(target) {
-                if !peers.iter().any(|peer| peer.address == place.address && peer.authority == authority) {
-                    let state = state(&authority, place.address);
-                    peers.push(Arc::new(self.peer(target, place, state)));
+            let name = target.name();
+            for found in self.addresses(target) {
+                if !peers.iter().any(|peer| peer.address == found.address && peer.name == name) {
+                    let state = state(&name, &found.address);
+                    peers.push(Arc::new(self.peer(target, found, state)));
                 }
             }
         }
         peers
     }
 
-    fn places(&self, target: &Target) -> Vec<Place> {
-        let with_port =
-            |(address, is_spare)| Place { address: SocketAddr::new(address, target.port), is_spare };
-        match target.host.parse::<IpAddr>() {
-            Ok(address) => vec![with_port((address, false))],
-            Err(_) => self
-                .known
-                .lock()
-                .get(&target.host)
-                .map(|known| known.addresses().map(with_port).collect())
-                .unwrap_or_default(),
+    fn addresses(&self, target: &Target) -> Vec<Found> {
+        let (host, port) = match &target.place {
+            Place::Socket(path) => return vec![Found::always(TargetAddress::Unix(path.clone()))],
+            Place::Host { host, port } => (host, *port),
+        };
+        let with_port = |address| TargetAddress::Tcp(SocketAddr::new(address, port));
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return vec![Found::always(with_port(address))];
         }
+        let found = |(address, is_spare)| Found { address: with_port(address), is_spare };
+        self.known.lock().get(host).map(|known| known.addresses().map(found).collect()).unwrap_or_default()
     }
 
-    fn peer(&self, target: &Target, place: Place, state: Arc<TargetState>) -> Peer {
-        let Place { address, is_spare } = place;
+    fn peer(&self, target: &Target, found: Found, state: Arc<TargetState>) -> Peer {
+        let Found { address, is_spare } = found;
         let authority = target.authority();
-        let mut http = HttpPeer::new(address, target.scheme.is_tls(), target.host.clone());
+        let mut http = for_pingora(target, &address);
         let options = &mut http.options;
         options.total_connection_timeout = Some(self.upstream.timeout.connect);
         options.read_timeout = Some(self.upstream.timeout.item);
@@ -154,7 +158,7 @@ impl Discovery {
         options.h2_stream_window_size = Some(http2.stream_window);
         options.h2_connection_window_size = Some(http2.connection_window());
         let tls = self.tls.as_ref().filter(|_| target.scheme.is_tls());
-        http.group_key = group(tls.map_or(0, |tls| tls.verified), &self.upstream.http2);
+        http.group_key = group(tls.map_or(0, |tls| tls.verified), &self.upstream.http2, socket_of(&address));
         Peer {
             pool_key: http.reuse_hash(),
             idle_timeout: self.idle_timeout,
@@ -163,6 +167,7 @@ impl Discovery {
             host: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("")),
             origin: format!("{}://{authority}", target.scheme.url_scheme()),
             authority,
+            name: target.name(),
             address,
             is_spare,
             scheme: target.scheme,
@@ -174,15 +179,41 @@ impl Discovery {
 }
 
 /// The part of the pool's key that is ours. Connections of different groups are never shared, because something else was
-/// verified when they were opened, or something else was said to the target. The address, the host and whether TLS is
+/// verified when they were opened, or something else was said to the target. The address of TCP, the host and whether TLS is
 /// spoken are in the key anyway, and each version of HTTP has its own connections.
-fn group(verified: u64, http2: &Http2) -> u64 {
+fn group(verified: u64, http2: &Http2, socket: Option<&SocketPath>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (verified, http2.stream_window).hash(&mut hasher);
+    (verified, http2.stream_window, socket).hash(&mut hasher);
     hasher.finish()
 }
 
-/// Whether it has to be looked up.
-pub(crate) fn is_name(target: &Target) -> bool {
-    target.host.parse::<IpAddr>().is_err()
+fn socket_of(address: &TargetAddress) -> Option<&SocketPath> {
+    match address {
+        TargetAddress::Tcp(_) => None,
+        TargetAddress::Unix(path) => Some(path),
+    }
+}
+
+/// A target for pingora's pool of HTTP/2. Before the pool hands out a connection, it compares the peer's address with the one
+/// that the system reports. For a Unix socket the system reports the path that the service bound, which can be relative, or
+/// another name of the same file. So sockets get the address 0.0.0.0, for which the pool compares nothing, and [`group`]
+/// tells them apart.
+fn for_pingora(target: &Target, address: &TargetAddress) -> HttpPeer {
+    let address = match address {
+        TargetAddress::Tcp(address) => *address,
+        TargetAddress::Unix(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+    };
+    let host = match &target.place {
+        Place::Host { host, .. } => host.clone(),
+        Place::Socket(_) => String::new(),
+    };
+    HttpPeer::new(address, target.scheme.is_tls(), host)
+}
+
+/// The name that has to be looked up, if there is one.
+fn name_of(target: &Target) -> Option<&str> {
+    match &target.place {
+        Place::Host { host, .. } => Some(host.as_str()).filter(|host| host.parse::<IpAddr>().is_err()),
+        Place::Socket(_) => None,
+    }
 }

@@ -33,6 +33,13 @@ pub(crate) fn of_connect(error: &Error) -> CallFailure {
     }
 }
 
+/// What the log says of an error: the system's words, which contain nothing of a peer's, or the kind of the error.
+pub(crate) fn in_words(error: &Error) -> String {
+    let system =
+        error.root_cause().downcast_ref::<io::Error>().filter(|error| error.raw_os_error().is_some());
+    system.map_or_else(|| error.etype().as_str().to_owned(), ToString::to_string)
+}
+
 /// Why an exchange on an open connection failed.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are treated alike")]
 pub(crate) fn of_exchange(error: &Error) -> CallFailure {

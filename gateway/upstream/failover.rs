@@ -6,9 +6,9 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::address::TargetAddress;
 use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
 
@@ -24,9 +24,9 @@ pub(crate) struct Failover<'call> {
     upstream: &'call Upstream,
     /// What `consistent_hash` chooses by.
     key: Cow<'call, [u8]>,
-    tried: Vec<SocketAddr>,
+    tried: Vec<TargetAddress>,
     /// Where the attempt under way goes.
-    current: Option<SocketAddr>,
+    current: Option<TargetAddress>,
     /// Why the last target of this attempt could not be connected to.
     last: Option<CallFailure>,
     /// The next connection must not be one that was idle.
@@ -38,13 +38,18 @@ impl<'call> Failover<'call> {
         Self { upstream, key, tried: Vec::new(), current: None, last: None, needs_new: false }
     }
 
+    /// Whether the next connection must be a new one.
+    pub(crate) const fn needs_new(&self) -> bool {
+        self.needs_new
+    }
+
     /// The target of a connection that the caller holds, if the call may go to it.
     pub(crate) fn to(&mut self, peer: &Arc<Peer>) -> Option<Lease> {
         if self.needs_new {
             return None;
         }
         let lease = self.upstream.targets.again(peer, &self.tried, &self.key)?;
-        self.current = Some(peer.address);
+        self.current = Some(peer.address.clone());
         Some(lease)
     }
 
@@ -71,12 +76,12 @@ impl<'call> Failover<'call> {
                 Err(why_none) => return Err(self.last.unwrap_or(why_none)),
             };
             if may_reuse && let Some(connection) = idle(Arc::clone(lease.peer())).await {
-                self.current = Some(lease.peer().address);
+                self.current = Some(lease.peer().address.clone());
                 return Ok((lease, connection));
             }
             // Boxed, so that calls that need no new connection are no larger for it.
             if let Some((lease, connection)) = Box::pin(self.race(lease, &open)).await {
-                self.current = Some(lease.peer().address);
+                self.current = Some(lease.peer().address.clone());
                 return Ok((lease, connection));
             }
             if let Some(last) = self.last.filter(|_| until.is_over()) {
@@ -94,9 +99,9 @@ impl<'call> Failover<'call> {
         let raced = race(targets, lease, &self.tried, open).await;
         for (mut lease, error) in raced.failed {
             let failure = error::of_connect(&error);
-            self.upstream.count_connect_error(failure);
+            self.upstream.not_connected(lease.peer(), failure, &error);
             targets.failed(&mut lease, failure);
-            self.tried.push(lease.peer().address);
+            self.tried.push(lease.peer().address.clone());
             self.last = Some(failure);
         }
         raced.opened

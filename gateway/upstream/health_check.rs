@@ -5,7 +5,6 @@
 //! which outlives the configuration, so a reload changes nothing.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::stream::{StreamExt, iter};
@@ -14,11 +13,13 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 use tokio::task::JoinSet;
 
+use crate::address::TargetAddress;
 use crate::clock::Deadline;
 use crate::config::{HealthCheck, Scheme};
 use crate::header::hop::is_interim;
 
 use super::connections::{Connections, http1_session};
+use super::error;
 use super::instance::Upstream;
 use super::peer::Peer;
 
@@ -37,7 +38,7 @@ pub(crate) fn start_checks(upstreams: &[Arc<Upstream>]) -> JoinSet<()> {
 }
 
 async fn check_from_time_to_time(upstream: Arc<Upstream>, terms: HealthCheck) {
-    let mut checks: HashMap<(String, SocketAddr), Check> = HashMap::new();
+    let mut checks: HashMap<(String, TargetAddress), Check> = HashMap::new();
     loop {
         update(&mut checks, &upstream, &terms);
         iter(checks.values_mut()).for_each_concurrent(AT_ONCE, |check| check.run(&upstream, &terms)).await;
@@ -46,9 +47,9 @@ async fn check_from_time_to_time(upstream: Arc<Upstream>, terms: HealthCheck) {
 }
 
 /// Makes one check for each address that the upstream has now.
-fn update(checks: &mut HashMap<(String, SocketAddr), Check>, upstream: &Upstream, terms: &HealthCheck) {
+fn update(checks: &mut HashMap<(String, TargetAddress), Check>, upstream: &Upstream, terms: &HealthCheck) {
     let peers = upstream.targets.peers();
-    let key = |peer: &Arc<Peer>| (peer.authority.clone(), peer.address);
+    let key = |peer: &Arc<Peer>| (peer.name.clone(), peer.address.clone());
     checks.retain(|known, _| peers.iter().any(|peer| key(peer) == *known));
     for peer in peers {
         checks.entry(key(&peer)).or_insert_with(|| Check::new(peer, upstream, terms));
@@ -91,7 +92,7 @@ impl Check {
         }
         self.contrary = 0;
         state.set_healthy(found.is_ok());
-        let (target, address) = (&self.peer.authority, self.peer.address);
+        let (target, address) = (&self.peer.name, &self.peer.address);
         match found {
             Ok(()) => tracing::info!(kind = "health", upstream, target, %address, "target is healthy"),
             Err(error) if self.peer.is_spare => {
@@ -111,8 +112,7 @@ async fn ask(
     request: &RequestHeader,
     terms: &HealthCheck,
 ) -> Result<(), String> {
-    let status =
-        exchange(connections, peer, request).await.map_err(|error| error.etype().as_str().to_owned())?;
+    let status = exchange(connections, peer, request).await.map_err(|error| error::in_words(&error))?;
     let good = &terms.status;
     let is_good =
         if good.is_empty() { (200..400).contains(&status.as_u16()) } else { good.contains(&status) };

@@ -20,10 +20,11 @@ use crate::dispatch::CallFailure;
 use crate::limiter::{FairLimiter, LimiterLimits, LongLived, LongLivedLimits};
 use crate::problem::failure_reason;
 use crate::route::{CanonicalPath, Strictness};
-use crate::telemetry::Metrics;
+use crate::telemetry::{LogThrottle, Metrics};
 
 use super::connections::Connections;
 use super::discovery::SharedSettings;
+use super::error;
 use super::peer::Peer;
 use super::retry_budget::RetryBudget;
 use super::targets::{Counts, Targets};
@@ -55,6 +56,8 @@ pub(crate) struct Upstream {
     attempts_ok: IntCounter,
     attempts: IntCounterVec,
     connect_errors: IntCounterVec,
+    /// For log lines about them.
+    connect_throttle: LogThrottle,
     retries: IntCounterVec,
     retries_refused: IntCounter,
 }
@@ -90,6 +93,7 @@ impl Upstream {
             attempts_ok: counts.attempts.with_label_values(&[&settings.name, "200"]),
             attempts: counts.attempts.clone(),
             connect_errors: counts.connect_errors.clone(),
+            connect_throttle: LogThrottle::default(),
             retries: counts.retries.clone(),
             retries_refused: counts.retry_budget_exhausted.with_label_values(name),
             settings: settings.clone(),
@@ -155,9 +159,15 @@ impl Upstream {
         }
     }
 
-    /// Counts a connection that could not be opened.
-    pub(crate) fn count_connect_error(&self, failure: CallFailure) {
-        self.count_in(&self.connect_errors, failure_reason(failure));
+    /// Counts and logs a connection that could not be opened. The log of TLS handshakes is elsewhere (`telemetry/tls.rs`).
+    pub(crate) fn not_connected(&self, peer: &Peer, failure: CallFailure, error: &pingora::Error) {
+        let reason = failure_reason(failure);
+        self.count_in(&self.connect_errors, reason);
+        if failure != CallFailure::TlsHandshake && self.connect_throttle.may_log() {
+            let (upstream, target) = (self.settings.name.as_str(), peer.name.as_str());
+            let (address, detail) = (&peer.address, error::in_words(error));
+            tracing::warn!(kind = "connect", upstream, target, %address, reason, detail, "a target could not be connected to");
+        }
     }
 
     /// Counts a retry, also one that the budget does not limit.

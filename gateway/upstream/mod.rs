@@ -11,8 +11,8 @@
 //! | what an error means | `error` |
 //! | whether the call is sent once more | `retry`, within the `retry_budget` |
 //!
-//! A `peer` is a target at one address, and a `lease` is one call's use of it. `client` sends the items of a batch;
-//! `serve::proxy` sends single requests.
+//! A `peer` is a target at one address (`crate::address`: TCP or a Unix socket), and a `lease` is one call's use of it.
+//! `client` sends the items of a batch; `serve::proxy` sends single requests.
 
 pub(crate) mod balance;
 pub(crate) mod circuit;

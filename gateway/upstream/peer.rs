@@ -3,13 +3,13 @@
 //! A peer never changes, except for its state, which it shares with the peer that replaces it at the next look-up or
 //! reload.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use pingora::upstreams::peer::HttpPeer;
 
+use crate::address::TargetAddress;
 use crate::config::Scheme;
 
 use super::circuit::CircuitState;
@@ -27,14 +27,16 @@ pub(crate) struct Peer {
     pub(crate) idle_timeout: Duration,
     /// The settings of TLS, if it is spoken.
     pub(crate) tls: Option<Arc<UpstreamTls>>,
-    /// `host[:port]` as Host says it.
+    /// What Host says.
     pub(crate) host: HeaderValue,
     /// `scheme://host[:port]`.
     pub(crate) origin: String,
-    /// `host[:port]` as configured: its name for operators.
+    /// `host[:port]` as Host says it.
     pub(crate) authority: String,
+    /// Its name for operators, as configured: `host[:port]`, or `unix:/path`.
+    pub(crate) name: String,
     /// Its address.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: TargetAddress,
     /// Whether it is spare: asked only if no other address of its name takes a call.
     pub(crate) is_spare: bool,
     /// The protocol.

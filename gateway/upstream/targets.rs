@@ -6,7 +6,6 @@
 //!
 //! Whether another target is tried after one has failed is the task of `failover`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use http::StatusCode;
 use parking_lot::Mutex;
 use prometheus::{IntCounter, IntCounterVec};
 
+use crate::address::TargetAddress;
 use crate::clock::Deadline;
 use crate::config::{Balance, Breaker, HealthCheck, Target, Upstream};
 use crate::dispatch::CallFailure;
@@ -44,7 +44,7 @@ const PROBED_FOR: Duration = Duration::from_secs(1);
 pub(crate) struct Targets {
     discovery: Discovery,
     addresses: ArcSwap<Addresses>,
-    /// By authority: whether the target was taken out by hand.
+    /// By name: whether the target was taken out by hand.
     by_hand: Vec<(String, Arc<AtomicBool>)>,
     /// When the names are to be looked up again.
     again: Mutex<Option<Deadline>>,
@@ -69,9 +69,9 @@ impl Targets {
         before: Option<&Self>,
     ) -> Self {
         let by_hand = upstream.targets.iter().map(|target| {
-            let authority = target.authority();
-            let kept = before.and_then(|before| before.hand_on(&authority)).cloned();
-            (authority, kept.unwrap_or_default())
+            let name = target.name();
+            let kept = before.and_then(|before| before.hand_on(&name)).cloned();
+            (name, kept.unwrap_or_default())
         });
         let known = before.map(|before| before.addresses.load_full());
         let targets = Self {
@@ -112,11 +112,11 @@ impl Targets {
         let again_after = self.discovery.look_up(&self.counts.lookup_failures).await;
         *self.again.lock() = (again_after < Duration::MAX).then(|| Deadline::after(again_after));
         let known = self.addresses.load_full();
-        let state = |authority: &str, address| {
-            let is_it = |peer: &&Arc<Peer>| peer.address == address && peer.authority == authority;
+        let state = |name: &str, address: &TargetAddress| {
+            let is_it = |peer: &&Arc<Peer>| peer.address == *address && peer.name == name;
             let kept = known.peers.iter().find(is_it).map(|peer| Arc::clone(&peer.state));
             kept.unwrap_or_else(|| {
-                Arc::new(TargetState::new(self.hand_on(authority).cloned().unwrap_or_default()))
+                Arc::new(TargetState::new(self.hand_on(name).cloned().unwrap_or_default()))
             })
         };
         self.discovery.peers(state)
@@ -156,7 +156,7 @@ impl Targets {
     ///
     /// # Errors
     /// No target takes a call: why, where none was tried.
-    pub(crate) fn next(&self, tried: &[SocketAddr], key: &[u8]) -> Result<Lease, CallFailure> {
+    pub(crate) fn next(&self, tried: &[TargetAddress], key: &[u8]) -> Result<Lease, CallFailure> {
         let addresses = self.addresses.load();
         let slow_start = self.settings().slow_start;
         let ask = |peer: &Arc<Peer>| if tried.contains(&peer.address) { None } else { Lease::take(peer) };
@@ -164,7 +164,7 @@ impl Targets {
     }
 
     /// The same target again, if it takes calls now and this call does not belong to another.
-    pub(crate) fn again(&self, peer: &Arc<Peer>, tried: &[SocketAddr], key: &[u8]) -> Option<Lease> {
+    pub(crate) fn again(&self, peer: &Arc<Peer>, tried: &[TargetAddress], key: &[u8]) -> Option<Lease> {
         match &self.settings().balance {
             Balance::RoundRobin | Balance::LeastBusy if tried.contains(&peer.address) => None,
             Balance::RoundRobin | Balance::LeastBusy => Lease::take(peer),
@@ -176,10 +176,10 @@ impl Targets {
 
     /// Whether another target than those in `tried` takes calls. A spare address does not count while another of its name
     /// takes calls.
-    pub(crate) fn has_other(&self, tried: &[SocketAddr]) -> bool {
+    pub(crate) fn has_other(&self, tried: &[TargetAddress]) -> bool {
         let addresses = self.addresses.load();
         let is_needed = |spare: &Peer| {
-            let others = addresses.peers.iter().filter(|peer| peer.authority == spare.authority);
+            let others = addresses.peers.iter().filter(|peer| peer.name == spare.name);
             !others.into_iter().any(|peer| !peer.is_spare && peer.is_up())
         };
         let untried = addresses.peers.iter().filter(|peer| !tried.contains(&peer.address) && peer.is_up());
@@ -187,14 +187,12 @@ impl Targets {
     }
 
     /// Another address of the same name, leaving out those in `tried`; one of the other family first (RFC 8305 §4).
-    pub(crate) fn elsewhere(&self, peer: &Peer, tried: &[SocketAddr]) -> Option<Lease> {
+    pub(crate) fn elsewhere(&self, peer: &Peer, tried: &[TargetAddress]) -> Option<Lease> {
         let addresses = self.addresses.load();
         let is_it = |other: &&Arc<Peer>| {
-            other.authority == peer.authority
-                && other.address != peer.address
-                && !tried.contains(&other.address)
+            other.name == peer.name && other.address != peer.address && !tried.contains(&other.address)
         };
-        let is_other_family = |other: &&Arc<Peer>| other.address.is_ipv4() != peer.address.is_ipv4();
+        let is_other_family = |other: &&Arc<Peer>| other.address.is_other_family(&peer.address);
         let all = || addresses.peers.iter().filter(is_it);
         all().filter(is_other_family).chain(all()).find_map(Lease::take)
     }
@@ -215,8 +213,8 @@ impl Targets {
         let opened = state.circuit.failed(lease.admission, terms, state.now(), || self.may_eject());
         if let Some(lasts) = opened {
             self.counts.ejections.inc();
-            let (upstream, target) = (&self.settings().name, &lease.peer().authority);
-            let address = lease.peer().address;
+            let (upstream, target) = (&self.settings().name, &lease.peer().name);
+            let address = &lease.peer().address;
             let seconds = lasts.as_secs_f64();
             tracing::warn!(kind = "ejection", upstream, target, %address, seconds, "a target keeps failing and gets no calls");
         }
@@ -234,16 +232,16 @@ impl Targets {
         (ejected + 1) * 100 <= most * all
     }
 
-    fn hand_on(&self, authority: &str) -> Option<&Arc<AtomicBool>> {
-        self.by_hand.iter().find(|(own, _)| own == authority).map(|(_, out)| out)
+    fn hand_on(&self, name: &str) -> Option<&Arc<AtomicBool>> {
+        self.by_hand.iter().find(|(own, _)| own == name).map(|(_, out)| out)
     }
 
     /// Takes a target out, or puts it back. Returns whether there is such a target.
-    pub(crate) fn switch(&self, authority: &str, to: ByHand) -> bool {
-        let Some(taken_out) = self.hand_on(authority) else { return false };
+    pub(crate) fn switch(&self, name: &str, to: ByHand) -> bool {
+        let Some(taken_out) = self.hand_on(name) else { return false };
         let was_out = taken_out.swap(to == ByHand::Out, Ordering::Relaxed);
         let is_back = was_out && to == ByHand::In;
-        for peer in self.peers().iter().filter(|peer| is_back && peer.authority == authority) {
+        for peer in self.peers().iter().filter(|peer| is_back && peer.name == name) {
             peer.state.is_back();
         }
         true
@@ -282,9 +280,7 @@ fn went_well(lease: &mut Lease) {
 
 /// Its authority as configured, and with its port.
 fn spellings(target: &Target) -> [String; 2] {
-    let authority = target.authority();
-    let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
-    [authority, format!("{host}:{}", target.port)]
+    [target.authority(), target.authority_with_port()]
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-"""A gRPC service on grpcio, with generic handlers over bytes. Arguments: the port."""
+"""A gRPC service on grpcio, with generic handlers over bytes. Arguments: the port, or the path of a Unix
+socket.
+"""
 
 import os
 import sys
@@ -64,7 +66,8 @@ handlers = {
 }
 server = grpc.server(ThreadPoolExecutor(32), options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)])
 server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Test", handlers),))
-if server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}") == 0:
+place = f"unix:{sys.argv[1]}" if sys.argv[1].startswith("/") else f"127.0.0.1:{sys.argv[1]}"
+if server.add_insecure_port(place) == 0:
     sys.exit("the port is taken")
 server.start()
 server.wait_for_termination()

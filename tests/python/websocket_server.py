@@ -1,6 +1,6 @@
 """A WebSocket service on the websockets library: echoes, closes as its path says, answers plain requests.
 
-Arguments: the port.
+Arguments: the port, or the path of a Unix socket.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import http
 import sys
 from urllib.parse import parse_qs, urlsplit
 
-from websockets.asyncio.server import serve
+from websockets.asyncio.server import serve, unix_serve
 from websockets.exceptions import ConnectionClosed
 
 
@@ -31,9 +31,14 @@ async def talk(websocket):
     print("closed", websocket.close_code, flush=True)
 
 
+def listening(place, **options):
+    if place.startswith("/"):
+        return unix_serve(talk, place, **options)
+    return serve(talk, "127.0.0.1", int(place), **options)
+
+
 async def main():
-    async with serve(talk, "127.0.0.1", int(sys.argv[1]), process_request=plain, max_size=None,
-                     ping_interval=None, backlog=1000):
+    async with listening(sys.argv[1], process_request=plain, max_size=None, ping_interval=None, backlog=1000):
         await asyncio.Future()
 
 

@@ -19,10 +19,11 @@ use files::{files_below, read, root};
 use modules::{Function, Tree};
 
 /// The top-level modules. Each uses only those of a lower rank, and itself.
-const RANKS: [(&str, usize); 32] = [
+const RANKS: [(&str, usize); 33] = [
     ("words", 0),
     ("clock", 0),
     ("http1", 0),
+    ("address", 0),
     ("terminal", 0),
     ("route", 0),
     ("reference", 0),

@@ -80,7 +80,8 @@ fn in_word(word: &str) -> Vec<Range<usize>> {
         let start =
             host.unwrap_or_else(|| word.get(..at).and_then(|user| user.rfind('/')).map_or(0, |at| at + 1));
         let user = word.get(start..at).unwrap_or_default();
-        if !user.is_empty() && (host.is_some() || user.contains(':')) {
+        let has_password = user.split_once(':').is_some_and(|(_, password)| !password.is_empty());
+        if !user.is_empty() && (host.is_some() || has_password) {
             secrets.push(start..at);
         }
     }
@@ -114,6 +115,8 @@ mod tests {
             ("http://u:a@b:hunter2@h", "http://***@h"),
             ("user:hunter2@h", "***@h"),
             ("/users/@me", "/users/@me"),
+            ("unix:@orders", "unix:@orders"),
+            ("unix:/run/user:hunter2@h", "unix:/run/***@h"),
             ("/~user@x", "/~user@x"),
             ("http://h/a?key=hunter2", "http://h/a?***"),
             ("http://u:hunter2@h/?k=hunter2", "http://***@h/?***"),

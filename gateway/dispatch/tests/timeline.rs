@@ -42,7 +42,7 @@ fn what_was_not_started_has_no_times() {
 fn attempts_are_kept_in_order() {
     let now = Stopwatch::start();
     let attempt = |port| AttemptTimes {
-        target: ([127, 0, 0, 1], port).into(),
+        target: SocketAddr::from(([127, 0, 0, 1], port)).into(),
         connected: None,
         sent: now,
         first_byte: None,
@@ -53,5 +53,6 @@ fn attempts_are_kept_in_order() {
     for port in 1..=3 {
         attempts.push(attempt(port));
     }
-    assert_eq!(attempts.iter().map(|attempt| attempt.target.port()).collect::<Vec<_>>(), [1, 2, 3]);
+    let targets: Vec<_> = attempts.iter().map(|attempt| attempt.target.to_string()).collect();
+    assert_eq!(targets, ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]);
 }

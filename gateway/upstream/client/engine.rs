@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::dispatch::{Attempt, CallFailure, Channel, Engine, UpstreamReply};
+use crate::config;
+use crate::dispatch::{Attempt, CallFailure, Channel, Engine, UpstreamReply, first_channels};
 use crate::limiter::{FairLimiter, Flow, Permit};
 use crate::memory::MemoryExhausted;
 use crate::plan::Call;
@@ -14,6 +15,7 @@ use crate::upstream::instance::Upstream;
 
 use super::context::{Behalf, Calls, Sending, SharedFields, SharedHead};
 use super::held::HeldConnection;
+use super::pipe::{Pipes, Seat};
 use super::queued::Queued;
 use super::retry;
 
@@ -30,11 +32,13 @@ struct Share<'batch> {
     /// Made for the first call.
     head: OnceLock<SharedHead<'batch>>,
     flow: Flow,
+    pipes: Pipes,
 }
 
 impl<'batch> BatchEngine<'batch> {
     pub(crate) fn new(behalf: Behalf<'batch>, fields: SharedFields<'batch>) -> Self {
-        let share = |_| Share { head: OnceLock::new(), flow: Flow::new(behalf.client) };
+        let share =
+            |_| Share { head: OnceLock::new(), flow: Flow::new(behalf.client), pipes: Pipes::default() };
         Self { behalf, fields, shares: behalf.upstreams.iter().map(share).collect() }
     }
 
@@ -45,6 +49,14 @@ impl<'batch> BatchEngine<'batch> {
     /// Where a call waits: before its upstream, in the flow of its batch.
     fn place_in_line(&self, index: UpstreamIndex) -> Option<(&Upstream, &Flow)> {
         Some((self.upstream(index)?, &self.shares.get(index.0)?.flow))
+    }
+
+    /// A place on a shared connection, if the upstream takes requests ahead of its replies.
+    fn seat(&self, index: UpstreamIndex) -> Option<Seat> {
+        match self.upstream(index)?.settings.engine {
+            config::Engine::Pipeline(pipeline) => Some(self.shares.get(index.0)?.pipes.seat(pipeline)),
+            config::Engine::Held | config::Engine::H2 => None,
+        }
     }
 
     fn calls_to(&self, index: UpstreamIndex) -> Option<Calls<'_>> {
@@ -59,11 +71,19 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
 
     fn channel(&self, index: UpstreamIndex) -> UpstreamChannel<'engine> {
         let engine: &'engine BatchEngine<'engine> = self;
-        UpstreamChannel(engine.calls_to(index).map(HeldConnection::new))
+        UpstreamChannel(engine.calls_to(index).map(|calls| HeldConnection::new(calls, engine.seat(index))))
     }
 
     fn capacity(&self, index: UpstreamIndex) -> usize {
         self.upstream(index).map_or(1, |upstream| upstream.limiter.limits().permits_of_client().get())
+    }
+
+    fn first_channels(&self, index: UpstreamIndex, calls: usize) -> usize {
+        match self.upstream(index).map(|upstream| upstream.settings.engine) {
+            // One connection.
+            Some(config::Engine::Pipeline(pipeline)) => calls.min(pipeline.depth.get()),
+            Some(config::Engine::Held | config::Engine::H2) | None => first_channels(calls),
+        }
     }
 
     fn try_permit(&self, index: UpstreamIndex) -> Option<Permit<&FairLimiter>> {

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::protocols::Stream;
-use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::dispatch::{Attempt, CallFailure, UpstreamReply};
 use crate::header::hop::keeps_connection;
@@ -45,31 +45,39 @@ pub(super) struct Request<'call> {
     pub(super) body: &'call [u8],
 }
 
+/// Bytes that were read.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    /// Those that no reply has had yet.
+    pub(super) unread: Bytes,
+    /// Room for more.
+    pub(super) input: BytesMut,
+}
+
 /// A reply, and what it says about its connection.
 pub(super) struct Exchanged {
     pub(super) reply: UpstreamReply,
-    pub(super) is_reusable: bool,
+    /// The connection stays open for the next reply.
+    pub(super) keeps_connection: bool,
 }
 
-/// Writes a request and reads its reply. `input` is room for what is read; what is in it is forgotten.
+/// Writes a request and reads its reply. What is left unread answers no request.
 pub(super) async fn exchange(
     stream: &mut Stream,
-    input: &mut BytesMut,
+    input: BytesMut,
     request: Request<'_>,
     attempt: Attempt<'_>,
     reservation: &MemoryReservation<'_>,
-) -> Result<Exchanged, Unanswered> {
-    // A call before this one may have been dropped in the middle of a head.
-    input.clear();
+) -> Result<(Exchanged, Buffers), Unanswered> {
     let sent = send(stream, request).await;
-    let mut reader = Reader { stream, input, unread: Bytes::new(), has_read: false };
+    let mut reader = Reader::new(stream, Buffers { unread: Bytes::new(), input });
     // A server may answer and close before it has read all: its answer counts (RFC 9112 §9.6).
     let answer = reader.reply(request.method, attempt, reservation).await;
     match (sent, answer) {
         (Err(_), Err(unanswered)) if unanswered.nothing_received => {
             Err(Unanswered { nothing_received: true, ..CallFailure::ConnectionLost.into() })
         }
-        (Ok(()) | Err(_), answer) => answer,
+        (Ok(()) | Err(_), answer) => Ok((answer?, reader.into_buffers())),
     }
 }
 
@@ -91,11 +99,11 @@ async fn send(stream: &mut Stream, Request { head, body, .. }: Request<'_>) -> i
 }
 
 /// Reads one reply.
-struct Reader<'connection> {
-    stream: &'connection mut Stream,
-    input: &'connection mut BytesMut,
+pub(super) struct Reader<S> {
+    stream: S,
     /// Bytes that were read and are not yet part of the reply.
     unread: Bytes,
+    input: BytesMut,
     /// A byte of the reply has come.
     has_read: bool,
 }
@@ -107,8 +115,18 @@ struct Head {
     keeps_connection: bool,
 }
 
-impl Reader<'_> {
-    async fn reply(
+impl<S: AsyncRead + Unpin> Reader<S> {
+    pub(super) fn new(stream: S, Buffers { unread, input }: Buffers) -> Self {
+        let has_read = !unread.is_empty();
+        Self { stream, unread, input, has_read }
+    }
+
+    /// What was read beyond the reply.
+    pub(super) fn into_buffers(self) -> Buffers {
+        Buffers { unread: self.unread, input: self.input }
+    }
+
+    pub(super) async fn reply(
         &mut self,
         method: &Method,
         Attempt { progress, budget, .. }: Attempt<'_>,
@@ -129,8 +147,7 @@ impl Reader<'_> {
             reply.body = self.body(body, &mut held).await?;
         }
         held.keep();
-        let is_reusable = keeps_connection && !ends_with_connection && self.unread.is_empty();
-        Ok(Exchanged { reply, is_reusable })
+        Ok(Exchanged { reply, keeps_connection: keeps_connection && !ends_with_connection })
     }
 
     async fn final_head(&mut self, method: &Method) -> Result<Head, CallFailure> {
@@ -202,11 +219,11 @@ impl Reader<'_> {
             // Rare: a head that came in two pieces.
             let mut joined = BytesMut::with_capacity(self.unread.len() + READ);
             joined.extend_from_slice(&self.unread);
-            *self.input = joined;
+            self.input = joined;
         } else if self.input.capacity() < LEAST_READ {
             self.input.reserve(READ);
         }
-        match self.stream.read_buf(self.input).await {
+        match self.stream.read_buf(&mut self.input).await {
             Ok(0) | Err(_) => Err(CallFailure::ConnectionLost),
             Ok(_) => {
                 self.has_read = true;
@@ -238,7 +255,7 @@ fn head_of(head: &ReplyHead<'_>, bytes: &Bytes, method: &Method) -> Result<Optio
         spellings.add(&name, field.name.as_bytes());
         headers.append(name, value);
     }
-    let keeps_connection = keeps_connection(&headers, head.is_http_1_0);
+    let keeps_connection = keeps_connection(&headers, head.version);
     let reply = UpstreamReply { status: head.status, headers, spellings, body: Bytes::new() };
     Ok(Some(Head { reply, body, keeps_connection }))
 }

@@ -13,6 +13,7 @@ use crate::plan::Call;
 use super::checked::CheckedStream;
 use super::context::{Calls, Sending};
 use super::exchange::{Exchanged, Request, exchange};
+use super::pipe::Seat;
 use super::reply::Unanswered;
 use super::under_way::CallUnderWay;
 use crate::upstream::connections::is_quiet;
@@ -25,23 +26,25 @@ pub(super) struct HeldConnection<'batch> {
     pub(super) calls: Calls<'batch>,
     connection: Option<Connection>,
     /// Room for the head of a request.
-    head: Vec<u8>,
+    pub(super) head: Vec<u8>,
     /// Room for what is read.
     input: BytesMut,
+    /// Where requests are sent ahead of the replies, if the upstream wants that.
+    pub(super) seat: Option<Seat>,
 }
 
 /// An open connection to a target.
 pub(super) struct Connection {
-    peer: Arc<Peer>,
-    stream: Stream,
+    pub(super) peer: Arc<Peer>,
+    pub(super) stream: Stream,
     /// When it was opened. `None`: it has carried a call before, so the upstream may have closed it since.
-    opened: Option<Stopwatch>,
+    pub(super) opened: Option<Stopwatch>,
 }
 
 impl<'batch> HeldConnection<'batch> {
     /// A channel without a connection.
-    pub(super) fn new(calls: Calls<'batch>) -> Self {
-        Self { calls, connection: None, head: Vec::new(), input: BytesMut::new() }
+    pub(super) fn new(calls: Calls<'batch>, seat: Option<Seat>) -> Self {
+        Self { calls, connection: None, head: Vec::new(), input: BytesMut::new(), seat }
     }
 
     /// One attempt of a call.
@@ -57,16 +60,20 @@ impl<'batch> HeldConnection<'batch> {
         let Connection { peer, mut stream, opened } = connection;
         let Self { calls, head, input, .. } = self;
         head.clear();
+        // If the call is dropped in the middle, what was read goes with it.
+        let input = std::mem::take(input);
         calls.write_head(sending, &peer, head).map_err(Unanswered::not_sent)?;
         let request = Request { method: sending.method, head, body: body_of(sending.call) };
         let under_way = CallUnderWay::new(calls.upstream, lease, sending, opened);
         let reservation = calls.behalf.reservation;
         match exchange(&mut stream, input, request, sending.attempt, reservation).await {
-            Ok(Exchanged { reply, is_reusable }) => {
+            Ok((Exchanged { reply, keeps_connection }, left)) => {
                 under_way.answered(reply.status);
                 if opened.is_none() {
                     peer.state.idle_served();
                 }
+                self.input = left.input;
+                let is_reusable = keeps_connection && left.unread.is_empty();
                 self.connection = is_reusable.then_some(Connection { peer, stream, opened: None });
                 Ok(reply)
             }
@@ -88,7 +95,7 @@ impl<'batch> HeldConnection<'batch> {
         None
     }
 
-    async fn connect(
+    pub(super) async fn connect(
         &self,
         failover: &mut Failover<'_>,
         sending: Sending<'_>,
@@ -116,9 +123,12 @@ impl<'batch> HeldConnection<'batch> {
         if let Some(connection) = self.connection.take() {
             self.give_back(connection);
         }
+        if let Some((peer, stream)) = self.seat.as_ref().and_then(|seat| seat.pipe().take_idle()) {
+            self.give_back(Connection { peer, stream, opened: None });
+        }
     }
 }
 
-fn body_of(call: &Call) -> &[u8] {
+pub(super) fn body_of(call: &Call) -> &[u8] {
     call.body.as_deref().unwrap_or_default()
 }

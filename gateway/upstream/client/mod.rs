@@ -38,6 +38,8 @@ mod engine;
 mod exchange;
 mod head_lines;
 mod held;
+mod pipe;
+mod pipelined;
 mod queued;
 mod reply;
 mod retry;

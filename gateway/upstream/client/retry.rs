@@ -18,6 +18,7 @@ use crate::upstream::retry::{Next, Retries, Retry};
 
 use super::context::{Calls, Sending};
 use super::held::HeldConnection;
+use super::pipelined;
 use super::reply::Unanswered;
 use super::streams;
 
@@ -165,6 +166,7 @@ async fn attempt(
 ) -> Made {
     match channel.calls.upstream.settings.engine {
         Engine::Held => channel.attempt(sending, failover).await,
+        Engine::Pipeline(_) => pipelined::attempt(channel, sending, failover).await,
         Engine::H2 => streams::attempt(channel.calls, sending, failover).await,
     }
 }

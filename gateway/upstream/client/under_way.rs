@@ -44,6 +44,11 @@ impl<'call> CallUnderWay<'call> {
         self.upstream.targets.answered(&mut self.lease, status);
     }
 
+    /// The call is to be sent again, because it shared its connection with others. Its target is not at fault.
+    pub(super) fn sent_away(mut self) {
+        self.patience = None;
+    }
+
     /// The attempt brought no reply. A connection that was open before may have been closed by then, which is nobody's
     /// fault.
     pub(super) fn unanswered(mut self, mut unanswered: Unanswered) -> Unanswered {
@@ -65,7 +70,7 @@ impl Drop for CallUnderWay<'_> {
         }
         self.upstream.count_attempt(self.status);
         self.progress.attempt_ended(AttemptTimes {
-            target: self.lease.peer().address,
+            target: self.lease.peer().address.clone(),
             connected: self.connected,
             sent: self.sent,
             first_byte: None,

@@ -17,6 +17,7 @@ mod encrypted;
 mod idle;
 mod race;
 pub(crate) mod tls;
+mod unix;
 mod verifier;
 
 use std::io;
@@ -35,6 +36,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::address::TargetAddress;
 use crate::problem::is_idempotent;
 use crate::telemetry::{TlsCause, TlsFailures, TlsTarget};
 
@@ -59,6 +61,13 @@ pub(crate) struct Connections {
 struct Opened {
     stream: Stream,
     is_http2: bool,
+}
+
+impl Opened {
+    /// A connection without TLS, on which the target has no choice.
+    fn plain(stream: l4::stream::Stream, offer: Offer) -> Self {
+        Self { stream: Box::new(stream), is_http2: offer == Offer::Http2 }
+    }
 }
 
 impl Connections {
@@ -165,12 +174,15 @@ impl Connections {
     async fn open(&self, peer: &Peer, offer: Offer) -> pingora::Result<Opened> {
         let is_shaking = AtomicBool::new(false);
         let opening = async {
-            let tcp = TcpStream::connect(peer.address).await.map_err(not_connected)?;
-            tcp.set_nodelay(true).map_err(not_connected)?;
-            let Some(tls) = &peer.tls else {
-                let stream: Stream = Box::new(l4::stream::Stream::from(tcp));
-                return Ok(Opened { stream, is_http2: offer == Offer::Http2 });
+            let tcp = match &peer.address {
+                TargetAddress::Tcp(address) => TcpStream::connect(address).await.map_err(not_connected)?,
+                TargetAddress::Unix(path) => {
+                    let socket = unix::connect(path).await.map_err(not_connected)?;
+                    return Ok(Opened::plain(socket.into(), offer));
+                }
             };
+            tcp.set_nodelay(true).map_err(not_connected)?;
+            let Some(tls) = &peer.tls else { return Ok(Opened::plain(tcp.into(), offer)) };
             is_shaking.store(true, Ordering::Relaxed);
             let shaken = shake_hands(tls, peer, tcp, offer).await;
             shaken.inspect_err(|error| {
@@ -190,8 +202,7 @@ impl Connections {
 
     fn count(&self, peer: &Peer, cause: TlsCause, detail: &str) {
         if let Some(tls) = &peer.tls {
-            let target =
-                TlsTarget { upstream: &tls.upstream, target: &peer.authority, address: peer.address };
+            let target = TlsTarget { upstream: &tls.upstream, target: &peer.name, address: &peer.address };
             self.failures.with_target(target, cause, detail, &tls.throttle);
         }
     }
@@ -234,12 +245,13 @@ async fn shake_hands(
 #[expect(clippy::unnecessary_box_returns, reason = "pingora's results have it so")]
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other kinds are treated alike")]
 fn not_connected(error: io::Error) -> Box<Error> {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut, WouldBlock};
     let kind = match error.kind() {
-        ConnectionRefused => ErrorType::ConnectRefused,
+        // The second: the backlog of a Unix socket is full.
+        ConnectionRefused | WouldBlock => ErrorType::ConnectRefused,
         HostUnreachable | NetworkUnreachable => ErrorType::ConnectNoRoute,
         TimedOut => ErrorType::ConnectTimedout,
         _ => ErrorType::ConnectError,
     };
-    Error::because(kind, "TCP", error)
+    Error::because(kind, "the system", error)
 }

@@ -3,15 +3,14 @@
 //! until its circuit opens.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pingora::{Error, ErrorType};
 
+use crate::address::TargetAddress;
 use crate::clock::Deadline;
-
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
 use crate::upstream::targets::Targets;
@@ -31,7 +30,7 @@ pub(crate) struct Raced<T> {
 pub(crate) async fn race<T, F>(
     targets: &Targets,
     first: Lease,
-    tried: &[SocketAddr],
+    tried: &[TargetAddress],
     open: impl Fn(Arc<Peer>) -> F,
 ) -> Raced<T>
 where
@@ -49,8 +48,8 @@ where
             Some(opening.next().await)
         };
         match ended {
-            Some(Some((address, Ok(opened)))) => return race.won(address, opened),
-            Some(Some((address, Err(error)))) => race.lost(address, error),
+            Some(Some((address, Ok(opened)))) => return race.won(&address, opened),
+            Some(Some((address, Err(error)))) => race.lost(&address, error),
             Some(None) if !may_be_more => return Raced { opened: None, failed: race.failed },
             Some(None) | None => {}
         }
@@ -62,7 +61,7 @@ where
 }
 
 struct Race<O> {
-    tried: Vec<SocketAddr>,
+    tried: Vec<TargetAddress>,
     open: O,
     running: Vec<Lease>,
     failed: Vec<(Lease, Box<Error>)>,
@@ -72,34 +71,34 @@ impl<O> Race<O> {
     fn start<T, F>(
         &mut self,
         lease: Lease,
-    ) -> impl Future<Output = (SocketAddr, pingora::Result<T>)> + use<T, F, O>
+    ) -> impl Future<Output = (TargetAddress, pingora::Result<T>)> + use<T, F, O>
     where
         O: Fn(Arc<Peer>) -> F,
         F: Future<Output = pingora::Result<T>>,
     {
-        let address = lease.peer().address;
-        self.tried.push(address);
+        let address = lease.peer().address.clone();
+        self.tried.push(address.clone());
         let opening = (self.open)(Arc::clone(lease.peer()));
         self.running.push(lease);
         async move { (address, opening.await) }
     }
 
-    fn take(&mut self, address: SocketAddr) -> Option<Lease> {
-        let place = self.running.iter().position(|lease| lease.peer().address == address)?;
+    fn take(&mut self, address: &TargetAddress) -> Option<Lease> {
+        let place = self.running.iter().position(|lease| lease.peer().address == *address)?;
         Some(self.running.swap_remove(place))
     }
 
-    fn lost(&mut self, address: SocketAddr, error: Box<Error>) {
+    fn lost(&mut self, address: &TargetAddress, error: Box<Error>) {
         if let Some(lease) = self.take(address) {
             self.failed.push((lease, error));
         }
     }
 
-    fn won<T>(mut self, address: SocketAddr, opened: T) -> Raced<T> {
+    fn won<T>(mut self, address: &TargetAddress, opened: T) -> Raced<T> {
         let opened = self.take(address).map(|lease| (lease, opened));
         let started_later = |lease: &Lease| {
-            let place = |address| self.tried.iter().position(|tried| *tried == address);
-            place(lease.peer().address) > place(address)
+            let place = |address: &TargetAddress| self.tried.iter().position(|tried| tried == address);
+            place(&lease.peer().address) > place(address)
         };
         // An address that was overtaken by one that began later is too slow. Those that had just begun are not.
         let slow: Vec<_> = self.running.drain(..).filter(|lease| !started_later(lease)).collect();

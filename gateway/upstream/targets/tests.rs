@@ -13,6 +13,10 @@ async fn targets(members: &str, count: usize) -> Targets {
 
 async fn with(members: &str, count: usize, before: Option<&Targets>) -> Targets {
     let urls: Vec<_> = (1..=count).map(|n| format!("http://127.0.0.{n}:80")).collect();
+    at(&urls, members, before).await
+}
+
+async fn at(urls: &[String], members: &str, before: Option<&Targets>) -> Targets {
     let text = format!(
         "listen: 127.0.0.1:1\nupstreams: {{ a: {{ targets: [{}], {members} }} }}\nroutes: [{{ path: /, upstream: a }}]\n",
         urls.join(", ")
@@ -55,7 +59,7 @@ fn fail(targets: &Targets, times: usize) {
 async fn each_has_its_turn_and_those_tried_are_left_out() {
     let targets = targets("", 3).await;
     assert_eq!(counts(&targets, 30), HashMap::from([(1, 10), (2, 10), (3, 10)]));
-    let tried = ["127.0.0.1:80".parse().unwrap(), "127.0.0.3:80".parse().unwrap()];
+    let tried = ["127.0.0.1:80", "127.0.0.3:80"].map(|text| TargetAddress::Tcp(text.parse().unwrap()));
     assert_eq!(last_octet(&targets.next(&tried, b"").unwrap()), 2);
     assert!(targets.has_other(&tried));
 }
@@ -157,6 +161,38 @@ async fn the_state_of_targets_outlives_a_reload() {
     assert!(!again.switch("127.0.0.9", ByHand::Out), "there is no such target");
     let without = with("breaker: { max_ejected: 0% }", 3, Some(&again)).await;
     assert_eq!(counts(&without, 10).len(), 2, "without a breaker none is ejected");
+}
+
+#[tokio::test]
+async fn sockets_are_targets_like_others() {
+    let urls = ["unix:/run/a", "unix:/run/b", "http://127.0.0.1:81"].map(str::to_owned);
+    let hashed = at(&urls, "balance: consistent_hash, breaker: { failures: 1 }", None).await;
+    let owner = |targets: &Targets, n: usize| {
+        targets.next(&[], n.to_string().as_bytes()).unwrap().peer().address.to_string()
+    };
+    let owners: Vec<_> = (0..900).map(|n| owner(&hashed, n)).collect();
+    for address in ["unix:/run/a", "unix:/run/b", "127.0.0.1:81"] {
+        let share = owners.iter().filter(|owner| *owner == address).count();
+        assert!((150..500).contains(&share), "{address} has {share} of 900 keys");
+    }
+    let lease = hashed.next(&[], b"").unwrap();
+    assert!(hashed.elsewhere(lease.peer(), &[]).is_none(), "a socket has no other address");
+    assert!(hashed.switch("unix:/run/a", ByHand::Out) && !hashed.switch("/run/a", ByHand::Out));
+    let again = at(&urls[..2], "", Some(&hashed)).await;
+    let all: Vec<_> = (0..10).map(|n| owner(&again, n)).collect();
+    assert_eq!(all, ["unix:/run/b"; 10], "the other one is still out");
+    assert!(again.go_by("localhost") && again.go_by("LOCALHOST:80") && !again.go_by("unix:/run/a"));
+}
+
+#[tokio::test]
+async fn each_socket_has_its_own_part_of_the_pool() {
+    let urls = ["unix:/run/a", "unix:/run/b"].map(str::to_owned);
+    let before = at(&urls, "", None).await;
+    let after = at(&urls, "concurrency: 9", Some(&before)).await;
+    let keys =
+        [before, after].map(|targets| targets.peers().iter().map(|peer| peer.pool_key).collect::<Vec<_>>());
+    assert_ne!(keys[0][0], keys[0][1]);
+    assert_eq!(keys[0], keys[1], "a reload changes nothing");
 }
 
 #[test]

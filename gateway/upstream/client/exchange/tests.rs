@@ -72,10 +72,11 @@ fn ours(method: &Method, bytes: &[u8], size: usize, closes: bool) -> Option<Seen
     let deadline = Stopwatch::start().deadline(std::time::Duration::from_secs(600));
     let attempt = Attempt { progress: &progress, budget: &budget, deadline };
     let request = Request { method, head: b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", body: b"" };
-    let mut input = BytesMut::from("HTTP/1.1 200 of a call that was dropped");
-    let reading = exchange(&mut stream, &mut input, request, attempt, &reservation);
+    let reading = exchange(&mut stream, BytesMut::new(), request, attempt, &reservation);
     Some(match run(serving, reading)? {
-        Ok(Exchanged { reply, is_reusable }) => Seen { answer: Ok(reply), is_reusable },
+        Ok((Exchanged { reply, keeps_connection }, left)) => {
+            Seen { answer: Ok(reply), is_reusable: keeps_connection && left.unread.is_empty() }
+        }
         Err(unanswered) => failed(unanswered.failure),
     })
 }
