@@ -25,8 +25,8 @@ use super::slot::Slot;
 
 /// Who waits for the items of a batch.
 pub trait Client: Send {
-    /// Waits until the calls are over, or the client has left; can take items meanwhile. If this returns earlier than the
-    /// calls are over, nothing more is started, and the calls under way are dropped.
+    /// Waits until the calls are over or the client has left, and may take items meanwhile. If it returns before the calls
+    /// are over, the client has left: nothing more is started, and the calls under way are dropped.
     fn attend<E: Engine>(&mut self, batch: &InOrder<'_, E>) -> impl Future<Output = ()> + Send;
 }
 
@@ -50,9 +50,9 @@ struct State {
 /// When a piece of a reply leaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// As soon as the bodies in it have so many bytes, …
+    /// As soon as the bodies in it have this many bytes, …
     pub bytes: usize,
-    /// … or its first item has waited for so long.
+    /// … or its first item has waited this long.
     pub wait: Duration,
 }
 

@@ -4,8 +4,8 @@
 //! begins with them ([`PACE`]), and goes on in the order of the request while later items are under way. Its head says
 //! what is known then: not the length, and no Retry-After of an item that has not ended.
 //!
-//! **When a reply is whole.** The endpoint says so; the client speaks HTTP/1.0, in which a reply without a length can't be
-//! told from one that broke off; the format writes nothing before the last result; or the batch may still be refused.
+//! **When a reply never begins early.** The endpoint says so; the client speaks HTTP/1.0, where a reply without a length
+//! looks the same if it breaks off; the format writes nothing before the last result; or the batch may still be refused.
 //!
 //! **Bounds.** While a piece is written, the calls go on as far as there is memory for their replies. What a piece held is
 //! given back once the client's connection has taken it. A client that has left, or stands still for too long, ends the
