@@ -10,7 +10,9 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::harness::multistatus::judge;
-use crate::harness::{Answer, Gateway, Reply, Request, Setup, Upstream};
+use crate::harness::raw::RawServer;
+use crate::harness::wait::Gate;
+use crate::harness::{Answer, Config, Gateway, Reply, Request, Setup, Upstream};
 
 #[test]
 fn a_json_body_goes_up_as_it_stands() {
@@ -270,4 +272,24 @@ fn a_problem_is_in_the_format_that_any_accept_field_asks_for() {
     let request = Request::post("/batch", "application/json", "{");
     let reply = gateway.send(&request.header("Accept", "image/png").header("Accept", "application/xml"));
     assert_eq!(reply.header("Content-Type"), Some("application/problem+xml"));
+}
+
+#[test]
+fn an_answer_to_half_a_body_counts_at_once() {
+    // It reads no more than the head, and keeps the connection open.
+    let held = Gate::closed();
+    let waiting = held.clone();
+    let server = RawServer::start(move |mut connection| {
+        connection.head()?;
+        connection.write("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")?;
+        waiting.pass();
+        Ok(())
+    });
+    let upstream =
+        Config::new().upstream("service", server.url()).with("timeout: { item: 20s }").route("/", "service");
+    let gateway = upstream.batch("/batch").with("max_body: 16MiB").start();
+    let body = "x".repeat(8 << 20);
+    let reply = gateway.batch(&json!({"requests": [{"method": "PUT", "url": "/large", "body": body}]}));
+    assert_eq!(reply.statuses(), [413]);
+    held.open();
 }

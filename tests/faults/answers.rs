@@ -42,6 +42,7 @@ fn ending(name: &str) -> Option<Answer> {
             Answer::raw_kept(format!("{HEAD}Connection: close\r\nContent-Length: 10\r\n\r\n{TEN}"))
         }
         "ends-with-the-connection" => whole.until_close(),
+        "resets-without-a-length" => whole.until_close().then_reset(),
         "http-1.0" => whole.http10(),
         _ => return None,
     })

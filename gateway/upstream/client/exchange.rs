@@ -8,14 +8,14 @@
 //! carry another request: it said so, its reply ended where its framing said, and nothing came after that. Dropping the
 //! future leaves the connection in the middle of a reply; it must be closed then.
 
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::protocols::Stream;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 
 use crate::dispatch::{Attempt, CallFailure, UpstreamReply};
 use crate::header::hop::keeps_connection;
@@ -61,7 +61,8 @@ pub(super) struct Exchanged {
     pub(super) keeps_connection: bool,
 }
 
-/// Writes a request and reads its reply. What is left unread answers no request.
+/// Writes a request and reads its reply, both at once: a service may answer before it has read all, and may then read no more
+/// (RFC 9112 §9.5). What is left unread answers no request.
 pub(super) async fn exchange(
     stream: &mut Stream,
     input: BytesMut,
@@ -69,33 +70,68 @@ pub(super) async fn exchange(
     attempt: Attempt<'_>,
     reservation: &MemoryReservation<'_>,
 ) -> Result<(Exchanged, Buffers), Unanswered> {
-    let sent = send(stream, request).await;
-    let mut reader = Reader::new(stream, Buffers { unread: Bytes::new(), input });
-    // A server may answer and close before it has read all: its answer counts (RFC 9112 §9.6).
-    let answer = reader.reply(request.method, attempt, reservation).await;
-    match (sent, answer) {
-        (Err(_), Err(unanswered)) if unanswered.nothing_received => {
-            Err(Unanswered { nothing_received: true, ..CallFailure::ConnectionLost.into() })
+    let Request { method, head, body } = request;
+    let exchanging = Exchanging { stream, head, body, sending: Sending::UnderWay };
+    let mut reader = Reader::new(exchanging, Buffers { unread: Bytes::new(), input });
+    let mut exchanged = reader.reply(method, attempt, reservation).await?;
+    exchanged.keeps_connection &= reader.stream.sending == Sending::Done;
+    Ok((exchanged, reader.into_buffers()))
+}
+
+/// A connection on which the rest of a request is written while its reply is awaited.
+struct Exchanging<'call> {
+    stream: &'call mut Stream,
+    head: &'call [u8],
+    body: &'call [u8],
+    sending: Sending,
+}
+
+/// How far a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    UnderWay,
+    Done,
+    /// The service takes no more.
+    Failed,
+}
+
+impl Exchanging<'_> {
+    /// Writes until all is written, or the connection takes no more.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, head, body, .. } = self;
+        while head.has_remaining() || body.has_remaining() {
+            let pieces = [IoSlice::new(head), IoSlice::new(body)];
+            let pieces = if body.is_empty() { pieces.get(..1) } else { Some(&pieces[..]) };
+            let pieces = pieces.unwrap_or_default();
+            let written = ready!(Pin::new(&mut **stream).poll_write_vectored(context, pieces))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let of_head = written.min(head.len());
+            head.advance(of_head);
+            body.advance(written - of_head);
         }
-        (Ok(()) | Err(_), answer) => Ok((answer?, reader.into_buffers())),
+        Pin::new(&mut **stream).poll_flush(context)
     }
 }
 
-async fn send(stream: &mut Stream, Request { head, body, .. }: Request<'_>) -> io::Result<()> {
-    let (mut head, mut body) = (head, body);
-    while head.has_remaining() || body.has_remaining() {
-        let pieces = [IoSlice::new(head), IoSlice::new(body)];
-        let pieces = if body.is_empty() { pieces.get(..1) } else { Some(&pieces[..]) };
-        let pieces = pieces.unwrap_or_default();
-        let written = poll_fn(|context| Pin::new(&mut *stream).poll_write_vectored(context, pieces)).await?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+impl AsyncRead for Exchanging<'_> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let exchanging = self.get_mut();
+        if exchanging.sending == Sending::UnderWay {
+            exchanging.sending = match exchanging.poll_send(context) {
+                Poll::Pending => Sending::UnderWay,
+                Poll::Ready(Ok(())) => Sending::Done,
+                // A service may answer and close before it has read all: its answer counts (RFC 9112 §9.6).
+                Poll::Ready(Err(_)) => Sending::Failed,
+            };
         }
-        let of_head = written.min(head.len());
-        head.advance(of_head);
-        body.advance(written - of_head);
+        Pin::new(&mut *exchanging.stream).poll_read(context, buffer)
     }
-    stream.flush().await
 }
 
 /// Reads one reply.
@@ -106,6 +142,14 @@ pub(super) struct Reader<S> {
     input: BytesMut,
     /// A byte of the reply has come.
     has_read: bool,
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    Some,
+    /// The service closed its side.
+    End,
 }
 
 /// A head, and what follows it.
@@ -156,7 +200,9 @@ impl<S: AsyncRead + Unpin> Reader<S> {
             let bytes = &self.unread;
             let read = read_reply_head(bytes, |head| (head.length, head_of(&head, bytes, method)));
             let Some((length, head)) = read.map_err(|_| CallFailure::ReplyMalformed)? else {
-                self.read().await?;
+                if self.read().await? == Read::End {
+                    return Err(CallFailure::ConnectionLost);
+                }
                 continue;
             };
             self.unread.advance(length);
@@ -177,9 +223,10 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         let mut body = Body::default();
         loop {
             if self.unread.is_empty() {
-                match self.read().await {
-                    Err(CallFailure::ConnectionLost) if rest.ends_with_connection() => break,
-                    read => read?,
+                match self.read().await? {
+                    Read::End if rest.ends_with_connection() => break,
+                    Read::End => return Err(CallFailure::ConnectionLost),
+                    Read::Some => {}
                 }
             }
             let piece = std::mem::take(&mut self.unread);
@@ -214,7 +261,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
     }
 
     /// Reads more bytes, behind those that are unread.
-    async fn read(&mut self) -> Result<(), CallFailure> {
+    async fn read(&mut self) -> Result<Read, CallFailure> {
         if !self.unread.is_empty() {
             // Rare: a head that came in two pieces.
             let mut joined = BytesMut::with_capacity(self.unread.len() + READ);
@@ -224,11 +271,13 @@ impl<S: AsyncRead + Unpin> Reader<S> {
             self.input.reserve(READ);
         }
         match self.stream.read_buf(&mut self.input).await {
-            Ok(0) | Err(_) => Err(CallFailure::ConnectionLost),
+            // A connection that was reset, or TLS that was cut, is not the end of a reply (RFC 9112 §8, §9.8).
+            Err(_) => Err(CallFailure::ConnectionLost),
+            Ok(0) => Ok(Read::End),
             Ok(_) => {
                 self.has_read = true;
                 self.unread = self.input.split().freeze();
-                Ok(())
+                Ok(Read::Some)
             }
         }
     }

@@ -325,6 +325,17 @@ pub(super) enum SentAway {
     Impatient,
 }
 
+impl SentAway {
+    /// The word in `batchgate_upstream_retries_total`.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "pipe_closed",
+            Self::Broken => "pipe_broken",
+            Self::Impatient => "pipe_patience",
+        }
+    }
+}
+
 impl InLine {
     /// Waits until the call is at the front.
     pub(super) async fn front(&self) -> Result<Buffers, SentAway> {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::dispatch::{CallFailure, UpstreamReply};
+use crate::dispatch::{CallFailure, Sent, UpstreamReply};
 use crate::problem::is_idempotent;
 use crate::upstream::failover::Failover;
 use crate::upstream::lease::Lease;
@@ -44,7 +44,8 @@ pub(super) async fn attempt(
     sending: Sending<'_>,
     failover: &mut Failover<'_>,
 ) -> Result<UpstreamReply, Unanswered> {
-    let may_be_ahead = is_idempotent(sending.method) && body_of(sending.call).len() <= BODY;
+    let is_first = sending.attempt.progress.sent() == Sent::No;
+    let may_be_ahead = is_first && is_idempotent(sending.method) && body_of(sending.call).len() <= BODY;
     let seat = channel.seat.as_ref().filter(|_| may_be_ahead && !failover.needs_new());
     let Some(pipe) = seat.map(|seat| Arc::clone(seat.pipe())) else {
         return channel.attempt(sending, failover).await;
@@ -52,11 +53,15 @@ pub(super) async fn attempt(
     for _ in 0..TIMES_AHEAD {
         let entered = enter(channel, &pipe, sending, failover).await.map_err(Unanswered::not_sent)?;
         let Some(entered) = entered else { break };
-        match in_line(channel, entered, sending).await {
+        let why = match in_line(channel, entered, sending).await {
             Ended::Made(made) => return made,
-            Ended::Again(SentAway::Closed) => {}
-            Ended::Again(SentAway::Impatient) => break,
-            Ended::Again(SentAway::Broken) => {
+            Ended::Again(why) => why,
+        };
+        channel.calls.upstream.count_retry(why.as_str());
+        match why {
+            SentAway::Closed => {}
+            SentAway::Impatient => break,
+            SentAway::Broken => {
                 let _one_by_one = pipe.again().await;
                 return channel.attempt(sending, failover).await;
             }

@@ -5,7 +5,7 @@ use futures_util::FutureExt as _;
 use http::StatusCode;
 use pingora::protocols::http::v1::client::HttpSession as Http1;
 use proptest::prelude::*;
-use tokio::io::duplex;
+use tokio::io::{AsyncWriteExt as _, duplex};
 
 use super::*;
 use crate::clock::Stopwatch;
