@@ -12,6 +12,7 @@ use crate::batch::{MultiStatus, Problem};
 
 /// Writes all results, and frees each as soon as it is written.
 #[must_use]
+#[inline(never)] // tests/benches/instructions.py finds it by its name
 pub fn write_all(mut writer: Box<dyn ResultWriter>, results: MultiStatus) -> EncodedBody {
     let (summary, retry_after) = (results.summary(), results.retry_after());
     writer.begin(results.results.iter().map(|result| writer.expected_length(result)).sum());

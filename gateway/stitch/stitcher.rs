@@ -39,6 +39,7 @@ pub struct ItemReport {
 
 /// Stitches a batch's results. N items in, N results and N reports out, in order.
 #[must_use]
+#[inline(never)] // tests/benches/instructions.py finds it by its name
 pub fn stitch(items: Vec<DispatchedItem>, context: &StitchContext<'_>) -> (MultiStatus, Vec<ItemReport>) {
     let mut results = Vec::with_capacity(items.len());
     let mut reports = Vec::with_capacity(items.len());
