@@ -184,6 +184,9 @@ fn copies_take_no_room_from_calls_and_no_more_memory_than_there_is() {
     assert_eq!((statuses[0], statuses[1], statuses[9]), (200, 502, 200));
     let gateway = coalescing(&upstream, "max_body: 256KiB", "limits: { memory: 4MiB }");
     let statuses = gateway.batch(&batch_of(&vec![get("/a"); 100])).statuses();
+    assert_eq!(statuses, [200; 100], "what the client has read makes room");
+    let gateway = coalescing(&upstream, "max_body: 256KiB, reply: whole", "limits: { memory: 4MiB }");
+    let statuses = gateway.batch(&batch_of(&vec![get("/a"); 100])).statuses();
     let fitting = statuses.iter().take_while(|status| **status == 200).count();
     assert!((30..=39).contains(&fitting), "{fitting} replies of 100 kB in 4 MiB");
     assert!(statuses[fitting..].iter().all(|status| *status == 503), "{statuses:?}");

@@ -24,6 +24,9 @@ mod litmus;
 /// Batches: items, fields, negotiation, refusals.
 mod batch;
 
+/// Batches: replies that begin while later items are under way.
+mod early_replies;
+
 /// Batches: bodies of every kind, in and out.
 mod batch_bodies;
 

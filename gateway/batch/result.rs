@@ -26,6 +26,14 @@ pub struct Summary {
     pub failed: usize,
 }
 
+impl Summary {
+    /// Adds the counts of more results.
+    pub const fn add(&mut self, other: Self) {
+        self.items += other.items;
+        self.failed += other.failed;
+    }
+}
+
 impl MultiStatus {
     /// Counts the results.
     #[must_use]

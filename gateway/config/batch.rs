@@ -45,7 +45,7 @@ pub(in crate::config) struct BatchDocument {
     /// Items of one batch under way at once.
     #[schemars(range(max = 65536))]
     pub(in crate::config) concurrency: NonZeroUsize,
-    /// From the batch's last byte in to the reply's first byte out; items that are not done by then end in 504.
+    /// From the batch's last byte in until its items have ended; those that are not done by then end in 504.
     /// Of an NDJSON stream: for each item, from its line.
     pub(in crate::config) deadline: At<TimeLimit>,
     /// Whether items run side by side or one by one.
@@ -65,6 +65,8 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) reply_status: Option<At<u16>>,
     /// Whether a reply's format follows Accept, or is always that of the batch.
     pub(in crate::config) reply_format: ReplyFormat,
+    /// When a reply leaves.
+    pub(in crate::config) reply: ReplyMode,
     /// Parameters that the query of a request must have to be for this endpoint, such as `comp: batch`. With them, the
     /// endpoint also takes such requests below its path; all requests without them go to the routes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -137,6 +139,17 @@ impl ReplyFormat {
     }
 }
 
+/// When a reply leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyMode {
+    /// In the order of the request, while later items are under way; at once if the items are fast.
+    #[default]
+    Stream,
+    /// At once, after the last item: for clients that need its length, or the Retry-After of every item in its head.
+    Whole,
+}
+
 /// Where requests to a batch endpoint go that are not POST.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -165,6 +178,7 @@ impl Default for BatchDocument {
             groups: Groups::default(),
             changesets: Changesets::default(),
             reply_format: ReplyFormat::default(),
+            reply: ReplyMode::default(),
             query: BTreeMap::new(),
             other_methods: OtherMethods::default(),
             reply_status: None,
@@ -197,7 +211,7 @@ pub struct BatchEndpoint {
     pub limits: BatchLimits,
     /// Items of one batch under way at once.
     pub concurrency: NonZeroUsize,
-    /// From the batch's last byte in to the reply's first byte out.
+    /// From the batch's last byte in until its items have ended.
     pub deadline: Duration,
     /// Whether items run side by side or one by one.
     pub order: ItemOrder,
@@ -209,6 +223,8 @@ pub struct BatchEndpoint {
     pub reply_status: StatusCode,
     /// Whether a reply's format follows Accept.
     pub reply_format: ReplyFormat,
+    /// When a reply leaves.
+    pub reply: ReplyMode,
     /// Parameters that a request's query must have to be for this endpoint.
     pub query: BTreeMap<String, String>,
     /// Where requests with other methods than POST go.
@@ -291,6 +307,7 @@ impl Resolver<'_> {
             sets: SetReply { groups: document.groups, changesets: document.changesets },
             reply_status: reply_status?,
             reply_format: document.reply_format,
+            reply: document.reply,
             query: document.query.clone(),
             other_methods: document.other_methods,
             inherit: inherit?,

@@ -8,7 +8,7 @@ use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::batch::{BatchDocument, BatchEndpoint, ItemOrder};
+use super::batch::{BatchDocument, BatchEndpoint, ItemOrder, ReplyMode};
 use super::resolver::{Refused, Resolved, Resolver, Seen, all, already, canonical};
 use super::yaml::diagnostic::{nearest, quoted};
 use super::yaml::quantity::{ByteSize, TimeLimit};
@@ -41,13 +41,15 @@ pub(in crate::config) struct BulkDocument {
     /// Records of one request under way at once.
     #[schemars(range(max = 65536))]
     pub(in crate::config) concurrency: NonZeroUsize,
-    /// From the request's last byte in to the reply's first byte out; items that are not done by then end in 504.
+    /// From the request's last byte in until its items have ended; those that are not done by then end in 504.
     pub(in crate::config) deadline: At<TimeLimit>,
     /// Whether records run side by side or one by one.
     pub(in crate::config) order: ItemOrder,
     /// The reply's status once the records were accepted: 207, or 200 or 202 for clients that insist. Absent: 207.
     #[schemars(extend("enum" = [207, 200, 202]))]
     pub(in crate::config) reply_status: Option<At<u16>>,
+    /// When a reply leaves.
+    pub(in crate::config) reply: ReplyMode,
     /// The only fields of the request that its items inherit. Absent: all but those that describe the request itself.
     pub(in crate::config) inherit: Option<Vec<At<String>>>,
     /// Nesting of JSON values or XML elements.
@@ -74,6 +76,7 @@ impl Default for BulkDocument {
             deadline: batch.deadline,
             order: batch.order,
             reply_status: batch.reply_status,
+            reply: batch.reply,
             inherit: batch.inherit,
             max_depth: batch.max_depth,
             max_url: batch.max_url,
@@ -101,6 +104,7 @@ impl BulkDocument {
             deadline: self.deadline.clone(),
             order: self.order,
             reply_status: self.reply_status.clone(),
+            reply: self.reply,
             inherit: self.inherit.clone(),
             max_depth: self.max_depth,
             max_url: self.max_url,

@@ -84,7 +84,7 @@ mod vocabulary;
 mod without_effect;
 
 pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
-pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat};
+pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat, ReplyMode};
 pub use bulk::BulkRoute;
 pub use circuit::Breaker;
 pub use cors::Cors;

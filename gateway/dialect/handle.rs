@@ -13,7 +13,7 @@ use super::registry::DIALECTS;
 use super::rules::Rules;
 use crate::batch::MultiStatus;
 use crate::format::multipart::SetReply;
-use crate::format::{EncodedBody, Format, write_all};
+use crate::format::{EncodedBody, Format, ReplyWriter, write_all};
 
 /// A dialect of batches. Copied freely, compared and serialised by its name; its rules are those of [`Rules`].
 #[derive(Clone, Copy)]
@@ -41,6 +41,12 @@ impl Dialect {
     #[must_use]
     pub fn write(self, format: Format, sets: SetReply, results: MultiStatus) -> EncodedBody {
         write_all(self.result_writer(format, sets), results)
+    }
+
+    /// A writer of a reply in one of the dialect's formats.
+    #[must_use]
+    pub fn reply_writer(self, format: Format, sets: SetReply) -> ReplyWriter {
+        ReplyWriter::new(self.result_writer(format, sets))
     }
 }
 

@@ -13,6 +13,8 @@ use crate::format::multipart::SetReply;
 use crate::format::{Accept, Format, ReadContext, request_format};
 use crate::header::spelling::Spellings;
 
+mod pieces;
+
 fn dialect(name: &str) -> Dialect {
     Dialect::named(name).unwrap()
 }

@@ -2,6 +2,7 @@
 //! too, but not within the time of the calls ([`Undoing`]).
 
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::task::Poll;
 
 use futures_util::future::FutureExt;
@@ -9,9 +10,10 @@ use futures_util::future::FutureExt;
 use crate::plan::{Plan, Step};
 
 use super::coalesced::make_copies;
-use super::collect::{End, collect};
+use super::collect::End;
 use super::engine::Engine;
 use super::graph::Graph;
+use super::in_order::{Client, InOrder};
 use super::items::Items;
 use super::outcome::DispatchedItem;
 use super::queues::Queues;
@@ -20,36 +22,55 @@ use super::scheduler::{Scheduler, Width};
 use super::source::{DispatchLimits, Source};
 use super::undoing::Undoing;
 
-/// Makes a plan's calls. N planned items in, N dispatched items out, in order.
+/// Makes a plan's calls, while `client` attends to them. N planned items in, N dispatched items out, in order: those that
+/// the client has taken, and those that this returns.
 ///
-/// When `gone` ends (the client has left), nothing more is started and the calls under way are dropped; the items still
-/// come out, so that metrics count each of them.
+/// When the client has left, nothing more is started and the calls under way are dropped; the items still come out, so
+/// that metrics count each of them.
 pub async fn dispatch<E: Engine>(
     plan: Plan,
     engine: &E,
     resolver: &dyn Resolver,
     limits: DispatchLimits,
-    gone: impl Future<Output = ()> + Send,
+    client: &mut impl Client,
 ) -> Vec<DispatchedItem> {
     let items = Items::new(plan, limits);
+    let in_order = InOrder::new(&items, engine);
     let end = if items.groups.is_empty() {
-        until_end(&items, run(&items, engine, resolver, None), gone).await
+        until_end(&items, run(&items, engine, resolver, None), &in_order, client).await
     } else {
         let mut undoing = Undoing::new(&items, engine, resolver);
-        let end = until_end(&items, run(&items, engine, resolver, Some(&mut undoing)), gone).boxed().await;
+        let run = run(&items, engine, resolver, Some(&mut undoing));
+        let end = until_end(&items, run, &in_order, client).boxed().await;
         undoing.finish().boxed().await;
         end
     };
-    collect(items, end, engine)
+    let collector = in_order.into_collector();
+    collector.take_rest(items, end, engine)
 }
 
-/// Goes on until all is done, the deadline comes, or the client leaves.
-async fn until_end(items: &Items, run: impl Future<Output = ()>, gone: impl Future<Output = ()>) -> End {
-    tokio::select! {
-        biased;
-        finished = items.deadline.race(run) => if finished.is_some() { End::Finished } else { End::Deadline },
-        () = gone => End::ClientGone,
-    }
+/// Goes on until all is done, the deadline comes, or the client leaves. A client that is writing when the calls are over
+/// writes to the end.
+async fn until_end<E: Engine>(
+    items: &Items,
+    run: impl Future<Output = ()>,
+    in_order: &InOrder<'_, E>,
+    client: &mut impl Client,
+) -> End {
+    let mut calls = pin!(Some(items.deadline.race(run)));
+    let mut attended = pin!(client.attend(in_order));
+    let mut end = None;
+    poll_fn(|context| {
+        if let Some(under_way) = calls.as_mut().as_pin_mut()
+            && let Poll::Ready(finished) = under_way.poll(context)
+        {
+            calls.set(None);
+            end = Some(if finished.is_some() { End::Finished } else { End::Deadline });
+            in_order.end_calls();
+        }
+        attended.as_mut().poll(context).map(|()| end.unwrap_or(End::ClientGone))
+    })
+    .await
 }
 
 /// Makes all calls, and the copies of those that are shared. Dropping the future drops the calls under way.

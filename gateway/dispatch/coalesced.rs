@@ -27,7 +27,7 @@ pub(super) fn copy_of<E: Engine>(outcome: &Outcome, budget: &ReplyBudget, engine
 pub(super) async fn make_copies<E: Engine>(items: &Items, engine: &E) {
     for place in items.places.iter().take(items.barrier) {
         let Step::Same(first) = &place.item.step else { continue };
-        if place.slot.get().is_some() {
+        if place.slot.is_filled() {
             continue;
         }
         if matches!(items.outcome(first.0), Some(Outcome::Answered(_))) && !engine.has_room() {

@@ -291,7 +291,7 @@ impl<'run, E: Engine> State<'run, E> {
     fn one_ended(&mut self, number: usize, dependent: usize) -> bool {
         let items = self.items;
         let Some(place) = items.places.get(dependent) else { return false };
-        if place.slot.get().is_some() || items.settled_already(dependent, place).is_some() {
+        if place.slot.is_filled() || items.settled_already(dependent, place).is_some() {
             return false;
         }
         if let Step::Same(first) = &place.item.step {

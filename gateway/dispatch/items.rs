@@ -1,22 +1,22 @@
 //! The items of a batch that is complete, each with a slot for its outcome.
 //!
-//! A slot is a `OnceLock`, so none is filled twice. One that is empty when the batch ends gets its outcome from its
-//! progress then ([`collect`](super::collect)).
+//! No slot is filled twice. One that is empty when the batch ends gets its outcome from its progress then
+//! ([`collect`](super::collect)).
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Method;
 
 use crate::batch::ItemIndex;
 use crate::clock::{Deadline, Stopwatch};
-use crate::plan::{Call, Conditions, Plan, PlannedItem};
+use crate::plan::{Call, Conditions, Plan, PlannedItem, Step};
 
 use super::need::Need;
 use super::outcome::Outcome;
 use super::placed_call::PlacedCall;
 use super::progress::Progress;
 use super::resolve::Earlier;
+use super::slot::Slot;
 use super::source::{DispatchLimits, Job, Limit, Run};
 use super::turn::Results;
 use super::undo_groups::{Member, UndoGroups};
@@ -42,7 +42,9 @@ pub(super) struct Items {
 pub(super) struct Place {
     pub(super) item: PlannedItem,
     pub(super) progress: Progress,
-    pub(super) slot: OnceLock<Outcome>,
+    pub(super) slot: Slot,
+    /// Whether another item shares its call.
+    pub(super) is_shared: bool,
     /// The next member of its group.
     pub(super) next_in_group: Option<ItemIndex>,
     /// Whether a member of its group before it has failed.
@@ -55,7 +57,8 @@ impl Items {
         let place = |item| Place {
             item,
             progress: Progress::new(queued),
-            slot: OnceLock::new(),
+            slot: Slot::new(),
+            is_shared: false,
             next_in_group: None,
             after_failure: AtomicBool::new(false),
         };
@@ -83,7 +86,36 @@ impl Items {
         if let Some(failed) = items.first_failed_already() {
             items.barrier = failed;
         }
+        items.keep_what_others_need();
         items
+    }
+
+    /// Finds the items whose outcome others look at.
+    fn keep_what_others_need(&mut self) {
+        for number in 0..self.places.len() {
+            let awaited: Vec<_> = self.awaited(number).collect();
+            let first = self.shared_call_of(number);
+            for index in awaited.into_iter().chain(first) {
+                if let Some(place) = self.places.get_mut(index.0) {
+                    place.slot = Slot::new_kept();
+                    place.is_shared |= first == Some(index);
+                }
+            }
+            if self.groups.member(number).is_some()
+                && let Some(place) = self.places.get_mut(number)
+            {
+                // What undoes it depends on how it ended.
+                place.slot = Slot::new_kept();
+            }
+        }
+    }
+
+    /// The item whose call an item shares.
+    fn shared_call_of(&self, number: usize) -> Option<ItemIndex> {
+        match self.places.get(number)?.item.step {
+            Step::Same(first) => Some(first),
+            Step::Call(_) | Step::Later(_) | Step::Respond(_) | Step::Rejected(_) => None,
+        }
     }
 
     /// With `stop_on_error`: the end of the first item that failed by its plan alone, and of its group.
@@ -138,15 +170,15 @@ impl Items {
         on.is_some_and(|on| on.binary_search(&ItemIndex(other)).is_ok())
     }
 
-    /// The outcome of an item that has ended.
+    /// The outcome of an item that has ended, if others need it.
     pub(super) fn outcome(&self, number: usize) -> Option<&Outcome> {
-        self.places.get(number)?.slot.get()
+        self.places.get(number)?.slot.kept()
     }
 
     pub(super) fn fill(&self, place: &Place, outcome: Outcome) {
         self.stop_after(place, &outcome);
         place.progress.mark_ended();
-        if place.slot.set(outcome).is_ok() {
+        if place.slot.fill(outcome) {
             self.run.complete();
         }
     }
@@ -166,14 +198,14 @@ impl Items {
 impl Results for Items {
     fn earlier(&self, index: ItemIndex) -> Option<Earlier<'_>> {
         let place = self.places.get(index.0)?;
-        let outcome = place.slot.get().filter(|_| self.groups.keeps_result(index.0))?;
+        let outcome = place.slot.kept().filter(|_| self.groups.keeps_result(index.0))?;
         Some(Earlier { outcome, route: place.item.route })
     }
 
     /// One whose slot is empty was stopped.
     fn has_failed(&self, index: ItemIndex) -> bool {
         let Some(place) = self.places.get(index.0) else { return true };
-        match place.slot.get() {
+        match place.slot.kept() {
             Some(outcome) => outcome.is_error() || self.groups.has_failed(index.0),
             None => self.settled_already(index.0, place).unwrap_or(true),
         }

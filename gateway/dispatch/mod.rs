@@ -8,8 +8,8 @@
 //! engine whose calls answer, fail, hang and panic at random.
 //!
 //! **In:** a [`Plan`](crate::plan::Plan) by move ([`dispatch`]) or items one by one ([`StreamDispatch`]); an engine; a
-//! [`Resolver`], which fills in references to earlier results. **Out:** one [`DispatchedItem`] for each item: its
-//! [`Outcome`] and its [`Timeline`].
+//! [`Resolver`], which fills in references to earlier results; a [`Client`], which may take items of a batch while calls go
+//! on ([`InOrder`]). **Out:** one [`DispatchedItem`] for each item: its [`Outcome`] and its [`Timeline`].
 //!
 //! # The words
 //!
@@ -33,7 +33,7 @@
 //! 4. Its call is made. It may take as long as the upstream's `timeout.item`, or less if the item or the batch says so.
 //!    Retries happen within that time, inside the channel.
 //! 5. Its outcome goes to the source. In a graph, that makes others ready or ends them; in a stream, it can be taken now;
-//!    otherwise it stays in the item's slot until the batch has ended.
+//!    otherwise it stays in the item's slot until the client takes it (`in_order`) or the batch has ended (`collect`).
 //!
 //! # Groups that are undone
 //!
@@ -48,16 +48,18 @@
 //!
 //! # Invariants
 //!
-//! - **Each item exactly once.** It is taken by one worker (an atomic cursor, or a lock), and ends once (a slot is a
-//!   `OnceLock`; in a stream the item itself is moved). What was not taken or was cut off when the batch ended gets its
+//! - **Each item exactly once.** It is taken by one worker (an atomic cursor, or a lock), and ends once (a `slot`
+//!   is filled once; in a stream the item itself is moved). What was not taken or was cut off when the batch ended gets its
 //!   outcome then (`collect`, [`StreamDispatch::abandon`]). A panic in a call ends that item alone.
 //! - **One task for each batch.** All workers are futures that the batch's own task polls. So dropping the future of
 //!   [`dispatch`] drops every call under way and starts no more, nothing outlives its request, and the locks and atomics
 //!   here are never contended; they are there only because a task may move between threads.
 //! - **Cancel-safety.** [`StreamDispatch::ready`] and [`StreamDispatch::alongside`] may be dropped at any time; the calls go on
 //!   when either is called again. Dropping the future of [`dispatch`] gives up the batch. To end it early and still have its
-//!   items, let `gone` end.
+//!   items, let [`Client::attend`] return.
 //! - **No deadlock by waiting.** Items wait for earlier ones only. No call waits for memory while holding a permit, or for either while holding a connection.
+//! - **The same early and at the end.** Items leave in the order of the request, and one that is taken early has the outcome
+//!   that it would have at the end.
 //! - **Order.** In sequential order there is one queue with one channel, and a retry stays within its call, so no item
 //!   overtakes another.
 //!
@@ -78,6 +80,7 @@ mod deferred;
 mod engine;
 mod failure;
 mod graph;
+mod in_order;
 mod items;
 mod line;
 mod need;
@@ -89,6 +92,7 @@ mod ramp;
 mod reply;
 mod resolve;
 mod scheduler;
+mod slot;
 mod source;
 mod sources;
 mod stream;
@@ -105,6 +109,7 @@ pub use budget::ReplyBudget;
 pub use compensation::Undone;
 pub use engine::{Attempt, Channel, Engine};
 pub use failure::{CallFailure, FailureKind};
+pub use in_order::{Client, InOrder, Next, Pace, Piece};
 pub use outcome::{DispatchedItem, Outcome, SkipReason, WindowLimit};
 pub use progress::{Progress, Sent};
 pub use ramp::first_channels;

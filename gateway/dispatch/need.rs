@@ -67,6 +67,14 @@ pub(super) fn planned_outcome(step: Step) -> Option<Outcome> {
     }
 }
 
+/// The same, of an item whose plan is still needed.
+pub(super) fn planned_copy(step: &Step) -> Option<Outcome> {
+    match step {
+        Step::Rejected(rejection) => Some(Outcome::Rejected(rejection.clone())),
+        Step::Respond(_) | Step::Call(_) | Step::Later(_) | Step::Same(_) => planned_answer(step),
+    }
+}
+
 /// The same, of an item that others may refer to. A rejection has no result to refer to, so it stays in the plan.
 pub(super) fn planned_answer(step: &Step) -> Option<Outcome> {
     if let Step::Respond(respond) = step { Some(Outcome::Responded(respond.clone())) } else { None }

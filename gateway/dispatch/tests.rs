@@ -7,205 +7,35 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
 use http::{HeaderMap, Method, StatusCode};
 use proptest::prelude::*;
 
 mod conditions;
 mod copies;
 mod dependencies;
+mod fake;
 mod groups;
+mod in_order;
 mod lines;
 mod references;
 mod stream;
 mod timeline;
 mod undo;
+mod waiting;
+
+use fake::limiter_with;
+pub(crate) use fake::{Act, Fake};
+use waiting::Waiting;
 
 use super::*;
 use crate::batch::{ItemForm, ItemId, ItemIndex, ItemRejection, StreamWindow, Subject};
 use crate::clock::Stopwatch;
 use crate::header::field::Fields;
 use crate::header::spelling::Spellings;
-use crate::limiter::{Client, ClientShare, FairLimiter, Flow, LimiterLimits, Permit};
+use crate::limiter::{Client as LimitedClient, ClientShare, FairLimiter, Flow, LimiterLimits, Permit};
 use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step};
 use crate::route::{RouteIndex, UpstreamIndex};
-
-/// What the fake does with a call, by its target path.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Act {
-    Answer(u16),
-    FailUnsent,
-    FailSent,
-    Panic,
-    Hang,
-    HangUnsent,
-}
-
-#[derive(Default)]
-pub(crate) struct Fake {
-    acts: Vec<Act>,
-    limiters: Vec<(FairLimiter, Flow)>,
-    under_way: AtomicUsize,
-    pub(crate) most_under_way: AtomicUsize,
-    calls: Mutex<Vec<usize>>,
-    /// The calls that were answered, in the order of the answers.
-    answered: Mutex<Vec<usize>>,
-    /// What had been answered when each call was made.
-    before: Mutex<Vec<(usize, Vec<usize>)>>,
-}
-
-impl Fake {
-    pub(crate) fn new(acts: &[Act], permits: usize) -> Self {
-        Self {
-            acts: acts.to_vec(),
-            limiters: (0..3).map(|_| limiter_with(permits)).collect(),
-            ..Self::default()
-        }
-    }
-
-    fn plan(&self, upstreams: usize) -> Plan {
-        Plan {
-            sequential: false,
-            items: (0..self.acts.len()).map(|number| planned(number, number % upstreams)).collect(),
-            dependencies: Vec::new(),
-            conditions: crate::plan::Conditions::new(),
-            follows: Vec::new(),
-            undos: Vec::new(),
-            ignored: Vec::new(),
-        }
-    }
-
-    fn answer(&self, number: usize, status: u16) -> UpstreamReply {
-        if status < 400 {
-            self.answered.lock().unwrap().push(number);
-        }
-        let status = StatusCode::from_u16(status).unwrap();
-        UpstreamReply {
-            status,
-            headers: HeaderMap::new(),
-            spellings: Spellings::default(),
-            body: Bytes::new(),
-        }
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.acts.len()
-    }
-
-    pub(crate) fn calls(&self) -> Vec<usize> {
-        self.calls.lock().unwrap().clone()
-    }
-}
-
-pub(crate) struct FakeChannel<'engine>(&'engine Fake);
-
-impl Resolver for Fake {
-    fn resolve(&self, _: &CallTemplate, _: &mut Answers<'_>) -> Result<Call, Unfit> {
-        unreachable!("no item of these refers to another")
-    }
-
-    fn locate(&self, _: &str, _: RouteIndex, _: Fields) -> Option<Call> {
-        unreachable!("no item of these is undone")
-    }
-}
-
-impl<'fake> Engine for &'fake Fake {
-    type Channel = FakeChannel<'fake>;
-
-    fn channel(&self, _: UpstreamIndex) -> FakeChannel<'fake> {
-        FakeChannel(self)
-    }
-
-    fn capacity(&self, upstream: UpstreamIndex) -> usize {
-        self.limiters[upstream.0].0.limits().permits.get()
-    }
-
-    fn try_permit(&self, upstream: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
-        let (limiter, flow) = &self.limiters[upstream.0];
-        FairLimiter::try_acquire(limiter, flow)
-    }
-
-    async fn permit(&self, upstream: UpstreamIndex) -> Result<Permit<&FairLimiter>, CallFailure> {
-        let (limiter, flow) = &self.limiters[upstream.0];
-        FairLimiter::acquire(limiter, flow).await.map_err(CallFailure::from)
-    }
-
-    fn call_timeout(&self, _: UpstreamIndex) -> Duration {
-        Duration::from_millis(500)
-    }
-}
-
-/// A limiter with this many permits; with none, one whose only permit is held forever.
-fn limiter_with(permits: usize) -> (FairLimiter, Flow) {
-    let limits = LimiterLimits {
-        permits: NonZeroUsize::new(permits).unwrap_or(NonZeroUsize::MIN),
-        queue: 9,
-        share: ClientShare::ALL,
-        rate: None,
-    };
-    let (limiter, flow) = (FairLimiter::new(limits), Flow::new(Client::default()));
-    if permits == 0 {
-        std::mem::forget(FairLimiter::try_acquire(&limiter, &flow));
-    }
-    (limiter, flow)
-}
-
-/// A call under way. It is recorded as one attempt if it was sent.
-struct InFlightGuard<'call> {
-    fake: &'call Fake,
-    progress: &'call Progress,
-    sent: Option<Stopwatch>,
-    status: Option<StatusCode>,
-}
-
-impl Drop for InFlightGuard<'_> {
-    fn drop(&mut self) {
-        self.fake.under_way.fetch_sub(1, Ordering::Relaxed);
-        if let Some(sent) = self.sent {
-            self.progress.attempt_ended(AttemptTimes {
-                target: SocketAddr::from(([127, 0, 0, 1], 80)).into(),
-                connected: None,
-                sent,
-                first_byte: None,
-                end: Stopwatch::start(),
-                status: self.status,
-            });
-        }
-    }
-}
-
-impl Channel for FakeChannel<'_> {
-    async fn call(
-        &mut self,
-        _: &Method,
-        call: &Call,
-        attempt: Attempt<'_>,
-    ) -> Result<UpstreamReply, CallFailure> {
-        let number: usize = call.target.trim_start_matches('/').parse().unwrap();
-        self.0.calls.lock().unwrap().push(number);
-        self.0.before.lock().unwrap().push((number, self.0.answered.lock().unwrap().clone()));
-        let now = self.0.under_way.fetch_add(1, Ordering::Relaxed) + 1;
-        self.0.most_under_way.fetch_max(now, Ordering::Relaxed);
-        let mut under_way =
-            InFlightGuard { fake: self.0, progress: attempt.progress, sent: None, status: None };
-        tokio::task::yield_now().await;
-        if !matches!(self.0.acts[number], Act::FailUnsent | Act::HangUnsent) {
-            under_way.sent = Some(attempt.progress.mark_sent());
-        }
-        match self.0.acts[number] {
-            Act::Answer(status) => {
-                attempt.progress.mark_first_byte();
-                under_way.status = StatusCode::from_u16(status).ok();
-                Ok(self.0.answer(number, status))
-            }
-            Act::FailUnsent => Err(CallFailure::ConnectionRefused),
-            Act::FailSent => Err(CallFailure::ConnectionLost),
-            Act::Panic => panic!("a fault of ours"),
-            Act::Hang | Act::HangUnsent => std::future::pending().await,
-        }
-    }
-
-    fn rest(&mut self) {}
-}
 
 pub(crate) fn planned(number: usize, upstream: usize) -> PlannedItem {
     PlannedItem {
@@ -256,7 +86,7 @@ fn run_plan(fake: &Fake, plan: Plan, change: impl FnOnce(&mut DispatchLimits)) -
     runtime.block_on(async {
         let mut limits = limits();
         change(&mut limits);
-        dispatch(plan, &fake, fake, limits, std::future::pending()).await
+        dispatch(plan, &fake, fake, limits, &mut Waiting::until(std::future::pending())).await
     })
 }
 
@@ -324,7 +154,8 @@ fn nothing_behind_a_rejected_item_starts_once_the_batch_stops_on_errors() {
     plan.items[1].step = Step::Rejected(ItemRejection::NoRoute);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let limits = DispatchLimits { stop_on_error: true, ..runtime.block_on(async { limits() }) };
-    let items = runtime.block_on(dispatch(plan, &&fake, &fake, limits, std::future::pending()));
+    let mut client = Waiting::until(std::future::pending());
+    let items = runtime.block_on(dispatch(plan, &&fake, &fake, limits, &mut client));
     assert_eq!(fake.calls(), [0]);
     assert!(matches!(items[1].outcome, Outcome::Rejected(ItemRejection::NoRoute)));
     assert!(matches!(items[2].outcome, Outcome::Skipped(SkipReason::BatchStopped)));
@@ -338,7 +169,7 @@ fn a_client_that_leaves_ends_every_item() {
     let items = runtime.block_on(async {
         let limits = DispatchLimits { concurrency: 2, ..limits() };
         let gone = tokio::time::sleep(Duration::from_millis(10));
-        dispatch(fake.plan(1), &&fake, &fake, limits, gone).await
+        dispatch(fake.plan(1), &&fake, &fake, limits, &mut Waiting::until(gone)).await
     });
     let ends: Vec<_> = items.iter().map(failure).collect();
     let gone = CallFailure::ClientGone;
@@ -396,7 +227,7 @@ proptest! {
         let items = runtime.block_on(async {
             let limits = DispatchLimits { concurrency, stop_on_error, ..limits() };
             let gone = tokio::time::sleep(Duration::from_millis(leaves));
-            dispatch(plan, &&fake, &fake, limits, gone).await
+            dispatch(plan, &&fake, &fake, limits, &mut Waiting::until(gone)).await
         });
         let ids: Vec<_> = items.iter().map(|item| item.subject.id.clone()).collect();
         prop_assert_eq!(ids, (0..acts.len()).map(|number| subject(number).id).collect::<Vec<_>>());

@@ -117,7 +117,7 @@ impl<E: Engine> Undo<'_, E> {
         let (Some(rule), Some(place)) = (member.rule(), self.items.places.get(number)) else {
             return Ok(None);
         };
-        let reply = match place.slot.get() {
+        let reply = match place.slot.kept() {
             Some(Outcome::Answered(reply)) => Some(reply),
             Some(
                 Outcome::Responded(_)

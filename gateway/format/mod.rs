@@ -23,6 +23,7 @@ mod read;
 mod read_context;
 mod reason;
 mod relative;
+mod reply_writer;
 mod result_writer;
 mod shown;
 mod template;
@@ -47,8 +48,9 @@ pub use media::{is_json, is_xml};
 pub use negotiation::{is_ndjson, problem_format, reply_format, request_format, wants_text_xml};
 pub use read::read;
 pub use read_context::ReadContext;
+pub use reply_writer::{ReplyWriter, write_all};
 pub use result_writer::{ReplyEnd, ResultWriter};
-pub use write::{write_all, write_problem};
+pub use write::write_problem;
 
 pub(crate) use media::TextTypes;
 pub(crate) use reason::phrase as reason_phrase;

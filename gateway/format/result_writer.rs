@@ -2,8 +2,8 @@
 //!
 //! Each format has one implementation. In: the results in the order of the items, and at the end what the reply says about
 //! all of them. Out: chunks of bytes, which can be taken at any time, so that a reply can leave while later items still run.
-//! XML is the exception: results with the same url share one `response` element, so that its writer keeps them until the
-//! end.
+//! XML is the exception ([`ResultWriter::can_leave_early`]): results with the same url share one `response` element, so that
+//! its writer keeps them until the end.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -32,12 +32,17 @@ pub trait ResultWriter: Send {
     /// The reply's media type, as it appears in Content-Type.
     fn content_type(&self) -> Cow<'static, str>;
 
+    /// Whether results are written as soon as they are put. Otherwise all are written at the end.
+    fn can_leave_early(&self) -> bool {
+        true
+    }
+
     /// Bytes that a result adds to the buffer, roughly.
     fn expected_length(&self, result: &ItemResult) -> usize {
         expected_length(result, 96, 6)
     }
 
-    /// Starts the document. `expected` is the length of all results if it is known, and 0 if not.
+    /// Starts the document. `expected` is the length of the results that are known already.
     fn begin(&mut self, expected: usize);
 
     /// Writes one result.

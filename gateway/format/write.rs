@@ -1,4 +1,4 @@
-//! Writes the results of a batch as one body, and the problem of a batch that was refused.
+//! Writes the problem of a batch that was refused.
 
 use super::accept::Accept;
 use super::chunk_writer::ChunkWriter;
@@ -6,22 +6,8 @@ use super::encoded_body::EncodedBody;
 use super::json::ErrorForm;
 use super::kind::Format;
 use super::negotiation::problem_format;
-use super::result_writer::{ReplyEnd, ResultWriter};
 use super::xml;
-use crate::batch::{MultiStatus, Problem};
-
-/// Writes all results, and frees each as soon as it is written.
-#[must_use]
-#[inline(never)] // tests/benches/instructions.py finds it by its name
-pub fn write_all(mut writer: Box<dyn ResultWriter>, results: MultiStatus) -> EncodedBody {
-    let (summary, retry_after) = (results.summary(), results.retry_after());
-    writer.begin(results.results.iter().map(|result| writer.expected_length(result)).sum());
-    for result in results.results {
-        writer.put(result);
-    }
-    writer.end(&ReplyEnd { summary, retry_after, refused: None });
-    EncodedBody { content_type: writer.content_type(), chunks: writer.take() }
-}
+use crate::batch::Problem;
 
 /// Writes a problem detail (RFC 9457) in the format that the client accepts, or else sends: `content_type` is that of its
 /// request.

@@ -245,6 +245,8 @@ pub(crate) struct MemoryReservation<'memory> {
     ticket: AtomicU64,
     /// It starts no more calls.
     gave_up: AtomicBool,
+    /// It was the eldest when it left the line, so that its calls under way may bring more than those of others.
+    was_eldest: AtomicBool,
 }
 
 impl<'memory> MemoryReservation<'memory> {
@@ -258,6 +260,7 @@ impl<'memory> MemoryReservation<'memory> {
             exchange,
             ticket: AtomicU64::new(0),
             gave_up: AtomicBool::new(false),
+            was_eldest: AtomicBool::new(false),
         }
     }
 
@@ -277,7 +280,8 @@ impl<'memory> MemoryReservation<'memory> {
     /// Takes `more` bytes that are already in memory.
     pub(crate) fn take(&self, more: usize) -> Result<(), MemoryExhausted> {
         let limit = self.memory.limit();
-        self.take_below(more, if self.is_eldest() { self.memory.full() } else { limit - limit / 4 })
+        let may_fill = self.is_eldest() || self.was_eldest.load(Ordering::Relaxed);
+        self.take_below(more, if may_fill { self.memory.full() } else { limit - limit / 4 })
     }
 
     /// Takes `more` bytes of a reply. Waits a little where a stalled client could give way, and without a limit
@@ -375,8 +379,9 @@ impl<'memory> MemoryReservation<'memory> {
         self.memory.step_forward(&line);
     }
 
-    /// The batch makes no more calls.
+    /// The batch makes no more calls, or goes on only when its client has read. So another one is the eldest.
     pub(crate) fn leave_line(&self) {
+        self.was_eldest.fetch_or(self.is_eldest(), Ordering::Relaxed);
         let ticket = self.ticket.swap(0, Ordering::Relaxed);
         if ticket != 0 {
             let mut line = self.memory.line.lock();

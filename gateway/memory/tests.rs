@@ -302,3 +302,18 @@ fn what_is_kept_without_need_leaves_room_for_the_rest() {
     drop(one);
     assert_eq!((memory.held(), other.may_keep()), (5 * MIB, 4 * MIB));
 }
+
+#[test]
+fn replies_to_calls_of_the_eldest_fit_even_if_it_has_to_wait_for_its_client() {
+    let memory = MemoryBudget::new(16 * MIB);
+    let [first, second] = [reservation(&memory), reservation(&memory)];
+    first.stand_in_line();
+    second.stand_in_line();
+    first.hold(11 * MIB);
+    second.hold(MIB);
+    assert_eq!((first.has_room(), second.has_room()), (true, false));
+    first.leave_line();
+    assert_eq!((first.has_room(), second.has_room()), (false, true), "another batch goes on");
+    assert_eq!(reservation(&memory).take(2 * MIB), Err(MemoryExhausted));
+    assert_eq!(first.take(2 * MIB), Ok(()));
+}

@@ -5,23 +5,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header;
 
 use crate::admission::{Batching, Meter};
-use crate::batch::{BatchRefusal, MultiStatus, OutcomeKind};
+use crate::batch::BatchRefusal;
 use crate::clock::Stopwatch;
 use crate::explain::{Audience, ExplainContext, explain};
 use crate::format::EncodedBody;
-use crate::header::retry_after;
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::phase::Phase;
 use crate::plan::{Plan, coalesce};
 use crate::problem::{self, ErrorReply};
 use crate::session::Session;
 use crate::state::gateway::Gateway;
-use crate::stitch::ItemReport;
 use crate::telemetry::BatchEnd;
 
+use super::batch_reply::BatchReply;
 use super::batch_request::BatchRequest;
 use super::body::read_body;
 use super::context::Context;
@@ -30,6 +28,7 @@ use super::error_format::ErrorFormat;
 use super::handled::Handled;
 use super::reply::{PREFERENCE_APPLIED, Reply};
 use super::respond::note_gave_way;
+use super::results::Results;
 use super::runner::Runner;
 
 /// Serves a request to an entry point. Its body has not been read yet.
@@ -129,66 +128,16 @@ async fn answer<'gateway>(
     memory: MemoryReservation<'gateway>,
 ) -> Result<Handled<'gateway>, BatchRefusal> {
     let Runner { request, snapshot, entry } = runner;
-    let endpoint = entry.endpoint;
     let mut policy = request.execution_policy(entry);
     policy.sequential |= plan.sequential;
     if !policy.sequential {
         coalesce(&mut plan, &snapshot.settings.routes);
     }
-    let group_refusal = plan.group_refusal();
-    let mut left = false;
-    let stopwatch = Stopwatch::start();
-    let gone = async {
-        session.gone().await;
-        left = true;
-    };
-    let items = runner.dispatch(plan, policy, &memory, Box::pin(gone)).await;
-    context.batch_at(endpoint).phases.set(Phase::Dispatch, stopwatch.elapsed());
-    let stopwatch = Stopwatch::start();
-    let (results, reports) = runner.stitch(items);
-    let record = context.batch_at(endpoint);
-    for (number, (result, report)) in results.results.iter().zip(&reports).enumerate() {
-        record.add(number + 1, result, report);
-    }
-    record.end = BatchEnd::of_items(record.summary.items, record.summary.failed);
-    context.recorder().items(&reports);
-    if left {
-        context.client_left();
-        return Ok(Handled::BrokenOff);
-    }
-    if let Some(refusal) = group_refusal.filter(|_| reports.iter().all(never_ran)) {
-        return Err(refusal);
-    }
-    let results = if policy.leaves_out_unstarted { started(results, &reports) } else { results };
-    let reply = encoded(runner, results);
+    let refusal = plan.group_refusal();
+    let mut reply = BatchReply::new(Results::new(runner, policy), refusal, session, context, &memory);
+    let rest = runner.dispatch(plan, policy, &memory, &mut reply).await;
+    let handled = reply.end(rest).await?;
+    let Handled::Reply(reply) = handled else { return Ok(handled) };
     memory.hold(reply.body.length());
-    context.batch_at(endpoint).phases.set(Phase::Stitch, stopwatch.elapsed());
     Ok(Handled::Reply(reply.holding(memory)))
-}
-
-/// Whether an item was not even meant to be sent.
-fn never_ran(report: &ItemReport) -> bool {
-    matches!(report.outcome, OutcomeKind::Rejected | OutcomeKind::Skipped)
-}
-
-/// The reply with these results.
-fn encoded<'gateway>(runner: Runner<'_>, results: MultiStatus) -> Reply<'gateway> {
-    let Runner { request, entry: EntryPoint { endpoint, .. }, .. } = runner;
-    let retry_after = results.retry_after().map(retry_after::write);
-    let mut body = request.dialect.write(request.reply_format, endpoint.sets, results);
-    if request.is_text_xml {
-        body.content_type = "text/xml; charset=utf-8".into();
-    }
-    let mut reply = Reply::new(endpoint.reply_status, body)
-        .with(header::RETRY_AFTER, retry_after)
-        .with(PREFERENCE_APPLIED, request.preferences.applied(endpoint.deadline));
-    reply.fields.extend(request.reply_fields.iter().cloned());
-    reply
-}
-
-/// The results without those of items that never started because the batch had stopped.
-fn started(results: MultiStatus, reports: &[ItemReport]) -> MultiStatus {
-    let kept = results.results.into_iter().zip(reports);
-    let kept = kept.filter(|(_, report)| report.reason != Some(problem::BATCH_STOPPED));
-    MultiStatus { results: kept.map(|(result, _)| result).collect() }
 }

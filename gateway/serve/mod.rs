@@ -13,8 +13,9 @@
 //!    be asked.
 //! 5. The target's handler does the work:
 //!    - `batch` serves a batch or a bulk request at an `entry_point`. `body` reads it, `batch_request` makes a plan of it, and
-//!      `runner` sends the items and stitches the results.
-//!    - `stream` does the same line by line, and `stream_reply` writes each result as it comes.
+//!      `runner` sends the items and stitches `results`. `batch_reply` writes those that can leave while items are under way.
+//!    - `stream` does the same line by line, and `stream_reply` writes each result as it comes, as a `piece` of
+//!      the reply.
 //!    - `forward` serves a route: it answers, or `proxy` forwards the request to an upstream.
 //! 6. The handler returns what it has done (`handled`): mostly a `reply` that is not written yet, or an error. `error_format`
 //!    makes a reply of an error: a problem detail in the client's format, or a status of `grpc`.
@@ -23,7 +24,8 @@
 //! # Invariants
 //!
 //! - A request gets one final reply, and is recorded once: as a batch, or as a single request.
-//! - Handlers don't write replies of the gateway's own, except for streams, whose head is also made by `respond`.
+//! - Handlers don't write replies of the gateway's own, except for streams and for replies to
+//!   batches that begin early. Their heads are made by `respond`, too.
 //! - The session is needed to read the body and to write the reply. A [`BatchRequest`] owns everything in between.
 //!
 //! # What it does not do
@@ -43,6 +45,9 @@ mod body;
 mod batch_request;
 mod runner;
 mod batch;
+mod results;
+mod batch_reply;
+mod piece;
 mod stream;
 mod stream_reply;
 mod forward;

@@ -13,7 +13,7 @@
 //! | `Content-Type`, `Content-Length` | the body's |
 //!
 //! The connection closes after a reply to a request that was not read to its end, because what follows can't be taken for
-//! the next request. A stream writes its own body and takes only its [`head`] from here. Two replies don't pass
+//! the next request. A stream, and a reply to a batch that begins early, takes only its [`head`] from here (`piece`). Two replies don't pass
 //! here: those of upstreams (`proxy`), and those to what can't be parsed as a request (`listener`).
 
 use http::header::{self, HeaderName};

@@ -1,21 +1,21 @@
 //! Runs a [`BatchRequest`]: sends its planned items and stitches what came back into results.
 //!
 //! In: a request, a configuration and memory. Out: results in the order of the request, and a report for each item. It needs
-//! no session: the caller passes a future that ends when the results are no longer wanted.
+//! no session: the caller passes a [`Client`], which knows whether the results are still wanted.
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::FutureExt;
 
 use crate::batch::{BatchRefusal, MultiStatus};
 use crate::dialect::ExecutionPolicy;
 use crate::dispatch::{
-    Answers, DispatchLimits, DispatchedItem, Resolver, Surroundings, Unfit, dispatch, locate, resolve,
+    Answers, Client, DispatchLimits, DispatchedItem, Resolver, Surroundings, Unfit, dispatch, locate, resolve,
 };
 use crate::header::field::Fields;
 use crate::memory::MemoryReservation;
 use crate::plan::{Call, CallTemplate, Plan, PlanContext};
 use crate::route::RouteIndex;
 use crate::state::snapshot::Snapshot;
-use crate::stitch::{ItemReport, StitchContext, stitch};
+use crate::stitch::{BodyBudget, ItemReport, StitchContext, stitch};
 use crate::upstream::client::{BatchEngine, Behalf, SharedFields};
 
 use super::batch_request::BatchRequest;
@@ -65,24 +65,29 @@ impl<'run> Runner<'run> {
         }
     }
 
-    /// Sends the items of a plan. `gone` ends once the results are no longer wanted.
+    /// Sends the items of a plan. Returns those that the client has not taken meanwhile.
     pub(super) async fn dispatch(
         &self,
         plan: Plan,
         policy: ExecutionPolicy,
         memory: &MemoryReservation<'_>,
-        gone: BoxFuture<'_, ()>,
+        client: &mut impl Client,
     ) -> Vec<DispatchedItem> {
         let engine = self.engine(memory);
         memory.stand_in_line();
         // Boxed, so that the compiler need not see through all of the dispatch to know that it is `Send`.
-        let items = dispatch(plan, &&engine, self, self.limits(policy), gone).boxed().await;
+        let items = dispatch(plan, &&engine, self, self.limits(policy), client).boxed().await;
         memory.leave_line();
         items
     }
 
     /// Turns items that have ended into results.
-    pub(super) fn stitch(&self, items: Vec<DispatchedItem>) -> (MultiStatus, Vec<ItemReport>) {
+    /// `budget`: what their bodies may cost.
+    pub(super) fn stitch(
+        &self,
+        items: Vec<DispatchedItem>,
+        budget: &mut BodyBudget,
+    ) -> (MultiStatus, Vec<ItemReport>) {
         let (snapshot, caller, limits) = (self.snapshot, &self.request.caller, &self.entry.endpoint.limits);
         let context = StitchContext {
             routes: &snapshot.settings.routes,
@@ -95,9 +100,9 @@ impl<'run> Runner<'run> {
         };
         if items.iter().any(DispatchedItem::is_coded) {
             // Undoing codings can take long: this thread's other connections go to another one.
-            return tokio::task::block_in_place(|| stitch(items, &context));
+            return tokio::task::block_in_place(|| stitch(items, &context, budget));
         }
-        stitch(items, &context)
+        stitch(items, &context, budget)
     }
 }
 

@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 
 use crate::batch::Summary;
@@ -13,16 +11,15 @@ use crate::dispatch::StreamedItem;
 use crate::format::ndjson::LineWriter;
 use crate::format::{Format, ReplyEnd, ResultWriter};
 use crate::problem::ErrorReply;
+use crate::stitch::BodyBudget;
 use crate::telemetry::BatchRecord;
 
 use super::context::Context;
+use super::piece::{Piece, head_without_length};
 use super::reply::PREFERENCE_APPLIED;
-use super::respond::head;
 use super::runner::Runner;
 use crate::admission::Meter;
-use crate::session::{Rest, Session};
-
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+use crate::session::Session;
 
 /// The reply to a stream.
 pub(super) struct StreamReply<'request> {
@@ -55,7 +52,9 @@ impl<'request> StreamReply<'request> {
         self.held += ended.iter().map(|ended| ended.item.reply_bytes()).sum::<usize>();
         let (positions, items): (Vec<_>, Vec<_>) =
             ended.into_iter().map(|ended| (ended.position, ended.item)).unzip();
-        let (results, reports) = self.runner.stitch(items);
+        // What was written before costs nothing any more.
+        let mut budget = BodyBudget::new(self.runner.entry.endpoint.limits.max_reply);
+        let (results, reports) = self.runner.stitch(items, &mut budget);
         self.context.recorder().items(&reports);
         self.retry_after = self.retry_after.max(results.retry_after());
         for ((position, result), report) in positions.into_iter().zip(results.results).zip(&reports) {
@@ -70,20 +69,19 @@ impl<'request> StreamReply<'request> {
     }
 
     /// Takes the bytes that are ready to be written: the head, if it has not been written yet, and lines.
-    pub(super) fn take(&mut self, meter: &Meter) -> pingora::Result<Ready> {
+    pub(super) fn take(&mut self, meter: &Meter) -> pingora::Result<Piece> {
         let begins = !std::mem::replace(&mut self.has_begun, true);
         let head = if begins { Some(self.head(meter)?) } else { None };
-        let lines = self.lines.take();
-        self.record().bytes_out += lines.iter().map(Bytes::len).sum::<usize>();
-        Ok(Ready { head, lines })
+        let piece = Piece { head, chunks: self.lines.take() };
+        self.record().bytes_out += piece.length();
+        Ok(piece)
     }
 
     fn head(&mut self, meter: &Meter) -> pingora::Result<ResponseHeader> {
         self.context.limit_fields = meter.fields();
         let endpoint = self.runner.entry.endpoint;
-        let mut head = head(self.context, endpoint.reply_status, Vec::new())?;
-        head.insert_header(header::CONTENT_TYPE, Format::Ndjson.media_type())?;
-        head.insert_header(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))?;
+        let media_type = Format::Ndjson.media_type();
+        let mut head = head_without_length(self.context, endpoint.reply_status, media_type, Vec::new())?;
         if let Some(applied) = self.runner.request.preferences.applied(endpoint.deadline) {
             head.insert_header(PREFERENCE_APPLIED, applied)?;
         }
@@ -106,28 +104,5 @@ impl<'request> StreamReply<'request> {
         session.close_if_unread();
         self.take(meter)?.write(session).await?;
         session.end_reply().await
-    }
-}
-
-/// A part of the reply that is ready to be written.
-pub(super) struct Ready {
-    head: Option<ResponseHeader>,
-    lines: Vec<Bytes>,
-}
-
-impl Ready {
-    /// Writes it. Returns once the client's connection has taken it.
-    pub(super) async fn write(self, session: &mut Session) -> pingora::Result<()> {
-        if let Some(mut head) = self.head {
-            // RFC 9112 §6.1: only HTTP/1.1 has chunks; HTTP/1.0 ends with the connection.
-            if session.req_header().version == http::Version::HTTP_11 {
-                head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
-            }
-            session.write_response_header(Box::new(head), Rest::Follows).await?;
-        }
-        for line in self.lines {
-            session.write_response_body(line, Rest::Follows).await?;
-        }
-        Ok(())
     }
 }

@@ -49,7 +49,7 @@ pub(crate) struct Readable {
 
 /// What the bodies of a batch may still cost.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct BodyBudget {
+pub struct BodyBudget {
     /// Bytes that they may still hold after decoding.
     left: usize,
     /// Bytes that may still be decoded for nothing, because a reply turns out to be too large or corrupt.
@@ -63,7 +63,9 @@ const WASTE: usize = 4;
 const EXPANSION: usize = 1100;
 
 impl BodyBudget {
-    pub(crate) const fn new(max_reply: usize) -> Self {
+    /// A budget of `max_reply` bytes for all bodies together, their content codings undone.
+    #[must_use]
+    pub const fn new(max_reply: usize) -> Self {
         Self { left: max_reply, waste: max_reply.saturating_mul(WASTE) }
     }
 }

@@ -1,5 +1,7 @@
 //! Makes results of outcomes.
 
+use std::time::Duration;
+
 use http::{HeaderValue, Method, StatusCode, header};
 
 use super::reply::{self, StitchContext};
@@ -37,15 +39,19 @@ pub struct ItemReport {
     pub undone: Option<Undone>,
 }
 
-/// Stitches a batch's results. N items in, N results and N reports out, in order.
+/// Stitches results of a batch. N items in, N results and N reports out, in order. `budget` is what their bodies may cost; it
+/// goes on to the items after them.
 #[must_use]
 #[inline(never)] // tests/benches/instructions.py finds it by its name
-pub fn stitch(items: Vec<DispatchedItem>, context: &StitchContext<'_>) -> (MultiStatus, Vec<ItemReport>) {
+pub fn stitch(
+    items: Vec<DispatchedItem>,
+    context: &StitchContext<'_>,
+    budget: &mut reply::BodyBudget,
+) -> (MultiStatus, Vec<ItemReport>) {
     let mut results = Vec::with_capacity(items.len());
     let mut reports = Vec::with_capacity(items.len());
-    let mut budget = reply::BodyBudget::new(context.max_reply);
     for item in items {
-        let (result, report) = stitch_item(item, context, &mut budget);
+        let (result, report) = stitch_item(item, context, budget);
         results.push(result);
         reports.push(report);
     }
@@ -97,15 +103,34 @@ fn stitch_item(
     (result, report)
 }
 
+/// The Retry-After that the result of an item with this outcome will count with, if it may be sent again.
+#[must_use]
+pub fn retry_after_of(outcome: &Outcome, method: &Method) -> Option<Duration> {
+    let error_reply = match outcome {
+        Outcome::Answered(reply) => {
+            return asked_to_wait(reply.status, reply.headers.get(header::RETRY_AFTER));
+        }
+        Outcome::Responded(respond) => problem::of_fixed_answer(respond)?,
+        Outcome::Rejected(rejection) => problem::of_rejection(rejection),
+        Outcome::Failed { failure, sent } => problem::of_failure(*failure, *sent, method),
+        // These never say when.
+        Outcome::Skipped(_) | Outcome::Undone { .. } => return None,
+    };
+    error_reply.retry_after.filter(|_| error_reply.retryable)
+}
+
+fn asked_to_wait(status: StatusCode, retry_after: Option<&HeaderValue>) -> Option<Duration> {
+    retry_after.filter(|_| is_busy(status)).and_then(retry_after::parse)
+}
+
 /// Whether the status asks the client to come back later (RFC 6585 §4, RFC 9110 §15.6.4).
 fn is_busy(status: StatusCode) -> bool {
     matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
 }
 
 fn answered(subject: Subject, reply: reply::Readable) -> ItemResult {
-    let busy = is_busy(reply.status);
-    let asked = reply.headers.iter().find(|(name, _)| busy && *name == header::RETRY_AFTER);
-    let retry_after = asked.and_then(|(_, value)| retry_after::parse(value));
+    let retry_after = reply.headers.iter().find(|(name, _)| *name == header::RETRY_AFTER);
+    let retry_after = asked_to_wait(reply.status, retry_after.map(|(_, value)| value));
     ItemResult {
         subject,
         status: reply.status,
@@ -113,7 +138,7 @@ fn answered(subject: Subject, reply: reply::Readable) -> ItemResult {
         spellings: reply.spellings,
         body: reply.body,
         gateway: None,
-        retryable: busy,
+        retryable: is_busy(reply.status),
         retry_after,
     }
 }

@@ -54,7 +54,7 @@ fn stitched(item: DispatchedItem, minimal: bool) -> (ItemResult, ItemReport) {
         decider: Decider::default(),
         minimal,
     };
-    let (mut results, mut reports) = stitch(vec![item], &context);
+    let (mut results, mut reports) = stitch(vec![item], &context, &mut BodyBudget::new(context.max_reply));
     (results.results.remove(0), reports.remove(0))
 }
 
@@ -132,8 +132,7 @@ fn replies_that_are_decoded_in_vain_are_bounded_together() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(&[b'x'; 5000]).unwrap();
     let bomb = encoder.finish().unwrap();
-    let items =
-        (0..40).map(|_| item(Method::GET, reply(200, &[("content-encoding", "gzip")], &bomb))).collect();
+    let items = || (0..40).map(|_| item(Method::GET, reply(200, &[("content-encoding", "gzip")], &bomb)));
     let context = StitchContext {
         routes: &routes(),
         is_upstream: &|_, _| false,
@@ -143,7 +142,11 @@ fn replies_that_are_decoded_in_vain_are_bounded_together() {
         decider: Decider::default(),
         minimal: false,
     };
-    let (_, reports) = stitch(items, &context);
+    let (_, reports) = stitch(items().collect(), &context, &mut BodyBudget::new(context.max_reply));
+    let mut budget = BodyBudget::new(context.max_reply);
+    let one_by_one: Vec<_> =
+        items().map(|item| stitch(vec![item], &context, &mut budget).1.remove(0).reason).collect();
+    assert_eq!(one_by_one, reports.iter().map(|report| report.reason).collect::<Vec<_>>());
     let count = |reason| reports.iter().filter(|report| report.reason == Some(reason)).count();
     assert_eq!((count("reply_too_large"), count("replies_too_large")), (20, 20));
 }

@@ -28,7 +28,7 @@ BATCH = {
     "plan": r"batchgate::plan::planner::plan",
     "dispatch": r"batchgate::dispatch::batch::dispatch::\{\{closure\}\}",
     "stitch": r"batchgate::stitch::stitcher::stitch",
-    "write": r"batchgate::format::write::write_all",
+    "write": r"batchgate::format::reply_writer::ReplyWriter::add",
     "log": r"batchgate::telemetry::log_lines::log_batch",
 }
 SINGLE = {

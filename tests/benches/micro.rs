@@ -15,7 +15,7 @@ use batchgate::route::{
     CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable,
     Strictness, UndoRules, UpstreamIndex,
 };
-use batchgate::stitch::{ItemReport, StitchContext, stitch};
+use batchgate::stitch::{BodyBudget, ItemReport, StitchContext, stitch};
 use bytes::Bytes;
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -224,7 +224,7 @@ fn stitched(items: Vec<DispatchedItem>, routes: &RouteTable) -> (MultiStatus, Ve
         decider: Decider::default(),
         minimal: false,
     };
-    stitch(items, &context)
+    stitch(items, &context, &mut BodyBudget::new(context.max_reply))
 }
 
 fn written(format: Format, results: MultiStatus) -> EncodedBody {

@@ -238,13 +238,18 @@ impl Connection {
                 let line: Vec<u8> = self.body.drain(..=end).collect();
                 return serde_json::from_slice(&line).unwrap();
             }
-            let size = String::from_utf8(self.through(b"\r\n")).unwrap();
-            let size = usize::from_str_radix(size.trim(), 16).unwrap();
-            assert!(size > 0, "the body ended");
-            let chunk = self.exactly(size);
-            self.body.extend(chunk);
-            assert_eq!(self.exactly(2), b"\r\n");
+            let chunk = self.chunk();
+            self.body.extend(chunk.unwrap_or_else(|| panic!("the body ended")));
         }
+    }
+
+    /// Reads the next chunk of a body; `None` at its end.
+    pub(crate) fn chunk(&mut self) -> Option<Vec<u8>> {
+        let size = String::from_utf8(self.through(b"\r\n")).unwrap();
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        let chunk = self.exactly(size);
+        assert_eq!(self.exactly(2), b"\r\n");
+        Some(chunk).filter(|_| size > 0)
     }
 
     fn body(&mut self, head: &Reply) -> (Vec<u8>, Vec<(String, String)>) {

@@ -168,7 +168,7 @@ fn run_until(
         let mut limits = limits();
         change(&mut limits);
         let gone = Deadline::after(leaves).come();
-        dispatch(plan, &service, service, limits, gone).await
+        dispatch(plan, &service, service, limits, &mut Waiting::until(gone)).await
     })
 }
 

@@ -34,6 +34,10 @@ impl ResultWriter for XmlWriter {
         "application/xml; charset=utf-8".into()
     }
 
+    fn can_leave_early(&self) -> bool {
+        false
+    }
+
     fn expected_length(&self, result: &ItemResult) -> usize {
         result.subject.href.len() + expected_length(result, 192, 32)
     }

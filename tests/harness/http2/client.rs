@@ -2,6 +2,8 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -133,6 +135,7 @@ pub(crate) struct Http2Client {
 #[derive(Debug)]
 pub(crate) struct UnderWay<'a> {
     task: JoinHandle<Http2Reply>,
+    has_head: Arc<AtomicBool>,
     runtime: &'a Runtime,
 }
 
@@ -157,8 +160,9 @@ impl Http2Client {
 
     /// Begins to send a request.
     pub(crate) fn start(&self, call: &Call) -> UnderWay<'_> {
-        let exchange = exchange(self.sender.clone(), call.head(self.to), call.clone());
-        UnderWay { task: self.runtime.spawn(exchange), runtime: &self.runtime }
+        let has_head = Arc::new(AtomicBool::new(false));
+        let exchange = exchange(self.sender.clone(), call.head(self.to), call.clone(), Arc::clone(&has_head));
+        UnderWay { task: self.runtime.spawn(exchange), has_head, runtime: &self.runtime }
     }
 
     /// Whether the server has ended the connection.
@@ -180,6 +184,11 @@ impl UnderWay<'_> {
         reply.map_or(silence, Result::unwrap)
     }
 
+    /// Whether the head of the reply has arrived.
+    pub(crate) fn has_head(&self) -> bool {
+        self.has_head.load(Ordering::Relaxed)
+    }
+
     /// Whether the reply is complete, or broken.
     pub(crate) fn is_over(&self) -> bool {
         self.task.is_finished()
@@ -192,9 +201,14 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-async fn exchange(sender: SendRequest<Bytes>, head: Request<()>, call: Call) -> Http2Reply {
+async fn exchange(
+    sender: SendRequest<Bytes>,
+    head: Request<()>,
+    call: Call,
+    has_head: Arc<AtomicBool>,
+) -> Http2Reply {
     let mut reply = Http2Reply::default();
-    if let Err(error) = fill(&mut reply, sender, head, call).await {
+    if let Err(error) = fill(&mut reply, sender, head, call, &has_head).await {
         reply.broken = Some(Broken::of(&error));
     }
     reply
@@ -205,6 +219,7 @@ async fn fill(
     sender: SendRequest<Bytes>,
     head: Request<()>,
     call: Call,
+    has_head: &AtomicBool,
 ) -> Result<(), h2::Error> {
     let ends_with_head = call.pieces.is_empty() && call.ending == Ending::WithLastByte;
     let (mut answer, mut body) = sender.ready().await?.send_request(head, ends_with_head)?;
@@ -216,6 +231,7 @@ async fn fill(
     let (parts, mut stream) = answer.into_parts();
     reply.status = parts.status.as_u16();
     reply.headers = field_list(&parts.headers);
+    has_head.store(true, Ordering::Relaxed);
     (reply.body, reply.trailers, reply.broken) = read_body(&mut stream).await;
     Ok(())
 }
