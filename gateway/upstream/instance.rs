@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
@@ -25,12 +26,16 @@ use crate::telemetry::{LogThrottle, Metrics};
 use super::connections::Connections;
 use super::discovery::SharedSettings;
 use super::error;
+use super::pace::Pace;
 use super::peer::Peer;
 use super::retry_budget::RetryBudget;
 use super::targets::{Counts, Targets};
 
 /// Calls that may look for an HTTP/2 connection at once.
 const SEEKING: usize = 4;
+
+/// A service whose replies take longer than this is slow.
+const SLOW: Duration = Duration::from_millis(3);
 
 /// An upstream at work.
 pub(crate) struct Upstream {
@@ -47,6 +52,7 @@ pub(crate) struct Upstream {
     /// starts cold would open as many as it has calls under way.
     pub(crate) seeking: Semaphore,
     pub(crate) in_flight: IntGauge,
+    pub(crate) pace: Pace,
     pub(crate) queued: IntGauge,
     pub(crate) queue_time: Histogram,
     /// Calls that waited for others of their own client.
@@ -86,6 +92,7 @@ impl Upstream {
             retry_budget: before.map_or_else(Arc::default, |before| Arc::clone(&before.retry_budget)),
             seeking: Semaphore::new(SEEKING),
             in_flight: counts.items_in_flight.with_label_values(name),
+            pace: Pace::default(),
             queued: counts.items_queued.with_label_values(name),
             queue_time: counts.item_queue_time.with_label_values(name),
             share_waits: counts.client_share_waits.with_label_values(name),
@@ -118,6 +125,12 @@ impl Upstream {
             Some(value) => value.as_bytes().into(),
             None => canonical_spelling(path),
         }
+    }
+
+    /// Whether calls take so long, although few are under way, that all of a batch should be under way at once.
+    pub(crate) fn is_slow_and_idle(&self) -> bool {
+        let under_way = usize::try_from(self.in_flight.get()).unwrap_or_default();
+        self.pace.quickest() > SLOW && under_way < self.settings.concurrency.get() / 2
     }
 
     /// The Host of a call to this target. `own_authority` is what the client called the gateway.

@@ -8,6 +8,7 @@
 //! | where the targets are | `discovery`, which asks `names` |
 //! | whether a target takes calls | `target_state`, with its `circuit`; `health_check` |
 //! | over which connection | `connections` |
+//! | how fast it answers | `pace` |
 //! | what an error means | `error` |
 //! | whether the call is sent once more | `retry`, within the `retry_budget` |
 //!
@@ -25,6 +26,7 @@ pub(crate) mod health_check;
 pub(crate) mod instance;
 pub(crate) mod lease;
 pub(crate) mod names;
+pub(crate) mod pace;
 pub(crate) mod peer;
 pub(crate) mod retry;
 pub(crate) mod retry_budget;

@@ -79,10 +79,12 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
     }
 
     fn first_channels(&self, index: UpstreamIndex, calls: usize) -> usize {
-        match self.upstream(index).map(|upstream| upstream.settings.engine) {
+        let Some(upstream) = self.upstream(index) else { return first_channels(calls) };
+        match upstream.settings.engine {
             // One connection.
-            Some(config::Engine::Pipeline(pipeline)) => calls.min(pipeline.depth.get()),
-            Some(config::Engine::Held | config::Engine::H2) | None => first_channels(calls),
+            config::Engine::Pipeline(pipeline) => calls.min(pipeline.depth.get()),
+            config::Engine::Held | config::Engine::H2 if upstream.is_slow_and_idle() => calls,
+            config::Engine::Held | config::Engine::H2 => first_channels(calls),
         }
     }
 

@@ -41,6 +41,7 @@ impl<'call> CallUnderWay<'call> {
     pub(super) fn answered(mut self, status: StatusCode) {
         self.status = Some(status);
         self.patience = None;
+        self.upstream.pace.note(self.sent.elapsed());
         self.upstream.targets.answered(&mut self.lease, status);
     }
 
