@@ -48,6 +48,7 @@ impl ItemSource<'_> {
     ///
     /// # Errors
     /// Says why the request is refused, and where its body is wrong.
+    #[inline(never)] // tests/benches/instructions.py finds it by its name
     pub fn read(
         &self,
         format: InputFormat,

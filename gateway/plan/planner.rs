@@ -20,6 +20,7 @@ const MAX_PATH_SHOWN: usize = 96;
 ///
 /// # Errors
 /// Names the item with a dependency that can't be resolved.
+#[inline(never)] // tests/benches/instructions.py finds it by its name
 pub fn plan(mut batch: Batch, context: &PlanContext<'_>) -> Result<Plan, BatchRefusal> {
     let follows = groups::followed(&batch.items);
     groups::settle(&mut batch.items, &follows, context.groups);

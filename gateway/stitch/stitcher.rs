@@ -42,6 +42,7 @@ pub struct ItemReport {
 /// Stitches results of a batch. N items in, N results and N reports out, in order. `budget` is what their bodies may cost; it
 /// goes on to the items after them.
 #[must_use]
+#[inline(never)] // tests/benches/instructions.py finds it by its name
 pub fn stitch(
     items: Vec<DispatchedItem>,
     context: &StitchContext<'_>,

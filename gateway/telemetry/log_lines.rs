@@ -71,6 +71,7 @@ pub fn start_logging(settings: &LogSettings) -> Result<Logging, LogError> {
 }
 
 /// Writes a batch's line and a line for each failed item.
+#[inline(never)] // tests/benches/instructions.py finds it by its name
 pub(super) fn log_batch(sender: &Sender<'_>, batch: &BatchRecord, names: Names<'_>) {
     let reason = if let BatchEnd::Refused(reason) = batch.end { reason } else { "" };
     let duration: Duration = batch.phases.iter().map(|(_, took)| took).sum();
@@ -141,6 +142,7 @@ fn log_item(sender: &Sender<'_>, failure: &FailedItem, names: Names<'_>) {
 }
 
 /// Writes the line of a request that is not a batch.
+#[inline(never)] // tests/benches/instructions.py finds it by its name
 pub(super) fn log_request(sender: &Sender<'_>, request: &RequestRecord, names: Names<'_>) {
     tracing::info!(
         kind = "request",

@@ -9,21 +9,17 @@ import json
 import os
 import random
 import resource
-import shutil
 import signal
 import statistics
-import string
 import subprocess
 import sys
-import tempfile
 import time
 from collections import namedtuple
 
 import batches
 import load
 from processes import MIB, BenchError, Process, free_ports, machine_cpu
-
-HERE = os.path.dirname(os.path.abspath(__file__))
+from servers import Servers
 
 # A throughput case. `system` is whose CPU time counts; `form` is None for single requests.
 Case = namedtuple("Case", "name system form path size")
@@ -50,16 +46,13 @@ SLOW_ITEMS, SLOW_MILLISECONDS = 100, 10
 NAMES = [*(case.name for case in CASES), *MEMORY_CASES, *SLOW_CASES]
 
 
-class Bench:
+class Bench(Servers):
     """One run: its processes, its private folder, and what it measured."""
 
     def __init__(self, options):
         self.options = options
         self.started = time.monotonic()
-        self.folder = tempfile.mkdtemp(prefix="batchgate-bench-")
-        os.chmod(self.folder, 0o755)  # nginx's workers have another user if root starts it.
-        self.processes = {}
-        self.ports = {}
+        super().__init__()
         self.reply_lengths = {}
         self.rates = {}
         self.rows = []
@@ -83,13 +76,6 @@ class Bench:
         upstream.wait_for_port(self.ports["upstream"])
         self.processes["nginx-proxy"].wait_for_port(self.ports["nginx-proxy"])
 
-    def start_nginx(self, name, **values):
-        self.fill_template(f"{name.removeprefix('nginx-')}.nginx.conf", f"{name}/nginx.conf", values)
-        folder = os.path.join(self.folder, name)
-        arguments = ["nginx", "-e", "stderr", "-p", folder + "/", "-c", os.path.join(folder, "nginx.conf")]
-        self.processes[name] = Process(name, arguments, folder)
-        return self.processes[name]
-
     def start_gateway(self, name, port, admin):
         values = {"port": port, "admin": admin, "http1": self.ports["upstream"], "http2": self.ports["upstream-h2c"]}
         self.fill_template("batchgate.yaml", f"{name}/batchgate.yaml", values)
@@ -98,22 +84,6 @@ class Bench:
         self.processes[name] = Process(name, arguments, folder)
         self.processes[name].wait_for_port(port)
         return self.processes[name]
-
-    def fill_template(self, template, file, values):
-        with open(os.path.join(HERE, "templates", template + ".template")) as source:
-            self.write(file, string.Template(source.read()).substitute(values).encode())
-
-    def write(self, file, content):
-        path = os.path.join(self.folder, file)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as target:
-            target.write(content)
-        return path
-
-    def stop(self):
-        for process in reversed(self.processes.values()):
-            process.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def say(self, what):
         print(f"{time.monotonic() - self.started:5.1f} s  {what}", file=sys.stderr, flush=True)

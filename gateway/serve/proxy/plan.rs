@@ -51,6 +51,7 @@ impl ProxyPlan {
     ///
     /// # Errors
     /// A reference in its fields leads elsewhere.
+    #[inline(never)] // tests/benches/instructions.py finds it by its name
     pub(crate) fn new(
         session: &mut Session,
         context: &Context,

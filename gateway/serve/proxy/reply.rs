@@ -68,6 +68,7 @@ pub(super) enum Body {
 ///
 /// # Errors
 /// It has a transfer coding that is not undone here, or a url that can't be mapped.
+#[inline(never)] // tests/benches/instructions.py finds it by its name
 pub(super) fn final_head(
     session: &mut Session,
     head: &mut ResponseHeader,

@@ -29,6 +29,7 @@ pub(super) enum Over {
 ///
 /// # Errors
 /// A field or the url can't be written, which is a fault of ours.
+#[inline(never)] // tests/benches/instructions.py finds it by its name
 pub(super) fn head(
     request: &RequestHeader,
     job: Job<'_>,
