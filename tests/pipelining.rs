@@ -23,6 +23,13 @@ fn results(reply: &Value) -> Vec<(Value, Value)> {
     results.iter().map(|result| (result["status"].clone(), result["body"].clone())).collect()
 }
 
+/// Every item has the reply to its own request, whose body is its url.
+fn assert_own_replies(reply: &Value, url: impl Fn(usize) -> String) {
+    for (number, result) in results(reply).into_iter().enumerate() {
+        assert_eq!(result, (json!(200), json!(url(number))));
+    }
+}
+
 /// Answers heads one by one, and says how many came with each read.
 fn counting(counts: &std::sync::mpsc::Sender<usize>) -> RawServer {
     let counts = counts.clone();
@@ -108,9 +115,7 @@ fn a_service_that_closes_after_a_few_replies_answers_every_item_once() {
     });
     let gateway = gateway(upstream.url(), "pipeline: {}");
     let reply = gateway.batch(&gets(200, |number| format!("/{number}"))).json();
-    for (number, (status, body)) in results(&reply).into_iter().enumerate() {
-        assert_eq!((status, body), (json!(200), json!(format!("/{number}"))));
-    }
+    assert_own_replies(&reply, |number| format!("/{number}"));
 }
 
 #[test]
@@ -124,9 +129,7 @@ fn a_batch_that_ends_at_its_deadline_leaves_nothing_for_the_next() {
     assert_eq!(reply.statuses()[2], 504);
     gate.open();
     let reply = gateway.batch(&gets(50, |number| format!("/b{number}"))).json();
-    for (number, (status, body)) in results(&reply).into_iter().enumerate() {
-        assert_eq!((status, body), (json!(200), json!(format!("/b{number}"))));
-    }
+    assert_own_replies(&reply, |number| format!("/b{number}"));
 }
 
 /// Files of many sizes, some of which are missing.

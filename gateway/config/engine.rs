@@ -15,7 +15,7 @@ use super::yaml::written::Written;
 /// Sends the requests of a batch ahead of their replies over HTTP/1.1, several in one write (RFC 9112 §9.3.2). That costs both
 /// sides much less, if the service answers fast and reads ahead, as nginx and most servers do. Only calls that may be sent
 /// twice (GET, HEAD, OPTIONS, TRACE, PUT, DELETE) with a body of at most 8 KiB go ahead: if the connection breaks, those
-/// without a reply are sent again, one by one. Absent: one request at a time on each connection.
+/// without a reply are sent again, two at a time. Absent: one request at a time on each connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pipeline {

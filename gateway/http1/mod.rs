@@ -13,6 +13,7 @@
 //! - `head`: reads a head, and from it where the body ends.
 //! - `chunked`: follows a chunked body and captures its trailer fields.
 //! - `requests` and `replies`: a connection in one direction.
+//! - `reply_framing`: where a reply ends, for `replies` and for `reply_reader`.
 //! - `reply_reader`: reads a reply instead of checking it, for the client that makes the calls of batches.
 //! - `fault`: the problem, its place, and the status for it.
 //!
@@ -25,6 +26,7 @@ mod fault;
 mod head;
 mod lines;
 mod replies;
+mod reply_framing;
 mod reply_reader;
 mod requests;
 mod syntax;
@@ -33,7 +35,8 @@ mod tests;
 
 pub use fault::{Fault, Flaw};
 pub use replies::ReplyChecker;
-pub use reply_reader::{AfterReplyHead, ReplyBody, ReplyHead, read_reply_head, unfolded};
+pub use reply_framing::{AfterReplyHead, ReplyBody};
+pub use reply_reader::{ReplyHead, read_reply_head, unfolded};
 pub use requests::RequestChecker;
 pub use syntax::is_host;
 pub(crate) use syntax::trim_blanks;

@@ -2,21 +2,18 @@
 
 use http::{HeaderMap, Method};
 
-use super::chunked::Body;
 use super::fault::{Fault, Flaw};
-use super::head::{Facts, Head, Step};
+use super::head::{Head, Step};
+use super::reply_framing::{AfterReplyHead, LIMITS, ReplyBody};
 use super::syntax::MessageKind;
-use super::{HeadLimits, Passed, Stop};
-
-/// pingora's own limits: it reads at most 1 MiB and 256 fields.
-pub(super) const LIMITS: HeadLimits = HeadLimits { bytes: (1 << 20) - 1, fields: 256, target: 0 };
+use super::{Passed, Stop};
 
 #[derive(Debug)]
 enum State {
     /// No reply is expected.
     Idle,
     Head,
-    Body(Body),
+    Body(ReplyBody),
     /// Another protocol.
     Opaque,
     Faulty(Fault),
@@ -98,52 +95,32 @@ impl ReplyChecker {
                         self.state = State::Faulty(fault);
                     }
                 },
-                State::Body(body) => match body.follow(rest, &mut at, &mut self.place, drop) {
-                    Ok(true) => self.end_message(),
-                    Ok(false) => {}
-                    Err(fault) => self.state = State::Faulty(fault),
-                },
+                State::Body(body) => {
+                    let followed = body.follow(rest, &mut at, drop);
+                    self.place = body.place();
+                    match followed {
+                        Ok(true) => self.end_message(),
+                        Ok(false) => {}
+                        Err(fault) => self.state = State::Faulty(fault),
+                    }
+                }
             }
         }
     }
 
     fn after_head(&mut self) {
         self.place = self.head.place();
-        match After::new(self.head.facts(), &self.method) {
-            After::AnotherHead => self.head.restart(),
-            After::OtherProtocol => self.state = State::Opaque,
-            After::End => self.end_message(),
-            After::Body(body) => self.state = State::Body(body),
+        match AfterReplyHead::new(self.head.facts(), &self.method, self.place) {
+            AfterReplyHead::AnotherHead => self.head.restart(),
+            AfterReplyHead::OtherProtocol => self.state = State::Opaque,
+            AfterReplyHead::End => self.end_message(),
+            AfterReplyHead::Body(body) => self.state = State::Body(body),
         }
     }
 
     fn end_message(&mut self) {
-        if let State::Body(Body::Chunked(chunked)) = std::mem::replace(&mut self.state, State::Idle) {
-            self.trailers = Some(chunked.into_trailers()).filter(|trailers| !trailers.is_empty());
-        }
-    }
-}
-
-/// What follows the head of a reply.
-#[derive(Debug)]
-pub(super) enum After {
-    /// Another head: this one is interim.
-    AnotherHead,
-    OtherProtocol,
-    End,
-    Body(Body),
-}
-
-impl After {
-    /// RFC 9112 §6.3. `method`: of the request.
-    pub(super) fn new(facts: &Facts, method: &Method) -> Self {
-        match facts.status {
-            101 => Self::OtherProtocol,
-            100..200 => Self::AnotherHead,
-            200..300 if *method == Method::CONNECT => Self::OtherProtocol,
-            204 | 304 => Self::End,
-            _ if *method == Method::HEAD => Self::End,
-            _ => Body::after(facts, LIMITS, MessageKind::Reply).map_or(Self::End, Self::Body),
+        if let State::Body(body) = std::mem::replace(&mut self.state, State::Idle) {
+            self.trailers = body.into_trailers();
         }
     }
 }

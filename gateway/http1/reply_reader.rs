@@ -1,22 +1,18 @@
 //! Reads a reply out of a buffer, for a client of our own: its head by httparse, and what frames its body by the same rules by
 //! which [`ReplyChecker`](super::ReplyChecker) checks the replies that pingora reads.
 //!
-//! In: the bytes that have come, from the first of a head or of a body on. Out: the fields of a head that is complete and
-//! well-formed, what follows it, and the data of a body. Nothing is copied. Invariant: a reply that the checker refuses is
+//! In: the bytes that have come, from the first of a head on. Out: the fields of a head that is complete and well-formed, and
+//! what follows it. Nothing is copied. Invariant: a reply that the checker refuses is
 //! refused here too, and one that it passes is read as pingora reads it.
 
 use std::mem::MaybeUninit;
 
 use http::{Method, StatusCode, Version};
 
-use super::chunked::Body;
 use super::fault::{Fault, Flaw};
 use super::head::{Facts, Head, Step};
-use super::replies::{After, LIMITS};
+use super::reply_framing::{AfterReplyHead, LIMITS};
 use super::syntax::MessageKind;
-
-/// As many as [`LIMITS`] allows.
-const FIELDS: usize = 256;
 
 /// The head of a reply.
 #[derive(Debug)]
@@ -30,26 +26,6 @@ pub struct ReplyHead<'bytes> {
     /// Its fields as they were written. A value can be folded over several lines ([`unfolded`]).
     pub fields: &'bytes [httparse::Header<'bytes>],
     facts: Facts,
-}
-
-/// What follows a head.
-#[derive(Debug)]
-pub enum AfterReplyHead {
-    /// Another head: this one is interim.
-    AnotherHead,
-    /// Another protocol.
-    OtherProtocol,
-    /// Nothing: the reply has no body.
-    End,
-    /// A body.
-    Body(ReplyBody),
-}
-
-/// The part of a body that has not been read yet.
-#[derive(Debug)]
-pub struct ReplyBody {
-    body: Body,
-    place: u64,
 }
 
 /// Reads the head of a reply. `None`: it is not complete.
@@ -108,7 +84,7 @@ fn parse<T, F: FnOnce(ReplyHead<'_>) -> T>(
     config: &httparse::ParserConfig,
     make: F,
 ) -> Parsed<T, F> {
-    let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut fields = [const { MaybeUninit::uninit() }; LIMITS.fields];
     let mut reply = httparse::Response::new(&mut []);
     let length = match config.parse_response_with_uninit_headers(&mut reply, bytes, &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
@@ -136,44 +112,7 @@ impl ReplyHead<'_> {
     /// What follows the head of a reply to a request with this method.
     #[must_use]
     pub fn after(&self, method: &Method) -> AfterReplyHead {
-        match After::new(&self.facts, method) {
-            After::AnotherHead => AfterReplyHead::AnotherHead,
-            After::OtherProtocol => AfterReplyHead::OtherProtocol,
-            After::End => AfterReplyHead::End,
-            After::Body(body) => AfterReplyHead::Body(ReplyBody { body, place: self.length as u64 }),
-        }
-    }
-}
-
-impl ReplyBody {
-    /// Takes bytes up to the end of the body, or all of them. Returns how many, and whether the body is complete. `data` gets
-    /// the body's data in order.
-    ///
-    /// # Errors
-    /// A chunk is malformed.
-    pub fn take<'bytes>(
-        &mut self,
-        bytes: &'bytes [u8],
-        data: impl FnMut(&'bytes [u8]),
-    ) -> Result<(usize, bool), Fault> {
-        let mut taken = 0;
-        let is_complete = self.body.follow(bytes, &mut taken, &mut self.place, data)?;
-        Ok((taken, is_complete))
-    }
-
-    /// Whether the end of the connection is the end of the body (RFC 9112 §6.3).
-    #[must_use]
-    pub const fn ends_with_connection(&self) -> bool {
-        matches!(self.body, Body::UntilClose)
-    }
-
-    /// The bytes of data that follow; `None` if that is not known.
-    #[must_use]
-    pub fn length(&self) -> Option<usize> {
-        match &self.body {
-            Body::Length(left) => Some(usize::try_from(*left).unwrap_or(usize::MAX)),
-            Body::Chunked(_) | Body::UntilClose => None,
-        }
+        AfterReplyHead::new(&self.facts, method, self.length as u64)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One exchange over HTTP/1.1: a request is written, its head and body in one write, and the complete reply is read.
 //!
-//! **Why a client of our own.** Most of what a call costs is reading its reply. pingora's client reads a head byte by byte twice
-//! (once to check it, once to parse it) and copies it. Here it is read once, by httparse, under the same rules
+//! **Why a client of our own.** Most of what a call costs is reading its reply. With pingora's client a head is read twice (once to
+//! check it, once to parse it) and copied. Here it is read once, by httparse, under the same rules
 //! (`http1::reply_reader`), and the fields and the body are slices of the buffer that they were read into.
 //!
 //! In: a connection that has nothing unread, and the bytes of the request. Out: the reply, and whether the connection can
@@ -71,10 +71,10 @@ pub(super) async fn exchange(
     reservation: &MemoryReservation<'_>,
 ) -> Result<(Exchanged, Buffers), Unanswered> {
     let Request { method, head, body } = request;
-    let exchanging = Exchanging { stream, head, body, sending: Sending::UnderWay };
+    let exchanging = Exchanging { stream, head, body, written: Written::InPart };
     let mut reader = Reader::new(exchanging, Buffers { unread: Bytes::new(), input });
     let mut exchanged = reader.reply(method, attempt, reservation).await?;
-    exchanged.keeps_connection &= reader.stream.sending == Sending::Done;
+    exchanged.keeps_connection &= reader.stream.written == Written::Completely;
     Ok((exchanged, reader.into_buffers()))
 }
 
@@ -83,15 +83,15 @@ struct Exchanging<'call> {
     stream: &'call mut Stream,
     head: &'call [u8],
     body: &'call [u8],
-    sending: Sending,
+    written: Written,
 }
 
-/// How far a request got.
+/// How much of a request was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sending {
-    UnderWay,
-    Done,
-    /// The service takes no more.
+enum Written {
+    InPart,
+    Completely,
+    /// In part, and the service takes no more.
     Failed,
 }
 
@@ -122,12 +122,12 @@ impl AsyncRead for Exchanging<'_> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let exchanging = self.get_mut();
-        if exchanging.sending == Sending::UnderWay {
-            exchanging.sending = match exchanging.poll_send(context) {
-                Poll::Pending => Sending::UnderWay,
-                Poll::Ready(Ok(())) => Sending::Done,
+        if exchanging.written == Written::InPart {
+            exchanging.written = match exchanging.poll_send(context) {
+                Poll::Pending => Written::InPart,
+                Poll::Ready(Ok(())) => Written::Completely,
                 // A service may answer and close before it has read all: its answer counts (RFC 9112 §9.6).
-                Poll::Ready(Err(_)) => Sending::Failed,
+                Poll::Ready(Err(_)) => Written::Failed,
             };
         }
         Pin::new(&mut *exchanging.stream).poll_read(context, buffer)

@@ -5,14 +5,14 @@
 //! their replies mostly share a read.
 //!
 //! In: the heads of calls, each with a place in line. Out: the reply of the call at the front, which its own channel reads.
-//! There is no task: the call at the front drives the connection, in both directions, and the calls behind it wait until they
-//! are at the front. All of them are polled by the task of their batch, so the lock is never waited for.
+//! No task drives the connection: the call at the front does, in both directions, and the calls behind it wait for their turn
+//! there. All of them are polled by the task of their batch, so the lock is never waited for.
 //!
 //! # Invariants
 //!
 //! - Replies are matched to requests by their order alone. A call that is dropped in line, a reply that is malformed or breaks
 //!   off, one that closes the connection, and a byte that answers no request break the pipe: the connection is closed, and
-//!   all that have no reply are sent again, one by one, on connections of their own. So only calls that may be sent twice are
+//!   all that have no reply are sent again, two at a time, on connections of their own. So only calls that may be sent twice are
 //!   sent here.
 //! - No call waits in line for longer than `patience`: then all but the one at the front leave, and the pipe ends with that
 //!   call.

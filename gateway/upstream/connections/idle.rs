@@ -44,10 +44,10 @@ struct Idle {
     until: Deadline,
 }
 
-/// Why there is no idle connection, or which one there is.
+/// What a search for an idle connection found.
 #[derive(Debug)]
 pub(super) enum Taken {
-    /// This one.
+    /// An open one.
     Open(Stream),
     /// One was closed. There may be others.
     Closed {
@@ -56,6 +56,13 @@ pub(super) enum Taken {
     },
     /// There is none.
     Nothing,
+}
+
+impl Idle {
+    /// Whether it may be idle for longer, and was not closed.
+    fn is_usable(&mut self) -> bool {
+        !self.until.is_over() && is_quiet(&mut self.stream)
+    }
 }
 
 impl IdlePool {
@@ -85,11 +92,11 @@ impl IdlePool {
         let taken = self.kept.lock().take(key);
         match taken {
             None => Taken::Nothing,
-            Some(Idle { mut stream, since, until }) => {
-                if !until.is_over() && is_quiet(&mut stream) {
-                    Taken::Open(stream)
+            Some(mut idle) => {
+                if idle.is_usable() {
+                    Taken::Open(idle.stream)
                 } else {
-                    Taken::Closed { soon: since.elapsed() < SOON }
+                    Taken::Closed { soon: idle.since.elapsed() < SOON }
                 }
             }
         }
@@ -100,13 +107,9 @@ impl IdlePool {
         let mut dropped = Vec::new();
         let mut kept = self.kept.lock();
         for line in kept.by_key.values_mut() {
-            let (fresh, ended): (VecDeque<_>, VecDeque<_>) =
-                line.drain(..).partition(|idle| !idle.until.is_over());
-            *line = fresh;
-            dropped.extend(ended);
             let mut place = 0;
             while let Some(idle) = line.get_mut(place) {
-                if is_quiet(&mut idle.stream) {
+                if idle.is_usable() {
                     place += 1;
                 } else {
                     dropped.extend(line.remove(place));

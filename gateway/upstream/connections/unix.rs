@@ -17,7 +17,7 @@ const PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 32];
 /// Opens a connection.
 ///
 /// # Errors
-/// There is no such file, nobody listens there, this process may not connect, or the backlog stays full.
+/// The file does not exist, nobody listens there, this process may not connect, or the backlog stays full.
 pub(super) async fn connect(path: &SocketPath) -> io::Result<UnixStream> {
     for pause in PAUSES {
         match UnixStream::connect(path.as_path()).await {
