@@ -24,9 +24,13 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
 
 /// Blocks that show something without being its output, each with the reason for that.
 const ONLY_SHOWN: &[(&str, &str, &str)] = &[
-    ("README.md", "{\"timestamp\"", "lines of several configurations; tests/logs.rs has them"),
-    ("README.md", "<Location", "a part of Apache's configuration; tests/mission.rs has the whole"),
-    ("README.md", "location /webdav", "a part of nginx's configuration; tests/mission.rs has the whole"),
+    ("deploy/operations.md", "{\"timestamp\"", "lines of several configurations; tests/logs.rs has them"),
+    ("config/webdav.md", "<Location", "a part of Apache's configuration; tests/mission.rs has the whole"),
+    (
+        "config/webdav.md",
+        "location /webdav",
+        "a part of nginx's configuration; tests/mission.rs has the whole",
+    ),
 ];
 
 #[test]
@@ -40,9 +44,28 @@ fn the_recipes_do_what_they_say() {
 }
 
 #[test]
+fn the_page_about_configuration_does_what_it_says() {
+    run_blocks("config/README.md");
+}
+
+#[test]
+fn the_page_about_formats_does_what_it_says() {
+    run_blocks("config/formats.md");
+}
+
+#[test]
+fn the_page_about_semantics_does_what_it_says() {
+    run_blocks("config/semantics.md");
+}
+
+/// Documents that have a test of their own, so that they run at the same time.
+const RUN_ALONE: [&str; 5] =
+    ["README.md", "config/README.md", "config/formats.md", "config/howto.md", "config/semantics.md"];
+
+#[test]
 fn the_other_documents_do_what_they_say() {
     for document in documents() {
-        if !["README.md", "config/howto.md"].contains(&document.as_str()) {
+        if !RUN_ALONE.contains(&document.as_str()) {
             run_blocks(&document);
         }
     }
@@ -61,6 +84,7 @@ const PRINTED_BY_EXAMPLES: &[(&str, &str)] = &[
     ("odata-3.yaml", "Content-ID: next\r\n\r\nHTTP/1.1 200 OK"),
     ("odata.yaml", "HTTP/1.1 404 Not Found"),
     ("orders.yaml", "\"summary\":{\"items\":3,\"failed\":1}"),
+    ("start.yaml", "\"summary\":{\"items\":3,\"failed\":2}"),
     ("tyk.yaml", "\"code\":404"),
     ("webdav.yaml", "3 of 3 succeeded"),
 ];
