@@ -76,6 +76,16 @@ const PRINTED_BY_EXAMPLES: &[(&str, &str)] = &[
     ("apisix.yaml", "[{\"status\":200,"),
     ("azure.yaml", "x-ms-error-code: forbidden_url"),
     ("bulk.yaml", "\"summary\":{\"items\":2,\"failed\":2}"),
+    ("fair.yaml", "\"clients\";q=5;w=1"),
+    ("grpc.yaml", "grpc.yaml: ok"),
+    ("health.yaml", "{target=\"127.0.0.1:9011\",upstream=\"orders\"} 0"),
+    ("keys.yaml", "\"summary\":{\"items\":4,\"failed\":0}"),
+    ("live.yaml", "live.yaml: ok"),
+    ("metrics.yaml", "batchgate_items_total{code=\"200\""),
+    ("proxied.yaml", "200"),
+    ("retries.yaml", "\"summary\":{\"items\":4,\"failed\":0}"),
+    ("socket.yaml", "socket.yaml: ok"),
+    ("tls.yaml", "tls.yaml: ok"),
     ("compensate.yaml", "HTTP/1.1 404 Not Found"),
     ("formats.yaml", "HTTP/1.1 404 Not Found"),
     ("google.yaml", "\"status\":\"NOT_FOUND\"}}"),
@@ -174,6 +184,7 @@ fn take(session: &mut Session, block: &Block) {
         "sh" => session.run(block),
         "console" => session.run_console(block),
         "text" | "json" | "xml" | "http" if block.has("output") => session.compare(block),
+        "yaml" if block.value("from").is_some() => assert_is_part_of_its_file(block),
         "yaml" if block.has("fragment") => session.check_fragment(block),
         "yaml" => session.check_configuration(block),
         "json" => {
@@ -199,6 +210,13 @@ fn take(session: &mut Session, block: &Block) {
 
 fn is_listed(block: &Block, list: &[(&str, &str, &str)]) -> bool {
     list.iter().any(|(document, start, _)| *document == block.document && block.text.starts_with(start))
+}
+
+/// A part of a file of the repository, line by line. Another test checks the file.
+fn assert_is_part_of_its_file(block: &Block) {
+    let name = block.value("from").unwrap_or_default();
+    let file = std::fs::read_to_string(root().join(name)).unwrap();
+    assert!(file.contains(&block.text), "{} is not a part of {name}", block.place());
 }
 
 fn assert_is_xml(block: &Block) {
