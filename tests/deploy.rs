@@ -1,4 +1,4 @@
-//! Files of `deploy/` that name metrics, and the list of them in `config/reference.md`: each name is one that the gateway exports.
+//! Files of `deploy/` that name metrics, and the list of them in `deploy/operations.md`: each name is one that the gateway exports.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -47,7 +47,7 @@ fn every_alert_says_what_to_do() {
 #[test]
 fn the_metrics_of_the_rules_and_the_dashboard_are_exported() {
     let known = all_metrics();
-    for name in ["deploy/alerts.yml", "deploy/dashboard.json", "deploy/README.md"] {
+    for name in ["deploy/alerts.yml", "deploy/dashboard.json", "deploy/README.md", "deploy/operations.md"] {
         for metric in metrics_in(&read(name)) {
             assert!(known.contains(&metric), "{name} names {metric}, which there is not");
         }
@@ -56,8 +56,8 @@ fn the_metrics_of_the_rules_and_the_dashboard_are_exported() {
 }
 
 #[test]
-fn the_reference_lists_the_metrics_that_are_exported() {
-    let reference = read("config/reference.md");
+fn the_page_about_operating_lists_the_metrics_that_are_exported() {
+    let reference = read("deploy/operations.md");
     let rows = reference.lines().filter(|line| line.starts_with("| `batchgate_")).map(metrics_in);
     let listed: BTreeSet<_> = rows.filter_map(|names| names.into_iter().next()).collect();
     let own: BTreeSet<_> = all_metrics().into_iter().filter(|name| name.starts_with("batchgate_")).collect();
