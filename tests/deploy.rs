@@ -2,7 +2,10 @@
 //! the gateway exports. The folder's files are about packages and manifests.
 
 mod chart;
+mod debian;
+mod images;
 mod manifests;
+mod overlays;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -6,7 +6,6 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::gateway::batchgate;
 use crate::harness::programs::{program, run, succeed, test_file, text};
 
 use super::manifests::Manifests;
@@ -18,7 +17,7 @@ fn every_set_of_values_renders_to_what_kubernetes_and_the_gateway_take() {
         succeed(helm("lint").arg("--strict").arg("--values").arg(&values));
         let manifests = rendered(&values);
         manifests.assert_safe();
-        assert_is_a_configuration(manifests.one("ConfigMap"));
+        manifests.assert_configuration();
         assert_eq!(
             manifests.pod()["terminationGracePeriodSeconds"],
             expected(&values, "grace"),
@@ -119,11 +118,4 @@ fn expected(values: &PathBuf, member: &str) -> Value {
     let text = fs::read_to_string(values).unwrap();
     let expectation = text.lines().find_map(|line| line.strip_prefix("# expect: ")).unwrap();
     serde_json::from_str::<Value>(expectation).unwrap()[member].clone()
-}
-
-fn assert_is_a_configuration(map: &Value) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("batchgate.yaml");
-    fs::write(&path, map["data"]["batchgate.yaml"].as_str().unwrap()).unwrap();
-    succeed(batchgate().arg("check").arg("--config").arg(&path).env("ORDERS_TOKEN", "a-token"));
 }

@@ -1,11 +1,13 @@
 //! Manifests for Kubernetes, judged by its schemas.
 
+use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::programs::{node, python, test_file, text};
+use crate::harness::gateway::batchgate;
+use crate::harness::programs::{node, python, succeed, test_file, text};
 
 /// The oldest release that the chart takes, and the newest one with schemas.
 const RELEASES: [&str; 2] = ["1.29", "1.37"];
@@ -78,6 +80,7 @@ impl Manifests {
         let mounts = container["volumeMounts"].as_array().unwrap();
         let config = mounts.iter().find(|mount| mount["mountPath"] == "/etc/batchgate").unwrap();
         assert!(config["subPath"].is_null(), "a changed ConfigMap does not reach a single file");
+        self.assert_policies_select_the_pods();
         for service in
             self.all("Service").into_iter().filter(|service| service["spec"]["clusterIP"] != "None")
         {
@@ -87,6 +90,32 @@ impl Manifests {
         let admin = &self.one("NetworkPolicy")["spec"]["ingress"][1];
         assert_eq!(admin["ports"][0]["port"], "admin");
         assert!(!admin["from"].as_array().unwrap().is_empty());
+    }
+
+    fn assert_policies_select_the_pods(&self) {
+        let labels = self.one("Deployment")["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
+        let policies = [("NetworkPolicy", "/spec/podSelector"), ("PodDisruptionBudget", "/spec/selector")];
+        for (kind, selector) in policies {
+            let selected =
+                self.one(kind).pointer(selector).unwrap_or_else(|| panic!("{kind} selects no pods"));
+            let selected =
+                selected["matchLabels"].as_object().unwrap_or_else(|| panic!("{kind} selects all pods"));
+            for (label, value) in selected {
+                assert_eq!(labels.get(label), Some(value), "{kind}");
+            }
+        }
+    }
+
+    /// Has `batchgate check` judge the configuration that the pods get.
+    pub(super) fn assert_configuration(&self) {
+        let volumes = self.pod()["volumes"].as_array().unwrap();
+        let mounted = volumes.iter().find(|volume| volume["name"] == "config").unwrap();
+        let map = self.one("ConfigMap");
+        assert_eq!(mounted["configMap"]["name"], map["metadata"]["name"]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("batchgate.yaml");
+        fs::write(&path, map["data"]["batchgate.yaml"].as_str().unwrap()).unwrap();
+        succeed(batchgate().arg("check").arg("--config").arg(&path).env("ORDERS_TOKEN", "a-token"));
     }
 }
 
