@@ -1,4 +1,11 @@
-//! Files of `deploy/` that name metrics, and the list of them in `deploy/operations.md`: each name is one that the gateway exports.
+//! What `deploy/` has. Here: files that name metrics, and the list of them in `deploy/operations.md`: each name is one that
+//! the gateway exports. The folder's files are about packages and manifests.
+
+mod chart;
+mod debian;
+mod images;
+mod manifests;
+mod overlays;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -100,4 +107,9 @@ fn file(name: &str) -> PathBuf {
 
 fn read(name: &str) -> String {
     fs::read_to_string(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// A YAML file with one document.
+fn parsed(name: &str) -> Value {
+    serde_saphyr::from_str(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
