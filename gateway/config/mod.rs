@@ -78,6 +78,7 @@ mod status;
 mod stream_window;
 mod target;
 mod timeout;
+mod trace;
 mod trusted_proxies;
 mod undo;
 mod upstream;
