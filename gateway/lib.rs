@@ -33,5 +33,6 @@ pub mod demo;
 pub mod clock;
 pub mod phase;
 mod address;
+mod workers;
 mod words;
 mod terminal;

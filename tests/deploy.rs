@@ -1,4 +1,11 @@
-//! Files of `deploy/` that name metrics, and the list of them in `deploy/operations.md`: each name is one that the gateway exports.
+//! What `deploy/` has. Here: files that name metrics, and the list of them in `deploy/operations.md`: each name is one that
+//! the gateway exports. The folder's files are about packages and manifests.
+
+mod chart;
+mod debian;
+mod images;
+mod manifests;
+mod overlays;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -87,6 +94,8 @@ fn all_metrics() -> BTreeSet<String> {
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
     let names = words.filter(|word| word.starts_with("batchgate_") || word.starts_with("process_"));
+    // With digits it is the file of a package, with its version.
+    let names = names.filter(|name| !name.contains(|character: char| character.is_ascii_digit()));
     let whole = |name: &str| {
         let part = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
         part.unwrap_or(name).to_owned()
@@ -100,4 +109,9 @@ fn file(name: &str) -> PathBuf {
 
 fn read(name: &str) -> String {
     fs::read_to_string(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// A YAML file with one document.
+fn parsed(name: &str) -> Value {
+    serde_saphyr::from_str(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

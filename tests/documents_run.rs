@@ -20,6 +20,10 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("deploy/README.md", "batchgate check --config /etc", "needs systemd"),
     ("deploy/README.md", "sudo install", "installs into the system, needs systemd"),
     ("deploy/README.md", "docker build", "needs Docker"),
+    ("deploy/README.md", "docker compose", "needs Docker"),
+    ("deploy/README.md", "deploy/deb", "installs into the system; tests/deploy/debian.rs does so in a copy"),
+    ("deploy/README.md", "kubectl apply", "needs a cluster; tests/deploy/overlays.rs builds the overlays"),
+    ("deploy/README.md", "helm install", "needs a cluster; tests/deploy/chart.rs renders the chart"),
 ];
 
 /// Blocks that show something without being its output, each with the reason for that.
