@@ -98,6 +98,12 @@ pub(super) struct Document {
     /// Web pages of other origins that may use the batch endpoints.
     #[serde(default)]
     cors: Cors,
+
+    /// Files whose parts are added to this one. `*` and `?` stand for parts of a file's name. Lists are joined; a name in
+    /// two files is an error.
+    #[serde(default, skip_serializing)]
+    #[schemars(extend("examples" = [["conf.d/*.yaml"]]))]
+    include: Vec<At<String>>,
 }
 
 /// A gateway's settings.

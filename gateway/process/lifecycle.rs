@@ -197,7 +197,8 @@ async fn serve(
     // Before clients can come in: from here on no signal kills the process.
     let mut signals = Signals::new()?;
     for warning in loaded.warnings.iter() {
-        tracing::warn!(kind = "config", line = warning.line(), warning = warning.message);
+        let (file, line) = (warning.file(), warning.line());
+        tracing::warn!(kind = "config", file, line, warning = warning.message);
     }
     watched.watch_others(loaded.files);
     let given = inherited.count();
