@@ -235,7 +235,7 @@ fn the_access_log_has_a_file_that_may_be_rotated() {
 fn an_access_log_that_cant_be_opened_keeps_the_gateway_from_starting() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("batchgate.yaml");
-    let text = "listen: 127.0.0.1:0\nadmin: off\nroutes: []\nlog: { access: { file: missing/access.log } }\n";
+    let text = "listen: 127.0.0.1:0\nadmin: off\nroutes: [{ path: /, respond: { status: 404 } }]\nlog: { access: { file: missing/access.log } }\n";
     std::fs::write(&file, text).unwrap();
     let output = crate::harness::programs::run(batchgate().arg("run").arg("--config").arg(&file));
     let said = crate::harness::programs::text(&output);

@@ -3,7 +3,6 @@
 
 use std::error::Error;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -12,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Deadline;
-use crate::config::{self, Loaded, Settings};
+use crate::config::{ConfigSource, Loaded, Settings};
 use crate::telemetry::{
     AccessLog, HandoverResult, Logging, Metrics, MetricsError, ReloadResult, start_logging,
 };
@@ -30,6 +29,7 @@ use crate::serve::front::Front;
 use crate::state::activity::Awaited;
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
+use crate::workers::Workers;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,9 @@ pub(crate) enum StartError {
         /// Why it can't be used; names the address.
         error: std::io::Error,
     },
+    /// The system has no room for the worker threads.
+    #[error("could not start worker threads: {0}")]
+    Workers(std::io::Error),
     /// A bug in this program.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -54,6 +57,8 @@ pub(crate) enum StartError {
 pub(crate) struct Running {
     gateway: Arc<Gateway>,
     services: Vec<JoinHandle<()>>,
+    /// Serve the connections of clients.
+    _workers: Arc<Workers>,
     /// Makes the front stop accepting.
     stop: watch::Sender<bool>,
     /// Makes the admin listener stop. It serves until the end, so that a drain can be watched, or until a successor
@@ -98,9 +103,12 @@ async fn start_on(
         services.push(tokio::spawn(admin.serve(admin_stopped)));
     }
     let handler = Front::new(Arc::clone(&gateway));
-    services.push(tokio::spawn(ClientService::new(Arc::clone(&gateway), handler, front)?.serve(stopped)));
+    let workers =
+        Arc::new(Workers::start(gateway.snapshot().settings.workers()).map_err(StartError::Workers)?);
+    let clients = ClientService::new(Arc::clone(&gateway), handler, front, Arc::clone(&workers))?;
+    services.push(tokio::spawn(clients.serve(stopped)));
     services.push(tokio::spawn(keep_house(Arc::clone(&gateway))));
-    Ok(Running { gateway, services, stop, stop_admin, sockets })
+    Ok(Running { gateway, services, _workers: workers, stop, stop_admin, sockets })
 }
 
 /// Looks up the names of targets again when their answers expire, and closes connections that were idle for too long.
@@ -163,31 +171,29 @@ impl Drop for Running {
     }
 }
 
-/// Serves the configuration in `file` until a signal ends it.
+/// Serves a configuration until a signal ends it.
 ///
 /// # Errors
 /// The gateway could not start; the error is for people.
-pub(crate) fn run(file: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(source: ConfigSource) -> Result<(), Box<dyn Error>> {
     let inherited = Inherited::from_environment();
     // Before the file is loaded, so that a change from here on is noticed.
-    let watched = WatchedFile::new(file.to_owned());
-    let loaded = config::load(file)?;
+    let watched = WatchedFile::new(source);
+    let loaded = watched.source().load()?;
     let (logging, access) =
         start_logging(&loaded.settings.log).map_err(|error| format!("batchgate: {error}"))?;
-    let runtime = runtime(&loaded.settings)
-        .map_err(|error| format!("batchgate: could not start worker threads: {error}"))?;
-    let ended = runtime.block_on(serve(watched, loaded, Log { logging: &logging, access }, inherited));
+    let runtime = runtime().map_err(|error| format!("batchgate: could not start threads: {error}"))?;
+    let log = Log { logging: &logging, access };
+    let ended = runtime.block_on(serve(watched, loaded, log, inherited));
     // Cuts connections that are still open; their requests have ended.
     runtime.shutdown_background();
     Ok(ended.map_err(|error| format!("batchgate: {error}"))?)
 }
 
-fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = settings.threads {
-        builder.worker_threads(threads.get());
-    }
-    builder.enable_all().build()
+/// The runtime of all that is not a client's connection: it accepts, checks the health of targets, and serves operators. With two
+/// threads, so that clients are accepted while metrics are written.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 async fn serve(
@@ -209,7 +215,7 @@ async fn serve(
     metrics.watch_log(log.logging.dropped_lines());
     let sockets = given - inherited.count();
     inherited.close_the_rest();
-    began.log(watched.path(), sockets);
+    began.log(&watched.source().to_string(), sockets);
     let predecessor = inherited.take_predecessor();
     if let Some(predecessor) = predecessor {
         notify_ready(systemd::Start::Succeeding);
@@ -254,11 +260,11 @@ impl Began {
         }
     }
 
-    fn log(&self, config: &Path, sockets_taken_over: usize) {
+    fn log(&self, config: &str, sockets_taken_over: usize) {
         let Self { listen, admin, upstreams, targets, routes, endpoints } = self;
         tracing::info!(
             kind = "start",
-            config = %config.display(),
+            config,
             version = env!("CARGO_PKG_VERSION"),
             pid = std::process::id(),
             listen,
@@ -291,7 +297,7 @@ async fn obey(signals: &mut Signals, mut reloader: Reloader, running: &Running) 
                 SignalAction::HandOver if successor.is_some() => {
                     tracing::warn!(kind = "handover", "SIGQUIT is ignored: a successor is already starting");
                 }
-                SignalAction::HandOver => successor = start_successor(running),
+                SignalAction::HandOver => successor = start_successor(running, reloader.stdin()),
                 SignalAction::End => {
                     if let Some(successor) = successor {
                         successor.end().await;
@@ -308,8 +314,8 @@ async fn obey(signals: &mut Signals, mut reloader: Reloader, running: &Running) 
     }
 }
 
-fn start_successor(running: &Running) -> Option<Successor> {
-    match Successor::start(&running.sockets) {
+fn start_successor(running: &Running, stdin: Option<Arc<str>>) -> Option<Successor> {
+    match Successor::start(&running.sockets, stdin) {
         Ok(successor) => {
             tracing::info!(kind = "handover", successor = successor.id(), "a successor is started");
             Some(successor)

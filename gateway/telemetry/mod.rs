@@ -19,6 +19,8 @@ mod log_writer;
 mod long_lived;
 mod metrics;
 mod names;
+#[cfg(test)]
+mod page;
 mod record;
 mod recorder;
 mod tls;

@@ -214,5 +214,16 @@ fn find<F: Copy>(table: &[(AccessField, F)], field: AccessField) -> Option<F> {
     table.iter().find(|(own, _)| *own == field).map(|(_, put)| *put)
 }
 
+/// The kinds of lines that have this field, for the documentation.
+#[cfg(test)]
+pub(super) fn kinds_of_lines(field: AccessField) -> Vec<&'static str> {
+    let has = [
+        ("request", !columns(&[field], REQUEST, Also::Both).is_empty()),
+        ("batch", !columns(&[field], BATCH, Also::Sender).is_empty()),
+        ("item", !columns(&[field], ITEM, Also::Times).is_empty()),
+    ];
+    has.into_iter().filter(|(_, has)| *has).map(|(kind, _)| kind).collect()
+}
+
 #[cfg(test)]
 mod tests;
