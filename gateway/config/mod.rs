@@ -48,6 +48,7 @@
 
 pub(crate) mod execution_policy;
 pub(crate) mod yaml;
+mod access_log;
 mod auth;
 mod batch;
 mod bulk;
@@ -91,6 +92,7 @@ mod upstream;
 mod vocabulary;
 mod without_effect;
 
+pub use access_log::{AccessField, AccessFormat, AccessLevel, AccessLogSettings};
 pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
 pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat, ReplyMode};
 pub use bulk::BulkRoute;
