@@ -34,5 +34,6 @@ pub mod clock;
 pub mod phase;
 pub(crate) mod http_client;
 mod address;
+mod workers;
 mod words;
 mod terminal;

@@ -1,4 +1,11 @@
-//! Files of `deploy/` that name metrics, and the list of them in `config/reference.md`: each name is one that the gateway exports.
+//! What `deploy/` has. Here: files that name metrics, and the list of them in `deploy/operations.md`: each name is one that
+//! the gateway exports. The folder's files are about packages and manifests.
+
+mod chart;
+mod debian;
+mod images;
+mod manifests;
+mod overlays;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -47,7 +54,7 @@ fn every_alert_says_what_to_do() {
 #[test]
 fn the_metrics_of_the_rules_and_the_dashboard_are_exported() {
     let known = all_metrics();
-    for name in ["deploy/alerts.yml", "deploy/dashboard.json", "deploy/README.md"] {
+    for name in ["deploy/alerts.yml", "deploy/dashboard.json", "deploy/README.md", "deploy/operations.md"] {
         for metric in metrics_in(&read(name)) {
             assert!(known.contains(&metric), "{name} names {metric}, which there is not");
         }
@@ -56,8 +63,8 @@ fn the_metrics_of_the_rules_and_the_dashboard_are_exported() {
 }
 
 #[test]
-fn the_reference_lists_the_metrics_that_are_exported() {
-    let reference = read("config/reference.md");
+fn the_page_about_operating_lists_the_metrics_that_are_exported() {
+    let reference = read("deploy/operations.md");
     let rows = reference.lines().filter(|line| line.starts_with("| `batchgate_")).map(metrics_in);
     let listed: BTreeSet<_> = rows.filter_map(|names| names.into_iter().next()).collect();
     let own: BTreeSet<_> = all_metrics().into_iter().filter(|name| name.starts_with("batchgate_")).collect();
@@ -100,4 +107,9 @@ fn file(name: &str) -> PathBuf {
 
 fn read(name: &str) -> String {
     fs::read_to_string(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// A YAML file with one document.
+fn parsed(name: &str) -> Value {
+    serde_saphyr::from_str(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -47,7 +47,10 @@ fn the_pages_that_readers_are_sent_to_are_there() {
         "SECURITY.md",
         "CHANGELOG.md",
         "LICENSE",
+        "config/README.md",
+        "deploy/operations.md",
         "gateway/ARCHITECTURE.md",
+        "gateway/CONTRIBUTING.md",
         "tests/README.md",
         "deny.toml",
     ] {
@@ -76,10 +79,21 @@ fn every_class_of_attack_has_its_row() {
 fn links_in_the_documents_lead_somewhere() {
     for page in files_below("", "md") {
         for link in links(&read(&page)) {
-            let target = page.parent().unwrap().join(link.split('#').next().unwrap());
+            let (file, heading) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
             assert!(target.exists(), "{} links to {link}, which is not there", page.display());
+            if !heading.is_empty() {
+                let there = headings(&read(&target)).any(|anchor| anchor == heading);
+                assert!(there, "{} links to {link}, but there is no such heading", page.display());
+            }
         }
     }
+}
+
+#[test]
+fn the_readme_can_be_read_at_a_sitting() {
+    let lines = read(&root().join("README.md")).lines().count();
+    assert!(lines <= 200, "{lines} lines; what is long belongs on a page of its own");
 }
 
 fn assert_loads(file: &Path, what: &str) {
@@ -87,9 +101,18 @@ fn assert_loads(file: &Path, what: &str) {
     assert!(output.status.success(), "{what}\n{}", text(&output));
 }
 
-/// The links of Markdown to other files.
+/// The anchors of a page's headings, as GitHub makes them. Lines of code that begin with `#` do no harm.
+fn headings(markdown: &str) -> impl Iterator<Item = String> {
+    let titles = markdown.lines().filter(|line| line.starts_with('#'));
+    titles.map(|line| {
+        let title = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        title.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
+    })
+}
+
+/// The links of Markdown to files of the repository, and to headings of the page itself.
 fn links(markdown: &str) -> Vec<String> {
     let starts = markdown.match_indices("](").map(|(start, _)| &markdown[start + 2..]);
     let targets = starts.filter_map(|rest| rest.split(')').next());
-    targets.filter(|link| !link.contains(':') && !link.starts_with('#')).map(str::to_owned).collect()
+    targets.filter(|link| !link.contains(':')).map(str::to_owned).collect()
 }

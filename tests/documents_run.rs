@@ -20,13 +20,21 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("deploy/README.md", "batchgate check --config /etc", "needs systemd"),
     ("deploy/README.md", "sudo install", "installs into the system, needs systemd"),
     ("deploy/README.md", "docker build", "needs Docker"),
+    ("deploy/README.md", "docker compose", "needs Docker"),
+    ("deploy/README.md", "deploy/deb", "installs into the system; tests/deploy/debian.rs does so in a copy"),
+    ("deploy/README.md", "kubectl apply", "needs a cluster; tests/deploy/overlays.rs builds the overlays"),
+    ("deploy/README.md", "helm install", "needs a cluster; tests/deploy/chart.rs renders the chart"),
 ];
 
 /// Blocks that show something without being its output, each with the reason for that.
 const ONLY_SHOWN: &[(&str, &str, &str)] = &[
-    ("README.md", "{\"timestamp\"", "lines of several configurations; tests/logs.rs has them"),
-    ("README.md", "<Location", "a part of Apache's configuration; tests/mission.rs has the whole"),
-    ("README.md", "location /webdav", "a part of nginx's configuration; tests/mission.rs has the whole"),
+    ("deploy/operations.md", "{\"timestamp\"", "lines of several configurations; tests/logs.rs has them"),
+    ("config/webdav.md", "<Location", "a part of Apache's configuration; tests/mission.rs has the whole"),
+    (
+        "config/webdav.md",
+        "location /webdav",
+        "a part of nginx's configuration; tests/mission.rs has the whole",
+    ),
 ];
 
 #[test]
@@ -40,9 +48,28 @@ fn the_recipes_do_what_they_say() {
 }
 
 #[test]
+fn the_page_about_configuration_does_what_it_says() {
+    run_blocks("config/README.md");
+}
+
+#[test]
+fn the_page_about_formats_does_what_it_says() {
+    run_blocks("config/formats.md");
+}
+
+#[test]
+fn the_page_about_semantics_does_what_it_says() {
+    run_blocks("config/semantics.md");
+}
+
+/// Documents that have a test of their own, so that they run at the same time.
+const RUN_ALONE: [&str; 5] =
+    ["README.md", "config/README.md", "config/formats.md", "config/howto.md", "config/semantics.md"];
+
+#[test]
 fn the_other_documents_do_what_they_say() {
     for document in documents() {
-        if !["README.md", "config/howto.md"].contains(&document.as_str()) {
+        if !RUN_ALONE.contains(&document.as_str()) {
             run_blocks(&document);
         }
     }
@@ -53,6 +80,16 @@ const PRINTED_BY_EXAMPLES: &[(&str, &str)] = &[
     ("apisix.yaml", "[{\"status\":200,"),
     ("azure.yaml", "x-ms-error-code: forbidden_url"),
     ("bulk.yaml", "\"summary\":{\"items\":2,\"failed\":2}"),
+    ("fair.yaml", "\"clients\";q=5;w=1"),
+    ("grpc.yaml", "grpc.yaml: ok"),
+    ("health.yaml", "{target=\"127.0.0.1:9011\",upstream=\"orders\"} 0"),
+    ("keys.yaml", "\"summary\":{\"items\":4,\"failed\":0}"),
+    ("live.yaml", "live.yaml: ok"),
+    ("metrics.yaml", "batchgate_items_total{code=\"200\""),
+    ("proxied.yaml", "200"),
+    ("retries.yaml", "\"summary\":{\"items\":4,\"failed\":0}"),
+    ("socket.yaml", "socket.yaml: ok"),
+    ("tls.yaml", "tls.yaml: ok"),
     ("compensate.yaml", "HTTP/1.1 404 Not Found"),
     ("formats.yaml", "HTTP/1.1 404 Not Found"),
     ("google.yaml", "\"status\":\"NOT_FOUND\"}}"),
@@ -61,6 +98,7 @@ const PRINTED_BY_EXAMPLES: &[(&str, &str)] = &[
     ("odata-3.yaml", "Content-ID: next\r\n\r\nHTTP/1.1 200 OK"),
     ("odata.yaml", "HTTP/1.1 404 Not Found"),
     ("orders.yaml", "\"summary\":{\"items\":3,\"failed\":1}"),
+    ("start.yaml", "\"summary\":{\"items\":3,\"failed\":2}"),
     ("tyk.yaml", "\"code\":404"),
     ("webdav.yaml", "3 of 3 succeeded"),
 ];
@@ -150,6 +188,7 @@ fn take(session: &mut Session, block: &Block) {
         "sh" => session.run(block),
         "console" => session.run_console(block),
         "text" | "json" | "xml" | "http" if block.has("output") => session.compare(block),
+        "yaml" if block.value("from").is_some() => assert_is_part_of_its_file(block),
         "yaml" if block.has("fragment") => session.check_fragment(block),
         "yaml" => session.check_configuration(block),
         "json" => {
@@ -175,6 +214,13 @@ fn take(session: &mut Session, block: &Block) {
 
 fn is_listed(block: &Block, list: &[(&str, &str, &str)]) -> bool {
     list.iter().any(|(document, start, _)| *document == block.document && block.text.starts_with(start))
+}
+
+/// A part of a file of the repository, line by line. Another test checks the file.
+fn assert_is_part_of_its_file(block: &Block) {
+    let name = block.value("from").unwrap_or_default();
+    let file = std::fs::read_to_string(root().join(name)).unwrap();
+    assert!(file.contains(&block.text), "{} is not a part of {name}", block.place());
 }
 
 fn assert_is_xml(block: &Block) {

@@ -1,5 +1,5 @@
 //! Every limit that bites says so in the reply, in a counter with a reason, and in the log. One table, of which the
-//! `config/reference.md` says the same to operators.
+//! `config/README.md` says the same to operators.
 
 use std::fs;
 use std::path::Path;
@@ -335,7 +335,7 @@ fn the_reference_has_every_limit_that_bites() {
 /// Whether a row about this limit has this word.
 fn is_in_the_reference(limit: &str, word: &str) -> bool {
     let reference =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/reference.md")).unwrap();
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/README.md")).unwrap();
     reference.lines().any(|line| line.starts_with(&format!("| `{limit}` |")) && line.contains(word))
 }
 

@@ -42,7 +42,7 @@
 //! 1. Add a field with a doc comment and a default to the section's type. `#[serde(with = "TimeLimit")]` and its siblings in
 //!    `yaml::quantity` give a plain field a unit. Check it in the section's `impl Resolver`, if it can be wrong.
 //! 2. Use it.
-//! 3. Describe it in `config/reference.md`, show it in `config/batchgate.yaml`, and regenerate `config/schema.json`.
+//! 3. Describe it in `config/README.md`, show it in `config/batchgate.yaml`, and regenerate `config/schema.json`.
 //! 4. If it has a check, add a case to `tests/diagnostics/`.
 
 pub(crate) mod execution_policy;
@@ -83,6 +83,7 @@ mod stream_window;
 mod target;
 mod text;
 mod timeout;
+mod trace;
 mod trusted_proxies;
 mod undo;
 mod upstream;

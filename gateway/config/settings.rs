@@ -28,6 +28,7 @@ use super::upstream::{Upstream, UpstreamDocument};
 use super::yaml::tree::read_written;
 use super::yaml::wrappers::{At, Named, OneOrMany};
 use crate::route::{CanonicalPath, RouteTable, UpstreamIndex, is_prefix};
+use crate::workers::one_for_each_core;
 
 /// Everything one batchgate does: where it listens, which upstreams it knows, which routes lead to
 /// them, and which paths take batches.
@@ -90,7 +91,7 @@ pub(super) struct Document {
     #[serde(default)]
     drain: Drain,
 
-    /// Worker threads; one for each core where this is absent.
+    /// Threads that serve connections; one for each core where this is absent.
     #[schemars(range(max = 1024))]
     threads: Option<NonZeroUsize>,
 
@@ -134,7 +135,7 @@ pub struct Settings {
     pub log: LogSettings,
     /// How the gateway ends.
     pub drain: Drain,
-    /// Worker threads; `None`: one for each core.
+    /// Threads that serve connections; `None`: one for each core.
     pub threads: Option<NonZeroUsize>,
     /// Web pages of other origins that may use batch endpoints.
     pub cors: Cors,
@@ -143,6 +144,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// How many threads serve the connections of clients.
+    #[must_use]
+    pub fn workers(&self) -> NonZeroUsize {
+        self.threads.unwrap_or_else(one_for_each_core)
+    }
+
     /// The upstream at this index.
     #[must_use]
     pub fn upstream(&self, index: UpstreamIndex) -> Option<&Upstream> {

@@ -53,6 +53,11 @@ pub trait Engine: Sync {
         first_channels(calls)
     }
 
+    /// Whether so many calls to an upstream are under way that more of them at once would soon wait for permits.
+    fn is_crowded(&self, _upstream: UpstreamIndex) -> bool {
+        false
+    }
+
     /// The permit for a call to an upstream, if one is free.
     fn try_permit(&self, upstream: UpstreamIndex) -> Option<Permit<&FairLimiter>>;
 

@@ -21,9 +21,13 @@ pub fn first_channels(calls: usize) -> usize {
 /// How long nothing may come back before more channels open.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// A wait that takes this long says that the gateway itself is busy; that nothing came back then says little about the
-/// upstream.
-const BUSY: Duration = Duration::from_micros(2500);
+/// The same where many calls are under way already. Then replies are late because of each other, and more calls at once would
+/// only wait for permits.
+const PATIENCE_IN_A_CROWD: Duration = Duration::from_millis(20);
+
+/// A wait that takes so much longer than it should says that the gateway itself is busy; that nothing came back then says
+/// little about the upstream.
+const BUSY: Duration = Duration::from_micros(1500);
 
 /// How many times as many channels there are after each wait.
 const GROWTH: usize = 8;
@@ -32,23 +36,37 @@ const GROWTH: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Ramp {
     completed_before: usize,
-    wait: Option<(Stopwatch, Pin<Box<Sleep>>)>,
+    wait: Option<Wait>,
+}
+
+#[derive(Debug)]
+struct Wait {
+    since: Stopwatch,
+    patience: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Wait {
+    fn new(is_crowded: bool) -> Self {
+        let patience = if is_crowded { PATIENCE_IN_A_CROWD } else { PATIENCE };
+        Self { since: Stopwatch::start(), patience, sleep: Box::pin(tokio::time::sleep(patience)) }
+    }
 }
 
 impl Ramp {
     /// Waits as long as nothing may come back. Then says how many times as many channels there should be, by how many
-    /// items are `completed` in all.
+    /// items are `completed` in all. `is_crowded`: whether many calls are under way.
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
+        is_crowded: impl FnOnce() -> bool,
         completed: impl FnOnce() -> usize,
     ) -> Poll<usize> {
-        let begin = || (Stopwatch::start(), Box::pin(tokio::time::sleep(PATIENCE)));
-        let (since, sleep) = self.wait.get_or_insert_with(begin);
-        ready!(sleep.as_mut().poll(context));
-        let waited = since.elapsed();
+        let wait = self.wait.get_or_insert_with(|| Wait::new(is_crowded()));
+        ready!(wait.sleep.as_mut().poll(context));
+        let late = wait.since.elapsed().saturating_sub(wait.patience);
         self.wait = None;
-        Poll::Ready(self.growth(waited, completed()))
+        Poll::Ready(self.growth(late, completed()))
     }
 
     /// No more channels are wanted for now.
@@ -56,8 +74,8 @@ impl Ramp {
         self.wait = None;
     }
 
-    fn growth(&mut self, waited: Duration, completed: usize) -> usize {
-        let stalled = completed <= self.completed_before && waited < BUSY;
+    fn growth(&mut self, late: Duration, completed: usize) -> usize {
+        let stalled = completed <= self.completed_before && late < BUSY;
         self.completed_before = completed;
         if stalled { GROWTH } else { 1 }
     }
@@ -70,9 +88,9 @@ mod tests {
     #[test]
     fn channels_open_only_while_nothing_comes_back() {
         let mut ramp = Ramp::default();
-        assert_eq!(ramp.growth(PATIENCE, 0), GROWTH);
-        assert_eq!(ramp.growth(PATIENCE, 5), 1);
-        assert_eq!(ramp.growth(PATIENCE, 5), GROWTH);
+        assert_eq!(ramp.growth(Duration::ZERO, 0), GROWTH);
+        assert_eq!(ramp.growth(Duration::ZERO, 5), 1);
+        assert_eq!(ramp.growth(Duration::ZERO, 5), GROWTH);
     }
 
     #[test]

@@ -54,6 +54,12 @@ pub(super) struct Width {
     pub(super) upstream: Option<UpstreamIndex>,
 }
 
+impl Channels {
+    fn is_crowded<E: Engine>(&self, engine: &E) -> bool {
+        self.open > 0 && self.width.upstream.is_some_and(|upstream| engine.is_crowded(upstream))
+    }
+}
+
 impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
     /// Nothing is started yet. `widths`: of each queue.
     pub(super) fn new(source: &'run S, engine: &'run E, widths: impl IntoIterator<Item = Width>) -> Self {
@@ -120,7 +126,9 @@ impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
             channels.wanted < channels.width.most && source.waiting(queue) > 0
         };
         while self.queues.iter().enumerate().any(wants_more) {
-            let Poll::Ready(growth) = self.ramp.poll(context, || source.run().completed()) else { return };
+            let completed = || source.run().completed();
+            let is_crowded = || self.queues.iter().any(|channels| channels.is_crowded(self.shared.engine));
+            let Poll::Ready(growth) = self.ramp.poll(context, is_crowded, completed) else { return };
             for channels in &mut self.queues {
                 channels.wanted = channels.wanted.saturating_mul(growth).min(channels.width.most);
             }

@@ -41,6 +41,12 @@ impl FairLimiter {
         self.limits
     }
 
+    /// How many permits are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.limits.permits.get().saturating_sub(self.permits.free())
+    }
+
     /// Whether a call is queued for a permit. Calls that wait for their own client's share do not count.
     #[must_use]
     pub fn has_queue(&self) -> bool {

@@ -35,6 +35,11 @@ impl Permits {
         self.free.load(Ordering::Relaxed) & HAS_QUEUE != 0
     }
 
+    /// How many permits are free.
+    pub(super) fn free(&self) -> usize {
+        self.free.load(Ordering::Relaxed) / PERMIT
+    }
+
     /// Takes a permit if one is free.
     pub(super) fn try_acquire(&self) -> bool {
         let taken =

@@ -9,7 +9,7 @@ use std::fs::Permissions;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{IntoRawFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +28,9 @@ use crate::config::{ListenAddress, Listener, TlsFiles};
 
 use super::inherited::Inherited;
 use crate::transport::client_certificate::NamesOfClients;
+
+/// The permissions of a new Unix socket's file: every user of the system may connect, as with TCP.
+const FOR_EVERYONE: u32 = 0o666;
 
 /// Checks that `address` is free, by binding it for a moment. Like pingora it sets `SO_REUSEADDR`, so lingering
 /// connections of an earlier process don't make the address taken.
@@ -130,6 +133,24 @@ impl BoundSockets {
         Ok(EncryptedListeners(with_files.map(acceptor).collect::<io::Result<_>>()?))
     }
 
+    /// The sockets, as sources of events of the current runtime.
+    ///
+    /// # Errors
+    /// The runtime can't watch a socket, or the permissions of a socket's file can't be set.
+    pub(crate) fn into_listening(self) -> io::Result<Vec<ListeningSocket>> {
+        let tcp = self
+            .tcp
+            .into_iter()
+            .map(|(_, socket, _)| tokio::net::TcpListener::from_std(socket.into()).map(ListeningSocket::Tcp));
+        let unix = self.unix.into_iter().map(|unix| {
+            if unix.permissions.is_none() {
+                std::fs::set_permissions(&unix.path, Permissions::from_mode(FOR_EVERYONE))?;
+            }
+            tokio::net::UnixListener::from_std(unix.socket.into()).map(ListeningSocket::Unix)
+        });
+        tcp.chain(unix).collect()
+    }
+
     /// Adds the sockets to a service's listeners. The result is for `start_service`, which looks sockets up by their
     /// addresses and takes them over.
     pub(crate) fn give_to(self, listeners: &mut Listeners) -> ListenFds {
@@ -148,6 +169,14 @@ impl BoundSockets {
         }
         Arc::new(sockets.into())
     }
+}
+
+/// A socket that takes connections.
+pub(crate) enum ListeningSocket {
+    /// At an address.
+    Tcp(tokio::net::TcpListener),
+    /// At a file.
+    Unix(tokio::net::UnixListener),
 }
 
 /// The listeners that speak TLS, by their addresses.

@@ -6,8 +6,8 @@
 //! # The life of a connection
 //!
 //! `bind` has bound the sockets before anything runs. `inherited` takes over the sockets of a predecessor, or of
-//! systemd. pingora's listening service (`service`) accepts connections and gives each to the `acceptor`, in a task of
-//! its own. The checks come in this order, so that a connection costs as little as possible before it is refused:
+//! systemd. `service` accepts connections and gives each to the worker thread with the fewest, where the `acceptor` serves
+//! it to its end in a task of its own. The checks come in this order, so that a connection costs as little as possible before it is refused:
 //!
 //! 1. **Room.** `connection_limits` counts connections, in total and by address. A connection over a limit closes
 //!    without a reply on purpose: clients over a limit should cost little. From here to its end a `ConnectionGuard`
@@ -46,7 +46,7 @@
 //!
 //! # Shutdown
 //!
-//! When the process drains, pingora's service stops accepting; a successor may hold the same sockets. An HTTP/1.1
+//! When the process drains, `service` stops accepting; a successor may hold the same sockets. An HTTP/1.1
 //! connection closes after its next reply, which the handler decides. An HTTP/2 connection gets a GOAWAY, and its open
 //! streams go on. The guards tell the gateway when the last connection has ended.
 //!

@@ -1,39 +1,130 @@
-//! The service that clients come to: bound sockets, the acceptor, and the handler behind it.
+//! The service that clients come to: bound sockets, the workers, and the acceptor with its handler.
+//!
+//! In: sockets. For each of them a loop accepts connections. Out: each connection goes to a worker thread, where the acceptor
+//! serves it to its end. pingora's own loop is not used, because it serves a connection on the runtime that accepted it.
 
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
-use pingora::server::{ListenFds, ShutdownWatch};
-use pingora::services::Service as _;
-use pingora::services::listening::Service;
+use futures_util::future::join_all;
+use pingora::apps::ServerApp as _;
+use pingora::protocols::{GetSocketDigest as _, SocketDigest, Stream, l4};
+use pingora::server::ShutdownWatch;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::state::gateway::Gateway;
+use crate::telemetry::LogThrottle;
+use crate::workers::Workers;
 
 use super::acceptor::Acceptor;
-use super::bind::BoundSockets;
+use super::bind::{BoundSockets, ListeningSocket};
 use super::request_handler::RequestHandler;
+
+/// How long a loop waits when the system has no room for another connection (no file descriptor, no memory).
+const NO_ROOM: Duration = Duration::from_millis(100);
 
 /// A handler with its sockets, ready to be served.
 pub(crate) struct ClientService<H> {
-    service: Service<Acceptor<H>>,
-    sockets: ListenFds,
+    acceptor: Arc<Acceptor<H>>,
+    sockets: Vec<ListeningSocket>,
+    workers: Arc<Workers>,
+    throttle: LogThrottle,
+}
+
+/// A connection that was accepted. It belongs to no runtime yet.
+enum Accepted {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
 }
 
 impl<H: RequestHandler> ClientService<H> {
-    /// Puts a handler behind bound sockets.
+    /// Puts a handler behind bound sockets. They are watched by the current runtime.
     ///
     /// # Errors
-    /// A listener's certificate can't be used.
-    pub(crate) fn new(gateway: Arc<Gateway>, handler: H, sockets: BoundSockets) -> io::Result<Self> {
-        let acceptor = Acceptor::new(gateway, handler, sockets.encrypted()?);
-        let mut service = Service::new("front".to_owned(), acceptor);
-        let sockets = sockets.give_to(service.endpoints());
-        Ok(Self { service, sockets })
+    /// A listener's certificate or a socket can't be used.
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        handler: H,
+        sockets: BoundSockets,
+        workers: Arc<Workers>,
+    ) -> io::Result<Self> {
+        let acceptor = Arc::new(Acceptor::new(gateway, handler, sockets.encrypted()?));
+        Ok(Self { acceptor, sockets: sockets.into_listening()?, workers, throttle: LogThrottle::default() })
     }
 
     /// Serves until `shutdown` turns true or its sender is dropped. Then it stops accepting; open connections go on as
-    /// tasks of the runtime.
-    pub(crate) async fn serve(mut self, shutdown: ShutdownWatch) {
-        self.service.start_service(Some(self.sockets), shutdown, 1).await;
+    /// tasks of the workers.
+    pub(crate) async fn serve(self, shutdown: ShutdownWatch) {
+        let loops = self.sockets.iter().map(|socket| self.accept_until(socket, shutdown.clone()));
+        join_all(loops).await;
+    }
+
+    async fn accept_until(&self, socket: &ListeningSocket, shutdown: ShutdownWatch) {
+        let mut stopped = shutdown.clone();
+        let stopped = stopped.wait_for(|stops| *stops);
+        tokio::pin!(stopped);
+        loop {
+            let accepted = tokio::select! {
+                accepted = socket.accept() => accepted,
+                _ = &mut stopped => return,
+            };
+            match accepted {
+                Ok(accepted) => self.give_to_worker(accepted, shutdown.clone()),
+                Err(error) => self.wait_for_room(&error).await,
+            }
+        }
+    }
+
+    fn give_to_worker(&self, accepted: Accepted, shutdown: ShutdownWatch) {
+        let acceptor = Arc::clone(&self.acceptor);
+        self.workers.run(async move {
+            // If this fails, the client has left.
+            let mut connection = accepted.into_stream().ok();
+            // Lets the runtime look at the connection: if its client has left, it ends before others are counted.
+            tokio::task::yield_now().await;
+            while let Some(stream) = connection {
+                connection = acceptor.process_new(stream, &shutdown).await;
+            }
+        });
+    }
+
+    async fn wait_for_room(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::ConnectionAborted {
+            return;
+        }
+        if self.throttle.may_log() {
+            tracing::error!(kind = "listener", %error, "connections can't be accepted; clients wait");
+        }
+        tokio::time::sleep(NO_ROOM).await;
+    }
+}
+
+impl ListeningSocket {
+    async fn accept(&self) -> io::Result<Accepted> {
+        Ok(match self {
+            Self::Tcp(socket) => Accepted::Tcp(socket.accept().await?.0.into_std()?),
+            Self::Unix(socket) => Accepted::Unix(socket.accept().await?.0.into_std()?),
+        })
+    }
+}
+
+impl Accepted {
+    /// Makes it a connection of the current runtime.
+    fn into_stream(self) -> io::Result<Stream> {
+        let (mut stream, descriptor): (l4::stream::Stream, RawFd) = match self {
+            Self::Tcp(connection) => {
+                connection.set_nodelay(true)?;
+                let descriptor = connection.as_raw_fd();
+                (TcpStream::from_std(connection)?.into(), descriptor)
+            }
+            Self::Unix(connection) => {
+                let descriptor = connection.as_raw_fd();
+                (UnixStream::from_std(connection)?.into(), descriptor)
+            }
+        };
+        stream.set_socket_digest(SocketDigest::from_raw_fd(descriptor));
+        Ok(Box::new(stream))
     }
 }

@@ -27,6 +27,7 @@ use crate::serve::front::Front;
 use crate::state::activity::Awaited;
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
+use crate::workers::Workers;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,9 @@ pub(crate) enum StartError {
         /// Why it can't be used; names the address.
         error: std::io::Error,
     },
+    /// The system has no room for the worker threads.
+    #[error("could not start worker threads: {0}")]
+    Workers(std::io::Error),
     /// A bug in this program.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -51,6 +55,8 @@ pub(crate) enum StartError {
 pub(crate) struct Running {
     gateway: Arc<Gateway>,
     services: Vec<JoinHandle<()>>,
+    /// Serve the connections of clients.
+    _workers: Arc<Workers>,
     /// Makes the front stop accepting.
     stop: watch::Sender<bool>,
     /// Makes the admin listener stop. It serves until the end, so that a drain can be watched, or until a successor
@@ -91,9 +97,12 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
         services.push(tokio::spawn(admin.serve(admin_stopped)));
     }
     let handler = Front::new(Arc::clone(&gateway));
-    services.push(tokio::spawn(ClientService::new(Arc::clone(&gateway), handler, front)?.serve(stopped)));
+    let workers =
+        Arc::new(Workers::start(gateway.snapshot().settings.workers()).map_err(StartError::Workers)?);
+    let clients = ClientService::new(Arc::clone(&gateway), handler, front, Arc::clone(&workers))?;
+    services.push(tokio::spawn(clients.serve(stopped)));
     services.push(tokio::spawn(keep_house(Arc::clone(&gateway))));
-    Ok(Running { gateway, services, stop, stop_admin, sockets })
+    Ok(Running { gateway, services, _workers: workers, stop, stop_admin, sockets })
 }
 
 /// Looks up the names of targets again when their answers expire, and closes connections that were idle for too long.
@@ -166,20 +175,17 @@ pub(crate) fn run(source: ConfigSource) -> Result<(), Box<dyn Error>> {
     let watched = WatchedFile::new(source);
     let loaded = watched.source().load()?;
     let logging = start_logging(&loaded.settings.log).map_err(|error| format!("batchgate: {error}"))?;
-    let runtime = runtime(&loaded.settings)
-        .map_err(|error| format!("batchgate: could not start worker threads: {error}"))?;
+    let runtime = runtime().map_err(|error| format!("batchgate: could not start threads: {error}"))?;
     let ended = runtime.block_on(serve(watched, loaded, &logging, inherited));
     // Cuts connections that are still open; their requests have ended.
     runtime.shutdown_background();
     Ok(ended.map_err(|error| format!("batchgate: {error}"))?)
 }
 
-fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = settings.threads {
-        builder.worker_threads(threads.get());
-    }
-    builder.enable_all().build()
+/// The runtime of all that is not a client's connection: it accepts, checks the health of targets, and serves operators. With two
+/// threads, so that clients are accepted while metrics are written.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 async fn serve(

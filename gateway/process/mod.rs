@@ -32,7 +32,8 @@
 //! - systemd only ever gets notifications; a failure to notify is logged and changes nothing.
 //!
 //! pingora's own `Server` is not used: it sleeps through its complete grace period whatever happens, and SIGHUP kills
-//! it. Its services run as tasks of our runtime.
+//! it. Clients are served by the [`workers`](crate::workers), which have a runtime each; everything else (accepting, the admin
+//! listener, health checks, signals) runs on a runtime of its own.
 
 pub(crate) mod lifecycle;
 mod handover;

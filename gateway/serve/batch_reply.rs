@@ -99,7 +99,7 @@ impl<'reply, 'gateway> BatchReply<'reply, 'gateway> {
     async fn carry<E: Engine>(&mut self, batch: &InOrder<'_, E>) -> pingora::Result<()> {
         while self.next(batch).await? == Next::Piece {
             let piece = batch.take();
-            self.results.add(piece.items, self.context);
+            self.results.add(piece.items, self.context).await;
             if !self.has_begun {
                 batch.look_ahead(&mut |outcome, method| {
                     self.retry_after = self.retry_after.max(retry_after_of(outcome, method));
@@ -181,7 +181,7 @@ impl<'reply, 'gateway> BatchReply<'reply, 'gateway> {
         self.record().phases.set(Phase::Dispatch, took);
         let stopwatch = Stopwatch::start();
         let held = rest.iter().map(DispatchedItem::reply_bytes).sum();
-        self.results.add(rest, self.context);
+        self.results.add(rest, self.context).await;
         let record = self.record();
         record.end = BatchEnd::of_items(record.summary.items, record.summary.failed);
         if let Some(gone) = self.gone.take() {

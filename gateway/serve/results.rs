@@ -47,11 +47,22 @@ impl<'run> Results<'run> {
     }
 
     /// Adds the results of the next items, and records them.
-    pub(super) fn add(&mut self, items: Vec<DispatchedItem>, context: &mut Context) {
+    pub(super) async fn add(&mut self, items: Vec<DispatchedItem>, context: &mut Context) {
+        if !items.iter().any(DispatchedItem::is_coded) {
+            return self.add_now(items, context);
+        }
+        // Undoing codings can take long: this thread's other connections get their turn after each.
+        for item in items {
+            self.add_now(vec![item], context);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn add_now(&mut self, items: Vec<DispatchedItem>, context: &mut Context) {
         let (results, reports) = self.runner.stitch(items, &mut self.budget);
-        let record = context.batch_at(self.runner.entry.endpoint);
+        let (record, names) = (context.batch_at(self.runner.entry.endpoint), self.runner.snapshot.names());
         for (result, report) in results.results.iter().zip(&reports) {
-            record.add(record.summary.items + 1, result, report);
+            record.add(record.summary.items + 1, result, report, names);
         }
         context.recorder().items(&reports);
         self.has_run |= !reports.iter().all(never_ran);

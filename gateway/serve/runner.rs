@@ -98,10 +98,6 @@ impl<'run> Runner<'run> {
             decider: self.request.execution_policy(self.entry).decider,
             minimal: self.request.preferences.minimal,
         };
-        if items.iter().any(DispatchedItem::is_coded) {
-            // Undoing codings can take long: this thread's other connections go to another one.
-            return tokio::task::block_in_place(|| stitch(items, &context, budget));
-        }
         stitch(items, &context, budget)
     }
 }

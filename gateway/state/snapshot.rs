@@ -33,6 +33,7 @@ impl Snapshot {
             || {
                 Arc::new(Connections::new(
                     settings.limits.idle_connections,
+                    settings.workers(),
                     Arc::clone(&metrics.tls_failures),
                 ))
             },

@@ -1,4 +1,4 @@
-//! The metrics (README, "Metrics"). Dashboards rely on their names and labels. Label values come from the configuration
+//! The metrics (`deploy/operations.md` lists them). Dashboards rely on their names and labels. Label values come from the configuration
 //! and from closed sets only, so that clients can't add series.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -34,6 +34,9 @@ use super::targets::{Counts, Targets};
 /// Calls that may look for an HTTP/2 connection at once.
 const SEEKING: usize = 4;
 
+/// A batch leaves room for so many others that begin with as many calls.
+const OTHER_BATCHES: usize = 8;
+
 /// A service whose replies take longer than this is slow.
 const SLOW: Duration = Duration::from_millis(3);
 
@@ -129,8 +132,33 @@ impl Upstream {
 
     /// Whether calls take so long, although few are under way, that all of a batch should be under way at once.
     pub(crate) fn is_slow_and_idle(&self) -> bool {
-        let under_way = usize::try_from(self.in_flight.get()).unwrap_or_default();
-        self.pace.quickest() > SLOW && under_way < self.settings.concurrency.get() / 2
+        self.pace.quickest() > SLOW && !self.is_crowded()
+    }
+
+    /// Whether calls hold half of the permits that one client may have, or more.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.under_way() >= self.limiter.limits().permits_of_client().get() / 2
+    }
+
+    /// How many calls a batch should begin with at most, so that those of all batches soon find permits without waiting.
+    pub(crate) fn room_for_a_batch(&self) -> usize {
+        match self.under_way() {
+            0 => usize::MAX,
+            others => {
+                let free = self.limiter.limits().permits_of_client().get().saturating_sub(others);
+                (free / OTHER_BATCHES).max(1)
+            }
+        }
+    }
+
+    /// Whether a call that has its permit may open a connection while so many are idle. Otherwise there would be more
+    /// connections than `concurrency`, and a service that has a process for each would run out of them.
+    pub(crate) fn may_open(&self, idle: usize) -> bool {
+        idle + self.limiter.held() <= self.settings.concurrency.get()
+    }
+
+    fn under_way(&self) -> usize {
+        usize::try_from(self.in_flight.get()).unwrap_or_default()
     }
 
     /// The Host of a call to this target. `own_authority` is what the client called the gateway.
@@ -177,7 +205,7 @@ impl Upstream {
         let reason = failure_reason(failure);
         self.count_in(&self.connect_errors, reason);
         if failure != CallFailure::TlsHandshake && self.connect_throttle.may_log() {
-            let (upstream, target) = (self.settings.name.as_str(), peer.name.as_str());
+            let (upstream, target) = (self.settings.name.as_str(), &*peer.name);
             let (address, detail) = (&peer.address, error::in_words(error));
             tracing::warn!(kind = "connect", upstream, target, %address, reason, detail, "a target could not be connected to");
         }
@@ -246,6 +274,7 @@ fn canonical_spelling(path: &str) -> Cow<'_, [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
     use std::path::Path;
 
     use super::*;
@@ -256,7 +285,7 @@ mod tests {
         );
         let settings = config::parse(&text, "test.yaml", Path::new(""), &|_| None).unwrap().settings;
         let metrics = Metrics::new("0").unwrap();
-        let connections = Arc::new(Connections::new(0, Arc::clone(&metrics.tls_failures)));
+        let connections = Arc::new(Connections::new(0, NonZeroUsize::MIN, Arc::clone(&metrics.tls_failures)));
         let shared =
             SharedSettings { idle_timeout: settings.limits.idle_timeout, name_servers: &settings.resolver };
         Upstream::new(&settings.upstreams[0], shared, &connections, &metrics, None).await

@@ -5,14 +5,16 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Where a program is.
+/// Where a program is. What `tests/run` has installed of a pinned version wins.
 ///
 /// # Panics
 /// When it is nowhere; says what to run.
 pub(crate) fn program(name: &str) -> PathBuf {
     let path = env::var("PATH").unwrap_or_default();
-    env::split_paths(&path)
+    std::iter::once(cache().join("bin"))
+        .chain(env::split_paths(&path))
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
+        .chain([cache().join("venv/bin")])
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())
         .unwrap_or_else(|| panic!("{name} is not installed; run tests/run, which installs it"))

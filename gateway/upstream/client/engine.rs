@@ -84,8 +84,14 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
             // One connection.
             config::Engine::Pipeline(pipeline) => calls.min(pipeline.depth.get()),
             config::Engine::Held | config::Engine::H2 if upstream.is_slow_and_idle() => calls,
-            config::Engine::Held | config::Engine::H2 => first_channels(calls),
+            config::Engine::Held | config::Engine::H2 => {
+                first_channels(calls).min(upstream.room_for_a_batch())
+            }
         }
+    }
+
+    fn is_crowded(&self, index: UpstreamIndex) -> bool {
+        self.upstream(index).is_some_and(Upstream::is_crowded)
     }
 
     fn try_permit(&self, index: UpstreamIndex) -> Option<Permit<&FairLimiter>> {

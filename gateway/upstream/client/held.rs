@@ -103,7 +103,8 @@ impl<'batch> HeldConnection<'batch> {
         let upstream = self.calls.upstream;
         let connections = &upstream.connections;
         let idle = |peer: Arc<Peer>| async move {
-            let stream = connections.idle_http1(&peer, sending.method).await?;
+            let stream =
+                connections.idle_http1(&peer, sending.method, |idle| upstream.may_open(idle)).await?;
             Some(Connection { peer, stream: CheckedStream::into_inner(stream)?, opened: None })
         };
         let open = |peer: Arc<Peer>| async move {

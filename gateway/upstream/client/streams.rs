@@ -61,7 +61,7 @@ async fn connect(
     // The pool of HTTP/2 is asked when a session is opened.
     let idle = |_| std::future::ready(None);
     let open = |peer: Arc<Peer>| async move {
-        let (session, reused) = upstream.connections.session(&peer).await?;
+        let (session, reused) = upstream.connections.session(&peer, |idle| upstream.may_open(idle)).await?;
         let opened = (!reused).then(Stopwatch::start).inspect(|_| upstream.opened.inc());
         Ok(Connected { session, opened })
     };

@@ -102,6 +102,11 @@ impl IdlePool {
         }
     }
 
+    /// How many connections there are.
+    pub(super) fn count(&self, key: u64) -> usize {
+        self.kept.lock().by_key.get(&key).map_or(0, VecDeque::len)
+    }
+
     /// Drops connections that were closed or have been idle for too long.
     pub(super) fn sweep(&self) {
         let mut dropped = Vec::new();
@@ -159,7 +164,7 @@ mod tests {
         far
     }
 
-    fn count(pool: &IdlePool) -> usize {
+    fn counted(pool: &IdlePool) -> usize {
         let kept = pool.kept.lock();
         assert_eq!(kept.count, kept.by_key.values().map(VecDeque::len).sum::<usize>());
         kept.count
@@ -179,7 +184,7 @@ mod tests {
         says(pool.take(1), &mut second).await;
         says(pool.take(1), &mut first).await;
         assert!(matches!(pool.take(1), Taken::Nothing));
-        assert_eq!(count(&pool), 1);
+        assert_eq!(counted(&pool), 1);
     }
 
     #[tokio::test]
@@ -202,7 +207,7 @@ mod tests {
         drop(keep(&pool, 1, LONG));
         let mut old = keep(&pool, 2, Duration::ZERO);
         pool.sweep();
-        assert_eq!(count(&pool), 1);
+        assert_eq!(counted(&pool), 1);
         assert_eq!(old.read(&mut [0]).await.unwrap(), 0, "it was closed");
         says(pool.take(1), &mut open).await;
     }
@@ -213,7 +218,7 @@ mod tests {
         let mut oldest = keep(&pool, 1, LONG);
         let (_second, _third) = (keep(&pool, 2, LONG), keep(&pool, 1, LONG));
         assert_eq!(oldest.read(&mut [0]).await.unwrap(), 0, "it was closed");
-        assert_eq!(count(&pool), 2);
+        assert_eq!(counted(&pool), 2);
         let none = IdlePool::new(0);
         assert_eq!(keep(&none, 1, LONG).read(&mut [0]).await.unwrap(), 0);
     }

@@ -5,9 +5,10 @@
 //! target speaks. Connections are opened here, because pingora's connector can't be told whom to trust beyond a list of
 //! authorities, and does not report why a TLS handshake failed.
 //!
-//! There is one pool for all upstreams, in two parts: idle connections of HTTP/1.1 are kept here (`idle`), those of HTTP/2
-//! by pingora, because they are shared while they are in use. `limits.idle_connections` bounds each part. The pool outlives
-//! a reload.
+//! There is one pool for all upstreams, and each worker thread has a share of it, because a connection is woken on the thread
+//! that opened it. A share has two parts: idle connections of HTTP/1.1 are kept here (`idle`), those of HTTP/2 by pingora,
+//! because they are shared while they are in use. `limits.idle_connections` bounds all shares of each part together. The pool
+//! outlives a reload. A thread uses a connection of another one rather than open more than its upstream takes at once.
 //!
 //! Invariants: a connection is only used by peers with the same `group_key`, so its certificate was judged by the same rules
 //! (`tls::UpstreamTls::verified`). Nothing of a request is sent before that judgement. `timeout.connect` is the limit
@@ -21,6 +22,7 @@ mod unix;
 mod verifier;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,6 +41,7 @@ use tokio_rustls::TlsConnector;
 use crate::address::TargetAddress;
 use crate::problem::is_idempotent;
 use crate::telemetry::{TlsCause, TlsFailures, TlsTarget};
+use crate::workers;
 
 use super::peer::Peer;
 use crate::transport::handshake;
@@ -50,11 +53,25 @@ use tls::UpstreamTls;
 
 /// All connections to targets.
 pub(crate) struct Connections {
+    /// One for each worker, by its place.
+    shares: Vec<Share>,
+    /// For threads that are not workers: health checks are made there.
+    other: Share,
+    failures: Arc<TlsFailures>,
+}
+
+/// The connections that belong to one thread.
+struct Share {
     /// Keeps idle connections of HTTP/1.1.
     http1: IdlePool,
     /// Keeps connections of HTTP/2, idle or with room for more streams.
     http2: v2::Connector,
-    failures: Arc<TlsFailures>,
+}
+
+impl Share {
+    fn new(idle: usize) -> Self {
+        Self { http1: IdlePool::new(idle), http2: v2::Connector::new(Some(ConnectorOptions::new(idle))) }
+    }
 }
 
 /// A connection that was just opened, and whether the target chose HTTP/2 on it.
@@ -71,10 +88,17 @@ impl Opened {
 }
 
 impl Connections {
-    /// At most `idle` connections are kept idle.
-    pub(crate) fn new(idle: usize, failures: Arc<TlsFailures>) -> Self {
-        let http2 = v2::Connector::new(Some(ConnectorOptions::new(idle)));
-        Self { http1: IdlePool::new(idle), http2, failures }
+    /// At most `idle` connections are kept idle, by all `workers` together. If there are fewer than workers, each may keep one.
+    pub(crate) fn new(idle: usize, workers: NonZeroUsize, failures: Arc<TlsFailures>) -> Self {
+        let share = idle.div_ceil(workers.get());
+        let shares = (0..workers.get()).map(|_| Share::new(share)).collect();
+        Self { shares, other: Share::new(share), failures }
+    }
+
+    /// The connections of the current thread.
+    fn own(&self) -> &Share {
+        let worker = workers::place().checked_sub(1);
+        worker.and_then(|worker| self.shares.get(worker)).unwrap_or(&self.other)
     }
 
     /// An idle connection of HTTP/1.1 for a request with this method, if there is one. It is still open, and the service has
@@ -82,7 +106,15 @@ impl Connections {
     ///
     /// A request that can't be sent twice is lost on a connection that is about to close. So the network is asked
     /// once more for those, and services whose idle connections are mostly gone get new ones.
-    pub(crate) async fn idle_http1(&self, peer: &Peer, method: &Method) -> Option<Stream> {
+    ///
+    /// `may_open`: whether another connection may be opened while so many are idle. If not, one that belongs to another
+    /// thread will do.
+    pub(crate) async fn idle_http1(
+        &self,
+        peer: &Peer,
+        method: &Method,
+        may_open: impl Fn(usize) -> bool,
+    ) -> Option<Stream> {
         let is_safe = is_idempotent(method);
         if !is_safe && !peer.state.keeps_idle() {
             return None;
@@ -92,7 +124,7 @@ impl Connections {
             tokio::task::yield_now().await;
         }
         loop {
-            match self.http1.take(peer.pool_key) {
+            match self.take_idle(peer.pool_key, &may_open) {
                 Taken::Open(stream) => return Some(stream),
                 Taken::Closed { soon: true } => peer.state.idle_was_gone(),
                 Taken::Closed { soon: false } => {}
@@ -101,9 +133,26 @@ impl Connections {
         }
     }
 
+    fn take_idle(&self, key: u64, may_open: impl Fn(usize) -> bool) -> Taken {
+        let own = self.own().http1.take(key);
+        if !matches!(own, Taken::Nothing) {
+            return own;
+        }
+        let idle = self.all().map(|share| share.http1.count(key)).sum();
+        if idle == 0 || may_open(idle) {
+            return Taken::Nothing;
+        }
+        let mut others = self.all().map(|share| share.http1.take(key));
+        others.find(|taken| !matches!(taken, Taken::Nothing)).unwrap_or(Taken::Nothing)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Share> {
+        self.shares.iter().chain([&self.other])
+    }
+
     /// Drops idle connections that can't be used any more.
     pub(crate) fn sweep(&self) {
-        self.http1.sweep();
+        self.all().for_each(|share| share.http1.sweep());
     }
 
     /// A new connection of HTTP/1.1.
@@ -113,20 +162,24 @@ impl Connections {
 
     /// Keeps a connection of HTTP/1.1 on which nothing is under way.
     pub(crate) fn keep_http1(&self, stream: Stream, peer: &Peer) {
-        self.http1.keep(peer.pool_key, stream, peer.idle_timeout);
+        self.own().http1.keep(peer.pool_key, stream, peer.idle_timeout);
     }
 
     /// A session of the version of HTTP that the target speaks, and whether its connection was there already.
-    pub(crate) async fn session(&self, peer: &Peer) -> pingora::Result<(HttpSession, bool)> {
+    pub(crate) async fn session(
+        &self,
+        peer: &Peer,
+        may_open: impl Fn(usize) -> bool,
+    ) -> pingora::Result<(HttpSession, bool)> {
         let offer = Offer::of(peer.scheme);
         if offer != Offer::Http1 {
             // A connection that is going away is not a failure: a new one takes its place.
-            if let Ok(Some(session)) = self.http2.reused_http_session(&peer.http).await {
+            if let Ok(Some(session)) = self.own().http2.reused_http_session(&peer.http).await {
                 return Ok((HttpSession::H2(session), true));
             }
         }
         if offer != Offer::Http2
-            && let Some(stream) = self.idle_http1(peer, &Method::GET).await
+            && let Some(stream) = self.idle_http1(peer, &Method::GET, may_open).await
         {
             return Ok((http1_session(stream, peer), true));
         }
@@ -150,7 +203,7 @@ impl Connections {
             return Error::e_explain(ErrorType::H2Error, "a new connection has no room for a stream");
         };
         if connection.more_streams_allowed() {
-            self.http2.in_use_pool().insert(peer.http.reuse_hash(), connection);
+            self.own().http2.in_use_pool().insert(peer.http.reuse_hash(), connection);
         }
         Ok(HttpSession::H2(session))
     }
@@ -165,7 +218,7 @@ impl Connections {
                 }
             }
             HttpSession::H2(session) => {
-                self.http2.release_http_session(session, &peer.http, peer.http.options.idle_timeout);
+                self.own().http2.release_http_session(session, &peer.http, peer.http.options.idle_timeout);
             }
             HttpSession::Custom(()) => {}
         }

@@ -61,7 +61,7 @@ impl Connection {
         if speaks_http2(peer.scheme, needs) {
             return None;
         }
-        let stream = upstream.connections.idle_http1(peer, method).await?;
+        let stream = upstream.connections.idle_http1(peer, method, |idle| upstream.may_open(idle)).await?;
         Some(Self { wire: checked(stream), reused: true })
     }
 
@@ -72,7 +72,8 @@ impl Connection {
     pub(super) async fn open(upstream: &Upstream, peer: &Peer, needs: Needs) -> pingora::Result<Self> {
         let connection = if speaks_http2(peer.scheme, needs) {
             let _seeking = upstream.seeking.acquire().await;
-            let (session, reused) = upstream.connections.session(peer).await?;
+            let (session, reused) =
+                upstream.connections.session(peer, |idle| upstream.may_open(idle)).await?;
             match session {
                 AnySession::H2(http2) => Self { wire: Wire::Http2(Box::new(http2)), reused },
                 AnySession::H1(http1) => Self { wire: checked(http1.into_inner()), reused },
