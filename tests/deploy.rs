@@ -94,6 +94,8 @@ fn all_metrics() -> BTreeSet<String> {
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
     let names = words.filter(|word| word.starts_with("batchgate_") || word.starts_with("process_"));
+    // With digits it is the file of a package, with its version.
+    let names = names.filter(|name| !name.contains(|character: char| character.is_ascii_digit()));
     let whole = |name: &str| {
         let part = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
         part.unwrap_or(name).to_owned()

@@ -59,6 +59,15 @@ pub enum ListenAddress {
     Unix(PathBuf),
 }
 
+impl std::fmt::Display for ListenAddress {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// A certificate chain and its key, PEM files that exist and fit each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {

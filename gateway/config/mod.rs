@@ -42,11 +42,13 @@
 //! 1. Add a field with a doc comment and a default to the section's type. `#[serde(with = "TimeLimit")]` and its siblings in
 //!    `yaml::quantity` give a plain field a unit. Check it in the section's `impl Resolver`, if it can be wrong.
 //! 2. Use it.
-//! 3. Describe it in `config/README.md`, show it in `config/batchgate.yaml`, and regenerate `config/schema.json`.
+//! 3. Show it in `config/batchgate.yaml`, regenerate `config/schema.json` and the list of keys in `config/README.md`, and
+//!    describe there what its doc comment has no room for.
 //! 4. If it has a check, add a case to `tests/diagnostics/`.
 
 pub(crate) mod execution_policy;
 pub(crate) mod yaml;
+mod access_log;
 mod auth;
 mod batch;
 mod bulk;
@@ -90,6 +92,7 @@ mod upstream;
 mod vocabulary;
 mod without_effect;
 
+pub use access_log::{AccessField, AccessFormat, AccessLevel, AccessLogSettings};
 pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
 pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat, ReplyMode};
 pub use bulk::BulkRoute;
