@@ -177,6 +177,7 @@ mod secrets;
 
 /// Documents that can't go stale.
 mod documents;
+mod documents_keys;
 
 /// Every block of every document, run.
 mod documents_run;
