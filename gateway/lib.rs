@@ -32,6 +32,7 @@ pub mod telemetry;
 pub mod demo;
 pub mod clock;
 pub mod phase;
+pub(crate) mod http_client;
 mod address;
 mod workers;
 mod words;

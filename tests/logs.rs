@@ -1,6 +1,7 @@
 //! The log: one line a batch, one a failed item, with ids and trace context; nobody writes lines into it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -145,6 +146,42 @@ fn secrets_stay_out_of_the_log() {
         !log.contains("the-upstreams-key") && !log.contains("item-secret") && !log.contains("outer-secret"),
         "{log}"
     );
+}
+
+#[test]
+fn a_slow_items_line_says_where_its_time_went() {
+    let upstream = Upstream::start();
+    upstream.on("/slow?secret=1", Answer::text(200, "ok").delayed(Duration::from_millis(60)));
+    let config = Config::all_to("legacy", upstream.url()).batch("/batch").with("trace: { slow: 50ms }");
+    let gateway = config.start();
+    let batch = json!({"requests": [
+        {"id": "fast", "method": "GET", "url": "/fast"}, {"id": "tortoise", "method": "GET", "url": "/slow?secret=1"},
+    ]});
+    assert_eq!(gateway.send(&Request::batch(&batch).header("traceparent", PARENT)).statuses(), [200; 2]);
+    let line =
+        gateway.log_line(&[("kind", "item"), ("id", "tortoise"), ("path", "/slow"), ("status", "200")]);
+    assert_eq!(line["target"], json!(upstream.url().trim_start_matches("http://")), "{line}");
+    assert_eq!((&line["attempts"], line["span_id"].as_str().map(str::len)), (&json!(1), Some(16)), "{line}");
+    let span = upstream.requests_to("/slow?secret=1")[0].header("traceparent").unwrap().to_owned();
+    assert!(span.contains(line["span_id"].as_str().unwrap()), "{span}: {line}");
+    let time = |name: &str| line[name].as_f64().unwrap_or_else(|| panic!("{name}: {line}"));
+    assert!(time("first_byte_ms") >= 60.0 && time("duration_ms") >= time("first_byte_ms"), "{line}");
+    assert!(time("queued_ms") >= 0.0 && time("connect_ms") > 0.0, "{line}");
+    let line = gateway.log_line(&[("kind", "batch"), ("slow", "1"), ("failed", "0")]);
+    assert!(line.get("omitted").is_none(), "{line}");
+    assert!(gateway.log_lines(&[("id", "fast")]).is_empty());
+}
+
+#[test]
+fn items_without_a_line_of_their_own_are_counted() {
+    let upstream = Upstream::answering(|_| Answer::text(500, "no"));
+    let gateway = Gateway::before(&upstream);
+    let items: Vec<_> =
+        (0..120).map(|n| json!({"id": format!("n{n}"), "method": "GET", "url": "/a"})).collect();
+    gateway.batch(&json!({ "requests": items }));
+    gateway.log_line(&[("kind", "batch"), ("failed", "120"), ("omitted", "20")]);
+    gateway.log_line(&[("kind", "item"), ("id", "n99")]);
+    assert_eq!(gateway.log_lines(&[("kind", "item")]).len(), 100);
 }
 
 /// The log lines that have this text.

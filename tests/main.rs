@@ -75,6 +75,9 @@ mod bulk;
 /// What would happen to a batch, by the command and the preference.
 mod explain;
 
+/// The commands for operators and newcomers.
+mod commands;
+
 /// Who may come in.
 mod auth;
 

@@ -45,7 +45,7 @@ fn shown(upstream: &str, target: &str, taken_out: bool, targets: &Targets) -> Va
 }
 
 fn peers_of(targets: &Targets, target: &str) -> Vec<Arc<Peer>> {
-    targets.peers().into_iter().filter(|peer| peer.name == target).collect()
+    targets.peers().into_iter().filter(|peer| *peer.name == *target).collect()
 }
 
 fn is_up(peers: &[Arc<Peer>]) -> bool {

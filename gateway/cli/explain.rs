@@ -13,7 +13,7 @@ use http::{Method, Request, Uri};
 use super::arguments::ExplainArguments;
 use crate::admission::{Caller, ConnectionInfo};
 use crate::batch::BatchRefusal;
-use crate::config::{self, BatchEndpoint, Settings};
+use crate::config::{BatchEndpoint, Settings};
 use crate::explain::{Audience, ExplainContext, Explanation, explain};
 use crate::header::forwarded::ForwardedBy;
 use crate::route::{CanonicalPath, Strictness, known_method};
@@ -59,7 +59,7 @@ enum ExplainError {
 
 /// Explains a batch.
 pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Box<dyn Error>> {
-    let settings = config::load(&arguments.file.config)?.settings;
+    let settings = arguments.file.source()?.load()?.settings;
     let explanation =
         explained(arguments, &settings).map_err(|error| format!("batchgate explain: {error}"))?;
     if arguments.json {

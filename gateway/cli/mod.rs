@@ -3,17 +3,20 @@
 //! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong.
 
 mod arguments;
+mod check;
+mod config_file;
 mod explain;
+mod health;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::config::{self, Loaded};
+use crate::config;
 use crate::process::lifecycle;
 use crate::terminal::{print_error, print_line};
-use arguments::{CheckArguments, Cli, Command};
+use arguments::{Cli, Command};
 
 /// Runs the program.
 #[must_use]
@@ -35,8 +38,9 @@ pub fn main() -> ExitCode {
 /// Runs a command. Its error is what people read on stderr.
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Run(file) => lifecycle::run(&file.config),
-        Command::Check(arguments) => check(&arguments),
+        Command::Run(file) => lifecycle::run(file.source()?),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Health(arguments) => health::run(arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Schema => {
             print_line(config::schema().trim_end());
@@ -44,23 +48,4 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         }
         Command::Demo(arguments) => crate::demo::run(arguments.into()),
     }
-}
-
-/// Lists the errors and warnings of a configuration.
-fn check(CheckArguments { file, strict }: &CheckArguments) -> Result<(), Box<dyn Error>> {
-    let Loaded { settings, warnings, .. } = config::load(&file.config)?;
-    if !warnings.is_empty() {
-        if *strict {
-            return Err(warnings.into());
-        }
-        print_error(warnings);
-    }
-    print_line(format_args!(
-        "{}: ok ({} upstreams, {} routes, {} batch endpoints)",
-        file.config.display(),
-        settings.upstreams.len(),
-        settings.routes.routes().len(),
-        settings.batch.len(),
-    ));
-    Ok(())
 }

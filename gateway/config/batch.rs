@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::resolver::{Resolved, Resolver, Seen, all, canonical};
 use super::route::RouteDocument;
 use super::stream_window::StreamWindowDocument;
+use super::trace::TraceDocument;
 use super::yaml::diagnostic::quoted;
 use super::yaml::quantity::{ByteSize, TimeLimit};
 use super::yaml::wrappers::At;
@@ -94,6 +95,8 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) max_reply: ByteSize,
     /// The earlier lines that a line of an NDJSON stream can depend on and refer to.
     pub(in crate::config) stream_window: StreamWindowDocument,
+    /// Which items are kept and logged although they succeeded.
+    pub(in crate::config) trace: TraceDocument,
 }
 
 /// In which order items run.
@@ -191,6 +194,7 @@ impl Default for BatchDocument {
             max_item_reply: ByteSize(limits.max_item_reply).into(),
             max_reply: ByteSize(limits.max_reply),
             stream_window: StreamWindowDocument::default(),
+            trace: TraceDocument::default(),
         }
     }
 }
@@ -231,6 +235,8 @@ pub struct BatchEndpoint {
     pub other_methods: OtherMethods,
     /// The outer fields that items inherit; `None`: all but those of protocol §1.
     pub inherit: Option<Vec<HeaderName>>,
+    /// From when on an item is slow; `None`: as the log says.
+    pub slow: Option<Duration>,
 }
 
 impl BatchEndpoint {
@@ -311,6 +317,7 @@ impl Resolver<'_> {
             query: document.query.clone(),
             other_methods: document.other_methods,
             inherit: inherit?,
+            slow: document.trace.slow,
         })
     }
 

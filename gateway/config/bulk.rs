@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{BatchDocument, BatchEndpoint, ItemOrder, ReplyMode};
 use super::resolver::{Refused, Resolved, Resolver, Seen, all, already, canonical};
+use super::trace::TraceDocument;
 use super::yaml::diagnostic::{nearest, quoted};
 use super::yaml::quantity::{ByteSize, TimeLimit};
 use super::yaml::wrappers::At;
@@ -61,6 +62,8 @@ pub(in crate::config) struct BulkDocument {
     pub(in crate::config) max_item_reply: At<ByteSize>,
     /// The bodies of all items' replies together.
     pub(in crate::config) max_reply: ByteSize,
+    /// Which items are kept and logged although they succeeded.
+    pub(in crate::config) trace: TraceDocument,
 }
 
 impl Default for BulkDocument {
@@ -82,6 +85,7 @@ impl Default for BulkDocument {
             max_url: batch.max_url,
             max_item_reply: batch.max_item_reply,
             max_reply: batch.max_reply,
+            trace: batch.trace,
         }
     }
 }
@@ -110,6 +114,7 @@ impl BulkDocument {
             max_url: self.max_url,
             max_item_reply: self.max_item_reply.clone(),
             max_reply: self.max_reply,
+            trace: self.trace,
             ..BatchDocument::default()
         }
     }

@@ -1,28 +1,26 @@
-//! From a file to settings, in five steps: tree, environment, shape, document, names.
+//! From a text to settings, in five steps: tree, environment, shape, document, names.
 //!
 //! Each step passes on what it understood, so that one run reports the problems at every
 //! level. A file that is not YAML has no tree; only then is there a single error.
 
-use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::environment::{Environment, substitute};
+use super::listener::ListenAddress;
 use super::masking;
 use super::read_file::ReadFile;
-use super::resolver::Resolver;
-use super::settings::{Document, Settings};
+use super::resolver::{Refused, Resolver};
+use super::settings::{Document, Settings, default_admin};
 use super::vocabulary::VOCABULARY;
 use super::yaml::diagnostic::{Diagnostic, Diagnostics, Findings, Source};
 use super::yaml::schema::schema_of;
 use super::yaml::schema_check::Fitness;
 use super::yaml::tree::{Node, NodeValue};
+use super::yaml::wrappers::At;
 use super::yaml::written::Written;
 use super::yaml::{schema_check, secrets, tree};
-
-/// Bytes of a configuration file.
-const MAX_FILE: u64 = 1 << 20;
 
 /// Settings, and the warnings about them.
 #[derive(Clone, Debug)]
@@ -33,30 +31,6 @@ pub struct Loaded {
     pub files: Vec<ReadFile>,
     /// Settings that are allowed but hardly intended.
     pub warnings: Diagnostics,
-}
-
-/// Loads a configuration file; paths in it are relative to its folder.
-///
-/// # Errors
-/// Everything that is wrong with the file.
-pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
-    let name = path.display().to_string();
-    let text = read(path).map_err(|message| Diagnostics::of_file(&name, message))?;
-    let base = path.parent().unwrap_or_else(|| Path::new(""));
-    parse(&text, &name, base, &|name| std::env::var(name).ok())
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let failure = |error: std::io::Error| format!("the file can't be read: {error}");
-    let file = std::fs::File::open(path).map_err(failure)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failure)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err("the file is larger than 1 MiB".to_owned());
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        format!("the file is not UTF-8: byte {} does not start a character", error.utf8_error().valid_up_to())
-    })
 }
 
 /// Reads a configuration from `text`.
@@ -73,8 +47,7 @@ pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Resul
         Ok(tree) => tree,
         Err(error) => {
             source.secret = masking::in_text(text);
-            findings.push(*error);
-            return Err(source.diagnostics(findings));
+            return Err(source.diagnostics(Findings::of(*error)));
         }
     };
     source.secret.extend(masking::in_tree(&tree));
@@ -93,6 +66,39 @@ pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Resul
     match settings {
         Some((settings, files)) if !failed => Ok(Loaded { settings, files, warnings: diagnostics }),
         Some(_) | None => Err(diagnostics),
+    }
+}
+
+/// Reads only `admin` from `text`; `None` if it is off.
+///
+/// # Errors
+/// The text is not YAML, or `admin` is wrong.
+pub(super) fn admin_in(
+    text: &str,
+    name: &str,
+    env: Environment<'_>,
+) -> Result<Option<ListenAddress>, Diagnostics> {
+    let mut source = Source { file: name, text, secret: masking::in_text(text) };
+    let mut findings = Findings::default();
+    let admin = tree::read(text).map_err(|error| source.diagnostics(Findings::of(*error)))?;
+    source.secret = secrets::in_words(text);
+    let mut admin = admin.get("admin").cloned();
+    if let Some(node) = &mut admin {
+        substitute(node, text, env, &mut findings);
+    }
+    let written = admin.as_ref().and_then(|node| At::deserialize(node).ok()).unwrap_or_else(default_admin);
+    let (written_at, files) = (Written::default(), Vec::new());
+    let mut resolver = Resolver {
+        base: Path::new(""),
+        written: written_at,
+        upstream_names: &[],
+        findings: &mut findings,
+        files,
+    };
+    let address = resolver.admin(&written, &[]);
+    match address {
+        Ok(address) if !findings.has_errors() => Ok(address),
+        Ok(_) | Err(Refused) => Err(source.diagnostics(findings)),
     }
 }
 

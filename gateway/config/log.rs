@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::resolver::{Resolved, Resolver};
 use super::yaml::diagnostic::nearest;
-use super::yaml::quantity::Delay;
+use super::yaml::quantity::{Delay, TimeLimit};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -20,6 +20,9 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`; also by part: `warn,batchgate=debug`.
     pub level: String,
+    /// An item or a request that takes this long is slow. An endpoint's `trace.slow` can say otherwise for its items.
+    #[serde(with = "TimeLimit")]
+    pub slow: Duration,
     /// Lines wait for at most this time to be written together. Warnings and errors never wait.
     #[serde(with = "Delay")]
     pub flush: Duration,
@@ -38,7 +41,12 @@ pub enum LogFormat {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: LogFormat::Json, level: "info".to_owned(), flush: Duration::from_millis(100) }
+        Self {
+            format: LogFormat::Json,
+            level: "info".to_owned(),
+            slow: Duration::from_secs(1),
+            flush: Duration::from_millis(100),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The configuration: from the bytes of a file to [`Settings`] that can't be wrong, or to every error at once.
 //!
 //! # The pipeline
-//! [`load`] reads a file, [`parse`] a text. The steps, in order:
+//! [`ConfigSource`] reads a file or standard input, [`parse`] a text. The steps, in order:
 //!
 //! 1. **Tree.** `yaml::tree` reads the YAML into nodes. Each knows its span, and scalars stay text. A text that is not
 //!    valid YAML ends here, with the only report that has a single error.
@@ -74,10 +74,12 @@ mod resolver;
 mod retry;
 mod route;
 mod settings;
+mod source;
 mod status;
 mod stream_window;
 mod target;
 mod timeout;
+mod trace;
 mod trusted_proxies;
 mod undo;
 mod upstream;
@@ -97,13 +99,14 @@ pub use health_check::HealthCheck;
 pub use http2::Http2;
 pub use limits::Limits;
 pub use listener::{ListenAddress, Listener, TlsFiles};
-pub use load::{Loaded, load, parse, schema};
+pub use load::{Loaded, parse, schema};
 pub use log::{LogFormat, LogSettings};
 pub use masking::is_secret_field;
 pub use rate_limit::{LimitedBatch, RateLimit, Share};
 pub use read_file::ReadFile;
 pub use retry::Retry;
 pub use settings::Settings;
+pub use source::ConfigSource;
 pub use target::{Place, Scheme, Target};
 pub use timeout::UpstreamTimeouts;
 pub use trusted_proxies::TrustedProxies;

@@ -297,6 +297,6 @@ impl Resolver<'_> {
     }
 }
 
-fn default_admin() -> At<String> {
+pub(super) fn default_admin() -> At<String> {
     "127.0.0.1:9901".to_owned().into()
 }

@@ -126,7 +126,7 @@ fn every_configuration_under_config_loads_without_a_warning() {
         let schema = text.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=");
         let schema = file.with_file_name(schema.expect("the schema on the first line"));
         assert!(schema.is_file(), "{}", schema.display());
-        let loaded = load(&file).unwrap_or_else(|report| panic!("{report}"));
+        let loaded = ConfigSource::from_file(&file).load().unwrap_or_else(|report| panic!("{report}"));
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     }
 }
@@ -134,7 +134,8 @@ fn every_configuration_under_config_loads_without_a_warning() {
 /// The annotated file claims to name every default; so it must read as what a bare file does.
 #[test]
 fn the_annotated_configuration_shows_the_defaults() {
-    let annotated = load(&repository().join("config/batchgate.yaml")).unwrap().settings;
+    let annotated =
+        ConfigSource::from_file(&repository().join("config/batchgate.yaml")).load().unwrap().settings;
     let bare = settings(
         "listen: 0.0.0.0:8080\nupstreams: { orders: { targets: ['http://127.0.0.1:9001'] } }\nroutes: [{ path: /orders/, upstream: orders }]\n",
     );
@@ -325,7 +326,7 @@ fn a_certificate_and_its_key_are_taken() {
 fn a_file_that_is_not_a_configuration_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.yaml");
-    let report = |path: &Path| load(path).unwrap_err().to_string();
+    let report = |path: &Path| ConfigSource::from_file(path).load().unwrap_err().to_string();
     assert!(report(&path).contains("can't be read"));
     std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
     assert!(report(&path).contains("larger than 1 MiB"));

@@ -1,7 +1,6 @@
 //! `batchgate demo`: a legacy API with state, the gateway in front of it, a sample batch, and addresses to try. It needs
 //! no configuration, only free ports on this machine.
 
-pub(crate) mod client;
 mod gateway;
 mod legacy;
 mod ports;
@@ -20,10 +19,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock::{Deadline, Stopwatch};
+use crate::http_client::{ClientError, HttpClient, Server};
 use crate::listener::plain_service::PlainService;
 use crate::process::lifecycle::Running;
 use crate::terminal::{Colour, print_line};
-use client::{ClientError, send};
 use gateway::GatewayError;
 use legacy::LegacyApi;
 use ports::Ports;
@@ -134,7 +133,7 @@ async fn send_batch(gateway: SocketAddr) -> Result<(Response<Bytes>, Duration), 
             .header(CONTENT_TYPE, "application/json")
             .body(Bytes::from_static(sample::BATCH.as_bytes()))?;
         let stopwatch = Stopwatch::start();
-        match send(gateway, request).await {
+        match HttpClient::default().send(&Server::from(gateway), request).await {
             Err(ClientError::NotConnected { .. }) if !deadline.is_over() => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

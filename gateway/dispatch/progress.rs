@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
 
-use super::timeline::{AttemptTimes, Attempts, Timeline};
+use super::timeline::{AttemptTimes, Attempts, SpanId, Timeline};
 
 /// Whether a byte of a call may have reached an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +31,10 @@ pub struct Progress {
     end: OnceLock<Stopwatch>,
 }
 
-/// The attempts that have ended, and when the one under way heard the head of its reply.
+/// The attempts that have ended; of the one under way its span, and when it heard the head of its reply.
 #[derive(Debug)]
 struct Marks {
+    span: Option<SpanId>,
     first_byte: Option<Stopwatch>,
     ended: Attempts,
 }
@@ -46,7 +47,7 @@ impl Progress {
             queued,
             permit: OnceLock::new(),
             sent: AtomicBool::new(false),
-            attempts: Mutex::new(Marks { first_byte: None, ended: Attempts::none() }),
+            attempts: Mutex::new(Marks { span: None, first_byte: None, ended: Attempts::none() }),
             end: OnceLock::new(),
         }
     }
@@ -67,16 +68,21 @@ impl Progress {
         self.sent.store(before == Sent::Maybe, Ordering::Relaxed);
     }
 
+    /// The attempt that begins has this span.
+    pub fn mark_span(&self, span: SpanId) {
+        self.attempts.lock().span = Some(span);
+    }
+
     /// The head of a reply was read, in the attempt that is under way.
     pub fn mark_first_byte(&self) {
         self.attempts.lock().first_byte = Some(Stopwatch::start());
     }
 
-    /// The attempt under way has ended. `first_byte` is filled in.
+    /// The attempt under way has ended. `span` and `first_byte` are filled in.
     pub fn attempt_ended(&self, attempt: AttemptTimes) {
         let mut marks = self.attempts.lock();
-        let first_byte = marks.first_byte.take();
-        marks.ended.push(AttemptTimes { first_byte, ..attempt });
+        let (span, first_byte) = (marks.span.take(), marks.first_byte.take());
+        marks.ended.push(AttemptTimes { span, first_byte, ..attempt });
     }
 
     /// The item has ended.

@@ -1,6 +1,5 @@
 //! The dispatcher against a fake engine: whatever each call does, every item ends exactly once.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -3,13 +3,14 @@
 //! All points in time are [`Stopwatch`]es of one monotonic clock, so that any two can be compared
 //! ([`Stopwatch::since`]). A timeline is made when its item ends ([`Progress`](super::Progress) keeps the marks until
 //! then) and belongs to the holder of the item. An attempt is recorded when it ends or is dropped, by the channel that
-//! made it; a trace's span id would be one more field of [`AttemptTimes`].
+//! made it. Requests that are not batches have a timeline of the same kind.
 
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::address::TargetAddress;
 use crate::clock::Stopwatch;
 
 /// The times of one item.
@@ -37,13 +38,59 @@ impl Timeline {
     pub fn elapsed(&self) -> Option<Duration> {
         Some(self.end?.since(self.permit?))
     }
+
+    /// How long it waited for its permit: for its turn in its batch, and for room at its upstream. `None` where it was never
+    /// started.
+    #[must_use]
+    pub fn queue_time(&self) -> Option<Duration> {
+        Some(self.permit?.since(self.queued))
+    }
+
+    /// From when it could have been started to its end; `None` where it was never started.
+    #[must_use]
+    pub fn total(&self) -> Option<Duration> {
+        Some(self.end?.since(self.queued))
+    }
+
+    /// How long it took to have a connection for the last attempt, targets that refused included. `None`: the attempt went
+    /// over a connection that was open already.
+    #[must_use]
+    pub fn connect_time(&self) -> Option<Duration> {
+        let before = self.attempts.before_last().map(|attempt| attempt.end).or(self.permit)?;
+        Some(self.attempts.last()?.connected?.since(before))
+    }
+
+    /// The name of the target of the last attempt; nothing if there was none.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        self.attempts.last().map_or("", |attempt| &attempt.target)
+    }
+
+    /// From the first byte of the last attempt to the head of its reply; `None` where none came.
+    #[must_use]
+    pub fn first_byte_time(&self) -> Option<Duration> {
+        let last = self.attempts.last()?;
+        Some(last.first_byte?.since(last.sent))
+    }
+}
+
+/// The id of one attempt's span in the client's trace (W3C Trace Context).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanId(pub u64);
+
+impl Display for SpanId {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
 }
 
 /// The times of one attempt.
 #[derive(Clone, Debug)]
 pub struct AttemptTimes {
-    /// The target that it went to.
-    pub target: TargetAddress,
+    /// The name of the target that it went to, as metrics have it.
+    pub target: Arc<str>,
+    /// Its span, if the client began a trace.
+    pub span: Option<SpanId>,
     /// A connection was opened for it. `None`: it went over one that was open already.
     pub connected: Option<Stopwatch>,
     /// Just before its first byte was written.
@@ -82,5 +129,23 @@ impl Attempts {
     /// The attempts, the first one first.
     pub fn iter(&self) -> impl Iterator<Item = &AttemptTimes> {
         self.first.iter().chain(&self.more)
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
+    /// The last attempt.
+    #[must_use]
+    pub fn last(&self) -> Option<&AttemptTimes> {
+        self.more.last().or(self.first.as_ref())
+    }
+
+    /// The attempt before the last one.
+    fn before_last(&self) -> Option<&AttemptTimes> {
+        let before = self.more.len().checked_sub(1)?;
+        before.checked_sub(1).map_or(self.first.as_ref(), |index| self.more.get(index))
     }
 }

@@ -231,7 +231,7 @@ async fn reusable(session: ServerSession) -> Option<ReusedHttpStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::client;
+    use crate::http_client::{HttpClient, Server};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::sync::watch;
@@ -272,7 +272,7 @@ mod tests {
     async fn the_client_and_the_service_understand_each_other() {
         let (address, _stop) = start_mirror();
         let request = Request::post("/a?b").body(Bytes::from_static(b"12345678")).unwrap();
-        let response = client::send(address, request).await.unwrap();
+        let response = HttpClient::default().send(&Server::from(address), request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.body(), "POST /a?b 8");
     }
@@ -281,7 +281,7 @@ mod tests {
     async fn a_body_over_the_limit_is_413() {
         let (address, _stop) = start_mirror();
         let request = Request::post("/").body(Bytes::from_static(b"123456789")).unwrap();
-        let response = client::send(address, request).await.unwrap();
+        let response = HttpClient::default().send(&Server::from(address), request).await.unwrap();
         assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
 

@@ -95,7 +95,7 @@ impl<H: RequestHandler> ClientService<H> {
             return;
         }
         if self.throttle.may_log() {
-            tracing::error!(kind = "listen", %error, "connections can't be accepted; clients wait");
+            tracing::error!(kind = "listener", %error, "connections can't be accepted; clients wait");
         }
         tokio::time::sleep(NO_ROOM).await;
     }

@@ -6,10 +6,12 @@
 use std::env;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
-use std::process::{Command as PlainCommand, ExitStatus};
+use std::process::{Command as PlainCommand, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping, FdMappingCollision};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
@@ -51,11 +53,12 @@ pub(crate) struct Successor {
 }
 
 impl Successor {
-    /// Starts the successor with these listening sockets.
+    /// Starts the successor with these listening sockets. `stdin` is the configuration, if this process read it from its
+    /// standard input.
     ///
     /// # Errors
     /// It can't be started.
-    pub(crate) fn start(sockets: &[OwnedFd]) -> Result<Self, HandoverError> {
+    pub(crate) fn start(sockets: &[OwnedFd], stdin: Option<Arc<str>>) -> Result<Self, HandoverError> {
         if std::process::id() == 1 {
             return Err(HandoverError::FirstProcess);
         }
@@ -63,7 +66,12 @@ impl Successor {
         word.set_nonblocking(true)?;
         let mut passed = sockets.iter().map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>()?;
         passed.push(its_word.into());
-        let child = spawn(passed)?;
+        let mut child = spawn(passed, if stdin.is_some() { Stdio::piped() } else { Stdio::inherit() })?;
+        if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
+            // In a task of its own, because a pipe may have less room than the text needs. If the successor does not read
+            // it all, it says why it ended.
+            tokio::spawn(async move { pipe.write_all(text.as_bytes()).await });
+        }
         Ok(Self { child, word: UnixDatagram::from_std(word)?, deadline: Deadline::after(READY_WITHIN) })
     }
 
@@ -96,11 +104,11 @@ impl Successor {
 }
 
 /// Starts the program from the path of this process, which may be a new file by now.
-fn spawn(passed: Vec<OwnedFd>) -> Result<Child, HandoverError> {
+fn spawn(passed: Vec<OwnedFd>, stdin: Stdio) -> Result<Child, HandoverError> {
     let mut arguments = env::args_os();
     let program = arguments.next().ok_or(HandoverError::Nameless)?;
     let mut command = PlainCommand::new(&program);
-    command.args(arguments).env("LISTEN_FDS", passed.len().to_string());
+    command.args(arguments).stdin(stdin).env("LISTEN_FDS", passed.len().to_string());
     // LISTEN_PID would have to name a process that does not exist yet. Without it, the
     // sockets are for any process that reads it.
     command.env_remove("LISTEN_PID").env_remove("LISTEN_FDNAMES").env_remove("LISTEN_FDS_FIRST_FD");

@@ -3,7 +3,6 @@
 
 use std::error::Error;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -12,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Deadline;
-use crate::config::{self, Loaded, Settings};
+use crate::config::{ConfigSource, Loaded, Settings};
 use crate::telemetry::{HandoverResult, Logging, Metrics, MetricsError, ReloadResult, start_logging};
 
 use super::handover::{HandoverError, Successor};
@@ -166,15 +165,15 @@ impl Drop for Running {
     }
 }
 
-/// Serves the configuration in `file` until a signal ends it.
+/// Serves a configuration until a signal ends it.
 ///
 /// # Errors
 /// The gateway could not start; the error is for people.
-pub(crate) fn run(file: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(source: ConfigSource) -> Result<(), Box<dyn Error>> {
     let inherited = Inherited::from_environment();
     // Before the file is loaded, so that a change from here on is noticed.
-    let watched = WatchedFile::new(file.to_owned());
-    let loaded = config::load(file)?;
+    let watched = WatchedFile::new(source);
+    let loaded = watched.source().load()?;
     let logging = start_logging(&loaded.settings.log).map_err(|error| format!("batchgate: {error}"))?;
     let runtime = runtime().map_err(|error| format!("batchgate: could not start threads: {error}"))?;
     let ended = runtime.block_on(serve(watched, loaded, &logging, inherited));
@@ -207,7 +206,8 @@ async fn serve(
     metrics.watch_log(logging.dropped_lines());
     let sockets = given - inherited.count();
     inherited.close_the_rest();
-    let (config, version, pid) = (watched.path().display(), env!("CARGO_PKG_VERSION"), std::process::id());
+    let (config, version, pid) =
+        (watched.source().to_string(), env!("CARGO_PKG_VERSION"), std::process::id());
     tracing::info!(kind = "start", %config, version, pid, sockets_taken_over = sockets);
     let predecessor = inherited.take_predecessor();
     if let Some(predecessor) = predecessor {
@@ -243,7 +243,7 @@ async fn obey(signals: &mut Signals, mut reloader: Reloader, running: &Running) 
                 SignalAction::HandOver if successor.is_some() => {
                     tracing::warn!(kind = "handover", "SIGQUIT is ignored: a successor is already starting");
                 }
-                SignalAction::HandOver => successor = start_successor(running),
+                SignalAction::HandOver => successor = start_successor(running, reloader.stdin()),
                 SignalAction::End => {
                     if let Some(successor) = successor {
                         successor.end().await;
@@ -260,8 +260,8 @@ async fn obey(signals: &mut Signals, mut reloader: Reloader, running: &Running) 
     }
 }
 
-fn start_successor(running: &Running) -> Option<Successor> {
-    match Successor::start(&running.sockets) {
+fn start_successor(running: &Running, stdin: Option<Arc<str>>) -> Option<Successor> {
+    match Successor::start(&running.sockets, stdin) {
         Ok(successor) => {
             tracing::info!(kind = "handover", successor = successor.id(), "a successor is started");
             Some(successor)

@@ -5,14 +5,14 @@
 //! We watch the folders of these files and not the files, because editors and Kubernetes replace files by renaming. An
 //! event is only a hint; a reload happens if the content of a file differs from the last one read.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use crate::config::{self, ReadFile, Settings};
+use crate::config::{ConfigSource, ReadFile, Settings};
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
 
@@ -22,9 +22,10 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// Network file systems send no change events, so we also poll at this interval.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// The configuration's file, and its content when it was last read.
+/// The configuration's source, and the content of its file when it was last read. A text from standard input does not
+/// change, but the files that it names do.
 pub(crate) struct WatchedFile {
-    path: PathBuf,
+    source: ConfigSource,
     content: Option<Vec<u8>>,
     /// The other files that the configuration in use was read from.
     others: Vec<ReadFile>,
@@ -35,24 +36,24 @@ pub(crate) struct WatchedFile {
 
 impl WatchedFile {
     /// Watches from now on: a change after this call is noticed.
-    pub(crate) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(source: ConfigSource) -> Self {
         let (sender, events) = mpsc::channel(1);
-        let watcher = watch(&path, sender);
-        let content = std::fs::read(&path).ok();
-        Self { path, content, others: Vec::new(), events, watcher }
+        let watcher = watch(source.file(), sender);
+        let content = content(&source);
+        Self { source, content, others: Vec::new(), events, watcher }
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    pub(crate) const fn source(&self) -> &ConfigSource {
+        &self.source
     }
 
     fn has_changed(&self) -> bool {
-        let content = std::fs::read(&self.path).ok();
+        let content = content(&self.source);
         (content.is_some() && content != self.content) || self.others.iter().any(ReadFile::has_changed)
     }
 
     fn remember(&mut self) {
-        self.content = std::fs::read(&self.path).ok();
+        self.content = content(&self.source);
         self.others.iter_mut().for_each(ReadFile::remember);
     }
 
@@ -92,6 +93,11 @@ impl Reloader {
         Self { file, gateway }
     }
 
+    /// What a successor has to find on its standard input.
+    pub(crate) fn stdin(&self) -> Option<Arc<str>> {
+        self.file.source.stdin().map(Arc::clone)
+    }
+
     /// Waits until the content of a file has changed. Cancel-safe.
     pub(crate) async fn changed(&mut self) {
         while !self.file.has_changed() {
@@ -102,7 +108,7 @@ impl Reloader {
     /// Puts the file's configuration into use, or logs why not.
     pub(crate) async fn reload(&mut self, cause: &str) {
         self.file.remember();
-        match config::load(self.file.path()) {
+        match self.file.source.load() {
             Ok(loaded) => {
                 self.warn_of_restart(&loaded.settings);
                 self.file.watch_others(loaded.files);
@@ -151,7 +157,11 @@ impl Reloader {
     }
 }
 
-fn watch(file: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+fn content(source: &ConfigSource) -> Option<Vec<u8>> {
+    std::fs::read(source.file()?).ok()
+}
+
+fn watch(file: Option<&Path>, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Our own reads are events as well; they must not make us read again. An error may mean that events were
         // lost.
@@ -160,7 +170,9 @@ fn watch(file: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWat
             let _ = sender.try_send(());
         }
     })?;
-    watcher.watch(folder_of(file).unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)?;
+    if let Some(file) = file {
+        watcher.watch(folder_of(file).unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)?;
+    }
     Ok(watcher)
 }
 

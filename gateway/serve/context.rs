@@ -100,7 +100,7 @@ impl Context {
         self.error_format = ErrorFormat::Batch { dialect, reply: endpoint.reply_format, input: None };
         self.cors = cors::reply_fields(&self.snapshot.settings.cors, &request.headers);
         if !matches!(target, Target::LimitsDocument(_)) {
-            self.batch = Some(BatchRecord::new(endpoint.path.as_str(), endpoint.reply_status));
+            self.batch_at(endpoint);
             let gauge = self.gateway().metrics.batches_in_flight.clone();
             gauge.inc();
             self.batch_in_flight = Some(BatchInFlight(gauge));
@@ -121,8 +121,8 @@ impl Context {
 
     /// The record of the batch at this endpoint.
     pub(super) fn batch_at(&mut self, endpoint: &BatchEndpoint) -> &mut BatchRecord {
-        let make = || BatchRecord::new(endpoint.path.as_str(), endpoint.reply_status);
-        self.batch.get_or_insert_with(make)
+        let slow = self.snapshot.settings.log.slow;
+        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, slow))
     }
 
     /// Finds out who the caller is, where the target is protected.

@@ -60,9 +60,9 @@ impl<'run> Results<'run> {
 
     fn add_now(&mut self, items: Vec<DispatchedItem>, context: &mut Context) {
         let (results, reports) = self.runner.stitch(items, &mut self.budget);
-        let record = context.batch_at(self.runner.entry.endpoint);
+        let (record, names) = (context.batch_at(self.runner.entry.endpoint), self.runner.snapshot.names());
         for (result, report) in results.results.iter().zip(&reports) {
-            record.add(record.summary.items + 1, result, report);
+            record.add(record.summary.items + 1, result, report, names);
         }
         context.recorder().items(&reports);
         self.has_run |= !reports.iter().all(never_ran);

@@ -58,7 +58,8 @@ impl<'request> StreamReply<'request> {
         self.context.recorder().items(&reports);
         self.retry_after = self.retry_after.max(results.retry_after());
         for ((position, result), report) in positions.into_iter().zip(results.results).zip(&reports) {
-            self.context.batch_at(self.runner.entry.endpoint).add(position, &result, report);
+            let names = self.runner.snapshot.names();
+            self.context.batch_at(self.runner.entry.endpoint).add(position, &result, report, names);
             self.lines.put(result);
         }
     }

@@ -15,10 +15,12 @@ use tracing_subscriber::{EnvFilter, Registry, fmt};
 use crate::config::{LogFormat, LogSettings};
 use crate::problem::Limit;
 
+use super::item_record::ItemRecord;
 use super::libraries;
 use super::log_json::JsonLines;
 use super::log_writer::{self, WriterThread};
-use super::record::{BatchEnd, BatchRecord, FailedItem, LeftOver, Names, RequestRecord, Sender};
+use super::names::Names;
+use super::record::{BatchEnd, BatchRecord, RequestRecord, Sender};
 use super::{GrpcStatus, LongLivedEnd};
 
 /// Logging can't start.
@@ -72,7 +74,7 @@ pub fn start_logging(settings: &LogSettings) -> Result<Logging, LogError> {
 
 /// Writes a batch's line and a line for each failed item.
 #[inline(never)] // tests/benches/instructions.py finds it by its name
-pub(super) fn log_batch(sender: &Sender<'_>, batch: &BatchRecord, names: Names<'_>) {
+pub(super) fn log_batch(sender: &Sender<'_>, batch: &BatchRecord) {
     let reason = if let BatchEnd::Refused(reason) = batch.end { reason } else { "" };
     let duration: Duration = batch.phases.iter().map(|(_, took)| took).sum();
     tracing::info!(
@@ -90,6 +92,8 @@ pub(super) fn log_batch(sender: &Sender<'_>, batch: &BatchRecord, names: Names<'
         status = batch.status.as_u16(),
         items = batch.summary.items,
         failed = batch.summary.failed,
+        slow = (batch.kept.slow > 0).then_some(batch.kept.slow),
+        omitted = (batch.kept.omitted > 0).then_some(batch.kept.omitted),
         coalesced = (batch.coalesced > 0).then_some(batch.coalesced),
         independent = (batch.independent > 0).then_some(batch.independent),
         undone = (batch.undone > 0).then_some(batch.undone),
@@ -99,45 +103,52 @@ pub(super) fn log_batch(sender: &Sender<'_>, batch: &BatchRecord, names: Names<'
         duration_ms = milliseconds(duration),
     );
     for left_over in &batch.left_over {
-        log_left_over(sender, left_over, names);
+        log_left_over(sender, left_over);
     }
-    for failure in &batch.failures {
-        log_item(sender, failure, names);
+    for record in &batch.kept.records {
+        log_item(sender, record);
     }
 }
 
-fn log_left_over(sender: &Sender<'_>, left_over: &LeftOver, names: Names<'_>) {
-    let FailedItem { position, id, item } = &left_over.item;
+fn log_left_over(sender: &Sender<'_>, left_over: &ItemRecord) {
     tracing::warn!(
         kind = "undo",
         request_id = sender.request_id.as_str(),
         trace_id = sender.trace.trace_id(),
-        position,
-        id,
-        route = names.route(item.route),
-        upstream = names.upstream(item.upstream),
-        method = item.method,
+        position = left_over.position,
+        id = left_over.id,
+        route = left_over.route,
+        upstream = left_over.upstream,
+        method = left_over.report.method,
         path = left_over.path,
         "an item of a group that failed could not be undone: what it did may still be there"
     );
 }
 
-fn log_item(sender: &Sender<'_>, failure: &FailedItem, names: Names<'_>) {
-    let item = &failure.item;
+fn log_item(sender: &Sender<'_>, record: &ItemRecord) {
+    let item = &record.report;
+    let timeline = &item.timeline;
     tracing::info!(
         kind = "item",
         request_id = sender.request_id.as_str(),
         trace_id = sender.trace.trace_id(),
-        position = failure.position,
-        id = failure.id,
-        route = names.route(item.route),
-        upstream = names.upstream(item.upstream),
+        position = record.position,
+        id = record.id,
+        path = record.path,
+        route = record.route,
+        upstream = record.upstream,
+        target = timeline.target(),
         method = item.method,
         status = item.status.as_u16(),
         outcome = item.outcome.as_str(),
         reason = item.reason.unwrap_or(""),
         limit = shown(item.limit.as_ref()),
-        duration_ms = milliseconds(item.timeline.elapsed().unwrap_or_default()),
+        attempts = timeline.attempts.count(),
+        span_id = timeline.attempts.last().and_then(|attempt| attempt.span).map(tracing::field::display),
+        queued_ms = timeline.queue_time().map(milliseconds),
+        connect_ms = timeline.connect_time().map(milliseconds),
+        first_byte_ms = timeline.first_byte_time().map(milliseconds),
+        duration_ms = milliseconds(timeline.elapsed().unwrap_or_default()),
     );
 }
 

@@ -6,13 +6,15 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::batch::{ItemResult, Summary};
-use crate::config::Settings;
+use crate::config::BatchEndpoint;
 use crate::dispatch::Undone;
 use crate::phase::Phase;
 use crate::problem::{ErrorReply, Limit};
 use crate::route::{RouteIndex, UpstreamIndex};
 use crate::stitch::ItemReport;
 
+use super::item_record::{ItemRecord, KeptItems};
+use super::names::Names;
 use super::{GrpcStatus, LongLivedEnd, RequestId, TraceContext};
 
 /// How a batch ended, for metrics and logs.
@@ -116,9 +118,9 @@ pub struct BatchRecord {
     /// How many items were undone, because their group failed.
     pub undone: usize,
     /// The items that could not be undone, for their log lines. Somebody has to look after each of them.
-    pub left_over: Vec<LeftOver>,
-    /// The first failed items, for their log lines.
-    pub failures: Vec<FailedItem>,
+    pub left_over: Vec<ItemRecord>,
+    /// The items that failed or were slow.
+    pub kept: KeptItems,
     /// How long each phase took.
     pub phases: PhaseTimes,
     /// Bytes of its body as sent.
@@ -127,31 +129,22 @@ pub struct BatchRecord {
     pub bytes_out: usize,
 }
 
-/// Failed items of one batch that get a log line.
-const MAX_FAILED_ITEMS: usize = 100;
-
-/// Characters of a failed item's id in its log line.
-const MAX_ID: usize = 64;
-
-/// Characters of a path in a log line.
-const MAX_PATH: usize = 1024;
-
 impl BatchRecord {
-    /// A batch that has just come in.
+    /// A batch that has just come in. An item is slow if it takes as long as the endpoint says, or else `slow`.
     #[must_use]
-    pub fn new(endpoint: &str, status: StatusCode) -> Self {
+    pub fn new(endpoint: &BatchEndpoint, slow: Duration) -> Self {
         Self {
-            endpoint: endpoint.to_owned(),
+            endpoint: endpoint.path.as_str().to_owned(),
             format: "",
             end: BatchEnd::ClientGone,
             limit: None,
-            status,
+            status: endpoint.reply_status,
             summary: Summary { items: 0, failed: 0 },
             coalesced: 0,
             independent: 0,
             undone: 0,
             left_over: Vec::new(),
-            failures: Vec::new(),
+            kept: KeptItems::new(endpoint.slow.unwrap_or(slow)),
             phases: PhaseTimes::default(),
             bytes_in: 0,
             bytes_out: 0,
@@ -159,62 +152,24 @@ impl BatchRecord {
     }
 
     /// Counts an item that has ended; `position` is its 1-based place in the batch.
-    pub fn add(&mut self, position: usize, result: &ItemResult, item: &ItemReport) {
+    pub fn add(&mut self, position: usize, result: &ItemResult, item: &ItemReport, names: Names<'_>) {
         self.summary.items += 1;
         self.coalesced += usize::from(item.coalesced);
         match item.undone {
             Some(Undone::Done) => self.undone += 1,
-            Some(Undone::Failed) => self.left_over.push(LeftOver::new(position, result, item)),
+            Some(Undone::Failed) => {
+                self.left_over.push(ItemRecord::new(position, result, item, names));
+            }
             None => {}
         }
-        if !result.is_failed() {
-            return;
-        }
-        self.summary.failed += 1;
-        if self.failures.len() < MAX_FAILED_ITEMS {
-            self.failures.push(FailedItem::new(position, result, item));
-        }
+        self.summary.failed += usize::from(result.is_failed());
+        self.kept.add(position, result, item, names);
     }
 
     /// The batch is refused for this reason.
     pub fn refuse(&mut self, error: &ErrorReply) {
         self.end = BatchEnd::Refused(error.reason);
         self.limit.clone_from(&error.limit);
-    }
-}
-
-/// A failed item, for its log line.
-#[derive(Clone, Debug)]
-pub struct FailedItem {
-    /// Its 1-based position.
-    pub position: usize,
-    /// Its id, cut to a sensible length.
-    pub id: String,
-    /// How it ended.
-    pub item: ItemReport,
-}
-
-impl FailedItem {
-    fn new(position: usize, result: &ItemResult, item: &ItemReport) -> Self {
-        let id = result.subject.id.as_str().chars().take(MAX_ID).collect();
-        Self { position, id, item: item.clone() }
-    }
-}
-
-/// An item that could not be undone.
-#[derive(Clone, Debug)]
-pub struct LeftOver {
-    /// The path of its url, cut to a sensible length.
-    pub path: String,
-    /// The item.
-    pub item: FailedItem,
-}
-
-impl LeftOver {
-    fn new(position: usize, result: &ItemResult, item: &ItemReport) -> Self {
-        let path = result.subject.href.split(['?', '#']).next().unwrap_or_default();
-        let path = path.chars().take(MAX_PATH).collect();
-        Self { path, item: FailedItem::new(position, result, item) }
     }
 }
 
@@ -239,22 +194,4 @@ pub struct RequestRecord {
     pub limit: Option<Limit>,
     /// How it ended, if it stayed open (an upgraded connection, a stream). Its time is then not a latency.
     pub lasted: Option<LongLivedEnd>,
-}
-
-/// The names behind route and upstream indexes: label values come from the configuration only.
-#[derive(Clone, Copy)]
-pub struct Names<'settings>(pub &'settings Settings);
-
-impl<'settings> Names<'settings> {
-    /// The route's name, or nothing.
-    #[must_use]
-    pub fn route(self, route: Option<RouteIndex>) -> &'settings str {
-        route.and_then(|index| self.0.routes.get(index)).map_or("", |route| &route.name)
-    }
-
-    /// The upstream's name, or nothing.
-    #[must_use]
-    pub fn upstream(self, upstream: Option<UpstreamIndex>) -> &'settings str {
-        upstream.and_then(|index| self.0.upstream(index)).map_or("", |upstream| &upstream.name)
-    }
 }

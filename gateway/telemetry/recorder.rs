@@ -5,7 +5,8 @@ use crate::stitch::ItemReport;
 
 use super::log_lines::{log_batch, log_request};
 use super::metrics::Metrics;
-use super::record::{BatchRecord, Names, RequestRecord, Sender};
+use super::names::Names;
+use super::record::{BatchRecord, RequestRecord, Sender};
 
 /// Records finished work.
 #[derive(Clone, Copy)]
@@ -30,7 +31,7 @@ impl<'gateway> Recorder<'gateway> {
     /// Records a finished batch. Its items have been recorded already.
     pub fn batch(&self, sender: &Sender<'_>, batch: &BatchRecord) {
         self.metrics.record_batch(batch);
-        log_batch(sender, batch, self.names);
+        log_batch(sender, batch);
     }
 
     /// Records a request that is over and that was not a batch.

@@ -4,6 +4,7 @@
 use http::header::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+use crate::dispatch::SpanId;
 use crate::header::X_REQUEST_ID;
 
 /// An X-Request-Id: the client's if it is short and plain, otherwise a new one. Empty by default, for a request whose
@@ -52,6 +53,15 @@ struct Place {
     flags: u8,
 }
 
+/// The span of one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallSpan {
+    /// Its id.
+    pub id: SpanId,
+    /// The `traceparent` that the service gets.
+    pub traceparent: HeaderValue,
+}
+
 const TRACESTATE: &str = "tracestate";
 
 impl TraceContext {
@@ -65,13 +75,14 @@ impl TraceContext {
         Self(parsed.map(|(trace, flags)| Place { trace, span: non_zero(rand::random), flags }))
     }
 
-    /// The `traceparent` of one call, for items and single requests alike: the same trace, the same flags, a new span.
+    /// The span of one call, for items and single requests alike: the same trace, the same flags, a new span.
     /// `None` if the client began no trace; then the call has neither a `traceparent` nor a `tracestate`.
     #[must_use]
-    pub fn of_call(&self) -> Option<HeaderValue> {
+    pub fn of_call(&self) -> Option<CallSpan> {
         let Place { trace, flags, .. } = self.0?;
-        let text = format!("00-{trace:032x}-{:016x}-{flags:02x}", non_zero(rand::random::<u64>));
-        HeaderValue::from_str(&text).ok()
+        let id = SpanId(non_zero(rand::random));
+        let text = format!("00-{trace:032x}-{id}-{flags:02x}");
+        Some(CallSpan { id, traceparent: HeaderValue::from_str(&text).ok()? })
     }
 
     /// The `tracestate` of a call for a request with these fields: the client's, whose lines form one list (W3C Trace
@@ -148,7 +159,7 @@ mod tests {
             ("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-ff-what-comes", "01"),
         ] {
             let context = of(given);
-            let call = || context.of_call().unwrap().to_str().unwrap().to_owned();
+            let call = || context.of_call().unwrap().traceparent.to_str().unwrap().to_owned();
             let (first, second) = (call(), call());
             assert!(first.starts_with(&format!("00-{TRACE}-")) && first.ends_with(&format!("-{flags}")));
             assert!(first != second && !first.contains("b7ad6b7169203331") && first.len() == 55, "{first}");

@@ -122,7 +122,7 @@ impl Discovery {
         for target in &self.upstream.targets {
             let name = target.name();
             for found in self.addresses(target) {
-                if !peers.iter().any(|peer| peer.address == found.address && peer.name == name) {
+                if !peers.iter().any(|peer| peer.address == found.address && *peer.name == *name) {
                     let state = state(&name, &found.address);
                     peers.push(Arc::new(self.peer(target, found, state)));
                 }
@@ -167,7 +167,7 @@ impl Discovery {
             host: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("")),
             origin: format!("{}://{authority}", target.scheme.url_scheme()),
             authority,
-            name: target.name(),
+            name: target.name().into(),
             address,
             is_spare,
             scheme: target.scheme,

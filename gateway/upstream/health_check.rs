@@ -38,7 +38,7 @@ pub(crate) fn start_checks(upstreams: &[Arc<Upstream>]) -> JoinSet<()> {
 }
 
 async fn check_from_time_to_time(upstream: Arc<Upstream>, terms: HealthCheck) {
-    let mut checks: HashMap<(String, TargetAddress), Check> = HashMap::new();
+    let mut checks: HashMap<(Arc<str>, TargetAddress), Check> = HashMap::new();
     loop {
         update(&mut checks, &upstream, &terms);
         iter(checks.values_mut()).for_each_concurrent(AT_ONCE, |check| check.run(&upstream, &terms)).await;
@@ -47,7 +47,7 @@ async fn check_from_time_to_time(upstream: Arc<Upstream>, terms: HealthCheck) {
 }
 
 /// Makes one check for each address that the upstream has now.
-fn update(checks: &mut HashMap<(String, TargetAddress), Check>, upstream: &Upstream, terms: &HealthCheck) {
+fn update(checks: &mut HashMap<(Arc<str>, TargetAddress), Check>, upstream: &Upstream, terms: &HealthCheck) {
     let peers = upstream.targets.peers();
     let key = |peer: &Arc<Peer>| (peer.name.clone(), peer.address.clone());
     checks.retain(|known, _| peers.iter().any(|peer| key(peer) == *known));
@@ -92,7 +92,7 @@ impl Check {
         }
         self.contrary = 0;
         state.set_healthy(found.is_ok());
-        let (target, address) = (&self.peer.name, &self.peer.address);
+        let (target, address) = (&*self.peer.name, &self.peer.address);
         match found {
             Ok(()) => tracing::info!(kind = "health", upstream, target, %address, "target is healthy"),
             Err(error) if self.peer.is_spare => {

@@ -205,7 +205,7 @@ impl Upstream {
         let reason = failure_reason(failure);
         self.count_in(&self.connect_errors, reason);
         if failure != CallFailure::TlsHandshake && self.connect_throttle.may_log() {
-            let (upstream, target) = (self.settings.name.as_str(), peer.name.as_str());
+            let (upstream, target) = (self.settings.name.as_str(), &*peer.name);
             let (address, detail) = (&peer.address, error::in_words(error));
             tracing::warn!(kind = "connect", upstream, target, %address, reason, detail, "a target could not be connected to");
         }

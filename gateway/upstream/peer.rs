@@ -34,7 +34,7 @@ pub(crate) struct Peer {
     /// `host[:port]` as Host says it.
     pub(crate) authority: String,
     /// Its name for operators, as configured: `host[:port]`, or `unix:/path`.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     /// Its address.
     pub(crate) address: TargetAddress,
     /// Whether it is spare: asked only if no other address of its name takes a call.

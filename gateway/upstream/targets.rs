@@ -113,7 +113,7 @@ impl Targets {
         *self.again.lock() = (again_after < Duration::MAX).then(|| Deadline::after(again_after));
         let known = self.addresses.load_full();
         let state = |name: &str, address: &TargetAddress| {
-            let is_it = |peer: &&Arc<Peer>| peer.address == *address && peer.name == name;
+            let is_it = |peer: &&Arc<Peer>| peer.address == *address && *peer.name == *name;
             let kept = known.peers.iter().find(is_it).map(|peer| Arc::clone(&peer.state));
             kept.unwrap_or_else(|| {
                 Arc::new(TargetState::new(self.hand_on(name).cloned().unwrap_or_default()))
@@ -213,7 +213,7 @@ impl Targets {
         let opened = state.circuit.failed(lease.admission, terms, state.now(), || self.may_eject());
         if let Some(lasts) = opened {
             self.counts.ejections.inc();
-            let (upstream, target) = (&self.settings().name, &lease.peer().name);
+            let (upstream, target) = (&self.settings().name, &*lease.peer().name);
             let address = &lease.peer().address;
             let seconds = lasts.as_secs_f64();
             tracing::warn!(kind = "ejection", upstream, target, %address, seconds, "a target keeps failing and gets no calls");
@@ -241,7 +241,7 @@ impl Targets {
         let Some(taken_out) = self.hand_on(name) else { return false };
         let was_out = taken_out.swap(to == ByHand::Out, Ordering::Relaxed);
         let is_back = was_out && to == ByHand::In;
-        for peer in self.peers().iter().filter(|peer| is_back && peer.name == name) {
+        for peer in self.peers().iter().filter(|peer| is_back && *peer.name == *name) {
             peer.state.is_back();
         }
         true

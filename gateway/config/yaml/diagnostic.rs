@@ -10,8 +10,9 @@ use std::ops::Range;
 use super::secrets::{masked, without};
 use super::span::Span;
 
-/// The number of diagnostics shown; the rest is only counted.
+/// The number of diagnostics that people are shown, and that machines are; the rest is only counted.
 const MAX_SHOWN: usize = 50;
+const MAX_KEPT: usize = 1000;
 /// Characters of a line that a snippet shows before and after its column.
 const SNIPPET_REACH: usize = 80;
 /// Characters of a quoted name or value.
@@ -25,7 +26,7 @@ pub(in crate::config) const HIDDEN: &str = "`***` (from the environment)";
 pub struct Diagnostics {
     file: String,
     entries: Vec<Diagnostic>,
-    not_shown: usize,
+    not_kept: usize,
 }
 
 /// One error or warning.
@@ -61,7 +62,7 @@ struct Snippet {
 impl Diagnostics {
     /// A file that can't even be looked at.
     pub(in crate::config) fn of_file(file: &str, message: String) -> Self {
-        Self { file: file.to_owned(), entries: vec![Diagnostic::error(None, message)], not_shown: 0 }
+        Self { file: file.to_owned(), entries: vec![Diagnostic::error(None, message)], not_kept: 0 }
     }
 
     /// Whether there is none.
@@ -73,7 +74,13 @@ impl Diagnostics {
     /// How many there are, those beyond the cap included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len() + self.not_shown
+        self.entries.len() + self.not_kept
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
     /// Each of them, up to the cap.
@@ -118,6 +125,10 @@ impl Diagnostic {
 pub(in crate::config) struct Findings(Vec<Diagnostic>);
 
 impl Findings {
+    pub(in crate::config) fn of(finding: Diagnostic) -> Self {
+        Self(vec![finding])
+    }
+
     pub(in crate::config) fn push(&mut self, finding: Diagnostic) {
         self.0.push(finding);
     }
@@ -145,15 +156,15 @@ impl Source<'_> {
             key(one).cmp(&key(other)).then_with(|| one.message.cmp(&other.message))
         });
         entries.dedup();
-        let not_shown = entries.len().saturating_sub(MAX_SHOWN);
-        entries.truncate(MAX_SHOWN);
-        for entry in &mut entries {
-            entry.snippet = entry.span.and_then(|span| self.snippet(span));
+        let not_kept = entries.len().saturating_sub(MAX_KEPT);
+        entries.truncate(MAX_KEPT);
+        for (index, entry) in entries.iter_mut().enumerate() {
+            entry.snippet = entry.span.filter(|_| index < MAX_SHOWN).and_then(|span| self.snippet(span));
             let secrets = || self.secret.iter().filter_map(|range| self.text.get(range.clone()));
             entry.message = without(&entry.message, secrets());
             entry.hint = entry.hint.as_deref().map(|hint| without(hint, secrets()));
         }
-        Diagnostics { file: self.file.to_owned(), entries, not_shown }
+        Diagnostics { file: self.file.to_owned(), entries, not_kept }
     }
 
     fn snippet(&self, span: Span) -> Option<Snippet> {
@@ -232,14 +243,14 @@ fn fold(name: &str) -> String {
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, entry) in self.entries.iter().enumerate() {
+        for (index, entry) in self.entries.iter().take(MAX_SHOWN).enumerate() {
             if index > 0 {
                 writeln!(formatter)?;
             }
             entry.write(formatter, &self.file)?;
         }
-        if self.not_shown > 0 {
-            writeln!(formatter, "\n… and {} more", self.not_shown)?;
+        if self.len() > MAX_SHOWN {
+            writeln!(formatter, "\n… and {} more", self.len() - MAX_SHOWN)?;
         }
         Ok(())
     }

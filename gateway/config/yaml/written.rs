@@ -8,7 +8,7 @@ use super::span::Span;
 use super::tree::{Node, NodeValue};
 
 /// A section, a key or an element as written. Nothing of it is there if the value is a default.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(in crate::config) struct Written<'tree>(Option<&'tree Node>);
 
 impl<'tree> Written<'tree> {

@@ -139,7 +139,8 @@ impl Drop for InFlightGuard<'_> {
         self.fake.under_way.fetch_sub(1, Ordering::Relaxed);
         if let Some(sent) = self.sent {
             self.progress.attempt_ended(AttemptTimes {
-                target: SocketAddr::from(([127, 0, 0, 1], 80)).into(),
+                target: "127.0.0.1:80".into(),
+                span: None,
                 connected: None,
                 sent,
                 first_byte: None,

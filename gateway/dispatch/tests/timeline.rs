@@ -41,18 +41,51 @@ fn what_was_not_started_has_no_times() {
 #[test]
 fn attempts_are_kept_in_order() {
     let now = Stopwatch::start();
-    let attempt = |port| AttemptTimes {
-        target: SocketAddr::from(([127, 0, 0, 1], port)).into(),
-        connected: None,
-        sent: now,
-        first_byte: None,
-        end: now,
-        status: None,
-    };
     let mut attempts = Attempts::none();
-    for port in 1..=3 {
-        attempts.push(attempt(port));
+    for (number, target) in ["a", "b", "c"].into_iter().enumerate() {
+        assert_eq!(
+            (attempts.count(), attempts.last().map(|last| &*last.target)),
+            (number, ["a", "b"].get(number.wrapping_sub(1)).copied())
+        );
+        attempts.push(attempt(target, now, now));
     }
-    let targets: Vec<_> = attempts.iter().map(|attempt| attempt.target.to_string()).collect();
-    assert_eq!(targets, ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]);
+    let targets: Vec<_> = attempts.iter().map(|attempt| &*attempt.target).collect();
+    assert_eq!(targets, ["a", "b", "c"]);
+}
+
+fn attempt(target: &str, sent: Stopwatch, end: Stopwatch) -> AttemptTimes {
+    AttemptTimes {
+        target: target.into(),
+        span: None,
+        connected: None,
+        sent,
+        first_byte: None,
+        end,
+        status: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_parts_of_an_items_time_are_those_of_its_last_attempt() {
+    let ticks = async |milliseconds| {
+        tokio::time::advance(Duration::from_millis(milliseconds)).await;
+        Stopwatch::start()
+    };
+    let queued = Stopwatch::start();
+    let permit = ticks(5).await;
+    let mut timeline = Timeline { permit: Some(permit), ..Timeline::not_started(queued) };
+    let (sent, end) = (ticks(1).await, ticks(2).await);
+    timeline.attempts.push(attempt("a", sent, end));
+    let parts = |timeline: &Timeline| (timeline.connect_time(), timeline.first_byte_time());
+    assert_eq!(parts(&timeline), (None, None));
+    let (connected, sent, first_byte, end) =
+        (ticks(10).await, ticks(1).await, ticks(20).await, ticks(4).await);
+    let second =
+        AttemptTimes { connected: Some(connected), first_byte: Some(first_byte), ..attempt("b", sent, end) };
+    timeline.attempts.push(second);
+    timeline.end = Some(end);
+    let milliseconds = |number| Some(Duration::from_millis(number));
+    assert_eq!(parts(&timeline), (milliseconds(10), milliseconds(20)));
+    assert_eq!(timeline.queue_time(), milliseconds(5));
+    assert_eq!((timeline.elapsed(), timeline.total()), (milliseconds(38), milliseconds(43)));
 }

@@ -111,7 +111,7 @@ fn set_fields(
     head.remove_header("traceparent");
     head.remove_header("tracestate");
     if let Some(trace) = context.trace.of_call() {
-        head.insert_header("traceparent", trace)?;
+        head.insert_header("traceparent", trace.traceparent)?;
     }
     if let Some(state) = context.trace.state(&request.headers) {
         head.insert_header("tracestate", state)?;

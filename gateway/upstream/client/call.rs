@@ -76,7 +76,10 @@ impl Calls<'_> {
         peer: &Peer,
     ) -> Result<Fields, CallFailure> {
         let length = content_length(method, call).map(|length| (header::CONTENT_LENGTH, length.into()));
-        let trace = self.behalf.trace.of_call().map(|trace| (TRACEPARENT, trace));
+        let trace = self.behalf.trace.of_call().map(|span| {
+            attempt.progress.mark_span(span.id);
+            (TRACEPARENT, span.traceparent)
+        });
         let left = || HeaderValue::from(attempt.deadline.remaining_milliseconds());
         let deadline = self.upstream.settings.deadline_header.as_ref().map(|name| (name.clone(), left()));
         let mut fields: Fields = length.into_iter().chain(trace).chain(deadline).collect();

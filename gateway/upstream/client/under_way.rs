@@ -1,6 +1,8 @@
 //! An attempt under way, as metrics, its target's circuit and its item's timeline see it. Whatever becomes of it (a reply, a
 //! failure, a deadline that drops it in the middle), it is counted and recorded once, and is no longer in flight.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 
 use crate::clock::{Deadline, Stopwatch};
@@ -71,7 +73,8 @@ impl Drop for CallUnderWay<'_> {
         }
         self.upstream.count_attempt(self.status);
         self.progress.attempt_ended(AttemptTimes {
-            target: self.lease.peer().address.clone(),
+            target: Arc::clone(&self.lease.peer().name),
+            span: None,
             connected: self.connected,
             sent: self.sent,
             first_byte: None,

@@ -1,0 +1,98 @@
+//! `batchgate check`: lists the errors and warnings of a configuration, for people or for machines.
+
+use std::error::Error;
+
+use serde::Serialize;
+
+use super::config_file::ConfigFile;
+use crate::config::{Diagnostic, Diagnostics, Loaded, Severity};
+use crate::terminal::{print_error, print_line};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// Fail on warnings, too
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Print JSON: every error and warning with its file, line and column
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Why a configuration does not pass.
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    #[error("{0}")]
+    Reported(Diagnostics),
+    #[error("{0}: the configuration does not pass; see the JSON on standard output")]
+    ReportedAsJson(String),
+}
+
+/// What was found, as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    /// Whether the configuration passes.
+    ok: bool,
+    errors: usize,
+    warnings: usize,
+    diagnostics: Vec<Entry<'a>>,
+    /// How many more there are, of either kind.
+    omitted: usize,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    severity: &'static str,
+    file: &'a str,
+    line: Option<usize>,
+    column: Option<usize>,
+    message: &'a str,
+    help: Option<&'a str>,
+}
+
+/// Lists what is wrong.
+pub(super) fn run(arguments: &CheckArguments) -> Result<(), Box<dyn Error>> {
+    let (loaded, found) = match arguments.file.source().and_then(|source| source.load()) {
+        Ok(Loaded { settings, warnings, .. }) => (Some(settings), warnings),
+        Err(errors) => (None, errors),
+    };
+    let passes = loaded.is_some() && (found.is_empty() || !arguments.strict);
+    if arguments.json {
+        print_line(serde_json::to_string_pretty(&Report::new(&found, passes))?);
+        let file = arguments.file.config.display().to_string();
+        return if passes { Ok(()) } else { Err(CheckError::ReportedAsJson(file).into()) };
+    }
+    let Some(settings) = loaded.filter(|_| passes) else { return Err(CheckError::Reported(found).into()) };
+    if !found.is_empty() {
+        print_error(found);
+    }
+    print_line(format_args!(
+        "{}: ok ({} upstreams, {} routes, {} batch endpoints)",
+        arguments.file.config.display(),
+        settings.upstreams.len(),
+        settings.routes.routes().len(),
+        settings.batch.len(),
+    ));
+    Ok(())
+}
+
+impl<'a> Report<'a> {
+    fn new(found: &'a Diagnostics, ok: bool) -> Self {
+        let count = |severity| found.iter().filter(|entry| entry.severity == severity).count();
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let diagnostics = found.iter().map(|entry| Entry::new(entry, found.file())).collect();
+        Self { ok, errors, warnings, diagnostics, omitted: found.len() - errors - warnings }
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn new(entry: &'a Diagnostic, file: &'a str) -> Self {
+        let severity = match entry.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let (line, column) = (entry.line(), entry.column());
+        Self { severity, file, line, column, message: &entry.message, help: entry.hint.as_deref() }
+    }
+}

@@ -1,0 +1,125 @@
+//! `batchgate health`: asks a running gateway's admin listener whether it takes requests. Container runtimes call it, so it
+//! answers within seconds, by its exit code and one line.
+
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+
+use crate::config::{ConfigSource, Diagnostics, ListenAddress};
+use crate::http_client::{ClientError, HttpClient, Server};
+use crate::terminal::{one_line, print_line};
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of an answer, and the characters of it that are shown.
+const MAX_REPLY: usize = 64 << 10;
+const SHOWN: usize = 100;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HealthArguments {
+    /// The address of the admin listener: `HOST:PORT` or `unix:/path`
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "config", value_parser = server, default_value = "127.0.0.1:9901")]
+    pub(super) admin: Server,
+    /// Take the address from this configuration
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Why the gateway is not ready.
+#[derive(Debug, thiserror::Error)]
+enum HealthError {
+    #[error("{0}")]
+    Configuration(#[from] Diagnostics),
+    #[error("batchgate health: not known: `admin` is `off` in {0}")]
+    NoAdmin(ConfigSource),
+    #[error("batchgate health: not ready: {0}")]
+    NoAnswer(#[from] ClientError),
+    #[error("batchgate health: not ready: {server} answers {status}: {text}")]
+    Refused { server: Server, status: StatusCode, text: String },
+    #[error("batchgate health: {0}")]
+    System(#[from] std::io::Error),
+    #[error("batchgate health: {0}")]
+    Request(#[from] http::Error),
+}
+
+/// Asks, and returns an error if the gateway is not ready.
+pub(super) fn run(arguments: HealthArguments) -> Result<(), Box<dyn Error>> {
+    Ok(ask(arguments)?)
+}
+
+fn ask(arguments: HealthArguments) -> Result<(), HealthError> {
+    let server = match arguments.config {
+        Some(file) => configured(ConfigSource::from_argument(&file)?)?,
+        None => arguments.admin,
+    };
+    let request = Request::get("/readyz").body(Bytes::new())?;
+    let client = HttpClient { timeout: TIMEOUT, max_reply: MAX_REPLY };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let reply = runtime.block_on(client.send(&server, request))?;
+    if reply.status() != StatusCode::OK {
+        let text = one_line(&String::from_utf8_lossy(reply.body()), SHOWN);
+        return Err(HealthError::Refused { server, status: reply.status(), text });
+    }
+    print_line("ready");
+    Ok(())
+}
+
+/// Where the admin listener of this configuration can be reached from this machine.
+fn configured(source: ConfigSource) -> Result<Server, HealthError> {
+    match source.admin()? {
+        Some(ListenAddress::Unix(path)) => Ok(Server::Unix(path)),
+        Some(ListenAddress::Tcp(address)) => Ok(reachable(address).into()),
+        None => Err(HealthError::NoAdmin(source)),
+    }
+}
+
+/// The address itself, or the loopback address for a listener that is bound to every address.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn server(text: &str) -> Result<Server, &'static str> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(Server::Unix(path.into()));
+    }
+    let port =
+        text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+    if matches!(port, Some(Ok(_))) {
+        return Ok(Server::Tcp(text.to_owned()));
+    }
+    Err("write HOST:PORT, such as 127.0.0.1:9901, or unix:/path")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        for good in ["127.0.0.1:9901", "[::1]:9901", "gateway:9901"] {
+            assert_eq!(server(good), Ok(Server::Tcp(good.to_owned())));
+        }
+        assert_eq!(server("unix:/run/admin.sock"), Ok(Server::Unix("/run/admin.sock".into())));
+        for bad in ["9901", ":9901", "gateway", "gateway:http", "gateway:99999", ""] {
+            assert!(server(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_asked_over_loopback() {
+        for (bound, asked) in
+            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.1:1", "10.0.0.1:1")]
+        {
+            assert_eq!(reachable(bound.parse().unwrap()), asked.parse().unwrap());
+        }
+    }
+}

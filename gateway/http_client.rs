@@ -1,0 +1,232 @@
+//! A client for commands that send a few requests of their own: the demonstration, `health`. Calls of the gateway
+//! never use it.
+//!
+//! In: a [`Server`] and a complete request. Out: a complete reply, bounded in time and size. Every request has a connection of
+//! its own, so that no reply is lost because an idle connection had gone. HTTP itself is the hyper crate's.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Where requests are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// A host or an IP address with its port, as in a url.
+    Tcp(String),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+/// The limits of a client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HttpClient {
+    /// How long a request and its reply may take together.
+    pub(crate) timeout: Duration,
+    /// Bytes of a reply's body.
+    pub(crate) max_reply: usize,
+}
+
+impl Default for HttpClient {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(60), max_reply: 64 << 20 }
+    }
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// No connection could be made, so nothing was sent.
+    #[error("no connection to {server}: {reason}")]
+    NotConnected {
+        /// The server that was called.
+        server: Server,
+        /// The system's error.
+        reason: std::io::Error,
+    },
+    /// The connection broke, or the reply is not HTTP.
+    #[error("no reply from {server}: {reason}")]
+    NoReply {
+        /// The server that was called.
+        server: Server,
+        /// What is wrong with the connection or the reply.
+        reason: String,
+    },
+    /// The exchange took too long.
+    #[error("no reply from {server} within {} s", timeout.as_secs())]
+    TimedOut {
+        /// The server that was called.
+        server: Server,
+        /// The limit.
+        timeout: Duration,
+    },
+    /// The body of the reply is too large.
+    #[error("the reply from {server} is larger than {max_reply} bytes")]
+    TooLarge {
+        /// The server that was called.
+        server: Server,
+        /// The limit.
+        max_reply: usize,
+    },
+}
+
+impl HttpClient {
+    /// Sends one request with a url in origin form. Sets Host if the request has none.
+    ///
+    /// # Errors
+    /// The reply is missing or incomplete.
+    pub(crate) async fn send(
+        self,
+        server: &Server,
+        mut request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, ClientError> {
+        if let Ok(host) = HeaderValue::from_str(server.host()) {
+            request.headers_mut().entry(HOST).or_insert(host);
+        }
+        let request = request.map(Full::new);
+        tokio::time::timeout(self.timeout, self.connect_and_exchange(server, request))
+            .await
+            .unwrap_or_else(|_| Err(ClientError::TimedOut { server: server.clone(), timeout: self.timeout }))
+    }
+
+    async fn connect_and_exchange(
+        self,
+        server: &Server,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, ClientError> {
+        let not_connected = |reason| ClientError::NotConnected { server: server.clone(), reason };
+        match server {
+            Server::Tcp(address) => {
+                let stream = TcpStream::connect(address).await.map_err(not_connected)?;
+                self.exchange(server, stream, request).await
+            }
+            Server::Unix(path) => {
+                let stream = UnixStream::connect(path).await.map_err(not_connected)?;
+                self.exchange(server, stream, request).await
+            }
+        }
+    }
+
+    async fn exchange<S>(
+        self,
+        server: &Server,
+        stream: S,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, ClientError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let broken = |error: hyper::Error| server.broken(&error);
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        // The exchange has the reason if the connection breaks. The connection ends with it, because it owns the sender.
+        let (reply, _) = tokio::join!(self.reply(server, sender, request), connection);
+        reply
+    }
+
+    async fn reply(
+        self,
+        server: &Server,
+        mut sender: SendRequest<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, ClientError> {
+        let reply = sender.send_request(request).await.map_err(|error| server.broken(&error))?;
+        let (head, body) = reply.into_parts();
+        match Limited::new(body, self.max_reply).collect().await {
+            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+            Err(error) => Err(match error.downcast::<hyper::Error>() {
+                Ok(error) => server.broken(&error),
+                Err(_) => ClientError::TooLarge { server: server.clone(), max_reply: self.max_reply },
+            }),
+        }
+    }
+}
+
+impl Server {
+    fn host(&self) -> &str {
+        match self {
+            Self::Tcp(address) => address,
+            Self::Unix(_) => "localhost",
+        }
+    }
+
+    fn broken(&self, error: &hyper::Error) -> ClientError {
+        let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+        ClientError::NoReply { server: self.clone(), reason: format!("{error}{cause}") }
+    }
+}
+
+impl From<SocketAddr> for Server {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address.to_string())
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => formatter.write_str(address),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// What the client makes of this answer.
+    async fn reply_to(answer: &'static str) -> Result<Response<Bytes>, ClientError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Server::from(listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let client = HttpClient { max_reply: 4, ..HttpClient::default() };
+        client.send(&server, Request::new(Bytes::new())).await
+    }
+
+    #[tokio::test]
+    async fn a_reply_is_complete_or_an_error() {
+        let reply = reply_to("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody").await.unwrap();
+        assert_eq!((reply.status().as_u16(), reply.body().as_ref()), (200, b"body".as_slice()));
+        let until_the_end = reply_to("HTTP/1.0 200 OK\r\n\r\nend").await.unwrap();
+        assert_eq!(until_the_end.body(), "end");
+        let large = reply_to("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlarge").await;
+        assert!(matches!(large, Err(ClientError::TooLarge { .. })), "{large:?}");
+        for broken in ["HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo", "what?\r\n\r\n", ""] {
+            let reply = reply_to(broken).await;
+            assert!(matches!(reply, Err(ClientError::NoReply { .. })), "{broken}: {reply:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_if_no_server_listens() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for server in [Server::from(closed), Server::Unix("/nowhere/at/all".into())] {
+            let error = HttpClient::default().send(&server, Request::new(Bytes::new())).await.unwrap_err();
+            assert!(matches!(error, ClientError::NotConnected { .. }), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Server::from(listener.local_addr().unwrap());
+        let client = HttpClient { timeout: Duration::from_millis(50), ..HttpClient::default() };
+        let error = client.send(&server, Request::new(Bytes::new())).await.unwrap_err();
+        assert!(matches!(error, ClientError::TimedOut { .. }), "{error:?}");
+    }
+}

@@ -1,0 +1,163 @@
+//! The commands for operators and newcomers, each with the real program.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::gateway::batchgate;
+use crate::harness::ports::{free_port, loopback};
+use crate::harness::programs::{run, text};
+use crate::harness::succession::wait_until_gone;
+use crate::harness::{Gateway, Request, Setup};
+
+const RESPONDS: &str = "routes: [{ path: /, respond: { status: 200 } }]";
+
+/// Runs a command with this on its standard input.
+fn run_with_input(arguments: &[&str], input: &str) -> Output {
+    let mut command = batchgate();
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+/// A file in a folder of its own.
+fn file(name: &str, content: &str) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, content).unwrap();
+    (folder, path.display().to_string())
+}
+
+mod health {
+    use super::*;
+
+    #[test]
+    fn a_gateway_is_ready_until_it_drains() {
+        let gateway = Gateway::start(format!("{RESPONDS}\ndrain: {{ delay: 20s }}"));
+        let admin = gateway.admin().to_string();
+        let file = gateway.config_file().display().to_string();
+        for arguments in [["--admin", admin.as_str()], ["--config", file.as_str()]] {
+            let output = run(batchgate().arg("health").args(arguments));
+            assert_eq!((code(&output), text(&output).as_str()), (Some(0), "ready\n"), "{arguments:?}");
+        }
+        gateway.signal("TERM");
+        gateway.log_line(&[("kind", "drain")]);
+        let output = run(batchgate().args(["health", "--admin", &admin]));
+        assert_eq!(code(&output), Some(1));
+        let expected =
+            format!("batchgate health: not ready: {admin} answers 503 Service Unavailable: draining\n");
+        assert_eq!(text(&output), expected);
+    }
+
+    #[test]
+    fn a_gateway_behind_a_broken_file_can_still_be_asked() {
+        let gateway = Gateway::start(RESPONDS);
+        gateway.write_config("routez: []\nupstreams: { a: \"${UNSET}\" }");
+        let output = run(batchgate().args(["health", "--config"]).arg(gateway.config_file()));
+        assert_eq!(code(&output), Some(0), "{}", text(&output));
+    }
+
+    #[test]
+    fn no_answer_is_one_line_and_exit_code_1() {
+        let nobody = loopback(free_port()).to_string();
+        let (_folder, off) = file("off.yaml", "admin: off");
+        let (_other, wrong) = file("wrong.yaml", "admin: 9901");
+        for (arguments, part) in [
+            (["--admin", nobody.as_str()], "not ready: no connection to 127.0.0.1:"),
+            (["--admin", "unix:/nowhere.sock"], "no connection to unix:/nowhere.sock"),
+            (["--config", off.as_str()], "`admin` is `off`"),
+            (["--config", wrong.as_str()], "write `0.0.0.0:9901`"),
+        ] {
+            let output = run(batchgate().arg("health").args(arguments));
+            assert_eq!(code(&output), Some(1));
+            assert!(text(&output).contains(part), "{part} is not in {}", text(&output));
+        }
+        let usage = run(batchgate().args(["health", "--admin", "9901"]));
+        assert_eq!(code(&usage), Some(2), "{}", text(&usage));
+    }
+}
+
+mod standard_input {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_checked_from_it() {
+        let good = run_with_input(&["check", "--config", "-"], &format!("listen: 127.0.0.1:80\n{RESPONDS}"));
+        assert_eq!(code(&good), Some(0), "{}", text(&good));
+        let bad = run_with_input(&["check", "--config", "-"], "listen: 127.0.0.1:80\nroutez: []");
+        assert_eq!(code(&bad), Some(1));
+        assert!(text(&bad).contains("--> standard input:2:1"), "{}", text(&bad));
+    }
+
+    #[test]
+    fn a_gateway_that_was_started_from_it_reloads_and_hands_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("from-stdin");
+        let script = format!("#!/bin/sh\nexec {} run --config - < \"$3\"\n", env!("CARGO_BIN_EXE_batchgate"));
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        // More than a pipe holds.
+        let long = format!("{RESPONDS}\n# {}", "x".repeat(200_000));
+        let gateway = Setup::of(long).of_program(program).start();
+        gateway.write_config("routez: []");
+        gateway.signal("HUP");
+        gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "taken")], 2.0);
+        let successor = gateway.hand_over();
+        assert_eq!(gateway.send(&Request::get("/")).status, 200);
+        gateway.signal("TERM");
+        wait_until_gone(successor);
+    }
+}
+
+mod check {
+    use super::*;
+
+    fn checked(arguments: &[&str], yaml: &str) -> (Option<i32>, Value) {
+        let (_folder, file) = file("batchgate.yaml", yaml);
+        let output = run(batchgate().args(["check", "--json", "--config", &file]).args(arguments));
+        let mut report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for entry in report["diagnostics"].as_array_mut().unwrap() {
+            assert_eq!(entry["file"].take(), json!(file));
+        }
+        (code(&output), report)
+    }
+
+    #[test]
+    fn machines_get_each_error_with_its_place() {
+        let (code, report) =
+            checked(&[], "listen: 127.0.0.1:80\nroutes: [{ path: /, upstream: a }]\nrouts: []");
+        let unknown = json!({"severity": "error", "file": null, "line": 2, "column": 31,
+            "message": "unknown upstream `a`", "help": "add it under `upstreams`"});
+        let key = json!({"severity": "error", "file": null, "line": 3, "column": 1,
+            "message": "unknown key `routs`", "help": "did you mean `routes`?"});
+        let expected =
+            json!({"ok": false, "errors": 2, "warnings": 0, "omitted": 0, "diagnostics": [unknown, key]});
+        assert_eq!((code, report), (Some(1), expected));
+    }
+
+    #[test]
+    fn warnings_are_errors_if_the_check_is_strict() {
+        let yaml = "listen: 127.0.0.1:80\nroutes: [{ path: \"/a*b\", respond: { status: 404 } }]";
+        for (arguments, expected, ok) in [(&[][..], 0, true), (&["--strict"], 1, false)] {
+            let (code, report) = checked(arguments, yaml);
+            assert_eq!((code, &report["ok"], &report["warnings"]), (Some(expected), &json!(ok), &json!(1)));
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_reported_alike() {
+        let output = run(batchgate().args(["check", "--json", "--config", "/nowhere.yaml"]));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((code(&output), &report["errors"]), (Some(1), &json!(1)));
+        assert_eq!(report["diagnostics"][0]["line"], json!(null));
+    }
+}
