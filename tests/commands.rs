@@ -12,6 +12,7 @@ use crate::harness::gateway::batchgate;
 use crate::harness::ports::{free_port, loopback};
 use crate::harness::programs::{run, text};
 use crate::harness::succession::wait_until_gone;
+use crate::harness::wait::until_true;
 use crate::harness::{Gateway, Request, Setup};
 
 const RESPONDS: &str = "routes: [{ path: /, respond: { status: 200 } }]";
@@ -115,6 +116,145 @@ mod standard_input {
         assert_eq!(gateway.send(&Request::get("/")).status, 200);
         gateway.signal("TERM");
         wait_until_gone(successor);
+    }
+}
+
+mod init {
+    use super::*;
+
+    #[test]
+    fn what_it_writes_is_served_and_has_no_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let init = |arguments: &[&str]| run(batchgate().arg("init").args(arguments).current_dir(&folder));
+        let written = init(&["--upstream", "https://orders.internal:9443"]);
+        assert_eq!(code(&written), Some(0), "{}", text(&written));
+        let check =
+            run(batchgate().args(["check", "--strict", "--config", "batchgate.yaml"]).current_dir(&folder));
+        assert_eq!(code(&check), Some(0), "{}", text(&check));
+        let before = fs::read_to_string(folder.path().join("batchgate.yaml")).unwrap();
+        assert!(before.contains("'https://orders.internal:9443'"), "{before}");
+        let again = init(&[]);
+        assert_eq!(code(&again), Some(1));
+        assert!(text(&again).contains("exists already"), "{}", text(&again));
+        assert_eq!(fs::read_to_string(folder.path().join("batchgate.yaml")).unwrap(), before);
+        let printed = init(&["--upstream", "https://orders.internal:9443", "-"]);
+        assert_eq!(String::from_utf8_lossy(&printed.stdout), before);
+    }
+
+    #[test]
+    fn options_that_are_wrong_write_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        for arguments in
+            [["--upstream", "ftp://a"], ["--listen", "8080"], ["--upstream", "http://it's\nx: y"]]
+        {
+            let output = run(batchgate().arg("init").args(arguments).current_dir(&folder));
+            assert_eq!(code(&output), Some(1));
+            assert!(text(&output).contains("batchgate.yaml:"), "{}", text(&output));
+        }
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    }
+}
+
+mod several_files {
+    use super::*;
+
+    #[test]
+    fn a_new_file_and_a_changed_one_are_taken_without_a_signal() {
+        let gateway = Gateway::start(format!("{RESPONDS}\ninclude: [conf.d/*.yaml]"));
+        let folder = gateway.config_file().with_file_name("conf.d");
+        fs::create_dir(&folder).unwrap();
+        let status = || gateway.send(&Request::get("/new")).status;
+        assert_eq!(status(), 200);
+        // The folder is watched once it is there.
+        gateway.signal("HUP");
+        gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "taken")], 2.0);
+        for expected in [410, 404] {
+            let route = format!("routes: [{{ path: /new, respond: {{ status: {expected} }} }}]");
+            fs::write(folder.join("new.yaml"), route).unwrap();
+            until_true("the new route", || status() == expected);
+        }
+        fs::write(folder.join("other.yaml"), "limits: { memory: much }").unwrap();
+        let line = gateway.log_line(&[("kind", "reload"), ("level", "ERROR")]);
+        assert!(line["errors"].as_str().unwrap().contains("conf.d/other.yaml:1:"), "{line}");
+        assert_eq!(status(), 404);
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file_that_has_them() {
+        let (folder, file) =
+            file("batchgate.yaml", &format!("listen: 127.0.0.1:80\n{RESPONDS}\ninclude: [parts/a.yaml]"));
+        let parts = folder.path().join("parts");
+        fs::create_dir(&parts).unwrap();
+        fs::write(parts.join("token"), "abc").unwrap();
+        let upstream = "upstreams: { a: { targets: ['http://127.0.0.1:1'], headers: { set: { A: { file: token } } } } }\n";
+        fs::write(parts.join("a.yaml"), format!("{upstream}routes: [{{ path: /a, upstream: a }}]")).unwrap();
+        let output = run(batchgate().args(["check", "--strict", "--config", &file]));
+        assert_eq!(code(&output), Some(0), "{}", text(&output));
+    }
+}
+
+mod set {
+    use super::*;
+
+    #[test]
+    fn a_value_is_set_and_kept_over_a_reload() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("with-set");
+        let set = "--set 'routes.0.respond.status=418' --set \"batch.0={path: /b, max_items: 1}\"";
+        let script = format!("#!/bin/sh\nexec {} \"$@\" {set}\n", env!("CARGO_BIN_EXE_batchgate"));
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let gateway = Setup::of(format!("{RESPONDS}\nbatch: []")).of_program(program).start();
+        assert_eq!(gateway.send(&Request::get("/")).status, 418);
+        gateway.write_config(&format!("{RESPONDS}\nbatch: []\ndrain: {{ delay: 1s }}"));
+        gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "taken")], 2.0);
+        assert_eq!(gateway.send(&Request::get("/")).status, 418);
+        assert!(gateway.admin_get("/config").text().contains("max_items: 1\n"));
+    }
+
+    #[test]
+    fn an_error_names_the_option() {
+        let yaml = format!("listen: 127.0.0.1:80\n{RESPONDS}");
+        for (set, status, part) in [
+            ("limits.memory=much", 1, "--> --set limits.memory:1:15"),
+            ("limit.memory=1GiB", 1, "did you mean `limits`?"),
+            ("routes.7.path=/a", 1, "write a number from 0 to 1"),
+            ("limits.memory", 2, "write KEY=VALUE"),
+        ] {
+            let output = run_with_input(&["check", "--config", "-", "--set", set], &yaml);
+            assert_eq!(code(&output), Some(status));
+            assert!(text(&output).contains(part), "{part} is not in {}", text(&output));
+        }
+    }
+}
+
+mod manual {
+    use super::*;
+
+    #[test]
+    fn shells_complete_every_command() {
+        let script = run(batchgate().args(["completions", "bash"]));
+        let shown = text(&script);
+        for part in ["health", "--strict", "explain", "_batchgate"] {
+            assert!(shown.contains(part), "{part} is not in the script");
+        }
+        let (_folder, file) = file("batchgate.bash", &shown);
+        let bash = run(std::process::Command::new("bash").args(["-n", &file]));
+        assert!(bash.status.success(), "{}", text(&bash));
+    }
+
+    #[test]
+    fn the_pages_name_the_commands_and_their_options() {
+        for (arguments, parts) in [
+            (&["man"][..], [".TH batchgate 1", "batchgate\\-health(1)", "Exit codes"]),
+            (&["man", "check"], [".TH batchgate-check 1", "\\-\\-strict", "in CI"]),
+        ] {
+            let page = text(&run(batchgate().args(arguments)));
+            let missing: Vec<_> = parts.iter().filter(|part| !page.contains(**part)).collect();
+            assert!(missing.is_empty(), "{missing:?} are not in\n{page}");
+        }
+        let unknown = run(batchgate().args(["man", "serve"]));
+        assert_eq!(code(&unknown), Some(1), "{}", text(&unknown));
     }
 }
 

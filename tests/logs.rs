@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::harness::gateway::batchgate;
 use crate::harness::wait::until_true;
 use crate::harness::{Answer, Config, Gateway, Request, Setup, Upstream};
 
@@ -182,6 +183,90 @@ fn items_without_a_line_of_their_own_are_counted() {
     gateway.log_line(&[("kind", "batch"), ("failed", "120"), ("omitted", "20")]);
     gateway.log_line(&[("kind", "item"), ("id", "n99")]);
     assert_eq!(gateway.log_lines(&[("kind", "item")]).len(), 100);
+}
+
+#[test]
+fn a_requests_line_says_where_it_went_and_how_long_it_took() {
+    let upstream = Upstream::answering(|_| Answer::text(200, "hello"));
+    let gateway = Gateway::before(&upstream);
+    let request = Request::post("/a/b?secret=1", "text/plain", "abc").header("User-Agent", "tests/1");
+    gateway.send(&request.header("traceparent", PARENT));
+    let line = gateway.log_line(&[("kind", "request"), ("path", "/a/b")]);
+    let target = upstream.url().trim_start_matches("http://").to_owned();
+    for (field, value) in [
+        ("target", json!(target)),
+        ("host", json!(gateway.address().to_string())),
+        ("protocol", json!("HTTP/1.1")),
+        ("agent", json!("tests/1")),
+        ("bytes_in", json!(3)),
+        ("bytes_out", json!(5)),
+        ("attempts", json!(1)),
+    ] {
+        assert_eq!(line[field], value, "{field}: {line}");
+    }
+    let times = ["queued_ms", "connect_ms", "first_byte_ms", "duration_ms"];
+    assert!(times.iter().all(|name| line[*name].as_f64().is_some_and(|time| time > 0.0)), "{line}");
+}
+
+#[test]
+fn the_access_log_has_a_file_that_may_be_rotated() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let access = format!("{{ format: combined, file: '{}' }}", file.display());
+    let config = Config::all_to("legacy", upstream.url()).batch("/batch");
+    let gateway = config
+        .raw(format!("log: {{ level: warn, flush: 0s, access: {{ level: requests, {} }}", &access[1..]))
+        .start();
+    let has = |path: &std::path::Path, part: &str| {
+        std::fs::read_to_string(path).is_ok_and(|text| text.contains(part))
+    };
+    gateway.send(&Request::get("/first?secret=1"));
+    until_true("the first line", || has(&file, "\"GET /first HTTP/1.1\" 200"));
+    let old = folder.path().join("access.log.1");
+    std::fs::rename(&file, &old).unwrap();
+    gateway.item(&json!({"method": "GET", "url": "/item"}));
+    until_true("the second line", || has(&file, "\"POST /batch HTTP/1.1\" 207"));
+    assert!(!has(&file, "/first") && !has(&old, "POST") && !has(&old, "secret") && !has(&file, "/item"));
+    assert!(gateway.process().lines().is_empty(), "{:?}", gateway.process().lines());
+}
+
+#[test]
+fn an_access_log_that_cant_be_opened_keeps_the_gateway_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("batchgate.yaml");
+    let text = "listen: 127.0.0.1:0\nadmin: off\nroutes: [{ path: /, respond: { status: 404 } }]\nlog: { access: { file: missing/access.log } }\n";
+    std::fs::write(&file, text).unwrap();
+    let output = crate::harness::programs::run(batchgate().arg("run").arg("--config").arg(&file));
+    let said = crate::harness::programs::text(&output);
+    assert!(!output.status.success() && said.contains("missing/access.log could not be opened"), "{said}");
+}
+
+#[test]
+fn every_item_may_have_a_line() {
+    let upstream = Upstream::start();
+    let config = Config::all_to("legacy", upstream.url()).batch("/batch");
+    let gateway =
+        config.raw("log: { access: { level: items, format: text, fields: [kind, id, status] } }").start();
+    let items = [("a", "/a"), ("b", "//b")].map(|(id, url)| json!({"id": id, "method": "GET", "url": url}));
+    gateway.batch(&json!({ "requests": items }));
+    gateway.process().line_with(&["kind=batch"]);
+    gateway.send(&Request::lines("{\"id\":\"c\",\"method\":\"GET\",\"url\":\"/c\"}\n"));
+    gateway.process().line_with(&["kind=item id=c status=200"]);
+    let lines = gateway.process().lines();
+    for line in ["kind=item id=a status=200", "kind=item id=b status=400"] {
+        assert_eq!(lines.iter().filter(|found| *found == line).count(), 1, "{line}: {lines:?}");
+    }
+}
+
+#[test]
+fn the_first_line_names_the_addresses_and_counts() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let counts = [("upstreams", "1"), ("targets", "1"), ("routes", "1"), ("endpoints", "1")];
+    let line = gateway
+        .log_line(&[&[("kind", "start"), ("admin", &gateway.admin().to_string())], &counts[..]].concat());
+    assert!(line["listen"].as_str().unwrap().contains(&gateway.address().to_string()), "{line}");
 }
 
 /// The log lines that have this text.

@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 use super::check::CheckArguments;
 use super::config_file::ConfigFile;
 use super::health::HealthArguments;
+use super::init::InitArguments;
+use super::manual::{CompletionsArguments, ManArguments};
 use crate::demo::{DemoOptions, DemoUntil, LAST_FIRST_PORT};
 
 /// The program's version and pingora's, which `Cargo.toml` pins.
@@ -20,6 +22,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (pingora 0.9.1)");
     arg_required_else_help = true,
     after_help = "Examples:
   batchgate demo                                           see it work, without a configuration
+  batchgate init                                           write a configuration to start from
   batchgate check --config batchgate.yaml                  list every error of the file
   batchgate run --config batchgate.yaml                    serve
   batchgate explain --config batchgate.yaml batch.json     see what would happen to a batch
@@ -38,6 +41,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   batchgate run --config batchgate.yaml
   batchgate run --config - < batchgate.yaml       read the configuration from stdin, once
+  batchgate run --config batchgate.yaml --set log.format=text --set upstreams.orders.concurrency=8
   kill -HUP $(pidof batchgate)     read the file again; a file with errors changes nothing
   kill -QUIT $(pidof batchgate)    upgrade without a gap: start the installed program and hand it the sockets
   kill -TERM $(pidof batchgate)    finish the work in progress, then exit; a second one exits at once
@@ -79,6 +83,14 @@ The format is taken from --content-type, otherwise from the file's extension (.j
 from the first character. Header values that may be secret are masked. Exit codes: 0 the batch would be accepted, even
 if items in it would be rejected; 1 it would be refused.")]
     Explain(ExplainArguments),
+    /// Writes a configuration to start from
+    #[command(after_help = "Examples:
+  batchgate init                                         write batchgate.yaml
+  batchgate init --upstream http://10.0.0.1:9001 --listen 0.0.0.0:8080 gateway.yaml
+  batchgate init - > batchgate.yaml                      print it
+
+A file that exists is never changed. Exit codes: 0 the file is written; 1 it is not, and stderr says why.")]
+    Init(InitArguments),
     /// Prints the JSON Schema of the configuration
     #[command(after_help = "Examples:
   batchgate schema > batchgate.schema.json
@@ -95,6 +107,18 @@ An editor with a YAML language server completes and checks a file that begins wi
 Without --port: gateway on 8080, legacy API on 8081, admin on 9901. All of them listen on 127.0.0.1 only. Output to a
 terminal is coloured unless NO_COLOR is set.")]
     Demo(DemoArguments),
+    /// Prints the script that completes command lines in a shell
+    #[command(after_help = "Examples:
+  batchgate completions bash > /usr/share/bash-completion/completions/batchgate
+  batchgate completions zsh > /usr/share/zsh/site-functions/_batchgate
+  batchgate completions fish > ~/.config/fish/completions/batchgate.fish")]
+    Completions(CompletionsArguments),
+    /// Prints the manual page of the program, or of one command
+    #[command(after_help = "Examples:
+  batchgate man > batchgate.1
+  batchgate man run > batchgate-run.1
+  batchgate man check | man -l -")]
+    Man(ManArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -215,7 +239,7 @@ mod tests {
 
     /// The words of an example line, without redirections and the explanation after it.
     fn words(line: &str) -> Vec<String> {
-        let ends = ["   ", " && ", " > ", " < "].iter().filter_map(|end| line.find(end));
+        let ends = ["   ", " && ", " > ", " < ", " | "].iter().filter_map(|end| line.find(end));
         let command = &line[..ends.min().unwrap_or(line.len())];
         let pieces = command.split('\'').enumerate();
         let words = pieces.flat_map(|(at, piece)| match at % 2 {

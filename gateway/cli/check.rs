@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), Box<dyn Error>> {
     };
     let passes = loaded.is_some() && (found.is_empty() || !arguments.strict);
     if arguments.json {
-        print_line(serde_json::to_string_pretty(&Report::new(&found, passes))?);
+        print_line(serde_json::to_string_pretty(&Report { ok: passes, ..Report::from_found(&found) })?);
         let file = arguments.file.config.display().to_string();
         return if passes { Ok(()) } else { Err(CheckError::ReportedAsJson(file).into()) };
     }
@@ -78,21 +78,29 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), Box<dyn Error>> {
 }
 
 impl<'a> Report<'a> {
-    fn new(found: &'a Diagnostics, ok: bool) -> Self {
+    /// A report that does not pass.
+    fn from_found(found: &'a Diagnostics) -> Self {
         let count = |severity| found.iter().filter(|entry| entry.severity == severity).count();
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-        let diagnostics = found.iter().map(|entry| Entry::new(entry, found.file())).collect();
-        Self { ok, errors, warnings, diagnostics, omitted: found.len() - errors - warnings }
+        let diagnostics = found.iter().map(Entry::new).collect();
+        Self { ok: false, errors, warnings, diagnostics, omitted: found.len() - errors - warnings }
     }
 }
 
 impl<'a> Entry<'a> {
-    fn new(entry: &'a Diagnostic, file: &'a str) -> Self {
+    fn new(entry: &'a Diagnostic) -> Self {
         let severity = match entry.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
         let (line, column) = (entry.line(), entry.column());
-        Self { severity, file, line, column, message: &entry.message, help: entry.hint.as_deref() }
+        Self {
+            severity,
+            file: entry.file(),
+            line,
+            column,
+            message: &entry.message,
+            help: entry.hint.as_deref(),
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 
-use crate::config::{ConfigSource, Diagnostics, ListenAddress};
+use crate::config::{ConfigSource, Diagnostics, ListenAddress, Override};
 use crate::http_client::{ClientError, HttpClient, Server};
 use crate::terminal::{one_line, print_line};
 
@@ -27,6 +27,9 @@ pub(super) struct HealthArguments {
     /// Take the address from this configuration
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// A value in place of the configuration's, as for the gateway itself
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
+    pub(super) overrides: Vec<Override>,
 }
 
 /// Why the gateway is not ready.
@@ -53,7 +56,7 @@ pub(super) fn run(arguments: HealthArguments) -> Result<(), Box<dyn Error>> {
 
 fn ask(arguments: HealthArguments) -> Result<(), HealthError> {
     let server = match arguments.config {
-        Some(file) => configured(ConfigSource::from_argument(&file)?)?,
+        Some(file) => configured(ConfigSource::from_argument(&file)?.with(&arguments.overrides))?,
         None => arguments.admin,
     };
     let request = Request::get("/readyz").body(Bytes::new())?;

@@ -7,6 +7,8 @@ mod check;
 mod config_file;
 mod explain;
 mod health;
+mod init;
+mod manual;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -46,6 +48,12 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             print_line(config::schema().trim_end());
             Ok(())
         }
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Completions(arguments) => {
+            manual::completions::<Cli>(&arguments);
+            Ok(())
+        }
+        Command::Man(arguments) => manual::man::<Cli>(&arguments),
         Command::Demo(arguments) => crate::demo::run(arguments.into()),
     }
 }

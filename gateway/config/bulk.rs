@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{BatchDocument, BatchEndpoint, ItemOrder, ReplyMode};
-use super::resolver::{Refused, Resolved, Resolver, Seen, all, already, canonical};
+use super::resolver::{Refused, Resolved, Resolver, Seen, all, canonical};
 use super::trace::TraceDocument;
 use super::yaml::diagnostic::{nearest, quoted};
 use super::yaml::quantity::{ByteSize, TimeLimit};
@@ -246,7 +246,7 @@ impl Resolver<'_> {
             let other = &endpoint.value.path;
             if canonical(other).as_ref() == Some(found) {
                 let message = format!("the bulk route {} is at a batch endpoint's path", path.shown());
-                let help = format!("give it another path; {}", already(other.span));
+                let help = format!("give it another path; {}", self.findings.already(other.span));
                 return self.refuse(path.span, message, help);
             }
         }

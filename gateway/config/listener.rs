@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::pem;
-use super::resolver::{Resolved, Resolver, all, already};
+use super::resolver::{Resolved, Resolver, all};
 use super::yaml::schema::allow_short_form;
 use super::yaml::span::Span;
 use super::yaml::wrappers::At;
@@ -57,6 +57,15 @@ pub enum ListenAddress {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
+}
+
+impl std::fmt::Display for ListenAddress {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// A certificate chain and its key, PEM files that exist and fit each other.
@@ -134,7 +143,7 @@ impl Resolver<'_> {
         };
         // An admin address by default has no place; the listener that is in its way has one.
         let (shown, help) = match written.span {
-            Some(_) => (written.span, already(*span)),
+            Some(_) => (written.span, self.findings.already(*span)),
             None => (*span, "it is admin's default; set `admin` to another address, or to `off`".to_owned()),
         };
         self.refuse(shown, format!("the address {} is used twice", written.shown()), help)

@@ -1,4 +1,4 @@
-//! From a text to settings, in five steps: tree, environment, shape, document, names.
+//! From texts to settings, in six steps: trees, environment, one tree, shape, document, names.
 //!
 //! Each step passes on what it understood, so that one run reports the problems at every
 //! level. A file that is not YAML has no tree; only then is there a single error.
@@ -7,20 +7,22 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::environment::{Environment, substitute};
+use super::environment::Environment;
+use super::include::include;
 use super::listener::ListenAddress;
-use super::masking;
+use super::overrides::Override;
 use super::read_file::ReadFile;
 use super::resolver::{Refused, Resolver};
 use super::settings::{Document, Settings, default_admin};
+use super::text::{read, text_of};
 use super::vocabulary::VOCABULARY;
-use super::yaml::diagnostic::{Diagnostic, Diagnostics, Findings, Source};
+use super::yaml::diagnostic::{Diagnostic, Diagnostics, Findings};
 use super::yaml::schema::schema_of;
+use super::yaml::schema_check;
 use super::yaml::schema_check::Fitness;
 use super::yaml::tree::{Node, NodeValue};
 use super::yaml::wrappers::At;
 use super::yaml::written::Written;
-use super::yaml::{schema_check, secrets, tree};
 
 /// Settings, and the warnings about them.
 #[derive(Clone, Debug)]
@@ -39,67 +41,76 @@ pub struct Loaded {
 /// environment variable.
 ///
 /// # Errors
-/// Everything that is wrong with the text.
+/// Everything that is wrong with the text, and with the files that it includes.
 pub fn parse(text: &str, name: &str, base: &Path, env: Environment<'_>) -> Result<Loaded, Diagnostics> {
-    let mut source = Source { file: name, text, secret: secrets::in_words(text) };
+    parse_with(text, name, base, env, &[])
+}
+
+/// The same, with what the command line sets.
+pub(super) fn parse_with(
+    text: &str,
+    name: &str,
+    base: &Path,
+    env: Environment<'_>,
+    overrides: &[Override],
+) -> Result<Loaded, Diagnostics> {
     let mut findings = Findings::default();
-    let mut tree = match tree::read(text) {
-        Ok(tree) => tree,
-        Err(error) => {
-            source.secret = masking::in_text(text);
-            return Err(source.diagnostics(Findings::of(*error)));
-        }
+    let Some(mut tree) = read(text_of(text, name, base), env, &mut findings) else {
+        return Err(findings.diagnostics());
     };
-    source.secret.extend(masking::in_tree(&tree));
+    let mut files = Vec::new();
+    include(&mut tree, base, env, &mut findings, &mut files);
+    for set in overrides {
+        set.apply(&mut tree, env, &mut findings);
+    }
     // Taken before anything is refused, so that one error does not bring forth others.
     let upstream_names: Vec<_> = Written::root(&tree).key("upstreams").keys().map(str::to_owned).collect();
-    substitute(&mut tree, text, env, &mut findings);
     let settings = document(&mut tree, &mut findings).and_then(|document| {
-        let files = Vec::new();
         let (written, upstream_names) = (Written::root(&tree), upstream_names.as_slice());
-        let mut resolver = Resolver { base, written, upstream_names, findings: &mut findings, files };
+        let mut resolver = Resolver { written, upstream_names, findings: &mut findings, files };
         let settings = resolver.settings(document).ok()?;
         Some((settings, resolver.files))
     });
     let failed = findings.has_errors();
-    let diagnostics = source.diagnostics(findings);
+    let diagnostics = findings.diagnostics();
     match settings {
         Some((settings, files)) if !failed => Ok(Loaded { settings, files, warnings: diagnostics }),
         Some(_) | None => Err(diagnostics),
     }
 }
 
-/// Reads only `admin` from `text`; `None` if it is off.
+/// Reads only `admin` from `text` and what it includes; `None` if it is off.
 ///
 /// # Errors
 /// The text is not YAML, or `admin` is wrong.
 pub(super) fn admin_in(
     text: &str,
     name: &str,
+    base: &Path,
     env: Environment<'_>,
+    overrides: &[Override],
 ) -> Result<Option<ListenAddress>, Diagnostics> {
-    let mut source = Source { file: name, text, secret: masking::in_text(text) };
     let mut findings = Findings::default();
-    let admin = tree::read(text).map_err(|error| source.diagnostics(Findings::of(*error)))?;
-    source.secret = secrets::in_words(text);
-    let mut admin = admin.get("admin").cloned();
-    if let Some(node) = &mut admin {
-        substitute(node, text, env, &mut findings);
-    }
-    let written = admin.as_ref().and_then(|node| At::deserialize(node).ok()).unwrap_or_else(default_admin);
-    let (written_at, files) = (Written::default(), Vec::new());
-    let mut resolver = Resolver {
-        base: Path::new(""),
-        written: written_at,
-        upstream_names: &[],
-        findings: &mut findings,
-        files,
+    let Some(mut tree) = read(text_of(text, name, base), env, &mut findings) else {
+        return Err(findings.diagnostics());
     };
-    let address = resolver.admin(&written, &[]);
-    match address {
-        Ok(address) if !findings.has_errors() => Ok(address),
-        Ok(_) | Err(Refused) => Err(source.diagnostics(findings)),
+    let mut files = Vec::new();
+    include(&mut tree, base, env, &mut findings, &mut files);
+    for set in overrides {
+        set.apply(&mut tree, env, &mut findings);
     }
+    findings.forget();
+    let admin = tree.get("admin").filter(|node| node.value != NodeValue::Empty);
+    let written = admin.map_or_else(|| Ok(default_admin()), At::deserialize);
+    let Ok(written) = written else {
+        let message = "`admin` is not an address, or has a variable that is not set";
+        findings.push(Diagnostic::error(admin.map(|node| node.span), message));
+        return Err(findings.diagnostics());
+    };
+    let mut resolver =
+        Resolver { written: Written::default(), upstream_names: &[], findings: &mut findings, files };
+    let address = resolver.admin(&written, &[]);
+    address.map_err(|Refused| findings.diagnostics())
 }
 
 fn document(tree: &mut Node, findings: &mut Findings) -> Option<Document> {

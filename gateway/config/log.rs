@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
+use super::access_log::{AccessFormat, AccessLevel, AccessLogSettings};
 use super::resolver::{Resolved, Resolver};
 use super::yaml::diagnostic::nearest;
 use super::yaml::quantity::{Delay, TimeLimit};
@@ -20,6 +21,8 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`; also by part: `warn,batchgate=debug`.
     pub level: String,
+    /// The lines of requests, batches and items.
+    pub access: AccessLogSettings,
     /// An item or a request that takes this long is slow. An endpoint's `trace.slow` can say otherwise for its items.
     #[serde(with = "TimeLimit")]
     pub slow: Duration,
@@ -39,14 +42,36 @@ pub enum LogFormat {
     Text,
 }
 
+impl From<LogFormat> for AccessFormat {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Json => Self::Json,
+            LogFormat::Text => Self::Text,
+        }
+    }
+}
+
 impl Default for LogSettings {
     fn default() -> Self {
         Self {
             format: LogFormat::Json,
             level: "info".to_owned(),
+            access: AccessLogSettings::default(),
             slow: Duration::from_secs(1),
             flush: Duration::from_millis(100),
         }
+    }
+}
+
+impl LogSettings {
+    /// Which lines of requests, batches and items are written.
+    #[must_use]
+    pub fn access_level(&self) -> AccessLevel {
+        let hint = || EnvFilter::builder().parse(&self.level).ok()?.max_level_hint();
+        self.access.level.unwrap_or_else(|| match hint() {
+            Some(most) if most < tracing::level_filters::LevelFilter::INFO => AccessLevel::Off,
+            Some(_) | None => AccessLevel::Requests,
+        })
     }
 }
 
@@ -60,7 +85,11 @@ impl Resolver<'_> {
                 && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(directive))
         });
         if stray.is_none() && EnvFilter::builder().parse(level).is_ok() {
-            return Ok(log.clone());
+            let mut log = log.clone();
+            if let Some(path) = log.access.path_mut() {
+                *path = self.base.join(&*path).to_string_lossy().into_owned();
+            }
+            return Ok(log);
         }
         let help = match stray.and_then(|stray| nearest(stray, LEVELS)) {
             Some(meant) => format!("did you mean `{meant}`?"),

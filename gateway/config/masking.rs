@@ -25,7 +25,7 @@ pub fn is_secret_field(name: &str) -> bool {
 }
 
 /// Whether a key's value is a secret. `api_keys` is a mapping that names a file.
-fn is_secret_key(name: &str) -> bool {
+pub(super) fn is_secret_key(name: &str) -> bool {
     names_a_secret(name) && !["api_keys", "api-keys"].iter().any(|key| key.eq_ignore_ascii_case(name))
 }
 

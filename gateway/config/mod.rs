@@ -7,13 +7,15 @@
 //!    valid YAML ends here, with the only report that has a single error.
 //! 2. **Environment.** `environment` replaces `${NAME}` in scalars, and marks the values that it touched. A variable can't
 //!    become structure.
-//! 3. **Schema check.** `yaml::schema_check` compares the tree with the JSON Schema that is derived from the types of the
+//! 3. **One tree.** `include` adds the files that the configuration includes, `overrides` what the command line sets. Spans say
+//!    which text a value comes from, so every report names the right file.
+//! 4. **Schema check.** `yaml::schema_check` compares the tree with the JSON Schema that is derived from the types of the
 //!    sections. It reports every mistake, and takes what does not fit out of the tree, so that the next steps can go on.
-//! 4. **Deserialize.** `yaml::deserialize` reads the tree into the `Document`. Quantities (`5s`,
+//! 5. **Deserialize.** `yaml::deserialize` reads the tree into the `Document`. Quantities (`5s`,
 //!    `8MiB`, `20%`) become numbers here, and every absent key gets its default.
-//! 5. **Resolve.** Each section checks its values against each other and against other sections: names are looked up,
+//! 6. **Resolve.** Each section checks its values against each other and against other sections: names are looked up,
 //!    files are read, paths become canonical. `Resolver` collects the problems.
-//! 6. **Report.** `yaml::diagnostic` sorts the findings, masks secrets, and cuts a snippet for each.
+//! 7. **Report.** `yaml::diagnostic` sorts the findings, masks secrets, and cuts a snippet for each.
 //!
 //! # Sections
 //! One file is one section: `limits`, `log`, `drain`, `cors`, `listener`, `upstream` and its parts (`target`, `timeout`,
@@ -46,6 +48,7 @@
 
 pub(crate) mod execution_policy;
 pub(crate) mod yaml;
+mod access_log;
 mod auth;
 mod batch;
 mod bulk;
@@ -59,12 +62,14 @@ mod failure_kinds;
 mod headers;
 mod health_check;
 mod http2;
+mod include;
 mod limits;
 mod listener;
 mod load;
 mod log;
 mod masking;
 mod name_servers;
+mod overrides;
 mod path_pattern;
 mod pem;
 mod rate;
@@ -78,6 +83,7 @@ mod source;
 mod status;
 mod stream_window;
 mod target;
+mod text;
 mod timeout;
 mod trace;
 mod trusted_proxies;
@@ -86,6 +92,7 @@ mod upstream;
 mod vocabulary;
 mod without_effect;
 
+pub use access_log::{AccessField, AccessFormat, AccessLevel, AccessLogSettings};
 pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
 pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat, ReplyMode};
 pub use bulk::BulkRoute;
@@ -102,6 +109,7 @@ pub use listener::{ListenAddress, Listener, TlsFiles};
 pub use load::{Loaded, parse, schema};
 pub use log::{LogFormat, LogSettings};
 pub use masking::is_secret_field;
+pub use overrides::Override;
 pub use rate_limit::{LimitedBatch, RateLimit, Share};
 pub use read_file::ReadFile;
 pub use retry::Retry;

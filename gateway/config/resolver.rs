@@ -4,7 +4,7 @@
 //! [`Resolver::refuse`], and returns [`Refused`] if there was one; the other sections go on. So one run reports everything.
 //! What several sections need is here: paths, names, files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use http::{HeaderName, Method};
 
@@ -29,8 +29,6 @@ pub(super) type Resolved<T> = Result<T, Refused>;
 
 /// What every part needs to be resolved.
 pub(super) struct Resolver<'a> {
-    /// The configuration file's folder.
-    pub(super) base: &'a Path,
     /// The file, checked against the schema: where everything is written.
     pub(super) written: Written<'a>,
     /// Names of upstreams in the file, resolved or not, in its order.
@@ -66,7 +64,7 @@ impl Resolver<'_> {
         written: &At<String>,
         message: impl FnOnce(String) -> String,
     ) -> Resolved<()> {
-        match seen.earlier(key, written.span) {
+        match seen.earlier(key, written.span, self.findings) {
             Some(earlier) => self.refuse(written.span, message(written.shown()), earlier),
             None => Ok(()),
         }
@@ -170,9 +168,9 @@ impl Resolver<'_> {
         Ok(bytes)
     }
 
-    /// A path relative to the configuration file.
+    /// A path relative to the file that has it.
     pub(super) fn file(&self, path: &At<String>) -> PathBuf {
-        self.base.join(&path.value)
+        self.findings.base(path.span).join(&path.value)
     }
 
     /// A PEM file's content, or the error at its name.
@@ -207,19 +205,11 @@ impl<K: PartialEq> Seen<K> {
     }
 
     /// The help to give where an equal key was seen before; else remembers this one.
-    pub(super) fn earlier(&mut self, key: K, span: Option<Span>) -> Option<String> {
-        let earlier = self.0.iter().find(|(other, _)| *other == key).map(|(_, span)| already(*span));
+    pub(super) fn earlier(&mut self, key: K, span: Option<Span>, findings: &Findings) -> Option<String> {
+        let earlier = self.0.iter().find(|(other, _)| *other == key).map(|(_, span)| findings.already(*span));
         if earlier.is_none() {
             self.0.push((key, span));
         }
         earlier
-    }
-}
-
-/// Such as `it is already on line 7`: the help for a duplicate.
-pub(super) fn already(span: Option<Span>) -> String {
-    match span {
-        Some(span) => format!("it is already on line {}", span.line),
-        None => "it is there by default".to_owned(),
     }
 }

@@ -98,6 +98,12 @@ pub(super) struct Document {
     /// Web pages of other origins that may use the batch endpoints.
     #[serde(default)]
     cors: Cors,
+
+    /// Files whose parts are added to this one. `*` and `?` stand for parts of a file's name. Lists are joined; a name in
+    /// two files is an error.
+    #[serde(default, skip_serializing)]
+    #[schemars(extend("examples" = [["conf.d/*.yaml"]]))]
+    include: Vec<At<String>>,
 }
 
 /// A gateway's settings.
@@ -223,6 +229,12 @@ impl Document {
         routes.chain(asked).map(|name| name.value.as_str()).collect()
     }
 
+    /// The names of the upstreams that get items of batches.
+    fn batched_upstreams(&self) -> Vec<&str> {
+        let routes = self.routes.iter().map(|route| &route.value).filter(|route| route.batch);
+        routes.filter_map(|route| route.upstream.as_ref()).map(|name| name.value.as_str()).collect()
+    }
+
     /// The file in effect, as YAML that can be loaded again.
     fn shown(mut self, settings: &Settings) -> String {
         self.limits = settings.limits;
@@ -251,7 +263,8 @@ impl Resolver<'_> {
         let batch = self.endpoints(&document.batch);
         let bulk = self.bulk_routes(&document.bulk, &document.batch, routes.as_ref().ok());
         self.hidden_routes(&document.routes, &document.batch);
-        self.deadlines(&document.upstreams, document.largest(|batch| batch.deadline.value.0));
+        let longest = document.largest(|batch| batch.deadline.value.0);
+        self.deadlines(&document.upstreams, longest, &document.batched_upstreams());
         let limits = self.limits(&document.limits, document.largest_batch());
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
         let limited = Limited {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::listener::ListenAddress;
-use super::load::{Loaded, admin_in, parse};
+use super::load::{Loaded, admin_in, parse_with};
+use super::overrides::Override;
 use super::yaml::diagnostic::Diagnostics;
 
 /// Bytes of a configuration.
@@ -16,6 +17,7 @@ const MAX_FILE: u64 = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct ConfigSource {
     input: Input,
+    overrides: Vec<Override>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,13 +38,19 @@ impl ConfigSource {
         }
         let text =
             text_of(std::io::stdin().lock()).map_err(|message| Diagnostics::of_file(STDIN, message))?;
-        Ok(Self { input: Input::Text(text.into()) })
+        Ok(Self { input: Input::Text(text.into()), overrides: Vec::new() })
     }
 
     /// A file.
     #[must_use]
     pub fn from_file(file: &Path) -> Self {
-        Self { input: Input::File(file.to_owned()) }
+        Self { input: Input::File(file.to_owned()), overrides: Vec::new() }
+    }
+
+    /// The same with other values in it.
+    #[must_use]
+    pub fn with(self, overrides: &[Override]) -> Self {
+        Self { overrides: overrides.to_owned(), ..self }
     }
 
     /// The file, if it is one.
@@ -68,8 +76,7 @@ impl ConfigSource {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(&self) -> Result<Loaded, Diagnostics> {
-        let base = self.file().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
-        parse(&self.text()?, &self.to_string(), base, &environment)
+        parse_with(&self.text()?, &self.to_string(), self.base(), &environment, &self.overrides)
     }
 
     /// Reads only where operators come in. The rest may have errors, so that a gateway whose file is being edited can still
@@ -78,7 +85,11 @@ impl ConfigSource {
     /// # Errors
     /// The text is not YAML, or `admin` is wrong.
     pub fn admin(&self) -> Result<Option<ListenAddress>, Diagnostics> {
-        admin_in(&self.text()?, &self.to_string(), &environment)
+        admin_in(&self.text()?, &self.to_string(), self.base(), &environment, &self.overrides)
+    }
+
+    fn base(&self) -> &Path {
+        self.file().and_then(Path::parent).unwrap_or_else(|| Path::new(""))
     }
 
     fn text(&self) -> Result<Arc<str>, Diagnostics> {

@@ -170,7 +170,7 @@ impl Resolver<'_> {
                     return self.refuse(url.span, format!("{shown} {}", error.problem), error.help);
                 }
             };
-            if let Some(earlier) = seen.earlier(target.place.clone(), url.span) {
+            if let Some(earlier) = seen.earlier(target.place.clone(), url.span, self.findings) {
                 let help = format!("{earlier}; for a larger share, give it a `weight`");
                 self.warn(url.span, format!("duplicate target {}", url.shown()), help);
             }

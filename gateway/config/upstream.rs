@@ -349,12 +349,19 @@ impl Resolver<'_> {
         }
     }
 
-    /// Warns about time limits that another one makes void; `longest` is the longest deadline of a batch.
-    pub(super) fn deadlines(&mut self, upstreams: &Named<UpstreamDocument>, longest: Option<Duration>) {
+    /// Warns about time limits that another one makes void. `longest`: the longest deadline of a batch; `batched`: the upstreams that
+    /// get items of batches.
+    pub(super) fn deadlines(
+        &mut self,
+        upstreams: &Named<UpstreamDocument>,
+        longest: Option<Duration>,
+        batched: &[&str],
+    ) {
         for (name, upstream) in &upstreams.0 {
             let UpstreamTimeouts { connect, item, .. } = upstream.timeout;
             let written = self.written.key("upstreams").key(&name.value).key("timeout");
             let item_span = written.key("item").span();
+            let longest = longest.filter(|_| batched.contains(&name.value.as_str()));
             if longest.is_some_and(|longest| item > longest) {
                 let message = format!("a call to {} may take longer than any batch", name.shown());
                 let help = "lower `timeout.item`, or raise a batch endpoint's `deadline`";

@@ -33,6 +33,15 @@ impl Timeline {
         Self { queued, permit: None, attempts: Attempts::none(), end: None }
     }
 
+    /// It ends now, and so does its last attempt.
+    pub fn end_now(&mut self) {
+        let now = Stopwatch::start();
+        self.end = Some(now);
+        if let Some(last) = self.attempts.last_mut() {
+            last.end = now;
+        }
+    }
+
     /// From its permit to its end; `None` where it was never started.
     #[must_use]
     pub fn elapsed(&self) -> Option<Duration> {
@@ -141,6 +150,10 @@ impl Attempts {
     #[must_use]
     pub fn last(&self) -> Option<&AttemptTimes> {
         self.more.last().or(self.first.as_ref())
+    }
+
+    fn last_mut(&mut self) -> Option<&mut AttemptTimes> {
+        self.more.last_mut().or(self.first.as_mut())
     }
 
     /// The attempt before the last one.

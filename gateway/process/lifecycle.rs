@@ -12,7 +12,9 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Deadline;
 use crate::config::{ConfigSource, Loaded, Settings};
-use crate::telemetry::{HandoverResult, Logging, Metrics, MetricsError, ReloadResult, start_logging};
+use crate::telemetry::{
+    AccessLog, HandoverResult, Logging, Metrics, MetricsError, ReloadResult, start_logging,
+};
 
 use super::handover::{HandoverError, Successor};
 use super::reload::{Reloader, WatchedFile};
@@ -71,11 +73,15 @@ pub(crate) struct Running {
 /// # Errors
 /// A listener could not be set up.
 pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
-    start_on(settings, &mut Inherited::default()).await
+    start_on(settings, &mut Inherited::default(), AccessLog::off()).await
 }
 
 /// The same, with inherited sockets for those listeners of the configuration that have one.
-async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Running, StartError> {
+async fn start_on(
+    settings: Settings,
+    inherited: &mut Inherited,
+    access: AccessLog,
+) -> Result<Running, StartError> {
     let mut front = BoundSockets::default();
     for listener in &settings.listen {
         front.listen(listener, inherited).map_err(|error| StartError::Address { key: "listen", error })?;
@@ -83,7 +89,7 @@ async fn start_on(settings: Settings, inherited: &mut Inherited) -> Result<Runni
     let metrics = Metrics::new(super::PINGORA_VERSION)?;
     let admin = settings.admin.clone();
     let snapshot = Snapshot::new(settings, &metrics, None).await;
-    let gateway = Arc::new(Gateway::new(snapshot, metrics));
+    let gateway = Arc::new(Gateway::new(snapshot, metrics, access));
     gateway.metrics.record_reload(ReloadResult::Taken);
     gateway.start_checks();
     let (stop, stopped) = watch::channel(false);
@@ -174,9 +180,11 @@ pub(crate) fn run(source: ConfigSource) -> Result<(), Box<dyn Error>> {
     // Before the file is loaded, so that a change from here on is noticed.
     let watched = WatchedFile::new(source);
     let loaded = watched.source().load()?;
-    let logging = start_logging(&loaded.settings.log).map_err(|error| format!("batchgate: {error}"))?;
+    let (logging, access) =
+        start_logging(&loaded.settings.log).map_err(|error| format!("batchgate: {error}"))?;
     let runtime = runtime().map_err(|error| format!("batchgate: could not start threads: {error}"))?;
-    let ended = runtime.block_on(serve(watched, loaded, &logging, inherited));
+    let log = Log { logging: &logging, access };
+    let ended = runtime.block_on(serve(watched, loaded, log, inherited));
     // Cuts connections that are still open; their requests have ended.
     runtime.shutdown_background();
     Ok(ended.map_err(|error| format!("batchgate: {error}"))?)
@@ -191,24 +199,24 @@ fn runtime() -> std::io::Result<Runtime> {
 async fn serve(
     mut watched: WatchedFile,
     loaded: Loaded,
-    logging: &Logging,
+    log: Log<'_>,
     mut inherited: Inherited,
 ) -> Result<(), StartError> {
     // Before clients can come in: from here on no signal kills the process.
     let mut signals = Signals::new()?;
     for warning in loaded.warnings.iter() {
-        tracing::warn!(kind = "config", line = warning.line(), warning = warning.message);
+        let (file, line) = (warning.file(), warning.line());
+        tracing::warn!(kind = "config", file, line, warning = warning.message);
     }
     watched.watch_others(loaded.files);
     let given = inherited.count();
-    let mut running = start_on(loaded.settings, &mut inherited).await?;
+    let began = Began::new(&loaded.settings);
+    let mut running = start_on(loaded.settings, &mut inherited, log.access).await?;
     let metrics = &running.gateway.metrics;
-    metrics.watch_log(logging.dropped_lines());
+    metrics.watch_log(log.logging.dropped_lines());
     let sockets = given - inherited.count();
     inherited.close_the_rest();
-    let (config, version, pid) =
-        (watched.source().to_string(), env!("CARGO_PKG_VERSION"), std::process::id());
-    tracing::info!(kind = "start", %config, version, pid, sockets_taken_over = sockets);
+    began.log(&watched.source().to_string(), sockets);
     let predecessor = inherited.take_predecessor();
     if let Some(predecessor) = predecessor {
         notify_ready(systemd::Start::Succeeding);
@@ -222,6 +230,53 @@ async fn serve(
     let ending = obey(&mut signals, reloader, &running).await;
     end(&mut running, &mut signals, ending).await;
     Ok(())
+}
+
+/// The log that has started.
+struct Log<'run> {
+    logging: &'run Logging,
+    access: AccessLog,
+}
+
+/// What the first line says of a configuration.
+struct Began {
+    listen: String,
+    admin: String,
+    upstreams: usize,
+    targets: usize,
+    routes: usize,
+    endpoints: usize,
+}
+
+impl Began {
+    fn new(settings: &Settings) -> Self {
+        let listen: Vec<_> = settings.listen.iter().map(|listener| listener.address.to_string()).collect();
+        Self {
+            listen: listen.join(", "),
+            admin: settings.admin.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string),
+            upstreams: settings.upstreams.len(),
+            targets: settings.upstreams.iter().map(|upstream| upstream.targets.len()).sum(),
+            routes: settings.routes.routes().len(),
+            endpoints: settings.batch.len() + settings.bulk.len(),
+        }
+    }
+
+    fn log(&self, config: &str, sockets_taken_over: usize) {
+        let Self { listen, admin, upstreams, targets, routes, endpoints } = self;
+        tracing::info!(
+            kind = "start",
+            config,
+            version = env!("CARGO_PKG_VERSION"),
+            pid = std::process::id(),
+            listen,
+            admin,
+            upstreams,
+            targets,
+            routes,
+            endpoints,
+            sockets_taken_over,
+        );
+    }
 }
 
 /// Why a gateway ends.

@@ -11,18 +11,19 @@ use http::header::HeaderName;
 use http::request::Parts;
 
 use crate::admission::{Caller, ConnectionInfo, Meter, authenticate};
-use crate::batch::AdmissionRefusal;
+use crate::batch::{AdmissionRefusal, ItemResult};
 use crate::clock::Stopwatch;
 use crate::config::BatchEndpoint;
 use crate::dispatch::CallFailure;
 use crate::header::hops;
 use crate::problem::{self, ErrorReply, Limit};
 use crate::route::{RouteIndex, method_label};
-use crate::session::Session;
+use crate::session::{Seen, Session};
 use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
+use crate::stitch::ItemReport;
 use crate::telemetry::{
-    BatchEnd, BatchRecord, ConnectionRefusal, Recorder, RequestRecord, Sender, TraceContext,
+    BatchEnd, BatchRecord, ConnectionRefusal, ItemRecord, Recorder, RequestRecord, Sender, TraceContext,
 };
 
 use super::batch_request::Incoming;
@@ -206,24 +207,52 @@ impl Context {
         }
     }
 
-    /// Where records go.
-    pub(super) fn recorder(&self) -> Recorder<'_> {
-        Recorder::new(&self.gateway().metrics, self.snapshot.names())
+    /// When its head had been read.
+    pub(super) const fn began(&self) -> Stopwatch {
+        self.stopwatch
+    }
+
+    fn recorder(&self) -> Recorder<'_> {
+        let gateway = self.gateway();
+        Recorder::new(&gateway.metrics, &gateway.access, self.snapshot.names())
+    }
+
+    /// Records items of the batch at this endpoint, which have ended: their 1-based positions, results and reports.
+    pub(super) fn record_items(
+        &mut self,
+        endpoint: &BatchEndpoint,
+        positions: impl Iterator<Item = usize> + Clone,
+        results: &[ItemResult],
+        reports: &[ItemReport],
+    ) {
+        let snapshot = Arc::clone(&self.snapshot);
+        let record = self.batch_at(endpoint);
+        for ((position, result), report) in positions.clone().zip(results).zip(reports) {
+            record.add(position, result, report, snapshot.names());
+        }
+        self.recorder().items(reports);
+        let access = &self.gateway().access;
+        if access.takes_all_items() {
+            for ((position, result), report) in positions.zip(results).zip(reports) {
+                let item = ItemRecord::new(position, result, report, snapshot.names());
+                access.log_item(&self.caller.request_id, self.trace, &item);
+            }
+        }
     }
 
     /// Records a batch of which no item was sent, before its reply is written: nothing changes about it any more, so a
     /// client that has the reply finds the batch counted.
-    pub(super) fn record_unsent_batch(&mut self, status: StatusCode, bytes_out: usize) {
+    pub(super) fn record_unsent_batch(&mut self, session: &Session, status: StatusCode, bytes_out: usize) {
         if let Some(batch) = &mut self.batch
             && matches!(batch.end, BatchEnd::Refused(_) | BatchEnd::Explained)
         {
             batch.bytes_out = bytes_out;
-            self.record(Some(status));
+            self.record(&Seen { answered: Some(status), ..session.seen() });
         }
     }
 
-    /// Records the finished request, once; `answered` is the status of its reply.
-    pub(super) fn record(&mut self, answered: Option<StatusCode>) {
+    /// Records the finished request, once.
+    pub(super) fn record(&mut self, seen: &Seen<'_>) {
         if std::mem::replace(&mut self.is_recorded, true) {
             return;
         }
@@ -235,12 +264,15 @@ impl Context {
             trace: self.trace,
             client: &client,
             client_name: self.caller.identity.name.as_deref(),
+            host: &self.caller.authority,
+            head: &seen.head,
         };
         if let Some(mut batch) = batch {
-            batch.status = answered.unwrap_or(batch.status);
+            batch.status = seen.answered.unwrap_or(batch.status);
             return self.recorder().batch(&sender, &batch);
         }
-        self.request.status = answered;
+        self.request.status = seen.answered;
+        (self.request.bytes_in, self.request.bytes_out) = (seen.bytes_in, seen.bytes_out);
         self.request.elapsed = self.stopwatch.elapsed();
         self.recorder().request(&sender, &self.request);
     }

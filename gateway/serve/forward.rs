@@ -44,6 +44,7 @@ pub(super) async fn serve<'gateway>(
             let plan = ProxyPlan::new(session, context, &target.path, *upstream, mapping).map_err(refuse)?;
             let gateway = std::sync::Arc::clone(context.gateway());
             let outcome = proxy::forward(&gateway, session, context, &plan).await;
+            context.request.timeline = outcome.timeline;
             context.request.lasted = outcome.lasted;
             context.request.grpc_status = outcome.grpc_status;
             end(session, context, outcome.ended).await

@@ -40,9 +40,9 @@ impl RequestHandler for Front {
             Ok(Handled::Streamed(sent)) => sent.map(|()| true),
             Ok(Handled::Forwarded | Handled::BrokenOff) => Ok(false),
             Ok(Handled::Upgraded(tunnel)) => {
-                let answered = session.answered();
+                let seen = session.seen().into_owned();
                 context.request.lasted = Some(tunnel.carry(&self.gateway, session).await);
-                context.record(answered);
+                context.record(&seen);
                 return None;
             }
         };
@@ -53,7 +53,7 @@ impl RequestHandler for Front {
             context.client_left();
             session.break_off(ResetReason::CANCEL);
         }
-        context.record(session.answered());
+        context.record(&session.seen());
         if left.is_ok_and(|is_ours| is_ours) {
             session.linger().await;
         }

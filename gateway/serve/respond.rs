@@ -45,7 +45,7 @@ pub(super) async fn respond(
     });
     let stopwatch = Stopwatch::start();
     let (memory, length) = (reply.memory.take(), reply.body.length());
-    context.record_unsent_batch(reply.status, length);
+    context.record_unsent_batch(session, reply.status, length);
     let write = write(session, context, reply);
     let written = match &memory {
         Some(memory) => memory.at_pace_of_client(write).await.unwrap_or_else(|gave_way| {

@@ -60,11 +60,9 @@ impl<'run> Results<'run> {
 
     fn add_now(&mut self, items: Vec<DispatchedItem>, context: &mut Context) {
         let (results, reports) = self.runner.stitch(items, &mut self.budget);
-        let (record, names) = (context.batch_at(self.runner.entry.endpoint), self.runner.snapshot.names());
-        for (result, report) in results.results.iter().zip(&reports) {
-            record.add(record.summary.items + 1, result, report, names);
-        }
-        context.recorder().items(&reports);
+        let endpoint = self.runner.entry.endpoint;
+        let first = context.batch_at(endpoint).summary.items + 1;
+        context.record_items(endpoint, first.., &results.results, &reports);
         self.has_run |= !reports.iter().all(never_ran);
         let results = if self.policy.leaves_out_unstarted { started(results, &reports) } else { results };
         self.writer.add(results);

@@ -55,11 +55,10 @@ impl<'request> StreamReply<'request> {
         // What was written before costs nothing any more.
         let mut budget = BodyBudget::new(self.runner.entry.endpoint.limits.max_reply);
         let (results, reports) = self.runner.stitch(items, &mut budget);
-        self.context.recorder().items(&reports);
+        let endpoint = self.runner.entry.endpoint;
+        self.context.record_items(endpoint, positions.into_iter(), &results.results, &reports);
         self.retry_after = self.retry_after.max(results.retry_after());
-        for ((position, result), report) in positions.into_iter().zip(results.results).zip(&reports) {
-            let names = self.runner.snapshot.names();
-            self.context.batch_at(self.runner.entry.endpoint).add(position, &result, report, names);
+        for result in results.results {
             self.lines.put(result);
         }
     }

@@ -33,7 +33,9 @@ mod connection_control;
 mod http1;
 mod http2;
 mod rest;
+mod seen;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +56,7 @@ use crate::transport::client_certificate::client_name;
 pub(crate) use connection_control::{ConnectionControl, FindControl};
 pub(crate) use http2::Http2;
 pub(crate) use rest::Rest;
+pub(crate) use seen::Seen;
 
 /// After a reply that was sent before the request was read, the client may go on sending for this long in total …
 const LINGER: Duration = Duration::from_secs(8);
@@ -82,6 +85,10 @@ pub(crate) struct Session {
     linger: Duration,
     /// 100 was sent to a client that waits for it.
     may_send: bool,
+    /// Bytes of the request's body that were read.
+    bytes_in: u64,
+    /// Bytes of the reply's body that were written.
+    bytes_out: u64,
 }
 
 enum Protocol {
@@ -112,6 +119,8 @@ impl Session {
             left: None,
             linger: LINGER,
             may_send: false,
+            bytes_in: 0,
+            bytes_out: 0,
         }
     }
 
@@ -172,6 +181,9 @@ impl Session {
             Protocol::Http1(http1) => http1.read_body_bytes().await,
             Protocol::Http2(http2) => http2.read_body().await,
         };
+        if let Ok(Some(piece)) = &piece {
+            self.bytes_in += piece.len() as u64;
+        }
         piece.map_err(pingora::Error::into_down)
     }
 
@@ -242,6 +254,7 @@ impl Session {
             Protocol::Http2(http2) => http2.write_body(piece, rest).await,
         };
         written.map_err(pingora::Error::into_down)?;
+        self.bytes_out += length;
         self.left = self.left.map(|left| left.saturating_sub(length));
         self.is_complete |= rest.is_end();
         Ok(())
@@ -304,6 +317,16 @@ impl Session {
     /// The status of the final reply, once its head was written.
     pub(crate) const fn answered(&self) -> Option<StatusCode> {
         self.answered
+    }
+
+    /// What a record says of the request and its reply.
+    pub(crate) fn seen(&self) -> Seen<'_> {
+        Seen {
+            head: Cow::Borrowed(self.req_header()),
+            answered: self.answered,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+        }
     }
 
     /// Whether the client has its complete reply. A client that knows the length may leave with the last byte, before

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::memory::MemoryBudget;
-use crate::telemetry::Metrics;
+use crate::telemetry::{AccessLog, Metrics};
 use crate::upstream::health_check::start_checks;
 
 use super::activity::Activity;
@@ -27,6 +27,7 @@ pub(crate) struct Gateway {
     /// The health checks of the snapshot in use. Dropping the set ends them.
     checks: Mutex<JoinSet<()>>,
     pub(crate) metrics: Metrics,
+    pub(crate) access: AccessLog,
     /// The memory for bodies of all batches together.
     pub(crate) memory: MemoryBudget,
     pub(crate) activity: Activity,
@@ -36,12 +37,13 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(snapshot: Snapshot, metrics: Metrics) -> Self {
+    pub(crate) fn new(snapshot: Snapshot, metrics: Metrics, access: AccessLog) -> Self {
         let memory = MemoryBudget::new(snapshot.settings.limits.memory);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             checks: Mutex::default(),
             metrics,
+            access,
             memory,
             activity: Activity::default(),
             draining: AtomicBool::new(false),

@@ -45,7 +45,7 @@ where
 }
 
 /// The time in RFC 3339, to microseconds. All but the fraction is the same for a second, and kept for it.
-fn put_time(line: &mut Vec<u8>) -> fmt::Result {
+pub(super) fn put_time(line: &mut Vec<u8>) -> fmt::Result {
     thread_local! {
         static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
     }

@@ -52,15 +52,15 @@ pub(super) struct Line<'writer> {
     is_due: bool,
 }
 
-/// Starts a writer to `output`. Lines wait there for at most `flush`.
+/// Starts a writer to `output`. Lines wait there for at most `flush`, and `dropped` counts those that found no room.
 ///
 /// # Errors
 /// The system gives no thread.
 pub(super) fn start(
     output: impl Write + Send + 'static,
     flush: Duration,
+    dropped: Arc<AtomicU64>,
 ) -> io::Result<(LogWriter, WriterThread)> {
-    let dropped = Arc::new(AtomicU64::new(0));
     let shared = Arc::new(Shared { waiting: Mutex::default(), wake: Condvar::new(), dropped });
     let (writer, own) = (LogWriter(Arc::clone(&shared)), Arc::clone(&shared));
     let thread =
@@ -69,9 +69,9 @@ pub(super) fn start(
 }
 
 impl LogWriter {
-    /// How many lines were dropped so far.
-    pub(super) fn dropped(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.0.dropped)
+    /// Takes a line that may wait for others.
+    pub(super) fn put(&self, line: &[u8]) {
+        self.0.take(line, false);
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
 
     fn start_log(flush: Duration) -> (LogWriter, WriterThread, Receiver<Vec<u8>>) {
         let (sender, writes) = sync_channel(0);
-        let (log, thread) = start(Output(sender), flush).unwrap();
+        let (log, thread) = start(Output(sender), flush, Arc::default()).unwrap();
         (log, thread, writes)
     }
 
@@ -218,7 +218,7 @@ mod tests {
         for _ in 0..7 {
             log.0.take(&line, true);
         }
-        assert_eq!(log.dropped().load(Ordering::Relaxed), 3);
+        assert_eq!(log.0.dropped.load(Ordering::Relaxed), 3);
         assert_eq!(writes.recv().unwrap(), b"first\n");
         assert_eq!(writes.recv().unwrap().len(), MOST);
     }

@@ -3,7 +3,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use prometheus::core::Collector as _;
 use prometheus::process_collector::ProcessCollector;
@@ -243,12 +242,10 @@ impl Metrics {
             self.batch_bytes_out.with_label_values(&[endpoint]).observe(count(report.bytes_out));
         }
         self.batch_bytes_in.with_label_values(&[endpoint]).observe(count(report.bytes_in));
-        let mut whole = Duration::ZERO;
         for (phase, took) in report.phases.iter() {
-            whole += took;
             self.phase_duration.with_label_values(&[phase.as_str()]).observe(took.as_secs_f64());
         }
-        self.batch_duration.with_label_values(&[endpoint]).observe(whole.as_secs_f64());
+        self.batch_duration.with_label_values(&[endpoint]).observe(report.phases.total().as_secs_f64());
     }
 
     /// Records finished items. Items of a batch are often alike, so a run with the same labels is counted at once.

@@ -7,9 +7,11 @@
 
 pub(crate) mod log_throttle;
 pub(crate) mod registry;
+mod access;
 mod connections;
 mod grpc;
 mod libraries;
+mod log_file;
 mod log_json;
 mod item_record;
 mod log_lines;
@@ -17,12 +19,15 @@ mod log_writer;
 mod long_lived;
 mod metrics;
 mod names;
+#[cfg(test)]
+mod page;
 mod record;
 mod recorder;
 mod tls;
 mod trace;
 mod upstreams;
 
+pub use access::AccessLog;
 pub use connections::{ConnectionMetrics, ConnectionRefusal, RefusedRequest};
 pub use grpc::GrpcStatus;
 pub use item_record::{ItemRecord, KeptItems};

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use http::request::Parts;
 
 use crate::batch::{ItemResult, Summary};
 use crate::config::BatchEndpoint;
-use crate::dispatch::Undone;
+use crate::dispatch::{Timeline, Undone};
 use crate::phase::Phase;
 use crate::problem::{ErrorReply, Limit};
 use crate::route::{RouteIndex, UpstreamIndex};
@@ -50,6 +51,15 @@ impl BatchEnd {
         }
     }
 
+    /// Why the gateway refused it, if it did.
+    #[must_use]
+    pub const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Refused(reason) => Some(reason),
+            Self::Ok | Self::Partial | Self::Failed | Self::ClientGone | Self::Explained => None,
+        }
+    }
+
     /// The word for metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -76,13 +86,19 @@ impl PhaseTimes {
         }
     }
 
+    /// All of them together.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        self.0.iter().sum()
+    }
+
     /// The phases and their times, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Phase, Duration)> + '_ {
         Phase::ALL.into_iter().zip(self.0)
     }
 }
 
-/// Who sent a request, as logs say it.
+/// Who sent a request, and how, as logs say it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'request> {
     /// The request's id.
@@ -93,6 +109,10 @@ pub struct Sender<'request> {
     pub client: &'request str,
     /// The client's name, if it has proved one.
     pub client_name: Option<&'request str>,
+    /// What the client called the gateway.
+    pub host: &'request str,
+    /// The request's head.
+    pub head: &'request Parts,
 }
 
 /// A batch, a stream or a bulk request. It is filled in while the batch is served: whatever ends the batch early leaves
@@ -186,6 +206,12 @@ pub struct RequestRecord {
     pub status: Option<StatusCode>,
     /// The gRPC status. HTTP says 200 for every such call; `None` for other requests.
     pub grpc_status: Option<GrpcStatus>,
+    /// Bytes of its body.
+    pub bytes_in: u64,
+    /// Bytes of its reply's body.
+    pub bytes_out: u64,
+    /// When it was sent, and to which targets; `None` if it went to no upstream.
+    pub timeline: Option<Timeline>,
     /// From its head to its end.
     pub elapsed: Duration,
     /// Why the gateway answered in place of the upstream, or why the reply broke off.

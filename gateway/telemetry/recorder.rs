@@ -3,7 +3,8 @@
 
 use crate::stitch::ItemReport;
 
-use super::log_lines::{log_batch, log_request};
+use super::access::AccessLog;
+use super::log_lines::log_left_over;
 use super::metrics::Metrics;
 use super::names::Names;
 use super::record::{BatchRecord, RequestRecord, Sender};
@@ -12,15 +13,20 @@ use super::record::{BatchRecord, RequestRecord, Sender};
 #[derive(Clone, Copy)]
 pub struct Recorder<'gateway> {
     metrics: &'gateway Metrics,
+    access: &'gateway AccessLog,
     /// The names behind the indexes in records.
     names: Names<'gateway>,
 }
 
 impl<'gateway> Recorder<'gateway> {
-    /// Counts in these metrics, under these names.
+    /// Counts in these metrics and writes to this log, under these names.
     #[must_use]
-    pub const fn new(metrics: &'gateway Metrics, names: Names<'gateway>) -> Self {
-        Self { metrics, names }
+    pub const fn new(
+        metrics: &'gateway Metrics,
+        access: &'gateway AccessLog,
+        names: Names<'gateway>,
+    ) -> Self {
+        Self { metrics, access, names }
     }
 
     /// Records items that have ended. The items of a stream end long before the stream does.
@@ -31,12 +37,15 @@ impl<'gateway> Recorder<'gateway> {
     /// Records a finished batch. Its items have been recorded already.
     pub fn batch(&self, sender: &Sender<'_>, batch: &BatchRecord) {
         self.metrics.record_batch(batch);
-        log_batch(sender, batch);
+        for left_over in &batch.left_over {
+            log_left_over(sender, left_over);
+        }
+        self.access.log_batch(sender, batch);
     }
 
     /// Records a request that is over and that was not a batch.
     pub fn request(&self, sender: &Sender<'_>, request: &RequestRecord) {
         self.metrics.record_request(request, self.names);
-        log_request(sender, request, self.names);
+        self.access.log_request(sender, request, self.names);
     }
 }

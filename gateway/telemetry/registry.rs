@@ -9,6 +9,17 @@ use prometheus::{
 pub(super) const LATENCY: [f64; 16] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// What the documentation says of a metric.
+#[cfg(test)]
+#[derive(Clone, Copy)]
+pub(super) struct About {
+    pub(super) name: &'static str,
+    /// Its Rust type.
+    pub(super) kind: &'static str,
+    pub(super) labels: &'static [&'static str],
+    pub(super) help: &'static str,
+}
+
 /// A kind of metric.
 pub(super) trait Metric: Collector + Clone + 'static {
     /// Only histograms use the buckets, and only kinds with many series use the labels.
@@ -76,6 +87,17 @@ macro_rules! metric_table {
         }
 
         impl $struct {
+            /// What the documentation says of them.
+            #[cfg(test)]
+            pub(super) const ABOUT: &'static [crate::telemetry::registry::About] = &[
+                $(crate::telemetry::registry::About {
+                    name: $name,
+                    kind: stringify!($kind),
+                    labels: &[$($label),*],
+                    help: $help,
+                },)*
+            ];
+
             pub(super) fn register($registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
                 Ok(Self {
                     $($field: {

@@ -29,13 +29,13 @@ BATCH = {
     "dispatch": r"batchgate::dispatch::batch::dispatch::\{\{closure\}\}",
     "stitch": r"batchgate::stitch::stitcher::stitch",
     "write": r"batchgate::format::reply_writer::ReplyWriter::add",
-    "log": r"batchgate::telemetry::log_lines::log_batch",
+    "log": r"batchgate::telemetry::access::AccessLog::log_batch",
 }
 SINGLE = {
     "plan": r"batchgate::serve::proxy::plan::ProxyPlan::new",
     "request": r"batchgate::serve::proxy::request::head",
     "reply": r"batchgate::serve::proxy::reply::final_head",
-    "log": r"batchgate::telemetry::log_lines::log_request",
+    "log": r"batchgate::telemetry::access::AccessLog::log_request",
 }
 
 # `size`: items in a batch; `None`: single requests. `count`: requests that are counted.

@@ -199,15 +199,16 @@ impl<'de> MapAccess<'de> for ShortForm<'de> {
     }
 }
 
-/// The parts of an `At`: line, column, start, end, whether from the environment, then the value.
+/// The parts of an `At`: number of the text, line, column, start, end, whether from the environment, then the value.
 struct Placed<D> {
-    numbers: std::array::IntoIter<usize, 5>,
+    numbers: std::array::IntoIter<usize, 6>,
     value: Option<D>,
 }
 
 impl<D> Placed<D> {
     fn new(span: Span, from_environment: bool, value: D) -> Self {
-        let numbers = [span.line, span.column, span.start, span.end, usize::from(from_environment)];
+        let Span { file, line, column, start, end } = span;
+        let numbers = [file, line, column, start, end, usize::from(from_environment)];
         Self { numbers: numbers.into_iter(), value: Some(value) }
     }
 }

@@ -1,11 +1,12 @@
 //! Problems of a configuration, reported as a compiler does: message, place, snippet, help.
 //!
 //! Findings are collected without text while the file is read, and get their snippets at the end
-//! from a [`Source`]; what may be secret is masked (`masking.rs`). Control characters never
+//! from the [`Text`]s; what may be secret is masked (`masking.rs`). Control characters never
 //! reach the terminal; columns count characters from 1.
 
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use super::secrets::{masked, without};
 use super::span::Span;
@@ -21,10 +22,9 @@ const MAX_QUOTED: usize = 64;
 /// Shown in place of a value that must not be shown.
 pub(in crate::config) const HIDDEN: &str = "`***` (from the environment)";
 
-/// Everything found in one file, in the order of its lines.
+/// Everything found in a configuration, in the order of its files and lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
-    file: String,
     entries: Vec<Diagnostic>,
     not_kept: usize,
 }
@@ -34,6 +34,8 @@ pub struct Diagnostics {
 pub struct Diagnostic {
     /// Whether it is an error or a warning.
     pub severity: Severity,
+    /// What it is about: a file, standard input, or what the command line sets.
+    file: String,
     span: Option<Span>,
     /// The problem.
     pub message: String,
@@ -62,7 +64,8 @@ struct Snippet {
 impl Diagnostics {
     /// A file that can't even be looked at.
     pub(in crate::config) fn of_file(file: &str, message: String) -> Self {
-        Self { file: file.to_owned(), entries: vec![Diagnostic::error(None, message)], not_kept: 0 }
+        let found = Diagnostic { file: file.to_owned(), ..Diagnostic::error(None, message) };
+        Self { entries: vec![found], not_kept: 0 }
     }
 
     /// Whether there is none.
@@ -77,12 +80,6 @@ impl Diagnostics {
         self.entries.len() + self.not_kept
     }
 
-    /// The file.
-    #[must_use]
-    pub fn file(&self) -> &str {
-        &self.file
-    }
-
     /// Each of them, up to the cap.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.entries.iter()
@@ -94,7 +91,14 @@ impl std::error::Error for Diagnostics {}
 impl Diagnostic {
     /// An error.
     pub(in crate::config) fn error(span: Option<Span>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, span, message: message.into(), hint: None, snippet: None }
+        Self {
+            severity: Severity::Error,
+            file: String::new(),
+            span,
+            message: message.into(),
+            hint: None,
+            snippet: None,
+        }
     }
 
     /// A warning.
@@ -102,9 +106,24 @@ impl Diagnostic {
         Self { severity: Severity::Warning, ..Self::error(span, message) }
     }
 
+    /// The same in the text with this number.
+    pub(in crate::config) fn in_text(mut self, number: usize) -> Self {
+        // Without a place of its own it is about the complete text.
+        let span = self.span.unwrap_or_else(|| Span { line: 1, column: 1, ..Span::default() });
+        self.span = if number == 0 { self.span } else { Some(span) };
+        self.span = self.span.map(|span| Span { file: number, ..span });
+        self
+    }
+
     /// With a way out of it.
     pub(in crate::config) fn help(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Its file, standard input, or what the command line sets.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
     /// Its line, from 1; `None` if it is about the complete file.
@@ -120,37 +139,72 @@ impl Diagnostic {
     }
 }
 
-/// What was found so far; order does not matter.
+/// One text of a configuration: a file, or what the command line sets.
 #[derive(Debug, Default)]
-pub(in crate::config) struct Findings(Vec<Diagnostic>);
-
-impl Findings {
-    pub(in crate::config) fn of(finding: Diagnostic) -> Self {
-        Self(vec![finding])
-    }
-
-    pub(in crate::config) fn push(&mut self, finding: Diagnostic) {
-        self.0.push(finding);
-    }
-
-    pub(in crate::config) fn has_errors(&self) -> bool {
-        self.0.iter().any(|finding| finding.severity == Severity::Error)
-    }
-}
-
-/// The text that snippets are cut from.
-pub(in crate::config) struct Source<'text> {
-    pub(in crate::config) file: &'text str,
-    pub(in crate::config) text: &'text str,
+pub(in crate::config) struct Text {
+    /// What messages call it.
+    pub(in crate::config) name: String,
+    pub(in crate::config) content: String,
+    /// The folder for relative paths in it.
+    pub(in crate::config) base: PathBuf,
     /// Bytes that no snippet shows.
     pub(in crate::config) secret: Vec<Range<usize>>,
 }
 
-impl Source<'_> {
-    /// The findings in the order of the file, each with its snippet; the same one twice (through
+/// The texts that were read so far, and what was found in them; order does not matter.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Findings {
+    /// A span's `file` is an index here.
+    texts: Vec<Text>,
+    found: Vec<Diagnostic>,
+}
+
+impl Findings {
+    /// Adds a text, and returns its number.
+    pub(in crate::config) fn add(&mut self, text: Text) -> usize {
+        self.texts.push(text);
+        self.texts.len() - 1
+    }
+
+    /// The text with this number, to add what must not be shown of it.
+    pub(in crate::config) fn text(&mut self, number: usize) -> Option<&mut Text> {
+        self.texts.get_mut(number)
+    }
+
+    /// The folder for relative paths at this place.
+    pub(in crate::config) fn base(&self, span: Option<Span>) -> &Path {
+        let text = self.texts.get(span.map_or(0, |span| span.file));
+        text.map_or(Path::new(""), |text| &text.base)
+    }
+
+    pub(in crate::config) fn push(&mut self, finding: Diagnostic) {
+        self.found.push(finding);
+    }
+
+    /// Forgets what was found, but not the texts.
+    pub(in crate::config) fn forget(&mut self) {
+        self.found.clear();
+    }
+
+    pub(in crate::config) fn has_errors(&self) -> bool {
+        self.found.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// Such as `it is already on line 7`: the help for a duplicate.
+    pub(in crate::config) fn already(&self, earlier: Option<Span>) -> String {
+        let Some(span) = earlier else { return "it is there by default".to_owned() };
+        match self.texts.get(span.file) {
+            Some(text) if self.texts.len() > 1 => {
+                format!("it is already in {}, line {}", text.name, span.line)
+            }
+            Some(_) | None => format!("it is already on line {}", span.line),
+        }
+    }
+
+    /// The findings in the order of the texts, each with its snippet; the same one twice (through
     /// an alias) counts once.
-    pub(in crate::config) fn diagnostics(&self, findings: Findings) -> Diagnostics {
-        let mut entries = findings.0;
+    pub(in crate::config) fn diagnostics(self) -> Diagnostics {
+        let mut entries = self.found;
         entries.sort_by(|one, other| {
             let key = |entry: &Diagnostic| (entry.span, entry.severity);
             key(one).cmp(&key(other)).then_with(|| one.message.cmp(&other.message))
@@ -158,21 +212,30 @@ impl Source<'_> {
         entries.dedup();
         let not_kept = entries.len().saturating_sub(MAX_KEPT);
         entries.truncate(MAX_KEPT);
+        let nowhere = Text::default();
         for (index, entry) in entries.iter_mut().enumerate() {
-            entry.snippet = entry.span.filter(|_| index < MAX_SHOWN).and_then(|span| self.snippet(span));
-            let secrets = || self.secret.iter().filter_map(|range| self.text.get(range.clone()));
+            let text = self.texts.get(entry.span.map_or(0, |span| span.file)).unwrap_or(&nowhere);
+            entry.snippet = entry.span.filter(|_| index < MAX_SHOWN).and_then(|span| text.snippet(span));
+            entry.file.clone_from(&text.name);
+            let secrets = || self.texts.iter().flat_map(Text::secrets);
             entry.message = without(&entry.message, secrets());
             entry.hint = entry.hint.as_deref().map(|hint| without(hint, secrets()));
         }
-        Diagnostics { file: self.file.to_owned(), entries, not_kept }
+        Diagnostics { entries, not_kept }
+    }
+}
+
+impl Text {
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.secret.iter().filter_map(|range| self.content.get(range.clone()))
     }
 
     fn snippet(&self, span: Span) -> Option<Snippet> {
         let start = self.line_start(span.line)?;
-        let line = self.text.get(start..)?.lines().next()?;
+        let line = self.content.get(start..)?.lines().next()?;
         let before = span.column.saturating_sub(1).min(line.chars().count());
         let marked = self
-            .text
+            .content
             .get(span.start..span.end)
             .map_or(1, |marked| marked.lines().next().unwrap_or_default().trim_end().chars().count());
         let cut = before.saturating_sub(SNIPPET_REACH);
@@ -194,7 +257,7 @@ impl Source<'_> {
         if skipped == 0 {
             return Some(0);
         }
-        memchr::memchr_iter(b'\n', self.text.as_bytes()).nth(skipped - 1).map(|at| at + 1)
+        memchr::memchr_iter(b'\n', self.content.as_bytes()).nth(skipped - 1).map(|at| at + 1)
     }
 }
 
@@ -247,7 +310,7 @@ impl fmt::Display for Diagnostics {
             if index > 0 {
                 writeln!(formatter)?;
             }
-            entry.write(formatter, &self.file)?;
+            entry.write(formatter)?;
         }
         if self.len() > MAX_SHOWN {
             writeln!(formatter, "\n… and {} more", self.len() - MAX_SHOWN)?;
@@ -257,7 +320,8 @@ impl fmt::Display for Diagnostics {
 }
 
 impl Diagnostic {
-    fn write(&self, formatter: &mut fmt::Formatter<'_>, file: &str) -> fmt::Result {
+    fn write(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = &self.file;
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -290,24 +354,42 @@ impl Diagnostic {
 mod tests {
     use super::*;
 
+    fn findings(text: &str, secret: Vec<Range<usize>>) -> Findings {
+        let mut findings = Findings::default();
+        findings.add(Text { name: "c.yaml".to_owned(), content: text.to_owned(), secret, ..Text::default() });
+        findings
+    }
+
     #[test]
     fn a_report_looks_like_a_compilers() {
-        let text = "a: 1\nkey: secret\n";
-        let source = Source { file: "c.yaml", text, secret: Vec::from([10..16, 0..0]) };
-        let mut findings = Findings::default();
-        let span = Span { line: 2, column: 1, start: 5, end: 8 };
+        let mut findings = findings("a: 1\nkey: secret\n", Vec::from([10..16, 0..0]));
+        let span = Span { file: 0, line: 2, column: 1, start: 5, end: 8 };
         findings.push(Diagnostic::error(Some(span), "unknown key `key`").help("did you mean `kex`?"));
         let expected = "error: unknown key `key`\n --> c.yaml:2:1\n  |\n2 | key: ******\n  | ^^^\n  = help: did you mean `kex`?\n";
-        assert_eq!(source.diagnostics(findings).to_string(), expected);
+        assert_eq!(findings.diagnostics().to_string(), expected);
+    }
+
+    #[test]
+    fn a_finding_names_its_text() {
+        let mut findings = findings("a: 1", Vec::new());
+        let number =
+            findings.add(Text { name: "d.yaml".to_owned(), content: "b: 2".to_owned(), ..Text::default() });
+        let span = Span { file: number, line: 1, column: 4, start: 3, end: 4 };
+        let help = findings.already(Some(Span { file: 0, ..span }));
+        findings.push(Diagnostic::error(Some(span), "x").help(help));
+        let shown = findings.diagnostics().to_string();
+        assert!(shown.contains("d.yaml:1:4") && shown.contains("1 | b: 2"), "{shown}");
+        assert!(shown.contains("it is already in c.yaml, line 1"), "{shown}");
     }
 
     #[test]
     fn a_place_outside_of_the_text_has_no_snippet() {
-        let source = Source { file: "c.yaml", text: "ä", secret: Vec::new() };
-        for (line, column, start, end) in [(0, 0, 0, 0), (9, 9, 9, 9), (1, 9, 1, 2), (1, 1, 5, 2)] {
-            let mut findings = Findings::default();
-            findings.push(Diagnostic::error(Some(Span { line, column, start, end }), "x"));
-            assert!(source.diagnostics(findings).to_string().starts_with("error: x\n"));
+        for (line, column, start, end, file) in
+            [(0, 0, 0, 0, 0), (9, 9, 9, 9, 0), (1, 9, 1, 2, 0), (1, 1, 5, 2, 0), (1, 1, 0, 1, 9)]
+        {
+            let mut findings = findings("ä", Vec::new());
+            findings.push(Diagnostic::error(Some(Span { file, line, column, start, end }), "x"));
+            assert!(findings.diagnostics().to_string().starts_with("error: x\n"));
         }
     }
 
@@ -334,11 +416,11 @@ mod tests {
 
     #[test]
     fn a_flood_is_cut() {
-        let mut findings = Findings::default();
+        let mut findings = findings("", Vec::new());
         for line in 1..=80 {
             findings.push(Diagnostic::error(Some(Span { line, ..Span::default() }), "x"));
         }
-        let all = Source { file: "f", text: "", secret: Vec::new() }.diagnostics(findings);
+        let all = findings.diagnostics();
         assert_eq!(all.len(), 80);
         assert!(all.to_string().ends_with("… and 30 more\n"));
     }

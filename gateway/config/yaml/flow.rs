@@ -18,6 +18,7 @@ pub(in crate::config) fn unquoted_reference(text: &str, last_line: usize) -> Opt
             if scan.depth > 0 && scan.quote.is_none() && rest.starts_with("${") {
                 let length = rest.find('}').map_or(2, |end| end + 1);
                 return Some(Span {
+                    file: 0,
                     line: index + 1,
                     column: column + 1,
                     start: start + at,

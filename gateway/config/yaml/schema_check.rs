@@ -187,7 +187,7 @@ impl<'a> Walk<'a> {
         entries.retain(|(key, _)| {
             if let Some(earlier) = seen.get(&key.name) {
                 let message = format!("duplicate key {}", quoted(&key.name));
-                let help = format!("it is already on line {}", earlier.line);
+                let help = self.findings.already(Some(*earlier));
                 self.findings.push(Diagnostic::error(Some(key.span), message).help(help));
                 return false;
             }

@@ -65,6 +65,25 @@ impl Node {
         self.entries().iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
     }
 
+    /// The same in the text with this number.
+    pub(in crate::config) fn in_text(mut self, number: usize) -> Self {
+        self.span.file = number;
+        self.value = match self.value {
+            NodeValue::List(items) => {
+                NodeValue::List(items.into_iter().map(|item| item.in_text(number)).collect())
+            }
+            NodeValue::Mapping(entries) => {
+                let placed = entries.into_iter().map(|(mut key, value)| {
+                    key.span.file = number;
+                    (key, value.in_text(number))
+                });
+                NodeValue::Mapping(placed.collect())
+            }
+            value @ (NodeValue::Broken | NodeValue::Empty | NodeValue::Scalar(_)) => value,
+        };
+        self
+    }
+
     /// The entries, if this is a mapping.
     pub(in crate::config) fn entries(&self) -> &[(Key, Self)] {
         match &self.value {
@@ -155,6 +174,7 @@ impl From<Location> for Span {
         let start = number(location.span().byte_offset().unwrap_or(0));
         let length = number(location.span().byte_len().unwrap_or(0));
         Self {
+            file: 0,
             line: number(location.line()),
             column: number(location.column()),
             start,

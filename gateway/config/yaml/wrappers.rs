@@ -43,14 +43,15 @@ impl At<String> {
     }
 }
 
-/// The parts of an [`At`] as they are read: line, column, start, end, whether it is from the environment, the value.
+/// The parts of an [`At`] as they are read: number of the text, line, column, start, end, whether it is from the environment, the value.
 #[derive(Deserialize)]
-struct Placed<T>(usize, usize, usize, usize, usize, T);
+struct Placed<T>(usize, usize, usize, usize, usize, usize, T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Placed(line, column, start, end, from_environment, value) = Placed::deserialize(deserializer)?;
-        let span = Span { line, column, start, end };
+        let Placed(file, line, column, start, end, from_environment, value) =
+            Placed::deserialize(deserializer)?;
+        let span = Span { file, line, column, start, end };
         Ok(Self { value, span: Some(span), from_environment: from_environment != 0 })
     }
 }

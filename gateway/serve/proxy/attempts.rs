@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::clock::Deadline;
-use crate::dispatch::CallFailure;
-use crate::telemetry::LongLivedKind;
+use crate::clock::{Deadline, Stopwatch};
+use crate::dispatch::{AttemptTimes, CallFailure};
+use crate::telemetry::{CallSpan, LongLivedKind};
 use crate::upstream::error;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
@@ -32,7 +32,9 @@ impl Exchange<'_> {
             Ok(replied) => self.relay(*replied).await,
             Err(ended) => ended,
         };
-        Outcome { ended, lasted: self.lasted, grpc_status: self.grpc_status }
+        self.timeline.end_now();
+        let Self { timeline, lasted, grpc_status, .. } = self;
+        Outcome { ended, lasted, timeline: Some(timeline), grpc_status }
     }
 
     /// Makes attempts until there is a reply.
@@ -78,7 +80,9 @@ impl Exchange<'_> {
             Err(failure) => return self.after_loss(Lost::not_sent(failure)),
         };
         let (peer, reused) = (Arc::clone(lease.peer()), connection.reused);
-        let made = match self.begin(connection, &peer).await {
+        let span = self.job.context.trace.of_call();
+        let sent = Stopwatch::start();
+        let made = match self.begin(connection, &peer, span.as_ref()).await {
             Ok((writer, reader)) => {
                 // Only now can the body be passed on. A client that has disconnected is noticed when its body is read.
                 let _ = self.session.let_client_send().await;
@@ -87,6 +91,17 @@ impl Exchange<'_> {
             }
             Err(error) => self.lost(lease, error::before_reply(&error), reused),
         };
+        let end = Stopwatch::start();
+        let status = if let Attempted::Replied(replied) = &made { Some(replied.head.status) } else { None };
+        self.timeline.attempts.push(AttemptTimes {
+            target: Arc::clone(&peer.name),
+            span: span.map(|span| span.id),
+            connected: (!reused).then_some(sent),
+            sent,
+            first_byte: status.map(|_| end),
+            end,
+            status,
+        });
         match made {
             Attempted::Replied(replied) => self.judge(replied).await,
             other @ (Attempted::Again(_) | Attempted::Ended(_)) => other,
@@ -108,9 +123,10 @@ impl Exchange<'_> {
         &mut self,
         connection: Connection,
         peer: &Arc<Peer>,
+        span: Option<&CallSpan>,
     ) -> pingora::Result<(RequestWriter, ReplyReader)> {
         let over = if connection.is_http2() { request::Over::Http2 } else { request::Over::Http1 };
-        let head = request::head(self.session.req_header(), self.job, peer, over)?;
+        let head = request::head(self.session.req_header(), self.job, &request::Hop { peer, over, span })?;
         let (mut writer, reader) = connection.begin(peer, head, self.job.plan.framing).await?;
         self.upload.begin(&mut writer);
         Ok((writer, reader))

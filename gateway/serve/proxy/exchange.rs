@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use pingora::http::ResponseHeader;
 
-use crate::clock::Deadline;
-use crate::dispatch::{CallFailure, Sent};
+use crate::clock::{Deadline, Stopwatch};
+use crate::dispatch::{CallFailure, Sent, Timeline};
 use crate::limiter::{FairLimiter, Permit};
 use crate::session::Session;
 use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
@@ -32,6 +32,8 @@ pub(super) struct Exchange<'exchange> {
     /// How it ended, if it lasted.
     pub(super) lasted: Option<LongLivedEnd>,
     pub(super) grpc_status: Option<GrpcStatus>,
+    /// When it had its permit, and the attempts that have come to a reply or an end.
+    pub(super) timeline: Timeline,
     pub(super) upload: Upload,
     pub(super) retries: Retries<'exchange>,
     pub(super) failover: Failover<'exchange>,
@@ -87,6 +89,7 @@ impl<'exchange> Exchange<'exchange> {
             lasting: None,
             lasted: None,
             grpc_status: None,
+            timeline: Timeline { permit: Some(Stopwatch::start()), ..Timeline::not_started(context.began()) },
             upload,
             retries,
             failover: Failover::new(upstream, plan.key.as_slice().into()),

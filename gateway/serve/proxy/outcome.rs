@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::dispatch::{CallFailure, Sent};
+use crate::dispatch::{CallFailure, Sent, Timeline};
 use crate::http1::Fault;
 use crate::session::ResetReason;
 use crate::telemetry::{GrpcStatus, LongLivedEnd};
@@ -14,13 +14,15 @@ pub(crate) struct Outcome {
     pub(crate) ended: Ended,
     /// How it ended, if it [lasted](super::lasting).
     pub(crate) lasted: Option<LongLivedEnd>,
+    /// When it was sent, and where; `None` if it had no permit.
+    pub(crate) timeline: Option<Timeline>,
     /// What its service said, if it was a gRPC call.
     pub(crate) grpc_status: Option<GrpcStatus>,
 }
 
 impl From<Ended> for Outcome {
     fn from(ended: Ended) -> Self {
-        Self { ended, lasted: None, grpc_status: None }
+        Self { ended, lasted: None, timeline: None, grpc_status: None }
     }
 }
 

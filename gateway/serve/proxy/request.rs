@@ -11,6 +11,7 @@ use crate::header::field::is_forbidden_in_item;
 use crate::header::hop::{Kept, hop_by_hop_fields, max_forwards, takes_trailers};
 use crate::header::inherit::{joined_cookies, same_to_cgi};
 use crate::header::spelling::Spellings;
+use crate::telemetry::CallSpan;
 use crate::transport::field_names;
 use crate::upstream::peer::Peer;
 
@@ -25,6 +26,15 @@ pub(super) enum Over {
     Http2,
 }
 
+/// Where one attempt goes.
+#[derive(Clone, Copy)]
+pub(super) struct Hop<'attempt> {
+    pub(super) peer: &'attempt Peer,
+    pub(super) over: Over,
+    /// The attempt's own span, if the client began a trace.
+    pub(super) span: Option<&'attempt CallSpan>,
+}
+
 /// The head for this target.
 ///
 /// # Errors
@@ -33,16 +43,16 @@ pub(super) enum Over {
 pub(super) fn head(
     request: &RequestHeader,
     job: Job<'_>,
-    peer: &Peer,
-    over: Over,
+    hop: &Hop<'_>,
 ) -> pingora::Result<Box<RequestHeader>> {
+    let Hop { peer, over, .. } = *hop;
     let plan = job.plan;
     let mut head = request.clone();
     for name in hop_by_hop_fields(&request.headers, Kept::Nothing) {
         head.remove_header(&name);
     }
     set_framing(&mut head, plan.framing, over)?;
-    set_fields(&mut head, request, job, peer)?;
+    set_fields(&mut head, request, job, hop)?;
     if over == Over::Http1 {
         if let Some(upgrade) = &plan.upgrade {
             head.insert_header(header::CONNECTION, "Upgrade")?;
@@ -82,7 +92,7 @@ fn set_fields(
     head: &mut RequestHeader,
     request: &RequestHeader,
     job: Job<'_>,
-    peer: &Peer,
+    hop: &Hop<'_>,
 ) -> pingora::Result<()> {
     let Job { upstream, context, plan, .. } = job;
     let settings = &upstream.settings;
@@ -110,15 +120,15 @@ fn set_fields(
     }
     head.remove_header("traceparent");
     head.remove_header("tracestate");
-    if let Some(trace) = context.trace.of_call() {
-        head.insert_header("traceparent", trace.traceparent)?;
+    if let Some(span) = hop.span {
+        head.insert_header("traceparent", span.traceparent.clone())?;
     }
     if let Some(state) = context.trace.state(&request.headers) {
         head.insert_header("tracestate", state)?;
     }
     let own_authority = &context.caller.authority;
     for (name, text) in &plan.references {
-        head.insert_header(name.clone(), text.with_origin(&upstream.origin_for(peer, own_authority)))?;
+        head.insert_header(name.clone(), text.with_origin(&upstream.origin_for(hop.peer, own_authority)))?;
     }
     if plan.maps_bodies {
         // A body whose hrefs are mapped must not be compressed.
