@@ -87,7 +87,8 @@ impl Resolver<'_> {
         if stray.is_none() && EnvFilter::builder().parse(level).is_ok() {
             let mut log = log.clone();
             if let Some(path) = log.access.path_mut() {
-                *path = self.base.join(&*path).to_string_lossy().into_owned();
+                let span = self.written.key("log").key("access").key("file").span();
+                *path = self.findings.base(span).join(&*path).to_string_lossy().into_owned();
             }
             return Ok(log);
         }
