@@ -62,9 +62,20 @@ fn the_page_about_semantics_does_what_it_says() {
     run_blocks("config/semantics.md");
 }
 
+#[test]
+fn the_page_about_commands_does_what_it_says() {
+    run_blocks("config/commands.md");
+}
+
 /// Documents that have a test of their own, so that they run at the same time.
-const RUN_ALONE: [&str; 5] =
-    ["README.md", "config/README.md", "config/formats.md", "config/howto.md", "config/semantics.md"];
+const RUN_ALONE: [&str; 6] = [
+    "README.md",
+    "config/README.md",
+    "config/commands.md",
+    "config/formats.md",
+    "config/howto.md",
+    "config/semantics.md",
+];
 
 #[test]
 fn the_other_documents_do_what_they_say() {
