@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Uri};
 
 use super::arguments::ExplainArguments;
+use super::request_parts::{field, type_by_ending};
 use crate::admission::{Caller, ConnectionInfo};
 use crate::batch::BatchRefusal;
 use crate::config::{BatchEndpoint, Settings};
@@ -20,16 +21,6 @@ use crate::route::{CanonicalPath, Strictness, known_method};
 use crate::serve::{BatchRequest, EntryPoint, Incoming, RouteTarget, Target};
 use crate::telemetry::{PhaseTimes, TraceContext};
 use crate::terminal::print_line;
-
-/// Media types by file extension.
-const EXTENSIONS: [(&str, &str); 6] = [
-    ("json", "application/json"),
-    ("xml", "application/xml"),
-    ("ndjson", "application/x-ndjson"),
-    ("jsonl", "application/x-ndjson"),
-    ("csv", "text/csv"),
-    ("txt", "text/plain"),
-];
 
 /// Why there is nothing to explain.
 #[derive(Debug, thiserror::Error)]
@@ -167,18 +158,6 @@ fn headers(arguments: &ExplainArguments) -> Result<HeaderMap, ExplainError> {
         );
     }
     Ok(headers)
-}
-
-/// The media type that a file's name says.
-pub(super) fn type_by_ending(file: &Path) -> Option<&'static str> {
-    let ending = file.extension()?.to_str()?;
-    EXTENSIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending)).map(|(_, media_type)| *media_type)
-}
-
-/// A header field as it is written on a command line.
-pub(super) fn field(line: &str) -> Option<(HeaderName, HeaderValue)> {
-    let (name, value) = line.split_once(':')?;
-    Some((name.trim().parse().ok()?, HeaderValue::from_str(value.trim()).ok()?))
 }
 
 /// The boundary of a multipart body whose Content-Type is not given, or lacks the boundary.

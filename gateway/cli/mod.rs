@@ -9,6 +9,7 @@ mod explain;
 mod health;
 mod init;
 mod manual;
+mod request_parts;
 mod send;
 
 use std::error::Error;

@@ -10,7 +10,7 @@ use rustls::pki_types::ServerName;
 
 use super::records::{Body, PathTemplate, Template};
 use super::sender::Sender;
-use crate::cli::explain::{field, type_by_ending};
+use crate::cli::request_parts::{field, type_by_ending};
 use crate::http_client::{HttpClient, Server, tls_config};
 use crate::route::{TemplateError, UrlTemplate, is_safe, known_method};
 

@@ -61,14 +61,14 @@ impl Sender {
     pub(super) async fn send(&self, mut items: Vec<Item>) -> Sent {
         let mut sent = Sent::default();
         for attempt in 1.. {
-            let is_last = attempt > self.retries;
+            let left = self.retries.saturating_sub(attempt - 1);
             let outcome = self.attempt(&items).await;
             let after = match outcome {
                 Attempt::Answered(results, after) => {
-                    items = keep_retryable(items, results, attempt, is_last, &mut sent.results);
+                    items = keep_retryable(items, results, attempt, left, &mut sent.results);
                     after
                 }
-                Attempt::Postponed(_, after) if !is_last => after,
+                Attempt::Postponed(_, after) if left > 0 => after,
                 Attempt::Postponed(refusal, _) | Attempt::Failed(refusal) => {
                     let Refusal { status, problem } = refusal;
                     let failed = items.into_iter();
@@ -162,12 +162,12 @@ fn keep_retryable(
     items: Vec<Item>,
     results: Vec<Members>,
     attempt: u32,
-    is_last: bool,
+    retries_left: u32,
     done: &mut Vec<ItemResult>,
 ) -> Vec<Item> {
     let mut again = Vec::new();
     for (item, result) in items.into_iter().zip(results) {
-        if is_retryable(&result) && !is_last {
+        if is_retryable(&result) && retries_left > 0 {
             again.push(item);
         } else {
             done.push(ItemResult::new(item, attempt, result));
