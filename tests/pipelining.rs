@@ -134,14 +134,14 @@ fn a_batch_that_ends_at_its_deadline_leaves_nothing_for_the_next() {
     assert_own_replies(&reply, |number| format!("/b{number}"));
 }
 
-/// Files of many sizes, some of which are missing. They are an hour old: Apache has weak entity tags for a file that was written
+/// Files of many sizes, some of which are missing. They are years old: Apache has weak entity tags for a file that was written
 /// in the second in which it is asked for.
 fn fill(folder: &std::path::Path) {
     for number in 0..40_usize {
         let text: String = "abcdefghijklmnopqrstuvw".chars().cycle().take(number * number * 7).collect();
         let mut file = fs::File::create(folder.join(format!("{number}.txt"))).unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
     }
 }
 
