@@ -1,4 +1,4 @@
-//! A client for commands that send a few requests of their own: the demonstration, `health`. Calls of the gateway
+//! A client for commands that send a few requests of their own: the demonstration, `health`, `send`. Calls of the gateway
 //! never use it.
 //!
 //! In: a [`Server`] and a complete request. Out: a complete reply, bounded in time and size. Every request has a connection of
@@ -6,7 +6,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,30 +16,45 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 
 /// Where requests are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
     /// A host or an IP address with its port, as in a url.
     Tcp(String),
+    /// The same with TLS, and the name for which the server's certificate has to be.
+    Tls {
+        /// The host or IP address with its port.
+        address: String,
+        /// The name.
+        name: ServerName<'static>,
+    },
     /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
 /// The limits of a client.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HttpClient {
     /// How long a request and its reply may take together.
     pub(crate) timeout: Duration,
     /// Bytes of a reply's body.
     pub(crate) max_reply: usize,
+    /// For servers that speak TLS; see [`tls_config`].
+    pub(crate) tls: Option<Arc<ClientConfig>>,
 }
 
 impl Default for HttpClient {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(60), max_reply: 64 << 20 }
+        Self { timeout: Duration::from_secs(60), max_reply: 64 << 20, tls: None }
     }
 }
 
@@ -85,7 +101,7 @@ impl HttpClient {
     /// # Errors
     /// The reply is missing or incomplete.
     pub(crate) async fn send(
-        self,
+        &self,
         server: &Server,
         mut request: Request<Bytes>,
     ) -> Result<Response<Bytes>, ClientError> {
@@ -99,7 +115,7 @@ impl HttpClient {
     }
 
     async fn connect_and_exchange(
-        self,
+        &self,
         server: &Server,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, ClientError> {
@@ -109,6 +125,13 @@ impl HttpClient {
                 let stream = TcpStream::connect(address).await.map_err(not_connected)?;
                 self.exchange(server, stream, request).await
             }
+            Server::Tls { address, name } => {
+                let no_tls = || not_connected(std::io::Error::other("TLS is not set up"));
+                let config = self.tls.clone().ok_or_else(no_tls)?;
+                let stream = TcpStream::connect(address).await.map_err(not_connected)?;
+                let stream = TlsConnector::from(config).connect(name.clone(), stream).await;
+                self.exchange(server, stream.map_err(not_connected)?, request).await
+            }
             Server::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(not_connected)?;
                 self.exchange(server, stream, request).await
@@ -117,7 +140,7 @@ impl HttpClient {
     }
 
     async fn exchange<S>(
-        self,
+        &self,
         server: &Server,
         stream: S,
         request: Request<Full<Bytes>>,
@@ -133,7 +156,7 @@ impl HttpClient {
     }
 
     async fn reply(
-        self,
+        &self,
         server: &Server,
         mut sender: SendRequest<Full<Bytes>>,
         request: Request<Full<Bytes>>,
@@ -153,7 +176,7 @@ impl HttpClient {
 impl Server {
     fn host(&self) -> &str {
         match self {
-            Self::Tcp(address) => address,
+            Self::Tcp(address) | Self::Tls { address, .. } => address,
             Self::Unix(_) => "localhost",
         }
     }
@@ -173,10 +196,28 @@ impl From<SocketAddr> for Server {
 impl fmt::Display for Server {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(address) => formatter.write_str(address),
+            Self::Tcp(address) | Self::Tls { address, .. } => formatter.write_str(address),
             Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
         }
     }
+}
+
+/// TLS that trusts the authorities in a PEM file, or those of the system.
+///
+/// # Errors
+/// The certificates can't be read.
+pub(crate) fn tls_config(ca: Option<&Path>) -> std::io::Result<Arc<ClientConfig>> {
+    let certificates = match ca {
+        Some(file) => CertificateDer::pem_file_iter(file)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(std::io::Error::other)?,
+        None => rustls_native_certs::load_native_certs()?,
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates);
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_protocol_versions(&[&TLS12, &TLS13]).map_err(std::io::Error::other)?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
 #[cfg(test)]

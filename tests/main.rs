@@ -78,6 +78,9 @@ mod explain;
 /// The commands for operators and newcomers.
 mod commands;
 
+/// Files that are sent in batches, by `batchgate send`.
+mod send;
+
 /// Who may come in.
 mod auth;
 

@@ -84,6 +84,37 @@ fn batches_and_rejections_count_by_endpoint() {
 }
 
 #[test]
+fn each_target_has_its_own_series_until_it_is_removed() {
+    let (good, bad) = (Upstream::start(), Upstream::answering(|_| Answer::text(500, "no")));
+    let down = Refusing::start();
+    let name = |url: String| url.trim_start_matches("http://").to_owned();
+    let targets = |urls: &[String]| Config::all_to("shop", urls.join(", ")).batch("/batch");
+    let gateway = targets(&[good.url(), bad.url(), down.url()]).start();
+    for _ in 0..3 {
+        gateway.batch(&json!({"requests": vec![json!({"method": "GET", "url": "/a"}); 8]}));
+    }
+    gateway.send(&Request::get("/single"));
+    let metrics = gateway.metrics();
+    let count = |name: &str, target: &str, labels: &[(&str, &str)]| {
+        metrics.count(name, &[labels, &[("upstream", "shop"), ("target", target)]].concat())
+    };
+    for (upstream, code) in [(&good, "200"), (&bad, "500")] {
+        let target = name(upstream.url());
+        let made = upstream.requests().len();
+        assert_eq!(count("batchgate_target_attempts_total", &target, &[("code", code)]), made);
+        assert_eq!(count("batchgate_target_attempt_duration_seconds_count", &target, &[]), made);
+        let opened = count("batchgate_target_connections_opened_total", &target, &[]);
+        assert_eq!(opened, upstream.connections());
+        assert_eq!(count("batchgate_target_connections_reused_total", &target, &[]), made - opened);
+    }
+    assert!(count("batchgate_target_failures_total", &name(down.url()), &[]) > 0);
+    assert_eq!(metrics.count("batchgate_batch_straggler_ratio_count", &[("endpoint", "/batch")]), 3);
+    gateway.write_config(&targets(&[good.url()]).to_yaml());
+    gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "taken")], 2.0);
+    assert_eq!(gateway.metrics().label_values("target"), [name(good.url())]);
+}
+
+#[test]
 fn items_in_flight_go_up_and_down_again() {
     let gate = crate::harness::Gate::closed();
     let held = gate.clone();

@@ -9,6 +9,7 @@ use super::config_file::ConfigFile;
 use super::health::HealthArguments;
 use super::init::InitArguments;
 use super::manual::{CompletionsArguments, ManArguments};
+use super::send::SendArguments;
 use crate::demo::{DemoOptions, DemoUntil, LAST_FIRST_PORT};
 
 /// The program's version and pingora's, which `Cargo.toml` pins.
@@ -83,6 +84,18 @@ The format is taken from --content-type, otherwise from the file's extension (.j
 from the first character. Header values that may be secret are masked. Exit codes: 0 the batch would be accepted, even
 if items in it would be rejected; 1 it would be refused.")]
     Explain(ExplainArguments),
+    /// Sends a batch file, or cuts a large file into batches
+    #[command(after_help = "Examples:
+  batchgate send batch.json                              a batch, as it is
+  batchgate send --results results.ndjson items.ndjson   a line is an item: {\"method\":\"GET\",\"url\":\"/orders/1\"}
+  batchgate send --method PATCH --path '/orders/{id}' orders.csv
+  batchgate send --method PUT --path '/orders/{id}' --body status,note --batch-size 500 orders.csv
+  batchgate send --url https://gateway.example -H 'Authorization: Bearer …' --endpoint /v1/batch items.ndjson
+
+Results are lines of JSON, one for each item. Items are sent once more only if the reply says that they may be
+(429, 503, `retryable`), after its Retry-After. Exit codes: 0 no item failed; 1 items failed, or the file could not be sent
+to its end; 2 the command line is wrong, or the file can't be opened, and nothing was sent.")]
+    Send(Box<SendArguments>),
     /// Writes a configuration to start from
     #[command(after_help = "Examples:
   batchgate init                                         write batchgate.yaml

@@ -156,11 +156,9 @@ fn headers(arguments: &ExplainArguments) -> Result<HeaderMap, ExplainError> {
         let (name, value) = field(line).ok_or_else(|| ExplainError::Field(line.clone()))?;
         headers.append(name, value);
     }
-    let ending = arguments.batch.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let by_ending = EXTENSIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending));
+    let by_ending = type_by_ending(&arguments.batch);
     let given = arguments.content_type.as_deref();
-    let wanted =
-        if headers.contains_key(header::CONTENT_TYPE) { given } else { given.or(by_ending.map(|(_, t)| *t)) };
+    let wanted = if headers.contains_key(header::CONTENT_TYPE) { given } else { given.or(by_ending) };
     if let Some(content_type) = wanted {
         let value = HeaderValue::from_str(content_type);
         headers.insert(
@@ -171,7 +169,14 @@ fn headers(arguments: &ExplainArguments) -> Result<HeaderMap, ExplainError> {
     Ok(headers)
 }
 
-fn field(line: &str) -> Option<(HeaderName, HeaderValue)> {
+/// The media type that a file's name says.
+pub(super) fn type_by_ending(file: &Path) -> Option<&'static str> {
+    let ending = file.extension()?.to_str()?;
+    EXTENSIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending)).map(|(_, media_type)| *media_type)
+}
+
+/// A header field as it is written on a command line.
+pub(super) fn field(line: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = line.split_once(':')?;
     Some((name.trim().parse().ok()?, HeaderValue::from_str(value.trim()).ok()?))
 }

@@ -60,7 +60,7 @@ fn ask(arguments: HealthArguments) -> Result<(), HealthError> {
         None => arguments.admin,
     };
     let request = Request::get("/readyz").body(Bytes::new())?;
-    let client = HttpClient { timeout: TIMEOUT, max_reply: MAX_REPLY };
+    let client = HttpClient { timeout: TIMEOUT, max_reply: MAX_REPLY, tls: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reply = runtime.block_on(client.send(&server, request))?;
     if reply.status() != StatusCode::OK {

@@ -9,6 +9,7 @@ mod explain;
 mod health;
 mod init;
 mod manual;
+mod send;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -25,16 +26,22 @@ use arguments::{Cli, Command};
 pub fn main() -> ExitCode {
     match Cli::try_parse().map(|cli| run(cli.command)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => {
-            print_error(error);
-            ExitCode::FAILURE
-        }
-        Err(message) => {
-            // `--help` and `--version` come here too, with 0. A failure to print means that the pipe was closed.
-            let _ = message.print();
-            u8::try_from(message.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
-        }
+        Ok(Err(error)) => match error.downcast::<clap::Error>() {
+            Ok(message) => misused(&message),
+            Err(error) => {
+                print_error(error);
+                ExitCode::FAILURE
+            }
+        },
+        Err(message) => misused(&message),
     }
+}
+
+/// Says what is wrong with the command line. `--help` and `--version` come here too, with 0.
+fn misused(message: &clap::Error) -> ExitCode {
+    // A failure to print means that the pipe was closed.
+    let _ = message.print();
+    u8::try_from(message.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// Runs a command. Its error is what people read on stderr.
@@ -48,6 +55,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             print_line(config::schema().trim_end());
             Ok(())
         }
+        Command::Send(arguments) => Ok(send::run(*arguments)?),
         Command::Init(arguments) => init::run(&arguments),
         Command::Completions(arguments) => {
             manual::completions::<Cli>(&arguments);

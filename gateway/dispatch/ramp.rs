@@ -47,8 +47,7 @@ struct Wait {
 }
 
 impl Wait {
-    fn new(is_crowded: bool) -> Self {
-        let patience = if is_crowded { PATIENCE_IN_A_CROWD } else { PATIENCE };
+    fn new(patience: Duration) -> Self {
         Self { since: Stopwatch::start(), patience, sleep: Box::pin(tokio::time::sleep(patience)) }
     }
 }
@@ -62,7 +61,8 @@ impl Ramp {
         is_crowded: impl FnOnce() -> bool,
         completed: impl FnOnce() -> usize,
     ) -> Poll<usize> {
-        let wait = self.wait.get_or_insert_with(|| Wait::new(is_crowded()));
+        let patience = || if is_crowded() { PATIENCE_IN_A_CROWD } else { PATIENCE };
+        let wait = self.wait.get_or_insert_with(|| Wait::new(patience()));
         ready!(wait.sleep.as_mut().poll(context));
         let late = wait.since.elapsed().saturating_sub(wait.patience);
         self.wait = None;

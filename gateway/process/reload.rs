@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::config::{ConfigSource, ReadFile, Settings};
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
+use crate::upstream::instance::Upstream;
 
 /// Writes to a file come in bursts. We wait this long after an event before we look.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -133,6 +134,13 @@ impl Reloader {
         let snapshot = Snapshot::new(settings, &self.gateway.metrics, Some(&before)).await;
         self.gateway.replace(snapshot);
         self.gateway.metrics.upstreams.forget_targets();
+        let upstreams = &self.gateway.snapshot().upstreams;
+        let has = |target: &str, name: &str| {
+            let named = |upstream: &&Arc<Upstream>| upstream.settings.name == name;
+            let mut targets = upstreams.iter().filter(named).flat_map(|upstream| upstream.targets.names());
+            targets.any(|(own, _)| own == target)
+        };
+        self.gateway.metrics.targets.keep_only(|upstream, target| has(target, upstream));
         self.gateway.start_checks();
         self.gateway.metrics.record_reload(crate::telemetry::ReloadResult::Taken);
     }

@@ -21,11 +21,12 @@ use crate::words::words;
 
 use super::registry::{LATENCY, metric_table};
 use super::{
-    BatchEnd, BatchRecord, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord, TlsFailures,
-    UpstreamMetrics,
+    BatchEnd, BatchRecord, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord, TargetMetrics,
+    TlsFailures, UpstreamMetrics,
 };
 
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+const RATIO: [f64; 9] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
 const BYTES: [f64; 9] =
     [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
 
@@ -50,6 +51,8 @@ metric_table! {
             "Number of items in a batch.";
         batch_duration: HistogramVec = "batchgate_batch_duration_seconds"["endpoint"] in LATENCY
             "Time from the header of a batch request to the end of its reply.";
+        straggler_ratio: HistogramVec = "batchgate_batch_straggler_ratio"["endpoint"] in RATIO
+            "The time of a batch's slowest item over the median of its items, for batches with at least three items that were started; accurate to an eighth.";
         batch_bytes_in: HistogramVec = "batchgate_batch_request_bytes"["endpoint"] in BYTES
             "Size of a batch request's body as sent, before decoding.";
         batch_bytes_out: HistogramVec = "batchgate_batch_reply_bytes"["endpoint"] in BYTES
@@ -99,6 +102,8 @@ metric_table! {
         registry: Registry = registry.clone();
         /// Upstreams and their targets.
         pub upstreams: UpstreamMetrics = UpstreamMetrics::register(registry)?;
+        /// Attempts at targets.
+        pub targets: TargetMetrics = TargetMetrics::register(registry)?;
         /// Upgraded connections and streams.
         pub long_lived: LongLivedMetrics = LongLivedMetrics::register(registry)?;
         /// Clients' connections.
@@ -209,6 +214,7 @@ impl Metrics {
         }
         self.batch_duration.with_label_values(&[endpoint]);
         self.batch_items.with_label_values(&[endpoint]);
+        self.straggler_ratio.with_label_values(&[endpoint]);
     }
 
     /// Records a load of the configuration.
@@ -240,6 +246,9 @@ impl Metrics {
         } else if report.end != BatchEnd::Explained {
             self.batch_items.with_label_values(&[endpoint]).observe(count(report.summary.items));
             self.batch_bytes_out.with_label_values(&[endpoint]).observe(count(report.bytes_out));
+            if let Some(ratio) = report.durations.straggler_ratio() {
+                self.straggler_ratio.with_label_values(&[endpoint]).observe(ratio);
+            }
         }
         self.batch_bytes_in.with_label_values(&[endpoint]).observe(count(report.bytes_in));
         for (phase, took) in report.phases.iter() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::access::kinds_of_lines;
 use super::registry::About;
-use super::{ConnectionMetrics, LongLivedMetrics, Metrics, TlsFailures, UpstreamMetrics};
+use super::{ConnectionMetrics, LongLivedMetrics, Metrics, TargetMetrics, TlsFailures, UpstreamMetrics};
 use crate::config::AccessField;
 
 const PAGE: &str = "deploy/operations.md";
@@ -17,6 +17,7 @@ fn metrics() -> String {
     let all = [
         Metrics::ABOUT,
         UpstreamMetrics::ABOUT,
+        TargetMetrics::ABOUT,
         LongLivedMetrics::ABOUT,
         ConnectionMetrics::ABOUT,
         TlsFailures::ABOUT,
@@ -64,7 +65,9 @@ fn the_page_for_operators_has_all_metrics_and_log_fields() {
 
 #[test]
 fn every_metric_says_what_it_is() {
-    for About { name, help, .. } in Metrics::ABOUT.iter().chain(UpstreamMetrics::ABOUT) {
+    for About { name, help, .. } in
+        Metrics::ABOUT.iter().chain(UpstreamMetrics::ABOUT).chain(TargetMetrics::ABOUT)
+    {
         assert!(help.ends_with('.') && help.split(' ').count() > 1, "{name}: {help}");
     }
 }

@@ -14,6 +14,7 @@ use crate::problem::{ErrorReply, Limit};
 use crate::route::{RouteIndex, UpstreamIndex};
 use crate::stitch::ItemReport;
 
+use super::durations::Durations;
 use super::item_record::{ItemRecord, KeptItems};
 use super::names::Names;
 use super::{GrpcStatus, LongLivedEnd, RequestId, TraceContext};
@@ -141,6 +142,8 @@ pub struct BatchRecord {
     pub left_over: Vec<ItemRecord>,
     /// The items that failed or were slow.
     pub kept: KeptItems,
+    /// How long the items took that were started.
+    pub durations: Durations,
     /// How long each phase took.
     pub phases: PhaseTimes,
     /// Bytes of its body as sent.
@@ -165,6 +168,7 @@ impl BatchRecord {
             undone: 0,
             left_over: Vec::new(),
             kept: KeptItems::new(endpoint.slow.unwrap_or(slow)),
+            durations: Durations::default(),
             phases: PhaseTimes::default(),
             bytes_in: 0,
             bytes_out: 0,
@@ -184,6 +188,9 @@ impl BatchRecord {
         }
         self.summary.failed += usize::from(result.is_failed());
         self.kept.add(position, result, item, names);
+        if let Some(took) = item.timeline.elapsed() {
+            self.durations.add(took);
+        }
     }
 
     /// The batch is refused for this reason.

@@ -60,7 +60,7 @@ pub(crate) struct Upstream {
     pub(crate) queue_time: Histogram,
     /// Calls that waited for others of their own client.
     pub(crate) share_waits: IntCounter,
-    pub(crate) opened: IntCounter,
+    opened: IntCounter,
     /// Attempts that were answered with 200, by far the most. The others are looked up.
     attempts_ok: IntCounter,
     attempts: IntCounterVec,
@@ -84,6 +84,7 @@ impl Upstream {
         let target_counts = Counts {
             ejections: counts.ejections.with_label_values(name),
             lookup_failures: counts.lookup_failures.clone(),
+            targets: metrics.targets.clone(),
         };
         let targets =
             Targets::new(settings, shared, target_counts, before.map(|before| &before.targets)).await;
@@ -189,6 +190,12 @@ impl Upstream {
                 HostPolicy::Preserve => authority.eq_ignore_ascii_case(own_authority),
                 HostPolicy::Fixed(host) => authority.eq_ignore_ascii_case(host),
             }
+    }
+
+    /// Counts a connection that was opened to a target.
+    pub(crate) fn connection_opened(&self, peer: &Peer) {
+        self.opened.inc();
+        peer.state.counts.connection_opened();
     }
 
     /// Counts an attempt; `None`: it brought no reply.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::time::Duration;
 
 use crate::clock::Stopwatch;
+use crate::telemetry::TargetCounts;
 
 use super::circuit::{Circuit, CircuitState, Moment, milliseconds};
 
@@ -22,8 +23,9 @@ const GONE_TOO_OFTEN: u32 = 3;
 const TRIED_AGAIN: u32 = 32;
 
 /// One address of a target.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TargetState {
+    pub(crate) counts: TargetCounts,
     pub(crate) circuit: Circuit,
     healthy: AtomicBool,
     /// By hand. All addresses of a target share it.
@@ -37,8 +39,17 @@ pub(crate) struct TargetState {
 }
 
 impl TargetState {
-    pub(crate) fn new(taken_out: Arc<AtomicBool>) -> Self {
-        Self { healthy: AtomicBool::new(true), taken_out, ..Self::default() }
+    pub(crate) fn new(taken_out: Arc<AtomicBool>, counts: TargetCounts) -> Self {
+        Self {
+            counts,
+            circuit: Circuit::default(),
+            healthy: AtomicBool::new(true),
+            taken_out,
+            in_flight: AtomicUsize::new(0),
+            back_since: AtomicU64::new(0),
+            clock: Stopwatch::start(),
+            gone_in_a_row: AtomicU32::new(0),
+        }
     }
 
     /// Milliseconds since shortly before it was first known.

@@ -20,6 +20,8 @@ use crate::clock::Deadline;
 use crate::config::{Balance, Breaker, HealthCheck, Target, Upstream};
 use crate::dispatch::CallFailure;
 use crate::header::retry_after::whole_seconds;
+use crate::problem::failure_reason;
+use crate::telemetry::TargetMetrics;
 
 use super::balance::Addresses;
 use super::circuit::CircuitState;
@@ -58,6 +60,8 @@ pub(crate) struct Counts {
     pub(crate) ejections: IntCounter,
     /// Look-ups that failed, by upstream and reason.
     pub(crate) lookup_failures: IntCounterVec,
+    /// Those of one target.
+    pub(crate) targets: TargetMetrics,
 }
 
 impl Targets {
@@ -116,7 +120,8 @@ impl Targets {
             let is_it = |peer: &&Arc<Peer>| peer.address == *address && *peer.name == *name;
             let kept = known.peers.iter().find(is_it).map(|peer| Arc::clone(&peer.state));
             kept.unwrap_or_else(|| {
-                Arc::new(TargetState::new(self.hand_on(name).cloned().unwrap_or_default()))
+                let counts = self.counts.targets.of(&self.settings().name, name);
+                Arc::new(TargetState::new(self.hand_on(name).cloned().unwrap_or_default(), counts))
             })
         };
         self.discovery.peers(state)
@@ -204,6 +209,7 @@ impl Targets {
 
     /// A call brought no reply. A failure that the breaker does not count is as good as an answer: the target is there.
     pub(crate) fn failed(&self, lease: &mut Lease, failure: CallFailure) {
+        lease.peer().state.counts.failure(failure_reason(failure));
         if self.breaker().on.count(failure) { self.count_failure(lease) } else { went_well(lease) }
     }
 

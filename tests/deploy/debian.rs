@@ -21,6 +21,9 @@ fn the_package_is_installed_started_upgraded_and_removed() {
         "./usr/bin/batchgate",
         "./usr/lib/systemd/system/batchgate.service",
         "./etc/batchgate/batchgate.yaml",
+        "./usr/share/man/man1/batchgate.1",
+        "./usr/share/man/man1/batchgate-run.1",
+        "./usr/share/bash-completion/completions/batchgate",
     ] {
         assert!(contents.contains(member), "{member} is not in\n{contents}");
     }

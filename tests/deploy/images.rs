@@ -23,8 +23,12 @@ fn hadolint_takes_the_dockerfile_and_refuses_a_user_root() {
 
 #[test]
 fn the_commands_of_the_image_are_the_programs() {
-    assert!(read("deploy/Dockerfile").contains("CMD [\"run\""));
-    succeed(batchgate().args(["run", "--help"]));
+    let dockerfile = read("deploy/Dockerfile");
+    for command in ["health", "run"] {
+        assert!(dockerfile.contains(&format!("\"{command}\", \"--config\"")), "{command}");
+        let help = succeed(batchgate().args([command, "--help"]));
+        assert!(help.contains("--config"), "{help}");
+    }
 }
 
 #[test]

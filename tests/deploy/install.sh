@@ -42,7 +42,7 @@ as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 # shellcheck disable=SC2046
 "${inside[@]}" "${as_nobody[@]}" $(command_of ExecStart) > "$work/log" 2>&1 &
 gateway=$!
-ready() { curl --silent --fail --max-time 2 http://127.0.0.1:9901/readyz > /dev/null; }
+ready() { "${inside[@]}" batchgate health --config "$config" > /dev/null 2>&1; }
 for _ in $(seq 100); do ready && break; kill -0 "$gateway" || fail "$(cat "$work/log")"; sleep 0.1; done
 ready || fail "not ready: $(cat "$work/log")"
 curl --silent --max-time 5 http://127.0.0.1:8080/ | grep -q "no routes yet" || fail "no answer"

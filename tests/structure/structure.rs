@@ -21,6 +21,7 @@ use modules::{Function, Tree};
 /// The top-level modules. Each uses only those of a lower rank, and itself.
 const RANKS: [(&str, usize); 34] = [
     ("words", 0),
+    ("workers", 0),
     ("clock", 0),
     ("http1", 0),
     ("address", 0),

@@ -12,7 +12,7 @@ use http::StatusCode;
 
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{AttemptTimes, CallFailure};
-use crate::telemetry::{CallSpan, LongLivedKind};
+use crate::telemetry::{CallSpan, Connected, LongLivedKind};
 use crate::upstream::error;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
@@ -93,6 +93,8 @@ impl Exchange<'_> {
         };
         let end = Stopwatch::start();
         let status = if let Attempted::Replied(replied) = &made { Some(replied.head.status) } else { None };
+        let connected = if reused { Connected::Before } else { Connected::Anew };
+        peer.state.counts.attempt(status, end.since(sent), connected);
         self.timeline.attempts.push(AttemptTimes {
             target: Arc::clone(&peer.name),
             span: span.map(|span| span.id),

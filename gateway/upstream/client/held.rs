@@ -109,7 +109,7 @@ impl<'batch> HeldConnection<'batch> {
         };
         let open = |peer: Arc<Peer>| async move {
             let stream = connections.new_http1(&peer).await?;
-            upstream.opened.inc();
+            upstream.connection_opened(&peer);
             Ok(Connection { peer, stream, opened: Some(Stopwatch::start()) })
         };
         failover.connect(sending.attempt.deadline, idle, open).await

@@ -62,7 +62,7 @@ async fn connect(
     let idle = |_| std::future::ready(None);
     let open = |peer: Arc<Peer>| async move {
         let (session, reused) = upstream.connections.session(&peer, |idle| upstream.may_open(idle)).await?;
-        let opened = (!reused).then(Stopwatch::start).inspect(|_| upstream.opened.inc());
+        let opened = (!reused).then(Stopwatch::start).inspect(|_| upstream.connection_opened(&peer));
         Ok(Connected { session, opened })
     };
     failover.connect(sending.attempt.deadline, idle, open).await

@@ -10,6 +10,7 @@ use crate::dispatch::{Attempt, AttemptTimes, CallFailure, Progress};
 
 use super::context::Sending;
 use super::reply::Unanswered;
+use crate::telemetry::Connected;
 use crate::upstream::instance::Upstream;
 use crate::upstream::lease::Lease;
 
@@ -72,13 +73,16 @@ impl Drop for CallUnderWay<'_> {
             self.upstream.targets.failed(&mut self.lease, CallFailure::ReplyTimeout);
         }
         self.upstream.count_attempt(self.status);
+        let end = Stopwatch::start();
+        let connected = if self.connected.is_some() { Connected::Anew } else { Connected::Before };
+        self.lease.peer().state.counts.attempt(self.status, end.since(self.sent), connected);
         self.progress.attempt_ended(AttemptTimes {
             target: Arc::clone(&self.lease.peer().name),
             span: None,
             connected: self.connected,
             sent: self.sent,
             first_byte: None,
-            end: Stopwatch::start(),
+            end,
             status: self.status,
         });
     }

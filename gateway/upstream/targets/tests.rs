@@ -6,6 +6,7 @@ use prometheus::Opts;
 
 use super::*;
 use crate::config::parse;
+use crate::telemetry::Metrics;
 
 async fn targets(members: &str, count: usize) -> Targets {
     with(members, count, None).await
@@ -27,6 +28,7 @@ async fn at(urls: &[String], members: &str, before: Option<&Targets>) -> Targets
     let counts = Counts {
         ejections: IntCounter::new("ejections", "ejections").unwrap(),
         lookup_failures: IntCounterVec::new(Opts::new("a", "a"), &["upstream", "reason"]).unwrap(),
+        targets: Metrics::new("0").unwrap().targets.clone(),
     };
     Targets::new(&settings.upstreams[0], shared, counts, before).await
 }
@@ -197,7 +199,7 @@ async fn each_socket_has_its_own_part_of_the_pool() {
 
 #[test]
 fn a_target_that_closes_idle_connections_gets_new_ones_and_is_tried_again_now_and_then() {
-    let standing = TargetState::new(Arc::default());
+    let standing = TargetState::new(Arc::default(), Metrics::new("0").unwrap().targets.of("u", "t"));
     (0..2).for_each(|_| standing.idle_was_gone());
     assert!(standing.keeps_idle());
     standing.idle_was_gone();

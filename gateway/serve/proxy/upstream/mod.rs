@@ -85,7 +85,7 @@ impl Connection {
             Self { wire: checked(upstream.connections.new_http1(peer).await?), reused: false }
         };
         if !connection.reused {
-            upstream.opened.inc();
+            upstream.connection_opened(peer);
         }
         Ok(connection)
     }

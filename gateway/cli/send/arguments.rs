@@ -1,0 +1,225 @@
+//! The arguments of `batchgate send`, and what they mean together.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use rustls::pki_types::ServerName;
+
+use super::records::{Body, PathTemplate, Template};
+use super::sender::Sender;
+use crate::cli::explain::{field, type_by_ending};
+use crate::http_client::{HttpClient, Server, tls_config};
+use crate::route::{TemplateError, UrlTemplate, is_safe, known_method};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SendArguments {
+    /// The file to send, or `-` for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The gateway: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/path`
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = gateway)]
+    url: Server,
+    /// The path of the batch endpoint, with a query if it needs one
+    #[arg(long, value_name = "PATH", default_value = "/batch", value_parser = endpoint)]
+    endpoint: String,
+    /// A header field of each batch, `Name: value`; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// What the file is [default: by its name: .csv, .ndjson and .jsonl are cut into batches; others are sent as they are]
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<HeaderValue>,
+    /// Make an item of each record, with this method
+    #[arg(long, value_name = "METHOD", requires = "path", value_parser = method)]
+    method: Option<String>,
+    /// The path of each record's item, such as `/orders/{id}`; `{id}` is a column
+    #[arg(long, value_name = "PATH", requires = "method", value_parser = template)]
+    path: Option<PathTemplate>,
+    /// The columns of each item's body [default: all; none for GET, HEAD, OPTIONS, TRACE and DELETE]
+    #[arg(long, value_name = "COLUMN,…", requires = "method", value_delimiter = ',')]
+    body: Option<Vec<String>>,
+    /// Items of a batch
+    #[arg(long, value_name = "N", default_value = "100")]
+    batch_size: NonZeroUsize,
+    /// Batches under way at once
+    #[arg(long, value_name = "N", default_value = "4")]
+    concurrency: NonZeroUsize,
+    /// How often an item is sent once more, if the reply says that it may be
+    #[arg(long, value_name = "N", default_value = "3")]
+    retries: u32,
+    /// How many seconds a batch may take
+    #[arg(long, value_name = "SECONDS", default_value = "120")]
+    timeout: NonZeroU64,
+    /// The file for the results [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
+    /// PEM certificates to trust in place of the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+/// What to do.
+pub(super) struct Plan {
+    pub(super) file: PathBuf,
+    pub(super) form: Form,
+    pub(super) sender: Sender,
+    pub(super) batch_size: usize,
+    pub(super) concurrency: usize,
+    pub(super) results: Option<PathBuf>,
+}
+
+/// What the file is.
+pub(super) enum Form {
+    /// A batch of this media type.
+    Batch(HeaderValue),
+    /// NDJSON: items, or records if there is a template.
+    Lines(Option<Template>),
+    /// CSV.
+    Rows(Template),
+}
+
+/// Bytes of a reply.
+const MAX_REPLY: usize = 256 << 20;
+
+impl SendArguments {
+    /// What the arguments mean, or how they contradict each other.
+    pub(super) fn plan(self) -> Result<Plan, clap::Error> {
+        let form = self.form()?;
+        let tls = match &self.url {
+            Server::Tls { .. } => {
+                let config = tls_config(self.ca.as_deref());
+                Some(config.map_err(|error| usage(&format!("--ca can't be used: {error}")))?)
+            }
+            Server::Tcp(_) | Server::Unix(_) => None,
+        };
+        let timeout = Duration::from_secs(self.timeout.get());
+        let sender = Sender {
+            client: HttpClient { timeout, max_reply: MAX_REPLY, tls },
+            server: self.url,
+            endpoint: self.endpoint,
+            headers: HeaderMap::from_iter(self.headers),
+            retries: self.retries,
+        };
+        let (batch_size, concurrency) = (self.batch_size.get(), self.concurrency.get());
+        Ok(Plan { file: self.file, form, sender, batch_size, concurrency, results: self.results })
+    }
+
+    fn form(&self) -> Result<Form, clap::Error> {
+        let by_name = || type_by_ending(&self.file).map(HeaderValue::from_static);
+        let Some(content_type) = self.content_type.clone().or_else(by_name) else {
+            return Err(usage(
+                "the name of the file does not say what it is; add --content-type, such as application/x-ndjson",
+            ));
+        };
+        let essence = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        match (essence.to_ascii_lowercase().as_str(), self.template()) {
+            ("text/csv", Some(template)) => Ok(Form::Rows(template)),
+            ("text/csv", None) => Err(usage(
+                "rows of CSV need --method and --path, such as --method PATCH --path '/orders/{id}'",
+            )),
+            ("application/x-ndjson" | "application/ndjson" | "application/jsonl", template) => {
+                Ok(Form::Lines(template))
+            }
+            (_, None) => Ok(Form::Batch(content_type)),
+            (_, Some(_)) => Err(usage("--method and --path are for records: NDJSON or CSV")),
+        }
+    }
+
+    fn template(&self) -> Option<Template> {
+        let (method, path) = (self.method.clone()?, self.path.clone()?);
+        let body = match &self.body {
+            Some(columns) if columns.iter().all(String::is_empty) => Body::None,
+            Some(columns) => Body::Columns(columns.clone()),
+            None if known_method(&method)
+                .is_some_and(|method| is_safe(&method) || method == http::Method::DELETE) =>
+            {
+                Body::None
+            }
+            None => Body::All,
+        };
+        Some(Template { method, path, body })
+    }
+}
+
+impl Plan {
+    pub(super) fn unreadable(&self, error: &std::io::Error) -> clap::Error {
+        usage(&format!("{} can't be read: {error}", self.file.display()))
+    }
+}
+
+fn usage(message: &str) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"))
+}
+
+fn gateway(text: &str) -> Result<Server, &'static str> {
+    const FORM: &str = "write http://HOST:PORT, https://HOST:PORT or unix:/path; the path of the endpoint goes to --endpoint";
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(Server::Unix(Path::new(path).to_owned()));
+    }
+    let uri: Uri = text.parse().map_err(|_| FORM)?;
+    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or(FORM)?;
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(FORM);
+    }
+    let (host, port) = (authority.host(), authority.port_u16());
+    match uri.scheme_str() {
+        Some("http") => Ok(Server::Tcp(format!("{host}:{}", port.unwrap_or(80)))),
+        Some("https") => {
+            let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|_| FORM)?;
+            Ok(Server::Tls { address: format!("{host}:{}", port.unwrap_or(443)), name })
+        }
+        Some(_) | None => Err(FORM),
+    }
+}
+
+fn endpoint(text: &str) -> Result<String, &'static str> {
+    let is_good = text.starts_with('/') && text.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_none());
+    if is_good { Ok(text.to_owned()) } else { Err("write a path, such as /batch") }
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    field(text).ok_or("write 'Name: value'")
+}
+
+fn method(text: &str) -> Result<String, &'static str> {
+    known_method(text).map(|method| method.to_string()).ok_or("write PATCH, for example")
+}
+
+fn template(text: &str) -> Result<PathTemplate, String> {
+    match UrlTemplate::parse(text) {
+        Ok(template) => Ok(PathTemplate::Filled(template)),
+        Err(TemplateError::NoVariable) => endpoint(text).map(PathTemplate::Fixed).map_err(str::to_owned),
+        Err(error) => Err(format!("it {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gateways_are_read() {
+        for (text, shown) in [
+            ("http://h", "h:80"),
+            ("http://[::1]:8080/", "[::1]:8080"),
+            ("https://h", "h:443"),
+            ("unix:/run/x", "unix:/run/x"),
+        ] {
+            assert_eq!(gateway(text).unwrap().to_string(), shown);
+        }
+        for text in ["h:80", "ftp://h", "http://h/batch", "http://u:p@h", "http://", ""] {
+            assert!(gateway(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_may_have_columns() {
+        assert!(matches!(template("/orders"), Ok(PathTemplate::Fixed(_))));
+        assert!(matches!(template("/orders/{id}"), Ok(PathTemplate::Filled(_))));
+        for text in ["orders", "/a/{id", "/a/{+id}", "http://h/{id}"] {
+            assert!(template(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! `batchgate send`: sends a batch file, or cuts a large file of items or records into batches.
+//!
+//! In: a file of any length. Out: a line of JSON for each item, in the order in which batches end, and an exit code. In memory are the
+//! batches that are under way, and nothing else: the file is read on only when one of them has ended.
+
+mod arguments;
+mod input;
+mod item;
+mod progress;
+mod records;
+mod sender;
+
+pub(super) use arguments::SendArguments;
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::task::JoinSet;
+
+use arguments::{Form, Plan};
+use input::{InputError, Items};
+use item::{Item, ItemResult};
+use progress::Progress;
+use sender::{Refusal, Sender, Sent};
+
+use crate::http_client::ClientError;
+
+/// Bytes of the items of a batch; a larger item is sent alone.
+const MAX_BATCH: usize = 4 << 20;
+
+/// Why not everything was sent, or not everything succeeded.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    #[error("batchgate send: {0}")]
+    Input(#[from] InputError),
+    #[error("batchgate send: the results can't be written: {0}")]
+    Results(io::Error),
+    #[error("batchgate send: {0}")]
+    System(#[from] io::Error),
+    #[error("batchgate send: {0}")]
+    NoReply(#[from] ClientError),
+    #[error("batchgate send: {}", .0.problem)]
+    Refused(Refusal),
+    #[error("batchgate send: {failed} of {items} items failed")]
+    Failed { failed: u64, items: u64 },
+}
+
+/// Sends the file.
+pub(super) fn run(arguments: SendArguments) -> Result<(), Box<dyn Error>> {
+    match plan_and_send(arguments) {
+        Err(SendError::Usage(error)) => Err(error.into()),
+        done => Ok(done?),
+    }
+}
+
+fn plan_and_send(arguments: SendArguments) -> Result<(), SendError> {
+    let plan = arguments.plan()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let file = open(&plan.file).map_err(|error| plan.unreadable(&error))?;
+    let results = results_to(plan.results.as_deref()).map_err(SendError::Results)?;
+    runtime.block_on(send(plan, file, results))
+}
+
+async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), SendError> {
+    let Source { input, length, read } = file;
+    let input = BufReader::new(input);
+    let items = match plan.form {
+        Form::Batch(content_type) => return send_whole(&plan.sender, input, &content_type, results).await,
+        Form::Lines(template) => input::of_lines(input, template),
+        Form::Rows(template) => input::of_rows(input, template)?,
+    };
+    let mut sending = Sending {
+        sender: Arc::new(plan.sender),
+        batches: JoinSet::new(),
+        progress: Progress::new(length),
+        read,
+        results,
+    };
+    let batches = Batches { items: items.peekable(), size: plan.batch_size };
+    let sent = sending.send(batches, plan.concurrency).await;
+    sending.progress.end();
+    sent?;
+    let counts = sending.progress.counts;
+    if counts.failed > 0 {
+        return Err(SendError::Failed { failed: counts.failed, items: counts.items });
+    }
+    Ok(())
+}
+
+/// Sends a file that is a batch, as it is.
+async fn send_whole(
+    sender: &Sender,
+    mut input: impl Read,
+    content_type: &http::HeaderValue,
+    mut results: Box<dyn Write>,
+) -> Result<(), SendError> {
+    let mut body = Vec::new();
+    input.read_to_end(&mut body)?;
+    let reply = sender.post_until_taken(body.into(), content_type).await?;
+    if !reply.status().is_success() {
+        return Err(SendError::Refused(Refusal::from_reply(&reply)));
+    }
+    let written = results.write_all(reply.body()).and_then(|()| results.write_all(b"\n"));
+    written.and_then(|()| results.flush()).map_err(SendError::Results)?;
+    let (failed, items) = item::failures_in(reply.body()).ok_or_else(|| {
+        SendError::Refused(Refusal {
+            status: None,
+            problem: "the reply is not JSON, so it is not known whether items failed".to_owned(),
+        })
+    })?;
+    if failed > 0 { Err(SendError::Failed { failed, items }) } else { Ok(()) }
+}
+
+/// A file that is being sent.
+struct Sending {
+    sender: Arc<Sender>,
+    batches: JoinSet<Sent>,
+    progress: Progress,
+    /// Bytes of the file that have been read.
+    read: Arc<AtomicU64>,
+    results: Box<dyn Write>,
+}
+
+impl Sending {
+    /// Sends all batches. If the file can't be read on, those under way end first.
+    async fn send(&mut self, mut batches: Batches, concurrency: usize) -> Result<(), SendError> {
+        let mut problem = None;
+        loop {
+            while self.batches.len() < concurrency && problem.is_none() {
+                match tokio::task::block_in_place(|| batches.next()) {
+                    Some(Ok(batch)) => {
+                        let sender = Arc::clone(&self.sender);
+                        self.batches.spawn(async move { sender.send(batch).await });
+                    }
+                    Some(Err(error)) => problem = Some(error),
+                    None => break,
+                }
+            }
+            match self.batches.join_next().await {
+                Some(Ok(sent)) => self.take(&sent)?,
+                Some(Err(error)) => return Err(SendError::System(io::Error::other(error))),
+                None => break,
+            }
+        }
+        problem.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn take(&mut self, sent: &Sent) -> Result<(), SendError> {
+        let counts = &mut self.progress.counts;
+        counts.batches += 1;
+        counts.resent += sent.resent;
+        counts.items += sent.results.len() as u64;
+        counts.failed += sent.results.iter().filter(|result| result.has_failed()).count() as u64;
+        for result in &sent.results {
+            write_line(&mut self.results, result).map_err(SendError::Results)?;
+        }
+        self.results.flush().map_err(SendError::Results)?;
+        self.progress.show(self.read.load(Ordering::Relaxed));
+        Ok(())
+    }
+}
+
+fn write_line(results: &mut dyn Write, result: &ItemResult) -> io::Result<()> {
+    serde_json::to_writer(&mut *results, result)?;
+    results.write_all(b"\n")
+}
+
+/// A file, cut into batches.
+struct Batches {
+    items: std::iter::Peekable<Items>,
+    size: usize,
+}
+
+impl Iterator for Batches {
+    type Item = Result<Vec<Item>, InputError>;
+
+    /// The next batch. A record that can't be read comes after the items before it.
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut batch: Vec<Item> = Vec::new();
+        let mut bytes = 0;
+        while batch.len() < self.size {
+            let fits = |next: &Result<Item, InputError>| {
+                next.as_ref().is_ok_and(|item| batch.is_empty() || bytes + item.json.len() <= MAX_BATCH)
+            };
+            match self.items.next_if(fits) {
+                Some(Ok(item)) => {
+                    bytes += item.json.len();
+                    batch.push(item);
+                }
+                Some(Err(error)) => return Some(Err(error)),
+                None if batch.is_empty() => return self.items.next().map(|item| item.map(|item| vec![item])),
+                None => break,
+            }
+        }
+        Some(Ok(batch))
+    }
+}
+
+/// A file that is read, and how much of it.
+struct Source {
+    input: Box<dyn Read + Send>,
+    length: Option<u64>,
+    read: Arc<AtomicU64>,
+}
+
+fn open(path: &Path) -> io::Result<Source> {
+    let read = Arc::new(AtomicU64::new(0));
+    let (input, length): (Box<dyn Read + Send>, _) = if path.as_os_str() == "-" {
+        (Box::new(io::stdin()), None)
+    } else {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        (Box::new(file), metadata.is_file().then_some(metadata.len()))
+    };
+    let input = Box::new(Counted { input, read: Arc::clone(&read) });
+    Ok(Source { input, length, read })
+}
+
+/// Counts the bytes that are read.
+struct Counted {
+    input: Box<dyn Read + Send>,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+fn results_to(path: Option<&Path>) -> io::Result<Box<dyn Write>> {
+    match path {
+        Some(path) => Ok(Box::new(BufWriter::new(File::create(path)?))),
+        None => Ok(Box::new(BufWriter::new(io::stdout()))),
+    }
+}

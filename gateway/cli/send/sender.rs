@@ -1,0 +1,226 @@
+//! Sends one batch, and sends those of its items once more that the reply says may be.
+//!
+//! Nothing else is sent twice: a batch without a reply may have been processed, unless no connection was made.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Request, Response, StatusCode};
+
+use super::item::{Item, ItemResult, Members, Reply, batch_of, is_retryable};
+use crate::http_client::{ClientError, HttpClient, Server};
+use crate::terminal::one_line;
+
+/// The pause before the first attempt after another, if the reply does not say how long. It doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Characters of a refusal that are shown.
+const SHOWN: usize = 300;
+
+/// Where batches are sent, and how.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) client: HttpClient,
+    pub(super) server: Server,
+    /// The path of the endpoint, with a query if it has one.
+    pub(super) endpoint: String,
+    pub(super) headers: HeaderMap,
+    /// How often an item is sent once more.
+    pub(super) retries: u32,
+}
+
+/// What one attempt brought.
+enum Attempt {
+    /// A result for each item.
+    Answered(Vec<Members>, Option<Duration>),
+    /// Nothing was processed, and it may be sent once more.
+    Postponed(Refusal, Option<Duration>),
+    /// Sending it once more does not help, or is not safe.
+    Failed(Refusal),
+}
+
+/// Why a batch has no results.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: Option<u16>,
+    pub(super) problem: String,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    pub(super) results: Vec<ItemResult>,
+    /// Items that were sent once more, each time counted.
+    pub(super) resent: u64,
+}
+
+impl Sender {
+    /// Sends these items until each has its last result.
+    pub(super) async fn send(&self, mut items: Vec<Item>) -> Sent {
+        let mut sent = Sent::default();
+        for attempt in 1.. {
+            let is_last = attempt > self.retries;
+            let outcome = self.attempt(&items).await;
+            let after = match outcome {
+                Attempt::Answered(results, after) => {
+                    items = keep_retryable(items, results, attempt, is_last, &mut sent.results);
+                    after
+                }
+                Attempt::Postponed(_, after) if !is_last => after,
+                Attempt::Postponed(refusal, _) | Attempt::Failed(refusal) => {
+                    let Refusal { status, problem } = refusal;
+                    let failed = items.into_iter();
+                    sent.results.extend(
+                        failed.map(|item| ItemResult::without_reply(item, attempt, status, &problem)),
+                    );
+                    return sent;
+                }
+            };
+            if items.is_empty() {
+                return sent;
+            }
+            sent.resent += items.len() as u64;
+            tokio::time::sleep(after.unwrap_or_else(|| pause_before(attempt))).await;
+        }
+        sent
+    }
+
+    async fn attempt(&self, items: &[Item]) -> Attempt {
+        let reply =
+            match self.post(batch_of(items).into(), &HeaderValue::from_static("application/json")).await {
+                Ok(reply) => reply,
+                Err(error @ ClientError::NotConnected { .. }) => {
+                    return Attempt::Postponed(Refusal::from(error), None);
+                }
+                Err(
+                    error @ (ClientError::NoReply { .. }
+                    | ClientError::TimedOut { .. }
+                    | ClientError::TooLarge { .. }),
+                ) => {
+                    return Attempt::Failed(Refusal::from(error));
+                }
+            };
+        let after = retry_after(reply.headers());
+        if !reply.status().is_success() {
+            let refusal = Refusal::from_reply(&reply);
+            return if is_for_now(reply.status()) {
+                Attempt::Postponed(refusal, after)
+            } else {
+                Attempt::Failed(refusal)
+            };
+        }
+        match serde_json::from_slice::<Reply>(reply.body()) {
+            Ok(Reply { responses }) if responses.len() == items.len() => Attempt::Answered(responses, after),
+            Ok(_) | Err(_) => Attempt::Failed(Refusal {
+                status: None,
+                problem: "the reply is not that of a batch endpoint; nobody can say what became of the item"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    /// Sends a body until it is not refused for the moment.
+    pub(super) async fn post_until_taken(
+        &self,
+        body: Bytes,
+        content_type: &HeaderValue,
+    ) -> Result<Response<Bytes>, ClientError> {
+        let mut attempt = 1;
+        loop {
+            let reply = self.post(body.clone(), content_type).await;
+            let after = match &reply {
+                Ok(reply) if is_for_now(reply.status()) => retry_after(reply.headers()),
+                Err(ClientError::NotConnected { .. }) => None,
+                Ok(_) | Err(_) => return reply,
+            };
+            if attempt > self.retries {
+                return reply;
+            }
+            tokio::time::sleep(after.unwrap_or_else(|| pause_before(attempt))).await;
+            attempt += 1;
+        }
+    }
+
+    /// Sends a body once.
+    async fn post(&self, body: Bytes, content_type: &HeaderValue) -> Result<Response<Bytes>, ClientError> {
+        let mut request = Request::new(body);
+        *request.method_mut() = http::Method::POST;
+        if let Ok(uri) = self.endpoint.parse() {
+            *request.uri_mut() = uri;
+        }
+        request.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers_mut().extend(self.headers.clone());
+        self.client.send(&self.server, request).await
+    }
+}
+
+/// Writes the results that are final, and returns the items that may be sent once more.
+fn keep_retryable(
+    items: Vec<Item>,
+    results: Vec<Members>,
+    attempt: u32,
+    is_last: bool,
+    done: &mut Vec<ItemResult>,
+) -> Vec<Item> {
+    let mut again = Vec::new();
+    for (item, result) in items.into_iter().zip(results) {
+        if is_retryable(&result) && !is_last {
+            again.push(item);
+        } else {
+            done.push(ItemResult::new(item, attempt, result));
+        }
+    }
+    again
+}
+
+impl Refusal {
+    pub(super) fn from_reply(reply: &Response<Bytes>) -> Self {
+        let text = one_line(&String::from_utf8_lossy(reply.body()), SHOWN);
+        Self { status: Some(reply.status().as_u16()), problem: format!("the batch was refused: {text}") }
+    }
+}
+
+impl From<ClientError> for Refusal {
+    fn from(error: ClientError) -> Self {
+        Self { status: None, problem: error.to_string() }
+    }
+}
+
+/// Whether a refusal is one for the moment.
+fn is_for_now(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// How long the reply asks to wait.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+}
+
+fn pause_before(attempt: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_have_an_end() {
+        let pauses = [1, 2, 3, 60].map(|attempt| pause_before(attempt).as_millis());
+        assert_eq!(pauses, [500, 1000, 2000, 60_000]);
+    }
+
+    #[test]
+    fn the_reply_says_how_long_to_wait() {
+        let after = |value: &'static str| {
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]))
+        };
+        assert_eq!(after("3"), Some(Duration::from_secs(3)));
+        assert_eq!(after("999999"), Some(LONGEST_PAUSE));
+        assert_eq!(after("soon"), None);
+    }
+}

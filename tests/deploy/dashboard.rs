@@ -1,0 +1,116 @@
+//! The dashboard: a real Prometheus has something for each of its queries, once everything has happened that it shows.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::client::Connection;
+use crate::harness::prometheus::Prometheus;
+use crate::harness::raw::RawServer;
+use crate::harness::upstream::Refusing;
+use crate::harness::{Answer, Config, Gateway, Request, Upstream, until};
+
+use super::read;
+
+/// A stream of events that stays open.
+const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n";
+
+#[test]
+fn it_has_a_row_for_each_part() {
+    let panels = panels();
+    let rows = panels.iter().filter(|panel| panel["type"] == "row").map(|row| row["title"].as_str().unwrap());
+    let parts = ["Batches", "Items", "Upstreams and targets", "Limits", "Memory", "Process"];
+    assert_eq!(rows.collect::<Vec<_>>(), parts);
+    for panel in panels.iter().filter(|panel| panel["type"] != "row") {
+        assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{} has no unit", panel["title"]);
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{}", panel["title"]);
+    }
+}
+
+#[test]
+fn every_query_has_something_to_show_under_load() {
+    let scene = Scene::start();
+    let mut events = Connection::open(scene.gateway.address());
+    events.write(&Request::get("/events").to_bytes(scene.gateway.address()));
+    assert_eq!(events.head().status, 200);
+    let prometheus = Prometheus::scraping(scene.gateway.admin());
+    let queries = queries();
+    assert!(queries.len() >= 40, "{}", queries.len());
+    for query in queries {
+        // What is not a number is not equal to itself.
+        let numbers = format!("count(({query}) == ({query}))");
+        until(&format!("an answer to {query}"), || {
+            let count = prometheus.query(&numbers);
+            if count.is_none() {
+                scene.load();
+            }
+            count
+        });
+    }
+}
+
+/// A gateway to whose requests everything happens that the dashboard shows.
+struct Scene {
+    gateway: Gateway,
+    _orders: Upstream,
+    _gone: Refusing,
+    _plain: RawServer,
+}
+
+impl Scene {
+    fn start() -> Self {
+        let orders = Upstream::start();
+        orders
+            .on("/lost", Answer::close())
+            .on("/slow", Answer::empty(204).delayed(Duration::from_millis(50)));
+        orders.on("/events", Answer::raw(EVENTS).then_hang());
+        let gone = Refusing::start();
+        let plain = RawServer::start(|mut connection| connection.write("this is not TLS\r\n"));
+        let config = Config::new()
+            .upstream("orders", orders.url())
+            .with("concurrency: 4, client_share: 25%")
+            .route("/", "orders");
+        let config = config.upstream("gone", gone.url()).with("breaker: { base: 100ms, max: 100ms }");
+        let config =
+            config.upstream("plain", plain.url().replace("http:", "https:")).route("/plain", "plain");
+        let config = config.route("/gone", "gone").route("/limited", "orders").batch("/batch");
+        let limit = "{ name: clients, per: all, rate: 1/m, burst: 1, routes: [/limited] }";
+        let gateway = config.raw(format!("rate_limits: [{limit}]")).start();
+        Self { gateway, _orders: orders, _gone: gone, _plain: plain }
+    }
+
+    /// Two batches at once of one client, with good items and bad ones, a batch that is refused, and single requests.
+    fn load(&self) {
+        let urls = ["/orders/1", "/slow", "/lost", "/gone", "/plain", "/limited"];
+        let items: Vec<Value> =
+            urls.iter().cycle().take(60).map(|url| json!({ "method": "GET", "url": url })).collect();
+        let batch = Request::batch(&json!({ "requests": items })).to_bytes(self.gateway.address());
+        let mut clients = [(); 2].map(|()| Connection::open(self.gateway.address()));
+        for client in &mut clients {
+            client.write(&batch);
+        }
+        for client in &mut clients {
+            assert_eq!(client.reply_to("POST").status, 207);
+        }
+        self.gateway.send(&Request::post("/batch", "application/json", "{"));
+        for url in ["/orders/1", "/gone"] {
+            self.gateway.send(&Request::get(url));
+        }
+    }
+}
+
+/// The queries, as Grafana would send them for all gateways.
+fn queries() -> Vec<String> {
+    let panels = panels();
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let queries = targets.map(|target| target["expr"].as_str().unwrap());
+    let filled = |query: &str| {
+        query.replace("$job", ".*").replace("$instance", ".*").replace("$__rate_interval", "10s")
+    };
+    queries.map(filled).collect()
+}
+
+fn panels() -> Vec<Value> {
+    let dashboard: Value = serde_json::from_str(&read("deploy/dashboard.json")).unwrap();
+    dashboard["panels"].as_array().unwrap().clone()
+}
