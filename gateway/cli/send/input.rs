@@ -1,6 +1,6 @@
 //! Reads a file item by item, whatever its length: lines of NDJSON, or rows of CSV.
 //!
-//! No more than one record is in memory here, and no record may be larger than [`MAX_RECORD`].
+//! No more than one record is in memory here. A line of NDJSON may not be larger than [`MAX_RECORD`]; a row of CSV has no such limit yet.
 
 use std::io::{self, BufRead, Read};
 
@@ -11,7 +11,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::item::{Item, Members, waits_by};
 use super::records::{RecordError, Template};
 
-/// Bytes of a record.
+/// Bytes of a line of NDJSON.
 const MAX_RECORD: u64 = 8 << 20;
 
 /// Why the file can't be read on.
