@@ -9,12 +9,9 @@ use std::path::{Path, PathBuf};
 use super::environment::Environment;
 use super::pem::read_file;
 use super::read_file::{ReadFile, matches};
-use super::text::{read, text_of};
+use super::text::{MAX_FILE, read, text_of};
 use super::yaml::diagnostic::{Diagnostic, Findings, quoted};
 use super::yaml::tree::{Key, Node, NodeValue};
-
-/// Bytes of an included file.
-const MAX_FILE: u64 = 1 << 20;
 
 /// Included files together.
 const MAX_FILES: usize = 500;

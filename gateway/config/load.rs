@@ -54,15 +54,7 @@ pub(super) fn parse_with(
     env: Environment<'_>,
     overrides: &[Override],
 ) -> Result<Loaded, Diagnostics> {
-    let mut findings = Findings::default();
-    let Some(mut tree) = read(text_of(text, name, base), env, &mut findings) else {
-        return Err(findings.diagnostics());
-    };
-    let mut files = Vec::new();
-    include(&mut tree, base, env, &mut findings, &mut files);
-    for set in overrides {
-        set.apply(&mut tree, env, &mut findings);
-    }
+    let (mut tree, files, mut findings) = merged(text, name, base, env, overrides)?;
     // Taken before anything is refused, so that one error does not bring forth others.
     let upstream_names: Vec<_> = Written::root(&tree).key("upstreams").keys().map(str::to_owned).collect();
     let settings = document(&mut tree, &mut findings).and_then(|document| {
@@ -79,6 +71,29 @@ pub(super) fn parse_with(
     }
 }
 
+/// The text with the files that it includes and what the command line sets: the tree, the files, and what is wrong so far.
+///
+/// # Errors
+/// The text is not YAML.
+fn merged(
+    text: &str,
+    name: &str,
+    base: &Path,
+    env: Environment<'_>,
+    overrides: &[Override],
+) -> Result<(Node, Vec<ReadFile>, Findings), Diagnostics> {
+    let mut findings = Findings::default();
+    let Some(mut tree) = read(text_of(text, name, base), env, &mut findings) else {
+        return Err(findings.diagnostics());
+    };
+    let mut files = Vec::new();
+    include(&mut tree, base, env, &mut findings, &mut files);
+    for set in overrides {
+        set.apply(&mut tree, env, &mut findings);
+    }
+    Ok((tree, files, findings))
+}
+
 /// Reads only `admin` from `text` and what it includes; `None` if it is off.
 ///
 /// # Errors
@@ -90,15 +105,7 @@ pub(super) fn admin_in(
     env: Environment<'_>,
     overrides: &[Override],
 ) -> Result<Option<ListenAddress>, Diagnostics> {
-    let mut findings = Findings::default();
-    let Some(mut tree) = read(text_of(text, name, base), env, &mut findings) else {
-        return Err(findings.diagnostics());
-    };
-    let mut files = Vec::new();
-    include(&mut tree, base, env, &mut findings, &mut files);
-    for set in overrides {
-        set.apply(&mut tree, env, &mut findings);
-    }
+    let (tree, files, mut findings) = merged(text, name, base, env, overrides)?;
     findings.forget();
     let admin = tree.get("admin").filter(|node| node.value != NodeValue::Empty);
     let written = admin.map_or_else(|| Ok(default_admin()), At::deserialize);

@@ -8,10 +8,8 @@ use std::sync::Arc;
 use super::listener::ListenAddress;
 use super::load::{Loaded, admin_in, parse_with};
 use super::overrides::Override;
+use super::text::MAX_FILE;
 use super::yaml::diagnostic::Diagnostics;
-
-/// Bytes of a configuration.
-const MAX_FILE: u64 = 1 << 20;
 
 /// A configuration's origin. Reads it as often as needed.
 #[derive(Clone, Debug)]

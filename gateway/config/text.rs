@@ -9,6 +9,9 @@ use super::yaml::diagnostic::{Findings, Text};
 use super::yaml::tree::Node;
 use super::yaml::{secrets, tree};
 
+/// Bytes of a text.
+pub(super) const MAX_FILE: u64 = 1 << 20;
+
 /// A text as it is before anything is known about it.
 pub(super) fn text_of(text: &str, name: &str, base: &Path) -> Text {
     let secret = secrets::in_words(text);

@@ -16,8 +16,8 @@ const MOST: usize = 100;
 /// Characters of an item's id in its record.
 const MAX_ID: usize = 64;
 
-/// Characters of an item's path in its record.
-const MAX_PATH: usize = 1024;
+/// Characters of a path in a record or a log line.
+pub(super) const MAX_PATH: usize = 1024;
 
 /// An item that has ended. Its times, attempts and spans are in the report's timeline.
 #[derive(Clone, Debug)]
@@ -43,8 +43,8 @@ impl ItemRecord {
         let path = result.subject.href.split(['?', '#']).next().unwrap_or_default();
         Self {
             position,
-            id: cut(result.subject.id.as_str(), MAX_ID),
-            path: cut(path, MAX_PATH),
+            id: cut(result.subject.id.as_str(), MAX_ID).into(),
+            path: cut(path, MAX_PATH).into(),
             route: names.route(report.route).into(),
             upstream: names.upstream(report.upstream).into(),
             report: report.clone(),
@@ -52,9 +52,10 @@ impl ItemRecord {
     }
 }
 
-fn cut(text: &str, most: usize) -> Box<str> {
+/// At most the first `most` characters of a text.
+pub(super) fn cut(text: &str, most: usize) -> &str {
     let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
-    text.get(..end).unwrap_or_default().into()
+    text.get(..end).unwrap_or_default()
 }
 
 /// The items of a batch that somebody may ask about.

@@ -88,28 +88,18 @@ impl Sender {
     }
 
     async fn attempt(&self, items: &[Item]) -> Attempt {
-        let reply =
-            match self.post(batch_of(items).into(), &HeaderValue::from_static("application/json")).await {
-                Ok(reply) => reply,
-                Err(error @ ClientError::NotConnected { .. }) => {
-                    return Attempt::Postponed(Refusal::from(error), None);
-                }
-                Err(
-                    error @ (ClientError::NoReply { .. }
-                    | ClientError::TimedOut { .. }
-                    | ClientError::TooLarge { .. }),
-                ) => {
-                    return Attempt::Failed(Refusal::from(error));
-                }
-            };
+        let reply = self.post(batch_of(items).into(), &HeaderValue::from_static("application/json")).await;
+        let is_for_now = is_for_now(&reply);
+        let without_results = |refusal, after| {
+            if is_for_now { Attempt::Postponed(refusal, after) } else { Attempt::Failed(refusal) }
+        };
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(error) => return without_results(error.into(), None),
+        };
         let after = retry_after(reply.headers());
         if !reply.status().is_success() {
-            let refusal = Refusal::from_reply(&reply);
-            return if is_for_now(reply.status()) {
-                Attempt::Postponed(refusal, after)
-            } else {
-                Attempt::Failed(refusal)
-            };
+            return without_results(Refusal::from_reply(&reply), after);
         }
         match serde_json::from_slice::<Reply>(reply.body()) {
             Ok(Reply { responses }) if responses.len() == items.len() => Attempt::Answered(responses, after),
@@ -130,14 +120,10 @@ impl Sender {
         let mut attempt = 1;
         loop {
             let reply = self.post(body.clone(), content_type).await;
-            let after = match &reply {
-                Ok(reply) if is_for_now(reply.status()) => retry_after(reply.headers()),
-                Err(ClientError::NotConnected { .. }) => None,
-                Ok(_) | Err(_) => return reply,
-            };
-            if attempt > self.retries {
+            if attempt > self.retries || !is_for_now(&reply) {
                 return reply;
             }
+            let after = reply.as_ref().ok().and_then(|reply| retry_after(reply.headers()));
             tokio::time::sleep(after.unwrap_or_else(|| pause_before(attempt))).await;
             attempt += 1;
         }
@@ -189,9 +175,17 @@ impl From<ClientError> for Refusal {
     }
 }
 
-/// Whether a refusal is one for the moment.
-fn is_for_now(status: StatusCode) -> bool {
-    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+/// Whether nothing was processed, and the same may be sent once more.
+fn is_for_now(reply: &Result<Response<Bytes>, ClientError>) -> bool {
+    match reply {
+        Ok(reply) => {
+            matches!(reply.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+        }
+        Err(ClientError::NotConnected { .. }) => true,
+        Err(ClientError::NoReply { .. } | ClientError::TimedOut { .. } | ClientError::TooLarge { .. }) => {
+            false
+        }
+    }
 }
 
 /// How long the reply asks to wait.

@@ -1,6 +1,8 @@
 //! A line in the combined form of Apache and nginx: `client - user [time] "request" status bytes "referer" "agent"`.
 
 use std::fmt::Write as _;
+use std::ops::Range;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::StatusCode;
 
@@ -8,9 +10,6 @@ use crate::clock::unix_time;
 use crate::telemetry::record::Sender;
 
 use super::fields::{agent, path, protocol, referer};
-
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// A request and its reply.
 pub(super) struct Exchanged<'line> {
@@ -28,7 +27,7 @@ pub(super) fn combined(exchanged: &Exchanged<'_>) -> Vec<u8> {
     line.push_str(" - ");
     put(&mut line, sender.client_name.unwrap_or("-"), Place::Bare);
     line.push_str(" [");
-    put_time(&mut line, unix_time().as_secs());
+    put_time(&mut line, unix_time());
     line.push_str("] \"");
     put(&mut line, head.method.as_str(), Place::Quoted);
     line.push(' ');
@@ -71,37 +70,11 @@ fn put(line: &mut String, value: &str, place: Place) {
 }
 
 /// `10/Oct/2000:13:55:36 +0000`.
-fn put_time(line: &mut String, seconds: u64) {
-    let (days, time) = (seconds / 86_400, seconds % 86_400);
-    let Date { year, month, day } = Date::from_days(days);
-    let month = MONTHS.get(month - 1).copied().unwrap_or_default();
-    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    let _ = write!(line, "{day:02}/{month}/{year}:{hour:02}:{minute:02}:{second:02} +0000");
-}
-
-struct Date {
-    year: u64,
-    /// From 1.
-    month: usize,
-    day: u64,
-}
-
-impl Date {
-    /// The date that is this many days after 1970-01-01, by the rules of the Gregorian calendar. Years begin in March here, so
-    /// that the leap day is the last.
-    fn from_days(days: u64) -> Self {
-        let days = days + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * day_of_year + 2) / 153;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        Self {
-            year: era * 400 + year_of_era + u64::from(month <= 2),
-            month: usize::try_from(month).unwrap_or(1),
-            day: day_of_year - (153 * from_march + 2) / 5 + 1,
-        }
-    }
+fn put_time(line: &mut String, since_1970: Duration) {
+    // `Tue, 10 Oct 2000 13:55:36 GMT` has the same parts, each in a place of its own.
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + since_1970);
+    let part = |place: Range<usize>| date.get(place).unwrap_or_default();
+    let _ = write!(line, "{}/{}/{}:{} +0000", part(5..7), part(8..11), part(12..16), part(17..25));
 }
 
 #[cfg(test)]
@@ -118,7 +91,7 @@ mod tests {
             (4_107_542_400, "01/Mar/2100:00:00:00 +0000"),
         ] {
             let mut line = String::new();
-            put_time(&mut line, seconds);
+            put_time(&mut line, Duration::from_secs(seconds));
             assert_eq!(line, written);
         }
     }

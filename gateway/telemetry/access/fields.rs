@@ -6,16 +6,13 @@ use http::{HeaderMap, Version, header};
 use crate::config::AccessField as Field;
 use crate::dispatch::Timeline;
 use crate::route::method_label;
-use crate::telemetry::item_record::ItemRecord;
+use crate::telemetry::item_record::{ItemRecord, MAX_PATH, cut};
 use crate::telemetry::names::Names;
 use crate::telemetry::record::{BatchRecord, RequestRecord, Sender};
 use crate::telemetry::trace::{RequestId, TraceContext};
 use crate::telemetry::{GrpcStatus, LongLivedEnd};
 
 use super::line::Line;
-
-/// Characters of a path, and of a Referer.
-const MAX_PATH: usize = 1024;
 
 /// Characters of a User-Agent.
 const MAX_AGENT: usize = 256;
@@ -158,9 +155,4 @@ pub(super) fn protocol(version: Version) -> &'static str {
         Version::HTTP_10 => "HTTP/1.0",
         _ => "HTTP/1.1",
     }
-}
-
-fn cut(text: &str, most: usize) -> &str {
-    let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
-    text.get(..end).unwrap_or_default()
 }
