@@ -27,6 +27,9 @@ mod batch;
 /// Batches: replies that begin while later items are under way.
 mod early_replies;
 
+/// Batches: what replies say about their time.
+mod server_timing;
+
 /// Batches: bodies of every kind, in and out.
 mod batch_bodies;
 

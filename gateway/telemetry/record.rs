@@ -17,6 +17,7 @@ use crate::stitch::ItemReport;
 use super::durations::Durations;
 use super::item_record::{ItemRecord, KeptItems};
 use super::names::Names;
+use super::server_timing::ServerTiming;
 use super::{GrpcStatus, LongLivedEnd, RequestId, TraceContext};
 
 /// How a batch ended, for metrics and logs.
@@ -146,6 +147,8 @@ pub struct BatchRecord {
     pub durations: Durations,
     /// How long each phase took.
     pub phases: PhaseTimes,
+    /// What its reply says about its slowest item. `None`: its reply says nothing about times.
+    pub timing: Option<ServerTiming>,
     /// Bytes of its body as sent.
     pub bytes_in: usize,
     /// Bytes of its reply's body.
@@ -170,6 +173,7 @@ impl BatchRecord {
             kept: KeptItems::new(endpoint.slow.unwrap_or(slow)),
             durations: Durations::default(),
             phases: PhaseTimes::default(),
+            timing: endpoint.server_timing.then(ServerTiming::default),
             bytes_in: 0,
             bytes_out: 0,
         }
@@ -190,6 +194,9 @@ impl BatchRecord {
         self.kept.add(position, result, item, names);
         if let Some(took) = item.timeline.elapsed() {
             self.durations.add(took);
+        }
+        if let Some(timing) = &mut self.timing {
+            timing.add(position, &item.timeline);
         }
     }
 
