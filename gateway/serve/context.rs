@@ -214,7 +214,7 @@ impl Context {
     /// What this part of the reply to a batch says about its time, if its endpoint wants that.
     pub(super) fn server_timing(&self, part: TimingPart) -> Option<String> {
         let batch = self.batch.as_ref()?;
-        batch.timing.as_ref()?.field(part, &batch.phases, self.stopwatch.elapsed())
+        batch.timing.as_ref()?.field(part, batch.phases.iter(), self.stopwatch.elapsed())
     }
 
     /// When its head had been read.

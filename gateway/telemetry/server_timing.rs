@@ -10,8 +10,6 @@ use std::time::Duration;
 use crate::dispatch::Timeline;
 use crate::phase::Phase;
 
-use super::record::PhaseTimes;
-
 /// The slowest item of a batch so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServerTiming {
@@ -56,8 +54,13 @@ impl ServerTiming {
 
     /// The value of the field. Phases that have not begun are left out. `None` if nothing is known yet.
     #[must_use]
-    pub fn field(&self, part: TimingPart, phases: &PhaseTimes, total: Duration) -> Option<String> {
-        let known = phases.iter().filter(|(phase, took)| part.has(*phase) && !took.is_zero());
+    pub fn field(
+        &self,
+        part: TimingPart,
+        phases: impl Iterator<Item = (Phase, Duration)>,
+        total: Duration,
+    ) -> Option<String> {
+        let known = phases.filter(|(phase, took)| part.has(*phase) && !took.is_zero());
         let mut entries: Vec<_> = known.map(|(phase, took)| entry(phase.as_str(), took)).collect();
         if part != TimingPart::Head {
             entries.extend(self.slowest());
@@ -84,14 +87,6 @@ mod tests {
     use super::*;
     use crate::clock::Stopwatch;
 
-    fn phases(times: &[(Phase, u64)]) -> PhaseTimes {
-        let mut phases = PhaseTimes::default();
-        for (phase, micros) in times {
-            phases.set(*phase, Duration::from_micros(*micros));
-        }
-        phases
-    }
-
     /// The times of an item that waited and was called this many milliseconds.
     async fn item(queue: u64, upstream: u64) -> Timeline {
         let queued = Stopwatch::start();
@@ -108,8 +103,9 @@ mod tests {
             timing.add(position, &item(queue, upstream).await);
         }
         timing.add(4, &Timeline::not_started(Stopwatch::start()));
-        let phases = phases(&[(Phase::Receive, 250), (Phase::Parse, 1), (Phase::Dispatch, 7_100)]);
-        let field = |part| timing.field(part, &phases, Duration::from_millis(9)).unwrap();
+        let phases = [(Phase::Receive, 250), (Phase::Parse, 1), (Phase::Plan, 0), (Phase::Dispatch, 7_100)];
+        let phases = phases.map(|(phase, micros)| (phase, Duration::from_micros(micros)));
+        let field = |part| timing.field(part, phases.into_iter(), Duration::from_millis(9)).unwrap();
         let head = "receive;dur=0.250, parse;dur=0.001";
         let items = "slowest;dur=7.000;desc=\"item 2\", queue;dur=4.000, upstream;dur=3.000";
         let trailer = format!("dispatch;dur=7.100, {items}, total;dur=9.000");
@@ -121,7 +117,7 @@ mod tests {
     #[test]
     fn a_batch_without_started_items_has_no_slowest() {
         let timing = ServerTiming::default();
-        let field = |part| timing.field(part, &phases(&[]), Duration::from_millis(1));
+        let field = |part| timing.field(part, std::iter::empty(), Duration::from_millis(1));
         assert_eq!(field(TimingPart::Head), None);
         assert_eq!(field(TimingPart::Trailer).as_deref(), Some("total;dur=1.000"));
     }
