@@ -121,8 +121,8 @@ impl Context {
 
     /// The record of the batch at this endpoint.
     pub(super) fn batch_at(&mut self, endpoint: &BatchEndpoint) -> &mut BatchRecord {
-        let slow = self.snapshot.settings.log.slow;
-        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, slow))
+        let (settings, began) = (&self.snapshot.settings, self.stopwatch);
+        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, settings, began))
     }
 
     /// Finds out who the caller is, where the target is protected.
@@ -208,7 +208,8 @@ impl Context {
 
     /// Where records go.
     pub(super) fn recorder(&self) -> Recorder<'_> {
-        Recorder::new(&self.gateway().metrics, self.snapshot.names())
+        let gateway = self.gateway();
+        Recorder::new(&gateway.metrics, &gateway.recent, self.snapshot.names())
     }
 
     /// Records a batch of which no item was sent, before its reply is written: nothing changes about it any more, so a
@@ -238,7 +239,7 @@ impl Context {
         };
         if let Some(mut batch) = batch {
             batch.status = answered.unwrap_or(batch.status);
-            return self.recorder().batch(&sender, &batch);
+            return self.recorder().batch(&sender, batch);
         }
         self.request.status = answered;
         self.request.elapsed = self.stopwatch.elapsed();

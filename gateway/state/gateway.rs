@@ -1,4 +1,4 @@
-//! What outlives a reload: metrics, the memory budget, the counts of requests and connections, and which snapshot is in
+//! What outlives a reload: metrics, the last batches, the memory budget, the counts of requests and connections, and which snapshot is in
 //! use.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::memory::MemoryBudget;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, RecentBatches};
 use crate::upstream::health_check::start_checks;
 
 use super::activity::Activity;
@@ -27,6 +27,8 @@ pub(crate) struct Gateway {
     /// The health checks of the snapshot in use. Dropping the set ends them.
     checks: Mutex<JoinSet<()>>,
     pub(crate) metrics: Metrics,
+    /// The last batches, for operators.
+    pub(crate) recent: RecentBatches,
     /// The memory for bodies of all batches together.
     pub(crate) memory: MemoryBudget,
     pub(crate) activity: Activity,
@@ -42,6 +44,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             checks: Mutex::default(),
             metrics,
+            recent: RecentBatches::default(),
             memory,
             activity: Activity::default(),
             draining: AtomicBool::new(false),

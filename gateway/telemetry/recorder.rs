@@ -1,26 +1,32 @@
-//! The one place that records finished work: hand it a record, and it counts in the metrics and writes the log lines. A
-//! further receiver of records (a ring in memory, a trace exporter) belongs here, and no caller would change.
+//! The one place that records finished work: hand it a record, and it counts in the metrics, writes the log lines, and keeps
+//! batches for operators. A further receiver of records (a trace exporter) belongs here, and no caller would change.
 
 use crate::stitch::ItemReport;
 
 use super::log_lines::{log_batch, log_request};
 use super::metrics::Metrics;
 use super::names::Names;
+use super::recent::RecentBatches;
 use super::record::{BatchRecord, RequestRecord, Sender};
 
 /// Records finished work.
 #[derive(Clone, Copy)]
 pub struct Recorder<'gateway> {
     metrics: &'gateway Metrics,
+    recent: &'gateway RecentBatches,
     /// The names behind the indexes in records.
     names: Names<'gateway>,
 }
 
 impl<'gateway> Recorder<'gateway> {
-    /// Counts in these metrics, under these names.
+    /// Counts in these metrics, under these names, and keeps batches in `recent`.
     #[must_use]
-    pub const fn new(metrics: &'gateway Metrics, names: Names<'gateway>) -> Self {
-        Self { metrics, names }
+    pub const fn new(
+        metrics: &'gateway Metrics,
+        recent: &'gateway RecentBatches,
+        names: Names<'gateway>,
+    ) -> Self {
+        Self { metrics, recent, names }
     }
 
     /// Records items that have ended. The items of a stream end long before the stream does.
@@ -29,9 +35,10 @@ impl<'gateway> Recorder<'gateway> {
     }
 
     /// Records a finished batch. Its items have been recorded already.
-    pub fn batch(&self, sender: &Sender<'_>, batch: &BatchRecord) {
-        self.metrics.record_batch(batch);
-        log_batch(sender, batch);
+    pub fn batch(&self, sender: &Sender<'_>, batch: BatchRecord) {
+        self.metrics.record_batch(&batch);
+        log_batch(sender, &batch);
+        self.recent.keep(sender.request_id, batch, self.names.0.kept_batches());
     }
 
     /// Records a request that is over and that was not a batch.
