@@ -22,6 +22,7 @@ mod metrics;
 mod names;
 #[cfg(test)]
 mod page;
+mod recent;
 mod record;
 mod recorder;
 mod server_timing;
@@ -40,6 +41,7 @@ pub use log_throttle::LogThrottle;
 pub use long_lived::{LongLivedEnd, LongLivedKind, LongLivedMetrics, OpenExchange};
 pub use metrics::{HandoverResult, Metrics, MetricsError, ReloadResult, Totals};
 pub use names::Names;
+pub use recent::{After, RecentBatch, RecentBatches};
 pub use record::{BatchEnd, BatchRecord, PhaseTimes, RequestRecord, Sender};
 pub use recorder::Recorder;
 pub use server_timing::{ServerTiming, TimingPart};
