@@ -59,7 +59,8 @@ pub(super) fn parse_with(
     let upstream_names: Vec<_> = Written::root(&tree).key("upstreams").keys().map(str::to_owned).collect();
     let settings = document(&mut tree, &mut findings).and_then(|document| {
         let (written, upstream_names) = (Written::root(&tree), upstream_names.as_slice());
-        let mut resolver = Resolver { written, upstream_names, findings: &mut findings, files };
+        let mut resolver =
+            Resolver { written, upstream_names, findings: &mut findings, environment: env, files };
         let settings = resolver.settings(document).ok()?;
         Some((settings, resolver.files))
     });
@@ -114,8 +115,13 @@ pub(super) fn admin_in(
         findings.push(Diagnostic::error(admin.map(|node| node.span), message));
         return Err(findings.diagnostics());
     };
-    let mut resolver =
-        Resolver { written: Written::default(), upstream_names: &[], findings: &mut findings, files };
+    let mut resolver = Resolver {
+        written: Written::default(),
+        upstream_names: &[],
+        findings: &mut findings,
+        environment: env,
+        files,
+    };
     let address = resolver.admin(&written, &[]);
     address.map_err(|Refused| findings.diagnostics())
 }

@@ -18,7 +18,7 @@
 //! 7. **Report.** `yaml::diagnostic` sorts the findings, masks secrets, and cuts a snippet for each.
 //!
 //! # Sections
-//! One file is one section: `limits`, `log`, `drain`, `cors`, `console`, `listener`, `upstream` and its parts (`target`, `timeout`,
+//! One file is one section: `limits`, `log`, `tracing`, `drain`, `cors`, `console`, `listener`, `upstream` and its parts (`target`, `timeout`,
 //! `retry`, `circuit`, `health_check`, `http2`, `headers`), `route`, `batch`, `bulk`, `auth`, `rate_limit`, `name_servers`,
 //! `trusted_proxies`. It holds the keys with their docs and defaults, and all checks. A section of plain values is one type:
 //! what serde reads is what the gateway uses. A section that names something else (an upstream, a file, a path) has two: its
@@ -70,6 +70,7 @@ mod load;
 mod log;
 mod masking;
 mod name_servers;
+mod otel;
 mod overrides;
 mod path_pattern;
 mod pem;
@@ -79,6 +80,7 @@ mod read_file;
 mod resolver;
 mod retry;
 mod route;
+mod sampler;
 mod settings;
 mod source;
 mod status;
@@ -87,6 +89,7 @@ mod target;
 mod text;
 mod timeout;
 mod trace;
+mod tracing;
 mod trusted_proxies;
 mod undo;
 mod upstream;
@@ -111,14 +114,17 @@ pub use listener::{ListenAddress, Listener, TlsFiles};
 pub use load::{Loaded, parse, schema};
 pub use log::{LogFormat, LogSettings};
 pub use masking::is_secret_field;
+pub use otel::ResourceAttribute;
 pub use overrides::Override;
 pub use rate_limit::{LimitedBatch, RateLimit, Share};
 pub use read_file::ReadFile;
 pub use retry::Retry;
+pub use sampler::{Parent, Sampler};
 pub use settings::Settings;
 pub use source::ConfigSource;
 pub use target::{Place, Scheme, Target};
 pub use timeout::UpstreamTimeouts;
+pub use tracing::{SpanQueue, TraceReceiver, Tracing};
 pub use trusted_proxies::TrustedProxies;
 pub use upstream::{Balance, HostPolicy, Upstream};
 pub use yaml::diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use http::{HeaderName, Method};
 
+use super::environment::Environment;
 use super::path_pattern::{Pattern, pattern_in};
 use super::pem::{PemError, read_file};
 use super::read_file::ReadFile;
@@ -35,6 +36,8 @@ pub(super) struct Resolver<'a> {
     pub(super) upstream_names: &'a [String],
     /// What was found.
     pub(super) findings: &'a mut Findings,
+    /// Reads a variable of the environment.
+    pub(super) environment: Environment<'a>,
     /// The files that were read, and are read again when they change.
     pub(super) files: Vec<ReadFile>,
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::memory::MemoryBudget;
-use crate::telemetry::{AccessLog, Metrics, RecentBatches};
+use crate::telemetry::{AccessLog, Metrics, RecentBatches, Traces};
 use crate::upstream::health_check::start_checks;
 
 use super::activity::Activity;
@@ -30,6 +30,8 @@ pub(crate) struct Gateway {
     pub(crate) access: AccessLog,
     /// The last batches, for operators.
     pub(crate) recent: RecentBatches,
+    /// Where spans go.
+    pub(crate) traces: Traces,
     /// The memory for bodies of all batches together.
     pub(crate) memory: MemoryBudget,
     pub(crate) activity: Activity,
@@ -40,6 +42,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(snapshot: Snapshot, metrics: Metrics, access: AccessLog) -> Self {
+        let traces = Traces::new(metrics.trace_spans.clone());
         let memory = MemoryBudget::new(snapshot.settings.limits.memory);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -47,6 +50,7 @@ impl Gateway {
             metrics,
             access,
             recent: RecentBatches::default(),
+            traces,
             memory,
             activity: Activity::default(),
             draining: AtomicBool::new(false),
@@ -68,6 +72,7 @@ impl Gateway {
     /// Puts a new snapshot into use. Requests in flight keep theirs.
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         self.memory.resize(snapshot.settings.limits.memory);
+        self.traces.configure(snapshot.settings.tracing.as_ref());
         self.snapshot.store(Arc::new(snapshot));
     }
 
