@@ -98,7 +98,7 @@ pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
 pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat, ReplyMode};
 pub use bulk::BulkRoute;
 pub use circuit::Breaker;
-pub use console::ConsoleSettings;
+pub use console::{AdminToken, ConsoleSettings};
 pub use cors::Cors;
 pub use drain::Drain;
 pub use engine::{Engine, Pipeline};

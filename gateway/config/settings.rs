@@ -92,7 +92,7 @@ pub(super) struct Document {
     #[serde(default)]
     drain: Drain,
 
-    /// What the console on the admin listener can show.
+    /// What the console on the admin listener can show, and who may change things there from another machine.
     #[serde(default)]
     console: ConsoleSettings,
 
@@ -140,7 +140,7 @@ pub struct Settings {
     pub log: LogSettings,
     /// How the gateway ends.
     pub drain: Drain,
-    /// What the console can show.
+    /// What the console can show, and who may use it from another machine.
     pub console: ConsoleSettings,
     /// Threads that serve connections; `None`: one for each core.
     pub threads: Option<NonZeroUsize>,
@@ -321,7 +321,7 @@ impl Resolver<'_> {
             limits: limits?,
             log: log?,
             drain: document.drain,
-            console: document.console,
+            console: document.console.clone(),
             threads: document.threads,
             cors: cors?,
             shown: String::new(),
