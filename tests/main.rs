@@ -24,6 +24,12 @@ mod litmus;
 /// Batches: items, fields, negotiation, refusals.
 mod batch;
 
+/// What the admin listener keeps of the last batches.
+mod batches;
+
+/// The console, in Chromium.
+mod console;
+
 /// Batches: replies that begin while later items are under way.
 mod early_replies;
 

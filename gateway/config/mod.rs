@@ -18,7 +18,7 @@
 //! 7. **Report.** `yaml::diagnostic` sorts the findings, masks secrets, and cuts a snippet for each.
 //!
 //! # Sections
-//! One file is one section: `limits`, `log`, `drain`, `cors`, `listener`, `upstream` and its parts (`target`, `timeout`,
+//! One file is one section: `limits`, `log`, `drain`, `cors`, `console`, `listener`, `upstream` and its parts (`target`, `timeout`,
 //! `retry`, `circuit`, `health_check`, `http2`, `headers`), `route`, `batch`, `bulk`, `auth`, `rate_limit`, `name_servers`,
 //! `trusted_proxies`. It holds the keys with their docs and defaults, and all checks. A section of plain values is one type:
 //! what serde reads is what the gateway uses. A section that names something else (an upstream, a file, a path) has two: its
@@ -54,6 +54,7 @@ mod authorities;
 mod batch;
 mod bulk;
 mod circuit;
+mod console;
 mod cors;
 mod defaults;
 mod drain;
@@ -101,6 +102,7 @@ pub use authorities::Authorities;
 pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat, ReplyMode};
 pub use bulk::BulkRoute;
 pub use circuit::Breaker;
+pub use console::ConsoleSettings;
 pub use cors::Cors;
 pub use drain::Drain;
 pub use engine::{Engine, Pipeline};

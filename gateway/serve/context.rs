@@ -122,8 +122,8 @@ impl Context {
 
     /// The record of the batch at this endpoint.
     pub(super) fn batch_at(&mut self, endpoint: &BatchEndpoint) -> &mut BatchRecord {
-        let slow = self.snapshot.settings.log.slow;
-        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, slow))
+        let (settings, began) = (&self.snapshot.settings, self.stopwatch);
+        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, settings, began))
     }
 
     /// Finds out who the caller is, where the target is protected.
@@ -214,7 +214,7 @@ impl Context {
 
     fn recorder(&self) -> Recorder<'_> {
         let gateway = self.gateway();
-        Recorder::new(&gateway.metrics, &gateway.access, self.snapshot.names())
+        Recorder::new(&gateway.metrics, &gateway.access, &gateway.recent, self.snapshot.names())
     }
 
     /// Records items of the batch at this endpoint, which have ended: their 1-based positions, results and reports.
@@ -269,7 +269,7 @@ impl Context {
         };
         if let Some(mut batch) = batch {
             batch.status = seen.answered.unwrap_or(batch.status);
-            return self.recorder().batch(&sender, &batch);
+            return self.recorder().batch(&sender, batch);
         }
         self.request.status = seen.answered;
         (self.request.bytes_in, self.request.bytes_out) = (seen.bytes_in, seen.bytes_out);

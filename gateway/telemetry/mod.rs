@@ -22,6 +22,7 @@ mod metrics;
 mod names;
 #[cfg(test)]
 mod page;
+mod recent;
 mod record;
 mod recorder;
 mod targets;
@@ -39,6 +40,7 @@ pub use log_throttle::LogThrottle;
 pub use long_lived::{LongLivedEnd, LongLivedKind, LongLivedMetrics, OpenExchange};
 pub use metrics::{HandoverResult, Metrics, MetricsError, ReloadResult, Totals};
 pub use names::Names;
+pub use recent::{After, RecentBatch, RecentBatches};
 pub use record::{BatchEnd, BatchRecord, PhaseTimes, RequestRecord, Sender};
 pub use recorder::Recorder;
 pub use targets::{Connected, TargetCounts, TargetMetrics};
