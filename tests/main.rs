@@ -196,6 +196,9 @@ mod http2_windows;
 mod names;
 mod not_processed;
 mod upstream_tls;
+
+/// The certificate that the gateway presents to targets, and the name that it asks for.
+mod upstream_certificates;
 mod properties;
 
 /// `batchgate demo`.
