@@ -97,6 +97,8 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) stream_window: StreamWindowDocument,
     /// Which items are kept and logged although they succeeded.
     pub(in crate::config) trace: TraceDocument,
+    /// Whether replies say where the time went, in Server-Timing.
+    pub(in crate::config) server_timing: bool,
 }
 
 /// In which order items run.
@@ -195,6 +197,7 @@ impl Default for BatchDocument {
             max_reply: ByteSize(limits.max_reply),
             stream_window: StreamWindowDocument::default(),
             trace: TraceDocument::default(),
+            server_timing: false,
         }
     }
 }
@@ -237,6 +240,8 @@ pub struct BatchEndpoint {
     pub inherit: Option<Vec<HeaderName>>,
     /// From when on an item is slow; `None`: as the log says.
     pub slow: Option<Duration>,
+    /// Whether replies say where the time went.
+    pub server_timing: bool,
 }
 
 impl BatchEndpoint {
@@ -318,6 +323,7 @@ impl Resolver<'_> {
             other_methods: document.other_methods,
             inherit: inherit?,
             slow: document.trace.slow,
+            server_timing: document.server_timing,
         })
     }
 

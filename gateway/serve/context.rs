@@ -23,7 +23,8 @@ use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
 use crate::stitch::ItemReport;
 use crate::telemetry::{
-    BatchEnd, BatchRecord, ConnectionRefusal, ItemRecord, Recorder, RequestRecord, Sender, TraceContext,
+    BatchEnd, BatchRecord, ConnectionRefusal, ItemRecord, Recorder, RequestRecord, Sender, TimingPart,
+    TraceContext,
 };
 
 use super::batch_request::Incoming;
@@ -100,6 +101,9 @@ impl Context {
         let dialect = endpoint.dialect.of_request(&request.headers);
         self.error_format = ErrorFormat::Batch { dialect, reply: endpoint.reply_format, input: None };
         self.cors = cors::reply_fields(&self.snapshot.settings.cors, &request.headers);
+        if endpoint.server_timing {
+            self.cors.extend(cors::timing_field(&self.snapshot.settings.cors, &request.headers));
+        }
         if !matches!(target, Target::LimitsDocument(_)) {
             self.batch_at(endpoint);
             let gauge = self.gateway().metrics.batches_in_flight.clone();
@@ -205,6 +209,12 @@ impl Context {
             self.request.reason = Some(ConnectionRefusal::WriteTimeout.as_str());
             self.request.limit = Some(Limit::Key("limits.write_timeout"));
         }
+    }
+
+    /// What this part of the reply to a batch says about its time, if its endpoint wants that.
+    pub(super) fn server_timing(&self, part: TimingPart) -> Option<String> {
+        let batch = self.batch.as_ref()?;
+        batch.timing.as_ref()?.field(part, batch.phases.iter(), self.stopwatch.elapsed())
     }
 
     /// When its head had been read.
