@@ -94,6 +94,7 @@ mod send;
 mod auth;
 
 /// Pages of other origins.
+mod compression;
 mod cors;
 
 /// Clients behind a balancer.
