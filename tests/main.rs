@@ -94,6 +94,7 @@ mod send;
 mod auth;
 
 /// Pages of other origins.
+mod compression;
 mod cors;
 
 /// Clients behind a balancer.
@@ -202,6 +203,9 @@ mod http2_windows;
 mod names;
 mod not_processed;
 mod upstream_tls;
+
+/// The certificate that the gateway presents to targets, and the name that it asks for.
+mod upstream_certificates;
 mod properties;
 
 /// `batchgate demo`.

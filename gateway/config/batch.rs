@@ -68,6 +68,8 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) reply_format: ReplyFormat,
     /// When a reply leaves.
     pub(in crate::config) reply: ReplyMode,
+    /// Whether replies are compressed for clients that accept gzip, br or zstd.
+    pub(in crate::config) compress: bool,
     /// Parameters that the query of a request must have to be for this endpoint, such as `comp: batch`. With them, the
     /// endpoint also takes such requests below its path; all requests without them go to the routes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -184,6 +186,7 @@ impl Default for BatchDocument {
             changesets: Changesets::default(),
             reply_format: ReplyFormat::default(),
             reply: ReplyMode::default(),
+            compress: false,
             query: BTreeMap::new(),
             other_methods: OtherMethods::default(),
             reply_status: None,
@@ -232,6 +235,8 @@ pub struct BatchEndpoint {
     pub reply_format: ReplyFormat,
     /// When a reply leaves.
     pub reply: ReplyMode,
+    /// Whether replies are compressed for clients that accept it.
+    pub compress: bool,
     /// Parameters that a request's query must have to be for this endpoint.
     pub query: BTreeMap<String, String>,
     /// Where requests with other methods than POST go.
@@ -319,6 +324,7 @@ impl Resolver<'_> {
             reply_status: reply_status?,
             reply_format: document.reply_format,
             reply: document.reply,
+            compress: document.compress,
             query: document.query.clone(),
             other_methods: document.other_methods,
             inherit: inherit?,

@@ -51,6 +51,8 @@ pub(in crate::config) struct BulkDocument {
     pub(in crate::config) reply_status: Option<At<u16>>,
     /// When a reply leaves.
     pub(in crate::config) reply: ReplyMode,
+    /// Whether replies are compressed for clients that accept gzip, br or zstd.
+    pub(in crate::config) compress: bool,
     /// The only fields of the request that its items inherit. Absent: all but those that describe the request itself.
     pub(in crate::config) inherit: Option<Vec<At<String>>>,
     /// Nesting of JSON values or XML elements.
@@ -82,6 +84,7 @@ impl Default for BulkDocument {
             order: batch.order,
             reply_status: batch.reply_status,
             reply: batch.reply,
+            compress: batch.compress,
             inherit: batch.inherit,
             max_depth: batch.max_depth,
             max_url: batch.max_url,
@@ -112,6 +115,7 @@ impl BulkDocument {
             order: self.order,
             reply_status: self.reply_status.clone(),
             reply: self.reply,
+            compress: self.compress,
             inherit: self.inherit.clone(),
             max_depth: self.max_depth,
             max_url: self.max_url,

@@ -142,7 +142,6 @@ impl<'reply, 'gateway> BatchReply<'reply, 'gateway> {
         };
         let length = piece.length();
         self.memory.change(held, length);
-        self.record().bytes_out += length;
         match self.memory.at_pace_of_client(piece.write(self.session)).await {
             Ok(written) => written?,
             Err(gave_way) => {

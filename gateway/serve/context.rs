@@ -18,7 +18,7 @@ use crate::dispatch::CallFailure;
 use crate::header::hops;
 use crate::problem::{self, ErrorReply, Limit};
 use crate::route::{RouteIndex, method_label};
-use crate::session::{Seen, Session};
+use crate::session::{Compressed, Seen, Session};
 use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
 use crate::stitch::ItemReport;
@@ -222,6 +222,17 @@ impl Context {
         self.stopwatch
     }
 
+    fn count_compression(&self, seen: &Seen<'_>) {
+        let metrics = &self.gateway().metrics;
+        match seen.compressed {
+            Some(Compressed::From(coding, before)) => {
+                metrics.record_compressed(coding, before, seen.bytes_out);
+            }
+            Some(Compressed::NoRoom) => metrics.compression_skipped.inc(),
+            None => {}
+        }
+    }
+
     fn recorder(&self) -> Recorder<'_> {
         let gateway = self.gateway();
         let Gateway { metrics, access, recent, traces, .. } = &**gateway;
@@ -254,11 +265,13 @@ impl Context {
     /// Records a batch of which no item was sent, before its reply is written: nothing changes about it any more, so a
     /// client that has the reply finds the batch counted.
     pub(super) fn record_unsent_batch(&mut self, session: &Session, status: StatusCode, bytes_out: usize) {
-        if let Some(batch) = &mut self.batch
+        if let Some(batch) = &self.batch
             && matches!(batch.end, BatchEnd::Refused(_) | BatchEnd::Explained)
+            // How long it is, compressed, shows when it is written.
+            && !session.may_compress()
         {
-            batch.bytes_out = bytes_out;
-            self.record(&Seen { answered: Some(status), ..session.seen() });
+            let bytes_out = bytes_out as u64;
+            self.record(&Seen { answered: Some(status), bytes_out, ..session.seen() });
         }
     }
 
@@ -279,7 +292,9 @@ impl Context {
             host: &self.caller.authority,
             head: &seen.head,
         };
+        self.count_compression(seen);
         if let Some(mut batch) = batch {
+            batch.bytes_out = seen.bytes_out;
             batch.status = seen.answered.unwrap_or(batch.status);
             return self.recorder().batch(&sender, batch);
         }

@@ -75,9 +75,6 @@ impl Piece {
             }
             session.write_response_header(Box::new(head), Rest::Follows).await?;
         }
-        for chunk in self.chunks {
-            session.write_response_body(chunk, Rest::Follows).await?;
-        }
-        Ok(())
+        session.write_response_pieces(self.chunks, Rest::Follows).await
     }
 }

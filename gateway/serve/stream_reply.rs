@@ -72,9 +72,7 @@ impl<'request> StreamReply<'request> {
     pub(super) fn take(&mut self, meter: &Meter) -> pingora::Result<Piece> {
         let begins = !std::mem::replace(&mut self.has_begun, true);
         let head = if begins { Some(self.head(meter)?) } else { None };
-        let piece = Piece { head, chunks: self.lines.take() };
-        self.record().bytes_out += piece.length();
-        Ok(piece)
+        Ok(Piece { head, chunks: self.lines.take() })
     }
 
     fn head(&mut self, meter: &Meter) -> pingora::Result<ResponseHeader> {

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::memory::MemoryBudget;
+use crate::memory::{EncoderMemory, MemoryBudget};
 use crate::telemetry::{AccessLog, Metrics, RecentBatches, Traces};
 use crate::upstream::health_check::start_checks;
 
@@ -34,6 +34,8 @@ pub(crate) struct Gateway {
     pub(crate) traces: Traces,
     /// The memory for bodies of all batches together.
     pub(crate) memory: MemoryBudget,
+    /// The memory for encoders of compressed replies.
+    pub(crate) encoders: Arc<EncoderMemory>,
     pub(crate) activity: Activity,
     draining: AtomicBool,
     /// Turns true when the gateway stops accepting, and asks exchanges that could last for hours to end.
@@ -44,6 +46,7 @@ impl Gateway {
     pub(crate) fn new(snapshot: Snapshot, metrics: Metrics, access: AccessLog) -> Self {
         let traces = Traces::new(metrics.trace_spans.clone());
         let memory = MemoryBudget::new(snapshot.settings.limits.memory);
+        let encoders = Arc::new(EncoderMemory::new(snapshot.settings.limits.memory));
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             checks: Mutex::default(),
@@ -52,6 +55,7 @@ impl Gateway {
             recent: RecentBatches::default(),
             traces,
             memory,
+            encoders,
             activity: Activity::default(),
             draining: AtomicBool::new(false),
             ending: watch::Sender::new(false),
@@ -73,6 +77,7 @@ impl Gateway {
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         self.memory.resize(snapshot.settings.limits.memory);
         self.traces.configure(snapshot.settings.tracing.as_ref());
+        self.encoders.resize(snapshot.settings.limits.memory);
         self.snapshot.store(Arc::new(snapshot));
     }
 

@@ -163,7 +163,7 @@ pub struct BatchRecord {
     /// Bytes of its body as sent.
     pub bytes_in: usize,
     /// Bytes of its reply's body.
-    pub bytes_out: usize,
+    pub bytes_out: u64,
 }
 
 impl BatchRecord {
