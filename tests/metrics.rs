@@ -12,7 +12,7 @@ use crate::harness::programs::program;
 use crate::harness::prometheus::Prometheus;
 use crate::harness::upstream::Refusing;
 use crate::harness::wait::until_true;
-use crate::harness::{Answer, Config, Gateway, Request, Setup, Upstream};
+use crate::harness::{Answer, Config, Gate, Gateway, Request, Setup, Upstream};
 
 /// The names of configuration.md, as they are exposed.
 const NAMES: [&str; 7] = [
@@ -116,7 +116,7 @@ fn each_target_has_its_own_series_until_it_is_removed() {
 
 #[test]
 fn items_in_flight_go_up_and_down_again() {
-    let gate = crate::harness::Gate::closed();
+    let gate = Gate::closed();
     let held = gate.clone();
     let upstream = Upstream::answering(move |_| Answer::text(200, "ok").when(&held));
     let gateway = Gateway::before(&upstream);
@@ -219,4 +219,40 @@ fn gateway_with_traffic(upstream: &Upstream) -> Gateway {
     gateway.wait_for_metric("batchgate_items_total", &[], 7.0);
     gateway.wait_for_metric("batchgate_rejections_total", &[], 1.0);
     gateway
+}
+
+#[test]
+fn memory_is_told_by_purpose() {
+    let upstream = Upstream::start();
+    let gate = Gate::closed();
+    upstream.on("/held", Answer::text(200, &"x".repeat(100_000)));
+    upstream.on("/slow", Answer::text(200, "late").when(&gate));
+    let config = Config::all_to("orders", upstream.url()).batch("/batch").with("reply: whole");
+    let gateway = config.start();
+    let item = |path: &str| json!({"method": "POST", "url": path, "body": "y".repeat(50_000)});
+    let mut client = gateway.connect();
+    let batch = json!({"requests": [item("/held"), item("/slow")]});
+    client.write(&Request::batch(&batch).to_bytes(gateway.address()));
+    let held = |purpose: &str| gateway.metrics().sum("batchgate_memory_bytes", &[("purpose", purpose)]);
+    until_true("a body and a reply", || held("request_bodies") >= 1e5 && held("replies") >= 1e5);
+    assert_eq!(held("stream_window").to_string(), "0");
+    gate.open();
+    assert_eq!(client.reply_to("POST").statuses(), [200, 200]);
+    for purpose in ["request_bodies", "replies", "stream_window", "encoders"] {
+        until_true(purpose, || held(purpose) < 1.0);
+    }
+}
+
+#[test]
+fn the_retry_budget_says_what_is_left() {
+    let upstream = Upstream::answering(|_| Answer::text(503, "busy"));
+    let gateway = Config::new()
+        .upstream("orders", upstream.url())
+        .with("retry: { status: [503], attempts: 4 }")
+        .route("/", "orders")
+        .start();
+    let left = || gateway.metrics().sum("batchgate_upstream_retry_budget_left", &[("upstream", "orders")]);
+    assert!(left() > 9.0);
+    gateway.send(&Request::get("/a"));
+    assert!(left() < 9.0);
 }

@@ -13,13 +13,14 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, H
 
 use super::targets;
 use crate::format::Accept;
+use crate::memory::MemoryUse;
 use crate::state::gateway::Gateway;
-use crate::telemetry::Exposition;
+use crate::telemetry::{Exposition, MemoryPurpose};
 
 /// The answer to a request with these fields.
 pub(super) fn answer(gateway: &Gateway, headers: &HeaderMap) -> Response<Bytes> {
     targets::measure(&gateway.snapshot(), &gateway.metrics);
-    gateway.metrics.set_buffers(gateway.memory.held(), gateway.memory.limit());
+    measure_memory(gateway);
     let format = format(headers);
     let text = gateway.metrics.exposition(format);
     let coded = if takes_gzip(headers) { gzip(&text).ok() } else { None };
@@ -29,6 +30,19 @@ pub(super) fn answer(gateway: &Gateway, headers: &HeaderMap) -> Response<Bytes> 
     answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     answer.headers_mut().extend(coding.map(|coding| (CONTENT_ENCODING, coding)));
     answer
+}
+
+fn measure_memory(gateway: &Gateway) {
+    gateway.metrics.set_buffers(gateway.memory.held(), gateway.memory.limit());
+    let MemoryUse { bodies, replies, kept } = gateway.memory.uses();
+    for (purpose, bytes) in [
+        (MemoryPurpose::Bodies, bodies),
+        (MemoryPurpose::Replies, replies),
+        (MemoryPurpose::StreamWindow, kept),
+        (MemoryPurpose::Encoders, gateway.encoders.used()),
+    ] {
+        gateway.metrics.set_memory(purpose, bytes);
+    }
 }
 
 /// The format that is wanted most; of two that are wanted alike, the older one.

@@ -55,6 +55,8 @@ fn is_up(peers: &[Arc<Peer>]) -> bool {
 pub(super) fn measure(snapshot: &Snapshot, metrics: &Metrics) {
     for upstream in &snapshot.upstreams {
         let name = upstream.settings.name.as_str();
+        let left = i64::try_from(upstream.retries_left()).unwrap_or(i64::MAX);
+        metrics.upstreams.retry_budget_left.with_label_values(&[name]).set(left);
         for (target, _) in upstream.targets.names() {
             let peers = peers_of(&upstream.targets, target);
             metrics.upstreams.target_up.with_label_values(&[name, target]).set(i64::from(is_up(&peers)));

@@ -31,6 +31,11 @@ impl EncoderMemory {
         self.limit.store(memory / 4, Ordering::Relaxed);
     }
 
+    /// Bytes that encoders take now.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// A place for an encoder of this size, if there is room for it.
     pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Option<EncoderPlace> {
         let limit = self.limit.load(Ordering::Relaxed);

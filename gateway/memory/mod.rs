@@ -45,11 +45,12 @@
 //!
 //! # What it does not do
 //!
-//! It does not measure the process. Buffers of connections, plans and headers are bounded by other limits.
+//! It does not measure the process. Other limits bound buffers of connections, plans and headers.
 
 mod clients;
 mod encoders;
 mod kept;
+mod purposes;
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -67,6 +68,8 @@ use crate::limiter::Client;
 
 use clients::{Clients, Exchange, InFlightGuard};
 pub(crate) use encoders::{EncoderMemory, EncoderPlace};
+pub(crate) use purposes::MemoryUse;
+use purposes::Purposes;
 
 /// How long a body waits for room.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -89,8 +92,7 @@ const SMALL: usize = 64 << 10;
 pub(crate) struct MemoryBudget {
     limit: AtomicUsize,
     held: AtomicUsize,
-    /// Of those, bytes that are kept without need ([`MemoryReservation::keep`]).
-    kept: AtomicUsize,
+    purposes: Purposes,
     waiting: AtomicUsize,
     /// Notified when less than half is held, or another batch is the eldest, while a batch waits.
     freed: Notify,
@@ -220,7 +222,6 @@ impl MemoryBudget {
     }
 }
 
-/// How much is leased for this many bytes.
 const fn lease_for(used: usize) -> usize {
     used.next_multiple_of(if used <= BLOCK { PIECE } else { BLOCK })
 }
@@ -239,8 +240,7 @@ impl Drop for Waiting<'_> {
 pub(crate) struct MemoryReservation<'memory> {
     memory: &'memory MemoryBudget,
     used: AtomicUsize,
-    /// Of those, bytes that it keeps without need.
-    kept: AtomicUsize,
+    purposes: Purposes,
     /// How much it has leased, and whether its client goes on.
     exchange: Arc<Exchange>,
     /// Its place in line; 0: none.
@@ -258,7 +258,7 @@ impl<'memory> MemoryReservation<'memory> {
         Self {
             memory,
             used: AtomicUsize::new(0),
-            kept: AtomicUsize::new(0),
+            purposes: Purposes::default(),
             exchange,
             ticket: AtomicU64::new(0),
             gave_up: AtomicBool::new(false),
@@ -439,7 +439,7 @@ impl<'memory> MemoryReservation<'memory> {
 impl Drop for MemoryReservation<'_> {
     fn drop(&mut self) {
         self.leave_line();
-        self.memory.kept.fetch_sub(self.kept.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.memory.purposes.give_back(&self.purposes);
         let leased = self.exchange.leased();
         self.exchange.subtract(leased);
         self.memory.give_back(leased);

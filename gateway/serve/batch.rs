@@ -67,6 +67,7 @@ async fn run<'gateway>(
         input: Some(request.input),
     };
     memory.take(decoded).map_err(|MemoryExhausted| BatchRefusal::MemoryFull)?;
+    memory.note_body(request.body_length());
     let record = context.batch_at(entry.endpoint);
     record.format = request.input.as_str();
     let runner = Runner::new(&request, &snapshot)?;
@@ -139,6 +140,7 @@ async fn answer<'gateway>(
     let rest = runner.dispatch(plan, policy, &memory, &mut reply).await;
     let handled = reply.end(rest).await?;
     let Handled::Reply(reply) = handled else { return Ok(handled) };
+    memory.note_body(0);
     memory.hold(reply.body.length());
     Ok(Handled::Reply(reply.holding(memory)))
 }

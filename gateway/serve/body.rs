@@ -55,5 +55,6 @@ async fn read_within(
             body.reserve(announced.max(bytes.len()));
         }
         body.extend_from_slice(&bytes);
+        memory.note_body(body.len());
     }
 }

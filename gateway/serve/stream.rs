@@ -264,6 +264,7 @@ impl<'stream> Stream<'stream> {
         let now = self.lines.bytes() + self.dispatch.bytes_under_way();
         if now != self.counted {
             self.reservation.change(self.counted, now);
+            self.reservation.note_body(now);
             self.counted = now;
         }
     }

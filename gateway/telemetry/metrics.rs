@@ -17,9 +17,9 @@ use crate::dispatch::Undone;
 use crate::format::{Format, RecordForm, ReplyCoding};
 use crate::problem::{limit_reasons, refusal_reasons};
 use crate::stitch::ItemReport;
-use crate::words::words;
 
 use super::exemplars::Exemplars;
+use super::metric_words::{Exposition, HandoverResult, MemoryPurpose, ReloadResult};
 use super::open_metrics::OpenMetrics;
 use super::registry::{LATENCY, metric_table};
 use super::{
@@ -86,6 +86,8 @@ metric_table! {
             "Memory held for the bodies of all batches, in bytes.";
         buffer_limit_bytes: IntGauge = "batchgate_buffer_limit_bytes"[]
             "The limit of batchgate_buffer_bytes (limits.memory), in bytes.";
+        memory_bytes: IntGaugeVec = "batchgate_memory_bytes"["purpose"]
+            "Memory held by purpose, in bytes: bodies of batch requests, replies to their items, results that streams keep for later lines, and encoders of compressed replies; the first three make batchgate_buffer_bytes.";
         /// Batches and streams cut off because their client stalled while others waited for memory.
         pub memory_gave_way: IntCounter = "batchgate_memory_gave_way_total"[]
             "Batches and streams that were cut off because their client stalled while others waited for memory.";
@@ -123,48 +125,6 @@ metric_table! {
         /// Traces of recent observations.
         pub(super) exemplars: Exemplars = Exemplars::default();
         log: OnceLock<Arc<AtomicU64>> = OnceLock::new();
-    }
-}
-
-words! {
-    /// How a load of the configuration ended.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum ReloadResult {
-        /// The configuration is in use.
-        Taken = "taken",
-        /// It has errors, and changes nothing.
-        Refused = "refused",
-    }
-}
-
-words! {
-    /// How a hand-over ended.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum HandoverResult {
-        /// This process took over from another one.
-        Taken = "taken",
-        /// Another process failed to take over from this one.
-        Failed = "failed",
-    }
-}
-
-/// A format of metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exposition {
-    /// Prometheus' own, version 0.0.4.
-    Text,
-    /// OpenMetrics 1.0, with exemplars.
-    OpenMetrics,
-}
-
-impl Exposition {
-    /// Its media type.
-    #[must_use]
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
     }
 }
 
@@ -355,6 +315,12 @@ impl Metrics {
     pub fn set_buffers(&self, held: usize, limit: usize) {
         self.buffer_bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
         self.buffer_limit_bytes.set(i64::try_from(limit).unwrap_or(i64::MAX));
+    }
+
+    /// Sets the gauge of memory that is held for this purpose.
+    pub fn set_memory(&self, purpose: MemoryPurpose, bytes: usize) {
+        let gauge = self.memory_bytes.with_label_values(&[purpose.as_str()]);
+        gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     fn count_dropped_lines(&self) {

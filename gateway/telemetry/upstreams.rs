@@ -53,6 +53,9 @@ metric_table! {
         /// Retries that the budget did not allow, by upstream.
         pub retry_budget_exhausted: IntCounterVec = "batchgate_upstream_retry_budget_exhausted_total"["upstream"]
             "Retries that were not made because the retry budget was used up.";
+        /// Retries that the budget allows, by upstream; set when the metrics are read.
+        pub retry_budget_left: IntGaugeVec = "batchgate_upstream_retry_budget_left"["upstream"]
+            "Retries of calls to the upstream that its retry budget allows now.";
         /// Targets ejected, by upstream.
         pub ejections: IntCounterVec = "batchgate_upstream_ejections_total"["upstream"]
             "Times that the circuit breaker of a target opened.";

@@ -223,6 +223,11 @@ impl Upstream {
         self.count_in(&self.retries, reason);
     }
 
+    /// How many retries the budget allows now.
+    pub(crate) fn retries_left(&self) -> u64 {
+        self.retry_budget.left(self.settings.retry.budget)
+    }
+
     /// Takes one retry from the budget. Returns whether there was one; both are counted.
     pub(crate) fn take_retry(&self, reason: &'static str) -> bool {
         if self.retry_budget.take(self.settings.retry.budget) {

@@ -23,9 +23,16 @@ pub(crate) struct RetryBudget {
     clock: Stopwatch,
     /// Each has its second in the upper half, and the count of that second in the lower half.
     calls: [AtomicU64; SLOTS],
-    retries: Mutex<[(u64, u64); SLOTS]>,
+    retries: Mutex<[Retries; SLOTS]>,
     /// For log lines that say it is exhausted.
     pub(crate) throttle: LogThrottle,
+}
+
+/// The retries of one second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Retries {
+    second: u64,
+    count: u64,
 }
 
 impl RetryBudget {
@@ -50,20 +57,29 @@ impl RetryBudget {
         }
     }
 
-    /// Takes one retry. There are at most `percent` for every hundred calls.
-    pub(crate) fn take(&self, percent: u64) -> bool {
-        let second = self.second();
+    /// How many retries may be made now, of at most `percent` for every hundred calls.
+    pub(crate) fn left(&self, percent: u64) -> u64 {
+        self.left_of(percent, self.second(), &*self.retries.lock())
+    }
+
+    fn left_of(&self, percent: u64, second: u64, retries: &[Retries]) -> u64 {
         let counts = |of: u64| of + WINDOW > second;
         let held = self.calls.iter().map(|slot| slot.load(Ordering::Relaxed));
         let calls: u64 = held.filter(|held| counts(held >> 32)).map(|held| held & u64::from(u32::MAX)).sum();
+        let made: u64 = retries.iter().filter(|made| counts(made.second)).map(|made| made.count).sum();
+        (ALWAYS + calls * percent / 100).saturating_sub(made)
+    }
+
+    /// Takes one retry. There are at most `percent` for every hundred calls.
+    pub(crate) fn take(&self, percent: u64) -> bool {
+        let second = self.second();
         let mut retries = self.retries.lock();
-        let made: u64 = retries.iter().filter(|(of, _)| counts(*of)).map(|(_, count)| count).sum();
-        if made >= ALWAYS + calls * percent / 100 {
+        if self.left_of(percent, second, &*retries) == 0 {
             return false;
         }
-        if let Some((of, count)) = retries.get_mut(slot_of(second)) {
-            *count = if *of == second { *count + 1 } else { 1 };
-            *of = second;
+        if let Some(made) = retries.get_mut(slot_of(second)) {
+            let before = if made.second == second { made.count } else { 0 };
+            *made = Retries { second, count: before + 1 };
         }
         true
     }
@@ -88,7 +104,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_quiet_upstream_has_a_few_retries_and_then_none() {
         let budget = RetryBudget::default();
-        assert_eq!(taken(&budget, 20, 100), 10);
+        assert_eq!(budget.left(20), 10);
+        assert_eq!(taken(&budget, 20, 7), 7);
+        assert_eq!(budget.left(20), 3);
+        assert_eq!(taken(&budget, 20, 100), 3);
         tokio::time::advance(Duration::from_secs(9)).await;
         assert_eq!(taken(&budget, 20, 100), 0);
         tokio::time::advance(Duration::from_secs(1)).await;
