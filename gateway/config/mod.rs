@@ -78,6 +78,7 @@ mod read_file;
 mod resolver;
 mod retry;
 mod route;
+mod route_match;
 mod settings;
 mod source;
 mod status;
