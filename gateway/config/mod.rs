@@ -82,6 +82,7 @@ mod resolver;
 mod retry;
 mod route;
 mod route_policy;
+mod route_match;
 mod settings;
 mod source;
 mod status;
