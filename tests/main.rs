@@ -199,6 +199,9 @@ mod upstream_tls;
 
 /// The certificate that the gateway presents to targets, and the name that it asks for.
 mod upstream_certificates;
+
+/// Certificates that change on disk.
+mod certificate_renewal;
 mod properties;
 
 /// `batchgate demo`.

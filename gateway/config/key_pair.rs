@@ -61,6 +61,20 @@ impl KeyPair {
     }
 }
 
+impl KeyPair {
+    /// The pair that the same files have now.
+    ///
+    /// # Errors
+    /// What is wrong with it; reads on from the certificate's name.
+    pub(super) fn reread(&self) -> Result<Self, String> {
+        let files = PairFiles { certificate: self.certificate.clone(), key: self.key.clone() };
+        let chain = pem::certificates(&files.certificate).map_err(|error| error.to_string())?;
+        let of_key = |problem: String| format!("has a key, {}, that {problem}", self.key.display());
+        let secret = pem::private_key(&files.key).map_err(|error| of_key(error.to_string()))?;
+        Self::new(files, chain, &secret).map_err(|problem| of_key(problem.to_owned()))
+    }
+}
+
 /// The files of a pair.
 struct PairFiles {
     certificate: PathBuf,
@@ -118,6 +132,8 @@ impl Resolver<'_> {
     /// The pair in these two files.
     pub(super) fn key_pair(&mut self, certificate: &At<String>, key: &At<String>) -> Resolved<KeyPair> {
         let files = PairFiles { certificate: self.file(certificate), key: self.file(key) };
+        self.watch_certificate(certificate);
+        self.watch_certificate(key);
         let chain = self.pem(certificate, pem::certificates(&files.certificate));
         let secret = self.pem(key, pem::private_key(&files.key));
         match KeyPair::new(files, chain?, &secret?) {

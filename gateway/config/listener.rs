@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::authorities::Authorities;
 use super::key_pair::KeyPair;
-use super::pem;
 use super::resolver::{Resolved, Resolver, all};
 use super::yaml::schema::allow_short_form;
 use super::yaml::span::Span;
@@ -83,7 +82,7 @@ impl Resolver<'_> {
     pub(super) fn listeners(&mut self, documents: &[ListenDocument]) -> Resolved<Vec<Listener>> {
         let mut taken: Vec<(ListenAddress, Option<Span>)> = Vec::new();
         all(documents.iter().map(|document| {
-            let tls = document.tls.as_ref().map(|tls| self.listener_tls(tls));
+            let tls = document.tls.as_ref().map(|tls| self.listener_tls(&tls.value));
             let address = self.address(&document.address)?;
             self.free(&address, &document.address, &taken)?;
             taken.push((address.clone(), document.address.span));
@@ -149,12 +148,9 @@ impl Resolver<'_> {
         self.refuse(shown, format!("the address {} is used twice", written.shown()), help)
     }
 
-    fn listener_tls(&mut self, tls: &At<TlsDocument>) -> Resolved<ListenerTls> {
-        let TlsDocument { certificate, key, client_ca } = &tls.value;
-        let clients = client_ca.as_ref().map(|file| {
-            let path = self.file(file);
-            self.pem(file, pem::roots(&path)).map(|roots| Authorities::new(path, roots))
-        });
+    fn listener_tls(&mut self, tls: &TlsDocument) -> Resolved<ListenerTls> {
+        let TlsDocument { certificate, key, client_ca } = tls;
+        let clients = client_ca.as_ref().map(|file| self.authorities(file));
         let pair = self.key_pair(certificate, key);
         Ok(ListenerTls { pair: pair?, clients: clients.transpose()? })
     }

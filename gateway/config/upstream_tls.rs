@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::authorities::Authorities;
 use super::key_pair::KeyPair;
-use super::pem;
 use super::resolver::{Resolved, Resolver};
 use super::target::Target;
 use super::yaml::wrappers::At;
@@ -91,12 +90,6 @@ impl Resolver<'_> {
         })
     }
 
-    fn authorities(&mut self, ca: &At<String>) -> Resolved<Authorities> {
-        let path = self.file(ca);
-        let read = self.watched_file(ca, pem::MAX_PEM).and_then(|_| pem::roots(&path));
-        self.pem(ca, read).map(|roots| Authorities::new(path, roots))
-    }
-
     fn server_name(&mut self, name: &At<String>) -> Resolved<ServerName<'static>> {
         ServerName::try_from(name.value.clone()).or_else(|_| {
             let message = format!("{} can't be the name of a server", name.shown());
@@ -107,14 +100,7 @@ impl Resolver<'_> {
 
     fn identity(&mut self, tls: &UpstreamTlsDocument) -> Resolved<Option<KeyPair>> {
         match (&tls.certificate, &tls.key) {
-            (Some(certificate), Some(key)) => {
-                let pair = self.key_pair(certificate, key)?;
-                for file in [certificate, key] {
-                    let read = self.watched_file(file, pem::MAX_PEM).map(drop);
-                    self.pem(file, read)?;
-                }
-                Ok(Some(pair))
-            }
+            (Some(certificate), Some(key)) => self.key_pair(certificate, key).map(Some),
             (None, None) => Ok(None),
             (Some(certificate), None) => {
                 let help = "add the file of its private key: `key: client.key`";

@@ -9,21 +9,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::HeaderMap;
 use pingora::ErrorType;
-use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
+use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp as _};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::server::HttpSession as Http1;
 use pingora::protocols::{ALPN, Peek, Ssl as _, Stream, l4};
 use pingora::server::ShutdownWatch;
 
 use crate::clock::Deadline;
-use crate::config::Limits;
+use crate::config::{Limits, ListenAddress};
 use crate::problem;
 use crate::session::Session;
 use crate::state::gateway::Gateway;
+use crate::state::served_listener::ServedListener;
 use crate::telemetry::{ConnectionRefusal, RefusedRequest, RequestId, TlsCause};
 use crate::transport::handshake;
+use crate::transport::server_tls::ServerTls;
 
-use super::bind::EncryptedListeners;
 use super::connection::ClientConnection;
 use super::connection_guard::ConnectionGuard;
 use super::connection_limits::ConnectionLimits;
@@ -48,36 +49,58 @@ pub(crate) struct Acceptor<H> {
     handler: Arc<H>,
     http1: Arc<Http1Requests<H>>,
     connection_limits: Arc<ConnectionLimits>,
-    encrypted: EncryptedListeners,
 }
 
 impl<H: RequestHandler> Acceptor<H> {
-    pub(crate) fn new(gateway: Arc<Gateway>, handler: H, encrypted: EncryptedListeners) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, handler: H) -> Self {
         let handler = Arc::new(handler);
         let http1 = Arc::new(Http1Requests { gateway: Arc::clone(&gateway), handler: Arc::clone(&handler) });
-        Self { gateway, handler, http1, connection_limits: Arc::default(), encrypted }
+        Self { gateway, handler, http1, connection_limits: Arc::default() }
     }
 }
 
-#[async_trait]
-impl<H: RequestHandler> ServerApp for Acceptor<H> {
-    async fn process_new(self: &Arc<Self>, connection: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+impl<H: RequestHandler> Acceptor<H> {
+    /// Serves a connection to its end.
+    pub(crate) async fn serve(
+        &self,
+        connection: Stream,
+        listener: &ServedListener,
+        shutdown: &ShutdownWatch,
+    ) {
+        // A connection ends where there is nothing.
+        let _ = Box::pin(self.serve_until_end(connection, listener, shutdown)).await;
+    }
+
+    async fn serve_until_end(
+        &self,
+        connection: Stream,
+        listener: &ServedListener,
+        shutdown: &ShutdownWatch,
+    ) -> Option<()> {
         let guard = self.admit(&connection)?;
         let limits = self.gateway.snapshot().settings.limits;
-        let stream = self.shake_hands_in_time(connection, &limits, &guard).await?;
+        let stream = match &listener.tls {
+            Some(tls) => self.shake_hands_in_time(connection, tls, &limits, &guard).await?,
+            None => connection,
+        };
         let mut connection = ClientConnection::new(stream, &limits, guard);
         match self.protocol_of(&mut connection, &limits).await? {
-            Protocol::Http1 => self.http1.process_new(Box::new(connection), shutdown).await,
+            Protocol::Http1 => drop(self.http1.process_new(Box::new(connection), shutdown).await),
             Protocol::Http2 => {
                 connection.speaks_http2();
                 http2::serve(&self.handler, Box::new(connection), &limits, shutdown).await;
-                None
             }
         }
+        Some(())
     }
 }
 
 impl<H> Acceptor<H> {
+    /// The listener with this address, as the configuration in use has it.
+    pub(crate) fn listener(&self, address: &ListenAddress) -> Option<Arc<ServedListener>> {
+        self.gateway.snapshot().listener(address)
+    }
+
     /// Counts the connection. `None` if there are too many: those close without a reply, because clients over the limit
     /// should cost little.
     fn admit(&self, connection: &Stream) -> Option<ConnectionGuard> {
@@ -98,10 +121,11 @@ impl<H> Acceptor<H> {
     async fn shake_hands_in_time(
         &self,
         connection: Stream,
+        tls: &ServerTls,
         limits: &Limits,
         guard: &ConnectionGuard,
     ) -> Option<Stream> {
-        let handshake = self.shake_hands(connection);
+        let handshake = self.shake_hands(connection, tls);
         let Some(stream) = Deadline::after(limits.header_timeout).race(handshake).await else {
             let detail = "limits.header_timeout is over";
             self.gateway.metrics.tls_failures.with_client(guard.address(), TlsCause::Timeout, detail);
@@ -111,18 +135,11 @@ impl<H> Acceptor<H> {
         stream
     }
 
-    /// Makes the TLS handshake if the connection came through a listener with TLS; `None` if it failed.
-    async fn shake_hands(&self, connection: Stream) -> Option<Stream> {
-        if self.encrypted.is_empty() {
-            return Some(connection);
-        }
-        // A Unix socket has no internet address, and no TLS. A connection whose address is unknown is dropped.
-        let digest = connection.get_socket_digest()?;
-        let acceptor = digest.local_addr()?.as_inet().and_then(|local| self.encrypted.at(*local));
-        let Some(acceptor) = acceptor else { return Some(connection) };
+    /// Makes the TLS handshake; `None` if it failed.
+    async fn shake_hands(&self, connection: Stream, tls: &ServerTls) -> Option<Stream> {
         let address = address_of(&connection);
         let plain = connection.into_any().downcast::<l4::stream::Stream>().ok()?;
-        match acceptor.tls_handshake(*plain).await {
+        match tls.shake_hands(*plain).await {
             Ok(encrypted) => Some(Box::new(encrypted)),
             Err(error) => {
                 let (cause, detail) = handshake::cause_of(&*error);

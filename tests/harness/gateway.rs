@@ -26,7 +26,8 @@ use super::wait::{until, until_true};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Setup {
     yaml: String,
-    certificate: Option<(PathBuf, PathBuf)>,
+    /// The members of `tls` of a second listener.
+    tls: Option<String>,
     environment: Vec<(String, String)>,
     client_authority: Option<PathBuf>,
     program: Option<PathBuf>,
@@ -53,7 +54,16 @@ impl Setup {
 
     /// With a second listener that speaks TLS.
     pub(crate) fn with_tls(self, certificate: &Certificate) -> Self {
-        Self { certificate: Some((certificate.chain(), certificate.key())), ..self }
+        self.with_tls_of(format!(
+            "certificate: {}, key: {}",
+            certificate.chain().display(),
+            certificate.key().display()
+        ))
+    }
+
+    /// With a second listener whose `tls` has these members.
+    pub(crate) fn with_tls_of(self, members: impl Into<String>) -> Self {
+        Self { tls: Some(members.into()), ..self }
     }
 
     /// With that listener open only to clients with a certificate by this authority.
@@ -83,11 +93,10 @@ impl Setup {
     }
 
     fn document(&self, [main, admin, tls]: [u16; 3]) -> String {
-        let tls = self.certificate.as_ref().map_or_else(String::new, |(chain, key)| {
-            let (chain, key) = (chain.display(), key.display());
+        let tls = self.tls.as_ref().map_or_else(String::new, |members| {
             let clients = self.client_authority.as_ref();
             let clients = clients.map_or_else(String::new, |file| format!(", client_ca: {}", file.display()));
-            format!(", {{ address: 127.0.0.1:{tls}, tls: {{ certificate: {chain}, key: {key}{clients} }} }}")
+            format!(", {{ address: 127.0.0.1:{tls}, tls: {{ {members}{clients} }} }}")
         });
         let unix = self.unix.as_ref().map_or_else(String::new, |path| format!(", unix:{}", path.display()));
         let yaml = &self.yaml;
