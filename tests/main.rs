@@ -33,6 +33,9 @@ mod console;
 /// Batches: replies that begin while later items are under way.
 mod early_replies;
 
+/// Batches: what replies say about their time.
+mod server_timing;
+
 /// Batches: bodies of every kind, in and out.
 mod batch_bodies;
 
@@ -91,6 +94,7 @@ mod send;
 mod auth;
 
 /// Pages of other origins.
+mod compression;
 mod cors;
 
 /// Clients behind a balancer.

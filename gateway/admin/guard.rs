@@ -1,24 +1,48 @@
-//! Which requests of browsers the admin listener answers. It has no password, so any page that an operator opens could
-//! otherwise use it in the operator's name.
+//! Which requests the admin listener answers. Everybody who can reach it may read. Only this machine may change something, and
+//! who has the token (`console.token`). Because it needs no password here, any page that an operator opens could otherwise use
+//! it in the operator's name.
 //!
 //! In: a request. Out: `Ok`, or why it is refused. Two attacks are in the way: a page of another origin that posts here
 //! (browsers send Origin and Sec-Fetch-Site), and a page whose own host name is made to point here (DNS rebinding; the
-//! Host is then that name). Programs send neither Origin nor Sec-Fetch-Site, and reach what they can reach without us.
+//! Host is then that name). Programs send neither Origin nor Sec-Fetch-Site.
 
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::uri::Authority;
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, Request, StatusCode, header};
 
+use crate::config::AdminToken;
 use crate::listener::plain_service::Peer;
 
 /// Why a request is refused.
-pub(super) type Refusal = &'static str;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The status that says so.
+    pub(super) status: StatusCode,
+    /// A sentence for people.
+    pub(super) text: &'static str,
+}
 
-const FOREIGN: Refusal = "not for web pages of other origins\n";
-const NAME: Refusal = "open the console by the gateway's IP address, localhost or a name without dots\n";
-const REMOTE: Refusal = "the console changes things only over loopback or a Unix socket\n";
+const FOREIGN: Refusal = Refusal::new(StatusCode::FORBIDDEN, "not for web pages of other origins\n");
+const NAME: Refusal = Refusal::new(
+    StatusCode::FORBIDDEN,
+    "open the console by the gateway's IP address, localhost or a name without dots\n",
+);
+const REMOTE: Refusal = Refusal::new(
+    StatusCode::FORBIDDEN,
+    "only this machine may change something: come over loopback or a Unix socket, or set console.token\n",
+);
+const TOKEN: Refusal = Refusal::new(
+    StatusCode::UNAUTHORIZED,
+    "from another machine this needs Authorization: Bearer console.token\n",
+);
+
+impl Refusal {
+    const fn new(status: StatusCode, text: &'static str) -> Self {
+        Self { status, text }
+    }
+}
 
 /// Whether what only operators should see may be shown.
 ///
@@ -30,27 +54,28 @@ pub(super) fn may_read(request: &Request<Bytes>) -> Result<(), Refusal> {
     if is_ours { Ok(()) } else { Err(NAME) }
 }
 
-/// Whether a request may change something. A page must be the console, and be used on this machine.
+/// Whether a request may change something. A page must be the console.
 ///
 /// # Errors
-/// It comes from another page, or from another machine.
-pub(super) fn may_write(request: &Request<Bytes>) -> Result<(), Refusal> {
-    if !is_of_page(request.headers()) {
+/// It comes from another page, or from another machine without the token.
+pub(super) fn may_write(request: &Request<Bytes>, token: Option<&AdminToken>) -> Result<(), Refusal> {
+    if is_of_page(request.headers()) {
+        may_read(request)?;
+        if !is_own_page(request.headers()) {
+            return Err(FOREIGN);
+        }
+    }
+    if request.extensions().get::<Peer>().is_some_and(|peer| peer.is_local()) {
         return Ok(());
     }
-    may_read(request)?;
-    if !is_own_page(request.headers()) {
-        return Err(FOREIGN);
-    }
-    is_local(request)
+    let token = token.ok_or(REMOTE)?;
+    if bearer(request.headers()).is_some_and(|presented| token.is(presented)) { Ok(()) } else { Err(TOKEN) }
 }
 
-/// Whether a request comes from this machine.
-///
-/// # Errors
-/// It does not.
-pub(super) fn is_local(request: &Request<Bytes>) -> Result<(), Refusal> {
-    if request.extensions().get::<Peer>().is_some_and(|peer| peer.is_local()) { Ok(()) } else { Err(REMOTE) }
+/// The token in Authorization (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn is_of_page(headers: &HeaderMap) -> bool {
@@ -85,15 +110,23 @@ mod tests {
     }
 
     #[test]
-    fn only_the_console_on_this_machine_and_programs_may_write() {
+    fn only_this_machine_and_who_has_the_token_may_write() {
+        let token: AdminToken = serde_json::from_str("\"0123456789abcdef\"").unwrap();
+        let right = ["Authorization", "bearer 0123456789abcdef"];
+        let wrong = ["Authorization", "Bearer 0123456789abcdeF"];
         let (host, own) = (["Host", "127.0.0.1:9901"], ["Origin", "http://127.0.0.1:9901"]);
         let site = |value| ["Sec-Fetch-Site", value];
         for (peer, fields, expected) in [
-            ("10.0.0.1", &[host][..], Ok(())),
+            ("10.0.0.1", &[host][..], Err(TOKEN)),
+            ("10.0.0.1", &[host, wrong], Err(TOKEN)),
+            ("10.0.0.1", &[host, right], Ok(())),
+            ("10.0.0.1", &[host, own, right], Ok(())),
+            ("10.0.0.1", &[host, own, right, site("cross-site")], Err(FOREIGN)),
+            ("127.0.0.1", &[host], Ok(())),
             ("127.0.0.1", &[host, own], Ok(())),
             ("::1", &[host, own, site("same-origin")], Ok(())),
             ("::ffff:127.0.0.1", &[host, own], Ok(())),
-            ("10.0.0.1", &[host, own], Err(REMOTE)),
+            ("10.0.0.1", &[host, own], Err(TOKEN)),
             ("127.0.0.1", &[host, own, site("cross-site")], Err(FOREIGN)),
             ("127.0.0.1", &[host, site("same-origin")], Err(FOREIGN)),
             ("127.0.0.1", &[host, ["Origin", "http://127.0.0.1:8080"]], Err(FOREIGN)),
@@ -105,7 +138,10 @@ mod tests {
                 Err(NAME),
             ),
         ] {
-            assert_eq!(may_write(&request(peer, fields)), expected, "{peer} {fields:?}");
+            let request = request(peer, fields);
+            assert_eq!(may_write(&request, Some(&token)), expected, "{peer} {fields:?}");
+            let without = if peer == "10.0.0.1" && expected != Err(FOREIGN) { Err(REMOTE) } else { expected };
+            assert_eq!(may_write(&request, None), without, "{peer} {fields:?}");
         }
     }
 

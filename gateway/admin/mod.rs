@@ -2,8 +2,8 @@
 //!
 //! In: a request that [`PlainService`](crate::listener::plain_service::PlainService) has read. Out: its answer. It
 //! reads the gateway's state, and changes only one thing: it takes targets out and puts them back (`targets`). The console
-//! (`page`) is a page in the browser that asks it, and whose batches it sends to the front (`send`). It has no
-//! authentication: any program that can reach this listener may use it, but of web pages only the console (`guard`).
+//! (`page`) is a page in the browser that asks it, and whose batches it sends to the front (`send`). Any program that
+//! can reach this listener may read; changing something takes this machine or a token, and of web pages only the console may (`guard`).
 
 mod batches;
 mod guard;
@@ -21,6 +21,7 @@ use crate::listener::plain_service::PlainHandler;
 use crate::state::gateway::Gateway;
 use crate::telemetry::RequestId;
 
+use guard::Refusal;
 use send::NotSent;
 
 /// Answers operators.
@@ -67,11 +68,14 @@ impl Admin {
         if let (&Method::POST, Some(path)) =
             (request.method(), request.uri().path().strip_prefix("/targets/"))
         {
-            let (status, text) = match guard::may_write(request) {
-                Ok(()) => targets::switch(&self.0.snapshot(), path),
-                Err(refusal) => (StatusCode::FORBIDDEN, refusal),
+            let snapshot = self.0.snapshot();
+            return match guard::may_write(request, snapshot.settings.console.token.as_ref()) {
+                Ok(()) => {
+                    let (status, text) = targets::switch(&snapshot, path);
+                    reply(status, TEXT, text)
+                }
+                Err(refusal) => refused(refusal),
             };
-            return reply(status, TEXT, text);
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut refused = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET\n");
@@ -112,8 +116,12 @@ impl Admin {
 fn guarded(request: &Request<Bytes>, answer: impl FnOnce() -> Response<Bytes>) -> Response<Bytes> {
     match guard::may_read(request) {
         Ok(()) => answer(),
-        Err(refusal) => reply(StatusCode::FORBIDDEN, TEXT, refusal),
+        Err(refusal) => refused(refusal),
     }
+}
+
+fn refused(refusal: Refusal) -> Response<Bytes> {
+    reply(refusal.status, TEXT, refusal.text)
 }
 
 /// Whether the client names this media type in Accept.

@@ -16,11 +16,12 @@ struct File {
     text: &'static str,
 }
 
-const FILES: [File; 9] = [
+const FILES: [File; 10] = [
     File { path: "/", content_type: "text/html; charset=utf-8", text: include_str!("console/index.html") },
     File { path: "/console/console.js", content_type: JAVASCRIPT, text: include_str!("console/console.js") },
     File { path: "/console/read.js", content_type: JAVASCRIPT, text: include_str!("console/read.js") },
     File { path: "/console/batches.js", content_type: JAVASCRIPT, text: include_str!("console/batches.js") },
+    File { path: "/console/write.js", content_type: JAVASCRIPT, text: include_str!("console/write.js") },
     File { path: "/console/compose.js", content_type: JAVASCRIPT, text: include_str!("console/compose.js") },
     File {
         path: "/console/preact-htm.js",

@@ -1,6 +1,6 @@
 //! `POST /send`: a batch of the console's composer. A browser does not let the page ask the front, which is another origin, so
-//! the admin listener sends the batch there, as any client would: authentication and all limits apply. Only for requests from
-//! this machine, which can reach the front anyway.
+//! the admin listener sends the batch there, as any client would: authentication and all limits apply. Only for who may change
+//! something here.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::guard::{is_local, may_write};
+use super::guard::may_write;
 use crate::clock::Stopwatch;
 use crate::config::{ListenAddress, Settings};
 use crate::http_client::{HttpClient, Server};
@@ -44,8 +44,8 @@ impl NotSent {
 
 /// Sends the batch in a request of the console. Returns the reply as JSON: `status`, `ms`, `headers`, `body`.
 pub(super) async fn send(settings: &Settings, request: &Request<Bytes>) -> Result<String, NotSent> {
-    let checked = may_write(request).and_then(|()| is_local(request));
-    checked.map_err(|refusal| NotSent::new(StatusCode::FORBIDDEN, &refusal))?;
+    let checked = may_write(request, settings.console.token.as_ref());
+    checked.map_err(|refusal| NotSent::new(refusal.status, &refusal.text))?;
     let bad = |error: &dyn ToString| NotSent::new(StatusCode::BAD_REQUEST, error);
     let composed: Composed = serde_json::from_slice(request.body()).map_err(|error| bad(&error))?;
     let batch = composed.request().map_err(|error| bad(&error))?;

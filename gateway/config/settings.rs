@@ -24,11 +24,12 @@ use super::name_servers::ResolverDocument;
 use super::rate_limit::{Clients, Limited, RateLimit, RateLimitDocument};
 use super::resolver::{Resolved, Resolver};
 use super::route::RouteDocument;
+use super::route_policy::RoutePolicy;
 use super::trusted_proxies::TrustedProxies;
 use super::upstream::{Upstream, UpstreamDocument};
 use super::yaml::tree::read_written;
 use super::yaml::wrappers::{At, Named, OneOrMany};
-use crate::route::{CanonicalPath, RouteTable, UpstreamIndex, is_prefix};
+use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 use crate::workers::one_for_each_core;
 
 /// Everything one batchgate does: where it listens, which upstreams it knows, which routes lead to
@@ -92,7 +93,7 @@ pub(super) struct Document {
     #[serde(default)]
     drain: Drain,
 
-    /// What the console on the admin listener can show.
+    /// What the console on the admin listener can show, and who may change things there from another machine.
     #[serde(default)]
     console: ConsoleSettings,
 
@@ -122,6 +123,8 @@ pub struct Settings {
     pub upstreams: Vec<Upstream>,
     /// The routes.
     pub routes: RouteTable,
+    /// What each route decides about its requests and replies; a [`RouteIndex`] points here.
+    pub policies: Vec<RoutePolicy>,
     /// The batch endpoints, each with its own path.
     pub batch: Vec<BatchEndpoint>,
     /// The bulk routes, each with its own path, which no batch endpoint has.
@@ -140,7 +143,7 @@ pub struct Settings {
     pub log: LogSettings,
     /// How the gateway ends.
     pub drain: Drain,
-    /// What the console can show.
+    /// What the console can show, and who may use it from another machine.
     pub console: ConsoleSettings,
     /// Threads that serve connections; `None`: one for each core.
     pub threads: Option<NonZeroUsize>,
@@ -174,6 +177,12 @@ impl Settings {
     #[must_use]
     pub fn upstream(&self, index: UpstreamIndex) -> Option<&Upstream> {
         self.upstreams.get(index.0)
+    }
+
+    /// What the route at this index decides about its requests and replies.
+    #[must_use]
+    pub fn policy(&self, index: RouteIndex) -> Option<&RoutePolicy> {
+        self.policies.get(index.0)
     }
 
     /// The fields that only the service that authenticates clients may set.
@@ -280,6 +289,8 @@ impl Resolver<'_> {
         let admin = self.admin(&document.admin, &document.listen.0);
         let upstreams = self.upstreams(&document.upstreams);
         let routes = self.routes(&document.routes).map(RouteTable::new);
+        let policies = document.routes.iter().map(|route| RoutePolicy::from_document(&route.value));
+        let policies = policies.collect();
         let batch = self.endpoints(&document.batch);
         let bulk = self.bulk_routes(&document.bulk, &document.batch, routes.as_ref().ok());
         self.hidden_routes(&document.routes, &document.batch);
@@ -312,6 +323,7 @@ impl Resolver<'_> {
             admin: admin?,
             upstreams: upstreams?,
             routes: routes?,
+            policies,
             batch: batch?,
             bulk: bulk?,
             auth: auth.transpose()?,
@@ -321,7 +333,7 @@ impl Resolver<'_> {
             limits: limits?,
             log: log?,
             drain: document.drain,
-            console: document.console,
+            console: document.console.clone(),
             threads: document.threads,
             cors: cors?,
             shown: String::new(),

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::memory::MemoryBudget;
+use crate::memory::{EncoderMemory, MemoryBudget};
 use crate::telemetry::{AccessLog, Metrics, RecentBatches};
 use crate::upstream::health_check::start_checks;
 
@@ -32,6 +32,8 @@ pub(crate) struct Gateway {
     pub(crate) recent: RecentBatches,
     /// The memory for bodies of all batches together.
     pub(crate) memory: MemoryBudget,
+    /// The memory for encoders of compressed replies.
+    pub(crate) encoders: Arc<EncoderMemory>,
     pub(crate) activity: Activity,
     draining: AtomicBool,
     /// Turns true when the gateway stops accepting, and asks exchanges that could last for hours to end.
@@ -41,6 +43,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn new(snapshot: Snapshot, metrics: Metrics, access: AccessLog) -> Self {
         let memory = MemoryBudget::new(snapshot.settings.limits.memory);
+        let encoders = Arc::new(EncoderMemory::new(snapshot.settings.limits.memory));
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             checks: Mutex::default(),
@@ -48,6 +51,7 @@ impl Gateway {
             access,
             recent: RecentBatches::default(),
             memory,
+            encoders,
             activity: Activity::default(),
             draining: AtomicBool::new(false),
             ending: watch::Sender::new(false),
@@ -68,6 +72,7 @@ impl Gateway {
     /// Puts a new snapshot into use. Requests in flight keep theirs.
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         self.memory.resize(snapshot.settings.limits.memory);
+        self.encoders.resize(snapshot.settings.limits.memory);
         self.snapshot.store(Arc::new(snapshot));
     }
 

@@ -19,6 +19,7 @@ use super::durations::Durations;
 use super::item_record::{ItemRecord, KeptItems};
 use super::names::Names;
 use super::recent::After;
+use super::server_timing::ServerTiming;
 use super::{GrpcStatus, LongLivedEnd, RequestId, TraceContext};
 
 /// How a batch ended, for metrics and logs.
@@ -152,10 +153,12 @@ pub struct BatchRecord {
     pub after: Vec<After>,
     /// How long each phase took.
     pub phases: PhaseTimes,
+    /// What its reply says about its slowest item. `None`: its reply says nothing about times.
+    pub timing: Option<ServerTiming>,
     /// Bytes of its body as sent.
     pub bytes_in: usize,
     /// Bytes of its reply's body.
-    pub bytes_out: usize,
+    pub bytes_out: u64,
 }
 
 impl BatchRecord {
@@ -178,6 +181,7 @@ impl BatchRecord {
             durations: Durations::default(),
             after: Vec::new(),
             phases: PhaseTimes::default(),
+            timing: endpoint.server_timing.then(ServerTiming::default),
             bytes_in: 0,
             bytes_out: 0,
         }
@@ -198,6 +202,9 @@ impl BatchRecord {
         self.kept.add(position, result, item, names);
         if let Some(took) = item.timeline.elapsed() {
             self.durations.add(took);
+        }
+        if let Some(timing) = &mut self.timing {
+            timing.add(position, &item.timeline);
         }
     }
 

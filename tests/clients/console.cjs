@@ -59,9 +59,29 @@ async function compose(page) {
   return { explanation: JSON.parse(await explanation.innerText()), reply: JSON.parse(await reply.innerText()) };
 }
 
-async function targets(page) {
+/** As a gateway on another machine would: it refuses what comes without the token. */
+async function refuse(route) {
+  const known = route.request().headers().authorization === 'Bearer 0123456789abcdef';
+  return known ? route.continue() : route.fulfill({ status: 401, contentType: 'text/plain', body: 'needs the token' });
+}
+
+async function giveToken(page, wrong) {
+  const dialog = page.getByRole('dialog', { name: 'Token' });
+  await dialog.waitFor();
+  const found = await violations(page, 'light', 390);
+  await dialog.getByLabel('Token', { exact: true }).fill(wrong);
+  await dialog.getByRole('button', { name: 'Use' }).click();
+  await dialog.getByText('does not know').waitFor();
+  await dialog.getByLabel('Token', { exact: true }).fill('0123456789abcdef');
+  await page.keyboard.press('Enter');
+  return found;
+}
+
+async function targets(page, seen) {
   const region = page.getByRole('region', { name: 'Targets' });
+  await page.route('**/targets/**', refuse);
   await region.getByRole('button', { name: 'Take out' }).first().click();
+  seen.violations.push(...await giveToken(page, 'a wrong token'));
   await region.getByRole('button', { name: 'Put back' }).first().waitFor();
   const out = await region.getByRole('table').innerText();
   await region.getByRole('button', { name: 'Put back' }).first().click();
@@ -72,14 +92,14 @@ async function targets(page) {
 async function look(page, url) {
   const wrong = [];
   page.on('pageerror', (error) => wrong.push(String(error)));
-  page.on('console', (message) => { if (message.type() === 'error') wrong.push(message.text()); });
+  page.on('console', (message) => { if (message.type() === 'error' && !/ 401 /.test(message.text())) wrong.push(message.text()); });
   page.on('request', (request) => { if (!/^(data:|http:\/\/127\.0\.0\.1:)/.test(request.url())) wrong.push(request.url()); });
   await page.goto(url, { timeout: 30000 });
   await page.getByRole('region', { name: 'Configuration' }).waitFor();
   const regions = await page.getByRole('region').evaluateAll((all) => all.map((one) => one.querySelector('h2').textContent));
-  const seen = { regions, batches: await batches(page), compose: await compose(page), targets: await targets(page) };
+  const seen = { regions, batches: await batches(page), compose: await compose(page), violations: [] };
+  seen.targets = await targets(page, seen);
   seen.routes = await page.getByRole('region', { name: 'Routes' }).innerText();
-  seen.violations = [];
   for (const [scheme, width] of [['light', 1280], ['dark', 1280], ['light', 390]]) {
     seen.violations.push(...await violations(page, scheme, width));
   }

@@ -1,5 +1,6 @@
 // Writes a batch, explains it, sends it, and shows the reply. The admin listener sends it to the gateway's own front.
 import { html, useState } from './preact-htm.js';
+import { write } from './write.js';
 
 const ITEMS = `{"requests": [
   {"id": "a", "method": "GET", "url": "/"},
@@ -32,9 +33,7 @@ function pretty(text) {
 }
 
 async function post(batch) {
-  const reply = await fetch('/send', {
-    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(batch),
-  });
+  const reply = await write('/send', { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(batch) });
   if (!reply.ok) throw new Error(await reply.text());
   return reply.json();
 }

@@ -3,6 +3,7 @@
 import { html, render, useEffect, useRef, useState } from './preact-htm.js';
 import { Batches } from './batches.js';
 import { Compose } from './compose.js';
+import { write } from './write.js';
 import { number, parseMetrics, quantile, sum, time, tree } from './read.js';
 
 const INTERVAL = 2000;
@@ -97,7 +98,7 @@ function Targets({ state, refresh }) {
   const [said, say] = useState('');
   const turn = async (target, to) => {
     const path = `/targets/${encodeURIComponent(target.upstream)}/${encodeURIComponent(target.target)}/${to}`;
-    const reply = await fetch(path, { method: 'POST' });
+    const reply = await write(path);
     say(`${target.target}: ${(await reply.text()).trim()}`);
     await refresh();
   };
