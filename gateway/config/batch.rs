@@ -68,6 +68,8 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) reply_format: ReplyFormat,
     /// When a reply leaves.
     pub(in crate::config) reply: ReplyMode,
+    /// Whether replies are compressed for clients that accept gzip, br or zstd.
+    pub(in crate::config) compress: bool,
     /// Parameters that the query of a request must have to be for this endpoint, such as `comp: batch`. With them, the
     /// endpoint also takes such requests below its path; all requests without them go to the routes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -97,6 +99,8 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) stream_window: StreamWindowDocument,
     /// Which items are kept and logged although they succeeded.
     pub(in crate::config) trace: TraceDocument,
+    /// Whether replies say where the time went, in Server-Timing.
+    pub(in crate::config) server_timing: bool,
 }
 
 /// In which order items run.
@@ -182,6 +186,7 @@ impl Default for BatchDocument {
             changesets: Changesets::default(),
             reply_format: ReplyFormat::default(),
             reply: ReplyMode::default(),
+            compress: false,
             query: BTreeMap::new(),
             other_methods: OtherMethods::default(),
             reply_status: None,
@@ -195,6 +200,7 @@ impl Default for BatchDocument {
             max_reply: ByteSize(limits.max_reply),
             stream_window: StreamWindowDocument::default(),
             trace: TraceDocument::default(),
+            server_timing: false,
         }
     }
 }
@@ -229,6 +235,8 @@ pub struct BatchEndpoint {
     pub reply_format: ReplyFormat,
     /// When a reply leaves.
     pub reply: ReplyMode,
+    /// Whether replies are compressed for clients that accept it.
+    pub compress: bool,
     /// Parameters that a request's query must have to be for this endpoint.
     pub query: BTreeMap<String, String>,
     /// Where requests with other methods than POST go.
@@ -237,6 +245,8 @@ pub struct BatchEndpoint {
     pub inherit: Option<Vec<HeaderName>>,
     /// From when on an item is slow; `None`: as the log says.
     pub slow: Option<Duration>,
+    /// Whether replies say where the time went.
+    pub server_timing: bool,
 }
 
 impl BatchEndpoint {
@@ -314,10 +324,12 @@ impl Resolver<'_> {
             reply_status: reply_status?,
             reply_format: document.reply_format,
             reply: document.reply,
+            compress: document.compress,
             query: document.query.clone(),
             other_methods: document.other_methods,
             inherit: inherit?,
             slow: document.trace.slow,
+            server_timing: document.server_timing,
         })
     }
 

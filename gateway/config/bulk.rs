@@ -51,6 +51,8 @@ pub(in crate::config) struct BulkDocument {
     pub(in crate::config) reply_status: Option<At<u16>>,
     /// When a reply leaves.
     pub(in crate::config) reply: ReplyMode,
+    /// Whether replies are compressed for clients that accept gzip, br or zstd.
+    pub(in crate::config) compress: bool,
     /// The only fields of the request that its items inherit. Absent: all but those that describe the request itself.
     pub(in crate::config) inherit: Option<Vec<At<String>>>,
     /// Nesting of JSON values or XML elements.
@@ -64,6 +66,8 @@ pub(in crate::config) struct BulkDocument {
     pub(in crate::config) max_reply: ByteSize,
     /// Which items are kept and logged although they succeeded.
     pub(in crate::config) trace: TraceDocument,
+    /// Whether replies say where the time went, in Server-Timing.
+    pub(in crate::config) server_timing: bool,
 }
 
 impl Default for BulkDocument {
@@ -80,12 +84,14 @@ impl Default for BulkDocument {
             order: batch.order,
             reply_status: batch.reply_status,
             reply: batch.reply,
+            compress: batch.compress,
             inherit: batch.inherit,
             max_depth: batch.max_depth,
             max_url: batch.max_url,
             max_item_reply: batch.max_item_reply,
             max_reply: batch.max_reply,
             trace: batch.trace,
+            server_timing: batch.server_timing,
         }
     }
 }
@@ -109,12 +115,14 @@ impl BulkDocument {
             order: self.order,
             reply_status: self.reply_status.clone(),
             reply: self.reply,
+            compress: self.compress,
             inherit: self.inherit.clone(),
             max_depth: self.max_depth,
             max_url: self.max_url,
             max_item_reply: self.max_item_reply.clone(),
             max_reply: self.max_reply,
             trace: self.trace,
+            server_timing: self.server_timing,
             ..BatchDocument::default()
         }
     }

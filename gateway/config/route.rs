@@ -62,6 +62,10 @@ pub(in crate::config) struct RouteDocument {
     /// The prefix to remove from the path before the upstream sees it, and put back in its replies' urls.
     pub(in crate::config) strip_prefix: Option<At<String>>,
 
+    /// Whether replies are compressed for clients that accept gzip, br or zstd.
+    #[serde(default)]
+    pub(in crate::config) compress: bool,
+
     /// A fixed answer instead of an upstream.
     pub(in crate::config) respond: Option<At<RespondDocument>>,
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::auth::{Auth, AuthDocument};
 use super::batch::{BatchDocument, BatchEndpoint, default_batch};
 use super::bulk::{BulkDocument, BulkRoute};
+use super::console::ConsoleSettings;
 use super::cors::Cors;
 use super::drain::Drain;
 use super::environment::escape;
@@ -23,11 +24,12 @@ use super::name_servers::ResolverDocument;
 use super::rate_limit::{Clients, Limited, RateLimit, RateLimitDocument};
 use super::resolver::{Resolved, Resolver};
 use super::route::{RouteDocument, route_names};
+use super::route_policy::RoutePolicy;
 use super::trusted_proxies::TrustedProxies;
 use super::upstream::{Upstream, UpstreamDocument};
 use super::yaml::tree::read_written;
 use super::yaml::wrappers::{At, Named, OneOrMany};
-use crate::route::{CanonicalPath, RouteTable, UpstreamIndex, is_prefix};
+use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 use crate::workers::one_for_each_core;
 
 /// Everything one batchgate does: where it listens, which upstreams it knows, which routes lead to
@@ -40,8 +42,8 @@ pub(super) struct Document {
     #[schemars(example = &"0.0.0.0:8080")]
     listen: OneOrMany<ListenDocument>,
 
-    /// Where operators come in: `/metrics`, `/healthz`, `/readyz`, `/config` and `/targets`. An IP address with
-    /// a port, `unix:/path`, or `off`.
+    /// Where operators come in: the console, `/metrics`, `/healthz`, `/readyz`, `/config`, `/targets` and
+    /// `/batches`. An IP address with a port, `unix:/path`, or `off`.
     #[serde(default = "default_admin")]
     admin: At<String>,
 
@@ -91,6 +93,10 @@ pub(super) struct Document {
     #[serde(default)]
     drain: Drain,
 
+    /// What the console on the admin listener can show, and who may change things there from another machine.
+    #[serde(default)]
+    console: ConsoleSettings,
+
     /// Threads that serve connections; one for each core where this is absent.
     #[schemars(range(max = 1024))]
     threads: Option<NonZeroUsize>,
@@ -117,6 +123,8 @@ pub struct Settings {
     pub upstreams: Vec<Upstream>,
     /// The routes.
     pub routes: RouteTable,
+    /// What each route decides about its requests and replies; a [`RouteIndex`] points here.
+    pub policies: Vec<RoutePolicy>,
     /// The batch endpoints, each with its own path.
     pub batch: Vec<BatchEndpoint>,
     /// The bulk routes, each with its own path, which no batch endpoint has.
@@ -135,6 +143,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// How the gateway ends.
     pub drain: Drain,
+    /// What the console can show, and who may use it from another machine.
+    pub console: ConsoleSettings,
     /// Threads that serve connections; `None`: one for each core.
     pub threads: Option<NonZeroUsize>,
     /// Web pages of other origins that may use batch endpoints.
@@ -150,10 +160,29 @@ impl Settings {
         self.threads.unwrap_or_else(one_for_each_core)
     }
 
+    /// The file in effect, as JSON.
+    #[must_use]
+    pub fn shown_as_json(&self) -> String {
+        let tree = read_written(&self.shown);
+        tree.and_then(|tree| serde_json::to_string(&tree).ok()).unwrap_or_default()
+    }
+
+    /// How many batches are kept for operators; none without an admin listener.
+    #[must_use]
+    pub fn kept_batches(&self) -> usize {
+        if self.admin.is_some() { self.console.batches } else { 0 }
+    }
+
     /// The upstream at this index.
     #[must_use]
     pub fn upstream(&self, index: UpstreamIndex) -> Option<&Upstream> {
         self.upstreams.get(index.0)
+    }
+
+    /// What the route at this index decides about its requests and replies.
+    #[must_use]
+    pub fn policy(&self, index: RouteIndex) -> Option<&RoutePolicy> {
+        self.policies.get(index.0)
     }
 
     /// The fields that only the service that authenticates clients may set.
@@ -261,6 +290,8 @@ impl Resolver<'_> {
         let admin = self.admin(&document.admin, &document.listen.0);
         let upstreams = self.upstreams(&document.upstreams);
         let routes = self.routes(&document.routes).map(RouteTable::new);
+        let policies = document.routes.iter().map(|route| RoutePolicy::from_document(&route.value));
+        let policies = policies.collect();
         let batch = self.endpoints(&document.batch);
         let bulk = self.bulk_routes(&document.bulk, &document.batch, routes.as_ref().ok());
         self.hidden_routes(&document.routes, &document.batch);
@@ -293,6 +324,7 @@ impl Resolver<'_> {
             admin: admin?,
             upstreams: upstreams?,
             routes: routes?,
+            policies,
             batch: batch?,
             bulk: bulk?,
             auth: auth.transpose()?,
@@ -302,6 +334,7 @@ impl Resolver<'_> {
             limits: limits?,
             log: log?,
             drain: document.drain,
+            console: document.console.clone(),
             threads: document.threads,
             cors: cors?,
             shown: String::new(),

@@ -117,7 +117,7 @@ impl<'a> Range<'a> {
 }
 
 /// A weight (RFC 9110 §12.4.2) in thousandths. `.5` is read as well: some clients write it.
-fn parse_weight(text: &str) -> Option<u16> {
+pub(super) fn parse_weight(text: &str) -> Option<u16> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let whole: u16 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) || text.is_empty() {

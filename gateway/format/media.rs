@@ -47,6 +47,15 @@ pub fn is_xml(media_type: &str) -> bool {
     MediaType::parse(media_type).kind == MediaKind::Xml
 }
 
+/// Whether bodies of this Content-Type become smaller by compression: text of every kind, the parts of a multipart batch, and
+/// a few binary types that are not compressed by themselves. gRPC compresses its own messages.
+pub(super) fn compresses(media_type: &str) -> bool {
+    let MediaType { kind, essence, .. } = MediaType::parse(media_type);
+    let is_grpc = without_prefix(essence, "application/grpc").is_some();
+    let is_known = || COMPRESSIBLE.iter().any(|known| essence.eq_ignore_ascii_case(known));
+    !is_grpc && (kind != MediaKind::Binary || is_known())
+}
+
 impl MediaKind {
     /// Whether a body of this kind is a string of text. The only place that decides it.
     pub(crate) const fn is_text(self, types: TextTypes) -> bool {
@@ -132,6 +141,18 @@ const TEXT_SUBTYPES: [&str; 41] = [
 
 /// Structured syntaxes that are text (RFC 6839, RFC 9512).
 const TEXT_SUFFIXES: [&str; 4] = ["+yaml", "+json-seq", "+jwt", "+sd-jwt"];
+
+/// Types that are not text and yet become smaller.
+const COMPRESSIBLE: [&str; 8] = [
+    "multipart/mixed",
+    "application/wasm",
+    "application/vnd.ms-fontobject",
+    "font/otf",
+    "font/ttf",
+    "image/bmp",
+    "image/x-icon",
+    "image/vnd.microsoft.icon",
+];
 
 fn kind_of(essence: &str) -> MediaKind {
     let same = |name: &str| essence.eq_ignore_ascii_case(name);
@@ -258,6 +279,29 @@ mod tests {
         ];
         for (value, kind) in cases {
             assert_eq!(MediaType::parse(value).kind, kind, "{value}");
+        }
+    }
+
+    #[test]
+    fn text_compresses_and_what_is_packed_does_not() {
+        for (media_type, expected) in [
+            ("application/json; charset=utf-8", true),
+            ("text/event-stream", true),
+            ("application/x-ndjson", true),
+            ("Multipart/Mixed; boundary=b", true),
+            ("multipart/byteranges; boundary=b", false),
+            ("image/svg+xml", true),
+            ("image/png", false),
+            ("image/bmp", true),
+            ("font/woff2", false),
+            ("video/mp4", false),
+            ("application/zip", false),
+            ("application/octet-stream", false),
+            ("application/grpc", false),
+            ("application/grpc-web+json", false),
+            ("", false),
+        ] {
+            assert_eq!(compresses(media_type), expected, "{media_type}");
         }
     }
 

@@ -48,6 +48,7 @@
 //! It does not measure the process. Buffers of connections, plans and headers are bounded by other limits.
 
 mod clients;
+mod encoders;
 mod kept;
 
 use std::collections::BTreeSet;
@@ -65,6 +66,7 @@ use crate::clock::Deadline;
 use crate::limiter::Client;
 
 use clients::{Clients, Exchange, InFlightGuard};
+pub(crate) use encoders::{EncoderMemory, EncoderPlace};
 
 /// How long a body waits for room.
 const PATIENCE: Duration = Duration::from_secs(1);

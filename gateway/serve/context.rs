@@ -18,12 +18,13 @@ use crate::dispatch::CallFailure;
 use crate::header::hops;
 use crate::problem::{self, ErrorReply, Limit};
 use crate::route::{RouteIndex, method_label};
-use crate::session::{Seen, Session};
+use crate::session::{Compressed, Seen, Session};
 use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
 use crate::stitch::ItemReport;
 use crate::telemetry::{
-    BatchEnd, BatchRecord, ConnectionRefusal, ItemRecord, Recorder, RequestRecord, Sender, TraceContext,
+    BatchEnd, BatchRecord, ConnectionRefusal, ItemRecord, Recorder, RequestRecord, Sender, TimingPart,
+    TraceContext,
 };
 
 use super::batch_request::Incoming;
@@ -100,6 +101,9 @@ impl Context {
         let dialect = endpoint.dialect.of_request(&request.headers);
         self.error_format = ErrorFormat::Batch { dialect, reply: endpoint.reply_format, input: None };
         self.cors = cors::reply_fields(&self.snapshot.settings.cors, &request.headers);
+        if endpoint.server_timing {
+            self.cors.extend(cors::timing_field(&self.snapshot.settings.cors, &request.headers));
+        }
         if !matches!(target, Target::LimitsDocument(_)) {
             self.batch_at(endpoint);
             let gauge = self.gateway().metrics.batches_in_flight.clone();
@@ -122,8 +126,8 @@ impl Context {
 
     /// The record of the batch at this endpoint.
     pub(super) fn batch_at(&mut self, endpoint: &BatchEndpoint) -> &mut BatchRecord {
-        let slow = self.snapshot.settings.log.slow;
-        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, slow))
+        let (settings, began) = (&self.snapshot.settings, self.stopwatch);
+        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, settings, began))
     }
 
     /// Finds out who the caller is, where the target is protected.
@@ -207,14 +211,31 @@ impl Context {
         }
     }
 
+    /// What this part of the reply to a batch says about its time, if its endpoint wants that.
+    pub(super) fn server_timing(&self, part: TimingPart) -> Option<String> {
+        let batch = self.batch.as_ref()?;
+        batch.timing.as_ref()?.field(part, batch.phases.iter(), self.stopwatch.elapsed())
+    }
+
     /// When its head had been read.
     pub(super) const fn began(&self) -> Stopwatch {
         self.stopwatch
     }
 
+    fn count_compression(&self, seen: &Seen<'_>) {
+        let metrics = &self.gateway().metrics;
+        match seen.compressed {
+            Some(Compressed::From(coding, before)) => {
+                metrics.record_compressed(coding, before, seen.bytes_out);
+            }
+            Some(Compressed::NoRoom) => metrics.compression_skipped.inc(),
+            None => {}
+        }
+    }
+
     fn recorder(&self) -> Recorder<'_> {
         let gateway = self.gateway();
-        Recorder::new(&gateway.metrics, &gateway.access, self.snapshot.names())
+        Recorder::new(&gateway.metrics, &gateway.access, &gateway.recent, self.snapshot.names())
     }
 
     /// Records items of the batch at this endpoint, which have ended: their 1-based positions, results and reports.
@@ -243,11 +264,13 @@ impl Context {
     /// Records a batch of which no item was sent, before its reply is written: nothing changes about it any more, so a
     /// client that has the reply finds the batch counted.
     pub(super) fn record_unsent_batch(&mut self, session: &Session, status: StatusCode, bytes_out: usize) {
-        if let Some(batch) = &mut self.batch
+        if let Some(batch) = &self.batch
             && matches!(batch.end, BatchEnd::Refused(_) | BatchEnd::Explained)
+            // How long it is, compressed, shows when it is written.
+            && !session.may_compress()
         {
-            batch.bytes_out = bytes_out;
-            self.record(&Seen { answered: Some(status), ..session.seen() });
+            let bytes_out = bytes_out as u64;
+            self.record(&Seen { answered: Some(status), bytes_out, ..session.seen() });
         }
     }
 
@@ -267,9 +290,11 @@ impl Context {
             host: &self.caller.authority,
             head: &seen.head,
         };
+        self.count_compression(seen);
         if let Some(mut batch) = batch {
+            batch.bytes_out = seen.bytes_out;
             batch.status = seen.answered.unwrap_or(batch.status);
-            return self.recorder().batch(&sender, &batch);
+            return self.recorder().batch(&sender, batch);
         }
         self.request.status = seen.answered;
         (self.request.bytes_in, self.request.bytes_out) = (seen.bytes_in, seen.bytes_out);

@@ -56,7 +56,6 @@ pub(super) async fn respond(
     };
     if let Some(batch) = &mut context.batch {
         batch.phases.set(Phase::Send, stopwatch.elapsed());
-        batch.bytes_out = length;
     }
     written
 }
@@ -80,12 +79,7 @@ async fn write(session: &mut Session, context: &Context, reply: Reply<'_>) -> pi
         return session.write_response_header(Box::new(head), Rest::Nothing).await;
     }
     session.write_response_header(Box::new(head), Rest::Follows).await?;
-    let last = body.chunks.len().saturating_sub(1);
-    for (number, chunk) in body.chunks.into_iter().enumerate() {
-        let rest = if number == last { Rest::Nothing } else { Rest::Follows };
-        session.write_response_body(chunk, rest).await?;
-    }
-    Ok(())
+    session.write_response_pieces(body.chunks, Rest::Nothing).await
 }
 
 /// The head of a reply, with the fields that every reply of ours has.

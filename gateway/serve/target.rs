@@ -8,7 +8,7 @@ use http::Method;
 use http::header;
 use http::request::Parts;
 
-use crate::config::{BatchEndpoint, BulkRoute, OtherMethods, Settings};
+use crate::config::{BatchEndpoint, BulkRoute, OtherMethods, RoutePolicy, Settings};
 use crate::dialect::Feature;
 use crate::format::{Bulk, Format, is_ndjson};
 use crate::plan::Preferences;
@@ -101,6 +101,20 @@ impl<'settings> Target<'settings> {
             Self::Batch(entry) => Some(*entry),
             Self::Gateway | Self::Preflight | Self::Route(_) => None,
         }
+    }
+
+    /// Whether replies of it are compressed for clients that accept it.
+    pub(super) fn compresses(&self, settings: &Settings) -> bool {
+        if let Some(entry) = self.entry_point() {
+            return entry.endpoint.compress;
+        }
+        self.policy(settings).is_some_and(|policy| policy.compress)
+    }
+
+    /// What its route decides about requests and replies.
+    pub(super) fn policy<'all>(&self, settings: &'all Settings) -> Option<&'all RoutePolicy> {
+        let Self::Route(RouteTarget { route: Ok((index, _)), .. }) = self else { return None };
+        settings.policy(*index)
     }
 
     pub(super) const fn protection(&self) -> Protection<'_> {

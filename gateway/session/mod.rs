@@ -25,15 +25,18 @@
 //!
 //! # What it does not do
 //!
-//! It does not check or change heads, and has no opinion about status codes. How the connection below it watches,
+//! It does not check or change heads, but for compression (`compression`), and has no opinion about status codes. How the connection below it watches,
 //! buffers and checks bytes is the listener's business; the session only passes on wishes ([`ConnectionControl`]).
 
 pub(crate) mod body_rate;
+mod compressed_reply;
+mod compression;
 mod connection_control;
 mod http1;
 mod http2;
 mod rest;
 mod seen;
+mod unread;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -53,24 +56,18 @@ use crate::clock::Deadline;
 use crate::header::hop;
 use crate::transport::client_certificate::client_name;
 
+use compression::ReplyCompression;
+
+pub(crate) use compression::Compressed;
 pub(crate) use connection_control::{ConnectionControl, FindControl};
 pub(crate) use http2::Http2;
 pub(crate) use rest::Rest;
 pub(crate) use seen::Seen;
 
-/// After a reply that was sent before the request was read, the client may go on sending for this long in total …
+/// After a reply that was sent before the request was read, the client may go on sending for this long in total.
 const LINGER: Duration = Duration::from_secs(8);
-/// … and may pause for this long between two bytes (RFC 9112 §9.6).
-const LINGER_BETWEEN_BYTES: Duration = Duration::from_secs(5);
-
-/// The total over HTTP/2, where only one stream is kept open.
-const LINGER_HTTP2: Duration = Duration::from_secs(1);
 /// Time for a piece of a reply to leave before its stream is reset.
 const BEFORE_RESET: Duration = Duration::from_millis(20);
-/// The rest of a request's body is read so that its connection can be reused: at most this many bytes …
-const SHORT_REST: usize = 64 << 10;
-/// … that arrive within this time.
-const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 /// A client's request and its reply.
 pub(crate) struct Session {
@@ -89,6 +86,7 @@ pub(crate) struct Session {
     bytes_in: u64,
     /// Bytes of the reply's body that were written.
     bytes_out: u64,
+    compression: ReplyCompression,
 }
 
 enum Protocol {
@@ -121,6 +119,7 @@ impl Session {
             may_send: false,
             bytes_in: 0,
             bytes_out: 0,
+            compression: ReplyCompression::Off,
         }
     }
 
@@ -225,10 +224,11 @@ impl Session {
     /// The client has left.
     pub(crate) async fn write_response_header(
         &mut self,
-        header: Box<ResponseHeader>,
+        mut header: Box<ResponseHeader>,
         rest: Rest,
     ) -> pingora::Result<()> {
         self.answered = Some(header.status);
+        self.begin_compression(&mut header, rest)?;
         match &mut self.protocol {
             Protocol::Http1(http1) => {
                 self.left = announced_length(&header.headers);
@@ -248,6 +248,14 @@ impl Session {
     /// # Errors
     /// The client has left, or took nothing within the write timeout.
     pub(crate) async fn write_response_body(&mut self, piece: Bytes, rest: Rest) -> pingora::Result<()> {
+        if !self.is_compressed() {
+            return self.write_bytes(piece, rest).await;
+        }
+        self.write_compressed(&piece).await?;
+        self.flush_compressed(rest).await
+    }
+
+    async fn write_bytes(&mut self, piece: Bytes, rest: Rest) -> pingora::Result<()> {
         let length = piece.len() as u64;
         let written = match &mut self.protocol {
             Protocol::Http1(http1) => http1::write_body(http1, &piece, rest).await,
@@ -273,6 +281,7 @@ impl Session {
     /// # Errors
     /// The client has left.
     pub(crate) async fn write_trailers(&mut self, trailers: HeaderMap) -> pingora::Result<()> {
+        self.end_compressed().await?;
         match &mut self.protocol {
             Protocol::Http1(http1) => {
                 if let Some(connection) = (self.find_control)(http1.stream()) {
@@ -326,6 +335,7 @@ impl Session {
             answered: self.answered,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
+            compressed: self.compression.done(),
         }
     }
 
@@ -363,43 +373,6 @@ impl Session {
     pub(crate) fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         if let Protocol::Http1(http1) = &mut self.protocol {
             http1.set_read_timeout(timeout);
-        }
-    }
-
-    /// Reads the rest of a refused request if it is short and has arrived, so that the connection can be reused (RFC
-    /// 9112 §9.3).
-    pub(crate) async fn read_short_rest(&mut self) {
-        if self.waits_for_continue() && !self.may_send {
-            return;
-        }
-        let deadline = Deadline::after(SHORT_WAIT);
-        let mut left = SHORT_REST;
-        while !self.is_body_done() && left > 0 {
-            let Some(Ok(Some(piece))) = deadline.race(self.read_request_body()).await else { return };
-            left = left.saturating_sub(piece.len());
-        }
-    }
-
-    /// Closes the connection after the reply if the request's body was not read to its end.
-    pub(crate) fn close_if_unread(&mut self) {
-        if !self.is_body_done() {
-            self.close_after_reply();
-        }
-    }
-
-    /// [`Self::linger`] takes only a moment: the client was too slow already.
-    pub(crate) const fn linger_for_a_moment(&mut self) {
-        self.linger = Duration::from_millis(500);
-    }
-
-    /// Lets a client that is still sending see the reply. Over HTTP/1.1, closing a connection with unread bytes resets
-    /// it, and the reply is lost. Over HTTP/2 the stream would be reset (RFC 9113 §8.1), which some clients treat as a
-    /// failure even if they only had its end left to send.
-    pub(crate) async fn linger(&mut self) {
-        let ends = Deadline::after(if self.is_http2() { LINGER_HTTP2 } else { self.linger });
-        while !self.is_body_done() {
-            let between = Deadline::after(LINGER_BETWEEN_BYTES).earlier(ends);
-            let Some(Ok(Some(_))) = between.race(self.read_request_body()).await else { return };
         }
     }
 

@@ -1,4 +1,4 @@
-//! What outlives a reload: metrics, the memory budget, the counts of requests and connections, and which snapshot is in
+//! What outlives a reload: metrics, the last batches, the memory budget, the counts of requests and connections, and which snapshot is in
 //! use.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::memory::MemoryBudget;
-use crate::telemetry::{AccessLog, Metrics};
+use crate::memory::{EncoderMemory, MemoryBudget};
+use crate::telemetry::{AccessLog, Metrics, RecentBatches};
 use crate::upstream::health_check::start_checks;
 
 use super::activity::Activity;
@@ -28,8 +28,12 @@ pub(crate) struct Gateway {
     checks: Mutex<JoinSet<()>>,
     pub(crate) metrics: Metrics,
     pub(crate) access: AccessLog,
+    /// The last batches, for operators.
+    pub(crate) recent: RecentBatches,
     /// The memory for bodies of all batches together.
     pub(crate) memory: MemoryBudget,
+    /// The memory for encoders of compressed replies.
+    pub(crate) encoders: Arc<EncoderMemory>,
     pub(crate) activity: Activity,
     draining: AtomicBool,
     /// Turns true when the gateway stops accepting, and asks exchanges that could last for hours to end.
@@ -39,12 +43,15 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn new(snapshot: Snapshot, metrics: Metrics, access: AccessLog) -> Self {
         let memory = MemoryBudget::new(snapshot.settings.limits.memory);
+        let encoders = Arc::new(EncoderMemory::new(snapshot.settings.limits.memory));
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             checks: Mutex::default(),
             metrics,
             access,
+            recent: RecentBatches::default(),
             memory,
+            encoders,
             activity: Activity::default(),
             draining: AtomicBool::new(false),
             ending: watch::Sender::new(false),
@@ -65,6 +72,7 @@ impl Gateway {
     /// Puts a new snapshot into use. Requests in flight keep theirs.
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         self.memory.resize(snapshot.settings.limits.memory);
+        self.encoders.resize(snapshot.settings.limits.memory);
         self.snapshot.store(Arc::new(snapshot));
     }
 

@@ -14,7 +14,7 @@ use prometheus::{
 use crate::batch::OutcomeKind;
 use crate::config::{BatchEndpoint, Settings};
 use crate::dispatch::Undone;
-use crate::format::{Format, RecordForm};
+use crate::format::{Format, RecordForm, ReplyCoding};
 use crate::problem::{limit_reasons, refusal_reasons};
 use crate::stitch::ItemReport;
 use crate::words::words;
@@ -87,6 +87,11 @@ metric_table! {
         /// Batches and streams cut off because their client stalled while others waited for memory.
         pub memory_gave_way: IntCounter = "batchgate_memory_gave_way_total"[]
             "Batches and streams that were cut off because their client stalled while others waited for memory.";
+        compressed_bytes: IntCounterVec = "batchgate_compressed_bytes_total"["coding", "side"]
+            "Bytes of the bodies of replies that were compressed, before and after.";
+        /// Replies that were not compressed because the encoders of others took all the memory for encoders.
+        pub compression_skipped: IntCounter = "batchgate_compression_skipped_total"[]
+            "Replies that were not compressed because the encoders of others took all the memory for encoders.";
         /// Items and requests that exceeded a rate limit, by limit.
         pub rate_limited: IntCounterVec = "batchgate_rate_limited_total"["limit"]
             "Items and requests that exceeded a rate limit, by limit.";
@@ -191,6 +196,9 @@ impl Metrics {
                 self.request_failures.with_label_values(&[&route.name, reason]);
             }
         }
+        for coding in ReplyCoding::ALL {
+            self.record_compressed(coding, 0, 0);
+        }
         self.connections.prepare();
         self.tls_failures.prepare("client", "");
         for upstream in &settings.upstreams {
@@ -245,7 +253,7 @@ impl Metrics {
             self.rejections.with_label_values(&[endpoint, reason]).inc();
         } else if report.end != BatchEnd::Explained {
             self.batch_items.with_label_values(&[endpoint]).observe(count(report.summary.items));
-            self.batch_bytes_out.with_label_values(&[endpoint]).observe(count(report.bytes_out));
+            self.batch_bytes_out.with_label_values(&[endpoint]).observe(bytes(report.bytes_out));
             if let Some(ratio) = report.durations.straggler_ratio() {
                 self.straggler_ratio.with_label_values(&[endpoint]).observe(ratio);
             }
@@ -302,6 +310,12 @@ impl Metrics {
         }
     }
 
+    /// Records a reply that was compressed: the bytes of its body before and after.
+    pub(crate) fn record_compressed(&self, coding: ReplyCoding, before: u64, after: u64) {
+        self.compressed_bytes.with_label_values(&[coding.as_str(), "before"]).inc_by(before);
+        self.compressed_bytes.with_label_values(&[coding.as_str(), "after"]).inc_by(after);
+    }
+
     /// Starts to count the lines that the log drops.
     pub fn watch_log(&self, dropped: Arc<AtomicU64>) {
         self.log.get_or_init(|| dropped);
@@ -351,6 +365,11 @@ fn observe_all(histogram: &Histogram, items: &[ItemReport]) {
 
 #[expect(clippy::cast_precision_loss, reason = "a histogram's buckets need no more than 52 bits")]
 const fn count(number: usize) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a histogram's buckets need no more than 52 bits")]
+const fn bytes(number: u64) -> f64 {
     number as f64
 }
 

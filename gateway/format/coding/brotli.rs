@@ -1,6 +1,7 @@
 //! brotli (RFC 7932).
 
-use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
+use brotli::enc::StandardAlloc;
+use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 use bytes::Bytes;
 
 use super::decoded::{CodingError, Decoded, PIECE};

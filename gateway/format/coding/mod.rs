@@ -1,8 +1,12 @@
-//! Content codings (RFC 9110 §8.4): how bodies that arrive compressed become plain again.
+//! Content codings (RFC 9110 §8.4): how bodies that arrive compressed become plain again, and how replies are compressed.
 
 mod brotli;
 mod decode;
 mod decoded;
+mod encode;
+mod negotiate;
 
 pub use decode::{codings_of, decode_batch, decode_reply};
 pub use decoded::CodingError;
+pub(crate) use encode::{Encoder, ReplyCoding};
+pub(crate) use negotiate::{Asked, Compression};

@@ -78,7 +78,7 @@ pub(super) const BATCH: &[(Field, OfBatch)] = &[
     (Field::UndoFailed, |of, line| line.count_if_any(of.batch.left_over.len())),
     (Field::Omitted, |of, line| line.count_if_any(of.batch.kept.omitted)),
     (Field::BytesIn, |of, line| line.count(of.batch.bytes_in)),
-    (Field::BytesOut, |of, line| line.count(of.batch.bytes_out)),
+    (Field::BytesOut, |of, line| line.number(of.batch.bytes_out)),
     (Field::DurationMs, |of, line| line.milliseconds(of.batch.phases.total())),
 ];
 

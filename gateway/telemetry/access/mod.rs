@@ -88,7 +88,7 @@ impl AccessLog {
             AccessLevel::Failed | AccessLevel::Requests | AccessLevel::Items => {}
         }
         if self.format == AccessFormat::Combined {
-            let (status, bytes_out) = (Some(batch.status), batch.bytes_out as u64);
+            let (status, bytes_out) = (Some(batch.status), batch.bytes_out);
             return self.write_combined(&Exchanged { sender, status, bytes_out });
         }
         self.write_batch(&BatchLine { sender, batch });
