@@ -45,6 +45,9 @@ mod meaning;
 /// Urls of items: what is encoded, what they are relative to, and encoded slashes.
 mod urls;
 
+/// Which route a request meets: by host, path, method and fields.
+mod routing;
+
 /// Batches in multipart/mixed, and the clients that send them.
 mod multipart;
 

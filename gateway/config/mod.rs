@@ -82,6 +82,7 @@ mod renewal;
 mod resolver;
 mod retry;
 mod route;
+mod route_match;
 mod route_policy;
 mod settings;
 mod source;

@@ -23,7 +23,7 @@ use super::log::LogSettings;
 use super::name_servers::ResolverDocument;
 use super::rate_limit::{Clients, Limited, RateLimit, RateLimitDocument};
 use super::resolver::{Resolved, Resolver};
-use super::route::RouteDocument;
+use super::route::{RouteDocument, route_names};
 use super::route_policy::RoutePolicy;
 use super::trusted_proxies::TrustedProxies;
 use super::upstream::{Upstream, UpstreamDocument};
@@ -51,7 +51,7 @@ pub(super) struct Document {
     #[serde(default)]
     upstreams: Named<UpstreamDocument>,
 
-    /// Which paths lead where; the longest path prefix wins.
+    /// Which requests lead where: the most specific host wins, then the most specific path, then the one with the most conditions.
     #[schemars(length(min = 1), extend("examples" = [[{ "path": "/", "upstream": "NAME" }]]))]
     routes: Vec<At<RouteDocument>>,
 
@@ -223,7 +223,7 @@ impl Settings {
 
     /// Whether something is configured at exactly this path.
     fn is_claimed(&self, path: &CanonicalPath) -> bool {
-        self.routes.routes().iter().any(|route| route.path == *path)
+        self.routes.routes().iter().any(|route| route.path.is_path(path))
             || self.batch.iter().any(|endpoint| endpoint.path == *path)
             || self.bulk.iter().any(|bulk| bulk.endpoint.path == *path)
     }
@@ -269,7 +269,8 @@ impl Document {
         self.limits = settings.limits;
         self.cors = settings.cors.clone();
         self.upstreams.0.iter_mut().for_each(|(_, upstream)| upstream.prepare_to_show());
-        self.routes.iter_mut().for_each(|route| route.value.prepare_to_show());
+        let names = route_names(&self.routes);
+        self.routes.iter_mut().zip(names).for_each(|(route, name)| route.value.prepare_to_show(name));
         self.batch.iter_mut().for_each(|endpoint| endpoint.value.prepare_to_show());
         self.bulk.iter_mut().for_each(|bulk| bulk.value.prepare_to_show());
         let written = serde_saphyr::to_string(&self).ok().as_deref().and_then(read_written);

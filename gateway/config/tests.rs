@@ -253,7 +253,7 @@ fn every_key_reaches_the_settings() {
     assert_eq!(settings.batch[0].order, ItemOrder::Sequential);
     let bulk = &settings.bulk[0];
     assert_eq!((bulk.endpoint.path.as_str(), bulk.endpoint.limits.max_items), ("/a/bulk", 9));
-    assert_eq!((bulk.each.as_str(), bulk.route.0), ("/a/b/{x}?y={x}", 0));
+    assert_eq!((bulk.each.as_str(), bulk.below.as_str()), ("/a/b/{x}?y={x}", "/a/b/xxxxx"));
     assert_eq!(bulk.methods, [http::Method::GET, http::Method::from_bytes(b"PROPFIND").unwrap()]);
     assert_eq!(settings.admin, None);
     assert_eq!(settings.limits.idle_connections, 0);

@@ -8,7 +8,7 @@ use http::header;
 use crate::dispatch::CallFailure;
 use crate::format::EncodedBody;
 use crate::problem::{self, BodyFailure, ErrorReply, RequestRejection};
-use crate::route::{Respond, RouteAction};
+use crate::route::{NotRouted, Respond, RouteAction};
 use crate::session::{ResetReason, Session};
 use crate::telemetry::ConnectionRefusal;
 
@@ -28,7 +28,7 @@ pub(super) async fn serve<'gateway>(
     target: RouteTarget<'_>,
 ) -> Result<Handled<'gateway>, Box<ErrorReply>> {
     let refuse = |rejection| Box::new(problem::of_request(&rejection));
-    let (index, route) = target.route.ok_or_else(|| refuse(RequestRejection::NoRoute))?;
+    let (index, route) = target.route.map_err(|why| refuse(not_routed(why)))?;
     context.request.route = Some(index);
     if let RouteAction::Forward { upstream, .. } = &route.action {
         context.request.upstream = Some(*upstream);
@@ -49,6 +49,13 @@ pub(super) async fn serve<'gateway>(
             context.request.grpc_status = outcome.grpc_status;
             end(session, context, outcome.ended).await
         }
+    }
+}
+
+fn not_routed(why: NotRouted) -> RequestRejection {
+    match why {
+        NotRouted::NoRoute => RequestRejection::NoRoute,
+        NotRouted::Method { allowed } => RequestRejection::MethodNotAllowed { allowed },
     }
 }
 

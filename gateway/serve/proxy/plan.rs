@@ -7,7 +7,8 @@ use pingora::http::RequestHeader;
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, ReferenceRules, Strictness, UpstreamIndex, has_dav_replies,
+    CanonicalPath, Mapping, OriginText, ReferenceRules, RequestFacts, Strictness, UpstreamIndex,
+    has_dav_replies,
 };
 use crate::session::{Session, announced_length};
 
@@ -91,7 +92,12 @@ fn references(
 ) -> Result<Vec<(HeaderName, OriginText)>, RequestRejection> {
     let rules = ReferenceRules {
         routes: &context.snapshot.settings.routes,
-        own_authority: &context.caller.authority,
+        facts: RequestFacts {
+            authority: &context.caller.authority,
+            method: &request.method,
+            own: &[],
+            shared: &request.headers,
+        },
         upstream,
         strictness: Strictness::Proxied,
     };
