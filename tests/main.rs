@@ -209,6 +209,9 @@ mod upstream_certificates;
 
 /// Certificates that change on disk.
 mod certificate_renewal;
+
+/// Several certificates on one listener, versions and ciphers, resumed sessions.
+mod sni;
 mod properties;
 
 /// `batchgate demo`.

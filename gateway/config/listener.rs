@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::authorities::Authorities;
-use super::key_pair::KeyPair;
+use super::listener_tls::{ListenerTls, TlsDocument};
 use super::resolver::{Resolved, Resolver, all};
 use super::yaml::schema::allow_short_form;
 use super::yaml::span::Span;
@@ -27,27 +26,12 @@ pub(in crate::config) struct ListenDocument {
     pub(in crate::config) tls: Option<At<TlsDocument>>,
 }
 
-/// A certificate and its key, as PEM files; paths are relative to the configuration file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct TlsDocument {
-    /// The certificate chain, the server's own certificate first.
-    #[schemars(example = &"server.crt")]
-    pub(in crate::config) certificate: At<String>,
-    /// The private key of that certificate: PKCS #8, PKCS #1 or SEC 1.
-    #[schemars(example = &"server.key")]
-    pub(in crate::config) key: At<String>,
-    /// PEM certificates. One of them must have signed the certificate of a client, whose subject is then the
-    /// client's name. Without it, clients need none.
-    pub(in crate::config) client_ca: Option<At<String>>,
-}
-
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Its address.
     pub address: ListenAddress,
-    /// Its certificate, if it speaks TLS (then h2 by ALPN; without TLS, h2c by prior knowledge).
+    /// How it speaks TLS, if it does (then h2 by ALPN; without TLS, h2c by prior knowledge).
     pub tls: Option<ListenerTls>,
 }
 
@@ -69,20 +53,11 @@ impl std::fmt::Display for ListenAddress {
     }
 }
 
-/// How TLS is spoken with clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenerTls {
-    /// What the gateway presents.
-    pub pair: KeyPair,
-    /// Who must have signed a client's certificate; `None`: clients need none.
-    pub clients: Option<Authorities>,
-}
-
 impl Resolver<'_> {
     pub(super) fn listeners(&mut self, documents: &[ListenDocument]) -> Resolved<Vec<Listener>> {
         let mut taken: Vec<(ListenAddress, Option<Span>)> = Vec::new();
         all(documents.iter().map(|document| {
-            let tls = document.tls.as_ref().map(|tls| self.listener_tls(&tls.value));
+            let tls = document.tls.as_ref().map(|tls| self.listener_tls(tls));
             let address = self.address(&document.address)?;
             self.free(&address, &document.address, &taken)?;
             taken.push((address.clone(), document.address.span));
@@ -146,13 +121,6 @@ impl Resolver<'_> {
             None => (*span, "it is admin's default; set `admin` to another address, or to `off`".to_owned()),
         };
         self.refuse(shown, format!("the address {} is used twice", written.shown()), help)
-    }
-
-    fn listener_tls(&mut self, tls: &TlsDocument) -> Resolved<ListenerTls> {
-        let TlsDocument { certificate, key, client_ca } = tls;
-        let clients = client_ca.as_ref().map(|file| self.authorities(file));
-        let pair = self.key_pair(certificate, key);
-        Ok(ListenerTls { pair: pair?, clients: clients.transpose()? })
     }
 }
 

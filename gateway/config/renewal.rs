@@ -33,7 +33,7 @@ impl Settings {
     pub fn renew_certificates(&mut self) -> Renewal {
         let mut renewal = Renewal::default();
         for tls in self.listen.iter_mut().filter_map(|listener| listener.tls.as_mut()) {
-            renewal.pair(&mut tls.pair);
+            tls.certificates_mut().for_each(|served| renewal.pair(&mut served.pair));
             tls.clients.iter_mut().for_each(|authorities| renewal.authorities(authorities));
         }
         for upstream in &mut self.upstreams {
@@ -47,7 +47,8 @@ impl Settings {
 
     /// The certificates that the gateway presents, to clients and to targets.
     pub fn certificates(&self) -> impl Iterator<Item = &KeyPair> {
-        let listeners = self.listen.iter().filter_map(|listener| listener.tls.as_ref()).map(|tls| &tls.pair);
+        let listeners = self.listen.iter().filter_map(|listener| listener.tls.as_ref());
+        let listeners = listeners.flat_map(|tls| tls.certificates().map(|served| &served.pair));
         listeners.chain(self.upstreams.iter().filter_map(|upstream| upstream.tls.identity.as_ref()))
     }
 }

@@ -73,7 +73,7 @@ impl Resolver<'_> {
         }
         let trust = self.trust(name, &tls.value);
         let server_name = tls.value.server_name.as_ref().map(|name| self.server_name(name));
-        let identity = self.identity(&tls.value);
+        let identity = self.pair(tls.value.certificate.as_ref(), tls.value.key.as_ref());
         Ok(UpstreamTls { trust: trust?, server_name: server_name.transpose()?, identity: identity? })
     }
 
@@ -96,20 +96,5 @@ impl Resolver<'_> {
             let help = "write a name such as `orders.internal`, or an IP address, without a port";
             self.refuse(name.span, message, help)
         })
-    }
-
-    fn identity(&mut self, tls: &UpstreamTlsDocument) -> Resolved<Option<KeyPair>> {
-        match (&tls.certificate, &tls.key) {
-            (Some(certificate), Some(key)) => self.key_pair(certificate, key).map(Some),
-            (None, None) => Ok(None),
-            (Some(certificate), None) => {
-                let help = "add the file of its private key: `key: client.key`";
-                self.refuse(certificate.span, "`certificate` does nothing without `key`", help)
-            }
-            (None, Some(key)) => {
-                let help = "add the file of its certificate: `certificate: client.crt`";
-                self.refuse(key.span, "`key` does nothing without `certificate`", help)
-            }
-        }
     }
 }
