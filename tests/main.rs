@@ -212,6 +212,9 @@ mod certificate_renewal;
 
 /// Several certificates on one listener, versions and ciphers, resumed sessions.
 mod sni;
+
+/// Clients behind proxies that speak the PROXY protocol.
+mod proxy_protocol;
 mod properties;
 
 /// `batchgate demo`.

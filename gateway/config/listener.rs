@@ -24,6 +24,18 @@ pub(in crate::config) struct ListenDocument {
 
     /// Speaks TLS here, with HTTP/2 by ALPN. Without it: plain HTTP/1.1, and HTTP/2 by prior knowledge.
     pub(in crate::config) tls: Option<At<TlsDocument>>,
+
+    /// Connections begin with a header of the PROXY protocol (version 1 or 2), which says where the client is: `trusted`, those
+    /// from `trusted_proxies`. Absent: none.
+    pub(in crate::config) proxy_protocol: Option<At<ProxyProtocol>>,
+}
+
+/// Which connections begin with a header of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyProtocol {
+    /// Those from `trusted_proxies`, and no others.
+    Trusted,
 }
 
 /// One listener.
@@ -33,6 +45,8 @@ pub struct Listener {
     pub address: ListenAddress,
     /// How it speaks TLS, if it does (then h2 by ALPN; without TLS, h2c by prior knowledge).
     pub tls: Option<ListenerTls>,
+    /// Which connections begin with a header of the PROXY protocol; `None`: none.
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// An address to listen on: `host:port`, or `unix:/path`.
@@ -61,8 +75,24 @@ impl Resolver<'_> {
             let address = self.address(&document.address)?;
             self.free(&address, &document.address, &taken)?;
             taken.push((address.clone(), document.address.span));
-            Ok(Listener { address, tls: tls.transpose()? })
+            let proxy_protocol = document.proxy_protocol.as_ref().map(|at| at.value);
+            Ok(Listener { address, tls: tls.transpose()?, proxy_protocol })
         }))
+    }
+
+    /// Warns of listeners that wait for a header of proxies, where there are none.
+    pub(super) fn unused_proxy_protocol(
+        &mut self,
+        listen: &[ListenDocument],
+        trusted_proxies: &[At<String>],
+    ) {
+        if !trusted_proxies.is_empty() {
+            return;
+        }
+        for protocol in listen.iter().filter_map(|listener| listener.proxy_protocol.as_ref()) {
+            let help = "name the proxies' networks under `trusted_proxies`, or remove it";
+            self.warn(protocol.span, "`proxy_protocol` does nothing without `trusted_proxies`", help);
+        }
     }
 
     /// `None` where it is off.

@@ -119,7 +119,7 @@ pub use health_check::HealthCheck;
 pub use http2::Http2;
 pub use key_pair::{KeyPair, Validity};
 pub use limits::Limits;
-pub use listener::{ListenAddress, Listener};
+pub use listener::{ListenAddress, Listener, ProxyProtocol};
 pub use listener_tls::{ListenerTls, TlsVersion};
 pub use load::{Loaded, parse, schema};
 pub use log::{LogFormat, LogSettings};

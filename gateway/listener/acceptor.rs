@@ -4,6 +4,7 @@
 //! TLS handshakes are made here and not by pingora, which would count none of them and give each 60 seconds.
 
 use std::net::IpAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,11 +13,11 @@ use pingora::ErrorType;
 use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp as _};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::server::HttpSession as Http1;
-use pingora::protocols::{ALPN, Peek, Ssl as _, Stream, l4};
+use pingora::protocols::{ALPN, GetSocketDigest as _, Peek, SocketDigest, Ssl as _, Stream, l4};
 use pingora::server::ShutdownWatch;
 
 use crate::clock::Deadline;
-use crate::config::{Limits, ListenAddress};
+use crate::config::{Limits, ListenAddress, ProxyProtocol};
 use crate::problem;
 use crate::session::Session;
 use crate::state::gateway::Gateway;
@@ -30,6 +31,7 @@ use super::connection_guard::ConnectionGuard;
 use super::connection_limits::ConnectionLimits;
 use super::final_reply::FinalReply;
 use super::http2;
+use super::proxy_header::{self, NoHeader};
 use super::request_handler::RequestHandler;
 
 /// No HTTP/1.1 request begins with this: RFC 9113 §3.4 reserves the method PRI for HTTP/2.
@@ -63,7 +65,7 @@ impl<H: RequestHandler> Acceptor<H> {
     /// Serves a connection to its end.
     pub(crate) async fn serve(
         &self,
-        connection: Stream,
+        connection: Box<l4::stream::Stream>,
         listener: &ServedListener,
         shutdown: &ShutdownWatch,
     ) {
@@ -73,12 +75,15 @@ impl<H: RequestHandler> Acceptor<H> {
 
     async fn serve_until_end(
         &self,
-        connection: Stream,
+        mut connection: Box<l4::stream::Stream>,
         listener: &ServedListener,
         shutdown: &ShutdownWatch,
     ) -> Option<()> {
-        let guard = self.admit(&connection)?;
+        let mut guard = self.admit(&connection)?;
         let limits = self.gateway.snapshot().settings.limits;
+        if listener.proxy_protocol == Some(ProxyProtocol::Trusted) {
+            self.find_client(&mut connection, &mut guard).await?;
+        }
         let stream = match &listener.tls {
             Some(tls) => self.shake_hands_in_time(connection, tls, &limits, &guard).await?,
             None => connection,
@@ -103,8 +108,8 @@ impl<H> Acceptor<H> {
 
     /// Counts the connection. `None` if there are too many: those close without a reply, because clients over the limit
     /// should cost little.
-    fn admit(&self, connection: &Stream) -> Option<ConnectionGuard> {
-        let address = address_of(connection);
+    fn admit(&self, connection: &l4::stream::Stream) -> Option<ConnectionGuard> {
+        let address = address_of(connection.get_socket_digest());
         let settings = &self.gateway.snapshot().settings;
         // All clients of a proxy come from its address.
         let counted = address.filter(|_| !settings.trusted_proxies.trust(address));
@@ -117,15 +122,47 @@ impl<H> Acceptor<H> {
         }
     }
 
+    /// Reads where the client of a trusted proxy is, within `limits.header_timeout`; `None` if the connection ends here. Other
+    /// connections come from their clients.
+    async fn find_client(
+        &self,
+        connection: &mut l4::stream::Stream,
+        guard: &mut ConnectionGuard,
+    ) -> Option<()> {
+        let snapshot = self.gateway.snapshot();
+        let settings = &snapshot.settings;
+        if !settings.trusted_proxies.trust(guard.address()) {
+            return Some(());
+        }
+        let header =
+            Deadline::after(settings.limits.header_timeout).race(proxy_header::read(connection)).await;
+        let refusal = match header {
+            Some(Ok(None)) => return Some(()),
+            Some(Ok(Some(client))) => {
+                let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
+                // It is new, so nothing is there yet.
+                let _ = digest.peer_addr.set(Some(client.into()));
+                connection.set_socket_digest(digest);
+                guard.comes_from(client.ip(), settings).err()
+            }
+            Some(Err(NoHeader::Closed)) => return None,
+            Some(Err(NoHeader::Malformed)) => Some(ConnectionRefusal::ProxyHeader),
+            None => Some(ConnectionRefusal::HeaderTimeout),
+        };
+        let Some(refusal) = refusal else { return Some(()) };
+        guard.count_refusal(refusal);
+        None
+    }
+
     /// Makes the TLS handshake within `limits.header_timeout`; `None` if it failed.
     async fn shake_hands_in_time(
         &self,
-        connection: Stream,
+        connection: Box<l4::stream::Stream>,
         tls: &ServerTls,
         limits: &Limits,
         guard: &ConnectionGuard,
     ) -> Option<Stream> {
-        let handshake = self.shake_hands(connection, tls);
+        let handshake = self.shake_hands(*connection, tls, guard);
         let Some(stream) = Deadline::after(limits.header_timeout).race(handshake).await else {
             let detail = "limits.header_timeout is over";
             self.gateway.metrics.tls_failures.with_client(guard.address(), TlsCause::Timeout, detail);
@@ -136,14 +173,17 @@ impl<H> Acceptor<H> {
     }
 
     /// Makes the TLS handshake; `None` if it failed.
-    async fn shake_hands(&self, connection: Stream, tls: &ServerTls) -> Option<Stream> {
-        let address = address_of(&connection);
-        let plain = connection.into_any().downcast::<l4::stream::Stream>().ok()?;
-        match tls.shake_hands(*plain).await {
+    async fn shake_hands(
+        &self,
+        connection: l4::stream::Stream,
+        tls: &ServerTls,
+        guard: &ConnectionGuard,
+    ) -> Option<Stream> {
+        match tls.shake_hands(connection).await {
             Ok(encrypted) => Some(Box::new(encrypted)),
             Err(error) => {
                 let (cause, detail) = handshake::cause_of(&*error);
-                self.gateway.metrics.tls_failures.with_client(address, cause, &detail);
+                self.gateway.metrics.tls_failures.with_client(guard.address(), cause, &detail);
                 None
             }
         }
@@ -168,9 +208,8 @@ impl<H> Acceptor<H> {
     }
 }
 
-fn address_of(connection: &Stream) -> Option<IpAddr> {
-    let socket = connection.get_socket_digest()?;
-    Some(socket.peer_addr()?.as_inet()?.ip())
+fn address_of(socket: Option<Arc<SocketDigest>>) -> Option<IpAddr> {
+    Some(socket?.peer_addr()?.as_inet()?.ip())
 }
 
 async fn first_byte(connection: &mut ClientConnection) -> std::io::Result<u8> {
@@ -233,7 +272,7 @@ async fn refuse_unread(gateway: &Gateway, http1: Http1) {
         detail: &error_reply.problem.detail,
         request_id: request_id.as_str(),
     };
-    gateway.metrics.connections.refuse_request(request, address_of(&connection));
+    gateway.metrics.connections.refuse_request(request, address_of(connection.get_socket_digest()));
     let mut reply = FinalReply::with(&error_reply, &request_id);
     std::future::poll_fn(|context| reply.poll(&mut connection, context)).await;
 }

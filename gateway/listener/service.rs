@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pingora::protocols::{GetSocketDigest as _, SocketDigest, Stream, l4};
+use pingora::protocols::{GetSocketDigest as _, SocketDigest, l4};
 use pingora::server::ShutdownWatch;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -111,7 +111,7 @@ impl Socket {
 
 impl Accepted {
     /// Makes it a connection of the current runtime.
-    fn into_stream(self) -> io::Result<Stream> {
+    fn into_stream(self) -> io::Result<Box<l4::stream::Stream>> {
         let (mut stream, descriptor): (l4::stream::Stream, RawFd) = match self {
             Self::Tcp(connection) => {
                 connection.set_nodelay(true)?;

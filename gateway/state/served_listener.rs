@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{ListenAddress, Listener};
+use crate::config::{ListenAddress, Listener, ProxyProtocol};
 use crate::transport::server_tls::ServerTls;
 
 /// A listener, and what its connections begin with.
@@ -11,6 +11,7 @@ pub(crate) struct ServedListener {
     address: ListenAddress,
     /// `None`: without TLS.
     pub(crate) tls: Option<ServerTls>,
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// The listeners of a configuration. Those `before` that it does not have stay, because their sockets are open until the
@@ -26,7 +27,8 @@ pub(super) fn serve_listeners(
     for listener in listeners {
         let was = find(before, &listener.address).and_then(|before| before.tls.as_ref());
         let tls = listener.tls.as_ref().map(|tls| ServerTls::new(tls, was)).transpose()?;
-        served.push(Arc::new(ServedListener { address: listener.address.clone(), tls }));
+        let (address, proxy_protocol) = (listener.address.clone(), listener.proxy_protocol);
+        served.push(Arc::new(ServedListener { address, tls, proxy_protocol }));
     }
     let left_over = before.iter().filter(|before| find(&served, &before.address).is_none());
     let left_over: Vec<_> = left_over.map(Arc::clone).collect();
