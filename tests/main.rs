@@ -48,6 +48,9 @@ mod urls;
 /// Which route a request meets: by host, path, method and fields.
 mod routing;
 
+/// Paths that services have elsewhere, and urls that are mapped back.
+mod rewriting;
+
 /// Batches in multipart/mixed, and the clients that send them.
 mod multipart;
 

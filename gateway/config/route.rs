@@ -8,10 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::resolver::{Refused, Resolved, Resolver, Seen, all};
+use super::rewrite::{RewriteDocument, Written};
 use super::route_match::{Earlier, MatchDocument};
 use super::undo::UndoDocument;
 use super::yaml::wrappers::At;
-use crate::route::{EncodedSlashes, Mapping, MethodSet, PathPattern, Respond, Route, RouteAction};
+use crate::route::{EncodedSlashes, MethodSet, PathPattern, Respond, Route, RouteAction};
 
 /// One route: to an upstream, or a fixed answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +62,10 @@ pub(in crate::config) struct RouteDocument {
 
     /// The prefix to remove from the path before the upstream sees it, and put back in its replies' urls.
     pub(in crate::config) strip_prefix: Option<At<String>>,
+
+    /// What the upstream sees in place of the path, or of a prefix of it. Urls in replies are mapped back.
+    #[schemars(extend("examples" = [{ "strip_prefix": "/orders", "add_prefix": "/v1" }, { "path": "/rest/{id}" }]))]
+    pub(in crate::config) rewrite: Option<At<RewriteDocument>>,
 
     /// Whether replies are compressed for clients that accept gzip, br or zstd.
     #[serde(default)]
@@ -194,21 +199,16 @@ impl Resolver<'_> {
     }
 
     fn action(&mut self, document: &At<RouteDocument>, path: Option<&PathPattern>) -> Resolved<RouteAction> {
-        let RouteDocument { upstream, strip_prefix, respond, .. } = &document.value;
+        let RouteDocument { upstream, strip_prefix, rewrite, respond, .. } = &document.value;
+        let written = Written { strip_prefix: strip_prefix.as_ref(), rewrite: rewrite.as_ref() };
         match (upstream, respond) {
             (Some(upstream), None) => {
-                let mapping = self.mapping(strip_prefix.as_ref(), path);
+                let mapping = self.mapping(written, path);
                 let upstream = self.upstream_named(upstream);
                 Ok(RouteAction::Forward { upstream: upstream?, mapping: mapping? })
             }
             (None, Some(respond)) => {
-                if let Some(strip_prefix) = strip_prefix {
-                    self.warn(
-                        strip_prefix.span,
-                        "`strip_prefix` does nothing on a route that answers by itself",
-                        "remove it",
-                    );
-                }
+                self.unused_rewrite(written);
                 self.respond(respond).map(RouteAction::Respond)
             }
             (Some(_), Some(respond)) => {
@@ -220,19 +220,6 @@ impl Resolver<'_> {
                 "add `upstream: NAME`, or `respond: { status: 404 }`",
             ),
         }
-    }
-
-    fn mapping(&mut self, strip: Option<&At<String>>, path: Option<&PathPattern>) -> Resolved<Mapping> {
-        let Some(strip) = strip else { return Ok(Mapping::default()) };
-        let prefix = self.path(strip)?;
-        let path = path.ok_or(Refused)?;
-        let trimmed = prefix.as_str().trim_end_matches('/');
-        let rest = path.as_str().strip_prefix(trimmed);
-        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-            return Ok(Mapping::stripping(&prefix));
-        }
-        let message = format!("`strip_prefix` {} is not a prefix of the route's path", strip.shown());
-        self.refuse(strip.span, message, format!("the path is `{}`", path.as_str()))
     }
 
     pub(super) fn methods(&mut self, names: Option<&[At<String>]>) -> Resolved<MethodSet> {

@@ -23,6 +23,7 @@ use super::log::LogSettings;
 use super::name_servers::ResolverDocument;
 use super::rate_limit::{Clients, Limited, RateLimit, RateLimitDocument};
 use super::resolver::{Resolved, Resolver};
+use super::rewrite::below_base_paths;
 use super::route::{RouteDocument, route_names};
 use super::route_policy::RoutePolicy;
 use super::trusted_proxies::TrustedProxies;
@@ -289,7 +290,10 @@ impl Resolver<'_> {
         let listen = self.listeners(&document.listen.0);
         let admin = self.admin(&document.admin, &document.listen.0);
         let upstreams = self.upstreams(&document.upstreams);
-        let routes = self.routes(&document.routes).map(RouteTable::new);
+        let routes = self.routes(&document.routes).map(|routes| {
+            let known = upstreams.as_deref().unwrap_or_default();
+            RouteTable::new(below_base_paths(routes, known))
+        });
         let policies = document.routes.iter().map(|route| RoutePolicy::from_document(&route.value));
         let policies = policies.collect();
         let batch = self.endpoints(&document.batch);

@@ -75,6 +75,7 @@ fn explained(audience: Audience) -> Explanation {
         settings: &settings,
         endpoint: &settings.batch[0],
         dialect: settings.batch[0].dialect,
+        authority: "gateway",
         query: "",
         arrival: Arrival::Batch,
         preferences: Preferences::default(),

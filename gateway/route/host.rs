@@ -69,6 +69,15 @@ impl HostPattern {
             None => Ok(Self::Exact(name(text)?.into())),
         }
     }
+
+    /// Whether a host, in the spelling of [`host_of`], is one of these.
+    #[must_use]
+    pub fn fits(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(name) => **name == *host,
+            Self::Below(suffix) => host.len() > suffix.len() && host.ends_with(&**suffix),
+        }
+    }
 }
 
 impl fmt::Display for HostPattern {
@@ -159,6 +168,19 @@ mod tests {
             ("my_host", "my_host"),
         ] {
             assert_eq!(HostPattern::parse(text).map(|pattern| pattern.to_string()), Ok(pattern.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_wildcard_fits_what_is_below_it() {
+        let wild = HostPattern::parse("*.example.org").unwrap();
+        for (host, expected) in [
+            ("a.example.org", true),
+            ("a.b.example.org", true),
+            ("example.org", false),
+            ("aexample.org", false),
+        ] {
+            assert_eq!(wild.fits(host), expected, "{host}");
         }
     }
 

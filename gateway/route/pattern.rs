@@ -136,6 +136,17 @@ impl PathPattern {
             && self.segments.iter().zip(&other.segments).all(same)
     }
 
+    /// The same below a path without a slash at its end.
+    #[must_use]
+    pub fn below(&self, base: &str) -> Self {
+        if base.is_empty() {
+            return self.clone();
+        }
+        let above = Self::from(&CanonicalPath::from(base.to_owned()));
+        let segments = above.segments.iter().chain(&self.segments).cloned().collect();
+        Self { text: format!("{base}{}", self.text).into(), segments, covers: self.covers }
+    }
+
     /// Whether it is this path, without variables.
     #[must_use]
     pub fn is_path(&self, path: &CanonicalPath) -> bool {

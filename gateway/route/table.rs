@@ -86,6 +86,19 @@ impl Route {
     }
 }
 
+impl Route {
+    /// The most specific of its hosts that this authority is at; `None` if it is for any host.
+    #[must_use]
+    pub fn host_for(&self, authority: &str) -> Option<&HostPattern> {
+        let host = host_of(authority);
+        let fitting = self.hosts.iter().filter(|pattern| pattern.fits(&host));
+        fitting.max_by_key(|pattern| match pattern {
+            HostPattern::Exact(_) => usize::MAX,
+            HostPattern::Below(suffix) => suffix.len(),
+        })
+    }
+}
+
 /// Why a request meets no route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotRouted {
