@@ -87,6 +87,39 @@ impl Stopwatch {
     }
 }
 
+/// Turns points of the monotonic clock into times since the epoch, for what is shown to others.
+#[derive(Clone, Copy, Debug)]
+pub struct Calendar {
+    now: Stopwatch,
+    unix: Duration,
+}
+
+impl Calendar {
+    /// Reads both clocks.
+    #[must_use]
+    pub fn read() -> Self {
+        Self { now: Stopwatch::start(), unix: unix_time() }
+    }
+
+    /// Now, since the epoch.
+    #[must_use]
+    pub const fn now(self) -> Duration {
+        self.unix
+    }
+
+    /// The time from a point until now.
+    #[must_use]
+    pub fn since(self, earlier: Stopwatch) -> Duration {
+        self.now.since(earlier)
+    }
+
+    /// When a point was that has passed, since the epoch.
+    #[must_use]
+    pub fn time_of(self, at: Stopwatch) -> Duration {
+        self.unix.saturating_sub(self.since(at))
+    }
+}
+
 /// Beats at most once per interval, with a few beats in a row after a pause (the generic cell rate algorithm: ITU-T
 /// I.371, annex A).
 #[derive(Clone, Copy, Debug)]

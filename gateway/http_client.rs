@@ -1,4 +1,4 @@
-//! A client for commands that send a few requests of their own: the demonstration, `health`, `send`, and for the console on
+//! A client for those who send a few requests of their own: the demonstration, `health`, `send`, and for the console on
 //! the admin listener. Calls of the gateway never use it.
 //!
 //! In: a [`Server`] and a complete request. Out: a complete reply, bounded in time and size. Every request has a connection of
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -182,6 +182,19 @@ impl Server {
             ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
         };
         SocketAddr::new(ip, address.port()).into()
+    }
+
+    /// The server of a url with one of the schemes `http` and `https`, and a host. Its path is left to the request.
+    pub(crate) fn from_url(url: &Uri) -> Option<Self> {
+        let (host, port) = (url.host()?, url.port_u16());
+        match url.scheme_str()? {
+            "http" => Some(Self::Tcp(format!("{host}:{}", port.unwrap_or(80)))),
+            "https" => {
+                let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).ok()?;
+                Some(Self::Tls { address: format!("{host}:{}", port.unwrap_or(443)), name })
+            }
+            _ => None,
+        }
     }
 
     fn host(&self) -> &str {

@@ -191,6 +191,9 @@ mod handover;
 /// The log and trace context.
 mod logs;
 
+/// Traces by OTLP.
+mod traces;
+
 /// Secrets in every place that a client or an operator has, and a log without them.
 mod secrets;
 

@@ -66,7 +66,7 @@ words! {
         Kind = "kind",
         /// The request's id, in every line, in the reply and in every call.
         RequestId = "request_id",
-        /// The trace that the client began.
+        /// The trace that the client began, or the gateway if it records the request.
         TraceId = "trace_id",
         /// In that trace: the gateway's own span; of an item the span of its last attempt.
         SpanId = "span_id",

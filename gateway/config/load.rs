@@ -62,7 +62,14 @@ pub(super) fn parse_with(
     let settings = document(&mut tree, &mut findings).and_then(|document| {
         let (written, upstream_names) = (Written::root(&tree), upstream_names.as_slice());
         let certificates = Vec::new();
-        let mut resolver = Resolver { written, upstream_names, findings: &mut findings, files, certificates };
+        let mut resolver = Resolver {
+            written,
+            upstream_names,
+            findings: &mut findings,
+            environment: env,
+            files,
+            certificates,
+        };
         let settings = resolver.settings(document).ok()?;
         Some((settings, resolver.files, resolver.certificates))
     });
@@ -123,6 +130,7 @@ pub(super) fn admin_in(
         written: Written::default(),
         upstream_names: &[],
         findings: &mut findings,
+        environment: env,
         files,
         certificates: Vec::new(),
     };

@@ -18,7 +18,7 @@
 //! 7. **Report.** `yaml::diagnostic` sorts the findings, masks secrets, and cuts a snippet for each.
 //!
 //! # Sections
-//! One file is one section: `limits`, `log`, `drain`, `cors`, `console`, `listener`, `upstream` and its parts (`target`, `timeout`,
+//! One file is one section: `limits`, `log`, `tracing`, `drain`, `cors`, `console`, `listener`, `upstream` and its parts (`target`, `timeout`,
 //! `retry`, `circuit`, `health_check`, `http2`, `headers`), `route`, `batch`, `bulk`, `auth`, `rate_limit`, `name_servers`,
 //! `trusted_proxies`. It holds the keys with their docs and defaults, and all checks. A section of plain values is one type:
 //! what serde reads is what the gateway uses. A section that names something else (an upstream, a file, a path) has two: its
@@ -75,6 +75,7 @@ mod load;
 mod log;
 mod masking;
 mod name_servers;
+mod otel;
 mod overrides;
 mod path_pattern;
 mod pem;
@@ -89,6 +90,7 @@ mod route;
 mod route_match;
 mod route_policy;
 mod served_certificate;
+mod sampler;
 mod settings;
 mod source;
 mod status;
@@ -97,6 +99,7 @@ mod target;
 mod text;
 mod timeout;
 mod trace;
+mod tracing;
 mod trusted_proxies;
 mod undo;
 mod upstream;
@@ -126,17 +129,20 @@ pub use listener_tls::{ListenerTls, TlsVersion};
 pub use load::{Loaded, parse, schema};
 pub use log::{LogFormat, LogSettings};
 pub use masking::is_secret_field;
+pub use otel::ResourceAttribute;
 pub use overrides::Override;
 pub use rate_limit::{LimitedBatch, RateLimit, Share};
 pub use read_file::ReadFile;
 pub use renewal::{RefusedFile, Renewal};
 pub use retry::Retry;
 pub use route_policy::RoutePolicy;
+pub use sampler::{Parent, Sampler};
 pub use served_certificate::ServedCertificate;
 pub use settings::Settings;
 pub use source::ConfigSource;
 pub use target::{Place, Scheme, Target};
 pub use timeout::UpstreamTimeouts;
+pub use tracing::{SpanQueue, TraceReceiver, Tracing};
 pub use trusted_proxies::TrustedProxies;
 pub use upstream::{Balance, HostPolicy, Upstream};
 pub use upstream_tls::{Trust, UpstreamTls};

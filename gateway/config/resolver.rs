@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use http::{HeaderName, Method};
 
+use super::environment::Environment;
 use super::path_pattern::{Pattern, Variables, pattern_in};
 use super::pem::{MAX_PEM, PemError, read_file};
 use super::read_file::ReadFile;
@@ -37,6 +38,8 @@ pub(super) struct Resolver<'a> {
     pub(super) upstream_names: &'a [String],
     /// What was found.
     pub(super) findings: &'a mut Findings,
+    /// Reads a variable of the environment.
+    pub(super) environment: Environment<'a>,
     /// The files that were read. When one changes, the configuration is read again.
     pub(super) files: Vec<ReadFile>,
     /// The files of certificates and keys. When one changes, only its certificate is read again.

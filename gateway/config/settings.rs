@@ -26,6 +26,8 @@ use super::resolver::{Resolved, Resolver};
 use super::rewrite::below_base_paths;
 use super::route::{RouteDocument, route_names};
 use super::route_policy::RoutePolicy;
+use super::sampler::Sampler;
+use super::tracing::{Tracing, TracingDocument};
 use super::trusted_proxies::TrustedProxies;
 use super::upstream::{Upstream, UpstreamDocument};
 use super::yaml::tree::read_written;
@@ -90,6 +92,10 @@ pub(super) struct Document {
     #[serde(default)]
     log: LogSettings,
 
+    /// Where traces go, and which are recorded.
+    #[serde(default)]
+    tracing: TracingDocument,
+
     /// How the gateway ends on SIGTERM, or after a hand-over (SIGQUIT).
     #[serde(default)]
     drain: Drain,
@@ -142,6 +148,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Where traces go, and which are recorded; `None`: nowhere.
+    pub tracing: Option<Tracing>,
     /// How the gateway ends.
     pub drain: Drain,
     /// What the console can show, and who may use it from another machine.
@@ -166,6 +174,12 @@ impl Settings {
     pub fn shown_as_json(&self) -> String {
         let tree = read_written(&self.shown);
         tree.and_then(|tree| serde_json::to_string(&tree).ok()).unwrap_or_default()
+    }
+
+    /// Which traces are recorded; `None`: none.
+    #[must_use]
+    pub fn sampler(&self) -> Option<&Sampler> {
+        self.tracing.as_ref().map(|tracing| &tracing.sampler)
     }
 
     /// How many batches are kept for operators; none without an admin listener.
@@ -312,6 +326,7 @@ impl Resolver<'_> {
         let resolver = self.name_servers(&document.resolver);
         let trusted_proxies = self.trusted_proxies(&document.trusted_proxies);
         let log = self.log(&document.log);
+        let tracing = self.tracing(&document.tracing);
         let cors = self.cors(&document.cors);
         if !self.findings.has_errors() {
             // What is wrong may have been what a name or a key is for.
@@ -338,6 +353,7 @@ impl Resolver<'_> {
             resolver: resolver?,
             limits: limits?,
             log: log?,
+            tracing: tracing?,
             drain: document.drain,
             console: document.console.clone(),
             threads: document.threads,

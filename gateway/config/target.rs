@@ -135,7 +135,7 @@ impl Scheme {
     }
 
     /// The port where a url names none.
-    const fn default_port(self) -> u16 {
+    pub(crate) const fn default_port(self) -> u16 {
         if self.is_tls() { 443 } else { 80 }
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Stopwatch;
 
@@ -84,7 +85,7 @@ impl Timeline {
 }
 
 /// The id of one attempt's span in the client's trace (W3C Trace Context).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpanId(pub u64);
 
 impl Display for SpanId {

@@ -97,6 +97,7 @@ async fn start_on(
     let gateway = Arc::new(Gateway::new(snapshot, metrics, access));
     gateway.metrics.record_reload(ReloadResult::Taken);
     gateway.start_checks();
+    gateway.traces.configure(gateway.snapshot().settings.tracing.as_ref());
     let (stop, stopped) = watch::channel(false);
     let (stop_admin, admin_stopped) = watch::channel(false);
     let mut services = Vec::new();
@@ -154,9 +155,9 @@ impl Running {
     }
 
     async fn wait_for(&self, awaited: Awaited) {
-        let deadline = self.gateway.snapshot().settings.drain.deadline;
+        let deadline = Deadline::after(self.gateway.snapshot().settings.drain.deadline);
         let activity = &self.gateway.activity;
-        if Deadline::after(deadline).race(activity.quiet(awaited)).await.is_none() {
+        if deadline.race(activity.quiet(awaited)).await.is_none() {
             let (requests, connections) = activity.counts();
             if requests > 0 {
                 let limit = "drain.deadline";
@@ -164,6 +165,13 @@ impl Running {
             } else {
                 tracing::info!(kind = "drain", connections, "drain.deadline closes idle connections");
             }
+        }
+        if deadline.race(self.gateway.traces.flush()).await.is_none() {
+            tracing::warn!(
+                kind = "drain",
+                limit = "drain.deadline",
+                "traces that were not sent yet are lost"
+            );
         }
     }
 }

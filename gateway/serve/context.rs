@@ -76,8 +76,8 @@ impl Context {
         };
         Self {
             caller: Arc::new(Caller::new(connection, request, &snapshot.settings.trusted_proxies)),
+            trace: TraceContext::from_headers(&request.headers, snapshot.settings.sampler()),
             snapshot,
-            trace: TraceContext::from_headers(&request.headers),
             error_format: ErrorFormat::of_request(request),
             cors: Vec::new(),
             limit_fields: Vec::new(),
@@ -126,8 +126,8 @@ impl Context {
 
     /// The record of the batch at this endpoint.
     pub(super) fn batch_at(&mut self, endpoint: &BatchEndpoint) -> &mut BatchRecord {
-        let (settings, began) = (&self.snapshot.settings, self.stopwatch);
-        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, settings, began))
+        let (settings, began, trace) = (&self.snapshot.settings, self.stopwatch, self.trace);
+        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, settings, began, trace))
     }
 
     /// Finds out who the caller is, where the target is protected.
@@ -235,7 +235,8 @@ impl Context {
 
     fn recorder(&self) -> Recorder<'_> {
         let gateway = self.gateway();
-        Recorder::new(&gateway.metrics, &gateway.access, &gateway.recent, self.snapshot.names())
+        let Gateway { metrics, access, recent, traces, .. } = &**gateway;
+        Recorder::new(metrics, access, recent, traces, self.snapshot.names())
     }
 
     /// Records items of the batch at this endpoint, which have ended: their 1-based positions, results and reports.
@@ -287,6 +288,7 @@ impl Context {
             trace: self.trace,
             client: &client,
             client_name: self.caller.identity.name.as_deref(),
+            scheme: self.caller.scheme(),
             host: &self.caller.authority,
             head: &seen.head,
         };

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::memory::{EncoderMemory, MemoryBudget};
-use crate::telemetry::{AccessLog, Metrics, RecentBatches};
+use crate::telemetry::{AccessLog, Metrics, RecentBatches, Traces};
 use crate::upstream::health_check::start_checks;
 
 use super::activity::Activity;
@@ -30,6 +30,8 @@ pub(crate) struct Gateway {
     pub(crate) access: AccessLog,
     /// The last batches, for operators.
     pub(crate) recent: RecentBatches,
+    /// Where spans go.
+    pub(crate) traces: Traces,
     /// The memory for bodies of all batches together.
     pub(crate) memory: MemoryBudget,
     /// The memory for encoders of compressed replies.
@@ -42,6 +44,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(snapshot: Snapshot, metrics: Metrics, access: AccessLog) -> Self {
+        let traces = Traces::new(metrics.trace_spans.clone());
         let memory = MemoryBudget::new(snapshot.settings.limits.memory);
         let encoders = Arc::new(EncoderMemory::new(snapshot.settings.limits.memory));
         Self {
@@ -50,6 +53,7 @@ impl Gateway {
             metrics,
             access,
             recent: RecentBatches::default(),
+            traces,
             memory,
             encoders,
             activity: Activity::default(),
@@ -73,6 +77,7 @@ impl Gateway {
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         self.memory.resize(snapshot.settings.limits.memory);
         self.encoders.resize(snapshot.settings.limits.memory);
+        self.traces.configure(snapshot.settings.tracing.as_ref());
         self.snapshot.store(Arc::new(snapshot));
     }
 

@@ -22,7 +22,7 @@ use crate::words::words;
 use super::registry::{LATENCY, metric_table};
 use super::{
     BatchEnd, BatchRecord, CertificateMetrics, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord,
-    TargetMetrics, TlsFailures, UpstreamMetrics,
+    SpanResult, TargetMetrics, TlsFailures, UpstreamMetrics,
 };
 
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
@@ -100,6 +100,9 @@ metric_table! {
             "Clients that a rate limit forgot because it was tracking max_clients, by limit.";
         log_lines_dropped: IntCounter = "batchgate_log_lines_dropped_total"[]
             "Log lines that were dropped because the reader of the log was too slow.";
+        /// Spans of traces, by [`SpanResult`].
+        pub trace_spans: IntCounterVec = "batchgate_trace_spans_total"["result"]
+            "Spans of recorded traces by what became of them: sent to their receiver, dropped because too many waited, failed to be sent, or rejected by the receiver.";
         tasks: IntGauge = "batchgate_tasks"[]
             "Tasks of the async runtime: one for each connection and batch, and a few more.";
     }
@@ -176,6 +179,9 @@ impl Metrics {
     pub fn prepare(&self, settings: &Settings) {
         for result in HandoverResult::ALL {
             self.handovers.with_label_values(&[result.as_str()]);
+        }
+        for result in SpanResult::ALL {
+            self.trace_spans.with_label_values(&[result.as_str()]);
         }
         for endpoint in &settings.batch {
             self.prepare_endpoint(endpoint, &Format::ALL.map(Format::as_str));

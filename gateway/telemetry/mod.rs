@@ -30,6 +30,7 @@ mod server_timing;
 mod targets;
 mod tls;
 mod trace;
+mod traces;
 mod upstreams;
 
 pub use access::AccessLog;
@@ -50,4 +51,5 @@ pub use server_timing::{ServerTiming, TimingPart};
 pub use targets::{Connected, TargetCounts, TargetMetrics};
 pub use tls::{TlsCause, TlsFailures, TlsTarget};
 pub use trace::{CallSpan, RequestId, TraceContext};
+pub use traces::{SpanResult, TracedItems, Traces};
 pub use upstreams::{LookupFailure, UpstreamMetrics};

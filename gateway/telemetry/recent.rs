@@ -132,11 +132,12 @@ mod tests {
 
     use super::*;
     use crate::config;
+    use crate::telemetry::TraceContext;
 
     fn record() -> BatchRecord {
         let text = "listen: 127.0.0.1:1\nroutes: [{ path: /, respond: { status: 404 } }]\n";
         let settings = config::parse(text, "test.yaml", Path::new(""), &|_| None).unwrap().settings;
-        BatchRecord::new(&settings.batch[0], &settings, Stopwatch::start())
+        BatchRecord::new(&settings.batch[0], &settings, Stopwatch::start(), TraceContext::default())
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::item_record::{ItemRecord, KeptItems};
 use super::names::Names;
 use super::recent::After;
 use super::server_timing::ServerTiming;
+use super::traces::TracedItems;
 use super::{GrpcStatus, LongLivedEnd, RequestId, TraceContext};
 
 /// How a batch ended, for metrics and logs.
@@ -113,6 +114,8 @@ pub struct Sender<'request> {
     pub client: &'request str,
     /// The client's name, if it has proved one.
     pub client_name: Option<&'request str>,
+    /// `http` or `https`.
+    pub scheme: &'static str,
     /// What the client called the gateway.
     pub host: &'request str,
     /// The request's head.
@@ -153,6 +156,8 @@ pub struct BatchRecord {
     pub after: Vec<After>,
     /// How long each phase took.
     pub phases: PhaseTimes,
+    /// The items that will have spans. `None`: its trace is not recorded.
+    pub traced: Option<TracedItems>,
     /// What its reply says about its slowest item. `None`: its reply says nothing about times.
     pub timing: Option<ServerTiming>,
     /// Bytes of its body as sent.
@@ -164,7 +169,8 @@ pub struct BatchRecord {
 impl BatchRecord {
     /// A batch whose head was read at `began`.
     #[must_use]
-    pub fn new(endpoint: &BatchEndpoint, settings: &Settings, began: Stopwatch) -> Self {
+    pub fn new(endpoint: &BatchEndpoint, settings: &Settings, began: Stopwatch, trace: TraceContext) -> Self {
+        let tracing = settings.tracing.as_ref().filter(|_| trace.is_sampled());
         Self {
             endpoint: endpoint.path.as_str().to_owned(),
             began,
@@ -181,6 +187,7 @@ impl BatchRecord {
             durations: Durations::default(),
             after: Vec::new(),
             phases: PhaseTimes::default(),
+            traced: tracing.map(|tracing| TracedItems::new(tracing.max_items)),
             timing: endpoint.server_timing.then(ServerTiming::default),
             bytes_in: 0,
             bytes_out: 0,
@@ -202,6 +209,9 @@ impl BatchRecord {
         self.kept.add(position, result, item, names);
         if let Some(took) = item.timeline.elapsed() {
             self.durations.add(took);
+        }
+        if let Some(traced) = &mut self.traced {
+            traced.add(position, result, item, names);
         }
         if let Some(timing) = &mut self.timing {
             timing.add(position, &item.timeline);

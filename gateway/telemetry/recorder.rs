@@ -1,5 +1,5 @@
-//! The one place that records finished work: hand it a record, and it counts in the metrics, writes the log lines, and keeps
-//! batches for operators. A further receiver of records (a trace exporter) belongs here, and no caller would change.
+//! The one place that records finished work: hand it a record, and it counts in the metrics, writes the log lines, keeps
+//! batches for operators, and makes spans. A further receiver of records belongs here, and no caller would change.
 
 use crate::stitch::ItemReport;
 
@@ -9,6 +9,7 @@ use super::metrics::Metrics;
 use super::names::Names;
 use super::recent::RecentBatches;
 use super::record::{BatchRecord, RequestRecord, Sender};
+use super::traces::{self, Traces};
 
 /// Records finished work.
 #[derive(Clone, Copy)]
@@ -16,20 +17,22 @@ pub struct Recorder<'gateway> {
     metrics: &'gateway Metrics,
     access: &'gateway AccessLog,
     recent: &'gateway RecentBatches,
+    traces: &'gateway Traces,
     /// The names behind the indexes in records.
     names: Names<'gateway>,
 }
 
 impl<'gateway> Recorder<'gateway> {
-    /// Counts in these metrics, writes to this log and keeps batches in `recent`, under these names.
+    /// Counts in these metrics, writes to this log, keeps batches in `recent` and hands spans to `traces`, under these names.
     #[must_use]
     pub const fn new(
         metrics: &'gateway Metrics,
         access: &'gateway AccessLog,
         recent: &'gateway RecentBatches,
+        traces: &'gateway Traces,
         names: Names<'gateway>,
     ) -> Self {
-        Self { metrics, access, recent, names }
+        Self { metrics, access, recent, traces, names }
     }
 
     /// Records items that have ended. The items of a stream end long before the stream does.
@@ -38,12 +41,15 @@ impl<'gateway> Recorder<'gateway> {
     }
 
     /// Records a finished batch. Its items have been recorded already.
-    pub fn batch(&self, sender: &Sender<'_>, batch: BatchRecord) {
+    pub fn batch(&self, sender: &Sender<'_>, mut batch: BatchRecord) {
         self.metrics.record_batch(&batch);
         for left_over in &batch.left_over {
             log_left_over(sender, left_over);
         }
         self.access.log_batch(sender, &batch);
+        if batch.traced.is_some() {
+            self.traces.send(traces::of_batch(sender, &mut batch, self.names));
+        }
         self.recent.keep(sender.request_id, batch, self.names.0.kept_batches());
     }
 
@@ -51,5 +57,8 @@ impl<'gateway> Recorder<'gateway> {
     pub fn request(&self, sender: &Sender<'_>, request: &RequestRecord) {
         self.metrics.record_request(request, self.names);
         self.access.log_request(sender, request, self.names);
+        if sender.trace.is_sampled() && self.names.0.tracing.is_some() {
+            self.traces.send(traces::of_request(sender, request, self.names));
+        }
     }
 }

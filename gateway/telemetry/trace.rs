@@ -4,6 +4,7 @@
 use http::header::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+use crate::config::Sampler;
 use crate::dispatch::SpanId;
 use crate::header::X_REQUEST_ID;
 
@@ -40,17 +41,21 @@ fn is_plain(id: &str) -> bool {
     (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
 }
 
-/// A place in a trace: the client's trace, and the span of the gateway's own work. None by default, for a request whose
-/// fields have not been read yet, and for every request whose client began no trace: a trace that is not recorded would
-/// only make the services' samplers stop.
+/// A place in a trace: the client's trace or a new one, and the span of the gateway's own work. None by default, for a
+/// request whose fields have not been read yet, and for every request whose client began no trace, unless the gateway
+/// records one: a trace that nobody records would only make the services' samplers stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceContext(Option<Place>);
 
+/// Where a request is in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
-    trace: u128,
-    span: u64,
-    flags: u8,
+pub(super) struct Place {
+    pub(super) trace: u128,
+    /// The client's span; `None` where the trace begins here.
+    pub(super) parent: Option<SpanId>,
+    /// The gateway's own.
+    pub(super) span: SpanId,
+    pub(super) flags: u8,
 }
 
 /// The span of one call.
@@ -65,14 +70,41 @@ pub struct CallSpan {
 const TRACESTATE: &str = "tracestate";
 
 impl TraceContext {
-    /// The gateway's span in the request's trace. None unless there is exactly one valid `traceparent` (W3C Trace Context
-    /// §3.2, §4.3).
+    /// The gateway's span in the request's trace, if there is exactly one valid `traceparent` (W3C Trace Context
+    /// §3.2, §4.3). With a sampler, it decides whether that trace is recorded, and begins one where there is none.
     #[must_use]
-    pub fn from_headers(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap, sampler: Option<&Sampler>) -> Self {
         let mut given = headers.get_all("traceparent").iter();
-        let (Some(only), None) = (given.next(), given.next()) else { return Self::default() };
-        let parsed = only.to_str().ok().and_then(parse);
-        Self(parsed.map(|(trace, flags)| Place { trace, span: non_zero(rand::random), flags }))
+        let parent = match (given.next(), given.next()) {
+            (Some(only), None) => only.to_str().ok().and_then(parse),
+            _ => None,
+        };
+        let place = match (parent, sampler) {
+            (Some(parent), None) => Some(parent.child(parent.flags)),
+            (Some(parent), Some(sampler)) => {
+                let is_sampled = parent.flags & SAMPLED != 0;
+                let flag = if sampler.goes_on(parent.trace, || is_sampled) { SAMPLED } else { 0 };
+                Some(parent.child(parent.flags & !SAMPLED | flag))
+            }
+            (None, None) => None,
+            (None, Some(sampler)) => {
+                let trace = non_zero(rand::random);
+                let place = Place { trace, parent: None, span: random_span(), flags: SAMPLED };
+                sampler.takes(trace).then_some(place)
+            }
+        };
+        Self(place)
+    }
+
+    /// Whether its spans are recorded by those who have a receiver for them.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.0.is_some_and(|place| place.flags & SAMPLED != 0)
+    }
+
+    /// Where the request is in a trace.
+    pub(super) const fn place(&self) -> Option<&Place> {
+        self.0.as_ref()
     }
 
     /// The span of one call, for items and single requests alike: the same trace, the same flags, a new span.
@@ -80,7 +112,7 @@ impl TraceContext {
     #[must_use]
     pub fn of_call(&self) -> Option<CallSpan> {
         let Place { trace, flags, .. } = self.0?;
-        let id = SpanId(non_zero(rand::random));
+        let id = random_span();
         let text = format!("00-{trace:032x}-{id}-{flags:02x}");
         Some(CallSpan { id, traceparent: HeaderValue::from_str(&text).ok()? })
     }
@@ -103,8 +135,20 @@ impl TraceContext {
     /// The gateway's own span id, for logs.
     #[must_use]
     pub fn span_id(&self) -> Option<String> {
-        self.0.map(|place| format!("{:016x}", place.span))
+        self.0.map(|place| place.span.to_string())
     }
+}
+
+impl Parent {
+    /// The gateway's place below it.
+    fn child(&self, flags: u8) -> Place {
+        Place { trace: self.trace, parent: Some(self.span), span: random_span(), flags }
+    }
+}
+
+/// A new span's id.
+pub(super) fn random_span() -> SpanId {
+    SpanId(non_zero(rand::random))
 }
 
 fn non_zero<T: Default + PartialEq>(random: impl Fn() -> T) -> T {
@@ -119,7 +163,14 @@ fn non_zero<T: Default + PartialEq>(random: impl Fn() -> T) -> T {
 /// The flag that says that the caller records the trace.
 const SAMPLED: u8 = 1;
 
-fn parse(text: &str) -> Option<(u128, u8)> {
+/// What a `traceparent` says.
+struct Parent {
+    trace: u128,
+    span: SpanId,
+    flags: u8,
+}
+
+fn parse(text: &str) -> Option<Parent> {
     let mut parts = text.split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let lower_hex = |text: &str, digits: usize| {
@@ -130,10 +181,10 @@ fn parse(text: &str) -> Option<(u128, u8)> {
         return None;
     }
     let trace = u128::from_str_radix(trace, 16).ok().filter(|trace| *trace != 0)?;
-    u64::from_str_radix(span, 16).ok().filter(|span| *span != 0)?;
+    let span = u64::from_str_radix(span, 16).ok().filter(|span| *span != 0).map(SpanId)?;
     let flags = if lower_hex(flags, 2) { u8::from_str_radix(flags, 16).ok()? } else { return None };
     // The meaning of bits of later versions is unknown (§3.2.2.5, §4.3).
-    Some((trace, if version == "00" { flags } else { flags & SAMPLED }))
+    Some(Parent { trace, span, flags: if version == "00" { flags } else { flags & SAMPLED } })
 }
 
 #[cfg(test)]
@@ -147,7 +198,7 @@ mod tests {
     }
 
     fn of(traceparent: &str) -> TraceContext {
-        TraceContext::from_headers(&fields(&[("traceparent", traceparent)]))
+        TraceContext::from_headers(&fields(&[("traceparent", traceparent)]), None)
     }
 
     #[test]
@@ -173,7 +224,7 @@ mod tests {
         let two = fields(&[("traceparent", valid), ("traceparent", valid), ("tracestate", "a=1")]);
         let none = fields(&[("tracestate", "a=1")]);
         for headers in [&two, &none, &HeaderMap::new()] {
-            let context = TraceContext::from_headers(headers);
+            let context = TraceContext::from_headers(headers, None);
             assert_eq!((context.of_call(), context.state(headers)), (None, None), "{headers:?}");
             assert_eq!((context.trace_id(), context.span_id()), (None, None));
         }
@@ -191,6 +242,31 @@ mod tests {
     }
 
     #[test]
+    fn a_sampler_decides_and_begins_traces() {
+        use crate::config::Parent::{Heeded, Ignored};
+        let traced =
+            |flags: &str| fields(&[("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-{flags}"))]);
+        for (share, parent, none, unsampled, sampled) in [
+            (1.0, Heeded, Some(true), false, true),
+            (0.0, Heeded, None, false, true),
+            (1.0, Ignored, Some(true), true, true),
+            (0.0, Ignored, None, false, false),
+        ] {
+            let sampler = Sampler { share, parent };
+            let of = |headers: &HeaderMap| TraceContext::from_headers(headers, Some(&sampler));
+            let begun = of(&HeaderMap::new());
+            assert_eq!(begun.place().map(|_| begun.is_sampled()), none, "{sampler:?}");
+            assert_eq!(begun.place().and_then(|place| place.parent), None);
+            for (flags, expected) in [("00", unsampled), ("01", sampled)] {
+                let context = of(&traced(flags));
+                assert_eq!(context.is_sampled(), expected, "{sampler:?}, {flags}");
+                assert_eq!(context.trace_id().as_deref(), Some(TRACE));
+                assert_eq!(context.place().unwrap().parent, Some(SpanId(0xb7ad_6b71_6920_3331)));
+            }
+        }
+    }
+
+    #[test]
     fn the_lines_of_a_tracestate_are_one_list() {
         let traced = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
         for (lines, joined) in
@@ -198,7 +274,7 @@ mod tests {
         {
             let lines = lines.iter().map(|line| (TRACESTATE, *line)).chain([traced]);
             let headers = fields(&lines.collect::<Vec<_>>());
-            let state = TraceContext::from_headers(&headers).state(&headers);
+            let state = TraceContext::from_headers(&headers, None).state(&headers);
             assert_eq!(state.as_ref().map(|value| value.to_str().unwrap()), joined);
         }
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use rustls::pki_types::ServerName;
 
 use super::records::{Body, PathTemplate, Template};
 use super::sender::Sender;
@@ -159,19 +158,11 @@ fn gateway(text: &str) -> Result<Server, &'static str> {
         return Ok(Server::Unix(Path::new(path).to_owned()));
     }
     let uri: Uri = text.parse().map_err(|_| FORM)?;
-    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or(FORM)?;
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+    let names_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    if names_user || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
         return Err(FORM);
     }
-    let (host, port) = (authority.host(), authority.port_u16());
-    match uri.scheme_str() {
-        Some("http") => Ok(Server::Tcp(format!("{host}:{}", port.unwrap_or(80)))),
-        Some("https") => {
-            let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|_| FORM)?;
-            Ok(Server::Tls { address: format!("{host}:{}", port.unwrap_or(443)), name })
-        }
-        Some(_) | None => Err(FORM),
-    }
+    Server::from_url(&uri).ok_or(FORM)
 }
 
 fn endpoint(text: &str) -> Result<String, &'static str> {

@@ -92,6 +92,7 @@ fn written(log: &str, status: u16, batch_fails: bool) -> String {
         trace: TraceContext::default(),
         client: "192.0.2.1",
         client_name: Some("ann b"),
+        scheme: "http",
         host: "shop.example",
         head: &head,
     };
@@ -104,7 +105,8 @@ fn written(log: &str, status: u16, batch_fails: bool) -> String {
         ..RequestRecord::default()
     };
     access.log_request(&sender, &request, Names(&settings));
-    let mut batch = BatchRecord::new(&settings.batch[0], &settings, Stopwatch::start());
+    let mut batch =
+        BatchRecord::new(&settings.batch[0], &settings, Stopwatch::start(), TraceContext::default());
     batch.end = BatchEnd::Ok;
     if batch_fails {
         batch.end = BatchEnd::Partial;

@@ -1,0 +1,253 @@
+//! `tracing`: where traces go (OTLP over HTTP), and which are recorded. Whatever is absent here is taken from the standard
+//! variables of OpenTelemetry (`otel`); without a receiver in either, nothing is recorded.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderMap, Uri};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::otel::{ResourceAttribute, Variables, with_path_of_traces};
+use super::resolver::{Resolved, Resolver};
+use super::sampler::{Parent, Sampler};
+use super::yaml::quantity::Percent;
+use super::yaml::span::Span;
+use super::yaml::wrappers::At;
+
+/// Where traces go, and which are recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct TracingDocument {
+    /// The receiver of traces: the base url of its OTLP over HTTP, to which `/v1/traces` is added. Absent: as
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT` says; without them, nothing is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"http://127.0.0.1:4318")]
+    pub(in crate::config) otlp: Option<At<String>>,
+    /// The share of the traces that begin at the gateway to record; for requests with a `traceparent`, its sampled flag
+    /// decides. Absent: as `OTEL_TRACES_SAMPLER` says, or else all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) sample: Option<Percent>,
+    /// Items of one batch that have spans: those that failed, then the slowest.
+    #[schemars(range(max = 10_000))]
+    pub(in crate::config) max_items: usize,
+}
+
+impl Default for TracingDocument {
+    fn default() -> Self {
+        Self { otlp: None, sample: None, max_items: 100 }
+    }
+}
+
+/// Where traces go, and which are recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tracing {
+    /// Who gets the spans.
+    pub receiver: TraceReceiver,
+    /// Which traces are recorded.
+    pub sampler: Sampler,
+    /// Items of one batch that have spans.
+    pub max_items: usize,
+    /// What all spans say of this service.
+    pub resource: Vec<ResourceAttribute>,
+    /// What waits to be sent.
+    pub queue: SpanQueue,
+}
+
+/// Who gets the spans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceReceiver {
+    /// Its url, `http` or `https` with a host.
+    pub url: Uri,
+    /// Fields of the requests.
+    pub headers: HeaderMap,
+    /// The file with the authorities that may sign its certificate; `None`: those of the system.
+    pub ca: Option<PathBuf>,
+    /// How long a request may take.
+    pub timeout: Duration,
+}
+
+/// The spans that wait to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanQueue {
+    /// At most this many wait; more are dropped.
+    pub size: usize,
+    /// Spans in one request.
+    pub batch: usize,
+    /// How long they wait to be sent together.
+    pub delay: Duration,
+    /// How long a request may be tried again.
+    pub patience: Duration,
+}
+
+impl Resolver<'_> {
+    /// Where traces go; `None`: nowhere.
+    pub(super) fn tracing(&mut self, document: &TracingDocument) -> Resolved<Option<Tracing>> {
+        let mut variables = Variables::new(self.environment);
+        let written = document.otlp.as_ref();
+        let url = written.map(|otlp| with_path_of_traces(&otlp.value)).or_else(|| variables.endpoint());
+        let Some(url) = url else { return Ok(None) };
+        let url = self.receiver(&url, written)?;
+        if variables.is_disabled() {
+            return Ok(None);
+        }
+        let ratio = |percent: &Percent| Sampler {
+            share: f64::from(u8::try_from(percent.0).unwrap_or(100)) / 100.0,
+            parent: Parent::Heeded,
+        };
+        let sampler = document.sample.as_ref().map(ratio).or_else(|| variables.sampler());
+        variables.check_protocol();
+        let tracing = Tracing {
+            receiver: TraceReceiver {
+                url,
+                headers: variables.headers(),
+                ca: variables.certificate().map(PathBuf::from),
+                timeout: variables.timeout().unwrap_or(Duration::from_secs(10)),
+            },
+            sampler: sampler.unwrap_or(Sampler { share: 1.0, parent: Parent::Heeded }),
+            max_items: document.max_items,
+            resource: variables.resource(),
+            queue: queue(&mut variables),
+        };
+        for problem in variables.problems {
+            self.warn(None, problem, "set it as OpenTelemetry's specification says, or unset it");
+        }
+        Ok(Some(tracing))
+    }
+
+    fn receiver(&mut self, url: &str, written: Option<&At<String>>) -> Resolved<Uri> {
+        let uri = url.parse::<Uri>().ok().filter(is_receiver);
+        let (span, shown) = written.map_or_else(
+            || (None::<Span>, "the endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT`".to_owned()),
+            |otlp| (otlp.span, otlp.shown()),
+        );
+        let help = "write the base url of its OTLP over HTTP, such as `http://127.0.0.1:4318`";
+        uri.map_or_else(
+            || self.refuse(span, format!("{shown} is not the url of a receiver of traces"), help),
+            Ok,
+        )
+    }
+}
+
+/// Whether a url has a scheme that is known here, a host, and nothing that does not belong there.
+fn is_receiver(uri: &Uri) -> bool {
+    let is_plain = |authority: &str| !authority.is_empty() && !authority.contains('@');
+    matches!(uri.scheme_str(), Some("http" | "https"))
+        && uri.authority().is_some_and(|authority| is_plain(authority.as_str()))
+        && uri.query().is_none()
+}
+
+fn queue(variables: &mut Variables<'_>) -> SpanQueue {
+    let size = variables.size("OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(2048);
+    SpanQueue {
+        size,
+        batch: variables.size("OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(512).min(size),
+        delay: variables.duration("OTEL_BSP_SCHEDULE_DELAY").unwrap_or(Duration::from_secs(5)),
+        patience: variables.duration("OTEL_BSP_EXPORT_TIMEOUT").unwrap_or(Duration::from_secs(30)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Loaded, parse};
+
+    fn load(tracing: &str, variables: &[(&str, &str)]) -> Loaded {
+        let text = format!(
+            "listen: 127.0.0.1:1\nupstreams: {{ shop: {{ targets: [\"http://127.0.0.1:81\"] }} }}\n\
+             routes: [{{ path: /, upstream: shop }}]\n{tracing}\n"
+        );
+        let read =
+            |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, text)| (*text).to_owned());
+        parse(&text, "test.yaml", Path::new(""), &read).unwrap()
+    }
+
+    fn tracing(tracing: &str, variables: &[(&str, &str)]) -> Option<Tracing> {
+        let loaded = load(tracing, variables);
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+        loaded.settings.tracing
+    }
+
+    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/otel/");
+
+    #[test]
+    fn nothing_is_recorded_without_a_receiver_or_where_that_is_wanted() {
+        assert_eq!(tracing("", &[]), None);
+        assert_eq!(tracing("tracing: { sample: 10% }", &[]), None);
+        for off in [("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_EXPORTER", "none")] {
+            assert_eq!(tracing("tracing: { otlp: \"http://127.0.0.1:1\" }", &[off]), None);
+        }
+    }
+
+    #[test]
+    fn the_file_goes_before_the_environment() {
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://traces.test/here");
+        for (text, variables, url) in [
+            ("", &[ENDPOINT][..], "http://collector:4318/otel/v1/traces"),
+            ("", &[ENDPOINT, own], "https://traces.test/here"),
+            (
+                "tracing: { otlp: \"http://127.0.0.1:4318\" }",
+                &[ENDPOINT, own],
+                "http://127.0.0.1:4318/v1/traces",
+            ),
+        ] {
+            assert_eq!(tracing(text, variables).unwrap().receiver.url, url);
+        }
+        let sampler = ("OTEL_TRACES_SAMPLER", "always_off");
+        let shares =
+            ["", "tracing: { sample: 25% }"].map(|text| tracing(text, &[ENDPOINT, sampler]).unwrap());
+        let [of_environment, of_file] = shares.map(|tracing| tracing.sampler);
+        assert_eq!(of_environment, Sampler { share: 0.0, parent: Parent::Ignored });
+        assert_eq!(of_file, Sampler { share: 0.25, parent: Parent::Heeded });
+    }
+
+    #[test]
+    fn the_standard_variables_are_heeded() {
+        let variables = [
+            ENDPOINT,
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b, authorization=Basic%20x"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "250"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,deployment.environment.name=b%2Cc"),
+            ("OTEL_SERVICE_NAME", "shop-gateway"),
+            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ];
+        let tracing = tracing("", &variables).unwrap();
+        assert_eq!(
+            (&tracing.receiver.headers["x-key"], tracing.receiver.timeout.as_millis()),
+            (&"a b".parse().unwrap(), 250)
+        );
+        assert!(!format!("{tracing:?}").contains("Basic"));
+        let resource = tracing.resource.iter().map(|given| (given.key.as_str(), given.value.as_str()));
+        let expected = [("deployment.environment.name", "b,c"), ("service.name", "shop-gateway")];
+        assert_eq!(resource.collect::<Vec<_>>(), expected);
+        assert_eq!(tracing.sampler, Sampler { share: 0.5, parent: Parent::Heeded });
+        assert_eq!(
+            (tracing.queue.size, tracing.queue.batch, tracing.queue.delay.as_millis()),
+            (100, 100, 50)
+        );
+        assert_eq!(tracing.queue.patience.as_secs(), 30);
+    }
+
+    #[test]
+    fn a_variable_that_makes_no_sense_is_ignored_and_reported() {
+        for (variable, says) in [
+            (("OTEL_TRACES_SAMPLER", "jaeger_remote"), "a sampler that is known here"),
+            (("OTEL_EXPORTER_OTLP_HEADERS", "secret"), "a list like"),
+            (("OTEL_EXPORTER_OTLP_TIMEOUT", "5s"), "a number of milliseconds"),
+            (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), "`http/protobuf`"),
+            (("OTEL_BSP_MAX_QUEUE_SIZE", "0"), "a number from 1"),
+        ] {
+            let loaded = load("", &[ENDPOINT, variable]);
+            let warnings = loaded.warnings.to_string();
+            assert!(warnings.contains(says) && warnings.contains(variable.0), "{warnings}");
+            assert!(!warnings.contains("secret"));
+            assert_eq!(loaded.settings.tracing, load("", &[ENDPOINT]).settings.tracing);
+        }
+    }
+}
