@@ -191,6 +191,9 @@ mod handover;
 /// The log and trace context.
 mod logs;
 
+/// Metrics as OpenMetrics, with exemplars.
+mod open_metrics;
+
 /// Traces by OTLP.
 mod traces;
 

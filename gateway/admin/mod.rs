@@ -7,6 +7,7 @@
 
 mod batches;
 mod guard;
+mod metrics;
 mod page;
 mod send;
 mod targets;
@@ -27,8 +28,6 @@ use send::NotSent;
 /// Answers operators.
 pub(crate) struct Admin(pub(crate) Arc<Gateway>);
 
-/// Prometheus' text format.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const YAML: &str = "application/yaml";
 
@@ -94,10 +93,7 @@ impl Admin {
     fn document(&self, path: &str, request: &Request<Bytes>) -> Response<Bytes> {
         match path {
             "/" => reply(StatusCode::OK, TEXT, INDEX),
-            "/metrics" => {
-                targets::measure(&self.0.snapshot(), &self.0.metrics);
-                reply(StatusCode::OK, METRICS, metrics(&self.0))
-            }
+            "/metrics" => metrics::answer(&self.0, request.headers()),
             "/targets" => reply(StatusCode::OK, JSON, targets::list(&self.0.snapshot())),
             "/batches" => guarded(request, || reply(StatusCode::OK, JSON, batches::list(&self.0.recent))),
             "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
@@ -128,11 +124,6 @@ fn refused(refusal: Refusal) -> Response<Bytes> {
 fn accepts(request: &Request<Bytes>, media_type: &str) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains(media_type))
-}
-
-fn metrics(gateway: &Gateway) -> Vec<u8> {
-    gateway.metrics.set_buffers(gateway.memory.held(), gateway.memory.limit());
-    gateway.metrics.exposition()
 }
 
 fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {

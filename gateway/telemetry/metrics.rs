@@ -19,6 +19,8 @@ use crate::problem::{limit_reasons, refusal_reasons};
 use crate::stitch::ItemReport;
 use crate::words::words;
 
+use super::exemplars::Exemplars;
+use super::open_metrics::OpenMetrics;
 use super::registry::{LATENCY, metric_table};
 use super::{
     BatchEnd, BatchRecord, CertificateMetrics, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord,
@@ -120,6 +122,8 @@ metric_table! {
         pub tls_failures: Arc<TlsFailures> = Arc::new(TlsFailures::register(registry)?);
         /// Certificates that the gateway presents.
         pub certificates: CertificateMetrics = CertificateMetrics::register(registry)?;
+        /// Traces of recent observations.
+        pub(super) exemplars: Exemplars = Exemplars::default();
         log: OnceLock<Arc<AtomicU64>> = OnceLock::new();
     }
 }
@@ -143,6 +147,26 @@ words! {
         Taken = "taken",
         /// Another process failed to take over from this one.
         Failed = "failed",
+    }
+}
+
+/// A format of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposition {
+    /// Prometheus' own, version 0.0.4.
+    Text,
+    /// OpenMetrics 1.0, with exemplars.
+    OpenMetrics,
+}
+
+impl Exposition {
+    /// Its media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
     }
 }
 
@@ -351,16 +375,24 @@ impl Metrics {
         self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
     }
 
-    /// All metrics in Prometheus' text format 0.0.4.
+    /// All metrics, in this format.
     #[must_use]
-    pub fn exposition(&self) -> Vec<u8> {
+    pub fn exposition(&self, format: Exposition) -> Vec<u8> {
         self.count_dropped_lines();
         self.count_tasks();
-        let mut text = Vec::new();
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            tracing::error!(%error, "the metrics could not be written");
+        let families = self.registry.gather();
+        match format {
+            Exposition::OpenMetrics => {
+                OpenMetrics { families: &families, exemplars: &self.exemplars }.to_string().into_bytes()
+            }
+            Exposition::Text => {
+                let mut text = Vec::new();
+                if let Err(error) = TextEncoder::new().encode(&families, &mut text) {
+                    tracing::error!(%error, "the metrics could not be written");
+                }
+                text
+            }
         }
-        text
     }
 }
 

@@ -1,15 +1,17 @@
 //! The one place that records finished work: hand it a record, and it counts in the metrics, writes the log lines, keeps
 //! batches for operators, and makes spans. A further receiver of records belongs here, and no caller would change.
 
+use crate::batch::OutcomeKind;
 use crate::stitch::ItemReport;
 
 use super::access::AccessLog;
+use super::exemplars::Timed;
 use super::log_lines::log_left_over;
 use super::metrics::Metrics;
 use super::names::Names;
 use super::recent::RecentBatches;
 use super::record::{BatchRecord, RequestRecord, Sender};
-use super::traces::{self, Traces};
+use super::traces::{self, TracedItems, Traces};
 
 /// Records finished work.
 #[derive(Clone, Copy)]
@@ -48,6 +50,7 @@ impl<'gateway> Recorder<'gateway> {
         }
         self.access.log_batch(sender, &batch);
         if batch.traced.is_some() {
+            self.keep_exemplars(sender, &batch);
             self.traces.send(traces::of_batch(sender, &mut batch, self.names));
         }
         self.recent.keep(sender.request_id, batch, self.names.0.kept_batches());
@@ -58,7 +61,25 @@ impl<'gateway> Recorder<'gateway> {
         self.metrics.record_request(request, self.names);
         self.access.log_request(sender, request, self.names);
         if sender.trace.is_sampled() && self.names.0.tracing.is_some() {
+            if let (Some(place), None) = (sender.trace.place(), request.lasted) {
+                let route = self.names.route(request.route);
+                self.metrics.exemplars.keep(Timed::Request, route, request.elapsed, place.trace);
+            }
             self.traces.send(traces::of_request(sender, request, self.names));
+        }
+    }
+
+    /// Keeps the trace of a batch as an exemplar for its time, and for those of its items that have spans.
+    fn keep_exemplars(&self, sender: &Sender<'_>, batch: &BatchRecord) {
+        let Some(place) = sender.trace.place() else { return };
+        let exemplars = &self.metrics.exemplars;
+        exemplars.keep(Timed::Batch, &batch.endpoint, batch.phases.total(), place.trace);
+        for item in batch.traced.iter().flat_map(TracedItems::records) {
+            let took =
+                item.report.timeline.elapsed().filter(|_| item.report.outcome != OutcomeKind::Rejected);
+            if let Some(took) = took {
+                exemplars.keep(Timed::Item, &item.route, took, place.trace);
+            }
         }
     }
 }

@@ -34,6 +34,7 @@ impl Prometheus {
             let mut command = Command::new(program("prometheus"));
             command.arg(format!("--config.file={}", file.display()));
             command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+            command.arg("--enable-feature=exemplar-storage");
             command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
             command
         };
@@ -42,6 +43,17 @@ impl Prometheus {
         };
         let (process, [port]) = start_on_free_ports("prometheus", command, ready);
         Self { process, port, _folder: folder }
+    }
+
+    /// The labels of the exemplars of a `PromQL` expression, of all times.
+    pub(crate) fn exemplars(&self, expression: &str) -> Vec<Value> {
+        let encoded = percent_encoding::utf8_percent_encode(expression, percent_encoding::NON_ALPHANUMERIC);
+        let query = format!("/api/v1/query_exemplars?query={encoded}&start=0&end=9999999999");
+        let answer = Request::get(&query).send(loopback(self.port)).json();
+        assert_eq!(answer["status"], "success", "{answer} {}", self.process.output());
+        let series = answer["data"].as_array().into_iter().flatten();
+        let exemplars = series.flat_map(|series| series["exemplars"].as_array().cloned().unwrap_or_default());
+        exemplars.map(|exemplar| exemplar["labels"].clone()).collect()
     }
 
     /// The value of a `PromQL` expression that gives one number; `None` while it gives nothing.

@@ -80,6 +80,11 @@ impl TracedItems {
         self.seen - self.kept.len()
     }
 
+    /// Their records, in no order.
+    pub fn records(&self) -> impl Iterator<Item = &ItemRecord> {
+        self.kept.iter().map(|Reverse(ranked)| &ranked.record)
+    }
+
     /// Their records, in the order of the batch.
     #[must_use]
     pub fn into_records(self) -> Vec<ItemRecord> {

@@ -68,7 +68,7 @@ pub(in crate::telemetry) fn of_batch(
         reason: batch.end.reason().or_else(|| is_gone.then(|| batch.end.as_str())),
         took: tree.calendar.since(batch.began),
         bytes_in: batch.bytes_in as u64,
-        bytes_out: batch.bytes_out as u64,
+        bytes_out: batch.bytes_out,
     };
     let attributes = Attributes::default()
         .text("batchgate.batch.format", batch.format)

@@ -1,0 +1,101 @@
+//! `/metrics`: the format and the coding that the reader asks for.
+//!
+//! In: Accept and Accept-Encoding. Out: Prometheus' text format, or OpenMetrics for those who want it more, which Prometheus does;
+//! as gzip, if that is taken.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::Response;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
+
+use super::targets;
+use crate::format::Accept;
+use crate::state::gateway::Gateway;
+use crate::telemetry::Exposition;
+
+/// The answer to a request with these fields.
+pub(super) fn answer(gateway: &Gateway, headers: &HeaderMap) -> Response<Bytes> {
+    targets::measure(&gateway.snapshot(), &gateway.metrics);
+    gateway.metrics.set_buffers(gateway.memory.held(), gateway.memory.limit());
+    let format = format(headers);
+    let text = gateway.metrics.exposition(format);
+    let coded = if takes_gzip(headers) { gzip(&text).ok() } else { None };
+    let coding = coded.as_ref().map(|_| HeaderValue::from_static("gzip"));
+    let mut answer = Response::new(Bytes::from(coded.unwrap_or(text)));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    answer.headers_mut().extend(coding.map(|coding| (CONTENT_ENCODING, coding)));
+    answer
+}
+
+/// The format that is wanted most; of two that are wanted alike, the older one.
+fn format(headers: &HeaderMap) -> Exposition {
+    let accept = Accept::from_headers(headers);
+    let ranges = accept.ranges();
+    let is_wanted = ranges.weight_of("application/openmetrics-text") > ranges.weight_of("text/plain");
+    if is_wanted { Exposition::OpenMetrics } else { Exposition::Text }
+}
+
+/// Whether gzip is named with a weight above zero (RFC 9110 §12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let is_gzip = |coding: &str| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
+        name.trim().eq_ignore_ascii_case("gzip") && weight.parse::<f32>().is_ok_and(|weight| weight > 0.0)
+    };
+    values.flat_map(|value| value.split(',')).any(is_gzip)
+}
+
+fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text)?;
+    encoder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{ACCEPT, HeaderName};
+
+    use super::*;
+
+    fn fields(name: HeaderName, value: &'static str) -> HeaderMap {
+        let value = (!value.is_empty()).then(|| (name, HeaderValue::from_static(value)));
+        value.into_iter().collect()
+    }
+
+    #[test]
+    fn open_metrics_is_for_those_who_want_it_more() {
+        let of_prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;\
+                             q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        for (accept, expected) in [
+            ("", Exposition::Text),
+            ("*/*", Exposition::Text),
+            ("text/plain", Exposition::Text),
+            ("text/html, */*;q=0.8", Exposition::Text),
+            ("application/openmetrics-text;q=0.3, text/plain;q=0.4", Exposition::Text),
+            ("application/openmetrics-text; version=1.0.0", Exposition::OpenMetrics),
+            (of_prometheus, Exposition::OpenMetrics),
+        ] {
+            assert_eq!(format(&fields(ACCEPT, accept)), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_for_those_who_take_it() {
+        for (accepted, expected) in [
+            ("", false),
+            ("*", false),
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("br", false),
+        ] {
+            assert_eq!(takes_gzip(&fields(ACCEPT_ENCODING, accepted)), expected, "{accepted}");
+        }
+    }
+}
