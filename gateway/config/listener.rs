@@ -26,6 +26,11 @@ pub(in crate::config) struct ListenDocument {
 
     /// Speaks TLS here, with HTTP/2 by ALPN. Without it: plain HTTP/1.1, and HTTP/2 by prior knowledge.
     pub(in crate::config) tls: Option<At<TlsDocument>>,
+
+    /// The port of HTTPS to which every request here is redirected (308), with the same host, path and query. Requests that
+    /// reached a trusted proxy over HTTPS are served.
+    #[schemars(range(min = 1), example = 443)]
+    pub(in crate::config) redirect_to_https: Option<At<u16>>,
 }
 
 /// A certificate and its key, as PEM files; paths are relative to the configuration file.
@@ -50,6 +55,17 @@ pub struct Listener {
     pub address: ListenAddress,
     /// Its certificate, if it speaks TLS (then h2 by ALPN; without TLS, h2c by prior knowledge).
     pub tls: Option<ListenerTls>,
+    /// The port of HTTPS to which its clients are redirected.
+    pub redirect_to_https: Option<u16>,
+}
+
+impl Listener {
+    /// Whether a connection to this address came through it.
+    #[must_use]
+    pub fn takes(&self, local: SocketAddr) -> bool {
+        let ListenAddress::Tcp(bound) = &self.address else { return false };
+        bound.port() == local.port() && (bound.ip().is_unspecified() || bound.ip() == local.ip())
+    }
 }
 
 /// An address to listen on: `host:port`, or `unix:/path`.
@@ -85,10 +101,25 @@ impl Resolver<'_> {
         all(documents.iter().map(|document| {
             let tls = document.tls.as_ref().map(|tls| self.listener_tls(tls));
             let address = self.address(&document.address)?;
+            let redirect_to_https = self.redirect_to_https(document, &address)?;
             self.free(&address, &document.address, &taken)?;
             taken.push((address.clone(), document.address.span));
-            Ok(Listener { address, tls: tls.transpose()? })
+            Ok(Listener { address, tls: tls.transpose()?, redirect_to_https })
         }))
+    }
+
+    fn redirect_to_https(
+        &mut self,
+        document: &ListenDocument,
+        address: &ListenAddress,
+    ) -> Resolved<Option<u16>> {
+        let Some(port) = &document.redirect_to_https else { return Ok(None) };
+        let problem = match address {
+            ListenAddress::Unix(_) => "a Unix socket has no clients to redirect",
+            ListenAddress::Tcp(_) if document.tls.is_some() => "a listener with `tls` speaks HTTPS already",
+            ListenAddress::Tcp(_) => return Ok(Some(port.value)),
+        };
+        self.refuse(port.span, problem, "remove `redirect_to_https`")
     }
 
     /// `None` where it is off.

@@ -39,7 +39,7 @@ mod seen;
 mod unread;
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,6 +158,11 @@ impl Session {
     /// The name in the client's certificate, which the listener has verified.
     pub(crate) fn certificate_name(&self) -> Option<Arc<str>> {
         client_name(self.digest().ssl_digest.as_deref()?)
+    }
+
+    /// The address at which the client reached the gateway; `None` for a Unix socket.
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.digest().socket_digest.as_ref()?.local_addr()?.as_inet().copied()
     }
 
     /// The address of the other end of the connection; `None` for a Unix socket.
