@@ -51,6 +51,9 @@ mod routing;
 /// Paths that services have elsewhere, and urls that are mapped back.
 mod rewriting;
 
+/// Routes that answer by themselves: redirects and fixed answers.
+mod redirects;
+
 /// Batches in multipart/mixed, and the clients that send them.
 mod multipart;
 

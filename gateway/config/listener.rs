@@ -28,6 +28,11 @@ pub(in crate::config) struct ListenDocument {
     /// Connections begin with a header of the PROXY protocol (version 1 or 2), which says where the client is: `trusted`, those
     /// from `trusted_proxies`. Absent: none.
     pub(in crate::config) proxy_protocol: Option<At<ProxyProtocol>>,
+
+    /// The port of HTTPS to which every request here is redirected (308), with the same host, path and query. Requests that
+    /// reached a trusted proxy over HTTPS are served.
+    #[schemars(range(min = 1), example = 443)]
+    pub(in crate::config) redirect_to_https: Option<At<u16>>,
 }
 
 /// Which connections begin with a header of the PROXY protocol.
@@ -47,6 +52,17 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
     /// Which connections begin with a header of the PROXY protocol; `None`: none.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// The port of HTTPS to which its clients are redirected.
+    pub redirect_to_https: Option<u16>,
+}
+
+impl Listener {
+    /// Whether a connection to this address came through it.
+    #[must_use]
+    pub fn takes(&self, local: SocketAddr) -> bool {
+        let ListenAddress::Tcp(bound) = &self.address else { return false };
+        bound.port() == local.port() && (bound.ip().is_unspecified() || bound.ip() == local.ip())
+    }
 }
 
 /// An address to listen on: `host:port`, or `unix:/path`.
@@ -73,10 +89,11 @@ impl Resolver<'_> {
         all(documents.iter().map(|document| {
             let tls = document.tls.as_ref().map(|tls| self.listener_tls(tls));
             let address = self.address(&document.address)?;
+            let redirect_to_https = self.redirect_to_https(document, &address)?;
             self.free(&address, &document.address, &taken)?;
             taken.push((address.clone(), document.address.span));
             let proxy_protocol = document.proxy_protocol.as_ref().map(|at| at.value);
-            Ok(Listener { address, tls: tls.transpose()?, proxy_protocol })
+            Ok(Listener { address, tls: tls.transpose()?, proxy_protocol, redirect_to_https })
         }))
     }
 
@@ -93,6 +110,20 @@ impl Resolver<'_> {
             let help = "name the proxies' networks under `trusted_proxies`, or remove it";
             self.warn(protocol.span, "`proxy_protocol` does nothing without `trusted_proxies`", help);
         }
+    }
+
+    fn redirect_to_https(
+        &mut self,
+        document: &ListenDocument,
+        address: &ListenAddress,
+    ) -> Resolved<Option<u16>> {
+        let Some(port) = &document.redirect_to_https else { return Ok(None) };
+        let problem = match address {
+            ListenAddress::Unix(_) => "a Unix socket has no clients to redirect",
+            ListenAddress::Tcp(_) if document.tls.is_some() => "a listener with `tls` speaks HTTPS already",
+            ListenAddress::Tcp(_) => return Ok(Some(port.value)),
+        };
+        self.refuse(port.span, problem, "remove `redirect_to_https`")
     }
 
     /// `None` where it is off.

@@ -87,6 +87,7 @@ mod resolver;
 mod retry;
 mod rewrite;
 mod route;
+mod route_answer;
 mod route_match;
 mod route_policy;
 mod served_certificate;

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode};
+use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::resolver::{Refused, Resolved, Resolver, Seen, all};
+use super::resolver::{Resolved, Resolver, Seen, all};
 use super::rewrite::{RewriteDocument, Written};
+use super::route_answer::{RedirectDocument, RespondDocument};
 use super::route_match::{Earlier, MatchDocument};
 use super::undo::UndoDocument;
 use super::yaml::wrappers::At;
-use crate::route::{EncodedSlashes, MethodSet, PathPattern, Respond, Route, RouteAction};
+use crate::route::{EncodedSlashes, MethodSet, PathPattern, Route, RouteAction};
 
-/// One route: to an upstream, or a fixed answer.
+/// One route: to an upstream, a fixed answer, or a redirect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{ "required": ["upstream"] }, { "required": ["respond"] }]))]
+#[schemars(extend("oneOf" = [{ "required": ["upstream"] }, { "required": ["respond"] }, { "required": ["redirect"] }]))]
 pub(in crate::config) struct RouteDocument {
     /// The path prefix. `/orders/` takes all that is below it; `/orders` takes itself too, and not
     /// `/ordersX`. `{name}` is any one segment: `/orders/{id}/lines`.
@@ -74,24 +74,12 @@ pub(in crate::config) struct RouteDocument {
     /// A fixed answer instead of an upstream.
     pub(in crate::config) respond: Option<At<RespondDocument>>,
 
+    /// Sends clients elsewhere instead of to an upstream, with the rest of the path and the query.
+    pub(in crate::config) redirect: Option<At<RedirectDocument>>,
+
     /// Its name in metrics and logs; the path where this is absent, with the hosts before it and the conditions behind if
     /// several routes have that path.
     pub(in crate::config) name: Option<At<String>>,
-}
-
-/// A fixed answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct RespondDocument {
-    /// Its status.
-    #[schemars(range(min = 200, max = 599), example = 404)]
-    pub(in crate::config) status: u16,
-    /// Its body.
-    #[serde(default)]
-    pub(in crate::config) body: At<String>,
-    /// The body's media type.
-    #[serde(default = "default_content_type")]
-    pub(in crate::config) content_type: At<String>,
 }
 
 impl RouteDocument {
@@ -99,6 +87,7 @@ impl RouteDocument {
     pub(super) fn prepare_to_show(&mut self, name: At<String>) {
         self.name.get_or_insert(name);
         self.conditions.iter_mut().for_each(|conditions| conditions.value.mask());
+        self.respond.iter_mut().for_each(|respond| respond.value.mask());
     }
 }
 
@@ -175,7 +164,7 @@ impl Resolver<'_> {
 
     fn check_coalescing(&mut self, route: &Route, coalesce: &At<bool>) {
         let never = match &route.action {
-            RouteAction::Respond(_) => "on a route that answers by itself",
+            RouteAction::Respond(_) | RouteAction::Redirect(_) => "on a route that answers by itself",
             RouteAction::Forward { .. } if !route.batchable => "on a route that takes no items of batches",
             RouteAction::Forward { .. } if !route.methods.allows(&Method::HEAD) => {
                 "on a route that allows neither GET nor HEAD"
@@ -189,7 +178,7 @@ impl Resolver<'_> {
 
     fn check_undo(&mut self, route: &Route, undo: Option<&At<UndoDocument>>) {
         let never = match &route.action {
-            RouteAction::Respond(_) => "on a route that answers by itself",
+            RouteAction::Respond(_) | RouteAction::Redirect(_) => "on a route that answers by itself",
             RouteAction::Forward { .. } if !route.batchable => "on a route that takes no items of batches",
             RouteAction::Forward { .. } => return,
         };
@@ -199,27 +188,34 @@ impl Resolver<'_> {
     }
 
     fn action(&mut self, document: &At<RouteDocument>, path: Option<&PathPattern>) -> Resolved<RouteAction> {
-        let RouteDocument { upstream, strip_prefix, rewrite, respond, .. } = &document.value;
+        let RouteDocument { upstream, strip_prefix, rewrite, respond, redirect, .. } = &document.value;
         let written = Written { strip_prefix: strip_prefix.as_ref(), rewrite: rewrite.as_ref() };
-        match (upstream, respond) {
-            (Some(upstream), None) => {
-                let mapping = self.mapping(written, path);
-                let upstream = self.upstream_named(upstream);
-                Ok(RouteAction::Forward { upstream: upstream?, mapping: mapping? })
-            }
-            (None, Some(respond)) => {
-                self.unused_rewrite(written);
-                self.respond(respond).map(RouteAction::Respond)
-            }
-            (Some(_), Some(respond)) => {
-                self.refuse(respond.span, "a route has either `upstream` or `respond`", "remove one of them")
-            }
-            (None, None) => self.refuse(
-                document.span,
-                "the route leads nowhere",
-                "add `upstream: NAME`, or `respond: { status: 404 }`",
-            ),
+        let ways = [
+            upstream.as_ref().map(|upstream| upstream.span),
+            respond.as_ref().map(|respond| respond.span),
+            redirect.as_ref().map(|redirect| redirect.span),
+        ];
+        if let [_, second, ..] = ways.into_iter().flatten().collect::<Vec<_>>()[..] {
+            let message = "a route has only one of `upstream`, `respond` and `redirect`";
+            return self.refuse(second, message, "remove the others");
         }
+        if let Some(upstream) = upstream {
+            let mapping = self.mapping(written, path);
+            let upstream = self.upstream_named(upstream);
+            return Ok(RouteAction::Forward { upstream: upstream?, mapping: mapping? });
+        }
+        self.unused_rewrite(written);
+        if let Some(respond) = respond {
+            return self.respond(respond).map(RouteAction::Respond);
+        }
+        if let Some(redirect) = redirect {
+            return self.redirect(&redirect.value, path).map(RouteAction::Redirect);
+        }
+        self.refuse(
+            document.span,
+            "the route leads nowhere",
+            "add `upstream: NAME`, `respond: { status: 404 }` or `redirect: { to: /new/ }`",
+        )
     }
 
     pub(super) fn methods(&mut self, names: Option<&[At<String>]>) -> Resolved<MethodSet> {
@@ -232,46 +228,8 @@ impl Resolver<'_> {
         }
         Ok(MethodSet::Only(only))
     }
-
-    fn respond(&mut self, document: &At<RespondDocument>) -> Resolved<Respond> {
-        let document_place = document.span;
-        let RespondDocument { status, body, content_type } = &document.value;
-        let status = StatusCode::from_u16(*status).map_err(|_| Refused)?;
-        let bodyless =
-            matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
-        if bodyless && !body.value.is_empty() {
-            let message = format!("a reply with status {} has no body", status.as_u16());
-            return self.refuse(body.span, message, "remove the body, or answer with another status");
-        }
-        if needs_location(status) {
-            let message = format!(
-                "a reply with status {} needs a Location, which a fixed answer does not have",
-                status.as_u16()
-            );
-            let help = "answer with another status, such as 404 or 410";
-            return self.refuse(document_place, message, help);
-        }
-        if HeaderValue::from_str(&content_type.value).is_err() || !content_type.value.contains('/') {
-            let message = format!("{} is not a media type", content_type.shown());
-            return self.refuse(content_type.span, message, "write it as `text/plain; charset=utf-8`");
-        }
-        Ok(Respond {
-            status,
-            body: Bytes::from(body.value.clone()),
-            content_type: content_type.value.clone(),
-        })
-    }
-}
-
-/// Redirects: without a Location no client can follow them (RFC 9110 §15.4).
-const fn needs_location(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
 const fn yes() -> bool {
     true
-}
-
-fn default_content_type() -> At<String> {
-    "text/plain; charset=utf-8".to_owned().into()
 }

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::masking::is_secret_field;
+use super::headers::is_hidden;
 use super::resolver::{Resolved, Resolver, Seen, all};
 use super::yaml::secrets::STARS;
 use super::yaml::span::Span;
@@ -49,10 +49,6 @@ impl MatchDocument {
         });
         methods.chain(fields)
     }
-}
-
-fn is_hidden(name: &At<String>, value: &At<String>) -> bool {
-    value.from_environment || is_secret_field(&name.value.to_ascii_lowercase())
 }
 
 /// A route that was looked at, and where its path is written.

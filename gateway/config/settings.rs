@@ -30,6 +30,7 @@ use super::sampler::Sampler;
 use super::tracing::{Tracing, TracingDocument};
 use super::trusted_proxies::TrustedProxies;
 use super::upstream::{Upstream, UpstreamDocument};
+use super::yaml::span::Span;
 use super::yaml::tree::read_written;
 use super::yaml::wrappers::{At, Named, OneOrMany};
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
@@ -265,6 +266,12 @@ impl Document {
         if named { Clients::Named } else { Clients::Anonymous }
     }
 
+    /// Where the redirect of each route is written.
+    fn places_of_redirects(&self) -> Vec<Option<Span>> {
+        let redirects = self.routes.iter().map(|route| route.value.redirect.as_ref());
+        redirects.map(|redirect| redirect.and_then(|redirect| redirect.value.to.span)).collect()
+    }
+
     /// The names of the upstreams that a route or `auth` leads to.
     fn used_upstreams(&self) -> Vec<&str> {
         let routes = self.routes.iter().filter_map(|route| route.value.upstream.as_ref());
@@ -299,15 +306,20 @@ impl Document {
 }
 
 impl Resolver<'_> {
+    fn route_table(
+        &mut self,
+        documents: &[At<RouteDocument>],
+        upstreams: &[Upstream],
+    ) -> Resolved<RouteTable> {
+        self.routes(documents).map(|routes| RouteTable::new(below_base_paths(routes, upstreams)))
+    }
+
     /// The settings, if nothing in them is wrong.
     pub(super) fn settings(&mut self, document: Document) -> Resolved<Settings> {
         let listen = self.listeners(&document.listen.0);
         let admin = self.admin(&document.admin, &document.listen.0);
         let upstreams = self.upstreams(&document.upstreams);
-        let routes = self.routes(&document.routes).map(|routes| {
-            let known = upstreams.as_deref().unwrap_or_default();
-            RouteTable::new(below_base_paths(routes, known))
-        });
+        let routes = self.route_table(&document.routes, upstreams.as_deref().unwrap_or_default());
         let policies = document.routes.iter().map(|route| RoutePolicy::from_document(&route.value));
         let policies = policies.collect();
         let batch = self.endpoints(&document.batch);
@@ -335,6 +347,9 @@ impl Resolver<'_> {
             self.keys_of_bulk_without_effect(&document.bulk);
             self.unused_proxy_protocol(&document.listen.0, &document.trusted_proxies);
             self.unused_undo(&document.routes, &document.batch);
+            if let Ok(routes) = &routes {
+                self.redirect_loops(&document.places_of_redirects(), routes);
+            }
             if let (Ok(endpoints), Ok(routes)) = (&batch, &routes) {
                 self.other_methods_without_route(&document.batch, endpoints, routes);
             }

@@ -251,7 +251,7 @@ impl<'run> Source<'run> {
     fn from_route(route: &'run Route) -> Option<Self> {
         match &route.action {
             RouteAction::Forward { upstream, mapping } => Some(Self { upstream: *upstream, mapping }),
-            RouteAction::Respond(_) => None,
+            RouteAction::Respond(_) | RouteAction::Redirect(_) => None,
         }
     }
 }

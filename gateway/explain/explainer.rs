@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
+use http::header::LOCATION;
 
 use super::context::{Arrival, Audience, ExplainContext};
 use super::explanation::{ExplainedCall, ExplainedItem, ExplainedRejection, Explanation, Fate};
@@ -78,7 +79,10 @@ fn explain_item(
             None => Fate::Later,
         },
         Step::Same(first) => Fate::SharesCallOf(first.position()),
-        Step::Respond(respond) => Fate::Respond { status: respond.status.as_u16() },
+        Step::Respond(respond) => {
+            let location = respond.header(&LOCATION).and_then(|url| url.to_str().ok()).map(str::to_owned);
+            Fate::Respond { status: respond.status.as_u16(), location }
+        }
         Step::Rejected(rejection) => {
             let error_reply = problem::of_rejection(rejection);
             Fate::Rejected(ExplainedRejection {
@@ -148,7 +152,7 @@ fn texts(names: &[Box<str>]) -> Vec<String> {
 fn fate_of_call(call: &Call, method: &Method, context: &ExplainContext<'_>) -> Fate {
     match context.settings.upstream(call.upstream) {
         Some(upstream) => Fate::Call(explain_call(call, upstream, method, context)),
-        None => Fate::Respond { status: 502 },
+        None => Fate::Respond { status: 502, location: None },
     }
 }
 

@@ -92,6 +92,9 @@ pub(super) enum Fate {
     SharesCallOf(usize),
     Respond {
         status: u16,
+        /// Where a redirect leads.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        location: Option<String>,
     },
     Rejected(ExplainedRejection),
     /// Its destination is known only once the result is there that its url refers to.

@@ -103,8 +103,10 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
         Fate::SharesCallOf(position) => {
             writeln!(formatter, "   shares    the call of item {position}")
         }
-        Fate::Respond { status } => {
-            writeln!(formatter, "   answered  {status} by the route, without an upstream")
+        Fate::Respond { status, location } => {
+            let to =
+                location.as_ref().map(|url| format!(", to {}", one_line(url, WIDTH))).unwrap_or_default();
+            writeln!(formatter, "   answered  {status} by the route, without an upstream{to}")
         }
         Fate::Later => writeln!(formatter, "   later     its url refers to another item's result"),
         Fate::Rejected(rejection) => {

@@ -72,8 +72,14 @@ pub(crate) fn plan_template(
     } else {
         let seeker = Seeker { method: &subject.method, headers: &headers };
         let found = context.route_for(&url, seeker, body.as_ref(), matched)?;
-        if let RouteAction::Respond(respond) = &found.route.action {
-            return Ok((Step::Respond(respond.clone()), indices));
+        match &found.route.action {
+            RouteAction::Respond(respond) => return Ok((Step::Respond(respond.clone()), indices)),
+            RouteAction::Redirect(redirect) if template.url.is_none() => {
+                let answer = redirect.respond(found.url.path.as_written(), &found.url.query);
+                return Ok((Step::Respond(answer), indices));
+            }
+            // Where it leads is not known yet.
+            RouteAction::Redirect(_) | RouteAction::Forward { .. } => {}
         }
         Some((found.index, &found.route.action))
     };
@@ -81,8 +87,8 @@ pub(crate) fn plan_template(
         Some((route, RouteAction::Forward { upstream, .. })) => {
             Some(Destination { route, upstream: *upstream })
         }
-        // A fixed answer has no Location.
-        Some((_, RouteAction::Respond(_))) | None => None,
+        // A fixed answer has no Location of an upstream's.
+        Some((_, RouteAction::Respond(_) | RouteAction::Redirect(_))) | None => None,
     };
     let (method, href) = (subject.method.clone(), subject.href.clone());
     let later =

@@ -148,6 +148,9 @@ pub(super) fn plan_content(
     let found = context.route_for(&subject.href, seeker, item.body.as_ref(), matched)?;
     match &found.route.action {
         RouteAction::Respond(respond) => Ok(Step::Respond(respond.clone())),
+        RouteAction::Redirect(redirect) => {
+            Ok(Step::Respond(redirect.respond(found.url.path.as_written(), &found.url.query)))
+        }
         RouteAction::Forward { upstream, mapping } => {
             let (upstream, target) = (*upstream, found.url.to_upstream(mapping));
             let Item { headers, spellings, body, timeout, .. } = item;

@@ -107,6 +107,15 @@ impl PathPattern {
         &self.text
     }
 
+    /// A path that it covers, with this text in place of each variable and in a segment below.
+    pub(super) fn filled_with(&self, text: &str) -> String {
+        let segments = self.segments.iter().map(|segment| match segment {
+            Segment::Literal(literal) => literal,
+            Segment::Variable(_) => text,
+        });
+        segments.chain([text]).flat_map(|segment| ["/", segment]).collect()
+    }
+
     /// The names of its variables, in their order.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {

@@ -151,7 +151,7 @@ impl ReferenceRules<'_> {
                 Ok(format!("{}{query}", mapping.to_upstream(canonical.as_written())))
             }
             RouteAction::Forward { .. } => Err(ReferenceProblem::Forbidden("leads to another upstream")),
-            RouteAction::Respond(_) => Err(NO_UPSTREAM),
+            RouteAction::Respond(_) | RouteAction::Redirect(_) => Err(NO_UPSTREAM),
         }
     }
 

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::Method;
 
 use super::canonical::{CanonicalPath, EncodedSlashes};
 use super::facts::{Conditions, RequestFacts};
@@ -13,6 +12,8 @@ use super::mapping::Mapping;
 use super::method::MethodSet;
 use super::pattern::PathPattern;
 use super::reading::Ambiguity;
+use super::redirect::Redirect;
+use super::respond::Respond;
 use super::tree::PathTree;
 use super::undo::UndoRules;
 
@@ -54,17 +55,8 @@ pub enum RouteAction {
     },
     /// Sends a fixed answer.
     Respond(Respond),
-}
-
-/// A fixed answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Respond {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its body.
-    pub body: Bytes,
-    /// The body's media type.
-    pub content_type: String,
+    /// Sends the client elsewhere.
+    Redirect(Redirect),
 }
 
 impl Route {

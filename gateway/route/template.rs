@@ -224,8 +224,12 @@ mod tests {
 
     #[test]
     fn a_template_belongs_to_a_route() {
-        let respond =
-            Respond { status: http::StatusCode::OK, body: bytes::Bytes::new(), content_type: String::new() };
+        let respond = Respond {
+            status: http::StatusCode::OK,
+            body: bytes::Bytes::new(),
+            content_type: String::new(),
+            headers: Vec::new(),
+        };
         let route =
             |text: &str| Route::new(PathPattern::parse(text).unwrap(), RouteAction::Respond(respond.clone()));
         let paths = ["/orders", "/orders/x", "/orders/xx/y", "/files/", "/t/{id}/lines", "/t/{id}/lines/x"];

@@ -50,6 +50,9 @@ impl PathTree {
         accepts: &mut impl FnMut(RouteIndex) -> bool,
     ) -> Option<RouteIndex> {
         let Some(rest) = rest else { return first_of(&self.itself, accepts) };
+        if self.literals.is_empty() && self.variable.is_none() {
+            return first_of(&self.below, accepts).or_else(|| first_of(&self.itself, accepts));
+        }
         let (segment, behind) = match rest.split_once('/') {
             Some((segment, behind)) => (segment, Some(behind)),
             None => (rest, None),

@@ -140,7 +140,7 @@ impl Origin<'_> {
                 is_upstream: &|authority| (context.is_upstream)(upstream, authority),
                 own_origin: context.own_origin,
             })),
-            RouteAction::Respond(_) => None,
+            RouteAction::Respond(_) | RouteAction::Redirect(_) => None,
         }
     }
 

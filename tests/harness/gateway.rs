@@ -34,6 +34,8 @@ pub(crate) struct Setup {
     client_authority: Option<PathBuf>,
     program: Option<PathBuf>,
     unix: Option<PathBuf>,
+    /// More members of the main listener.
+    listener: &'static str,
 }
 
 impl Setup {
@@ -94,6 +96,11 @@ impl Setup {
         Self { unix: Some(path), ..self }
     }
 
+    /// With more members of the main listener: `redirect_to_https: 443`.
+    pub(crate) fn with_listener(self, members: &'static str) -> Self {
+        Self { listener: members, ..self }
+    }
+
     /// Starts it.
     pub(crate) fn start(self) -> Gateway {
         Gateway::start_with(self)
@@ -110,7 +117,9 @@ impl Setup {
         };
         let unix = self.unix.as_ref().map_or_else(String::new, |path| format!(", unix:{}", path.display()));
         let yaml = &self.yaml;
-        format!("listen: [127.0.0.1:{main}{second}{unix}]\nadmin: 127.0.0.1:{admin}\n{yaml}\n")
+        let more = if self.listener.is_empty() { "" } else { ", " };
+        let main = format!("{{ address: 127.0.0.1:{main}{more}{} }}", self.listener);
+        format!("listen: [{main}{second}{unix}]\nadmin: 127.0.0.1:{admin}\n{yaml}\n")
     }
 }
 

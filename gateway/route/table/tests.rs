@@ -7,7 +7,7 @@ use crate::route::Strictness;
 fn route(text: &str) -> Route {
     let (hosts, rest) = text.split_at(text.find('/').unwrap());
     let (path, conditions) = rest.split_once(' ').unwrap_or((rest, ""));
-    let respond = Respond { status: StatusCode::OK, body: Bytes::new(), content_type: String::new() };
+    let respond = Respond::default();
     let mut asked = Conditions::default();
     for word in conditions.split(' ').filter(|word| !word.is_empty()) {
         match word.split_once('=') {
