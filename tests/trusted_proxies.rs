@@ -45,6 +45,16 @@ fn what_an_untrusted_client_says_of_its_address_counts_for_nothing() {
 }
 
 #[test]
+fn forwarded_says_the_same_where_the_other_field_is_absent() {
+    let upstream = Upstream::start();
+    let gateway = behind("127.0.0.0/8", &upstream, ONE_EACH);
+    let status = |value: &str| gateway.send(&Request::get("/single").header("Forwarded", value)).status;
+    assert_eq!([status("for=192.0.2.1"), status("for=6.6.6.6, for=\"192.0.2.1:80\"")], [200, 429]);
+    assert_eq!(status("for=\"[2001:db8::1]\";proto=https"), 200);
+    gateway.log_line(&[("kind", "request"), ("client", "2001:db8::1")]);
+}
+
+#[test]
 fn the_chain_that_services_get_ends_with_the_proxy() {
     let upstream = Upstream::start();
     let gateway = behind("127.0.0.1", &upstream, "");

@@ -1,9 +1,11 @@
-//! What trusted proxies report about a client: its address (X-Forwarded-For) and whether it used TLS.
+//! What trusted proxies report about a client: its address (X-Forwarded-For, or without that Forwarded) and whether it used
+//! TLS.
 //!
 //! Each proxy appends the address from which it was called. Read from the right, the first address that does not
 //! belong to a trusted proxy is the client's. Everything to the left of it is only the client's own claim.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
 
 use http::header::HeaderMap;
 
@@ -24,16 +26,54 @@ pub(super) fn client_address(
     if !trusted.trust(peer) {
         return client;
     }
-    for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
-        for written in value.as_bytes().rsplit(|byte| *byte == b',') {
-            let Some(address) = address(written) else { return client };
-            client = Some(address);
-            if !trusted.trust(client) {
-                return client;
-            }
-        }
-    }
+    let from_the_right = |address: Option<IpAddr>| {
+        let Some(address) = address else { return ControlFlow::Break(()) };
+        client = Some(address);
+        if trusted.trust(client) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let _ = if headers.contains_key(X_FORWARDED_FOR) {
+        let values = headers.get_all(X_FORWARDED_FOR).iter().rev();
+        let written = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+        written.map(address).try_for_each(from_the_right)
+    } else {
+        let values = headers.get_all(FORWARDED).iter().rev();
+        let elements = values.flat_map(|value| outside_of_quotes(value.as_bytes(), b','));
+        elements.map(address_for).try_for_each(from_the_right)
+    };
     client
+}
+
+/// The address of an element of Forwarded (RFC 7239 §4, §6).
+fn address_for(element: &[u8]) -> Option<IpAddr> {
+    let value = outside_of_quotes(element, b';').find_map(|pair| {
+        let (name, value) = pair.trim_ascii().split_at_checked(b"for=".len())?;
+        name.eq_ignore_ascii_case(b"for=").then_some(value)
+    })?;
+    let bare = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    address(bare.unwrap_or(value))
+}
+
+/// The pieces between separators that are not within a quoted string, from the right. What a client has written to the left of
+/// a proxy's own piece can't change that piece.
+fn outside_of_quotes(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let mut left = Some(text);
+    std::iter::from_fn(move || {
+        let rest = left?;
+        let mut is_quoted = false;
+        let found = (0..rest.len()).rev().find(|at| {
+            let byte = rest.get(*at).copied();
+            is_quoted ^= byte == Some(b'"') && !is_escaped(rest, *at);
+            !is_quoted && byte == Some(separator)
+        });
+        left = found.and_then(|at| rest.get(..at));
+        rest.get(found.map_or(0, |at| at + 1)..)
+    })
+}
+
+/// Whether a byte of a quoted string follows an odd number of backslashes.
+fn is_escaped(text: &[u8], at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 /// Parses an address as proxies write it: bare, in brackets, or with a port.
@@ -106,7 +146,42 @@ mod tests {
         }
     }
 
+    #[test]
+    fn without_the_other_field_forwarded_says_who_the_client_is() {
+        let found = |values: &[&str]| {
+            let values: Vec<_> = values.iter().map(|value| (FORWARDED, *value)).collect();
+            client_address(&trusted(), "10.0.0.1".parse().ok(), &fields(&values)).unwrap().to_string()
+        };
+        for (values, expected) in [
+            (&["for=198.51.100.7"][..], "198.51.100.7"),
+            (&["proto=http; For=\"198.51.100.7:4711\" ;by=10.0.0.1"], "198.51.100.7"),
+            (&["for=\"[2001:db9::7]:4711\""], "2001:db9::7"),
+            (&["for=6.6.6.6, for=198.51.100.7;host=\"a\", for=10.0.0.2"], "198.51.100.7"),
+            (&["for=6.6.6.6", "for=198.51.100.7", "for=10.0.0.2"], "198.51.100.7"),
+            (&["for=198.51.100.7;host=\"a,for=6.6.6.6;b\""], "198.51.100.7"),
+            (&["for=198.51.100.7;host=\"a\\\",for=6.6.6.6;b\""], "198.51.100.7"),
+            (&["for=\"a, for=198.51.100.7;host=\"h\""], "198.51.100.7"),
+            (&["for=198.51.100.7, for=unknown, for=10.0.0.2"], "10.0.0.2"),
+            (&["for=198.51.100.7, for=_hidden"], "10.0.0.1"),
+            (&["for=198.51.100.7, proto=https"], "10.0.0.1"),
+            (&[""], "10.0.0.1"),
+            (&[], "10.0.0.1"),
+        ] {
+            assert_eq!(found(values), expected, "{values:?}");
+        }
+        let both = fields(&[(FORWARDED, "for=6.6.6.6"), (X_FORWARDED_FOR, "198.51.100.7")]);
+        let client = client_address(&trusted(), "10.0.0.1".parse().ok(), &both);
+        assert_eq!(client, "198.51.100.7".parse().ok());
+    }
+
     proptest! {
+        #[test]
+        fn nothing_before_a_proxys_own_element_counts(value in "[ -~\t]{0,60}") {
+            let forwarded = format!("{value}, for=198.51.100.7;host=\"a\"");
+            let client = client_address(&trusted(), "10.0.0.1".parse().ok(), &fields(&[(FORWARDED, &forwarded)]));
+            prop_assert_eq!(client, "198.51.100.7".parse().ok());
+        }
+
         #[test]
         fn only_a_trusted_proxy_can_set_the_address(value in "[ -~\t]{0,60}") {
             prop_assert_eq!(found("192.0.2.1", &[value.as_bytes()]), "192.0.2.1");

@@ -125,7 +125,7 @@ impl Resolver<'_> {
     }
 
     /// A name that the operator may set or remove: not what frames the message.
-    fn settable(&mut self, name: &At<String>) -> Resolved<HeaderName> {
+    pub(super) fn settable(&mut self, name: &At<String>) -> Resolved<HeaderName> {
         let header = self.header_name(name)?;
         let message = format!("the header {} is the gateway's own", name.shown());
         if header == http::header::HOST {
@@ -139,6 +139,12 @@ impl Resolver<'_> {
             );
         }
         Ok(header)
+    }
+
+    /// The value of a field that is written as text.
+    pub(super) fn text_of_field(&mut self, name: &At<String>, text: &At<String>) -> Resolved<HeaderValue> {
+        let value = HeaderValueDocument { text: Some(text.clone()), file: None };
+        self.header_value(name, &At { value, span: text.span, from_environment: text.from_environment })
     }
 
     fn header_value(
@@ -171,6 +177,11 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// Whether the value of a field is not shown: it came from the environment, or the field's name is that of a secret.
+pub(super) fn is_hidden(name: &At<String>, value: &At<String>) -> bool {
+    value.from_environment || is_secret_field(&name.value.to_ascii_lowercase())
 }
 
 fn secret_text(bytes: Vec<u8>) -> Result<String, PemError> {

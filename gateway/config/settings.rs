@@ -23,12 +23,14 @@ use super::log::LogSettings;
 use super::name_servers::ResolverDocument;
 use super::rate_limit::{Clients, Limited, RateLimit, RateLimitDocument};
 use super::resolver::{Resolved, Resolver};
-use super::route::RouteDocument;
+use super::rewrite::below_base_paths;
+use super::route::{RouteDocument, route_names};
 use super::route_policy::RoutePolicy;
 use super::sampler::Sampler;
 use super::tracing::{Tracing, TracingDocument};
 use super::trusted_proxies::TrustedProxies;
 use super::upstream::{Upstream, UpstreamDocument};
+use super::yaml::span::Span;
 use super::yaml::tree::read_written;
 use super::yaml::wrappers::{At, Named, OneOrMany};
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
@@ -53,7 +55,7 @@ pub(super) struct Document {
     #[serde(default)]
     upstreams: Named<UpstreamDocument>,
 
-    /// Which paths lead where; the longest path prefix wins.
+    /// Which requests lead where: the most specific host wins, then the most specific path, then the one with the most conditions.
     #[schemars(length(min = 1), extend("examples" = [[{ "path": "/", "upstream": "NAME" }]]))]
     routes: Vec<At<RouteDocument>>,
 
@@ -73,7 +75,7 @@ pub(super) struct Document {
     #[serde(default)]
     rate_limits: Vec<At<RateLimitDocument>>,
 
-    /// Proxies whose X-Forwarded-For says where a client is: networks (`10.0.0.0/8`), addresses, or `unix` for any
+    /// Proxies whose X-Forwarded-For, or PROXY protocol, says where a client is: networks (`10.0.0.0/8`), addresses, or `unix` for any
     /// peer on a Unix socket.
     #[serde(default)]
     #[schemars(extend("examples" = [["10.0.0.0/8", "2001:db8::/32"]]))]
@@ -237,7 +239,7 @@ impl Settings {
 
     /// Whether something is configured at exactly this path.
     fn is_claimed(&self, path: &CanonicalPath) -> bool {
-        self.routes.routes().iter().any(|route| route.path == *path)
+        self.routes.routes().iter().any(|route| route.path.is_path(path))
             || self.batch.iter().any(|endpoint| endpoint.path == *path)
             || self.bulk.iter().any(|bulk| bulk.endpoint.path == *path)
     }
@@ -264,6 +266,12 @@ impl Document {
         if named { Clients::Named } else { Clients::Anonymous }
     }
 
+    /// Where the redirect of each route is written.
+    fn places_of_redirects(&self) -> Vec<Option<Span>> {
+        let redirects = self.routes.iter().map(|route| route.value.redirect.as_ref());
+        redirects.map(|redirect| redirect.and_then(|redirect| redirect.value.to.span)).collect()
+    }
+
     /// The names of the upstreams that a route or `auth` leads to.
     fn used_upstreams(&self) -> Vec<&str> {
         let routes = self.routes.iter().filter_map(|route| route.value.upstream.as_ref());
@@ -283,7 +291,8 @@ impl Document {
         self.limits = settings.limits;
         self.cors = settings.cors.clone();
         self.upstreams.0.iter_mut().for_each(|(_, upstream)| upstream.prepare_to_show());
-        self.routes.iter_mut().for_each(|route| route.value.prepare_to_show());
+        let names = route_names(&self.routes);
+        self.routes.iter_mut().zip(names).for_each(|(route, name)| route.value.prepare_to_show(name));
         self.batch.iter_mut().for_each(|endpoint| endpoint.value.prepare_to_show());
         self.bulk.iter_mut().for_each(|bulk| bulk.value.prepare_to_show());
         let written = serde_saphyr::to_string(&self).ok().as_deref().and_then(read_written);
@@ -297,12 +306,20 @@ impl Document {
 }
 
 impl Resolver<'_> {
+    fn route_table(
+        &mut self,
+        documents: &[At<RouteDocument>],
+        upstreams: &[Upstream],
+    ) -> Resolved<RouteTable> {
+        self.routes(documents).map(|routes| RouteTable::new(below_base_paths(routes, upstreams)))
+    }
+
     /// The settings, if nothing in them is wrong.
     pub(super) fn settings(&mut self, document: Document) -> Resolved<Settings> {
         let listen = self.listeners(&document.listen.0);
         let admin = self.admin(&document.admin, &document.listen.0);
         let upstreams = self.upstreams(&document.upstreams);
-        let routes = self.routes(&document.routes).map(RouteTable::new);
+        let routes = self.route_table(&document.routes, upstreams.as_deref().unwrap_or_default());
         let policies = document.routes.iter().map(|route| RoutePolicy::from_document(&route.value));
         let policies = policies.collect();
         let batch = self.endpoints(&document.batch);
@@ -328,7 +345,11 @@ impl Resolver<'_> {
             self.unused_upstreams(&document.upstreams, &document.used_upstreams());
             self.keys_without_effect(&document.batch);
             self.keys_of_bulk_without_effect(&document.bulk);
+            self.unused_proxy_protocol(&document.listen.0, &document.trusted_proxies);
             self.unused_undo(&document.routes, &document.batch);
+            if let Ok(routes) = &routes {
+                self.redirect_loops(&document.places_of_redirects(), routes);
+            }
             if let (Ok(endpoints), Ok(routes)) = (&batch, &routes) {
                 self.other_methods_without_route(&document.batch, endpoints, routes);
             }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName};
-use http::{HeaderValue, StatusCode};
 
 use super::outcome::Outcome;
 use crate::format::{CodingError, codings_of, decode_reply, is_json, json};
@@ -34,8 +34,7 @@ impl<'outcome> Answer<'outcome> {
                 Some(Self { status: reply.status, headers: Cow::Borrowed(&reply.headers), body: &reply.body })
             }
             Outcome::Responded(respond) => {
-                let content_type = HeaderValue::from_str(&respond.content_type).ok();
-                let headers = content_type.map(|value| (header::CONTENT_TYPE, value)).into_iter().collect();
+                let headers = respond.fields().collect();
                 Some(Self { status: respond.status, headers: Cow::Owned(headers), body: &respond.body })
             }
             Outcome::Rejected(_) | Outcome::Skipped(_) | Outcome::Failed { .. } | Outcome::Undone { .. } => {

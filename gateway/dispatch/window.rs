@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::batch::{ItemIndex, StreamWindow};
@@ -136,8 +135,7 @@ impl Window {
         let (status, result) = match outcome {
             Outcome::Answered(reply) => (Some(reply.status), self.keep(&reply.headers, &reply.body, most)),
             Outcome::Responded(respond) => {
-                let value = HeaderValue::from_str(&respond.content_type).ok();
-                let headers = value.map(|value| (CONTENT_TYPE, value)).into_iter().collect();
+                let headers = respond.fields().collect();
                 (Some(respond.status), self.keep(&headers, &respond.body, most))
             }
             Outcome::Rejected(_) | Outcome::Skipped(_) | Outcome::Failed { .. } | Outcome::Undone { .. } => {

@@ -67,6 +67,7 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
         undo,
         condition,
         route,
+        chosen_by,
         rate_limits,
         fate,
         ..
@@ -91,6 +92,9 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
     if let Some(route) = route {
         writeln!(formatter, "   route     {route}")?;
     }
+    if !chosen_by.is_empty() {
+        writeln!(formatter, "   by        {}", one_line(&chosen_by.join(", "), WIDTH))?;
+    }
     if !rate_limits.is_empty() {
         writeln!(formatter, "   counts    towards the rate limits {}", rate_limits.join(", "))?;
     }
@@ -99,8 +103,10 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
         Fate::SharesCallOf(position) => {
             writeln!(formatter, "   shares    the call of item {position}")
         }
-        Fate::Respond { status } => {
-            writeln!(formatter, "   answered  {status} by the route, without an upstream")
+        Fate::Respond { status, location } => {
+            let to =
+                location.as_ref().map(|url| format!(", to {}", one_line(url, WIDTH))).unwrap_or_default();
+            writeln!(formatter, "   answered  {status} by the route, without an upstream{to}")
         }
         Fate::Later => writeln!(formatter, "   later     its url refers to another item's result"),
         Fate::Rejected(rejection) => {

@@ -5,7 +5,7 @@ use super::conditions::{self, Conditions};
 use super::deferred_call::{Named, Neighbours, plan_template};
 use super::dependencies::Names;
 use super::groups;
-use super::routing::{PlanContext, map_references};
+use super::routing::{PlanContext, Seeker, map_references};
 use super::step::{Plan, PlannedItem, Step};
 use super::undo;
 use crate::batch::{
@@ -144,15 +144,19 @@ pub(super) fn plan_content(
     context: &PlanContext<'_>,
     matched: &mut Option<RouteIndex>,
 ) -> Result<Step, ItemRejection> {
-    let found = context.route_for(&subject.href, &subject.method, item.body.as_ref(), matched)?;
+    let seeker = Seeker { method: &subject.method, headers: &item.headers };
+    let found = context.route_for(&subject.href, seeker, item.body.as_ref(), matched)?;
     match &found.route.action {
         RouteAction::Respond(respond) => Ok(Step::Respond(respond.clone())),
+        RouteAction::Redirect(redirect) => {
+            Ok(Step::Respond(redirect.respond(found.url.path.as_written(), &found.url.query)))
+        }
         RouteAction::Forward { upstream, mapping } => {
             let (upstream, target) = (*upstream, found.url.to_upstream(mapping));
             let Item { headers, spellings, body, timeout, .. } = item;
             let references = Vec::new();
             let call = Call { upstream, target, headers, spellings, references, body, timeout };
-            map_references(call, mapping, context).map(Step::Call)
+            map_references(call, &subject.method, mapping, context).map(Step::Call)
         }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{HeaderName, HeaderValue};
+
 use super::table::Row;
 use crate::batch::{GatewayMade, OutcomeKind, Problem, ProxyError};
 use crate::header::GATEWAY_NAME;
@@ -26,6 +28,8 @@ pub struct ErrorReply {
     pub allow: Option<String>,
     /// The value of a WWW-Authenticate field.
     pub challenge: Option<String>,
+    /// Fields of the operator's own.
+    pub fields: Vec<(HeaderName, HeaderValue)>,
     /// A word of a closed set, for metrics and logs.
     pub reason: &'static str,
     /// The limit that was exceeded, if it was one; for logs.
@@ -42,6 +46,7 @@ impl ErrorReply {
             retry_after: None,
             allow: None,
             challenge: None,
+            fields: Vec::new(),
             reason: row.reason,
             limit: row.limit.map(Limit::Key),
         }

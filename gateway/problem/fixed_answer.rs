@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 
 use super::error_reply::ErrorReply;
 use super::table::Row;
@@ -31,7 +32,9 @@ pub fn of_fixed_answer(respond: &Respond) -> Option<ErrorReply> {
     let reply = ErrorReply::new(row, detail, OutcomeKind::Rejected);
     // Protocol §3: a rejected request is not retryable, but these statuses say when to come again.
     let for_now = matches!(respond.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    Some(ErrorReply { retry_after: for_now.then_some(CLOSED_FOR), ..reply })
+    let is_said = respond.header(&RETRY_AFTER).is_some();
+    let retry_after = (for_now && !is_said).then_some(CLOSED_FOR);
+    Some(ErrorReply { retry_after, fields: respond.headers.clone(), ..reply })
 }
 
 #[cfg(test)]
@@ -42,7 +45,8 @@ mod tests {
 
     fn respond(status: u16, body: &'static str) -> Respond {
         let status = StatusCode::from_u16(status).unwrap();
-        Respond { status, body: Bytes::from_static(body.as_bytes()), content_type: "text/plain".into() }
+        let (body, content_type) = (Bytes::from_static(body.as_bytes()), "text/plain".into());
+        Respond { status, body, content_type, headers: Vec::new() }
     }
 
     #[test]
@@ -61,6 +65,14 @@ mod tests {
             assert_eq!(error_reply.retry_after.map(|after| after.as_secs()), after);
             assert!(!error_reply.retryable);
         }
+    }
+
+    #[test]
+    fn its_fields_are_those_of_the_operator() {
+        let said = (RETRY_AFTER, "7".parse().unwrap());
+        let error_reply =
+            of_fixed_answer(&Respond { headers: vec![said.clone()], ..respond(503, "") }).unwrap();
+        assert_eq!((error_reply.retry_after, error_reply.fields), (None, vec![said]));
     }
 
     #[test]

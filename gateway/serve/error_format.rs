@@ -46,6 +46,7 @@ impl ErrorFormat {
             .with(header::WWW_AUTHENTICATE, error.challenge.clone())
             .with(header::RETRY_AFTER, error.retry_after.map(retry_after::write))
             .with(PROXY_STATUS, Some(error.proxy_status()));
+        reply.fields.extend(error.fields.iter().cloned());
         match self {
             Self::Problem => {}
             Self::Grpc => {

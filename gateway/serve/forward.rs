@@ -3,12 +3,10 @@
 //! In: a [`RouteTarget`] whose caller is authenticated. Out: what was done, or the error that the client gets. How an
 //! exchange with an upstream ends is decided here: whether the client gets an error of ours, or its reply breaks off.
 
-use http::header;
-
 use crate::dispatch::CallFailure;
 use crate::format::EncodedBody;
 use crate::problem::{self, BodyFailure, ErrorReply, RequestRejection};
-use crate::route::{Respond, RouteAction};
+use crate::route::{NotRouted, Respond, RouteAction};
 use crate::session::{ResetReason, Session};
 use crate::telemetry::ConnectionRefusal;
 
@@ -28,7 +26,7 @@ pub(super) async fn serve<'gateway>(
     target: RouteTarget<'_>,
 ) -> Result<Handled<'gateway>, Box<ErrorReply>> {
     let refuse = |rejection| Box::new(problem::of_request(&rejection));
-    let (index, route) = target.route.ok_or_else(|| refuse(RequestRejection::NoRoute))?;
+    let (index, route) = target.route.map_err(|why| refuse(not_routed(why)))?;
     context.request.route = Some(index);
     if let RouteAction::Forward { upstream, .. } = &route.action {
         context.request.upstream = Some(*upstream);
@@ -40,6 +38,11 @@ pub(super) async fn serve<'gateway>(
     context.admit(session, index).map_err(|refusal| refuse(RequestRejection::NotAdmitted(refusal)))?;
     match &route.action {
         RouteAction::Respond(respond) => fixed_answer(respond).map(Handled::Reply),
+        RouteAction::Redirect(redirect) => {
+            let uri = &session.req_header().uri;
+            let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+            fixed_answer(&redirect.respond(uri.path(), &query)).map(Handled::Reply)
+        }
         RouteAction::Forward { upstream, mapping } => {
             let plan = ProxyPlan::new(session, context, &target.path, *upstream, mapping).map_err(refuse)?;
             let gateway = std::sync::Arc::clone(context.gateway());
@@ -52,14 +55,21 @@ pub(super) async fn serve<'gateway>(
     }
 }
 
+fn not_routed(why: NotRouted) -> RequestRejection {
+    match why {
+        NotRouted::NoRoute => RequestRejection::NoRoute,
+        NotRouted::Method { allowed } => RequestRejection::MethodNotAllowed { allowed },
+    }
+}
+
 /// The answer of a route that answers by itself.
 fn fixed_answer<'gateway>(respond: &Respond) -> Result<Reply<'gateway>, Box<ErrorReply>> {
     if let Some(error) = problem::of_fixed_answer(respond) {
         return Err(error.into());
     }
-    let content_type = (!respond.body.is_empty()).then(|| respond.content_type.clone());
-    let reply = Reply::new(respond.status, EncodedBody::from_bytes(respond.body.clone()));
-    Ok(reply.with(header::CONTENT_TYPE, content_type))
+    let mut reply = Reply::new(respond.status, EncodedBody::from_bytes(respond.body.clone()));
+    reply.fields.extend(respond.fields());
+    Ok(reply)
 }
 
 /// The client's result of a finished exchange with an upstream.

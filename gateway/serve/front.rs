@@ -23,7 +23,7 @@ use super::limits_document::limits_document;
 use super::reply::Reply;
 use super::respond::respond;
 use super::target::Target;
-use super::{batch, forward, stream, validate};
+use super::{batch, forward, https, stream, validate};
 
 /// The front of a gateway.
 pub(crate) struct Front {
@@ -92,6 +92,9 @@ impl Front {
         let snapshot = Arc::clone(&context.snapshot);
         let settings = &snapshot.settings;
         validate::check(session, &settings.limits)?;
+        if let Some(reply) = https::redirected(session, context) {
+            return Ok(Handled::Reply(reply));
+        }
         let target = Target::find(settings, session.req_header());
         let target = target.map_err(|rejection| Box::new(problem::of_request(&rejection)))?;
         context.goes_to(&target, session.req_header());

@@ -54,6 +54,7 @@ mod forward;
 mod proxy;
 mod grpc;
 mod handled;
+mod https;
 mod reply;
 mod error_format;
 mod respond;

@@ -13,7 +13,7 @@ use crate::dialect::Feature;
 use crate::format::{Bulk, Format, is_ndjson};
 use crate::plan::Preferences;
 use crate::problem::RequestRejection;
-use crate::route::{CanonicalPath, Route, RouteIndex, Strictness};
+use crate::route::{CanonicalPath, NotRouted, RequestFacts, Route, RouteIndex, Strictness, authority_of};
 
 use super::cors;
 use super::entry_point::EntryPoint;
@@ -39,7 +39,7 @@ pub(crate) enum Target<'settings> {
 /// A request for a route.
 pub(crate) struct RouteTarget<'settings> {
     pub(super) path: CanonicalPath,
-    pub(super) route: Option<(RouteIndex, &'settings Route)>,
+    pub(super) route: Result<(RouteIndex, &'settings Route), NotRouted>,
     /// A bulk route has the same path and method; the request has no records.
     pub(crate) is_bulk_path: bool,
 }
@@ -75,7 +75,9 @@ impl<'settings> Target<'settings> {
         if let Some(bulk) = bulk_route.filter(|bulk| brings_records(bulk, request)) {
             return Ok(Self::Batch(EntryPoint::bulk(bulk)));
         }
-        let route = settings.routes.find(&path);
+        let (authority, method) = (authority_of(request), &request.method);
+        let facts = RequestFacts { authority, method, own: &[], shared: &request.headers };
+        let route = settings.routes.route(&path, &facts);
         Ok(Self::Route(RouteTarget { path, route, is_bulk_path: bulk_route.is_some() }))
     }
 
@@ -111,7 +113,7 @@ impl<'settings> Target<'settings> {
 
     /// What its route decides about requests and replies.
     pub(super) fn policy<'all>(&self, settings: &'all Settings) -> Option<&'all RoutePolicy> {
-        let Self::Route(RouteTarget { route: Some((index, _)), .. }) = self else { return None };
+        let Self::Route(RouteTarget { route: Ok((index, _)), .. }) = self else { return None };
         settings.policy(*index)
     }
 

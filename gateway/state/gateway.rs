@@ -76,8 +76,8 @@ impl Gateway {
     /// Puts a new snapshot into use. Requests in flight keep theirs.
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         self.memory.resize(snapshot.settings.limits.memory);
-        self.traces.configure(snapshot.settings.tracing.as_ref());
         self.encoders.resize(snapshot.settings.limits.memory);
+        self.traces.configure(snapshot.settings.tracing.as_ref());
         self.snapshot.store(Arc::new(snapshot));
     }
 

@@ -110,7 +110,10 @@ pub fn retry_after_of(outcome: &Outcome, method: &Method) -> Option<Duration> {
         Outcome::Answered(reply) => {
             return asked_to_wait(reply.status, reply.headers.get(header::RETRY_AFTER));
         }
-        Outcome::Responded(respond) => problem::of_fixed_answer(respond)?,
+        Outcome::Responded(respond) => match problem::of_fixed_answer(respond) {
+            Some(error_reply) => error_reply,
+            None => return asked_to_wait(respond.status, respond.header(&header::RETRY_AFTER)),
+        },
         Outcome::Rejected(rejection) => problem::of_rejection(rejection),
         Outcome::Failed { failure, sent } => problem::of_failure(*failure, *sent, method),
         // These never say when.
@@ -149,12 +152,10 @@ fn responded(subject: Subject, respond: &Respond) -> ItemResult {
     } else {
         ResultBody::Bytes(respond.body.clone())
     };
-    let content_type = HeaderValue::from_str(&respond.content_type).ok();
-    let headers = match (&body, content_type) {
-        (ResultBody::Bytes(_), Some(value)) => vec![(header::CONTENT_TYPE, value)],
-        (ResultBody::Bytes(_) | ResultBody::Absent | ResultBody::Problem(_), _) => Vec::new(),
-    };
+    let has_body = matches!(body, ResultBody::Bytes(_));
+    let headers = respond.fields().filter(|(name, _)| has_body || *name != header::CONTENT_TYPE).collect();
     let retryable = is_busy(respond.status);
+    let retry_after = asked_to_wait(respond.status, respond.header(&header::RETRY_AFTER));
     ItemResult {
         subject,
         status: respond.status,
@@ -163,7 +164,7 @@ fn responded(subject: Subject, respond: &Respond) -> ItemResult {
         body,
         gateway: None,
         retryable,
-        retry_after: None,
+        retry_after,
     }
 }
 
@@ -176,7 +177,7 @@ struct Cause {
 
 fn gateway_made(subject: Subject, error_reply: ErrorReply) -> (ItemResult, Cause) {
     let proxy_status = error_reply.proxy_status();
-    let ErrorReply { problem, made, retryable, retry_after, allow, reason, limit, .. } = error_reply;
+    let ErrorReply { problem, made, retryable, retry_after, allow, fields, reason, limit, .. } = error_reply;
     let mut headers = Fields::new();
     let mut add = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
@@ -186,6 +187,7 @@ fn gateway_made(subject: Subject, error_reply: ErrorReply) -> (ItemResult, Cause
     add(PROXY_STATUS, Some(proxy_status));
     add(header::ALLOW, allow);
     add(header::RETRY_AFTER, retry_after.map(retry_after::write));
+    headers.extend(fields);
     let status = problem.status;
     let body = if subject.method == Method::HEAD {
         ResultBody::Absent

@@ -23,8 +23,8 @@ use super::metric_words::{Exposition, HandoverResult, MemoryPurpose, ReloadResul
 use super::open_metrics::OpenMetrics;
 use super::registry::{LATENCY, metric_table};
 use super::{
-    BatchEnd, BatchRecord, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord, SpanResult,
-    TargetMetrics, TlsFailures, UpstreamMetrics,
+    BatchEnd, BatchRecord, CertificateMetrics, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord,
+    SpanResult, TargetMetrics, TlsFailures, UpstreamMetrics,
 };
 
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
@@ -122,6 +122,8 @@ metric_table! {
         pub connections: ConnectionMetrics = ConnectionMetrics::register(registry)?;
         /// Failed TLS handshakes.
         pub tls_failures: Arc<TlsFailures> = Arc::new(TlsFailures::register(registry)?);
+        /// Certificates that the gateway presents.
+        pub certificates: CertificateMetrics = CertificateMetrics::register(registry)?;
         /// Traces of recent observations.
         pub(super) exemplars: Exemplars = Exemplars::default();
         log: OnceLock<Arc<AtomicU64>> = OnceLock::new();
@@ -190,6 +192,7 @@ impl Metrics {
             self.record_compressed(coding, 0, 0);
         }
         self.connections.prepare();
+        self.certificates.show(settings);
         self.tls_failures.prepare("client", "");
         for upstream in &settings.upstreams {
             self.upstreams.prepare(&upstream.name);

@@ -8,6 +8,7 @@
 pub(crate) mod log_throttle;
 pub(crate) mod registry;
 mod access;
+mod certificates;
 mod connections;
 mod durations;
 mod exemplars;
@@ -36,6 +37,7 @@ mod traces;
 mod upstreams;
 
 pub use access::AccessLog;
+pub use certificates::CertificateMetrics;
 pub use connections::{ConnectionMetrics, ConnectionRefusal, RefusedRequest};
 pub use grpc::GrpcStatus;
 pub use item_record::{ItemRecord, KeptItems};

@@ -55,7 +55,8 @@ fn what_the_gateway_settles_itself_can_be_asked_about() {
     plan.items[0].step = Step::Rejected(ItemRejection::NoRoute);
     for number in [1, 3] {
         let (body, content_type) = (Bytes::new(), String::new());
-        plan.items[number].step = Step::Respond(Respond { status: StatusCode::OK, body, content_type });
+        plan.items[number].step =
+            Step::Respond(Respond { status: StatusCode::OK, body, content_type, headers: Vec::new() });
     }
     let items = run_plan(&fake, plan, |_| {});
     assert_eq!(items.iter().map(is_unmet).collect::<Vec<_>>(), [false, false, false, true, true]);

@@ -56,6 +56,7 @@ fn fixed_answers_wait_as_well() {
             status: StatusCode::from_u16(status).unwrap(),
             body,
             content_type,
+            headers: Vec::new(),
         })
     };
     let fake = Fake::new(&[Act::Answer(500); 5], 9);
@@ -73,7 +74,12 @@ fn what_waits_for_a_fixed_answer_is_called_once() {
     let fake = Fake::new(&[Act::Answer(200); 2], 9);
     let mut plan = after(&fake, 1, &[&[], &[0]]);
     let (body, content_type) = (Bytes::new(), String::new());
-    plan.items[0].step = Step::Respond(crate::route::Respond { status: StatusCode::OK, body, content_type });
+    plan.items[0].step = Step::Respond(crate::route::Respond {
+        status: StatusCode::OK,
+        body,
+        content_type,
+        headers: Vec::new(),
+    });
     run_plan(&fake, plan, |_| {});
     assert_eq!(fake.calls(), [1]);
 }

@@ -116,7 +116,12 @@ fn what_is_rejected_does_not_wait_and_what_is_answered_by_its_route_does() {
     let fake = Fake::new(&[Act::Hang, Act::Answer(200), Act::Answer(200)], 9);
     let respond = || {
         let (body, content_type) = (Bytes::new(), String::new());
-        Step::Respond(crate::route::Respond { status: StatusCode::OK, body, content_type })
+        Step::Respond(crate::route::Respond {
+            status: StatusCode::OK,
+            body,
+            content_type,
+            headers: Vec::new(),
+        })
     };
     let items = stream(&fake, limits(), |number| {
         let mut line = line(number, if number == 0 { &[] } else { &[0] }, None);

@@ -3,6 +3,8 @@
 //! In: the record of a request, or of a batch with the records of some of its items. Out: the spans, the SERVER span first.
 //! Times come from the records; the one clock that is read says what time it is now.
 
+use std::borrow::Cow;
+
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
 
@@ -241,7 +243,7 @@ impl<'tree> Tree<'tree> {
 
 /// The path of a call as its service has it. `None` for a path that is not known: that of an item with references, or one that
 /// is relative.
-fn path_at_upstream<'path>(route: &Route, path: &'path str) -> Option<&'path str> {
+fn path_at_upstream<'path>(route: &Route, path: &'path str) -> Option<Cow<'path, str>> {
     let RouteAction::Forward { mapping, .. } = &route.action else { return None };
     (path.starts_with('/') && !path.contains('{')).then(|| mapping.to_upstream(path))
 }

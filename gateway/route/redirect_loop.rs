@@ -1,0 +1,125 @@
+//! Whether a redirect leads back to itself, found by following it as a client would. For `check`.
+
+use http::{HeaderMap, Method};
+
+use super::authority::AbsoluteUrl;
+use super::canonical::CanonicalPath;
+use super::facts::RequestFacts;
+use super::host::{HostPattern, host_of};
+use super::index::RouteIndex;
+use super::method::MethodSet;
+use super::table::{Route, RouteAction, RouteTable};
+
+/// The redirects that a client of the route at `start` goes round for ever, as they follow each other. A redirect to another
+/// server is followed if routes of this table are for that host.
+#[must_use]
+pub fn redirect_loop(routes: &RouteTable, start: RouteIndex) -> Option<Vec<RouteIndex>> {
+    let route = routes.get(start).filter(|route| matches!(route.action, RouteAction::Redirect(_)))?;
+    let hosts: Vec<_> = route.hosts.iter().map(one_of).collect();
+    let hosts = if hosts.is_empty() { vec![String::new()] } else { hosts };
+    hosts.into_iter().find_map(|host| followed(routes, start, host))
+}
+
+fn followed(routes: &RouteTable, start: RouteIndex, mut host: String) -> Option<Vec<RouteIndex>> {
+    let first = routes.get(start)?;
+    let longest = routes.routes().iter().map(|route| route.path.as_str().len()).max().unwrap_or(0);
+    // A segment as long as this is none of a route's path.
+    let other = "x".repeat(longest + 1);
+    let mut path = first.path.filled_with(&other);
+    let (method, shared) = (method_of(first), HeaderMap::new());
+    let mut passed = Vec::new();
+    loop {
+        let facts = RequestFacts {
+            authority: &host,
+            method: &method,
+            own: &first.conditions.fields,
+            shared: &shared,
+        };
+        let (index, route) = routes.find(&CanonicalPath::from(path.clone()), &facts)?;
+        let RouteAction::Redirect(redirect) = &route.action else { return None };
+        if !route.methods.allows(&method) {
+            return None;
+        }
+        if passed.contains(&index) {
+            return (index == start).then_some(passed);
+        }
+        passed.push(index);
+        path = redirect.path_for(&path);
+        if let Some(url) = AbsoluteUrl::parse(&redirect.origin) {
+            host = host_of(url.authority).into_owned();
+            let is_known = |route: &Route| route.hosts.iter().any(|pattern| pattern.fits(&host));
+            if !routes.routes().iter().any(is_known) {
+                return None;
+            }
+        }
+    }
+}
+
+/// A host that a pattern fits.
+fn one_of(pattern: &HostPattern) -> String {
+    match pattern {
+        HostPattern::Exact(name) => name.to_string(),
+        HostPattern::Below(suffix) => format!("x{suffix}"),
+    }
+}
+
+fn method_of(route: &Route) -> Method {
+    let allowed = |method: &Method| route.methods.allows(method);
+    let listed = [&route.methods].into_iter().chain(&route.conditions.methods).rev();
+    let mut listed = listed.filter_map(|methods| match methods {
+        MethodSet::Only(methods) => methods.iter().find(|method| allowed(method)).cloned(),
+        MethodSet::Any => None,
+    });
+    listed.next().unwrap_or(Method::GET)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{PathPattern, Redirect};
+    use http::StatusCode;
+
+    /// Routes that are written `[host]/path -> /target`.
+    fn table(routes: &[&str]) -> RouteTable {
+        let route = |text: &&str| {
+            let (from, to) = text.split_once(" -> ").unwrap();
+            let (host, path) = from.split_at(from.find('/').unwrap());
+            let (origin, to) =
+                AbsoluteUrl::parse(to).map_or(("", to), |url| to.split_at(to.len() - url.rest.len()));
+            let from = PathPattern::parse(path).unwrap();
+            let to = PathPattern::parse(to).unwrap();
+            let status = StatusCode::FOUND;
+            let redirect = Redirect { status, from: from.clone(), origin: origin.into(), to };
+            let hosts = HostPattern::parse(host).into_iter().collect();
+            Route { hosts, ..Route::new(from, RouteAction::Redirect(redirect)) }
+        };
+        RouteTable::new(routes.iter().map(route).collect())
+    }
+
+    #[test]
+    fn redirects_that_never_end_are_found() {
+        for (routes, expected) in [
+            (&["/a/ -> /b/"][..], None),
+            (&["/a/ -> /a/"], Some(vec![0])),
+            (&["/ -> /new/"], Some(vec![0])),
+            (&["/a/ -> /a/b/"], Some(vec![0])),
+            (&["/a/ -> /b/", "/b/ -> /a/"], Some(vec![0, 1])),
+            (&["/a/ -> /b/", "/b/ -> /b/c/"], None),
+            (&["/a/{id} -> /b/{id}", "/b/ -> /c/"], None),
+            (&["/{id}/x -> /y/{id}/x"], None),
+            (&["/a/ -> https://other.example/a/"], None),
+            (&["www.example/ -> https://example/"], None),
+            (&["example/ -> https://example/"], Some(vec![0])),
+            (&["*.example/ -> https://www.example/"], Some(vec![0])),
+            (&["/a -> https://www.example/a", "*.example/ -> /a"], None),
+            (&["/a/ -> /b/", "www.example/b/ -> /a/"], None),
+        ] {
+            let found = redirect_loop(&table(routes), RouteIndex(0));
+            assert_eq!(
+                found.map(|found| found.iter().map(|index| index.0).collect()),
+                expected,
+                "{routes:?}"
+            );
+        }
+    }
+}
