@@ -212,6 +212,15 @@ mod upstream_tls;
 
 /// The certificate that the gateway presents to targets, and the name that it asks for.
 mod upstream_certificates;
+
+/// Certificates that change on disk.
+mod certificate_renewal;
+
+/// Several certificates on one listener, versions and ciphers, resumed sessions.
+mod sni;
+
+/// Clients behind proxies that speak the PROXY protocol.
+mod proxy_protocol;
 mod properties;
 
 /// `batchgate demo`.

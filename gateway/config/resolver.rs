@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use http::{HeaderName, Method};
 
 use super::path_pattern::{Pattern, Variables, pattern_in};
-use super::pem::{PemError, read_file};
+use super::pem::{MAX_PEM, PemError, read_file};
 use super::read_file::ReadFile;
 use super::yaml::diagnostic::{Diagnostic, Findings, nearest, quoted};
 use super::yaml::span::Span;
@@ -37,8 +37,10 @@ pub(super) struct Resolver<'a> {
     pub(super) upstream_names: &'a [String],
     /// What was found.
     pub(super) findings: &'a mut Findings,
-    /// The files that were read, and are read again when they change.
+    /// The files that were read. When one changes, the configuration is read again.
     pub(super) files: Vec<ReadFile>,
+    /// The files of certificates and keys. When one changes, only its certificate is read again.
+    pub(super) certificates: Vec<ReadFile>,
 }
 
 impl Resolver<'_> {
@@ -186,6 +188,14 @@ impl Resolver<'_> {
         let bytes = read_file(&file, limit)?;
         self.files.push(ReadFile::new(file, &bytes));
         Ok(bytes)
+    }
+
+    /// Watches the file of a certificate or key from here on. To be called before it is read, so that no change is missed.
+    pub(super) fn watch_certificate(&mut self, path: &At<String>) {
+        let file = self.file(path);
+        if let Ok(bytes) = read_file(&file, MAX_PEM) {
+            self.certificates.push(ReadFile::new(file, &bytes));
+        }
     }
 
     /// A path relative to the file that has it.

@@ -73,7 +73,7 @@ pub(super) struct Document {
     #[serde(default)]
     rate_limits: Vec<At<RateLimitDocument>>,
 
-    /// Proxies whose X-Forwarded-For says where a client is: networks (`10.0.0.0/8`), addresses, or `unix` for any
+    /// Proxies whose X-Forwarded-For, or PROXY protocol, says where a client is: networks (`10.0.0.0/8`), addresses, or `unix` for any
     /// peer on a Unix socket.
     #[serde(default)]
     #[schemars(extend("examples" = [["10.0.0.0/8", "2001:db8::/32"]]))]
@@ -330,6 +330,7 @@ impl Resolver<'_> {
             self.unused_upstreams(&document.upstreams, &document.used_upstreams());
             self.keys_without_effect(&document.batch);
             self.keys_of_bulk_without_effect(&document.bulk);
+            self.unused_proxy_protocol(&document.listen.0, &document.trusted_proxies);
             self.unused_undo(&document.routes, &document.batch);
             if let Ok(routes) = &routes {
                 self.redirect_loops(&document.places_of_redirects(), routes);

@@ -319,7 +319,7 @@ fn a_certificate_and_its_key_are_taken() {
     let folder = repository().join("tests/diagnostics");
     let text = "listen: { address: '127.0.0.1:443', tls: { certificate: files/server.crt, key: files/server.key } }\nupstreams: { a: { targets: ['https://x'], tls: { ca: files/server.crt } } }\nroutes: [{ path: /, upstream: a }]\n";
     let settings = parse_at(text, "test.yaml", &folder).unwrap().settings;
-    assert_eq!(settings.listen[0].tls.as_ref().unwrap().pair.key, folder.join("files/server.key"));
+    assert_eq!(settings.listen[0].tls.as_ref().unwrap().default.pair.key, folder.join("files/server.key"));
     let tls = &settings.upstreams[0].tls;
     assert!(
         matches!(&tls.trust, Trust::Only(authorities) if authorities.file == folder.join("files/server.crt"))

@@ -54,7 +54,7 @@ use pingora::protocols::{Digest, Stream};
 
 use crate::clock::Deadline;
 use crate::header::hop;
-use crate::transport::client_certificate::client_name;
+use crate::transport::handshake_facts::{client_name, is_misdirected};
 
 use compression::ReplyCompression;
 
@@ -163,6 +163,11 @@ impl Session {
     /// The address at which the client reached the gateway; `None` for a Unix socket.
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
         self.digest().socket_digest.as_ref()?.local_addr()?.as_inet().copied()
+    }
+
+    /// Whether a request for this host does not belong on the connection, which was opened for another one.
+    pub(crate) fn is_misdirected(&self, host: &str) -> bool {
+        self.digest().ssl_digest.as_deref().is_some_and(|digest| is_misdirected(digest, host))
     }
 
     /// The address of the other end of the connection; `None` for a Unix socket.
