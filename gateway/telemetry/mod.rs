@@ -8,6 +8,7 @@
 pub(crate) mod log_throttle;
 pub(crate) mod registry;
 mod access;
+mod after;
 mod certificates;
 mod connections;
 mod durations;
@@ -37,6 +38,7 @@ mod traces;
 mod upstreams;
 
 pub use access::AccessLog;
+pub use after::After;
 pub use certificates::CertificateMetrics;
 pub use connections::{ConnectionMetrics, ConnectionRefusal, RefusedRequest};
 pub use grpc::GrpcStatus;
@@ -48,7 +50,7 @@ pub use long_lived::{LongLivedEnd, LongLivedKind, LongLivedMetrics, OpenExchange
 pub use metric_words::{Exposition, HandoverResult, MemoryPurpose, ReloadResult};
 pub use metrics::{Metrics, MetricsError, Totals};
 pub use names::Names;
-pub use recent::{After, RecentBatch, RecentBatches};
+pub use recent::{RecentBatch, RecentBatches};
 pub use record::{BatchEnd, BatchRecord, PhaseTimes, RequestRecord, Sender};
 pub use recorder::Recorder;
 pub use server_timing::{ServerTiming, TimingPart};

@@ -11,18 +11,16 @@ use std::time::Duration;
 use http::StatusCode;
 use parking_lot::Mutex;
 
-use crate::batch::{ItemIndex, Summary};
+use crate::batch::Summary;
 use crate::clock::{Stopwatch, unix_time};
 
 use super::RequestId;
+use super::after::After;
 use super::item_record::ItemRecord;
 use super::record::{BatchEnd, BatchRecord};
 
 /// Items that are kept of one batch: those that failed, then slow ones, then the first of the others.
 const MOST_ITEMS: usize = 100;
-
-/// Items of one batch whose dependencies are kept, and the dependencies of each.
-const MOST_AFTER: [usize; 2] = [200, 16];
 
 /// A batch that is over.
 #[derive(Clone, Debug)]
@@ -73,30 +71,6 @@ impl RecentBatch {
     #[must_use]
     pub fn omitted(&self) -> usize {
         self.summary.items.saturating_sub(self.items.len())
-    }
-}
-
-/// The 1-based positions of the items that had to end before an item could begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct After {
-    /// The position of the item that waited.
-    pub position: usize,
-    /// The positions of those that it waited for.
-    pub items: Box<[usize]>,
-}
-
-impl After {
-    /// What the items of a batch wait for: for each item, the items that must end first.
-    #[must_use]
-    pub fn from_dependencies(dependencies: &[Vec<ItemIndex>]) -> Vec<Self> {
-        let [most_items, most_each] = MOST_AFTER;
-        let waiting = dependencies.iter().enumerate().filter(|(_, on)| !on.is_empty()).take(most_items);
-        waiting
-            .map(|(index, on)| Self {
-                position: ItemIndex(index).position(),
-                items: on.iter().take(most_each).map(|on| on.position()).collect(),
-            })
-            .collect()
     }
 }
 
@@ -155,15 +129,5 @@ mod tests {
         assert_eq!(kept(&recent), [5, 4, 3]);
         recent.keep(&id, record(), 1);
         assert_eq!(kept(&recent), [0]);
-    }
-
-    #[test]
-    fn what_items_wait_for_is_bounded() {
-        let waits = |count: usize| (0..count).map(ItemIndex).collect::<Vec<_>>();
-        let after = After::from_dependencies(&[waits(0), waits(1), waits(40)]);
-        assert_eq!(after[0], After { position: 2, items: [1].into() });
-        assert_eq!((after[1].position, after[1].items.len()), (3, 16));
-        let many: Vec<_> = (0..300).map(|_| waits(1)).collect();
-        assert_eq!(After::from_dependencies(&many).len(), 200);
     }
 }

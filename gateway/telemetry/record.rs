@@ -15,10 +15,10 @@ use crate::problem::{ErrorReply, Limit};
 use crate::route::{RouteIndex, UpstreamIndex};
 use crate::stitch::ItemReport;
 
+use super::after::After;
 use super::durations::Durations;
 use super::item_record::{ItemRecord, KeptItems};
 use super::names::Names;
-use super::recent::After;
 use super::server_timing::ServerTiming;
 use super::traces::TracedItems;
 use super::{GrpcStatus, LongLivedEnd, RequestId, TraceContext};
