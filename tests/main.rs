@@ -177,6 +177,7 @@ mod handover;
 mod logs;
 
 /// Secrets in every place that a client or an operator has, and a log without them.
+mod route_policies;
 mod secrets;
 
 /// Documents that can't go stale.

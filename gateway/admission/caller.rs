@@ -17,6 +17,7 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrustedProxies;
+use crate::header::variables::{Variables, address_text};
 use crate::limiter::Client;
 use crate::telemetry::RequestId;
 
@@ -100,6 +101,11 @@ impl Caller {
         address_text(self.address)
     }
 
+    /// What the variables in configured fields are.
+    pub(crate) fn variables(&self) -> Variables<'_> {
+        Variables { client: self.address, request_id: self.request_id.as_str(), host: &self.authority }
+    }
+
     /// `http` or `https`.
     pub(crate) const fn scheme(&self) -> &'static str {
         scheme(self.is_https)
@@ -130,11 +136,6 @@ impl Caller {
 /// `http` or `https`.
 pub(super) const fn scheme(is_tls: bool) -> &'static str {
     if is_tls { "https" } else { "http" }
-}
-
-/// An address as log lines and fields have it.
-pub(super) fn address_text(address: Option<IpAddr>) -> String {
-    address.map_or_else(|| "unix".to_owned(), |address| address.to_string())
 }
 
 #[cfg(test)]

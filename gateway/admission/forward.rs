@@ -84,6 +84,7 @@ fn question(forward: &ForwardAuth, caller: &Caller, head: &Parts) -> Option<Ques
         hop.fields.push((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?));
     }
     let call = Call {
+        route: None,
         upstream: forward.upstream,
         target: forward.path.as_str().into(),
         headers: fields(&head.headers, &forward.headers),

@@ -102,7 +102,6 @@ pub use cors::Cors;
 pub use drain::Drain;
 pub use engine::{Engine, Pipeline};
 pub use failure_kinds::FailureKinds;
-pub use headers::HeaderChanges;
 pub use health_check::HealthCheck;
 pub use http2::Http2;
 pub use limits::Limits;

@@ -5,8 +5,11 @@ use http::{HeaderValue, Method, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::headers::HeadersDocument;
 use super::resolver::{Refused, Resolved, Resolver, Seen, all, canonical};
+use super::timeout::RouteTimeouts;
 use super::undo::UndoDocument;
+use super::yaml::quantity::ByteSize;
 use super::yaml::wrappers::At;
 use crate::route::{CanonicalPath, EncodedSlashes, Mapping, MethodSet, Respond, Route, RouteAction};
 
@@ -49,6 +52,20 @@ pub(in crate::config) struct RouteDocument {
     /// The prefix to remove from the path before the upstream sees it, and put back in its replies' urls.
     pub(in crate::config) strip_prefix: Option<At<String>>,
 
+    /// Fields that requests get and lose on their way to the upstream, after those of its `headers`.
+    #[serde(default)]
+    pub(in crate::config) request_headers: HeadersDocument,
+
+    /// Fields that replies get and lose on their way to the client; of items, their results.
+    #[serde(default)]
+    pub(in crate::config) response_headers: HeadersDocument,
+
+    /// Time limits in place of those of the upstream.
+    pub(in crate::config) timeout: Option<At<RouteTimeouts>>,
+
+    /// The largest body of a request or an item. Absent: no limit of its own.
+    pub(in crate::config) max_body: Option<ByteSize>,
+
     /// Whether replies are compressed for clients that accept gzip, br or zstd.
     #[serde(default)]
     pub(in crate::config) compress: bool,
@@ -79,6 +96,7 @@ impl RouteDocument {
     /// Fills in the name that it has by default.
     pub(super) fn prepare_to_show(&mut self) {
         self.name.get_or_insert_with(|| self.path.clone());
+        self.request_headers.mask();
     }
 }
 
@@ -119,6 +137,7 @@ impl Resolver<'_> {
             coalesce: document.value.coalesce.value,
             encoded_slashes: document.value.encoded_slashes,
             undo: undo?,
+            max_body: document.value.max_body.map(|size| size.0),
             action: action?,
         };
         self.check_coalescing(&route, &document.value.coalesce);

@@ -1,19 +1,80 @@
 //! What a route decides about its requests and replies, apart from where they go.
 //!
-//! In: the keys of a route. Out: a [`RoutePolicy`] for each route, which the settings keep by the route's index, because the
-//! table of routes knows nothing of fields and replies.
+//! In: the keys of a route, and its upstream. Out: a [`RoutePolicy`] for each route, which the settings keep by the route's
+//! index, because the table of routes knows nothing of fields and replies. What a route does not decide stays its upstream's;
+//! where both decide, that is resolved here, so that nobody has to look at both later.
 
+use std::sync::Arc;
+
+use super::resolver::{Resolved, Resolver, all};
 use super::route::RouteDocument;
+use super::timeout::{RouteTimeouts, UpstreamTimeouts};
+use super::upstream::Upstream;
+use super::yaml::wrappers::At;
+use crate::header::changes::HeaderChanges;
 
 /// What a route decides about its requests and replies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoutePolicy {
     /// Whether replies are compressed for clients that accept it.
     pub compress: bool,
+    /// The fields that requests get and lose, with those of the upstream; `None`: those of the upstream only.
+    pub request_headers: Option<HeaderChanges>,
+    /// The fields that replies get and lose.
+    pub response_headers: Option<Arc<HeaderChanges>>,
+    /// The time limits; `None`: the upstream's.
+    pub timeout: Option<UpstreamTimeouts>,
 }
 
-impl RoutePolicy {
-    pub(super) const fn from_document(document: &RouteDocument) -> Self {
-        Self { compress: document.compress }
+impl Resolver<'_> {
+    /// The policy of each route. `upstreams` are the resolved ones, if they are right.
+    pub(super) fn route_policies(
+        &mut self,
+        routes: &[At<RouteDocument>],
+        upstreams: Option<&[Upstream]>,
+    ) -> Resolved<Vec<RoutePolicy>> {
+        all(routes.iter().map(|route| self.route_policy(&route.value, upstreams)))
+    }
+
+    fn route_policy(
+        &mut self,
+        document: &RouteDocument,
+        upstreams: Option<&[Upstream]>,
+    ) -> Resolved<RoutePolicy> {
+        self.keys_of_calls(document);
+        let of_requests = self.changes(&document.request_headers);
+        let of_replies = self.changes(&document.response_headers);
+        let name = document.upstream.as_ref().map(|name| &name.value);
+        let upstream = upstreams.into_iter().flatten().find(|upstream| Some(&upstream.name) == name);
+        let request_headers = of_requests?.map(|changes| match upstream {
+            Some(upstream) => upstream.headers.then(&changes),
+            None => changes,
+        });
+        let of_route = document.timeout.as_ref().map_or(RouteTimeouts::default(), |timeout| timeout.value);
+        let timeout = upstream.map(|upstream| upstream.timeout.with_route(of_route));
+        Ok(RoutePolicy {
+            compress: document.compress,
+            request_headers,
+            response_headers: of_replies?.map(Arc::new),
+            timeout,
+        })
+    }
+
+    /// Warns of keys that are about calls on a route that makes none.
+    fn keys_of_calls(&mut self, document: &RouteDocument) {
+        if document.upstream.is_some() {
+            return;
+        }
+        let changes = &document.request_headers;
+        let first = changes.set.0.first().map(|(name, _)| name).or(changes.remove.first());
+        let places = [
+            ("request_headers", first.map(|name| name.span)),
+            ("timeout", document.timeout.as_ref().map(|timeout| timeout.span)),
+        ];
+        for (key, place) in places {
+            if let Some(span) = place {
+                self.warn(span, format!("`{key}` does nothing on a route without an upstream"), "remove it");
+            }
+        }
     }
 }

@@ -24,10 +24,12 @@ use super::rate_limit::{Clients, Limited, RateLimit, RateLimitDocument};
 use super::resolver::{Resolved, Resolver};
 use super::route::RouteDocument;
 use super::route_policy::RoutePolicy;
+use super::timeout::UpstreamTimeouts;
 use super::trusted_proxies::TrustedProxies;
 use super::upstream::{Upstream, UpstreamDocument};
 use super::yaml::tree::read_written;
 use super::yaml::wrappers::{At, Named, OneOrMany};
+use crate::header::changes::HeaderChanges;
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 use crate::workers::one_for_each_core;
 
@@ -165,6 +167,22 @@ impl Settings {
         self.policies.get(index.0)
     }
 
+    /// The time limits of calls over this route to its upstream.
+    #[must_use]
+    pub fn timeout_of(&self, route: Option<RouteIndex>, upstream: &Upstream) -> UpstreamTimeouts {
+        route.and_then(|route| self.policy(route)?.timeout).unwrap_or(upstream.timeout)
+    }
+
+    /// The fields that calls over this route to its upstream get and lose.
+    #[must_use]
+    pub fn changes_of<'all>(
+        &'all self,
+        route: Option<RouteIndex>,
+        upstream: &'all Upstream,
+    ) -> &'all HeaderChanges {
+        route.and_then(|route| self.policy(route)?.request_headers.as_ref()).unwrap_or(&upstream.headers)
+    }
+
     /// The fields that only the service that authenticates clients may set.
     #[must_use]
     pub fn reserved_fields(&self) -> &[HeaderName] {
@@ -269,8 +287,7 @@ impl Resolver<'_> {
         let admin = self.admin(&document.admin, &document.listen.0);
         let upstreams = self.upstreams(&document.upstreams);
         let routes = self.routes(&document.routes).map(RouteTable::new);
-        let policies = document.routes.iter().map(|route| RoutePolicy::from_document(&route.value));
-        let policies = policies.collect();
+        let policies = self.route_policies(&document.routes, upstreams.as_deref().ok());
         let batch = self.endpoints(&document.batch);
         let bulk = self.bulk_routes(&document.bulk, &document.batch, routes.as_ref().ok());
         self.hidden_routes(&document.routes, &document.batch);
@@ -303,7 +320,7 @@ impl Resolver<'_> {
             admin: admin?,
             upstreams: upstreams?,
             routes: routes?,
-            policies,
+            policies: policies?,
             batch: batch?,
             bulk: bulk?,
             auth: auth.transpose()?,

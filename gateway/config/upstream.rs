@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::circuit::Breaker;
 use super::defaults::number;
 use super::engine::{Engine, Pipeline};
-use super::headers::{HeaderChanges, HeadersDocument};
+use super::headers::HeadersDocument;
 use super::health_check::HealthCheck;
 use super::http2::{Http2, Http2Upstream};
 use super::pem;
@@ -23,6 +23,7 @@ use super::target::{Target, TargetDocument};
 use super::timeout::UpstreamTimeouts;
 use super::yaml::quantity::{Delay, Percent};
 use super::yaml::wrappers::{At, Named};
+use crate::header::changes::HeaderChanges;
 use crate::header::field::is_forbidden_in_item;
 use crate::limiter::{ClientShare, Rate};
 

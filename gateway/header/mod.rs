@@ -1,11 +1,12 @@
 //! Header fields: what a field may hold, and the rules that each path through the gateway shares.
 //!
 //! Which fields end at one hop (`hop`), which an item inherits from its batch (`inherit`), what the gateway says
-//! about the hop to an upstream (`forwarded`, `via`), when a client should come back (`retry_after`), and how a field's
-//! name is written (`names`, `spelling`). Pure: nothing here reads or writes a connection.
+//! about the hop to an upstream (`forwarded`, `via`), when a client should come back (`retry_after`), how a field's name is
+//! written (`names`, `spelling`), and what the configuration changes (`changes`, `variables`). Pure: nothing here reads or writes a connection.
 
 use http::HeaderName;
 
+pub mod changes;
 pub mod field;
 pub mod forwarded;
 pub mod hop;
@@ -14,6 +15,7 @@ pub mod names;
 pub mod retry_after;
 pub mod spelling;
 pub(crate) mod stored;
+pub mod variables;
 mod via;
 
 pub use via::{GATEWAY_NAME, hops, via_entry};

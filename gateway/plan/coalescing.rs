@@ -100,7 +100,17 @@ mod tests {
             let (name, path, methods) = (path.to_owned(), canonical(path), MethodSet::Any);
             let encoded_slashes = EncodedSlashes::Refuse;
             let undo = UndoRules::default();
-            Route { name, path, methods, batchable: true, coalesce, encoded_slashes, undo, action }
+            Route {
+                name,
+                path,
+                methods,
+                batchable: true,
+                coalesce,
+                encoded_slashes,
+                undo,
+                max_body: None,
+                action,
+            }
         };
         RouteTable::new(vec![
             route("/same/", "/", true, 0),

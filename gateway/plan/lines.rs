@@ -293,6 +293,7 @@ mod tests {
             batchable: true,
             coalesce: false,
             encoded_slashes: EncodedSlashes::Refuse,
+            max_body: None,
             undo: crate::route::UndoRules::default(),
             action: RouteAction::Forward { upstream, mapping },
         }]);

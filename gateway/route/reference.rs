@@ -221,6 +221,7 @@ mod tests {
                 batchable: true,
                 coalesce: false,
                 encoded_slashes: if path == "/o/" { EncodedSlashes::Pass } else { EncodedSlashes::Refuse },
+                max_body: None,
                 undo: crate::route::UndoRules::default(),
                 action: RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping },
             }

@@ -35,6 +35,8 @@ pub struct Route {
     pub encoded_slashes: EncodedSlashes,
     /// How to undo what its methods did.
     pub undo: UndoRules,
+    /// The largest body that it takes.
+    pub max_body: Option<usize>,
     /// What it does with a request.
     pub action: RouteAction,
 }
@@ -150,6 +152,7 @@ mod tests {
             coalesce: false,
             encoded_slashes: EncodedSlashes::Refuse,
             undo: UndoRules::default(),
+            max_body: None,
             action: RouteAction::Respond(Respond {
                 status: StatusCode::OK,
                 body: Bytes::new(),

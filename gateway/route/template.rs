@@ -231,6 +231,7 @@ mod tests {
             batchable: true,
             coalesce: false,
             encoded_slashes: EncodedSlashes::Refuse,
+            max_body: None,
             undo: crate::route::UndoRules::default(),
             action: RouteAction::Respond(Respond {
                 status: http::StatusCode::OK,

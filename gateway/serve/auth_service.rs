@@ -42,7 +42,14 @@ async fn call(
     };
     let reserved = snapshot.settings.reserved_fields();
     let (inherited, spellings) = (&HeaderMap::new(), &Spellings::default());
-    let fields = SharedFields { inherited, spellings, hop: &hop, reserved };
+    let fields = SharedFields {
+        inherited,
+        spellings,
+        hop: &hop,
+        reserved,
+        variables: caller.variables(),
+        policies: &[],
+    };
     let engine = &BatchEngine::new(behalf, fields);
     let progress = Progress::new(Stopwatch::start());
     let budget = ReplyBudget::new(MAX_ANSWER, MAX_ANSWER);

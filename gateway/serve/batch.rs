@@ -112,6 +112,7 @@ fn explained<'gateway>(runner: Runner<'_>, plan: Plan) -> Reply<'gateway> {
         preferences: request.preferences,
         inherited: &request.inherited,
         hop: &request.hop,
+        variables: request.caller.variables(),
         audience: Audience::Client,
     };
     let document = explain(plan, request.input, &context).to_json();

@@ -95,6 +95,9 @@ impl Front {
         let target = Target::find(settings, session.req_header());
         let target = target.map_err(|rejection| Box::new(problem::of_request(&rejection)))?;
         context.goes_to(&target, session.req_header());
+        if let Some(changes) = target.response_headers(settings) {
+            session.change_reply(changes, context.caller.variables());
+        }
         if target.compresses(settings) {
             session.offer_compression(Arc::clone(&self.gateway.encoders));
         }

@@ -4,6 +4,8 @@
 //! decides nothing that only an authenticated caller may learn: whether a route exists, and which methods it takes,
 //! is for the route's handler to say.
 
+use std::sync::Arc;
+
 use http::Method;
 use http::header;
 use http::request::Parts;
@@ -11,6 +13,7 @@ use http::request::Parts;
 use crate::config::{BatchEndpoint, BulkRoute, OtherMethods, RoutePolicy, Settings};
 use crate::dialect::Feature;
 use crate::format::{Bulk, Format, is_ndjson};
+use crate::header::changes::HeaderChanges;
 use crate::plan::Preferences;
 use crate::problem::RequestRejection;
 use crate::route::{CanonicalPath, Route, RouteIndex, Strictness};
@@ -98,6 +101,17 @@ impl<'settings> Target<'settings> {
             Self::LimitsDocument(endpoint) | Self::Stream(endpoint) => Some(EntryPoint::batch(endpoint)),
             Self::Batch(entry) => Some(*entry),
             Self::Gateway | Self::Preflight | Self::Route(_) => None,
+        }
+    }
+
+    /// The fields that its replies get and lose.
+    pub(super) fn response_headers<'all>(
+        &'all self,
+        settings: &'all Settings,
+    ) -> Option<&'all Arc<HeaderChanges>> {
+        match self.entry_point() {
+            Some(entry) => entry.endpoint.response_headers.as_ref(),
+            None => self.policy(settings)?.response_headers.as_ref(),
         }
     }
 

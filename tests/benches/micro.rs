@@ -10,6 +10,7 @@ use batchgate::dispatch::{DispatchedItem, Outcome, Timeline, UpstreamReply};
 use batchgate::format::multipart::SetReply;
 use batchgate::format::{EncodedBody, Format, ReadContext};
 use batchgate::header::spelling::Spellings;
+use batchgate::header::variables::Variables;
 use batchgate::plan::{Plan, PlanContext, plan};
 use batchgate::route::{
     CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable,
@@ -167,6 +168,7 @@ fn routes() -> RouteTable {
             coalesce: false,
             encoded_slashes: EncodedSlashes::Refuse,
             undo: UndoRules::default(),
+            max_body: None,
         }
     };
     RouteTable::new(["/items/", "/orders/", "/customers/"].map(route).into())
@@ -223,6 +225,8 @@ fn stitched(items: Vec<DispatchedItem>, routes: &RouteTable) -> (MultiStatus, Ve
         max_reply: 1 << 30,
         decider: Decider::default(),
         minimal: false,
+        policies: &[],
+        variables: Variables::default(),
     };
     stitch(items, &context, &mut BodyBudget::new(context.max_reply))
 }

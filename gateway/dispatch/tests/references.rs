@@ -28,6 +28,7 @@ fn routes() -> RouteTable {
             batchable: true,
             coalesce: false,
             encoded_slashes: EncodedSlashes::Refuse,
+            max_body: None,
             undo: crate::route::UndoRules::default(),
             action,
         }

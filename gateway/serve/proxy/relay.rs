@@ -171,7 +171,7 @@ impl Exchange<'_> {
                 Event::Lasts => {
                     becomes_stream = None;
                     if self.begin_stream() {
-                        patience = Patience::new(self.job.upstream.settings.timeout.idle);
+                        patience = Patience::new(self.job.plan.timeout.idle);
                     }
                 }
                 Event::Drains => {
@@ -254,7 +254,7 @@ impl Exchange<'_> {
 
     /// The limit between two pieces of the body.
     fn patience_for_body(&self, body: &Body) -> Option<Duration> {
-        let timeout = &self.job.upstream.settings.timeout;
+        let timeout = &self.job.plan.timeout;
         if self.streams(body) { timeout.idle } else { Some(timeout.item) }
     }
 
@@ -267,7 +267,7 @@ impl Exchange<'_> {
         let after = match body {
             _ if self.lasting.is_some() => return None,
             _ if self.job.plan.is_grpc => ANSWERED_CALL,
-            Body::Unsized => self.job.upstream.settings.timeout.item,
+            Body::Unsized => self.job.plan.timeout.item,
             Body::None | Body::Sized | Body::Mapped => return None,
         };
         Some(Deadline::after(after))
@@ -354,7 +354,7 @@ impl Exchange<'_> {
             return Ended::ClientGone;
         }
         self.permit = None;
-        let idle = self.job.upstream.settings.timeout.idle;
+        let idle = self.job.plan.timeout.idle;
         Ended::Upgraded(Box::new(Tunnel::new(stream, early, lasting, idle)))
     }
 }

@@ -260,6 +260,7 @@ fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRe
             batchable: true,
             coalesce: true,
             encoded_slashes: EncodedSlashes::Refuse,
+            max_body: None,
             undo: UndoRules::default(),
         }
     };
