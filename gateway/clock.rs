@@ -122,7 +122,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Seconds since the epoch, for log lines and metrics only; never for measuring.
+/// Seconds since the epoch, for log lines, metrics and the dates of certificates only; never for measuring.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the only place that reads the wall clock")]
 pub fn unix_time() -> Duration {

@@ -1,11 +1,11 @@
-//! A client for commands that send a few requests of their own: the demonstration, `health`, `send`. Calls of the gateway
-//! never use it.
+//! A client for commands that send a few requests of their own: the demonstration, `health`, `send`, and for the console on
+//! the admin listener. Calls of the gateway never use it.
 //!
 //! In: a [`Server`] and a complete request. Out: a complete reply, bounded in time and size. Every request has a connection of
 //! its own, so that no reply is lost because an idle connection had gone. HTTP itself is the hyper crate's.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,6 +174,16 @@ impl HttpClient {
 }
 
 impl Server {
+    /// The server on this machine that listens at this address: over loopback if it is bound to every address.
+    pub(crate) fn bound_to(address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+        };
+        SocketAddr::new(ip, address.port()).into()
+    }
+
     fn host(&self) -> &str {
         match self {
             Self::Tcp(address) | Self::Tls { address, .. } => address,
@@ -250,6 +260,15 @@ mod tests {
         for broken in ["HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo", "what?\r\n\r\n", ""] {
             let reply = reply_to(broken).await;
             assert!(matches!(reply, Err(ClientError::NoReply { .. })), "{broken}: {reply:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_on_every_address_is_asked_over_loopback() {
+        for (bound, asked) in
+            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.1:1", "10.0.0.1:1")]
+        {
+            assert_eq!(Server::bound_to(bound.parse().unwrap()), Server::Tcp(asked.to_owned()));
         }
     }
 

@@ -24,8 +24,17 @@ mod litmus;
 /// Batches: items, fields, negotiation, refusals.
 mod batch;
 
+/// What the admin listener keeps of the last batches.
+mod batches;
+
+/// The console, in Chromium.
+mod console;
+
 /// Batches: replies that begin while later items are under way.
 mod early_replies;
+
+/// Batches: what replies say about their time.
+mod server_timing;
 
 /// Batches: bodies of every kind, in and out.
 mod batch_bodies;
@@ -192,6 +201,9 @@ mod http2_windows;
 mod names;
 mod not_processed;
 mod upstream_tls;
+
+/// The certificate that the gateway presents to targets, and the name that it asks for.
+mod upstream_certificates;
 mod properties;
 
 /// `batchgate demo`.

@@ -1,9 +1,14 @@
-//! The operators' listener: metrics, health, readiness, the configuration in use, and the targets.
+//! The operators' listener: the console, metrics, health, readiness, the configuration in use, targets, and the last batches.
 //!
 //! In: a request that [`PlainService`](crate::listener::plain_service::PlainService) has read. Out: its answer. It
-//! reads the gateway's state, and changes only one thing: it takes targets out and puts them back (`targets`). It has
-//! no authentication: any client that can reach this listener may use it.
+//! reads the gateway's state, and changes only one thing: it takes targets out and puts them back (`targets`). The console
+//! (`page`) is a page in the browser that asks it, and whose batches it sends to the front (`send`). Any program that
+//! can reach this listener may read; changing something takes this machine or a token, and of web pages only the console may (`guard`).
 
+mod batches;
+mod guard;
+mod page;
+mod send;
 mod targets;
 
 use std::sync::Arc;
@@ -16,6 +21,9 @@ use crate::listener::plain_service::PlainHandler;
 use crate::state::gateway::Gateway;
 use crate::telemetry::RequestId;
 
+use guard::Refusal;
+use send::NotSent;
+
 /// Answers operators.
 pub(crate) struct Admin(pub(crate) Arc<Gateway>);
 
@@ -25,17 +33,22 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const YAML: &str = "application/yaml";
 
 const INDEX: &str = "batchgate\n\n\
+    /          the console, in a browser\n\
     /metrics   for Prometheus\n\
     /healthz   200 while the process lives\n\
     /readyz    200 while it takes requests, 503 once it drains\n\
     /config    the configuration in use, without secrets\n\
-    /targets   the state of each target; POST /targets/UPSTREAM/TARGET/out takes one out, …/in puts it back\n";
+    /targets   the state of each target; POST /targets/UPSTREAM/TARGET/out takes one out, …/in puts it back\n\
+    /batches   the last batches, and when what happened to their items\n";
 const JSON: &str = "application/json";
 
 impl PlainHandler for Admin {
     async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let request_id = HeaderValue::from_str(RequestId::from_headers(request.headers()).as_str());
-        let mut reply = self.find_answer(&request);
+        let mut reply = match (request.method(), request.uri().path()) {
+            (&Method::POST, "/send") => self.send(&request).await,
+            _ => self.find_answer(&request),
+        };
         if let Ok(request_id) = request_id {
             reply.headers_mut().insert(X_REQUEST_ID, request_id);
         }
@@ -44,32 +57,77 @@ impl PlainHandler for Admin {
 }
 
 impl Admin {
+    async fn send(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        match send::send(&self.0.snapshot().settings, request).await {
+            Ok(shown) => reply(StatusCode::OK, JSON, shown),
+            Err(NotSent { status, text }) => reply(status, TEXT, text),
+        }
+    }
+
     fn find_answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
         if let (&Method::POST, Some(path)) =
             (request.method(), request.uri().path().strip_prefix("/targets/"))
         {
-            let (status, text) = targets::switch(&self.0.snapshot(), request, path);
-            return reply(status, TEXT, text);
+            let snapshot = self.0.snapshot();
+            return match guard::may_write(request, snapshot.settings.console.token.as_ref()) {
+                Ok(()) => {
+                    let (status, text) = targets::switch(&snapshot, path);
+                    reply(status, TEXT, text)
+                }
+                Err(refusal) => refused(refusal),
+            };
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut refused = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET\n");
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return refused;
         }
-        match request.uri().path() {
+        let path = request.uri().path();
+        let is_for_page = path == "/" && accepts(request, "text/html") || path.starts_with("/console/");
+        if let Some(file) = Some(path).filter(|_| is_for_page).and_then(page::file) {
+            return guarded(request, || file);
+        }
+        self.document(path, request)
+    }
+
+    /// What one may ask for with GET.
+    fn document(&self, path: &str, request: &Request<Bytes>) -> Response<Bytes> {
+        match path {
             "/" => reply(StatusCode::OK, TEXT, INDEX),
             "/metrics" => {
                 targets::measure(&self.0.snapshot(), &self.0.metrics);
                 reply(StatusCode::OK, METRICS, metrics(&self.0))
             }
             "/targets" => reply(StatusCode::OK, JSON, targets::list(&self.0.snapshot())),
+            "/batches" => guarded(request, || reply(StatusCode::OK, JSON, batches::list(&self.0.recent))),
             "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
             "/readyz" => reply(StatusCode::OK, TEXT, "ready\n"),
+            "/config" if accepts(request, JSON) => {
+                reply(StatusCode::OK, JSON, self.0.snapshot().settings.shown_as_json())
+            }
             "/config" => reply(StatusCode::OK, YAML, self.0.snapshot().settings.shown.clone()),
             _ => reply(StatusCode::NOT_FOUND, TEXT, INDEX),
         }
     }
+}
+
+/// The answer to a request whose Host is ours; otherwise a refusal.
+fn guarded(request: &Request<Bytes>, answer: impl FnOnce() -> Response<Bytes>) -> Response<Bytes> {
+    match guard::may_read(request) {
+        Ok(()) => answer(),
+        Err(refusal) => refused(refusal),
+    }
+}
+
+fn refused(refusal: Refusal) -> Response<Bytes> {
+    reply(refusal.status, TEXT, refusal.text)
+}
+
+/// Whether the client names this media type in Accept.
+fn accepts(request: &Request<Bytes>, media_type: &str) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains(media_type))
 }
 
 fn metrics(gateway: &Gateway) -> Vec<u8> {

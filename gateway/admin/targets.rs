@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
@@ -72,15 +71,7 @@ pub(super) fn measure(snapshot: &Snapshot, metrics: &Metrics) {
 }
 
 /// `POST /targets/UPSTREAM/TARGET/out` or `…/in`. `path` is the part behind `/targets/`.
-pub(super) fn switch(
-    snapshot: &Snapshot,
-    request: &Request<Bytes>,
-    path: &str,
-) -> (StatusCode, &'static str) {
-    // A web page can post here as well as an operator can. Browsers mark such requests.
-    if request.headers().contains_key(header::ORIGIN) || request.headers().contains_key("sec-fetch-site") {
-        return (StatusCode::FORBIDDEN, "not for web pages\n");
-    }
+pub(super) fn switch(snapshot: &Snapshot, path: &str) -> (StatusCode, &'static str) {
     // The path of a socket has slashes, encoded or not.
     let Some((upstream, (target, action))) =
         path.split_once('/').and_then(|(upstream, rest)| Some((upstream, rest.rsplit_once('/')?)))

@@ -104,6 +104,8 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) stream_window: StreamWindowDocument,
     /// Which items are kept and logged although they succeeded.
     pub(in crate::config) trace: TraceDocument,
+    /// Whether replies say where the time went, in Server-Timing.
+    pub(in crate::config) server_timing: bool,
 }
 
 /// In which order items run.
@@ -204,6 +206,7 @@ impl Default for BatchDocument {
             max_reply: ByteSize(limits.max_reply),
             stream_window: StreamWindowDocument::default(),
             trace: TraceDocument::default(),
+            server_timing: false,
         }
     }
 }
@@ -250,6 +253,8 @@ pub struct BatchEndpoint {
     pub inherit: Option<Vec<HeaderName>>,
     /// From when on an item is slow; `None`: as the log says.
     pub slow: Option<Duration>,
+    /// Whether replies say where the time went.
+    pub server_timing: bool,
 }
 
 impl BatchEndpoint {
@@ -334,6 +339,7 @@ impl Resolver<'_> {
             other_methods: document.other_methods,
             inherit: inherit?,
             slow: document.trace.slow,
+            server_timing: document.server_timing,
         })
     }
 

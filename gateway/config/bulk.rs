@@ -69,6 +69,8 @@ pub(in crate::config) struct BulkDocument {
     pub(in crate::config) max_reply: ByteSize,
     /// Which items are kept and logged although they succeeded.
     pub(in crate::config) trace: TraceDocument,
+    /// Whether replies say where the time went, in Server-Timing.
+    pub(in crate::config) server_timing: bool,
 }
 
 impl Default for BulkDocument {
@@ -93,6 +95,7 @@ impl Default for BulkDocument {
             max_item_reply: batch.max_item_reply,
             max_reply: batch.max_reply,
             trace: batch.trace,
+            server_timing: batch.server_timing,
         }
     }
 }
@@ -124,6 +127,7 @@ impl BulkDocument {
             max_item_reply: self.max_item_reply.clone(),
             max_reply: self.max_reply,
             trace: self.trace,
+            server_timing: self.server_timing,
             ..BatchDocument::default()
         }
     }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::authorities::Authorities;
+use super::key_pair::KeyPair;
 use super::pem;
 use super::resolver::{Resolved, Resolver, all};
 use super::yaml::schema::allow_short_form;
@@ -47,7 +49,7 @@ pub struct Listener {
     /// Its address.
     pub address: ListenAddress,
     /// Its certificate, if it speaks TLS (then h2 by ALPN; without TLS, h2c by prior knowledge).
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<ListenerTls>,
 }
 
 /// An address to listen on: `host:port`, or `unix:/path`.
@@ -68,22 +70,20 @@ impl std::fmt::Display for ListenAddress {
     }
 }
 
-/// A certificate chain and its key, PEM files that exist and fit each other.
+/// How TLS is spoken with clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The chain.
-    pub certificate: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
-    /// Certificates. One of them must have signed a client's; `None`: clients need none.
-    pub client_ca: Option<PathBuf>,
+pub struct ListenerTls {
+    /// What the gateway presents.
+    pub pair: KeyPair,
+    /// Who must have signed a client's certificate; `None`: clients need none.
+    pub clients: Option<Authorities>,
 }
 
 impl Resolver<'_> {
     pub(super) fn listeners(&mut self, documents: &[ListenDocument]) -> Resolved<Vec<Listener>> {
         let mut taken: Vec<(ListenAddress, Option<Span>)> = Vec::new();
         all(documents.iter().map(|document| {
-            let tls = document.tls.as_ref().map(|tls| self.tls_files(tls));
+            let tls = document.tls.as_ref().map(|tls| self.listener_tls(tls));
             let address = self.address(&document.address)?;
             self.free(&address, &document.address, &taken)?;
             taken.push((address.clone(), document.address.span));
@@ -149,25 +149,14 @@ impl Resolver<'_> {
         self.refuse(shown, format!("the address {} is used twice", written.shown()), help)
     }
 
-    fn tls_files(&mut self, tls: &At<TlsDocument>) -> Resolved<TlsFiles> {
+    fn listener_tls(&mut self, tls: &At<TlsDocument>) -> Resolved<ListenerTls> {
         let TlsDocument { certificate, key, client_ca } = &tls.value;
-        let client_ca = match client_ca {
-            Some(file) => self.pem(file, pem::roots(&self.file(file))).map(|()| Some(self.file(file))),
-            None => Ok(None),
-        };
-        let chain = self.pem(certificate, pem::certificates(&self.file(certificate)));
-        let private = self.pem(key, pem::private_key(&self.file(key)));
-        match pem::check_pair(chain?, &private?) {
-            Ok(()) => Ok(TlsFiles {
-                certificate: self.file(certificate),
-                key: self.file(key),
-                client_ca: client_ca?,
-            }),
-            Err(problem) => {
-                let message = format!("the key {} {problem}", key.shown());
-                self.refuse(key.span, message, format!("the certificate is {}", certificate.shown()))
-            }
-        }
+        let clients = client_ca.as_ref().map(|file| {
+            let path = self.file(file);
+            self.pem(file, pem::roots(&path)).map(|roots| Authorities::new(path, roots))
+        });
+        let pair = self.key_pair(certificate, key);
+        Ok(ListenerTls { pair: pair?, clients: clients.transpose()? })
     }
 }
 

@@ -18,7 +18,7 @@
 //! 7. **Report.** `yaml::diagnostic` sorts the findings, masks secrets, and cuts a snippet for each.
 //!
 //! # Sections
-//! One file is one section: `limits`, `log`, `drain`, `cors`, `listener`, `upstream` and its parts (`target`, `timeout`,
+//! One file is one section: `limits`, `log`, `drain`, `cors`, `console`, `listener`, `upstream` and its parts (`target`, `timeout`,
 //! `retry`, `circuit`, `health_check`, `http2`, `headers`), `route`, `batch`, `bulk`, `auth`, `rate_limit`, `name_servers`,
 //! `trusted_proxies`. It holds the keys with their docs and defaults, and all checks. A section of plain values is one type:
 //! what serde reads is what the gateway uses. A section that names something else (an upstream, a file, a path) has two: its
@@ -50,9 +50,11 @@ pub(crate) mod execution_policy;
 pub(crate) mod yaml;
 mod access_log;
 mod auth;
+mod authorities;
 mod batch;
 mod bulk;
 mod circuit;
+mod console;
 mod cors;
 mod defaults;
 mod drain;
@@ -63,6 +65,7 @@ mod headers;
 mod health_check;
 mod http2;
 mod include;
+mod key_pair;
 mod limits;
 mod listener;
 mod load;
@@ -90,22 +93,26 @@ mod trace;
 mod trusted_proxies;
 mod undo;
 mod upstream;
+mod upstream_tls;
 mod vocabulary;
 mod without_effect;
 
 pub use access_log::{AccessField, AccessFormat, AccessLevel, AccessLogSettings};
 pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
+pub use authorities::Authorities;
 pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat, ReplyMode};
 pub use bulk::BulkRoute;
 pub use circuit::Breaker;
+pub use console::{AdminToken, ConsoleSettings};
 pub use cors::Cors;
 pub use drain::Drain;
 pub use engine::{Engine, Pipeline};
 pub use failure_kinds::FailureKinds;
 pub use health_check::HealthCheck;
 pub use http2::Http2;
+pub use key_pair::{KeyPair, Validity};
 pub use limits::Limits;
-pub use listener::{ListenAddress, Listener, TlsFiles};
+pub use listener::{ListenAddress, Listener, ListenerTls};
 pub use load::{Loaded, parse, schema};
 pub use log::{LogFormat, LogSettings};
 pub use masking::is_secret_field;
@@ -120,6 +127,7 @@ pub use target::{Place, Scheme, Target};
 pub use timeout::UpstreamTimeouts;
 pub use trusted_proxies::TrustedProxies;
 pub use upstream::{Balance, HostPolicy, Upstream};
+pub use upstream_tls::{Trust, UpstreamTls};
 pub use yaml::diagnostic::{Diagnostic, Diagnostics, Severity};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! PEM files: whether they are there, hold what they should, and fit each other.
+//! PEM files: whether they are there, and hold what they should.
 //!
 //! Looked at when the configuration is, so that a wrong file is an error with a place and not a
 //! listener that fails at its first handshake.
@@ -6,11 +6,9 @@
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use rustls::crypto::ring::sign::any_supported_type;
+use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, RootCertStore};
 
 /// A system's complete bundle has about 250 KiB.
 pub(super) const MAX_PEM: u64 = 4 << 20;
@@ -66,25 +64,12 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemErro
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| PemError::NoKey)
 }
 
-/// Whether every certificate of the file can be trusted as a root.
-pub(super) fn roots(path: &Path) -> Result<(), PemError> {
+/// Certificates that can all be trusted as roots.
+pub(super) fn roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let mut store = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        store.add(certificate).map_err(|_| PemError::BadCertificate)?;
+    let roots = certificates(path)?;
+    for root in &roots {
+        store.add(root.clone()).map_err(|_| PemError::BadCertificate)?;
     }
-    Ok(())
-}
-
-/// Whether the key is the chain's; the error reads on from the key's name.
-pub(super) fn check_pair(
-    chain: Vec<CertificateDer<'static>>,
-    key: &PrivateKeyDer<'static>,
-) -> Result<(), &'static str> {
-    let key = any_supported_type(key).map_err(|_| "is of a kind that is not supported")?;
-    match CertifiedKey::new(chain, key).keys_match() {
-        // Not every key reveals its public part; then only the handshake can tell.
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(()),
-        Err(Error::InvalidCertificate(_)) => Err("belongs to a certificate that can't be read"),
-        Err(_) => Err("does not belong to the certificate"),
-    }
+    Ok(roots)
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::auth::{Auth, AuthDocument};
 use super::batch::{BatchDocument, BatchEndpoint, default_batch};
 use super::bulk::{BulkDocument, BulkRoute};
+use super::console::ConsoleSettings;
 use super::cors::Cors;
 use super::drain::Drain;
 use super::environment::escape;
@@ -43,8 +44,8 @@ pub(super) struct Document {
     #[schemars(example = &"0.0.0.0:8080")]
     listen: OneOrMany<ListenDocument>,
 
-    /// Where operators come in: `/metrics`, `/healthz`, `/readyz`, `/config` and `/targets`. An IP address with
-    /// a port, `unix:/path`, or `off`.
+    /// Where operators come in: the console, `/metrics`, `/healthz`, `/readyz`, `/config`, `/targets` and
+    /// `/batches`. An IP address with a port, `unix:/path`, or `off`.
     #[serde(default = "default_admin")]
     admin: At<String>,
 
@@ -94,6 +95,10 @@ pub(super) struct Document {
     #[serde(default)]
     drain: Drain,
 
+    /// What the console on the admin listener can show, and who may change things there from another machine.
+    #[serde(default)]
+    console: ConsoleSettings,
+
     /// Threads that serve connections; one for each core where this is absent.
     #[schemars(range(max = 1024))]
     threads: Option<NonZeroUsize>,
@@ -140,6 +145,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// How the gateway ends.
     pub drain: Drain,
+    /// What the console can show, and who may use it from another machine.
+    pub console: ConsoleSettings,
     /// Threads that serve connections; `None`: one for each core.
     pub threads: Option<NonZeroUsize>,
     /// Web pages of other origins that may use batch endpoints.
@@ -153,6 +160,19 @@ impl Settings {
     #[must_use]
     pub fn workers(&self) -> NonZeroUsize {
         self.threads.unwrap_or_else(one_for_each_core)
+    }
+
+    /// The file in effect, as JSON.
+    #[must_use]
+    pub fn shown_as_json(&self) -> String {
+        let tree = read_written(&self.shown);
+        tree.and_then(|tree| serde_json::to_string(&tree).ok()).unwrap_or_default()
+    }
+
+    /// How many batches are kept for operators; none without an admin listener.
+    #[must_use]
+    pub fn kept_batches(&self) -> usize {
+        if self.admin.is_some() { self.console.batches } else { 0 }
     }
 
     /// The upstream at this index.
@@ -330,6 +350,7 @@ impl Resolver<'_> {
             limits: limits?,
             log: log?,
             drain: document.drain,
+            console: document.console.clone(),
             threads: document.threads,
             cors: cors?,
             shown: String::new(),

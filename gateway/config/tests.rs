@@ -242,7 +242,7 @@ fn every_key_reaches_the_settings() {
     assert_eq!(upstream.health_check.as_ref().unwrap().path.as_str(), "/health?x=1");
     assert_eq!(upstream.balance, Balance::ConsistentHash { header: Some("x-tenant".parse().unwrap()) });
     assert_eq!(upstream.host, HostPolicy::Fixed("api.example:81".to_owned()));
-    assert!(!upstream.verify);
+    assert_eq!(upstream.tls.trust, Trust::Everyone);
     let fields = upstream.headers.fields(Variables::default());
     let (name, value) = &fields[1];
     assert_eq!((name.as_str(), value.as_bytes()), ("authorization", b"Bearer t0p-secret".as_slice()));
@@ -321,8 +321,11 @@ fn a_certificate_and_its_key_are_taken() {
     let folder = repository().join("tests/diagnostics");
     let text = "listen: { address: '127.0.0.1:443', tls: { certificate: files/server.crt, key: files/server.key } }\nupstreams: { a: { targets: ['https://x'], tls: { ca: files/server.crt } } }\nroutes: [{ path: /, upstream: a }]\n";
     let settings = parse_at(text, "test.yaml", &folder).unwrap().settings;
-    assert_eq!(settings.listen[0].tls.as_ref().unwrap().key, folder.join("files/server.key"));
-    assert_eq!(settings.upstreams[0].ca, Some(folder.join("files/server.crt")));
+    assert_eq!(settings.listen[0].tls.as_ref().unwrap().pair.key, folder.join("files/server.key"));
+    let tls = &settings.upstreams[0].tls;
+    assert!(
+        matches!(&tls.trust, Trust::Only(authorities) if authorities.file == folder.join("files/server.crt"))
+    );
 }
 
 #[test]

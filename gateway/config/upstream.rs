@@ -1,7 +1,6 @@
 //! `upstreams`: where a service runs and how it is called.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -15,12 +14,12 @@ use super::engine::{Engine, Pipeline};
 use super::headers::HeadersDocument;
 use super::health_check::HealthCheck;
 use super::http2::{Http2, Http2Upstream};
-use super::pem;
 use super::rate::RateDocument;
 use super::resolver::{Resolved, Resolver, all};
 use super::retry::Retry;
 use super::target::{Target, TargetDocument};
 use super::timeout::UpstreamTimeouts;
+use super::upstream_tls::{UpstreamTls, UpstreamTlsDocument};
 use super::yaml::quantity::{Delay, Percent};
 use super::yaml::wrappers::{At, Named};
 use crate::header::changes::HeaderChanges;
@@ -109,7 +108,7 @@ pub(in crate::config) struct UpstreamDocument {
     #[serde(default = "default_host")]
     pub(in crate::config) host: At<String>,
 
-    /// How the certificates of `https` and `h2` targets are checked.
+    /// How TLS is spoken with `https` and `h2` targets.
     #[serde(default)]
     pub(in crate::config) tls: At<UpstreamTlsDocument>,
 }
@@ -125,22 +124,6 @@ pub(in crate::config) enum BalanceDocument {
     LeastBusy,
     /// The same target for the same path or field (`hash_header`), by weight.
     ConsistentHash,
-}
-
-/// How a target's certificate is checked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(in crate::config) struct UpstreamTlsDocument {
-    /// A PEM file of certificates to trust instead of the system's; relative to the configuration file.
-    pub(in crate::config) ca: Option<At<String>>,
-    /// Whether the certificate is checked at all.
-    pub(in crate::config) verify: At<bool>,
-}
-
-impl Default for UpstreamTlsDocument {
-    fn default() -> Self {
-        Self { ca: None, verify: true.into() }
-    }
 }
 
 /// A service that knows one resource at a time.
@@ -182,10 +165,8 @@ pub struct Upstream {
     pub headers: HeaderChanges,
     /// The Host of a call.
     pub host: HostPolicy,
-    /// A file of PEM certificates to trust instead of the system's; TLS targets only.
-    pub ca: Option<PathBuf>,
-    /// Whether a TLS target's certificate is checked.
-    pub verify: bool,
+    /// How TLS is spoken with `https` and `h2` targets.
+    pub tls: UpstreamTls,
 }
 
 /// How an upstream's targets share its calls.
@@ -227,9 +208,7 @@ impl Resolver<'_> {
         let headers = self.headers(&document.headers);
         let host = self.host(&document.host);
         let deadline_header = self.deadline_header(document.deadline_header.as_ref());
-        let encrypted =
-            targets.as_ref().map_or(true, |targets| targets.iter().any(|target| target.scheme.is_tls()));
-        let ca = self.trust(name, &document.tls, encrypted);
+        let tls = self.upstream_tls(name, &document.tls, targets.as_deref().ok());
         let balance = self.balance(document);
         let shown = name.shown();
         let targets_found = targets.as_deref().ok();
@@ -263,8 +242,7 @@ impl Resolver<'_> {
             http2: http2?,
             headers: headers?,
             host: host?,
-            ca: ca?,
-            verify: document.tls.value.verify.value,
+            tls: tls?,
         })
     }
 
@@ -316,28 +294,6 @@ impl Resolver<'_> {
             return self.refuse(at.span, message, "write a name of its own, such as `X-Request-Timeout-Ms`");
         }
         Ok(Some(name))
-    }
-
-    /// `None`: the system's certificates.
-    fn trust(
-        &mut self,
-        name: &At<String>,
-        tls: &At<UpstreamTlsDocument>,
-        encrypted: bool,
-    ) -> Resolved<Option<PathBuf>> {
-        if tls.span.is_some() && !encrypted {
-            let message = format!("`tls` does nothing: no target of {} speaks TLS", name.shown());
-            self.warn(tls.span, message, "write `https://` or `h2://` targets");
-        }
-        if !tls.value.verify.value {
-            let message = format!("the certificates of {} are not checked", name.shown());
-            self.warn(tls.value.verify.span, message, "give the file of its `ca` instead");
-        }
-        let Some(ca) = &tls.value.ca else { return Ok(None) };
-        let path = self.file(ca);
-        let read = self.watched_file(ca, pem::MAX_PEM).and_then(|_| pem::roots(&path));
-        self.pem(ca, read)?;
-        Ok(Some(path))
     }
 
     /// Warns about upstreams that nothing leads to.

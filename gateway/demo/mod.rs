@@ -170,6 +170,7 @@ In a browser:
   http://{gateway}{endpoint}      limits and formats of the batch endpoint
   http://{gateway}/orders/1   one order, through the gateway
   http://{legacy}/orders/1   the same from the legacy API itself
+  http://{admin}/           the console: traffic, batches, targets, and a batch to write
   http://{admin}/metrics    counters for Prometheus
   http://{admin}/config     the active configuration
 

@@ -19,12 +19,11 @@ use pingora::listeners::{ListenerConfig, Listeners};
 use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::{Fds, ListenFds};
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::SingleCertAndKey;
 
-use crate::config::{ListenAddress, Listener, TlsFiles};
+use crate::config::{Authorities, ListenAddress, Listener, ListenerTls};
 
 use super::inherited::Inherited;
 use crate::transport::client_certificate::NamesOfClients;
@@ -44,7 +43,7 @@ pub(crate) fn check_free(address: SocketAddr) -> io::Result<()> {
 /// Bound sockets that wait for their service.
 #[derive(Default)]
 pub(crate) struct BoundSockets {
-    tcp: Vec<(SocketAddr, OwnedFd, Option<TlsFiles>)>,
+    tcp: Vec<(SocketAddr, OwnedFd, Option<ListenerTls>)>,
     unix: Vec<BoundUnix>,
 }
 
@@ -129,7 +128,7 @@ impl BoundSockets {
     /// A certificate can't be used.
     pub(crate) fn encrypted(&self) -> io::Result<EncryptedListeners> {
         let with_files = self.tcp.iter().filter_map(|(address, _, tls)| Some((*address, tls.as_ref()?)));
-        let acceptor = |(address, files): (_, &TlsFiles)| Ok((address, tls_settings(files)?.build()));
+        let acceptor = |(address, files): (_, &ListenerTls)| Ok((address, tls_settings(files)?.build()));
         Ok(EncryptedListeners(with_files.map(acceptor).collect::<io::Result<_>>()?))
     }
 
@@ -199,37 +198,24 @@ impl EncryptedListeners {
 }
 
 /// TLS with HTTP/2 by ALPN.
-fn tls_settings(files: &TlsFiles) -> io::Result<TlsSettings> {
-    let (certificate, key) = (files.certificate.display().to_string(), files.key.display().to_string());
-    let unfit = |error| io::Error::other(format!("the certificate {certificate} can't be used: {error}"));
-    let mut settings = match &files.client_ca {
-        None => TlsSettings::intermediate(&certificate, &key).map_err(unfit)?,
-        Some(_) => named_clients(&certificate, &key).map_err(unfit)?,
-    };
+fn tls_settings(tls: &ListenerTls) -> io::Result<TlsSettings> {
+    let mut settings = TlsSettings::with_callbacks(Box::new(NamesOfClients)).map_err(io::Error::other)?;
+    settings.set_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&tls.pair.certified))));
     settings.enable_h2();
-    if let Some(authority) = &files.client_ca {
-        settings.set_client_cert_verifier(client_verifier(authority)?);
+    if let Some(authorities) = &tls.clients {
+        settings.set_client_cert_verifier(client_verifier(authorities)?);
     }
     Ok(settings)
 }
 
-/// TLS that keeps the names in clients' certificates.
-fn named_clients(certificate: &str, key: &str) -> pingora::Result<TlsSettings> {
-    let mut settings = TlsSettings::with_callbacks(Box::new(NamesOfClients))?;
-    settings.set_certificate_chain_file(certificate)?;
-    settings.set_private_key_file(key)?;
-    Ok(settings)
-}
-
 /// Accepts only clients whose certificate was signed by one of these authorities.
-fn client_verifier(authority: &Path) -> io::Result<Arc<dyn ClientCertVerifier>> {
+fn client_verifier(authorities: &Authorities) -> io::Result<Arc<dyn ClientCertVerifier>> {
     let unfit = |error: &dyn Display| {
-        io::Error::other(format!("the certificates {} can't be used: {error}", authority.display()))
+        io::Error::other(format!("the certificates {} can't be used: {error}", authorities.file.display()))
     };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(authority).map_err(|error| unfit(&error))? {
-        let certificate = certificate.map_err(|error| unfit(&error))?;
-        roots.add(certificate).map_err(|error| unfit(&error))?;
+    for certificate in &*authorities.certificates {
+        roots.add(certificate.clone()).map_err(|error| unfit(&error))?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);

@@ -5,7 +5,7 @@
 //! the current tokio runtime, without pingora's server and its signal handling.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,30 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) trait PlainHandler: Send + Sync + 'static {
     /// The response to one request. Its `Content-Length` and `Connection` are set by the service.
     fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send;
+}
+
+/// Who sent a request. A request has it in its extensions, if it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// A client at this address.
+    Tcp(IpAddr),
+    /// A process of this machine, over a Unix socket.
+    Unix,
+}
+
+impl Peer {
+    fn of(session: &ServerSession) -> Option<Self> {
+        let address = session.client_addr()?;
+        Some(address.as_inet().map_or(Self::Unix, |address| Self::Tcp(address.ip())))
+    }
+
+    /// Whether it is on this machine.
+    pub(crate) fn is_local(self) -> bool {
+        match self {
+            Self::Tcp(address) => address.to_canonical().is_loopback(),
+            Self::Unix => true,
+        }
+    }
 }
 
 /// A handler with its sockets, which are bound but not served yet.
@@ -142,7 +166,10 @@ impl<H: PlainHandler> HttpServerApp for PlainApp<H> {
 
 impl<H: PlainHandler> PlainApp<H> {
     async fn exchange(&self, session: &mut ServerSession) -> pingora::Result<()> {
-        let head = session.req_header().as_owned_parts();
+        let mut head = session.req_header().as_owned_parts();
+        if let Some(peer) = Peer::of(session) {
+            head.extensions.insert(peer);
+        }
         if head.headers.contains_key(EXPECT) && !session.is_body_done() {
             session.write_continue_response().await?;
         }

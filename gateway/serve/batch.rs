@@ -17,7 +17,7 @@ use crate::plan::{Plan, coalesce};
 use crate::problem::{self, ErrorReply};
 use crate::session::Session;
 use crate::state::gateway::Gateway;
-use crate::telemetry::BatchEnd;
+use crate::telemetry::{After, BatchEnd};
 
 use super::batch_reply::BatchReply;
 use super::batch_request::BatchRequest;
@@ -77,6 +77,7 @@ async fn run<'gateway>(
     }
     let mut plan = request.plan(&snapshot.settings, entry, &mut record.phases)?;
     record.independent = plan.independent_members();
+    record.after = After::from_dependencies(&plan.dependencies);
     let mut meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
     let admitted = meter.admit_items(&mut plan.items, Batching::Whole);
     context.limit_fields = meter.fields();

@@ -27,12 +27,12 @@ use crate::memory::MemoryReservation;
 use crate::phase::Phase;
 use crate::session::Session;
 use crate::stitch::retry_after_of;
-use crate::telemetry::{BatchEnd, BatchRecord};
+use crate::telemetry::{BatchEnd, BatchRecord, TimingPart};
 
 use super::context::Context;
 use super::handled::Handled;
-use super::piece::{Piece, head_without_length};
-use super::reply::{PREFERENCE_APPLIED, Reply};
+use super::piece::{Piece, end_reply, head_without_length};
+use super::reply::{PREFERENCE_APPLIED, Reply, SERVER_TIMING};
 use super::respond::note_gave_way;
 use super::results::Results;
 use super::runner::Runner;
@@ -199,14 +199,15 @@ impl<'reply, 'gateway> BatchReply<'reply, 'gateway> {
             return Ok(Handled::Streamed(self.write_end(held).await));
         }
         let body = self.results.writer.take();
-        Ok(Handled::Reply(self.reply(body)))
+        let timing = self.context.server_timing(TimingPart::All);
+        Ok(Handled::Reply(self.reply(body).with(SERVER_TIMING, timing)))
     }
 
     /// Writes the last piece, for which `held` bytes of memory were taken.
     async fn write_end(&mut self, held: usize) -> pingora::Result<()> {
         let stopwatch = Stopwatch::start();
         self.write(held).await?;
-        let ended = self.session.end_reply().await;
+        let ended = end_reply(self.session, self.context).await;
         self.record().phases.set(Phase::Send, stopwatch.elapsed());
         ended
     }

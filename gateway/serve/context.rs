@@ -23,7 +23,8 @@ use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
 use crate::stitch::ItemReport;
 use crate::telemetry::{
-    BatchEnd, BatchRecord, ConnectionRefusal, ItemRecord, Recorder, RequestRecord, Sender, TraceContext,
+    BatchEnd, BatchRecord, ConnectionRefusal, ItemRecord, Recorder, RequestRecord, Sender, TimingPart,
+    TraceContext,
 };
 
 use super::batch_request::Incoming;
@@ -100,6 +101,9 @@ impl Context {
         let dialect = endpoint.dialect.of_request(&request.headers);
         self.error_format = ErrorFormat::Batch { dialect, reply: endpoint.reply_format, input: None };
         self.cors = cors::reply_fields(&self.snapshot.settings.cors, &request.headers);
+        if endpoint.server_timing {
+            self.cors.extend(cors::timing_field(&self.snapshot.settings.cors, &request.headers));
+        }
         if !matches!(target, Target::LimitsDocument(_)) {
             self.batch_at(endpoint);
             let gauge = self.gateway().metrics.batches_in_flight.clone();
@@ -122,8 +126,8 @@ impl Context {
 
     /// The record of the batch at this endpoint.
     pub(super) fn batch_at(&mut self, endpoint: &BatchEndpoint) -> &mut BatchRecord {
-        let slow = self.snapshot.settings.log.slow;
-        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, slow))
+        let (settings, began) = (&self.snapshot.settings, self.stopwatch);
+        self.batch.get_or_insert_with(|| BatchRecord::new(endpoint, settings, began))
     }
 
     /// Finds out who the caller is, where the target is protected.
@@ -207,6 +211,12 @@ impl Context {
         }
     }
 
+    /// What this part of the reply to a batch says about its time, if its endpoint wants that.
+    pub(super) fn server_timing(&self, part: TimingPart) -> Option<String> {
+        let batch = self.batch.as_ref()?;
+        batch.timing.as_ref()?.field(part, batch.phases.iter(), self.stopwatch.elapsed())
+    }
+
     /// When its head had been read.
     pub(super) const fn began(&self) -> Stopwatch {
         self.stopwatch
@@ -225,7 +235,7 @@ impl Context {
 
     fn recorder(&self) -> Recorder<'_> {
         let gateway = self.gateway();
-        Recorder::new(&gateway.metrics, &gateway.access, self.snapshot.names())
+        Recorder::new(&gateway.metrics, &gateway.access, &gateway.recent, self.snapshot.names())
     }
 
     /// Records items of the batch at this endpoint, which have ended: their 1-based positions, results and reports.
@@ -284,7 +294,7 @@ impl Context {
         if let Some(mut batch) = batch {
             batch.bytes_out = seen.bytes_out;
             batch.status = seen.answered.unwrap_or(batch.status);
-            return self.recorder().batch(&sender, &batch);
+            return self.recorder().batch(&sender, batch);
         }
         self.request.status = seen.answered;
         (self.request.bytes_in, self.request.bytes_out) = (seen.bytes_in, seen.bytes_out);

@@ -24,6 +24,12 @@ pub(crate) fn is_allowed_preflight(cors: &Cors, request: &Parts) -> bool {
         && allowed_origin(cors, &request.headers).is_some()
 }
 
+/// The field that lets an allowed page see Server-Timing (W3C Resource Timing, Timing-Allow-Origin).
+pub(crate) fn timing_field(cors: &Cors, headers: &HeaderMap) -> Option<(HeaderName, String)> {
+    let origin = allowed_origin(cors, headers)?;
+    Some((HeaderName::from_static("timing-allow-origin"), origin.to_owned()))
+}
+
 /// The fields of the answer to a preflight.
 pub(crate) fn preflight_fields(cors: &Cors, headers: &HeaderMap) -> Vec<(HeaderName, String)> {
     let mut fields = origin_fields(cors, headers);

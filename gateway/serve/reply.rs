@@ -7,6 +7,9 @@ use http::{HeaderValue, StatusCode};
 use crate::format::EncodedBody;
 use crate::memory::MemoryReservation;
 
+/// W3C Server Timing §3.
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
 pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// A reply that the gateway makes itself.

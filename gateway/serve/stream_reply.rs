@@ -15,7 +15,7 @@ use crate::stitch::BodyBudget;
 use crate::telemetry::BatchRecord;
 
 use super::context::Context;
-use super::piece::{Piece, head_without_length};
+use super::piece::{Piece, end_reply, head_without_length};
 use super::reply::PREFERENCE_APPLIED;
 use super::runner::Runner;
 use crate::admission::Meter;
@@ -101,6 +101,6 @@ impl<'request> StreamReply<'request> {
         self.lines.end(&end);
         session.close_if_unread();
         self.take(meter)?.write(session).await?;
-        session.end_reply().await
+        end_reply(session, self.context).await
     }
 }

@@ -1,4 +1,4 @@
-//! What outlives a reload: metrics, the memory budget, the counts of requests and connections, and which snapshot is in
+//! What outlives a reload: metrics, the last batches, the memory budget, the counts of requests and connections, and which snapshot is in
 //! use.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::memory::{EncoderMemory, MemoryBudget};
-use crate::telemetry::{AccessLog, Metrics};
+use crate::telemetry::{AccessLog, Metrics, RecentBatches};
 use crate::upstream::health_check::start_checks;
 
 use super::activity::Activity;
@@ -28,6 +28,8 @@ pub(crate) struct Gateway {
     checks: Mutex<JoinSet<()>>,
     pub(crate) metrics: Metrics,
     pub(crate) access: AccessLog,
+    /// The last batches, for operators.
+    pub(crate) recent: RecentBatches,
     /// The memory for bodies of all batches together.
     pub(crate) memory: MemoryBudget,
     /// The memory for encoders of compressed replies.
@@ -47,6 +49,7 @@ impl Gateway {
             checks: Mutex::default(),
             metrics,
             access,
+            recent: RecentBatches::default(),
             memory,
             encoders,
             activity: Activity::default(),

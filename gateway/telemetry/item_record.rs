@@ -1,17 +1,22 @@
 //! What is kept of an item once it has ended: the log, the console and traces all show the same record.
 //!
 //! In: the item's result and its report. Out: a record that needs neither the batch nor the configuration. A batch keeps
-//! records of failed and slow items only ([`KeptItems`]), and a limited number of them; the others are counted and cost nothing.
+//! records of failed and slow items ([`KeptItems`]), and of a few others for the console, all in limited numbers; the rest is
+//! counted and costs nothing.
 
 use std::time::Duration;
 
 use crate::batch::ItemResult;
+use crate::config::{BatchEndpoint, Settings};
 use crate::stitch::ItemReport;
 
 use super::names::Names;
 
 /// Records that a batch keeps of failed items, and as many of slow ones that did not fail.
 const MOST: usize = 100;
+
+/// Records that a batch keeps of its first items that neither failed nor were slow, if the console can show them.
+const FIRST: usize = 20;
 
 /// Characters of an item's id in its record.
 const MAX_ID: usize = 64;
@@ -67,22 +72,36 @@ pub struct KeptItems {
     pub slow: usize,
     /// How many items failed or were slow, and are not in `records`.
     pub omitted: usize,
+    /// The first items that neither failed nor were slow. Only the console shows them.
+    others: Vec<ItemRecord>,
+    most_others: usize,
     /// An item that takes this long is slow.
     threshold: Duration,
     failed: usize,
 }
 
 impl KeptItems {
-    /// None yet; an item that takes `slow` or longer will be slow.
+    /// None yet. An item will be slow if it takes as long as the endpoint says, or else as `log.slow` says.
     #[must_use]
-    pub const fn new(slow: Duration) -> Self {
-        Self { records: Vec::new(), slow: 0, omitted: 0, threshold: slow, failed: 0 }
+    pub fn new(endpoint: &BatchEndpoint, settings: &Settings) -> Self {
+        Self {
+            records: Vec::new(),
+            slow: 0,
+            omitted: 0,
+            others: Vec::new(),
+            most_others: if settings.kept_batches() == 0 { 0 } else { FIRST },
+            threshold: endpoint.slow.unwrap_or(settings.log.slow),
+            failed: 0,
+        }
     }
 
-    /// Keeps a record of the item if it failed or was slow, and there is room.
+    /// Keeps a record of the item if there is room for one of its kind.
     pub fn add(&mut self, position: usize, result: &ItemResult, report: &ItemReport, names: Names<'_>) {
         let (failed, slow) = (result.is_failed(), self.is_slow(report));
         if !failed && !slow {
+            if self.others.len() < self.most_others {
+                self.others.push(ItemRecord::new(position, result, report, names));
+            }
             return;
         }
         self.slow += usize::from(slow);
@@ -93,6 +112,19 @@ impl KeptItems {
         }
         self.failed += usize::from(failed);
         self.records.push(ItemRecord::new(position, result, report, names));
+    }
+
+    /// At most this many of the records, in the order of the batch: those of failed items first, then those of slow ones, then
+    /// the others.
+    #[must_use]
+    pub fn into_records(self, most: usize) -> Vec<ItemRecord> {
+        let mut records = self.records;
+        records.sort_by_key(|record| record.report.status.as_u16() < 400);
+        records.truncate(most);
+        let room = most - records.len();
+        records.extend(self.others.into_iter().take(room));
+        records.sort_by_key(|record| record.position);
+        records
     }
 
     /// Whether the item took so long that it is slow.
@@ -118,9 +150,19 @@ mod tests {
     use crate::route::{RouteIndex, UpstreamIndex};
 
     fn settings() -> Settings {
-        let text = "listen: 127.0.0.1:1\nupstreams: { shop: { targets: [\"http://127.0.0.1:81\"] } }\n\
-                    routes: [{ path: /, name: all, upstream: shop }]\n";
-        config::parse(text, "test.yaml", Path::new(""), &|_| None).unwrap().settings
+        settings_with("")
+    }
+
+    fn settings_with(more: &str) -> Settings {
+        let text = format!(
+            "listen: 127.0.0.1:1\nupstreams: {{ shop: {{ targets: [\"http://127.0.0.1:81\"] }} }}\n\
+             routes: [{{ path: /, name: all, upstream: shop }}]\nlog: {{ slow: 10ms }}\n{more}"
+        );
+        config::parse(&text, "test.yaml", Path::new(""), &|_| None).unwrap().settings
+    }
+
+    fn kept(settings: &Settings) -> KeptItems {
+        KeptItems::new(&settings.batch[0], settings)
     }
 
     fn result(status: StatusCode) -> ItemResult {
@@ -189,7 +231,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn failed_and_slow_items_are_kept_and_the_rest_is_counted() {
-        let (settings, mut kept) = (settings(), KeptItems::new(Duration::from_millis(10)));
+        let settings = settings_with("console: { batches: 0 }\n");
+        let mut kept = kept(&settings);
         let (fast, slow) = (report(taking(9).await), report(taking(10).await));
         for _ in 0..MOST + 3 {
             for (status, report) in [(200, &fast), (200, &slow), (500, &fast), (404, &slow)] {
@@ -199,11 +242,33 @@ mod tests {
         }
         assert_eq!((kept.records.len(), kept.slow), (2 * MOST, 2 * (MOST + 3)));
         assert_eq!(kept.omitted, 3 * (MOST + 3) - 2 * MOST);
+        assert_eq!(kept.into_records(3 * MOST).len(), 2 * MOST);
+    }
+
+    /// The positions of at most this many items: 5 of 30 failed, 1 was slow.
+    fn positions(most: usize, fast: &ItemReport, slow: &ItemReport) -> Vec<usize> {
+        let settings = settings();
+        let mut kept = kept(&settings);
+        for position in 1..=30 {
+            let status = if position > 25 { StatusCode::NOT_FOUND } else { StatusCode::OK };
+            let report = ItemReport { status, ..if position == 24 { slow } else { fast }.clone() };
+            kept.add(position, &result(status), &report, Names(&settings));
+        }
+        kept.into_records(most).iter().map(|record| record.position).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_console_gets_failed_items_then_slow_ones_then_the_first() {
+        let (fast, slow) = (report(taking(9).await), report(taking(10).await));
+        assert_eq!(positions(4, &fast, &slow), [26, 27, 28, 29]);
+        assert_eq!(positions(8, &fast, &slow), [1, 2, 24, 26, 27, 28, 29, 30]);
+        let all: Vec<_> = (1..=20).chain([24]).chain(26..=30).collect();
+        assert_eq!(positions(100, &fast, &slow), all);
     }
 
     #[test]
     fn an_item_that_was_never_started_is_not_slow() {
-        let kept = KeptItems::new(Duration::ZERO);
+        let kept = kept(&settings_with(""));
         assert!(!kept.is_slow(&report(Timeline::not_started(Stopwatch::start()))));
     }
 }

@@ -7,7 +7,8 @@ use http::StatusCode;
 use http::request::Parts;
 
 use crate::batch::{ItemResult, Summary};
-use crate::config::BatchEndpoint;
+use crate::clock::Stopwatch;
+use crate::config::{BatchEndpoint, Settings};
 use crate::dispatch::{Timeline, Undone};
 use crate::phase::Phase;
 use crate::problem::{ErrorReply, Limit};
@@ -17,6 +18,8 @@ use crate::stitch::ItemReport;
 use super::durations::Durations;
 use super::item_record::{ItemRecord, KeptItems};
 use super::names::Names;
+use super::recent::After;
+use super::server_timing::ServerTiming;
 use super::{GrpcStatus, LongLivedEnd, RequestId, TraceContext};
 
 /// How a batch ended, for metrics and logs.
@@ -122,6 +125,8 @@ pub struct Sender<'request> {
 pub struct BatchRecord {
     /// The endpoint's path.
     pub endpoint: String,
+    /// When its head had been read.
+    pub began: Stopwatch,
     /// The format of its items; empty until it is known.
     pub format: &'static str,
     /// How it ended; until that is known, as if the client had left.
@@ -140,12 +145,16 @@ pub struct BatchRecord {
     pub undone: usize,
     /// The items that could not be undone, for their log lines. Somebody has to look after each of them.
     pub left_over: Vec<ItemRecord>,
-    /// The items that failed or were slow.
+    /// The items that somebody may ask about.
     pub kept: KeptItems,
     /// How long the items took that were started.
     pub durations: Durations,
+    /// What some of its items wait for; for the console.
+    pub after: Vec<After>,
     /// How long each phase took.
     pub phases: PhaseTimes,
+    /// What its reply says about its slowest item. `None`: its reply says nothing about times.
+    pub timing: Option<ServerTiming>,
     /// Bytes of its body as sent.
     pub bytes_in: usize,
     /// Bytes of its reply's body.
@@ -153,11 +162,12 @@ pub struct BatchRecord {
 }
 
 impl BatchRecord {
-    /// A batch that has just come in. An item is slow if it takes as long as the endpoint says, or else `slow`.
+    /// A batch whose head was read at `began`.
     #[must_use]
-    pub fn new(endpoint: &BatchEndpoint, slow: Duration) -> Self {
+    pub fn new(endpoint: &BatchEndpoint, settings: &Settings, began: Stopwatch) -> Self {
         Self {
             endpoint: endpoint.path.as_str().to_owned(),
+            began,
             format: "",
             end: BatchEnd::ClientGone,
             limit: None,
@@ -167,9 +177,11 @@ impl BatchRecord {
             independent: 0,
             undone: 0,
             left_over: Vec::new(),
-            kept: KeptItems::new(endpoint.slow.unwrap_or(slow)),
+            kept: KeptItems::new(endpoint, settings),
             durations: Durations::default(),
+            after: Vec::new(),
             phases: PhaseTimes::default(),
+            timing: endpoint.server_timing.then(ServerTiming::default),
             bytes_in: 0,
             bytes_out: 0,
         }
@@ -190,6 +202,9 @@ impl BatchRecord {
         self.kept.add(position, result, item, names);
         if let Some(took) = item.timeline.elapsed() {
             self.durations.add(took);
+        }
+        if let Some(timing) = &mut self.timing {
+            timing.add(position, &item.timeline);
         }
     }
 

@@ -1,5 +1,5 @@
-//! The one place that records finished work: hand it a record, and it counts in the metrics and writes the log lines. A
-//! further receiver of records (a ring in memory, a trace exporter) belongs here, and no caller would change.
+//! The one place that records finished work: hand it a record, and it counts in the metrics, writes the log lines, and keeps
+//! batches for operators. A further receiver of records (a trace exporter) belongs here, and no caller would change.
 
 use crate::stitch::ItemReport;
 
@@ -7,6 +7,7 @@ use super::access::AccessLog;
 use super::log_lines::log_left_over;
 use super::metrics::Metrics;
 use super::names::Names;
+use super::recent::RecentBatches;
 use super::record::{BatchRecord, RequestRecord, Sender};
 
 /// Records finished work.
@@ -14,19 +15,21 @@ use super::record::{BatchRecord, RequestRecord, Sender};
 pub struct Recorder<'gateway> {
     metrics: &'gateway Metrics,
     access: &'gateway AccessLog,
+    recent: &'gateway RecentBatches,
     /// The names behind the indexes in records.
     names: Names<'gateway>,
 }
 
 impl<'gateway> Recorder<'gateway> {
-    /// Counts in these metrics and writes to this log, under these names.
+    /// Counts in these metrics, writes to this log and keeps batches in `recent`, under these names.
     #[must_use]
     pub const fn new(
         metrics: &'gateway Metrics,
         access: &'gateway AccessLog,
+        recent: &'gateway RecentBatches,
         names: Names<'gateway>,
     ) -> Self {
-        Self { metrics, access, names }
+        Self { metrics, access, recent, names }
     }
 
     /// Records items that have ended. The items of a stream end long before the stream does.
@@ -35,12 +38,13 @@ impl<'gateway> Recorder<'gateway> {
     }
 
     /// Records a finished batch. Its items have been recorded already.
-    pub fn batch(&self, sender: &Sender<'_>, batch: &BatchRecord) {
-        self.metrics.record_batch(batch);
+    pub fn batch(&self, sender: &Sender<'_>, batch: BatchRecord) {
+        self.metrics.record_batch(&batch);
         for left_over in &batch.left_over {
             log_left_over(sender, left_over);
         }
-        self.access.log_batch(sender, batch);
+        self.access.log_batch(sender, &batch);
+        self.recent.keep(sender.request_id, batch, self.names.0.kept_batches());
     }
 
     /// Records a request that is over and that was not a batch.

@@ -1,4 +1,4 @@
-// Chromium before the gateway: an EventSource and a WebSocket of a page. Arguments: the url of the page.
+// Chromium before the gateway: an EventSource and a WebSocket of a page, and the times of a batch. Arguments: the url of the page.
 // Prints what the page saw as JSON.
 'use strict';
 
@@ -39,7 +39,14 @@ async function see() {
     };
     socket.onclose = (event) => done({ seen, code: event.code, clean: event.wasClean });
   }));
-  return { events: await events, socket: await socket };
+  const send = async () => {
+    const body = JSON.stringify({ requests: [{ method: 'GET', url: '/page' }] });
+    await (await fetch('/batch', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body })).text();
+    const [entry] = performance.getEntriesByName(new URL('/batch', location.href).href);
+    return entry.serverTiming.map(({ name, duration, description }) => ({ name, duration, description }));
+  };
+  const timing = within('the batch', send());
+  return { events: await events, socket: await socket, timing: await timing };
 }
 
 async function main() {

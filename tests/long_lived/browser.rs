@@ -23,7 +23,7 @@ fn three_events() -> RawServer {
 }
 
 #[test]
-fn a_page_sees_its_events_and_its_websocket() {
+fn a_page_sees_its_events_its_websocket_and_the_times_of_a_batch() {
     let (page, events, sockets) = (Upstream::start(), three_events(), Service::websockets());
     page.on("/page", Answer::of(200, "text/html", "<!doctype html><title>a page</title>"));
     let gateway = Config::all_to("page", page.url())
@@ -31,6 +31,8 @@ fn a_page_sees_its_events_and_its_websocket() {
         .upstream("sockets", sockets.url("http"))
         .route("/events", "events")
         .route("/echo", "sockets")
+        .batch("/batch")
+        .with("server_timing: true, reply: whole")
         .start();
     let mut client = node("chromium.cjs");
     let told = succeed(client.env("CHROMIUM", program("chromium")).arg(gateway.url("/page")));
@@ -38,4 +40,8 @@ fn a_page_sees_its_events_and_its_websocket() {
     let events = [1, 2, 3, 4].map(|n| json!({"id": n.to_string(), "data": format!("event {n}")}));
     assert_eq!(seen["events"], json!(events), "{seen}");
     assert_eq!(seen["socket"], json!({"seen": ["Łukasz", [0, 255]], "code": 4002, "clean": true}));
+    let timing = seen["timing"].as_array().unwrap();
+    let of = |name| timing.iter().find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("{seen}"));
+    assert_eq!(of("slowest")["description"], "item 1");
+    assert!(of("total")["duration"].as_f64().unwrap() > 0.0, "{seen}");
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::batch::{ItemForm, ItemId, ItemResult, OutcomeKind, ResultBody, Subject};
+use crate::clock::Stopwatch;
 use crate::config::{self, Settings};
 use crate::header::field::Fields;
 use crate::header::spelling::Spellings;
@@ -71,7 +72,7 @@ fn failed_item() -> ItemRecord {
         method: "GET",
         status: StatusCode::NOT_FOUND,
         outcome: OutcomeKind::Answered,
-        timeline: Timeline::not_started(crate::clock::Stopwatch::start()),
+        timeline: Timeline::not_started(Stopwatch::start()),
         reason: None,
         coalesced: false,
         limit: None,
@@ -103,7 +104,7 @@ fn written(log: &str, status: u16, batch_fails: bool) -> String {
         ..RequestRecord::default()
     };
     access.log_request(&sender, &request, Names(&settings));
-    let mut batch = BatchRecord::new(&settings.batch[0], settings.log.slow);
+    let mut batch = BatchRecord::new(&settings.batch[0], &settings, Stopwatch::start());
     batch.end = BatchEnd::Ok;
     if batch_fails {
         batch.end = BatchEnd::Partial;

@@ -282,9 +282,12 @@ async fn shake_hands(
     offer: Offer,
 ) -> pingora::Result<Opened> {
     let failed = |error: rustls::Error| Error::because(ErrorType::TLSHandshakeFailure, "TLS", error);
-    let name = ServerName::try_from(peer.http.sni.clone()).map_err(|_| {
-        failed(rustls::Error::General("the target's host can't be the name of a server".to_owned()))
-    })?;
+    let name = match &tls.server_name {
+        Some(name) => name.clone(),
+        None => ServerName::try_from(peer.http.sni.clone()).map_err(|_| {
+            failed(rustls::Error::General("the target's host can't be the name of a server".to_owned()))
+        })?,
+    };
     let connecting = TlsConnector::from(Arc::clone(tls.offering(offer))).connect(name, tcp).await;
     let stream = connecting.map_err(|error| Error::because(ErrorType::TLSHandshakeFailure, "TLS", error))?;
     let encrypted = Encrypted::new(stream);

@@ -1,4 +1,4 @@
-//! TLS towards an upstream's targets: whom to trust and what to offer. It is prepared once for each configuration, so that
+//! TLS towards an upstream's targets: whom to trust, what to offer, and which certificate to present. It is prepared once for each configuration, so that
 //! sessions can be resumed and no connection reads certificates again.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::client::ClientConfig;
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 
-use crate::config::{Scheme, Upstream};
+use crate::config::{self, Scheme, Trust, Upstream};
 use crate::telemetry::LogThrottle;
 
 use super::verifier::{Trusted, Verifier};
@@ -45,8 +45,10 @@ pub(crate) struct UpstreamTls {
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
     either: Arc<ClientConfig>,
-    /// A hash of everything that a connection's certificate was judged by, except the target's name. Connections with
-    /// different hashes are never shared.
+    /// The name to ask for and to expect; `None`: the target's host.
+    pub(super) server_name: Option<ServerName<'static>>,
+    /// A hash of everything that a connection's certificate was judged by, except the target's host, and of the certificate
+    /// that the gateway presents. Connections with different hashes are never shared.
     pub(crate) verified: u64,
 }
 
@@ -56,11 +58,9 @@ impl UpstreamTls {
         if !upstream.targets.iter().any(|target| target.scheme.is_tls()) {
             return None;
         }
-        let mut hasher = DefaultHasher::new();
-        upstream.verify.hash(&mut hasher);
-        let trusted = trusted(upstream, &mut hasher);
-        let provider = Arc::new(ring::default_provider());
-        let base = config(provider, trusted)
+        let tls = &upstream.tls;
+        let verified = hash_of(tls);
+        let base = config(tls, trusted(upstream))
             .inspect_err(|error| tracing::error!(upstream = upstream.name, %error, "TLS could not be set up"))
             .ok()?;
         let offering = |protocols: &[&[u8]]| {
@@ -74,7 +74,8 @@ impl UpstreamTls {
             http1: offering(&[b"http/1.1"]),
             http2: offering(&[b"h2"]),
             either: offering(&[b"h2", b"http/1.1"]),
-            verified: hasher.finish(),
+            server_name: tls.server_name.clone(),
+            verified,
         })
     }
 
@@ -87,33 +88,42 @@ impl UpstreamTls {
     }
 }
 
-fn config(provider: Arc<CryptoProvider>, trusted: Trusted) -> Result<ClientConfig, rustls::Error> {
+fn config(tls: &config::UpstreamTls, trusted: Trusted) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
     let verifier = Verifier::new(Arc::clone(&provider), trusted);
-    Ok(ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS12, &TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(match &tls.identity {
+        Some(pair) => {
+            let presented = SingleCertAndKey::from(Arc::clone(&pair.certified));
+            builder.with_client_cert_resolver(Arc::new(presented))
+        }
+        None => builder.with_no_client_auth(),
+    })
 }
 
-/// Whom to trust; the certificates themselves count, not the name of their file.
-fn trusted(upstream: &Upstream, hasher: &mut DefaultHasher) -> Trusted {
-    if !upstream.verify {
-        return Trusted::Everyone;
-    }
-    let Some(path) = &upstream.ca else {
-        return Trusted::Only { roots: of_the_system(&upstream.name), pinned: Vec::new() };
+/// The certificates themselves count, not the names of their files.
+fn hash_of(tls: &config::UpstreamTls) -> u64 {
+    let config::UpstreamTls { trust, server_name, identity } = tls;
+    let trusted = match trust {
+        Trust::System => None,
+        Trust::Only(authorities) => Some(&*authorities.certificates),
+        Trust::Everyone => Some(&[][..]),
     };
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = certificates.unwrap_or_else(|error| {
-        // Trust no authority then. The system's authorities would be the wrong ones.
-        tracing::error!(upstream = upstream.name, %error, "tls.ca could not be read");
-        Vec::new()
-    });
-    for certificate in &certificates {
-        certificate.as_ref().hash(hasher);
+    let presented = identity.as_ref().map(|pair| &pair.certified.cert);
+    let mut hasher = DefaultHasher::new();
+    (trusted, server_name, presented).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn trusted(upstream: &Upstream) -> Trusted {
+    match &upstream.tls.trust {
+        Trust::System => Trusted::Only { roots: of_the_system(&upstream.name), pinned: Vec::new() },
+        Trust::Only(authorities) => Trusted::only(authorities.certificates.to_vec()),
+        Trust::Everyone => Trusted::Everyone,
     }
-    Trusted::only(certificates)
 }
 
 fn of_the_system(upstream: &str) -> RootCertStore {
