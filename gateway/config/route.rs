@@ -5,6 +5,7 @@ use http::{HeaderValue, Method, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cors::Cors;
 use super::headers::HeadersDocument;
 use super::resolver::{Refused, Resolved, Resolver, Seen, all, canonical};
 use super::timeout::RouteTimeouts;
@@ -65,6 +66,10 @@ pub(in crate::config) struct RouteDocument {
 
     /// The largest body of a request or an item. Absent: no limit of its own.
     pub(in crate::config) max_body: Option<ByteSize>,
+
+    /// Web pages of other origins that may use the route. The gateway answers their preflights, and what the service says
+    /// of other origins is replaced. Absent: the service decides.
+    pub(in crate::config) cors: Option<Cors>,
 
     /// Whether replies are compressed for clients that accept gzip, br or zstd.
     #[serde(default)]

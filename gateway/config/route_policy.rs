@@ -6,11 +6,13 @@
 
 use std::sync::Arc;
 
+use super::cors::Cors;
 use super::resolver::{Resolved, Resolver, all};
 use super::route::RouteDocument;
 use super::timeout::{RouteTimeouts, UpstreamTimeouts};
 use super::upstream::Upstream;
 use super::yaml::wrappers::At;
+use super::yaml::written::Written;
 use crate::header::changes::HeaderChanges;
 
 /// What a route decides about its requests and replies.
@@ -24,6 +26,8 @@ pub struct RoutePolicy {
     pub response_headers: Option<Arc<HeaderChanges>>,
     /// The time limits; `None`: the upstream's.
     pub timeout: Option<UpstreamTimeouts>,
+    /// The pages of other origins that may use it; `None`: its service decides.
+    pub cors: Option<Cors>,
 }
 
 impl Resolver<'_> {
@@ -33,17 +37,21 @@ impl Resolver<'_> {
         routes: &[At<RouteDocument>],
         upstreams: Option<&[Upstream]>,
     ) -> Resolved<Vec<RoutePolicy>> {
-        all(routes.iter().map(|route| self.route_policy(&route.value, upstreams)))
+        let written = self.written.key("routes");
+        let routes = routes.iter().enumerate();
+        all(routes.map(|(index, route)| self.route_policy(&route.value, upstreams, written.element(index))))
     }
 
     fn route_policy(
         &mut self,
         document: &RouteDocument,
         upstreams: Option<&[Upstream]>,
+        written: Written<'_>,
     ) -> Resolved<RoutePolicy> {
         self.keys_of_calls(document);
         let of_requests = self.changes(&document.request_headers);
         let of_replies = self.changes(&document.response_headers);
+        let cors = document.cors.as_ref().map(|cors| self.cors(cors, written.key("cors")));
         let name = document.upstream.as_ref().map(|name| &name.value);
         let upstream = upstreams.into_iter().flatten().find(|upstream| Some(&upstream.name) == name);
         let request_headers = of_requests?.map(|changes| match upstream {
@@ -57,6 +65,7 @@ impl Resolver<'_> {
             request_headers,
             response_headers: of_replies?.map(Arc::new),
             timeout,
+            cors: cors.transpose()?,
         })
     }
 

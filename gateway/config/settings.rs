@@ -324,7 +324,7 @@ impl Resolver<'_> {
         let resolver = self.name_servers(&document.resolver);
         let trusted_proxies = self.trusted_proxies(&document.trusted_proxies);
         let log = self.log(&document.log);
-        let cors = self.cors(&document.cors);
+        let cors = self.cors(&document.cors, self.written.key("cors"));
         if !self.findings.has_errors() {
             // What is wrong may have been what a name or a key is for.
             self.unused_upstreams(&document.upstreams, &document.used_upstreams());

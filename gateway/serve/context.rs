@@ -97,7 +97,9 @@ impl Context {
     /// Takes note of where the request goes: a batch endpoint and a bulk route have errors, CORS fields and a record of
     /// their own.
     pub(super) fn goes_to(&mut self, target: &Target<'_>, request: &Parts) {
-        let Some(EntryPoint { endpoint, .. }) = target.entry_point() else { return };
+        let Some(EntryPoint { endpoint, .. }) = target.entry_point() else {
+            return self.goes_to_route(target, request);
+        };
         let dialect = endpoint.dialect.of_request(&request.headers);
         self.error_format = ErrorFormat::Batch { dialect, reply: endpoint.reply_format, input: None };
         self.cors = cors::reply_fields(&self.snapshot.settings.cors, &request.headers);
@@ -110,6 +112,14 @@ impl Context {
             gauge.inc();
             self.batch_in_flight = Some(BatchInFlight(gauge));
         }
+    }
+
+    /// A preflight says what it has to say by itself.
+    fn goes_to_route(&mut self, target: &Target<'_>, request: &Parts) {
+        let snapshot = Arc::clone(&self.snapshot);
+        let policy = target.policy(&snapshot.settings);
+        let cors = policy.and_then(|policy| policy.cors.as_ref()).filter(|_| !target.is_preflight());
+        self.cors = cors.map_or(Vec::new(), |cors| cors::reply_fields(cors, &request.headers));
     }
 
     /// The request at an entry point.

@@ -17,7 +17,6 @@ use crate::state::gateway::Gateway;
 use crate::upstream::error;
 
 use super::context::Context;
-use super::cors;
 use super::handled::Handled;
 use super::limits_document::limits_document;
 use super::reply::Reply;
@@ -105,8 +104,9 @@ impl Front {
         admitted.map_err(|refusal| Box::new(problem::of_admission(&refusal)))?;
         match target {
             Target::Gateway => Ok(Handled::Reply(Reply::without_body(StatusCode::NO_CONTENT))),
-            Target::Preflight => {
-                let fields = cors::preflight_fields(&settings.cors, &session.req_header().headers);
+            Target::Preflight(preflight) => {
+                context.request.route = preflight.route;
+                let fields = preflight.fields(&session.req_header().headers);
                 Ok(Handled::Reply(Reply::without_body(StatusCode::NO_CONTENT).with_all(fields)))
             }
             Target::LimitsDocument(endpoint) => {

@@ -18,7 +18,7 @@ use crate::plan::Preferences;
 use crate::problem::RequestRejection;
 use crate::route::{CanonicalPath, Route, RouteIndex, Strictness};
 
-use super::cors;
+use super::cors::{self, Preflight};
 use super::entry_point::EntryPoint;
 use super::error_format::content_type;
 use super::validate::is_about_the_gateway;
@@ -27,8 +27,8 @@ use super::validate::is_about_the_gateway;
 pub(crate) enum Target<'settings> {
     /// `OPTIONS` about the gateway itself.
     Gateway,
-    /// A browser asks whether a page may send a batch (Fetch §3.2.2).
-    Preflight,
+    /// A browser asks whether a page may send a batch, or a request for a route with `cors` (Fetch §3.2.2).
+    Preflight(Preflight<'settings>),
     /// The limits of a batch endpoint.
     LimitsDocument(&'settings BatchEndpoint),
     /// A batch, or the records of a bulk request. The method may be one that a batch endpoint does not take.
@@ -78,20 +78,29 @@ impl<'settings> Target<'settings> {
         if let Some(bulk) = bulk_route.filter(|bulk| brings_records(bulk, request)) {
             return Ok(Self::Batch(EntryPoint::bulk(bulk)));
         }
+        if let Some(preflight) = preflight(settings, &path, request) {
+            return Ok(Self::Preflight(preflight));
+        }
         let route = settings.routes.find(&path);
         Ok(Self::Route(RouteTarget { path, route, is_bulk_path: bulk_route.is_some() }))
     }
 
     /// `None`: the request is for a route.
-    fn at_endpoint(endpoint: &'settings BatchEndpoint, settings: &Settings, request: &Parts) -> Option<Self> {
+    fn at_endpoint(
+        endpoint: &'settings BatchEndpoint,
+        settings: &'settings Settings,
+        request: &Parts,
+    ) -> Option<Self> {
         let refuses_others = endpoint.other_methods == OtherMethods::Refuse;
+        let preflight = || Preflight::at_endpoint(&settings.cors, request);
         match request.method {
             Method::POST if is_stream(endpoint, request) => Some(Self::Stream(endpoint)),
             Method::POST => Some(Self::Batch(EntryPoint::batch(endpoint))),
             Method::GET | Method::HEAD if refuses_others => Some(Self::LimitsDocument(endpoint)),
-            _ if cors::is_allowed_preflight(&settings.cors, request) => Some(Self::Preflight),
-            _ if refuses_others => Some(Self::Batch(EntryPoint::batch(endpoint))),
-            _ => None,
+            _ => {
+                let otherwise = || refuses_others.then(|| Self::Batch(EntryPoint::batch(endpoint)));
+                preflight().map(Self::Preflight).or_else(otherwise)
+            }
         }
     }
 
@@ -100,7 +109,7 @@ impl<'settings> Target<'settings> {
         match self {
             Self::LimitsDocument(endpoint) | Self::Stream(endpoint) => Some(EntryPoint::batch(endpoint)),
             Self::Batch(entry) => Some(*entry),
-            Self::Gateway | Self::Preflight | Self::Route(_) => None,
+            Self::Gateway | Self::Preflight(_) | Self::Route(_) => None,
         }
     }
 
@@ -125,13 +134,25 @@ impl<'settings> Target<'settings> {
 
     /// What its route decides about requests and replies.
     pub(super) fn policy<'all>(&self, settings: &'all Settings) -> Option<&'all RoutePolicy> {
-        let Self::Route(RouteTarget { route: Some((index, _)), .. }) = self else { return None };
-        settings.policy(*index)
+        settings.policy(self.route()?)
+    }
+
+    pub(super) const fn is_preflight(&self) -> bool {
+        matches!(self, Self::Preflight(_))
+    }
+
+    /// The route that it is for.
+    pub(super) fn route(&self) -> Option<RouteIndex> {
+        match self {
+            Self::Route(RouteTarget { route, .. }) => route.map(|(index, _)| index),
+            Self::Preflight(preflight) => preflight.route,
+            Self::Gateway | Self::LimitsDocument(_) | Self::Batch(_) | Self::Stream(_) => None,
+        }
     }
 
     pub(super) const fn protection(&self) -> Protection<'_> {
         match self {
-            Self::Gateway | Self::Preflight => Protection::Open,
+            Self::Gateway | Self::Preflight(_) => Protection::Open,
             Self::Route(RouteTarget { path, is_bulk_path: false, .. }) => Protection::ByPath(path),
             Self::LimitsDocument(_)
             | Self::Batch(_)
@@ -139,6 +160,18 @@ impl<'settings> Target<'settings> {
             | Self::Route(RouteTarget { is_bulk_path: true, .. }) => Protection::Always,
         }
     }
+}
+
+/// The preflight of a request for a route whose pages the gateway knows.
+fn preflight<'settings>(
+    settings: &'settings Settings,
+    path: &CanonicalPath,
+    request: &Parts,
+) -> Option<Preflight<'settings>> {
+    cors::asked_method(request)?;
+    let (index, route) = settings.routes.find(path)?;
+    let cors = settings.policy(index)?.cors.as_ref()?;
+    Some(Preflight::at_route(cors, index, &route.methods))
 }
 
 /// A GET or DELETE at a bulk route has records only if its query does.

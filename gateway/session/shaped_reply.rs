@@ -49,6 +49,31 @@ impl Session {
         matches!(self.compression, ReplyCompression::At(_))
     }
 
+    /// Sends a piece of the reply's body, of which an encoder may hold back a part until [`Self::flush_reply`].
+    ///
+    /// # Errors
+    /// The client has left, or took nothing within the write timeout.
+    pub(crate) async fn write_response_part(&mut self, piece: Bytes) -> pingora::Result<()> {
+        if self.is_compressed() {
+            self.write_compressed(&piece).await
+        } else {
+            self.write_bytes(piece, Rest::Follows).await
+        }
+    }
+
+    /// Whether an encoder holds back a part of the reply.
+    pub(crate) const fn holds_back(&self) -> bool {
+        matches!(&self.compression, ReplyCompression::At(compressor) if compressor.holds_back())
+    }
+
+    /// Sends what an encoder holds back: nothing else is ready.
+    ///
+    /// # Errors
+    /// The client has left, or took nothing within the write timeout.
+    pub(crate) async fn flush_reply(&mut self) -> pingora::Result<()> {
+        self.flush_compressed(Rest::Follows).await
+    }
+
     /// Sends pieces that are ready at the same time.
     ///
     /// # Errors
