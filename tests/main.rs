@@ -186,6 +186,7 @@ mod handover;
 mod logs;
 
 /// Secrets in every place that a client or an operator has, and a log without them.
+mod route_auth;
 mod route_cors;
 mod route_policies;
 mod secrets;

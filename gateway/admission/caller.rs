@@ -143,6 +143,7 @@ mod tests {
     use http::{HeaderName, HeaderValue, Request};
 
     use super::*;
+    use crate::config::AuthWay;
 
     #[test]
     fn a_caller_can_be_stored_and_read_back() {
@@ -156,6 +157,7 @@ mod tests {
         let mut caller = Caller::new(connection, &head, &TrustedProxies::default());
         caller.authenticated(Identity {
             name: None,
+            way: Some(AuthWay::Jwt),
             credentials: vec![HeaderName::from_static("x-api-key")],
             added: vec![(
                 HeaderName::from_static("x-user"),

@@ -50,6 +50,8 @@ pub(crate) mod execution_policy;
 pub(crate) mod yaml;
 mod access_log;
 mod auth;
+mod auth_way;
+mod basic_auth;
 mod authorities;
 mod batch;
 mod bulk;
@@ -99,7 +101,9 @@ mod without_effect;
 
 pub use access_log::{AccessField, AccessFormat, AccessLevel, AccessLogSettings};
 pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, Jwt};
+pub use auth_way::{AuthWay, RouteAuth};
 pub use authorities::Authorities;
+pub use basic_auth::{Basic, PasswordKind, User};
 pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat, ReplyMode};
 pub use bulk::BulkRoute;
 pub use circuit::Breaker;

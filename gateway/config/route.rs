@@ -5,6 +5,7 @@ use http::{HeaderValue, Method, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auth_way::RouteAuth;
 use super::cors::Cors;
 use super::headers::HeadersDocument;
 use super::resolver::{Refused, Resolved, Resolver, Seen, all, canonical};
@@ -66,6 +67,9 @@ pub(in crate::config) struct RouteDocument {
 
     /// The largest body of a request or an item. Absent: no limit of its own.
     pub(in crate::config) max_body: Option<ByteSize>,
+
+    /// Who has access, if there is an `auth`: everybody, or only clients of one of its ways. Absent: as `auth` says.
+    pub(in crate::config) auth: Option<At<RouteAuth>>,
 
     /// Web pages of other origins that may use the route. The gateway answers their preflights, and what the service says
     /// of other origins is replaced. Absent: the service decides.

@@ -315,6 +315,12 @@ impl Resolver<'_> {
         self.deadlines(&document.upstreams, longest, &document.batched_upstreams());
         let limits = self.limits(&document.limits, document.largest_batch());
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
+        // Where `auth` is wrong, that has been reported.
+        match &auth {
+            Some(Err(_)) => {}
+            Some(Ok(auth)) => self.ways_of_routes(&document.routes, Some(auth)),
+            None => self.ways_of_routes(&document.routes, None),
+        }
         let limited = Limited {
             routes: &document.routes,
             clients: document.clients(),

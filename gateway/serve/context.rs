@@ -13,7 +13,7 @@ use http::request::Parts;
 use crate::admission::{Caller, ConnectionInfo, Meter, authenticate};
 use crate::batch::{AdmissionRefusal, ItemResult};
 use crate::clock::Stopwatch;
-use crate::config::BatchEndpoint;
+use crate::config::{BatchEndpoint, RouteAuth};
 use crate::dispatch::CallFailure;
 use crate::header::hops;
 use crate::problem::{self, ErrorReply, Limit};
@@ -160,12 +160,18 @@ impl Context {
             return Err(AdmissionRefusal::Loop { passed });
         }
         let Some(auth) = &settings.auth else { return Ok(()) };
+        let wanted = target.policy(settings).and_then(|policy| policy.auth);
+        let is_open = |path| match wanted {
+            Some(wanted) => wanted.only().is_none(),
+            None => !auth.covers(path),
+        };
         if let Protection::ByPath(path) = protection
-            && !auth.covers(path)
+            && is_open(path)
         {
             return Ok(());
         }
-        let identity = authenticate(auth, &self.caller, request, self).await?;
+        let only = wanted.and_then(RouteAuth::only);
+        let identity = authenticate(auth, only, &self.caller, request, self).await?;
         Arc::make_mut(&mut self.caller).authenticated(identity);
         Ok(())
     }

@@ -82,6 +82,12 @@ impl<'settings> Target<'settings> {
             return Ok(Self::Preflight(preflight));
         }
         let route = settings.routes.find(&path);
+        if let Some((index, _)) = route
+            && is_open_in_one_reading(settings, &path, index)
+        {
+            let problem = "has a path that servers could read as one to which other clients have access";
+            return Err(RequestRejection::ForbiddenUrl { problem });
+        }
         Ok(Self::Route(RouteTarget { path, route, is_bulk_path: bulk_route.is_some() }))
     }
 
@@ -172,6 +178,18 @@ fn preflight<'settings>(
     let (index, route) = settings.routes.find(path)?;
     let cors = settings.policy(index)?.cors.as_ref()?;
     Some(Preflight::at_route(cors, index, &route.methods))
+}
+
+/// Whether a server could read the path as one of a route with another `auth`.
+fn is_open_in_one_reading(settings: &Settings, path: &CanonicalPath, index: RouteIndex) -> bool {
+    let auth_of = |index: RouteIndex| settings.policy(index).and_then(|policy| policy.auth);
+    if settings.policies.iter().all(|policy| policy.auth.is_none()) {
+        return false;
+    }
+    let leads_elsewhere = |read: &CanonicalPath| {
+        settings.routes.find(read).is_some_and(|(other, _)| auth_of(other) != auth_of(index))
+    };
+    path.other_readings().any(|reading| leads_elsewhere(&reading.path))
 }
 
 /// A GET or DELETE at a bulk route has records only if its query does.
