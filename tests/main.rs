@@ -45,6 +45,12 @@ mod meaning;
 /// Urls of items: what is encoded, what they are relative to, and encoded slashes.
 mod urls;
 
+/// Which route a request meets: by host, path, method and fields.
+mod routing;
+
+/// Paths that services have elsewhere, and urls that are mapped back.
+mod rewriting;
+
 /// Batches in multipart/mixed, and the clients that send them.
 mod multipart;
 
@@ -206,6 +212,15 @@ mod upstream_tls;
 
 /// The certificate that the gateway presents to targets, and the name that it asks for.
 mod upstream_certificates;
+
+/// Certificates that change on disk.
+mod certificate_renewal;
+
+/// Several certificates on one listener, versions and ciphers, resumed sessions.
+mod sni;
+
+/// Clients behind proxies that speak the PROXY protocol.
+mod proxy_protocol;
 mod properties;
 
 /// `batchgate demo`.

@@ -12,13 +12,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Version;
-use http::header;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrustedProxies;
 use crate::header::variables::{Variables, address_text};
 use crate::limiter::Client;
+use crate::route::authority_of;
 use crate::telemetry::RequestId;
 
 use super::identity::Identity;
@@ -68,8 +68,6 @@ impl Caller {
     /// The caller of the request with this head.
     pub(crate) fn new(connection: ConnectionInfo, head: &Parts, trusted: &TrustedProxies) -> Self {
         let ConnectionInfo { peer, is_tls, certificate_name } = connection;
-        let host = head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-        let authority = head.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
         let is_by_proxy = trusted.trust(peer);
         Self {
             address: client_address(trusted, peer, &head.headers),
@@ -82,7 +80,7 @@ impl Caller {
                 Version::HTTP_10 => HttpVersion::Http10,
                 _ => HttpVersion::Http11,
             },
-            authority: authority.to_owned(),
+            authority: authority_of(head).to_owned(),
             request_id: RequestId::from_headers(&head.headers),
             identity: Identity { name: certificate_name, ..Identity::default() },
         }

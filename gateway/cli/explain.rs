@@ -77,6 +77,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
         settings,
         endpoint: entry.endpoint,
         dialect: request.dialect,
+        authority: &caller.authority,
         query: &request.query,
         arrival: request.arrival(),
         preferences: request.preferences,

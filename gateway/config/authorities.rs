@@ -7,6 +7,10 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 
+use super::pem::{self, PemError};
+use super::resolver::{Resolved, Resolver};
+use super::yaml::wrappers::At;
+
 /// Certificates to trust, and the file that has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorities {
@@ -17,7 +21,16 @@ pub struct Authorities {
 }
 
 impl Authorities {
-    pub(super) fn new(file: PathBuf, certificates: Vec<CertificateDer<'static>>) -> Self {
-        Self { file, certificates: certificates.into() }
+    pub(super) fn read(file: PathBuf) -> Result<Self, PemError> {
+        let certificates = pem::roots(&file)?.into();
+        Ok(Self { file, certificates })
+    }
+}
+
+impl Resolver<'_> {
+    /// The authorities in this file.
+    pub(super) fn authorities(&mut self, file: &At<String>) -> Resolved<Authorities> {
+        self.watch_certificate(file);
+        self.pem(file, Authorities::read(self.file(file)))
     }
 }

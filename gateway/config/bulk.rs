@@ -16,7 +16,7 @@ use super::yaml::diagnostic::{nearest, quoted};
 use super::yaml::quantity::{ByteSize, TimeLimit};
 use super::yaml::wrappers::At;
 use crate::format::takes_query;
-use crate::route::{CanonicalPath, Route, RouteIndex, RouteTable, UrlTemplate};
+use crate::route::{CanonicalPath, Route, RouteTable, UrlTemplate};
 
 /// A bulk route: a request with one of its methods at its path brings records, and each becomes a
 /// call to the url that the template makes of it.
@@ -142,8 +142,8 @@ pub struct BulkRoute {
     pub methods: Vec<Method>,
     /// The url of each record.
     pub each: UrlTemplate,
-    /// The route that the template lies under; no record leaves it.
-    pub route: RouteIndex,
+    /// A path that meets the route that the template lies under; no record leaves it.
+    pub below: CanonicalPath,
 }
 
 impl Resolver<'_> {
@@ -174,8 +174,8 @@ impl Resolver<'_> {
         let (methods, each) = (methods?, each?);
         self.one_parameter(document, &methods, &each)?;
         // Where the routes are wrong, that has been reported.
-        let route = self.route_of_template(document, &methods, &each, routes.ok_or(Refused)?)?;
-        Ok(BulkRoute { endpoint: endpoint?, methods, each, route })
+        let below = self.below_route(document, &methods, &each, routes.ok_or(Refused)?)?;
+        Ok(BulkRoute { endpoint: endpoint?, methods, each, below })
     }
 
     fn template(&mut self, each: &At<String>) -> Resolved<UrlTemplate> {
@@ -208,42 +208,49 @@ impl Resolver<'_> {
         )
     }
 
-    fn route_of_template(
+    /// A path that every record's route has to take, so that none leaves it.
+    fn below_route(
         &mut self,
         document: &BulkDocument,
         methods: &[Method],
         each: &UrlTemplate,
         routes: &RouteTable,
-    ) -> Resolved<RouteIndex> {
-        let Some((index, route)) = each.route_in(routes) else {
-            let message = format!("no route covers the template {}", document.each.shown());
-            let known = routes.routes().iter().map(|route| route.path.as_str());
-            let help = match nearest(document.each.value.split('{').next().unwrap_or_default(), known) {
-                Some(meant) => format!("add a route for it; `{meant}` is one that looks like it"),
-                None => "add a route for it, or change the template".to_owned(),
-            };
-            return self.refuse(document.each.span, message, help);
+    ) -> Resolved<CanonicalPath> {
+        let path = each.stand_in(routes);
+        let met = path.as_ref().map(|path| routes.met_at(path)).unwrap_or_default();
+        let met: Vec<_> = met.into_iter().filter_map(|index| routes.get(index)).collect();
+        let (Some(path), Some(first)) = (path, met.first()) else {
+            return self.no_route_for_template(document, routes);
         };
-        if !route.batchable {
-            let message = format!("the route {} takes no items of batches", quoted(&route.name));
+        if !met.iter().any(|route| route.batchable) {
+            let message = format!("the route {} takes no items of batches", quoted(&first.name));
             let help = "a bulk makes items; remove `batch: false` there, or this bulk route";
             return self.refuse(document.each.span, message, help);
         }
-        let mut result = Ok(index);
+        let mut result = Ok(path);
         for (method, name) in methods.iter().zip(&document.methods) {
-            if !route.methods.allows(method) {
-                result = self.method_not_routed(method, name, route);
+            let takes = |route: &&Route| {
+                let mut matched = route.conditions.methods.iter();
+                matched.all(|methods| methods.allows(method)) && route.methods.allows(method)
+            };
+            if !met.iter().any(takes) {
+                result = self.method_not_routed(method, name, first);
             }
         }
         result
     }
 
-    fn method_not_routed(
-        &mut self,
-        method: &Method,
-        name: &At<String>,
-        route: &Route,
-    ) -> Resolved<RouteIndex> {
+    fn no_route_for_template<T>(&mut self, document: &BulkDocument, routes: &RouteTable) -> Resolved<T> {
+        let message = format!("no route covers the template {}", document.each.shown());
+        let known = routes.routes().iter().map(|route| route.path.as_str());
+        let help = match nearest(document.each.value.split('{').next().unwrap_or_default(), known) {
+            Some(meant) => format!("add a route for it; `{meant}` is one that looks like it"),
+            None => "add a route for it, or change the template".to_owned(),
+        };
+        self.refuse(document.each.span, message, help)
+    }
+
+    fn method_not_routed<T>(&mut self, method: &Method, name: &At<String>, route: &Route) -> Resolved<T> {
         let message = format!("the route {} does not allow {method}", quoted(&route.name));
         let allowed = route.methods.allow_value();
         self.refuse(name.span, message, format!("it allows {allowed}; add it there, or remove it here"))

@@ -149,6 +149,12 @@ impl Resolver<'_> {
         }
     }
 
+    /// The value of a field that is written as text.
+    pub(super) fn text_of_field(&mut self, name: &At<String>, text: &At<String>) -> Resolved<HeaderValue> {
+        let value = HeaderValueDocument { text: Some(text.clone()), file: None };
+        self.header_value(name, &At { value, span: text.span, from_environment: text.from_environment })
+    }
+
     fn header_value(
         &mut self,
         name: &At<String>,

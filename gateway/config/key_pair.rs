@@ -17,6 +17,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::certified_names::CertifiedNames;
 use super::pem;
 use super::resolver::{Resolved, Resolver};
 use super::yaml::wrappers::At;
@@ -31,6 +32,8 @@ pub struct KeyPair {
     pub key: PathBuf,
     /// When the certificate begins and ends to be valid.
     pub validity: Validity,
+    /// The names that it is for.
+    pub names: CertifiedNames,
     /// What a handshake needs.
     pub certified: Arc<CertifiedKey>,
     key_digest: Digest,
@@ -54,10 +57,25 @@ impl KeyPair {
     ) -> Result<Self, &'static str> {
         let validity =
             chain.first().and_then(validity_of).ok_or("belongs to a certificate that can't be read")?;
+        let names = chain.first().map(CertifiedNames::of).unwrap_or_default();
         let certified = certified(chain, secret)?;
         let key_digest = digest(&SHA256, secret.secret_der());
         let PairFiles { certificate, key } = files;
-        Ok(Self { certificate, key, validity, certified: Arc::new(certified), key_digest })
+        Ok(Self { certificate, key, validity, names, certified: Arc::new(certified), key_digest })
+    }
+}
+
+impl KeyPair {
+    /// The pair that the same files have now.
+    ///
+    /// # Errors
+    /// What is wrong with it; reads on from the certificate's name.
+    pub(super) fn reread(&self) -> Result<Self, String> {
+        let files = PairFiles { certificate: self.certificate.clone(), key: self.key.clone() };
+        let chain = pem::certificates(&files.certificate).map_err(|error| error.to_string())?;
+        let of_key = |problem: String| format!("has a key, {}, that {problem}", self.key.display());
+        let secret = pem::private_key(&files.key).map_err(|error| of_key(error.to_string()))?;
+        Self::new(files, chain, &secret).map_err(|problem| of_key(problem.to_owned()))
     }
 }
 
@@ -82,9 +100,10 @@ impl Eq for KeyPair {}
 /// Shows no secret.
 impl fmt::Debug for KeyPair {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { certificate, key, validity, certified: _, key_digest: _ } = self;
+        let Self { certificate, key, validity, names, certified: _, key_digest: _ } = self;
         let mut shown = formatter.debug_struct("KeyPair");
-        shown.field("certificate", certificate).field("key", key).field("validity", validity);
+        shown.field("certificate", certificate).field("key", key);
+        shown.field("validity", validity).field("names", names);
         shown.finish_non_exhaustive()
     }
 }
@@ -118,6 +137,8 @@ impl Resolver<'_> {
     /// The pair in these two files.
     pub(super) fn key_pair(&mut self, certificate: &At<String>, key: &At<String>) -> Resolved<KeyPair> {
         let files = PairFiles { certificate: self.file(certificate), key: self.file(key) };
+        self.watch_certificate(certificate);
+        self.watch_certificate(key);
         let chain = self.pem(certificate, pem::certificates(&files.certificate));
         let secret = self.pem(key, pem::private_key(&files.key));
         match KeyPair::new(files, chain?, &secret?) {
@@ -128,6 +149,26 @@ impl Resolver<'_> {
             Err(problem) => {
                 let message = format!("the key {} {problem}", key.shown());
                 self.refuse(key.span, message, format!("the certificate is {}", certificate.shown()))
+            }
+        }
+    }
+
+    /// The pair of a section that has one or none.
+    pub(super) fn pair(
+        &mut self,
+        certificate: Option<&At<String>>,
+        key: Option<&At<String>>,
+    ) -> Resolved<Option<KeyPair>> {
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => self.key_pair(certificate, key).map(Some),
+            (None, None) => Ok(None),
+            (Some(certificate), None) => {
+                let help = "add the file of its private key, for example `key: server.key`";
+                self.refuse(certificate.span, "`certificate` does nothing without `key`", help)
+            }
+            (None, Some(key)) => {
+                let help = "add the file of its certificate, for example `certificate: server.crt`";
+                self.refuse(key.span, "`key` does nothing without `certificate`", help)
             }
         }
     }

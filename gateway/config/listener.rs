@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::authorities::Authorities;
-use super::key_pair::KeyPair;
-use super::pem;
+use super::listener_tls::{ListenerTls, TlsDocument};
 use super::resolver::{Resolved, Resolver, all};
 use super::yaml::schema::allow_short_form;
 use super::yaml::span::Span;
@@ -26,21 +24,18 @@ pub(in crate::config) struct ListenDocument {
 
     /// Speaks TLS here, with HTTP/2 by ALPN. Without it: plain HTTP/1.1, and HTTP/2 by prior knowledge.
     pub(in crate::config) tls: Option<At<TlsDocument>>,
+
+    /// Connections begin with a header of the PROXY protocol (version 1 or 2), which says where the client is: `trusted`, those
+    /// from `trusted_proxies`. Absent: none.
+    pub(in crate::config) proxy_protocol: Option<At<ProxyProtocol>>,
 }
 
-/// A certificate and its key, as PEM files; paths are relative to the configuration file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct TlsDocument {
-    /// The certificate chain, the server's own certificate first.
-    #[schemars(example = &"server.crt")]
-    pub(in crate::config) certificate: At<String>,
-    /// The private key of that certificate: PKCS #8, PKCS #1 or SEC 1.
-    #[schemars(example = &"server.key")]
-    pub(in crate::config) key: At<String>,
-    /// PEM certificates. One of them must have signed the certificate of a client, whose subject is then the
-    /// client's name. Without it, clients need none.
-    pub(in crate::config) client_ca: Option<At<String>>,
+/// Which connections begin with a header of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyProtocol {
+    /// Those from `trusted_proxies`, and no others.
+    Trusted,
 }
 
 /// One listener.
@@ -48,8 +43,10 @@ pub(in crate::config) struct TlsDocument {
 pub struct Listener {
     /// Its address.
     pub address: ListenAddress,
-    /// Its certificate, if it speaks TLS (then h2 by ALPN; without TLS, h2c by prior knowledge).
+    /// How it speaks TLS, if it does (then h2 by ALPN; without TLS, h2c by prior knowledge).
     pub tls: Option<ListenerTls>,
+    /// Which connections begin with a header of the PROXY protocol; `None`: none.
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// An address to listen on: `host:port`, or `unix:/path`.
@@ -70,15 +67,6 @@ impl std::fmt::Display for ListenAddress {
     }
 }
 
-/// How TLS is spoken with clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenerTls {
-    /// What the gateway presents.
-    pub pair: KeyPair,
-    /// Who must have signed a client's certificate; `None`: clients need none.
-    pub clients: Option<Authorities>,
-}
-
 impl Resolver<'_> {
     pub(super) fn listeners(&mut self, documents: &[ListenDocument]) -> Resolved<Vec<Listener>> {
         let mut taken: Vec<(ListenAddress, Option<Span>)> = Vec::new();
@@ -87,8 +75,24 @@ impl Resolver<'_> {
             let address = self.address(&document.address)?;
             self.free(&address, &document.address, &taken)?;
             taken.push((address.clone(), document.address.span));
-            Ok(Listener { address, tls: tls.transpose()? })
+            let proxy_protocol = document.proxy_protocol.as_ref().map(|at| at.value);
+            Ok(Listener { address, tls: tls.transpose()?, proxy_protocol })
         }))
+    }
+
+    /// Warns of listeners that wait for a header of proxies, where there are none.
+    pub(super) fn unused_proxy_protocol(
+        &mut self,
+        listen: &[ListenDocument],
+        trusted_proxies: &[At<String>],
+    ) {
+        if !trusted_proxies.is_empty() {
+            return;
+        }
+        for protocol in listen.iter().filter_map(|listener| listener.proxy_protocol.as_ref()) {
+            let help = "name the proxies' networks under `trusted_proxies`, or remove it";
+            self.warn(protocol.span, "`proxy_protocol` does nothing without `trusted_proxies`", help);
+        }
     }
 
     /// `None` where it is off.
@@ -147,16 +151,6 @@ impl Resolver<'_> {
             None => (*span, "it is admin's default; set `admin` to another address, or to `off`".to_owned()),
         };
         self.refuse(shown, format!("the address {} is used twice", written.shown()), help)
-    }
-
-    fn listener_tls(&mut self, tls: &At<TlsDocument>) -> Resolved<ListenerTls> {
-        let TlsDocument { certificate, key, client_ca } = &tls.value;
-        let clients = client_ca.as_ref().map(|file| {
-            let path = self.file(file);
-            self.pem(file, pem::roots(&path)).map(|roots| Authorities::new(path, roots))
-        });
-        let pair = self.key_pair(certificate, key);
-        Ok(ListenerTls { pair: pair?, clients: clients.transpose()? })
     }
 }
 

@@ -29,8 +29,10 @@ use super::yaml::written::Written;
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
-    /// The other files that it takes something from, except those that are only read at the start.
+    /// The other files that it takes something from, except those of certificates.
     pub files: Vec<ReadFile>,
+    /// The files of certificates and keys, which [`Settings::renewed`] reads again.
+    pub certificates: Vec<ReadFile>,
     /// Settings that are allowed but hardly intended.
     pub warnings: Diagnostics,
 }
@@ -59,14 +61,17 @@ pub(super) fn parse_with(
     let upstream_names: Vec<_> = Written::root(&tree).key("upstreams").keys().map(str::to_owned).collect();
     let settings = document(&mut tree, &mut findings).and_then(|document| {
         let (written, upstream_names) = (Written::root(&tree), upstream_names.as_slice());
-        let mut resolver = Resolver { written, upstream_names, findings: &mut findings, files };
+        let certificates = Vec::new();
+        let mut resolver = Resolver { written, upstream_names, findings: &mut findings, files, certificates };
         let settings = resolver.settings(document).ok()?;
-        Some((settings, resolver.files))
+        Some((settings, resolver.files, resolver.certificates))
     });
     let failed = findings.has_errors();
     let diagnostics = findings.diagnostics();
     match settings {
-        Some((settings, files)) if !failed => Ok(Loaded { settings, files, warnings: diagnostics }),
+        Some((settings, files, certificates)) if !failed => {
+            Ok(Loaded { settings, files, certificates, warnings: diagnostics })
+        }
         Some(_) | None => Err(diagnostics),
     }
 }
@@ -114,8 +119,13 @@ pub(super) fn admin_in(
         findings.push(Diagnostic::error(admin.map(|node| node.span), message));
         return Err(findings.diagnostics());
     };
-    let mut resolver =
-        Resolver { written: Written::default(), upstream_names: &[], findings: &mut findings, files };
+    let mut resolver = Resolver {
+        written: Written::default(),
+        upstream_names: &[],
+        findings: &mut findings,
+        files,
+        certificates: Vec::new(),
+    };
     let address = resolver.admin(&written, &[]);
     address.map_err(|Refused| findings.diagnostics())
 }

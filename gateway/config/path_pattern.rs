@@ -14,8 +14,15 @@ pub(super) struct Pattern {
     pub(super) may_be_meant: bool,
 }
 
+/// Whether a path may have variables (`/orders/{id}`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Variables {
+    Allowed,
+    Refused,
+}
+
 /// What the path looks like, where it does not look like a path.
-pub(super) fn pattern_in(path: &str) -> Option<Pattern> {
+pub(super) fn pattern_in(path: &str, variables: Variables) -> Option<Pattern> {
     let pattern = |problem, may_be_meant| {
         let help =
             format!("a path is a prefix and covers all below it: write {}", quoted(&literal_part(path)));
@@ -25,8 +32,11 @@ pub(super) fn pattern_in(path: &str) -> Option<Pattern> {
     if starts_as_expression || [".*", ".+", "\\", "[", "(?", "|"].iter().any(|sign| path.contains(sign)) {
         return pattern("looks like a regular expression or a modifier, which paths don't have", false);
     }
-    if path.contains(['{', '}', '<', '>']) {
-        return pattern("has a variable, which paths don't have", false);
+    if path.contains(['<', '>']) {
+        return pattern("has a variable in `<` and `>`, which paths don't have", false);
+    }
+    if variables == Variables::Refused && path.contains(['{', '}']) {
+        return pattern("has a variable, which only paths of routes have", false);
     }
     if path.ends_with('*') || path.split('/').any(|segment| matches!(segment, "*" | "**")) {
         return pattern("has a wildcard, which paths don't have", false);
@@ -86,9 +96,25 @@ mod tests {
             ("/orders/:id", "/orders/", true),
             ("/orders$", "/orders", true),
         ] {
-            let found = pattern_in(path).unwrap_or_else(|| panic!("{path}"));
+            let found = pattern_in(path, Variables::Refused).unwrap_or_else(|| panic!("{path}"));
             assert!(found.help.ends_with(&format!("write `{instead}`")), "{path}: {}", found.help);
             assert_eq!(found.may_be_meant, may_be_meant, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_paths_of_routes_have_variables() {
+        for (path, problem) in [
+            ("/orders/{id}/lines", None),
+            ("/orders/{id}.json", None),
+            (
+                "/orders/{id:[0-9]+}",
+                Some("looks like a regular expression or a modifier, which paths don't have"),
+            ),
+            ("/orders/{id}/*", Some("has a wildcard, which paths don't have")),
+            ("/orders/<id>", Some("has a variable in `<` and `>`, which paths don't have")),
+        ] {
+            assert_eq!(pattern_in(path, Variables::Allowed).map(|found| found.problem), problem, "{path}");
         }
     }
 
@@ -109,7 +135,7 @@ mod tests {
             "/a/:",
             "orders",
         ] {
-            assert_eq!(pattern_in(path), None, "{path}");
+            assert_eq!(pattern_in(path, Variables::Refused), None, "{path}");
         }
     }
 }

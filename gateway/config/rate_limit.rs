@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults::number;
 use super::resolver::{Resolved, Resolver, Seen, all};
-use super::route::RouteDocument;
+use super::route::{RouteDocument, route_names};
 use super::yaml::diagnostic::nearest;
 use super::yaml::quantity::Rate;
 use super::yaml::wrappers::At;
@@ -199,7 +199,8 @@ impl Resolver<'_> {
     }
 
     fn route_named(&mut self, name: &At<String>, routes: &[At<RouteDocument>]) -> Resolved<RouteIndex> {
-        let names = || routes.iter().map(|route| route.value.name.as_ref().unwrap_or(&route.value.path));
+        let known = route_names(routes);
+        let names = || known.iter();
         if let Some(index) = names().position(|known| known.value == name.value) {
             return Ok(RouteIndex(index));
         }

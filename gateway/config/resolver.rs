@@ -8,14 +8,16 @@ use std::path::PathBuf;
 
 use http::{HeaderName, Method};
 
-use super::path_pattern::{Pattern, pattern_in};
-use super::pem::{PemError, read_file};
+use super::path_pattern::{Pattern, Variables, pattern_in};
+use super::pem::{MAX_PEM, PemError, read_file};
 use super::read_file::ReadFile;
 use super::yaml::diagnostic::{Diagnostic, Findings, nearest, quoted};
 use super::yaml::span::Span;
 use super::yaml::wrappers::At;
 use super::yaml::written::Written;
-use crate::route::{CanonicalPath, Strictness, UpstreamIndex, known_method, method_label};
+use crate::route::{
+    CanonicalPath, PathPattern, PatternError, Strictness, UpstreamIndex, known_method, method_label,
+};
 
 /// Characters of a name, which is a label of every metric.
 const MAX_NAME: usize = 64;
@@ -35,8 +37,10 @@ pub(super) struct Resolver<'a> {
     pub(super) upstream_names: &'a [String],
     /// What was found.
     pub(super) findings: &'a mut Findings,
-    /// The files that were read, and are read again when they change.
+    /// The files that were read. When one changes, the configuration is read again.
     pub(super) files: Vec<ReadFile>,
+    /// The files of certificates and keys. When one changes, only its certificate is read again.
+    pub(super) certificates: Vec<ReadFile>,
 }
 
 impl Resolver<'_> {
@@ -72,7 +76,31 @@ impl Resolver<'_> {
 
     /// A path of the gateway's side.
     pub(super) fn path(&mut self, path: &At<String>) -> Resolved<CanonicalPath> {
-        if let Some(Pattern { problem, help, may_be_meant }) = pattern_in(&path.value) {
+        self.check_path(path, Variables::Refused)?;
+        CanonicalPath::parse(&path.value, Strictness::Item).or_else(|error| self.not_a_path(path, &error))
+    }
+
+    /// The path of a route, which may have variables.
+    pub(super) fn route_path(&mut self, path: &At<String>) -> Resolved<PathPattern> {
+        self.check_path(path, Variables::Allowed)?;
+        PathPattern::parse(&path.value).or_else(|error| match error {
+            PatternError::PartOfSegment | PatternError::Name | PatternError::Twice => {
+                let help =
+                    "a variable is a complete segment with a name of its own, as in `/orders/{id}/lines`";
+                self.refuse(path.span, format!("the path {} {error}", path.shown()), help)
+            }
+            PatternError::Path(_) => self.not_a_path(path, &error),
+        })
+    }
+
+    fn not_a_path<T>(&mut self, path: &At<String>, error: &dyn std::fmt::Display) -> Resolved<T> {
+        let message = format!("the path {} {error}", path.shown());
+        self.refuse(path.span, message, "write it as clients send it, such as `/orders/`")
+    }
+
+    /// Refuses what looks like a path of another gateway.
+    fn check_path(&mut self, path: &At<String>, variables: Variables) -> Resolved<()> {
+        if let Some(Pattern { problem, help, may_be_meant }) = pattern_in(&path.value, variables) {
             // What came from the environment is not shown, nor what could be written in its place.
             let help = if path.from_environment {
                 "a path is a prefix and covers all below it".to_owned()
@@ -91,13 +119,7 @@ impl Resolver<'_> {
                 if path.from_environment { String::new() } else { format!(": write {}", quoted(before)) };
             return self.refuse(path.span, message, format!("a path takes requests with any query{instead}"));
         }
-        match CanonicalPath::parse(&path.value, Strictness::Item) {
-            Ok(canonical) => Ok(canonical),
-            Err(error) => {
-                let message = format!("the path {} {error}", path.shown());
-                self.refuse(path.span, message, "write it as clients send it, such as `/orders/`")
-            }
-        }
+        Ok(())
     }
 
     /// A name that can be a metric's label.
@@ -166,6 +188,14 @@ impl Resolver<'_> {
         let bytes = read_file(&file, limit)?;
         self.files.push(ReadFile::new(file, &bytes));
         Ok(bytes)
+    }
+
+    /// Watches the file of a certificate or key from here on. To be called before it is read, so that no change is missed.
+    pub(super) fn watch_certificate(&mut self, path: &At<String>) {
+        let file = self.file(path);
+        if let Ok(bytes) = read_file(&file, MAX_PEM) {
+            self.certificates.push(ReadFile::new(file, &bytes));
+        }
     }
 
     /// A path relative to the file that has it.

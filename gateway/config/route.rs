@@ -1,4 +1,6 @@
-//! `routes`: which paths lead where. No route hides another.
+//! `routes`: which requests lead where. No route hides another.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
@@ -8,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::auth_way::RouteAuth;
 use super::cors::Cors;
 use super::headers::HeadersDocument;
-use super::resolver::{Refused, Resolved, Resolver, Seen, all, canonical};
+use super::resolver::{Refused, Resolved, Resolver, Seen, all};
+use super::rewrite::{RewriteDocument, Written};
+use super::route_match::{Earlier, MatchDocument};
 use super::timeout::RouteTimeouts;
 use super::undo::UndoDocument;
 use super::yaml::quantity::ByteSize;
 use super::yaml::wrappers::At;
-use crate::route::{CanonicalPath, EncodedSlashes, Mapping, MethodSet, Respond, Route, RouteAction};
+use crate::route::{EncodedSlashes, MethodSet, PathPattern, Respond, Route, RouteAction};
 
 /// One route: to an upstream, or a fixed answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,9 +25,19 @@ use crate::route::{CanonicalPath, EncodedSlashes, Mapping, MethodSet, Respond, R
 #[schemars(extend("oneOf" = [{ "required": ["upstream"] }, { "required": ["respond"] }]))]
 pub(in crate::config) struct RouteDocument {
     /// The path prefix. `/orders/` takes all that is below it; `/orders` takes itself too, and not
-    /// `/ordersX`.
+    /// `/ordersX`. `{name}` is any one segment: `/orders/{id}/lines`.
     #[schemars(example = &"/orders/")]
     pub(in crate::config) path: At<String>,
+
+    /// The hosts that it is for: names, `*.example.org` for all names below `example.org`, or addresses. Any where this is
+    /// absent.
+    #[schemars(length(min = 1), extend("examples" = [["api.example.com", "*.example.org"]]))]
+    pub(in crate::config) hosts: Option<Vec<At<String>>>,
+
+    /// What else a request has to have to come here; it chooses between routes of one path.
+    #[serde(rename = "match")]
+    #[schemars(extend("examples" = [{ "methods": ["GET"], "headers": { "X-Version": "2" } }]))]
+    pub(in crate::config) conditions: Option<At<MatchDocument>>,
 
     /// The name of the upstream that it leads to.
     #[schemars(example = &"NAME")]
@@ -75,6 +89,10 @@ pub(in crate::config) struct RouteDocument {
     /// of other origins is replaced. Absent: the service decides.
     pub(in crate::config) cors: Option<Cors>,
 
+    /// What the upstream sees in place of the path, or of a prefix of it. Urls in replies are mapped back.
+    #[schemars(extend("examples" = [{ "strip_prefix": "/orders", "add_prefix": "/v1" }, { "path": "/rest/{id}" }]))]
+    pub(in crate::config) rewrite: Option<At<RewriteDocument>>,
+
     /// Whether replies are compressed for clients that accept gzip, br or zstd.
     #[serde(default)]
     pub(in crate::config) compress: bool,
@@ -82,7 +100,8 @@ pub(in crate::config) struct RouteDocument {
     /// A fixed answer instead of an upstream.
     pub(in crate::config) respond: Option<At<RespondDocument>>,
 
-    /// Its name in metrics and logs; the path where this is absent.
+    /// Its name in metrics and logs; the path where this is absent, with the hosts before it and the conditions behind if
+    /// several routes have that path.
     pub(in crate::config) name: Option<At<String>>,
 }
 
@@ -103,44 +122,72 @@ pub(in crate::config) struct RespondDocument {
 
 impl RouteDocument {
     /// Fills in the name that it has by default.
-    pub(super) fn prepare_to_show(&mut self) {
-        self.name.get_or_insert_with(|| self.path.clone());
+    pub(super) fn prepare_to_show(&mut self, name: At<String>) {
+        self.name.get_or_insert(name);
         self.request_headers.mask();
+        self.conditions.iter_mut().for_each(|conditions| conditions.value.mask());
     }
+}
+
+/// The names of the routes: as configured; else the path; else, where other routes without a name have the same path,
+/// the path with the route's hosts before it and its conditions behind.
+pub(super) fn route_names(routes: &[At<RouteDocument>]) -> Vec<At<String>> {
+    let mut unnamed: BTreeMap<&str, usize> = BTreeMap::new();
+    for route in routes.iter().filter(|route| route.value.name.is_none()) {
+        *unnamed.entry(&route.value.path.value).or_default() += 1;
+    }
+    let name = |route: &At<RouteDocument>| {
+        let RouteDocument { name, path, hosts, conditions, .. } = &route.value;
+        if let Some(name) = name {
+            return name.clone();
+        }
+        if unnamed.get(path.value.as_str()).is_none_or(|count| *count < 2) {
+            return path.clone();
+        }
+        let hosts = hosts.iter().flatten().map(|host| host.value.as_str()).collect::<Vec<_>>().join(",");
+        let words = conditions.iter().flat_map(|conditions| conditions.value.words());
+        let words = [format!("{hosts}{}", path.value)].into_iter().chain(words).collect::<Vec<_>>();
+        At { value: words.join(" "), ..path.clone() }
+    };
+    routes.iter().map(name).collect()
 }
 
 impl Resolver<'_> {
     pub(super) fn routes(&mut self, documents: &[At<RouteDocument>]) -> Resolved<Vec<Route>> {
-        let mut paths = Seen::new();
-        let mut names = Seen::new();
-        all(documents.iter().map(|document| {
-            let route = self.route(document);
+        let mut seen = Seen::new();
+        let mut earlier: Vec<Earlier> = Vec::new();
+        all(documents.iter().zip(route_names(documents)).map(|(document, name)| {
+            let route = self.route(document, &name);
             let path = &document.value.path;
-            if let Some(canonical) = canonical(path) {
-                let message = |path| format!("the path {path} has two routes; this one is never reached");
-                self.only_once(&mut paths, canonical, path, message)?;
+            if let Ok(route) = &route {
+                self.can_be_reached(&earlier, route, path)?;
+                earlier.push(Earlier { route: route.clone(), span: path.span });
             }
-            let name = document.value.name.as_ref().unwrap_or(path);
             let message = |name| format!("the name {name} has two routes");
-            self.only_once(&mut names, name.value.clone(), name, message)?;
+            self.only_once(&mut seen, name.value.clone(), &name, message)?;
             route
         }))
     }
 
-    fn route(&mut self, document: &At<RouteDocument>) -> Resolved<Route> {
-        let RouteDocument { path, methods, name, .. } = &document.value;
-        let named = match name {
+    fn route(&mut self, document: &At<RouteDocument>, name: &At<String>) -> Resolved<Route> {
+        let RouteDocument { path, hosts, conditions, methods, .. } = &document.value;
+        let named = match &document.value.name {
             Some(name) => self.label(name),
             None => Ok(()),
         };
-        let canonical = self.path(path);
+        let path = self.route_path(path);
+        let hosts = self.hosts(hosts.as_deref());
         let methods = self.methods(methods.as_deref());
-        let action = self.action(document, canonical.as_ref().ok());
-        let undo = self.undo(document.value.undo.as_ref(), methods.as_ref().unwrap_or(&MethodSet::Any));
+        let allowed = methods.as_ref().unwrap_or(&MethodSet::Any);
+        let conditions = self.conditions(conditions.as_ref(), allowed);
+        let action = self.action(document, path.as_ref().ok());
+        let undo = self.undo(document.value.undo.as_ref(), allowed);
         named?;
         let route = Route {
-            name: name.as_ref().unwrap_or(path).value.clone(),
-            path: canonical?,
+            name: name.value.clone(),
+            path: path?,
+            hosts: hosts?,
+            conditions: conditions?,
             methods: methods?,
             batchable: document.value.batch,
             coalesce: document.value.coalesce.value,
@@ -179,26 +226,17 @@ impl Resolver<'_> {
         }
     }
 
-    fn action(
-        &mut self,
-        document: &At<RouteDocument>,
-        path: Option<&CanonicalPath>,
-    ) -> Resolved<RouteAction> {
-        let RouteDocument { upstream, strip_prefix, respond, .. } = &document.value;
+    fn action(&mut self, document: &At<RouteDocument>, path: Option<&PathPattern>) -> Resolved<RouteAction> {
+        let RouteDocument { upstream, strip_prefix, rewrite, respond, .. } = &document.value;
+        let written = Written { strip_prefix: strip_prefix.as_ref(), rewrite: rewrite.as_ref() };
         match (upstream, respond) {
             (Some(upstream), None) => {
-                let mapping = self.mapping(strip_prefix.as_ref(), path);
+                let mapping = self.mapping(written, path);
                 let upstream = self.upstream_named(upstream);
                 Ok(RouteAction::Forward { upstream: upstream?, mapping: mapping? })
             }
             (None, Some(respond)) => {
-                if let Some(strip_prefix) = strip_prefix {
-                    self.warn(
-                        strip_prefix.span,
-                        "`strip_prefix` does nothing on a route that answers by itself",
-                        "remove it",
-                    );
-                }
+                self.unused_rewrite(written);
                 self.respond(respond).map(RouteAction::Respond)
             }
             (Some(_), Some(respond)) => {
@@ -212,20 +250,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn mapping(&mut self, strip: Option<&At<String>>, path: Option<&CanonicalPath>) -> Resolved<Mapping> {
-        let Some(strip) = strip else { return Ok(Mapping::default()) };
-        let prefix = self.path(strip)?;
-        let path = path.ok_or(Refused)?;
-        let trimmed = prefix.as_str().trim_end_matches('/');
-        let rest = path.as_str().strip_prefix(trimmed);
-        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-            return Ok(Mapping::stripping(&prefix));
-        }
-        let message = format!("`strip_prefix` {} is not a prefix of the route's path", strip.shown());
-        self.refuse(strip.span, message, format!("the path is `{}`", path.as_str()))
-    }
-
-    fn methods(&mut self, names: Option<&[At<String>]>) -> Resolved<MethodSet> {
+    pub(super) fn methods(&mut self, names: Option<&[At<String>]>) -> Resolved<MethodSet> {
         let Some(names) = names else { return Ok(MethodSet::Any) };
         let mut only: Vec<Method> = Vec::new();
         for method in all(names.iter().map(|name| self.method(name)))? {

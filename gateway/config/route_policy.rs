@@ -76,7 +76,9 @@ impl Resolver<'_> {
     }
 
     /// Refuses routes that want a way of `auth` that is not there.
-    pub(super) fn ways_of_routes(&mut self, routes: &[At<RouteDocument>], auth: Option<&Auth>) {
+    pub(super) fn ways_of_routes(&mut self, routes: &[At<RouteDocument>], auth: Option<&Resolved<Auth>>) {
+        // Where `auth` is wrong, that has been reported.
+        let Ok(auth) = auth.map(Result::as_ref).transpose() else { return };
         for wanted in routes.iter().filter_map(|route| route.value.auth.as_ref()) {
             let Some(way) = wanted.value.only() else {
                 if auth.is_none() {

@@ -23,7 +23,8 @@ use super::log::LogSettings;
 use super::name_servers::ResolverDocument;
 use super::rate_limit::{Clients, Limited, RateLimit, RateLimitDocument};
 use super::resolver::{Resolved, Resolver};
-use super::route::RouteDocument;
+use super::rewrite::below_base_paths;
+use super::route::{RouteDocument, route_names};
 use super::route_policy::RoutePolicy;
 use super::timeout::UpstreamTimeouts;
 use super::trusted_proxies::TrustedProxies;
@@ -53,7 +54,7 @@ pub(super) struct Document {
     #[serde(default)]
     upstreams: Named<UpstreamDocument>,
 
-    /// Which paths lead where; the longest path prefix wins.
+    /// Which requests lead where: the most specific host wins, then the most specific path, then the one with the most conditions.
     #[schemars(length(min = 1), extend("examples" = [[{ "path": "/", "upstream": "NAME" }]]))]
     routes: Vec<At<RouteDocument>>,
 
@@ -73,7 +74,7 @@ pub(super) struct Document {
     #[serde(default)]
     rate_limits: Vec<At<RateLimitDocument>>,
 
-    /// Proxies whose X-Forwarded-For says where a client is: networks (`10.0.0.0/8`), addresses, or `unix` for any
+    /// Proxies whose X-Forwarded-For, or PROXY protocol, says where a client is: networks (`10.0.0.0/8`), addresses, or `unix` for any
     /// peer on a Unix socket.
     #[serde(default)]
     #[schemars(extend("examples" = [["10.0.0.0/8", "2001:db8::/32"]]))]
@@ -241,7 +242,7 @@ impl Settings {
 
     /// Whether something is configured at exactly this path.
     fn is_claimed(&self, path: &CanonicalPath) -> bool {
-        self.routes.routes().iter().any(|route| route.path == *path)
+        self.routes.routes().iter().any(|route| route.path.is_path(path))
             || self.batch.iter().any(|endpoint| endpoint.path == *path)
             || self.bulk.iter().any(|bulk| bulk.endpoint.path == *path)
     }
@@ -287,7 +288,8 @@ impl Document {
         self.limits = settings.limits;
         self.cors = settings.cors.clone();
         self.upstreams.0.iter_mut().for_each(|(_, upstream)| upstream.prepare_to_show());
-        self.routes.iter_mut().for_each(|route| route.value.prepare_to_show());
+        let names = route_names(&self.routes);
+        self.routes.iter_mut().zip(names).for_each(|(route, name)| route.value.prepare_to_show(name));
         self.batch.iter_mut().for_each(|endpoint| endpoint.value.prepare_to_show());
         self.bulk.iter_mut().for_each(|bulk| bulk.value.prepare_to_show());
         let written = serde_saphyr::to_string(&self).ok().as_deref().and_then(read_written);
@@ -306,7 +308,10 @@ impl Resolver<'_> {
         let listen = self.listeners(&document.listen.0);
         let admin = self.admin(&document.admin, &document.listen.0);
         let upstreams = self.upstreams(&document.upstreams);
-        let routes = self.routes(&document.routes).map(RouteTable::new);
+        let routes = self.routes(&document.routes).map(|routes| {
+            let known = upstreams.as_deref().unwrap_or_default();
+            RouteTable::new(below_base_paths(routes, known))
+        });
         let policies = self.route_policies(&document.routes, upstreams.as_deref().ok());
         let batch = self.endpoints(&document.batch);
         let bulk = self.bulk_routes(&document.bulk, &document.batch, routes.as_ref().ok());
@@ -315,12 +320,7 @@ impl Resolver<'_> {
         self.deadlines(&document.upstreams, longest, &document.batched_upstreams());
         let limits = self.limits(&document.limits, document.largest_batch());
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
-        // Where `auth` is wrong, that has been reported.
-        match &auth {
-            Some(Err(_)) => {}
-            Some(Ok(auth)) => self.ways_of_routes(&document.routes, Some(auth)),
-            None => self.ways_of_routes(&document.routes, None),
-        }
+        self.ways_of_routes(&document.routes, auth.as_ref());
         let limited = Limited {
             routes: &document.routes,
             clients: document.clients(),
@@ -336,6 +336,7 @@ impl Resolver<'_> {
             self.unused_upstreams(&document.upstreams, &document.used_upstreams());
             self.keys_without_effect(&document.batch);
             self.keys_of_bulk_without_effect(&document.bulk);
+            self.unused_proxy_protocol(&document.listen.0, &document.trusted_proxies);
             self.unused_undo(&document.routes, &document.batch);
             if let (Ok(endpoints), Ok(routes)) = (&batch, &routes) {
                 self.other_methods_without_route(&document.batch, endpoints, routes);

@@ -1,19 +1,20 @@
-//! `targets` of an upstream: `scheme://host[:port]` with nothing after it, or the path of a Unix socket.
+//! `targets` of an upstream: `scheme://host[:port]`, with or without a base path, or the path of a Unix socket.
 //!
 //! A socket takes the place of the host, as in nginx: `http://unix:/path` and `h2c://unix:/path`. `unix:/path` is
 //! short for the first.
 
-use std::net::Ipv6Addr;
 use std::num::NonZeroUsize;
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::defaults::number;
+use super::host_and_port::host_and_port;
 use super::resolver::{Refused, Resolved, Resolver, Seen, all};
 use super::yaml::schema::allow_short_form;
 use super::yaml::wrappers::At;
 use crate::address::{SocketPath, SocketPathError};
+use crate::route::{CanonicalPath, Strictness};
 
 /// One target; without a weight, the url alone will do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,7 +22,7 @@ use crate::address::{SocketPath, SocketPathError};
 #[schemars(transform = with_url_alone)]
 pub(in crate::config) struct TargetDocument {
     /// `http://`, `https://`, `h2c://` (HTTP/2 without TLS) or `h2://` (HTTP/2 with TLS), a host, and a
-    /// port where it is not 80 or 443. Or `unix:/path`: HTTP/1.1 over a Unix socket; HTTP/2: `h2c://unix:/path`.
+    /// port where it is not 80 or 443. A path behind it is put before those of all calls. Or `unix:/path`: HTTP/1.1 over a Unix socket; HTTP/2: `h2c://unix:/path`.
     #[schemars(example = &"http://10.0.0.1:9001")]
     pub(in crate::config) url: At<String>,
 
@@ -38,6 +39,8 @@ pub struct Target {
     pub scheme: Scheme,
     /// Where it is.
     pub place: Place,
+    /// The path that it has everything below, without a slash at its end.
+    pub base_path: String,
     /// Its share of the calls, relative to the other targets'.
     pub weight: NonZeroUsize,
 }
@@ -93,7 +96,7 @@ impl Target {
     pub fn url(&self) -> String {
         match (self.scheme, &self.place) {
             (Scheme::Http, Place::Socket(path)) => path.to_string(),
-            (scheme, _) => format!("{}://{}", scheme.as_str(), self.name()),
+            (scheme, _) => format!("{}://{}{}", scheme.as_str(), self.name(), self.base_path),
         }
     }
 }
@@ -177,7 +180,18 @@ impl Resolver<'_> {
             Ok(target)
         }))?;
         self.one_protocol(documents, &targets)?;
+        self.one_base_path(documents, &targets)?;
         Ok(targets)
+    }
+
+    /// A path is mapped before a target is chosen.
+    fn one_base_path(&mut self, documents: &[At<TargetDocument>], targets: &[Target]) -> Resolved<()> {
+        let first = targets.first().map(|target| &target.base_path);
+        let Some(odd) = targets.iter().position(|target| Some(&target.base_path) != first) else {
+            return Ok(());
+        };
+        let span = documents.get(odd).and_then(|document| document.value.url.span);
+        self.refuse(span, "the targets of one upstream have different base paths", "make it two upstreams")
     }
 
     /// An upstream has one engine, so its targets have one version of HTTP.
@@ -207,21 +221,16 @@ const FORM: &str = "write `http://host:port`; also `https://`, `h2c://` and `h2:
 
 const USER_NAME: &str = "has a user name";
 
-const PATHS: &str = "what paths upstreams see is up to routes (`strip_prefix`)";
-
 /// Reads a target's url.
 fn parse(url: &str, weight: NonZeroUsize) -> Result<Target, TargetError> {
     let refuse = |problem, help: &str| Err(TargetError { problem, help: help.to_owned() });
     if let Some(path) = url.strip_prefix("unix:") {
         let place = socket(path)?;
-        return Ok(Target { scheme: Scheme::Http, place, weight });
+        return Ok(Target { scheme: Scheme::Http, place, base_path: String::new(), weight });
     }
     let Some((scheme, rest)) = url.split_once("://") else {
-        let help = if parse_authority(url, Scheme::Http).is_ok() {
-            format!("write `http://{url}`")
-        } else {
-            FORM.to_owned()
-        };
+        let help =
+            if host_and_port(url, 80).is_ok() { format!("write `http://{url}`") } else { FORM.to_owned() };
         return Err(TargetError { problem: "has no scheme", help });
     };
     let Some(scheme) = scheme_of(scheme) else { return refuse("has an unknown scheme", FORM) };
@@ -231,18 +240,33 @@ fn parse(url: &str, weight: NonZeroUsize) -> Result<Target, TargetError> {
                 "write `unix:/path`, or `h2c://unix:/path` for HTTP/2: a socket never leaves the machine";
             return refuse("has TLS over a Unix socket", help);
         }
-        return Ok(Target { scheme, place: socket(path)?, weight });
+        return Ok(Target { scheme, place: socket(path)?, base_path: String::new(), weight });
     }
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.contains('@') {
         return refuse(USER_NAME, "set `headers.set.Authorization` instead");
     }
-    if authority.contains(['/', '?', '#']) {
-        return refuse("has a path", &format!("a target is a host; {PATHS}"));
+    if path.contains(['?', '#']) {
+        return refuse("has a query or a fragment", "only a path can follow the host");
     }
-    match parse_authority(authority, scheme) {
-        Ok((host, port)) => Ok(Target { scheme, place: Place::Host { host, port }, weight }),
+    let base_path = base_path(path)?;
+    match host_and_port(authority, scheme.default_port()) {
+        Ok((host, port)) => Ok(Target { scheme, place: Place::Host { host, port }, base_path, weight }),
         Err(problem) => refuse(problem, FORM),
+    }
+}
+
+/// Reads the path behind a host: nothing, or one without a slash at its end.
+fn base_path(path: &str) -> Result<String, TargetError> {
+    if path.is_empty() {
+        return Ok(String::new());
+    }
+    match CanonicalPath::parse(path, Strictness::Item) {
+        Ok(path) => Ok(path.as_str().trim_end_matches('/').to_owned()),
+        Err(error) => Err(TargetError {
+            problem: "has a path that servers could read differently",
+            help: format!("the path {error}"),
+        }),
     }
 }
 
@@ -251,7 +275,10 @@ fn socket(path: &str) -> Result<Place, TargetError> {
     let refuse = |problem, help: &str| Err(TargetError { problem, help: help.to_owned() });
     // nginx lets a url's path follow the socket, behind a colon.
     if path.contains(":/") || path.ends_with(':') {
-        return refuse("has a path behind its socket", &format!("a target is a socket alone; {PATHS}"));
+        return refuse(
+            "has a path behind its socket",
+            "a target is a socket alone; `rewrite: { add_prefix: /api }` of a route adds a path",
+        );
     }
     let problem = match SocketPath::parse(path) {
         Ok(path) => return Ok(Place::Socket(path)),
@@ -281,45 +308,6 @@ fn scheme_of(name: &str) -> Option<Scheme> {
     }
 }
 
-fn parse_authority(authority: &str, scheme: Scheme) -> Result<(String, u16), &'static str> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, behind) = rest.split_once(']').ok_or("has an address without `]`")?;
-            address.parse::<Ipv6Addr>().map_err(|_| "has no IPv6 address in its brackets")?;
-            let port = match behind {
-                "" => None,
-                behind => Some(behind.strip_prefix(':').ok_or("has something after its `]`")?),
-            };
-            (address, port)
-        }
-        None => match authority.rsplit_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        },
-    };
-    if host.is_empty() {
-        return Err("has no host");
-    }
-    if !authority.starts_with('[') && !is_host(host) {
-        return Err("has a host with characters that are not allowed in a name");
-    }
-    let port = match port {
-        None => scheme.default_port(),
-        Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or("has no port from 1 to 65535")?,
-    };
-    Ok((host.to_ascii_lowercase(), port))
-}
-
-fn is_host(host: &str) -> bool {
-    host.len() <= 253
-        && host.split('.').all(|label| {
-            label.len() <= 63
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        })
-        && !host.starts_with('.')
-        && !host.contains("..")
-}
-
 fn with_url_alone(schema: &mut Schema) {
     allow_short_form(schema, "url");
 }
@@ -343,7 +331,26 @@ mod tests {
             ("http://host.", Scheme::Http, "host.", 80),
         ] {
             let place = Place::Host { host: host.to_owned(), port };
-            assert_eq!(target(url), Ok(Target { scheme, place, weight: NonZeroUsize::MIN }), "{url}");
+            let base_path = String::new();
+            assert_eq!(
+                target(url),
+                Ok(Target { scheme, place, base_path, weight: NonZeroUsize::MIN }),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_base_path_follows_the_host() {
+        for (url, base_path, shortest) in [
+            ("http://x/api", "/api", "http://x/api"),
+            ("http://x:81/app/rest/", "/app/rest", "http://x:81/app/rest"),
+            ("http://x/%61", "/a", "http://x/a"),
+            ("http://x/", "", "http://x"),
+        ] {
+            let target = target(url).unwrap();
+            assert_eq!((&*target.base_path, &*target.url()), (base_path, shortest), "{url}");
+            assert!(!target.name().contains('/'));
         }
     }
 
@@ -373,8 +380,12 @@ mod tests {
             ("http://", "has no host"),
             ("http://:80", "has no host"),
             ("http://a:b@c", "has a user name"),
-            ("http://x/api", "has a path"),
-            ("http://x?y", "has a path"),
+            ("http://x/api?y", "has a query or a fragment"),
+            ("http://x?y", "has a query or a fragment"),
+            ("http://x/#y", "has a query or a fragment"),
+            ("http://x//api", "has a path that servers could read differently"),
+            ("http://x/a/..", "has a path that servers could read differently"),
+            ("http://x/{a}", "has a path that servers could read differently"),
             ("http://x:0", "has no port from 1 to 65535"),
             ("http://x:", "has no port from 1 to 65535"),
             ("http://x:70000", "has no port from 1 to 65535"),

@@ -255,7 +255,7 @@ fn every_key_reaches_the_settings() {
     assert_eq!(settings.batch[0].order, ItemOrder::Sequential);
     let bulk = &settings.bulk[0];
     assert_eq!((bulk.endpoint.path.as_str(), bulk.endpoint.limits.max_items), ("/a/bulk", 9));
-    assert_eq!((bulk.each.as_str(), bulk.route.0), ("/a/b/{x}?y={x}", 0));
+    assert_eq!((bulk.each.as_str(), bulk.below.as_str()), ("/a/b/{x}?y={x}", "/a/b/xxxxx"));
     assert_eq!(bulk.methods, [http::Method::GET, http::Method::from_bytes(b"PROPFIND").unwrap()]);
     assert_eq!(settings.admin, None);
     assert_eq!(settings.limits.idle_connections, 0);
@@ -321,7 +321,7 @@ fn a_certificate_and_its_key_are_taken() {
     let folder = repository().join("tests/diagnostics");
     let text = "listen: { address: '127.0.0.1:443', tls: { certificate: files/server.crt, key: files/server.key } }\nupstreams: { a: { targets: ['https://x'], tls: { ca: files/server.crt } } }\nroutes: [{ path: /, upstream: a }]\n";
     let settings = parse_at(text, "test.yaml", &folder).unwrap().settings;
-    assert_eq!(settings.listen[0].tls.as_ref().unwrap().pair.key, folder.join("files/server.key"));
+    assert_eq!(settings.listen[0].tls.as_ref().unwrap().default.pair.key, folder.join("files/server.key"));
     let tls = &settings.upstreams[0].tls;
     assert!(
         matches!(&tls.trust, Trust::Only(authorities) if authorities.file == folder.join("files/server.crt"))

@@ -133,6 +133,8 @@ pub struct Upstream {
     pub name: String,
     /// Where it runs; at least one.
     pub targets: Vec<Target>,
+    /// The path that all of them have everything below, without a slash at its end.
+    pub base_path: String,
     /// How targets are chosen.
     pub balance: Balance,
     /// How long a target that is back takes to get its full share; zero: none.
@@ -225,6 +227,7 @@ impl Resolver<'_> {
         named?;
         Ok(Upstream {
             name: name.value.clone(),
+            base_path: targets.first().map(|target| target.base_path.clone()).unwrap_or_default(),
             targets,
             balance: balance?,
             slow_start: document.slow_start,

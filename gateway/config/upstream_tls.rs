@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::authorities::Authorities;
 use super::key_pair::KeyPair;
-use super::pem;
 use super::resolver::{Resolved, Resolver};
 use super::target::Target;
 use super::yaml::wrappers::At;
@@ -74,7 +73,7 @@ impl Resolver<'_> {
         }
         let trust = self.trust(name, &tls.value);
         let server_name = tls.value.server_name.as_ref().map(|name| self.server_name(name));
-        let identity = self.identity(&tls.value);
+        let identity = self.pair(tls.value.certificate.as_ref(), tls.value.key.as_ref());
         Ok(UpstreamTls { trust: trust?, server_name: server_name.transpose()?, identity: identity? })
     }
 
@@ -91,39 +90,11 @@ impl Resolver<'_> {
         })
     }
 
-    fn authorities(&mut self, ca: &At<String>) -> Resolved<Authorities> {
-        let path = self.file(ca);
-        let read = self.watched_file(ca, pem::MAX_PEM).and_then(|_| pem::roots(&path));
-        self.pem(ca, read).map(|roots| Authorities::new(path, roots))
-    }
-
     fn server_name(&mut self, name: &At<String>) -> Resolved<ServerName<'static>> {
         ServerName::try_from(name.value.clone()).or_else(|_| {
             let message = format!("{} can't be the name of a server", name.shown());
             let help = "write a name such as `orders.internal`, or an IP address, without a port";
             self.refuse(name.span, message, help)
         })
-    }
-
-    fn identity(&mut self, tls: &UpstreamTlsDocument) -> Resolved<Option<KeyPair>> {
-        match (&tls.certificate, &tls.key) {
-            (Some(certificate), Some(key)) => {
-                let pair = self.key_pair(certificate, key)?;
-                for file in [certificate, key] {
-                    let read = self.watched_file(file, pem::MAX_PEM).map(drop);
-                    self.pem(file, read)?;
-                }
-                Ok(Some(pair))
-            }
-            (None, None) => Ok(None),
-            (Some(certificate), None) => {
-                let help = "add the file of its private key: `key: client.key`";
-                self.refuse(certificate.span, "`certificate` does nothing without `key`", help)
-            }
-            (None, Some(key)) => {
-                let help = "add the file of its certificate: `certificate: client.crt`";
-                self.refuse(key.span, "`key` does nothing without `certificate`", help)
-            }
-        }
     }
 }

@@ -13,7 +13,7 @@ use super::yaml::wrappers::At;
 use super::yaml::written::Written;
 use crate::batch::Groups;
 use crate::dialect::Feature;
-use crate::route::{RouteTable, is_prefix};
+use crate::route::RouteTable;
 
 /// A key that does something only where the dialect has a feature.
 struct FeatureKey {
@@ -158,6 +158,6 @@ impl Resolver<'_> {
 /// Whether a request that the endpoint leaves to the routes can find one. With `query`, the endpoint is also for the paths
 /// below its own.
 fn has_route(endpoint: &BatchEndpoint, routes: &RouteTable) -> bool {
-    let is_below = || routes.routes().iter().any(|route| is_prefix(&endpoint.path, &route.path));
-    routes.find(&endpoint.path).is_some() || !endpoint.query.is_empty() && is_below()
+    let is_below = || routes.routes().iter().any(|route| route.path.is_below(&endpoint.path));
+    !routes.met_at(&endpoint.path).is_empty() || !endpoint.query.is_empty() && is_below()
 }

@@ -6,6 +6,7 @@
 //! like one that a client wrote, and has to meet the route that was planned ([`CallTemplate::call`]).
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{self, HeaderName};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -42,7 +43,7 @@ pub trait Resolver: Sync {
 
     /// Makes a call, with these fields, to the url in the Location of a reply that came over a route. `None` if that does
     /// not lead to the same upstream. See [`locate`].
-    fn locate(&self, location: &str, route: RouteIndex, fields: Fields) -> Option<Call>;
+    fn locate(&self, location: &str, route: RouteIndex, method: &Method, fields: Fields) -> Option<Call>;
 }
 
 /// What resolving needs to know of the gateway.
@@ -274,12 +275,18 @@ fn to_gateway(url: &str, source: Source<'_>, around: &Surroundings<'_>) -> Strin
     source.mapping.reference_to_gateway(url, is_upstream, around.own_origin).into_owned()
 }
 
-/// A call, with these fields, to the url in the Location of a reply that came over a route. `None` if that does not lead to
+/// A call, with this method and these fields, to the url in the Location of a reply that came over a route. `None` if that does not lead to
 /// the same upstream.
-pub fn locate(location: &str, route: RouteIndex, fields: Fields, around: &Surroundings<'_>) -> Option<Call> {
+pub fn locate(
+    location: &str,
+    route: RouteIndex,
+    method: &Method,
+    fields: Fields,
+    around: &Surroundings<'_>,
+) -> Option<Call> {
     let source = around.plan.routes.get(route).and_then(Source::from_route)?;
     let href = followed(location, source, around).ok()?;
-    let call = around.plan.call_to(&href, fields).ok()?;
+    let call = around.plan.call_to(&href, method, fields).ok()?;
     (call.upstream == source.upstream).then_some(call)
 }
 

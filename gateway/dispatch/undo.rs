@@ -140,7 +140,7 @@ impl UndoCall {
     pub(super) fn new(
         rule: &UndoRule,
         written: &Written<'_>,
-        locate: impl FnOnce(&str, Fields) -> Option<Call>,
+        locate: impl FnOnce(&str, &Method, Fields) -> Option<Call>,
     ) -> Result<Option<Self>, Impossible> {
         match rule {
             UndoRule::AtLocation(method) => {
@@ -150,7 +150,7 @@ impl UndoCall {
                 let location = location.and_then(|value| value.to_str().ok()).ok_or(Impossible)?;
                 let fields = to_same_place(written.call).headers;
                 let fields = fields.into_iter().filter(|(name, _)| *name != X_FORWARDED_PREFIX).collect();
-                let call = locate(location, fields).ok_or(Impossible)?;
+                let call = locate(location, method, fields).ok_or(Impossible)?;
                 let done = (*method == Method::DELETE).then_some(AlsoDone::Gone);
                 Ok(Some(Self { method: method.clone(), call: if_match(call, written), done }))
             }

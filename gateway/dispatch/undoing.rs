@@ -132,7 +132,9 @@ impl<E: Engine> Undo<'_, E> {
         let made = member.with_kept(|call, before| {
             let call = call.ok_or(Impossible)?;
             let written = Written { method: &place.item.subject.method, call, before, reply, left };
-            UndoCall::new(rule, &written, |location, fields| self.resolver.locate(location, route?, fields))
+            UndoCall::new(rule, &written, |location, method, fields| {
+                self.resolver.locate(location, route?, method, fields)
+            })
         });
         made.unwrap_or(Err(Impossible))
     }

@@ -34,6 +34,8 @@ pub struct ExplainContext<'context> {
     pub endpoint: &'context BatchEndpoint,
     /// The dialect that the batch is in.
     pub dialect: Dialect,
+    /// What the client called the gateway.
+    pub authority: &'context str,
     /// The query of the batch's own url.
     pub query: &'context str,
     /// How the items arrive.

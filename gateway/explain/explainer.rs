@@ -13,7 +13,7 @@ use crate::config::{Target, Upstream};
 use crate::dialect::InputFormat;
 use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step, Undo, coalesce};
 use crate::problem;
-use crate::route::{UpstreamIndex, encoded_characters};
+use crate::route::{Route, UpstreamIndex, encoded_characters};
 
 /// Explains a plan of items that arrived in this format.
 #[must_use]
@@ -103,12 +103,31 @@ fn explain_item(
         undo: None,
         condition: None,
         route: route.map(|route| route.name.clone()),
+        chosen_by: route.map(|route| chosen_by(route, context)).unwrap_or_default(),
         rate_limits,
         ignored_members: texts(&form.ignored),
         taken_for: form.taken.iter().map(|taken| (taken.member, taken.meant)).collect(),
         dropped_headers: form.dropped.names().collect(),
         fate,
     }
+}
+
+/// Why an item meets this route. A client does not learn which values the configuration looks for.
+fn chosen_by(route: &Route, context: &ExplainContext<'_>) -> Vec<String> {
+    let Route { path, conditions, .. } = route;
+    let host = route.host_for(context.authority).map(|host| format!("host {host}"));
+    if host.is_none() && path.is_literal() && conditions.count() == 0 {
+        return Vec::new();
+    }
+    let methods = conditions.methods.as_ref().map(|methods| format!("method {}", methods.allow_value()));
+    let fields = conditions.fields.iter().map(|(name, value)| match context.audience {
+        Audience::Operator if !value.is_sensitive() => {
+            format!("header {name}: {}", String::from_utf8_lossy(value.as_bytes()))
+        }
+        Audience::Operator | Audience::Client => format!("header {name}"),
+    });
+    let path = Some(format!("path {}", path.as_str()));
+    host.into_iter().chain(path).chain(methods).chain(fields).collect()
 }
 
 /// The characters of the url that are percent-encoded. Those of a rejected item are not sent; of a reference, only the value

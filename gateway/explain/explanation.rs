@@ -63,6 +63,10 @@ pub(super) struct ExplainedItem {
     pub(super) condition: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) route: Option<String>,
+    /// Why the item meets that route and no other: the host, path and conditions that it fits. Empty for a route that only has a
+    /// path without variables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) chosen_by: Vec<String>,
     /// The rate limits that it counts towards.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) rate_limits: Vec<String>,

@@ -64,7 +64,8 @@ fn explained(audience: Audience) -> Explanation {
         own_authority: "gateway",
         is_batch_endpoint: &|_, _| false,
         groups: Groups::Refuse,
-        only_route: None,
+        inherited: &HeaderMap::new(),
+        only_route_of: None,
     };
     let plan = plan(batch, &context).unwrap();
     let mut inherited = HeaderMap::new();
@@ -75,6 +76,7 @@ fn explained(audience: Audience) -> Explanation {
         settings: &settings,
         endpoint: &settings.batch[0],
         dialect: settings.batch[0].dialect,
+        authority: "gateway",
         query: "",
         arrival: Arrival::Batch,
         preferences: Preferences::default(),

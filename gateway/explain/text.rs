@@ -67,6 +67,7 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
         undo,
         condition,
         route,
+        chosen_by,
         rate_limits,
         fate,
         ..
@@ -90,6 +91,9 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
     }
     if let Some(route) = route {
         writeln!(formatter, "   route     {route}")?;
+    }
+    if !chosen_by.is_empty() {
+        writeln!(formatter, "   by        {}", one_line(&chosen_by.join(", "), WIDTH))?;
     }
     if !rate_limits.is_empty() {
         writeln!(formatter, "   counts    towards the rate limits {}", rate_limits.join(", "))?;

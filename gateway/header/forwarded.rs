@@ -34,7 +34,7 @@ impl ForwardedBy {
 
 /// The prefix that a mapping strips.
 pub(crate) fn stripped_prefix(mapping: &Mapping) -> Option<HeaderValue> {
-    if mapping.is_identity() { None } else { HeaderValue::from_str(&mapping.to_gateway("")).ok() }
+    mapping.stripped_prefix().and_then(|prefix| HeaderValue::from_str(prefix).ok())
 }
 
 /// The prefix of one call, behind the one that a trusted proxy has stripped before.

@@ -4,31 +4,34 @@
 //! TLS handshakes are made here and not by pingora, which would count none of them and give each 60 seconds.
 
 use std::net::IpAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::HeaderMap;
 use pingora::ErrorType;
-use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
+use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp as _};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::server::HttpSession as Http1;
-use pingora::protocols::{ALPN, Peek, Ssl as _, Stream, l4};
+use pingora::protocols::{ALPN, GetSocketDigest as _, Peek, SocketDigest, Ssl as _, Stream, l4};
 use pingora::server::ShutdownWatch;
 
 use crate::clock::Deadline;
-use crate::config::Limits;
+use crate::config::{Limits, ListenAddress, ProxyProtocol};
 use crate::problem;
 use crate::session::Session;
 use crate::state::gateway::Gateway;
+use crate::state::served_listener::ServedListener;
 use crate::telemetry::{ConnectionRefusal, RefusedRequest, RequestId, TlsCause};
 use crate::transport::handshake;
+use crate::transport::server_tls::ServerTls;
 
-use super::bind::EncryptedListeners;
 use super::connection::ClientConnection;
 use super::connection_guard::ConnectionGuard;
 use super::connection_limits::ConnectionLimits;
 use super::final_reply::FinalReply;
 use super::http2;
+use super::proxy_header::{self, NoHeader};
 use super::request_handler::RequestHandler;
 
 /// No HTTP/1.1 request begins with this: RFC 9113 §3.4 reserves the method PRI for HTTP/2.
@@ -48,40 +51,65 @@ pub(crate) struct Acceptor<H> {
     handler: Arc<H>,
     http1: Arc<Http1Requests<H>>,
     connection_limits: Arc<ConnectionLimits>,
-    encrypted: EncryptedListeners,
 }
 
 impl<H: RequestHandler> Acceptor<H> {
-    pub(crate) fn new(gateway: Arc<Gateway>, handler: H, encrypted: EncryptedListeners) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, handler: H) -> Self {
         let handler = Arc::new(handler);
         let http1 = Arc::new(Http1Requests { gateway: Arc::clone(&gateway), handler: Arc::clone(&handler) });
-        Self { gateway, handler, http1, connection_limits: Arc::default(), encrypted }
+        Self { gateway, handler, http1, connection_limits: Arc::default() }
     }
 }
 
-#[async_trait]
-impl<H: RequestHandler> ServerApp for Acceptor<H> {
-    async fn process_new(self: &Arc<Self>, connection: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let guard = self.admit(&connection)?;
+impl<H: RequestHandler> Acceptor<H> {
+    /// Serves a connection to its end.
+    pub(crate) async fn serve(
+        &self,
+        connection: Box<l4::stream::Stream>,
+        listener: &ServedListener,
+        shutdown: &ShutdownWatch,
+    ) {
+        // A connection ends where there is nothing.
+        let _ = Box::pin(self.serve_until_end(connection, listener, shutdown)).await;
+    }
+
+    async fn serve_until_end(
+        &self,
+        mut connection: Box<l4::stream::Stream>,
+        listener: &ServedListener,
+        shutdown: &ShutdownWatch,
+    ) -> Option<()> {
+        let mut guard = self.admit(&connection)?;
         let limits = self.gateway.snapshot().settings.limits;
-        let stream = self.shake_hands_in_time(connection, &limits, &guard).await?;
+        if listener.proxy_protocol == Some(ProxyProtocol::Trusted) {
+            self.find_client(&mut connection, &mut guard).await?;
+        }
+        let stream = match &listener.tls {
+            Some(tls) => self.shake_hands_in_time(connection, tls, &limits, &guard).await?,
+            None => connection,
+        };
         let mut connection = ClientConnection::new(stream, &limits, guard);
         match self.protocol_of(&mut connection, &limits).await? {
-            Protocol::Http1 => self.http1.process_new(Box::new(connection), shutdown).await,
+            Protocol::Http1 => drop(self.http1.process_new(Box::new(connection), shutdown).await),
             Protocol::Http2 => {
                 connection.speaks_http2();
                 http2::serve(&self.handler, Box::new(connection), &limits, shutdown).await;
-                None
             }
         }
+        Some(())
     }
 }
 
 impl<H> Acceptor<H> {
+    /// The listener with this address, as the configuration in use has it.
+    pub(crate) fn listener(&self, address: &ListenAddress) -> Option<Arc<ServedListener>> {
+        self.gateway.snapshot().listener(address)
+    }
+
     /// Counts the connection. `None` if there are too many: those close without a reply, because clients over the limit
     /// should cost little.
-    fn admit(&self, connection: &Stream) -> Option<ConnectionGuard> {
-        let address = address_of(connection);
+    fn admit(&self, connection: &l4::stream::Stream) -> Option<ConnectionGuard> {
+        let address = address_of(connection.get_socket_digest());
         let settings = &self.gateway.snapshot().settings;
         // All clients of a proxy come from its address.
         let counted = address.filter(|_| !settings.trusted_proxies.trust(address));
@@ -94,14 +122,47 @@ impl<H> Acceptor<H> {
         }
     }
 
+    /// Reads where the client of a trusted proxy is, within `limits.header_timeout`; `None` if the connection ends here. Other
+    /// connections come from their clients.
+    async fn find_client(
+        &self,
+        connection: &mut l4::stream::Stream,
+        guard: &mut ConnectionGuard,
+    ) -> Option<()> {
+        let snapshot = self.gateway.snapshot();
+        let settings = &snapshot.settings;
+        if !settings.trusted_proxies.trust(guard.address()) {
+            return Some(());
+        }
+        let header =
+            Deadline::after(settings.limits.header_timeout).race(proxy_header::read(connection)).await;
+        let refusal = match header {
+            Some(Ok(None)) => return Some(()),
+            Some(Ok(Some(client))) => {
+                let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
+                // It is new, so nothing is there yet.
+                let _ = digest.peer_addr.set(Some(client.into()));
+                connection.set_socket_digest(digest);
+                guard.comes_from(client.ip(), settings).err()
+            }
+            Some(Err(NoHeader::Closed)) => return None,
+            Some(Err(NoHeader::Malformed)) => Some(ConnectionRefusal::ProxyHeader),
+            None => Some(ConnectionRefusal::HeaderTimeout),
+        };
+        let Some(refusal) = refusal else { return Some(()) };
+        guard.count_refusal(refusal);
+        None
+    }
+
     /// Makes the TLS handshake within `limits.header_timeout`; `None` if it failed.
     async fn shake_hands_in_time(
         &self,
-        connection: Stream,
+        connection: Box<l4::stream::Stream>,
+        tls: &ServerTls,
         limits: &Limits,
         guard: &ConnectionGuard,
     ) -> Option<Stream> {
-        let handshake = self.shake_hands(connection);
+        let handshake = self.shake_hands(*connection, tls, guard);
         let Some(stream) = Deadline::after(limits.header_timeout).race(handshake).await else {
             let detail = "limits.header_timeout is over";
             self.gateway.metrics.tls_failures.with_client(guard.address(), TlsCause::Timeout, detail);
@@ -111,22 +172,18 @@ impl<H> Acceptor<H> {
         stream
     }
 
-    /// Makes the TLS handshake if the connection came through a listener with TLS; `None` if it failed.
-    async fn shake_hands(&self, connection: Stream) -> Option<Stream> {
-        if self.encrypted.is_empty() {
-            return Some(connection);
-        }
-        // A Unix socket has no internet address, and no TLS. A connection whose address is unknown is dropped.
-        let digest = connection.get_socket_digest()?;
-        let acceptor = digest.local_addr()?.as_inet().and_then(|local| self.encrypted.at(*local));
-        let Some(acceptor) = acceptor else { return Some(connection) };
-        let address = address_of(&connection);
-        let plain = connection.into_any().downcast::<l4::stream::Stream>().ok()?;
-        match acceptor.tls_handshake(*plain).await {
+    /// Makes the TLS handshake; `None` if it failed.
+    async fn shake_hands(
+        &self,
+        connection: l4::stream::Stream,
+        tls: &ServerTls,
+        guard: &ConnectionGuard,
+    ) -> Option<Stream> {
+        match tls.shake_hands(connection).await {
             Ok(encrypted) => Some(Box::new(encrypted)),
             Err(error) => {
                 let (cause, detail) = handshake::cause_of(&*error);
-                self.gateway.metrics.tls_failures.with_client(address, cause, &detail);
+                self.gateway.metrics.tls_failures.with_client(guard.address(), cause, &detail);
                 None
             }
         }
@@ -151,9 +208,8 @@ impl<H> Acceptor<H> {
     }
 }
 
-fn address_of(connection: &Stream) -> Option<IpAddr> {
-    let socket = connection.get_socket_digest()?;
-    Some(socket.peer_addr()?.as_inet()?.ip())
+fn address_of(socket: Option<Arc<SocketDigest>>) -> Option<IpAddr> {
+    Some(socket?.peer_addr()?.as_inet()?.ip())
 }
 
 async fn first_byte(connection: &mut ClientConnection) -> std::io::Result<u8> {
@@ -216,7 +272,7 @@ async fn refuse_unread(gateway: &Gateway, http1: Http1) {
         detail: &error_reply.problem.detail,
         request_id: request_id.as_str(),
     };
-    gateway.metrics.connections.refuse_request(request, address_of(&connection));
+    gateway.metrics.connections.refuse_request(request, address_of(connection.get_socket_digest()));
     let mut reply = FinalReply::with(&error_reply, &request_id);
     std::future::poll_fn(|context| reply.poll(&mut connection, context)).await;
 }

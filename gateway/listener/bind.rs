@@ -14,19 +14,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use pingora::listeners::tls::{Acceptor, TlsSettings};
 use pingora::listeners::{ListenerConfig, Listeners};
 use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::{Fds, ListenFds};
-use rustls::RootCertStore;
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::sign::SingleCertAndKey;
 
-use crate::config::{Authorities, ListenAddress, Listener, ListenerTls};
+use crate::config::ListenAddress;
 
 use super::inherited::Inherited;
-use crate::transport::client_certificate::NamesOfClients;
 
 /// The permissions of a new Unix socket's file: every user of the system may connect, as with TCP.
 const FOR_EVERYONE: u32 = 0o666;
@@ -43,8 +37,16 @@ pub(crate) fn check_free(address: SocketAddr) -> io::Result<()> {
 /// Bound sockets that wait for their service.
 #[derive(Default)]
 pub(crate) struct BoundSockets {
-    tcp: Vec<(SocketAddr, OwnedFd, Option<ListenerTls>)>,
+    tcp: Vec<BoundTcp>,
     unix: Vec<BoundUnix>,
+}
+
+/// A TCP socket.
+struct BoundTcp {
+    /// The address in the configuration, where port 0 is any free one.
+    configured: SocketAddr,
+    bound: SocketAddr,
+    socket: OwnedFd,
 }
 
 /// A Unix socket, and the permissions of its file if they have to stay.
@@ -55,20 +57,11 @@ struct BoundUnix {
 }
 
 impl BoundSockets {
-    /// Takes the inherited socket of a listener, or binds one.
-    pub(crate) fn listen(&mut self, listener: &Listener, inherited: &mut Inherited) -> io::Result<()> {
-        self.listen_on(&listener.address, inherited)?;
-        if let (ListenAddress::Tcp(_), Some((_, _, tls))) = (&listener.address, self.tcp.last_mut()) {
-            tls.clone_from(&listener.tls);
-        }
-        Ok(())
-    }
-
     /// Takes the inherited socket of an address, or binds one.
     pub(crate) fn listen_on(&mut self, address: &ListenAddress, inherited: &mut Inherited) -> io::Result<()> {
         match address {
             ListenAddress::Tcp(address) => match inherited.take_tcp(*address) {
-                Some(socket) => self.add(socket).map(drop),
+                Some(socket) => self.add(*address, socket).map(drop),
                 None => self.bind(*address).map(drop),
             },
             ListenAddress::Unix(path) => match inherited.take_unix(path).zip(path.metadata().ok()) {
@@ -80,19 +73,19 @@ impl BoundSockets {
 
     /// Duplicates of the sockets, for a successor.
     pub(crate) fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
-        let tcp = self.tcp.iter().map(|(_, socket, _)| socket);
+        let tcp = self.tcp.iter().map(|tcp| &tcp.socket);
         tcp.chain(self.unix.iter().map(|unix| &unix.socket)).map(OwnedFd::try_clone).collect()
     }
 
     /// Binds a TCP address and returns it. With port 0 the system chooses the port.
     pub(crate) fn bind(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        self.add(bind_tcp(address)?)
+        self.add(address, bind_tcp(address)?)
     }
 
-    fn add(&mut self, listener: TcpListener) -> io::Result<SocketAddr> {
+    fn add(&mut self, configured: SocketAddr, listener: TcpListener) -> io::Result<SocketAddr> {
         listener.set_nonblocking(true)?;
         let bound = listener.local_addr()?;
-        self.tcp.push((bound, listener.into(), None));
+        self.tcp.push(BoundTcp { configured, bound, socket: listener.into() });
         Ok(bound)
     }
 
@@ -122,30 +115,21 @@ impl BoundSockets {
         Ok(())
     }
 
-    /// The listeners that speak TLS.
-    ///
-    /// # Errors
-    /// A certificate can't be used.
-    pub(crate) fn encrypted(&self) -> io::Result<EncryptedListeners> {
-        let with_files = self.tcp.iter().filter_map(|(address, _, tls)| Some((*address, tls.as_ref()?)));
-        let acceptor = |(address, files): (_, &ListenerTls)| Ok((address, tls_settings(files)?.build()));
-        Ok(EncryptedListeners(with_files.map(acceptor).collect::<io::Result<_>>()?))
-    }
-
     /// The sockets, as sources of events of the current runtime.
     ///
     /// # Errors
     /// The runtime can't watch a socket, or the permissions of a socket's file can't be set.
     pub(crate) fn into_listening(self) -> io::Result<Vec<ListeningSocket>> {
-        let tcp = self
-            .tcp
-            .into_iter()
-            .map(|(_, socket, _)| tokio::net::TcpListener::from_std(socket.into()).map(ListeningSocket::Tcp));
+        let tcp = self.tcp.into_iter().map(|tcp| {
+            let socket = Socket::Tcp(tokio::net::TcpListener::from_std(tcp.socket.into())?);
+            Ok(ListeningSocket { listener: ListenAddress::Tcp(tcp.configured), socket })
+        });
         let unix = self.unix.into_iter().map(|unix| {
             if unix.permissions.is_none() {
                 std::fs::set_permissions(&unix.path, Permissions::from_mode(FOR_EVERYONE))?;
             }
-            tokio::net::UnixListener::from_std(unix.socket.into()).map(ListeningSocket::Unix)
+            let socket = Socket::Unix(tokio::net::UnixListener::from_std(unix.socket.into())?);
+            Ok(ListeningSocket { listener: ListenAddress::Unix(unix.path.into()), socket })
         });
         tcp.chain(unix).collect()
     }
@@ -154,7 +138,7 @@ impl BoundSockets {
     /// addresses and takes them over.
     pub(crate) fn give_to(self, listeners: &mut Listeners) -> ListenFds {
         let mut sockets = Fds::new();
-        for (address, socket, _) in self.tcp {
+        for BoundTcp { bound: address, socket, .. } in self.tcp {
             // pingora would hold back the start of a reply of known length until it has 1460 bytes.
             let unheld = L4BufferSettings::default().write(0);
             let config = ListenerConfig::tcp(address.to_string()).l4_buffer(unheld);
@@ -170,56 +154,18 @@ impl BoundSockets {
     }
 }
 
+/// A socket that takes connections, and the listener's address in the configuration.
+pub(crate) struct ListeningSocket {
+    pub(crate) listener: ListenAddress,
+    pub(crate) socket: Socket,
+}
+
 /// A socket that takes connections.
-pub(crate) enum ListeningSocket {
+pub(crate) enum Socket {
     /// At an address.
     Tcp(tokio::net::TcpListener),
     /// At a file.
     Unix(tokio::net::UnixListener),
-}
-
-/// The listeners that speak TLS, by their addresses.
-pub(crate) struct EncryptedListeners(Vec<(SocketAddr, Acceptor)>);
-
-impl EncryptedListeners {
-    /// Whether no listener speaks TLS.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The TLS acceptor of the listener that a connection to this address came through, if it speaks TLS.
-    pub(crate) fn at(&self, local: SocketAddr) -> Option<&Acceptor> {
-        let is_it = |bound: SocketAddr| {
-            let takes_all = bound.ip().is_unspecified() && bound.is_ipv4() == local.is_ipv4();
-            bound.port() == local.port() && (takes_all || bound.ip() == local.ip())
-        };
-        self.0.iter().find(|(bound, _)| is_it(*bound)).map(|(_, acceptor)| acceptor)
-    }
-}
-
-/// TLS with HTTP/2 by ALPN.
-fn tls_settings(tls: &ListenerTls) -> io::Result<TlsSettings> {
-    let mut settings = TlsSettings::with_callbacks(Box::new(NamesOfClients)).map_err(io::Error::other)?;
-    settings.set_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&tls.pair.certified))));
-    settings.enable_h2();
-    if let Some(authorities) = &tls.clients {
-        settings.set_client_cert_verifier(client_verifier(authorities)?);
-    }
-    Ok(settings)
-}
-
-/// Accepts only clients whose certificate was signed by one of these authorities.
-fn client_verifier(authorities: &Authorities) -> io::Result<Arc<dyn ClientCertVerifier>> {
-    let unfit = |error: &dyn Display| {
-        io::Error::other(format!("the certificates {} can't be used: {error}", authorities.file.display()))
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in &*authorities.certificates {
-        roots.add(certificate.clone()).map_err(|error| unfit(&error))?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    verifier.build().map_err(|error| unfit(&error))
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::config::Settings;
 use crate::http1::{Fault, Flaw};
 use crate::state::gateway::Gateway;
 use crate::telemetry::{ConnectionRefusal, RefusedRequest, RequestId};
@@ -14,19 +15,35 @@ use super::connection_limits::ConnectionSlot;
 pub(crate) struct ConnectionGuard {
     gateway: Arc<Gateway>,
     address: Option<IpAddr>,
-    _slot: ConnectionSlot,
+    slot: ConnectionSlot,
 }
 
 impl ConnectionGuard {
     pub(crate) fn new(gateway: Arc<Gateway>, address: Option<IpAddr>, slot: ConnectionSlot) -> Self {
         gateway.metrics.connections.open.inc();
         gateway.activity.connection_begins();
-        Self { gateway, address, _slot: slot }
+        Self { gateway, address, slot }
     }
 
     /// The address of the other end; `None` for a Unix socket.
     pub(crate) const fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// A proxy has said where the client is. Counts the connection for this address, unless another proxy is there.
+    ///
+    /// # Errors
+    /// The connection would exceed the limit of the address.
+    pub(crate) fn comes_from(
+        &mut self,
+        address: IpAddr,
+        settings: &Settings,
+    ) -> Result<(), ConnectionRefusal> {
+        self.address = Some(address);
+        if settings.trusted_proxies.trust(self.address) {
+            return Ok(());
+        }
+        self.slot.count_for(address, &settings.limits)
     }
 
     /// Counts that the connection is closed for this reason.

@@ -41,15 +41,32 @@ impl ConnectionLimits {
         if self.total.fetch_add(1, Ordering::Relaxed) >= limits.connections.get() {
             return Err(ConnectionRefusal::Connections);
         }
-        let Some(address) = address.map(|address| Client::at(Some(address))) else { return Ok(slot) };
-        let mut by_address = self.by_address.lock();
+        if let Some(address) = address {
+            slot.count_for(address, limits)?;
+        }
+        Ok(slot)
+    }
+}
+
+impl ConnectionSlot {
+    /// Counts the connection for an address as well. One that is counted for an address already stays there.
+    ///
+    /// # Errors
+    /// The connection would exceed the limit of the address.
+    pub(crate) fn count_for(&mut self, address: IpAddr, limits: &Limits) -> Result<(), ConnectionRefusal> {
+        if self.address.is_some() {
+            return Ok(());
+        }
+        let address = Client::at(Some(address));
+        let mut by_address = self.connection_limits.by_address.lock();
         let count = by_address.entry(address).or_insert(0);
         if *count >= limits.connections_per_address.get() {
             return Err(ConnectionRefusal::ConnectionsPerAddress);
         }
         *count += 1;
-        slot.address = Some(address);
-        Ok(slot)
+        drop(by_address);
+        self.address = Some(address);
+        Ok(())
     }
 }
 

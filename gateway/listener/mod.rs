@@ -12,15 +12,17 @@
 //! 1. **Room.** `connection_limits` counts connections, in total and by address. A connection over a limit closes
 //!    without a reply on purpose: clients over a limit should cost little. From here to its end a `ConnectionGuard`
 //!    keeps the count.
-//! 2. **TLS**, if the listener has a certificate, within `limits.header_timeout`. A failure is counted with its cause.
-//! 3. **Protocol**: with TLS by ALPN, otherwise by the first bytes. pingora would wait for all 24 bytes of HTTP/2's
+//! 2. **The client's address**, if the listener has `proxy_protocol` and the connection comes from a trusted proxy: `proxy_header`
+//!    reads it within `limits.header_timeout`. From here on the connection counts as the client's.
+//! 3. **TLS**, if the listener has a certificate, within `limits.header_timeout`. A failure is counted with its cause.
+//! 4. **Protocol**: with TLS by ALPN, otherwise by the first bytes. pingora would wait for all 24 bytes of HTTP/2's
 //!    preface for as long as it takes. A complete request can be shorter (`OPTIONS / HTTP/1.0`, the health check of
 //!    many load balancers), and a silent connection would stay forever.
-//! 4. **Requests.** Over HTTP/1.1 pingora's session reads one head after the other; over HTTP/2 `http2` accepts streams
+//! 5. **Requests.** Over HTTP/1.1 pingora's session reads one head after the other; over HTTP/2 `http2` accepts streams
 //!    and serves each in a task of its own. A head that breaks the grammar never becomes a request: the connection
 //!    answers it with `final_reply` and closes.
 //!
-//! The handler returns an HTTP/1.1 connection that can carry another request, and step 4 repeats.
+//! The handler returns an HTTP/1.1 connection that can carry another request, and step 5 repeats.
 //!
 //! # The wrapper
 //!
@@ -64,6 +66,7 @@ mod final_reply;
 mod grammar;
 mod http2;
 mod http2_frames;
+mod proxy_header;
 pub(crate) mod inherited;
 pub(crate) mod plain_service;
 pub(crate) mod request_handler;

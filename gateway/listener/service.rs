@@ -9,17 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pingora::apps::ServerApp as _;
-use pingora::protocols::{GetSocketDigest as _, SocketDigest, Stream, l4};
+use pingora::protocols::{GetSocketDigest as _, SocketDigest, l4};
 use pingora::server::ShutdownWatch;
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::config::ListenAddress;
 use crate::state::gateway::Gateway;
 use crate::telemetry::LogThrottle;
 use crate::workers::Workers;
 
 use super::acceptor::Acceptor;
-use super::bind::{BoundSockets, ListeningSocket};
+use super::bind::{BoundSockets, ListeningSocket, Socket};
 use super::request_handler::RequestHandler;
 
 /// How long a loop waits when the system has no room for another connection (no file descriptor, no memory).
@@ -43,50 +43,49 @@ impl<H: RequestHandler> ClientService<H> {
     /// Puts a handler behind bound sockets. They are watched by the current runtime.
     ///
     /// # Errors
-    /// A listener's certificate or a socket can't be used.
+    /// A socket can't be used.
     pub(crate) fn new(
         gateway: Arc<Gateway>,
         handler: H,
         sockets: BoundSockets,
         workers: Arc<Workers>,
     ) -> io::Result<Self> {
-        let acceptor = Arc::new(Acceptor::new(gateway, handler, sockets.encrypted()?));
+        let acceptor = Arc::new(Acceptor::new(gateway, handler));
         Ok(Self { acceptor, sockets: sockets.into_listening()?, workers, throttle: LogThrottle::default() })
     }
 
     /// Serves until `shutdown` turns true or its sender is dropped. Then it stops accepting; open connections go on as
     /// tasks of the workers.
     pub(crate) async fn serve(self, shutdown: ShutdownWatch) {
-        let loops = self.sockets.iter().map(|socket| self.accept_until(socket, shutdown.clone()));
+        let loops = self.sockets.iter().map(|listening| self.accept_until(listening, shutdown.clone()));
         join_all(loops).await;
     }
 
-    async fn accept_until(&self, socket: &ListeningSocket, shutdown: ShutdownWatch) {
+    async fn accept_until(&self, listening: &ListeningSocket, shutdown: ShutdownWatch) {
         let mut stopped = shutdown.clone();
         let stopped = stopped.wait_for(|stops| *stops);
         tokio::pin!(stopped);
         loop {
             let accepted = tokio::select! {
-                accepted = socket.accept() => accepted,
+                accepted = listening.socket.accept() => accepted,
                 _ = &mut stopped => return,
             };
             match accepted {
-                Ok(accepted) => self.give_to_worker(accepted, shutdown.clone()),
+                Ok(accepted) => self.give_to_worker(accepted, &listening.listener, shutdown.clone()),
                 Err(error) => self.wait_for_room(&error).await,
             }
         }
     }
 
-    fn give_to_worker(&self, accepted: Accepted, shutdown: ShutdownWatch) {
+    fn give_to_worker(&self, accepted: Accepted, listener: &ListenAddress, shutdown: ShutdownWatch) {
         let acceptor = Arc::clone(&self.acceptor);
+        let Some(listener) = acceptor.listener(listener) else { return };
         self.workers.run(async move {
             // If this fails, the client has left.
-            let mut connection = accepted.into_stream().ok();
+            let Ok(connection) = accepted.into_stream() else { return };
             // Lets the runtime look at the connection: if its client has left, it ends before others are counted.
             tokio::task::yield_now().await;
-            while let Some(stream) = connection {
-                connection = acceptor.process_new(stream, &shutdown).await;
-            }
+            acceptor.serve(connection, &listener, &shutdown).await;
         });
     }
 
@@ -101,7 +100,7 @@ impl<H: RequestHandler> ClientService<H> {
     }
 }
 
-impl ListeningSocket {
+impl Socket {
     async fn accept(&self) -> io::Result<Accepted> {
         Ok(match self {
             Self::Tcp(socket) => Accepted::Tcp(socket.accept().await?.0.into_std()?),
@@ -112,7 +111,7 @@ impl ListeningSocket {
 
 impl Accepted {
     /// Makes it a connection of the current runtime.
-    fn into_stream(self) -> io::Result<Stream> {
+    fn into_stream(self) -> io::Result<Box<l4::stream::Stream>> {
         let (mut stream, descriptor): (l4::stream::Stream, RawFd) = match self {
             Self::Tcp(connection) => {
                 connection.set_nodelay(true)?;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 
 use super::call::Call;
-use super::routing::{PlanContext, check_body, map_references};
+use super::routing::{PlanContext, Seeker, check_body, map_references};
 use crate::batch::{ItemId, ItemIndex, ItemRejection};
 use crate::header::field::Fields;
 use crate::header::spelling::Spellings;
@@ -20,6 +21,8 @@ pub type Sources = Vec<(ItemId, ItemIndex)>;
 pub struct CallTemplate {
     /// Where it goes; `None` if it refers to the Location of an item that calls no upstream.
     pub destination: Option<Destination>,
+    /// Its method.
+    pub method: Method,
     /// Its url as given.
     pub href: Box<str>,
     /// Where the references are.
@@ -69,7 +72,8 @@ impl CallTemplate {
     /// Says why the filled item is rejected: its url does not match the template's route, or the url in one of its
     /// fields is not allowed.
     pub fn call(&self, filled: Filled, context: &PlanContext<'_>) -> Result<Call, ItemRejection> {
-        let found = context.find_route(&filled.href)?;
+        let seeker = Seeker { method: &self.method, headers: &filled.headers };
+        let found = context.find_route(&filled.href, seeker)?;
         let same = self.destination.is_some_and(|destination| destination.route == found.index);
         let (true, RouteAction::Forward { upstream, mapping }) = (same, &found.route.action) else {
             return Err(ItemRejection::ForbiddenUrl {
@@ -82,6 +86,6 @@ impl CallTemplate {
         let (Filled { headers, body, .. }, spellings) = (filled, self.spellings.clone());
         let references = Vec::new();
         let call = Call { upstream, route, target, headers, spellings, references, body, timeout };
-        map_references(call, mapping, context)
+        map_references(call, &self.method, mapping, context)
     }
 }

@@ -88,29 +88,14 @@ mod tests {
     use super::*;
     use crate::batch::{Batch, BatchItem, Item, ItemForm, Subject};
     use crate::plan::{PlanContext, plan};
-    use crate::route::{
-        CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, Strictness, UndoRules,
-    };
+    use crate::route::{CanonicalPath, Mapping, PathPattern, Route, RouteAction, Strictness};
 
     fn routes() -> RouteTable {
         let route = |path: &str, strip: &str, coalesce, upstream| {
             let canonical = |text: &str| CanonicalPath::parse(text, Strictness::Item).unwrap();
             let mapping = Mapping::stripping(&canonical(strip));
             let action = RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping };
-            let (name, path, methods) = (path.to_owned(), canonical(path), MethodSet::Any);
-            let encoded_slashes = EncodedSlashes::Refuse;
-            let undo = UndoRules::default();
-            Route {
-                name,
-                path,
-                methods,
-                batchable: true,
-                coalesce,
-                encoded_slashes,
-                undo,
-                max_body: None,
-                action,
-            }
+            Route { coalesce, ..Route::new(PathPattern::parse(path).unwrap(), action) }
         };
         RouteTable::new(vec![
             route("/same/", "/", true, 0),
@@ -145,7 +130,8 @@ mod tests {
             own_authority: "gateway",
             is_batch_endpoint: &|_, _| false,
             groups: crate::batch::Groups::Refuse,
-            only_route: None,
+            inherited: &http::HeaderMap::new(),
+            only_route_of: None,
         };
         let mut plan = plan(Batch { items, ..Batch::default() }, &context).unwrap();
         coalesce(&mut plan, context.routes);

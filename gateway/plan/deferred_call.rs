@@ -5,7 +5,7 @@
 //! passes the canonicaliser again and must match the same route.
 
 use super::call_template::{CallTemplate, Destination, Sources};
-use super::routing::{PlanContext, check_route};
+use super::routing::{PlanContext, Seeker, check_route};
 use super::step::Step;
 use super::url::parse_item_url;
 use crate::batch::{Item, ItemId, ItemIndex, ItemRejection, Subject};
@@ -70,7 +70,8 @@ pub(crate) fn plan_template(
         }
         route.map(|(index, route)| (index, &route.action))
     } else {
-        let found = context.route_for(&url, &subject.method, body.as_ref(), matched)?;
+        let seeker = Seeker { method: &subject.method, headers: &headers };
+        let found = context.route_for(&url, seeker, body.as_ref(), matched)?;
         if let RouteAction::Respond(respond) = &found.route.action {
             return Ok((Step::Respond(respond.clone()), indices));
         }
@@ -83,8 +84,9 @@ pub(crate) fn plan_template(
         // A fixed answer has no Location.
         Some((_, RouteAction::Respond(_))) | None => None,
     };
-    let href = subject.href.clone();
-    let later = CallTemplate { destination, href, template, headers, spellings, body, timeout, sources };
+    let (method, href) = (subject.method.clone(), subject.href.clone());
+    let later =
+        CallTemplate { destination, method, href, template, headers, spellings, body, timeout, sources };
     Ok((Step::Later(Box::new(later)), indices))
 }
 

@@ -258,10 +258,7 @@ mod tests {
     use crate::reference::condition::Condition;
     use crate::reference::expression::{Expression, Part, TextTemplate};
     use crate::reference::template::UrlTemplate;
-    use crate::route::{
-        CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteTable, Strictness,
-        UpstreamIndex,
-    };
+    use crate::route::{Mapping, PathPattern, Route, RouteAction, RouteTable, UpstreamIndex};
 
     fn item(id: &str, content: Item) -> BatchItem {
         let form = ItemForm { id: IdForm::Plain, ..ItemForm::default() };
@@ -284,25 +281,16 @@ mod tests {
     }
 
     fn plan(lines: &mut EarlierLines, item: BatchItem) -> PlannedLine {
-        let path = CanonicalPath::parse("/", Strictness::Item).unwrap();
         let (upstream, mapping) = (UpstreamIndex(0), Mapping::default());
-        let routes = RouteTable::new(vec![Route {
-            name: String::new(),
-            path,
-            methods: MethodSet::Any,
-            batchable: true,
-            coalesce: false,
-            encoded_slashes: EncodedSlashes::Refuse,
-            max_body: None,
-            undo: crate::route::UndoRules::default(),
-            action: RouteAction::Forward { upstream, mapping },
-        }]);
+        let path = PathPattern::parse("/").unwrap();
+        let routes = RouteTable::new(vec![Route::new(path, RouteAction::Forward { upstream, mapping })]);
         let context = PlanContext {
             routes: &routes,
             own_authority: "gw",
             is_batch_endpoint: &|_, _| false,
             groups: Groups::default(),
-            only_route: None,
+            inherited: &http::HeaderMap::new(),
+            only_route_of: None,
         };
         lines.plan_line(item, &context)
     }

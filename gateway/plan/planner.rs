@@ -5,7 +5,7 @@ use super::conditions::{self, Conditions};
 use super::deferred_call::{Named, Neighbours, plan_template};
 use super::dependencies::Names;
 use super::groups;
-use super::routing::{PlanContext, map_references};
+use super::routing::{PlanContext, Seeker, map_references};
 use super::step::{Plan, PlannedItem, Step};
 use super::undo;
 use crate::batch::{
@@ -144,7 +144,8 @@ pub(super) fn plan_content(
     context: &PlanContext<'_>,
     matched: &mut Option<RouteIndex>,
 ) -> Result<Step, ItemRejection> {
-    let found = context.route_for(&subject.href, &subject.method, item.body.as_ref(), matched)?;
+    let seeker = Seeker { method: &subject.method, headers: &item.headers };
+    let found = context.route_for(&subject.href, seeker, item.body.as_ref(), matched)?;
     match &found.route.action {
         RouteAction::Respond(respond) => Ok(Step::Respond(respond.clone())),
         RouteAction::Forward { upstream, mapping } => {
@@ -153,7 +154,7 @@ pub(super) fn plan_content(
             let references = Vec::new();
             let route = Some(found.index);
             let call = Call { upstream, route, target, headers, spellings, references, body, timeout };
-            map_references(call, mapping, context).map(Step::Call)
+            map_references(call, &subject.method, mapping, context).map(Step::Call)
         }
     }
 }

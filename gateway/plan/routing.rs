@@ -1,7 +1,7 @@
 //! Which route an item matches, and whether the route accepts it.
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
 
 use super::call::Call;
 use super::url::{ItemUrl, parse_item_url};
@@ -9,8 +9,8 @@ use crate::batch::{Bounded, Groups, ItemRejection};
 use crate::header::field::Fields;
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
 use crate::route::{
-    CanonicalPath, EncodedSlashes, Mapping, ReferenceRules, Route, RouteAction, RouteIndex, RouteTable,
-    Strictness,
+    CanonicalPath, EncodedSlashes, Mapping, NotRouted, ReferenceRules, RequestFacts, Route, RouteAction,
+    RouteIndex, RouteTable, Strictness, is_reference,
 };
 
 /// What planning needs to know about a batch's endpoint.
@@ -24,8 +24,18 @@ pub struct PlanContext<'context> {
     pub is_batch_endpoint: &'context (dyn Fn(&CanonicalPath, &str) -> bool + Sync),
     /// What becomes of groups of several items.
     pub groups: Groups,
-    /// The only route that items may match; the records of a bulk can't leave their template's.
-    pub only_route: Option<RouteIndex>,
+    /// The fields that items inherit from their batch.
+    pub inherited: &'context HeaderMap,
+    /// Items may meet only the route that this path meets; the records of a bulk can't leave their template's.
+    pub only_route_of: Option<&'context CanonicalPath>,
+}
+
+/// An item, or a call that the gateway makes for one, as it looks for its route.
+#[derive(Clone, Copy)]
+pub(super) struct Seeker<'item> {
+    pub(super) method: &'item Method,
+    /// Its own fields.
+    pub(super) headers: &'item Fields,
 }
 
 /// A route that a url matched.
@@ -37,19 +47,24 @@ pub(super) struct Matched<'url, 'context> {
 
 impl<'context> PlanContext<'context> {
     /// The route that a url matches, whether or not the route accepts the item.
-    pub(super) fn find_route<'url>(&self, href: &'url str) -> Result<Matched<'url, 'context>, ItemRejection> {
+    pub(super) fn find_route<'url>(
+        &self,
+        href: &'url str,
+        seeker: Seeker<'_>,
+    ) -> Result<Matched<'url, 'context>, ItemRejection> {
+        let facts = self.facts(seeker);
         let url = parse_item_url(href, self.own_authority)?;
         if self.leads_to_batch(&url.path, &url) {
             return Err(ItemRejection::NestedBatch);
         }
-        let found = self.routes.find(&url.path);
+        let found = self.routes.route(&url.path, &facts);
         if let Some(separator) = &url.separator
-            && found.is_none_or(|(_, route)| route.encoded_slashes == EncodedSlashes::Refuse)
+            && !matches!(&found, Ok((_, route)) if route.encoded_slashes == EncodedSlashes::Pass)
         {
             return Err(separator.clone().into());
         }
-        let (index, route) = found.ok_or(ItemRejection::NoRoute)?;
-        self.check_other_readings(&url, index)?;
+        let (index, route) = found.map_err(not_routed)?;
+        self.check_other_readings(&url, index, &facts)?;
         Ok(Matched { url, index, route })
     }
 
@@ -58,24 +73,38 @@ impl<'context> PlanContext<'context> {
         (self.is_batch_endpoint)(path, url.query.trim_start_matches('?'))
     }
 
-    /// A call without a body to a url of the gateway's, with these fields.
+    pub(super) fn facts<'facts>(&self, seeker: Seeker<'facts>) -> RequestFacts<'facts>
+    where
+        'context: 'facts,
+    {
+        let Seeker { method, headers } = seeker;
+        RequestFacts { authority: self.own_authority, method, own: headers, shared: self.inherited }
+    }
+
+    /// A call without a body to a url of the gateway's, with this method and these fields.
     ///
     /// # Errors
     /// The url does not lead to an upstream.
-    pub fn call_to(&self, href: &str, headers: Fields) -> Result<Call, ItemRejection> {
-        let found = self.find_route(href)?;
+    pub fn call_to(&self, href: &str, method: &Method, headers: Fields) -> Result<Call, ItemRejection> {
+        let found = self.find_route(href, Seeker { method, headers: &headers })?;
         let RouteAction::Forward { upstream, mapping } = &found.route.action else {
             return Err(ItemRejection::NoRoute);
         };
         let (upstream, target) = (*upstream, found.url.to_upstream(mapping));
         let route = Some(found.index);
-        map_references(Call { route, headers, ..Call::new(upstream, target) }, mapping, self)
+        let call = Call { route, headers, ..Call::new(upstream, target) };
+        map_references(call, method, mapping, self)
     }
 
     /// In every way that a server may read the path, it has to lead to the same route.
-    fn check_other_readings(&self, url: &ItemUrl<'_>, index: RouteIndex) -> Result<(), ItemRejection> {
+    fn check_other_readings(
+        &self,
+        url: &ItemUrl<'_>,
+        index: RouteIndex,
+        facts: &RequestFacts<'_>,
+    ) -> Result<(), ItemRejection> {
         let is_endpoint = |path: &CanonicalPath| self.leads_to_batch(path, url);
-        match self.routes.ambiguity(&url.path, index, is_endpoint) {
+        match self.routes.ambiguity(&url.path, index, facts, is_endpoint) {
             Some(ambiguity) => Err(ItemRejection::ForbiddenUrl { problem: ambiguity.leads_elsewhere() }),
             None => Ok(()),
         }
@@ -85,17 +114,27 @@ impl<'context> PlanContext<'context> {
     pub(super) fn route_for<'url>(
         &self,
         href: &'url str,
-        method: &Method,
+        seeker: Seeker<'_>,
         body: Option<&Bytes>,
         matched: &mut Option<RouteIndex>,
     ) -> Result<Matched<'url, 'context>, ItemRejection> {
-        let found = self.find_route(href)?;
-        if self.only_route.is_some_and(|only| only != found.index) {
+        let found = self.find_route(href, seeker)?;
+        if let Some(path) = self.only_route_of
+            && self.routes.find(path, &self.facts(seeker)).is_none_or(|(only, _)| only != found.index)
+        {
             return Err(ItemRejection::OtherRoute);
         }
         *matched = Some(found.index);
-        check_route(found.route, method, body)?;
+        check_route(found.route, seeker.method, body)?;
         Ok(found)
+    }
+}
+
+/// Why an item has no route.
+fn not_routed(why: NotRouted) -> ItemRejection {
+    match why {
+        NotRouted::NoRoute => ItemRejection::NoRoute,
+        NotRouted::Method { allowed } => ItemRejection::MethodNotAllowed { allowed },
     }
 }
 
@@ -132,28 +171,26 @@ pub(super) fn check_body(route: &Route, body: Option<&Bytes>) -> Result<(), Item
 /// A url is not allowed.
 pub(super) fn map_references(
     mut call: Call,
+    method: &Method,
     mapping: &Mapping,
     context: &PlanContext<'_>,
 ) -> Result<Call, ItemRejection> {
     // No item can set it: `header::field::is_forbidden_in_item`.
     call.headers.extend(forwarded::stripped_prefix(mapping).map(|prefix| (X_FORWARDED_PREFIX, prefix)));
+    if !call.headers.iter().any(|(name, _)| is_reference(name)) {
+        return Ok(call);
+    }
     let rules = ReferenceRules {
         routes: context.routes,
-        own_authority: context.own_authority,
+        facts: context.facts(Seeker { method, headers: &call.headers }),
         upstream: call.upstream,
         strictness: Strictness::ItemWithSlashes,
     };
-    let mut refused = None;
-    call.headers.retain(|(name, value)| {
-        let Some(mapped) = rules.map(name, value) else { return true };
-        match mapped {
-            Ok(text) => call.references.push((name.clone(), text)),
-            Err(why) => refused = refused.take().or(Some(why)),
+    for (name, value) in &call.headers {
+        if let Some(mapped) = rules.map(name, value) {
+            call.references.push((name.clone(), mapped?));
         }
-        false
-    });
-    match refused {
-        Some(why) => Err(why.into()),
-        None => Ok(call),
     }
+    call.headers.retain(|(name, _)| !is_reference(name));
+    Ok(call)
 }

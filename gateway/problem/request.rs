@@ -16,6 +16,9 @@ pub enum RequestRejection {
         /// The problem with it.
         problem: &'static str,
     },
+    /// The connection was opened for another host.
+    #[error("the certificate of this connection is not for the request's host; use another connection")]
+    Misdirected,
     /// A header field that a request can't have.
     #[error("the request's header `{name}` {problem}")]
     BadHeader {
@@ -93,6 +96,7 @@ pub fn of_request(rejection: &RequestRejection) -> ErrorReply {
 const fn row(rejection: &RequestRejection) -> Row {
     match rejection {
         RequestRejection::ForbiddenUrl { .. } => table::FORBIDDEN_URL,
+        RequestRejection::Misdirected => table::MISDIRECTED,
         RequestRejection::BadHeader { .. } | RequestRejection::MalformedReference { .. } => table::BAD_HEADER,
         RequestRejection::ForbiddenReference { .. } => table::FORBIDDEN_REFERENCE,
         RequestRejection::NoRoute => table::NO_ROUTE,

@@ -17,7 +17,7 @@ use crate::telemetry::{
 };
 
 use super::handover::{HandoverError, Successor};
-use super::reload::{Reloader, WatchedFile};
+use super::reload::{Change, Reloader, WatchedFile};
 use super::signals::{SignalAction, Signals};
 use super::systemd::{self, notify_ready, notify_stopping};
 use crate::admin::Admin;
@@ -34,9 +34,12 @@ use crate::workers::Workers;
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    /// A listener's certificate can't be used, or signals can't be received.
+    /// A socket can't be used, or signals can't be received.
     #[error("{0}")]
     Listen(#[from] std::io::Error),
+    /// TLS of a listener can't be set up.
+    #[error("TLS can't be set up: {0}")]
+    Tls(#[from] rustls::Error),
     /// A listener's address is taken, or does not belong to this host.
     #[error("{error}; the address is `{key}` in the configuration")]
     Address {
@@ -84,11 +87,13 @@ async fn start_on(
 ) -> Result<Running, StartError> {
     let mut front = BoundSockets::default();
     for listener in &settings.listen {
-        front.listen(listener, inherited).map_err(|error| StartError::Address { key: "listen", error })?;
+        front
+            .listen_on(&listener.address, inherited)
+            .map_err(|error| StartError::Address { key: "listen", error })?;
     }
     let metrics = Metrics::new(super::PINGORA_VERSION)?;
     let admin = settings.admin.clone();
-    let snapshot = Snapshot::new(settings, &metrics, None).await;
+    let snapshot = Snapshot::new(settings, &metrics, None).await?;
     let gateway = Arc::new(Gateway::new(snapshot, metrics, access));
     gateway.metrics.record_reload(ReloadResult::Taken);
     gateway.start_checks();
@@ -208,7 +213,7 @@ async fn serve(
         let (file, line) = (warning.file(), warning.line());
         tracing::warn!(kind = "config", file, line, warning = warning.message);
     }
-    watched.watch_others(loaded.files);
+    watched.watch_others(loaded.files, loaded.certificates);
     let given = inherited.count();
     let began = Began::new(&loaded.settings);
     let mut running = start_on(loaded.settings, &mut inherited, log.access).await?;
@@ -306,7 +311,10 @@ async fn obey(signals: &mut Signals, mut reloader: Reloader, running: &Running) 
                     return Ending::Signalled;
                 }
             },
-            () = reloader.changed() => reloader.reload("a file has changed").await,
+            change = reloader.changed() => match change {
+                Change::Configuration => reloader.reload("a file has changed").await,
+                Change::Certificates => reloader.renew_certificates().await,
+            },
             served = served(&mut successor) => match served {
                 Ok(()) => return Ending::HandedOver,
                 Err(error) => give_up(successor.take(), running, &error).await,

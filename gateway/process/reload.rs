@@ -1,6 +1,7 @@
 //! A new configuration without a restart: on SIGHUP, or when the file has changed. A file with an error changes
 //! nothing: the old configuration stays, and the log says why the new one was refused. The same holds for the files
-//! from which the configuration takes keys, secrets and authorities.
+//! from which the configuration takes keys and secrets. If only files of certificates have changed, only these are read
+//! again, and each that can't be used leaves the one before in use.
 //!
 //! We watch the folders of these files and not the files, because editors and Kubernetes replace files by renaming. An
 //! event is only a hint; a reload happens if the content of a file differs from the last one read.
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::config::{ConfigSource, ReadFile, Settings};
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
+use crate::telemetry::ReloadResult;
 use crate::upstream::instance::Upstream;
 
 /// Writes to a file come in bursts. We wait this long after an event before we look.
@@ -30,6 +32,8 @@ pub(crate) struct WatchedFile {
     content: Option<Vec<u8>>,
     /// The other files that the configuration in use was read from.
     others: Vec<ReadFile>,
+    /// The files of its certificates and keys.
+    certificates: Vec<ReadFile>,
     events: mpsc::Receiver<()>,
     /// Watches until it is dropped; an error if the system can't watch.
     watcher: notify::Result<RecommendedWatcher>,
@@ -41,33 +45,42 @@ impl WatchedFile {
         let (sender, events) = mpsc::channel(1);
         let watcher = watch(source.file(), sender);
         let content = content(&source);
-        Self { source, content, others: Vec::new(), events, watcher }
+        Self { source, content, others: Vec::new(), certificates: Vec::new(), events, watcher }
     }
 
     pub(crate) const fn source(&self) -> &ConfigSource {
         &self.source
     }
 
-    fn has_changed(&self) -> bool {
+    fn change(&self) -> Option<Change> {
         let content = content(&self.source);
-        (content.is_some() && content != self.content) || self.others.iter().any(ReadFile::has_changed)
+        if (content.is_some() && content != self.content) || self.others.iter().any(ReadFile::has_changed) {
+            return Some(Change::Configuration);
+        }
+        self.certificates.iter().any(ReadFile::has_changed).then_some(Change::Certificates)
     }
 
     fn remember(&mut self) {
         self.content = content(&self.source);
         self.others.iter_mut().for_each(ReadFile::remember);
+        self.remember_certificates();
+    }
+
+    fn remember_certificates(&mut self) {
+        self.certificates.iter_mut().for_each(ReadFile::remember);
     }
 
     /// Watches these other files, in place of the earlier ones.
-    pub(crate) fn watch_others(&mut self, files: Vec<ReadFile>) {
+    pub(crate) fn watch_others(&mut self, files: Vec<ReadFile>, certificates: Vec<ReadFile>) {
         if let Ok(watcher) = &mut self.watcher {
-            for folder in files.iter().filter_map(|file| folder_of(file.path())) {
+            for folder in files.iter().chain(&certificates).filter_map(|file| folder_of(file.path())) {
                 if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
                     tracing::warn!(folder = %folder.display(), %error, "could not watch a folder; SIGHUP still reloads");
                 }
             }
         }
         self.others = files;
+        self.certificates = certificates;
     }
 
     /// Waits until there may be a change. Cancel-safe.
@@ -78,6 +91,15 @@ impl WatchedFile {
         }
         tokio::time::sleep(SETTLE).await;
     }
+}
+
+/// What has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The configuration, or a file that it takes something from.
+    Configuration,
+    /// Only files of certificates and keys.
+    Certificates,
 }
 
 /// Reloads one gateway from one file.
@@ -100,9 +122,25 @@ impl Reloader {
     }
 
     /// Waits until the content of a file has changed. Cancel-safe.
-    pub(crate) async fn changed(&mut self) {
-        while !self.file.has_changed() {
+    pub(crate) async fn changed(&mut self) -> Change {
+        loop {
+            if let Some(change) = self.file.change() {
+                return change;
+            }
             self.file.hint().await;
+        }
+    }
+
+    /// Puts the certificates into use that their files have now. The configuration is not read again, so it does not matter
+    /// whether it is being edited.
+    pub(crate) async fn renew_certificates(&mut self) {
+        self.file.remember_certificates();
+        let mut settings = self.gateway.snapshot().settings.clone();
+        let renewal = settings.renew_certificates();
+        let taken = if renewal.taken.is_empty() { Ok(()) } else { self.take(settings).await };
+        match taken {
+            Ok(()) => self.gateway.metrics.certificates.record(&renewal),
+            Err(error) => tracing::error!(kind = "certificate", %error, "new certificates can't be used"),
         }
     }
 
@@ -112,26 +150,32 @@ impl Reloader {
         match self.file.source.load() {
             Ok(loaded) => {
                 self.warn_of_restart(&loaded.settings);
-                self.file.watch_others(loaded.files);
-                self.take(loaded.settings).await;
-                tracing::info!(kind = "reload", cause, "the new configuration is in use");
+                self.file.watch_others(loaded.files, loaded.certificates);
+                match self.take(loaded.settings).await {
+                    Ok(()) => {
+                        self.gateway.metrics.record_reload(ReloadResult::Taken);
+                        tracing::info!(kind = "reload", cause, "the new configuration is in use");
+                    }
+                    Err(error) => self.refuse(cause, &format!("TLS can't be set up: {error}")),
+                }
             }
-            Err(diagnostics) => {
-                self.gateway.metrics.record_reload(crate::telemetry::ReloadResult::Refused);
-                let errors = diagnostics.to_string();
-                tracing::error!(
-                    kind = "reload",
-                    cause,
-                    errors,
-                    "the new configuration was refused; the old one stays in use"
-                );
-            }
+            Err(diagnostics) => self.refuse(cause, &diagnostics.to_string()),
         }
     }
 
-    async fn take(&self, settings: Settings) {
+    fn refuse(&self, cause: &str, errors: &str) {
+        self.gateway.metrics.record_reload(ReloadResult::Refused);
+        tracing::error!(
+            kind = "reload",
+            cause,
+            errors,
+            "the new configuration was refused; the old one stays in use"
+        );
+    }
+
+    async fn take(&self, settings: Settings) -> Result<(), rustls::Error> {
         let before = self.gateway.snapshot();
-        let snapshot = Snapshot::new(settings, &self.gateway.metrics, Some(&before)).await;
+        let snapshot = Snapshot::new(settings, &self.gateway.metrics, Some(&before)).await?;
         self.gateway.replace(snapshot);
         self.gateway.metrics.upstreams.forget_targets();
         let upstreams = &self.gateway.snapshot().upstreams;
@@ -142,14 +186,17 @@ impl Reloader {
         };
         self.gateway.metrics.targets.keep_only(|upstream, target| has(target, upstream));
         self.gateway.start_checks();
-        self.gateway.metrics.record_reload(crate::telemetry::ReloadResult::Taken);
+        Ok(())
     }
 
     fn warn_of_restart(&self, new: &Settings) {
         let before = self.gateway.snapshot();
         let old = &before.settings;
+        let addresses = |settings: &Settings| -> Vec<_> {
+            settings.listen.iter().map(|listener| listener.address.clone()).collect()
+        };
         let restart = [
-            ("listen", old.listen != new.listen),
+            ("listen", addresses(old) != addresses(new)),
             ("admin", old.admin != new.admin),
             ("threads", old.threads != new.threads),
             ("log", old.log != new.log),

@@ -1,6 +1,9 @@
 //! Absolute urls, and whether two authorities are the same (RFC 9110 §4.2.3): case does not matter, nor does a default
 //! port.
 
+use http::header;
+use http::request::Parts;
+
 /// An absolute url with an authority, in its parts (RFC 3986 §4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbsoluteUrl<'url> {
@@ -40,6 +43,13 @@ impl<'url> AbsoluteUrl<'url> {
 /// The authority, and what follows it.
 pub(super) fn split_authority(rest: &str) -> (&str, &str) {
     rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
+}
+
+/// What a request calls the gateway: the authority of its url, or Host.
+#[must_use]
+pub fn authority_of(head: &Parts) -> &str {
+    let host = head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    head.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default()
 }
 
 /// Compares `host[:port]` with `host[:port]`.

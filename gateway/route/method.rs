@@ -72,6 +72,16 @@ impl MethodSet {
         }
     }
 
+    /// Whether it allows all that the other one allows.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Only(methods)) => methods.iter().all(|method| self.allows(method)),
+            (Self::Any, Self::Any) => true,
+            (Self::Only(_), Self::Any) => false,
+        }
+    }
+
     /// The value of an Allow field (RFC 9110 §10.2.1), which is a list of tokens. If any method is allowed, it lists the
     /// known ones.
     #[must_use]

@@ -5,6 +5,7 @@
 //! None of them is ever sent.
 
 use super::canonical::CanonicalPath;
+use super::pattern::PathPattern;
 
 /// A path as another server may read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +40,16 @@ impl CanonicalPath {
     /// The path as other servers may read it: with encoded slashes and backslashes as slashes, without the parameters of its
     /// segments (RFC 3986 §3.3, `/a;v=1`), and with both. Several slashes are one in all of them.
     pub fn other_readings(&self) -> impl Iterator<Item = Reading> {
-        self.other_readings_behind(0)
+        self.other_readings_but(None)
     }
 
-    /// The same, with the parameters that this prefix of the path has.
-    pub(super) fn other_readings_below(&self, prefix: &Self) -> impl Iterator<Item = Reading> {
-        self.other_readings_behind(prefix.compared().len())
+    /// The same, with the parameters that the segments of this pattern have.
+    pub(super) fn other_readings_of(&self, pattern: &PathPattern) -> impl Iterator<Item = Reading> {
+        self.other_readings_but(Some(pattern))
     }
 
-    /// The other readings. The first bytes of the compared path, `kept` of them, keep their parameters.
-    fn other_readings_behind(&self, kept: usize) -> impl Iterator<Item = Reading> {
+    /// The other readings. The literal segments of the pattern keep their parameters.
+    fn other_readings_but(&self, kept: Option<&PathPattern>) -> impl Iterator<Item = Reading> {
         let reading = |why| move |path| Reading { path, why };
         let slashes = self.with_slashes_read();
         let read = slashes.iter().chain([self]).filter_map(|path| path.without_parameters(kept));
@@ -64,11 +65,17 @@ impl CanonicalPath {
         is_ambiguous.then(|| merge_slashes(self.as_str().replace("%2F", "/").replace("%5C", "/")).into())
     }
 
-    /// `None` if the path has no parameters behind its first `kept` bytes.
-    fn without_parameters(&self, kept: usize) -> Option<Self> {
-        let (prefix, path) = self.compared().split_at_checked(kept).filter(|(_, path)| path.contains(';'))?;
-        let names = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
-        Some(merge_slashes(format!("{prefix}{}", names.collect::<Vec<_>>().join("/"))).into())
+    /// `None` if the path has no other parameters than those that are kept.
+    fn without_parameters(&self, kept: Option<&PathPattern>) -> Option<Self> {
+        let is_kept = |place: usize| kept.is_some_and(|pattern| pattern.is_literal_at(place));
+        let segments = || self.compared().split('/').skip(1).enumerate();
+        segments().find(|(place, segment)| segment.contains(';') && !is_kept(*place))?;
+        let mut read = String::with_capacity(self.compared().len());
+        for (place, segment) in segments() {
+            let name = if is_kept(place) { segment } else { segment.split(';').next().unwrap_or_default() };
+            read.extend(["/", name]);
+        }
+        Some(merge_slashes(read).into())
     }
 }
 
@@ -101,16 +108,18 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_keeps_its_parameters() {
-        let path = |text| CanonicalPath::parse(text, Strictness::ItemWithSlashes).unwrap();
-        for (text, prefix, read) in [
+    fn a_pattern_keeps_its_parameters() {
+        for (text, pattern, read) in [
             ("/s%3bv=2/a;x/b", "/s;v=2", Some("/s;v=2/a/b")),
             ("/s;v=2/a", "/s;v=2", None),
             ("/s;v=2/a", "/", Some("/s/a")),
             ("/s/a;x", "/s/", Some("/s/a")),
+            ("/7;x/s;v=2/a", "/{id}/s;v=2", Some("/7/s;v=2/a")),
+            ("/7/s;v=2", "/{id}/s;v=2", None),
         ] {
-            let found = path(text).other_readings_below(&path(prefix)).next();
-            assert_eq!(found.as_ref().map(|reading| reading.path.as_str()), read, "{text} below {prefix}");
+            let path = CanonicalPath::parse(text, Strictness::ItemWithSlashes).unwrap();
+            let found = path.other_readings_of(&PathPattern::parse(pattern).unwrap()).next();
+            assert_eq!(found.as_ref().map(|reading| reading.path.as_str()), read, "{text} by {pattern}");
         }
     }
 }

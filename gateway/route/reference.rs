@@ -8,9 +8,11 @@ use super::authority::{AbsoluteUrl, same_authority};
 use super::canonical::{CanonicalPath, EncodedSlashes, Strictness};
 use super::character::{UrlCharacter, check_characters, check_fragment, separator};
 use super::encoding::{encoded_path, encoded_query};
+use super::facts::RequestFacts;
+use super::index::UpstreamIndex;
 use super::query::is_query_byte;
 use super::reading::Ambiguity;
-use super::table::{RouteAction, RouteTable, UpstreamIndex};
+use super::table::{RouteAction, RouteTable};
 
 const DESTINATION: &str = "Destination";
 const NO_UPSTREAM: ReferenceProblem = ReferenceProblem::Forbidden("leads to no upstream");
@@ -34,8 +36,8 @@ impl OriginText {
 pub struct ReferenceRules<'request> {
     /// The routes.
     pub routes: &'request RouteTable,
-    /// The authority that the client used to reach the gateway.
-    pub own_authority: &'request str,
+    /// The request itself, whose fields these are.
+    pub facts: RequestFacts<'request>,
     /// The upstream that the request itself goes to.
     pub upstream: UpstreamIndex,
     /// The strictness that applies to the request's own path. Of items: [`Strictness::ItemWithSlashes`], as the route
@@ -69,6 +71,16 @@ impl From<UrlCharacter> for ReferenceProblem {
     }
 }
 
+/// Whether a field has urls that are mapped by these rules.
+#[must_use]
+pub fn is_reference(name: &HeaderName) -> bool {
+    field_of(name).is_some()
+}
+
+fn field_of(name: &HeaderName) -> Option<&'static str> {
+    FIELDS.iter().find(|field| name.as_str().eq_ignore_ascii_case(field)).copied()
+}
+
 impl ReferenceRules<'_> {
     /// Maps the url of `Destination`, or the tagged urls of `If`. Returns `None` for all other fields.
     ///
@@ -80,7 +92,7 @@ impl ReferenceRules<'_> {
         name: &HeaderName,
         value: &HeaderValue,
     ) -> Option<Result<OriginText, RefusedReference>> {
-        let field = *FIELDS.iter().find(|field| name.as_str().eq_ignore_ascii_case(field))?;
+        let field = field_of(name)?;
         let mapped = self.text(value).and_then(|text| match field {
             DESTINATION => {
                 let url = text.trim();
@@ -110,7 +122,7 @@ impl ReferenceRules<'_> {
             Some(absolute) => {
                 let authority = absolute.authority;
                 let valid = authority.parse::<Authority>().is_ok() && !authority.contains('@');
-                if !(absolute.is_http() && valid && same_authority(authority, self.own_authority)) {
+                if !(absolute.is_http() && valid && same_authority(authority, self.facts.authority)) {
                     return Err(ReferenceProblem::Forbidden("leads to another host"));
                 }
                 absolute.target()
@@ -124,12 +136,12 @@ impl ReferenceRules<'_> {
             return Err(malformed("has a query with a control character"));
         }
         let canonical = self.canonical(path)?;
-        let (index, route) = self.routes.find(&canonical).ok_or(NO_UPSTREAM)?;
+        let (index, route) = self.routes.find(&canonical, &self.facts).ok_or(NO_UPSTREAM)?;
         if self.is_item() {
             if route.encoded_slashes == EncodedSlashes::Refuse {
                 separator(field, target).map_or(Ok(()), Err)?;
             }
-            let ambiguity = self.routes.ambiguity(&canonical, index, |_| false);
+            let ambiguity = self.routes.ambiguity(&canonical, index, &self.facts, |_| false);
             let forbidden =
                 |ambiguity: Ambiguity| Err(ReferenceProblem::Forbidden(ambiguity.leads_elsewhere()));
             ambiguity.map_or(Ok(()), forbidden)?;
@@ -208,23 +220,19 @@ fn split_behind(text: &str, end: char) -> Result<(&str, &str), ReferenceProblem>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{Mapping, MethodSet, Route};
+    use crate::route::{Mapping, PathPattern, Route};
 
     fn table() -> RouteTable {
         let route = |path: &str, upstream, strip: Option<&str>| {
             let parse = |path: &str| CanonicalPath::parse(path, Strictness::Item).unwrap();
             let mapping = strip.map_or_else(Mapping::default, |prefix| Mapping::stripping(&parse(prefix)));
-            Route {
-                name: path.to_owned(),
-                path: parse(path),
-                methods: MethodSet::Any,
-                batchable: true,
-                coalesce: false,
-                encoded_slashes: if path == "/o/" { EncodedSlashes::Pass } else { EncodedSlashes::Refuse },
-                max_body: None,
-                undo: crate::route::UndoRules::default(),
-                action: RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping },
-            }
+            let action = RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping };
+            let encoded_slashes = if path == "/o/" { EncodedSlashes::Pass } else { EncodedSlashes::Refuse };
+            Route { encoded_slashes, ..Route::new(PathPattern::parse(path).unwrap(), action) }
+        };
+        let elsewhere = |path| {
+            let hosts = vec![crate::route::HostPattern::parse("gw.example").unwrap()];
+            Route { hosts, ..route(path, 1, None) }
         };
         RouteTable::new(vec![
             route("/files/", 0, None),
@@ -232,11 +240,18 @@ mod tests {
             route("/other/", 1, None),
             route("/o/", 0, None),
             route("/o/private", 1, None),
+            route("/hosted/", 0, None),
+            elsewhere("/hosted/"),
         ])
     }
 
-    fn rules(routes: &RouteTable, strictness: Strictness) -> ReferenceRules<'_> {
-        ReferenceRules { routes, own_authority: "gw.example", upstream: UpstreamIndex(0), strictness }
+    fn rules<'test>(
+        routes: &'test RouteTable,
+        shared: &'test http::HeaderMap,
+        strictness: Strictness,
+    ) -> ReferenceRules<'test> {
+        let facts = RequestFacts { authority: "gw.example", method: &http::Method::GET, own: &[], shared };
+        ReferenceRules { routes, facts, upstream: UpstreamIndex(0), strictness }
     }
 
     fn map(field: &str, value: &str) -> Result<String, &'static str> {
@@ -247,7 +262,8 @@ mod tests {
         let table = table();
         let name = HeaderName::from_bytes(field.as_bytes()).unwrap();
         let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
-        let mapped = rules(&table, strictness).map(&name, &value).unwrap();
+        let shared = http::HeaderMap::new();
+        let mapped = rules(&table, &shared, strictness).map(&name, &value).unwrap();
         mapped
             .map(|text| text.with_origin("http://up:81"))
             .map_err(|refused| &*refused.problem.to_string().leak())
@@ -256,7 +272,8 @@ mod tests {
     #[test]
     fn other_fields_are_not_touched() {
         let table = table();
-        let rules = rules(&table, Strictness::Item);
+        let shared = http::HeaderMap::new();
+        let rules = rules(&table, &shared, Strictness::Item);
         assert_eq!(rules.map(&HeaderName::from_static("if-match"), &HeaderValue::from_static("*")), None);
         let refused = rules.map(&HeaderName::from_static("if"), &HeaderValue::from_static("<unclosed"));
         let expected = RefusedReference { field: "If", problem: malformed("is not closed") };
@@ -294,6 +311,7 @@ mod tests {
         assert_eq!(map("destination", "/files/b").as_deref(), Ok("http://up:81/files/b"));
         assert_eq!(map("destination", "https://gw.example/dav/b").as_deref(), Ok("http://up:81/b"));
         assert_eq!(map("destination", "/other/b"), Err("leads to another upstream"));
+        assert_eq!(map("destination", "/hosted/b"), Err("leads to another upstream"));
         assert_eq!(map("destination", "/none/b"), Err("leads to no upstream"));
         assert_eq!(map("destination", "http://evil.example/files/b"), Err("leads to another host"));
         assert_eq!(

@@ -1,21 +1,20 @@
-//! The route table: the longest path prefix wins.
+//! The route table: which route a request meets.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::canonical::{CanonicalPath, EncodedSlashes};
+use super::facts::{Conditions, RequestFacts};
+use super::host::{HostPattern, host_of};
+use super::index::{RouteIndex, UpstreamIndex};
 use super::mapping::Mapping;
 use super::method::MethodSet;
+use super::pattern::PathPattern;
 use super::reading::Ambiguity;
+use super::tree::PathTree;
 use super::undo::UndoRules;
-
-/// A route's position in its table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RouteIndex(pub usize);
-
-/// An upstream's position in the settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UpstreamIndex(pub usize);
 
 /// One route.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +23,11 @@ pub struct Route {
     pub name: String,
     /// The path prefix. `/orders/` matches the paths below it; `/orders` matches itself and `/orders/…` but not
     /// `/ordersX`.
-    pub path: CanonicalPath,
+    pub path: PathPattern,
+    /// The hosts that it is for; none: any.
+    pub hosts: Vec<HostPattern>,
+    /// What else it asks of a request.
+    pub conditions: Conditions,
     /// The methods that it allows.
     pub methods: MethodSet,
     /// Whether it accepts items of batches in addition to single requests.
@@ -66,31 +69,181 @@ pub struct Respond {
     pub content_type: String,
 }
 
-/// All routes, longest prefix first.
+impl Route {
+    /// A route for all requests to this path: for every host, every method that is not refused everywhere, and for items.
+    #[must_use]
+    pub fn new(path: PathPattern, action: RouteAction) -> Self {
+        Self {
+            name: path.as_str().to_owned(),
+            path,
+            hosts: Vec::new(),
+            conditions: Conditions::default(),
+            methods: MethodSet::Any,
+            batchable: true,
+            coalesce: false,
+            encoded_slashes: EncodedSlashes::Refuse,
+            undo: UndoRules::default(),
+            max_body: None,
+            action,
+        }
+    }
+}
+
+impl Route {
+    /// The most specific of its hosts that this authority is at; `None` if it is for any host.
+    #[must_use]
+    pub fn host_for(&self, authority: &str) -> Option<&HostPattern> {
+        let host = host_of(authority);
+        let fitting = self.hosts.iter().filter(|pattern| pattern.fits(&host));
+        fitting.max_by_key(|pattern| match pattern {
+            HostPattern::Exact(_) => usize::MAX,
+            HostPattern::Below(suffix) => suffix.len(),
+        })
+    }
+}
+
+/// Why a request meets no route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotRouted {
+    /// No route is for its host, path and fields.
+    NoRoute,
+    /// Routes are, but not for its method.
+    Method {
+        /// The value of Allow.
+        allowed: String,
+    },
+}
+
+/// All routes.
+///
+/// Of the routes that a request meets, the one with the most specific host wins, then the one with the most specific path,
+/// then the one with the most conditions, then the first in the configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RouteTable {
     routes: Vec<Route>,
-    by_length: Vec<RouteIndex>,
+    /// The routes for any host.
+    any_host: PathTree,
+    hosts: HostTrees,
+}
+
+/// The routes for certain hosts.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct HostTrees {
+    /// By the name of the host.
+    exact: HashMap<Box<str>, PathTree>,
+    /// By the end of the names, which begins with a dot.
+    below: HashMap<Box<str>, PathTree>,
+}
+
+impl HostTrees {
+    fn of(&mut self, pattern: &HostPattern) -> &mut PathTree {
+        match pattern {
+            HostPattern::Exact(name) => self.exact.entry(name.clone()).or_default(),
+            HostPattern::Below(suffix) => self.below.entry(suffix.clone()).or_default(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.below.is_empty()
+    }
+
+    /// The routes for this host, the most specific first.
+    fn matching<'trees>(&'trees self, host: &str) -> impl Iterator<Item = &'trees PathTree> {
+        let parents = host.match_indices('.').filter_map(|(at, _)| self.below.get(host.get(at..)?));
+        self.exact.get(host).into_iter().chain(parents)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &PathTree> {
+        self.exact.values().chain(self.below.values())
+    }
 }
 
 impl RouteTable {
     /// A table of these routes. A route's index is its position in `routes`.
     #[must_use]
     pub fn new(routes: Vec<Route>) -> Self {
-        let mut by_length: Vec<_> = (0..routes.len()).map(RouteIndex).collect();
-        by_length.sort_by_key(|index| {
-            std::cmp::Reverse(routes.get(index.0).map_or(0, |route| route.path.as_str().len()))
-        });
-        Self { routes, by_length }
+        let mut table = Self::default();
+        let mut order: Vec<_> = routes.iter().enumerate().collect();
+        order.sort_by_key(|(_, route)| std::cmp::Reverse(route.conditions.count()));
+        for (position, route) in order {
+            let index = RouteIndex(position);
+            if route.hosts.is_empty() {
+                table.any_host.add(&route.path, index);
+            }
+            for host in &route.hosts {
+                table.hosts.of(host).add(&route.path, index);
+            }
+        }
+        table.routes = routes;
+        table
     }
 
-    /// The route with the longest prefix of `path`.
+    /// The route that a request to this path meets.
     #[must_use]
-    pub fn find(&self, path: &CanonicalPath) -> Option<(RouteIndex, &Route)> {
-        self.by_length
-            .iter()
-            .filter_map(|index| Some((*index, self.get(*index)?)))
-            .find(|(_, route)| is_prefix(&route.path, path))
+    pub fn find(&self, path: &CanonicalPath, facts: &RequestFacts<'_>) -> Option<(RouteIndex, &Route)> {
+        let accepts =
+            |index: RouteIndex| self.get(index).is_some_and(|route| route.conditions.are_met(facts));
+        let of_host =
+            || self.hosts.matching(&host_of(facts.authority)).find_map(|tree| tree.find(path, accepts));
+        let of_host = if self.hosts.is_empty() { None } else { of_host() };
+        let index = of_host.or_else(|| self.any_host.find(path, accepts))?;
+        Some((index, self.get(index)?))
+    }
+
+    /// The same, with the reason if there is none.
+    ///
+    /// # Errors
+    /// No route takes the request.
+    pub fn route(
+        &self,
+        path: &CanonicalPath,
+        facts: &RequestFacts<'_>,
+    ) -> Result<(RouteIndex, &Route), NotRouted> {
+        self.find(path, facts).ok_or_else(|| self.not_routed(path, facts))
+    }
+
+    fn not_routed(&self, path: &CanonicalPath, facts: &RequestFacts<'_>) -> NotRouted {
+        let mut methods: Vec<Method> = Vec::new();
+        let mut look = |index: RouteIndex| {
+            let Some(route) = self.get(index).filter(|route| route.conditions.have_fields(facts)) else {
+                return false;
+            };
+            if let Some(MethodSet::Only(only)) = &route.conditions.methods {
+                for method in only.iter().filter(|method| route.methods.allows(method)) {
+                    if !methods.contains(method) {
+                        methods.push(method.clone());
+                    }
+                }
+            }
+            false
+        };
+        for tree in self.hosts.matching(&host_of(facts.authority)).chain([&self.any_host]) {
+            tree.find(path, &mut look);
+        }
+        if methods.is_empty() {
+            return NotRouted::NoRoute;
+        }
+        NotRouted::Method { allowed: MethodSet::Only(methods).allow_value() }
+    }
+
+    /// The routes that requests to a path may meet, whatever else they say: of each host, the most specific first, up to the
+    /// first one without conditions. Those for any host are first.
+    #[must_use]
+    pub fn met_at(&self, path: &CanonicalPath) -> Vec<RouteIndex> {
+        let meets = |tree: &PathTree| {
+            let mut met = Vec::new();
+            tree.find(path, |index| {
+                met.push(index);
+                self.get(index).is_some_and(|route| route.conditions.count() == 0)
+            });
+            met
+        };
+        let mut of_hosts: Vec<_> = self.hosts.all().flat_map(meets).collect();
+        of_hosts.sort_unstable();
+        of_hosts.dedup();
+        let mut met = meets(&self.any_host);
+        met.extend(of_hosts);
+        met
     }
 
     /// What lets a server read a path of the route at `index` as one that leads elsewhere: to another route, or to where
@@ -100,15 +253,16 @@ impl RouteTable {
         &self,
         path: &CanonicalPath,
         index: RouteIndex,
+        facts: &RequestFacts<'_>,
         is_elsewhere: impl Fn(&CanonicalPath) -> bool,
     ) -> Option<Ambiguity> {
         if !path.as_str().contains([';', '%']) {
             return None;
         }
         let leaves = |read: &CanonicalPath| {
-            is_elsewhere(read) || self.find(read).map(|(other, _)| other) != Some(index)
+            is_elsewhere(read) || self.find(read, facts).map(|(other, _)| other) != Some(index)
         };
-        let mut readings = path.other_readings_below(&self.get(index)?.path);
+        let mut readings = path.other_readings_of(&self.get(index)?.path);
         readings.find(|reading| leaves(&reading.path)).map(|reading| reading.why)
     }
 
@@ -135,71 +289,4 @@ pub fn is_prefix(prefix: &CanonicalPath, path: &CanonicalPath) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::route::Strictness;
-
-    fn path(text: &str) -> CanonicalPath {
-        CanonicalPath::parse(text, Strictness::Item).unwrap()
-    }
-
-    fn table(paths: &[&str]) -> RouteTable {
-        let routes = paths.iter().map(|text| Route {
-            name: (*text).to_owned(),
-            path: path(text),
-            methods: MethodSet::Any,
-            batchable: true,
-            coalesce: false,
-            encoded_slashes: EncodedSlashes::Refuse,
-            undo: UndoRules::default(),
-            max_body: None,
-            action: RouteAction::Respond(Respond {
-                status: StatusCode::OK,
-                body: Bytes::new(),
-                content_type: String::new(),
-            }),
-        });
-        RouteTable::new(routes.collect())
-    }
-
-    #[test]
-    fn the_longest_prefix_of_complete_segments_wins() {
-        let table = table(&["/", "/orders", "/orders/archive/", "/files/"]);
-        let found = |text| table.find(&path(text)).map(|(_, route)| route.name.as_str());
-        assert_eq!(found("/orders"), Some("/orders"));
-        assert_eq!(found("/orders/7"), Some("/orders"));
-        assert_eq!(found("/orders/archive/7"), Some("/orders/archive/"));
-        assert_eq!(found("/orders/archive"), Some("/orders"));
-        assert_eq!(found("/ordersX"), Some("/"));
-        assert_eq!(found("/files"), Some("/"));
-    }
-
-    #[test]
-    fn every_server_has_to_read_a_path_as_one_of_its_route() {
-        let table = table(&["/", "/st", "/st/secret", "/sap/s", "/sap/s;v=2"]);
-        for (text, expected) in [
-            ("/st/a;v=1/b", None),
-            ("/st/x%3Bsecret", None),
-            ("/st/secret;x", Some(Ambiguity::Parameters)),
-            ("/st/;x/secret", Some(Ambiguity::Parameters)),
-            ("/st;x/a", Some(Ambiguity::Parameters)),
-            ("/st/x;y%5Csecret", None),
-            ("/st%5Csecret", Some(Ambiguity::Slashes)),
-            ("/st/secret;x%2Fa", Some(Ambiguity::Parameters)),
-            ("/sap/s;v=2/a", None),
-            ("/sap/s;v=2/a;x", None),
-            ("/sap/s;v=3/a", Some(Ambiguity::Parameters)),
-            ("/elsewhere;x", Some(Ambiguity::Parameters)),
-        ] {
-            let path = CanonicalPath::parse(text, Strictness::ItemWithSlashes).unwrap();
-            let (index, _) = table.find(&path).unwrap();
-            let found = table.ambiguity(&path, index, |read| read.as_str() == "/elsewhere");
-            assert_eq!(found, expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn no_route_is_none() {
-        assert!(table(&["/a"]).find(&path("/b")).is_none());
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::canonical::{CanonicalPath, PathError, Strictness, has_broken_encoding};
 use super::query::is_query_byte;
-use super::table::{Route, RouteIndex, RouteTable};
+use super::table::RouteTable;
 
 /// The characters that are percent-encoded: all but the unreserved ones (RFC 3986 §2.3).
 const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -105,14 +105,14 @@ impl UrlTemplate {
         url
     }
 
-    /// The route that every expansion matches, unless a value spells out another route's path.
+    /// A path that no route has: what covers it covers every expansion, unless a value spells out a route's path.
     #[must_use]
-    pub fn route_in<'table>(&self, table: &'table RouteTable) -> Option<(RouteIndex, &'table Route)> {
+    pub fn stand_in(&self, table: &RouteTable) -> Option<CanonicalPath> {
         let longest = table.routes().iter().map(|route| route.path.as_str().len()).max().unwrap_or(0);
         // A value as long as this can't be a part of a route's path.
         let url = self.filled_with(&"x".repeat(longest + 1));
         let path = url.split('?').next().unwrap_or_default();
-        table.find(&CanonicalPath::parse(path, Strictness::Item).ok()?)
+        CanonicalPath::parse(path, Strictness::Item).ok()
     }
 
     fn filled_with(&self, value: &str) -> String {
@@ -162,7 +162,7 @@ impl UrlTemplate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{EncodedSlashes, MethodSet, Respond, RouteAction};
+    use crate::route::{PathPattern, Respond, Route, RouteAction};
 
     fn expand(template: &str, values: &[&str]) -> String {
         UrlTemplate::parse(template).unwrap().expand(values)
@@ -224,29 +224,20 @@ mod tests {
 
     #[test]
     fn a_template_belongs_to_a_route() {
-        let route = |text: &str| Route {
-            name: text.to_owned(),
-            path: CanonicalPath::parse(text, Strictness::Item).unwrap(),
-            methods: MethodSet::Any,
-            batchable: true,
-            coalesce: false,
-            encoded_slashes: EncodedSlashes::Refuse,
-            max_body: None,
-            undo: crate::route::UndoRules::default(),
-            action: RouteAction::Respond(Respond {
-                status: http::StatusCode::OK,
-                body: bytes::Bytes::new(),
-                content_type: String::new(),
-            }),
-        };
-        let table = RouteTable::new(["/orders", "/orders/x", "/orders/xx/y", "/files/"].map(route).into());
+        let respond =
+            Respond { status: http::StatusCode::OK, body: bytes::Bytes::new(), content_type: String::new() };
+        let route =
+            |text: &str| Route::new(PathPattern::parse(text).unwrap(), RouteAction::Respond(respond.clone()));
+        let paths = ["/orders", "/orders/x", "/orders/xx/y", "/files/", "/t/{id}/lines", "/t/{id}/lines/x"];
+        let table = RouteTable::new(paths.map(route).into());
         let found = |text: &str| {
-            let template = UrlTemplate::parse(text).unwrap();
-            template.route_in(&table).map(|(_, route)| route.name.clone())
+            let path = UrlTemplate::parse(text).unwrap().stand_in(&table).unwrap();
+            table.met_at(&path).first().map(|index| paths[index.0])
         };
-        assert_eq!(found("/orders/{id}").as_deref(), Some("/orders"));
-        assert_eq!(found("/orders/x/{id}").as_deref(), Some("/orders/x"));
-        assert_eq!(found("/files/{id}?a={id}").as_deref(), Some("/files/"));
+        assert_eq!(found("/orders/{id}"), Some("/orders"));
+        assert_eq!(found("/orders/x/{id}"), Some("/orders/x"));
+        assert_eq!(found("/files/{id}?a={id}"), Some("/files/"));
+        assert_eq!(found("/t/{id}/lines/{line}"), Some("/t/{id}/lines"));
         assert_eq!(found("/files{id}"), None);
         assert_eq!(found("/{id}"), None);
     }

@@ -109,6 +109,7 @@ fn explained<'gateway>(runner: Runner<'_>, plan: Plan) -> Reply<'gateway> {
         settings: &snapshot.settings,
         endpoint: entry.endpoint,
         dialect: request.dialect,
+        authority: &request.caller.authority,
         query: &request.query,
         arrival: request.arrival(),
         preferences: request.preferences,

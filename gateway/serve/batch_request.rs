@@ -293,7 +293,8 @@ impl BatchRequest {
             own_authority: &self.caller.authority,
             is_batch_endpoint: &|path, query| settings.batch_endpoint_for(path, query).is_some(),
             groups: entry.endpoint.sets.groups,
-            only_route: entry.only_route(),
+            inherited: &self.inherited,
+            only_route_of: entry.only_route_of(),
         })
     }
 

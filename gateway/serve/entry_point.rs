@@ -5,7 +5,7 @@ use http::Method;
 use crate::config::{BatchEndpoint, BulkRoute, Settings};
 use crate::dialect::{Dialect, ItemSource};
 use crate::format::Bulk;
-use crate::route::RouteIndex;
+use crate::route::CanonicalPath;
 
 /// Where items come in.
 #[derive(Clone, Copy)]
@@ -51,8 +51,8 @@ impl<'settings> EntryPoint<'settings> {
         }
     }
 
-    /// The only route that items may meet; `None`: any.
-    pub(super) fn only_route(&self) -> Option<RouteIndex> {
-        self.bulk.map(|bulk| bulk.route)
+    /// A path whose route is the only one that items may meet; `None`: any.
+    pub(super) fn only_route_of(&self) -> Option<&'settings CanonicalPath> {
+        self.bulk.map(|bulk| &bulk.below)
     }
 }

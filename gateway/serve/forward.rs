@@ -8,7 +8,7 @@ use http::header;
 use crate::dispatch::CallFailure;
 use crate::format::EncodedBody;
 use crate::problem::{self, BodyFailure, ErrorReply, RequestRejection};
-use crate::route::{Respond, Route, RouteAction};
+use crate::route::{NotRouted, Respond, Route, RouteAction};
 use crate::session::{ResetReason, Session, announced_length};
 use crate::telemetry::ConnectionRefusal;
 
@@ -28,7 +28,7 @@ pub(super) async fn serve<'gateway>(
     target: RouteTarget<'_>,
 ) -> Result<Handled<'gateway>, Box<ErrorReply>> {
     let refuse = |rejection| Box::new(problem::of_request(&rejection));
-    let (index, route) = target.route.ok_or_else(|| refuse(RequestRejection::NoRoute))?;
+    let (index, route) = target.route.map_err(|why| refuse(not_routed(why)))?;
     context.request.route = Some(index);
     if let RouteAction::Forward { upstream, .. } = &route.action {
         context.request.upstream = Some(*upstream);
@@ -60,6 +60,13 @@ fn check_length(session: &Session, route: &Route) -> Result<(), RequestRejection
     match (route.max_body, length) {
         (Some(limit), Some(length)) if length > limit as u64 => Err(RequestRejection::BodyTooLarge { limit }),
         (Some(_) | None, _) => Ok(()),
+    }
+}
+
+fn not_routed(why: NotRouted) -> RequestRejection {
+    match why {
+        NotRouted::NoRoute => RequestRejection::NoRoute,
+        NotRouted::Method { allowed } => RequestRejection::MethodNotAllowed { allowed },
     }
 }
 

@@ -4,6 +4,7 @@
 //! no session: the caller passes a [`Client`], which knows whether the results are still wanted.
 
 use futures_util::future::FutureExt;
+use http::Method;
 
 use crate::batch::{BatchRefusal, MultiStatus};
 use crate::dialect::ExecutionPolicy;
@@ -111,8 +112,8 @@ impl Resolver for Runner<'_> {
         self.with_surroundings(|around| resolve(template, answers, around))
     }
 
-    fn locate(&self, location: &str, route: RouteIndex, fields: Fields) -> Option<Call> {
-        self.with_surroundings(|around| locate(location, route, fields, around))
+    fn locate(&self, location: &str, route: RouteIndex, method: &Method, fields: Fields) -> Option<Call> {
+        self.with_surroundings(|around| locate(location, route, method, fields, around))
     }
 }
 
@@ -124,8 +125,9 @@ impl Runner<'_> {
             own_authority: &caller.authority,
             is_batch_endpoint: &|path, query| snapshot.settings.batch_endpoint_for(path, query).is_some(),
             groups: self.entry.endpoint.sets.groups,
+            inherited: &self.request.inherited,
             // The template holds the route that it has to meet.
-            only_route: None,
+            only_route_of: None,
         };
         let is_upstream = |upstream, name: &str| snapshot.goes_by(upstream, name, &caller.authority);
         let own_origin = &caller.origin();

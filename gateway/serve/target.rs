@@ -16,7 +16,7 @@ use crate::format::{Bulk, Format, is_ndjson};
 use crate::header::changes::HeaderChanges;
 use crate::plan::Preferences;
 use crate::problem::RequestRejection;
-use crate::route::{CanonicalPath, Route, RouteIndex, Strictness};
+use crate::route::{CanonicalPath, NotRouted, RequestFacts, Route, RouteIndex, Strictness, authority_of};
 
 use super::cors::{self, Preflight};
 use super::entry_point::EntryPoint;
@@ -42,7 +42,7 @@ pub(crate) enum Target<'settings> {
 /// A request for a route.
 pub(crate) struct RouteTarget<'settings> {
     pub(super) path: CanonicalPath,
-    pub(super) route: Option<(RouteIndex, &'settings Route)>,
+    pub(super) route: Result<(RouteIndex, &'settings Route), NotRouted>,
     /// A bulk route has the same path and method; the request has no records.
     pub(crate) is_bulk_path: bool,
 }
@@ -81,9 +81,10 @@ impl<'settings> Target<'settings> {
         if let Some(preflight) = preflight(settings, &path, request) {
             return Ok(Self::Preflight(preflight));
         }
-        let route = settings.routes.find(&path);
-        if let Some((index, _)) = route
-            && is_open_in_one_reading(settings, &path, index)
+        let facts = facts_of(request, &request.method);
+        let route = settings.routes.route(&path, &facts);
+        if let Ok((index, _)) = &route
+            && is_open_in_one_reading(settings, &path, *index, &facts)
         {
             let problem = "has a path that servers could read as one to which other clients have access";
             return Err(RequestRejection::ForbiddenUrl { problem });
@@ -150,7 +151,7 @@ impl<'settings> Target<'settings> {
     /// The route that it is for.
     pub(super) fn route(&self) -> Option<RouteIndex> {
         match self {
-            Self::Route(RouteTarget { route, .. }) => route.map(|(index, _)| index),
+            Self::Route(RouteTarget { route, .. }) => route.as_ref().ok().map(|(index, _)| *index),
             Self::Preflight(preflight) => preflight.route,
             Self::Gateway | Self::LimitsDocument(_) | Self::Batch(_) | Self::Stream(_) => None,
         }
@@ -168,26 +169,36 @@ impl<'settings> Target<'settings> {
     }
 }
 
+/// What a request with this method and these fields shows to the table of routes.
+fn facts_of<'request>(request: &'request Parts, method: &'request Method) -> RequestFacts<'request> {
+    RequestFacts { authority: authority_of(request), method, own: &[], shared: &request.headers }
+}
+
 /// The preflight of a request for a route whose pages the gateway knows.
 fn preflight<'settings>(
     settings: &'settings Settings,
     path: &CanonicalPath,
     request: &Parts,
 ) -> Option<Preflight<'settings>> {
-    cors::asked_method(request)?;
-    let (index, route) = settings.routes.find(path)?;
+    let method = cors::asked_method(request)?;
+    let (index, route) = settings.routes.find(path, &facts_of(request, &method))?;
     let cors = settings.policy(index)?.cors.as_ref()?;
     Some(Preflight::at_route(cors, index, &route.methods))
 }
 
 /// Whether a server could read the path as one of a route with another `auth`.
-fn is_open_in_one_reading(settings: &Settings, path: &CanonicalPath, index: RouteIndex) -> bool {
+fn is_open_in_one_reading(
+    settings: &Settings,
+    path: &CanonicalPath,
+    index: RouteIndex,
+    facts: &RequestFacts<'_>,
+) -> bool {
     let auth_of = |index: RouteIndex| settings.policy(index).and_then(|policy| policy.auth);
     if settings.policies.iter().all(|policy| policy.auth.is_none()) {
         return false;
     }
     let leads_elsewhere = |read: &CanonicalPath| {
-        settings.routes.find(read).is_some_and(|(other, _)| auth_of(other) != auth_of(index))
+        settings.routes.find(read, facts).is_some_and(|(other, _)| auth_of(other) != auth_of(index))
     };
     path.other_readings().any(|reading| leads_elsewhere(&reading.path))
 }

@@ -1,5 +1,5 @@
-//! The rules of HTTP that every request has to keep, checked before anything else is decided: its host, the limits of
-//! its head over HTTP/2, and fields that must not be named in Connection. The grammar and the framing of HTTP/1.1 were
+//! The rules of HTTP that every request has to keep, checked before anything else is decided: its host, which has to be one of
+//! the connection's, the limits of its head over HTTP/2, and fields that must not be named in Connection. The grammar and the framing of HTTP/1.1 were
 //! checked before the request was parsed (`http1`). Pure.
 
 use http::header::{self, HeaderName, HeaderValue};
@@ -11,6 +11,7 @@ use crate::config::Limits;
 use crate::header::hop::{connection_options, max_forwards};
 use crate::http1::{Fault, is_host};
 use crate::problem::{self, ErrorReply, RequestRejection};
+use crate::route::{authority_of, host_of};
 
 use crate::session::Session;
 
@@ -44,6 +45,9 @@ fn rejection(session: &Session) -> Option<RequestRejection> {
         return Some(bad("Connection", "names a field that does not belong to the connection"));
     }
     let request = session.req_header();
+    if session.is_tls() && session.is_misdirected(&host_of(authority_of(request))) {
+        return Some(RequestRejection::Misdirected);
+    }
     (request.method == Method::TRACE && may_go_no_further(request)).then_some(
         RequestRejection::NotImplemented {
             what: "the gateway does not answer TRACE itself (Max-Forwards: 0)",

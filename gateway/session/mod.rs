@@ -55,7 +55,7 @@ use pingora::protocols::{Digest, Stream};
 
 use crate::clock::Deadline;
 use crate::header::hop;
-use crate::transport::client_certificate::client_name;
+use crate::transport::handshake_facts::{client_name, is_misdirected};
 
 use compression::ReplyCompression;
 use reply_changes::ReplyChanges;
@@ -162,6 +162,11 @@ impl Session {
     /// The name in the client's certificate, which the listener has verified.
     pub(crate) fn certificate_name(&self) -> Option<Arc<str>> {
         client_name(self.digest().ssl_digest.as_deref()?)
+    }
+
+    /// Whether a request for this host does not belong on the connection, which was opened for another one.
+    pub(crate) fn is_misdirected(&self, host: &str) -> bool {
+        self.digest().ssl_digest.as_deref().is_some_and(|digest| is_misdirected(digest, host))
     }
 
     /// The address of the other end of the connection; `None` for a Unix socket.

@@ -1,7 +1,7 @@
 //! What all requests share: one [`Gateway`](gateway::Gateway) for the life of the process, and one
 //! [`Snapshot`](snapshot::Snapshot) for each configuration.
 //!
-//! In: a resolved configuration. Out: the objects that serve it (upstreams, rate limits), and the counts and switches
+//! In: a resolved configuration. Out: the objects that serve it (listeners, upstreams, rate limits), and the counts and switches
 //! that the rest of the gateway reads. Nothing here serves a request, and nothing here reads a file.
 //!
 //! # What belongs where
@@ -10,7 +10,7 @@
 //!   ([`activity`]), and the two switches of a drain.
 //! - A **snapshot** is one configuration and what it takes to serve it. A reload builds a new one. Whatever has to
 //!   outlive the configuration is taken over from the snapshot before: permits that are taken, open long-lived
-//!   exchanges, retry budgets, the state of targets, the counts of unchanged rate limits, and the pool of connections.
+//!   exchanges, retry budgets, the state of targets, the counts of unchanged rate limits, the keys of TLS sessions, and the pool of connections.
 //!
 //! # Invariants
 //!
@@ -22,4 +22,5 @@
 
 pub(crate) mod activity;
 pub(crate) mod gateway;
+pub(crate) mod served_listener;
 pub(crate) mod snapshot;

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use crate::admission::{Limiter, use_ring};
-use crate::config::Settings;
+use crate::config::{ListenAddress, Settings};
 use crate::route::UpstreamIndex;
 use crate::telemetry::{Metrics, Names};
 use crate::upstream::connections::Connections;
 use crate::upstream::discovery::SharedSettings;
 use crate::upstream::instance::Upstream;
+
+use super::served_listener::{ServedListener, find, serve_listeners};
 
 /// A configuration in use.
 pub(crate) struct Snapshot {
@@ -19,6 +21,7 @@ pub(crate) struct Snapshot {
     connections: Arc<Connections>,
     /// The rate limits, in the order of the configuration.
     pub(crate) limiters: Vec<Arc<Limiter>>,
+    listeners: Vec<Arc<ServedListener>>,
 }
 
 impl Snapshot {
@@ -28,7 +31,16 @@ impl Snapshot {
     }
 
     /// Puts a configuration to work. Takes over from the snapshot `before` what must outlive it.
-    pub(crate) async fn new(settings: Settings, metrics: &Metrics, before: Option<&Self>) -> Self {
+    ///
+    /// # Errors
+    /// TLS of a listener can't be set up.
+    pub(crate) async fn new(
+        settings: Settings,
+        metrics: &Metrics,
+        before: Option<&Self>,
+    ) -> Result<Self, rustls::Error> {
+        let listeners =
+            serve_listeners(&settings.listen, before.map_or(&[][..], |before| &before.listeners))?;
         let connections = before.map_or_else(
             || {
                 Arc::new(Connections::new(
@@ -51,7 +63,12 @@ impl Snapshot {
         use_ring();
         let limiters = before.map_or(&[][..], |before| &before.limiters);
         let limiters = Limiter::all(&settings.rate_limits, metrics, limiters);
-        Self { settings, upstreams, connections, limiters }
+        Ok(Self { settings, upstreams, connections, limiters, listeners })
+    }
+
+    /// The listener whose socket was bound for this address.
+    pub(crate) fn listener(&self, address: &ListenAddress) -> Option<Arc<ServedListener>> {
+        find(&self.listeners, address).map(Arc::clone)
     }
 
     /// The upstream with this name.

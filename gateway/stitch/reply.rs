@@ -14,7 +14,9 @@ use crate::header::field::Fields;
 use crate::header::hop::{Kept, hop_by_hop_fields};
 use crate::header::spelling::Spellings;
 use crate::header::variables::Variables;
-use crate::route::{Mapping, RouteAction, RouteIndex, RouteTable, UpstreamIndex, has_dav_replies};
+use crate::route::{
+    FIELDS_WITH_URLS, ReplyUrls, RouteAction, RouteIndex, RouteTable, UpstreamIndex, has_dav_replies,
+};
 
 /// What stitching needs in addition to the outcomes.
 pub struct StitchContext<'context> {
@@ -144,10 +146,16 @@ fn decoded(
 }
 
 impl Origin<'_> {
-    fn mapping(&self) -> Option<(&Mapping, UpstreamIndex)> {
+    /// Does something with the mapping of the reply's urls. `None`: it is not a reply of an upstream.
+    fn with_urls<T>(&self, work: impl FnOnce(&ReplyUrls<'_>) -> T) -> Option<T> {
         let upstream = self.upstream?;
-        match &self.context.routes.get(self.route?)?.action {
-            RouteAction::Forward { mapping, .. } => Some((mapping, upstream)),
+        let context = self.context;
+        match &context.routes.get(self.route?)?.action {
+            RouteAction::Forward { mapping, .. } => Some(work(&ReplyUrls {
+                mapping,
+                is_upstream: &|authority| (context.is_upstream)(upstream, authority),
+                own_origin: context.own_origin,
+            })),
             RouteAction::Respond(_) => None,
         }
     }
@@ -170,37 +178,20 @@ impl Origin<'_> {
     }
 
     fn map_field(&self, name: &HeaderName, value: HeaderValue) -> HeaderValue {
-        if *name != header::LOCATION && *name != header::CONTENT_LOCATION {
+        if !FIELDS_WITH_URLS.contains(name) {
             return value;
         }
-        let mapped = value
-            .to_str()
-            .ok()
-            .zip(self.mapping())
-            .map(|(url, (mapping, upstream))| self.to_gateway(url, mapping, upstream).into_owned());
-        mapped.and_then(|url| HeaderValue::from_str(&url).ok()).unwrap_or(value)
-    }
-
-    fn to_gateway<'url>(
-        &self,
-        url: &'url str,
-        mapping: &Mapping,
-        upstream: UpstreamIndex,
-    ) -> std::borrow::Cow<'url, str> {
-        let is_upstream = |authority: &str| (self.context.is_upstream)(upstream, authority);
-        mapping.reference_to_gateway(url, is_upstream, self.context.own_origin)
+        self.with_urls(|urls| urls.field(name, &value)).flatten().unwrap_or(value)
     }
 
     /// Maps the hrefs of a DAV body (RFC 4918 §8.3).
     fn map_body(&self, headers: &HeaderMap, body: Bytes) -> Bytes {
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let is_xml = content_type.is_some_and(is_xml);
-        match self.mapping() {
-            Some((mapping, upstream)) if is_xml => {
-                xml::dav::map_hrefs(&body, &|url| self.to_gateway(url, mapping, upstream))
-                    .map_or(body, Bytes::from)
-            }
-            Some(_) | None => body,
+        if !content_type.is_some_and(is_xml) {
+            return body;
         }
+        let mapped =
+            self.with_urls(|urls| xml::dav::map_hrefs(&body, &|url| urls.url(url).into_owned().into()));
+        mapped.flatten().map_or(body, Bytes::from)
     }
 }

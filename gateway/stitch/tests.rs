@@ -13,25 +13,15 @@ use crate::dispatch::{CallFailure, DispatchedItem, Outcome, Sent, Timeline, Upst
 use crate::header::spelling::Spellings;
 use crate::header::variables::Variables;
 use crate::route::{
-    CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable,
-    Strictness, UpstreamIndex,
+    CanonicalPath, Mapping, PathPattern, Route, RouteAction, RouteIndex, RouteTable, Strictness,
+    UpstreamIndex,
 };
 
 fn routes() -> RouteTable {
     let path = |text| CanonicalPath::parse(text, Strictness::Item).unwrap();
     let action =
         RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::stripping(&path("/dav")) };
-    RouteTable::new(vec![Route {
-        name: "dav".into(),
-        path: path("/dav/"),
-        methods: MethodSet::Any,
-        batchable: true,
-        coalesce: false,
-        encoded_slashes: EncodedSlashes::Refuse,
-        undo: crate::route::UndoRules::default(),
-        max_body: None,
-        action,
-    }])
+    RouteTable::new(vec![Route::new(PathPattern::from(&path("/dav/")), action)])
 }
 
 fn item(method: Method, outcome: Outcome) -> DispatchedItem {

@@ -28,6 +28,8 @@ words! {
         MalformedRequest = "malformed_request",
         /// A request's head was larger than `limits.header_bytes`, `limits.header_fields` or `limits.target_bytes`.
         HeaderTooLarge = "header_too_large",
+        /// A trusted proxy did not say where its client is (`proxy_protocol`).
+        ProxyHeader = "proxy_header",
         /// A client started TLS on a port for plain HTTP.
         TlsOnPlainPort = "tls_on_plain_port",
     }
@@ -45,6 +47,7 @@ impl ConnectionRefusal {
             Self::Http2Flood => "http2_frames",
             Self::MalformedRequest => "http1_grammar",
             Self::HeaderTooLarge => "limits.header_bytes",
+            Self::ProxyHeader => "proxy_protocol",
             Self::TlsOnPlainPort => "plain_http",
         }
     }

@@ -21,8 +21,8 @@ use crate::words::words;
 
 use super::registry::{LATENCY, metric_table};
 use super::{
-    BatchEnd, BatchRecord, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord, TargetMetrics,
-    TlsFailures, UpstreamMetrics,
+    BatchEnd, BatchRecord, CertificateMetrics, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord,
+    TargetMetrics, TlsFailures, UpstreamMetrics,
 };
 
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
@@ -115,6 +115,8 @@ metric_table! {
         pub connections: ConnectionMetrics = ConnectionMetrics::register(registry)?;
         /// Failed TLS handshakes.
         pub tls_failures: Arc<TlsFailures> = Arc::new(TlsFailures::register(registry)?);
+        /// Certificates that the gateway presents.
+        pub certificates: CertificateMetrics = CertificateMetrics::register(registry)?;
         log: OnceLock<Arc<AtomicU64>> = OnceLock::new();
     }
 }
@@ -200,6 +202,7 @@ impl Metrics {
             self.record_compressed(coding, 0, 0);
         }
         self.connections.prepare();
+        self.certificates.show(settings);
         self.tls_failures.prepare("client", "");
         for upstream in &settings.upstreams {
             self.upstreams.prepare(&upstream.name);

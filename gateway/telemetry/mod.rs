@@ -8,6 +8,7 @@
 pub(crate) mod log_throttle;
 pub(crate) mod registry;
 mod access;
+mod certificates;
 mod connections;
 mod durations;
 mod grpc;
@@ -32,6 +33,7 @@ mod trace;
 mod upstreams;
 
 pub use access::AccessLog;
+pub use certificates::CertificateMetrics;
 pub use connections::{ConnectionMetrics, ConnectionRefusal, RefusedRequest};
 pub use grpc::GrpcStatus;
 pub use item_record::{ItemRecord, KeptItems};

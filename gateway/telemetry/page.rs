@@ -7,7 +7,10 @@ use serde_json::Value;
 
 use super::access::kinds_of_lines;
 use super::registry::About;
-use super::{ConnectionMetrics, LongLivedMetrics, Metrics, TargetMetrics, TlsFailures, UpstreamMetrics};
+use super::{
+    CertificateMetrics, ConnectionMetrics, LongLivedMetrics, Metrics, TargetMetrics, TlsFailures,
+    UpstreamMetrics,
+};
 use crate::config::AccessField;
 
 const PAGE: &str = "deploy/operations.md";
@@ -21,6 +24,7 @@ fn metrics() -> String {
         LongLivedMetrics::ABOUT,
         ConnectionMetrics::ABOUT,
         TlsFailures::ABOUT,
+        CertificateMetrics::ABOUT,
     ];
     for About { name, kind, labels, help } in all.concat() {
         let kind = kind.trim_start_matches("Int").trim_end_matches("Vec").to_lowercase();

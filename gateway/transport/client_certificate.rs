@@ -1,12 +1,5 @@
-//! The name in a client's certificate, which one of the listener's authorities has signed. It is read once per
-//! connection, after the handshake, and stays with the connection.
+//! The name in a client's certificate, which one of the listener's authorities has signed.
 
-use std::any::Any;
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use pingora::listeners::TlsAccept;
-use pingora::protocols::tls::{SslDigest, TlsRef};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
@@ -14,28 +7,9 @@ use x509_parser::prelude::FromDer;
 /// Characters of a name that are kept; X.520 allows a common name 64.
 const MAX_NAME: usize = 128;
 
-/// The name in a client's certificate.
-struct CertifiedName(Arc<str>);
-
-/// Reads the names. The listener gives this to pingora, the connection keeps the result.
-pub(crate) struct NamesOfClients;
-
-#[async_trait]
-impl TlsAccept for NamesOfClients {
-    async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn Any + Send + Sync>> {
-        let name = name_in(tls.peer_certificate_der()?)?;
-        Some(Arc::new(CertifiedName(name.into())))
-    }
-}
-
-/// The name in the certificate of a connection's client, if it has one.
-pub(crate) fn client_name(digest: &SslDigest) -> Option<Arc<str>> {
-    digest.extension.get::<CertifiedName>().map(|CertifiedName(name)| Arc::clone(name))
-}
-
 /// The subject's common name; without one, the first url, mail address or host among the alternative names (RFC 5280
 /// §4.1.2.6, §4.2.1.6).
-fn name_in(certificate: &[u8]) -> Option<String> {
+pub(super) fn name_in(certificate: &[u8]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let common = certificate.subject().iter_common_name().find_map(|name| name.as_str().ok());
     let name = match common.filter(|name| !name.is_empty()) {

@@ -12,10 +12,7 @@ use batchgate::format::{EncodedBody, Format, ReadContext};
 use batchgate::header::spelling::Spellings;
 use batchgate::header::variables::Variables;
 use batchgate::plan::{Plan, PlanContext, plan};
-use batchgate::route::{
-    CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable,
-    Strictness, UndoRules, UpstreamIndex,
-};
+use batchgate::route::{Mapping, PathPattern, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex};
 use batchgate::stitch::{BodyBudget, ItemReport, StitchContext, stitch};
 use bytes::Bytes;
 use divan::Bencher;
@@ -158,18 +155,8 @@ fn parsed(format: Format, body: &Bytes) -> Batch {
 
 fn routes() -> RouteTable {
     let route = |path: &str| {
-        let path = CanonicalPath::parse(path, Strictness::Item).unwrap();
-        Route {
-            name: path.as_str().to_owned(),
-            path,
-            methods: MethodSet::Any,
-            action: RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() },
-            batchable: true,
-            coalesce: false,
-            encoded_slashes: EncodedSlashes::Refuse,
-            undo: UndoRules::default(),
-            max_body: None,
-        }
+        let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
+        Route::new(PathPattern::parse(path).unwrap(), action)
     };
     RouteTable::new(["/items/", "/orders/", "/customers/"].map(route).into())
 }
@@ -180,7 +167,8 @@ fn planned(batch: Batch, routes: &RouteTable) -> Plan {
         own_authority: "gateway",
         is_batch_endpoint: &|path, _| path.as_str() == "/batch",
         groups: Groups::Refuse,
-        only_route: None,
+        inherited: &HeaderMap::new(),
+        only_route_of: None,
     };
     plan(batch, &context).unwrap()
 }

@@ -26,7 +26,10 @@ use super::wait::{until, until_true};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Setup {
     yaml: String,
-    certificate: Option<(PathBuf, PathBuf)>,
+    /// The members of `tls` of a second listener.
+    tls: Option<String>,
+    /// More members of that listener.
+    second: Option<String>,
     environment: Vec<(String, String)>,
     client_authority: Option<PathBuf>,
     program: Option<PathBuf>,
@@ -53,7 +56,21 @@ impl Setup {
 
     /// With a second listener that speaks TLS.
     pub(crate) fn with_tls(self, certificate: &Certificate) -> Self {
-        Self { certificate: Some((certificate.chain(), certificate.key())), ..self }
+        self.with_tls_of(format!(
+            "certificate: {}, key: {}",
+            certificate.chain().display(),
+            certificate.key().display()
+        ))
+    }
+
+    /// With a second listener whose `tls` has these members.
+    pub(crate) fn with_tls_of(self, members: impl Into<String>) -> Self {
+        Self { tls: Some(members.into()), ..self }
+    }
+
+    /// With these members of that listener, which may be all that it has: `proxy_protocol: trusted`.
+    pub(crate) fn with_second_listener(self, members: &str) -> Self {
+        Self { second: Some(members.to_owned()), ..self }
     }
 
     /// With that listener open only to clients with a certificate by this authority.
@@ -82,16 +99,18 @@ impl Setup {
         Gateway::start_with(self)
     }
 
-    fn document(&self, [main, admin, tls]: [u16; 3]) -> String {
-        let tls = self.certificate.as_ref().map_or_else(String::new, |(chain, key)| {
-            let (chain, key) = (chain.display(), key.display());
-            let clients = self.client_authority.as_ref();
-            let clients = clients.map_or_else(String::new, |file| format!(", client_ca: {}", file.display()));
-            format!(", {{ address: 127.0.0.1:{tls}, tls: {{ certificate: {chain}, key: {key}{clients} }} }}")
-        });
+    fn document(&self, [main, admin, second]: [u16; 3]) -> String {
+        let clients = self.client_authority.as_ref();
+        let clients = clients.map_or_else(String::new, |file| format!(", client_ca: {}", file.display()));
+        let spoken = self.tls.as_ref().map(|members| format!("tls: {{ {members}{clients} }}"));
+        let members: Vec<_> = spoken.into_iter().chain(self.second.clone()).collect();
+        let second = match &*members {
+            [] => String::new(),
+            members => format!(", {{ address: 127.0.0.1:{second}, {} }}", members.join(", ")),
+        };
         let unix = self.unix.as_ref().map_or_else(String::new, |path| format!(", unix:{}", path.display()));
         let yaml = &self.yaml;
-        format!("listen: [127.0.0.1:{main}{tls}{unix}]\nadmin: 127.0.0.1:{admin}\n{yaml}\n")
+        format!("listen: [127.0.0.1:{main}{second}{unix}]\nadmin: 127.0.0.1:{admin}\n{yaml}\n")
     }
 }
 
@@ -155,7 +174,7 @@ impl Gateway {
         loopback(self.ports[1])
     }
 
-    /// Where clients come in with TLS, if it was set up.
+    /// Where clients come in at the second listener, with TLS or as it was set up.
     pub(crate) fn tls_address(&self) -> SocketAddr {
         loopback(self.ports[2])
     }

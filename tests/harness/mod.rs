@@ -25,6 +25,7 @@ pub(crate) mod raw;
 pub(crate) mod server;
 pub(crate) mod services;
 pub(crate) mod succession;
+pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod wait;
 

@@ -80,7 +80,7 @@ impl Resolver for Fake {
         unreachable!("no item of these refers to another")
     }
 
-    fn locate(&self, _: &str, _: RouteIndex, _: Fields) -> Option<Call> {
+    fn locate(&self, _: &str, _: RouteIndex, _: &Method, _: Fields) -> Option<Call> {
         unreachable!("no item of these is undone")
     }
 }

@@ -10,8 +10,8 @@ use crate::format::{Format, ReadContext};
 use crate::header::spelling::Spellings;
 use crate::plan::{Call, PlanContext, Step, plan};
 use crate::route::{
-    CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable,
-    Strictness, UpstreamIndex,
+    CanonicalPath, Mapping, PathPattern, Route, RouteAction, RouteIndex, RouteTable, Strictness,
+    UpstreamIndex,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -21,17 +21,7 @@ fn routes() -> RouteTable {
         let path = CanonicalPath::parse(text, Strictness::Item).unwrap();
         let mapping = if strip { Mapping::stripping(&path) } else { Mapping::default() };
         let action = RouteAction::Forward { upstream: UpstreamIndex(upstream), mapping };
-        Route {
-            name: text.into(),
-            path,
-            methods: MethodSet::Any,
-            batchable: true,
-            coalesce: false,
-            encoded_slashes: EncodedSlashes::Refuse,
-            max_body: None,
-            undo: crate::route::UndoRules::default(),
-            action,
-        }
+        Route::new(PathPattern::from(&path), action)
     };
     RouteTable::new(vec![
         route("/orders", 0, false),
@@ -61,7 +51,8 @@ fn filled(members: &str, fields: &[(&str, &[u8])], body: &str) -> Result<Call, U
         own_authority: "gw",
         is_batch_endpoint: &|path, _| path.as_str() == "/orders/batch",
         groups: Groups::Refuse,
-        only_route: None,
+        inherited: &HeaderMap::new(),
+        only_route_of: None,
     };
     let planned = plan(batch, &context).unwrap();
     let template = match &planned.items[1].step {

@@ -123,7 +123,7 @@ impl Resolver for Service {
         unreachable!("no item of these refers to another")
     }
 
-    fn locate(&self, location: &str, _: RouteIndex, headers: Fields) -> Option<Call> {
+    fn locate(&self, location: &str, _: RouteIndex, _: &Method, headers: Fields) -> Option<Call> {
         Some(Call { headers, ..Call::new(UpstreamIndex(0), location.into()) })
     }
 }

@@ -9,7 +9,7 @@ use crate::header::changes::HeaderChanges;
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, ReferenceRules, RouteIndex, Strictness, UpstreamIndex,
+    CanonicalPath, Mapping, OriginText, ReferenceRules, RequestFacts, RouteIndex, Strictness, UpstreamIndex,
     has_dav_replies,
 };
 use crate::session::{Session, announced_length};
@@ -35,7 +35,7 @@ pub(crate) struct ProxyPlan {
     pub(super) hop: ForwardedBy,
     /// The key for `consistent_hash`.
     pub(super) key: Vec<u8>,
-    /// Whether hrefs in the reply's body are mapped: the prefix is stripped, and the method is one of
+    /// Whether hrefs in the reply's body are mapped: the service has other paths, and the method is one of
     /// WebDAV's. Other bodies are untouched.
     pub(super) maps_bodies: bool,
     pub(super) framing: Framing,
@@ -97,7 +97,7 @@ impl ProxyPlan {
             path: upstream_path(request, mapping),
             references: references(request, context, upstream)?,
             hop: context.caller.forwarded_by(&request.headers).behind(mapping),
-            key: key(request, context, upstream, mapping.to_upstream(path.as_written())),
+            key: key(request, context, upstream, &mapping.to_upstream(path.as_written())),
             framing,
             upgrade: wanted_upgrade(request),
             is_grpc: is_grpc(&request.headers),
@@ -120,7 +120,12 @@ fn references(
 ) -> Result<Vec<(HeaderName, OriginText)>, RequestRejection> {
     let rules = ReferenceRules {
         routes: &context.snapshot.settings.routes,
-        own_authority: &context.caller.authority,
+        facts: RequestFacts {
+            authority: &context.caller.authority,
+            method: &request.method,
+            own: &[],
+            shared: &request.headers,
+        },
         upstream,
         strictness: Strictness::Proxied,
     };
@@ -163,5 +168,5 @@ fn upstream_path(request: &RequestHeader, mapping: &Mapping) -> Option<String> {
     if mapping.is_identity() {
         return (!request.raw_path().starts_with(b"/")).then(|| raw.to_owned());
     }
-    Some(mapping.to_upstream(raw).to_owned())
+    Some(mapping.to_upstream(raw).into_owned())
 }

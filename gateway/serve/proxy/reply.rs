@@ -10,6 +10,7 @@ use pingora::{Error, ErrorType};
 use crate::format::{self, xml};
 use crate::header::X_REQUEST_ID;
 use crate::header::hop::{Kept, hop_by_hop_fields};
+use crate::route::{FIELDS_WITH_URLS, ReplyUrls};
 use crate::serve::cors;
 use crate::session::{Rest, Session};
 use crate::upstream::error;
@@ -68,7 +69,7 @@ pub(super) enum Body {
 /// Makes an upstream's final reply one of ours. `rest`: whether anything follows its head.
 ///
 /// # Errors
-/// It has a transfer coding that is not undone here, or a url that can't be mapped.
+/// It has a transfer coding that is not undone here.
 #[inline(never)] // tests/benches/instructions.py finds it by its name
 pub(super) fn final_head(
     session: &mut Session,
@@ -120,17 +121,20 @@ fn check_framing(head: &ResponseHeader) -> pingora::Result<()> {
 }
 
 fn map_urls(head: &mut ResponseHeader, job: Job<'_>) -> pingora::Result<()> {
-    for name in [header::LOCATION, header::CONTENT_LOCATION] {
-        let Some(url) = head.headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
-        let mapped = to_gateway(url, job);
-        if mapped != url {
-            let value = HeaderValue::from_str(&mapped);
-            let value =
-                value.map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "a url can't stay"))?;
-            head.insert_header(name, value)?;
+    with_urls(job, |urls| {
+        for name in FIELDS_WITH_URLS {
+            let values: Vec<_> = head.headers.get_all(&name).iter().cloned().collect();
+            let mapped: Vec<_> = values.iter().map(|value| urls.field(&name, value)).collect();
+            if mapped.iter().all(Option::is_none) {
+                continue;
+            }
+            head.remove_header(&name);
+            for (value, mapped) in values.into_iter().zip(mapped) {
+                head.append_header(name.clone(), mapped.unwrap_or(value))?;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Chunks for HTTP/1.1. A client that speaks HTTP/1.0 knows neither chunks nor trailers: the end of the connection is
@@ -177,7 +181,8 @@ impl MappedBody {
 
     /// The body with its hrefs mapped.
     pub(super) fn map(self, job: Job<'_>) -> Bytes {
-        let mapped = xml::dav::map_hrefs(&self.0, &|url| to_gateway(url, job).into());
+        let mapped =
+            with_urls(job, |urls| xml::dav::map_hrefs(&self.0, &|url| urls.url(url).into_owned().into()));
         mapped.map_or_else(|| self.0.freeze(), Bytes::from)
     }
 }
@@ -186,9 +191,13 @@ impl MappedBody {
 #[derive(Debug)]
 pub(super) struct TooLarge;
 
-fn to_gateway(url: &str, job: Job<'_>) -> String {
+/// The mapping of the reply's urls.
+fn with_urls<T>(job: Job<'_>, work: impl FnOnce(&ReplyUrls<'_>) -> T) -> T {
     let Job { upstream, context, plan, .. } = job;
     let caller = &context.caller;
-    let is_upstream = |authority: &str| upstream.goes_by(authority, &caller.authority);
-    plan.mapping.reference_to_gateway(url, is_upstream, &caller.origin()).into_owned()
+    work(&ReplyUrls {
+        mapping: &plan.mapping,
+        is_upstream: &|authority: &str| upstream.goes_by(authority, &caller.authority),
+        own_origin: &caller.origin(),
+    })
 }

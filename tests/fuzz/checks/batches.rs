@@ -13,8 +13,8 @@ use batchgate::header::field::is_forbidden_in_item;
 use batchgate::plan::{Plan, PlanContext, Step, coalesce, plan};
 use batchgate::problem::{of_refusal, of_rejection};
 use batchgate::route::{
-    CanonicalPath, EncodedSlashes, Mapping, MethodSet, Route, RouteAction, RouteIndex, RouteTable,
-    Strictness, UndoRules, UpstreamIndex,
+    CanonicalPath, Mapping, PathPattern, Route, RouteAction, RouteIndex, RouteTable, Strictness,
+    UpstreamIndex,
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -251,27 +251,20 @@ fn check_plan(plan: &Plan, items: usize, only_route: Option<RouteIndex>) {
 fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRefusal> {
     let route = |path: &str| {
         let action = RouteAction::Forward { upstream: UpstreamIndex(0), mapping: Mapping::default() };
-        let path = CanonicalPath::parse(path, Strictness::Item).expect("a path");
-        Route {
-            name: path.as_str().to_owned(),
-            path,
-            methods: MethodSet::Any,
-            action,
-            batchable: true,
-            coalesce: true,
-            encoded_slashes: EncodedSlashes::Refuse,
-            max_body: None,
-            undo: UndoRules::default(),
-        }
+        Route { coalesce: true, ..Route::new(PathPattern::parse(path).expect("a path"), action) }
     };
-    let routes = RouteTable::new(vec![route("/"), route("/up/records/archive")]);
+    let paths = ["/", "/up/records/archive"];
+    let routes = RouteTable::new(paths.map(route).into());
+    let only_route_of =
+        only_route.map(|only| CanonicalPath::parse(paths[only.0], Strictness::Item).expect("a path"));
     let is_batch_endpoint = |path: &CanonicalPath, _: &str| path.as_str() == "/svc/batch";
     let context = PlanContext {
         routes: &routes,
         own_authority: "gw",
         is_batch_endpoint: &is_batch_endpoint,
         groups: Groups::Refuse,
-        only_route,
+        inherited: &http::HeaderMap::new(),
+        only_route_of: only_route_of.as_ref(),
     };
     let mut plan = plan(batch, &context)?;
     coalesce(&mut plan, &routes);

@@ -1,0 +1,73 @@
+//! The routes of one host, by the segments of their paths.
+//!
+//! In: a path. Out: the routes that cover it, the most specific first: where two differ first, a literal segment comes before a
+//! variable, and a longer path before a shorter one. A lookup costs a search for each segment of the path, however many routes there
+//! are.
+
+use std::collections::BTreeMap;
+
+use super::canonical::CanonicalPath;
+use super::index::RouteIndex;
+use super::pattern::{Covers, PathPattern, Segment};
+
+/// The routes below one path.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct PathTree {
+    literals: BTreeMap<Box<str>, PathTree>,
+    variable: Option<Box<PathTree>>,
+    /// The routes whose path ends here with a slash.
+    below: Vec<RouteIndex>,
+    /// The routes whose path ends here without one.
+    itself: Vec<RouteIndex>,
+}
+
+impl PathTree {
+    /// Adds a route with this path, behind those that are there.
+    pub(super) fn add(&mut self, path: &PathPattern, index: RouteIndex) {
+        let end = path.segments().iter().fold(self, |tree, segment| match segment {
+            Segment::Literal(text) => tree.literals.entry(text.clone()).or_default(),
+            Segment::Variable(_) => tree.variable.get_or_insert_default(),
+        });
+        match path.covers() {
+            Covers::Itself => end.itself.push(index),
+            Covers::Below => end.below.push(index),
+        }
+    }
+
+    /// The most specific route that covers a path and that the caller accepts.
+    pub(super) fn find(
+        &self,
+        path: &CanonicalPath,
+        mut accepts: impl FnMut(RouteIndex) -> bool,
+    ) -> Option<RouteIndex> {
+        self.find_below(path.compared().strip_prefix('/'), &mut accepts)
+    }
+
+    /// `rest`: what follows the slash behind the path so far; `None` if there is no such slash.
+    fn find_below(
+        &self,
+        rest: Option<&str>,
+        accepts: &mut impl FnMut(RouteIndex) -> bool,
+    ) -> Option<RouteIndex> {
+        let Some(rest) = rest else { return first_of(&self.itself, accepts) };
+        let (segment, behind) = match rest.split_once('/') {
+            Some((segment, behind)) => (segment, Some(behind)),
+            None => (rest, None),
+        };
+        if let Some(literal) = self.literals.get(segment)
+            && let Some(found) = literal.find_below(behind, accepts)
+        {
+            return Some(found);
+        }
+        if let Some(variable) = self.variable.as_ref().filter(|_| !segment.is_empty())
+            && let Some(found) = variable.find_below(behind, accepts)
+        {
+            return Some(found);
+        }
+        first_of(&self.below, accepts).or_else(|| first_of(&self.itself, accepts))
+    }
+}
+
+fn first_of(routes: &[RouteIndex], accepts: &mut impl FnMut(RouteIndex) -> bool) -> Option<RouteIndex> {
+    routes.iter().copied().find(|index| accepts(*index))
+}
