@@ -91,6 +91,7 @@ const PRINTED_BY_EXAMPLES: &[(&str, &str)] = &[
     ("apisix.yaml", "[{\"status\":200,"),
     ("azure.yaml", "x-ms-error-code: forbidden_url"),
     ("bulk.yaml", "\"summary\":{\"items\":2,\"failed\":2}"),
+    ("edge.yaml", "200"),
     ("fair.yaml", "\"clients\";q=5;w=1"),
     ("grpc.yaml", "grpc.yaml: ok"),
     ("hosts.yaml", "Any other name."),

@@ -50,7 +50,7 @@ const RATE: &str = "rate_limits: [{ name: all, per: all, rate: 1/h, burst: 1 }]"
 const WHOLE: &str = "rate_limits: [{ name: all, per: all, rate: 1/h, burst: 1, batch: whole }]";
 const IMPATIENT: &str = "timeout: { item: 300ms }, retry: { attempts: 1 }";
 
-const ROWS: [Row; 37] = [
+const ROWS: [Row; 39] = [
     row("max_items", ["", "max_items: 1", ""], (Bitten::Batch, 413, "too_many_items"), |scene| {
         scene.batch(&["/", "/"]).json()
     }),
@@ -99,6 +99,12 @@ const ROWS: [Row; 37] = [
     row("max_body", ["", "max_body: 64B", ""], (Bitten::Item, 413, "item_over_limit"), |scene| {
         let line = format!("{{\"method\":\"GET\",\"url\":\"/{}\"}}\n", "x".repeat(64));
         scene.gateway.send(&Request::lines(line)).lines()[0]["body"].clone()
+    }),
+    row("routes.max_body", ["", "", ""], (Bitten::Item, 413, "item_over_limit"), |scene| {
+        scene.item(&json!({"method": "POST", "url": "/small", "body": "more than 8 bytes"}))
+    }),
+    row("routes.max_body", ["", "", ""], (Bitten::Single, 413, "body_too_large"), |scene| {
+        scene.gateway.send(&Request::post("/small", "text/plain", "more than 8 bytes")).json()
     }),
     row("max_id", ["", "max_id: 3B", ""], (Bitten::Item, 413, "item_over_limit"), |scene| {
         scene.item(&json!({"id": "long", "method": "GET", "url": "/"}))
@@ -358,6 +364,8 @@ impl Scene {
             .upstream("unreachable", others.1.url())
             .with("timeout: { connect: 200ms }, breaker: { max_ejected: 0% }")
             .route("/", "legacy")
+            .route("/small", "legacy")
+            .with("max_body: 8B")
             .route("/refusing", "refusing")
             .route("/unreachable", "unreachable");
         let gateway = config.batch("/batch").with(endpoint).raw(more).start();

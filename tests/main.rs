@@ -201,6 +201,9 @@ mod open_metrics;
 mod traces;
 
 /// Secrets in every place that a client or an operator has, and a log without them.
+mod route_auth;
+mod route_cors;
+mod route_policies;
 mod secrets;
 
 /// Documents that can't go stale.

@@ -1,77 +1,93 @@
 //! Authenticates the caller of a request, with the first configured method whose credential is present: an API key,
-//! a signed token, or the word of a service (`auth.forward`).
+//! a signed token, a name with its password, or the word of a service (`auth.forward`).
 //!
 //! In: the request's head. Out: an [`Identity`], or a refusal with a challenge. Nothing of a body has been read yet.
+
+use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 
 use crate::batch::AdmissionRefusal;
-use crate::config::Auth;
+use crate::config::{Auth, AuthWay};
 
 use super::caller::Caller;
 use super::forward::{AuthService, ask};
 use super::identity::Identity;
+use super::passwords::Busy;
 use super::{api_keys, jwt};
 
 /// Longer credentials are refused unread, in bytes.
 const MAX_CREDENTIAL: usize = 16 << 10;
 
-/// Authenticates the caller of the request with this head.
+/// Authenticates the caller of the request with this head. `only`: the one way that gives access.
 ///
 /// # Errors
 /// The credential is missing, malformed or not accepted, or the service gave no answer.
 pub(crate) async fn authenticate(
     auth: &Auth,
+    only: Option<AuthWay>,
     caller: &Caller,
     head: &Parts,
     service: &impl AuthService,
 ) -> Result<Identity, AdmissionRefusal> {
-    let challenge = challenge(auth);
+    let may_use = |way: AuthWay| only.is_none_or(|only| only == way);
+    let challenge = challenge(auth, only);
     let refuse = |problem| AdmissionRefusal::Unauthenticated { problem, challenge: challenge.clone() };
-    if let Some(keys) = &auth.api_keys
-        && let Some(key) = credential(&head.headers, &keys.header).map_err(refuse)?
+    if let Some(keys) = auth.api_keys.as_ref().filter(|_| may_use(AuthWay::ApiKeys))
+        && let Some(key) = credential(&head.headers, &keys.header, "bearer").map_err(refuse)?
     {
         let name =
             api_keys::holder(&keys.keys, key.as_bytes()).ok_or_else(|| refuse("the key is not known"))?;
-        return Ok(Identity {
-            name: Some(name),
-            credentials: vec![keys.header.clone()],
-            ..Identity::default()
-        });
+        return Ok(known(AuthWay::ApiKeys, Some(name), &keys.header));
     }
-    if let Some(jwt) = &auth.jwt
-        && let Some(token) = credential(&head.headers, &header::AUTHORIZATION).map_err(refuse)?
+    if let Some(jwt) = auth.jwt.as_ref().filter(|_| may_use(AuthWay::Jwt))
+        && let Some(token) = credential(&head.headers, &header::AUTHORIZATION, "bearer").map_err(refuse)?
     {
         let name = jwt::subject(jwt, token).map_err(|problem| AdmissionRefusal::Unauthenticated {
             problem,
             challenge: format!("{BEARER}, error=\"invalid_token\""),
         })?;
-        let credentials = vec![header::AUTHORIZATION];
-        return Ok(Identity { name, credentials, ..Identity::default() });
+        return Ok(known(AuthWay::Jwt, name, &header::AUTHORIZATION));
     }
-    match &auth.forward {
+    if let Some(basic) = auth.basic.as_ref().filter(|_| may_use(AuthWay::Basic))
+        && let Some(encoded) = credential(&head.headers, &header::AUTHORIZATION, "basic").map_err(refuse)?
+    {
+        let found = service.passwords().check(basic, encoded).await;
+        let name = found.map_err(|Busy| AdmissionRefusal::AuthenticationUnavailable)?;
+        let name = name.ok_or_else(|| refuse("the name or the password is wrong"))?;
+        return Ok(known(AuthWay::Basic, Some(name), &header::AUTHORIZATION));
+    }
+    match auth.forward.as_ref().filter(|_| may_use(AuthWay::Forward)) {
         Some(forward) => ask(forward, caller, head, service, &challenge).await,
         None => Err(refuse("a credential is missing")),
     }
 }
 
+/// A client whose credential, in this field, was accepted.
+fn known(way: AuthWay, name: Option<Arc<str>>, field: &HeaderName) -> Identity {
+    Identity { name, way: Some(way), credentials: vec![field.clone()], ..Identity::default() }
+}
+
 /// RFC 6750 §3.
 const BEARER: &str = "Bearer realm=\"batchgate\"";
 
-/// The value of WWW-Authenticate (RFC 9110 §11.6.1): one challenge for each configured method.
-fn challenge(auth: &Auth) -> String {
-    let key =
-        auth.api_keys.as_ref().map(|keys| format!("ApiKey realm=\"batchgate\", header=\"{}\"", keys.header));
-    let has_bearer = auth.jwt.is_some() || auth.forward.is_some();
-    let ways: Vec<_> = key.into_iter().chain(has_bearer.then(|| BEARER.to_owned())).collect();
-    ways.join(", ")
+/// The value of WWW-Authenticate (RFC 9110 §11.6.1): one challenge for each way that gives access.
+fn challenge(auth: &Auth, only: Option<AuthWay>) -> String {
+    let may_use = |way: AuthWay| auth.has(way) && only.is_none_or(|only| only == way);
+    let key = auth.api_keys.as_ref().filter(|_| may_use(AuthWay::ApiKeys));
+    let key = key.map(|keys| format!("ApiKey realm=\"batchgate\", header=\"{}\"", keys.header));
+    let basic = auth.basic.as_ref().filter(|_| may_use(AuthWay::Basic));
+    let basic = basic.map(|basic| format!("Basic realm=\"{}\", charset=\"UTF-8\"", basic.realm));
+    let bearer = (may_use(AuthWay::Jwt) || may_use(AuthWay::Forward)).then(|| BEARER.to_owned());
+    key.into_iter().chain(basic).chain(bearer).collect::<Vec<_>>().join(", ")
 }
 
-/// The credential in a field. In Authorization it follows `Bearer`; another scheme counts as no credential.
+/// The credential in a field. In Authorization it follows the scheme; another scheme counts as no credential.
 fn credential<'headers>(
     headers: &'headers HeaderMap,
     name: &HeaderName,
+    wanted: &str,
 ) -> Result<Option<&'headers str>, &'static str> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -86,5 +102,5 @@ fn credential<'headers>(
         return Ok(Some(text.trim()));
     }
     let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-    Ok(scheme.eq_ignore_ascii_case("bearer").then_some(rest.trim()))
+    Ok(scheme.eq_ignore_ascii_case(wanted).then_some(rest.trim()))
 }

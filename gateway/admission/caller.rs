@@ -16,6 +16,7 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrustedProxies;
+use crate::header::variables::{Variables, address_text};
 use crate::limiter::Client;
 use crate::route::authority_of;
 use crate::telemetry::RequestId;
@@ -98,6 +99,11 @@ impl Caller {
         address_text(self.address)
     }
 
+    /// What the variables in configured fields are.
+    pub(crate) fn variables(&self) -> Variables<'_> {
+        Variables { client: self.address, request_id: self.request_id.as_str(), host: &self.authority }
+    }
+
     /// `http` or `https`.
     pub(crate) const fn scheme(&self) -> &'static str {
         scheme(self.is_https)
@@ -130,16 +136,12 @@ pub(super) const fn scheme(is_tls: bool) -> &'static str {
     if is_tls { "https" } else { "http" }
 }
 
-/// An address as log lines and fields have it.
-pub(super) fn address_text(address: Option<IpAddr>) -> String {
-    address.map_or_else(|| "unix".to_owned(), |address| address.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue, Request};
 
     use super::*;
+    use crate::config::AuthWay;
 
     #[test]
     fn a_caller_can_be_stored_and_read_back() {
@@ -153,6 +155,7 @@ mod tests {
         let mut caller = Caller::new(connection, &head, &TrustedProxies::default());
         caller.authenticated(Identity {
             name: None,
+            way: Some(AuthWay::Jwt),
             credentials: vec![HeaderName::from_static("x-api-key")],
             added: vec![(
                 HeaderName::from_static("x-user"),

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 
 use crate::batch::AdmissionRefusal;
-use crate::config::ForwardAuth;
+use crate::config::{AuthWay, ForwardAuth};
 use crate::dispatch::UpstreamReply;
 use crate::header::field::Fields;
 use crate::header::forwarded::ForwardedBy;
@@ -19,6 +19,7 @@ use crate::plan::Call;
 
 use super::caller::Caller;
 use super::identity::Identity;
+use super::passwords::Passwords;
 
 /// Characters of a client's name that are kept.
 const MAX_NAME: usize = 128;
@@ -30,8 +31,11 @@ pub(crate) struct Question {
     pub(crate) hop: ForwardedBy,
 }
 
-/// Makes calls to the service.
+/// Makes calls to the service, and checks passwords.
 pub(crate) trait AuthService {
+    /// What checks passwords.
+    fn passwords(&self) -> &Passwords;
+
     /// Asks the service, for no longer than `forward.timeout`; `None` if there is no complete answer by then.
     fn ask(
         &self,
@@ -84,6 +88,7 @@ fn question(forward: &ForwardAuth, caller: &Caller, head: &Parts) -> Option<Ques
         hop.fields.push((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?));
     }
     let call = Call {
+        route: None,
         upstream: forward.upstream,
         target: forward.path.as_str().into(),
         headers: fields(&head.headers, &forward.headers),
@@ -100,6 +105,7 @@ fn identity(forward: &ForwardAuth, head: &Parts, answer: &HeaderMap) -> Identity
     let name = name.map(|name| name.chars().take(MAX_NAME).collect::<String>());
     let is_present = |name: &&HeaderName| head.headers.contains_key(*name);
     Identity {
+        way: Some(AuthWay::Forward),
         name: name.filter(|name| !name.is_empty()).map(Into::into),
         credentials: forward.headers.iter().filter(is_present).cloned().collect(),
         added: fields(answer, &forward.add),

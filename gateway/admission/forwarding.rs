@@ -19,8 +19,9 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::header::forwarded::ForwardedBy;
 use crate::header::via_entry;
 
-use super::caller::{Caller, address_text, scheme};
+use super::caller::{Caller, scheme};
 use super::trusted_proxy::{FORWARDED, X_FORWARDED_FOR, joined};
+use crate::header::variables::address_text;
 
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Auth, Settings};
+use crate::config::{Auth, AuthWay, Settings};
 use crate::header::field::Fields;
 use crate::header::stored;
 
@@ -14,6 +14,8 @@ use crate::header::stored;
 pub(crate) struct Identity {
     /// Its name, for log lines and for everything that is counted by client.
     pub(crate) name: Option<Arc<str>>,
+    /// How it has proved it; `None`: not, or by its certificate only.
+    pub(crate) way: Option<AuthWay>,
     /// The fields that held its credentials.
     #[serde(with = "stored::names")]
     pub(crate) credentials: Vec<HeaderName>,

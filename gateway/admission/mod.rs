@@ -7,7 +7,7 @@
 //!
 //! [`Caller::new`] finds out where a request comes from. Behind trusted proxies that is the last address that no
 //! trusted proxy has (`trusted_proxy`). [`authenticate`] then tries the configured methods in this order: an API key, a signed
-//! token, the word of a service. The first whose credential is present decides; a credential that fails is never tried
+//! token, a name with its password, the word of a service; or only the one that the request's route wants. The first whose credential is present decides; a credential that fails is never tried
 //! by another method, so a caller can't shop around. The service is asked through [`AuthService`], because making a
 //! call to an upstream is not this folder's business.
 //!
@@ -42,6 +42,8 @@ mod identity;
 mod jwt;
 mod limiter;
 mod meter;
+mod passwords;
+mod route_access;
 mod trusted_proxy;
 
 pub(crate) use authentication::authenticate;
@@ -51,3 +53,5 @@ pub(crate) use identity::withheld;
 pub(crate) use jwt::use_ring;
 pub(crate) use limiter::Limiter;
 pub(crate) use meter::{Batching, Meter};
+pub(crate) use passwords::Passwords;
+pub(crate) use route_access::check_routes;

@@ -21,6 +21,8 @@ pub enum Bounded {
     Line,
     /// Bytes of its body once references are filled in.
     Body,
+    /// Bytes of its body, for the route that it matched.
+    RouteBody,
     /// The number of its references.
     References,
     /// Bytes of its condition.
@@ -40,6 +42,7 @@ impl Bounded {
             Self::HeaderBytes => "max_header_bytes",
             Self::Dependencies => "max_items",
             Self::Line | Self::Body => "max_body",
+            Self::RouteBody => "routes.max_body",
             Self::References => "references",
             Self::ConditionBytes => "condition_bytes",
             Self::ConditionDepth => "condition_depth",
@@ -48,9 +51,13 @@ impl Bounded {
 
     const fn unit(self) -> Unit {
         match self {
-            Self::Id | Self::Url | Self::HeaderBytes | Self::Line | Self::Body | Self::ConditionBytes => {
-                Unit::Bytes
-            }
+            Self::Id
+            | Self::Url
+            | Self::HeaderBytes
+            | Self::Line
+            | Self::Body
+            | Self::RouteBody
+            | Self::ConditionBytes => Unit::Bytes,
             Self::Headers => Unit::Fields,
             // No item of a batch can depend on more items than the batch may have. A line of a stream has the same limit, so
             // that an item that is valid in a batch is valid in a stream.
@@ -80,7 +87,7 @@ impl fmt::Display for Bounded {
             Self::Headers | Self::HeaderBytes => "header",
             Self::Dependencies => "list of items that it depends on",
             Self::Line => "line",
-            Self::Body => "body",
+            Self::Body | Self::RouteBody => "body",
             Self::References => "set of references",
             Self::ConditionBytes | Self::ConditionDepth => "`if`",
         })

@@ -83,6 +83,7 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
         preferences: request.preferences,
         inherited: &request.inherited,
         hop: &ForwardedBy::default(),
+        variables: caller.variables(),
         audience: Audience::Operator,
     };
     Ok(explain(plan, request.input, &context))

@@ -10,6 +10,8 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auth_way::AuthWay;
+use super::basic_auth::{Basic, BasicDocument};
 use super::defaults::seconds;
 use super::pem::PemError;
 use super::resolver::{Resolved, Resolver, all};
@@ -33,6 +35,8 @@ pub(in crate::config) struct AuthDocument {
     pub(in crate::config) api_keys: Option<ApiKeysDocument>,
     /// Signed tokens (RFC 7519) in `Authorization: Bearer`.
     pub(in crate::config) jwt: Option<JwtDocument>,
+    /// Names with passwords, in `Authorization: Basic` (RFC 7617).
+    pub(in crate::config) basic: Option<BasicDocument>,
     /// A service that is asked about each request.
     pub(in crate::config) forward: Option<ForwardAuthDocument>,
     /// Whether the credential that let a client in is passed on to the services.
@@ -129,6 +133,8 @@ pub struct Auth {
     pub api_keys: Option<ApiKeys>,
     /// Signed tokens.
     pub jwt: Option<Jwt>,
+    /// Names with passwords.
+    pub basic: Option<Basic>,
     /// A service that is asked.
     pub forward: Option<ForwardAuth>,
     /// Whether credentials are passed on.
@@ -144,6 +150,17 @@ impl Auth {
             is_below(path) || path.other_readings().any(|reading| is_below(&reading.path))
         };
         self.paths.as_deref().is_none_or(covers)
+    }
+
+    /// Whether clients can use this way.
+    #[must_use]
+    pub const fn has(&self, way: AuthWay) -> bool {
+        match way {
+            AuthWay::ApiKeys => self.api_keys.is_some(),
+            AuthWay::Jwt => self.jwt.is_some(),
+            AuthWay::Basic => self.basic.is_some(),
+            AuthWay::Forward => self.forward.is_some(),
+        }
     }
 
     /// The fields that only the asked service may say.
@@ -213,19 +230,21 @@ pub struct ForwardAuth {
 
 impl Resolver<'_> {
     pub(super) fn auth(&mut self, document: &At<AuthDocument>) -> Resolved<Auth> {
-        let AuthDocument { paths, api_keys, jwt, forward, pass_credentials } = &document.value;
+        let AuthDocument { paths, api_keys, jwt, basic, forward, pass_credentials } = &document.value;
         let paths = paths.as_ref().map(|paths| all(paths.iter().map(|path| self.path(path))));
         let api_keys = api_keys.as_ref().map(|keys| self.api_keys(keys));
         let jwt = jwt.as_ref().map(|jwt| self.jwt(jwt));
+        let basic = basic.as_ref().map(|basic| self.basic(basic));
         let forward = forward.as_ref().map(|forward| self.forward_auth(forward));
-        if api_keys.is_none() && jwt.is_none() && forward.is_none() {
-            let help = "add `api_keys`, `jwt` or `forward`, or remove `auth` to let everybody in";
+        if api_keys.is_none() && jwt.is_none() && basic.is_none() && forward.is_none() {
+            let help = "add `api_keys`, `jwt`, `basic` or `forward`, or remove `auth` to let everybody in";
             return self.refuse(document.span, "`auth` lets nobody in", help);
         }
         Ok(Auth {
             paths: paths.transpose()?,
             api_keys: api_keys.transpose()?,
             jwt: jwt.transpose()?,
+            basic: basic.transpose()?,
             forward: forward.transpose()?,
             pass_credentials: *pass_credentials,
         })
@@ -303,7 +322,7 @@ impl Resolver<'_> {
         self.refuse(name.span, message, "the services get it from the gateway; remove it here")
     }
 
-    fn text_file(&mut self, file: &At<String>) -> Resolved<String> {
+    pub(super) fn text_file(&mut self, file: &At<String>) -> Resolved<String> {
         let read = self.watched_file(file, MAX_FILE);
         let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| PemError::NotText));
         self.pem(file, text)
@@ -334,7 +353,8 @@ mod tests {
     fn a_path_is_covered_however_a_service_reads_it() {
         let path = |text: &str| CanonicalPath::parse(text, Strictness::Proxied).unwrap();
         let paths = Some(vec![path("/od/$admin")]);
-        let auth = Auth { paths, api_keys: None, jwt: None, forward: None, pass_credentials: false };
+        let auth =
+            Auth { paths, api_keys: None, jwt: None, basic: None, forward: None, pass_credentials: false };
         for covered in [
             "/od/$admin",
             "/od/%24admin/x",

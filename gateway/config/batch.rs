@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode};
@@ -9,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::headers::HeadersDocument;
 use super::resolver::{Resolved, Resolver, Seen, all, canonical};
 use super::route::RouteDocument;
 use super::stream_window::StreamWindowDocument;
@@ -20,6 +22,7 @@ use crate::batch::{BatchLimits, Changesets, Groups};
 use crate::dialect::Dialect;
 use crate::format::Accept;
 use crate::format::multipart::SetReply;
+use crate::header::changes::HeaderChanges;
 use crate::route::CanonicalPath;
 
 /// What is encoded in a name or value of a query: all but the unreserved characters (RFC 3986 §2.3).
@@ -70,6 +73,8 @@ pub(in crate::config) struct BatchDocument {
     pub(in crate::config) reply: ReplyMode,
     /// Whether replies are compressed for clients that accept gzip, br or zstd.
     pub(in crate::config) compress: bool,
+    /// Fields that its own replies get and lose; not the results of items.
+    pub(in crate::config) response_headers: HeadersDocument,
     /// Parameters that the query of a request must have to be for this endpoint, such as `comp: batch`. With them, the
     /// endpoint also takes such requests below its path; all requests without them go to the routes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -187,6 +192,7 @@ impl Default for BatchDocument {
             reply_format: ReplyFormat::default(),
             reply: ReplyMode::default(),
             compress: false,
+            response_headers: HeadersDocument::default(),
             query: BTreeMap::new(),
             other_methods: OtherMethods::default(),
             reply_status: None,
@@ -237,6 +243,8 @@ pub struct BatchEndpoint {
     pub reply: ReplyMode,
     /// Whether replies are compressed for clients that accept it.
     pub compress: bool,
+    /// The fields that its own replies get and lose.
+    pub response_headers: Option<Arc<HeaderChanges>>,
     /// Parameters that a request's query must have to be for this endpoint.
     pub query: BTreeMap<String, String>,
     /// Where requests with other methods than POST go.
@@ -311,6 +319,7 @@ impl Resolver<'_> {
         let dialect = document.dialect;
         let reply_status = self.reply_status(document.reply_status.as_ref(), dialect);
         let inherit = self.inherit(document.inherit.as_deref(), dialect);
+        let response_headers = self.changes(&document.response_headers);
         let limits = self.batch_limits(document);
         Ok(BatchEndpoint {
             path: path?,
@@ -325,6 +334,7 @@ impl Resolver<'_> {
             reply_format: document.reply_format,
             reply: document.reply,
             compress: document.compress,
+            response_headers: response_headers?.map(Arc::new),
             query: document.query.clone(),
             other_methods: document.other_methods,
             inherit: inherit?,

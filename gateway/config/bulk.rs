@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{BatchDocument, BatchEndpoint, ItemOrder, ReplyMode};
+use super::headers::HeadersDocument;
 use super::resolver::{Refused, Resolved, Resolver, Seen, all, canonical};
 use super::trace::TraceDocument;
 use super::yaml::diagnostic::{nearest, quoted};
@@ -53,6 +54,8 @@ pub(in crate::config) struct BulkDocument {
     pub(in crate::config) reply: ReplyMode,
     /// Whether replies are compressed for clients that accept gzip, br or zstd.
     pub(in crate::config) compress: bool,
+    /// Fields that its own replies get and lose; not the results of items.
+    pub(in crate::config) response_headers: HeadersDocument,
     /// The only fields of the request that its items inherit. Absent: all but those that describe the request itself.
     pub(in crate::config) inherit: Option<Vec<At<String>>>,
     /// Nesting of JSON values or XML elements.
@@ -85,6 +88,7 @@ impl Default for BulkDocument {
             reply_status: batch.reply_status,
             reply: batch.reply,
             compress: batch.compress,
+            response_headers: batch.response_headers,
             inherit: batch.inherit,
             max_depth: batch.max_depth,
             max_url: batch.max_url,
@@ -116,6 +120,7 @@ impl BulkDocument {
             reply_status: self.reply_status.clone(),
             reply: self.reply,
             compress: self.compress,
+            response_headers: self.response_headers.clone(),
             inherit: self.inherit.clone(),
             max_depth: self.max_depth,
             max_url: self.max_url,

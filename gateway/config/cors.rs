@@ -1,4 +1,4 @@
-//! `cors`: web pages of other origins that may use the batch endpoints.
+//! `cors`: web pages of other origins that may use the batch endpoints, or a route.
 
 use std::time::Duration;
 
@@ -10,14 +10,16 @@ use super::resolver::{Resolved, Resolver, all};
 use super::yaml::quantity::Delay;
 use super::yaml::written::Written;
 
-/// Web pages of other origins that may use the batch endpoints.
+/// Web pages of other origins that may use the batch endpoints, or a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cors {
-    /// Origins (`https://app.example`) whose pages may send batches and read the replies.
+    /// Origins (`https://app.example`) whose pages may send requests and read the replies.
     pub allow_origins: Vec<String>,
-    /// Fields of a batch that they may set.
+    /// Fields of a request that they may set.
     pub allow_headers: Vec<String>,
+    /// Fields of a reply that they may read, in addition to those that they always may and to the gateway's own.
+    pub expose_headers: Vec<String>,
     /// Whether the browser sends its cookies along.
     pub allow_credentials: bool,
     /// How long a browser may remember that it may.
@@ -30,6 +32,7 @@ impl Default for Cors {
         Self {
             allow_origins: Vec::new(),
             allow_headers: ["Content-Type", "Prefer"].map(str::to_owned).into(),
+            expose_headers: Vec::new(),
             allow_credentials: false,
             max_age: Duration::from_secs(600),
         }
@@ -38,18 +41,24 @@ impl Default for Cors {
 
 impl Resolver<'_> {
     /// The same, with origins as browsers send them and names of fields in lower case.
-    pub(super) fn cors(&mut self, cors: &Cors) -> Resolved<Cors> {
-        let written = self.written.key("cors");
-        let (origins_at, names_at) = (written.key("allow_origins"), written.key("allow_headers"));
+    pub(super) fn cors(&mut self, cors: &Cors, written: Written<'_>) -> Resolved<Cors> {
+        let origins_at = written.key("allow_origins");
         let origins = cors.allow_origins.iter().enumerate();
         let origins = all(origins.map(|(index, origin)| self.origin(origin, origins_at.element(index))));
-        let names = cors.allow_headers.iter().enumerate();
-        let names = all(names.map(|(index, name)| self.header_name_in(name, names_at.element(index))))?;
+        let allowed = self.names_in_lower_case(&cors.allow_headers, written.key("allow_headers"));
+        let exposed = self.names_in_lower_case(&cors.expose_headers, written.key("expose_headers"));
         Ok(Cors {
             allow_origins: origins?,
-            allow_headers: names.iter().map(|name| name.as_str().to_owned()).collect(),
+            allow_headers: allowed?,
+            expose_headers: exposed?,
             ..cors.clone()
         })
+    }
+
+    fn names_in_lower_case(&mut self, names: &[String], written: Written<'_>) -> Resolved<Vec<String>> {
+        let names = names.iter().enumerate();
+        let names = all(names.map(|(index, name)| self.header_name_in(name, written.element(index))))?;
+        Ok(names.iter().map(|name| name.as_str().to_owned()).collect())
     }
 
     fn origin(&mut self, origin: &str, written: Written<'_>) -> Resolved<String> {
@@ -57,7 +66,7 @@ impl Resolver<'_> {
             return Ok(origin);
         }
         let help = match origin {
-            "*" | "null" => "name each origin; any page at all could post batches otherwise",
+            "*" | "null" => "name each origin; any page at all could send requests otherwise",
             _ => "write `https://host` or `https://host:port`, with nothing after it",
         };
         self.refuse(written.span(), format!("{} is not an origin", written.shown(origin)), help)

@@ -1,4 +1,5 @@
-//! `headers` of an upstream: fields that its calls get and lose.
+//! `headers` of an upstream, `request_headers` and `response_headers` of a route or an endpoint: fields that messages get and
+//! lose.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +13,19 @@ use super::pem::PemError;
 use super::resolver::{Resolved, Resolver, Seen, all};
 use super::yaml::secrets::STARS;
 use super::yaml::wrappers::{At, Named};
+use crate::header::changes::HeaderChanges;
 use crate::header::field::is_hop_by_hop;
-use crate::header::spelling::Spellings;
+use crate::header::variables::{FieldValue, Made, UnknownVariable};
 
 /// A header field of more than this passes few servers.
 const MAX_SECRET: u64 = 16 << 10;
 
-/// Header fields that calls get and lose; first they are removed, then set.
+/// Header fields that messages get and lose; first they are removed, then set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct HeadersDocument {
-    /// Fields to set, in place of what the client sent.
+    /// Fields to set, in place of those that were there. A value can have `{client}` (the client's address), `{request_id}` and
+    /// `{host}` (what the client called the gateway) in it.
     #[schemars(extend("examples" = [{ "X-Tenant": "acme" }]))]
     pub(in crate::config) set: Named<At<HeaderValueDocument>>,
     /// Names of fields to remove.
@@ -74,25 +77,6 @@ impl JsonSchema for HeaderValueDocument {
     }
 }
 
-/// Fields an upstream's calls get and lose.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HeaderChanges {
-    /// Set, in place of what was there.
-    pub set: Vec<(HeaderName, HeaderValue)>,
-    /// How the configuration spells their names.
-    pub spellings: Spellings,
-    /// Removed, before anything is set.
-    pub remove: Vec<HeaderName>,
-}
-
-impl HeaderChanges {
-    /// The spellings of a field's name: the configuration's if it sets the field, otherwise those that its sender used.
-    #[must_use]
-    pub fn spellings_of<'all>(&'all self, name: &HeaderName, senders: &'all Spellings) -> &'all Spellings {
-        if self.set.iter().any(|(set, _)| set == name) { &self.spellings } else { senders }
-    }
-}
-
 impl HeadersDocument {
     /// Puts stars in place of every value that came from the environment or whose field names a secret. A file stays.
     pub(super) fn mask(&mut self) {
@@ -108,11 +92,17 @@ impl HeadersDocument {
 }
 
 impl Resolver<'_> {
+    /// The changes, if there are any.
+    pub(super) fn changes(&mut self, document: &HeadersDocument) -> Resolved<Option<HeaderChanges>> {
+        let changes = self.headers(document)?;
+        Ok(Some(changes).filter(|changes| *changes != HeaderChanges::default()))
+    }
+
     pub(super) fn headers(&mut self, document: &HeadersDocument) -> Resolved<HeaderChanges> {
         let mut seen = Seen::new();
         let set = all(document.set.0.iter().map(|(name, value)| {
             let header = self.settable(name);
-            let value = self.header_value(name, value);
+            let value = self.field_value(name, value);
             let header = header?;
             self.only_once(&mut seen, header.clone(), name, |name| {
                 format!("the header {name} is set twice")
@@ -139,6 +129,24 @@ impl Resolver<'_> {
             );
         }
         Ok(header)
+    }
+
+    /// A value, which may have variables unless it comes from the environment or a file.
+    fn field_value(&mut self, name: &At<String>, document: &At<HeaderValueDocument>) -> Resolved<FieldValue> {
+        let fixed = self.header_value(name, document)?;
+        let made = match &document.value.text {
+            Some(text) if !text.from_environment => Made::parse(text.value.trim()),
+            Some(_) | None => Ok(None),
+        };
+        match made {
+            Ok(Some(made)) => Ok(FieldValue::Made(made)),
+            Ok(None) => Ok(FieldValue::Fixed(fixed)),
+            Err(UnknownVariable) => {
+                let message = format!("the value of {} has an unknown variable", name.shown());
+                let known: Vec<_> = UnknownVariable::known().map(|name| format!("`{{{name}}}`")).collect();
+                self.refuse(document.span, message, format!("the variables are {}", known.join(", ")))
+            }
+        }
     }
 
     /// The value of a field that is written as text.

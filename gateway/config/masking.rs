@@ -4,7 +4,7 @@
 //! So the bytes that may be secret are found once for the complete file ([`in_tree`], [`in_text`]), and the renderer of
 //! diagnostics shows stars in their place; what a message quotes goes through [`masked`]. Secret are:
 //!
-//! - the values of header fields under `headers.set`, whatever the field is called;
+//! - the values of header fields under `headers.set` and `request_headers.set`, whatever the field is called;
 //! - the value of a key that names a secret ([`is_secret_key`]), and the default of such a variable;
 //! - in urls the user name with the password, and the query.
 //!
@@ -41,7 +41,7 @@ fn collect(node: &Node, secrets: &mut Vec<Range<usize>>) {
         NodeValue::List(items) => items.iter().for_each(|item| collect(item, secrets)),
         NodeValue::Mapping(entries) => {
             for (key, value) in entries {
-                if key.name == "headers" && value.get("set").is_some() {
+                if matches!(&*key.name, "headers" | "request_headers") && value.get("set").is_some() {
                     value.entries().iter().filter(|(key, _)| key.name == "set").for_each(|(_, set)| {
                         set.entries().iter().for_each(|(_, value)| scalars(value, secrets));
                     });

@@ -6,11 +6,16 @@ use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auth_way::RouteAuth;
+use super::cors::Cors;
+use super::headers::HeadersDocument;
 use super::resolver::{Resolved, Resolver, Seen, all};
 use super::rewrite::{RewriteDocument, Written};
 use super::route_answer::{RedirectDocument, RespondDocument};
 use super::route_match::{Earlier, MatchDocument};
+use super::timeout::RouteTimeouts;
 use super::undo::UndoDocument;
+use super::yaml::quantity::ByteSize;
 use super::yaml::wrappers::At;
 use crate::route::{EncodedSlashes, MethodSet, PathPattern, Route, RouteAction};
 
@@ -63,6 +68,27 @@ pub(in crate::config) struct RouteDocument {
     /// The prefix to remove from the path before the upstream sees it, and put back in its replies' urls.
     pub(in crate::config) strip_prefix: Option<At<String>>,
 
+    /// Fields that requests get and lose on their way to the upstream, after those of its `headers`.
+    #[serde(default)]
+    pub(in crate::config) request_headers: HeadersDocument,
+
+    /// Fields that replies get and lose on their way to the client; of items, their results.
+    #[serde(default)]
+    pub(in crate::config) response_headers: HeadersDocument,
+
+    /// Time limits in place of those of the upstream.
+    pub(in crate::config) timeout: Option<At<RouteTimeouts>>,
+
+    /// The largest body of a request or an item. Absent: no limit of its own.
+    pub(in crate::config) max_body: Option<ByteSize>,
+
+    /// Who has access, if there is an `auth`: everybody, or only clients of one of its ways. Absent: as `auth` says.
+    pub(in crate::config) auth: Option<At<RouteAuth>>,
+
+    /// Web pages of other origins that may use the route. The gateway answers their preflights, and what the service says
+    /// of other origins is replaced. Absent: the service decides.
+    pub(in crate::config) cors: Option<Cors>,
+
     /// What the upstream sees in place of the path, or of a prefix of it. Urls in replies are mapped back.
     #[schemars(extend("examples" = [{ "strip_prefix": "/orders", "add_prefix": "/v1" }, { "path": "/rest/{id}" }]))]
     pub(in crate::config) rewrite: Option<At<RewriteDocument>>,
@@ -86,6 +112,7 @@ impl RouteDocument {
     /// Fills in the name that it has by default.
     pub(super) fn prepare_to_show(&mut self, name: At<String>) {
         self.name.get_or_insert(name);
+        self.request_headers.mask();
         self.conditions.iter_mut().for_each(|conditions| conditions.value.mask());
         self.respond.iter_mut().for_each(|respond| respond.value.mask());
     }
@@ -155,6 +182,7 @@ impl Resolver<'_> {
             coalesce: document.value.coalesce.value,
             encoded_slashes: document.value.encoded_slashes,
             undo: undo?,
+            max_body: document.value.max_body.map(|size| size.0),
             action: action?,
         };
         self.check_coalescing(&route, &document.value.coalesce);

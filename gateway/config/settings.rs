@@ -27,12 +27,14 @@ use super::rewrite::below_base_paths;
 use super::route::{RouteDocument, route_names};
 use super::route_policy::RoutePolicy;
 use super::sampler::Sampler;
+use super::timeout::UpstreamTimeouts;
 use super::tracing::{Tracing, TracingDocument};
 use super::trusted_proxies::TrustedProxies;
 use super::upstream::{Upstream, UpstreamDocument};
 use super::yaml::span::Span;
 use super::yaml::tree::read_written;
 use super::yaml::wrappers::{At, Named, OneOrMany};
+use crate::header::changes::HeaderChanges;
 use crate::route::{CanonicalPath, RouteIndex, RouteTable, UpstreamIndex, is_prefix};
 use crate::workers::one_for_each_core;
 
@@ -201,6 +203,22 @@ impl Settings {
         self.policies.get(index.0)
     }
 
+    /// The time limits of calls over this route to its upstream.
+    #[must_use]
+    pub fn timeout_of(&self, route: Option<RouteIndex>, upstream: &Upstream) -> UpstreamTimeouts {
+        route.and_then(|route| self.policy(route)?.timeout).unwrap_or(upstream.timeout)
+    }
+
+    /// The fields that calls over this route to its upstream get and lose.
+    #[must_use]
+    pub fn changes_of<'all>(
+        &'all self,
+        route: Option<RouteIndex>,
+        upstream: &'all Upstream,
+    ) -> &'all HeaderChanges {
+        route.and_then(|route| self.policy(route)?.request_headers.as_ref()).unwrap_or(&upstream.headers)
+    }
+
     /// The fields that only the service that authenticates clients may set.
     #[must_use]
     pub fn reserved_fields(&self) -> &[HeaderName] {
@@ -319,9 +337,9 @@ impl Resolver<'_> {
         let listen = self.listeners(&document.listen.0);
         let admin = self.admin(&document.admin, &document.listen.0);
         let upstreams = self.upstreams(&document.upstreams);
-        let routes = self.route_table(&document.routes, upstreams.as_deref().unwrap_or_default());
-        let policies = document.routes.iter().map(|route| RoutePolicy::from_document(&route.value));
-        let policies = policies.collect();
+        let known = upstreams.as_deref().ok();
+        let routes = self.route_table(&document.routes, known.unwrap_or_default());
+        let policies = self.route_policies(&document.routes, known);
         let batch = self.endpoints(&document.batch);
         let bulk = self.bulk_routes(&document.bulk, &document.batch, routes.as_ref().ok());
         self.hidden_routes(&document.routes, &document.batch);
@@ -329,6 +347,7 @@ impl Resolver<'_> {
         self.deadlines(&document.upstreams, longest, &document.batched_upstreams());
         let limits = self.limits(&document.limits, document.largest_batch());
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
+        self.ways_of_routes(&document.routes, auth.as_ref());
         let limited = Limited {
             routes: &document.routes,
             clients: document.clients(),
@@ -339,27 +358,14 @@ impl Resolver<'_> {
         let trusted_proxies = self.trusted_proxies(&document.trusted_proxies);
         let log = self.log(&document.log);
         let tracing = self.tracing(&document.tracing);
-        let cors = self.cors(&document.cors);
-        if !self.findings.has_errors() {
-            // What is wrong may have been what a name or a key is for.
-            self.unused_upstreams(&document.upstreams, &document.used_upstreams());
-            self.keys_without_effect(&document.batch);
-            self.keys_of_bulk_without_effect(&document.bulk);
-            self.unused_proxy_protocol(&document.listen.0, &document.trusted_proxies);
-            self.unused_undo(&document.routes, &document.batch);
-            if let Ok(routes) = &routes {
-                self.redirect_loops(&document.places_of_redirects(), routes);
-            }
-            if let (Ok(endpoints), Ok(routes)) = (&batch, &routes) {
-                self.other_methods_without_route(&document.batch, endpoints, routes);
-            }
-        }
+        let cors = self.cors(&document.cors, self.written.key("cors"));
+        self.what_does_nothing(&document, batch.as_deref().ok(), routes.as_ref().ok());
         let mut settings = Settings {
             listen: listen?,
             admin: admin?,
             upstreams: upstreams?,
             routes: routes?,
-            policies,
+            policies: policies?,
             batch: batch?,
             bulk: bulk?,
             auth: auth.transpose()?,
@@ -377,6 +383,30 @@ impl Resolver<'_> {
         };
         settings.shown = document.shown(&settings);
         Ok(settings)
+    }
+
+    /// Reports what does nothing, and redirects that never end. What is wrong may have been what a name or a key is for, so where something is,
+    /// nothing is said.
+    fn what_does_nothing(
+        &mut self,
+        document: &Document,
+        batch: Option<&[BatchEndpoint]>,
+        routes: Option<&RouteTable>,
+    ) {
+        if self.findings.has_errors() {
+            return;
+        }
+        self.unused_upstreams(&document.upstreams, &document.used_upstreams());
+        self.keys_without_effect(&document.batch);
+        self.keys_of_bulk_without_effect(&document.bulk);
+        self.unused_proxy_protocol(&document.listen.0, &document.trusted_proxies);
+        self.unused_undo(&document.routes, &document.batch);
+        if let Some(routes) = routes {
+            self.redirect_loops(&document.places_of_redirects(), routes);
+        }
+        if let (Some(endpoints), Some(routes)) = (batch, routes) {
+            self.other_methods_without_route(&document.batch, endpoints, routes);
+        }
     }
 }
 

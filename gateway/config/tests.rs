@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::BatchLimits;
+use crate::header::variables::Variables;
 use crate::route::CanonicalPath;
 
 fn repository() -> &'static Path {
@@ -242,10 +243,11 @@ fn every_key_reaches_the_settings() {
     assert_eq!(upstream.balance, Balance::ConsistentHash { header: Some("x-tenant".parse().unwrap()) });
     assert_eq!(upstream.host, HostPolicy::Fixed("api.example:81".to_owned()));
     assert_eq!(upstream.tls.trust, Trust::Everyone);
-    let (name, value) = &upstream.headers.set[1];
+    let fields = upstream.headers.fields(Variables::default());
+    let (name, value) = &fields[1];
     assert_eq!((name.as_str(), value.as_bytes()), ("authorization", b"Bearer t0p-secret".as_slice()));
     assert!(value.is_sensitive());
-    assert!(!upstream.headers.set[0].1.is_sensitive());
+    assert!(!fields[0].1.is_sensitive());
     let route = &settings.routes.routes()[0];
     assert_eq!(route.name, "main");
     assert_eq!(route.methods.allow_value(), "GET, PROPFIND, HEAD");
@@ -299,7 +301,7 @@ fn the_printed_configuration_reads_back_without_its_secrets() {
     assert!(!shown.contains("t0p-secret"), "{shown}");
     assert!(shown.contains("***"), "{shown}");
     let mut again = settings(&shown);
-    again.upstreams[0].headers.set[1].1 = original.upstreams[0].headers.set[1].1.clone();
+    again.upstreams[0].headers = original.upstreams[0].headers.clone();
     assert_eq!(again, original);
 }
 
@@ -308,7 +310,7 @@ fn a_secret_comes_from_its_file() {
     let folder = repository().join("tests/diagnostics");
     let text = "listen: 127.0.0.1:80\nupstreams: { a: { targets: ['http://x'], headers: { set: { X-A: { file: files/token } } } } }\nroutes: [{ path: /, upstream: a }]\n";
     let settings = parse_at(text, "test.yaml", &folder).unwrap().settings;
-    let (_, value) = &settings.upstreams[0].headers.set[0];
+    let (_, value) = &settings.upstreams[0].headers.fields(Variables::default())[0];
     assert_eq!(value.as_bytes(), b"s3cret-t0ken");
     assert!(value.is_sensitive());
     assert!(!settings.shown.contains("s3cret"));

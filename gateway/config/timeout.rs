@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::resolver::{Resolved, Resolver};
-use super::yaml::quantity::{TimeLimit, TimeLimitOrOff};
+use super::yaml::quantity::{OptionalTimeLimit, TimeLimit, TimeLimitOrOff};
 use super::yaml::written::Written;
 
 const DEFAULT_REQUEST: Duration = Duration::from_secs(600);
@@ -44,7 +44,26 @@ impl Default for UpstreamTimeouts {
     }
 }
 
+/// Time limits of a route, in place of its upstream's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct RouteTimeouts {
+    /// As `timeout.item` of the upstream.
+    #[serde(with = "OptionalTimeLimit", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TimeLimit")]
+    pub(in crate::config) item: Option<Duration>,
+    /// As `timeout.request` of the upstream.
+    #[serde(with = "OptionalTimeLimit", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TimeLimit")]
+    pub(in crate::config) request: Option<Duration>,
+}
+
 impl UpstreamTimeouts {
+    /// The same, with the limits of a route in place of these.
+    pub(super) fn with_route(self, route: RouteTimeouts) -> Self {
+        Self { item: route.item.unwrap_or(self.item), request: route.request.unwrap_or(self.request), ..self }
+    }
+
     /// The limit of a request that is not a batch, from its turn to the last byte of its reply.
     #[must_use]
     pub fn request(&self) -> Duration {

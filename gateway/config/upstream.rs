@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::circuit::Breaker;
 use super::defaults::number;
 use super::engine::{Engine, Pipeline};
-use super::headers::{HeaderChanges, HeadersDocument};
+use super::headers::HeadersDocument;
 use super::health_check::HealthCheck;
 use super::http2::{Http2, Http2Upstream};
 use super::rate::RateDocument;
@@ -22,6 +22,7 @@ use super::timeout::UpstreamTimeouts;
 use super::upstream_tls::{UpstreamTls, UpstreamTlsDocument};
 use super::yaml::quantity::{Delay, Percent};
 use super::yaml::wrappers::{At, Named};
+use crate::header::changes::HeaderChanges;
 use crate::header::field::is_forbidden_in_item;
 use crate::limiter::{ClientShare, Rate};
 

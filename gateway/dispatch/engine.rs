@@ -76,8 +76,8 @@ pub trait Engine: Sync {
         upstream: UpstreamIndex,
     ) -> impl Future<Output = Result<Permit<&FairLimiter>, CallFailure>> + Send;
 
-    /// How long a call to an upstream may take.
-    fn call_timeout(&self, upstream: UpstreamIndex) -> Duration;
+    /// How long a call may take.
+    fn call_timeout(&self, call: &Call) -> Duration;
 
     /// Whether there is memory for one more call's reply.
     fn has_room(&self) -> bool {

@@ -235,7 +235,7 @@ impl<'run, S: Source<'run>, E: Engine> Shared<'run, S, E> {
     async fn call(self, job: &S::Job, channel: &mut E::Channel) -> Made {
         let (call, progress, limit) = (job.call(), job.progress(), job.limit());
         let started = progress.mark_started();
-        let patience = self.engine.call_timeout(call.upstream);
+        let patience = self.engine.call_timeout(call);
         let over_at = started.deadline(call.timeout.map_or(patience, |own| own.min(patience)));
         let deadline = over_at.earlier(limit.deadline());
         let cut_off_at = match limit {

@@ -41,6 +41,7 @@ pub(crate) fn planned(number: usize, upstream: usize) -> PlannedItem {
         subject: subject(number),
         route: None,
         step: Step::Call(Call {
+            route: None,
             upstream: UpstreamIndex(upstream),
             target: format!("/{number}").into(),
             headers: Vec::new(),

@@ -70,6 +70,7 @@ pub(super) fn to_same_place(call: &Call) -> Call {
         headers: of_caller.cloned().collect(),
         spellings: call.spellings.clone(),
         timeout: call.timeout,
+        route: call.route,
         ..Call::new(call.upstream, call.target.clone())
     }
 }

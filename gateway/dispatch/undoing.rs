@@ -158,8 +158,7 @@ impl<E: Engine> Undo<'_, E> {
         let UndoCall { method, call, .. } = undo;
         let Ok(_permit) = self.engine.permit(call.upstream).await else { return Made::Again };
         let progress = Progress::new(Stopwatch::start());
-        let deadline =
-            progress.mark_started().deadline(self.engine.call_timeout(call.upstream)).earlier(over_at);
+        let deadline = progress.mark_started().deadline(self.engine.call_timeout(call)).earlier(over_at);
         let max = self.items.run.limits.max_item_reply;
         // Not the batch's own: a batch whose replies are too large is to be undone as well.
         let budget = ReplyBudget::new(max, max);

@@ -5,6 +5,7 @@ use http::HeaderMap;
 use crate::config::{BatchEndpoint, Settings};
 use crate::dialect::Dialect;
 use crate::header::forwarded::ForwardedBy;
+use crate::header::variables::Variables;
 use crate::plan::Preferences;
 
 /// Who reads the explanation.
@@ -45,6 +46,8 @@ pub struct ExplainContext<'context> {
     pub inherited: &'context HeaderMap,
     /// The fields that the gateway adds about the hop.
     pub hop: &'context ForwardedBy,
+    /// What the variables in configured fields are.
+    pub variables: Variables<'context>,
     /// Who reads it.
     pub audience: Audience,
 }

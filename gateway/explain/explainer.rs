@@ -159,6 +159,7 @@ fn fate_of_call(call: &Call, method: &Method, context: &ExplainContext<'_>) -> F
 fn as_written(template: &CallTemplate, upstream: UpstreamIndex) -> Call {
     Call {
         upstream,
+        route: template.destination.map(|destination| destination.route),
         target: template.href.clone(),
         headers: template.headers.clone(),
         spellings: template.spellings.clone(),
@@ -174,7 +175,8 @@ fn explain_call(
     method: &Method,
     context: &ExplainContext<'_>,
 ) -> ExplainedCall {
-    let timeout = call.timeout.map_or(upstream.timeout.item, |own| own.min(upstream.timeout.item));
+    let most = context.settings.timeout_of(call.route, upstream).item;
+    let timeout = call.timeout.map_or(most, |own| own.min(most));
     ExplainedCall {
         upstream: upstream.name.clone(),
         targets: match context.audience {

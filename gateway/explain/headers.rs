@@ -21,8 +21,9 @@ pub(super) struct ShownHeaders(pub(super) BTreeMap<String, String>);
 impl ShownHeaders {
     /// The fields of a call, except Host, Content-Length, trace context and the deadline, which are added when it is sent.
     pub(super) fn new(call: &Call, upstream: &Upstream, context: &ExplainContext<'_>) -> Self {
-        let changes = &upstream.headers;
-        let shared = CallHeaders::new(context.inherited, &changes.remove, &changes.set, context.hop)
+        let changes = context.settings.changes_of(call.route, upstream);
+        let set = changes.fields(context.variables);
+        let shared = CallHeaders::new(context.inherited, &changes.remove, &set, context.hop)
             .without_of_items(upstream.deadline_header.as_ref());
         let fields = shared.compose(&call.headers);
         let mut shown: BTreeMap<String, String> = BTreeMap::new();

@@ -85,6 +85,7 @@ pub(super) fn ways_in(auth: Option<&Auth>) -> Vec<&'static str> {
     let ways = [
         ("api_keys", auth.api_keys.is_some()),
         ("jwt", auth.jwt.is_some()),
+        ("basic", auth.basic.is_some()),
         ("forward", auth.forward.is_some()),
     ];
     ways.into_iter().filter(|(_, there)| *there).map(|(way, _)| way).collect()

@@ -11,6 +11,7 @@ use crate::config::{self, Settings};
 use crate::dialect::{Dialect, ItemSource};
 use crate::format::{Format, ReadContext};
 use crate::header::forwarded::ForwardedBy;
+use crate::header::variables::Variables;
 use crate::plan::{PlanContext, Preferences, plan};
 
 const CONFIGURATION: &str = r#"
@@ -81,6 +82,7 @@ fn explained(audience: Audience) -> Explanation {
         preferences: Preferences::default(),
         inherited: &inherited,
         hop: &ForwardedBy::default(),
+        variables: Variables::default(),
         audience,
     };
     explain(plan, format, &context)

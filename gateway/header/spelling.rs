@@ -55,6 +55,12 @@ impl Spellings {
         }
     }
 
+    /// Writes a name as it is spelt elsewhere.
+    pub fn adopt(&mut self, name: &HeaderName, elsewhere: &Self) {
+        self.0.retain(|(other, _)| other != name);
+        self.0.extend(elsewhere.find(name).map(|spelling| (name.clone(), spelling)));
+    }
+
     /// Passes a name as it was spelt to `put`, in one piece or several.
     pub fn write(&self, name: &HeaderName, put: impl FnMut(&[u8])) {
         match self.find(name) {

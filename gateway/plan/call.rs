@@ -7,13 +7,15 @@ use http::HeaderName;
 
 use crate::header::field::Fields;
 use crate::header::spelling::Spellings;
-use crate::route::{OriginText, UpstreamIndex};
+use crate::route::{OriginText, RouteIndex, UpstreamIndex};
 
 /// The call for an item.
 #[derive(Debug, PartialEq)]
 pub struct Call {
     /// The upstream to call.
     pub upstream: UpstreamIndex,
+    /// The route that leads there; `None` if the gateway calls for itself.
+    pub route: Option<RouteIndex>,
     /// The path and query of the request line, as the upstream sees it.
     pub target: Box<str>,
     /// The item's own fields.
@@ -34,6 +36,7 @@ impl Call {
     pub fn new(upstream: UpstreamIndex, target: Box<str>) -> Self {
         Self {
             upstream,
+            route: None,
             target,
             headers: Fields::new(),
             spellings: Spellings::default(),

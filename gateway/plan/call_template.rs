@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Method;
 
 use super::call::Call;
-use super::routing::{PlanContext, Seeker, map_references};
+use super::routing::{PlanContext, Seeker, check_body, map_references};
 use crate::batch::{ItemId, ItemIndex, ItemRejection};
 use crate::header::field::Fields;
 use crate::header::spelling::Spellings;
@@ -80,10 +80,12 @@ impl CallTemplate {
                 problem: "leads to another route once its references are filled in",
             });
         };
+        check_body(found.route, filled.body.as_ref())?;
+        let route = Some(found.index);
         let (upstream, target, timeout) = (*upstream, found.url.to_upstream(mapping), self.timeout);
         let (Filled { headers, body, .. }, spellings) = (filled, self.spellings.clone());
         let references = Vec::new();
-        let call = Call { upstream, target, headers, spellings, references, body, timeout };
+        let call = Call { upstream, route, target, headers, spellings, references, body, timeout };
         map_references(call, &self.method, mapping, context)
     }
 }

@@ -155,7 +155,8 @@ pub(super) fn plan_content(
             let (upstream, target) = (*upstream, found.url.to_upstream(mapping));
             let Item { headers, spellings, body, timeout, .. } = item;
             let references = Vec::new();
-            let call = Call { upstream, target, headers, spellings, references, body, timeout };
+            let route = Some(found.index);
+            let call = Call { upstream, route, target, headers, spellings, references, body, timeout };
             map_references(call, &subject.method, mapping, context).map(Step::Call)
         }
     }

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 
 use super::call::Call;
 use super::url::{ItemUrl, parse_item_url};
-use crate::batch::{Groups, ItemRejection};
+use crate::batch::{Bounded, Groups, ItemRejection};
 use crate::header::field::Fields;
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
 use crate::route::{
@@ -91,7 +91,9 @@ impl<'context> PlanContext<'context> {
             return Err(ItemRejection::NoRoute);
         };
         let (upstream, target) = (*upstream, found.url.to_upstream(mapping));
-        map_references(Call { headers, ..Call::new(upstream, target) }, method, mapping, self)
+        let route = Some(found.index);
+        let call = Call { route, headers, ..Call::new(upstream, target) };
+        map_references(call, method, mapping, self)
     }
 
     /// In every way that a server may read the path, it has to lead to the same route.
@@ -145,10 +147,21 @@ pub(super) fn check_route(route: &Route, method: &Method, body: Option<&Bytes>) 
         let allowed = route.methods.allow_value();
         return Err(ItemRejection::MethodNotAllowed { allowed });
     }
+    check_body(route, body)?;
     if *method == Method::TRACE && body.is_some() {
         return Err(ItemRejection::BadBody { problem: "is not allowed with TRACE (RFC 9110 §9.3.8)" });
     }
     Ok(())
+}
+
+/// Whether the route takes a body of this size.
+pub(super) fn check_body(route: &Route, body: Option<&Bytes>) -> Result<(), ItemRejection> {
+    match (route.max_body, body) {
+        (Some(limit), Some(body)) if body.len() > limit => {
+            Err(ItemRejection::OverLimit { what: Bounded::RouteBody, limit })
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
 }
 
 /// Maps the urls in Destination and If, whose fields need the origin of a target and are apart from then on, and adds the

@@ -3,7 +3,7 @@
 use super::admission::{self, of_admission};
 use super::error_reply::ErrorReply;
 use super::table::{self, Row};
-use crate::batch::{AdmissionRefusal, OutcomeKind};
+use crate::batch::{AdmissionRefusal, OutcomeKind, Unit, limit_text};
 use crate::route::{ReferenceProblem, RefusedReference};
 
 /// Why the gateway rejects a single request. Nothing was sent for it. Items have
@@ -52,6 +52,12 @@ pub enum RequestRejection {
         /// The methods that it allows, comma-separated.
         allowed: String,
     },
+    /// The body has more bytes than its route takes.
+    #[error("the request's body is over the limit of {}", limit_text(*.limit, Unit::Bytes, "routes.max_body"))]
+    BodyTooLarge {
+        /// The limit.
+        limit: usize,
+    },
     /// The client is not let in, or not now.
     #[error(transparent)]
     NotAdmitted(AdmissionRefusal),
@@ -70,6 +76,8 @@ pub enum BodyFailure {
     Unreadable,
     /// The client kept the gateway waiting for longer than this many seconds.
     TooSlow(u64),
+    /// It has more bytes than its route takes.
+    TooLarge(usize),
 }
 
 /// The reply to a single request that is rejected.
@@ -93,6 +101,7 @@ const fn row(rejection: &RequestRejection) -> Row {
         RequestRejection::ForbiddenReference { .. } => table::FORBIDDEN_REFERENCE,
         RequestRejection::NoRoute => table::NO_ROUTE,
         RequestRejection::MethodNotAllowed { .. } => table::ITEM_METHOD_NOT_ALLOWED,
+        RequestRejection::BodyTooLarge { .. } => table::REQUEST_TOO_LARGE,
         RequestRejection::NotAdmitted(refusal) => admission::row(refusal),
         RequestRejection::NotImplemented { .. } => table::NOT_IMPLEMENTED,
     }
@@ -102,6 +111,9 @@ const fn row(rejection: &RequestRejection) -> Row {
 #[must_use]
 pub fn of_body(failure: BodyFailure) -> ErrorReply {
     let (row, detail) = match failure {
+        BodyFailure::TooLarge(limit) => {
+            (table::REQUEST_TOO_LARGE, RequestRejection::BodyTooLarge { limit }.to_string())
+        }
         BodyFailure::Unreadable => {
             (table::BODY_UNREADABLE, "the request's body breaks HTTP's framing".to_owned())
         }

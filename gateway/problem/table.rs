@@ -60,6 +60,7 @@ rows! {
     HEADER_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "header_too_large" "http_request_error" "Request header section too large";
     NOT_IMPLEMENTED = NOT_IMPLEMENTED "not_implemented" "http_request_error" "Not supported by the gateway";
     VERSION_NOT_SUPPORTED = HTTP_VERSION_NOT_SUPPORTED "version_not_supported" "http_request_error" "Unsupported HTTP version";
+    REQUEST_TOO_LARGE = PAYLOAD_TOO_LARGE "body_too_large" "http_request_error" "The request's body is too large" "routes.max_body";
     MISDIRECTED = MISDIRECTED_REQUEST "misdirected" "http_request_error" "The connection is for another host";
     MALFORMED_REQUEST = BAD_REQUEST "malformed_request" "http_request_error" "Malformed request";
 }

@@ -39,6 +39,8 @@ pub struct Route {
     pub encoded_slashes: EncodedSlashes,
     /// How to undo what its methods did.
     pub undo: UndoRules,
+    /// The largest body that it takes.
+    pub max_body: Option<usize>,
     /// What it does with a request.
     pub action: RouteAction,
 }
@@ -73,6 +75,7 @@ impl Route {
             coalesce: false,
             encoded_slashes: EncodedSlashes::Refuse,
             undo: UndoRules::default(),
+            max_body: None,
             action,
         }
     }

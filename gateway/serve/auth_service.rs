@@ -4,7 +4,7 @@
 use futures_util::FutureExt;
 use http::{HeaderMap, Method};
 
-use crate::admission::{AuthService, Question};
+use crate::admission::{AuthService, Passwords, Question};
 use crate::clock::{Deadline, Stopwatch};
 use crate::config::ForwardAuth;
 use crate::dispatch::{Attempt, Channel, Engine, Progress, ReplyBudget, UpstreamReply};
@@ -18,6 +18,10 @@ use super::context::Context;
 const MAX_ANSWER: usize = 64 << 10;
 
 impl AuthService for Context {
+    fn passwords(&self) -> &Passwords {
+        &self.gateway().passwords
+    }
+
     async fn ask(&self, forward: &ForwardAuth, question: Question) -> Option<UpstreamReply> {
         let deadline = Deadline::after(forward.timeout);
         // Boxed: it is large, and few requests have one.
@@ -42,7 +46,14 @@ async fn call(
     };
     let reserved = snapshot.settings.reserved_fields();
     let (inherited, spellings) = (&HeaderMap::new(), &Spellings::default());
-    let fields = SharedFields { inherited, spellings, hop: &hop, reserved };
+    let fields = SharedFields {
+        inherited,
+        spellings,
+        hop: &hop,
+        reserved,
+        variables: caller.variables(),
+        policies: &[],
+    };
     let engine = &BatchEngine::new(behalf, fields);
     let progress = Progress::new(Stopwatch::start());
     let budget = ReplyBudget::new(MAX_ANSWER, MAX_ANSWER);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::admission::{Batching, Meter};
+use crate::admission::{Batching, Meter, check_routes};
 use crate::batch::BatchRefusal;
 use crate::clock::Stopwatch;
 use crate::explain::{Audience, ExplainContext, explain};
@@ -80,6 +80,7 @@ async fn run<'gateway>(
     record.independent = plan.independent_members();
     record.after = After::from_dependencies(&plan.dependencies);
     let mut meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
+    check_routes(&mut plan.items, &snapshot.settings.policies, &request.caller.identity);
     let admitted = meter.admit_items(&mut plan.items, Batching::Whole);
     context.limit_fields = meter.fields();
     admitted.map_err(BatchRefusal::NotAdmitted)?;
@@ -115,6 +116,7 @@ fn explained<'gateway>(runner: Runner<'_>, plan: Plan) -> Reply<'gateway> {
         preferences: request.preferences,
         inherited: &request.inherited,
         hop: &request.hop,
+        variables: request.caller.variables(),
         audience: Audience::Client,
     };
     let document = explain(plan, request.input, &context).to_json();

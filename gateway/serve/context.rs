@@ -13,7 +13,7 @@ use http::request::Parts;
 use crate::admission::{Caller, ConnectionInfo, Meter, authenticate};
 use crate::batch::{AdmissionRefusal, ItemResult};
 use crate::clock::Stopwatch;
-use crate::config::BatchEndpoint;
+use crate::config::{BatchEndpoint, RouteAuth};
 use crate::dispatch::CallFailure;
 use crate::header::hops;
 use crate::problem::{self, ErrorReply, Limit};
@@ -97,7 +97,9 @@ impl Context {
     /// Takes note of where the request goes: a batch endpoint and a bulk route have errors, CORS fields and a record of
     /// their own.
     pub(super) fn goes_to(&mut self, target: &Target<'_>, request: &Parts) {
-        let Some(EntryPoint { endpoint, .. }) = target.entry_point() else { return };
+        let Some(EntryPoint { endpoint, .. }) = target.entry_point() else {
+            return self.goes_to_route(target, request);
+        };
         let dialect = endpoint.dialect.of_request(&request.headers);
         self.error_format = ErrorFormat::Batch { dialect, reply: endpoint.reply_format, input: None };
         self.cors = cors::reply_fields(&self.snapshot.settings.cors, &request.headers);
@@ -110,6 +112,14 @@ impl Context {
             gauge.inc();
             self.batch_in_flight = Some(BatchInFlight(gauge));
         }
+    }
+
+    /// A preflight says what it has to say by itself.
+    fn goes_to_route(&mut self, target: &Target<'_>, request: &Parts) {
+        let snapshot = Arc::clone(&self.snapshot);
+        let policy = target.policy(&snapshot.settings);
+        let cors = policy.and_then(|policy| policy.cors.as_ref()).filter(|_| !target.is_preflight());
+        self.cors = cors.map_or(Vec::new(), |cors| cors::reply_fields(cors, &request.headers));
     }
 
     /// The request at an entry point.
@@ -150,12 +160,18 @@ impl Context {
             return Err(AdmissionRefusal::Loop { passed });
         }
         let Some(auth) = &settings.auth else { return Ok(()) };
+        let wanted = target.policy(settings).and_then(|policy| policy.auth);
+        let is_open = |path| match wanted {
+            Some(wanted) => wanted.only().is_none(),
+            None => !auth.covers(path),
+        };
         if let Protection::ByPath(path) = protection
-            && !auth.covers(path)
+            && is_open(path)
         {
             return Ok(());
         }
-        let identity = authenticate(auth, &self.caller, request, self).await?;
+        let only = wanted.and_then(RouteAuth::only);
+        let identity = authenticate(auth, only, &self.caller, request, self).await?;
         Arc::make_mut(&mut self.caller).authenticated(identity);
         Ok(())
     }

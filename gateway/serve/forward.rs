@@ -6,13 +6,13 @@
 use crate::dispatch::CallFailure;
 use crate::format::EncodedBody;
 use crate::problem::{self, BodyFailure, ErrorReply, RequestRejection};
-use crate::route::{NotRouted, Respond, RouteAction};
-use crate::session::{ResetReason, Session};
+use crate::route::{NotRouted, Respond, Route, RouteAction};
+use crate::session::{ResetReason, Session, announced_length};
 use crate::telemetry::ConnectionRefusal;
 
 use super::context::Context;
 use super::handled::Handled;
-use super::proxy::{self, Ended, Failure, ProxyPlan};
+use super::proxy::{self, Ended, Failure, ProxyPlan, Way};
 use super::reply::Reply;
 use super::target::RouteTarget;
 
@@ -36,6 +36,7 @@ pub(super) async fn serve<'gateway>(
         return Err(refuse(RequestRejection::MethodNotAllowed { allowed }));
     }
     context.admit(session, index).map_err(|refusal| refuse(RequestRejection::NotAdmitted(refusal)))?;
+    check_length(session, route).map_err(refuse)?;
     match &route.action {
         RouteAction::Respond(respond) => fixed_answer(respond).map(Handled::Reply),
         RouteAction::Redirect(redirect) => {
@@ -44,7 +45,8 @@ pub(super) async fn serve<'gateway>(
             fixed_answer(&redirect.respond(uri.path(), &query)).map(Handled::Reply)
         }
         RouteAction::Forward { upstream, mapping } => {
-            let plan = ProxyPlan::new(session, context, &target.path, *upstream, mapping).map_err(refuse)?;
+            let way = Way { route: index, max_body: route.max_body, upstream: *upstream, mapping };
+            let plan = ProxyPlan::new(session, context, &target.path, way).map_err(refuse)?;
             let gateway = std::sync::Arc::clone(context.gateway());
             let outcome = proxy::forward(&gateway, session, context, &plan).await;
             context.request.timeline = outcome.timeline;
@@ -52,6 +54,15 @@ pub(super) async fn serve<'gateway>(
             context.request.grpc_status = outcome.grpc_status;
             end(session, context, outcome.ended).await
         }
+    }
+}
+
+/// Refuses a body that says it is larger than the route takes.
+fn check_length(session: &Session, route: &Route) -> Result<(), RequestRejection> {
+    let length = announced_length(&session.req_header().headers);
+    match (route.max_body, length) {
+        (Some(limit), Some(length)) if length > limit as u64 => Err(RequestRejection::BodyTooLarge { limit }),
+        (Some(_) | None, _) => Ok(()),
     }
 }
 
@@ -114,6 +125,7 @@ async fn error_reply(session: &mut Session, context: &Context, failure: Failure)
         }
         Failure::BodyMalformed(fault) => problem::of_fault(fault),
         Failure::BodyUnreadable => problem::of_body(BodyFailure::Unreadable),
+        Failure::BodyTooLarge(limit) => problem::of_body(BodyFailure::TooLarge(limit)),
         Failure::BodyTimeout(limit) => {
             session.linger_for_a_moment();
             let address = session.client_address();

@@ -17,7 +17,6 @@ use crate::state::gateway::Gateway;
 use crate::upstream::error;
 
 use super::context::Context;
-use super::cors;
 use super::handled::Handled;
 use super::limits_document::limits_document;
 use super::reply::Reply;
@@ -98,6 +97,9 @@ impl Front {
         let target = Target::find(settings, session.req_header());
         let target = target.map_err(|rejection| Box::new(problem::of_request(&rejection)))?;
         context.goes_to(&target, session.req_header());
+        if let Some(changes) = target.response_headers(settings) {
+            session.change_reply(changes, context.caller.variables());
+        }
         if target.compresses(settings) {
             session.offer_compression(Arc::clone(&self.gateway.encoders));
         }
@@ -105,8 +107,9 @@ impl Front {
         admitted.map_err(|refusal| Box::new(problem::of_admission(&refusal)))?;
         match target {
             Target::Gateway => Ok(Handled::Reply(Reply::without_body(StatusCode::NO_CONTENT))),
-            Target::Preflight => {
-                let fields = cors::preflight_fields(&settings.cors, &session.req_header().headers);
+            Target::Preflight(preflight) => {
+                context.request.route = preflight.route;
+                let fields = preflight.fields(&session.req_header().headers);
                 Ok(Handled::Reply(Reply::without_body(StatusCode::NO_CONTENT).with_all(fields)))
             }
             Target::LimitsDocument(endpoint) => {

@@ -9,7 +9,7 @@
 //! | `X-Request-Id` | the request's |
 //! | `Proxy-Status`, `Allow`, `WWW-Authenticate`, `Retry-After` | as the [`ErrorReply`] says |
 //! | `RateLimit`, `RateLimit-Policy` | where a limit counted the request |
-//! | CORS fields | at batch endpoints and bulk routes |
+//! | CORS fields | at batch endpoints, bulk routes and routes with `cors` |
 //! | `Content-Type`, `Content-Length` | the body's |
 //!
 //! The connection closes after a reply to a request that was not read to its end, because what follows can't be taken for

@@ -48,8 +48,10 @@ impl<'run> Runner<'run> {
             trace: *trace,
             reservation: memory,
         };
-        let reserved = self.snapshot.settings.reserved_fields();
-        BatchEngine::new(behalf, SharedFields { inherited, spellings, hop, reserved })
+        let settings = &self.snapshot.settings;
+        let (reserved, policies) = (settings.reserved_fields(), settings.policies.as_slice());
+        let variables = caller.variables();
+        BatchEngine::new(behalf, SharedFields { inherited, spellings, hop, reserved, variables, policies })
     }
 
     /// What bounds the dispatch.
@@ -98,6 +100,8 @@ impl<'run> Runner<'run> {
             max_reply: limits.max_reply,
             decider: self.request.execution_policy(self.entry).decider,
             minimal: self.request.preferences.minimal,
+            policies: &snapshot.settings.policies,
+            variables: caller.variables(),
         };
         stitch(items, &context, budget)
     }

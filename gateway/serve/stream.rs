@@ -29,7 +29,7 @@ use super::handled::Handled;
 use super::respond::note_gave_way;
 use super::runner::Runner;
 use super::stream_reply::StreamReply;
-use crate::admission::{Batching, Meter};
+use crate::admission::{Batching, Meter, check_routes};
 use crate::memory::{MemoryExhausted, MemoryReservation};
 use crate::session::Session;
 use crate::state::gateway::Gateway;
@@ -281,7 +281,9 @@ impl<'stream> Stream<'stream> {
         let item = read_line(line, limits);
         let mut line = request.plan_line(item, &mut self.earlier, &snapshot.settings, entry);
         // A single item is admitted or rejected.
-        let admitted = self.meter.admit_items(std::slice::from_mut(&mut line.item), Batching::Streamed);
+        let items = std::slice::from_mut(&mut line.item);
+        check_routes(items, &snapshot.settings.policies, &request.caller.identity);
+        let admitted = self.meter.admit_items(items, Batching::Streamed);
         admitted.map_err(BatchRefusal::NotAdmitted)?;
         self.dispatch.start(position, line, bytes);
         Ok(())

@@ -4,6 +4,8 @@
 //! decides nothing that only an authenticated caller may learn: whether a route exists, and which methods it takes,
 //! is for the route's handler to say.
 
+use std::sync::Arc;
+
 use http::Method;
 use http::header;
 use http::request::Parts;
@@ -11,11 +13,12 @@ use http::request::Parts;
 use crate::config::{BatchEndpoint, BulkRoute, OtherMethods, RoutePolicy, Settings};
 use crate::dialect::Feature;
 use crate::format::{Bulk, Format, is_ndjson};
+use crate::header::changes::HeaderChanges;
 use crate::plan::Preferences;
 use crate::problem::RequestRejection;
 use crate::route::{CanonicalPath, NotRouted, RequestFacts, Route, RouteIndex, Strictness, authority_of};
 
-use super::cors;
+use super::cors::{self, Preflight};
 use super::entry_point::EntryPoint;
 use super::error_format::content_type;
 use super::validate::is_about_the_gateway;
@@ -24,8 +27,8 @@ use super::validate::is_about_the_gateway;
 pub(crate) enum Target<'settings> {
     /// `OPTIONS` about the gateway itself.
     Gateway,
-    /// A browser asks whether a page may send a batch (Fetch §3.2.2).
-    Preflight,
+    /// A browser asks whether a page may send a batch, or a request for a route with `cors` (Fetch §3.2.2).
+    Preflight(Preflight<'settings>),
     /// The limits of a batch endpoint.
     LimitsDocument(&'settings BatchEndpoint),
     /// A batch, or the records of a bulk request. The method may be one that a batch endpoint does not take.
@@ -75,22 +78,36 @@ impl<'settings> Target<'settings> {
         if let Some(bulk) = bulk_route.filter(|bulk| brings_records(bulk, request)) {
             return Ok(Self::Batch(EntryPoint::bulk(bulk)));
         }
-        let (authority, method) = (authority_of(request), &request.method);
-        let facts = RequestFacts { authority, method, own: &[], shared: &request.headers };
+        if let Some(preflight) = preflight(settings, &path, request) {
+            return Ok(Self::Preflight(preflight));
+        }
+        let facts = facts_of(request, &request.method);
         let route = settings.routes.route(&path, &facts);
+        if let Ok((index, _)) = &route
+            && is_open_in_one_reading(settings, &path, *index, &facts)
+        {
+            let problem = "has a path that servers could read as one to which other clients have access";
+            return Err(RequestRejection::ForbiddenUrl { problem });
+        }
         Ok(Self::Route(RouteTarget { path, route, is_bulk_path: bulk_route.is_some() }))
     }
 
     /// `None`: the request is for a route.
-    fn at_endpoint(endpoint: &'settings BatchEndpoint, settings: &Settings, request: &Parts) -> Option<Self> {
+    fn at_endpoint(
+        endpoint: &'settings BatchEndpoint,
+        settings: &'settings Settings,
+        request: &Parts,
+    ) -> Option<Self> {
         let refuses_others = endpoint.other_methods == OtherMethods::Refuse;
+        let preflight = || Preflight::at_endpoint(&settings.cors, request);
         match request.method {
             Method::POST if is_stream(endpoint, request) => Some(Self::Stream(endpoint)),
             Method::POST => Some(Self::Batch(EntryPoint::batch(endpoint))),
             Method::GET | Method::HEAD if refuses_others => Some(Self::LimitsDocument(endpoint)),
-            _ if cors::is_allowed_preflight(&settings.cors, request) => Some(Self::Preflight),
-            _ if refuses_others => Some(Self::Batch(EntryPoint::batch(endpoint))),
-            _ => None,
+            _ => {
+                let otherwise = || refuses_others.then(|| Self::Batch(EntryPoint::batch(endpoint)));
+                preflight().map(Self::Preflight).or_else(otherwise)
+            }
         }
     }
 
@@ -99,7 +116,18 @@ impl<'settings> Target<'settings> {
         match self {
             Self::LimitsDocument(endpoint) | Self::Stream(endpoint) => Some(EntryPoint::batch(endpoint)),
             Self::Batch(entry) => Some(*entry),
-            Self::Gateway | Self::Preflight | Self::Route(_) => None,
+            Self::Gateway | Self::Preflight(_) | Self::Route(_) => None,
+        }
+    }
+
+    /// The fields that its replies get and lose.
+    pub(super) fn response_headers<'all>(
+        &'all self,
+        settings: &'all Settings,
+    ) -> Option<&'all Arc<HeaderChanges>> {
+        match self.entry_point() {
+            Some(entry) => entry.endpoint.response_headers.as_ref(),
+            None => self.policy(settings)?.response_headers.as_ref(),
         }
     }
 
@@ -113,13 +141,25 @@ impl<'settings> Target<'settings> {
 
     /// What its route decides about requests and replies.
     pub(super) fn policy<'all>(&self, settings: &'all Settings) -> Option<&'all RoutePolicy> {
-        let Self::Route(RouteTarget { route: Ok((index, _)), .. }) = self else { return None };
-        settings.policy(*index)
+        settings.policy(self.route()?)
+    }
+
+    pub(super) const fn is_preflight(&self) -> bool {
+        matches!(self, Self::Preflight(_))
+    }
+
+    /// The route that it is for.
+    pub(super) fn route(&self) -> Option<RouteIndex> {
+        match self {
+            Self::Route(RouteTarget { route, .. }) => route.as_ref().ok().map(|(index, _)| *index),
+            Self::Preflight(preflight) => preflight.route,
+            Self::Gateway | Self::LimitsDocument(_) | Self::Batch(_) | Self::Stream(_) => None,
+        }
     }
 
     pub(super) const fn protection(&self) -> Protection<'_> {
         match self {
-            Self::Gateway | Self::Preflight => Protection::Open,
+            Self::Gateway | Self::Preflight(_) => Protection::Open,
             Self::Route(RouteTarget { path, is_bulk_path: false, .. }) => Protection::ByPath(path),
             Self::LimitsDocument(_)
             | Self::Batch(_)
@@ -127,6 +167,40 @@ impl<'settings> Target<'settings> {
             | Self::Route(RouteTarget { is_bulk_path: true, .. }) => Protection::Always,
         }
     }
+}
+
+/// What a request with this method and these fields shows to the table of routes.
+fn facts_of<'request>(request: &'request Parts, method: &'request Method) -> RequestFacts<'request> {
+    RequestFacts { authority: authority_of(request), method, own: &[], shared: &request.headers }
+}
+
+/// The preflight of a request for a route whose pages the gateway knows.
+fn preflight<'settings>(
+    settings: &'settings Settings,
+    path: &CanonicalPath,
+    request: &Parts,
+) -> Option<Preflight<'settings>> {
+    let method = cors::asked_method(request)?;
+    let (index, route) = settings.routes.find(path, &facts_of(request, &method))?;
+    let cors = settings.policy(index)?.cors.as_ref()?;
+    Some(Preflight::at_route(cors, index, &route.methods))
+}
+
+/// Whether a server could read the path as one of a route with another `auth`.
+fn is_open_in_one_reading(
+    settings: &Settings,
+    path: &CanonicalPath,
+    index: RouteIndex,
+    facts: &RequestFacts<'_>,
+) -> bool {
+    let auth_of = |index: RouteIndex| settings.policy(index).and_then(|policy| policy.auth);
+    if settings.policies.iter().all(|policy| policy.auth.is_none()) {
+        return false;
+    }
+    let leads_elsewhere = |read: &CanonicalPath| {
+        settings.routes.find(read, facts).is_some_and(|(other, _)| auth_of(other) != auth_of(index))
+    };
+    path.other_readings().any(|reading| leads_elsewhere(&reading.path))
 }
 
 /// A GET or DELETE at a bulk route has records only if its query does.

@@ -120,6 +120,10 @@ impl Compressor {
         Ok(if encoder.ready() < LEAVES_AT { Bytes::new() } else { encoder.take() })
     }
 
+    pub(super) const fn holds_back(&self) -> bool {
+        self.holds_back
+    }
+
     /// Returns all that is left to be sent of what was pushed.
     ///
     /// # Errors

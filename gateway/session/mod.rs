@@ -25,17 +25,18 @@
 //!
 //! # What it does not do
 //!
-//! It does not check or change heads, but for compression (`compression`), and has no opinion about status codes. How the connection below it watches,
+//! It does not check heads, and changes none but as the configuration says (`shaped_reply`); it has no opinion about status codes. How the connection below it watches,
 //! buffers and checks bytes is the listener's business; the session only passes on wishes ([`ConnectionControl`]).
 
 pub(crate) mod body_rate;
-mod compressed_reply;
 mod compression;
 mod connection_control;
 mod http1;
 mod http2;
+mod reply_changes;
 mod rest;
 mod seen;
+mod shaped_reply;
 mod unread;
 
 use std::borrow::Cow;
@@ -57,6 +58,7 @@ use crate::header::hop;
 use crate::transport::handshake_facts::{client_name, is_misdirected};
 
 use compression::ReplyCompression;
+use reply_changes::ReplyChanges;
 
 pub(crate) use compression::Compressed;
 pub(crate) use connection_control::{ConnectionControl, FindControl};
@@ -86,6 +88,7 @@ pub(crate) struct Session {
     bytes_in: u64,
     /// Bytes of the reply's body that were written.
     bytes_out: u64,
+    changes: Option<Box<ReplyChanges>>,
     compression: ReplyCompression,
 }
 
@@ -119,6 +122,7 @@ impl Session {
             may_send: false,
             bytes_in: 0,
             bytes_out: 0,
+            changes: None,
             compression: ReplyCompression::Off,
         }
     }
@@ -238,7 +242,7 @@ impl Session {
         rest: Rest,
     ) -> pingora::Result<()> {
         self.answered = Some(header.status);
-        self.begin_compression(&mut header, rest)?;
+        self.shape_head(&mut header, rest)?;
         match &mut self.protocol {
             Protocol::Http1(http1) => {
                 self.left = announced_length(&header.headers);

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::admission::Passwords;
 use crate::memory::{EncoderMemory, MemoryBudget};
 use crate::telemetry::{AccessLog, Metrics, RecentBatches, Traces};
 use crate::upstream::health_check::start_checks;
@@ -36,6 +37,7 @@ pub(crate) struct Gateway {
     pub(crate) memory: MemoryBudget,
     /// The memory for encoders of compressed replies.
     pub(crate) encoders: Arc<EncoderMemory>,
+    pub(crate) passwords: Passwords,
     pub(crate) activity: Activity,
     draining: AtomicBool,
     /// Turns true when the gateway stops accepting, and asks exchanges that could last for hours to end.
@@ -56,6 +58,7 @@ impl Gateway {
             traces,
             memory,
             encoders,
+            passwords: Passwords::default(),
             activity: Activity::default(),
             draining: AtomicBool::new(false),
             ending: watch::Sender::new(false),

@@ -5,13 +5,15 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
-use crate::batch::ResultBody;
+use crate::batch::{ItemResult, ResultBody};
+use crate::config::RoutePolicy;
 use crate::dialect::Decider;
 use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::format::{CodingError, codings_of, decode_reply, is_xml, xml};
 use crate::header::field::Fields;
 use crate::header::hop::{Kept, hop_by_hop_fields};
 use crate::header::spelling::Spellings;
+use crate::header::variables::Variables;
 use crate::route::{
     FIELDS_WITH_URLS, ReplyUrls, RouteAction, RouteIndex, RouteTable, UpstreamIndex, has_dav_replies,
 };
@@ -32,6 +34,20 @@ pub struct StitchContext<'context> {
     pub decider: Decider,
     /// `return=minimal`: items below 400 have no headers and no body.
     pub minimal: bool,
+    /// What each route decides; a route's index points here.
+    pub policies: &'context [RoutePolicy],
+    /// What the variables in configured fields are.
+    pub variables: Variables<'context>,
+}
+
+impl StitchContext<'_> {
+    /// Changes the fields of a result as its route wants.
+    pub(crate) fn change_fields(&self, result: &mut ItemResult, route: Option<RouteIndex>) {
+        let policy = route.and_then(|route| self.policies.get(route.0));
+        if let Some(changes) = policy.and_then(|policy| policy.response_headers.as_deref()) {
+            changes.apply(&mut result.headers, &mut result.spellings, self.variables);
+        }
+    }
 }
 
 /// Where a reply came from.

@@ -84,6 +84,7 @@ fn stitch_item(
             gateway_made(subject, problem::of_failure(failure, sent, &method))
         }
     };
+    context.change_fields(&mut result, route);
     if context.minimal && !result.is_failed() {
         result.headers.clear();
         result.body = ResultBody::Absent;

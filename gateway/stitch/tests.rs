@@ -11,6 +11,7 @@ use crate::clock::Stopwatch;
 use crate::dialect::Decider;
 use crate::dispatch::{CallFailure, DispatchedItem, Outcome, Sent, Timeline, UpstreamReply};
 use crate::header::spelling::Spellings;
+use crate::header::variables::Variables;
 use crate::route::{
     CanonicalPath, Mapping, PathPattern, Route, RouteAction, RouteIndex, RouteTable, Strictness,
     UpstreamIndex,
@@ -44,6 +45,8 @@ fn stitched(item: DispatchedItem, minimal: bool) -> (ItemResult, ItemReport) {
         max_reply: 5000,
         decider: Decider::default(),
         minimal,
+        policies: &[],
+        variables: Variables::default(),
     };
     let (mut results, mut reports) = stitch(vec![item], &context, &mut BodyBudget::new(context.max_reply));
     (results.results.remove(0), reports.remove(0))
@@ -132,6 +135,8 @@ fn replies_that_are_decoded_in_vain_are_bounded_together() {
         max_reply: 5000,
         decider: Decider::default(),
         minimal: false,
+        policies: &[],
+        variables: Variables::default(),
     };
     let (_, reports) = stitch(items().collect(), &context, &mut BodyBudget::new(context.max_reply));
     let mut budget = BodyBudget::new(context.max_reply);

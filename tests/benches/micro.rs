@@ -10,6 +10,7 @@ use batchgate::dispatch::{DispatchedItem, Outcome, Timeline, UpstreamReply};
 use batchgate::format::multipart::SetReply;
 use batchgate::format::{EncodedBody, Format, ReadContext};
 use batchgate::header::spelling::Spellings;
+use batchgate::header::variables::Variables;
 use batchgate::plan::{Plan, PlanContext, plan};
 use batchgate::route::{Mapping, PathPattern, Route, RouteAction, RouteIndex, RouteTable, UpstreamIndex};
 use batchgate::stitch::{BodyBudget, ItemReport, StitchContext, stitch};
@@ -212,6 +213,8 @@ fn stitched(items: Vec<DispatchedItem>, routes: &RouteTable) -> (MultiStatus, Ve
         max_reply: 1 << 30,
         decider: Decider::default(),
         minimal: false,
+        policies: &[],
+        variables: Variables::default(),
     };
     stitch(items, &context, &mut BodyBudget::new(context.max_reply))
 }

@@ -106,7 +106,7 @@ impl<'fake> Engine for &'fake Fake {
         FairLimiter::acquire(limiter, flow).await.map_err(CallFailure::from)
     }
 
-    fn call_timeout(&self, _: UpstreamIndex) -> Duration {
+    fn call_timeout(&self, _: &Call) -> Duration {
         Duration::from_millis(500)
     }
 }

@@ -113,7 +113,7 @@ impl<'service> Engine for &'service Service {
         FairLimiter::acquire(&self.limiter.0, &self.limiter.1).await.map_err(CallFailure::from)
     }
 
-    fn call_timeout(&self, _: UpstreamIndex) -> Duration {
+    fn call_timeout(&self, _: &Call) -> Duration {
         Duration::from_millis(500)
     }
 }

@@ -8,14 +8,14 @@
 
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
+    HeaderMap, HeaderValue, IF_NONE_MATCH, VARY,
 };
 use http::{Method, StatusCode, Version};
 
 use super::encode::ReplyCoding;
 use crate::format::accept::parse_weight;
 use crate::format::media::compresses;
-use crate::header::outside_quotes;
+use crate::header::lists;
 
 /// A body of fewer bytes fits in a packet as it is.
 const LEAST: u64 = 1024;
@@ -45,11 +45,11 @@ pub(crate) struct Compression {
 impl Compression {
     /// Decides about the reply with this head.
     pub(crate) fn decide(asked: Asked<'_>, status: StatusCode, reply: &HeaderMap) -> Self {
-        let varies = !is_said(reply, &VARY, "*") && !is_said(reply, &VARY, ACCEPT_ENCODING.as_str());
+        let varies = !lists(reply, &VARY, "*") && !lists(reply, &VARY, ACCEPT_ENCODING.as_str());
         if status == StatusCode::NOT_MODIFIED {
             return Self { coding: None, etag: weak_as_asked(asked.headers, reply), varies };
         }
-        if !is_compressible(status, reply) || is_said(asked.headers, &CACHE_CONTROL, "no-transform") {
+        if !is_compressible(status, reply) || lists(asked.headers, &CACHE_CONTROL, "no-transform") {
             return Self::default();
         }
         // A client of HTTP/1.0 would take a body without a length for complete when it breaks off.
@@ -79,18 +79,12 @@ fn is_compressible(status: StatusCode, reply: &HeaderMap) -> bool {
         && !reply.contains_key(CONTENT_ENCODING)
         && !reply.contains_key(CONTENT_RANGE)
         && !DIGESTS.iter().any(|name| reply.contains_key(*name))
-        && !is_said(reply, &CACHE_CONTROL, "no-transform")
+        && !lists(reply, &CACHE_CONTROL, "no-transform")
         && media_type.is_some_and(compresses)
 }
 
 fn length(reply: &HeaderMap) -> Option<u64> {
     reply.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// Whether a list field has this member.
-fn is_said(headers: &HeaderMap, name: &HeaderName, member: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| outside_quotes(value, ',')).any(|said| said.trim().eq_ignore_ascii_case(member))
 }
 
 /// The coding with the highest weight; of several, the first of [`ReplyCoding::ALL`], which is the fastest. `None`: the client
@@ -132,11 +126,13 @@ fn weakened(etag: &HeaderValue) -> Option<HeaderValue> {
 /// it stored (RFC 9111 §4.3.4).
 fn weak_as_asked(request: &HeaderMap, reply: &HeaderMap) -> Option<HeaderValue> {
     let weak = weakened(reply.get(ETAG)?)?;
-    is_said(request, &IF_NONE_MATCH, weak.to_str().ok()?).then_some(weak)
+    lists(request, &IF_NONE_MATCH, weak.to_str().ok()?).then_some(weak)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     fn fields(written: &[(&str, &str)]) -> HeaderMap {

@@ -113,7 +113,7 @@ impl Exchange<'_> {
     /// A connection to a target, idle or new.
     async fn connect(&mut self) -> Result<(Lease, Connection), CallFailure> {
         let (upstream, needs) = (self.job.upstream, self.job.plan.needs());
-        let until = self.ends.earlier(Deadline::after(upstream.settings.timeout.item));
+        let until = self.ends.earlier(Deadline::after(self.job.plan.timeout.item));
         let Self { session, failover, .. } = self;
         let method = &session.req_header().method;
         let idle = |peer: Arc<Peer>| async move { Connection::idle(upstream, &peer, needs, method).await };
@@ -181,7 +181,7 @@ impl Exchange<'_> {
             self.note(Lost { failure, is_sent: true, is_stale: false });
             return self.fail(replied.begun, failure).await;
         }
-        let (ends, item) = (self.ends, self.job.upstream.settings.timeout.item);
+        let (ends, item) = (self.ends, self.job.plan.timeout.item);
         let left = || ends.remaining().min(item);
         match self.retries.after_reply(status, &replied.head.headers, left) {
             Next::Retry(retry) => {
@@ -202,6 +202,6 @@ impl Exchange<'_> {
 
     /// The time for a pause before the next attempt: no longer than an item would have.
     fn left(&self) -> Duration {
-        self.ends.remaining().min(self.job.upstream.settings.timeout.item)
+        self.ends.remaining().min(self.job.plan.timeout.item)
     }
 }

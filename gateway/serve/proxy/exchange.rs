@@ -80,7 +80,8 @@ impl<'exchange> Exchange<'exchange> {
     ) -> Self {
         let Job { upstream, context, plan, .. } = job;
         let body_timeout = context.snapshot.settings.limits.body_timeout;
-        let upload = Upload::new(session, plan.framing, (!plan.is_grpc).then_some(body_timeout));
+        let patience = (!plan.is_grpc).then_some(body_timeout);
+        let upload = Upload::new(session, plan.framing, plan.max_body, patience);
         let retries = Retries::new(upstream, &session.req_header().method);
         Self {
             job,
@@ -96,7 +97,7 @@ impl<'exchange> Exchange<'exchange> {
             sent: Sent::No,
             lost: None,
             kept: None,
-            ends: Deadline::after(upstream.settings.timeout.request()),
+            ends: Deadline::after(job.plan.timeout.request()),
         }
     }
 
@@ -130,7 +131,7 @@ impl<'exchange> Exchange<'exchange> {
         match self.lasting.as_ref().map(|lasting| lasting.kind) {
             _ if self.job.plan.is_grpc => None,
             None => Some(self.ends),
-            Some(LongLivedKind::Stream) => self.job.upstream.settings.timeout.stream().map(|_| self.ends),
+            Some(LongLivedKind::Stream) => self.job.plan.timeout.stream().map(|_| self.ends),
             Some(
                 LongLivedKind::Websocket | LongLivedKind::Upgrade | LongLivedKind::Sse | LongLivedKind::Grpc,
             ) => None,
@@ -159,6 +160,7 @@ impl<'exchange> Exchange<'exchange> {
                 None
             }
             FromClient::Gone => Some(Ended::ClientGone),
+            FromClient::TooLarge(limit) => Some(Ended::Failed(Failure::BodyTooLarge(limit))),
             FromClient::TooSlow => {
                 let limit = self.job.context.snapshot.settings.limits.body_timeout;
                 Some(Ended::Failed(Failure::BodyTimeout(limit)))

@@ -101,7 +101,7 @@ impl Exchange<'_> {
 
     fn waits(&self) -> Waits {
         let becomes_stream = (self.job.plan.is_grpc && self.lasting.is_none())
-            .then(|| Deadline::after(self.job.upstream.settings.timeout.item));
+            .then(|| Deadline::after(self.job.plan.timeout.item));
         Waits {
             patience: Patience::new(self.patience_for_head()),
             retry: self.retries.attempt_limit().filter(|_| !self.job.plan.is_grpc).map(Deadline::after),
@@ -128,7 +128,7 @@ impl Exchange<'_> {
 
     /// The head of a gRPC stream may come with its first message, hours later. A client that has a deadline says so.
     fn patience_for_head(&self) -> Option<Duration> {
-        let timeout = &self.job.upstream.settings.timeout;
+        let timeout = &self.job.plan.timeout;
         if !self.job.plan.is_grpc {
             return Some(timeout.item);
         }

@@ -38,6 +38,7 @@ mod upstream;
 mod websocket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Deadline;
 use crate::dispatch::CallFailure;
@@ -52,7 +53,7 @@ use exchange::Exchange;
 use plan::Job;
 
 pub(crate) use outcome::{Ended, Failure, Outcome};
-pub(crate) use plan::ProxyPlan;
+pub(crate) use plan::{ProxyPlan, Way};
 pub(crate) use tunnel::Tunnel;
 
 /// Serves a request by forwarding it.
@@ -66,7 +67,7 @@ pub(crate) async fn forward(
         return Ended::Failed(Failure::not_sent(CallFailure::Internal)).into();
     };
     let permit = tokio::select! {
-        permit = take_permit(upstream, context) => permit,
+        permit = take_permit(upstream, context, plan.timeout.item) => permit,
         () = gone_while_waiting(session) => return Ended::ClientGone.into(),
     };
     let permit = match permit {
@@ -91,6 +92,7 @@ async fn gone_while_waiting(session: &mut Session) {
 async fn take_permit(
     upstream: &Upstream,
     context: &Context,
+    patience: Duration,
 ) -> Result<Permit<Arc<FairLimiter>>, CallFailure> {
     let flow = Flow::new(context.caller.client());
     if let Some(permit) = FairLimiter::try_acquire(Arc::clone(&upstream.limiter), &flow) {
@@ -98,7 +100,7 @@ async fn take_permit(
     }
     let _queued = Queued::new(upstream, &flow);
     let permit = FairLimiter::acquire(Arc::clone(&upstream.limiter), &flow);
-    match Deadline::after(upstream.settings.timeout.item).race(permit).await {
+    match Deadline::after(patience).race(permit).await {
         Some(permit) => permit.map_err(CallFailure::from),
         None if flow.was_held_back() => Err(CallFailure::ClientShareTimeout),
         None => Err(CallFailure::QueueTimeout),

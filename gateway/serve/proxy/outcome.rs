@@ -51,6 +51,8 @@ pub(crate) enum Failure {
     BodyMalformed(Fault),
     /// The client's body breaks HTTP's framing otherwise.
     BodyUnreadable,
+    /// The client's body has more bytes than its route takes.
+    BodyTooLarge(usize),
     /// The client's body came too slowly.
     BodyTimeout(Duration),
 }

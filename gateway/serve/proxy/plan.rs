@@ -4,10 +4,12 @@
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
+use crate::config::UpstreamTimeouts;
+use crate::header::changes::HeaderChanges;
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, ReferenceRules, RequestFacts, Strictness, UpstreamIndex,
+    CanonicalPath, Mapping, OriginText, ReferenceRules, RequestFacts, RouteIndex, Strictness, UpstreamIndex,
     has_dav_replies,
 };
 use crate::session::{Session, announced_length};
@@ -22,6 +24,10 @@ use crate::upstream::instance::Upstream;
 /// How a request is forwarded.
 pub(crate) struct ProxyPlan {
     pub(super) upstream: UpstreamIndex,
+    pub(super) route: RouteIndex,
+    pub(super) timeout: UpstreamTimeouts,
+    /// The most bytes of a body that the route takes.
+    pub(super) max_body: Option<usize>,
     pub(super) mapping: Mapping,
     /// The upstream's path, where it is not the client's.
     pub(super) path: Option<String>,
@@ -36,6 +42,23 @@ pub(crate) struct ProxyPlan {
     /// The protocol that the client wants to switch to (RFC 9110 §7.8).
     pub(super) upgrade: Option<HeaderValue>,
     pub(super) is_grpc: bool,
+}
+
+/// The route of a request, and where it leads.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'route> {
+    pub(crate) route: RouteIndex,
+    /// The most bytes of a body that the route takes.
+    pub(crate) max_body: Option<usize>,
+    pub(crate) upstream: UpstreamIndex,
+    pub(crate) mapping: &'route Mapping,
+}
+
+impl<'exchange> Job<'exchange> {
+    /// The fields that the configuration sets and removes.
+    pub(super) fn changes(self) -> &'exchange HeaderChanges {
+        self.context.snapshot.settings.changes_of(Some(self.plan.route), &self.upstream.settings)
+    }
 }
 
 /// A request that is forwarded, and everything that is known about it.
@@ -57,13 +80,18 @@ impl ProxyPlan {
         session: &mut Session,
         context: &Context,
         path: &CanonicalPath,
-        upstream: UpstreamIndex,
-        mapping: &Mapping,
+        way: Way<'_>,
     ) -> Result<Self, RequestRejection> {
         let framing = framing(session);
         let request = session.req_header();
+        let Way { route, max_body, upstream, mapping } = way;
+        let settings = &context.snapshot.settings;
+        let timeout = settings.upstream(upstream).map(|upstream| settings.timeout_of(Some(route), upstream));
         Ok(Self {
             upstream,
+            route,
+            timeout: timeout.unwrap_or_default(),
+            max_body,
             mapping: mapping.clone(),
             maps_bodies: !mapping.is_identity() && has_dav_replies(&request.method),
             path: upstream_path(request, mapping),

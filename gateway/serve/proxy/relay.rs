@@ -32,6 +32,8 @@ const ANSWERED_CALL: Duration = Duration::from_secs(1);
 enum Event {
     Flushed(std::io::Result<()>),
     Body(pingora::Result<Option<Bytes>>),
+    /// Nothing more of the body is there yet, and an encoder holds back some of what came.
+    Quiet,
     Client(FromClient),
     /// No byte in either direction for too long.
     Idle,
@@ -150,6 +152,7 @@ impl Exchange<'_> {
                     self.take_piece(relay, piece, &mut becomes_stream).await?;
                     patience.renew();
                 }
+                Event::Quiet => self.write(None, &mut becomes_stream).await?,
                 Event::Body(Ok(None)) => {
                     relay.trailers = relay.begun.reader.trailers().await.map_err(Broken::Upstream)?;
                     return Ok(());
@@ -171,7 +174,7 @@ impl Exchange<'_> {
                 Event::Lasts => {
                     becomes_stream = None;
                     if self.begin_stream() {
-                        patience = Patience::new(self.job.upstream.settings.timeout.idle);
+                        patience = Patience::new(self.job.plan.timeout.idle);
                     }
                 }
                 Event::Drains => {
@@ -195,9 +198,12 @@ impl Exchange<'_> {
         let waits_for_upstream = self.lasting.is_some() || self.upload.is_done || !has_room;
         let is_events = self.lasting.as_ref().is_some_and(|lasting| lasting.kind == LongLivedKind::Sse);
         let Self { session, upload, job, .. } = self;
+        let holds_back = session.holds_back();
         tokio::select! {
             flushed = writer.flush(), if !writer.is_drained() && !*is_writer_broken => Event::Flushed(flushed),
             body = reader.body() => Event::Body(body),
+            // Not ready at once, so what is there of the body comes first.
+            () = tokio::task::yield_now(), if holds_back => Event::Quiet,
             from_client = upload.next(session, has_room) => Event::Client(from_client),
             () = patience.over(), if waits_for_upstream => Event::Idle,
             () = come(becomes_stream) => Event::Lasts,
@@ -221,14 +227,23 @@ impl Exchange<'_> {
         if piece.is_empty() {
             return Ok(());
         }
-        self.write(piece, becomes_stream).await
+        self.write(Some(piece), becomes_stream).await
     }
 
-    /// Writes a piece. While a client is slow to take it, the permit may be given back and `timeout.request` still counts.
-    async fn write(&mut self, piece: Bytes, becomes_stream: &mut Option<Deadline>) -> Result<(), Broken> {
+    /// Writes a piece, or what an encoder has held back. While a client is slow to take it, the permit may be given back and `timeout.request` still counts.
+    async fn write(
+        &mut self,
+        piece: Option<Bytes>,
+        becomes_stream: &mut Option<Deadline>,
+    ) -> Result<(), Broken> {
         let limit = self.limit_in_all();
         let Self { session, permit, .. } = self;
-        let mut write = std::pin::pin!(session.write_response_body(piece, Rest::Follows));
+        let mut write = std::pin::pin!(async {
+            match piece {
+                Some(piece) => session.write_response_part(piece).await,
+                None => session.flush_reply().await,
+            }
+        });
         loop {
             tokio::select! {
                 biased;
@@ -254,7 +269,7 @@ impl Exchange<'_> {
 
     /// The limit between two pieces of the body.
     fn patience_for_body(&self, body: &Body) -> Option<Duration> {
-        let timeout = &self.job.upstream.settings.timeout;
+        let timeout = &self.job.plan.timeout;
         if self.streams(body) { timeout.idle } else { Some(timeout.item) }
     }
 
@@ -267,7 +282,7 @@ impl Exchange<'_> {
         let after = match body {
             _ if self.lasting.is_some() => return None,
             _ if self.job.plan.is_grpc => ANSWERED_CALL,
-            Body::Unsized => self.job.upstream.settings.timeout.item,
+            Body::Unsized => self.job.plan.timeout.item,
             Body::None | Body::Sized | Body::Mapped => return None,
         };
         Some(Deadline::after(after))
@@ -354,7 +369,7 @@ impl Exchange<'_> {
             return Ended::ClientGone;
         }
         self.permit = None;
-        let idle = self.job.upstream.settings.timeout.idle;
+        let idle = self.job.plan.timeout.idle;
         Ended::Upgraded(Box::new(Tunnel::new(stream, early, lasting, idle)))
     }
 }

@@ -11,6 +11,7 @@ use crate::format::{self, xml};
 use crate::header::X_REQUEST_ID;
 use crate::header::hop::{Kept, hop_by_hop_fields};
 use crate::route::{FIELDS_WITH_URLS, ReplyUrls};
+use crate::serve::cors;
 use crate::session::{Rest, Session};
 use crate::upstream::error;
 
@@ -84,6 +85,9 @@ pub(super) fn final_head(
     }
     map_urls(head, job)?;
     head.insert_header(X_REQUEST_ID, job.context.caller.request_id.as_str())?;
+    if !job.context.cors.is_empty() {
+        cors::replace(head, &job.context.cors)?;
+    }
     for (name, value) in &job.context.limit_fields {
         head.append_header(name.clone(), value.as_str())?;
     }

@@ -66,7 +66,7 @@ pub(super) fn head(
     set_url(&mut head, request, job, peer, over)?;
     let head = match over {
         Over::Http1 => {
-            let changes = &job.upstream.settings.headers;
+            let changes = job.changes();
             let canonical = Spellings::default();
             let written =
                 |name: &HeaderName| field_names::spelt(name, changes.spellings_of(name, &canonical));
@@ -95,7 +95,7 @@ fn set_fields(
     hop: &Hop<'_>,
 ) -> pingora::Result<()> {
     let Job { upstream, context, plan, .. } = job;
-    let settings = &upstream.settings;
+    let changes = job.changes();
     head.remove_header(&header::EXPECT);
     for name in of_the_gateway(&head.headers, context).into_iter().chain(claims_of_the_hop(&head.headers)) {
         head.remove_header(&name);
@@ -106,14 +106,14 @@ fn set_fields(
     if let Some(forwards) = max_forwards(&request.method, &request.headers) {
         head.insert_header(header::MAX_FORWARDS, forwards.saturating_sub(1))?;
     }
-    let set = settings.headers.set.iter().map(|(name, _)| name);
-    let decided: Vec<_> = settings.headers.remove.iter().chain(set).collect();
+    let set = changes.set.iter().map(|(name, _)| name);
+    let decided: Vec<_> = changes.remove.iter().chain(set).collect();
     let is_decided = |name: &&HeaderName| decided.iter().any(|decided| same_to_cgi(decided, name));
     for name in head.headers.keys().filter(is_decided).cloned().collect::<Vec<_>>() {
         head.remove_header(&name);
     }
-    for (name, value) in &settings.headers.set {
-        head.insert_header(field_names::spelt(name, &settings.headers.spellings), value.clone())?;
+    for (name, value) in changes.filled(context.caller.variables()) {
+        head.insert_header(field_names::spelt(name, &changes.spellings), value)?;
     }
     for (name, value) in &plan.hop.fields {
         head.insert_header(field_names::canonical(name), value.clone())?;

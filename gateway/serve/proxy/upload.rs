@@ -21,6 +21,9 @@ pub(super) struct Upload {
     pub(super) is_done: bool,
     /// Bytes that are still to come, where the length is known.
     left: Option<u64>,
+    /// The most bytes that the route takes.
+    most: Option<usize>,
+    received: usize,
     replay: Replay,
     /// `None`: no limit.
     rate: Option<BodyRate>,
@@ -35,19 +38,28 @@ pub(super) enum FromClient {
     Broken(Box<pingora::Error>),
     /// The body came too slowly.
     TooSlow,
+    /// The body has more bytes than its route takes.
+    TooLarge(usize),
     /// The client has left.
     Gone,
 }
 
 impl Upload {
-    /// `patience`: how long the client may keep the gateway waiting for its body; `None`: no limit.
-    pub(super) fn new(session: &mut Session, framing: Framing, patience: Option<Duration>) -> Self {
+    /// `most`: bytes that the route takes. `patience`: how long the client may keep the gateway waiting for its body. `None`: no
+    /// limit.
+    pub(super) fn new(
+        session: &mut Session,
+        framing: Framing,
+        most: Option<usize>,
+        patience: Option<Duration>,
+    ) -> Self {
         let left = match framing {
             Framing::Length(length) => Some(length),
             Framing::None | Framing::Unknown => None,
         };
         let rate = patience.map(BodyRate::new);
-        Self { is_done: session.is_body_done(), left, replay: Replay::default(), rate }
+        let is_done = session.is_body_done();
+        Self { is_done, left, most, received: 0, replay: Replay::default(), rate }
     }
 
     /// Whether the body can be sent again from its beginning.
@@ -84,7 +96,11 @@ impl Upload {
                 if let Some(rate) = &mut self.rate {
                     rate.received(piece.len());
                 }
-                FromClient::Piece(piece)
+                self.received += piece.len();
+                match self.most.filter(|most| self.received > *most) {
+                    Some(most) => FromClient::TooLarge(most),
+                    None => FromClient::Piece(piece),
+                }
             }
             Ok(None) => FromClient::End,
             Err(error) => FromClient::Broken(error),

@@ -37,13 +37,13 @@ impl Calls<'_> {
         let last = self.fields_of_call(sending, peer)?;
         let is_last = |name: &HeaderName| last.iter().any(|(other, _)| other == name);
         let mut own = Fields::new();
-        self.head.headers.put_own(&call.headers, |_, name, value| {
+        self.head_of(call).headers.put_own(&call.headers, |_, name, value| {
             if !is_last(name) {
                 own.push((name.clone(), value));
             }
         });
         let is_own = |name: &HeaderName| own.iter().any(|(other, _)| other == name);
-        self.head.lines().write(head, |name| is_last(name) || is_own(name));
+        self.lines_of(call).write(head, |name| is_last(name) || is_own(name));
         for (name, value) in own.iter().chain(&last) {
             write_line(head, name, value, &call.spellings);
         }
@@ -62,7 +62,7 @@ impl Calls<'_> {
         parts.method = sending.method.clone();
         parts.uri = format!("{origin}{}", sending.call.target).parse().map_err(|_| CallFailure::Internal)?;
         parts.version = http::Version::HTTP_2;
-        parts.headers = self.head.headers.compose(&sending.call.headers);
+        parts.headers = self.head_of(sending.call).headers.compose(&sending.call.headers);
         for (name, value) in self.fields_of_call(sending, peer)? {
             parts.headers.insert(name, value);
         }

@@ -3,19 +3,23 @@
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::Method;
 use http::header::{HeaderMap, HeaderName};
 
 use crate::clock::Deadline;
-use crate::config::HeaderChanges;
+use crate::config::RoutePolicy;
 use crate::dispatch::Attempt;
+use crate::header::changes::HeaderChanges;
 use crate::header::forwarded::ForwardedBy;
 use crate::header::inherit::CallHeaders;
 use crate::header::spelling::Spellings;
+use crate::header::variables::Variables;
 use crate::limiter::Client;
 use crate::memory::MemoryReservation;
 use crate::plan::Call;
+use crate::route::RouteIndex;
 use crate::telemetry::TraceContext;
 use crate::upstream::instance::Upstream;
 
@@ -46,38 +50,53 @@ pub(crate) struct SharedFields<'batch> {
     pub(crate) hop: &'batch ForwardedBy,
     /// Fields that only the service that authenticates clients may set. No item may.
     pub(crate) reserved: &'batch [HeaderName],
+    /// What the variables in configured fields are.
+    pub(crate) variables: Variables<'batch>,
+    /// What each route decides; a route's index points here.
+    pub(crate) policies: &'batch [RoutePolicy],
 }
 
 impl<'batch> SharedFields<'batch> {
-    /// What the heads of the calls to one upstream share.
-    pub(super) fn for_upstream(&self, upstream: &'batch Upstream) -> SharedHead<'batch> {
-        let changes = &upstream.settings.headers;
+    /// What the heads of the calls to one upstream share that get and lose these fields.
+    pub(super) fn head(&self, upstream: &Upstream, changes: &HeaderChanges) -> SharedHead {
         let remove = [&changes.remove, self.reserved].concat();
-        let headers = CallHeaders::new(self.inherited, &remove, &changes.set, self.hop);
+        let set = changes.fields(self.variables);
+        let headers = CallHeaders::new(self.inherited, &remove, &set, self.hop);
         let headers = headers.without_of_items(upstream.settings.deadline_header.as_ref());
-        SharedHead { headers, changes, spellings: self.spellings, lines: OnceLock::new() }
+        SharedHead { headers, lines: OnceLock::new() }
+    }
+
+    /// What the route of a call decides.
+    fn policy(&self, call: &Call) -> Option<&'batch RoutePolicy> {
+        self.policies.get(call.route?.0)
     }
 }
 
-/// What the heads of a batch's calls to one upstream share.
-pub(super) struct SharedHead<'batch> {
+/// What the heads of some of a batch's calls share.
+pub(super) struct SharedHead {
     /// Their fields.
     pub(super) headers: CallHeaders,
-    /// The fields that the configuration sets, whose names it spells.
-    changes: &'batch HeaderChanges,
-    /// How the names of these fields were spelt.
-    spellings: &'batch Spellings,
     /// Their lines over HTTP/1.1, made for the first call.
     lines: OnceLock<SharedLines>,
 }
 
-impl SharedHead<'_> {
-    /// The shared fields as lines of a head over HTTP/1.1, their names as they are written.
-    pub(super) fn lines(&self) -> &SharedLines {
-        self.lines.get_or_init(|| {
-            let spellings = |name: &HeaderName| self.changes.spellings_of(name, self.spellings);
-            SharedLines::new(self.headers.all_shared(), spellings)
-        })
+/// What the heads of a batch's calls to each route share that has changes of its own. Empty until the first of these calls.
+#[derive(Default)]
+pub(super) struct RouteHeads(OnceLock<Vec<RouteHead>>);
+
+struct RouteHead {
+    route: RouteIndex,
+    head: OnceLock<SharedHead>,
+}
+
+impl RouteHeads {
+    fn find(&self, route: RouteIndex, policies: &[RoutePolicy]) -> Option<&OnceLock<SharedHead>> {
+        let all = self.0.get_or_init(|| {
+            let routes = policies.iter().zip((0..).map(RouteIndex));
+            let with_changes = routes.filter(|(policy, _)| policy.request_headers.is_some());
+            with_changes.map(|(_, route)| RouteHead { route, head: OnceLock::new() }).collect()
+        });
+        all.iter().find(|head| head.route == route).map(|found| &found.head)
     }
 }
 
@@ -96,8 +115,11 @@ pub(super) struct Sending<'call> {
 #[derive(Clone, Copy)]
 pub(super) struct Calls<'batch> {
     pub(super) behalf: Behalf<'batch>,
+    pub(super) fields: &'batch SharedFields<'batch>,
     pub(super) upstream: &'batch Upstream,
-    pub(super) head: &'batch SharedHead<'batch>,
+    /// For calls whose route changes nothing.
+    pub(super) head: &'batch SharedHead,
+    pub(super) heads: &'batch RouteHeads,
 }
 
 impl<'batch> Calls<'batch> {
@@ -108,8 +130,40 @@ impl<'batch> Calls<'batch> {
     {
         let field = |name: &HeaderName| {
             let own = call.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
-            own.or_else(|| self.head.headers.shared(name))
+            own.or_else(|| self.head_of(call).headers.shared(name))
         };
         self.upstream.hash_key(field, &call.target)
+    }
+
+    /// The fields that the configuration sets and removes in this call.
+    fn changes_of(self, call: &Call) -> &'batch HeaderChanges {
+        let of_route = self.fields.policy(call).and_then(|policy| policy.request_headers.as_ref());
+        of_route.unwrap_or(&self.upstream.settings.headers)
+    }
+
+    /// What the heads of this call and of others like it share.
+    pub(super) fn head_of(self, call: &Call) -> &'batch SharedHead {
+        let has_changes = self.fields.policy(call).is_some_and(|policy| policy.request_headers.is_some());
+        let of_route = call.route.filter(|_| has_changes);
+        match of_route.and_then(|route| self.heads.find(route, self.fields.policies)) {
+            Some(head) => head.get_or_init(|| self.fields.head(self.upstream, self.changes_of(call))),
+            None => self.head,
+        }
+    }
+
+    /// The shared fields as lines of a head over HTTP/1.1, their names as they are written.
+    pub(super) fn lines_of(self, call: &Call) -> &'batch SharedLines {
+        let head = self.head_of(call);
+        head.lines.get_or_init(|| {
+            let changes = self.changes_of(call);
+            let spellings = |name: &HeaderName| changes.spellings_of(name, self.fields.spellings);
+            SharedLines::new(head.headers.all_shared(), spellings)
+        })
+    }
+
+    /// How long this call may take.
+    pub(super) fn timeout_of(self, call: &Call) -> Duration {
+        let of_route = self.fields.policy(call).and_then(|policy| policy.timeout);
+        of_route.unwrap_or(self.upstream.settings.timeout).item
     }
 }

@@ -13,7 +13,7 @@ use crate::plan::Call;
 use crate::route::UpstreamIndex;
 use crate::upstream::instance::Upstream;
 
-use super::context::{Behalf, Calls, Sending, SharedFields, SharedHead};
+use super::context::{Behalf, Calls, RouteHeads, Sending, SharedFields, SharedHead};
 use super::held::HeldConnection;
 use super::pipe::{Pipes, Seat};
 use super::queued::Queued;
@@ -24,13 +24,14 @@ pub(crate) struct BatchEngine<'batch> {
     behalf: Behalf<'batch>,
     fields: SharedFields<'batch>,
     /// By upstream.
-    shares: Vec<Share<'batch>>,
+    shares: Vec<Share>,
+    heads: RouteHeads,
 }
 
 /// What all of a batch's calls to one upstream share.
-struct Share<'batch> {
+struct Share {
     /// Made for the first call.
-    head: OnceLock<SharedHead<'batch>>,
+    head: OnceLock<SharedHead>,
     flow: Flow,
     pipes: Pipes,
 }
@@ -39,7 +40,8 @@ impl<'batch> BatchEngine<'batch> {
     pub(crate) fn new(behalf: Behalf<'batch>, fields: SharedFields<'batch>) -> Self {
         let share =
             |_| Share { head: OnceLock::new(), flow: Flow::new(behalf.client), pipes: Pipes::default() };
-        Self { behalf, fields, shares: behalf.upstreams.iter().map(share).collect() }
+        let shares = behalf.upstreams.iter().map(share).collect();
+        Self { behalf, fields, shares, heads: RouteHeads::default() }
     }
 
     fn upstream(&self, index: UpstreamIndex) -> Option<&'batch Upstream> {
@@ -61,8 +63,12 @@ impl<'batch> BatchEngine<'batch> {
 
     fn calls_to(&self, index: UpstreamIndex) -> Option<Calls<'_>> {
         let upstream = self.upstream(index)?;
-        let head = self.shares.get(index.0)?.head.get_or_init(|| self.fields.for_upstream(upstream));
-        Some(Calls { behalf: self.behalf, upstream, head })
+        let head = self
+            .shares
+            .get(index.0)?
+            .head
+            .get_or_init(|| self.fields.head(upstream, &upstream.settings.headers));
+        Some(Calls { behalf: self.behalf, fields: &self.fields, upstream, head, heads: &self.heads })
     }
 }
 
@@ -109,8 +115,8 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
         self.shares.get(index.0).is_some_and(|share| share.flow.was_held_back())
     }
 
-    fn call_timeout(&self, index: UpstreamIndex) -> Duration {
-        self.upstream(index).map_or(Duration::ZERO, |upstream| upstream.settings.timeout.item)
+    fn call_timeout(&self, call: &Call) -> Duration {
+        self.calls_to(call.upstream).map_or(Duration::ZERO, |calls| calls.timeout_of(call))
     }
 
     fn has_room(&self) -> bool {

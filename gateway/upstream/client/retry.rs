@@ -65,6 +65,8 @@ impl Drop for Kept<'_> {
 /// The attempts of one call.
 struct Attempts<'call> {
     upstream: &'call Upstream,
+    /// How long the call may take.
+    timeout: Duration,
     reservation: &'call MemoryReservation<'call>,
     sending: Sending<'call>,
     retries: Retries<'call>,
@@ -76,6 +78,7 @@ impl<'call> Attempts<'call> {
         let upstream = calls.upstream;
         Self {
             upstream,
+            timeout: calls.timeout_of(sending.call),
             reservation: calls.behalf.reservation,
             sending,
             retries: Retries::new(upstream, sending.method),
@@ -153,7 +156,7 @@ impl<'call> Attempts<'call> {
             return None;
         }
         let elapsed = self.sending.attempt.progress.elapsed().unwrap_or_default();
-        let left = self.upstream.settings.timeout.item.saturating_sub(elapsed);
+        let left = self.timeout.saturating_sub(elapsed);
         Some(Deadline::after(limit.map_or(left, |limit| limit.min(left))))
     }
 }

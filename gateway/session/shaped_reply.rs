@@ -1,4 +1,7 @@
-//! Writing a reply that is compressed: what a [`Session`] does in place of passing the pieces on.
+//! What becomes of a reply on its way to the client: its fields are changed as the configuration says, and it is compressed.
+//!
+//! The front says what may happen to the reply once it knows where the request goes. From then on it holds for whatever reply
+//! the request gets.
 
 use std::sync::Arc;
 
@@ -6,8 +9,11 @@ use bytes::Bytes;
 use pingora::http::ResponseHeader;
 
 use super::compression::{ReplyCompression, TURN};
+use super::reply_changes::ReplyChanges;
 use super::{Protocol, Rest, Session};
 use crate::format::Asked;
+use crate::header::changes::HeaderChanges;
+use crate::header::variables::Variables;
 use crate::memory::EncoderMemory;
 
 impl Session {
@@ -21,11 +27,16 @@ impl Session {
         !matches!(self.compression, ReplyCompression::Off)
     }
 
-    pub(super) fn begin_compression(
-        &mut self,
-        header: &mut ResponseHeader,
-        rest: Rest,
-    ) -> pingora::Result<()> {
+    /// Has the head of the final reply changed before it is written.
+    pub(crate) fn change_reply(&mut self, changes: &Arc<HeaderChanges>, variables: Variables<'_>) {
+        self.changes = Some(Box::new(ReplyChanges::new(changes, variables)));
+    }
+
+    /// Makes the head of the final reply the one that the client gets.
+    pub(super) fn shape_head(&mut self, header: &mut ResponseHeader, rest: Rest) -> pingora::Result<()> {
+        if let Some(changes) = self.changes.take() {
+            changes.apply(header)?;
+        }
         let request = match &self.protocol {
             Protocol::Http1(http1) => http1.req_header(),
             Protocol::Http2(http2) => http2.request(),
@@ -36,6 +47,31 @@ impl Session {
 
     pub(super) const fn is_compressed(&self) -> bool {
         matches!(self.compression, ReplyCompression::At(_))
+    }
+
+    /// Sends a piece of the reply's body, of which an encoder may hold back a part until [`Self::flush_reply`].
+    ///
+    /// # Errors
+    /// The client has left, or took nothing within the write timeout.
+    pub(crate) async fn write_response_part(&mut self, piece: Bytes) -> pingora::Result<()> {
+        if self.is_compressed() {
+            self.write_compressed(&piece).await
+        } else {
+            self.write_bytes(piece, Rest::Follows).await
+        }
+    }
+
+    /// Whether an encoder holds back a part of the reply.
+    pub(crate) const fn holds_back(&self) -> bool {
+        matches!(&self.compression, ReplyCompression::At(compressor) if compressor.holds_back())
+    }
+
+    /// Sends what an encoder holds back: nothing else is ready.
+    ///
+    /// # Errors
+    /// The client has left, or took nothing within the write timeout.
+    pub(crate) async fn flush_reply(&mut self) -> pingora::Result<()> {
+        self.flush_compressed(Rest::Follows).await
     }
 
     /// Sends pieces that are ready at the same time.

@@ -1,0 +1,122 @@
+//! Names with passwords, and routes that say who has access to them.
+
+use std::fs;
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Config, Gateway, Request, Upstream};
+
+/// `printf %s open-sesame | sha256sum`.
+const KEY: &str = "d7ecdf25eaf3deba0f2628771dbdd22d4138ab6cf38f91ed02a2ca0dec7c8ab7";
+
+fn argon2(password: &str) -> String {
+    let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(16, 1, 1, None).unwrap());
+    weak.hash_password(password.as_bytes()).unwrap().to_string()
+}
+
+fn bcrypt(password: &str) -> String {
+    bcrypt::hash(password, 4).unwrap()
+}
+
+fn basic(name: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))
+}
+
+/// A gateway with keys and passwords, and routes of every kind.
+fn gateway(upstream: &Upstream) -> (TempDir, Gateway) {
+    let folder = tempfile::tempdir().unwrap();
+    let (keys, passwords) = (folder.path().join("keys"), folder.path().join("htpasswd"));
+    fs::write(&keys, format!("robot:{KEY}\n")).unwrap();
+    fs::write(&passwords, format!("# people\nann:{}\nbob:{}\n", bcrypt("a: b"), argon2("käse"))).unwrap();
+    let auth = format!(
+        "auth: {{ api_keys: {{ file: {} }}, basic: {{ file: {}, realm: orders }} }}",
+        keys.display(),
+        passwords.display()
+    );
+    let config = Config::all_to("orders", upstream.url()).route("/open", "orders").with("auth: off");
+    let config = config.route("/open/secret", "orders").route("/people", "orders").with("auth: basic");
+    let gateway = config.respond("/robots", "status: 200").with("auth: api_keys").raw(auth).start();
+    (folder, gateway)
+}
+
+#[test]
+fn a_password_gives_access_and_stays_here() {
+    let upstream = Upstream::start();
+    let (folder, gateway) = gateway(&upstream);
+    let status =
+        |credential: &str| gateway.send(&Request::get("/a").header("Authorization", credential)).status;
+    for _ in 0..2 {
+        assert_eq!(status(&basic("ann", "a: b")), 200);
+        assert_eq!(status(&basic("bob", "käse")), 200);
+        for wrong in
+            [basic("ann", "käse"), basic("eve", "a: b"), "Basic no-base64".to_owned(), "Basic".to_owned()]
+        {
+            assert_eq!(status(&wrong), 401, "{wrong}");
+        }
+    }
+    assert!(upstream.take_requests().iter().all(|request| request.header("Authorization").is_none()));
+    gateway.log_line(&[("kind", "request"), ("client_name", "ann")]);
+    let refused = gateway.send(&Request::get("/a"));
+    let challenge =
+        "ApiKey realm=\"batchgate\", header=\"x-api-key\", Basic realm=\"orders\", charset=\"UTF-8\"";
+    assert_eq!((refused.status, refused.header("WWW-Authenticate")), (401, Some(challenge)));
+    fs::write(folder.path().join("htpasswd"), format!("ann:{}\n", bcrypt("new"))).unwrap();
+    gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "taken")], 2.0);
+    assert_eq!(
+        [status(&basic("ann", "a: b")), status(&basic("ann", "new"))],
+        [401, 200],
+        "nothing old is remembered"
+    );
+}
+
+#[test]
+fn a_route_says_who_has_access() {
+    let upstream = Upstream::start();
+    let (_folder, gateway) = gateway(&upstream);
+    let ann = basic("ann", "a: b");
+    for (path, nobody, robot, person) in [
+        ("/a", 401, 200, 200),
+        ("/open", 200, 200, 200),
+        ("/open/secret", 401, 200, 200),
+        ("/people", 401, 401, 200),
+        ("/robots", 401, 200, 401),
+    ] {
+        let get = || Request::get(path);
+        assert_eq!(gateway.send(&get()).status, nobody, "{path}");
+        assert_eq!(gateway.send(&get().header("X-API-Key", "open-sesame")).status, robot, "{path}");
+        assert_eq!(gateway.send(&get().header("Authorization", &ann)).status, person, "{path}");
+    }
+    let refused = gateway.send(&Request::get("/people").header("X-API-Key", "open-sesame"));
+    assert_eq!(refused.header("WWW-Authenticate"), Some("Basic realm=\"orders\", charset=\"UTF-8\""));
+    upstream.take_requests();
+    for path in ["/open/;x/secret", "/open//secret", "/open/secret;x=1", "/open%2Fsecret/a"] {
+        let status = gateway.send(&Request::get(path)).status;
+        assert!([400, 401].contains(&status), "{path}: {status}");
+    }
+    assert!(upstream.requests().is_empty(), "no service reads a protected path as an open one");
+}
+
+fn items() -> Value {
+    let get = |id: &str, url: &str| json!({"id": id, "method": "GET", "url": url});
+    json!({"requests": [get("a", "/a"), get("b", "/open"), get("c", "/people"), get("d", "/robots"), get("e", "/people/{$responses.a.status}")]})
+}
+
+#[test]
+fn a_batch_is_no_way_around_it() {
+    let upstream = Upstream::start();
+    let (_folder, gateway) = gateway(&upstream);
+    assert_eq!(gateway.batch(&items()).status, 401);
+    let robot = Request::batch(&items()).header("X-API-Key", "open-sesame");
+    assert_eq!(gateway.send(&robot).statuses(), [200, 200, 403, 200, 403]);
+    assert!(upstream.take_requests().iter().all(|request| !request.target.starts_with("/people")));
+    let person = Request::batch(&items()).header("Authorization", &basic("ann", "a: b"));
+    assert_eq!(gateway.send(&person).statuses(), [200, 200, 200, 403, 200]);
+    let lines = "{\"method\":\"GET\",\"url\":\"/people\"}\n{\"method\":\"GET\",\"url\":\"/open\"}\n";
+    let reply = gateway.send(&Request::lines(lines).header("X-API-Key", "open-sesame"));
+    let statuses: Vec<_> = reply.lines().iter().filter_map(|line| line["status"].as_u64()).collect();
+    assert!(statuses.contains(&403) && statuses.contains(&200), "{statuses:?}");
+}
