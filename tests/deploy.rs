@@ -32,8 +32,8 @@ fn the_metrics_of_the_rules_and_the_dashboard_are_exported() {
 #[test]
 fn the_page_about_operating_lists_the_metrics_that_are_exported() {
     let reference = read("deploy/operations.md");
-    let rows = reference.lines().filter(|line| line.starts_with("| `batchgate_")).map(metrics_in);
-    let listed: BTreeSet<_> = rows.filter_map(|names| names.into_iter().next()).collect();
+    let rows = reference.lines().filter(|line| line.starts_with("| `batchgate_"));
+    let listed: BTreeSet<_> = rows.filter_map(|row| row.split('`').nth(1)).map(str::to_owned).collect();
     let own: BTreeSet<_> = all_metrics().into_iter().filter(|name| name.starts_with("batchgate_")).collect();
     assert_eq!(listed, own);
 }

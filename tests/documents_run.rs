@@ -28,6 +28,11 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
 
 /// Blocks that show something without being its output, each with the reason for that.
 const ONLY_SHOWN: &[(&str, &str, &str)] = &[
+    (
+        "config/semantics.md",
+        "Server-Timing:",
+        "times of a batch that took long; tests/server_timing.rs has the field",
+    ),
     ("deploy/operations.md", "{\"timestamp\"", "lines of several configurations; tests/logs.rs has them"),
     ("config/webdav.md", "<Location", "a part of Apache's configuration; tests/mission.rs has the whole"),
     (

@@ -50,15 +50,22 @@ impl Sockets {
     /// An nginx at this socket, and at a port.
     fn nginx(&self, name: &str, options: &str) -> Nginx {
         let listen = format!("listen \"unix:{}\" {options};\n", self.path(name).display());
-        Nginx::start("", &(listen + SERVE))
+        let nginx = Nginx::start("", &(listen + SERVE));
+        self.until_it_listens(name);
+        nginx
+    }
+
+    /// nginx listens at its port a moment before it listens at the socket.
+    fn until_it_listens(&self, name: &str) {
+        let path = self.path(name);
+        until_true(&format!("{name} to listen"), || UnixStream::connect(&path).is_ok());
     }
 
     /// A program that gets the path of this socket, once it listens there.
     fn program(&self, name: &str, mut command: Command) -> Process {
-        let path = self.path(name);
-        command.arg(&path);
+        command.arg(self.path(name));
         let process = Process::start(name, command);
-        until_true(&format!("{name} to listen"), || UnixStream::connect(&path).is_ok());
+        self.until_it_listens(name);
         process
     }
 }
@@ -216,6 +223,7 @@ fn a_socket_may_be_missing_and_come_back() {
     assert_unreachable(&gateway, &path, "connection_refused", "Connection refused");
     fs::remove_file(&path).unwrap();
     nginx.restart();
+    sockets.until_it_listens("a.sock");
     assert_eq!(gateway.batch(&gets("/a", 100)).statuses(), [200; 100]);
     assert_eq!(gateway.send(&Request::get("/a")).status, 200);
 }
