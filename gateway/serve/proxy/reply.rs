@@ -121,6 +121,10 @@ fn check_framing(head: &ResponseHeader) -> pingora::Result<()> {
 }
 
 fn map_urls(head: &mut ResponseHeader, job: Job<'_>) -> pingora::Result<()> {
+    // Few replies have such a field. One look at the names costs less than a search for each of them.
+    if !head.headers.keys().any(|name| FIELDS_WITH_URLS.contains(name)) {
+        return Ok(());
+    }
     with_urls(job, |urls| {
         for name in FIELDS_WITH_URLS {
             let values: Vec<_> = head.headers.get_all(&name).iter().cloned().collect();
