@@ -31,7 +31,7 @@ pub struct Loaded {
     pub settings: Settings,
     /// The other files that it takes something from, except those of certificates.
     pub files: Vec<ReadFile>,
-    /// The files of certificates and keys, which [`Settings::renewed`] reads again.
+    /// The files of certificates and keys, which [`Settings::renew_certificates`] reads again.
     pub certificates: Vec<ReadFile>,
     /// Settings that are allowed but hardly intended.
     pub warnings: Diagnostics,
