@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderMap, Request, StatusCode, header};
 
+use crate::admission::credential;
 use crate::config::AdminToken;
 use crate::listener::plain_service::Peer;
 
@@ -69,13 +70,12 @@ pub(super) fn may_write(request: &Request<Bytes>, token: Option<&AdminToken>) ->
         return Ok(());
     }
     let token = token.ok_or(REMOTE)?;
-    if bearer(request.headers()).is_some_and(|presented| token.is(presented)) { Ok(()) } else { Err(TOKEN) }
-}
-
-/// The token in Authorization (RFC 6750, section 2.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let presented = credential(request.headers(), &header::AUTHORIZATION, "bearer");
+    if presented.is_ok_and(|presented| presented.is_some_and(|presented| token.is(presented))) {
+        Ok(())
+    } else {
+        Err(TOKEN)
+    }
 }
 
 fn is_of_page(headers: &HeaderMap) -> bool {

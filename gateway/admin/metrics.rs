@@ -3,16 +3,12 @@
 //! In: Accept and Accept-Encoding. Out: Prometheus' text format, or OpenMetrics for those who want it more, which Prometheus does;
 //! as gzip, if that is taken.
 
-use std::io::Write;
-
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::Response;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
 
 use super::targets;
-use crate::format::Accept;
+use crate::format::{Accept, Encoder, ReplyCoding, names_gzip};
 use crate::memory::MemoryUse;
 use crate::state::gateway::Gateway;
 use crate::telemetry::{Exposition, MemoryPurpose};
@@ -23,9 +19,9 @@ pub(super) fn answer(gateway: &Gateway, headers: &HeaderMap) -> Response<Bytes> 
     measure_memory(gateway);
     let format = format(headers);
     let text = gateway.metrics.exposition(format);
-    let coded = if takes_gzip(headers) { gzip(&text).ok() } else { None };
+    let coded = if names_gzip(headers) { gzip(&text).ok() } else { None };
     let coding = coded.as_ref().map(|_| HeaderValue::from_static("gzip"));
-    let mut answer = Response::new(Bytes::from(coded.unwrap_or(text)));
+    let mut answer = Response::new(coded.unwrap_or_else(|| text.into()));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     answer.headers_mut().extend(coding.map(|coding| (CONTENT_ENCODING, coding)));
@@ -53,26 +49,15 @@ fn format(headers: &HeaderMap) -> Exposition {
     if is_wanted { Exposition::OpenMetrics } else { Exposition::Text }
 }
 
-/// Whether gzip is named with a weight above zero (RFC 9110 §12.5.3).
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let is_gzip = |coding: &str| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
-        name.trim().eq_ignore_ascii_case("gzip") && weight.parse::<f32>().is_ok_and(|weight| weight > 0.0)
-    };
-    values.flat_map(|value| value.split(',')).any(is_gzip)
-}
-
-fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text)?;
+fn gzip(text: &[u8]) -> std::io::Result<Bytes> {
+    let mut encoder = Encoder::new(ReplyCoding::Gzip)?;
+    encoder.push(text)?;
     encoder.finish()
 }
 
 #[cfg(test)]
 mod tests {
-    use http::header::{ACCEPT, HeaderName};
+    use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
 
     use super::*;
 
@@ -109,7 +94,7 @@ mod tests {
             ("gzip; q=0.000", false),
             ("br", false),
         ] {
-            assert_eq!(takes_gzip(&fields(ACCEPT_ENCODING, accepted)), expected, "{accepted}");
+            assert_eq!(names_gzip(&fields(ACCEPT_ENCODING, accepted)), expected, "{accepted}");
         }
     }
 }

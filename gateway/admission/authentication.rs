@@ -84,7 +84,10 @@ fn challenge(auth: &Auth, only: Option<AuthWay>) -> String {
 }
 
 /// The credential in a field. In Authorization it follows the scheme; another scheme counts as no credential.
-fn credential<'headers>(
+///
+/// # Errors
+/// Says what is wrong with it.
+pub(crate) fn credential<'headers>(
     headers: &'headers HeaderMap,
     name: &HeaderName,
     wanted: &str,

@@ -46,7 +46,7 @@ mod passwords;
 mod route_access;
 mod trusted_proxy;
 
-pub(crate) use authentication::authenticate;
+pub(crate) use authentication::{authenticate, credential};
 pub(crate) use caller::{Caller, ConnectionInfo};
 pub(crate) use forward::{AuthService, Question};
 pub(crate) use identity::withheld;

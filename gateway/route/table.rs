@@ -79,9 +79,7 @@ impl Route {
             action,
         }
     }
-}
 
-impl Route {
     /// The most specific of its hosts that this authority is at; `None` if it is for any host.
     #[must_use]
     pub fn host_for(&self, authority: &str) -> Option<&HostPattern> {

@@ -9,6 +9,7 @@ use pingora::listeners::TlsAccept;
 use pingora::protocols::tls::{SslDigest, TlsRef};
 
 use crate::config::ListenerTls;
+use crate::route::host_of;
 
 use super::client_certificate::name_in;
 
@@ -40,18 +41,12 @@ impl TlsAccept for ReadFacts {
     async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn Any + Send + Sync>> {
         let client_name = tls.peer_certificate_der().and_then(name_in).map(Arc::from);
         let asked = tls.server_name().filter(|_| !self.tls.others.is_empty());
-        let chosen =
-            asked.map(|name| Chosen { name: in_one_spelling(name).into(), tls: Arc::clone(&self.tls) });
+        let chosen = asked.map(|name| Chosen { name: host_of(name).into(), tls: Arc::clone(&self.tls) });
         if client_name.is_none() && chosen.is_none() {
             return None;
         }
         Some(Arc::new(HandshakeFacts { client_name, chosen }))
     }
-}
-
-/// A name that a client asks for, as names are compared.
-pub(super) fn in_one_spelling(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 fn facts(digest: &SslDigest) -> Option<&HandshakeFacts> {

@@ -19,8 +19,9 @@ use rustls::{Error, RootCertStore};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Authorities, ListenerTls, TlsVersion};
+use crate::route::host_of;
 
-use super::handshake_facts::{ReadFacts, in_one_spelling};
+use super::handshake_facts::ReadFacts;
 
 /// TLS with the clients of one listener.
 pub(crate) struct ServerTls {
@@ -69,7 +70,7 @@ impl ResolvesServerCert for ByName {
     fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let Self(tls) = self;
         let certificate = match client.server_name() {
-            Some(name) if !tls.others.is_empty() => tls.certificate_for(&in_one_spelling(name)),
+            Some(name) if !tls.others.is_empty() => tls.certificate_for(&host_of(name)),
             Some(_) | None => &tls.default,
         };
         Some(Arc::clone(&certificate.pair.certified))

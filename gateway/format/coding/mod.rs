@@ -9,4 +9,4 @@ mod negotiate;
 pub use decode::{codings_of, decode_batch, decode_reply};
 pub use decoded::CodingError;
 pub(crate) use encode::{Encoder, ReplyCoding};
-pub(crate) use negotiate::{Asked, Compression};
+pub(crate) use negotiate::{Asked, Compression, names_gzip};

@@ -87,11 +87,21 @@ fn length(reply: &HeaderMap) -> Option<u64> {
     reply.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Whether a client names gzip with a weight above zero.
+pub(crate) fn names_gzip(request: &HeaderMap) -> bool {
+    said_in(request).any(|(name, weight)| name.eq_ignore_ascii_case("gzip") && weight > 0)
+}
+
+/// The members of Accept-Encoding that can be read.
+fn said_in(request: &HeaderMap) -> impl Iterator<Item = (&str, u16)> {
+    let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(weighted)
+}
+
 /// The coding with the highest weight; of several, the first of [`ReplyCoding::ALL`], which is the fastest. `None`: the client
 /// wants the body as it is.
 fn wanted(request: &HeaderMap) -> Option<ReplyCoding> {
-    let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let said: Vec<_> = values.flat_map(|value| value.split(',')).filter_map(weighted).collect();
+    let said: Vec<_> = said_in(request).collect();
     let said_of = |wanted: &str| {
         said.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, weight)| *weight)
     };
