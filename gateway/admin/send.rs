@@ -27,7 +27,7 @@ struct Composed {
     body: String,
 }
 
-/// Why there is no reply.
+/// Why a batch was not sent, or got no reply.
 #[derive(Debug)]
 pub(super) struct NotSent {
     /// The status that says so.

@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use crate::route::is_host_name;
+
 /// The host, without brackets and in lower case, and the port.
 ///
 /// # Errors
@@ -35,12 +37,7 @@ pub(super) fn host_and_port(authority: &str, default_port: u16) -> Result<(Strin
     Ok((host.to_ascii_lowercase(), port))
 }
 
+/// Whether this is a name of a target, with or without the dot at its end.
 fn is_host(host: &str) -> bool {
-    host.len() <= 253
-        && host.split('.').all(|label| {
-            label.len() <= 63
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        })
-        && !host.starts_with('.')
-        && !host.contains("..")
+    host.len() <= 253 && is_host_name(host.strip_suffix('.').unwrap_or(host))
 }

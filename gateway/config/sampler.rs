@@ -5,11 +5,11 @@
 pub struct Sampler {
     /// The share of traces, from 0 to 1.
     pub share: f64,
-    /// What becomes of the decision of a request's parent.
+    /// Whether the caller's decision counts.
     pub parent: Parent,
 }
 
-/// What becomes of the decision of whoever sent a request in a trace.
+/// Whether the caller's decision counts: the one in the `traceparent` of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parent {
     /// It counts, and only traces that begin here are chosen from.

@@ -124,11 +124,17 @@ fn name(text: &str) -> Result<String, HostError> {
     }
     let text = text.strip_suffix('.').unwrap_or(text);
     let name = idna::domain_to_ascii(text).map_err(|_| HostError::Name)?;
-    let is_fine = |label: &str| {
+    if is_host_name(&name) { Ok(name) } else { Err(HostError::Name) }
+}
+
+/// Whether this is a name as hosts have it, without the dot at the end: labels of letters, digits, `-` and `_`.
+#[must_use]
+pub fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
         (1..64).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    if name.len() <= MAX_NAME && name.split('.').all(is_fine) { Ok(name) } else { Err(HostError::Name) }
+    name.len() <= MAX_NAME && name.split('.').all(is_label)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub use canonical::{CanonicalPath, EncodedSlashes, PathError, Strictness, has_br
 pub use character::{UrlCharacter, check_characters, separator};
 pub use encoding::{encoded_characters, encoded_path, encoded_query};
 pub use facts::{Conditions, RequestFacts};
-pub use host::{HostError, HostPattern, host_of};
+pub use host::{HostError, HostPattern, host_of, is_host_name};
 pub use index::{RouteIndex, UpstreamIndex};
 pub use mapping::{Mapping, behind_prefix};
 pub use method::{MethodSet, has_dav_replies, known_method, method_label};

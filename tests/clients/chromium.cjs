@@ -2,15 +2,7 @@
 // Prints what the page saw as JSON.
 'use strict';
 
-const fs = require('fs');
-const os = require('os');
-const path = require('path');
-const { chromium } = require('playwright-core');
-
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-];
+const { withPage } = require('./browser.cjs');
 
 /** Runs in the page. */
 async function see() {
@@ -49,19 +41,7 @@ async function see() {
   return { events: await events, socket: await socket, timing: await timing };
 }
 
-async function main() {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'batchgate-chromium-'));
-  const browser = await chromium.launchPersistentContext(folder, {
-    executablePath: process.env.CHROMIUM, headless: true, args: FLAGS, timeout: 60000,
-  });
-  try {
-    const page = await browser.newPage();
-    await page.goto(process.argv[2], { timeout: 30000 });
-    console.log(JSON.stringify(await page.evaluate(see)));
-  } finally {
-    await browser.close();
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-main().catch((error) => { console.error(error); process.exitCode = 1; });
+withPage(async (page) => {
+  await page.goto(process.argv[2], { timeout: 30000 });
+  console.log(JSON.stringify(await page.evaluate(see)));
+});

@@ -3,14 +3,9 @@
 'use strict';
 
 const fs = require('fs');
-const os = require('os');
-const path = require('path');
-const { chromium } = require('playwright-core');
 
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-];
+const { withPage } = require('./browser.cjs');
+
 const BATCH = { requests: [{ id: 'sent', method: 'GET', url: '/orders/9' }, { id: 'gone', method: 'GET', url: '/missing' }] };
 const AXE = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -106,26 +101,14 @@ async function look(page, url) {
   return { ...seen, wrong };
 }
 
-async function main() {
-  const [url, screenshot] = process.argv.slice(2);
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'batchgate-chromium-'));
-  const browser = await chromium.launchPersistentContext(folder, {
-    executablePath: process.env.CHROMIUM, headless: true, args: FLAGS, timeout: 60000, viewport: { width: 1280, height: 900 },
-  });
-  try {
-    const page = await browser.newPage();
-    if (screenshot) {
-      await page.goto(url);
-      await page.locator('#batches .bar').first().waitFor();
-      await page.waitForTimeout(7000);
-      await page.screenshot({ path: screenshot });
-    } else {
-      console.log(JSON.stringify(await look(page, url)));
-    }
-  } finally {
-    await browser.close();
-    fs.rmSync(folder, { recursive: true, force: true });
+const [url, screenshot] = process.argv.slice(2);
+withPage(async (page) => {
+  if (screenshot) {
+    await page.goto(url);
+    await page.locator('#batches .bar').first().waitFor();
+    await page.waitForTimeout(7000);
+    await page.screenshot({ path: screenshot });
+  } else {
+    console.log(JSON.stringify(await look(page, url)));
   }
-}
-
-main().catch((error) => { console.error(error); process.exitCode = 1; });
+}, { viewport: { width: 1280, height: 900 } });

@@ -57,7 +57,7 @@ impl Encoder {
     /// An encoder for this coding.
     ///
     /// # Errors
-    /// There is no memory for it.
+    /// zstd could not allocate its state.
     pub(crate) fn new(coding: ReplyCoding) -> io::Result<Self> {
         let output = Vec::new();
         Ok(match coding {
