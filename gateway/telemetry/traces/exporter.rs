@@ -28,6 +28,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::attributes::Attributes;
 use crate::clock::Deadline;
 use crate::config::Tracing;
+use crate::header::retry_after;
 use crate::http_client::{ClientError, HttpClient, Server, tls_config};
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::words::words;
@@ -314,8 +315,8 @@ fn received(reply: Result<Response<Bytes>, ClientError>) -> Received {
             Received::Taken { rejected, reason: crate::telemetry::only_words(&partial.error_message) }
         }
         429 | 502 | 503 | 504 => {
-            let after = reply.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
-            Received::Later { after: after.map(Duration::from_secs), reason: reason() }
+            let after = reply.headers().get(RETRY_AFTER).and_then(retry_after::parse);
+            Received::Later { after, reason: reason() }
         }
         _ => Received::Refused { reason: reason() },
     }
