@@ -12,6 +12,7 @@ ITEM = "{urn:batchgate:batch}item"
 BODY = "{urn:batchgate:batch}body"
 MEDIA_TYPES = {
     "json": "application/json",
+    "post": "application/json",
     "xml": "application/xml",
     "ndjson": "application/x-ndjson",
     "multipart": "multipart/mixed; boundary=b",
@@ -19,7 +20,7 @@ MEDIA_TYPES = {
 
 
 def batch(form, path, size):
-    """The body of a batch of GETs of `path` and a number from 1."""
+    """The body of a batch of GETs (`post`: POSTs of 200 bytes each) of `path` and a number from 1."""
     numbers = range(1, size + 1)
     if form == "xml":
         items = (f'<request id="{n}" method="GET" href="{path}{n}"/>' for n in numbers)
@@ -27,6 +28,10 @@ def batch(form, path, size):
     if form == "multipart":
         part = "--b\r\nContent-Type: application/http\r\nContent-ID: {0}\r\n\r\nGET {1}{0} HTTP/1.1\r\n\r\n"
         return ("".join(part.format(n, path) for n in numbers) + "--b--\r\n").encode()
+    if form == "post":
+        pad = "x" * (200 - len('{"pad":""}'))
+        items = (f'{{"id":"{n}","method":"POST","url":"{path}{n}","body":{{"pad":"{pad}"}}}}' for n in numbers)
+        return f'{{"requests":[{",".join(items)}]}}'.encode()
     items = [f'{{"id":"{n}","method":"GET","url":"{path}{n}"}}' for n in numbers]
     if form == "ndjson":
         return "".join(item + "\n" for item in items).encode()

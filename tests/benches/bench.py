@@ -30,6 +30,7 @@ CASES = [
     *(Case(f"ndjson-{size}", "batchgate", "ndjson", "/h1/items/", size) for size in (100, 1000)),
     *(Case(f"multipart-{size}", "batchgate", "multipart", "/h1/items/", size) for size in (100, 1000)),
     Case("xml-100", "batchgate", "xml", "/h1/items/", 100),
+    Case("post-100", "batchgate", "post", "/h1/items/", 100),
     Case("pass-through", "batchgate", None, "/h1/items/", 1),
     Case("nginx-proxy", "nginx-proxy", None, "/h1/items/", 1),
     Case("direct", "upstream", None, "/h1/items/", 1),
@@ -41,9 +42,11 @@ MEMORY_CASES = {
     "memory-xml": ("xml", "large.json"),
 }
 MEMORY_ITEMS, MEMORY_GOAL = 1000, 200
+# What is resident when nothing was asked yet, and after so many clients have sent batches of 100.
+RESIDENT_CASES = {"resident-idle": None, "resident-64": 64}
 SLOW_CASES = {"slow-http1": "/h1/slow/", "slow-h2c": "/h2/slow/"}
 SLOW_ITEMS, SLOW_MILLISECONDS = 100, 10
-NAMES = [*(case.name for case in CASES), *MEMORY_CASES, *SLOW_CASES]
+NAMES = [*(case.name for case in CASES), *MEMORY_CASES, *RESIDENT_CASES, *SLOW_CASES]
 
 
 class Bench(Servers):
@@ -57,6 +60,7 @@ class Bench(Servers):
         self.rates = {}
         self.rows = []
         self.memory = []
+        self.resident = []
         self.slow = []
         self.notes = []
 
@@ -112,13 +116,13 @@ class Bench(Servers):
             last = time.monotonic() - began
             self.say(f"round {number} of {rounds}")
         logged = self.processes["batchgate"].log_text().removeprefix(log_before)
-        if logged:
-            kinds = sorted({message_of(line) for line in logged.split("\n")})
-            self.notes.append(f"batchgate logged {len(logged.splitlines())} lines meanwhile: {'; '.join(kinds)[:500]}")
+        troubles = [message for message in map(message_of, logged.splitlines()) if not message.startswith("INFO")]
+        if troubles:
+            self.notes.append(f"batchgate logged {len(troubles)} warnings meanwhile: {'; '.join(sorted(set(troubles)))[:500]}")
 
     def reserve(self):
         """Seconds to keep for what follows the rounds."""
-        return 2 + 2 * len(self.options.chosen.intersection([*MEMORY_CASES, *SLOW_CASES]))
+        return 2 + 2 * len(self.options.chosen.intersection([*MEMORY_CASES, *RESIDENT_CASES, *SLOW_CASES]))
 
     def check(self, case):
         if case.form:
@@ -168,6 +172,19 @@ class Bench(Servers):
                 expected = source.read()
             length = batches.check_batch(port, form, f"/h1/{file}/", MEMORY_ITEMS, expected=expected)
             self.memory.append({"case": name, "before_mib": before, "peak_mib": gateway.peak(), "reply_bytes": length})
+            gateway.stop()
+            del self.processes[gateway.name]
+            self.say(name)
+
+    def measure_resident(self):
+        for name, clients in self.chosen(RESIDENT_CASES):
+            port, admin = free_ports(2)
+            gateway = self.start_gateway(name, port, admin)
+            if clients is not None:
+                body = self.write(f"batch-{name}", batches.batch("json", "/h1/items/", 100))
+                length = batches.check_batch(port, "json", "/h1/items/", 100)
+                load.batches(port, clients, 20 * clients, body, batches.MEDIA_TYPES["json"], length, self.folder)
+            self.resident.append({"case": name, "resident_mib": gateway.resident(), "peak_mib": gateway.peak()})
             gateway.stop()
             del self.processes[gateway.name]
             self.say(name)
@@ -241,6 +258,7 @@ def throughput_table(summaries):
     by_name = {one["case"]: one for one in summaries}
     proxy = by_name.get("nginx-proxy", {}).get("gateway_us")
     pass_through = by_name.get("pass-through", {}).get("gateway_us")
+    json_100 = by_name.get("json-100", {}).get("gateway_us")
 
     def number(value, digits):
         return "-" if value is None else f"{value:,.{digits}f}"
@@ -249,14 +267,15 @@ def throughput_table(summaries):
         return "-" if value is None or other is None else f"{value / other:.2f}"
 
     head = (
-        "case", "items/s", "CPU us/item", "least-most", "x nginx", "x pass", "upstream", "client", "peak MiB", "others")
+        "case", "items/s", "CPU us/item", "least-most", "x nginx", "x pass", "x json-100", "upstream", "client", "peak MiB",
+        "others")
     lines = []
     for one in summaries:
         cpu = one["gateway_us"]
         spread = "-" if cpu is None else f"{one['gateway_us_least']:.1f}-{one['gateway_us_most']:.1f}"
         lines.append((
             one["case"], number(one["items_per_second"], 0), number(cpu, 1), spread, ratio(cpu, proxy),
-            ratio(cpu, pass_through), number(one["upstream_us"], 1), number(one["client_us"], 1),
+            ratio(cpu, pass_through), ratio(cpu, json_100), number(one["upstream_us"], 1), number(one["client_us"], 1),
             number(one["peak_mib"], 0), number(one["others_cpus"], 2)))
     return table(head, lines)
 
@@ -279,7 +298,7 @@ def report(bench, summaries):
     if summaries:
         parts.append(
             f"Throughput: {options.clients} clients, {summaries[0]['rounds']} rounds. CPU is user and system time of all the"
-            " gateway's processes; x nginx,\nx pass: that against nginx's and batchgate's own for one proxied request;"
+            " gateway's processes; x nginx,\nx pass: that against nginx's and batchgate's own for one proxied request; x json-100: against that case;"
             " upstream, client: CPU us/item, too;\npeak: with what earlier cases left resident; others: CPUs that anything"
             " else used.\n\n" + throughput_table(summaries))
     if bench.memory:
@@ -289,6 +308,11 @@ def report(bench, summaries):
         parts.append(
             f"Memory: one batch of {MEMORY_ITEMS} items whose replies have 64 KiB, to a fresh gateway (resident MiB)."
             "\n\n" + table(("case", "reply MiB", "before", "peak", f"under {MEMORY_GOAL}"), lines))
+    if bench.resident:
+        lines = [(row["case"], f"{row['resident_mib']:.0f}", f"{row['peak_mib']:.0f}") for row in bench.resident]
+        parts.append(
+            "Resident: a fresh gateway that was asked nothing, and one after 64 clients with batches of 100 (MiB).\n\n"
+            + table(("case", "resident", "peak"), lines))
     if bench.slow:
         lines = [(row["case"], f"{row['median_ms']:.1f}", f"{row['best_ms']:.1f}") for row in bench.slow]
         parts.append(
@@ -302,7 +326,7 @@ def write_json(bench, summaries):
     version = subprocess.run([bench.options.binary, "--version"], capture_output=True, text=True, check=True)
     content = {
         "version": version.stdout.strip(), "cpus": os.cpu_count(), "clients": bench.options.clients,
-        "seconds": bench.options.seconds, "throughput": summaries, "rounds": bench.rows, "memory": bench.memory,
+        "seconds": bench.options.seconds, "throughput": summaries, "rounds": bench.rows, "memory": bench.memory, "resident": bench.resident,
         "slow": bench.slow, "notes": bench.notes,
     }
     with open(bench.options.json, "w") as file:
@@ -353,6 +377,7 @@ def main():
         if cases:
             bench.throughput(cases, options.rounds)
         bench.measure_memory()
+        bench.measure_resident()
         bench.measure_slow(5 if options.quick else 20)
         summaries = [one for one in (summary(bench.rows, case) for case in cases) if one]
         print(report(bench, summaries))
