@@ -2,19 +2,19 @@
 //!
 //! pingora's parsers accept messages that other servers read differently: an empty chunk size, a bare LF in a chunk
 //! extension, two lengths. If two servers disagree about the end of a message, one client's bytes become another
-//! client's request. So every byte passes a checker before pingora sees it.
+//! client's request. So every byte of a client passes a checker before pingora sees it, and replies are read here.
 //!
-//! In: bytes in pieces of any size, one message after the other. [`RequestChecker`] takes the bytes of a client,
-//! [`ReplyChecker`] those of an upstream. Out: how many bytes of the piece may be passed on, and why no more. Invariants:
-//! the result does not depend on how the bytes are cut into pieces; only heads are copied, one line at a time.
+//! In: bytes in pieces of any size, one message after the other. [`RequestChecker`] takes the bytes of a client. Out: how
+//! many bytes of the piece may be passed on, and why no more. [`read_reply_head`] takes those of an upstream. Out: the head, and what
+//! frames its body. Invariants: the result does not depend on how the bytes are cut into pieces; the checker copies only heads, one
+//! line at a time.
 //!
 //! - `syntax`: characters, hosts and single field lines.
 //! - `lines`: cuts heads and trailer sections into lines.
 //! - `head`: reads a head, and from it where the body ends.
 //! - `chunked`: follows a chunked body and captures its trailer fields.
-//! - `requests` and `replies`: a connection in one direction.
-//! - `reply_framing`: where a reply ends, for `replies` and for `reply_reader`.
-//! - `reply_reader`: reads a reply instead of checking it, for the client that makes the calls of batches.
+//! - `requests`: a client's connection. `replies` is the same for an upstream's; tests hold the readers of replies against it.
+//! - `reply_reader` and `reply_framing`: reads the head of a reply, and where the reply ends.
 //! - `fault`: the problem, its place, and the status for it.
 //!
 //! Requests must follow the grammar exactly. Replies are read as pingora reads them where that is safe, because legacy
@@ -25,6 +25,7 @@ mod chunked;
 mod fault;
 mod head;
 mod lines;
+#[cfg(test)]
 mod replies;
 mod reply_framing;
 mod reply_reader;
@@ -34,6 +35,7 @@ mod syntax;
 mod tests;
 
 pub use fault::{Fault, Flaw};
+#[cfg(test)]
 pub use replies::ReplyChecker;
 pub use reply_framing::{AfterReplyHead, ReplyBody};
 pub use reply_reader::{ReplyHead, read_reply_head, unfolded};

@@ -1,4 +1,4 @@
-//! Where a reply ends (RFC 9112 §6.3), for the checker of the replies that pingora reads and for the client that reads its own.
+//! Where a reply ends (RFC 9112 §6.3).
 //!
 //! In: the facts of a head, and the method that it answers. Out: what follows it, and for a body its data and its end.
 
@@ -75,12 +75,14 @@ impl ReplyBody {
     }
 
     /// Bytes of the message up to here.
+    #[cfg(test)]
     pub(super) const fn place(&self) -> u64 {
         self.place
     }
 
     /// The fields of the trailer section; `None` if there were none.
-    pub(super) fn into_trailers(self) -> Option<HeaderMap> {
+    #[must_use]
+    pub fn into_trailers(self) -> Option<HeaderMap> {
         match self.body {
             Body::Chunked(chunked) => Some(chunked.into_trailers()).filter(|trailers| !trailers.is_empty()),
             Body::Length(_) | Body::UntilClose => None,

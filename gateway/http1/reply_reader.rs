@@ -1,9 +1,8 @@
-//! Reads a reply out of a buffer, for a client of our own: its head by httparse, and what frames its body by the same rules by
-//! which [`ReplyChecker`](super::ReplyChecker) checks the replies that pingora reads.
+//! Reads a reply out of a buffer: its head by httparse, and what frames its body by the grammar's own rules.
 //!
 //! In: the bytes that have come, from the first of a head on. Out: the fields of a head that is complete and well-formed, and
-//! what follows it. Nothing is copied. Invariant: a reply that the checker refuses is
-//! refused here too, and one that it passes is read as pingora reads it.
+//! what follows it. Nothing is copied. Invariant: what breaks the grammar is refused, and everything else is read as pingora reads
+//! it.
 
 use std::mem::MaybeUninit;
 
@@ -23,6 +22,8 @@ pub struct ReplyHead<'bytes> {
     pub status: StatusCode,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
+    /// What follows the status. Servers may leave it empty.
+    pub reason: Option<&'bytes str>,
     /// Its fields as they were written. A value can be folded over several lines ([`unfolded`]).
     pub fields: &'bytes [httparse::Header<'bytes>],
     facts: Facts,
@@ -101,7 +102,14 @@ fn parse<T, F: FnOnce(ReplyHead<'_>) -> T>(
         Ok(facts) => facts,
         Err(flaw) => return Parsed::Fault(Fault::new(flaw, 0)),
     };
-    Parsed::Read(make(ReplyHead { length, status, version, fields: reply.headers, facts }))
+    Parsed::Read(make(ReplyHead {
+        length,
+        status,
+        version,
+        reason: reply.reason,
+        fields: reply.headers,
+        facts,
+    }))
 }
 
 const fn too_large() -> Fault {

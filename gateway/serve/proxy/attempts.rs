@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use pingora::ErrorType;
 
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{AttemptTimes, CallFailure};
@@ -128,9 +129,14 @@ impl Exchange<'_> {
         span: Option<&CallSpan>,
     ) -> pingora::Result<(RequestWriter, ReplyReader)> {
         let over = if connection.is_http2() { request::Over::Http2 } else { request::Over::Http1 };
-        let head = request::head(self.session.req_header(), self.job, &request::Hop { peer, over, span })?;
-        let (mut writer, reader) = connection.begin(peer, head, self.job.plan.framing).await?;
+        let request = self.session.req_header();
+        let head = request::head(request, self.job, &request::Hop { peer, over, span })?;
+        let (mut writer, reader) = connection.begin(&request.method, head, self.job.plan.framing)?;
         self.upload.begin(&mut writer);
+        if self.upload.is_done || self.session.waits_for_continue() {
+            let flushed = writer.flush().await;
+            flushed.map_err(|error| pingora::Error::because(ErrorType::WriteError, "a head", error))?;
+        }
         Ok((writer, reader))
     }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use pingora::http::ResponseHeader;
 
 use crate::clock::Deadline;
@@ -17,6 +18,7 @@ use super::lasting::{Patience, come, grpc_timeout};
 use super::outcome::Ended;
 use super::reply;
 use super::upload::FromClient;
+use super::upstream::RequestWriter;
 
 /// What came next.
 enum Event {
@@ -43,6 +45,9 @@ struct Waits {
 impl Exchange<'_> {
     /// Sends the request's body as it comes, and waits for the head of the reply.
     pub(super) async fn await_head(&mut self, mut begun: Begun) -> Attempted {
+        if let Some(ended) = self.take_what_is_at_hand(&mut begun.writer) {
+            return self.give_up(begun, ended).await;
+        }
         let (mut has_begun, mut received) = (false, 0);
         let mut waits = self.waits();
         loop {
@@ -97,6 +102,16 @@ impl Exchange<'_> {
                 }
             }
         }
+    }
+
+    /// Takes the part of the body that has come with its head, so that both go on in one write.
+    fn take_what_is_at_hand(&mut self, writer: &mut RequestWriter) -> Option<Ended> {
+        if self.upload.is_done {
+            return None;
+        }
+        let Self { session, upload, .. } = self;
+        let at_hand = tokio::task::unconstrained(upload.next(session, true)).now_or_never()?;
+        self.take_from_client(at_hand, writer)
     }
 
     fn waits(&self) -> Waits {

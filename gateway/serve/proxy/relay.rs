@@ -370,7 +370,7 @@ impl Exchange<'_> {
         }
         self.permit = None;
         let idle = self.job.plan.timeout.idle;
-        Ended::Upgraded(Box::new(Tunnel::new(stream, early, lasting, idle)))
+        Ended::Upgraded(Box::new(Tunnel::new(stream, vec![early], lasting, idle)))
     }
 }
 

@@ -1,8 +1,11 @@
 //! The head of a forwarded request as its upstream gets it. Fields of the hop are removed, fields that only the gateway may
 //! set are replaced, and the rest stays as the client wrote it.
+//!
+//! What becomes of the fields is decided once, for both versions of HTTP ([`Edits`]). Over HTTP/1.1 the head is then written line by
+//! line; nothing is built that would be taken apart again.
 
-use http::Version;
-use http::header::{self, HeaderMap, HeaderName};
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
@@ -16,8 +19,11 @@ use crate::transport::field_names;
 use crate::upstream::peer::Peer;
 
 use super::plan::Job;
-use super::upstream::Framing;
+use super::upstream::{Framing, Head};
 use crate::serve::context::Context;
+
+/// Room for a head. Most are smaller.
+const HEAD: usize = 1 << 10;
 
 /// The protocol that a request is sent over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,135 +41,210 @@ pub(super) struct Hop<'attempt> {
     pub(super) span: Option<&'attempt CallSpan>,
 }
 
+/// What becomes of the client's fields.
+#[derive(Default)]
+struct Edits {
+    /// They do not go on.
+    removed: Vec<HeaderName>,
+    /// Each takes the place of the client's own, or is added.
+    set: Vec<Field>,
+}
+
+/// A field that the gateway sets.
+struct Field {
+    name: HeaderName,
+    /// As HTTP/1.1 has it.
+    written: Bytes,
+    value: HeaderValue,
+}
+
+impl Edits {
+    fn remove(&mut self, name: HeaderName) {
+        self.set.retain(|field| field.name != name);
+        self.removed.push(name);
+    }
+
+    fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        let written = field_names::canonical(&name);
+        self.set_written(written, name, value);
+    }
+
+    fn set_written(&mut self, written: Bytes, name: HeaderName, value: HeaderValue) {
+        let field = Field { name, written, value };
+        match self.set.iter_mut().find(|other| other.name == field.name) {
+            Some(other) => *other = field,
+            None => self.set.push(field),
+        }
+    }
+}
+
 /// The head for this target.
 ///
 /// # Errors
 /// A field or the url can't be written, which is a fault of ours.
 #[inline(never)] // tests/benches/instructions.py finds it by its name
-pub(super) fn head(
-    request: &RequestHeader,
-    job: Job<'_>,
-    hop: &Hop<'_>,
-) -> pingora::Result<Box<RequestHeader>> {
-    let Hop { peer, over, .. } = *hop;
-    let plan = job.plan;
-    let mut head = request.clone();
-    for name in hop_by_hop_fields(&request.headers, Kept::Nothing) {
-        head.remove_header(&name);
+pub(super) fn head(request: &RequestHeader, job: Job<'_>, hop: &Hop<'_>) -> pingora::Result<Head> {
+    let mut edits = Edits { removed: hop_by_hop_fields(&request.headers, Kept::Nothing), ..Edits::default() };
+    set_framing(&mut edits, request, job.plan.framing, hop.over);
+    set_fields(&mut edits, request, job, hop)?;
+    match hop.over {
+        Over::Http1 => Ok(Head::Http1(http1(request, job, hop.peer, edits))),
+        Over::Http2 => http2(request, job, hop.peer, edits).map(|head| Head::Http2(Box::new(head))),
     }
-    set_framing(&mut head, plan.framing, over)?;
-    set_fields(&mut head, request, job, hop)?;
-    if over == Over::Http1 {
-        if let Some(upgrade) = &plan.upgrade {
-            head.insert_header(header::CONNECTION, "Upgrade")?;
-            head.insert_header(header::UPGRADE, upgrade.clone())?;
-        }
-        head.set_version(Version::HTTP_11);
-    } else if takes_trailers(&request.headers) {
-        // RFC 9113 §8.2.2: the only value of TE that HTTP/2 has. gRPC services need it.
-        head.insert_header(header::TE, "trailers")?;
-    }
-    set_url(&mut head, request, job, peer, over)?;
-    let head = match over {
-        Over::Http1 => {
-            let changes = job.changes();
-            let canonical = Spellings::default();
-            let written =
-                |name: &HeaderName| field_names::spelt(name, changes.spellings_of(name, &canonical));
-            field_names::request_for_http1(head, written)?
-        }
-        Over::Http2 => head,
-    };
-    Ok(Box::new(head))
 }
 
 /// RFC 9112 §6: the gateway alone decides how the body is framed.
-fn set_framing(head: &mut RequestHeader, framing: Framing, over: Over) -> pingora::Result<()> {
-    let said_length = head.remove_header(&header::CONTENT_LENGTH).is_some();
+fn set_framing(edits: &mut Edits, request: &RequestHeader, framing: Framing, over: Over) {
     match framing {
-        Framing::None if said_length => head.insert_header(header::CONTENT_LENGTH, 0),
-        Framing::Length(length) => head.insert_header(header::CONTENT_LENGTH, length),
-        Framing::Unknown if over == Over::Http1 => head.insert_header(header::TRANSFER_ENCODING, "chunked"),
-        Framing::None | Framing::Unknown => Ok(()),
+        Framing::None if request.headers.contains_key(header::CONTENT_LENGTH) => {
+            edits.set(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        Framing::Length(length) => edits.set(header::CONTENT_LENGTH, length.into()),
+        Framing::Unknown => {
+            edits.remove(header::CONTENT_LENGTH);
+            if over == Over::Http1 {
+                edits.set(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+        }
+        Framing::None => {}
     }
 }
 
 fn set_fields(
-    head: &mut RequestHeader,
+    edits: &mut Edits,
     request: &RequestHeader,
     job: Job<'_>,
     hop: &Hop<'_>,
 ) -> pingora::Result<()> {
     let Job { upstream, context, plan, .. } = job;
-    let changes = job.changes();
-    head.remove_header(&header::EXPECT);
-    for name in of_the_gateway(&head.headers, context).into_iter().chain(claims_of_the_hop(&head.headers)) {
-        head.remove_header(&name);
+    let fields = &request.headers;
+    edits.remove(header::EXPECT);
+    edits.removed.extend(of_the_gateway(fields, context));
+    edits.removed.extend(claims_of_the_hop(fields));
+    if let Some(cookie) = joined_cookies(fields) {
+        edits.set(header::COOKIE, cookie);
     }
-    if let Some(cookie) = joined_cookies(&head.headers) {
-        head.insert_header(header::COOKIE, cookie)?;
+    if let Some(forwards) = max_forwards(&request.method, fields) {
+        edits.set(header::MAX_FORWARDS, forwards.saturating_sub(1).into());
     }
-    if let Some(forwards) = max_forwards(&request.method, &request.headers) {
-        head.insert_header(header::MAX_FORWARDS, forwards.saturating_sub(1))?;
-    }
-    let set = changes.set.iter().map(|(name, _)| name);
-    let decided: Vec<_> = changes.remove.iter().chain(set).collect();
-    let is_decided = |name: &&HeaderName| decided.iter().any(|decided| same_to_cgi(decided, name));
-    for name in head.headers.keys().filter(is_decided).cloned().collect::<Vec<_>>() {
-        head.remove_header(&name);
-    }
-    for (name, value) in changes.filled(context.caller.variables()) {
-        head.insert_header(field_names::spelt(name, &changes.spellings), value)?;
-    }
+    set_configured(edits, fields, job);
     for (name, value) in &plan.hop.fields {
-        head.insert_header(field_names::canonical(name), value.clone())?;
+        edits.set(name.clone(), value.clone());
     }
-    head.remove_header("traceparent");
-    head.remove_header("tracestate");
+    let (traceparent, tracestate) =
+        (HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate"));
+    edits.remove(traceparent.clone());
+    edits.remove(tracestate.clone());
     if let Some(span) = hop.span {
-        head.insert_header("traceparent", span.traceparent.clone())?;
+        edits.set(traceparent, span.traceparent.clone());
     }
-    if let Some(state) = context.trace.state(&request.headers) {
-        head.insert_header("tracestate", state)?;
+    if let Some(state) = context.trace.state(fields) {
+        edits.set(tracestate, state);
     }
     let own_authority = &context.caller.authority;
     for (name, text) in &plan.references {
-        head.insert_header(name.clone(), text.with_origin(&upstream.origin_for(hop.peer, own_authority)))?;
+        let text = text.with_origin(&upstream.origin_for(hop.peer, own_authority));
+        let value = HeaderValue::from_str(&text).map_err(|_| internal("a field of ours"))?;
+        edits.set(name.clone(), value);
     }
     if plan.maps_bodies {
         // A body whose hrefs are mapped must not be compressed.
-        head.remove_header(&header::ACCEPT_ENCODING);
+        edits.remove(header::ACCEPT_ENCODING);
     }
     Ok(())
 }
 
-/// Over HTTP/1.1 the path, and Host; over HTTP/2 the complete url (RFC 9113 §8.3.1).
-fn set_url(
-    head: &mut RequestHeader,
+/// The fields that the configuration sets and removes.
+fn set_configured(edits: &mut Edits, fields: &HeaderMap, job: Job<'_>) {
+    let changes = job.changes();
+    let set = changes.set.iter().map(|(name, _)| name);
+    let decided: Vec<_> = changes.remove.iter().chain(set).collect();
+    if decided.is_empty() {
+        return;
+    }
+    let is_decided = |name: &&HeaderName| decided.iter().any(|decided| same_to_cgi(decided, name));
+    for name in fields.keys().filter(is_decided) {
+        edits.remove(name.clone());
+    }
+    for (name, value) in changes.filled(job.context.caller.variables()) {
+        edits.set_written(field_names::spelt(name, &changes.spellings), name.clone(), value);
+    }
+}
+
+fn internal(what: &'static str) -> Box<Error> {
+    Error::explain(ErrorType::InternalError, what)
+}
+
+/// The head as HTTP/1.1 writes it: with the path only, and Host.
+fn http1(request: &RequestHeader, job: Job<'_>, peer: &Peer, mut edits: Edits) -> Bytes {
+    let Job { upstream, context, plan, .. } = job;
+    if let Some(upgrade) = &plan.upgrade {
+        edits.set(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        edits.set(header::UPGRADE, upgrade.clone());
+    }
+    edits.set(header::HOST, upstream.host_for(peer, &context.caller.authority));
+    let mut head = BytesMut::with_capacity(HEAD);
+    let mut write = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| head.extend_from_slice(piece));
+    write(&[request.method.as_str().as_bytes(), b" "]);
+    match &plan.path {
+        Some(path) => write(&[path.as_bytes(), query_of(request).as_bytes()]),
+        None => write(&[request.raw_path()]),
+    }
+    write(&[b" HTTP/1.1\r\n"]);
+    let (changes, canonical) = (job.changes(), Spellings::default());
+    let spelt = |name: &HeaderName| field_names::spelt(name, changes.spellings_of(name, &canonical));
+    let mut left = edits.set.iter().map(Some).collect::<Vec<_>>();
+    let mut cases = request.case_header_iter();
+    for (name, value) in &request.headers {
+        let case = cases.next();
+        if let Some(place) = edits.set.iter().position(|field| field.name == *name) {
+            if let Some(field) = left.get_mut(place).and_then(Option::take) {
+                write(&[&field.written, b": ", field.value.as_bytes(), b"\r\n"]);
+            }
+        } else if !edits.removed.contains(name) {
+            match case {
+                Some((written, _)) => write(&[written.as_slice()]),
+                None => write(&[&spelt(name)]),
+            }
+            write(&[b": ", value.as_bytes(), b"\r\n"]);
+        }
+    }
+    for field in left.into_iter().flatten() {
+        write(&[&field.written, b": ", field.value.as_bytes(), b"\r\n"]);
+    }
+    write(&[b"\r\n"]);
+    head.freeze()
+}
+
+/// The head as HTTP/2 has it: with the complete url (RFC 9113 §8.3.1), and without Host.
+fn http2(
     request: &RequestHeader,
     job: Job<'_>,
     peer: &Peer,
-    over: Over,
-) -> pingora::Result<()> {
+    mut edits: Edits,
+) -> pingora::Result<RequestHeader> {
     let Job { upstream, context, plan, .. } = job;
-    let own = context.caller.authority.as_str();
-    let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    match over {
-        Over::Http1 => {
-            head.insert_header(header::HOST, upstream.host_for(peer, own))?;
-            if let Some(path) = &plan.path {
-                head.set_raw_path(format!("{path}{query}").as_bytes())?;
-            }
-        }
-        Over::Http2 => {
-            head.remove_header(&header::HOST);
-            let path = plan.path.as_deref().unwrap_or_else(|| request.uri.path());
-            let url = format!("{}{path}{query}", upstream.origin_for(peer, own));
-            let url = url.parse().map_err(|_| Error::explain(ErrorType::InternalError, "a url of ours"))?;
-            head.set_uri(url);
-        }
+    edits.remove(header::HOST);
+    if takes_trailers(&request.headers) {
+        // RFC 9113 §8.2.2: the only value of TE that HTTP/2 has. gRPC services need it.
+        edits.set(header::TE, HeaderValue::from_static("trailers"));
     }
-    Ok(())
+    let mut head = request.clone();
+    for name in &edits.removed {
+        head.remove_header(name);
+    }
+    for field in edits.set {
+        head.insert_header(field.name, field.value)?;
+    }
+    let origin = upstream.origin_for(peer, &context.caller.authority);
+    let path = plan.path.as_deref().unwrap_or_else(|| request.uri.path());
+    let url = format!("{origin}{path}{}", query_of(request));
+    head.set_uri(url.parse().map_err(|_| internal("a url of ours"))?);
+    Ok(head)
+}
+
+fn query_of(request: &RequestHeader) -> String {
+    request.uri.query().map(|query| format!("?{query}")).unwrap_or_default()
 }
 
 /// The fields that the client must not pass on: its credential for the gateway, and those that only the service that knows

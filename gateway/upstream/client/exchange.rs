@@ -13,26 +13,21 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, Method};
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 
 use crate::dispatch::{Attempt, CallFailure, UpstreamReply};
 use crate::header::hop::keeps_connection;
 use crate::header::spelling::Spellings;
-use crate::http1::{AfterReplyHead, ReplyBody, ReplyHead, read_reply_head, unfolded};
+use crate::http1::{AfterReplyHead, ReplyBody, ReplyHead};
 use crate::memory::MemoryReservation;
 
+use super::incoming::{Buffers, Incoming, NoHead, Read, value_of};
 use super::reply::{Body, Held, MAX_INTERIM, Unanswered};
 
 #[cfg(test)]
 mod tests;
-
-/// Room for a read. Most replies are smaller, so several share a buffer.
-const READ: usize = 8 << 10;
-
-/// If less room than this is left, the next read gets a new buffer.
-const LEAST_READ: usize = 2 << 10;
 
 /// Room for a body whose length is known, before its bytes have come.
 const FIRST_ROOM: usize = 256 << 10;
@@ -43,15 +38,6 @@ pub(super) struct Request<'call> {
     pub(super) method: &'call Method,
     pub(super) head: &'call [u8],
     pub(super) body: &'call [u8],
-}
-
-/// Bytes that were read.
-#[derive(Debug, Default)]
-pub(super) struct Buffers {
-    /// Those that no reply has had yet.
-    pub(super) unread: Bytes,
-    /// Room for more.
-    pub(super) input: BytesMut,
 }
 
 /// A reply, and what it says about its connection.
@@ -74,7 +60,7 @@ pub(super) async fn exchange(
     let exchanging = Exchanging { stream, head, body, written: Written::InPart };
     let mut reader = Reader::new(exchanging, Buffers { unread: Bytes::new(), input });
     let mut exchanged = reader.reply(method, attempt, reservation).await?;
-    exchanged.keeps_connection &= reader.stream.written == Written::Completely;
+    exchanged.keeps_connection &= reader.incoming.stream.written == Written::Completely;
     Ok((exchanged, reader.into_buffers()))
 }
 
@@ -136,20 +122,7 @@ impl AsyncRead for Exchanging<'_> {
 
 /// Reads one reply.
 pub(super) struct Reader<S> {
-    stream: S,
-    /// Bytes that were read and are not yet part of the reply.
-    unread: Bytes,
-    input: BytesMut,
-    /// A byte of the reply has come.
-    has_read: bool,
-}
-
-/// What a read brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Read {
-    Some,
-    /// The service closed its side.
-    End,
+    incoming: Incoming<S>,
 }
 
 /// A head, and what follows it.
@@ -160,14 +133,13 @@ struct Head {
 }
 
 impl<S: AsyncRead + Unpin> Reader<S> {
-    pub(super) fn new(stream: S, Buffers { unread, input }: Buffers) -> Self {
-        let has_read = !unread.is_empty();
-        Self { stream, unread, input, has_read }
+    pub(super) fn new(stream: S, buffers: Buffers) -> Self {
+        Self { incoming: Incoming::new(stream, buffers) }
     }
 
     /// What was read beyond the reply.
     pub(super) fn into_buffers(self) -> Buffers {
-        Buffers { unread: self.unread, input: self.input }
+        self.incoming.into_buffers()
     }
 
     pub(super) async fn reply(
@@ -179,7 +151,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         let Head { mut reply, body, keeps_connection } = match self.final_head(method).await {
             Ok(head) => head,
             Err(failure) => {
-                let nothing_received = failure == CallFailure::ConnectionLost && !self.has_read;
+                let nothing_received = failure == CallFailure::ConnectionLost && self.incoming.received == 0;
                 return Err(Unanswered { nothing_received, ..failure.into() });
             }
         };
@@ -195,46 +167,33 @@ impl<S: AsyncRead + Unpin> Reader<S> {
     }
 
     async fn final_head(&mut self, method: &Method) -> Result<Head, CallFailure> {
-        let mut interim = 0;
-        loop {
-            let bytes = &self.unread;
-            let read = read_reply_head(bytes, |head| (head.length, head_of(&head, bytes, method)));
-            let Some((length, head)) = read.map_err(|_| CallFailure::ReplyMalformed)? else {
-                if self.read().await? == Read::End {
-                    return Err(CallFailure::ConnectionLost);
-                }
-                continue;
-            };
-            self.unread.advance(length);
-            if let Some(head) = head? {
+        for _ in 0..=MAX_INTERIM {
+            if let Some(head) = self.incoming.head(|head, bytes| head_of(head, bytes, method)).await?? {
                 return Ok(head);
             }
-            interim += 1;
-            if interim > MAX_INTERIM {
-                return Err(CallFailure::ReplyMalformed);
-            }
         }
+        Err(CallFailure::ReplyMalformed)
     }
 
     async fn body(&mut self, mut rest: ReplyBody, held: &mut Held<'_>) -> Result<Bytes, CallFailure> {
-        if let Some(length) = rest.length().filter(|length| *length > self.unread.len()) {
+        if let Some(length) = rest.length().filter(|length| *length > self.incoming.unread.len()) {
             return self.body_to_come(length, held).await;
         }
         let mut body = Body::default();
         loop {
-            if self.unread.is_empty() {
-                match self.read().await? {
+            if self.incoming.unread.is_empty() {
+                match self.incoming.read().await.map_err(NoHead::Lost)? {
                     Read::End if rest.ends_with_connection() => break,
                     Read::End => return Err(CallFailure::ConnectionLost),
                     Read::Some => {}
                 }
             }
-            let piece = std::mem::take(&mut self.unread);
+            let piece = std::mem::take(&mut self.incoming.unread);
             let before = body.len();
             let taken = rest.take(&piece, |data| body.push(piece.slice_ref(data)));
             let (taken, is_complete) = taken.map_err(|_| CallFailure::ReplyMalformed)?;
             held.take(before, body.len() - before).await?;
-            self.unread = piece.slice(taken..);
+            self.incoming.unread = piece.slice(taken..);
             if is_complete {
                 break;
             }
@@ -244,7 +203,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
 
     /// A body of this many bytes, of which not all have come. It is read to where it stays.
     async fn body_to_come(&mut self, length: usize, held: &mut Held<'_>) -> Result<Bytes, CallFailure> {
-        let first = std::mem::take(&mut self.unread);
+        let first = std::mem::take(&mut self.incoming.unread);
         held.take(0, first.len()).await?;
         let mut body = BytesMut::with_capacity(length.min(FIRST_ROOM));
         body.extend_from_slice(&first);
@@ -253,33 +212,11 @@ impl<S: AsyncRead + Unpin> Reader<S> {
             if body.capacity() == before {
                 body.reserve(before.min(length - before));
             }
-            let read = self.stream.read_buf(&mut (&mut body).limit(length - before)).await;
+            let read = self.incoming.stream.read_buf(&mut (&mut body).limit(length - before)).await;
             read.ok().filter(|count| *count > 0).ok_or(CallFailure::ConnectionLost)?;
             held.take(before, body.len() - before).await?;
         }
         Ok(body.freeze())
-    }
-
-    /// Reads more bytes, behind those that are unread.
-    async fn read(&mut self) -> Result<Read, CallFailure> {
-        if !self.unread.is_empty() {
-            // Rare: a head that came in two pieces.
-            let mut joined = BytesMut::with_capacity(self.unread.len() + READ);
-            joined.extend_from_slice(&self.unread);
-            self.input = joined;
-        } else if self.input.capacity() < LEAST_READ {
-            self.input.reserve(READ);
-        }
-        match self.stream.read_buf(&mut self.input).await {
-            // A connection that was reset, or TLS that was cut, is not the end of a reply (RFC 9112 §8, §9.8).
-            Err(_) => Err(CallFailure::ConnectionLost),
-            Ok(0) => Ok(Read::End),
-            Ok(_) => {
-                self.has_read = true;
-                self.unread = self.input.split().freeze();
-                Ok(Read::Some)
-            }
-        }
     }
 }
 
@@ -295,12 +232,10 @@ fn head_of(head: &ReplyHead<'_>, bytes: &Bytes, method: &Method) -> Result<Optio
     let mut headers = HeaderMap::with_capacity(head.fields.len());
     let mut spellings = Spellings::default();
     for field in head.fields {
-        let value = match unfolded(field.value) {
-            Some(value) => HeaderValue::from_maybe_shared(Bytes::from(value)),
-            None => HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)),
-        };
         let name = HeaderName::from_bytes(field.name.as_bytes());
-        let (Ok(name), Ok(value)) = (name, value) else { return Err(CallFailure::ReplyMalformed) };
+        let (Ok(name), Some(value)) = (name, value_of(field, bytes)) else {
+            return Err(CallFailure::ReplyMalformed);
+        };
         spellings.add(&name, field.name.as_bytes());
         headers.append(name, value);
     }

@@ -10,7 +10,6 @@ use crate::clock::Stopwatch;
 use crate::dispatch::{CallFailure, UpstreamReply};
 use crate::plan::Call;
 
-use super::checked::CheckedStream;
 use super::context::{Calls, Sending};
 use super::exchange::{Exchanged, Request, exchange};
 use super::pipe::Seat;
@@ -105,7 +104,7 @@ impl<'batch> HeldConnection<'batch> {
         let idle = |peer: Arc<Peer>| async move {
             let stream =
                 connections.idle_http1(&peer, sending.method, |idle| upstream.may_open(idle)).await?;
-            Some(Connection { peer, stream: CheckedStream::into_inner(stream)?, opened: None })
+            Some(Connection { peer, stream, opened: None })
         };
         let open = |peer: Arc<Peer>| async move {
             let stream = connections.new_http1(&peer).await?;

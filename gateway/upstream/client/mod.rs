@@ -2,7 +2,7 @@
 //!
 //! **Why it exists.** The dispatcher decides which item is called when; this module knows how: over which connection, with
 //! which fields, what a broken connection means, and which metrics count. Single requests go to the same upstreams by the same
-//! rules (`upstream`), but are streamed instead of collected.
+//! rules (`upstream`), but their replies are handed on as they come (`streamed`) instead of collected.
 //!
 //! **In:** the upstreams of a configuration, and on whose behalf calls are made ([`Behalf`], [`SharedFields`]). It knows
 //! neither the configuration as such nor the request behind the batch. **Out:** a [`BatchEngine`] for the dispatcher,
@@ -28,25 +28,26 @@
 //! # Invariants
 //!
 //! - Dropping the future of a call closes its connection or resets its stream, and gives back what its reply held.
-//! - A connection goes back to the pool only after a complete reply whose framing was checked (`checked`).
+//! - A connection goes back to the pool only after a complete reply whose framing was checked (`incoming`).
 //! - The client never decides where a call goes or how it is framed.
 
 mod call;
-mod checked;
 mod context;
 mod engine;
 mod exchange;
 mod head_lines;
 mod held;
+mod incoming;
 mod pipe;
 mod pipelined;
 mod queued;
 mod reply;
 mod retry;
+mod streamed;
 mod streams;
 mod under_way;
 
-pub(crate) use checked::CheckedStream;
 pub(crate) use context::{Behalf, SharedFields};
 pub(crate) use engine::BatchEngine;
 pub(crate) use queued::Queued;
+pub(crate) use streamed::StreamedReply;

@@ -40,7 +40,7 @@ use crate::config::Pipeline;
 use crate::upstream::connections::is_quiet;
 use crate::upstream::peer::Peer;
 
-use super::exchange::Buffers;
+use super::incoming::Buffers;
 
 /// A service that closes a connection after fewer replies gets no more requests ahead from this batch.
 const LEAST_ANSWERED: usize = 8;

@@ -9,17 +9,15 @@ mod reader;
 mod shared_stream;
 mod writer;
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use http::Method;
 use pingora::http::RequestHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession as AnySession;
-use pingora::protocols::http::v1::client::HttpSession as Http1;
 use pingora::protocols::http::v2::client::Http2Session;
 
 use crate::config::Scheme;
-use crate::upstream::client::CheckedStream;
+use crate::upstream::client::StreamedReply;
 use crate::upstream::instance::Upstream;
 use crate::upstream::peer::Peer;
 
@@ -45,6 +43,13 @@ pub(super) struct Connection {
     pub(super) reused: bool,
 }
 
+/// The head of a request, as its version of HTTP has it.
+pub(super) enum Head {
+    /// As it is written.
+    Http1(Bytes),
+    Http2(Box<RequestHeader>),
+}
+
 enum Wire {
     Http1(Stream),
     Http2(Box<Http2Session>),
@@ -62,7 +67,7 @@ impl Connection {
             return None;
         }
         let stream = upstream.connections.idle_http1(peer, method, |idle| upstream.may_open(idle)).await?;
-        Some(Self { wire: checked(stream), reused: true })
+        Some(Self { wire: Wire::Http1(stream), reused: true })
     }
 
     /// Opens a connection to a target; or, over HTTP/2, takes one that has room for another stream.
@@ -76,13 +81,13 @@ impl Connection {
                 upstream.connections.session(peer, |idle| upstream.may_open(idle)).await?;
             match session {
                 AnySession::H2(http2) => Self { wire: Wire::Http2(Box::new(http2)), reused },
-                AnySession::H1(http1) => Self { wire: checked(http1.into_inner()), reused },
+                AnySession::H1(http1) => Self { wire: Wire::Http1(http1.into_inner()), reused },
                 AnySession::Custom(()) => {
                     return pingora::Error::e_explain(pingora::ErrorType::InternalError, "no protocol");
                 }
             }
         } else {
-            Self { wire: checked(upstream.connections.new_http1(peer).await?), reused: false }
+            Self { wire: Wire::Http1(upstream.connections.new_http1(peer).await?), reused: false }
         };
         if !connection.reused {
             upstream.connection_opened(peer);
@@ -94,36 +99,34 @@ impl Connection {
         matches!(self.wire, Wire::Http2(_))
     }
 
-    /// Sends the request's head. What follows is written by one of the two, and read by the other.
+    /// Begins a request with its head. What follows is written by one of the two, and read by the other. Over HTTP/1.1 the head
+    /// leaves with the first flush, so that a body that is at hand leaves with it.
     ///
     /// # Errors
-    /// The connection is gone, or the head can't be written.
-    pub(super) async fn begin(
+    /// The connection is gone, or the head is of the other version.
+    pub(super) fn begin(
         self,
-        peer: &Arc<Peer>,
-        head: Box<RequestHeader>,
+        method: &Method,
+        head: Head,
         framing: Framing,
     ) -> pingora::Result<(RequestWriter, ReplyReader)> {
-        match self.wire {
-            Wire::Http1(stream) => {
-                CheckedStream::expect_reply(&stream, &head.method);
+        match (self.wire, head) {
+            (Wire::Http1(stream), Head::Http1(head)) => {
                 let shared = SharedStream::new(stream);
-                let received = shared.received();
-                let mut session = Http1::new_with_options(Box::new(shared.clone()), &peer.http);
-                session.write_request_header(head).await?;
-                Ok((RequestWriter::http1(shared, framing), ReplyReader::Http1(Box::new(session), received)))
+                let writer = RequestWriter::http1(shared.clone(), head, framing);
+                let reply = StreamedReply::new(shared, method.clone());
+                Ok((writer, ReplyReader::Http1(Box::new(reply))))
             }
-            Wire::Http2(mut session) => {
+            (Wire::Http2(mut session), Head::Http2(head)) => {
                 session.write_request_header(head, framing == Framing::None)?;
                 let body = session.take_request_body_writer().filter(|_| framing != Framing::None);
                 Ok((RequestWriter::http2(body), ReplyReader::Http2(session)))
             }
+            (Wire::Http1(_), Head::Http2(_)) | (Wire::Http2(_), Head::Http1(_)) => {
+                pingora::Error::e_explain(pingora::ErrorType::InternalError, "a head of another version")
+            }
         }
     }
-}
-
-fn checked(stream: Stream) -> Wire {
-    Wire::Http1(CheckedStream::around(stream))
 }
 
 fn speaks_http2(scheme: Scheme, needs: Needs) -> bool {

@@ -2,23 +2,22 @@
 //! HTTP/2 alike.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession as AnySession;
-use pingora::protocols::http::v1::client::HttpSession as Http1;
 use pingora::protocols::http::v2::client::Http2Session;
 use pingora::{Error, ErrorType};
 
-use crate::upstream::client::CheckedStream;
+use crate::upstream::client::StreamedReply;
 use crate::upstream::connections::Connections;
 use crate::upstream::peer::Peer;
 
-use super::shared_stream::{Received, SharedStream};
+use super::shared_stream::SharedStream;
 
 /// Reads a reply. All reads are cancel-safe.
 pub(in crate::serve::proxy) enum ReplyReader {
-    Http1(Box<Http1>, Received),
+    Http1(Box<StreamedReply<SharedStream>>),
     Http2(Box<Http2Session>),
 }
 
@@ -28,23 +27,20 @@ impl ReplyReader {
     /// # Errors
     /// The connection is gone, or what came is not a reply.
     pub(in crate::serve::proxy) async fn head(&mut self) -> pingora::Result<ResponseHeader> {
-        let head = match self {
-            Self::Http1(http1, _) => {
-                http1.read_response().await?;
-                http1.resp_header()
-            }
+        match self {
+            Self::Http1(http1) => http1.head().await,
             Self::Http2(http2) => {
                 http2.read_response_header().await?;
-                http2.response_header()
+                let head = http2.response_header().cloned();
+                head.ok_or_else(|| Error::explain(ErrorType::InvalidHTTPHeader, "no head"))
             }
-        };
-        head.cloned().ok_or_else(|| Error::explain(ErrorType::InvalidHTTPHeader, "no head"))
+        }
     }
 
     /// Bytes that have come so far, over HTTP/1.1: also those of a head that is not complete.
     pub(in crate::serve::proxy) fn received(&self) -> u64 {
         match self {
-            Self::Http1(_, received) => received.count(),
+            Self::Http1(http1) => http1.received(),
             Self::Http2(_) => 0,
         }
     }
@@ -55,7 +51,7 @@ impl ReplyReader {
     /// The body broke off, or breaks HTTP's framing.
     pub(in crate::serve::proxy) async fn body(&mut self) -> pingora::Result<Option<Bytes>> {
         match self {
-            Self::Http1(http1, _) => http1.read_body_bytes().await,
+            Self::Http1(http1) => http1.body().await,
             Self::Http2(http2) => http2.read_response_body().await,
         }
     }
@@ -66,7 +62,7 @@ impl ReplyReader {
     /// The stream ended because it was reset.
     pub(in crate::serve::proxy) fn is_done(&mut self) -> pingora::Result<bool> {
         match self {
-            Self::Http1(http1, _) => Ok(http1.is_body_done()),
+            Self::Http1(http1) => Ok(http1.is_done()),
             Self::Http2(http2) => Ok(http2.response_finished() && http2.check_response_end_or_error()?),
         }
     }
@@ -77,32 +73,24 @@ impl ReplyReader {
     /// The stream was reset in place of them.
     pub(in crate::serve::proxy) async fn trailers(&mut self) -> pingora::Result<Option<HeaderMap>> {
         match self {
-            Self::Http1(http1, _) => Ok(SharedStream::under(http1.stream()).and_then(SharedStream::trailers)),
+            Self::Http1(http1) => Ok(http1.take_trailers()),
             Self::Http2(http2) => http2.read_trailers().await,
         }
     }
 
     /// The connection after a 101, and the bytes that came after its head.
-    pub(in crate::serve::proxy) fn into_upgraded(self) -> Option<(Stream, Vec<Bytes>)> {
-        use futures_util::FutureExt as _;
-        let Self::Http1(mut http1, _) = self else { return None };
-        if http1.get_status() != Some(StatusCode::SWITCHING_PROTOCOLS) {
-            return None;
-        }
-        let mut early = Vec::new();
-        while let Some(Ok(Some(bytes))) = tokio::task::unconstrained(http1.read_body_bytes()).now_or_never() {
-            early.push(bytes);
-        }
-        Some((unshared(http1.into_inner())?, early))
+    pub(in crate::serve::proxy) fn into_upgraded(self) -> Option<(Stream, Bytes)> {
+        let Self::Http1(http1) = self else { return None };
+        let (shared, early) = http1.into_upgraded()?;
+        Some((shared.into_stream()?, early))
     }
 
     /// Ends a reply that was read in full. Its connection is kept where it can be used again.
     pub(in crate::serve::proxy) async fn release(self, connections: &Connections, peer: &Peer) {
         match self {
-            Self::Http1(mut http1, _) => {
-                http1.respect_keepalive();
-                if let Some(stream) = http1.reuse().await.and_then(unshared).filter(CheckedStream::is_usable)
-                {
+            // The other half has been dropped.
+            Self::Http1(http1) => {
+                if let Some(stream) = http1.into_reusable().and_then(SharedStream::into_stream) {
                     connections.keep_http1(stream, peer);
                 }
             }
@@ -116,10 +104,4 @@ impl ReplyReader {
             connections.keep(AnySession::H2(*http2), peer).await;
         }
     }
-}
-
-/// The connection under the half that reads. The other half must have been dropped.
-fn unshared(stream: Stream) -> Option<Stream> {
-    let shared = stream.into_any().downcast::<SharedStream>().ok()?;
-    shared.into_stream()
 }

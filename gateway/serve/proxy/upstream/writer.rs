@@ -5,11 +5,11 @@
 //! wait for it, for the client and for the reply at the same time.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use h2::{Reason, SendStream};
 use tokio::io::AsyncWrite;
 
@@ -17,6 +17,9 @@ use super::shared_stream::SharedStream;
 
 /// Shorter pieces of a body are copied next to their chunk's frame, so that they leave in one write.
 const COPIED: usize = 8 << 10;
+
+/// Pieces that leave in one write.
+const TOGETHER: usize = 8;
 
 /// RFC 9112 §7.1.
 const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
@@ -54,8 +57,9 @@ enum Sink {
 }
 
 impl RequestWriter {
-    pub(super) fn http1(stream: SharedStream, framing: Framing) -> Self {
-        Self::new(Sink::Http1 { stream, framing, unsent: false })
+    /// `head` leaves before the body.
+    pub(super) fn http1(stream: SharedStream, head: Bytes, framing: Framing) -> Self {
+        Self { queue: VecDeque::from([head]), ..Self::new(Sink::Http1 { stream, framing, unsent: false }) }
     }
 
     pub(super) fn http2(stream: Option<SendStream<Bytes>>) -> Self {
@@ -149,22 +153,36 @@ fn poll_http1(
     unsent: &mut bool,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
-    while let Some(first) = queue.front_mut() {
-        let count = ready!(Pin::new(&mut *stream).poll_write(context, first))?;
+    while !queue.is_empty() {
+        let mut pieces = [IoSlice::new(&[]); TOGETHER];
+        for (place, piece) in pieces.iter_mut().zip(queue.iter()) {
+            *place = IoSlice::new(piece);
+        }
+        let pieces = pieces.get(..queue.len().min(TOGETHER)).unwrap_or_default();
+        let count = ready!(Pin::new(&mut *stream).poll_write_vectored(context, pieces))?;
         if count == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         *unsent = true;
-        let _ = first.split_to(count.min(first.len()));
-        if first.is_empty() {
-            queue.pop_front();
-        }
+        take(queue, count);
     }
     if *unsent {
         ready!(Pin::new(stream).poll_flush(context))?;
         *unsent = false;
     }
     Poll::Ready(Ok(()))
+}
+
+/// Takes bytes that were written.
+fn take(queue: &mut VecDeque<Bytes>, mut count: usize) {
+    while let Some(first) = queue.front_mut() {
+        if first.len() > count {
+            first.advance(count);
+            return;
+        }
+        count -= first.len();
+        queue.pop_front();
+    }
 }
 
 fn poll_http2(

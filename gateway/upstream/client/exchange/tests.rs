@@ -1,5 +1,7 @@
-//! The client is held against pingora's, whose replies pass the checker first, as those of single requests do: the same reply or
-//! the same failure, whatever comes and however it is cut.
+//! Our two readers, the one for items and the one for single requests, are held against each other and against pingora's, whose
+//! replies pass a checker first: the same reply or the same failure, whatever comes and however it is cut.
+
+mod checked;
 
 use futures_util::FutureExt as _;
 use http::StatusCode;
@@ -13,8 +15,9 @@ use crate::dispatch::{Progress, ReplyBudget};
 use crate::limiter::Client;
 use crate::memory::MemoryBudget;
 use crate::transport::field_names;
-use crate::upstream::client::CheckedStream;
+use crate::upstream::client::streamed::StreamedReply;
 use crate::upstream::error;
+use checked::CheckedStream;
 
 /// What a client makes of the bytes on a connection.
 #[derive(Debug, PartialEq)]
@@ -122,6 +125,39 @@ fn framework(method: &Method, bytes: &[u8], size: usize, closes: bool) -> Option
     })
 }
 
+/// The reader for single requests.
+fn streamed(method: &Method, bytes: &[u8], size: usize, closes: bool) -> Option<Seen> {
+    let (stream, serving) = connection(bytes, size, closes);
+    run(serving, async {
+        let mut reading = StreamedReply::new(stream, method.clone());
+        let head = loop {
+            match reading.head().await {
+                Err(failure) => return failed(error::of_exchange(&failure)),
+                Ok(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                    return failed(CallFailure::ReplyMalformed);
+                }
+                Ok(head) if crate::header::hop::is_interim(head.status) => {}
+                Ok(head) => break head,
+            }
+        };
+        let mut body = BytesMut::new();
+        loop {
+            match reading.body().await {
+                Err(failure) => return failed(error::of_exchange(&failure)),
+                Ok(None) => break,
+                Ok(Some(bytes)) => body.extend_from_slice(&bytes),
+            }
+        }
+        let reply = UpstreamReply {
+            status: head.status,
+            headers: head.headers.clone(),
+            spellings: field_names::of_reply(&head),
+            body: body.freeze(),
+        };
+        Seen { answer: Ok(reply), is_reusable: reading.into_reusable().is_some() }
+    })
+}
+
 /// Replies of all kinds that servers write, and of some that they must not.
 const REPLIES: &[&str] = &[
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -181,6 +217,8 @@ const REPLIES: &[&str] = &[
 fn same(method: &Method, bytes: &[u8], size: usize, closes: bool) {
     let (ours, theirs) = (ours(method, bytes, size, closes), framework(method, bytes, size, closes));
     assert_eq!(ours, theirs, "{method} {size} {closes} {}", bytes.escape_ascii());
+    let streamed = streamed(method, bytes, size, closes);
+    assert_eq!(streamed, theirs, "streamed: {method} {size} {closes} {}", bytes.escape_ascii());
 }
 
 #[test]
@@ -239,6 +277,7 @@ proptest! {
         // They may differ in when they notice that a head is malformed, and pingora does not read all lists in Connection.
         let reply = |seen: Option<Seen>| seen.map(|seen| seen.answer.ok());
         let ours = reply(ours(&Method::GET, &bytes, size, true));
+        prop_assert_eq!(&ours, &reply(streamed(&Method::GET, &bytes, size, true)), "streamed: {}", bytes.escape_ascii());
         prop_assert_eq!(ours, reply(framework(&Method::GET, &bytes, size, true)), "{}", bytes.escape_ascii());
     }
 }

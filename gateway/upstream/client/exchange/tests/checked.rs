@@ -1,14 +1,11 @@
-//! A connection to an upstream over HTTP/1.1 whose replies are checked before pingora sees them. pingora's parser accepts an
-//! empty chunk size as the end of a body, and two lengths as one; here such a reply ends as malformed.
-//!
-//! The sender of a request announces its method first, because the method decides whether the reply has a body. Bytes that
-//! answer no request end the connection, so they are never mistaken for the next reply.
+//! The other reader that ours are held against: a connection whose replies pass a checker before pingora reads them. pingora's
+//! parser accepts an empty chunk size as the end of a body, and two lengths as one; here such a reply ends as malformed.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderMap, Method};
+use http::Method;
 use parking_lot::{Mutex, MutexGuard};
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -18,43 +15,27 @@ use crate::transport::delegate::{delegate_to_stream, delegate_writes_to_stream};
 
 /// A connection to an upstream.
 #[derive(Debug)]
-pub(crate) struct CheckedStream {
+pub(super) struct CheckedStream {
     stream: Stream,
     checker: Mutex<ReplyChecker>,
 }
 
 impl CheckedStream {
-    /// The connection with its replies checked. One from the pool may be checked already.
-    pub(crate) fn around(stream: Stream) -> Stream {
-        if Self::under(&stream).is_some() {
-            return stream;
-        }
+    /// The connection with its replies checked.
+    pub(super) fn around(stream: Stream) -> Stream {
         Box::new(Self { stream, checker: Mutex::default() })
     }
 
-    /// The connection itself, for a client that reads replies by the same rules.
-    pub(super) fn into_inner(stream: Stream) -> Option<Stream> {
-        if Self::under(&stream).is_none() {
-            return Some(stream);
-        }
-        stream.into_any().downcast::<Self>().ok().map(|checked| checked.stream)
-    }
-
     /// A request with this method is about to be sent.
-    pub(crate) fn expect_reply(stream: &Stream, method: &Method) {
+    pub(super) fn expect_reply(stream: &Stream, method: &Method) {
         if let Some(mut checker) = Self::checker_of(stream) {
             checker.expect(method);
         }
     }
 
     /// Whether the replies so far allow the connection to carry another request.
-    pub(crate) fn is_usable(stream: &Stream) -> bool {
+    pub(super) fn is_usable(stream: &Stream) -> bool {
         Self::checker_of(stream).is_none_or(|checker| checker.is_usable())
-    }
-
-    /// Takes the trailer fields of the reply, which are complete once its body was read to its end.
-    pub(crate) fn take_trailers(stream: &Stream) -> Option<HeaderMap> {
-        Self::checker_of(stream)?.take_trailers()
     }
 
     fn under(stream: &Stream) -> Option<&Self> {
