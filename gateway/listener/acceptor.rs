@@ -7,10 +7,9 @@ use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use http::HeaderMap;
 use pingora::ErrorType;
-use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp as _};
+use pingora::apps::ReusedHttpStream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::server::HttpSession as Http1;
 use pingora::protocols::{ALPN, GetSocketDigest as _, Peek, SocketDigest, Ssl as _, Stream, l4};
@@ -38,6 +37,9 @@ use super::request_handler::RequestHandler;
 const PREFACE_METHOD: &[u8; 3] = b"PRI";
 const PREFACE_LENGTH: usize = 24;
 
+/// Seconds for which a connection stays open after a reply, until a request says how long.
+const FIRST_KEEPALIVE: u64 = 60;
+
 /// The protocol that a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
@@ -49,15 +51,12 @@ enum Protocol {
 pub(crate) struct Acceptor<H> {
     gateway: Arc<Gateway>,
     handler: Arc<H>,
-    http1: Arc<Http1Requests<H>>,
     connection_limits: Arc<ConnectionLimits>,
 }
 
 impl<H: RequestHandler> Acceptor<H> {
     pub(crate) fn new(gateway: Arc<Gateway>, handler: H) -> Self {
-        let handler = Arc::new(handler);
-        let http1 = Arc::new(Http1Requests { gateway: Arc::clone(&gateway), handler: Arc::clone(&handler) });
-        Self { gateway, handler, http1, connection_limits: Arc::default() }
+        Self { gateway, handler: Arc::new(handler), connection_limits: Arc::default() }
     }
 }
 
@@ -90,13 +89,45 @@ impl<H: RequestHandler> Acceptor<H> {
         };
         let mut connection = ClientConnection::new(stream, &limits, guard);
         match self.protocol_of(&mut connection, &limits).await? {
-            Protocol::Http1 => drop(self.http1.process_new(Box::new(connection), shutdown).await),
+            Protocol::Http1 => self.serve_http1(connection, shutdown).await,
             Protocol::Http2 => {
                 connection.speaks_http2();
                 http2::serve(&self.handler, Box::new(connection), &limits, shutdown).await;
             }
         }
         Some(())
+    }
+
+    /// Reads the requests of an HTTP/1.1 connection, one after the other. pingora's own loop boxes the future of each request,
+    /// and they are large.
+    async fn serve_http1(&self, connection: ClientConnection, shutdown: &ShutdownWatch) {
+        let mut session = ServerSession::new_http1(Box::new(connection));
+        session.set_keepalive((!*shutdown.borrow()).then_some(FIRST_KEEPALIVE));
+        while let Some(reused) = self.serve_request(session).await {
+            let (stream, settings) = reused.consume();
+            session = ServerSession::new_http1(stream);
+            if let Some(settings) = settings {
+                settings.apply_to_session(&mut session);
+            }
+        }
+    }
+
+    /// Reads a request and has it served. Returns the connection if it can carry another one.
+    async fn serve_request(&self, session: ServerSession) -> Option<ReusedHttpStream> {
+        let ServerSession::H1(mut http1) = session else { return None };
+        ClientConnection::expect_header(http1.stream());
+        // Otherwise a client that sends its next request early would be cut off (RFC 9112 §9.3.2).
+        http1.set_pipelining_enabled(true);
+        match http1.read_request().await {
+            Ok(Some(_)) => self.handler.handle(Session::http1(http1, ClientConnection::control)).await,
+            Ok(None) => None,
+            Err(error) => {
+                if *error.etype() == ErrorType::InvalidHTTPHeader {
+                    refuse_unread(&self.gateway, http1).await;
+                }
+                None
+            }
+        }
     }
 }
 
@@ -229,36 +260,6 @@ async fn by_first_bytes(connection: &mut ClientConnection) -> std::io::Result<Pr
     // h2 reads the complete preface itself. It should not have to wait for it.
     let is_complete = connection.try_peek(&mut [0; PREFACE_LENGTH]).await?;
     Ok(if is_complete { Protocol::Http2 } else { Protocol::Http1 })
-}
-
-/// Reads the requests of an HTTP/1.1 connection, one after the other.
-struct Http1Requests<H> {
-    gateway: Arc<Gateway>,
-    handler: Arc<H>,
-}
-
-#[async_trait]
-impl<H: RequestHandler> HttpServerApp for Http1Requests<H> {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        session: ServerSession,
-        _: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        let ServerSession::H1(mut http1) = session else { return None };
-        ClientConnection::expect_header(http1.stream());
-        // Otherwise a client that sends its next request early would be cut off (RFC 9112 §9.3.2).
-        http1.set_pipelining_enabled(true);
-        match http1.read_request().await {
-            Ok(Some(_)) => self.handler.handle(Session::http1(http1, ClientConnection::control)).await,
-            Ok(None) => None,
-            Err(error) => {
-                if *error.etype() == ErrorType::InvalidHTTPHeader {
-                    refuse_unread(&self.gateway, http1).await;
-                }
-                None
-            }
-        }
-    }
 }
 
 /// Answers a request that follows the grammar and that pingora can't read nevertheless.
