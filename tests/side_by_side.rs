@@ -1,0 +1,68 @@
+//! The gateway beside nginx and Traefik: one configuration in three languages, the same requests, and what comes of them. Where
+//! the three differ, the case says why that is right. `side_by_side/README.md` describes the cases; with `UPDATE_GOLDEN=1` in the
+//! environment the outcomes are written anew.
+
+mod case;
+mod proxies;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use case::{Case, Outcome};
+use proxies::Proxies;
+
+use crate::harness::programs::test_file;
+
+/// The files, each with its cases.
+fn files() -> Vec<(PathBuf, Vec<Case>)> {
+    let entries = fs::read_dir(test_file("side_by_side")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "cases")).collect();
+    files.sort();
+    let read = |path: PathBuf| {
+        let cases = Case::read(&fs::read_to_string(&path).unwrap());
+        (path, cases)
+    };
+    files.into_iter().map(read).collect()
+}
+
+#[test]
+fn requests_end_as_with_nginx_and_traefik_or_for_a_reason() {
+    let mut files = files();
+    let mut cases: Vec<_> = files.iter_mut().flat_map(|(_, cases)| std::mem::take(cases)).collect();
+    let hosts: BTreeSet<_> = cases.iter().map(Case::host).collect();
+    assert_eq!(hosts.len(), cases.len(), "two cases are about the same");
+    let proxies = Proxies::start(&cases);
+    let mut wrong = Vec::new();
+    for case in &mut cases {
+        for at in 0..case.asked.len() {
+            let of = proxies.outcomes(case, &case.asked[at]);
+            let why = case.asked[at].outcome.why.clone();
+            let now = Outcome { of, why };
+            let asked = &mut case.asked[at];
+            let is_explained = now.is_same() == (now.why.is_empty() || now.why == "?") && now.why != "?";
+            if now != asked.outcome || !is_explained {
+                asked.outcome = now;
+                wrong.push(format!("{}: {asked}", case.about));
+            }
+        }
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        return write_anew(cases);
+    }
+    assert!(wrong.is_empty(), "{} differ from what is kept; now:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Writes what came of the requests into the files.
+fn write_anew(cases: Vec<Case>) {
+    let mut cases = cases.into_iter();
+    for (path, _) in files() {
+        let text = fs::read_to_string(&path).unwrap();
+        let count = Case::read(&text).len();
+        let comment: String =
+            text.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        let written: Vec<_> = cases.by_ref().take(count).map(|case| format!("\n{case}")).collect();
+        fs::write(path, comment + &written.concat()).unwrap();
+    }
+}
