@@ -27,27 +27,51 @@ fn files() -> Vec<(PathBuf, Vec<Case>)> {
     files.into_iter().map(read).collect()
 }
 
+/// What was not as it is kept.
+#[derive(Default)]
+struct Findings {
+    wrong: Vec<String>,
+    /// Where the gateway does something else over HTTP/2.
+    by_version: Vec<String>,
+    over_http2: usize,
+}
+
+impl Findings {
+    /// Sends a request of a case to all, and keeps in the case what came of it.
+    fn look_at(&mut self, proxies: &Proxies, case: &mut Case, at: usize) {
+        let asked = &case.asked[at];
+        if let Some([one, two]) = proxies.over_both_versions(case, asked) {
+            self.over_http2 += 1;
+            if one != two {
+                let (about, line) = (&case.about, &asked.line);
+                self.by_version.push(format!("{about}: {line}\n  HTTP/1.1 {one}\n  HTTP/2   {two}"));
+            }
+        }
+        let now = Outcome { of: proxies.outcomes(case, asked), why: asked.outcome.why.clone() };
+        let is_explained = now.why != "?" && now.is_same() == now.why.is_empty();
+        let asked = &mut case.asked[at];
+        if now != asked.outcome || !is_explained {
+            asked.outcome = now;
+            self.wrong.push(format!("{}: {asked}", case.about));
+        }
+    }
+}
+
 #[test]
 fn requests_end_as_with_nginx_and_traefik_or_for_a_reason() {
     let mut files = files();
     let mut cases: Vec<_> = files.iter_mut().flat_map(|(_, cases)| std::mem::take(cases)).collect();
     let hosts: BTreeSet<_> = cases.iter().map(Case::host).collect();
     assert_eq!(hosts.len(), cases.len(), "two cases are about the same");
-    let proxies = Proxies::start(&cases);
-    let mut wrong = Vec::new();
+    let (proxies, mut found) = (Proxies::start(&cases), Findings::default());
     for case in &mut cases {
         for at in 0..case.asked.len() {
-            let of = proxies.outcomes(case, &case.asked[at]);
-            let why = case.asked[at].outcome.why.clone();
-            let now = Outcome { of, why };
-            let asked = &mut case.asked[at];
-            let is_explained = now.is_same() == (now.why.is_empty() || now.why == "?") && now.why != "?";
-            if now != asked.outcome || !is_explained {
-                asked.outcome = now;
-                wrong.push(format!("{}: {asked}", case.about));
-            }
+            found.look_at(&proxies, case, at);
         }
     }
+    let Findings { wrong, by_version, over_http2 } = found;
+    assert!(by_version.is_empty(), "differ between versions of HTTP:\n{}", by_version.join("\n"));
+    assert!(over_http2 > cases.len(), "only {over_http2} requests were sent over HTTP/2, too");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         return write_anew(cases);
     }

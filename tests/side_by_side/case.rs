@@ -14,7 +14,7 @@ pub(super) struct Case {
 }
 
 /// A request, what is looked at, and what comes of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Asked {
     /// `METHOD target`, or with a version.
     pub(super) line: String,
@@ -28,7 +28,7 @@ pub(super) struct Asked {
 }
 
 /// What comes of a request.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// Of batchgate, nginx and Traefik.
     pub(super) of: [String; 3],
@@ -97,6 +97,21 @@ impl Case {
 }
 
 impl Asked {
+    /// Its method.
+    pub(super) fn method(&self) -> &str {
+        self.line.split(' ').next().unwrap_or_default()
+    }
+
+    /// The same, with only those fields looked at that have to be the same in all versions of HTTP.
+    pub(super) fn end_to_end(&self) -> Self {
+        const OF_VERSION: [&str; 5] =
+            ["Connection", "Transfer-Encoding", "Content-Length", "Date", "version"];
+        let kept = |names: &[String]| {
+            names.iter().filter(|name| !OF_VERSION.contains(&name.as_str())).cloned().collect()
+        };
+        Self { show: kept(&self.show), seen: kept(&self.seen), ..self.clone() }
+    }
+
     fn detail(&mut self, line: &str) -> Option<()> {
         let names = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect();
         if let Some((who, text)) = line.split_once(" = ") {

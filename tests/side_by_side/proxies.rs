@@ -4,7 +4,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http::uri::Authority;
+use http::{HeaderName, HeaderValue, Method};
+
 use super::case::{Asked, Case};
+use crate::harness::http2::{Call, Http2Client, Http2Reply};
 use crate::harness::nginx::Nginx;
 use crate::harness::traefik::Traefik;
 use crate::harness::upstream::Recorded;
@@ -18,6 +22,10 @@ const NGINX: &str = "proxy_http_version 1.1; proxy_set_header Host $http_host; p
 
 /// What Traefik does by itself, and nginx by the settings above.
 const UPSTREAM: &str = "host: preserve";
+
+/// Fields of requests that HTTP/2 does not have, or that say how a body is framed.
+const HOP: [&str; 7] =
+    ["Connection", "Upgrade", "Keep-Alive", "TE", "Transfer-Encoding", "Content-Length", "Expect"];
 
 /// The proxies and the services behind all of them.
 pub(super) struct Proxies {
@@ -67,8 +75,22 @@ impl Proxies {
     fn outcome(&self, proxy: SocketAddr, case: &Case, asked: &Asked) -> String {
         let mut connection = Connection::open(proxy);
         connection.write(&bytes(case, asked));
-        let method = asked.line.split(' ').next().unwrap();
-        let reply = connection.reply_to(method);
+        let reply = connection.reply_to(asked.method());
+        self.described(proxy, asked, &reply)
+    }
+
+    /// What the gateway makes of a request over HTTP/1.1 and over HTTP/2, but for what ends at the hop; `None` if HTTP/2 has no
+    /// such request.
+    pub(super) fn over_both_versions(&self, case: &Case, asked: &Asked) -> Option<[String; 2]> {
+        let call = call(case, asked)?;
+        let (asked, address) = (asked.end_to_end(), self.gateway.address());
+        let over_http1 = self.outcome(address, case, &asked);
+        let Http2Reply { status, headers, body, trailers, .. } = Http2Client::connect(address).call(&call);
+        let reply = Reply { version: "HTTP/2".to_owned(), status, headers, body, trailers };
+        Some([over_http1, self.described(address, &asked, &reply)])
+    }
+
+    fn described(&self, proxy: SocketAddr, asked: &Asked, reply: &Reply) -> String {
         let mut said = vec![reply.status.to_string()];
         for (name, service) in ["a", "b"].iter().zip(&self.services) {
             for request in service.take_requests() {
@@ -81,12 +103,44 @@ impl Proxies {
             }
         }
         for field in &asked.show {
-            said.push(format!("{field}: {}", shown(&reply, field)));
+            said.push(format!("{field}: {}", shown(reply, field)));
         }
         let said = said.join("; ").replace(&proxy.port().to_string(), "PORT");
         let urls = self.services.each_ref().map(|service| service.address().to_string());
         said.replace(&urls[0], "$A").replace(&urls[1], "$B")
     }
+}
+
+/// A request as HTTP/2 has it; `None` if it is about the connection, about framing, or can't be said.
+fn call(case: &Case, asked: &Asked) -> Option<Call> {
+    let (method, target) = asked.line.split_once(' ')?;
+    if target.contains(' ')
+        || !target.starts_with('/')
+        || method.parse::<Method>().is_err()
+        || method == "CONNECT"
+    {
+        return None;
+    }
+    let host = case.host();
+    let mut call = Call::new(method, target).authority(&host);
+    for (name, value) in &asked.fields {
+        let value = text(&value.replace("$HOST", &host));
+        call = match name.as_str() {
+            "Host" => {
+                value.parse::<Authority>().ok()?;
+                call.authority(&value)
+            }
+            "body" => call.header("content-length", &value.len().to_string()).body(value.as_bytes()),
+            "chunked" => call.body(value.as_bytes()),
+            name if HOP.contains(&name) => return None,
+            name => {
+                name.parse::<HeaderName>().ok()?;
+                value.parse::<HeaderValue>().ok()?;
+                call.header(name, &value)
+            }
+        };
+    }
+    Some(call)
 }
 
 fn length(body: &[u8]) -> String {

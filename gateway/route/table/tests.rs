@@ -42,7 +42,7 @@ fn met(table: &RouteTable, request: &str) -> Option<String> {
     let (authority, target) = target.split_at(target.find('/').unwrap());
     let field = |word: &str| {
         let (name, value) = word.split_once('=').unwrap();
-        (name.parse::<http::HeaderName>().unwrap(), value.parse::<http::HeaderValue>().unwrap())
+        (name.parse::<HeaderName>().unwrap(), value.parse::<http::HeaderValue>().unwrap())
     };
     let shared = words.map(field).collect();
     let facts = RequestFacts { authority, method: &method, own: &[], shared: &shared };
