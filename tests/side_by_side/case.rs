@@ -106,9 +106,18 @@ impl Asked {
     pub(super) fn end_to_end(&self) -> Self {
         const OF_VERSION: [&str; 5] =
             ["Connection", "Transfer-Encoding", "Content-Length", "Date", "version"];
-        let kept = |names: &[String]| {
-            names.iter().filter(|name| !OF_VERSION.contains(&name.as_str())).cloned().collect()
-        };
+        self.without(|name| OF_VERSION.contains(&name))
+    }
+
+    /// The same, with only those fields looked at that results of batches have, too: of these the batch is coded, and its reply
+    /// says what pages may read it.
+    pub(super) fn of_items(&self) -> Self {
+        const OF_BATCH: [&str; 5] = ["body", "ETag", "Vary", "Content-Encoding", "Accept-Encoding"];
+        self.end_to_end().without(|name| OF_BATCH.contains(&name) || name.starts_with("Access-Control-"))
+    }
+
+    fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        let kept = |names: &[String]| names.iter().filter(|name| !is_left_out(name)).cloned().collect();
         Self { show: kept(&self.show), seen: kept(&self.seen), ..self.clone() }
     }
 

@@ -4,11 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::uri::Authority;
-use http::{HeaderName, HeaderValue, Method};
-
 use super::case::{Asked, Case};
-use crate::harness::http2::{Call, Http2Client, Http2Reply};
+use super::ways;
 use crate::harness::nginx::Nginx;
 use crate::harness::traefik::Traefik;
 use crate::harness::upstream::Recorded;
@@ -22,10 +19,6 @@ const NGINX: &str = "proxy_http_version 1.1; proxy_set_header Host $http_host; p
 
 /// What Traefik does by itself, and nginx by the settings above.
 const UPSTREAM: &str = "host: preserve";
-
-/// Fields of requests that HTTP/2 does not have, or that say how a body is framed.
-const HOP: [&str; 7] =
-    ["Connection", "Upgrade", "Keep-Alive", "TE", "Transfer-Encoding", "Content-Length", "Expect"];
 
 /// The proxies and the services behind all of them.
 pub(super) struct Proxies {
@@ -79,15 +72,19 @@ impl Proxies {
         self.described(proxy, asked, &reply)
     }
 
-    /// What the gateway makes of a request over HTTP/1.1 and over HTTP/2, but for what ends at the hop; `None` if HTTP/2 has no
-    /// such request.
-    pub(super) fn over_both_versions(&self, case: &Case, asked: &Asked) -> Option<[String; 2]> {
-        let call = call(case, asked)?;
-        let (asked, address) = (asked.end_to_end(), self.gateway.address());
-        let over_http1 = self.outcome(address, case, &asked);
-        let Http2Reply { status, headers, body, trailers, .. } = Http2Client::connect(address).call(&call);
-        let reply = Reply { version: "HTTP/2".to_owned(), status, headers, body, trailers };
-        Some([over_http1, self.described(address, &asked, &reply)])
+    /// What the gateway makes of a request over HTTP/1.1, and what it makes of the same over HTTP/2 and as an item of a batch, if
+    /// it can be said there. Only what has to be the same is looked at.
+    pub(super) fn other_ways(&self, case: &Case, asked: &Asked) -> Vec<(&'static str, [String; 2])> {
+        let address = self.gateway.address();
+        let beside = |way, looked_at: &Asked, reply: &Reply| {
+            let other = self.described(address, looked_at, reply);
+            (way, [self.outcome(address, case, looked_at), other])
+        };
+        let over_http2 = ways::over_http2(case, asked, address);
+        let over_http2 = over_http2.map(|reply| beside("over HTTP/2", &asked.end_to_end(), &reply));
+        let as_item = ways::as_item(case, asked, address);
+        let as_item = as_item.map(|reply| beside("as an item", &asked.of_items(), &reply));
+        over_http2.into_iter().chain(as_item).collect()
     }
 
     fn described(&self, proxy: SocketAddr, asked: &Asked, reply: &Reply) -> String {
@@ -109,38 +106,6 @@ impl Proxies {
         let urls = self.services.each_ref().map(|service| service.address().to_string());
         said.replace(&urls[0], "$A").replace(&urls[1], "$B")
     }
-}
-
-/// A request as HTTP/2 has it; `None` if it is about the connection, about framing, or can't be said.
-fn call(case: &Case, asked: &Asked) -> Option<Call> {
-    let (method, target) = asked.line.split_once(' ')?;
-    if target.contains(' ')
-        || !target.starts_with('/')
-        || method.parse::<Method>().is_err()
-        || method == "CONNECT"
-    {
-        return None;
-    }
-    let host = case.host();
-    let mut call = Call::new(method, target).authority(&host);
-    for (name, value) in &asked.fields {
-        let value = text(&value.replace("$HOST", &host));
-        call = match name.as_str() {
-            "Host" => {
-                value.parse::<Authority>().ok()?;
-                call.authority(&value)
-            }
-            "body" => call.header("content-length", &value.len().to_string()).body(value.as_bytes()),
-            "chunked" => call.body(value.as_bytes()),
-            name if HOP.contains(&name) => return None,
-            name => {
-                name.parse::<HeaderName>().ok()?;
-                value.parse::<HeaderValue>().ok()?;
-                call.header(name, &value)
-            }
-        };
-    }
-    Some(call)
 }
 
 fn length(body: &[u8]) -> String {
@@ -196,7 +161,7 @@ fn bytes(case: &Case, asked: &Asked) -> Vec<u8> {
 }
 
 /// `5000 bytes`, or the text itself.
-fn text(value: &str) -> String {
+pub(super) fn text(value: &str) -> String {
     let length = value.strip_suffix(" bytes").and_then(|number| number.parse().ok());
     length.map_or_else(|| value.to_owned(), |length| "x".repeat(length))
 }
