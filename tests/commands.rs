@@ -293,6 +293,49 @@ mod check {
         }
     }
 
+    const ROUTES: &str = "listen: 127.0.0.1:80
+upstreams: { orders: { targets: [\"http://127.0.0.1:9001/rest\"] } }
+routes:
+  - { path: /, redirect: { to: \"https://other.example/\" } }
+  - { path: \"/orders/{id}\", upstream: orders, methods: [GET, PATCH] }
+  - { path: /orders, upstream: orders }
+  - { path: /, hosts: [\"*.example.com\", api.example.com], respond: { status: 404 } }
+  - { path: /, match: { methods: [POST], headers: { X-Version: \"2\", Authorization: \"Basic eDp5\" } }, respond: { status: 405 } }
+batch: [{ path: /batch }]
+bulk: [{ path: /orders, methods: [PATCH], each: \"/orders/{id}\" }]
+";
+
+    #[test]
+    fn the_routes_are_shown_by_precedence() {
+        let (_folder, file) = file("batchgate.yaml", ROUTES);
+        let output = run(batchgate().args(["check", "--routes", "--config", &file]));
+        let written = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<_> =
+            written.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert!(!written.contains("eDp5"), "{written}");
+        let expected = [
+            "host path match leads to methods name",
+            "- /batch - batch endpoint - /batch",
+            "- /orders - bulk route PATCH /orders",
+            "api.example.com / - answer 404 - *.example.com,api.example.com/",
+            "*.example.com / - answer 404 - *.example.com,api.example.com/",
+            "- /orders/{id} - orders, as /rest/orders/{id} GET, PATCH, HEAD /orders/{id}",
+            "- /orders - orders, as /rest/orders - /orders",
+            "- / POST, x-version: 2, authorization answer 405 - / POST X-Version=2 Authorization",
+            "- / - redirect 308 to https://other.example/ - /",
+        ];
+        assert_eq!(lines[..expected.len()], expected);
+        let (_, report) = checked(&["--routes"], ROUTES);
+        let rows = report["routes"].as_array().unwrap();
+        assert_eq!(rows.len(), 8);
+        assert_eq!(
+            rows[4],
+            json!({"host": null, "path": "/orders/{id}", "match": [], "leads_to": "orders, as /rest/orders/{id}",
+                "methods": "GET, PATCH, HEAD", "name": "/orders/{id}"})
+        );
+        assert_eq!(checked(&[], ROUTES).1["routes"], json!(null));
+    }
+
     #[test]
     fn a_file_that_cannot_be_read_is_reported_alike() {
         let output = run(batchgate().args(["check", "--json", "--config", "/nowhere.yaml"]));

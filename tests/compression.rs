@@ -144,11 +144,34 @@ fn what_is_left_alone_is_not_touched() {
         assert_eq!((reply.header("Content-Encoding"), reply.header("Vary")), (coding, None), "{path}");
         assert!([0, 5, 4000].contains(&reply.body.len()), "{path}");
     }
-    let head = gateway.send(&Request::new("HEAD", "/text").header("Accept-Encoding", "gzip"));
-    assert_eq!(head.header("Content-Encoding"), None);
     let mut old = gateway.connect();
     old.write(b"GET /chunked HTTP/1.0\r\nHost: gateway\r\nAccept-Encoding: gzip\r\n\r\n");
     assert!(!String::from_utf8_lossy(&old.rest()).to_ascii_lowercase().contains("content-encoding"));
+}
+
+/// RFC 9110 §8.6 and §9.3.2, RFC 9111 §4.3.5: a cache throws away what it has if the head says something else.
+#[test]
+fn the_reply_to_head_has_the_head_of_the_reply_to_get() {
+    let upstream = Upstream::start();
+    upstream.on("/text", Answer::text(200, &text()).header("ETag", "\"a\""));
+    upstream.on("/image", Answer::of(200, "image/png", text()).header("ETag", "\"a\""));
+    let gateway = config(&upstream).start();
+    for path in ["/text", "/image", "/fixed"] {
+        for accepted in ["gzip", "identity"] {
+            let ask =
+                |method: &str| gateway.send(&Request::new(method, path).header("Accept-Encoding", accepted));
+            let (head, get) = (ask("HEAD"), ask("GET"));
+            for name in
+                ["Content-Encoding", "Content-Length", "Content-Type", "ETag", "Vary", "Accept-Ranges"]
+            {
+                assert_eq!(head.header(name), get.header(name), "{name} of {path}, {accepted}");
+            }
+            assert!(head.body.is_empty());
+        }
+        let call = Call::new("HEAD", path).header("accept-encoding", "gzip");
+        let over_http2 = Http2Client::connect(gateway.address()).call(&call);
+        assert_eq!(over_http2.header("content-encoding"), (path != "/image").then_some("gzip"), "{path}");
+    }
 }
 
 #[test]

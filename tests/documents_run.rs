@@ -2,6 +2,7 @@
 //! show of their output is what they print. `README.md` ("Blocks of documents") says what the words behind a fence mean.
 
 mod fragment;
+mod others;
 mod output;
 mod rewriting;
 mod session;
@@ -97,6 +98,9 @@ const PRINTED_BY_EXAMPLES: &[(&str, &str)] = &[
     ("azure.yaml", "x-ms-error-code: forbidden_url"),
     ("bulk.yaml", "\"summary\":{\"items\":2,\"failed\":2}"),
     ("edge.yaml", "200"),
+    ("compress.yaml", "gzip"),
+    ("cors.yaml", "https://app.example"),
+    ("headers.yaml", "DENY for 127.0.0.1"),
     ("fair.yaml", "\"clients\";q=5;w=1"),
     ("grpc.yaml", "grpc.yaml: ok"),
     ("hosts.yaml", "Any other name."),
@@ -209,6 +213,8 @@ fn take(session: &mut Session, block: &Block) {
         "console" => session.run_console(block),
         "text" | "json" | "xml" | "http" if block.has("output") => session.compare(block),
         "yaml" if block.value("from").is_some() => assert_is_part_of_its_file(block),
+        "nginx" if block.has("fragment") => others::check_nginx(block),
+        "yaml" if block.has("traefik") => others::check_traefik(block),
         "yaml" if block.has("fragment") => session.check_fragment(block),
         "yaml" => session.check_configuration(block),
         "json" => {

@@ -1,5 +1,5 @@
-//! Debian's litmus, the WebDAV test suite: straight at Apache and through the gateway, every test has
-//! to end the same way.
+//! Debian's litmus, the WebDAV test suite: straight at Apache, through the gateway, and through a gateway that has Apache's folder
+//! at another path, every test has to end the same way.
 
 use std::process::Command;
 
@@ -46,6 +46,10 @@ fn assert_same(suite: &str) {
     let apache = Apache::with_dav();
     let gateway = Config::all_to("files", apache.url()).start();
     assert_eq!(score(suite, &gateway.url("/webdav/")), direct);
+    let apache = Apache::with_dav();
+    let gateway = Config::new().upstream("files", apache.url()).route("/team/files", "files");
+    let gateway = gateway.with("rewrite: { strip_prefix: /team/files, add_prefix: /webdav }").start();
+    assert_eq!(score(suite, &gateway.url("/team/files/")), direct, "rewritten");
 }
 
 /// All that litmus says about a suite: the line of each test, warnings, the summary.

@@ -21,6 +21,9 @@ mod mission;
 /// WebDAV through the proxy, judged by litmus.
 mod litmus;
 
+/// `WebDAV` at another path, with rclone.
+mod rclone;
+
 /// Batches: items, fields, negotiation, refusals.
 mod batch;
 
@@ -170,6 +173,9 @@ mod long_lived;
 /// The gateway against nginx, over random requests.
 mod differential;
 
+/// The gateway beside nginx and Traefik, over the same configurations.
+mod side_by_side;
+
 /// What RFC 9113 demands of a server, frame by frame.
 mod http2_rules;
 
@@ -187,6 +193,9 @@ mod deploy;
 
 /// Start, reload, drain, end.
 mod lifecycle;
+
+/// Reloads under load.
+mod reloads;
 
 /// Hand-over to a successor.
 mod handover;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::harness::certificate::Certificate;
 use crate::harness::programs::{program, python, run, succeed};
+use crate::harness::senders::Senders;
 use crate::harness::{Config, Connection, Gateway, Request, Setup, Upstream};
 
 const REFUSED: &str = "batchgate_connections_refused_total";
@@ -138,4 +139,28 @@ fn tls_and_http2_follow_the_header() {
     );
     assert_eq!(succeed(Command::new(python()).args(["-c", &code])).trim(), "HTTP/1.1 200");
     assert_eq!(upstream.requests_to("/python")[0].header(FORWARDED), Some("192.0.2.8"));
+}
+
+/// Each client has an address of its own; the proxies have 127.0.0.1.
+#[test]
+fn nginx_and_haproxy_say_where_their_clients_are() {
+    let (upstream, certificate) = (Upstream::start(), Certificate::for_loopback());
+    for tls in [false, true] {
+        let setup = setup("127.0.0.1/32", &upstream, "");
+        let gateway = if tls { setup.with_tls(&certificate).start() } else { setup.start() };
+        let senders = Senders::before(gateway.tls_address());
+        for (client, (name, proxy)) in
+            ["127.0.0.2", "127.0.0.3", "127.0.0.4"].into_iter().zip(senders.addresses())
+        {
+            let scheme = if tls { "https" } else { "http" };
+            let mut curl = Command::new(program("curl"));
+            curl.args(["--silent", "--show-error", "--noproxy", "*", "--insecure", "--interface", client]);
+            curl.arg(format!("{scheme}://{proxy}/one")).arg(format!("{scheme}://{proxy}/two"));
+            assert_eq!(succeed(&mut curl), "okok", "{name}");
+            let chains: Vec<_> = upstream.take_requests();
+            let chains: Vec<_> = chains.iter().map(|request| request.header(FORWARDED)).collect();
+            assert_eq!(chains, [Some(client); 2], "{name}, {scheme}");
+        }
+        assert_eq!(gateway.metrics().count(REFUSED, &[]), 0);
+    }
 }

@@ -48,6 +48,32 @@ fn a_redirect_keeps_the_rest_of_the_path_and_the_query() {
     assert_eq!(gateway.send(&Request::get("/posts/a")).status, 405);
 }
 
+/// Clients remember a 308 and a 301, as HTTP has it. What a route says of caches is said once.
+#[test]
+fn caches_may_keep_redirects_and_what_routes_allow() {
+    let config = Config::new().raw("upstreams: {}").raw(
+        "routes:
+  - { path: /old/, redirect: { to: /new/ } }
+  - { path: /set/, redirect: { to: /new/ }, response_headers: { set: { Cache-Control: max-age=9 } } }
+  - { path: /kept, respond: { status: 200, headers: { Cache-Control: max-age=60 }, body: ok } }
+  - { path: /gone, respond: { status: 410, headers: { Cache-Control: max-age=70 } } }
+  - { path: /fixed, respond: { status: 200, body: ok } }",
+    );
+    let gateway = config.start();
+    for (path, said) in [
+        ("/old/a", &[][..]),
+        ("/set/a", &["max-age=9"]),
+        ("/kept", &["max-age=60"]),
+        ("/gone", &["max-age=70"]),
+        ("/fixed", &["no-store"]),
+        ("/nowhere", &["no-store"]),
+    ] {
+        let reply = gateway.send(&Request::get(path));
+        let of_caches = reply.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Cache-Control"));
+        assert_eq!(of_caches.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), said, "{path}");
+    }
+}
+
 #[test]
 fn no_path_becomes_another_host() {
     let gateway = gateway();

@@ -67,6 +67,40 @@ fn the_gateway_answers_the_preflights_of_the_route() {
     );
 }
 
+/// A preflight says which method and which fields the request will have, but not their values.
+#[test]
+fn what_a_page_asks_for_chooses_the_route() {
+    let upstream = upstream();
+    let of = |origin: &str| CORS.replace(APP, origin);
+    let config = Config::all_to("orders", upstream.url()).with(of("https://read.example"));
+    let config =
+        config.route("/", "orders").with("match: { methods: [PUT] }").with(of("https://write.example"));
+    let config = config
+        .route("/", "orders")
+        .with("match: { headers: { X-App: '1' } }")
+        .with(of("https://one.example"));
+    let gateway = config.start();
+    for (method, fields, origin) in [
+        ("GET", "", "https://read.example"),
+        ("PUT", "", "https://write.example"),
+        ("GET", "x-app", "https://one.example"),
+        ("GET", "content-type,x-app", "https://one.example"),
+        ("GET", "content-type", "https://read.example"),
+    ] {
+        let asks = |origin: &str| {
+            let asks = Request::new("OPTIONS", "/x").header("Origin", origin);
+            asks.header("Access-Control-Request-Method", method)
+                .header("Access-Control-Request-Headers", fields)
+        };
+        for other in ["https://read.example", "https://write.example", "https://one.example"] {
+            let allowed = (other == origin).then_some(origin);
+            let said = gateway.send(&asks(other));
+            assert_eq!(said.header("Access-Control-Allow-Origin"), allowed, "{method} {fields}");
+        }
+    }
+    assert!(upstream.requests().is_empty());
+}
+
 #[test]
 fn every_reply_of_the_route_says_what_the_gateway_says() {
     let upstream = upstream();

@@ -1,5 +1,7 @@
 //! Clients behind a balancer: whose word about a client's address is taken, and what then goes by that address.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Config, Connection, Gateway, Request, Upstream};
@@ -41,6 +43,29 @@ fn what_an_untrusted_client_says_of_its_address_counts_for_nothing() {
         assert_eq!([status("192.0.2.1"), status("192.0.2.2"), status("10.0.0.1")], [200, 429, 429]);
         gateway.log_line(&[("kind", "request"), ("client", "127.0.0.1"), ("status", "429")]);
         assert!(gateway.log_lines(&[("client", "192.0.2.1")]).is_empty());
+    }
+}
+
+/// The system does not know any more where such a client was when the gateway looks at its connection.
+#[test]
+fn a_client_that_resets_its_connection_is_not_taken_for_a_local_one() {
+    let upstream = Upstream::start();
+    let gateway = behind("unix", &upstream, "");
+    let address = gateway.address();
+    for number in 0..100 {
+        let request = Request::get(&format!("/{number}")).header(FORWARDED, "192.0.2.1").to_bytes(address);
+        let client = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        client.connect(&address.into()).unwrap();
+        client.set_linger(Some(Duration::ZERO)).unwrap();
+        assert_eq!(client.send(&request).unwrap(), request.len());
+    }
+    gateway.send(&Request::get("/last"));
+    gateway.log_line(&[("kind", "request"), ("path", "/last")]);
+    for liar in ["192.0.2.1", "unix"] {
+        assert!(gateway.log_lines(&[("client", liar)]).is_empty(), "{liar}");
+    }
+    for request in upstream.requests() {
+        assert!(request.header(FORWARDED).unwrap().ends_with("127.0.0.1"), "{}", request.target);
     }
 }
 

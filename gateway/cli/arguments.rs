@@ -57,6 +57,7 @@ the file without serving.")]
 
   batchgate check --config batchgate.yaml --strict       in CI: fail on warnings, too
   batchgate check --config batchgate.yaml --json         for machines: JSON on stdout
+  batchgate check --config batchgate.yaml --routes       the routes, in the order in which they are tried
   batchgate check --config - < batchgate.yaml            read the configuration from stdin
 
 Errors and warnings go to stderr. Exit codes: 0 the file can be served, with or without warnings (with --strict:

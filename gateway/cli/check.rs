@@ -5,6 +5,7 @@ use std::error::Error;
 use serde::Serialize;
 
 use super::config_file::ConfigFile;
+use super::routes::RouteRows;
 use crate::config::{Diagnostic, Diagnostics, Loaded, Severity};
 use crate::terminal::{print_error, print_line};
 
@@ -18,6 +19,9 @@ pub(super) struct CheckArguments {
     /// Print JSON: every error and warning with its file, line and column
     #[arg(long)]
     pub(super) json: bool,
+    /// Print the routes, too, in their order of precedence: of those that fit a request, the first one wins
+    #[arg(long)]
+    pub(super) routes: bool,
 }
 
 /// Why a configuration does not pass.
@@ -39,6 +43,9 @@ struct Report<'a> {
     diagnostics: Vec<Entry<'a>>,
     /// How many more there are, of either kind.
     omitted: usize,
+    /// The routes by precedence, if they were asked for and the file can be served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routes: Option<RouteRows>,
 }
 
 #[derive(Serialize)]
@@ -58,14 +65,19 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), Box<dyn Error>> {
         Err(errors) => (None, errors),
     };
     let passes = loaded.is_some() && (found.is_empty() || !arguments.strict);
+    let routes = loaded.as_ref().filter(|_| arguments.routes).map(|settings| RouteRows::new(settings));
     if arguments.json {
-        print_line(serde_json::to_string_pretty(&Report { ok: passes, ..Report::from_found(&found) })?);
+        let report = Report { ok: passes, routes, ..Report::from_found(&found) };
+        print_line(serde_json::to_string_pretty(&report)?);
         let file = arguments.file.config.display().to_string();
         return if passes { Ok(()) } else { Err(CheckError::ReportedAsJson(file).into()) };
     }
     let Some(settings) = loaded.filter(|_| passes) else { return Err(CheckError::Reported(found).into()) };
     if !found.is_empty() {
         print_error(found);
+    }
+    if let Some(routes) = routes {
+        print_line(routes);
     }
     print_line(format_args!(
         "{}: ok ({} upstreams, {} routes, {} batch endpoints)",
@@ -83,7 +95,14 @@ impl<'a> Report<'a> {
         let count = |severity| found.iter().filter(|entry| entry.severity == severity).count();
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let diagnostics = found.iter().map(Entry::new).collect();
-        Self { ok: false, errors, warnings, diagnostics, omitted: found.len() - errors - warnings }
+        Self {
+            ok: false,
+            errors,
+            warnings,
+            diagnostics,
+            omitted: found.len() - errors - warnings,
+            routes: None,
+        }
     }
 }
 

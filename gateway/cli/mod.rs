@@ -10,6 +10,7 @@ mod health;
 mod init;
 mod manual;
 mod request_parts;
+mod routes;
 mod send;
 
 use std::error::Error;

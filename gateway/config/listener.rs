@@ -57,6 +57,15 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// The ports by which clients reach the gateway, as far as it is known: its own, and that of HTTPS.
+    pub(super) fn ports(&self) -> impl Iterator<Item = u16> {
+        let own = match &self.address {
+            ListenAddress::Tcp(address) => Some(address.port()),
+            ListenAddress::Unix(_) => None,
+        };
+        own.into_iter().chain(self.redirect_to_https)
+    }
+
     /// Whether a connection to this address came through it.
     #[must_use]
     pub fn takes(&self, local: SocketAddr) -> bool {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::headers::is_hidden;
+use super::listener::Listener;
 use super::resolver::{Refused, Resolved, Resolver, Seen, all};
 use super::yaml::diagnostic::quoted;
 use super::yaml::secrets::STARS;
@@ -120,6 +121,10 @@ impl Resolver<'_> {
 
     /// The origin of another server, or nothing, and the path.
     fn parts_of_redirect(&mut self, to: &At<String>) -> Resolved<(String, String)> {
+        if to.value.contains('?') {
+            let help = "remove it: a redirect keeps the query of the request, and has none of its own";
+            return self.refuse(to.span, format!("{} has a query", to.shown()), help);
+        }
         let absolute = AbsoluteUrl::parse(&to.value).filter(AbsoluteUrl::is_http);
         if let Some(url) = absolute
             && url.authority.parse::<Authority>().is_ok()
@@ -136,9 +141,15 @@ impl Resolver<'_> {
     }
 
     /// Refuses redirects that lead back to themselves. `places`: where each route's redirect is written.
-    pub(super) fn redirect_loops(&mut self, places: &[Option<Span>], routes: &RouteTable) {
+    pub(super) fn redirect_loops(
+        &mut self,
+        places: &[Option<Span>],
+        routes: &RouteTable,
+        listeners: &[Listener],
+    ) {
+        let ports: Vec<_> = listeners.iter().flat_map(Listener::ports).collect();
         for (position, place) in places.iter().enumerate() {
-            let Some(circle) = redirect_loop(routes, RouteIndex(position)) else { continue };
+            let Some(circle) = redirect_loop(routes, RouteIndex(position), &ports) else { continue };
             let names = circle.iter().filter_map(|index| routes.get(*index)).map(|route| quoted(&route.name));
             let names = names.collect::<Vec<_>>().join(", ");
             let help = "send clients to a path that no redirect covers, or name the host of another server";

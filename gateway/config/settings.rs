@@ -359,7 +359,8 @@ impl Resolver<'_> {
         let log = self.log(&document.log);
         let tracing = self.tracing(&document.tracing);
         let cors = self.cors(&document.cors, self.written.key("cors"));
-        self.what_does_nothing(&document, batch.as_deref().ok(), routes.as_ref().ok());
+        let listeners = listen.as_deref().unwrap_or_default();
+        self.what_does_nothing(&document, batch.as_deref().ok(), routes.as_ref().ok(), listeners);
         let mut settings = Settings {
             listen: listen?,
             admin: admin?,
@@ -392,6 +393,7 @@ impl Resolver<'_> {
         document: &Document,
         batch: Option<&[BatchEndpoint]>,
         routes: Option<&RouteTable>,
+        listeners: &[Listener],
     ) {
         if self.findings.has_errors() {
             return;
@@ -402,7 +404,7 @@ impl Resolver<'_> {
         self.unused_proxy_protocol(&document.listen.0, &document.trusted_proxies);
         self.unused_undo(&document.routes, &document.batch);
         if let Some(routes) = routes {
-            self.redirect_loops(&document.places_of_redirects(), routes);
+            self.redirect_loops(&document.places_of_redirects(), routes, listeners);
         }
         if let (Some(endpoints), Some(routes)) = (batch, routes) {
             self.other_methods_without_route(&document.batch, endpoints, routes);

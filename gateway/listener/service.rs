@@ -4,7 +4,8 @@
 //! serves it to its end. pingora's own loop is not used, because it serves a connection on the runtime that accepted it.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,9 @@ pub(crate) struct ClientService<H> {
 
 /// A connection that was accepted. It belongs to no runtime yet.
 enum Accepted {
-    Tcp(std::net::TcpStream),
+    /// With the address of its client. The system forgets it when the client resets the connection, also before anybody reads
+    /// what the client has sent; without an address it would pass for one of a Unix socket.
+    Tcp(std::net::TcpStream, SocketAddr),
     Unix(std::os::unix::net::UnixStream),
 }
 
@@ -103,7 +106,10 @@ impl<H: RequestHandler> ClientService<H> {
 impl Socket {
     async fn accept(&self) -> io::Result<Accepted> {
         Ok(match self {
-            Self::Tcp(socket) => Accepted::Tcp(socket.accept().await?.0.into_std()?),
+            Self::Tcp(socket) => {
+                let (connection, client) = socket.accept().await?;
+                Accepted::Tcp(connection.into_std()?, client)
+            }
             Self::Unix(socket) => Accepted::Unix(socket.accept().await?.0.into_std()?),
         })
     }
@@ -112,18 +118,20 @@ impl Socket {
 impl Accepted {
     /// Makes it a connection of the current runtime.
     fn into_stream(self) -> io::Result<Box<l4::stream::Stream>> {
-        let (mut stream, descriptor): (l4::stream::Stream, RawFd) = match self {
-            Self::Tcp(connection) => {
+        let (mut stream, digest): (l4::stream::Stream, SocketDigest) = match self {
+            Self::Tcp(connection, client) => {
                 connection.set_nodelay(true)?;
-                let descriptor = connection.as_raw_fd();
-                (TcpStream::from_std(connection)?.into(), descriptor)
+                let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
+                // It is new, so nothing is there yet.
+                let _ = digest.peer_addr.set(Some(client.into()));
+                (TcpStream::from_std(connection)?.into(), digest)
             }
             Self::Unix(connection) => {
-                let descriptor = connection.as_raw_fd();
-                (UnixStream::from_std(connection)?.into(), descriptor)
+                let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
+                (UnixStream::from_std(connection)?.into(), digest)
             }
         };
-        stream.set_socket_digest(SocketDigest::from_raw_fd(descriptor));
+        stream.set_socket_digest(digest);
         Ok(Box::new(stream))
     }
 }

@@ -47,6 +47,15 @@ impl Conditions {
         self.takes_method(facts.method) && self.have_fields(facts)
     }
 
+    /// Whether a request may meet them of which only its preflight is known (Fetch §3.2.2): `facts` has the method that it
+    /// will have and the fields of the preflight, `named` are the fields that it will have with values that nobody knows yet.
+    #[must_use]
+    pub fn may_be_met(&self, facts: &RequestFacts<'_>, named: &[HeaderName]) -> bool {
+        let will_have =
+            |(name, value): &(HeaderName, HeaderValue)| named.contains(name) || facts.has(name, value);
+        self.takes_method(facts.method) && self.fields.iter().all(will_have)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -106,6 +115,23 @@ mod tests {
             let (own, shared) = (fields(own), fields(shared).into_iter().collect());
             let facts = RequestFacts { authority: "", method: &method, own: &own, shared: &shared };
             assert_eq!(asked.are_met(&facts), expected, "{method} {own:?} {shared:?}");
+        }
+    }
+
+    #[test]
+    fn a_preflight_names_the_fields_but_not_their_values() {
+        let asked = conditions(&[Method::PUT], "x-version=2 origin=https://a.example");
+        for (method, named, shared, expected) in [
+            (Method::PUT, "x-version", "origin=https://a.example", true),
+            (Method::PUT, "x-other x-version", "origin=https://a.example", true),
+            (Method::PUT, "", "origin=https://a.example", false),
+            (Method::PUT, "x-version", "origin=https://b.example", false),
+            (Method::GET, "x-version", "origin=https://a.example", false),
+        ] {
+            let named: Vec<HeaderName> = named.split_whitespace().map(|name| name.parse().unwrap()).collect();
+            let shared = fields(shared).into_iter().collect();
+            let facts = RequestFacts { authority: "", method: &method, own: &[], shared: &shared };
+            assert_eq!(asked.may_be_met(&facts, &named), expected, "{method} {named:?} {shared:?}");
         }
     }
 

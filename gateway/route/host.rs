@@ -70,6 +70,14 @@ impl HostPattern {
         }
     }
 
+    /// Of several patterns that fit a host, the one with the most wins.
+    pub(super) fn specificity(&self) -> usize {
+        match self {
+            Self::Exact(_) => usize::MAX,
+            Self::Below(suffix) => suffix.len(),
+        }
+    }
+
     /// Whether a host, in the spelling of [`host_of`], is one of these.
     #[must_use]
     pub fn fits(&self, host: &str) -> bool {

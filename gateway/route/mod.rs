@@ -44,6 +44,6 @@ pub use redirect_loop::redirect_loop;
 pub use reference::{OriginText, ReferenceProblem, ReferenceRules, RefusedReference, is_reference};
 pub use reply_urls::{FIELDS_WITH_URLS, ReplyUrls};
 pub use respond::Respond;
-pub use table::{NotRouted, Route, RouteAction, RouteTable, is_prefix};
+pub use table::{NotRouted, Placed, Route, RouteAction, RouteTable, is_prefix};
 pub use template::{TemplateError, UrlTemplate};
 pub use undo::{UndoError, UndoRule, UndoRules, is_safe, names_collection};

@@ -11,16 +11,21 @@ use super::method::MethodSet;
 use super::table::{Route, RouteAction, RouteTable};
 
 /// The redirects that a client of the route at `start` goes round for ever, as they follow each other. A redirect to another
-/// server is followed if routes of this table are for that host.
+/// server is followed if routes of this table are for that host, and its port is none or one of `ports`, which lead here.
 #[must_use]
-pub fn redirect_loop(routes: &RouteTable, start: RouteIndex) -> Option<Vec<RouteIndex>> {
+pub fn redirect_loop(routes: &RouteTable, start: RouteIndex, ports: &[u16]) -> Option<Vec<RouteIndex>> {
     let route = routes.get(start).filter(|route| matches!(route.action, RouteAction::Redirect(_)))?;
     let hosts: Vec<_> = route.hosts.iter().map(one_of).collect();
     let hosts = if hosts.is_empty() { vec![String::new()] } else { hosts };
-    hosts.into_iter().find_map(|host| followed(routes, start, host))
+    hosts.into_iter().find_map(|host| followed(routes, start, ports, host))
 }
 
-fn followed(routes: &RouteTable, start: RouteIndex, mut host: String) -> Option<Vec<RouteIndex>> {
+fn followed(
+    routes: &RouteTable,
+    start: RouteIndex,
+    ports: &[u16],
+    mut host: String,
+) -> Option<Vec<RouteIndex>> {
     let first = routes.get(start)?;
     let longest = routes.routes().iter().map(|route| route.path.as_str().len()).max().unwrap_or(0);
     // A segment as long as this is none of a route's path.
@@ -48,11 +53,16 @@ fn followed(routes: &RouteTable, start: RouteIndex, mut host: String) -> Option<
         if let Some(url) = AbsoluteUrl::parse(&redirect.origin) {
             host = host_of(url.authority).into_owned();
             let is_known = |route: &Route| route.hosts.iter().any(|pattern| pattern.fits(&host));
-            if !routes.routes().iter().any(is_known) {
+            let leads_here = port_of(url.authority).is_none_or(|port| ports.contains(&port));
+            if !leads_here || !routes.routes().iter().any(is_known) {
                 return None;
             }
         }
     }
+}
+
+fn port_of(authority: &str) -> Option<u16> {
+    authority.parse::<http::uri::Authority>().ok()?.port_u16()
 }
 
 /// A host that a pattern fits.
@@ -111,10 +121,12 @@ mod tests {
             (&["www.example/ -> https://example/"], None),
             (&["example/ -> https://example/"], Some(vec![0])),
             (&["*.example/ -> https://www.example/"], Some(vec![0])),
+            (&["example/ -> https://example:8443/"], Some(vec![0])),
+            (&["example/ -> https://example:3000/"], None),
             (&["/a -> https://www.example/a", "*.example/ -> /a"], None),
             (&["/a/ -> /b/", "www.example/b/ -> /a/"], None),
         ] {
-            let found = redirect_loop(&table(routes), RouteIndex(0));
+            let found = redirect_loop(&table(routes), RouteIndex(0), &[8443]);
             assert_eq!(
                 found.map(|found| found.iter().map(|index| index.0).collect()),
                 expected,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use http::Method;
+use http::header::HeaderName;
 
 use super::canonical::{CanonicalPath, EncodedSlashes};
 use super::facts::{Conditions, RequestFacts};
@@ -85,10 +86,7 @@ impl Route {
     pub fn host_for(&self, authority: &str) -> Option<&HostPattern> {
         let host = host_of(authority);
         let fitting = self.hosts.iter().filter(|pattern| pattern.fits(&host));
-        fitting.max_by_key(|pattern| match pattern {
-            HostPattern::Exact(_) => usize::MAX,
-            HostPattern::Below(suffix) => suffix.len(),
-        })
+        fitting.max_by_key(|pattern| pattern.specificity())
     }
 }
 
@@ -102,6 +100,17 @@ pub enum NotRouted {
         /// The value of Allow.
         allowed: String,
     },
+}
+
+/// A route at one of its hosts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed<'table> {
+    /// The host; `None`: any.
+    pub host: Option<HostPattern>,
+    /// Where it stands in the configuration.
+    pub index: RouteIndex,
+    /// The route.
+    pub route: &'table Route,
 }
 
 /// All routes.
@@ -171,10 +180,29 @@ impl RouteTable {
     /// The route that a request to this path meets.
     #[must_use]
     pub fn find(&self, path: &CanonicalPath, facts: &RequestFacts<'_>) -> Option<(RouteIndex, &Route)> {
-        let accepts =
-            |index: RouteIndex| self.get(index).is_some_and(|route| route.conditions.are_met(facts));
-        let of_host =
-            || self.hosts.matching(&host_of(facts.authority)).find_map(|tree| tree.find(path, accepts));
+        self.find_where(path, facts.authority, |conditions| conditions.are_met(facts))
+    }
+
+    /// The route that the request behind a preflight meets, as far as the preflight says. Of several routes that ask for
+    /// other values of one field, it is the first one.
+    #[must_use]
+    pub fn find_for_preflight(
+        &self,
+        path: &CanonicalPath,
+        facts: &RequestFacts<'_>,
+        named: &[HeaderName],
+    ) -> Option<(RouteIndex, &Route)> {
+        self.find_where(path, facts.authority, |conditions| conditions.may_be_met(facts, named))
+    }
+
+    fn find_where(
+        &self,
+        path: &CanonicalPath,
+        authority: &str,
+        fits: impl Fn(&Conditions) -> bool,
+    ) -> Option<(RouteIndex, &Route)> {
+        let accepts = |index: RouteIndex| self.get(index).is_some_and(|route| fits(&route.conditions));
+        let of_host = || self.hosts.matching(&host_of(authority)).find_map(|tree| tree.find(path, accepts));
         let of_host = if self.hosts.is_empty() { None } else { of_host() };
         let index = of_host.or_else(|| self.any_host.find(path, accepts))?;
         Some((index, self.get(index)?))
@@ -254,6 +282,24 @@ impl RouteTable {
         };
         let mut readings = path.other_readings_of(&self.get(index)?.path);
         readings.find(|reading| leaves(&reading.path)).map(|reading| reading.why)
+    }
+
+    /// Every route at each of its hosts, in the order of precedence: where two fit a request, the one that comes first wins.
+    #[must_use]
+    pub fn by_precedence(&self) -> Vec<Placed<'_>> {
+        let exact = self.hosts.exact.iter().map(|(name, tree)| (HostPattern::Exact(name.clone()), tree));
+        let below = self.hosts.below.iter().map(|(suffix, tree)| (HostPattern::Below(suffix.clone()), tree));
+        let mut hosts: Vec<_> = exact.chain(below).collect();
+        hosts.sort_by_cached_key(|(host, _)| (std::cmp::Reverse(host.specificity()), host.to_string()));
+        let hosts = hosts.into_iter().map(|(host, tree)| (Some(host), tree)).chain([(None, &self.any_host)]);
+        let mut placed = Vec::new();
+        for (host, tree) in hosts {
+            tree.visit(&mut |index| {
+                let route = self.get(index).map(|route| Placed { host: host.clone(), index, route });
+                placed.extend(route);
+            });
+        }
+        placed
     }
 
     /// The route at this index.

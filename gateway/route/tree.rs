@@ -34,6 +34,16 @@ impl PathTree {
         }
     }
 
+    /// Shows all routes, in the order in which [`PathTree::find`] looks at them.
+    pub(super) fn visit(&self, show: &mut impl FnMut(RouteIndex)) {
+        for tree in self.literals.values().chain(self.variable.as_deref()) {
+            tree.visit(show);
+        }
+        for index in self.below.iter().chain(&self.itself) {
+            show(*index);
+        }
+    }
+
     /// The most specific route that covers a path and that the caller accepts.
     pub(super) fn find(
         &self,

@@ -74,6 +74,13 @@ pub(crate) fn asked_method(request: &Parts) -> Option<Method> {
     if is_preflight { Method::from_bytes(asked.as_bytes()).ok() } else { None }
 }
 
+/// The fields that the request behind a preflight will have.
+pub(crate) fn asked_fields(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter();
+    let names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    names.filter_map(|name| name.trim().parse().ok()).collect()
+}
+
 /// Puts what the gateway says of other origins in place of what a service says.
 pub(crate) fn replace(head: &mut ResponseHeader, fields: &[(HeaderName, String)]) -> pingora::Result<()> {
     for name in OF_REPLIES {

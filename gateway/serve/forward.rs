@@ -42,7 +42,8 @@ pub(super) async fn serve<'gateway>(
         RouteAction::Redirect(redirect) => {
             let uri = &session.req_header().uri;
             let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-            fixed_answer(&redirect.respond(uri.path(), &query)).map(Handled::Reply)
+            let answer = fixed_answer(&redirect.respond(uri.path(), &query))?;
+            Ok(Handled::Reply(answer.same_for_all()))
         }
         RouteAction::Forward { upstream, mapping } => {
             let way = Way { route: index, max_body: route.max_body, upstream: *upstream, mapping };

@@ -32,6 +32,6 @@ pub(super) fn redirected<'gateway>(session: &Session, context: &Context) -> Opti
     let uri = &session.req_header().uri;
     let path = if uri.path().starts_with('/') { uri.path() } else { "/" };
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let reply = Reply::without_body(StatusCode::PERMANENT_REDIRECT);
+    let reply = Reply::without_body(StatusCode::PERMANENT_REDIRECT).same_for_all();
     Some(reply.with(header::LOCATION, Some(format!("https://{host}{port}{path}{query}"))))
 }

@@ -10,7 +10,7 @@ use crate::session::{Rest, Session};
 use crate::telemetry::TimingPart;
 
 use super::context::Context;
-use super::reply::SERVER_TIMING;
+use super::reply::{Caching, SERVER_TIMING};
 use super::respond::head;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -23,7 +23,7 @@ pub(super) fn head_without_length(
     content_type: &str,
     fields: Fields,
 ) -> pingora::Result<ResponseHeader> {
-    let mut head = head(context, status, fields)?;
+    let mut head = head(context, status, Caching::Never, fields)?;
     head.insert_header(header::CONTENT_TYPE, content_type)?;
     head.insert_header(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))?;
     if context.batch.as_ref().is_some_and(|batch| batch.timing.is_some()) {

@@ -5,7 +5,7 @@
 //!
 //! | field | value |
 //! |---|---|
-//! | `Cache-Control` | `no-store`: no reply of ours is true for another request |
+//! | `Cache-Control` | `no-store`, unless the route says something else: few replies of ours are true for another request. Redirects have none |
 //! | `X-Request-Id` | the request's |
 //! | `Proxy-Status`, `Allow`, `WWW-Authenticate`, `Retry-After` | as the [`ErrorReply`] says |
 //! | `RateLimit`, `RateLimit-Policy` | where a limit counted the request |
@@ -28,7 +28,7 @@ use crate::problem::ErrorReply;
 use crate::session::{Rest, Session};
 
 use super::context::Context;
-use super::reply::Reply;
+use super::reply::{Caching, Reply};
 
 /// Writes a reply, and takes note of it in the context.
 ///
@@ -61,9 +61,9 @@ pub(super) async fn respond(
 }
 
 async fn write(session: &mut Session, context: &Context, reply: Reply<'_>) -> pingora::Result<()> {
-    let Reply { status, fields, body, .. } = reply;
+    let Reply { status, fields, body, caching, .. } = reply;
     let length = body.length();
-    let mut head = head(context, status, fields)?;
+    let mut head = head(context, status, caching, fields)?;
     if !body.content_type.is_empty() {
         head.insert_header(header::CONTENT_TYPE, body.content_type.as_ref())?;
     }
@@ -86,11 +86,14 @@ async fn write(session: &mut Session, context: &Context, reply: Reply<'_>) -> pi
 pub(super) fn head(
     context: &Context,
     status: StatusCode,
+    caching: Caching,
     fields: Vec<(HeaderName, HeaderValue)>,
 ) -> pingora::Result<ResponseHeader> {
     let added = context.cors.len() + context.limit_fields.len() + 4;
     let mut head = ResponseHeader::build_no_case(status, Some(fields.len() + added))?;
-    head.append_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    if caching == Caching::Never && fields.iter().all(|(name, _)| *name != header::CACHE_CONTROL) {
+        head.append_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    }
     head.append_header(X_REQUEST_ID, context.caller.request_id.as_str())?;
     for (name, value) in fields {
         head.append_header(name, value)?;

@@ -181,7 +181,8 @@ fn preflight<'settings>(
     request: &Parts,
 ) -> Option<Preflight<'settings>> {
     let method = cors::asked_method(request)?;
-    let (index, route) = settings.routes.find(path, &facts_of(request, &method))?;
+    let named = cors::asked_fields(&request.headers);
+    let (index, route) = settings.routes.find_for_preflight(path, &facts_of(request, &method), &named)?;
     let cors = settings.policy(index)?.cors.as_ref()?;
     Some(Preflight::at_route(cors, index, &route.methods))
 }

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Version;
 use http::header;
+use http::{Method, Version};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType};
 
@@ -62,16 +62,20 @@ impl ReplyCompression {
     ) -> pingora::Result<()> {
         let Self::Offered(memory) = self else { return Ok(()) };
         let decided = Compression::decide(asked, head.status, &head.headers);
+        if *asked.method == Method::HEAD {
+            *self = Self::Off;
+            return write_head(head, decided, asked);
+        }
         let Some(coding) = decided.coding.filter(|_| !rest.is_end()) else {
             *self = Self::Off;
-            return write_head(head, decided.plain(), asked.version);
+            return write_head(head, decided.plain(), asked);
         };
         let Some(place) = memory.take(coding.memory()) else {
             *self = Self::NoRoom;
-            return write_head(head, decided.plain(), asked.version);
+            return write_head(head, decided.plain(), asked);
         };
         *self = Self::At(Box::new(Compressor::new(coding, place)?));
-        write_head(head, decided, asked.version)
+        write_head(head, decided, asked)
     }
 
     /// What it has done, if anything.
@@ -84,7 +88,8 @@ impl ReplyCompression {
     }
 }
 
-fn write_head(head: &mut ResponseHeader, decided: Compression, version: Version) -> pingora::Result<()> {
+/// A reply to HEAD has the fields of the one to GET, and so not the length of a body that nobody would get (RFC 9110 §8.6).
+fn write_head(head: &mut ResponseHeader, decided: Compression, asked: Asked<'_>) -> pingora::Result<()> {
     if decided.varies {
         head.append_header(header::VARY, "Accept-Encoding")?;
     }
@@ -96,7 +101,7 @@ fn write_head(head: &mut ResponseHeader, decided: Compression, version: Version)
     head.remove_header(&header::CONTENT_LENGTH);
     // Ranges would be those of the coded body, which is never the same twice.
     head.remove_header(&header::ACCEPT_RANGES);
-    if version == Version::HTTP_11 {
+    if asked.version == Version::HTTP_11 && *asked.method != Method::HEAD {
         head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
     }
     Ok(())

@@ -47,6 +47,17 @@ impl Load {
         Self { last_run, last_connection, clients, h2loads }
     }
 
+    /// Only h2load, with these protocols and urls. A certificate is not looked at.
+    pub(crate) fn of_singles(runs: &[(&'static str, String)]) -> Self {
+        let last_run: Arc<AtomicBool> = Arc::default();
+        let run = |(protocol, url): &(&'static str, String)| {
+            let (last, protocol, url) = (Arc::clone(&last_run), *protocol, url.clone());
+            thread::spawn(move || send_singles(protocol, &url, &last))
+        };
+        let h2loads = runs.iter().map(run).collect();
+        Self { last_run, last_connection: Arc::default(), clients: Vec::new(), h2loads }
+    }
+
     /// Ends h2load; says how many requests were answered.
     ///
     /// # Panics

@@ -22,10 +22,12 @@ pub(crate) mod process;
 pub(crate) mod programs;
 pub(crate) mod prometheus;
 pub(crate) mod raw;
+pub(crate) mod senders;
 pub(crate) mod server;
 pub(crate) mod services;
 pub(crate) mod succession;
 pub(crate) mod tls;
+pub(crate) mod traefik;
 pub(crate) mod upstream;
 pub(crate) mod wait;
 

@@ -29,6 +29,15 @@ impl Nginx {
         )
     }
 
+    /// One with these directives for HTTP, among them its servers, which have `listen $LISTEN`.
+    pub(crate) fn with_servers(directives: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let configuration = |folder: &Path, port: u16| {
+            http(folder, &directives.replace("$LISTEN", &format!("127.0.0.1:{port}")))
+        };
+        Self(Server::start("nginx", (folder, "nginx.conf"), configuration, command_in))
+    }
+
     /// One whose server speaks as `listen_options` say (`http2`, `ssl`, …) and has these directives.
     pub(crate) fn start(listen_options: &str, directives: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -65,6 +74,16 @@ fn command_in(folder: &Path) -> Command {
 }
 
 fn configuration(folder: &Path, port: u16, listen_options: &str, directives: &str) -> String {
+    let root = folder.join("root");
+    let root = root.display();
+    http(
+        folder,
+        &format!("server {{\nlisten 127.0.0.1:{port} {listen_options};\nroot {root};\n{directives}\n}}"),
+    )
+}
+
+/// A configuration with these directives for HTTP.
+fn http(folder: &Path, directives: &str) -> String {
     let user = if is_root() { "user root;" } else { "" };
     let module = if Path::new(DAV_EXT).is_file() { format!("load_module {DAV_EXT};") } else { String::new() };
     let folder = folder.display();
@@ -77,6 +96,6 @@ fn configuration(folder: &Path, port: u16, listen_options: &str, directives: &st
          log_format protocol '$request $status $server_protocol'; access_log {folder}/access.log protocol;\n\
          dav_ext_lock_zone zone=locks:1m;\n\
          default_type application/octet-stream;\n\
-         server {{\nlisten 127.0.0.1:{port} {listen_options};\nroot {folder}/root;\n{directives}\n}}\n}}\n"
+         {directives}\n}}\n"
     )
 }

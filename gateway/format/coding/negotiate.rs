@@ -34,7 +34,7 @@ pub(crate) struct Asked<'request> {
 /// What becomes of a reply.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Compression {
-    /// The coding that its body gets.
+    /// The coding that its body gets, or that the body would get of which a reply to HEAD is the head.
     pub(crate) coding: Option<ReplyCoding>,
     /// The new value of its `ETag`, if that changes.
     pub(crate) etag: Option<HeaderValue>,
@@ -53,8 +53,7 @@ impl Compression {
             return Self::default();
         }
         // A client of HTTP/1.0 would take a body without a length for complete when it breaks off.
-        let has_body = *asked.method != Method::HEAD && asked.version != Version::HTTP_10;
-        let coding = wanted(asked.headers).filter(|_| has_body);
+        let coding = wanted(asked.headers).filter(|_| asked.version != Version::HTTP_10);
         let etag = coding.and_then(|_| weakened(reply.get(ETAG)?));
         Self { coding, etag, varies }
     }
@@ -224,9 +223,9 @@ mod tests {
         }
         let text = fields(&[text, large]);
         let decide = |asked| Compression::decide(asked, StatusCode::OK, &text);
-        let head = decide(Asked { method: &Method::HEAD, ..asked });
-        assert_eq!(head, Compression { coding: None, etag: None, varies: true });
-        assert_eq!(decide(Asked { version: Version::HTTP_10, ..asked }), head);
+        assert_eq!(decide(Asked { method: &Method::HEAD, ..asked }), decide(asked));
+        let old = decide(Asked { version: Version::HTTP_10, ..asked });
+        assert_eq!(old, Compression { coding: None, etag: None, varies: true });
         let headers = &fields(&[("accept-encoding", "gzip"), ("cache-control", "no-transform")]);
         assert_eq!(decide(Asked { headers, ..asked }), Compression::default());
     }

@@ -42,7 +42,7 @@ fn met(table: &RouteTable, request: &str) -> Option<String> {
     let (authority, target) = target.split_at(target.find('/').unwrap());
     let field = |word: &str| {
         let (name, value) = word.split_once('=').unwrap();
-        (name.parse::<http::HeaderName>().unwrap(), value.parse::<http::HeaderValue>().unwrap())
+        (name.parse::<HeaderName>().unwrap(), value.parse::<http::HeaderValue>().unwrap())
     };
     let shared = words.map(field).collect();
     let facts = RequestFacts { authority, method: &method, own: &[], shared: &shared };
@@ -232,4 +232,37 @@ fn every_server_has_to_read_a_path_as_one_of_its_route() {
         let found = table.ambiguity(&path, index, &facts, |read| read.as_str() == "/elsewhere");
         assert_eq!(found, expected, "{text}");
     }
+}
+
+#[test]
+fn the_rows_stand_in_the_order_in_which_routes_win() {
+    let rows = [
+        "api.example.com/orders/ GET x=1",
+        "api.example.com/orders/ GET",
+        "api.example.com/orders/",
+        "api.example.com/",
+        "*.eu.example.com/",
+        "*.example.com/",
+        "/orders/new",
+        "/orders/{id}/lines/",
+        "/orders/{id}/lines",
+        "/orders/",
+        "/orders",
+        "/",
+    ];
+    for backwards in [false, true] {
+        let mut routes = rows.to_vec();
+        if backwards {
+            routes.reverse();
+        }
+        let table = table(&routes);
+        let placed = table.by_precedence();
+        assert_eq!(placed.iter().map(|placed| &*placed.route.name).collect::<Vec<_>>(), rows);
+        assert_eq!(placed[0].host, Some(HostPattern::Exact("api.example.com".into())));
+        assert_eq!(placed[11].host, None);
+    }
+    let table = table(&["b.example.com,*.example.com,a.example.com/x"]);
+    let hosts: Vec<_> =
+        table.by_precedence().into_iter().map(|placed| placed.host.unwrap().to_string()).collect();
+    assert_eq!(hosts, ["a.example.com", "b.example.com", "*.example.com"]);
 }

@@ -36,6 +36,8 @@ pub(crate) enum Ending {
 pub(crate) struct Call {
     method: String,
     path: String,
+    /// What the client calls the server; `None`: its address.
+    authority: Option<String>,
     fields: Fields,
     pieces: Vec<Bytes>,
     ending: Ending,
@@ -47,10 +49,16 @@ impl Call {
         Self {
             method: method.to_owned(),
             path: path.to_owned(),
+            authority: None,
             fields: Vec::new(),
             pieces: Vec::new(),
             ending: Ending::WithLastByte,
         }
+    }
+
+    /// To a server of this name.
+    pub(crate) fn authority(self, name: &str) -> Self {
+        Self { authority: Some(name.to_owned()), ..self }
     }
 
     /// With one more field.
@@ -76,7 +84,8 @@ impl Call {
     }
 
     fn head(&self, to: SocketAddr) -> Request<()> {
-        let uri = format!("http://{to}{}", self.path);
+        let authority = self.authority.clone().unwrap_or_else(|| to.to_string());
+        let uri = format!("http://{authority}{}", self.path);
         let mut request = Request::builder().method(self.method.as_str()).uri(uri).body(()).unwrap();
         *request.headers_mut() = field_map(&self.fields);
         request

@@ -1,0 +1,130 @@
+//! The routes of a configuration in their order of precedence, for `batchgate check --routes`.
+//!
+//! In: settings. Out: one row for each route at each of its hosts. Where two rows fit a request, the upper one wins; why is in
+//! its first columns: the host, then the path, then the conditions. Batch endpoints and bulk routes come before all of them.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::config::Settings;
+use crate::route::{Conditions, MethodSet, Placed, Route, RouteAction};
+
+/// What stands in a column that has nothing to say.
+const NOTHING: &str = "-";
+/// The names of the columns.
+const COLUMNS: [&str; 6] = ["host", "path", "match", "leads to", "methods", "name"];
+
+/// Every way in, in the order of precedence.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct RouteRows(Vec<Row>);
+
+/// A way in.
+#[derive(Serialize)]
+struct Row {
+    /// The host that it is for; `None`: any.
+    host: Option<String>,
+    path: String,
+    /// What else a request has to have.
+    #[serde(rename = "match")]
+    conditions: Vec<String>,
+    leads_to: String,
+    /// The methods that it allows; `None`: any.
+    methods: Option<String>,
+    /// Its name in metrics and logs.
+    name: String,
+}
+
+impl RouteRows {
+    /// The rows of a configuration.
+    pub(super) fn new(settings: &Settings) -> Self {
+        let endpoints =
+            settings.batch.iter().map(|endpoint| Row::of_items(endpoint.url(), "batch endpoint", None));
+        let bulk = settings.bulk.iter().map(|bulk| {
+            let methods = MethodSet::Only(bulk.methods.clone()).allow_value();
+            Row::of_items(bulk.endpoint.url(), "bulk route", Some(methods))
+        });
+        let routes = settings.routes.by_precedence();
+        let routes = routes.into_iter().map(|placed| Row::of_route(&placed, settings));
+        Self(endpoints.chain(bulk).chain(routes).collect())
+    }
+}
+
+impl Row {
+    fn of_items(path: String, what: &str, methods: Option<String>) -> Self {
+        let (name, leads_to) = (path.clone(), what.to_owned());
+        Self { host: None, path, conditions: Vec::new(), leads_to, methods, name }
+    }
+
+    fn of_route(placed: &Placed<'_>, settings: &Settings) -> Self {
+        let Placed { host, route, .. } = placed;
+        Self {
+            host: host.as_ref().map(ToString::to_string),
+            path: route.path.as_str().to_owned(),
+            conditions: words(&route.conditions),
+            leads_to: leads_to(route, settings),
+            methods: match &route.methods {
+                MethodSet::Any => None,
+                MethodSet::Only(_) => Some(route.methods.allow_value()),
+            },
+            name: route.name.clone(),
+        }
+    }
+
+    fn cells(&self) -> [String; 6] {
+        let or_nothing = |cell: String| if cell.is_empty() { NOTHING.to_owned() } else { cell };
+        [
+            self.host.clone().unwrap_or_default(),
+            self.path.clone(),
+            self.conditions.join(", "),
+            self.leads_to.clone(),
+            self.methods.clone().unwrap_or_default(),
+            self.name.clone(),
+        ]
+        .map(or_nothing)
+    }
+}
+
+/// The conditions of a route, without values that may be secret.
+fn words(conditions: &Conditions) -> Vec<String> {
+    let methods = conditions.methods.as_ref().map(MethodSet::allow_value);
+    let fields = conditions.fields.iter().map(|(name, value)| match value.to_str() {
+        Ok(text) if !value.is_sensitive() => format!("{name}: {text}"),
+        Ok(_) | Err(_) => name.to_string(),
+    });
+    methods.into_iter().chain(fields).collect()
+}
+
+/// What becomes of a request for a route.
+fn leads_to(route: &Route, settings: &Settings) -> String {
+    match &route.action {
+        RouteAction::Forward { upstream, mapping } => {
+            let name = settings.upstreams.get(upstream.0).map_or(NOTHING, |upstream| &upstream.name);
+            let path = mapping.to_upstream(route.path.as_str());
+            if mapping.is_identity() { name.to_owned() } else { format!("{name}, as {path}") }
+        }
+        RouteAction::Respond(respond) => format!("answer {}", respond.status.as_u16()),
+        RouteAction::Redirect(redirect) => {
+            format!("redirect {} to {}{}", redirect.status.as_u16(), redirect.origin, redirect.to.as_str())
+        }
+    }
+}
+
+impl fmt::Display for RouteRows {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: Vec<_> =
+            [COLUMNS.map(str::to_owned)].into_iter().chain(self.0.iter().map(Row::cells)).collect();
+        for row in &rows {
+            let width = |column: usize| {
+                rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+            };
+            let cells = row
+                .iter()
+                .enumerate()
+                .map(|(column, cell)| format!("{cell:0$}", width(column).unwrap_or_default()));
+            writeln!(formatter, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+}

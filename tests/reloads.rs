@@ -1,0 +1,66 @@
+//! Reloads under load: routes, certificates and compression change, and no request is lost.
+
+use std::fs;
+
+use crate::harness::certificate::Certificate;
+use crate::harness::load::Load;
+use crate::harness::tls::subject_at;
+use crate::harness::{Config, Setup, Upstream};
+
+const RELOADS: &str = "batchgate_config_reloads_total";
+
+/// How often the configuration changes.
+const TIMES: u32 = 20;
+
+/// The configuration of one round. `/single` is answered with 200 by each, in another way.
+fn config(round: u32, upstream: &Upstream) -> Config {
+    let config = Config::new().upstream("legacy", upstream.url()).route("/other", "legacy");
+    match round % 4 {
+        0 => config.route("/", "legacy"),
+        1 => config
+            .route("/single", "legacy")
+            .with("compress: true, rewrite: { strip_prefix: /single, add_prefix: /v1 }"),
+        2 => config
+            .respond("/single", "status: 200, body: fixed")
+            .with("compress: true, response_headers: { set: { X-A: '1' } }"),
+        _ => config
+            .route("/", "legacy")
+            .respond("/single", "status: 404")
+            .with("match: { headers: { X-None: '1' } }"),
+    }
+}
+
+#[test]
+fn no_request_is_lost_while_routes_certificates_and_compression_change() {
+    let (upstream, authority) = (Upstream::start(), Certificate::for_loopback());
+    let folder = tempfile::tempdir().unwrap();
+    let [chain, key] = ["tls.crt", "tls.key"].map(|name| folder.path().join(name));
+    let put = |certificate: &Certificate| {
+        fs::copy(certificate.chain(), &chain).unwrap();
+        fs::copy(certificate.key(), &key).unwrap();
+    };
+    put(&authority);
+    let tls = format!("certificate: {}, key: {}", chain.display(), key.display());
+    let setup: Setup = config(0, &upstream).setup();
+    let gateway = setup.with_tls_of(tls).start();
+    let secure = format!("https://{}/single", gateway.tls_address());
+    let mut load = Load::of_singles(&[
+        ("http/1.1", gateway.url("/single")),
+        ("h2c", gateway.url("/single")),
+        ("h2c", secure),
+    ]);
+    let certificates =
+        [authority.client("/CN=one", "DNS:localhost"), authority.client("/CN=two", "DNS:localhost")];
+    for round in 1..=TIMES {
+        put(&certificates[usize::from(round % 2 == 0)]);
+        let taken = gateway.metrics().sum(RELOADS, &[("result", "taken")]);
+        gateway.write_config(&config(round, &upstream).to_yaml());
+        gateway.signal("HUP");
+        gateway.wait_for_metric(RELOADS, &[("result", "taken")], taken + 1.0);
+    }
+    let answered = load.end_singles();
+    assert!(answered > 0);
+    assert_eq!(subject_at(gateway.tls_address(), None), "two");
+    let counted = gateway.metrics().sum("batchgate_requests_total", &[]);
+    assert!(counted >= f64::from(u32::try_from(answered).unwrap()), "{counted} of {answered}");
+}
