@@ -25,6 +25,7 @@ pub(crate) mod transport;
 pub mod stitch;
 pub mod problem;
 pub mod explain;
+pub mod openapi;
 pub mod config;
 pub(crate) mod state;
 pub(crate) mod admin;

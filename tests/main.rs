@@ -99,6 +99,9 @@ mod explain;
 /// The commands for operators and newcomers.
 mod commands;
 
+/// The gateway's description of itself, and configurations made of others'.
+mod openapi;
+
 /// Files that are sent in batches, by `batchgate send`.
 mod send;
 

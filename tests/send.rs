@@ -128,6 +128,51 @@ fn a_refused_batch_is_sent_again_only_if_that_helps() {
 }
 
 #[test]
+fn retryable_items_of_a_batch_file_are_sent_once_more_alone() {
+    let calls = AtomicUsize::new(0);
+    let upstream = Upstream::answering(move |request| match request.target.as_str() {
+        "/busy" if calls.fetch_add(1, Ordering::Relaxed) < 2 => Answer::text(503, "busy"),
+        "/always-busy" => Answer::text(503, "busy"),
+        "/broken" => Answer::text(500, "broken"),
+        _ => Answer::text(200, "ok"),
+    });
+    let gateway = Gateway::before(&upstream);
+    let batch = json!({ "requests": [
+        { "method": "POST", "url": "/fine" },
+        { "method": "GET", "url": "/broken" },
+        { "method": "POST", "url": "/busy" },
+        { "id": "last", "method": "GET", "url": "/always-busy", "dependsOn": ["1"] },
+    ] });
+    let sent = Sent::new("batch.json", &batch.to_string());
+    let output = sent.to(&url(&gateway), &[]);
+    assert_eq!(code(&output), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("2 items were sent once more"), "{}", text(&output));
+    let reply: Value = serde_json::from_str(&fs::read_to_string(&sent.results).unwrap()).unwrap();
+    let results: Vec<_> = reply["responses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["id"].clone(), r["status"].clone()))
+        .collect();
+    assert_eq!(
+        results,
+        [
+            (json!("1"), json!(200)),
+            (json!("2"), json!(500)),
+            (json!("3"), json!(200)),
+            (json!("last"), json!(503))
+        ]
+    );
+    assert_eq!(reply["summary"], json!({ "items": 4, "failed": 2 }));
+    assert_eq!((upstream.requests_to("/busy").len(), upstream.requests_to("/fine").len()), (3, 1));
+    // In their order, or not at all.
+    upstream.take_requests();
+    let output = sent.to(&url(&gateway), &["-H", "Prefer: order=sequential"]);
+    assert!(!text(&output).contains("once more"), "{}", text(&output));
+    assert_eq!(upstream.requests_to("/always-busy").len(), 1);
+}
+
+#[test]
 fn a_batch_file_is_sent_as_it_is() {
     let upstream = Upstream::start();
     upstream.on("/missing", Answer::text(404, "no"));

@@ -7,8 +7,10 @@ use clap::{Parser, Subcommand};
 use super::check::CheckArguments;
 use super::config_file::ConfigFile;
 use super::health::HealthArguments;
+use super::import::ImportArguments;
 use super::init::InitArguments;
 use super::manual::{CompletionsArguments, ManArguments};
+use super::openapi::OpenapiArguments;
 use super::send::SendArguments;
 use crate::demo::{DemoOptions, DemoUntil, LAST_FIRST_PORT};
 
@@ -112,6 +114,21 @@ A file that exists is never changed. Exit codes: 0 the file is written; 1 it is 
 An editor with a YAML language server completes and checks a file that begins with this line:
   # yaml-language-server: $schema=batchgate.schema.json")]
     Schema,
+    /// Makes a configuration of a description of services
+    #[command(after_help = "Examples:
+  batchgate import openapi openapi.yaml > batchgate.yaml
+  batchgate import openapi openapi.yaml --upstream http://10.0.0.1:9001 --output batchgate.yaml
+
+`batchgate import openapi --help` says more.")]
+    Import(ImportArguments),
+    /// Describes the endpoints as OpenAPI 3.1
+    #[command(after_help = "Examples:
+  batchgate openapi --config batchgate.yaml > openapi.json
+  batchgate openapi --config batchgate.yaml --format yaml --server https://gateway.example
+
+The description has the batch endpoints, in their dialects, and the bulk routes, with everything that they answer. What is
+behind the routes is described by the services. Exit codes: 0 it is printed; 1 the configuration has errors.")]
+    Openapi(OpenapiArguments),
     /// Runs a sample API behind the gateway and sends a batch; needs no configuration
     #[command(after_help = "Examples:
   batchgate demo                send a batch, show it, then serve until Ctrl-C

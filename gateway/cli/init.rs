@@ -1,11 +1,10 @@
 //! `batchgate init`: writes a configuration to start from. What it writes has passed the check.
 
 use std::error::Error;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Diagnostics};
+use super::new_file::{self, NewFileError};
+use crate::config::{self, Diagnostics, scalar};
 use crate::terminal::{print_error, print_line};
 
 /// The file, with `@NAME@` in place of what the options say.
@@ -29,20 +28,8 @@ pub(super) struct InitArguments {
 enum InitError {
     #[error("batchgate init: the options make a configuration with errors, so nothing was written\n{0}")]
     Options(Diagnostics),
-    #[error("batchgate init: {0} exists already; nothing was changed")]
-    Exists(String),
-    #[error("batchgate init: {0} can't be written: {1}")]
-    Unwritable(String, io::Error),
-}
-
-impl InitError {
-    fn from_write(file: &str, error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::AlreadyExists {
-            Self::Exists(file.to_owned())
-        } else {
-            Self::Unwritable(file.to_owned(), error)
-        }
-    }
+    #[error("batchgate init: {0}")]
+    Unwritten(#[from] NewFileError),
 }
 
 /// Writes the file.
@@ -51,25 +38,16 @@ pub(super) fn run(arguments: &InitArguments) -> Result<(), Box<dyn Error>> {
 }
 
 fn init(InitArguments { file, upstream, listen }: &InitArguments) -> Result<(), InitError> {
-    let text = TEMPLATE.replace("@LISTEN@", &quoted(listen)).replace("@UPSTREAM@", &quoted(upstream));
+    let text = TEMPLATE.replace("@LISTEN@", &scalar(listen)).replace("@UPSTREAM@", &scalar(upstream));
     let name = file.display().to_string();
     config::parse(&text, &name, Path::new(""), &|_| None).map_err(InitError::Options)?;
     if file.as_os_str() == "-" {
         print_line(text.trim_end());
         return Ok(());
     }
-    write(file, &text).map_err(|error| InitError::from_write(&name, error))?;
+    new_file::write(file, &text)?;
     print_error(format_args!("{name} is written. Next: edit it, then `batchgate run --config {name}`."));
     Ok(())
-}
-
-fn write(file: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).open(file)?.write_all(text.as_bytes())
-}
-
-/// A scalar of YAML that is exactly this text.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''").replace('$', "$$"))
 }
 
 #[cfg(test)]
@@ -81,7 +59,7 @@ mod tests {
         for text in ["http://h:1", "it's", "${HOME}", "a: [b", "$batch"] {
             let yaml = format!(
                 "listen: 127.0.0.1:80\nroutes: [{{ path: /, respond: {{ status: 200, body: {} }} }}]",
-                quoted(text)
+                scalar(text)
             );
             let loaded = config::parse(&yaml, "test.yaml", Path::new(""), &|_| None).unwrap();
             assert!(

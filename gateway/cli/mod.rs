@@ -8,7 +8,10 @@ mod config_file;
 mod explain;
 mod health;
 mod init;
+mod import;
 mod manual;
+mod new_file;
+mod openapi;
 mod request_parts;
 mod routes;
 mod send;
@@ -57,6 +60,8 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             print_line(config::schema().trim_end());
             Ok(())
         }
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Send(arguments) => Ok(send::run(*arguments)?),
         Command::Init(arguments) => init::run(&arguments),
         Command::Completions(arguments) => {

@@ -50,6 +50,12 @@ pub(super) fn escape(node: &mut Node) {
     }
 }
 
+/// A scalar of YAML that is read as exactly this text.
+#[must_use]
+pub fn scalar(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''").replace('$', "$$"))
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Expanded {
     value: String,

@@ -123,6 +123,7 @@ pub use console::{AdminToken, ConsoleSettings};
 pub use cors::Cors;
 pub use drain::Drain;
 pub use engine::{Engine, Pipeline};
+pub use environment::scalar;
 pub use failure_kinds::FailureKinds;
 pub use health_check::HealthCheck;
 pub use http2::Http2;

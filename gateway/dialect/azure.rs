@@ -7,6 +7,7 @@
 
 use http::StatusCode;
 use http::header::{ACCEPT, HeaderMap};
+use serde_json::{Value, json};
 
 use super::odata::accept_of_items;
 use super::rules::Rules;
@@ -19,7 +20,7 @@ use crate::header::field::Fields;
 
 /// `<Error><Code>…</Code><Message>…</Message></Error>`
 const ERROR: ErrorForm =
-    ErrorForm { media_type: "application/xml", write, code_field: Some("x-ms-error-code") };
+    ErrorForm { media_type: "application/xml", write, code_field: Some("x-ms-error-code"), schema };
 
 /// Azure Blob Storage.
 pub(super) struct Azure;
@@ -53,6 +54,11 @@ impl Rules for Azure {
     fn heeds_accept(&self) -> bool {
         false
     }
+}
+
+fn schema() -> Value {
+    let text = json!({ "type": "string" });
+    json!({ "type": "object", "required": ["Code", "Message"], "properties": { "Code": text, "Message": text }, "xml": { "name": "Error" } })
 }
 
 fn write(output: &mut ChunkWriter, problem: &Problem) {

@@ -6,6 +6,7 @@
 
 use http::StatusCode;
 use http::header::{self, HeaderMap};
+use serde_json::{Value, json};
 
 use super::odata::accept_of_items;
 use super::rules::Rules;
@@ -21,7 +22,7 @@ const DOMAIN: &str = "batchgate";
 
 /// `{"error":{"code","message","errors":[{"domain","reason","message"}],"status"}}`
 const ERROR: ErrorForm =
-    ErrorForm { media_type: "application/json; charset=UTF-8", ..ErrorForm::json(write) };
+    ErrorForm { media_type: "application/json; charset=UTF-8", ..ErrorForm::json(write, schema) };
 
 /// Google.
 pub(super) struct Google;
@@ -68,6 +69,26 @@ impl Rules for Google {
     fn heeds_accept(&self) -> bool {
         false
     }
+}
+
+fn schema() -> Value {
+    let text = json!({ "type": "string" });
+    let reason = json!({
+        "type": "object",
+        "required": ["domain", "reason", "message"],
+        "properties": { "domain": text, "reason": text, "message": text },
+    });
+    let error = json!({
+        "type": "object",
+        "required": ["code", "message", "errors", "status"],
+        "properties": {
+            "code": { "type": "integer" },
+            "message": text,
+            "errors": { "type": "array", "items": reason },
+            "status": text,
+        },
+    });
+    json!({ "type": "object", "required": ["error"], "properties": { "error": error } })
 }
 
 fn write(output: &mut ChunkWriter, problem: &Problem) {

@@ -19,6 +19,7 @@ mod handle;
 mod odata;
 mod registry;
 mod rules;
+mod shapes;
 mod source;
 mod tyk;
 #[cfg(test)]
@@ -27,4 +28,5 @@ mod tests;
 pub use feature::Feature;
 pub use handle::Dialect;
 pub use rules::{Decider, ExecutionPolicy, Rules};
+pub use shapes::Shapes;
 pub use source::{InputFormat, ItemSource};

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName};
 
+use super::shapes::Shapes;
 use crate::batch::{Batch, BatchRefusal, Problem};
 use crate::format::json::{self, ErrorForm, JsonInput, JsonOutput};
 use crate::format::multipart::{self, MultipartInput, MultipartOutput, SetReply};
@@ -119,6 +120,11 @@ pub trait Rules: Sync {
 
     /// How an error is written as JSON.
     fn error_form(&self) -> ErrorForm;
+
+    /// The JSON Schemas of its batches and replies, if they can be JSON.
+    fn shapes(&self) -> Shapes {
+        Shapes::of_documents(&self.json_input(""), &self.json_output())
+    }
 
     /// How items of multipart are read.
     fn multipart_input<'a>(&self, _context: &ReadContext<'a>) -> MultipartInput<'a> {

@@ -4,8 +4,10 @@
 
 use bytes::Bytes;
 use http::HeaderName;
+use serde_json::{Value, json};
 
 use super::rules::Rules;
+use super::shapes::{self, Shapes};
 use crate::batch::{Batch, BatchItem, BatchRefusal, ItemIndex, ItemResult, Problem};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::item_builder::{ItemBuilder, MemberNames};
@@ -15,7 +17,7 @@ use crate::format::multipart::SetReply;
 use crate::format::{Format, ReadContext, ResultWriter};
 
 /// `{"error":…}`
-const ERROR: ErrorForm = ErrorForm::json(write_error);
+const ERROR: ErrorForm = ErrorForm::json(write_error, schema_of_error);
 
 /// Tyk. Its clients write into each item all that it needs, so that items inherit nothing.
 pub(super) struct Tyk;
@@ -45,6 +47,29 @@ impl Rules for Tyk {
         ERROR
     }
 
+    fn shapes(&self) -> Shapes {
+        let headers = json!({
+            "type": "object",
+            "additionalProperties": { "type": "array", "items": { "type": "string" } },
+        });
+        Shapes {
+            list: "requests",
+            shared: json!({ "suppress_parallel_execution": { "type": "boolean" } }),
+            item: shapes::plain_item("relative_url", json!({ "relative_url": { "type": "string" } })),
+            reply: shapes::array_of(&json!({
+                "type": "object",
+                "required": ["relative_url", "code", "headers", "body"],
+                "properties": {
+                    "relative_url": { "type": "string" },
+                    "code": shapes::status(),
+                    "headers": headers,
+                    "body": { "type": "string" },
+                    "encoding": { "const": "base64" },
+                },
+            })),
+        }
+    }
+
     fn read(&self, _: Format, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
         plain::read(body, context, Requests::default())
     }
@@ -52,6 +77,10 @@ impl Rules for Tyk {
     fn result_writer(&self, _: Format, _: SetReply) -> Box<dyn ResultWriter> {
         Box::new(JsonWriter::of_array(write_result))
     }
+}
+
+fn schema_of_error() -> Value {
+    json!({ "type": "object", "required": ["error"], "properties": { "error": { "type": "string" } } })
 }
 
 fn write_error(output: &mut ChunkWriter, problem: &Problem) {

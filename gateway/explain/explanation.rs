@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::headers::ShownHeaders;
 use super::limits::UpstreamLimits;
@@ -128,6 +129,21 @@ impl Explanation {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// The JSON Schema of [`Self::to_json`], as far as programs rely on it.
+    #[must_use]
+    pub fn schema() -> Value {
+        json!({
+            "type": "object",
+            "required": ["endpoint", "dialect", "format", "items"],
+            "properties": {
+                "endpoint": { "type": "string" },
+                "dialect": { "type": "string" },
+                "format": { "type": "string" },
+                "items": { "type": "array", "items": { "type": "object", "required": ["position", "id", "method", "url"] } },
+            },
+        })
     }
 
     /// The number of items that the gateway would reject.

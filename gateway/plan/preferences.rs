@@ -24,6 +24,10 @@ pub struct Preferences {
 }
 
 impl Preferences {
+    /// What clients can prefer.
+    pub const KNOWN: [&str; 5] =
+        ["return=minimal", "order=sequential", "continue-on-error", "wait", "handling=explain"];
+
     /// Reads all Prefer fields. If a preference appears twice, the first wins. An invalid value is ignored (RFC 7240
     /// §2).
     #[must_use]

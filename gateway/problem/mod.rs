@@ -33,4 +33,4 @@ pub use fixed_answer::of_fixed_answer;
 pub use grammar::{of_bad_message, of_fault};
 pub use item::{BATCH_STOPPED, of_rejection, of_skip, of_undone};
 pub use request::{BodyFailure, RequestRejection, of_body, of_request};
-pub use table::{limit_reasons, refusal_reasons};
+pub use table::{limit_reasons, refusal_reasons, refusals};

@@ -55,7 +55,7 @@ rows! {
 
 rows! {
     // Requests that break HTTP.
-    [_]
+    [REQUESTS]
     TARGET_TOO_LONG = URI_TOO_LONG "target_too_long" "http_request_error" "Request target too long";
     HEADER_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "header_too_large" "http_request_error" "Request header section too large";
     NOT_IMPLEMENTED = NOT_IMPLEMENTED "not_implemented" "http_request_error" "Not supported by the gateway";
@@ -170,6 +170,11 @@ rows! {
 /// The reasons of all refused batches, so that their counters start at zero.
 pub fn refusal_reasons() -> impl Iterator<Item = &'static str> {
     ACCESS.iter().chain(BATCHES).map(|row| row.reason)
+}
+
+/// All that a request to a batch endpoint or a bulk route can be refused for: the status, the reason, and the title.
+pub fn refusals() -> impl Iterator<Item = (StatusCode, &'static str, &'static str)> {
+    REQUESTS.iter().chain(ACCESS).chain(BATCHES).map(|row| (row.status, row.reason, row.title))
 }
 
 /// The reasons of items and single requests that exceeded a limit, so that their counters start at zero and an alert

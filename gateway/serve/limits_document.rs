@@ -2,7 +2,7 @@
 //! batches (protocol §4).
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::config::BatchEndpoint;
 use crate::dialect::{ExecutionPolicy, InputFormat};
@@ -42,7 +42,7 @@ pub(crate) fn limits_document(endpoint: &BatchEndpoint) -> EncodedBody {
         "groups": endpoint.sets.groups.as_str(),
         "changesets": endpoint.sets.changesets.as_str(),
         "replyStatus": endpoint.reply_status.as_u16(),
-        "preferences": ["return=minimal", "order=sequential", "continue-on-error", "wait", "handling=explain"],
+        "preferences": Preferences::KNOWN,
     });
     // Clients of multipart learn where it differs.
     let multipart = execution_policy(Format::Multipart);
@@ -53,6 +53,50 @@ pub(crate) fn limits_document(endpoint: &BatchEndpoint) -> EncodedBody {
     }
     let text = format!("{document:#}\n");
     EncodedBody { content_type: "application/json".into(), chunks: vec![Bytes::from(text)] }
+}
+
+/// The JSON Schema of [`limits_document`].
+pub(crate) fn limits_schema() -> Value {
+    let number = json!({ "type": "integer", "minimum": 0 });
+    let text = json!({ "type": "string" });
+    let texts = json!({ "type": "array", "items": text });
+    let truth = json!({ "type": "boolean" });
+    let object = |members: Value| {
+        let required: Vec<_> = members.as_object().into_iter().flat_map(Map::keys).cloned().collect();
+        json!({ "type": "object", "required": required, "properties": members })
+    };
+    let execution = json!({ "order": text, "continueOnError": truth });
+    let mut schema = object(json!({
+        "endpoint": text,
+        "dialect": text,
+        "formats": texts,
+        "contentEncodings": texts,
+        "limits": object(json!({
+            "maxItems": number,
+            "maxStreamItems": number,
+            "maxBody": number,
+            "maxDepth": number,
+            "maxId": number,
+            "maxUrl": number,
+            "maxHeaders": number,
+            "maxHeaderBytes": number,
+            "maxItemReply": number,
+            "maxReply": number,
+            "streamWindow": object(json!({ "items": number, "bytes": number })),
+        })),
+        "concurrency": number,
+        "deadlineMilliseconds": number,
+        "order": text,
+        "continueOnError": truth,
+        "groups": text,
+        "changesets": text,
+        "replyStatus": number,
+        "preferences": texts,
+    }));
+    if let Some(members) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        members.insert("multipart".to_owned(), object(execution));
+    }
+    schema
 }
 
 const fn order(execution_policy: ExecutionPolicy) -> &'static str {

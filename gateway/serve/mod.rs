@@ -63,4 +63,5 @@ mod cases;
 
 pub(crate) use batch_request::{BatchRequest, Incoming};
 pub(crate) use entry_point::EntryPoint;
+pub(crate) use limits_document::limits_schema;
 pub(crate) use target::{RouteTarget, Target};

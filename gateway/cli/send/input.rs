@@ -1,8 +1,10 @@
 //! Reads a file item by item, whatever its length: lines of NDJSON, or rows of CSV.
 //!
-//! No more than one record is in memory here. A line of NDJSON may not be larger than [`MAX_RECORD`]; a row of CSV has no such limit yet.
+//! No more than one record is in memory here, and none is larger than [`MAX_RECORD`].
 
 use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -11,7 +13,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::item::{Item, Members, waits_by};
 use super::records::{RecordError, Template};
 
-/// Bytes of a line of NDJSON.
+/// Bytes of a line of NDJSON, or of a row of CSV.
 const MAX_RECORD: u64 = 8 << 20;
 
 /// Why the file can't be read on.
@@ -21,6 +23,10 @@ pub(super) enum InputError {
     Io(#[from] io::Error),
     #[error("record {0}: {1}")]
     Record(u64, String),
+    #[error("line {0} is longer than 8 MiB; a line of NDJSON is one record")]
+    LongLine(u64),
+    #[error("line {0}: the row that begins here is longer than 8 MiB; is a quote in it never closed?")]
+    LongRow(u64),
 }
 
 /// The items of a file.
@@ -28,7 +34,7 @@ pub(super) type Items = Box<dyn Iterator<Item = Result<Item, InputError>> + Send
 
 /// The items of lines. With a template each line is a record, without it an item.
 pub(super) fn of_lines(input: impl BufRead + Send + 'static, template: Option<Template>) -> Items {
-    let lines = Lines { input, line: Vec::new() };
+    let lines = Lines { input, line: Vec::new(), number: 0 };
     let numbered = (1..).zip(lines);
     Box::new(numbered.map(move |(number, line)| {
         let wrong = |error: String| InputError::Record(number, error);
@@ -56,39 +62,92 @@ fn item_of(number: u64, line: &[u8]) -> Result<Item, String> {
 
 /// The items of rows of CSV with a header line.
 pub(super) fn of_rows(input: impl Read + Send + 'static, template: Template) -> Result<Items, InputError> {
-    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(WithoutMark::new(input));
-    let broken = |number| move |error: csv::Error| InputError::Record(number, error.to_string());
-    let names: Vec<String> = reader.headers().map_err(broken(0))?.iter().map(str::to_owned).collect();
-    let rows = (1..).zip(reader.into_records());
-    Ok(Box::new(rows.map(move |(number, row)| {
-        let row = row.map_err(broken(number))?;
-        let values = names.iter().zip(&row).map(|(name, value)| Ok((name.clone(), to_raw_value(value)?)));
+    let left = Arc::new(AtomicU64::new(MAX_RECORD));
+    let bounded = Bounded { input: WithoutMark::new(input), left: Arc::clone(&left) };
+    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(bounded);
+    let names = match reader.headers() {
+        Ok(names) => names.iter().map(str::to_owned).collect(),
+        Err(_) if left.load(Ordering::Relaxed) == 0 => return Err(InputError::LongRow(1)),
+        Err(error) => return Err(InputError::Record(0, error.to_string())),
+    };
+    Ok(Box::new(Rows { reader, names, template, number: 0, left }))
+}
+
+/// Rows of CSV.
+struct Rows<R> {
+    reader: csv::Reader<Bounded<R>>,
+    names: Vec<String>,
+    template: Template,
+    /// Of the last row.
+    number: u64,
+    /// Bytes that the next row may have; shared with the reader's input.
+    left: Arc<AtomicU64>,
+}
+
+impl<R: Read> Iterator for Rows<R> {
+    type Item = Result<Item, InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = self.reader.position().line();
+        self.left.store(MAX_RECORD, Ordering::Relaxed);
+        self.number += 1;
+        let mut row = csv::StringRecord::new();
+        match self.reader.read_record(&mut row) {
+            Ok(true) => Some(self.item(&row)),
+            Ok(false) => None,
+            Err(_) if self.left.load(Ordering::Relaxed) == 0 => Some(Err(InputError::LongRow(line))),
+            Err(error) => Some(Err(InputError::Record(self.number, error.to_string()))),
+        }
+    }
+}
+
+impl<R> Rows<R> {
+    fn item(&self, row: &csv::StringRecord) -> Result<Item, InputError> {
+        let values = self.names.iter().zip(row).map(|(name, value)| Ok((name.clone(), to_raw_value(value)?)));
         let record = values.collect::<serde_json::Result<Vec<_>>>().map_err(|_| RecordError::Json);
-        let item = record.and_then(|record| template.item(number, &record));
-        item.map_err(|error| InputError::Record(number, error.to_string()))
-    })))
+        let item = record.and_then(|record| self.template.item(self.number, &record));
+        item.map_err(|error| InputError::Record(self.number, error.to_string()))
+    }
+}
+
+/// A text of which no more is read than is left: the parser would keep a row in memory, however long it is.
+struct Bounded<R> {
+    input: R,
+    left: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        let left = self.left.load(Ordering::Relaxed).saturating_sub(read as u64);
+        self.left.store(left, Ordering::Relaxed);
+        if left == 0 { Err(io::Error::from(io::ErrorKind::FileTooLarge)) } else { Ok(read) }
+    }
 }
 
 /// Lines that are not blank.
 struct Lines<R> {
     input: R,
     line: Vec<u8>,
+    /// Of the last line, blank ones counted.
+    number: u64,
 }
 
 impl<R: BufRead> Iterator for Lines<R> {
-    type Item = io::Result<Vec<u8>>;
+    type Item = Result<Vec<u8>, InputError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             self.line.clear();
+            self.number += 1;
             match (&mut self.input).take(MAX_RECORD).read_until(b'\n', &mut self.line) {
                 Ok(0) => return None,
                 Ok(_) if self.line.len() as u64 == MAX_RECORD && !self.line.ends_with(b"\n") => {
-                    return Some(Err(io::Error::other("a line is longer than 8 MiB")));
+                    return Some(Err(InputError::LongLine(self.number)));
                 }
                 Ok(_) if self.line.trim_ascii().is_empty() => {}
                 Ok(_) => return Some(Ok(self.line.trim_ascii().to_vec())),
-                Err(error) => return Some(Err(error)),
+                Err(error) => return Some(Err(error.into())),
             }
         }
     }
@@ -172,6 +231,29 @@ mod tests {
         let csv = &b"\xef\xbb\xbfid,s\n7,\"a \"\"b\"\"\nc\"\n"[..];
         let items = all(of_rows(csv, template()).unwrap()).unwrap();
         assert_eq!(items, [r#"{"body":{"s":"a \"b\"\nc"},"id":"1","method":"PUT","url":"/o/7"}"#]);
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_is_named_by_its_line() {
+        // What the parser has read ahead is not counted.
+        let long = "x".repeat(usize::try_from(MAX_RECORD).unwrap() + (64 << 10));
+        let lines = format!("{{}}\n\n{{\"url\":\"{long}\"}}\n").into_bytes();
+        let error = all(of_lines(io::Cursor::new(lines), None)).unwrap_err();
+        assert_eq!(error, "line 3 is longer than 8 MiB; a line of NDJSON is one record");
+        let error = |rows: String| match of_rows(io::Cursor::new(rows.into_bytes()), template()) {
+            Ok(items) => all(items).unwrap_err(),
+            Err(error) => error.to_string(),
+        };
+        let begins = |line: u64| {
+            format!(
+                "line {line}: the row that begins here is longer than 8 MiB; is a quote in it never closed?"
+            )
+        };
+        assert_eq!(error(format!("id,s\n1,\"a\nb\"\n2,\"{long}\"\n")), begins(4));
+        assert_eq!(error(format!("id,{long}\n")), begins(1));
+        // Many rows are no long row.
+        let rows = format!("id,s\n{}", format!("1,{}\n", "x".repeat(999)).repeat(9_000));
+        assert_eq!(of_rows(io::Cursor::new(rows.into_bytes()), template()).unwrap().count(), 9_000);
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl ItemResult {
     }
 }
 
-fn is_failure(result: &Members) -> bool {
+/// Whether a result says that its item failed, or does not say what became of it.
+pub(super) fn is_failure(result: &Members) -> bool {
     status_of(result).is_none_or(|status| status >= 400)
 }
 

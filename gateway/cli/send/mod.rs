@@ -4,11 +4,13 @@
 //! batches that are under way, and nothing else: the file is read on only when one of them has ended.
 
 mod arguments;
+mod error;
 mod input;
 mod item;
 mod progress;
 mod records;
 mod sender;
+mod whole;
 
 pub(super) use arguments::SendArguments;
 
@@ -22,34 +24,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinSet;
 
 use arguments::{Form, Plan};
+use error::SendError;
 use input::{InputError, Items};
 use item::{Item, ItemResult};
 use progress::Progress;
-use sender::{Refusal, Sender, Sent};
-
-use crate::http_client::ClientError;
+use sender::{Sender, Sent};
 
 /// Bytes of the items of a batch; a larger item is sent alone.
 const MAX_BATCH: usize = 4 << 20;
-
-/// Why not everything was sent, or not everything succeeded.
-#[derive(Debug, thiserror::Error)]
-enum SendError {
-    #[error(transparent)]
-    Usage(#[from] clap::Error),
-    #[error("batchgate send: {0}")]
-    Input(#[from] InputError),
-    #[error("batchgate send: the results can't be written: {0}")]
-    Results(io::Error),
-    #[error("batchgate send: {0}")]
-    System(#[from] io::Error),
-    #[error("batchgate send: {0}")]
-    NoReply(#[from] ClientError),
-    #[error("batchgate send: {}", .0.problem)]
-    Refused(Refusal),
-    #[error("batchgate send: {failed} of {items} items failed")]
-    Failed { failed: u64, items: u64 },
-}
 
 /// Sends the file.
 pub(super) fn run(arguments: SendArguments) -> Result<(), Box<dyn Error>> {
@@ -71,7 +53,7 @@ async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), S
     let Source { input, length, read } = file;
     let input = BufReader::new(input);
     let items = match plan.form {
-        Form::Batch(content_type) => return send_whole(&plan.sender, input, &content_type, results).await,
+        Form::Batch(content_type) => return whole::send(&plan.sender, input, &content_type, results).await,
         Form::Lines(template) => input::of_lines(input, template),
         Form::Rows(template) => input::of_rows(input, template)?,
     };
@@ -91,30 +73,6 @@ async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), S
         return Err(SendError::Failed { failed: counts.failed, items: counts.items });
     }
     Ok(())
-}
-
-/// Sends a file that is a batch, as it is.
-async fn send_whole(
-    sender: &Sender,
-    mut input: impl Read,
-    content_type: &http::HeaderValue,
-    mut results: Box<dyn Write>,
-) -> Result<(), SendError> {
-    let mut body = Vec::new();
-    input.read_to_end(&mut body)?;
-    let reply = sender.post_until_taken(body.into(), content_type).await?;
-    if !reply.status().is_success() {
-        return Err(SendError::Refused(Refusal::from_reply(&reply)));
-    }
-    let written = results.write_all(reply.body()).and_then(|()| results.write_all(b"\n"));
-    written.and_then(|()| results.flush()).map_err(SendError::Results)?;
-    let (failed, items) = item::failures_in(reply.body()).ok_or_else(|| {
-        SendError::Refused(Refusal {
-            status: None,
-            problem: "the reply is not JSON, so it is not known whether items failed".to_owned(),
-        })
-    })?;
-    if failed > 0 { Err(SendError::Failed { failed, items }) } else { Ok(()) }
 }
 
 /// A file that is being sent.

@@ -130,7 +130,11 @@ impl Sender {
     }
 
     /// Sends a body once.
-    async fn post(&self, body: Bytes, content_type: &HeaderValue) -> Result<Response<Bytes>, ClientError> {
+    pub(super) async fn post(
+        &self,
+        body: Bytes,
+        content_type: &HeaderValue,
+    ) -> Result<Response<Bytes>, ClientError> {
         let mut request = Request::new(body);
         *request.method_mut() = http::Method::POST;
         if let Ok(uri) = self.endpoint.parse() {
@@ -189,12 +193,13 @@ fn is_for_now(reply: &Result<Response<Bytes>, ClientError>) -> bool {
 }
 
 /// How long the reply asks to wait.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
 }
 
-fn pause_before(attempt: u32) -> Duration {
+/// How long to wait before the attempt after this one.
+pub(super) fn pause_before(attempt: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(LONGEST_PAUSE)
 }
 

@@ -158,7 +158,7 @@ fn not_yaml(error: &serde_saphyr::Error, text: &str) -> Diagnostic {
             "the file is nested too deeply, or too large once its aliases are expanded",
         );
     }
-    if let Some(reference) = flow::unquoted_reference(text, span.map_or(usize::MAX, |span| span.line)) {
+    if let Some(reference) = flow::unquoted_brace(text, span.map_or(usize::MAX, |span| span.line)) {
         let written = text.get(reference.start..reference.end).unwrap_or("${NAME}");
         let message =
             format!("{} has to be in quotes here, between `{{` and `}}` or `[` and `]`", quoted(written));

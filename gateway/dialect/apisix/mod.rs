@@ -5,8 +5,10 @@ mod reader;
 
 use bytes::Bytes;
 use http::StatusCode;
+use serde_json::{Value, json};
 
 use super::rules::Rules;
+use super::shapes::{self, Shapes};
 use crate::batch::{Batch, BatchRefusal, ItemResult, Problem};
 use crate::format::chunk_writer::ChunkWriter;
 use crate::format::json::plain::{self, write_body};
@@ -15,7 +17,7 @@ use crate::format::multipart::SetReply;
 use crate::format::{Format, ReadContext, ResultWriter, reason_phrase};
 
 /// `{"error_msg":…}`
-const ERROR: ErrorForm = ErrorForm::json(write_error);
+const ERROR: ErrorForm = ErrorForm::json(write_error, schema_of_error);
 
 /// APISIX.
 pub(super) struct Apisix;
@@ -41,6 +43,26 @@ impl Rules for Apisix {
         ERROR
     }
 
+    fn shapes(&self) -> Shapes {
+        let texts = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+        Shapes {
+            list: "pipeline",
+            shared: json!({ "query": texts, "headers": texts, "timeout": shapes::milliseconds() }),
+            item: shapes::plain_item("path", json!({ "path": { "type": "string" }, "query": texts })),
+            reply: shapes::array_of(&json!({
+                "type": "object",
+                "required": ["status", "reason", "headers", "body"],
+                "properties": {
+                    "status": shapes::status(),
+                    "reason": { "type": "string" },
+                    "headers": shapes::fields(),
+                    "body": { "type": "string" },
+                    "encoding": { "const": "base64" },
+                },
+            })),
+        }
+    }
+
     fn read(&self, _: Format, body: &Bytes, context: &ReadContext<'_>) -> Result<Batch, BatchRefusal> {
         plain::read(body, context, reader::Pipeline::default())
     }
@@ -48,6 +70,10 @@ impl Rules for Apisix {
     fn result_writer(&self, _: Format, _: SetReply) -> Box<dyn ResultWriter> {
         Box::new(JsonWriter::of_array(write_result))
     }
+}
+
+fn schema_of_error() -> Value {
+    json!({ "type": "object", "required": ["error_msg"], "properties": { "error_msg": { "type": "string" } } })
 }
 
 fn write_error(output: &mut ChunkWriter, problem: &Problem) {

@@ -5,6 +5,7 @@
 //! `dialect: odata` serves old and new clients side by side.
 
 use http::header::HeaderMap;
+use serde_json::{Value, json};
 
 use super::current::Odata;
 use super::version;
@@ -68,7 +69,18 @@ impl Rules for Odata3 {
 
 /// `{"error":{"code","message":{"lang","value"}},"odata.error":…}`: clients of verbose JSON read the first member, those of
 /// JSON light the second.
-const ERROR: ErrorForm = ErrorForm::json(write);
+const ERROR: ErrorForm = ErrorForm::json(write, schema);
+
+fn schema() -> Value {
+    let text = json!({ "type": "string" });
+    let message = json!({ "type": "object", "required": ["lang", "value"], "properties": { "lang": text, "value": text } });
+    let error = json!({ "type": "object", "required": ["code", "message"], "properties": { "code": text, "message": message } });
+    json!({
+        "type": "object",
+        "required": ["error", "odata.error"],
+        "properties": { "error": error, "odata.error": error },
+    })
+}
 
 fn write(output: &mut ChunkWriter, problem: &Problem) {
     output.put(b"{\"error\":");

@@ -2,6 +2,8 @@
 //! say where: `offset`, `line`, `column`, and `item`, the item's 1-based position. Another one, `error` with the status and
 //! the detail, is for clients that were made for Google's services, and know no problem details.
 
+use serde_json::{Value, json};
+
 use super::strings::write as write_string;
 use crate::batch::Problem;
 use crate::format::chunk_writer::ChunkWriter;
@@ -26,6 +28,31 @@ pub(crate) fn write(output: &mut ChunkWriter, problem: &Problem) {
     }
     write_error(output, problem);
     output.put(b"}");
+}
+
+/// The JSON Schema of what [`write`] writes.
+pub(super) fn schema() -> Value {
+    let position = json!({ "type": "integer", "minimum": 0 });
+    json!({
+        "type": "object",
+        "description": "A problem detail (RFC 9457). `offset`, `line`, `column` and `item` say where in the batch's body it is.",
+        "required": ["type", "title", "status", "detail", "error"],
+        "properties": {
+            "type": { "type": "string", "description": "Names the kind of problem; clients can rely on it." },
+            "title": { "type": "string" },
+            "status": { "type": "integer", "minimum": 400, "maximum": 599 },
+            "detail": { "type": "string" },
+            "offset": position,
+            "line": position,
+            "column": position,
+            "item": position,
+            "error": {
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": { "code": { "type": "integer" }, "message": { "type": "string" } },
+            },
+        },
+    })
 }
 
 /// `error`, the only member that clients of Google's services look for.

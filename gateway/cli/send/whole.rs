@@ -1,0 +1,178 @@
+//! A file that is a batch: it is sent as it is. If it is JSON, those of its items that the reply calls retryable are sent once
+//! more, in a batch of their own, and their results take the place of the first ones.
+//!
+//! An item that waits for others or refers to them is not sent without them, and none is if the items have to run in their
+//! order: then the gateway's reply is the result, whatever it says.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::error::SendError;
+use super::item::{Members, failures_in, is_failure, is_retryable, waits_by};
+use super::sender::{Refusal, Sender, pause_before, retry_after};
+use crate::plan::Preferences;
+use crate::terminal::print_error;
+
+/// What marks a reference to the result of another item: `{$responses.ID.body}`, or `$ID` at the start of a url.
+const REFERENCES: [&str; 2] = ["{$", "\"$"];
+
+/// Sends a batch file.
+pub(super) async fn send(
+    sender: &Sender,
+    mut input: impl Read,
+    content_type: &HeaderValue,
+    mut results: Box<dyn Write>,
+) -> Result<(), SendError> {
+    let mut body = Vec::new();
+    input.read_to_end(&mut body)?;
+    let body = Bytes::from(body);
+    let reply = taken(sender.post_until_taken(body.clone(), content_type).await?)?;
+    let after = retry_after(reply.headers());
+    let mut reply = reply.into_body();
+    if let Some(mut sent) = SentBatch::new(&body, &reply, &sender.headers) {
+        let resent = sent.send_again(sender, content_type, after).await;
+        if resent > 0 {
+            print_error(format_args!("{resent} items were sent once more"));
+            reply = sent.reply()?;
+        }
+    }
+    let written = results.write_all(&reply).and_then(|()| results.write_all(b"\n"));
+    written.and_then(|()| results.flush()).map_err(SendError::Results)?;
+    let (failed, items) = failures_in(&reply).ok_or_else(|| {
+        SendError::Refused(Refusal {
+            status: None,
+            problem: "the reply is not JSON, so it is not known whether items failed".to_owned(),
+        })
+    })?;
+    if failed > 0 { Err(SendError::Failed { failed, items }) } else { Ok(()) }
+}
+
+fn taken(reply: Response<Bytes>) -> Result<Response<Bytes>, SendError> {
+    if reply.status().is_success() { Ok(reply) } else { Err(SendError::Refused(Refusal::from_reply(&reply))) }
+}
+
+/// A batch of JSON, and what became of its items so far.
+struct SentBatch {
+    batch: Members,
+    items: Vec<Box<RawValue>>,
+    reply: Members,
+    responses: Vec<Members>,
+}
+
+impl SentBatch {
+    /// `None`: nothing of it can be sent once more.
+    fn new(batch: &[u8], reply: &[u8], headers: &HeaderMap) -> Option<Self> {
+        if Preferences::parse(headers).sequential {
+            return None;
+        }
+        let batch: Members = serde_json::from_slice(batch).ok()?;
+        let items: Vec<Box<RawValue>> = serde_json::from_str(batch.get("requests")?.get()).ok()?;
+        let reply: Members = serde_json::from_slice(reply).ok()?;
+        let responses: Vec<Members> = serde_json::from_str(reply.get("responses")?.get()).ok()?;
+        (items.len() == responses.len()).then_some(Self { batch, items, reply, responses })
+    }
+
+    /// Sends the retryable items until none is left or they have been sent often enough. Returns how many were sent, each time
+    /// counted. A batch of them that gets no results changes nothing: the first results stay true.
+    async fn send_again(
+        &mut self,
+        sender: &Sender,
+        content_type: &HeaderValue,
+        after: Option<Duration>,
+    ) -> usize {
+        let (mut resent, mut after) = (0, after);
+        for attempt in 1..=sender.retries {
+            let places = self.retryable();
+            let Some(body) = self.batch_of(&places).filter(|_| !places.is_empty()) else { break };
+            tokio::time::sleep(after.unwrap_or_else(|| pause_before(attempt))).await;
+            resent += places.len();
+            let Ok(reply) = sender.post(body, content_type).await else { break };
+            after = retry_after(reply.headers());
+            if reply.status().is_success() && !self.replace(&places, reply.body()) {
+                break;
+            }
+        }
+        resent
+    }
+
+    /// The places of the items that may be sent once more, without the others.
+    fn retryable(&self) -> Vec<usize> {
+        let results = self.items.iter().zip(&self.responses).enumerate();
+        let results = results.filter(|(_, (item, result))| is_retryable(result) && stands_alone(item));
+        results.map(|(place, _)| place).collect()
+    }
+
+    /// The batch with these items only.
+    fn batch_of(&self, places: &[usize]) -> Option<Bytes> {
+        let items: Vec<_> = places.iter().filter_map(|place| self.items.get(*place)).collect();
+        let mut batch = self.batch.clone();
+        batch.insert("requests".to_owned(), to_raw_value(&items).ok()?);
+        serde_json::to_vec(&batch).ok().map(Bytes::from)
+    }
+
+    /// Takes the results of these items. Their ids stay: those that the gateway gives are positions.
+    fn replace(&mut self, places: &[usize], reply: &[u8]) -> bool {
+        let reply: Option<Members> = serde_json::from_slice(reply).ok();
+        let results = reply.as_ref().and_then(|reply| reply.get("responses"));
+        let results: Option<Vec<Members>> = results.and_then(|list| serde_json::from_str(list.get()).ok());
+        let Some(results) = results.filter(|results| results.len() == places.len()) else { return false };
+        for (place, mut result) in places.iter().zip(results) {
+            if let Some(old) = self.responses.get_mut(*place) {
+                if let Some(id) = old.remove("id") {
+                    result.insert("id".to_owned(), id);
+                }
+                *old = result;
+            }
+        }
+        true
+    }
+
+    /// The first reply, with the last result of each item.
+    fn reply(mut self) -> io::Result<Bytes> {
+        self.reply.insert("responses".to_owned(), to_raw_value(&self.responses)?);
+        if self.reply.contains_key("summary") {
+            let failed = self.responses.iter().filter(|result| is_failure(result)).count();
+            let summary = Summary { items: self.responses.len(), failed };
+            self.reply.insert("summary".to_owned(), to_raw_value(&summary)?);
+        }
+        Ok(Bytes::from(serde_json::to_vec(&self.reply)?))
+    }
+}
+
+#[derive(Serialize)]
+struct Summary {
+    items: usize,
+    failed: usize,
+}
+
+/// Whether the item neither waits for others nor refers to them, as far as its text tells.
+fn stands_alone(item: &RawValue) -> bool {
+    let text = item.get();
+    let waits = serde_json::from_str::<Members>(text).map_or(true, |members| waits_by(&members).is_some());
+    !waits && !REFERENCES.iter().any(|mark| text.contains(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_that_need_others_do_not_stand_alone() {
+        for (item, expected) in [
+            (r#"{"method":"GET","url":"/a?x=$1"}"#, true),
+            (r#"{"method":"GET","url":"/a","dependsOn":["1"]}"#, false),
+            (r#"{"method":"GET","url":"/a","atomicityGroup":"g"}"#, false),
+            (r#"{"method":"GET","url":"$1/lines"}"#, false),
+            (r#"{"method":"PUT","url":"/a","body":{"of":"{$responses.1.body#/id}"}}"#, false),
+            ("[1]", false),
+        ] {
+            let item = RawValue::from_string(item.to_owned()).unwrap();
+            assert_eq!(stands_alone(&item), expected, "{item}");
+        }
+    }
+}
